@@ -3,6 +3,10 @@
 #     make serve      install what is missing, then run a forwarding server
 #     make test       install what is missing, then run every check
 #
+# and a third one shows the main job, without the Internet:
+#
+#     make resolve    resolve and prove names from the root of a small internet of signed zones on loopback addresses
+#
 # Other targets: lint, types, docs, lock, benchmark, bench-server, clean. Everything is installed
 # in .venv; docs writes to docs/_build, and bench-server writes its results to the README.
 
@@ -11,20 +15,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 # pip shows its progress at a terminal and is quiet in a log.
 PIP := $(BIN)/python -m pip $(shell test -t 2 || echo --quiet) --disable-pip-version-check install
-# Port of make serve; its status page has the port 80 above: make serve PORT=5310
+# Port of make serve and make resolve; the status page of the former has the port 80 above: make serve PORT=5310
 PORT ?= 5300
 # Extra arguments for pytest: make test PYTEST="-k cache -x"
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint types docs lock benchmark bench-server clean
+.PHONY: help serve resolve test lint types docs lock benchmark bench-server clean
 
 help:
-	@echo "make serve | test | lint | types | docs | lock | benchmark | bench-server | clean"
+	@echo "make serve | resolve | test | lint | types | docs | lock | benchmark | bench-server | clean"
 
 # Ctrl-C is the normal way to end it, so make must not report an error.
 serve: $(VENV)/.has-all
 	@trap : INT; $(BIN)/python -m twisted_ext.apps.serve $(PORT); code=$$?; test $$code -eq 130 || exit $$code
+
+resolve: $(VENV)/.has-all
+	@trap : INT; $(BIN)/python -m twisted_ext.apps.resolve $(PORT); code=$$?; test $$code -eq 130 || exit $$code
 
 test: lint types
 	$(BIN)/python -m pytest $(PYTEST)

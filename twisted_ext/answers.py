@@ -7,7 +7,7 @@ A denial is an L{Answer}. An exception of L{twisted_ext.errors} means that the a
 from __future__ import annotations
 
 from enum import Enum
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final, NamedTuple, Protocol
 
 from twisted_ext.wire.codes import AA, AD, TC
 from twisted_ext.wire.message import Message, Question
@@ -15,12 +15,15 @@ from twisted_ext.wire.records import RRSet
 
 __all__ = [
     "Answer",
+    "Budget",
+    "Counted",
     "Epoch",
     "Note",
     "Origin",
     "Outcome",
     "QueryContext",
     "Question",
+    "Receipt",
     "Security",
     "Trace",
 ]
@@ -90,9 +93,10 @@ class Origin:
     @ivar expires: when it expires, on the same clock.
     @ivar zone: the zone whose servers sent it, folded, if that is known.
     @ivar epoch: the epoch of the zone that it came from, L{None} for other sources: the answer is valid while the epoch is unchanged.
+    @ivar work: the work that was counted for it, L{None} if none was: see L{Answer.receipt}.
     """
 
-    __slots__ = ("source", "server", "attempts", "elapsed", "age", "learned", "expires", "epoch", "zone")
+    __slots__ = ("source", "server", "attempts", "elapsed", "age", "learned", "expires", "epoch", "zone", "work")
 
     def __init__(
         self,
@@ -105,6 +109,7 @@ class Origin:
         expires: float = 0.0,
         epoch: Epoch | None = None,
         zone: bytes | None = None,
+        work: Counted | None = None,
     ) -> None:
         self.source = source
         self.server = server
@@ -115,9 +120,39 @@ class Origin:
         self.expires = expires
         self.epoch = epoch
         self.zone = zone
+        self.work = work
 
     def __repr__(self) -> str:
         return f"<Origin {self.source} {self.server}>"
+
+
+class Counted(Protocol):
+    """
+    Counters of work, such as those of L{Work<twisted_ext.dnssec.work.Work>}.
+    """
+
+    packets: int
+    octets: int
+    hashes: int
+    verifications: int
+
+
+class Receipt(NamedTuple):
+    """
+    What it took to find an answer and to validate it.
+
+    @ivar packets: queries sent.
+    @ivar octets: octets of the replies.
+    @ivar hashes: names hashed for NSEC3.
+    @ivar verifications: signatures checked.
+    @ivar seconds: from the beginning of the look-up to its end.
+    """
+
+    packets: int
+    octets: int
+    hashes: int
+    verifications: int
+    seconds: float
 
 
 class Answer:
@@ -177,6 +212,18 @@ class Answer:
     def message(self, message: Message | None) -> None:
         self.wire = b"" if message is None else message.wire
         self._message = message
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """
+        What it took to find the answer, for all callers that waited for it together; L{None} if it was at hand, as from a cache, or came
+        from a source that does not count.
+        """
+        origin = self.origin
+        if origin is None or origin.work is None:
+            return None
+        work = origin.work
+        return Receipt(work.packets, work.octets, work.hashes, work.verifications, origin.elapsed)
 
     @property
     def authoritative(self) -> bool:
@@ -255,6 +302,13 @@ class Budget(Protocol):
         Subtract C{amount}.
 
         @raise twisted_ext.errors.BudgetSpent: less than that is left.
+        """
+
+    def received(self, octets: int) -> None:
+        """
+        Count the octets of a reply.
+
+        @raise twisted_ext.errors.BudgetSpent: they are too many.
         """
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.addrinfo.getaddrinfo import Host
     from twisted_ext.addrinfo.hints import AddressInfo, Port, SocketAddress
+    from twisted_ext.dnssec.evidence import Evidence
     from twisted_ext.resolver.lookup.explain import Explanation
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "lookupZone",
     "mailTargets",
     "numberURIs",
+    "proof",
     "query",
     "resolverFromSource",
     "resolverFromString",
@@ -150,6 +152,17 @@ def explain(name: str | bytes, rrType: int | str | None = None) -> Deferred[Expl
     @param rrType: a number or a mnemonic; L{None} for A.
     """
     return getResolver().explain(name, rrType)
+
+
+def proof(name: str | bytes, rrType: int | str | None = None, timeout: Timeout = None, *, now: int | None = None) -> Deferred[Evidence]:
+    """
+    Look up a name with everything that it takes to validate the answer with DNSSEC. The result can be saved, and checked again without a
+    network.
+
+    @param rrType: a number or a mnemonic; L{None} for A.
+    @param now: validate as if it were this time, in seconds since 1970.
+    """
+    return getResolver().proof(name, rrType, timeout, now=now)
 
 
 def getHostByName(name: str | bytes, timeout: Timeout = None, effort: int = 10) -> Deferred[str]:

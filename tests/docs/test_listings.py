@@ -18,7 +18,7 @@ import pytest
 from tests.docs.listings import LISTINGS, Servers, normalized, stepsOf
 from tests.test_architecture import ROOT
 
-__all__ = ["PAGES", "TERMINALS"]
+__all__ = ["PAGES", "TERMINALS", "TESTS"]
 
 #: Listings that show a terminal.
 TERMINALS: Final = sorted(LISTINGS.rglob("*.out"))
@@ -27,6 +27,9 @@ TERMINALS: Final = sorted(LISTINGS.rglob("*.out"))
 PAGES: Final = {
     path: path.read_text("utf-8") for path in [ROOT / "README.rst", *(ROOT / "docs").rglob("*.rst")] if "_build" not in path.parts
 }
+
+#: Tests among the listings, and their number.
+TESTS: Final = {"test_mailing": 3, "test_proving": 3, "test_without_network": 3, "test_programs": 5, "test_replay": 2}
 
 #: Listings that need a loopback address of IPv6.
 _IPV6: Final = ("crawling", "install")
@@ -57,15 +60,15 @@ def test_outputIsThatOfThePage(path: Path, servers: Servers, tmp_path: Path) -> 
         assert normalized(servers.run(words, tmp_path, given)) == normalized(step.shown), step.typed
 
 
-@pytest.mark.parametrize("name", ["test_mailing", "test_proving", "test_without_network"])
-def test_testsOfHowToPass(name: str, servers: Servers, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "count"), TESTS.items())
+def test_testsOfHowToPass(name: str, count: int, servers: Servers, tmp_path: Path) -> None:
     """
-    The tests in the how-to pass, under trial as well.
+    The tests in the how-tos pass, under trial as well.
     """
     servers.copy(LISTINGS / "howto", tmp_path)
     done = subprocess.run([sys.executable, "-m", "twisted.trial", name], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "successes=3" in done.stdout
+    assert f"successes={count}" in done.stdout
 
 
 def test_everyListingIsIncluded() -> None:
@@ -90,7 +93,7 @@ def test_everyProgramIsRun() -> None:
         path.name
         for path in LISTINGS.rglob("*.py")
         if not {"plugins", "serving"}.intersection(path.parts)
-        and path.stem not in ("mailing", "proving", "test_mailing", "test_proving", "test_without_network")
+        and path.stem not in ("mailing", "programs", "proving", *TESTS)
         and path.stem not in typed
     ]
     assert idle == []

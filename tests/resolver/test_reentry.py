@@ -39,6 +39,9 @@ class OneQueryBudget:
         if self.left < 0:
             raise BudgetSpent("all of it was spent")
 
+    def received(self, octets: int) -> None:
+        pass
+
 
 class ReentryTests(NetworkTestCase):
     """

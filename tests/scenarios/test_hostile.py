@@ -9,9 +9,9 @@ from typing import Final
 import pytest
 
 from tests.corpora import corpus
-from tests.scenarios.test_recursion import recursiveResolver
 from twisted_ext.testing.scenarios.player import Player
 from twisted_ext.testing.scenarios.reading import readScenario
+from twisted_ext.testing.scenarios.resolver import recursiveResolver
 
 _STALE: Final = "options response-ip, rpz and serve-expired; tests/attacks/test_bogusanswers.py tests stale answers"
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from twisted_ext.addrinfo.getaddrinfo import AddressLookups, Host
     from twisted_ext.addrinfo.hints import AddressInfo, Port, SocketAddress
     from twisted_ext.addrinfo.order import Order
+    from twisted_ext.dnssec.evidence import Evidence
     from twisted_ext.interfaces import Start
     from twisted_ext.resolver.lookup.explain import Explanation
 
@@ -378,6 +379,31 @@ class NamesResolver(Lookups):
             now = self._now()
             return succeed(Explanation(question, None, Closed("the resolver was closed"), [], now, now))
         return explained(self.source, self._reactor, question, context)
+
+    def proof(
+        self, name: str | bytes, rrType: int | str | None = None, timeout: Timeout = None, *, now: int | None = None
+    ) -> Deferred[Evidence]:
+        """
+        Look up a name with everything that it takes to validate the answer with DNSSEC: keys, DS records and denials. The result can be
+        saved as JSON, and checked again without a network. The name is absolute: no search list is applied.
+
+        The trust anchors are those of the resolver if it validates, otherwise those of the root that are built in.
+
+        @param rrType: a number or a mnemonic; L{None} for A.
+        @param now: validate as if it were this time, in seconds since 1970.
+
+        @return: fires with evidence of any security, bogus too; or fails as look-ups do if there is no answer.
+        """
+        from twisted_ext.resolver.lookup.evidence import proved
+
+        try:
+            question = Question(nameFromText(name), A if rrType is None else expectType(rrType))
+            context = self.contextFor(timeout)
+        except CallerFault as fault:
+            return fail(argumentError(fault))
+        if self.closed:
+            return fail(errorFromFault(Closed("the resolver was closed"), question))
+        return proved(self.source, question, context, now).addErrback(_ebAnswer, question)
 
     def close(self) -> Deferred[None]:
         """

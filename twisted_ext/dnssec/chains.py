@@ -24,7 +24,7 @@ from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import DNSFault
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import isBelow, labelCount, nameToText
+from twisted_ext.wire.names import ROOT, isBelow, labelCount, nameToText, parentOf
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME, DNSKEY, DS, NSEC, NSEC3, RRSIG
 
@@ -121,6 +121,21 @@ class Chains:
         Return what is known of each zone, in the order in which it was learned.
         """
         return tuple(self._known.values())
+
+    def above(self, name: bytes) -> list[ZoneTrust]:
+        """
+        Return the known zones at or above a name, from the root down.
+
+        @param name: folded.
+        """
+        found = []
+        while True:
+            trust = self._known.get(name)
+            if trust is not None:
+                found.append(trust)
+            if name == ROOT:
+                return found[::-1]
+            name = parentOf(name)
 
     def forget(self, zone: bytes | None = None) -> None:
         """

@@ -13,7 +13,7 @@ from typing import Final
 from twisted_ext.answers import Answer, Origin, Outcome, Security
 from twisted_ext.dnssec.algorithms import STANDARD, Profile
 from twisted_ext.dnssec.limits import EVIDENCE_ANSWERS, EVIDENCE_OCTETS, EVIDENCE_STEPS
-from twisted_ext.dnssec.trustanchors import Anchor, TrustAnchors
+from twisted_ext.dnssec.trustanchors import ROOT_ANCHORS, Anchor, TrustAnchors
 from twisted_ext.dnssec.validation import Validated, Validator
 from twisted_ext.dnssec.verdicts import BOGUS, Reason, Verdict
 from twisted_ext.dnssec.work import Work
@@ -39,6 +39,9 @@ _MOST_STEPS: Final = int(EVIDENCE_STEPS.default)
 
 #: Characters of a text in the JSON that does not hold a message.
 _MOST_CHARACTERS: Final = 4096
+
+#: Characters of the address of a server with its port.
+_SERVER_CHARACTERS: Final = 300
 
 _MOST_REASONS: Final = 64
 
@@ -93,13 +96,27 @@ class Evidence:
     def question(self) -> Question:
         return self.steps[0].question
 
-    def check(self, anchors: TrustAnchors, now: int | None = None, profile: Profile = STANDARD) -> Verdict:
+    @property
+    def answer(self) -> Answer:
+        """
+        The answer to the question; targets of aliases that lead out of it are in further C{steps}.
+        """
+        return self.steps[0].answer
+
+    @property
+    def security(self) -> Security:
+        return self.verdict.security
+
+    def check(self, anchors: TrustAnchors | None = None, now: int | None = None, profile: Profile = STANDARD) -> Verdict:
         """
         Validate the answer again, from what was saved alone. Missing answers are given as reasons.
 
-        @param anchors: whom to trust; those of the evidence may be the sender's invention.
+        @param anchors: whom to trust, by default the keys of the root that are built in; those of the evidence may be the sender's
+            invention.
         @param now: seconds since 1970, by default the time of the evidence.
         """
+        if anchors is None:
+            anchors = TrustAnchors(ROOT_ANCHORS)
         return self.judge(Validator(lambda name, _: anchors.closest(name), profile), self.time if now is None else now)
 
     def judge(self, validator: Validator, now: int) -> Verdict:
@@ -125,7 +142,7 @@ class Evidence:
                 needed = steps.send(found)
         except StopIteration as done:
             validated: Validated = done.value
-            return validated.verdict
+            return validated.blamed
 
     def _break(self) -> Verdict | None:
         """
@@ -175,7 +192,7 @@ class Evidence:
         @raise BadDescription: it is not valid; says what is wrong, where, and what would be right.
         """
         try:
-            return _Reader(where).read(text)
+            return _Reader().read(text)
         except _Fault as fault:
             raise BadDescription(f"{where}: {fault}") from None
 
@@ -222,6 +239,8 @@ def _entryOf(question: Question, result: Result) -> dict[str, str]:
         rcode = Rcode.NXDOMAIN if result.outcome is Outcome.NXDOMAIN else Rcode.NOERROR
         message = Message(0, QR | (result.flags & AA) | rcode, (question,), result.answer, result.authority)
         entry["message"] = b64encode(buildMessage(message, _WHOLE)).decode()
+        if result.origin is not None and result.origin.server:
+            entry["server"] = result.origin.server
     else:
         entry["failed"] = str(result)[:_MOST_CHARACTERS]
     return entry
@@ -237,9 +256,6 @@ class _Reader:
     """
     Reads one evidence.
     """
-
-    def __init__(self, where: str) -> None:
-        self._origin = Origin("evidence", where)
 
     def read(self, text: str | bytes) -> Evidence:
         if len(text) > _MOST_OCTETS:
@@ -302,7 +318,8 @@ class _Reader:
             message = Message.fromWire(octets).check()
             if message.questions != (question,):
                 raise _Fault(f"{where}: message: it answers another question")
-            return question, answerFromMessage(question, message, self._origin)
+            server = self._text(entry, "server", where, _SERVER_CHARACTERS) if "server" in entry else ""
+            return question, answerFromMessage(question, message, Origin("evidence", server))
         except ValueError:
             raise _Fault(f"{where}: message: base64 was expected") from None
         except (BadMessage, ServerFailed) as fault:

@@ -46,17 +46,29 @@ class Validated:
 
     @ivar verdict: its security, and the reasons.
     @ivar ttl: the seconds for which the answer may be cached at most, because of its signatures.
-    @ivar server: the server that sent what is bogus, or C{""}.
+    @ivar server: the server that sent what is bogus, or the answer for which something could not be fetched; or C{""}.
+    @ivar sender: the server that sent what is bogus; C{""} if there is none, as where keys could not be fetched.
     @ivar kept: secure sets from which further answers can be made (RFC 8198): SOA, NSEC and NSEC3, and those from wildcards.
     """
 
-    __slots__ = ("verdict", "ttl", "server", "kept")
+    __slots__ = ("verdict", "ttl", "server", "sender", "kept")
 
     def __init__(self, verdict: Verdict, ttl: int, server: str = "", kept: Sequence[Verified] = ()) -> None:
         self.verdict = verdict
         self.ttl = ttl
-        self.server = server
+        self.server = self.sender = server
         self.kept = kept
+
+    @property
+    def blamed(self) -> Verdict:
+        """
+        The verdict. If it is bogus, its first reason names the server that sent the bogus data.
+        """
+        verdict = self.verdict
+        if verdict.security is not Security.BOGUS or not verdict.reasons or not self.sender:
+            return verdict
+        code, text = verdict.reasons[0]
+        return Verdict(verdict.security, ((code, f"{text}, sent by {self.sender}"), *verdict.reasons[1:]))
 
     def __repr__(self) -> str:
         return f"<Validated {self.verdict}>"
@@ -110,7 +122,7 @@ class _Judging:
 
     __slots__ = (
         *("_validator", "_question", "_answer", "_now", "_work", "_profile"),
-        *("_security", "_reasons", "_ttl", "_denials", "_server", "_kept"),
+        *("_security", "_reasons", "_ttl", "_denials", "_server", "_unfetched", "_kept"),
     )
 
     def __init__(self, validator: Validator, question: Question, answer: Answer, now: int, work: Work) -> None:
@@ -127,6 +139,8 @@ class _Judging:
         self._kept: list[Verified] = []
         # The server of a zone's keys or DS records that are bogus.
         self._server = ""
+        # Whether they could not be fetched.
+        self._unfetched = False
 
     def run(self) -> _Steps:
         question, answer = self._question, self._answer
@@ -187,7 +201,10 @@ class _Judging:
         server = self._server
         if not server and self._answer.origin is not None:
             server = self._answer.origin.server
-        return Validated(Verdict(self._security, tuple(self._reasons[:_MOST_REASONS])), self._ttl, server, self._kept)
+        validated = Validated(Verdict(self._security, tuple(self._reasons[:_MOST_REASONS])), self._ttl, server, self._kept)
+        if self._unfetched:
+            validated.sender = ""
+        return validated
 
     def _lower(self, security: Security, reasons: tuple[Reason, ...] = ()) -> None:
         """
@@ -216,6 +233,7 @@ class _Judging:
             # The signer is not a zone of its own.
             trust = yield from self._validator.trustOf(name, self._now, self._work)
         self._server = trust.server
+        self._unfetched = trust.security is Security.BOGUS and not trust.server
         return trust
 
     def _positive(self, rrset: RRSet, owner: bytes) -> Generator[Question, Answer | DNSFault, bool]:

@@ -52,7 +52,7 @@ class Work:
     @ivar packets: packets sent.
     @ivar packetsEnd: the number of packets at which the present fetch ends.
     @ivar lookups: name servers whose addresses were looked up.
-    @ivar octets: octets sent and received.
+    @ivar octets: octets received, and those sent that were counted.
     @ivar hashes: names hashed for NSEC3.
     @ivar verifications: signatures checked.
     @ivar failures: signatures that were wrong.

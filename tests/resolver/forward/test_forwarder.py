@@ -363,6 +363,9 @@ class ForwardingTests(NetworkTestCase):
                     raise BudgetSpent("spent")
                 self.left -= amount
 
+            def received(self, octets: int) -> None:
+                pass
+
         self.canned.silent = True
         asked = lookUp(self.source, questionOf("www.example.test"), QueryContext(60.0, budget=Budget()))
         self.network.advance(10)

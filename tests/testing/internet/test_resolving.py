@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scenarios.test_recursion import recursiveResolver
 from twisted_ext.answers import Answer, Outcome, QueryContext, Security
 from twisted_ext.dnssec.trustanchors import ZoneAnchors
 from twisted_ext.dnssec.validation import Validator
@@ -18,6 +17,7 @@ from twisted_ext.resolver.recursive.validating import ValidatingSource
 from twisted_ext.testing.internet import DAY, Fault, Internet, KeyPlan, Params, Roll
 from twisted_ext.testing.scenarios.player import Player
 from twisted_ext.testing.scenarios.reading import parseScenario
+from twisted_ext.testing.scenarios.resolver import recursiveResolver
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.codes import AD, DO, QR, RA, RD
 from twisted_ext.wire.edns import EDNS

@@ -133,6 +133,8 @@ class ForwardedLookup:
         except ServerFailed:
             self._declined(octets, now, leg, key)
             return True
+        if self.context.budget is not None and not self._afford(len(octets)):
+            return True
         if self._troubles is None:
             standing = source.standings[self._index]
             if now < standing.measuredUntil and not standing.failures:
@@ -404,10 +406,17 @@ class ForwardedLookup:
         self.attempts += 1
         self._note(now, "probed", exchange)
 
-    def _afford(self) -> bool:
+    def _afford(self, octets: int = 0) -> bool:
+        """
+        Count a query that is to be sent, or a reply with the given number of octets. Return whether the look-up goes on.
+        """
+        budget = self.context.budget
+        assert budget is not None
         try:
-            if self.context.budget is not None:
-                self.context.budget.spend()
+            if octets:
+                budget.received(octets)
+            else:
+                budget.spend()
         except DNSFault as fault:
             self.end(fault)
             return False

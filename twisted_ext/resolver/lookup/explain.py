@@ -70,6 +70,9 @@ class Explanation:
             data["security"] = answer.security.value
             data["records"] = [line for rrset in answer.answer for line in recordLines(rrset)]
             data["ede"] = [f"{EDE_NAMES.get(code, code)}" + (f": {text}" if text else "") for code, text in answer.ede]
+            receipt = answer.receipt
+            if receipt is not None:
+                data["receipt"] = {key: round(value, 6) for key, value in receipt._asdict().items()}
             data["origin"] = None if origin is None else {
                 "source": origin.source,
                 "server": origin.server,
@@ -115,7 +118,12 @@ class Explanation:
             return f"{said} after {took}"
         where = " ".join([word for word in (origin.source, origin.server) if word])
         age = f", learned {origin.age:.0f} s ago" if origin.age >= 1 else ""
-        sent = f", {origin.attempts} {'query' if origin.attempts == 1 else 'queries'} sent" if origin.attempts else ""
+        sent = f", {_numbered(origin.attempts, 'query', 'queries')} sent" if origin.attempts else ""
+        receipt = answer.receipt
+        if receipt is not None:
+            sent += f", {_numbered(receipt.octets, 'octet')} received"
+            sent += f", {_numbered(receipt.verifications, 'signature')} checked" if receipt.verifications else ""
+            sent += f", {_numbered(receipt.hashes, 'name')} hashed" if receipt.hashes else ""
         return f"{said} after {took}: {where}{sent}{age}; {answer.security.value}"
 
     def __str__(self) -> str:
@@ -123,6 +131,10 @@ class Explanation:
 
     def __repr__(self) -> str:
         return f"<Explanation {self._verdict()}>"
+
+
+def _numbered(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one if count == 1 else many or f'{one}s'}"
 
 
 def recordLines(rrset: RRSet) -> list[str]:

@@ -209,8 +209,9 @@ class _Resolution:
 
     def _finish(self, answer: Answer, now: float) -> None:
         budget = self._context.budget
-        attempts = budget.packets if isinstance(budget, Work) else 0
-        answer.origin = Origin("recursive", self._server, attempts, now - self._began, zone=self._iteration.zone)
+        work = budget if isinstance(budget, Work) else None
+        attempts = 0 if work is None else work.packets
+        answer.origin = Origin("recursive", self._server, attempts, now - self._began, zone=self._iteration.zone, work=work)
         answer.message = None
         self._ended().callback(answer)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import suppress
+from copy import copy
 from functools import partial
 from math import inf
 from time import time
@@ -23,7 +24,7 @@ from twisted_ext.dnssec.aggressive import DenialStore, Synthesis
 from twisted_ext.dnssec.anchors.sentinel import refusesSentinel, sentinelOf
 from twisted_ext.dnssec.chains import PAUSE
 from twisted_ext.dnssec.validation import Validated, Validator
-from twisted_ext.dnssec.verdicts import EXPIRED, NOT_YET_VALID, NSEC_MISSING, RRSIGS_MISSING, Verdict
+from twisted_ext.dnssec.verdicts import EXPIRED, NOT_YET_VALID, Verdict
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, TrustFault, WorkSpent
 from twisted_ext.interfaces import IAnswerSource, Start
@@ -34,7 +35,7 @@ from twisted_ext.resolver.recursive.rollovers import AnchorRollovers
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.codes import AD, IN, Rcode
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import ROOT, parentOf
+from twisted_ext.wire.names import ROOT, nameToText, parentOf
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME, DNSKEY, NSEC, NSEC3, SOA
 
@@ -187,7 +188,10 @@ class _Validation:
     @ivar deferred: fires with the answer.
     """
 
-    __slots__ = ("deferred", "_source", "_question", "_context", "_work", "_steps", "_answer", "_current", "_verdict", "_paused")
+    __slots__ = (
+        *("deferred", "_source", "_question", "_context", "_work", "_steps", "_answer", "_current", "_verdict", "_server"),
+        *("_began", "_paused"),
+    )
 
     def __init__(self, source: ValidatingSource, question: Question, context: QueryContext) -> None:
         self._source = source
@@ -200,6 +204,8 @@ class _Validation:
         self._steps: Generator[Question, Answer | DNSFault, Validated] | None = None
         self._current: Deferred[Answer] | None = None
         self._verdict: Verdict | None = None
+        self._server = ""
+        self._began = source.seconds()
         self._paused: IDelayedCall | None = None
         self.deferred: Deferred[Answer] = Deferred(self._cancel)
 
@@ -263,7 +269,10 @@ class _Validation:
 
     def _finish(self, validated: Validated) -> None:
         verdict = validated.verdict
+        context = self._context
         if verdict.security is not Security.BOGUS:
+            if context.trace is not None:
+                self._noteVerdict(validated)
             deferred = self.deferred
             del self.deferred
             refusal = self._source.sentinel(self._question, verdict.security is Security.SECURE)
@@ -272,13 +281,15 @@ class _Validation:
             else:
                 deferred.errback(refusal)
             return
+        if context.trace is not None:
+            self._noteVerdict(validated)
         if self._verdict is None:
             complaint = self._source.clockComplaint(self._question, self._answer, verdict, self._context)
             if complaint is not None:
                 # No other server has better signatures.
                 self._refuse(Verdict(Security.BOGUS, ((verdict.reasons[0][0], complaint), *verdict.reasons)))
                 return
-            self._verdict = _withServer(verdict, validated.server)
+            self._verdict, self._server = validated.blamed, validated.sender
         if not self._retry(validated.server):
             self._refuse(self._verdict)
 
@@ -291,7 +302,7 @@ class _Validation:
             # The aliases that led here have used it up, so nothing is known of this name.
             deferred.errback(WorkSpent(f"{self._question} is not validated: {why}", ede=verdict.reasons))
             return
-        deferred.errback(TrustFault(f"{self._question} is bogus: {why}", ede=verdict.reasons))
+        deferred.errback(TrustFault(f"{self._question} is bogus: {why}", server=self._server, ede=verdict.reasons))
 
     def _retry(self, server: str) -> bool:
         """
@@ -337,11 +348,44 @@ class _Validation:
             flags=answer.flags | AD if secure else answer.flags & ~AD,
             security=security,
             ede=(*answer.ede, *validated.verdict.reasons),
-            origin=answer.origin,
+            origin=self._counted(answer.origin),
         )
         if secure and validated.kept:
             self._source.keep(validated)
         return plainerFor(self._question, self._context, judged)
+
+    def _counted(self, origin: Origin | None) -> Origin | None:
+        """
+        Return the origin with the work that was done, which includes what a client's query has caused before.
+        """
+        work = self._work
+        if origin is None or not work.packets:
+            return origin
+        if origin.work is not work:
+            # A cache in between may keep it.
+            origin = copy(origin)
+            origin.work = work
+        origin.attempts = work.packets
+        origin.elapsed = self._source.seconds() - self._began
+        return origin
+
+    def _noteVerdict(self, validated: Validated) -> None:
+        """
+        Note the proof in short: the zones of the chain with their security, and why it is not secure.
+        """
+        trace = self._context.trace
+        assert trace is not None
+        verdict = validated.verdict
+        zones = self._source.validator.chains.above(self._question.key[:-4])
+        trace.note(
+            self._source.seconds(),
+            "validate",
+            verdict.security.value,
+            chain=", ".join([f"{nameToText(zone.zone)} {zone.security.value}" for zone in zones]),
+            signatures=self._work.verifications,
+            why=verdict.reasons[0][1] if verdict.reasons else None,
+            server=validated.sender if verdict.security is Security.BOGUS else None,
+        )
 
     def _cancel(self, deferred: Deferred[Answer]) -> None:
         if self._steps is not None:
@@ -352,17 +396,6 @@ class _Validation:
         if current is not None:
             current.addErrback(lambda _: None)
             current.cancel()
-
-
-def _withServer(verdict: Verdict, server: str) -> Verdict:
-    """
-    Name the server from which signatures or proofs are missing: a forwarder may strip them.
-    """
-    reasons = verdict.reasons
-    if not server or not reasons or reasons[0][0] not in (RRSIGS_MISSING, NSEC_MISSING):
-        return verdict
-    code, text = reasons[0]
-    return Verdict(verdict.security, ((code, f"{text}; this came from {server}"), *reasons[1:]))
 
 
 def plainerFor(question: Question, context: QueryContext, answer: Answer) -> Answer:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from twisted_ext.answers import Answer, Outcome
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.codes import AA, AD, CD, DO, QR, RA, RD, TC, Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
@@ -34,7 +35,7 @@ _APART: Final = 10
 _Replies = dict[tuple[bytes, str, bool], Message]
 
 
-def recordingOf(internet: Internet, title: str, steps: Sequence[tuple[Question, Message]], complete: bool) -> str:
+def recordingOf(internet: Internet, title: str, steps: Sequence[tuple[Question, Message | Answer]], complete: bool) -> str:
     """
     Return the exchanges of an internet as a scenario: a range for each server, with one entry for each question and each transport. Where a
     server replied to a question in more than one way, the first reply is taken.
@@ -64,7 +65,8 @@ def recordingOf(internet: Internet, title: str, steps: Sequence[tuple[Question, 
                 match += f" {transport.upper()}"
             lines += ["ENTRY_BEGIN", match, "ADJUST copy_id copy_query", *_message(reply, reply.questions[0]), "ENTRY_END"]
         lines += ["RANGE_END", ""]
-    for number, (question, answer) in enumerate(steps):
+    for number, (question, given) in enumerate(steps):
+        answer = _replyFrom(question, given) if isinstance(given, Answer) else given
         step = number * _APART + 1
         asked = ["REPLY RD" + (" DO" if answer.edns is not None and answer.edns.dnssecOk else "")]
         lines += [f"STEP {step} QUERY", "ENTRY_BEGIN", *asked, "SECTION QUESTION", _question(question), "ENTRY_END"]
@@ -95,6 +97,14 @@ def _config(internet: Internet) -> Iterator[str]:
     for server in internet.zones[ROOT].servers:
         for address in server.addresses:
             yield f"\tstub-addr: {address}"
+
+
+def _replyFrom(question: Question, answer: Answer) -> Message:
+    """
+    Return the reply to a client that asks a recursive server without DO and AD.
+    """
+    authority = () if answer.outcome is Outcome.DATA else answer.authority
+    return Message(0, QR | RD | RA | answer.rcode & 15, (question,), answer.answer, authority)
 
 
 def _question(question: Question) -> str:

@@ -7,13 +7,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from ipaddress import ip_address
+from ipaddress import IPv4Network, ip_address
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from twisted.internet.base import DelayedCall
+from twisted.internet.error import CannotListenError
 
 from twisted_ext.dnssec.signing import Params
-from twisted_ext.testing.internet.addresses import addressFor
+from twisted_ext.testing.internet.addresses import MEASUREMENTS, addressFor
 from twisted_ext.testing.internet.faults import NONE, Fault
 from twisted_ext.testing.internet.keyplans import KeyPlan
 from twisted_ext.testing.internet.nameservers import Exchange, NameServer
@@ -40,7 +41,10 @@ from twisted_ext.wire.text import recordToText
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
+    from twisted.internet.interfaces import IReactorTime
 
+    from twisted_ext.answers import Answer
+    from twisted_ext.compat.names import NamesResolver
     from twisted_ext.testing.reactors import MemoryReactor
 
 __all__ = ["Internet"]
@@ -84,6 +88,7 @@ class Internet:
         rtt: float = 0.02,
         rootServers: Sequence[str] = _ROOT_SERVERS,
         remember: int = 10_000,
+        prefix: str | IPv4Network = MEASUREMENTS,
     ) -> None:
         """
         @param network: the network to use, whose links are left as they are; by default a new one.
@@ -94,6 +99,7 @@ class Internet:
         @param rtt: the round-trip time between two hosts, in seconds.
         @param rootServers: the names of the root's servers.
         @param remember: the exchanges to keep for C{exchanges} and L{recording}.
+        @param prefix: the IPv4 addresses of servers, such as C{"127.53.0.0/16"} for L{listen}.
         """
         if network is None:
             network = MemoryNetwork(seed=seed)
@@ -104,6 +110,7 @@ class Internet:
         self.seed = seed
         self.start = start.timestamp() if isinstance(start, datetime) else float(start)
         self.families = tuple(families)
+        self._prefix = IPv4Network(prefix)
         self.zones: dict[bytes, InternetZone] = {}
         self.servers: dict[bytes, NameServer] = {}
         self.exchanges: deque[Exchange] = deque(maxlen=remember)
@@ -241,6 +248,32 @@ class Internet:
         """
         return self._host(nameFromText(name), addresses)
 
+    def listen(self, reactor: IReactorTime, port: int) -> None:
+        """
+        Serve on sockets of this machine as well, at the addresses of all servers that there are, for other programs. Faults apply there,
+        links do not. Signatures are valid for two weeks from C{start}, which should be the present time.
+
+        @param reactor: a real reactor.
+        @param port: that of all servers.
+
+        @raise CannotListenError: this machine does not have an address, or the port is in use; none is left open.
+        """
+        try:
+            for server in self.servers.values():
+                for address in server.addresses:
+                    server.listen(reactor, port, address)
+        except CannotListenError:
+            self.close()
+            raise
+
+    def close(self) -> Deferred[None]:
+        """
+        Close the ports and connections of all servers.
+        """
+        from twisted.internet.defer import gatherResults
+
+        return gatherResults([server.close() for server in self.servers.values()]).addCallback(lambda _: None)
+
     def reactor(self, *addresses: str) -> MemoryReactor:
         """
         Add a client.
@@ -343,7 +376,9 @@ class Internet:
         folded = name.lower()
         server = self.servers.get(folded)
         if server is None:
-            chosen = [normal(each) for each in addresses] or [addressFor(self.seed, folded, each, self._taken) for each in self.families]
+            chosen = [normal(each) for each in addresses] or [
+                addressFor(self.seed, folded, each, self._taken, self._prefix) for each in self.families
+            ]
             self._taken.update(chosen)
             reactor = self.network.reactor(*chosen)
             server = NameServer(name, chosen, reactor, self.zones, self.time, self.exchanges.append)
@@ -372,6 +407,26 @@ class Internet:
             zone.changed()
 
     # -- what resolvers need
+
+    def resolver(self, reactor: MemoryReactor | None = None, anchors: str | None = None) -> NamesResolver:
+        """
+        Return a resolver that resolves from the root of this internet, at its time, validates and caches.
+
+        @param reactor: that of a client; by default a new one.
+        @param anchors: its trust anchors, as L{anchors} returns them; by default those of now.
+        """
+        from twisted_ext.compat.names import NamesResolver
+        from twisted_ext.dnssec.anchors.formats import anchorsFromFile
+        from twisted_ext.dnssec.validation import Validator
+        from twisted_ext.recursion.hints import rootFromText
+        from twisted_ext.resolver.recursive.configured import Trust
+        from twisted_ext.resolver.recursive.source import recursiveStack
+
+        here = self.reactor() if reactor is None else reactor
+        text = self.anchors if anchors is None else anchors
+        trust = Trust(anchorsFromFile(text, "anchors", int(self.time())).anchors if text else ())
+        root = rootFromText(self.hints, "hints")
+        return NamesResolver(recursiveStack(here, root, validator=Validator(trust.at), today=self.time), here)
 
     @property
     def hints(self) -> str:
@@ -543,12 +598,12 @@ class Internet:
 
     # -- recording
 
-    def recording(self, title: str = "", steps: Sequence[tuple[Question, Message]] = (), *, complete: bool = False) -> str:
+    def recording(self, title: str = "", steps: Sequence[tuple[Question, Message | Answer]] = (), *, complete: bool = False) -> str:
         """
         Write down what was asked and answered, as a replay scenario (C{.rpl}) in the format of Unbound's tests.
 
         @param title: its title.
-        @param steps: the questions of the client, each with the answer that it got.
+        @param steps: the questions of the client, each with the answer that it got: C{result.answer}, or the message of the reply.
         @param complete: ask the other servers of each zone the same questions now, for resolvers that choose other servers.
         """
         return recordingOf(self, title, steps, complete)

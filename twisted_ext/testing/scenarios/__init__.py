@@ -3,11 +3,10 @@ Replay scenarios (C{.rpl}): a reader, and a player that runs a resolver against 
 
     from twisted_ext.testing.scenarios.player import Player
     from twisted_ext.testing.scenarios.reading import readScenario
+    from twisted_ext.testing.scenarios.resolver import recursiveResolver
 
-    def build(reactor, configuration, today):
-        return resolverFromString(reactor, "recursive:")    # with the hints, anchors and settings of the configuration
+    Player(readScenario(Path("iter_resolve.rpl")), recursiveResolver).play()
 
-    Player(readScenario(Path("iter_resolve.rpl")), build).play()
-
+Another resolver is a function like L{recursiveResolver<twisted_ext.testing.scenarios.resolver.recursiveResolver>}.
 The format is that of the replay tests of Unbound, Deckard and Stelline.
 """

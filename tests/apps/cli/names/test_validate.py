@@ -116,6 +116,8 @@ def test_aSavedProofIsCheckedByAnotherProcess(tmp_path: Path, capsys: pytest.Cap
         ("example.org --at never", USAGE, "--at 'never' is not a time; write 2026-12-01"),
         ("example.org --check x", USAGE, "--check takes no name"),
         ("example.org @udp:192.0.2.1 --hints x", USAGE, "--hints cannot be combined"),
+        ("example.org @udp:192.0.2.1 --port 5300", USAGE, "--port cannot be combined with a server; write the port behind it"),
+        ("example.org --port 0", USAGE, "'0' is not a number from 1 to 65535"),
         ("--check /nonexistent/proof", BATCH, "/nonexistent/proof: No such file or directory"),
         ("--check FILE", BATCH, "FILE: line 1, column 1: not valid JSON"),
         ("example.org --anchor FILE", BATCH, "FILE:1: "),
@@ -172,7 +174,20 @@ def test_theDrawingIsWellFormed(name: str, colors: set[str]) -> None:
     page = htmlOf(inspection)
     for each in (text, page):
         assert "<script" not in each and "http" not in each.replace("http://www.w3.org/2000/svg", "").replace("http-equiv", "")
-    assert "prefers-color-scheme:dark" in text and page.count("<svg") == 1
+    assert "prefers-color-scheme:dark" in text and page.count("<svg") == 2
+
+
+def test_thePageFitsATelephone() -> None:
+    """
+    The page has a second drawing for narrow screens, in which nothing is beyond the edge.
+    """
+    page = htmlOf(inspected("alias.example.org"))
+    narrow = page.partition('<div class="narrow">')[2].partition("</div>")[0]
+    root = ElementTree.fromstring(narrow)
+    assert root.attrib["width"] == "380" and "@media (max-width:700px)" in page
+    for rect in root.iter(f"{_SVG}rect"):
+        assert 0 <= int(rect.attrib.get("x", 0)) and int(rect.attrib.get("x", 0)) + int(rect.attrib["width"]) <= 380
+    assert "DS 32754 of other.test." in narrow and 'class="bogus"' in narrow
 
 
 def test_hostileNamesAreEscaped() -> None:

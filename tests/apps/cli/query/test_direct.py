@@ -109,7 +109,7 @@ class DirectSourceTests(SynchronousTestCase):
         The query has the given header and EDNS fields.
         """
         server = self.server("192.0.2.53", lambda query: [buildMessage(Message(query.id, QR | query.flags & 0x7800))])
-        words = "+qid=4711 +aaflag +zflag +tcflag +norecurse +opcode=STATUS +bufsize=600 +ednsflags=0x40 +edns=3 +dnssec +nsid"
+        words = "+qid=4711 +aaflag +zflag +tcflag +norecurse +noad +opcode=STATUS +bufsize=600 +ednsflags=0x40 +edns=3 +dnssec +nsid"
         done = self.exchange(words, "192.0.2.53")
         self.network.advance(0.1)
         self.successResultOf(done)

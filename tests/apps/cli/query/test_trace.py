@@ -94,7 +94,7 @@ class TracingTests(SynchronousTestCase):
         """
         Return the servers that replied, in order.
         """
-        return re.findall(r"Received \d+ bytes from (\S+)#53 ", self.output.getvalue())
+        return re.findall(r"Received \d+ bytes from (\S+)#53\(", self.output.getvalue())
 
     def test_builtInRootServersAsFallback(self) -> None:
         """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from textwrap import wrap
 from typing import Final
 
 from twisted_ext.answers import Security
@@ -19,19 +20,51 @@ from twisted_ext.wire.escapes import printable
 
 __all__ = ["htmlOf", "svgOf"]
 
-_WIDTH: Final = 1000
-
-#: Sizes in pixels: a box's heading, a chip and the room below it, the step from a zone to one below it, the room for arrows on the left.
+#: Sizes in pixels: a box's heading, a chip and the room below it.
 _HEAD: Final = 34
 _CHIP: Final = 40
 _GAP: Final = 10
-_STEP: Final = 30
-_GUTTER: Final = 44
-_KEYS: Final = 230
-_SIGNING: Final = 130
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """
+    Sizes in pixels that depend on the width.
+
+    @ivar step: from a zone to one below it.
+    @ivar gutter: room for arrows on the left of a box.
+    @ivar anchor: the width of a trust anchor; C{keys} that of a key.
+    @ivar signing: room for the arrows of signatures.
+    @ivar lane: the place of the first of C{lanes} lines beside each other, which are C{apart}.
+    @ivar line: characters of a line of text.
+    """
+
+    width: int
+    margin: int
+    step: int
+    gutter: int
+    anchor: int
+    keys: int
+    signing: int
+    lane: int
+    lanes: int
+    apart: int
+    line: int
+
+    def laneAt(self, number: int) -> int:
+        return self.lane + self.apart * (number % self.lanes)
+
+
+_WIDE: Final = _Layout(1000, 20, 30, 44, 330, 230, 130, 8, 5, 4, 140)
+
+#: For the screen of a telephone.
+_NARROW: Final = _Layout(380, 6, 10, 22, 200, 88, 22, 2, 4, 2, 52)
 
 #: Chips in one column of a zone; what is left out is in the text.
 _MOST_CHIPS: Final = 24
+
+#: Characters of a reason.
+_REASON: Final = 560
 
 #: Zones in a drawing.
 _MOST_ZONES: Final = 64
@@ -71,8 +104,10 @@ def htmlOf(inspection: Inspection) -> str:
         '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">\n'
         f"<title>{_text(title)}</title>\n"
         "<style>body{margin:1em auto;max-width:1000px;font-family:system-ui,sans-serif}svg{width:100%;height:auto}"
-        "pre{overflow-x:auto;font-size:12px}</style></head>\n"
-        f"<body>\n{_Drawing(inspection).svg()}<details><summary>Details</summary><pre>{_text(lines)}</pre></details>\n</body></html>\n"
+        "pre{overflow-x:auto;font-size:12px}.narrow{display:none}"
+        "@media (max-width:700px){.wide{display:none}.narrow{display:block}body{margin:0 .3em}}</style></head>\n"
+        f'<body>\n<div class="wide">{_Drawing(inspection).svg()}</div><div class="narrow">{_Drawing(inspection, _NARROW).svg()}</div>\n'
+        f"<details><summary>Details</summary><pre>{_text(lines)}</pre></details>\n</body></html>\n"
     )
 
 
@@ -83,6 +118,18 @@ def _text(text: str) -> str:
 
 def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _fitting(text: str, width: int, size: int) -> str:
+    """
+    Cut a text that would be wider than C{width} in a font of C{size} pixels, by the letters' widths in wide fonts.
+    """
+    left = width / size
+    for index, letter in enumerate(text):
+        left -= 0.7 if letter.isupper() else 0.62 if letter.isdigit() else 0.58 if letter.isalnum() else 0.37
+        if left < 0:
+            return _cut(text, max(index, 1))
+    return text
 
 
 @dataclass(slots=True)
@@ -126,8 +173,9 @@ class _Drawing:
     One drawing.
     """
 
-    def __init__(self, inspection: Inspection) -> None:
+    def __init__(self, inspection: Inspection, layout: _Layout = _WIDE) -> None:
         self._inspection = inspection
+        self._layout = layout
         self._zones = inspection.zones[:_MOST_ZONES]
         self._back: list[str] = []
         self._front: list[str] = []
@@ -144,15 +192,16 @@ class _Drawing:
             self._zone(index, zone)
         left = len(inspection.zones) - len(self._zones)
         if left:
-            self._write(20, self._y + 16, f"and {left} more zones", "small")
+            self._write(self._layout.margin, self._y + 16, f"and {left} more zones", "small")
             self._y += 26
         self._legend()
         title = f"{inspection.name} {inspection.rrType}: {inspection.verdict.security.value}"
         body = "\n".join([*self._back, *self._front])
+        width = self._layout.width
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {self._y}" width="{_WIDTH}" height="{self._y}" role="img">\n'
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {self._y}" width="{width}" height="{self._y}" role="img">\n'
             f"<title>{_text(title)}</title>\n<style>{_STYLE}</style>\n"
-            f'<rect class="page" width="{_WIDTH}" height="{self._y}"/>\n{body}\n</svg>\n'
+            f'<rect class="page" width="{width}" height="{self._y}"/>\n{body}\n</svg>\n'
         )
 
     # -- pieces
@@ -166,8 +215,8 @@ class _Drawing:
             f'<g><title>{_text(hint)}</title><rect class="chip {color}" x="{chip.x}" y="{chip.y}" width="{chip.width}" height="{_CHIP}"'
             ' rx="5"/>'
         )
-        self._write(chip.x + 8, chip.y + 17, first, "", chip.width // 8)
-        self._write(chip.x + 8, chip.y + 33, second, "small", chip.width // 6)
+        self._write(chip.x + 8, chip.y + 17, _fitting(first, chip.width - 12, 13))
+        self._write(chip.x + 8, chip.y + 33, _fitting(second, chip.width - 12, 11), "small")
         self._front.append("</g>")
         return chip
 
@@ -179,47 +228,51 @@ class _Drawing:
         )
 
     def _heading(self) -> None:
-        inspection = self._inspection
+        inspection, layout = self._inspection, self._layout
         security = inspection.verdict.security.value
-        self._write(20, 32, f"{inspection.name} {inspection.rrType}", "title", 80)
-        self._front.append(f'<text x="{_WIDTH - 20}" y="32" text-anchor="end" class="title {security}">{security}</text>')
-        self._write(20, 52, f"{inspection.outcome}, validated at {timeToText(inspection.time)}", "small")
+        margin = layout.margin
+        self._write(margin, 32, f"{inspection.name} {inspection.rrType}", "title", min(80, layout.width // 11))
+        level = 32 if layout is _WIDE else 52
+        self._front.append(f'<text x="{layout.width - margin}" y="{level}" text-anchor="end" class="title {security}">{security}</text>')
+        self._write(margin, 52, f"{inspection.outcome}, validated at {timeToText(inspection.time)}", "small")
         self._y = 66
         for code, text in inspection.verdict.reasons:
-            line = f"{EDE_NAMES.get(code, f'EDE {code}')}: {text}"
-            for start in range(0, min(len(line), 560), 140):
-                self._write(20, self._y + 8, line[start : start + 140], "bogus" if security == "bogus" else "insecure")
+            line = printable(f"{EDE_NAMES.get(code, f'EDE {code}')}: {text}")[:_REASON]
+            for piece in wrap(line, layout.line):
+                self._write(margin, self._y + 8, piece, "bogus" if security == "bogus" else "insecure")
                 self._y += 20
         self._y += 8
 
     def _anchors(self, anchored: list[tuple[int, ShownZone]]) -> None:
+        layout = self._layout
         top = self._y
-        x = 20
+        x = layout.margin
         y = top + _HEAD
         lane = 0
         for index, zone in anchored:
             for ds in zone.ds[:_MOST_CHIPS]:
-                chip = _Chip(x + _GUTTER, y, 330)
+                chip = _Chip(x + layout.gutter, y, layout.anchor)
                 color = "secure" if ds.matches else "insecure"
                 hint = f"trust anchor of {zone.name}: DS {ds.tag} {ds.algorithm} {ds.digestType} {ds.digest}"
                 self._chip(chip, f"{zone.name} DS {ds.tag}", f"{ds.algorithm}, {ds.digestType}", color, hint)
                 if ds.matches:
-                    self._links.append(_Link(index, ds.tag, color, *chip.left, x + 12 + 4 * (lane % 5), hint))
+                    self._links.append(_Link(index, ds.tag, color, *chip.left, x + layout.laneAt(lane), hint))
                     lane += 1
                 y += _CHIP + _GAP
             for key in [each for each in zone.keys if each.entry == "anchor" and not any(ds.tag == each.tag for ds in zone.ds)]:
-                chip = _Chip(x + _GUTTER, y, 330)
+                chip = _Chip(x + layout.gutter, y, layout.anchor)
                 hint = f"trust anchor of {zone.name}: key {key.tag}"
                 self._chip(chip, f"{zone.name} DNSKEY {key.tag}", key.algorithm, "secure", hint)
-                self._links.append(_Link(index, key.tag, "secure", *chip.left, x + 12 + 4 * (lane % 5), hint))
+                self._links.append(_Link(index, key.tag, "secure", *chip.left, x + layout.laneAt(lane), hint))
                 lane += 1
                 y += _CHIP + _GAP
-        self._box(x, top, _WIDTH - 40, y - top, "secure", "Trust anchors", "")
+        self._box(x, top, layout.width - 2 * x, y - top, "secure", "Trust anchors", "")
         self._y = y + 16
 
     def _box(self, x: int, y: int, width: int, height: int, color: str, name: str, security: str) -> None:
         self._back.append(f'<rect class="box {color}" x="{x}" y="{y}" width="{width}" height="{height}" rx="8"/>')
-        self._write(x + _GUTTER, y + 22, name, "zone", 80)
+        gutter = self._layout.gutter
+        self._write(x + gutter, y + 22, name, "zone", min(80, (width - gutter - 70) // 9))
         if security:
             self._front.append(f'<text x="{x + width - 14}" y="{y + 22}" text-anchor="end" class="{color}">{security}</text>')
 
@@ -233,20 +286,21 @@ class _Drawing:
         return depth
 
     def _zone(self, index: int, zone: ShownZone) -> None:
-        x = 20 + _STEP * self._depth(zone)
-        width = _WIDTH - 20 - x
+        layout = self._layout
+        x = layout.margin + layout.step * self._depth(zone)
+        width = layout.width - layout.margin - x
         top = self._y
         color = {Security.SECURE: "secure", Security.BOGUS: "bogus"}.get(zone.security, "insecure")
         y = top + _HEAD
         keys: dict[int, _Chip] = {}
         for key in zone.keys[:_MOST_CHIPS]:
-            keys.setdefault(key.tag, self._key(zone, key, _Chip(x + _GUTTER, y, _KEYS)))
+            keys.setdefault(key.tag, self._key(zone, key, _Chip(x + layout.gutter, y, layout.keys)))
             y += _CHIP + _GAP
         below = [(place, each) for place, each in enumerate(self._zones) if each.parent == index and not each.anchored]
         denied = {f"{each.name} DS" for _, each in below}
         bottom = y
         y = top + _HEAD
-        column = x + _GUTTER + (_KEYS + _SIGNING if keys else 0)
+        column = x + layout.gutter + (layout.keys + layout.signing if keys else 0)
         room = x + width - 14 - column
         shown = [] if zone.keySet is None else [("DNSKEY", zone.keySet)]
         shown += [("denial", each) for each in zone.denials if each.rrType != "SOA" and not denied & set(each.why.split(", "))]
@@ -308,7 +362,7 @@ class _Drawing:
             hint = signature.problem or f"signed by key {signature.tag}, {when}"
             x, y = chip.left
             if key is None:
-                self._arrow(f"M{x - 60} {y}H{x}", (x, y), color, hint)
+                self._arrow(f"M{x - min(60, self._layout.signing)} {y}H{x}", (x, y), color, hint)
             else:
                 begin, level = key.right
                 middle = (begin + x) // 2
@@ -359,14 +413,20 @@ class _Drawing:
     def _link(self, place: int, tag: int | None, color: str, chip: _Chip, x: int, lane: int, hint: str) -> None:
         # Below the middle, where the signature's arrow arrives.
         begin, level = chip.left
-        self._links.append(_Link(place, tag, color, begin, level + 14, x + 8 + 4 * (lane % 5), hint))
+        self._links.append(_Link(place, tag, color, begin, level + 14, x + self._layout.laneAt(lane), hint))
 
     def _legend(self) -> None:
+        layout = self._layout
         y = self._y + 14
-        x = 20
+        x = layout.margin
         for color, words in (("secure", "secure"), ("insecure", "not signed, or not trusted"), ("bogus", "broken")):
+            needed = 80 + 6 * len(words)
+            if x + needed > layout.width:
+                x, y = layout.margin, y + 20
             self._arrow(f"M{x} {y}h40", (x + 46, y), color, words)
             self._write(x + 54, y + 4, words, "small")
-            x += 80 + 6 * len(words)
-        self._write(20, y + 24, "Keys point to what they have signed, DS records to the keys of the zone below.", "small")
-        self._y = y + 36
+            x += needed
+        for piece in wrap("Keys point to what they have signed, DS records to the keys of the zone below.", layout.line):
+            y += 20
+            self._write(layout.margin, y + 4, piece, "small")
+        self._y = y + 16

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.answers import Answer, Note
 from twisted_ext.apps.cli.names.validate import readFile, rootFrom
-from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, Option, flag, valueOf
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, Option, flag, valueOf, whole
 from twisted_ext.apps.cli.terminal.colors import Palette, paletteFor
 from twisted_ext.apps.cli.terminal.exits import BATCH, NO_REPLY, OK, USAGE, ExitError
 from twisted_ext.apps.cli.terminal.run import runUntilDone
 from twisted_ext.apps.cli.terminal.upstream import typeIn
 from twisted_ext.errors import BadDescription
+from twisted_ext.transport.servers import DNS_PORT
 from twisted_ext.wire.codes import rcodeName
 from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.message import Question
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["ARGUMENTS", "TraceTree", "main"]
 
 _HELP: Final = """\
-Usage: txdns trace NAME [TYPE] [--hints FILE] [+json]
+Usage: txdns trace NAME [TYPE] [--hints FILE] [--port PORT] [+json]
        txdns trace --replay FILE [+json]
 
 Resolves a name from the root servers down as a recursive resolver does, without a cache, and
@@ -53,20 +54,21 @@ cannot be read, 9 the look-up failed.
 
 _JSON: Final = flag("+json", "print one JSON object with steps and replies, in place of the tree")
 _COLOR: Final = Option[bool | None]("+[no]color", "", None, also="+[no]colour")
+_PORT: Final = Option("--port PORT", "the port of all servers, for tests", DNS_PORT, whole(1, 65535), what="a port")
 _HINTS: Final = Option("--hints FILE", "root servers in place of the built-in ones, as in named.root", "", str, what="a file")
 _REPLAY: Final = Option("--replay FILE", "resolve again from the replies in this JSON", "", str, what="a file")
 
 #: Steps after which another server is asked.
 _TROUBLE: Final = ("timed out", "lame", "malformed", "declined", "not sent")
 
-ARGUMENTS: Final = Arguments(_HELP, _JSON, _COLOR, _HINTS, _REPLAY)
+ARGUMENTS: Final = Arguments(_HELP, _JSON, _COLOR, _HINTS, _PORT, _REPLAY)
 
 
 def main(words: list[str]) -> int:
     given = ARGUMENTS.parse(words)
     if _REPLAY in given:
-        if given.bare or _HINTS in given:
-            raise ExitError(USAGE, "--replay takes no name and no --hints; write: txdns trace --replay FILE")
+        if given.bare or _HINTS in given or _PORT in given:
+            raise ExitError(USAGE, "--replay takes no name, --hints or --port; write: txdns trace --replay FILE")
         return _replay(given[_REPLAY], given)
     name, *more = given.bare or [""]
     if not name:
@@ -74,10 +76,10 @@ def main(words: list[str]) -> int:
     rrType = typeIn(more, A)
     question = Question(valueOf(nameFromText, name), rrType)
     root = rootFrom(given[_HINTS])
-    return runUntilDone(lambda reactor: _trace(reactor, question, root, given))
+    return runUntilDone(lambda reactor: _trace(reactor, question, root, given, given[_PORT]))
 
 
-async def _trace(reactor: IReactorTime, question: Question, root: Delegation, given: Given, port: int | None = None) -> int:
+async def _trace(reactor: IReactorTime, question: Question, root: Delegation, given: Given, port: int = DNS_PORT) -> int:
     from twisted_ext.resolver.recursive.recording import resolveTraced
 
     show = _begin(question, reactor.seconds(), given)

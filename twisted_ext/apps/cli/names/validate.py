@@ -5,12 +5,13 @@ C{txdns validate}: validates an answer with DNSSEC, and shows the chain of trust
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from json import dumps
 from time import time
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.answers import QueryContext, Security
-from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, Option, flag, valueOf
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, Option, flag, valueOf, whole
 from twisted_ext.apps.cli.terminal.colors import paletteFor
 from twisted_ext.apps.cli.terminal.exits import (
     BATCH,
@@ -28,6 +29,7 @@ from twisted_ext.apps.cli.terminal.run import runUntilDone
 from twisted_ext.apps.cli.terminal.upstream import SERVER, targetIn, typeIn, upstreamFor
 from twisted_ext.errors import BadDescription, DNSFault
 from twisted_ext.files import openNow
+from twisted_ext.transport.servers import DNS_PORT
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import A
@@ -38,8 +40,9 @@ if TYPE_CHECKING:
     from twisted_ext.dnssec.evidence import Evidence
     from twisted_ext.dnssec.trustanchors import TrustAnchors
     from twisted_ext.recursion.delegations import Delegation
+    from twisted_ext.resolver.recursive.source import RecursiveSource
 
-__all__ = ["ARGUMENTS", "EXITS", "main", "readFile", "rootFrom"]
+__all__ = ["ARGUMENTS", "EXITS", "anchorsFrom", "fromRoot", "main", "readFile", "rootFrom"]
 
 _HELP: Final = """\
 Usage: txdns validate NAME [TYPE] [@DESCRIPTION] [+json] [--anchor FILE]... [--at TIME]
@@ -78,11 +81,12 @@ _SAVE: Final = Option("--save FILE", "write the proof as JSON, which --check rea
 _CHECK: Final = Option("--check FILE", "check a saved proof, without a network", "", str, what="a file")
 _SVG: Final = Option("--svg FILE", "write a drawing of the chain", "", str, what="a file")
 _HTML: Final = Option("--html FILE", "write a page with the drawing and all details", "", str, what="a file")
+_PORT: Final = Option("--port PORT", "the port of all servers, for tests", DNS_PORT, whole(1, 65535), what="a port")
 _HINTS: Final = Option(
     "--hints FILE", "root servers in place of the built-in ones, as in named.root", "", str, also="--root-hints", what="a file"
 )
 
-ARGUMENTS: Final = Arguments(_HELP, SERVER, _JSON, _COLOR, _ANCHOR, _AT, _SAVE, _CHECK, _SVG, _HTML, _HINTS)
+ARGUMENTS: Final = Arguments(_HELP, SERVER, _JSON, _COLOR, _ANCHOR, _AT, _SAVE, _CHECK, _SVG, _HTML, _HINTS, _PORT)
 
 #: Exit codes by what validation found.
 EXITS: Final = {Security.SECURE: OK, Security.INSECURE: INSECURE, Security.BOGUS: BOGUS, Security.INDETERMINATE: INDETERMINATE}
@@ -97,7 +101,7 @@ _SECONDS: Final = 30.0
 def main(words: list[str]) -> int:
     given = ARGUMENTS.parse(words)
     now = _timeIn(given[_AT])
-    anchors = _anchorsIn(given, int(time()) if now is None else now)
+    anchors = anchorsFrom(given.all(_ANCHOR), int(time()) if now is None else now)
     if _CHECK in given:
         if given.bare or SERVER in given or _SAVE in given:
             raise ExitError(USAGE, "--check takes no name, server or --save; write: txdns validate --check FILE")
@@ -110,6 +114,8 @@ def main(words: list[str]) -> int:
     target = targetIn(given)
     if target and _HINTS in given:
         raise ExitError(USAGE, "--hints cannot be combined with a server; hints are for queries from the root")
+    if target and _PORT in given:
+        raise ExitError(USAGE, f"--port cannot be combined with a server; write the port behind it: @192.0.2.53:{given[_PORT]}")
     root = None if target else rootFrom(given[_HINTS])
     today = int(time()) if now is None else now
     question = Question(owner, rrType)
@@ -156,11 +162,15 @@ def _timeIn(text: str) -> int | None:
         raise ExitError(USAGE, f"--at {text!r} is not a time; write 2026-12-01, 2026-12-01T12:00:00Z or seconds since 1970") from None
 
 
-def _anchorsIn(given: Given, now: int) -> TrustAnchors:
+def anchorsFrom(files: Sequence[str], now: int, command: str = "validate") -> TrustAnchors:
+    """
+    Return the trust anchors of files; without any file, those of the root that are built in.
+
+    @param command: the command's name, for remarks.
+    """
     from twisted_ext.dnssec.anchors.formats import anchorsFromFile
     from twisted_ext.dnssec.trustanchors import ROOT_ANCHORS, TrustAnchors
 
-    files = given.all(_ANCHOR)
     if not files:
         return TrustAnchors(ROOT_ANCHORS)
     anchors = TrustAnchors()
@@ -172,7 +182,7 @@ def _anchorsIn(given: Given, now: int) -> TrustAnchors:
         except BadDescription as fault:
             raise ExitError(BATCH, str(fault)) from fault
         for remark in found.remarks:
-            complain(f"txdns validate: {remark}")
+            complain(f"txdns {command}: {remark}")
     return anchors
 
 
@@ -192,9 +202,8 @@ async def _validate(
     @param root: L{None} to ask the target.
     """
     from twisted_ext.resolver.lookup.evidence import collectEvidence
-    from twisted_ext.resolver.recursive.source import RecursiveSource
 
-    source = (await upstreamFor(reactor, target)).source if root is None else RecursiveSource(reactor, root)
+    source = (await upstreamFor(reactor, target)).source if root is None else fromRoot(reactor, root, given[_PORT])
     try:
         context = QueryContext(reactor.seconds() + _SECONDS)
         evidence = await collectEvidence(source, question, context, anchors, now)
@@ -203,6 +212,16 @@ async def _validate(
     finally:
         await source.close()
     return show(evidence, anchors, now, given)
+
+
+def fromRoot(reactor: IReactorTime, root: Delegation, port: int = DNS_PORT) -> RecursiveSource:
+    """
+    Return a source that resolves names from the root without validation.
+    """
+    from twisted_ext.resolver.recursive.pool import ServerPool
+    from twisted_ext.resolver.recursive.source import RecursiveSource
+
+    return RecursiveSource(reactor, root, pool=ServerPool(reactor, port=port))
 
 
 def show(evidence: Evidence, anchors: TrustAnchors, now: int | None, given: Given) -> int:

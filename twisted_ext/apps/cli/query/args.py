@@ -55,15 +55,20 @@ options after a NAME to that one. Options in ~/.digrc apply to all commands.
 
 Query options (to turn one off, write no before its name):
   +tcp          use TCP from the start; +ignore: accept truncated UDP replies
-  +dnssec       request DNSSEC records (DO)
+  +dnssec, +do  request DNSSEC records (DO)
+  +ad           set AD (on), which asks whether the answer is secure; +cd: set CD, which asks
+                for bogus data as well
+  +sigchase     validate the answer, and print the chain of trust below it, as txdns validate
+                does; +trusted-key=FILE: with these trust anchors in place of the root's
   +noedns       send no OPT record; +bufsize=N, +edns=VERSION, +ednsflags=N set its fields
-  +recurse      set RD (on); +aaflag, +adflag, +cdflag, +raflag, +tcflag, +zflag set AA, AD, CD,
-                RA, TC, Z; +opcode=NOTIFY, +qid=N, +header-only
+  +recurse      set RD (on); +aaflag, +raflag, +tcflag, +zflag set AA, RA, TC, Z;
+                +opcode=NOTIFY, +qid=N, +header-only
   +time=5       seconds to wait for each reply
   +tries=3      attempts at each server
   +search       apply the system's search list; +domain=NAME, +ndots=N override it
-  +trace        follow delegations from the root; +nssearch: query each server of a zone for its
-                SOA record
+  +trace        print each referral from the root down to the answer, with DS records and
+                signatures unless +nodnssec follows; +nssearch: query each server of a zone for
+                its SOA record
   +nsid, +cookie, +expire, +keepalive, +zoneversion, +subnet=192.0.2.0/24, +padding=128,
   +chain=NAME, +ednsopt=65001:c0ffee    EDNS options to send
   +badcookie    after BADCOOKIE, repeat the query with the server's cookie (on)
@@ -81,7 +86,8 @@ Output options:
   +idnout, +color    names in Unicode; colors: by default if the terminal supports them, colors
                 only without NO_COLOR
 
-Exit codes: 0 a reply came, with any rcode; 1 wrong usage; 8 FILE cannot be read; 9 no reply.
+Exit codes: 0 a reply came, with any rcode; 1 wrong usage; 8 FILE cannot be read; 9 no reply;
+with +sigchase: 0 secure, 3 insecure, 4 bogus, 5 indeterminate.
 """
 
 _SEE: Final = "see txdns query --help"
@@ -108,6 +114,7 @@ class QueryOptions:
     @ivar payloadSize: the payload size in the OPT record, or L{None} for the default.
     @ivar domain: the only domain to search, in wire form, or L{None} for the system's list.
     @ivar ndots: the number of dots from which a name is tried as it is first, or L{None} for the system's value.
+    @ivar trustedKey: a file of trust anchors for C{+sigchase}, or C{""} for those of the root.
     @ivar first: whether this is the first look-up, whose output begins with the arguments of the command.
     """
 
@@ -134,6 +141,7 @@ class QueryOptions:
     domain: bytes | None = None
     ndots: int | None = None
     first: bool = True
+    trustedKey: str = ""
 
     # Not a dataclass, which would take a millisecond at each start of the command.
     def __init__(self) -> None:
@@ -145,6 +153,14 @@ class QueryOptions:
         other = QueryOptions()
         other.__dict__.update(self.__dict__, flags=dict(self.flags), options=list(self.options))
         return other
+
+    @property
+    def dnssecOk(self) -> bool:
+        """
+        Whether to request DNSSEC records.
+        """
+        dnssec = self.flags["dnssec"]
+        return bool(self.flags["trace"] or self.flags["sigchase"]) if dnssec is None else dnssec
 
     @property
     def needsServer(self) -> str:
@@ -174,11 +190,14 @@ class QueryOptions:
 _FLAGS: Final[dict[str, bool | None]] = {
     # The query.
     "tcp": False,
-    "dnssec": False,
+    # None: as +trace or +sigchase.
+    "dnssec": None,
     "edns": True,
     "recurse": True,
     "cdflag": False,
-    "adflag": False,
+    # As in dig: the reply says whether it is secure (RFC 6840, section 5.7).
+    "adflag": True,
+    "sigchase": False,
     "search": False,
     "aaflag": False,
     "tcflag": False,
@@ -220,7 +239,7 @@ _FLAGS: Final[dict[str, bool | None]] = {
 _DIRECT_FLAGS: Final = ("aaflag", "tcflag", "raflag", "zflag", "header-only", "ignore", "qr", "trace", "nssearch")
 
 #: Options of C{dig} that have no effect here: their behavior is always on, or not supported.
-_WITHOUT_EFFECT: Final = ("besteffort", "keepopen", "mapped")
+_WITHOUT_EFFECT: Final = ("besteffort", "keepopen", "mapped", "topdown")
 
 #: Other names of options, as in C{dig}.
 _ALIASES: Final = {
@@ -274,6 +293,7 @@ _SETTINGS: Final[dict[str, tuple[str, object, Callable[[str], object]]]] = {
     "ndots": ("ndots", None, whole(int(NDOTS.least), int(NDOTS.most))),
     "opcode": ("opcode", int(Opcode.QUERY), _opcode),
     "qid": ("queryId", None, whole(0, 65535)),
+    "trusted-key": ("trustedKey", "", str),
     "time": ("seconds", 5.0, number(LOOKUP_SECONDS.least, LOOKUP_SECONDS.most, " of seconds")),
     "tries": ("tries", 3, whole(1, _TRIES)),
     "retry": ("tries", 3, lambda text: 1 + whole(0, _TRIES - 1)(text)),

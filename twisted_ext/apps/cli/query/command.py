@@ -138,7 +138,12 @@ async def _one(reactor: IReactorTime, wishes: QueryOptions) -> int:
             from twisted_ext.apps.cli.query.trace import showServers
 
             return await showServers(reactor, upstream, direct, wishes)
-        return await _lookUp(reactor, upstream, direct, wishes)
+        code = await _lookUp(reactor, upstream, direct, wishes)
+        if code == OK and wishes.flags["sigchase"]:
+            from twisted_ext.apps.cli.query.sigchase import showChain
+
+            return await showChain(reactor, upstream.source, wishes)
+        return code
     finally:
         await upstream.source.close()
 
@@ -229,10 +234,10 @@ async def _ask(
     context = QueryContext(
         reactor.seconds() + min(wait, LOOKUP_SECONDS.most),
         recursionDesired=bool(flags["recurse"]),
-        dnssecOk=bool(flags["dnssec"]),
+        dnssecOk=wishes.dnssecOk,
         checkingDisabled=bool(flags["cdflag"]),
         authenticData=bool(flags["adflag"]),
-        edns=bool(flags["edns"]) or bool(wishes.options) or bool(flags["dnssec"]),
+        edns=bool(flags["edns"]) or bool(wishes.options) or wishes.dnssecOk,
         options=tuple(wishes.options),
         stream=bool(flags["tcp"]),
         waits=(wishes.seconds,) * (wishes.tries * upstream.servers),

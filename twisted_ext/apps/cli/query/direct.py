@@ -174,7 +174,7 @@ class DirectSource:
             if wishes.flags[word]:
                 flags |= bit
         number = int.from_bytes(os.urandom(2), "big") if wishes.queryId is None else wishes.queryId
-        dnssec = bool(wishes.flags["dnssec"])
+        dnssec = wishes.dnssecOk
         edns = None
         if wishes.flags["edns"] or dnssec or options or wishes.ednsVersion or wishes.ednsFlags or wishes.payloadSize is not None:
             size = _PAYLOAD if wishes.payloadSize is None else wishes.payloadSize

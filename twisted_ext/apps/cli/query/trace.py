@@ -57,23 +57,37 @@ class _Walk:
         self._reactor = reactor
         self._upstream = upstream
         self._port = wishes.port or DNS_PORT
+        self.names: dict[Server, str] = {}
+
+    def named(self, server: Server) -> str:
+        """
+        Return the name of a server, or its address if it has none that is known.
+        """
+        return self.names.get(server, server.address)
 
     async def addresses(self, hosts: Iterable[bytes], additional: Sequence[RRSet] = ()) -> list[Server]:
         """
         Return the servers with these names. If C{additional} has no address of any of them, look the addresses up.
         """
         names = list(dict.fromkeys([host.lower() for host in hosts]))
-        found = [server for name in names for server in self._servers(name, additional)]
+        found: list[Server] = []
+        for name in names:
+            found += self._note(name, self._servers(name, additional))
         for name in [] if found else names[:_MOST_HOSTS]:
             for rrType in (A, AAAA):
                 try:
                     answer = await self.lookUp(Question(name, rrType))
                 except DNSFault:
                     continue
-                found += self._servers(name, answer, anyOwner=True)
+                found += self._note(name, self._servers(name, answer, anyOwner=True))
             if found and self.wishes.flags["trace"]:
                 break
         return found
+
+    def _note(self, name: bytes, servers: list[Server]) -> list[Server]:
+        text = nameToText(name).rstrip(".")
+        self.names.update(dict.fromkeys(servers, text))
+        return servers
 
     def _servers(self, name: bytes, records: Sequence[RRSet], anyOwner: bool = False) -> list[Server]:
         family = self.wishes.family
@@ -108,7 +122,7 @@ async def showTrace(reactor: IReactorTime, upstream: CommandUpstream, direct: Di
         complain(f"txdns query: {fault}; using the built-in addresses of the root servers")
     else:
         roots = [rrset for rrset in (*begun.reply.answer, *begun.reply.authority) if rrset.rrType == NS and rrset.name == ROOT]
-        _show(begun, roots, wishes)
+        _show(begun, roots, wishes, walk.named(begun.server))
         hosts = [rdata for rrset in roots for rdata in rrset.rdatas]
         servers = await walk.addresses(hosts, begun.reply.additional)
     if not servers:
@@ -127,9 +141,9 @@ async def showTrace(reactor: IReactorTime, upstream: CommandUpstream, direct: Di
             return NO_REPLY
         referral = _referral(done.reply, wishes.name)
         if referral is None:
-            _show(done, (*done.reply.answer, *done.reply.authority), wishes, last=True)
+            _show(done, (*done.reply.answer, *done.reply.authority), wishes, walk.named(done.server), last=True)
             return OK
-        _show(done, done.reply.authority, wishes)
+        _show(done, done.reply.authority, wishes, walk.named(done.server))
         if zone and not (len(referral.name) > len(zone) and isBelow(referral.name.lower(), zone)):
             complain(f"txdns query: {done.server.label} refers to {nameToText(referral.name)}, which is not below its zone; stopped")
             return OK
@@ -154,12 +168,16 @@ def _referral(reply: Message, name: bytes) -> RRSet | None:
     return None
 
 
-def _show(done: Exchange, records: Sequence[RRSet], wishes: QueryOptions, last: bool = False) -> None:
+def _show(done: Exchange, records: Sequence[RRSet], wishes: QueryOptions, name: str, last: bool = False) -> None:
+    """
+    @param name: that of the server, or its address.
+    """
     flags = wishes.flags
     write = sys.stdout.write
     if flags["json"]:
         data = {
             "server": done.server.label,
+            "name": name,
             "rcode": rcodeName(done.reply.rcode),
             "milliseconds": round(done.seconds * 1000, 3),
             "records": dataOfRecords(tuple(records)),
@@ -175,7 +193,7 @@ def _show(done: Exchange, records: Sequence[RRSet], wishes: QueryOptions, last: 
         if last and done.reply.rcode:
             write(palette.comment(f";; status: {rcodeName(done.reply.rcode)}") + "\n")
         size = len(done.reply.wire)
-        where = f"{done.server.address}#{done.server.port}"
+        where = f"{done.server.address}#{done.server.port}({name})"
         write(palette.comment(f";; Received {size} bytes from {where} in {done.seconds * 1000:.0f} ms") + "\n\n")
     sys.stdout.flush()
 
