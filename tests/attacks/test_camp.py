@@ -130,6 +130,43 @@ class SignedChainTests(_ChainCase):
         self.assertGreater(self.packets(), 220)
 
 
+class SignedBystanderTests(_ChainCase):
+    """
+    Tests of a signed name of somebody else at the end of a chain of signed zones, whose signatures use up the checks of the query.
+    """
+
+    signed = True
+
+    def denied(self) -> int:
+        """
+        Resolve the chain with different numbers of checks, and then the name at its end.
+
+        @return: how often the chain fails and the name fails for others after that.
+        """
+        self.chain(1)
+        denied = failed = 0
+        for checks in range(16, 44, 3):
+            self.start()
+            if isinstance(self.look(self.first, work=Work(queryVerifications=checks)), DNSFault):
+                failed += 1
+                denied += addressesIn(self.look("www.victim.example")) != ["192.0.2.80"]
+        self.assertGreater(failed, 3)
+        return denied
+
+    def test_uncheckedTargetIsNotRememberedAsBogus(self) -> None:
+        """
+        Wherever the checks end, the name at the end is resolved for other clients.
+        """
+        self.assertEqual(self.denied(), 0)
+
+    def test_bogusTargetWouldBeDenied(self) -> None:
+        """
+        If a name for which no check is left counted as bogus, others would not get it.
+        """
+        self.patch(Work, "exhausted", False)
+        self.assertGreater(self.denied(), 0)
+
+
 class BystanderTests(_ChainCase):
     """
     Tests of a name of somebody else at the end of the chain. It is an alias itself, as names on delivery networks are.
