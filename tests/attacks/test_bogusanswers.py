@@ -13,11 +13,19 @@ from unittest.mock import patch
 from tests.attacks.validated import Resolver, ValidatedTestCase
 from tests.networks import textsOf
 from tests.server.test_recursor import RecursingCase
-from twisted_ext.answers import Answer, Outcome, Security
+from twisted_ext.answers import Answer, Outcome, QueryContext, Security
 from twisted_ext.cache import variants
-from twisted_ext.errors import DNSFault, TrustFault
+from twisted_ext.errors import DNSFault, ServerFailed, TrustFault
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching import cached
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
+from twisted_ext.server.listeners.sockets import Bound
+from twisted_ext.server.service import ServerService
 from twisted_ext.testing.internet import Fault
+from twisted_ext.testing.sources import questionOf
+from twisted_ext.transport.servers import Server
+from twisted_ext.wire.codes import AD, Rcode
+from twisted_ext.wire.message import Message
 
 #: Faults that make what was secure bogus.
 FAULTS: Final = (Fault.EXPIRED, Fault.LIES, Fault.MISSING_SIGNATURE, Fault.NO_KEYS, Fault.DENIES)
@@ -145,6 +153,42 @@ class CheckingDisabledTests(ValidatedTestCase):
         for checkingDisabled in (True, False, True):
             answer = resolver.look("www.evil.test", checkingDisabled=checkingDisabled)
             self.assertEqual(answer.security is Security.SECURE, not checkingDisabled)
+
+
+class WireTests(RecursingCase):
+    """
+    Tests with the octets that clients get.
+    """
+
+    def test_clientsGetAFailureThatSaysWhy(self) -> None:
+        """
+        Bogus is SERVFAIL with an extended error and without records, secure has AD for clients that know it, insecure does not. With CD, a
+        client gets the records, without AD. All of that is the same again when the answers are cached.
+        """
+        server = self.internet.reactor()
+        address = server.addresses[0]
+        service = ServerService(server, self.settings(allow=["any"]), [Bound(address, 53)], bytes(16))
+        service.startService()
+        client = ForwardingSource(self.here, [Server(address)])
+        for name, secure in (("www.good.example", True), ("www.plain.example", False), ("www.bad.example", None)):
+            for checkingDisabled, dnssecOk in [*product((False, True), repeat=2)] * 2:
+                context = QueryContext(self.here.seconds() + 10, dnssecOk=dnssecOk, checkingDisabled=checkingDisabled)
+                looked = lookUp(client, questionOf(name), context)
+                if secure is None and not checkingDisabled:
+                    with self.assertRaises(ServerFailed) as caught:
+                        self.internet.wait(looked)
+                    self.assertEqual((caught.exception.rcode, caught.exception.ede[0][0]), (Rcode.SERVFAIL, 7))
+                    reply = caught.exception.reply
+                    assert isinstance(reply, Message)
+                    self.assertEqual((reply.answer, reply.flags & AD), ((), 0))
+                else:
+                    answer = self.internet.wait(looked)
+                    self.assertEqual(answer.rcode, 0)
+                    self.assertEqual(bool(answer.flags & AD), bool(secure) and dnssecOk and not checkingDisabled)
+        closing = [client.close(), service.stopService()]
+        self.internet.advance(1)
+        for each in closing:
+            self.successResultOf(each)
 
 
 class RewritingTests(RecursingCase):
