@@ -7,8 +7,8 @@
 #
 #     make resolve    resolve and prove names from the root of a small internet of signed zones on loopback addresses
 #
-# Other targets: lint, types, docs, lock, benchmark, bench-server, clean. Everything is installed
-# in .venv; docs writes to docs/_build, and bench-server writes its results to the README.
+# Other targets: lint, types, docs, lock, benchmark, bench-server, bench-recursion, clean. Everything is
+# installed in .venv; docs writes to docs/_build, and the last two benchmarks write their results to the README.
 
 PYTHON ?= python3
 VENV := .venv
@@ -21,10 +21,10 @@ PORT ?= 5300
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve resolve test lint types docs lock benchmark bench-server clean
+.PHONY: help serve resolve test lint types docs lock benchmark bench-server bench-recursion clean
 
 help:
-	@echo "make serve | resolve | test | lint | types | docs | lock | benchmark | bench-server | clean"
+	@echo "make serve | resolve | test | lint | types | docs | lock | benchmark | bench-server | bench-recursion | clean"
 
 # Ctrl-C is the normal way to end it, so make must not report an error.
 serve: $(VENV)/.has-all
@@ -65,6 +65,9 @@ lock: $(VENV)/.has-test
 
 bench-server: $(VENV)/.has-test
 	$(BIN)/python -m benchmarks served --rounds 3 --seconds 2 --record
+
+bench-recursion: $(VENV)/.has-test
+	$(BIN)/python -m benchmarks recursion --rounds 3 --record
 
 clean:
 	rm -rf $(VENV) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

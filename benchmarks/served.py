@@ -43,8 +43,8 @@ __all__ = ["RECORD", "installed", "machine", "main", "replaced"]
 RECORD: Final = Path(__file__).with_suffix(".json")
 _README: Final = Path(__file__).parent.parent / "README.rst"
 
-#: What C{--record} writes stands between these.
-_MARKS: Final = (".. served begins: python -m benchmarks served --record writes this\n\n", "\n.. served ends\n")
+#: What C{--record} of a benchmark writes stands between these.
+_MARKS: Final = (".. {name} begins: python -m benchmarks {name} --record writes this\n\n", "\n.. {name} ends\n")
 
 STAGES: Final = ("start", "udp", "case", "cookie", "tcp", "light", "many", "worker", "workers")
 
@@ -81,12 +81,12 @@ def machine() -> str:
     return f"{len(CORES)} cores{shared} ({model[1].strip() if model else platform.machine()}), Python {platform.python_version()}"
 
 
-def replaced(readme: str, said: str) -> str:
+def replaced(readme: str, said: str, name: str = "served") -> str:
     """
-    @return: the README with this between the marks.
+    @return: the README with this between the marks of a benchmark.
     """
-    before, begins, rest = readme.partition(_MARKS[0])
-    _, ends, after = rest.partition(_MARKS[1])
+    before, begins, rest = readme.partition(_MARKS[0].format(name=name))
+    _, ends, after = rest.partition(_MARKS[1].format(name=name))
     if not begins or not ends:
         raise ValueError("README.rst has no place for what was measured")
     return before + begins + said + ends + after

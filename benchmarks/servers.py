@@ -260,9 +260,17 @@ class Server:
     @ivar took: seconds from its start to its first answer.
     """
 
-    def __init__(self, kind: Kind, upstream: tuple[str, int], cores: Iterable[int], more: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        upstream: tuple[str, int],
+        cores: Iterable[int],
+        more: Iterable[str] = (),
+        ready: Callable[[int], bool] = answers,
+    ) -> None:
         """
         @param more: further words of its command.
+        @param ready: returns whether the server at a port answers.
         """
         self.kind = kind
         self.port = freePort("127.0.0.1")
@@ -270,6 +278,7 @@ class Server:
         self._upstream = upstream
         self._cores = set(cores)
         self._more = tuple(more)
+        self._ready = ready
 
     def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="txdns-served-"))
@@ -339,7 +348,7 @@ class Server:
                 start_new_session=True,
                 preexec_fn=lambda: os.sched_setaffinity(0, self._cores),
             )
-        while not answers(self.port):
+        while not self._ready(self.port):
             if self._process.poll() is not None:
                 raise OSError(f"{self.kind.name} ended at once: {self.log()}")
             if time.perf_counter() - began > _START_WAIT:

@@ -13,7 +13,10 @@ from typing import Final
 
 from benchmarks.servers import OURS, UNBOUND
 
-__all__ = ["ALONE", "BOTH", "BUDGETS", "WORKERS", "Budget", "Report", "block", "table", "verdict", "verdicts"]
+__all__ = [
+    *("ALONE", "BOTH", "BUDGETS", "WORKERS", "Budget", "Report"),
+    *("block", "shown", "simpleTable", "table", "verdict", "verdicts", "wrapped"),
+]
 
 #: Who is asked in the stages that are about workers.
 ALONE: Final = "one process"
@@ -71,11 +74,12 @@ class Report:
         ratios = [ours / theirs for ours, theirs in pairs if theirs]
         return statistics.median(ratios) if ratios else None
 
-    def toJSON(self) -> str:
+    def toJSON(self, budgets: Sequence[Budget] | None = None) -> str:
         """
         @return: all of it, with the verdicts.
         """
-        said = [{"what": each.what, "figure": figure, "bound": each.bound, "held": held} for each, figure, held in verdicts(self)]
+        found = verdicts(self, budgets)
+        said = [{"what": each.what, "figure": figure, "bound": each.bound, "held": held} for each, figure, held in found]
         rounded = {
             stage: {name: {what: [round(value, 4) for value in values] for what, values in each.items()} for name, each in servers.items()}
             for stage, servers in self.figures.items()
@@ -142,11 +146,13 @@ BUDGETS: Final = (
 )
 
 
-def verdicts(report: Report) -> list[tuple[Budget, float | None, bool | None]]:
+def verdicts(report: Report, budgets: Sequence[Budget] | None = None) -> list[tuple[Budget, float | None, bool | None]]:
     """
+    @param budgets: those of a server that forwards by default.
+
     @return: each budget with its figure, and whether it holds; L{None} for both where nothing was measured.
     """
-    found = [(budget, budget.figure(report)) for budget in BUDGETS]
+    found = [(budget, budget.figure(report)) for budget in (BUDGETS if budgets is None else budgets)]
     return [(budget, figure, None if figure is None else budget.holds(figure)) for budget, figure in found]
 
 
@@ -171,7 +177,7 @@ _COLUMNS: Final = (
 )
 
 
-def _shown(value: float | None, digits: int = 1) -> str:
+def shown(value: float | None, digits: int = 1) -> str:
     return "" if value is None else f"{value:,.{digits}f}"
 
 
@@ -182,8 +188,8 @@ def table(report: Report) -> tuple[list[str], list[list[str]]]:
     rows = [
         [
             name,
-            *[_shown(report.middle(stage, what, name), digits) for _, stage, what, digits in _COLUMNS],
-            _shown(report.ratio("udp", "cpu", name), 2),
+            *[shown(report.middle(stage, what, name), digits) for _, stage, what, digits in _COLUMNS],
+            shown(report.ratio("udp", "cpu", name), 2),
         ]
         for name in report.versions
     ]
@@ -211,21 +217,21 @@ _WORKERS: Final = (
 )
 
 
-def _wrapped(text: str) -> list[str]:
+def wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, 140, break_long_words=False, break_on_hyphens=False)
 
 
-def _simple(rows: Sequence[Sequence[str]], widest: int) -> list[str]:
+def simpleTable(rows: Sequence[Sequence[str]], widest: int) -> list[str]:
     """
     @param widest: columns of the cells that are wrapped, the third.
 
     @return: the lines of a table in reStructuredText; the first row is its heading.
     """
-    wrapped = [[textwrap.wrap(cell, widest) if place == 2 else [cell] for place, cell in enumerate(row)] for row in rows]
-    widths = [max([len(line) for row in wrapped for line in row[place]]) for place in range(len(rows[0]))]
+    parts = [[textwrap.wrap(cell, widest) if place == 2 else [cell] for place, cell in enumerate(row)] for row in rows]
+    widths = [max([len(line) for row in parts for line in row[place]]) for place in range(len(rows[0]))]
     rule = " ".join(["=" * width for width in widths])
     lines = [rule]
-    for number, row in enumerate(wrapped):
+    for number, row in enumerate(parts):
         for height in range(max(map(len, row))):
             cells = [cell[height] if height < len(cell) else "" for cell in row]
             lines.append(" ".join([cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]).rstrip())
@@ -244,22 +250,22 @@ def block(report: Report) -> str:
         if ours is None:
             continue
         peers = [(name, report.middle(stage, what, name)) for name in report.versions if name != OURS]
-        said = ", ".join([f"{name} {_shown(value, digits)}" for name, value in peers if value is not None])
-        rows.append([label, _shown(ours, digits) + unit, said, _shown(report.ratio(stage, what), 2)])
+        said = ", ".join([f"{name} {shown(value, digits)}" for name, value in peers if value is not None])
+        rows.append([label, shown(ours, digits) + unit, said, shown(report.ratio(stage, what), 2)])
     for label, stage, names in _WORKERS:
         ratios = {name: report.ratio(stage, "cpu", name, ALONE) for name in names}
         found = {name: ratio for name, ratio in ratios.items() if ratio is not None}
         if found:
             worst = max(found, key=lambda name: found[name])
-            one = f"one process of ours {_shown(report.middle(stage, 'cpu', ALONE))}"
-            rows.append([label, _shown(report.middle(stage, "cpu", worst)) + " µs", one, _shown(found[worst], 2)])
+            one = f"one process of ours {shown(report.middle(stage, 'cpu', ALONE))}"
+            rows.append([label, shown(report.middle(stage, "cpu", worst)) + " µs", one, shown(found[worst], 2)])
     text = (
         f"A forwarding server, its answers in the cache: {report.machine}, {report.date}, medians of {report.rounds} rounds of"
         f" {report.seconds:g} s that go round the servers. The server has one core, dnsperf and NSD as upstream the other; CPU is for"
         " each answer, answers are sampled and compared with the zone. Two workers at once share both cores with dnsperf."
         " Ratios are those of the same round: to Unbound, and of workers to one process. ``make bench-server`` measures again."
     )
-    lines = [*_wrapped(text), "", *_simple(rows, 60), ""]
+    lines = [*wrapped(text), "", *simpleTable(rows, 60), ""]
     if report.remarks:
-        lines += [*_wrapped(" ".join(["In this run:", *report.remarks])), ""]
+        lines += [*wrapped(" ".join(["In this run:", *report.remarks])), ""]
     return "\n".join(lines)

@@ -16,10 +16,11 @@ from typing import Final
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from benchmarks import packetcache
+from benchmarks import packetcache, recursion
+from benchmarks.internets import HOSTS, TLDS, Internet
 from benchmarks.loads import Load, addressOf, query, readDnsperf, right, spelled, written
 from benchmarks.served import RECORD, installed, replaced
-from benchmarks.servers import KINDS, OURS, UNBOUND, processorTime, residentMegabytes, versionIn
+from benchmarks.servers import KINDS, OURS, UNBOUND, Place, processorTime, residentMegabytes, versionIn
 from benchmarks.unreliable import Came, Trouble, replyTo, row
 from benchmarks.verdicts import ALONE, BOTH, BUDGETS, WORKERS, Report, block, table, verdicts
 from tests.test_architecture import ROOT
@@ -230,6 +231,77 @@ class VerdictTests(SynchronousTestCase):
         altered.figures["udp"][OURS]["cpu"] = [random.uniform(1000, 2000)]
         self.assertNotEqual(replaced(readme, block(altered)), readme)
         self.assertRaises(ValueError, replaced, "nothing", "")
+
+
+class RecursionTests(SynchronousTestCase):
+    """
+    Tests of the benchmark of recursive resolvers.
+    """
+
+    def _report(self) -> Report:
+        report = Report("2026-11-21", "2 cores", 2, 0, 100_000, {UNBOUND: "1", OURS: "2"})
+        for theirs, ours, plain in ((300, 420, 150), (310, 465, 160)):
+            report.keep("cold", UNBOUND, cpu=theirs, packets=3.0)
+            report.keep("cold", OURS, cpu=ours, packets=3.0)
+            report.keep("plain", OURS, cpu=plain)
+        report.keep("late", UNBOUND, latency=80)
+        report.keep("late", OURS, latency=110)
+        return report
+
+    def test_zonesAreSigned(self) -> None:
+        """
+        Every domain of the internet is delegated with its key, and every host has a signature.
+        """
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        internet = Internet(folder, 2)
+        internet.build()
+        self.assertEqual(len(list(folder.glob("*.zone"))), 1 + TLDS + 2 * TLDS)
+        parent = (folder / "t3.zone").read_text().splitlines()
+        self.assertEqual(len([line for line in parent if line.startswith("d1.t3. 3600 IN DS ")]), 1)
+        zone = (folder / "d1.t3.zone").read_text().splitlines()
+        self.assertEqual(len([line for line in zone if " IN RRSIG A " in line]), HOSTS + 1)
+        self.assertIn("h7.d1.t3. 3600 IN A 10.48.1.7", zone)
+        self.assertEqual(len(internet.names(range(HOSTS))), HOSTS * TLDS)
+        self.assertTrue(internet.hints.read_text() and internet.ds.read_text() and internet.key.read_text())
+
+    def test_everyResolverIsConfigured(self) -> None:
+        """
+        Each resolver gets the hints and the trust anchor of the internet.
+        """
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        internet = Internet(folder, 2)
+        internet.build()
+        for kind in recursion.kindsFor(internet):
+            words = " ".join(kind.command(Place("program", folder, 5300, ("", 0))))
+            files = [each.read_text() for each in folder.iterdir() if each.name in ("server.conf", "recursor.conf")]
+            self.assertTrue(any(str(internet.hints) in text for text in (words, *files)), kind.name)
+
+    def test_budgetsOfRecursion(self) -> None:
+        """
+        Each budget is judged by ratios within a round; what was not measured has no verdict.
+        """
+        held = [(figure, holds) for _, figure, holds in verdicts(self._report(), recursion.BUDGETS)]
+        self.assertEqual([holds for _, holds in held], [True, True, True, False, None])
+        self.assertEqual([figure for figure, _ in held[2:]], [1.0, 30.0, None])
+        self.assertAlmostEqual(held[0][0] or 0, 1.45)
+
+    def test_percentileIsReached(self) -> None:
+        """
+        The 99th percentile of 100 values is the second largest.
+        """
+        self.assertEqual(recursion.percentile(range(1, 101), 0.99), 99)
+        self.assertEqual(recursion.percentile([5.0], 0.99), 5.0)
+
+    def test_readmeShowsTheRecordOfRecursion(self) -> None:
+        """
+        The README shows the recorded figures of recursion; none is written by hand.
+        """
+        readme = (ROOT / "README.rst").read_text("utf-8")
+        report = Report.fromJSON(recursion.RECORD.read_text("utf-8"))
+        self.assertEqual(replaced(readme, recursion.block(report), "recursion"), readme)
+        self.assertIn(report.date, recursion.block(report))
 
 
 class UnreliableTests(SynchronousTestCase):

@@ -315,6 +315,9 @@ class Budget(Protocol):
 #: The bits of a context with RD and EDNS and nothing else, in the order of L{QueryContext._variant}.
 _PLAIN: Final = 0b010001
 
+#: Variants without options, by their bits.
+_VARIANTS: Final = tuple([b"" if bits == _PLAIN else bytes([bits]) for bits in range(64)])
+
 
 class QueryContext:
     """
@@ -413,8 +416,8 @@ class QueryContext:
             | self.edns << 4
             | self.stream << 5
         )
-        if bits == _PLAIN and not self.options:
-            return b""
+        if not self.options:
+            return _VARIANTS[bits]
         options = [code.to_bytes(2, "big") + len(octets).to_bytes(2, "big") + octets for code, octets in self.options]
         return bytes([bits]) + b"".join(options)
 
@@ -456,7 +459,7 @@ class QueryContext:
             changed.checkingDisabled = checkingDisabled
         if authenticData is not None:
             changed.authenticData = authenticData
-        if (recursionDesired, dnssecOk, checkingDisabled, authenticData) != (None, None, None, None):
+        if not (recursionDesired is dnssecOk is checkingDisabled is authenticData is None):
             changed.variant = changed._variant()
         return changed
 

@@ -96,7 +96,7 @@ def answerFromReply(question: Question, octets: bytes, origin: Origin) -> Answer
         return answerFromMessage(question, Message.fromWire(octets), origin)
     if not answer:
         outcome = Outcome.NXDOMAIN if rcode else Outcome.NODATA
-    elif len(answer) == 1 and answer[0].name is name and answer[0].rrType == question.rrType:
+    elif answer[0].name is name and answer[0].rrType == question.rrType and (len(answer) == 1 or _isSigned(answer)):
         outcome = Outcome.NXDOMAIN if rcode else Outcome.DATA
     else:
         kept = relevant(question, answer)
@@ -128,6 +128,14 @@ def _isCookie(options: bytes) -> bool:
     Return whether these options are one cookie, which is not a part of the answer.
     """
     return options[:3] == b"\x00\x0a\x00" and options[3] == len(options) - 4 if len(options) > 3 else False
+
+
+def _isSigned(answer: tuple[RRSet, ...]) -> bool:
+    """
+    Return whether an answer is one set and its signatures.
+    """
+    signatures = answer[1]
+    return len(answer) == 2 and signatures.rrType == RRSIG and signatures.name is answer[0].name
 
 
 def relevant(question: Question, answer: tuple[RRSet, ...]) -> tuple[RRSet, ...]:

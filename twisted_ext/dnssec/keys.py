@@ -64,7 +64,7 @@ class ZoneKey:
     @ivar isRevoked: whether the key has revoked itself (RFC 5011, section 2.1).
     """
 
-    __slots__ = ("rdata", "flags", "algorithm", "tag", "isZoneKey", "isRevoked", "_parsed")
+    __slots__ = ("rdata", "flags", "algorithm", "tag", "isZoneKey", "isRevoked", "_parsed", "_acceptedBy")
 
     def __init__(self, rdata: bytes) -> None:
         self.rdata = rdata
@@ -77,6 +77,8 @@ class ZoneKey:
         self.isZoneKey = bool(self.flags & ZONE)
         self.isRevoked = bool(self.flags & REVOKED)
         self._parsed: tuple[Check | None, int, str] | None = None
+        # The profile that was last found to accept it, since keys are checked with each signature.
+        self._acceptedBy: Profile | None = None
 
     @classmethod
     def fromRdata(cls, rdata: bytes) -> ZoneKey:
@@ -134,6 +136,8 @@ class ZoneKey:
 
         @param zone: the zone, for the text.
         """
+        if self._acceptedBy is profile:
+            return None
         if self.algorithm not in profile.algorithms:
             return UNSUPPORTED_ALGORITHM, f"{self.described(zone)}: algorithm {algorithmName(self.algorithm)} is not supported"
         if not self.isZoneKey:
@@ -143,6 +147,7 @@ class ZoneKey:
             return UNSUPPORTED_ALGORITHM, f"{self.described(zone)}: keys of {bits} bits are not supported"
         if problem:
             return BOGUS, f"{self.described(zone)} is unusable: {problem}"
+        self._acceptedBy = profile
         return None
 
     def described(self, zone: bytes) -> str:

@@ -14,7 +14,7 @@ from typing import Final
 from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from twisted_ext.dnssec.algorithms import (
     DSA,
@@ -116,13 +116,18 @@ def _parseECDSA(algorithm: int, key: bytes) -> _Parsed:
         return None, 0, f"it has {len(key)} octets, where {2 * size} are needed"
     verify = ec.EllipticCurvePublicKey.from_encoded_point(curve, b"\x04" + key).verify
     octets = 2 * size
-    number, encode = int.from_bytes, encode_dss_signature
 
     def check(signature: bytes, data: bytes) -> bool:
         if len(signature) != octets:
             return False
+        r, s = signature[:size].lstrip(b"\0"), signature[size:].lstrip(b"\0")
+        # In DER, numbers whose first bit is set begin with a zero octet. Lengths are below 128, so they take one octet.
+        if not r or r[0] > 127:
+            r = b"\0" + r
+        if not s or s[0] > 127:
+            s = b"\0" + s
         try:
-            verify(encode(number(signature[:size], "big"), number(signature[size:], "big")), data, scheme)
+            verify(b"\x30%c\x02%c%b\x02%c%b" % (len(r) + len(s) + 4, len(r), r, len(s), s), data, scheme)
         except _INVALID:
             return False
         return True

@@ -237,7 +237,7 @@ def verifySet(
     rrType = rrset.rrType
     owner = rrset.name.lower()
     zone = zone.lower()
-    if not isBelow(owner, zone) or (rrType == DS and owner == zone != ROOT):
+    if (owner != zone and not isBelow(owner, zone)) or (rrType == DS and owner == zone != ROOT):
         return SetVerdict(False, ((BOGUS, f"{_named(rrset)} is not in the zone {nameToText(zone)}"),))
     revoked = revoked and rrType == DNSKEY and owner == zone
     labels = labelCount(owner) - (owner[:2] == b"\x01*")
@@ -318,7 +318,7 @@ def _rightKey(
 
     @param reasons: gets the reasons why they did not.
     """
-    for key in candidates[:_PER_TAG]:
+    for key in candidates if len(candidates) == 1 else candidates[:_PER_TAG]:
         objection = key.objection(profile, zone)
         if objection is not None:
             reasons.append(objection)
@@ -328,7 +328,11 @@ def _rightKey(
         elif key.isRevoked and not revoked:
             reasons.append((DNSKEY_MISSING, f"{key.described(zone)} is revoked"))
         else:
-            _count(work.verify, reasons)
+            try:
+                work.verify()
+            except BudgetSpent as spent:
+                spent.ede = _telling(reasons)
+                raise
             if key.verify(signature, data):
                 return key
             reasons.append((BOGUS, f"{_by(rrset, rdata)} is wrong"))

@@ -119,11 +119,16 @@ class Work:
         """
         Begin the next fetch: the validation of one reply.
         """
-        self._hashesEnd = min(self.hashes + self._fetchHashes, self.mostHashes)
-        self._verificationsEnd = min(self.verifications + self._fetchVerifications, self.mostVerifications)
-        if self.failures > self.mostFailures:
+        # Without min(): each reply that is validated begins one.
+        end, most = self.hashes + self._fetchHashes, self.mostHashes
+        self._hashesEnd = end if end < most else most
+        end, most = self.verifications + self._fetchVerifications, self.mostVerifications
+        self._verificationsEnd = end if end < most else most
+        failures, most = self.failures, self.mostFailures
+        if failures > most:
             self._verificationsEnd = 0
-        self._failuresEnd = min(self.failures + self._fetchFailures, self.mostFailures)
+        end = failures + self._fetchFailures
+        self._failuresEnd = end if end < most else most
 
     def beginTurn(self) -> None:
         """

@@ -328,6 +328,8 @@ class Iteration:
                 delegation.restore()
                 continue
             meaning, referral = meaningOf(asked, result, delegation.zone)
+            if meaning is Meaning.ANSWER or meaning is Meaning.REFERRAL:
+                return result, meaning, referral
             server = "" if result.origin is None else result.origin.server
             # The servers of a stub zone may have another port.
             address = server if server in addresses else server.rpartition(":")[0].strip("[]")
@@ -337,8 +339,6 @@ class Iteration:
                 empty = result
                 tried.update((address,) if address else addresses)
                 continue
-            if meaning is not Meaning.LAME:
-                return result, meaning, referral
             if self._context.trace is not None:
                 self._note("lame", server=server, zone=nameToText(delegation.zone))
             delegation.isLame(address, self._now)
@@ -350,7 +350,7 @@ class Iteration:
         found = delegation.addresses(now, spare=reserve)
         if reserve:
             found = list(dict.fromkeys(found + self._delegations.glued(delegation, now)))
-        return [each for each in found if each not in tried]
+        return [each for each in found if each not in tried] if tried else found
 
     def _findAddresses(self, delegation: Delegation, tried: set[str], reserve: bool) -> Generator[Need, Result, None]:
         """

@@ -87,6 +87,8 @@ def meaningOf(question: Question, reply: Answer, zone: bytes) -> tuple[Meaning, 
     name = question.key[:-4]
     rrType = question.rrType
     for rrset in reply.answer:
+        if rrset.name is question.name and rrset.rrType == rrType:
+            return Meaning.ANSWER, None
         owner = rrset.name.lower()
         if owner == name and (rrset.rrType in (rrType, CNAME) or rrType == ANY):
             return Meaning.ANSWER, None
@@ -158,13 +160,22 @@ def scrubbed(question: Question, reply: Answer, zone: bytes) -> Answer:
 
     @raise ServerFailed: an RRset of the answer has too many records (CVE-2024-1737).
     """
-    answer = tuple([rrset for rrset in reply.answer if isBelow(rrset.name.lower(), zone)])
+    answer = reply.answer
     for rrset in answer:
-        if len(rrset.rdatas) > _RECORDS:
-            raise _tooLarge(rrset, reply)
+        if rrset.name is not question.name or len(rrset.rdatas) > _RECORDS:
+            answer = tuple([rrset for rrset in answer if isBelow(rrset.name.lower(), zone)])
+            for each in answer:
+                if len(each.rdatas) > _RECORDS:
+                    raise _tooLarge(each, reply)
+            break
     # Records from a wildcard need the proof that no closer name exists; for other data, the authority section says nothing.
-    proved = any(_isExpanded(rrset) for rrset in answer)
-    target = endOf(question.key[:-4], answer) if answer and question.rrType not in (CNAME, ANY) else None
+    proved = aliased = False
+    for rrset in answer:
+        if rrset.rrType == RRSIG:
+            proved = proved or _isExpanded(rrset)
+        elif rrset.rrType == CNAME:
+            aliased = True
+    target = endOf(question.key[:-4], answer) if aliased and question.rrType not in (CNAME, ANY) else None
     if target is not None and proved and reply.outcome is Outcome.DATA and any(rrset.rrType == DNAME for rrset in answer):
         # NSD 4.6 sends a wrong proof for a wildcard behind a DNAME record, and the right one if asked for the target.
         answer = tuple([rrset for rrset in answer if _isAlias(rrset)])
@@ -209,10 +220,8 @@ def _wildcardProof(reply: Answer, zone: bytes) -> tuple[RRSet, ...]:
 
 def _isExpanded(rrset: RRSet) -> bool:
     """
-    Return whether these are signatures of records that come from a wildcard, so that no closer name may exist.
+    Return whether these signatures are of records that come from a wildcard, so that no closer name may exist.
     """
-    if rrset.rrType != RRSIG:
-        return False
     owner = rrset.name
     return rrset.rdatas[0][3] < labelCount(owner) - (owner[:2] == b"\x01*")
 

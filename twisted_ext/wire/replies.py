@@ -146,13 +146,20 @@ class _Section:
         offset = self.offset
         if count > _FEW:
             raise _Unusual
+        inside = self.inside
+        end = len(data)
         sets: list[RRSet] = []
-        last: RRSet | None = None
+        lastOwner = b""
+        lastType = -1
         for _ in range(count):
             first = data[offset]
-            if first >= 192:
+            if first == 192 and data[offset + 1] == 12:
+                owner = self.name
+                self.lowest = 12
+                offset += 2
+            elif first >= 192:
                 target = (first & 63) << 8 | data[offset + 1]
-                owner = names[target] if target in names and target >= self.inside else self._pointed(target)
+                owner = names[target] if target >= inside and target in names else self._pointed(target)
                 offset += 2
             elif first:
                 owner, offset = self._read(offset)
@@ -162,7 +169,7 @@ class _Section:
             rrType, rrClass, ttl, length = _fixed(data, offset)
             start = offset + 10
             offset = start + length
-            if offset > len(data):
+            if offset > end:
                 raise _Unusual
             if rrType == OPT:
                 if self.opt is not None or owner != b"\x00" or not self.mayHaveOPT:
@@ -194,14 +201,16 @@ class _Section:
                 rdata = expand(self._careful(), layout, start, offset)
             if ttl >= 0x80000000:
                 ttl = 0
-            if last is not None and last.rrType == rrType and last.name == owner and last.rrClass == rrClass and rrType != RRSIG:
+            if lastType == rrType and lastOwner == owner and sets[-1].rrClass == rrClass and rrType != RRSIG:
+                last = sets[-1]
                 if rdata not in last.rdatas:
                     last.rdatas += (rdata,)
                 if ttl < last.ttl:
                     last.ttl = ttl
             else:
-                last = RRSet(owner, rrType, rrClass, ttl, (rdata,))
-                sets.append(last)
+                sets.append(RRSet(owner, rrType, rrClass, ttl, (rdata,)))
+                lastOwner = owner
+                lastType = rrType
         if len(sets) > 1 and not _distinct(sets):
             raise _Unusual
         self.offset = offset
@@ -267,6 +276,8 @@ def _suffix(name: bytes, target: int) -> bytes:
 
 
 def _distinct(sets: list[RRSet]) -> bool:
+    if len({each.rrType for each in sets}) == len(sets):
+        return True
     keys = {(each.name.lower(), each.rrType, each.rrClass, each.rdatas[0][:2] if each.rrType == RRSIG else b"") for each in sets}
     return len(keys) == len(sets)
 

@@ -350,7 +350,11 @@ class CoalescingSource(WrappingSource):
         if context.waits is not None:
             # If the caller gives a timeout for each attempt, the flight lasts for all of them.
             lasts = min(max(lasts, sum(context.waits)), FLIGHT_SECONDS.most)
-        return _Flight(self, key, question, context, now, now + lasts)
+        deadline = now + lasts
+        if context.flight is not None and context.deadline < deadline:
+            # A part of another look-up, which began a little earlier: without a deadline of its own, it needs no timer.
+            deadline = context.deadline
+        return _Flight(self, key, question, context, now, deadline)
 
     def _join(self, flight: _Flight, context: QueryContext) -> Deferred[Answer]:
         if context.trace is not None:

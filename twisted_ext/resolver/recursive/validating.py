@@ -28,7 +28,7 @@ from twisted_ext.dnssec.verdicts import EXPIRED, NOT_YET_VALID, Verdict
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, TrustFault, WorkSpent
 from twisted_ext.interfaces import IAnswerSource, Start
-from twisted_ext.resolver.ask import lookUp, then
+from twisted_ext.resolver.ask import lookUp, then, unknown
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.recursive.clockwatch import ClockWatch
 from twisted_ext.resolver.recursive.rollovers import AnchorRollovers
@@ -216,7 +216,9 @@ class _Validation:
         if isinstance(found, Answer):
             self._answered(found)
         else:
-            current = self._current = found(_wishes(self._context).but(budget=self._work))
+            wishes = _wishes(self._context)
+            wishes.budget = self._work
+            current = self._current = found(wishes)
             current.addCallbacks(self._answered, self._failed)
 
     def _answered(self, answer: Answer) -> None:
@@ -234,21 +236,39 @@ class _Validation:
     def _advance(self, result: Answer | DNSFault | None) -> None:
         steps = self._steps
         assert steps is not None
-        try:
-            question = next(steps) if result is None else steps.send(result)
-        except StopIteration as done:
-            self._finish(done.value)
-            return
-        if question is PAUSE:
-            # The reactor serves others before the next signatures are checked.
-            self._paused = self._source.callLater(0, self._resume)
-            return
-        context = self._context
-        if self._source.seconds() >= context.deadline:
-            self._advance(TimedOut(f"{question}: the time for the look-up was over"))
-            return
-        current = self._current = lookUp(self._source.support, question, _wishes(context).but(budget=self._work, depth=context.depth + 1))
-        current.addCallbacks(self._fetched, self._unfetched)
+        source = self._source
+        wishes: QueryContext | None = None
+        while True:
+            try:
+                question = next(steps) if result is None else steps.send(result)
+            except StopIteration as done:
+                self._finish(done.value)
+                return
+            if question is PAUSE:
+                # The reactor serves others before the next signatures are checked.
+                self._paused = source.callLater(0, self._resume)
+                return
+            if source.seconds() >= self._context.deadline:
+                result = TimedOut(f"{question}: the time for the look-up was over")
+                continue
+            if wishes is None:
+                wishes = _wishes(self._context)
+                wishes.budget = self._work
+                wishes.depth += 1
+            # Most DS records came with the referral: these take no Deferred.
+            try:
+                found = source.support.ask(question, wishes)
+            except DNSFault as fault:
+                result = fault
+                continue
+            if found is None:
+                result = unknown(source.support, question)
+            elif isinstance(found, Answer):
+                result = found
+            else:
+                current = self._current = found(wishes)
+                current.addCallbacks(self._fetched, self._unfetched)
+                return
 
     def _resume(self) -> None:
         self._paused = None
