@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.attacks.validated import Resolver, ValidatedTestCase, boundless, crafting, keyOf, record, replyWith
 from tests.dnssec.chains import nsec3Set
+from twisted_ext.answers import Security
 from twisted_ext.dnssec import keys as keysModule
 from twisted_ext.dnssec import signatures as signaturesModule
 from twisted_ext.dnssec.keys import ZoneKey, delegatedKeys
@@ -23,7 +24,7 @@ from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import DNSKEY, DS, NS, RRSIG
+from twisted_ext.wire.rrtypes import ANY, DNSKEY, DS, NS, RRSIG
 
 ZONE: Final = nameFromText("evil.test.")
 NOW: Final = 1_790_000_000
@@ -337,3 +338,32 @@ class WholeTrapTests(ValidatedTestCase):
         """
         resolver = self.deny(100, boundless())
         self.assertEqual(resolver.work.verifications, 5 + 4 * 101)
+
+    def answerAny(self, count: int, work: Work) -> Work:
+        """
+        Have all types of a name looked up that has so many, each with a right signature.
+        """
+
+        def craft(reply: Message) -> Message | None:
+            question = reply.questions[0]
+            if question.rrType != ANY:
+                return None
+            return replyWith(reply, self.signed(*[RRSet(question.name, rrType, 1, 300, (b"x",)) for rrType in types], key=key))
+
+        types = range(1000, 1000 + count)
+        key = self.evil(craft=craft)
+        resolver = self.resolver()
+        try:
+            self.assertIs(resolver.look("www.evil.test", "ANY", work=work).security, Security.SECURE)
+        except TrustFault as fault:
+            self.assertIn("more than 100 signature checks", str(fault.ede))
+        return resolver.work
+
+    def test_manyTypesTakeFewChecks(self) -> None:
+        """
+        An answer with 200 types ends after the hundred checks that a query may take; with the limit off, all are checked.
+        """
+        work = self.answerAny(200, Work())
+        self.assertEqual((work.verifications, work.failures), (100, 0))
+        self.beginAnew()
+        self.assertEqual(self.answerAny(200, boundless()).verifications, 5 + 200)
