@@ -4,7 +4,7 @@ Our recursion compared with Unbound, BIND, PowerDNS Recursor and Knot Resolver o
     python -m benchmarks.differential [--names NUMBER] [--json [FILE]] [--record]
 
 NSD, Knot DNS and BIND serve the ordinary zones, our own servers those with faults. Rcode, answer section and AD are compared. Each
-difference needs a reason in C{tests.live.differential.reasons}, with the section of an RFC. A run takes about 15 minutes, because some
+difference needs a reason in C{tests.live.differential.reasons}, with the section of an RFC. A run takes eight minutes, because some
 servers never reply.
 """
 

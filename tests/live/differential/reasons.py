@@ -191,4 +191,14 @@ REASONS: Final = (
         "a server that does not reply over UDP is asked over TCP",
         "ours", ("servers/tcp-only/*",), ours="answer", theirs="failure",
     ),
+    Reason(
+        "RFC 6891, section 6.2.2",
+        "a server that does not reply to queries with EDNS may be asked without it",
+        "either", ("servers/drops-*",), ours="answer", theirs="failure",
+    ),
+    Reason(
+        "RFC 9156, section 2.3",
+        "a server that fails for a part of a name is asked for the whole name",
+        "ours", ("parts/*",), ours="answer", theirs="failure",
+    ),
 )  # fmt: skip
