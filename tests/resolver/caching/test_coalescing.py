@@ -60,6 +60,25 @@ class CoalescingTests(SynchronousTestCase):
         self.held.release(ANSWER)
         self.assertEqual([self.successResultOf(each) for each in waiters], [ANSWER] * 3)
 
+    def test_partOfALookupEndsWithIt(self) -> None:
+        """
+        A look-up that another one causes has the other one's deadline, and needs no timer. A later caller who joins it keeps its own
+        time: the question is asked again for it.
+        """
+        self.ask()
+        inside = self.held.contexts[0]
+        self.clock.advance(2)
+        part = lookUp(self.source, OTHER, inside)
+        self.assertEqual(self.held.contexts[1].deadline, inside.deadline)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        joined = lookUp(self.source, OTHER, wishes(7))
+        self.clock.advance(3)
+        self.held.release(TimedOut("silence"), OTHER)
+        self.failureResultOf(part, TimedOut)
+        self.assertNoResult(joined)
+        self.held.release(ANSWER, OTHER)
+        self.assertEqual(self.successResultOf(joined), ANSWER)
+
     def test_resultIsCachedOnceBeforeCallersGetIt(self) -> None:
         """
         The result is handed to the cache once, before the callers get it. An error of the cache is logged and does not withhold the
