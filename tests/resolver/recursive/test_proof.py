@@ -145,6 +145,19 @@ class ProofTests(SynchronousTestCase):
         self.assertEqual((receipt.verifications, receipt.hashes), (9, 3))
         self.assertAlmostEqual(receipt.seconds, receipt.packets * 0.02)
 
+    def test_receiptIncludesAliases(self) -> None:
+        """
+        The receipt of an alias into another zone counts the look-up of its target as well.
+        """
+        before = len(self.internet.exchanges)
+        answer = self.answerFor("alias.example.org")
+        exchanges = list(self.internet.exchanges)[before:]
+        receipt = answer.receipt
+        assert receipt is not None and answer.origin is not None
+        self.assertEqual((receipt.packets, answer.origin.attempts), (len(exchanges), len(exchanges)))
+        self.assertEqual(receipt.octets, sum(len(each.reply) for each in exchanges))
+        self.assertAlmostEqual(receipt.seconds, receipt.packets * 0.02)
+
     def test_hitHasNoReceipt(self) -> None:
         """
         An answer from the cache has no receipt, and neither has one that no work was counted for.

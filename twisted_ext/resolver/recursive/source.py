@@ -305,6 +305,11 @@ def joined(rest: Answer, answer: Answer, question: Question) -> Answer:
     both = answer.answer + tuple([rrset for rrset in rest.answer if rrset not in answer.answer])
     if sum([rrset.rrType == CNAME for rrset in both]) > _ALIASES:
         raise ServerFailed(f"{question}: more than {_ALIASES} aliases")
+    origin = answer.origin
+    if origin is not None and origin.work is not None and rest.origin is not None:
+        # One look-up to its caller: its work is counted together already.
+        origin.attempts = origin.work.packets
+        origin.elapsed += rest.origin.elapsed
     security = answer.security if answer.security is rest.security else min(answer.security, rest.security, key=_TRUST.index)
     return Answer(
         rest.outcome,
@@ -316,7 +321,7 @@ def joined(rest: Answer, answer: Answer, question: Question) -> Answer:
         flags=answer.flags & rest.flags,
         security=security,
         ede=(*answer.ede, *[each for each in rest.ede if each not in answer.ede]),
-        origin=answer.origin,
+        origin=origin,
     )
 
 
