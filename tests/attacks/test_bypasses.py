@@ -12,10 +12,11 @@ from unittest.mock import patch
 from tests.attacks.validated import Forwarded, Resolver, ValidatedTestCase, crafting, keyOf, record, replyWith
 from tests.dnssec.chains import digestOf, nsec3Set, nsecSet, numbers
 from twisted_ext.answers import Outcome, Security
-from twisted_ext.dnssec import aggressive, denial, nsec, signatures, validation
-from twisted_ext.dnssec.nsec import NSECSpan, readNSEC
-from twisted_ext.dnssec.nsec3 import NSEC3Span, readNSEC3
-from twisted_ext.dnssec.proofs import Proof, proven
+from twisted_ext.dnssec import signatures, validation
+from twisted_ext.dnssec.denial import aggressive, nsec, proving
+from twisted_ext.dnssec.denial.nsec import NSECSpan, readNSEC
+from twisted_ext.dnssec.denial.nsec3 import NSEC3Span, readNSEC3
+from twisted_ext.dnssec.denial.proofs import Proof, proven
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import TrustFault
 from twisted_ext.testing.internet import Fault
@@ -142,7 +143,7 @@ class SignerTests(BypassCase):
 
         self.denying(nsecSet(EVIL, nameFromText("zzz.test"), numbers("SOA NS")))
         resolver = self.resolver()
-        with patch.object(denial, "readNSEC", readAny), patch.object(aggressive, "readNSEC", readAny):
+        with patch.object(proving, "readNSEC", readAny), patch.object(aggressive, "readNSEC", readAny):
             self.assertIs(self.accepted(resolver, "no.evil.test"), Outcome.NXDOMAIN)
         self.assertEqual(resolver.denials, 1)
 
@@ -176,7 +177,7 @@ class SignerTests(BypassCase):
             return readNSEC3(rrset, rdata, parentOf(rrset.name.lower()))
 
         self.denying(*self.spans(nameFromText("sub.evil.test")))
-        with patch.object(denial, "readNSEC3", readAny):
+        with patch.object(proving, "readNSEC3", readAny):
             self.assertIs(self.accepted(self.resolver(), "no.evil.test"), Outcome.NXDOMAIN)
         self.beginAnew()
         self.denying(*self.spans(EVIL))
@@ -192,7 +193,7 @@ class SignerTests(BypassCase):
         self.assertEqual((work.verifications, work.failures), (5, 0))
 
 
-def _believe(name: bytes, encloser: bytes, denials: denial.Denials, work: Work) -> Proof:
+def _believe(name: bytes, encloser: bytes, denials: proving.Denials, work: Work) -> Proof:
     return proven(Outcome.DATA, ())
 
 

@@ -8,7 +8,7 @@ from twisted.python.failure import Failure
 
 from tests.attacks.recursing import ENDLESS, RecursingTestCase, addressesIn
 from twisted_ext.answers import Answer, Outcome, QueryContext, Security
-from twisted_ext.dnssec.aggressive import DenialStore
+from twisted_ext.dnssec.denial.aggressive import DenialStore
 from twisted_ext.errors import DNSFault
 from twisted_ext.recursion import delegations
 from twisted_ext.resolver.ask import lookUp

@@ -14,8 +14,8 @@ from tests.attacks.validated import ValidatedTestCase
 from tests.dnssec.chains import nsecSet, numbers
 from twisted_ext.answers import Security
 from twisted_ext.dnssec import chains
-from twisted_ext.dnssec.aggressive import DenialStore
 from twisted_ext.dnssec.chains import Chains, ZoneTrust
+from twisted_ext.dnssec.denial.aggressive import DenialStore
 from twisted_ext.recursion.delegations import Delegation, Delegations, NameServer
 from twisted_ext.recursion.replies import Referral
 from twisted_ext.resolver.recursive.pool import ServerPool

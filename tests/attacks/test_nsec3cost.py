@@ -1,6 +1,6 @@
 """
 Attack 15: zones whose denials take many NSEC3 hashes (CVE-2023-50868, CVE-2026-1519, CVE-2026-42923), at a whole resolver.
-C{tests/dnssec/test_denialattacks.py} tests the proofs alone.
+C{tests/dnssec/denial/test_attacks.py} tests the proofs alone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from unittest.mock import patch
 from tests.attacks.validated import Resolver, ValidatedTestCase, boundless, record, replyWith
 from tests.dnssec.chains import nsec3Set, numbers
 from twisted_ext.answers import Outcome, Security
-from twisted_ext.dnssec import aggressive, denial, nsec3
+from twisted_ext.dnssec.denial import aggressive, nsec3, proving
 from twisted_ext.errors import TrustFault
 from twisted_ext.limits import Limit
 from twisted_ext.testing.internet import Params
@@ -90,7 +90,7 @@ class IterationTests(ValidatedTestCase):
         With the limit off, each name is hashed with all iterations.
         """
         self.useless(151)
-        with patch.object(denial, "NSEC3_ITERATIONS", ENDLESS):
+        with patch.object(proving, "NSEC3_ITERATIONS", ENDLESS):
             self.resolver().fault(DEEP)
         self.assertEqual((self.hashing.hashes, self.hashing.rounds), (16, 16 * 152))
 
@@ -111,7 +111,7 @@ class IterationTests(ValidatedTestCase):
         With the limits off, each label takes a hash, at each of the four addresses of servers.
         """
         self.useless(50)
-        with patch.object(denial, "NSEC3_PROOF_HASHES", ENDLESS):
+        with patch.object(proving, "NSEC3_PROOF_HASHES", ENDLESS):
             self.resolver().fault(DEEP, work=boundless())
         self.assertEqual(self.hashing.hashes, 4 * 111)
 
@@ -145,7 +145,7 @@ class DelegationTests(ValidatedTestCase):
         With the limit off, the delegation is hashed with all iterations.
         """
         hashing = Hashing()
-        with patch.object(denial, "NSEC3_ITERATIONS", ENDLESS), patch.object(nsec3, "hashOf", hashing.hashOf):
+        with patch.object(proving, "NSEC3_ITERATIONS", ENDLESS), patch.object(nsec3, "hashOf", hashing.hashOf):
             self.delegated(150)
         self.assertEqual((hashing.hashes, hashing.rounds), (1, 151))
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from hashlib import sha1
 from typing import Final
 
-from twisted_ext.dnssec.denial import Denials
+from twisted_ext.dnssec.denial.proving import Denials
 from twisted_ext.wire.names import canonicalKey, isBelow, nameFromText, parentOf
 from twisted_ext.wire.rdata.bitmaps import TypeBits
 from twisted_ext.wire.records import RRSet

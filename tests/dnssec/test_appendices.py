@@ -15,8 +15,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.corpora import corpus
 from tests.dnssec.chains import Counting, name
 from twisted_ext.answers import Outcome, Security
-from twisted_ext.dnssec.denial import Delegation, Denials, Proof, proveNoCloser, proveNoData, proveNoDS, proveNoName
-from twisted_ext.dnssec.nsec3 import hashOf, readNSEC3
+from twisted_ext.dnssec.denial.nsec3 import hashOf, readNSEC3
+from twisted_ext.dnssec.denial.proving import (
+    Delegation,
+    Denials,
+    Proof,
+    proveNoCloser,
+    proveNoData,
+    proveNoDS,
+    proveNoName,
+)
 from twisted_ext.wire.names import labelCount, parentOf
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.records import RRSet

@@ -11,8 +11,16 @@ from tests.dnssec.chains import Counting, KnownZone, denialsOf
 from tests.zone.plain import HEAD, answer
 from tests.zone.signing import signed
 from twisted_ext.answers import Outcome, Question, Security
-from twisted_ext.dnssec.aggressive import DenialStore
-from twisted_ext.dnssec.denial import Delegation, Denials, Proof, proveNoCloser, proveNoData, proveNoDS, proveNoName
+from twisted_ext.dnssec.denial.aggressive import DenialStore
+from twisted_ext.dnssec.denial.proving import (
+    Delegation,
+    Denials,
+    Proof,
+    proveNoCloser,
+    proveNoData,
+    proveNoDS,
+    proveNoName,
+)
 from twisted_ext.wire.names import isBelow, nameFromText, nameToText, parentOf
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME, DNAME, DS, MX, NS, NSEC, NSEC3, SOA, URI, A, typeName

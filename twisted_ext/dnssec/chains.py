@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from twisted_ext.answers import Answer, Security
 from twisted_ext.dnssec.algorithms import STANDARD, Profile
-from twisted_ext.dnssec.denial import Delegation, Denials, proveNoDS
+from twisted_ext.dnssec.denial.proving import Delegation, Denials, proveNoDS
 from twisted_ext.dnssec.keys import ZoneKey, delegatedKeys, keysOf, unusableDelegation
 from twisted_ext.dnssec.limits import CHAIN_SECONDS, CHAINS
 from twisted_ext.dnssec.signatures import SetVerdict, verifySet

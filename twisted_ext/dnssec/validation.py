@@ -12,7 +12,7 @@ from typing import Final
 from twisted_ext.answers import Answer, Outcome, Security
 from twisted_ext.dnssec.algorithms import STANDARD, Profile
 from twisted_ext.dnssec.chains import PAUSE, Chains, Verified, ZoneTrust, signaturesIn, verifiedDenials
-from twisted_ext.dnssec.denial import Denials, Proof, proveNoCloser, proveNoData, proveNoName
+from twisted_ext.dnssec.denial.proving import Denials, Proof, proveNoCloser, proveNoData, proveNoName
 from twisted_ext.dnssec.signatures import verifySet
 from twisted_ext.dnssec.trustanchors import ZoneAnchors
 from twisted_ext.dnssec.verdicts import BOGUS, NSEC_MISSING, Reason, Verdict

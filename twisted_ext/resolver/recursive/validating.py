@@ -20,9 +20,9 @@ from zope.interface import implementer
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Security
 from twisted_ext.cache.store import Store
 from twisted_ext.cache.variants import madePlainer
-from twisted_ext.dnssec.aggressive import DenialStore, Synthesis
 from twisted_ext.dnssec.anchors.sentinel import refusesSentinel, sentinelOf
 from twisted_ext.dnssec.chains import PAUSE
+from twisted_ext.dnssec.denial.aggressive import DenialStore, Synthesis
 from twisted_ext.dnssec.validation import Validated, Validator
 from twisted_ext.dnssec.verdicts import EXPIRED, NOT_YET_VALID, Verdict
 from twisted_ext.dnssec.work import Work

@@ -12,7 +12,11 @@ from collections import OrderedDict
 from typing import Final
 
 from twisted_ext.answers import Outcome
-from twisted_ext.dnssec import nsec, nsec3
+from twisted_ext.dnssec.denial import nsec, nsec3
+from twisted_ext.dnssec.denial.nsec import NSECSpan, keyOf, readNSEC
+from twisted_ext.dnssec.denial.nsec3 import HashCount, HashedChain, NSEC3Span, readNSEC3
+from twisted_ext.dnssec.denial.proofs import Proof
+from twisted_ext.dnssec.denial.spans import Span
 from twisted_ext.dnssec.limits import (
     AGGRESSIVE_BYTES,
     AGGRESSIVE_ENTRY_BYTES,
@@ -22,10 +26,6 @@ from twisted_ext.dnssec.limits import (
     NSEC3_ITERATIONS,
     NSEC3_PARAMETERS,
 )
-from twisted_ext.dnssec.nsec import NSECSpan, keyOf, readNSEC
-from twisted_ext.dnssec.nsec3 import HashCount, HashedChain, NSEC3Span, readNSEC3
-from twisted_ext.dnssec.proofs import Proof
-from twisted_ext.dnssec.spans import Span
 from twisted_ext.errors import BudgetSpent
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import ROOT, isBelow, parentOf

@@ -8,7 +8,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.dnssec.chains import Counting, KnownZone, denialsOf, digestOf, name, nsec3Set, nsecSet, numbers
 from twisted_ext.answers import Outcome, Security
-from twisted_ext.dnssec.denial import Delegation, Denials, Proof, proveNoCloser, proveNoData, proveNoDS, proveNoName
+from twisted_ext.dnssec.denial.proving import (
+    Delegation,
+    Denials,
+    Proof,
+    proveNoCloser,
+    proveNoData,
+    proveNoDS,
+    proveNoName,
+)
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, CNAME, DS, MX, NSEC, RRSIG, TXT, A
 

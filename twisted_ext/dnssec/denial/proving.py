@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from twisted_ext.answers import Security
-from twisted_ext.dnssec import nsec, nsec3
+from twisted_ext.dnssec.denial import nsec, nsec3
+from twisted_ext.dnssec.denial.nsec import NSECSpan, keyOf, readNSEC
+from twisted_ext.dnssec.denial.nsec3 import HashCount, HashedChain, NSEC3Span, WorkCount, readNSEC3
+from twisted_ext.dnssec.denial.proofs import BOGUS, ITERATIONS, MISSING, Delegation, Proof, Reason, unproven
 from twisted_ext.dnssec.limits import DENIAL_RECORDS, NSEC3_ITERATIONS, NSEC3_PARAMETERS, NSEC3_PROOF_HASHES
-from twisted_ext.dnssec.nsec import NSECSpan, keyOf, readNSEC
-from twisted_ext.dnssec.nsec3 import HashCount, HashedChain, NSEC3Span, WorkCount, readNSEC3
-from twisted_ext.dnssec.proofs import BOGUS, ITERATIONS, MISSING, Delegation, Proof, Reason, unproven
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import ROOT, isBelow
 from twisted_ext.wire.records import RRSet

@@ -14,9 +14,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.dnssec.chains import Counting, KnownZone, denialsOf, name, nsec3Set, nsecSet, numbers
 from tests.dnssec.test_provedtruth import KINDS, QUESTIONS, RELATIVE, chainOf, hasHiddenEncloser, named, zones
 from twisted_ext.answers import Outcome
-from twisted_ext.dnssec import aggressive, nsec, nsec3
-from twisted_ext.dnssec.aggressive import DenialStore, Synthesis
-from twisted_ext.dnssec.denial import Proof, proveNoData, proveNoName
+from twisted_ext.dnssec.denial import aggressive, nsec, nsec3
+from twisted_ext.dnssec.denial.aggressive import DenialStore, Synthesis
+from twisted_ext.dnssec.denial.proving import Proof, proveNoData, proveNoName
 from twisted_ext.limits import Limit
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, CNAME, DS, MX, NS, NSEC, RRSIG, SOA, TXT, A

@@ -11,10 +11,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.dnssec.chains import Counting, KnownZone, denialsOf, digestOf, name, nsec3Set, nsecSet, numbers
 from twisted_ext.answers import Outcome, Security
-from twisted_ext.dnssec import denial, nsec, nsec3
-from twisted_ext.dnssec.aggressive import DenialStore
-from twisted_ext.dnssec.denial import Delegation, Denials, proveNoCloser, proveNoData, proveNoDS, proveNoName
-from twisted_ext.dnssec.nsec3 import NSEC3Span
+from twisted_ext.dnssec.denial import nsec, nsec3
+from twisted_ext.dnssec.denial.aggressive import DenialStore
+from twisted_ext.dnssec.denial.nsec3 import NSEC3Span
+from twisted_ext.dnssec.denial.proving import Delegation, Denials, proveNoCloser, proveNoData, proveNoDS, proveNoName
 from twisted_ext.errors import BudgetSpent
 from twisted_ext.limits import Limit
 from twisted_ext.wire.records import RRSet
@@ -80,7 +80,7 @@ class CostTests(SynchronousTestCase):
         """
         Without the limit, they are all calculated.
         """
-        self.patch(denial, "NSEC3_ITERATIONS", ENDLESS)
+        self.patch(proving, "NSEC3_ITERATIONS", ENDLESS)
         work = Counting()
         sets = KNOWN.nsec3(151, bytes(255))
         self.assertTrue(proveNoName(deep(1), denialsOf(ZONE, sets), work).secure)
@@ -138,7 +138,7 @@ class CostTests(SynchronousTestCase):
         """
         Without the limit, each label costs a hash.
         """
-        self.patch(denial, "NSEC3_PROOF_HASHES", ENDLESS)
+        self.patch(proving, "NSEC3_PROOF_HASHES", ENDLESS)
         rrset = nsec3Set(ZONE, bytes(20), b"\xff" * 20, numbers("A"))
         work = Counting()
         proveNoData(deep(120), MX, denialsOf(ZONE, [rrset]), work)
@@ -221,13 +221,13 @@ class CostTests(SynchronousTestCase):
             read += 1
             return real(rrset, rdata, zone)
 
-        self.patch(denial, "readNSEC3", counted)
+        self.patch(proving, "readNSEC3", counted)
         denialsOf(ZONE, sets)
         self.assertEqual(read, 48)
         bomb = RRSet(sets[0].name, NSEC3, 1, 60, tuple([sets[0].rdatas[0][:4] + bytes([1, number % 256]) for number in range(3000)]))
         Denials(ZONE, [(bomb, None)])
         self.assertEqual(read, 96)
-        self.patch(denial, "_MOST_RECORDS", 5000)
+        self.patch(proving, "_MOST_RECORDS", 5000)
         denialsOf(ZONE, sets)
         self.assertEqual(read, 3096)
 

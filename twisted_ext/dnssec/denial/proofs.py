@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Final
 
 from twisted_ext.answers import Outcome, Security
-from twisted_ext.dnssec.spans import Span
+from twisted_ext.dnssec.denial.spans import Span
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
 

@@ -1,0 +1,3 @@
+"""
+Tests of proofs of nonexistence.
+"""
