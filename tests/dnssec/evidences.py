@@ -11,7 +11,7 @@ from twisted_ext.dnssec.anchors.formats import anchorsFromFile
 from twisted_ext.dnssec.evidence import Evidence
 from twisted_ext.dnssec.trustanchors import TrustAnchors
 from twisted_ext.recursion.hints import rootFromText
-from twisted_ext.resolver.lookup.evidence import collectEvidence
+from twisted_ext.resolver.recursive.evidence import collectEvidence
 from twisted_ext.resolver.recursive.source import RecursiveSource
 from twisted_ext.testing.internet import Internet
 from twisted_ext.wire.message import Question

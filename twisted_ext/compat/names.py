@@ -394,7 +394,7 @@ class NamesResolver(Lookups):
 
         @return: fires with evidence of any security, bogus too; or fails as look-ups do if there is no answer.
         """
-        from twisted_ext.resolver.lookup.evidence import proved
+        from twisted_ext.resolver.recursive.evidence import proved
 
         try:
             question = Question(nameFromText(name), A if rrType is None else expectType(rrType))

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.dnssec.chains import Counting, KnownZone, denialsOf, digestOf, name, nsec3Set, nsecSet, numbers
 from twisted_ext.answers import Outcome, Security
-from twisted_ext.dnssec.denial import nsec, nsec3
+from twisted_ext.dnssec.denial import nsec, nsec3, proving
 from twisted_ext.dnssec.denial.aggressive import DenialStore
 from twisted_ext.dnssec.denial.nsec3 import NSEC3Span
 from twisted_ext.dnssec.denial.proving import Delegation, Denials, proveNoCloser, proveNoData, proveNoDS, proveNoName

@@ -23,7 +23,7 @@ from twisted_ext.recursion.hints import rootFromText
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
-from twisted_ext.resolver.lookup import evidence as collecting
+from twisted_ext.resolver.recursive import evidence as collecting
 from twisted_ext.resolver.recursive.source import recursiveStack
 from twisted_ext.resolver.recursive.validating import ValidatingSource
 from twisted_ext.testing.internet import Fault

@@ -201,7 +201,7 @@ async def _validate(
     """
     @param root: L{None} to ask the target.
     """
-    from twisted_ext.resolver.lookup.evidence import collectEvidence
+    from twisted_ext.resolver.recursive.evidence import collectEvidence
 
     source = (await upstreamFor(reactor, target)).source if root is None else fromRoot(reactor, root, given[_PORT])
     try:

@@ -17,7 +17,7 @@ from twisted_ext.apps.cli.terminal.exits import NO_REPLY, complain
 from twisted_ext.dnssec.inspection import inspect
 from twisted_ext.errors import DNSFault
 from twisted_ext.limits import LOOKUP_SECONDS
-from twisted_ext.resolver.lookup.evidence import collectEvidence
+from twisted_ext.resolver.recursive.evidence import collectEvidence
 from twisted_ext.wire.message import Question
 
 if TYPE_CHECKING:
