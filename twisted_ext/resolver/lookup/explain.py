@@ -72,7 +72,7 @@ class Explanation:
             data["ede"] = [f"{EDE_NAMES.get(code, code)}" + (f": {text}" if text else "") for code, text in answer.ede]
             receipt = answer.receipt
             if receipt is not None:
-                data["receipt"] = {key: round(value, 6) for key, value in receipt._asdict().items()}
+                data["receipt"] = {key: round(getattr(receipt, key), 6) for key in receipt.__slots__}
             data["origin"] = None if origin is None else {
                 "source": origin.source,
                 "server": origin.server,
