@@ -171,7 +171,14 @@ def test_faultIsNoticed(fault: Fault, kind: str, tmp_path: Path) -> None:
             check(resolver, fault, kind, name)
 
 
-@pytest.mark.parametrize(("fault", "kind"), [*[(fault, "recursive") for fault in BOGUS], *[(fault, "forwarded") for fault in FEW]])
+#: Servers with these are asked in no other way, so nothing bogus is seen: a failure, for which what has expired may stand in.
+_REFUSING: Final = (Fault.FORMERR_EDNS, Fault.BADVERS)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [*[(fault, "recursive") for fault in BOGUS if fault not in _REFUSING], *[(fault, "forwarded") for fault in FEW]],
+)
 def test_bogusIsNotStale(fault: Fault, kind: str, tmp_path: Path) -> None:
     """
     What was secure and has expired is not given when its successor is bogus, and the fault is noticed as before.
