@@ -1,6 +1,6 @@
 """
-Attack 7: records of which a server knows nothing, or that nobody has asked for, in replies that are otherwise right: a spoofed one of them
-must not be enough to take over a zone (CVE-2025-40778, CVE-2025-11411, CVE-2025-59023).
+Attack 7: records of which a server knows nothing, or that the resolver has not asked for, in replies that are otherwise right. One spoofed
+reply must not be enough to take over a zone (CVE-2025-40778, CVE-2025-11411, CVE-2025-59023).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _HijackingCase(RecursingTestCase):
 
     def reply(self, at: str, trigger: str, answer: list[RRSet], authority: list[RRSet], additional: list[RRSet], flags: int = AA) -> None:
         """
-        Have the servers of a zone reply to a question once over UDP as if somebody had spoofed it.
+        Have the servers of a zone reply to a question once over UDP as if an attacker had spoofed it.
         """
         key = nameFromText(trigger).lower()
         for server in self.internet.zones[nameFromText(at)].servers:

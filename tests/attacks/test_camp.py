@@ -132,7 +132,7 @@ class SignedChainTests(_ChainCase):
 
 class SignedBystanderTests(_ChainCase):
     """
-    Tests of a signed name of somebody else at the end of a chain of signed zones, whose signatures use up the checks of the query.
+    Tests of a signed name of another operator at the end of a chain of signed zones, whose signatures use up the checks of the query.
     """
 
     signed = True
@@ -169,7 +169,7 @@ class SignedBystanderTests(_ChainCase):
 
 class BystanderTests(_ChainCase):
     """
-    Tests of a name of somebody else at the end of the chain. It is an alias itself, as names on delivery networks are.
+    Tests of a name of another operator at the end of the chain. It is an alias itself, as names on delivery networks are.
     """
 
     def attacked(self) -> tuple[Answer | DNSFault, Answer | DNSFault]:

@@ -83,8 +83,8 @@ class StripTests(ValidatedTestCase):
 
     def test_refusedEDNSIsAFailure(self) -> None:
         """
-        Servers of a signed zone that refuse EDNS are not asked without it. If nobody knew that the zone is signed, they would be, and what
-        they send would be bogus.
+        Servers of a signed zone that refuse EDNS are not asked without it. If the resolver did not know that the zone is signed, it would
+        ask them without EDNS, and what they send would be bogus.
         """
         for fault in REFUSING:
             resolver = self.stripped(fault)
@@ -242,7 +242,7 @@ class EDNSTests(ValidatedTestCase):
 
     def test_withOneSignServersAreMarked(self) -> None:
         """
-        If one failure were enough, and nobody knew that the zone is signed, the server would be asked without EDNS.
+        If one failure were enough, and the resolver did not know that the zone is signed, the server would be asked without EDNS.
         """
         with (
             patch.object(serverstats, "NO_EDNS_SIGNS", Limit(default=1, least=1, most=1)),

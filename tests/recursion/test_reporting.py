@@ -48,7 +48,7 @@ def test_reportsAreNotReported() -> None:
 )
 def test_wrongAgents(octets: bytes) -> None:
     """
-    What is not exactly one name, or is the root, is no agent.
+    An option that is not exactly one name, or that is the root, names no agent.
     """
     assert agentFrom(octets) is None
 
@@ -72,7 +72,7 @@ def test_agentOfTheClosestZoneCounts() -> None:
 
 def test_agentMayBeWithdrawn() -> None:
     """
-    An option that is no name ends the reports of a zone.
+    An option that is not a name ends the reports of a zone.
     """
     reporter = Reporter()
     reporter.learn(ZONE, AGENT, 0.0)

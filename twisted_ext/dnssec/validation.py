@@ -282,7 +282,7 @@ class _Judging:
             return True
         reasons = () if proof.reason is None else (proof.reason,)
         if proof.security is Security.BOGUS and self._reasons:
-            # Why the records that should prove it do not count says more than that there is no proof.
+            # The reason why the given records prove nothing tells more than the lack of a proof.
             reasons = (*self._reasons, *reasons)
         self._lower(proof.security, reasons)
         return False

@@ -58,7 +58,7 @@ class Work:
     @ivar failures: signatures that were wrong.
     @ivar turnEnd: the count of verifications from which the reactor should get its turn before the next set is checked; without calls of
         L{beginTurn} there is none.
-    @ivar avoided: addresses of servers whose data was bogus, as C{address:port}: others are asked in their place.
+    @ivar avoided: addresses of servers whose data was bogus, with and without port: others are asked in their place.
     """
 
     __slots__ = (

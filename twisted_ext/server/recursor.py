@@ -137,7 +137,7 @@ def _anchorFolder(settings: Settings) -> str:
 @implementer(IAnswerSource)
 class _AnchoredSource(WrappingSource):
     """
-    Has names validated for which there is a trust anchor. For other names not even denials of the zones above them count: the root denies
+    Validates the names that a trust anchor covers. Other names are not validated, not even by denials of zones above them: the root denies
     a private zone whose servers are configured.
     """
 

@@ -1,5 +1,5 @@
 """
-Prove an answer, save the proof, and check it where there is no network.
+Prove an answer, save the proof, and check it without a network.
 """
 
 from twisted_ext.dnssec.anchors.formats import anchorsFromFile

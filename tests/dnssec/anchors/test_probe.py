@@ -181,7 +181,7 @@ class ManagedTests(SynchronousTestCase):
 
     def test_deletedTrustPointLeavesNothing(self) -> None:
         """
-        Without others, a zone whose keys are all revoked is no trust point.
+        Without others, a zone whose keys are all revoked is not a trust point.
         """
         now = timeFromText("2026-01-01")
         managed = ManagedAnchors([Anchor(ROOT, DNSKEY, OLD.dnskey)])

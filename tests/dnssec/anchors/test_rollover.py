@@ -266,7 +266,7 @@ class StateTests(SynchronousTestCase):
 
     def test_allKeysRevokedDeletesTheTrustPoint(self) -> None:
         """
-        If all trusted keys are revoked, the zone is no trust point any more, even with a key whose addition is pending; it stays so.
+        If all trusted keys are revoked, the zone is not a trust point any more, even with a key whose addition is pending; it stays so.
         """
         point = anchored("AB")
         look(point, "ABC", "A", 100 * DAY)

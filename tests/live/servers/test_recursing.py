@@ -29,7 +29,7 @@ def _found(folder: Path, *options: str) -> dict[str, dict[str, object]]:
     within = [unshare, *_NAMESPACE]
     ip = str(peer("ip"))
     if subprocess.run([*within, ip, "link", "set", "lo", "up"], capture_output=True).returncode:
-        pytest.skip("nobody may make network namespaces here")
+        pytest.skip("this user cannot make network namespaces here")
     for program in ("nsd", "dig"):
         peer(program)
     command = [*within, sys.executable, "-m", "tests.live.servers.resolving", str(folder), *options]

@@ -163,7 +163,7 @@ def _outside(attributes: dict[str, str], now: int) -> str | None:
                 times[name] = timeFromText(text)
             except (ValueError, OverflowError):
                 raise BadRecord(f"{name} {text[:48]!r} is not a valid time; 2017-02-02T00:00:00+00:00 is one") from None
-    # A machine whose clock is not set yet must be able to start; that a key was not yet in use then is no danger.
+    # A machine whose clock is not set yet must be able to start; a key that was not yet in use then does no harm.
     if CLOCK_BEGINS.default <= now < times.get("validFrom", now):
         return f"is valid from {timeToText(times['validFrom'])}"
     if max(now, CLOCK_BEGINS.default) >= times.get("validUntil", _NEVER):

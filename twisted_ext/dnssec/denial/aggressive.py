@@ -266,7 +266,7 @@ class _StoredChain(HashedChain):
 
 class DenialStore:
     """
-    Verified denials of many zones, bounded by memory. What the least recently used zone used least recently goes first.
+    Verified denials of many zones, bounded by memory. When it is full, the least recently used zone loses its least recently used entry.
 
     Only sets may be added that were verified as secure with the zone as the signer.
 

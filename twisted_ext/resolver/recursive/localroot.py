@@ -2,8 +2,8 @@
 A local copy of the root zone (RFC 8806), from which a recursive resolver takes the delegations of top-level domains.
 
 The copy is transferred when the root is first needed, and refreshed by the timers of its SOA record when it is used. No timer runs: a
-resolver that nobody uses transfers nothing. A copy counts if its ZONEMD record is secure and matches (RFC 8976). Without a copy, or once it
-has expired, the servers of the root are queried.
+resolver that gets no queries transfers nothing. A copy counts if its ZONEMD record is secure and matches (RFC 8976).
+Without a copy, or when it has expired, the servers of the root are queried.
 """
 
 from __future__ import annotations
