@@ -7,7 +7,6 @@ would query the servers of the Internet. It needs neither the Internet nor the r
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
@@ -18,7 +17,7 @@ from shlex import join
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.server.jobs.subprocess import pythonCommand
+from twisted_ext.server.jobs.subprocess import spawnModule
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -84,19 +83,18 @@ async def show(reactor: IReactorTime, internet: Internet, port: int, folder: Pat
         if expected == _BOGUS:
             words += ["--html", str(folder / "broken.html")]
         print(f"\n# {what}\n$ txdns {join(words)}", flush=True)
-        code = await _run(reactor, pythonCommand("-m", "twisted_ext", *words))
+        code = await _run(reactor, words)
         if code != expected:
             print(f"make resolve: txdns {word} {name} ended with {code} instead of {expected}", file=sys.stderr)
             return 1
     return _OK
 
 
-def _run(reactor: object, command: Sequence[str]) -> Deferred[int]:
+def _run(reactor: object, words: Sequence[str]) -> Deferred[int]:
     """
-    Run a command at this process's terminal. Fires with its exit code, that of shells if a signal ended it.
+    Run C{txdns} at this process's terminal. Fires with its exit code, that of shells if a signal ended it.
     """
     from twisted.internet.defer import Deferred
-    from twisted.internet.interfaces import IReactorProcess
     from twisted.internet.protocol import ProcessProtocol
     from twisted.python.failure import Failure
 
@@ -107,7 +105,7 @@ def _run(reactor: object, command: Sequence[str]) -> Deferred[int]:
             code = getattr(reason.value, "exitCode", None)
             ended.callback(128 + (getattr(reason.value, "signal", None) or 0) if code is None else code)
 
-    IReactorProcess(reactor).spawnProcess(Ending(), command[0], list(command), dict(os.environ), childFDs={0: 0, 1: 1, 2: 2})
+    spawnModule(reactor, Ending(), "twisted_ext", words, descriptors={0: 0, 1: 1, 2: 2})
     return ended
 
 
