@@ -8,14 +8,13 @@ from collections.abc import Callable, Generator
 from typing import Final
 from unittest.mock import patch
 
-from twisted.internet.defer import Deferred
-
 from tests.attacks.validated import Resolver, ValidatedTestCase, crafting
 from twisted_ext.answers import Answer, QueryContext, Security
 from twisted_ext.dnssec import chains, validation
 from twisted_ext.dnssec.signatures import SetVerdict
 from twisted_ext.errors import DNSFault, ServerFailed, TrustFault
 from twisted_ext.limits import Limit
+from twisted_ext.resolver.ask import Query, Waiter
 from twisted_ext.resolver.forward import serverstats
 from twisted_ext.resolver.recursive.pool import ServerPool
 from twisted_ext.testing.internet import Fault
@@ -42,12 +41,12 @@ REFUSING: Final = (Fault.FORMERR_EDNS, Fault.BADVERS)
 
 
 def _forgettingSigned(
-    pool: ServerPool, addresses: tuple[str, ...], question: Question, context: QueryContext, signed: bool = False
-) -> Deferred[Answer]:
-    return _lookUp(pool, addresses, question, context)
+    pool: ServerPool, waiter: Waiter, addresses: tuple[str, ...], question: Question, context: QueryContext, signed: bool
+) -> Query:
+    return _prepare(pool, waiter, addresses, question, context)
 
 
-_lookUp: Final = ServerPool.lookUp
+_prepare: Final = ServerPool.prepare
 
 _Positive = Callable[[validation._Judging, RRSet, bytes], Generator[Question, Answer | DNSFault, bool]]
 
@@ -90,7 +89,7 @@ class StripTests(ValidatedTestCase):
             resolver = self.stripped(fault)
             self.assertIsInstance(resolver.fault("www.evil.test"), ServerFailed)
             self.assertEqual([each for each in self.internet.exchanges if each.query.edns is None], [])
-            with patch.object(ServerPool, "lookUp", _forgettingSigned):
+            with patch.object(ServerPool, "prepare", _forgettingSigned):
                 found = self.stripped(fault).fault("www.evil.test")
             self.assertIsInstance(found, TrustFault)
             self.assertEqual(found.ede[0][0], 10)
@@ -246,7 +245,7 @@ class EDNSTests(ValidatedTestCase):
         """
         with (
             patch.object(serverstats, "NO_EDNS_SIGNS", Limit(default=1, least=1, most=1)),
-            patch.object(ServerPool, "lookUp", _forgettingSigned),
+            patch.object(ServerPool, "prepare", _forgettingSigned),
         ):
             resolver, _ = self.forged(1)
         marked = [each for each in resolver.recursive.pool._known.values() if not each[1].withEDNS(resolver.here.seconds())]

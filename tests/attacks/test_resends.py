@@ -6,12 +6,12 @@ EDNS (CVE-2026-52690).
 from __future__ import annotations
 
 import pytest
-from twisted.internet.defer import Deferred
 
 from tests.resolver.recursive.stacks import Stack
-from twisted_ext.answers import Answer, QueryContext, Security
+from twisted_ext.answers import QueryContext, Security
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import DNSFault, TrustFault
+from twisted_ext.resolver.ask import Query, Waiter
 from twisted_ext.resolver.recursive.pool import ServerPool
 from twisted_ext.testing.internet import Internet
 from twisted_ext.testing.sources import questionOf
@@ -68,14 +68,14 @@ def test_forgedRefusalOfEDNS(defended: bool, monkeypatch: pytest.MonkeyPatch) ->
     stack = Stack(internet)
     stack.look("a.example.org")
     if not defended:
-        asked = ServerPool.lookUp
+        prepared = ServerPool.prepare
 
         def unsigned(
-            pool: ServerPool, addresses: tuple[str, ...], question: Question, context: QueryContext, signed: bool = False
-        ) -> Deferred[Answer]:
-            return asked(pool, addresses, question, context)
+            pool: ServerPool, waiter: Waiter, addresses: tuple[str, ...], question: Question, context: QueryContext, signed: bool
+        ) -> Query:
+            return prepared(pool, waiter, addresses, question, context)
 
-        monkeypatch.setattr(ServerPool, "lookUp", unsigned)
+        monkeypatch.setattr(ServerPool, "prepare", unsigned)
 
     def forged(octets: bytes, transport: str) -> list[bytes]:
         message = Message.fromWire(octets)

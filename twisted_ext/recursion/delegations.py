@@ -145,10 +145,14 @@ class Delegation:
 
         @param spare: of the servers that only the parent names.
         """
-        servers = self.spare if spare else self.servers
-        found = [address for server in servers if now < server.expires for address in server.addresses]
-        # Several names for one server do not make it several servers (CVE-2026-3592).
-        return self.working([*dict.fromkeys(found)], now)
+        found: list[str] = []
+        for server in self.spare if spare else self.servers:
+            if now < server.expires:
+                found += server.addresses
+        if len(found) > 1:
+            # Several names for one server do not make it several servers (CVE-2026-3592).
+            found = [*dict.fromkeys(found)]
+        return self.working(found, now) if self._lame else found
 
     def working(self, addresses: list[str], now: float) -> list[str]:
         """

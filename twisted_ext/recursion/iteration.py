@@ -282,7 +282,7 @@ class Iteration:
         if delegation.silentUntil and not delegation.mayQuery(self._now):
             text = f"{self._question}: no server of {nameToText(delegation.zone)} has replied to the last queries"
             raise self._failure(text, _NO_REACHABLE_AUTHORITY)
-        tried = self._tried = {*self._avoided, *self._spent.get(delegation.zone, ())}
+        tried = self._tried = {*self._avoided, *self._spent.get(delegation.zone, ())} if self._avoided or self._spent else set()
         empty: Answer | None = None
         reserve = False
         areDown = self._areDown

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
 
@@ -16,12 +16,57 @@ from twisted_ext.errors import DNSFault, Unknown
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.wire.message import Question
 
-__all__ = ["Ask", "askedOn", "behind", "lookUp", "nothingOn", "shown", "then", "unknown"]
+__all__ = ["Ask", "Query", "QueryStart", "Waiter", "askedOn", "behind", "lookUp", "nothingOn", "shown", "then", "unknown"]
 
 _Source = TypeVar("_Source")
 
 #: A function that looks up a question, such as L{NamesResolver.lookUp<twisted_ext.compat.names.NamesResolver.lookUp>}.
 Ask = Callable[[Question, QueryContext], "Deferred[Answer]"]
+
+
+class Waiter(Protocol):
+    """
+    Waits for one answer: a Deferred, or an object that costs less.
+    """
+
+    def callback(self, result: Answer, /) -> object: ...
+
+    def errback(self, fault: Exception, /) -> object: ...
+
+
+class Query(Protocol):
+    """
+    A look-up with one waiter.
+    """
+
+    def begin(self, now: float) -> None:
+        """
+        Begin it. The waiter may be called before this returns.
+        """
+
+    def cancel(self) -> None:
+        """
+        Give it up. The waiter may be told so.
+        """
+
+
+class QueryStart:
+    """
+    A L{Start} that does without a Deferred for callers that can.
+    """
+
+    __slots__ = ()
+
+    def __call__(self, context: QueryContext) -> Deferred[Answer]:
+        raise NotImplementedError
+
+    def prepare(self, waiter: Waiter, context: QueryContext) -> Query:
+        """
+        Prepare the look-up.
+
+        @raise DNSFault: it cannot begin.
+        """
+        raise NotImplementedError
 
 
 def lookUp(source: IAnswerSource, question: Question, context: QueryContext) -> Deferred[Answer]:

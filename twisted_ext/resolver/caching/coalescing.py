@@ -20,7 +20,7 @@ from twisted_ext.cache.failures import again
 from twisted_ext.errors import Closed, DNSFault, Refused, ServerFailed, TimedOut, WorkSpent
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import FLIGHT_SECONDS, FLIGHT_VARIANTS, FLIGHT_WAITERS
-from twisted_ext.resolver.ask import lookUp
+from twisted_ext.resolver.ask import Query, QueryStart, lookUp
 from twisted_ext.resolver.forward.failures import Abandoned
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.message import Question
@@ -64,7 +64,7 @@ class _Flight:
     waiters: dict[Deferred[Answer], QueryContext] = field(default_factory=dict)
     # Nearly always empty; an empty tuple takes no memory.
     waitsFor: tuple[_Flight, ...] = ()
-    inner: Deferred[Answer] | None = None
+    inner: Query | Deferred[Answer] | None = None
     successor: _Flight | None = None
     soFar: DNSFault | None = None
     earlier: int = 0
@@ -179,17 +179,25 @@ class _Flight:
         whole.cause = fault.cause
         return whole
 
-    def arrived(self, outcome: Answer | Failure) -> None:
+    # -- as the waiter of the look-up
+
+    def errback(self, fault: BaseException | None, /) -> None:
         source = self.source
         if not self.done:
             source.land(self)
-        if isinstance(outcome, Failure):
-            if isinstance(outcome.value, Abandoned):
-                self.soFar = outcome.value.fault
-            self.settle(None, outcome.value)
-            if source.idle is not None:
-                source.rest()
-            return
+        if isinstance(fault, Abandoned):
+            self.soFar = fault.fault
+        self.settle(None, fault)
+        if source.idle is not None:
+            source.rest()
+
+    def failed(self, failure: Failure) -> None:
+        self.errback(failure.value)
+
+    def callback(self, outcome: Answer, /) -> None:
+        source = self.source
+        if not self.done:
+            source.land(self)
         outcome = self.tell(outcome) or outcome
         if len(self.waiters) == 1 and not source.deadlines.waiting:
             waiter, context = self.waiters.popitem()
@@ -374,9 +382,16 @@ class CoalescingSource(WrappingSource):
             self._variants[question.key] = self._variants.get(question.key, 0) + 1
         wishes = context.detached(flight.deadline)
         wishes.flight = flight
-        inner = flight.inner = lookUp(self._inner, flight.question, wishes) if start is None else start(wishes)
-        arrived = flight.arrived
-        inner.addCallbacks(arrived, arrived)
+        if not isinstance(start, QueryStart):
+            inner = flight.inner = lookUp(self._inner, flight.question, wishes) if start is None else start(wishes)
+            inner.addCallbacks(flight.callback, flight.failed)
+            return
+        try:
+            query = flight.inner = start.prepare(flight, wishes)
+        except DNSFault as fault:
+            flight.errback(fault)
+            return
+        query.begin(flight.began)
 
     # -- called by the flights
 

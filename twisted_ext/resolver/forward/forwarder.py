@@ -144,7 +144,8 @@ class ForwardingSource(LocalSource):
         if self._closed:
             return fail(Closed("the resolver is closed"))
         flight = ForwardedLookup(self, question, context)
-        deferred = flight.deferred
+        deferred: Deferred[Answer] = Deferred(flight.cancel)
+        flight.waiter = deferred
         if self.queued or len(self.waiting) >= self._free:
             self.admission.enter(flight, self.seconds())
         else:

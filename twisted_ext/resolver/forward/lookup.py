@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred
-
 from twisted_ext.answers import Answer, Origin, QueryContext
 from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, TimedOut, Unreachable
 from twisted_ext.limits import FAILURE_TRIES, FIRST_WAIT, STREAM_WAIT
@@ -24,7 +22,10 @@ from twisted_ext.wire.codes import AA, AD, CD, RA, RD, Rcode, rcodeName
 from twisted_ext.wire.message import Message, Question
 
 if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
     from twisted_ext.interfaces import IExchange
+    from twisted_ext.resolver.ask import Waiter
     from twisted_ext.resolver.forward.forwarder import ForwardingSource
     from twisted_ext.resolver.recursive.pool import ZoneServers
     from twisted_ext.transport.exchange import Channel
@@ -60,18 +61,19 @@ class ForwardedLookup:
     The query goes to the best server; timeouts, refusals and failures lead to the next one. Earlier queries stay open, so that a late
     answer counts as well. Anything that does not match the question is ignored.
 
-    @ivar deferred: fires with the answer; deleted when the look-up is over.
+    @ivar waiter: receives the answer; has to be set before the look-up begins, and is deleted when it is over.
     @ivar query: the current message, without its id.
     @ivar wire: the question in it.
     @ivar due: when the current wait for a reply ends.
     """
 
     __slots__ = (
-        *("question", "context", "deferred", "query", "wire", "due", "attempts", "_source", "_began", "_troubles"),
+        *("question", "context", "waiter", "query", "wire", "due", "attempts", "_source", "_began", "_troubles"),
         # The query whose timeout is running.
         *("_leg", "_key", "_index", "_sentAt"),
     )
 
+    waiter: Waiter
     query: bytes
     due: float
     _began: float
@@ -83,7 +85,6 @@ class ForwardedLookup:
         self._source = source
         self.question = question
         self.context = context
-        self.deferred: Deferred[Answer] = Deferred(self._cancelled)
         self.wire = question.name + question.key[-4:] if source.mix is None else source.mix(question)
         self.attempts = 0
         self._began = -1.0
@@ -111,7 +112,8 @@ class ForwardedLookup:
     # -- called by the exchanges
 
     def replied(self, octets: bytes, now: float, leg: Channel, key: bytes) -> bool:
-        if self._source.cookies is not None and not self._showsCookie(octets, now, leg, key):
+        source = self._source
+        if source.cookies is not None and not self._showsCookie(octets, now, leg, key):
             return False
         if octets[2:6] not in _PLAIN or not octets.startswith(self.wire, 12):
             # The rare cases: other letter case, a truncated reply, a failure, or not a reply to this query.
@@ -123,7 +125,6 @@ class ForwardedLookup:
             if octets[3] & 15 not in (0, 3):
                 self._declined(octets, now, leg, key)
                 return True
-        source = self._source
         exchange = leg.exchange
         try:
             answer = answerFromReply(self.question, octets, Origin(exchange.kind, exchange.label, self.attempts, now - self._began))
@@ -133,8 +134,13 @@ class ForwardedLookup:
         except ServerFailed:
             self._declined(octets, now, leg, key)
             return True
-        if self.context.budget is not None and not self._afford(len(octets)):
-            return True
+        budget = self.context.budget
+        if budget is not None:
+            try:
+                budget.received(len(octets))
+            except DNSFault as fault:
+                self.end(fault)
+                return True
         if self._troubles is None:
             standing = source.standings[self._index]
             if now < standing.measuredUntil and not standing.failures:
@@ -165,10 +171,10 @@ class ForwardedLookup:
         if self.context.trace is not None:
             self._note(now, "reply", exchange, rcode=rcodeName(answer.rcode), octets=len(octets))
         self._over()
-        deferred = self.deferred
-        # The Deferred's canceller refers to this object. Without that cycle, both are freed at once.
-        del self.deferred
-        deferred.callback(answer)
+        waiter = self.waiter
+        # It refers to this object. Without that cycle, both are freed at once.
+        del self.waiter
+        waiter.callback(answer)
         return True
 
     def doubted(self, now: float, leg: Channel, key: bytes) -> None:
@@ -214,13 +220,13 @@ class ForwardedLookup:
 
     # -- called by the source
 
-    def refuse(self, fault: DNSFault) -> None:
+    def refuse(self, fault: Exception) -> None:
         """
         Fail before a query was sent.
         """
-        deferred = self.deferred
-        del self.deferred
-        deferred.errback(fault)
+        waiter = self.waiter
+        del self.waiter
+        waiter.errback(fault)
 
     def end(self, fault: DNSFault) -> None:
         self._over()
@@ -254,8 +260,12 @@ class ForwardedLookup:
             self.query = head + self.wire + opt
         else:
             self.query = head + self.wire + self._withCookie(opt, index, now)
-        if context.budget is not None and not self._afford():
-            return
+        if context.budget is not None:
+            try:
+                context.budget.spend()
+            except DNSFault as fault:
+                self.end(fault)
+                return
         exchange = source.upstreams[index].datagram
         try:
             if troubles is None:
@@ -297,8 +307,12 @@ class ForwardedLookup:
         source = self._source
         context = self.context
         troubles = self._trouble()
-        if context.budget is not None and not self._afford():
-            return
+        if context.budget is not None:
+            try:
+                context.budget.spend()
+            except DNSFault as fault:
+                self.end(fault)
+                return
         tried = troubles.tried[index]
         tried.stream = Stream.OPEN
         # TCP reports losses itself, so a second query is useless.
@@ -406,25 +420,11 @@ class ForwardedLookup:
         self.attempts += 1
         self._note(now, "probed", exchange)
 
-    def _afford(self, octets: int = 0) -> bool:
-        """
-        Count a query that is to be sent, or a reply with the given number of octets. Return whether the look-up goes on.
-        """
-        budget = self.context.budget
-        assert budget is not None
-        try:
-            if octets:
-                budget.received(octets)
-            else:
-                budget.spend()
-        except DNSFault as fault:
-            self.end(fault)
-            return False
-        return True
-
     # -- replies that are not answers
 
     def _showsCookie(self, octets: bytes, now: float, leg: Channel, key: bytes) -> bool:
+        if self._troubles is None:
+            return cookieFits(octets, self._source.standings[self._index], now, leg.exchange.reliable, False)
         _, _, index, _, plain = self._open(leg, key)
         return cookieFits(octets, self._source.standings[index], now, leg.exchange.reliable, plain)
 
@@ -685,11 +685,13 @@ class ForwardedLookup:
         if not waiting:
             source.settle()
 
-    def _cancelled(self, deferred: Deferred[Answer]) -> None:
+    def cancel(self, deferred: Deferred[Answer] | None = None) -> None:
+        """
+        Fail a look-up that is under way. This is also the canceller of a Deferred that waits.
+        """
         fault = self._soFar(self._source.seconds())
         self._over()
-        del self.deferred
-        deferred.errback(Abandoned(fault))
+        self.refuse(Abandoned(fault))
 
     def _note(self, now: float, event: str, exchange: IExchange, **details: str | int | float | bool | None) -> None:
         trace = self.context.trace

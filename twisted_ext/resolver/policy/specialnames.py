@@ -107,7 +107,7 @@ class Special(LocalSource):
             return None
         if question.rrClass != IN:
             return None
-        found = self._literal(question) or self._special(question)
+        found = self._literal(question) or (self._special(question) if tail in _TAILS else None)
         if found is None:
             return None
         answer, reason = found

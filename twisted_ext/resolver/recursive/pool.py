@@ -14,9 +14,10 @@ from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from twisted_ext.answers import Answer, QueryContext
-from twisted_ext.errors import Closed, Unreachable
+from twisted_ext.errors import Closed, DNSFault, Unreachable
 from twisted_ext.limits import SERVER_TRIES
 from twisted_ext.recursion.limits import SERVERS
+from twisted_ext.resolver.ask import Query, Waiter
 from twisted_ext.resolver.forward.admission import Admission
 from twisted_ext.resolver.forward.cookies import ClientCookies
 from twisted_ext.resolver.forward.forwarder import Parts, Upstream, partsFor
@@ -202,23 +203,40 @@ class ServerPool:
         @param signed: whether their zone is known to be signed, and signatures are wanted.
         @param context: says whether to set RD, which has to be clear for authoritative servers.
         """
+        deferred: Deferred[Answer] = Deferred(lambda _: query.cancel())
+        try:
+            query = self.prepare(deferred, addresses, question, context, signed)
+        except DNSFault as fault:
+            return fail(fault)
+        query.begin(self.seconds())
+        return deferred
+
+    def prepare(
+        self, waiter: Waiter, addresses: tuple[str, ...], question: Question, context: QueryContext, signed: bool = False
+    ) -> Query:
+        """
+        Prepare what L{lookUp} does, without a Deferred.
+
+        @param waiter: receives the answer once the query has been begun.
+
+        @raise DNSFault: nothing can be sent.
+        """
         if self._closed:
-            return fail(Closed("the resolver is closed"))
+            raise Closed("the resolver is closed")
         groups = self._groups[signed]
         servers = groups.get(addresses)
         if servers is None:
             wanted = addresses if self._usable is None else tuple(filter(self._usable, addresses))
             if not wanted:
-                return fail(Unreachable(f"{question}: {', '.join(addresses[:3])} may not be queried"))
+                raise Unreachable(f"{question}: {', '.join(addresses[:3])} may not be queried")
             if len(groups) >= _GROUPS:
                 groups.clear()
             servers = groups[addresses] = ZoneServers(self, wanted, signed)
         else:
             self._used.update(servers.upstreams)
         lookup = ForwardedLookup(servers, question, context)
-        deferred = lookup.deferred
-        lookup.begin(self.seconds())
-        return deferred
+        lookup.waiter = waiter
+        return lookup
 
     def partsOf(self, context: QueryContext) -> Parts:
         variant = context.variant

@@ -11,8 +11,8 @@ from json import JSONDecodeError, dumps, loads
 from math import inf
 from typing import Final
 
-from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
@@ -29,7 +29,7 @@ from twisted_ext.errors import (
 )
 from twisted_ext.outcomes import answerFromMessage
 from twisted_ext.recursion.delegations import Delegation, NameServer
-from twisted_ext.resolver.ask import lookUp
+from twisted_ext.resolver.ask import Query, Waiter, lookUp
 from twisted_ext.resolver.recursive.pool import ServerPool
 from twisted_ext.resolver.recursive.source import AliasFollower, RecursiveSource
 from twisted_ext.transport.servers import Server
@@ -136,6 +136,41 @@ class RecordedQuery:
             return failed
 
 
+class _Recorder:
+    """
+    Records the result of a query, and passes it on.
+    """
+
+    def __init__(self, query: RecordedQuery, trace: Trace, seconds: Callable[[], float], waiter: Waiter) -> None:
+        self._query = query
+        self._trace = trace
+        self._seconds = seconds
+        self._waiter = waiter
+        self._began, self._first = seconds(), len(trace.notes)
+
+    def callback(self, result: Answer, /) -> None:
+        self.record(result)
+        self._waiter.callback(result)
+
+    def errback(self, fault: Exception, /) -> None:
+        self.record(fault)
+        self._waiter.errback(fault)
+
+    def record(self, result: Answer | Exception) -> None:
+        query, began = self._query, self._began
+        query.seconds = self._seconds() - began
+        query.notes = [
+            (note.at - began, note.event, note.details) for note in self._trace.notes[self._first :] if note.source == "forward"
+        ]
+        if isinstance(result, Answer):
+            query.server = "" if result.origin is None else result.origin.server
+            query.message = result.wire or _octets(query.question, result)
+        else:
+            query.fault, query.text = type(result).__name__, str(result)
+            if isinstance(result, DNSFault):
+                query.server, query.rcode = result.server, result.rcode
+
+
 class RecordingPool(ServerPool):
     """
     A pool of servers that records queries, and says why a server was chosen.
@@ -153,28 +188,18 @@ class RecordingPool(ServerPool):
         self._trace = trace
         trace.reasonFor = self._reason
 
-    def lookUp(self, addresses: tuple[str, ...], question: Question, context: QueryContext, signed: bool = False) -> Deferred[Answer]:
+    def prepare(
+        self, waiter: Waiter, addresses: tuple[str, ...], question: Question, context: QueryContext, signed: bool = False
+    ) -> Query:
         self._addresses = addresses
         query = RecordedQuery(question, addresses)
         self.queries.append(query)
-        began, first = self.seconds(), len(self._trace.notes)
-
-        def arrived(result: Answer | Failure) -> Answer | Failure:
-            query.seconds = self.seconds() - began
-            query.notes = [
-                (note.at - began, note.event, note.details) for note in self._trace.notes[first:] if note.source == "forward"
-            ]
-            if isinstance(result, Answer):
-                query.server = "" if result.origin is None else result.origin.server
-                query.message = result.wire or _octets(question, result)
-            else:
-                fault = result.value
-                query.fault, query.text = type(fault).__name__, str(fault)
-                if isinstance(fault, DNSFault):
-                    query.server, query.rcode = fault.server, fault.rcode
-            return result
-
-        return super().lookUp(addresses, question, context, signed).addBoth(arrived)
+        recorder = _Recorder(query, self._trace, self.seconds, waiter)
+        try:
+            return super().prepare(recorder, addresses, question, context, signed)
+        except DNSFault as fault:
+            recorder.record(fault)
+            raise
 
     def _reason(self, server: str, attempt: int) -> str:
         count = len(self._addresses)
@@ -212,34 +237,56 @@ class _ReplayPool(ServerPool):
         self._clock = clock
         self._queries = list(queries)
 
-    def lookUp(self, addresses: tuple[str, ...], question: Question, context: QueryContext, signed: bool = False) -> Deferred[Answer]:
+    def prepare(
+        self, waiter: Waiter, addresses: tuple[str, ...], question: Question, context: QueryContext, signed: bool = False
+    ) -> Query:
         query = next((query for query in self._queries if query.question == question), None)
         if query is None:
-            return fail(ServerFailed(f"the recording has no reply for {nameToText(question.name)} {typeName(question.rrType)}"))
+            raise ServerFailed(f"the recording has no reply for {nameToText(question.name)} {typeName(question.rrType)}")
         self._queries.remove(query)
-        deferred: Deferred[Answer] = Deferred()
-        began = self._clock.seconds()
+        return _ReplayedQuery(self._clock, query, context, waiter)
+
+
+class _ReplayedQuery:
+    """
+    Gives the recorded reply after the recorded time.
+    """
+
+    def __init__(self, clock: Clock, query: RecordedQuery, context: QueryContext, waiter: Waiter) -> None:
+        self._clock = clock
+        self._query = query
+        self._context = context
+        self._waiter = waiter
+        self._calls: list[IDelayedCall] = []
+
+    def begin(self, now: float) -> None:
+        query = self._query
         for after, event, details in query.notes:
             if after <= 0:
-                self._note(context, began, event, details)
+                self._note(now, event, details)
             else:
-                self._clock.callLater(after, self._note, context, began + after, event, details)
-        self._clock.callLater(max(query.seconds, 0.0), self._arrive, deferred, query)
-        return deferred
+                self._calls.append(self._clock.callLater(after, self._note, now + after, event, details))
+        self._calls.append(self._clock.callLater(max(query.seconds, 0.0), self._arrive))
 
-    def _note(self, context: QueryContext, at: float, event: str, details: dict[str, _Detail]) -> None:
-        if context.trace is not None:
-            context.trace.note(at, "forward", event, **details)
+    def cancel(self) -> None:
+        for call in self._calls:
+            if call.active():
+                call.cancel()
+        self._waiter.errback(CancelledError())
 
-    def _arrive(self, deferred: Deferred[Answer], query: RecordedQuery) -> None:
+    def _note(self, at: float, event: str, details: dict[str, _Detail]) -> None:
+        if self._context.trace is not None:
+            self._context.trace.note(at, "forward", event, **details)
+
+    def _arrive(self) -> None:
         try:
-            result = query.result()
+            result = self._query.result()
         except BadMessage as fault:
             result = fault
         if isinstance(result, Answer):
-            deferred.callback(result)
+            self._waiter.callback(result)
         else:
-            deferred.errback(result)
+            self._waiter.errback(result)
 
 
 @dataclass(slots=True)

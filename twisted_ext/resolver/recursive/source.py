@@ -4,7 +4,7 @@ The answer source that resolves from the root.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
 from time import time
 from typing import TYPE_CHECKING, Final
@@ -21,11 +21,11 @@ from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, WorkSpent
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.recursion.delegations import Delegation, Delegations
-from twisted_ext.recursion.iteration import FindAddresses, Iteration, Need, Options
+from twisted_ext.recursion.iteration import FindAddresses, Iteration, Need, Options, Result
 from twisted_ext.recursion.limits import RESOLUTION_ALIASES, RESOLUTION_DEPTH
 from twisted_ext.recursion.replies import endOf
 from twisted_ext.recursion.reporting import REPORT_CHANNEL, Reporter
-from twisted_ext.resolver.ask import lookUp
+from twisted_ext.resolver.ask import Query, QueryStart, Waiter, lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.recursive.pool import ServerPool
 from twisted_ext.resolver.recursive.validating import ValidatingSource
@@ -94,19 +94,7 @@ class RecursiveSource(LocalSource):
                 # A validator needs no SOA record, as a client does.
                 if found.answer or context.depth:
                     return found
-        return partial(self._start, question)
-
-    def _start(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        if context.depth > _DEPTH:
-            return fail(WorkSpent(f"{question}: more than {_DEPTH} look-ups inside of each other"))
-        budget = context.budget
-        if budget is None:
-            budget = Work()
-        query = context.but(recursionDesired=False, checkingDisabled=False, authenticData=False, budget=budget)
-        resolution = _Resolution(self, question, query)
-        deferred = resolution.deferred
-        resolution.advance(None)
-        return deferred
+        return _Start(self, question)
 
     def distrust(self, name: bytes) -> None:
         """
@@ -126,29 +114,82 @@ class RecursiveSource(LocalSource):
         return gatherResults([self.localRoot.close(), self.pool.close()]).addCallback(lambda _: None)
 
 
+class _Start(QueryStart):
+    """
+    Starts a resolution.
+    """
+
+    __slots__ = ("_source", "_question")
+
+    def __init__(self, source: RecursiveSource, question: Question) -> None:
+        self._source = source
+        self._question = question
+
+    def __call__(self, context: QueryContext) -> Deferred[Answer]:
+        deferred: Deferred[Answer] = Deferred(lambda _: resolution.cancel())
+        try:
+            resolution = self.prepare(deferred, context)
+        except DNSFault as fault:
+            return fail(fault)
+        resolution.begin(self._source.seconds())
+        return deferred
+
+    def prepare(self, waiter: Waiter, context: QueryContext) -> _Resolution:
+        if context.depth > _DEPTH:
+            raise WorkSpent(f"{self._question}: more than {_DEPTH} look-ups inside of each other")
+        budget = context.budget
+        if budget is None:
+            budget = Work()
+        query = context.but(recursionDesired=False, checkingDisabled=False, authenticData=False, budget=budget)
+        return _Resolution(self._source, self._question, query, waiter)
+
+
 class _Resolution:
     """
     Runs one L{Iteration}.
-
-    @ivar deferred: fires with the answer.
     """
 
-    __slots__ = ("deferred", "_source", "_question", "_context", "_iteration", "_steps", "_current", "_began", "_server", "_before")
+    __slots__ = (
+        *("_waiter", "_source", "_question", "_context", "_work", "_iteration", "_steps", "_current", "_began", "_server"),
+        "_before",
+    )
 
-    def __init__(self, source: RecursiveSource, question: Question, context: QueryContext) -> None:
+    _steps: Generator[Need, Result, Answer]
+    _began: float
+    _before: int
+
+    def __init__(self, source: RecursiveSource, question: Question, context: QueryContext, waiter: Waiter) -> None:
         self._source = source
         self._question = question
         self._context = context
-        self.deferred: Deferred[Answer] = Deferred(self._cancel)
-        self._current: Deferred[Answer] | None = None
-        self._began = now = source.seconds()
+        self._waiter = waiter
+        # The query that is under way; the look-up of an address is a Deferred.
+        self._current: Query | Deferred[Answer] | None = None
         self._server = ""
         budget = context.budget
-        self._before = budget.resolve() if isinstance(budget, Work) else 0
+        self._work = budget if isinstance(budget, Work) else None
         self._iteration = Iteration(source.delegations, question, source.options, context, source.pool.areDown)
-        self._steps = self._iteration.run(now)
 
-    def advance(self, result: Answer | DNSFault | None) -> None:
+    # -- as a Query
+
+    def begin(self, now: float) -> None:
+        self._began = now
+        self._before = 0 if self._work is None else self._work.resolve()
+        self._steps = self._iteration.run(now)
+        self._advance(None)
+
+    def cancel(self) -> None:
+        self._iteration.abandoned(self._source.seconds())
+        self._steps.close()
+        current = self._current
+        if current is not None:
+            if isinstance(current, Deferred):
+                current.addErrback(lambda _: None)
+            current.cancel()
+        if self._work is not None:
+            self._work.resolved(self._before)
+
+    def _advance(self, result: Answer | DNSFault | None) -> None:
         now = self._source.seconds()
         try:
             need = next(self._steps) if result is None else self._steps.send((now, result))
@@ -165,22 +206,33 @@ class _Resolution:
     def _meet(self, need: Need, now: float) -> None:
         context = self._context
         if now >= context.deadline:
-            self.advance(TimedOut(f"{self._question}: the time for it was over"))
+            self._advance(TimedOut(f"{self._question}: the time for it was over"))
             return
         if isinstance(need, FindAddresses):
             inner = context.but(recursionDesired=True, dnssecOk=False, depth=context.depth + 1, aliases=0)
-            current = lookUp(self._source.addresses, need.question, inner)
+            looking = self._current = lookUp(self._source.addresses, need.question, inner)
+            looking.addCallbacks(self.callback, self._failed)
         else:
             if not need.delegation.labels and self._source.localRoot is not None:
                 answer = self._source.localRoot.answer(need.question, context.dnssecOk)
                 if answer is not None:
-                    self.advance(answer)
+                    self._advance(answer)
                     return
-            current = self._source.pool.lookUp(tuple(need.addresses), need.question, context, need.delegation.signed and context.dnssecOk)
-        self._current = current
-        current.addCallbacks(self._came, self._failed)
+            signed = need.delegation.signed and context.dnssecOk
+            try:
+                query = self._source.pool.prepare(self, tuple(need.addresses), need.question, context, signed)
+            except DNSFault as fault:
+                self._advance(fault)
+                return
+            self._current = query
+            query.begin(now)
 
-    def _came(self, answer: Answer) -> None:
+    # -- as the Waiter of its own queries
+
+    def callback(self, answer: Answer, /) -> None:
+        """
+        Go on with a server's reply, or with an address.
+        """
         self._current = None
         if answer.origin is not None:
             self._server = answer.origin.server
@@ -189,42 +241,37 @@ class _Resolution:
             channel = answer.message.edns.option(REPORT_CHANNEL)
             if channel is not None:
                 reporter.learn(self._iteration.zone, channel, self._source.seconds())
-        self.advance(answer)
+        self._advance(answer)
 
-    def _failed(self, failure: Failure) -> None:
+    def errback(self, fault: Exception, /) -> None:
+        """
+        Go on without what was asked for.
+        """
         self._current = None
-        fault = failure.value
         if isinstance(fault, DNSFault):
-            self.advance(fault)
+            self._advance(fault)
         else:
             self._ended().errback(fault)
 
-    def _ended(self) -> Deferred[Answer]:
-        budget = self._context.budget
-        if isinstance(budget, Work):
-            budget.resolved(self._before)
-        deferred = self.deferred
-        del self.deferred
-        return deferred
+    def _failed(self, failure: Failure) -> None:
+        fault = failure.value
+        assert isinstance(fault, Exception)
+        self.errback(fault)
+
+    def _ended(self) -> Waiter:
+        work = self._work
+        if work is not None:
+            work.resolved(self._before)
+        waiter = self._waiter
+        del self._waiter
+        return waiter
 
     def _finish(self, answer: Answer, now: float) -> None:
-        budget = self._context.budget
-        work = budget if isinstance(budget, Work) else None
+        work = self._work
         attempts = 0 if work is None else work.packets
         answer.origin = Origin("recursive", self._server, attempts, now - self._began, zone=self._iteration.zone, work=work)
         answer.message = None
         self._ended().callback(answer)
-
-    def _cancel(self, deferred: Deferred[Answer]) -> None:
-        self._iteration.abandoned(self._source.seconds())
-        self._steps.close()
-        current = self._current
-        if current is not None:
-            current.addErrback(lambda _: None)
-            current.cancel()
-        budget = self._context.budget
-        if isinstance(budget, Work):
-            budget.resolved(self._before)
 
 
 def _fromReferral(known: Delegation) -> Answer:

@@ -28,7 +28,7 @@ from twisted_ext.dnssec.verdicts import EXPIRED, NOT_YET_VALID, Verdict
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, TrustFault, WorkSpent
 from twisted_ext.interfaces import IAnswerSource, Start
-from twisted_ext.resolver.ask import lookUp, then, unknown
+from twisted_ext.resolver.ask import Query, QueryStart, lookUp, then, unknown
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.recursive.clockwatch import ClockWatch
 from twisted_ext.resolver.recursive.rollovers import AnchorRollovers
@@ -104,10 +104,11 @@ class ValidatingSource(WrappingSource):
             synthesis = self.denials.deny(question.name, question.rrType, self.seconds())
             if synthesis is not None and question.rrClass == IN:
                 return self._synthesized(question, context, synthesis)
-        found = self._inner.ask(question, _wishes(context))
+        wishes = _wishes(context)
+        found = self._inner.ask(question, wishes)
         if found is None:
             return None
-        return partial(self._start, question, found)
+        return partial(self._start, question, found, wishes)
 
     @staticmethod
     def _unchecked(answer: Answer, question: Question, context: QueryContext) -> Answer:
@@ -170,8 +171,8 @@ class ValidatingSource(WrappingSource):
             context.trace.note(self.seconds(), "denials", "synthesized", outcome=synthesis.outcome.value)
         return plainerFor(question, context, answer)
 
-    def _start(self, question: Question, found: Answer | Start, context: QueryContext) -> Deferred[Answer]:
-        validation = _Validation(self, question, context)
+    def _start(self, question: Question, found: Answer | Start, wishes: QueryContext, context: QueryContext) -> Deferred[Answer]:
+        validation = _Validation(self, question, context, wishes)
         deferred = validation.deferred
         validation.begin(found)
         return deferred
@@ -189,11 +190,14 @@ class _Validation:
     """
 
     __slots__ = (
-        *("deferred", "_source", "_question", "_context", "_work", "_steps", "_answer", "_current", "_verdict", "_server"),
-        *("_began", "_paused"),
+        *("deferred", "_source", "_question", "_context", "_wishes", "_work", "_steps", "_answer", "_current", "_verdict"),
+        *("_server", "_began", "_paused"),
     )
 
-    def __init__(self, source: ValidatingSource, question: Question, context: QueryContext) -> None:
+    def __init__(self, source: ValidatingSource, question: Question, context: QueryContext, wishes: QueryContext) -> None:
+        """
+        @param wishes: the context that the inner source was asked with. It is brought up to date here.
+        """
         self._source = source
         self._question = question
         self._context = context
@@ -201,8 +205,14 @@ class _Validation:
         self._work = work = budget if isinstance(budget, Work) else Work()
         if work.turnEnd == inf:
             work.beginTurn()
+        self._wishes = wishes
+        wishes.deadline = context.deadline
+        wishes.client = context.client
+        wishes.trace = context.trace
+        wishes.flight = context.flight
+        wishes.budget = work
         self._steps: Generator[Question, Answer | DNSFault, Validated] | None = None
-        self._current: Deferred[Answer] | None = None
+        self._current: Query | Deferred[Answer] | None = None
         self._verdict: Verdict | None = None
         self._server = ""
         self._began = source.seconds()
@@ -214,24 +224,39 @@ class _Validation:
         @param found: what the inner source has found.
         """
         if isinstance(found, Answer):
-            self._answered(found)
-        else:
-            wishes = _wishes(self._context)
-            wishes.budget = self._work
-            current = self._current = found(wishes)
-            current.addCallbacks(self._answered, self._failed)
+            self.callback(found)
+            return
+        if not isinstance(found, QueryStart):
+            current = self._current = found(self._wishes)
+            current.addCallbacks(self.callback, self._failed)
+            return
+        try:
+            query = self._current = found.prepare(self, self._wishes)
+        except DNSFault as fault:
+            self.errback(fault)
+            return
+        query.begin(self._began)
 
-    def _answered(self, answer: Answer) -> None:
+    def callback(self, answer: Answer, /) -> None:
+        """
+        Validate what the inner source has answered.
+        """
         self._current = None
         self._answer = answer
         self._steps = self._source.validator.validate(self._question, answer, int(self._source.today()), self._work)
         self._advance(None)
 
-    def _failed(self, failure: Failure) -> None:
+    def errback(self, fault: Exception | Failure, /) -> None:
+        """
+        Fail as the inner source has.
+        """
         self._current = None
         deferred = self.deferred
         del self.deferred
-        deferred.errback(failure)
+        deferred.errback(fault)
+
+    def _failed(self, failure: Failure) -> None:
+        self.errback(failure)
 
     def _advance(self, result: Answer | DNSFault | None) -> None:
         steps = self._steps
@@ -252,9 +277,7 @@ class _Validation:
                 result = TimedOut(f"{question}: the time for the look-up was over")
                 continue
             if wishes is None:
-                wishes = _wishes(self._context)
-                wishes.budget = self._work
-                wishes.depth += 1
+                wishes = self._wishes.but(depth=self._context.depth + 1)
             # Most DS records came with the referral: these take no Deferred.
             try:
                 found = source.support.ask(question, wishes)
@@ -342,8 +365,8 @@ class _Validation:
         while name != ROOT:
             source.support.flush(name)
             name = parentOf(name)
-        current = self._current = lookUp(source.inner, self._question, _wishes(self._context).but(budget=self._work))
-        current.addCallbacks(self._answered, self._unbettered)
+        current = self._current = lookUp(source.inner, self._question, self._wishes)
+        current.addCallbacks(self.callback, self._unbettered)
         return True
 
     def _unbettered(self, failure: Failure) -> None:
@@ -414,7 +437,8 @@ class _Validation:
             self._paused.cancel()
         current = self._current
         if current is not None:
-            current.addErrback(lambda _: None)
+            if isinstance(current, Deferred):
+                current.addErrback(lambda _: None)
             current.cancel()
 
 
