@@ -106,10 +106,13 @@ class Profile:
 
         @param delegation: rdata of the DS records of one zone.
         """
-        found = [rdata for rdata in delegation if len(rdata) > 4 and rdata[2] in self.algorithms and rdata[3] in self.digests]
+        algorithms, digests = self.algorithms, self.digests
+        found = []
+        for rdata in delegation:
+            if len(rdata) > 4 and rdata[2] in algorithms and rdata[3] in digests:
+                found.append(rdata)
         if len(found) > 1:
-            better = [rdata for rdata in found if rdata[3] != _SHA1]
-            found = better or found
+            found = [rdata for rdata in found if rdata[3] != _SHA1] or found
         return tuple(found)
 
 

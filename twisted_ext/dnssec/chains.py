@@ -8,7 +8,7 @@ fault with which it failed. Answers come from any source, with DO set; they need
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -24,7 +24,7 @@ from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import DNSFault
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import ROOT, isBelow, labelCount, nameToText, parentOf
+from twisted_ext.wire.names import ROOT, isBelow, nameToText, parentOf
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME, DNSKEY, DS, NSEC, NSEC3, RRSIG
 
@@ -169,11 +169,14 @@ class Chains:
         trust = self._closest(name, anchors.zone, now)
         if trust is None:
             trust = yield from self._anchored(anchors, now, work)
-        reached = labelCount(trust.zone)
-        labels = labelCount(name)
-        while trust.security is Security.SECURE and reached < labels:
-            reached += 1
-            child = _suffix(name, labels - reached)
+        # The names below the zone, the deepest one first.
+        names = []
+        length = len(trust.zone)
+        while len(name) > length:
+            names.append(name)
+            name = name[name[0] + 1 :]
+        while names and trust.security is Security.SECURE:
+            child = names.pop()
             known = self._inside.get(child)
             if known is not None and known[0] == trust.zone and now < known[1] <= now + _MOST_SECONDS:
                 continue
@@ -237,7 +240,7 @@ class Chains:
         if not isinstance(reply, Answer):
             text = f"the keys of {nameToText(zone)} could not be fetched: {reply.cause or reply}"
             return ZoneTrust(zone, Security.BOGUS, (), now, ((DNSKEY_MISSING, text), *reply.ede))
-        rrset = _setOf(reply.answer, zone, DNSKEY)
+        rrset, signatures = _signedSet(reply.answer, zone, DNSKEY)
         if rrset is None:
             text = f"{nameToText(zone)} has no keys, but its parent says that it is signed"
             return self._keep(_bogus(zone, now, ((DNSKEY_MISSING, text),), reply))
@@ -252,7 +255,7 @@ class Chains:
         work.fetch()
         if work.verifications >= work.turnEnd:
             yield PAUSE
-        verdict = verifySet(rrset, signaturesIn(reply.answer, zone, DNSKEY), entries, zone, now, work, self.profile)
+        verdict = verifySet(rrset, signatures, entries, zone, now, work, self.profile)
         if not verdict.secure:
             return self._keep(_bogus(zone, now, verdict.reasons, reply))
         usable = tuple([key for key in keys if key.isZoneKey and not key.isRevoked])
@@ -271,19 +274,20 @@ class Chains:
         work.fetch()
         if work.verifications >= work.turnEnd:
             yield PAUSE
-        rrset = _setOf(reply.answer, child, DS)
+        rrset, signatures = _signedSet(reply.answer, child, DS)
         if rrset is not None:
-            verdict = verifySet(rrset, signaturesIn(reply.answer, child, DS), trust.keys, trust.zone, now, work, self.profile)
+            verdict = verifySet(rrset, signatures, trust.keys, trust.zone, now, work, self.profile)
             if not verdict.secure or verdict.wildcard is not None:
                 wild = ((BOGUS, f"the DS records of {nameToText(child)} are from a wildcard"),)
                 return self._keep(_bogus(child, now, verdict.reasons or wild, reply))
             expires = min(trust.expires, now + min(verdict.ttl, _MOST_SECONDS))
-            if not self.profile.usable(rrset.rdatas):
+            usable = self.profile.usable(rrset.rdatas)
+            if not usable:
                 return self._keep(ZoneTrust(child, Security.INSECURE, (), expires, unusableDelegation(rrset.rdatas, child, self.profile)))
-            return (yield from self._withKeys(child, rrset.rdatas, (), expires, now, work))
-        alias = _setOf(reply.answer, child, CNAME)
+            return (yield from self._withKeys(child, usable, (), expires, now, work))
+        alias, signatures = _signedSet(reply.answer, child, CNAME)
         if alias is not None:
-            verdict = verifySet(alias, signaturesIn(reply.answer, child, CNAME), trust.keys, trust.zone, now, work, self.profile)
+            verdict = verifySet(alias, signatures, trust.keys, trust.zone, now, work, self.profile)
             if not verdict.secure:
                 return _bogus(child, now, verdict.reasons, reply)
             self._isInside(trust, child, now + min(verdict.ttl, _MOST_SECONDS))
@@ -314,18 +318,19 @@ def _bogus(zone: bytes, now: int, reasons: tuple[Reason, ...], reply: Answer) ->
     return ZoneTrust(zone, Security.BOGUS, (), now + _BOGUS_SECONDS, reasons, server)
 
 
-def _suffix(name: bytes, without: int) -> bytes:
-    position = 0
-    for _ in range(without):
-        position += name[position] + 1
-    return name[position:]
-
-
-def _setOf(sets: Iterable[RRSet], owner: bytes, rrType: int) -> RRSet | None:
+def _signedSet(sets: Sequence[RRSet], owner: bytes, rrType: int) -> tuple[RRSet | None, RRSet | None]:
+    """
+    Return the set of a section that has this folded owner and type, and its signatures.
+    """
+    if len(sets) == 2:
+        rrset, signatures = sets
+        if rrset.rrType == rrType and signatures.rrType == RRSIG and signatures.name is rrset.name and rrset.name.lower() == owner:
+            # The usual reply. The signatures may be of another type still.
+            return rrset, signatures
     for rrset in sets:
         if rrset.rrType == rrType and rrset.name.lower() == owner:
-            return rrset
-    return None
+            return rrset, signaturesIn(sets, owner, rrType)
+    return None, None
 
 
 def signaturesIn(sets: Iterable[RRSet], owner: bytes, rrType: int) -> RRSet | None:

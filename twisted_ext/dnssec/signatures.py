@@ -31,7 +31,7 @@ from twisted_ext.dnssec.verdicts import (
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BadMessage, BudgetSpent
 from twisted_ext.wire.canonical import canonicalOf
-from twisted_ext.wire.names import ROOT, isBelow, labelCount, nameToText
+from twisted_ext.wire.names import ROOT, labelCount, nameToText
 from twisted_ext.wire.rdata.times import dateFromSeconds
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import DNSKEY, DS, NSEC, NSEC3, typeName
@@ -237,12 +237,21 @@ def verifySet(
     rrType = rrset.rrType
     owner = rrset.name.lower()
     zone = zone.lower()
-    if (owner != zone and not isBelow(owner, zone)) or (rrType == DS and owner == zone != ROOT):
+    # How many labels there are below the zone, and whether the zone begins where one of them ends.
+    below = len(owner) - len(zone)
+    position = labels = 0
+    while position < below:
+        position += owner[position] + 1
+        labels += 1
+    if position != below or not owner.endswith(zone) or (not below and rrType == DS and zone != ROOT):
         return SetVerdict(False, ((BOGUS, f"{_named(rrset)} is not in the zone {nameToText(zone)}"),))
-    revoked = revoked and rrType == DNSKEY and owner == zone
-    labels = labelCount(owner) - (owner[:2] == b"\x01*")
+    if revoked:
+        revoked = rrType == DNSKEY and not below
+    zoneLabels = labelCount(zone)
+    labels += zoneLabels
+    if owner.startswith(b"\x01*"):
+        labels -= 1
     signerEnd = _SIGNER + len(zone)
-    algorithms = profile.algorithms
     clock = now & _WHOLE
     index = _indexed(keys) if len(keys) > _FEW else None
     reasons: list[Reason] = []
@@ -262,9 +271,9 @@ def verifySet(
         if (
             # Names end where they say, so that a name which begins with all octets of another is that name.
             rdata[_SIGNER:signerEnd].lower() != zone
-            or (count != labels and (count > labels or count < labelCount(zone) or rrType == NSEC or rrType == NSEC3))
+            or (count != labels and (count > labels or count < zoneLabels or rrType == NSEC or rrType == NSEC3))
             or (left >= _HALF or clock - inception & _WHOLE >= _HALF or expiration - inception & _WHOLE >= _HALF)
-            or algorithm not in algorithms
+            or algorithm not in profile.algorithms
         ):
             reasons.append(_misfit(rrset, rdata, zone, labels, now))
             continue
@@ -282,14 +291,15 @@ def verifySet(
         if canonical is None:
             canonical = _canonical(rrset)
         signed = owner if count == labels else b"\x01*" + _ancestor(owner, labels - count + (owner[:2] == b"\x01*"))
-        data = rdata[:_SIGNER] + zone + _records(signed, rrset, originalTTL, canonical)
+        head = signed + _head(rrType, rrset.rrClass, originalTTL)
+        data = rdata[:_SIGNER] + zone + head + head.join(canonical)
         right = _rightKey(rrset, rdata, rdata[signerEnd:], data, candidates, zone, work, profile, revoked, reasons)
         if right is None:
             continue
         if found is None:
             wildcard = None if count == labels else signed[2:]
             found = SetVerdict(True, (), wildcard, min(rrset.ttl, originalTTL, ttl, left), right, rdata)
-        if missing is not None:
+        if missing:
             missing.discard(algorithm)
         if not missing:
             return found

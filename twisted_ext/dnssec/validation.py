@@ -112,7 +112,7 @@ class Validator:
         """
         Find the zone that decides the security of a name, see L{Chains.trustOf}.
         """
-        return (yield from self.chains.trustOf(name, self.anchorsFor(name, now), now, work))
+        return self.chains.trustOf(name, self.anchorsFor(name, now), now, work)
 
 
 class _Judging:
@@ -222,12 +222,13 @@ class _Judging:
 
         @param name: where to look for a zone if the RRset is not signed.
         """
-        signer = _signerOf(signatures, owner)
         origin = self._answer.origin
-        if signer is not None and origin is not None and origin.zone is not None and len(origin.zone) > len(signer):
+        served = None if origin is None else origin.zone
+        signer = _signerOf(signatures, owner, served)
+        if signer is not None and served is not None and len(served) > len(signer):
             # A zone above that of the servers has signed it, which it must not if it has delegated the zone (RFC 4035, section 5.3.1).
-            if isBelow(name, origin.zone) and isBelow(origin.zone, signer):
-                signer = origin.zone
+            if isBelow(name, served) and isBelow(served, signer):
+                signer = served
         trust = yield from self._validator.trustOf(name if signer is None else signer, self._now, self._work)
         if trust.security is _SECURE and signer is not None and trust.zone != signer:
             # The signer is not a zone of its own.
@@ -333,12 +334,17 @@ class _Judging:
         self._accept(proof)
 
 
-def _signerOf(signatures: RRSet | None, owner: bytes) -> bytes | None:
+def _signerOf(signatures: RRSet | None, owner: bytes, zone: bytes | None) -> bytes | None:
     """
     Return the name of the zone that has made signatures, folded; L{None} if there are none that may count.
+
+    @param zone: the zone that it probably is.
     """
     if signatures is not None:
         for rdata in signatures.rdatas:
+            # Names end where they say, so that a name which begins with all octets of another is that name.
+            if zone is not None and rdata[_SIGNER : _SIGNER + len(zone)].lower() == zone and isBelow(owner, zone):
+                return zone
             position = _SIGNER
             try:
                 while length := rdata[position]:

@@ -113,22 +113,25 @@ class Work:
         self._fetchHashes = hashes
         self._fetchVerifications = verifications
         self._fetchFailures = failures
-        self.fetch()
+        self._verificationsEnd = verifications if verifications < queryVerifications else queryVerifications
+        self._hashesEnd = hashes if hashes < queryHashes else queryHashes
+        self._failuresEnd = failures if failures < queryFailures else queryFailures
 
     def fetch(self) -> None:
         """
         Begin the next fetch: the validation of one reply.
         """
         # Without min(): each reply that is validated begins one.
-        end, most = self.hashes + self._fetchHashes, self.mostHashes
-        self._hashesEnd = end if end < most else most
         end, most = self.verifications + self._fetchVerifications, self.mostVerifications
         self._verificationsEnd = end if end < most else most
-        failures, most = self.failures, self.mostFailures
-        if failures > most:
+        if self.hashes or self.failures:
+            self._fetchRest()
+
+    def _fetchRest(self) -> None:
+        self._hashesEnd = min(self.hashes + self._fetchHashes, self.mostHashes)
+        self._failuresEnd = min(self.failures + self._fetchFailures, self.mostFailures)
+        if self.failures > self.mostFailures:
             self._verificationsEnd = 0
-        end = failures + self._fetchFailures
-        self._failuresEnd = end if end < most else most
 
     def beginTurn(self) -> None:
         """

@@ -3,8 +3,8 @@ Parse a reply to a known question. All look-ups use this, so it is optimized for
 
 The result equals that of L{Message<twisted_ext.wire.message.Message>}, which tests verify. Unusual messages are passed on to that class.
 
-Servers end many replies with the same octets: the zone's NS records and their addresses, or just an OPT record. Such an ending is parsed
-once and then recognized, keyed by everything that its meaning depends on.
+Servers end many replies with the same octets: the zone's NS records and their addresses. When such an ending comes for the second time, it
+is kept; from then on it is recognized, keyed by everything that its meaning depends on.
 """
 
 from __future__ import annotations
@@ -23,13 +23,17 @@ __all__ = ["OPTFields", "Sections", "readReply"]
 _counts: Final = Struct(">HHH").unpack_from
 _fixed: Final = Struct(">HHIH").unpack_from
 
+#: Those fields behind an owner that is a pointer.
+_pointerAndFixed: Final = Struct(">HHHIH").unpack_from
+
 #: In sections with more records, comparing each with each would be too slow.
 _FEW: Final = 40
 
 #: Types with a special meaning in messages.
-_SPECIAL: Final = frozenset((SIG, TKEY, TSIG))
+_SPECIAL: Final = frozenset((OPT, SIG, TKEY, TSIG))
 
-#: Cache of layouts; for its bound see L{twisted_ext.wire.records}.
+#: Cache of layouts; for its bound see L{twisted_ext.wire.records}. If the rdata ends with its only name, that is C{-1 - before} here, since
+#: comparing a number with the length is faster than looking into a tuple.
 _layouts: Final[dict[int, Layout]] = {}
 _MOST_LAYOUTS: Final = 512
 
@@ -46,11 +50,20 @@ _endings: Final[dict[bytes, _Ending]] = {}
 _MOST_ENDINGS: Final = 256
 _MOST_OCTETS: Final = 512
 
+#: Hashes of endings that were seen once. Only those that come again are kept: in the replies of many zones, signatures differ.
+_seen: Final[set[int]] = set()
+_MOST_SEEN: Final = 1024
+
 #: Higher than any offset in a question.
 _NOWHERE: Final = 1 << 16
 
 #: A pointer to the name in the question.
 _ASKED: Final = b"\xc0\x0c"
+_ASKED_AT: Final = 0xC00C
+
+#: The owner and type of an OPT record, and its fixed part as a whole.
+_OPT: Final = b"\x00\x00\x29"
+_OPT_OCTETS: Final = 11
 
 
 class _Unusual(Exception):
@@ -89,6 +102,9 @@ def readReply(data: bytes, name: bytes, offset: int) -> Sections | None:
         rest = data[offset:]
         if not (authorities or additionals):
             return None if rest else (answer, (), (), None)
+        if additionals == 1 and not authorities and rest.startswith(_OPT) and len(rest) >= _OPT_OCTETS:
+            _, rrClass, ttl, length = _fixed(rest, 1)
+            return (answer, (), (), (rrClass, ttl, rest[_OPT_OCTETS:])) if length == len(rest) - _OPT_OCTETS else None
         known = _endings.get(rest)
         if known is not None:
             at, ns, more, lowest, suffix, authority, additional, opt = known
@@ -109,10 +125,16 @@ def readReply(data: bytes, name: bytes, offset: int) -> Sections | None:
     # Options such as cookies change from reply to reply.
     varies = section.opt is not None and section.opt[2]
     if section.reader is None and len(rest) <= _MOST_OCTETS and section.lowest > 12 and not varies:
-        if len(_endings) >= _MOST_ENDINGS:
-            _endings.clear()
-        lowest = section.lowest
-        _endings[rest] = (offset, authorities, additionals, lowest, name[lowest - 12 :], authority, additional, section.opt)
+        seen = hash(rest)
+        if seen not in _seen:
+            if len(_seen) >= _MOST_SEEN:
+                _seen.clear()
+            _seen.add(seen)
+        else:
+            if len(_endings) >= _MOST_ENDINGS:
+                _endings.clear()
+            lowest = section.lowest
+            _endings[rest] = (offset, authorities, additionals, lowest, name[lowest - 12 :], authority, additional, section.opt)
     return answer, authority, additional, section.opt
 
 
@@ -146,49 +168,51 @@ class _Section:
         offset = self.offset
         if count > _FEW:
             raise _Unusual
+        name = self.name
         inside = self.inside
-        end = len(data)
         sets: list[RRSet] = []
         lastOwner = b""
         lastType = -1
         for _ in range(count):
             first = data[offset]
-            if first == 192 and data[offset + 1] == 12:
-                owner = self.name
-                self.lowest = 12
-                offset += 2
-            elif first >= 192:
-                target = (first & 63) << 8 | data[offset + 1]
-                owner = names[target] if target >= inside and target in names else self._pointed(target)
-                offset += 2
+            if first >= 192:
+                target, rrType, rrClass, ttl, length = _pointerAndFixed(data, offset)
+                start = offset + 12
+                offset = start + length
+                if target == _ASKED_AT:
+                    owner = name
+                    self.lowest = 12
+                else:
+                    target &= 0x3FFF
+                    owner = names[target] if target >= inside and target in names else self._pointed(target)
             elif first:
                 owner, offset = self._read(offset)
+                rrType, rrClass, ttl, length = _fixed(data, offset)
+                start = offset + 10
+                offset = start + length
             else:
                 owner = b"\x00"
-                offset += 1
-            rrType, rrClass, ttl, length = _fixed(data, offset)
-            start = offset + 10
-            offset = start + length
-            if offset > end:
-                raise _Unusual
-            if rrType == OPT:
-                if self.opt is not None or owner != b"\x00" or not self.mayHaveOPT:
-                    raise _Unusual
-                self.opt = (rrClass, ttl, data[start:offset])
-                continue
+                rrType, rrClass, ttl, length = _fixed(data, offset + 1)
+                start = offset + 11
+                offset = start + length
+                if rrType == OPT:
+                    if self.opt is not None or not self.mayHaveOPT:
+                        raise _Unusual
+                    self.opt = (rrClass, ttl, data[start:offset])
+                    continue
             try:
                 layout = _layouts[rrType]
             except KeyError:
                 layout = _layoutOf(rrType)
             if layout is None:
                 rdata = data[start:offset]
-            elif layout.__class__ is int:
-                if length != layout:
-                    raise _Unusual
+            elif layout == length:
                 rdata = data[start:offset]
-            elif layout.__class__ is tuple and layout[1] == 1 and not layout[2]:
+            elif isinstance(layout, int):
+                if layout >= 0:
+                    raise _Unusual
                 # A name at the end: NS, CNAME, PTR, MX, SRV.
-                position = start + layout[0]
+                position = start - 1 - layout
                 if position >= offset:
                     raise _Unusual
                 ending, behind = self._read(position)
@@ -211,7 +235,8 @@ class _Section:
                 sets.append(RRSet(owner, rrType, rrClass, ttl, (rdata,)))
                 lastOwner = owner
                 lastType = rrType
-        if len(sets) > 1 and not _distinct(sets):
+        # A record that extends past the end of the message is the last one.
+        if offset > len(data) or (len(sets) > 1 and (len(sets) > 2 or sets[0].rrType == lastType) and not _distinct(sets)):
             raise _Unusual
         self.offset = offset
         return tuple(sets)
@@ -250,7 +275,11 @@ class _Section:
                 return name, position
             target = (length & 63) << 8 | data[position + 1]
             if length >= 192 and target < self.asked:
-                name = data[offset:position] + self._pointed(target)
+                if target == 12:
+                    self.lowest = 12
+                    name = data[offset:position] + self.name
+                else:
+                    name = data[offset:position] + self._pointed(target)
                 if len(name) > 255:
                     raise _Unusual
                 if position > offset:
@@ -289,5 +318,8 @@ def _layoutOf(rrType: int) -> Layout:
         raise _Unusual
     if len(_layouts) >= _MOST_LAYOUTS:
         _layouts.clear()
-    layout = _layouts[rrType] = layoutOf(rrType)
+    layout = layoutOf(rrType)
+    if isinstance(layout, tuple) and layout[1:] == (1, 0):
+        layout = -1 - layout[0]
+    _layouts[rrType] = layout
     return layout
