@@ -142,6 +142,8 @@ class TrustAnchors:
         @param name: a folded name.
         """
         zones = self._zones
+        if len(zones) == 1 and ROOT in zones:
+            return zones[ROOT]
         while True:
             found = zones.get(name)
             if found is not None:
