@@ -47,7 +47,9 @@ _SECURITY_NUMBERS: Final = {security: number for number, security in enumerate(_
 
 _DATA: Final = Outcome.DATA
 _INDETERMINATE: Final = Security.INDETERMINATE
+_SECURE: Final = Security.SECURE
 _PLAIN: Final = _OUTCOME_NUMBERS[_DATA] << 4 | _SECURITY_NUMBERS[_INDETERMINATE]
+_PROVED: Final = _OUTCOME_NUMBERS[_DATA] << 4 | _SECURITY_NUMBERS[_SECURE]
 
 #: Bit next to outcome and security: the octets of a reply follow instead of RRsets.
 _REPLY: Final = 0x80
@@ -231,6 +233,8 @@ def pack(
     if answer.outcome is _DATA and answer.security is _INDETERMINATE:
         # Looking up members of an Enum takes as long as the rest of this function.
         kind = _PLAIN
+    elif answer.outcome is _DATA and answer.security is _SECURE:
+        kind = _PROVED
     else:
         kind = _OUTCOME_NUMBERS[answer.outcome] << 4 | _SECURITY_NUMBERS[answer.security]
     server = servers.number(origin.server) if origin is not None else 0

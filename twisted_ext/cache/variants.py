@@ -88,4 +88,4 @@ def madePlainer(question: Question, context: QueryContext, richer: Answer) -> An
 
 
 def _without(sets: tuple[RRSet, ...]) -> tuple[RRSet, ...]:
-    return tuple([rrset for rrset in sets if rrset.rrType not in _LEFT_OUT])
+    return tuple([rrset for rrset in sets if rrset.rrType not in _LEFT_OUT]) if sets else sets

@@ -315,12 +315,12 @@ class Iteration:
             self._queried = None
             if delegation.silences and isinstance(result, Answer | ServerFailed):
                 delegation.replied()
-            if isinstance(result, ServerFailed) and result.rcode == Rcode.YXDOMAIN and isinstance(result.reply, Message):
-                # A DNAME record makes a name that is too long (RFC 6672, section 2.2).
-                reply = result.reply
-                result = Answer(Outcome.NODATA, reply.answer, reply.authority, rcode=result.rcode, flags=reply.flags)
-                return result, Meaning.ANSWER, None
             if not isinstance(result, Answer):
+                if isinstance(result, ServerFailed) and result.rcode == Rcode.YXDOMAIN and isinstance(result.reply, Message):
+                    # A DNAME record makes a name that is too long (RFC 6672, section 2.2).
+                    reply = result.reply
+                    result = Answer(Outcome.NODATA, reply.answer, reply.authority, rcode=result.rcode, flags=reply.flags)
+                    return result, Meaning.ANSWER, None
                 if isinstance(result, PolicyFault):
                     raise result
                 self._fault = result

@@ -382,15 +382,16 @@ class _Validation:
         self._source.verdicts[security] += 1
         secure = security is Security.SECURE
         ttl = validated.ttl
+        authority, additional = answer.authority, answer.additional
         judged = Answer(
             answer.outcome,
             _shortened(answer.answer, ttl),
-            _shortened(answer.authority, ttl),
-            _shortened(answer.additional, ttl),
+            _shortened(authority, ttl) if authority else authority,
+            _shortened(additional, ttl) if additional else additional,
             rcode=answer.rcode,
             flags=answer.flags | AD if secure else answer.flags & ~AD,
             security=security,
-            ede=(*answer.ede, *validated.verdict.reasons),
+            ede=answer.ede + validated.verdict.reasons,
             origin=self._counted(answer.origin),
         )
         if secure and validated.kept:
