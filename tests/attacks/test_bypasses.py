@@ -66,6 +66,15 @@ class BypassCase(ValidatedTestCase):
         return answer.outcome
 
 
+class _Unbounded(int):
+    """
+    A number of labels that is not greater than any other.
+    """
+
+    def __gt__(self, other: int) -> bool:
+        return False
+
+
 class SignerTests(BypassCase):
     """
     Tests with a zone whose owner signs what does not belong to it.
@@ -107,7 +116,7 @@ class SignerTests(BypassCase):
         self.wide(A, FALSE)
         resolver = self.resolver()
         resolver.look("evil.test", "DNSKEY")
-        with patch.object(signatures, "labelCount", lambda name: 0 if name == EVIL else labelCount(name)):
+        with patch.object(signatures, "labelCount", lambda name: _Unbounded(labelCount(name))):
             fault = resolver.fault("x.evil.test")
             self.assertIn("is not expanded from *.test.", str(fault.ede))
             with patch.object(validation, "proveNoCloser", _believe):

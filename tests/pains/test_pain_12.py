@@ -108,7 +108,7 @@ class CancellationTests(NetworkTestCase):
         """
         Without our canceller, a canceled look-up leaves its socket and timer behind.
         """
-        self.patch(ForwardedLookup, "_cancelled", lambda flight, deferred: None)
+        self.patch(ForwardedLookup, "cancel", lambda flight, deferred=None: None)
         asked = self.ask(self.source)
         asked.cancel()
         self.failureResultOf(asked, CancelledError)
