@@ -145,12 +145,20 @@ class Chains:
             for name in [name for name in names if zone is None or isBelow(name, zone)]:
                 del names[name]
 
-    def forgetBogus(self) -> None:
+    def forgetBogus(self, name: bytes) -> None:
         """
-        Forget the zones that have failed validation, to try them again by other servers.
+        Forget the zones at and above a name that have failed validation, to try them again by other servers.
+
+        @param name: folded.
         """
-        for zone in [zone for zone, trust in self._known.items() if trust.security is Security.BOGUS]:
-            del self._known[zone]
+        known = self._known
+        while True:
+            trust = known.get(name)
+            if trust is not None and trust.security is Security.BOGUS:
+                del known[name]
+            if name == ROOT:
+                return
+            name = parentOf(name)
 
     def trustOf(self, name: bytes, anchors: ZoneAnchors | None, now: int, work: Work) -> Fetching:
         """

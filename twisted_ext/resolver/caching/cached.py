@@ -348,6 +348,19 @@ class CachedSource(WrappingSource):
             each.startAnew()
         return self.store.flush(name, subtree)
 
+    def forget(self, questions: Iterable[Question], context: QueryContext) -> None:
+        """
+        Remove the answers to some questions, as they are asked with a context. Unlike L{flush}, this does not search the cache.
+        """
+        for each in behind(self._inner, CoalescingSource):
+            each.startAnew()
+        store = self.store
+        for question in questions:
+            key = question.key + context.variant
+            store.drop(key)
+            store.drop(denialKey(question.key, context.variant))
+            store.failures.forget(key)
+
     def tune(self, *, stale: float, staleWait: float, prefetch: bool) -> None:
         self.store.keepStale = STALE_SECONDS.pick(stale) if stale else 0
         self._staleWait = STALE_WAIT.pick(staleWait)

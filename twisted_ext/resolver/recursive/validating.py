@@ -4,7 +4,7 @@ The answer source that validates what another one answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from copy import copy
 from functools import partial
@@ -37,7 +37,7 @@ from twisted_ext.wire.codes import AD, IN, Rcode
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import ROOT, nameToText, parentOf
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import CNAME, DNSKEY, NSEC, NSEC3, SOA
+from twisted_ext.wire.rrtypes import CNAME, DNSKEY, DS, NSEC, NSEC3, SOA
 
 __all__ = ["ValidatingSource"]
 
@@ -176,6 +176,16 @@ class ValidatingSource(WrappingSource):
         deferred = validation.deferred
         validation.begin(found)
         return deferred
+
+
+def _leadingTo(name: bytes) -> Iterator[Question]:
+    """
+    Return the questions for the keys and DS records of all zones that a name may be in, but for the root.
+    """
+    while name != ROOT:
+        yield Question(name, DS)
+        yield Question(name, DNSKEY)
+        name = parentOf(name)
 
 
 def _wishes(context: QueryContext) -> QueryContext:
@@ -359,12 +369,11 @@ class _Validation:
             return False
         # By both, since servers of stub zones are known by address and port.
         avoided.update((address, server))
-        source.validator.chains.forgetBogus()
         name = self._question.key[:-4]
+        source.validator.chains.forgetBogus(name)
         distrust(name)
-        while name != ROOT:
-            source.support.flush(name)
-            name = parentOf(name)
+        # A hostile zone can have this done as often as it likes, so the cache must not be searched.
+        source.support.forget(_leadingTo(name), self._wishes)
         current = self._current = lookUp(source.inner, self._question, self._wishes)
         current.addCallbacks(self.callback, self._unbettered)
         return True
