@@ -107,8 +107,9 @@ class _Flight:
             context.flight.forget(flight)
         if not flight.waiters and not flight.done:
             flight.source.land(flight)
-            if flight.inner is not None:
-                flight.inner.cancel()
+            inner, flight.inner = flight.inner, None
+            if inner is not None:
+                inner.cancel()
             flight.source.rest()
 
     def late(self, waiter: Deferred[Answer]) -> None:
@@ -183,6 +184,7 @@ class _Flight:
 
     def errback(self, fault: BaseException | None, /) -> None:
         source = self.source
+        self.inner = None
         if not self.done:
             source.land(self)
         if isinstance(fault, Abandoned):
@@ -196,6 +198,8 @@ class _Flight:
 
     def callback(self, outcome: Answer, /) -> None:
         source = self.source
+        # It refers to this object. Without that cycle, both are freed at once, and the garbage collector has nothing to do.
+        self.inner = None
         if not self.done:
             source.land(self)
         outcome = self.tell(outcome) or outcome
