@@ -18,6 +18,12 @@ from twisted_ext.wire.rrtypes import ANY, CNAME, DNAME, RRSIG
 
 __all__ = ["answerFromMessage", "answerFromReply", "relevant"]
 
+#: Members of Enums that are compared with in each look-up: to look up one in its class takes as long as ten attributes.
+_DATA: Final = Outcome.DATA
+_NODATA: Final = Outcome.NODATA
+_NXDOMAIN: Final = Outcome.NXDOMAIN
+_INDETERMINATE: Final = Security.INDETERMINATE
+
 _MOST_ALIASES: Final = int(REPLY_ALIASES.default)
 
 #: Info code of an extended error (RFC 8914).
@@ -51,13 +57,13 @@ def answerFromMessage(question: Question, message: Message, origin: Origin) -> A
                 if code == _EDE and len(octets) >= 2
             ]
         )
-    outcome = Outcome.NODATA
+    outcome = _NODATA
     if rcode:
         if rcode != 3:
             fault = ServerFailed(f"{origin.server} answered {rcodeName(rcode)}", server=origin.server, rcode=rcode, ede=ede)
             fault.reply = message
             raise fault
-        outcome = Outcome.NXDOMAIN
+        outcome = _NXDOMAIN
     elif answer:
         outcome = _outcomeOf(question, answer)
     self = Answer.__new__(Answer)
@@ -67,7 +73,7 @@ def answerFromMessage(question: Question, message: Message, origin: Origin) -> A
     self.answer = answer
     self.authority = message.authority
     self.additional = message.additional
-    self.security = Security.INDETERMINATE
+    self.security = _INDETERMINATE
     self.ede = ede
     self.origin = origin
     self.wire = wire
@@ -95,9 +101,9 @@ def answerFromReply(question: Question, octets: bytes, origin: Origin) -> Answer
         # Other options than a cookie, an extended rcode or another version.
         return answerFromMessage(question, Message.fromWire(octets), origin)
     if not answer:
-        outcome = Outcome.NXDOMAIN if rcode else Outcome.NODATA
+        outcome = _NXDOMAIN if rcode else _NODATA
     elif answer[0].name is name and answer[0].rrType == question.rrType and (len(answer) == 1 or _isSigned(answer)):
-        outcome = Outcome.NXDOMAIN if rcode else Outcome.DATA
+        outcome = _NXDOMAIN if rcode else _DATA
     else:
         kept = relevant(question, answer)
         if kept is not answer:
@@ -105,9 +111,9 @@ def answerFromReply(question: Question, octets: bytes, origin: Origin) -> Answer
             answer = kept
             wire = b""
         if rcode:
-            outcome = Outcome.NXDOMAIN
+            outcome = _NXDOMAIN
         else:
-            outcome = _outcomeOf(question, answer) if answer else Outcome.NODATA
+            outcome = _outcomeOf(question, answer) if answer else _NODATA
     self = Answer.__new__(Answer)
     self.outcome = outcome
     self.rcode = rcode
@@ -115,7 +121,7 @@ def answerFromReply(question: Question, octets: bytes, origin: Origin) -> Answer
     self.answer = answer
     self.authority = authority
     self.additional = additional
-    self.security = Security.INDETERMINATE
+    self.security = _INDETERMINATE
     self.ede = ()
     self.origin = origin
     self.wire = wire
@@ -195,9 +201,9 @@ def _outcomeOf(question: Question, answer: tuple[RRSet, ...]) -> Outcome:
     first = answer[0]
     name = question.name.lower()
     if first.rrType == rrType and first.name.lower() == name:
-        return Outcome.DATA
+        return _DATA
     if rrType == ANY:
-        return Outcome.DATA
+        return _DATA
     aliases: dict[bytes, bytes] = {}
     owners: set[bytes] = set()
     for rrset in answer:
@@ -209,6 +215,6 @@ def _outcomeOf(question: Question, answer: tuple[RRSet, ...]) -> Outcome:
     while name not in owners:
         target = aliases.pop(name, None)
         if target is None:
-            return Outcome.NODATA
+            return _NODATA
         name = target
-    return Outcome.DATA
+    return _DATA

@@ -44,6 +44,10 @@ __all__ = ["ValidatingSource"]
 #: Servers that are avoided in one look-up because their data is bogus, as Unbound's val-max-restart.
 _RETRIES: Final = 5
 
+#: Members of Enums that are compared with in each look-up: to look up one in its class takes as long as ten attributes.
+_BOGUS: Final = Security.BOGUS
+_SECURE: Final = Security.SECURE
+
 #: Octets for keys and DS records, beside those that the validator remembers as verified.
 _SUPPORT_CACHE: Final = 4 << 20
 
@@ -164,7 +168,7 @@ class ValidatingSource(WrappingSource):
             synthesis.authority,
             rcode=rcode,
             flags=AD,
-            security=Security.SECURE,
+            security=_SECURE,
             origin=Origin("denials"),
         )
         if context.trace is not None:
@@ -253,6 +257,8 @@ class _Validation:
         """
         self._current = None
         self._answer = answer
+        # From now on, it asks for what it takes to validate this.
+        self._wishes.depth = self._context.depth + 1
         self._steps = self._source.validator.validate(self._question, answer, int(self._source.today()), self._work)
         self._advance(None)
 
@@ -272,7 +278,7 @@ class _Validation:
         steps = self._steps
         assert steps is not None
         source = self._source
-        wishes: QueryContext | None = None
+        wishes = self._wishes
         while True:
             try:
                 question = next(steps) if result is None else steps.send(result)
@@ -286,8 +292,6 @@ class _Validation:
             if source.seconds() >= self._context.deadline:
                 result = TimedOut(f"{question}: the time for the look-up was over")
                 continue
-            if wishes is None:
-                wishes = self._wishes.but(depth=self._context.depth + 1)
             # Most DS records came with the referral: these take no Deferred.
             try:
                 found = source.support.ask(question, wishes)
@@ -323,12 +327,12 @@ class _Validation:
     def _finish(self, validated: Validated) -> None:
         verdict = validated.verdict
         context = self._context
-        if verdict.security is not Security.BOGUS:
+        if verdict.security is not _BOGUS:
             if context.trace is not None:
                 self._noteVerdict(validated)
             deferred = self.deferred
             del self.deferred
-            refusal = self._source.sentinel(self._question, verdict.security is Security.SECURE)
+            refusal = self._source.sentinel(self._question, verdict.security is _SECURE)
             if refusal is None:
                 deferred.callback(self._judged(self._answer, validated))
             else:
@@ -340,7 +344,7 @@ class _Validation:
             complaint = self._source.clockComplaint(self._question, self._answer, verdict, self._context)
             if complaint is not None:
                 # No other server has better signatures.
-                self._refuse(Verdict(Security.BOGUS, ((verdict.reasons[0][0], complaint), *verdict.reasons)))
+                self._refuse(Verdict(_BOGUS, ((verdict.reasons[0][0], complaint), *verdict.reasons)))
                 return
             self._verdict, self._server = validated.blamed, validated.sender
         if not self._retry(validated.server):
@@ -349,7 +353,7 @@ class _Validation:
     def _refuse(self, verdict: Verdict) -> None:
         deferred = self.deferred
         del self.deferred
-        self._source.verdicts[Security.BOGUS] += 1
+        self._source.verdicts[_BOGUS] += 1
         why = verdict.reasons[0][1] if verdict.reasons else "no reason"
         if self._work.exhausted and self._context.aliases:
             # The aliases that led here have used it up, so nothing is known of this name.
@@ -373,8 +377,10 @@ class _Validation:
         source.validator.chains.forgetBogus(name)
         distrust(name)
         # A hostile zone can have this done as often as it likes, so the cache must not be searched.
-        source.support.forget(_leadingTo(name), self._wishes)
-        current = self._current = lookUp(source.inner, self._question, self._wishes)
+        # Another one, since look-ups that others wait for as well may have begun with the former.
+        wishes = self._wishes = self._wishes.but(depth=self._context.depth)
+        source.support.forget(_leadingTo(name), wishes)
+        current = self._current = lookUp(source.inner, self._question, wishes)
         current.addCallbacks(self.callback, self._unbettered)
         return True
 
@@ -389,7 +395,7 @@ class _Validation:
     def _judged(self, answer: Answer, validated: Validated) -> Answer:
         security = validated.verdict.security
         self._source.verdicts[security] += 1
-        secure = security is Security.SECURE
+        secure = security is _SECURE
         ttl = validated.ttl
         authority, additional = answer.authority, answer.additional
         judged = Answer(
@@ -437,7 +443,7 @@ class _Validation:
             chain=", ".join([f"{nameToText(zone.zone)} {zone.security.value}" for zone in zones]),
             signatures=self._work.verifications,
             why=verdict.reasons[0][1] if verdict.reasons else None,
-            server=validated.sender if verdict.security is Security.BOGUS else None,
+            server=validated.sender if verdict.security is _BOGUS else None,
         )
 
     def _cancel(self, deferred: Deferred[Answer]) -> None:

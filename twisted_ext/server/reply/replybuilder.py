@@ -43,6 +43,10 @@ _TEXT: Final = 200
 #: Octets of an OPT record without options.
 _OPT_OCTETS: Final = 11
 
+#: Members of Enums that are compared with in each look-up: to look up one in its class takes as long as ten attributes.
+_DATA: Final = Outcome.DATA
+_SECURE: Final = Security.SECURE
+
 #: Types that prove a denial.
 _PROOFS: Final = frozenset((NSEC, NSEC3))
 
@@ -101,7 +105,7 @@ class ReplyBuilder:
                 opt = self._opt(request, answer.rcode >> 4, answer.ede)
             else:
                 opt = self._dnssecOPT if dnssecOk else self._plainOPT
-        if answer.security is Security.SECURE and (dnssecOk or request.flags & AD):
+        if answer.security is _SECURE and (dnssecOk or request.flags & AD):
             flags |= AD
         flags |= answer.rcode & 15
         sections: Sections
@@ -113,7 +117,7 @@ class ReplyBuilder:
                 opt = withCookie(opt, 0, self._report)
         elif not self._minimal:
             sections = (answer.answer, answer.authority, answer.additional)
-        elif answer.outcome is Outcome.DATA:
+        elif answer.outcome is _DATA:
             sections = (answer.answer, _proofs(answer.authority) if dnssecOk and answer.authority else (), ())
         else:
             sections = (answer.answer, answer.authority, ())
