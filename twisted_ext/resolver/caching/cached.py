@@ -125,7 +125,8 @@ class CachedSource(WrappingSource):
         if context.trace is not None:
             context.trace.note(self._seconds(), "cache", "miss")
         flight = start(context)
-        if self.store.keepStale:
+        store = self.store
+        if store.keepStale and not store.lacks(question, context.variant):
             now = self._seconds()
             if self._own(question, context, now) is not None:
                 return self._freshOrStale(flight, question, context, now)
