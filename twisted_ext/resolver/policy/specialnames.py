@@ -103,7 +103,7 @@ class Special(LocalSource):
     def ask(self, question: Question, context: QueryContext) -> Answer | None:
         key = question.key
         tail = key[-8:-4]
-        if tail not in _TAILS and tail[-2:] not in _DIGITS and b":" not in key:
+        if tail not in _TAILS and tail[-2:] not in _DIGITS and key.find(b":") < 0:
             return None
         if question.rrClass != IN:
             return None

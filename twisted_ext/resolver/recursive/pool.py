@@ -192,7 +192,10 @@ class ServerPool:
         now = self.seconds()
         for address in addresses:
             found = self._known.get(address)
-            if found is None or (found[1].downUntil <= now and not _isSilent(found[1])):
+            if found is None:
+                return False
+            standing = found[1]
+            if standing.downUntil <= now and not (standing.failures and _isSilent(standing)):
                 return False
         return True
 
