@@ -38,6 +38,12 @@ from twisted_ext.wire.names import isBelow
 
 __all__ = ["Statistics", "Store"]
 
+#: Members of Enums that are compared with in each look-up: to look up one in its class takes as long as ten attributes.
+_DATA: Final = Outcome.DATA
+_NXDOMAIN: Final = Outcome.NXDOMAIN
+_BOGUS: Final = Security.BOGUS
+_SECURE: Final = Security.SECURE
+
 #: The number of dictionaries that the answers are divided among. A dictionary with as many deletions as insertions is rebuilt now and then,
 #: using twice the memory meanwhile; with many small ones, that happens to one at a time.
 _PARTS: Final = 16
@@ -241,20 +247,20 @@ class Store:
 
         @return: seconds for which it is cached; 0 if it may not be, or is too large.
         """
-        if answer.security is Security.BOGUS:
+        if answer.security is _BOGUS:
             return 0
         seconds, sections = self.lifetimes.keeping(question, answer)
         if not seconds:
             return 0
         key = question.key + variant
         # Behind aliases it is their target that does not exist (RFC 6604).
-        if answer.outcome is Outcome.NXDOMAIN and not answer.answer:
+        if answer.outcome is _NXDOMAIN and not answer.answer:
             self.drop(key)
             key = denialKey(question.key, variant)
             self.denies = True
-            if answer.security is Security.SECURE:
+            if answer.security is _SECURE:
                 self.proves = True
-        elif self.denies and answer.outcome is Outcome.DATA:
+        elif self.denies and answer.outcome is _DATA:
             # The name exists after all.
             self.drop(denialKey(question.key, variant))
         if variant not in self.variants and len(variant) <= 1:
@@ -361,7 +367,7 @@ class Store:
             return None
         for key in keysAbove(question.key, variant):
             entry = self.find(key, now)
-            if entry is not None and now < entry.expires and entry.kept.security is Security.SECURE:
+            if entry is not None and now < entry.expires and entry.kept.security is _SECURE:
                 return entry
             if apart and key[: -4 - len(variant)] in apart:
                 break

@@ -35,7 +35,11 @@ _SIGNER: Final = 18
 #: Levels of security, the least trusted one first.
 _TRUST: Final = (Security.BOGUS, Security.INDETERMINATE, Security.INSECURE, Security.SECURE)
 
+#: Members of Enums that are compared with in each look-up: to look up one in its class takes as long as ten attributes.
 _SECURE: Final = Security.SECURE
+_BOGUS: Final = Security.BOGUS
+_DATA: Final = Outcome.DATA
+_YXDOMAIN: Final = int(Rcode.YXDOMAIN)
 
 _MOST_REASONS: Final = 8
 
@@ -65,7 +69,7 @@ class Validated:
         The verdict. If it is bogus, its first reason names the server that sent the bogus data.
         """
         verdict = self.verdict
-        if verdict.security is not Security.BOGUS or not verdict.reasons or not self.sender:
+        if verdict.security is not _BOGUS or not verdict.reasons or not self.sender:
             return verdict
         code, text = verdict.reasons[0]
         return Verdict(verdict.security, ((code, f"{text}, sent by {self.sender}"), *verdict.reasons[1:]))
@@ -106,7 +110,7 @@ class Validator:
         try:
             return (yield from judging.run())
         except BudgetSpent as fault:
-            return Validated(Verdict(Security.BOGUS, (*fault.ede, (BOGUS, str(fault)))[:_MOST_REASONS]), 0)
+            return Validated(Verdict(_BOGUS, (*fault.ede, (BOGUS, str(fault)))[:_MOST_REASONS]), 0)
 
     def trustOf(self, name: bytes, now: int, work: Work) -> Generator[Question, Answer | DNSFault, ZoneTrust]:
         """
@@ -169,14 +173,14 @@ class _Judging:
                     continue
                 if follows is False:
                     text = f"the alias {nameToText(owner)} is not the one that the DNAME record above it makes"
-                    self._lower(Security.BOGUS, ((BOGUS, text),))
+                    self._lower(_BOGUS, ((BOGUS, text),))
                     return self._done()
             if rrType == question.rrType or question.rrType == ANY:
                 owners.append(owner)
             secure = yield from self._positive(rrset, owner)
             if rrType == DNAME and secure:
                 secureDNAMEs[owner] = rrset.rdatas[0].lower()
-            if self._security is Security.BOGUS:
+            if self._security is _BOGUS:
                 return self._done()
         seen = 0
         while name in aliases and seen < len(aliases):
@@ -185,14 +189,14 @@ class _Judging:
         if name in aliases:
             # The aliases lead in a circle: there is nothing to deny, and each of them may well be secure.
             return self._done()
-        if answer.rcode == Rcode.YXDOMAIN and _isTooLong(name, secureDNAMEs):
+        if answer.rcode == _YXDOMAIN and _isTooLong(name, secureDNAMEs):
             return self._done()
         has = name in owners
-        if has is not (answer.outcome is Outcome.DATA):
+        if has is not (answer.outcome is _DATA):
             if self._security is _SECURE:
                 # The rcode is not signed: it must not deny what is there, nor may data be missing.
                 what = "denies the records that it has" if has else "does not have the records that it should"
-                self._lower(Security.BOGUS, ((BOGUS, f"the answer for {nameToText(name)} {typeName(question.rrType)} {what}"),))
+                self._lower(_BOGUS, ((BOGUS, f"the answer for {nameToText(name)} {typeName(question.rrType)} {what}"),))
         elif not has and not (aliases and not _hasSOA(answer)):
             yield from self._negative(name)
         return self._done()
@@ -234,7 +238,7 @@ class _Judging:
             # The signer is not a zone of its own.
             trust = yield from self._validator.trustOf(name, self._now, self._work)
         self._server = trust.server
-        self._unfetched = trust.security is Security.BOGUS and not trust.server
+        self._unfetched = trust.security is _BOGUS and not trust.server
         return trust
 
     def _positive(self, rrset: RRSet, owner: bytes) -> Generator[Question, Answer | DNSFault, bool]:
@@ -254,7 +258,7 @@ class _Judging:
             yield PAUSE
         verdict = verifySet(rrset, signatures, trust.keys, trust.zone, self._now, self._work, self._profile)
         if not verdict.secure:
-            self._lower(Security.BOGUS, verdict.reasons)
+            self._lower(_BOGUS, verdict.reasons)
             return False
         self._ttl = min(self._ttl, verdict.ttl)
         if verdict.wildcard is not None:
@@ -282,7 +286,7 @@ class _Judging:
         if proof.security is _SECURE:
             return True
         reasons = () if proof.reason is None else (proof.reason,)
-        if proof.security is Security.BOGUS and self._reasons:
+        if proof.security is _BOGUS and self._reasons:
             # The reason why the given records prove nothing tells more than the lack of a proof.
             reasons = (*self._reasons, *reasons)
         self._lower(proof.security, reasons)
@@ -311,7 +315,7 @@ class _Judging:
             return
         if signed is None:
             text = f"nothing proves that there is no {nameToText(name)} {typeName(rrType)}: the reply has no signed NSEC or NSEC3 record"
-            self._lower(Security.BOGUS, ((NSEC_MISSING, text),))
+            self._lower(_BOGUS, ((NSEC_MISSING, text),))
             return
         work = self._work
         work.fetch()
@@ -321,7 +325,7 @@ class _Judging:
             signatures = signaturesIn(answer.authority, soa.name.lower(), SOA)
             verdict = verifySet(soa, signatures, trust.keys, trust.zone, self._now, self._work, self._profile)
             if not verdict.secure:
-                self._lower(Security.BOGUS, verdict.reasons)
+                self._lower(_BOGUS, verdict.reasons)
                 return
             if signatures is not None:
                 self._kept.append(Verified(trust.zone, soa, signatures, verdict.ttl, None))
