@@ -247,7 +247,7 @@ class ScrubbingTests(_HijackingCase):
         """
         Without scrubbing, it would be the attacker's.
         """
-        self.patch(iteration, "scrubbed", lambda question, reply, zone: reply)
+        self.patch(iteration, "scrubbed", lambda question, reply, zone, labels: reply)
         self.assertEqual(self.extra(), [FORGED])
 
     def foreignGlue(self) -> int:

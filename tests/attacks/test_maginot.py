@@ -75,7 +75,7 @@ class StubTests(RecursingTestCase):
         """
         Without scrubbing, the alias leads to the attacker. The victim's own name is not touched even then: answers are cached by question.
         """
-        self.patch(iteration, "scrubbed", lambda question, reply, zone: reply)
+        self.patch(iteration, "scrubbed", lambda question, reply, zone, labels: reply)
         (address,) = self.evil.addresses
         repliesWith(self.evil, lambda question: poison(question, address) if question.name.endswith(b"\x04corp\x04test\x00") else None)
         self.assertEqual(self.afterwards(), ([FORGED], [GENUINE]))

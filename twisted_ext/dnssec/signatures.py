@@ -237,7 +237,7 @@ def verifySet(
     rrType = rrset.rrType
     owner = rrset.name.lower()
     zone = zone.lower()
-    # How many labels there are below the zone, and whether the zone begins where one of them ends.
+    # How many labels the owner has, and whether the zone begins where one of them ends.
     below = len(owner) - len(zone)
     position = labels = 0
     while position < below:
@@ -247,8 +247,9 @@ def verifySet(
         return SetVerdict(False, ((BOGUS, f"{_named(rrset)} is not in the zone {nameToText(zone)}"),))
     if revoked:
         revoked = rrType == DNSKEY and not below
-    zoneLabels = labelCount(zone)
-    labels += zoneLabels
+    while length := owner[position]:
+        position += length + 1
+        labels += 1
     if owner.startswith(b"\x01*"):
         labels -= 1
     signerEnd = _SIGNER + len(zone)
@@ -271,7 +272,7 @@ def verifySet(
         if (
             # Names end where they say, so that a name which begins with all octets of another is that name.
             rdata[_SIGNER:signerEnd].lower() != zone
-            or (count != labels and (count > labels or count < zoneLabels or rrType == NSEC or rrType == NSEC3))
+            or (count != labels and (count > labels or count < labelCount(zone) or rrType == NSEC or rrType == NSEC3))
             or (left >= _HALF or clock - inception & _WHOLE >= _HALF or expiration - inception & _WHOLE >= _HALF)
             or algorithm not in profile.algorithms
         ):

@@ -44,6 +44,9 @@ _PRIMING: Final = 10.0
 #: Servers of the root that are used.
 _MOST_ROOTS: Final = int(DELEGATION_SERVERS.default)
 
+#: What ends the queries to a zone's servers.
+_HELPFUL: Final = (Meaning.ANSWER, Meaning.REFERRAL)
+
 #: Extended errors (RFC 8914).
 _NO_REACHABLE_AUTHORITY: Final = 22
 _INVALID_DATA: Final = 24
@@ -169,7 +172,7 @@ class Iteration:
         if delegation is self._delegations.root and now >= self._delegations.primedUntil:
             yield from self._prime(delegation)
             delegation = self._delegations.root
-        minimizer = Minimizer(name, self._options.minimize)
+        minimizer = Minimizer(name, self._options.minimize, _labelsOf(name, delegation))
         known = delegation.labels
         # Zones whose delegations are as new as this look-up.
         learned: set[bytes] = set()
@@ -204,7 +207,9 @@ class Iteration:
                 if question.rrType == DS and referral.zone == name:
                     return self._fromParent(reply, referral)
                 referrer = "" if reply.origin is None else reply.origin.server
-                delegation = self._delegations.learn(referral, self._now, labelCount(referral.zone), referrer, delegation.expires)
+                delegation = self._delegations.learn(
+                    referral, self._now, _labelsOf(referral.zone, delegation), referrer, delegation.expires
+                )
                 if former is not None and former.zone == referral.zone:
                     delegation.inherit(former)
                 learned.add(referral.zone)
@@ -214,10 +219,10 @@ class Iteration:
                 continue
             if whole:
                 self._refine(delegation, reply)
-                return scrubbed(question, reply, delegation.zone)
+                return scrubbed(question, reply, delegation.zone, minimizer.labels)
             if reply.outcome is Outcome.NXDOMAIN and self._options.strict:
                 # Nothing exists below a name that does not exist (RFC 8020).
-                return scrubbed(question, reply, delegation.zone)
+                return scrubbed(question, reply, delegation.zone, minimizer.labels)
             if reply.outcome is Outcome.NXDOMAIN:
                 minimizer.enabled = False
                 self._note("sending the whole name", why="the servers deny a part of it, which some do wrongly")
@@ -328,7 +333,7 @@ class Iteration:
                 delegation.restore()
                 continue
             meaning, referral = meaningOf(asked, result, delegation.zone)
-            if meaning is Meaning.ANSWER or meaning is Meaning.REFERRAL:
+            if meaning in _HELPFUL:
                 return result, meaning, referral
             server = "" if result.origin is None else result.origin.server
             # The servers of a stub zone may have another port.
@@ -467,6 +472,19 @@ class Iteration:
     def _noteQuery(self, delegation: Delegation, asked: Question, why: str) -> None:
         name, zone = nameToText(asked.name), nameToText(delegation.zone)
         self._note("asking", zone=zone, name=name, type=typeName(asked.rrType), servers=len(delegation.servers), why=why)
+
+
+def _labelsOf(name: bytes, delegation: Delegation) -> int:
+    """
+    Return the number of labels of a folded name at or below a zone, of which those of the zone are known.
+    """
+    labels = delegation.labels
+    above = len(name) - len(delegation.zone)
+    position = 0
+    while position < above:
+        position += name[position] + 1
+        labels += 1
+    return labels
 
 
 def _isDS(rrset: RRSet) -> bool:

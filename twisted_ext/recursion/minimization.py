@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from twisted_ext.recursion.limits import MINIMIZED_LABELS, MINIMIZED_QUERIES
+from twisted_ext.wire.names import labelCount
 
 __all__ = ["Minimizer"]
 
@@ -20,19 +21,16 @@ class Minimizer:
 
     @ivar name: folded.
     @ivar enabled: false if the whole name has to be sent from now on.
+    @ivar labels: the number of labels of the name.
     """
 
-    __slots__ = ("name", "enabled", "_starts", "_queries")
+    __slots__ = ("name", "enabled", "labels", "_queries")
 
-    def __init__(self, name: bytes, enabled: bool = True) -> None:
+    def __init__(self, name: bytes, enabled: bool = True, labels: int | None = None) -> None:
         self.name = name
         self.enabled = enabled
+        self.labels = labelCount(name) if labels is None else labels
         self._queries = 0
-        # The offset of each label, the root's included.
-        starts = [0]
-        while length := name[starts[-1]]:
-            starts.append(starts[-1] + length + 1)
-        self._starts = starts
 
     def next(self, known: int) -> bytes:
         """
@@ -40,9 +38,7 @@ class Minimizer:
 
         @param known: the number of labels that are known to exist or to have been asked: those of the zone, or of the last name sent.
         """
-        starts = self._starts
-        labels = len(starts) - 1
-        left = labels - known
+        left = self.labels - known
         if not self.enabled or left <= 1 or self._queries >= _QUERIES:
             return self.name
         self._queries += 1
@@ -50,4 +46,8 @@ class Minimizer:
         if self._queries > _SINGLE:
             # Spread the other labels over the queries left (RFC 9156, section 2.3).
             step = max(1, left // (_QUERIES - self._queries + 1))
-        return self.name[starts[max(left - step, 0)] :]
+        name = self.name
+        position = 0
+        for _ in range(left - step):
+            position += name[position] + 1
+        return name[position:]
