@@ -156,7 +156,7 @@ class Entry:
         age = int(now - self.learned)
         kept = self.kept
         origin = kept.origin
-        answer = self.answer = _copied(kept)
+        answer = self.answer = kept.having(kept.answer, kept.authority, kept.additional)
         if age > 0:
             answer.answer = _aged(kept.answer, age)
             answer.authority = _aged(kept.authority, age)
@@ -177,7 +177,7 @@ class Entry:
         """
         kept = self.kept
         origin = kept.origin
-        answer = self.answer = _copied(kept)
+        answer = self.answer = kept.having(kept.answer, kept.authority, kept.additional)
         answer.answer = tuple([rrset.withTTL(ttl) for rrset in kept.answer])
         answer.authority = tuple([rrset.withTTL(ttl) for rrset in kept.authority])
         answer.additional = tuple([rrset.withTTL(ttl) for rrset in kept.additional])
@@ -196,20 +196,6 @@ def _aged(sets: tuple[RRSet, ...], age: int) -> tuple[RRSet, ...]:
         rrset = sets[0]
         return (RRSet(rrset.name, rrset.rrType, rrset.rrClass, max(rrset.ttl - age, 0), rrset.rdatas),)
     return tuple([RRSet(rrset.name, rrset.rrType, rrset.rrClass, max(rrset.ttl - age, 0), rrset.rdatas) for rrset in sets])
-
-
-def _copied(kept: Answer) -> Answer:
-    return Answer(
-        kept.outcome,
-        kept.answer,
-        kept.authority,
-        kept.additional,
-        rcode=kept.rcode,
-        flags=kept.flags,
-        security=kept.security,
-        ede=kept.ede,
-        origin=kept.origin,
-    )
 
 
 def pack(
@@ -403,7 +389,8 @@ def _unpackReply(key: bytes, data: bytes, servers: Servers) -> Entry:
     wire = data[_HEADER.size :]
     end = HEADER_OCTETS + len(nameOfKey(key))
     question = Question(wire[HEADER_OCTETS:end], wire[end] << 8 | wire[end + 1])
-    kept = _copied(answerFromReply(question, wire, Origin("cache", servers.names[server])))
+    answer = answerFromReply(question, wire, Origin("cache", servers.names[server]))
+    kept = answer.having(answer.answer, answer.authority, answer.additional)
     kept.rcode, kept.flags, kept.security = rcode, flags, _SECURITIES[kind & 15]
     entry = Entry(kept, learned, seconds)
     entry.asked = asked

@@ -76,15 +76,9 @@ def madePlainer(question: Question, context: QueryContext, richer: Answer) -> An
         if question.rrType in _LEFT_OUT or question.rrType == ANY:
             return None
         sections = (_without(richer.answer), _without(richer.authority), _without(richer.additional))
-    return Answer(
-        richer.outcome,
-        *sections,
-        rcode=richer.rcode,
-        flags=flags,
-        security=richer.security,
-        ede=richer.ede,
-        origin=richer.origin,
-    )
+    plainer = richer.having(*sections)
+    plainer.flags = flags
+    return plainer
 
 
 def _without(sets: tuple[RRSet, ...]) -> tuple[RRSet, ...]:

@@ -200,7 +200,7 @@ def scrubbed(question: Question, reply: Answer, zone: bytes, labels: int = 0) ->
         authority = tuple([rrset for rrset in reply.authority if _mayStand(rrset, zone)])
     if not reply.additional and len(authority) == len(reply.authority) and len(answer) == len(reply.answer):
         return reply
-    return Answer(reply.outcome, answer, authority, rcode=reply.rcode, flags=reply.flags, ede=reply.ede, origin=reply.origin)
+    return reply.having(answer, authority)
 
 
 def _tooLarge(rrset: RRSet, reply: Answer) -> ServerFailed:

@@ -144,8 +144,7 @@ class _Start(QueryStart):
         budget = context.budget
         if budget is None:
             budget = Work()
-        query = context.but(recursionDesired=False, checkingDisabled=False, authenticData=False, budget=budget)
-        return _Resolution(self._source, self._question, query, waiter)
+        return _Resolution(self._source, self._question, context.resolving(budget), waiter)
 
 
 class _Resolution:

@@ -193,7 +193,7 @@ def _leadingTo(name: bytes) -> Iterator[Question]:
 
 
 def _wishes(context: QueryContext) -> QueryContext:
-    return context.but(dnssecOk=True, checkingDisabled=True, authenticData=False)
+    return context.validating()
 
 
 class _Validation:
@@ -398,17 +398,15 @@ class _Validation:
         secure = security is _SECURE
         ttl = validated.ttl
         authority, additional = answer.authority, answer.additional
-        judged = Answer(
-            answer.outcome,
+        judged = answer.having(
             _shortened(answer.answer, ttl),
             _shortened(authority, ttl) if authority else authority,
             _shortened(additional, ttl) if additional else additional,
-            rcode=answer.rcode,
-            flags=answer.flags | AD if secure else answer.flags & ~AD,
-            security=security,
-            ede=answer.ede + validated.verdict.reasons,
-            origin=self._counted(answer.origin),
         )
+        judged.flags = answer.flags | AD if secure else answer.flags & ~AD
+        judged.security = security
+        judged.ede += validated.verdict.reasons
+        judged.origin = self._counted(answer.origin)
         if secure and validated.kept:
             self._source.keep(validated)
         return plainerFor(self._question, self._context, judged)
