@@ -29,6 +29,8 @@ _pointerAndFixed: Final = Struct(">HHHIH").unpack_from
 #: In sections with more records, comparing each with each would be too slow.
 _FEW: Final = 40
 
+_new: Final = object.__new__
+
 #: Types with a special meaning in messages.
 _SPECIAL: Final = frozenset((OPT, SIG, TKEY, TSIG))
 
@@ -97,8 +99,10 @@ def readReply(data: bytes, name: bytes, offset: int) -> Sections | None:
                 answer = (RRSet(name, rrType, rrClass, ttl if ttl < 0x80000000 else 0, (data[start:offset],)),)
         if answers and not answer:
             section = _Section(data, name, asked)
-            answer = section.read(answers)
+            (answer,) = section.read(answers)
             offset = section.offset
+            if offset > len(data):
+                return None
         rest = data[offset:]
         if not (authorities or additionals):
             return None if rest else (answer, (), (), None)
@@ -115,9 +119,7 @@ def readReply(data: bytes, name: bytes, offset: int) -> Sections | None:
             section.offset = offset
         section.lowest = _NOWHERE
         section.inside = offset
-        authority = section.read(authorities) if authorities else ()
-        section.mayHaveOPT = True
-        additional = section.read(additionals) if additionals else ()
+        authority, additional = section.read(authorities, additionals)
         if section.offset != len(data):
             return None
     except (IndexError, StructError, BadMessage, _Unusual):
@@ -140,17 +142,16 @@ def readReply(data: bytes, name: bytes, offset: int) -> Sections | None:
 
 class _Section:
     """
-    Reads section by section.
+    Reads the answer section, then the other two.
 
     @ivar offset: the current position.
     @ivar reader: reads names in uncommon places; created on first use.
     @ivar opt: the fields of the OPT record.
-    @ivar mayHaveOPT: whether this section may have an OPT record.
     @ivar lowest: the lowest offset in the question that a pointer refers to.
     @ivar inside: the offset of the ending being parsed; pointers into the records before it make the ending unusable for other messages.
     """
 
-    __slots__ = ("data", "name", "offset", "reader", "opt", "mayHaveOPT", "lowest", "inside", "names", "asked")
+    __slots__ = ("data", "name", "offset", "reader", "opt", "lowest", "inside", "names", "asked")
 
     def __init__(self, data: bytes, name: bytes, offset: int) -> None:
         self.data = data
@@ -158,88 +159,98 @@ class _Section:
         self.offset = self.asked = self.inside = offset
         self.reader: Reader | None = None
         self.opt: OPTFields | None = None
-        self.mayHaveOPT = False
         self.lowest = _NOWHERE
         self.names = {12: name}
 
-    def read(self, count: int) -> tuple[RRSet, ...]:
+    def read(self, *counts: int) -> list[tuple[RRSet, ...]]:
+        """
+        Read sections with these numbers of records. The last record may extend past the end of the message, which sets C{offset} there.
+        """
         data = self.data
         names = self.names
         offset = self.offset
-        if count > _FEW:
-            raise _Unusual
         name = self.name
         inside = self.inside
-        sets: list[RRSet] = []
-        lastOwner = b""
-        lastType = -1
-        for _ in range(count):
-            first = data[offset]
-            if first >= 192:
-                target, rrType, rrClass, ttl, length = _pointerAndFixed(data, offset)
-                start = offset + 12
-                offset = start + length
-                if target == _ASKED_AT:
-                    owner = name
-                    self.lowest = 12
+        found: list[tuple[RRSet, ...]] = []
+        for count in counts:
+            if count > _FEW:
+                raise _Unusual
+            sets: list[RRSet] = []
+            lastOwner = b""
+            lastType = -1
+            for _ in range(count):
+                first = data[offset]
+                if first >= 192:
+                    target, rrType, rrClass, ttl, length = _pointerAndFixed(data, offset)
+                    start = offset + 12
+                    offset = start + length
+                    if target == _ASKED_AT:
+                        owner = name
+                        self.lowest = 12
+                    else:
+                        target &= 0x3FFF
+                        owner = names[target] if target >= inside and target in names else self._pointed(target)
+                elif first:
+                    owner, offset = self._read(offset)
+                    rrType, rrClass, ttl, length = _fixed(data, offset)
+                    start = offset + 10
+                    offset = start + length
                 else:
-                    target &= 0x3FFF
-                    owner = names[target] if target >= inside and target in names else self._pointed(target)
-            elif first:
-                owner, offset = self._read(offset)
-                rrType, rrClass, ttl, length = _fixed(data, offset)
-                start = offset + 10
-                offset = start + length
-            else:
-                owner = b"\x00"
-                rrType, rrClass, ttl, length = _fixed(data, offset + 1)
-                start = offset + 11
-                offset = start + length
-                if rrType == OPT:
-                    if self.opt is not None or not self.mayHaveOPT:
+                    owner = b"\x00"
+                    rrType, rrClass, ttl, length = _fixed(data, offset + 1)
+                    start = offset + 11
+                    offset = start + length
+                    if rrType == OPT:
+                        # It belongs into the additional section, of which there is one before it.
+                        if self.opt is not None or len(found) != 1:
+                            raise _Unusual
+                        self.opt = (rrClass, ttl, data[start:offset])
+                        continue
+                try:
+                    layout = _layouts[rrType]
+                except KeyError:
+                    layout = _layoutOf(rrType)
+                if layout is None or layout == length:
+                    rdata = data[start:offset]
+                elif isinstance(layout, int):
+                    if layout >= 0:
                         raise _Unusual
-                    self.opt = (rrClass, ttl, data[start:offset])
-                    continue
-            try:
-                layout = _layouts[rrType]
-            except KeyError:
-                layout = _layoutOf(rrType)
-            if layout is None:
-                rdata = data[start:offset]
-            elif layout == length:
-                rdata = data[start:offset]
-            elif isinstance(layout, int):
-                if layout >= 0:
-                    raise _Unusual
-                # A name at the end: NS, CNAME, PTR, MX, SRV.
-                position = start - 1 - layout
-                if position >= offset:
-                    raise _Unusual
-                ending, behind = self._read(position)
-                if behind != offset:
-                    raise _Unusual
-                rdata = ending if position == start else data[start:position] + ending
-            else:
-                if not length:
-                    raise _Unusual
-                rdata = expand(self._careful(), layout, start, offset)
-            if ttl >= 0x80000000:
-                ttl = 0
-            if lastType == rrType and lastOwner == owner and sets[-1].rrClass == rrClass and rrType != RRSIG:
-                last = sets[-1]
-                if rdata not in last.rdatas:
-                    last.rdatas += (rdata,)
-                if ttl < last.ttl:
-                    last.ttl = ttl
-            else:
-                sets.append(RRSet(owner, rrType, rrClass, ttl, (rdata,)))
-                lastOwner = owner
-                lastType = rrType
-        # A record that extends past the end of the message is the last one.
-        if offset > len(data) or (len(sets) > 1 and (len(sets) > 2 or sets[0].rrType == lastType) and not _distinct(sets)):
-            raise _Unusual
+                    # A name at the end: NS, CNAME, PTR, MX, SRV.
+                    position = start - 1 - layout
+                    if position >= offset:
+                        raise _Unusual
+                    ending, behind = self._read(position)
+                    if behind != offset:
+                        raise _Unusual
+                    rdata = ending if position == start else data[start:position] + ending
+                else:
+                    if not length:
+                        raise _Unusual
+                    rdata = expand(self._careful(), layout, start, offset)
+                if ttl >= 0x80000000:
+                    ttl = 0
+                if lastType == rrType and lastOwner == owner and sets[-1].rrClass == rrClass and rrType != RRSIG:
+                    last = sets[-1]
+                    if rdata not in last.rdatas:
+                        last.rdatas += (rdata,)
+                    if ttl < last.ttl:
+                        last.ttl = ttl
+                else:
+                    # Without a call of the class, which takes half as long again.
+                    rrset = _new(RRSet)
+                    rrset.name = owner
+                    rrset.rrType = rrType
+                    rrset.rrClass = rrClass
+                    rrset.ttl = ttl
+                    rrset.rdatas = (rdata,)
+                    sets.append(rrset)
+                    lastOwner = owner
+                    lastType = rrType
+            if len(sets) > 1 and (len(sets) > 2 or sets[0].rrType == lastType) and not _distinct(sets):
+                raise _Unusual
+            found.append(tuple(sets))
         self.offset = offset
-        return tuple(sets)
+        return found
 
     def _pointed(self, target: int) -> bytes:
         """
