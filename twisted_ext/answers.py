@@ -502,6 +502,14 @@ class QueryContext:
         other.depth = depth
         return other
 
+    def spending(self, budget: Budget) -> QueryContext:
+        """
+        Return a copy with a budget.
+        """
+        other = self._copy()
+        other.budget = budget
+        return other
+
     def resolving(self, budget: Budget) -> QueryContext:
         """
         Return a copy for the queries to authoritative servers, without RD, CD and AD.

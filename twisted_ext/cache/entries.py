@@ -228,26 +228,27 @@ def pack(
     head = b""
     if asked > 255:
         asked = 255
-    if len(answers) == 1:
+    if answers:
         rrset = answers[0]
         before = rrset.name
         rdatas = rrset.rdatas
         # The common case, and often the whole answer.
         single = len(rdatas) == 1 and key.startswith(before)
-        alone = not (authority or additional or answer.ede)
-        if not (single and alone) and _saysAll(answer, sections):
+        only = len(answers) == 1
+        alone = only and not (authority or additional or answer.ede)
+        if only and not (single and alone) and _saysAll(answer, sections):
             # The original octets can be parsed as quickly.
             counted = 1, len(authority), len(additional)
             return _HEADER.pack(learned, int(seconds), flags, answer.rcode, kind | _REPLY, asked, server, *counted) + answer.wire
         if single:
             rdata = rdatas[0]
-            counts = 1, len(authority), len(additional), 0, rrset.rrType, rrset.ttl, 1, len(rdata)
+            counts = len(answers), len(authority), len(additional), 0, rrset.rrType, rrset.ttl, 1, len(rdata)
             head = _packFirst(learned, int(seconds), flags, answer.rcode, kind, asked, server, *counts) + rdata
             if alone:
                 return head
     if head:
         parts = [head]
-        rest: tuple[tuple[RRSet, ...], ...] = (authority, additional)
+        rest: tuple[tuple[RRSet, ...], ...] = (answers[1:], authority, additional)
     else:
         before = b""
         counted = len(answers), len(authority), len(additional)
