@@ -243,20 +243,21 @@ def verifySet(
     while position < below:
         position += owner[position] + 1
         labels += 1
-    if position != below or not owner.endswith(zone) or (not below and rrType == DS and zone != ROOT):
+    if position != below or owner[below:] != zone or (not below and rrType == DS and zone != ROOT):
         return SetVerdict(False, ((BOGUS, f"{_named(rrset)} is not in the zone {nameToText(zone)}"),))
     if revoked:
         revoked = rrType == DNSKEY and not below
     while length := owner[position]:
         position += length + 1
         labels += 1
-    if owner.startswith(b"\x01*"):
+    if owner[0] == 1 and owner[1:2] == b"*":
         labels -= 1
     signerEnd = _SIGNER + len(zone)
     clock = now & _WHOLE
     index = _indexed(keys) if len(keys) > _FEW else None
     reasons: list[Reason] = []
     covering = tried = 0
+    candidates: Sequence[ZoneKey]
     canonical: list[bytes] | None = None
     missing = _needed(keys, profile) if profile.everyAlgorithm else None
     found: SetVerdict | None = None
@@ -278,7 +279,9 @@ def verifySet(
         ):
             reasons.append(_misfit(rrset, rdata, zone, labels, now))
             continue
-        if index is None:
+        if len(keys) == 1:
+            candidates = keys if keys[0].tag == tag and keys[0].algorithm == algorithm else ()
+        elif index is None:
             candidates = [key for key in keys if key.tag == tag and key.algorithm == algorithm]
         else:
             candidates = index.get((tag, algorithm), [])

@@ -33,6 +33,10 @@ _NXDOMAIN: Final = Outcome.NXDOMAIN
 #: Types of the authority section that prove something, besides the SOA record.
 _PROOFS: Final = frozenset((NSEC, NSEC3))
 
+#: The same types and DS as in the first field of their signatures.
+_PROOFS_COVERED: Final = frozenset([rrType.to_bytes(2, "big") for rrType in _PROOFS])
+_DS_COVERED: Final = DS.to_bytes(2, "big")
+
 _TYPE: Final = slice(0, 2)
 
 #: Info code of an extended error (RFC 8914).
@@ -114,7 +118,7 @@ def meaningOf(question: Question, reply: Answer, zone: bytes) -> tuple[Meaning, 
             delegation = rrset
     if delegation is not None:
         cut = delegation.name.lower()
-        if cut != zone and isBelow(cut, zone) and isBelow(name, cut):
+        if cut != zone and isBelow(cut, zone) and (name == cut or isBelow(name, cut)):
             return _REFERRAL, _referral(cut, delegation, reply, zone)
         if cut != zone or not reply.flags & AA:
             # It refers upwards, or to the zone itself.
@@ -151,8 +155,8 @@ def _proofOf(cut: bytes, reply: Answer) -> tuple[RRSet, ...]:
     for rrset in reply.authority:
         rrType = rrset.rrType
         if rrType == RRSIG:
-            covered = int.from_bytes(rrset.rdatas[0][_TYPE], "big")
-            if covered in _PROOFS or (covered == DS and rrset.name.lower() == cut):
+            covered = rrset.rdatas[0][_TYPE]
+            if covered in _PROOFS_COVERED or (covered == _DS_COVERED and rrset.name.lower() == cut):
                 found.append(rrset)
         elif rrType in _PROOFS or (rrType == DS and rrset.name.lower() == cut):
             found.append(rrset)
@@ -236,7 +240,7 @@ def _isExpanded(rrset: RRSet, labels: int) -> bool:
     @param labels: the number of labels of the owner, 0 if it has not been counted yet.
     """
     owner = rrset.name
-    return rrset.rdatas[0][3] < (labels or labelCount(owner)) - owner.startswith(b"\x01*")
+    return rrset.rdatas[0][3] < (labels or labelCount(owner)) - (owner[0] == 1 and owner[1:2] == b"*")
 
 
 def _isAlias(rrset: RRSet) -> bool:

@@ -33,7 +33,6 @@ from twisted_ext.resolver.sources import LocalSource, WrappingSource
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import ROOT, nameToText, parentOf
-from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, CNAME, DNAME, DS, RRSIG, SOA
 
 if TYPE_CHECKING:
@@ -53,6 +52,9 @@ _TRUST: Final = (Security.BOGUS, Security.INDETERMINATE, Security.INSECURE, Secu
 
 #: Extended error "other" (RFC 8914, section 4.1).
 _OTHER: Final = 0
+
+#: How the signatures of DS records begin.
+_DS_COVERED: Final = DS.to_bytes(2, "big")
 
 #: How a Report-Channel option begins.
 _CHANNEL: Final = REPORT_CHANNEL.to_bytes(2, "big")
@@ -281,15 +283,13 @@ def _fromReferral(known: Delegation) -> Answer:
     """
     Return the answer to the question for the DS set of a zone, from the referral to it.
     """
-    present = tuple([rrset for rrset in known.proof if rrset.rrType == DS or _covers(rrset, DS)])
+    present = tuple(
+        [rrset for rrset in known.proof if rrset.rrType == DS or (rrset.rrType == RRSIG and rrset.rdatas[0][:2] == _DS_COVERED)]
+    )
     origin = Origin("recursive", known.referrer)
     if present:
         return Answer(_DATA, present, flags=AA, origin=origin)
     return Answer(_NODATA, (), known.proof, flags=AA, origin=origin)
-
-
-def _covers(rrset: RRSet, rrType: int) -> bool:
-    return rrset.rrType == RRSIG and int.from_bytes(rrset.rdatas[0][:2], "big") == rrType
 
 
 @implementer(IAnswerSource)
@@ -316,7 +316,7 @@ class AliasFollower(WrappingSource):
     def _start(self, question: Question, start: Start, context: QueryContext) -> Deferred[Answer]:
         if context.budget is None:
             # One object for all targets: a budget for each would multiply the work.
-            context = context.but(budget=Work())
+            context = context.spending(Work())
         return start(context).addCallback(self._arrived, question, context)
 
     def _arrived(self, answer: Answer, question: Question, context: QueryContext) -> Answer | Deferred[Answer]:
