@@ -133,7 +133,7 @@ class Delegation:
         self.since = -inf
         self.expires = expires
         self.proof = proof
-        self.signed = any(rrset.rrType == DS for rrset in proof)
+        self.signed = DS in [rrset.rrType for rrset in proof]
         self.used = False
         self.silences = 0
         self.silentSince = self.silentUntil = 0.0
@@ -296,8 +296,13 @@ class FixedDelegation(Delegation):
 
 
 def _addressesOf(sets: list[RRSet], now: float) -> tuple[tuple[str, ...], float]:
-    addresses = [address for rrset in sets for address in addressesIn(rrset)]
-    return tuple(addresses), now + min([min(rrset.ttl, _MOST_TTL) for rrset in sets])
+    addresses: list[str] = []
+    ttl = _MOST_TTL
+    for rrset in sets:
+        addresses += addressesIn(rrset)
+        if rrset.ttl < ttl:
+            ttl = rrset.ttl
+    return tuple(addresses), now + ttl
 
 
 def addressesIn(rrset: RRSet) -> list[str]:
