@@ -494,39 +494,13 @@ class QueryContext:
             changed.variant = changed._variant()
         return changed
 
-    def inside(self, depth: int) -> QueryContext:
+    def iterative(self, budget: Budget) -> QueryContext:
         """
-        Return a copy for a look-up that this one needs, which is a part of so many others.
-        """
-        other = self._copy()
-        other.depth = depth
-        return other
-
-    def spending(self, budget: Budget) -> QueryContext:
-        """
-        Return a copy with a budget.
+        Return a copy for queries to authoritative servers: without RD, CD and AD.
         """
         other = self._copy()
         other.budget = budget
-        return other
-
-    def resolving(self, budget: Budget) -> QueryContext:
-        """
-        Return a copy for the queries to authoritative servers, without RD, CD and AD.
-        """
-        other = self._copy()
         other.recursionDesired = other.checkingDisabled = other.authenticData = False
-        other.budget = budget
-        other.variant = other._variant()
-        return other
-
-    def validating(self) -> QueryContext:
-        """
-        Return a copy for answers that are validated here, with DO and CD.
-        """
-        other = self._copy()
-        other.dnssecOk = other.checkingDisabled = True
-        other.authenticData = False
         other.variant = other._variant()
         return other
 
@@ -537,6 +511,24 @@ class QueryContext:
         other = self._copy()
         other.deadline = deadline
         other.client = None
+        return other
+
+    def spending(self, budget: Budget) -> QueryContext:
+        """
+        Return a copy with a budget.
+        """
+        other = self._copy()
+        other.budget = budget
+        return other
+
+    def validating(self) -> QueryContext:
+        """
+        Return a copy for answers that are validated here, with DO and CD.
+        """
+        other = self._copy()
+        other.dnssecOk = other.checkingDisabled = True
+        other.authenticData = False
+        other.variant = other._variant()
         return other
 
     def _copy(self) -> QueryContext:

@@ -146,7 +146,7 @@ class _Start(QueryStart):
         budget = context.budget
         if budget is None:
             budget = Work()
-        return _Resolution(self._source, self._question, context.resolving(budget), waiter)
+        return _Resolution(self._source, self._question, context.iterative(budget), waiter)
 
 
 class _Resolution:
