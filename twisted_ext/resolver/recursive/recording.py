@@ -32,7 +32,7 @@ from twisted_ext.recursion.delegations import Delegation, NameServer
 from twisted_ext.resolver.ask import Query, Waiter, lookUp
 from twisted_ext.resolver.recursive.pool import ServerPool
 from twisted_ext.resolver.recursive.source import AliasFollower, RecursiveSource
-from twisted_ext.transport.servers import Server
+from twisted_ext.transport.servers import DNS_PORT, Server
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import QR
 from twisted_ext.wire.message import Message, Question
@@ -178,11 +178,10 @@ class RecordingPool(ServerPool):
     @ivar queries: what was recorded.
     """
 
-    def __init__(self, reactor: IReactorTime, trace: LiveTrace, *, port: int | None = None) -> None:
-        if port is None:
-            super().__init__(reactor)
-        else:
-            super().__init__(reactor, port=port)
+    def __init__(
+        self, reactor: IReactorTime, trace: LiveTrace, *, port: int | None = None, usable: Callable[[str], bool] | None = None
+    ) -> None:
+        super().__init__(reactor, port=DNS_PORT if port is None else port, usable=usable)
         self.queries: list[RecordedQuery] = []
         self._addresses: tuple[str, ...] = ()
         self._trace = trace
@@ -448,18 +447,25 @@ def _query(value: object, where: str) -> RecordedQuery:
 
 
 def resolveTraced(
-    reactor: IReactorTime, root: Delegation, question: Question, show: Callable[[Note], None], *, port: int | None = None
+    reactor: IReactorTime,
+    root: Delegation,
+    question: Question,
+    show: Callable[[Note], None],
+    *,
+    port: int | None = None,
+    usable: Callable[[str], bool] | None = None,
 ) -> Deferred[Recording]:
     """
     Resolve a question from the root, and record it.
 
     @param show: called with each step when it happens.
     @param port: that of all servers; another one than 53 is for tests.
+    @param usable: whether to query a server at an address; all by default.
 
     @return: fires with the recording, also if the look-up fails.
     """
     trace = LiveTrace(reactor.seconds(), show)
-    pool = RecordingPool(reactor, trace, port=port)
+    pool = RecordingPool(reactor, trace, port=port, usable=usable)
     recording = Recording(question, [(server.name, server.addresses) for server in root.servers], pool.queries, trace.notes)
     return Deferred.fromCoroutine(_resolve(reactor, root, pool, trace, recording))
 

@@ -26,9 +26,10 @@ class Parameter:
     @ivar name: the key as written before C{=}.
     @ivar wantsSource: whether the value is a description.
     @ivar required: whether there is no default.
+    @ivar kind: the class that its values are converted to.
     """
 
-    __slots__ = ("name", "wantsSource", "required", "positional", "named", "many", "_kind")
+    __slots__ = ("name", "wantsSource", "required", "positional", "named", "many", "kind")
 
     def __init__(self, parameter: inspect.Parameter, kind: object) -> None:
         self.name = parameter.name
@@ -41,7 +42,7 @@ class Parameter:
         self.named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
         self.required = parameter.default is parameter.empty and not self.many
         self.wantsSource = kind is IAnswerSource
-        self._kind = kind
+        self.kind = kind
 
     def convert(self, text: str) -> object:
         """
@@ -49,7 +50,7 @@ class Parameter:
 
         @raise CallerFault: the text is not a valid value.
         """
-        kind = self._kind
+        kind = self.kind
         if kind is int:
             digits = text[1:] if text.startswith("-") else text
             if not (digits.isascii() and digits.isdigit() and len(digits) <= 18):

@@ -16,12 +16,13 @@ from twisted.internet.defer import Deferred
 from tests.dnssec.evidences import smallInternet
 from twisted_ext.answers import Answer, Note
 from twisted_ext.apps.cli.main import main
-from twisted_ext.apps.cli.names.trace import ARGUMENTS, TraceTree, _trace
-from twisted_ext.apps.cli.terminal.colors import Palette
+from twisted_ext.apps.cli.names.trace import ARGUMENTS, _trace
 from twisted_ext.apps.cli.terminal.exits import BATCH, NO_REPLY, OK, USAGE
 from twisted_ext.errors import BadDescription
+from twisted_ext.palette import Palette
 from twisted_ext.recursion.hints import rootFromText
 from twisted_ext.resolver.recursive.recording import Recording, replay, resolveTraced
+from twisted_ext.resolver.recursive.tracetree import TraceTree
 from twisted_ext.testing.internet import Fault, Internet
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText

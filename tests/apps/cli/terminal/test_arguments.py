@@ -102,7 +102,7 @@ def test_helpHasTheTable(capsys: pytest.CaptureFixture[str]) -> None:
 UNTOLD: Final = {"-m", "-u", "+colour", "--json", "--short", "+"}
 
 
-@pytest.mark.parametrize("module", [each.module for each in (*COMMANDS, *SUBCOMMANDS) if each.word not in ("zone", "shell")])
+@pytest.mark.parametrize("module", [each.module for each in (*COMMANDS, *SUBCOMMANDS) if each.word not in ("zone", "shell", "robot")])
 def test_helpDescribesEveryOption(module: str) -> None:
     """
     The help of each command has all of its options.

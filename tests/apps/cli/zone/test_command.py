@@ -16,12 +16,12 @@ import pytest
 from tests.apps.terminals import plain
 from tests.zone.check.test_semantics import SOUND
 from twisted_ext.apps.cli.main import main
-from twisted_ext.apps.cli.terminal.colors import Palette
 from twisted_ext.apps.cli.terminal.exits import BATCH, INTERRUPTED, OK, USAGE
 from twisted_ext.apps.cli.zone import check, serial
 from twisted_ext.apps.cli.zone.args import BAD_ZONE, DIFFERENT
 from twisted_ext.apps.cli.zone.command import SUBCOMMANDS
 from twisted_ext.apps.cli.zone.serial import raised
+from twisted_ext.palette import Palette
 
 Captured = pytest.CaptureFixture[str]
 

@@ -11,11 +11,12 @@ from json import dumps
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, Option, flag, valueOf
-from twisted_ext.apps.cli.terminal.colors import Palette, paletteFor
+from twisted_ext.apps.cli.terminal.colors import paletteFor
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, USAGE, ExitError
 from twisted_ext.apps.cli.terminal.run import runUntilDone
 from twisted_ext.apps.cli.terminal.upstream import SERVER, resolverFor, targetIn, typeIn
 from twisted_ext.errors import CallerFault
+from twisted_ext.palette import Palette
 from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import PTR, A, typeName

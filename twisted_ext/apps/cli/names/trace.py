@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.answers import Answer, Note
 from twisted_ext.apps.cli.names.validate import readFile, rootFrom
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, Option, flag, valueOf, whole
-from twisted_ext.apps.cli.terminal.colors import Palette, paletteFor
+from twisted_ext.apps.cli.terminal.colors import paletteFor
 from twisted_ext.apps.cli.terminal.exits import BATCH, NO_REPLY, OK, USAGE, ExitError
 from twisted_ext.apps.cli.terminal.run import runUntilDone
 from twisted_ext.apps.cli.terminal.upstream import typeIn
 from twisted_ext.errors import BadDescription
 from twisted_ext.transport.servers import DNS_PORT
-from twisted_ext.wire.codes import rcodeName
-from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import nameFromText, nameToText
-from twisted_ext.wire.rrtypes import A, typeName
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import A
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +27,9 @@ if TYPE_CHECKING:
 
     from twisted_ext.recursion.delegations import Delegation
     from twisted_ext.resolver.recursive.recording import Recording
+    from twisted_ext.resolver.recursive.tracetree import TraceTree
 
-__all__ = ["ARGUMENTS", "TraceTree", "main"]
+__all__ = ["ARGUMENTS", "main"]
 
 _HELP: Final = """\
 Usage: txdns trace NAME [TYPE] [--hints FILE] [--port PORT] [+json]
@@ -57,9 +56,6 @@ _COLOR: Final = Option[bool | None]("+[no]color", "", None, also="+[no]colour")
 _PORT: Final = Option("--port PORT", "the port of all servers, for tests", DNS_PORT, whole(1, 65535), what="a port")
 _HINTS: Final = Option("--hints FILE", "root servers in place of the built-in ones, as in named.root", "", str, what="a file")
 _REPLAY: Final = Option("--replay FILE", "resolve again from the replies in this JSON", "", str, what="a file")
-
-#: Steps after which another server is asked.
-_TROUBLE: Final = ("timed out", "lame", "malformed", "declined", "not sent")
 
 ARGUMENTS: Final = Arguments(_HELP, _JSON, _COLOR, _HINTS, _PORT, _REPLAY)
 
@@ -97,6 +93,8 @@ def _replay(path: str, given: Given) -> int:
 
 
 def _tree(began: float, given: Given) -> TraceTree:
+    from twisted_ext.resolver.recursive.tracetree import TraceTree
+
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")
     return TraceTree(began, paletteFor(sys.stdout, given[_COLOR]), unicode)
 
@@ -115,55 +113,3 @@ def _finish(recording: Recording, given: Given) -> int:
     else:
         print("\n".join(_tree(recording.began, given).ending(recording)))
     return OK if isinstance(recording.result, Answer) else NO_REPLY
-
-
-class TraceTree:
-    """
-    Formats steps as a tree that grows: each query to a zone is a branch, and what it takes to find a server is one below it.
-    """
-
-    def __init__(self, began: float, palette: Palette, unicode: bool) -> None:
-        self._began = began
-        self._palette = palette
-        self._fork, self._last, self._bar = ("├─ ", "└─ ", "│  ") if unicode else ("|- ", "`- ", "|  ")
-        self._depth = 0
-
-    def heading(self, question: Question) -> str:
-        return f"{self._palette.name(nameToText(question.name))} {self._palette.type(typeName(question.rrType))}"
-
-    def line(self, note: Note) -> str:
-        """
-        Return the line of one step.
-        """
-        palette = self._palette
-        details = dict(note.details)
-        if note.source == "recursion":
-            depth = details.pop("depth", None)
-            self._depth = depth if isinstance(depth, int) else 0
-        why = details.pop("why", None)
-        at = palette.comment(f"{(note.at - self._began) * 1000:8.1f} ms")
-        if note.event == "asking":
-            text = f"{palette.name(printable(str(details['zone'])))} for {printable(str(details['name']))} {details['type']}"
-            indent = self._bar * self._depth
-        else:
-            said = ", ".join([f"{key} {value}" for key, value in details.items() if value not in (None, "")])
-            event = printable(note.event if note.source in ("recursion", "forward") else f"{note.source} {note.event}")
-            event = palette.error(event) if event in _TROUBLE else event
-            text = event + (palette.comment(f"  ({printable(said)})") if said else "")
-            indent = self._bar * (self._depth + 1)
-        return f"{indent}{self._fork}{at}  {text}" + (f": {printable(str(why))}" if why else "")
-
-    def ending(self, recording: Recording) -> list[str]:
-        """
-        Return the last branch: the result and the records.
-        """
-        from twisted_ext.resolver.lookup.explain import recordLines
-
-        palette = self._palette
-        result = recording.result
-        at = palette.comment(f"{(recording.ended - recording.began) * 1000:8.1f} ms")
-        sent = f"{len(recording.queries)} {'query' if len(recording.queries) == 1 else 'queries'}"
-        if not isinstance(result, Answer):
-            return [f"{self._last}{at}  {palette.error(printable(f'{type(result).__name__}: {result}'))}, {sent}"]
-        lines = [f"{self._last}{at}  {palette.data(result.outcome.value)} {rcodeName(result.rcode)}, {sent}"]
-        return lines + [f"   {printable(line)}" for rrset in result.answer for line in recordLines(rrset)]

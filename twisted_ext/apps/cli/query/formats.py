@@ -22,8 +22,8 @@ from json import dumps
 from typing import Final
 
 from twisted_ext.apps.cli.query.recordtext import Flags, classText, dataText, ttlText, typeText
-from twisted_ext.apps.cli.terminal.colors import Palette
 from twisted_ext.errors import BadMessage, DNSFault
+from twisted_ext.palette import Palette
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import (
     AA,

@@ -10,10 +10,10 @@ from time import time
 from typing import TYPE_CHECKING
 
 from twisted_ext.answers import QueryContext
-from twisted_ext.apps.cli.names.chaintext import chainLines
 from twisted_ext.apps.cli.names.validate import EXITS, anchorsFrom
 from twisted_ext.apps.cli.terminal.colors import paletteFor
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, complain
+from twisted_ext.dnssec.drawing.chaintext import chainLines
 from twisted_ext.dnssec.inspection import inspect
 from twisted_ext.errors import DNSFault
 from twisted_ext.limits import LOOKUP_SECONDS

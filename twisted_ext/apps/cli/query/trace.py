@@ -17,10 +17,11 @@ from twisted_ext.apps.cli.query.args import QueryOptions
 from twisted_ext.apps.cli.query.direct import DirectSource, Exchange
 from twisted_ext.apps.cli.query.formats import dataOfRecords, greeting, linesOfRecords
 from twisted_ext.apps.cli.query.recordtext import dataText
-from twisted_ext.apps.cli.terminal.colors import Palette, paletteFor
+from twisted_ext.apps.cli.terminal.colors import paletteFor
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, complain
 from twisted_ext.apps.cli.terminal.upstream import CommandUpstream
 from twisted_ext.errors import DNSFault
+from twisted_ext.palette import Palette
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.transport.servers import DNS_PORT, Server
 from twisted_ext.wire.codes import AA, rcodeName

@@ -11,10 +11,10 @@ from textwrap import wrap
 from typing import Final
 
 from twisted_ext.answers import Security
-from twisted_ext.apps.cli.names.chaintext import chainLines
-from twisted_ext.apps.cli.terminal.colors import Palette
+from twisted_ext.dnssec.drawing.chaintext import chainLines
 from twisted_ext.dnssec.inspection import Inspection, ShownKey, ShownSet, ShownZone
 from twisted_ext.dnssec.times import timeToText
+from twisted_ext.palette import Palette
 from twisted_ext.wire.codes import EDE_NAMES
 from twisted_ext.wire.escapes import printable
 

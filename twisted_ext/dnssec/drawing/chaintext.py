@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from twisted_ext.answers import Security
-from twisted_ext.apps.cli.terminal.colors import Palette
 from twisted_ext.dnssec.inspection import DelegationSigner, Inspection, ShownKey, ShownSet, ShownSignature, ShownZone
 from twisted_ext.dnssec.times import timeToText
+from twisted_ext.palette import Palette
 from twisted_ext.wire.codes import EDE_NAMES
 from twisted_ext.wire.escapes import printable
 
