@@ -6,12 +6,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import time
+from base64 import b64decode
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 
-__all__ = ["Browsing"]
+from tests.requirements import missing
+
+__all__ = ["Browsing", "browserPath", "commandOf"]
 
 #: Seconds that a page may take to draw itself.
 _PATIENCE = 60.0
@@ -93,8 +98,14 @@ class Browsing:
         Open a page and wait until the expression C{drawn} is true.
         """
         self._call("Page.navigate", url=address)
+        self.wait(drawn)
+
+    def wait(self, drawn: str) -> None:
+        """
+        Wait until an expression is true.
+        """
         end = time.monotonic() + _PATIENCE
-        while not self.value(drawn):
+        while not self.value(f"Boolean({drawn})"):
             assert time.monotonic() < end, f"{drawn} does not become true"
             time.sleep(0.1)
 
@@ -105,3 +116,49 @@ class Browsing:
         found = self._call("Runtime.evaluate", expression=expression, returnByValue=True)["result"]
         assert isinstance(found, dict)
         return found.get("value")
+
+    def prefer(self, scheme: str) -> None:
+        """
+        Prefer C{"light"} or C{"dark"} pages.
+        """
+        self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def shot(self, path: Path) -> None:
+        """
+        Write a picture of the screen as PNG.
+        """
+        data = self._call("Page.captureScreenshot")["data"]
+        assert isinstance(data, str)
+        path.write_bytes(b64decode(data))
+
+    def press(self, key: str) -> None:
+        """
+        Press a key: C{"Tab"} or C{"Enter"}, or one that writes a character.
+        """
+        code = {"Tab": 9, "Enter": 13}.get(key, 0)
+        text = {"Tab": "", "Enter": "\r"}.get(key, key)
+        for kind in ("keyDown", "keyUp"):
+            self._call("Input.dispatchKeyEvent", type=kind, key=key, text=text, windowsVirtualKeyCode=code)
+
+
+def browserPath() -> str:
+    """
+    Return the path of the browser, or skip the test.
+    """
+    found = shutil.which("chromium")
+    if found is None:
+        missing("browser", "no chromium to try the page in: apt install chromium")
+    return found
+
+
+def commandOf(browser: str, folder: Path) -> list[str]:
+    """
+    Return the command that starts the browser without requests to other hosts.
+    """
+    return [
+        browser,
+        *"--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking".split(),
+        *"--disable-component-update --disable-sync --disable-extensions --disable-dev-shm-usage".split(),
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        f"--user-data-dir={folder}",
+    ]

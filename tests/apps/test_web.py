@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import time
@@ -24,16 +23,15 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from tests.apps.browsing import Browsing
+from tests.apps.browsing import Browsing, browserPath, commandOf
 from tests.apps.controlled import Controlled, controlled
-from tests.requirements import missing
 from tests.server.operations.seeing import Peer, Response, objectIn, sightOf, talk
 from tests.typed import newMemoryReactor
-from twisted_ext.apps.web import service as webservice
 from twisted_ext.apps.web.service import PORT, WebService, webSite
 from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.figures import Figures
 from twisted_ext.server.limits import WEB_SECONDS
+from twisted_ext.server.operations import website
 
 #: The files of the page.
 FILES: Final = ("page.html", "page.css", "page.js", "icon.svg")
@@ -198,7 +196,7 @@ class ListeningTests(SynchronousTestCase):
             bound.append((address, port))
             return socket.socket()
 
-        self.patch(webservice, "boundTo", bind)
+        self.patch(website, "boundTo", bind)
         for address, port, host in (("127.0.0.1:80", 80, "127.0.0.1"), ("[::1]:8080", 8080, "::1"), ("127.0.0.1", PORT, "127.0.0.1")):
             service = WebService(cast(IReactorSocket, reactor), address, sightOf(Clock()))
             service.startService()
@@ -218,7 +216,7 @@ class ListeningTests(SynchronousTestCase):
         def taken(address: str, port: int, kind: int) -> socket.socket:
             raise OSError(98, "Address already in use")
 
-        self.patch(webservice, "boundTo", taken)
+        self.patch(website, "boundTo", taken)
         service = WebService(cast(IReactorSocket, reactor), "127.0.0.1:5380", sightOf(Clock()))
         with self.assertRaisesRegex(CallerFault, "^http: cannot listen at 127.0.0.1:5380: .*already in use"):
             service.startService()
@@ -243,10 +241,7 @@ def browser() -> str:
     """
     Return the path of the browser, or skip the test.
     """
-    found = shutil.which("chromium")
-    if found is None:
-        missing("browser", "no chromium to try the page in: apt install chromium")
-    return found
+    return browserPath()
 
 
 @pytest.fixture(scope="module")
@@ -256,19 +251,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controlled]:
     """
     with controlled(tmp_path_factory.mktemp("web")) as running:
         yield running
-
-
-def commandOf(browser: str, folder: Path) -> list[str]:
-    """
-    Return the command that starts the browser without requests to other hosts.
-    """
-    return [
-        browser,
-        *"--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking".split(),
-        *"--disable-component-update --disable-sync --disable-extensions --disable-dev-shm-usage".split(),
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-        f"--user-data-dir={folder}",
-    ]
 
 
 def renderedPage(browser: str, address: str, folder: Path) -> str:

@@ -23,6 +23,7 @@ from twisted_ext.server.limits import (
     WEB_REQUESTS,
     WEB_SECONDS,
 )
+from twisted_ext.server.operations.http import BoundedRequest
 from twisted_ext.server.operations.publichttp import PublicSite, SharedBytes
 
 #: One request, and one after which the connection ends.
@@ -393,3 +394,80 @@ class SharedTests(SynchronousTestCase):
         third = self.shared.get()
         self.making[1].callback(b"one")
         self.assertEqual(self.successResultOf(third), b"one")
+
+
+class BodyTests(SynchronousTestCase):
+    """
+    Tests of requests with bodies.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        page = EchoPage()
+        self.site = PublicSite(page, self.clock, SmallRequest, timer=self.clock.seconds)
+        self.addCleanup(self.site.end)
+
+    def post(self, *pieces: bytes) -> Peer:
+        """
+        Send a request in pieces.
+        """
+        peer = Peer(self.site, self.clock)
+        for piece in pieces:
+            peer.say(piece)
+        return peer
+
+    def test_bodyInPiecesIsWhole(self) -> None:
+        """
+        A body that arrives in pieces is passed on as a whole, and the next request of the connection is answered too.
+        """
+        head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 12\r\n\r\n"
+        peer = self.post(head[:-2], head[-2:] + b"four", b"\r\n\r\n", b"ends" + GET)
+        self.clock.pump([0.1] * 3)
+        first, _, rest = peer.heard.partition(b"HTTP/1.1 200 OK")[2].partition(b"HTTP/1.1 200 OK")
+        self.assertTrue(first.endswith(b"four\r\n\r\nends"), first)
+        self.assertTrue(rest)
+
+    def test_largeBodyIsRefusedUnread(self) -> None:
+        """
+        A body above the limit is refused before it is read, and so is one whose length no number can hold.
+        """
+        for length in (b"101", b"9" * 5000):
+            peer = self.post(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + length + b"\r\n\r\n")
+            self.assertIn(b" 413 " if length == b"101" else b" 4", peer.heard.partition(b"\r\n")[0])
+            self.assertFalse(peer.connected)
+
+    def test_slowBodyEndsTheConnection(self) -> None:
+        """
+        A body has to arrive within the time of its request, however steadily its octets come.
+        """
+        peer = self.post(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n")
+        for _ in range(int(WEB_REQUEST_SECONDS.default) + 2):
+            if peer.connected:
+                peer.say(b"x")
+            self.clock.advance(1)
+        self.assertFalse(peer.connected)
+
+
+class EchoPage(Resource):
+    """
+    Replies with the body of the request.
+    """
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        Resource.__init__(self)
+
+    def render(self, request: Request) -> bytes:
+        """
+        @see: L{Resource.render}
+        """
+        return request.content.read()
+
+
+class SmallRequest(BoundedRequest):
+    """
+    A request with a body of a hundred octets.
+    """
+
+    mostOctets = 100

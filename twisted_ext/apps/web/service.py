@@ -8,53 +8,27 @@ from collections.abc import Callable
 from importlib import resources
 from ipaddress import ip_address
 from json import dumps
-from socket import SOCK_STREAM
-from socket import socket as Socket
 from time import perf_counter
-from typing import Any, Final, cast
+from typing import Final
 
-from twisted.application.service import Service
-from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.interfaces import IListeningPort, IReactorSocket, IReactorTime
-from twisted.internet.protocol import ServerFactory
-from twisted.logger import Logger
-from twisted.python.failure import Failure
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorSocket, IReactorTime
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.server import Request
 
 from twisted_ext._version import __version__
-from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.exposition import CONTENT_TYPE, exposition
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.limits import WEB_FRESH
-from twisted_ext.server.listeners.sockets import boundTo
-from twisted_ext.server.operations.http import BoundedRequest, finishWith
+from twisted_ext.server.operations.http import BoundedRequest
 from twisted_ext.server.operations.operations import Operations
 from twisted_ext.server.operations.publichttp import PublicSite, SharedBytes
-from twisted_ext.transport.servers import Server
+from twisted_ext.server.operations.website import Document, Page, SiteService, refuse, sendLater
 
 __all__ = ["PORT", "WebService", "webSite"]
 
-_log: Final = Logger()
-
 #: The default port of the status page.
 PORT: Final = 5380
-
-#: Content-Security-Policy: same-origin resources only, no inline scripts, no framing.
-_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-
-_HEADERS: Final = (
-    ("Content-Security-Policy", _POLICY),
-    ("X-Content-Type-Options", "nosniff"),
-    ("X-Frame-Options", "DENY"),
-    ("Referrer-Policy", "no-referrer"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
-    ("Cache-Control", "no-store"),
-)
 
 _FILES: Final = (
     ("", "page.html", "text/html; charset=utf-8"),
@@ -64,58 +38,9 @@ _FILES: Final = (
 )
 
 
-class WebService(Service):
+class WebService(SiteService):
     def __init__(self, reactor: IReactorSocket, address: str, operations: Operations, *, port: int | None = None) -> None:
-        """
-        @param address: an address of this machine, as C{127.0.0.1:5380}, C{[::1]:5380} or without a port for L{PORT}.
-        @param port: overrides the port of C{address}; 0 for one that the kernel chooses.
-
-        @raise CallerFault: C{address} is not valid.
-        """
-        self._reactor = reactor
-        self._server = Server.fromText(address, PORT)
-        self._wanted = self._server.port if port is None else port
-        self._operations = operations
-        self._bound: Socket | None = None
-        self._port: IListeningPort | None = None
-        self._site: PublicSite | None = None
-
-    def bind(self) -> None:
-        """
-        Bind the address and read the page. Call it before the service starts: while the process still has its privileges, and while
-        errors still reach the operator's terminal.
-        """
-        self._site = webSite(self._operations, IReactorTime(self._reactor))
-        try:
-            self._bound = boundTo(self._server.address, self._wanted, SOCK_STREAM)
-        except OSError as error:
-            raise CallerFault(f"http: cannot listen at {self._server.label}: {error.strerror or error}") from error
-
-    @property
-    def port(self) -> int:
-        return self._wanted if self._port is None else cast(IPv4Address, self._port.getHost()).port
-
-    def startService(self) -> None:
-        self.running = 1
-        if self._bound is None:
-            self.bind()
-        assert self._bound is not None and self._site is not None
-        # The reactor duplicates the socket.
-        with self._bound as bound:
-            self._port = self._reactor.adoptStreamPort(bound.fileno(), bound.family, cast("ServerFactory[Any]", self._site))
-        self._bound = None
-        self._site.listens(self._port)
-
-    def stopService(self) -> Deferred[None]:
-        self.running = 0
-        port, self._port = self._port, None
-        bound, self._bound = self._bound, None
-        if bound is not None:
-            bound.close()
-        site, self._site = self._site, None
-        if site is not None:
-            site.end()
-        return succeed(None) if port is None else maybeDeferred(port.stopListening).addCallback(lambda _: None)
+        super().__init__(reactor, address, PORT, lambda: webSite(operations, IReactorTime(reactor)), port=port)
 
 
 def webSite(operations: Operations, clock: IReactorTime, *, timer: Callable[[], float] = perf_counter) -> PublicSite:
@@ -147,55 +72,42 @@ class _PageRequest(BoundedRequest):
     mostOctets = 0
 
 
-class _Page(Resource):
+class _StatusPage(Page):
     """
-    A page; this class itself replies 404.
+    A page for requests with an address or C{localhost} as host; this class itself replies 404.
     """
 
-    isLeaf = True
     anyHost = False
 
-    def __init__(self) -> None:
-        Resource.__init__(self)
-
-    def render(self, request: Request) -> int:
-        reply = self._reply(request)
-        return finishWith(request, reply) if isinstance(reply, bytes) else reply
-
-    def _reply(self, request: Request) -> bytes | int:
-        for name, value in _HEADERS:
-            request.setHeader(name.encode("ascii"), value.encode("ascii"))
-        if request.method not in (b"GET", b"HEAD"):
-            request.setHeader(b"Allow", b"GET, HEAD")
-            return _refuse(request, 405, "Only GET and HEAD are allowed.")
+    def show(self, request: Request) -> bytes | int:
         # DNS rebinding: a foreign page may point its own name at this server and then read everything. It cannot do so with an address.
         if not self.anyHost and not _isOurs(request.getHeader(b"host")):
-            return _refuse(request, 421, "Use the address of the server or localhost in the URL of this page.")
-        return _Page.show(self, request) if self.isLeaf and request.postpath else self.show(request)
+            return refuse(request, 421, "Use the address of the server or localhost in the URL of this page.")
+        return Page.show(self, request) if self.isLeaf and request.postpath else self.found(request)
 
-    def show(self, request: Request) -> bytes | int:
-        return _refuse(request, 404, "This page does not exist.")
+    def found(self, request: Request) -> bytes | int:
+        return Page.show(self, request)
 
 
-class _Root(_Page):
+class _Root(_StatusPage):
     isLeaf = False
 
     def getChild(self, path: bytes, request: Request) -> Resource:
-        return _Page()
+        return _StatusPage()
 
 
-class _File(_Page):
+class _File(_StatusPage):
     def __init__(self, name: str, kind: str) -> None:
         super().__init__()
         self._octets = resources.files(__package__).joinpath(name).read_bytes()
         self._kind = kind.encode("ascii")
 
-    def show(self, request: Request) -> bytes:
+    def found(self, request: Request) -> bytes:
         request.setHeader(b"Content-Type", self._kind)
         return self._octets
 
 
-class _Rendered(_Page):
+class _Rendered(_StatusPage):
     """
     A document rendered from the metrics, once for all requests that arrive at about the same time.
     """
@@ -204,24 +116,10 @@ class _Rendered(_Page):
         super().__init__()
         self.anyHost = anyHost
         self._shared = shared
-        self._kind = kind.encode("ascii")
+        self._kind = kind
 
-    def show(self, request: Request) -> int:
-        gone: list[bool] = []
-
-        def reply(octets: bytes) -> None:
-            if not gone:
-                request.setHeader(b"Content-Type", self._kind)
-                finishWith(request, octets)
-
-        def fault(failure: Failure) -> None:
-            _log.failure("while replying to {path}", failure=failure, path=request.path)
-            if not gone:
-                finishWith(request, _refuse(request, 500, "Internal error; see the server's log."))
-
-        request.notifyFinish().addErrback(lambda _: gone.append(True))
-        self._shared.get().addCallbacks(reply, fault)
-        return NOT_DONE_YET
+    def found(self, request: Request) -> int:
+        return sendLater(request, self._shared.get().addCallback(Document, self._kind))
 
 
 def _isOurs(host: str | bytes | None) -> bool:
@@ -243,9 +141,3 @@ def _isOurs(host: str | bytes | None) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _refuse(request: Request, code: int, words: str) -> bytes:
-    request.setResponseCode(code)
-    request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
-    return f"{words}\n".encode("ascii")

@@ -25,8 +25,8 @@ _LIKE_TWISTD: Final = ("bindzone", "secondary")
 _INTRODUCTIONS: Final = {
     "": (
         "A DNS server. Sub-commands: forward (the default) answers from zones, from a cache, from local records and a hosts file, and asks",
-        "other servers; recurse does the same without other resolvers, and validates answers; serve answers from its zones alone. Each has",
-        "its own --help.",
+        "other servers; recurse does the same without other resolvers, and validates answers; serve answers from its zones alone; robot is",
+        "the information robot for IRC networks. Each has its own --help.",
     ),
     "forward": (
         "A DNS server that answers from its zones if it has some, from a cache, local records and a hosts file, and asks other servers.",

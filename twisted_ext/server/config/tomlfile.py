@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Setting
     from twisted_ext.server.config.types import Value
 
-__all__ = ["readSettings", "valuesFromTOML"]
+__all__ = ["documentIn", "readSettings", "textOf", "valuesFromTOML"]
 
 #: Line and column in the error messages of Python's TOML parser.
 _PLACE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
@@ -36,16 +36,24 @@ def readSettings(path: str) -> dict[str, Value]:
 
     @raise BadDescription: one line for each fault: file, line, key, and what would be valid.
     """
+    return valuesFromTOML(textOf(path), path)
+
+
+def textOf(path: str) -> str:
+    """
+    Read a settings file.
+
+    @raise BadDescription: it cannot be read, is too long, or is not valid UTF-8.
+    """
     complaints = Complaints()
     data = FollowedFile(path).read(int(SETTINGS_OCTETS.default), complaints)
     if data is None or complaints.count:
         raise BadDescription(f"{path}: {complaints}")
     try:
-        text = data.decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise BadDescription(f"{path}:{line}: this is not valid UTF-8") from None
-    return valuesFromTOML(text, path)
 
 
 def valuesFromTOML(text: str, path: str) -> dict[str, Value]:
@@ -54,16 +62,7 @@ def valuesFromTOML(text: str, path: str) -> dict[str, Value]:
 
     @param path: the file's path: named in errors, and its folder is the base of relative paths.
     """
-    import tomllib
-
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        said = str(error)
-        place = _PLACE.search(said)
-        line = int(place[1]) if place and place[1] else text.count("\n") + 1
-        column = f":{place[2]}" if place and place[2] else ""
-        raise BadDescription(f"{path}:{line}{column}: this is not valid TOML: {_PLACE.sub('', said)}") from None
+    document = documentIn(text, path)
     folder = os.path.dirname(os.path.abspath(path))
     values: dict[str, Value] = {}
     wrong: list[tuple[int, str]] = []
@@ -87,6 +86,24 @@ def valuesFromTOML(text: str, path: str) -> dict[str, Value]:
     if wrong:
         raise BadDescription("\n".join([f"{path}:{line}: {said}" for line, said in sorted(wrong, key=itemgetter(0))]))
     return values
+
+
+def documentIn(text: str, path: str) -> dict[str, object]:
+    """
+    Parse the text of a settings file.
+
+    @raise BadDescription: it is not valid TOML.
+    """
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        said = str(error)
+        place = _PLACE.search(said)
+        line = int(place[1]) if place and place[1] else text.count("\n") + 1
+        column = f":{place[2]}" if place and place[2] else ""
+        raise BadDescription(f"{path}:{line}{column}: this is not valid TOML: {_PLACE.sub('', said)}") from None
 
 
 def _zones(setting: Setting, tables: list[object], text: str, folder: str, wrong: list[tuple[int, str]]) -> tuple[str, ...]:

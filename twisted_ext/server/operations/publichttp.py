@@ -8,6 +8,7 @@ a fixed share of the reactor's time, regardless of what clients send.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable
 from time import perf_counter
@@ -18,7 +19,6 @@ from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer, I
 from twisted.internet.protocol import connectionDone
 from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource
-from twisted.web.server import Request
 
 from twisted_ext.server.limits import (
     WEB_ACCEPTS,
@@ -37,6 +37,7 @@ from twisted_ext.server.reply.ratelimit import siteOf
 if TYPE_CHECKING:
     from twisted.internet.protocol import Protocol
     from twisted.python.failure import Failure
+    from twisted.web.server import Request
 
 __all__ = ["PublicSite", "SharedBytes"]
 
@@ -49,8 +50,13 @@ _WINDOW: Final = 0.1
 #: Maximum rest of the queue after one turn, in seconds: a long turn may be due to this process not having been scheduled.
 _LONGEST_REST: Final = 0.5
 
-#: The end of the header of a request. Requests here have no body.
+#: The end of the header of a request.
 _END: Final = b"\r\n\r\n"
+
+_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)", re.IGNORECASE)
+
+#: Digits of a length: Twisted raises for those that Python does not convert.
+_DIGITS: Final = 18
 
 _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -68,13 +74,16 @@ class PublicSite(BoundedSite):
         self,
         resource: IResource,
         clock: IReactorTime,
-        request: type[Request] = BoundedRequest,
+        request: type[BoundedRequest] = BoundedRequest,
         *,
         share: float | None = None,
+        seconds: float | None = None,
         timer: Callable[[], float] = perf_counter,
     ) -> None:
         """
+        @param request: limits the body.
         @param share: the share of this process's time that turns may take, see L{WEB_SHARE}.
+        @param seconds: the time for a reply, see L{WEB_REPLY_SECONDS}.
         @param timer: a clock in seconds to measure turns.
         """
         # This class enforces its own deadlines instead of Twisted's.
@@ -82,6 +91,8 @@ class PublicSite(BoundedSite):
         self.protocol = cast("Callable[[], Protocol]", _Channel)
         self.clock = clock
         self.turnedAway = 0
+        self.bodyOctets = request.mostOctets
+        self.replySeconds = WEB_REPLY_SECONDS.pick(seconds)
         self._share = WEB_SHARE.pick(share)
         self._timer = timer
         self._channels: set[_Channel] = set()
@@ -285,13 +296,19 @@ class _Channel(HTTPChannel):
             return
         received = self._received
         end = received.find(_END)
-        length = len(received) if end < 0 else end + len(_END)
-        if end < 0 and length < WEB_REQUEST_OCTETS.default:
+        header = len(received) if end < 0 else end + len(_END)
+        found = _LENGTH.search(received, 0, header)
+        digits = found[1] if found else b""
+        length = header
+        if end >= 0 and 0 < len(digits) <= _DIGITS and int(digits) <= self._site.bodyOctets:
+            # A larger one is refused unread.
+            length += int(digits)
+        if header <= WEB_REQUEST_OCTETS.default and (length > len(received) or end < 0 and header < WEB_REQUEST_OCTETS.default):
             self._read(True)
             return
         self.isWaiting = False
-        self.deadline = self._site.clock.seconds() + WEB_REPLY_SECONDS.default
-        if length > WEB_REQUEST_OCTETS.default or end < 0:
+        self.deadline = self._site.clock.seconds() + self._site.replySeconds
+        if header > WEB_REQUEST_OCTETS.default or end < 0 or len(digits) > _DIGITS:
             assert self.transport is not None
             self.transport.write(_TOO_LARGE)
             self.loseConnection()
