@@ -142,6 +142,8 @@ def bareEnvironment(folder: Path, wheel: Path) -> Path:
 #: Commands that report a missing extra, with their output, by extra. C{txdns top} is plain without any extra.
 WITHOUT_EXTRAS: Final = {
     "shell": [(["twistd", "-n", "--pidfile=", "txdns", "--port", "0", "--manhole", "tcp:0", "--manhole-keys", "keys"], "manhole needs ")],
+    # Only the jobs of plugins that five fields describe need it: see test_withoutTheLibrary in tests/apps/robot.
+    "robot": [],
     "cli": [(["txdns", "top", "--socket", "none"], "txdns top: no server listens at none")],
 }
 
