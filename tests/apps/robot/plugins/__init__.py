@@ -1,0 +1,3 @@
+"""
+Tests of the robot's built-in plugins.
+"""

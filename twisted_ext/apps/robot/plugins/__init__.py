@@ -1,0 +1,3 @@
+"""
+The robot's built-in plugins, one module each.
+"""
