@@ -1,0 +1,3 @@
+"""
+Where the robot is spoken to: IRC networks, a console, a webhook.
+"""

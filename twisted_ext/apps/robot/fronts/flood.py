@@ -1,0 +1,164 @@
+"""
+The lines that wait to be sent to a network, which throws out clients that send too many at a time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from twisted.logger import Logger
+
+from twisted_ext.apps.robot.limits import QUEUE_LINES, QUEUE_SECONDS, QUEUE_TARGET
+from twisted_ext.apps.robot.people import folded
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+__all__ = ["Outbox"]
+
+_log: Final = Logger()
+
+#: Servers count a long line as two short ones.
+_LONG: Final = 240
+
+#: Lines that the log-in has taken.
+_LOGIN: Final = 3
+
+
+class Outbox:
+    """
+    Sends lines as fast as the network permits, the targets in turn, those of one target in order. Lines wait while there is no connection,
+    or while the robot is not in the channel.
+
+    @ivar burst: short lines that may be sent at once.
+    @ivar interval: seconds for each further one.
+    """
+
+    def __init__(self, reactor: IReactorTime, network: str, write: Callable[[str], None], isReady: Callable[[str], bool]) -> None:
+        """
+        @param isReady: whether lines to a target, by its folded name, can be sent now.
+        """
+        self.burst = 1
+        self.interval = 0.0
+        self._reactor = reactor
+        self._network = network
+        self._write = write
+        self._isReady = isReady
+        self._open = False
+        self._commands: deque[str] = deque()
+        self._queues: dict[str, deque[tuple[float, str]]] = {}
+        self._unheard: deque[tuple[str, float, str]] = deque(maxlen=int(QUEUE_LINES.default))
+        self._count = 0
+        self._dropped = 0
+        self._spent = 0.0
+        self._timer: IDelayedCall | None = None
+
+    def put(self, target: str, line: str) -> None:
+        """
+        Send a line to a channel or person, or drop it if too many wait.
+        """
+        key = folded(target)
+        if self._isFull(key):
+            for queue in self._queues.values():
+                self._expire(queue)
+            self._queues = {each: queue for each, queue in self._queues.items() if queue}
+            if self._isFull(key):
+                self._drop()
+                return
+        self._queues.setdefault(key, deque()).append((self._reactor.seconds(), line))
+        self._count += 1
+        self.pump()
+
+    def command(self, line: str) -> None:
+        """
+        Send a line before all others. It is forgotten when the connection ends.
+        """
+        if self._open and len(self._commands) < QUEUE_TARGET.default:
+            self._commands.append(line)
+            self.pump()
+
+    def open(self) -> None:
+        """
+        Begin to send: there is a connection.
+        """
+        self._open = True
+        self._spent = self._reactor.seconds() + _LOGIN * self.interval
+        self.pump()
+
+    def heard(self) -> None:
+        """
+        The server is there: it has got what was sent.
+        """
+        self._unheard.clear()
+
+    def close(self, silent: bool) -> None:
+        """
+        Hold the lines back until there is a connection again.
+
+        @param silent: whether the server was silent before: what was sent meanwhile is sent again.
+        """
+        self._open = False
+        self._commands.clear()
+        while silent and self._unheard:
+            target, since, line = self._unheard.pop()
+            self._queues.setdefault(target, deque()).appendleft((since, line))
+            self._count += 1
+        self._unheard.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def pump(self) -> None:
+        """
+        Send what may be sent now.
+        """
+        while self._open and self._timer is None:
+            now = self._reactor.seconds()
+            ahead = self._spent - now - self.burst * self.interval
+            if ahead > 0:
+                self._timer = self._reactor.callLater(ahead, self._goOn)
+                return
+            line = self._next()
+            if line is None:
+                return
+            self._spent = max(self._spent, now) + self.interval * (1 + len(line.encode("utf-8")) / _LONG)
+            self._write(line)
+
+    def _goOn(self) -> None:
+        self._timer = None
+        self.pump()
+
+    def _next(self) -> str | None:
+        if self._commands:
+            return self._commands.popleft()
+        while (target := next(filter(self._isReady, self._queues), None)) is not None:
+            queue = self._queues.pop(target)
+            self._expire(queue)
+            if queue:
+                since, line = queue.popleft()
+                self._count -= 1
+                if queue:
+                    # Behind those of the others.
+                    self._queues[target] = queue
+                self._unheard.append((target, since, line))
+                return line
+        if self._dropped and not self._count:
+            _log.warn("{network}: {count} lines were dropped in all", network=self._network, count=self._dropped)
+            self._dropped = 0
+        return None
+
+    def _isFull(self, key: str) -> bool:
+        return self._count >= QUEUE_LINES.default or len(self._queues.get(key, ())) >= QUEUE_TARGET.default
+
+    def _expire(self, queue: deque[tuple[float, str]]) -> None:
+        while queue and self._reactor.seconds() - queue[0][0] > QUEUE_SECONDS.default:
+            queue.popleft()
+            self._count -= 1
+            self._drop()
+
+    def _drop(self) -> None:
+        self._dropped += 1
+        if self._dropped == 1:
+            _log.warn("{network}: too many lines wait, or they wait for too long; some are dropped", network=self._network)

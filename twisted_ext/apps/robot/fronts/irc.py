@@ -1,0 +1,204 @@
+"""
+IRC networks: the robot's channels on them, and what it says there.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from twisted.application.internet import ClientService
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from twisted_ext.apps.robot.events import Connected, Disconnected
+from twisted_ext.apps.robot.fronts.flood import Outbox
+from twisted_ext.apps.robot.fronts.ircformat import piecesOf
+from twisted_ext.apps.robot.fronts.ircprotocol import IRCConnection
+from twisted_ext.apps.robot.fronts.networks import endpointFrom
+from twisted_ext.apps.robot.interfaces import IFront
+from twisted_ext.apps.robot.limits import RECONNECT_SECONDS, REGISTRATION_SECONDS, REJOINS, SHOWN_LINES
+from twisted_ext.apps.robot.people import folded
+from twisted_ext.apps.robot.text import clean
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
+
+    from twisted_ext.apps.robot.fronts.networks import NetworkSettings
+    from twisted_ext.apps.robot.robot import Robot
+    from twisted_ext.apps.robot.text import Line
+
+__all__ = ["IRCFront"]
+
+_log: Final = Logger()
+
+#: Octets of a message (RFC 2812, section 2.3).
+_OCTETS: Final = 512
+
+#: Octets of a host, at most (RFC 2812, section 2.3.1).
+_HOST: Final = 63
+
+#: A target that is one, and one only: neither a list, nor all users of a server ("$*").
+_TARGET: Final = re.compile(r"[^\x00-\x20\x7f,:$][^\x00-\x20\x7f,]{0,199}")
+
+#: Seconds before the first attempt to return to a channel, and after which a stay in it was a success.
+_REJOIN: Final = 5.0
+_STAY: Final = 600.0
+
+#: Seconds that a server gets to close the connection at the end.
+_GOODBYE: Final = 5.0
+
+
+@implementer(IFront)
+class IRCFront(ClientService):
+    """
+    One network. As a service it holds one connection to it, and makes it anew when it ends.
+    """
+
+    name: str
+    most = int(SHOWN_LINES.default)
+
+    def __init__(self, robot: Robot, settings: NetworkSettings, endpoint: IStreamClientEndpoint | None = None) -> None:
+        """
+        @param endpoint: by default that of the settings.
+        """
+        self.robot = robot
+        self.settings = settings
+        self.name = settings.name
+        self.outbox = Outbox(robot.reactor, settings.name, self._write, self._isReady)
+        self._opened: IRCConnection | None = None
+        self._connection: IRCConnection | None = None
+        self._failures = 0
+        self._since = 0.0
+        self._tries: dict[str, int] = {}
+        self._rejoins: dict[str, IDelayedCall] = {}
+        self._setRate()
+        factory = Factory.forProtocol(partial(IRCConnection, self))
+        factory.noisy = False
+        endpoint = endpoint or endpointFrom(robot.reactor, settings.endpoint, settings.tlsName)
+        super().__init__(endpoint, factory, self._pause, robot.reactor)
+
+    @property
+    def nick(self) -> str:
+        return self.settings.nick if self._connection is None else self._connection.nickname
+
+    def send(self, target: str, lines: Sequence[Line]) -> None:
+        if not _TARGET.fullmatch(target):
+            _log.warn("{network}: {target} is not a channel or nick; lines to it are dropped", network=self.name, target=clean(target))
+            return
+        room = self._room - len(f"PRIVMSG {target} :".encode())
+        for line in lines:
+            for piece in piecesOf(line, room, self.settings.colors):
+                self.outbox.put(target, f"PRIVMSG {target} :{piece}")
+
+    def members(self, channel: str) -> Sequence[str]:
+        if self._connection is None:
+            return ()
+        found = self._connection.members.get(folded(channel), {})
+        return [nick for key, nick in found.items() if key != folded(self.nick)]
+
+    def change(self, settings: NetworkSettings) -> bool:
+        """
+        Follow changed settings.
+
+        @return: whether it does now; if not, they take a new connection, and the caller makes a new front in place of this one.
+        """
+        if self.settings.takesConnection(settings):
+            return False
+        before, self.settings = self.settings.keys, settings
+        self._setRate()
+        for key in before.keys() - settings.keys.keys():
+            self.outbox.command(f"PART {before[key][0]}")
+        for key in settings.keys.keys() - before.keys():
+            self.join(key)
+        return True
+
+    def stopService(self) -> Deferred[None]:
+        if self._opened is None:
+            return super().stopService()
+        self._opened.sendLine("QUIT :")
+        # The peer may never close its side.
+        late = self.robot.reactor.callLater(_GOODBYE, self._opened.transport.abortConnection)
+
+        def settle(result: None) -> None:
+            if late.active():
+                late.cancel()
+
+        return super().stopService().addCallback(settle)
+
+    # -- what connections call
+
+    def opened(self, connection: IRCConnection) -> None:
+        self._opened = connection
+
+    def welcomed(self, connection: IRCConnection) -> None:
+        self._connection = connection
+        self._since = self.robot.reactor.seconds()
+        _log.info("{network}: connected as {nick}", network=self.name, nick=self.nick)
+        self.robot.receive(Connected(self.name))
+        self.outbox.open()
+        for key in self.settings.keys:
+            self.join(key)
+
+    def lost(self, reason: str, silent: bool) -> None:
+        _log.info("{network}: disconnected: {reason}", network=self.name, reason=reason)
+        self._opened = None
+        if self._connection is None:
+            self._failures += 1
+            return
+        lasted = self.robot.reactor.seconds() - self._since >= REGISTRATION_SECONDS.default
+        self._failures = 0 if lasted else self._failures + 1
+        self._connection = None
+        self.outbox.close(silent)
+        for timer in self._rejoins.values():
+            timer.cancel()
+        self._rejoins.clear()
+        self._tries.clear()
+        self.robot.receive(Disconnected(self.name, reason))
+
+    def join(self, key: str) -> None:
+        self._rejoins.pop(key, None)
+        if key in self.settings.keys:
+            name, secret = self.settings.keys[key]
+            self.outbox.command(f"JOIN {name} {secret}".rstrip())
+
+    def joinLater(self, key: str, stayed: float = 0.0) -> None:
+        """
+        Return to a channel after a kick or a refusal: again and again, with pauses that double, but not for ever.
+        """
+        if key in self._rejoins or key not in self.settings.keys:
+            return
+        tries = self._tries[key] = 1 if stayed >= _STAY else self._tries.get(key, 0) + 1
+        if tries > REJOINS.default:
+            _log.warn("{network}: the robot stays out of {channel} until it connects again", network=self.name, channel=key)
+            return
+        self._rejoins[key] = self.robot.reactor.callLater(_REJOIN * 2 ** (tries - 1), self.join, key)
+
+    # -- details
+
+    def _setRate(self) -> None:
+        self.outbox.burst, self.outbox.interval = self.settings.burst, self.settings.interval
+
+    def _pause(self, attempts: int) -> float:
+        failures = max(attempts - 1, self._failures)
+        return min(float(2 ** min(failures, 30)), RECONNECT_SECONDS.default) * random.uniform(0.5, 1.0)
+
+    def _write(self, line: str) -> None:
+        if self._connection is not None:
+            self._connection.sendLine(line)
+
+    def _isReady(self, target: str) -> bool:
+        return self._connection is not None and (target[:1] not in "#&+!" or target in self._connection.members)
+
+    @property
+    def _room(self) -> int:
+        """
+        Octets that are left of a message behind the robot's own mask, which servers put before it when they send it on.
+        """
+        mask = f":{max(self.nick, self.settings.nick, key=len)}!~{self.settings.username}@"
+        return _OCTETS - len(f"{mask} \r\n".encode()) - _HOST
