@@ -275,3 +275,25 @@ def test_shownSettingsAreChecked(tmp_path: Path, capsys: pytest.CaptureFixture[s
         Options().parseOptions(["--config", str(file), "--show-config"])
     assert ended.value.code == 78
     assert "zone example.org.: has neither a file nor primaries" in capsys.readouterr().err
+
+
+def test_robotHasItsOwnOptions(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """
+    The robot takes its settings file and no options of the DNS server; faults in the file are reported before anything starts.
+    """
+    path = tmp_path / "robot.toml"
+    path.write_text('state = "state"\n')
+    for words, expected in (
+        (["robot"], "--config is missing: the robot's settings file"),
+        (["robot", "--port", "53"], "option --port not recognized; twistd txdns --help lists what there is"),
+        (["--port", "53", "robot", "--config", "x"], "the robot has its own options, which follow its name"),
+        (["robot", "--config", "/nonexistent.toml", "--check"], "/nonexistent.toml: cannot be read: No such file or directory"),
+        (["robott"], "Unknown command: robott; did you mean robot?"),
+    ):
+        assert errorOf(capsys, *words).startswith(f"twistd txdns: {expected}")
+    with pytest.raises(SystemExit) as ended:
+        settingsOf("robot", "--config", str(path), "--check")
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"{path} is valid\n")
+    assert list(tmp_path.iterdir()) == [path]
+    path.write_text("")
+    assert "state is missing" in errorOf(capsys, "robot", "--config", str(path), "--check")

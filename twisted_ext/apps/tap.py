@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.service import Server
     from twisted_ext.zone.zone import Zone
 
-__all__ = ["ForwardOptions", "Options", "RecurseOptions", "ServeOptions", "makeService"]
+__all__ = ["ForwardOptions", "Options", "RecurseOptions", "RobotOptions", "ServeOptions", "makeService"]
 
 _log: Final = Logger()
 
@@ -59,7 +59,7 @@ _NO_COMMAND: Final = re.compile(r"Unknown command: (.+)", re.DOTALL)
 _PYTHON_ZONES: Final = "twisted_ext.compat.zones"
 
 #: The sub-commands.
-_ROLES: Final = ("forward", "recurse", "serve")
+_ROLES: Final = ("forward", "recurse", "serve", "robot")
 
 
 def _suggestion(word: str, known: Iterable[str], before: str = "") -> str:
@@ -79,82 +79,25 @@ def _writeNoMore() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-class _Words(usage.Options):
+class _Command(usage.Options):
     """
-    Command-line options that are settings.
+    The options of a sub-command, with errors of one line.
 
-    @ivar given: the values of the options that were given, by the names of their settings.
-    @ivar several: the same for settings that can be given several times.
     @ivar config: the path of the configuration file, or L{None}.
-    @ivar role: the value that the sub-command gives to the setting C{role}; empty without a sub-command.
+    @ivar role: the sub-command, which is also the value of the setting C{role}; empty without one.
     """
 
     role = ""
 
     def __init__(self) -> None:
         _untyped(super().__init__)
-        self.given: dict[str, Value] = {}
-        self.several: dict[str, list[str]] = {}
         self.config: str | None = None
-        self.showConfig = False
-        self.showPath = False
-
-    def take(self, setting: Setting, text: str) -> None:
-        option = f"--{setting.name}"
-        try:
-            value = setting.kind.fromText(text)
-        except BadDescription as fault:
-            raise usage.UsageError(f"{option} {fault}") from None
-        if setting.many:
-            # Appended: the number of zones is limited only by the length of a command line.
-            self.several.setdefault(setting.name, []).append(str(value))
-            return
-        self.given[setting.name] = value
-        if setting.name == "resolv-conf":
-            self.given["recursive"] = True
 
     def opt_config(self, path: str) -> None:
         """
         Read settings from this TOML file; options on the command line override it. It is read again at SIGHUP.
         """
         self.config = os.path.abspath(path)
-
-    def opt_bindzone(self, path: str) -> None:
-        """
-        Serve the zone of this master file; its name comes from the file name or $ORIGIN, as for twistd dns.
-        """
-        from twisted_ext.server.config.zonesettings import ZoneSettings, apexIn
-
-        try:
-            self.several.setdefault("zone", []).append(ZoneSettings.of(apexIn(path), os.path.abspath(path)).toText())
-        except BadDescription as fault:
-            raise usage.UsageError(f"--bindzone {fault}") from None
-
-    def opt_secondary(self, text: str) -> None:
-        """
-        Fetch a zone from a server and serve it, as for twistd dns: 192.0.2.1/example.org.
-        """
-        from twisted_ext.server.config.zonesettings import ZoneSettings
-
-        server, slash, name = text.partition("/")
-        try:
-            if not slash or not name:
-                raise BadDescription(f"takes a server's address, a slash and the name of a zone (192.0.2.1/example.org), not {text!r}")
-            self.several.setdefault("zone", []).append(ZoneSettings.fromTable({"name": name, "primaries": [server]}).toText())
-        except BadDescription as fault:
-            raise usage.UsageError(f"--secondary {fault}") from None
-
-    def opt_show_config(self) -> None:
-        """
-        Print all settings as a TOML file, and exit.
-        """
-        self.showConfig = True
-
-    def opt_show_path(self) -> None:
-        """
-        Print the steps that a query goes through, in order, and exit.
-        """
-        self.showPath = True
 
     def opt_version(self) -> None:
         """
@@ -208,8 +151,74 @@ class _Words(usage.Options):
             meant = _suggestion(command[1], _ROLES)
         return f"{said}{meant or '; twistd txdns --help lists what there is'}"
 
+class _Words(_Command):
+    """
+    Command-line options that are settings.
+
+    @ivar given: the values of the options that were given, by the names of their settings.
+    @ivar several: the same for settings that can be given several times.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: dict[str, Value] = {}
+        self.several: dict[str, list[str]] = {}
+        self.showConfig = False
+        self.showPath = False
+
+    def take(self, setting: Setting, text: str) -> None:
+        option = f"--{setting.name}"
+        try:
+            value = setting.kind.fromText(text)
+        except BadDescription as fault:
+            raise usage.UsageError(f"{option} {fault}") from None
+        if setting.many:
+            # Appended: the number of zones is limited only by the length of a command line.
+            self.several.setdefault(setting.name, []).append(str(value))
+            return
+        self.given[setting.name] = value
+        if setting.name == "resolv-conf":
+            self.given["recursive"] = True
+
+    def opt_bindzone(self, path: str) -> None:
+        """
+        Serve the zone of this master file; its name comes from the file name or $ORIGIN, as for twistd dns.
+        """
+        from twisted_ext.server.config.zonesettings import ZoneSettings, apexIn
+
+        try:
+            self.several.setdefault("zone", []).append(ZoneSettings.of(apexIn(path), os.path.abspath(path)).toText())
+        except BadDescription as fault:
+            raise usage.UsageError(f"--bindzone {fault}") from None
+
+    def opt_secondary(self, text: str) -> None:
+        """
+        Fetch a zone from a server and serve it, as for twistd dns: 192.0.2.1/example.org.
+        """
+        from twisted_ext.server.config.zonesettings import ZoneSettings
+
+        server, slash, name = text.partition("/")
+        try:
+            if not slash or not name:
+                raise BadDescription(f"takes a server's address, a slash and the name of a zone (192.0.2.1/example.org), not {text!r}")
+            self.several.setdefault("zone", []).append(ZoneSettings.fromTable({"name": name, "primaries": [server]}).toText())
+        except BadDescription as fault:
+            raise usage.UsageError(f"--secondary {fault}") from None
+
+    def opt_show_config(self) -> None:
+        """
+        Print all settings as a TOML file, and exit.
+        """
+        self.showConfig = True
+
+    def opt_show_path(self) -> None:
+        """
+        Print the steps that a query goes through, in order, and exit.
+        """
+        self.showPath = True
+
     def getSynopsis(self) -> str:
-        return f"Usage: twistd [options] txdns {self.role or '[forward | recurse | serve]'} [options]"
+        return f"Usage: twistd [options] txdns {self.role or '[forward | recurse | serve | robot]'} [options]"
 
     def getUsage(self, width: int | None = None) -> str:
         return usageOf(self.role, _Words)
@@ -262,6 +271,54 @@ class ServeOptions(_Words):
     role = "serve"
 
 
+class RobotOptions(_Command):
+    """
+    C{twistd txdns robot}, which is no DNS server and has its own settings file.
+    """
+
+    role = "robot"
+    check = False
+
+    def opt_config(self, path: str) -> None:
+        """
+        Read all settings from this TOML file. It is read again at SIGHUP.
+        """
+        super().opt_config(path)
+
+    def opt_check(self) -> None:
+        """
+        Check the settings file, and exit.
+        """
+        self.check = True
+
+    def getSynopsis(self) -> str:
+        return "Usage: twistd [options] txdns robot --config FILE"
+
+    def postOptions(self) -> None:
+        if self.config is None:
+            raise usage.UsageError("--config is missing: the robot's settings file")
+        if self.check:
+            self.makeService(self.config)
+            print(f"{self.config} is valid")
+            raise SystemExit(0)
+
+    def makeService(self, config: str) -> tuple[IService, Callable[[], None]]:
+        """
+        Create the robot, after its settings were checked.
+
+        @return: the service, and a function that reads the settings again.
+        """
+        from twisted.internet import reactor
+
+        # Imported only here: a DNS server needs none of it.
+        read = import_module("twisted_ext.apps.robot.program.settings").readRobotSettings
+        try:
+            robot = import_module("twisted_ext.apps.robot.program.service").RobotService(reactor, partial(read, config))
+        except DNSFault as fault:
+            end(str(fault), MISCONFIGURED)
+        return robot, robot.reload
+
+
 class Options(_Words):
     """
     C{twistd txdns}; options may be given before or after the sub-command.
@@ -271,11 +328,12 @@ class Options(_Words):
         ["forward", None, ForwardOptions, "answer from zones and a cache, and forward other queries"],
         ["recurse", None, RecurseOptions, "answer from zones and a cache, resolve other names from the root, and validate"],
         ["serve", None, ServeOptions, "answer from zones only"],
+        ["robot", None, RobotOptions, "no DNS server, but the information robot: it answers on IRC networks"],
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self.subOptions: _Words | None = None
+        self.subOptions: _Words | RobotOptions | None = None
         self._checked: Settings | None = None
 
     def postOptions(self) -> None:
@@ -283,6 +341,10 @@ class Options(_Words):
         Merge the sub-command's options, and check all settings before anything starts.
         """
         sub = _Words() if self.subOptions is None else self.subOptions
+        if isinstance(sub, RobotOptions):
+            if self.given or self.several or self.config:
+                raise usage.UsageError("the robot has its own options, which follow its name: twistd txdns robot --config FILE")
+            return
         self.given.update(sub.given)
         for name, values in sub.several.items():
             self.several.setdefault(name, []).extend(values)
@@ -324,10 +386,15 @@ class Options(_Words):
 
 def makeService(options: Options) -> IService:
     """
-    Create the server. Errors in options, files and settings are found first; then the sockets are bound, while errors still reach the
+    Create the service. Errors in options, files and settings are found first; then the sockets are bound, while errors still reach the
     terminal and before privileges are dropped.
     """
     complainPlainly(partial(_logsToFile, options.parent))
+    sub = options.subOptions
+    if isinstance(sub, RobotOptions):
+        robot, reload = sub.makeService(sub.config or "")
+        _reloadAtHangUp(reload)
+        return robot
     from twisted.internet import reactor
 
     from twisted_ext.server.jobs.tuning import collectLess
