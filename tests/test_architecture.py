@@ -24,7 +24,7 @@ MAX_LINES: Final = 700
 LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
     frozenset(layer.split())
     for layer in (
-        "_version errors files lazy limits",
+        "_version errors files lazy limits palette",
         "wire",
         "answers",
         "outcomes",

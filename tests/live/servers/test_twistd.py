@@ -407,7 +407,7 @@ def test_helpListsAllOptions(tmp_path: Path) -> None:
         own = subprocess.run(twistd(*words), cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
         assert own.returncode == 0
         assert "--cache-size=" in own.stdout and "-r, --recursive" in own.stdout
-        role = words[1] if words[2:] else "[forward | recurse | serve]"
+        role = words[1] if words[2:] else "[forward | recurse | serve | robot]"
         assert own.stdout.startswith(f"Usage: twistd [options] txdns {role} [options]\n")
         assert "  twistd -n txdns --interface 127.0.0.1 --port 5300" in own.stdout
     own = subprocess.run(twistd("txdns", "serve", "--help"), cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
