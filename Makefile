@@ -46,6 +46,7 @@ docs: $(VENV)/.has-docs
 	$(BIN)/python docs/inventory.py docs/_build/inventories
 	$(BIN)/python docs/limiting.py docs/_build/limits.rst
 	$(BIN)/python docs/recordtypes.py docs/_build/records.rst
+	$(BIN)/python docs/robotcommands.py docs/_build/robotcommands.rst
 	$(BIN)/python docs/securitystates.py docs/_build
 	$(BIN)/python docs/usage.py docs/_build
 	$(BIN)/pydoctor --quiet --warnings-as-errors \
