@@ -422,7 +422,7 @@ class EventTests(IRCCase):
 
     def test_ownMessages(self) -> None:
         """
-        What the robot itself has said and a bouncer repeats is no event: the robot would answer itself.
+        The front ignores messages of the robot itself, which a bouncer repeats: the robot would answer itself.
         """
         network = self.joined()
         network.says(":TxBot!~txbot@robot.example PRIVMSG #dns :!echo one")

@@ -21,7 +21,7 @@ class PiecesTests(SynchronousTestCase):
 
     def test_colors(self) -> None:
         """
-        Styles become colors that end with their span; a comma behind a color is no second color.
+        Styles become colors that end with their span. A comma behind a color is not taken for the start of a second one.
         """
         said = line("a ", bold("b"), " c ", bad(",5"))
         self.assertEqual(list(piecesOf(said, 100, True)), ["a \x02b\x0f c \x0304\x02\x02,5\x0f"])

@@ -337,7 +337,7 @@ def test_personsKeepOutOfLogs(site: Logged) -> None:
 
 def test_optOutsAreBounded(site: Logged) -> None:
     """
-    Nobody fills the database with nicks.
+    Persons cannot fill the database with nicks.
     """
     with patch.object(logs, "LOG_UNLOGGED", Limit(1, 1, 1)):
         assert "not logged" in site.stage.hear("!nolog")[0]
