@@ -15,16 +15,30 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-__all__ = ["authority", "certificateFor", "written"]
+__all__ = ["Key", "authority", "certificateFor", "made", "pem", "written"]
 
-_Key = ec.EllipticCurvePrivateKey
+Key = ec.EllipticCurvePrivateKey
 
 
 def _named(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
-def _made(name: str, key: _Key, issuer: str, issuerKey: _Key, *extensions: x509.ExtensionType) -> x509.Certificate:
+def made(
+    name: str,
+    key: Key,
+    issuer: str,
+    issuerKey: Key,
+    *extensions: x509.ExtensionType,
+    begins: timedelta = timedelta(days=-1),
+    ends: timedelta = timedelta(days=30),
+) -> x509.Certificate:
+    """
+    Return a certificate.
+
+    @param begins: when it becomes valid, from now.
+    @param ends: when it expires, from now.
+    """
     now = datetime.now(UTC)
     builder = (
         x509.CertificateBuilder()
@@ -32,8 +46,8 @@ def _made(name: str, key: _Key, issuer: str, issuerKey: _Key, *extensions: x509.
         .issuer_name(_named(issuer))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=30))
+        .not_valid_before(now + begins)
+        .not_valid_after(now + ends)
     )
     for extension in extensions:
         builder = builder.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
@@ -41,13 +55,13 @@ def _made(name: str, key: _Key, issuer: str, issuerKey: _Key, *extensions: x509.
 
 
 @cache
-def authority() -> tuple[bytes, _Key]:
+def authority() -> tuple[bytes, Key]:
     """
     Return the authority's certificate, in PEM, and its key.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    made = _made("made up", key, "made up", key, x509.BasicConstraints(ca=True, path_length=None))
-    return made.public_bytes(Encoding.PEM), key
+    signed = made("made up", key, "made up", key, x509.BasicConstraints(ca=True, path_length=None))
+    return signed.public_bytes(Encoding.PEM), key
 
 
 @cache
@@ -63,9 +77,16 @@ def certificateFor(name: str) -> bytes:
         general = x509.IPAddress(ip_address(name))
     except ValueError:
         general = x509.DNSName(name)
-    made = _made(name, key, "made up", authority()[1], x509.SubjectAlternativeName([general]))
+    signed = made(name, key, "made up", authority()[1], x509.SubjectAlternativeName([general]))
+    return pem(key, signed)
+
+
+def pem(key: Key, *certificates: x509.Certificate) -> bytes:
+    """
+    Return a key and its chain of certificates.
+    """
     plain = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return plain + made.public_bytes(Encoding.PEM)
+    return plain + b"".join([certificate.public_bytes(Encoding.PEM) for certificate in certificates])
 
 
 def written(folder: Path) -> Path:

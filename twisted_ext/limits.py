@@ -18,16 +18,22 @@ __all__ = [
     "HOSTS_ADDRESSES", "HOSTS_TTL", "CONFIGURATION_OCTETS",
     "LOST_CONFIGURATION_SECONDS", "FILE_COMPLAINTS", "LOOK_SECONDS", "CONFIGURED_SERVERS", "SEARCH_DOMAINS",
     "NDOTS", "CONFIGURED_TIMEOUT", "CONFIGURED_ATTEMPTS", "SORTLIST_PAIRS", "LOCAL_OCTETS", "LOCAL_TTL", "LOCAL_ALIASES", "HEDGE_SECONDS",
-    "RESOLVER_THREADS", "THREADED_WAITING", "LOOP_PATIENCE", "THREADED_TTL", "DESCRIPTION_CHARACTERS", "DESCRIPTION_DEPTH", "CACHE_BYTES",
+    "RESOLVER_THREADS", "THREADED_WAITING", "LOOP_PATIENCE", "THREADED_TTL", "DESCRIPTION_CHARACTERS", "DESCRIPTION_DEPTH",
+    "STAMP_CHARACTERS", "DESIGNATIONS", "DESIGNATED_LEAST_SECONDS", "DESIGNATED_MOST_SECONDS", "DESIGNATED_RETRY_SECONDS",
+    "DESIGNATED_SECONDS", "CACHE_BYTES",
     "CACHE_ENTRY_BYTES", "CACHE_LARGE_BYTES",
     "CACHE_READY_BYTES", "CACHE_SECONDS", "CACHE_LEAST_SECONDS", "NEGATIVE_SECONDS", "REFERRAL_SECONDS",
     "RRSET_RECORDS", "FAILURE_SECONDS", "FAILURE_MOST_SECONDS", "FAILURES_KEPT", "FAILURE_PATIENCE", "STALE_SECONDS", "STALE_TTL",
     "STALE_WAIT", "STALE_RECHECK", "PREFETCH_SHARE", "PREFETCH_HITS", "PREFETCHES", "CACHE_LINE", "FLIGHT_SECONDS", "FLIGHT_WAITERS",
     "FLIGHT_VARIANTS", "LOOKUPS_BURST", "LOOKUPS_WAITING", "ZONE_LOOKUPS", "DOMAIN_LOOKUPS", "ZONE_CUTS",
     "SOCKET_QUERIES", "POOL_SOCKETS", "PORT_TRIES", "NEAR_MISSES", "NEAR_MISSES_HEARD", "FIRST_WAIT", "SERVER_WAIT",
-    "SERVER_TRIES", "FAILURE_TRIES", "FAILURES_IN_A_ROW", "STREAM_WAIT", "STREAM_IN_FLIGHT", "STREAM_WAITING", "STREAM_KEPT", "BACK_OFF",
+    "SERVER_TRIES", "FAILURE_TRIES", "FAILURES_IN_A_ROW", "STREAM_WAIT", "STREAM_IN_FLIGHT", "STREAM_WAITING", "STREAM_KEPT",
+    "TLS_KEPT", "TLS_PADDING", "TLS_SESSIONS", "TLS_SESSION_SECONDS", "TLS_PINS", "TLS_NAMES_SHOWN",
+    "BOOTSTRAP_ADDRESSES", "BOOTSTRAP_SECONDS", "QUIC_SILENT", "BACK_OFF",
     "DECLINES", "SILENT_TRIES", "SILENT_SECONDS", "PROBE_AFTER",
     "COOKIE_CLIENT_SECONDS", "NO_COOKIE_SECONDS", "NO_UDP_SECONDS", "NO_UDP_SIGNS",
+    "HTTPS_CANCELED", "HTTPS_FRAMES", "HTTPS_GET_OCTETS", "HTTPS_HEADERS", "HTTPS_PAUSE", "HTTPS_PROXY_OCTETS",
+    "HTTPS_STREAMS", "HTTPS_WINDOW",
     "NO_EDNS_SECONDS", "NO_EDNS_SIGNS", "NO_CASE_SECONDS", "TRANSFER_BEGIN", "TRANSFER_WAIT", "TRANSFER_SECONDS",
     "TRANSFER_RATE", "TRANSFER_OCTETS", "LANE_BYTES", "LANE_SIGHTS", "CLIENTS_KNOWN",
     "REQUEST_SECONDS", "REQUEST_LATE", "REQUESTS_PER_CLIENT", "REQUESTS_WAITING", "REQUEST_YIELDS",
@@ -269,6 +275,26 @@ DESCRIPTION_CHARACTERS: Final = Limit(default=65536, least=1, most=1 << 20)
 #: Nesting depth of descriptions.
 DESCRIPTION_DEPTH: Final = Limit(default=32, least=1, most=64)
 
+#: Characters of a DNS stamp. One with the longest name and path, eight digests and eight addresses has about 1,600.
+STAMP_CHARACTERS: Final = Limit(default=4096, least=64, most=65_536)
+
+# -- discovery of designated resolvers
+
+#: Encrypted servers that are tried of those that a plain one designates: each costs a handshake, and a forged reply can name hundreds.
+DESIGNATIONS: Final = Limit(default=8, least=1, most=64)
+
+#: Minimum seconds for which designations, or their absence, are not queried again.
+DESIGNATED_LEAST_SECONDS: Final = Limit(default=60, least=1, most=86_400)
+
+#: Maximum seconds for which they are: a longer TTL would let one forged reply suppress the upgrade (RFC 9462, section 4.2).
+DESIGNATED_MOST_SECONDS: Final = Limit(default=86_400, least=60, most=604_800)
+
+#: Seconds after a query without a reply until the next one, as an attacker may have dropped it (RFC 9462, section 7).
+DESIGNATED_RETRY_SECONDS: Final = Limit(default=300, least=1, most=86_400)
+
+#: Seconds that look-ups wait for a discovery: a query and a handshake or two, each with a retransmission.
+DESIGNATED_SECONDS: Final = Limit(default=2.5, least=0.1, most=30.0)
+
 # -- cache
 
 #: Octets of memory for a cache, including its tables and all overhead. The default has room for 170,000 addresses.
@@ -412,6 +438,33 @@ STREAM_WAITING: Final = Limit(default=20000, least=1, most=60000)
 #: Seconds to keep an idle connection, if keep-alive is enabled (RFC 7828, section 3.4).
 STREAM_KEPT: Final = Limit(default=0.0, least=0.0, most=600.0)
 
+#: The same over TLS, where a new connection costs several round trips and both sides some CPU time (RFC 7858, section 3.4).
+TLS_KEPT: Final = Limit(default=10.0, least=0.0, most=600.0)
+
+#: Queries over encrypted transports are padded to multiples of so many octets, which hides the length of the name (RFC 8467, section 4.1).
+TLS_PADDING: Final = Limit(default=128, least=128, most=128)
+
+#: TLS sessions that are kept for later connections of one client, one for each server.
+TLS_SESSIONS: Final = Limit(default=256, least=1, most=10000)
+
+#: Seconds for which a TLS session may be continued. The server's certificate is not checked again then.
+TLS_SESSION_SECONDS: Final = Limit(default=7200, least=60, most=86400)
+
+#: Pins of one server: its present and next key, and those of authorities.
+TLS_PINS: Final = Limit(default=64, least=64, most=64)
+
+#: Names of a wrong certificate that an error shows; some certificates have hundreds.
+TLS_NAMES_SHOWN: Final = Limit(default=4, least=4, most=4)
+
+#: Addresses that are used of a server given by its name.
+BOOTSTRAP_ADDRESSES: Final = Limit(default=16, least=1, most=64)
+
+#: Seconds before the addresses of a server that cannot be reached are looked up again.
+BOOTSTRAP_SECONDS: Final = Limit(default=30, least=1, most=3600)
+
+#: Seconds without a datagram after which a QUIC connection to a server is considered dead.
+QUIC_SILENT: Final = Limit(default=30.0, least=1.0, most=600.0)
+
 #: Seconds to avoid a server that has not answered; doubled each time, up to the maximum.
 BACK_OFF: Final = Limit(default=1.0, least=0.1, most=60.0)
 
@@ -448,6 +501,34 @@ NO_COOKIE_SECONDS: Final = Limit(default=900.0, least=1.0, most=3600.0)
 
 #: Seconds to send queries without mixed case to a server that has shown not to preserve it.
 NO_CASE_SECONDS: Final = Limit(default=900.0, least=1.0, most=3600.0)
+
+#: Queries in flight on one HTTPS connection, if the server allows as many (RFC 9113, section 6.5.2, recommends that servers allow 100);
+#: further ones wait for replies.
+HTTPS_STREAMS: Final = Limit(default=100, least=1, most=1000)
+
+#: Frames from an HTTPS server without a complete reply between them, after which the connection is closed: a flood of frames that carry
+#: nothing costs more than any reply (CVE-2019-9512, CVE-2019-9515, CVE-2019-9518).
+HTTPS_FRAMES: Final = Limit(default=1000, least=100, most=100_000)
+
+#: Queries given up on one HTTPS connection until another one takes its place: a server may take many resets for an attack (CVE-2023-44487)
+#: and close the connection under the other queries.
+HTTPS_CANCELED: Final = Limit(default=100, least=1, most=1000)
+
+#: Octets of the headers of a response after decompression. The compressed ones may be a thousandth of that (CVE-2016-6581).
+HTTPS_HEADERS: Final = Limit(default=16_384, least=1024, most=65_536)
+
+#: Octets that an HTTPS server may send before they are acknowledged, over all streams; one stream may have one DNS message.
+HTTPS_WINDOW: Final = Limit(default=1 << 20, least=65_535, most=1 << 24)
+
+#: Octets of a query that GET carries; servers limit the length of a path, so longer ones are sent by POST.
+HTTPS_GET_OCTETS: Final = Limit(default=1024, least=12, most=4096)
+
+#: Octets of the headers of a proxy's answer to CONNECT.
+HTTPS_PROXY_OCTETS: Final = Limit(default=8192, least=256, most=65_536)
+
+#: Seconds for which an HTTPS server that answers 429 or 503 is not asked, if it does not give another time. Without an upper limit, one
+#: wrong Retry-After would turn a server off for good.
+HTTPS_PAUSE: Final = Limit(default=5.0, least=1.0, most=300.0)
 
 #: Seconds for the first message of a transfer, the connection included.
 TRANSFER_BEGIN: Final = Limit(default=30.0, least=0.1, most=3600.0)

@@ -26,6 +26,9 @@ _INDETERMINATE: Final = Security.INDETERMINATE
 
 _MOST_ALIASES: Final = int(REPLY_ALIASES.default)
 
+#: Options between a client and its server: cookie, keepalive, padding. A server sends each at most once.
+_FOR_TRANSPORT: Final = (b"\x00\x0a", b"\x00\x0b", b"\x00\x0c")
+
 #: Info code of an extended error (RFC 8914).
 _EDE: Final = 15
 
@@ -97,8 +100,8 @@ def answerFromReply(question: Question, octets: bytes, origin: Origin) -> Answer
         return answerFromMessage(question, Message.fromWire(octets), origin)
     answer, authority, additional, opt = sections
     wire = octets
-    if opt is not None and (opt[1] >> 16 or (opt[2] and not _isCookie(opt[2]))):
-        # Other options than a cookie, an extended rcode or another version.
+    if opt is not None and (opt[1] >> 16 or (opt[2] and not _isForTransport(opt[2]))):
+        # Options that concern the answer, an extended rcode or another version.
         return answerFromMessage(question, Message.fromWire(octets), origin)
     if not answer:
         outcome = _NXDOMAIN if rcode else _NODATA
@@ -129,11 +132,19 @@ def answerFromReply(question: Question, octets: bytes, origin: Origin) -> Answer
     return self
 
 
-def _isCookie(options: bytes) -> bool:
+def _isForTransport(options: bytes) -> bool:
     """
-    Return whether these options are one cookie, which is not a part of the answer.
+    Return whether these options are a cookie, keepalive and padding only, which are not a part of the answer.
     """
-    return options[:3] == b"\x00\x0a\x00" and options[3] == len(options) - 4 if len(options) > 3 else False
+    offset = 0
+    end = len(options)
+    for _ in _FOR_TRANSPORT:
+        if offset + 4 > end or options[offset : offset + 2] not in _FOR_TRANSPORT:
+            return False
+        offset += 4 + (options[offset + 2] << 8 | options[offset + 3])
+        if offset == end:
+            return True
+    return False
 
 
 def _isSigned(answer: tuple[RRSet, ...]) -> bool:

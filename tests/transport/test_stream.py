@@ -146,6 +146,23 @@ class StreamExchangeTests(NetworkTestCase):
         self.network.advance(3)
         self.assertEqual(self.here.pending(), [])
 
+    def test_keepTimerIsNotRestarted(self) -> None:
+        """
+        Queries between which a connection is kept share one timer, and the connection closes that long after the last one.
+        """
+        exchange = StreamExchange(self.here, self.server, Draw(), keep=10.0)
+        for _ in range(5):
+            exchange.ask(Waiter(), 0.0)
+            self.network.advance(1)
+            exchange.settle()
+            timers = self.here.getDelayedCalls()
+            self.network.advance(1)
+        self.assertEqual([call.getTime() for call in timers], [11.0])
+        self.network.advance(8.9)
+        self.assertEqual(self.canned.connections, 1)
+        self.network.advance(0.2)
+        self.assertEqual((self.canned.connections, self.here.pending()), (0, []))
+
     def test_releasedQueryIsNotSent(self) -> None:
         """
         A released query is not sent, and a late reply to it does no harm.
@@ -349,6 +366,10 @@ class KeepingTests(NetworkTestCase):
         self.assertEqual(secondsAllowed(replyWithKeepalive(b"\x00\x00")), 0.0)
         for octets in (replyWithKeepalive(b""), replyWithKeepalive(b"\x00\x00\x00"), b"", replyWithKeepalive(b"\x00\x64")[:-1]):
             self.assertIsNone(secondsAllowed(octets))
+        edns = EDNS(1232, options=((3, b"\x00\x00\x29"), (12, bytes(300)), (11, b"\x00\x64")))
+        self.assertEqual(secondsAllowed(buildMessage(Message(7, 0x8180, (questionOf("www.example.test"),), edns=edns))), 10.0)
+        edns = EDNS(1232, options=((11, b"\x00\x64"), (12, bytes(300))))
+        self.assertEqual(secondsAllowed(buildMessage(Message(7, 0x8180, (questionOf("www.example.test"),), edns=edns))), 10.0)
 
     def test_serverLimitsTheLifetime(self) -> None:
         """

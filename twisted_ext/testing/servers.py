@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, gatherResults
@@ -15,6 +16,7 @@ from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
     IListeningPort,
+    IOpenSSLServerConnectionCreator,
     IReactorTCP,
     IReactorTime,
     IReactorUDP,
@@ -40,7 +42,7 @@ __all__ = ["ReceivedQuery", "CannedServer", "Reply", "Tamper", "whereOf"]
 #: A reply: the text of one or several rdatas, an rcode, whole RRsets, or a function that returns one of these.
 Reply = str | int | Sequence[str] | Sequence[RRSet] | Callable[[Question], "str | int | Sequence[str] | Sequence[RRSet]"]
 
-#: Called with a reply's octets and C{"udp"} or C{"tcp"}; returns what to send instead, in order.
+#: Called with a reply's octets and C{"udp"}, C{"tcp"} or C{"tls"}; returns what to send instead, in order.
 Tamper = Callable[[bytes, str], Sequence[bytes]]
 
 _NXDOMAIN = 3
@@ -60,7 +62,7 @@ class ReceivedQuery:
     A query that a server received.
 
     @ivar message: the whole message.
-    @ivar transport: C{"udp"} or C{"tcp"}.
+    @ivar transport: C{"udp"}, C{"tcp"} or C{"tls"}.
     @ivar peer: the client's address and port.
     @ivar at: when it arrived.
     """
@@ -83,7 +85,7 @@ class ReceivedQuery:
 
 class CannedServer:
     """
-    A name server for UDP and TCP. Its behavior can be changed at any time.
+    A name server for UDP, TCP and TLS. Its behavior can be changed at any time.
 
     Names that are not listed get NXDOMAIN; listed names get NODATA for types that are not listed. Aliases are followed.
 
@@ -91,7 +93,7 @@ class CannedServer:
     @param otherwise: the reply for names that are not listed; NXDOMAIN by default.
     @ivar rcode: reply to everything with this, or L{None}.
     @ivar silent: do not reply.
-    @ivar silentTo: do not reply by C{"udp"} or by C{"tcp"}.
+    @ivar silentTo: do not reply by C{"udp"}, by C{"tcp"} or by C{"tls"}.
     @ivar truncating: truncate all UDP replies.
     @ivar delay: seconds to wait before replying.
     @ivar stumbles: the rcode for queries with EDNS, or L{None} for a server that supports EDNS.
@@ -160,17 +162,40 @@ class CannedServer:
                     raise
         return Server(interface or addresses[0], number)
 
+    def listenTLS(
+        self, reactor: IReactorTime, creator: IOpenSSLServerConnectionCreator, port: int = 853, interface: str = ""
+    ) -> Server:
+        """
+        Start listening for TLS.
+
+        @param creator: has the certificate; for example L{twisted.internet.ssl.CertificateOptions}.
+        @param port: 0 for any free port.
+
+        @return: the address to send queries to.
+        """
+        from twisted.protocols.tls import TLSMemoryBIOFactory
+
+        self._clock = reactor
+        addresses: tuple[str, ...] = getattr(reactor, "addresses", ("127.0.0.1",))
+        factory = TLSMemoryBIOFactory(creator, False, self._factory("tls"), reactor)
+        opened = IReactorTCP(reactor).listenTCP(port, cast("ServerFactory", factory), 50, interface)
+        self._ports.append(opened)
+        return Server(interface or addresses[0], whereOf(opened.getHost())[1])
+
+    def _factory(self, transport: str) -> ServerFactory:
+        factory: ServerFactory = ServerFactory()
+        factory.protocol = partial(_Stream, self, transport)
+        factory.noisy = False
+        return factory
+
     def _listen(self, reactor: IReactorTime, port: int, interface: str, datagrams: bool, streams: bool) -> int:
         ports: list[IListeningPort] = []
         if datagrams:
             ports.append(IReactorUDP(reactor).listenUDP(port, _Datagrams(self), interface, 65535))
             port = whereOf(ports[0].getHost())[1]
         if streams:
-            factory: ServerFactory = ServerFactory()
-            factory.protocol = partial(_Stream, self)
-            factory.noisy = False
             try:
-                ports.append(IReactorTCP(reactor).listenTCP(port, factory, 50, interface))
+                ports.append(IReactorTCP(reactor).listenTCP(port, self._factory("tcp"), 50, interface))
             except CannotListenError:
                 for each in ports:
                     each.stopListening()
@@ -247,7 +272,7 @@ class CannedServer:
             edns = EDNS(1232, extendedRcode=self.stumbles >> 4) if self.stumbles > 15 else None
             return buildMessage(Message(query.id, flags | low, query.questions, edns=edns))
         edns = None if asked is None or self.stumbles is not None else EDNS(1232, asked.flags)
-        size = 65535 if transport == "tcp" else 512 if edns is None or asked is None else max(512, asked.payloadSize)
+        size = 65535 if transport != "udp" else 512 if edns is None or asked is None else max(512, asked.payloadSize)
         if self.truncating and transport == "udp":
             return buildMessage(Message(query.id, flags | TC, query.questions, edns=edns))
         if self.rcode is not None:
@@ -316,8 +341,9 @@ class _Datagrams(DatagramProtocol):
 class _Stream(Protocol):
     transport: ITCPTransport
 
-    def __init__(self, server: CannedServer) -> None:
+    def __init__(self, server: CannedServer, kind: str) -> None:
         self._server = server
+        self._kind = kind
         self._buffer = StreamBuffer()
         self._replies = 0
         self._gone: list[Deferred[None]] = []
@@ -332,7 +358,7 @@ class _Stream(Protocol):
                 self.transport.loseConnection()
                 return
             self._replies += 1
-            self._server.take(octets, "tcp", where, self._send)
+            self._server.take(octets, self._kind, where, self._send)
 
     def _send(self, octets: bytes) -> None:
         self.transport.write(frame(octets))

@@ -6,11 +6,19 @@ Send queries over TCP: one connection per server, many queries in flight, replie
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IConnector, IDelayedCall, IReactorTCP, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import (
+    IConnector,
+    IDelayedCall,
+    IProtocolFactory,
+    IReactorTCP,
+    IReactorTime,
+    ITCPTransport,
+)
 from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -21,6 +29,7 @@ from twisted_ext.limits import STREAM_IN_FLIGHT, STREAM_KEPT, STREAM_WAIT, STREA
 from twisted_ext.transport.exchange import PendingQuery
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
+from twisted_ext.transport.timers import ROUNDING
 from twisted_ext.wire.framing import StreamBuffer, frame
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameEnd
@@ -33,12 +42,15 @@ if TYPE_CHECKING:
         The actual interface of reactors: unlike L{IReactorTCP}, they also accept no timeout.
         """
 
-        def connectTCP(self, host: str, port: int, factory: _Attempt, timeout: float | None) -> IConnector: ...
+        def connectTCP(self, host: str, port: int, factory: IProtocolFactory, timeout: float | None) -> IConnector: ...
 
 
-__all__ = ["StreamExchange", "secondsAllowed", "wishing"]
+__all__ = ["Attempt", "Connection", "StreamExchange", "secondsAllowed", "wishing"]
 
 _KEEPALIVE: Final = 11
+
+#: The option's code and length in replies. A message without these octets need not be parsed.
+_ALLOWANCE: Final = b"\x00\x0b\x00\x02"
 
 #: Octets of an OPT record before its options.
 _OPT_OCTETS: Final = 11
@@ -53,11 +65,16 @@ class StreamExchange:
     applies to the remaining queries if one is given up and the connection has been silent for a while: the kernel may need a quarter of an
     hour to notice that a connection is dead.
 
+    Subclasses run over something else than plain TCP: they override C{attempt}, C{factory}, C{write} and
+    C{prepared}.
+
     @param keep: seconds to keep an idle connection, if the server allows that many (RFC 7828).
     @ivar keys: maps query ids to pending queries.
+    @cvar way: the transport's name in errors.
     """
 
     kind = "tcp"
+    way = "TCP"
     reliable = True
 
     def __init__(self, reactor: IReactorTCP, server: Server, draw: Draw, *, keep: float | None = None, inFlight: int | None = None) -> None:
@@ -77,17 +94,20 @@ class StreamExchange:
         self._quietSince = 0.0
         self._again: set[bytes] = set()
         self._unsent: deque[bytes] = deque()
-        self._attempt: _Attempt | None = None
-        self._leaving: set[_Attempt] = set()
+        self._attempt: Attempt | None = None
+        self._leaving: set[Attempt] = set()
         self._closed: list[Deferred[None]] = []
         self._keeping: IDelayedCall | None = None
+        self._idleUntil = inf
         self._allowed = inf
+        # Whether queries are collected, to be written at once.
+        self._collecting = False
 
     def ask(self, asking: PendingQuery, now: float) -> tuple[StreamExchange, bytes]:
         keys = self.keys
         if len(keys) >= STREAM_WAITING.default:
             raise Unreachable(f"{self.label} has {len(keys)} queries waiting for its connection already", server=self.label)
-        self._stopKeeping()
+        self._idleUntil = inf
         key = self._draw.take(2)
         while key in keys or key in self._sent:
             key = self._draw.take(2)
@@ -97,9 +117,22 @@ class StreamExchange:
         self._unsent.append(key)
         if self._attempt is None:
             self._connect()
-        else:
+        elif not self._collecting:
             self._flush()
         return self, key
+
+    def collect(self, receive: Callable[[], None]) -> None:
+        """
+        Write all queries that are sent while C{receive} handles replies at once.
+        """
+        outer = self._collecting
+        self._collecting = True
+        try:
+            receive()
+        finally:
+            self._collecting = outer
+            if not outer:
+                self._flush()
 
     def release(self, key: bytes) -> None:
         if self.keys.pop(key, None) is None:
@@ -117,8 +150,12 @@ class StreamExchange:
             return
         keep = min(self.keep, self._allowed)
         if keep > 0 and attempt.transport is not None and not self._sent:
+            # Usually the next query comes soon, so a timer that is already running is left alone: it looks at the time again.
+            self._idleUntil = until = self._clock.seconds() + keep
             if self._keeping is None:
                 self._keeping = self._clock.callLater(keep, self._keptLongEnough)
+            elif self._keeping.getTime() > until:
+                self._keeping.reset(keep)
         else:
             self._drop()
 
@@ -132,7 +169,11 @@ class StreamExchange:
 
     def _keptLongEnough(self) -> None:
         self._keeping = None
-        self._drop()
+        left = self._idleUntil - self._clock.seconds()
+        if left <= ROUNDING:
+            self._drop()
+        elif left < inf:
+            self._keeping = self._clock.callLater(left, self._keptLongEnough)
 
     def _stopKeeping(self) -> None:
         if self._keeping is not None:
@@ -168,9 +209,27 @@ class StreamExchange:
         # The server's limit applied to the previous connection.
         self._allowed = inf
         self._quietSince = self._clock.seconds()
-        attempt = self._attempt = _Attempt(self)
+        attempt = self._attempt = self.attempt()
         # No timeout here: the pending queries have their own.
-        attempt.connector = self._reactor.connectTCP(self.server.address, self.server.port, attempt, timeout=None)
+        attempt.connector = self._reactor.connectTCP(self.server.address, self.server.port, self.factory(attempt), timeout=None)
+
+    def attempt(self) -> Attempt:
+        return Attempt(self)
+
+    def factory(self, attempt: Attempt) -> IProtocolFactory:
+        """
+        Return what is connected by TCP: the attempt, or a wrapper around it.
+        """
+        return attempt
+
+    def write(self, transport: ITCPTransport, attempt: Attempt, framed: list[bytes]) -> None:
+        transport.write(b"".join(framed))
+
+    def prepared(self, query: bytes) -> bytes:
+        """
+        Add to a query, which is without its id, what is sent over this transport only.
+        """
+        return wishing(query) if self.keep else query
 
     def _flush(self) -> None:
         attempt = self._attempt
@@ -185,17 +244,20 @@ class StreamExchange:
             asking = keys.get(key)
             if asking is not None:
                 sent.add(key)
-                framed.append(frame(key + (wishing(asking.query) if self.keep else asking.query)))
+                framed.append(frame(key + self.prepared(asking.query)))
         if framed:
-            attempt.transport.write(b"".join(framed))
+            self.write(attempt.transport, attempt, framed)
 
-    def connected(self, attempt: _Attempt) -> None:
+    def connected(self, attempt: Attempt) -> None:
         if attempt is self._attempt:
             self._flush()
         else:
             attempt.leave(True)
 
-    def received(self, attempt: _Attempt, messages: list[bytes]) -> None:
+    def received(self, attempt: Attempt, messages: list[bytes]) -> None:
+        self.collect(lambda: self._received(attempt, messages))
+
+    def _received(self, attempt: Attempt, messages: list[bytes]) -> None:
         now = self._clock.seconds()
         for octets in messages:
             if attempt is not self._attempt:
@@ -207,7 +269,7 @@ class StreamExchange:
                 self._sent.remove(key)
                 if asking is None:
                     self._orphans -= 1
-            if self.keep:
+            if self.keep and _ALLOWANCE in octets:
                 allowed = secondsAllowed(octets)
                 if allowed is not None:
                     self._allowed = allowed
@@ -217,11 +279,9 @@ class StreamExchange:
                 # The stream comes from the server itself, so no better reply will follow.
                 del self.keys[key]
                 self._again.discard(key)
-                asking.failed(BadMessage(f"{self.label} did not answer the question by TCP", server=self.label), now, self, key)
-        if attempt is self._attempt:
-            self._flush()
+                asking.failed(BadMessage(f"{self.label} did not answer the question by {self.way}", server=self.label), now, self, key)
 
-    def lost(self, attempt: _Attempt, reason: str) -> None:
+    def lost(self, attempt: Attempt, reason: str) -> None:
         """
         The connection was lost, or could not be established.
         """
@@ -255,7 +315,7 @@ class StreamExchange:
             self._connect()
         if failed:
             now = self._clock.seconds()
-            what = "cannot be reached by TCP" if attempt.transport is None else "closed the connection before it answered"
+            what = f"cannot be reached by {self.way}" if attempt.transport is None else "closed the connection before it answered"
             fault = Unreachable(f"{self.label} {what}: {reason}", server=self.label)
             for key, asking in failed:
                 # The callback of one query may end another.
@@ -265,9 +325,11 @@ class StreamExchange:
                     asking.failed(fault, now, self, key)
 
 
-class _Attempt(ClientFactory):
+class Attempt(ClientFactory):
     """
     One connection, from the attempt to its loss.
+
+    @ivar transport: where queries can be written; L{None} before.
     """
 
     noisy = False
@@ -278,7 +340,7 @@ class _Attempt(ClientFactory):
         self.transport: ITCPTransport | None = None
 
     def buildProtocol(self, addr: object) -> Protocol:
-        return _Connection(self)
+        return Connection(self)
 
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
         self.exchange.lost(self, reason.getErrorMessage())
@@ -296,10 +358,10 @@ class _Attempt(ClientFactory):
             self.transport.loseConnection()
 
 
-class _Connection(Protocol):
+class Connection(Protocol):
     transport: ITCPTransport
 
-    def __init__(self, attempt: _Attempt) -> None:
+    def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt
         self._buffer = StreamBuffer()
 
@@ -341,6 +403,12 @@ def secondsAllowed(reply: bytes) -> float | None:
     Return how many seconds the server lets the connection be idle; 0 if it requests that the connection be closed (RFC 7828, section 3.4);
     L{None} if the option is absent.
     """
+    opt = reply.rfind(b"\x00\x00\x29")
+    if opt > 0 and reply[opt + _OPT_OCTETS :].startswith(_ALLOWANCE) and len(reply) - opt - _OPT_OCTETS == int.from_bytes(
+        reply[opt + _OPT_OCTETS - 2 : opt + _OPT_OCTETS], "big"
+    ):
+        # Nearly always the OPT record is the last one, and this option the first.
+        return int.from_bytes(reply[opt + _OPT_OCTETS + 4 : opt + _OPT_OCTETS + 6], "big") / 10
     try:
         edns = Message.fromWire(reply).edns
     except BadMessage:

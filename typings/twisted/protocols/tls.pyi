@@ -1,10 +1,12 @@
 # What is used here of Twisted's TLS, which has no types.
 
+from OpenSSL.SSL import Connection
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 
 class TLSMemoryBIOProtocol(ProtocolWrapper):
     negotiatedProtocol: bytes | None
+    def getHandle(self) -> Connection: ...
 
 class TLSMemoryBIOFactory(WrappingFactory[TLSMemoryBIOProtocol]):
     def __init__(

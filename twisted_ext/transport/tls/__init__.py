@@ -1,0 +1,3 @@
+"""
+TLS for the connections to servers.
+"""
