@@ -33,6 +33,9 @@ SOURCES: Final = ("setup.cfg", "pyproject.toml", "README.rst", "LICENSE", "twist
 #: The file by which Twisted's plugin system finds this project.
 DROPIN: Final = "twisted/plugins/twisted_ext_dropin.py"
 
+#: The modules of requirements that have other names than these.
+MODULES: Final = {"pyopenssl": "OpenSSL", "service-identity": "service_identity"}
+
 #: Options for an offline build with the installed tools.
 PIP_OPTIONS: Final = ("--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
 
@@ -144,6 +147,15 @@ WITHOUT_EXTRAS: Final = {
     "shell": [(["twistd", "-n", "--pidfile=", "txdns", "--port", "0", "--manhole", "tcp:0", "--manhole-keys", "keys"], "manhole needs ")],
     # Only the jobs of plugins that five fields describe need it: see test_withoutTheLibrary in tests/apps/robot.
     "robot": [],
+    "qr": [(["txdns", "setup", "--for", "android", "--qr", "tls://dns.example"], "needs ")],
+    "https": [
+        (["twistd", "-n", "--pidfile=", "txdns", "--port", "0", "--https", "127.0.0.1:0", "--self-signed"], "https needs "),
+        (["txdns", "query", "@https://192.0.2.53", "www.example.com"], "'twisted-ext[https]'"),
+    ],
+    "quic": [
+        (["twistd", "-n", "--pidfile=", "txdns", "--port", "0", "--quic", "127.0.0.1:0", "--self-signed"], "quic needs "),
+        (["txdns", "query", "@quic://192.0.2.53", "www.example.com"], "'twisted-ext[quic]'"),
+    ],
     "cli": [(["txdns", "top", "--socket", "none"], "txdns top: no server listens at none")],
 }
 
@@ -159,7 +171,7 @@ def test_missingExtraIsNamed(wheel: Path, tmp_path: Path) -> None:
     assert set(extras) - {"all", "test", "test-integrations", "docs", "dev"} == set(WITHOUT_EXTRAS)
     python = bareEnvironment(tmp_path, wheel)
     (tmp_path / "keys").write_text("")
-    missing = "import importlib.util, sys; sys.exit(any(map(importlib.util.find_spec, ('bcrypt', 'rich'))))"
+    missing = "import importlib.util, sys; sys.exit(any(map(importlib.util.find_spec, ('bcrypt', 'rich', 'segno'))))"
     run(python, "-c", missing, folder=tmp_path)
     for extra, commands in WITHOUT_EXTRAS.items():
         for (program, *words), line in commands:
@@ -289,7 +301,8 @@ def test_requirementsAreUsed(wheel: Path) -> None:
     theirs = re.compile(r"extra == .(test|test-integrations|docs|dev)\b")
     used = {re.split(r"[^\w.-]", each)[0].lower() for each in asked if not theirs.search(each)} - {"twisted-ext"}
     assert {"twisted", "idna", "rich"} <= used
-    assert [name for name in sorted(used) if not re.search(rf"^\s*(from|import) {re.escape(name)}\b", sources, re.MULTILINE)] == []
+    modules = [MODULES.get(name, name) for name in sorted(used)]
+    assert [name for name in modules if not re.search(rf"^\s*(from|import) {re.escape(name)}\b", sources, re.MULTILINE)] == []
 
 
 def test_dropinOffersParsers() -> None:

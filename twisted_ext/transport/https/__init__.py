@@ -1,0 +1,3 @@
+"""
+DNS over HTTPS, the client's side (RFC 8484).
+"""

@@ -1,0 +1,528 @@
+"""
+Send queries over HTTPS (RFC 8484): HTTP/2 on TLS connections, one per server, many queries in flight on each.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from functools import partial
+from math import inf
+from typing import TYPE_CHECKING, Final, cast
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import (
+    IConnector,
+    IDelayedCall,
+    IHandshakeListener,
+    IProtocolFactory,
+    IReactorTCP,
+    IReactorTime,
+)
+from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from twisted_ext.errors import BadMessage, DNSFault, Unreachable
+from twisted_ext.interfaces import IExchange
+from twisted_ext.limits import STREAM_WAIT, STREAM_WAITING, TLS_KEPT
+from twisted_ext.transport.exchange import PendingQuery
+from twisted_ext.transport.https.core import H2, HTTPSConnection, Outcome
+from twisted_ext.transport.https.proxy import TunnelFactory
+from twisted_ext.transport.https.reply import Trouble
+from twisted_ext.transport.padding import padded
+from twisted_ext.transport.random import Draw
+from twisted_ext.transport.servers import Server
+from twisted_ext.transport.timers import ROUNDING
+from twisted_ext.transport.tls.terms import TLSDetails, TLSHandshake, TLSTerms
+from twisted_ext.transport.urls import ServerURL
+
+if TYPE_CHECKING:
+    from typing import Protocol as Shape
+
+    class _Dialing(Shape):
+        """
+        The actual interface of reactors: unlike L{IReactorTCP}, they also accept no timeout.
+        """
+
+        def connectTCP(self, host: str, port: int, factory: IProtocolFactory, timeout: float | None) -> IConnector: ...
+
+
+__all__ = ["HTTPS", "HTTPSExchange", "httpsTerms"]
+
+#: Octets of the keys that identify queries, none of which is used twice; HTTP needs no ids.
+_KEY_OCTETS: Final = 8
+
+
+def httpsTerms(
+    url: ServerURL,
+    *,
+    pins: Iterable[bytes] = (),
+    hashes: Iterable[bytes] = (),
+    ca: str = "",
+    certificate: str = "",
+    key: str = "",
+    minimum: str = "1.2",
+    resume: bool = True,
+) -> TLSTerms:
+    """
+    Return the terms for the server of a URL. Its certificate has to be for the host of the URL, so pins are required in addition and do not
+    replace it; its protocol has to be HTTP/2.
+    """
+    return TLSTerms(
+        url.identity,
+        pins=pins,
+        hashes=hashes,
+        ca=ca,
+        certificate=certificate,
+        key=key,
+        protocols=(H2,),
+        protocolNeeded=True,
+        minimum=minimum,
+        resume=resume,
+    )
+
+
+class HTTPS:
+    """
+    Queries over HTTPS.
+    """
+
+    kind = "https"
+
+    def __init__(self, url: ServerURL, terms: TLSTerms, *, get: bool = False, keep: float | None = None, proxied: bool = False) -> None:
+        """
+        @param get: send queries by GET, which HTTP caches can answer. POST sends less, and leaves no names in the logs of web servers.
+        @param keep: seconds for which idle connections are kept; 0 closes each after its last reply.
+        @param proxied: whether the servers of exchanges are HTTP proxies, through which the one in the URL is reached.
+        """
+        self.url = url
+        self.terms = terms
+        self._get = get
+        self._keep = TLS_KEPT.pick(keep)
+        self._proxied = proxied
+
+    def exchange(self, reactor: IReactorTime, draw: Draw, server: Server) -> IExchange:
+        return HTTPSExchange(
+            IReactorTCP(reactor), server, self.url, self.terms, get=self._get, keep=self._keep, proxied=self._proxied
+        )
+
+
+@implementer(IExchange)
+class HTTPSExchange:
+    """
+    Queries to one server over HTTPS.
+
+    A query is sent once more on a new connection if the server says that it has not processed it, or if the connection is lost before the
+    reply arrives. A connection that the server retires delivers its last replies while further queries already use another one.
+
+    @ivar keys: the pending queries.
+    """
+
+    kind = "https"
+    reliable = True
+
+    def __init__(
+        self,
+        reactor: IReactorTCP,
+        server: Server,
+        url: ServerURL,
+        terms: TLSTerms,
+        *,
+        get: bool = False,
+        keep: float | None = None,
+        inFlight: int | None = None,
+        proxied: bool = False,
+    ) -> None:
+        """
+        @param inFlight: queries on one connection at the same time.
+        @param proxied: whether C{server} is an HTTP proxy.
+        """
+        self.server = server
+        self.label = server.label
+        self.exchange = self
+        self.keys: dict[bytes, PendingQuery] = {}
+        self.keep = TLS_KEPT.pick(keep)
+        self._title = f"{url.authority} {'by the proxy' if proxied else 'at'} {server.label}"
+        self._proxied = proxied
+        self._url = url
+        self._get = get
+        self._inFlight = inFlight
+        self._terms = terms
+        self._clock = IReactorTime(reactor)
+        self._reactor = cast("_Dialing", reactor)
+        self._count = 0
+        self._unsent: deque[bytes] = deque()
+        #: The connection that carries each query which was sent.
+        self._sent: dict[bytes, _Link] = {}
+        self._again: set[bytes] = set()
+        self._link: _Link | None = None
+        #: Connections that take no more queries but owe replies, and those that are being closed.
+        self._retired: set[_Link] = set()
+        self._leaving: set[_Link] = set()
+        self._closed: list[Deferred[None]] = []
+        # When a reply last arrived, or the first query became pending.
+        self._quietSince = 0.0
+        # Whether replies are being handled; queries that they lead to are written together afterwards.
+        self._receiving = False
+        # Whether a query has been given up since.
+        self._doubted = False
+        self._pausedUntil = 0.0
+        self._pause = ""
+        self._keeping: IDelayedCall | None = None
+        self._idleUntil = inf
+
+    @property
+    def details(self) -> TLSDetails | None:
+        """
+        Return the outcome of the TLS handshake, while there is a connection.
+        """
+        link = self._link
+        return None if link is None or link.http is None else link.handshake.details()
+
+    def ask(self, asking: PendingQuery, now: float) -> tuple[HTTPSExchange, bytes]:
+        keys = self.keys
+        if len(keys) >= STREAM_WAITING.default:
+            raise Unreachable(f"{self._title} has {len(keys)} queries waiting for its connection already", server=self.label)
+        if now < self._pausedUntil:
+            left = self._pausedUntil - now
+            raise Unreachable(f"{self._title} {self._pause}; it is asked again in {left:.0f} s", server=self.label)
+        self._idleUntil = inf
+        self._count += 1
+        key = self._count.to_bytes(_KEY_OCTETS, "big")
+        if not keys and not self._doubted:
+            self._quietSince = now
+        keys[key] = asking
+        self._unsent.append(key)
+        if self._link is None:
+            self._connect()
+        elif not self._receiving:
+            self._flush()
+        return self, key
+
+    def release(self, key: bytes) -> None:
+        if self.keys.pop(key, None) is None:
+            return
+        self._again.discard(key)
+        link = self._sent.pop(key, None)
+        if link is not None and link.http is not None:
+            self._doubted = True
+            link.http.cancel(key)
+        if self.keys and self._link is not None and self._clock.seconds() - self._quietSince >= STREAM_WAIT.default:
+            # The kernel may need a quarter of an hour to notice that a connection is dead.
+            self._replace(self._link)
+        if link is not None:
+            self._after(link)
+
+    def settle(self) -> None:
+        if self.keys:
+            return
+        link = self._link
+        if link is None or link.http is None or not self.keep or self._doubted:
+            self._drop()
+            return
+        # Usually the next query comes soon, so a timer that is already running is left alone: it looks at the time again.
+        self._idleUntil = until = self._clock.seconds() + self.keep
+        if self._keeping is None:
+            self._keeping = self._clock.callLater(self.keep, self._keptLongEnough)
+        elif self._keeping.getTime() > until:
+            self._keeping.reset(self.keep)
+
+    def close(self) -> Deferred[None]:
+        self._drop()
+        if not self._leaving:
+            return succeed(None)
+        done: Deferred[None] = Deferred()
+        self._closed.append(done)
+        return done
+
+    # -- connections
+
+    def _connect(self) -> None:
+        self._quietSince = self._clock.seconds()
+        self._doubted = False
+        link = self._link = _Link(self, self._terms.handshake(self.server, self._clock.seconds))
+        factory = TLSMemoryBIOFactory(link.handshake, True, link, self._clock)
+        # The one without a buffer: all queries of one turn are written at once already.
+        factory.protocol = TLSMemoryBIOProtocol
+        outer: IProtocolFactory = factory
+        if self._proxied:
+            url = self._url
+            authority = f"[{url.host}]:{url.port}" if ":" in url.host else f"{url.host}:{url.port}"
+            outer = TunnelFactory(factory, authority, partial(self.lost, link))
+        # No timeout here: the pending queries have their own.
+        link.connector = self._reactor.connectTCP(self.server.address, self.server.port, outer, timeout=None)
+
+    def _keptLongEnough(self) -> None:
+        self._keeping = None
+        left = self._idleUntil - self._clock.seconds()
+        if left <= ROUNDING:
+            self._drop()
+        elif left < inf:
+            self._keeping = self._clock.callLater(left, self._keptLongEnough)
+
+    def _stopKeeping(self) -> None:
+        if self._keeping is not None:
+            self._keeping.cancel()
+            self._keeping = None
+
+    def _drop(self) -> None:
+        """
+        Close all connections.
+        """
+        self._stopKeeping()
+        links = list(self._retired)
+        self._retired.clear()
+        if self._link is not None:
+            links.append(self._link)
+            self._link = None
+        self._unsent.clear()
+        self._sent.clear()
+        for link in links:
+            self._leave(link)
+
+    def _leave(self, link: _Link) -> None:
+        self._leaving.add(link)
+        link.leave()
+
+    def _replace(self, link: _Link) -> None:
+        """
+        Reconnect: the connection is dead.
+        """
+        waiting = [key for key, carrier in self._sent.items() if carrier is link]
+        for key in waiting:
+            del self._sent[key]
+        self._unsent.extendleft(reversed(waiting))
+        self._link = None
+        self._leave(link)
+        self._connect()
+
+    def _flush(self) -> None:
+        link = self._link
+        if link is None or link.http is None:
+            return
+        http = link.http
+        unsent = self._unsent
+        free = http.free
+        while unsent and free > 0:
+            key = unsent.popleft()
+            asking = self.keys.get(key)
+            if asking is not None:
+                self._sent[key] = link
+                http.ask(key, padded(asking.query, False))
+                free -= 1
+        link.write()
+
+    def _after(self, link: _Link) -> None:
+        """
+        Send what a connection has to send, close it if nothing more is expected of it, and give waiting queries to one that has room.
+        """
+        http = link.http
+        if http is None:
+            return
+        if http.closing and link is self._link:
+            self._link = None
+            self._retired.add(link)
+            self._stopKeeping()
+        link.write()
+        if link in self._retired and not http.inFlight:
+            self._retired.remove(link)
+            self._leave(link)
+        if self._link is not None:
+            self._flush()
+        elif self._pending():
+            # Each connection carries at least one of them, and none is carried a third time, so this ends.
+            self._connect()
+
+    def _pending(self) -> bool:
+        unsent = self._unsent
+        while unsent and unsent[0] not in self.keys:
+            unsent.popleft()
+        return bool(unsent)
+
+    def _fail(self, failed: list[bytes], fault: DNSFault) -> None:
+        now = self._clock.seconds()
+        for key in failed:
+            # The callback of one query may end another.
+            asking = self.keys.pop(key, None)
+            if asking is not None:
+                self._again.discard(key)
+                asking.failed(fault, now, self, key)
+
+    # -- called by connections
+
+    def connected(self, link: _Link) -> None:
+        if link is self._link:
+            self._flush()
+        else:
+            link.leave()
+
+    def received(self, link: _Link, outcomes: list[Outcome]) -> None:
+        now = self._clock.seconds()
+        if outcomes:
+            self._quietSince = now
+            self._doubted = False
+        self._receiving = True
+        try:
+            for key, result in outcomes:
+                if self._sent.get(key) is not link:
+                    continue
+                del self._sent[key]
+                asking = self.keys[key]
+                if isinstance(result, Trouble):
+                    self._troubled(key, asking, result, now)
+                    continue
+                if not asking.replied(result, now, self, key) and self.keys.get(key) is asking:
+                    # The server itself has sent it, so no better reply will follow.
+                    self._fail([key], BadMessage(f"{self._title} did not answer the question by HTTPS", server=self.label))
+        finally:
+            self._receiving = False
+        self._after(link)
+
+    def _troubled(self, key: bytes, asking: PendingQuery, trouble: Trouble, now: float) -> None:
+        failed = [key]
+        if trouble.pause:
+            self._pausedUntil = max(self._pausedUntil, now + trouble.pause)
+            self._pause = trouble.text
+            failed.extend(self._unsent)
+            self._unsent.clear()
+        elif trouble.unprocessed and key not in self._again:
+            self._again.add(key)
+            self._unsent.append(key)
+            return
+        kind = BadMessage if trouble.malformed else Unreachable
+        self._fail(failed, kind(f"{self._title} {trouble.text}", server=self.label))
+
+    def lost(self, link: _Link, reason: str, violation: str = "") -> None:
+        """
+        The connection was lost, or could not be established.
+
+        @param violation: what the server did wrong if we have closed the connection for that.
+        """
+        if link in self._leaving:
+            self._leaving.discard(link)
+            if not self._leaving:
+                closed, self._closed = self._closed, []
+                for done in closed:
+                    done.callback(None)
+            return
+        self._retired.discard(link)
+        http = link.http
+        failed = [key for key, carrier in self._sent.items() if carrier is link]
+        for key in failed:
+            del self._sent[key]
+        if http is None:
+            what = "cannot be reached by HTTPS"
+        else:
+            what = "closed the connection before it answered"
+            again = [key for key in failed if key not in self._again]
+            failed = [key for key in failed if key in self._again]
+            self._again.update(again)
+            self._unsent.extend(again)
+        if link is self._link:
+            self._link = None
+            self._stopKeeping()
+            if http is None:
+                failed.extend(self._unsent)
+                self._unsent.clear()
+        if self._link is None and self._pending():
+            self._connect()
+        if failed:
+            if violation:
+                self._fail(failed, BadMessage(f"{self._title} {violation}", server=self.label))
+            else:
+                self._fail(failed, Unreachable(f"{self._title} {what}: {reason}", server=self.label))
+
+    def begin(self) -> HTTPSConnection:
+        return HTTPSConnection(self._url, get=self._get, most=self._inFlight)
+
+
+class _Link(ClientFactory):
+    """
+    One connection, from the attempt to its loss.
+
+    @ivar http: what speaks HTTP/2 on it, once the server is authenticated. Nothing may be sent before.
+    @ivar secured: the TLS layer, once TCP is connected.
+    """
+
+    noisy = False
+
+    def __init__(self, exchange: HTTPSExchange, handshake: TLSHandshake) -> None:
+        self.exchange = exchange
+        self.handshake = handshake
+        self.connector: IConnector | None = None
+        self.secured: TLSMemoryBIOProtocol | None = None
+        self.http: HTTPSConnection | None = None
+
+    def buildProtocol(self, addr: object) -> Protocol:
+        return _Connection(self)
+
+    def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
+        self.exchange.lost(self, reason.getErrorMessage())
+
+    def write(self) -> None:
+        if self.http is not None and self.secured is not None:
+            octets = self.http.take()
+            if octets:
+                self.secured.write(octets)
+
+    def leave(self) -> None:
+        """
+        Close the connection, without waiting for the server.
+        """
+        secured = self.secured
+        if secured is None:
+            if self.connector is not None:
+                self.connector.disconnect()
+        elif self.http is None or self.http.inFlight:
+            secured.abortConnection()
+        else:
+            secured.loseConnection()
+            # Some servers never answer the alert that closes TLS.
+            assert secured.transport is not None
+            secured.transport.loseConnection()
+
+
+@implementer(IHandshakeListener)
+class _Connection(Protocol):
+    transport: TLSMemoryBIOProtocol
+
+    def __init__(self, link: _Link) -> None:
+        self._link = link
+        self._violation = ""
+
+    def connectionMade(self) -> None:
+        self._link.secured = self.transport
+        transport = self.transport.transport
+        assert transport is not None
+        transport.setTcpNoDelay(True)
+
+    def handshakeCompleted(self) -> None:
+        link = self._link
+        if link.handshake.finish():
+            self.transport.abortConnection()
+            return
+        link.http = link.exchange.begin()
+        link.exchange.connected(link)
+
+    def dataReceived(self, data: bytes) -> None:
+        link = self._link
+        http = link.http
+        if http is None:
+            return
+        try:
+            outcomes = http.received(data)
+        except BadMessage as fault:
+            self._violation = str(fault)
+            self.transport.abortConnection()
+            return
+        link.exchange.received(link, outcomes)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        link = self._link
+        done = link.http is not None
+        why = link.handshake.failure(reason, done)
+        link.handshake.over(done)
+        link.secured = None
+        link.exchange.lost(link, why, self._violation)

@@ -1,0 +1,174 @@
+"""
+Judge the responses of DNS over HTTPS (RFC 8484, sections 4.2 and 5.1). No I/O, no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from twisted_ext.errors import BadMessage
+from twisted_ext.limits import HTTPS_PAUSE
+from twisted_ext.wire.message import HEADER_OCTETS
+
+__all__ = ["Trouble", "aged", "ageOf", "declined", "shownText"]
+
+_MESSAGE: Final = b"application/dns-message"
+
+_OPT: Final = b"\x00\x29"
+
+#: Status codes by which a server asks for a pause (RFC 6585, section 4; RFC 9110, section 15.6.4).
+_BUSY: Final = {b"429": "Too Many Requests", b"503": "Service Unavailable"}
+
+#: What the status codes that a wrong setting causes mean for DNS.
+_MEANINGS: Final = {
+    b"400": "it finds the request malformed",
+    b"401": "it demands authentication",
+    b"403": "it forbids the request",
+    b"404": "it has nothing at this path",
+    b"405": "it does not take this method",
+    b"413": "the query is too long for it",
+    b"414": "the query is too long for its GET",
+    b"415": "it does not take application/dns-message",
+}
+
+#: Characters of a foreign text in an error.
+_SHOWN: Final = 80
+
+#: The largest age that is read exactly; after it, all TTLs are zero.
+_MOST_AGE: Final = 0x7FFFFFFF
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Trouble:
+    """
+    Why a query got no reply.
+
+    @ivar text: what the server did, to follow its name.
+    @ivar unprocessed: whether the server has not acted on the query, which may be sent again on another connection.
+    @ivar pause: seconds for which the server wants no queries; 0 if it did not ask for a pause.
+    @ivar malformed: whether the server violated the protocol.
+    """
+
+    __slots__ = ("text", "unprocessed", "pause", "malformed")
+
+    def __init__(self, text: str, *, unprocessed: bool = False, pause: float = 0.0, malformed: bool = False) -> None:
+        self.text = text
+        self.unprocessed = unprocessed
+        self.pause = pause
+        self.malformed = malformed
+
+    def __repr__(self) -> str:
+        return f"<Trouble: {self.text}>"
+
+
+def declined(headers: Headers) -> Trouble | None:
+    """
+    Return what is wrong with a response by its headers, or L{None} if its content is a DNS message.
+    """
+    status = _first(headers, b":status")
+    if status == b"200":
+        kind = _first(headers, b"content-type")
+        if kind is None or kind.partition(b";")[0].strip().lower() != _MESSAGE:
+            what = "without a content type" if kind is None else f"of type {shownText(kind)}"
+            return Trouble(f"sent a document {what}, where application/dns-message is right", malformed=True)
+        coding = _first(headers, b"content-encoding")
+        if coding is not None and coding.strip().lower() != b"identity":
+            return Trouble(f"sent a document with the coding {shownText(coding)}, which the request did not offer", malformed=True)
+        return None
+    if status is None:
+        return Trouble("sent a response without a status", malformed=True)
+    if status in _BUSY:
+        pause = _pause(headers)
+        return Trouble(f"asks for a pause of {pause:g} s (HTTP status {status.decode('ascii')} {_BUSY[status]})", pause=pause)
+    if status[:1] == b"3":
+        place = _first(headers, b"location")
+        where = "" if place is None else f" to {shownText(place)}"
+        return Trouble(f"redirects{where} (HTTP status {shownText(status)}); redirects are not followed, so the URL has to be that one")
+    meaning = _MEANINGS.get(status)
+    return Trouble(f"answered with HTTP status {shownText(status)}{'' if meaning is None else f': {meaning}'}")
+
+
+def ageOf(headers: Headers) -> int:
+    """
+    Return for how many seconds a response was in an HTTP cache (RFC 9111, section 5.1).
+    """
+    text = _first(headers, b"age")
+    if text is None or not text.isdigit():
+        return 0
+    return min(int(text[:11]), _MOST_AGE)
+
+
+def aged(octets: bytes, seconds: int) -> bytes:
+    """
+    Reduce the TTLs of a message that a cache has held for some seconds.
+
+    @raise BadMessage: the message is malformed.
+    """
+    changed = bytearray(octets)
+    try:
+        position = HEADER_OCTETS
+        for _ in range(octets[4] << 8 | octets[5]):
+            position = _behindName(octets, position) + 4
+        for _ in range((octets[6] << 8 | octets[7]) + (octets[8] << 8 | octets[9]) + (octets[10] << 8 | octets[11])):
+            position = _behindName(octets, position)
+            # The TTL field of an OPT record has flags (RFC 6891, section 6.1.3).
+            if octets[position : position + 2] != _OPT:
+                ttl = int.from_bytes(octets[position + 4 : position + 8], "big")
+                # The highest bit set means zero (RFC 2181, section 8).
+                left = ttl - seconds if seconds < ttl <= _MOST_AGE else 0
+                changed[position + 4 : position + 8] = left.to_bytes(4, "big")
+            position += 10 + (octets[position + 8] << 8 | octets[position + 9])
+    except IndexError:
+        raise BadMessage("a record extends past the end of the message") from None
+    if position > len(octets):
+        raise BadMessage("a record extends past the end of the message")
+    return bytes(changed)
+
+
+def shownText(octets: bytes) -> str:
+    """
+    Return a foreign text for an error of one line.
+    """
+    text = octets[: _SHOWN + 1].decode("ascii", "replace")
+    safe = "".join([character if character.isprintable() else "?" for character in text])
+    return repr(f"{safe[:_SHOWN]}..." if len(safe) > _SHOWN else safe)
+
+
+def _behindName(octets: bytes, position: int) -> int:
+    while True:
+        length = octets[position]
+        if length >= 0xC0:
+            return position + 2
+        position += 1 + length
+        if not length:
+            return position
+
+
+def _first(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> bytes | None:
+    for name, value in headers:
+        if name == wanted:
+            return value
+    return None
+
+
+def _pause(headers: Headers) -> float:
+    """
+    Read Retry-After (RFC 9110, section 10.2.3): seconds, or a date, which is compared with the response's own.
+    """
+    text = _first(headers, b"retry-after")
+    if text is None:
+        return HTTPS_PAUSE.default
+    text = text.strip()
+    if text.isdigit():
+        return HTTPS_PAUSE.pick(float(text[:11]))
+    date = _first(headers, b"date")
+    if date is None:
+        return HTTPS_PAUSE.default
+    try:
+        until = parsedate_to_datetime(text.decode("ascii"))
+        return HTTPS_PAUSE.pick((until - parsedate_to_datetime(date.decode("ascii"))).total_seconds())
+    except (ValueError, TypeError):
+        return HTTPS_PAUSE.default
