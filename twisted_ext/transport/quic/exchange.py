@@ -1,0 +1,330 @@
+"""
+Send queries over QUIC (RFC 9250): one connection per server, a stream for each query.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from importlib.util import find_spec
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, IReactorUDP
+from zope.interface import implementer
+
+from twisted_ext.errors import BadMessage, CallerFault, Unreachable
+from twisted_ext.interfaces import IExchange
+from twisted_ext.limits import STREAM_IN_FLIGHT, STREAM_WAIT, STREAM_WAITING, TLS_KEPT
+from twisted_ext.transport.exchange import PendingQuery
+from twisted_ext.transport.padding import padded
+from twisted_ext.transport.random import Draw
+from twisted_ext.transport.servers import Server
+from twisted_ext.transport.timers import ROUNDING
+
+if TYPE_CHECKING:
+    from aioquic.tls import SessionTicket
+
+    from twisted_ext.transport.quic.attempt import QuicAttempt
+    from twisted_ext.transport.tls.terms import TLSDetails, TLSTerms
+
+__all__ = ["QUIC", "QUIC_PORT", "QuicExchange"]
+
+#: The port of DNS over QUIC (RFC 9250, section 4.1.1).
+QUIC_PORT: Final = 853
+
+
+class QUIC:
+    """
+    Queries over QUIC.
+    """
+
+    kind = "quic"
+
+    def __init__(self, terms: TLSTerms, keep: float | None = None, names: Mapping[Server, str] = MappingProxyType({})) -> None:
+        """
+        @param terms: how servers are authenticated; C{protocols} is not used.
+        @param keep: seconds for which idle connections are kept; 0 closes each after its last reply.
+        @param names: the names of servers that have others than C{terms}.
+
+        @raise CallerFault: the extra C{quic} is not installed.
+        """
+        _required()
+        self.terms = terms
+        self._keep = TLS_KEPT.pick(keep)
+        self._names = names
+
+    def exchange(self, reactor: IReactorTime, draw: Draw, server: Server) -> IExchange:
+        return QuicExchange(reactor, server, draw, self.terms, keep=self._keep, name=self._names.get(server, ""))
+
+
+def _required() -> None:
+    if find_spec("aioquic") is None:
+        raise CallerFault("queries by QUIC need the extra quic: pip install 'twisted-ext[quic]'")
+
+
+@implementer(IExchange)
+class QuicExchange:
+    """
+    Queries to one server over QUIC.
+
+    A query is padded and sent only after the handshake. One whose connection is lost before the reply arrives is sent once more on a new
+    connection. The same applies to the remaining queries if one is given up and the server has been silent for a while.
+
+    @ivar keys: maps keys to pending queries.
+    """
+
+    kind = "quic"
+    reliable = True
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        server: Server,
+        draw: Draw,
+        terms: TLSTerms,
+        *,
+        keep: float | None = None,
+        inFlight: int | None = None,
+        name: str = "",
+    ) -> None:
+        """
+        @param keep: seconds to keep an idle connection.
+        @param name: the server's name, if it has another one than C{terms}.
+        """
+        self.server = server
+        self.label = server.label
+        self.exchange = self
+        self.keys: dict[bytes, PendingQuery] = {}
+        self.keep = TLS_KEPT.pick(keep)
+        self.terms = terms
+        self.name = name
+        self.clock = reactor
+        self.ticket: SessionTicket | None = None
+        self._most = int(STREAM_IN_FLIGHT.pick(inFlight))
+        self._draw = draw
+        self._sent: dict[bytes, int] = {}
+        self._streams: dict[int, bytes] = {}
+        # When data last arrived, or the first query became pending.
+        self._quietSince = 0.0
+        self._again: set[bytes] = set()
+        self._unsent: deque[bytes] = deque()
+        self._attempt: QuicAttempt | None = None
+        self._keeping: IDelayedCall | None = None
+        self._idleUntil = 0.0
+
+    @property
+    def details(self) -> TLSDetails | None:
+        """
+        Return the outcome of the handshake, while there is a connection.
+        """
+        attempt = self._attempt
+        return attempt.details if attempt is not None and attempt.complete else None
+
+    # -- for look-ups
+
+    def ask(self, asking: PendingQuery, now: float) -> tuple[QuicExchange, bytes]:
+        keys = self.keys
+        if len(keys) >= STREAM_WAITING.default:
+            raise Unreachable(f"{self.label} has {len(keys)} queries waiting for its connection already", server=self.label)
+        key = self._draw.take(2)
+        while key in keys:
+            key = self._draw.take(2)
+        if not keys:
+            self._quietSince = now
+        if self._attempt is None:
+            self._connect()
+        keys[key] = asking
+        self._unsent.append(key)
+        self._flush()
+        return self, key
+
+    def release(self, key: bytes) -> None:
+        if self.keys.pop(key, None) is None:
+            return
+        self._again.discard(key)
+        stream = self._sent.pop(key, None)
+        attempt = self._attempt
+        if stream is not None and attempt is not None:
+            del self._streams[stream]
+            attempt.cancel(stream)
+        if self.clock.seconds() - self._quietSince >= STREAM_WAIT.default:
+            self._replace()
+
+    def settle(self) -> None:
+        attempt = self._attempt
+        if attempt is None or self.keys:
+            return
+        if self.keep > 0 and attempt.complete:
+            # Usually the next query comes soon, so a timer that is already running is left alone: it looks at the time again.
+            self._idleUntil = until = self.clock.seconds() + self.keep
+            if self._keeping is None:
+                self._keeping = self.clock.callLater(self.keep, self._keptLongEnough)
+            elif self._keeping.getTime() > until:
+                self._keeping.reset(self.keep)
+        else:
+            self._drop()
+
+    def close(self) -> Deferred[None]:
+        # Sockets of datagrams close at once.
+        self._drop()
+        return succeed(None)
+
+    def _keptLongEnough(self) -> None:
+        self._keeping = None
+        left = self._idleUntil - self.clock.seconds()
+        if self.keys:
+            return
+        if left <= ROUNDING:
+            self._drop()
+        else:
+            self._keeping = self.clock.callLater(left, self._keptLongEnough)
+
+    # -- the connection
+
+    def _connect(self) -> None:
+        """
+        @raise Unreachable: there is no socket, or no route.
+        """
+        from twisted_ext.transport.quic.attempt import QuicAttempt
+
+        if not IReactorUDP.providedBy(self.clock):
+            raise Unreachable(f"{self.label} cannot be reached by QUIC: {self.clock!r} cannot do UDP", server=self.label)
+        self._quietSince = self.clock.seconds()
+        attempt = QuicAttempt(self, self.clock)
+        attempt.start()
+        self._attempt = attempt
+
+    def _drop(self) -> None:
+        if self._keeping is not None:
+            self._keeping.cancel()
+            self._keeping = None
+        attempt, self._attempt = self._attempt, None
+        self._sent.clear()
+        self._streams.clear()
+        self._unsent.clear()
+        if attempt is not None:
+            attempt.leave()
+
+    def _replace(self) -> None:
+        """
+        Reconnect: the server has been silent, so it may have forgotten the connection.
+        """
+        if self._attempt is None:
+            return
+        waiting = [key for key in (*self._sent, *self._unsent) if key in self.keys]
+        self._drop()
+        if waiting:
+            self._unsent.extend(waiting)
+            self._reconnect()
+
+    def _reconnect(self) -> None:
+        try:
+            self._connect()
+        except Unreachable as fault:
+            self._unsent.clear()
+            self._fail(list(self.keys.items()), fault)
+
+    def _flush(self) -> None:
+        attempt = self._attempt
+        if attempt is None or not attempt.complete:
+            return
+        unsent = self._unsent
+        sent = self._sent
+        keys = self.keys
+        wrote = False
+        while unsent and len(sent) < self._most:
+            key = unsent.popleft()
+            asking = keys.get(key)
+            if asking is not None:
+                stream = attempt.write(padded(asking.query, False))
+                sent[key] = stream
+                self._streams[stream] = key
+                wrote = True
+        if wrote:
+            attempt.flush()
+
+    # -- for the attempt
+
+    def connected(self, attempt: QuicAttempt) -> None:
+        if attempt is self._attempt:
+            self._quietSince = self.clock.seconds()
+            self._flush()
+
+    def heard(self) -> None:
+        self._quietSince = self.clock.seconds()
+
+    def received(self, attempt: QuicAttempt, stream: int, octets: bytes) -> None:
+        """
+        Handle the reply of a stream, which has ended.
+        """
+        if attempt is not self._attempt:
+            return
+        key = self._streams.pop(stream, None)
+        if key is None:
+            return
+        self._sent.pop(key, None)
+        asking = self.keys.get(key)
+        if asking is not None:
+            now = self.clock.seconds()
+            if not asking.replied(octets, now, self, key) and self.keys.get(key) is asking:
+                # The stream comes from the server itself, so no better reply will follow.
+                del self.keys[key]
+                self._again.discard(key)
+                asking.failed(BadMessage(f"{self.label} did not answer the question by QUIC", server=self.label), now, self, key)
+        self._flush()
+
+    def refused(self, attempt: QuicAttempt, stream: int, reason: str) -> None:
+        """
+        Handle the end of a stream without a reply.
+        """
+        key = self._streams.pop(stream, None)
+        if attempt is not self._attempt or key is None:
+            return
+        self._sent.pop(key, None)
+        asking = self.keys.get(key)
+        if asking is not None:
+            self._fail([(key, asking)], Unreachable(f"{self.label} did not answer by QUIC: {reason}", server=self.label))
+        self._flush()
+
+    def lost(self, attempt: QuicAttempt, reason: str) -> None:
+        """
+        The connection was lost, or could not be established.
+        """
+        if attempt is not self._attempt:
+            return
+        self._attempt = None
+        if self._keeping is not None:
+            self._keeping.cancel()
+            self._keeping = None
+        keys = self.keys
+        failed: list[tuple[bytes, PendingQuery]] = []
+        if not attempt.complete:
+            failed.extend(keys.items())
+            self._unsent.clear()
+        else:
+            for key in self._sent:
+                asking = keys.get(key)
+                if asking is None:
+                    continue
+                if key in self._again:
+                    failed.append((key, asking))
+                else:
+                    self._again.add(key)
+                    self._unsent.append(key)
+        self._sent.clear()
+        self._streams.clear()
+        what = "closed the connection before it answered" if attempt.complete else "cannot be reached by QUIC"
+        if len(keys) > len(failed):
+            self._reconnect()
+        self._fail(failed, Unreachable(f"{self.label} {what}: {reason}", server=self.label))
+
+    def _fail(self, failed: list[tuple[bytes, PendingQuery]], fault: Unreachable) -> None:
+        now = self.clock.seconds()
+        for key, asking in failed:
+            # The callback of one query may end another.
+            if self.keys.get(key) is asking:
+                del self.keys[key]
+                self._again.discard(key)
+                asking.failed(fault, now, self, key)

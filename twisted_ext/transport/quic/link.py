@@ -1,0 +1,258 @@
+"""
+Drive aioquic's QUIC connections by a Twisted clock, for both ends: datagrams in, events out, one timer.
+
+Needs the extra C{quic}: import this module only where QUIC is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Protocol
+
+from aioquic.quic.connection import QuicConnection
+from aioquic.quic.events import (
+    ConnectionIdIssued,
+    ConnectionIdRetired,
+    ConnectionTerminated,
+    HandshakeCompleted,
+    ProtocolNegotiated,
+    StopSendingReceived,
+    StreamDataReceived,
+    StreamReset,
+)
+
+if TYPE_CHECKING:
+    from aioquic.quic.connection import NetworkAddress
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+__all__ = ["LinkHandler", "QuicLink", "WatchedConnection"]
+
+#: Seconds between two runs of the timer at least: rounding may make a timer run slightly early.
+_TICK: Final = 0.001
+
+
+class WatchedConnection(QuicConnection):
+    """
+    A connection whose end is noticed at once.
+
+    aioquic reports the end only after the draining period (RFC 9000, section 10.2), for which queries without a reply cannot wait.
+    """
+
+    ending = False
+
+    def _close_begin(self, is_initiator: bool, now: float) -> None:
+        super()._close_begin(is_initiator, now)
+        self.ending = True
+
+
+class LinkHandler(Protocol):
+    """
+    The receiver of a connection's events. It may call any method of the link in return.
+    """
+
+    def negotiated(self, protocol: str | None) -> None:
+        """
+        Called with the protocol agreed on in the TLS handshake, before any data.
+        """
+
+    def handshaken(self, resumed: bool) -> None: ...
+
+    def received(self, stream: int, data: bytes, end: bool) -> None: ...
+
+    def abandoned(self, stream: int, code: int, *, reset: bool) -> None:
+        """
+        Called when the peer gives up a stream.
+
+        @param reset: whether it will send no more data; otherwise, it will not read any.
+        """
+
+    def ended(self, code: int, reason: str, byApplication: bool) -> None:
+        """
+        Called once when the connection has ended, unless L{QuicLink.close} or L{QuicLink.drop} ended it.
+
+        @param byApplication: whether the code is one of DNS over QUIC, and not of QUIC itself.
+        """
+
+    def more(self) -> bool:
+        """
+        Called while C{QuicLink.flowing} is set and datagrams have been sent: write more, if few octets are unsent.
+
+        @return: whether anything was written.
+        """
+
+    def issued(self, connectionId: bytes) -> None: ...
+
+    def retired(self, connectionId: bytes) -> None: ...
+
+
+class QuicLink:
+    """
+    One connection, and its timer.
+
+    @ivar unsent: octets of replies or queries that the peer does not accept yet: those written, less the octets of the datagrams sent.
+    @ivar flowing: whether to call the handler's C{more}.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, connection: WatchedConnection, send: Callable[[bytes, NetworkAddress], None], handler: LinkHandler
+    ) -> None:
+        # Acknowledge in the packet of the reply, which pump() sends next, and not in another one a millisecond later. kdig 3.2 takes that
+        # for the end of its connection.
+        connection._ack_delay = 0.0
+        self.connection = connection
+        self.unsent = 0
+        self.flowing = False
+        self._clock = clock
+        self._send = send
+        self._handler = handler
+        self._timer: IDelayedCall | None = None
+        self._busy = False
+        self._over = False
+
+    def connect(self, address: NetworkAddress) -> None:
+        self.connection.connect(address, self._clock.seconds())
+        self.pump()
+
+    def receive(self, datagram: bytes, address: NetworkAddress) -> bool:
+        """
+        Take a datagram. L{pump} handles it, best after others that have arrived at the same time.
+
+        @return: whether a packet was acceptable, so far.
+        """
+        connection = self.connection
+        if not self._over:
+            connection.receive_datagram(datagram, address, self._clock.seconds())
+        # Without a path, aioquic cannot send either.
+        return connection.get_peer_address() is not None
+
+    def write(self, stream: int, octets: bytes, end: bool) -> None:
+        """
+        Write to a stream. L{pump} sends it.
+        """
+        self.unsent += len(octets)
+        self.connection.send_stream_data(stream, octets, end)
+
+    def reset(self, stream: int, code: int) -> None:
+        """
+        End the sending part of a stream without all of its data.
+        """
+        self.connection.reset_stream(stream, code)
+
+    def refuse(self, stream: int, code: int) -> None:
+        """
+        Ask the peer to send no more on a stream, if it still exists.
+        """
+        try:
+            self.connection.stop_stream(stream, code)
+        except ValueError:
+            # Everything has arrived meanwhile.
+            pass
+
+    def pump(self) -> None:
+        """
+        Handle events, send datagrams, and set the timer. Inside of a handler's method it does nothing: the caller of that method does.
+        """
+        if self._busy or self._over:
+            return
+        self._busy = True
+        try:
+            while self._events():
+                now = self._clock.seconds()
+                if self.connection.ending:
+                    self._expire()
+                    continue
+                for datagram, address in self.connection.datagrams_to_send(now):
+                    self.unsent -= len(datagram)
+                    self._send(datagram, address)
+                if self.unsent < 0:
+                    self.unsent = 0
+                if not self.connection.ending and not (self.flowing and self._handler.more()):
+                    break
+        finally:
+            self._busy = False
+        if not self._over:
+            self._setTimer()
+
+    def close(self, code: int, reason: str = "") -> None:
+        """
+        Close the connection, with a notice to the peer. The notice is sent once: if it is lost, the peer's idle timeout ends its side.
+        """
+        if self._over:
+            return
+        connection = self.connection
+        if not connection.ending:
+            connection.close(error_code=code, reason_phrase=reason)
+            for datagram, address in connection.datagrams_to_send(self._clock.seconds()):
+                self._send(datagram, address)
+        self.drop()
+
+    def drop(self) -> None:
+        """
+        Forget the connection without a notice to the peer.
+        """
+        self._over = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _events(self) -> bool:
+        """
+        Pass events to the handler.
+
+        @return: whether the connection still exists.
+        """
+        connection = self.connection
+        handler = self._handler
+        while not self._over:
+            event = connection.next_event()
+            if event is None:
+                return True
+            if isinstance(event, StreamDataReceived):
+                handler.received(event.stream_id, event.data, event.end_stream)
+            elif isinstance(event, StreamReset):
+                handler.abandoned(event.stream_id, event.error_code, reset=True)
+            elif isinstance(event, StopSendingReceived):
+                handler.abandoned(event.stream_id, event.error_code, reset=False)
+            elif isinstance(event, ProtocolNegotiated):
+                handler.negotiated(event.alpn_protocol)
+            elif isinstance(event, HandshakeCompleted):
+                handler.handshaken(event.session_resumed)
+            elif isinstance(event, ConnectionIdIssued):
+                handler.issued(event.connection_id)
+            elif isinstance(event, ConnectionIdRetired):
+                handler.retired(event.connection_id)
+            elif isinstance(event, ConnectionTerminated):
+                self.drop()
+                handler.ended(event.error_code, event.reason_phrase, event.frame_type is None)
+        return False
+
+    def _expire(self) -> None:
+        """
+        Skip the rest of the draining period.
+        """
+        until = self.connection.get_timer()
+        if until is not None:
+            self.connection.handle_timer(until)
+
+    def _setTimer(self) -> None:
+        until = self.connection.get_timer()
+        timer = self._timer
+        if until is None:
+            if timer is not None:
+                timer.cancel()
+                self._timer = None
+        elif timer is None:
+            self._timer = self._clock.callLater(max(until - self._clock.seconds(), _TICK), self._tick)
+        elif timer.getTime() > until + _TICK:
+            # A timer that is due too early only looks again. Most are put off by each datagram.
+            timer.reset(max(until - self._clock.seconds(), _TICK))
+
+    def _tick(self) -> None:
+        self._timer = None
+        now = self._clock.seconds()
+        until = self.connection.get_timer()
+        if until is not None and until <= now + _TICK:
+            self.connection.handle_timer(max(until, now))
+            self.pump()
+        else:
+            self._setTimer()
