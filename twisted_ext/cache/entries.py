@@ -23,6 +23,9 @@ __all__ = [
     "packEntry", "packedBytes", "readyBytes", "unpack",
 ]
 
+#: The end of replies with padding (RFC 7830, section 3). If it is that of a record, nothing is lost.
+_PADDED: Final = bytes(16)
+
 #: Time learned, seconds from then to expiry, flags, rcode, outcome and security, request count, server, RRsets per section.
 _HEADER: Final = Struct(">dIHHBBHHHH")
 
@@ -297,6 +300,7 @@ def _saysAll(answer: Answer, sections: Sections) -> bool:
         and answer.wire.startswith(answers[0].name, HEADER_OCTETS)
         and answer._message is None
         and not answer.ede
+        and not answer.wire.endswith(_PADDED)
     )
 
 

@@ -121,7 +121,8 @@ class DescriptionCase(SynchronousTestCase):
         importlib.import_module("twisted.plugins.twisted_ext_dropin")
         parsers = [LazyParser(prefix, "tests_described", prefix, "") for prefix in FUNCTIONS if prefix != "https"]
         parsers.append(LazyParser("https", __name__, "url", ""))
-        self.patch(descriptions, "BUILT_IN", (*BUILT_IN, *parsers))
+        # The ones of the tests first: one of them stands in for a built-in one.
+        self.patch(descriptions, "BUILT_IN", (*parsers, *BUILT_IN))
         Built.all.clear()
         self.clock = Clock()
 
@@ -197,6 +198,11 @@ class GrammarTests(DescriptionCase):
             ("https://dns.example:wait=2", "https://dns.example", 2.0),
             ("https://dns.example", "https://dns.example", 1.0),
             ("https:address=x", "x", 1.0),
+            ("https://dns.example/q{?dns}:wait=2", "https://dns.example/q{?dns}", 2.0),
+            ("https://dns.example#a", "https://dns.example#a", 1.0),
+            ("https://192.0.2.1#dns.example:wait=2", "https://192.0.2.1#dns.example", 2.0),
+            ("https://192.0.2.1:853#dns.example:wait=2", "https://192.0.2.1:853#dns.example", 2.0),
+            ("https://[::1]:853#[2001:db8::1]:wait=2", "https://[::1]:853#[2001:db8::1]", 2.0),
         ):
             built = self.build(text)
             self.assertEqual(
@@ -245,6 +251,8 @@ class GrammarTests(DescriptionCase):
             ("wrap:", "column 6: expected a prefix here, such as udp or system"),
             ("leef:a", "column 1: there is no prefix 'leef'; did you mean 'leaf'?"),
             ("LEAF:a", "column 1: there is no prefix 'LEAF'; did you mean 'leaf'?"),
+            ("http://dns.example", "column 1: there is no prefix 'http'; write 'https'"),
+            ("wrap:(DoH://dns.example)", "column 7: there is no prefix 'DoH'; write 'https'"),
             ("wrap:leef:a", "column 6: there is no prefix 'leef'; did you mean 'leaf'?"),
             ("leaf", "column 5: host is missing; it is leaf:host[:port][:wait=...][:strict=...][:name=...]"),
             ("wrap:size=1", "column 12: source is missing; it is wrap:(source)[:size=...]"),

@@ -117,6 +117,12 @@ class BuiltInTests(SynchronousTestCase):
             f"zone:example.org={path}",
             "recursive",
             "validate:udp:192.0.2.1",
+            "sdns://AAcAAAAAAAAABzguOC44Ljg",
+            "ddr:192.0.2.1,192.0.2.2:strict=yes",
+            "ddr:system",
+            "tls:192.0.2.1#dns.example",
+            "quic:192.0.2.1#dns.example",
+            "https://dns.example/dns-query:address=192.0.2.1:method=GET",
         )
         for description in examples:
             self.build(description)

@@ -445,7 +445,7 @@ class ForwardedLookup:
         index = self._open(leg, key)[2]
         self._note(now, "truncated", exchange)
         if exchange.reliable:
-            fault = ServerFailed(f"{exchange.label} truncated its reply over TCP", server=exchange.label)
+            fault = ServerFailed(f"{exchange.label} truncated its reply over {exchange.kind.upper()}", server=exchange.label)
         else:
             self._source.standings[index].replied(None)
             fault = ServerFailed(f"{exchange.label} truncated its reply over UDP, and did not send it over TCP", server=exchange.label)

@@ -9,7 +9,7 @@ the arguments of a wrapper come before what it wraps: C{cache:mostBytes=1000000:
     - C{route:corp.example=(udp:192.0.2.53):system} has descriptions as values.
     - C{udp:[2001:db8::1]:5353}: in square brackets a colon is an ordinary character.
     - C{https://dns.example:443/dns-query:timeout=2}: a colon and two slashes begin a URL, in which only a colon after the path (or the
-      port) begins an argument.
+      port) begins an argument. C{tls://192.0.2.53#dns.example}: after C{#} comes the name that the server's certificate must have.
     - A backslash removes the special meaning of the next character: C{hosts:C\\:\\\\hosts}.
 
 The arguments of a prefix are given by its function's signature; see L{IResolverParser}.
@@ -73,6 +73,31 @@ BUILT_IN: Final = (
         "servers queried over UDP, and over TCP if a reply is truncated: udp:address[,address...][:port]",
     ),
     LazyParser("tcp", _PARSERS, "parseTCP", "servers queried over TCP: tcp:address[,address...][:port]"),
+    LazyParser(
+        "tls",
+        "twisted_ext.resolver.strings.encrypted",
+        "parseTLS",
+        "servers queried over TLS: tls:address[@port][#name],...[:port], or tls://host[:port][#name]",
+    ),
+    LazyParser(
+        "quic",
+        "twisted_ext.resolver.strings.quic",
+        "parseQUIC",
+        "servers queried over QUIC: quic:address[@port][#name],...[:port], or quic://host[:port][#name]",
+    ),
+    LazyParser(
+        "https",
+        "twisted_ext.resolver.strings.https",
+        "parseHTTPS",
+        "a server queried over HTTPS: https://host[:port][/path][{?dns}]",
+    ),
+    LazyParser(
+        "ddr",
+        "twisted_ext.resolver.strings.designated",
+        "parseDDR",
+        "servers queried by the encrypted transports that they designate: ddr:address[,address...][:port] or ddr:system",
+    ),
+    LazyParser("sdns", "twisted_ext.resolver.strings.stamps", "parseStamp", "the server of a DNS stamp: sdns://..."),
     LazyParser("threaded", _PARSERS, "parseThreaded", "the operating system's own resolver, in threads"),
     LazyParser(
         "recursive", _RECURSIVE, "parseRecursive", "resolve from the root with DNSSEC validation: recursive[:hints=file][:anchor=file]"

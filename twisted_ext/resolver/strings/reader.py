@@ -18,6 +18,18 @@ __all__ = ["Plan", "read"]
 #: Characters of a description shown in an error.
 _SHOWN: Final = 100
 
+#: What other programs call the prefixes.
+_OTHER_NAMES: Final = {
+    "dns": "udp",
+    "dot": "tls",
+    "tls-tcp": "tls",
+    "doh": "https",
+    "http": "https",
+    "h2": "https",
+    "doq": "quic",
+    "stamp": "sdns",
+}
+
 
 def read(description: str) -> Plan:
     """
@@ -135,7 +147,9 @@ class _Reading:
         parser = parserFor(prefix)
         if parser is None:
             parsers, complaints = foundParsers()
-            hint = nearest(prefix, [parser.prefix for parser in parsers])
+            known = [parser.prefix for parser in parsers]
+            other = _OTHER_NAMES.get(prefix.lower())
+            hint = f"; write {other!r}" if other in known else nearest(prefix, known)
             raise _fault(self._text, start, "; ".join([f"there is no prefix {prefix!r}{hint}", *complaints]))
         try:
             function = parser.load()
@@ -272,21 +286,32 @@ class _Reading:
         """
         Return a URL from its slashes on, and the index after it.
         """
-        text, index = self._text, start + 2
-        while index < self._end and text[index] not in "/?:" and not (inside and text[index] == ")"):
-            if text[index] == "[":
-                index = text.find("]", index)
-                if index < 0:
-                    raise _fault(text, start + 2, "this bracket is not closed")
-            index += 1
+        text = self._text
+        index = self._urlPart(start + 2, "/?#:", inside)
         if text.startswith(":", index):
             port = index + 1
             while port < self._end and text[port] in "0123456789":
                 port += 1
-            if port > index + 1 and (port == self._end or text[port] in "/?:)"):
+            if port > index + 1 and (port == self._end or text[port] in "/?#:)"):
                 index = port
+        if text.startswith("#", index):
+            index = self._urlPart(index, ":", inside)
         authority = text[start:index]
         if index < self._end and text[index] in "/?":
             path, index = self._value(index, inside)
             return authority + path, index
         return authority, index
+
+    def _urlPart(self, index: int, ends: str, inside: bool) -> int:
+        """
+        Return the index of the first character that ends a part of a URL and is not in square brackets.
+        """
+        text = self._text
+        while index < self._end and text[index] not in ends and not (inside and text[index] == ")"):
+            if text[index] == "[":
+                bracketAt = index
+                index = text.find("]", index)
+                if index < 0:
+                    raise _fault(text, bracketAt, "this bracket is not closed")
+            index += 1
+        return index

@@ -1,0 +1,184 @@
+"""
+Tests of the prefixes of encrypted transports.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+
+from tests.certificates import authority, certificateFor, written
+from tests.networks import WWW, NetworkTestCase
+from tests.transport.tlsservers import ServerTLS, keyOf, leaf, signedBy
+from twisted_ext.errors import BadDescription, Unreachable
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.strings.descriptions import sourceFromString
+from twisted_ext.testing.servers import CannedServer
+from twisted_ext.transport.tls.terms import pinOf, pinToText
+
+PIN = pinToText(bytes(32))
+
+
+class TLSDescriptionTests(NetworkTestCase):
+    """
+    Tests of descriptions of servers over TLS.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        self.folder = folder
+        self.ca = str(written(folder)).replace(":", "\\:")
+        self.tls = ServerTLS(leaf("dns.example", "192.0.2.53"))
+        self.canned = CannedServer(WWW)
+        self.there = self.network.reactor("192.0.2.53", "2001:db8::53")
+        self.canned.listenTLS(self.there, self.tls)
+        self.source: IAnswerSource | None = None
+
+    def tearDown(self) -> None:
+        if self.source is not None:
+            closed = self.source.close()
+            self.network.advance(1)
+            self.successResultOf(closed)
+        super().tearDown()
+
+    def build(self, description: str) -> IAnswerSource:
+        """
+        Build a source.
+        """
+        if self.source is not None:
+            self.source.close()
+            self.network.advance(1)
+        self.source = sourceFromString(self.here, description)
+        return self.source
+
+    def test_formsOfOneServer(self) -> None:
+        """
+        A server is given by its address and the name in its certificate, as a list or a URL.
+        """
+        pin = pinToText(pinOf(signedBy("x", keyOf("x"), "x", key=keyOf("server"))))
+        for description in (
+            f"tls:192.0.2.53#dns.example:ca={self.ca}",
+            f"tls:192.0.2.53@853#dns.example:ca={self.ca}",
+            f"tls:192.0.2.53:853:name=dns.example:ca={self.ca}",
+            f"tls:192.0.2.53:ca={self.ca}",
+            f"tls:192.0.2.53:pins={PIN},{pin}",
+            f"tls:192.0.2.53#DNS.example.:pins={pin}:ca={self.ca}:minimum=1.3:resume=no:keep=0",
+            f"tls://192.0.2.53#dns.example:ca={self.ca}",
+            f"tls://192.0.2.53:853#dns.example:ca={self.ca}",
+        ):
+            self.assertEqual(self.find(self.build(description)), ["192.0.2.80"], description)
+        self.assertEqual(self.network.datagrams, [])
+
+    def test_serversHaveNamesOfTheirOwn(self) -> None:
+        """
+        Each server's certificate has to be for the name behind its address.
+        """
+        other = CannedServer(WWW)
+        other.listenTLS(self.network.reactor("192.0.2.54"), ServerTLS(leaf("other.example")))
+        self.assertEqual(self.find(self.build(f"tls:192.0.2.54#other.example,192.0.2.53#dns.example:ca={self.ca}")), ["192.0.2.80"])
+        fault = self.fault(self.build(f"tls:192.0.2.54#dns.example,192.0.2.53#other.example:ca={self.ca}"))
+        self.assertIn("it showed one for 'other.example'", str(fault))
+        self.assertIn("it showed one for 'dns.example', '192.0.2.53'", str(fault))
+
+    def test_hashes(self) -> None:
+        """
+        With the hashes of a DNS stamp, one of the certificates up to the authority has to have one of them.
+        """
+        from hashlib import sha256
+
+        from cryptography import x509
+
+        right = sha256(x509.load_pem_x509_certificate(authority()[0]).tbs_certificate_bytes).hexdigest()
+        self.assertEqual(self.find(self.build(f"tls:192.0.2.53#dns.example:ca={self.ca}:hashes={right}")), ["192.0.2.80"])
+        fault = self.fault(self.build(f"tls:192.0.2.53#dns.example:ca={self.ca}:hashes={'00' * 32}"))
+        self.assertIn(f"and a certificate with the hash {'00' * 32}, it showed one with the hash ", str(fault))
+
+    def test_nameIsBootstrapped(self) -> None:
+        """
+        The address of a server given by its name is looked up at the bootstrap servers, and nothing else.
+        """
+        finder = CannedServer({("dns.example", "A"): "192.0.2.53"})
+        finder.listen(self.network.reactor("192.0.2.1"))
+        for description in ("tls://dns.example", "tls:dns.example"):
+            source = self.build(f"{description}:bootstrap=192.0.2.1:ca={self.ca}")
+            self.assertEqual((self.find(source), self.find(source)), (["192.0.2.80"], ["192.0.2.80"]))
+        self.assertEqual({asked.question.name for asked in finder.asked}, {b"\x03dns\x07example\x00"})
+        self.assertEqual(len(finder.asked), 4)
+        self.assertEqual(set(self.tls.names), {"dns.example"})
+
+    def test_blockedPortFailsInOneLine(self) -> None:
+        """
+        If the network blocks port 853, the look-up fails with one line, and nothing is sent by another way.
+        """
+        self.canned.close()
+        plain = CannedServer(WWW)
+        plain.listen(self.there)
+        for silent in (False, True):
+            self.network.shape(destination="192.0.2.53", silent=silent)
+            fault = self.fault(self.build(f"tls:192.0.2.53#dns.example:ca={self.ca}"))
+            self.assertRegex(str(fault), r"^www\.example\.test\. A: 192\.0\.2\.53:853 (cannot be reached by TLS|did not answer)[^\n]*$")
+        self.assertEqual((self.network.datagrams, plain.asked), ([], []))
+        self.assertEqual({port for _, port in self.network.dialed}, {853})
+
+    def test_bothWaysOnlyIfWritten(self) -> None:
+        """
+        A fall-back to plain DNS exists where the description has one.
+        """
+        self.canned.close()
+        plain = CannedServer(WWW)
+        plain.listen(self.there)
+        self.assertIsInstance(self.fault(self.build(f"tls:192.0.2.53:ca={self.ca}")), Unreachable)
+        self.assertEqual(self.find(self.build(f"chain:(tls:192.0.2.53:ca={self.ca}):udp:192.0.2.53")), ["192.0.2.80"])
+
+    def test_wrongDescriptions(self) -> None:
+        """
+        A wrong description is an error of one line that says what would be right.
+        """
+        encrypted = self.folder / "encrypted.pem"
+        pair = certificateFor("client.example")
+        (self.folder / "own.pem").write_bytes(pair)
+        (self.folder / "other.pem").write_bytes(certificateFor("other.example"))
+        (self.folder / "key.pem").write_bytes(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+        encrypted.write_bytes(
+            keyOf("client").private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")) + authority()[0]
+        )
+        where = str(self.folder)
+        for description, text in (
+            ("tls", "servers is missing"),
+            ("tls:", "the address of a server is missing"),
+            ("tls:192.0.2.53#", "after # comes the name"),
+            ("tls:192.0.2.53@0", "a port takes a number from 1 to 65535"),
+            ("tls:192.0.2.53:99999", "a port takes a number from 1 to 65535"),
+            ("tls:192.0.2.53,dns.example", "'dns.example' is a name"),
+            ("tls:192.0.2.999", "not a valid host name or IP address"),
+            ("tls:dns example", "not a valid host name or IP address"),
+            ("tls://", "the host is missing"),
+            ("tls://192.0.2.53/dns-query", "has no path"),
+            ("tls://user@192.0.2.53", "no user"),
+            ("tls:192.0.2.53:bootstrap=192.0.2.1", "here is its address already"),
+            ("tls:192.0.2.53:pins=AAAA", "44 characters"),
+            ("tls:192.0.2.53:pins=sha256//", "44 characters"),
+            (f"tls:192.0.2.53:pins={PIN},", "44 characters"),
+            (f"tls:192.0.2.53#dns.example,192.0.2.54:pins={PIN}", "write #name behind each server, or behind none"),
+            ("tls:192.0.2.53:hashes=00", "64 digits"),
+            ("tls:192.0.2.53:minimum=1.1", "there are 1.2, 1.3"),
+            ("tls:192.0.2.53:name=a/b", "not a valid name of a server"),
+            ("tls:192.0.2.53:nam=dns.example", "did you mean 'name'"),
+            ("tls:192.0.2.53:keep=long", "keep takes a number"),
+            (f"tls:192.0.2.53:ca={where}/none.pem", "none.pem: cannot read the authorities' certificates: No such file"),
+            (f"tls:192.0.2.53:ca={where}", "cannot read the authorities' certificates: Is a directory"),
+            (f"tls:192.0.2.53:ca={where}/key.pem", "key.pem: no valid certificate in PEM"),
+            (f"tls:192.0.2.53:pins={PIN}:ca={self.ca}", "leave out ca, or add name"),
+            (f"tls:192.0.2.53:key={where}/own.pem", "needs its certificate as well"),
+            (f"tls:192.0.2.53:certificate={where}/key.pem", "key.pem: no valid certificate in PEM"),
+            (f"tls:192.0.2.53:certificate={where}/authority.pem", "authority.pem: no valid private key in PEM"),
+            (f"tls:192.0.2.53:certificate={where}/own.pem:key={where}/other.pem", "not that of the certificate in"),
+            (f"tls:192.0.2.53:certificate={where}/own.pem:key={where}/key.pem", "no valid private key in PEM"),
+            (f"tls:192.0.2.53:certificate={where}/encrypted.pem", "the key is encrypted"),
+        ):
+            fault = self.assertRaises(BadDescription, sourceFromString, self.here, description)
+            self.assertIn(text, str(fault), description)
+            self.assertNotIn("\n", str(fault))

@@ -1,0 +1,67 @@
+"""
+The local zone C{resolver.arpa}, by which clients ask a resolver about itself (RFC 9462, section 6.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from zope.interface import implementer
+
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.policy.localanswers import emptySOA, lastTime
+from twisted_ext.resolver.sources import LocalSource
+from twisted_ext.wire.codes import IN
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import ROOT, isBelow, nameFromText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import ANY, SOA, SVCB
+
+__all__ = ["RESOLVER_ARPA", "DesignatingSource"]
+
+RESOLVER_ARPA: Final = nameFromText("resolver.arpa")
+
+_DESIGNATED: Final = nameFromText("_dns.resolver.arpa")
+
+_SPECIAL: Final = Origin("special")
+
+
+@implementer(IAnswerSource)
+class DesignatingSource(LocalSource):
+    """
+    Answers what is asked of C{resolver.arpa}: the encrypted listeners of this server, or that there are none. It does not answer for other
+    names. An upstream's answer would be of no use: clients could not verify that its servers stand for this one (RFC 9462, section 6.1).
+    """
+
+    __slots__ = ("_designations", "_addresses", "_routed")
+
+    what = "the zone resolver.arpa"
+
+    def __init__(self, designations: RRSet | None = None, addresses: Iterable[RRSet] = (), routed: Iterable[bytes] = ()) -> None:
+        """
+        @param designations: SVCB records; their owner does not matter.
+        @param addresses: of their targets, for the additional section.
+        @param routed: domains for which the operator has chosen an upstream.
+        """
+        self._routed = tuple([name.lower() for name in routed if name != ROOT])
+        self._designations = designations
+        self._addresses = tuple(addresses)
+
+    def ask(self, question: Question, context: QueryContext) -> Answer | None:
+        name = question.key[:-4]
+        if not name.endswith(RESOLVER_ARPA) or question.rrClass != IN or not isBelow(name, RESOLVER_ARPA):
+            return None
+        if any(isBelow(name, routed) for routed in self._routed):
+            return None
+        if context.trace is not None:
+            context.trace.note(lastTime(context.trace), "special", "resolver.arpa", reason="RFC 9462, section 6.4")
+        known = self._designations
+        if known is not None and name == _DESIGNATED and question.rrType in (SVCB, ANY):
+            rrset = RRSet(question.name, SVCB, IN, known.ttl, known.rdatas)
+            return Answer(Outcome.DATA, (rrset,), (), self._addresses, origin=_SPECIAL)
+        soa = emptySOA(RESOLVER_ARPA)
+        if name == RESOLVER_ARPA and question.rrType == SOA:
+            return Answer(Outcome.DATA, (soa,), origin=_SPECIAL)
+        return Answer(Outcome.NODATA, (), (soa,), origin=_SPECIAL)

@@ -1,0 +1,88 @@
+"""
+The function behind the prefix C{ddr}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.errors import CallerFault
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.forward.ddr import PROTOCOLS
+from twisted_ext.resolver.strings.descriptions import Site, parserFor
+from twisted_ext.resolver.strings.parsers import Addresses, Port
+from twisted_ext.transport.servers import DNS_PORT, Server
+from twisted_ext.transport.urls import escaped
+
+if TYPE_CHECKING:
+    from twisted_ext.resolver.system.resolvconf import SystemConfiguration
+
+__all__ = ["PlainServers", "parseDDR"]
+
+_DNS: Final = Port(DNS_PORT)
+
+
+class PlainServers(Addresses):
+    """
+    Server addresses as in L{Addresses}; or none for the word C{system}.
+    """
+
+    @classmethod
+    def fromText(cls, text: str) -> PlainServers:
+        """
+        @raise BadDescription: as for L{Addresses.fromText}.
+        """
+        return cls() if text == "system" else cls(Addresses.fromText(text))
+
+
+def parseDDR(
+    site: Site, addresses: PlainServers, port: Port = _DNS, *, strict: bool = False, ca: str = "", resolvConf: str | None = None
+) -> IAnswerSource:
+    """
+    Query servers by the encrypted transports that they designate (DDR, RFC 9462), if these prove in their certificates to have the plain
+    server's address; otherwise in the clear. A server that has proved it is not queried in the clear again while it can be reached, or its
+    designation is valid. An attacker who is present when the discovery takes place can prevent encryption: where that matters, name the
+    encrypted server, as in C{tls}, or use C{strict}.
+
+    @param addresses: of the plain servers, as for C{udp}; each is asked for its own. With several, the next one is queried as well if one
+        takes long. C{system} stands for those of C{resolv.conf}, with all else that the prefix C{system} does.
+    @param port: the port of addresses without one, 53 by default.
+    @param strict: C{yes} fails look-ups where no encrypted server can be used. Only the discovery itself is in the clear.
+    @param ca: a file with the certificates of authorities to trust instead of the system's.
+    @param resolvConf: a file to use instead of the system's, with C{ddr:system}.
+
+    @return: L{DesignatedSource<twisted_ext.resolver.combine.designated.DesignatedSource>}, several of them in a
+        L{RaceSource<twisted_ext.resolver.combine.race.RaceSource>}, or L{System<twisted_ext.resolver.system.configured.System>} in front
+        of these.
+    """
+    from twisted_ext.resolver.combine.designated import DesignatedSource
+    from twisted_ext.resolver.combine.race import RaceSource
+    from twisted_ext.resolver.forward.forwarder import ForwardingSource
+
+    # HTTP/3 has no client of its own yet.
+    protocols = [protocol for protocol, scheme in PROTOCOLS.items() if protocol != "h3" and parserFor(scheme) is not None]
+    options = f":ca={escaped(ca)}" if ca else ""
+
+    def build(description: str) -> IAnswerSource:
+        return site.source(description + options)
+
+    def designated(server: Server) -> DesignatedSource:
+        plain = ForwardingSource(site.reactor, [server])
+        return DesignatedSource(site.reactor, server, plain, build, protocols=protocols, strict=strict)
+
+    def forwarding(servers: Iterable[Server]) -> IAnswerSource:
+        sources = [designated(server) for server in dict.fromkeys(servers)]
+        return sources[0] if len(sources) == 1 else RaceSource(sources, site.reactor)
+
+    if addresses:
+        if resolvConf is not None:
+            raise CallerFault("resolvConf is for ddr:system; here are the servers already")
+        return forwarding(addresses.servers(port))
+
+    from twisted_ext.resolver.system.configured import System
+
+    def upstream(configuration: SystemConfiguration) -> IAnswerSource:
+        return forwarding(configuration.servers)
+
+    return System(site.reactor, resolvConf, upstream=upstream)
