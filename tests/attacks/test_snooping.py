@@ -14,6 +14,7 @@ from tests.queries import optOf, queryOf
 from twisted_ext.answers import Answer, Origin, QueryContext
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.policy import specialnames
+from twisted_ext.resolver.policy.designating import DesignatingSource
 from twisted_ext.resolver.policy.specialnames import PrivateReverse
 from twisted_ext.server.reply import respond
 from twisted_ext.server.reply.requests import Request, Send
@@ -200,6 +201,16 @@ class LeakingTests(WholeServerTestCase):
 
         self.patch(specialnames.Special, "ask", nothing)
         self.assertEqual(len(self.namesSentUpstream(OURS)), len(OURS))
+
+    def test_designationsAreNotTheUpstreams(self) -> None:
+        """
+        Clients that look for encrypted servers are not sent to those of the upstream, which cannot prove to be this server. Without the
+        local zone, they would be.
+        """
+        names = (("_dns.resolver.arpa", "SVCB"), ("x.resolver.arpa", "A"))
+        self.assertEqual(self.namesSentUpstream(names), [])
+        self.patch(DesignatingSource, "ask", lambda source, question, context: None)
+        self.assertEqual(self.namesSentUpstream(names), [name for name, _ in names])
 
     def test_insideUpstreamGetsPrivateReverse(self) -> None:
         """

@@ -95,6 +95,17 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(ttlOf(self.table.again(query, 50.0)), 5)
         self.assertEqual(ttlOf(self.table.again(query, 106.0)), 4)
 
+    def test_exactTableKeepsPaddedReplyForPaddedQuery(self) -> None:
+        """
+        In an exact table a reply is for queries with the same octets only. By shape, a padded query would get the reply of one without
+        padding, and the other way round.
+        """
+        plain, padded = [queryOf(opt=optOf(options=options)) for options in ([(8, b"")], [(8, b""), (12, bytes(40))])]
+        for table, shared in ((Table(sights=0), True), (Table(sights=0, exact=True), False)):
+            table.offer(padded, replyOf(padded, self.epoch), varies=True)
+            self.assertIsNotNone(table.again(padded, 1.0))
+            self.assertEqual(table.again(plain, 1.0) is not None, shared)
+
     def test_newEpochInvalidatesItsReplies(self) -> None:
         """
         A new epoch invalidates the replies of its source at once, by octets and by shape, and no others.

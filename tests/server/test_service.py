@@ -366,7 +366,8 @@ class ReloadTests(ServiceCase):
         restarting = {setting.name for setting in SETTINGS if not setting.live}
         self.assertEqual(
             restarting,
-            {"interface", "port", "tcp-idle", "workers", "role", "state", "cache-size", "cookies", "cookie-secret", "require-cookie"}
+            {"interface", "port", "tls", "https", "https-path", "quic", "self-signed", "tcp-idle", "workers", "role", "state", "cache-size"}
+            | {"cookies", "cookie-secret", "require-cookie"}
             | {"http", "control", "manhole", "manhole-keys", "transfers-out", "transfers-out-per-client", "transfers-waiting"}
             | {"transfers-in", "transfer-max-size", "transfers-max-size", "log-format"},
         )
@@ -487,6 +488,7 @@ class CreationTests(ServiceCase):
                 "hosts: /etc/hosts",
                 "special: names that are never forwarded, and literal addresses",
                 "private networks: reverse names of their addresses are denied, unless an upstream is in one of them",
+                "resolver.arpa: answered here, never forwarded",
                 "rebinding: no private addresses from upstreams",
                 "cache: 67108864 octets, prefetching, stale answers for 86400 s",
                 "coalesce: one look-up for equal queries",

@@ -55,7 +55,16 @@ replies = st.builds(
     sections,
     sections,
     sections,
-    st.sampled_from([None, EDNS(1232), EDNS(4096, 0x8000, ((10, b"12345678"),))]),
+    st.sampled_from(
+        [
+            None,
+            EDNS(1232),
+            EDNS(4096, 0x8000, ((10, b"12345678"),)),
+            EDNS(1232, 0, ((11, b"\x00\x64"), (12, bytes(40)))),
+            EDNS(1232, 0, ((12, b""), (15, b"\x00\x03stale"))),
+            EDNS(1232, 0, ((10, b"12345678"),) * 4),
+        ]
+    ),
 )
 
 

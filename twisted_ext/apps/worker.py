@@ -139,6 +139,10 @@ class ParentMessages(Protocol):
 
             service.passOn([int(str(key)) for key in cast("list[JSON]", said["operations"])], keysFrom(said["keys"]))
             return None
+        if do == "certificates":
+            if service.encryption is not None:
+                service.encryption.take(cast("list[list[str]]", said["certificates"]))
+            return None
         if do == "reload":
             return service.goOverTo(Settings.fromJSON(cast("dict[str, object]", said["settings"])))
         return _ASKED[do](service.sight, said)
@@ -185,12 +189,17 @@ class ParentMessages(Protocol):
                 if each is not None:
                     each.setblocking(False)
                     os.set_inheritable(each.fileno(), False)
-            bound.append(Bound(str(pair["address"]), cast(int, pair["port"]), opened[0], opened[1]))
+            bound.append(Bound(str(pair["address"]), cast(int, pair["port"]), opened[0], opened[1], str(pair.get("encryption", ""))))
         settings = Settings.fromJSON(cast("dict[str, object]", said["settings"]))
         zoned = bool(said.get("zoned"))
         secret = bytes.fromhex(str(said["secret"]))
         passing = self._tell if zoned else None
-        self.service = service = ServerService(self._reactor, settings, bound, secret, passing=passing)
+        encryption = None
+        if said.get("certificates"):
+            from twisted_ext.server.listeners.tls.encryption import Encryption
+
+            encryption = Encryption.fromJSON(cast("list[list[str]]", said["certificates"]), self._reactor.seconds)
+        self.service = service = ServerService(self._reactor, settings, bound, secret, passing=passing, encryption=encryption)
         service.lost = self._lost
         if not zoned:
             self._begin(service)

@@ -53,6 +53,7 @@ class Counters:
         C{replies[reply[1] & 15] += 1}, where C{reply} begins with the flags. Cache hits are not counted: they are the datagrams received
         minus those passed on (L{hits}). Once per batch it passes one datagram answered from the packet cache to L{sampled}.
       - The stream listener does the same with C{tcp}, and keeps C{tcpOpened}, C{tcpOpen}, C{tcpTurnedAway}, C{tcpIdled}.
+        Connections and messages by TLS are among them; C{tlsHandshakes} and C{tlsFailed} count in addition.
       - The code that handles a request without a cached reply adds 1 to C{udpBeyond} or C{tcpBeyond}, whatever the outcome.
       - C{respond} adds to C{replies} by rcode, to C{ready} for immediate answers, to C{dropped}, C{late}, and to C{refusals} by the name
         of the gate; it calls L{asked} for each question that missed the packet cache and L{waited} for each answer that took a look-up.
@@ -65,6 +66,8 @@ class Counters:
     @ivar tcpOpen: connections open now.
     @ivar tcpTurnedAway: connections rejected or closed because there were too many.
     @ivar tcpIdled: connections closed because the client sent or read nothing for too long.
+    @ivar tlsHandshakes: TLS handshakes completed.
+    @ivar tlsFailed: connections that ended without one: the client gave up, took too long, or does not speak TLS as this server does.
     @ivar replies: replies sent, by rcode.
     @ivar truncated: replies with TC set.
     @ivar ready: replies made without waiting, not counting the packet cache.
@@ -92,6 +95,8 @@ class Counters:
     tcpOpen: int = 0
     tcpTurnedAway: int = 0
     tcpIdled: int = 0
+    tlsHandshakes: int = 0
+    tlsFailed: int = 0
     replies: list[int] = field(default_factory=lambda: [0] * RCODES)
     truncated: int = 0
     ready: int = 0

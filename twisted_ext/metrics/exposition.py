@@ -39,6 +39,13 @@ _PLAIN: Final[tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...]
         "reason",
         (("too many", "tcpTurnedAway"), ("idle", "tcpIdled")),
     ),
+    (
+        "txdns_tls_handshakes_total",
+        "counter",
+        "TLS handshakes of clients.",
+        "result",
+        (("completed", "tlsHandshakes"), ("failed", "tlsFailed")),
+    ),
     ("txdns_zones", "gauge", "Configured zones.", "", (("", "zones"),)),
     ("txdns_zones_served", "gauge", "Zones that are served.", "", (("", "zonesServed"),)),
     ("txdns_zones_wrong", "gauge", "Zones with errors, served or not.", "", (("", "zonesWrong"),)),

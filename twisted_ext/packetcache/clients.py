@@ -23,7 +23,8 @@ class Group:
     @ivar name: the name for display and logs.
     @ivar action: C{"allow"}, C{"refuse"}, or C{"drop"} to send no reply at all.
     @ivar datagrams: cached replies for UDP.
-    @ivar messages: cached replies for streams, which may be longer.
+    @ivar messages: cached replies for TCP, which may be longer.
+    @ivar encrypted: cached replies for encrypted transports, which may be padded.
     @ivar shown: whether a client needs a valid cookie to be answered by UDP.
     """
 
@@ -31,11 +32,16 @@ class Group:
     action: str = "allow"
     datagrams: Table = field(default_factory=Table)
     messages: Table = field(default_factory=partial(Table, stream=True))
+    encrypted: Table = field(default_factory=partial(Table, stream=True, exact=True))
     shown: bool = False
 
+    @property
+    def tables(self) -> tuple[Table, Table, Table]:
+        return self.datagrams, self.messages, self.encrypted
+
     def clear(self) -> None:
-        self.datagrams.clear()
-        self.messages.clear()
+        for table in self.tables:
+            table.clear()
 
     def __repr__(self) -> str:
         return f"<Group {self.name} {self.action}>"

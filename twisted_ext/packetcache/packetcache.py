@@ -233,6 +233,24 @@ class PacketCache:
             bucket.tokens -= 1.0
         return reply
 
+    def findEncrypted(self, octets: bytes, address: str, now: float) -> bytes | None:
+        """
+        Find the reply to a message received by an encrypted transport, as L{find} does. It is padded if the query is.
+        """
+        client = self.clients.known(address) or self.clients.find(address, now)
+        bucket = client.bucket
+        if bucket.tokens < 1.0:
+            return None
+        table = client.group.encrypted
+        entry = table.find(octets[2:])
+        if entry is not None and now < entry.until and entry.epoch.value == entry.value:
+            reply: bytes | None = entry.reply
+        else:
+            reply = table.again(octets, now, client.address, self._cookie)
+        if reply is not None:
+            bucket.tokens -= 1.0
+        return reply
+
     def clear(self) -> None:
         self.clients.clear()
         for group in self.groups:
@@ -243,8 +261,8 @@ class PacketCache:
         """
         The number of replies.
         """
-        return sum([len(group.datagrams) + len(group.messages) for group in self.groups])
+        return sum([len(table) for group in self.groups for table in group.tables])
 
     @property
     def octets(self) -> int:
-        return sum([group.datagrams.octets + group.messages.octets for group in self.groups])
+        return sum([table.octets for group in self.groups for table in group.tables])

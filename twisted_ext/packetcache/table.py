@@ -179,21 +179,25 @@ class Table:
 
     __slots__ = (
         "find", "quick", "_seen", "_young", "_old", "_youngShapes", "_oldShapes", "_youngOctets", "_oldOctets", "_most", "_sights",
-        "_mask", "_stream", "_shaped", "_shown", "_spent",
+        "_mask", "_exact", "_stream", "_shaped", "_shown", "_spent",
     )  # fmt: skip
 
-    def __init__(self, most: float | None = None, *, sights: int | None = None, stream: bool = False, shown: bool = False) -> None:
+    def __init__(
+        self, most: float | None = None, *, sights: int | None = None, stream: bool = False, shown: bool = False, exact: bool = False
+    ) -> None:
         """
         @param most: memory for all entries, in octets.
         @param sights: how many queries seen once are remembered; 0 to admit replies the first time.
         @param stream: replies may be as large as a message can be.
         @param shown: do not reuse replies to clients with a valid cookie for clients without one.
+        @param exact: key all replies by the octets of their queries. A shape does not show whether a query is padded.
         """
         self._most = int(LANE_BYTES.pick(most)) // 2
         slots = int(LANE_SIGHTS.pick(sights)) if sights is None or sights else 0
         self._sights = array("H", bytes(2 * slots))
         self._mask = slots - 1
         self._stream = stream
+        self._exact = exact
         self._shown = shown
         # Whether any reply was ever kept by shape: if not, shapes need not be computed.
         self._shaped = False
@@ -312,7 +316,7 @@ class Table:
             shape if possible, and not by these octets.
         @param personal: the reply is followed by something for this client only, its cookie.
         """
-        if varies and reply.whole:
+        if varies and reply.whole and not self._exact:
             shape = shapeOf(datagram)
             if shape is not None and (shape.cookie is not None) == personal:
                 self._shaped = True

@@ -119,7 +119,7 @@ class DNSServerFactory(MessageServing, ServerFactory):
         packetCache = packetCacheFor(self._access)
         for group in packetCache.groups:
             # A resolver of the application may answer differently from one second to the next, and from one client to another.
-            group.datagrams = group.messages = ForgetfulTable(0, sights=0)
+            group.datagrams = group.messages = group.encrypted = ForgetfulTable(0, sights=0)
         self._responder = Responder(
             source,
             self.clock,

@@ -5,6 +5,7 @@ The front end of one process: ACL, gates, packet cache, responder and listeners,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -40,7 +41,11 @@ if TYPE_CHECKING:
     from twisted_ext.answers import Epoch
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.listeners.https.headers import HeadMemory
+    from twisted_ext.server.listeners.quic.listener import QuicListener
     from twisted_ext.server.listeners.sockets import Bound
+    from twisted_ext.server.listeners.stream import MakeServing
+    from twisted_ext.server.listeners.tls.certificates import Certificates
     from twisted_ext.server.reply.operations import Operation
 
 __all__ = ["Frontend", "gatesOf"]
@@ -118,8 +123,10 @@ class Frontend:
         *,
         zones: Zones | None = None,
         large: bool = False,
+        certificates: Certificates | None = None,
     ) -> None:
         """
+        @param certificates: for encrypted listeners, if there are any.
         @param zones: the public zones, which every client may query, if there are any.
         @param large: whether to size the packet cache for a server with many zones.
 
@@ -144,7 +151,7 @@ class Frontend:
             sights=int(ZONE_LANE_SIGHTS.default) if large else None,
             public=zones is not None,
         )
-        self._tables = [(group.datagrams, group.messages) for group in self.packetCache.groups]
+        self._tables = [group.tables for group in self.packetCache.groups]
         self.responder = Responder(
             source,
             reactor,
@@ -164,6 +171,10 @@ class Frontend:
         self._datagrams: list[DatagramListener] = []
         self._streams = StreamFactory(StreamResponder(self.responder), reactor, idle=settings.tcpIdle)
         self._listeners: list[StreamListener] = []
+        self._quic: list[QuicListener] = []
+        self._certificates = certificates
+        # What the headers of HTTPS clients mean, for all listeners.
+        self._heads: HeadMemory | None = None
 
     @property
     def epoch(self) -> Epoch:
@@ -180,9 +191,10 @@ class Frontend:
     def _remember(self, remember: bool) -> None:
         # Replies from the packet cache would bypass the query log.
         self.responder.queryLog = None if remember else QueryLog(self._reactor.seconds)
-        for group, (datagrams, messages) in zip(self.packetCache.groups, self._tables, strict=True):
+        for group, (datagrams, messages, encrypted) in zip(self.packetCache.groups, self._tables, strict=True):
             group.datagrams = datagrams if remember else ForgetfulTable()
             group.messages = messages if remember else ForgetfulTable(stream=True)
+            group.encrypted = encrypted if remember else ForgetfulTable(stream=True)
 
     def see(
         self, operations: dict[int, Operation], keys: Keys | None, expiring: Callable[[bytes], float | None] | None = None
@@ -229,22 +241,63 @@ class Frontend:
         @param lost: called with a message if a socket cannot listen, or stops listening.
         """
 
-        def failed(failure: Failure, where: str) -> None:
+        def failed(failure: Failure, where: str, way: str) -> None:
             _log.failure("cannot listen", failure=failure)
-            lost(f"cannot listen at {where} by TCP: {failure.getErrorMessage()}")
+            lost(f"cannot listen at {where} by {way.upper()}: {failure.getErrorMessage()}")
 
         for bound in several:
+            if bound.encryption == "quic":
+                # Only here: it takes an extra.
+                from twisted_ext.server.listeners.quic.listener import QuicListener
+
+                assert self._certificates is not None
+                quic = QuicListener(
+                    self._reactor, self.responder, self._certificates, bound.address, bound.port, socket=bound.datagram, lost=lost
+                )
+                quic.start().addErrback(failed, f"{bound.address} port {bound.port}", quic.way)
+                self._quic.append(quic)
+                continue
             make = not bound.sockets
-            if make or bound.datagram is not None:
+            if bound.datagram is not None or (make and not bound.encryption):
                 listener = DatagramListener(self._reactor, self.responder, bound.address, bound.port, socket=bound.datagram, lost=lost)
                 listener.start()
                 self._datagrams.append(listener)
             if make or bound.stream is not None:
                 streams = StreamListener(
-                    self._reactor, self.responder, bound.address, bound.port, socket=bound.stream, servings=self._streams, lost=lost
+                    self._reactor,
+                    self.responder,
+                    bound.address,
+                    bound.port,
+                    socket=bound.stream,
+                    servings=self._streams,
+                    way=bound.encryption or "tcp",
+                    make=self._encrypting(bound.encryption),
+                    lost=lost,
                 )
-                streams.start().addErrback(failed, f"{bound.address} port {bound.port}")
+                if bound.encryption == "https":
+                    from twisted_ext.server.listeners.https.request import requestFor
+
+                    streams.framed = partial(requestFor, self._settings.httpsPath)
+                streams.start().addErrback(failed, f"{bound.address} port {bound.port}", streams.way)
                 self._listeners.append(streams)
+
+    def _encrypting(self, encryption: str) -> MakeServing | None:
+        if not encryption:
+            return None
+        assert self._certificates is not None
+        answering = StreamResponder(self.responder, encryption)
+        # Only here: servers without encryption need not load OpenSSL, and only HTTPS takes an extra.
+        if encryption == "https":
+            from twisted_ext.server.listeners.https import serving as https
+            from twisted_ext.server.listeners.https.headers import HeadMemory
+            from twisted_ext.server.listeners.https.request import Endpoint
+
+            if self._heads is None:
+                self._heads = HeadMemory(Endpoint(self._settings.httpsPath))
+            return https.httpsServing(answering, self._heads, self._certificates.contextFactory(https.ALPN), answering.isDropped)
+        from twisted_ext.server.listeners.tls.serving import ALPN, tlsServing
+
+        return tlsServing(answering, self._certificates.contextFactory(ALPN), answering.isDropped)
 
     def watchdog(self, failed: Callable[[str], object], *, shared: bool = False) -> Watchdog:
         """
@@ -262,9 +315,11 @@ class Frontend:
         """
         Close all listeners and connections.
         """
-        stopping = [listener.stop() for listener in self._listeners] + [listener.stop() for listener in self._datagrams]
+        listeners: list[DatagramListener | StreamListener | QuicListener] = [*self._listeners, *self._datagrams, *self._quic]
+        stopping = [listener.stop() for listener in listeners]
         self._listeners.clear()
         self._datagrams.clear()
+        self._quic.clear()
         self.responder.close()
         stopping.append(self._streams.close())
         return gatherResults(stopping, consumeErrors=True).addCallback(lambda _: None)

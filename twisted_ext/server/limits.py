@@ -14,7 +14,10 @@ __all__ = [
     "WEB_CLIENTS", "WEB_CLIENTS_PER_PEER", "WEB_ACCEPTS", "WEB_SECONDS", "WEB_REQUEST_SECONDS",
     "WEB_REPLY_SECONDS", "WEB_REQUEST_OCTETS", "WEB_REQUESTS", "WEB_SHARE", "WEB_FRESH", "CLIENT_STREAMS", "CLIENT_STREAMS_PER_PEER",
     "CLIENT_STREAM_YIELDS", "CLIENT_STREAM_IN_FLIGHT", "CLIENT_STREAM_TURN", "CLIENT_STREAM_UNREAD", "CLIENT_STREAM_IDLE",
-    "CLIENT_STREAM_MESSAGE", "CLIENT_STREAM_STALLED", "WORKERS", "DESCRIPTORS", "SETTINGS_OCTETS", "WORKER_SETTLED", "WORKER_PAUSE",
+    "CLIENT_STREAM_MESSAGE", "CLIENT_STREAM_STALLED", "CERTIFICATE_OCTETS", "CHAIN_CERTIFICATES", "TICKET_KEY_SECONDS", "SELF_SIGNED_DAYS",
+    "QUIC_CONNECTIONS", "QUIC_CONNECTIONS_PER_PEER", "QUIC_HALF_OPEN", "QUIC_IDLE", "QUIC_STREAM_WINDOW", "QUIC_PARTIAL_OCTETS",
+    "QUIC_CANCELS", "QUIC_TICKETS",
+    "WORKERS", "DESCRIPTORS", "SETTINGS_OCTETS", "WORKER_SETTLED", "WORKER_PAUSE",
     "WORKER_ENDING", "WORKER_BEAT", "WORKER_SILENT", "WORKER_BUSY", "WORKER_STARTING", "WORKER_REPLY", "WORKER_LINE", "WORKER_PIECE",
     "WORKER_TAKING", "PASSED_WAITING", "PASSED_OCTETS", "PASSED_REPLY", "PASSED_SECONDS", "CLIENT_RATE", "CLIENT_BURST", "CLIENT_SLIP",
     "CLIENTS_METERED", "RESPONSE_RATE", "RESPONSE_SLIP", "RESPONSE_WINDOW", "RESPONSE_PAUSE", "RESPONSE_NETWORKS", "COOKIE_SECONDS",
@@ -25,6 +28,8 @@ __all__ = [
     "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTICES_PER_ZONE", "STORE_LOOKS", "DECLINED_LINES", "DECLINED_SECONDS",
     "UPSTREAM_LINES", "UPSTREAM_LINES_SECONDS", "LOADING_BROKEN", "LOG_OCTETS", "LOG_FLUSH", "WATCHDOG_SECONDS", "WATCHDOG_PATIENCE",
     "WATCHDOG_FAILURES", "WATCHDOG_PORTS", "SPOOL_OCTETS",
+    "HTTPS_HEAD", "HTTPS_FIELDS", "HTTPS_CONTINUATIONS", "HTTPS_BODIES", "HTTPS_RESETS", "HTTPS_RESET_RATE", "HTTPS_CONTROLS",
+    "HTTPS_CONTROL_RATE", "HTTPS_SETTINGS", "HTTPS_REMEMBERED",
 ]
 
 # -- control and monitoring
@@ -130,6 +135,83 @@ CLIENT_STREAM_MESSAGE: Final = Limit(default=5.0, least=0.5, most=60.0)
 
 #: Seconds for a client to read the octets written to it.
 CLIENT_STREAM_STALLED: Final = Limit(default=10.0, least=0.5, most=60.0)
+
+# -- HTTPS clients
+
+#: Octets of a request's header as the client sends them, compressed by HTTP/2 or plain by HTTP/1.1. Browsers send less than 1 KB.
+HTTPS_HEAD: Final = Limit(default=16_384, least=1024, most=131_072)
+
+#: Octets of its header fields once they are decompressed, with 32 octets for each field (RFC 9113, section 6.5.2): one octet may stand for
+#: a field of 4 KB.
+HTTPS_FIELDS: Final = Limit(default=32_768, least=4096, most=262_144)
+
+#: CONTINUATION frames of one header. The octets above fit into one frame, so clients need none.
+HTTPS_CONTINUATIONS: Final = Limit(default=8, least=0, most=128)
+
+#: Octets of incomplete request bodies on one connection, which the server grants as its flow-control window. Room for a few of the largest
+#: messages, or for a hundred small ones.
+HTTPS_BODIES: Final = Limit(default=262_144, least=65_536, most=1 << 24)
+
+#: Streams that a client may reset, or cause the server to reset, before the connection is closed (CVE-2023-44487, CVE-2025-8671). Browsers
+#: that leave a page reset a few dozen. nghttp2 has the same number.
+HTTPS_RESETS: Final = Limit(default=1000, least=10, most=1_000_000)
+
+#: How many of them are forgiven per second. nghttp2 has the same number.
+HTTPS_RESET_RATE: Final = Limit(default=33.0, least=0.0, most=100_000.0)
+
+#: Frames that carry no part of a request, such as SETTINGS, PING and PRIORITY, before the connection is closed.
+HTTPS_CONTROLS: Final = Limit(default=1000, least=10, most=1_000_000)
+
+#: How many of them are forgiven per second. Each request forgives a few more: clients send WINDOW_UPDATE and PRIORITY frames with it.
+HTTPS_CONTROL_RATE: Final = Limit(default=100.0, least=0.0, most=100_000.0)
+
+#: Values in one SETTINGS frame. RFC 9113 defines six.
+HTTPS_SETTINGS: Final = Limit(default=32, least=6, most=1024)
+
+#: Octets of decoded headers that are kept for all connections, so that the same header need not be decompressed again.
+HTTPS_REMEMBERED: Final = Limit(default=4 << 20, least=1 << 16, most=1 << 30)
+
+# -- certificates
+
+#: Octets of a file with a certificate and its chain, or with a key. Chains take some 10 KB.
+CERTIFICATE_OCTETS: Final = Limit(default=1 << 18, least=1 << 12, most=1 << 22)
+
+#: Certificates in such a file: the server's own, and those of the authorities above it; two to four are usual.
+CHAIN_CERTIFICATES: Final = Limit(default=10, least=1, most=100)
+
+#: Seconds for which one key encrypts session tickets: a client can resume a session for at most as long (RFC 9325, section 3.3, has keys
+#: replaced regularly, such as once a day).
+TICKET_KEY_SECONDS: Final = Limit(default=86_400, least=60, most=604_800)
+
+#: Days for which a self-signed certificate is valid: the most that clients accept from anyone (825 is Apple's bound for private roots).
+SELF_SIGNED_DAYS: Final = Limit(default=825, least=1, most=3650)
+
+# -- QUIC
+
+#: QUIC connections at a time. To make room for one more, one that waits for no reply is closed, else the new one is ignored.
+QUIC_CONNECTIONS: Final = Limit(default=512, least=1, most=20_000)
+
+#: The same for one peer: an IPv4 address or an IPv6 /64.
+QUIC_CONNECTIONS_PER_PEER: Final = Limit(default=64, least=1, most=20_000)
+
+#: QUIC handshakes under way at a time. With more, clients first have to prove their addresses (Retry, RFC 9000, section 8.1.2), which costs
+#: them a round trip, and the server no memory.
+QUIC_HALF_OPEN: Final = Limit(default=32, least=0, most=20_000)
+
+#: Seconds between queries on a QUIC connection. More than for TCP: a new handshake is expensive for both ends.
+QUIC_IDLE: Final = Limit(default=30.0, least=0.5, most=600.0)
+
+#: Octets of one stream that a client may send before the server reads them; the window grows as they arrive. Queries take less than 1 KB.
+QUIC_STREAM_WINDOW: Final = Limit(default=4096, least=1024, most=65_536)
+
+#: Octets of unfinished messages of one QUIC connection: the largest update, and one for each of the other streams.
+QUIC_PARTIAL_OCTETS: Final = Limit(default=1 << 17, least=1 << 16, most=1 << 23)
+
+#: Streams of one QUIC connection that the client may cancel, beyond as many as were answered. Each makes the server work for no reply.
+QUIC_CANCELS: Final = Limit(default=100, least=1, most=100_000)
+
+#: TLS sessions that the server remembers for resumption by QUIC, each for one use, so that early data cannot be replayed.
+QUIC_TICKETS: Final = Limit(default=4096, least=1, most=1_000_000)
 
 # -- zones
 

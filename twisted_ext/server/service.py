@@ -23,7 +23,7 @@ from twisted_ext.server.config.types import readSecret
 from twisted_ext.server.frontend import Frontend, gatesOf
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.jobs.tuning import raiseDescriptors
-from twisted_ext.server.listeners.sockets import Bound, boundSockets, closeSockets, receivedSockets
+from twisted_ext.server.listeners.sockets import Bound, boundSockets, closeSockets, encryptedSockets, receivedSockets
 from twisted_ext.server.operations.operations import ServerStatus
 from twisted_ext.server.operations.systemd import notify, watchdogSeconds
 from twisted_ext.server.process.relay import Relay
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.server.config.settings import Setting, Settings
     from twisted_ext.server.config.zonesettings import ZoneSettings
+    from twisted_ext.server.listeners.tls.encryption import Encryption
     from twisted_ext.server.operations.operations import Operations
     from twisted_ext.server.operations.watchdog import Watchdog
     from twisted_ext.server.zones.zonesyncworker import ZoneSyncWorker
@@ -70,8 +71,10 @@ class ServerService(Service):
         reread: Callable[[], Settings] | None = None,
         passing: Callable[[dict[str, object]], object] | None = None,
         fromPython: Callable[[str], Zone] | None = None,
+        encryption: Encryption | None = None,
     ) -> None:
         """
+        @param encryption: the certificates of encrypted listeners; by default read as the settings say.
         @param bound: the sockets to listen on, which this service owns from now on; empty if L{use} is called later.
         @param passing: in a worker, whose zones the parent process manages, sends a message to the parent.
 
@@ -79,6 +82,7 @@ class ServerService(Service):
         """
         self.settings = settings
         self._reactor = reactor
+        self.encryption = _encryptionFor(reactor, settings) if encryption is None else encryption
         self._bound: list[Bound] = []
         self._reread = reread
         self._reloads = DeferredLock()
@@ -103,7 +107,16 @@ class ServerService(Service):
         self._serving: Frontend | None = None
         try:
             large = self._worker or self.zoned.any or settings.role == "serve"
-            self._serving = Frontend(reactor, settings, self.stack, self.counters, secret, zones=self.zoned.zones, large=large)
+            self._serving = Frontend(
+                reactor,
+                settings,
+                self.stack,
+                self.counters,
+                secret,
+                zones=self.zoned.zones,
+                large=large,
+                certificates=None if self.encryption is None else self.encryption.certificates,
+            )
         except BaseException:
             self.stack.close()
             raise
@@ -190,6 +203,8 @@ class ServerService(Service):
     def _look(self) -> None:
         try:
             self.stack.look()
+            if self.encryption is not None:
+                self.encryption.look()
         except Exception as error:
             # The next attempt may succeed.
             self._parts.responder.faults.note("looking at files", error, self._reactor.seconds())
@@ -275,7 +290,10 @@ class ServerService(Service):
             self.zoned.check(inForce, zones)
         # Detect all other errors before anything changes.
         gatesOf(inForce, bytes(SECRET_OCTETS))
+        certified = None if self.encryption is None else self.encryption.prepare(inForce)
         self.stack.reload(inForce)
+        if certified is not None:
+            certified()
         self.settings = inForce
         self._parts.apply(inForce)
         if self._worker:
@@ -285,7 +303,32 @@ class ServerService(Service):
 
 
 def _placeOf(bound: Sequence[Bound]) -> tuple[tuple[str, ...], int]:
-    return tuple(dict.fromkeys([each.address for each in bound])), bound[0].port
+    plain = [each for each in bound if not each.encryption]
+    return tuple(dict.fromkeys([each.address for each in plain])), plain[0].port
+
+
+def _encryptionFor(reactor: IReactorTime, settings: Settings) -> Encryption | None:
+    if not (settings.tls or settings.https or settings.quic or settings.key or settings.selfSigned):
+        return None
+    # Only here: servers without encryption need not load the code for certificates.
+    from twisted_ext.server.listeners.tls.encryption import encryptionFor
+
+    return encryptionFor(settings, reactor.seconds)
+
+
+def _withEncrypted(sets: list[list[Bound]], settings: Settings) -> list[list[Bound]]:
+    """
+    Add the sockets of encrypted listeners to each set.
+    """
+    try:
+        for encryption, places in (("tls", settings.tls), ("https", settings.https), ("quic", settings.quic)):
+            encrypted = encryptedSockets(places, encryption, len(sets))
+            sets = [[*bound, *more] for bound, more in zip(sets, encrypted, strict=True)]
+    except BaseException:
+        for bound in sets:
+            closeSockets(bound)
+        raise
+    return sets
 
 
 #: The line reported if nothing has changed.
@@ -301,6 +344,7 @@ def _told(before: Settings, after: Settings) -> list[str]:
         return lines
     read = [
         *(["records"] if after.localFile else []),
+        *(["certificates"] if (after.tls or after.https or after.quic) and after.certificate else []),
         *(["trust anchors"] if after.trustAnchor and after.validate and after.role == "recurse" else []),
     ]
     return [f"no setting has changed; the files of {' and '.join(read)} were read again" if read else _NOTHING]
@@ -476,9 +520,10 @@ def makeServer(
         wanted = settings.role == "serve" or settings.pyzone or zonesIn(settings)
         zoned = ZoneSet(reactor, settings, fromPython=fromPython) if wanted else None
         force = Workforce(reactor, settings, (), secret, reread=reread, check=check, ready=lambda: notify("READY=1"), zoned=zoned)
+        force.encryption = _encryptionFor(reactor, settings)
 
         def bindAll() -> None:
-            sets = boundSockets(settings.interface, settings.port, settings.workers)
+            sets = _withEncrypted(boundSockets(settings.interface, settings.port, settings.workers), settings)
             listening.at(*_placeOf(sets[0]))
             force.use(sets)
 
@@ -486,8 +531,8 @@ def makeServer(
     service = ServerService(reactor, settings, received, secret, reread=reread, fromPython=fromPython)
 
     def bind() -> None:
-        if not received:
-            service.use(boundSockets(settings.interface, settings.port)[0])
+        plain = received or boundSockets(settings.interface, settings.port)[0]
+        service.use(_withEncrypted([plain], settings)[0])
 
     return Server(reactor, service, bind)
 

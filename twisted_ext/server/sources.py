@@ -23,6 +23,7 @@ from twisted_ext.resolver.combine.chain import ChainSource
 from twisted_ext.resolver.combine.race import RaceSource
 from twisted_ext.resolver.combine.replaceable import ReplaceableSource
 from twisted_ext.resolver.combine.route import RouteSource
+from twisted_ext.resolver.policy.designating import DesignatingSource
 from twisted_ext.resolver.policy.domainlimit import DomainLimit
 from twisted_ext.resolver.policy.localrecords import LocalRecordsSource, localRecord, localRecords, readLocalFile
 from twisted_ext.resolver.policy.rebinding import RebindingLog, StopRebinding
@@ -227,7 +228,8 @@ class ForwardStack:
             but = "".join([f", but for {nameToText(name)}" for name in allowed])
             steps.append(lambda: f"rebinding: no private addresses from upstreams{but}")
         special = Special(local=any(isBelow(domain, _LOCAL) for domain in domains))
-        sources: list[IAnswerSource] = [special, PrivateReverse(self._asksInside, domains), source]
+        sources: list[IAnswerSource] = [special, PrivateReverse(self._asksInside, domains), DesignatingSource(routed=domains), source]
+        steps.append(lambda: "resolver.arpa: answered here, never forwarded")
         steps.append(lambda: "private networks: reverse names of their addresses are denied, unless an upstream is in one of them")
         steps.append(lambda: "special: names that are never forwarded, and literal addresses")
         hosts: Hosts | None = None

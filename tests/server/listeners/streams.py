@@ -141,7 +141,7 @@ class StreamTestCase(SynchronousTestCase):
         self.there.listenTCP(53, self.servings, interface="::")
         return self.servings
 
-    def connect(self, address: str = "192.0.2.7", seconds: float = 0.01) -> Client:
+    def connect(self, address: str = "192.0.2.7", seconds: float = 0.01, port: int = 53) -> Client:
         """
         Return a client with this address.
 
@@ -150,6 +150,6 @@ class StreamTestCase(SynchronousTestCase):
         reactor = self.network.hostAt(address) or self.network.reactor(address)
         client = Client()
         factory = clientOf(lambda: client)
-        reactor.connectTCP("2001:db8::53" if ":" in address else "192.0.2.53", 53, factory)
+        reactor.connectTCP("2001:db8::53" if ":" in address else "192.0.2.53", port, factory)
         self.network.advance(seconds)
         return client

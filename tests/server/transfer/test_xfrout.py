@@ -16,6 +16,7 @@ from tests.server.transfer.replicas import KEYS, PRIMARY, Host, ReplicaTestCase,
 from tests.wire.shown import optionsOf
 from tests.zone.changing import APEX, ZONE, record, textsOf
 from twisted_ext.server.config.settings import Settings
+from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.transfer.xfrout import OutgoingTransfers
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message
@@ -292,6 +293,18 @@ class TransferringTests(ReplicaTestCase):
         malformed = bytearray(transferOf()[0])
         malformed[-3] = 251
         self.assertEqual(self.datagram(bytes(malformed)).rcode, Rcode.FORMERR)
+
+    def test_singleMessagesAreNoTransfer(self) -> None:
+        """
+        A whole zone is not sent by UDP or HTTPS, whose replies are single messages, although the client may have it.
+        """
+        self.offer()
+        for transport in ("udp", "https"):
+            request = Request.fromWire(transferOf()[0], ("192.0.2.99", 53), transport)
+            assert request is not None
+            outcome = self.transferring(request)
+            assert isinstance(outcome, Refusal)
+            self.assertEqual(outcome.rcode, Rcode.FORMERR)
 
     def test_stalledClientIsCutOff(self) -> None:
         """

@@ -141,6 +141,47 @@ class Settings:
         live=False,
     )
     workers: int = _number(WORKERS, "Number of processes that share the port", live=False)
+    tls: tuple[str, ...] = _setting(
+        types.LISTEN_TLS,
+        (),
+        "Serve DNS over TLS (RFC 7858) at this address, by default at port 853. It takes certificate and key, or self-signed",
+        live=False,
+        group="Encryption",
+    )
+    https: tuple[str, ...] = _setting(
+        types.LISTEN_HTTPS,
+        (),
+        "Serve DNS over HTTPS (RFC 8484) at this address, by default at port 443. It takes certificate and key, or self-signed, and the "
+        "extra https",
+        live=False,
+    )
+    httpsPath: str = _setting(
+        types.URL_PATH, "/dns-query", "Path of the URL of DNS over HTTPS; clients that ask elsewhere get no DNS", live=False
+    )
+    quic: tuple[str, ...] = _setting(
+        types.LISTEN_QUIC,
+        (),
+        "Serve DNS over QUIC (RFC 9250) at this address, by default at port 853 of UDP. It takes certificate and key, or self-signed, and "
+        "the extra quic. Clients get the first certificate, whatever name they ask for. If this machine has several addresses, name each "
+        "that clients use, as replies to any leave from one of them",
+        live=False,
+    )
+    certificate: tuple[str, ...] = _setting(
+        types.PEM,
+        (),
+        "Show clients the certificate of this file, with its chain, in PEM. With several, clients get the one for the name that they ask "
+        "for (SNI), by default the first. The files are read again when they have changed",
+    )
+    key: tuple[str, ...] = _setting(
+        types.PEM, (), "File with the private key of the certificate, not encrypted; by default it is in the certificate's file"
+    )
+    selfSigned: bool = _setting(
+        types.FLAG,
+        False,
+        "For trials, use a certificate that this server makes itself, and log the pin by which clients can check it. It takes a state "
+        "folder to keep the pin over restarts",
+        live=False,
+    )
 
     role: str = _setting(
         types.ROLE,

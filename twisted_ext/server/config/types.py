@@ -7,13 +7,16 @@ Each raises L{BadDescription<twisted_ext.errors.BadDescription>} that names the 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Collection
+from functools import partial
 from ipaddress import ip_network
 from typing import Final, Protocol
 
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
 from twisted_ext.files import openNow
 from twisted_ext.limits import Limit
+from twisted_ext.server.listeners.sockets import HTTPS_PORT, QUIC_PORT, TLS_PORT, labelOf, placeFromText
 from twisted_ext.server.reply.cookies import SECRET_OCTETS
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.names import nameFromText, nameToText
@@ -30,11 +33,15 @@ __all__ = [
     "GROUPED",
     "HTTP_ADDRESS",
     "LOCAL_ROOT",
+    "LISTEN_HTTPS",
+    "LISTEN_QUIC",
+    "LISTEN_TLS",
     "LISTING",
     "MINIMIZATION",
     "NAME",
     "NEGATIVE_ANCHOR",
     "PATH",
+    "PEM",
     "PORT",
     "PREFIX",
     "READABLE",
@@ -54,8 +61,10 @@ __all__ = [
     "Number",
     "Octets",
     "Text",
+    "URL_PATH",
     "Value",
     "describedUpstream",
+    "listenKind",
     "readSecret",
 ]
 
@@ -234,6 +243,17 @@ def _httpAddress(text: str) -> str:
     return Server.fromText(text, _HTTP).label if text else text
 
 
+def _listenAt(text: str, port: int) -> str:
+    address, number = placeFromText(text, port)
+    return labelOf(address, number)
+
+
+def _urlPath(text: str) -> str:
+    if not re.fullmatch(r"/[\w.~!$&'()*+,;=:@/-]+", text, re.ASCII):
+        raise BadDescription(f"{text!r} is not a valid path: it begins with a slash, and has letters, digits, slashes and hyphens")
+    return text
+
+
 def _prefix(text: str) -> str:
     if text == "any":
         return text
@@ -379,6 +399,16 @@ def _oneOf(*words: str) -> Text:
     return Text(f"{', '.join(words[:-1])} or {words[-1]}", check)
 
 
+def listenKind(port: int) -> Text:
+    """
+    Return the type of a place to listen at.
+
+    @param port: the port if none is given.
+    """
+    allowed = f"an address of this machine or any, with or without a port, such as 192.0.2.1, [2001:db8::1]:{port} or any:{port}"
+    return Text(allowed, partial(_listenAt, port=port))
+
+
 FLAG: Final = Flag()
 COUNT: Final = Number(Limit(default=0, least=0, most=9))
 PORT: Final = Number(Limit(default=53, least=0, most=65535))
@@ -387,8 +417,13 @@ NAME: Final = Text("a domain name", _name)
 OPTIONAL_NAME: Final = Text("a domain name", _optionalName)
 ADDRESS: Final = Text("an address of this machine, such as 127.0.0.1 or ::1, or nothing for all of them", _address)
 HTTP_ADDRESS: Final = Text("an address with or without a port, such as 127.0.0.1:5380 or ::1", _httpAddress)
+LISTEN_HTTPS: Final = listenKind(HTTPS_PORT)
+LISTEN_QUIC: Final = listenKind(QUIC_PORT)
+LISTEN_TLS: Final = listenKind(TLS_PORT)
+URL_PATH: Final = Text("the path of a URL, such as /dns-query", _urlPath)
 PREFIX: Final = Text("an address with or without the length of a prefix, such as 192.0.2.0/24, or any", _prefix)
 PATH: Final = File("the path of a file", _path)
+PEM: Final = File("the path of a file in PEM", _path)
 CONTROL: Final = File("the path of a Unix socket, or auto", _path, ("", "auto"))
 SECRET: Final = File("the path of a file with a secret", _secret)
 READABLE: Final = File("the path of a file that can be read", _readable)

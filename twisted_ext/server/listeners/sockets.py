@@ -14,8 +14,35 @@ from typing import Final
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.limits import LISTENER_BUFFER, PORT_TRIES
+from twisted_ext.transport.servers import Server
 
-__all__ = ["BACKLOG", "Bound", "boundSockets", "boundTo", "closeSockets", "labelOf", "receivedSockets"]
+__all__ = [
+    "BACKLOG",
+    "HTTPS_PORT",
+    "QUIC_PORT",
+    "TLS_PORT",
+    "Bound",
+    "boundSockets",
+    "boundTo",
+    "closeSockets",
+    "encryptedPlaces",
+    "encryptedSockets",
+    "labelOf",
+    "placeFromText",
+    "receivedSockets",
+]
+
+#: The port of DNS over TLS (RFC 7858, section 3.1).
+TLS_PORT: Final = 853
+
+#: The port of HTTPS.
+HTTPS_PORT: Final = 443
+
+#: The port of DNS over QUIC (RFC 9250, section 4.1.1).
+QUIC_PORT: Final = 853
+
+#: The default ports of encrypted transports.
+_PORTS: Final = {"tls": TLS_PORT, "https": HTTPS_PORT, "quic": QUIC_PORT}
 
 #: The first descriptor that systemd hands down (sd_listen_fds(3)).
 _FIRST: Final = 3
@@ -36,12 +63,14 @@ class Bound:
     @ivar port: the port; the real one if 0 was given.
     @ivar datagram: the UDP socket; L{None} if systemd passed none.
     @ivar stream: the TCP socket, likewise.
+    @ivar encryption: C{"tls"}, C{"https"} or C{"quic"} where it is for an encrypted transport; C{""} for plain DNS.
     """
 
     address: str
     port: int
     datagram: socket.socket | None = None
     stream: socket.socket | None = None
+    encryption: str = ""
 
     @property
     def sockets(self) -> list[socket.socket]:
@@ -53,12 +82,88 @@ class Bound:
         The sockets as displayed: C{"udp 127.0.0.1:53"}.
         """
         where = labelOf(self.address, self.port)
+        if self.encryption:
+            return [f"{self.encryption} {where}"]
         ways = (("udp", self.datagram), ("tcp", self.stream))
         return [f"{way} {where}" for way, each in ways if each is not None or not self.sockets]
 
 
 def labelOf(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def placeFromText(text: str, port: int) -> tuple[str, int]:
+    """
+    Parse a place to listen at: C{192.0.2.1}, C{192.0.2.1:853}, C{::1}, C{[::1]:853}, C{any} or C{any:853}.
+
+    @param port: the port if the text has none.
+
+    @return: the address, C{"any"} for all of this machine, and the port, 0 for any free one.
+
+    @raise BadDescription: the text is none of these.
+    """
+    address, colon, digits = text.rpartition(":")
+    if not colon or ":" in address.strip("[]") and not address.endswith("]") or text.endswith("]"):
+        address, digits = text, str(port)
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 5 and int(digits) < 65536):
+        raise BadDescription(f"{digits!r} is not a valid port; it takes a number from 0 to 65535")
+    if address.startswith("[") and address.endswith("]"):
+        address = address[1:-1]
+    if address not in ("any", ""):
+        address = Server("127.0.0.1" if address == "localhost" else address).address
+    return address or "any", int(digits)
+
+
+def encryptedPlaces(places: Sequence[str], encryption: str) -> list[Bound]:
+    """
+    Return what listens at these places, without sockets.
+
+    @param places: see L{placeFromText}.
+    """
+    return [
+        Bound(each, port, encryption=encryption)
+        for address, port in dict.fromkeys([placeFromText(place, _PORTS[encryption]) for place in places])
+        for each in (_EVERYWHERE if address == "any" else (address,))
+    ]
+
+
+def encryptedSockets(places: Sequence[str], encryption: str, copies: int = 1) -> list[list[Bound]]:
+    """
+    Bind sockets for an encrypted transport, on UDP for QUIC and on TCP for the others.
+
+    @param places: see L{placeFromText}.
+    @param encryption: C{"tls"}, C{"https"} or C{"quic"}.
+    @param copies: how many sets of sockets to bind to the same addresses and ports.
+
+    @return: for each copy, the sockets of each address.
+
+    @raise BadDescription: a socket cannot be bound; all of them are closed then.
+    """
+    way, kind = ("UDP", socket.SOCK_DGRAM) if encryption == "quic" else ("TCP", socket.SOCK_STREAM)
+    made: list[list[Bound]] = [[] for _ in range(copies)]
+    for place in encryptedPlaces(places, encryption):
+        port = place.port
+        try:
+            for copy in made:
+                opened: list[socket.socket] = []
+                try:
+                    bound = _bound(place.address, port, kind, copies > 1, opened, probe=copy is made[0])
+                except OSError:
+                    for each in opened:
+                        each.close()
+                    raise
+                port = int(bound.getsockname()[1])
+                datagram, stream = (bound, None) if way == "UDP" else (None, bound)
+                copy.append(Bound(place.address, port, datagram, stream, encryption))
+        except OSError as error:
+            if place.address == "::" and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL) and made[0]:
+                # A machine without IPv6.
+                continue
+            for copy in made:
+                closeSockets(copy)
+            reason = _reason(error, place.address, place.port, way, f"port or address for --{encryption}")
+            raise BadDescription(reason) from None
+    return made
 
 
 def closeSockets(several: Iterable[Bound]) -> None:
@@ -101,14 +206,16 @@ def boundSockets(addresses: Sequence[str], port: int, copies: int = 1) -> list[l
     return made
 
 
-def _reason(error: OSError, address: str, port: int) -> str:
+def _reason(error: OSError, address: str, port: int, ways: str = "UDP or TCP", another: str = "--port or --interface") -> str:
     where = labelOf(address, port)
+    larger, _, other = another.partition(" or ")
     if error.errno == errno.EADDRINUSE:
-        return f"{where} is in use: another program listens there, for UDP or TCP; end it, or choose another --port or --interface"
+        return f"{where} is in use: another program listens there, for {ways}; end it, or choose another {another}"
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"{where} may not be used: ports below 1024 take root (see twistd --uid) or CAP_NET_BIND_SERVICE; or choose a larger --port"
+        takes = "root (see twistd --uid) or CAP_NET_BIND_SERVICE"
+        return f"{where} may not be used: ports below 1024 take {takes}; or choose a larger {larger}"
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"{address} is not an address of this machine; choose another --interface"
+        return f"{address} is not an address of this machine; choose another {other}"
     return f"{where} cannot be used: {error.strerror or error}"
 
 

@@ -38,16 +38,20 @@ from twisted_ext.server.listeners.connection import ReplySource, Send, StreamSer
 from twisted_ext.server.listeners.sockets import BACKLOG
 from twisted_ext.server.reply.ratelimit import siteOf
 from twisted_ext.transport.faultlog import FaultLog
+from twisted_ext.wire.framing import frame
 
 if TYPE_CHECKING:
     from socket import socket as Socket
 
     from twisted_ext.server.reply.respond import Responder
 
-__all__ = ["StreamFactory", "StreamListener", "StreamResponder"]
+__all__ = ["MakeServing", "StreamFactory", "StreamListener", "StreamResponder"]
 
 #: Seconds between two sweeps.
 _SWEEP: Final = 0.5
+
+#: Makes the protocol of a connection, given its factory, the client's address and the key of the client; L{None} to close it at once.
+MakeServing = Callable[["StreamFactory", "IAddress | None", str], "StreamServing | None"]
 
 #: Fraction of the connection limit to close at once, so that not every new connection needs a search.
 _MAKE_ROOM: Final = 16
@@ -101,7 +105,10 @@ class StreamFactory(ServerFactory):
     def _faulty(self, error: BaseException) -> None:
         self.answering.counters.faults += 1
 
-    def buildProtocol(self, addr: IAddress | None) -> StreamServing | None:
+    def buildProtocol(self, addr: IAddress | None, make: MakeServing | None = None) -> StreamServing | None:
+        """
+        @param make: makes the protocol, by default one for TCP.
+        """
         counters = self.answering.counters
         site = siteOf(getattr(addr, "host", ""))
         theirs = self._peers.get(site, ())
@@ -114,7 +121,9 @@ class StreamFactory(ServerFactory):
             counters.tcpTurnedAway += 1
             if not _endOldest(self._streams, 1 + self.most // _MAKE_ROOM, now, self.most):
                 return None
-        return None if self._ended is not None else StreamServing(self, addr, site)
+        if self._ended is not None:
+            return None
+        return StreamServing(self, addr, site) if make is None else make(self, addr, site)
 
     def opened(self, stream: StreamServing) -> None:
         counters = self.answering.counters
@@ -179,11 +188,22 @@ class StreamResponder:
     Adapts a responder to L{ReplySource<twisted_ext.server.listeners.connection.ReplySource>}.
     """
 
-    def __init__(self, responder: Responder) -> None:
+    def __init__(self, responder: Responder, transport: str = "tcp") -> None:
+        """
+        @param transport: see L{Request<twisted_ext.server.reply.requests.Request>}.
+        """
         self.counters = responder.counters
+        self.transport = transport
         self._responder = responder
         self._clients = responder.packetCache.clients
-        self.find: Callable[[bytes, str, float], bytes | None] = responder.packetCache.find
+        cache = responder.packetCache
+        self.find: Callable[[bytes, str, float], bytes | None] = cache.find if transport == "tcp" else cache.findEncrypted
+
+    def isDropped(self, host: str) -> bool:
+        """
+        Return whether a client gets no reply at all.
+        """
+        return self._clients.find(host, self._responder.seconds()).group.action == "drop"
 
     def take(self, octets: bytes, stream: StreamServing, send: Send) -> bool:
         client = self._clients.find(stream.host, self._responder.seconds())
@@ -191,7 +211,7 @@ class StreamResponder:
             # By UDP these clients get no reply. Here the connection is closed, so that they need not wait for one.
             self.counters.dropped += 1
             return False
-        return self._responder.take(octets, (stream.host, stream.port), "tcp", send, stream.local, client, stream.flow)
+        return self._responder.take(octets, (stream.host, stream.port), self.transport, send, stream.local, client, stream.flow)
 
 
 class _Port(ServerFactory):
@@ -205,8 +225,9 @@ class _Port(ServerFactory):
         self._listener = listener
 
     def buildProtocol(self, addr: IAddress | None) -> StreamServing | None:
-        self._listener.heard += 1
-        return self._listener.servings.buildProtocol(addr)
+        listener = self._listener
+        listener.heard += 1
+        return listener.servings.buildProtocol(addr, listener.make)
 
     def stopFactory(self) -> None:
         self._listener.lose()
@@ -214,9 +235,12 @@ class _Port(ServerFactory):
 
 class StreamListener:
     """
-    Serves TCP at one address.
+    Serves TCP at one address, or what runs on TCP.
 
     @ivar address: the listening address, as it was given.
+    @ivar way: the transport's name for display and for the watchdog.
+    @ivar make: makes the protocols, or L{None} for plain TCP.
+    @ivar framed: returns a query as its clients send it, for the watchdog.
     @ivar heard: the number of connections accepted.
     """
 
@@ -230,6 +254,8 @@ class StreamListener:
         socket: Socket | None = None,
         endpoint: str | None = None,
         servings: StreamFactory | None = None,
+        way: str = "tcp",
+        make: MakeServing | None = None,
         lost: Callable[[str], object] = lambda reason: None,
     ) -> None:
         """
@@ -242,6 +268,9 @@ class StreamListener:
         """
         self._reactor = reactor
         self.address = address
+        self.way = way
+        self.make = make
+        self.framed: Callable[[bytes], bytes] = frame
         self._port = port
         self._socket = socket
         self._endpoint = endpoint
@@ -283,7 +312,7 @@ class StreamListener:
         """
         if self._listening is not None:
             self._listening = None
-            self._lost(f"nothing listens at {self.address or 'any address'} port {self._last} by TCP any more")
+            self._lost(f"nothing listens at {self.address or 'any address'} port {self._last} by {self.way.upper()} any more")
 
     @property
     def port(self) -> int:

@@ -21,11 +21,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_ext.server.limits import WATCHDOG_FAILURES, WATCHDOG_PATIENCE, WATCHDOG_PORTS, WATCHDOG_SECONDS
+from twisted_ext.server.listeners.datagram import DatagramListener
 from twisted_ext.server.reply.selftest import SelfTest
-from twisted_ext.wire.framing import frame
 
 if TYPE_CHECKING:
-    from twisted_ext.server.listeners.datagram import DatagramListener
     from twisted_ext.server.listeners.stream import StreamListener
 
 __all__ = ["Watchdog"]
@@ -79,11 +78,12 @@ class Watchdog:
         self.well = True
         self._reactor = reactor
         self._test = test
+        listeners: list[tuple[str, DatagramListener | StreamListener]] = [("udp", each) for each in datagrams]
+        listeners += [(each.way, each) for each in streams]
         # Skip link-local addresses, which need a scope.
         self._places = [
             _Place(way, listener)
-            for way, listeners in (("udp", datagrams), ("tcp", streams))
-            for listener in listeners
+            for way, listener in listeners
             if "%" not in listener.address
         ]
         self._failed = failed
@@ -172,6 +172,7 @@ class _Asking:
         self.port = place.listener.port
         self._reactor = reactor
         self._way = place.way
+        self._listener = place.listener
         self._test = test
         self._told: Callable[[bool], object] | None = told
         self._ends: list[Callable[[], object]] = []
@@ -195,8 +196,21 @@ class _Asking:
     def _byStream(self, query: bytes) -> None:
         factory: ClientFactory[_Stream] = ClientFactory()
         factory.noisy = False
-        factory.protocol = partial(_Stream, self, query)
-        connector = IReactorTCP(self._reactor).connectTCP(self.host, self.port, factory, int(WATCHDOG_PATIENCE.default) + 1)
+        listener = self._listener
+        assert not isinstance(listener, DatagramListener)
+        factory.protocol = partial(_Stream, self, listener.framed(query))
+        patience = int(WATCHDOG_PATIENCE.default) + 1
+        reactor = IReactorTCP(self._reactor)
+        if self._way in ("tls", "https"):
+            from twisted.internet.ssl import CertificateOptions
+            from twisted.protocols.tls import TLSMemoryBIOFactory
+
+            # It does not check the certificate: the token in the reply proves which process answers.
+            encrypted = TLSMemoryBIOFactory(CertificateOptions(), True, factory, self._reactor)
+            encrypted.noisy = False
+            connector = reactor.connectTCP(self.host, self.port, encrypted, patience)
+        else:
+            connector = reactor.connectTCP(self.host, self.port, factory, patience)
         self._ends.append(connector.disconnect)
 
     def _late(self) -> None:
@@ -248,7 +262,7 @@ class _Stream(Protocol):
     def connectionMade(self) -> None:
         transport = self.transport
         assert transport is not None
-        transport.write(frame(self._query))
+        transport.write(self._query)
 
     def dataReceived(self, data: bytes) -> None:
         self._got += data[:512]

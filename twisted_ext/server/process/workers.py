@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from twisted_ext.cache.dump import LoadResult
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.zonesettings import ZoneSettings
+    from twisted_ext.server.listeners.tls.encryption import Encryption
     from twisted_ext.server.operations.operations import WhichZones
     from twisted_ext.server.zones.zoneset import ZoneSet
     from twisted_ext.wire.message import Question
@@ -81,6 +82,7 @@ class Workforce(Service):
     The parent of the workers. Provides L{Operations<twisted_ext.server.operations.operations.Operations>} for all of them together.
 
     @ivar history: the recent figures of all workers together.
+    @ivar encryption: the certificates of encrypted listeners, which this process reads and sends to the workers; L{None} without any.
     @ivar upstreamLog: collects the workers' reports about upstreams.
     @ivar started: in seconds since 1970.
     """
@@ -132,6 +134,7 @@ class Workforce(Service):
         self._beaten = 0.0
         self._done: Deferred[None] | None = None
         self._killing: IDelayedCall | None = None
+        self.encryption: Encryption | None = None
         self.zoned = zoned
         self._mirroring: ZoneSyncParent | None = None
         self._passed: RelayedRequests | None = None
@@ -151,6 +154,8 @@ class Workforce(Service):
 
     def startService(self) -> None:
         self.running = 1
+        if self.encryption is not None:
+            self.encryption.changed = self._certify
         if self.zoned is not None:
             self.zoned.begin()
             self._see()
@@ -174,7 +179,7 @@ class Workforce(Service):
         descriptors: dict[int, int | str] = {0: "w", 1: "r", 2: "r"}
         told: list[dict[str, object]] = []
         for bound in self._bound[number]:
-            pair: dict[str, object] = {"address": bound.address, "port": bound.port}
+            pair: dict[str, object] = {"address": bound.address, "port": bound.port, "encryption": bound.encryption}
             for way, opened in (("datagram", bound.datagram), ("stream", bound.stream)):
                 if opened is not None:
                     pair[way] = place = len(descriptors)
@@ -186,7 +191,14 @@ class Workforce(Service):
             text = f"workers: {sys.executable} cannot be run by user {os.geteuid()}: {error.strerror or error}"
             raise CallerFault(text) from None
         self._workers[number] = worker
-        worker.tell("serve", settings=_forWorkers(self.settings), bound=told, secret=self._secret.hex(), zoned=self.zoned is not None)
+        worker.tell(
+            "serve",
+            settings=_forWorkers(self.settings),
+            bound=told,
+            secret=self._secret.hex(),
+            zoned=self.zoned is not None,
+            certificates=None if self.encryption is None else self.encryption.certificates.toJSON(),
+        )
         now = time()
         for name, until in self._suspended.items():
             if until > now:
@@ -354,7 +366,15 @@ class Workforce(Service):
 
     # -- all of them as one
 
+    def _certify(self) -> None:
+        assert self.encryption is not None
+        certificates = self.encryption.certificates.toJSON()
+        for worker in self._workers.values():
+            worker.tell("certificates", certificates=certificates)
+
     def _look(self) -> Deferred[None]:
+        if self.encryption is not None:
+            self.encryption.look()
         return self.figures().addCallback(lambda figures: self.history.note(figures, self.clock.seconds()))
 
     def _all(self, do: str, *, starting: bool = False, **details: object) -> Deferred[list[JSON]]:
@@ -458,14 +478,21 @@ class Workforce(Service):
         Return a Deferred for the lines about settings, and one for the lines about zones.
         """
         self._check(settings)
+        certified = None if self.encryption is None else self.encryption.prepare(self.settings.goingOverTo(settings))
+
+        def goOver() -> Deferred[list[str]]:
+            if certified is not None:
+                certified()
+            return self._goOver(settings)
+
         zoned = self.zoned
         if zoned is None:
-            return succeed((self._goOver(settings), succeed([])))
+            return succeed((goOver(), succeed([])))
         listed = zoned.listed(self.settings.goingOverTo(settings))
 
         def reload(zones: list[ZoneSettings]) -> tuple[Deferred[list[str]], Deferred[list[str]]]:
             again = zoned.reload(self.settings.goingOverTo(settings), zones)
-            return self._goOver(settings), again
+            return goOver(), again
 
         return listed.addCallback(reload)
 

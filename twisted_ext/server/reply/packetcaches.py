@@ -46,27 +46,32 @@ def packetCacheFor(
     Make a packet cache that applies C{access}, C{rates} and C{limiting} to its clients.
 
     @param required: prefixes of clients that are answered by UDP only with a valid server cookie of C{cookies}.
-    @param octets: memory for the replies by UDP, and as much again for those by TCP, in each group of clients that may query. The tables
-        of the other groups are minimal.
+    @param octets: memory for the replies by UDP, and as much again for those by TCP and by encrypted transports, in each group of clients
+        that may query. The tables of the other groups are minimal.
     @param sights: queries seen once that are remembered, for the same clients.
     @param public: whether there are zones, which clients without other access may query.
     """
     allowed = access or Access()
     metered = rates or ClientRateLimit()
+
+    def group(name: str, action: str, octets: float | None, *, shown: bool = False) -> Group:
+        datagrams = Table(octets, sights=sights, shown=shown)
+        messages = Table(octets, sights=sights, stream=True)
+        return Group(name, action, datagrams, messages, Table(octets, sights=sights, stream=True, exact=True), shown=shown)
+
     groups = {
-        "allow": Group("allowed", "allow", Table(octets, sights=sights), Table(octets, sights=sights, stream=True)),
-        "refuse": Group("strangers", "refuse", Table(1), Table(1, stream=True)),
-        "drop": Group("unwanted", "drop", Table(1), Table(1, stream=True)),
+        "allow": group("allowed", "allow", octets),
+        "refuse": group("strangers", "refuse", 1),
+        "drop": group("unwanted", "drop", 1),
     }
     if public:
-        groups["zones"] = Group("public", "zones", Table(octets, sights=sights), Table(octets, sights=sights, stream=True))
+        groups["zones"] = group("public", "zones", octets)
 
     wanting = Access({"allow": required})
     guarded: dict[str, Group] = {}
     if required:
         for action in groups.keys() & {"allow", "zones"}:
-            datagrams = Table(octets, sights=sights, shown=True)
-            guarded[action] = Group(groups[action].name, action, datagrams, Table(octets, sights=sights, stream=True), shown=True)
+            guarded[action] = group(groups[action].name, action, octets, shown=True)
 
     def wanted(client: str) -> bool:
         return bool(guarded) and bool(client) and wanting.actionFor(client) == "allow"

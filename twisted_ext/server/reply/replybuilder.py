@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.answers import Answer, Outcome, Security
-from twisted_ext.limits import DATAGRAM_SIZE
+from twisted_ext.limits import DATAGRAM_SIZE, MESSAGE_SIZE
 from twisted_ext.server.limits import CLIENT_STREAM_IDLE
 from twisted_ext.server.reply.chaos import ChaosIdentity
 from twisted_ext.server.reply.replywriter import Sections, WrittenReply, compose
@@ -23,7 +23,7 @@ from twisted_ext.wire.rrtypes import NSEC, NSEC3, RRSIG, SOA
 if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
 
-__all__ = ["ReplyBuilder", "withCookie"]
+__all__ = ["ReplyBuilder", "padded", "withCookie"]
 
 _OPCODE: Final = 0x7800
 
@@ -31,6 +31,7 @@ _OPCODE: Final = 0x7800
 _NSID: Final = 3
 _EXPIRE: Final = 9
 _KEEPALIVE: Final = 11
+_PADDING: Final = 12
 _EDE: Final = 15
 _REPORT: Final = 18
 
@@ -39,6 +40,15 @@ _SIZE: Final = int(DATAGRAM_SIZE.default)
 
 #: Characters of an extended error's EXTRA-TEXT that are sent.
 _TEXT: Final = 200
+
+#: The largest message, in octets.
+_MESSAGE: Final = int(MESSAGE_SIZE.default)
+
+#: Padded replies have a multiple of this many octets (RFC 8467, section 4.1).
+_BLOCK: Final = 468
+
+#: Transports whose idle connections clients may ask about: HTTP and QUIC have means of their own.
+_KEPT: Final = frozenset(("tcp", "tls"))
 
 #: Octets of an OPT record without options.
 _OPT_OCTETS: Final = 11
@@ -142,6 +152,8 @@ class ReplyBuilder:
             octets, optAt = composed.octets, composed.optAt
         if request.cookie:
             octets = withCookie(octets, optAt, request.cookie)
+        if request.padded:
+            octets = padded(octets, optAt)
         if refusal.rcode == Rcode.NOTAUTH and request.signature is not None:
             from twisted_ext.wire.tsig import Verdict, replySigned
 
@@ -162,7 +174,7 @@ class ReplyBuilder:
             seconds = self.expiring(request.question.name.lower())
             if seconds is not None:
                 options.append((_EXPIRE, int(seconds).to_bytes(4, "big")))
-        if request.transport == "tcp" and edns.option(_KEEPALIVE) is not None:
+        if request.transport in _KEPT and edns.option(_KEEPALIVE) is not None:
             options.append((_KEEPALIVE, self._idle))
         return EDNS(_SIZE, edns.flags & DO, tuple(options), 0, extendedRcode).toWire()
 
@@ -177,6 +189,19 @@ def withCookie(octets: bytes, optAt: int, option: bytes) -> bytes:
     """
     length = len(octets) - optAt - _OPT_OCTETS + len(option)
     return b"%b%b%b%b" % (octets[: optAt + 9], length.to_bytes(2, "big"), octets[optAt + _OPT_OCTETS :], option)
+
+
+def padded(octets: bytes, optAt: int) -> bytes:
+    """
+    Append a padding option, which hides the length of a reply (RFC 7830), to the OPT record that the reply ends with.
+
+    @param optAt: the offset of that record.
+    """
+    whole = len(octets) + 4
+    lacking = min(-whole % _BLOCK, _MESSAGE - whole)
+    if lacking < 0:
+        return octets
+    return withCookie(octets, optAt, _PADDING.to_bytes(2, "big") + lacking.to_bytes(2, "big") + bytes(lacking))
 
 
 def _proofs(sets: tuple[RRSet, ...]) -> tuple[RRSet, ...]:

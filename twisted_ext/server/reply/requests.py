@@ -34,6 +34,7 @@ _STREAM: Final = int(MESSAGE_SIZE.default)
 
 _MOST_NAME: Final = 255
 _KEEPALIVE: Final = 11
+_PADDING: Final = 12
 
 #: The start of an OPT record: the root as owner, and the type.
 _OPT: Final = b"\x00\x00\x29"
@@ -79,7 +80,8 @@ class Request:
     @ivar questionEnd: the offset in C{wire} where the question ends; 12 if there is none.
     @ivar edns: the content of the OPT record, or L{None} without one.
     @ivar client: the client's address in a form to compare: an IPv4 address mapped into IPv6 is written as IPv4.
-    @ivar transport: C{"udp"} or C{"tcp"}.
+    @ivar transport: C{"udp"}, C{"tcp"}, or an encrypted one: C{"tls"}, C{"https"}, C{"quic"}.
+    @ivar padded: whether the reply has to be padded: the query is, and the transport is encrypted.
     @ivar size: maximum octets of the reply.
     @ivar local: the address that the request was sent to, if the listener needs it for the reply.
     @ivar arrived: when it arrived, in the clock's seconds.
@@ -105,6 +107,7 @@ class Request:
     address: Address
     client: str
     transport: str
+    padded: bool
     size: int
     local: object
     arrived: float
@@ -139,6 +142,7 @@ class Request:
         client = address[0]
         self.client = client[7:] if client.startswith("::ffff:") and "." in client else client
         self.transport = transport
+        self.padded = False
         self.local = local
         self.arrived = arrived
         self.fault = None
@@ -286,8 +290,12 @@ class Request:
         self.edns = edns
         if self.transport == "udp":
             self.size = min(max(edns.payloadSize, _LEAST), _MOST)
-        elif edns.options and not edns.version and edns.option(_KEEPALIVE):
+        elif not edns.options or edns.version:
+            return
+        elif edns.option(_KEEPALIVE):
             raise BadMessage("a time in a query's keepalive option (RFC 7828, section 3.2.1)")
+        elif self.transport != "tcp":
+            self.padded = edns.option(_PADDING) is not None
 
     def _readRecords(self, position: int, authorities: int, additionals: int) -> None:
         """

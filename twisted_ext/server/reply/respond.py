@@ -28,14 +28,14 @@ from twisted_ext.limits import (
     REQUESTS_WAITING,
 )
 from twisted_ext.metrics.counters import Counters
-from twisted_ext.packetcache.clients import Client
+from twisted_ext.packetcache.clients import Client, Group
 from twisted_ext.packetcache.packetcache import Address, PacketCache
-from twisted_ext.packetcache.table import Reply
+from twisted_ext.packetcache.table import Reply, Table
 from twisted_ext.resolver.ask import unknown
 from twisted_ext.server.reply.gates import Gate, plainGates, standardGates
 from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.refusallog import RefusalLog
-from twisted_ext.server.reply.replybuilder import ReplyBuilder, withCookie
+from twisted_ext.server.reply.replybuilder import ReplyBuilder, padded, withCookie
 from twisted_ext.server.reply.replywriter import WrittenReply
 from twisted_ext.server.reply.requests import Refusal, Request, Send
 from twisted_ext.server.reply.selftest import SelfTest
@@ -479,6 +479,10 @@ class Responder:
             counters.stale += 1
         if request.cookie:
             octets = withCookie(octets, composed.optAt, request.cookie)
+        if request.padded:
+            octets = padded(octets, composed.optAt)
+            if not request.cookie:
+                composed.octets = octets
         if request.keyName:
             # A signed reply is valid for one request only, so it is not cached.
             octets = _signed(request, octets)
@@ -518,7 +522,7 @@ class Responder:
             # The EXPIRE value of the next reply differs.
             return
         group = request.record.group
-        table = group.datagrams if request.transport == "udp" else group.messages
+        table = _tableFor(request.transport, group)
         known = origin.epoch is not None and _isKnown(answer, question.name)
         varies = bool(options) or not question.key.startswith(question.name)
         if not (known or varies) and table.isFirstSight(request.wire):
@@ -560,9 +564,7 @@ class Responder:
         if lasting and not request.cookie and request.signature is None and not request.opcode:
             now = request.arrived
             reply = Reply(octets, (), now, 0, now + _STATIC_SECONDS, self.packetCache.epoch, request.questionEnd)
-            group = request.record.group
-            table = group.datagrams if request.transport == "udp" else group.messages
-            table.offer(request.wire, reply)
+            _tableFor(request.transport, request.record.group).offer(request.wire, reply)
 
     def _failure(self, fault: BaseException | None) -> Refusal:
         """
@@ -621,6 +623,12 @@ def _isKnown(answer: Answer, name: bytes) -> bool:
         if rrset.name is name:
             return False
     return True
+
+
+def _tableFor(transport: str, group: Group) -> Table:
+    if transport == "udp":
+        return group.datagrams
+    return group.messages if transport == "tcp" else group.encrypted
 
 
 def _isRemembered(answer: Answer) -> bool:

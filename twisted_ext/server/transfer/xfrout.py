@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Offer", "OutgoingTransfers"]
 
+#: Transports whose replies are single messages.
+_SINGLE: Final = ("udp", "https")
+
 #: The EDNS EXPIRE option (RFC 7314).
 _EXPIRE: Final = 9
 
@@ -74,7 +77,7 @@ class OutgoingTransfers:
 
     _UNKNOWN: Final = Refusal(Rcode.NOTAUTH, ((Ede.NOT_AUTHORITATIVE, "no such zone here"),))
     _DENIED: Final = Refusal(Rcode.REFUSED, ((Ede.PROHIBITED, ""),))
-    _NO_DATAGRAM: Final = Refusal(Rcode.FORMERR, ((0, "AXFR takes TCP"),))
+    _NO_DATAGRAM: Final = Refusal(Rcode.FORMERR, ((0, "AXFR takes TCP or TLS"),))
     _EXPIRED: Final = Refusal(Rcode.SERVFAIL, ((Ede.INVALID_DATA, "no version of this zone can be sent"),))
     _BUSY: Final = Refusal(Rcode.SERVFAIL, ((Ede.NOT_READY, "too many transfers; try again"),))
     _MALFORMED: Final = Refusal(Rcode.FORMERR)
@@ -101,7 +104,7 @@ class OutgoingTransfers:
         offered = self._offered(request)
         if isinstance(offered, Refusal):
             return offered
-        if request.transport == "udp":
+        if request.transport in _SINGLE:
             return self._datagram(request, *offered)
         site = request.record.site
         slots = self.slots

@@ -1,0 +1,270 @@
+"""
+Tests of certificates: what can be loaded, which one a client gets, and what is wrong with the others.
+"""
+
+from __future__ import annotations
+
+import os
+from base64 import b64encode
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import dsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from OpenSSL import SSL
+
+from tests.server.listeners.authorities import issued, keyText, newKey
+from tests.server.listeners.tlsstreams import PAIR, Contexts, leafOf, shaken
+from twisted_ext.errors import BadDescription
+from twisted_ext.server.limits import TICKET_KEY_SECONDS
+from twisted_ext.server.listeners.tls.certificates import Certificates, Pair
+from twisted_ext.server.listeners.tls.files import CertificateFiles, readPairs
+from twisted_ext.server.listeners.tls.selfsigned import keptPair, newPair
+
+KEY = newKey()
+CERTIFICATE = issued(["dns.example"], KEY)
+OTHER = newKey()
+SHORT = newKey("short")
+DSA = dsa.generate_private_key(2048)
+DER = x509.load_pem_x509_certificate(CERTIFICATE).public_bytes(Encoding.DER)
+
+#: What is wrong with a certificate and a key, and what is said about it.
+WRONG: dict[str, tuple[bytes, bytes, str]] = {
+    "no certificate": (b"", keyText(KEY), "c.pem: a certificate in PEM is expected, from -----BEGIN CERTIFICATE----- on"),
+    "key instead": (keyText(KEY), keyText(KEY), "c.pem: a certificate in PEM is expected"),
+    "DER": (DER, keyText(KEY), "in DER; convert it with openssl x509 -inform DER"),
+    "cut off": (CERTIFICATE[:200], keyText(KEY), "c.pem: a certificate in PEM is expected"),
+    "damaged": (CERTIFICATE.replace(b"M", b"N"), keyText(KEY), "c.pem: a certificate in PEM is expected"),
+    "too many": (CERTIFICATE * 11, keyText(KEY), "c.pem: 11 certificates; a server sends its own and its chain, at most 10"),
+    "no key": (CERTIFICATE, b"", "k.pem: a private key in PEM is expected, from -----BEGIN PRIVATE KEY----- on"),
+    "certificate instead": (CERTIFICATE, CERTIFICATE, "k.pem: a private key in PEM is expected"),
+    "key cut off": (CERTIFICATE, keyText(KEY)[:100], "k.pem: a private key in PEM is expected"),
+    "encrypted": (CERTIFICATE, keyText(KEY, "secret"), "k.pem: the key is encrypted; a server needs it in plain text, as from openssl"),
+    "encrypted, old": (CERTIFICATE, keyText(KEY, "secret", old=True), "k.pem: the key is encrypted"),
+    "other key": (CERTIFICATE, keyText(OTHER), "k.pem: the key does not belong to the certificate of c.pem (dns.example)"),
+    "chain first": (
+        issued(["ca.example"], OTHER) + CERTIFICATE,
+        keyText(KEY),
+        "c.pem: the server's certificate (dns.example) has to come first, before those of its chain",
+    ),
+    "short key": (issued(["dns.example"], SHORT), keyText(SHORT), "c.pem: OpenSSL does not accept the certificate or its key: ee key"),
+    "DSA": (CERTIFICATE, keyText(DSA), "k.pem: the key is of a kind that TLS servers do not use; it has to be ECDSA, Ed25519 or RSA"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_wrongFilesAreNamed(what: str) -> None:
+    """
+    For a certificate or key that cannot be used there is one line that names the file, what is wrong and what would be right.
+    """
+    certificate, key, said = WRONG[what]
+    with pytest.raises(BadDescription) as caught:
+        Pair(certificate, key, "c.pem", "k.pem")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["ec", "rsa", "ed25519"])
+def test_usualKeysAreAccepted(kind: str) -> None:
+    """
+    A client can connect to a server with an ECDSA, RSA or Ed25519 key, in one file with the certificate or beside it.
+    """
+    key = newKey(kind)
+    text = issued(["dns.example"], key)
+    for pair in (Pair(text, keyText(key), "c.pem"), Pair(keyText(key) + text, keyText(key) + text, "c.pem")):
+        client = Contexts().connection()
+        assert shaken(client, Certificates([pair], float).contextFactory([b"dot"]).connection()) == ["", ""]
+        assert leafOf(client) == pair.leaf.serial_number.to_bytes(20, "big")
+
+
+def test_chainIsSent() -> None:
+    """
+    A client gets the certificate and its chain, in order.
+    """
+    authority = newKey()
+    text = issued(["dns.example"], KEY, authority) + issued(["Authority"], authority)
+    client = Contexts().connection()
+    shaken(client, Certificates([Pair(text, keyText(KEY), "c.pem")], float).contextFactory([b"dot"]).connection())
+    chain = client.get_peer_cert_chain(as_cryptography=True)
+    assert chain is not None
+    assert b"".join([each.public_bytes(Encoding.PEM) for each in chain]) == text
+
+
+def test_pinIsOfThePublicKey() -> None:
+    """
+    The pin is the hash of the public key as RFC 7858 defines it, the same for a renewed certificate with the same key.
+    """
+    info = KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    pairs = [Pair(issued([name], KEY), keyText(KEY), "c.pem") for name in ("a.example", "b.example")]
+    assert {pair.pin for pair in pairs} == {b64encode(sha256(info).digest()).decode()}
+
+
+def test_timesAreChecked() -> None:
+    """
+    A certificate that has expired or is not valid yet is used, with a warning that names it.
+    """
+    for days, said in (((-20, -1), "c.pem: the certificate of dns.example expired on"), ((1, 20), "is not valid before"), ((-1, 1), "")):
+        doubt = Pair(issued(["dns.example"], KEY, days=days), keyText(KEY), "c.pem").doubt()
+        assert said in doubt
+        assert bool(said) is bool(doubt)
+
+
+def test_nameChoosesCertificate() -> None:
+    """
+    A client gets the certificate for the name that it asks for, be it a wildcard or in other letters; the first one for all other names.
+    """
+    names = ["first.example", "dns.example", "*.wild.example"]
+    pairs = [Pair(issued([name], KEY), keyText(KEY), name) for name in names]
+    contexts = Certificates(pairs, float).contextFactory([b"dot"])
+    wanted = {
+        b"": 0,
+        b"first.example": 0,
+        b"DNS.example": 1,
+        b"a.wild.example": 2,
+        b"wild.example": 0,
+        b"a.b.wild.example": 0,
+        b"example": 0,
+        b"\xff.example": 0,
+    }
+    for name, index in wanted.items():
+        client = Contexts(name).connection()
+        assert shaken(client, contexts.connection()) == ["", ""], name
+        assert leafOf(client) == pairs[index].leaf.serial_number.to_bytes(20, "big"), name
+
+
+def flight(contexts: Contexts, server: SSL.Connection, session: SSL.Session | None) -> tuple[int, SSL.Session | None]:
+    """
+    Return the octets that the server sends up to the end of the handshake, and the session.
+    """
+    client = contexts.connection()
+    if session is not None:
+        client.set_session(session)
+    octets = 0
+    for _ in range(3):
+        for near, far in ((client, server), (server, client)):
+            try:
+                near.do_handshake()
+            except SSL.WantReadError:
+                pass
+            try:
+                sent = near.bio_read(1 << 17)
+                octets += len(sent) if near is server else 0
+                far.bio_write(sent)
+            except SSL.WantReadError:
+                pass
+    try:
+        client.recv(1)
+    except SSL.WantReadError:
+        pass
+    again = client.get_session()
+    # OpenSSL resumes no session whose connection has not been closed in order.
+    client.shutdown()
+    return octets, again
+
+
+@pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
+def test_sessionsOutliveCertificates(version: int) -> None:
+    """
+    A client resumes its session, for which no certificate is sent, even when the certificate has been replaced; but not with another key of
+    the tickets, which is drawn each day.
+    """
+    now = [0.0]
+    certificates = Certificates([newPair(["dns.example"])], lambda: now[0])
+    contexts = certificates.contextFactory([b"dot"])
+    client = Contexts(b"dns.example", most=version)
+    whole, session = flight(client, contexts.connection(), None)
+    assert flight(client, contexts.connection(), session)[0] < whole - 300
+    certificates.replace([newPair(["dns.example"])])
+    assert flight(client, contexts.connection(), session)[0] < whole - 300
+    now[0] = TICKET_KEY_SECONDS.default
+    assert flight(client, contexts.connection(), session)[0] >= whole - 100
+
+
+def test_certificatesCrossToOtherProcesses() -> None:
+    """
+    Another process makes the same pairs from what this one sends.
+    """
+    certificates = Certificates([PAIR, Pair(CERTIFICATE, keyText(KEY), "c.pem")], float)
+    again = Certificates.pairsFromJSON(certificates.toJSON())
+    assert [(pair.label, pair.pin, pair.leaf) for pair in again] == [(pair.label, pair.pin, pair.leaf) for pair in certificates.pairs]
+
+
+def write(folder: Path, name: str, text: bytes) -> str:
+    """
+    Replace a file, as programs do that renew certificates.
+    """
+    path = folder / name
+    new = folder / "new"
+    new.write_bytes(text)
+    new.chmod(0o600)
+    new.rename(path)
+    return str(path)
+
+
+def test_wrongPathsAreNamed(tmp_path: Path) -> None:
+    """
+    For a file that cannot be read there is one line with its path and the reason.
+    """
+    certificate = write(tmp_path, "c.pem", CERTIFICATE)
+    key = write(tmp_path, "k.pem", keyText(KEY))
+    missing, folder, huge = str(tmp_path / "none.pem"), str(tmp_path), write(tmp_path, "huge", bytes(1 << 19))
+    for certificates, keys, said in (
+        ([missing], [key], f"{missing}: No such file or directory"),
+        ([certificate], [folder], f"{folder}: Is a directory"),
+        ([certificate], [huge], f"{huge}: more than 262144 octets; a file of certificates or a key in PEM is shorter"),
+        ([certificate, certificate], [key], "each certificate needs its key, in the same order; there are 2 and 1"),
+    ):
+        with pytest.raises(BadDescription) as caught:
+            readPairs(certificates, keys)
+        assert said in str(caught.value)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_unreadableKeyIsNamed(tmp_path: Path) -> None:
+    """
+    For a key that only another user may read the line says which user needs the right.
+    """
+    key = write(tmp_path, "k.pem", keyText(KEY))
+    os.chmod(key, 0)
+    with pytest.raises(BadDescription, match=rf"{key}: Permission denied; user {os.geteuid()} has to be able to read it"):
+        readPairs([write(tmp_path, "c.pem", CERTIFICATE)], [key])
+
+
+def test_changedFilesAreReadOnceComplete(tmp_path: Path) -> None:
+    """
+    Files that have changed are read when they are the same at two looks; a certificate whose key has not come yet changes nothing.
+    """
+    certificate, key = write(tmp_path, "c.pem", CERTIFICATE), write(tmp_path, "k.pem", keyText(KEY))
+    files = CertificateFiles([certificate], [key])
+    files.read()
+    assert (files.look(), files.look(), files.isChanged) == (None, None, False)
+    write(tmp_path, "c.pem", issued(["new.example"], OTHER))
+    assert (files.look(), files.look(), files.look(), files.isChanged) == (None, None, None, True)
+    write(tmp_path, "k.pem", keyText(OTHER))
+    assert files.look() is None
+    pairs = files.look()
+    assert pairs is not None
+    assert [pair.names for pair in pairs] == [("new.example",)]
+    assert files.look() is None
+    os.unlink(key)
+    assert (files.look(), files.look()) == (None, None)
+
+
+def test_selfSignedPairIsKept(tmp_path: Path) -> None:
+    """
+    A self-signed pair is for this machine's name and for the addresses that the server listens at; it is kept for the next start, readable
+    by its user only.
+    """
+    pair = keptPair(str(tmp_path), ["192.0.2.53", "2001:db8::53"])
+    found = pair.leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [str(each) for each in found.get_values_for_type(x509.IPAddress)] == ["192.0.2.53", "2001:db8::53"]
+    assert "localhost" in pair.names
+    assert keptPair(str(tmp_path)).pin == pair.pin
+    assert (tmp_path / "self-signed.pem").stat().st_mode & 0o777 == 0o600
+    assert keptPair("").pin != pair.pin
+    assert keptPair(str(tmp_path), now=pair.ends.replace(year=pair.ends.year + 1)).pin != pair.pin
+    (tmp_path / "self-signed.pem").write_bytes(b"junk")
+    with pytest.raises(BadDescription, match="remove the file, and a new self-signed certificate is made"):
+        keptPair(str(tmp_path))

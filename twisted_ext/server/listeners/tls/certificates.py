@@ -1,0 +1,328 @@
+"""
+The certificates of the encrypted listeners: which one a client gets (SNI), by which protocols (ALPN), and their replacement at run time.
+
+Each connection starts in a context that holds no certificate but the keys of session tickets, and that lives for a day: the callback for
+SNI switches it to the context of a certificate. So certificates can be replaced without a lost session, and without a lost connection.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from zope.interface import implementer
+
+from twisted_ext.errors import BadDescription
+from twisted_ext.server.limits import CHAIN_CERTIFICATES, TICKET_KEY_SECONDS
+
+if TYPE_CHECKING:
+    from twisted.protocols.tls import TLSMemoryBIOProtocol
+
+__all__ = ["Certificates", "ContextFactory", "Key", "Pair", "WrongProtocol", "reasonOf"]
+
+#: A private key of a kind that TLS can use.
+Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
+
+#: Suites of TLS 1.2 with forward secrecy and authenticated encryption (RFC 9325, section 4.2); those of TLS 1.3 all have both.
+_CIPHERS: Final = b"ECDHE+AESGCM:ECDHE+CHACHA20"
+
+#: Sessions of any context are valid in all of them.
+_SESSIONS: Final = b"txdns"
+
+_OPTIONS: Final = SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
+
+
+class WrongProtocol(SSL.Error):
+    """
+    A client offers protocols (ALPN), but none of those of the listener. Its handshake fails with the alert C{no_application_protocol}.
+    """
+
+
+class Pair:
+    """
+    A certificate with its chain and its private key.
+
+    @ivar label: where it comes from, for messages.
+    @ivar leaf: the server's own certificate.
+    @ivar chain: the certificates of the authorities that follow it.
+    @ivar names: the host names that the certificate is valid for, in lower case, such as C{*.example.org}.
+    @ivar texts: the octets that the pair was made from, so that another process can make it too: those of the certificates and of the key.
+    """
+
+    __slots__ = ("label", "leaf", "chain", "key", "names", "texts")
+
+    def __init__(self, certificates: bytes, key: bytes, label: str, keyLabel: str = "") -> None:
+        """
+        @param certificates: the server's certificate, then its chain, as PEM.
+        @param key: the private key as PEM, which may stand among other texts.
+        @param keyLabel: where the key comes from, if not from the same place.
+
+        @raise BadDescription: the texts cannot be used.
+        """
+        keyLabel = keyLabel or label
+        self.label = label
+        self.texts = certificates, key
+        found = _certificatesIn(certificates, label)
+        self.key = _keyIn(key, keyLabel)
+        self.leaf = leaf = found[0]
+        self.chain = found[1:]
+        self.names = _namesOf(leaf)
+        if _publicOctets(leaf) != self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo):
+            later = next((each for each in self.chain if _publicOctets(each) == _ownOctets(self.key)), None)
+            if later is not None:
+                raise BadDescription(f"{label}: the server's certificate ({_nameOf(later)}) has to come first, before those of its chain")
+            raise BadDescription(f"{keyLabel}: the key does not belong to the certificate of {label} ({_nameOf(leaf)})")
+        # Detect what OpenSSL does not accept, such as keys that are too short.
+        _contextOf(self)
+
+    @property
+    def pin(self) -> str:
+        """
+        Return the pin of the public key (RFC 7858, section 4.2): SHA-256 of its SubjectPublicKeyInfo, as base 64.
+        """
+        return b64encode(sha256(_publicOctets(self.leaf)).digest()).decode("ascii")
+
+    @property
+    def ends(self) -> datetime:
+        return self.leaf.not_valid_after_utc
+
+    def doubt(self, now: datetime | None = None) -> str:
+        """
+        Return why clients will reject the certificate, if its time is the reason; else C{""}.
+        """
+        moment = datetime.now(UTC) if now is None else now
+        if moment > self.leaf.not_valid_after_utc:
+            return f"{self.label}: the certificate of {_nameOf(self.leaf)} expired on {self.leaf.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+        if moment < self.leaf.not_valid_before_utc:
+            start = self.leaf.not_valid_before_utc
+            return f"{self.label}: the certificate of {_nameOf(self.leaf)} is not valid before {start:%Y-%m-%d %H:%M} UTC"
+        return ""
+
+    def __repr__(self) -> str:
+        return f"<Pair {_nameOf(self.leaf)} of {self.label}>"
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class ContextFactory:
+    """
+    Makes the server side of TLS connections for one kind of listener.
+
+    @ivar protocols: the protocols to choose from, the preferred one first.
+    """
+
+    def __init__(self, certificates: Certificates, protocols: Sequence[bytes]) -> None:
+        self.protocols = tuple(protocols)
+        self._certificates = certificates
+        self._names: dict[str, SSL.Context] = {}
+        self._usual: SSL.Context
+        self._start: SSL.Context
+        self._former: SSL.Context | None = None
+        self._made = float("-inf")
+        self.renew()
+
+    def renew(self) -> None:
+        """
+        Use the certificates that are in force now for new connections.
+        """
+        names: dict[str, SSL.Context] = {}
+        usual: SSL.Context | None = None
+        for pair in self._certificates.pairs:
+            context = _contextOf(pair)
+            self._choosing(context)
+            usual = usual or context
+            for name in pair.names:
+                names.setdefault(name, context)
+        assert usual is not None
+        self._names, self._usual = names, usual
+
+    def _choosing(self, context: SSL.Context) -> None:
+        protocols = self.protocols
+
+        def choose(connection: SSL.Connection, offered: list[bytes]) -> bytes:
+            for each in protocols:
+                if each in offered:
+                    return each
+            raise WrongProtocol(f"the client offers {_listed(offered)} (ALPN); this listener has {_listed(protocols)}")
+
+        context.set_alpn_select_callback(choose)
+
+    def _switch(self, connection: SSL.Connection) -> None:
+        connection.set_context(self._contextFor(connection.get_servername()))
+
+    def _contextFor(self, said: bytes | None) -> SSL.Context:
+        if not said:
+            return self._usual
+        name = said.decode("latin-1").lower().rstrip(".")
+        found = self._names.get(name)
+        if found is None:
+            found = self._names.get(f"*.{name.partition('.')[2]}")
+        return self._usual if found is None else found
+
+    def connection(self) -> SSL.Connection:
+        """
+        Return a new connection without a socket, which waits for a client's first octets.
+        """
+        now = self._certificates.seconds()
+        if now - self._made >= TICKET_KEY_SECONDS.default:
+            start = _newContext()
+            start.set_tlsext_servername_callback(self._switch)
+            if self._made != float("-inf"):
+                # OpenSSL may still call the callback of the former one for handshakes under way.
+                self._former = self._start
+            self._start, self._made = start, now
+        made = SSL.Connection(self._start, None)
+        made.set_accept_state()
+        return made
+
+    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        return self.connection()
+
+
+class Certificates:
+    """
+    The certificates in force. The first one is for clients that send no name, or one that no certificate is for.
+
+    @ivar pairs: at least one.
+    @ivar seconds: the clock.
+    """
+
+    def __init__(self, pairs: Iterable[Pair], seconds: Callable[[], float]) -> None:
+        self.pairs = tuple(pairs)
+        self.seconds = seconds
+        self._factories: dict[tuple[bytes, ...], ContextFactory] = {}
+
+    def replace(self, pairs: Iterable[Pair]) -> None:
+        """
+        Use other certificates for new connections. Those that are open go on.
+        """
+        self.pairs = tuple(pairs)
+        for factory in self._factories.values():
+            factory.renew()
+
+    def contextFactory(self, alpn: Sequence[bytes]) -> ContextFactory:
+        """
+        Return the factory for listeners with these protocols.
+
+        @param alpn: such as C{[b"dot"]}, the preferred one first. A client that offers only others is rejected; one that does not use ALPN
+            is accepted, and the listener can call C{get_alpn_proto_negotiated} where it wants none of these.
+        """
+        key = tuple(alpn)
+        factory = self._factories.get(key)
+        if factory is None:
+            factory = self._factories[key] = ContextFactory(self, key)
+        return factory
+
+    def toJSON(self) -> list[list[str]]:
+        """
+        Return what L{fromJSON} needs in another process, including the private keys.
+        """
+        return [[pair.label, *[text.decode("latin-1") for text in pair.texts]] for pair in self.pairs]
+
+    @staticmethod
+    def pairsFromJSON(said: Iterable[Sequence[str]]) -> list[Pair]:
+        return [Pair(certificates.encode("latin-1"), key.encode("latin-1"), label) for label, certificates, key in said]
+
+
+def _newContext() -> SSL.Context:
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_options(_OPTIONS)
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    context.set_cipher_list(_CIPHERS)
+    context.set_session_id(_SESSIONS)
+    # Sessions are kept by the clients, in tickets.
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    return context
+
+
+def _contextOf(pair: Pair) -> SSL.Context:
+    context = _newContext()
+    try:
+        context.use_certificate(pair.leaf)
+        for each in pair.chain:
+            context.add_extra_chain_cert(each)
+        context.use_privatekey(pair.key)
+        context.check_privatekey()
+    except SSL.Error as error:
+        raise BadDescription(f"{pair.label}: OpenSSL does not accept the certificate or its key: {reasonOf(error)}") from None
+    return context
+
+
+def reasonOf(error: SSL.Error) -> str:
+    """
+    Return OpenSSL's words for an error.
+    """
+    said = error.args[0] if error.args else ""
+    return ("; ".join([str(each[-1]) for each in said]) if isinstance(said, list) else str(said)) or type(error).__name__
+
+
+def _certificatesIn(text: bytes, label: str) -> list[x509.Certificate]:
+    try:
+        found = x509.load_pem_x509_certificates(text)
+    except ValueError:
+        kind = "in DER; convert it with openssl x509 -inform DER" if text[:1] == b"\x30" else "none that can be read"
+        raise BadDescription(f"{label}: a certificate in PEM is expected, from -----BEGIN CERTIFICATE----- on; there is {kind}") from None
+    most = int(CHAIN_CERTIFICATES.default)
+    if len(found) > most:
+        raise BadDescription(f"{label}: {len(found)} certificates; a server sends its own and its chain, at most {most}")
+    return found
+
+
+def _keyIn(text: bytes, label: str) -> Key:
+    if b"-----BEGIN ENCRYPTED PRIVATE KEY" in text or b"Proc-Type: 4,ENCRYPTED" in text:
+        raise BadDescription(f"{label}: the key is encrypted; a server needs it in plain text, as from openssl pkey -in KEY -out PLAIN")
+    try:
+        key = load_pem_private_key(_keyBlock(text), None)
+    except (ValueError, TypeError):
+        raise BadDescription(f"{label}: a private key in PEM is expected, from -----BEGIN PRIVATE KEY----- on; there is none") from None
+    except Exception as error:
+        # cryptography has errors of its own for algorithms that it does not support.
+        raise BadDescription(f"{label}: the key cannot be used: {error}") from None
+    if not isinstance(key, Key):
+        raise BadDescription(f"{label}: the key is of a kind that TLS servers do not use; it has to be ECDSA, Ed25519 or RSA")
+    return key
+
+
+def _keyBlock(text: bytes) -> bytes:
+    """
+    Return the first private key in a file that may hold certificates and parameters as well.
+    """
+    lines = text.splitlines(keepends=True)
+    for start, line in enumerate(lines):
+        if line.startswith(b"-----BEGIN ") and b"PRIVATE KEY-----" in line:
+            for end in range(start + 1, len(lines)):
+                if lines[end].startswith(b"-----END "):
+                    return b"".join(lines[start : end + 1])
+    return text
+
+
+def _publicOctets(certificate: x509.Certificate) -> bytes:
+    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _ownOctets(key: Key) -> bytes:
+    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _namesOf(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return ()
+    return tuple([name.lower() for name in found.get_values_for_type(x509.DNSName)])
+
+
+def _nameOf(certificate: x509.Certificate) -> str:
+    return next(iter(_namesOf(certificate)), "") or certificate.subject.rfc4514_string() or "no name"
+
+
+def _listed(protocols: Sequence[bytes]) -> str:
+    return ", ".join([each[:32].decode("ascii", "backslashreplace") for each in protocols[:4]])

@@ -1,0 +1,139 @@
+"""
+Certificates in files: read at the start, at each reload, and whenever they have changed.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from twisted.logger import Logger
+
+from twisted_ext.errors import BadDescription
+from twisted_ext.files import openNow
+from twisted_ext.server.limits import CERTIFICATE_OCTETS
+from twisted_ext.server.listeners.tls.certificates import Pair
+
+if TYPE_CHECKING:
+    from twisted_ext.server.config.settings import Settings
+
+__all__ = ["CertificateFiles", "readPairs"]
+
+_log: Final = Logger()
+
+#: What differs once a file has been replaced or written to.
+_State = tuple[tuple[int, ...], ...]
+
+
+def readPairs(certificates: Sequence[str], keys: Sequence[str]) -> list[Pair]:
+    """
+    Read certificates with their keys.
+
+    @param certificates: the paths of files with a certificate and its chain.
+    @param keys: the paths of their keys, in the same order; empty if each key is in the file of its certificate.
+
+    @raise BadDescription: they cannot be used; names the file and the reason.
+    """
+    if keys and len(keys) != len(certificates):
+        raise BadDescription(
+            f"certificate and key: each certificate needs its key, in the same order; there are {len(certificates)} and {len(keys)}"
+        )
+    return [Pair(_read(path), _read(key), path, key) for path, key in zip(certificates, keys or certificates, strict=True)]
+
+
+def _read(path: str) -> bytes:
+    most = int(CERTIFICATE_OCTETS.default)
+    try:
+        with open(path, "rb", opener=openNow) as opened:
+            text = opened.read(most + 1)
+    except OSError as error:
+        needs = f"; user {os.geteuid()} has to be able to read it" if isinstance(error, PermissionError) else ""
+        raise BadDescription(f"{path}: {error.strerror or error}{needs}") from None
+    if len(text) > most:
+        raise BadDescription(f"{path}: more than {most} octets; a file of certificates or a key in PEM is shorter")
+    return text
+
+
+class CertificateFiles:
+    """
+    The files of the settings C{certificate} and C{key}.
+    """
+
+    def __init__(self, certificates: Sequence[str], keys: Sequence[str]) -> None:
+        self._certificates = tuple(certificates)
+        self._keys = tuple(keys)
+        # The state of the files in force, of those that were read last, which may be wrong, and at the last look.
+        self._used: _State = ()
+        self._read: _State = ()
+        self._seen: _State = ()
+
+    @classmethod
+    def of(cls, settings: Settings) -> CertificateFiles:
+        return cls(settings.certificate, settings.key)
+
+    def read(self) -> list[Pair]:
+        """
+        @raise BadDescription: the files cannot be used.
+        """
+        self._read = self._seen = state = self._state()
+        pairs = readPairs(self._certificates, self._keys)
+        self._used = state
+        for key in self._keys:
+            if _isReadByAll(key):
+                _log.warn("{key}: every user of this machine can read this private key; chmod o-r would end that", key=key)
+        for pair in pairs:
+            doubt = pair.doubt()
+            if doubt:
+                _log.warn("{doubt}; clients will reject it", doubt=doubt)
+        return pairs
+
+    def look(self) -> list[Pair] | None:
+        """
+        Read the files again if they have changed, once they are equal at two calls in a row, so that a half-written file is not read.
+
+        @return: the new pairs; L{None} if nothing has changed, or if the files cannot be used, which is logged.
+        """
+        state = self._state()
+        before, self._seen = self._seen, state
+        if state in (self._read, ()) or state != before:
+            return None
+        try:
+            return self.read()
+        except BadDescription as fault:
+            _log.error("the new certificates cannot be used, the old ones stay in force: {fault}", fault=fault)
+            return None
+
+    @property
+    def isChanged(self) -> bool:
+        """
+        Whether the files are not those in force.
+        """
+        return self._state() != self._used
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CertificateFiles):
+            return NotImplemented
+        return (self._certificates, self._keys) == (other._certificates, other._keys)
+
+    def __hash__(self) -> int:
+        return hash((self._certificates, self._keys))
+
+    def _state(self) -> _State:
+        found: list[tuple[int, ...]] = []
+        for path in dict.fromkeys([*self._certificates, *self._keys]):
+            try:
+                status = os.stat(path)
+            except OSError:
+                # It is being replaced, or this process may not read its folder any more.
+                return ()
+            found.append((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+        return tuple(found)
+
+
+def _isReadByAll(path: str) -> bool:
+    try:
+        return bool(os.stat(path).st_mode & stat.S_IROTH)
+    except OSError:
+        return False

@@ -1,0 +1,226 @@
+"""
+DNS over TLS (RFC 7858): a connection of L{StreamServing<twisted_ext.server.listeners.connection.StreamServing>} that is encrypted.
+
+TLS is handled here, between the socket and the stream of messages, and not by Twisted's TLS protocol: that one passes each write through
+several buffers and a turn of the reactor, which costs more than the encryption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from OpenSSL.SSL import Error, WantReadError, ZeroReturnError
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_ext.server.limits import DECLINED_SECONDS
+from twisted_ext.server.listeners.connection import ReplySource, StreamServing
+from twisted_ext.server.listeners.tls.certificates import reasonOf
+
+if TYPE_CHECKING:
+    from twisted_ext.server.listeners.stream import MakeServing, StreamFactory
+    from twisted_ext.server.listeners.tls.certificates import ContextFactory
+
+__all__ = ["ALPN", "HandshakeLog", "TLSServing", "tlsServing"]
+
+#: The protocols of DNS over TLS (RFC 7858, section 8.3).
+ALPN: Final = (b"dot",)
+
+#: The content of the largest record (RFC 8446, section 5.1).
+_RECORD: Final = 16384
+
+#: Octets of a record's header.
+_HEADER: Final = 5
+
+#: Octets that encryption adds to a record at most, and room for records of other kinds.
+_EXTRA: Final = 64
+_ROOM: Final = 512
+
+_log: Final = Logger()
+
+
+class HandshakeLog:
+    """
+    Logs why TLS with clients fails, at most one line every L{DECLINED_SECONDS}: any client can make it fail.
+    """
+
+    def __init__(self) -> None:
+        self._next = float("-inf")
+        self._unsaid = 0
+
+    def note(self, client: str, error: Error, now: float) -> None:
+        self._unsaid += 1
+        if now < self._next:
+            return
+        count, self._unsaid = self._unsaid, 0
+        self._next = now + DECLINED_SECONDS.default
+        _log.info("TLS failed with {count} clients, last with {client}: {reason}", count=count, client=client, reason=reasonOf(error))
+
+
+class TLSServing(StreamServing):
+    """
+    The protocol of one encrypted connection.
+    """
+
+    def __init__(
+        self,
+        servings: StreamFactory,
+        address: IAddress | None,
+        site: str,
+        answering: ReplySource,
+        contexts: ContextFactory,
+        failures: HandshakeLog,
+    ) -> None:
+        super().__init__(servings, address, site)
+        self._answering = answering
+        self._failures = failures
+        self._tls = contexts.connection()
+        self._isShaking = True
+        # Octets until the next record's header; -1 if that is not known any more.
+        self._next = 0
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._isShaking:
+            self._answering.counters.tlsFailed += 1
+        super().connectionLost(reason)
+
+    # -- input
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._ending:
+            return
+        tls = self._tls
+        plain = b""
+        fault: Error | None = None
+        try:
+            try:
+                isOne = self._walk(data)
+                tls.bio_write(data)
+                if self._isShaking:
+                    self._shake()
+                plain = tls.recv(_RECORD)
+                if not isOne:
+                    # Answer all requests that came together in one piece.
+                    while True:
+                        plain += tls.recv(_RECORD)
+            except WantReadError:
+                if self._isShaking:
+                    self._flush()
+            except Error as error:
+                fault = error
+            if plain:
+                super().dataReceived(plain)
+            if fault is None or self._ending:
+                return
+            if isinstance(fault, ZeroReturnError):
+                # The client has sent its last request, but may still read replies.
+                self.readConnectionLost()
+            else:
+                self._fail(fault)
+        except Exception as error:
+            self._broken(error)
+
+    def _walk(self, data: bytes) -> bool:
+        """
+        Follow the headers of the records.
+
+        @return: whether the data is one whole record, after which OpenSSL need not be asked for more: that costs an exception.
+        """
+        position = self._next
+        size = len(data)
+        if position == 0 and size > _HEADER and _HEADER + (data[3] << 8 | data[4]) == size:
+            return True
+        if position >= 0:
+            while position + _HEADER <= size:
+                position += _HEADER + (data[position + 3] << 8 | data[position + 4])
+            # A header in two pieces is not followed, nor is what comes after it.
+            self._next = position - size if position >= size else -1
+        return False
+
+    def _shake(self) -> None:
+        self._tls.do_handshake()
+        self._isShaking = False
+        self._answering.counters.tlsHandshakes += 1
+        self._flush()
+
+    def _fail(self, error: Error) -> None:
+        """
+        End a connection whose octets are not TLS, or not acceptable. The alert says why.
+        """
+        self._failures.note(self.host, error, self._seconds())
+        self._flush()
+        super().end()
+
+    # -- output
+
+    def _flush(self) -> None:
+        """
+        Send what OpenSSL has to send, if anything.
+        """
+        try:
+            while True:
+                super()._write(self._tls.bio_read(_RECORD))
+        except WantReadError:
+            return
+
+    def _write(self, octets: bytes) -> None:
+        tls = self._tls
+        size = len(octets)
+        try:
+            sent = tls.send(octets)
+            while sent < size:
+                # One record at a time.
+                sent += tls.send(octets[sent : sent + _RECORD])
+            most = size + (size // _RECORD + 1) * _EXTRA + _ROOM
+            sealed = tls.bio_read(most)
+        except Error as error:
+            self._failures.note(self.host, error, self._seconds())
+            self.abort()
+            return
+        super()._write(sealed)
+        if len(sealed) == most:
+            self._flush()
+
+    # -- the end
+
+    def readConnectionLost(self) -> None:
+        if self._isShaking:
+            self.abort()
+        else:
+            super().readConnectionLost()
+
+    def end(self) -> None:
+        if not self._ending and not self._isShaking:
+            try:
+                self._tls.shutdown()
+            except Error:
+                # The client's end is broken already.
+                pass
+            self._flush()
+        super().end()
+
+    def __repr__(self) -> str:
+        return f"<TLSServing {self.host}:{self.port}>"
+
+
+def tlsServing(
+    answering: ReplySource, contexts: ContextFactory, isDropped: Callable[[str], bool] = lambda host: False
+) -> MakeServing:
+    """
+    Return what makes the protocols of encrypted connections, see L{StreamListener<twisted_ext.server.listeners.stream.StreamListener>}.
+
+    @param isDropped: returns whether a client gets no reply at all, so that it is not worth a handshake.
+    """
+
+    failures = HandshakeLog()
+
+    def make(servings: StreamFactory, address: IAddress | None, site: str) -> StreamServing | None:
+        if isDropped(getattr(address, "host", "")):
+            answering.counters.dropped += 1
+            return None
+        return TLSServing(servings, address, site, answering, contexts, failures)
+
+    return make
