@@ -1,0 +1,187 @@
+"""
+Tests of DNS over HTTPS in a whole server on a memory network.
+"""
+
+from __future__ import annotations
+
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+from tests.queries import optOf, queryOf
+from tests.server.listeners.https2peers import GET, POST, target
+from tests.server.listeners.httpsstreams import PlainPeer, WebClient
+from tests.server.listeners.tlsstreams import Contexts
+from tests.server.test_service import SECRET, US, ServiceCase
+from tests.typed import clientOf
+from twisted_ext.errors import BadDescription
+from twisted_ext.server.limits import WATCHDOG_SECONDS
+from twisted_ext.server.listeners.sockets import Bound, encryptedPlaces
+from twisted_ext.server.listeners.tls import encryption as encryption
+from twisted_ext.server.service import ServerService
+from twisted_ext.wire.message import Message
+from twisted_ext.wire.rrtypes import AXFR
+
+_LOCAL = "www.example.org 600 A 192.0.2.80"
+
+
+class HTTPSServiceTests(ServiceCase):
+    """
+    Tests with the setting C{https}.
+    """
+
+    def start(self, **values: object) -> ServerService:
+        """
+        Start a server that serves HTTPS as well.
+        """
+        self.wanted = self.settings(**{"https": US, "selfSigned": True, "local": _LOCAL, **values})
+        bound = [Bound(US, 53), *encryptedPlaces(self.wanted.https, "https")]
+        service = ServerService(self.here, self.wanted, bound, SECRET, reread=self.reread)
+        service.startService()
+        self.addCleanup(self.stop, service)
+        return service
+
+    def shake(self, alpn: bytes = b"h2") -> WebClient:
+        """
+        Return a client whose connection is encrypted.
+        """
+        client = WebClient()
+        factory = TLSMemoryBIOFactory(Contexts(alpn=[alpn]), True, clientOf(lambda: client), self.there)
+        self.there.connectTCP(US, 443, factory)
+        self.network.advance(0.1)
+        return client
+
+    def proxied(self, alpn: list[bytes]) -> PlainPeer:
+        """
+        Return a client whose connection is encrypted, and which does not speak HTTP/2.
+        """
+        proxy = PlainPeer()
+        factory = TLSMemoryBIOFactory(Contexts(alpn=alpn), True, clientOf(lambda: proxy), self.there)
+        self.there.connectTCP(US, 443, factory)
+        self.network.advance(0.1)
+        return proxy
+
+    def query(self, client: WebClient, message: bytes) -> Message:
+        """
+        Return the reply to one query by POST.
+        """
+        stream = client.ask(POST(len(message)), message)
+        client.flush()
+        self.network.advance(0.5)
+        result = client.results[stream]
+        self.assertEqual((result.status, result.ended), (200, True))
+        return Message.fromWire(result.body)
+
+    def test_queriesAreAnswered(self) -> None:
+        """
+        A query by HTTPS is answered as by TCP, the second time from the packet cache, and the server reports where it listens.
+        """
+        service = self.start()
+        self.assertEqual(service.sight.listening, (f"udp {US}:53", f"tcp {US}:53", f"https {US}:443"))
+        client = self.shake()
+        for _ in range(4):
+            self.assertEqual(len(self.query(client, queryOf("www.example.org")).answer), 1)
+        get = client.ask(GET(target(queryOf("www.example.org"))))
+        client.flush()
+        self.network.advance(0.1)
+        self.assertEqual(client.results[get].fields[b"cache-control"], b"max-age=600")
+        counters = service.counters
+        self.assertEqual((counters.tcp, counters.tlsHandshakes, counters.tcpOpened), (5, 1, 1))
+        self.assertGreater(counters.hits, 0)
+
+    def test_repliesArePadded(self) -> None:
+        """
+        A reply has a multiple of 468 octets if the query is padded.
+        """
+        self.start()
+        client = self.shake()
+        for _ in range(3):
+            self.query(client, queryOf("www.example.org", opt=optOf(options=((12, bytes(20)),))))
+        self.assertEqual({len(result.body) for result in client.results.values()}, {468})
+
+    def test_transfersAreRefused(self) -> None:
+        """
+        A request for a zone transfer gets one message that refuses it, and the connection goes on.
+        """
+        self.start()
+        client = self.shake()
+        reply = self.query(client, queryOf("example.com", AXFR))
+        self.assertNotEqual(reply.rcode, 0)
+        self.query(client, queryOf("www.example.org"))
+
+    def test_accessListsHold(self) -> None:
+        """
+        Clients that may not ask get REFUSED, from the packet cache too, and those on the drop list get no handshake.
+        """
+        service = self.start(refuse=["192.168.0.9"])
+        client = self.shake()
+        for _ in range(3):
+            self.assertEqual(self.query(client, queryOf("www.example.org")).rcode, 5)
+        self.wanted = self.settings(https=US, selfSigned=True, local=_LOCAL, drop=["192.168.0.9"])
+        self.successResultOf(service.reload())
+        self.assertTrue(self.shake().lost)
+
+    def test_wrongProtocolIsRefused(self) -> None:
+        """
+        Clients of other protocols, such as DNS over TLS, get no connection, and plain requests no reply.
+        """
+        service = self.start()
+        self.assertTrue(self.shake(b"dot").lost)
+        plain = PlainPeer()
+        self.there.connectTCP(US, 443, clientOf(lambda: plain))
+        self.network.advance(0.1)
+        plain.transport.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.network.advance(0.1)
+        self.assertTrue(plain.lost)
+        self.assertNotIn(b"HTTP", plain.received)
+        self.assertEqual(service.counters.tlsFailed, 2)
+
+    def test_proxiesMaySpeakTheFirstVersion(self) -> None:
+        """
+        By ALPN or without it a client may speak HTTP/1.1; it cannot go over to HTTP/2.
+        """
+        self.start(httpsPath="/private")
+        for alpn in ([b"http/1.1"], []):
+            for text, status in ((b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"200"), (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"400")):
+                proxy = self.proxied(alpn)
+                proxy.transport.write(text)
+                self.network.advance(0.1)
+                self.assertEqual(proxy.received[9:12], status)
+                self.assertEqual(b"/private" in proxy.received, status == b"200")
+
+    def test_goodbyeComesBeforeTheEndOfTLS(self) -> None:
+        """
+        An idle client gets the GOAWAY within TLS.
+        """
+        self.start()
+        client = self.shake()
+        self.query(client, queryOf("www.example.org"))
+        self.network.advance(12)
+        self.assertEqual((client.gone, client.lost), ((0, b""), True))
+
+    def test_watchdogAsksByHTTPS(self) -> None:
+        """
+        The watchdog checks the HTTPS listener too, at the path chosen.
+        """
+        service = self.start(httpsPath="/private")
+        watchdog = service.watchdog
+        assert watchdog is not None
+        self.network.advance(WATCHDOG_SECONDS.default * 5)
+        self.assertEqual([(place.way, place.answered, place.failures) for place in watchdog._places][-1], ("https", True, 0))
+        self.assertEqual((service.counters.tlsFailed, service.counters.tcp), (0, 0))
+
+    def test_wrongSettingsAreNamed(self) -> None:
+        """
+        Wrong settings are refused with one line that names them.
+        """
+        with self.assertRaisesRegex(BadDescription, "https needs a certificate"):
+            ServerService(self.here, self.settings(https=US), [], SECRET)
+        for path in ("dns-query", "/", "/a?b", "/a b", "/\u00e9"):
+            with self.assertRaisesRegex(BadDescription, "path"):
+                self.settings(https=US, httpsPath=path)
+
+    def test_missingExtraIsNamed(self) -> None:
+        """
+        Without the extra the server says which one is missing.
+        """
+        self.patch(encryption, "find_spec", lambda name: None)
+        with self.assertRaisesRegex(BadDescription, r"pip install 'twisted-ext\[https\]'"):
+            ServerService(self.here, self.settings(https=US, selfSigned=True), [], SECRET)

@@ -1,0 +1,3 @@
+"""
+DNS over HTTPS, the server's side (RFC 8484).
+"""
