@@ -1,0 +1,3 @@
+"""
+DNS over QUIC, the server's side (RFC 9250).
+"""

@@ -1,0 +1,169 @@
+"""
+The QUIC listener (RFC 9250): a UDP port whose datagrams belong to connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IListeningPort, IReactorSocket, IReactorTime, IReactorUDP
+from twisted.internet.protocol import DatagramProtocol
+
+from twisted_ext.server.listeners.quic.servings import QuicServings
+from twisted_ext.server.listeners.sockets import labelOf
+
+if TYPE_CHECKING:
+    from socket import socket as Socket
+
+    from aioquic.quic.connection import NetworkAddress
+
+    from twisted_ext.server.listeners.quic.serving import QuicServing
+    from twisted_ext.server.listeners.tls.certificates import Certificates
+    from twisted_ext.server.reply.requests import Send
+    from twisted_ext.server.reply.respond import Responder
+
+__all__ = ["QuicListener", "QuicResponder"]
+
+#: Octets of the largest datagram that is read; peers learn that they may send larger ones than 1200 only if we said so.
+_DATAGRAM: Final = 2048
+
+
+class QuicResponder:
+    """
+    Adapts a responder to L{QuicReplySource<twisted_ext.server.listeners.quic.serving.QuicReplySource>}.
+    """
+
+    def __init__(self, responder: Responder) -> None:
+        self.counters = responder.counters
+        self._responder = responder
+        self._clients = responder.packetCache.clients
+        self.find: Callable[[bytes, str, float], bytes | None] = responder.packetCache.findEncrypted
+
+    def isDropped(self, host: str) -> bool:
+        return self._clients.find(host, self._responder.seconds()).group.action == "drop"
+
+    def take(self, octets: bytes, serving: QuicServing, send: Send, flow: Callable[[Iterator[bytes]], None]) -> bool:
+        client = self._clients.find(serving.host, self._responder.seconds())
+        if client.group.action == "drop":
+            # By UDP these clients get no reply. Here the connection is closed, so that they need not wait for one.
+            self.counters.dropped += 1
+            return False
+        return self._responder.take(octets, (serving.host, serving.port), "quic", send, serving.local, client, flow)
+
+
+class _Port(DatagramProtocol):
+    noisy = False
+
+    def __init__(self, listener: QuicListener) -> None:
+        self._listener = listener
+
+    def datagramReceived(self, datagram: bytes, addr: NetworkAddress) -> None:
+        self._listener.heard += 1
+        self._listener.servings.received(datagram, addr)
+
+    def stopProtocol(self) -> None:
+        self._listener.lose()
+
+
+class QuicListener:
+    """
+    Serves QUIC at one address and port.
+
+    Connections are those of one process: with several workers on sockets that share a port (SO_REUSEPORT), the kernel passes each client
+    address and port to the same worker.
+
+    @ivar address: the listening address, as it was given.
+    @ivar way: the transport's name for display.
+    @ivar heard: the number of datagrams received.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        responder: Responder,
+        certificates: Certificates,
+        address: str = "",
+        port: int = 853,
+        *,
+        socket: Socket | None = None,
+        lost: Callable[[str], object] = lambda reason: None,
+        most: int | None = None,
+        perPeer: int | None = None,
+        halfOpen: int | None = None,
+        idle: float | None = None,
+    ) -> None:
+        """
+        @param address: an address of this machine; with several of them, C{""} works only for the one that replies leave from.
+        @param port: 0 for any free port.
+        @param socket: a bound socket to use instead; the caller closes it.
+        @param lost: called with a line if the reactor gives up listening although L{stop} was not called.
+        """
+        self.address = address
+        self.way = "quic"
+        self.heard = 0
+        self.servings = QuicServings(
+            QuicResponder(responder), reactor, certificates, self._write, most=most, perPeer=perPeer, halfOpen=halfOpen, idle=idle
+        )
+        self._reactor = reactor
+        self._counters = responder.counters
+        self._port = port
+        self._socket = socket
+        self._lost = lost
+        self._protocol = _Port(self)
+        self._listening: IListeningPort | None = None
+
+    def start(self) -> Deferred[None]:
+        """
+        Start listening.
+
+        @return: fires when it listens; fails with L{CannotListenError<twisted.internet.error.CannotListenError>}.
+        """
+        if self._socket is not None:
+            adopt = IReactorSocket(self._reactor).adoptDatagramPort
+            listening = maybeDeferred(adopt, self._socket.fileno(), self._socket.family, self._protocol, _DATAGRAM)
+        else:
+            listening = maybeDeferred(IReactorUDP(self._reactor).listenUDP, self._port, self._protocol, self.address, _DATAGRAM)
+        return listening.addCallback(self._listens)
+
+    def _listens(self, port: IListeningPort) -> None:
+        self._listening = port
+        # Kept because a lost port cannot report its number any more.
+        self._port = self.port
+        self.servings.local = (self.address, self._port)
+
+    @property
+    def port(self) -> int:
+        """
+        The listening port; 0 while it does not listen.
+        """
+        return 0 if self._listening is None else int(getattr(self._listening.getHost(), "port", 0))
+
+    def _write(self, datagram: bytes, address: NetworkAddress) -> None:
+        transport = self._protocol.transport
+        if transport is not None:
+            try:
+                transport.write(datagram, address)
+            except OSError:
+                # Equivalent to packet loss.
+                self._counters.unsent += 1
+
+    def lose(self) -> None:
+        """
+        Handle the loss of the port: the reactor has stopped listening.
+        """
+        if self._listening is not None:
+            self._listening = None
+            self._lost(f"nothing listens at {labelOf(self.address or 'any address', self._port)} by QUIC any more")
+
+    def stop(self) -> Deferred[None]:
+        """
+        Close all connections, with notices to their clients, and stop listening.
+        """
+        self.servings.close()
+        listening, self._listening = self._listening, None
+        return succeed(None) if listening is None else maybeDeferred(listening.stopListening).addCallback(lambda _: None)
+
+    def __repr__(self) -> str:
+        return f"<QuicListener {labelOf(self.address, self._port)}>"

@@ -1,0 +1,395 @@
+"""
+The QUIC connections of a listener: which datagram belongs to which connection, who may open one, and for how long it stays.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
+
+from aioquic.quic.configuration import SMALLEST_MAX_DATAGRAM_SIZE, QuicConfiguration
+from aioquic.quic.packet import encode_quic_retry, encode_quic_version_negotiation
+from aioquic.quic.retry import QuicRetryTokenHandler
+
+from twisted_ext.server.limits import (
+    CLIENT_STREAM_IN_FLIGHT,
+    CLIENT_STREAM_MESSAGE,
+    CLIENT_STREAM_STALLED,
+    CLIENT_STREAM_UNREAD,
+    QUIC_CANCELS,
+    QUIC_CONNECTIONS,
+    QUIC_CONNECTIONS_PER_PEER,
+    QUIC_HALF_OPEN,
+    QUIC_IDLE,
+    QUIC_PARTIAL_OCTETS,
+    QUIC_STREAM_WINDOW,
+    QUIC_TICKETS,
+)
+from twisted_ext.server.listeners.quic.serving import QuicReplySource, QuicServing
+from twisted_ext.server.reply.ratelimit import siteOf
+from twisted_ext.transport.faultlog import FaultLog
+from twisted_ext.transport.quic.link import WatchedConnection
+from twisted_ext.transport.quic.wire import ALPN, NO_ERROR, Initial, initialOf
+
+if TYPE_CHECKING:
+    from aioquic.quic.connection import NetworkAddress
+    from aioquic.tls import SessionTicket
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+    from twisted_ext.server.listeners.tls.certificates import Certificates, Pair
+
+__all__ = ["QuicServings"]
+
+#: Seconds between two sweeps.
+_SWEEP: Final = 0.5
+
+#: Octets of the connection ids that we choose.
+_ID: Final = 8
+
+#: Fraction of the connection limit to close at once, so that not every new connection needs a search.
+_MAKE_ROOM: Final = 16
+
+
+class _Tickets:
+    """
+    TLS sessions for resumption. Each is used once: early data that an attacker repeats is not accepted.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._tickets: dict[bytes, SessionTicket] = {}
+
+    def __len__(self) -> int:
+        return len(self._tickets)
+
+    def add(self, ticket: SessionTicket) -> None:
+        if len(self._tickets) >= self._most:
+            del self._tickets[next(iter(self._tickets))]
+        self._tickets[ticket.ticket] = ticket
+
+    def take(self, label: bytes) -> SessionTicket | None:
+        return self._tickets.pop(label, None)
+
+    def clear(self) -> None:
+        self._tickets.clear()
+
+
+class QuicServings:
+    """
+    The connections of one listener.
+
+    It does no I/O: the listener passes datagrams to L{received}, and C{write} sends some.
+
+    @ivar local: the server's address and port, or L{None}.
+    @ivar retries: the number of clients that had to prove their addresses.
+    @ivar turnedAway: the number of connections that were closed or ignored because there were too many.
+    @ivar idle: seconds between queries.
+    @ivar message: seconds for the handshake, and for each message from its first octet to its last.
+    @ivar patience: seconds for a reply.
+    """
+
+    def __init__(
+        self,
+        replies: QuicReplySource,
+        clock: IReactorTime,
+        certificates: Certificates,
+        write: Callable[[bytes, NetworkAddress], object],
+        *,
+        most: int | None = None,
+        perPeer: int | None = None,
+        halfOpen: int | None = None,
+        inFlight: int | None = None,
+        idle: float | None = None,
+    ) -> None:
+        """
+        @param certificates: the first of these is used: aioquic does not tell the name that a client asks for before it has to choose.
+        """
+        self.replies = replies
+        self.clock = clock
+        self.faults = FaultLog(self._faulty)
+        self.local: tuple[str, int] | None = None
+        self.retries = 0
+        self.turnedAway = 0
+        self.most = int(QUIC_CONNECTIONS.pick(most))
+        self.mostPerPeer = int(QUIC_CONNECTIONS_PER_PEER.pick(perPeer))
+        self.mostHalfOpen = int(QUIC_HALF_OPEN.pick(halfOpen))
+        self.mostInFlight = int(CLIENT_STREAM_IN_FLIGHT.pick(inFlight))
+        self.mostPartial = int(QUIC_PARTIAL_OCTETS.default)
+        self.mostUnread = int(CLIENT_STREAM_UNREAD.default)
+        self.mostCancels = int(QUIC_CANCELS.default)
+        self.idle = QUIC_IDLE.pick(idle)
+        self.message = CLIENT_STREAM_MESSAGE.default
+        self.patience = max(self.idle, CLIENT_STREAM_STALLED.most)
+        self._write = write
+        self._certificates = certificates
+        self._known: Pair | None = None
+        self._configuration: QuicConfiguration | None = None
+        self._tokens = QuicRetryTokenHandler()
+        self._tickets = _Tickets(int(QUIC_TICKETS.default))
+        self._routes: dict[bytes, QuicServing] = {}
+        # In the order in which they were opened.
+        self._servings: dict[QuicServing, None] = {}
+        self._peers: dict[str, dict[QuicServing, None]] = {}
+        self._halfOpen: set[QuicServing] = set()
+        # Connections with datagrams to handle.
+        self._due: dict[QuicServing, None] = {}
+        self._turn: IDelayedCall | None = None
+        self._timer: IDelayedCall | None = None
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._servings)
+
+    def all(self) -> list[QuicServing]:
+        """
+        Return the connections in the order in which they were opened.
+        """
+        return list(self._servings)
+
+    @property
+    def halfOpen(self) -> int:
+        """
+        The number of handshakes under way.
+        """
+        return len(self._halfOpen)
+
+    @property
+    def routes(self) -> int:
+        """
+        The number of connection ids in use.
+        """
+        return len(self._routes)
+
+    def _faulty(self, error: BaseException) -> None:
+        self.replies.counters.faults += 1
+
+    # -- datagrams
+
+    def received(self, datagram: bytes, address: NetworkAddress) -> None:
+        if not datagram or self._closed:
+            return
+        serving: QuicServing | None = None
+        try:
+            if datagram[0] & 0x80:
+                serving = self._long(datagram, address)
+            else:
+                serving = self._routes.get(datagram[1 : 1 + _ID])
+            if serving is not None and serving.host == address[0]:
+                if serving.link.receive(datagram, address):
+                    self._due[serving] = None
+                    if self._turn is None:
+                        # Handle all datagrams of one turn together: aioquic looks at all streams whenever it is to send.
+                        self._turn = self.clock.callLater(0, self._takeTurn)
+                else:
+                    # Its first datagram was not acceptable.
+                    serving.drop()
+        except Exception as error:
+            self._broken(error, serving)
+
+    def _takeTurn(self) -> None:
+        self._turn = None
+        due, self._due = self._due, {}
+        for serving in due:
+            try:
+                serving.link.pump()
+            except Exception as error:
+                self._broken(error, serving)
+
+    def _broken(self, error: Exception, serving: QuicServing | None) -> None:
+        self.faults.note("serving a QUIC connection", error, self.clock.seconds())
+        if serving is not None:
+            serving.drop()
+
+    def send(self, datagram: bytes, address: NetworkAddress) -> None:
+        self._write(datagram, address)
+
+    def _long(self, datagram: bytes, address: NetworkAddress) -> QuicServing | None:
+        """
+        Find or open the connection for a datagram of the handshake.
+        """
+        header = initialOf(datagram)
+        if header is None:
+            return None
+        serving = self._routes.get(header.destination)
+        if serving is not None:
+            return serving
+        if len(datagram) < SMALLEST_MAX_DATAGRAM_SIZE or not header.version:
+            # Replies to smaller datagrams would let attackers amplify theirs, and version 0 marks replies.
+            return None
+        configuration = self._configured()
+        if header.version not in configuration.supported_versions:
+            self.send(
+                encode_quic_version_negotiation(
+                    source_cid=header.destination,
+                    destination_cid=header.source,
+                    supported_versions=configuration.supported_versions,
+                ),
+                address,
+            )
+            return None
+        if not header.first:
+            return None
+        return self._accept(header, address, configuration)
+
+    def _accept(self, header: Initial, address: NetworkAddress, configuration: QuicConfiguration) -> QuicServing | None:
+        if self.replies.isDropped(address[0]):
+            self.replies.counters.dropped += 1
+            return None
+        site = siteOf(address[0])
+        theirs = self._peers.get(site, {})
+        original, retried = header.destination, None
+        if header.token:
+            try:
+                original = self._tokens.validate_token(
+                    address=address, destination_cid=header.destination, token=header.token, now=self.clock.seconds()
+                )
+                retried = header.destination
+            except ValueError:
+                # From an earlier run of this server, or too old: as if there were none.
+                pass
+        if retried is None and (len(self._halfOpen) >= self.mostHalfOpen or len(theirs) >= self.mostPerPeer):
+            self._retry(header, address)
+            return None
+        if len(theirs) >= self.mostPerPeer and not self._makeRoom(theirs, 1):
+            return None
+        if len(self._servings) >= self.most and not self._makeRoom(self._servings, 1 + self.most // _MAKE_ROOM):
+            return None
+        connection = WatchedConnection(
+            configuration=configuration,
+            original_destination_connection_id=original,
+            retry_source_connection_id=retried,
+            session_ticket_fetcher=self._tickets.take,
+            session_ticket_handler=self._tickets.add,
+        )
+        serving = QuicServing(self, address, connection)
+        self._servings[serving] = None
+        self._peers.setdefault(site, {})[serving] = None
+        self._halfOpen.add(serving)
+        self.route(header.destination, serving)
+        self.route(connection.host_cid, serving)
+        counters = self.replies.counters
+        counters.tcpOpened += 1
+        counters.tcpOpen += 1
+        if self._timer is None:
+            self._timer = self.clock.callLater(_SWEEP, self._sweep)
+        return serving
+
+    def _retry(self, header: Initial, address: NetworkAddress) -> None:
+        """
+        Let a client prove that it receives what is sent to its address.
+        """
+        self.retries += 1
+        chosen = os.urandom(_ID)
+        token = self._tokens.create_token(
+            address=address,
+            original_destination_connection_id=header.destination,
+            retry_source_connection_id=chosen,
+            now=self.clock.seconds(),
+        )
+        self.send(
+            encode_quic_retry(
+                version=header.version,
+                source_cid=chosen,
+                destination_cid=header.source,
+                original_destination_cid=header.destination,
+                retry_token=token,
+            ),
+            address,
+        )
+
+    def _makeRoom(self, among: Iterable[QuicServing], count: int) -> int:
+        """
+        Close some connections, the oldest first: handshakes under way, then those without requests.
+
+        @return: how many were closed.
+        """
+        self.turnedAway += 1
+        self.replies.counters.tcpTurnedAway += 1
+        resting = [serving for serving in among if serving.resting]
+        resting.sort(key=lambda serving: (serving.complete, serving.since))
+        for serving in resting[:count]:
+            if serving.complete:
+                serving.close(NO_ERROR)
+            else:
+                serving.drop()
+        return min(len(resting), count)
+
+    def _configured(self) -> QuicConfiguration:
+        pair = self._certificates.pairs[0]
+        if self._configuration is None or pair is not self._known:
+            self._known = pair
+            # Sessions of an earlier certificate must not outlive it.
+            self._tickets.clear()
+            self._configuration = QuicConfiguration(
+                alpn_protocols=[ALPN],
+                is_client=False,
+                connection_id_length=_ID,
+                # The sweep closes idle connections before, with a notice to the client.
+                idle_timeout=self.idle + self.message,
+                max_stream_data=int(QUIC_STREAM_WINDOW.default),
+                max_data=self.mostPartial,
+                certificate=pair.leaf,
+                certificate_chain=list(pair.chain),
+                private_key=pair.key,
+            )
+        return self._configuration
+
+    # -- connections
+
+    def route(self, connectionId: bytes, serving: QuicServing) -> None:
+        self._routes[connectionId] = serving
+        serving.ids.add(connectionId)
+
+    def unroute(self, connectionId: bytes, serving: QuicServing) -> None:
+        if connectionId in serving.ids:
+            serving.ids.remove(connectionId)
+            del self._routes[connectionId]
+
+    def completed(self, serving: QuicServing) -> None:
+        self._halfOpen.discard(serving)
+        self.replies.counters.tlsHandshakes += 1
+
+    def closed(self, serving: QuicServing) -> None:
+        """
+        Unregister a connection.
+        """
+        if serving not in self._servings:
+            return
+        del self._servings[serving]
+        theirs = self._peers[serving.site]
+        del theirs[serving]
+        if not theirs:
+            del self._peers[serving.site]
+        if serving in self._halfOpen:
+            self._halfOpen.remove(serving)
+            self.replies.counters.tlsFailed += 1
+        for connectionId in list(serving.ids):
+            self.unroute(connectionId, serving)
+        self.replies.counters.tcpOpen -= 1
+        if not self._servings and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _sweep(self) -> None:
+        self._timer = self.clock.callLater(_SWEEP, self._sweep)
+        now = self.clock.seconds()
+        for serving in [serving for serving in self._servings if serving.overdue(now)]:
+            self.replies.counters.tcpIdled += 1
+            serving.expire()
+
+    def close(self) -> None:
+        """
+        Close all connections and accept no new ones.
+        """
+        self._closed = True
+        self._due.clear()
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        for serving in list(self._servings):
+            if serving.complete:
+                serving.close(NO_ERROR)
+            else:
+                serving.drop()
+        self._tickets.clear()
