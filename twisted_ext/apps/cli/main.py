@@ -71,6 +71,7 @@ COMMANDS: Final = (
     Command("shell", "shell.session", "start a Python shell with a running reactor and a resolver"),
     Command("control", "cli.server.control", "inspect and control a running server"),
     Command("top", "cli.server.top", "show live statistics of a running server"),
+    Command("setup", "cli.server.setup", "print settings for phones and browsers that use an encrypted server"),
     Command("robot", "robot.program.console", "try the information robot and its plugins in this terminal"),
     Command("plugins", "cli.plugins", "list the prefixes of resolver descriptions"),
 )

@@ -137,6 +137,8 @@ _WORDS: Final = (
     ("tcpOpened", "TCP connections"),
     ("tcpTurnedAway", "TCP closed, too many"),
     ("tcpIdled", "TCP closed, idle"),
+    ("tlsHandshakes", "TLS handshakes"),
+    ("tlsFailed", "TLS handshakes failed"),
     ("cacheEntries", "answers in the cache"),
     ("cacheHits", "cache hits"),
     ("cacheMisses", "cache misses"),

@@ -1,0 +1,3 @@
+"""
+What clients need to know to use the server over encrypted transports.
+"""
