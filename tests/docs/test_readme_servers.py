@@ -30,24 +30,33 @@ def lines() -> list[str]:
     return [line.removeprefix("twistd ") for line in found]
 
 
-def test_readmeHasThreeServers() -> None:
+def test_readmeHasFourServers() -> None:
     """
     There is a command for each kind of server, so that the test below cannot pass without any.
     """
-    assert len(lines()) == 3
+    assert len(lines()) == 4
 
 
 @pytest.mark.parametrize(
     ("line", "name", "wanted"),
-    # The recursive one has no root to ask here, and answers special names.
-    list(zip(lines(), ("router.lan", "localhost", "www.example.org"), ("192.168.1.1", "127.0.0.1", "192.0.2.80"), strict=True)),
+    # The recursive one has no root to ask here, and the encrypted one no upstream: both answer special names.
+    list(
+        zip(
+            lines(),
+            ("router.lan", "localhost", "www.example.org", "localhost"),
+            ("192.168.1.1", "127.0.0.1", "192.0.2.80", "127.0.0.1"),
+            strict=True,
+        )
+    ),
 )
 def test_readmeServersAnswer(tmp_path: Path, line: str, name: str, wanted: str) -> None:
     """
-    Each of them answers according to its command, at another port.
+    Each of them answers according to its command, at other ports.
     """
     (tmp_path / "example.org.zone").write_text(ZONE)
     port = freePort("127.0.0.1")
+    for encrypted in ("8853", "8443"):
+        line = line.replace(encrypted, str(freePort("127.0.0.1")))
     words = shlex.split(line.replace("--port 5300", f"--port {port}"))
     assert str(port) in words
     log = (tmp_path / "log").open("wb")
