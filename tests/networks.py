@@ -5,6 +5,7 @@ A memory network with a client and any number of servers.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -15,7 +16,7 @@ from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.testing.datagrams import MemoryPort
-from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.network import Link, MemoryNetwork
 from twisted_ext.testing.reactors import MemoryReactor
 from twisted_ext.testing.servers import CannedServer, Reply
 from twisted_ext.testing.sources import questionOf
@@ -24,7 +25,7 @@ from twisted_ext.transport.servers import Server
 from twisted_ext.transport.udpsockets import PortSocket
 from twisted_ext.wire.rdata.registry import rdataToText
 
-__all__ = ["NetworkTestCase", "WWW", "socketOf", "textsOf"]
+__all__ = ["NetworkTestCase", "Recorder", "WWW", "socketOf", "textsOf"]
 
 #: The default records of servers.
 WWW: Mapping[tuple[str, str], Reply] = {("www.example.test", "A"): "192.0.2.80"}
@@ -44,6 +45,19 @@ def socketOf(port: MemoryPort) -> PortSocket:
     socket = vars(port.protocol)["socket"]
     assert isinstance(socket, PortSocket)
     return socket
+
+
+@dataclass
+class Recorder(Link):
+    """
+    A link that records the octets of streams.
+    """
+
+    octets: list[bytes] = field(default_factory=list)
+
+    def pieces(self, octets: bytes) -> list[bytes]:
+        self.octets.append(octets)
+        return super().pieces(octets)
 
 
 class NetworkTestCase(SynchronousTestCase):

@@ -30,15 +30,19 @@ from tests.requirements import missing
 __all__ = ["LivePeer", "bind", "freePort", "living", "nsd", "peer", "programPath", "unbound"]
 
 #: Folders of servers that are not in an ordinary user's PATH.
-_SYSTEM_FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+_SYSTEM_FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/lib/systemd")
 
 #: The Debian packages of programs, where the names differ.
 _PACKAGES: Final = {
+    "certutil": "libnss3-tools",
     "delv": "bind9-dnsutils",
     "dig": "bind9-dnsutils",
     "dnssec-keygen": "bind9-utils",
     "dnssec-signzone": "bind9-utils",
     "drill": "ldnsutils",
+    "getdns_query": "getdns-utils",
+    "h2load": "nghttp2-client",
+    "nghttp": "nghttp2-client",
     "kdig": "knot-dnsutils",
     "kresd": "knot-resolver",
     "knotd": "knot",
@@ -48,11 +52,13 @@ _PACKAGES: Final = {
     "named": "bind9",
     "named-checkzone": "bind9-utils",
     "named-compilezone": "bind9-utils",
+    "nginx": "nginx-light",
     "nsd-checkzone": "nsd",
     "pdns_recursor": "pdns-recursor",
     "pdns_server": "pdns-server",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
+    "unshare": "util-linux",
 }
 
 #: Seconds that a server may take to answer its first query.

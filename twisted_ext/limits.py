@@ -10,7 +10,8 @@ from typing import Final
 
 __all__ = [
     "Limit", "MESSAGE_SIZE", "DATAGRAM_SIZE", "POINTERS_PER_NAME", "POINTER_HOPS", "NAMES_COMPRESSED", "EDNS_OPTIONS", "TSIG_FUDGE",
-    "TSIG_UNSIGNED", "LOOKUP_SECONDS", "QUESTIONS_REMEMBERED", "NAMES_REMEMBERED", "RESOLUTION_DELAY", "FAMILY_GRACE", "SERVICES_OCTETS",
+    "TSIG_UNSIGNED", "KEY_FILE_OCTETS",
+    "LOOKUP_SECONDS", "QUESTIONS_REMEMBERED", "NAMES_REMEMBERED", "RESOLUTION_DELAY", "FAMILY_GRACE", "SERVICES_OCTETS",
     "INTERFACE_OCTETS", "ROUTES_REMEMBERED", "ADDRESSES_SORTED", "CALLS_REMEMBERED", "CALL_CHARACTERS", "CALL_ROWS",
     "SYSTEM_SECONDS", "QUERY_TRIES",
     "REPLY_ALIASES",
@@ -29,13 +30,14 @@ __all__ = [
     "SOCKET_QUERIES", "POOL_SOCKETS", "PORT_TRIES", "NEAR_MISSES", "NEAR_MISSES_HEARD", "FIRST_WAIT", "SERVER_WAIT",
     "SERVER_TRIES", "FAILURE_TRIES", "FAILURES_IN_A_ROW", "STREAM_WAIT", "STREAM_IN_FLIGHT", "STREAM_WAITING", "STREAM_KEPT",
     "TLS_KEPT", "TLS_PADDING", "TLS_SESSIONS", "TLS_SESSION_SECONDS", "TLS_PINS", "TLS_NAMES_SHOWN",
-    "BOOTSTRAP_ADDRESSES", "BOOTSTRAP_SECONDS", "QUIC_SILENT", "BACK_OFF",
+    "TRUST_OCTETS", "DANE_RECORDS", "DANE_SECONDS", "DANE_AGAIN",
+    "BOOTSTRAP_ADDRESSES", "BOOTSTRAP_SECONDS", "BOOTSTRAP_MOST_SECONDS", "QUIC_SILENT", "BACK_OFF",
     "DECLINES", "SILENT_TRIES", "SILENT_SECONDS", "PROBE_AFTER",
     "COOKIE_CLIENT_SECONDS", "NO_COOKIE_SECONDS", "NO_UDP_SECONDS", "NO_UDP_SIGNS",
     "HTTPS_CANCELED", "HTTPS_FRAMES", "HTTPS_GET_OCTETS", "HTTPS_HEADERS", "HTTPS_PAUSE", "HTTPS_PROXY_OCTETS",
-    "HTTPS_STREAMS", "HTTPS_WINDOW",
+    "HTTPS_STREAMS", "HTTPS_WINDOW", "HTTP3_FAILED", "HTTP3_FRESH", "HTTP3_HANDSHAKE",
     "NO_EDNS_SECONDS", "NO_EDNS_SIGNS", "NO_CASE_SECONDS", "TRANSFER_BEGIN", "TRANSFER_WAIT", "TRANSFER_SECONDS",
-    "TRANSFER_RATE", "TRANSFER_OCTETS", "LANE_BYTES", "LANE_SIGHTS", "CLIENTS_KNOWN",
+    "TRANSFER_RATE", "TRANSFER_OCTETS", "TLS_LINKS", "TLS_LINK_KEPT", "LANE_BYTES", "LANE_SIGHTS", "CLIENTS_KNOWN",
     "REQUEST_SECONDS", "REQUEST_LATE", "REQUESTS_PER_CLIENT", "REQUESTS_WAITING", "REQUEST_YIELDS",
     "LISTENER_BATCH", "LISTENER_BUFFER", "LISTENER_MISSES", "LISTENER_TURN", "FAULT_KINDS", "FAULT_SECONDS",
     "MEMORY_PAUSE", "DESCRIPTIONS_KEPT",
@@ -97,6 +99,9 @@ TSIG_FUDGE: Final = Limit(default=300, least=1, most=3600)
 
 #: Consecutive unsigned messages in a signed stream (RFC 8945, section 5.3.1: 99 must be accepted).
 TSIG_UNSIGNED: Final = Limit(default=99, least=0, most=99)
+
+#: Octets of a TSIG key file.
+KEY_FILE_OCTETS: Final = Limit(default=1 << 20, least=1 << 10, most=16 << 20)
 
 # -- look-ups
 
@@ -447,7 +452,7 @@ TLS_PADDING: Final = Limit(default=128, least=128, most=128)
 #: TLS sessions that are kept for later connections of one client, one for each server.
 TLS_SESSIONS: Final = Limit(default=256, least=1, most=10000)
 
-#: Seconds for which a TLS session may be continued. The server's certificate is not checked again then.
+#: Seconds for which a TLS session may be resumed, without another check of the server's certificate.
 TLS_SESSION_SECONDS: Final = Limit(default=7200, least=60, most=86400)
 
 #: Pins of one server: its present and next key, and those of authorities.
@@ -456,11 +461,26 @@ TLS_PINS: Final = Limit(default=64, least=64, most=64)
 #: Names of a wrong certificate that an error shows; some certificates have hundreds.
 TLS_NAMES_SHOWN: Final = Limit(default=4, least=4, most=4)
 
+#: Octets of a file with certificates of authorities or revocation lists. The system's authorities take 0.2 MB, long lists some megabytes.
+TRUST_OCTETS: Final = Limit(default=1 << 24, least=1 << 24, most=1 << 24)
+
+#: TLSA records of one server that are compared with its certificates: each takes a digest of each.
+DANE_RECORDS: Final = Limit(default=32, least=32, most=32)
+
+#: Seconds for which TLSA records are used at most, whatever their TTL.
+DANE_SECONDS: Final = Limit(default=86400, least=1, most=86400)
+
+#: Seconds before the TLSA records of a server are looked up again because it showed no certificate that they match: it may have renewed it.
+DANE_AGAIN: Final = Limit(default=10, least=1, most=600)
+
 #: Addresses that are used of a server given by its name.
 BOOTSTRAP_ADDRESSES: Final = Limit(default=16, least=1, most=64)
 
-#: Seconds before the addresses of a server that cannot be reached are looked up again.
+#: Seconds before the addresses of a server are looked up again, if it cannot be reached or their TTL is shorter.
 BOOTSTRAP_SECONDS: Final = Limit(default=30, least=1, most=3600)
+
+#: Seconds for which they are used if their TTL is longer.
+BOOTSTRAP_MOST_SECONDS: Final = Limit(default=86_400, least=60, most=604_800)
 
 #: Seconds without a datagram after which a QUIC connection to a server is considered dead.
 QUIC_SILENT: Final = Limit(default=30.0, least=1.0, most=600.0)
@@ -530,6 +550,16 @@ HTTPS_PROXY_OCTETS: Final = Limit(default=8192, least=256, most=65_536)
 #: wrong Retry-After would turn a server off for good.
 HTTPS_PAUSE: Final = Limit(default=5.0, least=1.0, most=300.0)
 
+#: Seconds for the handshake of HTTP/3, after which HTTP/2 is used instead: networks that block UDP drop it without a word. Queries wait
+#: meanwhile, and most handshakes take less than 0.2 s.
+HTTP3_HANDSHAKE: Final = Limit(default=0.75, least=0.1, most=10.0)
+
+#: Seconds for which HTTP/3 is not tried again after a failure.
+HTTP3_FAILED: Final = Limit(default=300.0, least=1.0, most=86_400.0)
+
+#: Seconds for which a server's offer of HTTP/3 is remembered at most. Servers say a day or a month (RFC 7838, section 3.1).
+HTTP3_FRESH: Final = Limit(default=86_400.0, least=1.0, most=2_592_000.0)
+
 #: Seconds for the first message of a transfer, the connection included.
 TRANSFER_BEGIN: Final = Limit(default=30.0, least=0.1, most=3600.0)
 
@@ -542,6 +572,13 @@ TRANSFER_SECONDS: Final = Limit(default=7200.0, least=10.0, most=86400.0)
 #: Minimum average rate of a transfer, in octets per second, checked every minute: with an occasional message it would otherwise keep its
 #: slot for the whole time.
 TRANSFER_RATE: Final = Limit(default=512, least=0, most=1 << 30)
+
+#: Connections over TLS to one server for transfers and what belongs to them (RFC 9103, section 7.6). Servers limit how many they accept
+#: from one address.
+TLS_LINKS: Final = Limit(default=8, least=1, most=1000)
+
+#: Seconds to keep one of them when it is idle: an SOA query, the transfer after it and those of other zones share it.
+TLS_LINK_KEPT: Final = Limit(default=10.0, least=0.0, most=600.0)
 
 #: Octets of a zone that is received by AXFR into memory.
 TRANSFER_OCTETS: Final = Limit(default=64 * 2**20, least=65535, most=4 * 2**30)

@@ -1,5 +1,5 @@
 """
-Tests of the shared timer.
+Tests of the shared timer, and of that of idle connections.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from math import inf
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_ext.transport.timers import Timetable
+from twisted_ext.transport.timers import IdleTimer, Timetable
 
 
 class Waiter:
@@ -163,3 +163,69 @@ class TimetableTests(SynchronousTestCase):
         Waiter(self.table, 1.0, lambda waiter, now: setattr(waiter, "due", inf))
         self.clock.advance(1.0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class IdleTimerTests(SynchronousTestCase):
+    """
+    Tests for L{IdleTimer}.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.ended: list[float] = []
+        self.timer = IdleTimer(self.clock, lambda: self.ended.append(self.clock.seconds()))
+
+    def test_endsAfterTheTime(self) -> None:
+        """
+        The connection ends once it has been idle long enough, and no delayed call is left.
+        """
+        self.timer.start(2.0)
+        self.clock.pump([0.5] * 8)
+        self.assertEqual(self.ended, [2.0])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_timeBeginsAgain(self) -> None:
+        """
+        A connection that was used meanwhile is kept for the whole time again, by the same delayed call.
+        """
+        self.timer.start(2.0)
+        (call,) = self.clock.getDelayedCalls()
+        self.clock.advance(1.5)
+        self.timer.until = inf
+        self.timer.start(2.0)
+        self.assertEqual(self.clock.getDelayedCalls(), [call])
+        self.clock.pump([0.5] * 8)
+        self.assertEqual(self.ended, [3.5])
+
+    def test_busyConnectionIsKept(self) -> None:
+        """
+        A connection that is in use when the time is over does not end; once idle, it is kept for the whole time.
+        """
+        self.timer.start(2.0)
+        self.timer.until = inf
+        self.clock.advance(5.0)
+        self.assertEqual((self.ended, self.clock.getDelayedCalls()), ([], []))
+        self.timer.start(2.0)
+        self.clock.pump([0.5] * 8)
+        self.assertEqual(self.ended, [7.0])
+
+    def test_shorterTime(self) -> None:
+        """
+        A shorter time, which a server may demand, counts at once.
+        """
+        self.timer.start(9.0)
+        self.timer.start(1.0)
+        self.clock.pump([0.5] * 4)
+        self.assertEqual(self.ended, [1.0])
+
+    def test_stopping(self) -> None:
+        """
+        A timer that was stopped leaves no delayed call, and can be started again.
+        """
+        self.timer.start(2.0)
+        self.timer.stop()
+        self.timer.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.timer.start(3.0)
+        self.clock.pump([0.5] * 8)
+        self.assertEqual(self.ended, [3.0])

@@ -43,6 +43,16 @@ def test_parsed(text: str, expected: ServerURL) -> None:
     assert ServerURL.fromText(str(found)) == found
 
 
+def test_passwordsAreNotRepeated() -> None:
+    """
+    An error about the name and the password in a URL, which may end up in a log, has neither.
+    """
+    for text in ("https://user:secret@dns.example/", "https://user:secret@443", "tls://user:se@cret@192.0.2.1"):
+        with pytest.raises(BadDescription) as caught:
+            ServerURL.fromText(text)
+        assert "cret" not in str(caught.value) and "leave out the part before @" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
@@ -71,7 +81,7 @@ def test_parsed(text: str, expected: ServerURL) -> None:
         ("tls://dns.example?x", "has no path"),
         ("quic://dns.example/x", "a URL of quic has no path"),
         ("tls://1.1.1.1@853#cloudflare-dns.com", "write the port as 1.1.1.1:853"),
-        ("tls://user:password@dns.example", "has no user"),
+        ("tls://user:password@dns.example", "names and passwords in URLs are not supported"),
         ("https://dns.example/a b", "no spaces"),
         ("https://dns.example/a\n", None),
         ("https://dns.example/\x07a", "control characters"),

@@ -10,7 +10,7 @@ from functools import cache
 from ipaddress import ip_address
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL, crypto
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
@@ -25,7 +25,7 @@ __all__ = ["ServerTLS", "keyOf", "leaf", "signedBy"]
 @cache
 def keyOf(owner: str) -> Key:
     """
-    Return the key of someone, which stays the same.
+    Return the key with a name, which stays the same.
     """
     return ec.generate_private_key(ec.SECP256R1())
 
@@ -86,12 +86,14 @@ class ServerTLS:
         """
         self.names: list[str | None] = []
         context = self.context = SSL.Context(SSL.TLS_SERVER_METHOD)
+        # Tests show keys that no client should accept.
+        context.set_cipher_list(b"DEFAULT:@SECLEVEL=0")
         own, *issuers = x509.load_pem_x509_certificates(chain)
         context.use_certificate(own)
         for issuer in issuers:
             context.add_extra_chain_cert(issuer)
         key = load_pem_private_key(chain, None)
-        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        assert isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey)
         context.use_privatekey(key)
         context.set_session_id(b"tests")
         if only is not None:

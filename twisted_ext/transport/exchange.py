@@ -6,17 +6,18 @@ They use callbacks instead of Deferreds: a look-up has a single Deferred, the on
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IReactorTime
+    from twisted.internet.interfaces import IConnector, IProtocolFactory, IReactorTime
 
     from twisted_ext.errors import DNSFault
     from twisted_ext.interfaces import IExchange
     from twisted_ext.transport.random import Draw
     from twisted_ext.transport.servers import Server
 
-__all__ = ["TCP", "Channel", "PendingQuery", "StreamTransport"]
+__all__ = ["TCP", "Channel", "Connect", "Dialer", "Link", "LinkUser", "PendingQuery", "StreamTransport"]
 
 
 class Channel(Protocol):
@@ -63,6 +64,14 @@ class PendingQuery(Protocol):
         """
 
 
+class Dialer(Protocol):
+    """
+    The actual interface of reactors: unlike L{IReactorTCP<twisted.internet.interfaces.IReactorTCP>}, they also accept no timeout.
+    """
+
+    def connectTCP(self, host: str, port: int, factory: IProtocolFactory, timeout: float | None) -> IConnector: ...
+
+
 class StreamTransport(Protocol):
     """
     A way to reach servers by connections: TCP, or what runs over it.
@@ -76,6 +85,58 @@ class StreamTransport(Protocol):
         """
         Make the exchange for the queries to one server. It connects when it is asked for the first time.
         """
+
+
+class Link(Protocol):
+    """
+    A connection that carries one request at a time, and its reply of one or many messages: between servers, for zones.
+    """
+
+    @property
+    def isReused(self) -> bool:
+        """
+        Whether it has carried a request before. The server may have closed it in the meantime.
+        """
+
+    def send(self, message: bytes) -> None:
+        """
+        Send a message.
+        """
+
+    def finish(self) -> None:
+        """
+        End its use after the last message of the reply.
+        """
+
+    def abort(self) -> None:
+        """
+        End its use before.
+        """
+
+
+class LinkUser(Protocol):
+    """
+    The user of a L{Link}.
+    """
+
+    def opened(self, link: Link) -> None:
+        """
+        Called once the connection can be used; over TLS, the server has been authenticated.
+        """
+
+    def received(self, octets: bytes) -> None:
+        """
+        Called with each message.
+        """
+
+    def lost(self, fault: DNSFault) -> None:
+        """
+        Called if the connection could not be opened, or was lost while it was in use.
+        """
+
+
+#: Opens a L{Link} for its user, a new one if the flag is set. Returns how to give up the attempt.
+Connect = Callable[[LinkUser, bool], Callable[[], object]]
 
 
 class TCP:

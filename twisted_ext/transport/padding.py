@@ -25,6 +25,10 @@ _HEAD_OCTETS: Final = 4
 _OPT_OCTETS: Final = 11
 _UP_TO_LENGTH: Final = 9
 
+#: The first octet of a compressed name's end, and octets of a record between its name and its data.
+_POINTER: Final = 192
+_FIXED_OCTETS: Final = 10
+
 _MOST_OCTETS: Final = 65535
 
 
@@ -32,12 +36,15 @@ def padded(query: bytes, keepalive: bool) -> bytes:
     """
     Add the padding option to a query, and the keepalive option if wanted (RFC 7828). Options that the query has already are left alone.
 
-    @param query: a message without its id. It is returned unchanged if OPT is not its only additional record.
+    @param query: a message without its id. It is returned unchanged if OPT is not its only additional record, or if there are other records
+        than one of the authority section, as in IXFR.
     """
     if query[8:10] != b"\x00\x01":
         return query
     opt = nameEnd(query, 10) + 4
     length = len(query)
+    if query[4:8] == b"\x00\x00\x00\x01":
+        opt = _recordEnd(query, opt)
     if query[opt : opt + 3] != b"\x00\x00\x29":
         return query
     if opt + _OPT_OCTETS == length:
@@ -66,6 +73,18 @@ def _tail(remainder: int, keepalive: bool) -> bytes:
     room = _BLOCK - (remainder + len(options) + _ID_OCTETS + _HEAD_OCTETS) % _BLOCK
     options += _option(_PADDING, bytes(room % _BLOCK))
     return len(options).to_bytes(2, "big") + options
+
+
+def _recordEnd(query: bytes, position: int) -> int:
+    """
+    Return the offset behind a record.
+
+    @raise IndexError: it is cut off.
+    """
+    while 0 < query[position] < _POINTER:
+        position += query[position] + 1
+    fixed = position + (2 if query[position] else 1)
+    return fixed + _FIXED_OCTETS + int.from_bytes(query[fixed + _FIXED_OCTETS - 2 : fixed + _FIXED_OCTETS], "big")
 
 
 def _option(code: int, octets: bytes) -> bytes:

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import (
     IConnector,
-    IDelayedCall,
     IProtocolFactory,
     IReactorTCP,
     IReactorTime,
@@ -26,24 +25,13 @@ from zope.interface import implementer
 from twisted_ext.errors import BadMessage, Unreachable
 from twisted_ext.interfaces import IExchange
 from twisted_ext.limits import STREAM_IN_FLIGHT, STREAM_KEPT, STREAM_WAIT, STREAM_WAITING
-from twisted_ext.transport.exchange import PendingQuery
+from twisted_ext.transport.exchange import Dialer, PendingQuery
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
-from twisted_ext.transport.timers import ROUNDING
+from twisted_ext.transport.timers import IdleTimer
 from twisted_ext.wire.framing import StreamBuffer, frame
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameEnd
-
-if TYPE_CHECKING:
-    from typing import Protocol as Shape
-
-    class _Dialing(Shape):
-        """
-        The actual interface of reactors: unlike L{IReactorTCP}, they also accept no timeout.
-        """
-
-        def connectTCP(self, host: str, port: int, factory: IProtocolFactory, timeout: float | None) -> IConnector: ...
-
 
 __all__ = ["Attempt", "Connection", "StreamExchange", "secondsAllowed", "wishing"]
 
@@ -85,7 +73,7 @@ class StreamExchange:
         self.keep = STREAM_KEPT.pick(keep)
         self._most = int(STREAM_IN_FLIGHT.pick(inFlight))
         self._clock = IReactorTime(reactor)
-        self._reactor = cast("_Dialing", reactor)
+        self._reactor = cast(Dialer, reactor)
         self._draw = draw
         self._sent: set[bytes] = set()
         # The number of sent queries that are no longer pending.
@@ -97,8 +85,7 @@ class StreamExchange:
         self._attempt: Attempt | None = None
         self._leaving: set[Attempt] = set()
         self._closed: list[Deferred[None]] = []
-        self._keeping: IDelayedCall | None = None
-        self._idleUntil = inf
+        self._idle = IdleTimer(self._clock, self._drop)
         self._allowed = inf
         # Whether queries are collected, to be written at once.
         self._collecting = False
@@ -107,7 +94,7 @@ class StreamExchange:
         keys = self.keys
         if len(keys) >= STREAM_WAITING.default:
             raise Unreachable(f"{self.label} has {len(keys)} queries waiting for its connection already", server=self.label)
-        self._idleUntil = inf
+        self._idle.until = inf
         key = self._draw.take(2)
         while key in keys or key in self._sent:
             key = self._draw.take(2)
@@ -150,12 +137,7 @@ class StreamExchange:
             return
         keep = min(self.keep, self._allowed)
         if keep > 0 and attempt.transport is not None and not self._sent:
-            # Usually the next query comes soon, so a timer that is already running is left alone: it looks at the time again.
-            self._idleUntil = until = self._clock.seconds() + keep
-            if self._keeping is None:
-                self._keeping = self._clock.callLater(keep, self._keptLongEnough)
-            elif self._keeping.getTime() > until:
-                self._keeping.reset(keep)
+            self._idle.start(keep)
         else:
             self._drop()
 
@@ -167,21 +149,8 @@ class StreamExchange:
         self._closed.append(done)
         return done
 
-    def _keptLongEnough(self) -> None:
-        self._keeping = None
-        left = self._idleUntil - self._clock.seconds()
-        if left <= ROUNDING:
-            self._drop()
-        elif left < inf:
-            self._keeping = self._clock.callLater(left, self._keptLongEnough)
-
-    def _stopKeeping(self) -> None:
-        if self._keeping is not None:
-            self._keeping.cancel()
-            self._keeping = None
-
     def _drop(self) -> None:
-        self._stopKeeping()
+        self._idle.stop()
         attempt, self._attempt = self._attempt, None
         if attempt is not None:
             unanswered = bool(self._sent)
@@ -218,7 +187,7 @@ class StreamExchange:
 
     def factory(self, attempt: Attempt) -> IProtocolFactory:
         """
-        Return what is connected by TCP: the attempt, or a wrapper around it.
+        Return what is connected over TCP: the attempt, or a wrapper around it.
         """
         return attempt
 
@@ -279,12 +248,14 @@ class StreamExchange:
                 # The stream comes from the server itself, so no better reply will follow.
                 del self.keys[key]
                 self._again.discard(key)
-                asking.failed(BadMessage(f"{self.label} did not answer the question by {self.way}", server=self.label), now, self, key)
+                asking.failed(BadMessage(f"{self.label} did not answer the question over {self.way}", server=self.label), now, self, key)
 
     def lost(self, attempt: Attempt, reason: str) -> None:
         """
         The connection was lost, or could not be established.
         """
+        # It refers to the attempt.
+        attempt.connector = None
         if attempt is not self._attempt:
             self._leaving.discard(attempt)
             if not self._leaving:
@@ -293,7 +264,7 @@ class StreamExchange:
                     done.callback(None)
             return
         self._attempt = None
-        self._stopKeeping()
+        self._idle.stop()
         keys = self.keys
         failed: list[tuple[bytes, PendingQuery]] = []
         if attempt.transport is None:
@@ -315,7 +286,7 @@ class StreamExchange:
             self._connect()
         if failed:
             now = self._clock.seconds()
-            what = f"cannot be reached by {self.way}" if attempt.transport is None else "closed the connection before it answered"
+            what = f"cannot be reached over {self.way}" if attempt.transport is None else "closed the connection before it answered"
             fault = Unreachable(f"{self.label} {what}: {reason}", server=self.label)
             for key, asking in failed:
                 # The callback of one query may end another.
@@ -393,6 +364,8 @@ def wishing(query: bytes) -> bytes:
     if query[8:10] != b"\x00\x01":
         return query
     opt = nameEnd(query, 10) + 4
+    if query[opt : opt + 3] != b"\x00\x00\x29":
+        return query
     options = query[opt + _OPT_OCTETS :]
     length = len(options) + 4
     return query[: opt + _OPT_OCTETS - 2] + length.to_bytes(2, "big") + options + _KEEPALIVE.to_bytes(2, "big") + b"\x00\x00"

@@ -1,15 +1,16 @@
 """
-One timer for all pending operations.
+One timer for all pending operations, and one for an idle connection.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 from typing import Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-__all__ = ["ROUNDING", "Timetable", "TimetableItem"]
+__all__ = ["ROUNDING", "IdleTimer", "Timetable", "TimetableItem"]
 
 #: Seconds by which a reactor's clock may seem to be early because of rounding.
 ROUNDING: Final = 1e-5
@@ -98,3 +99,46 @@ class Timetable:
             due = min([item.due for item in waiting], default=inf)
             if due < inf:
                 self.wakeAt(max(due, self._clock.seconds() + len(waiting) * _SPARING))
+
+
+class IdleTimer:
+    """
+    Ends a connection that has been idle for a while.
+
+    @ivar until: the clock's seconds at which the connection is to end. Users set it to infinity once the connection is busy, and leave the
+        timer alone: usually the connection is idle again soon, and a timer that is already running looks at the time again.
+    """
+
+    def __init__(self, clock: IReactorTime, expired: Callable[[], object]) -> None:
+        self.until = inf
+        self._clock = clock
+        self._expired = expired
+        self._call: IDelayedCall | None = None
+        self._wakesAt = inf
+
+    def start(self, seconds: float) -> None:
+        """
+        The connection is idle from now on.
+        """
+        self.until = until = self._clock.seconds() + seconds
+        if self._wakesAt > until:
+            self._wakesAt = until
+            if self._call is None:
+                self._call = self._clock.callLater(seconds, self._wake)
+            else:
+                self._call.reset(seconds)
+
+    def stop(self) -> None:
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+            self._wakesAt = inf
+
+    def _wake(self) -> None:
+        self._call = None
+        self._wakesAt = inf
+        left = self.until - self._clock.seconds()
+        if left <= ROUNDING:
+            self._expired()
+        elif left < inf:
+            self.start(left)

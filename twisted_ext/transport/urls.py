@@ -31,6 +31,9 @@ _PATH: Final = "/?:@!$&'()*+,;=-._~%"
 
 _ENCODED: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
+#: The beginning of an IPv6 address up to its first colon.
+_GROUP: Final = re.compile("[0-9A-Fa-f]{1,4}")
+
 #: Characters that have a meaning in a description.
 _SPECIAL: Final = re.compile(r"[\\:\[\]()]")
 
@@ -86,7 +89,8 @@ def canonicalHost(text: str) -> str:
     try:
         return hostIn(text).lower()
     except BadName as fault:
-        raise BadDescription(f"{text!r:.80} is not a valid host name or IP address, such as dns.example or 192.0.2.53") from fault
+        hint = "; write an IPv6 address in square brackets" if _GROUP.fullmatch(text) else ""
+        raise BadDescription(f"{text!r:.80} is not a valid host name or IP address, such as dns.example or 192.0.2.53{hint}") from fault
 
 
 def isAddress(host: str) -> bool:
@@ -129,8 +133,11 @@ class ServerURL:
         path, sharp, name = beyond.partition("#")
         if "@" in authority:
             host, _, port = authority.partition("@")
-            hint = f"write the port as {host}:{port}" if port.isdigit() else "leave out the part before @"
-            raise BadDescription(f"{authority!r:.80}: the URL of a DNS server has no user; {hint}")
+            if port.isdigit() and (":" not in host or host.startswith("[")):
+                raise BadDescription(f"{authority!r:.80}: the port follows a colon; write the port as {host}:{port}")
+            # Not the part before, which may be a password.
+            rest = authority.rpartition("@")[2]
+            raise BadDescription(f"'...@{rest:.80}': names and passwords in URLs are not supported; leave out the part before @")
         host, port = hostPort(authority, PORTS[scheme])
         if not host:
             raise BadDescription(f"{text!r:.80}: the host is missing; write {scheme}://dns.example")

@@ -4,7 +4,8 @@ Describe failed TLS handshakes in words: what was wrong with the certificate, or
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 from cryptography import x509
@@ -13,7 +14,7 @@ from OpenSSL import SSL
 from twisted.internet.error import ConnectionClosed
 from twisted.python.failure import Failure
 
-__all__ = ["chainProblem", "peerProblem"]
+__all__ = ["chainProblem", "peerProblem", "revocationProblem"]
 
 # OpenSSL's numbers for errors in chains of certificates (openssl/x509_vfy.h).
 _UNKNOWN_ISSUER: Final = frozenset((2, 20, 21))
@@ -21,6 +22,13 @@ _NOT_YET: Final = 9
 _EXPIRED: Final = 10
 _SELF_SIGNED: Final = 18
 _SELF_SIGNED_IN_CHAIN: Final = 19
+
+# Those that mean that there is no usable revocation list.
+_NO_LIST: Final = frozenset((3, 33, 44))
+_LIST_NOT_YET: Final = 11
+_LIST_EXPIRED: Final = 12
+_LIST_FORGED: Final = 8
+_LIST_NOT_PERMITTED: Final = 35
 
 _CHAIN: Final[Mapping[int, str]] = {
     7: "has a wrong signature",
@@ -46,6 +54,7 @@ _PEER: Final[Mapping[str, str]] = {
     "alert bad certificate": "it rejected the client's certificate",
     "alert unknown ca": "it does not know the authority of the client's certificate",
     "alert certificate": "it rejected the client's certificate",
+    "alert unsupported certificate": "it rejected the client's certificate",
     "alert access denied": "it denied access",
     "unrecognized name": "it has no certificate for this name",
     "alert handshake failure": "it rejected the handshake: no cipher or signature in common, or a certificate of the client is missing",
@@ -79,6 +88,30 @@ def chainProblem(certificate: x509.Certificate, error: int, depth: int) -> str:
     if error in _UNKNOWN_ISSUER:
         return f"{whose} comes from {_name(certificate.issuer)}, which is not trusted"
     return f"{whose} {_CHAIN.get(error) or f'was rejected (error {error} of OpenSSL)'}"
+
+
+def revocationProblem(certificate: x509.Certificate, error: int, lists: Iterable[x509.CertificateRevocationList], path: str) -> str:
+    """
+    Describe an error of OpenSSL's about revocation lists; C{""} for others.
+
+    @param lists: those that were used.
+    @param path: the file that they come from.
+    """
+    issuer = _name(certificate.issuer)
+    if error in _NO_LIST:
+        return f"{path} has no revocation list of {issuer}: add the list of each authority between the server and the root"
+    known = [each for each in lists if each.issuer == certificate.issuer]
+    if error == _LIST_EXPIRED:
+        ends = max([each.next_update_utc or datetime.max.replace(tzinfo=UTC) for each in known], default=None)
+        on = f" on {ends:%Y-%m-%d at %H:%M} UTC" if ends is not None else ""
+        return f"the revocation list of {issuer} in {path} expired{on}: fetch the current one"
+    if error == _LIST_NOT_YET:
+        return f"the revocation list of {issuer} in {path} is not valid yet: check this machine's clock"
+    if error == _LIST_FORGED:
+        return f"the revocation list of {issuer} in {path} has a wrong signature"
+    if error == _LIST_NOT_PERMITTED:
+        return f"{issuer} may not sign revocation lists, but that in {path} is its own"
+    return ""
 
 
 def _name(name: x509.Name) -> str:

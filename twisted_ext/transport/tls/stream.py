@@ -11,7 +11,7 @@ from typing import Final
 
 from twisted.internet.interfaces import IHandshakeListener, IProtocolFactory, IReactorTCP, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -21,6 +21,7 @@ from twisted_ext.transport.padding import padded
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.stream import Attempt, Connection, StreamExchange
+from twisted_ext.transport.tls.secured import Secured
 from twisted_ext.transport.tls.terms import TLSDetails, TLSHandshake, TLSTerms
 
 __all__ = ["TLS", "TLSExchange", "TLS_PORT"]
@@ -45,10 +46,10 @@ class TLS:
     def __init__(self, terms: TLSTerms, keep: float | None = None, names: Mapping[Server, str] = MappingProxyType({})) -> None:
         self.terms = terms
         self._keep = TLS_KEPT.pick(keep)
-        self._names = names
+        self.names = names
 
     def exchange(self, reactor: IReactorTime, draw: Draw, server: Server) -> IExchange:
-        return TLSExchange(IReactorTCP(reactor), server, draw, self.terms, keep=self._keep, name=self._names.get(server, ""))
+        return TLSExchange(IReactorTCP(reactor), server, draw, self.terms, keep=self._keep, name=self.names.get(server, ""))
 
 
 class TLSExchange(StreamExchange):
@@ -98,7 +99,10 @@ class TLSExchange(StreamExchange):
 
     def write(self, transport: ITCPTransport, attempt: Attempt, framed: list[bytes]) -> None:
         # One record for each query: NSD 4.6 reads no second one from a record before the next arrives.
-        assert isinstance(attempt, TLSAttempt)
+        assert isinstance(attempt, TLSAttempt) and isinstance(transport, Secured)
+        if len(framed) == 1 and len(self.keys) == 1:
+            transport.writeNow(framed[0])
+            return
         held = 0
         last = framed.pop()
         for piece in framed:
@@ -142,16 +146,16 @@ class TLSAttempt(Attempt):
             secured.transport.loseConnection()
 
 
-class _Secured(TLSMemoryBIOProtocol):
+class _Secured(Secured):
     """
-    The TLS layer of one connection. It has no buffer, since the exchange writes the queries of one turn at once.
+    The TLS layer of a stream.
     """
 
     exchange: StreamExchange
 
-    def dataReceived(self, bytes: bytes) -> None:
+    def dataReceived(self, data: bytes) -> None:
         # Many servers send each reply in a TLS record of its own.
-        self.exchange.collect(partial(super().dataReceived, bytes))
+        self.exchange.collect(partial(super().dataReceived, data))
 
 
 @implementer(IHandshakeListener)
@@ -170,8 +174,10 @@ class _TLSConnection(Connection):
     def handshakeCompleted(self) -> None:
         if self._tls.handshake.finish():
             self.transport.abortConnection()
-        else:
-            super().connectionMade()
+            return
+        assert self._tls.secured is not None
+        self._tls.secured.begin()
+        super().connectionMade()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         attempt = self._tls

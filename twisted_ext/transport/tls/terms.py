@@ -7,91 +7,41 @@ L{TLSMemoryBIOFactory<twisted.protocols.tls.TLSMemoryBIOFactory>}, and describes
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
-from binascii import Error as BadBase64
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from OpenSSL import SSL, crypto
-from service_identity import CertificateError, VerificationError
-from service_identity.cryptography import extract_patterns
-from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identity
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.errors import BadDescription, BadName
-from twisted_ext.limits import TLS_NAMES_SHOWN, TLS_PINS, TLS_SESSION_SECONDS, TLS_SESSIONS
+from twisted_ext.limits import TLS_PINS, TLS_SESSION_SECONDS, TLS_SESSIONS
 from twisted_ext.transport.servers import Server
-from twisted_ext.transport.tls.faults import chainProblem, peerProblem
+from twisted_ext.transport.tls.faults import peerProblem
+from twisted_ext.transport.tls.pemfiles import certificatesIn, keyFrom, pemIn, warnOfKey
+from twisted_ext.transport.tls.pins import namesOf, pinFromText, pinOf, pinToText
+from twisted_ext.transport.tls.trust import Authorities, certificateProblem, isAddress
 from twisted_ext.wire.names import nameFromText, nameToText
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from twisted_ext.transport.tls.dane import Dane
 
 __all__ = ["DOT", "TLSDetails", "TLSHandshake", "TLSTerms", "namesOf", "pinFromText", "pinOf", "pinToText"]
 
 #: The ALPN identifier of DNS over TLS.
 DOT: Final = b"dot"
 
+_log: Final = Logger()
+
 _VERSIONS: Final = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
-
-#: Octets of a pin: a SHA-256 digest.
-_PIN_OCTETS: Final = 32
-
-
-def pinFromText(text: str) -> bytes:
-    """
-    Parse a pin: the SHA-256 digest of a public key (SubjectPublicKeyInfo) in base64 (RFC 7858, section 4.2), with or without C{sha256/}
-    before it.
-
-    @raise BadDescription: it is not a valid pin.
-    """
-    digits = text.strip().removeprefix("sha256/")
-    try:
-        pin = b64decode(digits, validate=True)
-    except (BadBase64, ValueError):
-        pin = b""
-    if len(pin) != _PIN_OCTETS:
-        raise BadDescription(f"{text!r} is not a valid pin: it takes the SHA-256 digest of a public key in base64, 44 characters")
-    return pin
-
-
-def pinToText(pin: bytes) -> str:
-    return b64encode(pin).decode("ascii")
-
-
-def pinOf(certificate: x509.Certificate) -> bytes:
-    """
-    Return the digest of the certificate's public key.
-    """
-    return sha256(certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
-
-
-def namesOf(certificate: x509.Certificate) -> str:
-    """
-    Return the names and addresses that a certificate is for, for display.
-    """
-    try:
-        general = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        names = [*general.get_values_for_type(x509.DNSName), *map(str, general.get_values_for_type(x509.IPAddress))]
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
-        names = []
-    if not names:
-        try:
-            subject = certificate.subject.rfc4514_string()
-        except ValueError:
-            subject = ""
-        return f"no host name (subject {subject!r})"
-    most = int(TLS_NAMES_SHOWN.default)
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{', '.join([repr(name) for name in names[:most]])}{more}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +55,7 @@ class TLSDetails:
     @ivar names: the names in the server's certificate, as L{namesOf} formats them.
     @ivar pin: the digest of the server's key in base64.
     @ivar resumed: whether it continued an earlier session.
+    @ivar certificate: the server's own, if it is known.
     """
 
     version: str
@@ -113,6 +64,7 @@ class TLSDetails:
     names: str
     pin: str
     resumed: bool
+    certificate: x509.Certificate | None = None
 
 
 class TLSTerms:
@@ -122,12 +74,15 @@ class TLSTerms:
     With C{pins} and without C{name}, the server's own key has to be one of the pinned ones, and its certificate does not matter otherwise
     (RFC 7858, section 4.2). In all other cases, an authority has to vouch for the certificate, which has to be for C{name}, or for the
     server's address if there is no name (RFC 8310, section 8.1); with C{pins} as well, one of the keys from the authority to the server has
-    to be a pinned one. The same applies to C{hashes}, which never replace the authority.
+    to be a pinned one. The same applies to C{hashes}, which never replace the authority. With C{dane}, the TLSA records of the name say
+    what the server has to show (RFC 7671), and whether an authority is asked at all.
 
     @ivar name: the servers' host name in ASCII, or C{""}.
     @ivar pins: digests of public keys; see L{pinFromText}.
     @ivar hashes: SHA-256 digests of the signed part of certificates, as in DNS stamps.
-    @ivar ca: the path of a file with certificates of authorities in PEM, or C{""} for those of the system.
+    @ivar authorities: those that are trusted.
+    @ivar dane: the TLSA records of the server, or L{None}.
+    @ivar resume: whether sessions are continued. With revocation lists or TLSA records, each connection is checked again.
     @ivar protocols: what to offer by ALPN.
     """
 
@@ -138,6 +93,8 @@ class TLSTerms:
         pins: Iterable[bytes] = (),
         hashes: Iterable[bytes] = (),
         ca: str = "",
+        crl: str = "",
+        dane: Dane | None = None,
         certificate: str = "",
         key: str = "",
         protocols: Sequence[bytes] = (DOT,),
@@ -146,6 +103,8 @@ class TLSTerms:
         resume: bool = True,
     ) -> None:
         """
+        @param ca: the path of a file with certificates of authorities in PEM, or C{""} for those of the system.
+        @param crl: the path of a file with revocation lists of all authorities of a chain in PEM; C{""} to check no revocation.
         @param certificate: the path of the client's own certificate chain in PEM, if the server demands one.
         @param key: the path of its key, which may be in the same file.
         @param protocolNeeded: refuse servers that choose none of C{protocols}. DNS over TLS is older than its ALPN identifier, so many of
@@ -158,7 +117,7 @@ class TLSTerms:
         self.name = _hostName(name) if name else ""
         self.pins = frozenset(pins)
         self.hashes = frozenset(hashes)
-        self.ca = ca
+        self.dane = dane
         self.protocols = tuple(protocols)
         self.protocolNeeded = protocolNeeded
         if len(self.pins) + len(self.hashes) > TLS_PINS.default:
@@ -166,9 +125,13 @@ class TLSTerms:
         if minimum not in _VERSIONS:
             raise BadDescription(f"{minimum!r} is not a TLS version that can be required; there are {', '.join(_VERSIONS)}")
         self._keyAlone = bool(self.pins) and not self.name and not self.hashes
-        if ca and self._keyAlone:
-            raise BadDescription("with pins alone, no authority is asked: leave out ca, or add name")
-        self._resume = resume
+        if self._keyAlone and (ca or crl):
+            raise BadDescription(f"with pins alone, no authority is asked: leave out {'ca' if ca else 'crl'}, or add name")
+        if dane is not None and (self.pins or self.hashes or crl):
+            other = "pins" if self.pins else "hashes" if self.hashes else "crl"
+            raise BadDescription(f"with dane, TLSA records say which certificate is right: leave out {other}, or dane")
+        self.authorities = Authorities(ca, crl)
+        self.resume = resume and not crl and dane is None
         self._sessions: dict[tuple[str, int, str], tuple[SSL.Session, float]] = {}
         context = self._context = SSL.Context(SSL.TLS_CLIENT_METHOD)
         context.set_min_proto_version(_VERSIONS[minimum])
@@ -177,9 +140,8 @@ class TLSTerms:
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)
         if self.protocols:
             context.set_alpn_protos(list(self.protocols))
-        self._trusts = bool(ca)
-        if ca:
-            _trust(context, ca)
+        # One callback for all connections: pyOpenSSL makes a reference cycle for each.
+        context.set_verify(SSL.VERIFY_PEER, _check)
         if certificate:
             _show(context, certificate, key or certificate)
         elif key:
@@ -201,11 +163,47 @@ class TLSTerms:
         @param now: returns the current time; sessions expire by it.
         @param name: as for L{nameFor}.
         """
-        if not self._trusts and self.nameFor(server, name):
-            # This reads a long file.
-            self._context.set_default_verify_paths()
-            self._trusts = True
         return TLSHandshake(self, server, now, name)
+
+    def expected(self, name: str) -> str:
+        """
+        Describe what a server has to show.
+
+        @param name: as L{nameFor} returns it.
+        """
+        if self.dane is not None:
+            return self.dane.expected
+        parts: list[str] = []
+        if name:
+            ca = self.authorities.ca
+            authority = f"an authority in {ca}" if ca else "an authority that the system trusts"
+            parts.append(f"a certificate for {name!r} from {authority}")
+        if self.pins:
+            shown = sorted(map(pinToText, self.pins))
+            parts.append(f"a key with the pin {shown[0]}" + (f" or {len(shown) - 1} others" if len(shown) > 1 else ""))
+        if self.hashes:
+            parts.append(f"a certificate with the hash {min(self.hashes).hex()}" + (" or another one" if len(self.hashes) > 1 else ""))
+        return " and ".join(parts)
+
+    def problem(self, server: Server, name: str, certificates: Sequence[x509.Certificate]) -> str:
+        """
+        Check whether a server has shown what is expected of it.
+
+        @param name: as for L{nameFor}.
+        @param certificates: its certificate, then the others that it sent.
+
+        @return: the problem, in one line, or C{""}.
+        """
+        wanted = self.nameFor(server, name)
+        return certificateProblem(
+            certificates,
+            expected=self.expected(wanted),
+            name=wanted,
+            pins=self.pins,
+            hashes=self.hashes,
+            authorities=self.authorities,
+            dane=self.dane,
+        )
 
     def connection(self) -> SSL.Connection:
         connection = SSL.Connection(self._context, None)
@@ -221,7 +219,7 @@ class TLSTerms:
 
     def keepSession(self, key: tuple[str, int, str], session: SSL.Session, now: float) -> None:
         sessions = self._sessions
-        if not self._resume:
+        if not self.resume:
             return
         sessions.pop(key, None)
         if len(sessions) >= TLS_SESSIONS.default:
@@ -233,47 +231,35 @@ class TLSTerms:
 class TLSHandshake:
     """
     One connection's handshake: checks the server, and describes what failed.
-
-    @ivar expected: what the server has to show, for display.
     """
 
     def __init__(self, terms: TLSTerms, server: Server, now: Callable[[], float], name: str = "") -> None:
         self._terms = terms
+        self._server = server
         self._name = terms.nameFor(server, _hostName(name) if name else "")
-        self._isAddress = self._name == server.address.partition("%")[0] or _isAddress(self._name)
         self._key = (server.address, server.port, self._name)
         self._now = now
         self._connection: SSL.Connection | None = None
-        self._chainPins: list[bytes] = []
-        self._chainHashes: list[bytes] = []
         self._resumes = False
         self._asked = False
         self._accepted = False
         self._problem = ""
 
-    @property
-    def expected(self) -> str:
-        terms = self._terms
-        parts: list[str] = []
-        if self._name:
-            authority = f"an authority in {terms.ca}" if terms.ca else "an authority that the system trusts"
-            parts.append(f"a certificate for {self._name!r} from {authority}")
-        if terms.pins:
-            shown = sorted(map(pinToText, terms.pins))
-            parts.append(f"a key with the pin {shown[0]}" + (f" or {len(shown) - 1} others" if len(shown) > 1 else ""))
-        if terms.hashes:
-            parts.append(f"a certificate with the hash {min(terms.hashes).hex()}" + (" or another one" if len(terms.hashes) > 1 else ""))
-        return " and ".join(parts)
-
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        return self.begin()
+
+    def begin(self) -> SSL.Connection:
+        """
+        Make the connection. Without Twisted's TLS protocol, the caller moves its octets to and from a socket.
+        """
         connection = self._connection = self._terms.connection()
-        if self._name and not self._isAddress:
+        if self._name and not isAddress(self._name):
             connection.set_tlsext_host_name(self._name.encode("ascii"))
         session = self._terms.takeSession(self._key, self._now())
         if session is not None:
             connection.set_session(session)
             self._resumes = True
-        connection.set_verify(SSL.VERIFY_PEER, self._check)
+        _UNDER_WAY[connection] = self
         return connection
 
     def finish(self) -> str:
@@ -327,6 +313,7 @@ class TLSHandshake:
             "" if certificate is None else namesOf(certificate),
             "" if certificate is None else pinToText(pinOf(certificate)),
             self._resumes and not self._asked,
+            certificate,
         )
 
     def over(self, keep: bool) -> None:
@@ -342,76 +329,44 @@ class TLSHandshake:
             session = connection.get_session()
             if session is not None:
                 self._terms.keepSession(self._key, session, self._now())
-        # The connection holds the callback, which holds this.
-        connection.set_verify(SSL.VERIFY_PEER, _refuse)
+        _UNDER_WAY.pop(connection, None)
 
-    def _check(self, connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, fine: int) -> bool:
+    def check(self, connection: SSL.Connection) -> bool:
         """
-        Called by OpenSSL for each certificate from the authority to the server, and for each of its errors. Exceptions would get lost, so
-        none leaves this method.
+        Check the certificates that the server has sent, if that has not been done yet. Exceptions would get lost in OpenSSL, so none leaves
+        this method.
+
+        @return: whether they are right.
         """
-        self._asked = True
-        if self._problem:
-            return False
-        try:
-            self._problem = self._problemOf(certificate.to_cryptography(), error, depth, bool(fine))
-        except Exception as fault:
-            self._problem = f"its certificate cannot be read: {fault}"
-        return not self._problem
-
-    def _problemOf(self, certificate: x509.Certificate, error: int, depth: int, fine: bool) -> str:
-        pins = self._terms.pins
-        if not self._name:
-            # Only the server's own key counts: it proves possession of no other.
-            if depth:
-                return ""
-            came = pinOf(certificate)
-            self._accepted = came in pins
-            return "" if self._accepted else f"expected {self.expected}, it showed one with the pin {pinToText(came)}"
-        if not fine:
-            return f"expected {self.expected}, {chainProblem(certificate, error, depth)}"
-        hashes = self._terms.hashes
-        if pins:
-            self._chainPins.append(pinOf(certificate))
-        if hashes:
-            self._chainHashes.append(sha256(certificate.tbs_certificate_bytes).digest())
-        if depth:
-            return ""
-        if not _isFor(certificate, self._name, self._isAddress):
-            return f"expected {self.expected}, it showed one for {namesOf(certificate)}"
-        if pins and pins.isdisjoint(self._chainPins):
-            return f"expected {self.expected}, it showed one with the pin {pinToText(self._chainPins[-1])}"
-        if hashes and hashes.isdisjoint(self._chainHashes):
-            return f"expected {self.expected}, it showed one with the hash {self._chainHashes[-1].hex()}"
-        self._accepted = True
-        return ""
+        if not self._asked:
+            self._asked = True
+            try:
+                came = connection.get_peer_cert_chain(as_cryptography=True) or ()
+                self._problem = self._terms.problem(self._server, self._name, came)
+                self._accepted = not self._problem
+            except Exception as fault:
+                self._problem = f"its certificate cannot be read: {fault}"
+        return self._accepted
 
 
-def _refuse(connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, fine: int) -> bool:
-    return False
+def _check(connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, fine: int) -> bool:
+    """
+    Called by OpenSSL once or more for the certificates of a handshake. OpenSSL knows no authorities here: all is decided by the same code
+    as for QUIC.
+    """
+    handshake = _UNDER_WAY.get(connection)
+    return handshake is not None and handshake.check(connection)
 
 
-def _isFor(certificate: x509.Certificate, name: str, isAddress: bool) -> bool:
-    try:
-        verify_service_identity(extract_patterns(certificate), [IPAddress_ID(name) if isAddress else DNS_ID(name)], [])
-    except (VerificationError, CertificateError, ValueError):
-        return False
-    return True
-
-
-def _isAddress(name: str) -> bool:
-    try:
-        Server(name)
-    except BadDescription:
-        return False
-    return True
+#: The handshakes by their connections, which are all that OpenSSL passes to the callback, until these end.
+_UNDER_WAY: Final[WeakKeyDictionary[SSL.Connection, TLSHandshake]] = WeakKeyDictionary()
 
 
 def _hostName(text: str) -> str:
     """
     Return a host name in ASCII without its final dot, or an address in canonical form.
     """
-    if _isAddress(text):
+    if isAddress(text):
         return Server(text).address.partition("%")[0]
     try:
         name = nameToText(nameFromText(text)).removesuffix(".").lower()
@@ -426,45 +381,27 @@ def _spelled(protocols: Sequence[bytes]) -> str:
     return " or ".join([repr(protocol.decode("ascii", "backslashreplace")) for protocol in protocols])
 
 
-def _read(path: str, what: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise BadDescription(f"{path}: cannot read {what}: {error.strerror or error}") from None
-
-
-def _certificates(path: str, what: str) -> list[x509.Certificate]:
-    octets = _read(path, what)
-    try:
-        return x509.load_pem_x509_certificates(octets)
-    except ValueError:
-        raise BadDescription(f"{path}: no valid certificate in PEM, which begins with -----BEGIN CERTIFICATE-----") from None
-
-
-def _trust(context: SSL.Context, path: str) -> None:
-    store = context.get_cert_store()
-    assert store is not None
-    for authority in _certificates(path, "the authorities' certificates"):
-        store.add_cert(crypto.X509.from_cryptography(authority))
-
-
 def _show(context: SSL.Context, path: str, keyPath: str) -> None:
     """
     Give a context the client's certificate.
     """
-    own, *issuers = _certificates(path, "the client's certificate")
-    octets = _read(keyPath, "the client's key")
-    try:
-        key = load_pem_private_key(octets, None)
-    except TypeError:
-        raise BadDescription(f"{keyPath}: the key is encrypted; write it without a passphrase, readable by this program alone") from None
-    except ValueError:
-        raise BadDescription(f"{keyPath}: no valid private key in PEM, which begins with -----BEGIN PRIVATE KEY-----") from None
+    own, *issuers = certificatesIn(path, "the client's certificate")
+    octets = pemIn(keyPath, "the client's key")
+    if keyPath == path and b"PRIVATE KEY-----" not in octets:
+        raise BadDescription(f"{path}: there is no private key in it; add it, or name its file by key=")
+    key = keyFrom(octets, keyPath, "client")
+    warnOfKey(keyPath)
+    if not own.not_valid_before_utc <= datetime.now(UTC) <= own.not_valid_after_utc:
+        _log.warn(
+            "{path}: the client's certificate is valid from {start} to {end}; servers will reject it",
+            path=path,
+            start=f"{own.not_valid_before_utc:%Y-%m-%d %H:%M} UTC",
+            end=f"{own.not_valid_after_utc:%Y-%m-%d %H:%M} UTC",
+        )
     if key.public_key() != own.public_key():
-        raise BadDescription(f"{keyPath}: the key is not that of the certificate in {path}")
-    if not isinstance(key, RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey | Ed448PrivateKey):
-        raise BadDescription(f"{keyPath}: not a key for TLS: it takes RSA, ECDSA, Ed25519 or Ed448")
+        if any(key.public_key() == each.public_key() for each in issuers):
+            raise BadDescription(f"{path}: the client's certificate has to come first, before those of its chain")
+        raise BadDescription(f"{keyPath}: the key does not belong to the certificate in {path} ({own.subject.rfc4514_string()})")
     try:
         context.use_certificate(own)
         for issuer in issuers:

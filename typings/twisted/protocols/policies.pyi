@@ -2,7 +2,7 @@
 
 from typing import TypeVar
 
-from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory, ITCPTransport
+from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory, ITCPTransport, ITransport
 from twisted.internet.protocol import ClientFactory, Protocol
 from zope.interface import implementer
 
@@ -13,6 +13,7 @@ class ProtocolWrapper(Protocol):
     transport: ITCPTransport | None
     disconnecting: bool
     wrappedProtocol: IProtocol
+    def makeConnection(self, transport: ITransport) -> None: ...
     def write(self, data: bytes) -> None: ...
     def loseConnection(self) -> None: ...
     def abortConnection(self) -> None: ...

@@ -3,10 +3,13 @@
 from OpenSSL.SSL import Connection
 from twisted.internet.interfaces import IProtocolFactory, IReactorTime
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
 
 class TLSMemoryBIOProtocol(ProtocolWrapper):
     negotiatedProtocol: bytes | None
     def getHandle(self) -> Connection: ...
+    def _tlsShutdownFinished(self, reason: Failure | None) -> None: ...
+    def failVerification(self, reason: Failure) -> None: ...
 
 class TLSMemoryBIOFactory(WrappingFactory[TLSMemoryBIOProtocol]):
     def __init__(

@@ -4,7 +4,6 @@ Tests of queries over TLS.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -17,13 +16,12 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface.verify import verifyObject
 
 from tests.certificates import authority, made, pem, written
-from tests.networks import WWW, NetworkTestCase
+from tests.networks import WWW, NetworkTestCase, Recorder
 from tests.transport.tlsservers import ServerTLS, keyOf, leaf, signedBy
 from tests.transport.waiting import Waiter
 from twisted_ext.errors import Unreachable
 from twisted_ext.interfaces import IExchange
 from twisted_ext.limits import TLS_SESSIONS
-from twisted_ext.testing.network import Link
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
@@ -314,7 +312,7 @@ class HandshakeTests(TLSTestCase):
         self.serveWith(ServerTLS(leaf("other.example", "192.0.2.99")))
         self.assertEqual(
             self.problem(),
-            "192.0.2.53:853 cannot be reached by TLS: expected a certificate for 'dns.example' from an authority in "
+            "192.0.2.53:853 cannot be reached over TLS: expected a certificate for 'dns.example' from an authority in "
             f"{self.ca}, it showed one for 'other.example', '192.0.2.99'",
         )
 
@@ -496,7 +494,7 @@ class HandshakeTests(TLSTestCase):
         """
         self.canned.close()
         self.network.advance(0.1)
-        self.assertIn("192.0.2.53:853 cannot be reached by TLS: ", self.problem())
+        self.assertIn("192.0.2.53:853 cannot be reached over TLS: ", self.problem())
         self.assertEqual(dict(self.network.dialed), {("192.0.2.53", 853): 1})
 
     def test_unauthenticatedHandshakeIsRefused(self) -> None:
@@ -528,19 +526,6 @@ class _Fixed(Protocol):
             self.transport.loseConnection()
 
 
-@dataclass
-class _Recorder(Link):
-    """
-    A link that records the octets of streams.
-    """
-
-    octets: list[bytes] = field(default_factory=list)
-
-    def pieces(self, octets: bytes) -> list[bytes]:
-        self.octets.append(octets)
-        return super().pieces(octets)
-
-
 class PrivacyTests(TLSTestCase):
     """
     Tests of what an observer of the network sees.
@@ -548,7 +533,7 @@ class PrivacyTests(TLSTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.recorder = self.network.link = _Recorder(delay=0.01)
+        self.recorder = self.network.link = Recorder(delay=0.01)
 
     def test_nothingIsSentInClear(self) -> None:
         """
