@@ -11,6 +11,7 @@ from twisted_ext.transport.padding import padded
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message
+from twisted_ext.wire.names import nameFromText
 
 ID = b"\x12\x34"
 
@@ -59,6 +60,26 @@ def test_ownPaddingStays() -> None:
     query = queryFor("www.example.test", (12, bytes(5)), (11, b""))
     assert padded(query, True) == query
     assert padded(query, False) == query
+
+
+@pytest.mark.parametrize("name", ["example.test", "."])
+@pytest.mark.parametrize("pointer", [False, True])
+def test_incrementalTransfersArePadded(name: str, pointer: bool) -> None:
+    """
+    A query for the changes to a zone (IXFR) is padded as well, although it has the zone's SOA record before its OPT record, with its name
+    compressed or not.
+    """
+    apex = nameFromText(name)
+    own = b"\xc0\x0c" if pointer and name != "." else apex
+    soa = own + b"\x00\x06\x00\x01" + bytes(4) + (2 + 20).to_bytes(2, "big") + bytes(22)
+    opt = b"\x00\x00\x29\x04\xd0" + bytes(4) + b"\x00\x04\x00\x09\x00\x00"
+    query = bytes(2) + b"\x00\x01\x00\x00\x00\x01\x00\x01" + apex + b"\x00\xfb\x00\x01" + soa + opt
+    result = ID + padded(query, True)
+    assert len(result) % 128 == 0
+    message = Message.fromWire(result).check()
+    assert message.edns is not None
+    assert [code for code, _ in message.edns.options] == [9, 11, 12]
+    assert message.authority[0].name == apex
 
 
 def test_otherMessagesStay() -> None:

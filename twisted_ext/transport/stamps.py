@@ -82,9 +82,11 @@ class Stamp:
         if len(text) > STAMP_CHARACTERS.default:
             raise BadDescription(f"a stamp of {len(text)} characters; {STAMP_CHARACTERS.default:.0f} are the most")
         octets = _decoded(text[len(_SCHEME) :])
-        kind = _KINDS.get(octets[0]) if octets else None
+        if not octets:
+            raise BadDescription(f"the stamp is empty: base64url follows {_SCHEME}")
+        kind = _KINDS.get(octets[0])
         if kind is None:
-            other = f"is for {_OTHERS[octets[0]]}" if octets and octets[0] in _OTHERS else "is for an unknown protocol"
+            other = f"is for {_OTHERS[octets[0]]}" if octets[0] in _OTHERS else "is for an unknown protocol"
             raise BadDescription(f"the stamp {other}; supported are plain DNS, DNS over HTTPS, TLS and QUIC")
         reader = _Reading(octets)
         properties = reader.number()
@@ -196,7 +198,7 @@ def _decoded(text: str) -> bytes:
         octets = b""
     # The decoder skips characters outside the alphabet, and ignores bits at the end.
     if urlsafe_b64encode(octets).decode("ascii").rstrip("=") != word:
-        raise BadDescription("the stamp is damaged: it is not a text of base64url")
+        raise BadDescription("the stamp is damaged: it is not base64url")
     return octets
 
 

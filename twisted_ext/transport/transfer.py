@@ -1,6 +1,6 @@
 """
-Transfers a zone, or the changes to it, from one server over a separate connection, with time limits and verified signatures (AXFR, RFC
-5936; IXFR, RFC 1995).
+Transfers a zone, or the changes to it, from one server over TCP or TLS, with time limits and verified signatures (AXFR, RFC 5936; IXFR,
+RFC 1995; over TLS, RFC 9103).
 
 Resolvers, commands and servers all use this. L{twisted_ext.zone.transfer.receiver} reads the messages.
 """
@@ -16,8 +16,9 @@ from twisted.internet.interfaces import IConnector, IDelayedCall, IReactorTCP, I
 from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from twisted_ext.errors import DNSFault, TimedOut, Unreachable
+from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, TimedOut, Unreachable
 from twisted_ext.limits import TRANSFER_BEGIN, TRANSFER_RATE, TRANSFER_SECONDS, TRANSFER_WAIT
+from twisted_ext.transport.padding import padded
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.builder import buildMessage
@@ -30,6 +31,7 @@ from twisted_ext.zone.store.serials import serialIn
 from twisted_ext.zone.transfer.receiver import TransferReceiver
 
 if TYPE_CHECKING:
+    from twisted_ext.transport.exchange import Connect, Link, LinkUser
     from twisted_ext.wire.tsig import Key
 
 __all__ = ["fetchZone"]
@@ -46,8 +48,10 @@ _CONNECT: Final = 10
 _LOOK: Final = 60
 
 
-class _Fetch(ClientFactory):
-    noisy = False
+class _Fetch:
+    """
+    A transfer under way: a L{LinkUser<twisted_ext.transport.exchange.LinkUser>}.
+    """
 
     def __init__(
         self,
@@ -61,12 +65,13 @@ class _Fetch(ClientFactory):
         seconds: float,
     ) -> None:
         self.deferred: Deferred[TransferReceiver] | None = Deferred(self._cancel)
-        self.query = query
-        self.receiving = receiving
-        self.today = today
-        self.label = label
-        self.transport: ITCPTransport | None = None
-        self.connector: IConnector | None = None
+        self.connect: Connect | None = None
+        self._giveUp: Callable[[], object] | None = None
+        self._link: Link | None = None
+        self._query = query
+        self._receiving = receiving
+        self._today = today
+        self._label = label
         self._clock = clock
         self._wait = wait
         self._before = 0
@@ -74,90 +79,152 @@ class _Fetch(ClientFactory):
         self._whole: IDelayedCall | None = clock.callLater(seconds, self._late)
         self._slow: IDelayedCall | None = clock.callLater(_LOOK, self._look)
 
+    def start(self, again: bool = False) -> None:
+        """
+        @param again: not on a connection that was used before.
+        """
+        assert self.connect is not None
+        giveUp = self.connect(self, again)
+        if self.deferred is not None and self._link is None:
+            self._giveUp = giveUp
+
     def _late(self) -> None:
-        self.finish(TimedOut(f"{self.label} took too long for a transfer", server=self.label))
+        self._finish(TimedOut(f"{self._label} took too long for a transfer", server=self._label))
 
     def _look(self) -> None:
-        came = self.receiving.octets - self._before
+        came = self._receiving.octets - self._before
         least = TRANSFER_RATE.default * _LOOK
-        if self.receiving.messages and came < least:
-            said = f"{self.label} sends a zone too slowly: {came} octets in {_LOOK} seconds; minimum {least:.0f}"
-            self.finish(TimedOut(said, server=self.label))
+        if self._receiving.messages and came < least:
+            said = f"{self._label} sends a zone too slowly: {came} octets in {_LOOK} seconds; minimum {least:.0f}"
+            self._finish(TimedOut(said, server=self._label))
             return
-        self._before = self.receiving.octets
+        self._before = self._receiving.octets
         self._slow = self._clock.callLater(_LOOK, self._look)
 
-    def heard(self) -> None:
+    # -- called by the connection
+
+    def opened(self, link: Link) -> None:
+        self._giveUp = None
+        if self.deferred is None:
+            link.abort()
+            return
+        self._link = link
+        link.send(self._query)
+
+    def received(self, octets: bytes) -> None:
+        if self.deferred is None:
+            return
+        # Only complete messages count: a server that sends single octets times out.
         if self._idle is not None and self._idle.active():
             self._idle.reset(self._wait)
+        try:
+            self._receiving.take(octets, self._today())
+        except (DNSFault, OSError) as fault:
+            # For example, the disk may be full.
+            self._finish(fault)
+            return
+        if self._receiving.done:
+            self._finish()
 
-    def buildProtocol(self, addr: object) -> Protocol:
-        return _Transfer(self)
+    def lost(self, fault: DNSFault) -> None:
+        link, self._link = self._link, None
+        if link is not None and link.isReused and not self._receiving.messages and self.deferred is not None:
+            # The server closed the idle connection before it read the request.
+            self.start(True)
+        else:
+            self._finish(fault)
 
-    def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
-        self.finish(Unreachable(f"{self.label} cannot be reached by TCP: {reason.getErrorMessage()}", server=self.label))
-
-    def finish(self, fault: BaseException | None = None) -> None:
+    def _finish(self, fault: BaseException | None = None) -> None:
         deferred, self.deferred = self.deferred, None
         for timer in (self._idle, self._whole, self._slow):
             if timer is not None and timer.active():
                 timer.cancel()
         self._idle = self._whole = self._slow = None
-        if self.transport is not None and fault is None:
-            # If the connection were aborted, the server would log an error.
-            self.transport.loseConnection()
-        elif self.transport is not None:
-            self.transport.abortConnection()
-        elif self.connector is not None and fault is not None:
-            self.connector.disconnect()
-        # The connector refers to this object: the garbage collector would have to find ten thousand such cycles.
-        self.connector = None
+        # These refer to this object: the garbage collector would have to find ten thousand such cycles.
+        link, giveUp = self._link, self._giveUp
+        self._link = self._giveUp = self.connect = None
+        if link is not None and (fault is None or isinstance(fault, ServerFailed)):
+            # The server has sent all of its reply. If the connection were aborted, it would log an error.
+            link.finish()
+        elif link is not None:
+            link.abort()
+        elif giveUp is not None and fault is not None:
+            giveUp()
         if deferred is None:
             return
         if fault is None:
-            deferred.callback(self.receiving)
+            deferred.callback(self._receiving)
         else:
             deferred.errback(fault)
 
     def _cancel(self, deferred: Deferred[TransferReceiver]) -> None:
         self.deferred = None
-        self.finish(TimedOut("cancelled"))
+        self._finish(TimedOut("cancelled"))
 
 
-class _Transfer(Protocol):
-    transport: ITCPTransport
+class _Dialing(ClientFactory):
+    """
+    Connects over TCP, for one transfer.
+    """
 
-    def __init__(self, fetch: _Fetch) -> None:
+    noisy = False
+
+    def __init__(self, fetch: _Fetch, label: str) -> None:
         self._fetch = fetch
+        self._label = label
+
+    def buildProtocol(self, addr: object) -> Protocol:
+        return _TCPLink(self._fetch, self._label)
+
+    def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
+        self._fetch.lost(Unreachable(f"{self._label} cannot be reached over TCP: {reason.getErrorMessage()}", server=self._label))
+
+
+class _TCPLink(Protocol):
+    """
+    A connection over TCP, for one transfer: a L{Link<twisted_ext.transport.exchange.Link>}.
+    """
+
+    transport: ITCPTransport
+    isReused: Final = False
+
+    def __init__(self, fetch: _Fetch, label: str) -> None:
+        self._fetch: _Fetch | None = fetch
+        self._label = label
         self._buffer = StreamBuffer()
 
+    def send(self, message: bytes) -> None:
+        self.transport.write(frame(message))
+
+    def finish(self) -> None:
+        self._fetch = None
+        self.transport.loseConnection()
+
+    def abort(self) -> None:
+        self._fetch = None
+        self.transport.abortConnection()
+
     def connectionMade(self) -> None:
-        self._fetch.transport = self.transport
-        if self._fetch.deferred is None:
-            self.transport.abortConnection()
-        else:
-            self.transport.write(self._fetch.query)
+        assert self._fetch is not None
+        self._fetch.opened(self)
 
     def dataReceived(self, data: bytes) -> None:
         fetch = self._fetch
-        try:
-            for octets in self._buffer.feed(data):
-                if fetch.deferred is None:
-                    return
-                # Only complete messages count: a server that sends single octets times out.
-                fetch.heard()
-                fetch.receiving.take(octets, fetch.today())
-        except (DNSFault, OSError) as fault:
-            # For example, the disk may be full.
-            fetch.finish(fault)
+        if fetch is None:
             return
-        if fetch.receiving.done:
-            fetch.finish()
+        try:
+            messages = self._buffer.feed(data)
+        except BadMessage as fault:
+            self.abort()
+            fetch.lost(fault)
+            return
+        for octets in messages:
+            fetch.received(octets)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        fetch = self._fetch
-        fetch.transport = None
-        fetch.finish(Unreachable(f"{fetch.label} closed the connection before the end of the zone", server=fetch.label))
+        fetch, self._fetch = self._fetch, None
+        if fetch is not None:
+            fetch.lost(Unreachable(f"{self._label} closed the connection before the end of the zone", server=self._label))
 
 
 def fetchZone(
@@ -175,6 +242,7 @@ def fetchZone(
     wait: float | None = None,
     seconds: float | None = None,
     local: tuple[str, int] | None = None,
+    connect: Connect | None = None,
 ) -> Deferred[TransferReceiver]:
     """
     Request a zone transfer.
@@ -190,6 +258,7 @@ def fetchZone(
     @param wait: seconds between messages.
     @param seconds: seconds for the whole transfer, regardless of other limits.
     @param local: the address and port to connect from, port 0 for any.
+    @param connect: opens an encrypted connection, see L{twisted_ext.transport.tls.links.connectorTo}; L{None} for TCP.
 
     @return: fires with the complete transfer once all signatures are verified. Fails with a L{DNSFault}, or with an L{OSError} of C{keep}.
     """
@@ -198,6 +267,8 @@ def fetchZone(
     question = Question(zone, AXFR if soa is None else IXFR)
     asked = EDNS(options=((_EXPIRE, b""),)) if edns else None
     query = buildMessage(Message(id, 0, (question,), (), () if soa is None else (soa,), edns=asked))
+    if connect is not None:
+        query = query[:2] + padded(query[2:], True)
     verifying = None
     if key is not None:
         from twisted_ext.wire.tsig import StreamVerifying, sign
@@ -207,12 +278,16 @@ def fetchZone(
     serial = None if soa is None else serialIn(soa.rdatas[0])
     receiving = TransferReceiver(zone, id, label, keep, serial=serial, verifying=verifying, most=most)
     made = _Fetch(
-        reactor, label, frame(query), receiving, today, TRANSFER_BEGIN.default if begin is None else begin, TRANSFER_WAIT.pick(wait),
+        reactor, label, query, receiving, today, TRANSFER_BEGIN.default if begin is None else begin, TRANSFER_WAIT.pick(wait),
         TRANSFER_SECONDS.default if seconds is None else seconds,
     )  # fmt: skip
     deferred = made.deferred
     assert deferred is not None
-    connector = IReactorTCP(reactor).connectTCP(server.address, server.port, made, timeout=_CONNECT, bindAddress=local)
-    if made.deferred is not None:
-        made.connector = connector
+
+    def byTCP(user: LinkUser, again: bool) -> Callable[[], object]:
+        dialing = _Dialing(made, label)
+        return IReactorTCP(reactor).connectTCP(server.address, server.port, dialing, timeout=_CONNECT, bindAddress=local).disconnect
+
+    made.connect = byTCP if connect is None else connect
+    made.start()
     return deferred

@@ -17,6 +17,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.certificates import authority, certificateFor
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.metrics.counters import Counters
+from twisted_ext.server.listeners.https.headers import HeadMemory
+from twisted_ext.server.listeners.https.request import Endpoint
 from twisted_ext.server.listeners.quic.listener import QuicListener
 from twisted_ext.server.listeners.quic.serving import QuicReplySource, QuicServing
 from twisted_ext.server.listeners.tls.certificates import Certificates, Pair
@@ -182,7 +184,7 @@ class QuicTestCase(SynchronousTestCase):
         if self.listener is not None:
             self.stop()
             servings = self.listener.servings
-            self.assertEqual((len(servings), servings.halfOpen, servings.routes), (0, 0, 0))
+            self.assertEqual((len(servings), servings.halfOpen, servings.routes, servings.held), (0, 0, 0, 0))
             self.assertEqual(servings.replies.counters.tcpOpen, 0)
             self.assertEqual(servings.replies.counters.faults, 0)
         self.network.advance(0.1)
@@ -196,18 +198,21 @@ class QuicTestCase(SynchronousTestCase):
         most: int | None = None,
         perPeer: int | None = None,
         halfOpen: int | None = None,
+        http3: bool = False,
         **access: list[str],
     ) -> QuicListener:
         """
         Start the server.
 
+        @param http3: serve HTTP/3 instead of DNS over QUIC.
         @param access: the other lists of clients.
         """
         self.certificates = Certificates([certificate or certified()], self.there.seconds)
         known = source or CannedSource({("www.example.test", "A"): "192.0.2.80"})
         responder = Responder(known, self.there, packetCache=packetCacheFor(Access({"allow": ["any"], **access})))
+        heads = HeadMemory(Endpoint()) if http3 else None
         made = QuicListener(
-            self.there, responder, self.certificates, _ADDRESS, _PORT, most=most, perPeer=perPeer, halfOpen=halfOpen
+            self.there, responder, self.certificates, _ADDRESS, _PORT, most=most, perPeer=perPeer, halfOpen=halfOpen, heads=heads
         )
         self.successResultOf(made.start())
         self.listener = made

@@ -4,21 +4,28 @@ Tests of queries over QUIC.
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+from cryptography.x509 import load_pem_x509_certificate
 from zope.interface.verify import verifyObject
 
-from tests.certificates import written
+from tests.certificates import authority, written
 from tests.transport.quic.peers import NAME, QuicTestCase, RudeSource, certified
+from tests.transport.tls.chains import Issuer
+from tests.transport.tls.chains import crl as revoked
 from tests.transport.waiting import Waiter
 from twisted_ext.answers import QueryContext
 from twisted_ext.errors import Unreachable
 from twisted_ext.interfaces import IExchange
+from twisted_ext.limits import TLS_SESSION_SECONDS
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.server.listeners.quic.serving import QuicServing
+from twisted_ext.server.listeners.quic.servings import QuicServings
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf
 from twisted_ext.transport.quic.exchange import QUIC, QuicExchange
 from twisted_ext.transport.quic.wire import EXCESSIVE_LOAD
@@ -162,6 +169,32 @@ class QuicExchangeTests(QuicTestCase):
         self.assertEqual(self.here.pending(), [])
         self.assertEqual(len(listener.servings), 0)
 
+    def test_forgotten(self) -> None:
+        """
+        A server that has lost its connections, as after a restart, says so (RFC 9000, section 10.3), and the query is sent again at once.
+        """
+        listener = self.serve()
+        self.ask(Waiter())
+        for serving in listener.servings.all():
+            serving.drop()
+        waiter = Waiter()
+        self.ask(waiter)
+        self.assertEqual((len(waiter.replies), waiter.faults), (1, []))
+
+    def test_forgottenByAnother(self) -> None:
+        """
+        Another process cannot say so: its clients are not those of this one.
+        """
+        listener = self.serve()
+        self.ask(Waiter())
+        (serving,) = listener.servings.all()
+        identifier = next(iter(serving.ids))
+        for token in (bytes(16), QuicServings(RudeSource(), self.there, self.certificates, print).tokenFor(identifier)):
+            (port,) = [each for each in self.here.datagramPorts.values() if each.peer is not None]
+            self.network.inject(b"\x40" + bytes(20) + token, (self.server.address, 853), ("192.0.2.7", port.port))
+        self.ask(Waiter())
+        self.assertEqual(listener.servings.all(), [serving])
+
     def test_resumed(self) -> None:
         """
         A later connection continues the session of an earlier one, and each session is continued once.
@@ -176,6 +209,30 @@ class QuicExchangeTests(QuicTestCase):
             self.assertIs(details.resumed, resumed)
             self.successResultOf(self.exchange.close())
             self.network.advance(0.1)
+
+    def test_sessionEndsAfterTwoHours(self) -> None:
+        """
+        A session is not continued for longer than over TLS, whatever the server permits: its certificate is not checked again.
+        """
+        self.serve()
+        self.ask(Waiter())
+        ticket = self.exchange.ticket
+        assert ticket is not None
+        self.assertLessEqual((ticket.not_valid_after - ticket.not_valid_before).total_seconds(), TLS_SESSION_SECONDS.default)
+
+    def test_notResumed(self) -> None:
+        """
+        With a revocation list no session is kept: each connection is checked.
+        """
+        path = Path(self.mktemp())
+        path.write_bytes(revoked(Issuer(load_pem_x509_certificate(authority()[0]), authority()[1])))
+        self.serve()
+        self.successResultOf(self.exchange.close())
+        self.exchange = self.make(TLSTerms(NAME, ca=self.ca, crl=str(path)))
+        waiter = Waiter()
+        self.ask(waiter)
+        self.assertEqual(len(waiter.replies), 1)
+        self.assertIsNone(self.exchange.ticket)
 
     def test_loss(self) -> None:
         """
@@ -211,9 +268,9 @@ class QuicExchangeTests(QuicTestCase):
         listener.servings.mostInFlight = 1000
         waiters = [Waiter() for _ in range(140)]
         keys = self.ask(*waiters)
+        (serving,) = listener.servings.all()
         self.exchange.release(keys[135])
         self.network.advance(0.2)
-        (serving,) = listener.servings.all()
         self.assertEqual(serving.waiting, 128)
         held.release(answerOf(questionOf("www.example.test"), "192.0.2.80"))
         self.network.advance(0.2)
@@ -221,6 +278,46 @@ class QuicExchangeTests(QuicTestCase):
         self.network.advance(0.2)
         self.assertEqual(sum([len(waiter.replies) for waiter in waiters]), 139)
         self.assertEqual(listener.servings.all(), [serving])
+
+    def test_cancelAll(self) -> None:
+        """
+        Queries that wait for streams are sent once those that had them are given up.
+        """
+        held = HeldSource()
+        listener = self.serve(held)
+        listener.servings.mostInFlight = 5
+        keys = self.ask(*[Waiter() for _ in range(5)])
+        listener.servings.mostInFlight = 100
+        (serving,) = listener.servings.all()
+        waiters = [Waiter() for _ in range(5)]
+        self.ask(*waiters)
+        self.assertEqual(serving.waiting, 5)
+        for key in keys:
+            self.exchange.release(key)
+        self.network.advance(0.2)
+        self.assertEqual((serving.waiting, serving.open), (10, 5))
+        for _ in range(2):
+            held.release(answerOf(questionOf("www.example.test"), "192.0.2.80"))
+            self.network.advance(0.2)
+        self.assertEqual([len(waiter.replies) for waiter in waiters], [1] * 5)
+        self.assertEqual(listener.servings.all(), [serving])
+
+    def test_cancelWithinReply(self) -> None:
+        """
+        The rest of a reply whose query was given up is ignored.
+        """
+        listener = self.rude(RudeSource())
+        (key,) = self.ask(Waiter())
+        (serving,) = listener.servings.all()
+        serving.link.write(0, b"\x00\x40" + bytes(20), False)
+        serving.link.pump()
+        self.network.advance(0.1)
+        serving.link.write(0, bytes(44), True)
+        serving.link.pump()
+        self.exchange.release(key)
+        self.network.advance(0.1)
+        self.assertEqual(listener.servings.all(), [serving])
+        serving.waiting = 0
 
     # -- failures
 
@@ -231,7 +328,7 @@ class QuicExchangeTests(QuicTestCase):
         listener = self.serve(certificate=certified("other.example"))
         self.assertEqual(
             self.fault(),
-            f"192.0.2.53:853 cannot be reached by QUIC: expected a certificate for 'dns.example' from an authority in {self.ca},"
+            f"192.0.2.53:853 cannot be reached over QUIC: expected a certificate for 'dns.example' from an authority in {self.ca},"
             " it showed one for 'other.example'",
         )
         self.assertEqual(listener.servings.replies.counters.tcp, 0)
@@ -282,7 +379,7 @@ class QuicExchangeTests(QuicTestCase):
         """
         A query to a closed port fails at once.
         """
-        self.assertEqual(self.fault(0.1), "192.0.2.53:853 cannot be reached by QUIC: nothing listens there")
+        self.assertEqual(self.fault(0.1), "192.0.2.53:853 cannot be reached over QUIC: nothing listens there")
         self.assertEqual(self.here.pending(), [])
 
     def test_blocked(self) -> None:
@@ -292,7 +389,7 @@ class QuicExchangeTests(QuicTestCase):
         self.network.shape("192.0.2.53", silent=True)
         waiter = Waiter()
         self.ask(waiter, seconds=40.0)
-        self.assertEqual([str(fault) for fault in waiter.faults], ["192.0.2.53:853 cannot be reached by QUIC: it did not reply"])
+        self.assertEqual([str(fault) for fault in waiter.faults], ["192.0.2.53:853 cannot be reached over QUIC: it did not reply"])
         self.assertEqual({datagram.destination for datagram in self.network.datagrams}, {("192.0.2.53", 853)})
         self.assertEqual(sum(self.network.dialed.values()), 0)
         self.assertEqual(self.here.pending(), [])
@@ -303,7 +400,7 @@ class QuicExchangeTests(QuicTestCase):
         """
         self.exchange = self.make(self.terms, Server("2001:db8::53", 853))
         fault = self.assertRaises(Unreachable, self.exchange.ask, Waiter(), 0.0)
-        self.assertIn("[2001:db8::53]:853 cannot be reached by QUIC", str(fault))
+        self.assertIn("[2001:db8::53]:853 cannot be reached over QUIC", str(fault))
         self.assertEqual(self.here.pending(), [])
 
     def test_restarted(self) -> None:
@@ -330,9 +427,11 @@ class QuicExchangeTests(QuicTestCase):
 
     def test_vanished(self) -> None:
         """
-        If a server has forgotten the connection, the look-ups that follow one that was given up get their replies on a new one.
+        If a server has forgotten the connection, and does not say so, the look-ups that follow one that was given up get their replies on a
+        new one.
         """
-        self.serve()
+        listener = self.serve()
+        self.patch(listener.servings, "_reset", lambda datagram, address: None)
         self.ask(Waiter())
         assert self.listener is not None
         for serving in self.listener.servings.all():
@@ -353,7 +452,7 @@ class QuicExchangeTests(QuicTestCase):
             serving.link.reset(stream, EXCESSIVE_LOAD)
 
         self.rude(RudeSource(reset))
-        self.assertEqual(self.fault(), "192.0.2.53:853 did not answer by QUIC: it reset the stream with DOQ_EXCESSIVE_LOAD")
+        self.assertEqual(self.fault(), "192.0.2.53:853 did not answer over QUIC: it reset the stream with DOQ_EXCESSIVE_LOAD")
         self.assertIsNotNone(self.exchange.details)
 
     def violates(self, act: Callable[[QuicServing, int, bytes], None], what: str) -> None:
@@ -400,7 +499,7 @@ class QuicExchangeTests(QuicTestCase):
         self.rude(RudeSource(lambda serving, stream, octets: serving.link.write(stream, frame(b"\x00\x00" + other), True)))
         waiter = Waiter()
         self.ask(waiter)
-        self.assertEqual([str(fault) for fault in waiter.faults], ["192.0.2.53:853 did not answer the question by QUIC"])
+        self.assertEqual([str(fault) for fault in waiter.faults], ["192.0.2.53:853 did not answer the question over QUIC"])
 
 
 class QUICTests(QuicTestCase):
@@ -410,7 +509,7 @@ class QUICTests(QuicTestCase):
 
     def test_forwarder(self) -> None:
         """
-        A forwarder with this transport looks names up by QUIC only.
+        A forwarder with this transport looks names up over QUIC only.
         """
         self.serve(CannedSource({("www.example.test", "A"): "192.0.2.80"}))
         source = ForwardingSource(self.here, [self.server], transport=QUIC(TLSTerms(pins=[pinOf(certified().leaf)])))
@@ -429,6 +528,47 @@ class QuicLeakTests(QuicTestCase):
     """
     Tests of what is left after many look-ups.
     """
+
+    def test_released(self) -> None:
+        """
+        A connection that has ended leaves no reference to itself and its QUIC connection, whether it was closed, lost, refused or replaced,
+        and needs no garbage collector for that.
+        """
+        gc.disable()
+        self.addCleanup(gc.enable)
+        found: list[weakref.ref[object]] = []
+        pin = pinOf(certified().leaf)
+        exchange = QuicExchange(self.here, self.server, Draw(), TLSTerms(pins=[pin]))
+
+        def ask() -> bytes:
+            key = exchange.ask(Waiter(), self.here.seconds())[1]
+            attempt = vars(exchange)["_attempt"]
+            found.extend(weakref.ref(each) for each in (attempt, attempt._link, attempt._connection))
+            self.network.advance(0.2)
+            return key
+
+        # Refused.
+        ask()
+        self.serve()
+        ask()
+        exchange.close()
+        self.network.advance(0.1)
+        ask()
+        # Lost.
+        self.stop()
+        self.network.advance(0.1)
+        held = HeldSource()
+        self.serve(held)
+        key = ask()
+        self.network.advance(3.0)
+        ask()
+        # The connection is replaced.
+        exchange.release(key)
+        exchange.close()
+        held.release(answerOf(questionOf("www.example.test"), "192.0.2.80"))
+        self.network.advance(0.1)
+        self.here.getDelayedCalls()
+        self.assertEqual([each() for each in found], [None] * 15)
 
     def test_nothingIsLeft(self) -> None:
         """

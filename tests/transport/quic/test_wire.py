@@ -15,6 +15,9 @@ from twisted_ext.transport.quic.wire import (
     initialOf,
     isClients,
     isReplayable,
+    reservedVersion,
+    versionProbe,
+    versionsIn,
     wantsKeepalive,
 )
 from twisted_ext.wire.builder import buildMessage
@@ -124,3 +127,34 @@ class MessageTests(SynchronousTestCase):
         Codes have names, as far as they are known.
         """
         self.assertEqual([codeName(2), codeName(0x1234)], ["DOQ_PROTOCOL_ERROR", "0x1234"])
+
+
+class VersionTests(SynchronousTestCase):
+    """
+    Tests of questions for a server's versions.
+    """
+
+    def test_reserved(self) -> None:
+        """
+        Reserved versions have the form 0x?a?a?a?a (RFC 9000, section 15).
+        """
+        self.assertEqual([reservedVersion(number) for number in (0, 0x1234, 0xFFFF)], [0x0A0A0A0A, 0x1A2A3A4A, 0xFAFAFAFA])
+
+    def test_probe(self) -> None:
+        """
+        A question has the size and form of a first datagram, and a version that no server has.
+        """
+        probe = versionProbe(b"d" * 8, b"source")
+        self.assertEqual(len(probe), 1200)
+        header = initialOf(probe)
+        assert header is not None
+        self.assertEqual((header.version, header.destination, header.source), (0x0A0A0A0A, b"d" * 8, b"source"))
+
+    def test_replies(self) -> None:
+        """
+        The versions are read from a reply to this question, and from nothing else.
+        """
+        reply = b"\xca" + bytes(4) + b"\x06source\x08dddddddd" + bytes.fromhex("00000001 1a2a3a4a 00")
+        self.assertEqual(versionsIn(reply, b"d" * 8, b"source"), [1, 0x1A2A3A4A])
+        for octets in (b"", b"\x4a" + reply[1:], reply[:4] + b"\x01" + reply[5:], reply[:20], reply.replace(b"source", b"another")):
+            self.assertEqual(versionsIn(octets, b"d" * 8, b"source"), [])

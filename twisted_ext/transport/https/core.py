@@ -5,7 +5,6 @@ The client's end of one HTTP/2 connection that carries DNS (RFC 8484, RFC 9113):
 from __future__ import annotations
 
 import re
-from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from typing import Final
 
@@ -28,15 +27,14 @@ from twisted_ext.errors import BadMessage
 from twisted_ext.limits import (
     HTTPS_CANCELED,
     HTTPS_FRAMES,
-    HTTPS_GET_OCTETS,
     HTTPS_HEADERS,
     HTTPS_STREAMS,
     HTTPS_WINDOW,
     MESSAGE_SIZE,
 )
-from twisted_ext.transport.https.reply import Trouble, aged, ageOf, declined, shownText
+from twisted_ext.transport.https.reply import Trouble, ageOf, alternativesIn, declined, judged, shownText
+from twisted_ext.transport.https.request import MESSAGE_ID, encodedFor, requestFields
 from twisted_ext.transport.urls import ServerURL
-from twisted_ext.wire.message import HEADER_OCTETS
 
 __all__ = ["H2", "HTTPSConnection", "Outcome"]
 
@@ -63,9 +61,6 @@ _STREAM_WINDOW: Final = 2 * 65_535
 
 #: The largest number of a stream.
 _MOST_STREAM: Final = 2**31 - 1
-
-#: The id of each message: HTTP matches replies to queries, and equal queries should be equal for caches (RFC 8484, section 4.1).
-_ID: Final = b"\x00\x00"
 
 _CANCEL: Final = ErrorCodes.CANCEL
 
@@ -106,6 +101,7 @@ class HTTPSConnection:
     """
     @ivar closing: whether the server takes no more queries on this connection. Those in flight may still be answered.
     @ivar why: the reason, for errors.
+    @ivar alternatives: the last Alt-Svc header, which names other ways to reach the server (RFC 7838); L{None} if there was none.
     """
 
     def __init__(self, url: ServerURL, *, get: bool = False, most: int | None = None) -> None:
@@ -115,6 +111,7 @@ class HTTPSConnection:
         """
         self.closing = False
         self.why = ""
+        self.alternatives: bytes | None = None
         self._url = url
         self._get = get
         self._most = int(HTTPS_STREAMS.pick(most))
@@ -186,10 +183,10 @@ class HTTPSConnection:
             self._close("it has used up its stream numbers")
         self._responses[stream] = _Response(key)
         self._streams[key] = stream
-        message = _ID + query
-        if self._get and len(message) <= HTTPS_GET_OCTETS.default:
+        message = MESSAGE_ID + query
+        target = encodedFor(self._url, message) if self._get else None
+        if target is not None:
             # Not in the compression table: no two paths are alike, and each would displace a header that all requests share.
-            target = self._url.getTarget(urlsafe_b64encode(message).decode("ascii").rstrip("="))
             connection.send_headers(stream, self._headers(b"GET", target, NeverIndexedHeaderTuple), end_stream=True)
             return
         connection.send_headers(stream, [*self._post, HeaderTuple(b"content-length", b"%d" % len(message))])
@@ -262,22 +259,15 @@ class HTTPSConnection:
             self._end(stream, trouble, outcomes, reset=event.stream_ended is None)
             return
         response.age = ageOf(event.headers)
+        alternatives = alternativesIn(event.headers)
+        if alternatives is not None:
+            self.alternatives = alternatives
 
     def _ended(self, stream: int, outcomes: list[Outcome]) -> None:
         response = self._responses.get(stream)
         if response is None:
             return
-        octets = response.body
-        result: bytes | Trouble = octets
-        if len(octets) < HEADER_OCTETS:
-            result = Trouble(f"sent a reply of {len(octets)} octets, where a DNS message has {HEADER_OCTETS} or more", malformed=True)
-        elif octets[:2] != _ID:
-            result = Trouble(f"sent a reply with the id {octets[0] << 8 | octets[1]} to a query with 0", malformed=True)
-        elif response.age:
-            try:
-                result = aged(octets, response.age)
-            except BadMessage as fault:
-                result = Trouble(f"sent what is not a DNS message: {fault}", malformed=True)
+        result = judged(response.body, response.age)
         self._end(stream, result, outcomes, reset=stream in self._blocked)
 
     def _refused(self, event: StreamReset, outcomes: list[Outcome]) -> None:
@@ -317,13 +307,7 @@ class HTTPSConnection:
     # -- sending
 
     def _headers(self, method: bytes, path: str, kind: type[HeaderTuple]) -> list[HeaderTuple]:
-        return [
-            HeaderTuple(b":method", method),
-            HeaderTuple(b":scheme", b"https"),
-            HeaderTuple(b":authority", self._url.authority.encode("ascii")),
-            kind(b":path", path.encode("ascii")),
-            HeaderTuple(b"accept", b"application/dns-message"),
-        ]
+        return [kind(*each) if each[0] == b":path" else HeaderTuple(*each) for each in requestFields(self._url, method, path)]
 
     def _send(self, stream: int, octets: bytes) -> None:
         """

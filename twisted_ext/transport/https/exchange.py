@@ -1,87 +1,58 @@
 """
-Send queries over HTTPS (RFC 8484): HTTP/2 on TLS connections, one per server, many queries in flight on each.
+Send queries over HTTPS (RFC 8484): HTTP/2 on TLS connections, or HTTP/3 on those of QUIC, one per server, many queries in flight on each.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from functools import partial
+from importlib.util import find_spec
 from math import inf
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import (
     IConnector,
-    IDelayedCall,
     IHandshakeListener,
     IProtocolFactory,
     IReactorTCP,
     IReactorTime,
 )
 from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_ext.errors import BadMessage, DNSFault, Unreachable
+from twisted_ext.errors import BadMessage, CallerFault, DNSFault, Unreachable
 from twisted_ext.interfaces import IExchange
-from twisted_ext.limits import STREAM_WAIT, STREAM_WAITING, TLS_KEPT
-from twisted_ext.transport.exchange import PendingQuery
+from twisted_ext.limits import HTTP3_HANDSHAKE, STREAM_WAIT, STREAM_WAITING, TLS_KEPT
+from twisted_ext.transport.exchange import Dialer, PendingQuery
+from twisted_ext.transport.https.alternatives import AUTO, FIRST, NEVER, ONLY, Alternatives
 from twisted_ext.transport.https.core import H2, HTTPSConnection, Outcome
 from twisted_ext.transport.https.proxy import TunnelFactory
 from twisted_ext.transport.https.reply import Trouble
 from twisted_ext.transport.padding import padded
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
-from twisted_ext.transport.timers import ROUNDING
+from twisted_ext.transport.timers import IdleTimer
+from twisted_ext.transport.tls.secured import Secured
 from twisted_ext.transport.tls.terms import TLSDetails, TLSHandshake, TLSTerms
 from twisted_ext.transport.urls import ServerURL
 
 if TYPE_CHECKING:
-    from typing import Protocol as Shape
+    from aioquic.tls import SessionTicket
 
-    class _Dialing(Shape):
-        """
-        The actual interface of reactors: unlike L{IReactorTCP}, they also accept no timeout.
-        """
-
-        def connectTCP(self, host: str, port: int, factory: IProtocolFactory, timeout: float | None) -> IConnector: ...
-
+    from twisted_ext.transport.https.h3link import HTTP3Link, HTTP3Requests
+    from twisted_ext.transport.quic.link import QuicLink
 
 __all__ = ["HTTPS", "HTTPSExchange", "httpsTerms"]
 
 #: Octets of the keys that identify queries, none of which is used twice; HTTP needs no ids.
 _KEY_OCTETS: Final = 8
 
-
-def httpsTerms(
-    url: ServerURL,
-    *,
-    pins: Iterable[bytes] = (),
-    hashes: Iterable[bytes] = (),
-    ca: str = "",
-    certificate: str = "",
-    key: str = "",
-    minimum: str = "1.2",
-    resume: bool = True,
-) -> TLSTerms:
-    """
-    Return the terms for the server of a URL. Its certificate has to be for the host of the URL, so pins are required in addition and do not
-    replace it; its protocol has to be HTTP/2.
-    """
-    return TLSTerms(
-        url.identity,
-        pins=pins,
-        hashes=hashes,
-        ca=ca,
-        certificate=certificate,
-        key=key,
-        protocols=(H2,),
-        protocolNeeded=True,
-        minimum=minimum,
-        resume=resume,
-    )
+#: Makes the terms for the server of a URL from its C{identity}. Its certificate has to be for that, so pins are required in addition and do
+#: not replace it; its protocol has to be HTTP/2.
+httpsTerms: Final = partial(TLSTerms, protocols=(H2,), protocolNeeded=True)
 
 
 class HTTPS:
@@ -91,12 +62,32 @@ class HTTPS:
 
     kind = "https"
 
-    def __init__(self, url: ServerURL, terms: TLSTerms, *, get: bool = False, keep: float | None = None, proxied: bool = False) -> None:
+    def __init__(
+        self,
+        url: ServerURL,
+        terms: TLSTerms,
+        *,
+        get: bool = False,
+        keep: float | None = None,
+        proxied: bool = False,
+        http3: str = NEVER,
+    ) -> None:
         """
         @param get: send queries by GET, which HTTP caches can answer. POST sends less, and leaves no names in the logs of web servers.
         @param keep: seconds for which idle connections are kept; 0 closes each after its last reply.
         @param proxied: whether the servers of exchanges are HTTP proxies, through which the one in the URL is reached.
+        @param http3: when to use HTTP/3, see L{MODES<twisted_ext.transport.https.alternatives.MODES>}. C{"auto"} is C{"no"} for proxies,
+            and without the extra C{quic}.
+
+        @raise CallerFault: HTTP/3 cannot be used, but has to be.
         """
+        if http3 in (FIRST, ONLY) and proxied:
+            raise CallerFault("HTTP/3 does not go through proxies: leave out proxy or http3")
+        if http3 != NEVER and find_spec("aioquic") is None:
+            if http3 != AUTO:
+                raise CallerFault("HTTP/3 needs the extra quic: pip install 'twisted-ext[quic]'")
+            http3 = NEVER
+        self._http3 = NEVER if proxied else http3
         self.url = url
         self.terms = terms
         self._get = get
@@ -105,7 +96,14 @@ class HTTPS:
 
     def exchange(self, reactor: IReactorTime, draw: Draw, server: Server) -> IExchange:
         return HTTPSExchange(
-            IReactorTCP(reactor), server, self.url, self.terms, get=self._get, keep=self._keep, proxied=self._proxied
+            IReactorTCP(reactor),
+            server,
+            self.url,
+            self.terms,
+            get=self._get,
+            keep=self._keep,
+            proxied=self._proxied,
+            http3=self._http3,
         )
 
 
@@ -115,9 +113,11 @@ class HTTPSExchange:
     Queries to one server over HTTPS.
 
     A query is sent once more on a new connection if the server says that it has not processed it, or if the connection is lost before the
-    reply arrives. A connection that the server retires delivers its last replies while further queries already use another one.
+    reply arrives. A connection that the server retires delivers its last replies while further queries already use another one. If HTTP/3
+    cannot be established, its queries are sent over HTTP/2.
 
     @ivar keys: the pending queries.
+    @ivar ticket: a session for the next connection over HTTP/3.
     """
 
     kind = "https"
@@ -134,33 +134,38 @@ class HTTPSExchange:
         keep: float | None = None,
         inFlight: int | None = None,
         proxied: bool = False,
+        http3: str = NEVER,
     ) -> None:
         """
         @param inFlight: queries on one connection at the same time.
         @param proxied: whether C{server} is an HTTP proxy.
+        @param http3: see L{HTTPS}.
         """
         self.server = server
+        self.ticket: SessionTicket | None = None
+        self._alternatives = Alternatives(http3, url.host, server.port)
         self.label = server.label
         self.exchange = self
         self.keys: dict[bytes, PendingQuery] = {}
         self.keep = TLS_KEPT.pick(keep)
-        self._title = f"{url.authority} {'by the proxy' if proxied else 'at'} {server.label}"
+        at = f"{url.authority} {'by the proxy' if proxied else 'at'} {server.label}"
+        self._title = server.label if url.address == server else at
         self._proxied = proxied
         self._url = url
         self._get = get
         self._inFlight = inFlight
         self._terms = terms
         self._clock = IReactorTime(reactor)
-        self._reactor = cast("_Dialing", reactor)
+        self._reactor = cast(Dialer, reactor)
         self._count = 0
         self._unsent: deque[bytes] = deque()
         #: The connection that carries each query which was sent.
-        self._sent: dict[bytes, _Link] = {}
+        self._sent: dict[bytes, _AnyLink] = {}
         self._again: set[bytes] = set()
-        self._link: _Link | None = None
+        self._link: _AnyLink | None = None
         #: Connections that take no more queries but owe replies, and those that are being closed.
-        self._retired: set[_Link] = set()
-        self._leaving: set[_Link] = set()
+        self._retired: set[_AnyLink] = set()
+        self._leaving: set[_AnyLink] = set()
         self._closed: list[Deferred[None]] = []
         # When a reply last arrived, or the first query became pending.
         self._quietSince = 0.0
@@ -170,8 +175,7 @@ class HTTPSExchange:
         self._doubted = False
         self._pausedUntil = 0.0
         self._pause = ""
-        self._keeping: IDelayedCall | None = None
-        self._idleUntil = inf
+        self._idle = IdleTimer(self._clock, self._drop)
 
     @property
     def details(self) -> TLSDetails | None:
@@ -179,7 +183,7 @@ class HTTPSExchange:
         Return the outcome of the TLS handshake, while there is a connection.
         """
         link = self._link
-        return None if link is None or link.http is None else link.handshake.details()
+        return None if link is None or link.http is None else link.details
 
     def ask(self, asking: PendingQuery, now: float) -> tuple[HTTPSExchange, bytes]:
         keys = self.keys
@@ -188,7 +192,7 @@ class HTTPSExchange:
         if now < self._pausedUntil:
             left = self._pausedUntil - now
             raise Unreachable(f"{self._title} {self._pause}; it is asked again in {left:.0f} s", server=self.label)
-        self._idleUntil = inf
+        self._idle.until = inf
         self._count += 1
         key = self._count.to_bytes(_KEY_OCTETS, "big")
         if not keys and not self._doubted:
@@ -222,12 +226,7 @@ class HTTPSExchange:
         if link is None or link.http is None or not self.keep or self._doubted:
             self._drop()
             return
-        # Usually the next query comes soon, so a timer that is already running is left alone: it looks at the time again.
-        self._idleUntil = until = self._clock.seconds() + self.keep
-        if self._keeping is None:
-            self._keeping = self._clock.callLater(self.keep, self._keptLongEnough)
-        elif self._keeping.getTime() > until:
-            self._keeping.reset(self.keep)
+        self._idle.start(self.keep)
 
     def close(self) -> Deferred[None]:
         self._drop()
@@ -242,10 +241,15 @@ class HTTPSExchange:
     def _connect(self) -> None:
         self._quietSince = self._clock.seconds()
         self._doubted = False
-        link = self._link = _Link(self, self._terms.handshake(self.server, self._clock.seconds))
+        self._alternatives.connecting()
+        port = self._alternatives.port(self._quietSince)
+        if port is not None:
+            self._connectByQUIC(port)
+            return
+        link = _Link(self, self._terms.handshake(self.server, self._clock.seconds))
+        self._link = link
         factory = TLSMemoryBIOFactory(link.handshake, True, link, self._clock)
-        # The one without a buffer: all queries of one turn are written at once already.
-        factory.protocol = TLSMemoryBIOProtocol
+        factory.protocol = Secured
         outer: IProtocolFactory = factory
         if self._proxied:
             url = self._url
@@ -254,39 +258,39 @@ class HTTPSExchange:
         # No timeout here: the pending queries have their own.
         link.connector = self._reactor.connectTCP(self.server.address, self.server.port, outer, timeout=None)
 
-    def _keptLongEnough(self) -> None:
-        self._keeping = None
-        left = self._idleUntil - self._clock.seconds()
-        if left <= ROUNDING:
-            self._drop()
-        elif left < inf:
-            self._keeping = self._clock.callLater(left, self._keptLongEnough)
+    def _connectByQUIC(self, port: int) -> None:
+        # Only here: it takes an extra.
+        from twisted_ext.transport.https.h3link import HTTP3Link
 
-    def _stopKeeping(self) -> None:
-        if self._keeping is not None:
-            self._keeping.cancel()
-            self._keeping = None
+        ticket, self.ticket = self.ticket, None
+        link = HTTP3Link(self, self._clock, Server(self.server.address, port), self._terms, ticket)
+        self._link = link
+        link.begin(patient=self._alternatives.mode == ONLY)
 
     def _drop(self) -> None:
         """
         Close all connections.
         """
-        self._stopKeeping()
+        self._idle.stop()
         links = list(self._retired)
         self._retired.clear()
-        if self._link is not None:
-            links.append(self._link)
+        link = self._link
+        if link is not None:
+            if link.isHTTP3 and link.http is None and self._clock.seconds() - self._quietSince >= HTTP3_HANDSHAKE.default / 2:
+                # Its queries did not wait for the end of the handshake, but it was long enough.
+                self._alternatives.failed(self._clock.seconds())
+            links.append(link)
             self._link = None
         self._unsent.clear()
         self._sent.clear()
         for link in links:
             self._leave(link)
 
-    def _leave(self, link: _Link) -> None:
+    def _leave(self, link: _AnyLink) -> None:
         self._leaving.add(link)
         link.leave()
 
-    def _replace(self, link: _Link) -> None:
+    def _replace(self, link: _AnyLink) -> None:
         """
         Reconnect: the connection is dead.
         """
@@ -314,7 +318,7 @@ class HTTPSExchange:
                 free -= 1
         link.write()
 
-    def _after(self, link: _Link) -> None:
+    def _after(self, link: _AnyLink) -> None:
         """
         Send what a connection has to send, close it if nothing more is expected of it, and give waiting queries to one that has room.
         """
@@ -324,7 +328,7 @@ class HTTPSExchange:
         if http.closing and link is self._link:
             self._link = None
             self._retired.add(link)
-            self._stopKeeping()
+            self._idle.stop()
         link.write()
         if link in self._retired and not http.inFlight:
             self._retired.remove(link)
@@ -352,17 +356,26 @@ class HTTPSExchange:
 
     # -- called by connections
 
-    def connected(self, link: _Link) -> None:
+    def connected(self, link: _AnyLink) -> None:
         if link is self._link:
             self._flush()
         else:
             link.leave()
 
-    def received(self, link: _Link, outcomes: list[Outcome]) -> None:
+    def relieved(self, link: _AnyLink) -> None:
+        """
+        Send queries that have waited for a stream, if the server permits more of them now.
+        """
+        if link is self._link and self._unsent:
+            self._flush()
+
+    def received(self, link: _AnyLink, outcomes: list[Outcome]) -> None:
         now = self._clock.seconds()
         if outcomes:
             self._quietSince = now
             self._doubted = False
+            if link.http is not None:
+                self._alternatives.learn(link.http.alternatives, now)
         self._receiving = True
         try:
             for key, result in outcomes:
@@ -375,7 +388,7 @@ class HTTPSExchange:
                     continue
                 if not asking.replied(result, now, self, key) and self.keys.get(key) is asking:
                     # The server itself has sent it, so no better reply will follow.
-                    self._fail([key], BadMessage(f"{self._title} did not answer the question by HTTPS", server=self.label))
+                    self._fail([key], BadMessage(f"{self._title} did not answer the question over HTTPS", server=self.label))
         finally:
             self._receiving = False
         self._after(link)
@@ -394,7 +407,7 @@ class HTTPSExchange:
         kind = BadMessage if trouble.malformed else Unreachable
         self._fail(failed, kind(f"{self._title} {trouble.text}", server=self.label))
 
-    def lost(self, link: _Link, reason: str, violation: str = "") -> None:
+    def lost(self, link: _AnyLink, reason: str, violation: str = "") -> None:
         """
         The connection was lost, or could not be established.
 
@@ -408,12 +421,22 @@ class HTTPSExchange:
                     done.callback(None)
             return
         self._retired.discard(link)
+        if isinstance(link, _Link):
+            # It refers to the link.
+            link.connector = None
         http = link.http
+        if http is None and link.isHTTP3 and self._alternatives.mode != ONLY:
+            self._alternatives.failed(self._clock.seconds())
+            if link is self._link:
+                self._link = None
+                if self._pending():
+                    self._connect()
+            return
         failed = [key for key, carrier in self._sent.items() if carrier is link]
         for key in failed:
             del self._sent[key]
         if http is None:
-            what = "cannot be reached by HTTPS"
+            what = f"cannot be reached over {'HTTP/3' if link.isHTTP3 else 'HTTPS'}"
         else:
             what = "closed the connection before it answered"
             again = [key for key in failed if key not in self._again]
@@ -422,7 +445,7 @@ class HTTPSExchange:
             self._unsent.extend(again)
         if link is self._link:
             self._link = None
-            self._stopKeeping()
+            self._idle.stop()
             if http is None:
                 failed.extend(self._unsent)
                 self._unsent.clear()
@@ -437,6 +460,11 @@ class HTTPSExchange:
     def begin(self) -> HTTPSConnection:
         return HTTPSConnection(self._url, get=self._get, most=self._inFlight)
 
+    def beginHTTP3(self, link: QuicLink) -> HTTP3Requests:
+        from twisted_ext.transport.https.h3link import HTTP3Requests
+
+        return HTTP3Requests(link, self._url, get=self._get, most=self._inFlight)
+
 
 class _Link(ClientFactory):
     """
@@ -447,12 +475,13 @@ class _Link(ClientFactory):
     """
 
     noisy = False
+    isHTTP3 = False
 
     def __init__(self, exchange: HTTPSExchange, handshake: TLSHandshake) -> None:
         self.exchange = exchange
         self.handshake = handshake
         self.connector: IConnector | None = None
-        self.secured: TLSMemoryBIOProtocol | None = None
+        self.secured: Secured | None = None
         self.http: HTTPSConnection | None = None
 
     def buildProtocol(self, addr: object) -> Protocol:
@@ -461,11 +490,15 @@ class _Link(ClientFactory):
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
         self.exchange.lost(self, reason.getErrorMessage())
 
+    @property
+    def details(self) -> TLSDetails | None:
+        return self.handshake.details()
+
     def write(self) -> None:
         if self.http is not None and self.secured is not None:
             octets = self.http.take()
             if octets:
-                self.secured.write(octets)
+                (self.secured.writeNow if self.http.inFlight == 1 else self.secured.write)(octets)
 
     def leave(self) -> None:
         """
@@ -484,9 +517,13 @@ class _Link(ClientFactory):
             secured.transport.loseConnection()
 
 
+if TYPE_CHECKING:
+    _AnyLink = _Link | HTTP3Link
+
+
 @implementer(IHandshakeListener)
 class _Connection(Protocol):
-    transport: TLSMemoryBIOProtocol
+    transport: Secured
 
     def __init__(self, link: _Link) -> None:
         self._link = link
@@ -503,6 +540,7 @@ class _Connection(Protocol):
         if link.handshake.finish():
             self.transport.abortConnection()
             return
+        self.transport.begin()
         link.http = link.exchange.begin()
         link.exchange.connected(link)
 

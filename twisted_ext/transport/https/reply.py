@@ -10,9 +10,10 @@ from typing import Final
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import HTTPS_PAUSE
+from twisted_ext.transport.https.request import MESSAGE_ID
 from twisted_ext.wire.message import HEADER_OCTETS
 
-__all__ = ["Trouble", "aged", "ageOf", "declined", "shownText"]
+__all__ = ["Trouble", "aged", "ageOf", "alternativesIn", "declined", "judged", "shownText"]
 
 _MESSAGE: Final = b"application/dns-message"
 
@@ -99,6 +100,32 @@ def ageOf(headers: Headers) -> int:
     if text is None or not text.isdigit():
         return 0
     return min(int(text[:11]), _MOST_AGE)
+
+
+def alternativesIn(headers: Headers) -> bytes | None:
+    """
+    Return the value of Alt-Svc (RFC 7838).
+    """
+    return _first(headers, b"alt-svc")
+
+
+def judged(octets: bytes, age: int) -> bytes | Trouble:
+    """
+    Return the message of a complete response, or what is wrong with it.
+
+    @param octets: the content.
+    @param age: see L{ageOf}.
+    """
+    if len(octets) < HEADER_OCTETS:
+        return Trouble(f"sent a reply of {len(octets)} octets, where a DNS message has {HEADER_OCTETS} or more", malformed=True)
+    if octets[:2] != MESSAGE_ID:
+        return Trouble(f"sent a reply with the id {octets[0] << 8 | octets[1]} to a query with 0", malformed=True)
+    if not age:
+        return octets
+    try:
+        return aged(octets, age)
+    except BadMessage as fault:
+        return Trouble(f"sent what is not a DNS message: {fault}", malformed=True)
 
 
 def aged(octets: bytes, seconds: int) -> bytes:

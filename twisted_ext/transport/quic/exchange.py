@@ -7,11 +7,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from importlib.util import find_spec
+from math import inf
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime, IReactorUDP
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from twisted_ext.errors import BadMessage, CallerFault, Unreachable
@@ -21,7 +22,7 @@ from twisted_ext.transport.exchange import PendingQuery
 from twisted_ext.transport.padding import padded
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
-from twisted_ext.transport.timers import ROUNDING
+from twisted_ext.transport.timers import IdleTimer
 
 if TYPE_CHECKING:
     from aioquic.tls import SessionTicket
@@ -61,7 +62,7 @@ class QUIC:
 
 def _required() -> None:
     if find_spec("aioquic") is None:
-        raise CallerFault("queries by QUIC need the extra quic: pip install 'twisted-ext[quic]'")
+        raise CallerFault("queries over QUIC need the extra quic: pip install 'twisted-ext[quic]'")
 
 
 @implementer(IExchange)
@@ -111,8 +112,7 @@ class QuicExchange:
         self._again: set[bytes] = set()
         self._unsent: deque[bytes] = deque()
         self._attempt: QuicAttempt | None = None
-        self._keeping: IDelayedCall | None = None
-        self._idleUntil = 0.0
+        self._idle = IdleTimer(reactor, self._drop)
 
     @property
     def details(self) -> TLSDetails | None:
@@ -135,6 +135,7 @@ class QuicExchange:
             self._quietSince = now
         if self._attempt is None:
             self._connect()
+        self._idle.until = inf
         keys[key] = asking
         self._unsent.append(key)
         self._flush()
@@ -157,12 +158,7 @@ class QuicExchange:
         if attempt is None or self.keys:
             return
         if self.keep > 0 and attempt.complete:
-            # Usually the next query comes soon, so a timer that is already running is left alone: it looks at the time again.
-            self._idleUntil = until = self.clock.seconds() + self.keep
-            if self._keeping is None:
-                self._keeping = self.clock.callLater(self.keep, self._keptLongEnough)
-            elif self._keeping.getTime() > until:
-                self._keeping.reset(self.keep)
+            self._idle.start(self.keep)
         else:
             self._drop()
 
@@ -170,16 +166,6 @@ class QuicExchange:
         # Sockets of datagrams close at once.
         self._drop()
         return succeed(None)
-
-    def _keptLongEnough(self) -> None:
-        self._keeping = None
-        left = self._idleUntil - self.clock.seconds()
-        if self.keys:
-            return
-        if left <= ROUNDING:
-            self._drop()
-        else:
-            self._keeping = self.clock.callLater(left, self._keptLongEnough)
 
     # -- the connection
 
@@ -189,17 +175,13 @@ class QuicExchange:
         """
         from twisted_ext.transport.quic.attempt import QuicAttempt
 
-        if not IReactorUDP.providedBy(self.clock):
-            raise Unreachable(f"{self.label} cannot be reached by QUIC: {self.clock!r} cannot do UDP", server=self.label)
         self._quietSince = self.clock.seconds()
         attempt = QuicAttempt(self, self.clock)
         attempt.start()
         self._attempt = attempt
 
     def _drop(self) -> None:
-        if self._keeping is not None:
-            self._keeping.cancel()
-            self._keeping = None
+        self._idle.stop()
         attempt, self._attempt = self._attempt, None
         self._sent.clear()
         self._streams.clear()
@@ -234,7 +216,7 @@ class QuicExchange:
         sent = self._sent
         keys = self.keys
         wrote = False
-        while unsent and len(sent) < self._most:
+        while unsent and len(sent) < self._most and attempt.mayWrite:
             key = unsent.popleft()
             asking = keys.get(key)
             if asking is not None:
@@ -250,6 +232,13 @@ class QuicExchange:
     def connected(self, attempt: QuicAttempt) -> None:
         if attempt is self._attempt:
             self._quietSince = self.clock.seconds()
+            self._flush()
+
+    def flush(self, attempt: QuicAttempt) -> None:
+        """
+        Send queries that have waited for a stream.
+        """
+        if attempt is self._attempt and self._unsent:
             self._flush()
 
     def heard(self) -> None:
@@ -272,7 +261,7 @@ class QuicExchange:
                 # The stream comes from the server itself, so no better reply will follow.
                 del self.keys[key]
                 self._again.discard(key)
-                asking.failed(BadMessage(f"{self.label} did not answer the question by QUIC", server=self.label), now, self, key)
+                asking.failed(BadMessage(f"{self.label} did not answer the question over QUIC", server=self.label), now, self, key)
         self._flush()
 
     def refused(self, attempt: QuicAttempt, stream: int, reason: str) -> None:
@@ -285,7 +274,7 @@ class QuicExchange:
         self._sent.pop(key, None)
         asking = self.keys.get(key)
         if asking is not None:
-            self._fail([(key, asking)], Unreachable(f"{self.label} did not answer by QUIC: {reason}", server=self.label))
+            self._fail([(key, asking)], Unreachable(f"{self.label} did not answer over QUIC: {reason}", server=self.label))
         self._flush()
 
     def lost(self, attempt: QuicAttempt, reason: str) -> None:
@@ -295,9 +284,7 @@ class QuicExchange:
         if attempt is not self._attempt:
             return
         self._attempt = None
-        if self._keeping is not None:
-            self._keeping.cancel()
-            self._keeping = None
+        self._idle.stop()
         keys = self.keys
         failed: list[tuple[bytes, PendingQuery]] = []
         if not attempt.complete:
@@ -315,7 +302,7 @@ class QuicExchange:
                     self._unsent.append(key)
         self._sent.clear()
         self._streams.clear()
-        what = "closed the connection before it answered" if attempt.complete else "cannot be reached by QUIC"
+        what = "closed the connection before it answered" if attempt.complete else "cannot be reached over QUIC"
         if len(keys) > len(failed):
             self._reconnect()
         self._fail(failed, Unreachable(f"{self.label} {what}: {reason}", server=self.label))

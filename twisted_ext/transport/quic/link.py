@@ -36,9 +36,37 @@ class WatchedConnection(QuicConnection):
     A connection whose end is noticed at once.
 
     aioquic reports the end only after the draining period (RFC 9000, section 10.2), for which queries without a reply cannot wait.
+
+    Data for a stream that the peer has stopped is dropped: the event for it may come after that for the query.
     """
 
     ending = False
+    #: Octets written to streams, less the octets of the datagrams sent.
+    unsent = 0
+
+    def send_stream_data(self, stream_id: int, data: bytes, end_stream: bool = False) -> None:
+        stream = self._streams.get(stream_id)
+        if stream is None or stream.sender._reset_error_code is None:
+            self.unsent += len(data)
+            super().send_stream_data(stream_id, data, end_stream)
+
+    @property
+    def openable(self) -> int:
+        """
+        The number of bidirectional streams that the peer permits beyond those opened so far. aioquic lets others wait, but announces the
+        end of one that is cancelled while it waits, for which the peer closes the connection.
+        """
+        return self._remote_max_streams_bidi - (self._local_next_stream_id_bidi >> 2)
+
+    def forget(self) -> None:
+        """
+        Drop all state of a connection that is over. It refers to itself in dozens of places, by its callbacks, so that it would otherwise
+        stay in memory until the garbage collector runs, which it does rarely in servers.
+        """
+        for space in self._spaces.values():
+            # Packets that are not acknowledged refer to their space.
+            space.sent_packets.clear()
+        vars(self).clear()
 
     def _close_begin(self, is_initiator: bool, now: float) -> None:
         super()._close_begin(is_initiator, now)
@@ -80,6 +108,11 @@ class LinkHandler(Protocol):
         @return: whether anything was written.
         """
 
+    def broken(self, error: Exception) -> None:
+        """
+        Called with an error of this program that the timer has met.
+        """
+
     def issued(self, connectionId: bytes) -> None: ...
 
     def retired(self, connectionId: bytes) -> None: ...
@@ -89,7 +122,6 @@ class QuicLink:
     """
     One connection, and its timer.
 
-    @ivar unsent: octets of replies or queries that the peer does not accept yet: those written, less the octets of the datagrams sent.
     @ivar flowing: whether to call the handler's C{more}.
     """
 
@@ -100,7 +132,6 @@ class QuicLink:
         # for the end of its connection.
         connection._ack_delay = 0.0
         self.connection = connection
-        self.unsent = 0
         self.flowing = False
         self._clock = clock
         self._send = send
@@ -108,6 +139,20 @@ class QuicLink:
         self._timer: IDelayedCall | None = None
         self._busy = False
         self._over = False
+
+    @property
+    def openable(self) -> int:
+        """
+        The number of streams that may be opened now.
+        """
+        return 0 if self._over else self.connection.openable
+
+    @property
+    def unsent(self) -> int:
+        """
+        Octets of replies or queries that the peer does not accept yet.
+        """
+        return self.connection.unsent
 
     def connect(self, address: NetworkAddress) -> None:
         self.connection.connect(address, self._clock.seconds())
@@ -119,9 +164,10 @@ class QuicLink:
 
         @return: whether a packet was acceptable, so far.
         """
+        if self._over:
+            return True
         connection = self.connection
-        if not self._over:
-            connection.receive_datagram(datagram, address, self._clock.seconds())
+        connection.receive_datagram(datagram, address, self._clock.seconds())
         # Without a path, aioquic cannot send either.
         return connection.get_peer_address() is not None
 
@@ -129,19 +175,22 @@ class QuicLink:
         """
         Write to a stream. L{pump} sends it.
         """
-        self.unsent += len(octets)
-        self.connection.send_stream_data(stream, octets, end)
+        if not self._over:
+            self.connection.send_stream_data(stream, octets, end)
 
     def reset(self, stream: int, code: int) -> None:
         """
         End the sending part of a stream without all of its data.
         """
-        self.connection.reset_stream(stream, code)
+        if not self._over:
+            self.connection.reset_stream(stream, code)
 
     def refuse(self, stream: int, code: int) -> None:
         """
         Ask the peer to send no more on a stream, if it still exists.
         """
+        if self._over:
+            return
         try:
             self.connection.stop_stream(stream, code)
         except ValueError:
@@ -162,10 +211,10 @@ class QuicLink:
                     self._expire()
                     continue
                 for datagram, address in self.connection.datagrams_to_send(now):
-                    self.unsent -= len(datagram)
+                    self.connection.unsent -= len(datagram)
                     self._send(datagram, address)
-                if self.unsent < 0:
-                    self.unsent = 0
+                if self.connection.unsent < 0:
+                    self.connection.unsent = 0
                 if not self.connection.ending and not (self.flowing and self._handler.more()):
                     break
         finally:
@@ -190,10 +239,16 @@ class QuicLink:
         """
         Forget the connection without a notice to the peer.
         """
+        if self._over:
+            return
         self._over = True
+        self.flowing = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        # Leave no reference cycles.
+        del self._handler, self._send
+        self.connection.forget()
 
     def _events(self) -> bool:
         """
@@ -249,10 +304,14 @@ class QuicLink:
 
     def _tick(self) -> None:
         self._timer = None
+        handler = self._handler
         now = self._clock.seconds()
         until = self.connection.get_timer()
         if until is not None and until <= now + _TICK:
-            self.connection.handle_timer(max(until, now))
-            self.pump()
+            try:
+                self.connection.handle_timer(max(until, now))
+                self.pump()
+            except Exception as error:
+                handler.broken(error)
         else:
             self._setTimer()

@@ -13,7 +13,8 @@ from twisted_ext.wire.message import HEADER_OCTETS, Message
 
 __all__ = [
     "ALPN", "EXCESSIVE_LOAD", "INTERNAL_ERROR", "NO_ERROR", "PROTOCOL_ERROR", "REQUEST_CANCELLED", "UNSPECIFIED_ERROR",
-    "Initial", "StreamMessage", "codeName", "initialOf", "isClients", "isReplayable", "wantsKeepalive",
+    "ERROR_RESERVED", "Initial", "StreamMessage", "codeName", "initialOf", "isClients", "isReplayable", "reservedVersion", "versionProbe",
+    "versionsIn", "wantsKeepalive",
 ]  # fmt: skip
 
 #: The protocol name of DNS over QUIC in the TLS handshake.
@@ -26,6 +27,8 @@ PROTOCOL_ERROR: Final = 2
 REQUEST_CANCELLED: Final = 3
 EXCESSIVE_LOAD: Final = 4
 UNSPECIFIED_ERROR: Final = 5
+#: Only for tests of how peers handle unknown codes.
+ERROR_RESERVED: Final = 0xD098EA5E
 
 _NAMES: Final = {
     NO_ERROR: "DOQ_NO_ERROR",
@@ -34,6 +37,7 @@ _NAMES: Final = {
     REQUEST_CANCELLED: "DOQ_REQUEST_CANCELLED",
     EXCESSIVE_LOAD: "DOQ_EXCESSIVE_LOAD",
     UNSPECIFIED_ERROR: "DOQ_UNSPECIFIED_ERROR",
+    ERROR_RESERVED: "DOQ_ERROR_RESERVED",
 }
 
 #: Version 2 of QUIC (RFC 9369), which numbers the types of packets otherwise.
@@ -41,6 +45,9 @@ _VERSION_2: Final = 0x6B3343CF
 
 #: Octets of a connection id at most (RFC 9000, section 17.2).
 _MOST_ID: Final = 20
+
+#: Octets of the smallest datagram that may begin a connection (RFC 9000, section 14.1).
+_LEAST: Final = 1200
 
 _PREFIX: Final = 2
 _MOST: Final = int(MESSAGE_SIZE.most)
@@ -98,9 +105,41 @@ def initialOf(datagram: bytes) -> Initial | None:
     return Initial(version, ids[0], ids[1], first, token)
 
 
+def reservedVersion(number: int) -> int:
+    """
+    Return one of the versions that no protocol has (RFC 9000, section 15). Peers ignore them.
+
+    @param number: 16 bits that are part of it.
+    """
+    nibbles = [number >> shift & 15 for shift in (12, 8, 4, 0)]
+    return int.from_bytes(bytes([nibble << 4 | 10 for nibble in nibbles]), "big")
+
+
+def versionProbe(destination: bytes, source: bytes) -> bytes:
+    """
+    Return a datagram that each QUIC server answers with its versions (RFC 9000, section 6), without any other effect.
+
+    @param destination: made up, as for a first datagram.
+    @param source: what the reply is addressed to.
+    """
+    ids = b"%c%b%c%b" % (len(destination), destination, len(source), source)
+    return (b"\xc0" + reservedVersion(0).to_bytes(4, "big") + ids).ljust(_LEAST, b"\x00")
+
+
+def versionsIn(datagram: bytes, destination: bytes, source: bytes) -> list[int]:
+    """
+    Return the versions in a reply to L{versionProbe}; empty if it is no such reply.
+    """
+    ids = b"%c%b%c%b" % (len(source), source, len(destination), destination)
+    start = 5 + len(ids)
+    if datagram[:1] < b"\x80" or datagram[1:start] != bytes(4) + ids:
+        return []
+    return [int.from_bytes(datagram[at : at + 4], "big") for at in range(start, len(datagram) - 3, 4)]
+
+
 class StreamMessage:
     """
-    Collects the one message of a stream.
+    Collects the one message of a stream, or the octets of a request.
 
     @ivar began: when its first octets arrived.
     """
@@ -113,6 +152,19 @@ class StreamMessage:
 
     def __len__(self) -> int:
         return len(self._octets)
+
+    def put(self, data: bytes) -> None:
+        """
+        Add received data of a stream whose message has another form.
+        """
+        self._octets += data
+
+    def take(self) -> bytes:
+        """
+        Return what L{put} has added, and forget it.
+        """
+        octets, self._octets = bytes(self._octets), bytearray()
+        return octets
 
     def feed(self, data: bytes, end: bool) -> bytes | None:
         """
@@ -155,7 +207,7 @@ def isReplayable(query: bytes) -> bool:
 
 def wantsKeepalive(octets: bytes) -> bool:
     """
-    Return whether a message has the keepalive option of TCP, which must not be sent by QUIC (RFC 9250, section 5.5.2).
+    Return whether a message has the keepalive option of TCP, which must not be sent over QUIC (RFC 9250, section 5.5.2).
     """
     # Parse only messages that contain the option's code anywhere.
     if b"\x00\x0b\x00" not in octets:

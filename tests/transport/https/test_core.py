@@ -11,7 +11,7 @@ from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.transport.httpsservers import TYPE, HTTPSPeer, frame
+from tests.transport.https.httpsservers import TYPE, HTTPSPeer, frame
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import HTTPS_CANCELED, HTTPS_FRAMES
 from twisted_ext.testing.sources import questionOf

@@ -12,7 +12,7 @@ from zope.interface.verify import verifyObject
 
 from tests.certificates import written
 from tests.networks import WWW, NetworkTestCase
-from tests.transport.httpsservers import Handler, HTTPSServer, Request, frame
+from tests.transport.https.httpsservers import Handler, HTTPSServer, Request, frame
 from tests.transport.tlsservers import ServerTLS, leaf
 from tests.transport.waiting import Waiter
 from twisted_ext.errors import BadMessage, Unreachable
@@ -43,7 +43,7 @@ class HTTPSTestCase(NetworkTestCase):
         self.canned = CannedServer(WWW)
         self.web = HTTPSServer(self.canned)
         self.server = self.web.listen(self.there, ServerTLS(leaf("dns.example"), protocols=[b"h2"]))
-        self.terms = httpsTerms(URL, ca=self.ca)
+        self.terms = httpsTerms(URL.identity, ca=self.ca)
         self.exchange = self.exchangeTo()
 
     def tearDown(self) -> None:
@@ -279,7 +279,7 @@ class HTTPSExchangeTests(HTTPSTestCase):
         """
         self.canned.tamper = None
         self.web.handle = lambda request: request.peer.respond(request.stream, request.message[:2] + b"\x81\x80" + bytes(8))
-        self.assertEqual(self.problem(BadMessage), "did not answer the question by HTTPS")
+        self.assertEqual(self.problem(BadMessage), "did not answer the question over HTTPS")
 
     def test_violationIsReported(self) -> None:
         """
@@ -442,7 +442,7 @@ class AuthenticationTests(HTTPSTestCase):
         self.serveWith(ServerTLS(leaf("other.example"), protocols=[b"h2"]))
         self.assertEqual(
             self.problem(),
-            "dns.example at 192.0.2.54:443 cannot be reached by HTTPS: expected a certificate for 'dns.example' from an authority in "
+            "dns.example at 192.0.2.54:443 cannot be reached over HTTPS: expected a certificate for 'dns.example' from an authority in "
             f"{self.ca}, it showed one for 'other.example'",
         )
 
@@ -451,20 +451,20 @@ class AuthenticationTests(HTTPSTestCase):
         A server that does not agree on HTTP/2 is refused, and nothing is sent (attack 34).
         """
         self.serveWith(ServerTLS(leaf("dns.example"), protocols=[]))
-        self.assertIn("cannot be reached by HTTPS: expected the protocol 'h2' (ALPN), it chose none", self.problem())
+        self.assertIn("cannot be reached over HTTPS: expected the protocol 'h2' (ALPN), it chose none", self.problem())
 
     def test_anotherProtocol(self) -> None:
         """
         A server of DNS over TLS is refused.
         """
         self.serveWith(ServerTLS(leaf("dns.example"), protocols=[b"dot"]))
-        self.assertIn("cannot be reached by HTTPS: it does not speak 'h2'", self.problem())
+        self.assertIn("cannot be reached over HTTPS: it does not speak 'h2'", self.problem())
 
     def test_wrongPin(self) -> None:
         """
         Pins are required in addition to the name.
         """
-        self.terms = httpsTerms(URL, ca=self.ca, pins=(pinFromText(pinToText(bytes(32))),))
+        self.terms = httpsTerms(URL.identity, ca=self.ca, pins=(pinFromText(pinToText(bytes(32))),))
         self.exchange = self.exchangeTo()
         self.assertIn(f"a key with the pin {pinToText(bytes(32))}, it showed one with the pin", self.problem())
 
@@ -475,7 +475,7 @@ class AuthenticationTests(HTTPSTestCase):
         self.network.reactor("192.0.2.99")
         self.server = Server("192.0.2.99", 443)
         self.exchange = self.exchangeTo()
-        self.assertIn("cannot be reached by HTTPS", self.problem())
+        self.assertIn("cannot be reached over HTTPS", self.problem())
 
 
 class ForwardingTests(HTTPSTestCase):
@@ -499,6 +499,6 @@ class ForwardingTests(HTTPSTestCase):
         self.network.reactor("192.0.2.99")
         blocked = Server("192.0.2.99", 443)
         source = ForwardingSource(self.here, [blocked], transport=HTTPS(URL, self.terms))
-        self.assertIn("cannot be reached by HTTPS", str(self.fault(source)))
+        self.assertIn("cannot be reached over HTTPS", str(self.fault(source)))
         self.assertEqual((self.network.datagrams, list(self.network.dialed)), ([], [("192.0.2.99", 443)]))
         source.close()

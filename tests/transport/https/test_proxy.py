@@ -8,7 +8,7 @@ from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.protocol import ClientFactory, Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 
-from tests.transport.test_https import URL, HTTPSTestCase
+from tests.transport.https.test_exchange import URL, HTTPSTestCase
 from tests.transport.tlsservers import ServerTLS, leaf
 from tests.transport.waiting import Waiter
 from twisted_ext.errors import Unreachable
@@ -110,7 +110,7 @@ class ProxyTests(HTTPSTestCase):
         (fault,) = self.askOne().faults
         self.assertIsInstance(fault, Unreachable)
         self.assertNotIn("\n", str(fault))
-        before, _, why = str(fault).partition("cannot be reached by HTTPS: ")
+        before, _, why = str(fault).partition("cannot be reached over HTTPS: ")
         self.assertEqual(before, "dns.example by the proxy 192.0.2.8:3128 ")
         self.assertEqual(self.web.requests, [])
         return why

@@ -1,0 +1,3 @@
+"""
+Tests of queries over HTTPS.
+"""
