@@ -19,8 +19,9 @@ from twisted_ext.compat.conversion.timeouts import secondsAndWaits
 from twisted_ext.compat.install import globalReactor
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.compat.resolvers import Resolver, ThreadedResolver, serversFrom, sourceFor
-from twisted_ext.compat.transfers import serversBehind
+from twisted_ext.compat.transfers import serversBehind, zoneServersBehind
 from twisted_ext.errors import BadDescription, BadName, CallerFault
+from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 
@@ -257,6 +258,17 @@ class SourceTests(ResolverTestCase):
         after = self.successResultOf(resolver.lookupAddress("www.example"))[0][0]
         self.assertEqual(before.ttl - after.ttl, 100)
         self.assertEqual(str(after.payload), f"<A address=198.51.100.1 ttl={after.ttl}>")
+
+    def test_serversBehindEncryptedOnesAreLeftOut(self) -> None:
+        """
+        Servers of plain DNS that are asked only for the address or the designation of an encrypted server get no other queries.
+        """
+        found = ("tls://dns.example", "cache:https://dns.example", f"ddr:{FIRST}:strict=yes", f"quic://dns.example:bootstrap={FIRST}")
+        for text in found:
+            source = sourceFromString(self.here, text)
+            self.assertEqual((serversBehind(source), zoneServersBehind(source)), ([], []), text)
+        both = sourceFromString(self.here, f"chain:(tls://dns.example:bootstrap={FIRST}):(udp:{SECOND})")
+        self.assertEqual([server.label for server in serversBehind(both)], [f"{SECOND}:53"])
 
     def test_serversBehindFindsServers(self) -> None:
         """

@@ -4,17 +4,21 @@ Tests of L{twisted_ext.compat.transfers}.
 
 from __future__ import annotations
 
+from cryptography import x509
 from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 from twisted.names import dns, error
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.compat.fakes import Fake, rrset
+from tests.transport.tlsservers import ServerTLS, leaf
 from twisted_ext.compat.conversion.errors import DNSFormatError
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.compat.resolvers import Resolver, sourceFor
+from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
+from twisted_ext.transport.tls.terms import pinOf, pinToText
 
 SOA = rrset("example.", "SOA", "ns.example. host.example. 1 2 3 4 5")
 
@@ -45,6 +49,37 @@ class LookupZoneTests(SynchronousTestCase):
         self.assertIsNot(answers[0].payload, answers[-1].payload)
         self.assertEqual([asked.transport for asked in self.server.asked], ["tcp"])
         self.assertEqual(self.here.pending(), [])
+
+    def test_zoneComesByTLSFromEncryptedServers(self) -> None:
+        """
+        From a server that is queried over TLS, the zone comes over TLS too, once the server has been authenticated; otherwise nothing is
+        sent.
+        """
+        there = self.network.reactor("192.0.2.54")
+        self.server.listen(there)
+        self.server.listenTLS(there, ServerTLS(leaf("ns1.example")))
+        pin = pinToText(pinOf(x509.load_pem_x509_certificate(leaf("ns1.example"))))
+        for wanted, ways in ((pin, ["tls"]), ("A" * 43 + "=", [])):
+            self.server.asked.clear()
+            resolver = NamesResolver(sourceFromString(self.here, f"cache:tls:192.0.2.54:pins={wanted}"), self.here)
+            looking = resolver.lookupZone("example")
+            self.network.advance(2)
+            if ways:
+                self.assertEqual(len(self.successResultOf(looking)[0]), 4)
+            else:
+                self.failureResultOf(looking)
+            self.assertEqual([asked.transport for asked in self.server.asked], ways)
+        self.assertEqual((self.network.dialed[("192.0.2.54", 53)], dict(self.network.sent)), (0, {}))
+        self.assertEqual(self.here.pending(), [])
+
+    def test_signedServersSendSignedZones(self) -> None:
+        """
+        From a server whose queries are signed, an unsigned zone is not accepted.
+        """
+        resolver = NamesResolver(sourceFromString(self.here, "udp:192.0.2.53:tsig=[one.key:c2VjcmV0]"), self.here)
+        looking = resolver.lookupZone("example")
+        self.network.advance(2)
+        self.assertIn("sign", str(self.failureResultOf(looking).value))
 
     def test_axfrQueryIsATransfer(self) -> None:
         """

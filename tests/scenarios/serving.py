@@ -288,7 +288,7 @@ def check(asked: QueryResult, entry: Entry, cookies: Cookies | None, keys: Keys)
     options = () if first.edns is None else first.edns.options
     if "ednsdata" in entry.match:
         _expect(options == ednsOf(entry), f"options {options}")
-    _expect(asked.stream or _KEEPALIVE not in dict(options), "told by UDP for how long to keep a connection (RFC 7828, section 3.3.1)")
+    _expect(asked.stream or _KEEPALIVE not in dict(options), "told over UDP for how long to keep a connection (RFC 7828, section 3.3.1)")
     if "server_cookie" in entry.match:
         cookie = dict(options).get(_COOKIE, b"")
         assert cookies is not None

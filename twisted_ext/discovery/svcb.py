@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ServiceBinding", "DEFAULT_ALPN", "PORTS", "UNDERSTOOD", "questionFor"]
 
-#: Default ports of schemes. With these, the port is not part of the queried name (RFC 9460, section 9.1; RFC 9461, section 4).
+#: Default ports of schemes. With these, the port is not part of the queried name (RFC 9460, section 9.1; RFC 9461, section 3.1).
 PORTS: Final = {"https": 443, "wss": 443, "dns": 53}
 
 #: Schemes that use HTTPS records (RFC 9460, section 9.1).

@@ -10,6 +10,8 @@ from twisted_ext.limits import Limit
 
 __all__ = [
     "ADDRESSES_PER_SERVER", "ADDRESS_LOOKUPS", "ADDRESS_LOOKUPS_FAILED", "DELEGATIONS", "DELEGATION_SECONDS", "DELEGATION_SERVERS",
+    "ENCRYPTED_CONNECTIONS", "ENCRYPTED_DAMPING", "ENCRYPTED_DECLINES", "ENCRYPTED_FILE_OCTETS", "ENCRYPTED_PERSISTENCE",
+    "ENCRYPTED_PROBES", "ENCRYPTED_SAVE_SECONDS", "ENCRYPTED_SECONDS", "ENCRYPTED_SERVERS", "ENCRYPTED_WAIT",
     "LAME_SECONDS", "LOCAL_ROOT_OCTETS", "LOCAL_ROOT_SECONDS", "MINIMIZED_LABELS", "MINIMIZED_QUERIES", "REFERRALS", "REFRESH_SECONDS",
     "REPORTS_PER_SECOND", "REPORTS_REMEMBERED", "REPORTS_WAITING", "REPORT_AGENTS", "REPORT_AGENT_SECONDS", "REPORT_SECONDS",
     "RESOLUTION_ALIASES", "RESOLUTION_DEPTH", "SERVERS", "UNRESOLVED_SECONDS",
@@ -68,6 +70,39 @@ LOCAL_ROOT_SECONDS: Final = Limit(default=120, least=5, most=3600)
 
 #: Authoritative servers whose statistics are remembered; the oldest are forgotten first. As Unbound's infrastructure cache.
 SERVERS: Final = Limit(default=10_000, least=100, most=1_000_000)
+
+# -- encryption towards authoritative servers
+
+#: Seconds for which a server that has replied over TLS is asked that way first (RFC 9539, section 4.3).
+ENCRYPTED_PERSISTENCE: Final = Limit(default=259_200, least=60, most=2_592_000)
+
+#: Seconds after a failed connection for which a server is not probed again (RFC 9539, section 4.3).
+ENCRYPTED_DAMPING: Final = Limit(default=86_400, least=60, most=2_592_000)
+
+#: Seconds after which a probe, or a query over TLS, has failed (RFC 9539, section 4.3).
+ENCRYPTED_SECONDS: Final = Limit(default=4.0, least=0.1, most=30.0)
+
+#: Seconds until a server that is known to reply over TLS is asked in the clear as well: three round trips to the other side of the world.
+#: If its port becomes blocked, look-ups wait that long until the failure is noticed.
+ENCRYPTED_WAIT: Final = Limit(default=1.0, least=0.05, most=4.0)
+
+#: Useless replies in a row after which a server counts as one without TLS: one broken zone takes a few queries.
+ENCRYPTED_DECLINES: Final = Limit(default=8, least=1, most=100)
+
+#: Probes under way. A hostile zone can name any address as that of its servers, and each probe sends it a handshake.
+ENCRYPTED_PROBES: Final = Limit(default=32, least=1, most=1000)
+
+#: Servers with a TLS connection. Each idle one takes some 40 kilobytes for ten seconds.
+ENCRYPTED_CONNECTIONS: Final = Limit(default=256, least=1, most=10_000)
+
+#: Servers of which it is remembered whether they reply over TLS, as many as those with statistics. Each takes some 300 octets.
+ENCRYPTED_SERVERS: Final = Limit(default=10_000, least=100, most=100_000)
+
+#: Seconds between two saves of this memory.
+ENCRYPTED_SAVE_SECONDS: Final = Limit(default=600, least=10, most=86_400)
+
+#: Octets of the file with it: that of the most servers.
+ENCRYPTED_FILE_OCTETS: Final = Limit(default=8 << 20, least=1 << 16, most=64 << 20)
 
 # -- reports of errors
 

@@ -127,15 +127,17 @@ async def askedOn(
     return steps
 
 
-def behind(source: IAnswerSource, kind: type[_Source]) -> Iterator[_Source]:
+def behind(source: IAnswerSource, kind: type[_Source], without: tuple[type, ...] = ()) -> Iterator[_Source]:
     """
     Find the sources of one class that a source asks, directly or not, itself among them: each once, in the order in which they are asked.
+
+    @param without: sources of these classes are left out, with what they ask.
     """
     seen: set[int] = set()
     waiting = [source]
     while waiting:
         each = waiting.pop()
-        if id(each) not in seen:
+        if id(each) not in seen and not isinstance(each, without):
             seen.add(id(each))
             waiting += each.sources()[::-1]
             if isinstance(each, kind):

@@ -12,7 +12,7 @@ An in-memory network: hosts, the links between them, and a clock::
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
@@ -74,6 +74,7 @@ class Link:
     @ivar silent: a black hole: everything is lost, without an ICMP error.
     @ivar fragment: the size in octets of the chunks in which stream data arrives, or L{None} to keep those of the writer.
     @ivar admit: called with each datagram; those for which it returns false are lost. L{None} to admit all.
+    @ivar blocked: ports that nothing reaches, by datagrams or streams, as behind a firewall that drops packets.
     """
 
     delay: float = 0.0
@@ -83,12 +84,15 @@ class Link:
     silent: bool = False
     fragment: int | None = None
     admit: Callable[[Datagram], bool] | None = None
+    blocked: frozenset[int] = frozenset()
 
     def journeys(self, datagram: Datagram, dice: Random) -> list[float]:
         """
         Return the delay in seconds of each copy of a datagram; empty if it is lost.
         """
-        if self.silent or (self.loss and dice.random() < self.loss) or (self.admit is not None and not self.admit(datagram)):
+        if self.silent or datagram.destination[1] in self.blocked:
+            return []
+        if (self.loss and dice.random() < self.loss) or (self.admit is not None and not self.admit(datagram)):
             return []
         copies = 2 if self.duplicate and dice.random() < self.duplicate else 1
         return [self.delay + (dice.random() * self.jitter if self.jitter else 0.0) for _ in range(copies)]
@@ -165,6 +169,7 @@ class MemoryNetwork:
         silent: bool = False,
         fragment: int | None = None,
         admit: Callable[[Datagram], bool] | None = None,
+        blocked: Iterable[int] = (),
     ) -> Link:
         """
         Set the link from C{source} to C{destination}; either may be left out to match all hosts. A rule with both takes precedence over one
@@ -172,7 +177,7 @@ class MemoryNetwork:
 
         The other parameters are the attributes of the L{Link}.
         """
-        link = Link(delay, jitter, loss, duplicate, silent, fragment, admit)
+        link = Link(delay, jitter, loss, duplicate, silent, fragment, admit, frozenset(blocked))
         key = (None if source is None else normal(source), None if destination is None else normal(destination))
         if key == (None, None):
             self.link = link

@@ -168,7 +168,7 @@ class CannedServer:
         """
         Start listening for TLS.
 
-        @param creator: has the certificate; for example L{twisted.internet.ssl.CertificateOptions}.
+        @param creator: has the certificate; for example C{twisted.internet.ssl.CertificateOptions}.
         @param port: 0 for any free port.
 
         @return: the address to send queries to.

@@ -136,7 +136,7 @@ class MemoryConnector:
             return
         there = network.linkBetween(source, address)
         back = network.linkBetween(address, source)
-        if not there.silent and not back.silent:
+        if not there.silent and not back.silent and self._port not in there.blocked:
             later(there.delay, self._arrive, tries, source, address, back.delay)
 
     def _arrive(self, tries: int, source: str, address: str, delay: float) -> None:
@@ -202,7 +202,7 @@ class MemoryConnector:
             timer.cancel()
 
     def __repr__(self) -> str:
-        return f"connecting to {self._host}:{self._port} by TCP"
+        return f"connecting to {self._host}:{self._port} over TCP"
 
 
 @implementer(ITCPTransport, IConsumer, IPushProducer)
@@ -392,10 +392,13 @@ class MemoryConnection:
         if producer is not None:
             producer.stopProducing()
         reason = failureOf(error)
-        if self.protocol is not None:
-            self.protocol.connectionLost(reason)
-        if self._onLost is not None:
-            self._onLost(reason)
+        # As Twisted's own connections, which keep nothing alive after their end.
+        protocol, self.protocol = self.protocol, None
+        onLost, self._onLost = self._onLost, None
+        if protocol is not None:
+            protocol.connectionLost(reason)
+        if onLost is not None:
+            onLost(reason)
 
     def __repr__(self) -> str:
         return f"TCP connection {self.host.host}:{self.host.port} to {self.peer.host}:{self.peer.port}"

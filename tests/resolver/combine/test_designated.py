@@ -1,5 +1,5 @@
 """
-Tests of forwarding by the encrypted transports that a plain server designates.
+Tests of forwarding over the encrypted transports that a plain server designates.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from pathlib import Path
 from twisted.internet.defer import CancelledError
 from zope.interface.verify import verifyObject
 
-from tests.certificates import written
+from tests.certificates import certificateFor, written
 from tests.networks import WWW, NetworkTestCase
+from tests.transport.https.http3servers import HTTP3Server
 from tests.transport.tlsservers import ServerTLS, leaf
-from twisted_ext.answers import QueryContext
+from twisted_ext.answers import QueryContext, Trace
 from twisted_ext.errors import BadDescription, Closed, QueueFull, Unreachable
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import DESIGNATED_RETRY_SECONDS, DESIGNATED_SECONDS, Limit
@@ -21,6 +22,7 @@ from twisted_ext.resolver.combine import designated
 from twisted_ext.resolver.combine.designated import DesignatedSource
 from twisted_ext.resolver.forward import ddr
 from twisted_ext.resolver.strings.descriptions import sourceFromString
+from twisted_ext.server.listeners.tls.certificates import Pair
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import questionOf
 
@@ -95,9 +97,9 @@ class DesignatedSourceTests(NetworkTestCase):
 
     def test_otherNameIsNotEnough(self) -> None:
         """
-        A certificate for the name in the record, which anyone could have sent, does not make the server that of the plain one; its look-ups
-        stay with the plain server, and the handshake is not repeated. If the certificate had to have the name in the record, it would be
-        used.
+        A certificate for the name in the record, which an attacker could have sent, does not make the server that of the plain one; its
+        look-ups stay with the plain server, and the handshake is not repeated. If the certificate had to have the name in the record, it
+        would be used.
         """
         self.listen("dns.example")
         self.assertEqual(self.find(self.build()), ["192.0.2.80"])
@@ -152,6 +154,20 @@ class DesignatedSourceTests(NetworkTestCase):
         self.assertEqual(self.find(source), ["192.0.2.80"])
         self.assertEqual(len(self.plain.asked), 5)
 
+    def test_http3Alone(self) -> None:
+        """
+        A server that speaks HTTP/3 and nothing else is used by HTTP/3, with the address of the plain one in its certificate.
+        """
+        self.plain.set(_HERE, "SVCB", "1 dns.example. alpn=h3 ipv4hint=192.0.2.99 dohpath=/q{?dns}")
+        octets = certificateFor("192.0.2.53")
+        web = HTTP3Server(self.there, self.encrypted, Pair(octets, octets, "shown"))
+        source = self.build(strict="yes")
+        self.assertEqual(self.find(source), ["192.0.2.80"])
+        self.assertEqual([request.fields[b":path"] for request in web.requests], [b"/q"] * 2)
+        source.close()
+        self.network.advance(1)
+        web.stop()
+
     def test_addressIsLookedUp(self) -> None:
         """
         The addresses of a target without hints are asked for at the plain server.
@@ -190,6 +206,151 @@ class DesignatedSourceTests(NetworkTestCase):
         self.assertEqual(len(self.plain.asked), 1)
         self.assertEqual(self.find(source), ["192.0.2.80"])
         self.assertEqual(len(self.plain.asked), 3)
+
+    def test_stillDesignated(self) -> None:
+        """
+        When the record has expired, the encrypted server itself is asked whether it is still designated. Look-ups do not wait for that, and
+        nothing is asked in the clear.
+        """
+        self.encrypted.set(_HERE, "SVCB", _DOT)
+        self.listen("192.0.2.53")
+        source = self.build()
+        self.find(source)
+        for number in range(1, 4):
+            self.network.advance(100_000)
+            asked = self.ask(source)
+            self.network.advance(0.1)
+            self.successResultOf(asked)
+            self.network.advance(1)
+            self.assertEqual((len(self.plain.asked), len(self.designations())), (1, number))
+
+    def designations(self) -> list[str]:
+        """
+        Return the queries for designations that the encrypted server received.
+        """
+        return [asked.transport for asked in self.encrypted.asked if asked.question == questionOf(_HERE, "SVCB")]
+
+    def test_designatedInTheClearOnly(self) -> None:
+        """
+        An encrypted server that does not know of its designation is used on while the plain one designates it; also if that does not reply.
+        """
+        self.listen("192.0.2.53")
+        source = self.build()
+        self.find(source)
+        dialed = self.network.dialed["192.0.2.99", 853]
+        for number in range(2, 5):
+            self.network.advance(100_000)
+            self.plain.silent = number == 4
+            self.assertEqual(self.find(source), ["192.0.2.80"])
+            self.assertGreaterEqual(len(self.designations()), number - 1)
+        self.assertEqual(self.network.dialed["192.0.2.99", 853], dialed + 3)
+        self.assertEqual({asked.question for asked in self.plain.asked}, {questionOf(_HERE, "SVCB")})
+        self.assertEqual(self.find(source), ["192.0.2.80"])
+        self.assertEqual({asked.question for asked in self.plain.asked}, {questionOf(_HERE, "SVCB")})
+
+    def test_notDesignatedAnyMore(self) -> None:
+        """
+        If neither server designates the encrypted one after the record has expired, the discovery begins again. Look-ups under way are
+        finished by the former one.
+        """
+        self.listen("192.0.2.53")
+        source = self.build()
+        self.find(source)
+        self.encrypted.set(_HERE, "SVCB", "1 other.example. alpn=dot ipv4hint=192.0.2.98")
+        self.plain.set(_HERE, "SVCB", "1 other.example. alpn=dot ipv4hint=192.0.2.98")
+        other = CannedServer(_PROBED)
+        other.listenTLS(self.network.reactor("192.0.2.98"), ServerTLS(leaf("192.0.2.53")))
+        self.network.advance(100_000)
+        self.encrypted.delay = 0.3
+        first = self.ask(source)
+        self.network.advance(0.2)
+        asked = [first, self.ask(source, "h.example.test")]
+        self.network.advance(2)
+        for each in asked:
+            self.successResultOf(each)
+        self.encrypted.asked.clear()
+        self.assertEqual(self.find(source), ["192.0.2.80"])
+        self.assertEqual((len(self.encrypted.asked), len(other.asked)), (0, 2))
+        self.assertEqual(self.sentInClear(), self.sentInClear()[:1] * 3)
+
+    def test_checkFails(self) -> None:
+        """
+        If the encrypted server does not say whether it is still designated, it is used on, and asked again later.
+        """
+        self.encrypted.set(_HERE, "SVCB", 2)
+        self.listen("192.0.2.53")
+        source = self.build()
+        self.find(source)
+        self.network.advance(100_000)
+        for _ in range(3):
+            self.assertEqual(self.find(source), ["192.0.2.80"])
+        checks = len(self.designations())
+        self.assertGreaterEqual(checks, 1)
+        self.assertEqual(len(self.plain.asked), 1)
+        self.network.advance(DESIGNATED_RETRY_SECONDS.default)
+        self.find(source)
+        self.assertGreater(len(self.designations()), checks)
+
+    def test_closingDuringCheck(self) -> None:
+        """
+        A check under way ends when the source is closed.
+        """
+        self.listen("192.0.2.53")
+        for seconds in (0.0, 0.005, 0.03, 0.05):
+            source = self.build()
+            self.find(source)
+            self.network.advance(100_000)
+            self.ask(source).addErrback(lambda _: None)
+            self.network.advance(seconds)
+            source.close()
+            self.network.advance(1)
+            self.assertEqual(self.here.pending(), [])
+
+    def test_unverifiedAtPrivateAddress(self) -> None:
+        """
+        With C{opportunistic}, a server at the private address of the plain one is used without proof; at another or a public address, or
+        without the option, it is not.
+        """
+        for address, place, option, expected in (
+            ("192.168.1.1", "192.168.1.1", "yes", "tls"),
+            ("192.168.1.2", "192.168.1.2", "no", "udp"),
+            ("192.168.1.3", "192.168.1.4", "yes", "udp"),
+            ("198.51.100.1", "198.51.100.1", "yes", "udp"),
+        ):
+            host = self.network.reactor(address)
+            canned = CannedServer({**_PROBED, (_HERE, "SVCB"): f"1 router.lan. alpn=dot,h2 ipv4hint={place} dohpath=/q{{?dns}}"})
+            canned.listen(host)
+            there = host if place == address else self.network.reactor(place)
+            canned.listenTLS(there, ServerTLS(leaf("router.lan")))
+            source = self.source = sourceFromString(self.here, f"ddr:{address}:ca={self.ca}:opportunistic={option}")
+            self.assertEqual(self.find(source), ["192.0.2.80"])
+            self.assertEqual(canned.asked[-1].transport, expected, address)
+            assert isinstance(source, DesignatedSource)
+            self.assertEqual(source.unverified, expected == "tls")
+            self.assertIn("not verified" if expected == "tls" else "in the clear", source.state)
+            source.close()
+            self.network.advance(1)
+
+    def test_explained(self) -> None:
+        """
+        The trace of a look-up says how the server is asked, and why.
+        """
+        self.listen("192.0.2.53")
+        self.assertEqual(self.upstreams(), ["192.0.2.53:53 by dot at dns.example:853, verified as 192.0.2.53"])
+        self.plain.set(_HERE, "SVCB", [])
+        self.assertEqual(self.upstreams(), ["192.0.2.53:53: in the clear, it designates none"])
+
+    def upstreams(self) -> list[object]:
+        """
+        Return what the trace of a look-up says of a new source's server.
+        """
+        trace = Trace()
+        source = self.build()
+        lookUp(source, questionOf("www.example.test"), QueryContext(self.here.seconds() + 5, trace=trace)).addErrback(lambda _: None)
+        self.network.advance(3)
+        source.close()
+        self.network.advance(1)
+        return [note.details["upstream"] for note in trace.notes if note.source == "designated"]
 
     def test_silentServers(self) -> None:
         """

@@ -73,6 +73,14 @@ def test_questions() -> None:
             "1 dns.example. alpn=h2,dot dohpath=/q{?dns} ipv4hint=192.0.2.99",
             ["tls:192.0.2.99:name=192.0.2.53", "https://192.0.2.53/q{?dns}:address=192.0.2.99"],
         ),
+        (
+            "1 dns.example. alpn=h3 dohpath=/q{?dns} ipv4hint=192.0.2.99",
+            ["https://192.0.2.53/q{?dns}:address=192.0.2.99:http3=only"],
+        ),
+        (
+            "1 dns.example. alpn=h3,h2 dohpath=/q{?dns} ipv4hint=192.0.2.99",
+            ["https://192.0.2.53/q{?dns}:address=192.0.2.99", "https://192.0.2.53/q{?dns}:address=192.0.2.99:http3=only"],
+        ),
         ("1 dns.example. alpn=dot", ["dot at dns.example:853"]),
         ("1 dns.example. alpn=h2 ipv4hint=192.0.2.99", []),
         ("1 dns.example. alpn=h2 dohpath=q{?dns}", []),

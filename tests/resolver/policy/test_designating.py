@@ -73,3 +73,28 @@ def test_otherNames() -> None:
     for routed in ("resolver.arpa", "Arpa"):
         assert asked(DesignatingSource(routed=[nameFromText(routed)]), "_dns.resolver.arpa", SVCB) is None
     assert asked(DesignatingSource(routed=[b"\x00"]), "_dns.resolver.arpa", SVCB) is not None
+
+
+def test_ownName() -> None:
+    """
+    Clients that know the name of the server find the same records below it; other names and types there are left to other sources, and
+    so are all when nothing is designated any more, or the operator has routed the name.
+    """
+    source = designating()
+    assert asked(source, "_dns.dns.example", SVCB) is None
+    offer = Offer.of(["tls://dns.example"])
+    source.designate(offer.designations(), (), nameFromText("DNS.example"))
+    for rrType in (SVCB, ANY):
+        answer = asked(source, "_DNS.dns.example", rrType)
+        assert answer is not None
+        assert answer.answer[0].name == nameFromText("_DNS.dns.example")
+        assert answer.answer[0].rdatas == offer.designations().rdatas
+    for name, rrType in (("_dns.dns.example", A), ("dns.example", SVCB), ("x._dns.dns.example", SVCB)):
+        assert asked(source, name, rrType) is None
+    assert asked(source, "_dns.dns.example", SVCB, 3) is None
+    source.designate(None)
+    assert asked(source, "_dns.dns.example", SVCB) is None
+    routed = DesignatingSource(routed=[nameFromText("example")])
+    routed.designate(offer.designations(), (), nameFromText("dns.example"))
+    assert asked(routed, "_dns.dns.example", SVCB) is None
+    assert asked(routed, "_dns.resolver.arpa", SVCB) is not None

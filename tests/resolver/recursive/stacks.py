@@ -11,6 +11,7 @@ from twisted_ext.recursion.delegations import Delegation
 from twisted_ext.recursion.hints import rootFromText
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
+from twisted_ext.resolver.recursive.encrypted import EncryptedAuthorities
 from twisted_ext.resolver.recursive.pool import ServerPool
 from twisted_ext.resolver.recursive.source import recursiveStack
 from twisted_ext.testing.internet import Exchange, Internet
@@ -45,10 +46,22 @@ class Stack:
     @ivar source: the resolver.
     """
 
-    def __init__(self, internet: Internet, *, validate: bool = True, cookies: bool = False, mixCase: bool = False) -> None:
+    def __init__(
+        self,
+        internet: Internet,
+        *,
+        validate: bool = True,
+        cookies: bool = False,
+        mixCase: bool = False,
+        opportunistic: bool = False,
+        state: str = "",
+    ) -> None:
         self.internet = internet
         self.reactor = here = internet.reactor()
         self.pool = ServerPool(here, mixCase=mixCase, cookies=cookies)
+        if opportunistic:
+            self.pool.encryption = EncryptedAuthorities(here, state, today=internet.time)
+            self.pool.encryption.load()
         validator = validatorOf(internet) if validate else None
         self.source: CachedSource = recursiveStack(here, rootOf(internet), validator=validator, pool=self.pool, today=internet.time)
 

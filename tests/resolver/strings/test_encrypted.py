@@ -6,12 +6,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
-
-from tests.certificates import authority, certificateFor, written
+from tests.certificates import authority, written
 from tests.networks import WWW, NetworkTestCase
 from tests.transport.tlsservers import ServerTLS, keyOf, leaf, signedBy
-from twisted_ext.errors import BadDescription, Unreachable
+from twisted_ext.errors import Unreachable
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.testing.servers import CannedServer
@@ -119,7 +117,7 @@ class TLSDescriptionTests(NetworkTestCase):
         for silent in (False, True):
             self.network.shape(destination="192.0.2.53", silent=silent)
             fault = self.fault(self.build(f"tls:192.0.2.53#dns.example:ca={self.ca}"))
-            self.assertRegex(str(fault), r"^www\.example\.test\. A: 192\.0\.2\.53:853 (cannot be reached by TLS|did not answer)[^\n]*$")
+            self.assertRegex(str(fault), r"^www\.example\.test\. A: 192\.0\.2\.53:853 (cannot be reached over TLS|did not answer)[^\n]*$")
         self.assertEqual((self.network.datagrams, plain.asked), ([], []))
         self.assertEqual({port for _, port in self.network.dialed}, {853})
 
@@ -132,53 +130,3 @@ class TLSDescriptionTests(NetworkTestCase):
         plain.listen(self.there)
         self.assertIsInstance(self.fault(self.build(f"tls:192.0.2.53:ca={self.ca}")), Unreachable)
         self.assertEqual(self.find(self.build(f"chain:(tls:192.0.2.53:ca={self.ca}):udp:192.0.2.53")), ["192.0.2.80"])
-
-    def test_wrongDescriptions(self) -> None:
-        """
-        A wrong description is an error of one line that says what would be right.
-        """
-        encrypted = self.folder / "encrypted.pem"
-        pair = certificateFor("client.example")
-        (self.folder / "own.pem").write_bytes(pair)
-        (self.folder / "other.pem").write_bytes(certificateFor("other.example"))
-        (self.folder / "key.pem").write_bytes(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
-        encrypted.write_bytes(
-            keyOf("client").private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")) + authority()[0]
-        )
-        where = str(self.folder)
-        for description, text in (
-            ("tls", "servers is missing"),
-            ("tls:", "the address of a server is missing"),
-            ("tls:192.0.2.53#", "after # comes the name"),
-            ("tls:192.0.2.53@0", "a port takes a number from 1 to 65535"),
-            ("tls:192.0.2.53:99999", "a port takes a number from 1 to 65535"),
-            ("tls:192.0.2.53,dns.example", "'dns.example' is a name"),
-            ("tls:192.0.2.999", "not a valid host name or IP address"),
-            ("tls:dns example", "not a valid host name or IP address"),
-            ("tls://", "the host is missing"),
-            ("tls://192.0.2.53/dns-query", "has no path"),
-            ("tls://user@192.0.2.53", "no user"),
-            ("tls:192.0.2.53:bootstrap=192.0.2.1", "here is its address already"),
-            ("tls:192.0.2.53:pins=AAAA", "44 characters"),
-            ("tls:192.0.2.53:pins=sha256//", "44 characters"),
-            (f"tls:192.0.2.53:pins={PIN},", "44 characters"),
-            (f"tls:192.0.2.53#dns.example,192.0.2.54:pins={PIN}", "write #name behind each server, or behind none"),
-            ("tls:192.0.2.53:hashes=00", "64 digits"),
-            ("tls:192.0.2.53:minimum=1.1", "there are 1.2, 1.3"),
-            ("tls:192.0.2.53:name=a/b", "not a valid name of a server"),
-            ("tls:192.0.2.53:nam=dns.example", "did you mean 'name'"),
-            ("tls:192.0.2.53:keep=long", "keep takes a number"),
-            (f"tls:192.0.2.53:ca={where}/none.pem", "none.pem: cannot read the authorities' certificates: No such file"),
-            (f"tls:192.0.2.53:ca={where}", "cannot read the authorities' certificates: Is a directory"),
-            (f"tls:192.0.2.53:ca={where}/key.pem", "key.pem: no valid certificate in PEM"),
-            (f"tls:192.0.2.53:pins={PIN}:ca={self.ca}", "leave out ca, or add name"),
-            (f"tls:192.0.2.53:key={where}/own.pem", "needs its certificate as well"),
-            (f"tls:192.0.2.53:certificate={where}/key.pem", "key.pem: no valid certificate in PEM"),
-            (f"tls:192.0.2.53:certificate={where}/authority.pem", "authority.pem: no valid private key in PEM"),
-            (f"tls:192.0.2.53:certificate={where}/own.pem:key={where}/other.pem", "not that of the certificate in"),
-            (f"tls:192.0.2.53:certificate={where}/own.pem:key={where}/key.pem", "no valid private key in PEM"),
-            (f"tls:192.0.2.53:certificate={where}/encrypted.pem", "the key is encrypted"),
-        ):
-            fault = self.assertRaises(BadDescription, sourceFromString, self.here, description)
-            self.assertIn(text, str(fault), description)
-            self.assertNotIn("\n", str(fault))

@@ -9,16 +9,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from tests.certificates import written
+from twisted.internet.protocol import DatagramProtocol
+
+from tests.certificates import certificateFor, written
 from tests.networks import WWW, NetworkTestCase
-from tests.transport.httpsservers import HTTPSServer
-from tests.transport.test_httpsproxy import Proxy
+from tests.transport.https.http3servers import HTTP3Server
+from tests.transport.https.httpsservers import TYPE, HTTPSServer, Request
+from tests.transport.https.test_proxy import Proxy
 from tests.transport.tlsservers import ServerTLS, leaf
 from twisted_ext.errors import BadDescription
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.strings.descriptions import sourceFromString
+from twisted_ext.server.listeners.tls.certificates import Pair
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.transport.servers import Server
+from twisted_ext.wire.message import Message
 
 
 class HTTPSDescriptionTests(NetworkTestCase):
@@ -120,10 +125,42 @@ class HTTPSDescriptionTests(NetworkTestCase):
         for silent in (False, True):
             self.network.shape(destination="192.0.2.54", silent=silent)
             fault = self.fault(self.build(f"https://dns.example:address=192.0.2.54:ca={self.ca}"))
-            expected = r"192\.0\.2\.54:443 (cannot be reached by HTTPS|did not answer)[^\n]*$"
+            expected = r"192\.0\.2\.54:443 (cannot be reached over HTTPS|did not answer)[^\n]*$"
             self.assertRegex(str(fault), expected)
         self.assertEqual((self.network.datagrams, plain.asked), ([], []))
         self.assertEqual({port for _, port in self.network.dialed}, {443})
+
+    def test_http3(self) -> None:
+        """
+        HTTP/3 is used as the description says, and there is no other transport with C{only}.
+        """
+        octets = certificateFor("dns.example")
+        modern = HTTP3Server(self.there, self.canned, Pair(octets, octets, ""))
+        for mode, times in (("yes", 1), ("first", 1), ("only", 1), ("no", 0), ("auto", 0)):
+            modern.requests.clear()
+            found = self.find(self.build(f"https://dns.example:address=192.0.2.53:ca={self.ca}:http3={mode}"))
+            self.assertEqual((found, len(modern.requests)), (["192.0.2.80"], times), mode)
+        self.closeSource()
+        modern.stop()
+        fault = self.fault(self.build(f"https://dns.example:address=192.0.2.53:ca={self.ca}:http3=only"))
+        self.assertIn("cannot be reached over HTTP/3", str(fault))
+
+    def test_blockedHTTP3(self) -> None:
+        """
+        A look-up whose network drops HTTP/3, which the server offers, is answered over HTTP/2.
+        """
+
+        def offer(request: Request) -> None:
+            octets = self.canned.repliesTo(Message.fromWire(request.message), "tcp")[0]
+            request.peer.respond(request.stream, octets, headers=(TYPE, (b"alt-svc", b'h3=":443"')))
+
+        self.web.handle = offer
+        silent = self.there.listenUDP(443, DatagramProtocol())
+        source = self.build(f"https://dns.example:address=192.0.2.53:ca={self.ca}:keep=0")
+        for sent in (False, True, True):
+            self.assertEqual(self.find(source), ["192.0.2.80"])
+            self.assertEqual(bool(self.network.datagrams), sent)
+        silent.stopListening()
 
     def test_wrongDescriptions(self) -> None:
         """
@@ -134,18 +171,20 @@ class HTTPSDescriptionTests(NetworkTestCase):
             ("https:dns.example", "write https://dns.example/dns-query"),
             ("https://", "the host is missing"),
             ("https://dns.example/dns-query#other.example", "leave it out"),
-            ("https://user@dns.example/", "has no user"),
+            ("https://user@dns.example/", "names and passwords in URLs are not supported"),
             ("https://dns.example/{dns}", "{?dns}"),
             ("https://dns.example/a{?dns}{?dns}", "one expression"),
             ("https://dns.example:method=PUT", "method takes POST or GET, not 'PUT'"),
             ("https://dns.example:address=dns.example", "is not an IP address"),
-            ("https://dns.example:address=192.0.2.53:bootstrap=192.0.2.1", "bootstrap is for a server whose address is not known"),
-            ("https://192.0.2.53:bootstrap=192.0.2.1", "bootstrap is for a server whose address is not known"),
+            ("https://dns.example:address=192.0.2.53:bootstrap=192.0.2.1", "bootstrap is for a server given by its name"),
+            ("https://192.0.2.53:bootstrap=192.0.2.1", "bootstrap is for a server given by its name"),
             ("https://dns.example:proxy=192.0.2.8:address=192.0.2.53", "leave out address and bootstrap"),
             ("https://192.0.2.53:minimum=1.1", "there are 1.2, 1.3"),
             ("https://192.0.2.53:pins=x", "is not a valid pin"),
             ("https://192.0.2.53:adress=192.0.2.53", "did you mean 'address'?"),
             ("https://192.0.2.53:ca=/nowhere/ca.pem", "No such file"),
+            ("https://192.0.2.53:http3=maybe", "http3 takes auto, first, only or no, not 'maybe'"),
+            ("https://dns.example:proxy=192.0.2.8:http3=only", "HTTP/3 does not go through proxies"),
         ):
             fault = self.assertRaises(BadDescription, sourceFromString, self.here, description)
             self.assertIn(text, str(fault), description)
@@ -176,4 +215,4 @@ class HTTPSDescriptionTests(NetworkTestCase):
 
         self.patch(builtins, "__import__", fake)
         fault = self.assertRaises(BadDescription, sourceFromString, self.here, "https://192.0.2.53")
-        self.assertIn("https: it needs h2, which is not installed: pip install 'twisted-ext[https]'", str(fault))
+        self.assertIn("https: queries by HTTPS need h2, which is not installed: pip install 'twisted-ext[https]'", str(fault))

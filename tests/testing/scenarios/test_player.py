@@ -177,7 +177,7 @@ class AnswerTests(SynchronousTestCase):
         self.assertIn("REPLY QR RD RA AD NOERROR\nSECTION QUESTION\nwww.example. IN A", expected)
         self.assertIn("www.example.\t60\tIN\tA\t192.0.2.82", expected)
         self.assertIn("www.example.\t60\tIN\tA\t192.0.2.81", received)
-        self.assertIn("step 1: www.example. IN A to 192.0.2.53 by UDP: entry of line 9", received)
+        self.assertIn("step 1: www.example. IN A to 192.0.2.53 over UDP: entry of line 9", received)
 
     def test_questionIsCompared(self) -> None:
         """
@@ -224,7 +224,7 @@ class AnswerTests(SynchronousTestCase):
 
     def test_truncatedReplyIsAskedForByTCP(self) -> None:
         """
-        A truncated reply is asked for again by TCP, unless the scenario expects it to be truncated.
+        A truncated reply is asked for again over TCP, unless the scenario expects it to be truncated.
         """
         for flags, answer in (("QR RD RA", 10), ("QR TC RD RA", 0)):
             played = Player(parseScenario(_LARGE.format(flags=flags)), forwarding)
@@ -282,7 +282,7 @@ class ServerTests(SynchronousTestCase):
         """
         error, _ = self.failing(asked="qname qtype RD CD")
         self.assertIn("rcode SERVFAIL, expected NOERROR", error)
-        self.assertIn("to 192.0.2.53 by UDP: no entry", error)
+        self.assertIn("to 192.0.2.53 over UDP: no entry", error)
 
     def test_wordsOfMatchSelectTheEntry(self) -> None:
         """
@@ -556,7 +556,7 @@ class ScenarioTests(SynchronousTestCase):
 
     def test_clientsUseTheTransportOfTheirQuery(self) -> None:
         """
-        A query is sent by TCP if its MATCH says so.
+        A query is sent over TCP if its MATCH says so.
         """
         for match, connections in (("TCP", 1), ("UDP", 0)):
             played = Player(parseScenario(textWith().replace("REPLY RD\n", f"MATCH {match}\nREPLY RD\n")), canned)

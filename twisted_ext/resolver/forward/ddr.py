@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from functools import cache
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.discovery.svcb import ServiceBinding
 from twisted_ext.discovery.targets import Target
@@ -24,6 +25,9 @@ from twisted_ext.limits import DESIGNATED_LEAST_SECONDS, DESIGNATED_MOST_SECONDS
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.urls import PORTS, ServerURL, escaped
 from twisted_ext.wire.message import Question
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
 
 __all__ = ["PROTOCOLS", "Designation", "DesignatedServers"]
 
@@ -44,8 +48,8 @@ class Designation:
     One way to reach a designated server.
 
     @ivar protocol: a key of L{PROTOCOLS}.
-    @ivar identity: the name or address that the server's certificate must have. It is never the name of the record's target, which anyone
-        on the way can replace.
+    @ivar identity: the name or address that the server's certificate must have. It is never the name of the record's target, which an
+        attacker on the path can replace.
     @ivar host: the target, whose addresses are to be looked up if C{addresses} is empty.
     @ivar path: the template of C{https}.
     @ivar expires: when the record does.
@@ -76,7 +80,7 @@ class Designation:
         if not self.addresses:
             raise BadDescription(f"{self.host}: the addresses of this designated server have to be looked up first")
         if self.path:
-            return self.url.description(address=",".join(self.addresses))
+            return self.url.description(address=",".join(self.addresses), http3="only" if self.protocol == "h3" else "")
         scheme = PROTOCOLS[self.protocol]
         places = ",".join([f"[{each}]" if ":" in each else each for each in self.addresses])
         port = f":{self.port}" if self.port != PORTS[scheme] else ""
@@ -95,7 +99,7 @@ class DesignatedServers:
     @ivar current: the designation that was verified.
     """
 
-    def __init__(self, origin: Server | str, rng: ShufflingSource, protocols: Sequence[str] = ("dot", "doq", "h2")) -> None:
+    def __init__(self, origin: Server | str, rng: ShufflingSource, protocols: Sequence[str] = tuple(PROTOCOLS)) -> None:
         """
         @param origin: the plain server, or the name of an encrypted one whose other transports are discovered.
         @param protocols: the supported ones among L{PROTOCOLS}, the preferred ones first.
@@ -219,7 +223,7 @@ class DesignatedServers:
         plain = self._plain
         if plain is None or not designation.addresses:
             return False
-        return not _isPublic(plain.address) and all(Server(each).address == plain.address for each in designation.addresses)
+        return _isLocal(plain.address) and all(Server(each).address == plain.address for each in designation.addresses)
 
 
 def _templateIn(value: bytes | None) -> str:
@@ -235,7 +239,19 @@ def _templateIn(value: bytes | None) -> str:
         return ""
 
 
-def _isPublic(address: str) -> bool:
+def _isLocal(address: str) -> bool:
+    """
+    Return whether an address is private, unique local, link-local or that of this machine.
+    """
     from ipaddress import ip_address
 
-    return ip_address(address.partition("%")[0]).is_global
+    found = ip_address(address.partition("%")[0])
+    return found.is_loopback or found.is_link_local or any(found.version == each.version and found in each for each in _localNetworks())
+
+
+@cache
+def _localNetworks() -> tuple[IPv4Network | IPv6Network, ...]:
+    from ipaddress import ip_network
+
+    # RFC 1918 and RFC 4193. Not those shared by customers of a provider (RFC 6598).
+    return tuple([ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")])

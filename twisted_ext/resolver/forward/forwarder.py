@@ -4,10 +4,10 @@ The forwarding answer source, which sends questions to upstream servers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -31,6 +31,9 @@ from twisted_ext.transport.timers import Timetable, TimetableItem
 from twisted_ext.wire.codes import AD, CD, DO, RD
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Question
+
+if TYPE_CHECKING:
+    from twisted_ext.wire.tsig import Key
 
 __all__ = ["ForwardingSource", "Parts", "Upstream", "partsFor"]
 
@@ -104,8 +107,11 @@ class ForwardingSource(LocalSource):
         rotate: bool = False,
         datagrams: Datagrams | None = None,
         mostWaiting: int | None = None,
+        key: Key | None = None,
     ) -> None:
         """
+        @param key: signs all queries, and has to sign the replies (TSIG, RFC 8945).
+
         @raise CallerFault: C{servers} is empty.
         """
         if not servers:
@@ -119,10 +125,14 @@ class ForwardingSource(LocalSource):
         draw = Draw()
         self.mix: Callable[[Question], bytes] | None = (lambda question: mixed(question, draw)) if mixCase else None
         self.cookies = ClientCookies(draw) if cookies else None
+        self.key = key
         datagrams = datagrams or Datagrams(reactor, draw=draw)
         connect = partial(self.transport.exchange, reactor, draw)
         distinct = dict.fromkeys(servers)
-        self.upstreams = tuple([Upstream(server, DatagramExchange(datagrams, server), connect) for server in distinct])
+        if key is None:
+            self.upstreams = tuple([Upstream(server, DatagramExchange(datagrams, server), connect) for server in distinct])
+        else:
+            self.upstreams = _signed(key, datagrams, connect, distinct)
         self.standings = tuple([ServerStats() for _ in self.upstreams])
         self.untried = (0,) * len(self.upstreams)
         self.alone = len(self.upstreams) == 1
@@ -203,6 +213,17 @@ class ForwardingSource(LocalSource):
 
     def __repr__(self) -> str:
         return f"<Forwarding to {', '.join([upstream.server.label for upstream in self.upstreams])}>"
+
+
+def _signed(
+    key: Key, datagrams: Datagrams, connect: Callable[[Server], IExchange], servers: Iterable[Server]
+) -> tuple[Upstream, ...]:
+    from twisted_ext.resolver.forward.signed import SignedDatagrams, SignedExchange
+
+    def connected(server: Server) -> IExchange:
+        return SignedExchange(connect(server), key)
+
+    return tuple([Upstream(server, SignedDatagrams(datagrams, server, key), connected) for server in servers])
 
 
 def partsFor(context: QueryContext) -> Parts:

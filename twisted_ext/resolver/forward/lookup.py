@@ -597,7 +597,7 @@ class ForwardedLookup:
             self.end(self._soFar(now))
         elif waits is None:
             if source.authoritative:
-                # The zone has been asked enough by UDP; the time left is for other servers, after one try by TCP.
+                # The zone has been asked enough over UDP; the time left is for other servers, after one try over TCP.
                 index = next((each for each, tried in enumerate(troubles.tried) if tried.stream is not Stream.NO), None)
                 if index is None:
                     index = bestOf(source.standings, source.untried, 1) or 0

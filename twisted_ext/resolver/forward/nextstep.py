@@ -83,7 +83,7 @@ _W, _D, _S, _P, _A, _N = Step.WAIT, Step.DROP, Step.STREAM, Step.PLAIN, Step.AGA
 #: The steps for each state of EDNS: queried with it only, without it over UDP, without it over TCP.
 _Row = tuple[Step, Step, Step]
 
-#: By UDP: a row for each state of TCP. A near miss changes nothing, since a matching reply still counts.
+#: Over UDP: a row for each state of TCP. A near miss changes nothing, since a matching reply still counts.
 _UDP: Final[dict[Came, tuple[_Row, _Row, _Row]]] = {
     #                TCP: not asked  under way     ended
     Came.NEAR_MISS:  ((_S, _S, _S), (_W, _W, _W), (_W, _W, _W)),
@@ -96,7 +96,7 @@ _UDP: Final[dict[Came, tuple[_Row, _Row, _Row]]] = {
     Came.SILENT:     ((_A, _A, _A), (_A, _A, _A), (_A, _A, _A)),
 }  # fmt: skip
 
-#: By TCP because the UDP reply was truncated, or because the caller wants TCP: UDP would not help.
+#: Over TCP because the UDP reply was truncated, or because the caller wants TCP: UDP would not help.
 _TCP: Final[dict[Came, _Row]] = {
     Came.NEAR_MISS: (_W, _W, _W),
     Came.NO_EDNS: (_P, _P, _D),
@@ -108,7 +108,7 @@ _TCP: Final[dict[Came, _Row]] = {
     Came.SILENT: (_N, _N, _N),
 }
 
-#: By TCP after a near miss: where TCP does not work, UDP may.
+#: Over TCP after a near miss: where TCP does not work, UDP may.
 _TCP_AFTER_NEAR_MISS: Final = {**_TCP, **dict.fromkeys((Came.MALFORMED, Came.BROKEN, Came.SILENT), (_A, _A, _A))}
 
 

@@ -5,6 +5,8 @@ Transfer whole zones from a list of servers, as lists of records.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -13,15 +15,38 @@ from twisted_ext.errors import BudgetSpent, CallerFault, DNSFault, ServerFailed,
 from twisted_ext.limits import STREAM_WAIT, TRANSFER_OCTETS
 from twisted_ext.resolver.forward.failures import mostTelling
 from twisted_ext.transport.servers import Server
+from twisted_ext.transport.tls.links import connectorTo
 from twisted_ext.transport.transfer import fetchZone
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AXFR
 
-__all__ = ["transferZone"]
+if TYPE_CHECKING:
+    from twisted_ext.transport.tls.terms import TLSTerms
+    from twisted_ext.wire.tsig import Key
+
+__all__ = ["ZoneServer", "transferZone"]
 
 
-def transferZone(reactor: IReactorTime, servers: Sequence[Server], zone: bytes, deadline: float) -> Deferred[list[RRSet]]:
+@dataclass(frozen=True, slots=True)
+class ZoneServer:
+    """
+    A server to transfer zones from.
+
+    @ivar key: signs the requests, and has to sign the replies; L{None} for unsigned ones.
+    @ivar tls: what it has to prove over TLS, the only transport that is used then; L{None} for TCP.
+    @ivar name: its name, if it has another one than C{tls}.
+    """
+
+    server: Server
+    key: Key | None = None
+    tls: TLSTerms | None = None
+    name: str = ""
+
+
+def transferZone(
+    reactor: IReactorTime, servers: Sequence[Server | ZoneServer], zone: bytes, deadline: float
+) -> Deferred[list[RRSet]]:
     """
     Request a zone by AXFR (RFC 5936) from the servers in turn, until one sends all of it.
 
@@ -32,22 +57,25 @@ def transferZone(reactor: IReactorTime, servers: Sequence[Server], zone: bytes, 
     """
     if not servers:
         raise CallerFault("no server to transfer the zone from; give at least one")
-    return Deferred.fromCoroutine(_transfer(reactor, servers, zone, deadline))
+    described = [each if isinstance(each, ZoneServer) else ZoneServer(each) for each in servers]
+    return Deferred.fromCoroutine(_transfer(reactor, described, zone, deadline))
 
 
-async def _transfer(reactor: IReactorTime, servers: Sequence[Server], zone: bytes, deadline: float) -> list[RRSet]:
+async def _transfer(reactor: IReactorTime, servers: Sequence[ZoneServer], zone: bytes, deadline: float) -> list[RRSet]:
     began = reactor.seconds()
     faults: list[DNSFault] = []
     asked: list[str] = []
-    for server in servers:
+    for each in servers:
+        server = each.server
         asked.append(server.label)
         left = max(0.0, deadline - reactor.seconds())
         # A server that hangs must not delay the others; one that has begun sending may take its time.
-        patience = left if server is servers[-1] else min(left, STREAM_WAIT.default)
+        patience = left if each is servers[-1] else min(left, STREAM_WAIT.default)
         try:
             received = await fetchZone(
-                reactor, server, zone, edns=False, most=TRANSFER_OCTETS.default, begin=patience, seconds=left
-            )
+                reactor, server, zone, key=each.key, edns=False, most=TRANSFER_OCTETS.default, begin=patience, seconds=left,
+                connect=connectorTo(reactor, server, each.tls, name=each.name),
+            )  # fmt: skip
             return received.records
         except TimedOut:
             # Timeouts of all servers are reported together.

@@ -31,34 +31,51 @@ _SPECIAL: Final = Origin("special")
 @implementer(IAnswerSource)
 class DesignatingSource(LocalSource):
     """
-    Answers what is asked of C{resolver.arpa}: the encrypted listeners of this server, or that there are none. It does not answer for other
-    names. An upstream's answer would be of no use: clients could not verify that its servers stand for this one (RFC 9462, section 6.1).
+    Answers what is asked of C{resolver.arpa}: the encrypted listeners of this server, or that there are none. The same records are at
+    C{_dns} below the server's own name, for clients that know the name (RFC 9462, section 5). It does not answer for other names. An
+    upstream's answer would be of no use: clients could not verify that its servers stand for this one (RFC 9462, section 6.1).
     """
 
-    __slots__ = ("_designations", "_addresses", "_routed")
+    __slots__ = ("_designations", "_addresses", "_own", "_routed")
 
     what = "the zone resolver.arpa"
 
     def __init__(self, designations: RRSet | None = None, addresses: Iterable[RRSet] = (), routed: Iterable[bytes] = ()) -> None:
         """
-        @param designations: SVCB records; their owner does not matter.
-        @param addresses: of their targets, for the additional section.
+        @param designations: see L{designate}.
         @param routed: domains for which the operator has chosen an upstream.
         """
         self._routed = tuple([name.lower() for name in routed if name != ROOT])
+        self.designate(designations, addresses)
+
+    def designate(self, designations: RRSet | None, addresses: Iterable[RRSet] = (), host: bytes = b"") -> None:
+        """
+        Set what this server designates from now on.
+
+        @param designations: SVCB records; their owner does not matter. L{None} if there are no encrypted listeners.
+        @param addresses: of their targets, for the additional section.
+        @param host: the server's own name, C{b""} to answer for C{resolver.arpa} alone.
+        """
         self._designations = designations
         self._addresses = tuple(addresses)
+        self._own = b"\x04_dns" + host.lower() if host and designations is not None else b""
 
     def ask(self, question: Question, context: QueryContext) -> Answer | None:
         name = question.key[:-4]
-        if not name.endswith(RESOLVER_ARPA) or question.rrClass != IN or not isBelow(name, RESOLVER_ARPA):
+        own = name == self._own
+        if own:
+            # The zone of the name may have records of other types.
+            if question.rrType not in (SVCB, ANY) or question.rrClass != IN:
+                return None
+        elif not name.endswith(RESOLVER_ARPA) or question.rrClass != IN or not isBelow(name, RESOLVER_ARPA):
             return None
         if any(isBelow(name, routed) for routed in self._routed):
             return None
         if context.trace is not None:
-            context.trace.note(lastTime(context.trace), "special", "resolver.arpa", reason="RFC 9462, section 6.4")
+            reason = "RFC 9462, section 5" if own else "RFC 9462, section 6.4"
+            context.trace.note(lastTime(context.trace), "special", "_dns" if own else "resolver.arpa", reason=reason)
         known = self._designations
-        if known is not None and name == _DESIGNATED and question.rrType in (SVCB, ANY):
+        if known is not None and (own or name == _DESIGNATED) and question.rrType in (SVCB, ANY):
             rrset = RRSet(question.name, SVCB, IN, known.ttl, known.rdatas)
             return Answer(Outcome.DATA, (rrset,), (), self._addresses, origin=_SPECIAL)
         soa = emptySOA(RESOLVER_ARPA)

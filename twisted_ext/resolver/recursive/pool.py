@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from random import Random
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -30,6 +30,9 @@ from twisted_ext.transport.replymatch import mixed
 from twisted_ext.transport.servers import DNS_PORT, Server
 from twisted_ext.transport.timers import Timetable, TimetableItem
 from twisted_ext.wire.message import Question
+
+if TYPE_CHECKING:
+    from twisted_ext.resolver.recursive.encrypted import EncryptedAuthorities
 
 __all__ = ["ServerPool", "ZoneServers"]
 
@@ -115,6 +118,7 @@ class ServerPool:
 
     @ivar waiting: look-ups under way.
     @ivar forgotten: queries sent to servers that are not remembered any more.
+    @ivar encryption: asks servers over TLS as well; L{None} for UDP and TCP only. Set it before the first look-up.
     """
 
     def __init__(
@@ -159,6 +163,7 @@ class ServerPool:
         self.admission = Admission(self.waiting, (), self.seconds, None)
         self.parts: Parts = partsFor(QueryContext(0.0, recursionDesired=False))
         self._parts: dict[bytes, Parts] = {}
+        self.encryption: EncryptedAuthorities | None = None
         self._closed = False
 
     def __len__(self) -> int:
@@ -184,6 +189,12 @@ class ServerPool:
                 self._makeRoom()
         self._used.add(found[0])
         return found
+
+    def isUsual(self, server: Server) -> bool:
+        """
+        Return whether a server is at the usual port, and at an address that means the same everywhere.
+        """
+        return server.port == self._port and "%" not in server.address
 
     def areDown(self, addresses: Iterable[str]) -> bool:
         """
@@ -234,9 +245,12 @@ class ServerPool:
                 raise Unreachable(f"{question}: {', '.join(addresses[:3])} may not be queried")
             if len(groups) >= _GROUPS:
                 groups.clear()
-            servers = groups[addresses] = ZoneServers(self, wanted, signed)
+            make = ZoneServers if self.encryption is None else self.encryption.servers
+            servers = groups[addresses] = make(self, wanted, signed)
         else:
             self._used.update(servers.upstreams)
+        if self.encryption is not None:
+            return self.encryption.prepare(servers, question, context, waiter)
         lookup = ForwardedLookup(servers, question, context)
         lookup.waiter = waiter
         return lookup
@@ -262,11 +276,12 @@ class ServerPool:
 
     def close(self) -> Deferred[None]:
         self._closed = True
+        encrypted = [] if self.encryption is None else [self.encryption.close()]
         while self.waiting:
             lookup = next(iter(self.waiting))
             assert isinstance(lookup, ForwardedLookup)
             lookup.end(Closed("the resolver was closed while the look-up ran"))
-        closing = [exchange.close() for upstream, _ in self._known.values() for exchange in upstream.exchanges()]
+        closing = encrypted + [exchange.close() for upstream, _ in self._known.values() for exchange in upstream.exchanges()]
         return gatherResults(closing).addCallback(lambda _: None) if closing else succeed(None)
 
     def _makeRoom(self) -> None:

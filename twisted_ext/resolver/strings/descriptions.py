@@ -29,6 +29,8 @@ from twisted_ext.interfaces import IAnswerSource, IResolverParser
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
+    from twisted_ext.transport.servers import Server
+
 __all__ = ["BUILT_IN", "LazyParser", "Site", "foundParsers", "parserFor", "sourceFromString"]
 
 
@@ -95,7 +97,7 @@ BUILT_IN: Final = (
         "ddr",
         "twisted_ext.resolver.strings.designated",
         "parseDDR",
-        "servers queried by the encrypted transports that they designate: ddr:address[,address...][:port] or ddr:system",
+        "servers queried over the encrypted transports that they designate: ddr:address[,address...][:port] or ddr:system",
     ),
     LazyParser("sdns", "twisted_ext.resolver.strings.stamps", "parseStamp", "the server of a DNS stamp: sdns://..."),
     LazyParser("threaded", _PARSERS, "parseThreaded", "the operating system's own resolver, in threads"),
@@ -120,12 +122,14 @@ class Site:
     The environment for building a source.
 
     @ivar reactor: provides the clock, sockets and threads.
+    @ivar isItself: says whether a server is the one that the source is built for, which must not wait for itself.
     """
 
-    __slots__ = ("reactor",)
+    __slots__ = ("reactor", "isItself")
 
-    def __init__(self, reactor: IReactorTime) -> None:
+    def __init__(self, reactor: IReactorTime, isItself: Callable[[Server], bool] = lambda server: False) -> None:
         self.reactor = reactor
+        self.isItself = isItself
 
     def source(self, description: str) -> IAnswerSource:
         """
@@ -133,7 +137,7 @@ class Site:
 
         @raise BadDescription: the description is not valid.
         """
-        return sourceFromString(self.reactor, description)
+        return sourceFromString(self.reactor, description, self.isItself)
 
 
 def parserFor(prefix: str) -> IResolverParser | None:
@@ -162,13 +166,17 @@ def _plugged() -> tuple[list[IResolverParser], list[str]]:
     return pluggedParsers({parser.prefix: parser for parser in BUILT_IN})
 
 
-def sourceFromString(reactor: IReactorTime, description: str) -> IAnswerSource:
+def sourceFromString(
+    reactor: IReactorTime, description: str, isItself: Callable[[Server], bool] = lambda server: False
+) -> IAnswerSource:
     """
     Build the source for a description.
+
+    @param isItself: as in L{Site}.
 
     @raise BadDescription: the description is not valid; one line says what is wrong, where, and what would be right. No resources are left
         open.
     """
     from twisted_ext.resolver.strings.reader import read
 
-    return read(description).build(Site(reactor))
+    return read(description).build(Site(reactor, isItself))

@@ -4,21 +4,27 @@ The functions behind the prefixes of encrypted transports, and the types of thei
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
+from twisted_ext.resolver.strings.dane import authenticated, daneFor
 from twisted_ext.resolver.strings.descriptions import Site
-from twisted_ext.resolver.strings.parsers import Addresses, Port
+from twisted_ext.resolver.strings.parsers import Addresses, Port, SharedKey
 from twisted_ext.transport.servers import DNS_PORT, Server
 from twisted_ext.transport.tls.stream import TLS, TLS_PORT
 from twisted_ext.transport.tls.terms import TLSTerms, pinFromText
 from twisted_ext.transport.urls import ServerURL, canonicalHost, isAddress
 
-__all__ = ["EncryptedServers", "Hashes", "Pins", "bootstrapped", "parseTLS"]
+if TYPE_CHECKING:
+    from twisted_ext.transport.exchange import StreamTransport
+    from twisted_ext.transport.tls.dane import Dane
+    from twisted_ext.wire.tsig import Key
+
+__all__ = ["EncryptedServers", "Hashes", "Pins", "parseTLS", "reached"]
 
 _PORT: Final = Port(TLS_PORT)
 
@@ -71,9 +77,37 @@ class EncryptedServers(tuple[_Listed, ...]):
 
     def names(self, port: int) -> dict[Server, str]:
         """
-        Return the servers with the names in their certificates, if they have one.
+        Return the servers given by their addresses, with the names in their certificates, if they have one.
         """
-        return {Server(each.host, each.port or port): each.name for each in self}
+        return {Server(each.host, each.port or port): each.name for each in self if isAddress(each.host)}
+
+    def place(self, records: IAnswerSource | None, name: str, port: int, protocol: str = "tcp") -> Dane | None:
+        """
+        Return what TLSA records are looked up for, as L{daneFor} does.
+
+        @param name: as L{nameWith} returns it.
+        """
+        names = {each.name or name if isAddress(each.host) else name for each in self}
+        return daneFor(records, names, {each.port or port for each in self}, protocol)
+
+    def nameWith(self, name: str, pins: Pins | None) -> str:
+        """
+        Return the name that the servers' certificates have to be for; C{""} if they have names of their own, or none.
+
+        @param name: the value of the option.
+
+        @raise CallerFault: it is not clear which servers have to have one.
+        """
+        if name:
+            return name
+        first = self[0]
+        if not isAddress(first.host):
+            return first.name or first.host
+        if all(each.name for each in self):
+            return first.name
+        if pins and any(each.name for each in self):
+            raise CallerFault("with pins, write #name behind each server, or behind none")
+        return ""
 
 
 class Pins(tuple[bytes, ...]):
@@ -111,19 +145,50 @@ class Hashes(tuple[bytes, ...]):
         return cls(found)
 
 
-def bootstrapped(site: Site, host: str, bootstrap: Addresses | None, build: Callable[[Sequence[str]], ForwardingSource]) -> IAnswerSource:
+def reached(
+    site: Site,
+    host: str,
+    port: int,
+    known: Iterable[Server],
+    transport: StreamTransport,
+    bootstrap: Addresses | None,
+    dane: IAnswerSource | None,
+    place: Dane | None,
+    key: Key | None = None,
+) -> IAnswerSource:
     """
-    Build the source for a server given by its name.
+    Build the source for servers at known addresses, or else for the one with this host name and port.
 
-    @param bootstrap: the servers that are asked for its address; L{None} for the system's configuration.
+    @param bootstrap: the servers that are asked for its address.
+    @param dane: the source for TLSA records, and for the address without C{bootstrap}; L{None} for the system's configuration.
+    @param place: where the TLSA records are.
+    @param key: signs the queries.
     """
+    servers = list(known)
+
+    def build(addresses: Sequence[str]) -> ForwardingSource:
+        return ForwardingSource(site.reactor, servers or [Server(each, port) for each in addresses], transport=transport, key=key)
+
+    if servers:
+        if bootstrap is not None:
+            raise CallerFault("bootstrap is for a server given by its name; leave it out with an address")
+        return authenticated(site, build(()), place, dane)
+
     from twisted_ext.resolver.combine.bootstrap import BootstrappedSource
 
-    if bootstrap is None:
-        finder = site.source("system")
-    else:
-        finder = ForwardingSource(site.reactor, bootstrap.servers(DNS_PORT))
-    return BootstrappedSource(site.reactor, host, finder, build)
+    finder = dane
+    if bootstrap is not None:
+        plain = bootstrap.servers(DNS_PORT)
+        for server in plain:
+            if site.isItself(server):
+                raise CallerFault(f"bootstrap={server.label} is this server itself, which would wait for {host}; name another server")
+        finder = ForwardingSource(site.reactor, plain)
+    elif finder is None:
+        from twisted_ext.resolver.system.configured import System
+
+        # To look up its own upstream's address, a server would wait for that upstream.
+        finder = System(site.reactor, isItself=site.isItself)
+    return authenticated(site, BootstrappedSource(site.reactor, host, finder, build), place, dane)
 
 
 def parseTLS(
@@ -135,12 +200,15 @@ def parseTLS(
     pins: Pins | None = None,
     hashes: Hashes | None = None,
     ca: str = "",
+    crl: str = "",
+    dane: IAnswerSource | None = None,
     certificate: str = "",
     key: str = "",
     minimum: str = "1.2",
     resume: bool = True,
     keep: float | None = None,
     bootstrap: Addresses | None = None,
+    tsig: SharedKey | None = None,
 ) -> IAnswerSource:
     """
     Query servers over TLS, which hides queries and replies from observers, and protects them from changes. Each server has to prove its
@@ -155,6 +223,11 @@ def parseTLS(
         them, and its certificate does not matter otherwise.
     @param hashes: digests of certificates in hexadecimal, as in DNS stamps; one of them has to be among those that prove the name.
     @param ca: a file with the certificates of authorities to trust instead of the system's.
+    @param crl: a file with the revocation lists of all authorities from the server's to the root, in PEM. A certificate that one of them
+        revokes is refused, and so is one for which the file has no list that is still valid. The file is read again when it has changed.
+    @param dane: a source that validates, in parentheses, for the server's TLSA records (DANE), which say what its certificate has to be:
+        C{dane=(recursive)}. They have to be secure by DNSSEC; otherwise the look-up fails. This source looks up the server's address as
+        well, unless C{bootstrap} does, so it must not query this server by its name itself.
     @param certificate: a file with the client's own certificate, for servers that demand one.
     @param key: a file with its key, if that is not in the same file.
     @param minimum: the lowest TLS version to accept, 1.2 or 1.3.
@@ -162,29 +235,27 @@ def parseTLS(
     @param keep: the number of seconds that an idle connection is kept open, 10 by default.
     @param bootstrap: servers that are asked, in the clear, for the address of a server given by its name; by default those of the system.
         Only this address is asked for.
+    @param tsig: a file with a TSIG key, or the key, as for C{udp}.
 
     @return: L{ForwardingSource<twisted_ext.resolver.forward.forwarder.ForwardingSource>}, or
-        L{BootstrappedSource<twisted_ext.resolver.combine.bootstrap.BootstrappedSource>} in front of it.
+        L{BootstrappedSource<twisted_ext.resolver.combine.bootstrap.BootstrappedSource>} in front of it; with C{dane},
+        L{DaneSource<twisted_ext.resolver.combine.dane.DaneSource>} in front of these.
     """
     first = servers[0]
-    named = "" if isAddress(first.host) else first.host
-    if named and not name:
-        name = first.name or named
-    elif not name and all(each.name for each in servers):
-        name = first.name
-    elif pins and not name and any(each.name for each in servers):
-        raise CallerFault("with pins, write #name behind each server, or behind none")
+    name = servers.nameWith(name, pins)
+    place = servers.place(dane, name, port)
     terms = TLSTerms(
-        name, pins=pins or (), hashes=hashes or (), ca=ca, certificate=certificate, key=key, minimum=minimum, resume=resume
+        name,
+        pins=pins or (),
+        hashes=hashes or (),
+        ca=ca,
+        crl=crl,
+        dane=place,
+        certificate=certificate,
+        key=key,
+        minimum=minimum,
+        resume=resume,
     )
-    if named:
-
-        def build(addresses: Sequence[str]) -> ForwardingSource:
-            found = [Server(address, first.port or port) for address in addresses]
-            return ForwardingSource(site.reactor, found, transport=TLS(terms, keep))
-
-        return bootstrapped(site, named, bootstrap, build)
-    if bootstrap is not None:
-        raise CallerFault("bootstrap is for a server given by its name; here is its address already")
     names = servers.names(port)
-    return ForwardingSource(site.reactor, list(names), transport=TLS(terms, keep, names))
+    shared = None if tsig is None else tsig.key
+    return reached(site, first.host, first.port or port, names, TLS(terms, keep, names), bootstrap, dane, place, shared)

@@ -4,19 +4,18 @@ The function behind the prefix C{https}.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.forward.forwarder import ForwardingSource
+from twisted_ext.resolver.strings.dane import daneFor
 from twisted_ext.resolver.strings.descriptions import Site
-from twisted_ext.resolver.strings.encrypted import Hashes, Pins, bootstrapped
+from twisted_ext.resolver.strings.encrypted import Hashes, Pins, reached
 from twisted_ext.resolver.strings.parsers import Addresses
-from twisted_ext.transport.servers import Server
+from twisted_ext.transport.https.alternatives import AUTO, FIRST, MODES, NEVER, ONLY
 from twisted_ext.transport.urls import ServerURL
 
-__all__ = ["HTTPSURL", "Method", "parseHTTPS"]
+__all__ = ["HTTP3", "HTTPSURL", "Method", "parseHTTPS"]
 
 
 class HTTPSURL(ServerURL):
@@ -54,7 +53,27 @@ class Method(str):
         return cls(text.upper())
 
 
+class HTTP3(str):
+    """
+    When to use HTTP/3: C{auto}, C{first}, C{only} or C{no}; C{yes} is C{first}.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def fromText(cls, text: str) -> HTTP3:
+        """
+        @raise BadDescription: it is none of these.
+        """
+        mode = FIRST if text.lower() == "yes" else text.lower()
+        if mode not in MODES:
+            raise BadDescription(f"http3 takes auto, first, only or no, not {text!r:.80}")
+        return cls(mode)
+
+
 _POST: Final = Method("POST")
+
+_AUTO: Final = HTTP3(AUTO)
 
 #: The port of Squid, which is that of most HTTP proxies.
 _PROXY_PORT: Final = 3128
@@ -69,6 +88,8 @@ def parseHTTPS(
     pins: Pins | None = None,
     hashes: Hashes | None = None,
     ca: str = "",
+    crl: str = "",
+    dane: IAnswerSource | None = None,
     certificate: str = "",
     key: str = "",
     minimum: str = "1.2",
@@ -76,11 +97,12 @@ def parseHTTPS(
     keep: float | None = None,
     bootstrap: Addresses | None = None,
     proxy: Addresses | None = None,
+    http3: HTTP3 = _AUTO,
 ) -> IAnswerSource:
     """
-    Query a server over HTTPS (HTTP/2), so that nobody on the way can read or change queries and replies, and few can tell them from other
-    traffic. The server has to prove that it is the one in the URL; if it cannot, or cannot be reached, the look-up fails: nothing is ever
-    sent in the clear instead. Redirects are not followed. Queries share a connection, and are padded.
+    Query a server over HTTPS (HTTP/2 or HTTP/3), so that observers can neither read nor change queries and replies, and few can tell them
+    from other traffic. The server has to prove that it is the one in the URL; if it cannot, or cannot be reached, the look-up fails:
+    nothing is ever sent in the clear instead. Redirects are not followed. Queries share a connection, and are padded.
 
     @param url: C{https://dns.example/dns-query}; without a path, C{/dns-query}. A template as in RFC 8484, with C{?dns} or
         C{&dns} in braces at its end, is a URL as well.
@@ -91,6 +113,8 @@ def parseHTTPS(
     @param pins: digests of public keys in base64, separated by commas; one of them has to be among those that prove the name.
     @param hashes: as for C{tls}.
     @param ca: as for C{tls}.
+    @param crl: as for C{tls}.
+    @param dane: as for C{tls}; the records are those of the URL's host and port, such as C{_443._tcp.dns.example}.
     @param certificate: as for C{tls}.
     @param key: as for C{tls}.
     @param minimum: as for C{tls}.
@@ -99,30 +123,41 @@ def parseHTTPS(
     @param bootstrap: as for C{tls}.
     @param proxy: HTTP proxies through which the server is reached, separated by commas, with C{@port} after one that has another port than
         3128: C{proxy=192.0.2.8@8080}. They look the server's address up, and learn nothing of queries and replies.
+    @param http3: C{auto}, the default, uses HTTP/3 once the server offers it (RFC 7838), if the extra C{quic} is installed; C{first} does
+        from the first connection on. If HTTP/3 fails, HTTP/2 takes its place for five minutes; the server has to prove its identity by
+        either. C{only} never uses HTTP/2, C{no} never HTTP/3. Not with C{proxy} or C{certificate}.
 
     @return: L{ForwardingSource<twisted_ext.resolver.forward.forwarder.ForwardingSource>}, or
-        L{BootstrappedSource<twisted_ext.resolver.forward.bootstrap.BootstrappedSource>} in front of it.
+        L{BootstrappedSource<twisted_ext.resolver.combine.bootstrap.BootstrappedSource>} in front of it; with C{dane},
+        L{DaneSource<twisted_ext.resolver.combine.dane.DaneSource>} in front of these.
     """
     try:
         from twisted_ext.transport.https.exchange import HTTPS, httpsTerms
     except ModuleNotFoundError as error:
-        raise CallerFault(f"it needs {error.name}, which is not installed: pip install 'twisted-ext[https]'") from error
+        raise CallerFault(f"queries by HTTPS need {error.name}, which is not installed: pip install 'twisted-ext[https]'") from error
 
+    place = daneFor(dane, [url.identity], [url.port])
     terms = httpsTerms(
-        url, pins=pins or (), hashes=hashes or (), ca=ca, certificate=certificate, key=key, minimum=minimum, resume=resume
+        url.identity,
+        pins=pins or (),
+        hashes=hashes or (),
+        ca=ca,
+        crl=crl,
+        dane=place,
+        certificate=certificate,
+        key=key,
+        minimum=minimum,
+        resume=resume,
     )
-    transport = HTTPS(url, terms, get=method == "GET", keep=keep, proxied=proxy is not None)
+    if certificate:
+        if http3 in (FIRST, ONLY):
+            raise CallerFault("the client's certificate is only shown over HTTP/2: leave out certificate or http3")
+        http3 = HTTP3(NEVER)
+    transport = HTTPS(url, terms, get=method == "GET", keep=keep, proxied=proxy is not None, http3=http3)
     if proxy is not None:
         if address is not None or bootstrap is not None:
             raise CallerFault("a proxy looks the server's address up itself: leave out address and bootstrap")
-        return ForwardingSource(site.reactor, proxy.servers(_PROXY_PORT), transport=transport)
-
-    def build(addresses: Sequence[str]) -> ForwardingSource:
-        return ForwardingSource(site.reactor, [Server(each, url.port) for each in addresses], transport=transport)
-
-    direct = address.servers(url.port) if address is not None else [] if url.address is None else [url.address]
-    if not direct:
-        return bootstrapped(site, url.host, bootstrap, build)
-    if bootstrap is not None:
-        raise CallerFault("bootstrap is for a server whose address is not known; here it is already")
-    return ForwardingSource(site.reactor, direct, transport=transport)
+        known = proxy.servers(_PROXY_PORT)
+    else:
+        known = address.servers(url.port) if address is not None else [] if url.address is None else [url.address]
+    return reached(site, url.host, url.port, known, transport, bootstrap, dane, place)

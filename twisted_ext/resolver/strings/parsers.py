@@ -4,7 +4,7 @@ The functions behind the built-in prefixes. Their signatures define the argument
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.interfaces import IAnswerSource
@@ -12,10 +12,14 @@ from twisted_ext.resolver.strings.descriptions import Site
 from twisted_ext.transport.servers import DNS_PORT, Server
 from twisted_ext.wire.names import nameFromText
 
+if TYPE_CHECKING:
+    from twisted_ext.wire.tsig import Key
+
 __all__ = [
     "Addresses",
     "Domains",
     "Port",
+    "SharedKey",
     "parseCache",
     "parseChain",
     "parseCoalesce",
@@ -80,6 +84,30 @@ class Addresses(tuple[tuple[str, int | None], ...]):
         @param port: the port for addresses without one.
         """
         return [Server(address, own or port) for address, own in self]
+
+
+class SharedKey:
+    """
+    A TSIG key, in a file or written out.
+    """
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+
+    @classmethod
+    def fromText(cls, text: str) -> SharedKey:
+        """
+        @raise BadDescription: it is not valid, or the file cannot be used.
+        """
+        from twisted_ext.wire.keyfile import readKeys
+        from twisted_ext.wire.tsig import Key
+
+        if ":" in text and not text.startswith((".", "/")):
+            return cls(Key.fromText(text))
+        keys, _ = readKeys(text)
+        if len(keys) != 1:
+            raise BadDescription(f"{text}: the file holds {len(keys)} keys instead of one")
+        return cls(keys[0])
 
 
 class Domains(tuple[bytes, ...]):
@@ -155,9 +183,10 @@ def parseUDP(
     cookies: bool = False,
     tries: int | None = None,
     keep: float | None = None,
+    tsig: SharedKey | None = None,
 ) -> IAnswerSource:
     """
-    Query certain servers by UDP, and by TCP if a reply is truncated or may be forged. Several servers are measured, and the fastest is
+    Query certain servers over UDP, and over TCP if a reply is truncated or may be forged. Several servers are measured, and the fastest is
     queried.
 
     @param addresses: separated by commas, with C{@port} after an address that has another port: C{udp:192.0.2.53,192.0.2.54@5353}.
@@ -166,32 +195,39 @@ def parseUDP(
     @param cookies: C{yes} sends DNS cookies, and believes only replies with the right one from servers that support them (RFC 7873).
     @param tries: limits the queries to one server in one look-up, 12 by default.
     @param keep: the number of seconds that an idle TCP connection is kept open.
+    @param tsig: a file with a key that signs queries, and has to sign the replies (TSIG, RFC 8945), as C{txdns zone keygen} writes it; or
+        the key itself in square brackets: C{tsig=[hmac-sha256:name:secret]}.
 
     @return: L{ForwardingSource<twisted_ext.resolver.forward.forwarder.ForwardingSource>}
     """
     from twisted_ext.resolver.forward.forwarder import ForwardingSource
     from twisted_ext.transport.exchange import TCP
 
+    key = None if tsig is None else tsig.key
     return ForwardingSource(
-        site.reactor, addresses.servers(port), mixCase=mixCase, cookies=cookies, tries=tries, transport=TCP(keep)
+        site.reactor, addresses.servers(port), mixCase=mixCase, cookies=cookies, tries=tries, transport=TCP(keep), key=key
     )
 
 
-def parseTCP(site: Site, addresses: Addresses, port: Port = _DNS, *, keep: float | None = None) -> IAnswerSource:
+def parseTCP(
+    site: Site, addresses: Addresses, port: Port = _DNS, *, keep: float | None = None, tsig: SharedKey | None = None
+) -> IAnswerSource:
     """
-    Query servers by TCP, for networks in which UDP is blocked or not trusted. Queries share a connection and do not wait for each other's
+    Query servers over TCP, for networks in which UDP is blocked or not trusted. Queries share a connection and do not wait for each other's
     replies. The first one takes an additional round trip.
 
     @param addresses: as for C{udp}.
     @param port: as for C{udp}.
     @param keep: as for C{udp}.
+    @param tsig: as for C{udp}.
 
     @return: L{ForwardingSource<twisted_ext.resolver.forward.forwarder.ForwardingSource>}
     """
     from twisted_ext.resolver.forward.forwarder import ForwardingSource
     from twisted_ext.transport.exchange import TCP
 
-    return ForwardingSource(site.reactor, addresses.servers(port), stream=True, transport=TCP(keep))
+    key = None if tsig is None else tsig.key
+    return ForwardingSource(site.reactor, addresses.servers(port), stream=True, transport=TCP(keep), key=key)
 
 
 def parseThreaded(site: Site, *, threads: int | None = None, ttl: int | None = None) -> IAnswerSource:

@@ -4,19 +4,14 @@ The function behind the prefix C{quic}.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
-from twisted_ext.errors import CallerFault
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.strings.descriptions import Site
-from twisted_ext.resolver.strings.encrypted import EncryptedServers, Hashes, Pins, bootstrapped
+from twisted_ext.resolver.strings.encrypted import EncryptedServers, Hashes, Pins, reached
 from twisted_ext.resolver.strings.parsers import Addresses, Port
 from twisted_ext.transport.quic.exchange import QUIC, QUIC_PORT
-from twisted_ext.transport.servers import Server
 from twisted_ext.transport.tls.terms import TLSTerms
-from twisted_ext.transport.urls import isAddress
 
 __all__ = ["parseQUIC"]
 
@@ -32,6 +27,8 @@ def parseQUIC(
     pins: Pins | None = None,
     hashes: Hashes | None = None,
     ca: str = "",
+    crl: str = "",
+    dane: IAnswerSource | None = None,
     keep: float | None = None,
     bootstrap: Addresses | None = None,
 ) -> IAnswerSource:
@@ -48,29 +45,19 @@ def parseQUIC(
         them, and its certificate does not matter otherwise.
     @param hashes: digests of certificates in hexadecimal, as in DNS stamps; one of them has to be among those that prove the name.
     @param ca: a file with the certificates of authorities to trust instead of the system's.
+    @param crl: as for C{tls}.
+    @param dane: as for C{tls}; the records are those of UDP, such as C{_853._udp.dns.example}.
     @param keep: the number of seconds that an idle connection is kept open, 10 by default.
     @param bootstrap: servers that are asked, in the clear, for the address of a server given by its name; by default those of the system.
         Only this address is asked for.
 
     @return: L{ForwardingSource<twisted_ext.resolver.forward.forwarder.ForwardingSource>}, or
-        L{BootstrappedSource<twisted_ext.resolver.combine.bootstrap.BootstrappedSource>} in front of it.
+        L{BootstrappedSource<twisted_ext.resolver.combine.bootstrap.BootstrappedSource>} in front of it; with C{dane},
+        L{DaneSource<twisted_ext.resolver.combine.dane.DaneSource>} in front of these.
     """
     first = servers[0]
-    named = "" if isAddress(first.host) else first.host
-    if named and not name:
-        name = first.name or named
-    elif not name and all(each.name for each in servers):
-        name = first.name
-    terms = TLSTerms(name, pins=pins or (), hashes=hashes or (), ca=ca)
-    if named:
-        transport = QUIC(terms, keep)
-
-        def build(addresses: Sequence[str]) -> ForwardingSource:
-            found = [Server(address, first.port or port) for address in addresses]
-            return ForwardingSource(site.reactor, found, transport=transport)
-
-        return bootstrapped(site, named, bootstrap, build)
-    if bootstrap is not None:
-        raise CallerFault("bootstrap is for a server given by its name; here is its address already")
+    name = servers.nameWith(name, pins)
+    place = servers.place(dane, name, port, "udp")
+    terms = TLSTerms(name, pins=pins or (), hashes=hashes or (), ca=ca, crl=crl, dane=place)
     names = servers.names(port)
-    return ForwardingSource(site.reactor, list(names), transport=QUIC(terms, keep, names))
+    return reached(site, first.host, first.port or port, names, QUIC(terms, keep, names), bootstrap, dane, place)

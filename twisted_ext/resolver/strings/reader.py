@@ -206,6 +206,9 @@ class _Reading:
     ) -> None:
         if key is not None and (key in plan.named or (not parameter.many and key in self._given(plan, schema))):
             raise _fault(self._text, start, f"{key} is given twice")
+        if key is not None and value == "" and parameter.kind is str and not parameter.many:
+            # An unset variable of a shell must not turn a check off.
+            raise _fault(self._text, valueAt, f"{key} has no value; write one behind {key}=, or leave it out")
         if isinstance(value, str):
             try:
                 value = parameter.convert(value)

@@ -45,6 +45,7 @@ def parseRecursive(
     loopback: bool = False,
     cookies: bool = True,
     mixCase: bool = False,
+    opportunistic: bool = False,
     mostBytes: int | None = None,
     port: Port = _DNS,
 ) -> IAnswerSource:
@@ -57,7 +58,8 @@ def parseRecursive(
     @param anchor: a file of trust anchors; it replaces those of the root that are built in if it has some of the root.
     @param localRoot: addresses of servers to transfer the root zone from, separated by commas, or C{yes} for servers that are built in:
         delegations are taken from this copy while it is secure and current.
-    @param state: a folder for the state of trust anchors, whose rollovers are then followed (RFC 5011).
+    @param state: a folder for the state of trust anchors, whose rollovers are then followed (RFC 5011), and for what C{opportunistic} has
+        learned.
     @param validate: C{no} takes answers without validation.
     @param minimize: C{yes} sends servers only the part of a name that they need, C{strict} does so even to servers that fail for it, C{no}
         sends whole names.
@@ -65,6 +67,8 @@ def parseRecursive(
     @param loopback: C{yes} queries servers on this machine if a zone names them, for tests.
     @param cookies: C{no} sends servers no DNS cookies (RFC 7873).
     @param mixCase: C{yes} sends names in mixed case, which forgers have to guess.
+    @param opportunistic: C{yes} asks servers over TLS if they support it, which is found out beside the queries in the clear (RFC 9539).
+        Their identity is not checked, so this hides queries from observers, but not from attackers.
     @param mostBytes: the size of the cache in bytes.
     @param port: the port of all servers, for tests.
 
@@ -84,6 +88,11 @@ def parseRecursive(
     named = [*primaries, *[address for server in root.servers for address in server.addresses]]
     usable = usableFor(named, ipv6=ipv6, loopback=loopback)
     pool = ServerPool(site.reactor, port=port, usable=usable, cookies=cookies, mixCase=mixCase)
+    if opportunistic:
+        from twisted_ext.resolver.recursive.encrypted import EncryptedAuthorities
+
+        pool.encryption = EncryptedAuthorities(site.reactor, state or "")
+        pool.encryption.load()
     options = optionsFor(minimize, ipv6)
     copy = None
     if primaries:

@@ -4,6 +4,7 @@ The function behind the prefix C{sdns}.
 
 from __future__ import annotations
 
+from twisted_ext.errors import CallerFault
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.strings.descriptions import Site
 from twisted_ext.transport.stamps import Stamp
@@ -22,5 +23,7 @@ def parseStamp(site: Site, stamp: Stamp, /, **options: str) -> IAnswerSource:
 
     @return: L{ForwardingSource<twisted_ext.resolver.forward.forwarder.ForwardingSource>}, over the stamp's transport.
     """
+    if "dane" in options:
+        raise CallerFault("a stamp defines how its server is authenticated; for dane, write the server's URL, such as tls://dns.example")
     said = [f":{key}={escaped(value)}" for key, value in options.items()]
     return site.source("".join([stamp.description(), *said]))

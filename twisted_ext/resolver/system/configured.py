@@ -24,7 +24,7 @@ from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.combine.chain import ChainSource
 from twisted_ext.resolver.combine.searchlist import SearchListSource
 from twisted_ext.resolver.policy.specialnames import Special, isSpecial
-from twisted_ext.resolver.sources import WrappingSource, closeAll
+from twisted_ext.resolver.sources import FailingSource, WrappingSource, closeAll
 from twisted_ext.resolver.system.hosts import Hosts
 from twisted_ext.resolver.system.resolvconf import ResolvConf, SystemConfiguration
 from twisted_ext.wire.message import Question
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from twisted_ext.cache.store import Store
     from twisted_ext.resolver.caching.cached import CachedSource
     from twisted_ext.resolver.caching.coalescing import CoalescingSource
+    from twisted_ext.transport.servers import Server
 
 __all__ = ["ConfiguredSource", "SYSTEM_RESOLV_CONF", "System"]
 
@@ -183,6 +184,7 @@ class System:
         cached: bool = True,
         environment: Mapping[str, str] | None = None,
         upstream: Callable[[SystemConfiguration], IAnswerSource] | None = None,
+        isItself: Callable[[Server], bool] | None = None,
     ) -> None:
         """
         @param reactor: provides IReactorUDP and IReactorTCP as well, unless C{upstream} needs neither.
@@ -194,8 +196,10 @@ class System:
         @param environment: L{None} for that of the process.
         @param upstream: creates the source for the configured servers, which is closed when the configuration changes; L{None} to query
             these servers.
+        @param isItself: says whether a server is the one that looks its upstream up here: it is not queried. L{None} for no server.
         """
         self._reactor = reactor
+        self._isItself = isItself
         self._seconds: Callable[[], float] = reactor.seconds
         self._hosts = Hosts(reactor, hosts)
         self._path = resolvConf or SYSTEM_RESOLV_CONF
@@ -287,7 +291,12 @@ class System:
 
         streaming = "use-vc" in configuration.flags
         rotate = "rotate" in configuration.flags
-        return ForwardingSource(self._reactor, configuration.servers, stream=streaming, tries=configuration.attempts, rotate=rotate)
+        isItself = self._isItself
+        servers = [server for server in configuration.servers if isItself is None or not isItself(server)]
+        if not servers:
+            text = f"{self._path} names only this server itself, which waits for this address; give the address, or bootstrap=SERVER"
+            return FailingSource(lambda: Unreachable(text, ede=((22, "no upstream"),)))
+        return ForwardingSource(self._reactor, servers, stream=streaming, tries=configuration.attempts, rotate=rotate)
 
     def _retire(self, generation: _Generation) -> None:
         self._retired.append(generation)

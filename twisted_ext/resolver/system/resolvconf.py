@@ -34,7 +34,7 @@ DEFAULT_SERVER: Final = "127.0.0.1"
 FLAGS: Final = {
     "rotate": "servers are asked in turn",
     "no-tld-query": "a name without dots is only searched",
-    "use-vc": "everything is asked by TCP",
+    "use-vc": "everything is asked over TCP",
     "no-reload": "the file is read once",
     "trust-ad": "the AD bit of these servers is asked for",
     "no-aaaa": "IPv6 addresses are not asked of servers",

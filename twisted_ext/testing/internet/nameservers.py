@@ -27,6 +27,8 @@ from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.version import Version
 
 if TYPE_CHECKING:
+    from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+
     from twisted_ext.testing.internet.zones import InternetZone
     from twisted_ext.testing.reactors import MemoryReactor
     from twisted_ext.wire.message import Question
@@ -65,7 +67,7 @@ class Exchange:
     A query and the reply to it.
 
     @ivar server: the server.
-    @ivar transport: C{"udp"} or C{"tcp"}.
+    @ivar transport: C{"udp"}, C{"tcp"} or C{"tls"}.
     @ivar query: the query.
     @ivar reply: the octets of the reply; empty if there was none.
     @ivar at: when it was asked, in seconds since the internet began.
@@ -137,6 +139,14 @@ class NameServer(CannedServer):
         if not self._listening:
             self._listening = True
             self.listen(self._reactor)
+
+    def encrypt(self, creator: IOpenSSLServerConnectionCreator, port: int = 853) -> None:
+        """
+        Listen for TLS as well, until L{shut}.
+
+        @param creator: has the certificate; for example C{twisted.internet.ssl.CertificateOptions}.
+        """
+        self.listenTLS(self._reactor, creator, port)
 
     def shut(self) -> None:
         """
@@ -225,7 +235,7 @@ class NameServer(CannedServer):
             if opt is not None:
                 opt.extendedRcode = rcode >> 4
             return [buildMessage(Message(query.id, flags | rcode & 15, query.questions, edns=opt))]
-        size = _STREAM_SIZE if transport == "tcp" else 512 if edns is None else min(max(512, edns.payloadSize), self.payload)
+        size = _STREAM_SIZE if transport != "udp" else 512 if edns is None else min(max(512, edns.payloadSize), self.payload)
         if question.rrType == AXFR:
             if zone is None or zone.apex != name:
                 return [buildMessage(Message(query.id, flags | Rcode.REFUSED, query.questions, edns=opt))]
@@ -261,7 +271,7 @@ class NameServer(CannedServer):
             return Rcode.NOTIMP
         if edns is not None and edns.version:
             return Rcode.BADVERS
-        if question.rrClass != IN or question.rrType in _REFUSED_TYPES or (question.rrType == AXFR and transport != "tcp"):
+        if question.rrClass != IN or question.rrType in _REFUSED_TYPES or (question.rrType == AXFR and transport == "udp"):
             return Rcode.REFUSED
         return None
 

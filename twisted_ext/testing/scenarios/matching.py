@@ -91,7 +91,7 @@ class Query:
     def __init__(self, question: Question | None, flags: int = 0, dnssecOk: bool = False, stream: bool = False) -> None:
         """
         @param flags: those of the header, with the opcode.
-        @param stream: whether it came by TCP.
+        @param stream: whether it came over TCP.
         """
         self.question = question
         self.flags = flags
@@ -208,7 +208,7 @@ def replyTo(entry: Entry, query: Message, stream: bool) -> bytes | None:
     Return the reply of a server, or L{None} for none.
 
     The header and the records are those of the entry. The OPT record is like that of the query, because most entries do not mention it. A
-    reply by UDP that is too large for the client is truncated.
+    reply over UDP that is too large for the client is truncated.
     """
     if "do_not_answer" in entry.adjust:
         return None

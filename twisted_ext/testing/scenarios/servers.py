@@ -36,7 +36,7 @@ class UpstreamQuery:
     @ivar step: the number of the step in which it came.
     @ivar address: that of the server.
     @ivar message: the query.
-    @ivar stream: whether it came by TCP.
+    @ivar stream: whether it came over TCP.
     @ivar entry: the entry that is the reply; L{None} if the scenario has none, and the reply was SERVFAIL.
     """
 
@@ -52,7 +52,7 @@ class UpstreamQuery:
     def __str__(self) -> str:
         question = self.message.questions[0] if self.message.questions else "no question"
         found = "no entry" if self.entry is None else f"entry of line {self.entry.line}"
-        return f"step {self.step}: {question} to {self.address} by {'TCP' if self.stream else 'UDP'}: {found}"
+        return f"step {self.step}: {question} to {self.address} over {'TCP' if self.stream else 'UDP'}: {found}"
 
 
 class ScenarioNetwork(MemoryNetwork):
