@@ -23,6 +23,8 @@ from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.listeners.datagram import DatagramListener
 from twisted_ext.server.listeners.stream import StreamFactory, StreamListener, StreamResponder
+from twisted_ext.server.listeners.tls.certificates import Certificates
+from twisted_ext.server.listeners.tls.serving import ALPN, tlsServing
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.gates import standardGates
 from twisted_ext.server.reply.operations import Outcome, opcodesOf, transfersIn
@@ -107,10 +109,16 @@ class Host:
         port: int = 53,
         today: Callable[[], float] | None = None,
         settings: Settings | None = None,
+        certificates: Certificates | None = None,
+        tlsPort: int = 853,
     ) -> None:
         """
         @param today: returns seconds since 1970; the reactor's time by default.
+        @param certificates: for a server that listens for TLS as well.
         """
+        self.certificates = certificates
+        self.tlsPort = tlsPort
+        self.tls: StreamListener | None = None
         self.address = address
         self.port = port
         self.reactor = reactor
@@ -142,14 +150,22 @@ class Host:
         self.servings = StreamFactory(StreamResponder(self.responder), reactor)
         self.streams = StreamListener(reactor, self.responder, self.address, self.port, servings=self.servings)
         self.streams.start()
+        self.overTLS = None if self.certificates is None else StreamFactory(StreamResponder(self.responder, "tls"), reactor)
+        if self.certificates is not None and self.overTLS is not None:
+            make = tlsServing(self.overTLS.answering, self.certificates.contextFactory(ALPN))
+            self.tls = StreamListener(
+                reactor, self.responder, self.address, self.tlsPort, servings=self.overTLS, way="tls", make=make
+            )
+            self.tls.start()
         self.replication.start()
 
-    def apply(self, **said: Iterable[str]) -> None:
+    def apply(self, **said: Iterable[str] | bool) -> None:
         """
         Configure the zone of these tests with these settings; an underscore stands for a hyphen.
         """
         values: dict[str, object] = {"name": "example.org"}
-        values.update({name.replace("_", "-"): list(value) for name, value in said.items()})
+        for name, value in said.items():
+            values[name.replace("_", "-")] = value if isinstance(value, bool) else list(value)
         applyZones(self.replication, [ZoneSettings.fromTable(values)], KEYS)
 
     def serve(self, text: str = ZONE) -> None:
@@ -209,6 +225,8 @@ class Host:
         """
         self.responder.close()
         ending = [self.replication.stop(), self.datagrams.stop(), self.streams.stop(), self.servings.close()]
+        if self.tls is not None and self.overTLS is not None:
+            ending += [self.tls.stop(), self.overTLS.close()]
         return gatherResults(ending)
 
 

@@ -18,7 +18,7 @@ from twisted_ext.errors import Unreachable
 from twisted_ext.server.config.keys import RemoteServer
 from twisted_ext.server.reply.gates import FormGate
 from twisted_ext.server.reply.operations import hopelessOf, operationKey
-from twisted_ext.server.reply.requests import Request
+from twisted_ext.server.reply.requests import Request, TLSPeer
 from twisted_ext.server.transfer.notify import NotifyReceiver, NotifySender
 from twisted_ext.server.transfer.xfrin import Secondary
 from twisted_ext.transport.servers import Server
@@ -206,7 +206,7 @@ class _Zone:
     def __init__(self) -> None:
         self.notices: list[tuple[str, int | None]] = []
 
-    def mayNotify(self, client: str, keyName: bytes) -> bool:
+    def mayNotify(self, client: str, keyName: bytes, peer: TLSPeer | None = None) -> bool:
         return client == "192.0.2.7"
 
     def notified(self, client: str, serial: int | None) -> None:

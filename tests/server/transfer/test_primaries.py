@@ -159,7 +159,7 @@ class PrimariesTests(StepTestCase):
 
     def test_truncatedReplyIsRetriedByTCP(self) -> None:
         """
-        A primary that truncates its UDP replies is asked by TCP.
+        A primary that truncates its UDP replies is asked over TCP.
         """
         self.begin()
         self.primary.setSerial(11)

@@ -1,5 +1,5 @@
 """
-Tests of querying another server by UDP.
+Tests of querying another server over UDP.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class SecondaryTests(StepTestCase):
 
     def test_refusedQueryIsRetriedByTCP(self) -> None:
         """
-        If a primary refuses the SOA query by UDP without a signature, as Knot DNS does for catalogs, it is asked by TCP at once.
+        If a primary refuses the SOA query over UDP without a signature, as Knot DNS does for catalogs, it is asked over TCP at once.
         """
 
         def refuse(request: Request) -> Refusal:

@@ -296,7 +296,7 @@ class TransferringTests(ReplicaTestCase):
 
     def test_singleMessagesAreNoTransfer(self) -> None:
         """
-        A whole zone is not sent by UDP or HTTPS, whose replies are single messages, although the client may have it.
+        A whole zone is not sent over UDP or HTTPS, whose replies are single messages, although the client may have it.
         """
         self.offer()
         for transport in ("udp", "https"):

@@ -151,7 +151,7 @@ class UpdatedServer:
 
     def ask(self, name: bytes, rrType: int, client: str = "127.0.0.1") -> Message:
         """
-        Send a query by TCP, through the packet cache as listeners do.
+        Send a query over TCP, through the packet cache as listeners do.
         """
         wire = buildMessage(Message(9, 0, (Question(name, rrType),)))
         found = self.responder.packetCache.find(wire, client, self.clock.seconds())

@@ -14,6 +14,7 @@ from tests.server.update.changed import KEY, TODAY, UpdatedServer
 from tests.zone.changing import APEX, ZONE, record, textsOf, zoneOf
 from twisted_ext.errors import BadDescription, BadZone, StorageFault
 from twisted_ext.server.config.zonesettings import ZoneSettings
+from twisted_ext.server.reply.requests import TLSPeer
 from twisted_ext.server.update import updates as module
 from twisted_ext.server.update.commit import Compactor
 from twisted_ext.server.update.updates import UpdateHandler
@@ -50,6 +51,29 @@ class UpdatingTests(SynchronousTestCase):
 
         self.addCleanup(close)
         return server
+
+    def test_clientsCanBeLimitedToTLS(self) -> None:
+        """
+        With C{allow-update}, only these clients' updates are considered: over TLS, or with a certificate. The rules still apply to them.
+        """
+        table = {"name": "example.org", "file": "/zone", "update": ["key dhcp.example.org zone ANY"]}
+        named = TLSPeer(True, ("dhcp.example",), bytes(32))
+        for grant, peers in (("tls", (TLSPeer(True), named)), ("certificate=dhcp.example", (named,)), ("any", (None, named))):
+            server = self.server()
+            zone = ZoneSettings.fromTable({**table, "allow-update": [grant]})
+            server.updating.arrange(APEX, zone, [KEY.name])
+            for number, peer in enumerate((None, TLSPeer(False, ("dhcp.example",)), TLSPeer(True), named)):
+                wire = buildMessage(
+                    Message(77, Opcode.UPDATE << 11, (Question(APEX, SOA),), (), (record(f"n{number} 60 A 192.0.2.9"),))
+                )
+                replies: list[bytes] = []
+                server.responder.take(sign(wire, KEY, TODAY)[0], ("127.0.0.1", 5300), "tls", replies.append, peer=peer)
+                server.disk.settle()
+                allowed = grant == "any" or peer in peers
+                self.assertEqual(replies[0][3] & 15, Rcode.NOERROR if allowed else Rcode.REFUSED, (grant, peer))
+            unsigned: list[bytes] = []
+            server.responder.take(wire, ("127.0.0.1", 5300), "tls", unsigned.append, peer=named)
+            self.assertEqual(unsigned[0][3] & 15, Rcode.REFUSED)
 
     def test_updateTakesEffectAtOnce(self) -> None:
         """

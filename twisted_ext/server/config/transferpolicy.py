@@ -21,6 +21,7 @@ NOBODY: Final = Grants()
 #: The zone settings that make up the policy.
 _READ: Final = (
     "primaries", "allow-transfer", "one-answer", "member-primaries", "group-primaries", "notify", "allow-notify", "zonemd",
+    "encrypted-transfers", "allow-update",
 )  # fmt: skip
 
 
@@ -41,32 +42,44 @@ class Terms:
     @ivar singly: the clients among those of C{transfer} that get each record in a separate message.
     @ivar notices: the servers that NOTIFY is accepted from, besides the primaries.
     @ivar digest: how to treat its ZONEMD record.
+    @ivar updaters: the clients whose updates are considered; an empty list is all of them.
+    @ivar isEncrypted: whether it is transferred over encrypted transports only (RFC 9103, section 11).
     """
 
-    __slots__ = ("keys", "primaries", "transfer", "singly", "notify", "notices", "digest")
+    __slots__ = ("keys", "primaries", "transfer", "singly", "notify", "notices", "updaters", "digest", "isEncrypted")
 
     def __init__(self, zone: ZoneSettings | None, keys: Keys) -> None:
         self.keys = keys
         self.primaries: tuple[RemoteServer, ...] = ()
         self.notify: tuple[RemoteServer, ...] = ()
-        self.transfer = self.singly = self.notices = NOBODY
+        self.transfer = self.singly = self.notices = self.updaters = NOBODY
         self.digest = ""
+        self.isEncrypted = False
         if zone is not None:
             self._read(zone, keys)
 
     def _read(self, zone: ZoneSettings, keys: Keys) -> None:
         try:
-            self.primaries = tuple([RemoteServer.fromText(text, keys) for text in zone.texts("primaries")])
+            self.isEncrypted = bool(zone.value("encrypted-transfers"))
+            self.primaries = tuple([self._primary(text, keys) for text in zone.texts("primaries")])
             self.transfer = _grants(zone, "allow-transfer", keys)
             self.singly = _grants(zone, "one-answer", keys)
             # Only check these: they are for the member zones of a catalog.
             for text in (*zone.texts("member-primaries"), *[text.split(None, 1)[-1] for text in zone.texts("group-primaries")]):
-                RemoteServer.fromText(text, keys)
+                self._primary(text, keys)
             self.notify = tuple([RemoteServer.fromText(text, keys) for text in zone.texts("notify")])
             self.notices = _grants(zone, "allow-notify", keys)
+            self.updaters = _grants(zone, "allow-update", keys)
         except BadDescription as fault:
             raise BadDescription(f"zone {zone.text}: {fault}") from None
         self.digest = str(zone.value("zonemd"))
+
+
+    def _primary(self, text: str, keys: Keys) -> RemoteServer:
+        remote = RemoteServer.fromText(text, keys)
+        if self.isEncrypted and remote.tls is None:
+            raise BadDescription(f"{text!r}: with encrypted-transfers, a primary is given by a URL: tls://192.0.2.1#ns1.example")
+        return remote
 
 
 def _grants(zone: ZoneSettings, name: str, keys: Keys) -> Grants:

@@ -174,7 +174,7 @@ class NotifySender:
         flights = list(self._flights.values())
         for flight in flights:
             flight.cancel()
-        return gatherResults(flights, consumeErrors=True).addCallback(lambda _: None)
+        return gatherResults(flights, consumeErrors=True).addCallback(lambda _: self._sender.close())
 
 
 class NotifyReceiver:
@@ -196,7 +196,7 @@ class NotifyReceiver:
 
     def isHopeless(self, request: Request, signed: bool) -> bool:
         zone = self._find(request.question.name.lower())
-        return zone is None or not (signed or zone.mayNotify(request.client, b""))
+        return zone is None or not (signed or zone.mayNotify(request.client, b"", request.peer))
 
     def __call__(self, request: Request) -> Refusal:
         question = request.question
@@ -205,7 +205,7 @@ class NotifyReceiver:
         zone = self._find(question.name.lower())
         if zone is None:
             return self._UNKNOWN
-        if not zone.mayNotify(request.client, request.keyName):
+        if not zone.mayNotify(request.client, request.keyName, request.peer):
             return self._DENIED
         message = request.message
         if message is None:

@@ -420,9 +420,9 @@ class Replication:
         version = None if zone is None or place.state == EXPIRED else zone.current
         secondary = self._watched(apex)
         if secondary is not None:
-            return Offer(version, grants, secondary.journal, secondary.expires, terms.singly)
+            return Offer(version, grants, secondary.journal, secondary.expires, terms.singly, terms.isEncrypted)
         journal = self._journal(apex)
         compared = self._compared.get(apex)
         if journal is None and compared is not None:
             journal = compared.history
-        return Offer(version, grants, journal, singly=terms.singly)
+        return Offer(version, grants, journal, singly=terms.singly, isEncrypted=terms.isEncrypted)

@@ -21,6 +21,7 @@ from twisted_ext.server.limits import JOURNALS_OPEN, NOTICES_PER_ZONE, PROBES, S
 from twisted_ext.server.transfer.fairqueue import Slots
 from twisted_ext.server.transfer.secondarystore import SecondaryStore, SpoolRoom, removeUnfinished
 from twisted_ext.server.transfer.xfrin import Secondary
+from twisted_ext.transport.tls.links import TLSLinks
 from twisted_ext.zone.limits import GATHERING_SECONDS
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Secondaries:
     @ivar room: limits the octets of all transfers.
     @ivar most: maximum octets of one transfer, or L{None} for the default.
     @ivar probes: slots for SOA queries.
+    @ivar links: the connections over TLS.
     @ivar noticeWait: seconds between two SOA queries that NOTIFY messages for a zone can cause.
     """
 
@@ -71,6 +73,7 @@ class Secondaries:
         self.most = settings.transferMaxSize
         self.slots = Slots(settings.transfersIn)
         self.probes = Slots(int(PROBES.default))
+        self.links = TLSLinks(reactor)
         self.noticeWait = NOTICES_PER_ZONE.default
         self._zones: dict[bytes, Secondary] = {}
         # Zones with an open journal, the most recently used one last.
@@ -149,7 +152,8 @@ class Secondaries:
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
-        return gatherResults([zone.stop() for zone in self._zones.values()], consumeErrors=True).addCallback(lambda _: None)
+        zones = gatherResults([zone.stop() for zone in self._zones.values()], consumeErrors=True)
+        return zones.addCallback(lambda _: self.links.close())
 
     async def gather(self, apexName: bytes, spool: str, image: str) -> None:
         """

@@ -1,14 +1,15 @@
 """
-Exchanges one message with another server over UDP: SOA queries to primaries, and NOTIFY to secondaries.
+Exchanges one message with another server: SOA queries to primaries, and NOTIFY to secondaries. Over UDP, unless the server is one that is
+only reached over TLS.
 """
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred, DeferredQueue
+from twisted.internet.defer import Deferred, DeferredQueue, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IDelayedCall, IReactorTime, IReactorUDP, IUDPTransport
 from twisted.internet.protocol import DatagramProtocol
@@ -23,6 +24,9 @@ from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.tsig import sign, verify
+
+if TYPE_CHECKING:
+    from twisted_ext.transport.tls.links import TLSLinks
 
 __all__ = ["MessageSender", "exchange"]
 
@@ -43,18 +47,38 @@ def _drawId() -> int:
 
 class MessageSender:
     """
-    Source ports for messages to other servers: one for each address family, open while replies are awaited.
+    Source ports for messages to other servers: one for each address family, open while replies are awaited; and the connections to servers
+    over TLS.
 
     Replies are matched by port, address and id. Where a spoofed reply would do harm, use a separate sender for each message, and so an
     unpredictable port.
     """
 
-    def __init__(self, reactor: IReactorTime) -> None:
+    def __init__(self, reactor: IReactorTime, links: TLSLinks | None = None) -> None:
         """
         @param reactor: provides L{IReactorUDP} as well.
+        @param links: connections that are shared with others, who close them.
         """
         self.reactor = reactor
         self._ports: dict[int, _Port] = {}
+        self._links = links
+        self._ownsLinks = links is None
+
+    @property
+    def links(self) -> TLSLinks:
+        if self._links is None:
+            from twisted_ext.transport.tls.links import TLSLinks
+
+            self._links = TLSLinks(self.reactor)
+        return self._links
+
+    def close(self) -> Deferred[None]:
+        """
+        Close the connections over TLS, unless they are shared.
+
+        @return: fires when none is open.
+        """
+        return succeed(None) if self._links is None or not self._ownsLinks else self._links.close()
 
     def port(self, remote: RemoteServer) -> _Port:
         """
@@ -116,7 +140,7 @@ def exchange(
     unsignedRefusals: bool = False,
 ) -> Deferred[Message]:
     """
-    Send a message and wait for the reply; repeat it, waiting twice as long each time.
+    Send a message and wait for the reply; repeat it over UDP, waiting twice as long each time.
 
     @param wait: seconds to wait for a reply to the first try.
     @param today: returns seconds since 1970.
@@ -128,6 +152,14 @@ def exchange(
     """
     edns = EDNS(_SIZE, 0, options) if options else None
     asked = Message(0, opcode << 11 | flags, (question,), answer, edns=edns)
+    if remote.tls is not None:
+        from twisted_ext.server.transfer.tlsexchange import exchangeOverTLS
+
+        # As long as the tries over UDP would take together.
+        seconds = wait * (2**tries - 1)
+        return exchangeOverTLS(
+            sender.links, remote, remote.tls, asked, seconds=seconds, today=today, unsignedRefusals=unsignedRefusals
+        )
     return Deferred.fromCoroutine(_exchange(sender, remote, asked, wait, tries, today, unsignedRefusals))
 
 

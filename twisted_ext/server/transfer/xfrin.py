@@ -21,6 +21,7 @@ from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.limits import PROBE_TRIES, PROBE_WAIT
 from twisted_ext.server.transfer.secondarystore import SecondaryStore, Spool
 from twisted_ext.server.transfer.udpexchange import MessageSender, exchange
+from twisted_ext.transport.tls.links import connectorTo
 from twisted_ext.transport.transfer import fetchZone
 from twisted_ext.wire.codes import TC, Rcode
 from twisted_ext.wire.message import Question
@@ -32,6 +33,7 @@ from twisted_ext.zone.transfer.receiver import TransferKind, TransferReceiver, s
 from twisted_ext.zone.transfer.refresh import RefreshState, RefreshStep, SecondaryState
 
 if TYPE_CHECKING:
+    from twisted_ext.server.reply.requests import TLSPeer
     from twisted_ext.server.transfer.secondaries import Secondaries
     from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.journal import Journal
@@ -78,6 +80,8 @@ class Secondary:
         self._timer: IDelayedCall | None = None
         self._flight: Deferred[None] | None = None
         self._noticed = 0.0
+        # The last failure that was logged in the present attempt to refresh.
+        self._logged = ""
         # When to send an SOA query for a NOTIFY that came during another query or a transfer, and the serial number in it.
         self._called: tuple[float, int | None] | None = None
         # Primaries that do not support EDNS.
@@ -183,13 +187,14 @@ class Secondary:
 
     # -- NOTIFY
 
-    def mayNotify(self, client: str, keyName: bytes) -> bool:
+    def mayNotify(self, client: str, keyName: bytes, peer: TLSPeer | None = None) -> bool:
         """
         Return whether a client may send NOTIFY for the zone.
 
         @param keyName: the name of the TSIG key that verified the message, C{b""} if unsigned.
+        @param peer: what the client has proved over TLS.
         """
-        return self._primaryAt(client, keyName) is not None or self.grants.allows(client, keyName)
+        return self._primaryAt(client, keyName) is not None or self.grants.allows(client, keyName, peer)
 
     def _primaryAt(self, client: str, keyName: bytes) -> int | None:
         for number, remote in enumerate(self.primaries):
@@ -225,10 +230,11 @@ class Secondary:
             self._take(step)
 
     def follow(self, primaries: Sequence[RemoteServer], grants: Grants) -> None:
-        before = [(remote.server, remote.key) for remote in self.primaries]
+        before = [remote.identity for remote in self.primaries]
         self.grants = grants
-        if [(remote.server, remote.key) for remote in primaries] != before:
-            self.primaries = list(primaries)
+        # Even if they are the same, the files of certificates may have been replaced.
+        self.primaries = list(primaries)
+        if [remote.identity for remote in primaries] != before:
             self.refreshing.follow(len(self.primaries), self._today())
             self._arm()
 
@@ -274,7 +280,10 @@ class Secondary:
     def _complain(self, format: str, fault: object) -> None:
         self.said = str(fault)
         self._all.told(self.apexName.lower(), self.said)
-        _log.warn(format, zone=self.text, fault=self.said)
+        # A primary that is down fails the request for the changes and the one for the whole zone alike.
+        if self.said != self._logged:
+            self._logged = self.said
+            _log.warn(format, zone=self.text, fault=self.said)
 
     # -- steps
 
@@ -291,6 +300,7 @@ class Secondary:
 
     async def _run(self, first: RefreshStep) -> None:
         step: RefreshStep | None = first
+        self._logged = ""
         try:
             while step is not None and self._running:
                 remote = self.primaries[step.primary % len(self.primaries)]
@@ -319,7 +329,7 @@ class Secondary:
             await self._all.probes.acquire(label)
             try:
                 reply = await exchange(
-                    MessageSender(self._all.reactor), remote, question, options=options, wait=PROBE_WAIT.default,
+                    MessageSender(self._all.reactor, self._all.links), remote, question, options=options, wait=PROBE_WAIT.default,
                     tries=int(PROBE_TRIES.default), today=self._today, unsignedRefusals=True,
                 )  # fmt: skip
             finally:
@@ -375,6 +385,7 @@ class Secondary:
                 receiving = await fetchZone(
                     self._all.reactor, remote.server, self.apexName, spool.keep, key=remote.key, soa=soa,
                     edns=label not in self._plain, today=self._today, most=self._all.most,
+                    connect=connectorTo(self._all.reactor, remote.server, remote.tls, links=self._all.links),
                 )  # fmt: skip
                 spool.close()
                 return await self._received(receiving, spool, remote)

@@ -60,6 +60,7 @@ class Offer:
     @ivar journal: its recent changes, or L{None}.
     @ivar expires: seconds until a secondary zone expires; L{None} for a primary zone.
     @ivar singly: the clients that get each record in a separate message.
+    @ivar isEncrypted: whether it is sent over encrypted transports only.
     """
 
     version: Version | None
@@ -67,6 +68,7 @@ class Offer:
     journal: Differences | None = None
     expires: float | None = None
     singly: Grants | None = None
+    isEncrypted: bool = False
 
 
 class OutgoingTransfers:
@@ -77,6 +79,7 @@ class OutgoingTransfers:
 
     _UNKNOWN: Final = Refusal(Rcode.NOTAUTH, ((Ede.NOT_AUTHORITATIVE, "no such zone here"),))
     _DENIED: Final = Refusal(Rcode.REFUSED, ((Ede.PROHIBITED, ""),))
+    _IN_CLEAR: Final = Refusal(Rcode.REFUSED, ((Ede.PROHIBITED, "this zone is transferred over TLS 1.3 only"),))
     _NO_DATAGRAM: Final = Refusal(Rcode.FORMERR, ((0, "AXFR takes TCP or TLS"),))
     _EXPIRED: Final = Refusal(Rcode.SERVFAIL, ((Ede.INVALID_DATA, "no version of this zone can be sent"),))
     _BUSY: Final = Refusal(Rcode.SERVFAIL, ((Ede.NOT_READY, "too many transfers; try again"),))
@@ -128,8 +131,11 @@ class OutgoingTransfers:
         offer = self._find(request.question.name.lower())
         if offer is None:
             return self._UNKNOWN
-        if not offer.grants.allows(request.client, request.keyName):
+        peer = request.peer
+        if not offer.grants.allows(request.client, request.keyName, peer):
             return self._DENIED
+        if offer.isEncrypted and (peer is None or not peer.isPrivate):
+            return self._IN_CLEAR
         if offer.version is None:
             return self._EXPIRED
         return offer, offer.version
@@ -203,7 +209,7 @@ class OutgoingTransfers:
                 octets=count,
             )
 
-        single = offer.singly is not None and offer.singly.allows(request.client, request.keyName)
+        single = offer.singly is not None and offer.singly.allows(request.client, request.keyName, request.peer)
         made = self._envelope(request, offer).messages(pieces, single=single)
         return _Counted(made, over, single)
 

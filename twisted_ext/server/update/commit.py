@@ -15,6 +15,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_ext.errors import DNSFault, StorageFault
+from twisted_ext.server.config.keys import Grants
+from twisted_ext.server.config.transferpolicy import NOBODY
 from twisted_ext.server.jobs.subprocess import runModule
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.limits import IMAGE_PAUSE, UPDATES_WAITING
@@ -354,6 +356,7 @@ class EditableZone:
     @ivar changing: the commit queue, from the first change on.
     @ivar damaged: an image that must not be served any more, or L{None}.
     @ivar keeper: storage for changes used in place of a journal, and the function that runs work on it.
+    @ivar grants: the clients that the policy is for; an empty list is all of them.
     """
 
     policy: Policy
@@ -364,6 +367,7 @@ class EditableZone:
     changing: CommitQueue | None = None
     damaged: Image | None = None
     keeper: tuple[StoreJournal, Elsewhere] | None = None
+    grants: Grants = NOBODY
 
     @property
     def imagePath(self) -> str:

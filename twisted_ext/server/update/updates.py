@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadDescription, BadMessage, BadUpdate, BadZone, DNSFault, StorageFault
 from twisted_ext.server.authority.zonetable import SERVING, Zones
+from twisted_ext.server.config.keys import Grants
 from twisted_ext.server.config.updatepolicy import isProven, journalOctets, policyOf
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.reply.operations import Operation, Outcome, operationKey
@@ -135,6 +136,7 @@ class UpdateHandler:
             if policy.rules:
                 path = "" if keeper is not None else self._pathOf(apex)
                 self.permit(apex, policy, serials=str(zone.value("serial")), path=path, most=journalOctets(zone), keeper=keeper)
+                self._wards[apex].grants = Grants.fromTexts(zone.texts("allow-update"))
                 return
         ward = self._wards.get(apex)
         if ward is not None and zone is not None and ward.journal is not None and len(ward.journal):
@@ -333,6 +335,8 @@ class UpdateHandler:
         if ward is None:
             return self._DENIED
         policy, keyName = ward.policy, request.keyName
+        if ward.grants and not ward.grants.allows(request.client, keyName, request.peer):
+            return self._DENIED
         client = request.client if isProven(request) else ""
         if not policy.admits(keyName, client):
             # Over TCP the client could prove its address.

@@ -59,8 +59,14 @@ def checking(settings: Settings, zones: Collection[ZoneSettings]) -> Generator[N
             raise BadDescription(f"zone {zone.text}: has a database and something else; its records come from one of them")
         if not zone.file and not zone.texts("primaries") and not zone.value("store") and zone.value("catalog") != "produce":
             raise BadDescription(f"zone {zone.text}: has neither a file nor primaries; say where its records come from")
-        termsOf(zone, keys)
-        policyOf(zone, keys)
+        terms = termsOf(zone, keys)
+        shown = (terms.transfer, terms.notices, terms.updaters)
+        if not settings.clientCa and any(grants.needsCertificates for grants in shown):
+            raise BadDescription(f"zone {zone.text}: certificate and pin need client-ca, the authorities of the clients' certificates")
+        if terms.isEncrypted and terms.transfer and not (settings.tls or settings.quic):
+            raise BadDescription(f"zone {zone.text}: encrypted-transfers with allow-transfer needs tls, where clients can ask for it")
+        if not policyOf(zone, keys).rules and terms.updaters:
+            raise BadDescription(f"zone {zone.text}: allow-update needs rules in update, which say what these clients may change")
         yield
     yield from CatalogSettings.checking(special)
     return keys
