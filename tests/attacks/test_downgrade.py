@@ -14,7 +14,7 @@ from twisted_ext.errors import Unreachable
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.testing.servers import CannedServer
-from twisted_ext.transport.tls.terms import TLSHandshake
+from twisted_ext.transport.tls.terms import TLSTerms
 
 
 class DowngradeTests(NetworkTestCase):
@@ -68,7 +68,7 @@ class DowngradeTests(NetworkTestCase):
         Without the check of the certificate, the attacker's answer would be believed.
         """
         self.attacker.listenTLS(self.there, ServerTLS(leaf("attacker.example")))
-        with patch.object(TLSHandshake, "_problemOf", accept):
+        with patch.object(TLSTerms, "problem", accept):
             self.assertEqual(self.find(self.source), ["203.0.113.66"])
 
     def test_droppedSession(self) -> None:
@@ -94,9 +94,8 @@ class DowngradeTests(NetworkTestCase):
         self.assertEqual(web.asked, [])
 
 
-def accept(handshake: TLSHandshake, certificate: object, error: int, depth: int, fine: bool) -> str:
+def accept(terms: TLSTerms, server: object, name: str, certificates: object) -> str:
     """
     Accept any certificate.
     """
-    handshake._accepted = True
     return ""

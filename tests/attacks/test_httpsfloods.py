@@ -340,7 +340,7 @@ class AccessTests(WholeServerTestCase):
 
     def test_attack32_accessListsHoldByHTTPS(self) -> None:
         """
-        A client that is refused by UDP is refused by HTTPS, whatever the reply to others is, and the cache too.
+        A client that is refused over UDP is refused over HTTPS, whatever the reply to others is, and the cache too.
         """
         self.wanted = self.settings(https=US, selfSigned=True, local="www.example.org A 192.0.2.80", refuse=["192.168.0.9"])
         service = ServerService(self.here, self.wanted, [Bound(US, 53), *encryptedPlaces([US], "https")], SECRET, reread=self.reread)
@@ -355,7 +355,7 @@ class AccessTests(WholeServerTestCase):
 
     def rcodeFor(self, reactor: MemoryReactor) -> int:
         """
-        Return the RCODE that a client on a host gets by HTTPS.
+        Return the RCODE that a client on a host gets over HTTPS.
         """
         client = WebClient()
         factory = TLSMemoryBIOFactory(Contexts(alpn=[b"h2"]), True, clientOf(lambda: client), reactor)

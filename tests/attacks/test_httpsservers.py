@@ -4,8 +4,8 @@ Attacks 32 and 34 on a client of DNS over HTTPS: floods and bombs of a hostile s
 
 from __future__ import annotations
 
-from tests.transport.httpsservers import TYPE, Request, frame
-from tests.transport.test_https import HTTPSTestCase
+from tests.transport.https.httpsservers import TYPE, Request, frame
+from tests.transport.https.test_exchange import HTTPSTestCase
 from tests.transport.tlsservers import ServerTLS, leaf
 from tests.transport.waiting import Waiter
 from twisted_ext.errors import BadMessage

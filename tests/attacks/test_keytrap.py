@@ -204,7 +204,7 @@ class WholeTrapTests(ValidatedTestCase):
         self.assertIn("ended after 3 wrong signatures", str(fault.ede))
         work = resolver.work
         self.assertEqual((work.verifications, work.failures), (5 + 3, 3))
-        # Both replies come by TCP.
+        # Both replies come over TCP.
         self.assertEqual((self.asked(), work.packets), (["A", "A", "DNSKEY", "DNSKEY"], 9))
         self.othersResolve(resolver)
 

@@ -160,7 +160,7 @@ class AddressTests(RecursingTestCase):
 
     def test_oneAddressCountsOnce(self) -> None:
         """
-        An address that thirteen name servers have is queried as that of one: with a cookie, without it, by TCP, and without EDNS.
+        An address that thirteen name servers have is queried as that of one: with a cookie, without it, over TCP, and without EDNS.
         """
         names = [f"ns{number}.sub.attacker.test" for number in range(13)]
         self.refer("attacker.test", "sub.attacker.test", names, {name: ["203.0.113.1"] for name in names})

@@ -48,8 +48,8 @@ class BombTests(ValidatedTestCase):
 
     def test_largeSetsAreRefused(self) -> None:
         """
-        A set of more than a hundred records is a failure that says so, for all clients. It takes one query by UDP and one by TCP, and no
-        other server is asked. Nothing but the failure is cached.
+        A set of more than a hundred records is a failure that says so, for all clients. It takes one query over UDP and one over TCP, and
+        no other server is asked. Nothing but the failure is cached.
         """
         for count in (101, 3000):
             resolver = self.bomb(count)

@@ -128,7 +128,7 @@ class FloodTests(_ForgingCase):
 
     def test_nearMissLeadsToTCP(self) -> None:
         """
-        After replies with a wrong ID, from the right address to the right port, the answer comes by TCP; guesses after that have no effect.
+        After replies with a wrong ID, from the right address to the right port, the answer comes over TCP; later guesses have no effect.
         """
         asked, port, right = self.begin()
         dialed = self.internet.network.dialed
@@ -151,7 +151,7 @@ class FloodTests(_ForgingCase):
 
     def test_serverWithWrongIDsAnswersByTCP(self) -> None:
         """
-        A server all of whose replies by UDP have a wrong ID is queried by TCP once.
+        A server all of whose replies over UDP have a wrong ID is queried over TCP once.
         """
         self.internet.inject(Fault.WRONG_ID, SERVER)
         self.look(VICTIM)

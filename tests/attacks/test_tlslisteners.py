@@ -1,128 +1,120 @@
 """
-Attacks 30, 31 and 34 on a TLS listener: slow clients, handshakes that are not finished, and other protocols on its port.
+Attack 30 on a TLS listener: slow clients, and clients that do not read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from OpenSSL import SSL
 
-from tests.server.listeners.streams import Client, request
+from tests.server.listeners.streams import request
 from tests.server.listeners.tlsstreams import Contexts, TLSClient, TLSTestCase
-from twisted_ext.server.limits import CLIENT_STREAM_MESSAGE
+from twisted_ext.limits import Limit
+from twisted_ext.server.limits import CLIENT_STREAM_MESSAGE, TLS_HANDSHAKES_TURN
+from twisted_ext.server.listeners import stream as streamlisteners
 from twisted_ext.server.listeners.connection import StreamServing
-from twisted_ext.server.listeners.tls.certificates import ContextFactory
 from twisted_ext.server.listeners.tls.serving import TLSServing
+from twisted_ext.server.listeners.turns import Turns
 from twisted_ext.wire.framing import frame
 
 
-def _unchecked(factory: ContextFactory, context: SSL.Context) -> None:
+def _hello() -> bytes:
     """
-    Choose no protocol.
+    Return the first octets of a handshake.
     """
+    hello = Contexts().connection()
+    try:
+        hello.do_handshake()
+    except SSL.WantReadError:
+        pass
+    return hello.bio_read(4096)
 
 
-class HandshakeTests(TLSTestCase):
+class HandshakeFloodTests(TLSTestCase):
     """
-    Clients that begin a handshake and do not finish it.
+    Clients that begin more handshakes than the server can make, and never go on.
     """
 
-    def abandon(self, count: int) -> None:
+    def flood(self, count: int = 500) -> tuple[list[TLSClient], TLSClient]:
         """
-        Let as many clients send the beginning of a handshake, and leave.
+        Return clients with connections from before, and one that comes when the flood is over.
         """
+        self.serve(most=60)
+        good = [self.shake(f"192.0.2.{number + 1}") for number in range(20)]
+        for client in good:
+            client.ask(request(1, b"now"))
+        self.network.advance(2)
+        octets = _hello()
         for number in range(count):
-            client = self.connect(f"198.18.{number // 250}.{number % 250 + 1}", 0.003, 853)
-            hello = Contexts().connection()
-            try:
-                hello.do_handshake()
-            except SSL.WantReadError:
-                client.transport.write(hello.bio_read(4096)[: 50 + number % 200])
-            self.network.advance(0.003)
-            client.transport.abortConnection()
-        self.network.advance(0.01)
+            # More networks than connections, so that no one has more than its share.
+            attacker = self.connect(f"10.{number % 250}.{number // 250}.1", 0.002, 853)
+            if attacker.transport is not None:
+                attacker.transport.write(octets)
+        for client in good:
+            client.ask(request(2, b"now"))
+        self.network.advance(1)
+        return good, self.shake("198.51.100.1")
 
-    def test_attack31_earlyCloseLeavesNothing(self) -> None:
+    def test_attack31_floodClosesNoConnectionInUse(self) -> None:
         """
-        After a thousand of them nothing is left open, and each one is counted.
+        Connections in use go on, whatever their number and network: those that are still in the middle of a handshake make room. A client
+        that comes afterwards is served.
         """
-        self.abandon(1000)
-        self.assertEqual(len(self.servings), 0)
-        self.assertEqual((self.parrot.counters.tcpOpen, self.parrot.counters.tlsFailed), (0, 1000))
-
-    def test_attack31_uncountedCloseIsNoticed(self) -> None:
-        """
-        The same test fails for a server that does not count them.
-        """
-        self.patch(TLSServing, "connectionLost", StreamServing.connectionLost)
-        self.abandon(10)
-        self.assertEqual(self.parrot.counters.tlsFailed, 0)
-
-    def crowd(self) -> list[Client]:
-        """
-        Return connections that send the first octets of a handshake, and nothing more.
-        """
-        clients = [self.connect(f"198.18.2.{number + 1}", 0.003, 853) for number in range(100)]
-        for client in clients:
-            client.transport.write(b"\x16\x03\x01")
-        self.network.advance(CLIENT_STREAM_MESSAGE.default + 1)
-        return clients
-
-    def test_attack31_slowHandshakesAreClosed(self) -> None:
-        """
-        A handshake has to be over, and the first request has to be there, within a few seconds.
-        """
-        self.assertEqual([client for client in self.crowd() if not client.lost], [])
-
-    def test_attack31_withoutLimitSlowHandshakesStay(self) -> None:
-        """
-        Without that limit they stay.
-        """
-        self.patch(StreamServing, "overdue", lambda serving, now: False)
-        self.assertEqual([client for client in self.crowd() if client.lost], [])
-
-
-class ConfusionTests(TLSTestCase):
-    """
-    Clients that take the port for one of another protocol.
-    """
-
-    def offer(self) -> TLSClient:
-        """
-        Return a client that offers only HTTP/2 by ALPN.
-        """
-        client = self.shake(contexts=Contexts(alpn=[b"h2"]))
-        client.ask(request(7, b"now"))
+        good, late = self.flood()
+        self.assertEqual([client.replies for client in good], [[1, 2]] * 20)
+        late.ask(request(3, b"now"))
         self.network.advance(0.1)
-        return client
+        self.assertEqual(late.replies, [3])
 
-    def test_attack34_otherProtocolIsRefused(self) -> None:
+    def test_attack31_unboundedHandshakesCloseOthers(self) -> None:
         """
-        The handshake of a client that speaks only another protocol fails, so that what is meant for one server never reaches another.
+        Without the bound and the lower rank of handshakes, connections in use are closed for them.
         """
-        client = self.offer()
-        self.assertEqual((client.lost, client.replies, self.parrot.counters.tlsFailed), (True, [], 1))
+        self.patch(TLSServing, "worth", StreamServing.worth)
+        self.patch(streamlisteners, "_SHAKING", 0)
+        good, _ = self.flood()
+        self.assertNotEqual([client.replies for client in good], [[1, 2]] * 20)
 
-    def test_attack34_withoutALPNItIsAccepted(self) -> None:
+    def crowded(self) -> int:
         """
-        Without the check of ALPN such a client is answered.
+        Return how many of a hundred handshakes that begin in one turn of the reactor wait for a later one.
         """
-        self.patch(ContextFactory, "_choosing", _unchecked)
+        waiting: list[int] = []
+        admit = Turns.admit
+
+        def noting(turns: Turns, work: Callable[[], bool]) -> bool:
+            admitted = admit(turns, work)
+            waiting.append(len(turns))
+            return admitted
+
+        self.patch(Turns, "admit", noting)
         self.serve()
-        self.assertEqual(self.offer().replies, [7])
+        clients = [self.connect(f"198.18.3.{number + 1}", 0.003, 853) for number in range(100)]
+        octets = _hello()
+        for client in clients:
+            client.transport.write(octets)
+        self.network.advance(1)
+        self.assertEqual(len([client for client in clients if client.octets]), 100)
+        return max(waiting)
 
-    def test_attack34_plainMessagesAreRefused(self) -> None:
+    def test_attack31_turnHasFewHandshakes(self) -> None:
         """
-        A client that sends DNS in the clear gets no reply, and its message is not read.
+        In one turn of the reactor a few handshakes are continued, so that replies on other connections wait for no more; the rest follows.
         """
-        client = self.connect(port=853)
-        client.transport.write(frame(request(7, b"now")))
-        self.network.advance(0.1)
-        self.assertEqual((client.lost, client.replies, self.parrot.seen), (True, [], 0))
+        self.assertEqual(self.crowded(), 100 - TLS_HANDSHAKES_TURN.default)
+
+    def test_attack31_withoutLimitTurnHasAllHandshakes(self) -> None:
+        """
+        Without that limit all are continued at once.
+        """
+        self.patch(streamlisteners, "TLS_HANDSHAKES_TURN", Limit(default=10_000, least=1, most=10_000))
+        self.assertEqual(self.crowded(), 0)
 
 
 class SlowTests(TLSTestCase):
     """
-    Attack 30 by TLS.
+    Attack 30 over TLS.
     """
 
     def dribble(self) -> TLSClient:

@@ -80,7 +80,7 @@ class Zone(FileAuthority):
 
 class Server(SynchronousTestCase):
     """
-    Tests of a factory that serves on a memory network, by UDP and TCP.
+    Tests of a factory that serves on a memory network, over UDP and TCP.
 
     @ivar datagrams: makes the protocol for UDP; subclasses set another one.
     """
@@ -103,7 +103,7 @@ class Server(SynchronousTestCase):
 
     def serve(self, factory: DNSServerFactory) -> DNSServerFactory:
         """
-        Listen with a factory by UDP and TCP.
+        Listen with a factory over UDP and TCP.
         """
         self.serverHost.listenUDP(53, type(self).datagrams(controller=factory, reactor=self.serverHost))
         self.serverHost.listenTCP(53, factory)
@@ -172,7 +172,7 @@ class Server(SynchronousTestCase):
         self, name: str, rrType: str = "A", *, flags: int = RD, edns: EDNS | None = None, seconds: float = 0.1
     ) -> Message:
         """
-        Send a query by UDP and TCP, check that both replies are the same, and return the reply.
+        Send a query over UDP and TCP, check that both replies are the same, and return the reply.
         """
         octets = self.query(name, rrType, flags=flags, edns=edns)
         (byUDP,) = self.udp(octets, seconds)

@@ -85,7 +85,7 @@ class EncryptedServiceTests(ServiceCase):
 
     def test_queriesAreAnswered(self) -> None:
         """
-        A query by TLS is answered as by TCP, the second time from the packet cache, and the server reports where it listens.
+        A query over TLS is answered as over TCP, the second time from the packet cache, and the server reports where it listens.
         """
         service = self.start(selfSigned=True, local="www.example.org A 192.0.2.80")
         self.assertEqual(service.sight.listening, (f"udp {US}:53", f"tcp {US}:53", f"tls {US}:853"))
@@ -114,6 +114,60 @@ class EncryptedServiceTests(ServiceCase):
             reply = self.query(client, (_KEEPALIVE, b""))
             assert reply.edns is not None
             self.assertEqual([code for code, _ in reply.edns.options], [_KEEPALIVE])
+
+    def svcb(self, name: str) -> tuple[list[bytes], int]:
+        """
+        Ask over UDP for SVCB records; return these, and the number of additional records.
+        """
+        reply = self.asked(name, "SVCB")
+        assert reply is not None
+        self.assertEqual(reply.rcode, 0)
+        return [rdata for rrset in reply.answer for rdata in rrset.rdatas], len(reply.additional)
+
+    def test_plainClientsLearnOfIt(self) -> None:
+        """
+        Clients of the plain server find the encrypted listeners and their addresses, by the name of the server too, until the settings say
+        otherwise; no such query is left to the upstream.
+        """
+        service = self.start(selfSigned=True, designatedName="dns.example")
+        (rdata,), additional = self.svcb("_dns.resolver.arpa")
+        self.assertEqual((rdata[:15], additional), (b"\x00\x01\x03dns\x07example\x00", 1))
+        self.assertEqual(self.svcb("_dns.dns.example"), ([rdata], 1))
+        self.assertIn("designates tls://dns.example", "".join(service.stack.path()))
+        self.wanted = self.settings(tls=US, selfSigned=True, designatedName="ns.example")
+        self.successResultOf(service.reload())
+        self.assertIn(b"\x02ns\x07example", self.svcb("_dns.resolver.arpa")[0][0])
+        self.wanted = self.settings(tls=US, selfSigned=True, designatedName="ns.example", designate=False)
+        self.successResultOf(service.reload())
+        self.assertEqual(self.svcb("_dns.resolver.arpa"), ([], 0))
+        self.assertEqual(self.upstream.asked, [])
+
+    def test_designationFollowsTheCertificate(self) -> None:
+        """
+        The name is the first one of the certificate that is in force, also after another one has replaced it in the file or, as in a
+        worker, by a message.
+        """
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        key = newKey()
+        certificate = write(folder, "c.pem", issued(["*.example", "dns.example"], key) + keyText(key))
+        service = self.start(certificate=[certificate])
+        self.assertIn(b"\x03dns\x07example", self.svcb("_dns.resolver.arpa")[0][0])
+        write(folder, "c.pem", issued(["ns1.example"], key) + keyText(key))
+        self.successResultOf(service.reload())
+        self.assertIn(b"\x03ns1\x07example", self.svcb("_dns.resolver.arpa")[0][0])
+        self.assertEqual(len(self.svcb("_dns.ns1.example")[0]), 1)
+        assert service.encryption is not None
+        other = (issued(["ns2.example"], key) + keyText(key)).decode()
+        service.encryption.take([["the parent", other, other]])
+        self.assertIn(b"\x03ns2\x07example", self.svcb("_dns.resolver.arpa")[0][0])
+
+    def test_selfSignedIsNotDesignated(self) -> None:
+        """
+        Clients cannot verify a certificate that the server has made itself, so they are not told of it.
+        """
+        self.start(selfSigned=True)
+        self.assertEqual(self.svcb("_dns.resolver.arpa"), ([], 0))
 
     def test_watchdogAsksByTLS(self) -> None:
         """

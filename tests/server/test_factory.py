@@ -160,7 +160,7 @@ class FactoryTests(Server):
 
     def test_longReplyIsTruncatedByUDP(self) -> None:
         """
-        A reply by UDP is never larger than the client accepts, and has TC set if it is cut; a reply by TCP is complete.
+        A reply over UDP is never larger than the client accepts, and has TC set if it is cut; a reply over TCP is complete.
         """
         self.make(authorities=[Zone("")])
         for edns, most in ((None, 512), (EDNS(4096), 1232), (EDNS(700), 700)):
@@ -184,7 +184,7 @@ class FactoryTests(Server):
 
     def test_slowAnswerIsSERVFAIL(self) -> None:
         """
-        A query whose answer takes too long gets SERVFAIL, by UDP before clients stop waiting.
+        A query whose answer takes too long gets SERVFAIL, over UDP before clients stop waiting.
         """
 
         class SilentResolver(OnlyQuery):

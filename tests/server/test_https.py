@@ -17,6 +17,7 @@ from twisted_ext.server.limits import WATCHDOG_SECONDS
 from twisted_ext.server.listeners.sockets import Bound, encryptedPlaces
 from twisted_ext.server.listeners.tls import encryption as encryption
 from twisted_ext.server.service import ServerService
+from twisted_ext.wire.framing import frame
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.rrtypes import AXFR
 
@@ -33,7 +34,7 @@ class HTTPSServiceTests(ServiceCase):
         Start a server that serves HTTPS as well.
         """
         self.wanted = self.settings(**{"https": US, "selfSigned": True, "local": _LOCAL, **values})
-        bound = [Bound(US, 53), *encryptedPlaces(self.wanted.https, "https")]
+        bound = [Bound(US, 53), *encryptedPlaces(self.wanted.https, "https"), *encryptedPlaces(self.wanted.tls, "tls")]
         service = ServerService(self.here, self.wanted, bound, SECRET, reread=self.reread)
         service.startService()
         self.addCleanup(self.stop, service)
@@ -72,7 +73,7 @@ class HTTPSServiceTests(ServiceCase):
 
     def test_queriesAreAnswered(self) -> None:
         """
-        A query by HTTPS is answered as by TCP, the second time from the packet cache, and the server reports where it listens.
+        A query over HTTPS is answered as over TCP, the second time from the packet cache, and the server reports where it listens.
         """
         service = self.start()
         self.assertEqual(service.sight.listening, (f"udp {US}:53", f"tcp {US}:53", f"https {US}:443"))
@@ -96,6 +97,40 @@ class HTTPSServiceTests(ServiceCase):
         for _ in range(3):
             self.query(client, queryOf("www.example.org", opt=optOf(options=((12, bytes(20)),))))
         self.assertEqual({len(result.body) for result in client.results.values()}, {468})
+
+    def test_keepaliveIsForTLSAlone(self) -> None:
+        """
+        Over HTTPS no reply has the keepalive option, and over TLS each that asks for it, although these transports share a packet cache.
+        """
+        service = self.start(tls=US, local=[_LOCAL, "mail.example.org A 192.0.2.25"])
+        dot = PlainPeer()
+        self.there.connectTCP(US, 853, TLSMemoryBIOFactory(Contexts(alpn=[b"dot"]), True, clientOf(lambda: dot), self.there))
+        client = self.shake()
+        asking = optOf(options=((11, b""),))
+
+        def ask(way: str, name: str) -> list[int]:
+            octets = queryOf(name, opt=asking)
+            if way == "https":
+                edns = self.query(client, octets).edns
+            else:
+                before = len(dot.received)
+                dot.transport.write(frame(octets))
+                self.network.advance(0.5)
+                edns = Message.fromWire(dot.received[before + 2 :]).edns
+            assert edns is not None
+            return [code for code, _ in edns.options if code == 11]
+
+        def asks() -> None:
+            for name, ways in (("www.example.org", ("tls", "https")), ("mail.example.org", ("https", "tls"))):
+                for way in ways * 3:
+                    for _ in range(3):
+                        self.assertEqual(ask(way, name), [11] if way == "tls" else [], (name, way))
+
+        asks()
+        # So too for clients that get REFUSED.
+        self.wanted = self.settings(https=US, tls=US, selfSigned=True, refuse=["192.168.0.9"])
+        self.successResultOf(service.reload())
+        asks()
 
     def test_transfersAreRefused(self) -> None:
         """
@@ -134,6 +169,38 @@ class HTTPSServiceTests(ServiceCase):
         self.assertNotIn(b"HTTP", plain.received)
         self.assertEqual(service.counters.tlsFailed, 2)
 
+    def test_setupPageTellsWhatListens(self) -> None:
+        """
+        The page for people names what listens, with headers that permit no script. It follows the
+        settings.
+        """
+        service = self.start(tls=US, designatedName="dns.example")
+        client = self.shake()
+        paths = (b"/setup", b"/setup/apple", b"/setup/chromium", b"/setup/none")
+        streams = [client.ask(GET(path)) for path in paths]
+        client.flush()
+        self.network.advance(0.5)
+        page, apple, chromium, none = [client.results[stream] for stream in streams]
+        self.assertEqual([page.status, apple.status, chromium.status, none.status], [200, 200, 200, 404])
+        self.assertIn(b"tls://dns.example", page.body)
+        self.assertEqual(len(page.body), int(page.fields[b"content-length"]))
+        self.assertIn(b"default-src 'none'", page.fields[b"content-security-policy"])
+        self.assertEqual(page.fields[b"content-type"], b"text/html; charset=utf-8")
+        self.assertEqual(apple.fields[b"content-type"], b"application/x-apple-aspen-config")
+        self.assertEqual(chromium.fields[b"content-disposition"], b'attachment; filename="dns.json"')
+        proxy = self.proxied([b"http/1.1"])
+        proxy.transport.write(b"HEAD /setup HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.network.advance(0.1)
+        self.assertIn(b"content-length: %d\r\n" % len(page.body), proxy.received)
+        self.assertTrue(proxy.received.endswith(b"\r\n\r\n"))
+        self.wanted = self.settings(https=US, tls=US, selfSigned=True)
+        self.successResultOf(service.reload())
+        again, gone = client.ask(GET(b"/setup")), client.ask(GET(b"/setup/apple"))
+        client.flush()
+        self.network.advance(0.5)
+        self.assertNotIn(b"dns.example", client.results[again].body)
+        self.assertEqual(client.results[gone].status, 404)
+
     def test_proxiesMaySpeakTheFirstVersion(self) -> None:
         """
         By ALPN or without it a client may speak HTTP/1.1; it cannot go over to HTTP/2.
@@ -156,6 +223,25 @@ class HTTPSServiceTests(ServiceCase):
         self.query(client, queryOf("www.example.org"))
         self.network.advance(12)
         self.assertEqual((client.gone, client.lost), ((0, b""), True))
+
+    def test_limitsAreSettings(self) -> None:
+        """
+        The settings say how many connections there are at a time, how many requests wait on each, and how long a handshake may take.
+        """
+        service = self.start(tcpRequests=3, tcpConnections=2, tcpTimeout=1)
+        client = self.shake()
+        self.assertEqual(client.h2.remote_settings.max_concurrent_streams, 3)
+        silent = PlainPeer()
+        self.there.connectTCP(US, 443, clientOf(lambda: silent))
+        self.network.advance(0.6)
+        self.assertFalse(silent.lost)
+        self.network.advance(1)
+        self.assertTrue(silent.lost)
+        self.shake()
+        self.network.advance(1.5)
+        others = [self.shake() for _ in range(3)]
+        self.assertEqual(service.counters.tcpOpen, 2)
+        self.assertEqual([each.lost for each in (client, others[-1])], [True, False])
 
     def test_watchdogAsksByHTTPS(self) -> None:
         """

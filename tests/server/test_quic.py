@@ -57,7 +57,7 @@ class QuicServiceTests(ServiceCase):
 
     def test_queriesAreAnswered(self) -> None:
         """
-        A query by QUIC is answered as by TCP, the second time from the packet cache, and the server reports where it listens.
+        A query over QUIC is answered as over TCP, the second time from the packet cache, and the server reports where it listens.
         """
         service = self.start()
         self.assertEqual(service.sight.listening, (f"udp {US}:53", f"tcp {US}:53", f"quic {US}:853"))

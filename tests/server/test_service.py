@@ -18,6 +18,7 @@ from tests.networks import NetworkTestCase
 from tests.peers import freePort
 from tests.typed import observing
 from twisted_ext.errors import BadDescription, DNSFault
+from twisted_ext.server import service
 from twisted_ext.server.config.settings import SETTINGS, Settings
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.operations.control import ControlService
@@ -366,7 +367,9 @@ class ReloadTests(ServiceCase):
         restarting = {setting.name for setting in SETTINGS if not setting.live}
         self.assertEqual(
             restarting,
-            {"interface", "port", "tls", "https", "https-path", "quic", "self-signed", "tcp-idle", "workers", "role", "state", "cache-size"}
+            {"interface", "port", "tls", "https", "https-clear", "https-path", "quic", "http3", "self-signed", "workers", "role", "state"}
+            | {"cache-size"}
+            | {"tcp-idle", "tcp-timeout", "tcp-connections", "tcp-connections-per-client", "tcp-requests"}
             | {"cookies", "cookie-secret", "require-cookie"}
             | {"http", "control", "manhole", "manhole-keys", "transfers-out", "transfers-out-per-client", "transfers-waiting"}
             | {"transfers-in", "transfer-max-size", "transfers-max-size", "log-format"},
@@ -531,3 +534,15 @@ class CreationTests(ServiceCase):
         settings = self.settings(cookieSecret=str(path))
         path.write_text("zz")
         self.assertRaises(BadDescription, makeServer, self.here, settings)
+
+    def test_connectionsTakeOpenFiles(self) -> None:
+        """
+        More connections than the system allows open files are refused before anything is bound, with what would be right.
+        """
+        self.patch(service, "raiseDescriptors", lambda most: 1024)
+        with self.assertRaisesRegex(BadDescription, "tcp-connections: 2000 .*LimitNOFILE"):
+            makeServer(self.here, Settings.of(upstream="192.0.2.53", tcpConnections=2000))
+        for files in (0, 2001):
+            self.patch(service, "raiseDescriptors", lambda most, files=files: files)
+            made = makeServer(self.here, Settings.of(upstream="192.0.2.53", tcpConnections=2000))
+            self.assertIsInstance(made, Server)

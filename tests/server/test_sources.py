@@ -14,6 +14,7 @@ from tests.typed import observing
 from twisted_ext.answers import QueryContext
 from twisted_ext.errors import BadDescription, DNSFault, Refused, Unreachable
 from twisted_ext.resolver.ask import lookUp
+from twisted_ext.resolver.system import configured
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.sources import ForwardStack
 from twisted_ext.server.upstreams import ListenAddresses, SystemServers
@@ -467,6 +468,43 @@ class LoopTests(StackCase):
         """
         error = self.assertRaises(BadDescription, self.stack, ListenAddresses(("192.0.2.7",), 53), upstream="192.0.2.7")
         self.assertIn("is this server itself", str(error))
+
+    def test_bootstrapNeverAsksThisServer(self) -> None:
+        """
+        The address of an encrypted upstream is not looked up at this server, which would wait for that upstream until the time is over. The
+        error is one line that says what would be right; another server of the file is asked instead. Without its own addresses, it would
+        query itself.
+        """
+        here = ListenAddresses(("192.0.2.7",), 53)
+        self.patch(configured, "SYSTEM_RESOLV_CONF", self.file("nameserver 192.0.2.7\n"))
+        for upstream in ("tls://dns.example", "https://dns.example/dns-query", "quic://dns.example"):
+            began = self.here.seconds()
+            asked = self.ask(self.stack(here, upstream=upstream))
+            self.network.advance(0.1)
+            fault = self.failureResultOf(asked).value
+            self.assertEqual(self.here.seconds(), began + 0.1)
+            self.assertIn("dns.example cannot be reached: its address cannot be looked up: ", str(fault))
+            self.assertIn("names only this server itself", str(fault))
+            self.assertIn("bootstrap=SERVER", str(fault))
+            self.assertNotIn("\n", str(fault))
+            self.assertEqual(self.network.datagrams, [])
+            self.flushLoggedErrors()
+        self.fault(self.stack(upstream="tls://dns.example"))
+        self.assertEqual({each.destination for each in self.network.datagrams}, {("192.0.2.7", 53)})
+        self.network.datagrams.clear()
+        canned, _ = self.serve(records={("dns.example", "A"): "192.0.2.99"})
+        self.patch(configured, "SYSTEM_RESOLV_CONF", self.file("nameserver 192.0.2.7\nnameserver 192.0.2.53\n"))
+        self.fault(self.stack(here, upstream="tls://dns.example"))
+        self.assertEqual({each.destination for each in self.network.datagrams if each.source[0] == "192.0.2.7"}, {("192.0.2.53", 53)})
+        self.assertEqual({asked.question.name for asked in canned.asked}, {b"\x03dns\x07example\x00"})
+
+    def test_thisServerAsBootstrapIsRefused(self) -> None:
+        """
+        C{bootstrap} with the address of this server is an error before anything starts.
+        """
+        here = ListenAddresses(("192.0.2.7",), 53)
+        error = self.assertRaises(BadDescription, self.stack, here, upstream="tls://dns.example:bootstrap=192.0.2.7")
+        self.assertIn("bootstrap=192.0.2.7:53 is this server itself", str(error))
 
     def askedInLoop(self, watched: bool) -> tuple[int, int]:
         """

@@ -536,7 +536,7 @@ def _watch(server: Server, settings: Settings) -> None:
 
     operations = server.operations
     if settings.http:
-        web = import_module("twisted_ext.apps.web.service").WebService(reactor, settings.http, operations)
+        web = import_module("twisted_ext.apps.web.service").WebService(reactor, settings.http, operations, setup=server.setupPages)
         server.add(web, web.bind)
     if settings.manhole:
         try:

@@ -53,14 +53,14 @@ class Counters:
         C{replies[reply[1] & 15] += 1}, where C{reply} begins with the flags. Cache hits are not counted: they are the datagrams received
         minus those passed on (L{hits}). Once per batch it passes one datagram answered from the packet cache to L{sampled}.
       - The stream listener does the same with C{tcp}, and keeps C{tcpOpened}, C{tcpOpen}, C{tcpTurnedAway}, C{tcpIdled}.
-        Connections and messages by TLS are among them; C{tlsHandshakes} and C{tlsFailed} count in addition.
+        Connections and messages over TLS and QUIC are among them; C{tlsHandshakes}, C{tlsFailed} and C{quicRetries} count in addition.
       - The code that handles a request without a cached reply adds 1 to C{udpBeyond} or C{tcpBeyond}, whatever the outcome.
       - C{respond} adds to C{replies} by rcode, to C{ready} for immediate answers, to C{dropped}, C{late}, and to C{refusals} by the name
         of the gate; it calls L{asked} for each question that missed the packet cache and L{waited} for each answer that took a look-up.
 
     @ivar udp: datagrams received.
     @ivar udpBeyond: datagrams without a reply in the packet cache.
-    @ivar tcp: messages received by TCP.
+    @ivar tcp: messages received over TCP.
     @ivar tcpBeyond: messages without a reply in the packet cache.
     @ivar tcpOpened: connections accepted.
     @ivar tcpOpen: connections open now.
@@ -68,6 +68,7 @@ class Counters:
     @ivar tcpIdled: connections closed because the client sent or read nothing for too long.
     @ivar tlsHandshakes: TLS handshakes completed.
     @ivar tlsFailed: connections that ended without one: the client gave up, took too long, or does not speak TLS as this server does.
+    @ivar quicRetries: QUIC clients that had to prove their addresses first, because many handshakes were under way.
     @ivar replies: replies sent, by rcode.
     @ivar truncated: replies with TC set.
     @ivar ready: replies made without waiting, not counting the packet cache.
@@ -97,6 +98,7 @@ class Counters:
     tcpIdled: int = 0
     tlsHandshakes: int = 0
     tlsFailed: int = 0
+    quicRetries: int = 0
     replies: list[int] = field(default_factory=lambda: [0] * RCODES)
     truncated: int = 0
     ready: int = 0

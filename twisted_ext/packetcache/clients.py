@@ -25,7 +25,7 @@ class Group:
     @ivar datagrams: cached replies for UDP.
     @ivar messages: cached replies for TCP, which may be longer.
     @ivar encrypted: cached replies for encrypted transports, which may be padded.
-    @ivar shown: whether a client needs a valid cookie to be answered by UDP.
+    @ivar shown: whether a client needs a valid cookie to be answered over UDP.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Account(Bucket):
         """
         Count a withheld reply.
 
-        @return: whether to send it truncated, so that a legitimate client can retry by TCP.
+        @return: whether to send it truncated, so that a legitimate client can retry over TCP.
         """
         if self.tokens > self.least:
             self.tokens -= 1.0

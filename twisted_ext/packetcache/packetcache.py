@@ -235,7 +235,7 @@ class PacketCache:
 
     def findEncrypted(self, octets: bytes, address: str, now: float) -> bytes | None:
         """
-        Find the reply to a message received by an encrypted transport, as L{find} does. It is padded if the query is.
+        Find the reply to a message received over an encrypted transport, as L{find} does. It is padded if the query is.
         """
         client = self.clients.known(address) or self.clients.find(address, now)
         bucket = client.bucket

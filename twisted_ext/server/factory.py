@@ -15,7 +15,7 @@ from twisted_ext.compat.server import MessageServing, peerOf
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.server.authority.source import AuthoritySource
 from twisted_ext.server.authority.zonetable import Zones
-from twisted_ext.server.listeners.connection import StreamServing
+from twisted_ext.server.listeners.connection import StreamPeer, StreamServing
 from twisted_ext.server.listeners.stream import StreamFactory
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.gates import standardGates
@@ -63,7 +63,7 @@ class _Answering:
     def find(self, octets: bytes, address: str, now: float, /) -> bytes | None:
         return None
 
-    def take(self, octets: bytes, stream: StreamServing, send: Send) -> bool:
+    def take(self, octets: bytes, stream: StreamPeer, send: Send) -> bool:
         return self._factory.octetsReceived(octets, cast("Peer", stream), None, send)
 
 

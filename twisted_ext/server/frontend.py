@@ -18,8 +18,9 @@ from twisted_ext.metrics.counters import Counters
 from twisted_ext.packetcache.packetcache import PacketCache
 from twisted_ext.server.authority.source import AuthoritySource
 from twisted_ext.server.authority.zonetable import Zones
-from twisted_ext.server.limits import ZONE_LANE_BYTES, ZONE_LANE_SIGHTS
+from twisted_ext.server.limits import HTTP3_OFFERED, ZONE_LANE_BYTES, ZONE_LANE_SIGHTS
 from twisted_ext.server.listeners.datagram import DatagramListener
+from twisted_ext.server.listeners.proxies.trusted import TrustedProxies
 from twisted_ext.server.listeners.stream import StreamFactory, StreamListener, StreamResponder
 from twisted_ext.server.operations.watchdog import Watchdog
 from twisted_ext.server.reply.acl import Access
@@ -42,11 +43,13 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.listeners.https.headers import HeadMemory
+    from twisted_ext.server.listeners.https.request import Status
     from twisted_ext.server.listeners.quic.listener import QuicListener
     from twisted_ext.server.listeners.sockets import Bound
     from twisted_ext.server.listeners.stream import MakeServing
     from twisted_ext.server.listeners.tls.certificates import Certificates
     from twisted_ext.server.reply.operations import Operation
+    from twisted_ext.server.setup.offer import Offer
 
 __all__ = ["Frontend", "gatesOf"]
 
@@ -108,6 +111,21 @@ def gatesOf(settings: Settings, secret: bytes) -> tuple[Gate, ...]:
     return _gates(settings, ClientRateLimit(settings.clientRate), Cookies(secret) if settings.cookies else None)
 
 
+def _setupPages(offer: Offer | None, authority: bytes, pin: str) -> Mapping[bytes, Status]:
+    # Only here: few servers get to show them.
+    from twisted_ext.server.listeners.https.request import Status
+    from twisted_ext.server.setup.page import POLICY, setupPages
+
+    common = ((b"cache-control", b"no-cache"), (b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+    shown: dict[bytes, Status] = {}
+    for page in setupPages(offer, authority, pin):
+        fields = [*common, (b"content-security-policy", POLICY.encode())]
+        if page.fileName:
+            fields.append((b"content-disposition", f'attachment; filename="{page.fileName}"'.encode()))
+        shown[page.path.encode()] = Status(200, page.body, tuple(fields), page.mediaType.encode())
+    return shown
+
+
 class Frontend:
     """
     Everything between the sockets and the answer source.
@@ -135,12 +153,14 @@ class Frontend:
         # Detect contradictory settings before anything is created.
         gatesOf(settings, secret)
         self._reactor = reactor
+        self._secret = secret
         self._zones = zones
         self._access = Access(_rules(settings), _otherwise(zones))
         self._rates = ClientRateLimit(settings.clientRate)
         self._limiting = ResponseRateLimit()
         self._limit(settings)
         self._cookies = Cookies(secret) if settings.cookies else None
+        self._proxies = TrustedProxies(settings.trustedProxies)
         self.packetCache: PacketCache = packetCacheFor(
             self._access,
             self._rates,
@@ -150,6 +170,7 @@ class Frontend:
             octets=ZONE_LANE_BYTES.default if large else None,
             sights=int(ZONE_LANE_SIGHTS.default) if large else None,
             public=zones is not None,
+            isProxy=self._proxies.isItself,
         )
         self._tables = [group.tables for group in self.packetCache.groups]
         self.responder = Responder(
@@ -169,7 +190,16 @@ class Frontend:
         self._expiring: Callable[[bytes], float | None] | None = None
         self._remember(not _logging(settings))
         self._datagrams: list[DatagramListener] = []
-        self._streams = StreamFactory(StreamResponder(self.responder), reactor, idle=settings.tcpIdle)
+        self._streams = StreamFactory(
+            StreamResponder(self.responder),
+            reactor,
+            most=settings.tcpConnections,
+            perPeer=settings.tcpConnectionsPerClient,
+            inFlight=settings.tcpRequests,
+            idle=settings.tcpIdle,
+            message=settings.tcpTimeout,
+        )
+        self._streams.proxies = self._proxies
         self._listeners: list[StreamListener] = []
         self._quic: list[QuicListener] = []
         self._certificates = certificates
@@ -222,9 +252,11 @@ class Frontend:
         rules = _rules(settings)
         # Validate first: an invalid rule raises here, while the old rules are still in force.
         Access(rules)
+        TrustedProxies(settings.trustedProxies)
         Access.__init__(self._access, rules, _otherwise(self._zones))
         self._limit(settings)
         ClientRateLimit.__init__(self._rates, settings.clientRate)
+        TrustedProxies.__init__(self._proxies, settings.trustedProxies)
         self._settings = settings
         self.responder.gates = self._gatesNow()
         self.responder.replyBuilder = ReplyBuilder.of(settings)
@@ -243,23 +275,34 @@ class Frontend:
 
         def failed(failure: Failure, where: str, way: str) -> None:
             _log.failure("cannot listen", failure=failure)
-            lost(f"cannot listen at {where} by {way.upper()}: {failure.getErrorMessage()}")
+            lost(f"cannot listen at {where} over {way.upper()}: {failure.getErrorMessage()}")
 
         for bound in several:
-            if bound.encryption == "quic":
+            if bound.encryption in ("quic", "http3"):
                 # Only here: it takes an extra.
                 from twisted_ext.server.listeners.quic.listener import QuicListener
 
                 assert self._certificates is not None
                 quic = QuicListener(
-                    self._reactor, self.responder, self._certificates, bound.address, bound.port, socket=bound.datagram, lost=lost
+                    self._reactor,
+                    self.responder,
+                    self._certificates,
+                    bound.address,
+                    bound.port,
+                    socket=bound.datagram,
+                    lost=partial(self._lostQUIC, lost),
+                    heads=self._headMemory() if bound.encryption == "http3" else None,
+                    secret=self._secret,
                 )
-                quic.start().addErrback(failed, f"{bound.address} port {bound.port}", quic.way)
                 self._quic.append(quic)
+                starting = quic.start().addCallback(lambda _: self._offerHTTP3())
+                starting.addErrback(failed, f"{bound.address} port {bound.port}", quic.way)
                 continue
             make = not bound.sockets
             if bound.datagram is not None or (make and not bound.encryption):
-                listener = DatagramListener(self._reactor, self.responder, bound.address, bound.port, socket=bound.datagram, lost=lost)
+                listener = DatagramListener(
+                    self._reactor, self.responder, bound.address, bound.port, socket=bound.datagram, lost=lost, proxies=self._proxies
+                )
                 listener.start()
                 self._datagrams.append(listener)
             if make or bound.stream is not None:
@@ -274,30 +317,75 @@ class Frontend:
                     make=self._encrypting(bound.encryption),
                     lost=lost,
                 )
-                if bound.encryption == "https":
+                if bound.encryption in ("https", "https-clear"):
                     from twisted_ext.server.listeners.https.request import requestFor
 
                     streams.framed = partial(requestFor, self._settings.httpsPath)
-                streams.start().addErrback(failed, f"{bound.address} port {bound.port}", streams.way)
+                streams.start().addErrback(failed, streams.where, streams.way)
                 self._listeners.append(streams)
+        self._offerHTTP3()
+
+    def _lostQUIC(self, lost: Callable[[str], object], reason: str) -> None:
+        self._offerHTTP3()
+        lost(reason)
+
+    def _offerHTTP3(self) -> None:
+        """
+        Offer HTTP/3 to clients of HTTPS if it listens wherever they may have connected to, at one port.
+        """
+        if self._heads is None:
+            return
+        places = {each.address for each in self._listeners if each.way == "https"}
+        ports = [
+            {each.port for each in self._quic if each.way == "http3" and each.port and each.address in (place, everywhere)}
+            for place in places
+            for everywhere in ("::" if ":" in place else "0.0.0.0",)
+        ]
+        common = set.intersection(*ports) if ports else set()
+        offer = f'h3=":{min(common)}"; ma={HTTP3_OFFERED.default}' if common else ""
+        self._heads.endpoint.alternatives = offer.encode("ascii")
+
+    def _headMemory(self) -> HeadMemory:
+        """
+        Return the paths of HTTPS, and the headers known to all its connections.
+        """
+        from twisted_ext.server.listeners.https.headers import HeadMemory
+        from twisted_ext.server.listeners.https.request import Endpoint
+
+        if self._heads is None:
+            self._heads = HeadMemory(Endpoint(self._settings.httpsPath))
+        return self._heads
 
     def _encrypting(self, encryption: str) -> MakeServing | None:
         if not encryption:
             return None
-        assert self._certificates is not None
-        answering = StreamResponder(self.responder, encryption)
+        answering = StreamResponder(self.responder, encryption.partition("-")[0])
         # Only here: servers without encryption need not load OpenSSL, and only HTTPS takes an extra.
-        if encryption == "https":
+        certificates = self._certificates
+        if encryption in ("https", "https-clear"):
             from twisted_ext.server.listeners.https import serving as https
-            from twisted_ext.server.listeners.https.headers import HeadMemory
-            from twisted_ext.server.listeners.https.request import Endpoint
 
-            if self._heads is None:
-                self._heads = HeadMemory(Endpoint(self._settings.httpsPath))
-            return https.httpsServing(answering, self._heads, self._certificates.contextFactory(https.ALPN), answering.isDropped)
+            contexts = None
+            if encryption == "https":
+                assert certificates is not None
+                contexts = certificates.contextFactory(https.ALPN)
+            return https.httpsServing(answering, self._headMemory(), contexts, answering.isDropped, self._proxies)
         from twisted_ext.server.listeners.tls.serving import ALPN, tlsServing
 
-        return tlsServing(answering, self._certificates.contextFactory(ALPN), answering.isDropped)
+        assert certificates is not None
+        return tlsServing(answering, certificates.contextFactory(ALPN), answering.isDropped)
+
+    def offer(self, offer: Offer | None, authority: bytes = b"", pin: str = "") -> None:
+        """
+        Show clients of HTTPS how to set up programs for this server.
+
+        @param offer: what it offers, as far as clients can use it.
+        @param authority: the certificate of the private authority, as DER, if there is one.
+        @param pin: that of a self-signed certificate.
+        """
+        if self._heads is None:
+            return
+        self._heads.endpoint.pages.show(partial(_setupPages, offer, authority, pin))
 
     def watchdog(self, failed: Callable[[str], object], *, shared: bool = False) -> Watchdog:
         """
@@ -308,7 +396,13 @@ class Frontend:
         """
         counters = self.responder.counters
         return Watchdog(
-            self._reactor, self.responder.selfTest, self._datagrams, self._listeners, failed, lambda: counters.faults, shared=shared
+            self._reactor,
+            self.responder.selfTest,
+            self._datagrams,
+            [*self._listeners, *self._quic],
+            failed,
+            lambda: counters.faults,
+            shared=shared,
         )
 
     def stop(self) -> Deferred[None]:

@@ -16,20 +16,20 @@ __all__ = [
     "CLIENT_STREAM_YIELDS", "CLIENT_STREAM_IN_FLIGHT", "CLIENT_STREAM_TURN", "CLIENT_STREAM_UNREAD", "CLIENT_STREAM_IDLE",
     "CLIENT_STREAM_MESSAGE", "CLIENT_STREAM_STALLED", "CERTIFICATE_OCTETS", "CHAIN_CERTIFICATES", "TICKET_KEY_SECONDS", "SELF_SIGNED_DAYS",
     "QUIC_CONNECTIONS", "QUIC_CONNECTIONS_PER_PEER", "QUIC_HALF_OPEN", "QUIC_IDLE", "QUIC_STREAM_WINDOW", "QUIC_PARTIAL_OCTETS",
-    "QUIC_CANCELS", "QUIC_TICKETS",
+    "QUIC_CANCELS", "QUIC_TICKETS", "QUIC_HELD", "QUIC_RESETS", "HTTP3_OFFERED",
     "WORKERS", "DESCRIPTORS", "SETTINGS_OCTETS", "WORKER_SETTLED", "WORKER_PAUSE",
     "WORKER_ENDING", "WORKER_BEAT", "WORKER_SILENT", "WORKER_BUSY", "WORKER_STARTING", "WORKER_REPLY", "WORKER_LINE", "WORKER_PIECE",
     "WORKER_TAKING", "PASSED_WAITING", "PASSED_OCTETS", "PASSED_REPLY", "PASSED_SECONDS", "CLIENT_RATE", "CLIENT_BURST", "CLIENT_SLIP",
     "CLIENTS_METERED", "RESPONSE_RATE", "RESPONSE_SLIP", "RESPONSE_WINDOW", "RESPONSE_PAUSE", "RESPONSE_NETWORKS", "COOKIE_SECONDS",
     "COOKIE_RENEWAL", "COOKIE_AHEAD", "COOKIES_KNOWN", "COOKIE_HASHES", "REFUSAL_TTL", "ZONE_LANE_BYTES", "ZONE_LANE_SIGHTS",
     "WATCH_SECONDS", "WATCH_FILES", "CHANGING_SECONDS", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE", "COMPILER_PAUSE",
-    "BATCH_ZONES", "BATCH_OCTETS", "LOADING_COMPLAINTS", "KEY_FILE_OCTETS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER",
+    "BATCH_ZONES", "BATCH_OCTETS", "LOADING_COMPLAINTS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER",
     "TRANSFERS_WAITING", "TRANSFERS_IN", "JOURNALS_OPEN", "STARTS", "PROBES", "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT",
     "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTICES_PER_ZONE", "STORE_LOOKS", "DECLINED_LINES", "DECLINED_SECONDS",
     "UPSTREAM_LINES", "UPSTREAM_LINES_SECONDS", "LOADING_BROKEN", "LOG_OCTETS", "LOG_FLUSH", "WATCHDOG_SECONDS", "WATCHDOG_PATIENCE",
     "WATCHDOG_FAILURES", "WATCHDOG_PORTS", "SPOOL_OCTETS",
     "HTTPS_HEAD", "HTTPS_FIELDS", "HTTPS_CONTINUATIONS", "HTTPS_BODIES", "HTTPS_RESETS", "HTTPS_RESET_RATE", "HTTPS_CONTROLS",
-    "HTTPS_CONTROL_RATE", "HTTPS_SETTINGS", "HTTPS_REMEMBERED",
+    "HTTPS_CONTROL_RATE", "HTTPS_SETTINGS", "HTTPS_REMEMBERED", "PROXY_HEADER", "FORWARDED_ELEMENTS", "TLS_HANDSHAKES_TURN",
 ]
 
 # -- control and monitoring
@@ -136,9 +136,13 @@ CLIENT_STREAM_MESSAGE: Final = Limit(default=5.0, least=0.5, most=60.0)
 #: Seconds for a client to read the octets written to it.
 CLIENT_STREAM_STALLED: Final = Limit(default=10.0, least=0.5, most=60.0)
 
+#: TLS handshakes that are continued in one turn of the reactor: some milliseconds' worth. The rest waits, so that a flood of them delays
+#: replies on established connections by no more.
+TLS_HANDSHAKES_TURN: Final = Limit(default=8, least=1, most=10_000)
+
 # -- HTTPS clients
 
-#: Octets of a request's header as the client sends them, compressed by HTTP/2 or plain by HTTP/1.1. Browsers send less than 1 KB.
+#: Octets of a request's header as the client sends them, compressed in HTTP/2 or plain in HTTP/1.1. Browsers send less than 1 KB.
 HTTPS_HEAD: Final = Limit(default=16_384, least=1024, most=131_072)
 
 #: Octets of its header fields once they are decompressed, with 32 octets for each field (RFC 9113, section 6.5.2): one octet may stand for
@@ -171,6 +175,15 @@ HTTPS_SETTINGS: Final = Limit(default=32, least=6, most=1024)
 #: Octets of decoded headers that are kept for all connections, so that the same header need not be decompressed again.
 HTTPS_REMEMBERED: Final = Limit(default=4 << 20, least=1 << 16, most=1 << 30)
 
+# -- proxies
+
+#: Octets of the PROXY header in front of a connection or a datagram. The addresses take 52 octets; what else proxies send, such as the name
+#: in a client's certificate, takes some hundred.
+PROXY_HEADER: Final = Limit(default=2048, least=232, most=65_551)
+
+#: Proxies that one request has passed through, as it says (RFC 7239). One or two are usual.
+FORWARDED_ELEMENTS: Final = Limit(default=32, least=1, most=1000)
+
 # -- certificates
 
 #: Octets of a file with a certificate and its chain, or with a key. Chains take some 10 KB.
@@ -183,7 +196,7 @@ CHAIN_CERTIFICATES: Final = Limit(default=10, least=1, most=100)
 #: replaced regularly, such as once a day).
 TICKET_KEY_SECONDS: Final = Limit(default=86_400, least=60, most=604_800)
 
-#: Days for which a self-signed certificate is valid: the most that clients accept from anyone (825 is Apple's bound for private roots).
+#: Days for which a self-signed certificate is valid: the maximum that clients accept (825 is Apple's bound for private roots).
 SELF_SIGNED_DAYS: Final = Limit(default=825, least=1, most=3650)
 
 # -- QUIC
@@ -210,8 +223,19 @@ QUIC_PARTIAL_OCTETS: Final = Limit(default=1 << 17, least=1 << 16, most=1 << 23)
 #: Streams of one QUIC connection that the client may cancel, beyond as many as were answered. Each makes the server work for no reply.
 QUIC_CANCELS: Final = Limit(default=100, least=1, most=100_000)
 
-#: TLS sessions that the server remembers for resumption by QUIC, each for one use, so that early data cannot be replayed.
+#: TLS sessions that the server remembers for resumption over QUIC, each for one use, so that early data cannot be replayed.
 QUIC_TICKETS: Final = Limit(default=4096, least=1, most=1_000_000)
+
+#: Octets of unfinished requests and unread replies of all QUIC connections of a listener. Beyond it, the connection with most of them is
+#: closed.
+QUIC_HELD: Final = Limit(default=8 << 20, least=1 << 20, most=1 << 30)
+
+#: Stateless resets per second (RFC 9000, section 10.3): replies to packets of connections that the server does not know, such as those of a
+#: process that has ended.
+QUIC_RESETS: Final = Limit(default=100.0, least=1.0, most=100_000.0)
+
+#: Seconds for which clients of HTTP/2 remember that the server has HTTP/3 as well (RFC 7838, section 3.1).
+HTTP3_OFFERED: Final = Limit(default=86_400, least=0, most=2_592_000)
 
 # -- zones
 
@@ -368,9 +392,6 @@ COOKIE_HASHES: Final = Limit(default=2000, least=1, most=1_000_000)
 REFUSAL_TTL: Final = Limit(default=3600, least=1, most=604800)
 
 # -- transfers and NOTIFY
-
-#: Octets of a TSIG key file.
-KEY_FILE_OCTETS: Final = Limit(default=1 << 20, least=1 << 10, most=16 << 20)
 
 #: Outgoing zone transfers at a time (BIND has 10). Further ones are queued.
 TRANSFERS_OUT: Final = Limit(default=64, least=1, most=10_000)

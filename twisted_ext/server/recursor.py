@@ -61,8 +61,8 @@ _log: Final = Logger()
 #: Settings whose change takes a new resolver.
 _BUILT: Final = tuple(
     """
-    validate local-root stub minimize query-ipv6 query-localhost query-cookies mixed-case error-reports trust-anchor-rollover
-    trust-anchor-signaling root-key-sentinel
+    validate local-root stub minimize opportunistic query-ipv6 query-localhost query-cookies mixed-case error-reports
+    trust-anchor-rollover trust-anchor-signaling root-key-sentinel
     """.split()
 )
 
@@ -188,6 +188,11 @@ class Recursor:
             usable = usableFor(named, ipv6=settings.queryIpv6, loopback=settings.queryLocalhost)
             guarded = listening.guarding(usable)
             pool = ServerPool(reactor, usable=guarded, cookies=settings.queryCookies, mixCase=settings.mixedCase)
+        if settings.opportunistic:
+            from twisted_ext.resolver.recursive.encrypted import EncryptedAuthorities
+
+            elsewhere = partial(inThread, reactor)
+            pool.encryption = EncryptedAuthorities(reactor, settings.stateFolder(), today=today, elsewhere=elsewhere)
         self._recursive = RecursiveSource(reactor, given.root, options=optionsFor(settings.minimize, settings.queryIpv6), pool=pool)
         fixed = [stubDelegation(zone, targets) for zone, targets in stubs.items()]
         self._recursive.delegations = Delegations(given.root, fixed=fixed)
@@ -244,8 +249,12 @@ class Recursor:
 
     def started(self) -> None:
         """
-        Called once the server listens, with the rights that it keeps: follow the rollovers of trust anchors.
+        Called once the server listens, with the rights that it keeps: follow the rollovers of trust anchors, and load what is known of
+        authoritative servers that support TLS.
         """
+        encryption = self._recursive.pool.encryption
+        if encryption is not None:
+            encryption.load()
         rollovers = self.rollovers
         if rollovers is not None:
             settings = self.given.settings

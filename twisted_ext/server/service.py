@@ -23,7 +23,15 @@ from twisted_ext.server.config.types import readSecret
 from twisted_ext.server.frontend import Frontend, gatesOf
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.jobs.tuning import raiseDescriptors
-from twisted_ext.server.listeners.sockets import Bound, boundSockets, closeSockets, encryptedSockets, receivedSockets
+from twisted_ext.server.limits import DESCRIPTORS
+from twisted_ext.server.listeners.sockets import (
+    Bound,
+    boundSockets,
+    closeSockets,
+    dividedSockets,
+    encryptedSockets,
+    receivedSockets,
+)
 from twisted_ext.server.operations.operations import ServerStatus
 from twisted_ext.server.operations.systemd import notify, watchdogSeconds
 from twisted_ext.server.process.relay import Relay
@@ -41,6 +49,8 @@ if TYPE_CHECKING:
     from twisted_ext.server.listeners.tls.encryption import Encryption
     from twisted_ext.server.operations.operations import Operations
     from twisted_ext.server.operations.watchdog import Watchdog
+    from twisted_ext.server.setup.offer import Offer
+    from twisted_ext.server.setup.page import SetupPage
     from twisted_ext.server.zones.zonesyncworker import ZoneSyncWorker
     from twisted_ext.zone.zone import Zone
 
@@ -169,6 +179,13 @@ class ServerService(Service):
             self._serving.epoch.bump()
 
     @property
+    def bound(self) -> Sequence[Bound]:
+        """
+        The sockets of all listeners.
+        """
+        return self._bound
+
+    @property
     def _parts(self) -> Frontend:
         assert self._serving is not None
         return self._serving
@@ -179,11 +196,22 @@ class ServerService(Service):
         self.zoned.begin()
         self._see()
         self._parts.listen(self._bound, self._ended)
+        self._offer()
         self.watchdog = self._parts.watchdog(self._ended, shared=self.settings.workers > 1)
         self.watchdog.start()
         self._looking.start(_EVERY, now=False).addErrback(lambda failure: self.log.failure("while looking at files", failure=failure))
         self.stack.started()
         self.log.info("answering at {listening}", listening=", ".join(self.sight.listening))
+
+    def _offer(self) -> None:
+        """
+        Tell clients what the encrypted listeners are, as far as they ask for it.
+        """
+        if self.encryption is not None:
+            self.encryption.changed = self._offer
+        offer, authority, pin = _offered(self.settings, self._bound, self.encryption)
+        self._parts.offer(offer, authority, pin)
+        self.stack.designate(offer if self.settings.designate and offer is not None and offer.hasHostName else None)
 
     def _ended(self, reason: str) -> None:
         if not self.running:
@@ -298,8 +326,23 @@ class ServerService(Service):
         self._parts.apply(inForce)
         if self._worker:
             self._see()
+        self._offer()
         self.stack.started()
         return _told(before, settings)
+
+
+def _offered(settings: Settings, bound: Sequence[Bound], encryption: Encryption | None) -> tuple[Offer | None, bytes, str]:
+    """
+    Return what a server offers over encrypted transports, the certificate of its private authority if it has one, and the pin of its own
+    certificate if that is self-signed.
+    """
+    if encryption is None:
+        return None, b"", ""
+    # Only here: servers without encryption need not load this.
+    from twisted_ext.server.setup.listening import offerOf
+
+    pair = encryption.certificates.pairs[0]
+    return offerOf(settings, bound, pair.names), pair.authority, pair.pin if settings.selfSigned else ""
 
 
 def _placeOf(bound: Sequence[Bound]) -> tuple[tuple[str, ...], int]:
@@ -308,7 +351,8 @@ def _placeOf(bound: Sequence[Bound]) -> tuple[tuple[str, ...], int]:
 
 
 def _encryptionFor(reactor: IReactorTime, settings: Settings) -> Encryption | None:
-    if not (settings.tls or settings.https or settings.quic or settings.key or settings.selfSigned):
+    encrypted = settings.tls or settings.https or settings.httpsClear or settings.quic or settings.http3
+    if not (encrypted or settings.key or settings.selfSigned):
         return None
     # Only here: servers without encryption need not load the code for certificates.
     from twisted_ext.server.listeners.tls.encryption import encryptionFor
@@ -316,13 +360,26 @@ def _encryptionFor(reactor: IReactorTime, settings: Settings) -> Encryption | No
     return encryptionFor(settings, reactor.seconds)
 
 
+def _encryptedPlaces(settings: Settings) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """
+    Return the places of each encrypted transport.
+    """
+    return (
+        ("tls", settings.tls),
+        ("https", settings.https),
+        ("https-clear", settings.httpsClear),
+        ("quic", settings.quic),
+        ("http3", settings.http3),
+    )
+
+
 def _withEncrypted(sets: list[list[Bound]], settings: Settings) -> list[list[Bound]]:
     """
     Add the sockets of encrypted listeners to each set.
     """
     try:
-        for encryption, places in (("tls", settings.tls), ("https", settings.https), ("quic", settings.quic)):
-            encrypted = encryptedSockets(places, encryption, len(sets))
+        for encryption, wanted in _encryptedPlaces(settings):
+            encrypted = encryptedSockets(wanted, encryption, len(sets))
             sets = [[*bound, *more] for bound, more in zip(sets, encrypted, strict=True)]
     except BaseException:
         for bound in sets:
@@ -344,7 +401,7 @@ def _told(before: Settings, after: Settings) -> list[str]:
         return lines
     read = [
         *(["records"] if after.localFile else []),
-        *(["certificates"] if (after.tls or after.https or after.quic) and after.certificate else []),
+        *(["certificates"] if (after.tls or after.https or after.quic or after.http3) and after.certificate else []),
         *(["trust anchors"] if after.trustAnchor and after.validate and after.role == "recurse" else []),
     ]
     return [f"no setting has changed; the files of {' and '.join(read)} were read again" if read else _NOTHING]
@@ -426,6 +483,14 @@ class Server(Service):
             give(ILogObserver, self.observer)
         super().setServiceParent(parent)
 
+    def setupPages(self) -> list[SetupPage]:
+        """
+        Return the pages that tell people how to use the encrypted listeners.
+        """
+        from twisted_ext.server.setup.page import setupPages
+
+        return setupPages(*_offered(self._inner.settings, self._inner.bound, self._inner.encryption))
+
     def add(self, service: Service, bind: Callable[[], object] | None = None) -> None:
         """
         Start and stop C{service} with the server.
@@ -503,12 +568,18 @@ def makeServer(
 
     @raise BadDescription: the settings cannot be used.
     """
-    raiseDescriptors()
+    files = raiseDescriptors(DESCRIPTORS.default + settings.tcpConnections)
+    if 0 < files <= settings.tcpConnections:
+        raise BadDescription(
+            f"tcp-connections: {settings.tcpConnections} connections need more open files than the {files} that the system allows this "
+            "process; raise that limit (LimitNOFILE= of systemd, ulimit -n), or lower tcp-connections"
+        )
     secret = readSecret(settings.cookieSecret) if settings.cookieSecret else os.urandom(SECRET_OCTETS)
     received = receivedSockets()
     if settings.workers > 1:
         if received:
             raise BadDescription("workers: sockets from LISTEN_FDS cannot be shared; use --workers 1, or have no socket unit")
+        dividedSockets((), _encryptedPlaces(settings))
         listening = ListenAddresses(settings.interface, settings.port)
 
         def check(settings: Settings) -> None:
@@ -528,11 +599,12 @@ def makeServer(
             force.use(sets)
 
         return Server(reactor, force, bindAll)
-    service = ServerService(reactor, settings, received, secret, reread=reread, fromPython=fromPython)
+    passed, encrypted = dividedSockets(received, _encryptedPlaces(settings))
+    service = ServerService(reactor, settings, passed, secret, reread=reread, fromPython=fromPython)
 
     def bind() -> None:
-        plain = received or boundSockets(settings.interface, settings.port)[0]
-        service.use(_withEncrypted([plain], settings)[0])
+        plain = passed or boundSockets(settings.interface, settings.port)[0]
+        service.use(_withEncrypted([[*plain, *encrypted]], settings)[0])
 
     return Server(reactor, service, bind)
 

@@ -4,7 +4,7 @@ Builds the answer source of a server from its settings.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
@@ -17,12 +17,14 @@ from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.cache.store import Store
 from twisted_ext.errors import BadDescription, CallerFault, Refused
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import behind
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.resolver.combine.chain import ChainSource
 from twisted_ext.resolver.combine.race import RaceSource
 from twisted_ext.resolver.combine.replaceable import ReplaceableSource
 from twisted_ext.resolver.combine.route import RouteSource
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.policy.designating import DesignatingSource
 from twisted_ext.resolver.policy.domainlimit import DomainLimit
 from twisted_ext.resolver.policy.localrecords import LocalRecordsSource, localRecord, localRecords, readLocalFile
@@ -34,7 +36,16 @@ from twisted_ext.resolver.system.hosts import Hosts
 from twisted_ext.server.authority.source import AuthorityFirst, AuthoritySource
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.operations.upstreamlog import UpstreamLog
-from twisted_ext.server.upstreams import CountedUpstream, ListenAddresses, LoopWatch, SystemServers, isNear, serversOf
+from twisted_ext.server.upstreams import (
+    CountedUpstream,
+    ListenAddresses,
+    LoopWatch,
+    SystemServers,
+    Upgrade,
+    isNear,
+    serversOf,
+)
+from twisted_ext.transport.exchange import TCP
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, nameFromText, nameToText
 
@@ -44,6 +55,7 @@ if TYPE_CHECKING:
     from twisted_ext.interfaces import Start
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.recursor import Given, Recursor
+    from twisted_ext.server.setup.offer import Offer
 
 __all__ = ["ForwardStack", "ZoneStack", "described", "stackFor"]
 
@@ -53,7 +65,7 @@ _LOCAL: Final = nameFromText("local")
 _Step: TypeAlias = "Callable[[], str]"
 
 #: Settings from which the sources that query other servers are built.
-_ASKING: Final = ("recursive", "upstream", "route", "resolv-conf", "hedge", "cache")
+_ASKING: Final = ("recursive", "upstream", "route", "resolv-conf", "upgrade-upstreams", "upgrade-unverified", "hedge", "cache")
 
 
 @dataclass(slots=True, eq=False)
@@ -127,6 +139,7 @@ class ForwardStack:
         self._hostsSeen: object = None
         self._watch: LoopWatch | None = None
         self._upstreamLog = UpstreamLog()
+        self._offer: Offer | None = None
         try:
             self._outermost = self._makeOutermost(settings)
         except BaseException:
@@ -145,8 +158,12 @@ class ForwardStack:
         system: SystemServers | None = None
         recursor: Recursor | None = None
 
+        upgrade = self._upgradeFor(settings)
+
         def built(description: str, setting: str, counted: bool = False) -> CountedUpstream:
             source = described(self._reactor, description, setting, self._listening)
+            if upgrade is not None and setting == "upstream":
+                source = _designatedFor(self._reactor, source, upgrade, description, settings)
             upstream = CountedUpstream(description, source, self._reactor, counted=counted)
             upstreams.append(upstream)
             return upstream
@@ -156,6 +173,8 @@ class ForwardStack:
                 recursor = self._recursing(given, former)
                 default: IAnswerSource = recursor.source
                 validated = "validated" if settings.validate else "without validation"
+                if settings.opportunistic:
+                    validated += ", over TLS where servers support it"
                 steps.append(lambda: f"recurse: from {settings.rootHints or 'the built-in servers of the root'}, {validated}")
                 if settings.localRoot:
                     steps.insert(-1, lambda: f"local root: a copy of the root zone by transfer from {', '.join(settings.localRoot)}")
@@ -168,10 +187,12 @@ class ForwardStack:
                 if several:
                     default = RaceSource(first, self._reactor, delay=settings.hedge, order=lambda: sorted(first, key=attrgetter("rests")))
             else:
-                system = SystemServers(self._reactor, settings.resolvConf, self._listening, self._moved)
+                system = SystemServers(self._reactor, settings.resolvConf, self._listening, self._moved, upgrade)
                 default = following = CountedUpstream(system.path, system, self._reactor, counted=False)
                 upstreams.append(following)
                 steps.append(lambda: f"forward: the servers of {following.description}: {_labelOf(following)}")
+            if upgrade is not None and recursor is None:
+                steps.append(partial(_upgradesOf, upstreams[:]))
             routes: dict[bytes, IAnswerSource] = {}
             for route in settings.route:
                 domain, _, description = route.partition("=")
@@ -188,6 +209,16 @@ class ForwardStack:
                 recursor.source.close()
             raise
         return _Asking(RouteSource(routes, default) if routes else default, default, upstreams, steps, system, recursor)
+
+    def _upgradeFor(self, settings: Settings) -> Upgrade | None:
+        if settings.upgradeUpstreams == "no":
+            return None
+        from twisted_ext.resolver.strings.descriptions import Site
+        from twisted_ext.resolver.strings.designated import upgraded
+
+        strict = settings.upgradeUpstreams == "require"
+        opportunistic = settings.upgradeUnverified and not strict
+        return partial(upgraded, Site(self._reactor, self._listening.has), strict=strict, opportunistic=opportunistic)
 
     def _newRecursor(self, given: Given, former: Recursor | None) -> Recursor:
         from twisted_ext.server.recursor import Recursor
@@ -228,8 +259,10 @@ class ForwardStack:
             but = "".join([f", but for {nameToText(name)}" for name in allowed])
             steps.append(lambda: f"rebinding: no private addresses from upstreams{but}")
         special = Special(local=any(isBelow(domain, _LOCAL) for domain in domains))
-        sources: list[IAnswerSource] = [special, PrivateReverse(self._asksInside, domains), DesignatingSource(routed=domains), source]
-        steps.append(lambda: "resolver.arpa: answered here, never forwarded")
+        self._designating = DesignatingSource(routed=domains)
+        self._designate()
+        sources: list[IAnswerSource] = [special, PrivateReverse(self._asksInside, domains), self._designating, source]
+        steps.append(lambda: f"resolver.arpa: answered here, never forwarded{_designated(self._offer)}")
         steps.append(lambda: "private networks: reverse names of their addresses are denied, unless an upstream is in one of them")
         steps.append(lambda: "special: names that are never forwarded, and literal addresses")
         hosts: Hosts | None = None
@@ -256,6 +289,22 @@ class ForwardStack:
         # Do not store answers that the cache would never return.
         self._coalescing.learning = self.caching if settings.cache else None
         return source
+
+    def designate(self, offer: Offer | None) -> None:
+        """
+        Tell clients that ask for it which encrypted transports this server has (RFC 9462).
+        """
+        if offer != self._offer:
+            self._offer = offer
+            self._designate()
+            self._changed()
+
+    def _designate(self) -> None:
+        offer = self._offer
+        if offer is None:
+            self._designating.designate(None)
+        else:
+            self._designating.designate(offer.designations(), offer.addressRecords(), nameFromText(offer.name))
 
     def _asksInside(self) -> bool:
         """
@@ -376,6 +425,44 @@ def _givenIn(settings: Settings) -> Given | None:
     return readGiven(settings)
 
 
+def _designated(offer: Offer | None) -> str:
+    return "" if offer is None else f"; designates {', '.join(map(str, offer.urls))}"
+
+
+def _designatedFor(
+    reactor: IReactorTime, source: IAnswerSource, upgrade: Upgrade, description: str, settings: Settings
+) -> IAnswerSource:
+    """
+    Return the upgraded source for an upstream that is asked in the clear; others as they are.
+
+    @raise BadDescription: its queries are signed, and must not be in the clear.
+    """
+    if not isinstance(source, ForwardingSource) or source.transport.kind != TCP.kind:
+        return source
+    if source.key is not None:
+        # What it designates need not know the key.
+        if settings.upgradeUpstreams == "require":
+            source.close()
+            raise BadDescription(
+                f"upstream {description}: upgrade-upstreams = require cannot be combined with tsig; name an encrypted server"
+            )
+        return source
+    servers = [upstream.server for upstream in source.upstreams]
+    if len(servers) == 1:
+        # Its options remain.
+        return upgrade(servers, lambda server: source)
+    streams = source.stream
+    source.close()
+    return upgrade(servers, lambda server: ForwardingSource(reactor, [server], stream=streams))
+
+
+def _upgradesOf(upstreams: Iterable[CountedUpstream]) -> str:
+    from twisted_ext.resolver.combine.designated import DesignatedSource
+
+    states = [each.state for upstream in upstreams for each in behind(upstream, DesignatedSource)]
+    return f"upgrade: {'; '.join(states)}" if states else ""
+
+
 def _labelOf(upstream: CountedUpstream) -> str:
     return ", ".join([forwarding.upstreams[index].server.label for forwarding, index in serversOf(upstream)]) or "none"
 
@@ -431,6 +518,11 @@ class ZoneStack:
         Called once the server listens; does nothing.
         """
 
+    def designate(self, offer: Offer | None) -> None:
+        """
+        Do nothing: clients ask their resolvers for designated servers, and this server does not resolve.
+        """
+
     def look(self) -> None:
         """
         Do nothing: changed zones are detected elsewhere.
@@ -456,7 +548,7 @@ def described(reactor: IReactorTime, description: str, setting: str, listening: 
     @raise BadDescription: it cannot be built, or is this server itself.
     """
     try:
-        source = sourceFromString(reactor, description)
+        source = sourceFromString(reactor, description, listening.has)
     except CallerFault as fault:
         raise BadDescription(f"{setting}: {fault}") from None
     for forwarding, index in serversOf(source):

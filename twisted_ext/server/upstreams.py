@@ -5,10 +5,10 @@ Upstreams of a server: the configured ones, or the servers currently named in C{
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from secrets import token_hex
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -37,7 +37,11 @@ if TYPE_CHECKING:
 
     from twisted_ext.interfaces import Start
 
-__all__ = ["ListenAddresses", "LoopWatch", "SystemServers", "CountedUpstream", "isNear", "serversOf"]
+__all__ = ["ListenAddresses", "LoopWatch", "SystemServers", "CountedUpstream", "Upgrade", "isNear", "serversOf"]
+
+#: Makes the source that asks servers over the encrypted transports that they designate, from these servers and from what makes the source
+#: that asks one of them in the clear.
+Upgrade: TypeAlias = "Callable[[Sequence[Server], Callable[[Server], IAnswerSource]], IAnswerSource]"
 
 _log = Logger()
 
@@ -114,13 +118,22 @@ class SystemServers:
     Forwards to the servers of C{resolv.conf}, without search list or cache. Checks the file when a query arrives, at most once a second.
     """
 
-    def __init__(self, reactor: IReactorTime, path: str, listening: ListenAddresses, changed: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        path: str,
+        listening: ListenAddresses,
+        changed: Callable[[], object],
+        upgrade: Upgrade | None = None,
+    ) -> None:
         """
         @param path: the file; L{SYSTEM_RESOLV_CONF} if empty.
         @param listening: where the server itself listens; this address is left out.
         @param changed: called when the file names other servers than before: answers from one network may not hold in the next.
+        @param upgrade: makes the source that asks the servers encrypted where they can; L{None} to ask them in the clear.
         """
         self._reactor = reactor
+        self._upgrade = upgrade
         self._file = ResolvConf(path or SYSTEM_RESOLV_CONF, os.environ)
         self._listening = listening
         self._changed = changed
@@ -141,9 +154,14 @@ class SystemServers:
             _log.warn("{path} names only this server itself", path=self.path)
             return FailingSource(lambda: Unreachable(f"{self.path} names only this server itself", ede=((22, "no upstream"),)))
         flags = configuration.flags
-        forwarding = ForwardingSource(
-            self._reactor, servers, stream="use-vc" in flags, tries=configuration.attempts, rotate="rotate" in flags
-        )
+
+        def plain(*servers: Server) -> IAnswerSource:
+            return ForwardingSource(
+                self._reactor, servers, stream="use-vc" in flags, tries=configuration.attempts, rotate="rotate" in flags
+            )
+
+        # Each network's servers prove themselves anew (RFC 9462, section 4.1.1).
+        forwarding = plain(*servers) if self._upgrade is None else self._upgrade(servers, plain)
         return ConfiguredSource(forwarding, configuration, self.path)
 
     def look(self) -> None:

@@ -11,10 +11,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config.keys import Grants, Keys, RemoteServer
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.transferpolicy import termsOf
 from twisted_ext.server.config.zonesettings import ZoneSettings
+from twisted_ext.server.reply.requests import TLSPeer
+from twisted_ext.server.zones.validate import checkZones
+from twisted_ext.transport.tls.terms import pinFromText
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.tsig import ALGORITHMS
+
+#: A pin of some key.
+PIN = "A" * 43 + "="
 
 
 class KeysTests(SynchronousTestCase):
@@ -102,6 +109,55 @@ class KeysTests(SynchronousTestCase):
             self.assertRaises(BadDescription, RemoteServer.fromText, text, keys)
 
 
+    def test_TLSServerSyntax(self) -> None:
+        """
+        A TLS server is written as a URL; without a port it is 853. What it has to prove follows as words.
+        """
+        keys = Keys.fromTexts(["one:c2VjcmV0"])
+        remote = RemoteServer.fromText(f"tls://[2001:db8::1]#NS1.example pins={PIN},sha256/{PIN} key=one", keys)
+        assert remote.tls is not None
+        self.assertEqual((remote.server.label, remote.key), ("[2001:db8::1]:853", keys.named("one")))
+        self.assertEqual((remote.tls.name, len(remote.tls.pins), remote.tls.protocolNeeded), ("ns1.example", 1, True))
+        plain = RemoteServer.fromText("tls://192.0.2.1:8853 alpn=no", keys)
+        assert plain.tls is not None
+        self.assertEqual((plain.server.label, plain.tls.protocolNeeded, plain.tls.name), ("192.0.2.1:8853", False, ""))
+        self.assertNotEqual(remote.identity, plain.identity)
+
+    def test_wrongTLSServersAreRefused(self) -> None:
+        """
+        Wrong URLs, words and files are errors in one line that say what would be right.
+        """
+        keys = Keys()
+        for text, words in (
+            ("tls://ns1.example", "given by its address; its name can follow: tls://192.0.2.1#ns1.example"),
+            ("https://192.0.2.1", "write tls://, not https://"),
+            ("quic://192.0.2.1", "write tls://, not quic://"),
+            ("tls://192.0.2.1/path", "has no path"),
+            ("tls://192.0.2.1:0", "from 1 to 65535"),
+            ("tls://192.0.2.1#", "after # comes the name"),
+            ("tls://192.0.2.1 pins=short", "not a valid pin"),
+            ("tls://192.0.2.1 pin=x", "only key, pins, ca, certificate, private-key, alpn may follow the URL"),
+            ("tls://192.0.2.1 ca=/nowhere/ca.pem", "/nowhere/ca.pem: cannot read"),
+            ("tls://192.0.2.1 private-key=/nowhere", "needs its certificate"),
+            (f"tls://192.0.2.1 pins={PIN} ca=/nowhere", "with pins alone, no authority is asked"),
+            ("tls://192.0.2.1 alpn=yes", "alpn takes no"),
+            ("tls://192.0.2.1 key=a key=b", "key is given twice"),
+            ("192.0.2.1 ca=/nowhere", "only key=NAME may follow the address"),
+        ):
+            fault = str(self.assertRaises(BadDescription, RemoteServer.fromText, text, keys))
+            self.assertIn(words, fault)
+            self.assertNotIn("\n", fault)
+
+    def test_filesOfServersAreBesideTheSettings(self) -> None:
+        """
+        Paths in a server's words are relative to the folder of the settings file.
+        """
+        table = {"name": "example.org", "primaries": ["tls://192.0.2.1 ca=ca.pem key=one certificate=/own.pem"]}
+        zone = ZoneSettings.fromTable(table, "/etc/txdns")
+        self.assertEqual(zone.texts("primaries"), ("tls://192.0.2.1 ca=/etc/txdns/ca.pem key=one certificate=/own.pem",))
+        self.assertEqual(ZoneSettings.fromText(zone.toText()).texts("primaries"), zone.texts("primaries"))
+
+
 class GrantsTests(SynchronousTestCase):
     """
     Tests for L{Grants}.
@@ -129,11 +185,56 @@ class GrantsTests(SynchronousTestCase):
         self.assertTrue(Grants.fromTexts(["192.0.2.0/24"]).allows("::ffff:192.0.2.1"))
         self.assertTrue(Grants.fromTexts(["fe80::/10"]).allows("fe80::1%eth0"))
 
+    def test_grantsMatchTransportAndCertificate(self) -> None:
+        """
+        C{tls} matches encrypted transports, C{certificate} and C{pin} a client's certificate; all parts of a grant are required.
+        """
+        pin = pinFromText(PIN)
+        peers = {
+            "clear": None,
+            "old": TLSPeer(False, ("ns2.example",), pin),
+            "tls": TLSPeer(True),
+            "name": TLSPeer(True, ("ns2.example", "192.0.2.1"), bytes(31) + b"\x01"),
+            "pin": TLSPeer(True, ("ns3.example",), pin),
+            "both": TLSPeer(True, ("ns2.example",), pin),
+        }
+        for text, allowed in (
+            ("any", "clear old tls name pin both"),
+            ("tls", "tls name pin both"),
+            ("certificate=NS2.example.", "name both"),
+            ("certificate=192.0.2.1", "name"),
+            (f"pin={PIN}", "pin both"),
+            (f"tls certificate=ns2.example pin={PIN} 192.0.2.0/24", "both"),
+            ("198.51.100.0/24 tls", ""),
+            ("key=one tls", ""),
+        ):
+            grants = Grants.fromTexts([text])
+            self.assertEqual([name for name, peer in peers.items() if grants.allows("192.0.2.1", b"", peer)], allowed.split(), text)
+            self.assertEqual(grants.needsCertificates, "certificate" in text or "pin" in text)
+
+    def test_certificatesNeedAuthorities(self) -> None:
+        """
+        A grant by certificate without authorities for certificates, and encrypted transfers without a listener for them, are errors.
+        """
+        zone = {"name": "example.org", "file": "example.org"}
+        for said, words in (
+            ({"allow-transfer": ["certificate=ns2.example"]}, "certificate and pin need client-ca"),
+            ({"allow-notify": [f"pin={PIN}"]}, "certificate and pin need client-ca"),
+            ({"allow-update": [f"pin={PIN}"]}, "certificate and pin need client-ca"),
+            ({"allow-update": ["tls"]}, "allow-update needs rules in update"),
+            ({"allow-transfer": ["any"], "encrypted-transfers": True}, "encrypted-transfers with allow-transfer needs tls"),
+        ):
+            fault = str(self.assertRaises(BadDescription, checkZones, Settings(), [ZoneSettings.fromTable({**zone, **said})]))
+            self.assertIn(words, fault)
+        own = {"name": "example.org", "primaries": ["192.0.2.1"], "encrypted-transfers": True}
+        fault = str(self.assertRaises(BadDescription, checkZones, Settings(), [ZoneSettings.fromTable(own)]))
+        self.assertIn("with encrypted-transfers, a primary is given by a URL", fault)
+
     def test_invalidGrantIsRefused(self) -> None:
         """
         An invalid grant is an error.
         """
-        for text in ("", "192.0.2.1/24", "example.org", "key=a..b", "192.0.2.0/33"):
+        for text in ("", "192.0.2.1/24", "example.org", "key=a..b", "192.0.2.0/33", "certificate=", "certificate=*.x", "pin=x", "tls=yes"):
             self.assertRaises(BadDescription, Grants.fromTexts, [text])
 
     def test_unknownKeyInGrantIsRefused(self) -> None:

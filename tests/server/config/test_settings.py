@@ -110,7 +110,7 @@ def test_everyZoneErrorIsReported() -> None:
         '[[zone]]\nname = "b.example"\nfile = "b"\n[[ zone ]]\nfile = "c"\n'
     )
     assert lines[0] == "txdns.toml:2: zone a.example: fille: there is no such key; did you mean file?"
-    assert lines[1].startswith("txdns.toml:2: zone a.example: allow-transfer takes who may: 192.0.2.0/24")
+    assert lines[1].startswith("txdns.toml:2: zone a.example: allow-transfer takes clients: 192.0.2.0/24")
     assert lines[2] == 'txdns.toml:10: a zone has no name; write name = "example.org"'
     assert len(lines) == 3
     (line,) = errorsIn('[[zones]]\nname = "a.example"\n')

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import Final
 
 from cryptography import x509
@@ -53,6 +54,7 @@ def issued(names: Sequence[str], key: Key, issuer: Key | None = None, days: tupl
     """
     Return a certificate as PEM; that of an authority if the name is C{Authority}.
 
+    @param names: host names and addresses.
     @param issuer: the key of the authority; by default the certificate is self-signed.
     @param days: the days from now when it begins and when it ends.
     """
@@ -69,7 +71,14 @@ def issued(names: Sequence[str], key: Key, issuer: Key | None = None, days: tupl
         .not_valid_before(now + timedelta(days=days[0]))
         .not_valid_after(now + timedelta(days=days[1]))
         .add_extension(x509.BasicConstraints(ca=names[0] == _AUTHORITY, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
         .sign(signer, None if isinstance(signer, ed25519.Ed25519PrivateKey) else SHA256())
         .public_bytes(Encoding.PEM)
     )
+
+
+def _general(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.typed import clientOf
 from twisted_ext.metrics.counters import Counters
-from twisted_ext.server.listeners.connection import Send, StreamServing
+from twisted_ext.server.listeners.connection import Send, StreamPeer
 from twisted_ext.server.listeners.stream import StreamFactory
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.reactors import MemoryReactor
@@ -50,7 +50,7 @@ class Parrot:
         self.seen += 1
         return octets[2:].ljust(self.size - 2, b"\x00") if octets[2:6] == b"lane" else None
 
-    def take(self, octets: bytes, stream: StreamServing, send: Send) -> bool:
+    def take(self, octets: bytes, stream: StreamPeer, send: Send) -> bool:
         if octets[2:6] == b"junk":
             return False
         if octets[2:5] == b"now":

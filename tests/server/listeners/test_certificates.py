@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from OpenSSL import SSL
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from zope.interface import implementer
 
 from tests.server.listeners.authorities import issued, keyText, newKey
 from tests.server.listeners.tlsstreams import PAIR, Contexts, leafOf, shaken
+from tests.transport.tls.chains import Shown, issuer, names, signed
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.limits import TICKET_KEY_SECONDS
 from twisted_ext.server.listeners.tls.certificates import Certificates, Pair
@@ -29,6 +32,7 @@ OTHER = newKey()
 SHORT = newKey("short")
 DSA = dsa.generate_private_key(2048)
 DER = x509.load_pem_x509_certificate(CERTIFICATE).public_bytes(Encoding.DER)
+KEYDER = KEY.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 #: What is wrong with a certificate and a key, and what is said about it.
 WRONG: dict[str, tuple[bytes, bytes, str]] = {
@@ -37,6 +41,19 @@ WRONG: dict[str, tuple[bytes, bytes, str]] = {
     "DER": (DER, keyText(KEY), "in DER; convert it with openssl x509 -inform DER"),
     "cut off": (CERTIFICATE[:200], keyText(KEY), "c.pem: a certificate in PEM is expected"),
     "damaged": (CERTIFICATE.replace(b"M", b"N"), keyText(KEY), "c.pem: a certificate in PEM is expected"),
+    "request instead": (
+        b"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n",
+        keyText(KEY),
+        "on; there is CERTIFICATE REQUEST instead",
+    ),
+    "text instead": (b"hello\n", keyText(KEY), "on; there is none"),
+    "blank": (b" \n", keyText(KEY), "on; there is nothing"),
+    "key in DER": (CERTIFICATE, KEYDER, "k.pem: a private key in PEM is expected, from -----BEGIN PRIVATE KEY----- on; it is in DER"),
+    "public key instead": (
+        CERTIFICATE,
+        b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+        "k.pem: a private key in PEM is expected, from -----BEGIN PRIVATE KEY----- on; there is PUBLIC KEY instead",
+    ),
     "too many": (CERTIFICATE * 11, keyText(KEY), "c.pem: 11 certificates; a server sends its own and its chain, at most 10"),
     "no key": (CERTIFICATE, b"", "k.pem: a private key in PEM is expected, from -----BEGIN PRIVATE KEY----- on"),
     "certificate instead": (CERTIFICATE, CERTIFICATE, "k.pem: a private key in PEM is expected"),
@@ -50,7 +67,7 @@ WRONG: dict[str, tuple[bytes, bytes, str]] = {
         "c.pem: the server's certificate (dns.example) has to come first, before those of its chain",
     ),
     "short key": (issued(["dns.example"], SHORT), keyText(SHORT), "c.pem: OpenSSL does not accept the certificate or its key: ee key"),
-    "DSA": (CERTIFICATE, keyText(DSA), "k.pem: the key is of a kind that TLS servers do not use; it has to be ECDSA, Ed25519 or RSA"),
+    "DSA": (CERTIFICATE, keyText(DSA), "k.pem: the key is of a kind that TLS does not use; it has to be ECDSA, Ed25519, Ed448 or RSA"),
 }
 
 
@@ -187,7 +204,7 @@ def test_certificatesCrossToOtherProcesses() -> None:
     Another process makes the same pairs from what this one sends.
     """
     certificates = Certificates([PAIR, Pair(CERTIFICATE, keyText(KEY), "c.pem")], float)
-    again = Certificates.pairsFromJSON(certificates.toJSON())
+    again, _ = Certificates.partsFromJSON(certificates.toJSON())
     assert [(pair.label, pair.pin, pair.leaf) for pair in again] == [(pair.label, pair.pin, pair.leaf) for pair in certificates.pairs]
 
 
@@ -232,6 +249,62 @@ def test_unreadableKeyIsNamed(tmp_path: Path) -> None:
         readPairs([write(tmp_path, "c.pem", CERTIFICATE)], [key])
 
 
+def test_disorderIsNamed() -> None:
+    """
+    A chain in which an authority did not issue the certificate before it is used, but some clients reject it, so it is a warning.
+    """
+    root = issuer("disordered root")
+    middle = issuer("disordered middle", root)
+    own = signed("server", middle, names("dns.example"))
+    for chain, said in (
+        ([own, middle.certificate, root.certificate], ""),
+        ([own, middle.certificate], ""),
+        ([own], ""),
+        (
+            [own, root.certificate, middle.certificate],
+            "c.pem: certificate 2 has to be that of CN=disordered middle, which issued the one before it",
+        ),
+        (
+            [own, middle.certificate, own],
+            "c.pem: certificate 3 has to be that of CN=disordered root, which issued the one before it",
+        ),
+    ):
+        pem = Shown(chain).pem()
+        assert Pair(pem, pem, "c.pem").disorder == said
+
+
+def test_warnings(tmp_path: Path) -> None:
+    """
+    A certificate that has expired is used, and so are a chain in disorder and a key that all users can read; each is a warning of one line.
+    """
+    root = issuer("disordered root")
+    middle = issuer("disordered middle", root)
+    own = signed("server", middle, names("dns.example"))
+    said: list[str] = []
+
+    @implementer(ILogObserver)
+    def observe(event: LogEvent) -> None:
+        said.append(formatEvent(event))
+
+    late = write(tmp_path, "late.pem", issued(["dns.example"], KEY, days=(-20, -1)) + keyText(KEY))
+    mixed = write(tmp_path, "mixed.pem", Shown([own, root.certificate]).pem())
+    key = write(tmp_path, "k.pem", keyText(KEY))
+    os.chmod(key, 0o644)
+    globalLogPublisher.addObserver(observe)
+    try:
+        CertificateFiles([late, mixed], []).read()
+        CertificateFiles([write(tmp_path, "c.pem", CERTIFICATE)], [key]).read()
+    finally:
+        globalLogPublisher.removeObserver(observe)
+    assert len(said) == 3
+    assert said[0].startswith(f"{late}: the certificate of dns.example expired on ")
+    assert said[0].endswith(" UTC; clients will reject it")
+    assert said[1] == (
+        f"{mixed}: certificate 2 has to be that of CN=disordered middle, which issued the one before it; some clients will reject it"
+    )
+    assert said[2] == f"{key}: every user of this machine can read this private key; run chmod o-r"
+
+
 def test_changedFilesAreReadOnceComplete(tmp_path: Path) -> None:
     """
     Files that have changed are read when they are the same at two looks; a certificate whose key has not come yet changes nothing.
@@ -250,6 +323,35 @@ def test_changedFilesAreReadOnceComplete(tmp_path: Path) -> None:
     assert files.look() is None
     os.unlink(key)
     assert (files.look(), files.look()) == (None, None)
+
+
+def test_missingFilesAreLoggedOnce(tmp_path: Path) -> None:
+    """
+    A file that is missing at two looks in a row is a warning, and not another one until all files have been there again.
+    """
+    both = write(tmp_path, "c.pem", CERTIFICATE + keyText(KEY))
+    files = CertificateFiles([both], [])
+    files.read()
+    said: list[str] = []
+
+    @implementer(ILogObserver)
+    def observe(event: LogEvent) -> None:
+        said.append(formatEvent(event))
+
+    expected = f"{both}: No such file or directory; the certificates in use stay in force until it can be read"
+    globalLogPublisher.addObserver(observe)
+    try:
+        for times in (1, 2):
+            os.unlink(both)
+            files.look()
+            assert said == [expected] * (times - 1)
+            for _ in range(3):
+                assert files.look() is None
+            assert said == [expected] * times
+            write(tmp_path, "c.pem", CERTIFICATE + keyText(KEY))
+            files.look()
+    finally:
+        globalLogPublisher.removeObserver(observe)
 
 
 def test_selfSignedPairIsKept(tmp_path: Path) -> None:

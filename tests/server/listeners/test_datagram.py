@@ -191,7 +191,7 @@ class SocketTests(SynchronousTestCase):
         with datagramSocket("127.0.0.1", 0) as first:
             port = first.getsockname()[1]
             error = self.assertRaises(Unreachable, datagramSocket, "127.0.0.1", port)
-            self.assertEqual(str(error), f"cannot listen at 127.0.0.1:{port} by UDP: Address already in use")
+            self.assertEqual(str(error), f"cannot listen at 127.0.0.1:{port} over UDP: Address already in use")
         self.assertIn("192.0.2.1", str(self.assertRaises(Unreachable, datagramSocket, "192.0.2.1", 0)))
         self.assertIn("is not an address", str(self.assertRaises(CallerFault, datagramSocket, "nowhere", 0)))
 

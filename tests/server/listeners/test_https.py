@@ -33,7 +33,7 @@ class ReplyTests(HTTPSTestCase):
 
     def test_statisticsCountQueries(self) -> None:
         """
-        The statistics count connections and queries as those by TCP.
+        The statistics count connections and queries as those over TCP.
         """
         client = self.dial(WebClient)
         for number, text in enumerate((b"lane", b"now", b"late", b"junk")):
@@ -46,7 +46,7 @@ class ReplyTests(HTTPSTestCase):
 
     def test_junkIsRefused(self) -> None:
         """
-        A message that is no request gets a status, and the connection goes on.
+        A message that is not a request gets a status, and the connection goes on.
         """
         client = self.dial(WebClient)
         junk, after = client.ask(POST(12), request(1, b"junk")), client.ask(POST(12), request(2, b"now"))
@@ -71,7 +71,7 @@ class ReplyTests(HTTPSTestCase):
 
     def test_plainDNSIsRefused(self) -> None:
         """
-        DNS by TCP gets no DNS reply.
+        DNS over TCP gets no DNS reply.
         """
         peer = self.dial(PlainPeer)
         peer.transport.write(b"\x00\x0c" + request(1, b"now") + b"\r\n\r\n")
@@ -82,7 +82,7 @@ class ReplyTests(HTTPSTestCase):
 
     def test_pipelinedRequestsAreAnswered(self) -> None:
         """
-        A proxy gets the replies to its requests by HTTP/1.1 in order.
+        A proxy gets the replies to its requests over HTTP/1.1 in order.
         """
         proxy = self.dial(PlainPeer)
         for number in range(20):
@@ -111,7 +111,7 @@ class ReplyTests(HTTPSTestCase):
 
     def test_replyOfManyMessagesEndsConnection(self) -> None:
         """
-        Messages of a zone transfer are not sent by HTTPS.
+        Messages of a zone transfer are not sent over HTTPS.
         """
         client = self.dial(WebClient)
         messages = Mock()
@@ -223,7 +223,7 @@ class EndTests(HTTPSTestCase):
 
     def test_connectionsMakeRoom(self) -> None:
         """
-        Connections count with those by TCP against the limits.
+        Connections count with those over TCP against the limits.
         """
         self.serve(perPeer=2)
         first = self.dial(WebClient)

@@ -138,7 +138,7 @@ def test_oneRequestAtATime() -> None:
 )
 def test_otherRequestsGetAStatus(data: bytes, status: int, persists: bool) -> None:
     """
-    A request that is no query gets the status that says why. The connection is closed if it is uncertain where the next request begins.
+    A request that is not a query gets the status that says why. The connection is closed if it is uncertain where the next request begins.
     """
     server, queries, out = _served(data)
     assert queries == []

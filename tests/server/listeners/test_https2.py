@@ -208,7 +208,7 @@ def test_rememberedHeadersAreBounded() -> None:
 )
 def test_otherRequestsGetAStatus(fields: list[tuple[bytes, bytes]], body: bytes | None, status: int) -> None:
     """
-    A request that is no query gets the status that says why, and the connection goes on.
+    A request that is not a query gets the status that says why, and the connection goes on.
     """
     peer = joined()
     stream = peer.ask(fields, body)
@@ -284,6 +284,20 @@ def test_repliesWaitForTheWindow() -> None:
     peer.exchange(grant=False)
     assert peer.results[first].body == answer(query(), octets=1000)
     assert (peer.server.queued, peer.server.stalled, len(peer.server)) == (0, None, 0)
+
+
+def test_largePagesWaitForTheWindow() -> None:
+    """
+    A page larger than a frame and the windows of the client arrives whole, as it reads.
+    """
+    peer = CorePeer(HeadMemory(Endpoint(page="x" * 200_000)))
+    peer.exchange()
+    page, head = peer.ask(GET(b"/")), peer.ask([(b":method", b"HEAD"), *GET(b"/")[1:]])
+    peer.exchange()
+    assert (peer.results[page].body, peer.results[page].ended) == (b"x" * 200_000, True)
+    assert (peer.results[head].body, peer.results[head].ended) == (b"", True)
+    assert peer.results[head].fields[b"content-length"] == b"200000"
+    assert peer.server.queued == 0
 
 
 def test_connectionWindowHolds() -> None:

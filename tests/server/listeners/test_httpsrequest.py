@@ -1,5 +1,5 @@
 """
-Tests of which requests by HTTPS are DNS queries, and how long replies may be cached.
+Tests of which requests over HTTPS are DNS queries, and how long replies may be cached.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.server.listeners.https2peers import answer, query, target
-from twisted_ext.server.listeners.https.request import Endpoint, freshFor
+from twisted_ext.server.listeners.https.request import Endpoint, Status, freshFor
 
 _POST_TYPE = b"application/dns-message"
 
@@ -27,7 +27,7 @@ def test_anyMessagePassesByGET(message: bytes) -> None:
 @given(st.binary(max_size=60), st.sampled_from([b"GET", b"POST", b"HEAD", b"PUT", b""]))
 def test_noTargetRaises(text: bytes, method: bytes) -> None:
     """
-    No path, parameter or method raises an exception, and what is no query gets a status.
+    No path, parameter or method raises an exception, and a request that is not a query gets a status.
     """
     for path in (text, b"/dns-query?" + text, b"/dns-query?dns=" + text):
         head = Endpoint().head(method, path, text, None)
@@ -57,8 +57,8 @@ def test_pathIsChosen() -> None:
     endpoint = Endpoint("/secret/dns")
     assert endpoint.head(b"GET", target(query()), None, None).query is None
     assert endpoint.head(b"GET", target(query()).replace(b"/dns-query", b"/secret/dns"), None, None).query == query()
-    assert b"/secret/dns" in endpoint.page.text
-    assert Endpoint(page="hello").page.text == b"hello"
+    assert b"/secret/dns" in getattr(endpoint.pages.at(b"/"), "text", b"")
+    assert getattr(Endpoint(page="hello").pages.at(b"/"), "text", b"") == b"hello"
 
 
 @pytest.mark.parametrize("length", [b"-1", b"+5", b"1e3", b"", b"9" * 11, b"\xb2", b"5, 5"])
@@ -109,3 +109,27 @@ def test_malformedReplyIsNotCached(length: int, rest: bytes) -> None:
     No message raises an exception.
     """
     assert freshFor(answer(query())[:length] + rest) >= 0
+
+
+def test_pagesAreMadeOnDemand() -> None:
+    """
+    The pages at /setup are made once, when the first is asked for, and again after they were replaced.
+    """
+    made: list[int] = []
+
+    def make() -> dict[bytes, Status]:
+        made.append(1)
+        return {b"/setup": Status(200, b"%d" % len(made)), b"/setup/x": Status(200, b"x")}
+
+    endpoint = Endpoint()
+    endpoint.pages.show(make)
+    assert endpoint.pages.at(b"/") is not None
+    assert endpoint.pages.at(b"/other") is None
+    assert made == []
+    for path in (b"/setup", b"/setup/x", b"/setup"):
+        assert endpoint.head(b"GET", path, None, None).status is endpoint.pages.at(path)
+    assert made == [1]
+    endpoint.pages.show(make)
+    page = endpoint.pages.at(b"/setup")
+    assert page is not None
+    assert page.text == b"2"

@@ -5,16 +5,15 @@ Tests of the QUIC listener: what it serves, and what it refuses.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import cast
 
-from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.connection import QuicConnection
 from aioquic.quic.events import ConnectionTerminated, HandshakeCompleted, StreamDataReceived, StreamReset
-from aioquic.tls import SessionTicket
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
-from tests.transport.quic.peers import NAME, QuicTestCase, RawClient, RudeSource, certified
+from tests.server.listeners.quicservings import QuicServingCase
+from tests.transport.quic.peers import RawClient, RudeSource, certified
+from tests.typed import observing
 from twisted_ext.resolver.caching.cached import CachedSource
-from twisted_ext.server.listeners.quic.serving import QuicServing
+from twisted_ext.server.listeners.quic.serving import QuicServing, _failure
 from twisted_ext.server.reply.requests import Send
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf
 from twisted_ext.transport.quic.wire import (
@@ -30,35 +29,10 @@ from twisted_ext.wire.framing import StreamBuffer, frame
 from twisted_ext.wire.message import Message
 
 
-class QuicServingTests(QuicTestCase):
+class QuicServingTests(QuicServingCase):
     """
     Tests of queries on a connection.
     """
-
-    def replies(self, client: RawClient) -> dict[int, bytes]:
-        """
-        Return the octets that arrived on each stream.
-        """
-        found: dict[int, bytes] = {}
-        for event in client.events:
-            if isinstance(event, StreamDataReceived):
-                found[event.stream_id] = found.get(event.stream_id, b"") + event.data
-        return found
-
-    def closed(self, client: RawClient, seconds: float = 1.0) -> tuple[int, str]:
-        """
-        Return code and reason with which the server has closed the connection.
-        """
-        self.network.advance(seconds)
-        (event,) = client.of(ConnectionTerminated)
-        assert isinstance(event, ConnectionTerminated)
-        self.assertEqual([len(self.serving)], [0])
-        return event.error_code, event.reason_phrase
-
-    @property
-    def serving(self) -> list[QuicServing]:
-        assert self.listener is not None
-        return self.listener.servings.all()
 
     def test_reply(self) -> None:
         """
@@ -73,6 +47,61 @@ class QuicServingTests(QuicTestCase):
         self.assertEqual([found[stream][5] & 15 for stream in streams], [0, 5, 0])
         ends = [event.stream_id for event in client.events if isinstance(event, StreamDataReceived) and event.end_stream]
         self.assertEqual(sorted(ends), streams)
+
+    def lines(self) -> list[str]:
+        """
+        Return a list to which the lines of the log about failed handshakes are added.
+        """
+        said: list[str] = []
+
+        def observe(event: LogEvent) -> None:
+            line = formatEvent(event)
+            if ": failed " in line:
+                said.append(line)
+
+        observer = observing(observe)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        return said
+
+    def test_failedHandshakesAreLoggedOnceAMinute(self) -> None:
+        """
+        However many handshakes fail, there is one line a minute, which counts them and has the last one's reason; a client that completes
+        its handshake is none of them.
+        """
+        for http3, name, alpn in ((False, "QUIC", "doq"), (True, "HTTP/3", "h3")):
+            lines = self.lines()
+            self.serve(http3=http3)
+            for _ in range(2):
+                for _ in range(5):
+                    self.unable("smtp")
+                self.unable(alpn)
+                self.network.advance(60)
+            reason = f"the client does not offer {alpn} (ALPN), which this listener has"
+            self.assertEqual(lines, [f"{name}: failed handshakes: {count}, the last one with 192.0.2.7: {reason}" for count in (1, 5)])
+            self.stop()
+
+    def unable(self, alpn: str) -> RawClient:
+        """
+        Return a client with this protocol, a second after it has tried to connect.
+        """
+        client = RawClient(self.here, alpn)
+        self.clients.append(client)
+        client.connect()
+        self.network.advance(1.0)
+        return client
+
+    def test_clientsReasonIsLogged(self) -> None:
+        """
+        A client that does not accept the certificate says why, in words that cannot break the line.
+        """
+        lines = self.lines()
+        self.serve(certificate=certified("other.example"))
+        self.unable("doq")
+        (line,) = lines
+        self.assertRegex(line, r"^QUIC: failed handshakes: 1, the last one with 192\.0\.2\.7: TLS alert 42 \(.*other\.example.*\)$")
+        self.assertEqual(_failure(0x12A, "first\nsecond" + 300 * "x", False, "doq"), f"TLS alert 42 (first\\nsecond{188 * 'x'})")
+        self.assertEqual(_failure(0x2, "", False, "doq"), "error 0x2 of QUIC")
 
     def test_fastLane(self) -> None:
         """
@@ -157,7 +186,7 @@ class QuicServingTests(QuicTestCase):
 
     def test_notRequest(self) -> None:
         """
-        A response is no request.
+        A response is not a request.
         """
         self.refuses(self.framed(flags=0x8180), "the message is not a request")
 
@@ -190,7 +219,7 @@ class QuicServingTests(QuicTestCase):
 
     def test_refused(self) -> None:
         """
-        Clients without access are refused, like by TCP.
+        Clients without access are refused, like over TCP.
         """
         self.serve(refuse=["192.0.2.7"])
         client = self.client()
@@ -227,6 +256,57 @@ class QuicServingTests(QuicTestCase):
         self.network.advance(0.1)
         self.assertEqual((serving.waiting, self.replies(client)), (0, {}))
 
+    def test_stoppedAtOnce(self) -> None:
+        """
+        A query that arrives together with its cancellation does not end the connection, on which others are answered.
+        """
+        self.serve()
+        client = self.client()
+        for answered in range(1, 4):
+            stream = client.connection.get_next_available_stream_id()
+            client.connection.send_stream_data(stream, self.framed(), end_stream=True)
+            client.connection.stop_stream(stream, REQUEST_CANCELLED)
+            client.ask(self.framed())
+            self.network.advance(0.1)
+            self.assertEqual(len(self.replies(client)), answered)
+        self.assertEqual(len(self.serving), 1)
+
+    def test_timerFails(self) -> None:
+        """
+        An error of the program in a connection's timer is counted and ends that connection; others stay.
+        """
+        self.serve()
+        client, _ = self.client(), self.client()
+        broken, whole = self.serving
+        client.ask(self.framed())
+        self.network.advance(0.005)
+
+        def fail(now: float) -> None:
+            raise RuntimeError("a bug")
+
+        self.patch(broken.link.connection, "handle_timer", fail)
+        self.patch(broken.link.connection, "get_timer", self.there.seconds)
+        self.network.advance(0.1)
+        self.assertEqual(self.serving, [whole])
+        assert self.listener is not None
+        counters = self.listener.servings.replies.counters
+        self.assertEqual(counters.faults, 1)
+        counters.faults = 0
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_streamsPermitted(self) -> None:
+        """
+        A client may open as many streams as requests may wait, so that one that keeps to this has none refused.
+        """
+        listener = self.serve(HeldSource())
+        listener.servings.mostInFlight = 5
+        client = self.client()
+        for number in range(8):
+            client.ask(self.framed(f"n{number}.example.test"))
+        self.network.advance(0.1)
+        (serving,) = self.serving
+        self.assertEqual((serving.waiting, client.of(StreamReset)), (5, []))
+
     def test_reset(self) -> None:
         """
         A query that is reset before it is complete leaves nothing.
@@ -259,7 +339,7 @@ class QuicServingTests(QuicTestCase):
 
     def test_cancels(self) -> None:
         """
-        A client that cancels query after query is disconnected (the rapid reset of HTTP/2, attack 32, by QUIC).
+        A client that cancels query after query is disconnected (the rapid reset of HTTP/2, attack 32, over QUIC).
         """
         held = HeldSource()
         listener = self.serve(held)
@@ -285,8 +365,8 @@ class QuicServingTests(QuicTestCase):
         """
         held = HeldSource()
         listener = self.serve(held)
-        listener.servings.mostInFlight = 5
         client = self.client()
+        listener.servings.mostInFlight = 5
         streams = [client.ask(self.framed(f"n{number}.example.test")) for number in range(8)]
         self.network.advance(0.1)
         refused = [event for event in client.events if isinstance(event, StreamReset)]
@@ -402,83 +482,6 @@ class QuicServingTests(QuicTestCase):
         client.flush()
         self.network.advance(0.5)
         self.assertEqual(ended, [True])
-
-    # -- early data
-
-    def early(self, octets: bytes) -> RawClient:
-        """
-        Send a message before the handshake, with the session of an earlier connection.
-        """
-        first = self.client()
-        first.ask(self.framed())
-        self.network.advance(0.2)
-        (ticket,) = first.tickets
-        return self.replay(ticket, octets)
-
-    def replay(self, ticket: object, octets: bytes) -> RawClient:
-        client = self.client(connected=False)
-        configuration = QuicConfiguration(
-            alpn_protocols=["doq"], is_client=True, server_name=NAME, session_ticket=cast(SessionTicket, ticket)
-        )
-        client.connection = QuicConnection(configuration=configuration)
-        client.connection.connect(("192.0.2.53", 853), self.here.seconds())
-        client.ask(octets)
-        return client
-
-    def test_earlyQuery(self) -> None:
-        """
-        A query may arrive before the handshake is complete.
-        """
-        self.serve()
-        client = self.early(self.framed())
-        self.network.advance(0.2)
-        (completed,) = client.of(HandshakeCompleted)
-        assert isinstance(completed, HandshakeCompleted)
-        self.assertTrue(completed.early_data_accepted)
-        self.assertEqual([octets[5] & 15 for octets in self.replies(client).values()], [0])
-
-    def test_earlyUpdate(self) -> None:
-        """
-        An update or a notification that arrives before the handshake is complete is refused: an attacker may have replayed it.
-        """
-        for opcode in (4, 5):
-            source = RudeSource()
-            listener = self.rude(source)
-            client = self.early(self.framed(flags=opcode << 11))
-            self.network.advance(0.2)
-            (octets,) = self.replies(client).values()
-            self.assertEqual((octets[4] >> 3 & 15, octets[5] & 15, len(octets)), (opcode, 5, 14))
-            self.assertEqual(len(source.queries), 1)
-            self.stop()
-            self.assertEqual(len(listener.servings), 0)
-
-    def test_replayed(self) -> None:
-        """
-        A session can be continued once, so that early data cannot be replayed.
-        """
-        self.serve()
-        client = self.early(self.framed())
-        self.network.advance(0.2)
-        again = self.replay(self.clients[0].tickets[0], self.framed())
-        self.network.advance(0.2)
-        accepted = [event.early_data_accepted for each in (client, again) for event in each.events if isinstance(event, HandshakeCompleted)]
-        self.assertEqual(accepted, [True])
-
-    # -- certificates
-
-    def test_renewed(self) -> None:
-        """
-        A new certificate is shown to new connections, and those that are open stay.
-        """
-        listener = self.serve()
-        old = self.client()
-        self.certificates.replace([certified("other.example")])
-        new = self.client()
-        self.assertEqual((len(new.of(HandshakeCompleted)), len(old.of(ConnectionTerminated))), (0, 0))
-        old.ask(self.framed())
-        self.network.advance(0.1)
-        self.assertEqual(len(self.replies(old)), 1)
-        self.assertGreaterEqual(len(listener.servings), 1)
 
 
 class _Flowing(RudeSource):

@@ -55,7 +55,7 @@ def test_noAddressMeansAllAddresses(opened: list[Bound]) -> None:
 @pytest.mark.parametrize("copies", [1, 2])
 def test_portInUseIsAnError(kind: socket.SocketKind, shared: bool, copies: int) -> None:
     """
-    A port that another socket has bound, by UDP or TCP, is an error even if that socket shares its port; nothing is left open.
+    A port that another socket has bound, over UDP or TCP, is an error even if that socket shares its port; nothing is left open.
     """
     with socket.socket(socket.AF_INET, kind) as other:
         if shared:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.server.listeners.streams import StreamTestCase, request
+from twisted_ext.testing.streams import MemoryConnection
 
 Find = Callable[[bytes, str, float], bytes | None]
 
@@ -15,6 +16,15 @@ class ReplyTests(StreamTestCase):
     """
     Tests of the replies that clients get.
     """
+
+    def test_repliesDoNotWaitForAcknowledgments(self) -> None:
+        """
+        A connection is without Nagle's algorithm, by which a reply would wait for the acknowledgment of the one before.
+        """
+        told: list[bool] = []
+        self.patch(MemoryConnection, "setTcpNoDelay", lambda connection, enabled: told.append(enabled))
+        self.connect()
+        self.assertEqual(told, [True])
 
     def test_pipelinedRequestsShareOneWrite(self) -> None:
         """

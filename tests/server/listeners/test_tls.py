@@ -190,6 +190,6 @@ class EndTests(TLSTestCase):
             for _ in range(5):
                 self.assertTrue(self.shake(contexts=Contexts(alpn=[b"h2"])).lost)
             self.network.advance(60)
-        lines = [line for line in said if "TLS failed" in line]
+        lines = [line for line in said if "TLS: failed" in line]
         reason = "the client offers h2 (ALPN); this listener has dot"
-        self.assertEqual(lines, [f"TLS failed with {count} clients, last with 192.0.2.7: {reason}" for count in (1, 5)])
+        self.assertEqual(lines, [f"TLS: failed handshakes: {count}, the last one with 192.0.2.7: {reason}" for count in (1, 5)])

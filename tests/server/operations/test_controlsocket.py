@@ -78,7 +78,7 @@ class SocketTests(SynchronousTestCase):
         with socket.socket(socket.AF_UNIX) as other:
             other.bind(str(path))
             other.listen(1)
-            with self.assertRaisesRegex(CallerFault, "another server is controlled at"):
+            with self.assertRaisesRegex(CallerFault, "another server listens at"):
                 self.service(path).startService()
             self.assertTrue(path.is_socket())
 

@@ -48,7 +48,7 @@ class WatchdogTests(ServiceCase):
 
     def test_answeringServerIsHealthy(self) -> None:
         """
-        A server that answers by UDP and TCP is healthy, whatever its access control, rate limits and cookies are.
+        A server that answers over UDP and TCP is healthy, whatever its access control, rate limits and cookies are.
         """
         several: list[dict[str, object]] = [
             {},
@@ -223,23 +223,23 @@ class WatchdogTests(ServiceCase):
         assert listener._listening is not None
         listener._listening.stopListening()
         self.network.advance(0.1)
-        self.assertEqual(self.lost, [f"nothing listens at {US}:53 by UDP any more: the port was closed"])
+        self.assertEqual(self.lost, [f"nothing listens at {US}:53 over UDP any more: the port was closed"])
         (streams,) = parts._listeners
         assert streams._listening is not None
         streams._listening.stopListening()
         self.network.advance(0.1)
-        self.assertEqual(self.lost[1:], [f"nothing listens at {US} port 53 by TCP any more"])
+        self.assertEqual(self.lost[1:], [f"nothing listens at {US} port 53 over TCP any more"])
 
     def test_failedListenerIsLost(self) -> None:
         """
-        A server that cannot listen by TCP is lost.
+        A server that cannot listen over TCP is lost.
         """
         taken = self.here.listenTCP(53, ServerFactory(), interface=US)
         service = ServerService(self.here, self.settings(), [Bound(US, 53)], SECRET)
         lost: list[str] = []
         service.lost = lost.append
         service.startService()
-        self.assertIn("by TCP: Couldn't listen on", lost[0])
+        self.assertIn("over TCP: Couldn't listen on", lost[0])
         self.assertEqual(len(self.flushLoggedErrors(CannotListenError)), 1)
         taken.stopListening()
         self.stop(service)

@@ -155,7 +155,7 @@ class RelayTests(SynchronousTestCase):
 
     def test_updateReachesParent(self) -> None:
         """
-        An update that arrives at a worker changes the zone of its parent, signed or not, by UDP or TCP.
+        An update that arrives at a worker changes the zone of its parent, signed or not, over UDP or TCP.
         """
         self.assertEqual(self.rcode(), Rcode.NOERROR)
         self.assertEqual(self.rcode(transport="udp", address="192.0.2.8"), Rcode.NOERROR)

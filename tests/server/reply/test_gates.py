@@ -169,8 +169,8 @@ class GatesTests(SynchronousTestCase):
 
     def test_requiredCookieIsEnforced(self) -> None:
         """
-        A client that must show a cookie gets no answer by UDP without a valid one, even if other clients got that answer before: it gets a
-        cookie, or must use TCP. Other clients need no cookie.
+        A client that must show a cookie gets no answer over UDP without a valid one, even if other clients got that answer before: it gets
+        a cookie, or must use TCP. Other clients need no cookie.
         """
         far = "10.1.2.3"
         for required in ((NEAR,), ()):
@@ -204,7 +204,7 @@ class GatesTests(SynchronousTestCase):
 
     def test_keepaliveWithTimeoutIsMalformed(self) -> None:
         """
-        A keepalive option with a timeout in a query is malformed by TCP and ignored by UDP (RFC 7828, sections 3.2.1 and 3.3.1).
+        A keepalive option with a timeout in a query is malformed over TCP and ignored over UDP (RFC 7828, sections 3.2.1 and 3.3.1).
         """
         for octets, rcode in ((b"", 0), (b"\x00\xff", Rcode.FORMERR)):
             query = queryOf(opt=optOf(options=[(11, octets)]))

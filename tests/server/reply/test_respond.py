@@ -174,7 +174,7 @@ class RespondTests(SynchronousTestCase):
 
     def test_longReplyIsTruncatedByUDP(self) -> None:
         """
-        A reply that does not fit is truncated by UDP and complete by TCP.
+        A reply that does not fit is truncated over UDP and complete over TCP.
         """
         answer = answerOf(WWW, [f"192.0.2.{number}" for number in range(100)])
         for query, truncated in ((queryOf(), True), (queryOf(opt=optOf(4096)), True)):

@@ -119,7 +119,7 @@ class LimitingTests(SynchronousTestCase):
 
     def test_streamsAreExempt(self) -> None:
         """
-        Queries by TCP are always answered, since their addresses cannot be spoofed.
+        Queries over TCP are always answered, since their addresses cannot be spoofed.
         """
         self.server.askAll([queryOf()] * 100, VICTIM)
         self.assertEqual(countWhole([self.server.stream(queryOf(), VICTIM) or b"\xff\xff\xff" for _ in range(100)]), 100)

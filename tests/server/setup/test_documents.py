@@ -103,11 +103,12 @@ def test_android() -> None:
     [
         ("tls://dns.example", "192.0.2.53#dns.example 2001:db8::53#dns.example"),
         ("tls://dns.example:8853", "192.0.2.53:8853#dns.example [2001:db8::53]:8853#dns.example"),
+        ("tls://192.0.2.53:8853", "192.0.2.53:8853 [2001:db8::53]:8853"),
     ],
 )
 def test_systemdResolved(url: str, servers: str) -> None:
     """
-    All names are sent to the server over TLS, never in the clear.
+    All names are sent to the server over TLS, never in the clear; a server without a host name proves its address.
     """
     parser = configparser.ConfigParser()
     parser.read_string(settingsFor("systemd-resolved", url))

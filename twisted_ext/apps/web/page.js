@@ -66,7 +66,7 @@ function upstreams(found) {
     const speed = typeof each.rtt === "number" ? `${(each.rtt * 1000).toFixed(1)} ms` : "not measured";
     row.append(
       cell(String(each.server), "server"), cell(String(each.way), "by"), cell(speed, "speed"),
-      cell(state + trouble, each.up ? "up" : "down"),
+      cell(state + trouble + (each.upgrade ? `, ${each.upgrade}` : ""), each.up ? "up" : "down"),
     );
     return row;
   }));

@@ -4,7 +4,7 @@ Serves the status page and C{/metrics} at an address, both read-only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import resources
 from ipaddress import ip_address
 from json import dumps
@@ -24,6 +24,7 @@ from twisted_ext.server.operations.http import BoundedRequest
 from twisted_ext.server.operations.operations import Operations
 from twisted_ext.server.operations.publichttp import PublicSite, SharedBytes
 from twisted_ext.server.operations.website import Document, Page, SiteService, refuse, sendLater
+from twisted_ext.server.setup.page import POLICY, SetupPage
 
 __all__ = ["PORT", "WebService", "webSite"]
 
@@ -39,12 +40,33 @@ _FILES: Final = (
 
 
 class WebService(SiteService):
-    def __init__(self, reactor: IReactorSocket, address: str, operations: Operations, *, port: int | None = None) -> None:
-        super().__init__(reactor, address, PORT, lambda: webSite(operations, IReactorTime(reactor)), port=port)
+    def __init__(
+        self,
+        reactor: IReactorSocket,
+        address: str,
+        operations: Operations,
+        *,
+        port: int | None = None,
+        setup: Callable[[], Sequence[SetupPage]] = tuple,
+    ) -> None:
+        """
+        @param setup: see L{webSite}.
+        """
+        super().__init__(reactor, address, PORT, lambda: webSite(operations, IReactorTime(reactor), setup=setup), port=port)
 
 
-def webSite(operations: Operations, clock: IReactorTime, *, timer: Callable[[], float] = perf_counter) -> PublicSite:
+def webSite(
+    operations: Operations,
+    clock: IReactorTime,
+    *,
+    timer: Callable[[], float] = perf_counter,
+    setup: Callable[[], Sequence[SetupPage]] = tuple,
+) -> PublicSite:
+    """
+    @param setup: returns the pages at and below C{/setup}.
+    """
     root = _Root()
+    root.putChild(b"setup", _Setup(setup))
     for path, name, kind in _FILES:
         root.putChild(path.encode("ascii"), _File(name, kind))
     status = SharedBytes(lambda: Deferred.fromCoroutine(_status(operations)), clock, WEB_FRESH.default)
@@ -105,6 +127,25 @@ class _File(_StatusPage):
     def found(self, request: Request) -> bytes:
         request.setHeader(b"Content-Type", self._kind)
         return self._octets
+
+
+class _Setup(_StatusPage):
+    def __init__(self, pages: Callable[[], Sequence[SetupPage]]) -> None:
+        super().__init__()
+        self._pages = pages
+
+    def show(self, request: Request) -> bytes | int:
+        return self.found(request) if _isOurs(request.getHeader(b"host")) else super().show(request)
+
+    def found(self, request: Request) -> bytes | int:
+        page = next((each for each in self._pages() if each.path.encode() == request.path), None)
+        if page is None:
+            return Page.show(self, request)
+        request.setHeader(b"Content-Type", page.mediaType.encode("ascii"))
+        request.setHeader(b"Content-Security-Policy", POLICY.encode("ascii"))
+        if page.fileName:
+            request.setHeader(b"Content-Disposition", f'attachment; filename="{page.fileName}"'.encode())
+        return page.body
 
 
 class _Rendered(_StatusPage):

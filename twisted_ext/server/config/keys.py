@@ -4,31 +4,31 @@ TSIG keys, grants by network and key, and the remote servers of zone transfers a
 
 from __future__ import annotations
 
-import os
-import re
-import stat
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadDescription, BadName
-from twisted_ext.files import openNow
-from twisted_ext.server.limits import KEY_FILE_OCTETS
 from twisted_ext.transport.servers import Server
+from twisted_ext.wire.keyfile import readKeys
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.tsig import ALGORITHMS, Key
 
-__all__ = ["Grants", "Keys", "RemoteServer"]
+if TYPE_CHECKING:
+    from twisted_ext.server.reply.requests import TLSPeer
+    from twisted_ext.transport.tls.terms import TLSTerms
+
+__all__ = ["REMOTE_FILES", "Grants", "Keys", "RemoteServer", "checkRemote"]
+
+#: Words after the URL of a TLS server that name files.
+REMOTE_FILES: Final = ("ca", "certificate", "private-key")
+
+#: All words that can follow a server, the first one any server, the others one with a URL.
+_REMOTE_WORDS: Final = ("key", "pins", *REMOTE_FILES, "alpn")
 
 #: Algorithms that are rejected unless the operator allows weak keys (RFC 8945, section 6).
 _WEAK: Final = frozenset((ALGORITHMS["hmac-md5"], ALGORITHMS["hmac-sha1"]))
-
-_CLAUSE: Final = re.compile(
-    r'key\s+"?(?P<name>[^\s"{;]+)"?\s*\{(?P<body>[^{}]*)\}\s*;?|(?P<line>[^\s{}#;]+)|#[^\n]*|//[^\n]*|\s+', re.ASCII
-)
-_ALGORITHM: Final = re.compile(r'\balgorithm\s+"?([^\s";]+)"?\s*;')
-_SECRET: Final = re.compile(r'\bsecret\s+"?([^\s";]+)"?\s*;')
 
 
 class Keys(Mapping[bytes, Key]):
@@ -69,27 +69,16 @@ class Keys(Mapping[bytes, Key]):
     @classmethod
     def fromFile(cls, path: str, *, weak: bool = False) -> Keys:
         """
-        Read a key file: one key per line as for L{fromTexts}, or in the form that C{tsig-keygen} and C{ddns-confgen} write:
-        C{key "name" { algorithm hmac-sha256; secret "..."; };}
+        Read a key file, see L{twisted_ext.wire.keyfile}.
 
         @raise BadDescription: the file cannot be read, is writable by every user, or contains something else than keys.
         """
+        found, exposed = readKeys(path)
         try:
-            with open(path, "rb", opener=openNow) as file:
-                mode = os.fstat(file.fileno()).st_mode
-                text = (file.read(int(KEY_FILE_OCTETS.default) + 1) or b"").decode("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadDescription(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-        if len(text) > KEY_FILE_OCTETS.default:
-            raise BadDescription(f"{path} is too large for a file of keys")
-        if mode & stat.S_IWOTH and stat.S_ISREG(mode):
-            raise BadDescription(f"{path}: every user of this machine can write to it, and so choose the keys: chmod 640 {path}")
-        try:
-            keys = cls.fromTexts(_written(text), weak=weak)
+            keys = cls(found, weak=weak)
         except BadDescription as fault:
             raise BadDescription(f"{path}: {fault}") from None
-        if mode & stat.S_IROTH and keys:
-            keys.exposed = f"{path}: every user of this machine can read the secrets in it (mode {mode & 0o777:o}): chmod 640 {path}"
+        keys.exposed = exposed
         return keys
 
     def joined(self, other: Keys) -> Keys:
@@ -122,80 +111,160 @@ class Keys(Mapping[bytes, Key]):
         return len(self._keys)
 
 
-def _written(text: str) -> Iterator[str]:
-    """
-    Convert the content of a key file to C{algorithm:name:secret} texts.
-    """
-    position = 0
-    while position < len(text):
-        found = _CLAUSE.match(text, position)
-        if found is None:
-            line = text.count("\n", 0, position) + 1
-            raise BadDescription(f'line {line}: write name:secret, or key "name" {{ algorithm ...; secret ...; }};')
-        position = found.end()
-        if found["line"]:
-            yield found["line"]
-        elif found["name"]:
-            algorithm, secret = _ALGORITHM.search(found["body"]), _SECRET.search(found["body"])
-            if secret is None:
-                raise BadDescription(f"key {found['name']!r} has no secret")
-            yield f"{algorithm[1].rstrip('.') if algorithm else 'hmac-sha256'}:{found['name']}:{secret[1]}"
-
-
 @dataclass(slots=True, eq=False)
 class RemoteServer:
     """
     A server to transfer from or to notify.
 
     @ivar key: the TSIG key for messages to and from it, or L{None}.
+    @ivar tls: what it has to prove over TLS, the only transport that is used then; L{None} for UDP and TCP.
+    @ivar text: what C{tls} was made from.
     """
 
     server: Server
     key: Key | None = None
+    tls: TLSTerms | None = None
+    text: str = ""
 
     @classmethod
     def fromText(cls, text: str, keys: Keys) -> RemoteServer:
         """
-        Read C{192.0.2.1}, C{[2001:db8::1]:5353}, C{192.0.2.1:53 key=name}.
+        Read C{192.0.2.1}, C{[2001:db8::1]:5353}, C{192.0.2.1:53 key=name}; or, for TLS, C{tls://192.0.2.1#ns1.example}, which C{key=NAME},
+        C{pins=PIN,PIN}, C{ca=FILE}, C{certificate=FILE}, C{private-key=FILE}, and C{alpn=no} for servers without ALPN, can follow.
 
-        @raise BadDescription: the syntax is wrong, or there is no such key.
+        @raise BadDescription: the syntax is wrong, there is no such key, or a file cannot be used.
         """
-        words = text.split()
-        key: Key | None = None
-        for word in words[1:]:
-            option, equals, value = word.partition("=")
-            if option != "key" or not equals:
-                raise BadDescription(f"{text!r}: only key=NAME may follow the address, not {word!r}")
-            key = keys.named(value)
-        if not words:
-            raise BadDescription("a server is written as 192.0.2.1, 192.0.2.1:5353 or 192.0.2.1 key=NAME")
-        return cls(Server.fromText(words[0]), key)
+        server, name, words = _remoteFrom(text)
+        key = keys.named(words["key"]) if "key" in words else None
+        return cls._overTLS(server, name, key, words) if _isURL(text) else cls(server, key)
+
+    @classmethod
+    def overTLS(cls, url: str, key: Key | None, words: Mapping[str, str]) -> RemoteServer:
+        """
+        @param url: such as C{tls://192.0.2.1#ns1.example}.
+        @param words: see L{fromText}; without C{key}.
+
+        @raise BadDescription: it is not valid, or a file cannot be used.
+        """
+        server, name, _ = _remoteFrom(url)
+        return cls._overTLS(server, name, key, words)
+
+    @classmethod
+    def _overTLS(cls, server: Server, name: str, key: Key | None, words: Mapping[str, str]) -> RemoteServer:
+        from twisted_ext.transport.tls.terms import TLSTerms, pinFromText
+
+        pins = [pinFromText(pin) for pin in words["pins"].split(",")] if "pins" in words else []
+        # RFC 9103, sections 7.1 and 7.2. NSD 4.6 chooses no protocol.
+        terms = TLSTerms(
+            name, pins=pins, ca=words.get("ca", ""), certificate=words.get("certificate", ""), key=words.get("private-key", ""),
+            minimum="1.3", protocolNeeded=words.get("alpn") != "no",
+        )  # fmt: skip
+        return cls(server, key, terms, " ".join([f"tls://{server.label}#{name}", *[f"{word}={words[word]}" for word in sorted(words)]]))
+
+    @property
+    def identity(self) -> tuple[Server, Key | None, str]:
+        """
+        What makes two of them the same server.
+        """
+        return self.server, self.key, self.text
+
+
+def _isURL(text: str) -> bool:
+    return "://" in text.partition(" ")[0]
+
+
+def checkRemote(text: str) -> None:
+    """
+    Check the syntax of what L{RemoteServer.fromText} reads, without looking at keys and files.
+
+    @raise BadDescription: it is wrong.
+    """
+    _remoteFrom(text)
+
+
+def _remoteFrom(text: str) -> tuple[Server, str, dict[str, str]]:
+    """
+    Return a server, the name in its certificate, and the words that follow it.
+    """
+    place, *others = text.split() or [""]
+    if not place:
+        raise BadDescription("a server is written as 192.0.2.1, 192.0.2.1:5353, 192.0.2.1 key=NAME or tls://192.0.2.1#ns1.example")
+    known = _REMOTE_WORDS if _isURL(place) else _REMOTE_WORDS[:1]
+    words: dict[str, str] = {}
+    for word in others:
+        option, equals, value = word.partition("=")
+        if option not in known or not value:
+            listed = "only key=NAME may follow the address" if len(known) == 1 else f"only {', '.join(known)} may follow the URL"
+            raise BadDescription(f"{text!r}: {listed}, not {word!r}")
+        if option in words:
+            raise BadDescription(f"{text!r}: {option} is given twice")
+        words[option] = value
+    if words.get("alpn", "no") != "no":
+        raise BadDescription(f"{text!r}: alpn takes no, for a server that knows no ALPN; leave it out for all others")
+    if not _isURL(place):
+        return Server.fromText(place), "", words
+    from twisted_ext.transport.urls import ServerURL
+
+    url = ServerURL.fromText(place)
+    if url.scheme != "tls":
+        raise BadDescription(f"{place!r}: zones are transferred over TLS: write tls://, not {url.scheme}://")
+    server = url.address
+    if server is None:
+        raise BadDescription(f"{place!r}: a server is given by its address; its name can follow: tls://192.0.2.1#{url.host}")
+    return server, url.name, words
+
+
+@dataclass(slots=True, frozen=True)
+class _Grant:
+    """
+    One line of an access list. All of it has to apply.
+
+    @ivar network: L{None} for any.
+    @ivar keyName: the folded name of a key; C{b""} if none is required.
+    @ivar isEncrypted: whether the transport has to be encrypted.
+    @ivar name: a name or an address that the client's certificate has to be for; C{""} if none is required.
+    @ivar pin: the digest of the client's public key; C{b""} if none is required.
+    """
+
+    network: IPv4Network | IPv6Network | None = None
+    keyName: bytes = b""
+    isEncrypted: bool = False
+    name: str = ""
+    pin: bytes = b""
+
+    def fits(self, keyName: bytes, peer: TLSPeer | None) -> bool:
+        if self.keyName and self.keyName != keyName:
+            return False
+        if not self.isEncrypted:
+            return True
+        if peer is None or not peer.isPrivate:
+            return False
+        return (not self.name or self.name in peer.names) and (not self.pin or self.pin == peer.pin)
 
 
 class Grants:
     """
-    An access list by network, by key, or by both together. It denies all other clients; an empty one denies all.
+    An access list by network, by key, by transport, by the client's certificate, or by several of them together. It denies all other
+    clients; an empty one denies all.
     """
 
     __slots__ = ("_grants",)
 
-    def __init__(self, grants: Iterable[tuple[IPv4Network | IPv6Network | None, bytes]] = ()) -> None:
-        """
-        @param grants: networks, L{None} for any, each with the folded name of a key, C{b""} if no key is required.
-        """
+    def __init__(self, grants: Iterable[_Grant] = ()) -> None:
         self._grants = tuple(grants)
 
     @classmethod
     def fromTexts(cls, texts: Iterable[str], keys: Container[bytes] | None = None) -> Grants:
         """
-        Read C{192.0.2.0/24}, C{key=name}, C{2001:db8::/32 key=name}, C{any}.
+        Read C{192.0.2.0/24}, C{key=name}, C{2001:db8::/32 key=name}, C{any}; C{tls} demands an encrypted transport, and C{certificate=name}
+        and C{pin=digest} a client's certificate as well.
 
         @param keys: the names of the known keys; not checked by default.
 
         @raise BadDescription: a text is not one of these, or its key is unknown.
         """
         grants = [_grant(text) for text in texts]
-        missing = next((name for _, name in grants if name and keys is not None and name not in keys), None)
+        missing = next((each.keyName for each in grants if each.keyName and keys is not None and each.keyName not in keys), None)
         if missing is not None:
             raise BadDescription(f"there is no TSIG key {nameToText(missing)}; key-file names the file that has it")
         return cls(grants)
@@ -203,11 +272,19 @@ class Grants:
     def __bool__(self) -> bool:
         return bool(self._grants)
 
-    def allows(self, client: str, keyName: bytes = b"") -> bool:
+    @property
+    def needsCertificates(self) -> bool:
+        """
+        Whether some clients have to show a certificate.
+        """
+        return any(each.name or each.pin for each in self._grants)
+
+    def allows(self, client: str, keyName: bytes = b"", peer: TLSPeer | None = None) -> bool:
         """
         Return whether a client is granted access.
 
         @param keyName: the folded name of the key that the request was verified with; C{b""} for unsigned requests.
+        @param peer: what the client has proved over TLS; L{None} for transports in the clear.
         """
         if not self._grants:
             return False
@@ -217,24 +294,40 @@ class Grants:
             return False
         if address.version == 6 and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
-        for network, name in self._grants:
-            if (not name or name == keyName) and (network is None or address in network):
+        for grant in self._grants:
+            if (grant.network is None or address in grant.network) and grant.fits(keyName, peer):
                 return True
         return False
 
 
-def _grant(text: str) -> tuple[IPv4Network | IPv6Network | None, bytes]:
+#: How a grant is written.
+_FORMS: Final = "192.0.2.0/24, key=NAME, tls, certificate=NAME, pin=DIGEST, several of these with spaces between them, or any"
+
+
+def _grant(text: str) -> _Grant:
     network: IPv4Network | IPv6Network | None = None
-    name = b""
+    keyName, name, pin = b"", "", b""
+    isEncrypted = False
     words = text.split()
     if not words:
-        raise BadDescription("a grant is written as 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME or any")
+        raise BadDescription(f"a grant is written as {_FORMS}")
     for word in words:
+        option, equals, value = word.partition("=")
         try:
-            if word.startswith("key="):
-                name = nameFromText(word[4:]).lower()
+            if equals and option == "key":
+                keyName = nameFromText(value).lower()
+            elif equals and option == "certificate":
+                from twisted_ext.transport.urls import canonicalHost
+
+                name, isEncrypted = canonicalHost(value), True
+            elif equals and option == "pin":
+                from twisted_ext.transport.tls.terms import pinFromText
+
+                pin, isEncrypted = pinFromText(value), True
+            elif word == "tls":
+                isEncrypted = True
             elif word != "any":
                 network = ip_network(word)
-        except (ValueError, BadName) as error:
-            raise BadDescription(f"{text!r}: {error}; write 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME or any") from None
-    return network, name
+        except (ValueError, BadName, BadDescription) as error:
+            raise BadDescription(f"{text!r}: {error}; write {_FORMS}") from None
+    return _Grant(network, keyName, isEncrypted, name, pin)

@@ -16,6 +16,10 @@ from twisted_ext.server.config import types
 from twisted_ext.server.limits import (
     CLIENT_RATE,
     CLIENT_STREAM_IDLE,
+    CLIENT_STREAM_IN_FLIGHT,
+    CLIENT_STREAM_MESSAGE,
+    CLIENT_STREAMS,
+    CLIENT_STREAMS_PER_PEER,
     RESPONSE_RATE,
     RESPONSE_SLIP,
     SPOOL_OCTETS,
@@ -140,31 +144,74 @@ class Settings:
         whole=False,
         live=False,
     )
+    tcpTimeout: float = _number(
+        CLIENT_STREAM_MESSAGE,
+        "Seconds for the first request of a connection, with the TLS handshake before it, and for each request from its first octet to its "
+        "last",
+        unit="seconds",
+        whole=False,
+        live=False,
+    )
+    tcpConnections: int = _number(
+        CLIENT_STREAMS,
+        "TCP connections of clients at a time, those of TLS and HTTPS included; to make room, those of networks with more than their share "
+        "are closed first",
+        live=False,
+    )
+    tcpConnectionsPerClient: int = _number(
+        CLIENT_STREAMS_PER_PEER, "TCP connections at a time of one IPv4 address or IPv6 /64", live=False
+    )
+    tcpRequests: int = _number(
+        CLIENT_STREAM_IN_FLIGHT, "Requests of one TCP connection that wait for answers; with HTTP/2 its concurrent streams", live=False
+    )
     workers: int = _number(WORKERS, "Number of processes that share the port", live=False)
     tls: tuple[str, ...] = _setting(
         types.LISTEN_TLS,
         (),
-        "Serve DNS over TLS (RFC 7858) at this address, by default at port 853. It takes certificate and key, or self-signed",
+        "Serve DNS over TLS (RFC 7858) at this address, by default at port 853, or at this endpoint, such as tcp:853:interface=192.0.2.1 "
+        "or systemd:name=dot. Needs certificate and key, or self-signed",
         live=False,
         group="Encryption",
     )
     https: tuple[str, ...] = _setting(
         types.LISTEN_HTTPS,
         (),
-        "Serve DNS over HTTPS (RFC 8484) at this address, by default at port 443. It takes certificate and key, or self-signed, and the "
-        "extra https",
+        "Serve DNS over HTTPS (RFC 8484) at this address, by default at port 443, or at an endpoint as for tls. Needs certificate and "
+        "key, or self-signed, and the extra https",
+        live=False,
+    )
+    httpsClear: tuple[str, ...] = _setting(
+        types.LISTEN_HTTPS_CLEAR,
+        (),
+        "Serve DNS over HTTPS without TLS, with HTTP/1.1 and HTTP/2, to a reverse proxy at this address, by default at port 80, or at an "
+        "endpoint as for tls or of a Unix socket, such as unix:/run/txdns/doh.sock:mode=660. Needs trusted-proxies, for a Unix socket "
+        "with unix, and the extra https",
         live=False,
     )
     httpsPath: str = _setting(
-        types.URL_PATH, "/dns-query", "Path of the URL of DNS over HTTPS; clients that ask elsewhere get no DNS", live=False
+        types.URL_PATH, "/dns-query", "Path of the URL of DNS over HTTPS; no other path serves DNS", live=False
     )
     quic: tuple[str, ...] = _setting(
         types.LISTEN_QUIC,
         (),
-        "Serve DNS over QUIC (RFC 9250) at this address, by default at port 853 of UDP. It takes certificate and key, or self-signed, and "
-        "the extra quic. Clients get the first certificate, whatever name they ask for. If this machine has several addresses, name each "
-        "that clients use, as replies to any leave from one of them",
+        "Serve DNS over QUIC (RFC 9250) at this address, by default at port 853 of UDP, or at sockets of systemd, such as "
+        "systemd:name=doq. Needs certificate and key, or self-signed, and the extra quic. If this machine has several addresses, list "
+        "those that clients use: with any, all replies leave from one of them",
         live=False,
+    )
+    http3: tuple[str, ...] = _setting(
+        types.LISTEN_HTTP3,
+        (),
+        "Serve DNS over HTTPS with HTTP/3 (RFC 9114) at this address, by default at port 443 of UDP, and offer it to the clients of https "
+        "(Alt-Svc). Needs what https needs, and the extra quic. Addresses are as for quic",
+        live=False,
+    )
+    trustedProxies: tuple[str, ...] = _setting(
+        types.PROXY,
+        (),
+        "Trust proxies at these addresses, or with unix those at Unix sockets, to name their clients: in the PROXY protocol over UDP, "
+        "TCP, TLS and HTTPS, and in Forwarded or X-Forwarded-For. Access lists and limits apply to these clients; queries for which a "
+        "proxy names none are refused",
     )
     certificate: tuple[str, ...] = _setting(
         types.PEM,
@@ -175,12 +222,31 @@ class Settings:
     key: tuple[str, ...] = _setting(
         types.PEM, (), "File with the private key of the certificate, not encrypted; by default it is in the certificate's file"
     )
+    clientCa: str = _setting(
+        types.PEM,
+        "",
+        "Ask clients of the TLS listener for a certificate of one of these authorities, in PEM, which allow-transfer and allow-notify can "
+        "demand. Clients without one are served everything else",
+    )
     selfSigned: bool = _setting(
         types.FLAG,
         False,
-        "For trials, use a certificate that this server makes itself, and log the pin by which clients can check it. It takes a state "
-        "folder to keep the pin over restarts",
+        "For trials, use a certificate that this server makes itself, and log the pin by which clients can check it. Needs a state "
+        "folder, which keeps the pin across restarts",
         live=False,
+    )
+
+    designate: bool = _setting(
+        types.FLAG,
+        True,
+        "Answer clients of the plain server that ask for its encrypted listeners (DDR, RFC 9462); clients use those whose "
+        "certificate has the address of the plain server",
+    )
+    designatedName: str = _setting(
+        types.HOST_NAME,
+        "",
+        "Name by which clients know the encrypted listeners, for designate and the page /setup; by default the first name of the first "
+        "certificate",
     )
 
     role: str = _setting(
@@ -241,6 +307,18 @@ class Settings:
         types.ROUTE, (), "Ask another upstream for a domain and all names below it: corp.example=udp:192.0.2.53"
     )
     resolvConf: str = _setting(types.READABLE, "", "Take upstreams from this file instead of /etc/resolv.conf (implies --recursive)")
+    upgradeUpstreams: str = _setting(
+        types.UPGRADE,
+        "no",
+        "Ask plain upstreams, also those of resolv.conf, over the encrypted transports that they designate (DDR, RFC 9462), once the "
+        "certificate has proved their address: no, yes, or require, which fails look-ups instead of asking in the clear",
+    )
+    upgradeUnverified: bool = _setting(
+        types.FLAG,
+        False,
+        "With upgrade-upstreams = yes, do so without proof as well if the encrypted server is at the same, private address, such as that "
+        "of a router (RFC 9462, section 4.3)",
+    )
     hedge: float = _number(
         HEDGE_SECONDS, "Seconds to wait for an upstream before the next one is asked as well", unit="seconds", whole=False
     )
@@ -287,6 +365,12 @@ class Settings:
         types.MINIMIZATION,
         "yes",
         "Send servers only the part of a name that they need (RFC 9156): yes, no, or strict, also to servers that fail for it",
+    )
+    opportunistic: bool = _setting(
+        types.FLAG,
+        False,
+        "Ask authoritative servers over TLS if they support it, which is probed beside the queries in the clear (RFC 9539). They are "
+        "not authenticated, so only observers are kept out, not attackers. A state folder keeps what was learned",
     )
     queryCookies: bool = _setting(types.FLAG, True, "Send DNS cookies to authoritative servers: spoofers cannot know them (RFC 7873)")
     mixedCase: bool = _setting(

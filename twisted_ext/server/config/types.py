@@ -16,9 +16,18 @@ from typing import Final, Protocol
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
 from twisted_ext.files import openNow
 from twisted_ext.limits import Limit
-from twisted_ext.server.listeners.sockets import HTTPS_PORT, QUIC_PORT, TLS_PORT, labelOf, placeFromText
+from twisted_ext.server.listeners.places import DATAGRAMS
+from twisted_ext.server.listeners.sockets import (
+    HTTPS_CLEAR_PORT,
+    HTTPS_PORT,
+    QUIC_PORT,
+    TLS_PORT,
+    describedPlace,
+    labelOf,
+)
 from twisted_ext.server.reply.cookies import SECRET_OCTETS
 from twisted_ext.transport.servers import Server
+from twisted_ext.transport.urls import canonicalHost, isAddress
 from twisted_ext.wire.names import nameFromText, nameToText
 
 __all__ = [
@@ -33,6 +42,7 @@ __all__ = [
     "GROUPED",
     "HTTP_ADDRESS",
     "LOCAL_ROOT",
+    "LISTEN_HTTP3",
     "LISTEN_HTTPS",
     "LISTEN_QUIC",
     "LISTEN_TLS",
@@ -44,6 +54,7 @@ __all__ = [
     "PEM",
     "PORT",
     "PREFIX",
+    "PROXY",
     "READABLE",
     "RECORD",
     "REMOTE",
@@ -179,8 +190,8 @@ class Text:
         except OSError as error:
             raise BadDescription(f"takes {self.allowed}; {text}: {error.strerror or error}") from None
         except (DNSFault, ValueError) as error:
-            said = str(error) if isinstance(error, CallerFault) else f"{text!r} is none"
-            raise BadDescription(f"takes {self.allowed}; {said}") from None
+            said = f"; {error}" if isinstance(error, CallerFault) else f", not {text!r}"
+            raise BadDescription(f"takes {self.allowed}{said}") from None
 
     def fromTOML(self, value: object, folder: str = "") -> Value:
         if not isinstance(value, str):
@@ -235,6 +246,13 @@ def _optionalName(text: str) -> str:
     return _name(text) if text else ""
 
 
+def _hostName(text: str) -> str:
+    host = canonicalHost(text) if text else ""
+    if host and isAddress(host):
+        raise BadDescription(f"{text!r} is an address; write a host name")
+    return host
+
+
 def _address(text: str) -> str:
     return text if not text else Server("127.0.0.1" if text == "localhost" else text).address
 
@@ -243,9 +261,9 @@ def _httpAddress(text: str) -> str:
     return Server.fromText(text, _HTTP).label if text else text
 
 
-def _listenAt(text: str, port: int) -> str:
-    address, number = placeFromText(text, port)
-    return labelOf(address, number)
+def _listenAt(text: str, encryption: str) -> str:
+    place = describedPlace(text, encryption)
+    return labelOf(*place) if isinstance(place, tuple) else place.text
 
 
 def _urlPath(text: str) -> str:
@@ -258,6 +276,10 @@ def _prefix(text: str) -> str:
     if text == "any":
         return text
     return str(ip_network(text))
+
+
+def _proxy(text: str) -> str:
+    return text if text == "unix" else _prefix(text)
 
 
 def _path(text: str) -> str:
@@ -370,10 +392,9 @@ def _granted(text: str) -> str:
 
 
 def _remote(text: str) -> str:
-    words = text.split()
-    if not words or any(not word.startswith("key=") for word in words[1:]):
-        raise BadDescription(f"{text!r} is none")
-    Server.fromText(words[0])
+    from twisted_ext.server.config.keys import checkRemote
+
+    checkRemote(text)
     return text
 
 
@@ -381,6 +402,24 @@ def _grouped(text: str) -> str:
     group, _, server = text.partition(" ")
     _remote(server.strip())
     return f"{group} {server.strip()}"
+
+
+class Remote(Text):
+    """
+    A server for transfers. The paths of files in it are relative to the folder of the settings file.
+    """
+
+    def fromTOML(self, value: object, folder: str = "") -> Value:
+        if isinstance(value, str) and folder:
+            value = " ".join([_within(folder, word) for word in value.split(" ")])
+        return super().fromTOML(value)
+
+
+def _within(folder: str, word: str) -> str:
+    from twisted_ext.server.config.keys import REMOTE_FILES
+
+    option, equals, path = word.partition("=")
+    return f"{option}={os.path.abspath(os.path.join(folder, path))}" if equals and path and option in REMOTE_FILES else word
 
 
 def _rule(text: str) -> str:
@@ -393,20 +432,27 @@ def _rule(text: str) -> str:
 def _oneOf(*words: str) -> Text:
     def check(text: str) -> str:
         if text not in words:
-            raise BadDescription(f"{text!r} is none")
+            raise ValueError(text)
         return text
 
     return Text(f"{', '.join(words[:-1])} or {words[-1]}", check)
 
 
-def listenKind(port: int) -> Text:
+def listenKind(encryption: str, port: int) -> Text:
     """
     Return the type of a place to listen at.
 
+    @param encryption: the transport.
     @param port: the port if none is given.
     """
     allowed = f"an address of this machine or any, with or without a port, such as 192.0.2.1, [2001:db8::1]:{port} or any:{port}"
-    return Text(allowed, partial(_listenAt, port=port))
+    if encryption in DATAGRAMS:
+        allowed += ", or a socket of systemd"
+    elif encryption == "https-clear":
+        allowed += ", or an endpoint of tcp, unix or systemd"
+    else:
+        allowed += ", or an endpoint of tcp or systemd"
+    return Text(allowed, partial(_listenAt, encryption=encryption))
 
 
 FLAG: Final = Flag()
@@ -415,13 +461,17 @@ PORT: Final = Number(Limit(default=53, least=0, most=65535))
 TEXT: Final = Text("a text", _any)
 NAME: Final = Text("a domain name", _name)
 OPTIONAL_NAME: Final = Text("a domain name", _optionalName)
+HOST_NAME: Final = Text("a host name, such as dns.example", _hostName)
 ADDRESS: Final = Text("an address of this machine, such as 127.0.0.1 or ::1, or nothing for all of them", _address)
 HTTP_ADDRESS: Final = Text("an address with or without a port, such as 127.0.0.1:5380 or ::1", _httpAddress)
-LISTEN_HTTPS: Final = listenKind(HTTPS_PORT)
-LISTEN_QUIC: Final = listenKind(QUIC_PORT)
-LISTEN_TLS: Final = listenKind(TLS_PORT)
+LISTEN_HTTP3: Final = listenKind("http3", HTTPS_PORT)
+LISTEN_HTTPS: Final = listenKind("https", HTTPS_PORT)
+LISTEN_HTTPS_CLEAR: Final = listenKind("https-clear", HTTPS_CLEAR_PORT)
+LISTEN_QUIC: Final = listenKind("quic", QUIC_PORT)
+LISTEN_TLS: Final = listenKind("tls", TLS_PORT)
 URL_PATH: Final = Text("the path of a URL, such as /dns-query", _urlPath)
 PREFIX: Final = Text("an address with or without the length of a prefix, such as 192.0.2.0/24, or any", _prefix)
+PROXY: Final = Text("an address with or without the length of a prefix, such as 192.0.2.0/24, any, or unix for Unix sockets", _proxy)
 PATH: Final = File("the path of a file", _path)
 PEM: Final = File("the path of a file in PEM", _path)
 CONTROL: Final = File("the path of a Unix socket, or auto", _path, ("", "auto"))
@@ -433,10 +483,11 @@ DESCRIPTION: Final = Text("an address of a server or a description, such as 192.
 LOG_FORMAT: Final = _oneOf("text", "json")
 ROLE: Final = _oneOf("forward", "recurse", "serve")
 MINIMIZATION: Final = _oneOf("yes", "no", "strict")
+UPGRADE: Final = _oneOf("no", "yes", "require")
 ZONE: Final = Zone()
-GRANT: Final = Text("who may: 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME or any", _granted)
-GROUPED: Final = Text("a group and a server, such as fast 192.0.2.1 key=NAME", _grouped)
-REMOTE: Final = Text("a server, such as 192.0.2.1, 192.0.2.1:5353 or 192.0.2.1 key=NAME", _remote)
+GRANT: Final = Text("clients: 192.0.2.0/24, key=NAME, tls, certificate=NAME, pin=DIGEST, several of these in one text, or any", _granted)
+GROUPED: Final = Remote("a group and a server, such as fast 192.0.2.1 key=NAME", _grouped)
+REMOTE: Final = Remote("a server, such as 192.0.2.1, 192.0.2.1:5353, 192.0.2.1 key=NAME or tls://192.0.2.1#ns1.example", _remote)
 RULE: Final = Text("a rule, such as key NAME subtree dyn A AAAA, or address 192.0.2.0/24 name host TXT", _rule)
 CATALOG: Final = _oneOf("follow", "produce")
 DIGEST: Final = _oneOf("check", "require")

@@ -40,12 +40,19 @@ ZONE_SETTINGS: Final = (
     Setting("name", types.NAME, "", "The zone's name, its apex"),
     Setting("file", types.PATH, "", "Its master file"),
     Setting("store", types.PATH, "", "The database that contains it, instead of a file; see txdns zone edit"),
-    Setting("primaries", types.REMOTE, (), "Servers to transfer it from, instead of a file: 192.0.2.1, 192.0.2.1:5353 key=NAME"),
-    Setting("allow-transfer", types.GRANT, (), "Clients that may transfer it: 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME"),
+    Setting("primaries", types.REMOTE, (), "Servers to transfer it from, instead of a file: 192.0.2.1, 192.0.2.1:5353 key=NAME, tls://192.0.2.1#ns1.example"),
+    Setting(
+        "allow-transfer",
+        types.GRANT,
+        (),
+        "Clients that may transfer it: 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME; with tls, over TLS only: key=NAME tls;"
+        " with a certificate of the client: certificate=ns2.example, pin=DIGEST",
+    ),
+    Setting("encrypted-transfers", types.FLAG, False, "Transfer it over encrypted transports only, to and from this server (RFC 9103)"),
     Setting(
         "one-answer", types.GRANT, (), "Clients that get each record in a separate message, as old servers need it: 192.0.2.7, key=NAME"
     ),
-    Setting("notify", types.REMOTE, (), "Servers to notify of changes: 192.0.2.1, 192.0.2.1:5353 key=NAME"),
+    Setting("notify", types.REMOTE, (), "Servers to notify of changes: 192.0.2.1, 192.0.2.1:5353 key=NAME, tls://192.0.2.1#ns2.example"),
     Setting("allow-notify", types.GRANT, (), "Clients besides its primaries that may send NOTIFY for it"),
     Setting("zonemd", types.DIGEST, "", "Of a transferred zone: check its ZONEMD record if there is one, or require one (RFC 8976)"),
     Setting(
@@ -58,6 +65,12 @@ ZONE_SETTINGS: Final = (
     Setting("listed-in", types.NAME, "", "The catalog of this server that lists it"),
     Setting("group", types.TEXT, (), "Group of the zone in that catalog"),
     Setting("update", types.RULE, (), "Rule for updates (RFC 2136): key NAME subtree dyn A AAAA; the first one that matches decides"),
+    Setting(
+        "allow-update",
+        types.GRANT,
+        (),
+        "Clients whose updates are considered at all, before these rules: tls, key=NAME tls, certificate=host.example; by default any",
+    ),
     Setting("serial", types.SERIALS, "increment", "How an update chooses the next serial number"),
     Setting("journal-size", types.Octets(JOURNAL_OCTETS), int(JOURNAL_OCTETS.default), "Maximum octets of its stored changes, for IXFR"),
 )

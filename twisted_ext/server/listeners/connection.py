@@ -31,8 +31,9 @@ from twisted_ext.wire.framing import StreamBuffer
 if TYPE_CHECKING:
     from twisted_ext.metrics.counters import Counters
     from twisted_ext.server.listeners.stream import StreamFactory
+    from twisted_ext.server.reply.requests import TLSPeer
 
-__all__ = ["ReplySource", "Send", "StreamServing"]
+__all__ = ["ReplySource", "Send", "StreamPeer", "StreamServing"]
 
 #: Octets of replies that are gathered before they are written.
 _WINDOW: Final = 65536
@@ -46,6 +47,27 @@ _FLOW_TURN: Final = 1 << 19
 _log: Final = Logger()
 
 Send = Callable[[bytes], None]
+
+
+class StreamPeer(Protocol):
+    """
+    The client of a request.
+
+    @ivar host: its address, or C{""} on a Unix socket.
+    @ivar port: its port, or 0.
+    @ivar local: the server's address and port, or L{None}.
+    @ivar peer: what it has proved over TLS; L{None} in the clear.
+    """
+
+    host: str
+    port: int
+    local: tuple[str, int] | None
+    peer: TLSPeer | None
+
+    def flow(self, messages: Iterator[bytes]) -> None:
+        """
+        Send a reply of many messages.
+        """
 
 
 class ReplySource(Protocol):
@@ -62,7 +84,7 @@ class ReplySource(Protocol):
         @return: the reply without its message ID, or L{None}.
         """
 
-    def take(self, octets: bytes, stream: StreamServing, send: Send) -> bool:
+    def take(self, octets: bytes, stream: StreamPeer, send: Send) -> bool:
         """
         Answer a message, by calling C{send} now or later.
 
@@ -87,9 +109,11 @@ class StreamServing(StreamProtocol):
     @ivar asked: when C{waiting} last rose from 0.
     @ivar since: the time of the last activity, at first that of the connection's start.
     @ivar counted: whether it is counted among its listener's connections.
+    @ivar peer: what the client has proved over TLS; L{None} in the clear.
     """
 
     transport: ITCPTransport
+    peer: TLSPeer | None = None
     _sink: IConsumer
     _spring: IPushProducer
 
@@ -140,6 +164,10 @@ class StreamServing(StreamProtocol):
         self._sink = cast(IConsumer, self.transport)
         self._spring = cast(IPushProducer, self.transport)
         self._sink.registerProducer(self, True)
+        if hasattr(self.transport, "setTcpNoDelay"):
+            # With Nagle's algorithm, a reply would wait for the client's delayed acknowledgment of what was sent before, such as another
+            # reply, or the tickets of TLS: 40 milliseconds.
+            self.transport.setTcpNoDelay(True)
         if type(self.transport) is Server:
             # Going through the transport's buffer registers and unregisters a writer with the reactor: a third of the cost of a request.
             self._direct = self.transport.writeSomeData

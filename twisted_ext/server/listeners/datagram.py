@@ -27,10 +27,13 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_ext.errors import CallerFault, Unreachable
+from twisted_ext.errors import BadMessage, CallerFault, Unreachable
 from twisted_ext.limits import LISTENER_BATCH, LISTENER_BUFFER, LISTENER_MISSES, LISTENER_TURN
 from twisted_ext.packetcache.packetcache import Address
+from twisted_ext.server.listeners.proxies.header import headerIn
+from twisted_ext.server.listeners.proxies.trusted import TrustedProxies
 from twisted_ext.server.listeners.sockets import boundTo, labelOf
+from twisted_ext.server.reply.packetcaches import PROXIES
 from twisted_ext.transport.pollers import KEPT_BACK, Outbox, outboxOf
 
 if TYPE_CHECKING:
@@ -83,10 +86,60 @@ def datagramSocket(address: str, port: int, *, shared: bool = False) -> socket.s
     except socket.gaierror as error:
         raise CallerFault(f"{address!r} is not an address to listen at: {error.strerror}") from None
     except OSError as error:
-        raise Unreachable(f"cannot listen at {labelOf(address, port)} by UDP: {error.strerror}") from error
+        raise Unreachable(f"cannot listen at {labelOf(address, port)} over UDP: {error.strerror}") from error
 
 
 _Where = TypeVar("_Where")
+
+
+class _Proxied:
+    """
+    Answers datagrams of trusted proxies, which begin with a PROXY header, as those of the clients that they name.
+    """
+
+    def __init__(self, responder: Responder, proxies: TrustedProxies) -> None:
+        self._responder = responder
+        self._proxies = proxies
+
+    def answer(self, datagram: bytes, address: Address, proxy: Client, send: Callable[[bytes], None], now: float) -> bool:
+        """
+        @param address: the proxy's.
+        @param send: sends a reply to the proxy.
+
+        @return: whether there is a header, so that the datagram is handled.
+        """
+        counters = self._responder.counters
+        try:
+            header = headerIn(datagram)
+        except BadMessage:
+            counters.dropped += 1
+            return True
+        if header is None or not header.octets:
+            return False
+        octets = datagram[header.octets :]
+        if not header.host:
+            # The proxy asks for itself, such as whether the server is there.
+            self._responder.take(octets, address, "udp", send, None, proxy)
+            return True
+        named: Address = (self._proxies.nameOf(header.host), header.port)
+        arrived = [(octets, named)]
+
+        def receive(size: int) -> tuple[bytes, Address]:
+            if not arrived:
+                raise BlockingIOError
+            return arrived.pop()
+
+        def reply(octets: bytes, address: Address) -> None:
+            send(octets)
+
+        def beyond(inner: bytes, address: Address, client: Client, now: float) -> None:
+            self._responder.take(inner, address, "udp", send, None, client)
+
+        # It was counted as a datagram of the proxy.
+        counters.udp -= 1
+        counters.udpBeyond -= 1
+        self._responder.packetCache.drain(receive, reply, _SIZE, now, beyond, counters)
+        return True
 
 
 class _Way(Generic[_Where]):
@@ -119,6 +172,7 @@ class _Reader:
         self.socket = made
         self._listener = listener
         self._responder = responder = listener.responder
+        self._proxied = listener.proxied
         self._packetCache = responder.packetCache
         self._counters = responder.counters
         self._seconds = responder.seconds
@@ -244,6 +298,8 @@ class _Reader:
         Answer a packet cache miss, or defer it to the next turn if this one has no time left.
         """
         way = _Way(self._outbox, self._sendTo, address, address)
+        if client.group.name == PROXIES and self._proxied.answer(datagram, address, client, way, now):
+            return
         if self._deferring:
             self._missed.append((datagram, way, client))
         else:
@@ -324,6 +380,8 @@ class _EverywhereReader(_Reader):
 
     def _beyondFrom(self, datagram: bytes, place: _Place, client: Client, now: float) -> None:
         way = _Way(self._outbox, self._replyFrom, place, place[1])
+        if client.group.name == PROXIES and self._proxied.answer(datagram, place[1], client, way, now):
+            return
         if self._deferring:
             self._missed.append((datagram, way, client))
         else:
@@ -379,7 +437,12 @@ class _Protocol(DatagramProtocol):
             return pending.pop()
 
         def beyond(datagram: bytes, address: tuple[str, int], client: Client, now: float) -> None:
-            self._responder.take(datagram, address, "udp", lambda octets: self._send(octets, address), None, client)
+
+            def send(octets: bytes) -> None:
+                self._send(octets, address)
+
+            if client.group.name != PROXIES or not self._listener.proxied.answer(datagram, address, client, send, now):
+                self._responder.take(datagram, address, "udp", send, None, client)
 
         responder = self._responder
         now = responder.seconds()
@@ -415,13 +478,16 @@ class DatagramListener:
         *,
         socket: socket.socket | None = None,
         lost: Callable[[str], object] = lambda reason: None,
+        proxies: TrustedProxies | None = None,
     ) -> None:
         """
+        @param proxies: whose datagrams may begin with a PROXY header.
         @param address: an address of this machine; C{0.0.0.0} or C{::} for all of that family, at somewhat higher cost.
         @param socket: a bound socket to use instead, for example by the parent process. The listener takes ownership.
         @param lost: called with a line if the reactor gives up listening although L{stop} was not called.
         """
         self.responder = responder
+        self.proxied = _Proxied(responder, proxies or TrustedProxies())
         self.address = address
         self.port = port
         self.reactor = reactor
@@ -473,7 +539,7 @@ class DatagramListener:
         """
         if reader is self._reader or reader is self._protocol:
             self._reader = self._protocol = None
-            self._lost(f"nothing listens at {labelOf(self.address, self.port)} by UDP any more: {reason}")
+            self._lost(f"nothing listens at {labelOf(self.address, self.port)} over UDP any more: {reason}")
 
     @property
     def heard(self) -> int:

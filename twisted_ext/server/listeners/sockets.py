@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
 from collections.abc import Iterable, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,10 +15,12 @@ from typing import Final
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.limits import LISTENER_BUFFER, PORT_TRIES
+from twisted_ext.server.listeners.places import DATAGRAMS, UNIX, ReceivedPlace, UnixPlace, placeFromEndpoint
 from twisted_ext.transport.servers import Server
 
 __all__ = [
     "BACKLOG",
+    "HTTPS_CLEAR_PORT",
     "HTTPS_PORT",
     "QUIC_PORT",
     "TLS_PORT",
@@ -25,8 +28,11 @@ __all__ = [
     "boundSockets",
     "boundTo",
     "closeSockets",
+    "describedPlace",
+    "dividedSockets",
     "encryptedPlaces",
     "encryptedSockets",
+    "freeSocketPath",
     "labelOf",
     "placeFromText",
     "receivedSockets",
@@ -38,11 +44,20 @@ TLS_PORT: Final = 853
 #: The port of HTTPS.
 HTTPS_PORT: Final = 443
 
+#: The port of DNS over HTTPS behind a reverse proxy: that of HTTP.
+HTTPS_CLEAR_PORT: Final = 80
+
 #: The port of DNS over QUIC (RFC 9250, section 4.1.1).
 QUIC_PORT: Final = 853
 
 #: The default ports of encrypted transports.
-_PORTS: Final = {"tls": TLS_PORT, "https": HTTPS_PORT, "quic": QUIC_PORT}
+_PORTS: Final = {
+    "tls": TLS_PORT,
+    "https": HTTPS_PORT,
+    "https-clear": HTTPS_CLEAR_PORT,
+    "quic": QUIC_PORT,
+    "http3": HTTPS_PORT,
+}
 
 #: The first descriptor that systemd hands down (sd_listen_fds(3)).
 _FIRST: Final = 3
@@ -59,11 +74,14 @@ class Bound:
     """
     The bound sockets of one address; that for TCP listens. Without sockets the reactor makes them, as in tests on simulated networks.
 
-    @ivar address: the address, as it was given.
+    @ivar address: the address, as it was given; L{UNIX} and the path for a Unix socket.
     @ivar port: the port; the real one if 0 was given.
     @ivar datagram: the UDP socket; L{None} if systemd passed none.
     @ivar stream: the TCP socket, likewise.
-    @ivar encryption: C{"tls"}, C{"https"} or C{"quic"} where it is for an encrypted transport; C{""} for plain DNS.
+    @ivar encryption: C{"tls"}, C{"https"}, C{"quic"} or C{"http3"} where it is for an encrypted transport, C{"https-clear"} behind a proxy
+        that encrypts; C{""} for plain DNS.
+    @ivar name: the name that systemd gave it, or C{""}.
+    @ivar path: of a Unix socket, the file to remove when it is closed, C{""} if this process did not make it.
     """
 
     address: str
@@ -71,6 +89,8 @@ class Bound:
     datagram: socket.socket | None = None
     stream: socket.socket | None = None
     encryption: str = ""
+    name: str = ""
+    path: str = ""
 
     @property
     def sockets(self) -> list[socket.socket]:
@@ -89,6 +109,8 @@ class Bound:
 
 
 def labelOf(address: str, port: int) -> str:
+    if address.startswith(UNIX):
+        return address
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
@@ -114,32 +136,44 @@ def placeFromText(text: str, port: int) -> tuple[str, int]:
     return address or "any", int(digits)
 
 
+def describedPlace(text: str, encryption: str) -> tuple[str, int] | UnixPlace | ReceivedPlace:
+    """
+    Parse a place for an encrypted transport: as for L{placeFromText}, or a description of a Twisted endpoint.
+
+    @raise BadDescription: it is neither.
+    """
+    described = placeFromEndpoint(text, encryption)
+    return placeFromText(text, _PORTS[encryption]) if described is None else described
+
+
 def encryptedPlaces(places: Sequence[str], encryption: str) -> list[Bound]:
     """
-    Return what listens at these places, without sockets.
+    Return what listens at these addresses, without sockets.
 
-    @param places: see L{placeFromText}.
+    @param places: see L{describedPlace}.
     """
+    described = dict.fromkeys([describedPlace(place, encryption) for place in places])
     return [
-        Bound(each, port, encryption=encryption)
-        for address, port in dict.fromkeys([placeFromText(place, _PORTS[encryption]) for place in places])
-        for each in (_EVERYWHERE if address == "any" else (address,))
+        Bound(each, place[1], encryption=encryption)
+        for place in described
+        if isinstance(place, tuple)
+        for each in (_EVERYWHERE if place[0] == "any" else (place[0],))
     ]
 
 
 def encryptedSockets(places: Sequence[str], encryption: str, copies: int = 1) -> list[list[Bound]]:
     """
-    Bind sockets for an encrypted transport, on UDP for QUIC and on TCP for the others.
+    Bind sockets for an encrypted transport, on UDP for QUIC and HTTP/3 and on TCP for the others.
 
-    @param places: see L{placeFromText}.
-    @param encryption: C{"tls"}, C{"https"} or C{"quic"}.
-    @param copies: how many sets of sockets to bind to the same addresses and ports.
+    @param places: see L{describedPlace}; those that systemd passes are left out.
+    @param encryption: as for L{Bound}.
+    @param copies: how many sets of sockets to bind to the same addresses and ports; a Unix socket is the same in all of them.
 
     @return: for each copy, the sockets of each address.
 
     @raise BadDescription: a socket cannot be bound; all of them are closed then.
     """
-    way, kind = ("UDP", socket.SOCK_DGRAM) if encryption == "quic" else ("TCP", socket.SOCK_STREAM)
+    way, kind = ("UDP", socket.SOCK_DGRAM) if encryption in DATAGRAMS else ("TCP", socket.SOCK_STREAM)
     made: list[list[Bound]] = [[] for _ in range(copies)]
     for place in encryptedPlaces(places, encryption):
         port = place.port
@@ -163,6 +197,43 @@ def encryptedSockets(places: Sequence[str], encryption: str, copies: int = 1) ->
                 closeSockets(copy)
             reason = _reason(error, place.address, place.port, way, f"port or address for --{encryption}")
             raise BadDescription(reason) from None
+    for unix in dict.fromkeys([describedPlace(place, encryption) for place in places]):
+        if isinstance(unix, UnixPlace):
+            try:
+                listening = _boundUnix(unix)
+            except (BadDescription, OSError) as error:
+                for copy in made:
+                    closeSockets(copy)
+                said = error.strerror if isinstance(error, OSError) else None
+                raise BadDescription(f"{encryption}: cannot listen at {unix.path}: {said or error}") from None
+            for copy in made:
+                mine = copy is made[0]
+                stream = listening if mine else listening.dup()
+                copy.append(Bound(UNIX + unix.path, 0, None, stream, encryption, path=unix.path if mine else ""))
+    return made
+
+
+def _boundUnix(place: UnixPlace) -> socket.socket:
+    """
+    @raise BadDescription: another program has the path.
+    @raise OSError: it cannot be bound.
+    """
+    problem = freeSocketPath(place.path)
+    if problem:
+        raise BadDescription(problem)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # Keep other users out even before the mode is set.
+    mask = os.umask(0o177)
+    try:
+        made.setblocking(False)
+        made.bind(place.path)
+        os.chmod(place.path, place.mode)
+        made.listen(BACKLOG)
+    except BaseException:
+        made.close()
+        raise
+    finally:
+        os.umask(mask)
     return made
 
 
@@ -170,6 +241,10 @@ def closeSockets(several: Iterable[Bound]) -> None:
     for bound in several:
         for each in bound.sockets:
             each.close()
+        if bound.path:
+            # It may be in a folder that this user cannot write to any more; the next server removes it then.
+            with suppress(OSError):
+                os.unlink(bound.path)
 
 
 def boundSockets(addresses: Sequence[str], port: int, copies: int = 1) -> list[list[Bound]]:
@@ -295,21 +370,90 @@ def receivedSockets(environment: MutableMapping[str, str] = os.environ, process:
     """
     if environment.pop("LISTEN_PID", "") != str(os.getpid() if process is None else process):
         return []
-    environment.pop("LISTEN_FDNAMES", None)
+    names = environment.pop("LISTEN_FDNAMES", "").split(":")
     count = environment.pop("LISTEN_FDS", "")
     found: list[Bound] = []
     for number in range(_FIRST, _FIRST + (int(count) if count.isdecimal() else 0)):
         try:
             taken = socket.socket(fileno=number)
-            host, port = taken.getsockname()[:2]
+            where = taken.getsockname()
+            host, port = (f"{UNIX}{where}", 0) if taken.family == socket.AF_UNIX else where[:2]
         except (OSError, ValueError) as error:
-            raise BadDescription(f"descriptor {number} of LISTEN_FDS is not a socket of IPv4 or IPv6: {error}") from None
+            raise BadDescription(f"descriptor {number} of LISTEN_FDS is not a socket of IPv4 or IPv6, or a Unix socket: {error}") from None
+        name = names[number - _FIRST] if number - _FIRST < len(names) else ""
         taken.setblocking(False)
         os.set_inheritable(number, False)
         if taken.type == socket.SOCK_STREAM:
-            found.append(Bound(host, port, None, taken))
+            found.append(Bound(host, port, None, taken, name=name))
         elif taken.type == socket.SOCK_DGRAM:
-            found.append(Bound(host, port, taken, None))
+            found.append(Bound(host, port, taken, None, name=name))
         else:
             raise BadDescription(f"descriptor {number} of LISTEN_FDS is a socket for neither datagrams nor streams")
     return found
+
+
+def dividedSockets(received: Sequence[Bound], wanted: Iterable[tuple[str, Sequence[str]]]) -> tuple[list[Bound], list[Bound]]:
+    """
+    Divide the sockets that systemd passed between plain DNS and the encrypted transports whose settings name them.
+
+    @param wanted: the places of each encrypted transport.
+
+    @return: those for plain DNS, and those for encrypted transports.
+
+    @raise BadDescription: a setting names a socket that is not there, or there is a Unix socket for plain DNS.
+    """
+    plain = dict(enumerate(received))
+    encrypted: list[Bound] = []
+    for encryption, texts in wanted:
+        for place in dict.fromkeys([describedPlace(text, encryption) for text in texts]):
+            if not isinstance(place, ReceivedPlace):
+                continue
+            fitting = [index for index, each in plain.items() if _serves(each, encryption)]
+            found = [index for index in fitting if place.covers(_domainOf(plain[index]), index, plain[index].name)]
+            if not found:
+                way = "datagram" if encryption in DATAGRAMS else "stream"
+                listed = [f"{index}: {', '.join(each.labels)} (name={each.name})" for index, each in plain.items()]
+                raise BadDescription(
+                    f"{encryption}: systemd passed no {way} socket that fits {place.text}; those left are {'; '.join(listed) or 'none'}"
+                )
+            for index in found:
+                each = plain.pop(index)
+                each.encryption = encryption
+                encrypted.append(each)
+    for index, each in plain.items():
+        if each.address.startswith(UNIX):
+            raise BadDescription(f"systemd passed {each.address}, which only https-clear can use: write systemd:index={index} there")
+    return list(plain.values()), encrypted
+
+
+def _domainOf(bound: Bound) -> str:
+    return "UNIX" if bound.address.startswith(UNIX) else "INET6" if ":" in bound.address else "INET"
+
+
+def _serves(bound: Bound, encryption: str) -> bool:
+    if encryption in DATAGRAMS:
+        return bound.datagram is not None and not bound.address.startswith(UNIX)
+    return bound.stream is not None and (encryption == "https-clear" or not bound.address.startswith(UNIX))
+
+def freeSocketPath(path: str) -> str:
+    """
+    Remove the Unix socket of a program that has ended, if there is one.
+
+    @return: why a socket cannot be bound to the path; C{""} if it can.
+
+    @raise OSError: the path cannot be read.
+    """
+    try:
+        left = os.lstat(path)
+    except FileNotFoundError:
+        return ""
+    if not stat.S_ISSOCK(left.st_mode):
+        return f"{path} is there already and is not a socket"
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.settimeout(1.0)
+        try:
+            asking.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+            return ""
+    return f"another server listens at {path}"

@@ -4,12 +4,14 @@ The TCP listener: connection limits and timeouts.
 A connection has three time limits: for its first message, for one message from its first octet to its last, and between messages. A
 sweep twice a second checks all connections. At the connection limit, some are closed in favor of new ones: first those of client networks
 that have more than their share, and of these first the ones that never sent a message, then idle ones, then those that wait for replies,
-and last new ones, whose requests may have arrived without having been read yet.
+and last new ones, whose requests may have arrived without having been read yet. Connections in the middle of a TLS handshake rank below all
+of these, and only half of the limit is for them: beyond, a client whose network has one already is turned away at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from socket import AF_UNIX
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -31,18 +33,24 @@ from twisted_ext.server.limits import (
     CLIENT_STREAM_STALLED,
     CLIENT_STREAM_TURN,
     CLIENT_STREAM_UNREAD,
+    CLIENT_STREAM_YIELDS,
     CLIENT_STREAMS,
     CLIENT_STREAMS_PER_PEER,
+    TLS_HANDSHAKES_TURN,
 )
-from twisted_ext.server.listeners.connection import ReplySource, Send, StreamServing
+from twisted_ext.server.listeners.connection import ReplySource, Send, StreamPeer, StreamServing
+from twisted_ext.server.listeners.places import UNIX
+from twisted_ext.server.listeners.proxies.stream import ProxiedStream
 from twisted_ext.server.listeners.sockets import BACKLOG
-from twisted_ext.server.reply.ratelimit import siteOf
+from twisted_ext.server.listeners.turns import Turns
+from twisted_ext.server.reply.ratelimit import networkOf, siteOf
 from twisted_ext.transport.faultlog import FaultLog
 from twisted_ext.wire.framing import frame
 
 if TYPE_CHECKING:
     from socket import socket as Socket
 
+    from twisted_ext.server.listeners.proxies.trusted import TrustedProxies
     from twisted_ext.server.reply.respond import Responder
 
 __all__ = ["MakeServing", "StreamFactory", "StreamListener", "StreamResponder"]
@@ -56,6 +64,9 @@ MakeServing = Callable[["StreamFactory", "IAddress | None", str], "StreamServing
 #: Fraction of the connection limit to close at once, so that not every new connection needs a search.
 _MAKE_ROOM: Final = 16
 
+#: Fraction of the connection limit that may be in the middle of a TLS handshake.
+_SHAKING: Final = 2
+
 
 class StreamFactory(ServerFactory):
     """
@@ -65,6 +76,8 @@ class StreamFactory(ServerFactory):
     @ivar message: seconds for the first message, and for each one from its first octet to its last.
     @ivar stalled: seconds for a client that does not read.
     @ivar patience: seconds for a reply.
+    @ivar proxies: whose connections may begin with a PROXY header.
+    @ivar handshakes: divides the handshakes of TLS among the turns of the reactor.
     """
 
     noisy = False
@@ -79,6 +92,7 @@ class StreamFactory(ServerFactory):
         inFlight: int | None = None,
         perTurn: int | None = None,
         idle: float | None = None,
+        message: float | None = None,
     ) -> None:
         self.answering = answering
         self.clock = clock
@@ -90,10 +104,17 @@ class StreamFactory(ServerFactory):
         self.mostPerTurn = int(CLIENT_STREAM_TURN.pick(perTurn))
         self.mostUnread = int(CLIENT_STREAM_UNREAD.default)
         self.idle = CLIENT_STREAM_IDLE.pick(idle)
-        self.message = CLIENT_STREAM_MESSAGE.default
+        self.message = CLIENT_STREAM_MESSAGE.pick(message)
         self.stalled = CLIENT_STREAM_STALLED.default
         self.patience = max(self.idle, CLIENT_STREAM_STALLED.most)
+        self.proxies: TrustedProxies | None = None
+        # Connections of proxies whose header has not arrived.
+        self._beginning: set[ProxiedStream] = set()
+        self.handshakes = Turns(clock, int(TLS_HANDSHAKES_TURN.default))
         self._streams: set[StreamServing] = set()
+        #: Connections whose handshake is not complete, the oldest first, and how many there are of each network.
+        self.shaking: dict[StreamServing, None] = {}
+        self._shakingNetworks: dict[str, int] = {}
         self._peers: dict[str, set[StreamServing]] = {}
         self._timer: IDelayedCall | None = None
         self._alive = 0
@@ -105,18 +126,52 @@ class StreamFactory(ServerFactory):
     def _faulty(self, error: BaseException) -> None:
         self.answering.counters.faults += 1
 
+    def accept(self, addr: IAddress | None, make: MakeServing | None) -> StreamServing | ProxiedStream | None:
+        """
+        Return the protocol of a new connection.
+
+        @param make: as for L{buildProtocol}.
+        """
+        proxies = self.proxies
+        if proxies is None or not proxies.trusts(getattr(addr, "host", "")):
+            return self.buildProtocol(addr, make)
+        if self._ended is not None or len(self._beginning) >= self.most:
+            return None
+        return ProxiedStream(self, addr, make, proxies)
+
+    def began(self, stream: ProxiedStream) -> None:
+        self._alive += 1
+        self._beginning.add(stream)
+
+    def passed(self, stream: ProxiedStream) -> None:
+        """
+        Note that the header of a connection has been read, or that it has ended.
+        """
+        if stream in self._beginning:
+            self._beginning.remove(stream)
+            self.gone()
+
     def buildProtocol(self, addr: IAddress | None, make: MakeServing | None = None) -> StreamServing | None:
         """
         @param make: makes the protocol, by default one for TCP.
         """
         counters = self.answering.counters
-        site = siteOf(getattr(addr, "host", ""))
+        host = getattr(addr, "host", "")
+        site = siteOf(host)
         theirs = self._peers.get(site, ())
         now = self.seconds()
-        if len(theirs) >= self.mostPerPeer:
+        # A proxy may have as many connections as all its clients.
+        if len(theirs) >= self.mostPerPeer and not (self.proxies is not None and self.proxies.isItself(host)):
             counters.tcpTurnedAway += 1
             if not _endOldest(theirs, 1, now):
                 return None
+        if make is not None and len(self.shaking) * _SHAKING >= self.most:
+            # No connection in use is closed for another handshake, and none that has just begun, unless for a network without any.
+            counters.tcpTurnedAway += 1
+            oldest = next(iter(self.shaking))
+            if now - oldest.since < CLIENT_STREAM_YIELDS.default and networkOf(getattr(addr, "host", "")) in self._shakingNetworks:
+                return None
+            oldest.abort()
         if len(self._streams) >= self.most:
             counters.tcpTurnedAway += 1
             if not _endOldest(self._streams, 1 + self.most // _MAKE_ROOM, now, self.most):
@@ -144,6 +199,7 @@ class StreamFactory(ServerFactory):
             return
         self.answering.counters.tcpOpen -= 1
         self._streams.discard(stream)
+        self.endShaking(stream)
         theirs = self._peers[stream.site]
         theirs.discard(stream)
         if not theirs:
@@ -151,6 +207,23 @@ class StreamFactory(ServerFactory):
         if not self._streams and self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def beginShaking(self, stream: StreamServing) -> None:
+        """
+        Register a connection whose handshake is not complete.
+        """
+        self.shaking[stream] = None
+        networks = self._shakingNetworks
+        networks[stream.network] = networks.get(stream.network, 0) + 1
+
+    def endShaking(self, stream: StreamServing) -> None:
+        if stream not in self.shaking:
+            return
+        del self.shaking[stream]
+        networks = self._shakingNetworks
+        networks[stream.network] -= 1
+        if not networks[stream.network]:
+            del networks[stream.network]
 
     def _sweep(self) -> None:
         self._timer = self.clock.callLater(_SWEEP, self._sweep)
@@ -173,8 +246,11 @@ class StreamFactory(ServerFactory):
         """
         if self._ended is None:
             self._ended = Deferred()
+            self.handshakes.close()
             for stream in list(self._streams):
                 stream.abort()
+            for beginning in list(self._beginning):
+                beginning.abort()
             if not self._alive:
                 self._ended.callback(None)
         done: Deferred[None] = Deferred()
@@ -205,13 +281,14 @@ class StreamResponder:
         """
         return self._clients.find(host, self._responder.seconds()).group.action == "drop"
 
-    def take(self, octets: bytes, stream: StreamServing, send: Send) -> bool:
+    def take(self, octets: bytes, stream: StreamPeer, send: Send) -> bool:
         client = self._clients.find(stream.host, self._responder.seconds())
         if client.group.action == "drop":
-            # By UDP these clients get no reply. Here the connection is closed, so that they need not wait for one.
+            # Over UDP these clients get no reply. Here the connection is closed, so that they need not wait for one.
             self.counters.dropped += 1
             return False
-        return self._responder.take(octets, (stream.host, stream.port), self.transport, send, stream.local, client, stream.flow)
+        where = stream.host, stream.port
+        return self._responder.take(octets, where, self.transport, send, stream.local, client, stream.flow, stream.peer)
 
 
 class _Port(ServerFactory):
@@ -224,10 +301,10 @@ class _Port(ServerFactory):
     def __init__(self, listener: StreamListener) -> None:
         self._listener = listener
 
-    def buildProtocol(self, addr: IAddress | None) -> StreamServing | None:
+    def buildProtocol(self, addr: IAddress | None) -> StreamServing | ProxiedStream | None:
         listener = self._listener
         listener.heard += 1
-        return listener.servings.buildProtocol(addr, listener.make)
+        return listener.servings.accept(addr, listener.make)
 
     def stopFactory(self) -> None:
         self._listener.lose()
@@ -295,8 +372,14 @@ class StreamListener:
             endpoint = described(self._reactor, self._endpoint)
             listening = endpoint.listen(self._factory)
         elif self._socket is not None:
-            adopt = IReactorSocket(self._reactor).adoptStreamPort
-            listening = maybeDeferred(adopt, self._socket.fileno(), self._socket.family, self._factory)
+            if self._socket.family == AF_UNIX:
+                # Only here: few servers have one.
+                from twisted_ext.server.listeners.unixport import listenUnix
+
+                listening = maybeDeferred(listenUnix, self._reactor, self._socket, self._factory)
+            else:
+                adopt = IReactorSocket(self._reactor).adoptStreamPort
+                listening = maybeDeferred(adopt, self._socket.fileno(), self._socket.family, self._factory)
         else:
             listening = maybeDeferred(IReactorTCP(self._reactor).listenTCP, self._port, self._factory, BACKLOG, self.address)
         return listening.addCallback(self._listens)
@@ -312,7 +395,14 @@ class StreamListener:
         """
         if self._listening is not None:
             self._listening = None
-            self._lost(f"nothing listens at {self.address or 'any address'} port {self._last} by {self.way.upper()} any more")
+            self._lost(f"nothing listens at {self.where} over {self.way.upper()} any more")
+
+    @property
+    def where(self) -> str:
+        """
+        The listening address and port, for display.
+        """
+        return self.address if self.address.startswith(UNIX) else f"{self.address or 'any address'} port {self._last}"
 
     @property
     def port(self) -> int:
@@ -332,8 +422,8 @@ class StreamListener:
 
 def _endOldest(streams: Iterable[StreamServing], count: int, now: float, share: float = float("inf")) -> int:
     """
-    Close the least valuable connections: those of client networks above their share first, then by L{StreamServing.worth}, the oldest
-    first. Return how many were closed.
+    Close the least valuable connections: handshakes first, then those of client networks above their share, then by
+    L{StreamServing.worth}, the oldest first. Return how many were closed.
 
     @param share: connections that all client networks share evenly.
     """
@@ -345,7 +435,7 @@ def _endOldest(streams: Iterable[StreamServing], count: int, now: float, share: 
         if worth is not None:
             worths.append((stream, worth))
     share = max(share / len(networks), 1.0) if networks else share
-    worths.sort(key=lambda each: (networks[each[0].network] <= share, *each[1]))
+    worths.sort(key=lambda each: (each[1][0] >= 0, networks[each[0].network] <= share, *each[1]))
     for stream, _ in worths[:count]:
         stream.giveWay()
     return len(worths[:count])

@@ -17,7 +17,6 @@ Errors are returned as an object with the key C{error}.
 from __future__ import annotations
 
 import os
-import socket
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -36,6 +35,7 @@ from twisted_ext.errors import BadRecord, CallerFault
 from twisted_ext.limits import CACHE_LINE
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.server.limits import CONTROL_CLIENTS, CONTROL_LOAD, CONTROL_SECONDS
+from twisted_ext.server.listeners.sockets import freeSocketPath
 from twisted_ext.server.operations.controlpath import isOwn
 from twisted_ext.server.operations.http import BoundedRequest, BoundedSite, ConnectionLimit, replyJSON, replyLater
 from twisted_ext.server.operations.operations import Operations, WhichZones
@@ -128,20 +128,9 @@ def _clear(path: str) -> None:
         # Root's folders and those with the sticky bit are safe: other users cannot replace the server's files there.
         if found.st_uid not in (0, os.geteuid()) or (found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX):
             raise CallerFault(f"control: others can write to {folder}: the socket has to be in a folder that is the server's own")
-        try:
-            left = os.lstat(path)
-        except FileNotFoundError:
-            return
-        if not stat.S_ISSOCK(left.st_mode):
-            raise CallerFault(f"control: {path} is there already and is not a socket")
-        with socket.socket(socket.AF_UNIX) as asking:
-            asking.settimeout(1.0)
-            try:
-                asking.connect(path)
-            except ConnectionRefusedError:
-                os.unlink(path)
-                return
-        raise CallerFault(f"control: another server is controlled at {path}; give this one another path")
+        problem = freeSocketPath(path)
+        if problem:
+            raise CallerFault(f"control: {problem}; give this one another path")
     except OSError as error:
         raise CallerFault(f"control: {error.filename or path}: {error.strerror or error}") from error
 

@@ -30,32 +30,49 @@ def upstreamsOf(source: IAnswerSource | None, now: float) -> list[dict[str, JSON
     @return: one object for each upstream: C{server}, C{way} (C{'udp'}, which includes TCP after truncation, or C{'tcp'}), C{up} (whether it
         replies, with any RCODE), C{rtt} and C{deviation} in seconds or L{None}, C{failures} in a row and C{declines}, domains in a row;
         C{retryIn} seconds; and since it was first used: C{queries}, C{replies} whose time was measured, C{replySeconds} in all, and
-        C{troubles} by kind.
+        C{troubles} by kind. C{upgrade}, if the server may designate encrypted ones, says whether it is asked by one of these.
     """
+    if source is None:
+        return []
+    from twisted_ext.resolver.combine.designated import DesignatedSource
+
+    upgrades = {forwarding: each.state for each in behind(source, DesignatedSource) for forwarding in behind(each, ForwardingSource)}
     return [
-        _described(upstream.server, each.way, standing, now)
-        for each in (() if source is None else behind(source, ForwardingSource))
+        _described(upstream.server, each.way, standing, now) | ({"upgrade": upgrades[each]} if each in upgrades else {})
+        for each in behind(source, ForwardingSource)
         for upstream, standing in zip(each.upstreams, each.standings, strict=True)
     ]
 
 
 def authoritiesOf(pool: ServerPool, now: float) -> list[dict[str, JSON]]:
     """
-    Describe the authoritative servers that were asked most, like L{upstreamsOf}. Their C{way} is C{'authority'}.
+    Describe the authoritative servers that were asked most, like L{upstreamsOf}. Their C{way} is C{'authority'}, or C{'authority, tls'} for
+    those that are asked over TLS first.
     """
     most = nlargest(_SHOWN, pool.servers(), key=lambda known: known[1].queries)
-    return [_described(server, "authority", standing, now) for server, standing in most if standing.queries]
+    encryption = pool.encryption
+    return [
+        _described(server, "authority, tls" if encryption is not None and encryption.works(server) else "authority", standing, now)
+        for server, standing in most
+        if standing.queries
+    ]
 
 
 def poolNumbers(pool: ServerPool, now: float) -> dict[str, float]:
     """
-    Return how many authoritative servers are known, how many of them do not reply, and how many queries were sent.
+    Return how many authoritative servers are known, how many of them do not reply, and how many queries were sent; and with opportunistic
+    encryption, how many support TLS, and how many queries went over it.
     """
     silent = queries = 0
     for _, standing in pool.servers():
         silent += standing.unheard(now)
         queries += standing.queries
-    return {"authorities": len(pool), "authoritiesSilent": silent, "authorityQueries": queries + pool.forgotten}
+    numbers: dict[str, float] = {"authorities": len(pool), "authoritiesSilent": silent, "authorityQueries": queries + pool.forgotten}
+    encryption = pool.encryption
+    if encryption is not None:
+        numbers["authoritiesEncrypted"] = encryption.working()
+        numbers["authorityEncryptedQueries"] = encryption.queries + encryption.probes
+    return numbers
 
 
 def _described(server: Server, way: str, standing: ServerStats, now: float) -> dict[str, JSON]:

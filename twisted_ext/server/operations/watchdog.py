@@ -5,13 +5,17 @@ A live process and a running reactor prove little: a socket may have been remove
 only this server knows, which is answered regardless of access control, and shows which process answered where several share a port. A
 listener that does not answer but still reads other queries counts as busy: a flood can crowd out the self-test query, and must not end the
 server.
+
+QUIC listeners are asked for their versions (RFC 9000, section 6) instead: a handshake would cost 100 times as much as a query. They mark
+their replies with a version that shows which process answered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Final
+from functools import cache, partial
+from os import urandom
+from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTCP, IReactorTime, IReactorUDP
@@ -22,12 +26,23 @@ from twisted.python.failure import Failure
 
 from twisted_ext.server.limits import WATCHDOG_FAILURES, WATCHDOG_PATIENCE, WATCHDOG_PORTS, WATCHDOG_SECONDS
 from twisted_ext.server.listeners.datagram import DatagramListener
+from twisted_ext.server.listeners.places import UNIX
 from twisted_ext.server.reply.selftest import SelfTest
+from twisted_ext.transport.quic.wire import versionProbe, versionsIn
 
 if TYPE_CHECKING:
+    from twisted.internet.ssl import CertificateOptions
+
+    from twisted_ext.server.listeners.quic.listener import QuicListener
     from twisted_ext.server.listeners.stream import StreamListener
 
 __all__ = ["Watchdog"]
+
+#: Transports on UDP whose listeners are asked for their versions.
+_QUIC: Final = ("quic", "http3")
+
+#: Octets of the connection ids in such a question.
+_ID: Final = 8
 
 #: The maximum size of a reply that is read.
 _SIZE: Final = 4096
@@ -36,8 +51,20 @@ _SIZE: Final = 4096
 _OWN: Final = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
 
 
+@cache
+def _terms() -> CertificateOptions:
+    """
+    Return the terms of TLS for all self-test queries: new ones would take 15 kB for each, until the garbage collector runs.
+
+    They do not check the certificate: the token in the reply proves which process answers.
+    """
+    from twisted.internet.ssl import CertificateOptions
+
+    return CertificateOptions()
+
+
 class _Place:
-    def __init__(self, way: str, listener: DatagramListener | StreamListener) -> None:
+    def __init__(self, way: str, listener: DatagramListener | StreamListener | QuicListener) -> None:
         self.way = way
         self.listener = listener
         self.host = _OWN.get(listener.address, listener.address)
@@ -63,7 +90,7 @@ class Watchdog:
         reactor: IReactorTime,
         test: SelfTest,
         datagrams: Sequence[DatagramListener],
-        streams: Sequence[StreamListener],
+        streams: Sequence[StreamListener | QuicListener],
         failed: Callable[[str], object],
         faults: Callable[[], int],
         *,
@@ -78,13 +105,13 @@ class Watchdog:
         self.well = True
         self._reactor = reactor
         self._test = test
-        listeners: list[tuple[str, DatagramListener | StreamListener]] = [("udp", each) for each in datagrams]
+        listeners: list[tuple[str, DatagramListener | StreamListener | QuicListener]] = [("udp", each) for each in datagrams]
         listeners += [(each.way, each) for each in streams]
-        # Skip link-local addresses, which need a scope.
+        # Skip link-local addresses, which need a scope, and Unix sockets, which all workers accept from: none of them can be asked.
         self._places = [
             _Place(way, listener)
             for way, listener in listeners
-            if "%" not in listener.address
+            if "%" not in listener.address and not listener.address.startswith(UNIX)
         ]
         self._failed = failed
         self._faults = faults
@@ -182,31 +209,33 @@ class _Asking:
         self._timer = self._reactor.callLater(WATCHDOG_PATIENCE.default, self._late)
         try:
             for _ in range(ports):
-                if self._told is not None:
-                    (self._byDatagram if self._way == "udp" else self._byStream)(self._test.query())
+                if self._told is None:
+                    return
+                if self._way == "udp":
+                    self._byDatagram(_Datagram(self, self._test.query()))
+                elif self._way in _QUIC:
+                    self._byDatagram(_Versions(self, cast("QuicListener", self._listener).servings.mark))
+                else:
+                    self._byStream(self._test.query())
         except BaseException:
             self.end(None)
             raise
 
-    def _byDatagram(self, query: bytes) -> None:
-        protocol = _Datagram(self, query)
+    def _byDatagram(self, protocol: _Datagram) -> None:
         port: IListeningPort = IReactorUDP(self._reactor).listenUDP(0, protocol, "::" if ":" in self.host else "", _SIZE)
         self._ends.append(port.stopListening)
 
     def _byStream(self, query: bytes) -> None:
         factory: ClientFactory[_Stream] = ClientFactory()
         factory.noisy = False
-        listener = self._listener
-        assert not isinstance(listener, DatagramListener)
+        listener = cast("StreamListener", self._listener)
         factory.protocol = partial(_Stream, self, listener.framed(query))
         patience = int(WATCHDOG_PATIENCE.default) + 1
         reactor = IReactorTCP(self._reactor)
         if self._way in ("tls", "https"):
-            from twisted.internet.ssl import CertificateOptions
             from twisted.protocols.tls import TLSMemoryBIOFactory
 
-            # It does not check the certificate: the token in the reply proves which process answers.
-            encrypted = TLSMemoryBIOFactory(CertificateOptions(), True, factory, self._reactor)
+            encrypted = TLSMemoryBIOFactory(_terms(), True, factory, self._reactor)
             encrypted.noisy = False
             connector = reactor.connectTCP(self.host, self.port, encrypted, patience)
         else:
@@ -227,7 +256,8 @@ class _Asking:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for end in self._ends:
+        ends, self._ends = self._ends, []
+        for end in ends:
             end()
         told(bool(answered) or answered is None)
 
@@ -250,6 +280,17 @@ class _Datagram(DatagramProtocol):
 
     def datagramReceived(self, datagram: bytes, addr: tuple[str, int] | tuple[str, int, int, int]) -> None:
         if datagram[:2] == self._query[:2] and self._asking.token in datagram:
+            self._asking.end(True)
+
+
+class _Versions(_Datagram):
+    def __init__(self, asking: _Asking, mark: int) -> None:
+        self._ids = urandom(_ID), urandom(_ID)
+        super().__init__(asking, versionProbe(*self._ids))
+        self._mark = mark
+
+    def datagramReceived(self, datagram: bytes, addr: tuple[str, int] | tuple[str, int, int, int]) -> None:
+        if self._mark in versionsIn(datagram, *self._ids):
             self._asking.end(True)
 
 

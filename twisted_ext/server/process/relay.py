@@ -32,7 +32,7 @@ from twisted_ext.server.reply.operations import (
 )
 from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
-from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.server.reply.requests import Refusal, Request, TLSPeer
 from twisted_ext.server.reply.respond import Responder
 from twisted_ext.server.transfer.fairqueue import Slots
 from twisted_ext.wire.codes import Opcode, Rcode
@@ -139,14 +139,15 @@ class Relay:
         number = self._count
         done: Deferred[Refusal | MessageStream] = Deferred()
         self._waiting[number] = _Passage(request, done, self._clock.callLater(PASSED_SECONDS.default, self._finish, number, _GONE))
-        self._say(
-            {
-                "pass": number,
-                "wire": b64encode(request.wire).decode("ascii"),
-                "address": list(request.address),
-                "transport": request.transport,
-            }
-        )
+        told: dict[str, object] = {
+            "pass": number,
+            "wire": b64encode(request.wire).decode("ascii"),
+            "address": list(request.address),
+            "transport": request.transport,
+        }
+        if request.peer is not None:
+            told["peer"] = request.peer.toJSON()
+        self._say(told)
         return done
 
     def take(self, said: dict[str, JSON]) -> None:
@@ -280,7 +281,9 @@ class RelayedRequests:
 
         try:
             stream = said["transport"] != "udp"
-            taken = self._responder.take(wire, (str(host), int(str(port))), str(said["transport"]), send, flow=flow if stream else None)
+            peer = TLSPeer.fromJSON(said.get("peer"))
+            where = str(host), int(str(port))
+            taken = self._responder.take(wire, where, str(said["transport"]), send, flow=flow if stream else None, peer=peer)
         except Exception:
             _log.failure("a request that a worker forwarded could not be answered")
             taken = False

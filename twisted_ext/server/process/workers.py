@@ -72,7 +72,7 @@ _GAUGES: Final = frozenset(("pending", "tcpOpen"))
 _GROWING: Final = frozenset(
     """
     cacheHits cacheMisses cacheStale cacheFailures cachePrefetches cacheEvictions cpuSeconds secure insecure bogus indeterminate
-    authorityQueries
+    authorityQueries authorityEncryptedQueries
     """.split()
 )
 
@@ -149,6 +149,13 @@ class Workforce(Service):
         Set the sockets of each worker before the service starts. They belong to this service from now on.
         """
         self._bound = [list(each) for each in bound]
+
+    @property
+    def bound(self) -> Sequence[Bound]:
+        """
+        The sockets of one worker, which has all listeners.
+        """
+        return self._bound[0] if self._bound else ()
 
     # -- starting and ending workers
 

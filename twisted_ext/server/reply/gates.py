@@ -14,6 +14,7 @@ from twisted_ext.errors import BadMessage
 from twisted_ext.server.limits import REFUSAL_TTL
 from twisted_ext.server.reply.chaos import ChaosIdentity
 from twisted_ext.server.reply.cookies import Cookies
+from twisted_ext.server.reply.packetcaches import PROXIES
 from twisted_ext.server.reply.ratelimit import ClientRateLimit
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.wire.codes import CH, IN, Opcode, Rcode
@@ -83,6 +84,7 @@ class AccessGate:
     name = "access"
 
     _REFUSED: Final = Refusal(Rcode.REFUSED, ((_PROHIBITED, ""),))
+    _NAMELESS: Final = Refusal(Rcode.REFUSED, ((_PROHIBITED, "this address is in trusted-proxies, and the proxy names no client"),))
 
     def __init__(self, serves: Callable[[bytes], object] | None = None) -> None:
         """
@@ -96,12 +98,14 @@ class AccessGate:
             return None
         if action == "zones" and (request.opcode or (self._serves is not None and self._serves(request.question.key[:-4]) is not None)):
             return None
-        return DROP if action == "drop" else self._REFUSED
+        if action == "drop":
+            return DROP
+        return self._NAMELESS if request.record.group.name == PROXIES else self._REFUSED
 
 
 class RateGate:
     """
-    Limits the rate of queries from one client. Queries by TCP or with a verified cookie pass: their source address is not spoofed.
+    Limits the rate of queries from one client. Queries over TCP or with a verified cookie pass: their source address is not spoofed.
     """
 
     name = "rate"
@@ -256,8 +260,8 @@ class CookieGate:
     """
     Checks the length of COOKIE options, and adds a server cookie to each reply to a client that sent one (RFC 7873, section 5.2).
 
-    Some clients need a valid server cookie before anything is looked up for them by UDP. One with another cookie gets BADCOOKIE and a valid
-    cookie (sections 5.2.3 and 5.2.4); one without a cookie, which may not support them, gets TC and can retry by TCP.
+    Some clients need a valid server cookie before anything is looked up for them over UDP. One with another cookie gets BADCOOKIE and a
+    valid cookie (sections 5.2.3 and 5.2.4); one without a cookie, which may not support them, gets TC and can retry over TCP.
     """
 
     name = "cookie"

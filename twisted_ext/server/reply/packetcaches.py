@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from twisted_ext.packetcache.clients import Client, Clients, Group
+from twisted_ext.packetcache.clients import UNMETERED, Client, Clients, Group
 from twisted_ext.packetcache.packetcache import PacketCache
 from twisted_ext.packetcache.table import Reply, Table
 from twisted_ext.server.reply.acl import Access
@@ -18,7 +18,10 @@ from twisted_ext.server.reply.ratelimit import ClientRateLimit, siteOf
 if TYPE_CHECKING:
     from twisted_ext.server.reply.rrl import ResponseRateLimit
 
-__all__ = ["ForgetfulTable", "packetCacheFor"]
+__all__ = ["PROXIES", "ForgetfulTable", "packetCacheFor"]
+
+#: The name of the group of trusted proxies that do not name their clients.
+PROXIES: Final = "proxies"
 
 
 class ForgetfulTable(Table):
@@ -40,16 +43,18 @@ def packetCacheFor(
     octets: float | None = None,
     sights: int | None = None,
     public: bool = False,
+    isProxy: Callable[[str], bool] = lambda address: False,
     today: Callable[[], float] = time,
 ) -> PacketCache:
     """
     Make a packet cache that applies C{access}, C{rates} and C{limiting} to its clients.
 
-    @param required: prefixes of clients that are answered by UDP only with a valid server cookie of C{cookies}.
-    @param octets: memory for the replies by UDP, and as much again for those by TCP and by encrypted transports, in each group of clients
-        that may query. The tables of the other groups are minimal.
+    @param required: prefixes of clients that are answered over UDP only with a valid server cookie of C{cookies}.
+    @param octets: memory for the replies over UDP, and as much again for those over TCP and over encrypted transports, in each group of
+        clients that may query. The tables of the other groups are minimal.
     @param sights: queries seen once that are remembered, for the same clients.
     @param public: whether there are zones, which clients without other access may query.
+    @param isProxy: returns whether an address is that of a proxy, whose own requests are refused: it has to name its clients.
     """
     allowed = access or Access()
     metered = rates or ClientRateLimit()
@@ -64,6 +69,7 @@ def packetCacheFor(
         "refuse": group("strangers", "refuse", 1),
         "drop": group("unwanted", "drop", 1),
     }
+    proxies = group(PROXIES, "refuse", 1)
     if public:
         groups["zones"] = group("public", "zones", octets)
 
@@ -79,6 +85,8 @@ def packetCacheFor(
     def classify(address: str, now: float) -> Client:
         client = address[7:] if address.startswith("::ffff:") and "." in address else address
         accounts = None if limiting is None else limiting.accountsFor(client, now)
+        if isProxy(address):
+            return Client(client, proxies, UNMETERED, siteOf(client))
         action = allowed.actionFor(client)
         group = guarded[action] if action in guarded and wanted(client) else groups[action]
         return Client(client, group, metered.bucketFor(client, now), siteOf(client), accounts)
@@ -92,4 +100,5 @@ def packetCacheFor(
         # A client that needs a valid cookie and has none is refused by the cookie gate.
         return b""
 
-    return PacketCache(Clients(classify), [*groups.values(), *guarded.values()], cookie=None if cookies is None else cookie, quick=public)
+    everyone = [*groups.values(), *guarded.values(), proxies]
+    return PacketCache(Clients(classify), everyone, cookie=None if cookies is None else cookie, quick=public)

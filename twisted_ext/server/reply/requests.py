@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from twisted_ext.packetcache.packetcache import Address
     from twisted_ext.wire.tsig import TSIGRecord, Verdict
 
-__all__ = ["Refusal", "Request", "Send"]
+__all__ = ["Refusal", "Request", "Send", "TLSPeer"]
 
 _header: Final = HEADER.unpack_from
 
@@ -53,7 +53,7 @@ class Refusal:
 
     @ivar rcode: the extended RCODE, all twelve bits.
     @ivar ede: extended errors as C{(info code, extra text)} pairs (RFC 8914).
-    @ivar truncated: set TC, so that the client retries by TCP.
+    @ivar truncated: set TC, so that the client retries over TCP.
     @ivar silent: send no reply.
     @ivar bare: omit the question section.
     @ivar flags: header flags to set, such as AA.
@@ -67,6 +67,35 @@ class Refusal:
     silent: bool = False
     bare: bool = False
     flags: int = 0
+
+
+@dataclass(slots=True, frozen=True)
+class TLSPeer:
+    """
+    What a client has proved on an encrypted connection.
+
+    @ivar isPrivate: whether the connection hides what is transferred as RFC 9103 (section 7.2) demands it: TLS 1.3, or QUIC.
+    @ivar names: the host names and addresses in its certificate, in lower case, if it showed one that is trusted.
+    @ivar pin: the digest of the public key of that certificate, C{b""} without one.
+    """
+
+    isPrivate: bool
+    names: tuple[str, ...] = ()
+    pin: bytes = b""
+
+    def toJSON(self) -> list[object]:
+        return [self.isPrivate, list(self.names), self.pin.hex()]
+
+    @classmethod
+    def fromJSON(cls, said: object) -> TLSPeer | None:
+        if not isinstance(said, list):
+            return None
+        isPrivate, names, pin = said
+        return cls(bool(isPrivate), tuple(names), bytes.fromhex(str(pin)))
+
+
+#: What is known of clients without certificates over QUIC.
+_QUIC_PEER: Final = TLSPeer(True)
 
 
 @dataclass(slots=True, init=False, eq=False, repr=False)
@@ -95,6 +124,7 @@ class Request:
     @ivar verdict: the result of the check of the signature, if there is one.
     @ivar today: seconds since 1970 at the time of that check.
     @ivar replied: whether a reply was sent, at least in part.
+    @ivar peer: what the client has proved over TLS; L{None} in the clear, and over HTTPS.
     """
 
     wire: bytes
@@ -121,6 +151,7 @@ class Request:
     verdict: Verdict | None
     today: float
     replied: bool
+    peer: TLSPeer | None
 
     @classmethod
     def fromWire(cls, wire: bytes, address: Address, transport: str, local: object = None, arrived: float = 0.0) -> Request | None:
@@ -155,6 +186,7 @@ class Request:
         self.verdict = None
         self.today = 0.0
         self.replied = False
+        self.peer = _QUIC_PEER if transport == "quic" else None
         self.question = _NOTHING
         self.questionEnd = HEADER_OCTETS
         self.size = _LEAST if transport == "udp" else _STREAM

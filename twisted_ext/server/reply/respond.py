@@ -37,7 +37,7 @@ from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.refusallog import RefusalLog
 from twisted_ext.server.reply.replybuilder import ReplyBuilder, padded, withCookie
 from twisted_ext.server.reply.replywriter import WrittenReply
-from twisted_ext.server.reply.requests import Refusal, Request, Send
+from twisted_ext.server.reply.requests import Refusal, Request, Send, TLSPeer
 from twisted_ext.server.reply.selftest import SelfTest
 from twisted_ext.transport.faultlog import FaultLog
 from twisted_ext.wire.codes import CD, CH, DO, IN, RA, RD, Rcode
@@ -72,6 +72,12 @@ _STATIC_SECONDS: Final = 1.0
 
 #: The EXPIRE option, whose value goes down with time (RFC 7314).
 _EXPIRE: Final = 9
+
+#: The keepalive option of RFC 7828.
+_KEEPALIVE: Final = 11
+
+#: Transports whose replies are in a table of their own.
+_PLAIN: Final = frozenset(("udp", "tcp"))
 
 #: Kinds of sources whose answers are the same for all clients and valid until their epoch ends, or else are asked again after a second.
 _STATIC: Final = frozenset(("hosts", "special", "local", "zone"))
@@ -132,7 +138,7 @@ class Responder:
         @param unrecursed: ask the source for queries without RD even if it has no immediate answer. The context is marked accordingly, and
             the source sends no queries for them.
         @param seconds: the deadline of a request.
-        @param late: seconds after which no answer is sent by UDP.
+        @param late: seconds after which no answer is sent over UDP.
         @param perClient: requests of one client (IPv4 address or IPv6 /64) that may wait for answers.
         @param waiting: requests of all clients that may wait.
         @param operations: handlers of operations, by L{operationKey<twisted_ext.server.reply.operations.operationKey>}.
@@ -187,12 +193,14 @@ class Responder:
         local: object = None,
         client: Client | None = None,
         flow: Callable[[Iterator[bytes]], None] | None = None,
+        peer: TLSPeer | None = None,
     ) -> bool:
         """
         Answer a message that the packet cache has no reply for.
 
         @param send: called with the reply, now or later, at most once.
         @param flow: called instead with a stream of messages, if the transport can carry them.
+        @param peer: what the client has proved over TLS.
 
         @return: whether the message was a request.
         """
@@ -201,6 +209,8 @@ class Responder:
         if request is None or self._closed:
             self.counters.dropped += 1
             return False
+        if peer is not None:
+            request.peer = peer
         try:
             request.record = self.packetCache.clients.find(address[0], now) if client is None else client
             self.respond(request, send, flow)
@@ -521,6 +531,8 @@ class Responder:
         if options and edns is not None and question.rrType == SOA and edns.option(_EXPIRE) is not None:
             # The EXPIRE value of the next reply differs.
             return
+        if options and _isForOneTransport(request):
+            return
         group = request.record.group
         table = _tableFor(request.transport, group)
         known = origin.epoch is not None and _isKnown(answer, question.name)
@@ -561,7 +573,7 @@ class Responder:
             octets = _signed(request, octets)
         request.replied = True
         send(octets)
-        if lasting and not request.cookie and request.signature is None and not request.opcode:
+        if lasting and not request.cookie and request.signature is None and not request.opcode and not _isForOneTransport(request):
             now = request.arrived
             reply = Reply(octets, (), now, 0, now + _STATIC_SECONDS, self.packetCache.epoch, request.questionEnd)
             _tableFor(request.transport, request.record.group).offer(request.wire, reply)
@@ -629,6 +641,15 @@ def _tableFor(transport: str, group: Group) -> Table:
     if transport == "udp":
         return group.datagrams
     return group.messages if transport == "tcp" else group.encrypted
+
+
+def _isForOneTransport(request: Request) -> bool:
+    """
+    Return whether the reply depends on which encrypted transport the client uses. They share a table, but only TLS has replies with the
+    keepalive option: over QUIC it is an error (RFC 9250, section 5.5.2), and HTTP has means of its own.
+    """
+    edns = request.edns
+    return edns is not None and request.transport not in _PLAIN and edns.option(_KEEPALIVE) is not None
 
 
 def _isRemembered(answer: Answer) -> bool:

@@ -2,7 +2,7 @@
 Response rate limiting (RRL): limits the UDP replies sent to one network, so that the server cannot be used to flood others (RFC 5358).
 
 Source addresses can be spoofed, so replies are counted by destination. A network over its limit for one kind of reply gets no more of that
-kind until queries for it slow down, except for an occasional truncated reply, which lets a real client retry by TCP. Queries with a valid
+kind until queries for it slow down, except for an occasional truncated reply, which lets a real client retry over TCP. Queries with a valid
 cookie or TSIG are exempt, and so are streams: their source address is verified.
 
 Each network is part of larger ones, which have tokens for only some of their parts at a time, so that source addresses spoofed all over a

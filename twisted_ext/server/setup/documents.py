@@ -165,7 +165,8 @@ def _resolved(offer: Offer, authority: bytes) -> SetupDocument:
         place = address
         if url.port != PORTS["tls"]:
             place = f"[{address}]:{url.port}" if ":" in address else f"{address}:{url.port}"
-        servers.append(f"{place}#{offer.name}")
+        # Behind # belongs a host name; without one, the certificate has to be for the address.
+        servers.append(f"{place}#{offer.name}" if offer.hasHostName else place)
     text = f"[Resolve]\nDNS={' '.join(servers)}\nDNSOverTLS=yes\nDomains=~.\n"
     return SetupDocument(
         "Linux with systemd-resolved",

@@ -16,11 +16,12 @@ from hpack import Decoder, HPACKError, OversizedHeaderListError
 from twisted_ext.server.limits import HTTPS_FIELDS, HTTPS_REMEMBERED
 from twisted_ext.server.listeners.https.huffman import decoded
 from twisted_ext.server.listeners.https.request import MEDIA_TYPE, Head, Status, fieldsOf
+from twisted_ext.server.listeners.proxies.forwarded import FIELDS
 
 if TYPE_CHECKING:
     from twisted_ext.server.listeners.https.request import Endpoint
 
-__all__ = ["BadBlock", "HeadMemory", "HeadReader", "OversizedBlock", "messageBlock", "statusBlock"]
+__all__ = ["BadBlock", "HeadMemory", "HeadReader", "OversizedBlock", "alternativesBlock", "headOf", "messageBlock", "statusBlock"]
 
 #: Octets that a kept meaning takes besides its block and its message.
 _ENTRY: Final = 700
@@ -40,7 +41,9 @@ _CONNECTION: Final = frozenset((b"connection", b"keep-alive", b"proxy-connection
 _NAMES: Final = {
     b":status": b"\x08",
     b"allow": b"\x0f\x07",
+    b"alt-svc": b"\x00\x07alt-svc",
     b"cache-control": b"\x0f\x09",
+    b"content-disposition": b"\x0f\x0a",
     b"content-length": b"\x0f\x0d",
     b"content-type": b"\x0f\x10",
     b"retry-after": b"\x0f\x26",
@@ -146,6 +149,9 @@ class HeadReader:
         @raise BadBlock: it cannot be decompressed.
         """
         memory = self._memory
+        if memory.endpoint.proxies is not None:
+            # Each client has another header.
+            return headOf(self._decode(block), memory.endpoint)
         if self._table:
             key = (self._table, block)
             head = memory.find(key) or memory.findOld(key)
@@ -163,7 +169,7 @@ class HeadReader:
         entries = table.dynamic_entries
         before = (entries[0] if entries else None, len(entries), table.maxsize)
         fields = self._decode(block)
-        head = _headOf(fields, memory.endpoint)
+        head = headOf(fields, memory.endpoint)
         after = (entries[0] if entries else None, len(entries), table.maxsize)
         # A new entry comes first, and is another object even if it has the same name and value.
         if before[0] is not after[0] or before[1:] != after[1:]:
@@ -239,12 +245,13 @@ def _aroundPath(block: bytes) -> tuple[tuple[bytes, bytes], bytes] | None:
     return (block[: at + 1], block[end:]), path
 
 
-def _headOf(fields: list[tuple[bytes, bytes]], endpoint: Endpoint) -> Head | None:
+def headOf(fields: list[tuple[bytes, bytes]], endpoint: Endpoint) -> Head | None:
     """
     Check what RFC 9113, section 8, requires of a request, and return what it asks for.
     """
     pseudo: dict[bytes, bytes] = {}
     kind = length = None
+    said: dict[bytes, bytes] = {}
     regular = False
     for name, value in fields:
         if name.startswith(b":"):
@@ -261,14 +268,16 @@ def _headOf(fields: list[tuple[bytes, bytes]], endpoint: Endpoint) -> Head | Non
             if length is not None and length != value:
                 return None
             length = value
+        elif name in FIELDS:
+            said[name] = said[name] + b"," + value if name in said else value
     method, path = pseudo.get(b":method"), pseudo.get(b":path")
     if not method or not path or not pseudo.get(b":scheme"):
         return None
-    return endpoint.head(method, path, kind, length)
+    return endpoint.named(endpoint.head(method, path, kind, length), *map(said.get, FIELDS))
 
 
 def _field(name: bytes, value: bytes) -> bytes:
-    index = _NAMES[name]
+    index = _NAMES.get(name) or b"\x00%c%b" % (len(name), name)
     length = len(value)
     # An integer with a prefix of seven bits (RFC 7541, section 5.1); values are short.
     return index + (bytes((length,)) if length < 127 else bytes((127, length - 127))) + value
@@ -294,6 +303,15 @@ def messageBlock(length: int, seconds: int) -> bytes:
         block = _TYPE + _field(b"content-length", b"%d" % length) + _field(b"cache-control", b"max-age=%d" % seconds)
         _written[key] = block
     return block
+
+
+def alternativesBlock(value: bytes) -> bytes:
+    """
+    Return what follows the header block of any reply to offer other versions of HTTP (RFC 7838).
+
+    @param value: that of the header; C{b""} for none.
+    """
+    return _field(b"alt-svc", value) if value else b""
 
 
 def statusBlock(status: Status) -> bytes:

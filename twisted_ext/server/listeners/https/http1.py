@@ -25,6 +25,7 @@ from twisted_ext.server.listeners.https.request import (
     fieldsOf,
     freshFor,
 )
+from twisted_ext.server.listeners.proxies.forwarded import FIELDS
 from twisted_ext.wire.message import HEADER_OCTETS
 
 if TYPE_CHECKING:
@@ -48,13 +49,19 @@ class HTTP1:
     A connection, as L{HTTPConnection<twisted_ext.server.listeners.https.request.HTTPConnection>}. The streams are its requests.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, *, direct: bool = True) -> None:
+        """
+        @param direct: whether the client has connected to this server itself, and not to a proxy.
+        """
+        alternatives = endpoint.alternatives if direct else b""
+        self._offer = b"alt-svc: %b\r\n" % alternatives if alternatives else b""
         self.out: list[bytes] = []
         self.closing = False
         self.more = False
         self.stalled: float | None = None
         self.queued = 0
         self.since: float | None = None
+        self.named: dict[int, str] = {}
         self._endpoint = endpoint
         self._mostHead = int(HTTPS_HEAD.default)
         self._buffer = bytearray()
@@ -126,6 +133,8 @@ class HTTP1:
             return None
         self._last += 1
         self._waiting = True
+        if head.client:
+            self.named[self._last] = head.client
         return query
 
     def _parse(self, lines: bytes) -> Head | Status:
@@ -142,6 +151,9 @@ class HTTP1:
             name = matched[1].lower()
             if name in fields and name in (b"host", b"content-length", b"content-type", b"transfer-encoding"):
                 return BAD_REQUEST
+            if name in FIELDS and name in fields:
+                fields[name] += b"," + matched[2]
+                continue
             fields[name] = matched[2]
         length = fields.get(b"content-length")
         if b"transfer-encoding" in fields:
@@ -150,6 +162,7 @@ class HTTP1:
             return BAD_REQUEST
         self._persists = version == b"1" and fields.get(b"connection", b"").lower() != b"close"
         head = self._endpoint.head(method, target, fields.get(b"content-type"), length)
+        head = self._endpoint.named(head, *map(fields.get, FIELDS))
         if head.status is BAD_REQUEST:
             return BAD_REQUEST
         if head.status is None:
@@ -166,8 +179,15 @@ class HTTP1:
             return
         self._waiting = False
         self.out.append(
-            b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ncontent-length: %d\r\ncache-control: max-age=%d\r\n%b\r\n%b"
-            % (MEDIA_TYPE, len(message), freshFor(message), b"" if self._persists else b"connection: close\r\n", message)
+            b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ncontent-length: %d\r\ncache-control: max-age=%d\r\n%b%b\r\n%b"
+            % (
+                MEDIA_TYPE,
+                len(message),
+                freshFor(message),
+                self._offer,
+                b"" if self._persists else b"connection: close\r\n",
+                message,
+            )
         )
         self._served()
 

@@ -77,6 +77,7 @@ from twisted_ext.server.listeners.https.headers import (
     HeadMemory,
     HeadReader,
     OversizedBlock,
+    alternativesBlock,
     messageBlock,
     statusBlock,
 )
@@ -127,15 +128,18 @@ class HTTP2:
     A connection, as L{HTTPConnection<twisted_ext.server.listeners.https.request.HTTPConnection>}.
     """
 
-    def __init__(self, memory: HeadMemory, now: float, *, most: int | None = None) -> None:
+    def __init__(self, memory: HeadMemory, now: float, *, most: int | None = None, direct: bool = True) -> None:
         """
         @param most: concurrent streams.
+        @param direct: whether the client has connected to this server itself, and not to a proxy.
         """
+        self._offer = alternativesBlock(memory.endpoint.alternatives) if direct else b""
         self.out: list[bytes] = []
         self.closing = False
         self.more = False
         self.stalled: float | None = None
         self.queued = 0
+        self.named: dict[int, str] = {}
         self._reader = HeadReader(memory)
         self._most = int(CLIENT_STREAM_IN_FLIGHT.pick(most))
         self._mostHead = int(HTTPS_HEAD.default)
@@ -191,6 +195,9 @@ class HTTP2:
     def receive(self, data: bytes, now: float, most: int) -> list[Query]:
         if self.closing:
             return []
+        if self.named:
+            # What is left is of streams that were reset.
+            self.named.clear()
         if self._pieces:
             self._pieces.append(data)
             self._have += len(data)
@@ -325,13 +332,15 @@ class HTTP2:
             self._reset(stream, PROTOCOL_ERROR, now)
         elif head.status is not None:
             self._waiting[stream] = 0
-            self._refuse(stream, head.status, head.bare)
+            self._refuse(stream, head.status, head.bare, now)
         elif head.query is None:
             self._waiting[stream] = 0
             self.refuse(stream, BAD_MESSAGE)
         else:
             self._forgive()
             self._waiting[stream] = 0
+            if head.client:
+                self.named[stream] = head.client
             self._queries.append((stream, head.query))
 
     def _trailers(self, stream: int, ended: int, block: bytes, now: float) -> None:
@@ -401,6 +410,8 @@ class HTTP2:
             self.refuse(stream, BAD_MESSAGE)
             return
         self._forgive()
+        if head.client:
+            self.named[stream] = head.client
         self._queries.append((stream, query))
 
     def _settings(self, stream: int, flags: int, payload: bytes, now: float) -> None:
@@ -589,7 +600,7 @@ class HTTP2:
             self._abandoned.discard(stream)
             return
         length = len(message)
-        block = messageBlock(length, freshFor(message))
+        block = messageBlock(length, freshFor(message)) + self._offer
         if self._resize:
             block, self._resize = self._resize + block, b""
         head = frame(0, len(block), HEADERS, END_HEADERS, stream) + block
@@ -603,15 +614,21 @@ class HTTP2:
         self._pump(now)
 
     def refuse(self, stream: int, status: Status) -> None:
-        self._refuse(stream, status, False)
+        self._refuse(stream, status, False, 0.0)
 
-    def _refuse(self, stream: int, status: Status, bare: bool) -> None:
+    def _refuse(self, stream: int, status: Status, bare: bool, now: float) -> None:
         extra = self._waiting.pop(stream, None)
         if extra is None:
             self._abandoned.discard(stream)
             return
         block, self._resize = self._resize + statusBlock(status), b""
         text = b"" if bare else status.text
+        if text and status.code == 200:
+            self._send(HEADERS, END_HEADERS, stream, block)
+            self._sending[stream] = _Sending(text, extra)
+            self.queued += len(text)
+            self._pump(now)
+            return
         fits = len(text) <= self._window and len(text) <= self._streamWindow + extra
         # Without a window the text is left out rather than queued: the code says enough.
         self._send(HEADERS, END_HEADERS if fits and text else END_HEADERS | END_STREAM, stream, block)
@@ -626,7 +643,7 @@ class HTTP2:
         body = self._bodies.pop(stream)
         self._owe(body.size)
         self._waiting[stream] = body.extra
-        self._refuse(stream, status, body.head.bare)
+        self._refuse(stream, status, body.head.bare, now)
         self._send(RST_STREAM, 0, stream, long.pack(NO_ERROR))
         self._charge(self._resets, now, "too many requests are refused")
 

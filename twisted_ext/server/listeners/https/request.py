@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import re
 from binascii import Error, a2b_base64
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from struct import Struct
 from struct import error as StructError
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted_ext.limits import MESSAGE_SIZE
+from twisted_ext.server.listeners.proxies.forwarded import clientIn
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import HEADER_OCTETS
 from twisted_ext.wire.rrtypes import SOA
 
+if TYPE_CHECKING:
+    from twisted_ext.server.listeners.proxies.trusted import TrustedProxies
+
 __all__ = [
-    "BAD_MESSAGE", "BAD_REQUEST", "HEADER_TOO_LARGE", "LENGTH_REQUIRED", "MEDIA_TYPE", "TOO_LARGE", "Endpoint", "HTTPConnection", "Head",
-    "Query", "Status", "fieldsOf", "freshFor", "requestFor",
+    "BAD_MESSAGE", "BAD_REQUEST", "HEADER_TOO_LARGE", "LENGTH_REQUIRED", "MEDIA_TYPE", "TOO_EARLY", "TOO_LARGE", "Endpoint",
+    "HTTPConnection", "Head", "Pages", "Query", "Status", "fieldsOf", "freshFor", "requestFor",
 ]
 
 #: The media type of DNS messages (RFC 8484, section 6).
@@ -35,6 +39,9 @@ _ENCODED: Final = re.compile(rb"[A-Za-z0-9_-]+")
 _TO_BASE64: Final = bytes.maketrans(b"-_", b"+/")
 
 _LENGTH: Final = re.compile(rb"[0-9]{1,10}")
+
+#: Where the pages begin that are made on demand.
+_SETUP: Final = b"/setup"
 
 #: Type, class, TTL and length of a record.
 _record: Final = Struct(">HHIH").unpack_from
@@ -52,11 +59,13 @@ class Status:
     A reply that is not a DNS message.
 
     @ivar fields: header fields besides the type and the length of the text.
+    @ivar kind: the content-type.
     """
 
     code: int
     text: bytes
     fields: tuple[tuple[bytes, bytes], ...] = ()
+    kind: bytes = b"text/plain; charset=utf-8"
 
 
 def _error(code: int, text: str, *fields: tuple[bytes, bytes]) -> Status:
@@ -66,6 +75,8 @@ def _error(code: int, text: str, *fields: tuple[bytes, bytes]) -> Status:
 BAD_REQUEST: Final = _error(400, "the request is malformed")
 
 BAD_MESSAGE: Final = _error(400, "the message is not a DNS query")
+
+_BAD_CLIENT: Final = _error(400, "Forwarded and X-Forwarded-For do not name one client; have the proxy set one and remove the other")
 
 _NO_PARAMETER: Final = _error(400, "the URL has no parameter dns; use ?dns= and the message in base64url, or POST")
 
@@ -83,6 +94,8 @@ TOO_LARGE: Final = _error(413, f"a DNS message has at most {_LARGEST} octets")
 
 _WRONG_TYPE: Final = _error(415, f"the content-type is not {MEDIA_TYPE.decode()}")
 
+TOO_EARLY: Final = _error(425, "the message changes something, so it has to wait for the end of the handshake")
+
 HEADER_TOO_LARGE: Final = _error(431, "the header is too large")
 
 
@@ -95,12 +108,14 @@ class Head:
     @ivar status: the reply, if the header settles it.
     @ivar length: the length of the body, if the header has it.
     @ivar bare: whether the reply has no body, as for HEAD.
+    @ivar client: the address of the client that a trusted proxy names, C{""} if there is none.
     """
 
     query: bytes | None = None
     status: Status | None = None
     length: int | None = None
     bare: bool = False
+    client: str = ""
 
 
 class HTTPConnection(Protocol):
@@ -113,6 +128,7 @@ class HTTPConnection(Protocol):
     @ivar since: when the oldest request that is incomplete began, or L{None}.
     @ivar stalled: since when replies have waited for the client's flow control, or L{None}.
     @ivar queued: the octets of these replies.
+    @ivar named: the clients that a trusted proxy names, by stream. The caller removes those of the queries that it gets.
     """
 
     out: list[bytes]
@@ -120,6 +136,7 @@ class HTTPConnection(Protocol):
     more: bool
     stalled: float | None
     queued: int
+    named: dict[int, str]
 
     @property
     def since(self) -> float | None: ...
@@ -143,10 +160,42 @@ class HTTPConnection(Protocol):
         """
 
 
+class Pages:
+    """
+    The pages for people, one of them at C{/}.
+    """
+
+    def __init__(self, first: Status) -> None:
+        self._found = {b"/": first}
+        self._make: Callable[[], Mapping[bytes, Status]] | None = None
+
+    def at(self, path: bytes) -> Status | None:
+        if self._make is not None and path.startswith(_SETUP):
+            make, self._make = self._make, None
+            self._found.update(make())
+        return self._found.get(path)
+
+    def show(self, make: Callable[[], Mapping[bytes, Status]]) -> None:
+        """
+        Replace the pages at and below C{/setup}.
+
+        @param make: makes them when the first one is asked for: that takes a tenth of a second.
+        """
+        self._found = {b"/": self._found[b"/"]}
+        self._make = make
+
+
 class Endpoint:
     """
-    The resources of a server: DNS at one path, and a page for people at C{/}.
+    The resources of a server: DNS at one path, and pages for people, one of them at C{/}.
+
+    @ivar pages: the pages.
+    @ivar proxies: whose requests name their clients; L{None} to ignore what requests say of that.
+    @ivar alternatives: the value of Alt-Svc for clients of other versions than HTTP/3 (RFC 7838); C{b""} without one.
     """
+
+    proxies: TrustedProxies | None = None
+    alternatives = b""
 
     def __init__(self, path: str = "/dns-query", page: str = "") -> None:
         """
@@ -154,8 +203,34 @@ class Endpoint:
         @param page: the text at C{/}; by default it names the path.
         """
         self.path = path.encode()
-        text = page or f"This is a DNS server. Give a program that speaks DNS over HTTPS the URL https://THIS-HOST{path}\n"
-        self.page = Status(200, text.encode(), ((b"cache-control", b"max-age=3600"),))
+        text = page or (
+            f"This is a DNS server. Give a program that speaks DNS over HTTPS the URL https://THIS-HOST{path}\n"
+            "Settings for phones, browsers and systems are at /setup\n"
+        )
+        self.pages = Pages(Status(200, text.encode(), ((b"cache-control", b"max-age=3600"),)))
+
+    def behind(self, proxies: TrustedProxies) -> Endpoint:
+        """
+        Return the same resources for connections of trusted proxies, whose requests name their clients.
+        """
+        endpoint = Endpoint(self.path.decode())
+        endpoint.pages = self.pages
+        endpoint.proxies = proxies
+        return endpoint
+
+    def named(self, head: Head, forwarded: bytes | None, older: bytes | None) -> Head:
+        """
+        Add the client to what a request of a trusted proxy asks for.
+
+        @param forwarded: see L{clientIn}, and for C{older}.
+        """
+        proxies = self.proxies
+        if proxies is None or head.status is not None:
+            return head
+        client = clientIn(forwarded, older, proxies.trusts)
+        if client is None:
+            return Head(status=_BAD_CLIENT, length=head.length, bare=head.bare)
+        return replace(head, client=proxies.nameOf(client))
 
     def head(self, method: bytes, target: bytes, kind: bytes | None, length: bytes | None) -> Head:
         """
@@ -172,9 +247,10 @@ class Endpoint:
             octets = int(length)
         path, _, parameters = target.partition(b"?")
         if path != self.path:
-            if path != b"/":
+            page = self.pages.at(path)
+            if page is None:
                 return Head(status=_NOT_FOUND, length=octets, bare=method == b"HEAD")
-            return Head(status=self.page if method in (b"GET", b"HEAD") else _READ_ONLY, length=octets, bare=method == b"HEAD")
+            return Head(status=page if method in (b"GET", b"HEAD") else _READ_ONLY, length=octets, bare=method == b"HEAD")
         if method == b"GET":
             found = _parameter(parameters)
             return Head(status=found, length=octets) if isinstance(found, Status) else Head(found, length=octets)
@@ -255,7 +331,7 @@ def _afterName(message: bytes, offset: int) -> int:
 
 def requestFor(path: str, message: bytes) -> bytes:
     """
-    Return a request by HTTP/1.1 that sends a query, as for a self-test.
+    Return a request over HTTP/1.1 that sends a query, as for a self-test.
     """
     lines = (f"POST {path} HTTP/1.1", "host: localhost", f"content-type: {MEDIA_TYPE.decode()}", f"content-length: {len(message)}", "", "")
     return "\r\n".join(lines).encode() + message
@@ -265,4 +341,4 @@ def fieldsOf(status: Status) -> Iterable[tuple[bytes, bytes]]:
     """
     Return the header fields of a status, in order.
     """
-    return ((b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(status.text)), *status.fields)
+    return ((b"content-type", status.kind), (b"content-length", b"%d" % len(status.text)), *status.fields)

@@ -1,7 +1,7 @@
 """
 DNS over HTTPS for clients: connections of HTTP/2 and HTTP/1.1 on top of the limits, gates and packet cache of TCP (RFC 8484).
 
-By TLS the version is that of ALPN; without ALPN, as some proxies connect, it is HTTP/1.1. Without TLS, as between a reverse proxy and a
+Over TLS the version is that of ALPN; without ALPN, as some proxies connect, it is HTTP/1.1. Without TLS, as between a reverse proxy and a
 server on one machine, the first octets decide.
 """
 
@@ -16,18 +16,20 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from twisted_ext.server.listeners.connection import ReplySource, StreamServing
+from twisted_ext.server.listeners.connection import ReplySource, StreamPeer, StreamServing
 from twisted_ext.server.listeners.https.frames import PREFACE
+from twisted_ext.server.listeners.https.headers import HeadMemory
 from twisted_ext.server.listeners.https.http1 import HTTP1
 from twisted_ext.server.listeners.https.http2 import HTTP2
 from twisted_ext.server.listeners.https.request import BAD_MESSAGE
 from twisted_ext.server.listeners.tls.serving import HandshakeLog, TLSServing
 
 if TYPE_CHECKING:
-    from twisted_ext.server.listeners.https.headers import HeadMemory
     from twisted_ext.server.listeners.https.request import HTTPConnection
+    from twisted_ext.server.listeners.proxies.trusted import TrustedProxies
     from twisted_ext.server.listeners.stream import MakeServing, StreamFactory
     from twisted_ext.server.listeners.tls.certificates import ContextFactory
+    from twisted_ext.server.reply.requests import TLSPeer
 
 __all__ = ["ALPN", "EncryptedServing", "HTTPSServing", "httpsServing"]
 
@@ -58,17 +60,10 @@ class HTTPSServing(StreamServing):
 
     def use(self, answering: ReplySource, memory: HeadMemory) -> None:
         """
-        Set the source of the replies, and what all connections share.
+        Set the source of the replies, and what all connections share, or all of trusted proxies.
         """
         self._answering = answering
         self.memory = memory
-
-    def connectionMade(self) -> None:
-        # Clients send a header and its body, and acknowledgments, in segments of their own; with Nagle's algorithm replies would wait for
-        # the client's delayed acknowledgment of the segment before.
-        if hasattr(self.transport, "setTcpNoDelay"):
-            self.transport.setTcpNoDelay(True)
-        super().connectionMade()
 
     # -- input
 
@@ -113,10 +108,41 @@ class HTTPSServing(StreamServing):
             return None
         else:
             second = data.startswith(PREFACE)
-        self._http = HTTP2(self.memory, now, most=self._servings.mostInFlight) if second else HTTP1(self.memory.endpoint)
+        direct = protocol is not None
+        self._http = (
+            HTTP2(self.memory, now, most=self._servings.mostInFlight, direct=direct)
+            if second
+            else HTTP1(self.memory.endpoint, direct=direct)
+        )
         return self._http
 
+    def _answerNamed(self, http: HTTPConnection, queries: list[tuple[int, bytes]], now: float) -> None:
+        """
+        Answer queries of the clients of a proxy, each of which counts as one.
+        """
+        answering = self._answering
+        counters = answering.counters
+        self.heard = True
+        self.since = now
+        counters.tcp += len(queries)
+        self._inside = True
+        try:
+            for stream, octets in queries:
+                client = _Client(self, http.named.pop(stream, self.host))
+                reply = answering.find(octets, client.host, now)
+                if reply is not None:
+                    counters.replies[reply[1] & 15] += 1
+                    counters.sampled(octets)
+                    http.reply(stream, octets[:2] + reply, now)
+                    continue
+                self._pass(http, stream, octets, client, now)
+        finally:
+            self._inside = False
+
     def _answer(self, http: HTTPConnection, queries: list[tuple[int, bytes]], now: float) -> None:
+        if self.memory.endpoint.proxies is not None:
+            self._answerNamed(http, queries, now)
+            return
         answering = self._answering
         counters = answering.counters
         find = answering.find
@@ -137,17 +163,23 @@ class HTTPSServing(StreamServing):
                     replies[reply[1] & 15] += 1
                     http.reply(stream, octets[:2] + reply, now)
                     continue
-                counters.tcpBeyond += 1
-                if not self.waiting:
-                    self.asked = now
-                self.waiting += 1
-                if not answering.take(octets, self, partial(self._reply, stream)):
-                    self.waiting -= 1
-                    http.refuse(stream, BAD_MESSAGE)
+                self._pass(http, stream, octets, self, now)
         finally:
             self._inside = False
         if hits:
             counters.sampled(hit, hits)
+
+    def _pass(self, http: HTTPConnection, stream: int, octets: bytes, client: StreamPeer, now: float) -> None:
+        """
+        Pass on a query that the packet cache does not answer.
+        """
+        self._answering.counters.tcpBeyond += 1
+        if not self.waiting:
+            self.asked = now
+        self.waiting += 1
+        if not self._answering.take(octets, client, partial(self._reply, stream)):
+            self.waiting -= 1
+            http.refuse(stream, BAD_MESSAGE)
 
     def _reply(self, stream: int, octets: bytes) -> None:
         if self.waiting:
@@ -226,7 +258,7 @@ class HTTPSServing(StreamServing):
         super().end()
 
     def flow(self, messages: Iterator[bytes]) -> None:
-        # No operation replies with several messages by HTTPS; this would be a mistake of ours.
+        # No operation replies with several messages over HTTPS; this would be a mistake of ours.
         close = getattr(messages, "close", None)
         if close is not None:
             close()
@@ -247,9 +279,25 @@ class HTTPSServing(StreamServing):
         return f"<HTTPSServing {self.host}:{self.port}>"
 
 
+class _Client:
+    """
+    A client that a proxy names.
+    """
+
+    __slots__ = ("host", "port", "local", "flow", "peer")
+
+    def __init__(self, serving: HTTPSServing, host: str) -> None:
+        self.host = host
+        self.port = 0
+        self.local = serving.local
+        self.flow = serving.flow
+        # What a proxy has proved says nothing of its clients.
+        self.peer: TLSPeer | None = None
+
+
 class EncryptedServing(TLSServing, HTTPSServing):
     """
-    The protocol of one connection by TLS.
+    The protocol of one TLS connection.
     """
 
     def negotiated(self) -> bytes | None:
@@ -288,6 +336,7 @@ def httpsServing(
     memory: HeadMemory,
     contexts: ContextFactory | None = None,
     isDropped: Callable[[str], bool] = lambda host: False,
+    proxies: TrustedProxies | None = None,
 ) -> MakeServing:
     """
     Return what makes the protocols of connections, see L{StreamListener<twisted_ext.server.listeners.stream.StreamListener>}.
@@ -295,11 +344,23 @@ def httpsServing(
     @param memory: the paths served, and the headers known to all connections.
     @param contexts: makes the server's side of TLS, with the protocols of L{ALPN}; L{None} for connections without TLS.
     @param isDropped: returns whether a client gets no reply at all.
+    @param proxies: whose requests name their clients.
     """
     failures = HandshakeLog()
+    behind = memory
+
+    def memoryFor(host: str) -> HeadMemory:
+        nonlocal behind
+        if proxies is None or not proxies.trusts(host):
+            return memory
+        if behind is memory:
+            behind = HeadMemory(memory.endpoint.behind(proxies), 0)
+        return behind
 
     def make(servings: StreamFactory, address: IAddress | None, site: str) -> StreamServing | None:
-        if isDropped(getattr(address, "host", "")):
+        host = getattr(address, "host", "")
+        # To access lists, a client without an address may ask everything: it has to be a proxy that names its clients.
+        if isDropped(host) or (not host and contexts is None and (proxies is None or not proxies.trusts(host))):
             answering.counters.dropped += 1
             return None
         serving = (
@@ -307,7 +368,7 @@ def httpsServing(
             if contexts is None
             else EncryptedServing(servings, address, site, answering, contexts, failures)
         )
-        serving.use(answering, memory)
+        serving.use(answering, memoryFor(host))
         return serving
 
     return make

@@ -1,9 +1,10 @@
 """
-The QUIC listener (RFC 9250): a UDP port whose datagrams belong to connections.
+The QUIC listener: a UDP port whose datagrams belong to connections, of DNS over QUIC (RFC 9250) or HTTP/3 (RFC 9114).
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -11,15 +12,18 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort, IReactorSocket, IReactorTime, IReactorUDP
 from twisted.internet.protocol import DatagramProtocol
 
+from twisted_ext.server.listeners.quic.serving import QuicServing
 from twisted_ext.server.listeners.quic.servings import QuicServings
 from twisted_ext.server.listeners.sockets import labelOf
+from twisted_ext.transport.quic.wire import ALPN
 
 if TYPE_CHECKING:
     from socket import socket as Socket
 
     from aioquic.quic.connection import NetworkAddress
 
-    from twisted_ext.server.listeners.quic.serving import QuicServing
+    from twisted_ext.server.listeners.https.headers import HeadMemory
+    from twisted_ext.server.listeners.quic.servings import MakeQuicServing
     from twisted_ext.server.listeners.tls.certificates import Certificates
     from twisted_ext.server.reply.requests import Send
     from twisted_ext.server.reply.respond import Responder
@@ -35,9 +39,13 @@ class QuicResponder:
     Adapts a responder to L{QuicReplySource<twisted_ext.server.listeners.quic.serving.QuicReplySource>}.
     """
 
-    def __init__(self, responder: Responder) -> None:
+    def __init__(self, responder: Responder, transport: str = "quic") -> None:
+        """
+        @param transport: see L{Request<twisted_ext.server.reply.requests.Request>}.
+        """
         self.counters = responder.counters
         self._responder = responder
+        self._transport = transport
         self._clients = responder.packetCache.clients
         self.find: Callable[[bytes, str, float], bytes | None] = responder.packetCache.findEncrypted
 
@@ -47,10 +55,10 @@ class QuicResponder:
     def take(self, octets: bytes, serving: QuicServing, send: Send, flow: Callable[[Iterator[bytes]], None]) -> bool:
         client = self._clients.find(serving.host, self._responder.seconds())
         if client.group.action == "drop":
-            # By UDP these clients get no reply. Here the connection is closed, so that they need not wait for one.
+            # Over UDP these clients get no reply. Here the connection is closed, so that they need not wait for one.
             self.counters.dropped += 1
             return False
-        return self._responder.take(octets, (serving.host, serving.port), "quic", send, serving.local, client, flow)
+        return self._responder.take(octets, (serving.host, serving.port), self._transport, send, serving.local, client, flow)
 
 
 class _Port(DatagramProtocol):
@@ -72,7 +80,7 @@ class QuicListener:
     Serves QUIC at one address and port.
 
     Connections are those of one process: with several workers on sockets that share a port (SO_REUSEPORT), the kernel passes each client
-    address and port to the same worker.
+    address and port to the same worker. A client whose address or port changes has to connect again.
 
     @ivar address: the listening address, as it was given.
     @ivar way: the transport's name for display.
@@ -93,8 +101,12 @@ class QuicListener:
         perPeer: int | None = None,
         halfOpen: int | None = None,
         idle: float | None = None,
+        heads: HeadMemory | None = None,
+        secret: bytes = b"",
     ) -> None:
         """
+        @param secret: of this server, the same for all of its processes and after they were replaced.
+        @param heads: the paths of HTTPS, and the headers known to all its connections, to serve HTTP/3 instead of DNS over QUIC.
         @param address: an address of this machine; with several of them, C{""} works only for the one that replies leave from.
         @param port: 0 for any free port.
         @param socket: a bound socket to use instead; the caller closes it.
@@ -103,8 +115,29 @@ class QuicListener:
         self.address = address
         self.way = "quic"
         self.heard = 0
+        make: MakeQuicServing = QuicServing
+        alpn = ALPN
+        transport = "quic"
+        if heads is not None:
+            # Only here: it takes another extra.
+            from twisted_ext.server.listeners.quic.http3 import HTTP3Serving, http3Serving
+
+            self.way, transport = "http3", "https"
+            make, alpn = http3Serving(heads), HTTP3Serving.alpn
         self.servings = QuicServings(
-            QuicResponder(responder), reactor, certificates, self._write, most=most, perPeer=perPeer, halfOpen=halfOpen, idle=idle
+            QuicResponder(responder, transport),
+            reactor,
+            certificates,
+            self._write,
+            make=make,
+            alpn=alpn,
+            # Each process has a socket of its own, which it leaves to the one that replaces it. If they shared a secret, attackers could
+            # make one tell the clients of another that their connections have ended.
+            secret=b"" if socket is None or not secret else secret + b"%d" % os.fstat(socket.fileno()).st_ino,
+            most=most,
+            perPeer=perPeer,
+            halfOpen=halfOpen,
+            idle=idle,
         )
         self._reactor = reactor
         self._counters = responder.counters
@@ -155,7 +188,7 @@ class QuicListener:
         """
         if self._listening is not None:
             self._listening = None
-            self._lost(f"nothing listens at {labelOf(self.address or 'any address', self._port)} by QUIC any more")
+            self._lost(f"nothing listens at {labelOf(self.address or 'any address', self._port)} over {self.way.upper()} any more")
 
     def stop(self) -> Deferred[None]:
         """

@@ -5,12 +5,14 @@ A QUIC connection from a client: a query on each stream, replies as they become 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadMessage, DNSFault
-from twisted_ext.server.reply.ratelimit import siteOf
+from twisted_ext.server.reply.ratelimit import networkOf, siteOf
 from twisted_ext.transport.quic.link import QuicLink, WatchedConnection
 from twisted_ext.transport.quic.wire import (
     ALPN,
@@ -26,6 +28,7 @@ from twisted_ext.transport.quic.wire import (
     wantsKeepalive,
 )
 from twisted_ext.wire.codes import QR, Rcode
+from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.framing import frame
 from twisted_ext.wire.message import HEADER
 
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.listeners.quic.servings import QuicServings
     from twisted_ext.server.reply.requests import Send
 
-__all__ = ["QuicReplySource", "QuicServing"]
+__all__ = ["DOQ", "Codes", "QuicReplySource", "QuicServing"]
 
 #: Octets of a reply of many messages that are written ahead of what the client accepts.
 _FLOW_WINDOW: Final = 65536
@@ -44,7 +47,33 @@ _FLOW_WINDOW: Final = 65536
 #: The opcode in a header's flags.
 _OPCODE: Final = 0x7800
 
+#: Codes of QUIC from this one on are alerts of TLS (RFC 9001, section 4.8), and the one for no protocol in common.
+_CRYPTO_ERROR: Final = 0x100
+_NO_PROTOCOL: Final = _CRYPTO_ERROR + 120
+
+#: The maximum number of characters of a client's words in the log.
+_REASON: Final = 200
+
 _log: Final = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """
+    The error codes of what runs on QUIC, for connections and streams.
+
+    @ivar slow: for clients that exceed a time limit.
+    """
+
+    none: int
+    protocol: int
+    cancelled: int
+    load: int
+    internal: int
+    slow: int
+
+
+DOQ: Final = Codes(NO_ERROR, PROTOCOL_ERROR, REQUEST_CANCELLED, EXCESSIVE_LOAD, INTERNAL_ERROR, UNSPECIFIED_ERROR)
 
 
 class QuicReplySource(Protocol):
@@ -94,27 +123,36 @@ class _Way:
 
 class QuicServing:
     """
-    One connection.
+    One connection of DNS over QUIC, and the base of others.
 
+    @ivar alpn: the protocol of the connection.
+    @ivar codes: its error codes.
     @ivar host: the client's address. Datagrams from other addresses are dropped: access rights and rates are those of this address.
     @ivar port: the client's port when it connected.
     @ivar local: the server's address and port, or L{None}.
     @ivar site: the key of the client (see L{siteOf<twisted_ext.server.reply.ratelimit.siteOf>}).
+    @ivar network: the key of its network.
     @ivar complete: whether the handshake is complete, and with it the client's address validated.
     @ivar waiting: the number of requests without a reply, including those that the client has cancelled.
     @ivar since: the time of the last request or reply, at first that of the connection's start.
     @ivar ids: the ids by which the client addresses this connection.
+    @ivar counted: the octets that L{QuicServings} has counted as held for this connection.
     """
+
+    alpn = ALPN
+    codes = DOQ
 
     def __init__(self, servings: QuicServings, address: NetworkAddress, connection: WatchedConnection) -> None:
         self.host: str = address[0]
         self.port: int = address[1]
         self.local = servings.local
         self.site = siteOf(self.host)
+        self.network = networkOf(self.host)
         self.complete = False
         self.waiting = 0
         self.since = self._opened = servings.clock.seconds()
         self.ids: set[bytes] = set()
+        self.counted = 0
         self.link = QuicLink(servings.clock, connection, servings.send, self)
         self._servings = servings
         self._replies = servings.replies
@@ -132,8 +170,8 @@ class QuicServing:
     # -- events of the connection
 
     def negotiated(self, protocol: str | None) -> None:
-        if protocol != ALPN:
-            self.close(PROTOCOL_ERROR, f"the protocol has to be {ALPN}")
+        if protocol != self.alpn:
+            self.close(self.codes.protocol, f"the protocol has to be {self.alpn}")
 
     def handshaken(self, resumed: bool) -> None:
         self.complete = True
@@ -160,9 +198,17 @@ class QuicServing:
             self._take(stream, octets, now)
             return
         self._partial[stream] = message
-        self._partialOctets += len(message)
+        self._hold(len(message))
+
+    def _hold(self, octets: int) -> None:
+        """
+        Count octets of an unfinished message.
+        """
+        self._partialOctets += octets
         if self._partialOctets > self._servings.mostPartial:
-            self.close(EXCESSIVE_LOAD, "too many unfinished messages")
+            self.close(self.codes.load, "too many unfinished messages")
+        else:
+            self._servings.account(self)
 
     def abandoned(self, stream: int, code: int, *, reset: bool) -> None:
         if self._over:
@@ -171,8 +217,8 @@ class QuicServing:
         if message is not None:
             self._partialOctets -= len(message)
             if not reset:
-                # Nobody reads the reply, so there is no need for the rest of the query.
-                self.link.refuse(stream, REQUEST_CANCELLED)
+                # The client does not read the reply, so the rest of the query is not needed.
+                self.link.refuse(stream, self.codes.cancelled)
         elif stream not in self._open and stream not in self._flows:
             # The reply is on its way already.
             return
@@ -180,14 +226,19 @@ class QuicServing:
         self._dropFlow(stream)
         if reset:
             # The other direction has to end as well: only then may the client open another stream.
-            self.link.reset(stream, REQUEST_CANCELLED)
+            self.link.reset(stream, self.codes.cancelled)
         # The request is still being answered, so it stays in self.waiting: otherwise clients could have any number of them answered.
         self._cancels += 1
         if self._cancels > self._servings.mostCancels:
-            self.close(EXCESSIVE_LOAD, "too many cancelled queries")
+            self.close(self.codes.load, "too many cancelled queries")
 
     def ended(self, code: int, reason: str, byApplication: bool) -> None:
+        if not self.complete and not self._over:
+            self._servings.failures.noteReason(self.host, partial(_failure, code, reason, byApplication, self.alpn), self._seconds())
         self._finish()
+
+    def broken(self, error: Exception) -> None:
+        self._servings.broken(error, self)
 
     def issued(self, connectionId: bytes) -> None:
         self._servings.route(connectionId, self)
@@ -204,6 +255,12 @@ class QuicServing:
         if wantsKeepalive(octets):
             self.close(PROTOCOL_ERROR, "edns-tcp-keepalive is not for QUIC")
             return
+        self._ask(stream, octets, now)
+
+    def _ask(self, stream: int, octets: bytes, now: float) -> None:
+        """
+        Answer a message, now or later.
+        """
         self.since = now
         replies = self._replies
         counters = replies.counters
@@ -213,21 +270,37 @@ class QuicServing:
             counters.replies[reply[1] & 15] += 1
             counters.sampled(octets, 1)
             self._answered()
-            self._write(stream, b"%b%b%b" % ((len(reply) + 2).to_bytes(2, "big"), b"\x00\x00", reply), True)
+            self._reply(stream, octets[:2] + reply)
             return
         counters.tcpBeyond += 1
         if not (self.complete or isReplayable(octets)):
-            self._write(stream, frame(_refused(octets)), True)
+            self._tooEarly(stream, octets)
             return
         if self.waiting >= self._servings.mostInFlight:
-            self.link.reset(stream, EXCESSIVE_LOAD)
+            self.link.reset(stream, self.codes.load)
             return
         self.waiting += 1
         self._open.add(stream)
         way = _Way(self, stream)
         if not replies.take(octets, self, way, way.flow):
             self.waiting -= 1
-            self.close(PROTOCOL_ERROR, "the message is not a request")
+            self._open.discard(stream)
+            self._notRequest(stream)
+
+    def _reply(self, stream: int, message: bytes) -> None:
+        """
+        Write the only reply of a stream.
+        """
+        self._write(stream, frame(message), True)
+
+    def _tooEarly(self, stream: int, octets: bytes) -> None:
+        """
+        Refuse a message that came in early data, although it changes something.
+        """
+        self._reply(stream, _refused(octets))
+
+    def _notRequest(self, stream: int) -> None:
+        self.close(PROTOCOL_ERROR, "the message is not a request")
 
     def send(self, stream: int, octets: bytes) -> None:
         """
@@ -239,7 +312,7 @@ class QuicServing:
         self._open.remove(stream)
         self.since = self._seconds()
         self._answered()
-        self._write(stream, frame(octets), True)
+        self._reply(stream, octets)
         self.link.pump()
 
     def flow(self, stream: int, messages: Iterator[bytes]) -> None:
@@ -283,7 +356,7 @@ class QuicServing:
         return wrote
 
     def _failFlow(self, stream: int) -> None:
-        self.link.reset(stream, INTERNAL_ERROR)
+        self.link.reset(stream, self.codes.internal)
         self._dropFlow(stream)
 
     def _dropFlow(self, stream: int) -> None:
@@ -303,8 +376,16 @@ class QuicServing:
         link.write(stream, octets, end)
         if link.unsent > self._servings.mostUnread:
             # The client asks, but does not let the replies through.
-            self._replies.counters.tcpIdled += 1
-            self.close(EXCESSIVE_LOAD, "too many unread replies")
+            self.overflow()
+        else:
+            self._servings.account(self)
+
+    def overflow(self) -> None:
+        """
+        Close the connection because the server holds too much for it.
+        """
+        self._replies.counters.tcpIdled += 1
+        self.close(self.codes.load, "too many unread replies" if self.link.unsent > self._partialOctets else "too many unfinished messages")
 
     # -- the end
 
@@ -323,6 +404,13 @@ class QuicServing:
             # Every source has its own deadline; this catches those that exceed it.
             return now - self.since >= servings.patience
         return now - self.since >= servings.idle
+
+    @property
+    def held(self) -> int:
+        """
+        The octets of unfinished requests and unread replies.
+        """
+        return self.link.unsent + self._partialOctets
 
     @property
     def open(self) -> int:
@@ -346,7 +434,16 @@ class QuicServing:
             # Its address is not validated: send no more than it has caused already.
             self.drop()
         else:
-            self.close(UNSPECIFIED_ERROR if self._partial or self.waiting else NO_ERROR)
+            self.close(self.codes.slow if self._partial or self.waiting else self.codes.none)
+
+    def leave(self) -> None:
+        """
+        Close the connection because the server needs its place, or stops.
+        """
+        if self.complete:
+            self.close(self.codes.none)
+        else:
+            self.drop()
 
     def close(self, code: int, reason: str = "") -> None:
         if not self._over:
@@ -361,6 +458,7 @@ class QuicServing:
     def _finish(self) -> None:
         self._over = True
         self._partial.clear()
+        self._partialOctets = 0
         self._open.clear()
         for stream in list(self._flows):
             self._dropFlow(stream)
@@ -368,6 +466,20 @@ class QuicServing:
 
     def __repr__(self) -> str:
         return f"<QuicServing {self.host}:{self.port}>"
+
+
+def _failure(code: int, reason: str, byApplication: bool, alpn: str) -> str:
+    """
+    Describe in words why a handshake has failed.
+
+    @param reason: the words of this end or of the client.
+    """
+    said = printable(reason[:_REASON])
+    if code == _NO_PROTOCOL and not byApplication:
+        return f"the client does not offer {alpn} (ALPN), which this listener has"
+    if code >= _CRYPTO_ERROR and not byApplication:
+        return f"TLS alert {code - _CRYPTO_ERROR}{f' ({said})' if said else ''}"
+    return said or f"error {code:#x}{'' if byApplication else ' of QUIC'}"
 
 
 def _refused(query: bytes) -> bytes:

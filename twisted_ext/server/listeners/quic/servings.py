@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from hashlib import blake2s
 from typing import TYPE_CHECKING, Final
 
 from aioquic.quic.configuration import SMALLEST_MAX_DATAGRAM_SIZE, QuicConfiguration
 from aioquic.quic.packet import encode_quic_retry, encode_quic_version_negotiation
 from aioquic.quic.retry import QuicRetryTokenHandler
 
+from twisted_ext.packetcache.clients import Bucket
 from twisted_ext.server.limits import (
     CLIENT_STREAM_IN_FLIGHT,
     CLIENT_STREAM_MESSAGE,
@@ -21,16 +23,19 @@ from twisted_ext.server.limits import (
     QUIC_CONNECTIONS,
     QUIC_CONNECTIONS_PER_PEER,
     QUIC_HALF_OPEN,
+    QUIC_HELD,
     QUIC_IDLE,
     QUIC_PARTIAL_OCTETS,
+    QUIC_RESETS,
     QUIC_STREAM_WINDOW,
     QUIC_TICKETS,
 )
+from twisted_ext.server.listeners.quic.handshake import ServerConnection
 from twisted_ext.server.listeners.quic.serving import QuicReplySource, QuicServing
+from twisted_ext.server.listeners.tls.serving import HandshakeLog
 from twisted_ext.server.reply.ratelimit import siteOf
 from twisted_ext.transport.faultlog import FaultLog
-from twisted_ext.transport.quic.link import WatchedConnection
-from twisted_ext.transport.quic.wire import ALPN, NO_ERROR, Initial, initialOf
+from twisted_ext.transport.quic.wire import ALPN, Initial, initialOf, reservedVersion
 
 if TYPE_CHECKING:
     from aioquic.quic.connection import NetworkAddress
@@ -39,13 +44,21 @@ if TYPE_CHECKING:
 
     from twisted_ext.server.listeners.tls.certificates import Certificates, Pair
 
-__all__ = ["QuicServings"]
+__all__ = ["MakeQuicServing", "QuicServings"]
+
+#: Makes what serves a connection, from the connections of the listener, the client's address and aioquic's connection.
+MakeQuicServing = Callable[["QuicServings", "NetworkAddress", ServerConnection], QuicServing]
 
 #: Seconds between two sweeps.
 _SWEEP: Final = 0.5
 
 #: Octets of the connection ids that we choose.
 _ID: Final = 8
+
+#: Octets of the token of a stateless reset, and of the whole, which has to look like any other packet (RFC 9000, section 10.3).
+_TOKEN: Final = 16
+_RESET: Final = 42
+_RESET_LEAST: Final = 21
 
 #: Fraction of the connection limit to close at once, so that not every new connection needs a search.
 _MAKE_ROOM: Final = 16
@@ -81,9 +94,12 @@ class QuicServings:
 
     It does no I/O: the listener passes datagrams to L{received}, and C{write} sends some.
 
+    @ivar failures: logs handshakes that fail.
     @ivar local: the server's address and port, or L{None}.
     @ivar retries: the number of clients that had to prove their addresses.
     @ivar turnedAway: the number of connections that were closed or ignored because there were too many.
+    @ivar held: octets of unfinished requests and unread replies, as far as counted.
+    @ivar mark: a version without a protocol (RFC 9000, section 15), by which the watchdog recognizes the replies of this process.
     @ivar idle: seconds between queries.
     @ivar message: seconds for the handshake, and for each message from its first octet to its last.
     @ivar patience: seconds for a reply.
@@ -96,6 +112,9 @@ class QuicServings:
         certificates: Certificates,
         write: Callable[[bytes, NetworkAddress], object],
         *,
+        make: MakeQuicServing = QuicServing,
+        alpn: str = ALPN,
+        secret: bytes = b"",
         most: int | None = None,
         perPeer: int | None = None,
         halfOpen: int | None = None,
@@ -103,11 +122,15 @@ class QuicServings:
         idle: float | None = None,
     ) -> None:
         """
-        @param certificates: the first of these is used: aioquic does not tell the name that a client asks for before it has to choose.
+        @param make: makes what serves a connection.
+        @param alpn: its protocol.
+        @param secret: what makes the tokens of stateless resets: that of the process before this one on the same socket, and of no other,
+            so that clients of the former learn that it has ended. By default a new one.
         """
         self.replies = replies
         self.clock = clock
         self.faults = FaultLog(self._faulty)
+        self.failures = HandshakeLog("QUIC" if alpn == ALPN else "HTTP/3")
         self.local: tuple[str, int] | None = None
         self.retries = 0
         self.turnedAway = 0
@@ -118,12 +141,19 @@ class QuicServings:
         self.mostPartial = int(QUIC_PARTIAL_OCTETS.default)
         self.mostUnread = int(CLIENT_STREAM_UNREAD.default)
         self.mostCancels = int(QUIC_CANCELS.default)
+        self.mostHeld = int(QUIC_HELD.default)
+        self.held = 0
+        self.mark = reservedVersion(int.from_bytes(os.urandom(2), "big"))
         self.idle = QUIC_IDLE.pick(idle)
         self.message = CLIENT_STREAM_MESSAGE.default
         self.patience = max(self.idle, CLIENT_STREAM_STALLED.most)
         self._write = write
         self._certificates = certificates
-        self._known: Pair | None = None
+        self._make = make
+        self._alpn = alpn
+        self._secret = blake2s(secret or os.urandom(32)).digest()
+        self._resets = Bucket(QUIC_RESETS.default, clock.seconds())
+        self._known: tuple[Pair, ...] = ()
         self._configuration: QuicConfiguration | None = None
         self._tokens = QuicRetryTokenHandler()
         self._tickets = _Tickets(int(QUIC_TICKETS.default))
@@ -175,6 +205,8 @@ class QuicServings:
                 serving = self._long(datagram, address)
             else:
                 serving = self._routes.get(datagram[1 : 1 + _ID])
+                if serving is None:
+                    self._reset(datagram, address)
             if serving is not None and serving.host == address[0]:
                 if serving.link.receive(datagram, address):
                     self._due[serving] = None
@@ -185,7 +217,28 @@ class QuicServings:
                     # Its first datagram was not acceptable.
                     serving.drop()
         except Exception as error:
-            self._broken(error, serving)
+            self.broken(error, serving)
+
+    def _reset(self, datagram: bytes, address: NetworkAddress) -> None:
+        """
+        Tell a client that its connection is not known here any more, so that it need not wait.
+        """
+        # Smaller than what came: two servers cannot go on answering each other, and attackers gain nothing.
+        size = min(len(datagram) - 1, _RESET)
+        if size < _RESET_LEAST or not datagram[0] & 0x40 or self.replies.isDropped(address[0]):
+            return
+        resets = self._resets
+        resets.fill(self.clock.seconds(), QUIC_RESETS.default, QUIC_RESETS.default)
+        if resets.tokens >= 1.0:
+            resets.tokens -= 1.0
+            start = os.urandom(size - _TOKEN)
+            self.send(bytes((start[0] & 0x3F | 0x40,)) + start[1:] + self.tokenFor(datagram[1 : 1 + _ID]), address)
+
+    def tokenFor(self, connectionId: bytes) -> bytes:
+        """
+        Return the token of stateless resets for a connection id.
+        """
+        return blake2s(connectionId, key=self._secret, digest_size=_TOKEN).digest()
 
     def _takeTurn(self) -> None:
         self._turn = None
@@ -193,10 +246,14 @@ class QuicServings:
         for serving in due:
             try:
                 serving.link.pump()
+                self.account(serving)
             except Exception as error:
-                self._broken(error, serving)
+                self.broken(error, serving)
 
-    def _broken(self, error: Exception, serving: QuicServing | None) -> None:
+    def broken(self, error: Exception, serving: QuicServing | None) -> None:
+        """
+        Log an error of this program, and close the connection that it has met without harm to the others.
+        """
         self.faults.note("serving a QUIC connection", error, self.clock.seconds())
         if serving is not None:
             serving.drop()
@@ -223,7 +280,7 @@ class QuicServings:
                 encode_quic_version_negotiation(
                     source_cid=header.destination,
                     destination_cid=header.source,
-                    supported_versions=configuration.supported_versions,
+                    supported_versions=[*configuration.supported_versions, self.mark],
                 ),
                 address,
             )
@@ -255,14 +312,18 @@ class QuicServings:
             return None
         if len(self._servings) >= self.most and not self._makeRoom(self._servings, 1 + self.most // _MAKE_ROOM):
             return None
-        connection = WatchedConnection(
-            configuration=configuration,
-            original_destination_connection_id=original,
-            retry_source_connection_id=retried,
-            session_ticket_fetcher=self._tickets.take,
-            session_ticket_handler=self._tickets.add,
+        connection = ServerConnection(
+            configuration,
+            self._certificates.pairFor,
+            original,
+            retried,
+            self._tickets.take,
+            self._tickets.add,
+            self.tokenFor,
+            # Requests beyond these would be refused.
+            self.mostInFlight,
         )
-        serving = QuicServing(self, address, connection)
+        serving = self._make(self, address, connection)
         self._servings[serving] = None
         self._peers.setdefault(site, {})[serving] = None
         self._halfOpen.add(serving)
@@ -280,6 +341,7 @@ class QuicServings:
         Let a client prove that it receives what is sent to its address.
         """
         self.retries += 1
+        self.replies.counters.quicRetries += 1
         chosen = os.urandom(_ID)
         token = self._tokens.create_token(
             address=address,
@@ -300,29 +362,46 @@ class QuicServings:
 
     def _makeRoom(self, among: Iterable[QuicServing], count: int) -> int:
         """
-        Close some connections, the oldest first: handshakes under way, then those without requests.
+        Close some connections: those of client networks above their share first, then handshakes under way, then those without requests,
+        the oldest first.
 
         @return: how many were closed.
         """
         self.turnedAway += 1
         self.replies.counters.tcpTurnedAway += 1
-        resting = [serving for serving in among if serving.resting]
-        resting.sort(key=lambda serving: (serving.complete, serving.since))
+        networks: dict[str, int] = {}
+        resting: list[QuicServing] = []
+        for serving in among:
+            networks[serving.network] = networks.get(serving.network, 0) + 1
+            if serving.resting:
+                resting.append(serving)
+        share = max(self.most / len(networks), 1.0) if networks else 1.0
+        resting.sort(key=lambda serving: (networks[serving.network] <= share, serving.complete, serving.since))
         for serving in resting[:count]:
-            if serving.complete:
-                serving.close(NO_ERROR)
-            else:
-                serving.drop()
+            serving.leave()
         return min(len(resting), count)
 
+    def account(self, serving: QuicServing) -> None:
+        """
+        Count what the server holds for a connection. If it is too much for all of them, close the one with most.
+        """
+        if serving not in self._servings:
+            return
+        held = serving.held
+        self.held += held - serving.counted
+        serving.counted = held
+        if self.held > self.mostHeld:
+            max(self._servings, key=lambda each: each.counted).overflow()
+
     def _configured(self) -> QuicConfiguration:
-        pair = self._certificates.pairs[0]
-        if self._configuration is None or pair is not self._known:
-            self._known = pair
+        pairs = self._certificates.pairs
+        pair = pairs[0]
+        if self._configuration is None or pairs is not self._known:
+            self._known = pairs
             # Sessions of an earlier certificate must not outlive it.
             self._tickets.clear()
             self._configuration = QuicConfiguration(
-                alpn_protocols=[ALPN],
+                alpn_protocols=[self._alpn],
                 is_client=False,
                 connection_id_length=_ID,
                 # The sweep closes idle connections before, with a notice to the client.
@@ -357,6 +436,8 @@ class QuicServings:
         if serving not in self._servings:
             return
         del self._servings[serving]
+        self.held -= serving.counted
+        serving.counted = 0
         theirs = self._peers[serving.site]
         del theirs[serving]
         if not theirs:
@@ -374,9 +455,13 @@ class QuicServings:
     def _sweep(self) -> None:
         self._timer = self.clock.callLater(_SWEEP, self._sweep)
         now = self.clock.seconds()
-        for serving in [serving for serving in self._servings if serving.overdue(now)]:
-            self.replies.counters.tcpIdled += 1
-            serving.expire()
+        for serving in list(self._servings):
+            if serving.overdue(now):
+                self.replies.counters.tcpIdled += 1
+                serving.expire()
+            else:
+                # Timers send, too.
+                self.account(serving)
 
     def close(self) -> None:
         """
@@ -388,8 +473,5 @@ class QuicServings:
             self._turn.cancel()
             self._turn = None
         for serving in list(self._servings):
-            if serving.complete:
-                serving.close(NO_ERROR)
-            else:
-                serving.drop()
+            serving.leave()
         self._tickets.clear()

@@ -14,28 +14,30 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface import implementer
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.limits import CHAIN_CERTIFICATES, TICKET_KEY_SECONDS
+from twisted_ext.server.listeners.tls.clients import askForCertificates, peerOf
+from twisted_ext.server.reply.requests import TLSPeer
+from twisted_ext.transport.tls.pemfiles import Key, certificatesFrom, keyFrom
 
 if TYPE_CHECKING:
     from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 __all__ = ["Certificates", "ContextFactory", "Key", "Pair", "WrongProtocol", "reasonOf"]
 
-#: A private key of a kind that TLS can use.
-Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
-
 #: Suites of TLS 1.2 with forward secrecy and authenticated encryption (RFC 9325, section 4.2); those of TLS 1.3 all have both.
 _CIPHERS: Final = b"ECDHE+AESGCM:ECDHE+CHACHA20"
 
 #: Sessions of any context are valid in all of them.
 _SESSIONS: Final = b"txdns"
+
+#: The protocol whose clients are asked for certificates: those of zone transfers.
+_DOT: Final = b"dot"
 
 _OPTIONS: Final = SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
 
@@ -71,7 +73,7 @@ class Pair:
         self.label = label
         self.texts = certificates, key
         found = _certificatesIn(certificates, label)
-        self.key = _keyIn(key, keyLabel)
+        self.key = keyFrom(key, keyLabel, "server")
         self.leaf = leaf = found[0]
         self.chain = found[1:]
         self.names = _namesOf(leaf)
@@ -91,6 +93,15 @@ class Pair:
         return b64encode(sha256(_publicOctets(self.leaf)).digest()).decode("ascii")
 
     @property
+    def authority(self) -> bytes:
+        """
+        Return the certificate of the private authority, as DER, if the chain ends with one; else C{b""}. Chains of public authorities end
+        before, as clients have these.
+        """
+        last = self.chain[-1] if self.chain else None
+        return last.public_bytes(Encoding.DER) if last is not None and last.issuer == last.subject else b""
+
+    @property
     def ends(self) -> datetime:
         return self.leaf.not_valid_after_utc
 
@@ -106,6 +117,19 @@ class Pair:
             return f"{self.label}: the certificate of {_nameOf(self.leaf)} is not valid before {start:%Y-%m-%d %H:%M} UTC"
         return ""
 
+    @property
+    def disorder(self) -> str:
+        """
+        Return why some clients may not find the way through the chain, or C{""}.
+        """
+        before = self.leaf
+        for number, each in enumerate(self.chain, 2):
+            if each.subject != before.issuer:
+                above = before.issuer.rfc4514_string()
+                return f"{self.label}: certificate {number} has to be that of {above}, which issued the one before it"
+            before = each
+        return ""
+
     def __repr__(self) -> str:
         return f"<Pair {_nameOf(self.leaf)} of {self.label}>"
 
@@ -118,14 +142,21 @@ class ContextFactory:
     @ivar protocols: the protocols to choose from, the preferred one first.
     """
 
-    def __init__(self, certificates: Certificates, protocols: Sequence[bytes]) -> None:
+    def __init__(self, certificates: Certificates, protocols: Sequence[bytes], *, asksClients: bool = False) -> None:
+        """
+        @param asksClients: whether to ask for the clients' certificates, if there are authorities for them.
+        """
         self.protocols = tuple(protocols)
         self._certificates = certificates
+        self._asksClients = asksClients
+        # The authorities of clients' certificates, in PEM.
+        self._authorities = b""
         self._names: dict[str, SSL.Context] = {}
         self._usual: SSL.Context
         self._start: SSL.Context
         self._former: SSL.Context | None = None
         self._made = float("-inf")
+        self._isStale = False
         self.renew()
 
     def renew(self) -> None:
@@ -134,8 +165,13 @@ class ContextFactory:
         """
         names: dict[str, SSL.Context] = {}
         usual: SSL.Context | None = None
+        authorities = self._certificates.authorities if self._asksClients else b""
+        if authorities != self._authorities:
+            # Sessions and their tickets are those of the former authorities.
+            self._authorities, self._isStale = authorities, True
         for pair in self._certificates.pairs:
             context = _contextOf(pair)
+            self._asking(context)
             self._choosing(context)
             usual = usual or context
             for name in pair.names:
@@ -154,6 +190,16 @@ class ContextFactory:
 
         context.set_alpn_select_callback(choose)
 
+    def _asking(self, context: SSL.Context) -> None:
+        if self._authorities:
+            askForCertificates(context, self._authorities, _SESSIONS)
+
+    def peerOf(self, connection: SSL.Connection) -> TLSPeer:
+        """
+        Return what a client has proved in a handshake.
+        """
+        return peerOf(connection, bool(self._authorities))
+
     def _switch(self, connection: SSL.Connection) -> None:
         connection.set_context(self._contextFor(connection.get_servername()))
 
@@ -171,8 +217,10 @@ class ContextFactory:
         Return a new connection without a socket, which waits for a client's first octets.
         """
         now = self._certificates.seconds()
-        if now - self._made >= TICKET_KEY_SECONDS.default:
+        if now - self._made >= TICKET_KEY_SECONDS.default or self._isStale:
+            self._isStale = False
             start = _newContext()
+            self._asking(start)
             start.set_tlsext_servername_callback(self._switch)
             if self._made != float("-inf"):
                 # OpenSSL may still call the callback of the former one for handshakes under way.
@@ -192,20 +240,36 @@ class Certificates:
 
     @ivar pairs: at least one.
     @ivar seconds: the clock.
+    @ivar authorities: those of the clients' certificates, in PEM; C{b""} if clients are asked for none.
     """
 
-    def __init__(self, pairs: Iterable[Pair], seconds: Callable[[], float]) -> None:
+    def __init__(self, pairs: Iterable[Pair], seconds: Callable[[], float], authorities: bytes = b"") -> None:
         self.pairs = tuple(pairs)
         self.seconds = seconds
+        self.authorities = authorities
         self._factories: dict[tuple[bytes, ...], ContextFactory] = {}
 
-    def replace(self, pairs: Iterable[Pair]) -> None:
+    def replace(self, pairs: Iterable[Pair], authorities: bytes = b"") -> None:
         """
         Use other certificates for new connections. Those that are open go on.
         """
         self.pairs = tuple(pairs)
+        self.authorities = authorities
         for factory in self._factories.values():
             factory.renew()
+
+    def pairFor(self, name: str) -> Pair:
+        """
+        Return the certificate for a name that a client asks for (SNI), as L{ContextFactory} chooses it.
+        """
+        name = name.lower().rstrip(".")
+        if name:
+            wildcard = f"*.{name.partition('.')[2]}"
+            for wanted in (name, wildcard):
+                for pair in self.pairs:
+                    if wanted in pair.names:
+                        return pair
+        return self.pairs[0]
 
     def contextFactory(self, alpn: Sequence[bytes]) -> ContextFactory:
         """
@@ -217,18 +281,31 @@ class Certificates:
         key = tuple(alpn)
         factory = self._factories.get(key)
         if factory is None:
-            factory = self._factories[key] = ContextFactory(self, key)
+            # Browsers would ask their users for a certificate.
+            factory = self._factories[key] = ContextFactory(self, key, asksClients=key == (_DOT,))
         return factory
 
     def toJSON(self) -> list[list[str]]:
         """
-        Return what L{fromJSON} needs in another process, including the private keys.
+        Return what L{partsFromJSON} needs in another process, including the private keys.
         """
-        return [[pair.label, *[text.decode("latin-1") for text in pair.texts]] for pair in self.pairs]
+        pairs = [[pair.label, *[text.decode("latin-1") for text in pair.texts]] for pair in self.pairs]
+        return [*pairs, [self.authorities.decode("latin-1")]] if self.authorities else pairs
 
     @staticmethod
-    def pairsFromJSON(said: Iterable[Sequence[str]]) -> list[Pair]:
-        return [Pair(certificates.encode("latin-1"), key.encode("latin-1"), label) for label, certificates, key in said]
+    def partsFromJSON(said: Iterable[Sequence[str]]) -> tuple[list[Pair], bytes]:
+        """
+        Return the pairs, and the authorities of clients' certificates.
+        """
+        pairs: list[Pair] = []
+        authorities = b""
+        for each in said:
+            if len(each) == 1:
+                authorities = each[0].encode("latin-1")
+            else:
+                label, certificates, key = each
+                pairs.append(Pair(certificates.encode("latin-1"), key.encode("latin-1"), label))
+        return pairs, authorities
 
 
 def _newContext() -> SSL.Context:
@@ -265,43 +342,11 @@ def reasonOf(error: SSL.Error) -> str:
 
 
 def _certificatesIn(text: bytes, label: str) -> list[x509.Certificate]:
-    try:
-        found = x509.load_pem_x509_certificates(text)
-    except ValueError:
-        kind = "in DER; convert it with openssl x509 -inform DER" if text[:1] == b"\x30" else "none that can be read"
-        raise BadDescription(f"{label}: a certificate in PEM is expected, from -----BEGIN CERTIFICATE----- on; there is {kind}") from None
+    found = certificatesFrom(text, label)
     most = int(CHAIN_CERTIFICATES.default)
     if len(found) > most:
         raise BadDescription(f"{label}: {len(found)} certificates; a server sends its own and its chain, at most {most}")
     return found
-
-
-def _keyIn(text: bytes, label: str) -> Key:
-    if b"-----BEGIN ENCRYPTED PRIVATE KEY" in text or b"Proc-Type: 4,ENCRYPTED" in text:
-        raise BadDescription(f"{label}: the key is encrypted; a server needs it in plain text, as from openssl pkey -in KEY -out PLAIN")
-    try:
-        key = load_pem_private_key(_keyBlock(text), None)
-    except (ValueError, TypeError):
-        raise BadDescription(f"{label}: a private key in PEM is expected, from -----BEGIN PRIVATE KEY----- on; there is none") from None
-    except Exception as error:
-        # cryptography has errors of its own for algorithms that it does not support.
-        raise BadDescription(f"{label}: the key cannot be used: {error}") from None
-    if not isinstance(key, Key):
-        raise BadDescription(f"{label}: the key is of a kind that TLS servers do not use; it has to be ECDSA, Ed25519 or RSA")
-    return key
-
-
-def _keyBlock(text: bytes) -> bytes:
-    """
-    Return the first private key in a file that may hold certificates and parameters as well.
-    """
-    lines = text.splitlines(keepends=True)
-    for start, line in enumerate(lines):
-        if line.startswith(b"-----BEGIN ") and b"PRIVATE KEY-----" in line:
-            for end in range(start + 1, len(lines)):
-                if lines[end].startswith(b"-----END "):
-                    return b"".join(lines[start : end + 1])
-    return text
 
 
 def _publicOctets(certificate: x509.Certificate) -> bytes:

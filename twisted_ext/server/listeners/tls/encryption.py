@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Final
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.server.listeners.sockets import placeFromText
+from twisted_ext.server.listeners.places import UnixPlace
+from twisted_ext.server.listeners.proxies.trusted import UNIX
+from twisted_ext.server.listeners.sockets import describedPlace
 from twisted_ext.server.listeners.tls.certificates import Certificates, Pair
-from twisted_ext.server.listeners.tls.files import CertificateFiles
+from twisted_ext.server.listeners.tls.files import CertificateFiles, readAuthorities
 from twisted_ext.server.listeners.tls.selfsigned import keptPair
 
 if TYPE_CHECKING:
@@ -23,22 +25,37 @@ __all__ = ["Encryption", "checkEncryption", "encryptionFor"]
 
 _log: Final = Logger()
 
+#: Transports, and the modules and extras that they need.
+_EXTRAS: Final = (
+    ("https", "hpack", "https"),
+    ("http3", "hpack", "https"),
+    ("quic", "aioquic", "quic"),
+    ("http3", "aioquic", "quic"),
+)
+
 
 def checkEncryption(settings: Settings) -> None:
     """
     @raise BadDescription: the settings contradict each other.
     """
-    wanted = [name for name, places in (("tls", settings.tls), ("https", settings.https), ("quic", settings.quic)) if places]
+    listed = (("tls", settings.tls), ("https", settings.https), ("quic", settings.quic), ("http3", settings.http3))
+    wanted = [name for name, places in listed if places]
     if wanted and not (settings.certificate or settings.selfSigned):
         raise BadDescription(f"{wanted[0]} needs a certificate: write --certificate FILE and --key FILE, or --self-signed for trials")
-    if settings.https and find_spec("hpack") is None:
-        raise BadDescription("https needs hpack, which is not installed: pip install 'twisted-ext[https]'")
-    if settings.quic and find_spec("aioquic") is None:
-        raise BadDescription("quic needs aioquic, which is not installed: pip install 'twisted-ext[quic]'")
+    if settings.httpsClear and not settings.trustedProxies:
+        raise BadDescription("https-clear needs trusted-proxies, the addresses of the reverse proxy, such as 127.0.0.1")
+    unix = next((each for each in settings.httpsClear if isinstance(describedPlace(each, "https-clear"), UnixPlace)), "")
+    if unix and UNIX not in settings.trustedProxies:
+        raise BadDescription(f"https-clear: {unix} needs trusted-proxies with unix, so that the proxy names its clients")
+    for name, module, extra in _EXTRAS:
+        if (name in wanted or (name == "https" and settings.httpsClear)) and find_spec(module) is None:
+            raise BadDescription(f"{name} needs {module}, which is not installed: pip install 'twisted-ext[{extra}]'")
     if settings.selfSigned and settings.certificate:
         raise BadDescription("self-signed and certificate exclude each other")
     if settings.key and not settings.certificate:
         raise BadDescription("key needs certificate, the file of the certificate that it belongs to")
+    if settings.clientCa and not settings.tls:
+        raise BadDescription("client-ca needs tls, the listener that asks clients for certificates")
 
 
 def encryptionFor(settings: Settings, seconds: Callable[[], float]) -> Encryption | None:
@@ -48,16 +65,17 @@ def encryptionFor(settings: Settings, seconds: Callable[[], float]) -> Encryptio
     @raise BadDescription: they cannot be used; names the file and the reason.
     """
     checkEncryption(settings)
-    listed = (*settings.tls, *settings.https, *settings.quic)
+    listed = (*settings.tls, *settings.https, *settings.quic, *settings.http3)
     if not listed:
         return None
     if settings.certificate:
         files = CertificateFiles.of(settings)
-        return Encryption(files.read(), seconds, files)
-    addresses = [address for address, _ in [placeFromText(place, 0) for place in listed] if address != "any"]
+        return Encryption(files.read(), seconds, files, files.authorities)
+    places = [describedPlace(place, "tls") for place in listed]
+    addresses = [place[0] for place in places if isinstance(place, tuple) and place[0] != "any"]
     pair = keptPair(settings.stateFolder(), addresses)
     _log.info('the certificate is self-signed; clients can check it by its pin: pin-sha256="{pin}"', pin=pair.pin)
-    return Encryption([pair], seconds)
+    return Encryption([pair], seconds, authorities=readAuthorities(settings.clientCa))
 
 
 class Encryption:
@@ -67,11 +85,18 @@ class Encryption:
     @ivar changed: called when they have been replaced.
     """
 
-    def __init__(self, pairs: Iterable[Pair], seconds: Callable[[], float], files: CertificateFiles | None = None) -> None:
+    def __init__(
+        self,
+        pairs: Iterable[Pair],
+        seconds: Callable[[], float],
+        files: CertificateFiles | None = None,
+        authorities: bytes = b"",
+    ) -> None:
         """
+        @param authorities: those of the clients' certificates, in PEM.
         @param files: L{None} if nothing is to be read again: the certificate is self-signed, or another process reads the files.
         """
-        self.certificates = Certificates(pairs, seconds)
+        self.certificates = Certificates(pairs, seconds, authorities)
         self.changed: Callable[[], object] = lambda: None
         self._files = files
 
@@ -80,13 +105,15 @@ class Encryption:
         """
         Return the certificates of another process, see L{Certificates.toJSON}.
         """
-        return cls(Certificates.pairsFromJSON(said), seconds)
+        pairs, authorities = Certificates.partsFromJSON(said)
+        return cls(pairs, seconds, authorities=authorities)
 
     def take(self, said: Sequence[Sequence[str]]) -> None:
         """
         Use the new certificates of that process.
         """
-        self.certificates.replace(Certificates.pairsFromJSON(said))
+        self.certificates.replace(*Certificates.partsFromJSON(said))
+        self.changed()
 
     def prepare(self, settings: Settings) -> Callable[[], None]:
         """
@@ -98,7 +125,14 @@ class Encryption:
         """
         checkEncryption(settings)
         if self._files is None or not settings.certificate:
-            return lambda: None
+            authorities = readAuthorities(settings.clientCa)
+
+            def applyAuthorities() -> None:
+                if authorities != self.certificates.authorities:
+                    self.certificates.replace(self.certificates.pairs, authorities)
+                    self.changed()
+
+            return applyAuthorities
         files = CertificateFiles.of(settings)
         if files == self._files and not self._files.isChanged:
             # A server that has given up root's rights may not be able to read the key any more.
@@ -107,12 +141,12 @@ class Encryption:
 
         def apply() -> None:
             self._files = files
-            self.replace(pairs)
+            self.replace(pairs, files.authorities)
 
         return apply
 
-    def replace(self, pairs: Iterable[Pair]) -> None:
-        self.certificates.replace(pairs)
+    def replace(self, pairs: Iterable[Pair], authorities: bytes = b"") -> None:
+        self.certificates.replace(pairs, authorities)
         for pair in self.certificates.pairs:
             _log.info("new certificate of {label}, valid until {ends}", label=pair.label, ends=f"{pair.ends:%Y-%m-%d %H:%M} UTC")
         self.changed()
@@ -122,5 +156,5 @@ class Encryption:
         Use what the files hold if they have changed.
         """
         pairs = None if self._files is None else self._files.look()
-        if pairs is not None:
-            self.replace(pairs)
+        if pairs is not None and self._files is not None:
+            self.replace(pairs, self._files.authorities)

@@ -5,21 +5,20 @@ Certificates in files: read at the start, at each reload, and whenever they have
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.files import openNow
 from twisted_ext.server.limits import CERTIFICATE_OCTETS
 from twisted_ext.server.listeners.tls.certificates import Pair
+from twisted_ext.transport.tls.pemfiles import certificatesFrom, pemIn, warnOfKey
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
 
-__all__ = ["CertificateFiles", "readPairs"]
+__all__ = ["CertificateFiles", "readAuthorities", "readPairs"]
 
 _log: Final = Logger()
 
@@ -43,35 +42,50 @@ def readPairs(certificates: Sequence[str], keys: Sequence[str]) -> list[Pair]:
     return [Pair(_read(path), _read(key), path, key) for path, key in zip(certificates, keys or certificates, strict=True)]
 
 
-def _read(path: str) -> bytes:
-    most = int(CERTIFICATE_OCTETS.default)
-    try:
-        with open(path, "rb", opener=openNow) as opened:
-            text = opened.read(most + 1)
-    except OSError as error:
-        needs = f"; user {os.geteuid()} has to be able to read it" if isinstance(error, PermissionError) else ""
-        raise BadDescription(f"{path}: {error.strerror or error}{needs}") from None
-    if len(text) > most:
-        raise BadDescription(f"{path}: more than {most} octets; a file of certificates or a key in PEM is shorter")
+def readAuthorities(path: str) -> bytes:
+    """
+    Read the authorities of clients' certificates.
+
+    @param path: C{""} for none.
+
+    @return: the file's content.
+
+    @raise BadDescription: it cannot be used; names the file and the reason.
+    """
+    if not path:
+        return b""
+    text = _read(path)
+    certificatesFrom(text, path)
     return text
+
+
+def _read(path: str) -> bytes:
+    return pemIn(path, most=int(CERTIFICATE_OCTETS.default))
 
 
 class CertificateFiles:
     """
-    The files of the settings C{certificate} and C{key}.
+    The files of the settings C{certificate}, C{key} and C{client-ca}.
+
+    @ivar authorities: what the last one held when the files were read.
     """
 
-    def __init__(self, certificates: Sequence[str], keys: Sequence[str]) -> None:
+    def __init__(self, certificates: Sequence[str], keys: Sequence[str], clientCA: str = "") -> None:
+        self.authorities = b""
         self._certificates = tuple(certificates)
         self._keys = tuple(keys)
+        self._clientCA = clientCA
         # The state of the files in force, of those that were read last, which may be wrong, and at the last look.
         self._used: _State = ()
         self._read: _State = ()
         self._seen: _State = ()
+        # Why there is no state, and whether that has been logged.
+        self._missing = ""
+        self._warned = False
 
     @classmethod
     def of(cls, settings: Settings) -> CertificateFiles:
-        return cls(settings.certificate, settings.key)
+        return cls(settings.certificate, settings.key, settings.clientCa)
 
     def read(self) -> list[Pair]:
         """
@@ -79,14 +93,16 @@ class CertificateFiles:
         """
         self._read = self._seen = state = self._state()
         pairs = readPairs(self._certificates, self._keys)
+        self.authorities = readAuthorities(self._clientCA)
         self._used = state
         for key in self._keys:
-            if _isReadByAll(key):
-                _log.warn("{key}: every user of this machine can read this private key; chmod o-r would end that", key=key)
+            warnOfKey(key)
         for pair in pairs:
             doubt = pair.doubt()
             if doubt:
                 _log.warn("{doubt}; clients will reject it", doubt=doubt)
+            if pair.disorder:
+                _log.warn("{disorder}; some clients will reject it", disorder=pair.disorder)
         return pairs
 
     def look(self) -> list[Pair] | None:
@@ -97,6 +113,12 @@ class CertificateFiles:
         """
         state = self._state()
         before, self._seen = self._seen, state
+        if state:
+            self._warned = False
+        elif not before and not self._warned:
+            # A server that has given up root's rights may not be able to follow a renewal.
+            self._warned = True
+            _log.warn("{missing}; the certificates in use stay in force until it can be read", missing=self._missing)
         if state in (self._read, ()) or state != before:
             return None
         try:
@@ -115,25 +137,19 @@ class CertificateFiles:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, CertificateFiles):
             return NotImplemented
-        return (self._certificates, self._keys) == (other._certificates, other._keys)
+        return (self._certificates, self._keys, self._clientCA) == (other._certificates, other._keys, other._clientCA)
 
     def __hash__(self) -> int:
-        return hash((self._certificates, self._keys))
+        return hash((self._certificates, self._keys, self._clientCA))
 
     def _state(self) -> _State:
         found: list[tuple[int, ...]] = []
-        for path in dict.fromkeys([*self._certificates, *self._keys]):
+        for path in dict.fromkeys([*self._certificates, *self._keys, *([self._clientCA] if self._clientCA else [])]):
             try:
                 status = os.stat(path)
-            except OSError:
+            except OSError as error:
                 # It is being replaced, or this process may not read its folder any more.
+                self._missing = f"{path}: {error.strerror or error}"
                 return ()
             found.append((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
         return tuple(found)
-
-
-def _isReadByAll(path: str) -> bool:
-    try:
-        return bool(os.stat(path).st_mode & stat.S_IROTH)
-    except OSError:
-        return False

@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from twisted_ext.server.limits import DECLINED_SECONDS
 from twisted_ext.server.listeners.connection import ReplySource, StreamServing
 from twisted_ext.server.listeners.tls.certificates import reasonOf
+from twisted_ext.wire.tlsrecords import TLSRecords
 
 if TYPE_CHECKING:
     from twisted_ext.server.listeners.stream import MakeServing, StreamFactory
@@ -32,9 +33,6 @@ ALPN: Final = (b"dot",)
 #: The content of the largest record (RFC 8446, section 5.1).
 _RECORD: Final = 16384
 
-#: Octets of a record's header.
-_HEADER: Final = 5
-
 #: Octets that encryption adds to a record at most, and room for records of other kinds.
 _EXTRA: Final = 64
 _ROOM: Final = 512
@@ -44,20 +42,36 @@ _log: Final = Logger()
 
 class HandshakeLog:
     """
-    Logs why TLS with clients fails, at most one line every L{DECLINED_SECONDS}: any client can make it fail.
+    Logs why handshakes with clients fail, at most one line every L{DECLINED_SECONDS}: any client can make them fail.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, transport: str = "TLS") -> None:
+        self._transport = transport
         self._next = float("-inf")
         self._unsaid = 0
 
-    def note(self, client: str, error: Error, now: float) -> None:
+    def note(self, client: str, error: Error, now: float, problem: str = "") -> None:
+        """
+        @param problem: what was wrong with the client's certificate.
+        """
+        self.noteReason(client, lambda: problem or reasonOf(error), now)
+
+    def noteReason(self, client: str, reason: Callable[[], str], now: float) -> None:
+        """
+        @param reason: returns why the last one failed.
+        """
         self._unsaid += 1
         if now < self._next:
             return
         count, self._unsaid = self._unsaid, 0
         self._next = now + DECLINED_SECONDS.default
-        _log.info("TLS failed with {count} clients, last with {client}: {reason}", count=count, client=client, reason=reasonOf(error))
+        _log.info(
+            "{transport}: failed handshakes: {count}, the last one with {client}: {reason}",
+            transport=self._transport,
+            count=count,
+            client=client,
+            reason=reason(),
+        )
 
 
 class TLSServing(StreamServing):
@@ -77,10 +91,16 @@ class TLSServing(StreamServing):
         super().__init__(servings, address, site)
         self._answering = answering
         self._failures = failures
+        self._contexts = contexts
         self._tls = contexts.connection()
         self._isShaking = True
-        # Octets until the next record's header; -1 if that is not known any more.
-        self._next = 0
+        # Octets of the handshake that wait for their turn.
+        self._early = b""
+        self._isOne = TLSRecords().isOne
+
+    def _connected(self) -> None:
+        self._servings.beginShaking(self)
+        super()._connected()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._isShaking:
@@ -92,12 +112,31 @@ class TLSServing(StreamServing):
     def dataReceived(self, data: bytes) -> None:
         if self._ending:
             return
+        if self._isShaking:
+            if self._early or not self._servings.handshakes.admit(self._continueShaking):
+                if not self._early:
+                    self._spring.pauseProducing()
+                self._early += data
+                return
+        self._decrypt(data)
+
+    def _continueShaking(self) -> bool:
+        data, self._early = self._early, b""
+        if self._ending:
+            return False
+        self._decrypt(data)
+        # Requests that came with the end of the handshake may have to wait themselves.
+        if not (self._ending or self._held or self._turn or self._pausedAt is not None):
+            self._spring.resumeProducing()
+        return True
+
+    def _decrypt(self, data: bytes) -> None:
         tls = self._tls
         plain = b""
         fault: Error | None = None
         try:
             try:
-                isOne = self._walk(data)
+                isOne = self._isOne(data)
                 tls.bio_write(data)
                 if self._isShaking:
                     self._shake()
@@ -110,7 +149,8 @@ class TLSServing(StreamServing):
                 if self._isShaking:
                     self._flush()
             except Error as error:
-                fault = error
+                # Its traceback would hold this frame, and the frame the error.
+                fault = error.with_traceback(None)
             if plain:
                 super().dataReceived(plain)
             if fault is None or self._ending:
@@ -123,26 +163,11 @@ class TLSServing(StreamServing):
         except Exception as error:
             self._broken(error)
 
-    def _walk(self, data: bytes) -> bool:
-        """
-        Follow the headers of the records.
-
-        @return: whether the data is one whole record, after which OpenSSL need not be asked for more: that costs an exception.
-        """
-        position = self._next
-        size = len(data)
-        if position == 0 and size > _HEADER and _HEADER + (data[3] << 8 | data[4]) == size:
-            return True
-        if position >= 0:
-            while position + _HEADER <= size:
-                position += _HEADER + (data[position + 3] << 8 | data[position + 4])
-            # A header in two pieces is not followed, nor is what comes after it.
-            self._next = position - size if position >= size else -1
-        return False
-
     def _shake(self) -> None:
         self._tls.do_handshake()
         self._isShaking = False
+        self.peer = self._contexts.peerOf(self._tls)
+        self._servings.endShaking(self)
         self._answering.counters.tlsHandshakes += 1
         self._flush()
 
@@ -150,7 +175,7 @@ class TLSServing(StreamServing):
         """
         End a connection whose octets are not TLS, or not acceptable. The alert says why.
         """
-        self._failures.note(self.host, error, self._seconds())
+        self._failures.note(self.host, error, self._seconds(), str(self._tls.get_app_data() or ""))
         self._flush()
         super().end()
 
@@ -185,6 +210,12 @@ class TLSServing(StreamServing):
             self._flush()
 
     # -- the end
+
+    def worth(self, now: float) -> tuple[int, float] | None:
+        """
+        Rank handshakes below all connections in use, with -1: a client that has one loses nothing but this attempt.
+        """
+        return (-1, self.since) if self._isShaking and not self._ending else super().worth(now)
 
     def readConnectionLost(self) -> None:
         if self._isShaking:

@@ -1,0 +1,3 @@
+"""
+Proxies in front of the server, and the clients that they name.
+"""
