@@ -179,7 +179,7 @@ def test_recurseHasItsSettings(tmp_path: Path) -> None:
             "corp.example=192.0.2.1,[2001:db8::1]:5353,ns.example.net; 'ns.corp.example' is in the zone corp.example. itself: give its "
             "address\n",
         ),
-        (["recurse", "--minimize", "maybe"], "twistd txdns: --minimize takes yes, no or strict; 'maybe' is none\n"),
+        (["recurse", "--minimize", "maybe"], "twistd txdns: --minimize takes yes, no or strict, not 'maybe'\n"),
         (
             ["recurse", "--trust-anchor", "/nonexistent"],
             "twistd txdns: --trust-anchor takes the path of a file that can be read; /nonexistent: No such file or directory\n",

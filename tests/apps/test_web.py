@@ -32,6 +32,8 @@ from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.figures import Figures
 from twisted_ext.server.limits import WEB_SECONDS
 from twisted_ext.server.operations import website
+from twisted_ext.server.setup.offer import Offer
+from twisted_ext.server.setup.page import POLICY, setupPages
 
 #: The files of the page.
 FILES: Final = ("page.html", "page.css", "page.js", "icon.svg")
@@ -66,6 +68,21 @@ class PageTests(SynchronousTestCase):
             self.assertEqual(response.code, 200)
             self.assertTrue(response.headers["content-type"].startswith(kind))
             self.assertEqual(int(response.headers["content-length"]), len(response.body))
+
+    def test_setupIsShown(self) -> None:
+        """
+        The page for devices and its files are those of the server's encrypted listeners, at an address or C{localhost} only.
+        """
+        offer = Offer.of(["tls://dns.example", "https://dns.example"])
+        self.site = webSite(self.sight, self.clock, timer=self.clock.seconds, setup=lambda: setupPages(offer))
+        page = self.get("/setup")
+        self.assertEqual((page.code, page.headers["content-type"]), (200, "text/html; charset=utf-8"))
+        self.assertEqual(page.headers["content-security-policy"], POLICY)
+        self.assertIn(b"tls://dns.example", page.body)
+        self.assertEqual(self.get("/setup/apple").headers["content-type"], "application/x-apple-aspen-config")
+        self.assertIn("dns.json", self.get("/setup/chromium").headers["content-disposition"])
+        self.assertEqual([self.get(target).code for target in ("/setup/none", "/setup/")], [404, 404])
+        self.assertEqual(self.get("/setup", host="evil.example").code, 421)
 
     def test_securityHeadersOnEveryResponse(self) -> None:
         """

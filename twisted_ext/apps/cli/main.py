@@ -57,6 +57,7 @@ class Command(NamedTuple):
 #: All commands, in the order in which help lists them.
 COMMANDS: Final = (
     Command("query", "cli.query.command", "query a server and show the reply as dig does"),
+    Command("upstream", "cli.upstream.command", "show what a server can do: transports, certificate, speed"),
     Command("explain", "cli.names.explain", "look up a name and show each step of the look-up"),
     Command("validate", "cli.names.validate", "validate an answer with DNSSEC, and show the chain of trust"),
     Command("trace", "cli.names.trace", "resolve a name from the root, and show each query with its reason"),

@@ -1,6 +1,6 @@
 """
-Fetch documents by HTTP from configured hosts. The resolver's rebinding filter refuses private addresses; the addresses that it has let pass
-are those that are connected to.
+Fetch documents over HTTP from configured hosts. The resolver's rebinding filter refuses private addresses; the addresses that it has let
+pass are those that are connected to.
 """
 
 from __future__ import annotations

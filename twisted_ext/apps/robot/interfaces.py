@@ -161,7 +161,7 @@ class IPages(Interface):
 
 class IFetcher(Interface):
     """
-    Fetches documents by HTTP, from the hosts that C{[http]} lists and no others.
+    Fetches documents over HTTP, from the hosts that C{[http]} lists and no others.
     """
 
     def fetch(url: str) -> Deferred[bytes]:

@@ -120,6 +120,8 @@ def test_ednsOptions() -> None:
     assert flags("+nsid +expire +nonsid").options == [(9, b"")]
 
 
+PIN = "A" * 43 + "="
+
 VALUES = ["", "=", "=0", "=1", "=0x40", "=xy", "=a..b", "=192.0.2.0/24", "=65536", "=65001:c0ffee", "=\udcff", "=ü"]
 
 
@@ -147,10 +149,13 @@ def test_everyOptionCanBeRevoked(word: str) -> None:
     if word in off.flags:
         assert off.flags[word] is False
     values = {"padding": "=16", "chain": "=example.org", "ednsopt": "=65001", "bufsize": "=512", "ednsflags": "=1", "ndots": "=1",
-              "opcode": "=NOTIFY", "qid": "=1", "domain": "=example.org", "subnet": "=192.0.2.0/24"}  # fmt: skip
+              "opcode": "=NOTIFY", "qid": "=1", "domain": "=example.org", "subnet": "=192.0.2.0/24",
+              "https": "=/q", "http3": "=/q", "tls-hostname": "=dns.example", "tls-pin": f"={PIN}",
+              "tls-certfile": "=x", "tls-keyfile": "=x"}  # fmt: skip
     on = parseQuery(["www.example.org", f"+{word}{values.get(word, '')}", f"+no{word}"])
     for slot in ("options", "payloadSize", "ednsFlags", "ndots", "opcode", "queryId", "domain", "flags"):
         assert getattr(on, slot) == getattr(off, slot)
+    assert on.encryption.identity == off.encryption.identity
 
 
 def test_severalQuestionsInOneLine() -> None:

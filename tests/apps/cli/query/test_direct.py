@@ -152,7 +152,7 @@ class DirectSourceTests(SynchronousTestCase):
         done = self.exchange("+tcp +tries=1", "192.0.2.51")
         self.network.advance(0.1)
         fault = self.failureResultOf(done, Unreachable).value
-        self.assertIn("192.0.2.51:53 cannot be reached: by TCP: ", str(fault))
+        self.assertIn("192.0.2.51:53 cannot be reached: over TCP: ", str(fault))
 
     def test_cancelLeavesNoTimer(self) -> None:
         """

@@ -218,6 +218,7 @@ class JSONTests(SynchronousTestCase):
                 "milliseconds": 12.3,
                 "size": 113,
                 "when": "2026-11-20T12:00:05+00:00",
+                "tls": None,
             },
         )
 

@@ -9,9 +9,11 @@ from pathlib import Path
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.queries import parseQuery
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, USAGE, ExitError
 from twisted_ext.apps.cli.terminal.upstream import CommandUpstream, looksDescribed, upstreamFor
 from twisted_ext.compat.transfers import serversBehind
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.system import configured
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
@@ -189,3 +191,39 @@ class UpstreamTests(SynchronousTestCase):
         A family that the target does not have is an error.
         """
         self.assertEqual(self.errorFor("192.0.2.1", None, 6), (USAGE, "-6: @192.0.2.1 has no IPv6 server"))
+
+    def encrypted(self, words: str) -> list[str]:
+        """
+        Return the transport and the servers for the arguments of a query.
+        """
+        wishes = parseQuery(words.split())
+        done = Deferred.fromCoroutine(upstreamFor(self.here, wishes.target, wishes.port, wishes.family, wishes.encryption))
+        for _ in range(200):
+            if done.called:
+                break
+            self.network.advance(0.05)
+        source = self.successResultOf(done).source
+        self.addCleanup(source.close)
+        assert isinstance(source, ForwardingSource)
+        return [source.transport.kind, *[upstream.server.label for upstream in source.upstreams]]
+
+    def test_portOfTheTransport(self) -> None:
+        """
+        An encrypted server is asked at the port of its transport, at that of its URL, or at that of C{-p}.
+        """
+        self.assertEqual(self.encrypted("@192.0.2.1 +tls"), ["tls", "192.0.2.1:853"])
+        self.assertEqual(self.encrypted("@192.0.2.1 +https"), ["https", "192.0.2.1:443"])
+        self.assertEqual(self.encrypted("@192.0.2.1 +quic -p 8853"), ["quic", "192.0.2.1:8853"])
+        self.assertEqual(self.encrypted("@192.0.2.1:8853 +tls"), ["tls", "192.0.2.1:8853"])
+        self.assertEqual(self.encrypted("https://192.0.2.1:8443/q"), ["https", "192.0.2.1:8443"])
+        self.assertEqual(self.encrypted("https://192.0.2.1:8443/q -p 9443"), ["https", "192.0.2.1:9443"])
+
+    def test_encryptedServersByName(self) -> None:
+        """
+        The name of an encrypted server is looked up as the system does, in one family if that is wanted.
+        """
+        self.assertEqual(self.encrypted("@ns.example.org +tls"), ["tls", "192.0.2.99:853", "[2001:db8::99]:853"])
+        self.assertEqual(self.encrypted("@tls://ns.example.org:8853 -6"), ["tls", "[2001:db8::99]:8853"])
+        self.assertEqual(self.encrypted("+tls"), ["tls", "192.0.2.53:853", "[2001:db8::53]:853"])
+        self.assertEqual({query.transport for query in self.server.asked}, {"udp"})
+        self.assertEqual({nameToText(query.question.name) for query in self.server.asked}, {"ns.example.org."})

@@ -17,6 +17,7 @@ from twisted_ext.apps.cli.terminal.arguments import (
     valueOf,
     whole,
 )
+from twisted_ext.apps.cli.terminal.encryption import Encryption, isURL
 from twisted_ext.apps.cli.terminal.exits import USAGE, ExitError
 from twisted_ext.apps.cli.terminal.upstream import soleTarget
 from twisted_ext.errors import BadDescription, CallerFault
@@ -42,6 +43,8 @@ Queries a server for the records of a name and prints the reply as dig does.
   txdns query -x 192.0.2.1 +short                  the name of an address and nothing else
   txdns query bücher.example TXT +json             a name in any script; output as JSON
   txdns query www.example.com @tcp:127.0.0.1:5301  any resolver description
+  txdns query www.example.com @tls://192.0.2.53#dns.example    over TLS; also https://, quic://
+                                                   and sdns://, with or without @
   txdns query version.bind CH TXT @192.0.2.53
   txdns query example.com AXFR @192.0.2.53         a zone transfer; ixfr=7: the changes since
                                                    serial 7
@@ -72,6 +75,20 @@ Query options (to turn one off, write no before its name):
   +nsid, +cookie, +expire, +keepalive, +zoneversion, +subnet=192.0.2.0/24, +padding=128,
   +chain=NAME, +ednsopt=65001:c0ffee    EDNS options to send
   +badcookie    after BADCOOKIE, repeat the query with the server's cookie (on)
+
+Encrypted transports (the server is @ADDRESS, @NAME, or a URL):
+  +tls          use TLS, at port 853; +quic: QUIC, at port 853
+  +https[=PATH]          use HTTPS with POST, at port 443 and /dns-query, also as +https-post;
+                +https-get[=PATH]: with GET; +http3[=PATH]: over HTTP/3, with either
+  +tls-hostname=NAME     the name in the server's certificate
+  +tls-ca[=FILE]         trust the authorities in this file, or those of the system (default)
+  +tls-pin=PIN  the digest of the server's key in base64 (repeatable); txdns upstream prints it
+  +tls-certfile=FILE, +tls-keyfile=FILE    your own certificate and key, if the server wants one
+
+The server has to prove that it is the right one, also without these options: by a certificate
+for the name after @ or in the URL, or else for its address. With pins and without a name, its
+key alone counts. If the proof fails, nothing is sent. ;; lines above the reply name the
+transport, the version of TLS, the cipher, the certificate and its proof.
 
 Output options:
   +short        the data of the records only
@@ -115,6 +132,7 @@ class QueryOptions:
     @ivar domain: the only domain to search, in wire form, or L{None} for the system's list.
     @ivar ndots: the number of dots from which a name is tried as it is first, or L{None} for the system's value.
     @ivar trustedKey: a file of trust anchors for C{+sigchase}, or C{""} for those of the root.
+    @ivar encryption: the options that choose an encrypted transport.
     @ivar first: whether this is the first look-up, whose output begins with the arguments of the command.
     """
 
@@ -148,10 +166,11 @@ class QueryOptions:
         self.options: list[tuple[int, bytes]] = []
         self.flags = dict(_FLAGS)
         self.words: list[str] = []
+        self.encryption = Encryption()
 
     def copy(self) -> QueryOptions:
         other = QueryOptions()
-        other.__dict__.update(self.__dict__, flags=dict(self.flags), options=list(self.options))
+        other.__dict__.update(self.__dict__, flags=dict(self.flags), options=list(self.options), encryption=self.encryption.copy())
         return other
 
     @property
@@ -299,8 +318,20 @@ _SETTINGS: Final[dict[str, tuple[str, object, Callable[[str], object]]]] = {
     "retry": ("tries", 3, lambda text: 1 + whole(0, _TRIES - 1)(text)),
 }
 
+#: Options that choose an encrypted transport, of which C{https} and its methods take C{=PATH}.
+_TRANSPORTS: Final = {"tls": "tls", "https": "https", "https-get": "https", "https-post": "https", "http3": "https", "quic": "quic"}
+
+#: Options with what an encrypted server has to prove, or has to be shown: the attribute that they set, and what follows the equals sign.
+_PROOFS: Final = {
+    "tls-ca": ("ca", "a file with certificates of authorities"),
+    "tls-hostname": ("name", "the name in the server's certificate, such as dns.example"),
+    "tls-pin": ("pins", "the SHA-256 digest of the server's key in base64"),
+    "tls-certfile": ("certificate", "a file with your own certificate"),
+    "tls-keyfile": ("key", "a file with the key of your own certificate"),
+}
+
 #: The full names of all C{+} options.
-PLUS_WORDS: Final = (*_FLAGS, *_SETTINGS, *_EDNS, "ednsopt", *_WITHOUT_EFFECT, "all")
+PLUS_WORDS: Final = (*_FLAGS, *_SETTINGS, *_EDNS, *_TRANSPORTS, *_PROOFS, "ednsopt", *_WITHOUT_EFFECT, "all")
 
 #: The maximum length of a word after a look-up that is taken for a mistyped type or class, not for another name.
 _MNEMONIC: Final = 10
@@ -386,6 +417,9 @@ class _Reading:
         self.finished.append(wishes)
 
     def _bare(self, word: str) -> None:
+        if isURL(word):
+            self._server(word)
+            return
         # As in dig, a mnemonic of a type or class is not a name; for such names there is -q NAME.
         ours = self.common is None or (self.rrType, self.rrClass) == self.common[1:]
         number = self._typeNumber(word)
@@ -490,6 +524,10 @@ class _Reading:
             elif equals:
                 raise ExitError(USAGE, f"+{text}: +{full} takes no value; write +{full} or +no{full}")
             wishes.flags[full] = on
+        elif full in _TRANSPORTS:
+            self._transport(full, on, value)
+        elif full in _PROOFS:
+            self._proof(full, on, value)
         elif full in _WITHOUT_EFFECT:
             return
         elif full in _SETTINGS:
@@ -501,6 +539,44 @@ class _Reading:
             wishes.options = [] if full == "ednsopt" else [option for option in wishes.options if option[0] != optionCode(full)]
         else:
             self._option(full, value, text)
+
+    def _transport(self, word: str, on: bool, value: str) -> None:
+        encryption = self.wishes.encryption
+        transport = _TRANSPORTS[word]
+        if not on:
+            if word == "http3":
+                encryption.http3 = False
+            elif encryption.transport == transport:
+                encryption.transport, encryption.get = "", False
+            if encryption.scheme(None) != "https":
+                encryption.path = ""
+            return
+        if value and (transport != "https" or not value.startswith(("/", "?"))):
+            right = f"the path begins with a slash: +{word}=/dns-query" if transport == "https" else f"+{word} takes no value"
+            raise ExitError(USAGE, f"+{word}={value:.80}: {right}; the server is written @192.0.2.53 or @dns.example")
+        if word == "http3":
+            # This one goes together with the methods of HTTPS.
+            encryption.transport = "https" if encryption.transport == "https" else ""
+            encryption.http3 = True
+        else:
+            encryption.transport, encryption.get = transport, word == "https-get"
+            encryption.http3 = encryption.http3 and transport == "https"
+        encryption.path = value or (encryption.path if transport == "https" else "")
+
+    def _proof(self, word: str, on: bool, value: str) -> None:
+        encryption = self.wishes.encryption
+        attribute, what = _PROOFS[word]
+        if on and not value and word != "tls-ca":
+            raise ExitError(USAGE, f"+{word} needs {what}: +{word}=VALUE")
+        encryption.wanted = tuple([each for each in encryption.wanted if each != f"+{word}"]) + (f"+{word}",) * on
+        if not on:
+            setattr(encryption, attribute, () if word == "tls-pin" else "")
+        elif word == "tls-pin":
+            from twisted_ext.transport.tls.terms import pinFromText, pinToText
+
+            encryption.pins += (pinToText(valueOf(pinFromText, value, f"+{word}")),)
+        else:
+            setattr(encryption, attribute, value)
 
     def _option(self, word: str, value: str, text: str) -> None:
         from twisted_ext.wire.options import optionFromText

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import sys
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.answers import Answer, QueryContext, Trace
 from twisted_ext.apps.cli.query.args import ARGUMENTS, QueryOptions, parseQueries
@@ -22,12 +22,13 @@ from twisted_ext.apps.cli.query.formats import (
     renderYAML,
 )
 from twisted_ext.apps.cli.terminal.colors import encodable, isTerminal, paletteFor
+from twisted_ext.apps.cli.terminal.encryption import ENCRYPTED, isURL, trustHint
 from twisted_ext.apps.cli.terminal.exits import BATCH, NO_REPLY, OK, USAGE, ExitError, complain
 from twisted_ext.apps.cli.terminal.run import runUntilDone
 from twisted_ext.apps.cli.terminal.upstream import CommandUpstream, upstreamFor
 from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, Unreachable
 from twisted_ext.files import openNow
-from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.interfaces import IAnswerSource, IExchange
 from twisted_ext.limits import CONFIGURATION_OCTETS, LOOKUP_SECONDS
 from twisted_ext.resolver.ask import behind, lookUp
 from twisted_ext.transport.servers import Server
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ARGUMENTS", "main"]
 
+#: Options that encrypted transports cannot carry out: these choose ids and ports themselves, and other servers are queried in the clear.
+_PLAIN_ONLY: Final = ("-b", "+qid", "+trace", "+nssearch")
+
 
 def main(words: list[str]) -> int:
     ARGUMENTS.showHelp(words)
@@ -60,8 +64,14 @@ def main(words: list[str]) -> int:
 
     async def begin(reactor: IReactorTime) -> int:
         code = OK
-        for each in every:
-            code = max(code, await _one(reactor, each))
+        # Look-ups over the same encrypted connection need one handshake.
+        shared: dict[object, CommandUpstream] = {}
+        try:
+            for each in every:
+                code = max(code, await _one(reactor, each, shared))
+        finally:
+            for upstream in shared.values():
+                await upstream.source.close()
         return code
 
     return runUntilDone(begin, command="query")
@@ -122,8 +132,13 @@ def _batch(wishes: QueryOptions, words: list[str], usual: list[str]) -> list[Que
     return every
 
 
-async def _one(reactor: IReactorTime, wishes: QueryOptions) -> int:
-    upstream = await upstreamFor(reactor, wishes.target, wishes.port, wishes.family)
+async def _one(reactor: IReactorTime, wishes: QueryOptions, shared: dict[object, CommandUpstream]) -> int:
+    key = (wishes.target, wishes.port, wishes.family, wishes.encryption.identity)
+    upstream = shared.get(key)
+    if upstream is None:
+        upstream = await upstreamFor(reactor, wishes.target, wishes.port, wishes.family, wishes.encryption)
+        if wishes.encryption or isURL(wishes.target):
+            shared[key] = upstream
     try:
         if wishes.rrType in (AXFR, IXFR):
             from twisted_ext.apps.cli.query.zonetransfer import showZone
@@ -145,7 +160,8 @@ async def _one(reactor: IReactorTime, wishes: QueryOptions) -> int:
             return await showChain(reactor, upstream.source, wishes)
         return code
     finally:
-        await upstream.source.close()
+        if key not in shared:
+            await upstream.source.close()
 
 
 def _keyFor(wishes: QueryOptions) -> Key | None:
@@ -169,11 +185,16 @@ def _direct(reactor: IReactorTime, upstream: CommandUpstream, wishes: QueryOptio
     from twisted_ext.resolver.forward.forwarder import ForwardingSource
 
     servers = serversBehind(upstream.source)
+    encrypted = _encryptedBehind(upstream.source) if not servers else {}
+    if encrypted:
+        if word in _PLAIN_ONLY:
+            raise ExitError(USAGE, f"{word} works over UDP and TCP only; leave it out, or write @192.0.2.53 without encryption")
+        servers = list(encrypted)
     if not servers:
         if not word:
             return None
         raise ExitError(USAGE, f"{word} requires a server, such as @192.0.2.53; @{wishes.target} is not a server")
-    if all(forwarder.stream for forwarder in behind(upstream.source, ForwardingSource)):
+    if not encrypted and all(forwarder.stream for forwarder in behind(upstream.source, ForwardingSource)):
         wishes.flags["tcp"] = True
 
     def sending(query: Message, server: Server) -> None:
@@ -185,7 +206,18 @@ def _direct(reactor: IReactorTime, upstream: CommandUpstream, wishes: QueryOptio
                 wishes.first = False
             sys.stdout.write(renderQuery(query, flags, palette))
 
-    return DirectSource(reactor, servers, wishes, _keyFor(wishes), sending=sending)
+    return DirectSource(reactor, servers, wishes, _keyFor(wishes), sending=sending, encrypted=encrypted)
+
+
+def _encryptedBehind(source: IAnswerSource) -> dict[Server, IExchange]:
+    """
+    Return the encrypted servers that a source queries without anything between.
+    """
+    from twisted_ext.resolver.forward.forwarder import ForwardingSource
+
+    if not isinstance(source, ForwardingSource):
+        return {}
+    return {upstream.server: upstream.stream for upstream in source.upstreams}
 
 
 async def _lookUp(reactor: IReactorTime, upstream: CommandUpstream, direct: DirectSource | None, wishes: QueryOptions) -> int:
@@ -200,10 +232,12 @@ async def _lookUp(reactor: IReactorTime, upstream: CommandUpstream, direct: Dire
         # A reply with an error rcode is displayed like any other.
         message = fault.reply if isinstance(fault.reply, Message) else _made(question, None, fault)
         origin = None
-        source, server = "tcp" if wishes.flags["tcp"] else "udp", fault.server
+        source, server = _wayOf(upstream.source, wishes), fault.server
     except DNSFault as fault:
         if isinstance(fault, TimedOut | Unreachable):
             fault.text += upstream.hint
+            if wishes.encryption or isURL(wishes.target):
+                fault.text += trustHint(fault.text)
         return _unanswered(question, fault, wishes)
     else:
         origin = answer.origin
@@ -215,12 +249,27 @@ async def _lookUp(reactor: IReactorTime, upstream: CommandUpstream, direct: Dire
     if last is not None:
         seconds, source = last.seconds, last.kind
     reply = LookupOutcome(question, message, source=source, server=server, seconds=seconds, when=datetime.now().astimezone())
+    if source in ENCRYPTED:
+        from twisted_ext.apps.cli.query.session import sessionBehind
+
+        reply.session = sessionBehind(upstream.source, source, server)
     reply.truncated = any(note.event == "truncated" for note in trace.notes) or (last is not None and last.truncated)
     _show(reply, wishes)
     if last is not None and last.doubt:
         complain(f"txdns query: {server}: the signature of the reply cannot be trusted: {last.doubt}")
         return NO_REPLY
     return OK
+
+
+def _wayOf(source: IAnswerSource, wishes: QueryOptions) -> str:
+    """
+    Return the transport of a source of one transport.
+    """
+    from twisted_ext.resolver.forward.forwarder import ForwardingSource
+
+    ways = {each.way for each in behind(source, ForwardingSource)}
+    encrypted = ways & set(ENCRYPTED)
+    return encrypted.pop() if len(ways) == 1 and encrypted else "tcp" if wishes.flags["tcp"] else "udp"
 
 
 async def _ask(

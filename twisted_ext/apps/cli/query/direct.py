@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, succeed
@@ -33,7 +34,7 @@ from zope.interface import implementer
 from twisted_ext.answers import Answer, Origin, QueryContext
 from twisted_ext.apps.cli.query.args import QueryOptions
 from twisted_ext.errors import BadMessage, DNSFault, TimedOut, Unreachable
-from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.interfaces import IAnswerSource, IExchange
 from twisted_ext.outcomes import answerFromMessage
 from twisted_ext.resolver.forward.failures import mostTelling
 from twisted_ext.transport.servers import Server
@@ -47,6 +48,7 @@ from twisted_ext.wire.tsig import Key, sign, signatureError, verify
 
 if TYPE_CHECKING:
     from twisted_ext.interfaces import Start
+    from twisted_ext.transport.exchange import Channel
 
 __all__ = ["DirectSource", "Exchange"]
 
@@ -64,8 +66,8 @@ class Exchange:
     """
     A query and its reply.
 
-    @ivar kind: C{"udp"} or C{"tcp"}.
-    @ivar truncated: whether the UDP reply was truncated, and this one came by TCP.
+    @ivar kind: the transport: C{"udp"}, C{"tcp"}, C{"tls"}...
+    @ivar truncated: whether the UDP reply was truncated, and this one came over TCP.
     @ivar doubt: why the TSIG signature of the reply is not valid; C{""} if it is, or none was expected.
     """
 
@@ -92,12 +94,15 @@ class DirectSource:
         key: Key | None = None,
         *,
         sending: Callable[[Message, Server], object] = lambda query, server: None,
+        encrypted: Mapping[Server, IExchange] = MappingProxyType({}),
     ) -> None:
         """
         @param reactor: also provides L{IReactorUDP} and L{IReactorTCP}.
         @param key: signs queries; the replies must be signed with it too.
         @param sending: called with each query before it is sent.
+        @param encrypted: how to reach servers that are not queried over UDP and TCP. These exchanges choose the ids of queries.
         """
+        self._encrypted = encrypted
         self.last: Exchange | None = None
         self._reactor = reactor
         self._servers = servers
@@ -148,14 +153,14 @@ class DirectSource:
         options = tuple(wishes.options)
         stream = bool(wishes.flags["tcp"])
         truncated = False
-        #: After a second BADCOOKIE the query goes by TCP (RFC 7873, section 5.3).
+        #: After a second BADCOOKIE the query goes over TCP (RFC 7873, section 5.3).
         refreshed = 0
         while True:
             query = self._query(question, options)
             self._sending(query, server)
             done = await self._once(query, server, stream, truncated)
             reply = done.reply
-            if reply.flags & TC and not stream and not wishes.flags["ignore"]:
+            if reply.flags & TC and not stream and server not in self._encrypted and not wishes.flags["ignore"]:
                 stream = truncated = True
                 continue
             ours = next((octets[:8] for code, octets in options if code == Cookie.code), b"")
@@ -187,7 +192,10 @@ class DirectSource:
             wire, mac = sign(wire, self._key, time())
         began = self._reactor.seconds()
         asking = _Asking(self._reactor, query, server, self._wishes)
-        if stream:
+        exchange = self._encrypted.get(server)
+        if exchange is not None:
+            asking.byExchange(exchange, wire)
+        elif stream:
             asking.byStream(wire)
         else:
             asking.byDatagram(wire)
@@ -201,7 +209,7 @@ class DirectSource:
             else:
                 code = verdict.error or (verdict.record.error if verdict.record is not None else 0)
                 doubt = "" if verdict.good else "the reply is not signed" if verdict.record is None else signatureError(code)
-        kind = "tcp" if stream else "udp"
+        kind = exchange.kind if exchange is not None else "tcp" if stream else "udp"
         return Exchange(query, Message.fromWire(octets).check(), server, kind, self._reactor.seconds() - began, truncated, doubt)
 
 
@@ -246,21 +254,45 @@ class _Asking:
         if self._ended:
             connector.disconnect()
 
-    def take(self, octets: bytes) -> None:
+    def byExchange(self, exchange: IExchange, wire: bytes) -> None:
+        pending = _Pending(self, wire[2:])
+        try:
+            channel, key = exchange.ask(pending, self._reactor.seconds())
+        except DNSFault as fault:
+            self.abandon(fault)
+            return
+        if self._ended:
+            return
+
+        def release() -> None:
+            if not pending.over:
+                channel.release(key)
+            exchange.settle()
+
+        self._close = release
+
+    def abandon(self, fault: DNSFault) -> None:
+        if self._end():
+            self.deferred.errback(fault)
+
+    def take(self, octets: bytes, anyId: bool = False) -> bool:
         """
         Handle a received message. Messages that do not match the query are ignored.
+
+        @param anyId: whether the transport has matched the id.
         """
         try:
             reply = Message.fromWire(octets).check()
         except BadMessage:
-            return
+            return False
         query = self.query
-        if reply.id != query.id or not reply.flags & QR or (reply.flags ^ query.flags) & _OPCODE:
-            return
+        if reply.id != query.id and not anyId or not reply.flags & QR or (reply.flags ^ query.flags) & _OPCODE:
+            return False
         if reply.questions and query.questions and reply.questions != query.questions:
-            return
+            return False
         if self._end():
             self.deferred.callback(octets)
+        return True
 
     def fail(self, error: BaseException | str) -> None:
         if self._end():
@@ -284,6 +316,32 @@ class _Asking:
             self._timer = None
         self._close()
         return True
+
+
+class _Pending:
+    """
+    A query that an encrypted transport carries.
+
+    @ivar query: the message without its id.
+    @ivar over: whether the transport has released it.
+    """
+
+    def __init__(self, asking: _Asking, query: bytes) -> None:
+        self.query = query
+        self.over = False
+        self._asking = asking
+
+    def replied(self, octets: bytes, now: float, leg: Channel, key: bytes) -> bool:
+        return self._asking.take(octets, True)
+
+    def doubted(self, now: float, leg: Channel, key: bytes) -> None:
+        """
+        Called for UDP only.
+        """
+
+    def failed(self, fault: DNSFault, now: float, leg: Channel, key: bytes) -> None:
+        self.over = True
+        self._asking.abandon(fault)
 
 
 class _Datagrams(DatagramProtocol):
@@ -324,7 +382,7 @@ class _Streams(ClientFactory):
         return _Stream(self._asking, self._wire)
 
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
-        self._asking.fail(f"by TCP: {reason.getErrorMessage()}")
+        self._asking.fail(f"over TCP: {reason.getErrorMessage()}")
 
 
 class _Stream(Protocol):

@@ -8,7 +8,8 @@ C{txdns query +json} writes one JSON object per line:
   - C{answer}, C{authority}, C{additional}: lists of C{name}, C{ttl}, C{class}, C{type}, C{data} (in master file format);
   - C{edns}, or null: C{version}, C{flags}, C{payloadSize}, and C{options}, a list of C{code}, C{name}, C{value};
   - C{errors}: the extended errors of RFC 8914 as C{code}, C{name}, C{text};
-  - C{source}: how the reply arrived, C{"udp"}, C{"tcp"}, C{"cache"}...; C{server}; C{milliseconds}; C{size} in octets, or null; C{when}.
+  - C{source}: how the reply arrived, C{"udp"}, C{"tls"}, C{"cache"}...; C{server}; C{milliseconds}; C{size} in octets, or null; C{when};
+  - C{tls}, or null: C{version}, C{cipher}, C{alpn}, C{certificate} (its names), C{pin}, C{authenticated} (by what), C{resumed}.
 
 A failed look-up is an object with C{question}, C{error}, C{kind}, C{server} and C{attempts}.
 """
@@ -19,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from json import dumps
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from twisted_ext.apps.cli.query.recordtext import Flags, classText, dataText, ttlText, typeText
 from twisted_ext.errors import BadMessage, DNSFault
@@ -49,8 +50,12 @@ from twisted_ext.wire.options import ExtendedError, optionFromWire
 from twisted_ext.wire.records import RRSet, eachRecord
 from twisted_ext.wire.rrtypes import TSIG, typeName
 
+if TYPE_CHECKING:
+    from twisted_ext.transport.tls.terms import TLSDetails
+
 __all__ = [
     "LookupOutcome",
+    "SecureSession",
     "dataOfRecords",
     "greeting",
     "linesOfRecords",
@@ -82,6 +87,35 @@ _NARROW: Final = (24, 24, 24)
 _TTL: Final = 24
 
 
+class SecureSession(NamedTuple):
+    """
+    How a reply was protected.
+
+    @ivar authenticated: by what the server has been authenticated.
+    """
+
+    details: TLSDetails
+    authenticated: str
+
+    def lines(self, transport: str) -> Iterator[str]:
+        details = self.details
+        session = "resumed" if details.resumed else "new"
+        yield f";; {transport.upper()}: {details.version}, {details.cipher}, ALPN {details.protocol or 'none'}, {session} session"
+        yield f";; Certificate: for {printable(details.names)}; authenticated by {self.authenticated}"
+
+    def data(self) -> dict[str, object]:
+        details = self.details
+        return {
+            "version": details.version,
+            "cipher": details.cipher,
+            "alpn": details.protocol,
+            "certificate": details.names,
+            "pin": details.pin,
+            "authenticated": self.authenticated,
+            "resumed": details.resumed,
+        }
+
+
 @dataclass(slots=True, repr=False, eq=False)
 class LookupOutcome:
     """
@@ -90,7 +124,8 @@ class LookupOutcome:
     @ivar message: the reply; constructed if the answer did not come in a message.
     @ivar source: the source of the answer: C{"udp"}, C{"tcp"}, C{"cache"}...
     @ivar server: the address and port of the server, as text.
-    @ivar truncated: whether it came by TCP because it did not fit into a datagram.
+    @ivar truncated: whether it came over TCP because it did not fit into a datagram.
+    @ivar session: the session in which it arrived, if its transport is encrypted.
     """
 
     question: Question
@@ -100,6 +135,7 @@ class LookupOutcome:
     seconds: float
     when: datetime
     truncated: bool = False
+    session: SecureSession | None = None
 
     @property
     def size(self) -> int | None:
@@ -141,6 +177,8 @@ def renderText(reply: LookupOutcome, flags: Flags, palette: Palette, words: str 
         lines.append(palette.comment(";; Truncated, retrying in TCP mode."))
     if flags["cmd"] and words is not None:
         lines += greeting(words, palette)
+    if reply.session is not None and comments:
+        lines += [palette.comment(line) for line in reply.session.lines(reply.source)]
     if comments:
         lines += [palette.comment(";; Got answer:"), *_header(message, palette)]
         if message.edns is not None or flags["question"]:
@@ -318,6 +356,7 @@ def _replyData(reply: LookupOutcome) -> dict[str, object]:
         "milliseconds": round(reply.seconds * 1000, 3),
         "size": reply.size,
         "when": reply.when.isoformat(timespec="seconds"),
+        "tls": None if reply.session is None else reply.session.data(),
     }
 
 

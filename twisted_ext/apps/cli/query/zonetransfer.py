@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.apps.cli.query.formats import dataOfRecords, greeting, linesOfRecords
 from twisted_ext.apps.cli.query.recordtext import dataText
 from twisted_ext.apps.cli.terminal.colors import encodable, paletteFor
+from twisted_ext.apps.cli.terminal.encryption import isURL
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, USAGE, ExitError, complain
 from twisted_ext.errors import DNSFault, ServerFailed
 from twisted_ext.limits import TRANSFER_OCTETS
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.apps.cli.query.args import QueryOptions
     from twisted_ext.apps.cli.terminal.upstream import CommandUpstream
-    from twisted_ext.transport.servers import Server
+    from twisted_ext.resolver.lookup.transfer import ZoneServer
     from twisted_ext.wire.tsig import Key
 
 __all__ = ["showZone"]
@@ -38,11 +39,13 @@ async def showZone(reactor: IReactorTime, upstream: CommandUpstream, wishes: Que
     """
     Transfer a zone, or with IXFR its changes since C{wishes.serial}, and print the records as text, or with C{+json} one object for each.
     """
-    from twisted_ext.compat.transfers import serversBehind
+    from twisted_ext.compat.transfers import zoneServersBehind
 
     if wishes.rrType == IXFR and wishes.serial is None:
         raise ExitError(USAGE, "IXFR needs the serial of the version that you have; write ixfr=2026112000")
-    servers = serversBehind(upstream.source)
+    servers = zoneServersBehind(upstream.source)
+    if not servers and (wishes.encryption or isURL(wishes.target)):
+        raise ExitError(USAGE, f"@{wishes.target}: zones are transferred over TCP or TLS only; write @tls://192.0.2.53 or @192.0.2.53")
     if not servers:
         raise ExitError(USAGE, f"@{wishes.target} is not a server that can transfer zones; write one such as @192.0.2.53")
     began = reactor.seconds()
@@ -73,8 +76,9 @@ async def showZone(reactor: IReactorTime, upstream: CommandUpstream, wishes: Que
             text = "".join([f"{line}\n" for line in linesOfRecords(records, flags, palette, False)])
         write(text)
         if flags["stats"]:
+            way = "TCP" if all(each.tls is None for each in servers) else "TLS"
             write(f";; Query time: {(reactor.seconds() - began) * 1000:.0f} msec\n")
-            write(f";; SERVER: {', '.join([server.label for server in servers])} (TCP)\n")
+            write(f";; SERVER: {', '.join([each.server.label for each in servers])} ({way})\n")
             write(f";; WHEN: {datetime.now().astimezone():%a %b %d %H:%M:%S %Z %Y}\n")
             write(f";; XFR size: {len(records)} records\n\n")
     sys.stdout.flush()
@@ -82,12 +86,13 @@ async def showZone(reactor: IReactorTime, upstream: CommandUpstream, wishes: Que
 
 
 async def _transferred(
-    reactor: IReactorTime, servers: list[Server], wishes: QueryOptions, key: Key | None, deadline: float
+    reactor: IReactorTime, servers: list[ZoneServer], wishes: QueryOptions, key: Key | None, deadline: float
 ) -> list[RRSet]:
     """
     Return the records in the order of the transfer, one record in each set, with the SOA record at both ends.
     """
     from twisted_ext.resolver.lookup.transfer import transferZone
+    from twisted_ext.transport.tls.links import connectorTo
     from twisted_ext.transport.transfer import fetchZone
     from twisted_ext.zone.transfer.receiver import TransferKind
 
@@ -98,13 +103,14 @@ async def _transferred(
     if wishes.rrType == IXFR and wishes.serial is not None:
         soa = RRSet(wishes.name, SOA, 1, 0, (ROOT + ROOT + wishes.serial.to_bytes(4, "big") + bytes(16),))
     fault: DNSFault | None = None
-    for server in servers:
+    for each in servers:
         left = max(0.0, deadline - reactor.seconds())
         local = None if wishes.local is None else (wishes.local, wishes.localPort)
         try:
             received = await fetchZone(
-                reactor, server, wishes.name, key=key, soa=soa, edns=False, most=TRANSFER_OCTETS.default,
+                reactor, each.server, wishes.name, key=key or each.key, soa=soa, edns=False, most=TRANSFER_OCTETS.default,
                 begin=min(left, wishes.seconds * wishes.tries), seconds=left, local=local,
+                connect=connectorTo(reactor, each.server, each.tls, name=each.name, local=local),
             )  # fmt: skip
         except DNSFault as error:
             fault = error

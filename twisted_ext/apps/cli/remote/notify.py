@@ -9,7 +9,7 @@ from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
 
-from twisted_ext.apps.cli.remote.args import KEY, KEY_FILE, PORT, zoneAndServers
+from twisted_ext.apps.cli.remote.args import KEY, KEY_FILE, PORT, TLS, zoneAndServers
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, whole
 from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, complain
 from twisted_ext.apps.cli.terminal.run import runUntilDone
@@ -22,7 +22,7 @@ __all__ = ["ARGUMENTS", "main"]
 
 _HELP: Final = """\
 Usage: txdns notify ZONE @SERVER ... [-p PORT] [-k FILE | -y [ALGORITHM:]NAME:SECRET]
-                    [-s SERIAL] [-t SECONDS]
+                    [--tls-...] [-s SERIAL] [-t SECONDS]
 
 Notifies servers that a zone has changed, so that they check for a new version (RFC 1996). They
 do so if this machine is allowed to notify them, and fetch the zone from their own primaries.
@@ -38,13 +38,15 @@ not reply.
 
 _TRIES: Final = 3
 
-_SERVER: Final = Option("@SERVER", "an address, with or without a port", "", str, what="a server, such as 192.0.2.54")
+_SERVER: Final = Option(
+    "@SERVER", "an address, with or without a port, or tls://ADDRESS#NAME", "", str, what="a server, such as 192.0.2.54"
+)
 _SERIAL: Final = Option[int | None]("-s SERIAL", "the new serial, as a hint", None, whole(0, 0xFFFFFFFF), what="a serial")
 _WAIT: Final = Option(
     "-t SECONDS", "how long to wait for each confirmation (5); in this time there are three attempts", 5, whole(1, 600)
 )
 
-ARGUMENTS: Final = Arguments(_HELP, _SERVER, PORT, KEY_FILE, KEY, _SERIAL, _WAIT)
+ARGUMENTS: Final = Arguments(_HELP, _SERVER, PORT, KEY_FILE, KEY, *TLS, _SERIAL, _WAIT)
 
 
 def main(words: list[str]) -> int:
@@ -69,6 +71,7 @@ def main(words: list[str]) -> int:
             except DNSFault as fault:
                 complain(f"txdns notify: {fault}")
                 code = max(code, DECLINED if isinstance(fault, ServerFailed) else NO_REPLY)
+        await sender.close()
         return code
 
     return runUntilDone(begin)

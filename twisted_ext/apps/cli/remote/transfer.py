@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Final, TextIO
 
-from twisted_ext.apps.cli.remote.args import KEY, KEY_FILE, PORT, zoneAndServers
+from twisted_ext.apps.cli.remote.args import KEY, KEY_FILE, PORT, TLS, zoneAndServers
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, whole
 from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, complain, fileErrors
 from twisted_ext.apps.cli.terminal.run import runUntilDone
@@ -31,11 +31,12 @@ __all__ = ["ARGUMENTS", "main"]
 
 _HELP: Final = """\
 Usage: txdns transfer ZONE @SERVER [-p PORT] [-k FILE | -y [ALGORITHM:]NAME:SECRET]
-                      [-i SERIAL] [-o FILE]
+                      [--tls-...] [-i SERIAL] [-o FILE]
 
 Fetches a zone from a server (AXFR) and prints it as a master file.
 
   txdns transfer example.org @192.0.2.53
+  txdns transfer example.org @tls://192.0.2.53#ns1.example.org    over TLS, and nothing else
   txdns transfer example.org @192.0.2.53 -k transfer.key -o example.org.zone
   txdns transfer example.org @192.0.2.53 -i 2026112000    the changes since this serial
 
@@ -50,7 +51,7 @@ key cannot be read; 9 no server replied.
 
 _SERVER: Final = Option(
     "@SERVER",
-    "an address, with or without a port; if there are several, the next is tried when one fails",
+    "an address, with or without a port, or tls://ADDRESS#NAME; if there are several, the next is tried when one fails",
     "",
     str,
     what="a server, such as 192.0.2.53",
@@ -67,7 +68,7 @@ _OUTPUT: Final = Option(
     "-o FILE", "write to this file; its former content stays until the transfer is complete", "", str, what="a file"
 )
 
-ARGUMENTS: Final = Arguments(_HELP, _SERVER, PORT, KEY_FILE, KEY, _SERIAL, _OUTPUT)
+ARGUMENTS: Final = Arguments(_HELP, _SERVER, PORT, KEY_FILE, KEY, *TLS, _SERIAL, _OUTPUT)
 
 
 def main(words: list[str]) -> int:
@@ -90,6 +91,7 @@ def main(words: list[str]) -> int:
 
 
 async def _transfer(reactor: IReactorTime, remote: RemoteServer, zone: bytes, serial: int | None, path: str) -> None:
+    from twisted_ext.transport.tls.links import connectorTo
     from twisted_ext.transport.transfer import fetchZone
     from twisted_ext.zone.transfer.receiver import TransferKind
 
@@ -99,7 +101,8 @@ async def _transfer(reactor: IReactorTime, remote: RemoteServer, zone: bytes, se
     if serial is not None:
         numbers = serial.to_bytes(4, "big") + bytes(16)
         soa = RRSet(zone, SOA, 1, 0, (ROOT + ROOT + numbers,))
-    received = await fetchZone(reactor, remote.server, zone, kept.append, key=remote.key, soa=soa)
+    connect = connectorTo(reactor, remote.server, remote.tls)
+    received = await fetchZone(reactor, remote.server, zone, kept.append, key=remote.key, soa=soa, connect=connect)
     took = reactor.seconds() - began
     if received.kind is TransferKind.CHANGES:
         lines = _changes(received)

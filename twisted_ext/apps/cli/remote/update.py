@@ -9,13 +9,13 @@ import socket
 import sys
 from collections.abc import Iterator
 from time import time
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.remote.args import KEY, KEY_FILE
+from twisted_ext.apps.cli.remote.args import KEY, KEY_FILE, TLS, isAboutTLS, remoteOverTLS
 from twisted_ext.apps.cli.remote.statements import Batch, lineOf
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, Option, flag, whole
 from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, USAGE, ExitError, complain, fileErrors
-from twisted_ext.errors import BadDescription, BadMessage, CallerFault
+from twisted_ext.errors import BadDescription, BadMessage, CallerFault, Unreachable
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import QR, RD, TC, Opcode, Rcode, rcodeName
 from twisted_ext.wire.edns import EDNS
@@ -26,10 +26,14 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.wire.tsig import sign, signatureError, verify
 
+if TYPE_CHECKING:
+    from twisted_ext.server.config.keys import RemoteServer
+
 __all__ = ["ARGUMENTS", "main"]
 
 _HELP: Final = """\
-Usage: txdns update [@SERVER] [-p PORT] [-k FILE | -y [ALGORITHM:]NAME:SECRET] [-v] [-l] [FILE]
+Usage: txdns update [@SERVER] [-p PORT] [-k FILE | -y [ALGORITHM:]NAME:SECRET] [--tls-...]
+                    [-v] [-l] [FILE]
 
 Changes a zone on its server by dynamic update (RFC 2136). It reads statements from FILE or the
 standard input, which are those of nsupdate:
@@ -53,6 +57,7 @@ standard input, which are those of nsupdate:
 {options}
 
   txdns update @192.0.2.53 -k dhcp.key changes.txt
+  txdns update @tls://192.0.2.53#ns1.example.org -k dhcp.key changes.txt    over TLS alone
   echo 'update add www.example.org 300 A 192.0.2.1
   send' | txdns update -l
 
@@ -60,13 +65,15 @@ Exit codes: 0 all changes are made; 1 wrong usage or a statement that is not val
 declined; 8 a file cannot be read; 9 no reply.
 """
 
-#: The maximum size of a message sent by UDP, in octets.
+#: The maximum size of a message sent over UDP, in octets.
 _DATAGRAM: Final = 1232
 
 _TRIES: Final = 3
 
 
-def _serverOf(text: str) -> tuple[str, int]:
+def _serverOf(text: str) -> tuple[str, int] | str:
+    if "://" in text:
+        return text
     from twisted_ext.apps.cli.terminal.upstream import nameAndPort, nearlyServer
     from twisted_ext.transport.servers import Server
 
@@ -80,15 +87,15 @@ def _serverOf(text: str) -> tuple[str, int]:
     return server.address, server.port
 
 
-_SERVER: Final = Option[tuple[str, int] | None](
-    "@SERVER", "the same as the statement server", None, _serverOf, what="a server, such as 192.0.2.53"
+_SERVER: Final = Option[tuple[str, int] | str | None](
+    "@SERVER", "the same as the statement server, or tls://ADDRESS#NAME", None, _serverOf, what="a server, such as 192.0.2.53"
 )
 _PORT: Final = Option[int | None]("-p PORT", "the port of this server", None, whole(1, 65535), what="a port")
 _STREAM: Final = flag("-v", "use TCP")
 _HERE: Final = flag("-l", "use the server of this machine")
 _WAIT: Final = Option("-t SECONDS", "how long to wait for a reply (5)", 5, whole(1, 86400))
 
-ARGUMENTS: Final = Arguments(_HELP, _SERVER, _PORT, KEY_FILE, KEY, _STREAM, _HERE, _WAIT, exact=True)
+ARGUMENTS: Final = Arguments(_HELP, _SERVER, _PORT, KEY_FILE, KEY, *TLS, _STREAM, _HERE, _WAIT, exact=True)
 
 
 def main(words: list[str]) -> int:
@@ -108,9 +115,21 @@ class _Updating:
         self._batch.key = given[KEY] or given[KEY_FILE]
         server = ("127.0.0.1", 53) if given[_HERE] else given[_SERVER]
         port = given[_PORT]
+        # The server that is only asked over TLS.
+        self._remote: RemoteServer | None = None
+        if isinstance(server, str):
+            try:
+                self._remote = remoteOverTLS(given, server, None)
+            except BadDescription as fault:
+                raise ExitError(USAGE, str(fault)) from None
+            server = self._remote.server.address, self._remote.server.port
+        elif isAboutTLS(given):
+            raise ExitError(USAGE, "options with --tls need a server over TLS: @tls://192.0.2.53#ns1.example.org")
         if port is not None:
             if server is None:
                 raise ExitError(USAGE, "-p needs a server: @ADDRESS")
+            if self._remote is not None:
+                raise ExitError(USAGE, f"-p: write the port in the URL: @tls://{server[0]}:{port}")
             server = (server[0], port)
         self._batch.server = server
 
@@ -246,14 +265,19 @@ class _Updating:
 
     def _exchange(self, wire: bytes, server: tuple[str, int]) -> bytes:
         """
-        Send a message and return the reply: by UDP, or by TCP if the message is too large or the UDP reply truncated.
+        Send a message and return the reply: over UDP, or over TCP if the message is too large or the UDP reply truncated.
         """
         where = f"{server[0]} port {server[1]}"
         try:
             family, _, _, _, address = socket.getaddrinfo(*server, type=socket.SOCK_DGRAM)[0]
         except OSError as error:
             raise ExitError(NO_REPLY, f"{server[0]}: {error.strerror or error}") from None
+        remote = self._remote
+        if remote is not None and server != (remote.server.address, remote.server.port):
+            raise ExitError(USAGE, f"{where}: with @tls://, updates go to {remote.server.label} alone; write the statement zone NAME")
         try:
+            if remote is not None:
+                return self._overTLS(wire, family, address, remote)
             if not self._stream and len(wire) <= _DATAGRAM:
                 reply = self._byDatagram(wire, family, address)
                 if not reply[2] & TC >> 8:
@@ -281,6 +305,23 @@ class _Updating:
                     if not left:
                         raise
         raise AssertionError("unreachable")
+
+    def _overTLS(self, wire: bytes, family: int, address: tuple[object, ...], remote: RemoteServer) -> bytes:
+        from twisted_ext.apps.cli.remote.tlsstream import repliesOverTLS
+
+        assert remote.tls is not None
+        with socket.socket(family, socket.SOCK_STREAM) as opened:
+            opened.settimeout(self._seconds)
+            if self._batch.local is not None:
+                opened.bind(self._batch.local)
+            opened.connect(address)
+            try:
+                for reply in repliesOverTLS(opened, remote.server, remote.tls, wire):
+                    if _answers(reply, wire):
+                        return reply
+            except Unreachable as fault:
+                raise ExitError(NO_REPLY, str(fault)) from None
+        raise TimeoutError
 
     def _byStream(self, wire: bytes, family: int, address: tuple[object, ...]) -> bytes:
         with socket.socket(family, socket.SOCK_STREAM) as opened:

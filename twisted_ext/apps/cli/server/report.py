@@ -139,6 +139,7 @@ _WORDS: Final = (
     ("tcpIdled", "TCP closed, idle"),
     ("tlsHandshakes", "TLS handshakes"),
     ("tlsFailed", "TLS handshakes failed"),
+    ("quicRetries", "QUIC addresses checked"),
     ("cacheEntries", "answers in the cache"),
     ("cacheHits", "cache hits"),
     ("cacheMisses", "cache misses"),
@@ -152,7 +153,9 @@ _WORDS: Final = (
     ("delegations", "delegations"),
     ("authorities", "authoritative servers"),
     ("authoritiesSilent", "  not replying"),
+    ("authoritiesEncrypted", "  asked over TLS"),
     ("authorityQueries", "queries to them"),
+    ("authorityEncryptedQueries", "  over TLS"),
 )
 
 
@@ -178,7 +181,8 @@ def upstreamLines(said: dict[str, JSON]) -> Iterator[str]:
         speed = f"{rtt * 1000:.1f} ms" if isinstance(rtt, int | float) else "not measured"
         state = "up" if upstream.get("up") else f"down, next attempt in {upstream.get('retryIn')} s"
         trouble = "".join([f", {upstream[key]} {words}" for key, words in _TROUBLE if upstream.get(key)])
-        yield f"{upstream.get('server')!s:<28} {upstream.get('way')!s:<9} {speed:>13}  {state}{trouble}"
+        upgrade = f", {upstream['upgrade']}" if upstream.get("upgrade") else ""
+        yield f"{upstream.get('server')!s:<28} {upstream.get('way')!s:<9} {speed:>13}  {state}{trouble}{upgrade}"
 
 
 def delegationLines(said: dict[str, JSON]) -> Iterator[str]:

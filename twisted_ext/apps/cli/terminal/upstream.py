@@ -10,8 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.apps.cli.terminal.arguments import Given, Option, valueOf
+from twisted_ext.apps.cli.terminal.encryption import Encryption, reasonOf, urlIn
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, USAGE, ExitError
-from twisted_ext.errors import BadDescription, BadName, DNSFault
+from twisted_ext.errors import BadDescription, BadName, CallerFault, DNSFault
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.transport.servers import DNS_PORT, Server
@@ -24,7 +25,18 @@ if TYPE_CHECKING:
 
     from twisted_ext.compat.names import NamesResolver
 
-__all__ = ["SERVER", "CommandUpstream", "describedSource", "nameAndPort", "resolverFor", "soleTarget", "targetIn", "typeIn", "upstreamFor"]
+__all__ = [
+    "SERVER",
+    "CommandUpstream",
+    "addressesOf",
+    "describedSource",
+    "nameAndPort",
+    "resolverFor",
+    "soleTarget",
+    "targetIn",
+    "typeIn",
+    "upstreamFor",
+]
 
 
 #: The maximum length of a server name in an error.
@@ -121,32 +133,91 @@ def nearlyServer(target: str) -> bool:
     return True
 
 
-async def upstreamFor(reactor: IReactorTime, target: str, port: int | None = None, family: int = 0) -> CommandUpstream:
+async def upstreamFor(
+    reactor: IReactorTime, target: str, port: int | None = None, family: int = 0, encryption: Encryption | None = None
+) -> CommandUpstream:
     """
     Return the upstream for an C{@} argument.
 
-    @param target: an address with or without a port, a description, the name of a server, or C{""} for the system's servers.
-    @param port: L{None} for the port in C{target}, else 53.
+    @param target: an address with or without a port, a description, a URL, the name of a server, or C{""} for the system's servers.
+    @param port: L{None} for the port in C{target}, else that of the transport.
     @param family: 4 or 6 to use servers of this IP version only; 0 for both.
+    @param encryption: the options that choose a transport.
     """
     from twisted_ext.resolver.forward.forwarder import ForwardingSource
 
+    encryption = encryption or Encryption()
+    url = urlIn(target)
     if not target:
-        return _systemUpstream(reactor, port, family)
+        return _systemUpstream(reactor, port, family, encryption)
+    if url is None and not encryption:
+        servers = await _serversOf(reactor, target, port, DNS_PORT, family)
+        if servers is None:
+            return CommandUpstream(describedSource(reactor, target))
+        return CommandUpstream(ForwardingSource(reactor, servers), len(servers))
+    if url is not None:
+        address = url.address
+        port = port or url.port
+        host = "" if address is not None else url.host
+        servers = _ofFamily([Server(url.host, port)], family, f"@{target}") if address is not None else None
+        if servers is None:
+            servers = await _named(reactor, url.host, port, family)
+    else:
+        servers = await _serversOf(reactor, target, port, encryption.port, family)
+        if servers is None:
+            return CommandUpstream(describedSource(reactor, encryption.added(target)))
+        host = _hostIn(target)
+    return CommandUpstream(_encryptedSource(reactor, encryption.description(url, host, servers)), len(servers))
+
+
+def _encryptedSource(reactor: IReactorTime, description: str) -> IAnswerSource:
+    from twisted_ext.resolver.strings.descriptions import sourceFromString
+
     try:
-        servers = [Server.fromText(target, port or DNS_PORT)]
+        return sourceFromString(reactor, description)
+    except CallerFault as fault:
+        raise ExitError(USAGE, reasonOf(fault)) from fault
+
+
+async def _serversOf(reactor: IReactorTime, target: str, port: int | None, usual: int, family: int) -> list[Server] | None:
+    """
+    Return the servers for an address or a name; L{None} for a description.
+
+    @param usual: the port if neither C{target} nor C{port} has one.
+    """
+    try:
+        servers = [Server.fromText(target, port or usual)]
     except BadDescription as fault:
         nearly = nearlyServer(target)
         name, itsPort = (target, None) if nearly else nameAndPort(target)
-        if looksDescribed(name) or nearly:
-            if nearly:
-                raise ExitError(USAGE, str(fault) if target in str(fault) else f"@{target}: {fault}") from fault
+        if nearly:
+            raise ExitError(USAGE, str(fault) if target in str(fault) else f"@{target}: {fault}") from fault
+        if looksDescribed(name):
             if port is not None:
                 raise ExitError(USAGE, f"-p {port} cannot be combined with @{target}; write the port in the description") from fault
-            return CommandUpstream(describedSource(reactor, target))
-        servers = await _named(reactor, name, itsPort or port or DNS_PORT, family)
-    servers = _ofFamily(servers, family, f"@{target}")
-    return CommandUpstream(ForwardingSource(reactor, servers), len(servers))
+            return None
+        servers = await _named(reactor, name, itsPort or port or usual, family)
+    return _ofFamily(servers, family, f"@{target}")
+
+
+def _hostIn(target: str) -> str:
+    """
+    Return the name by which a server is given, or C{""} if it is given by its address.
+    """
+    if nearlyServer(target) or target.count(":") > 1:
+        return ""
+    from twisted_ext.transport.urls import canonicalHost
+
+    return valueOf(canonicalHost, nameAndPort(target)[0], f"@{target}")
+
+
+async def addressesOf(reactor: IReactorTime, host: str, family: int) -> list[str]:
+    """
+    Return the addresses of a server.
+
+    @param host: its address or name.
+    """
+    return [server.address for server in await _serversOf(reactor, host, DNS_PORT, DNS_PORT, family) or ()]
 
 
 async def resolverFor(reactor: IReactorTime, target: str) -> NamesResolver:
@@ -158,14 +229,19 @@ async def resolverFor(reactor: IReactorTime, target: str) -> NamesResolver:
     return NamesResolver((await upstreamFor(reactor, target)).source if target else describedSource(reactor, "system"), reactor)
 
 
-def _systemUpstream(reactor: IReactorTime, port: int | None, family: int) -> CommandUpstream:
+def _systemUpstream(reactor: IReactorTime, port: int | None, family: int, encryption: Encryption) -> CommandUpstream:
     from twisted_ext.resolver.forward.forwarder import ForwardingSource
     from twisted_ext.resolver.system.configured import System, hintOf
 
     configuration = System(reactor).configuration
     servers = [Server(server.address, port) if port else server for server in configuration.servers]
     servers = _ofFamily(servers, family, "the system's resolv.conf")
-    source = ForwardingSource(reactor, servers, stream="use-vc" in configuration.flags)
+    source: IAnswerSource
+    if encryption:
+        encrypted = [Server(server.address, port or encryption.port) for server in servers]
+        source = _encryptedSource(reactor, encryption.description(None, "", encrypted))
+    else:
+        source = ForwardingSource(reactor, servers, stream="use-vc" in configuration.flags)
     return CommandUpstream(source, len(servers), configuration.search, configuration.ndots, hintOf(configuration))
 
 

@@ -119,12 +119,12 @@ def transferred(target: str, apex: bytes) -> Version:
 
     async def begin(reactor: IReactorTime) -> int:
         from twisted_ext.apps.cli.terminal.upstream import upstreamFor
-        from twisted_ext.compat.transfers import serversBehind
+        from twisted_ext.compat.transfers import zoneServersBehind
         from twisted_ext.resolver.lookup.transfer import transferZone
         from twisted_ext.zone.zone import Zone
 
         upstream = await upstreamFor(reactor, target)
-        servers = serversBehind(upstream.source)
+        servers = zoneServersBehind(upstream.source)
         if not servers:
             raise ExitError(USAGE, f"@{target} is not a server that can transfer zones; write one such as @192.0.2.53")
         try:

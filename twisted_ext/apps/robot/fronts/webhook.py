@@ -1,5 +1,5 @@
 """
-The webhook: other chat systems pass messages to the robot by HTTP, and get its reply as JSON.
+The webhook: other chat systems pass messages to the robot over HTTP, and get its reply as JSON.
 
 C{POST /hook} with C{Authorization: Bearer TOKEN} and C{{"person": "alice", "channel": "#dns", "text": "!dig example.org"}} gets
 C{{"lines": ["example.org. 3600 A 192.0.2.1"]}}. Without a channel, the person speaks to the robot in private.

@@ -1,0 +1,3 @@
+"""
+C{txdns upstream}: finds out what a server can do.
+"""
