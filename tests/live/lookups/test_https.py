@@ -13,10 +13,12 @@ from twisted.internet import reactor as globalReactor
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, gatherResults
 from twisted.internet.interfaces import IReactorFDSet, IReactorTime
 from twisted.internet.task import deferLater
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
 from tests.certificates import written
-from tests.peers import LivePeer, freePort, unbound
+from tests.live.encrypted.servers import Served, kresdServer, unboundServer
+from tests.peers import LivePeer
 from tests.transport.tlsservers import leaf
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import DNSFault, TimedOut, Unreachable
@@ -31,38 +33,6 @@ reactor = IReactorTime(globalReactor)
 Running = tuple[LivePeer, int]
 
 
-def unboundOverHTTPS(folder: Path) -> Running:
-    """
-    Return Unbound, which has DNS over HTTPS by nghttp2.
-    """
-    port = freePort("127.0.0.1")
-    extra = (
-        f"interface: 127.0.0.1@{port}\nhttps-port: {port}\ntls-service-key: {folder}/server.pem\ntls-service-pem: {folder}/server.pem\n"
-        'module-config: "iterator"\nlocal-zone: example.test. redirect'
-    )
-    return unbound(localData=["example.test. 300 A 192.0.2.80"], extra=extra), port
-
-
-def knotOverHTTPS(folder: Path) -> Running:
-    """
-    Return Knot Resolver, which has DNS over HTTPS by nghttp2.
-    """
-    port = freePort("127.0.0.1")
-
-    def configure(server: LivePeer) -> str:
-        lines = [
-            f"net.listen('127.0.0.1', {server.port}, {{ kind = 'dns' }})",
-            f"net.listen('127.0.0.1', {port}, {{ kind = 'doh2' }})",
-            f"net.tls('{folder}/server.pem', '{folder}/server.pem')",
-            "trust_anchors.remove('.')",
-            "modules.unload('ta_update')",
-            "policy.add(policy.all(policy.ANSWER({ [kres.type.A] = { rdata=kres.str2ip('192.0.2.80'), ttl=300 } })))",
-        ]
-        return "\n".join([*lines, ""])
-
-    return LivePeer("kresd", ["--noninteractive", "--quiet"], configure, "127.0.0.1", {}), port
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
@@ -74,15 +44,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=[unboundOverHTTPS, knotOverHTTPS], ids=["unbound", "kresd"])
+def unboundOverHTTPS(pair: Path) -> Served:
+    """
+    Return Unbound with a listener for HTTPS alone.
+    """
+    return unboundServer(pair, "https")
+
+
+@pytest.fixture(scope="module", params=[unboundOverHTTPS, kresdServer], ids=["unbound", "kresd"])
 def running(request: pytest.FixtureRequest, folder: Path) -> Iterator[Running]:
     """
     Start each of the servers.
     """
-    make: Callable[[Path], Running] = request.param
-    server, port = make(folder)
-    with server:
-        yield server, port
+    make: Callable[[Path], Served] = request.param
+    served = make(folder / "server.pem")
+    with served.peer as peer:
+        yield peer, served.ports["https"]
 
 
 @pytest.fixture
@@ -114,7 +91,7 @@ def connections() -> int:
     Return the number of TLS connections in the reactor.
     """
     readers = IReactorFDSet(globalReactor).getReaders()
-    return len([reader for reader in readers if type(getattr(reader, "protocol", None)).__name__ == "TLSMemoryBIOProtocol"])
+    return len([reader for reader in readers if isinstance(getattr(reader, "protocol", None), TLSMemoryBIOProtocol)])
 
 
 @ensureDeferred
@@ -170,7 +147,7 @@ async def test_restartOfTheServer(running: Running, describe: Callable[[str], IA
     server.stop()
     with pytest.raises((Unreachable, TimedOut)) as caught:
         await ask(source, "two.example.test", seconds=1.0)
-    assert f"dns.example:{port} at 127.0.0.1:{port} cannot be reached by HTTPS" in str(caught.value)
+    assert f"dns.example:{port} at 127.0.0.1:{port} cannot be reached over HTTPS" in str(caught.value)
     assert "\n" not in str(caught.value)
     server.start()
     await deferLater(reactor, 1.5, lambda: None)

@@ -18,7 +18,8 @@ from twisted.internet.interfaces import IReactorFDSet, IReactorTime
 from twisted.internet.task import deferLater
 
 from tests.certificates import certificateFor, written
-from tests.peers import LivePeer, bind, freePort, nsd, unbound
+from tests.live.encrypted.servers import Served, bindServer, nsdServer, unboundServer
+from tests.peers import LivePeer
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import Unreachable
 from twisted_ext.interfaces import IAnswerSource
@@ -29,9 +30,6 @@ from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport.tls.stream import TLSExchange
 
 reactor = IReactorTime(globalReactor)
-
-ZONE = "$ORIGIN example.test.\n$TTL 300\n@ IN SOA ns admin 1 3600 900 604800 300\n@ IN NS ns\nns IN A 192.0.2.1\n*.h IN A 192.0.2.80\n"
-
 
 @dataclass(frozen=True)
 class Secured:
@@ -51,33 +49,14 @@ class Secured:
         return f"tls:127.0.0.1@{self.port}#{name}:ca={self.ca}{said}"
 
 
-def unboundOverTLS(port: int, pair: Path) -> LivePeer:
+def unboundOverTLS(pair: Path) -> Served:
     """
-    Return Unbound.
+    Return Unbound with a listener for TLS alone.
     """
-    extra = f"interface: 127.0.0.1@{port}\ntls-port: {port}\ntls-service-key: {pair}\ntls-service-pem: {pair}\n"
-    extra += 'edns-tcp-keepalive: yes\nlocal-zone: "h.example.test" redirect\nlocal-data: "h.example.test A 192.0.2.80"'
-    return unbound(extra=extra)
+    return unboundServer(pair, "tls")
 
 
-def nsdOverTLS(port: int, pair: Path) -> LivePeer:
-    """
-    Return NSD.
-    """
-    extra = f"ip-address: 127.0.0.1@{port}\ntls-port: {port}\ntls-service-key: {pair}\ntls-service-pem: {pair}"
-    return nsd({"example.test": ZONE}, extra=extra)
-
-
-def bindOverTLS(port: int, pair: Path) -> LivePeer:
-    """
-    Return BIND.
-    """
-    # The statement after the options ends as they do.
-    extra = f'listen-on port {port} tls pair {{ 127.0.0.1; }};\n}};\ntls pair {{ cert-file "{pair}"; key-file "{pair}";'
-    return bind({"example.test": ZONE}, extra=extra)
-
-
-@pytest.fixture(scope="module", params=[unboundOverTLS, nsdOverTLS, bindOverTLS], ids=["unbound", "nsd", "bind"])
+@pytest.fixture(scope="module", params=[unboundOverTLS, nsdServer, bindServer], ids=["unbound", "nsd", "bind"])
 def secured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     """
     Start a server.
@@ -85,9 +64,9 @@ def secured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("tls")
     pair = folder / "pair.pem"
     pair.write_bytes(certificateFor("dns.example"))
-    port = freePort("127.0.0.1")
-    with request.param(port, pair) as peer:
-        yield Secured(peer, port, written(folder))
+    served: Served = request.param(pair)
+    with served.peer as peer:
+        yield Secured(peer, served.ports["tls"], written(folder))
 
 
 def ask(source: IAnswerSource, name: str, seconds: float = 10.0) -> Deferred[Answer]:

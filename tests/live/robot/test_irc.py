@@ -86,7 +86,7 @@ def test_longLines(server: Ngircd, join: Callable[..., Client], tmp_path: Path) 
 
 def test_tlsAndKeys(server: Ngircd, join: Callable[..., Client], tmp_path: Path) -> None:
     """
-    The robot connects by TLS, checks the certificate, and joins a channel with a key.
+    The robot connects over TLS, checks the certificate, and joins a channel with a key.
     """
     roots = tmp_path / "roots"
     roots.mkdir()
@@ -118,7 +118,7 @@ def test_srv(server: Ngircd, join: Callable[..., Client], tmp_path: Path) -> Non
 
 def test_srvWithTLS(server: Ngircd, join: Callable[..., Client], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    A server found by SRV records is spoken to by TLS if the settings name its certificate, and only with that name.
+    A server found by SRV records is spoken to over TLS if the settings name its certificate, and only with that name.
     """
     alice = join(server, "alice", "#dns")
     monkeypatch.setenv("SSL_CERT_FILE", str(written(tmp_path)))

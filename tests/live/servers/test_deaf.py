@@ -92,7 +92,7 @@ def _server(folder: Path, environment: dict[str, str], *words: str) -> Twistd:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("shut.test", "by TCP any more"),
+        ("shut.test", "over TCP any more"),
         ("broken.test", "nothing listens at"),
         ("deaf.test", "has not answered for"),
         ("dead.test", "context manager protocol"),

@@ -45,7 +45,7 @@ _SECONDS: Final = int(os.environ.get("TXDNS_ENDURANCE", "15"))
 #: Queries per second. This leaves room for the other programs on two cores: datagrams lost to a full buffer are not the server's fault.
 _RATE: Final = 2000
 
-#: Clients of dnsperf, and slow ones by TCP: a twentieth of them all.
+#: Clients of dnsperf, and slow ones over TCP: a twentieth of them all.
 _CLIENTS: Final = 95
 _SLOW: Final = 5
 

@@ -4,7 +4,9 @@ Tests of C{twistd txdns} with DNS over QUIC, on real sockets: clients of other p
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,9 +15,10 @@ from pathlib import Path
 
 import pytest
 import pytest_twisted
+from twisted.internet.defer import DeferredList
 
 from tests.certificates import certificateFor, written
-from tests.live.twistds import Twistd
+from tests.live.twistds import Twistd, wait, workersOf
 from tests.peers import freePort, peer
 from tests.test_architecture import ROOT
 from twisted_ext.answers import QueryContext
@@ -30,7 +33,7 @@ _LOCAL = "www.example.org A 192.0.2.1"
 
 
 @contextmanager
-def serving(folder: Path, *words: str) -> Iterator[tuple[Twistd, int, Path]]:
+def serving(folder: Path, *words: str, address: str = "127.0.0.1") -> Iterator[tuple[Twistd, int, Path]]:
     """
     Run a server with a certificate for C{dns.example}.
 
@@ -38,17 +41,18 @@ def serving(folder: Path, *words: str) -> Iterator[tuple[Twistd, int, Path]]:
     """
     certificate = folder / "certificate.pem"
     certificate.write_bytes(certificateFor("dns.example"))
-    port = freePort("127.0.0.1")
-    where = ["--quic", f"127.0.0.1:{port}", "--certificate", str(certificate)]
+    port = freePort(address)
+    place = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    where = ["--quic", place, "--certificate", str(certificate)]
     with Twistd(folder, *where, "--local", _LOCAL, "--no-recursive", *words) as server:
         yield server, port, written(folder)
 
 
-def kdig(port: int, *words: str) -> str:
+def kdig(port: int, *words: str, address: str = "127.0.0.1") -> str:
     """
     Return the output of kdig.
     """
-    command = [str(peer("kdig")), "@127.0.0.1", "-p", str(port), "+timeout=5", "+retry=0", *words]
+    command = [str(peer("kdig")), f"@{address}", "-p", str(port), "+timeout=5", "+retry=0", *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
 
 
@@ -66,6 +70,33 @@ def test_kdig(workers: int, tmp_path: Path) -> None:
         assert "192.0.2.1" not in kdig(port, f"+tls-ca={root}", "+tls-hostname=other.example", "+quic", "www.example.org", "A")
 
 
+def test_families(tmp_path: Path) -> None:
+    """
+    kdig gets its answers over IPv6.
+    """
+    with serving(tmp_path, address="::1") as (_, port, root):
+        told = kdig(port, f"+tls-ca={root}", "+tls-hostname=dns.example", "+quic", "www.example.org", "A", address="::1")
+        assert "192.0.2.1" in told
+        assert "QUIC session" in told
+
+
+def test_names(tmp_path: Path) -> None:
+    """
+    Clients get the certificate for the name that they ask for, and the new one after the file has changed and the server was told.
+    """
+    other = tmp_path / "other.pem"
+    other.write_bytes(certificateFor("*.other.example"))
+    with serving(tmp_path, "--certificate", str(other)) as (server, port, root):
+        for name in ("dns.example", "a.other.example"):
+            told = kdig(port, f"+tls-ca={root}", f"+tls-hostname={name}", f"+tls-sni={name}", "+quic", "www.example.org", "A")
+            assert "192.0.2.1" in told, name
+        other.write_bytes(certificateFor("new.example"))
+        os.kill(server.pid, signal.SIGHUP)
+        wait(lambda: "new certificate of" in server.text(), server)
+        told = kdig(port, f"+tls-ca={root}", "+tls-hostname=new.example", "+tls-sni=new.example", "+quic", "www.example.org", "A")
+        assert "192.0.2.1" in told
+
+
 def test_kdigKeepsItsConnection(tmp_path: Path) -> None:
     """
     Several queries of kdig use one connection, on which kdig 3.2 takes a packet without a reply as the end.
@@ -75,33 +106,6 @@ def test_kdigKeepsItsConnection(tmp_path: Path) -> None:
         told = kdig(port, "+quic", "+keepopen", *names)
         assert told.count("QUIC session") == 5
         assert told.count(f"127.0.0.1@{port}") == 5
-
-
-def test_padding(tmp_path: Path) -> None:
-    """
-    A padded query gets a padded reply.
-    """
-    with serving(tmp_path) as (_, port, _):
-        assert "Received 468 B" in kdig(port, "+quic", "+padding=128", "www.example.org", "A")
-
-
-#: In a process of its own: dnspython leaves sockets open.
-_DNSPYTHON = """
-import sys
-from dns.message import make_query
-from dns.query import quic
-query = make_query("www.example.org", "A")
-print(quic(query, "127.0.0.1", timeout=10, port=int(sys.argv[1]), verify=sys.argv[2], server_hostname="dns.example"))
-"""
-
-
-def test_dnspython(tmp_path: Path) -> None:
-    """
-    The client of dnspython gets its answer, with the certificate checked.
-    """
-    with serving(tmp_path) as (_, port, root):
-        command = [sys.executable, "-c", _DNSPYTHON, str(port), str(root)]
-        assert "192.0.2.1" in subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
 
 
 _TRANSFER = """
@@ -155,3 +159,25 @@ async def test_ownClient(tmp_path: Path) -> None:
             answer = await lookUp(source, questionOf("www.example.org"), QueryContext(clock.seconds() + 10.0))
             assert [rdata for rrset in answer.answer for rdata in rrset.rdatas] == [bytes([192, 0, 2, 1])]
         await source.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_killedWorker(tmp_path: Path) -> None:
+    """
+    If a process is killed, its clients learn from the next one on the same socket that their connections are gone, and get their answers
+    on new ones.
+    """
+    from twisted.internet import reactor
+    from twisted.internet.interfaces import IReactorTime
+
+    clock = IReactorTime(reactor)
+    with serving(tmp_path, "--workers", "2") as (server, port, root):
+        sources = [sourceFromString(clock, f"quic:127.0.0.1@{port}#dns.example:ca={root}:keep=30") for _ in range(16)]
+        for kill in (False, True):
+            if kill:
+                os.kill(workersOf(server)[0], signal.SIGKILL)
+            context = QueryContext(clock.seconds() + 10.0)
+            results = await DeferredList([lookUp(source, questionOf("www.example.org"), context) for source in sources])
+            assert [fine for fine, _ in results] == [True] * 16, results
+        for source in sources:
+            await source.close()

@@ -18,7 +18,9 @@ from tests.typed import outputAndValue
 from twisted_ext.compat.install import globalReactor
 from twisted_ext.wire.names import nameToText
 
-__all__ = ["ADDRESS", "HasAddress", "KEY", "SECRET", "bindBeside", "hosting", "knotBeside", "nsdBeside", "output", "run", "until"]
+__all__ = [
+    "ADDRESS", "HasAddress", "KEY", "SECRET", "bindBeside", "hosting", "knotBeside", "nsdBeside", "nsdLines", "output", "run", "until",
+]  # fmt: skip
 
 ADDRESS: Final = "127.0.0.1"
 
@@ -181,6 +183,37 @@ def knotBeside(host: HasAddress, zone: str, *, primary: str = "") -> LivePeer:
     return LivePeer("knotd", [], configure, ADDRESS, {})
 
 
+def nsdLines(server: LivePeer, *options: str) -> list[str]:
+    """
+    Return how NSD's configuration begins, before the zones.
+
+    @param options: further lines for its C{server:} clause.
+    """
+    return [
+        "server:",
+        f"  ip-address: {ADDRESS}@{server.port}",
+        *options,
+        f'  zonesdir: "{server.folder}"',
+        f'  pidfile: "{server.folder}/nsd.pid"',
+        f'  xfrdir: "{server.folder}"',
+        f'  xfrdfile: "{server.folder}/xfrd.state"',
+        f'  zonelistfile: "{server.folder}/zone.list"',
+        '  database: ""',
+        '  username: ""',
+        '  chroot: ""',
+        "  server-count: 1",
+        "  rrl-ratelimit: 0",
+        "  xfrd-reload-timeout: 0",
+        "  verbosity: 2",
+        "remote-control:",
+        "  control-enable: no",
+        "key:",
+        f"  name: {KEY}",
+        "  algorithm: hmac-sha256",
+        f'  secret: "{SECRET}"',
+    ]
+
+
 def nsdBeside(host: HasAddress, zone: str, *, primary: str = "") -> LivePeer:
     """
     NSD beside a server of ours.
@@ -190,30 +223,7 @@ def nsdBeside(host: HasAddress, zone: str, *, primary: str = "") -> LivePeer:
     """
 
     def configure(server: LivePeer) -> str:
-        lines = [
-            "server:",
-            f"  ip-address: {ADDRESS}@{server.port}",
-            f'  zonesdir: "{server.folder}"',
-            f'  pidfile: "{server.folder}/nsd.pid"',
-            f'  xfrdir: "{server.folder}"',
-            f'  xfrdfile: "{server.folder}/xfrd.state"',
-            f'  zonelistfile: "{server.folder}/zone.list"',
-            '  database: ""',
-            '  username: ""',
-            '  chroot: ""',
-            "  server-count: 1",
-            "  rrl-ratelimit: 0",
-            "  xfrd-reload-timeout: 0",
-            "  verbosity: 2",
-            "remote-control:",
-            "  control-enable: no",
-            "key:",
-            f"  name: {KEY}",
-            "  algorithm: hmac-sha256",
-            f'  secret: "{SECRET}"',
-            "zone:",
-            f'  name: "{zone}"',
-        ]
+        lines = [*nsdLines(server), "zone:", f'  name: "{zone}"']
         ours = f"{host.address}@{host.port} {KEY}"
         if primary:
             server.zoneFile(zone).write_text(primary)
