@@ -7,8 +7,8 @@
 #
 #     make resolve    resolve and prove names from the root of a small internet of signed zones on loopback addresses
 #
-# Other targets: lint, types, docs, lock, benchmark, bench-server, bench-recursion, clean. Everything is
-# installed in .venv; docs writes to docs/_build, and the last two benchmarks write their results to the README.
+# Other targets: lint, types, docs, lock, benchmark, bench-server, bench-recursion, bench-encrypted, clean. Everything is
+# installed in .venv; docs writes to docs/_build, and the last three benchmarks write their results to the README.
 
 PYTHON ?= python3
 VENV := .venv
@@ -21,10 +21,10 @@ PORT ?= 5300
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve resolve test lint types docs lock benchmark bench-server bench-recursion clean
+.PHONY: help serve resolve test lint types docs lock benchmark bench-server bench-recursion bench-encrypted clean
 
 help:
-	@echo "make serve | resolve | test | lint | types | docs | lock | benchmark | bench-server | bench-recursion | clean"
+	@echo "make serve | resolve | test | lint | types | docs | lock | benchmark | bench-server | bench-recursion | bench-encrypted | clean"
 
 # Ctrl-C is the normal way to end it, so make must not report an error.
 serve: $(VENV)/.has-all
@@ -69,6 +69,9 @@ bench-server: $(VENV)/.has-test
 
 bench-recursion: $(VENV)/.has-test
 	$(BIN)/python -m benchmarks recursion --rounds 3 --record
+
+bench-encrypted: $(VENV)/.has-test
+	$(BIN)/python -m benchmarks encrypted --record
 
 clean:
 	rm -rf $(VENV) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -39,7 +39,7 @@ _EVERY: Final = 16
 #: Seconds to wait for a reply before it counts as lost.
 _PATIENCE: Final = 1.0
 
-Transport = Literal["udp", "tcp"]
+Transport = Literal["udp", "tcp", "dot", "doh"]
 
 
 #: Times that dnsperf is started for one measurement.
@@ -111,6 +111,7 @@ def dnsperf(
     once: bool = False,
     rate: int | None = None,
     source: int | None = None,
+    options: str = "",
 ) -> Load:
     """
     Ask for so many seconds, or for the file's lines once, whatever is less.
@@ -118,6 +119,7 @@ def dnsperf(
     @param window: queries under way at once, of all clients together.
     @param rate: queries in a second.
     @param source: the port of the first client; those of others follow.
+    @param options: further words of its command.
     """
     words = f"dnsperf -s 127.0.0.1 -p {port} -m {transport} -c {clients} -q {window} -T 1 -t 2 -l {max(round(seconds), 1)}"
     if once:
@@ -126,6 +128,7 @@ def dnsperf(
         words += f" -Q {rate}"
     if source is not None:
         words += f" -x {source}"
+    words += f" {options}"
     where = set(cores)
     # It gives up now and then when a server closes its connection at an unlucky moment.
     for left in range(_TRIES, 0, -1):
