@@ -192,7 +192,7 @@ def test_commandsAndOptionsExist(block: Block, tmp_path: Path) -> None:
             case ["python", "-m", module]:
                 assert find_spec(module) is not None
             case [command, *_]:
-                assert command in {"python3", "/opt/txdns/bin/pip", "ssh", "sqlite3"}, words
+                assert command in {"python3", "/opt/txdns/bin/pip", "ssh", "sqlite3", "kdig"}, words
 
 
 @pytest.mark.parametrize("block", blocksOfKind("toml"), ids=repr)

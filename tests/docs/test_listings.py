@@ -88,7 +88,8 @@ def test_everyProgramIsRun() -> None:
     """
     Each program among the listings is run by a test: by a terminal that shows it, or as a test itself.
     """
-    typed = " ".join([step.typed for path in TERMINALS for step in stepsOf(path.read_text("utf-8"), "$ ")])
+    shown = [*TERMINALS, *LISTINGS.rglob("*.shown")]
+    typed = " ".join([step.typed for path in shown for step in stepsOf(path.read_text("utf-8"), "$ ")])
     idle = [
         path.name
         for path in LISTINGS.rglob("*.py")

@@ -58,10 +58,10 @@ async def main(reactor, address, port, name):
     server = (address, int(port))
     query = dns.Query(name, dns.TXT)
     message = await askDatagrams(reactor, server, query)
-    print(f"by UDP: {len(message.answers)} records, cut off: {bool(message.trunc)}")
+    print(f"over UDP: {len(message.answers)} records, cut off: {bool(message.trunc)}")
     if message.trunc:
         message = await askStream(reactor, server, query)
-        print(f"by TCP: {len(message.answers)} records")
+        print(f"over TCP: {len(message.answers)} records")
     if message.rCode != dns.OK:
         print("the server says", message.rCode)
 

@@ -1,5 +1,5 @@
 """
-Send one query by UDP to one server, and print the reply.
+Send one query over UDP to one server, and print the reply.
 
     python low_level.py 127.0.0.1 5301
 """
