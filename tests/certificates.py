@@ -65,20 +65,24 @@ def authority() -> tuple[bytes, Key]:
 
 
 @cache
-def certificateFor(name: str) -> bytes:
+def certificateFor(name: str, *others: str) -> bytes:
     """
     Return key and certificate, in PEM.
 
     @param name: a host, or its address.
+    @param others: further ones.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    general: x509.GeneralName
-    try:
-        general = x509.IPAddress(ip_address(name))
-    except ValueError:
-        general = x509.DNSName(name)
-    signed = made(name, key, "made up", authority()[1], x509.SubjectAlternativeName([general]))
+    general = [_generalOf(each) for each in (name, *others)]
+    signed = made(name, key, "made up", authority()[1], x509.SubjectAlternativeName(general))
     return pem(key, signed)
+
+
+def _generalOf(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def pem(key: Key, *certificates: x509.Certificate) -> bytes:

@@ -66,7 +66,7 @@ class VerdictTests(SynchronousTestCase):
         The README gets one table with each figure and its bound.
         """
         said = block(figures())
-        self.assertIn("look-up by tls, 100 under way", said)
+        self.assertIn("look-up over TLS, 100 under way", said)
         self.assertIn("at most 40 kB", said)
         self.assertTrue(all(len(line) <= 140 for line in said.splitlines()))
 

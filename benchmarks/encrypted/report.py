@@ -31,7 +31,22 @@ _IDLE: Final = 40.0
 _WAIT: Final = 0.1
 
 #: Columns of the last column.
-_WIDEST: Final = 30
+_WIDEST: Final = 60
+
+#: What happens to a worker under load.
+_EVENTS: Final = {"kill": "a worker killed", "reload": "settings read again"}
+
+#: The names of transports for readers.
+_NAMES: Final = {
+    "udp": "UDP",
+    "tcp": "TCP",
+    "tls": "TLS",
+    "dot": "TLS",
+    "https": "HTTPS",
+    "doh": "HTTPS",
+    "quic": "QUIC",
+    "http3": "HTTP/3",
+}
 
 Row = list[str]
 _Figures = Mapping[str, object]
@@ -57,11 +72,12 @@ def bounds(figures: _Figures) -> list[Row]:
 
     for library, transport, window, runs in cast("list[tuple[str, str, int, list[list[float]]]]", figures.get("lookups", [])):
         if library == OURS and transport in _LOOKUPS and window == _MANY:
-            judge(f"look-up by {transport}, {window} under way", statistics.median([run[0] for run in runs]), _LOOKUPS[transport], " µs")
+            cost = statistics.median([run[0] for run in runs])
+            judge(f"look-up over {_NAMES[transport]}, {window} under way", cost, _LOOKUPS[transport], " µs")
     ratios = cast("dict[str, dict[str, float | None]]", figures.get("hits", {})).get("ratios", {})
     for transport, ratio in ratios.items():
         if ratio is not None:
-            judge(f"answer by {transport}, to Unbound's", ratio, _RATIOS[transport])
+            judge(f"answer over {_NAMES[transport]}, ratio to Unbound", ratio, _RATIOS[transport])
     for row in _rows(figures, "idle"):
         judge(f"memory of each of {row['kept']} idle connections", _number(row["each"]), _IDLE, " kB")
         judge("connections closed, wrong answers", _number(row["opened"]) - _number(row["kept"]) + _number(row["wrong"]), 0)
@@ -74,10 +90,11 @@ def bounds(figures: _Figures) -> list[Row]:
     for row in _rows(figures, "workers"):
         # Over UDP a client cannot notice that its worker is gone, so some queries are lost.
         if row["transport"] != "udp":
-            judge(f"queries lost by {row['transport']}, {row['event']}", _number(row["lost"]), 0)
+            name = _NAMES[str(row["transport"])]
+            judge(f"queries lost over {name}, {_EVENTS[str(row['event'])]}", _number(row["lost"]), 0)
     for row in _rows(figures, "leaks"):
         left = [_number(each) for name in ("clientLeft", "serverLeft") for each in cast("list[float]", row[name])]
-        judge(f"left behind by {_number(row['asked']):.0f} look-ups, {row['transport']}", sum(left), 0)
+        judge(f"left behind by {_number(row['asked']):.0f} look-ups over {_NAMES[str(row['transport'])]}", sum(left), 0)
     return lines
 
 
@@ -101,14 +118,37 @@ def _rounded(value: object) -> object:
 
 def _lookups(figures: _Figures) -> list[Row]:
     """
-    Return what look-ups take that are alone, which has no bound: most of it is the kernel's.
+    Return what look-ups cost us, and others in the same run.
     """
-    lines: list[Row] = []
+    costs: dict[tuple[str, int], dict[str, str]] = {}
     for library, transport, window, runs in cast("list[tuple[str, str, int, list[list[float]]]]", figures.get("lookups", [])):
-        if window == 1 or library != OURS or transport not in _LOOKUPS:
+        costs.setdefault((transport, window), {})[library] = f"{statistics.median([run[0] for run in runs]):.3g}"
+    lines: list[Row] = []
+    for (transport, window), each in costs.items():
+        if OURS in each:
             how = "one at a time" if window == 1 else f"{window} under way"
-            lines.append([f"look-up by {transport}, {how}, {library}", f"{statistics.median([run[0] for run in runs]):.4g} µs", ""])
+            others = ", ".join([f"{library} {cost}" for library, cost in each.items() if library != OURS])
+            lines.append([f"look-up over {_NAMES[transport]}, {how}", f"{each[OURS]} µs", others])
     return lines
+
+
+def _hits(figures: _Figures) -> list[Row]:
+    """
+    Return what answers from the cache cost us, and others in the same run.
+    """
+    costs: dict[str, dict[str, str]] = {}
+    found = cast("list[tuple[str, str, list[list[float]]]]", cast("_Figures", figures.get("hits", {})).get("costs", []))
+    for transport, server, runs in found:
+        costs.setdefault(transport, {})[server] = f"{statistics.median([run[0] for run in runs]):.3g}"
+    return [
+        [
+            f"answer over {_NAMES[transport]}",
+            f"{each[OURS]} µs",
+            ", ".join([f"{server} {cost}" for server, cost in each.items() if server != OURS]),
+        ]
+        for transport, each in costs.items()
+        if OURS in each
+    ]
 
 
 def block(figures: _Figures) -> str:
@@ -117,10 +157,11 @@ def block(figures: _Figures) -> str:
     """
     said = (
         f"Measured on {figures['date']} on {figures['machine']}, by ``python -m benchmarks encrypted``: processor time of a look-up, and "
-        "of an answer from the cache beside that of Unbound in the same round; what connections take and lose otherwise."
+        "of an answer from the cache, ours and others' in the same run; then what connections take and lose under load."
     )
-    lines = [*_lookups(figures), *[line[:3] for line in bounds(figures)]]
-    return "\n".join([*wrapped(said), "", *simpleTable([["encrypted", "measured", "allowed"], *lines], _WIDEST), ""])
+    judged = [line[:3] for line in bounds(figures) if not line[0].startswith("look-up")]
+    lines = [["encrypted", "measured", "others, or what is allowed"], *_hits(figures), *_lookups(figures), *judged]
+    return "\n".join([*wrapped(said), "", *simpleTable(lines, _WIDEST), ""])
 
 
 def readme(figures: _Figures) -> None:

@@ -48,7 +48,8 @@ class Ports:
         """
         pair = folder / "pair.pem"
         if not pair.exists():
-            pair.write_bytes(certificateFor(NAME))
+            # dnspython asks for the address over HTTPS.
+            pair.write_bytes(certificateFor(NAME, "127.0.0.1"))
         tls, https, quic, web = (freePort("127.0.0.1") for _ in range(4))
         return cls(tls, https, quic, web, written(folder), pair)
 
