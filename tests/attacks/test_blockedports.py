@@ -61,7 +61,7 @@ class Wire:
 
     def block(self, how: str) -> None:
         """
-        Block the ports of encrypted DNS: drop what is sent there, or refuse it, as there is no listener.
+        Block the ports of encrypted DNS: the network drops what is sent there, or refuses it as if nothing listened.
         """
         if how == "drops":
             self.recorder.blocked = frozenset((443, 853))

@@ -151,7 +151,9 @@ async def test_restartLosesNothing(secured: Secured) -> None:
     secured.peer.stop()
     secured.peer.start()
     for number in range(10):
-        await ask(source, f"later{number}.h.example.test")
+        answer = await ask(source, f"later{number}.h.example.test")
+        assert answer.answer[0].rdatas[0] == socket.inet_aton("192.0.2.80")
+        assert answer.origin is not None and answer.origin.source == "tls"
     await source.close()
 
 

@@ -170,7 +170,7 @@ def test_withoutDefense(rig: DaneRig, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_addressComesFromTheSameSource(rig: DaneRig) -> None:
     """
-    The source of the records looks up the address of a server given by its name as well, if there is no other bootstrap.
+    Without C{bootstrap}, the source of the records also looks up the address of a server given by its name.
     """
     rig.publish(record(rig.own, 3))
     rig.serve("tls", shown(rig.own))

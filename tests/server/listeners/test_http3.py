@@ -61,7 +61,6 @@ class RequestTests(SynchronousTestCase):
             fault = self.assertRaises(StreamFault, requestIn, bytes.fromhex(octets))
             self.assertEqual((fault.code, fault.whole), (code, whole), octets)
 
-
     def test_random(self) -> None:
         """
         No octets cause another error.
