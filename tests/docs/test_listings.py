@@ -127,4 +127,6 @@ def test_otherOutputIsDetected(servers: Servers, tmp_path: Path) -> None:
     again = "\n   2.0 ms  forward  timed out server=a transport=udp\n   9.1 ms  forward  sent server=a transport=udp attempt=2 wait=1.2\n"
     assert normalized(once + "\nudp a, 1 query sent") == normalized(once.replace("\n", again) + "\nudp a, 2 queries sent")
     assert normalized(once) != normalized(once.replace("sent", "not sent"))
+    assert normalized("a.example. 297 IN A 192.0.2.1") == normalized("a.example. 300 IN A 192.0.2.1")
+    assert normalized("a.example. 60 IN A 192.0.2.1") != normalized("a.example. 300 IN A 192.0.2.1")
     assert normalized("a") != normalized("b")
