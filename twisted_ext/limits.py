@@ -18,7 +18,9 @@ __all__ = [
     "BULK_WINDOW", "BULK_KEPT_BACK", "BULK_ALIASES", "BULK_LINE", "BULK_OUTPUT", "LOSS_SHARE", "RANGE_ADDRESSES", "HOSTS_OCTETS",
     "HOSTS_ADDRESSES", "HOSTS_TTL", "CONFIGURATION_OCTETS",
     "LOST_CONFIGURATION_SECONDS", "FILE_COMPLAINTS", "LOOK_SECONDS", "CONFIGURED_SERVERS", "SEARCH_DOMAINS",
-    "NDOTS", "CONFIGURED_TIMEOUT", "CONFIGURED_ATTEMPTS", "SORTLIST_PAIRS", "LOCAL_OCTETS", "LOCAL_TTL", "LOCAL_ALIASES", "HEDGE_SECONDS",
+    "NDOTS", "CONFIGURED_TIMEOUT", "CONFIGURED_ATTEMPTS", "SORTLIST_PAIRS", "LOCAL_OCTETS", "LOCAL_TTL", "LOCAL_ALIASES",
+    "BLOCK_LISTS", "BLOCK_LIST_OCTETS", "BLOCK_LINE", "BLOCK_NAMES", "BLOCK_TTL", "BLOCK_SECONDS", "BLOCK_PAUSE",
+    "HEDGE_SECONDS",
     "RESOLVER_THREADS", "THREADED_WAITING", "LOOP_PATIENCE", "THREADED_TTL", "DESCRIPTION_CHARACTERS", "DESCRIPTION_DEPTH",
     "STAMP_CHARACTERS", "DESIGNATIONS", "DESIGNATED_LEAST_SECONDS", "DESIGNATED_MOST_SECONDS", "DESIGNATED_RETRY_SECONDS",
     "DESIGNATED_SECONDS", "CACHE_BYTES",
@@ -253,6 +255,29 @@ LOCAL_TTL: Final = Limit(default=3600, least=0, most=604800)
 
 #: Consecutive aliases of local records that are followed.
 LOCAL_ALIASES: Final = Limit(default=8, least=1, most=16)
+
+# -- block lists
+
+#: Files of block lists and exceptions. Their paths are arguments of the process that reads them.
+BLOCK_LISTS: Final = Limit(default=256, least=1, most=1000)
+
+#: Octets of one block list: a million names take 30 MB.
+BLOCK_LIST_OCTETS: Final = Limit(default=512 << 20, least=1 << 10, most=1 << 32)
+
+#: Octets of a line in a block list: the longest name with what surrounds it, or a comment.
+BLOCK_LINE: Final = Limit(default=1024, least=300, most=65_536)
+
+#: Names of all block lists. The process that reads them takes 70 octets for each, the server 10.
+BLOCK_NAMES: Final = Limit(default=10_000_000, least=1, most=100_000_000)
+
+#: TTL of the answers for blocked names: after so many seconds clients see that a name is not blocked any more.
+BLOCK_TTL: Final = Limit(default=60, least=0, most=86_400)
+
+#: Seconds for reading one block list. A million names take two seconds, ten times as long on a small router.
+BLOCK_SECONDS: Final = Limit(default=120.0, least=1.0, most=3600.0)
+
+#: Seconds until block lists are read again after the process that reads them has failed, as for lack of memory.
+BLOCK_PAUSE: Final = Limit(default=60.0, least=1.0, most=86_400.0)
 
 # -- combining sources
 

@@ -5,7 +5,6 @@ Tests of L{twisted_ext.addrinfo.order} and L{twisted_ext.addrinfo.routes}.
 from __future__ import annotations
 
 import socket
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.addrinfo.routes import publishedCases
 from twisted_ext.addrinfo.order import Order, Policies
-from twisted_ext.addrinfo.routes import Own, ownAddresses, packed, readAddresses
+from twisted_ext.addrinfo.routes import Own, ownAddresses, packed
 from twisted_ext.limits import ADDRESSES_SORTED, ROUTES_REMEMBERED
 
 __all__ = ["packedAddress"]
@@ -303,27 +302,3 @@ class InterfacesTests(SynchronousTestCase):
         for address, (bits, _) in ownAddresses().items():
             self.assertIn(len(address), (4, 16))
             self.assertTrue(0 <= bits <= 8 * len(address))
-
-    def test_peerAddressIsNotOwn(self) -> None:
-        """
-        Addresses come with their networks; that of a peer is not the machine's own.
-        """
-        peer = struct.pack("=HH4s", 8, 1, bytes((10, 0, 0, 2))) + struct.pack("=HH4s", 8, 2, bytes((10, 0, 0, 1)))
-        body = struct.pack("=BBBBI", socket.AF_INET, 24, 0x20, 0, 1) + peer
-        octets = struct.pack("=IHHII", 16 + len(body), 20, 0, 1, 0) + body
-        found: Own = {}
-        self.assertFalse(readAddresses(octets, found))
-        self.assertEqual(found, {bytes((10, 0, 0, 1)): (24, True)})
-        self.assertTrue(readAddresses(octets + struct.pack("=IHHII", 20, 3, 0, 1, 0) + bytes(4), found))
-
-    def test_cutMessageIsIgnored(self) -> None:
-        """
-        A cut message gives no address.
-        """
-        body = struct.pack("=BBBBI", socket.AF_INET, 24, 0, 0, 1) + struct.pack("=HH", 2, 1)
-        octets = struct.pack("=IHHII", 16 + len(body), 20, 0, 1, 0) + body
-        for length in range(len(octets) + 1):
-            found: Own = {}
-            readAddresses(octets[:length], found)
-            self.assertEqual(found, {})
-        self.assertTrue(readAddresses(bytes(64), {}))

@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.cache.canned import answered, denied, question
-from twisted_ext.answers import Answer, Outcome
+from twisted_ext.answers import Answer, Outcome, Security
 from twisted_ext.cache.lifetimes import Lifetimes
 from twisted_ext.wire.codes import TC
 from twisted_ext.wire.message import Question
@@ -58,6 +58,10 @@ class LifetimesTests(SynchronousTestCase):
         self.assertEqual([rrset.ttl for rrset in rules.clamped(plain, plain.answer)], [60])
         signature = "www.example.com. 5 IN RRSIG A 8 3 5 20300101000000 20200101000000 1 example.com. AAAA"
         self.assertEqual(self.seconds(answered("www.example.com. 5 IN A 192.0.2.1", signature), rules), 5)
+        secure = answered("www.example.com. 5 IN A 192.0.2.1")
+        secure.security = Security.SECURE
+        self.assertEqual((self.seconds(secure, rules), rules.given(secure)), (5, None))
+        self.assertEqual([rrset.ttl for rrset in rules.clamped(secure, secure.answer)], [5])
 
     def test_denialUsesLesserOfTTLAndMinimum(self) -> None:
         """

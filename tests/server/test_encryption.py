@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from tests.queries import optOf, queryOf
@@ -13,7 +14,7 @@ from tests.server.listeners.authorities import issued, keyText, newKey
 from tests.server.listeners.test_certificates import write
 from tests.server.listeners.tlsstreams import Contexts, TLSClient
 from tests.server.test_service import SECRET, US, ServiceCase
-from tests.typed import clientOf
+from tests.typed import clientOf, observing
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.limits import WATCHDOG_SECONDS
 from twisted_ext.server.listeners.sockets import Bound, encryptedPlaces, encryptedSockets, placeFromText
@@ -169,6 +170,17 @@ class EncryptedServiceTests(ServiceCase):
         self.start(selfSigned=True)
         self.assertEqual(self.svcb("_dns.resolver.arpa"), ([], 0))
 
+    def test_pinThatChangesIsLogged(self) -> None:
+        """
+        Without a state folder the pin of a self-signed certificate holds until the next start, and the log says so.
+        """
+        logged: list[str] = []
+        observer = observing(lambda event: logged.append(formatEvent(event)))
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        self.start(selfSigned=True)
+        self.assertRegex(next(line for line in logged if "pin-sha256" in line), r'"; it changes at each start, because there is no state')
+
     def test_watchdogAsksByTLS(self) -> None:
         """
         The watchdog checks the TLS listener too, and a server that answers is healthy.
@@ -289,5 +301,8 @@ class PlaceTests(ServiceCase):
         ((taken,),) = encryptedSockets(["127.0.0.1:0"], "tls")
         assert taken.stream is not None
         self.addCleanup(taken.stream.close)
-        said = rf"127.0.0.1:{taken.port} is in use: another program listens there, for TCP; end it, or choose another port or address"
+        said = (
+            rf"127.0.0.1:{taken.port} is in use: another program, or a listener of this server, has it for TCP; "
+            "end it, or choose another port or address"
+        )
         self.assertRaisesRegex(BadDescription, said, encryptedSockets, ["127.0.0.1:0", f"127.0.0.1:{taken.port}"], "tls")

@@ -130,6 +130,16 @@ class ForwardStackTests(StackCase):
         self.assertEqual(self.find(stack), ["192.0.2.80"])
         self.assertEqual(len(office.asked), 1)
 
+    def test_blockedNamesAreStepsOfThePath(self) -> None:
+        """
+        The path names the block lists, after local data and before the cache; without any there is no such step.
+        """
+        path = self.stack(block=["ads.example", "zip"], blockList="/lists/ads", blockReply="null").path()
+        step = path.index("block: 2 given, /lists/ads, answered with null")
+        self.assertTrue(path[step - 1].startswith("resolver.arpa"))
+        self.assertTrue(path[step + 1].startswith("cache"))
+        self.assertNotIn("block", str(self.stack(blockExcept="good.example").path()))
+
     def test_rebindingFilterBlocksPrivateAddresses(self) -> None:
         """
         The rebinding filter blocks private addresses from upstreams, except for allowed domains; without it they are returned.

@@ -8,7 +8,7 @@ from copy import copy
 from operator import is_
 from typing import Final
 
-from twisted_ext.answers import Answer, Outcome
+from twisted_ext.answers import Answer, Outcome, Security
 from twisted_ext.limits import CACHE_LEAST_SECONDS, CACHE_SECONDS, NEGATIVE_SECONDS, REFERRAL_SECONDS
 from twisted_ext.wire.codes import TC
 from twisted_ext.wire.message import Question
@@ -27,6 +27,7 @@ _NOTHING: Final[Sections] = ((), (), ())
 _SOA_NUMBERS: Final = 20
 
 _DATA = Outcome.DATA
+_SECURE = Security.SECURE
 _IN = 1
 
 #: Types that are not data of a name: transfers, mail agents, and types that occur only in messages.
@@ -58,7 +59,7 @@ class Lifetimes:
     The limits and rules for the lifetimes of answers.
 
     @ivar most: the maximum TTL of any record.
-    @ivar least: the minimum TTL of unsigned records; 0 keeps their own.
+    @ivar least: the minimum TTL of records that are neither signed nor secure; 0 keeps their own.
     @ivar mostDenial: the maximum seconds for a denial.
     @ivar referral: seconds for a referral received in place of an answer.
     """
@@ -93,6 +94,9 @@ class Lifetimes:
             if not seconds:
                 return 0, _NOTHING
         least = self.least
+        if least and answer.security is _SECURE:
+            # The signatures, beyond which no TTL may reach, may have been left out.
+            least = 0
         if least:
             plain = False
         for sets in (answers, authority, additional):
@@ -117,6 +121,8 @@ class Lifetimes:
         """
         if answer.outcome is _DATA:
             most, least = self.most, self.least
+            if least and answer.security is _SECURE:
+                least = 0
             for rrset in answer.answer:
                 if rrset.ttl > most or rrset.ttl < least:
                     break
@@ -167,7 +173,7 @@ class Lifetimes:
 
         @param sets: one section of an answer.
         """
-        if self.least:
+        if self.least and answer.security is not _SECURE:
             sets = self._raised(sets)
         most = self.most
         for rrset in sets:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol, TypeVar
 
-from twisted_ext.answers import Epoch
+from twisted_ext.answers import BLOCKED, Epoch
 from twisted_ext.limits import LISTENER_BATCH
 from twisted_ext.packetcache.clients import Client, Clients, Group
 from twisted_ext.packetcache.table import kindOf
@@ -26,15 +26,34 @@ _MOST: Final = int(LISTENER_BATCH.default)
 _FOREVER: Final = float("inf")
 
 
+class HitObserver(Protocol):
+    """
+    The part of L{Activity<twisted_ext.metrics.activity.Activity>} that the packet cache uses.
+
+    @ivar due: when the next query may be sampled.
+    @ivar owed: how many queries it will stand for, besides those of its own batch.
+    """
+
+    due: float
+    owed: int
+
+    def hit(self, query: bytes, weight: int, client: str, transport: str, reply: bytes | None, now: float) -> None: ...
+
+
 class PacketCounters(Protocol):
     """
     The part of L{Counters<twisted_ext.metrics.counters.Counters>} that the packet cache writes.
+
+    @ivar replies: by rcode; those for blocked names by rcode plus L{BLOCKED<twisted_ext.answers.BLOCKED>}.
     """
 
     udp: int
     udpBeyond: int
     unsent: int
     replies: list[int]
+
+    @property
+    def activity(self) -> HitObserver | None: ...
 
     def limited(self, count: int, silent: int) -> None: ...
 
@@ -67,6 +86,7 @@ class PacketCache:
         self.epoch = Epoch()
         self._cookie = cookie
         self._quick = quick
+        self._blocked = 0
 
     def drain(
         self,
@@ -209,7 +229,31 @@ class PacketCache:
             counters.limited(held, silent)
         if hit:
             counters.sampled(hit, count - others - held)
+            activity = counters.activity
+            if activity is None:
+                pass
+            elif now < activity.due:
+                activity.owed += count - others - held
+            else:
+                self._observed(activity, arrived, hit, count - others - held, now)
         return count
+
+    def _observed(self, activity: HitObserver, arrived: list[tuple[bytes, _Place]], hit: bytes, weight: int, now: float) -> None:
+        """
+        Count the client of the query that is the sample of its batch. The loop above does not note whose it was, which would cost each
+        cached reply a little.
+        """
+        for datagram, address in reversed(arrived):
+            if datagram is hit:
+                client = self.clients.known(address[0]) or self.clients.find(address[0], now)
+                table = client.table
+                entry = table.find(hit[2:])
+                # It has been counted when it was sent.
+                blocked = table.blocked
+                reply = entry.reply if entry is not None else table.again(hit, now, client.address, self._cookie)
+                table.blocked = blocked
+                activity.hit(hit, weight, client.address, "udp", reply, now)
+                return
 
     def find(self, octets: bytes, address: str, now: float) -> bytes | None:
         """
@@ -227,6 +271,8 @@ class PacketCache:
         entry = table.find(octets[2:])
         if entry is not None and now < entry.until and entry.epoch.value == entry.value:
             reply: bytes | None = entry.reply
+            if entry.rcode >= BLOCKED:
+                self._blocked += 1
         else:
             reply = table.again(octets, now, client.address, self._cookie)
         if reply is not None:
@@ -245,6 +291,8 @@ class PacketCache:
         entry = table.find(octets[2:])
         if entry is not None and now < entry.until and entry.epoch.value == entry.value:
             reply: bytes | None = entry.reply
+            if entry.rcode >= BLOCKED:
+                self._blocked += 1
         else:
             reply = table.again(octets, now, client.address, self._cookie)
         if reply is not None:
@@ -255,6 +303,13 @@ class PacketCache:
         self.clients.clear()
         for group in self.groups:
             group.clear()
+
+    @property
+    def blocked(self) -> int:
+        """
+        The number of replies for blocked names that are not among L{PacketCounters}: those by streams, and those found by their shape.
+        """
+        return self._blocked + sum([table.blocked for group in self.groups for table in group.tables])
 
     @property
     def entries(self) -> int:

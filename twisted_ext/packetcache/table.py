@@ -21,7 +21,7 @@ from dataclasses import KW_ONLY, dataclass
 from struct import Struct
 from typing import Final
 
-from twisted_ext.answers import Epoch
+from twisted_ext.answers import BLOCKED, BlockedReply, Epoch
 from twisted_ext.limits import LANE_BYTES, LANE_SIGHTS, MESSAGE_SIZE
 from twisted_ext.packetcache.shape import shapeOf
 
@@ -74,6 +74,7 @@ class Reply:
     @ivar questionEnd: the offset in it where the question ends.
     @ivar whole: whether nothing was left out for lack of space.
     @ivar plain: whether it ends with an OPT record without options.
+    @ivar blocked: whether a block list made it, to count such replies apart.
     @ivar known: whether it is for one of a bounded number of names that clients cannot invent, so that it is admitted the first time.
     """
 
@@ -88,15 +89,16 @@ class Reply:
     whole: bool = False
     plain: bool = False
     known: bool = False
+    blocked: bool = False
 
 
 class Entry:
     """
     A reply in the table.
 
-    @ivar reply: the message without its id, with TTLs that are correct until C{until}.
+    @ivar reply: the message without its id, with TTLs that are correct until C{until}. For blocked names a L{BlockedReply}.
     @ivar until: the clock's seconds until which it may be used.
-    @ivar rcode: the lower four bits of the rcode.
+    @ivar rcode: the lower four bits of the rcode; for blocked names with L{BLOCKED} added.
     @ivar kind: the index into L{KINDS}.
     @ivar value: the value of the epoch when the reply was made.
     @ivar plain: whether it ends with an OPT record without options.
@@ -106,8 +108,8 @@ class Entry:
     __slots__ = ("reply", "until", "rcode", "kind", "epoch", "value", "plain", "octets", "_ttls", "_learned", "_said", "_ends", "_question")
 
     def __init__(self, reply: Reply, key: bytes) -> None:
-        self.reply = octets = reply.octets[2:]
-        self.rcode = octets[1] & 15
+        self.reply = octets = BlockedReply(reply.octets[2:]) if reply.blocked else reply.octets[2:]
+        self.rcode = octets[1] & 15 | (BLOCKED if reply.blocked else 0)
         self.kind = kindOf(octets)
         self.epoch = reply.epoch
         self.value = reply.epoch.value
@@ -157,7 +159,7 @@ class Entry:
         octets = bytearray(self.reply)
         for offset, ttl in self._ttls:
             _ttl(octets, offset, ttl - passed if ttl > passed else 0)
-        self.reply = bytes(octets)
+        self.reply = BlockedReply(octets) if self.rcode >= BLOCKED else bytes(octets)
         self.until = min(self._learned + age + 1, self._ends)
         return True
 
@@ -173,13 +175,14 @@ class Table:
 
     @ivar find: C{find(datagram[2:])} returns the L{Entry} for a query by its octets. The caller may use it only while C{now < entry.until
         and entry.epoch.value == entry.value}, and calls L{again} otherwise.
+    @ivar blocked: how many replies of L{again} were for blocked names.
     @ivar quick: replies from zones by the octets of their queries, without their ids. They are valid until an L{Epoch} changes; the caller
         calls L{freshen} before each batch.
     """
 
     __slots__ = (
         "find", "quick", "_seen", "_young", "_old", "_youngShapes", "_oldShapes", "_youngOctets", "_oldOctets", "_most", "_sights",
-        "_mask", "_exact", "_stream", "_shaped", "_shown", "_spent",
+        "_mask", "_exact", "_stream", "_shaped", "_shown", "_spent", "blocked",
     )  # fmt: skip
 
     def __init__(
@@ -212,6 +215,7 @@ class Table:
         self.find: Callable[[bytes], Entry | None] = self._young.get
         self.quick: dict[bytes, bytes] = {}
         self._seen = Epoch.changes
+        self.blocked = 0
 
     def freshen(self) -> None:
         """
@@ -241,6 +245,8 @@ class Table:
         """
         entry = self._fresh(datagram[2:], now, self._young, self._old, False)
         if entry is not None:
+            if entry.rcode >= BLOCKED:
+                self.blocked += 1
             return entry.reply
         if not self._shaped:
             return None
@@ -255,19 +261,24 @@ class Table:
         reply = entry.reply
         end = shape.questionEnd
         size = _STREAM if self._stream else shape.size
-        if shape.cookie is None:
+        option: bytes | None = None
+        if shape.cookie is not None:
+            if cookie is None:
+                return None
+            option = cookie(client, shape.cookie)
+        if option is None:
             if self._shown or len(reply) + 2 > size:
                 return None
-            return reply[:10] + datagram[12:end] + reply[end - 2 :]
-        if cookie is None:
-            return None
-        option = cookie(client, shape.cookie)
-        if option is None:
-            return None if self._shown or len(reply) + 2 > size else reply[:10] + datagram[12:end] + reply[end - 2 :]
-        if not option or len(reply) + 2 + len(option) > size or not entry.plain:
+            made = reply[:10] + datagram[12:end] + reply[end - 2 :]
+        elif not option or len(reply) + 2 + len(option) > size or not entry.plain:
             # A reply with options of its own is composed each time.
             return None
-        return b"%b%b%b%b%b" % (reply[:10], datagram[12:end], reply[end - 2 : -2], len(option).to_bytes(2, "big"), option)
+        else:
+            made = b"%b%b%b%b%b" % (reply[:10], datagram[12:end], reply[end - 2 : -2], len(option).to_bytes(2, "big"), option)
+        if entry.rcode >= BLOCKED:
+            self.blocked += 1
+            return BlockedReply(made)
+        return made
 
     def _fresh(self, key: bytes, now: float, young: dict[bytes, Entry], old: dict[bytes, Entry], shaped: bool) -> Entry | None:
         """

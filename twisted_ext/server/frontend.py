@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from time import time
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -14,6 +15,7 @@ from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.metrics.activity import Activity
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.packetcache.packetcache import PacketCache
 from twisted_ext.server.authority.source import AuthoritySource
@@ -142,6 +144,7 @@ class Frontend:
         zones: Zones | None = None,
         large: bool = False,
         certificates: Certificates | None = None,
+        today: Callable[[], float] = time,
     ) -> None:
         """
         @param certificates: for encrypted listeners, if there are any.
@@ -153,6 +156,7 @@ class Frontend:
         # Detect contradictory settings before anything is created.
         gatesOf(settings, secret)
         self._reactor = reactor
+        self._today = today
         self._secret = secret
         self._zones = zones
         self._access = Access(_rules(settings), _otherwise(zones))
@@ -188,7 +192,9 @@ class Frontend:
         self._errands: dict[int, Operation] = {}
         self._keys: Keys | None = None
         self._expiring: Callable[[bytes], float | None] | None = None
+        self._queryLog = QueryLog(reactor.seconds)
         self._remember(not _logging(settings))
+        self._count(settings)
         self._datagrams: list[DatagramListener] = []
         self._streams = StreamFactory(
             StreamResponder(self.responder),
@@ -220,11 +226,34 @@ class Frontend:
 
     def _remember(self, remember: bool) -> None:
         # Replies from the packet cache would bypass the query log.
-        self.responder.queryLog = None if remember else QueryLog(self._reactor.seconds)
+        self._queryLog.logged = not remember
+        self._useQueryLog()
         for group, (datagrams, messages, encrypted) in zip(self.packetCache.groups, self._tables, strict=True):
             group.datagrams = datagrams if remember else ForgetfulTable()
             group.messages = messages if remember else ForgetfulTable(stream=True)
             group.encrypted = encrypted if remember else ForgetfulTable(stream=True)
+
+    def _useQueryLog(self) -> None:
+        watched = self._queryLog.activity is not None and self._queryLog.activity.live.on
+        self.responder.queryLog = self._queryLog if self._queryLog.logged or watched else None
+
+    def _count(self, settings: Settings) -> None:
+        """
+        Count what single clients ask, or forget it, as the settings say.
+        """
+        counters = self.responder.counters
+        if not settings.showClients:
+            counters.activity = None
+        elif counters.activity is None:
+            counters.activity = Activity(self._today() - self._reactor.seconds())
+        self._queryLog.activity = counters.activity
+        self._useQueryLog()
+
+    def watchQueries(self) -> None:
+        """
+        Feed the live list of queries, or stop that. Replies from the packet cache are still sent from there: they are sampled.
+        """
+        self._useQueryLog()
 
     def see(
         self, operations: dict[int, Operation], keys: Keys | None, expiring: Callable[[bytes], float | None] | None = None
@@ -262,6 +291,7 @@ class Frontend:
         self.responder.replyBuilder = ReplyBuilder.of(settings)
         self.responder.replyBuilder.expiring = self._expiring
         self._remember(not _logging(settings))
+        self._count(settings)
         # The access decisions for known clients and the stored replies may both be out of date.
         self.packetCache.clear()
         self.epoch.bump()

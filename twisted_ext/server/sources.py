@@ -11,13 +11,17 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.cache.lifetimes import Lifetimes
 from twisted_ext.cache.store import Store
-from twisted_ext.errors import BadDescription, CallerFault, Refused
+from twisted_ext.errors import BadDescription, BadImage, CallerFault, Refused
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import behind
+from twisted_ext.resolver.blocking.source import Blocking, BlockingSource
+from twisted_ext.resolver.blocking.table import BlockTable
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.resolver.combine.chain import ChainSource
@@ -27,14 +31,14 @@ from twisted_ext.resolver.combine.route import RouteSource
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.policy.designating import DesignatingSource
 from twisted_ext.resolver.policy.domainlimit import DomainLimit
-from twisted_ext.resolver.policy.localrecords import LocalRecordsSource, localRecord, localRecords, readLocalFile
 from twisted_ext.resolver.policy.rebinding import RebindingLog, StopRebinding
 from twisted_ext.resolver.policy.specialnames import PrivateReverse, Special
 from twisted_ext.resolver.sources import FailingSource
 from twisted_ext.resolver.strings.descriptions import sourceFromString
-from twisted_ext.resolver.system.hosts import Hosts
 from twisted_ext.server.authority.source import AuthorityFirst, AuthoritySource
 from twisted_ext.server.authority.zonetable import Zones
+from twisted_ext.server.jobs.blocklists import listsIn
+from twisted_ext.server.localnames import LocalNames
 from twisted_ext.server.operations.upstreamlog import UpstreamLog
 from twisted_ext.server.upstreams import (
     CountedUpstream,
@@ -53,11 +57,14 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.interfaces import Start
+    from twisted_ext.resolver.system.hosts import Hosts
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.recursor import Given, Recursor
     from twisted_ext.server.setup.offer import Offer
 
 __all__ = ["ForwardStack", "ZoneStack", "described", "stackFor"]
+
+_log: Final = Logger()
 
 _LOCAL: Final = nameFromText("local")
 
@@ -66,6 +73,9 @@ _Step: TypeAlias = "Callable[[], str]"
 
 #: Settings from which the sources that query other servers are built.
 _ASKING: Final = ("recursive", "upstream", "route", "resolv-conf", "upgrade-upstreams", "upgrade-unverified", "hedge", "cache")
+
+#: Settings that bound the TTLs of upstream answers.
+_TTLS: Final = ("min-ttl", "max-ttl", "max-negative-ttl")
 
 
 @dataclass(slots=True, eq=False)
@@ -98,6 +108,7 @@ class ForwardStack:
     The object stays the same when settings change; its parts are replaced, except for the cache.
 
     @ivar caching: the cache, to flush, dump or load; exists even if it is not used.
+    @ivar blocking: which names are blocked.
     """
 
     def __init__(
@@ -129,7 +140,7 @@ class ForwardStack:
         self.caching = CachedSource(
             self._coalescing,
             reactor,
-            store=Store(settings.cacheSize),
+            store=Store(settings.cacheSize, lifetimes=_lifetimesOf(settings)),
             stale=settings.stale,
             staleWait=settings.staleWait,
             prefetch=settings.prefetch,
@@ -139,9 +150,11 @@ class ForwardStack:
         self._hostsSeen: object = None
         self._watch: LoopWatch | None = None
         self._upstreamLog = UpstreamLog()
+        self.blocking = Blocking()
         self._offer: Offer | None = None
         try:
             self._outermost = self._makeOutermost(settings)
+            self._block(settings)
         except BaseException:
             self.caching.close()
             raise
@@ -238,9 +251,6 @@ class ForwardStack:
 
         @raise BadDescription: a record or a file cannot be used.
         """
-        records = [localRecord(text) for text in settings.local]
-        for path in settings.localFile:
-            records += readLocalFile(path)
         # Built from the innermost source to the outermost, and described in the opposite order.
         steps: list[_Step] = [lambda: "coalesce: one look-up for equal queries"]
         source: IAnswerSource = self._coalescing
@@ -248,34 +258,32 @@ class ForwardStack:
             source = self.caching
             stale = f", stale answers for {settings.stale} s" if settings.stale else ""
             prefetch = ", prefetching" if settings.prefetch else ""
-            steps.append(lambda: f"cache: {settings.cacheSize} octets{prefetch}{stale}")
+            steps.append(lambda: f"cache: {settings.cacheSize} octets{prefetch}{stale}{_boundsOf(settings)}")
         domains = [nameFromText(route.partition("=")[0]) for route in settings.route]
         if self._asking.recursor is not None:
             domains += [nameFromText(stub.partition("=")[0]) for stub in settings.stub]
+        local = LocalNames(self._reactor, settings, domains)
         self.caching.store.apart = frozenset([domain.lower() for domain in domains])
+        source = local.filtered(source, steps)
         if settings.stopRebinding:
             allowed = [nameFromText(name) for name in settings.rebindingAllow]
             source = StopRebinding(source, [*domains, *allowed], RebindingLog(self._reactor))
             but = "".join([f", but for {nameToText(name)}" for name in allowed])
             steps.append(lambda: f"rebinding: no private addresses from upstreams{but}")
+        if settings.block or settings.blockList:
+            source = BlockingSource(source, self.blocking, self._reactor)
+            given = [f"{len(settings.block)} given"] if settings.block else []
+            steps.append(partial("block: {}, answered with {}".format, ", ".join([*given, *settings.blockList]), settings.blockReply))
+        last = [*local.last(steps), source]
         special = Special(local=any(isBelow(domain, _LOCAL) for domain in domains))
         self._designating = DesignatingSource(routed=domains)
         self._designate()
-        sources: list[IAnswerSource] = [special, PrivateReverse(self._asksInside, domains), self._designating, source]
+        sources: list[IAnswerSource] = [special, PrivateReverse(self._asksInside, domains), self._designating, *last]
         steps.append(lambda: f"resolver.arpa: answered here, never forwarded{_designated(self._offer)}")
         steps.append(lambda: "private networks: reverse names of their addresses are denied, unless an upstream is in one of them")
         steps.append(lambda: "special: names that are never forwarded, and literal addresses")
-        hosts: Hosts | None = None
-        if settings.hostsFile:
-            hosts = Hosts(self._reactor, settings.hostsFile)
-            sources.insert(0, hosts)
-            steps.append(partial("hosts: {}".format, hosts.path))
-        source = ChainSource(sources)
-        if records:
-            source = LocalRecordsSource(source, localRecords(records))
-        if settings.local or settings.localFile:
-            files = "".join([f", {path}" for path in settings.localFile])
-            steps.append(lambda: f"local: {len(settings.local)} records given{files}")
+        sources[:0] = local.inner(steps)
+        source = local.outer(ChainSource(sources), steps)
         watch: LoopWatch | None = None
         if settings.loopDetection and settings.recursive:
             source = watch = LoopWatch(source, self._reactor)
@@ -285,10 +293,33 @@ class ForwardStack:
             # Zones may be added later, so do this even if there are none now.
             source = AuthorityFirst(AuthoritySource(zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias), source)
             steps.append(lambda: f"zones: {_counted(len(zones))}" if zones else "")
-        self._hosts, self._watch, self._steps = hosts, watch, steps[::-1]
+        self._hosts, self._watch, self._steps = local.hosts, watch, steps[::-1]
         # Do not store answers that the cache would never return.
         self._coalescing.learning = self.caching if settings.cache else None
         return source
+
+    def _block(self, settings: Settings) -> None:
+        exceptions = [each for each in settings.blockExcept if not each.startswith("file:")]
+        self.blocking.apply(settings.block, exceptions, settings.blockReply, bool(listsIn(settings)))
+
+    def block(self, path: str) -> None:
+        """
+        Use the table of block lists in this file; C{""} to keep the one in force, as lists could not be read.
+        """
+        table: BlockTable | None = None
+        try:
+            table = BlockTable.map(path) if path else None
+        except (OSError, BadImage) as error:
+            _log.error("the table of block lists cannot be used: {error}", error=error)
+        self.blocking.use(table)
+        self._changed()
+
+    @property
+    def blocks(self) -> bool:
+        """
+        Whether names may be blocked.
+        """
+        return self.blocking.on
 
     def designate(self, offer: Offer | None) -> None:
         """
@@ -330,7 +361,9 @@ class ForwardStack:
         if rebuilt or any(setting.name in _ASKING for setting in before.differing(settings)):
             asking = self._makeAsking(settings, given, former)
         try:
+            lifetimes = _lifetimesOf(settings)
             outermost = self._makeOutermost(settings)
+            self._block(settings)
         except BaseException:
             if asking is not self._asking:
                 asking.source.close()
@@ -343,6 +376,10 @@ class ForwardStack:
             if rebuilt:
                 self.caching.flush()
         elif former is not None and given is not None and former.apply(given):
+            self.caching.flush()
+        if any(setting.name in _TTLS for setting in before.differing(settings)):
+            self.caching.store.lifetimes = lifetimes
+            # What was cached before may outlive the new bounds.
             self.caching.flush()
         self.caching.tune(stale=settings.stale, staleWait=settings.staleWait, prefetch=settings.prefetch)
         self._outermost = outermost
@@ -414,6 +451,20 @@ class ForwardStack:
         Describe the steps that an accepted query passes through, in order, one line each.
         """
         return [line for step in (*self._steps, *self._asking.steps) if (line := step())]
+
+
+def _lifetimesOf(settings: Settings) -> Lifetimes:
+    """
+    @raise BadDescription: the bounds contradict each other.
+    """
+    if settings.minTtl > settings.maxTtl:
+        raise BadDescription(f"min-ttl is {settings.minTtl}, which is more than max-ttl, {settings.maxTtl}")
+    return Lifetimes(settings.maxTtl, settings.minTtl, settings.maxNegativeTtl)
+
+
+def _boundsOf(settings: Settings) -> str:
+    said = [f"{name} {settings.given[name]} s" for name in _TTLS if name in settings.given]
+    return f", {', '.join(said)}" if said else ""
 
 
 def _givenIn(settings: Settings) -> Given | None:
@@ -497,6 +548,7 @@ class ZoneStack:
 
     caching = None
     recursor = None
+    blocks = False
 
     def __init__(self, settings: Settings, zones: Zones, changed: Callable[[], object] = lambda: None) -> None:
         self.settings = settings
@@ -521,6 +573,11 @@ class ZoneStack:
     def designate(self, offer: Offer | None) -> None:
         """
         Do nothing: clients ask their resolvers for designated servers, and this server does not resolve.
+        """
+
+    def block(self, path: str) -> None:
+        """
+        Do nothing: only names that are looked up elsewhere are blocked.
         """
 
     def look(self) -> None:

@@ -10,6 +10,8 @@ from zope.interface.verify import verifyObject
 
 from tests.cache.canned import answered, denied, question, wishes
 from twisted_ext.answers import Answer, Outcome, QueryContext, Security, Trace
+from twisted_ext.cache.lifetimes import Lifetimes
+from twisted_ext.cache.store import Store
 from twisted_ext.errors import BadRecord, ServerFailed, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import lookUp
@@ -46,6 +48,23 @@ class CachingCase(SynchronousTestCase):
             self.assertEqual((now.outcome, now.answer), (answer.outcome, answer.answer))
             self.assertEqual((now.authority, now.additional), (answer.authority, answer.additional))
         return answer
+
+
+class BoundsTests(CachingCase):
+    """
+    Tests for bounds of TTLs.
+    """
+
+    def test_denialsAreBounded(self) -> None:
+        """
+        A denial has no longer TTL than the bound, from the first caller on; with a bound of 0 it is not cached here, nor by clients.
+        """
+        self.inner.set("www.example.com", "A", denied(Outcome.NXDOMAIN, SOA))
+        for most in (60, 0):
+            self.cache = CachedSource(self.inner, self.clock, store=Store(lifetimes=Lifetimes(mostDenial=most)))
+            before = self.inner.asked
+            self.assertEqual([self.ask().authority[0].ttl, self.ask().authority[0].ttl], [most, most])
+            self.assertEqual(self.inner.asked - before, 1 if most else 2)
 
 
 class PositiveTests(CachingCase):

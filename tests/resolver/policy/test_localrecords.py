@@ -9,12 +9,19 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.networks import textsOf
-from twisted_ext.answers import Answer, Outcome, QueryContext, Security
-from twisted_ext.errors import BadDescription, BadRecord, TimedOut
+from twisted_ext.answers import Answer, Outcome, QueryContext, Security, Trace
+from twisted_ext.errors import BadDescription, BadRecord, DNSFault, TimedOut
 from twisted_ext.resolver.ask import lookUp
-from twisted_ext.resolver.policy.localrecords import LocalRecordsSource, localRecord, localRecords, readLocalFile
+from twisted_ext.resolver.policy.localrecords import (
+    LocalRecordsSource,
+    LocalReverse,
+    localRecord,
+    localRecords,
+    readLocalFile,
+)
 from twisted_ext.testing.sources import CannedSource, atHand, questionOf
 from twisted_ext.wire.codes import AA, AD, RA
+from twisted_ext.wire.text import recordFromText
 
 LOCAL = [
     "router.lan A 192.168.1.1",
@@ -80,6 +87,34 @@ class LocalRecordsTests(SynchronousTestCase):
         self.assertEqual(answer.answer[0].name, questionOf("out.lan").name)
         self.assertEqual(self.ask("round.lan").outcome, Outcome.NODATA)
 
+    def test_otherTypesGoToInnerSource(self) -> None:
+        """
+        If other types are left to the inner source, it is asked for them, also behind a local alias, and about wildcards.
+        """
+        inner = CannedSource(otherwise="2001:db8::1")
+        self.source = LocalRecordsSource(inner, localRecords([localRecord(text) for text in LOCAL]), otherTypes=True)
+        self.assertEqual(textsOf(self.ask("router.lan")), ["192.168.1.1", "192.168.1.2"])
+        self.assertEqual(len(self.ask("router.lan", "ANY").answer), 1)
+        self.assertEqual(inner.asked, 0)
+        self.assertEqual(textsOf(self.ask("router.lan", "AAAA")), ["2001:db8::1"])
+        self.assertEqual(textsOf(self.ask("x.dev.lan", "AAAA")), ["2001:db8::1"])
+        answer = self.ask("www.lan", "AAAA")
+        self.assertEqual(textsOf(answer), ["web.lan.", "router.lan.", "2001:db8::1"])
+        self.assertEqual(answer.answer[-1].name, questionOf("router.lan").name)
+
+    def test_plainAddressRecords(self) -> None:
+        """
+        The short way for address records gives the same records as the parser, and leaves all others, and errors, to it.
+        """
+        for text in ("a.lan A 192.0.2.1", "*.a-b.lan. A 0.0.0.0", "_x.lan A 255.255.255.255", "1.2.3.4.lan A 1.2.3.4"):
+            for ttl in (None, 60):
+                record, parsed = localRecord(text, ttl), recordFromText(text, None, 3600 if ttl is None else ttl)
+                for name in ("name", "rrType", "rrClass", "ttl", "rdatas"):
+                    self.assertEqual(getattr(record, name), getattr(parsed, name), text)
+        self.assertEqual(localRecord("A.lan  60 A 192.0.2.1").ttl, 60)
+        for text in ("a.lan A 192.0.2.256", "a..lan A 192.0.2.1", f"{'a' * 64}.lan A 192.0.2.1", "a.lan A 192.0.2.1 x", "a.lan A 1.2.3.04"):
+            self.assertRaises(DNSFault, localRecord, text)
+
     def test_localAliasIsNeitherSecureNorAuthoritative(self) -> None:
         """
         An answer behind a local alias is neither secure nor authoritative, even if its target is.
@@ -125,3 +160,46 @@ class LocalRecordsTests(SynchronousTestCase):
         error = self.assertRaises(BadDescription, readLocalFile, str(path) + ".none")
         self.assertIn("cannot be read: No such file", str(error))
         self.assertRaises(BadRecord, localRecord, "version.bind CH TXT me")
+
+
+class LocalReverseTests(SynchronousTestCase):
+    """
+    Tests for L{LocalReverse}.
+    """
+
+    def setUp(self) -> None:
+        texts = [*LOCAL, "gateway.lan A 192.168.1.1", "blocked.example A 0.0.0.0", "own.lan A 127.0.0.1", "own.lan AAAA ::1"]
+        self.source = LocalReverse(localRecords([localRecord(text) for text in texts]))
+
+    def find(self, name: str, rrType: str = "PTR") -> list[str] | None:
+        """
+        Return the texts of the answer.
+        """
+        answer = self.source.ask(questionOf(name, rrType), QueryContext(5.0, trace=Trace()))
+        return None if answer is None else textsOf(answer)
+
+    def test_addressesHaveNames(self) -> None:
+        """
+        An address has the first name that local records give it, with the TTL of that record.
+        """
+        self.assertEqual(self.find("1.1.168.192.in-addr.arpa"), ["router.lan."])
+        self.assertEqual(self.find("1.1.168.192.in-addr.arpa", "ANY"), ["router.lan."])
+        self.assertEqual(self.find("9." + "0." * 28 + "0.d.f.ip6.arpa"), ["Printer.lan."])
+        answer = self.source.ask(questionOf("9." + "0." * 28 + "0.d.f.ip6.arpa", "PTR"), QueryContext(5.0))
+        assert answer is not None
+        self.assertEqual(answer.answer[0].ttl, 60)
+
+    def test_addressesOfNoHostHaveNone(self) -> None:
+        """
+        Wildcards, the unspecified address and the loopback addresses do not name a host.
+        """
+        for name in ("80.1.168.192.in-addr.arpa", "0.0.0.0.in-addr.arpa", "1.0.0.127.in-addr.arpa", "1." + "0." * 31 + "ip6.arpa"):
+            self.assertIsNone(self.find(name))
+
+    def test_otherQuestionsAreLeftToOthers(self) -> None:
+        """
+        Other types and names are left to other sources.
+        """
+        self.assertIsNone(self.find("1.1.168.192.in-addr.arpa", "TXT"))
+        self.assertIsNone(self.find("router.lan"))
+        self.assertIsNone(self.find("1.168.192.in-addr.arpa"))

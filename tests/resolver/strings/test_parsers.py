@@ -12,16 +12,21 @@ from twisted.plugin import IPlugin
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from tests.networks import textsOf
 from tests.resolver.told import Told
+from twisted_ext.answers import Outcome, QueryContext
 from twisted_ext.errors import BadDescription
 from twisted_ext.interfaces import IAnswerSource, IResolverParser
+from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.combine.chain import ChainSource
 from twisted_ext.resolver.combine.route import RouteSource
 from twisted_ext.resolver.combine.searchlist import SearchListSource
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
+from twisted_ext.resolver.policy.typefilter import TypeFilter
 from twisted_ext.resolver.strings import descriptions
 from twisted_ext.resolver.strings.descriptions import BUILT_IN, Site, sourceFromString
 from twisted_ext.resolver.strings.schema import Schema
+from twisted_ext.testing.sources import atHand, questionOf
 from twisted_ext.wire.names import nameFromText
 
 
@@ -101,6 +106,9 @@ class BuiltInTests(SynchronousTestCase):
             "system:resolvConf=/dev/null:hosts=/dev/null:mostBytes=1000000",
             "hosts",
             "hosts:/dev/null:ttl=60",
+            "hosts:/dev/null:/dev/zero:expand=lan",
+            "localdomain:lan,home.arpa:ttl=60:hosts",
+            "filter:AAAA:cache:minTTL=60:maxTTL=600:maxNegativeTTL=30:udp:192.0.2.1",
             "special",
             "special:local=yes",
             "udp:127.0.0.1:mixCase=yes:cookies=yes:tries=2:keep=3",
@@ -143,6 +151,50 @@ class BuiltInTests(SynchronousTestCase):
         self.assertEqual(
             (search.domains, search.ndots), ((nameFromText("corp.example"), nameFromText("lab.example")), 2)
         )
+
+    def test_hostsFilesAreJoined(self) -> None:
+        """
+        Several hosts files are one source, and their short names have the domain as well.
+        """
+        paths = [self.mktemp(), self.mktemp()]
+        Path(paths[0]).write_text("192.0.2.1 nas\n")
+        Path(paths[1]).write_text("192.0.2.2 nas\n")
+        hosts = self.build(f"hosts:{paths[0]}:{paths[1]}:expand=lan")
+        answer = atHand(hosts, questionOf("nas.lan"), QueryContext(5.0))
+        assert answer is not None
+        self.assertEqual(textsOf(answer), ["192.0.2.1", "192.0.2.2"])
+
+    def test_localDomainIsKnownByTheHostsFile(self) -> None:
+        """
+        Names of a local domain that are not in its hosts file are denied, and other names are left to the next source.
+        """
+        path = self.mktemp()
+        Path(path).write_text("192.0.2.1 nas.lan\n")
+        source = self.build(f"localdomain:lan:hosts:{path}")
+        context = QueryContext(5.0)
+        found = [atHand(source, questionOf(*asked), context) for asked in (("nas.lan",), ("nas.lan", "TXT"), ("nope.lan",), ("a.b",))]
+        self.assertEqual(
+            [None if answer is None else answer.outcome for answer in found], [Outcome.DATA, Outcome.NODATA, Outcome.NXDOMAIN, None]
+        )
+        self.assertIn("takes the hosts file with its names", self.errorOf("localdomain:lan:special"))
+        self.assertIn("a local domain needs a name", self.errorOf("localdomain:,:hosts"))
+
+    def test_cacheHasBoundsOfTTLs(self) -> None:
+        """
+        The bounds of TTLs are those of the cache.
+        """
+        cache = self.build("cache:minTTL=60:maxTTL=600:maxNegativeTTL=30:udp:192.0.2.1")
+        assert isinstance(cache, CachedSource)
+        lifetimes = cache.store.lifetimes
+        self.assertEqual((lifetimes.least, lifetimes.most, lifetimes.mostDenial), (60, 600, 30))
+
+    def test_filterTakesTypesOfAddresses(self) -> None:
+        """
+        A filter is for one family or both, in any case, and other types are reported.
+        """
+        for text in ("AAAA", "a", "A,aaaa"):
+            self.assertIsInstance(self.build(f"filter:{text}:special"), TypeFilter)
+        self.assertIn("column 8: types takes A, AAAA or A,AAAA, not 'MX'", self.errorOf("filter:MX:special"))
 
     def test_badCombinationIsReported(self) -> None:
         """

@@ -24,7 +24,7 @@ from twisted_ext.resolver.system import hosts as hostsfile
 from twisted_ext.resolver.system.hosts import Hosts, HostsTable, systemHostsPath
 from twisted_ext.testing.sources import atHand
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rrtypes import PTR
 
 FILE = b"""
@@ -72,6 +72,68 @@ class HostsTests(SynchronousTestCase):
         other.write_bytes(data)
         os.replace(other, self.path)
         self.clock.advance(1)
+
+    def several(self, *texts: bytes, expand: str = "") -> Hosts:
+        """
+        Return a source for several files.
+        """
+        paths = [self.mktemp() for _ in texts]
+        for path, text in zip(paths, texts, strict=True):
+            Path(path).write_bytes(text)
+        return Hosts(self.clock, paths, expand=nameFromText(expand or "."))
+
+    def test_severalFilesAreOne(self) -> None:
+        """
+        Addresses of a name in several files are joined, in the order of the files, and the first name of an address counts.
+        """
+        self.hosts = self.several(b"192.0.2.1 nas first\n", b"192.0.2.2 NAS\n2001:db8::1 nas\n192.0.2.1 second\n")
+        self.assertEqual(self.addressesOf("nas"), ["192.0.2.1", "192.0.2.2"])
+        self.assertEqual(self.addressesOf("nas", "AAAA"), ["2001:db8::1"])
+        self.assertEqual(self.addressesOf("second"), ["192.0.2.1"])
+        self.assertEqual(self.hosts.table.names[bytes((192, 0, 2, 1))], nameFromText("nas"))
+
+    def test_anyOfSeveralFilesMayChange(self) -> None:
+        """
+        A change of the last file takes effect, also after one of the first; a file that is missing is reported by its name, and the others
+        still count.
+        """
+        self.hosts = self.several(b"192.0.2.1 nas\n", b"192.0.2.2 box\n")
+        first, last = self.hosts.path.split(", ")
+        self.assertEqual(self.addressesOf("box"), ["192.0.2.2"])
+        table = self.hosts.table
+        self.clock.advance(1)
+        self.assertIs(self.hosts.current(), table)
+        Path(first).write_bytes(b"192.0.2.11 nas\n")
+        Path(last).write_bytes(b"192.0.2.22 box\n")
+        self.clock.advance(1)
+        self.assertEqual((self.addressesOf("nas"), self.addressesOf("box")), (["192.0.2.11"], ["192.0.2.22"]))
+        os.unlink(last)
+        self.clock.advance(1)
+        self.assertEqual((self.addressesOf("nas"), self.ask("box")), (["192.0.2.11"], None))
+        self.assertEqual(str(self.hosts.table.complaints), f"{last}: cannot be read: No such file or directory")
+        self.assertIn(f"{last} cannot be read", str(self.hosts.unknown(question("box"))))
+
+    def test_shortNamesAreExpanded(self) -> None:
+        """
+        With a domain, names of one label have it as well, which makes the name of the address; longer names have not.
+        """
+        self.hosts = self.several(b"192.0.2.1 nas www.example box.lan\n2001:db8::1 NAS\n", expand="lan")
+        for name in ("nas", "nas.lan", "www.example", "box.lan"):
+            self.assertEqual(self.addressesOf(name), ["192.0.2.1"])
+        self.assertEqual(self.addressesOf("nas.lan", "AAAA"), ["2001:db8::1"])
+        self.assertIsNone(self.ask("www.example.lan"))
+        answer = self.ask("1.2.0.192.in-addr.arpa", "PTR")
+        assert answer is not None
+        self.assertEqual(nameToText(answer.answer[0].rdatas[0]), "nas.lan.")
+
+    def test_expandedNamesAreBounded(self) -> None:
+        """
+        A name that would be too long with the domain is reported, and kept as it is.
+        """
+        long = "a" * 62
+        self.hosts = self.several(f"192.0.2.1 {long}\n".encode(), expand=".".join(["b" * 63] * 3))
+        self.assertEqual(self.addressesOf(long), ["192.0.2.1"])
+        self.assertIn("too long with the domain", str(self.hosts.table.complaints))
 
     def test_providesIAnswerSource(self) -> None:
         """

@@ -4,12 +4,14 @@ Tests of reading C{resolv.conf}.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.limits import CONFIGURED_SERVERS, SEARCH_DOMAINS
-from twisted_ext.resolver.system.resolvconf import FLAGS, SystemConfiguration
+from twisted_ext.resolver.system.resolvconf import FLAGS, SYSTEM_RESOLV_CONF, ResolvConf, SystemConfiguration
 from twisted_ext.wire.names import nameToText
 
 
@@ -132,6 +134,31 @@ class SystemConfigurationTests(SynchronousTestCase):
         self.assertEqual(search(configuration), ["x.example.", "y.example."])
         self.assertEqual((configuration.ndots, configuration.flags), (4, {"use-vc"}))
         self.assertEqual(search(parse(text, {"LOCALDOMAIN": ""})), [])
+
+    def test_environmentReplacesTheServers(self) -> None:
+        """
+        C{TXDNS_NAMESERVERS} replaces the servers of the system's file, also if it names none; what is not an address is reported.
+        """
+        for text in ("nameserver 192.0.2.1\n", ""):
+            configuration = parse(text, {"TXDNS_NAMESERVERS": "127.0.0.1:5301 here [::1]:53"})
+            self.assertEqual([server.label for server in configuration.servers], ["127.0.0.1:5301", "[::1]:53"])
+            self.assertFalse(configuration.defaulted)
+            self.assertEqual(configuration.describe()["variable"], "TXDNS_NAMESERVERS")
+            self.assertIn("'here' is not an IP address", str(configuration.complaints))
+        self.assertEqual([server.address for server in parse("nameserver 192.0.2.1\n", {"TXDNS_NAMESERVERS": " "}).servers], ["192.0.2.1"])
+
+    def test_environmentDoesNotReplaceNamedFile(self) -> None:
+        """
+        C{TXDNS_NAMESERVERS} does not apply to a file that a program names, unlike C{LOCALDOMAIN}.
+        """
+        path = self.mktemp()
+        Path(path).write_text("nameserver 192.0.2.1\n")
+        environment = {"TXDNS_NAMESERVERS": "192.0.2.2", "LOCALDOMAIN": "x.example"}
+        configuration = ResolvConf(path, environment).configuration
+        self.assertEqual([server.address for server in configuration.servers], ["192.0.2.1"])
+        self.assertEqual(search(configuration), ["x.example."])
+        system = ResolvConf(SYSTEM_RESOLV_CONF, environment).configuration
+        self.assertEqual([server.address for server in system.servers], ["192.0.2.2"])
 
     def test_sortlistWithMasks(self) -> None:
         """

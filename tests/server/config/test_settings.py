@@ -175,10 +175,14 @@ def test_unreadableFileIsAnError(tmp_path: Path) -> None:
         ("cache-size", "12X", "takes a number of octets from 65536 to 68719476736, also as 64K, 64M or 1G, not '12X'"),
         ("allow", ["192.0.2.1/24"], "takes an address with or without"),
         ("allow", 5, "takes a list, each an address with"),
-        ("interface", ["eth0"], "'eth0' is not an IP address"),
+        ("interface", ["eth0:1"], "'eth0:1' is not an IP address"),
+        ("interface", ["192.0.2.300"], "the name of an interface, such as eth0, or nothing for all addresses; '192.0.2.300' is not"),
         ("rebinding-allow", ["a..b"], "takes a domain name"),
+        ("block", ["a..b"], "takes a domain name"),
+        ("block-except", ["file:"], "takes a domain, or file: and the path of a file with domains"),
+        ("block-reply", "refused", "takes nxdomain, null, or an address, such as 192.0.2.1 or 192.0.2.1,2001:db8::1; 'refused' is not an"),
         ("http", "example.org:80", "'example.org' is not an IP address"),
-        ("hosts-file", 3, "as a text, not 3"),
+        ("hosts-file", 3, "takes a list, each the path of a file that can be read, not 3"),
     ],
 )
 def test_invalidValueIsRefused(name: str, value: object, said: str) -> None:
@@ -190,6 +194,15 @@ def test_invalidValueIsRefused(name: str, value: object, said: str) -> None:
     with pytest.raises(BadDescription) as caught:
         setting.fromTOML(value)
     assert said in str(caught.value)
+
+
+def test_filesOfExceptionsAreRelative() -> None:
+    """
+    The path of a file of exceptions is relative to the folder of the settings, a domain is not.
+    """
+    values = valuesFromTOML('block-list = "ads"\nblock-except = ["file:good", "file:/etc/fine", "good.example"]\n', "/etc/txdns/f.toml")
+    assert values["block-list"] == ("/etc/txdns/ads",)
+    assert values["block-except"] == ("file:/etc/txdns/good", "file:/etc/fine", "good.example.")
 
 
 def test_ofNamesInvalidSetting() -> None:

@@ -90,6 +90,17 @@ def test_upstreamsWithoutForwardingAreReported() -> None:
     assert warningOf(Settings({**zone, "upstream": ("192.0.2.53",), "recursive": True}), None) == ""
 
 
+def test_blockListsOfAnAuthorityAreReported() -> None:
+    """
+    Block lists of a server that blocks nothing cause a warning.
+    """
+    zone: dict[str, Value] = {"role": "serve", "zone": ("example.org=/tmp/example.org",)}
+    for values in ({"block": ("ads.example",)}, {"block-list": ("/etc/ads",)}):
+        said = warningOf(Settings({**zone, **values}), None)
+        assert said == "block and block-list have no effect with serve; use forward, which serves zones as well"
+        assert warningOf(Settings(dict(values)), None) == ""
+
+
 def test_exitCodeSurvivesBrokenPipe(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     The exit code reports the failure even if standard error is closed.
@@ -132,3 +143,14 @@ def test_startErrorIsReportedOnce(toFile: bool, monkeypatch: pytest.MonkeyPatch,
         globalLogPublisher.removeObserver(observer)
     assert "twistd txdns: the port is taken\n" in capsys.readouterr().err
     assert len(seen) == int(toFile)
+
+
+def test_settingsWithoutEffectAreReported() -> None:
+    """
+    Settings that only a recursive resolver or another listener uses are named in a warning.
+    """
+    ignored = warningOf(Settings({"opportunistic": True, "root-hints": "/etc/named.root"}), None)
+    assert ignored == "root-hints, opportunistic: these settings have an effect with recurse only"
+    assert warningOf(Settings({"role": "recurse", "opportunistic": True}), None) == ""
+    assert warningOf(Settings({"https-path": "/dns"}), None) == "https-path has no effect without https, https-clear or http3"
+    assert warningOf(Settings({"https-path": "/dns", "https": ("127.0.0.1:443",)}), None) == ""

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.cache.entries import Entry, denialKey
 from twisted_ext.cache.store import Statistics, Store
 from twisted_ext.cache.variants import kinOf, madePlainer
@@ -209,7 +209,9 @@ class CachedSource(WrappingSource):
             store.failures.forget(question.key + context.variant)
         if context.trace is not None:
             context.trace.note(now, "cache", "kept" if seconds else "not kept", seconds=seconds)
-        return store.lifetimes.given(answer) if seconds else None
+        # Where denials are not cached, clients must not cache them for longer either.
+        bounded = seconds or (not store.lifetimes.mostDenial and answer.outcome is not Outcome.DATA)
+        return store.lifetimes.given(answer) if bounded else None
 
     def learnFault(self, question: Question, context: QueryContext, fault: DNSFault, asked: float) -> None:
         if isinstance(fault, WorkSpent) and (context.aliases or context.depth):
@@ -291,7 +293,7 @@ class CachedSource(WrappingSource):
             # Another look-up has meanwhile found that the name does not exist.
             self.store.given(entry)
             return self.store.show(entry, now)
-        answer = entry.showStale(now, int(STALE_TTL.default), now + STALE_RECHECK.default)
+        answer = entry.showStale(now, min(int(STALE_TTL.default), self.store.lifetimes.most), now + STALE_RECHECK.default)
         self._staleGiven += 1
         if context.trace is not None:
             self._trace(entry, context, now)

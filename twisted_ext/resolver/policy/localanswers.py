@@ -22,7 +22,7 @@ __all__ = ["Complaints", "FollowedFile", "addressFromReverse", "emptySOA", "know
 
 _EMPTY_TTL: Final = 10800
 _NOBODY: Final = b"\x06nobody\x07invalid\x00"
-_EMPTY_NUMBERS: Final = b"".join([number.to_bytes(4, "big") for number in (1, 3600, 1200, 604800, _EMPTY_TTL)])
+_EMPTY_NUMBERS: Final = b"".join([number.to_bytes(4, "big") for number in (1, 3600, 1200, 604800)])
 
 _IPV4: Final = b"\x07in-addr\x04arpa\x00"
 _IPV6: Final = b"\x03ip6\x04arpa\x00"
@@ -58,12 +58,13 @@ def knownAddresses(question: Question, addresses: Sequence[bytes], ttl: int, ori
     return known(question, tuple([each for each in addresses if len(each) == octets]), ttl, origin, rrType)
 
 
-def emptySOA(zone: bytes) -> RRSet:
+def emptySOA(zone: bytes, ttl: int = _EMPTY_TTL) -> RRSet:
     """
-    Create the SOA record of a synthesized zone, for denials: clients may cache them (RFC 2308, section 3) for three hours as in RFC 6303,
-    section 3.
+    Create the SOA record of a synthesized zone, for denials: clients may cache them (RFC 2308, section 3).
+
+    @param ttl: for how long, by default three hours as in RFC 6303, section 3.
     """
-    return RRSet(zone, SOA, IN, _EMPTY_TTL, (zone + _NOBODY + _EMPTY_NUMBERS,))
+    return RRSet(zone, SOA, IN, ttl, (zone + _NOBODY + _EMPTY_NUMBERS + ttl.to_bytes(4, "big"),))
 
 
 def lastTime(trace: Trace) -> float:
@@ -110,6 +111,16 @@ class Complaints:
         self.count += 1
         if self.count <= FILE_COMPLAINTS.default:
             self.texts.append(f"line {line}: {text}" if line else text)
+
+    def join(self, other: Complaints, path: str = "") -> None:
+        """
+        Add the complaints of another file.
+
+        @param path: the file, to be named; C{""} if it is known.
+        """
+        self.count += other.count
+        room = int(FILE_COMPLAINTS.default) - len(self.texts)
+        self.texts += [f"{path}: {text}" if path else text for text in other.texts[:room]]
 
     def __str__(self) -> str:
         more = self.count - len(self.texts)

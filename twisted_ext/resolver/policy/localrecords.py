@@ -4,8 +4,10 @@ Local records that take precedence over the answers of servers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from socket import AF_INET, inet_pton
 from typing import Final
 
 from twisted.internet.defer import Deferred
@@ -14,36 +16,63 @@ from zope.interface import implementer
 
 from twisted_ext.aliases import together
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
-from twisted_ext.errors import BadDescription, BadRecord, DNSFault, Unknown
+from twisted_ext.errors import BadDescription, BadName, BadRecord, DNSFault, Unknown
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import LOCAL_ALIASES, LOCAL_OCTETS, LOCAL_TTL
-from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile, lastTime
-from twisted_ext.resolver.sources import WrappingSource
+from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile, addressFromReverse, known, lastTime
+from twisted_ext.resolver.sources import LocalSource, WrappingSource
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import ANY, CNAME
+from twisted_ext.wire.rrtypes import AAAA, ANY, CNAME, PTR, A
 
-__all__ = ["LocalRecords", "LocalRecordsSource", "localRecord", "localRecords", "readLocalFile"]
+__all__ = ["LocalRecords", "LocalRecordsSource", "LocalReverse", "localRecord", "localRecords", "readLocalFile"]
 
 _STAR: Final = b"\x01*"
+
+#: The most frequent form of records. A name that a number, a class or a type could be is left to the parser.
+_ADDRESS_RECORD: Final = re.compile(r"((?:[a-z0-9*_-]+\.)+[a-z0-9_-]*) A ([0-9]{1,3}(?:\.[0-9]{1,3}){3})", re.ASCII)
+
+#: Addresses that many names may have, and that are names of no host: unspecified and loopback.
+_NO_HOST: Final = (b"\x00\x00\x00\x00", bytes(16), bytes(15) + b"\x01")
+_LOOPBACK: Final = 127
 
 #: Local RRsets by folded name, then by type.
 LocalRecords = Mapping[bytes, Mapping[int, RRSet]]
 
 
-def localRecord(text: str) -> RRSet:
+def localRecord(text: str, ttl: float | None = None) -> RRSet:
     """
     Parse C{name [ttl] [class] type rdata}.
 
+    @param ttl: for records without their own.
+
     @raise BadRecord: the text is not a valid record; has the column, and what was expected there.
     """
+    rrset = _addressRecord(text, ttl)
+    if rrset is not None:
+        return rrset
     from twisted_ext.wire.text import recordFromText
 
-    rrset = recordFromText(text, None, int(LOCAL_TTL.default))
+    rrset = recordFromText(text, None, int(LOCAL_TTL.pick(ttl)))
     if rrset.rrClass != IN:
         raise BadRecord(f"{text!r} is of another class than IN")
     return rrset
+
+
+def _addressRecord(text: str, ttl: float | None) -> RRSet | None:
+    """
+    Parse C{name A address} without a TTL, quotes and escapes; L{None} if the record is anything else, or not valid. Converted block lists
+    have a hundred thousand of these.
+    """
+    found = _ADDRESS_RECORD.fullmatch(text)
+    if found is None:
+        return None
+    try:
+        return RRSet(nameFromText(found[1]), A, IN, int(LOCAL_TTL.pick(ttl)), (inet_pton(AF_INET, found[2]),))
+    except (BadName, OSError):
+        return None
 
 
 def localRecords(records: Iterable[RRSet]) -> LocalRecords:
@@ -62,9 +91,11 @@ def localRecords(records: Iterable[RRSet]) -> LocalRecords:
     return table
 
 
-def readLocalFile(path: str) -> list[RRSet]:
+def readLocalFile(path: str, ttl: float | None = None) -> list[RRSet]:
     """
     Read records from a file, one per line. Lines beginning with C{;} or C{#} are comments.
+
+    @param ttl: for records without their own.
 
     @raise BadDescription: the file cannot be read, or a line is not a valid record; says which and why.
     """
@@ -76,7 +107,7 @@ def readLocalFile(path: str) -> list[RRSet]:
     for number, octets in enumerate(data.splitlines(), 1):
         if octets.strip() and octets.lstrip()[:1] not in (b";", b"#"):
             try:
-                found.append(localRecord(octets.decode("utf-8")))
+                found.append(localRecord(octets.decode("utf-8"), ttl))
             except UnicodeDecodeError:
                 raise BadDescription(f"{path}:{number}: this is not valid UTF-8") from None
             except DNSFault as error:
@@ -88,14 +119,22 @@ def readLocalFile(path: str) -> list[RRSet]:
 class LocalRecordsSource(WrappingSource):
     """
     Answers for names with local records, and passes everything else to the inner source. A name with a local record has no data of
-    other types. C{*.lan} matches all names below C{lan} without records of their own. A local alias is followed, in the inner source if its
-    target is not local.
+    other types, unless these are left to the inner source. C{*.lan} matches all names below C{lan} without records of their own. A local
+    alias is followed, in the inner source if its target is not local.
     """
 
-    __slots__ = ("_records", "_wild", "_origin")
+    __slots__ = ("_records", "_wild", "_origin", "_listed", "_onward")
 
-    def __init__(self, inner: IAnswerSource, records: LocalRecords) -> None:
+    def __init__(
+        self, inner: IAnswerSource, records: LocalRecords, listed: Callable[[bytes], bool] | None = None, *, otherTypes: bool = False
+    ) -> None:
+        """
+        @param listed: returns whether the inner source lists this name, folded, so that wildcards do not match it.
+        @param otherTypes: ask the inner source for the types that a name with local records does not have.
+        """
         super().__init__(inner)
+        self._onward = otherTypes
+        self._listed = listed
         self._records = records
         self._wild = any(name.startswith(_STAR) for name in records)
         self._origin = Origin("local")
@@ -111,10 +150,12 @@ class LocalRecordsSource(WrappingSource):
             rest = name
             while rest != b"\x00" and found is None:
                 rest = rest[rest[0] + 1 :]
+                found = self._records.get(_STAR + rest)
                 if rest in self._records:
                     # A wildcard does not match names below an existing name.
-                    return self._records.get(_STAR + rest)
-                found = self._records.get(_STAR + rest)
+                    break
+            if found is not None and self._listed is not None and self._listed(name):
+                return None
         return found
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
@@ -151,20 +192,30 @@ class LocalRecordsSource(WrappingSource):
         for _ in range(int(LOCAL_ALIASES.default)):
             sets = self.setsFor(name)
             if sets is None:
-                if not sections:
-                    return None
-                return self._made(sections, Outcome.DATA, context), Question(shown, question.rrType, question.rrClass)
+                return self._leading(sections, shown, question, context)
             wanted = list(sets.values()) if question.rrType == ANY else [sets[kind] for kind in (question.rrType,) if kind in sets]
             if wanted:
                 sections += [_owned(rrset, shown) for rrset in wanted]
                 return self._made(sections, Outcome.DATA, context), None
             alias = sets.get(CNAME)
+            if alias is None and self._onward:
+                return self._leading(sections, shown, question, context)
             if alias is None:
                 return self._made(sections, Outcome.NODATA, context), None
             sections.append(_owned(alias, shown))
             shown = alias.rdatas[0]
             name = shown.lower()
         return self._made(sections, Outcome.NODATA, context), None
+
+    def _leading(
+        self, aliases: list[RRSet], name: bytes, question: Question, context: QueryContext
+    ) -> tuple[Answer, Question | None] | None:
+        """
+        Return the aliases that lead to a name of the inner source; L{None} if it is the name in question.
+        """
+        if not aliases:
+            return None
+        return self._made(aliases, Outcome.DATA, context), Question(name, question.rrType, question.rrClass)
 
     def _made(self, sections: list[RRSet], outcome: Outcome, context: QueryContext) -> Answer:
         if context.trace is not None:
@@ -174,3 +225,41 @@ class LocalRecordsSource(WrappingSource):
 
 def _owned(rrset: RRSet, name: bytes) -> RRSet:
     return rrset if rrset.name == name else RRSet(name, rrset.rrType, rrset.rrClass, rrset.ttl, rrset.rdatas)
+
+
+@implementer(IAnswerSource)
+class LocalReverse(LocalSource):
+    """
+    Answers for the names of addresses in local records: the first name that has the address. Wildcards, and the addresses of the loopback
+    interface, have none. It does not answer for other names.
+
+    @ivar names: for each packed address, the records of the name that it has.
+    """
+
+    __slots__ = ("names", "_origin")
+
+    what = "the addresses of local records"
+
+    def __init__(self, records: LocalRecords) -> None:
+        self.names: dict[bytes, RRSet] = {}
+        self._origin = Origin("local")
+        for name, sets in records.items():
+            if name.startswith(_STAR):
+                continue
+            for rrType in (A, AAAA):
+                rrset = sets.get(rrType)
+                if rrset is not None:
+                    for rdata in rrset.rdatas:
+                        if rdata not in _NO_HOST and not (rrType == A and rdata[0] == _LOOPBACK):
+                            self.names.setdefault(rdata, rrset)
+
+    def ask(self, question: Question, context: QueryContext) -> Answer | None:
+        if question.rrType not in (PTR, ANY) or question.rrClass != IN:
+            return None
+        address = addressFromReverse(question.key[:-4])
+        found = None if address is None else self.names.get(address)
+        if found is None:
+            return None
+        if context.trace is not None:
+            context.trace.note(lastTime(context.trace), "local", "reverse")
+        return known(question, (found.name,), found.ttl, self._origin, PTR)

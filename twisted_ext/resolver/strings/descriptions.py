@@ -65,7 +65,8 @@ BUILT_IN: Final = (
     LazyParser(
         "system", _PARSERS, "parseSystem", "the system's configuration: hosts file, search list, servers"
     ),
-    LazyParser("hosts", _PARSERS, "parseHosts", "a hosts file: hosts[:path]"),
+    LazyParser("hosts", _PARSERS, "parseHosts", "hosts files: hosts[:path]..."),
+    LazyParser("localdomain", _PARSERS, "parseLocalDomain", "domains that only a hosts file knows: localdomain:name[,name...]:hosts"),
     LazyParser("zone", _PARSERS, "parseZone", "zones from master files: zone:name=path..."),
     LazyParser("special", _PARSERS, "parseSpecial", "special-use names and literal addresses"),
     LazyParser(
@@ -107,6 +108,7 @@ BUILT_IN: Final = (
     LazyParser("validate", _RECURSIVE, "parseValidate", "validate the answers of a source with DNSSEC: validate:source"),
     LazyParser("cache", _PARSERS, "parseCache", "cache answers: cache:source"),
     LazyParser("coalesce", _PARSERS, "parseCoalesce", "one query for all callers with the same question: coalesce:source"),
+    LazyParser("filter", _PARSERS, "parseFilter", "no addresses of one family: filter:AAAA:source"),
     LazyParser("chain", _PARSERS, "parseChain", "one after the other until one answers: chain:(source):(source)..."),
     LazyParser("race", _PARSERS, "parseRace", "the first to answer wins: race:(source):(source)..."),
     LazyParser(

@@ -10,20 +10,25 @@ from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.strings.descriptions import Site
 from twisted_ext.transport.servers import DNS_PORT, Server
-from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.names import ROOT, nameFromText
+from twisted_ext.wire.rrtypes import AAAA, A
 
 if TYPE_CHECKING:
     from twisted_ext.wire.tsig import Key
 
 __all__ = [
     "Addresses",
+    "Domain",
     "Domains",
+    "Families",
     "Port",
     "SharedKey",
     "parseCache",
     "parseChain",
     "parseCoalesce",
+    "parseFilter",
     "parseHosts",
+    "parseLocalDomain",
     "parseRace",
     "parseRoute",
     "parseSearch",
@@ -52,6 +57,8 @@ class Port(int):
 
 
 _DNS: Final = Port(DNS_PORT)
+
+_FAMILIES: Final = {"A": A, "AAAA": AAAA}
 
 
 class Addresses(tuple[tuple[str, int | None], ...]):
@@ -123,6 +130,41 @@ class Domains(tuple[bytes, ...]):
         return cls([nameFromText(item.strip()) for item in text.split(",") if item.strip()])
 
 
+class Domain:
+    """
+    A domain name.
+    """
+
+    def __init__(self, name: bytes) -> None:
+        self.name = name
+
+    @classmethod
+    def fromText(cls, text: str) -> Domain:
+        """
+        @raise BadName: this is not a valid domain name.
+        """
+        return cls(nameFromText(text))
+
+
+_NO_DOMAIN: Final = Domain(ROOT)
+
+
+class Families(tuple[int, ...]):
+    """
+    The types of addresses, separated by commas.
+    """
+
+    @classmethod
+    def fromText(cls, text: str) -> Families:
+        """
+        @raise BadDescription: there is another type than A and AAAA.
+        """
+        types = [_FAMILIES.get(item.strip().upper()) for item in text.split(",")]
+        if None in types:
+            raise BadDescription(f"types takes A, AAAA or A,AAAA, not {text!r}")
+        return cls([each for each in types if each is not None])
+
+
 def parseSystem(
     site: Site,
     *,
@@ -147,18 +189,57 @@ def parseSystem(
     return System(site.reactor, resolvConf, hosts, mostBytes=mostBytes, stale=stale)
 
 
-def parseHosts(site: Site, path: str | None = None, *, ttl: int | None = None) -> IAnswerSource:
+def parseHosts(site: Site, path: str | None = None, *more: str, ttl: int | None = None, expand: Domain = _NO_DOMAIN) -> IAnswerSource:
     """
-    Answer from a hosts file, the system's or another, with both families, aliases, and reverse look-ups. Changes take effect at once.
+    Answer from a hosts file, the system's or others, with both families, aliases, and reverse look-ups. Changes take effect at once.
 
     @param path: a file to use instead of the system's.
-    @param ttl: the TTL of its records in seconds.
+    @param more: further files, whose addresses are joined with those of the first: C{hosts:/etc/hosts:/etc/hosts.lan}.
+    @param ttl: the TTL of their records in seconds.
+    @param expand: a domain that names of one label have as well: with C{lan}, C{nas} is also C{nas.lan}.
 
     @return: L{Hosts<twisted_ext.resolver.system.hosts.Hosts>}
     """
     from twisted_ext.resolver.system.hosts import Hosts
 
-    return Hosts(site.reactor, path, ttl=ttl)
+    return Hosts(site.reactor, path if path is None else [path, *more], ttl=ttl, expand=expand.name)
+
+
+def parseLocalDomain(site: Site, domains: Domains, source: IAnswerSource, *, ttl: int | None = None) -> IAnswerSource:
+    """
+    Answer for domains whose names are only in a hosts file: those that are not do not exist, and no server is asked about them. It goes in
+    front of the servers: C{chain:(localdomain:lan:hosts):udp:192.0.2.53}.
+
+    @param domains: separated by commas.
+    @param source: the hosts file.
+    @param ttl: how many seconds a denial may be cached, an hour by default.
+
+    @return: L{LocalDomains<twisted_ext.resolver.policy.localdomains.LocalDomains>}
+    """
+    from twisted_ext.limits import LOCAL_TTL
+    from twisted_ext.resolver.combine.chain import ChainSource
+    from twisted_ext.resolver.policy.localdomains import LocalDomains
+    from twisted_ext.resolver.system.hosts import Hosts
+
+    if not isinstance(source, Hosts):
+        raise CallerFault("a local domain takes the hosts file with its names, such as localdomain:lan:hosts")
+    if not domains:
+        raise CallerFault("a local domain needs a name, such as localdomain:lan:hosts")
+    return ChainSource([source, LocalDomains(domains, ttl=int(LOCAL_TTL.pick(ttl)), hosts=source.current)])
+
+
+def parseFilter(site: Site, types: Families, source: IAnswerSource) -> IAnswerSource:
+    """
+    Remove the addresses of one family, for networks in which it does not work: C{filter:AAAA:udp:192.0.2.53}. A name that has no others has
+    no data. Address hints of HTTPS records are removed as well.
+
+    @param types: C{A}, C{AAAA} or both, separated by a comma.
+
+    @return: L{TypeFilter<twisted_ext.resolver.policy.typefilter.TypeFilter>}
+    """
+    from twisted_ext.resolver.policy.typefilter import TypeFilter
+
+    return TypeFilter(source, types)
 
 
 def parseSpecial(site: Site, *, local: bool = False) -> IAnswerSource:
@@ -246,7 +327,15 @@ def parseThreaded(site: Site, *, threads: int | None = None, ttl: int | None = N
 
 
 def parseCache(
-    site: Site, source: IAnswerSource, *, mostBytes: int | None = None, stale: float = 0, prefetch: bool = False
+    site: Site,
+    source: IAnswerSource,
+    *,
+    mostBytes: int | None = None,
+    stale: float = 0,
+    prefetch: bool = False,
+    minTTL: int | None = None,
+    maxTTL: int | None = None,
+    maxNegativeTTL: int | None = None,
 ) -> IAnswerSource:
     """
     Cache answers, denials and failures as long as their zones allow, within a limit in bytes. Nearly every resolver needs this. Concurrent
@@ -255,13 +344,18 @@ def parseCache(
     @param mostBytes: the size of the cache in bytes.
     @param stale: how many seconds after its expiry an answer may be used if no other is available.
     @param prefetch: C{yes} refreshes popular answers shortly before they expire; then queries are sent while no client waits for them.
+    @param minTTL: how many seconds answers are cached although their TTL is shorter, but not signed ones.
+    @param maxTTL: the longest TTL of answers in seconds.
+    @param maxNegativeTTL: the longest TTL of denials in seconds.
 
     @return: L{CachedSource<twisted_ext.resolver.caching.cached.CachedSource>}
     """
+    from twisted_ext.cache.lifetimes import Lifetimes
     from twisted_ext.cache.store import Store
     from twisted_ext.resolver.caching.cached import CachedSource
 
-    return CachedSource(source, site.reactor, store=Store(mostBytes), stale=stale, prefetch=prefetch)
+    store = Store(mostBytes, lifetimes=Lifetimes(maxTTL, minTTL, maxNegativeTTL))
+    return CachedSource(source, site.reactor, store=store, stale=stale, prefetch=prefetch)
 
 
 def parseCoalesce(site: Site, source: IAnswerSource) -> IAnswerSource:

@@ -26,7 +26,7 @@ from twisted_ext.resolver.combine.searchlist import SearchListSource
 from twisted_ext.resolver.policy.specialnames import Special, isSpecial
 from twisted_ext.resolver.sources import FailingSource, WrappingSource, closeAll
 from twisted_ext.resolver.system.hosts import Hosts
-from twisted_ext.resolver.system.resolvconf import ResolvConf, SystemConfiguration
+from twisted_ext.resolver.system.resolvconf import SYSTEM_RESOLV_CONF, ResolvConf, SystemConfiguration
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import ROOT, isBelow, nameFromText
 from twisted_ext.wire.records import RRSet
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from twisted_ext.transport.servers import Server
 
 __all__ = ["ConfiguredSource", "SYSTEM_RESOLV_CONF", "System"]
-
-#: The resolver configuration on POSIX systems. Windows has no such file: name the servers there, or use C{threaded}.
-SYSTEM_RESOLV_CONF: Final = "/etc/resolv.conf"
 
 _LOCAL: Final = nameFromText("local")
 _PAUSE: Final = LOOK_SECONDS.default

@@ -1,5 +1,5 @@
 """
-The hosts file of this host as an answer source (hosts(5); RFC 952).
+Hosts files as an answer source (hosts(5); RFC 952).
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,7 +23,7 @@ from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile, a
 from twisted_ext.resolver.sources import LocalSource
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.names import MOST_OCTETS, ROOT, labelCount, nameFromText, nameToText
 from twisted_ext.wire.rrtypes import AAAA, ANY, PTR, A
 
 __all__ = ["Hosts", "HostsTable", "systemHostsPath"]
@@ -40,8 +41,9 @@ def systemHostsPath() -> str:
 @dataclass(slots=True, eq=False, repr=False)
 class HostsTable:
     """
-    The parsed contents of a hosts file.
+    The parsed contents of one or several hosts files.
 
+    @ivar expand: the domain that names of one label have as well; L{ROOT} for none.
     @ivar addresses: folded name to the packed addresses of both families, in the order of the file.
     @ivar names: packed address to the first name on its first line.
     @ivar canonical: folded name to the first name on its first line, where the two differ.
@@ -51,13 +53,13 @@ class HostsTable:
     names: dict[bytes, bytes] = field(default_factory=dict)
     canonical: dict[bytes, bytes] = field(default_factory=dict)
     complaints: Complaints = field(default_factory=Complaints)
+    expand: bytes = ROOT
 
     def read(self, data: bytes) -> None:
         """
         Add the entries in C{data}. Invalid lines are skipped, as by the C library, but reported.
         """
-        addresses, names, complaints = self.addresses, self.names, self.complaints
-        most = int(HOSTS_ADDRESSES.default)
+        addresses, complaints = self.addresses, self.complaints
         packedOf: dict[bytes, tuple[bytes, ...]] = {}
         for number, line in enumerate(data.splitlines(), 1):
             fields = line.partition(b"#")[0].split()
@@ -80,19 +82,38 @@ class HostsTable:
                 except (BadName, UnicodeDecodeError) as error:
                     complaints.add(number, str(error))
                     continue
-                folded = name.lower()
+                if self.expand != ROOT and labelCount(name) == 1:
+                    # The full name comes first: it is the name of the address.
+                    full = name[:-1] + self.expand
+                    if len(full) > MOST_OCTETS:
+                        complaints.add(number, f"{_shown(listed)} is too long with the domain of expand-hosts")
+                    else:
+                        first = first or full
+                        self._add(number, full, packed, first)
                 first = first or name
+                folded = name.lower()
                 before = addresses.get(folded)
                 if before is None:
+                    # The common case, without a call: lists of blocked names have a hundred thousand lines.
                     addresses[folded] = packed
                     if first != folded:
                         self.canonical[folded] = first
-                elif packed[0] not in before:
-                    if len(before) >= most:
-                        complaints.add(number, f"{_shown(listed)} has more than {most} addresses")
-                        continue
-                    addresses[folded] = before + packed
-                names.setdefault(packed[0], name)
+                    self.names.setdefault(packed[0], first)
+                else:
+                    self._add(number, name, packed, first)
+
+    def _add(self, line: int, name: bytes, packed: tuple[bytes, ...], first: bytes) -> None:
+        folded = name.lower()
+        before = self.addresses.get(folded, ())
+        if packed[0] not in before:
+            if len(before) >= HOSTS_ADDRESSES.default:
+                shown = _shown(nameToText(name, final=False).encode())
+                self.complaints.add(line, f"{shown} has more than {int(HOSTS_ADDRESSES.default)} addresses")
+                return
+            self.addresses[folded] = before + packed
+            if not before and first != folded:
+                self.canonical[folded] = first
+        self.names.setdefault(packed[0], first)
 
 
 def _shown(text: bytes) -> str:
@@ -112,45 +133,78 @@ def _packed(text: bytes) -> tuple[bytes, ...]:
 @implementer(IAnswerSource)
 class Hosts(LocalSource):
     """
-    Answers from a hosts file: addresses of both families in the file's order, and names of addresses. A name listed with only one family
-    has no data for the other, unless C{QueryContext.single} is set. It does not answer for names that are not listed.
+    Answers from hosts files: addresses of both families in the files' order, and names of addresses. A name listed with only one family
+    has no data for the other, unless C{QueryContext.single} is set, or other types are left to the next source. It does not answer for
+    names that are not listed.
 
-    On use, at most once a second, the file is checked, and read again if it has changed.
+    On use, at most once a second, the files are checked, and read again if one of them has changed.
 
-    @ivar table: the contents when the file was last read.
+    @ivar table: the contents when the files were last read.
     """
 
-    __slots__ = ("table", "_addresses", "_file", "_looked", "_origin", "_seconds", "_ttl", "_unread")
+    __slots__ = ("table", "_addresses", "_expand", "_files", "_looked", "_onward", "_origin", "_seconds", "_ttl", "_unread")
 
-    def __init__(self, clock: IReactorTime, path: str | None = None, *, ttl: float | None = None) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        path: str | Sequence[str] | None = None,
+        *,
+        ttl: float | None = None,
+        expand: bytes = ROOT,
+        otherTypes: bool = False,
+    ) -> None:
         """
-        @param path: L{None} for the operating system's.
+        @param path: the path of the file, or of several, whose addresses for one name are joined; L{None} for the operating system's.
         @param ttl: the TTL of answers in seconds.
+        @param expand: a domain that names of one label have as well: with C{lan}, C{nas} is also C{nas.lan}, which is then the name of its
+            addresses.
+        @param otherTypes: leave the types that a listed name does not have to the next source.
         """
         self._seconds = clock.seconds
-        self._file = FollowedFile(path or systemHostsPath())
-        self._origin = Origin("hosts", self._file.path)
+        paths = [path] if isinstance(path, str) else path
+        self._files = [FollowedFile(each) for each in paths or [systemHostsPath()]]
+        self._origin = Origin("hosts", self.path)
         self._ttl = int(HOSTS_TTL.pick(ttl))
+        self._expand = expand
+        self._onward = otherTypes
         self._looked = _LONG_AGO
-        #: The reason why the file could not be read.
+        #: The reasons why files could not be read.
         self._unread = ""
         self.table = HostsTable()
         self._addresses = self.table.addresses
 
     @property
     def path(self) -> str:
-        return self._file.path
+        return ", ".join([file.path for file in self._files])
 
     def refresh(self) -> None:
         self._looked = self._seconds()
-        if self._file.changed():
-            table = HostsTable()
-            data = self._file.read(int(HOSTS_OCTETS.default), table.complaints)
-            self._unread = "" if data is not None else str(table.complaints)
-            if data is not None:
-                table.read(data)
+        # Not only until the first: each file has to notice its own change.
+        changed = [file.changed() for file in self._files]
+        if any(changed):
+            table = HostsTable(expand=self._expand)
+            unread: list[str] = []
+            whole = Complaints()
+            for file in self._files:
+                complaints = table.complaints = Complaints()
+                data = file.read(int(HOSTS_OCTETS.default), complaints)
+                if data is None:
+                    unread.append(str(complaints) if len(self._files) == 1 else f"{file.path} {complaints}")
+                else:
+                    table.read(data)
+                whole.join(complaints, "" if len(self._files) == 1 else file.path)
+            table.complaints = whole
+            self._unread = "; ".join(unread)
             self.table = table
             self._addresses = table.addresses
+
+    def current(self) -> HostsTable:
+        """
+        Return the contents, read again if a file has changed.
+        """
+        if not 0.0 <= self._seconds() - self._looked < _PAUSE:
+            self.refresh()
+        return self.table
 
     def ask(self, question: Question, context: QueryContext) -> Answer | None:
         if not 0.0 <= self._seconds() - self._looked < _PAUSE:
@@ -159,7 +213,7 @@ class Hosts(LocalSource):
         if addresses is None and question.rrType not in (PTR, ANY) and context.trace is None:
             return None
         answer = self._found(question, addresses)
-        if context.single and answer is not None and answer.outcome is not Outcome.DATA:
+        if answer is not None and answer.outcome is not Outcome.DATA and (context.single or self._onward):
             return None
         if context.trace is not None:
             event = "nothing" if answer is None else answer.outcome.value
@@ -179,4 +233,6 @@ class Hosts(LocalSource):
         return knownAddresses(question, addresses, self._ttl, self._origin)
 
     def unknown(self, question: Question) -> Unknown:
+        if len(self._files) > 1:
+            return nothingOn(f"the hosts files {self.path}", question, f"; {self._unread}" if self._unread else "")
         return nothingOn(f"the hosts file {self.path}", question, f"; it {self._unread}" if self._unread else "")

@@ -25,10 +25,18 @@ from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.names import ROOT, nameFromText, nameToText
 
-__all__ = ["DEFAULT_SERVER", "FLAGS", "ResolvConf", "SystemConfiguration"]
+__all__ = ["DEFAULT_SERVER", "FLAGS", "SYSTEM_RESOLV_CONF", "ResolvConf", "SystemConfiguration"]
 
 #: The server if none is configured, as in Twisted and the C library.
 DEFAULT_SERVER: Final = "127.0.0.1"
+
+#: The resolver configuration on POSIX systems. Windows has no such file: name the servers there, or use C{threaded}.
+SYSTEM_RESOLV_CONF: Final = "/etc/resolv.conf"
+
+#: The environment variable with the addresses of other servers than those of L{SYSTEM_RESOLV_CONF}. The C library has none for this.
+_NAMESERVERS: Final = "TXDNS_NAMESERVERS"
+
+_VARIABLES: Final = ("LOCALDOMAIN", "RES_OPTIONS", _NAMESERVERS)
 
 #: Options without a number, and their effect, or the reason why they have none.
 FLAGS: Final = {
@@ -56,6 +64,7 @@ class SystemConfiguration:
 
     @ivar servers: the name servers; L{DEFAULT_SERVER} if none is configured.
     @ivar defaulted: whether no server is configured.
+    @ivar variable: the environment variable that the servers are from, if they are not from the file.
     @ivar ndots: a name with this many dots is first tried as an absolute name.
     @ivar timeout: seconds for each attempt, or L{None} if not configured.
     @ivar attempts: queries to each server, or L{None} if not configured.
@@ -65,6 +74,7 @@ class SystemConfiguration:
 
     servers: tuple[Server, ...] = ()
     defaulted: bool = False
+    variable: str | None = None
     search: tuple[bytes, ...] = ()
     ndots: int = int(NDOTS.default)
     timeout: int | None = None
@@ -76,7 +86,8 @@ class SystemConfiguration:
     @classmethod
     def parse(cls, data: bytes, environment: Mapping[str, str] | None = None, hostName: str = "") -> SystemConfiguration:
         """
-        @param environment: C{LOCALDOMAIN} replaces the search list, C{RES_OPTIONS} adds to the options.
+        @param environment: C{LOCALDOMAIN} replaces the search list, C{RES_OPTIONS} adds to the options, and C{TXDNS_NAMESERVERS} replaces
+            the servers.
         @param hostName: the name of this host; the part after its first dot is the search list if the file has none.
         """
         self = cls()
@@ -95,6 +106,7 @@ class SystemConfiguration:
         """
         return {
             "servers": ", ".join([server.label for server in self.servers]),
+            "variable": self.variable,
             "defaulted": self.defaulted,
             "search": " ".join([nameToText(domain, final=domain == ROOT) for domain in self.search]),
             "ndots": self.ndots,
@@ -187,6 +199,11 @@ class _Reading:
             self.searchLine = 0
         if wanted := environment.get("RES_OPTIONS"):
             self.options(0, wanted.split())
+        if addresses := environment.get(_NAMESERVERS, "").split():
+            self.servers.clear()
+            into.variable = _NAMESERVERS
+            for address in addresses:
+                self.nameserver(0, [address])
         domains: list[bytes] = []
         for text in self.search:
             try:
@@ -233,7 +250,10 @@ class ResolvConf:
 
     def __init__(self, path: str, environment: Mapping[str, str], hostName: str = "") -> None:
         self._file = FollowedFile(path)
-        self._environment = environment
+        self._environment = {name: value for name, value in environment.items() if name in _VARIABLES}
+        if path != SYSTEM_RESOLV_CONF:
+            # A file that the program or its settings name has precedence.
+            self._environment.pop(_NAMESERVERS, None)
         self._hostName = hostName
         self._file.changed()
         self._latest = self.configuration = self._read()

@@ -4,25 +4,26 @@ Builds the text of C{twistd txdns --help}.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from textwrap import wrap
 from typing import Final
 
-from twisted_ext.server.config.settings import SETTINGS
+from twisted_ext.server.config.settings import SETTINGS, Setting
 from twisted_ext.server.config.types import COUNT, FLAG
 
-__all__ = ["usageOf"]
+__all__ = ["EXAMPLES", "INTRODUCTIONS", "LIKE_TWISTD", "settingsFor", "usageOf"]
 
 #: Groups of settings, and further settings by name, that have no effect with a sub-command.
 _UNUSED: Final = {
     "forward": ("Recursion",),
     "recurse": ("upstream", "resolv-conf", "hedge"),
-    "serve": ("Upstreams", "Recursion", "Cache", "Local records", "role", "stop-rebinding", "rebinding-allow"),
+    "serve": ("Upstreams", "Recursion", "Cache", "Local records", "Blocking", "role", "stop-rebinding", "rebinding-allow"),
 }
 
 #: Options of tap that stand for a setting.
-_LIKE_TWISTD: Final = ("bindzone", "secondary")
+LIKE_TWISTD: Final = ("bindzone", "secondary")
 
-_INTRODUCTIONS: Final = {
+INTRODUCTIONS: Final = {
     "": (
         "A DNS server. Sub-commands: forward (the default) answers from zones, from a cache, from local records and a hosts file, and asks",
         "other servers; recurse does the same without other resolvers, and validates answers; serve answers from its zones alone; robot is",
@@ -61,7 +62,7 @@ _RECURSE: Final = (
     "  txdns control anchors; txdns control delegations; txdns control nta add broken.example=+1d",
 )
 
-_EXAMPLES: Final = {
+EXAMPLES: Final = {
     "": (*_FORWARDING[:2], _RECURSE[0], _SERVE[0], _FORWARDING[2]),
     "forward": _FORWARDING,
     "recurse": _RECURSE,
@@ -71,6 +72,16 @@ _EXAMPLES: Final = {
 _ENDING: Final = (
     "-n keeps it in the foreground. Exit codes: 78 an option or a setting cannot be used; 1 another failure, such as a port in use.",
 )
+
+
+def settingsFor(role: str) -> Iterator[Setting]:
+    """
+    Yield the settings that have an effect with a sub-command, or all of them for C{""}.
+    """
+    unused = _UNUSED.get(role, ())
+    for setting in SETTINGS:
+        if setting.group not in unused and setting.name not in unused:
+            yield setting
 
 
 def usageOf(role: str, options: type) -> str:
@@ -84,7 +95,7 @@ def usageOf(role: str, options: type) -> str:
     def described(name: str) -> str:
         return " ".join(str(getattr(options, f"opt_{name}").__doc__).split())
 
-    lines = [*_INTRODUCTIONS[role], "Every option is a key of the --config file as well."]
+    lines = [*INTRODUCTIONS[role], "Every option is a key of the --config file as well."]
     rows: list[tuple[str, str]] = []
     group = "Settings"
     everything: list[tuple[str, list[tuple[str, str]]]] = [
@@ -99,10 +110,7 @@ def usageOf(role: str, options: type) -> str:
             ],
         )
     ]
-    unused = _UNUSED.get(role, ())
-    for setting in SETTINGS:
-        if setting.group in unused or setting.name in unused:
-            continue
+    for setting in settingsFor(role):
         if setting.group != group:
             group = setting.group
             rows = []
@@ -116,11 +124,11 @@ def usageOf(role: str, options: type) -> str:
             default = " [default: yes]"
         rows.append((f"{short}--{setting.name}{'' if plain else '='}", f"{setting.help}.{several}{default}{negative}"))
         if setting.name == "zones":
-            rows += [(f"    --{name}=", described(name)) for name in _LIKE_TWISTD]
+            rows += [(f"    --{name}=", described(name)) for name in LIKE_TWISTD]
     for heading, each in everything:
         lines += ["", f"{heading}:"]
         for option, text in each:
             wrapped = wrap(text, 92)
             lines.append(f"  {option if option.startswith('-') and option[2:3] == ',' else option:<26} {wrapped[0]}")
             lines += [f"{'':<29}{line}" for line in wrapped[1:]]
-    return "\n".join([*lines, "", "For example:", *_EXAMPLES[role], "", *_ENDING, ""])
+    return "\n".join([*lines, "", "For example:", *EXAMPLES[role], "", *_ENDING, ""])

@@ -11,7 +11,17 @@ from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.limits import CACHE_BYTES, HEDGE_SECONDS, STALE_SECONDS, STALE_WAIT, Limit
+from twisted_ext.limits import (
+    CACHE_BYTES,
+    CACHE_LEAST_SECONDS,
+    CACHE_SECONDS,
+    HEDGE_SECONDS,
+    LOCAL_TTL,
+    NEGATIVE_SECONDS,
+    STALE_SECONDS,
+    STALE_WAIT,
+    Limit,
+)
 from twisted_ext.server.config import types
 from twisted_ext.server.limits import (
     CLIENT_RATE,
@@ -120,7 +130,7 @@ def _octets(limit: Limit, help: str, *, live: bool = True) -> int:
 
 
 #: Defaults of servers that answer from their zones alone: every client may query them.
-_SERVING: Final[Mapping[str, Value]] = {"allow": ("any",), "recursive": False, "hosts-file": "", "cache": False, "loop-detection": False}
+_SERVING: Final[Mapping[str, Value]] = {"allow": ("any",), "recursive": False, "hosts-file": (), "cache": False, "loop-detection": False}
 
 
 class Settings:
@@ -129,9 +139,10 @@ class Settings:
     """
 
     interface: tuple[str, ...] = _setting(
-        types.ADDRESS,
+        types.PLACE,
         (),
-        "Listen at this address; by default at all addresses of this machine",
+        "Listen at this address, or at all addresses that this interface, such as eth0, has at the start; by default at all addresses of "
+        "this machine",
         short="i",
         live=False,
         group="Where to listen",
@@ -258,6 +269,11 @@ class Settings:
         group="What to serve",
     )
     zone: tuple[str, ...] = _setting(types.ZONE, (), "Serve this zone from this master file: example.org=/etc/zones/example.org")
+    zoneDirectory: str = _setting(
+        types.PATH,
+        "",
+        "Folder where relative paths of zone start; by default that of the settings file, and for options the working directory",
+    )
     zones: tuple[str, ...] = _setting(
         types.LISTING,
         (),
@@ -267,8 +283,8 @@ class Settings:
     state: str = _setting(
         types.PATH,
         "",
-        "Folder for data that is kept for the next start, such as compiled zones and the state of trust anchors; by default the one made "
-        "by systemd, else a temporary one",
+        "Folder for data that is kept for the next start, such as compiled zones, block lists and the state of trust anchors; by default "
+        "the one made by systemd, else a temporary one",
         live=False,
     )
     watch: bool = _setting(types.FLAG, True, "Reload master files when they have changed")
@@ -322,6 +338,10 @@ class Settings:
     hedge: float = _number(
         HEDGE_SECONDS, "Seconds to wait for an upstream before the next one is asked as well", unit="seconds", whole=False
     )
+    filterAaaa: bool = _setting(
+        types.FLAG, False, "Remove IPv6 addresses from answers of upstreams, for networks without IPv6; those known here remain"
+    )
+    filterA: bool = _setting(types.FLAG, False, "Remove IPv4 addresses from answers of upstreams; those known here remain")
     loopDetection: bool = _setting(types.FLAG, True, "Leave out upstreams that forward back to this server")
 
     rootHints: str = _setting(
@@ -380,13 +400,69 @@ class Settings:
     queryIpv6: bool = _setting(types.FLAG, True, "Query servers at IPv6 addresses as well")
     queryLocalhost: bool = _setting(types.FLAG, False, "Query servers on this machine if a zone names them")
 
-    hostsFile: str = _setting(types.READABLE, "/etc/hosts", 'Answer from this hosts file; "" for none', group="Local records")
-    local: tuple[str, ...] = _setting(types.RECORD, (), 'Answer with this record: "router.lan A 192.168.1.1"')
+    hostsFile: tuple[str, ...] = _setting(
+        types.READABLE, ("/etc/hosts",), 'Answer from this hosts file, by default /etc/hosts; "" for none', group="Local records"
+    )
+    local: tuple[str, ...] = _setting(
+        types.RECORD,
+        (),
+        'Answer with this record: "router.lan A 192.168.1.1", or "*.dev.lan A 192.168.1.1" for all names below dev.lan',
+    )
     localFile: tuple[str, ...] = _setting(types.READABLE, (), "Answer with the records of this file, one on each line")
+    localTtl: int = _number(
+        LOCAL_TTL, "TTL of local records without their own, of names in hosts files, and of denials of local-domain", unit="seconds"
+    )
+    localReverse: bool = _setting(
+        types.FLAG, True, "Answer with the names of addresses that local records have; names in hosts files come before them"
+    )
+    expandHosts: str = _setting(
+        types.OPTIONAL_NAME, "", "Domain that names of one label in hosts files have as well: with lan, nas is also nas.lan"
+    )
+    forwardOtherTypes: bool = _setting(
+        types.FLAG,
+        False,
+        "Ask upstreams for the types that a name in local records or hosts files does not have here, such as its AAAA records; by default, "
+        "it has no data of other types",
+    )
+    localDomain: tuple[str, ...] = _setting(
+        types.NAME,
+        (),
+        "Names of this domain are only known here: those without a record, in a zone or hosts file do not exist, and no upstream is asked "
+        "about them, but for domains below it that have a route",
+    )
+    domainNeeded: bool = _setting(
+        types.FLAG,
+        False,
+        "Ask no upstream for the addresses of names of one label, such as printer; those that are not known here do not exist",
+    )
+
+    block: tuple[str, ...] = _setting(types.NAME, (), "Block this domain and all names below it", group="Blocking")
+    blockList: tuple[str, ...] = _setting(
+        types.PATH,
+        (),
+        "Block the names in this file, which may have lines of hosts files, domains, *.domain, and ||domain^ of ad blockers. Only lines of "
+        "hosts files leave the names below alone. The file is read again when it has changed; a missing one is logged",
+    )
+    blockExcept: tuple[str, ...] = _setting(
+        types.BLOCK_EXCEPTION,
+        (),
+        "Do not block this domain and all names below it, whichever list has them; file:PATH for a file of domains, as for block-list",
+    )
+    blockReply: str = _setting(
+        types.BLOCK_REPLY,
+        "nxdomain",
+        "Answer for blocked names: nxdomain; null for the addresses 0.0.0.0 and ::; or an address, or one of each family with a comma. "
+        "The local records and hosts file of this server are never blocked",
+    )
 
     cache: bool = _setting(types.FLAG, True, "Cache answers", short="c", group="Cache")
     cacheSize: int = _octets(CACHE_BYTES, "Memory for the cache, in octets, or as 64M", live=False)
     prefetch: bool = _setting(types.FLAG, True, "Refresh frequently requested answers before they expire")
+    minTtl: int = _number(
+        CACHE_LEAST_SECONDS, "Cache answers of upstreams for so long although their TTL is shorter, but not signed ones", unit="seconds"
+    )
+    maxTtl: int = _number(CACHE_SECONDS, "Longest TTL of answers of upstreams", unit="seconds")
+    maxNegativeTtl: int = _number(NEGATIVE_SECONDS, "Longest TTL of answers of upstreams that deny a name or a type", unit="seconds")
     stale: int = _number(STALE_SECONDS, "Seconds after expiry for which an answer is used if no other is available", unit="seconds")
     staleWait: float = _number(STALE_WAIT, "Seconds to wait for a fresh answer before a stale one is used", unit="seconds", whole=False)
 
@@ -444,6 +520,9 @@ class Settings:
         live=False,
     )
     http: str = _setting(types.HTTP_ADDRESS, "", "Show the status page and /metrics at this address", live=False)
+    showClients: bool = _setting(
+        types.FLAG, False, "Count queries by client, and show clients and live queries on the status page and to txdns control"
+    )
     control: str = _setting(types.CONTROL, "auto", 'Unix socket for txdns control; "" for none', live=False)
     manhole: str = _setting(types.TEXT, "", "Endpoint of an SSH shell inside the server, such as tcp:5022:interface=127.0.0.1", live=False)
     manholeKeys: str = _setting(
@@ -473,8 +552,9 @@ class Settings:
             if name not in byAttribute:
                 raise BadDescription(f"there is no setting {name!r}")
             setting = byAttribute[name]
+            folder = str(values.get("zoneDirectory", "")) if setting.kind is types.ZONE else ""
             try:
-                checked[setting.name] = setting.fromTOML(list(value) if isinstance(value, tuple) else value)
+                checked[setting.name] = setting.fromTOML(list(value) if isinstance(value, tuple) else value, folder)
             except BadDescription as fault:
                 raise BadDescription(f"{name} {fault}") from None
         return cls(checked)

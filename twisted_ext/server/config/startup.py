@@ -37,6 +37,23 @@ INTERRUPTED: Final = 130
 #: The exit status that shells use for programs ended by SIGPIPE.
 BROKEN_PIPE: Final = 141
 
+#: Settings that only a recursive resolver uses.
+_RECURSING: Final = (
+    "root-hints",
+    "local-root",
+    "validate",
+    "trust-anchor",
+    "negative-trust-anchor",
+    "stub",
+    "minimize",
+    "opportunistic",
+    "query-cookies",
+    "mixed-case",
+    "error-reports",
+    "query-ipv6",
+    "query-localhost",
+)
+
 
 def end(text: str, code: int = WRONG) -> NoReturn:
     """
@@ -54,7 +71,7 @@ def end(text: str, code: int = WRONG) -> NoReturn:
 
 def wantSomething(settings: Settings, config: str | None) -> None:
     """
-    Check that a server without recursion has zones to serve, and warn about configured upstreams that it ignores.
+    Check that a server without recursion has zones to serve, and warn about settings that it ignores.
 
     @param config: the path of the settings file, if there is one.
 
@@ -62,12 +79,18 @@ def wantSomething(settings: Settings, config: str | None) -> None:
     """
     if settings.role == "recurse" and (settings.upstream or "resolv-conf" in settings.given):
         _log.warn("upstream and resolv-conf have no effect with recurse, which asks no other resolver; use route for single domains")
-    recursing = settings.trustAnchor or settings.negativeTrustAnchor or settings.rootHints or settings.localRoot or settings.stub
-    if settings.role != "recurse" and recursing:
-        _log.warn("root-hints, local-root, trust-anchor, negative-trust-anchor and stub have an effect with recurse only")
+    idle = [name for name in _RECURSING if name in settings.given]
+    if settings.role != "recurse" and idle:
+        _log.warn("{names}: these settings have an effect with recurse only", names=", ".join(idle))
+    if "https-path" in settings.given and not (settings.https or settings.httpsClear or settings.http3):
+        _log.warn("https-path has no effect without https, https-clear or http3")
+    if not settings.cache and not settings.given.keys().isdisjoint(("min-ttl", "max-ttl", "max-negative-ttl")):
+        _log.warn("min-ttl, max-ttl and max-negative-ttl have no effect without the cache")
     if settings.role == "serve" and not settings.recursive and (settings.upstream or settings.route):
         _log.warn("upstream and route have no effect with serve, which asks no upstream; use forward, which serves zones as well")
-    if settings.role != "serve" or settings.recursive or settings.pyzone or settings.local or settings.localFile or settings.hostsFile:
+    if settings.role == "serve" and (settings.block or settings.blockList):
+        _log.warn("block and block-list have no effect with serve; use forward, which serves zones as well")
+    if settings.role != "serve" or settings.recursive or settings.pyzone or settings.local or settings.localFile or any(settings.hostsFile):
         return
     from twisted_ext.server.config.zonesettings import ZoneSettings, gather
 

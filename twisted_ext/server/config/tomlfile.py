@@ -28,15 +28,17 @@ _PLACE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\
 _TABLE: Final = re.compile(r"""\s*\[\[\s*(["']?)zone\1\s*\]\]""")
 
 
-def readSettings(path: str) -> dict[str, Value]:
+def readSettings(path: str, zoneDirectory: str = "") -> dict[str, Value]:
     """
     Read and check a settings file.
+
+    @param zoneDirectory: overrides that of the file.
 
     @return: values by setting name.
 
     @raise BadDescription: one line for each fault: file, line, key, and what would be valid.
     """
-    return valuesFromTOML(textOf(path), path)
+    return valuesFromTOML(textOf(path), path, zoneDirectory)
 
 
 def textOf(path: str) -> str:
@@ -56,7 +58,7 @@ def textOf(path: str) -> str:
         raise BadDescription(f"{path}:{line}: this is not valid UTF-8") from None
 
 
-def valuesFromTOML(text: str, path: str) -> dict[str, Value]:
+def valuesFromTOML(text: str, path: str, zoneDirectory: str = "") -> dict[str, Value]:
     """
     Check the text of a settings file, as L{readSettings} does.
 
@@ -64,6 +66,8 @@ def valuesFromTOML(text: str, path: str) -> dict[str, Value]:
     """
     document = documentIn(text, path)
     folder = os.path.dirname(os.path.abspath(path))
+    base = zoneDirectory or document.get("zone-directory")
+    zoneFolder = os.path.join(folder, base) if isinstance(base, str) else folder
     values: dict[str, Value] = {}
     wrong: list[tuple[int, str]] = []
     for key, value in document.items():
@@ -72,10 +76,10 @@ def valuesFromTOML(text: str, path: str) -> dict[str, Value]:
             wrong.append((_lineOf(text, key), f"{key}: there is no such setting{_meant(key)}"))
             continue
         if key == "zone" and isinstance(value, list):
-            values[key] = _zones(setting, value, text, folder, wrong)
+            values[key] = _zones(setting, value, text, zoneFolder, wrong)
             continue
         try:
-            values[key] = setting.fromTOML(value, folder)
+            values[key] = setting.fromTOML(value, zoneFolder if key == "zone" else folder)
         except BadDescription as fault:
             tables = isinstance(value, dict) or (isinstance(value, list) and any(isinstance(each, dict) for each in value))
             if key == "zone" and tables:

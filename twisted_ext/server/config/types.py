@@ -23,6 +23,7 @@ from twisted_ext.server.listeners.sockets import (
     QUIC_PORT,
     TLS_PORT,
     describedPlace,
+    isInterface,
     labelOf,
 )
 from twisted_ext.server.reply.cookies import SECRET_OCTETS
@@ -31,7 +32,8 @@ from twisted_ext.transport.urls import canonicalHost, isAddress
 from twisted_ext.wire.names import nameFromText, nameToText
 
 __all__ = [
-    "ADDRESS",
+    "BLOCK_EXCEPTION",
+    "BLOCK_REPLY",
     "CATALOG",
     "CONTROL",
     "COUNT",
@@ -52,6 +54,7 @@ __all__ = [
     "NEGATIVE_ANCHOR",
     "PATH",
     "PEM",
+    "PLACE",
     "PORT",
     "PREFIX",
     "PROXY",
@@ -84,6 +87,9 @@ Value = bool | int | float | str | tuple[str, ...]
 
 #: The default port of the status page.
 _HTTP: Final = 5380
+
+#: Begins the path of a file where there may be a domain as well.
+_FILE: Final = "file:"
 
 _POWERS: Final = {"K": 10, "M": 20, "G": 30}
 
@@ -178,10 +184,12 @@ class Text:
     @param allowed: see L{Kind}.
     @param check: returns the normalized text; raises L{DNSFault<twisted_ext.errors.DNSFault>}, L{ValueError} or L{OSError} if it is not
         valid.
+    @param words: all valid values, if there are few.
     """
 
-    def __init__(self, allowed: str, check: Callable[[str], str]) -> None:
+    def __init__(self, allowed: str, check: Callable[[str], str], words: tuple[str, ...] = ()) -> None:
         self.allowed = allowed
+        self.words = words
         self._check = check
 
     def fromText(self, text: str) -> Value:
@@ -253,8 +261,10 @@ def _hostName(text: str) -> str:
     return host
 
 
-def _address(text: str) -> str:
-    return text if not text else Server("127.0.0.1" if text == "localhost" else text).address
+def _place(text: str) -> str:
+    if not text or (isInterface(text) and text != "localhost"):
+        return text
+    return Server("127.0.0.1" if text == "localhost" else text).address
 
 
 def _httpAddress(text: str) -> str:
@@ -330,6 +340,30 @@ def _record(text: str) -> str:
     from twisted_ext.resolver.policy.localrecords import localRecord
 
     localRecord(text)
+    return text
+
+
+class BlockException(Text):
+    """
+    A domain, or a file of them, whose path is relative to the folder of the settings file.
+    """
+
+    def fromTOML(self, value: object, folder: str = "") -> Value:
+        if isinstance(value, str) and value.startswith(_FILE):
+            value = _FILE + os.path.join(folder, value.removeprefix(_FILE))
+        return super().fromTOML(value)
+
+
+def _blockException(text: str) -> str:
+    if text == _FILE:
+        raise BadDescription("file: is not followed by a path")
+    return _path(text) if text.startswith(_FILE) else _name(text)
+
+
+def _blockReply(text: str) -> str:
+    from twisted_ext.resolver.blocking.source import readReply
+
+    readReply(text)
     return text
 
 
@@ -435,7 +469,7 @@ def _oneOf(*words: str) -> Text:
             raise ValueError(text)
         return text
 
-    return Text(f"{', '.join(words[:-1])} or {words[-1]}", check)
+    return Text(f"{', '.join(words[:-1])} or {words[-1]}", check, words)
 
 
 def listenKind(encryption: str, port: int) -> Text:
@@ -462,7 +496,9 @@ TEXT: Final = Text("a text", _any)
 NAME: Final = Text("a domain name", _name)
 OPTIONAL_NAME: Final = Text("a domain name", _optionalName)
 HOST_NAME: Final = Text("a host name, such as dns.example", _hostName)
-ADDRESS: Final = Text("an address of this machine, such as 127.0.0.1 or ::1, or nothing for all of them", _address)
+PLACE: Final = Text(
+    "an address of this machine, such as 127.0.0.1 or ::1, or the name of an interface, such as eth0, or nothing for all addresses", _place
+)
 HTTP_ADDRESS: Final = Text("an address with or without a port, such as 127.0.0.1:5380 or ::1", _httpAddress)
 LISTEN_HTTP3: Final = listenKind("http3", HTTPS_PORT)
 LISTEN_HTTPS: Final = listenKind("https", HTTPS_PORT)
@@ -479,6 +515,8 @@ SECRET: Final = File("the path of a file with a secret", _secret)
 READABLE: Final = File("the path of a file that can be read", _readable)
 LISTING: Final = File("the path of a folder or a file that can be read", _listing)
 RECORD: Final = Text('a record, such as "router.lan 3600 A 192.168.1.1" (the TTL may be left out)', _record)
+BLOCK_EXCEPTION: Final = BlockException("a domain, or file: and the path of a file with domains", _blockException)
+BLOCK_REPLY: Final = Text("nxdomain, null, or an address, such as 192.0.2.1 or 192.0.2.1,2001:db8::1", _blockReply)
 DESCRIPTION: Final = Text("an address of a server or a description, such as 192.0.2.1, udp:192.0.2.1:5353 or threaded", _description)
 LOG_FORMAT: Final = _oneOf("text", "json")
 ROLE: Final = _oneOf("forward", "recurse", "serve")

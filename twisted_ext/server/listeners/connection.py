@@ -76,6 +76,7 @@ class ReplySource(Protocol):
     """
 
     counters: Counters
+    transport: str
 
     def find(self, octets: bytes, address: str, now: float, /) -> bytes | None:
         """
@@ -259,7 +260,7 @@ class StreamServing(StreamProtocol):
         most = self._servings.mostInFlight
         self._out = out = []
         size = hits = 0
-        hit = b""
+        hit = answer = b""
         understood = True
         try:
             while position < end and size < _WINDOW:
@@ -269,6 +270,7 @@ class StreamServing(StreamProtocol):
                     length = len(reply)
                     hits += 1
                     hit = octets
+                    answer = reply
                     replies[reply[1] & 15] += 1
                     out.append((length + 2).to_bytes(2, "big") + octets[:2] + reply)
                     size += length
@@ -293,6 +295,8 @@ class StreamServing(StreamProtocol):
             self._write(out[0] if len(out) == 1 else b"".join(out))
         if hits:
             counters.sampled(hit, hits)
+            if counters.activity is not None:
+                counters.activity.hit(hit, hits, host, self._answering.transport, answer, now)
         if not understood:
             self.end()
         return position

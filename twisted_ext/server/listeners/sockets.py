@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 import stat
 from collections.abc import Iterable, MutableMapping, Sequence
@@ -15,6 +16,7 @@ from typing import Final
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.limits import LISTENER_BUFFER, PORT_TRIES
+from twisted_ext.resolver.system.interfaces import addressesOf
 from twisted_ext.server.listeners.places import DATAGRAMS, UNIX, ReceivedPlace, UnixPlace, placeFromEndpoint
 from twisted_ext.transport.servers import Server
 
@@ -33,7 +35,9 @@ __all__ = [
     "encryptedPlaces",
     "encryptedSockets",
     "freeSocketPath",
+    "isInterface",
     "labelOf",
+    "listenAddresses",
     "placeFromText",
     "receivedSockets",
 ]
@@ -64,6 +68,9 @@ _FIRST: Final = 3
 
 #: All addresses of this machine, of both families.
 _EVERYWHERE: Final = ("0.0.0.0", "::")
+
+#: Names of interfaces on Linux have up to 15 characters; those of only digits and dots are taken for addresses.
+_INTERFACE: Final = re.compile(r"(?=.*[A-Za-z])[\w.@-]{1,15}", re.ASCII)
 
 #: The listen(2) backlog: connections that the kernel queues until they are accepted.
 BACKLOG: Final = 511
@@ -247,11 +254,36 @@ def closeSockets(several: Iterable[Bound]) -> None:
                 os.unlink(bound.path)
 
 
+def isInterface(text: str) -> bool:
+    """
+    Return whether a text may be the name of a network interface, and is not an address.
+    """
+    return _INTERFACE.fullmatch(text) is not None
+
+
+def listenAddresses(places: Iterable[str], *, strict: bool = True) -> tuple[str, ...]:
+    """
+    Return addresses as they are, and for each interface its addresses at present.
+
+    @param strict: whether an interface has to exist, and to have an address.
+
+    @raise BadDescription: it does not.
+    """
+    found: list[str] = []
+    for place in places:
+        try:
+            found += addressesOf(place) if isInterface(place) else [place]
+        except BadDescription as fault:
+            if strict:
+                raise BadDescription(f"interface: {fault}") from None
+    return tuple(found)
+
+
 def boundSockets(addresses: Sequence[str], port: int, copies: int = 1) -> list[list[Bound]]:
     """
     Bind sockets for UDP and TCP.
 
-    @param addresses: addresses of this machine; empty for all of them.
+    @param addresses: addresses or interfaces of this machine; empty for all of them.
     @param port: 0 for any free port.
     @param copies: how many sets of sockets to bind to the same addresses and ports.
 
@@ -259,7 +291,7 @@ def boundSockets(addresses: Sequence[str], port: int, copies: int = 1) -> list[l
 
     @raise BadDescription: a socket cannot be bound; all of them are closed then.
     """
-    wanted = list(dict.fromkeys(each or "any" for each in addresses)) or ["any"]
+    wanted = list(dict.fromkeys(each or "any" for each in listenAddresses(addresses))) or ["any"]
     chosen = [each for address in wanted for each in (_EVERYWHERE if address == "any" else (address,))]
     made: list[list[Bound]] = [[] for _ in range(copies)]
     try:
@@ -285,7 +317,7 @@ def _reason(error: OSError, address: str, port: int, ways: str = "UDP or TCP", a
     where = labelOf(address, port)
     larger, _, other = another.partition(" or ")
     if error.errno == errno.EADDRINUSE:
-        return f"{where} is in use: another program listens there, for {ways}; end it, or choose another {another}"
+        return f"{where} is in use: another program, or a listener of this server, has it for {ways}; end it, or choose another {another}"
     if error.errno in (errno.EACCES, errno.EPERM):
         takes = "root (see twistd --uid) or CAP_NET_BIND_SERVICE"
         return f"{where} may not be used: ports below 1024 take {takes}; or choose a larger {larger}"

@@ -1,5 +1,6 @@
 """
-The query log: one line for each request, written when its reply is sent or when the request is dropped.
+The query log: one line for each request, written when its reply is sent or when the request is dropped. It also feeds the live list of the
+status page.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
 
+from twisted_ext.metrics.activity import LiveQuery, statusOf
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.wire.codes import className, rcodeName
 from twisted_ext.wire.escapes import printable
@@ -17,6 +19,7 @@ from twisted_ext.wire.rrtypes import typeName
 
 if TYPE_CHECKING:
     from twisted_ext.answers import Answer
+    from twisted_ext.metrics.activity import Activity
     from twisted_ext.server.reply.requests import Refusal, Request, Send
 
 __all__ = ["QueryLog"]
@@ -33,9 +36,13 @@ class QueryLog:
     Logs requests with their replies. The responder calls L{answered} or L{refused} right before it sends a reply.
 
     @ivar gate: the gate that refused the request whose refusal is sent next.
+    @ivar logged: whether requests go into the log.
+    @ivar activity: takes requests into its live list while that is on, or L{None}.
     """
 
-    def __init__(self, seconds: Callable[[], float]) -> None:
+    def __init__(self, seconds: Callable[[], float], *, logged: bool = True) -> None:
+        self.logged = logged
+        self.activity: Activity | None = None
         self._seconds = seconds
         self.gate = ""
         self._source = self._server = ""
@@ -77,12 +84,18 @@ class QueryLog:
 
         @param why: one word, logged as the source if no gate refused the request.
         """
-        self._source, self.gate = self.gate or self._source or why, ""
+        # Only a refusal by policy was announced just before; an answer that came too late was not.
+        self._source, self.gate = self.gate or (self._source if why == "policy" else "") or why, ""
         self._log(request)
 
     def _log(self, request: Request, rcode: int | None = None, size: int = 0, truncated: bool = False) -> None:
         question = request.question
         seconds = self._seconds() - request.arrived
+        if self.activity is not None and self.activity.live.on:
+            self._show(self.activity, request, rcode, seconds)
+        if not self.logged:
+            self._clear()
+            return
         fields: dict[str, JSON] = {
             "event": "query",
             "client": request.client,
@@ -104,9 +117,7 @@ class QueryLog:
         parts.append(f"{seconds * 1000:.1f} ms")
         parts.append(f"{self._source} {self._server}".rstrip())
         parts += [f"EDE {code}{f' ({printable(text)})' if text else ''}" for code, text in self._ede]
-        self._source = self._server = ""
-        self._rcode = 0
-        self._ede = ()
+        self._clear()
         _queries.info(
             "query {name} {class_} {type} from {client} by {transport}: {result}",
             name=fields["name"],
@@ -116,4 +127,28 @@ class QueryLog:
             transport=request.transport,
             result=", ".join(parts),
             fields=fields,
+        )
+
+    def _clear(self) -> None:
+        self._source = self._server = ""
+        self._rcode = 0
+        self._ede = ()
+
+    def _show(self, activity: Activity, request: Request, rcode: int | None, seconds: float) -> None:
+        """
+        Add a request to the live list.
+        """
+        question = request.question
+        activity.live.add(
+            LiveQuery(
+                request.arrived + activity.offset,
+                request.client,
+                request.transport,
+                nameToText(question.name),
+                typeName(question.rrType),
+                "no reply" if rcode is None else rcodeName(rcode),
+                statusOf(self._source, self._ede),
+                seconds,
+                self._server,
+            )
         )

@@ -80,7 +80,7 @@ _KEEPALIVE: Final = 11
 _PLAIN: Final = frozenset(("udp", "tcp"))
 
 #: Kinds of sources whose answers are the same for all clients and valid until their epoch ends, or else are asked again after a second.
-_STATIC: Final = frozenset(("hosts", "special", "local", "zone"))
+_STATIC: Final = frozenset(("hosts", "special", "local", "zone", "blocked"))
 
 #: When replies from zones expire.
 _FOREVER: Final = float("inf")
@@ -282,6 +282,8 @@ class Responder:
                 self._run(operation, request, send, flow)
                 return
         self.counters.asked(question.name, question.rrType)
+        if self.counters.activity is not None:
+            self.counters.activity.asked(request.client, question.name, question.rrType, now)
         source = self._views.get(request.record.group.name, self.source) if self._views else self.source
         recursion = bool(request.flags & RD)
         context = QueryContext(
@@ -480,7 +482,7 @@ class Responder:
             # Views do not offer recursion.
             octets = composed.octets = b"%b%c%b" % (octets[:3], octets[3] & ~RA, octets[4:])
         counters = self.counters
-        counters.replied(answer.rcode)
+        counters.replied(answer.rcode, _isBlocked(answer))
         if self.queryLog is not None:
             self.queryLog.answered(answer)
         if octets[2] & 2:
@@ -550,6 +552,7 @@ class Responder:
             whole=composed.whole,
             plain=edns is not None and composed.optAt == len(composed.octets) - 11,
             known=known,
+            blocked=_isBlocked(answer),
         )
         table.offer(request.wire, reply, varies=varies, personal=bool(request.cookie))
 
@@ -622,6 +625,10 @@ def _signed(request: Request, octets: bytes) -> bytes:
     return replySigned(octets, request.verdict, request.today)[0]
 
 
+def _isBlocked(answer: Answer) -> bool:
+    return answer.origin is not None and answer.origin.source == "blocked"
+
+
 def _isKnown(answer: Answer, name: bytes) -> bool:
     """
     Return whether an answer consists only of names that exist in a zone, whose number is bounded: not a negative answer, and no record
@@ -654,6 +661,8 @@ def _isForOneTransport(request: Request) -> bool:
 
 def _isRemembered(answer: Answer) -> bool:
     """
-    Return whether an answer is in a cache because a client asked for it, which other clients must not find out (cache snooping).
+    Return whether an answer is in a cache because a client asked for it, which other clients must not find out (cache snooping). That a
+    name is blocked for its aliases is known from a cache as well.
     """
-    return answer.origin is not None and answer.origin.source in _REMEMBERED
+    origin = answer.origin
+    return origin is not None and (origin.source in _REMEMBERED or (origin.source == "blocked" and origin.epoch is None))

@@ -45,7 +45,7 @@ class QuicResponder:
         """
         self.counters = responder.counters
         self._responder = responder
-        self._transport = transport
+        self.transport = transport
         self._clients = responder.packetCache.clients
         self.find: Callable[[bytes, str, float], bytes | None] = responder.packetCache.findEncrypted
 
@@ -58,7 +58,7 @@ class QuicResponder:
             # Over UDP these clients get no reply. Here the connection is closed, so that they need not wait for one.
             self.counters.dropped += 1
             return False
-        return self._responder.take(octets, (serving.host, serving.port), self._transport, send, serving.local, client, flow)
+        return self._responder.take(octets, (serving.host, serving.port), self.transport, send, serving.local, client, flow)
 
 
 class _Port(DatagramProtocol):

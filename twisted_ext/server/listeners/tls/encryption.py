@@ -73,8 +73,10 @@ def encryptionFor(settings: Settings, seconds: Callable[[], float]) -> Encryptio
         return Encryption(files.read(), seconds, files, files.authorities)
     places = [describedPlace(place, "tls") for place in listed]
     addresses = [place[0] for place in places if isinstance(place, tuple) and place[0] != "any"]
-    pair = keptPair(settings.stateFolder(), addresses)
-    _log.info('the certificate is self-signed; clients can check it by its pin: pin-sha256="{pin}"', pin=pair.pin)
+    folder = settings.stateFolder()
+    pair = keptPair(folder, addresses)
+    text = 'the certificate is self-signed; clients can check it by its pin: pin-sha256="{pin}"'
+    _log.info(text if folder else text + "; it changes at each start, because there is no state folder", pin=pair.pin)
     return Encryption([pair], seconds, authorities=readAuthorities(settings.clientCa))
 
 

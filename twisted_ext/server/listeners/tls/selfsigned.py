@@ -99,6 +99,7 @@ def keptPair(folder: str, names: Iterable[str] = (), now: datetime | None = None
             return pair
     pair = newPair(names, now)
     try:
+        os.makedirs(folder, 0o750, exist_ok=True)
         with replacingFile(path, 0o600) as file:
             file.write(pair.texts[1] + pair.texts[0])
     except OSError as error:

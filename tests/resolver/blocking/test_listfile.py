@@ -1,0 +1,165 @@
+"""
+Tests of L{twisted_ext.resolver.blocking.listfile}.
+"""
+
+from __future__ import annotations
+
+import tracemalloc
+from io import BytesIO
+
+import pytest
+
+from twisted_ext.resolver.blocking.listfile import ListedNames, parseList
+from twisted_ext.resolver.policy.localanswers import Complaints
+
+
+def parsed(data: bytes) -> tuple[ListedNames, Complaints]:
+    complaints = Complaints()
+    names = ListedNames()
+    for piece in parseList(BytesIO(data), complaints):
+        names.alone += piece.alone
+        names.below += piece.below
+        names.excepted += piece.excepted
+    return names, complaints
+
+
+def test_hostsLines() -> None:
+    """
+    A line of a hosts file blocks its names alone. Names of the system itself are left out.
+    """
+    names, complaints = parsed(
+        b"127.0.0.1 localhost\n::1 ip6-localhost\n255.255.255.255\tbroadcasthost\n0.0.0.0 0.0.0.0\n\n# comment\n"
+        b"0.0.0.0 ADS.example  # why\n127.0.0.1\tone.example two.example\r\n:: three.example\n"
+    )
+    assert names.alone == [b"ads.example", b"one.example", b"two.example", b"three.example"]
+    assert (names.below, names.excepted, complaints.count) == ([], [], 0)
+
+
+def test_domainLines() -> None:
+    """
+    Domains, those with an asterisk and those of ad blockers are blocked with all names below.
+    """
+    names, complaints = parsed(
+        b"\xef\xbb\xbf[Adblock Plus]\n! comment\n; comment\nads.example\n*.wild.example\n||block.example^\n||more.example^$important\n"
+        b"a_b.dotted.example.\n||top^\n*.zip\n@@||good.example^\n@@||better.example^$important\n||least.example"
+    )
+    assert names.below == [
+        b"ads.example", b"wild.example", b"block.example", b"more.example", b"a_b.dotted.example", b"top", b"zip", b"least.example"
+    ]  # fmt: skip
+    assert names.excepted == [b"good.example", b"better.example"]
+    assert (names.alone, complaints.count) == ([], 0)
+
+
+def test_formatsMayBeMixed() -> None:
+    """
+    The format is found line by line, also where all lines are plain.
+    """
+    names, _ = parsed(b"0.0.0.0 one.example\ntwo.example\n||three.example^\n*.four.example\n")
+    assert (names.alone, names.below) == ([b"one.example"], [b"two.example", b"three.example", b"four.example"])
+
+
+def test_internationalNames() -> None:
+    """
+    Names in UTF-8 are blocked in the form in which they are queried.
+    """
+    names, complaints = parsed("bücher.example\n0.0.0.0 Straße.example\nxn--bcher-kva.example\n".encode())
+    assert names.below == [b"xn--bcher-kva.example", b"xn--bcher-kva.example"]
+    assert len(names.alone) == 1 and names.alone[0].isascii()
+    assert complaints.count == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (b"com", "'com' is a top-level domain; write *.com to block all of it"),
+        (b"192.0.2.1", "'192.0.2.1' is an address, not a domain"),
+        (b"192.0.2.1 router.lan", "'192.0.2.1' is an address of its own; write 0.0.0.0 to block a name"),
+        (b"||ads.example^$third-party", "depends on more than the domain"),
+        (b"||ads.example/banner", "is not a domain name"),
+        (b"example.com##.ad", "is not a domain"),
+        (b"<html><body>not found</body></html>", "is not a domain"),
+        (b"two words", "'two words' is not a domain, nor a line of a hosts file"),
+        (b"a..b", "'a..b' is not a domain name"),
+        (b"x" * 64 + b".example", "is not a domain name"),
+        (b".".join([b"x" * 60] * 5) + b".example", "is not a domain name"),
+        (b"\xff\xfe\x00a", "is not a domain name"),
+        (b"a\x00b.example", "is not a domain name"),
+        (b"y" * 2000, "has more than 1024 octets"),
+    ],
+)
+def test_badLines(line: bytes, text: str) -> None:
+    """
+    A line that cannot be used is reported with its number and the reason, and does not affect others.
+    """
+    names, complaints = parsed(b"one.example\n" + line + b"\ntwo.example\n")
+    assert names.below == [b"one.example", b"two.example"]
+    assert complaints.count == 1
+    assert complaints.texts[0].startswith("line 2: ")
+    assert text in complaints.texts[0]
+
+
+def test_hugeLine() -> None:
+    """
+    A line of megabytes is skipped without being kept, reported once, and the lines after it are read and numbered.
+    """
+    names, complaints = parsed(b"one.example\n" + b"x" * (5 << 20) + b"\ntwo.example\nbad line here\n")
+    assert names.below == [b"one.example", b"two.example"]
+    assert complaints.texts[0] == "line 2: has more than 1024 octets"
+    assert complaints.texts[1].startswith("line 4: ")
+
+
+class _Endless(BytesIO):
+    """
+    A file with one line of 64 MB.
+    """
+
+    left = 64
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        assert size is not None
+        self.left -= 1
+        return b"x" * size if self.left >= 0 else b""
+
+
+def test_hugeLineTakesNoMemory() -> None:
+    """
+    Of a line without an end no more than two pieces are in memory.
+    """
+    complaints = Complaints()
+    tracemalloc.start()
+    try:
+        assert list(parseList(_Endless(), complaints)) == []
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert complaints.count == 1
+    assert most < 8 << 20
+
+
+@pytest.mark.parametrize("piece", [b"a.", b"a", b"0.0.0.0 ", b"||a.", b"-.", b"\xff", b"a:", b"# "])
+def test_longLinesOfOnePiece(piece: bytes) -> None:
+    """
+    A line of half a megabyte that nearly matches a format is only found too long.
+    """
+    names, complaints = parsed(b"one.example\n" + piece * (500_000 // len(piece)) + b"\ntwo.example\n")
+    assert names.below == [b"one.example", b"two.example"]
+    assert complaints.texts == ["line 2: has more than 1024 octets"]
+
+
+def test_manyBadLinesAreCounted() -> None:
+    """
+    Of many bad lines the first are kept, and the others are counted.
+    """
+    _, complaints = parsed(b"!bad\nbad bad\n" * 5000)
+    assert complaints.count == 5000
+    assert len(complaints.texts) <= 20
+
+
+def test_namesAcrossPieces() -> None:
+    """
+    A name that is read in two pieces is one name.
+    """
+    lines = [b"host%d.example" % number for number in range(100_000)]
+    names, complaints = parsed(b"\n".join(lines))
+    assert names.below == lines
+    assert complaints.count == 0

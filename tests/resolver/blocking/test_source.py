@@ -1,0 +1,289 @@
+"""
+Tests of L{twisted_ext.resolver.blocking.source}.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from tests.networks import textsOf
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Trace
+from twisted_ext.errors import BadDescription, TimedOut
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import lookUp
+from twisted_ext.resolver.blocking.source import Blocking, BlockingSource, readReply
+from twisted_ext.resolver.blocking.table import BELOW, EXCEPT, BlockTable, TableBuilder
+from twisted_ext.resolver.sources import LocalSource
+from twisted_ext.testing.sources import answerOf, atHand, questionOf, rrsetOf
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import CNAME, A
+
+
+@implementer(IAnswerSource)
+class _Upstream(LocalSource):
+    """
+    Answers all questions; names below C{alias.example} are aliases of C{cname.example}, which is an alias of C{x.ads.example}.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[Question] = []
+
+    def ask(self, question: Question, context: QueryContext) -> Answer:
+        self.asked.append(question)
+        if not question.name.endswith(nameFromText("alias.example")):
+            return answerOf(question, "192.0.2.80" if question.rrType == A else ())
+        chain = (
+            rrsetOf(question.name, CNAME, "cname.example."),
+            rrsetOf(nameFromText("cname.example"), CNAME, "X.Ads.example."),
+            rrsetOf(nameFromText("x.ads.example"), A, "192.0.2.80"),
+        )
+        return Answer(Outcome.DATA, chain, origin=Origin("cache", learned=7.0, expires=90.0))
+
+
+class BlockingTests(SynchronousTestCase):
+    """
+    Tests for L{Blocking} and L{BlockingSource}.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.blocking = Blocking()
+        self.upstream = _Upstream()
+        self.source = BlockingSource(self.upstream, self.blocking, self.clock)
+
+    def block(self, *domains: str, exceptions: tuple[str, ...] = (), reply: str = "nxdomain") -> None:
+        """
+        Block domains.
+        """
+        self.blocking.apply(domains, exceptions, reply, False)
+
+    def list_(self, names: dict[bytes, int]) -> None:
+        """
+        Use a table of these names.
+        """
+        builder = TableBuilder()
+        for name, bits in names.items():
+            builder.add([name], bits)
+        self.blocking.use(BlockTable(b"".join(builder.pack(["block:/lists/ads", "except:/lists/good"]))))
+
+    def answer(self, name: str, rrType: str = "A", trace: Trace | None = None) -> Answer:
+        """
+        Ask for a name.
+        """
+        found = atHand(self.source, questionOf(name, rrType), QueryContext(5.0, trace=trace))
+        assert found is not None
+        return found
+
+    def isBlocked(self, name: str) -> bool:
+        """
+        Return whether a name is blocked, and so asked nowhere.
+        """
+        before = len(self.upstream.asked)
+        answer = self.answer(name)
+        blocked = answer.outcome is Outcome.NXDOMAIN
+        self.assertEqual(len(self.upstream.asked) - before, 0 if blocked else 1)
+        return blocked
+
+    def test_domainAndAllBelow(self) -> None:
+        """
+        A domain is blocked with all names below it, in any case of letters; names that only end alike are not.
+        """
+        self.block("ads.example", "zip.")
+        for name in ("ads.example", "x.ads.example", "A.b.ADS.Example", "any.zip", "zip"):
+            self.assertTrue(self.isBlocked(name), name)
+        for name in ("example", "bads.example", "ads.example.org", "www.example", ".", "unzip"):
+            self.assertFalse(self.isBlocked(name), name)
+
+    def test_hostsLinesBlockTheNameAlone(self) -> None:
+        """
+        A name from a hosts file is blocked, names below it are not.
+        """
+        self.list_({b"ads.example": 0, b"all.example": BELOW})
+        names = ("ads.example", "x.ads.example", "all.example", "y.x.all.example", "example")
+        self.assertEqual([self.isBlocked(name) for name in names], [True, False, True, True, False])
+
+    def test_exceptionsWin(self) -> None:
+        """
+        An exception holds for all names below it, whichever list or setting has them.
+        """
+        self.block("ads.example", exceptions=("good.ads.example",))
+        self.list_({b"x.good.ads.example": BELOW, b"fine.ads.example": 1 | BELOW | EXCEPT, b"one.ads.example": 1 | EXCEPT})
+        for name in ("good.ads.example", "x.good.ads.example", "a.fine.ads.example", "one.ads.example"):
+            self.assertFalse(self.isBlocked(name), name)
+        for name in ("ads.example", "bad.ads.example", "x.one.ads.example"):
+            self.assertTrue(self.isBlocked(name), name)
+
+    def test_dotsInLabels(self) -> None:
+        """
+        A dot within a label is not taken for the end of one, and gets no name past the list.
+        """
+        self.list_({b"a.ads.example": 0, b"top.example": BELOW})
+        self.assertFalse(self.isBlocked("a\\.ads.example"))
+        self.assertTrue(self.isBlocked("x\\.y.top.example"))
+        self.assertTrue(self.isBlocked("b.x\\.y.top.example"))
+
+    def test_longestNames(self) -> None:
+        """
+        Names of 255 octets, with labels of 46 octets or one, are looked up like others.
+        """
+        self.block("ads.example")
+        self.assertTrue(self.isBlocked("a." * 121 + "ads.example"))
+        self.assertTrue(self.isBlocked(("b" * 46 + ".") * 5 + "ads.example"))
+        self.assertFalse(self.isBlocked(("b" * 46 + ".") * 5 + "good.example"))
+
+    def test_denial(self) -> None:
+        """
+        By default the name does not exist, for a minute, with the reason in an extended error.
+        """
+        self.block("ads.example")
+        answer = self.answer("x.ads.example")
+        self.assertEqual((answer.rcode, answer.answer, answer.ede), (3, (), ((15, ""),)))
+        (soa,) = answer.authority
+        self.assertEqual((soa.name, soa.ttl, soa.rdatas[0][-4:]), (nameFromText("ads.example"), 60, (60).to_bytes(4, "big")))
+
+    def test_nullAddresses(self) -> None:
+        """
+        With null, both families have their null address, and other types no data.
+        """
+        self.block("ads.example", reply="null")
+        self.assertEqual(textsOf(self.answer("ads.example")), ["0.0.0.0"])
+        self.assertEqual(textsOf(self.answer("ads.example", "AAAA")), ["::"])
+        self.assertEqual(textsOf(self.answer("ads.example", "ANY")), ["0.0.0.0"])
+        for rrType in ("HTTPS", "MX", "TXT", "NS", "DS"):
+            answer = self.answer("ads.example", rrType)
+            self.assertEqual((answer.outcome, len(answer.authority), answer.ede), (Outcome.NODATA, 1, ((15, ""),)))
+
+    def test_addressOfOneFamily(self) -> None:
+        """
+        With one address, the other family has no data; with one of each, both have theirs.
+        """
+        self.block("ads.example", reply="192.0.2.1")
+        self.assertEqual(textsOf(self.answer("ads.example")), ["192.0.2.1"])
+        self.assertEqual(self.answer("ads.example", "AAAA").outcome, Outcome.NODATA)
+        self.block("ads.example", reply="192.0.2.1, 2001:db8::1")
+        self.assertEqual(textsOf(self.answer("ads.example", "AAAA")), ["2001:db8::1"])
+
+    def test_badReplies(self) -> None:
+        """
+        Other words than the known ones have to be addresses.
+        """
+        for text in ("", "refused", "192.0.2", "192.0.2.1,"):
+            with self.assertRaisesRegex(BadDescription, "is not an address; write nxdomain, null, or addresses"):
+                readReply(text)
+
+    def test_aliasesToBlockedNames(self) -> None:
+        """
+        A name whose aliases lead through a blocked one is blocked, for as long as these are known; unless the name itself is excepted.
+        """
+        self.block("ads.example")
+        answer = self.answer("www.alias.example")
+        self.assertEqual((answer.outcome, answer.answer), (Outcome.NXDOMAIN, ()))
+        self.assertEqual(answer.authority[0].name, nameFromText("www.alias.example"))
+        assert answer.origin is not None
+        self.assertEqual((answer.origin.source, answer.origin.expires, answer.origin.epoch), ("blocked", 90.0, None))
+        self.block("ads.example", exceptions=("alias.example",))
+        self.assertEqual(len(self.answer("www.alias.example").answer), 3)
+        self.block("ads.example", exceptions=("x.ads.example",))
+        self.assertEqual(len(self.answer("www.alias.example").answer), 3)
+
+    def test_traces(self) -> None:
+        """
+        C{explain} shows the list that has a name, the domain in it, and the alias that led there.
+        """
+        self.list_({b"ads.example": BELOW})
+        trace = Trace()
+        self.answer("www.x.ads.example", trace=trace)
+        self.answer("www.alias.example", trace=trace)
+        self.block(exceptions=("good.example",))
+        self.answer("good.example", trace=trace)
+        details = {"list": "/lists/ads", "domain": "ads.example"}
+        self.assertEqual(
+            [(note.source, note.event, note.details) for note in trace.notes],
+            [
+                ("block", "blocked", {**details, "alias": None}),
+                ("block", "blocked", {**details, "alias": "X.Ads.example."}),
+                ("block", "excepted", {}),
+            ],
+        )
+
+    def test_otherClasses(self) -> None:
+        """
+        Only names of the Internet are blocked.
+        """
+        self.block("ads.example")
+        self.assertIsNotNone(atHand(self.source, Question(nameFromText("ads.example"), A, 3), QueryContext(5.0)))
+        self.assertEqual(len(self.upstream.asked), 1)
+
+    def test_epoch(self) -> None:
+        """
+        Answers for blocked names hold until settings or lists change.
+        """
+        self.block("ads.example")
+        origin = self.answer("ads.example").origin
+        assert origin is not None and origin.epoch is not None
+        value = origin.epoch.value
+        self.list_({b"other.example": 0})
+        self.assertGreater(origin.epoch.value, value)
+
+    def test_queriesWaitForTheFirstTable(self) -> None:
+        """
+        Until the lists have been read once, queries wait: no blocked name is looked up at start-up. Later tables replace the first one
+        without waiting.
+        """
+        self.blocking.apply((), (), "nxdomain", True)
+        bad, good = [lookUp(self.source, questionOf(name), QueryContext(5.0)) for name in ("ads.example", "www.example")]
+        canceled = lookUp(self.source, questionOf("www.example"), QueryContext(5.0))
+        self.assertNoResult(good)
+        self.assertEqual(self.upstream.asked, [])
+        canceled.cancel()
+        self.failureResultOf(canceled)
+        self.list_({b"ads.example": BELOW})
+        self.assertEqual(self.successResultOf(bad).outcome, Outcome.NXDOMAIN)
+        self.assertEqual(textsOf(self.successResultOf(good)), ["192.0.2.80"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.blocking.apply((), (), "nxdomain", True)
+        self.assertTrue(self.isBlocked("ads.example"))
+
+    def test_waitingEnds(self) -> None:
+        """
+        A query that waits fails at its deadline with the reason. If the lists cannot be read, queries are answered without them.
+        """
+        self.blocking.apply((), (), "nxdomain", True)
+        late = lookUp(self.source, questionOf("www.example"), QueryContext(5.0))
+        self.clock.advance(5.0)
+        fault = self.failureResultOf(late, TimedOut).value
+        self.assertEqual(fault.ede, ((14, "the block lists are being read"),))
+        waiting = lookUp(self.source, questionOf("www.example"), QueryContext(9.0))
+        self.blocking.use(None)
+        self.assertEqual(textsOf(self.successResultOf(waiting)), ["192.0.2.80"])
+
+    def test_waitingIsCancelledMeanwhile(self) -> None:
+        """
+        A query that continues may cancel another one that waits.
+        """
+        self.blocking.apply((), (), "nxdomain", True)
+        waiting = [lookUp(self.source, questionOf(f"{each}.example"), QueryContext(9.0)) for each in ("one", "two", "three")]
+        ended: list[object] = []
+
+        def end(result: object) -> None:
+            ended.append(result)
+            for other in waiting:
+                other.cancel()
+
+        for each in waiting:
+            each.addBoth(end)
+        self.blocking.use(None)
+        self.assertEqual(len(ended), 3)
+
+    def test_listsRemoved(self) -> None:
+        """
+        Without lists and domains nothing is blocked any more.
+        """
+        self.list_({b"ads.example": BELOW})
+        self.assertTrue(self.blocking.on)
+        self.block()
+        self.assertFalse(self.blocking.on)
+        self.assertFalse(self.isBlocked("ads.example"))

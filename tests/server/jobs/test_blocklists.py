@@ -1,0 +1,400 @@
+"""
+Tests of L{twisted_ext.server.jobs.blocklists}, and of block lists in a whole server on a memory network.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+from unittest.mock import patch
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import Clock
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.server.process.test_workers import Processes
+from tests.server.test_service import ServiceCase
+from tests.typed import observing
+from twisted_ext.metrics.exposition import exposition
+from twisted_ext.resolver.blocking.compiler import compileLists
+from twisted_ext.resolver.blocking.table import BELOW, BlockTable
+from twisted_ext.server.config.settings import Settings
+from twisted_ext.server.jobs import blocklists
+from twisted_ext.server.jobs.blocklists import BlockLists, listsIn
+from twisted_ext.server.listeners.sockets import boundSockets
+from twisted_ext.server.process.workers import Workforce
+
+
+class Children:
+    """
+    Stands for the processes that read lists.
+
+    @ivar started: the arguments of each, with what its end fires.
+    """
+
+    def __init__(self) -> None:
+        self.started: list[tuple[list[str], Deferred[bytes]]] = []
+        self.killed = 0
+
+    def run(self, reactor: object, module: str, words: Sequence[str], *, seconds: float | None = None) -> Deferred[bytes]:
+        """
+        Start one.
+        """
+        ended: Deferred[bytes] = Deferred(self._kill)
+        self.started.append((list(words), ended))
+        return ended
+
+    def _kill(self, _: object) -> None:
+        self.killed += 1
+
+    def finish(self) -> None:
+        """
+        End the first one that runs, with its result.
+        """
+        (path, former, *words), ended = self.started.pop(0)
+        ended.callback(json.dumps(compileLists(path, former, words)).encode())
+
+
+class ListCase(SynchronousTestCase):
+    """
+    A folder with a list, and processes that do not run by themselves.
+    """
+
+    def setUp(self) -> None:
+        self.children = Children()
+        patched = patch.object(blocklists, "runModule", self.children.run)
+        patched.start()
+        self.addCleanup(patched.stop)
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+        self.list = self.folder / "ads"
+        self.list.write_text("ads.example\n")
+        self.logged: list[str] = []
+        observer = observing(self._log)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+
+    def _log(self, event: LogEvent) -> None:
+        self.logged.append(formatEvent(event))
+
+
+class BlockListsTests(ListCase):
+    """
+    Tests for L{BlockLists}.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.took: list[str] = []
+
+    def lists(self, **values: object) -> BlockLists:
+        """
+        Begin to read lists.
+        """
+        settings = Settings.of(**{"blockList": str(self.list), **values})
+        self.clock = Clock()
+        made = BlockLists(cast(IReactorTime, self.clock), settings, self.took.append)
+        self.addCleanup(made.close)
+        made.start()
+        return made
+
+    def test_changedFileIsReadOnceItIsAtRest(self) -> None:
+        """
+        A list is read again when it has changed and stays the same from one look to the next. The former table exists until there is a
+        third one, so that a slow worker finds it.
+        """
+        lists = self.lists()
+        self.children.finish()
+        first = lists.path
+        self.assertEqual(self.took, [first])
+        lists.look()
+        lists.look()
+        self.assertEqual(self.children.started, [])
+        self.list.write_text("ads.example\nmore.example\n")
+        lists.look()
+        self.assertEqual(self.children.started, [])
+        lists.look()
+        self.assertEqual(len(self.children.started), 1)
+        self.assertEqual(lists.path, first)
+        self.assertTrue(os.path.exists(first))
+        self.children.finish()
+        self.assertEqual(BlockTable.map(lists.path).bitsFor(b"more.example"), [BELOW])
+        self.assertEqual(lists.figures(), {"blockLists": 1, "blockNames": 2, "blockListsWrong": 0})
+        self.assertTrue(os.path.exists(first))
+        self.list.write_text("ads.example\n")
+        lists.look()
+        lists.look()
+        self.children.finish()
+        self.assertFalse(os.path.exists(first))
+
+    def test_disappearedListIsLogged(self) -> None:
+        """
+        A list that disappears keeps its names, and the log and the status say so.
+        """
+        lists = self.lists()
+        self.children.finish()
+        self.list.unlink()
+        lists.look()
+        lists.look()
+        self.children.finish()
+        self.assertEqual(BlockTable.map(lists.path).bitsFor(b"ads.example"), [BELOW])
+        text = f"block list {self.list}: cannot be read: No such file or directory; its former 1 names stay in force"
+        self.assertIn(text, self.logged)
+        self.assertEqual(lists.figures()["blockListsWrong"], 1)
+        lists.look()
+        lists.look()
+        self.assertEqual(self.children.started, [])
+
+    def test_failedProcess(self) -> None:
+        """
+        If the process fails, the former table stays in force, and the lists are read again after a minute, or when they have changed.
+        """
+        lists = self.lists()
+        self.children.finish()
+        path = lists.path
+        lists.apply(Settings.of(blockList=str(self.list)))
+        self.children.started.pop()[1].errback(OSError("killed"))
+        self.assertEqual((lists.path, self.took), (path, [path, ""]))
+        self.assertIn("the block lists cannot be read, the former ones stay in force: killed", self.logged)
+        lists.look()
+        self.clock.advance(59)
+        lists.look()
+        self.assertEqual(self.children.started, [])
+        self.clock.advance(1)
+        lists.look()
+        self.children.started.pop()[1].callback(b"Segmentation fault")
+        self.assertEqual((lists.path, self.took), (path, [path, "", ""]))
+        self.list.write_text("more.example\n")
+        lists.look()
+        lists.look()
+        self.children.finish()
+        self.assertEqual(lists.names, 1)
+        self.clock.advance(3600)
+        lists.look()
+        self.assertEqual(self.children.started, [])
+
+    def test_stateFolderThatCannotBeMade(self) -> None:
+        """
+        A state folder in which the table cannot be written is named in the log.
+        """
+        (self.folder / "state").write_bytes(b"")
+        lists = self.lists(state=str(self.folder / "state"))
+        self.assertEqual((lists.path, self.took), ("", [""]))
+        expected = f"their names are not blocked: their table cannot be written in the state folder {self.folder}/state: File exists"
+        self.assertIn(f"the block lists cannot be read, {expected}", self.logged)
+
+    def test_changeWhileReading(self) -> None:
+        """
+        Settings that change while lists are read are applied after that, with one process at a time.
+        """
+        lists = self.lists()
+        for _ in range(3):
+            lists.apply(Settings.of(blockList=str(self.list)))
+        self.assertEqual(len(self.children.started), 1)
+        self.children.finish()
+        self.assertEqual(len(self.children.started), 1)
+        self.children.finish()
+        self.assertEqual(len(self.children.started), 0)
+
+    def test_close(self) -> None:
+        """
+        Closing ends the process and removes the table.
+        """
+        lists = self.lists()
+        self.children.finish()
+        lists.apply(Settings.of(blockList=str(self.list)))
+        path = lists.path
+        lists.close()
+        self.assertEqual(self.children.killed, 1)
+        self.assertFalse(os.path.exists(os.path.dirname(path)))
+
+    def test_removedLists(self) -> None:
+        """
+        Without lists nothing is read any more, and the table is removed.
+        """
+        lists = self.lists()
+        self.children.finish()
+        path = lists.path
+        lists.apply(Settings.of())
+        lists.look()
+        lists.look()
+        self.assertEqual((lists.path, lists.toJSON(), lists.figures()), ("", {}, {}))
+        self.assertEqual((os.path.exists(path), self.children.started), (False, []))
+
+    def test_tableIsKeptForTheNextStart(self) -> None:
+        """
+        With a state folder, the next process blocks from the beginning by the table of the last one. Lists that are gone by then keep their
+        names. A table of other lists, or a damaged one, is not used.
+        """
+        state = self.folder / "state"
+        lists = self.lists(state=str(state))
+        self.children.finish()
+        lists.close()
+        self.list.unlink()
+        lists = self.lists(state=str(state))
+        self.assertEqual(BlockTable.map(lists.path).bitsFor(b"ads.example"), [BELOW])
+        self.assertEqual(self.took[-1], lists.path)
+        self.children.finish()
+        self.assertEqual((lists.names, BlockTable.map(lists.path).count), (1, 1))
+        lists.close()
+        kept = state / "blocklists.table"
+        self.assertEqual(os.listdir(state), [kept.name])
+        self.assertEqual(kept.stat().st_mode & 0o777, 0o600)
+        before = len(self.took)
+        other = self.lists(state=str(state), blockList=["/else", str(self.list)])
+        self.assertEqual((other.path, len(self.took)), ("", before))
+        self.children.finish()
+        other.close()
+        kept.write_bytes(kept.read_bytes()[:-3])
+        damaged = self.lists(state=str(state), blockList=["/else", str(self.list)])
+        self.assertEqual(damaged.path, "")
+        text = "the table of block lists of an earlier process cannot be used: this is not a whole table of blocked names"
+        self.assertIn(text, self.logged)
+        damaged.close()
+
+    def test_filesOfSettings(self) -> None:
+        """
+        Exceptions may be domains or files; files count only if something is blocked.
+        """
+        settings = Settings.of(blockList=["/ads", "/more", "/ads"], blockExcept=["good.example", "file:/good"])
+        self.assertEqual(listsIn(settings), ["block:/ads", "block:/more", "except:/good"])
+        self.assertEqual(listsIn(Settings.of(blockExcept="file:/good")), [])
+
+
+class BlockingServerTests(ListCase, ServiceCase):
+    """
+    Tests for block lists of a L{ServerService}.
+    """
+
+    def setUp(self) -> None:
+        ServiceCase.setUp(self)
+        ListCase.setUp(self)
+
+    def figures(self) -> dict[str, float]:
+        """
+        Return the numbers of the running server.
+        """
+        return self.successResultOf(self.service.sight.figures()).numbers
+
+    def rcodes(self, *names: str) -> list[int]:
+        """
+        Query names, and return the rcodes.
+        """
+        replies = [self.asked(name) for name in names]
+        return [reply.flags & 15 for reply in replies if reply is not None]
+
+    def test_repliesAreRepeatedUntilTheListChanges(self) -> None:
+        """
+        Queries wait for the list. Replies for blocked and other names then come from the packet cache, all are counted, and none survives a
+        change of the list.
+        """
+        self.upstream.set("www.ads.example", "A", "192.0.2.81")
+        self.service = self.run_(blockList=str(self.list))
+        self.assertIsNone(self.asked("www.ads.example"))
+        self.children.finish()
+        self.network.advance(0.1)
+        self.assertEqual(self.rcodes(*["www.ads.example"] * 5, *["www.example.test"] * 5), [3] * 5 + [0] * 5)
+        self.assertEqual([str(query.question.name) for query in self.upstream.asked], [repr(b"\x03www\x07example\x04test\x00")])
+        self.assertEqual((self.figures()["blocked"], self.figures()["blockNames"]), (6, 1))
+        self.assertGreater(self.service.counters.hits, 4)
+        page = exposition(self.successResultOf(self.service.sight.figures()), version="1", started=0)
+        self.assertIn("\ntxdns_blocked_total 6\n", page)
+        self.assertIn('\ntxdns_replies_total{rcode="NXDOMAIN"} 6\n', page)
+        self.list.write_text("example.test\n")
+        self.network.advance(3.0)
+        self.assertEqual(self.rcodes("www.ads.example", "www.example.test"), [3, 0])
+        self.children.finish()
+        self.assertEqual(self.rcodes("www.ads.example", "www.example.test"), [0, 3])
+
+    def test_reloadedSettings(self) -> None:
+        """
+        A reload blocks other domains at once, answers otherwise, and reads the lists again.
+        """
+        self.service = self.run_(block="example.test")
+        self.assertEqual(self.rcodes("www.example.test", "www.example.test", "www.example.test"), [3, 3, 3])
+        self.wanted = self.settings(block="example.test", blockReply="null", blockList=str(self.list))
+        reloaded = self.service.reload()
+        self.network.advance(0.1)
+        self.successResultOf(reloaded)
+        self.children.finish()
+        self.assertEqual(self.addressOf(), "0.0.0.0")
+        self.assertEqual(self.addressOf("x.ads.example"), "0.0.0.0")
+        self.wanted = self.settings()
+        reloaded = self.service.reload()
+        self.network.advance(0.1)
+        lines: list[str] = self.successResultOf(reloaded)
+        self.assertIn("block-list: ", "".join(lines))
+        self.assertEqual(self.addressOf(), "192.0.2.80")
+
+    def test_localDataIsNotBlocked(self) -> None:
+        """
+        Local records and the hosts file come before block lists; the target of a local alias may be blocked.
+        """
+        hosts = self.folder / "hosts"
+        hosts.write_text("192.0.2.33 host.example.test\n")
+        local = ["router.example.test A 192.0.2.31", "alias.lan CNAME www.example.test"]
+        self.service = self.run_(block="example.test", local=local, hostsFile=str(hosts))
+        self.assertEqual(self.addressOf("router.example.test"), "192.0.2.31")
+        self.assertEqual(self.addressOf("host.example.test"), "192.0.2.33")
+        self.assertEqual(self.rcodes("alias.lan", "www.example.test"), [3, 3])
+        self.assertEqual(self.upstream.asked, [])
+
+    def test_blockedAliasesAreCounted(self) -> None:
+        """
+        A name that is blocked for its aliases is counted like others.
+        """
+        self.upstream.set("www.alias.example", "CNAME", "x.ads.example.")
+        self.upstream.set("x.ads.example", "A", "192.0.2.81")
+        self.service = self.run_(block="ads.example")
+        self.assertEqual(self.rcodes(*["www.alias.example"] * 4), [3] * 4)
+        self.assertEqual(self.figures()["blocked"], 4)
+
+    def test_status(self) -> None:
+        """
+        The status has each list with its names and its bad lines.
+        """
+        self.list.write_text("ads.example\nnot a line\n")
+        self.service = self.run_(blockList=str(self.list))
+        self.children.finish()
+        blocking = self.successResultOf(self.service.sight.status())["blocking"]
+        said = "line 2: 'not a line' is not a domain, nor a line of a hosts file"
+        self.assertEqual(
+            blocking,
+            {
+                "names": 1,
+                "reading": False,
+                "lists": [{"list": f"block:{self.list}", "names": 1, "wrong": 1, "said": said, "kept": False}],
+            },
+        )
+
+
+class BlockingWorkersTests(ListCase):
+    """
+    Tests for block lists of a server with workers.
+    """
+
+    def test_oneTableForAllWorkers(self) -> None:
+        """
+        The lists are read once, and all workers map the same file: those that run, and those that begin later.
+        """
+        processes = Processes()
+        bound = boundSockets(("127.0.0.1",), 0, 2)
+        force = Workforce(cast(IReactorTime, processes), Settings.of(blockList=str(self.list)), bound, b"s" * 16)
+        force.startService()
+        self.assertEqual(len(self.children.started), 1)
+        self.children.finish()
+        for process in processes.started:
+            told = [said for said in process.received if said["do"] == "blocked"]
+            self.assertEqual(len(told), 1)
+            self.assertEqual(BlockTable.map(str(told[0]["path"])).count, 1)
+        processes.started[0].end()
+        processes.advance(5.0)
+        self.assertEqual(processes.started[2].received[1]["do"], "blocked")
+        force.stopService()
+        for process in processes.started[1:]:
+            process.end()

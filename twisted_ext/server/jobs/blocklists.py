@@ -1,0 +1,283 @@
+"""
+Keeps the table of block lists current: a child process reads the files when they have changed, and the old table stays in force until the
+new one is complete.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_ext.errors import BadImage
+from twisted_ext.files import TemporaryFolder
+from twisted_ext.limits import BLOCK_LISTS, BLOCK_PAUSE, BLOCK_SECONDS
+from twisted_ext.resolver.blocking.table import BlockTable
+from twisted_ext.server.jobs.subprocess import runModule
+
+if TYPE_CHECKING:
+    from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.config.settings import Settings
+
+__all__ = ["BlockLists", "blockingFacts", "listsIn"]
+
+_log: Final = Logger()
+
+#: The module that reads lists.
+_MODULE: Final = "twisted_ext.resolver.blocking.compiler"
+
+_FILE: Final = "file:"
+
+#: The name of the table in the state folder.
+_KEPT: Final = "blocklists.table"
+
+
+def listsIn(settings: Settings) -> list[str]:
+    """
+    Return the files that settings name, as arguments for the child process: C{block:PATH} or C{except:PATH}. Exceptions to nothing are left
+    out.
+    """
+    if not settings.blockList and not settings.block:
+        return []
+    exceptions = [f"except:{os.path.abspath(each.removeprefix(_FILE))}" for each in settings.blockExcept if each.startswith(_FILE)]
+    return list(dict.fromkeys([*[f"block:{os.path.abspath(path)}" for path in settings.blockList], *exceptions]))
+
+
+def _stateOf(word: str) -> tuple[int, ...]:
+    try:
+        found = os.stat(word.partition(":")[2])
+    except (OSError, ValueError):
+        return ()
+    return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev)
+
+
+class BlockLists:
+    """
+    The files of block lists of one server; with workers, in the parent only, so that all share one table.
+
+    @ivar path: the table in force; C{""} for none. It exists until the one after the next is made, so that a slow worker finds it.
+    @ivar lists: what became of each list.
+    """
+
+    def __init__(self, reactor: IReactorTime, settings: Settings, took: Callable[[str], object]) -> None:
+        """
+        @param took: called with the path of a new table, or C{""} if none could be made.
+        """
+        self._reactor = reactor
+        self._took = took
+        self.path = self._former = ""
+        self.lists: list[dict[str, JSON]] = []
+        self._words = listsIn(settings)
+        self._folder: TemporaryFolder | None = None
+        self._count = 0
+        # The states of the files that the table was made from, and those of the last look.
+        self._made: list[tuple[int, ...]] = []
+        self._seen: list[tuple[int, ...]] = []
+        self._reading = False
+        self._compiling: Deferred[None] | None = None
+        self._again = False
+        self._retry = float("inf")
+        self._closed = False
+        self._state = os.path.abspath(state) if (state := settings.stateFolder()) else ""
+
+    @property
+    def names(self) -> int:
+        """
+        How many names the block lists have, each list counted by itself.
+        """
+        blocking = [each["names"] for each in self.lists if str(each["list"]).startswith("block:")]
+        return sum([count for count in blocking if isinstance(count, int)])
+
+    def figures(self) -> dict[str, float]:
+        """
+        Return the numbers for metrics; none without lists.
+        """
+        return {"blockLists": len(self._words), "blockNames": self.names, "blockListsWrong": len(self._wrong)} if self._words else {}
+
+    @property
+    def _wrong(self) -> list[dict[str, JSON]]:
+        return [each for each in self.lists if each["kept"]]
+
+    def toJSON(self) -> dict[str, JSON]:
+        """
+        Describe the lists, for display.
+        """
+        return {"names": self.names, "reading": self._reading, "lists": [*self.lists]} if self._words else {}
+
+    def start(self) -> None:
+        """
+        Read all lists. Meanwhile, use the table that an earlier process has left in the state folder, if it is of the same lists. Call this
+        after privileges are dropped.
+        """
+        if not self._words:
+            return
+        try:
+            if BlockTable.map(self._kept).sources == self._words:
+                path = self._newPath()
+                os.link(self._kept, path)
+                self.path = path
+                self._took(path)
+        except (OSError, BadImage) as error:
+            if self._state and not isinstance(error, FileNotFoundError):
+                _log.warn("the table of block lists of an earlier process cannot be used: {error}", error=error)
+        self._read()
+
+    @property
+    def _kept(self) -> str:
+        """
+        The path of the table for the next start. Without a state folder there is no such file.
+        """
+        return f"{self._state}/{_KEPT}" if self._state else ""
+
+    def _keep(self) -> None:
+        if not self._kept:
+            return
+        try:
+            beside = f"{self.path}.new"
+            os.link(self.path, beside)
+            os.replace(beside, self._kept)
+        except OSError as error:
+            _log.warn("the table of block lists cannot be kept for the next start: {error}", error=error)
+
+    def apply(self, settings: Settings) -> None:
+        """
+        Read the lists of new settings.
+        """
+        self._words = listsIn(settings)
+        if self._words:
+            self._read()
+            return
+        self._stop()
+        former, self.path, self.lists = self.path, "", []
+        _unlink(former)
+        _unlink(self._former)
+        self._former = ""
+
+    def look(self) -> None:
+        """
+        Read the lists if a file has changed, once it stays the same from one call to the next.
+        """
+        if not self._words or self._reading:
+            return
+        states = [_stateOf(word) for word in self._words]
+        if (states != self._made and states == self._seen) or self._reactor.seconds() >= self._retry:
+            self._read()
+        self._seen = states
+
+    def _read(self) -> None:
+        if self._reading or self._closed:
+            # The settings or the files have changed again.
+            self._again = True
+            return
+        self._again = False
+        self._retry = float("inf")
+        words = self._words[: int(BLOCK_LISTS.default)]
+        if len(words) < len(self._words):
+            text = "block-list: only the first {most} of {count} files are read"
+            _log.error(text, most=len(words), count=len(self._words))
+        self._made = self._seen = [_stateOf(word) for word in self._words]
+        try:
+            path = self._newPath()
+            self._reading = True
+            # The process itself ends the reading of each list in time, unless a file system does not respond.
+            seconds = BLOCK_SECONDS.default * (len(words) + 1)
+            compiling = runModule(self._reactor, _MODULE, [path, self.path, *words], seconds=seconds)
+        except OSError as error:
+            self._reading = False
+            self._failed(str(error))
+            return
+        # Without processes, as in tests, this is done by the next line.
+        done = compiling.addCallbacks(self._done, self._broken, (path,), {}, (path,))
+        done.addErrback(lambda failure: _log.failure("while block lists were read", failure=failure))
+        self._compiling = done if self._reading else None
+
+    def _newPath(self) -> str:
+        if self._folder is None:
+            try:
+                if self._state:
+                    os.makedirs(self._state, 0o750, exist_ok=True)
+                self._folder = TemporaryFolder(self._state or None)
+            except OSError as error:
+                raise OSError(f"their table cannot be written in the state folder {self._state}: {error.strerror or error}") from error
+        self._count += 1
+        return f"{self._folder.path}/{self._count}.blocked"
+
+    def _done(self, written: bytes, path: str) -> None:
+        self._reading, self._compiling = False, None
+        if self._closed:
+            return
+        try:
+            self.lists = json.loads(written)["lists"]
+        except (ValueError, KeyError):
+            _unlink(path)
+            self._failed("the process that reads them has written something else than its result")
+            return
+        for each in self.lists:
+            _tell(each)
+        # Processes that have it mapped keep it.
+        _unlink(self._former)
+        self._former, self.path = self.path, path
+        self._keep()
+        self._took(path)
+        if self._again:
+            self._read()
+
+    def _broken(self, failure: Failure, path: str) -> None:
+        self._reading, self._compiling = False, None
+        _unlink(path)
+        if not self._closed and not isinstance(failure.value, CancelledError):
+            self._failed(failure.getErrorMessage())
+            if self._again:
+                self._read()
+
+    def _failed(self, why: str) -> None:
+        kept = "the former ones stay in force" if self.path else "their names are not blocked"
+        _log.error("the block lists cannot be read, {kept}: {why}", kept=kept, why=why)
+        self._retry = self._reactor.seconds() + BLOCK_PAUSE.default
+        self._took("")
+
+    def _stop(self) -> None:
+        if self._compiling is not None:
+            self._compiling.cancel()
+
+    def close(self) -> None:
+        """
+        Stop reading, and remove the table.
+        """
+        self._closed = True
+        self._stop()
+        if self._folder is not None:
+            self._folder.close()
+
+
+def blockingFacts(lists: BlockLists | None) -> dict[str, JSON]:
+    """
+    Return what the status of a server says of its block lists: C{blocking}, if there are any.
+    """
+    said = {} if lists is None else lists.toJSON()
+    return {"blocking": said} if said else {}
+
+
+def _tell(each: dict[str, JSON]) -> None:
+    path = str(each["list"]).partition(":")[2]
+    if each["kept"]:
+        kept = f"its former {each['names']} names stay in force" if each["names"] else "it blocks nothing"
+        _log.error("block list {path}: {said}; {kept}", path=path, said=each["said"], kept=kept)
+    elif each["wrong"]:
+        text = "block list {path}: {names} names; lines that cannot be used: {wrong} ({said})"
+        _log.warn(text, path=path, names=each["names"], wrong=each["wrong"], said=each["said"])
+    else:
+        _log.info("block list {path}: {names} names", path=path, names=each["names"])
+
+
+def _unlink(path: str) -> None:
+    if path:
+        with suppress(OSError):
+            os.unlink(path)
