@@ -8,11 +8,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
 
+from twisted_ext.apps import tap
 from twisted_ext.apps.tap import Options, _giveUp
 from twisted_ext.server.config.settings import SETTINGS, Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings
@@ -57,6 +59,21 @@ def test_twistdFindsThePlugin() -> None:
     assert "DNS" in maker.description
 
 
+@pytest.mark.parametrize(
+    ("address", "warns"), [("127.0.0.1:5380", False), ("[::1]", False), ("127.8.9.1", False), ("0.0.0.0:80", True), ("[2001:db8::1]", True)]
+)
+def test_pageForStrangersIsReported(monkeypatch: pytest.MonkeyPatch, address: str, warns: bool) -> None:
+    """
+    The server warns if other hosts can reach the status page, and says that it shows clients, if it does.
+    """
+    logged: list[str] = []
+    monkeypatch.setattr(tap, "_log", SimpleNamespace(warn=lambda text, **fields: logged.append(text.format(**fields))))
+    tap._warnOfStrangers(Settings.of(http=address))
+    tap._warnOfStrangers(Settings.of(http=address, showClients=True))
+    assert [address in line for line in logged] == [True, True] * warns
+    assert ["what each of them asks" in line for line in logged] == [False, True] * warns
+
+
 def test_settingsDoNotShadowOptions() -> None:
     """
     No setting has the name of an option of the command itself.
@@ -78,7 +95,7 @@ def test_optionsOfTwistdDNS() -> None:
     """
     settings = settingsOf("-i", "127.0.0.1", "-p", "5300", "-c", "-r", "-v", "-v", "--resolv-conf=/dev/null", "--hosts-file", "/dev/null")
     assert (settings.interface, settings.port, settings.cache, settings.recursive) == (("127.0.0.1",), 5300, True, True)
-    assert (settings.verbose, settings.resolvConf, settings.hostsFile) == (2, "/dev/null", "/dev/null")
+    assert (settings.verbose, settings.resolvConf, settings.hostsFile) == (2, "/dev/null", ("/dev/null",))
     assert settingsOf("--no-recursive", "--resolv-conf", "/dev/null").recursive
 
 
@@ -131,7 +148,7 @@ def test_relativePathsStartAtTheFile(tmp_path: Path) -> None:
     )
     settings = settingsOf("--config", str(path))
     assert settings.localFile == (f"{tmp_path}/records",)
-    assert (settings.hostsFile, settings.keyFile) == ("", f"{tmp_path}/./keys")
+    assert (settings.hostsFile, settings.keyFile) == (("",), f"{tmp_path}/./keys")
     assert (settings.state, settings.control) == (f"{tmp_path}/state", f"{tmp_path}/control.sock")
     assert (settings.zones, settings.cookieSecret) == ((f"{tmp_path}/list",), f"{tmp_path}/secret")
     org, net = [ZoneSettings.fromText(text) for text in settings.zone]
@@ -141,6 +158,28 @@ def test_relativePathsStartAtTheFile(tmp_path: Path) -> None:
     settings = settingsOf("--config", str(path), "--state", "here")
     assert settings.zone == (f"example.com.={tmp_path}/zone",)
     assert (settings.control, settings.state) == ("auto", "here")
+
+
+def test_zoneDirectoryIsTheBaseOfZones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Relative paths of zones start at zone-directory, wherever it is given, and also after the working directory has changed, as at a reload;
+    other paths, absolute ones and those in the table of a zone are as ever.
+    """
+    path = tmp_path / "txdns.toml"
+    path.write_text('zone-directory = "zones"\nstate = "state"\n[[zone]]\nname = "example.org"\nfile = "db.org"\n')
+    settings = settingsOf("--config", str(path))
+    assert [ZoneSettings.fromText(text).file for text in settings.zone] == [f"{tmp_path}/zones/db.org"]
+    assert (settings.zoneDirectory, settings.state) == (f"{tmp_path}/zones", f"{tmp_path}/state")
+    assert settingsOf("--config", str(path), "--zone", "a.test=db.a").zone == (f"a.test.={tmp_path}/zones/db.a",)
+    monkeypatch.chdir(tmp_path)
+    options = Options()
+    options.parseOptions(["--zone", "a.test=db.a", "serve", "--zone", "b.test=/etc/db.b", "--zone-directory", "here"])
+    monkeypatch.chdir("/")
+    assert options.settings().zone == (f"a.test.={tmp_path}/here/db.a", "b.test.=/etc/db.b")
+    options = Options()
+    options.parseOptions(["--config", str(path), "--zone-directory", "/srv"])
+    assert [ZoneSettings.fromText(text).file for text in options.settings().zone] == ["/srv/db.org"]
+    assert Settings.of(zoneDirectory="/srv", zone=["a.test=db.a"]).zone == ("a.test.=/srv/db.a",)
 
 
 def test_recurseHasItsSettings(tmp_path: Path) -> None:

@@ -96,10 +96,10 @@ class HistoryTests(SynchronousTestCase):
         """
         Each step holds its length in seconds and the queries of that time.
         """
-        history = History()
+        history = History(lambda: 1_000_000.0)
         for at, queries in ((10.0, 100), (11.0, 150), (13.0, 350)):
             history.note(self.figures(queries), at)
-        self.assertEqual(history.toJSON(), [[1.0, 50, 50, 0, 0], [2.0, 200, 200, 0, 0]])
+        self.assertEqual(history.toJSON(), [[1.0, 50, 50, 0, 0, None, 0], [2.0, 200, 200, 0, 0, None, 0]])
         self.assertEqual(history.perSecond(), 250 / 3)
         self.assertEqual(history.perSecond(1.0), 100.0)
 
@@ -107,7 +107,7 @@ class HistoryTests(SynchronousTestCase):
         """
         A server that has just started has no rate.
         """
-        history = History()
+        history = History(lambda: 1_000_000.0)
         self.assertEqual((history.perSecond(), history.toJSON()), (0.0, []))
         history.note(self.figures(5), 1.0)
         history.note(self.figures(5), 1.0)
@@ -117,7 +117,7 @@ class HistoryTests(SynchronousTestCase):
         """
         The history keeps the last minutes only.
         """
-        history = History()
+        history = History(lambda: 1_000_000.0)
         for second in range(1000):
             history.note(self.figures(second), float(second))
         self.assertEqual(len(history.toJSON()), 300)
@@ -126,7 +126,7 @@ class HistoryTests(SynchronousTestCase):
         """
         The rate starts again when a process exits and takes its counts with it. It is never negative.
         """
-        history = History()
+        history = History(lambda: 1_000_000.0)
         history.note(self.figures(1000), 1.0)
         history.note(self.figures(10), 2.0)
         self.assertEqual((history.perSecond(), history.toJSON()), (0.0, []))

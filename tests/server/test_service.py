@@ -18,6 +18,8 @@ from tests.networks import NetworkTestCase
 from tests.peers import freePort
 from tests.typed import observing
 from twisted_ext.errors import BadDescription, DNSFault
+from twisted_ext.metrics.figures import JSON
+from twisted_ext.metrics.limits import LIVE_SECONDS
 from twisted_ext.server import service
 from twisted_ext.server.config.settings import SETTINGS, Settings
 from twisted_ext.server.listeners.sockets import Bound
@@ -153,6 +155,69 @@ class ForwardServiceTests(ServiceCase):
         """
         self.run_(drop=["192.168.0.9"])
         self.assertIsNone(self.asked())
+
+    def test_clientsAreNotCountedByDefault(self) -> None:
+        """
+        Clients and live queries are personal data: by default there are none, also not while a page asks for them.
+        """
+        service = self.run_()
+        self.successResultOf(service.sight.queries(0))
+        self.asked()
+        self.assertEqual(self.successResultOf(service.sight.clients()), {"shown": False})
+        self.assertEqual(self.successResultOf(service.sight.queries(0)), {"shown": False})
+
+    def test_clientsAreCountedBySetting(self) -> None:
+        """
+        With show-clients the queries of each client are counted, cached ones as well. A reload turns that on and off, and what was counted
+        is forgotten.
+        """
+        service = self.run_()
+        self.wanted = self.settings(showClients=True)
+        self.successResultOf(service.reload())
+        for _ in range(5):
+            self.asked()
+        found = self.successResultOf(service.sight.clients())
+        (client,) = cast("list[dict[str, JSON]]", found["clients"])
+        self.assertEqual((client["client"], client["queries"], found["total"]), ("192.168.0.9", 5, 5))
+        (name,) = cast("list[dict[str, JSON]]", self.successResultOf(service.sight.clients("192.168.0.9"))["names"])
+        self.assertEqual((name["name"], name["type"]), ("www.example.test.", "A"))
+        self.wanted = self.settings()
+        self.successResultOf(service.reload())
+        self.assertEqual(self.successResultOf(service.sight.clients()), {"shown": False})
+        self.wanted = self.settings(showClients=True)
+        self.successResultOf(service.reload())
+        self.assertEqual(self.successResultOf(service.sight.clients())["total"], 0)
+
+    def test_liveQueriesAreShownWhileAsked(self) -> None:
+        """
+        The live list has forwarded and cached queries while a client asks for it; the packet cache still answers meanwhile.
+        """
+        service = self.run_(showClients=True, stale=0)
+        self.asked()
+        self.assertEqual(self.successResultOf(service.sight.queries(0))["queries"], [])
+        self.asked("new.example.test")
+        for _ in range(4):
+            self.asked()
+        found = self.successResultOf(service.sight.queries(0))
+        shown = [(each["name"], each["status"], each["rcode"]) for each in cast("list[dict[str, JSON]]", found["queries"])]
+        self.assertEqual(shown[0], ("new.example.test.", "forwarded", "NXDOMAIN"))
+        self.assertEqual(shown[1:], [("www.example.test.", "cached", "NOERROR")] * 4)
+        self.assertGreater(service.counters.hits, 1)
+        self.network.advance(LIVE_SECONDS.default + 2)
+        assert service.counters.activity is not None
+        self.assertFalse(service.counters.activity.live.on)
+        self.asked("later.example.test")
+        self.assertEqual(self.successResultOf(service.sight.queries(0))["queries"], [])
+
+    def test_refusedAndFailedQueriesAreShown(self) -> None:
+        """
+        The live list has refused clients, and names that no upstream could answer.
+        """
+        service = self.run_(showClients=True, refuse=["192.168.0.9"])
+        self.successResultOf(service.sight.queries(0))
+        self.asked()
+        (refused,) = cast("list[dict[str, JSON]]", self.successResultOf(service.sight.queries(0))["queries"])
+        self.assertEqual((refused["client"], refused["status"], refused["rcode"]), ("192.168.0.9", "refused", "REFUSED"))
 
     def test_queryLogHasEveryQuery(self) -> None:
         """
@@ -489,6 +554,7 @@ class CreationTests(ServiceCase):
                 "loop detection: queries of this server that come back to it",
                 "local: 1 records given",
                 "hosts: /etc/hosts",
+                "local-reverse: the names of addresses in local records",
                 "special: names that are never forwarded, and literal addresses",
                 "private networks: reverse names of their addresses are denied, unless an upstream is in one of them",
                 "resolver.arpa: answered here, never forwarded",

@@ -35,7 +35,7 @@ from twisted_ext.server.config.startup import (
     wantSomething,
 )
 from twisted_ext.server.config.tomlfile import readSettings
-from twisted_ext.server.config.types import COUNT, FLAG
+from twisted_ext.server.config.types import COUNT, FLAG, ZONE
 from twisted_ext.server.operations.logqueue import drainAll, queuedObserver, sinkFor
 from twisted_ext.server.operations.logs import formatterFor, isOfJournal
 
@@ -157,12 +157,14 @@ class _Words(_Command):
 
     @ivar given: the values of the options that were given, by the names of their settings.
     @ivar several: the same for settings that can be given several times.
+    @ivar zones: for the values of C{zone}, with paths from the working directory, what was given.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.given: dict[str, Value] = {}
         self.several: dict[str, list[str]] = {}
+        self.zones: dict[str, str] = {}
         self.showConfig = False
         self.showPath = False
 
@@ -175,10 +177,15 @@ class _Words(_Command):
         if setting.many:
             # Appended: the number of zones is limited only by the length of a command line.
             self.several.setdefault(setting.name, []).append(str(value))
+            if setting.kind is ZONE:
+                self.zones[str(value)] = text
             return
         self.given[setting.name] = value
         if setting.name == "resolv-conf":
             self.given["recursive"] = True
+        if setting.name == "zone-directory" and text:
+            # A reload must find it as well, when this process has another working directory.
+            self.given[setting.name] = os.path.abspath(text)
 
     def opt_bindzone(self, path: str) -> None:
         """
@@ -348,6 +355,7 @@ class Options(_Words):
         self.given.update(sub.given)
         for name, values in sub.several.items():
             self.several.setdefault(name, []).extend(values)
+        self.zones.update(sub.zones)
         if sub.role:
             self.given["role"] = sub.role
         self.config = sub.config or self.config
@@ -372,8 +380,13 @@ class Options(_Words):
             end(str(fault), MISCONFIGURED)
 
     def settings(self) -> Settings:
-        values = {} if self.config is None else readSettings(self.config)
+        directory = str(self.given.get("zone-directory", ""))
+        values = {} if self.config is None else readSettings(self.config, directory)
         several = {name: tuple(given) for name, given in self.several.items()}
+        directory = directory or str(values.get("zone-directory", ""))
+        if directory and self.zones:
+            # The option may follow those of zones, or be a line of the file.
+            several["zone"] = tuple([str(ZONE.fromTOML(self.zones.get(text, text), directory)) for text in several["zone"]])
         return Settings({**values, **self.given, **several})
 
     def first(self) -> Settings:
@@ -535,7 +548,12 @@ def _watch(server: Server, settings: Settings) -> None:
     from twisted.internet import reactor
 
     operations = server.operations
+    if settings.stateFolder():
+        from twisted_ext.server.operations.historyfile import HistoryFile
+
+        server.add(HistoryFile(cast(IReactorTime, reactor), settings.stateFolder(), operations.history))
     if settings.http:
+        _warnOfStrangers(settings)
         web = import_module("twisted_ext.apps.web.service").WebService(reactor, settings.http, operations, setup=server.setupPages)
         server.add(web, web.bind)
     if settings.manhole:
@@ -555,6 +573,19 @@ def _watch(server: Server, settings: Settings) -> None:
         chosen = settings.control != "auto"
         control = ControlService(cast(IReactorUNIX, reactor), settings.control if chosen else controlPaths(), operations)
         server.add(control if chosen else _Willing(control))
+
+
+def _warnOfStrangers(settings: Settings) -> None:
+    from ipaddress import ip_address
+
+    from twisted_ext.transport.servers import Server as Place
+
+    if not ip_address(Place.fromText(settings.http, 1).address.partition("%")[0]).is_loopback:
+        _log.warn(
+            "http: every host that can reach {address} can read the status page, which has the names that clients query{more}",
+            address=settings.http,
+            more=", the addresses of clients and what each of them asks" if settings.showClients else "",
+        )
 
 
 def _reloadAtHangUp(reload: Callable[[], object]) -> None:

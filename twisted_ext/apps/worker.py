@@ -50,6 +50,8 @@ _ASKED: Final[dict[str, Callable[[ServerStatus, dict[str, JSON]], Deferred[objec
     "suspend": lambda sight, said: cast("Deferred[object]", sight.suspend(str(said["text"]))),
     "resume": lambda sight, said: cast("Deferred[object]", sight.resume(_name(said))),
     "traces": lambda sight, _: cast("Deferred[object]", sight.traces()),
+    "clients": lambda sight, said: cast("Deferred[object]", sight.clients(str(said["client"]))),
+    "queries": lambda sight, said: cast("Deferred[object]", sight.queries(int(str(said["after"])))),
 }
 
 
@@ -143,6 +145,9 @@ class ParentMessages(Protocol):
             if service.encryption is not None:
                 service.encryption.take(cast("list[list[str]]", said["certificates"]))
             return None
+        if do == "blocked":
+            service.stack.block(str(said["path"]))
+            return None
         if do == "reload":
             return service.goOverTo(Settings.fromJSON(cast("dict[str, object]", said["settings"])))
         return _ASKED[do](service.sight, said)
@@ -199,7 +204,7 @@ class ParentMessages(Protocol):
             from twisted_ext.server.listeners.tls.encryption import Encryption
 
             encryption = Encryption.fromJSON(cast("list[list[str]]", said["certificates"]), self._reactor.seconds)
-        self.service = service = ServerService(self._reactor, settings, bound, secret, passing=passing, encryption=encryption)
+        self.service = service = ServerService(self._reactor, settings, bound, secret, passing=passing, encryption=encryption, worker=True)
         service.lost = self._lost
         if not zoned:
             self._begin(service)

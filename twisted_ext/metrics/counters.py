@@ -6,10 +6,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from twisted_ext.answers import BLOCKED
 from twisted_ext.metrics.names import FrequentNames, Slowest, questionName
 from twisted_ext.wire.rrtypes import DLV, IPN, TA
+
+if TYPE_CHECKING:
+    from twisted_ext.metrics.activity import Activity
 
 __all__ = ["BOUNDS", "OTHER_TYPES", "RCODES", "Counters", "Histogram"]
 
@@ -69,7 +73,7 @@ class Counters:
     @ivar tlsHandshakes: TLS handshakes completed.
     @ivar tlsFailed: connections that ended without one: the client gave up, took too long, or does not speak TLS as this server does.
     @ivar quicRetries: QUIC clients that had to prove their addresses first, because many handshakes were under way.
-    @ivar replies: replies sent, by rcode.
+    @ivar replies: replies sent, by rcode; those for blocked names by rcode plus L{BLOCKED}.
     @ivar truncated: replies with TC set.
     @ivar ready: replies made without waiting, not counting the packet cache.
     @ivar stale: replies with expired data (RFC 8767).
@@ -86,6 +90,8 @@ class Counters:
     @ivar types: questions by type, including samples of packet cache hits; unassigned types count as L{OTHER_TYPES}.
     @ivar names: the names queried most. Packet cache hits are sampled.
     @ivar slowest: the names that took longest.
+    @ivar activity: counts what single clients ask, with the setting C{show-clients}; L{None} without it. Listeners pass it the datagrams
+        that they pass to L{sampled}, and C{respond} the questions that it passes to L{asked}.
     """
 
     udp: int = 0
@@ -99,7 +105,7 @@ class Counters:
     tlsHandshakes: int = 0
     tlsFailed: int = 0
     quicRetries: int = 0
-    replies: list[int] = field(default_factory=lambda: [0] * RCODES)
+    replies: list[int] = field(default_factory=lambda: [0] * (BLOCKED + 16))
     truncated: int = 0
     ready: int = 0
     stale: int = 0
@@ -116,16 +122,27 @@ class Counters:
     types: dict[int, int] = field(default_factory=dict)
     names: FrequentNames = field(default_factory=FrequentNames)
     slowest: Slowest = field(default_factory=Slowest)
+    activity: Activity | None = None
 
     @property
     def hits(self) -> int:
         return self.udp - self.udpBeyond + self.tcp - self.tcpBeyond
 
-    def replied(self, rcode: int) -> None:
+    @property
+    def blocked(self) -> int:
+        return sum(self.replies[BLOCKED:])
+
+    def repliesOf(self, rcode: int) -> int:
+        """
+        Return the number of replies with an rcode, those for blocked names among them.
+        """
+        return self.replies[rcode] + (self.replies[rcode + BLOCKED] if rcode < 16 else 0)
+
+    def replied(self, rcode: int, blocked: bool = False) -> None:
         """
         Count a reply that did not come from the packet cache.
         """
-        self.replies[rcode if rcode < RCODES else RCODES - 1] += 1
+        self.replies[BLOCKED + rcode if blocked else rcode if rcode < RCODES else RCODES - 1] += 1
 
     def refused(self, gate: str) -> None:
         """

@@ -156,8 +156,9 @@ def figuresOf(counters: Counters, *, withNames: bool = True) -> Figures:
     for name in COUNTED:
         figures.numbers[name] = getattr(counters, name)
     for rcode in range(RCODES):
-        if counters.replies[rcode]:
-            figures.replies[rcodeName(rcode)] = counters.replies[rcode]
+        replies = counters.repliesOf(rcode)
+        if replies:
+            figures.replies[rcodeName(rcode)] = replies
     for rrType, count in counters.types.items():
         # A type without a mnemonic is not assigned.
         mnemonic = typeName(rrType)

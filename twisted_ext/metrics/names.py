@@ -5,10 +5,14 @@ The most queried and the slowest names, in bounded memory whatever clients query
 from __future__ import annotations
 
 from heapq import nlargest, nsmallest
+from typing import Generic, TypeVar
 
 from twisted_ext.metrics.limits import NAMES_COUNTED, NAMES_SLOW
 
-__all__ = ["FrequentNames", "Slowest", "questionName"]
+__all__ = ["Frequent", "FrequentNames", "Slowest", "questionName"]
+
+#: A name in lower case, or the address of a client.
+_Key = TypeVar("_Key", bytes, str)
 
 
 def questionName(query: bytes) -> bytes:
@@ -27,10 +31,11 @@ def questionName(query: bytes) -> bytes:
     return b""
 
 
-class FrequentNames:
+class Frequent(Generic[_Key]):
     """
-    Counts names, and forgets the least queried ones when there are too many (Misra and Gries): a flood of random names costs each other
-    name at most what is subtracted from all of them alike, and no more work than any other name.
+    Counts names or clients, and forgets the least queried ones when there are too many (Misra and Gries): a flood of random names costs
+    each other name at most what is subtracted from all of them alike, and no more work than any other name. The same holds for forged
+    addresses.
 
     Counts are never too high, and too low by at most L{taken}.
 
@@ -39,13 +44,16 @@ class FrequentNames:
 
     def __init__(self, most: int | None = None) -> None:
         self.taken = 0
-        self._counts: dict[bytes, int] = {}
+        self._counts: dict[_Key, int] = {}
         self._most = int(NAMES_COUNTED.pick(most))
 
     def __len__(self) -> int:
         return len(self._counts)
 
-    def add(self, name: bytes, weight: int = 1) -> None:
+    def __contains__(self, name: _Key) -> bool:
+        return name in self._counts
+
+    def add(self, name: _Key, weight: int = 1) -> None:
         """
         Count a name.
 
@@ -70,11 +78,17 @@ class FrequentNames:
         self.taken //= 2
         self._counts = {name: count // 2 for name, count in self._counts.items() if count > 1}
 
-    def most(self, number: int) -> list[tuple[bytes, int]]:
+    def most(self, number: int) -> list[tuple[_Key, int]]:
         """
         Return at most this many names with their counts, the highest first.
         """
         return nlargest(number, self._counts.items(), key=lambda pair: (pair[1], pair[0]))
+
+
+class FrequentNames(Frequent[bytes]):
+    """
+    Counts names in lower case.
+    """
 
 
 class Slowest:

@@ -59,6 +59,7 @@ class _Answering:
     def __init__(self, factory: DNSServerFactory) -> None:
         self._factory = factory
         self.counters = factory.counters
+        self.transport = "tcp"
 
     def find(self, octets: bytes, address: str, now: float, /) -> bytes | None:
         return None

@@ -21,6 +21,7 @@ from twisted_ext.metrics.counters import Counters
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.types import readSecret
 from twisted_ext.server.frontend import Frontend, gatesOf
+from twisted_ext.server.jobs.blocklists import BlockLists, listsIn
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.jobs.tuning import raiseDescriptors
 from twisted_ext.server.limits import DESCRIPTORS
@@ -30,6 +31,7 @@ from twisted_ext.server.listeners.sockets import (
     closeSockets,
     dividedSockets,
     encryptedSockets,
+    listenAddresses,
     receivedSockets,
 )
 from twisted_ext.server.operations.operations import ServerStatus
@@ -82,8 +84,10 @@ class ServerService(Service):
         passing: Callable[[dict[str, object]], object] | None = None,
         fromPython: Callable[[str], Zone] | None = None,
         encryption: Encryption | None = None,
+        worker: bool = False,
     ) -> None:
         """
+        @param worker: whether this is a worker process, whose parent reads the block lists.
         @param encryption: the certificates of encrypted listeners; by default read as the settings say.
         @param bound: the sockets to listen on, which this service owns from now on; empty if L{use} is called later.
         @param passing: in a worker, whose zones the parent process manages, sends a message to the parent.
@@ -98,15 +102,19 @@ class ServerService(Service):
         self._reloads = DeferredLock()
         # Callers that share the next reload, while one is queued that has not started.
         self._waiting: list[Deferred[list[str]]] | None = None
-        self._listening = ListenAddresses(*_placeOf(bound)) if bound else ListenAddresses(settings.interface, settings.port)
+        self._listening = ListenAddresses(*_placeOf(bound)) if bound else _placesOf(settings)
         # A worker's settings contain no zones: its parent loads them.
         self._worker = passing is not None
         self.zoned = ZoneSet(reactor, settings, self._changed, fromPython, worker=self._worker)
         self.stack = stackFor(reactor, settings, self.zoned.zones, listening=self._listening, changed=self._changed)
+        # The parent of workers reads the lists for them.
+        self.blockLists = None if worker or settings.role == "serve" else BlockLists(reactor, settings, self.stack.block)
         self.counters = Counters()
         self.sight = sight = ServerStatus(reactor, self.counters)
         sight.source = self.stack
         sight.caching = self.stack.caching
+        sight.blockLists = self.blockLists
+        sight.blocking = lambda: self.stack.blocks
         if not self._worker:
             sight.zones = self.zoned.zones
             sight.reloadingZone = self.zoned.reloadZone
@@ -133,6 +141,7 @@ class ServerService(Service):
         sight.responder = self._serving.responder
         self._serving.responder.relieve = self._relieve
         sight.packetCache = self._serving.packetCache
+        sight.watchingQueries = self._serving.watchQueries
         self._looking = LoopingCall(self._look)
         self._looking.clock = reactor
         self.lost: Callable[[str], object] | None = None
@@ -195,6 +204,8 @@ class ServerService(Service):
         self.sight.startService()
         self.zoned.begin()
         self._see()
+        if self.blockLists is not None:
+            self.blockLists.start()
         self._parts.listen(self._bound, self._ended)
         self._offer()
         self.watchdog = self._parts.watchdog(self._ended, shared=self.settings.workers > 1)
@@ -231,6 +242,8 @@ class ServerService(Service):
     def _look(self) -> None:
         try:
             self.stack.look()
+            if self.blockLists is not None:
+                self.blockLists.look()
             if self.encryption is not None:
                 self.encryption.look()
         except Exception as error:
@@ -245,6 +258,8 @@ class ServerService(Service):
             self.passing.close()
         if self._looking.running:
             self._looking.stop()
+        if self.blockLists is not None:
+            self.blockLists.close()
         stopping = [
             self.zoned.close(),
             maybeDeferred(self.sight.stopService),
@@ -324,6 +339,8 @@ class ServerService(Service):
             certified()
         self.settings = inForce
         self._parts.apply(inForce)
+        if self.blockLists is not None:
+            self.blockLists.apply(inForce)
         if self._worker:
             self._see()
         self._offer()
@@ -401,6 +418,7 @@ def _told(before: Settings, after: Settings) -> list[str]:
         return lines
     read = [
         *(["records"] if after.localFile else []),
+        *(["block lists"] if listsIn(after) else []),
         *(["certificates"] if (after.tls or after.https or after.quic or after.http3) and after.certificate else []),
         *(["trust anchors"] if after.trustAnchor and after.validate and after.role == "recurse" else []),
     ]
@@ -580,7 +598,7 @@ def makeServer(
         if received:
             raise BadDescription("workers: sockets from LISTEN_FDS cannot be shared; use --workers 1, or have no socket unit")
         dividedSockets((), _encryptedPlaces(settings))
-        listening = ListenAddresses(settings.interface, settings.port)
+        listening = _placesOf(settings)
 
         def check(settings: Settings) -> None:
             gatesOf(settings, secret)
@@ -609,6 +627,13 @@ def makeServer(
     return Server(reactor, service, bind)
 
 
+def _placesOf(settings: Settings) -> ListenAddresses:
+    """
+    Return where the server will listen. Interfaces may be missing now, as long as they exist when it binds its sockets.
+    """
+    return ListenAddresses(listenAddresses(settings.interface, strict=False), settings.port)
+
+
 def pathOf(reactor: IReactorTime, settings: Settings) -> list[str]:
     """
     Describe the steps that a query passes through under these settings, one line each.
@@ -618,7 +643,7 @@ def pathOf(reactor: IReactorTime, settings: Settings) -> list[str]:
     zones = Zones()
     for zone in zonesIn(settings):
         zones.expect(zone.name, zone.file)
-    stack = stackFor(reactor, settings, zones, listening=ListenAddresses(settings.interface, settings.port))
+    stack = stackFor(reactor, settings, zones, listening=_placesOf(settings))
     try:
         lines = ["packet cache: replies to earlier queries with the same octets"]
         if settings.queryLog or settings.verbose:

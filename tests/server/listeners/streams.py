@@ -42,6 +42,7 @@ class Parrot:
 
     def __init__(self) -> None:
         self.counters = Counters()
+        self.transport = "tcp"
         self.held: list[tuple[bytes, Send]] = []
         self.size = 12
         self.seen = 0

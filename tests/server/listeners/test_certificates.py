@@ -370,3 +370,12 @@ def test_selfSignedPairIsKept(tmp_path: Path) -> None:
     (tmp_path / "self-signed.pem").write_bytes(b"junk")
     with pytest.raises(BadDescription, match="remove the file, and a new self-signed certificate is made"):
         keptPair(str(tmp_path))
+
+
+def test_selfSignedPairMakesItsFolder(tmp_path: Path) -> None:
+    """
+    A state folder that is not there yet is made, for its user and group only.
+    """
+    pair = keptPair(str(tmp_path / "state"))
+    assert keptPair(str(tmp_path / "state")).pin == pair.pin
+    assert (tmp_path / "state").stat().st_mode & 0o027 == 0

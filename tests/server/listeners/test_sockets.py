@@ -15,7 +15,7 @@ import pytest
 from tests.peers import freePort
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.listeners import sockets
-from twisted_ext.server.listeners.sockets import Bound, boundSockets, closeSockets, receivedSockets
+from twisted_ext.server.listeners.sockets import Bound, boundSockets, closeSockets, listenAddresses, receivedSockets
 from twisted_ext.server.operations.systemd import notify, watchdogSeconds
 
 
@@ -179,3 +179,22 @@ def test_watchdogIntervalIsHalved() -> None:
     assert watchdogSeconds({"WATCHDOG_USEC": "3000000", "WATCHDOG_PID": "8"}, 7) == 0.0
     assert watchdogSeconds({"WATCHDOG_USEC": "soon"}, 7) == 0.0
     assert watchdogSeconds({}, 7) == 0.0
+
+
+def test_interfaceHasItsAddresses(opened: list[Bound], monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The name of an interface stands for its addresses, each of which is bound once.
+    """
+    monkeypatch.setattr(sockets, "addressesOf", {"lan0": ["127.0.0.1"]}.__getitem__)
+    opened += boundSockets(["lan0", "127.0.0.1"], 0)[0]
+    assert [each.address for each in opened] == ["127.0.0.1"]
+
+
+def test_missingInterfaceIsOneError() -> None:
+    """
+    An interface that does not exist is one clear error when the sockets are bound, and none before.
+    """
+    assert "127.0.0.1" in listenAddresses(["lo"])
+    with pytest.raises(BadDescription, match="interface: there is no interface 'nosuch0'; there are .*lo"):
+        boundSockets(["nosuch0"], 0)
+    assert listenAddresses(["nosuch0", "192.0.2.1"], strict=False) == ("192.0.2.1",)

@@ -299,6 +299,27 @@ class WorkforceTests(SynchronousTestCase):
         counters.names.add(b"\x03www\x00", udp)
         return figuresOf(counters).toJSON()
 
+    def test_clientsAreThoseOfAllWorkers(self) -> None:
+        """
+        The clients and the live queries are those of all workers.
+        """
+        for process in self.begin():
+            process.writeLine(id=0)
+        asked = self.force.clients()
+        for number, process in enumerate(self.reactor.started):
+            self.assertEqual((process.received[-1]["do"], process.received[-1]["client"]), ("clients", ""))
+            process.reply({"shown": True, "total": 3, "clients": [{"client": "192.0.2.1", "queries": 3, "seen": float(number)}]})
+        clients = [{"client": "192.0.2.1", "queries": 6, "seen": 1.0}]
+        self.assertEqual(self.successResultOf(asked), {"shown": True, "total": 6, "clients": clients})
+        asked = self.force.queries(0)
+        for number, process in enumerate(self.reactor.started):
+            self.assertEqual((process.received[-1]["do"], process.received[-1]["after"]), ("queries", 0))
+            query = {"number": 1, "time": float(number), "name": f"n{number}."}
+            process.reply({"shown": True, "queries": [query], "next": 1, "skipped": 1})
+        found = self.successResultOf(asked)
+        names = [(each["number"], each["name"]) for each in cast("list[dict[str, JSON]]", found["queries"])]
+        self.assertEqual((names, found["next"], found["skipped"]), ([(1, "n0."), (2, "n1.")], 2, 2))
+
     def test_figuresAreSummed(self) -> None:
         """
         The figures of all workers are added up, and the queries of a worker that has ended still count.

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.packetcache.lanes import NEAR, Server
 from tests.queries import optOf, queryOf
 from tests.wire.shown import optionsOf
-from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Security
+from twisted_ext.answers import Answer, Epoch, Origin, Outcome, QueryContext, Security
 from twisted_ext.errors import BadMessage, DNSFault, Refused, ServerFailed, TimedOut, Unknown, Unreachable
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf, rrsetOf
@@ -187,6 +187,17 @@ class RespondTests(SynchronousTestCase):
         self.held.release(answer)
         self.assertEqual(len(Message.fromWire(sent[0]).answer[0].rdatas), 100)
         self.assertEqual(self.server.responder.counters.truncated, 2)
+
+    def test_blockedAliasesAreNotRevealed(self) -> None:
+        """
+        Without RD, a name in a block list is answered, but not one that is blocked for aliases in a cache: that would reveal that another
+        client has asked for it.
+        """
+        for origin, rcode in ((Origin("blocked", epoch=Epoch()), 3), (Origin("blocked", learned=5.0, expires=90.0), 5)):
+            answer = Answer(Outcome.NXDOMAIN, rcode=3, origin=origin)
+            server = Server(self.clock, CannedSource({("www.example.test", "A"): answer}, now=True))
+            server.ask(queryOf(flags=0))
+            self.assertEqual(server.sent[0][0][3] & 15, rcode)
 
     def test_clientGroupHasItsSource(self) -> None:
         """

@@ -13,6 +13,7 @@ from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorSocket, IReactorTime
+from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
@@ -20,6 +21,7 @@ from twisted_ext._version import __version__
 from twisted_ext.metrics.exposition import CONTENT_TYPE, exposition
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.limits import WEB_FRESH
+from twisted_ext.server.listeners.sockets import labelOf
 from twisted_ext.server.operations.http import BoundedRequest
 from twisted_ext.server.operations.operations import Operations
 from twisted_ext.server.operations.publichttp import PublicSite, SharedBytes
@@ -31,15 +33,25 @@ __all__ = ["PORT", "WebService", "webSite"]
 #: The default port of the status page.
 PORT: Final = 5380
 
+#: Digits of the number of a query in the live list.
+_DIGITS: Final = 12
+
+_JSON: Final = "application/json; charset=utf-8"
+
+#: Values with which browsers mark requests of other sites' pages (Fetch Metadata of the W3C).
+_FOREIGN: Final = (b"cross-site", b"same-site")
+
 _FILES: Final = (
     ("", "page.html", "text/html; charset=utf-8"),
     ("page.css", "page.css", "text/css; charset=utf-8"),
-    ("page.js", "page.js", "text/javascript; charset=utf-8"),
+    *[(name, name, "text/javascript; charset=utf-8") for name in ("page.js", "dom.js", "charts.js", "live.js")],
     ("icon.svg", "icon.svg", "image/svg+xml"),
 )
 
 
 class WebService(SiteService):
+    log = Logger()
+
     def __init__(
         self,
         reactor: IReactorSocket,
@@ -53,6 +65,10 @@ class WebService(SiteService):
         @param setup: see L{webSite}.
         """
         super().__init__(reactor, address, PORT, lambda: webSite(operations, IReactorTime(reactor), setup=setup), port=port)
+
+    def startService(self) -> None:
+        super().startService()
+        self.log.info("the status page is at http://{place}/", place=labelOf(self._server.address, self.port))
 
 
 def webSite(
@@ -71,7 +87,11 @@ def webSite(
         root.putChild(path.encode("ascii"), _File(name, kind))
     status = SharedBytes(lambda: Deferred.fromCoroutine(_status(operations)), clock, WEB_FRESH.default)
     metrics = SharedBytes(lambda: Deferred.fromCoroutine(_metrics(operations)), clock, WEB_FRESH.default)
-    root.putChild(b"status.json", _Rendered(status, "application/json; charset=utf-8"))
+    root.putChild(b"status.json", _Rendered(status, _JSON))
+    history = SharedBytes(lambda: Deferred.fromCoroutine(_history(operations)), clock, WEB_FRESH.default)
+    root.putChild(b"history.json", _Rendered(history, _JSON))
+    root.putChild(b"clients.json", _Asked(lambda request: operations.clients(_argument(request, b"client"))))
+    root.putChild(b"queries.json", _Asked(lambda request: operations.queries(_after(request))))
     # Prometheus may address the server by any name, and the metrics contain no names that clients query.
     root.putChild(b"metrics", _Rendered(metrics, CONTENT_TYPE, anyHost=True))
     return PublicSite(root, clock, _PageRequest, timer=timer)
@@ -81,8 +101,32 @@ async def _status(operations: Operations) -> bytes:
     status = await operations.status()
     figures = await operations.figures()
     shown: dict[str, JSON] = {key: status[key] for key in ("version", "uptime", "listening", "perSecond") if key in status}
-    drawn: dict[str, JSON] = {"status": shown, "figures": figures.toJSON(), "history": operations.history.toJSON()}
-    return dumps(drawn, separators=(",", ":")).encode("ascii") + b"\n"
+    history = operations.history
+    drawn: dict[str, JSON] = {
+        "status": shown,
+        "figures": figures.toJSON(),
+        "history": history.toJSON(),
+        "latencies": history.latencies(),
+    }
+    return _encoded(drawn)
+
+
+async def _history(operations: Operations) -> bytes:
+    return _encoded(operations.history.spans())
+
+
+def _encoded(value: dict[str, JSON]) -> bytes:
+    return dumps(value, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def _argument(request: Request, key: bytes) -> str:
+    values: list[bytes] = request.args.get(key, [])
+    return values[0].decode("utf-8", "replace") if values else ""
+
+
+def _after(request: Request) -> int:
+    text = _argument(request, b"after")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else 0
 
 
 async def _metrics(operations: Operations) -> bytes:
@@ -161,6 +205,22 @@ class _Rendered(_StatusPage):
 
     def found(self, request: Request) -> int:
         return sendLater(request, self._shared.get().addCallback(Document, self._kind))
+
+
+class _Asked(_StatusPage):
+    """
+    A document that depends on the query of its address.
+    """
+
+    def __init__(self, ask: Callable[[Request], Deferred[dict[str, JSON]]]) -> None:
+        super().__init__()
+        self._ask = ask
+
+    def found(self, request: Request) -> bytes | int:
+        # A page of another site can send requests, although it cannot read the replies, and requests switch the live list on.
+        if request.getHeader(b"sec-fetch-site") in _FOREIGN:
+            return refuse(request, 403, "Other sites may not request this.")
+        return sendLater(request, self._ask(request).addCallback(lambda value: Document(_encoded(value), _JSON)))
 
 
 def _isOurs(host: str | bytes | None) -> bool:

@@ -1,7 +1,8 @@
 """
 Control of a running server: HTTP with JSON over a Unix socket that only its owner can open::
 
-    GET  /status  /stats  /upstreams  /traces
+    GET  /status  /stats  /upstreams  /traces  /types  /history
+    GET  /clients[?client=ADDRESS]   GET  /queries[?after=NUMBER]
     GET  /cache?name=NAME            GET  /cache/dump
     POST /cache/flush[?name=NAME[&subtree=1]]
     POST /cache/load                 the file is the body
@@ -48,8 +49,8 @@ __all__ = ["ControlService", "LineStream", "controlSite", "controlTree", "linesI
 #: Lines of a dump that are sent at once.
 _LINES: Final = 64
 
-#: Digits of a number of zones.
-_DIGITS: Final = 9
+#: Digits of a number of zones or of a query in the live list.
+_DIGITS: Final = 12
 
 
 class ControlService(Service):
@@ -201,10 +202,9 @@ def controlTree(operations: Operations, clock: IReactorTime) -> Resource:
 
     def served(request: Request) -> Deferred[JSON]:
         name, begin = _text(request, "name"), _text(request, "begin")
-        if begin and not (begin.isascii() and begin.isdigit() and len(begin) <= _DIGITS):
-            raise CallerFault(f"begin={begin[:20]} is not a number of zones to skip")
+        skipped = _numberIn(begin, "begin") if begin else None
         apex = nameFromText(name).lower() if name else None
-        return operations.served(WhichZones(apex, _flag(request, "broken"), int(begin) if begin else None)).addCallback(_whole)
+        return operations.served(WhichZones(apex, _flag(request, "broken"), skipped)).addCallback(_whole)
 
     def reloadZone(request: Request) -> Deferred[JSON]:
         name = _text(request, "name")
@@ -228,6 +228,9 @@ def controlTree(operations: Operations, clock: IReactorTime) -> Resource:
         on, name = _flag(request, "on"), _text(request, "name")
         return operations.trace(on, nameFromText(name) if name else None).addCallback(lambda _: {"tracing": on})
 
+    def queries(request: Request) -> Deferred[JSON]:
+        return operations.queries(_numberIn(_text(request, "after"), "after")).addCallback(_whole)
+
     def delegations(request: Request) -> Deferred[JSON]:
         name = _text(request, "name")
         return operations.delegations(nameFromText(name or ".").lower()).addCallback(_whole)
@@ -248,6 +251,10 @@ def controlTree(operations: Operations, clock: IReactorTime) -> Resource:
     get(root, "stats", lambda _: operations.figures().addCallback(Figures.toJSON).addCallback(_whole))
     get(root, "upstreams", lambda _: operations.figures().addCallback(lambda figures: {"upstreams": [*figures.upstreams]}))
     get(root, "traces", lambda _: operations.traces().addCallback(lambda traces: {"traces": traces}))
+    get(root, "types", lambda _: operations.figures().addCallback(lambda figures: {"types": {**figures.types}}))
+    get(root, "history", lambda _: succeed(operations.history.spans()))
+    get(root, "clients", lambda request: operations.clients(_text(request, "client")).addCallback(_whole))
+    get(root, "queries", queries)
     get(root, "explain", explain)
     post(root, "reload", lambda _: operations.reload().addCallback(lambda lines: {"said": [*lines]}))
     post(root, "trace", trace)
@@ -278,6 +285,17 @@ def _cached(operations: Operations, request: Request) -> Deferred[JSON]:
     if not name:
         raise CallerFault("which name? write cache/?name=NAME")
     return operations.cached(nameFromText(name)).addCallback(lambda entries: {"entries": entries})
+
+
+def _numberIn(text: str, key: str) -> int:
+    """
+    Read a number from a request; 0 if it is missing.
+
+    @raise CallerFault: it is not a number.
+    """
+    if text and not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
+        raise CallerFault(f"{key}={text[:20]} is not a number of at most {_DIGITS} digits")
+    return int(text or "0")
 
 
 def _isBroken(zone: JSON) -> bool:

@@ -26,6 +26,7 @@ from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.figures import JSON, Figures, figuresOf
 from twisted_ext.metrics.history import History
 from twisted_ext.server.authority.zonetable import Zones, countsOf, zoneFigures
+from twisted_ext.server.jobs.blocklists import blockingFacts
 from twisted_ext.server.limits import CONTROL_SHOWN
 from twisted_ext.server.operations.querytrace import QueryTracer, TracedSource
 from twisted_ext.server.operations.upstreamfigures import upstreamsOf
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from twisted_ext.resolver.caching.cached import CachedSource
     from twisted_ext.resolver.lookup.explain import Explanation
     from twisted_ext.server.authority.zonetable import Place
+    from twisted_ext.server.jobs.blocklists import BlockLists
     from twisted_ext.server.recursor import Recursor
 
 __all__ = ["SourceHolder", "Operations", "ServerStatus", "WhichZones", "shownZones"]
@@ -49,6 +51,9 @@ _EVERY: Final = 1.0
 
 #: Samples after which the counts of query names are halved, so that recent queries weigh more.
 _AGING: Final = 300
+
+#: Samples between two looks at the latency of upstreams, which the history keeps once a minute.
+_UPSTREAMS: Final = 10
 
 
 class WhichZones(NamedTuple):
@@ -147,6 +152,25 @@ class Operations(Protocol):
         Remove a negative trust anchor. Fails with a L{CallerFault} if there is none.
         """
 
+    def clients(self, client: str = "") -> Deferred[dict[str, JSON]]:
+        """
+        Describe the most active clients.
+
+        @param client: an address whose latest names are wanted instead.
+
+        @return: C{shown}, whether clients are counted; C{total} and C{clients}, see L{Activity.clientsJSON}; or C{names}, see
+            L{Activity.namesJSON}.
+        """
+
+    def queries(self, after: int) -> Deferred[dict[str, JSON]]:
+        """
+        Return the latest queries, and collect them for some more seconds.
+
+        @param after: the number of the last one that the caller knows; 0 for none.
+
+        @return: C{shown}, whether queries are shown at all; C{queries}, C{next} and C{skipped}, see L{LiveQueries.after}.
+        """
+
     def trace(self, on: bool, below: bytes | None) -> Deferred[None]:
         """
         Start or stop tracing live queries.
@@ -176,7 +200,10 @@ class ServerStatus(Service):
     @ivar caching: the cache in it, if there is one.
     @ivar flushed: called after entries of the cache were flushed: invalidates the packet cache.
     @ivar recursing: returns the recursive resolver, if there is one.
+    @ivar watchingQueries: called when the live list of queries is looked at for the first time, and when that has ended.
     @ivar responder: the object whose C{source} is replaced in order to trace look-ups; L{None} where they cannot be traced.
+    @ivar blockLists: the files of block lists, if this process reads them.
+    @ivar blocking: returns whether names may be blocked.
     @ivar listening: the listening addresses, as displayed: C{'udp 127.0.0.1:53'}.
     @ivar started: seconds since 1970.
     """
@@ -189,14 +216,17 @@ class ServerStatus(Service):
         self.caching: CachedSource | None = None
         self.packetCache: PacketCache | None = None
         self.zones: Zones | None = None
+        self.blockLists: BlockLists | None = None
+        self.blocking: Callable[[], bool] = lambda: False
         self.reloadingZone: Callable[[bytes], Deferred[list[str]]] | None = None
         self.flushed: Callable[[], object] = lambda: None
         self.reloading: Callable[[], Deferred[list[str]]] | None = None
+        self.watchingQueries: Callable[[], object] = lambda: None
         self.responder: SourceHolder | None = None
         self.recursing: Callable[[], Recursor | None] = lambda: None
         self.listening: tuple[str, ...] = ()
         self.tracing = QueryTracer()
-        self.history = History()
+        self.history = History(today)
         self.started = today()
         self._reactor = reactor
         self._today = today
@@ -218,11 +248,19 @@ class ServerStatus(Service):
 
     def _tick(self) -> None:
         figures = figuresOf(self.counters, withNames=False)
-        self.history.note(figures, self._reactor.seconds())
+        figures.numbers["blocked"] = self._blocked()
+        now = self._reactor.seconds()
+        self.history.note(figures, now)
+        if self._ticks % _UPSTREAMS == 0:
+            self.history.noteUpstreams(self._upstreams(now))
         self._ticks += 1
         if self._ticks % _AGING == 0:
             self.counters.names.halve()
             self.counters.slowest.turn()
+            if self.counters.activity is not None:
+                self.counters.activity.clients.halve()
+        if self.counters.activity is not None and self.counters.activity.live.look(now):
+            self.watchingQueries()
 
     def _ended(self, failure: object) -> None:
         self.log.error("the statistics are not recorded any more: {failure}", failure=failure)
@@ -233,6 +271,7 @@ class ServerStatus(Service):
         zones: dict[str, JSON] = {"zones": {**countsOf(self.zones)}} if self.zones else {}
         return succeed(
             zones
+            | blockingFacts(self.blockLists)
             | {
                 "version": __version__,
                 "process": os.getpid(),
@@ -263,16 +302,43 @@ class ServerStatus(Service):
             numbers["cacheEvictions"] = counted.evictions
         if self.zones:
             numbers.update(zoneFigures(self.zones))
+        if self.blockLists is not None:
+            numbers.update(self.blockLists.figures())
+        blocked = self._blocked()
+        if blocked or self.blocking():
+            numbers["blocked"] = blocked
         if self.packetCache is not None:
             numbers["laneEntries"] = self.packetCache.entries
             numbers["laneOctets"] = self.packetCache.octets
         now = self._reactor.seconds()
-        figures.upstreams = upstreamsOf(self.source, now)
+        figures.upstreams = self._upstreams(now)
         recursor = self.recursing()
         if recursor is not None:
             numbers.update(recursor.numbers(now))
-            figures.upstreams += recursor.authorities(now)
         return succeed(figures)
+
+    def _blocked(self) -> int:
+        return self.counters.blocked + (0 if self.packetCache is None else self.packetCache.blocked)
+
+    def _upstreams(self, now: float) -> list[dict[str, JSON]]:
+        recursor = self.recursing()
+        return upstreamsOf(self.source, now) + ([] if recursor is None else recursor.authorities(now))
+
+    def clients(self, client: str = "") -> Deferred[dict[str, JSON]]:
+        activity = self.counters.activity
+        if activity is None:
+            return succeed({"shown": False})
+        if client:
+            return succeed({"shown": True, "client": client, "names": activity.namesJSON(client)})
+        return succeed({"shown": True, **activity.clientsJSON()})
+
+    def queries(self, after: int) -> Deferred[dict[str, JSON]]:
+        activity = self.counters.activity
+        if activity is None:
+            return succeed({"shown": False})
+        if activity.live.watch(self._reactor.seconds()):
+            self.watchingQueries()
+        return succeed({"shown": True, **activity.live.after(after)})
 
     def cached(self, name: bytes) -> Deferred[list[JSON]]:
         if self.caching is None:

@@ -68,6 +68,7 @@ class Worker(ProcessProtocol):
     @ivar ready: whether it has reported that it serves.
     @ivar heard: when it last wrote a line.
     @ivar figures: as last reported.
+    @ivar shown: the number of the last query that was taken from its live list.
     @ivar behind: lines about zones that were sent to it and that it has not processed yet.
     """
 
@@ -77,6 +78,7 @@ class Worker(ProcessProtocol):
         self.heard = since
         self.ready = False
         self.figures: Figures | None = None
+        self.shown = 0
         self.behind = 0
         self._told = 0
         self._settling: list[tuple[int, Deferred[None]]] = []

@@ -29,11 +29,13 @@ from twisted_ext.errors import CallerFault, TimedOut
 from twisted_ext.metrics.figures import COUNTED, JSON, Figures, sumOf
 from twisted_ext.metrics.history import History
 from twisted_ext.server.authority.zonetable import countsOf, zoneFigures
+from twisted_ext.server.jobs.blocklists import BlockLists, blockingFacts, listsIn
 from twisted_ext.server.jobs.subprocess import inThread, spawnModule, stateOf
 from twisted_ext.server.limits import CONTROL_SHOWN, WORKER_BEAT, WORKER_ENDING, WORKER_PAUSE, WORKER_SETTLED
 from twisted_ext.server.listeners.sockets import Bound, closeSockets
 from twisted_ext.server.operations.upstreamlog import SharedUpstreamLog
 from twisted_ext.server.process.relay import RelayedRequests
+from twisted_ext.server.process.sharedactivity import SharedActivity, clientsOf
 from twisted_ext.server.process.worker import Worker
 from twisted_ext.server.process.zonesyncparent import ZoneSyncParent
 from twisted_ext.wire.names import nameToText
@@ -72,7 +74,7 @@ _GAUGES: Final = frozenset(("pending", "tcpOpen"))
 _GROWING: Final = frozenset(
     """
     cacheHits cacheMisses cacheStale cacheFailures cachePrefetches cacheEvictions cpuSeconds secure insecure bogus indeterminate
-    authorityQueries authorityEncryptedQueries
+    authorityQueries authorityEncryptedQueries blocked
     """.split()
 )
 
@@ -111,7 +113,8 @@ class Workforce(Service):
         """
         self.clock = reactor
         self.settings = settings
-        self.history = History()
+        self.history = History(time)
+        self._activity = SharedActivity()
         self.upstreamLog = SharedUpstreamLog()
         self.started = time()
         self.use(bound)
@@ -135,6 +138,9 @@ class Workforce(Service):
         self._done: Deferred[None] | None = None
         self._killing: IDelayedCall | None = None
         self.encryption: Encryption | None = None
+        # The table of block lists, and what it was read from; the path is None as long as the lists are read for the first time.
+        self._blockLists = None if settings.role == "serve" else BlockLists(reactor, settings, self._blocked)
+        self._blockPath: str | None = None
         self.zoned = zoned
         self._mirroring: ZoneSyncParent | None = None
         self._passed: RelayedRequests | None = None
@@ -166,6 +172,8 @@ class Workforce(Service):
         if self.zoned is not None:
             self.zoned.begin()
             self._see()
+        if self._blockLists is not None:
+            self._blockLists.start()
         for number in range(len(self._bound)):
             try:
                 self._start(number)
@@ -206,6 +214,8 @@ class Workforce(Service):
             zoned=self.zoned is not None,
             certificates=None if self.encryption is None else self.encryption.certificates.toJSON(),
         )
+        if self._blockPath is not None:
+            worker.tell("blocked", path=self._blockPath)
         now = time()
         for name, until in self._suspended.items():
             if until > now:
@@ -251,6 +261,11 @@ class Workforce(Service):
         passed.see(self.settings, zoned.operations, zoned.keys, zoned.expiring)
         for worker in self._workers.values():
             worker.tell("operations", **passed.told())
+
+    def _blocked(self, path: str) -> None:
+        self._blockPath = path or self._blockPath or ""
+        for worker in self._workers.values():
+            worker.tell("blocked", path=path)
 
     def _spread(self, words: list[JSON]) -> None:
         for worker in self._workers.values():
@@ -337,6 +352,8 @@ class Workforce(Service):
         """
         self.running = 0
         closing = succeed(None) if self.zoned is None else self.zoned.close()
+        if self._blockLists is not None:
+            self._blockLists.close()
         if self._mirroring is not None:
             self._mirroring.close()
         if self._passed is not None:
@@ -382,7 +399,14 @@ class Workforce(Service):
     def _look(self) -> Deferred[None]:
         if self.encryption is not None:
             self.encryption.look()
-        return self.figures().addCallback(lambda figures: self.history.note(figures, self.clock.seconds()))
+        if self._blockLists is not None:
+            self._blockLists.look()
+        self._activity.look(self.clock.seconds())
+        return self.figures().addCallback(self._note)
+
+    def _note(self, figures: Figures) -> None:
+        self.history.note(figures, self.clock.seconds())
+        self.history.noteUpstreams(figures.upstreams)
 
     def _all(self, do: str, *, starting: bool = False, **details: object) -> Deferred[list[JSON]]:
         """
@@ -421,6 +445,8 @@ class Workforce(Service):
             figures = sumOf([self._former, *[worker.figures for worker in workers if worker.figures is not None]])
             if self.zoned is not None:
                 figures.numbers.update(zoneFigures(self.zoned.zones))
+            if self._blockLists is not None:
+                figures.numbers.update(self._blockLists.figures())
             return figures
 
         asked = [worker.ask("figures").addCallback(told, worker).addErrback(lambda _: None) for worker in workers]
@@ -440,6 +466,7 @@ class Workforce(Service):
         zones: dict[str, JSON] = {} if self.zoned is None else {"zones": {**countsOf(self.zoned.zones)}}
         return succeed(
             zones
+            | blockingFacts(self._blockLists)
             | {
                 "version": __version__,
                 "process": os.getpid(),
@@ -511,7 +538,11 @@ class Workforce(Service):
         def done(said: list[JSON]) -> list[str]:
             return list(dict.fromkeys([str(line) for line in _joined(said)])) or ["no worker serves yet; they will begin with these"]
 
-        return self._all("reload", starting=True, settings=_forWorkers(settings)).addCallback(done)
+        reloaded = self._all("reload", starting=True, settings=_forWorkers(settings)).addCallback(done)
+        if self._blockLists is not None:
+            self._blockPath = self._blockPath if listsIn(self.settings) else None
+            self._blockLists.apply(self.settings)
+        return reloaded
 
     def served(self, which: WhichZones) -> Deferred[dict[str, JSON]]:
         from twisted_ext.server.operations.operations import shownZones
@@ -556,6 +587,13 @@ class Workforce(Service):
     def resume(self, name: bytes) -> Deferred[None]:
         self._suspended.pop(name.lower(), None)
         return self._all("resume", name=nameToText(name)).addCallback(lambda _: None)
+
+    def clients(self, client: str = "") -> Deferred[dict[str, JSON]]:
+        return self._all("clients", client=client).addCallback(clientsOf, client)
+
+    def queries(self, after: int) -> Deferred[dict[str, JSON]]:
+        workers = [worker for worker in self._workers.values() if worker.ready]
+        return self._activity.queries(workers, after, self.clock.seconds())
 
     def trace(self, on: bool, below: bytes | None) -> Deferred[None]:
         return self._all("trace", on=on, name=None if below is None else nameToText(below)).addCallback(lambda _: None)

@@ -7,10 +7,12 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import socket
 import stat
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +21,7 @@ import pytest
 from tests.apps.controlled import Controlled, controlled
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.server.client import ControlChannel
-from twisted_ext.apps.cli.server.report import anchorLines, delegationLines, duration, octets
+from twisted_ext.apps.cli.server.report import anchorLines, delegationLines, duration, octets, statusLines
 from twisted_ext.metrics.figures import JSON
 
 __all__ = ["CommandResult", "runCommand"]
@@ -86,6 +88,7 @@ def test_statsOmitZeroFigures(server: Controlled, capfd: pytest.CaptureFixture[s
     result = control(server, capfd, "stats")
     lines = {line[:24].strip(): line[24:].strip() for line in result.output.splitlines()}
     assert lines["by TCP"] == "100"
+    assert lines["mean latency"].endswith(" ms") and "look-ups" in lines and "latency of look-ups:" in lines
     assert lines["reply NXDOMAIN"] == "40"
     assert lines["declined by access"] == "1"
     assert "late" not in lines
@@ -96,7 +99,8 @@ def test_everyAnswerAsJSON(server: Controlled, capfd: pytest.CaptureFixture[str]
     """
     Every answer is available as JSON.
     """
-    for words in ("stats", "status", "upstreams", "cache show www.example.com", "explain www.example.com", "trace show"):
+    shows = ("stats", "status", "upstreams", "types", "clients", "history")
+    for words in (*shows, "cache show www.example.com", "explain www.example.com", "trace show"):
         result = control(server, capfd, *words.split(), "+json")
         assert isinstance(json.loads(result.output), dict), words
 
@@ -118,6 +122,40 @@ def test_upstreamsShowHealth(server: Controlled, capfd: pytest.CaptureFixture[st
     up, down = control(server, capfd, "upstreams").output.splitlines()
     assert up.split() == ["192.0.2.1:53", "udp", "12.5", "ms", "up"]
     assert down.endswith("not measured  down, next attempt in 2.0 s, 3 without reply")
+
+
+def test_typesHaveShares(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:
+    """
+    C{types} shows queries by type with their shares.
+    """
+    assert control(server, capfd, "types").output.split() == ["A", "11", "100.0%"]
+
+
+def test_clientsAndTheirNames(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:
+    """
+    C{clients} shows the most active clients with their shares, and with an address the latest names of one, escaped.
+    """
+    first, second = control(server, capfd, "clients").output.splitlines()
+    assert first.split()[:3] == ["2001:db8:1234:5678:9abc:def0:1234:5678", "30", "75.0%"]
+    assert second.split()[:3] == ["192.0.2.77", "10", "25.0%"]
+    assert "<img/src/onerror=id='own'>." in control(server, capfd, "clients", "192.0.2.77").output
+    assert control(server, capfd, "clients", "192.0.2.1").output == "no query from 192.0.2.1 is known\n"
+    assert control(server, capfd, "clients", "a", "b").code == 1
+
+
+def test_historyInLines(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:
+    """
+    C{history} shows the last hour or the last day in lines with queries, hit rate, failures and latency.
+    """
+    end = time.monotonic() + 20
+    while "empty" in control(server, capfd, "history").output and time.monotonic() < end:
+        time.sleep(0.2)
+    for words in (["history"], ["history", "hour"], ["history", "day"]):
+        head, *lines = control(server, capfd, *words).output.splitlines()
+        assert head.split()[:4] == ["from", "queries", "hit", "rate"]
+        assert lines and all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:00 ", line) for line in lines)
+    result = control(server, capfd, "history", "week")
+    assert (result.code, result.error) == (1, "txdns control: write: txdns control history [hour | day]\n")
 
 
 def test_cacheCommands(server: Controlled, capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -416,3 +454,28 @@ def test_recursionIsShown() -> None:
         ". key 38696 is add pending since 2026-11-01T12:00:00Z",
     ]
     assert list(anchorLines({"validates": False, "anchors": [], "negative": []})) == ["answers are not validated"]
+
+
+def test_statusOfBlockLists() -> None:
+    """
+    The status has the names of each block list, its bad lines, and whether its names are from before.
+    """
+    lists: list[JSON] = [
+        {"list": "block:/ads", "names": 1_000_000, "wrong": 2, "said": "line 7: x; line 8: y", "kept": False},
+        {"list": "block:/more", "names": 5, "wrong": 0, "said": "cannot be read: No such file or directory", "kept": True},
+        {"list": "except:/good", "names": 1, "wrong": 0, "said": "", "kept": False},
+    ]
+    said: dict[str, JSON] = {
+        "version": "1",
+        "process": 7,
+        "uptime": 1,
+        "listening": [],
+        "perSecond": 0,
+        "blocking": {"names": 1_000_005, "reading": True, "lists": lists},
+    }
+    assert list(statusLines(said))[2:] == [
+        "  blocking: 1,000,005 names, lists are being read",
+        "    /ads: 1,000,000 names; lines that cannot be used: 2 (line 7: x; line 8: y)",
+        "    /more: 5 names, kept from before; it cannot be read: No such file or directory",
+        "    /good (exceptions): 1 name",
+    ]

@@ -61,6 +61,23 @@ def test_ratesComeFromDifferences() -> None:
     assert rates.perSecond == 0.0
 
 
+def test_blockedShareIsShown() -> None:
+    """
+    The share of replies for blocked names is shown if the server blocks names, and only then.
+    """
+    rates = Rates()
+    for at, more, blocked in ((10.0, 0, 50), (12.0, 500, 150)):
+        stats = statsWith(more)
+        assert isinstance(stats, dict) and isinstance(numbers := stats["numbers"], dict)
+        numbers["blocked"] = blocked
+        rates.note(stats, at)
+    assert (rates.hitRate, rates.blockRate) == (1.0, 0.2)
+    assert any("blocked 20.0%" in line for line, _ in pictureOf(STATUS, rates))
+    rates.note(statsWith(1000), 13.0)
+    assert (rates.hitRate, rates.blockRate) == (1.0, None)
+    assert not any("blocked" in line for line, _ in pictureOf(STATUS, rates))
+
+
 def test_pictureShowsEverythingEscaped() -> None:
     """
     The picture shows rate, histogram, names and servers, with control characters escaped.
@@ -128,7 +145,7 @@ def test_countEndsTheCommand(server: Controlled) -> None:
         [sys.executable, *TXDNS, "--socket", str(server.path), "--every", "0.1", "--count", "2"], capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("upstream servers") == 2
+    assert done.stdout.count("upstreams\n") == 2
 
 
 def test_interruptRestoresTheCursor(server: Controlled) -> None:

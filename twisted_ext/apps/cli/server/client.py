@@ -22,7 +22,7 @@ from twisted_ext.server.operations.controlpath import controlPaths, isOwn
 __all__ = ["SOCKET", "ControlChannel"]
 
 #: The option for the control socket.
-SOCKET: Final = Option("--socket PATH", "", "", str, what="the path of a control socket")
+SOCKET: Final = Option("--socket PATH", "the control socket of the server", "", str, what="the path of a control socket")
 
 #: Seconds to wait for a reply. Explaining a look-up takes as long as the look-up.
 _PATIENCE: Final = 30.0

@@ -11,15 +11,19 @@ from functools import cached_property
 from typing import Final
 
 from twisted_ext.apps.cli.server.client import SOCKET, ControlChannel
+from twisted_ext.apps.cli.server.queries import watchQueries
 from twisted_ext.apps.cli.server.report import (
     anchorLines,
     cacheLines,
+    clientLines,
     delegationLines,
     explanationLines,
+    historyLines,
     listOf,
     statLines,
     statusLines,
     traceLines,
+    typeLines,
     upstreamLines,
     zoneLines,
 )
@@ -27,6 +31,7 @@ from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, didYouMean
 from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, USAGE, ExitError, fileErrors
 from twisted_ext.files import replacingFile
 from twisted_ext.metrics.figures import JSON, Figures
+from twisted_ext.metrics.history import SPANS
 from twisted_ext.wire.escapes import printable
 
 __all__ = ["ARGUMENTS", "main"]
@@ -37,6 +42,14 @@ Usage: txdns control [--socket PATH] COMMAND [+json]
   status                    version, addresses and uptime of the server
   stats                     its statistics
   upstreams                 its upstream servers and their state
+  types                     queries by type
+  clients [ADDRESS]         the most active clients, or the latest names of one; takes a server
+                            with --show-clients
+  queries [WORD]...         queries as they arrive, until Ctrl-C: those that have each WORD in
+                            their name or client, or as their type, reply or status; +json:
+                            one object a line. Takes a server with --show-clients
+  history [hour | day]      queries, cache hits, blocked names, failures and latency of the last
+                            hour or day
   cache show NAME           cached answers for a name
   cache flush NAME          forget a name; --below NAME: and all below it; --all: everything
   cache dump [FILE]         write the cache to a file or the standard output
@@ -63,6 +76,7 @@ in /run/user/UID and in ~/.local/state.
 
   txdns control stats
   txdns control cache flush --below example.com
+  txdns control queries blocked 192.0.2.77
   txdns control upstreams +json | jq '.upstreams[] | select(.up | not)'
 
 Exit codes: 0 done, 1 wrong usage or declined by the server, 2 the zone could not be loaded,
@@ -70,8 +84,8 @@ Exit codes: 0 done, 1 wrong usage or declined by the server, 2 the zone could no
 """
 
 _COMMANDS: Final = (
-    "status, stats, upstreams, cache show|flush|dump|load, explain, trace on|show|off, zones, zone reload, delegations, anchors, "
-    "nta add|remove, reload"
+    "status, stats, upstreams, types, clients, queries, history, cache show|flush|dump|load, explain, trace on|show|off, zones, "
+    "zone reload, delegations, anchors, nta add|remove, reload"
 )
 
 #: Commands without parameters, and the functions that format their replies.
@@ -80,15 +94,17 @@ _SHOWN: Final[dict[str, Callable[[dict[str, JSON]], Iterable[str]]]] = {
     "stats": lambda said: statLines(Figures.fromJSON(said)),
     "upstreams": upstreamLines,
     "anchors": anchorLines,
+    "types": typeLines,
 }
 
-_FIRST: Final = ("status", "stats", "upstreams", "cache", "explain", "trace", "zones", "zone", "delegations", "anchors", "nta", "reload")
+_FIRST: Final = tuple(
+    "status stats upstreams types clients queries history cache explain trace zones zone delegations anchors nta reload".split()
+)
 
-
-_JSON: Final = flag("+json")
-_BELOW: Final = flag("--below")
-_ALL: Final = flag("--all")
-_BROKEN: Final = flag("--broken")
+_JSON: Final = flag("+json", "print the reply as one JSON object; queries: one for each query")
+_BELOW: Final = flag("--below", "with cache flush: all names below NAME as well")
+_ALL: Final = flag("--all", "with cache flush: everything; with zones: without a limit")
+_BROKEN: Final = flag("--broken", "with zones: only zones with errors")
 
 #: The commands that take these options.
 _TAKEN: Final = {"cache flush": (_BELOW, _ALL), "zones": (_ALL, _BROKEN)}
@@ -130,6 +146,18 @@ class _Control:
             if len(words) > 2:
                 raise ExitError(USAGE, "write: txdns control delegations [NAME]")
             return self._show(self._channel.ask("GET", first, {"name": words[1]} if words[1:] else {}), delegationLines)
+        if first == "clients":
+            if len(words) > 2:
+                raise ExitError(USAGE, "write: txdns control clients [ADDRESS]")
+            return self._show(self._channel.ask("GET", first, {"client": words[1]} if words[1:] else {}), clientLines)
+        if first == "queries":
+            watchQueries(self._channel, words[1:], json=self._given[_JSON])
+            return OK
+        if first == "history":
+            span = words[1] if words[1:] else "hour"
+            if len(words) > 2 or span not in SPANS:
+                raise ExitError(USAGE, f"write: txdns control history [{' | '.join(SPANS)}]")
+            return self._show(self._channel.ask("GET", first), lambda said: historyLines(said, span))
         if first == "nta":
             return self._negative(words[1:])
         if first == "help":

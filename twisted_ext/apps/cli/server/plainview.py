@@ -10,27 +10,32 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import IO, Final
 
-from twisted_ext.apps.cli.server.report import bar, duration, latencyLines, octets, upstreamLines
+from twisted_ext.apps.cli.server.report import bar, clientLines, duration, latencyLines, octets, upstreamLines
 from twisted_ext.apps.cli.terminal.colors import isTerminal, paletteFor
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.wire.escapes import printable
 
-__all__ = ["PlainView", "Rates", "pictureOf", "serversOf"]
+__all__ = ["PlainView", "Rates", "pictureOf", "serversOf", "share", "typesIn"]
 
 _NAMES: Final = 10
+_TYPES: Final = 8
 
 
 class Rates:
     """
     The latest figures and the rates computed from them.
 
+    @ivar clients: the reply to C{control clients}, empty if the server does not count clients.
     @ivar hitRate: the share of replies since the previous figures that needed no look-up, or L{None} if there were no replies.
+    @ivar blockRate: the share of those that were for blocked names, L{None} as well if the server blocks no names.
     """
 
     def __init__(self) -> None:
         self.figures = Figures()
         self.perSecond = 0.0
         self.hitRate: float | None = None
+        self.blockRate: float | None = None
+        self.clients: dict[str, JSON] = {}
         self._at: float | None = None
 
     def note(self, stats: JSON, now: float, perSecond: float = 0.0) -> None:
@@ -45,6 +50,9 @@ class Rates:
             atHand = figures.atHand - former.atHand
             both = atHand + figures.waited - former.waited
             self.hitRate = atHand / both if both > 0 else None
+            blocked = figures.numbers.get("blocked")
+            since = None if blocked is None else max(blocked - former.numbers.get("blocked", 0), 0)
+            self.blockRate = since / both if since is not None and both > 0 else None
         self._at = now
         self.figures = figures
 
@@ -69,19 +77,21 @@ def _lines(status: dict[str, JSON], rates: Rates) -> Iterator[str]:
     figures = rates.figures
     uptime = status.get("uptime")
     up = duration(uptime) if isinstance(uptime, int | float) else "?"
-    hitRate = "-" if rates.hitRate is None else f"{rates.hitRate:.1%}"
     yield f"txdns {status.get('version')}  process {status.get('process')}  up {up}"
-    yield f"{rates.perSecond:,.0f} queries per second  at once {hitRate}  pending {figures.numbers['pending']:,.0f}"
+    shares = f"cache hits {share(rates.hitRate)}" + (f"  blocked {share(rates.blockRate)}" if "blocked" in figures.numbers else "")
+    yield f"{rates.perSecond:,.0f} queries per second  {shares}  pending {figures.numbers['pending']:,.0f}"
     yield (
         f"{figures.queries:,} queries  cache {figures.numbers.get('cacheEntries', 0):,.0f} answers"
         f"  memory {octets(figures.numbers.get('residentOctets', 0))}"
     )
     yield "replies  " + "  ".join([f"{rcode} {count:,}" for rcode, count in sorted(figures.replies.items(), key=lambda pair: -pair[1])])
+    if figures.types:
+        yield f"types  {typesIn(figures)}"
     yield ""
-    yield "look-up time"
+    yield "latency of look-ups"
     yield from latencyLines(figures)
     yield ""
-    yield "upstream servers"
+    yield "upstreams"
     for line in upstreamLines({"upstreams": [*figures.upstreams]}):
         yield f"  {line}"
     most = max([count for _, count in figures.asked], default=1)
@@ -93,6 +103,24 @@ def _lines(status: dict[str, JSON], rates: Rates) -> Iterator[str]:
     yield "slowest recently"
     for name, seconds in figures.slowest[:_NAMES]:
         yield f"  {seconds * 1000:>7,.0f} ms  {name}"
+    if rates.clients.get("shown"):
+        yield ""
+        yield "most active clients"
+        for line in islice(clientLines(rates.clients), _NAMES):
+            yield f"  {line}"
+
+
+def share(rate: float | None) -> str:
+    return "-" if rate is None else f"{rate:.1%}"
+
+
+def typesIn(figures: Figures) -> str:
+    """
+    Return the most frequent query types with their shares.
+    """
+    total = sum(figures.types.values())
+    most = sorted(figures.types.items(), key=lambda pair: -pair[1])[:_TYPES]
+    return "  ".join([f"{name} {count / total:.1%}" for name, count in most if count])
 
 
 class PlainView:

@@ -4,6 +4,7 @@ Formats a server's status as lines of text. Names in them come from untrusted pe
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Final, cast
 
@@ -13,14 +14,17 @@ from twisted_ext.metrics.figures import JSON, Figures
 __all__ = [
     "bar",
     "cacheLines",
+    "clientLines",
     "duration",
     "explanationLines",
+    "historyLines",
     "latencyLines",
     "listOf",
     "octets",
     "statLines",
     "statusLines",
     "traceLines",
+    "typeLines",
     "upstreamLines",
     "zoneLines",
 ]
@@ -64,6 +68,16 @@ def statusLines(said: dict[str, JSON]) -> Iterator[str]:
     if isinstance(zones, dict):
         served, wrong = zones.get("serving", 0), zones.get("wrong", 0)
         yield f"  zones: {served} of {zones.get('all', 0)} are served" + (f", {wrong} with errors" if wrong else "")
+    blocking = said.get("blocking")
+    if isinstance(blocking, dict):
+        yield f"  blocking: {blocking.get('names', 0):,} names" + (", lists are being read" if blocking.get("reading") else "")
+        for each in listOf(blocking["lists"]):
+            assert isinstance(each, dict)
+            kind, _, path = str(each["list"]).partition(":")
+            exceptions = " (exceptions)" if kind == "except" else ""
+            wrong = f"; lines that cannot be used: {each['wrong']:,} ({each['said']})" if each.get("wrong") else ""
+            kept = f", kept from before; it {each['said']}" if each.get("kept") else ""
+            yield f"    {path}{exceptions}: {each['names']:,} name{'' if each['names'] == 1 else 's'}{wrong}{kept}"
     if said.get("tracing"):
         yield "  tracing live queries"
 
@@ -92,9 +106,13 @@ def statLines(figures: Figures) -> Iterator[str]:
     yield f"{'queries':<24} {total:>14,}"
     yield f"{'  by UDP':<24} {numbers['udp']:>14,.0f}"
     yield f"{'  by TCP':<24} {numbers['tcp']:>14,.0f}"
-    yield f"{'answered at once':<24} {figures.atHand:>14,}{_share(figures.atHand, answered)}"
+    yield f"{'cache hits':<24} {figures.atHand:>14,}{_share(figures.atHand, answered)}"
     yield f"{'  from the packet cache':<24} {figures.laneHits:>14,}{_share(figures.laneHits, answered)}"
-    yield f"{'answered by look-up':<24} {figures.waited:>14,}{_share(figures.waited, answered)}"
+    yield f"{'look-ups':<24} {figures.waited:>14,}{_share(figures.waited, answered)}"
+    if figures.waited:
+        yield f"{'  mean latency':<24} {figures.latencyTotal / figures.waited * 1000:>11,.1f} ms"
+    if "blocked" in numbers:
+        yield f"{'blocked':<24} {numbers['blocked']:>14,.0f}{_share(numbers['blocked'], answered)}"
     for name, words in _WORDS:
         if numbers.get(name):
             yield f"{words:<24} {numbers[name]:>14,.0f}"
@@ -109,7 +127,7 @@ def statLines(figures: Figures) -> Iterator[str]:
         yield f"{'declined by ' + gate:<24} {count:>14,}"
     if figures.waited:
         yield ""
-        yield "look-up time:"
+        yield "latency of look-ups:"
         yield from latencyLines(figures)
     for title, pairs in (
         ("most queried recently:", [(name, f"{count:,}") for name, count in figures.asked]),
@@ -141,11 +159,12 @@ _WORDS: Final = (
     ("tlsFailed", "TLS handshakes failed"),
     ("quicRetries", "QUIC addresses checked"),
     ("cacheEntries", "answers in the cache"),
-    ("cacheHits", "cache hits"),
-    ("cacheMisses", "cache misses"),
+    ("cacheHits", "found in the cache"),
+    ("cacheMisses", "not in the cache"),
     ("cachePrefetches", "prefetched"),
     ("cacheEvictions", "cache evictions"),
     ("laneEntries", "packet cache replies"),
+    ("blockNames", "names in block lists"),
     ("secure", "validated: secure"),
     ("insecure", "validated: insecure"),
     ("bogus", "validated: bogus"),
@@ -183,6 +202,66 @@ def upstreamLines(said: dict[str, JSON]) -> Iterator[str]:
         trouble = "".join([f", {upstream[key]} {words}" for key, words in _TROUBLE if upstream.get(key)])
         upgrade = f", {upstream['upgrade']}" if upstream.get("upgrade") else ""
         yield f"{upstream.get('server')!s:<28} {upstream.get('way')!s:<9} {speed:>13}  {state}{trouble}{upgrade}"
+
+
+def typeLines(said: dict[str, JSON]) -> Iterator[str]:
+    types = {name: _number(count) for name, count in _object(said["types"]).items()}
+    total = sum(types.values())
+    if not total:
+        yield "there were no queries"
+    for name, count in sorted(types.items(), key=lambda pair: -pair[1]):
+        yield f"{name:<12} {count:>14,.0f}{_share(count, total)}"
+
+
+def clientLines(said: dict[str, JSON]) -> Iterator[str]:
+    if not said.get("shown"):
+        yield "the server does not count clients; --show-clients, or show-clients = true in its file, makes it do so"
+        return
+    if "names" in said:
+        names = [_object(each) for each in listOf(said["names"])]
+        if not names:
+            yield f"no query from {said['client']} is known"
+        for name in names:
+            yield f"{_clock(name['seen'])}  {name['type']!s:<10} {name['name']}"
+        return
+    total = _number(said["total"])
+    clients = [_object(each) for each in listOf(said["clients"])]
+    if not clients:
+        yield "there were no queries"
+    for client in clients:
+        count = _number(client["queries"])
+        yield f"{client['client']!s:<39} {count:>12,.0f}{_share(count, total)}  {_clock(client['seen'])}"
+
+
+def _clock(value: JSON) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(_number(value)))
+
+
+def historyLines(said: dict[str, JSON], span: str) -> Iterator[str]:
+    """
+    @param span: C{hour} or C{day}, of which each line shows several steps: 5 minutes, or an hour.
+    """
+    found = _object(said[span])
+    columns = [str(column) for column in listOf(found["columns"])]
+    length = 300 if span == "hour" else 3600
+    rows: dict[int, list[dict[str, JSON]]] = {}
+    for each in listOf(found["steps"]):
+        step = dict(zip(columns, listOf(each), strict=True))
+        rows.setdefault(int(_number(step["start"])) // length, []).append(step)
+    if not rows:
+        yield "the history is empty: the server has just started"
+        return
+    yield f"{'from':<19} {'queries':>12} {'hit rate':>9} {'blocked':>9} {'failures':>9} {'latency':>9} {'slowest 5 %':>12}"
+    for row, steps in rows.items():
+        sums = {name: sum([_number(step[name]) for step in steps]) for name in ("queries", "hits", "lookups", "failures", "blocked")}
+        answered = sums["hits"] + sums["lookups"]
+        waited = sum([_number(step["latency"] or 0) * _number(step["lookups"]) for step in steps])
+        slow = max([_number(step["latency95"] or 0) for step in steps])
+        rate = f"{sums['hits'] / answered:.1%}" if answered else "-"
+        mean = f"{waited / sums['lookups'] * 1000:,.1f} ms" if sums["lookups"] else "-"
+        late = "-" if not slow else f"to {slow * 1000:,.0f} ms" if slow <= BOUNDS[-1] else f"over {BOUNDS[-1]:g} s"
+        counts = f"{sums['blocked']:>9,.0f} {sums['failures']:>9,.0f}"
+        yield f"{_clock(row * length)} {sums['queries']:>12,.0f} {rate:>9} {counts} {mean:>9} {late:>12}"
 
 
 def delegationLines(said: dict[str, JSON]) -> Iterator[str]:

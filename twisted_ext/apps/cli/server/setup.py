@@ -49,6 +49,7 @@ _FOR: Final = Option(
     "",
     str,
     what="a kind of client",
+    words=("apple", "android", "systemd-resolved", "firefox", "chromium", "stamp", "zone"),
 )
 _QR: Final = flag("--qr", "print a QR code of the name, the URL or the stamp")
 _CA: Final = Option(

@@ -28,9 +28,10 @@ __all__ = ["ARGUMENTS", "main"]
 _HELP: Final = """\
 Usage: txdns top [--socket PATH] [--every SECONDS] [--count N]
 
-Shows queries per second, the share answered at once (without a look-up), look-up times, the
-most queried and the slowest names, and the state of the upstream servers: one that is down is
-shown in red. q or Ctrl-C ends it.
+Shows queries per second, the shares of cache hits (answers without a look-up) and of replies
+for blocked names, the latency of look-ups, query types, the most queried and the slowest names,
+and the state of the upstreams: one that is down is shown in red. If the server runs with
+--show-clients, also its most active clients. q or Ctrl-C ends it.
 
 Output to a file or a pipe, or without the package rich, is plain text, one report after
 another.
@@ -41,8 +42,8 @@ another.
 Exit codes: 0 ended by the user, 1 wrong usage, 9 no server, 143 terminated by SIGTERM.
 """
 
-_EVERY: Final = Option("--every SECONDS", "", 1.0, number(0.1, 1e9))
-_COUNT: Final = Option("--count N", "", 0, whole(1, 10**9))
+_EVERY: Final = Option("--every SECONDS", "the time between two reports", 1.0, number(0.1, 1e9))
+_COUNT: Final = Option("--count N", "end after so many reports", 0, whole(1, 10**9))
 
 ARGUMENTS: Final = Arguments(_HELP, SOCKET, _EVERY, _COUNT)
 
@@ -130,6 +131,7 @@ def _watch(channel: ControlChannel, every: float, count: int, keyboard: Keyboard
     try:
         while True:
             status, stats = channel.ask("GET", "status"), channel.ask("GET", "stats")
+            rates.clients = channel.ask("GET", "clients")
             try:
                 perSecond = status.get("perSecond")
                 rates.note(stats, time.monotonic(), perSecond if isinstance(perSecond, int | float) else 0.0)

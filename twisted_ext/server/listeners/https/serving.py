@@ -133,6 +133,8 @@ class HTTPSServing(StreamServing):
                 if reply is not None:
                     counters.replies[reply[1] & 15] += 1
                     counters.sampled(octets)
+                    if counters.activity is not None:
+                        counters.activity.hit(octets, 1, client.host, answering.transport, reply, now)
                     http.reply(stream, octets[:2] + reply, now)
                     continue
                 self._pass(http, stream, octets, client, now)
@@ -152,7 +154,7 @@ class HTTPSServing(StreamServing):
         self.since = now
         counters.tcp += len(queries)
         hits = 0
-        hit = b""
+        hit = answer = b""
         self._inside = True
         try:
             for stream, octets in queries:
@@ -160,6 +162,7 @@ class HTTPSServing(StreamServing):
                 if reply is not None:
                     hits += 1
                     hit = octets
+                    answer = reply
                     replies[reply[1] & 15] += 1
                     http.reply(stream, octets[:2] + reply, now)
                     continue
@@ -168,6 +171,8 @@ class HTTPSServing(StreamServing):
             self._inside = False
         if hits:
             counters.sampled(hit, hits)
+            if counters.activity is not None:
+                counters.activity.hit(hit, hits, host, answering.transport, answer, now)
 
     def _pass(self, http: HTTPConnection, stream: int, octets: bytes, client: StreamPeer, now: float) -> None:
         """

@@ -1,0 +1,121 @@
+"""
+Merges what the workers count of clients, and their live lists of queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred, gatherResults
+
+from twisted_ext.metrics.activity import LiveQueries
+from twisted_ext.metrics.figures import JSON
+from twisted_ext.metrics.limits import CLIENT_NAMES, CLIENTS_SHOWN
+
+if TYPE_CHECKING:
+    from twisted_ext.server.process.worker import Worker
+
+__all__ = ["SharedActivity", "clientsOf"]
+
+
+class SharedActivity:
+    """
+    The live list of several workers. The parent takes from each worker what is new when a client of the parent asks.
+    """
+
+    def __init__(self) -> None:
+        self._live = LiveQueries()
+        self._taken: list[dict[str, JSON]] = []
+
+    def look(self, now: float) -> None:
+        """
+        Forget the queries if nothing has asked for them for some seconds; the workers do so by themselves.
+        """
+        self._live.look(now)
+
+    def queries(self, workers: Iterable[Worker], after: int, now: float) -> Deferred[dict[str, JSON]]:
+        """
+        Implement L{Operations.queries<twisted_ext.server.operations.operations.Operations>}.
+        """
+        self._live.watch(now)
+        shown: list[bool] = []
+        skipped: list[int] = []
+
+        def took(value: JSON, worker: Worker) -> None:
+            if not isinstance(value, dict) or not value.get("shown"):
+                return
+            shown.append(True)
+            last, queries, count = value.get("next"), value.get("queries"), value.get("skipped")
+            assert isinstance(last, int) and isinstance(queries, list) and isinstance(count, int)
+            skipped.append(count)
+            # Another request may have taken some of them meanwhile. Lower numbers come from a list that began anew.
+            known = worker.shown if last >= worker.shown else 0
+            for query in queries:
+                if isinstance(query, dict) and _numberOf(query) > known:
+                    self._taken.append(query)
+            worker.shown = last
+
+        def done(_: object) -> dict[str, JSON]:
+            taken, self._taken = self._taken, []
+            for query in sorted(taken, key=_timeOf):
+                self._live.take(query)
+            if not shown:
+                return {"shown": False}
+            return {"shown": True, **self._live.after(after), "skipped": sum(skipped)}
+
+        asked = [
+            worker.ask("queries", after=worker.shown).addCallback(took, worker).addErrback(lambda _: None) for worker in workers
+        ]
+        return gatherResults(asked, consumeErrors=True).addCallback(done)
+
+
+def clientsOf(said: list[JSON], client: str) -> dict[str, JSON]:
+    """
+    Add up what L{Operations.clients<twisted_ext.server.operations.operations.Operations>} returned in each worker.
+
+    @param client: the client whose names were asked for; empty for all clients.
+    """
+    found = [each for each in said if isinstance(each, dict) and each.get("shown")]
+    if not found:
+        return {"shown": False}
+    if client:
+        newest: dict[tuple[str, str], dict[str, JSON]] = {}
+        for name in _objects(found, "names"):
+            key = (str(name["name"]), str(name["type"]))
+            if key not in newest or _seenOf(name) > _seenOf(newest[key]):
+                newest[key] = name
+        names = sorted(newest.values(), key=_seenOf, reverse=True)[: int(CLIENT_NAMES.default)]
+        return {"shown": True, "client": client, "names": [*names]}
+    clients: dict[str, dict[str, JSON]] = {}
+    for each in _objects(found, "clients"):
+        known = clients.setdefault(str(each["client"]), {"client": each["client"], "queries": 0, "seen": 0.0})
+        known["queries"] = _countOf(known) + _countOf(each)
+        known["seen"] = max(_seenOf(known), _seenOf(each))
+    most = sorted(clients.values(), key=_countOf, reverse=True)[: int(CLIENTS_SHOWN.default)]
+    totals = [each.get("total") for each in found]
+    return {"shown": True, "total": sum([total for total in totals if isinstance(total, int)]), "clients": [*most]}
+
+
+def _objects(found: list[dict[str, JSON]], key: str) -> list[dict[str, JSON]]:
+    return [item for each in found if isinstance(several := each.get(key), list) for item in several if isinstance(item, dict)]
+
+
+def _number(value: JSON) -> float:
+    return value if isinstance(value, int | float) else 0
+
+
+def _numberOf(query: dict[str, JSON]) -> float:
+    return _number(query.get("number"))
+
+
+def _timeOf(query: dict[str, JSON]) -> float:
+    return _number(query.get("time"))
+
+
+def _seenOf(described: dict[str, JSON]) -> float:
+    return _number(described.get("seen"))
+
+
+def _countOf(client: dict[str, JSON]) -> int:
+    return int(_number(client.get("queries")))
