@@ -1,0 +1,240 @@
+"""
+Tests of the conversion of C{named.conf}.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.apps.cli.convert.folders import converted, linesOf
+from tests.apps.cli.convert.optionnames import NAMED
+from twisted_ext.apps.cli.convert.converted import Converted, Severity
+from twisted_ext.apps.cli.convert.named.options import OUTCOMES
+from twisted_ext.apps.cli.convert.named.settings import HANDLED
+from twisted_ext.apps.cli.convert.output import tomlOf
+from twisted_ext.server.config.tomlfile import valuesFromTOML
+
+__all__: list[str] = []
+
+
+def _converted(text: str, files: dict[str, str] | None = None) -> Converted:
+    return converted("named", text, files)
+
+
+def _zones(text: str) -> list[object]:
+    found = _converted(text).values["zone"]
+    assert isinstance(found, list)
+    return found
+
+
+def test_everyStatementIsKnown() -> None:
+    """
+    Each statement of BIND's grammar is converted, or known with a reason.
+    """
+    assert [name for name in NAMED if (name in HANDLED) is (name in OUTCOMES)] == []
+
+
+def test_anUnknownStatementIsNamedWithItsLine() -> None:
+    """
+    A misspelled statement is reported with file and line.
+    """
+    assert "/etc/first.conf:2: recursoin no: not valid: named has no such statement" in linesOf(_converted("options {\n recursoin no;\n};"))
+
+
+def test_recursionDecidesTheRole() -> None:
+    """
+    Without recursion only zones are served; with forwarders all other names go there; else they are looked up from the root on.
+    """
+    assert _converted("options { recursion no; };").values["role"] == "serve"
+    assert _converted("options { allow-recursion { none; }; };").values["role"] == "serve"
+    values = _converted("options { forwarders { 9.9.9.9; 149.112.112.112 port 5353; }; forward only; };").values
+    assert (values["role"], values["upstream"]) == ("forward", ["validate:udp:9.9.9.9,149.112.112.112@5353"])
+    values = _converted("options { dnssec-validation no; };").values
+    assert (values["role"], values["validate"]) == ("recurse", False)
+
+
+def test_forwardersOverTLSHaveTheNameOfTheirCertificate() -> None:
+    """
+    A tls statement gives the name that the forwarder has to prove.
+    """
+    text = 'tls quad9 { remote-hostname "dns.quad9.net"; }; options { dnssec-validation no; forwarders port 853 tls quad9 { 9.9.9.9; }; };'
+    assert _converted(text).values["upstream"] == ["tls:9.9.9.9@853#dns.quad9.net"]
+
+
+def test_accessListsAreResolved() -> None:
+    """
+    Lists can name lists, leave clients out, and contain keys.
+    """
+    values = _converted(
+        "acl inner { ! 192.0.2.66; 192.0.2.0/24; };\nacl outer { inner; localhost; 10/8; };\n"
+        "options { allow-recursion { outer; }; allow-query { any; }; blackhole { 203.0.113.0/24; }; };"
+    ).values
+    assert values["allow"] == ["192.0.2.0/24", "127.0.0.0/8", "::1/128", "10.0.0.0/8"]
+    assert (values["refuse"], values["drop"]) == (["192.0.2.66/32"], ["203.0.113.0/24"])
+
+
+def test_theFirstElementThatMatchesDecides() -> None:
+    """
+    An element has no effect if one before it matches the same clients, and this is noted.
+    """
+    result = _converted("options { allow-recursion { 10.0.0.0/8; ! 10.66.0.0/16; ! 192.168.0.0/16; 192.168.1.0/24; }; };")
+    assert (result.values["allow"], result.values["refuse"]) == (["10.0.0.0/8"], ["192.168.0.0/16"])
+    assert sum("has no effect" in line for line in linesOf(result)) == 2
+
+
+def test_aListThatNamesItselfIsReported() -> None:
+    """
+    A circle of lists ends with a finding.
+    """
+    assert any("in a circle" in line for line in linesOf(_converted("acl a { b; }; acl b { a; }; options { allow-query { a; }; };")))
+
+
+def test_zonesKeepFileTransfersAndUpdates() -> None:
+    """
+    A primary zone has its file below directory, who may transfer it, whom it notifies, and who may update it.
+    """
+    assert _zones(
+        'options { directory "/var/named"; recursion no; notify explicit; };\n'
+        'zone "example.org" IN { type master; file "org.db"; allow-transfer { 192.0.2.2; key xfer; };\n'
+        " also-notify { 192.0.2.2 port 5353; };\n"
+        " update-policy { grant dhcp subdomain dyn.example.org A AAAA; deny * name ns.example.org; grant host self * ; }; };"
+    ) == [
+        {
+            "name": "example.org.",
+            "file": "/var/named/org.db",
+            "update": ["key dhcp subtree dyn.example.org. A AAAA", "deny key * name ns.example.org.", "key host self"],
+            "allow-transfer": ["192.0.2.2/32", "key=xfer"],
+            "notify": ["192.0.2.2:5353"],
+        }
+    ]
+
+
+def test_secondariesKnowTheirPrimariesByListKeyAndTLS() -> None:
+    """
+    Primaries can be a list, with the keys of server statements, and over TLS.
+    """
+    assert _zones(
+        'primaries far { 192.0.2.1 key k1; 2001:db8::1 port 5353; };\nserver 192.0.2.9 { keys { k9; }; };\n'
+        'tls t { remote-hostname "ns.example"; };\n'
+        'zone "a" { type slave; masters { far; 192.0.2.9; }; allow-transfer { none; }; };\n'
+        'zone "b" { type secondary; primaries port 853 { 192.0.2.1 tls t; }; allow-transfer { none; }; };'
+    ) == [
+        {"name": "a.", "primaries": ["192.0.2.1 key=k1", "[2001:db8::1]:5353", "192.0.2.9 key=k9"]},
+        {"name": "b.", "primaries": ["tls://192.0.2.1#ns.example"]},
+    ]
+
+
+def test_otherZonesAreRoutesAndStubs() -> None:
+    """
+    Forward zones are routes, stub zones are stubs; beside forwarders they are routes as well.
+    """
+    text = (
+        'zone "f" { type forward; forwarders { 192.0.2.1; }; }; zone "s" { type stub; primaries { 192.0.2.2; }; };'
+        'zone "t" { type static-stub; server-addresses { 192.0.2.3; }; server-names { "ns.example"; }; };'
+        'zone "m" { type mirror; primaries { 192.0.2.4; }; };'
+    )
+    values = _converted(text).values
+    assert (values["route"], values["stub"]) == (["f.=udp:192.0.2.1"], ["s.=192.0.2.2", "t.=192.0.2.3,ns.example"])
+    values = _converted(f"options {{ forwarders {{ 9.9.9.9; }}; }}; {text}").values
+    assert values["route"] == ["f.=udp:192.0.2.1", "s.=udp:192.0.2.2", "t.=udp:192.0.2.3"]
+
+
+def test_catalogZonesAreFollowed() -> None:
+    """
+    A catalog zone is followed, with the primaries of its members.
+    """
+    text = (
+        "options { catalog-zones { zone cat.example default-primaries { 192.0.2.5; }; }; allow-transfer { none; }; };"
+        "zone cat.example { type secondary; primaries { 192.0.2.6; }; };"
+    )
+    assert _zones(text) == [
+        {"name": "cat.example.", "primaries": ["192.0.2.6"], "catalog": "follow", "member-primaries": ["192.0.2.5"]}
+    ]
+
+
+def test_keysAreReadFromTheirOwnFile(tmp_path: Path) -> None:
+    """
+    A file that has nothing but the keys in use becomes the key file; else the converter says what to do.
+    """
+    zone = 'zone a { type primary; file a; allow-transfer { key k; }; };'
+    key = 'key "k" { algorithm hmac-sha256; secret "c2VjcmV0IG9mIGJvdGg="; };'
+    inline = _converted(f"{key} {zone}")
+    assert "key-file" not in inline.values
+    assert any(finding.severity is Severity.MISSING and "key-file" in finding.instead for finding in inline.findings)
+    path = tmp_path / "keys"
+    path.write_text(key)
+    assert _converted(f'include "{path}"; {zone}', {str(path): key}).values["key-file"] == str(path)
+
+
+def test_addressesToListenAt() -> None:
+    """
+    any of both families needs no setting; TLS and HTTPS have listeners of their own.
+    """
+    assert "interface" not in _converted("options { listen-on { any; }; listen-on-v6 { any; }; };").values
+    assert _converted("options { listen-on { any; }; listen-on-v6 { none; }; };").values["interface"] == ["0.0.0.0"]
+    values = _converted(
+        'tls t { cert-file "c"; key-file "k"; }; http h { endpoints { "/q"; }; };'
+        "options { listen-on port 5353 { 127.0.0.1; }; listen-on-v6 { none; }; listen-on tls t { 192.0.2.1; };"
+        " listen-on port 8443 tls t http h { any; }; };"
+    ).values
+    assert (values["port"], values["interface"], values["tls"]) == (5353, ["127.0.0.1"], ["192.0.2.1:853"])
+    assert (values["https"], values["https-path"], values["certificate"]) == (["any:8443"], "/q", ["/etc/c"])
+
+
+def test_oneViewIsConvertedAndTheOthersAreListed() -> None:
+    """
+    Answers do not depend on the client here.
+    """
+    result = _converted(
+        'view inside { match-clients { 10.0.0.0/8; }; zone "a" { type primary; file "in"; }; };\n'
+        'view outside { match-clients { any; }; recursion no; zone "a" { type primary; file "out"; }; };'
+    )
+    assert result.values["zone"] == [{"name": "a.", "file": "/etc/in"}]
+    assert (result.values["allow"], result.values["refuse"]) == (["10.0.0.0/8"], ["0.0.0.0/0", "::/0"])
+    assert [finding.place.line for finding in result.findings if finding.severity is Severity.MISSING] == [2]
+
+
+def test_limitsAndNames() -> None:
+    """
+    Rates, TTLs, sizes, versions and the query log are settings of the same meaning.
+    """
+    values = _converted(
+        'options { version "none of it"; rate-limit { responses-per-second 10; slip 3; exempt-clients { 10.0.0.0/8; }; }; max-cache-ttl 1d;'
+        " max-cache-size 128m; stale-answer-enable yes; max-stale-ttl 1h; };\n"
+        "logging { channel q { file \"q.log\"; }; category queries { q; }; };\nstatistics-channels { inet 127.0.0.1 port 8053; };"
+    ).values
+    assert (values["response-rate"], values["response-slip"], values["response-exempt"]) == (10, 3, ["10.0.0.0/8"])
+    assert (values["max-ttl"], values["cache-size"], values["stale"]) == (86400, 128 << 20, 3600)
+    assert (values["version-bind"], values["query-log"], values["http"]) == ("none of it", True, "127.0.0.1:8053")
+
+
+def test_signingAndReplyPoliciesAreListed() -> None:
+    """
+    What this server does not do is listed with advice.
+    """
+    result = _converted(
+        'options {\n response-policy { zone "rpz"; };\n};\n'
+        'zone "a" {\n type primary; file "a";\n dnssec-policy default;\n inline-signing yes;\n};'
+    )
+    assert {finding.place.line for finding in result.findings if finding.severity is Severity.MISSING} == {2, 6, 7}
+
+
+def test_includesAndCommentsAreRead() -> None:
+    """
+    All three kinds of comments are skipped, quoted ones are text, and includes are read where they stand.
+    """
+    text = '// one\n# two\n/* three\n*/ options { version "a//b#c"; include "more"; };'
+    result = _converted(text, {"/etc/more": "querylog yes;"})
+    assert (result.values["version-bind"], result.values["query-log"]) == ("a//b#c", True)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "}", "{", "options {", "options { recursion", 'zone "', "zone { };", "zone a;", "acl;", "/*", "\x00", "zone .. { };"],
+)
+def test_brokenFilesAreConverted(text: str) -> None:
+    """
+    What is not valid becomes findings, and the settings remain valid.
+    """
+    valuesFromTOML(tomlOf(_converted(text)), "/etc/txdns.toml")

@@ -1,0 +1,228 @@
+"""
+Tests of the conversion of C{unbound.conf}.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.apps.cli.convert.folders import converted, linesOf
+from tests.apps.cli.convert.optionnames import UNBOUND
+from twisted_ext.apps.cli.convert.converted import Converted, Severity
+from twisted_ext.apps.cli.convert.output import tomlOf
+from twisted_ext.apps.cli.convert.unbound.options import OUTCOMES
+from twisted_ext.apps.cli.convert.unbound.settings import HANDLED
+from twisted_ext.apps.cli.convert.unbound.syntax import SECTIONS
+from twisted_ext.server.config.settings import settingNamed
+from twisted_ext.server.config.tomlfile import valuesFromTOML
+
+__all__: list[str] = []
+
+_ANCHOR = {"/etc/root.key": ". 86400 IN DNSKEY 257 3 8 AwEAAaz\n"}
+
+
+def _converted(text: str, files: dict[str, str] | None = None) -> Converted:
+    return converted("unbound", text, files)
+
+
+def test_everyOptionIsKnown() -> None:
+    """
+    Each option of Unbound's documentation is converted, or known with a reason.
+    """
+    known = [(name in HANDLED) + (name in OUTCOMES) or (name in SECTIONS) for name in UNBOUND]
+    assert [name for name, times in zip(UNBOUND, known, strict=True) if times != 1] == []
+
+
+def test_anUnknownOptionIsNamedWithItsLine() -> None:
+    """
+    A misspelled option is reported with file and line.
+    """
+    assert "/etc/first.conf:2: prot: 53: not valid: Unbound has no such option" in linesOf(_converted("server:\n prot: 53\n"))
+
+
+def test_defaultsAreThoseOfUnbound() -> None:
+    """
+    Unbound listens on loopback, answers this machine, recurses, and reads no hosts file, unless told otherwise.
+    """
+    values = _converted("server:\n").values
+    assert values["interface"] == ["127.0.0.1", "::1"]
+    assert values["allow"] == ["127.0.0.0/8", "::1/128"]
+    assert (values["role"], values["validate"], values["hosts-file"]) == ("recurse", False, [""])
+
+
+def test_aForwarderOverTLSValidatesIfUnboundDoes() -> None:
+    """
+    A forward-zone for all names becomes the upstream, with names of certificates, and with validation where there is a trust anchor.
+    """
+    values = _converted(
+        "server:\n auto-trust-anchor-file: root.key\n tls-cert-bundle: /etc/own.pem\n"
+        'forward-zone:\n name: "."\n forward-tls-upstream: yes\n forward-addr: 192.0.2.1@853#dns.example\n'
+        " forward-addr: 2001:db8::1#b.example\n",
+        _ANCHOR,
+    ).values
+    assert values["role"] == "forward"
+    assert values["upstream"] == ["validate:tls:192.0.2.1@853#dns.example,[2001:db8::1]#b.example:ca=/etc/own.pem"]
+
+
+def test_stubsAreRoutesBesideAnUpstreamForAllNames() -> None:
+    """
+    A stub zone stays one with recursion; beside a forward-zone for all names it becomes a route, which has precedence.
+    """
+    stub = "stub-zone:\n name: corp.example\n stub-addr: 192.0.2.53@5353\n"
+    assert _converted(stub).values["stub"] == ["corp.example.=192.0.2.53:5353"]
+    both = _converted(f"{stub}forward-zone:\n name: .\n forward-addr: 192.0.2.1\n").values
+    assert (both["upstream"], both["route"]) == (["udp:192.0.2.1"], ["corp.example.=udp:192.0.2.53@5353"])
+    assert "stub" not in both
+
+
+def test_interfacesWithThePortsOfTLSAndHTTPSAreEncrypted() -> None:
+    """
+    An interface with the port of TLS or HTTPS is an encrypted listener if there is a key.
+    """
+    values = _converted(
+        "server:\n tls-service-key: k.pem\n tls-service-pem: c.pem\n interface: 192.0.2.1\n interface: 192.0.2.1@853\n"
+        " interface: ::@443\n interface: 0.0.0.0@853\n"
+    ).values
+    assert values["interface"] == ["192.0.2.1"]
+    assert (values["tls"], values["https"]) == (["192.0.2.1:853", "any:853"], ["[::]:443"])
+    assert (values["key"], values["certificate"]) == (["/etc/k.pem"], ["/etc/c.pem"])
+
+
+def test_accessKeepsEachAction() -> None:
+    """
+    allow, refuse and deny become the three lists, without the host bits that Unbound ignores.
+    """
+    values = _converted(
+        "server:\n access-control: 192.168.1.1/16 allow\n access-control: 0.0.0.0/0 refuse\n access-control: 198.51.100.0/24 deny\n"
+    ).values
+    assert values["allow"] == ["192.168.0.0/16", "127.0.0.0/8", "::1/128"]
+    assert (values["refuse"], values["drop"]) == (["0.0.0.0/0"], ["198.51.100.0/24"])
+
+
+def test_localZonesAndData() -> None:
+    """
+    Static zones are local domains, redirects are wildcards, and records are local records, without names of their addresses.
+    """
+    values = _converted(
+        "server:\n local-zone: lan static\n local-data: 'nas.lan. 60 IN A 192.168.1.2'\n local-zone: ads.example redirect\n"
+        ' local-data: "ads.example A 192.0.2.9"\n local-data-ptr: "192.168.1.2 300 nas.lan"\n local-data: \'t.lan TXT "a  b"\'\n'
+    ).values
+    assert values["local-domain"] == ["lan.", "home.arpa.", "test."]
+    assert values["local"] == [
+        "2.1.168.192.in-addr.arpa. 300 PTR nas.lan.",
+        "nas.lan. 60 IN A 192.168.1.2",
+        't.lan. TXT "a  b"',
+        "ads.example. A 192.0.2.9",
+        "*.ads.example. A 192.0.2.9",
+    ]
+    assert values["local-reverse"] is False
+
+
+@pytest.mark.skipif(settingNamed("block") is None, reason="this version blocks no domains")
+def test_blockedZonesHaveOneReply() -> None:
+    """
+    Zones that always deny are blocked with the reply of the larger part.
+    """
+    values = _converted("server:\n local-zone: a.example always_null\n local-zone: b.example always_null\n").values
+    assert (values["block"], values["block-reply"]) == (["a.example.", "b.example."], "null")
+    assert _converted("server:\n local-zone: a.example always_nxdomain\n").values["block"] == ["a.example."]
+
+
+def test_privateReverseNamesAreDeniedAlsoBesideAPrivateUpstream() -> None:
+    """
+    Unbound denies reverse names of private addresses unless a zone is opened.
+    """
+    text = "server:\n local-zone: 10.in-addr.arpa nodefault\nforward-zone:\n name: .\n forward-addr: 192.168.1.1\n"
+    domains = _converted(text).texts("local-domain")
+    assert "168.192.in-addr.arpa." in domains
+    assert "10.in-addr.arpa." not in domains
+    assert "168.192.in-addr.arpa." not in _converted(text.replace("192.168.1.1", "9.9.9.9")).texts("local-domain")
+
+
+def test_cachingAndStaleAnswers() -> None:
+    """
+    Sizes are added, TTLs kept, and stale answers have the time of serve-expired-ttl.
+    """
+    values = _converted(
+        "server:\n msg-cache-size: 4m\n rrset-cache-size: 8m\n cache-max-ttl: 3600\n cache-min-ttl: 60\n serve-expired: yes\n"
+        " serve-expired-ttl: 0\n serve-expired-client-timeout: 1800\n prefetch: no\n"
+    ).values
+    assert (values["cache-size"], values["max-ttl"], values["min-ttl"]) == (12 << 20, 3600, 60)
+    assert (values["stale"], values["stale-wait"], values["prefetch"]) == (259200, 1.8, False)
+
+
+def test_authZones() -> None:
+    """
+    Zones have a file or primaries; that of the root becomes the local copy.
+    """
+    values = _converted(
+        "auth-zone:\n name: example.org\n zonefile: org.zone\nauth-zone:\n name: example.net\n primary: 192.0.2.1@5353\n zonefile: x\n"
+        "auth-zone:\n name: .\n primary: b.root-servers.net\n fallback-enabled: yes\n"
+    ).values
+    assert values["zone"] == [
+        {"name": "example.org.", "file": "/etc/org.zone"},
+        {"name": "example.net.", "primaries": ["192.0.2.1:5353"]},
+    ]
+    assert values["local-root"] == ["yes"]
+
+
+def test_whatHasNoCounterpartIsListedWithAdvice() -> None:
+    """
+    Views, RPZ, DNS64 and modules are listed with what to do instead; what is off is not needed.
+    """
+    result = _converted(
+        "server:\n module-config: 'respip dns64 validator iterator'\n dns64-prefix: 64:ff9b::/96\n dnscrypt-enable: no\nrpz:\n name: x\n"
+        "view:\n name: v\n"
+    )
+    missing = [finding for finding in result.findings if finding.severity is Severity.MISSING]
+    assert [finding.place.line for finding in missing] == [2, 3, 5, 7]
+    assert any("block-list" in finding.instead for finding in missing)
+    assert not result.complete
+
+
+def test_includesAreRead() -> None:
+    """
+    Included files continue their section, also by a pattern; a circle is reported.
+    """
+    files = {"/etc/unbound.d/a.conf": "port: 5353\ninclude: first.conf\n", "/etc/unbound.d/b.conf": "do-ip6: no\n"}
+    result = _converted("server:\n include: '/etc/unbound.d/*.conf'\n prefetch: yes\n", files)
+    assert (result.values["port"], result.values["query-ipv6"], result.values["prefetch"]) == (5353, False, True)
+    assert any("includes itself" in line for line in linesOf(result))
+
+
+def test_directoryIsTheBaseOfPaths() -> None:
+    """
+    Relative paths begin at directory, absolute ones at chroot.
+    """
+    values = _converted("server:\n chroot: /var/unbound\n directory: /var/unbound/etc\nauth-zone:\n name: a\n zonefile: z/a\n").values
+    assert values["zone"] == [{"name": "a.", "file": "/var/unbound/etc/z/a"}]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "}{", "server", "server:\n port:\n", "a: b\n", 'server:\n local-data: "\n', "\x00", "server:\n local-zone:\n"]
+)
+def test_brokenFilesAreConverted(text: str) -> None:
+    """
+    What is not valid becomes findings, and the settings remain valid.
+    """
+    result = _converted(text)
+    valuesFromTOML(tomlOf(result), "/etc/txdns.toml")
+
+
+def test_otherTypesOfLocalNames() -> None:
+    """
+    In zones of type typetransparent, types that a name does not have are looked up, but not in others; the setting is that of most names.
+    """
+    transparent = "server:\n local-zone: a.example typetransparent\n local-data: 'x.a.example A 192.0.2.1'\n"
+    other = " local-data: 'x.b.example A 192.0.2.1'\n"
+    result = _converted(transparent)
+    assert (result.values["forward-other-types"], result.complete) == (True, True)
+    result = _converted(transparent + other)
+    assert "forward-other-types" not in result.values
+    assert [finding.reason for finding in result.findings if finding.severity is Severity.DIFFERS] == [
+        "a name with local records has no records of other types, as in most of the zones here"
+    ]
+    result = _converted(transparent + " local-data: 'y.a.example A 192.0.2.1'\n" + other)
+    assert result.values["forward-other-types"] is True
+    assert [finding.place.line for finding in result.findings if finding.severity is Severity.DIFFERS] == [5]
+    assert "forward-other-types" not in _converted(transparent.replace("typetransparent", "static")).values

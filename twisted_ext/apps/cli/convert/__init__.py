@@ -1,0 +1,3 @@
+"""
+C{txdns convert}: settings from the configurations of other programs.
+"""

@@ -1,0 +1,3 @@
+"""
+The converter of dnsmasq's configuration.
+"""

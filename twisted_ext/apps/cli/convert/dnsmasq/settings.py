@@ -1,0 +1,692 @@
+"""
+Converts dnsmasq's configuration (dnsmasq(8), version 2.90).
+
+Most options are converted where they stand. Servers, addresses and hosts files depend on each other, so they are collected first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from glob import escape
+from ipaddress import ip_address
+from typing import Final, NamedTuple
+
+from twisted_ext.apps.cli.convert.addresses import namesAbove
+from twisted_ext.apps.cli.convert.converted import Converted, Place
+from twisted_ext.apps.cli.convert.dnsmasq.lines import Directive, directives, filesIn, plain, split
+from twisted_ext.apps.cli.convert.dnsmasq.options import (
+    COMMAND_LINE,
+    DHCP,
+    DHCP_ADVICE,
+    DHCP_REASON,
+    MISSING,
+    NEEDLESS,
+    NOTES,
+)
+from twisted_ext.apps.cli.convert.dnsmasq.records import RECORDS, absolute, familyOf
+from twisted_ext.apps.cli.convert.dnsmasq.values import (
+    domainOf,
+    folded,
+    isNear,
+    isWithin,
+    number,
+    reverseDomains,
+    together,
+)
+from twisted_ext.apps.cli.convert.included import Includes
+from twisted_ext.apps.cli.convert.words import numberFrom
+from twisted_ext.errors import BadDescription, CallerFault
+from twisted_ext.limits import CACHE_BYTES
+from twisted_ext.transport.servers import Server
+
+__all__ = ["convert"]
+
+#: Octets of our cache for one of dnsmasq's entries, an address.
+_ENTRY: Final = 400
+
+#: dnsmasq itself extends TTLs no further.
+_LONGEST_MINIMUM: Final = 3600
+
+#: Seconds for which use-stale-cache uses expired answers if it has no number.
+_STALE: Final = 86400
+
+#: The size of messages over UDP that this server accepts, and dnsmasq's default.
+_MESSAGE: Final = "1232"
+
+#: Reverse domains of private networks (RFC 6303), which bogus-priv denies.
+_PRIVATE: Final = (
+    "10.in-addr.arpa",
+    *[f"{number}.172.in-addr.arpa" for number in range(16, 32)],
+    "168.192.in-addr.arpa",
+    "254.169.in-addr.arpa",
+    "0.in-addr.arpa",
+    "2.0.192.in-addr.arpa",
+    "100.51.198.in-addr.arpa",
+    "113.0.203.in-addr.arpa",
+    "d.f.ip6.arpa",
+    *[f"{digit}.e.f.ip6.arpa" for digit in "89ab"],
+)
+
+#: Addresses that lead nowhere, by which names are blocked.
+_NULL: Final = frozenset(("#", "0.0.0.0", "::"))
+
+#: Domains that one finding lists.
+_LISTED: Final = 5
+
+_OTHER_TYPES: Final = "queries for other types of a blocked name have no data here; dnsmasq asks the upstreams for them"
+
+
+class _Upstream(NamedTuple):
+    """
+    @ivar server: the address, C{""} for none (the domain is local), C{"#"} for the usual servers.
+    """
+
+    server: str
+    place: Place
+
+
+@dataclass(slots=True)
+class _Once:
+    """
+    A finding that is the same for several directives: listed with the first of them.
+    """
+
+    place: Place
+    count: int = 0
+
+
+@dataclass(slots=True)
+class _Found:
+    """
+    What was collected.
+
+    @ivar options: the last value of each option.
+    @ivar routes: upstreams by domain; C{""} is that of names of one label.
+    @ivar addresses: the same of C{address=}.
+    """
+
+    options: dict[str, Directive] = field(default_factory=dict)
+    upstreams: list[_Upstream] = field(default_factory=list)
+    routes: dict[str, list[_Upstream]] = field(default_factory=dict)
+    addresses: dict[str, list[_Upstream]] = field(default_factory=dict)
+    hosts: list[_Upstream] = field(default_factory=list)
+    aliases: list[tuple[str, Place]] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    shared: list[Place] = field(default_factory=list)
+    mail: list[Directive] = field(default_factory=list)
+    once: dict[str, _Once] = field(default_factory=dict)
+
+
+def convert(text: str, path: str, includes: Includes, converted: Converted) -> None:
+    _Dnsmasq(path, includes, converted).convert(text)
+
+
+class _Dnsmasq:
+    def __init__(self, path: str, includes: Includes, converted: Converted) -> None:
+        self._path = path
+        self._includes = includes
+        self._converted = converted
+        self._found = _Found()
+        self._whole = Place(path, 0, "")
+        self._steps: dict[str, Callable[[str, Place], object]] = {
+            "addn-hosts": self._addHosts,
+            "address": self._address,
+            "all-servers": lambda _, place: converted.set("hedge", 0, place),
+            "cache-size": self._cacheSize,
+            "domain-needed": lambda _, place: converted.set("domain-needed", True, place),
+            "edns-packet-max": self._messageSize,
+            "filter-A": lambda _, place: converted.set("filter-a", True, place),
+            "filter-AAAA": lambda _, place: converted.set("filter-aaaa", True, place),
+            "filter-rr": self._filter,
+            "hostsdir": self._addHosts,
+            "interface": self._interface,
+            "listen-address": self._listen,
+            "local": self._server,
+            "local-service": lambda _, place: converted.needless(place, "clients of private networks only are answered by default"),
+            "local-ttl": lambda value, place: converted.set("local-ttl", number(value), place),
+            "log-debug": lambda _, place: converted.needless(place, "explain, querytrace and query-log show what the server does"),
+            "log-queries": lambda _, place: converted.set("query-log", True, place),
+            "max-cache-ttl": self._longest,
+            "max-tcp-connections": lambda value, place: converted.set("tcp-connections", number(value), place),
+            "max-ttl": self._longest,
+            "min-cache-ttl": lambda value, place: converted.set("min-ttl", min(number(value), _LONGEST_MINIMUM), place),
+            "mx-host": lambda _, place: None,
+            "neg-ttl": lambda _, place: converted.missing(place, "a negative answer without an SOA record is not cached for a set time"),
+            "no-negcache": lambda _, place: converted.set("max-negative-ttl", 0, place),
+            "port": self._port,
+            "proxy-dnssec": lambda _, place: converted.needless(place, "the AD bit of upstreams is passed on to clients that ask for it"),
+            "rebind-domain-ok": self._rebindAllowed,
+            "rev-server": self._reverse,
+            "server": self._server,
+            "stop-dns-rebind": self._rebinding,
+            "strict-order": lambda _, place: converted.needless(place, "upstreams are asked in their order"),
+            "use-stale-cache": self._stale,
+        }
+        # What is used once all has been collected.
+        self._later = frozenset(
+            ("bogus-priv", "dnssec", "domain", "expand-hosts", "mx-target", "no-hosts", "no-resolv", "resolv-file", "trust-anchor")
+        )
+
+    def convert(self, text: str) -> None:
+        every = list(directives(text, self._path, self._includes, self._converted))
+        for each in every:
+            if each.name == "domain" and "," in (each.value or ""):
+                continue
+            # Of several files, dnsmasq takes the one that was changed last.
+            if each.name == "resolv-file" and each.name in self._found.options:
+                self._converted.missing(each.place, "only one such file is followed", "set resolv-conf to the one that counts")
+                continue
+            self._found.options[each.name] = each
+        for each in every:
+            try:
+                self._directive(each)
+            except CallerFault as fault:
+                self._converted.wrong(each.place, str(fault))
+        self._found.mail = [each for each in every if each.name == "mx-host"]
+        for step in (self._mail, self._resolvers, self._hostsFiles, self._blocked, self._wildcards, self._domains, self._aliases):
+            step()
+        self._validation([each for each in every if each.name == "trust-anchor"])
+        self._notes()
+        self._contradictions()
+        self._otherTypes()
+        self._settleOnce()
+
+    def _directive(self, each: Directive) -> None:
+        name, value, place = each
+        converted = self._converted
+        step = self._steps.get(name)
+        if step is not None:
+            step(value or "", place)
+        elif name in RECORDS:
+            self._record(each)
+        elif name in self._later:
+            if name == "domain":
+                self._domain(value or "", place)
+        elif name in DHCP or name.startswith(("dhcp-", "tftp-", "pxe-")):
+            converted.missing(place, DHCP_REASON, DHCP_ADVICE)
+        elif name in MISSING:
+            converted.missing(place, *MISSING[name])
+        elif name in NEEDLESS:
+            converted.needless(place, NEEDLESS[name])
+        elif name == "bind-dynamic":
+            converted.needless(place, NEEDLESS["bind-interfaces"])
+        elif name in NOTES:
+            converted.note(place, NOTES[name])
+        elif name in COMMAND_LINE:
+            converted.needless(place, "this belongs on the command line")
+        elif name in ("conf-file", "conf-dir", "servers-file"):
+            converted.needless(place, "it names no file")
+        else:
+            converted.wrong(place, "dnsmasq has no such option")
+
+    def _once(self, reason: str, place: Place) -> None:
+        """
+        Note that some directives do not do the same, for a common reason.
+        """
+        self._found.once.setdefault(reason, _Once(place)).count += 1
+
+    def _settleOnce(self) -> None:
+        for reason, once in self._found.once.items():
+            more = f"; so it is with {once.count - 1} more" if once.count > 1 else ""
+            self._converted.differs(once.place, reason + more)
+
+    # -- single options
+
+    def _port(self, value: str, place: Place) -> None:
+        if value == "0":
+            self._converted.missing(place, "the DNS service of dnsmasq is switched off; all other settings have no effect")
+        elif value:
+            self._converted.set("port", number(value), place)
+
+    def _cacheSize(self, value: str, place: Place) -> None:
+        entries = number(value)
+        if not entries:
+            self._converted.set("cache", False, place)
+        elif entries * _ENTRY > CACHE_BYTES.default:
+            self._converted.set("cache-size", int(CACHE_BYTES.pick(entries * _ENTRY)), place)
+        else:
+            self._converted.needless(place, f"the cache has room for {int(CACHE_BYTES.default) // _ENTRY} addresses by default")
+
+    def _longest(self, value: str, place: Place) -> None:
+        seconds = number(value)
+        before = self._converted.values.get("max-ttl")
+        if not isinstance(before, int) or seconds < before:
+            self._converted.set("max-ttl", seconds, place)
+
+    def _messageSize(self, value: str, place: Place) -> None:
+        if value in ("", _MESSAGE):
+            self._converted.needless(place, f"{_MESSAGE} is the size here")
+        else:
+            self._converted.missing(place, f"the size of messages over UDP is {_MESSAGE}", "larger answers come over TCP")
+
+    def _filter(self, value: str, place: Place) -> None:
+        for word in split(value):
+            if word.upper() in ("A", "AAAA"):
+                self._converted.set(f"filter-{word.lower()}", True, place)
+            elif word.upper() == "ANY":
+                self._converted.needless(place, "queries of type ANY get one record only, see minimal-any")
+            else:
+                self._converted.missing(place, f"records of type {word} are not filtered")
+
+    def _stale(self, value: str, place: Place) -> None:
+        seconds = number(value) if value else _STALE
+        if self._converted.set("stale", seconds, place):
+            self._converted.set("stale-wait", 0, place)
+
+    def _listen(self, value: str, place: Place) -> None:
+        for word in split(value):
+            if word:
+                self._converted.add("interface", word, place)
+
+    def _interface(self, value: str, place: Place) -> None:
+        for word in split(value):
+            if "*" in word:
+                self._converted.missing(place, f"{word}: interfaces are given by their whole names", "set interface to each of them")
+            elif word and self._converted.add("interface", word, place):
+                # dnsmasq adds it itself, but only to interfaces.
+                self._converted.add("interface", "lo", place)
+
+    def _rebinding(self, value: str, place: Place) -> None:
+        self._converted.set("stop-rebinding", True, place)
+        self._once("an answer that is blocked is REFUSED here, and without records there", place)
+
+    def _rebindAllowed(self, value: str, place: Place) -> None:
+        for word in value.strip("/").split("/"):
+            if word:
+                self._converted.add("rebinding-allow", plain(word), place)
+
+    def _domain(self, value: str, place: Place) -> None:
+        name, *rest = split(value)
+        if not name:
+            return
+        if not rest:
+            if name == "#":
+                self._converted.missing(place, "the domain is not taken from resolv.conf", "write the domain instead of #")
+            return
+        if rest[-1] == "local":
+            self._local(name, _Upstream("", place))
+            for domain in reverseDomains(rest[0]):
+                self._local(domain, _Upstream("", place))
+        else:
+            self._converted.needless(place, "domains of address ranges are those of DHCP clients")
+
+    # -- records
+
+    def _record(self, each: Directive) -> None:
+        value, place = each.value or "", each.place
+        for text in RECORDS[each.name](value, self._mainDomain()):
+            name, *rest = text.split(" ")
+            if not self._converted.add("local", text, place):
+                continue
+            if each.name == "cname":
+                self._found.aliases.append((rest[-1], place))
+            if each.name in ("cname", "host-record"):
+                self._found.names.add(folded(name))
+            self._found.shared.append(place)
+
+    def _otherTypes(self) -> None:
+        """
+        Have the upstreams asked for the types that names with local data do not have here.
+        """
+        converted, shared = self._converted, self._found.shared
+        if shared or converted.values.get("hosts-file") != [""]:
+            converted.set("forward-other-types", True, self._whole._replace(directive="as dnsmasq does"))
+        if shared:
+            converted.note(shared[0], "a name with records exists for all types (NOERROR); dnsmasq denies some (NXDOMAIN)")
+
+    def _mail(self) -> None:
+        default = self._valueOf("mx-target")
+        for _, value, place in self._found.mail:
+            name, *rest = split(value or "")
+            preference = rest.pop() if rest and rest[-1].isdecimal() else "1"
+            target = rest[0] if rest and rest[0] else plain(default)
+            if not target:
+                self._converted.missing(place, "the default target is the name of the machine", "write the target into the directive")
+                continue
+            try:
+                if self._converted.add("local", f"{absolute(name)} MX {preference} {absolute(target)}", place):
+                    self._found.shared.append(place)
+            except CallerFault as fault:
+                self._converted.wrong(place, str(fault))
+        alone = self._found.options.get("mx-target")
+        if alone is not None and not self._found.mail:
+            self._converted.missing(alone.place, "the machine gets no MX record by itself", 'set local = ["NAME MX 1 TARGET"]')
+
+    def _aliases(self) -> None:
+        """
+        Note aliases that dnsmasq does not follow, because it does not know their targets.
+        """
+        if not self._found.aliases:
+            return
+        known = self._found.names | self._hostNames()
+        for target, place in self._found.aliases:
+            if folded(target) not in known and not self._converted.judged(place):
+                self._converted.differs(place, "dnsmasq does not know its target, and answers with the alias alone; here it is followed")
+
+    def _hostNames(self) -> set[str]:
+        domain = self._mainDomain() if "expand-hosts" in self._found.options else ""
+        found: set[str] = set()
+        for path in self._converted.texts("hosts-file") or (["/etc/hosts"] if "no-hosts" not in self._found.options else []):
+            try:
+                text = self._includes.text(path)
+            except BadDescription:
+                continue
+            for line in text.split("\n"):
+                for name in line.partition("#")[0].split()[1:]:
+                    folded = name.rstrip(".").lower()
+                    found |= {f"{folded}.", f"{folded}.{domain}." if domain and "." not in folded else f"{folded}."}
+        return found
+
+    # -- upstreams
+
+    def _server(self, value: str, place: Place) -> None:
+        if not value:
+            return
+        if not value.startswith("/"):
+            for server in self._targets(value, place):
+                self._found.upstreams.append(_Upstream(server, place))
+            return
+        *domains, target = value[1:].split("/")
+        for domain in domains:
+            if target and target != "#":
+                for server in self._targets(target, place):
+                    self._routed(domain, _Upstream(server, place))
+            else:
+                self._routed(domain, _Upstream(target, place))
+
+    def _routed(self, domain: str, upstream: _Upstream) -> None:
+        if self._pattern(domain, upstream.place):
+            if upstream.server:
+                self._found.routes.setdefault(domainOf(domain), []).append(upstream)
+            else:
+                self._local(domainOf(domain), upstream)
+
+    def _local(self, domain: str, upstream: _Upstream) -> None:
+        if not domain:
+            self._converted.set("domain-needed", True, upstream.place)
+        else:
+            self._converted.add("local-domain", domain, upstream.place)
+
+    def _pattern(self, domain: str, place: Place) -> bool:
+        """
+        Return whether a domain is not a pattern, for which there is no counterpart.
+        """
+        if "*" in domain:
+            what = "only the names below it" if domain.startswith("*.") else "names that end in it"
+            self._converted.missing(place, f"{domain} matches {what}; domains are matched with all names below them here")
+            return False
+        return True
+
+    def _targets(self, value: str, place: Place) -> list[str]:
+        """
+        Return the server as an upstream: none if it cannot be used.
+        """
+        server, *sources = plain(value).split("@")
+        if sources:
+            self._converted.missing(place, "queries leave from the address and the interface that the kernel selects", "set a route there")
+        host, _, port = server.partition("#")
+        try:
+            number = numberFrom(port or "53")
+            address = None if number is None else Server(host, number)
+        except CallerFault:
+            address = None
+        if address is None:
+            self._converted.missing(place, f"{server}: an upstream is given by its address", "write the address instead of the name")
+            return []
+        return [address.label if port else address.address]
+
+    def _reverse(self, value: str, place: Place) -> None:
+        network, _, server = value.partition(",")
+        for domain in reverseDomains(network):
+            if server:
+                for each in self._targets(server, place):
+                    self._found.routes.setdefault(domain, []).append(_Upstream(each, place))
+            else:
+                self._local(domain, _Upstream("", place))
+
+    def _resolvers(self) -> None:
+        found = self._found
+        converted = self._converted
+        noResolv = found.options.get("no-resolv")
+        resolvFile = found.options.get("resolv-file")
+        if noResolv is None and found.upstreams:
+            # dnsmasq adds those of resolv.conf.
+            found.upstreams += self._fromResolvConf(resolvFile)
+        elif noResolv is None and resolvFile is not None and resolvFile.value:
+            converted.set("resolv-conf", self._includes.pathOf(plain(resolvFile.value)), resolvFile.place)
+        elif noResolv is not None and not found.upstreams and found.routes:
+            # It knows no other names, so that these are refused.
+            converted.add("upstream", "special", noResolv.place)
+        elif noResolv is not None and not found.upstreams:
+            converted.set("recursive", False, noResolv.place)
+        elif noResolv is not None:
+            converted.needless(noResolv.place, "the upstreams that are given replace those of resolv.conf")
+        for server, place in found.upstreams:
+            converted.add("upstream", self._described([server]), place)
+        own = {*found.routes, *converted.texts("local-domain")}
+        for domain, upstreams in found.routes.items():
+            self._route(domain, upstreams, own)
+
+    def _described(self, servers: list[str]) -> str:
+        dnssec = "dnssec" in self._found.options
+        return f"validate:({together(servers)})" if dnssec else together(servers)
+
+    def _fromResolvConf(self, given: Directive | None) -> list[_Upstream]:
+        path = plain(given.value) if given is not None and given.value else "/etc/resolv.conf"
+        place = given.place if given is not None else Place(path, 0, "nameserver")
+        try:
+            text = self._includes.text(path)
+        except BadDescription as fault:
+            self._converted.note(self._whole, f"dnsmasq asks the servers of {path} as well, which cannot be read here: {fault}")
+            return []
+        found: list[_Upstream] = []
+        for index, line in enumerate(text.split("\n"), 1):
+            words = line.split()
+            if words[:1] == ["nameserver"] and len(words) > 1:
+                try:
+                    address = ip_address(words[1])
+                except ValueError:
+                    continue
+                # That is dnsmasq itself, which leaves it out.
+                if not address.is_loopback:
+                    found.append(_Upstream(words[1], Place(path, index, line.strip())))
+        if found:
+            self._converted.note(place, f"dnsmasq asks the servers of {path} as well: they are in upstream; changes are not followed")
+        return found
+
+    def _route(self, domain: str, upstreams: list[_Upstream], own: set[str]) -> None:
+        """
+        @param own: the domains that the usual upstreams are not asked about.
+        """
+        converted = self._converted
+        place = upstreams[0].place
+        servers = [each.server for each in upstreams]
+        if not domain:
+            converted.missing(place, "names of one label have no upstreams of their own", "set a route for each of these names")
+        elif "#" in servers:
+            usual = [each.server for each in self._found.upstreams]
+            if not isWithin(domain.partition(".")[2], own):
+                converted.needless(place, "the domain is not in one with servers of its own, so the usual upstreams are asked")
+            elif usual:
+                converted.add("route", f"{domain}={self._described(usual)}", place)
+            else:
+                converted.missing(place, "a domain cannot have the servers of resolv.conf as its own", f'set route = ["{domain}=ADDRESS"]')
+        else:
+            # Servers of private domains are not validated there, unless the domain has a trust anchor.
+            converted.add("route", f"{domain}={together(servers)}", place)
+
+    # -- addresses for whole domains
+
+    def _address(self, value: str, place: Place) -> None:
+        if not value.startswith("/"):
+            raise BadDescription("/DOMAIN/ADDRESS was expected")
+        *domains, target = value[1:].split("/")
+        if target not in ("", "#"):
+            familyOf(target)
+        for domain in domains:
+            if self._pattern(domain, place):
+                self._found.addresses.setdefault("#" if domain == "#" else domainOf(domain), []).append(_Upstream(target, place))
+
+    def _blocked(self) -> None:
+        """
+        Block the domains that are denied, or those with null addresses if they are more: all blocked names have the same reply.
+        """
+        found = self._found
+        local = set(self._converted.texts("local-domain"))
+        denied: dict[str, Place] = {}
+        null: dict[str, Place] = {}
+        for domain, targets in found.addresses.items():
+            servers = {each.server for each in targets}
+            if "" in servers and domain != "#":
+                denied[domain] = targets[0].place
+            # Names in domains that are only known here are answered before the block list is asked.
+            elif servers <= _NULL and domain != "#" and not isWithin(domain, local):
+                null[domain] = targets[0].place
+        chosen = null if len(null) > len(denied) else denied
+        for domain, place in denied.items():
+            if chosen is null:
+                self._local(domain, _Upstream("", place))
+        for domain, place in chosen.items():
+            self._converted.add("block", domain, place)
+            if chosen is null:
+                self._once(_OTHER_TYPES, place)
+                if not {each.server for each in found.addresses[domain]} & {"#", "::"}:
+                    self._once("blocked names have the IPv6 address :: as well", place)
+            del found.addresses[domain]
+        if chosen:
+            first = next(iter(chosen.values()))
+            self._converted.note(first, "a name whose alias leads to a blocked name is blocked as well")
+            if chosen is null:
+                self._converted.set("block-reply", "null", first)
+            for domain, upstreams in found.routes.items():
+                if isWithin(domain, chosen):
+                    self._converted.add("block-except", domain, upstreams[0].place)
+
+    def _contradictions(self) -> None:
+        """
+        Take domains with servers of their own out of those that are only known here.
+        """
+        for domain, place in self._converted.pairs("local-domain"):
+            if domain in self._found.routes:
+                self._converted.drop("local-domain", domain)
+                self._converted.differs(place, f"{domain} has servers of its own as well: these are asked")
+
+    def _wildcards(self) -> None:
+        converted = self._converted
+        others = [*self._found.routes, *converted.texts("local-domain"), *converted.texts("block")]
+        within: dict[str, list[str]] = {domain: [] for domain in self._found.addresses}
+        for other in others:
+            for domain in namesAbove(other.partition(".")[2]):
+                if domain in within:
+                    within[domain].append(other)
+        if "#" in within:
+            within["#"] = others
+        reversed = False
+        for domain, targets in self._found.addresses.items():
+            for target, place in targets:
+                if not target:
+                    if domain == "#":
+                        converted.missing(place, "no setting denies all names", "set recursive = false")
+                    continue
+                for address in ("0.0.0.0", "::") if target == "#" else (target,):
+                    owners = ["*."] if domain == "#" else [f"{domain}.", f"*.{domain}."]
+                    record = f"{familyOf(address)} {address}"
+                    for owner in owners:
+                        converted.add("local", f"{owner} {record}", place)
+                self._found.shared.append(place)
+                if target != "#" and not reversed:
+                    reversed = True
+                    converted.note(place, "the address has the domain as its reverse name", "set local-reverse = false if it should not")
+                below = within[domain]
+                if below:
+                    listed = ", ".join(below[:_LISTED]) + (f" and {len(below) - _LISTED} more" if len(below) > _LISTED else "")
+                    converted.differs(place, f"names in {listed} have the address as well; dnsmasq has rules of their own for these")
+                self._found.names.add(f"{domain}.")
+
+    # -- hosts files
+
+    def _addHosts(self, value: str, place: Place) -> None:
+        if value:
+            self._found.hosts.append(_Upstream(plain(value), place))
+
+    def _hostsFiles(self) -> None:
+        found = self._found
+        without = found.options.get("no-hosts")
+        if without is not None and not found.hosts:
+            self._converted.add("hosts-file", "", without.place)
+        if found.hosts and without is None:
+            self._converted.add("hosts-file", "/etc/hosts", self._whole._replace(directive="dnsmasq reads it as well"))
+        for path, place in found.hosts:
+            whole = self._includes.pathOf(path)
+            folder = self._isFolder(whole)
+            for each in filesIn(whole, place, self._includes, self._converted) if folder else [whole]:
+                self._converted.add("hosts-file", each, place)
+            if folder:
+                self._converted.differs(place, "files that are added to the folder later are not found", "add them to hosts-file")
+        expand = found.options.get("expand-hosts")
+        if expand is not None:
+            domain = self._mainDomain()
+            if domain:
+                self._converted.set("expand-hosts", domain, expand.place)
+            else:
+                self._converted.needless(expand.place, "without a domain, it has no effect")
+
+    def _isFolder(self, path: str) -> bool:
+        return bool(self._includes.matching(f"{escape(path)}/"))
+
+    # -- the rest
+
+    def _valueOf(self, name: str) -> str:
+        found = self._found.options.get(name)
+        return (found.value or "") if found is not None else ""
+
+    def _mainDomain(self) -> str:
+        value = plain(self._valueOf("domain"))
+        return "" if value == "#" else value
+
+    def _domains(self) -> None:
+        each = self._found.options.get("domain")
+        if each is not None and self._mainDomain() and "expand-hosts" not in self._found.options:
+            self._converted.needless(each.place, "it is the domain of DHCP clients, and of expand-hosts, which is not set")
+
+    def _validation(self, anchors: list[Directive]) -> None:
+        dnssec = self._found.options.get("dnssec")
+        converted = self._converted
+        if dnssec is not None and self._found.upstreams:
+            converted.note(dnssec.place, "validate: is in front of each upstream")
+        elif dnssec is not None:
+            converted.missing(
+                dnssec.place,
+                "answers of the servers of resolv.conf are not validated",
+                'set upstream = ["validate:udp:ADDRESS"], or use twistd txdns recurse',
+            )
+        for each in anchors:
+            name = split(each.value or "")[0]
+            if name in (".", "") or dnssec is None:
+                converted.needless(each.place, "the keys of the root are built in")
+            else:
+                converted.missing(each.place, f"a forwarding server here has no trust anchor for {name}", "use twistd txdns recurse")
+
+    def _notes(self) -> None:
+        """
+        Say what the defaults of both programs do differently.
+        """
+        found = self._found
+        converted = self._converted
+        if "local-service" not in found.options:
+            converted.note(self._whole, "dnsmasq answers every client, this server private networks only", "set allow for others")
+        private = found.options.get("bogus-priv")
+        if private is None:
+            reason = "without bogus-priv, dnsmasq asks upstreams for reverse names of private networks, here only private ones"
+            converted.note(self._whole, reason)
+        elif not found.upstreams or any(isNear(each.server) for each in found.upstreams):
+            for domain in _PRIVATE:
+                if domain not in found.routes:
+                    converted.add("local-domain", domain, private.place)
+        else:
+            converted.needless(private.place, "reverse names of private networks are denied anyway")
+        converted.note(self._whole, "localhost and other special-use names are answered here; dnsmasq asks upstreams for them (RFC 6761)")
+        rebinding = found.options.get("stop-dns-rebind")
+        if rebinding is not None and found.routes:
+            converted.note(rebinding.place, "domains with a route may have private addresses, as with rebind-domain-ok")

@@ -1,0 +1,32 @@
+"""
+Limits on the configurations that C{txdns convert} reads.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted_ext.limits import Limit
+
+__all__ = ["BLOCK_DEPTH", "INCLUDED_DEPTH", "INCLUDED_FILES", "INCLUDED_OCTETS", "SNIPPETS", "WORDS"]
+
+# -- converted configurations
+
+#: Files that one configuration may consist of. Folders of configuration files have some dozens; one for each of many zones is possible.
+INCLUDED_FILES: Final = Limit(default=10_000, least=1, most=1_000_000)
+
+#: Files that include each other, one in another: deeper than any configuration is written, and no deep recursion (Unbound permits 10,
+#: dnsmasq any number).
+INCLUDED_DEPTH: Final = Limit(default=20, least=1, most=100)
+
+#: Octets of all these files together: room for a block list of a million names.
+INCLUDED_OCTETS: Final = Limit(default=64 << 20, least=1 << 10, most=1 << 30)
+
+#: Words that one file may have: as many octets of records make fewer.
+WORDS: Final = Limit(default=20_000_000, least=1, most=100_000_000)
+
+#: Blocks in blocks: five levels mean something to named, four to CoreDNS.
+BLOCK_DEPTH: Final = Limit(default=30, least=5, most=100)
+
+#: Directives that the snippets of a Corefile may make, each time that they are imported: snippets of snippets double with each level.
+SNIPPETS: Final = Limit(default=50_000, least=100, most=1_000_000)

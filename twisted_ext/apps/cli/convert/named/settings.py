@@ -1,0 +1,533 @@
+"""
+Converts C{named.conf}: options, views, keys, and what is served how to which clients.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from twisted_ext.apps.cli.convert.addresses import Upstream, described, labelOf, portFrom
+from twisted_ext.apps.cli.convert.converted import Converted, Place
+from twisted_ext.apps.cli.convert.included import Includes
+from twisted_ext.apps.cli.convert.named.lists import LOCALHOST, Clients, Lists
+from twisted_ext.apps.cli.convert.named.options import OUTCOMES
+from twisted_ext.apps.cli.convert.named.syntax import Statement, parsed
+from twisted_ext.apps.cli.convert.named.zones import ZONE_HANDLED, Zones, forwardersOf
+from twisted_ext.apps.cli.convert.privatereverse import denyPrivateReverse
+from twisted_ext.apps.cli.convert.words import numberFrom
+from twisted_ext.errors import BadDescription
+from twisted_ext.limits import CACHE_BYTES, STALE_SECONDS, STALE_WAIT
+from twisted_ext.server.reply.acl import NEARBY
+from twisted_ext.wire.keyfile import readKeys
+
+__all__ = ["HANDLED", "Scope", "convert"]
+
+#: Statements that are converted, besides those of zones.
+HANDLED: Final = (
+    frozenset(
+        """
+        acl key tls http zone view options server logging statistics-channels trust-anchors managed-keys trusted-keys dnssec-keys primaries
+        masters remote-servers directory listen-on listen-on-v6 port tls-port https-port http-port recursion allow-recursion
+        allow-query-cache allow-query blackhole dnssec-validation validate-except version hostname server-id rate-limit max-cache-size
+        max-cache-ttl max-ncache-ttl min-cache-ttl stale-answer-enable stale-cache-enable max-stale-ttl stale-answer-client-timeout prefetch
+        minimal-any qname-minimization querylog tcp-clients tcp-idle-timeout transfers-in transfers-out cookie-secret
+        require-server-cookie root-key-sentinel catalog-zones match-clients
+        """.split()
+    )
+    | ZONE_HANDLED
+)
+
+_TRUST: Final = ("trust-anchors", "managed-keys", "trusted-keys", "dnssec-keys")
+_UNITS: Final = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
+_POWERS: Final = {"k": 10, "m": 20, "g": 30}
+_ANYONE: Final = ("0.0.0.0/0", "::/0")
+
+#: Names of keys in tables of zones.
+_KEYS: Final = re.compile(r"""\bkey[= ]([^\s'",]+)""")
+
+
+def convert(text: str, path: str, includes: Includes, converted: Converted) -> None:
+    statements = parsed(text, path, includes, converted)
+    Scope(statements, Place(path, 0, ""), includes, converted).convert()
+
+
+class Scope:
+    """
+    The statements of a configuration, and what is decided for all of its zones.
+
+    @ivar recurses: whether names outside the zones are looked up from the root on.
+    @ivar tlsNames: the names in certificates by the name of the C{tls} statement.
+    """
+
+    def __init__(self, statements: list[Statement], whole: Place, includes: Includes, converted: Converted) -> None:
+        self.includes = includes
+        self._converted = converted
+        self._whole = whole
+        self._statements = self._oneView(statements)
+        # Those of a view come first: they have precedence over those of options.
+        self._options: dict[str, list[Statement]] = {}
+        for name in ("view", "options"):
+            for statement in statements:
+                if statement.name == name and (name == "options" or statement is self._view):
+                    for each in statement.inside:
+                        self._options.setdefault(each.name, []).append(each)
+        self._lists = Lists(self._statements, converted)
+        self.tlsNames = {
+            each.value: inner.value
+            for each in statements if each.name == "tls" for inner in each.inside if inner.name == "remote-hostname"
+        }  # fmt: skip
+        directory = self.find("directory")
+        self._folder = includes.pathOf(directory.value) if directory is not None else includes.folder
+        self._forwarders = forwardersOf(self.find("forwarders"), self._lists)
+        self.queried = self._clientsOf("allow-query")
+        self.recursed = self._recursed()
+        self.recurses = self.recursed is not None and not self._forwarders
+
+    def find(self, name: str) -> Statement | None:
+        """
+        Return a statement of the view or of options.
+        """
+        found = self._options.get(name)
+        return found[0] if found else None
+
+    def transport(self, servers: Iterable[Upstream]) -> str:
+        return "tls" if any(server.name for server in servers) else "udp"
+
+    def sameClients(self, clients: Clients) -> bool:
+        return self.queried is not None and self.queried.same(clients)
+
+    # -- views
+
+    def _oneView(self, statements: list[Statement]) -> list[Statement]:
+        """
+        Put the statements of the first view beside the others.
+        """
+        views = [each for each in statements if each.name == "view" and each.block is not None]
+        self._view = views[0] if views else None
+        for view in views[1:]:
+            self._converted.missing(
+                view.place,
+                f"answers do not depend on the client; the view {self._view.value if self._view else ''} is converted",
+                "serve this view by a second instance at another address, or give its clients a TSIG key of the other server",
+            )
+        if self._view is None:
+            return statements
+        moved = [each for each in self._view.inside if each.name in ("zone", "key", "server", *_TRUST)]
+        return [*[each for each in statements if each.name != "view"], *moved]
+
+    # -- the whole
+
+    def convert(self) -> None:
+        self._role()
+        self._listen()
+        self._access()
+        zones = Zones(self, self._lists, self._converted, self._path)
+        self._catalogs(zones)
+        for statement in self._statements:
+            if statement.name == "zone":
+                zones.convert(statement, self._known)
+        zones.finish()
+        for name, given in self._options.items():
+            if name not in HANDLED:
+                for each in given:
+                    self._known(each)
+        self._simple()
+        self._cache()
+        for statement in self._statements:
+            self._statement(statement)
+        self._keys()
+        if self.recursed is not None:
+            self._converted.add("hosts-file", "", self._whole)
+
+    def _path(self, path: str) -> str:
+        return self.includes.pathOf(path if path.startswith("/") else f"{self._folder}/{path}")
+
+    def _known(self, statement: Statement) -> None:
+        outcome = OUTCOMES.get(statement.name)
+        if outcome is not None:
+            outcome.report(statement.value, statement.place, self._converted)
+        elif statement.name not in HANDLED:
+            self._converted.wrong(statement.place, "named has no such statement")
+
+    def _flag(self, name: str, default: bool) -> bool:
+        found = self.find(name)
+        return default if found is None else found.value.lower() in ("yes", "true", "1")
+
+    def _clientsOf(self, name: str) -> Clients | None:
+        found = self.find(name)
+        return None if found is None else self._lists.clients(found.inside, found.place)
+
+    # -- what is asked
+
+    def _recursed(self) -> Clients | None:
+        """
+        Return the clients whose names outside the zones are looked up, L{None} for none.
+        """
+        if not self._flag("recursion", True):
+            return None
+        for name in ("allow-recursion", "allow-query-cache"):
+            found = self._clientsOf(name)
+            if found is not None:
+                return None if found.isNone else found
+        if self.queried is not None:
+            return None if self.queried.isNone else self.queried
+        place = Place(self._whole.file, 0, "allow-recursion")
+        self._converted.note(place, "by default named looks names up for its own networks; here, for all private networks")
+        return Clients([*LOCALHOST, *NEARBY])
+
+    def _role(self) -> None:
+        said = self.find("recursion")
+        place = said.place if said is not None else self._whole
+        if self.recursed is None:
+            self._converted.set("role", "serve", place)
+            return
+        validates = self._validates()
+        forwarders = self.find("forwarders")
+        if forwarders is None or not self._forwarders:
+            self._converted.set("role", "recurse", place)
+            if not validates:
+                found = self.find("dnssec-validation")
+                self._converted.set("validate", False, self._whole if found is None else found.place)
+            return
+        self._converted.set("role", "forward", forwarders.place)
+        servers = [Upstream(each.address, each.port, self.tlsNames.get(each.name, "") if each.name else "") for each in self._forwarders]
+        transport = "tls" if any(each.name for each in self._forwarders) else "udp"
+        self._converted.add("upstream", described(servers, transport, validated=validates), forwarders.place)
+        forward = self.find("forward")
+        if forward is None or forward.value.lower() != "only":
+            # With forward only, named has no such zones.
+            if self._flag("empty-zones-enable", True):
+                place = Place(self._whole.file, 0, "zones of private addresses, which named has by itself")
+                denyPrivateReverse(self._converted, [each.address for each in servers], self._named(), place)
+            self._converted.note(forwarders.place, "if the forwarders fail, the look-up fails, as with forward only", "list several")
+
+    def _named(self) -> list[str]:
+        """
+        Return the names of zones, and of zones that are not empty.
+        """
+        zones = [each.value for each in self._statements if each.name == "zone"]
+        zones += [each.value for each in self._options.get("disable-empty-zone", [])]
+        return [f"{zone.rstrip('.').lower()}." for zone in zones]
+
+    def _validates(self) -> bool:
+        found = self.find("dnssec-validation")
+        how = "auto" if found is None else found.value.lower()
+        if how == "yes":
+            trusts = any(each.name in _TRUST for each in self._statements)
+            if not trusts and found is not None:
+                self._converted.note(found.place, "with yes and no trust anchors, named validates nothing", "set validate = true")
+            return trusts
+        return how in ("auto", "true")
+
+    # -- where and for whom
+
+    def _listen(self) -> None:
+        usual = self._port("port", 53)
+        any4 = any6 = False
+        places: dict[int, list[tuple[str, Place]]] = {}
+        for name in ("listen-on", "listen-on-v6"):
+            given = self._options.get(name, [])
+            plain = [each for each in given if not each.wordAfter("tls") and not each.wordAfter("http")]
+            if not given:
+                any4, any6 = any4 or name == "listen-on", any6 or name == "listen-on-v6"
+            for each in given:
+                clients = self._lists.clients(each.inside, each.place)
+                if each not in plain:
+                    self._encrypted(each, clients)
+                    continue
+                port = portFrom(each.wordAfter("port")) if each.wordAfter("port") else usual
+                wildcard = "0.0.0.0" if name == "listen-on" else "::"
+                for network in clients.allowed:
+                    address, _, length = network.partition("/")
+                    if network == "any":
+                        any4, any6 = any4 or name == "listen-on", any6 or name == "listen-on-v6"
+                        places.setdefault(port or usual, []).append((wildcard, each.place))
+                    elif (":" in address) != (name == "listen-on-v6"):
+                        continue
+                    elif network in LOCALHOST or length in ("32", "128"):
+                        address = "127.0.0.1" if network == LOCALHOST[0] else address
+                        places.setdefault(port or usual, []).append((address, each.place))
+                    else:
+                        self._converted.missing(each.place, f"{network}: write single addresses, or names of network interfaces")
+                if clients.denied:
+                    self._converted.missing(each.place, "addresses cannot be left out", "list the others in interface")
+        port = usual if usual in places or not places else next(iter(places))
+        if port != 53:
+            found = self.find("port")
+            self._converted.set("port", port, places[port][0][1] if port in places else found.place if found is not None else self._whole)
+        for number, hosts in places.items():
+            for address, place in hosts:
+                if number != port:
+                    self._converted.missing(place, f"all addresses have one port, {port}", "run a second instance for this one")
+                elif not (any4 and any6):
+                    self._converted.add("interface", address, place)
+        # With any of one family by default, the addresses of the other one say where.
+        if any4 is not any6:
+            self._converted.add("interface", "0.0.0.0" if any4 else "::", self._whole)
+
+    def _port(self, name: str, default: int) -> int:
+        found = self.find(name)
+        port = portFrom(found.value) if found is not None else default
+        return default if port is None else port
+
+    def _encrypted(self, statement: Statement, clients: Clients) -> None:
+        tls, http = statement.wordAfter("tls"), statement.wordAfter("http")
+        kind = "tls" if not http else "https-clear" if tls == "none" else "https"
+        defaults = {"tls": ("tls-port", 853), "https": ("https-port", 443), "https-clear": ("http-port", 80)}
+        port = portFrom(statement.wordAfter("port")) or self._port(*defaults[kind])
+        for network in clients.allowed:
+            address = "any" if network == "any" else "127.0.0.1" if network == LOCALHOST[0] else network.partition("/")[0]
+            self._converted.add(kind, f"any:{port}" if address == "any" else labelOf(address, port, 0), statement.place)
+        if tls == "ephemeral":
+            self._converted.set("self-signed", True, statement.place)
+        for each in self._statements:
+            if each.name == "tls" and each.value == tls:
+                for inner in each.inside:
+                    if inner.name in ("cert-file", "key-file", "ca-file"):
+                        path = self._path(inner.value)
+                        if inner.name == "ca-file":
+                            self._converted.set("client-ca", path, inner.place)
+                        else:
+                            self._converted.add("certificate" if inner.name == "cert-file" else "key", path, inner.place)
+            elif each.name == "http" and each.value == http:
+                paths = [word for inner in each.inside if inner.name == "endpoints" for one in inner.inside for word in one.words]
+                if paths:
+                    self._converted.set("https-path", paths[0], each.place)
+                for path in paths[1:]:
+                    self._converted.missing(each.place, f"DNS over HTTPS has one path; {path} is not served")
+
+    def _access(self) -> None:
+        answered = self.recursed or self.queried
+        found = next((each for name in ("allow-recursion", "allow-query-cache", "allow-query") if (each := self.find(name))), None)
+        place = self._whole if found is None else found.place
+        if self._view is not None:
+            matched = next((each for each in self._view.inside if each.name == "match-clients"), None)
+            if matched is not None:
+                clients = self._lists.clients(matched.inside, matched.place)
+                if not clients.isAny:
+                    answered, place, self.queried = clients, matched.place, clients
+        if answered is not None:
+            for network in answered.allowed:
+                self._converted.add("allow", network, place)
+            for network in answered.denied:
+                self._converted.add("refuse", network, place)
+            for key in answered.keys:
+                self._converted.missing(place, f"clients with the key {key} are not told apart", "allow their addresses")
+        blackhole = self.find("blackhole")
+        if blackhole is not None:
+            for network in self._lists.clients(blackhole.inside, blackhole.place).allowed:
+                self._converted.add("drop", network, blackhole.place)
+        allowed = self._converted.texts("allow")
+        if self.queried is None or self.recursed is None or self.queried.isAny or "any" in allowed:
+            return
+        query = self.find("allow-query")
+        if self.queried.same(self.recursed) or self._view is not None:
+            for network in _ANYONE:
+                if network not in allowed:
+                    self._converted.add("refuse", network, place)
+        elif query is not None:
+            self._converted.differs(query.place, "clients that may not look names up can query the zones", "name them with refuse")
+
+    # -- options
+
+    def _simple(self) -> None:
+        into = self._converted
+        for name, setting in (("version", "version-bind"), ("hostname", "hostname-bind"), ("server-id", "hostname-bind")):
+            found = self.find(name)
+            if found is None:
+                continue
+            if found.value.lower() in ("none", ""):
+                into.needless(found.place, f"{setting} is not set")
+            elif found.value.lower() == "hostname" and name == "server-id":
+                into.note(found.place, "the name of the machine is not taken by itself", "set hostname-bind")
+            else:
+                into.set(setting, found.value, found.place)
+        for name, setting in (
+            ("querylog", "query-log"), ("root-key-sentinel", "root-key-sentinel"), ("minimal-any", "minimal-any"),
+        ):  # fmt: skip
+            found = self.find(name)
+            if found is not None:
+                into.set(setting, self._flag(name, False), found.place)
+        for name, setting in (("tcp-clients", "tcp-connections"), ("transfers-in", "transfers-in"), ("transfers-out", "transfers-out")):
+            found = self.find(name)
+            if found is not None:
+                into.set(setting, _number(found.value), found.place)
+        found = self.find("qname-minimization")
+        if found is not None:
+            into.set("minimize", {"strict": "strict", "relaxed": "yes"}.get(found.value.lower(), "no"), found.place)
+        found = self.find("tcp-idle-timeout")
+        if found is not None:
+            # named counts tenths of seconds.
+            into.set("tcp-idle", _number(found.value) / 10, found.place)
+        found = self.find("validate-except")
+        if found is not None:
+            for each in found.inside:
+                if each.words and self.recurses:
+                    into.add("negative-trust-anchor", f"{each.words[0]}=+7d", found.place)
+            into.differs(found.place, "validation is suspended for at most a week", "give these domains a route or a stub")
+        found = self.find("require-server-cookie")
+        if found is not None and self._flag("require-server-cookie", False):
+            into.add("require-cookie", "any", found.place)
+        found = self.find("cookie-secret")
+        if found is not None:
+            into.missing(found.place, "the secret for cookies is in a file of its own", "write it there, and set cookie-secret")
+        limit = self.find("rate-limit")
+        if limit is not None:
+            for each in limit.inside:
+                if each.name == "responses-per-second":
+                    into.set("response-rate", _number(each.value), each.place)
+                elif each.name == "slip":
+                    into.set("response-slip", _number(each.value), each.place)
+                elif each.name == "exempt-clients":
+                    for network in self._lists.clients(each.inside, each.place).allowed:
+                        into.add("response-exempt", network, each.place)
+                elif each.name == "log-only" and each.value.lower() == "yes":
+                    into.differs(each.place, "replies above the rate are dropped, not only logged", "leave response-rate out")
+                else:
+                    into.needless(each.place, "one rate is for replies of all kinds")
+
+    def _cache(self) -> None:
+        into = self._converted
+        if self.recursed is None:
+            return
+        for name, setting in (("max-cache-ttl", "max-ttl"), ("min-cache-ttl", "min-ttl"), ("max-ncache-ttl", "max-negative-ttl")):
+            found = self.find(name)
+            if found is not None:
+                into.set(setting, _seconds(found.value), found.place)
+        found = self.find("max-cache-size")
+        if found is not None:
+            octets = _octets(found.value)
+            if octets:
+                into.set("cache-size", int(CACHE_BYTES.pick(octets)), found.place)
+            else:
+                into.note(found.place, f"the cache has {int(CACHE_BYTES.default) >> 20} MiB by default", "set cache-size")
+        found = self.find("prefetch")
+        if found is not None:
+            into.set("prefetch", found.value != "0", found.place)
+        found = self.find("stale-answer-enable")
+        if found is None:
+            return
+        if not self._flag("stale-answer-enable", False):
+            into.set("stale", 0, found.place)
+            return
+        longest = self.find("max-stale-ttl")
+        into.set("stale", int(STALE_SECONDS.pick(_seconds(longest.value) if longest is not None else 86400)), found.place)
+        wait = self.find("stale-answer-client-timeout")
+        if wait is not None and (milliseconds := numberFrom(wait.value)) is not None:
+            into.set("stale-wait", STALE_WAIT.pick(milliseconds / 1000), wait.place)
+
+    def _catalogs(self, zones: Zones) -> None:
+        found = self.find("catalog-zones")
+        for each in found.inside if found is not None else ():
+            if each.name == "zone":
+                usual = next((one for one in each.words if one in ("default-primaries", "default-masters")), "")
+                members = self._lists.remotes(Statement(each.place, [usual], each.block)) if usual else []
+                zones.catalogs[f"{each.value.rstrip('.').lower()}."] = members
+
+    # -- other statements
+
+    def _statement(self, statement: Statement) -> None:
+        name, into, place = statement.name, self._converted, statement.place
+        if name in ("options", "zone", "acl", "key", "primaries", "masters", "remote-servers", "http", "tls"):
+            return
+        if name == "logging":
+            self._logging(statement)
+        elif name == "statistics-channels":
+            for each in statement.inside:
+                host = "127.0.0.1" if each.value in ("*", "") else each.value
+                into.set("http", labelOf(host, portFrom(each.wordAfter("port")) or 80, 0), each.place)
+        elif name in _TRUST:
+            self._trust(statement)
+        elif name == "server":
+            self._server(statement)
+        elif name == "dnssec-policy":
+            into.needless(place, "zones are not signed here")
+        else:
+            self._known(statement)
+
+    def _logging(self, statement: Statement) -> None:
+        queries = [each for each in statement.inside if each.name == "category" and each.value == "queries"]
+        for each in queries:
+            if any(word != "null" for inner in each.inside for word in inner.words):
+                self._converted.set("query-log", True, each.place)
+        self._converted.needless(
+            statement.place, "the log goes to the journal or to the terminal", "--logfile or --syslog of twistd changes that"
+        )
+
+    def _trust(self, statement: Statement) -> None:
+        if all(each.words[:1] == ["."] for each in statement.inside):
+            self._converted.needless(statement.place, "the trust anchors of the root are built in, and their rollovers are followed")
+        elif statement.place.file != self._whole.file:
+            self._converted.add("trust-anchor", self.includes.pathOf(statement.place.file), statement.place)
+        else:
+            self._converted.missing(
+                statement.place, "trust anchors are read from a file", "write this statement to a file, and set trust-anchor to its path"
+            )
+
+    def _server(self, statement: Statement) -> None:
+        for each in statement.inside:
+            if each.name == "keys":
+                continue
+            if each.name == "bogus" and each.value.lower() == "yes":
+                self._converted.missing(each.place, "single servers cannot be left out")
+            elif each.name == "tcp-only" and each.value.lower() == "yes":
+                self._converted.missing(each.place, "UDP is tried first")
+            elif each.name == "edns" and each.value.lower() == "no":
+                self._converted.needless(each.place, "servers that do not support EDNS are recognized")
+            elif each.name == "transfer-format" and each.value.lower() == "one-answer":
+                self._converted.missing(each.place, "it is set for each zone", f'one-answer = ["{statement.value}"] in its table')
+            else:
+                self._converted.needless(each.place, "it has a fixed value that suits all servers")
+
+    def _keys(self) -> None:
+        """
+        Name the file of the keys, if it has nothing else in it.
+        """
+        used = {name.rstrip(".").lower() for name in _KEYS.findall(str(self._converted.values.get("zone", [])))} - {"*"}
+        given = [each for each in self._statements if each.name == "key"]
+        for each in given:
+            if each.value.rstrip(".").lower() not in used:
+                self._converted.needless(each.place, "no zone needs this key")
+        if not used:
+            return
+        wanted = [each for each in given if each.value.rstrip(".").lower() in used]
+        files = {each.place.file for each in wanted}
+        if len(files) == 1 and len(wanted) == len(used):
+            path = self.includes.pathOf(files.pop())
+            try:
+                readKeys(path)
+            except BadDescription:
+                pass
+            else:
+                self._converted.set("key-file", path, wanted[0].place)
+                return
+        place = wanted[0].place if wanted else self._whole
+        advice = "copy their statements there, and set key-file to its path"
+        self._converted.missing(place, f"keys are in a file of their own: {', '.join(sorted(used))}", advice)
+
+
+def _number(text: str) -> int:
+    return numberFrom(text) or 0
+
+
+def _seconds(text: str) -> int:
+    """
+    Parse C{3600}, C{1h}, C{1w2d} and C{P1D}.
+    """
+    total, digits = 0, ""
+    for letter in text.lower().lstrip("p").replace("t", ""):
+        if letter.isdecimal():
+            digits += letter
+        elif letter in _UNITS and digits:
+            total += _number(digits) * _UNITS[letter]
+            digits = ""
+    return total + _number(digits)
+
+
+def _octets(text: str) -> int:
+    text = text.lower()
+    power = _POWERS.get(text[-1:], 0)
+    digits = text[:-1] if power else text
+    return _number(digits) << power

@@ -1,0 +1,236 @@
+"""
+Converts the local zones and local data of Unbound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Final
+
+from twisted_ext.apps.cli.convert.addresses import namesAbove
+from twisted_ext.apps.cli.convert.converted import Converted, Place
+from twisted_ext.apps.cli.convert.unbound.syntax import Option
+from twisted_ext.errors import BadName
+from twisted_ext.wire.names import nameFromText, nameToText
+
+__all__ = ["LocalZones"]
+
+#: Zones that Unbound has by itself, and that this server would look up. It answers the others by itself as well.
+_USUAL: Final = ("home.arpa.", "test.")
+
+#: Zones of this many names are better kept in a file of their own.
+_MANY: Final = 2000
+
+_TRANSPARENT: Final = ("transparent", "typetransparent", "inform", "always_transparent", "noview")
+_REDIRECTS: Final = ("redirect", "inform_redirect")
+_DENIES: Final = ("deny", "inform_deny", "always_deny", "refuse", "always_refuse")
+
+_NOT_LOOKED_UP: Final = "a name with local records has no records of other types, as in most of the zones here"
+_EXISTS: Final = "a name with records exists for all types (NOERROR); Unbound passes on that it does not (NXDOMAIN)"
+_LOOKED_UP: Final = "other types of a name with local records are looked up, as in zones of type typetransparent"
+
+
+@dataclass(slots=True)
+class _Record:
+    """
+    @ivar owner: folded, with its final dot.
+    @ivar rest: what follows the owner.
+    """
+
+    owner: str
+    rest: str
+    place: Place
+
+
+class LocalZones:
+    """
+    Collects zones and records, and converts them once all are known: they can be in any order.
+    """
+
+    def __init__(self, converted: Converted) -> None:
+        self._converted = converted
+        self._zones: dict[str, tuple[str, Place]] = {}
+        self._records: list[_Record] = []
+
+    def take(self, option: Option) -> bool:
+        """
+        @return: whether the option is one of local zones.
+        """
+        if option.name == "local-zone":
+            self._zone(option)
+        elif option.name == "local-data":
+            self._data(option.text, option.place)
+        elif option.name == "local-data-ptr":
+            self._pointer(option)
+        else:
+            return False
+        return True
+
+    @property
+    def opened(self) -> list[str]:
+        """
+        The zones that have a type of their own.
+        """
+        return list(self._zones)
+
+    def _zone(self, option: Option) -> None:
+        name = _folded(option.value)
+        kind = option.values[1] if len(option.values) > 1 else ""
+        if name is None:
+            self._converted.wrong(option.place, f"{option.value!r} is not a domain name")
+        elif not kind:
+            self._converted.wrong(option.place, "the type is missing", "write static, transparent or another one behind the name")
+        else:
+            self._zones[name] = kind, option.place
+
+    def _data(self, text: str, place: Place) -> None:
+        owner, _, rest = text.strip().partition(" ")
+        name = _folded(owner)
+        if name is None or not rest.strip():
+            self._converted.wrong(place, f"{text!r} is not a record", "write a name, a type and its data")
+        else:
+            self._records.append(_Record(name, " ".join(_unquotedSpaces(rest)), place))
+
+    def _pointer(self, option: Option) -> None:
+        words = option.text.split()
+        try:
+            name = ip_address(words[0]).reverse_pointer
+            target = words[-1] if words[-1].endswith(".") else f"{words[-1]}."
+        except (ValueError, IndexError):
+            self._converted.wrong(option.place, f"{option.text!r} is not an address and a name")
+            return
+        ttl = f"{words[1]} " if len(words) > 2 else ""
+        self._records.append(_Record(f"{name}.", f"{ttl}PTR {target}", option.place))
+
+    def finish(self, routed: Iterable[str]) -> None:
+        """
+        @param routed: domains that a route, a stub or a zone leads to.
+        """
+        within: dict[str, list[_Record]] = {name: [] for name in self._zones}
+        alone: list[_Record] = []
+        for record in self._records:
+            zone = next((each for each in namesAbove(record.owner) if each in within), None)
+            (within[zone] if zone is not None else alone).append(record)
+        for record in alone:
+            self._keep(record)
+        self._otherTypes(within, alone)
+        nulls = sum(kind == "always_null" for kind, _ in self._zones.values())
+        denied = sum(kind in ("always_nxdomain", *_DENIES) for kind, _ in self._zones.values())
+        # A list of blocked names gets one reply; the reply of the larger part is taken.
+        replies = "null" if nulls > denied else "nxdomain"
+        known = set(routed)
+        for name, (kind, place) in self._zones.items():
+            self._finishZone(name, kind, place, within[name], replies, known)
+        for name in _USUAL:
+            if name not in self._zones and name not in known:
+                self._converted.add("local-domain", name, Place(self._converted.file, 0, "a zone that Unbound has by itself"))
+        if self._records:
+            # Unbound makes no reverse names of addresses.
+            self._converted.set("local-reverse", False, self._records[0].place)
+        if len(self._converted.texts("block")) > _MANY:
+            place = self._converted.places["block"][0]
+            self._converted.note(place, "many names are blocked here", "keep them in a file, and name it with block-list")
+
+    def _otherTypes(self, within: dict[str, list[_Record]], alone: list[_Record]) -> None:
+        """
+        Have the types that names do not have here looked up, if more of them are in zones of type typetransparent than in others: there is
+        one setting for all. Zones that answer by themselves alone need none.
+        """
+        looked: list[Place] = []
+        denied = [record.place for record in alone]
+        for name, (kind, place) in self._zones.items():
+            if kind == "typetransparent":
+                looked += [place] * len(within[name])
+            elif kind in _TRANSPARENT or kind in _REDIRECTS:
+                denied += [record.place for record in within[name]]
+        if len(looked) > len(denied):
+            self._converted.set("forward-other-types", True, looked[0])
+            self._converted.note(looked[0], _EXISTS)
+        elif looked:
+            self._converted.differs(looked[0], _NOT_LOOKED_UP, "set forward-other-types = true for all names")
+        if len(looked) > len(denied) > 0:
+            self._converted.differs(denied[0], _LOOKED_UP)
+
+    def _keep(self, record: _Record) -> None:
+        self._converted.add("local", f"{record.owner} {record.rest}", record.place)
+
+    def _finishZone(self, name: str, kind: str, place: Place, records: list[_Record], replies: str, routed: set[str]) -> None:
+        into = self._converted
+        if kind in _REDIRECTS:
+            self._redirect(name, place, records)
+            return
+        if kind.startswith("always_"):
+            for record in records:
+                into.needless(record.place, f"the type {kind} of its zone ignores it")
+        else:
+            for record in records:
+                self._keep(record)
+        if kind == "static":
+            if into.add("local-domain", name, place) and not any(record.owner == name for record in records):
+                into.differs(place, "the name of the zone itself exists here, without records")
+        elif kind in _TRANSPARENT:
+            if kind == "always_transparent" or not records:
+                into.needless(place, "names in it are looked up as usual")
+        elif kind == "nodefault":
+            if any(each in routed for each in namesAbove(name)) or "." in routed:
+                into.needless(place, "names in it are looked up where their route or stub leads")
+            else:
+                into.differs(
+                    place, "reverse names of private addresses are denied, unless an upstream is private", f"set a route or stub for {name}"
+                )
+        elif kind == "always_nxdomain" or kind in _DENIES:
+            if replies == "null":
+                into.differs(place, "all blocked names get the same reply, that of block-reply")
+            elif kind in _DENIES:
+                into.differs(place, "names in it get NXDOMAIN")
+            into.add("block", name, place)
+        elif kind == "always_null":
+            self._null(name, place, replies)
+        elif kind == "always_nodata":
+            into.missing(place, "a domain cannot be empty without being denied", f'block = ["{name}"] replies with NXDOMAIN')
+        elif kind.startswith("block_a"):
+            into.missing(place, "addresses of single domains cannot be left out")
+        else:
+            into.wrong(place, f"{kind!r} is not a type of local zones")
+
+    def _null(self, name: str, place: Place, replies: str) -> None:
+        if replies == "null":
+            self._converted.set("block-reply", "null", place)
+            self._converted.add("block", name, place)
+            return
+        for owner in (name, f"*.{name}"):
+            self._converted.add("local", f"{owner} A 0.0.0.0", place)
+            self._converted.add("local", f"{owner} AAAA ::", place)
+
+    def _redirect(self, name: str, place: Place, records: list[_Record]) -> None:
+        if not records:
+            self._converted.add("local-domain", name, place)
+            self._converted.differs(place, "names in it do not exist; in Unbound they exist without records")
+        for record in records:
+            if record.owner != name:
+                self._converted.wrong(record.place, f"below {name}, whose type is redirect, Unbound permits no records")
+                continue
+            for owner in (name, f"*.{name}"):
+                self._converted.add("local", f"{owner} {record.rest}", record.place)
+
+
+def _folded(text: str) -> str | None:
+    try:
+        return nameToText(nameFromText(text)).lower() if text else None
+    except BadName:
+        return None
+
+
+def _unquotedSpaces(text: str) -> list[str]:
+    """
+    Split a text at spaces, but for those within double quotes.
+    """
+    words: list[str] = []
+    for index, part in enumerate(text.split('"')):
+        if index % 2:
+            words.append(f'"{part}"')
+        else:
+            words += part.split()
+    return words
