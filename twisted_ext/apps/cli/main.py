@@ -73,8 +73,11 @@ COMMANDS: Final = (
     Command("control", "cli.server.control", "inspect and control a running server"),
     Command("top", "cli.server.top", "show live statistics of a running server"),
     Command("setup", "cli.server.setup", "print settings for phones and browsers that use an encrypted server"),
+    Command("convert", "cli.convert.command", "convert the configuration of dnsmasq and others to settings of this server"),
     Command("robot", "robot.program.console", "try the information robot and its plugins in this terminal"),
+    Command("demo", "cli.demo", "run the servers that the examples of the documentation query"),
     Command("plugins", "cli.plugins", "list the prefixes of resolver descriptions"),
+    Command("completion", "cli.completion.command", "print the completion of command lines for bash, zsh or fish"),
 )
 
 _HELP: Final = """\

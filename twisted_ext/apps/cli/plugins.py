@@ -27,7 +27,7 @@ With +json, prints one object per line with the keys prefix, summary and from.
 """
 
 
-_JSON: Final = flag("+json")
+_JSON: Final = flag("+json", "print one JSON object for each prefix")
 
 ARGUMENTS: Final = Arguments(_HELP, _JSON)
 

@@ -176,7 +176,7 @@ class ShortTests(SynchronousTestCase):
         """
         message = Message(1, QR, (), (rrsetOf(nameFromText("example.org"), MX, "10 mail.example.org."),))
         self.assertEqual(
-            renderShort(replyOf(message), parseQuery(["+identify"]).flags), "10 mail.example.org. from server 192.0.2.53:53 in 12 ms.\n"
+            renderShort(replyOf(message), parseQuery(["+identify"]).flags), "10 mail.example.org. from server 192.0.2.53 in 12 ms.\n"
         )
 
 

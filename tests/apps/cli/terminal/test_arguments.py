@@ -99,7 +99,7 @@ def test_helpHasTheTable(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 #: Other spellings, and options of dig without an effect.
-UNTOLD: Final = {"-m", "-u", "+colour", "--json", "--short", "+"}
+UNTOLD: Final = {"-m", "-d", "-E", "-G", "-V", "+colour", "--json", "--short", "+"}
 
 
 @pytest.mark.parametrize("module", [each.module for each in (*COMMANDS, *SUBCOMMANDS) if each.word not in ("zone", "shell", "robot")])

@@ -49,9 +49,9 @@ look-up failed.
 """
 
 
-_ADDRESS: Final = Option("-x ADDRESS", "", "", str, what="an address, such as 192.0.2.1")
-_JSON: Final = flag("+json")
-_COLOR: Final = Option[bool | None]("+[no]color", "", None, also="+[no]colour")
+_ADDRESS: Final = Option("-x ADDRESS", "look up the name of this address", "", str, what="an address, such as 192.0.2.1")
+_JSON: Final = flag("+json", "print one JSON object")
+_COLOR: Final = Option[bool | None]("+[no]color", "print colors, or none; by default on a terminal", None, also="+[no]colour")
 
 ARGUMENTS: Final = Arguments(_HELP, SERVER, _ADDRESS, _JSON, _COLOR)
 

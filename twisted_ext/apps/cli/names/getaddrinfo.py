@@ -53,11 +53,14 @@ _KINDS: Final = {"stream": socket.SOCK_STREAM, "dgram": socket.SOCK_DGRAM, "raw"
 _FLAGS: Final = ("passive", "canonname", "numerichost", "numericserv", "addrconfig", "v4mapped", "all", *_KINDS)
 _NAME_FLAGS: Final = ("numerichost", "numericserv", "nofqdn", "namereqd", "dgram")
 
-_IPV4: Final = flag("-4")
-_IPV6: Final = flag("-6")
-_REVERSE: Final = flag("-x")
-_JSON: Final = flag("+json")
-_PLUS: Final = {word: flag(f"+{word}") for word in (*_FLAGS, "nofqdn", "namereqd")}
+#: The constants of the C library for flags that do not begin with C{AI_} there.
+_CONSTANTS: Final = {"stream": "SOCK_STREAM", "dgram": "SOCK_DGRAM", "raw": "SOCK_RAW", "nofqdn": "NI_NOFQDN", "namereqd": "NI_NAMEREQD"}
+
+_IPV4: Final = flag("-4", "IPv4 addresses only")
+_IPV6: Final = flag("-6", "IPv6 addresses only")
+_REVERSE: Final = flag("-x", "look up the name of an address, as getnameinfo")
+_JSON: Final = flag("+json", "print one JSON object")
+_PLUS: Final = {word: flag(f"+{word}", f"set {_CONSTANTS.get(word, f'AI_{word.upper()}')}") for word in (*_FLAGS, "nofqdn", "namereqd")}
 
 ARGUMENTS: Final = Arguments(_HELP, SERVER, _IPV4, _IPV6, _REVERSE, _JSON, *_PLUS.values())
 

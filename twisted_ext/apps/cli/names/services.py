@@ -44,8 +44,8 @@ does not offer the service; 9 the look-up failed.
 _FORMS: Final = "write one such as _xmpp-client._tcp.example.org, https://example.org, mailto:example.org or tel:+442079460148"
 
 
-_SHORT: Final = flag("+short")
-_JSON: Final = flag("+json")
+_SHORT: Final = flag("+short", "print host and port only")
+_JSON: Final = flag("+json", "print one JSON list")
 
 ARGUMENTS: Final = Arguments(_HELP, SERVER, _SHORT, _JSON)
 

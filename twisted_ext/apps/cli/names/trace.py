@@ -52,7 +52,7 @@ cannot be read, 9 the look-up failed.
 """
 
 _JSON: Final = flag("+json", "print one JSON object with steps and replies, in place of the tree")
-_COLOR: Final = Option[bool | None]("+[no]color", "", None, also="+[no]colour")
+_COLOR: Final = Option[bool | None]("+[no]color", "print colors, or none; by default on a terminal", None, also="+[no]colour")
 _PORT: Final = Option("--port PORT", "the port of all servers, for tests", DNS_PORT, whole(1, 65535), what="a port")
 _HINTS: Final = Option("--hints FILE", "root servers in place of the built-in ones, as in named.root", "", str, what="a file")
 _REPLAY: Final = Option("--replay FILE", "resolve again from the replies in this JSON", "", str, what="a file")

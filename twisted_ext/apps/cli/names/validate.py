@@ -72,7 +72,7 @@ Exit codes: 0 secure; 3 insecure, because the zone is proved not to be signed; 4
 """
 
 _JSON: Final = flag("+json", "print the chain as one JSON object")
-_COLOR: Final = Option[bool | None]("+[no]color", "", None, also="+[no]colour")
+_COLOR: Final = Option[bool | None]("+[no]color", "print colors, or none; by default on a terminal", None, also="+[no]colour")
 _ANCHOR: Final = Option(
     "--anchor FILE", "trust anchors in place of the root's, in any format; can be repeated", "", str, also="--trust-anchor", what="a file"
 )

@@ -7,6 +7,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from twisted_ext.apps.cli.query.plusoptions import (
+    ALIASES,
+    DIRECT_FLAGS,
+    FLAGS,
+    GROUPS,
+    NOT_OF_DIG,
+    REFUSED,
+    WITHOUT_EFFECT,
+    Flags,
+)
 from twisted_ext.apps.cli.terminal.arguments import (
     Arguments,
     Option,
@@ -29,7 +39,7 @@ from twisted_ext.wire.rrtypes import IXFR, NS, PTR, TYPE_NAMES, A, typeNumber
 if TYPE_CHECKING:
     from twisted_ext.wire.tsig import Key
 
-__all__ = ["ARGUMENTS", "PLUS_WORDS", "QueryOptions", "parseQueries"]
+__all__ = ["ARGUMENTS", "PAYLOAD", "PLUS_WORDS", "QueryOptions", "parseQueries"]
 
 
 _HELP: Final = """\
@@ -63,18 +73,24 @@ Query options (to turn one off, write no before its name):
                 for bogus data as well
   +sigchase     validate the answer, and print the chain of trust below it, as txdns validate
                 does; +trusted-key=FILE: with these trust anchors in place of the root's
-  +noedns       send no OPT record; +bufsize=N, +edns=VERSION, +ednsflags=N set its fields
+  +noedns       send no OPT record; +bufsize=N, +edns=VERSION, +ednsflags=N, +coflag set its
+                fields; +noednsnegotiation: do not repeat the query after BADVERS
   +recurse      set RD (on); +aaflag, +raflag, +tcflag, +zflag set AA, RA, TC, Z;
                 +opcode=NOTIFY, +qid=N, +header-only
   +time=5       seconds to wait for each reply
-  +tries=3      attempts at each server
-  +search       apply the system's search list; +domain=NAME, +ndots=N override it
+  +tries=3      attempts at each server; +nofail: query the next one after SERVFAIL too
+  +keepopen     keep TCP connections open for the following look-ups
+  +search       apply the system's search list; +domain=NAME, +ndots=N override it; +showsearch:
+                print the reply to each name of it
+  +noidnin      send names in other scripts as UTF-8; +noidn: +noidnin and +noidnout
   +trace        print each referral from the root down to the answer, with DS records and
                 signatures unless +nodnssec follows; +nssearch: query each server of a zone for
                 its SOA record
   +nsid, +cookie, +expire, +keepalive, +zoneversion, +subnet=192.0.2.0/24, +padding=128,
-  +chain=NAME, +ednsopt=65001:c0ffee    EDNS options to send
-  +badcookie    after BADCOOKIE, repeat the query with the server's cookie (on)
+  +chain=NAME, +ednsopt=65001:c0ffee    EDNS options to send; +padding, or +alignment, pads the
+                query to a multiple of this length
+  +badcookie    after BADCOOKIE, repeat the query with the server's cookie (on);
+                +showbadcookie: print that reply too
 
 Encrypted transports (the server is @ADDRESS, @NAME, or a URL):
   +tls          use TLS, at port 853; +quic: QUIC, at port 853
@@ -95,13 +111,18 @@ Output options:
   +json, +yaml  one JSON object, or YAML as dig writes it, for each look-up
   +multiline    SOA, DNSKEY, RRSIG and DS records on several lines with comments
   +nocrypto     omit keys, signatures and digests; +rrcomments: comments on keys
-  +ttlunits     TTLs as 1h30m; +unknownformat: types, classes and data as in RFC 3597
+  +split=56     split hexadecimal and base64 data into chunks; +expandaaaa: IPv6 addresses with
+                all zeros
+  +ttlunits     TTLs as 1h30m; +unknownformat, +generic: types, classes and data as in RFC 3597
   +qr           print each query before it is sent
   +onesoa       omit the SOA record at the end of a transfer
   +noall        print nothing but the parts turned on afterwards: +cmd, +comments, +question,
-                +answer, +authority, +additional, +stats; +ttlid and +class are columns
+                +answer, +authority, +additional, +stats; +ttlid and +class are columns;
+                +noheader, +noopt, +noopttext, +notsig omit parts of them
   +idnout, +color    names in Unicode; colors: by default if the terminal supports them, colors
                 only without NO_COLOR
+
+Other options of dig and kdig are refused with what to use in their place.
 
 Exit codes: 0 a reply came, with any rcode; 1 wrong usage; 8 FILE cannot be read; 9 no reply;
 with +sigchase: 0 secure, 3 insecure, 4 bogus, 5 indeterminate.
@@ -132,6 +153,9 @@ class QueryOptions:
     @ivar domain: the only domain to search, in wire form, or L{None} for the system's list.
     @ivar ndots: the number of dots from which a name is tried as it is first, or L{None} for the system's value.
     @ivar trustedKey: a file of trust anchors for C{+sigchase}, or C{""} for those of the root.
+    @ivar padding: queries are padded to a multiple of this length, if it is not 0.
+    @ivar microseconds: whether times are printed in microseconds.
+    @ivar servers: the number of addresses of the server after C{@}.
     @ivar encryption: the options that choose an encrypted transport.
     @ivar first: whether this is the first look-up, whose output begins with the arguments of the command.
     """
@@ -160,11 +184,14 @@ class QueryOptions:
     ndots: int | None = None
     first: bool = True
     trustedKey: str = ""
+    padding: int = 0
+    microseconds: bool = False
+    servers: int = 0
 
     # Not a dataclass, which would take a millisecond at each start of the command.
     def __init__(self) -> None:
         self.options: list[tuple[int, bytes]] = []
-        self.flags = dict(_FLAGS)
+        self.flags: Flags = dict(FLAGS)
         self.words: list[str] = []
         self.encryption = Encryption()
 
@@ -179,7 +206,7 @@ class QueryOptions:
         Whether to request DNSSEC records.
         """
         dnssec = self.flags["dnssec"]
-        return bool(self.flags["trace"] or self.flags["sigchase"]) if dnssec is None else dnssec
+        return bool(self.flags["trace"] or self.flags["sigchase"]) if dnssec is None else bool(dnssec)
 
     @property
     def needsServer(self) -> str:
@@ -187,7 +214,7 @@ class QueryOptions:
         Return the first argument that requires L{DirectSource<twisted_ext.apps.cli.query.direct.DirectSource>}, which sends queries
         straight to a server; C{""} if there is none.
         """
-        for word in _DIRECT_FLAGS:
+        for word in DIRECT_FLAGS:
             if self.flags[word]:
                 return f"+{word}"
         for word, value, usual in (
@@ -199,89 +226,16 @@ class QueryOptions:
             ("+edns", self.ednsVersion, 0),
             ("+ednsflags", self.ednsFlags, 0),
             ("+bufsize", self.payloadSize, None),
+            ("+padding", self.padding, 0),
         ):
             if value != usual:
                 return word
         return ""
 
 
-#: The C{+} options that a prefixed C{no} turns off, with their defaults.
-_FLAGS: Final[dict[str, bool | None]] = {
-    # The query.
-    "tcp": False,
-    # None: as +trace or +sigchase.
-    "dnssec": None,
-    "edns": True,
-    "recurse": True,
-    "cdflag": False,
-    # As in dig: the reply says whether it is secure (RFC 6840, section 5.7).
-    "adflag": True,
-    "sigchase": False,
-    "search": False,
-    "aaflag": False,
-    "tcflag": False,
-    "raflag": False,
-    "zflag": False,
-    "header-only": False,
-    "ignore": False,
-    "badcookie": True,
-    "trace": False,
-    "nssearch": False,
-    # The output.
-    "qr": False,
-    "yaml": False,
-    "multiline": False,
-    "ttlunits": False,
-    "crypto": True,
-    "unknownformat": False,
-    "onesoa": False,
-    # None: as +multiline.
-    "rrcomments": None,
-    "short": False,
-    "json": False,
-    "cmd": True,
-    "comments": True,
-    "question": True,
-    "answer": True,
-    "authority": True,
-    "additional": True,
-    "stats": True,
-    "ttlid": True,
-    "class": True,
-    "identify": False,
-    # None: by the capabilities of the terminal.
-    "idnout": None,
-    "color": None,
-}
-
-#: Flags that L{QueryContext<twisted_ext.answers.QueryContext>} cannot express.
-_DIRECT_FLAGS: Final = ("aaflag", "tcflag", "raflag", "zflag", "header-only", "ignore", "qr", "trace", "nssearch")
-
-#: Options of C{dig} that have no effect here: their behavior is always on, or not supported.
-_WITHOUT_EFFECT: Final = ("besteffort", "keepopen", "mapped", "topdown")
-
-#: Other names of options, as in C{dig}.
-_ALIASES: Final = {
-    "aaonly": "aaflag",
-    "ttl": "ttlid",
-    "opt": "ednsopt",
-    "vc": "tcp",
-    "do": "dnssec",
-    "rdflag": "recurse",
-    "rec": "recurse",
-    "cd": "cdflag",
-    "ad": "adflag",
-    "cl": "class",
-    "colour": "color",
-    "retries": "retry",
-    "timeout": "time",
-}
-
-#: Parts of the output, which C{+all} and C{+noall} turn on and off together.
-_PARTS: Final = ("cmd", "comments", "question", "answer", "authority", "additional", "stats")
-
 #: Options that send an EDNS option; some of them take C{=value}.
-_EDNS: Final = ("nsid", "subnet", "cookie", "expire", "keepalive", "padding", "chain", "zoneversion")
+_EDNS: Final = ("nsid", "subnet", "cookie", "expire", "keepalive", "chain", "zoneversion")
+
 
 def _bits(value: str) -> int:
     try:
@@ -302,15 +256,32 @@ def _opcode(value: str) -> int:
     raise BadDescription(f"{value!r} is not an opcode; write {', '.join(Opcode.__members__)} or a number from 0 to 15")
 
 
+def _chunk(value: str) -> int:
+    """
+    Return a length of chunks, a multiple of 4 as in dig.
+    """
+    return -(-whole(0, 65532)(value) // 4) * 4
+
+
+#: The length of chunks without a value.
+_SPLIT: Final = 56
+
+#: The block size without a value.
+_BLOCK: Final = 128
+
+#: The advertised UDP payload size in octets (RFC 9715).
+PAYLOAD: Final = 1232
+
 _TRIES: Final = int(QUERY_TRIES.most)
 
 #: Options that take a value: the attribute that they set, its default, which a prefixed C{no} restores, and the parser of the value.
 _SETTINGS: Final[dict[str, tuple[str, object, Callable[[str], object]]]] = {
-    "bufsize": ("payloadSize", None, whole(0, 65535)),
+    "bufsize": ("payloadSize", None, lambda text: whole(0, 65535)(text) if text else PAYLOAD),
     "domain": ("domain", None, nameFromText),
     "ednsflags": ("ednsFlags", 0, _bits),
     "ndots": ("ndots", None, whole(int(NDOTS.least), int(NDOTS.most))),
     "opcode": ("opcode", int(Opcode.QUERY), _opcode),
+    "padding": ("padding", 0, lambda text: whole(1, 65535)(text) if text else _BLOCK),
     "qid": ("queryId", None, whole(0, 65535)),
     "trusted-key": ("trustedKey", "", str),
     "time": ("seconds", 5.0, number(LOOKUP_SECONDS.least, LOOKUP_SECONDS.most, " of seconds")),
@@ -331,7 +302,7 @@ _PROOFS: Final = {
 }
 
 #: The full names of all C{+} options.
-PLUS_WORDS: Final = (*_FLAGS, *_SETTINGS, *_EDNS, *_TRANSPORTS, *_PROOFS, "ednsopt", *_WITHOUT_EFFECT, "all")
+PLUS_WORDS: Final = (*FLAGS, *_SETTINGS, *_EDNS, *_TRANSPORTS, *_PROOFS, "ednsopt", *WITHOUT_EFFECT, *GROUPS)
 
 #: The maximum length of a word after a look-up that is taken for a mistyped type or class, not for another name.
 _MNEMONIC: Final = 10
@@ -402,7 +373,7 @@ class _Reading:
         wishes = self.wishes
         if self.name is not None:
             if not self.reverse:
-                wishes.name = valueOf(nameFromText, self.name)
+                wishes.name = valueOf(nameFromText, self.name) if wishes.flags["idnin"] else valueOf(_rawName, self.name)
                 wishes.relative = not self.name.endswith(".")
         if self.rrType is not None:
             wishes.rrType = self.rrType
@@ -412,7 +383,7 @@ class _Reading:
             wishes.rrType = NS
         if self.rrClass is not None:
             wishes.rrClass = self.rrClass
-        if wishes.domain is not None or wishes.ndots is not None:
+        if wishes.domain is not None or wishes.ndots is not None or wishes.flags["showsearch"]:
             wishes.flags["search"] = True
         self.finished.append(wishes)
 
@@ -484,8 +455,14 @@ class _Reading:
 
     def _nothing(self, name: str) -> None:
         """
-        Ignore C{-m}, which is for debugging dig, C{-u}, as JSON has fractions of milliseconds, and what C{main} has handled.
+        Ignore C{-m}, which is for debugging dig, and what C{main} has handled.
         """
+
+    def _micro(self, name: str) -> None:
+        self.wishes.microseconds = True
+
+    def _refused(self, name: str) -> None:
+        raise ExitError(USAGE, f"{name}: {REFUSED[name]}")
 
     def _address(self, text: str) -> None:
         name = _reverseName(text)
@@ -512,15 +489,20 @@ class _Reading:
     def _plus(self, text: str) -> None:
         word, equals, value = text.partition("=")
         asked = word.lower()
-        on = not asked.startswith("no") or asked in _FLAGS
+        on = not asked.startswith("no") or asked in FLAGS
+        if not on and asked[2:] in REFUSED:
+            return
         full = _full(asked if on else asked[2:], text)
         wishes = self.wishes
-        if full == "all":
-            for part in _PARTS:
+        if full in GROUPS:
+            for part in GROUPS[full]:
                 wishes.flags[part] = on
-        elif full in _FLAGS:
+        elif full in FLAGS:
             if full == "edns":
                 wishes.ednsVersion = valueOf(whole(0, 255), value, f"+{text}") if value else 0
+            elif full == "split" and on:
+                wishes.flags[full] = valueOf(_chunk, value, f"+{text}") if equals else _SPLIT
+                return
             elif equals:
                 raise ExitError(USAGE, f"+{text}: +{full} takes no value; write +{full} or +no{full}")
             wishes.flags[full] = on
@@ -528,7 +510,7 @@ class _Reading:
             self._transport(full, on, value)
         elif full in _PROOFS:
             self._proof(full, on, value)
-        elif full in _WITHOUT_EFFECT:
+        elif full in WITHOUT_EFFECT:
             return
         elif full in _SETTINGS:
             attribute, usual, read = _SETTINGS[full]
@@ -590,12 +572,24 @@ class _Reading:
 
 
 def _full(word: str, text: str) -> str:
-    if word in _ALIASES:
-        return _ALIASES[word]
-    full = fullName(word, PLUS_WORDS, f"+{text}") if len(word) > 1 else None
+    if word in ALIASES:
+        return ALIASES[word]
+    if word in REFUSED:
+        raise ExitError(USAGE, f"+{text}: {REFUSED[word]}")
+    # What is an abbreviation to dig stays one.
+    known = [each for each in PLUS_WORDS if each.startswith(word)]
+    known = [each for each in known if each == word or each not in NOT_OF_DIG] or known
+    full = fullName(word, known, f"+{text}") if len(word) > 1 else None
     if full is None:
         raise ExitError(USAGE, f"+{text} is not an option ({didYouMean(f'+{word}', [f'+{each}' for each in PLUS_WORDS], _SEE)})")
     return full
+
+
+def _rawName(text: str) -> bytes:
+    """
+    Return a name whose labels have the octets of the text, without IDNA.
+    """
+    return nameFromText(text.encode("utf-8", "surrogateescape"))
 
 
 def _reverseName(text: str) -> bytes | None:
@@ -652,8 +646,12 @@ _ACTIONS: Final[dict[Option[Any], Callable[[_Reading, str], None]]] = {
     ): _Reading._batch,
     flag("-r", "ignore ~/.digrc"): _Reading._nothing,
     flag("-v", "print the version"): _Reading._nothing,
+    flag("-V"): _Reading._nothing,
     flag("-m"): _Reading._nothing,
-    flag("-u"): _Reading._nothing,
+    flag("-u", "print times in microseconds"): _Reading._micro,
+    flag("-d"): _Reading._refused,
+    flag("-E"): _Reading._refused,
+    flag("-G"): _Reading._refused,
     flag("--json"): _Reading._plusWord,
     flag("--short"): _Reading._plusWord,
     Option("+OPTION", "", "", str): _Reading._plus,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -41,7 +42,7 @@ from twisted_ext.wire.rrtypes import AXFR, IXFR
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-    from twisted_ext.apps.cli.query.direct import DirectSource
+    from twisted_ext.apps.cli.query.direct import DirectSource, Exchange, KeptConnections
     from twisted_ext.wire.tsig import Key
 
 __all__ = ["ARGUMENTS", "main"]
@@ -52,7 +53,7 @@ _PLAIN_ONLY: Final = ("-b", "+qid", "+trace", "+nssearch")
 
 def main(words: list[str]) -> int:
     ARGUMENTS.showHelp(words)
-    if "-v" in words:
+    if "-v" in words or "-V" in words:
         from twisted_ext.apps.cli.main import versions
 
         print(versions())
@@ -66,10 +67,17 @@ def main(words: list[str]) -> int:
         code = OK
         # Look-ups over the same encrypted connection need one handshake.
         shared: dict[object, CommandUpstream] = {}
+        kept = None
+        if any(each.flags["keepopen"] for each in every):
+            from twisted_ext.apps.cli.query.direct import KeptConnections
+
+            kept = KeptConnections()
         try:
             for each in every:
-                code = max(code, await _one(reactor, each, shared))
+                code = max(code, await _one(reactor, each, shared, kept))
         finally:
+            if kept is not None:
+                kept.close()
             for upstream in shared.values():
                 await upstream.source.close()
         return code
@@ -132,19 +140,22 @@ def _batch(wishes: QueryOptions, words: list[str], usual: list[str]) -> list[Que
     return every
 
 
-async def _one(reactor: IReactorTime, wishes: QueryOptions, shared: dict[object, CommandUpstream]) -> int:
+async def _one(
+    reactor: IReactorTime, wishes: QueryOptions, shared: dict[object, CommandUpstream], kept: KeptConnections | None
+) -> int:
     key = (wishes.target, wishes.port, wishes.family, wishes.encryption.identity)
     upstream = shared.get(key)
     if upstream is None:
         upstream = await upstreamFor(reactor, wishes.target, wishes.port, wishes.family, wishes.encryption)
         if wishes.encryption or isURL(wishes.target):
             shared[key] = upstream
+    wishes.servers = upstream.servers if wishes.target else 0
     try:
         if wishes.rrType in (AXFR, IXFR):
             from twisted_ext.apps.cli.query.zonetransfer import showZone
 
             return await showZone(reactor, upstream, wishes, _keyFor(wishes))
-        direct = _direct(reactor, upstream, wishes)
+        direct = _direct(reactor, upstream, wishes, kept)
         if direct is not None and wishes.flags["trace"]:
             from twisted_ext.apps.cli.query.trace import showTrace
 
@@ -172,7 +183,9 @@ def _keyFor(wishes: QueryOptions) -> Key | None:
     return keyFromFile(wishes.keyFile)
 
 
-def _direct(reactor: IReactorTime, upstream: CommandUpstream, wishes: QueryOptions) -> DirectSource | None:
+def _direct(
+    reactor: IReactorTime, upstream: CommandUpstream, wishes: QueryOptions, kept: KeptConnections | None
+) -> DirectSource | None:
     """
     Return a source that sends queries with the requested header and OPT fields; L{None} if no argument requires that.
     """
@@ -197,16 +210,30 @@ def _direct(reactor: IReactorTime, upstream: CommandUpstream, wishes: QueryOptio
     if not encrypted and all(forwarder.stream for forwarder in behind(upstream.source, ForwardingSource)):
         wishes.flags["tcp"] = True
 
+    flags = wishes.flags
+    text = not (flags["short"] or flags["json"] or flags["yaml"])
+
+    def remark(line: str) -> None:
+        if text and flags["comments"]:
+            sys.stdout.write(paletteFor(sys.stdout, flags["color"]).comment(f";; {line}") + "\n")
+
+    def refused(done: Exchange) -> None:
+        question = Question(wishes.name, wishes.rrType, wishes.rrClass)
+        reply = LookupOutcome(question, done.reply, done.kind, done.server.label, done.seconds, _now(), microseconds=wishes.microseconds)
+        _show(reply, wishes)
+        wishes.first = False
+
     def sending(query: Message, server: Server) -> None:
-        flags = wishes.flags
-        if flags["qr"] and not (flags["short"] or flags["json"] or flags["yaml"]):
+        if flags["qr"] and text:
             palette = paletteFor(sys.stdout, flags["color"])
             if flags["cmd"] and wishes.first:
-                sys.stdout.write("\n".join(greeting(" ".join(wishes.words), palette)) + "\n")
+                sys.stdout.write("\n".join(greeting(" ".join(wishes.words), palette, wishes.servers)) + "\n")
                 wishes.first = False
             sys.stdout.write(renderQuery(query, flags, palette))
 
-    return DirectSource(reactor, servers, wishes, _keyFor(wishes), sending=sending, encrypted=encrypted)
+    return DirectSource(
+        reactor, servers, wishes, _keyFor(wishes), sending=sending, remark=remark, refused=refused, encrypted=encrypted, kept=kept
+    )
 
 
 def _encryptedBehind(source: IAnswerSource) -> dict[Server, IExchange]:
@@ -226,39 +253,69 @@ async def _lookUp(reactor: IReactorTime, upstream: CommandUpstream, direct: Dire
         wishes.flags["idnout"] = isTerminal(sys.stdout) and (sys.stdout.encoding or "").lower().startswith("utf")
     began = reactor.seconds()
     trace = Trace()
+
+    def display(found: Answer | ServerFailed) -> None:
+        reply = _replyOf(upstream, direct, question, found, wishes, reactor.seconds() - began)
+        reply.truncated = direct is None and any(note.event == "truncated" for note in trace.notes)
+        _show(reply, wishes)
+
+    found: Answer | ServerFailed
     try:
-        answer = await _ask(reactor, upstream, direct, question, wishes, trace)
+        found = await _ask(reactor, upstream, direct, question, wishes, trace, display)
     except ServerFailed as fault:
         # A reply with an error rcode is displayed like any other.
-        message = fault.reply if isinstance(fault.reply, Message) else _made(question, None, fault)
-        origin = None
-        source, server = _wayOf(upstream.source, wishes), fault.server
+        found = fault
     except DNSFault as fault:
         if isinstance(fault, TimedOut | Unreachable):
             fault.text += upstream.hint
             if wishes.encryption or isURL(wishes.target):
                 fault.text += trustHint(fault.text)
         return _unanswered(question, fault, wishes)
+    display(found)
+    last = direct.last if direct is not None else None
+    if last is not None and last.doubt:
+        complain(f"txdns query: {last.server.label}: the signature of the reply cannot be trusted: {last.doubt}")
+        return NO_REPLY
+    return OK
+
+
+def _replyOf(
+    upstream: CommandUpstream,
+    direct: DirectSource | None,
+    question: Question,
+    found: Answer | ServerFailed,
+    wishes: QueryOptions,
+    seconds: float,
+) -> LookupOutcome:
+    """
+    @param seconds: since the look-up began.
+    """
+    origin = None
+    if isinstance(found, ServerFailed):
+        message = found.reply if isinstance(found.reply, Message) else _made(question, None, found)
+        source, server = _wayOf(upstream.source, wishes), found.server
     else:
-        origin = answer.origin
-        message = answer.message if answer.message is not None else _made(question, answer, None)
+        origin = found.origin
+        message = found.message if found.message is not None else _made(question, found, None)
         source, server = (origin.source, origin.server) if origin is not None else ("", "")
     # The time of the exchange itself, if there was one, without the start of this program.
-    seconds = origin.elapsed if origin is not None and origin.attempts else reactor.seconds() - began
+    if origin is not None and origin.attempts:
+        seconds = origin.elapsed
     last = direct.last if direct is not None else None
     if last is not None:
         seconds, source = last.seconds, last.kind
-    reply = LookupOutcome(question, message, source=source, server=server, seconds=seconds, when=datetime.now().astimezone())
+    reply = LookupOutcome(
+        question, message, source=source, server=server, seconds=seconds, when=_now(), microseconds=wishes.microseconds
+    )
     if source in ENCRYPTED:
         from twisted_ext.apps.cli.query.session import sessionBehind
 
         reply.session = sessionBehind(upstream.source, source, server)
-    reply.truncated = any(note.event == "truncated" for note in trace.notes) or (last is not None and last.truncated)
-    _show(reply, wishes)
-    if last is not None and last.doubt:
-        complain(f"txdns query: {server}: the signature of the reply cannot be trusted: {last.doubt}")
-        return NO_REPLY
-    return OK
+    return reply
+
+
+def _now() -> datetime:
+    return datetime.now().astimezone()
 
 
 def _wayOf(source: IAnswerSource, wishes: QueryOptions) -> str:
@@ -273,11 +330,19 @@ def _wayOf(source: IAnswerSource, wishes: QueryOptions) -> str:
 
 
 async def _ask(
-    reactor: IReactorTime, upstream: CommandUpstream, direct: DirectSource | None, question: Question, wishes: QueryOptions, trace: Trace
-) -> Answer:
+    reactor: IReactorTime, upstream: CommandUpstream, direct: DirectSource | None, question: Question, wishes: QueryOptions, trace: Trace,
+    display: Callable[[Answer | ServerFailed], object],
+) -> Answer:  # fmt: skip
+    """
+    @param display: shows the replies of C{+showsearch} to queries before the last one.
+    """
     source = upstream.source if direct is None else direct
     flags = wishes.flags
     if flags["search"]:
+        if flags["showsearch"]:
+            from twisted_ext.apps.cli.query.shownsearch import ShownSearch
+
+            source = ShownSearch(source, display)
         source = _searching(reactor, source, upstream, wishes)
     wait = wishes.seconds * wishes.tries * upstream.servers
     context = QueryContext(
@@ -347,7 +412,7 @@ def _rendered(reply: LookupOutcome, wishes: QueryOptions) -> str:
         return renderYAML(reply)
     # The arguments are those of the whole command, so print them only once.
     words = " ".join(wishes.words) if wishes.first else None
-    return renderText(reply, flags, paletteFor(sys.stdout, flags["color"]), words)
+    return renderText(reply, flags, paletteFor(sys.stdout, flags["color"]), words, wishes.servers)
 
 
 def _unanswered(question: Question, fault: DNSFault, wishes: QueryOptions) -> int:

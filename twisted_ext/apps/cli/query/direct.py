@@ -32,30 +32,30 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, QueryContext
-from twisted_ext.apps.cli.query.args import QueryOptions
+from twisted_ext.apps.cli.query.args import PAYLOAD, QueryOptions
 from twisted_ext.errors import BadMessage, DNSFault, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource, IExchange
 from twisted_ext.outcomes import answerFromMessage
 from twisted_ext.resolver.forward.failures import mostTelling
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.builder import buildMessage
-from twisted_ext.wire.codes import AA, AD, CD, DO, QR, RA, RD, TC, Rcode, Z
+from twisted_ext.wire.codes import AA, AD, CD, CO, DO, QR, RA, RD, TC, Rcode, Z
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.framing import StreamBuffer, frame
 from twisted_ext.wire.message import Message, Question
-from twisted_ext.wire.options import Cookie
+from twisted_ext.wire.options import Cookie, Padding
 from twisted_ext.wire.tsig import Key, sign, signatureError, verify
 
 if TYPE_CHECKING:
     from twisted_ext.interfaces import Start
     from twisted_ext.transport.exchange import Channel
 
-__all__ = ["DirectSource", "Exchange"]
+__all__ = ["DirectSource", "Exchange", "KeptConnections"]
 
 _OPCODE: Final = 0x7800
 
-#: The advertised UDP payload size in octets (RFC 9715).
-_PAYLOAD: Final = 1232
+#: Octets of an EDNS option before its data.
+_OPTION_HEAD: Final = 4
 
 #: The header bits and the options that set them.
 _BITS: Final = (("aaflag", AA), ("tcflag", TC), ("recurse", RD), ("raflag", RA), ("zflag", Z), ("adflag", AD), ("cdflag", CD))
@@ -94,12 +94,18 @@ class DirectSource:
         key: Key | None = None,
         *,
         sending: Callable[[Message, Server], object] = lambda query, server: None,
+        remark: Callable[[str], object] = lambda text: None,
+        refused: Callable[[Exchange], object] = lambda exchange: None,
         encrypted: Mapping[Server, IExchange] = MappingProxyType({}),
+        kept: KeptConnections | None = None,
     ) -> None:
         """
         @param reactor: also provides L{IReactorUDP} and L{IReactorTCP}.
         @param key: signs queries; the replies must be signed with it too.
         @param sending: called with each query before it is sent.
+        @param remark: called with the reason before a query is repeated.
+        @param refused: called with a reply that rejects the cookie, before the query is repeated.
+        @param kept: the connections of C{+keepopen}.
         @param encrypted: how to reach servers that are not queried over UDP and TCP. These exchanges choose the ids of queries.
         """
         self._encrypted = encrypted
@@ -109,6 +115,9 @@ class DirectSource:
         self._wishes = wishes
         self._key = key
         self._sending = sending
+        self._remark = remark
+        self._refused = refused
+        self._kept = kept if wishes.flags["keepopen"] else None
 
     def ask(self, question: Question, context: QueryContext) -> Start:
         return partial(self._start, question)
@@ -124,8 +133,6 @@ class DirectSource:
 
     async def _answer(self, question: Question, context: QueryContext) -> Answer:
         done = await self.exchange(question, self._servers)
-        if done.truncated and context.trace is not None:
-            context.trace.note(self._reactor.seconds(), "forward", "truncated")
         return answerFromMessage(question, done.reply, Origin(done.kind, done.server.label, 1, done.seconds))
 
     async def exchange(self, question: Question, servers: Sequence[Server]) -> Exchange:
@@ -134,13 +141,14 @@ class DirectSource:
         """
         began = self._reactor.seconds()
         faults: dict[str, DNSFault] = {}
-        attempts = 0
+        attempts, most = 0, self._wishes.tries * len(servers)
         for _ in range(self._wishes.tries):
             for server in servers:
                 attempts += 1
                 try:
-                    self.last = await self._exchange(question, server)
-                    return self.last
+                    done = self.last = await self._exchange(question, server)
+                    if done.reply.rcode != Rcode.SERVFAIL or self._wishes.flags["fail"] is not False or attempts == most:
+                        return done
                 except TimedOut:
                     faults.pop(server.label, None)
                 except DNSFault as fault:
@@ -151,28 +159,38 @@ class DirectSource:
     async def _exchange(self, question: Question, server: Server) -> Exchange:
         wishes = self._wishes
         options = tuple(wishes.options)
+        version = wishes.ednsVersion
         stream = bool(wishes.flags["tcp"])
         truncated = False
         #: After a second BADCOOKIE the query goes over TCP (RFC 7873, section 5.3).
         refreshed = 0
         while True:
-            query = self._query(question, options)
+            query = self._query(question, options, version)
             self._sending(query, server)
             done = await self._once(query, server, stream, truncated)
             reply = done.reply
             if reply.flags & TC and not stream and server not in self._encrypted and not wishes.flags["ignore"]:
                 stream = truncated = True
+                self._remark("Truncated, retrying in TCP mode.")
+                continue
+            known = reply.edns.version if reply.edns is not None else version
+            if reply.rcode == Rcode.BADVERS and known < version and wishes.flags["ednsnegotiation"]:
+                version = known
+                self._remark(f"BADVERS, retrying with EDNS version {version}.")
                 continue
             ours = next((octets[:8] for code, octets in options if code == Cookie.code), b"")
             theirs = reply.edns.option(Cookie.code) if reply.edns is not None else None
             if reply.rcode == Rcode.BADCOOKIE and wishes.flags["badcookie"] and ours and theirs and refreshed < 2:
                 stream = stream or refreshed == 1
                 refreshed += 1
+                if wishes.flags["showbadcookie"]:
+                    self._refused(done)
+                self._remark(f"BADCOOKIE, retrying{' in TCP mode' if stream else ''}.")
                 options = tuple([(code, theirs if code == Cookie.code else octets) for code, octets in options])
                 continue
             return done
 
-    def _query(self, question: Question, options: tuple[tuple[int, bytes], ...]) -> Message:
+    def _query(self, question: Question, options: tuple[tuple[int, bytes], ...], version: int) -> Message:
         wishes = self._wishes
         flags = wishes.opcode << 11
         for word, bit in _BITS:
@@ -181,10 +199,16 @@ class DirectSource:
         number = int.from_bytes(os.urandom(2), "big") if wishes.queryId is None else wishes.queryId
         dnssec = wishes.dnssecOk
         edns = None
-        if wishes.flags["edns"] or dnssec or options or wishes.ednsVersion or wishes.ednsFlags or wishes.payloadSize is not None:
-            size = _PAYLOAD if wishes.payloadSize is None else wishes.payloadSize
-            edns = EDNS(size, wishes.ednsFlags | (DO if dnssec else 0), options, wishes.ednsVersion)
-        return Message(number, flags, () if wishes.flags["header-only"] else (question,), edns=edns)
+        ednsFlags = wishes.ednsFlags | (DO if dnssec else 0) | (CO if wishes.flags["coflag"] else 0)
+        if wishes.flags["edns"] or ednsFlags or options or version or wishes.padding or wishes.payloadSize is not None:
+            size = PAYLOAD if wishes.payloadSize is None else wishes.payloadSize
+            edns = EDNS(size, ednsFlags, options, version)
+        questions = () if wishes.flags["header-only"] else (question,)
+        query = Message(number, flags, questions, edns=edns)
+        if edns is None or not wishes.padding:
+            return query
+        room = -(len(buildMessage(query)) + _OPTION_HEAD) % wishes.padding
+        return Message(number, flags, questions, edns=EDNS(edns.payloadSize, ednsFlags, (*options, (Padding.code, bytes(room))), version))
 
     async def _once(self, query: Message, server: Server, stream: bool, truncated: bool) -> Exchange:
         wire, mac = buildMessage(query), b""
@@ -196,7 +220,7 @@ class DirectSource:
         if exchange is not None:
             asking.byExchange(exchange, wire)
         elif stream:
-            asking.byStream(wire)
+            asking.byStream(wire, self._kept)
         else:
             asking.byDatagram(wire)
         octets = await asking.deferred
@@ -224,14 +248,16 @@ class _Asking:
         self.query = query
         self._reactor = reactor
         self._ended = False
+        self._lasting = False
         self._close: Callable[[], object] = lambda: None
-        self._wishes = wishes
+        self.wishes = wishes
         self._timer: IDelayedCall | None = reactor.callLater(wishes.seconds, self._late)
 
     def byDatagram(self, wire: bytes) -> None:
-        interface = self._wishes.local or ("::" if self.server.family == socket.AF_INET6 else "")
+        wishes = self.wishes
+        interface = wishes.local or ("::" if self.server.family == socket.AF_INET6 else "")
         try:
-            opened: IListeningPort = IReactorUDP(self._reactor).listenUDP(self._wishes.localPort, _Datagrams(self, wire), interface, 65535)
+            opened: IListeningPort = IReactorUDP(self._reactor).listenUDP(wishes.localPort, _Datagrams(self, wire), interface, 65535)
         except CannotListenError as error:
             self.fail(error.socketError)
             return
@@ -239,13 +265,22 @@ class _Asking:
         if self._ended:
             opened.stopListening()
 
-    def byStream(self, wire: bytes) -> None:
-        wishes = self._wishes
+    def byStream(self, wire: bytes, kept: KeptConnections | None = None) -> None:
+        """
+        @param kept: where to find an open connection, and to leave it open for later queries.
+        """
+        wishes = self.wishes
         bindAddress = None if wishes.local is None else (wishes.local, wishes.localPort)
         server = self.server
+        self._lasting = kept is not None
+        stream = kept.find(server, wishes) if kept is not None else None
+        if stream is not None:
+            self._close = stream.transport.abortConnection
+            stream.send(self, wire)
+            return
         try:
             connector: IConnector = IReactorTCP(self._reactor).connectTCP(
-                server.address, server.port, _Streams(self, wire), timeout=wishes.seconds, bindAddress=bindAddress
+                server.address, server.port, _Streams(self, wire, kept), timeout=wishes.seconds, bindAddress=bindAddress
             )
         except OSError as error:
             self.fail(error)
@@ -290,7 +325,7 @@ class _Asking:
             return False
         if reply.questions and query.questions and reply.questions != query.questions:
             return False
-        if self._end():
+        if self._end(good=True):
             self.deferred.callback(octets)
         return True
 
@@ -307,14 +342,15 @@ class _Asking:
     def _cancel(self, deferred: Deferred[bytes]) -> None:
         self._end()
 
-    def _end(self) -> bool:
+    def _end(self, good: bool = False) -> bool:
         if self._ended:
             return False
         self._ended = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._close()
+        if not (good and self._lasting):
+            self._close()
         return True
 
 
@@ -374,12 +410,16 @@ class _Datagrams(DatagramProtocol):
 class _Streams(ClientFactory):
     noisy = False
 
-    def __init__(self, asking: _Asking, wire: bytes) -> None:
+    def __init__(self, asking: _Asking, wire: bytes, kept: KeptConnections | None) -> None:
         self._asking = asking
         self._wire = wire
+        self._kept = kept
 
     def buildProtocol(self, addr: object) -> Protocol:
-        return _Stream(self._asking, self._wire)
+        stream = _Stream(self._asking, self._wire)
+        if self._kept is not None:
+            self._kept.add(self._asking.server, self._asking.wishes, stream)
+        return stream
 
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
         self._asking.fail(f"over TCP: {reason.getErrorMessage()}")
@@ -392,9 +432,17 @@ class _Stream(Protocol):
         self._asking = asking
         self._wire = wire
         self._buffer = StreamBuffer()
+        self.lost = False
 
     def connectionMade(self) -> None:
         self.transport.write(frame(self._wire))
+
+    def send(self, asking: _Asking, wire: bytes) -> None:
+        """
+        Send another query over an idle connection.
+        """
+        self._asking = asking
+        self.transport.write(frame(wire))
 
     def dataReceived(self, data: bytes) -> None:
         try:
@@ -404,4 +452,25 @@ class _Stream(Protocol):
             self._asking.fail(error)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.lost = True
         self._asking.fail("the server closed the connection without a reply")
+
+
+class KeptConnections:
+    """
+    The TCP connections of C{+keepopen}, one for each server and source address. Queries are sent one after the other.
+    """
+
+    def __init__(self) -> None:
+        self._streams: dict[tuple[Server, str | None, int], _Stream] = {}
+
+    def add(self, server: Server, wishes: QueryOptions, stream: _Stream) -> None:
+        self._streams[server, wishes.local, wishes.localPort] = stream
+
+    def find(self, server: Server, wishes: QueryOptions) -> _Stream | None:
+        stream = self._streams.get((server, wishes.local, wishes.localPort))
+        return None if stream is None or stream.lost else stream
+
+    def close(self) -> None:
+        for stream in self._streams.values():
+            stream.transport.loseConnection()

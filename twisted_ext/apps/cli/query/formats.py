@@ -22,7 +22,8 @@ from datetime import UTC, datetime, timedelta
 from json import dumps
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from twisted_ext.apps.cli.query.recordtext import Flags, classText, dataText, ttlText, typeText
+from twisted_ext.apps.cli.query.plusoptions import FLAGS, Flags
+from twisted_ext.apps.cli.query.recordtext import classText, dataText, inWords, ttlText, typeText
 from twisted_ext.errors import BadMessage, DNSFault
 from twisted_ext.palette import Palette
 from twisted_ext.wire.builder import buildMessage
@@ -30,6 +31,7 @@ from twisted_ext.wire.codes import (
     AA,
     AD,
     CD,
+    CO,
     DO,
     EDE_NAMES,
     OPTION_NAMES,
@@ -46,7 +48,7 @@ from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameToText
-from twisted_ext.wire.options import ExtendedError, optionFromWire
+from twisted_ext.wire.options import Expire, ExtendedError, optionFromWire
 from twisted_ext.wire.records import RRSet, eachRecord
 from twisted_ext.wire.rrtypes import TSIG, typeName
 
@@ -65,18 +67,15 @@ __all__ = [
     "renderShort",
     "renderText",
     "renderYAML",
+    "timeText",
+    "withoutPort",
 ]
 
 #: The flags for records on one line, with nothing omitted.
-_PLAIN: Final[Flags] = {
-    "multiline": False,
-    "ttlunits": False,
-    "crypto": True,
-    "rrcomments": False,
-    "unknownformat": False,
-    "ttlid": True,
-    "class": True,
-}
+_PLAIN: Final[Flags] = {**FLAGS, "rrcomments": False}
+
+#: The names of EDNS options in dig's output, where they are not ours.
+_TITLES: Final = {8: "CLIENT-SUBNET", 11: "TCP KEEPALIVE", 12: "PAD"}
 
 _FLAG_BITS: Final = ((QR, "qr"), (AA, "aa"), (TC, "tc"), (RD, "rd"), (RA, "ra"), (Z, "z"), (AD, "ad"), (CD, "cd"))
 
@@ -126,6 +125,7 @@ class LookupOutcome:
     @ivar server: the address and port of the server, as text.
     @ivar truncated: whether it came over TCP because it did not fit into a datagram.
     @ivar session: the session in which it arrived, if its transport is encrypted.
+    @ivar microseconds: whether times are printed in microseconds.
     """
 
     question: Question
@@ -136,6 +136,7 @@ class LookupOutcome:
     when: datetime
     truncated: bool = False
     session: SecureSession | None = None
+    microseconds: bool = False
 
     @property
     def size(self) -> int | None:
@@ -149,17 +150,18 @@ def renderShort(reply: LookupOutcome, flags: Flags) -> str:
     """
     Return the data of the answer section, one record per line; with C{identify} each line names the server.
     """
-    behind = f" from server {reply.server} in {reply.seconds * 1000:.0f} ms." if flags["identify"] else ""
+    behind = f" from server {withoutPort(reply.server)} in {timeText(reply.seconds, reply.microseconds)}." if flags["identify"] else ""
     unicode = bool(flags["idnout"])
     return "".join([f"{dataText(record, flags, unicode)}{behind}\n" for record in eachRecord(reply.message.answer)])
 
 
-def renderText(reply: LookupOutcome, flags: Flags, palette: Palette, words: str | None = "") -> str:
+def renderText(reply: LookupOutcome, flags: Flags, palette: Palette, words: str | None = "", servers: int = 0) -> str:
     """
     Return a reply in the format of C{dig}.
 
     @param flags: as in L{QueryOptions.flags<twisted_ext.apps.cli.query.args.QueryOptions>}; C{idnout} is not L{None}.
     @param words: the arguments of the command, for the first line; L{None} if they have been printed already.
+    @param servers: as in L{greeting}.
     """
     message = reply.message
     unicode = bool(flags["idnout"])
@@ -176,21 +178,22 @@ def renderText(reply: LookupOutcome, flags: Flags, palette: Palette, words: str 
     if reply.truncated and comments:
         lines.append(palette.comment(";; Truncated, retrying in TCP mode."))
     if flags["cmd"] and words is not None:
-        lines += greeting(words, palette)
+        lines += greeting(words, palette, servers)
     if reply.session is not None and comments:
         lines += [palette.comment(line) for line in reply.session.lines(reply.source)]
     if comments:
-        lines += [palette.comment(";; Got answer:"), *_header(message, palette)]
-        if message.edns is not None or flags["question"]:
-            lines.append("")
-        if message.edns is not None:
-            lines += [palette.comment(line) for line in (";; OPT PSEUDOSECTION:", *_options(message.edns))]
+        if flags["header"]:
+            lines += [palette.comment(";; Got answer:"), *_header(message, palette)]
+            if message.edns is not None or flags["question"]:
+                lines.append("")
+        if message.edns is not None and flags["opt"]:
+            lines += [palette.comment(line) for line in (";; OPT PSEUDOSECTION:", *_options(message.edns, flags))]
     if flags["question"] and message.questions:
         add("QUESTION SECTION", [palette.comment(_question(question, flags, unicode)) for question in message.questions])
     for name, section in _sections(message):
         if flags[name] and section:
             add(f"{name.upper()} SECTION", linesOfRecords(section, flags, palette, unicode))
-    if message.trailer is not None and message.trailer.rrType == TSIG and flags["additional"]:
+    if message.trailer is not None and message.trailer.rrType == TSIG and flags["additional"] and flags["tsig"]:
         add("TSIG PSEUDOSECTION", linesOfRecords((message.trailer,), flags, palette, unicode))
     if flags["stats"]:
         lines += [palette.comment(line) for line in _statistics(reply)]
@@ -198,17 +201,33 @@ def renderText(reply: LookupOutcome, flags: Flags, palette: Palette, words: str 
     return "\n".join(lines) + "\n" if lines else ""
 
 
-def greeting(words: str, palette: Palette) -> list[str]:
-    return ["", palette.comment(f"; <<>> txdns <<>> {printable(words)}"), palette.comment(";; global options: +cmd")]
+def greeting(words: str, palette: Palette, servers: int = 0) -> list[str]:
+    """
+    @param servers: the number of addresses of the server after C{@}.
+    """
+    found = [f"; ({servers} server{'s' * (servers != 1)} found)"] if servers else []
+    return ["", *[palette.comment(line) for line in (f"; <<>> txdns <<>> {printable(words)}", *found, ";; global options: +cmd")]]
+
+
+def timeText(seconds: float, microseconds: bool, milli: str = "ms", micro: str = "us") -> str:
+    return f"{seconds * 1e6:.0f} {micro}" if microseconds else f"{seconds * 1000:.0f} {milli}"
+
+
+def withoutPort(label: str) -> str:
+    """
+    Return the address of a server's address and port, as dig prints it.
+    """
+    return label.rpartition(":")[0].strip("[]") or label
 
 
 def renderQuery(query: Message, flags: Flags, palette: Palette) -> str:
     lines: list[str] = []
     if flags["comments"]:
-        lines += [palette.comment(";; Sending:"), *_header(query, palette), ""]
-        if query.edns is not None:
-            lines += [palette.comment(line) for line in (";; OPT PSEUDOSECTION:", *_options(query.edns))]
-    if flags["question"] and query.questions:
+        if flags["header"]:
+            lines += [palette.comment(";; Sending:"), *_header(query, palette), ""]
+        if query.edns is not None and flags["opt"]:
+            lines += [palette.comment(line) for line in (";; OPT PSEUDOSECTION:", *_options(query.edns, flags))]
+    if flags["question"]:
         if flags["comments"]:
             lines.append(palette.comment(";; QUESTION SECTION:"))
         lines += [palette.comment(_question(question, flags, bool(flags["idnout"]))) for question in query.questions]
@@ -223,7 +242,7 @@ def _header(message: Message, palette: Palette) -> Iterator[str]:
     counts = _counts(message)
     opening = palette.comment(f";; ->>HEADER<<- opcode: {_opcodeName(message.opcode)}, status: ")
     yield opening + palette.status(status) + palette.comment(f", id: {message.id}")
-    flags = "".join([f" {word}" for word in _flagWords(message)])
+    flags = "".join([f" {word}" for word in _flagWords(message.flags & ~Z)]) + ("; MBZ: 0x4" if message.flags & Z else "")
     yield palette.comment(
         f";; flags:{flags}; QUERY: {len(message.questions)}, ANSWER: {counts[0]}, AUTHORITY: {counts[1]}, ADDITIONAL: {counts[2]}"
     )
@@ -246,18 +265,24 @@ def _opcodeName(number: int, unknown: str = "RESERVED") -> str:
     return Opcode(number).name if number in Opcode._value2member_map_ else f"{unknown}{number}"
 
 
-def _flagWords(message: Message) -> list[str]:
-    return [word for bit, word in _FLAG_BITS if message.flags & bit]
+def _flagWords(flags: int) -> list[str]:
+    return [word for bit, word in _FLAG_BITS if flags & bit]
 
 
-def _options(edns: EDNS) -> Iterator[str]:
-    flags = " do" if edns.flags & DO else ""
-    rest = edns.flags & ~DO
+def _options(edns: EDNS, display: Flags) -> Iterator[str]:
+    flags = (" do" if edns.flags & DO else "") + (" co" if edns.flags & CO else "")
+    rest = edns.flags & ~(DO | CO)
     unknown = f"; MBZ: {rest:#06x}, " if rest else "; "
     yield f"; EDNS: version: {edns.version}, flags:{flags}{unknown}udp: {edns.payloadSize}"
     for code, octets in edns.options:
+        if not display["opttext"] and code not in OPTION_NAMES:
+            yield f"; OPT={code}: {octets.hex(' ')}"
+            continue
         try:
-            yield f"; {optionFromWire(code, octets).toText()}"
+            option = optionFromWire(code, octets)
+            seconds = option.seconds if isinstance(option, Expire) else None
+            words = f" ({inWords(seconds)})" if seconds is not None else ""
+            yield f"; {_TITLES.get(code) or option.title}: {option.valueToText()}{words}".rstrip(" ")
         except BadMessage as error:
             yield f"; OPT={code}: {octets.hex(' ')} (bad: {error})"
 
@@ -302,7 +327,7 @@ def _gap(column: int, begin: int) -> str:
 
 
 def _statistics(reply: LookupOutcome) -> Iterator[str]:
-    yield f";; Query time: {reply.seconds * 1000:.0f} msec"
+    yield f";; Query time: {timeText(reply.seconds, reply.microseconds, 'msec', 'usec')}"
     address, _, port = reply.server.rpartition(":")
     if reply.size is None or not port.isdigit():
         yield f";; SOURCE: {reply.source}{' ' if reply.server else ''}{reply.server}"
@@ -337,7 +362,7 @@ def _replyData(reply: LookupOutcome) -> dict[str, object]:
         "id": message.id,
         "opcode": _opcodeName(message.opcode, "OPCODE"),
         "rcode": rcodeName(message.rcode),
-        "flags": _flagWords(message),
+        "flags": _flagWords(message.flags),
         **{name: dataOfRecords(section) for name, section in _sections(message)},
         "edns": None
         if edns is None
@@ -420,7 +445,7 @@ def _yamlLines(reply: LookupOutcome) -> Iterator[str]:
     yield f"      opcode: {_opcodeName(message.opcode)}"
     yield f"      status: {rcodeName(message.rcode)}"
     yield f"      id: {message.id}"
-    yield f"      flags: {' '.join(_flagWords(message))}".rstrip()
+    yield f"      flags: {' '.join(_flagWords(message.flags))}".rstrip()
     counts = _counts(message)
     yield f"      QUESTION: {len(message.questions)}"
     yield f"      ANSWER: {counts[0]}"

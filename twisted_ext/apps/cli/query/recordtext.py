@@ -4,25 +4,50 @@ Formats the parts of a record for C{txdns query}: on one or several lines, with 
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Final
 
+from twisted_ext.apps.cli.query.plusoptions import Flags
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.codes import className
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataFromWire, rdataToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import CDNSKEY, CDS, CNAME, DNAME, DNSKEY, DS, NS, PTR, RRSIG, SOA, formOf, typeName
+from twisted_ext.wire.rrtypes import (
+    AAAA,
+    CDNSKEY,
+    CDS,
+    CERT,
+    CNAME,
+    DHCID,
+    DNAME,
+    DNSKEY,
+    DS,
+    NS,
+    OPENPGPKEY,
+    PTR,
+    RRSIG,
+    SMIMEA,
+    SOA,
+    SSHFP,
+    TLSA,
+    ZONEMD,
+    formOf,
+    typeName,
+)
 
-__all__ = ["Flags", "classText", "dataText", "ttlText", "typeText"]
-
-#: The C{+} options by their full names: on, off, or L{None} for automatic.
-Flags = dict[str, bool | None]
+__all__ = ["Flags", "classText", "dataText", "inWords", "ttlText", "typeText"]
 
 #: Types whose data is a name, which may be displayed in Unicode.
 _NAMES: Final = frozenset((CNAME, DNAME, NS, PTR))
 
 _KEYS: Final = frozenset((DNSKEY, CDNSKEY))
 _DIGESTS: Final = frozenset((DS, CDS))
+
+#: The number of words before the base64 or hexadecimal digits of a type.
+_DIGITS_AFTER: Final = {
+    DHCID: 0, OPENPGPKEY: 0, SSHFP: 2, CERT: 3, CDS: 3, DS: 3, SMIMEA: 3, TLSA: 3, ZONEMD: 3, RRSIG: 8,
+}  # fmt: skip
 
 #: The indentation of continuation lines.
 _INDENT: Final = "\t\t\t\t"
@@ -57,7 +82,7 @@ def _parts(seconds: int) -> list[tuple[int, str, str]]:
     return found
 
 
-def _inWords(seconds: int) -> str:
+def inWords(seconds: int) -> str:
     return " ".join([f"{count} {word}{'s' * (count != 1)}" for count, _, word in _parts(seconds)])
 
 
@@ -78,15 +103,18 @@ def dataText(record: RRSet, flags: Flags, unicode: bool = False) -> str:
     """
     rdata = record.rdatas[0]
     if flags["unknownformat"]:
-        return f"\\# {len(rdata)} {rdata.hex().upper()}".rstrip()
+        return f"\\# {len(rdata)} {_chunks(rdata.hex().upper(), flags)}".rstrip()
     rrType = formOf(record.rrType, record.rrClass)
     if rrType in _NAMES and unicode and rdata:
         return nameToText(rdata, unicode=True)
     try:
         text = rdataToText(rrType, rdata)
         # Records of an UPDATE message may have no data.
-        if not rdata or text.startswith("\\#"):
+        if not rdata:
             return text
+        if text.startswith("\\#"):
+            mark, size, *hexadecimal = text.split(" ", 2)
+            return " ".join([mark, size, *[_chunks(each.upper(), flags) for each in hexadecimal]])
         if rrType in _KEYS:
             return _key(rrType, rdata, text, flags)
     except BadMessage:
@@ -94,33 +122,51 @@ def dataText(record: RRSet, flags: Flags, unicode: bool = False) -> str:
     multiline = flags["multiline"]
     if rrType == SOA and multiline:
         return _soa(text, flags["rrcomments"] is not False)
-    if rrType == RRSIG:
-        words = text.split()
-        if not flags["crypto"]:
-            words[8:] = ["[omitted]"]
-        if multiline:
-            lines = [" ".join(words[4:8]), *_pieces("".join(words[8:]), _DIGITS)]
-            return f"{' '.join(words[:4])} (\n{_INDENT}" + f"\n{_INDENT}".join(lines) + " )"
-    elif rrType in _DIGESTS:
-        words = text.split()
-        if not flags["crypto"]:
-            words[3:] = ["[omitted]"]
-        if multiline:
-            return f"{' '.join(words[:3])} (\n{_INDENT}" + f"\n{_INDENT}".join(_pieces("".join(words[3:]), _DIGITS)) + " )"
-    else:
+    if rrType == AAAA and flags["expandaaaa"]:
+        return ip_address(rdata).exploded
+    at = _DIGITS_AFTER.get(rrType)
+    if at is None:
         return text
-    return " ".join(words)
+    words = text.split()
+    if not flags["crypto"] and (rrType == RRSIG or rrType in _DIGESTS):
+        words[at:] = ["[omitted]"]
+    digits = "".join(words[at:])
+    if not multiline:
+        return " ".join([*words[:at], _chunks(digits, flags)])
+    lines = _pieces(digits, _width(flags))
+    if rrType == RRSIG:
+        lines.insert(0, " ".join(words[4:at]))
+        at = 4
+    text = f"\n{_INDENT}".join(lines)
+    return f"{' '.join(words[:at])} (\n{_INDENT}{text} )" if at else f"( {text} )"
+
+
+def _width(flags: Flags) -> int:
+    """
+    Return the length of a line of base64 or hexadecimal digits with C{+multiline}; 0 if they are not split.
+    """
+    return _DIGITS if flags["split"] is None else int(flags["split"])
+
+
+def _chunks(digits: str, flags: Flags) -> str:
+    """
+    Return the digits split as C{+split} says.
+    """
+    return " ".join(_pieces(digits, int(flags["split"] or 0)))
 
 
 def _pieces(text: str, size: int) -> list[str]:
-    return [text[start : start + size] for start in range(0, len(text), size)]
+    """
+    @param size: 0 for one piece.
+    """
+    return [text[start : start + size] for start in range(0, len(text), size)] if size else [text]
 
 
 def _soa(text: str, comments: bool) -> str:
     words = text.split()
     lines = []
     for word, meaning in zip(words[2:], _SOA_NUMBERS, strict=True):
-        units = "" if meaning == "serial" else f" ({_inWords(int(word))})"
+        units = "" if meaning == "serial" else f" ({inWords(int(word))})"
         lines.append(f"{word:<10} ; {meaning}{units}" if comments else word)
     end = f"\n{_INDENT})" if comments else ")"
     return f"{words[0]} {words[1]} (\n{_INDENT}" + f"\n{_INDENT}".join(lines) + end
@@ -141,6 +187,6 @@ def _key(rrType: int, rdata: bytes, text: str, flags: Flags) -> str:
     comment = f" ; {kind}; alg = {algorithm} ; key id = {key.keyTag}" if comments else ""
     head = " ".join(words[:3])
     if not flags["multiline"]:
-        return f"{head} {secret}" + (f" {comment}" if comment else "")
+        return f"{head} {_chunks(secret, flags) if flags['crypto'] else secret}" + (f" {comment}" if comment else "")
     end = f"\n{_INDENT}){comment}" if comment else " )"
-    return f"{head} (\n{_INDENT}" + f"\n{_INDENT}".join(_pieces(secret, _DIGITS)) + end
+    return f"{head} (\n{_INDENT}" + f"\n{_INDENT}".join(_pieces(secret, _width(flags))) + end

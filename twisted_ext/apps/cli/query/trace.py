@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted_ext.answers import QueryContext
 from twisted_ext.apps.cli.query.args import QueryOptions
 from twisted_ext.apps.cli.query.direct import DirectSource, Exchange
-from twisted_ext.apps.cli.query.formats import dataOfRecords, greeting, linesOfRecords
+from twisted_ext.apps.cli.query.formats import dataOfRecords, greeting, linesOfRecords, timeText
 from twisted_ext.apps.cli.query.recordtext import dataText
 from twisted_ext.apps.cli.terminal.colors import paletteFor
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, complain
@@ -113,7 +113,7 @@ async def showTrace(reactor: IReactorTime, upstream: CommandUpstream, direct: Di
     walk = _Walk(reactor, upstream, direct, wishes)
     flags = wishes.flags
     if wishes.first and flags["cmd"] and not (flags["json"] or flags["short"]):
-        print("\n".join(greeting(" ".join(wishes.words), Palette(False))))
+        print("\n".join(greeting(" ".join(wishes.words), Palette(False), wishes.servers)))
     from twisted_ext.compat.transfers import serversBehind
 
     servers: list[Server] = []
@@ -195,7 +195,7 @@ def _show(done: Exchange, records: Sequence[RRSet], wishes: QueryOptions, name: 
             write(palette.comment(f";; status: {rcodeName(done.reply.rcode)}") + "\n")
         size = len(done.reply.wire)
         where = f"{done.server.address}#{done.server.port}({name})"
-        write(palette.comment(f";; Received {size} bytes from {where} in {done.seconds * 1000:.0f} ms") + "\n\n")
+        write(palette.comment(f";; Received {size} bytes from {where} in {timeText(done.seconds, wishes.microseconds)}") + "\n\n")
     sys.stdout.flush()
 
 
@@ -224,14 +224,14 @@ async def showServers(reactor: IReactorTime, upstream: CommandUpstream, direct: 
             continue
         replied = True
         found = next((rrset for rrset in done.reply.answer if rrset.rrType == SOA), None)
-        took = f"{done.seconds * 1000:.0f} ms"
+        took = timeText(done.seconds, wishes.microseconds)
         if wishes.flags["json"]:
             soa = dataText(found, wishes.flags) if found is not None else None
             said = {"server": server.label, "rcode": rcodeName(done.reply.rcode), "soa": soa, "milliseconds": round(done.seconds * 1000, 3)}
             sys.stdout.write(dumps(said) + "\n")
         elif found is None:
-            sys.stdout.write(f"{rcodeName(done.reply.rcode)} from server {server.label} in {took}.\n")
+            sys.stdout.write(f"{rcodeName(done.reply.rcode)} from server {server.address} in {took}.\n")
         else:
-            sys.stdout.write(f"SOA {dataText(found, wishes.flags)} from server {server.label} in {took}.\n")
+            sys.stdout.write(f"SOA {dataText(found, wishes.flags)} from server {server.address} in {took}.\n")
         sys.stdout.flush()
     return OK if replied else NO_REPLY

@@ -9,7 +9,7 @@ from datetime import datetime
 from json import dumps
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.query.formats import dataOfRecords, greeting, linesOfRecords
+from twisted_ext.apps.cli.query.formats import dataOfRecords, greeting, linesOfRecords, timeText
 from twisted_ext.apps.cli.query.recordtext import dataText
 from twisted_ext.apps.cli.terminal.colors import encodable, paletteFor
 from twisted_ext.apps.cli.terminal.encryption import isURL
@@ -52,7 +52,7 @@ async def showZone(reactor: IReactorTime, upstream: CommandUpstream, wishes: Que
     flags = wishes.flags
     write = sys.stdout.write
     if flags["cmd"] and wishes.first and not (flags["json"] or flags["short"]):
-        write("\n".join(greeting(" ".join(wishes.words), Palette(False))) + "\n")
+        write("\n".join(greeting(" ".join(wishes.words), Palette(False), wishes.servers)) + "\n")
     try:
         records = await _transferred(reactor, servers, wishes, key, began + max(_PATIENCE, wishes.seconds * wishes.tries))
     except DNSFault as fault:
@@ -61,6 +61,7 @@ async def showZone(reactor: IReactorTime, upstream: CommandUpstream, wishes: Que
             sys.stdout.flush()
         complain(f"txdns query: {fault}")
         return OK if isinstance(fault, ServerFailed) else NO_REPLY
+    size = len(records)
     if flags["onesoa"]:
         del records[-1:]
     if flags["json"]:
@@ -71,16 +72,18 @@ async def showZone(reactor: IReactorTime, upstream: CommandUpstream, wishes: Que
             write(dataText(record, flags) + "\n")
     else:
         palette = paletteFor(sys.stdout, flags["color"])
-        text = "".join([f"{line}\n" for line in linesOfRecords(records, flags, palette, bool(flags["idnout"]))])
+        shown = records if flags["answer"] else []
+        text = "".join([f"{line}\n" for line in linesOfRecords(shown, flags, palette, bool(flags["idnout"]))])
         if not encodable(text, sys.stdout):
-            text = "".join([f"{line}\n" for line in linesOfRecords(records, flags, palette, False)])
+            text = "".join([f"{line}\n" for line in linesOfRecords(shown, flags, palette, False)])
         write(text)
         if flags["stats"]:
             way = "TCP" if all(each.tls is None for each in servers) else "TLS"
-            write(f";; Query time: {(reactor.seconds() - began) * 1000:.0f} msec\n")
-            write(f";; SERVER: {', '.join([each.server.label for each in servers])} ({way})\n")
+            write(f";; Query time: {timeText(reactor.seconds() - began, wishes.microseconds, 'msec', 'usec')}\n")
+            names = [f"{each.server.address}#{each.server.port}({each.server.address})" for each in servers]
+            write(f";; SERVER: {', '.join(names)} ({way})\n")
             write(f";; WHEN: {datetime.now().astimezone():%a %b %d %H:%M:%S %Z %Y}\n")
-            write(f";; XFR size: {len(records)} records\n\n")
+            write(f";; XFR size: {size} records\n\n")
     sys.stdout.flush()
     return OK
 

@@ -29,10 +29,18 @@ class Option(Generic[T]):
     @ivar default: its value if it is not given.
     """
 
-    __slots__ = ("spec", "help", "names", "default", "read", "what")
+    __slots__ = ("spec", "help", "names", "default", "read", "what", "words")
 
     def __init__(
-        self, spec: str, help: str, default: T, read: Callable[[str], T] | None = None, *, also: str = "", what: str = "a value"
+        self,
+        spec: str,
+        help: str,
+        default: T,
+        read: Callable[[str], T] | None = None,
+        *,
+        also: str = "",
+        what: str = "a value",
+        words: Sequence[str] = (),
     ) -> None:
         """
         @param spec: its name and value as in help: C{--output FILE}. C{[no-]} in the name stands for a second name, which turns it off;
@@ -41,8 +49,9 @@ class Option(Generic[T]):
         @param read: parses the value; may raise L{CallerFault}. L{None} if the option takes no value.
         @param also: other names.
         @param what: describes the value in the error that it is missing.
+        @param words: the usual values, if there are few, for the completion of shells.
         """
-        name = spec[0] if spec[1:].isupper() else spec.split(" ")[0]
+        name = spec[0] if spec[1:].isupper() and len(spec) > 2 else spec.split(" ")[0]
         self.spec = f"{name}, {also} {spec[len(name) + 1 :]}".rstrip() if also and help else spec
         self.help = help
         self.names: dict[str, bool] = {}
@@ -55,6 +64,7 @@ class Option(Generic[T]):
         self.default = default
         self.read = read
         self.what = what
+        self.words = words
 
 
 def flag(spec: str, help: str = "", *, also: str = "") -> Option[bool]:
@@ -153,6 +163,10 @@ class Arguments:
         self._options = options
         self._names = {name: option for option in options for name in option.names}
         self._long = {name.lstrip("+-"): name for name in self._names if len(name) > 2}
+
+    @property
+    def options(self) -> Sequence[Option[Any]]:
+        return self._options
 
     @property
     def usage(self) -> str:

@@ -25,8 +25,8 @@ def encodable(text: str, stream: TextIO) -> bool:
     return True
 
 
-def paletteFor(stream: IO[str], wanted: bool | None = None, environment: Mapping[str, str] = os.environ) -> Palette:
+def paletteFor(stream: IO[str], wanted: int | None = None, environment: Mapping[str, str] = os.environ) -> Palette:
     """
     @param wanted: L{None} for colors on a terminal, unless C{NO_COLOR} is not empty (U{https://no-color.org}).
     """
-    return Palette(isTerminal(stream, environment) and not environment.get("NO_COLOR") if wanted is None else wanted)
+    return Palette(isTerminal(stream, environment) and not environment.get("NO_COLOR") if wanted is None else bool(wanted))

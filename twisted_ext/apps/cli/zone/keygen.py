@@ -53,6 +53,7 @@ _ALGORITHM: Final = Option(
     "hmac-sha256",
     _algorithm,
     what="an algorithm",
+    words=[*ALGORITHMS],
 )
 _OUTPUT: Final = Option("-o FILE", "write it to this new file, readable by its owner only", "", str, what="a file")
 

@@ -51,6 +51,7 @@ _BUMP: Final = Option(
     "",
     _known,
     what="auto, increment, dateserial or unixtime",
+    words=("auto", "increment", "dateserial", "unixtime"),
 )
 _SET: Final = Option[int | None](
     "--set NUMBER", "use this number, whatever the old one is", None, whole(0, 2**32 - 1), what="a number"

@@ -34,7 +34,7 @@ Exit codes: 0 done, 1 wrong usage, 2 the file does not hold a valid zone of this
 cannot be read.
 """
 
-_JSON: Final = flag("--json")
+_JSON: Final = flag("--json", "print one JSON object")
 
 ARGUMENTS: Final = Arguments(_HELP, _JSON)
 

@@ -1,0 +1,3 @@
+"""
+Completion of command lines in bash, zsh and fish.
+"""
