@@ -133,10 +133,10 @@ class Browsing:
 
     def press(self, key: str) -> None:
         """
-        Press a key: C{"Tab"} or C{"Enter"}, or one that writes a character.
+        Press a key: C{"Tab"}, C{"Enter"}, C{"Escape"} or C{"ArrowLeft"}, or one that writes a character.
         """
-        code = {"Tab": 9, "Enter": 13}.get(key, 0)
-        text = {"Tab": "", "Enter": "\r"}.get(key, key)
+        code = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowLeft": 37}.get(key, 0)
+        text = {"Tab": "", "Enter": "\r", "Escape": "", "ArrowLeft": ""}.get(key, key)
         for kind in ("keyDown", "keyUp"):
             self._call("Input.dispatchKeyEvent", type=kind, key=key, text=text, windowsVirtualKeyCode=code)
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import time
 from typing import Final, cast
 
 from twisted.internet.interfaces import IReactorSocket, IReactorTime, IReactorUNIX
@@ -71,7 +72,7 @@ def _switchOffDefenses(without: str) -> None:
         def unescaped(self: service._File, name: str, kind: str) -> None:
             before(self, name, kind)
             changed = self._octets.replace(b"element.textContent = text;", b"element.innerHTML = text;")
-            assert changed != self._octets or name != "page.js"
+            assert changed != self._octets or name != "dom.js"
             self._octets = changed
 
         setattr(service._File, begin, unescaped)
@@ -84,16 +85,18 @@ def _serve(folder: Path) -> None:
     from twisted.internet.task import LoopingCall
     from twisted.python.failure import Failure
 
-    from tests.metrics.samples import busy
+    from tests.metrics.samples import HOSTILE, busy
     from tests.server.operations.seeing import Answering
     from twisted_ext.answers import QueryContext, Trace
     from twisted_ext.apps.web.service import WebService
     from twisted_ext.errors import BadDescription
+    from twisted_ext.metrics.activity import Activity, LiveQuery
     from twisted_ext.metrics.figures import Figures
     from twisted_ext.resolver.caching.cached import CachedSource
     from twisted_ext.server.operations.control import ControlService
     from twisted_ext.server.operations.operations import ServerStatus
     from twisted_ext.testing.sources import CannedSource, questionOf
+    from twisted_ext.wire.names import nameFromText, nameToText
 
     clock = cast(IReactorTime, reactor)
     sight = ServerStatus(clock, busy())
@@ -130,6 +133,18 @@ def _serve(folder: Path) -> None:
     def countQueries() -> None:
         sight.counters.udp += 25
 
+    sight.counters.activity = activity = Activity(time() - clock.seconds())
+    activity.clients.add("192.0.2.77", HOSTILE[0], 1, clock.seconds(), 10)
+    activity.clients.add("2001:db8:1234:5678:9abc:def0:1234:5678", nameFromText("www.example"), 28, clock.seconds(), 30)
+
+    def showQueries() -> None:
+        now = time()
+        hostile = nameToText(HOSTILE[0])
+        activity.live.add(LiveQuery(now, "192.0.2.77", "udp", hostile, "A", "NXDOMAIN", "forwarded", 0.02, "192.0.2.1:53"))
+        activity.live.add(LiveQuery(now, "192.0.2.78", "udp", "www.example.", "AAAA", "NOERROR", "cached", count=3))
+        activity.live.add(LiveQuery(now, "192.0.2.78", "tcp", "ads.example.", "A", "NXDOMAIN", "blocked", 0.001))
+
+    LoopingCall(showQueries).start(0.2)
     LoopingCall(countQueries).start(0.1)
     page = WebService(cast(IReactorSocket, reactor), "127.0.0.1", sight, port=0)
     services = [sight, ControlService(cast(IReactorUNIX, reactor), str(folder / "control.sock"), sight), page]

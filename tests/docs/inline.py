@@ -1,10 +1,10 @@
 """
-Run the code of a page in one program, on a machine with other C{resolv.conf} and hosts files.
+Run the fragments of a page in one program.
 
-    python -m tests.docs.inline RESOLV_CONF HOSTS
+    python tests/docs/inline.py
 
 Standard input has a JSON list of pieces of code. They run in turn in one initially empty namespace, on a reactor over an asyncio loop.
-C{await} may be used anywhere. Only the client of this package is imported before. Errors are printed, a line for each piece.
+C{await} may be used anywhere. Errors are printed, a line for each piece.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Coroutine
-from importlib import import_module
-from pathlib import Path
 from types import CodeType
 from typing import Final, cast
 
@@ -47,7 +45,7 @@ async def _play(blocks: list[str]) -> list[str]:
     return wrong
 
 
-def run(resolvConf: str, hosts: str, blocks: list[str]) -> list[str]:
+def run(blocks: list[str]) -> list[str]:
     """
     Return the errors.
     """
@@ -55,21 +53,12 @@ def run(resolvConf: str, hosts: str, blocks: list[str]) -> list[str]:
     install(asyncio.new_event_loop())
     from twisted.internet import reactor
 
-    from twisted_ext import client
-
     core = cast(IReactorCore, reactor)
-    client.theResolver = client.createResolver(resolvconf=resolvConf, hosts=hosts)
-    # Some machines have no services file.
-    services = Path(hosts).with_name("services")
-    services.write_text("http 80/tcp\nhttps 443/tcp\n")
-    ports = import_module("twisted_ext.addrinfo.services")
-    vars(ports)["systemServicesPath"] = lambda: str(services)
     wrong: list[str] = []
 
     def began() -> None:
         def ended(found: object) -> None:
             wrong.extend(found if isinstance(found, list) else [str(found)])
-            client.getResolver().close()
             core.stop()
 
         Deferred.fromCoroutine(_play(blocks)).addBoth(ended)
@@ -80,4 +69,4 @@ def run(resolvConf: str, hosts: str, blocks: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.stdout.writelines([f"{line}\n" for line in run(sys.argv[1], sys.argv[2], json.load(sys.stdin))])
+    sys.stdout.writelines([f"{line}\n" for line in run(json.load(sys.stdin))])

@@ -1,74 +1,21 @@
 """
-Tests of listings: each is run, and prints what the pages show.
+Tests of listings as a whole: each belongs to a page, and is run there.
 """
 
 from __future__ import annotations
 
 import re
-import shlex
-import subprocess
-import sys
-import textwrap
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-import pytest
+from tests.docs.listings import LISTINGS
+from tests.docs.outputs import agrees, normalized
+from tests.docs.pages import blocksIn, pagesIn
 
-from tests.docs.listings import LISTINGS, Servers, normalized, stepsOf
-from tests.test_architecture import ROOT
-
-__all__ = ["PAGES", "TERMINALS", "TESTS"]
-
-#: Listings that show a terminal.
-TERMINALS: Final = sorted(LISTINGS.rglob("*.out"))
+__all__ = ["PAGES"]
 
 #: The text of every page.
-PAGES: Final = {
-    path: path.read_text("utf-8") for path in [ROOT / "README.rst", *(ROOT / "docs").rglob("*.rst")] if "_build" not in path.parts
-}
-
-#: Tests among the listings, and their number.
-TESTS: Final = {"test_mailing": 3, "test_proving": 3, "test_without_network": 3, "test_programs": 5, "test_replay": 2}
-
-#: Listings that need a loopback address of IPv6.
-_IPV6: Final = ("crawling", "install")
-
-#: Listings that need other programs, which are not available for every Python.
-_PROGRAMS: Final = {"asyncio_pages": "aiohttp", "xmpp_aioxmpp": "aioxmpp", "xmpp_threadless": "aioxmpp"}
-
-
-@pytest.mark.parametrize("path", TERMINALS, ids=lambda path: str(path.relative_to(LISTINGS)))
-def test_outputIsThatOfThePage(path: Path, servers: Servers, tmp_path: Path) -> None:
-    """
-    The commands of a page print what the page shows.
-    """
-    if path.stem in _IPV6 and not servers.hasIPv6:
-        pytest.skip("this machine has no loopback address of IPv6")
-    program = _PROGRAMS.get(path.stem)
-    if program is not None and find_spec(program) is None:
-        pytest.skip(f"{program} is not installed")
-    servers.copy(path.parent, tmp_path)
-    steps = stepsOf(path.read_text("utf-8"), "$ ")
-    assert steps
-    for step in steps:
-        words = shlex.split(servers.real(step.typed))
-        given = ""
-        if "<" in words:
-            given = (tmp_path / words[-1]).read_text("utf-8")
-            words = words[: words.index("<")]
-        assert normalized(servers.run(words, tmp_path, given)) == normalized(step.shown), step.typed
-
-
-@pytest.mark.parametrize(("name", "count"), TESTS.items())
-def test_testsOfHowToPass(name: str, count: int, servers: Servers, tmp_path: Path) -> None:
-    """
-    The tests in the how-tos pass, under trial as well.
-    """
-    servers.copy(LISTINGS / "howto", tmp_path)
-    done = subprocess.run([sys.executable, "-m", "twisted.trial", name], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"successes={count}" in done.stdout
+PAGES: Final = {path: path.read_text("utf-8") for path in pagesIn()}
 
 
 def test_everyListingIsIncluded() -> None:
@@ -86,42 +33,27 @@ def test_everyListingIsIncluded() -> None:
 
 def test_everyProgramIsRun() -> None:
     """
-    Each program among the listings is run by a test: by a terminal that shows it, or as a test itself.
+    Each program of a page has the name under which a reader saves it, and is typed there, or imported by another program of the page.
+    Plugins of the robot have tests of their own.
     """
-    shown = [*TERMINALS, *LISTINGS.rglob("*.shown")]
-    typed = " ".join([step.typed for path in shown for step in stepsOf(path.read_text("utf-8"), "$ ")])
-    idle = [
-        path.name
-        for path in LISTINGS.rglob("*.py")
-        if not {"plugins", "serving"}.intersection(path.parts)
-        and path.stem not in ("mailing", "programs", "proving", *TESTS)
-        and path.stem not in typed
-    ]
+    idle = []
+    for path in PAGES:
+        blocks = blocksIn(path)
+        typed = " ".join(step.typed for block in blocks if block.content == "console" and block.kind != "example" for step in block.steps)
+        code = "".join(block.text for block in blocks if block.content == "python")
+        for block in blocks:
+            if block.path is None or block.path.suffix != ".py" or {"plugins", "plugin"}.intersection(block.path.parts):
+                continue
+            assert Path(block.caption).name == block.path.name, block
+            if not re.search(rf"\b{block.path.stem}\b", typed) and f"from {block.path.stem} import" not in code:
+                idle.append(repr(block))
     assert idle == []
 
 
-def test_readmeSessionIsReal(servers: Servers, tmp_path: Path) -> None:
+def test_otherOutputIsDetected() -> None:
     """
-    The session in the README, which cannot include a file, is a real one.
+    Addresses of objects, times, keys and repeated queries may differ from the page, and nothing else.
     """
-    block = re.search(r"^    \$ txdns .*?(?=^\S)", (ROOT / "README.rst").read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    assert block is not None
-    steps = stepsOf(textwrap.dedent(block[0]), "$ ")
-    assert len(steps) == 3
-    for step in steps:
-        printed = servers.run(shlex.split(servers.real(step.typed)), tmp_path)
-        # The output separates columns by tabs, the page by spaces.
-        assert normalized(printed.expandtabs()).split("\n") == normalized(step.shown).split("\n"), step.typed
-
-
-def test_otherOutputIsDetected(servers: Servers, tmp_path: Path) -> None:
-    """
-    A program that prints something other than the page is detected.
-    """
-    (tmp_path / "other.py").write_text("print('something else')\n")
-    (tmp_path / "resolv.conf").write_text("")
-    (tmp_path / "hosts").write_text("")
-    assert normalized(servers.run(["python", "other.py"], tmp_path)) == "something else"
     assert normalized("<Deferred at 0x7f2b1c8e5a90>") == normalized("<Deferred at 0x7ffffffffff0> ")
     once = "\n".join(f"   1.0 ms  forward  {words}" for words in ("sent server=a transport=udp attempt=1 wait=0.6", "reply server=a"))
     again = "\n   2.0 ms  forward  timed out server=a transport=udp\n   9.1 ms  forward  sent server=a transport=udp attempt=2 wait=1.2\n"
@@ -130,3 +62,37 @@ def test_otherOutputIsDetected(servers: Servers, tmp_path: Path) -> None:
     assert normalized("a.example. 297 IN A 192.0.2.1") == normalized("a.example. 300 IN A 192.0.2.1")
     assert normalized("a.example. 60 IN A 192.0.2.1") != normalized("a.example. 300 IN A 192.0.2.1")
     assert normalized("a") != normalized("b")
+    shown = f"  pin   {'A' * 43}=\n  TLS  1.0 2.0  3.0 ###"
+    assert normalized(shown) == normalized(f"  pin   {'B' * 43}=\n  TLS  2.0 4.0  3.0 #")
+    assert normalized("resumes sessions") != normalized("does not resume sessions")
+    assert normalized("Ran 3 tests in 0.020s") == normalized("Ran 3 tests in 1.5s") != normalized("Ran 2 tests in 0.020s")
+
+
+def test_otherFiguresAreDetected() -> None:
+    """
+    Times, sizes and processes of a running server may differ from the page, and nothing else.
+    """
+
+    def figures(text: str) -> str:
+        return normalized(text, figures=True)
+
+    then = "txdns 1.2, process 12, up 3 h 2 min\n  queries: 7.5 per second"
+    assert figures(then) == figures("txdns 0.1.dev0, process 9, up 2 s\n  queries: 0.0 per second")
+    then = "total memory  3.5 MB\nwww.example.com. A: data, 9 s left"
+    assert figures(then) == figures("total memory 12.0 KB\nwww.example.com. A: data, 299 s left")
+    for shown in ("cache hits  3", "www.example.com. 300 IN A 192.0.2.80", "3 answers forgotten", "127.0.0.1:5301 udp 1 ms up"):
+        assert figures(shown) != figures(shown.replace("3", "4").replace("up", "down"))
+
+
+def test_repeatedQueriesAreAllowed() -> None:
+    """
+    Counts of a running server may be those of a client that repeated some queries, but not smaller, much larger, or of something else.
+    """
+    shown = "queries 4\nby TCP 0\nanswered at once 1 25.0%\n127.0.0.1:5301 udp 8.8 ms up"
+    repeated = "queries 6\nby TCP 1\nanswered at once 1 16.7%\n127.0.0.1:5301 udp 8.8 ms up"
+    assert agrees(repeated, shown, figures=True)
+    assert not agrees(repeated, shown)
+    assert not agrees(shown.replace("4", "3"), shown, figures=True)
+    assert not agrees(shown.replace("4", "40"), shown, figures=True)
+    assert not agrees(shown.replace("TCP", "TLS"), shown, figures=True)
+    assert not agrees(shown.replace("5301", "5302"), shown, figures=True)

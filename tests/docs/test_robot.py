@@ -120,16 +120,16 @@ def test_settingsAreValid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert not access.has(ALICE, "team")
 
 
-def test_sessionOfTheReadmeIsReal(servers: Servers, tmp_path: Path) -> None:
+def test_sessionOfThePageIsReal(servers: Servers, tmp_path: Path) -> None:
     """
-    The robot says in a console what the README shows of it in a channel.
+    The robot says in a console what its page shows of it in a channel.
     """
-    lines = re.findall(r"^    <(\w+)> +(.+)$", (ROOT / "README.rst").read_text("utf-8"), re.MULTILINE)
+    lines = re.findall(r"^    <(\w+)> +(.+)$", (DOCS / "howto/robot.rst").read_text("utf-8"), re.MULTILINE)
     asked = [text.removeprefix("!") for nick, text in lines if nick == "ada"]
     said = [text for nick, text in lines if nick == "txbot"]
     assert len(asked) == 4
     (tmp_path / "robot.toml").write_text(servers.real('resolver = "udp:127.0.0.1:5301"\n'))
-    printed = servers.run(["txdns", "robot", "--console", "--config", "robot.toml"], tmp_path, "\n".join([*asked, "quit", ""]))
+    printed = servers.run(["robot", "--console", "--config", "robot.toml"], tmp_path, "\n".join([*asked, "quit", ""]))
     assert printed.splitlines() == said
 
 
@@ -161,21 +161,3 @@ def test_everySentenceOfThePaperHasItsTest() -> None:
     tests = [each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name.startswith("test_")]
     rows = [[cell.replace("\\", "") for cell in row] for row in rowsOf("pynfo.rst")[1:]]
     assert rows == [[" ".join((ast.get_docstring(each) or "").split()), f"``{each.name}``"] for each in tests]
-
-
-def test_sessionOfThePluginIsReal(servers: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    The plugin of ten lines in the user's folder is loaded in a console and answers as the page shows.
-    """
-    folder = tmp_path / "txdns" / "robot"
-    folder.mkdir(mode=0o755, parents=True)
-    shutil.copy(FOLDER / "ttl.py", folder)
-    monkeypatch.setenv("XDG_CONFIG_HOME", os.fspath(tmp_path))
-    (tmp_path / "robot.toml").write_text(servers.real('resolver = "udp:127.0.0.1:5301"\n'))
-    page = (DOCS / "howto" / "robotplugins.rst").read_text("utf-8")
-    block = re.search(r"^   \$ txdns robot --console\n((?:   .*\n)+)", page, re.MULTILINE)
-    assert block is not None
-    lines = [line.strip() for line in block[1].splitlines()]
-    asked = [line.removeprefix("> ") for line in lines if line.startswith("> ")]
-    printed = servers.run(["txdns", "robot", "--console", "--config", "robot.toml"], tmp_path, "\n".join([*asked, ""]))
-    assert printed.splitlines() == [line for line in lines if not line.startswith("> ")]

@@ -22,8 +22,9 @@ from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
 
-from tests.docs.serving import server, serveUntilInputEnds
+from tests.docs.serving import serveUntilInputEnds
 from tests.test_architecture import ROOT
+from twisted_ext.apps.cli.demo import server
 from twisted_ext.client import reverseName
 from twisted_ext.testing.servers import Reply
 from twisted_ext.testing.sources import rrsetOf

@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from tests.apps.terminals import Terminal
-from tests.docs.listings import Step
+from tests.docs.pages import Step
 
 __all__ = ["CONCH", "TXDNS", "outputPattern", "leave", "typeSteps"]
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.apps.terminals import Terminal
-from tests.docs.listings import LISTINGS, stepsOf
+from tests.docs.listings import LISTINGS
+from tests.docs.pages import stepsOf
 from tests.test_architecture import ROOT
 from tests.tour.machine import usable
 from tests.tour.shells import CONCH, TXDNS, leave, typeSteps

@@ -2,7 +2,7 @@
 Show what happens if a server cannot prove its identity.
 """
 
-from twisted.internet import defer, task
+from twisted.internet import task
 from twisted.names.error import DNSServerError
 
 from twisted_ext import client
@@ -25,4 +25,4 @@ async def main(reactor):
         await resolver.close()
 
 
-task.react(lambda reactor: defer.ensureDeferred(main(reactor)))
+task.react(main)

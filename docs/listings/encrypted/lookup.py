@@ -2,7 +2,7 @@
 Look a name up over TLS, HTTPS and QUIC.
 """
 
-from twisted.internet import defer, task
+from twisted.internet import task
 
 from twisted_ext import client
 
@@ -21,4 +21,4 @@ async def main(reactor):
         await resolver.close()
 
 
-task.react(lambda reactor: defer.ensureDeferred(main(reactor)))
+task.react(main)

@@ -7,7 +7,7 @@ Stop at the first address of a range that has a name.
 import sys
 from contextlib import aclosing
 
-from twisted.internet import defer, task
+from twisted.internet import task
 
 from twisted_ext import client
 from twisted_ext.answers import Answer
@@ -22,4 +22,4 @@ async def main(reactor, range):
                 break
 
 
-task.react(lambda reactor, *words: defer.ensureDeferred(main(reactor, *words)), sys.argv[1:])
+task.react(main, sys.argv[1:])

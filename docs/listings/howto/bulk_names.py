@@ -6,7 +6,7 @@ Look up the mail exchangers of all names on the standard input, at most a thousa
 
 import sys
 
-from twisted.internet import defer, task
+from twisted.internet import task
 
 from twisted_ext import client
 from twisted_ext.bulk import bulk, dataOf
@@ -21,4 +21,4 @@ async def main(reactor):
             print(f"{name}: {', '.join(dataOf(result)) or result.outcome.value}")
 
 
-task.react(lambda reactor: defer.ensureDeferred(main(reactor)))
+task.react(main)

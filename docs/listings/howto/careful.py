@@ -7,7 +7,7 @@ does not fit into a datagram.
 
 import sys
 
-from twisted.internet import defer, protocol, task
+from twisted.internet import protocol, task
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.names.error import DNSQueryTimeoutError
 
@@ -66,4 +66,4 @@ async def main(reactor, address, port, name):
         print("the server says", message.rCode)
 
 
-task.react(lambda reactor, *words: defer.ensureDeferred(main(reactor, *words)), sys.argv[1:])
+task.react(main, sys.argv[1:])

@@ -6,7 +6,7 @@ Wait until a name has an address, with a time limit.
 
 import sys
 
-from twisted.internet import defer, task
+from twisted.internet import task
 
 from twisted_ext import client
 from twisted_ext.compat.conversion.errors import DNSQueryTimeoutError
@@ -14,11 +14,11 @@ from twisted_ext.compat.conversion.errors import DNSQueryTimeoutError
 
 async def main(reactor, name, address, *servers):
     try:
-        await client.waitFor(name, "A", lambda texts: address in texts, timeout=5, resolver=servers or None)
+        await client.waitFor(name, "A", lambda texts: address in texts, timeout=2, resolver=servers or None)
     except DNSQueryTimeoutError as error:
         print("not yet:", error)
     else:
         print("there")
 
 
-task.react(lambda reactor, *words: defer.ensureDeferred(main(reactor, *words)), sys.argv[1:])
+task.react(main, sys.argv[1:])

@@ -2,7 +2,7 @@
 Watch a name that moves from one server to another, is removed, and added again.
 """
 
-from twisted.internet import defer, task
+from twisted.internet import task
 
 from twisted_ext import client
 from twisted_ext.testing.servers import CannedServer
@@ -28,4 +28,4 @@ async def main(reactor):
     await server.close()
 
 
-task.react(lambda reactor: defer.ensureDeferred(main(reactor)))
+task.react(main)

@@ -6,7 +6,7 @@ Print where Twisted's mail delivery sends the mail of a domain.
 
 import sys
 
-from twisted.internet import defer, task
+from twisted.internet import task
 from twisted.internet.error import DNSLookupError
 from twisted.mail.relaymanager import MXCalculator
 
@@ -24,4 +24,4 @@ async def main(reactor, *domains):
             print(f"{domain}: to {exchange.name}")
 
 
-task.react(lambda reactor, *words: defer.ensureDeferred(main(reactor, *words)), sys.argv[1:])
+task.react(main, sys.argv[1:])

@@ -6,7 +6,7 @@ Look up one name with several resolver descriptions.
 
 import sys
 
-from twisted.internet import defer, task
+from twisted.internet import task
 
 from twisted_ext import client
 
@@ -29,4 +29,4 @@ async def main(reactor, name):
         await resolver.close()
 
 
-task.react(lambda reactor, *words: defer.ensureDeferred(main(reactor, *words)), sys.argv[1:])
+task.react(main, sys.argv[1:])

@@ -6,7 +6,7 @@ Connect to the mail servers of a domain, or to a list of targets of your own.
 
 import sys
 
-from twisted.internet import defer, endpoints, error, protocol, task
+from twisted.internet import endpoints, error, protocol, task
 
 from twisted_ext import client
 from twisted_ext.endpoints import Target, TargetsEndpoint
@@ -27,4 +27,4 @@ async def main(reactor, domain):
             connection.transport.loseConnection()
 
 
-task.react(lambda reactor, *words: defer.ensureDeferred(main(reactor, *words)), sys.argv[1:])
+task.react(main, sys.argv[1:])

@@ -7,7 +7,7 @@ Stay connected to the service of a domain, as SRVConnector with a ReconnectingCl
 import sys
 
 from twisted.application.internet import ClientService
-from twisted.internet import defer, protocol, task
+from twisted.internet import protocol, task
 
 from twisted_ext.endpoints import SRVEndpoint
 
@@ -28,4 +28,4 @@ async def main(reactor, domain):
     await service.stopService()
 
 
-task.react(lambda reactor, *words: defer.ensureDeferred(main(reactor, *words)), sys.argv[1:])
+task.react(main, sys.argv[1:])

@@ -6,7 +6,7 @@ Connect to an endpoint description.
 
 import sys
 
-from twisted.internet import defer, endpoints, error, protocol, task
+from twisted.internet import endpoints, error, protocol, task
 
 
 async def main(reactor, description):
@@ -27,4 +27,4 @@ async def main(reactor, description):
         connection.transport.loseConnection()
 
 
-task.react(lambda reactor, *words: defer.ensureDeferred(main(reactor, *words)), sys.argv[1:])
+task.react(main, sys.argv[1:])

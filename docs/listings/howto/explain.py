@@ -4,7 +4,7 @@ Print the steps of a look-up.
 
 import json
 
-from twisted.internet import defer, task
+from twisted.internet import task
 
 from twisted_ext import client
 
@@ -19,4 +19,4 @@ async def main(reactor):
     await resolver.close()
 
 
-task.react(lambda reactor: defer.ensureDeferred(main(reactor)))
+task.react(main)

@@ -2,7 +2,7 @@
 Distinguish a name that does not exist from a failed look-up.
 """
 
-from twisted.internet import defer, task
+from twisted.internet import task
 from twisted.names.error import DNSNameError, DNSQueryTimeoutError, DNSServerError
 
 from twisted_ext import client
@@ -24,4 +24,4 @@ async def main(reactor):
             print(name, [answer.payload.dottedQuad() for answer in answers])
 
 
-task.react(lambda reactor: defer.ensureDeferred(main(reactor)))
+task.react(main)

@@ -8,7 +8,7 @@ import sys
 
 from synapse.http.federation.srv_resolver import SrvResolver
 from synapse.logging.context import LoggingContext
-from twisted.internet import defer, task
+from twisted.internet import task
 from twisted.internet.error import ConnectError
 
 from twisted_ext import client
@@ -26,4 +26,4 @@ async def main(reactor, *domains):
                 print(f"{domain}: {' '.join(f'{server.host.decode()}:{server.port}' for server in servers) or 'no records'}")
 
 
-task.react(lambda reactor, *words: defer.ensureDeferred(main(reactor, *words)), sys.argv[1:])
+task.react(main, sys.argv[1:])

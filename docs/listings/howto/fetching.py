@@ -7,7 +7,7 @@ Fetch pages with treq.
 import sys
 
 import treq
-from twisted.internet import defer, task
+from twisted.internet import task
 from twisted.internet.error import DNSLookupError
 
 from twisted_ext import client
@@ -24,4 +24,4 @@ async def main(reactor, *urls):
             print(f"{url}: {await response.text()}")
 
 
-task.react(lambda reactor, *words: defer.ensureDeferred(main(reactor, *words)), sys.argv[1:])
+task.react(main, sys.argv[1:])

@@ -6,7 +6,7 @@ Connect to a name with the resolver of this process, then restore the reactor's 
 
 import sys
 
-from twisted.internet import defer, protocol, task
+from twisted.internet import protocol, task
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.error import DNSLookupError
 
@@ -33,4 +33,4 @@ async def main(reactor, name, port):
         print("the system does not know that name")
 
 
-task.react(lambda reactor, *words: defer.ensureDeferred(main(reactor, *words)), sys.argv[1:])
+task.react(main, sys.argv[1:])

@@ -2,7 +2,7 @@
 Print the properties of an answer besides its records.
 """
 
-from twisted.internet import defer, task
+from twisted.internet import task
 
 from twisted_ext import client
 from twisted_ext.wire.codes import AA, RA, rcodeName
@@ -27,4 +27,4 @@ async def main(reactor):
     print("no such data:", list(empty[0]), empty.answer.outcome.value)
 
 
-task.react(lambda reactor: defer.ensureDeferred(main(reactor)))
+task.react(main)

@@ -7,7 +7,7 @@ Print the servers of a service in the order in which to try them.
 import random
 import sys
 
-from twisted.internet import defer, task
+from twisted.internet import task
 
 from twisted_ext import client
 from twisted_ext.compat.conversion.errors import DNSServerError, ServiceNotAvailable
@@ -30,4 +30,4 @@ async def main(reactor, owner):
             print("no records; try the host itself at the service's own port")
 
 
-task.react(lambda reactor, *words: defer.ensureDeferred(main(reactor, *words)), sys.argv[1:])
+task.react(main, sys.argv[1:])

@@ -2,7 +2,7 @@
 Find services by other records.
 """
 
-from twisted.internet import defer, task
+from twisted.internet import task
 
 from twisted_ext import client
 from twisted_ext.compat.conversion.errors import ServiceNotAvailable
@@ -39,4 +39,4 @@ async def main(reactor):
     print(" ", await client.tlsaOf("www.example.com", 443))
 
 
-task.react(lambda reactor: defer.ensureDeferred(main(reactor)))
+task.react(main)

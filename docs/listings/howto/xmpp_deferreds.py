@@ -1,4 +1,4 @@
-from twisted.internet import defer, task
+from twisted.internet import task
 
 from twisted_ext.integrations import aioxmpp
 
@@ -19,4 +19,4 @@ async def main(reactor):
         print(f"{type(error).__name__}: {error}")
 
 
-task.react(lambda reactor: defer.ensureDeferred(main(reactor)))
+task.react(main)

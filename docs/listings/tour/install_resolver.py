@@ -6,7 +6,7 @@ Install a resolver for one server in the reactor, then connect to a name.
 
 import sys
 
-from twisted.internet import defer, protocol, task
+from twisted.internet import protocol, task
 from twisted.internet.endpoints import HostnameEndpoint
 
 from twisted_ext import client
@@ -24,4 +24,4 @@ async def main(reactor, address, port, name, webPort):
     await HostnameEndpoint(reactor, name, int(webPort)).connect(factory)
 
 
-task.react(lambda reactor, *words: defer.ensureDeferred(main(reactor, *words)), sys.argv[1:])
+task.react(main, sys.argv[1:])

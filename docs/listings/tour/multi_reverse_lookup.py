@@ -8,7 +8,7 @@ Print the names of any number of addresses and ranges, of IPv4 and IPv6, thousan
 import sys
 from itertools import chain
 
-from twisted.internet import defer, task
+from twisted.internet import task
 
 from twisted_ext import client
 from twisted_ext.bulk import bulk, dataOf, reverse
@@ -26,4 +26,4 @@ async def main(reactor, *ranges):
             print(f"{name} is {text}")
 
 
-task.react(lambda reactor, *words: defer.ensureDeferred(main(reactor, *words)), sys.argv[1:])
+task.react(main, sys.argv[1:])

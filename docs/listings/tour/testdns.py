@@ -6,7 +6,7 @@ Print addresses, mail exchangers and name servers of a domain.
 
 import sys
 
-from twisted.internet import defer, task
+from twisted.internet import task
 
 from twisted_ext import client
 
@@ -33,4 +33,4 @@ async def main(reactor, domain):
             print(formatted(heading, answers))
 
 
-task.react(lambda reactor, *words: defer.ensureDeferred(main(reactor, *words)), sys.argv[1:])
+task.react(main, sys.argv[1:])

@@ -3,7 +3,7 @@ Run a program as on a machine with another C{resolv.conf}.
 
     python -m tests.live.programs.elsewhere RESOLV_CONF SCRIPT [WORD ...]
 
-Unlike L{tests.docs.running}, it creates no resolver, and chooses no reactor before the program does.
+It creates no resolver, and chooses no reactor before the program does.
 """
 
 from __future__ import annotations

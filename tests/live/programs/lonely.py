@@ -21,10 +21,11 @@ from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
 
-from tests.docs.serving import server, serveUntilInputEnds
+from tests.docs.serving import serveUntilInputEnds
 from tests.live.programs.households import FILES, NAME, RECORDS, VARIANTS
 from tests.test_architecture import ROOT
 from tests.tour.machine import UNSHARE
+from twisted_ext.apps.cli.demo import server
 
 __all__ = ["command"]
 

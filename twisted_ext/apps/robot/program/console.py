@@ -48,6 +48,7 @@ Usage: txdns robot --console [--config FILE]
 Starts the robot in this terminal, without networks and web pages, to try its plugins.
 You are the owner. Type "help" for the commands and "quit" to leave. Nothing is kept.
 
+  --console       start it in this terminal
   --config FILE   the settings of the robot, such as those of its plugins
 
   txdns robot --console
