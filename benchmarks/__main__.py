@@ -17,7 +17,7 @@ from importlib import import_module
 
 ALL = (
     *("parsing", "compat", "cached", "cachememory", "uncached", "unreliable", "simulated", "addresses"),
-    *("packetcache", "bulk", "transfers", "zoneloads", "floods", "relaying", "served", "recursion", "encrypted", "robotlogs"),
+    *("packetcache", "bulk", "transfers", "zoneloads", "floods", "blocking", "relaying", "served", "recursion", "encrypted", "robotlogs"),
 )
 
 #: Seconds that a benchmark gets to clean up.

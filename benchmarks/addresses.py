@@ -293,7 +293,7 @@ def block(report: dict[str, object], figures: Figures) -> str:
     lines += [
         "   :header-rows: 1",
         "",
-        "   * - ",
+        "   * - Look-up",
         "     - cached",
         "     - to aiodns",
         "     - not cached",

@@ -12,7 +12,7 @@ C{cold}: processor time of the resolver for each name, and packets that it sends
 the time in which 99 of 100 names are resolved while each link takes 20 ms to a server and back. C{many}: 100,000 names, and the memory
 with them.
 
-C{--record} writes what C{README.rst} says of it, and C{benchmarks/recursion.json}.
+C{--record} writes what C{docs/measured.rst} says of it, and C{benchmarks/recursion.json}.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from benchmarks.verdicts import Budget, Report, shown, simpleTable, verdict, ver
 __all__ = ["BUDGETS", "RECORD", "STAGES", "block", "kindsFor", "main", "percentile"]
 
 RECORD: Final = Path(__file__).with_suffix(".json")
-_README: Final = Path(__file__).parent.parent / "README.rst"
+_PAGE: Final = Path(__file__).parent.parent / "docs" / "measured.rst"
 
 STAGES: Final = ("cold", "plain", "late", "many")
 
@@ -364,7 +364,7 @@ def measured(rounds: int, domains: int, stages: Collection[str], only: Collectio
     return report
 
 
-#: Rows of the README: label, stage, measurement, digits, unit.
+#: Rows of the page of figures: label, stage, measurement, digits, unit.
 _PATHS: Final = (
     ("cold name, validated, CPU", "cold", "cpu", 0, " µs"),
     ("cold name, validated, packets", "cold", "packets", 2, ""),
@@ -395,7 +395,7 @@ def _roundsOf(report: Report) -> str:
 
 def block(report: Report) -> str:
     """
-    Return the README's text on the resolver.
+    Return the text on the resolver for the page of figures.
     """
     text = (
         f"A validating resolver and names that it has not seen, on a signed internet of {report.names // HOSTS:,} domains:"
@@ -429,13 +429,13 @@ def show(report: Report) -> None:
 
 def record(report: Report) -> None:
     """
-    Write the report, and the README's text on it.
+    Write the report, and the text on it in the page of figures.
     """
     written = report.toJSON(BUDGETS)
     RECORD.write_text(written, "utf-8")
     # The rounded figures of the record: rounding twice may give others.
     said = block(Report.fromJSON(written))
-    _README.write_text(replaced(_README.read_text("utf-8"), said, "recursion"), "utf-8")
+    _PAGE.write_text(replaced(_PAGE.read_text("utf-8"), said, "recursion"), "utf-8")
 
 
 def _words(text: str) -> list[str]:
@@ -452,7 +452,7 @@ def main() -> int:
     parser.add_argument("--only", type=_words, default=[], metavar="NAME,NAME", help="some of the resolvers")
     parser.add_argument("--stages", type=_words, default=list(STAGES), metavar="STAGE,STAGE", help=", ".join(STAGES))
     parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="write all figures, to standard output without FILE")
-    parser.add_argument("--record", action="store_true", help="write benchmarks/recursion.json, and what README.rst says of it")
+    parser.add_argument("--record", action="store_true", help="write benchmarks/recursion.json, and what docs/measured.rst says of it")
     asked = parser.parse_args()
     names = [kind.name.lower() for kind in kindsFor(Internet(Path(), 0))]
     if unknown := [*(set(asked.stages) - set(STAGES)), *(set(asked.only) - set(names))]:

@@ -12,7 +12,7 @@ in random case, no datagram twice. C{cookie}: each query with a cookie of one of
 C{many}: 100,000 names, each twice, and the memory with them. C{worker}: one of C{--workers 2} at a time, on the first core, beside one
 process, with one client each. C{workers}: both at once, each on a core of its own, which they share with dnsperf.
 
-C{--record} writes what C{README.rst} says of it, and C{benchmarks/served.json}.
+C{--record} writes what C{docs/measured.rst} says of it, and C{benchmarks/served.json}.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from tests.peers import freePort
 __all__ = ["RECORD", "installed", "machine", "main", "replaced"]
 
 RECORD: Final = Path(__file__).with_suffix(".json")
-_README: Final = Path(__file__).parent.parent / "README.rst"
+_PAGE: Final = Path(__file__).parent.parent / "docs" / "measured.rst"
 
 #: What C{--record} of a benchmark writes stands between these.
 _MARKS: Final = (".. {name} begins: python -m benchmarks {name} --record writes this\n\n", "\n.. {name} ends\n")
@@ -81,14 +81,14 @@ def machine() -> str:
     return f"{len(CORES)} cores{shared} ({model[1].strip() if model else platform.machine()}), Python {platform.python_version()}"
 
 
-def replaced(readme: str, said: str, name: str = "served") -> str:
+def replaced(page: str, said: str, name: str = "served") -> str:
     """
-    @return: the README with this between the marks of a benchmark.
+    @return: the page of figures with this between the marks of a benchmark.
     """
-    before, begins, rest = readme.partition(_MARKS[0].format(name=name))
+    before, begins, rest = page.partition(_MARKS[0].format(name=name))
     _, ends, after = rest.partition(_MARKS[1].format(name=name))
     if not begins or not ends:
-        raise ValueError("README.rst has no place for what was measured")
+        raise ValueError("docs/measured.rst has no place for what was measured")
     return before + begins + said + ends + after
 
 
@@ -367,12 +367,12 @@ def show(report: Report) -> None:
 
 def record(report: Report) -> None:
     """
-    Keep the report, and say in the README what it says.
+    Keep the report, and say in the page of figures what it says.
     """
     written = report.toJSON()
     RECORD.write_text(written, "utf-8")
     # Of what stands there, which is rounded: whoever rounds twice may come to something else.
-    _README.write_text(replaced(_README.read_text("utf-8"), block(Report.fromJSON(written))), "utf-8")
+    _PAGE.write_text(replaced(_PAGE.read_text("utf-8"), block(Report.fromJSON(written))), "utf-8")
 
 
 def _words(text: str) -> list[str]:
@@ -389,7 +389,7 @@ def main() -> int:
     parser.add_argument("--only", type=_words, default=[], metavar="NAME,NAME", help="some of the servers")
     parser.add_argument("--stages", type=_words, default=list(STAGES), metavar="STAGE,STAGE", help=", ".join(STAGES))
     parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="write all figures, to standard output without FILE")
-    parser.add_argument("--record", action="store_true", help="write benchmarks/served.json, and what README.rst says of it")
+    parser.add_argument("--record", action="store_true", help="write benchmarks/served.json, and what docs/measured.rst says of it")
     asked = parser.parse_args()
     names = [kind.name for kind in KINDS]
     if unknown := [*(set(asked.stages) - set(STAGES)), *(set(asked.only) - {name.lower() for name in names})]:

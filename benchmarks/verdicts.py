@@ -198,7 +198,7 @@ def table(report: Report) -> tuple[list[str], list[list[str]]]:
     return [headings[place] for place in places], [[row[place] for place in places] for row in rows]
 
 
-#: Rows of the README: what is said, stage, what, digits, unit.
+#: Rows of the page of figures: what is said, stage, what, digits, unit.
 _PATHS: Final = (
     ("hit by UDP, CPU", "udp", "cpu", 1, " µs"),
     ("hits by UDP, a second", "udp", "speed", 0, ""),
@@ -242,7 +242,7 @@ def simpleTable(rows: Sequence[Sequence[str]], widest: int) -> list[str]:
 
 def block(report: Report) -> str:
     """
-    @return: what the README says about the server.
+    @return: what the page of figures says about the server.
     """
     rows = [["server", "ours", "peers", "ratio"]]
     for label, stage, what, digits, unit in _PATHS:

@@ -28,9 +28,38 @@ FACES: Final = {"bulk": "compat", "client": "compat", "dns": "compat", "error": 
 #: Packages in one folder that import each other: records and their rdata, the client and its look-ups.
 TOGETHER: Final = {"wire.rdata": "wire", "wire.rdata.types": "wire", "compat.lookups": "compat"}
 
-_WIDTH: Final = 1400
+#: The width of a page's column.
+_WIDTH: Final = 860
 _GAP: Final = 10
 _LINE: Final = 17
+
+
+_LABEL: Final = "The packages of twisted_ext in layers, from the wire format at the bottom to the programs at the top"
+
+#: Colors of the drawing: text, numbers, lines, borders, boxes, and boxes of server, zone, resolver, apps and the public interfaces.
+_NAMES: Final = ("text", "number", "line", "border", "box", "server", "zone", "resolver", "apps", "face")
+_LIGHT: Final = ("#222", "#5f5f5f", "#ddd", "#999", "#f4f4f0", "#e4eefb", "#e6f4e4", "#fdf0dc", "#f6e6f3", "#fbe9e7")
+_DARK: Final = ("#eee", "#a8a8a8", "#444", "#777", "#2b2b2b", "#1c3350", "#1f3d1f", "#4a3611", "#43213d", "#4d2621")
+
+
+def _colors(values: tuple[str, ...]) -> str:
+    return ".structure{" + ";".join([f"--{name}:{value}" for name, value in zip(_NAMES, values, strict=True)]) + "}"
+
+
+#: It is part of a page that may be switched to dark, or a picture of its own that follows the system. Names are those of the drawing only.
+_STYLE: Final = "".join(
+    [
+        _colors(_LIGHT),
+        f"@media (prefers-color-scheme:dark){{{_colors(_DARK)}}}",
+        f"body[data-theme=light] {_colors(_LIGHT)}",
+        f"body[data-theme=dark] {_colors(_DARK)}",
+        ".structure text{font:13px sans-serif;fill:var(--text)}.structure .floor{font-size:14px;fill:var(--number)}",
+        ".structure rect{fill:var(--box);stroke:var(--border)}.structure line{stroke:var(--line)}",
+        *[f".structure .{name} rect{{fill:var(--{name})}}" for name in ("server", "zone", "resolver", "apps")],
+        ",".join([f".structure .{name} rect" for name in ("compat", "endpoints", "addrinfo", "asyncio", "integrations")]),
+        "{fill:var(--face)}",
+    ]
+)
 
 
 @dataclass
@@ -159,14 +188,11 @@ def svg(stack: list[list[Place]]) -> str:
         y = row + height + _GAP
         boxes.append(f'<line x1="0" y1="{y}" x2="{_WIDTH}" y2="{y}"/>')
         y += _GAP
-    style = (
-        "text{font:13px sans-serif;fill:#222}.floor{font-size:14px;fill:#888}"
-        "rect{fill:#f4f4f0;stroke:#999}.server rect{fill:#e4eefb}.zone rect{fill:#e6f4e4}.resolver rect{fill:#fdf0dc}"
-        ".apps rect{fill:#f6e6f3}.compat rect,.endpoints rect,.addrinfo rect,.asyncio rect,.integrations rect{fill:#fbe9e7}"
-        "line{stroke:#ddd}"
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="structure" role="img" aria-label="{_LABEL}" '
+        f'viewBox="0 0 {_WIDTH} {y}" width="{_WIDTH}" height="{y}">'
     )
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {y}" width="{_WIDTH}" height="{y}">'
-    return "\n".join([head, f"<style>{style}</style>", *boxes, "</svg>", ""])
+    return "\n".join([head, f"<style>{_STYLE}</style>", *boxes, "</svg>", ""])
 
 
 def main() -> int:

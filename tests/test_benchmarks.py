@@ -1,5 +1,5 @@
 """
-Tests of the benchmark behind the README's figures: they measure nothing and check its parsing and calculations.
+Tests of the benchmark behind the figures of docs/measured.rst: they measure nothing and check its parsing and calculations.
 """
 
 from __future__ import annotations
@@ -218,18 +218,18 @@ class VerdictTests(SynchronousTestCase):
         self.assertEqual(headings, ["server", "UDP µs", "UDP /s", "UDP ratio"])
         self.assertEqual(rows, [[UNBOUND, "4.0", "1,000", "1.00"], [OURS, "6.0", "850", "1.25"]])
 
-    def test_readmeShowsTheRecord(self) -> None:
+    def test_pageShowsTheRecord(self) -> None:
         """
-        The README shows the recorded figures with date and machine; none is written by hand.
+        The page shows the recorded figures with date and machine; none is written by hand.
         """
-        readme = (ROOT / "README.rst").read_text("utf-8")
+        page = (ROOT / "docs" / "measured.rst").read_text("utf-8")
         report = Report.fromJSON(RECORD.read_text("utf-8"))
-        self.assertEqual(replaced(readme, block(report)), readme)
+        self.assertEqual(replaced(page, block(report)), page)
         for word in (report.date, report.machine.split(",")[0], f"{report.rounds} rounds"):
             self.assertIn(word, " ".join(block(report).split()))
         altered = Report.fromJSON(RECORD.read_text("utf-8"))
         altered.figures["udp"][OURS]["cpu"] = [random.uniform(1000, 2000)]
-        self.assertNotEqual(replaced(readme, block(altered)), readme)
+        self.assertNotEqual(replaced(page, block(altered)), page)
         self.assertRaises(ValueError, replaced, "nothing", "")
 
 
@@ -294,13 +294,13 @@ class RecursionTests(SynchronousTestCase):
         self.assertEqual(recursion.percentile(range(1, 101), 0.99), 99)
         self.assertEqual(recursion.percentile([5.0], 0.99), 5.0)
 
-    def test_readmeShowsTheRecordOfRecursion(self) -> None:
+    def test_pageShowsTheRecordOfRecursion(self) -> None:
         """
-        The README shows the recorded figures of recursion; none is written by hand.
+        The page shows the recorded figures of recursion; none is written by hand.
         """
-        readme = (ROOT / "README.rst").read_text("utf-8")
+        page = (ROOT / "docs" / "measured.rst").read_text("utf-8")
         report = Report.fromJSON(recursion.RECORD.read_text("utf-8"))
-        self.assertEqual(replaced(readme, recursion.block(report), "recursion"), readme)
+        self.assertEqual(replaced(page, recursion.block(report), "recursion"), page)
         self.assertIn(report.date, recursion.block(report))
 
 

@@ -6,7 +6,7 @@ dnsdist. C{idle}: 10,000 idle connections. C{churn}: more handshakes than the se
 once. C{workers}: a worker is killed, and settings are read again, under load. C{leaks}: 100,000 look-ups with failures.
 
 Without C{--stages} all of them are measured, which takes a quarter of an hour; each alone takes two minutes at most, but for C{leaks}.
-C{--record} writes C{benchmarks/encrypted.json}, and what C{README.rst} says of it.
+C{--record} writes C{benchmarks/encrypted.json}, and what C{docs/measured.rst} says of it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from benchmarks.encrypted import churn, hits, idle, leaks, lookups, resets, workers
-from benchmarks.encrypted.report import RECORD, bounds, jsonOf, readme
+from benchmarks.encrypted.report import RECORD, bounds, jsonOf, publish
 from benchmarks.encrypted.servers import Transport
 from benchmarks.served import machine
 from benchmarks.servers import PATH
@@ -108,7 +108,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, help="connections, or look-ups")
     parser.add_argument("--transports", type=_words, metavar="NAME,NAME", help="some of those of the stage; of churn, some of its kinds")
     parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="write all figures, to standard output without FILE")
-    parser.add_argument("--record", action="store_true", help="write benchmarks/encrypted.json, and what README.rst says of it")
+    parser.add_argument("--record", action="store_true", help="write benchmarks/encrypted.json, and what docs/measured.rst says of it")
     asked = parser.parse_args()
     if unknown := set(asked.stages) - set(STAGES):
         parser.error(f"there is no {', '.join(sorted(unknown))}; stages are {', '.join(STAGES)}")
@@ -126,7 +126,7 @@ def main() -> int:
         former = json.loads(RECORD.read_text("utf-8")) if RECORD.exists() else {}
         text = jsonOf({**former, **figures})
         RECORD.write_text(text, "utf-8")
-        readme(json.loads(text))
+        publish(json.loads(text))
     if asked.json == "-":
         print(jsonOf(figures))
     elif asked.json:

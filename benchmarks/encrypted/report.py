@@ -1,5 +1,5 @@
 """
-Whether the figures keep to their bounds, and what the README says of them.
+Whether the figures keep to their bounds, and what the page of figures says of them.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from benchmarks.served import replaced
 from benchmarks.servers import OURS
 from benchmarks.verdicts import simpleTable, wrapped
 
-__all__ = ["RECORD", "block", "bounds", "jsonOf", "readme"]
+__all__ = ["RECORD", "block", "bounds", "jsonOf", "publish"]
 
 RECORD: Final = Path(__file__).parent.parent / "encrypted.json"
-_README: Final = Path(__file__).parent.parent.parent / "README.rst"
+_PAGE: Final = Path(__file__).parent.parent.parent / "docs" / "measured.rst"
 
 #: Ratios to Unbound's cost for an answer.
 _RATIOS: Final = {"tcp": 1.5, "dot": 1.5, "doh": 4.0}
@@ -153,7 +153,7 @@ def _hits(figures: _Figures) -> list[Row]:
 
 def block(figures: _Figures) -> str:
     """
-    Return what stands in the README between the marks.
+    Return what stands in the page of figures between the marks.
     """
     said = (
         f"Measured on {figures['date']} on {figures['machine']}, by ``python -m benchmarks encrypted``: processor time of a look-up, and "
@@ -164,8 +164,8 @@ def block(figures: _Figures) -> str:
     return "\n".join([*wrapped(said), "", *simpleTable(lines, _WIDEST), ""])
 
 
-def readme(figures: _Figures) -> None:
+def publish(figures: _Figures) -> None:
     """
     Write the block.
     """
-    _README.write_text(replaced(_README.read_text("utf-8"), block(figures), "encrypted"), "utf-8")
+    _PAGE.write_text(replaced(_PAGE.read_text("utf-8"), block(figures), "encrypted"), "utf-8")
