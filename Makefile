@@ -7,8 +7,13 @@
 #
 #     make resolve    resolve and prove names from the root of a small internet of signed zones on loopback addresses
 #
-# Other targets: lint, types, docs, lock, benchmark, bench-server, bench-recursion, bench-encrypted, clean. Everything is
-# installed in .venv; docs writes to docs/_build, and the last three benchmarks write their results to the README.
+# To follow the pages of the documentation:
+#
+#     make demo       run the servers that their examples query, on loopback addresses
+#     make follow     type every command of every page against these servers, and compare what comes with what the page shows
+#
+# Other targets: lint, types, docs, dist, lock, benchmark, bench-server, bench-recursion, bench-encrypted, clean. Everything is
+# installed in .venv; docs writes to docs/_build, dist to dist, and the last three benchmarks write their results to docs/measured.rst.
 
 PYTHON ?= python3
 VENV := .venv
@@ -17,14 +22,27 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip $(shell test -t 2 || echo --quiet) --disable-pip-version-check install
 # Port of make serve and make resolve; the status page of the former has the port 80 above: make serve PORT=5310
 PORT ?= 5300
+# Ports of make demo; its second server has the port above the first one's: make demo PORT=5311 PAGE=8090
+demo: PORT = 5301
+PAGE ?= 8080
+# Pages for make follow, by default all of them: make follow PAGES="howto/install tour/index"
+PAGES ?=
 # Extra arguments for pytest: make test PYTEST="-k cache -x"
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve resolve test lint types docs lock benchmark bench-server bench-recursion bench-encrypted clean
+.PHONY: help serve resolve demo follow test lint types docs dist lock benchmark bench-server bench-recursion bench-encrypted clean
 
 help:
-	@echo "make serve | resolve | test | lint | types | docs | lock | benchmark | bench-server | bench-recursion | bench-encrypted | clean"
+	@echo "make serve      run a forwarding server on 127.0.0.1:$(PORT)"
+	@echo "make resolve    resolve and prove names of a small internet of signed zones, without the Internet"
+	@echo "make demo       run the servers that the examples of the documentation query"
+	@echo "make follow     run every command of every page against these servers"
+	@echo "make test       run every check; lint and types are parts of it"
+	@echo "make docs       build the documentation in docs/_build/html"
+	@echo "make dist       build the packages of a release in dist"
+	@echo "make clean      remove everything that the others have made"
+	@echo "Also: lock, benchmark, bench-server, bench-recursion, bench-encrypted. Each target installs what it needs in $(VENV)."
 
 # Ctrl-C is the normal way to end it, so make must not report an error.
 serve: $(VENV)/.has-all
@@ -32,6 +50,12 @@ serve: $(VENV)/.has-all
 
 resolve: $(VENV)/.has-all
 	@trap : INT; $(BIN)/python -m twisted_ext.apps.resolve $(PORT); code=$$?; test $$code -eq 130 || exit $$code
+
+demo: $(VENV)/.has-all
+	@trap : INT; $(BIN)/python -m twisted_ext demo --port $(PORT) --page $(PAGE)
+
+follow: $(VENV)/.has-all
+	@$(BIN)/python docs/follow.py $(PAGES)
 
 test: lint types
 	$(BIN)/python -m pytest $(PYTEST)
@@ -57,6 +81,10 @@ docs: $(VENV)/.has-docs
 	rm -rf docs/_build/html/api && cp -R docs/_build/api docs/_build/html/api
 	@echo "docs/_build/html/index.html"
 
+# The files of a release: docs/project/releasing.rst describes the rest of it.
+dist: $(VENV)/.has-test
+	$(BIN)/python .ci/dist.py
+
 benchmark: $(VENV)/.has-test
 	$(BIN)/python -m benchmarks
 
@@ -74,13 +102,13 @@ bench-encrypted: $(VENV)/.has-test
 	$(BIN)/python -m benchmarks encrypted --record
 
 clean:
-	rm -rf $(VENV) build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build dist share docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 	find twisted_ext twisted tests docs benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # One stamp for each set of extras. A change of the requirements makes all of them
 # out of date; without changes, a second run installs nothing.
 $(VENV)/.has-all: EXTRAS := all
-$(VENV)/.has-test: EXTRAS := all,test,test-integrations
+$(VENV)/.has-test: EXTRAS := all,test,test-integrations,docs
 $(VENV)/.has-docs: EXTRAS := all,docs
 $(VENV)/.has-all $(VENV)/.has-test $(VENV)/.has-docs: setup.cfg pyproject.toml | $(BIN)/pip
 	@echo "Installing this project with its extras $(EXTRAS) into $(VENV); the first time this takes about a minute." >&2
