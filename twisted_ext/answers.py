@@ -14,7 +14,9 @@ from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.records import RRSet
 
 __all__ = [
+    "BLOCKED",
     "Answer",
+    "BlockedReply",
     "Budget",
     "Counted",
     "Epoch",
@@ -27,6 +29,19 @@ __all__ = [
     "Security",
     "Trace",
 ]
+
+
+#: Replies for blocked names are counted under their rcode plus this number, which no rcode of a header reaches.
+BLOCKED: Final = 32
+
+
+class BlockedReply(bytes):
+    """
+    A cached reply for a blocked name. A reply without EDNS does not show why it was made, and a flag beside it would cost each hit of the
+    packet cache a little.
+    """
+
+    __slots__ = ()
 
 
 _new: Final = object.__new__

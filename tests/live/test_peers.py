@@ -140,7 +140,8 @@ def test_startErrorShowsTheLog() -> None:
     A server that cannot start is an error with its log, and nothing is left behind.
     """
     server = nsd({"example.org": "this is not a valid zone"})
-    with mock.patch.object(peers, "_START_WAIT", 0.5), pytest.raises(OSError, match="syntax error"), server:
+    server.patience = 3.0
+    with pytest.raises(OSError, match="syntax error"), server:
         pass
     assert not server.folder.exists()
     with pytest.raises(RuntimeError, match="not running"):

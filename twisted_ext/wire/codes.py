@@ -18,6 +18,7 @@ __all__ = [
     "Z",
     "AD",
     "CD",
+    "CO",
     "DO",
     "IN",
     "CH",
@@ -145,6 +146,8 @@ CD: Final = 0x0010
 
 #: The DO flag of an OPT record, which requests DNSSEC records (RFC 3225).
 DO: Final = 0x8000
+#: Compact answers are understood (draft-ietf-dnsop-compact-denial-of-existence).
+CO: Final = 0x4000
 
 IN: Final = 1
 CH: Final = 3

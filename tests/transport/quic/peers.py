@@ -149,6 +149,7 @@ class RudeSource:
 
     def __init__(self, act: Callable[[QuicServing, int, bytes], None] = lambda serving, stream, octets: None) -> None:
         self.counters = Counters()
+        self.transport = "quic"
         self.queries: list[bytes] = []
         self._act = act
 
