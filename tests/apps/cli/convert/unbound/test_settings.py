@@ -13,7 +13,6 @@ from twisted_ext.apps.cli.convert.output import tomlOf
 from twisted_ext.apps.cli.convert.unbound.options import OUTCOMES
 from twisted_ext.apps.cli.convert.unbound.settings import HANDLED
 from twisted_ext.apps.cli.convert.unbound.syntax import SECTIONS
-from twisted_ext.server.config.settings import settingNamed
 from twisted_ext.server.config.tomlfile import valuesFromTOML
 
 __all__: list[str] = []
@@ -118,7 +117,6 @@ def test_localZonesAndData() -> None:
     assert values["local-reverse"] is False
 
 
-@pytest.mark.skipif(settingNamed("block") is None, reason="this version blocks no domains")
 def test_blockedZonesHaveOneReply() -> None:
     """
     Zones that always deny are blocked with the reply of the larger part.
