@@ -139,7 +139,9 @@ def test_transfer(tmp_path: Path) -> None:
     settings = tmp_path / "settings.toml"
     settings.write_text(f'[[zone]]\nname = "example.org"\nfile = "{zone}"\nallow-transfer = ["127.0.0.1"]\n')
     query = frame(buildMessage(Message(0, 0, (questionOf("example.org", "AXFR"),))))
-    with serving(tmp_path, "--config", str(settings)) as (_, port, _):
+    with serving(tmp_path, "--config", str(settings)) as (server, port, _):
+        # Zones are compiled while the server answers already.
+        wait(lambda: server.ask("ns.example.org") == ["127.0.0.1"], server)
         command = [sys.executable, "-c", _TRANSFER, str(port), query.hex()]
         assert subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT).stdout == "{0} 3004\n"
 
