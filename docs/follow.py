@@ -40,7 +40,7 @@ def main(words: list[str]) -> int:
     names = {nameOf(path): path for path in pagesIn() if blocksIn(path)}
     for word in words:
         if word not in names:
-            sys.stderr.write(f"{word}: there is no such page with examples; write one of {' '.join(names)}\n")
+            sys.stderr.write(f"{word} is not a page with examples; the pages are {' '.join(names)}\n")
             return 1
     if not all(map(_taken, DEMO_PORTS)):
         sys.stderr.write(f"no servers at 127.0.0.1, ports {', '.join(DEMO_PORTS)}: start `make demo` (`txdns demo`) in another terminal\n")

@@ -82,7 +82,7 @@ class SpansTests(SynchronousTestCase):
 
     def test_noLookupsHaveNoLatency(self) -> None:
         """
-        Without look-ups there is no latency, rather than one of zero.
+        The latency is unknown without look-ups, not zero.
         """
         self.run_(30, lookups=0)
         self.assertEqual([(step["latency"], step["latency95"]) for step in self.stepsOf("hour")], [(None, None)] * 2)

@@ -54,7 +54,7 @@ def test_snippetsThatImportThemselvesEnd() -> None:
     """
     result = converted("coredns", "(a) {\n import a\n log\n}\n. {\n import a\n}\n")
     assert result.values["query-log"] is True
-    assert any("there is no snippet of this name" in line for line in linesOf(result))
+    assert any("neither a snippet nor a file of this name was found" in line for line in linesOf(result))
 
 
 def test_filesThatCannotBeReadAreReported() -> None:

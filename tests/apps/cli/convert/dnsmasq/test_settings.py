@@ -70,7 +70,7 @@ def test_upstreams() -> None:
         ("interface=eth*", "no counterpart: eth*: interfaces are given by their whole names"),
         ("adress=/lan/192.0.2.1", "not valid: dnsmasq has no such option"),
         ("conf-file=/etc/none", "not valid: /etc/none: No such file or directory"),
-        ("conf-dir=/etc/none", "not valid: /etc/none: there is no such folder here"),
+        ("conf-dir=/etc/none", "not valid: /etc/none: this folder does not exist; copy it to this machine, or convert where dnsmasq runs"),
         ("dnssec\ntrust-anchor=lan,1,8,2,00", "note: validate: is in front of each upstream"),
     ],
 )

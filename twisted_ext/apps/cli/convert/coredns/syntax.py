@@ -185,7 +185,7 @@ class _Parser:
                     inner = _lines(bounded(_words(text, self._includes.pathOf(path))))
                     found += self._block(inner, self._includes.pathOf(path), None, depth)
         except BadDescription as fault:
-            self._converted.wrong(place, f"there is no snippet of this name, and as a file: {fault}")
+            self._converted.wrong(place, f"neither a snippet nor a file of this name was found: {fault}")
         return found
 
     def _copied(self, snippet: list[Directive], arguments: list[str], place: Place, depth: int) -> list[Directive]:

@@ -154,7 +154,7 @@ def filesIn(folder: str, place: Place, includes: Includes, converted: Converted)
     pattern = f"{escape(includes.pathOf(folder))}/"
     try:
         if not includes.matching(pattern):
-            converted.wrong(place, f"{folder}: there is no such folder here")
+            converted.wrong(place, f"{folder}: this folder does not exist; copy it to this machine, or convert where dnsmasq runs")
             return []
         folders = {path.rstrip("/") for path in includes.matching(f"{pattern}*/")}
         found = [path for path in includes.matching(f"{pattern}*") if path not in folders]
