@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from twisted_ext.answers import Answer, Origin, Outcome, Security
+from twisted_ext.answers import Answer, Origin, Outcome, Security, newAnswer
 from twisted_ext.errors import ServerFailed
 from twisted_ext.limits import REPLY_ALIASES
 from twisted_ext.wire.codes import rcodeName
@@ -69,7 +69,7 @@ def answerFromMessage(question: Question, message: Message, origin: Origin) -> A
         outcome = _NXDOMAIN
     elif answer:
         outcome = _outcomeOf(question, answer)
-    self = Answer.__new__(Answer)
+    self = newAnswer(Answer)
     self.outcome = outcome
     self.rcode = rcode
     self.flags = flags
@@ -117,7 +117,7 @@ def answerFromReply(question: Question, octets: bytes, origin: Origin) -> Answer
             outcome = _NXDOMAIN
         else:
             outcome = _outcomeOf(question, answer) if answer else _NODATA
-    self = Answer.__new__(Answer)
+    self = newAnswer(Answer)
     self.outcome = outcome
     self.rcode = rcode
     self.flags = flags

@@ -111,8 +111,10 @@ class Rate:
     #: Idle time that may be caught up on, in seconds.
     _CREDIT = 0.05
 
-    def __init__(self, perSecond: float) -> None:
+    def __init__(self, perSecond: object) -> None:
         """
+        @param perSecond: checked here, since it may come from a user.
+
         @raise CallerFault: the rate is not a number above zero.
         """
         if not isinstance(perSecond, int | float) or not 0 < perSecond:

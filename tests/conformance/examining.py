@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from typing import Final, SupportsIndex, overload
 from unittest.mock import patch
 
+from tests.patching import isBoundEarly
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import MESSAGE_SIZE, POINTER_HOPS
+from twisted_ext.wire import message as messages
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import TC
 from twisted_ext.wire.message import Message
@@ -65,9 +67,13 @@ class Work:
 @contextmanager
 def counting() -> Iterator[Work]:
     """
-    Count the work of every message that is read meanwhile.
+    Count the work of every message that is read meanwhile, by source; compiled code is not counted.
     """
     work = Work()
+    if isBoundEarly(messages, "Reader"):
+        # Compiled code does the same work, which is counted where the source runs.
+        yield work
+        return
 
     class CountingReader(Reader):
         def __init__(self, data: bytes) -> None:

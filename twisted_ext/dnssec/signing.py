@@ -16,6 +16,7 @@ from typing import Final
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from mypy_extensions import mypyc_attr
 
 from twisted_ext.dnssec.algorithms import ECDSA_P256, ECDSA_P384, ED448, ED25519, RSA, algorithmName, digestOf
 from twisted_ext.dnssec.keys import REVOKED, SECURE_ENTRY_POINT, ZONE, keyTag
@@ -72,6 +73,7 @@ class Params:
     optOut: bool = False
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class SigningKey:
     """
     A key pair.

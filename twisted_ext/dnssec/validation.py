@@ -285,7 +285,7 @@ class _Judging:
     def _accept(self, proof: Proof) -> bool:
         if proof.security is _SECURE:
             return True
-        reasons = () if proof.reason is None else (proof.reason,)
+        reasons: tuple[tuple[int, str], ...] = () if proof.reason is None else (proof.reason,)
         if proof.security is _BOGUS and self._reasons:
             # The reason why the given records prove nothing tells more than the lack of a proof.
             reasons = (*self._reasons, *reasons)

@@ -4,7 +4,6 @@ Count and limit the work of one client's query (L{twisted_ext.dnssec.limits} nam
 
 from __future__ import annotations
 
-from math import inf
 from typing import Final
 
 from twisted_ext.dnssec.limits import (
@@ -22,7 +21,7 @@ from twisted_ext.dnssec.limits import (
 )
 from twisted_ext.errors import BudgetSpent, WorkSpent
 
-__all__ = ["Work"]
+__all__ = ["ENDLESS", "Work"]
 
 _PACKETS: Final = int(PACKETS.default)
 _FETCH_PACKETS: Final = int(FETCH_PACKETS.default)
@@ -37,6 +36,10 @@ _QUERY_HASHES: Final = int(QUERY_HASHES.default)
 
 #: One set takes a signature check for each wrong signature that is allowed, and one more.
 _TURN: Final = int(TURN_VERIFICATIONS.default - VERIFICATION_FAILURES.default)
+
+
+#: The end of a turn without an end: more verifications than any query can make.
+ENDLESS: Final = 1 << 60
 
 
 class Work:
@@ -102,7 +105,7 @@ class Work:
         @param hashes: the limit for one fetch, as C{verifications} and C{failures}.
         """
         self.packets = self.octets = self.hashes = self.verifications = self.failures = self.lookups = 0
-        self.turnEnd: float = inf
+        self.turnEnd = ENDLESS
         self.avoided: set[str] = set()
         self.mostPackets = self.packetsEnd = packets
         self._fetchPackets = fetchPackets

@@ -15,6 +15,8 @@ from math import inf
 from socket import AF_INET, AF_INET6, inet_ntop
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from twisted_ext.limits import CACHE_SECONDS, FAILURE_PATIENCE, FAILURE_SECONDS
 from twisted_ext.recursion.limits import (
     ADDRESSES_PER_SERVER,
@@ -51,6 +53,7 @@ _LEAST_PRIMED: Final = 60
 _BATCH: Final = 64
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class NameServer:
     """
     A name server of one delegation.

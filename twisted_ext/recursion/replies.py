@@ -37,8 +37,6 @@ _PROOFS: Final = frozenset((NSEC, NSEC3))
 _PROOFS_COVERED: Final = frozenset([rrType.to_bytes(2, "big") for rrType in _PROOFS])
 _DS_COVERED: Final = DS.to_bytes(2, "big")
 
-_TYPE: Final = slice(0, 2)
-
 #: Info code of an extended error (RFC 8914).
 _INVALID_DATA: Final = 24
 
@@ -155,7 +153,7 @@ def _proofOf(cut: bytes, reply: Answer) -> tuple[RRSet, ...]:
     for rrset in reply.authority:
         rrType = rrset.rrType
         if rrType == RRSIG:
-            covered = rrset.rdatas[0][_TYPE]
+            covered = rrset.rdatas[0][:2]
             if covered in _PROOFS_COVERED or (covered == _DS_COVERED and rrset.name.lower() == cut):
                 found.append(rrset)
         elif rrType in _PROOFS or (rrType == DS and rrset.name.lower() == cut):
@@ -246,16 +244,16 @@ def _isExpanded(rrset: RRSet, labels: int) -> bool:
 def _isAlias(rrset: RRSet) -> bool:
     rrType = rrset.rrType
     if rrType == RRSIG:
-        rrType = int.from_bytes(rrset.rdatas[0][_TYPE], "big")
+        rrType = int.from_bytes(rrset.rdatas[0][:2], "big")
     return rrType == CNAME or rrType == DNAME
 
 
 def _isSOA(rrset: RRSet) -> bool:
-    return rrset.rrType == SOA or (rrset.rrType == RRSIG and int.from_bytes(rrset.rdatas[0][_TYPE], "big") == SOA)
+    return rrset.rrType == SOA or (rrset.rrType == RRSIG and int.from_bytes(rrset.rdatas[0][:2], "big") == SOA)
 
 
 def _mayStand(rrset: RRSet, zone: bytes) -> bool:
     rrType = rrset.rrType
     if rrType == RRSIG:
-        rrType = int.from_bytes(rrset.rdatas[0][_TYPE], "big")
+        rrType = int.from_bytes(rrset.rdatas[0][:2], "big")
     return (rrType == SOA or rrType in _PROOFS) and isBelow(rrset.name.lower(), zone)

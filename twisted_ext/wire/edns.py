@@ -4,7 +4,7 @@ The OPT pseudo-record (RFC 6891).
 
 from __future__ import annotations
 
-from struct import pack, unpack_from
+from struct import pack
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import EDNS_OPTIONS
@@ -70,7 +70,7 @@ class EDNS:
             while position < end:
                 if position + 4 > end:
                     raise BadMessage("an EDNS option is cut off")
-                code, length = unpack_from(">HH", rdata, position)
+                code, length = rdata[position] << 8 | rdata[position + 1], rdata[position + 2] << 8 | rdata[position + 3]
                 position += 4
                 if position + length > end:
                     raise BadMessage(f"EDNS option {code} extends past the end of its record")
@@ -78,7 +78,7 @@ class EDNS:
                     raise BadMessage(f"more than {most:.0f} EDNS options")
                 options.append((code, rdata[position : position + length]))
                 position += length
-        return cls(payloadSize, ttl & 0xFFFF, tuple(options), ttl >> 16 & 0xFF, ttl >> 24)
+        return EDNS(payloadSize, ttl & 0xFFFF, tuple(options), ttl >> 16 & 0xFF, ttl >> 24)
 
     def toWire(self) -> bytes:
         rdata = b"".join([pack(">HH", code, len(octets)) + octets for code, octets in self.options])

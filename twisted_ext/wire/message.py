@@ -4,9 +4,12 @@ Complete DNS messages (RFC 1035, section 4).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from struct import Struct
 from struct import error as StructError
 from typing import Final
+
+from mypy_extensions import mypyc_attr
 
 from twisted_ext.errors import BadMessage, BadRecord
 from twisted_ext.limits import MESSAGE_SIZE
@@ -29,6 +32,7 @@ _header: Final = HEADER.unpack_from
 _typeAndClass: Final = Struct(">HH")
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Question:
     """
     A question: name, type and class.
@@ -40,13 +44,18 @@ class Question:
 
     __slots__ = ("name", "rrType", "rrClass", "key")
 
-    def __init__(self, name: bytes, rrType: int, rrClass: int = 1) -> None:
+    def __init__(self, name: bytes, rrType: int, rrClass: int = 1, key: bytes = b"") -> None:
         """
+        @param key: C{key}, from a caller that has it.
+
         @raise BadRecord: the type or the class does not fit into two octets.
         """
         self.name = name
         self.rrType = rrType
         self.rrClass = rrClass
+        if key:
+            self.key = key
+            return
         try:
             self.key = name.lower() + _typeAndClass.pack(rrType, rrClass)
         except StructError:
@@ -73,6 +82,7 @@ class Question:
         return f"<Question {self}>"
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Message:
     """
     A parsed message, or one to be built by L{twisted_ext.wire.builder}.
@@ -130,7 +140,7 @@ class Message:
         @raise BadMessage: fewer than twelve octets or more than 65,535, or a truncated question. Accessing the records may raise it later,
             for any fault in them.
         """
-        self = cls.__new__(cls)
+        self = _newMessage(cls)
         if not HEADER_OCTETS <= len(data) <= _MOST_OCTETS:
             raise BadMessage(f"a message has {HEADER_OCTETS} to {_MOST_OCTETS} octets; this has {len(data)}")
         self.id, self.flags, count, answers, authorities, additionals = _header(data)
@@ -286,3 +296,6 @@ class Message:
     def __repr__(self) -> str:
         kind = Opcode(self.opcode).name if self.opcode in Opcode._value2member_map_ else f"OPCODE{self.opcode}"
         return f"<Message id={self.id} {kind} flags={self.flags:#06x} questions={list(self.questions)}>"
+
+
+_newMessage: Final[Callable[[type[Message]], Message]] = Message.__new__

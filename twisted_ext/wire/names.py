@@ -81,7 +81,7 @@ def nameFromText(text: str | bytes, origin: bytes | None = None) -> bytes:
         name = b"".join([_LENGTHS[len(label)] + label for label in labels])
     except IndexError:
         raise BadName(f"{_quoted(text)}: a label has more than {MOST_LABEL_OCTETS} octets") from None
-    if b"" in labels or not raw:
+    if not raw or (b"\x00" in name and b"" in labels):
         wrong = "a label is empty; write one dot between labels" if raw else "the name is empty; the root is '.'"
         raise BadName(f"{_quoted(text)}: {wrong}")
     name += ROOT if absolute or origin is None else origin

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from mypy_extensions import i64
+
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import POINTER_HOPS, POINTERS_PER_NAME
 from twisted_ext.wire.names import MOST_OCTETS
@@ -49,7 +51,8 @@ class Reader:
             backward, or more jumps than L{POINTERS_PER_NAME}, or the message has had more than L{POINTER_HOPS}.
         """
         data = self.data
-        position = offset
+        position: i64 = offset
+        length: i64
         try:
             # The fast path for nearly all names: labels, then the end or a pointer to a name that was read before.
             while (length := data[position]) and length < 64:

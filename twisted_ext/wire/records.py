@@ -9,6 +9,8 @@ from struct import Struct
 from struct import error as StructError
 from typing import Final
 
+from mypy_extensions import i64, mypyc_attr
+
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.codes import ANY_CLASS, IN, NONE
 from twisted_ext.wire.names import nameToText
@@ -31,6 +33,7 @@ _fixed: Final = _FIXED.unpack_from
 _layouts: dict[int, Layout] = {}
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class RRSet:
     """
     Records of one owner, type and class (RFC 2181, section 5).
@@ -78,6 +81,10 @@ class RRSet:
         return f"<RRSet {nameToText(self.name)} {self.ttl} {typeName(self.rrType)} {len(self.rdatas)} record(s)>"
 
 
+#: Makes an RRset without setting its attributes. A call of the class takes half as long again.
+newRRSet: Final[Callable[[type[RRSet]], RRSet]] = RRSet.__new__
+
+
 def _layoutOf(rrType: int) -> Layout:
     from twisted_ext.wire.rdata.registry import layoutOf
 
@@ -98,8 +105,14 @@ def readRecords(reader: Reader, offset: int, count: int) -> tuple[list[RRSet], i
     """
     data = reader.data
     names = reader.names
-    end = len(data)
+    end: i64 = len(data)
     records: list[RRSet] = []
+    first: i64
+    start: i64
+    rrType: i64
+    rrClass: i64
+    ttl: i64
+    length: i64
     try:
         for _ in range(count):
             # Nearly every owner is a single pointer to a name that was read before.
@@ -127,7 +140,7 @@ def readRecords(reader: Reader, offset: int, count: int) -> tuple[list[RRSet], i
                 not formOf(rrType, rrClass) or (not length and (rrClass == ANY_CLASS or rrClass == NONE))
             ):
                 rdata = data[start:offset]
-            elif layout.__class__ is int:
+            elif isinstance(layout, int):
                 if length != layout:
                     raise BadMessage(f"the rdata of type {rrType} at octet {start} has {length} octets; it takes {layout}")
                 rdata = data[start:offset]
@@ -154,6 +167,7 @@ def expand(reader: Reader, layout: int | tuple[int, int, int] | Callable[[Reader
     data = reader.data
     before, count, behind = layout
     position = start + before
+    first: i64
     if count == 1 and not behind:
         if position < end:
             # A fast path for the most frequent types (NS, CNAME, PTR, MX).
@@ -184,9 +198,14 @@ def groupRecords(records: list[RRSet]) -> tuple[RRSet, ...]:
     if len(records) == 1:
         return (records[0],)
     groups: dict[tuple[bytes, int, int, bytes], list[RRSet]] = {}
+    name = folded = b""
     for record in records:
+        if record.name is not name:
+            # Owners that are read from one place in a message are one object.
+            name = record.name
+            folded = name.lower()
         rrType = record.rrType
-        key = (record.name.lower(), rrType, record.rrClass, record.rdatas[0][:2] if rrType == RRSIG else b"")
+        key = (folded, rrType, record.rrClass, record.rdatas[0][:2] if rrType == RRSIG else b"")
         group = groups.get(key)
         if group is None:
             groups[key] = [record]

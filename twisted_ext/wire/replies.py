@@ -15,7 +15,7 @@ from typing import Final
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.reader import Reader
-from twisted_ext.wire.records import Layout, RRSet, expand
+from twisted_ext.wire.records import Layout, RRSet, expand, newRRSet
 from twisted_ext.wire.rrtypes import OPT, RRSIG, SIG, TKEY, TSIG
 
 __all__ = ["OPTFields", "Sections", "readReply"]
@@ -28,8 +28,6 @@ _pointerAndFixed: Final = Struct(">HHHIH").unpack_from
 
 #: In sections with more records, comparing each with each would be too slow.
 _FEW: Final = 40
-
-_new: Final = object.__new__
 
 #: Types with a special meaning in messages.
 _SPECIAL: Final = frozenset((OPT, SIG, TKEY, TSIG))
@@ -237,7 +235,7 @@ class _Section:
                         last.ttl = ttl
                 else:
                     # Without a call of the class, which takes half as long again.
-                    rrset = _new(RRSet)
+                    rrset = newRRSet(RRSet)
                     rrset.name = owner
                     rrset.rrType = rrType
                     rrset.rrClass = rrClass

@@ -8,7 +8,7 @@ name, below L{twisted_ext.wire.rdata.types}; L{twisted_ext.wire.rdata.registry} 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from twisted_ext.errors import BadRecord, WrongType
 
@@ -156,22 +156,21 @@ TYPE_NUMBERS: Final[dict[str, int]] = {name: number for number, name in TYPE_NAM
 # Its number is one for private use, so a record with it may be of another type.
 del TYPE_NAMES[ALIAS]
 
-if not TYPE_CHECKING:
-    # Type checkers see each constant above as public by itself.
-    __all__ = [
-        "INTERNET_ONLY",
-        "TWISTED_LOOKUPS",
-        "TYPE_NAMES",
-        "TYPE_NUMBERS",
-        "addMnemonic",
-        "expectType",
-        "formOf",
-        "isMeta",
-        "moduleOf",
-        "typeName",
-        "typeNumber",
-    ]
-    __all__ += [name.replace("-", "_") for name in TYPE_NUMBERS]
+# Set like this because type checkers take the constants above as public anyway, and cannot read a list that is computed.
+globals()["__all__"] = [
+    "INTERNET_ONLY",
+    "TWISTED_LOOKUPS",
+    "TYPE_NAMES",
+    "TYPE_NUMBERS",
+    "addMnemonic",
+    "expectType",
+    "formOf",
+    "isMeta",
+    "moduleOf",
+    "typeName",
+    "typeNumber",
+    *[name.replace("-", "_") for name in TYPE_NUMBERS],
+]
 
 
 def addMnemonic(number: int, name: str) -> None:
