@@ -73,6 +73,6 @@ class FaultLogTests(SynchronousTestCase):
         """
         with mock.patch.object(faultlog, "_failureOf", side_effect=MemoryError):
             self.note(ValueError())
-        with mock.patch.object(self.log, "_counted", side_effect=MemoryError):
-            self.note(ValueError())
+        self.patch(self.log, "_counted", mock.Mock(side_effect=MemoryError))
+        self.note(ValueError())
         self.assertEqual((self.flushLoggedErrors(), self.counted), ([], 1))

@@ -10,14 +10,15 @@ from twisted_ext.transport.pollers import Outbox
 
 
 class _Sender:
-    def __init__(self, sent: list[bytes], fault: Exception | None = None) -> None:
+    def __init__(self, sent: list[bytes], octets: bytes, fault: Exception | None = None) -> None:
         self._sent = sent
+        self._octets = octets
         self._fault = fault
 
-    def sendNow(self, octets: bytes, now: float) -> None:
+    def sendHeld(self, now: float) -> None:
         if self._fault is not None:
             raise self._fault
-        self._sent.append(octets)
+        self._sent.append(self._octets)
 
 
 class OutboxTests(SynchronousTestCase):
@@ -27,11 +28,15 @@ class OutboxTests(SynchronousTestCase):
 
     def test_failedSendSparesOthers(self) -> None:
         """
-        An unexpected exception for one datagram is logged, and the others are sent.
+        An unexpected exception of one sender is logged, and the others send theirs, each once.
         """
         sent: list[bytes] = []
         outbox = Outbox()
-        outbox.waiting += [(_Sender(sent), b"first"), (_Sender(sent, ZeroDivisionError()), b"second"), (_Sender(sent), b"third")]
+        for sender in _Sender(sent, b"first"), _Sender(sent, b"second", ZeroDivisionError()), _Sender(sent, b"third"):
+            outbox.hold(sender, True)
+            outbox.hold(sender, False)
+        self.assertEqual(outbox.count, 6)
         outbox.flush(0.0)
-        self.assertEqual((sent, outbox.waiting), ([b"first", b"third"], []))
+        outbox.flush(0.0)
+        self.assertEqual((sent, outbox.count), ([b"first", b"third"], 0))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)

@@ -9,7 +9,7 @@ from typing import Final
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFDSet, IReactorTime, IReactorUDP
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from twisted_ext.errors import Unreachable
 from twisted_ext.interfaces import IExchange
@@ -26,7 +26,6 @@ __all__ = ["DatagramExchange", "Datagrams"]
 _QUERIES_PER_WIDTH: Final = 4
 
 
-@implementer(IExchange)
 class DatagramExchange:
     """
     Queries to one server over UDP.
@@ -67,7 +66,8 @@ class DatagramExchange:
         while key in keys:
             key = draw.take(2)
         if self._outbox.open:
-            self._outbox.waiting.append((socket, key + asking.query))
+            self._outbox.hold(socket, not socket.held)
+            socket.held.append(key + asking.query)
         else:
             try:
                 socket.send(key + asking.query)
@@ -112,6 +112,9 @@ class DatagramExchange:
         # Sockets close at once.
         self.settle()
         return succeed(None)
+
+
+classImplements(DatagramExchange, IExchange)
 
 
 class Datagrams:

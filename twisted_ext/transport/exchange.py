@@ -7,7 +7,9 @@ They use callbacks instead of Deferreds: a look-up has a single Deferred, the on
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+from mypy_extensions import mypyc_attr
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IConnector, IProtocolFactory, IReactorTime
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from twisted_ext.transport.random import Draw
     from twisted_ext.transport.servers import Server
 
-__all__ = ["TCP", "Channel", "Connect", "Dialer", "Link", "LinkUser", "PendingQuery", "StreamTransport"]
+__all__ = ["IN_CLEAR", "TCP", "Channel", "Connect", "Dialer", "Link", "LinkUser", "PendingQuery", "StreamTransport"]
 
 
 class Channel(Protocol):
@@ -139,12 +141,17 @@ class LinkUser(Protocol):
 Connect = Callable[[LinkUser, bool], Callable[[], object]]
 
 
+#: The kind of L{TCP}, which protects nothing.
+IN_CLEAR: Final = "tcp"
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
 class TCP:
     """
     Queries over TCP (RFC 7766).
     """
 
-    kind = "tcp"
+    kind = IN_CLEAR
 
     def __init__(self, keep: float | None = None) -> None:
         """

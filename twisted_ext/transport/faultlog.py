@@ -8,6 +8,7 @@ from collections.abc import Callable
 from traceback import walk_tb
 from typing import Final, cast
 
+from mypy_extensions import mypyc_attr
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -15,11 +16,12 @@ from twisted_ext.limits import FAULT_KINDS, FAULT_SECONDS
 
 __all__ = ["FaultLog"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 _failureOf: Final = cast("Callable[[BaseException], Failure]", Failure)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class FaultLog:
     """
     Logs each kind of exception once with its traceback. Further ones are summarized in one line every L{FAULT_SECONDS}.

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from twisted.internet.interfaces import IReactorFDSet, IReactorTime, IReadDescriptor
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from twisted_ext.transport.faultlog import FaultLog
 
@@ -36,39 +36,51 @@ class Poller(Protocol):
 #: Sockets that are drained in one reactor iteration, so that other events are handled too.
 _SOCKETS_PER_TURN: Final = 32
 
-#: Approximate number of datagrams to hold back; those of one socket are kept together.
+#: Approximate number of datagrams to hold back.
 KEPT_BACK: Final = 32
 
 
 class DatagramSender(Protocol):
-    def sendNow(self, octets: bytes, now: float) -> None:
+    def sendHeld(self, now: float) -> None:
         """
-        Send, or fail the pending queries with the reason.
+        Send the datagrams that were held back, or fail the pending queries with the reason.
         """
 
 
 class Outbox:
     """
-    A queue of outgoing datagrams, held back while a batch of incoming ones is handled. A process that receives datagrams one by one is
-    woken for each, which costs more than sending. Queries and replies are queued alike.
+    Holds outgoing datagrams back while a batch of incoming ones is handled, so that those of one socket are sent together. A process that
+    receives datagrams one by one is woken for each, which costs more than sending. Queries and replies are held back alike.
 
     @ivar open: whether to hold datagrams back.
-    @ivar waiting: the datagrams, each with its sender.
+    @ivar count: the number of datagrams held back.
     """
 
     def __init__(self) -> None:
         self.open = False
+        self.count = 0
         self.faults = FaultLog()
-        self.waiting: list[tuple[DatagramSender, bytes]] = []
+        self._senders: list[DatagramSender] = []
+
+    def hold(self, sender: DatagramSender, first: bool) -> None:
+        """
+        Count a datagram that a sender holds back.
+
+        @param first: whether it is the only one of this sender.
+        """
+        self.count += 1
+        if first:
+            self._senders.append(sender)
 
     def flush(self, now: float) -> None:
-        waiting, self.waiting = self.waiting, []
-        for sending, octets in waiting:
+        senders, self._senders = self._senders, []
+        self.count = 0
+        for sender in senders:
             try:
-                sending.sendNow(octets, now)
+                sender.sendHeld(now)
             except Exception as error:
-                # An error with one datagram must not keep the others from being sent.
-                self.faults.note("sending a datagram", error, now)
+                # An error with one sender must not keep the others from sending.
+                self.faults.note("sending datagrams", error, now)
 
 
 _outboxes: Final[WeakKeyDictionary[object, Outbox]] = WeakKeyDictionary()
@@ -93,14 +105,13 @@ def _pass(socket: RawSocket, octets: bytes, now: float, faults: FaultLog) -> Non
         faults.note("reading a reply", error, now)
 
 
-def _gather(socket: RawSocket, arrivals: list[tuple[RawSocket, bytes]], now: float, faults: FaultLog) -> None:
+def _gather(socket: RawSocket, arrivals: list[tuple[RawSocket, list[bytes]]], now: float, faults: FaultLog) -> None:
     try:
-        socket.gather(arrivals, now)
+        arrivals.append((socket, socket.gather(now)))
     except Exception as error:
         faults.note("receiving replies", error, now)
 
 
-@implementer(IReadDescriptor)
 class EpollPoller:
     """
     An epoll that the reactor reads as a single descriptor; registered only while a socket is watched.
@@ -143,7 +154,7 @@ class EpollPoller:
         outbox = self._outbox
         # Read everything first, then handle it, then send everything: alternating system calls for each datagram would cost half as much
         # again.
-        arrivals: list[tuple[RawSocket, bytes]] = []
+        arrivals: list[tuple[RawSocket, list[bytes]]] = []
         outbox.open = True
         try:
             for descriptor, _ in epoll.poll(0, _SOCKETS_PER_TURN):
@@ -151,9 +162,10 @@ class EpollPoller:
                 socket = sockets.get(descriptor)
                 if socket is not None:
                     _gather(socket, arrivals, now, outbox.faults)
-            for socket, octets in arrivals:
-                _pass(socket, octets, now, outbox.faults)
-                if len(outbox.waiting) >= KEPT_BACK:
+            for socket, replies in arrivals:
+                for octets in replies:
+                    _pass(socket, octets, now, outbox.faults)
+                if outbox.count >= KEPT_BACK:
                     outbox.flush(now)
         except Exception as error:
             # A reactor stops reading from a descriptor whose doRead raises.
@@ -171,7 +183,9 @@ class EpollPoller:
         return "twisted_ext"
 
 
-@implementer(IReadDescriptor)
+classImplements(EpollPoller, IReadDescriptor)
+
+
 class _Single:
     def __init__(self, descriptor: int, socket: RawSocket, clock: IReactorTime, faults: FaultLog) -> None:
         self._descriptor = descriptor
@@ -184,16 +198,20 @@ class _Single:
 
     def doRead(self) -> None:
         now = self._clock.seconds()
-        arrivals: list[tuple[RawSocket, bytes]] = []
+        arrivals: list[tuple[RawSocket, list[bytes]]] = []
         _gather(self._socket, arrivals, now, self._faults)
-        for socket, octets in arrivals:
-            _pass(socket, octets, now, self._faults)
+        for socket, replies in arrivals:
+            for octets in replies:
+                _pass(socket, octets, now, self._faults)
 
     def connectionLost(self, reason: Failure) -> None:
         self._socket.close()
 
     def logPrefix(self) -> str:
         return "twisted_ext"
+
+
+classImplements(_Single, IReadDescriptor)
 
 
 class EachPoller:

@@ -10,6 +10,8 @@ from struct import Struct
 from typing import Final
 from weakref import WeakSet
 
+from mypy_extensions import mypyc_attr
+
 __all__ = ["Draw"]
 
 #: Lower ports belong to services and need privileges.
@@ -24,6 +26,7 @@ _LOT: Final = 3
 _lots: Final[Callable[[bytes], Iterator[tuple[bytes, int]]]] = Struct(">2sB").iter_unpack
 
 
+@mypyc_attr(native_class=False)  # It is referred to weakly.
 class Draw:
     """
     Random octets, fetched in blocks.

@@ -6,12 +6,27 @@ Names may be sent in mixed case (draft-vixie-dnsext-dns0x20): replies repeat it,
 
 from __future__ import annotations
 
+from typing import Final
+
 from twisted_ext.transport.random import Draw
+from twisted_ext.wire.codes import AA, AD, CD, RA, RD
 from twisted_ext.wire.message import Question
 
-__all__ = ["isBareFailure", "isReplyTo", "mixed"]
+__all__ = ["USUAL_STARTS", "isBareFailure", "isReplyTo", "mixed"]
 
 _ONE = b"\x00\x01"
+
+#: The third to sixth octets of nearly all usable replies, flags and question count: QR, with or without AA, RD, RA, AD and CD; NOERROR or
+#: NXDOMAIN; one question.
+USUAL_STARTS: Final = frozenset(
+    (0x8000 | aa | rd | ra | ad | cd | rcode).to_bytes(2, "big") + b"\x00\x01"
+    for aa in (0, AA)
+    for rd in (0, RD)
+    for ra in (0, RA)
+    for ad in (0, AD)
+    for cd in (0, CD)
+    for rcode in (0, 3)
+)
 
 
 def mixed(question: Question, draw: Draw) -> bytes:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from math import inf
-from typing import Final, cast
+from typing import ClassVar, Final, cast
 
+from mypy_extensions import mypyc_attr
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import (
     IConnector,
@@ -20,7 +21,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from twisted_ext.errors import BadMessage, Unreachable
 from twisted_ext.interfaces import IExchange
@@ -44,7 +45,7 @@ _ALLOWANCE: Final = b"\x00\x0b\x00\x02"
 _OPT_OCTETS: Final = 11
 
 
-@implementer(IExchange)
+@mypyc_attr(allow_interpreted_subclasses=True)
 class StreamExchange:
     """
     Queries to one server over TCP.
@@ -61,9 +62,9 @@ class StreamExchange:
     @cvar way: the transport's name in errors.
     """
 
-    kind = "tcp"
-    way = "TCP"
-    reliable = True
+    kind: ClassVar[str] = "tcp"
+    way: ClassVar[str] = "TCP"
+    reliable: ClassVar[bool] = True
 
     def __init__(self, reactor: IReactorTCP, server: Server, draw: Draw, *, keep: float | None = None, inFlight: int | None = None) -> None:
         self.server = server
@@ -296,6 +297,10 @@ class StreamExchange:
                     asking.failed(fault, now, self, key)
 
 
+classImplements(StreamExchange, IExchange)
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Attempt(ClientFactory):
     """
     One connection, from the attempt to its loss.
@@ -329,6 +334,7 @@ class Attempt(ClientFactory):
             self.transport.loseConnection()
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Connection(Protocol):
     transport: ITCPTransport
 

@@ -10,13 +10,13 @@ from typing import Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-__all__ = ["ROUNDING", "IdleTimer", "Timetable", "TimetableItem"]
+__all__ = ["ROUNDING", "SPARING", "IdleTimer", "Timetable", "TimetableItem"]
 
 #: Seconds by which a reactor's clock may seem to be early because of rounding.
 ROUNDING: Final = 1e-5
 
 #: Seconds to add to the delay per waiting item: with very many items, checking them takes less than a tenth of the time.
-_SPARING: Final = 2e-6
+SPARING: Final = 2e-6
 
 
 #: Tolerated delay of the delayed call in seconds. If it is later, this process was busy, and replies that arrived in time may be unread.
@@ -98,7 +98,7 @@ class Timetable:
             self.wakesAt = inf
             due = min([item.due for item in waiting], default=inf)
             if due < inf:
-                self.wakeAt(max(due, self._clock.seconds() + len(waiting) * _SPARING))
+                self.wakeAt(max(due, self._clock.seconds() + len(waiting) * SPARING))
 
 
 class IdleTimer:

@@ -9,12 +9,14 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from mypy_extensions import mypyc_attr
 from twisted.internet.error import CannotListenError, MessageLengthError
 from twisted.internet.interfaces import IListeningPort, IReactorTime, IReactorUDP, IUDPTransport
 from twisted.internet.protocol import DatagramProtocol
 
 from twisted_ext.errors import Unreachable
 from twisted_ext.limits import DATAGRAM_SIZE, PORT_TRIES
+from twisted_ext.native import chosen
 from twisted_ext.transport.exchange import PendingQuery
 from twisted_ext.transport.pollers import Poller
 from twisted_ext.transport.random import Draw
@@ -46,17 +48,19 @@ class QuerySocket:
     @ivar keys: maps the ids of all queries sent to their pending queries, or to L{None} for queries no longer pending, so that a late or
         duplicate reply is not counted as a forgery attempt.
     @ivar send: sends octets to the server; raises L{OSError} if the kernel reports an error for this datagram or an earlier one.
+    @ivar held: queries that the outbox holds back.
     @ivar live: the number of pending queries.
     @ivar misses: replies from the right address to the right port with a wrong id or question.
     @ivar retired: whether it takes no more queries.
     @ivar deaf: whether incoming datagrams are ignored because too many were wrong.
     """
 
-    __slots__ = ("exchange", "keys", "live", "misses", "retired", "closed", "deaf", "send")
+    __slots__ = ("exchange", "keys", "live", "misses", "retired", "closed", "deaf", "held", "send")
 
     def __init__(self, exchange: DatagramExchange, send: Callable[[bytes], object]) -> None:
         self.exchange = exchange
         self.send = send
+        self.held: list[bytes] = []
         self.keys: dict[bytes, PendingQuery | None] = {}
         self.live = 0
         self.misses = 0
@@ -119,15 +123,24 @@ class QuerySocket:
                 self.release(key)
                 asking.failed(fault, now, self, key)
 
-    def sendNow(self, octets: bytes, now: float) -> None:
+    def sendHeld(self, now: float) -> None:
+        """
+        Send the queries that were held back. One that the kernel has no room for is equivalent to a lost one.
+        """
+        held, self.held = self.held, []
         if self.closed:
             return
         try:
-            self.send(octets)
-        except BlockingIOError:
-            pass
+            self.sendAll(held)
         except OSError as error:
             self.broken(error, now)
+
+    def sendAll(self, datagrams: list[bytes]) -> None:
+        for octets in datagrams:
+            try:
+                self.send(octets)
+            except BlockingIOError:
+                pass
 
     def release(self, key: bytes) -> None:
         keys = self.keys
@@ -156,31 +169,31 @@ class RawSocket(QuerySocket):
     A socket that bypasses the reactor's UDP support and is drained by a poller.
     """
 
-    __slots__ = ("_socket", "_recv", "_poller", "_descriptor")
+    __slots__ = ("_socket", "_batches", "_poller", "_descriptor")
 
     def __init__(self, exchange: DatagramExchange, made: socket.SocketType, poller: Poller) -> None:
         super().__init__(exchange, made.send)
         self._socket = made
-        self._recv = made.recv
+        self._batches = chosen.batches
         self._poller = poller
         self._descriptor = made.fileno()
         poller.watch(self._descriptor, self)
 
-    def gather(self, arrivals: list[tuple[RawSocket, bytes]], now: float) -> None:
+    def gather(self, now: float) -> list[bytes]:
         """
         Read all pending datagrams without handling them yet.
-
-        @param arrivals: datagrams read from this socket and others; this appends to it.
         """
-        # At most as many datagrams as replies are pending; the poller calls again if there are more.
-        recv = self._recv
+        replies: list[bytes] = []
         try:
-            for _ in range(self.live or 1):
-                arrivals.append((self, recv(SIZE)))
-        except BlockingIOError:
-            pass
+            # At most as many datagrams as replies are pending; the poller calls again if there are more.
+            self._batches.receiveConnected(self._socket, self.live or 1, SIZE, replies)
         except OSError as error:
             self.broken(error, now)
+        return replies
+
+    def sendAll(self, datagrams: list[bytes]) -> None:
+        if not self.deaf:
+            self._batches.sendConnected(self._socket, datagrams)
 
     def shut(self) -> None:
         # Only once: the kernel may soon reuse its number.
@@ -262,6 +275,7 @@ class PortSocket(QuerySocket):
         self._protocol.socket = None
 
 
+@mypyc_attr(native_class=False)  # Twisted's class has its attributes in the class.
 class _Receiver(DatagramProtocol):
     noisy = False
     transport: IUDPTransport

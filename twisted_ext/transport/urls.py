@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
+from mypy_extensions import mypyc_attr
+
 from twisted_ext.discovery.targets import hostIn
 from twisted_ext.errors import BadDescription, BadName
 from twisted_ext.transport.servers import Server
@@ -100,6 +102,7 @@ def isAddress(host: str) -> bool:
     return ":" in host or host.rpartition(".")[2].isdigit()
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 @dataclass(frozen=True, slots=True)
 class ServerURL:
     """

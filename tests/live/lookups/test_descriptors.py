@@ -15,15 +15,25 @@ from twisted.internet.task import Clock
 from twisted.logger import LogEvent, Logger
 from zope.interface import implementer
 
+from tests.native.twins import TWINS, twin
 from tests.transport.waiting import Waiter
 from tests.typed import observing
 from twisted_ext.errors import Unreachable
+from twisted_ext.native import chosen
 from twisted_ext.transport import faultlog, pollers
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
 from twisted_ext.transport.exchange import Channel
 from twisted_ext.transport.servers import Server
 
 __all__: list[str] = []
+
+
+@pytest.fixture(autouse=True, params=TWINS)
+def batches(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Read and send with Python, then with the C extension.
+    """
+    monkeypatch.setattr(chosen, "batches", twin(request.param))
 
 
 @implementer(IReactorFDSet)

@@ -35,21 +35,22 @@ class Broken(BaseException):
 def sabotaged(reader, now):
     receive = reader._receive
 
-    def looking(size):
-        octets, place = receive(size)
-        if b"\\x04deaf" in octets:
-            reader._listener.reactor.removeReader(reader)
-        if b"\\x06broken" in octets:
-            raise Broken
-        if b"\\x04shut" in octets:
-            for port in reader._listener.reactor.getReaders():
-                if isinstance(port, tcp.Port):
-                    reader._listener.reactor.removeReader(port)
-                    port.connectionLost(failure.Failure(OSError("no memory")))
-        if b"\\x04dead" in octets:
-            base._topHandler = None
-            reader._listener.reactor.runUntilCurrent = lambda: 1 // 0
-        return octets, place
+    def looking():
+        arrived = receive()
+        for octets, place in arrived:
+            if b"\\x04deaf" in octets:
+                reader._listener.reactor.removeReader(reader)
+            if b"\\x06broken" in octets:
+                raise Broken
+            if b"\\x04shut" in octets:
+                for port in reader._listener.reactor.getReaders():
+                    if isinstance(port, tcp.Port):
+                        reader._listener.reactor.removeReader(port)
+                        port.connectionLost(failure.Failure(OSError("no memory")))
+            if b"\\x04dead" in octets:
+                base._topHandler = None
+                reader._listener.reactor.runUntilCurrent = lambda: 1 // 0
+        return arrived
 
     reader._receive = looking
     try:

@@ -154,7 +154,8 @@ class SocketTests(SynchronousTestCase):
             reader = listener._reader
             assert reader is not None
             made = reader.socket
-            self.patch(reader, "_sendFrom", lambda octets, place: made.sendto(octets, place[1]))
+            addressOf = reader._addressOf
+            self.patch(reader, "_send", lambda replies: [made.sendto(octets, addressOf(place)) for octets, place in replies] and 0)
             self.assertRaises(TimeoutError, self.exchange, clock, ("127.5.5.5", listener.port), 1)
         with self.listening("::") as (listener, clock):
             self.exchange(clock, ("::1", listener.port))

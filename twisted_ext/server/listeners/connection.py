@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
+from mypy_extensions import mypyc_attr
 from twisted.internet.interfaces import (
     IAddress,
     IConsumer,
@@ -21,7 +22,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Server
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from twisted_ext.errors import BadMessage, DNSFault
 from twisted_ext.server.limits import CLIENT_STREAM_YIELDS
@@ -44,7 +45,7 @@ _NEW: Final = 1.0
 #: Octets of a reply of many messages that are written in one reactor turn: some milliseconds' worth, so that other clients get their turn.
 _FLOW_TURN: Final = 1 << 19
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 Send = Callable[[bytes], None]
 
@@ -93,7 +94,7 @@ class ReplySource(Protocol):
         """
 
 
-@implementer(IHalfCloseableProtocol, IPushProducer)
+@mypyc_attr(allow_interpreted_subclasses=True)
 class StreamServing(StreamProtocol):
     """
     The protocol of one connection.
@@ -508,6 +509,9 @@ class StreamServing(StreamProtocol):
 
     def __repr__(self) -> str:
         return f"<StreamServing {self.host}:{self.port}>"
+
+
+classImplements(StreamServing, IHalfCloseableProtocol, IPushProducer)
 
 
 class _Writable(Protocol):

@@ -9,9 +9,9 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from ipaddress import ip_address
-from struct import Struct
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -25,16 +25,18 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import DatagramProtocol
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from twisted_ext.errors import BadMessage, CallerFault, Unreachable
 from twisted_ext.limits import LISTENER_BATCH, LISTENER_BUFFER, LISTENER_MISSES, LISTENER_TURN
+from twisted_ext.native import chosen
+from twisted_ext.native.loops import Place
 from twisted_ext.packetcache.packetcache import Address
 from twisted_ext.server.listeners.proxies.header import headerIn
 from twisted_ext.server.listeners.proxies.trusted import TrustedProxies
 from twisted_ext.server.listeners.sockets import boundTo, labelOf
 from twisted_ext.server.reply.packetcaches import PROXIES
-from twisted_ext.transport.pollers import KEPT_BACK, Outbox, outboxOf
+from twisted_ext.transport.pollers import KEPT_BACK, outboxOf
 
 if TYPE_CHECKING:
     from twisted_ext.packetcache.clients import Client
@@ -55,20 +57,11 @@ _BATCHES: Final = 16
 #: Packet cache misses processed between two reads of the clock.
 _LOOK: Final = 8
 
-_ANCILLARY: Final = 256
 _PKTINFO: Final = getattr(socket, "IP_PKTINFO", 8)
 _RECVPKTINFO: Final = getattr(socket, "IPV6_RECVPKTINFO", 49)
-_PKTINFO6: Final = getattr(socket, "IPV6_PKTINFO", 50)
 _RCVBUFFORCE: Final = 33
 _MTU_DISCOVER: Final = 10
 _MTU_OMIT: Final = 5
-_in: Final = Struct("=I4s4s")
-_in6: Final = Struct("=16sI")
-
-#: Local addresses whose ancillary data for replies is kept.
-_MOST_PLACES: Final = 256
-
-_Ancillary = list[tuple[int, int, bytes]]
 
 
 def datagramSocket(address: str, port: int, *, shared: bool = False) -> socket.socket:
@@ -87,9 +80,6 @@ def datagramSocket(address: str, port: int, *, shared: bool = False) -> socket.s
         raise CallerFault(f"{address!r} is not an address to listen at: {error.strerror}") from None
     except OSError as error:
         raise Unreachable(f"cannot listen at {labelOf(address, port)} over UDP: {error.strerror}") from error
-
-
-_Where = TypeVar("_Where")
 
 
 class _Proxied:
@@ -124,13 +114,10 @@ class _Proxied:
         named: Address = (self._proxies.nameOf(header.host), header.port)
         arrived = [(octets, named)]
 
-        def receive(size: int) -> tuple[bytes, Address]:
-            if not arrived:
-                raise BlockingIOError
-            return arrived.pop()
-
-        def reply(octets: bytes, address: Address) -> None:
-            send(octets)
+        def reply(replies: list[tuple[bytes, Address]]) -> int:
+            for octets, _ in replies:
+                send(octets)
+            return 0
 
         def beyond(inner: bytes, address: Address, client: Client, now: float) -> None:
             self._responder.take(inner, address, "udp", send, None, client)
@@ -138,34 +125,29 @@ class _Proxied:
         # It was counted as a datagram of the proxy.
         counters.udp -= 1
         counters.udpBeyond -= 1
-        self._responder.packetCache.drain(receive, reply, _SIZE, now, beyond, counters)
+        self._responder.packetCache.drain(lambda: arrived, reply, now, beyond, counters)
         return True
 
 
-class _Way(Generic[_Where]):
+class _Way:
     """
     Sends replies to one client.
+
+    @ivar place: as the socket knows it.
+    @ivar address: as everything else does.
     """
 
-    __slots__ = ("_outbox", "_send", "_where", "address")
+    __slots__ = ("_reader", "place", "address")
 
-    def __init__(self, outbox: Outbox, send: Callable[[bytes, _Where], None], where: _Where, address: Address) -> None:
+    def __init__(self, reader: _Reader, place: Place, address: Address) -> None:
+        self._reader = reader
+        self.place = place
         self.address = address
-        self._outbox = outbox
-        self._send = send
-        self._where = where
 
     def __call__(self, octets: bytes) -> None:
-        if self._outbox.open:
-            self._outbox.waiting.append((self, octets))
-        else:
-            self._send(octets, self._where)
-
-    def sendNow(self, octets: bytes, now: float) -> None:
-        self._send(octets, self._where)
+        self._reader.reply(octets, self.place)
 
 
-@implementer(IReadDescriptor)
 class _Reader:
     def __init__(self, listener: DatagramListener, made: socket.socket) -> None:
         made.setblocking(False)
@@ -176,12 +158,18 @@ class _Reader:
         self._packetCache = responder.packetCache
         self._counters = responder.counters
         self._seconds = responder.seconds
-        self._receive = made.recvfrom
-        self._send = made.sendto
+        batches = chosen.batches
+        everywhere = ip_address(made.getsockname()[0].partition("%")[0]).is_unspecified
+        # Clients accept replies only from the address that they sent the query to.
+        self._receive = partial(batches.receiveEverywhere if everywhere else batches.receive, made, _BATCH, _SIZE)
+        self._send = partial(batches.sendEverywhere if everywhere else batches.send, made)
+        self._addressOf = batches.addressOf
+        # Replies that the outbox holds back.
+        self._held: list[tuple[bytes, Place]] = []
         self._outbox = outboxOf(listener.reactor)
         self._clock = listener.reactor
         # Packet cache misses, with the way back and the client.
-        self._missed: deque[tuple[bytes, _Way[Any], Client]] = deque()
+        self._missed: deque[tuple[bytes, _Way, Client]] = deque()
         # Those of them that need a look-up.
         self._later: deque[Later] = deque()
         self._most = int(LISTENER_MISSES.default)
@@ -193,6 +181,10 @@ class _Reader:
         # Turns in which something was read.
         self.heard = 0
         _prepare(made)
+        if everywhere and made.family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, _RECVPKTINFO, 1)
+        elif everywhere:
+            made.setsockopt(socket.IPPROTO_IP, _PKTINFO, 1)
 
     def fileno(self) -> int:
         return self.socket.fileno()
@@ -214,7 +206,7 @@ class _Reader:
                     now = self._seconds()
                     if now >= until:
                         self._deferring = True
-                    if len(outbox.waiting) >= KEPT_BACK:
+                    if outbox.count >= KEPT_BACK:
                         outbox.flush(now)
                 if count:
                     self.heard += 1
@@ -225,7 +217,7 @@ class _Reader:
             finally:
                 self._responder.later = None
                 outbox.open = False
-                if outbox.waiting:
+                if outbox.count:
                     outbox.flush(self._seconds())
         except Exception as error:
             self._failed(error)
@@ -244,7 +236,7 @@ class _Reader:
                 for _ in range(min(_LOOK, len(missed))):
                     datagram, way, client = missed.popleft()
                     take(datagram, way.address, "udp", way, None, client)
-                if len(outbox.waiting) >= KEPT_BACK:
+                if outbox.count >= KEPT_BACK:
                     outbox.flush(now)
             except Exception as error:
                 self._failed(error)
@@ -265,7 +257,7 @@ class _Reader:
         while later and now < until:
             for _ in range(min(_LOOK, len(later))):
                 responder.lookUp(*later.popleft())
-            if len(outbox.waiting) >= KEPT_BACK:
+            if outbox.count >= KEPT_BACK:
                 outbox.flush(now)
             now = self._seconds()
         if (missed or later) and self._turn is None:
@@ -291,13 +283,14 @@ class _Reader:
         self._responder.faults.note("answering datagrams", error, self._seconds())
 
     def _drain(self, now: float) -> int:
-        return self._packetCache.drain(self._receive, self._send, _SIZE, now, self._beyond, self._counters, self._failed)
+        return self._packetCache.drain(self._receive, self._send, now, self._beyond, self._counters, self._failed)
 
-    def _beyond(self, datagram: bytes, address: Address, client: Client, now: float) -> None:
+    def _beyond(self, datagram: bytes, place: Place, client: Client, now: float) -> None:
         """
         Answer a packet cache miss, or defer it to the next turn if this one has no time left.
         """
-        way = _Way(self._outbox, self._sendTo, address, address)
+        address = self._addressOf(place)
+        way = _Way(self, place, address)
         if client.group.name == PROXIES and self._proxied.answer(datagram, address, client, way, now):
             return
         if self._deferring:
@@ -305,12 +298,19 @@ class _Reader:
         else:
             self._take(datagram, address, "udp", way, None, client)
 
-    def _sendTo(self, octets: bytes, address: Address) -> None:
-        try:
-            self._send(octets, address)
-        except OSError:
-            # Equivalent to packet loss, or the socket has been closed.
-            self._counters.unsent += 1
+    def reply(self, octets: bytes, place: Place) -> None:
+        """
+        Send a reply, together with others if a batch of datagrams is handled.
+        """
+        if self._outbox.open:
+            self._outbox.hold(self, not self._held)
+            self._held.append((octets, place))
+        else:
+            self._counters.unsent += self._send([(octets, place)])
+
+    def sendHeld(self, now: float) -> None:
+        held, self._held = self._held, []
+        self._counters.unsent += self._send(held)
 
     def close(self) -> None:
         if self._turn is not None:
@@ -328,70 +328,7 @@ class _Reader:
         return "twisted_ext"
 
 
-#: Where a query came from: the client's host, its socket address, and ancillary data so that the reply leaves from the address that the
-#: query was sent to.
-_Place = tuple[str, Address, _Ancillary]
-
-
-class _EverywhereReader(_Reader):
-    """
-    The reader of a wildcard socket. Replies leave from the address that the query was sent to; clients would not accept others.
-    """
-
-    def __init__(self, listener: DatagramListener, made: socket.socket) -> None:
-        super().__init__(listener, made)
-        self._places: dict[bytes, _Ancillary] = {}
-        if made.family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, _RECVPKTINFO, 1)
-        else:
-            made.setsockopt(socket.IPPROTO_IP, _PKTINFO, 1)
-
-    def _drain(self, now: float) -> int:
-        return self._packetCache.drain(self._receiveFrom, self._sendFrom, _SIZE, now, self._beyondFrom, self._counters, self._failed)
-
-    def _receiveFrom(self, size: int) -> tuple[bytes, _Place]:
-        datagram, ancillary, _, address = self.socket.recvmsg(size, _ANCILLARY)
-        if not ancillary:
-            return datagram, (address[0], address, ancillary)
-        told = ancillary[0][2]
-        return datagram, (address[0], address, self._places.get(told) or self._place(told, ancillary))
-
-    def _place(self, told: bytes, ancillary: _Ancillary) -> _Ancillary:
-        """
-        Return the ancillary data for replies to queries that arrived with this ancillary data.
-        """
-        places: _Ancillary = []
-        for level, kind, octets in ancillary:
-            if level == socket.IPPROTO_IP and kind == _PKTINFO:
-                _, ours, _ = _in.unpack(octets[: _in.size])
-                # Interface 0: routing picks the interface, which need not be the one that the query came in by.
-                places.append((level, kind, _in.pack(0, ours, bytes(4))))
-            elif level == socket.IPPROTO_IPV6 and kind == _PKTINFO6:
-                address, interface = _in6.unpack(octets[: _in6.size])
-                linkLocal = address[0] == 0xFE and address[1] & 0xC0 == 0x80
-                places.append((level, kind, _in6.pack(address, interface if linkLocal else 0)))
-        if len(self._places) >= _MOST_PLACES:
-            self._places.clear()
-        self._places[told] = places
-        return places
-
-    def _sendFrom(self, octets: bytes, place: _Place) -> None:
-        self.socket.sendmsg((octets,), place[2], 0, place[1])
-
-    def _beyondFrom(self, datagram: bytes, place: _Place, client: Client, now: float) -> None:
-        way = _Way(self._outbox, self._replyFrom, place, place[1])
-        if client.group.name == PROXIES and self._proxied.answer(datagram, place[1], client, way, now):
-            return
-        if self._deferring:
-            self._missed.append((datagram, way, client))
-        else:
-            self._take(datagram, place[1], "udp", way, None, client)
-
-    def _replyFrom(self, octets: bytes, place: _Place) -> None:
-        try:
-            self._sendFrom(octets, place)
-        except OSError:
-            self._counters.unsent += 1
+classImplements(_Reader, IReadDescriptor)
 
 
 def _prepare(made: socket.socket) -> None:
@@ -427,16 +364,9 @@ class _Protocol(DatagramProtocol):
     def stopProtocol(self) -> None:
         self._listener.lose(self, "the port was closed")
 
-    def datagramReceived(self, datagram: bytes, addr: tuple[str, int]) -> None:
+    def datagramReceived(self, datagram: bytes, addr: Address) -> None:
         self.heard += 1
-        pending = [(datagram, addr)]
-
-        def receive(size: int) -> tuple[bytes, tuple[str, int]]:
-            if not pending:
-                raise BlockingIOError
-            return pending.pop()
-
-        def beyond(datagram: bytes, address: tuple[str, int], client: Client, now: float) -> None:
+        def beyond(datagram: bytes, address: Address, client: Client, now: float) -> None:
 
             def send(octets: bytes) -> None:
                 self._send(octets, address)
@@ -451,14 +381,24 @@ class _Protocol(DatagramProtocol):
             responder.faults.note("answering datagrams", error, now)
 
         try:
-            responder.packetCache.drain(receive, self._send, _SIZE, now, beyond, responder.counters, failed)
+            responder.packetCache.drain(lambda: [(datagram, addr)], self._sendAll, now, beyond, responder.counters, failed)
         except Exception as error:
             failed(error)
 
-    def _send(self, octets: bytes, address: tuple[str, int]) -> None:
+    def _sendAll(self, replies: list[tuple[bytes, Address]]) -> int:
+        lost = 0
+        for octets, address in replies:
+            try:
+                self._send(octets, address)
+            except OSError:
+                lost += 1
+        return lost
+
+    def _send(self, octets: bytes, address: Address) -> None:
         transport = self.transport
         if transport is not None:
-            transport.write(octets, address)
+            # Its type leaves out IPv6 addresses, which have four parts.
+            cast("Callable[[bytes, Address], None]", transport.write)(octets, address)
 
 
 class DatagramListener:
@@ -503,8 +443,7 @@ class DatagramListener:
             made = self._socket or datagramSocket(self.address, self.port)
             self._socket = None
             self.address, self.port = made.getsockname()[:2]
-            everywhere = ip_address(self.address.partition("%")[0]).is_unspecified
-            reader = (_EverywhereReader if everywhere else _Reader)(self, made)
+            reader = _Reader(self, made)
             self._reader = reader
             reactor.addReader(reader)
         elif IReactorUDP.providedBy(reactor):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from socket import AF_UNIX
 from typing import TYPE_CHECKING, Final, cast
 
+from mypy_extensions import mypyc_attr
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import (
     IAddress,
@@ -68,6 +69,7 @@ _MAKE_ROOM: Final = 16
 _SHAKING: Final = 2
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class StreamFactory(ServerFactory):
     """
     The connections of one or several listeners, with their limits and timeouts.

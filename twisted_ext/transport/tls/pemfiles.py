@@ -20,7 +20,7 @@ from twisted_ext.limits import TRUST_OCTETS
 
 __all__ = ["Key", "certificatesFrom", "certificatesIn", "keyFrom", "listsIn", "pemIn", "warnOfKey"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: A private key of a kind that TLS can use.
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey

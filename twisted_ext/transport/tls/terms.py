@@ -39,7 +39,7 @@ __all__ = ["DOT", "TLSDetails", "TLSHandshake", "TLSTerms", "namesOf", "pinFromT
 #: The ALPN identifier of DNS over TLS.
 DOT: Final = b"dot"
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 _VERSIONS: Final = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 

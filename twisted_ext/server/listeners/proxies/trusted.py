@@ -27,7 +27,12 @@ class TrustedProxies:
     """
 
     def __init__(self, networks: Iterable[str] = ()) -> None:
+        self.configure(networks)
+
+    def configure(self, networks: Iterable[str] = ()) -> None:
         """
+        Replace the networks.
+
         @param networks: prefixes, and L{UNIX}.
 
         @raise BadDescription: a network is not valid.

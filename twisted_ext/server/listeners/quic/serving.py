@@ -54,7 +54,7 @@ _NO_PROTOCOL: Final = _CRYPTO_ERROR + 120
 #: The maximum number of characters of a client's words in the log.
 _REASON: Final = 200
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

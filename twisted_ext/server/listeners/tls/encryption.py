@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Encryption", "checkEncryption", "encryptionFor"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: Transports, and the modules and extras that they need.
 _EXTRAS: Final = (

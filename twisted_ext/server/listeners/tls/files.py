@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CertificateFiles", "readAuthorities", "readPairs"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: What differs once a file has been replaced or written to.
 _State = tuple[tuple[int, ...], ...]

@@ -37,7 +37,7 @@ _RECORD: Final = 16384
 _EXTRA: Final = 64
 _ROOM: Final = 512
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 
 class HandshakeLog:

@@ -1,0 +1,359 @@
+/*
+ * Batches of datagrams by recvmmsg and sendmmsg, and SipHash-2-4. Optional: loops.py and siphash.py have the same functions in Python.
+ *
+ * A place is a tuple of two bytes objects: the octets of the client's IP address, and its socket address with, for sockets that report
+ * where a datagram was sent to, the ancillary data by which the reply leaves from there. The kernel gets the latter as they are.
+ *
+ * Sockets are never waited for, so the interpreter is not released, and all calls share one set of buffers. The garbage collector, which may
+ * run any code, is off while they hold something.
+ */
+#define _GNU_SOURCE
+#define Py_LIMITED_API 0x030B0000
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <arpa/inet.h>
+#include <endian.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum {
+    MOST = 64,
+    SIZE = 4096,
+    /* Not a multiple of 4096, so that datagrams do not compete for the same lines of the processor's cache. */
+    STRIDE = SIZE + 192,
+    CONTROL = 256,
+    /* The largest socket address and its ancillary data. */
+    BACK = sizeof(struct sockaddr_in6) + CMSG_SPACE(sizeof(struct in6_pktinfo)),
+    PLACES = 1024
+};
+
+typedef struct {
+    struct mmsghdr headers[MOST];
+    struct iovec pieces[MOST];
+    struct sockaddr_in6 names[MOST];
+    _Alignas(struct cmsghdr) char controls[MOST][CONTROL];
+    char octets[MOST][STRIDE];
+    /* Places seen before, by a hash of their address. */
+    PyObject *places[PLACES];
+} State;
+
+static int descriptorOf(PyObject *socket) {
+    int descriptor = PyObject_AsFileDescriptor(socket);
+    if (descriptor < 0 && PyErr_ExceptionMatches(PyExc_ValueError)) {
+        PyErr_Clear();
+        errno = EBADF; /* It has been closed. */
+        PyErr_SetFromErrno(PyExc_OSError);
+    }
+    return descriptor;
+}
+
+/* Write ancillary data for replies behind the socket address; return its length. */
+static size_t answering(struct msghdr *header, char *to) {
+    for (struct cmsghdr *each = CMSG_FIRSTHDR(header); each != NULL; each = CMSG_NXTHDR(header, each)) {
+        _Alignas(struct cmsghdr) char made[CMSG_SPACE(sizeof(struct in6_pktinfo))] = {0};
+        struct cmsghdr *reply = (struct cmsghdr *)made;
+        reply->cmsg_len = each->cmsg_len;
+        reply->cmsg_level = each->cmsg_level;
+        reply->cmsg_type = each->cmsg_type;
+        size_t space;
+        if (each->cmsg_level == IPPROTO_IP && each->cmsg_type == IP_PKTINFO && each->cmsg_len == CMSG_LEN(sizeof(struct in_pktinfo))) {
+            struct in_pktinfo info;
+            memcpy(&info, CMSG_DATA(each), sizeof info);
+            /* Routing picks the interface, which need not be the one that the query came in by. */
+            info.ipi_ifindex = 0;
+            info.ipi_addr.s_addr = 0;
+            memcpy(CMSG_DATA(reply), &info, sizeof info);
+            space = CMSG_SPACE(sizeof info);
+        } else if (each->cmsg_level == IPPROTO_IPV6 && each->cmsg_type == IPV6_PKTINFO &&
+                   each->cmsg_len == CMSG_LEN(sizeof(struct in6_pktinfo))) {
+            struct in6_pktinfo info;
+            memcpy(&info, CMSG_DATA(each), sizeof info);
+            if (!IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr))
+                info.ipi6_ifindex = 0;
+            memcpy(CMSG_DATA(reply), &info, sizeof info);
+            space = CMSG_SPACE(sizeof info);
+        } else
+            continue;
+        memcpy(to, made, space);
+        return space;
+    }
+    return 0;
+}
+
+static size_t lengthOf(int family) {
+    return family == AF_INET ? sizeof(struct sockaddr_in) : family == AF_INET6 ? sizeof(struct sockaddr_in6) : 0;
+}
+
+static PyObject *placeOf(State *state, struct msghdr *header) {
+    char back[BACK];
+    struct sockaddr_in6 *name = header->msg_name;
+    size_t length = lengthOf(name->sin6_family);
+    memcpy(back, name, length);
+    uint32_t words[sizeof(struct sockaddr_in6) / 4], hash = 0;
+    memcpy(words, back, length);
+    for (size_t index = 0; index < length / 4; index++)
+        hash = (hash ^ words[index]) * 0x9E3779B1u;
+    PyObject **seen = &state->places[hash >> 22];
+    length += answering(header, back + length);
+    if (*seen != NULL) {
+        PyObject *known = PyTuple_GetItem(*seen, 1);
+        if ((size_t)PyBytes_Size(known) == length && memcmp(PyBytes_AsString(known), back, length) == 0) {
+            Py_INCREF(*seen);
+            return *seen;
+        }
+    }
+    int four = name->sin6_family == AF_INET;
+    const char *host = four ? (char *)&((struct sockaddr_in *)name)->sin_addr : (char *)&name->sin6_addr;
+    PyObject *place = Py_BuildValue("y#y#", host, (Py_ssize_t)(four ? 4 : 16), back, (Py_ssize_t)length);
+    if (place != NULL) {
+        PyObject *before = *seen;
+        Py_INCREF(place);
+        *seen = place;
+        Py_XDECREF(before);
+    }
+    return place;
+}
+
+/* Append to the list what has arrived, at most so many datagrams of at most so many octets; return whether that went well. */
+static int received(State *state, PyObject *socket, int most, int size, PyObject *arrived, int named) {
+    if (most < 0 || size < 0 || size > SIZE) {
+        PyErr_Format(PyExc_ValueError, "%d datagrams of %d octets: at most %d octets are read", most, size, SIZE);
+        return 0;
+    }
+    if (most > MOST)
+        most = MOST;
+    int descriptor = descriptorOf(socket);
+    if (descriptor < 0)
+        return 0;
+    for (int index = 0; index < most; index++) {
+        state->pieces[index] = (struct iovec){state->octets[index], size};
+        state->headers[index].msg_hdr = (struct msghdr){
+            .msg_name = named ? &state->names[index] : NULL,
+            .msg_namelen = named ? sizeof state->names[index] : 0,
+            .msg_iov = &state->pieces[index],
+            .msg_iovlen = 1,
+            .msg_control = named ? state->controls[index] : NULL,
+            .msg_controllen = named ? CONTROL : 0,
+        };
+    }
+    int count;
+    do
+        count = recvmmsg(descriptor, state->headers, most, MSG_DONTWAIT, NULL);
+    while (count < 0 && errno == EINTR);
+    if (count < 0 && errno != EAGAIN) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return 0;
+    }
+    int collecting = PyGC_Disable(), fine = 1;
+    for (int index = 0; fine && index < count; index++) {
+        struct mmsghdr *header = &state->headers[index];
+        if (named && (header->msg_hdr.msg_namelen == 0 || lengthOf(state->names[index].sin6_family) == 0))
+            continue; /* Without an address that a reply could be sent to. */
+        PyObject *item = PyBytes_FromStringAndSize(state->octets[index], header->msg_len);
+        if (named && item != NULL) {
+            PyObject *place = placeOf(state, &header->msg_hdr), *pair = place == NULL ? NULL : PyTuple_Pack(2, item, place);
+            Py_DECREF(item);
+            Py_XDECREF(place);
+            item = pair;
+        }
+        fine = item != NULL && PyList_Append(arrived, item) == 0;
+        Py_XDECREF(item);
+    }
+    if (collecting)
+        PyGC_Enable();
+    return fine;
+}
+
+static PyObject *receive(PyObject *module, PyObject *args) {
+    PyObject *socket, *arrived;
+    int most, size;
+    if (!PyArg_ParseTuple(args, "Oii", &socket, &most, &size) || (arrived = PyList_New(0)) == NULL)
+        return NULL;
+    if (!received(PyModule_GetState(module), socket, most, size, arrived, 1)) {
+        /* The error of an earlier send, which concerns only that receiver; or lack of memory, but what has been read is not lost. */
+        if (PyErr_ExceptionMatches(PyExc_OSError) || PyList_Size(arrived) > 0)
+            PyErr_Clear();
+        else
+            Py_CLEAR(arrived);
+    }
+    return arrived;
+}
+
+static PyObject *receiveConnected(PyObject *module, PyObject *args) {
+    PyObject *socket, *arrived;
+    int most, size;
+    if (!PyArg_ParseTuple(args, "OiiO!", &socket, &most, &size, &PyList_Type, &arrived) ||
+        !received(PyModule_GetState(module), socket, most, size, arrived, 0))
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+/* Fill in a header; return whether the item is of the right type. */
+static int filled(State *state, int index, PyObject *item, int named) {
+    struct msghdr *header = &state->headers[index].msg_hdr;
+    PyObject *octets = item, *back = NULL;
+    *header = (struct msghdr){.msg_iov = &state->pieces[index], .msg_iovlen = 1};
+    if (named) {
+        if (!PyTuple_Check(item) || PyTuple_Size(item) != 2)
+            return 0;
+        octets = PyTuple_GetItem(item, 0);
+        PyObject *place = PyTuple_GetItem(item, 1);
+        if (!PyTuple_Check(place) || PyTuple_Size(place) != 2 || !PyBytes_Check(back = PyTuple_GetItem(place, 1)))
+            return 0;
+        sa_family_t family = 0;
+        size_t all = PyBytes_Size(back);
+        if (all >= sizeof family)
+            memcpy(&family, PyBytes_AsString(back), sizeof family);
+        size_t length = lengthOf(family);
+        if (length == 0 || all < length)
+            return 0;
+        header->msg_name = PyBytes_AsString(back);
+        header->msg_namelen = length;
+        header->msg_control = all > length ? PyBytes_AsString(back) + length : NULL;
+        header->msg_controllen = all - length;
+    }
+    if (!PyBytes_Check(octets))
+        return 0;
+    state->pieces[index] = (struct iovec){PyBytes_AsString(octets), PyBytes_Size(octets)};
+    return 1;
+}
+
+/*
+ * Send datagrams in their order. One that the kernel refuses does not keep those behind it from being sent; with named ones the number of
+ * these is returned, and on a connected socket the error is raised, unless there is no room for the datagram.
+ */
+static PyObject *sent(PyObject *module, PyObject *args, int named) {
+    State *state = PyModule_GetState(module);
+    PyObject *socket, *list;
+    if (!PyArg_ParseTuple(args, "OO!", &socket, &PyList_Type, &list))
+        return NULL;
+    int descriptor = descriptorOf(socket);
+    Py_ssize_t all = PyList_Size(list), lost = 0;
+    if (descriptor < 0) {
+        if (!named || !PyErr_ExceptionMatches(PyExc_OSError))
+            return NULL;
+        PyErr_Clear();
+        return PyLong_FromSsize_t(all);
+    }
+    for (Py_ssize_t start = 0; start < all; start += MOST) {
+        int count = all - start < MOST ? (int)(all - start) : MOST;
+        for (int index = 0; index < count; index++)
+            if (!filled(state, index, PyList_GetItem(list, start + index), named))
+                return PyErr_Format(PyExc_TypeError, "datagram %zd is not what can be sent, such as what was received", start + index);
+        for (int index = 0; index < count;) {
+            int done = sendmmsg(descriptor, state->headers + index, count - index, MSG_DONTWAIT);
+            if (done > 0)
+                index += done;
+            else if (done == 0 || errno != EINTR) {
+                if (!named && errno != EAGAIN)
+                    return PyErr_SetFromErrno(PyExc_OSError);
+                lost++;
+                index++;
+            }
+        }
+    }
+    return PyLong_FromSsize_t(lost);
+}
+
+static PyObject *send_(PyObject *module, PyObject *args) { return sent(module, args, 1); }
+
+static PyObject *sendConnected(PyObject *module, PyObject *args) { return sent(module, args, 0); }
+
+/* Return the address of a place as the socket module reports it. */
+static PyObject *addressOf(PyObject *module, PyObject *place) {
+    PyObject *back;
+    struct sockaddr_in6 name = {0};
+    char text[INET6_ADDRSTRLEN];
+    if (PyTuple_Check(place) && PyTuple_Size(place) == 2 && PyBytes_Check(back = PyTuple_GetItem(place, 1))) {
+        size_t all = PyBytes_Size(back);
+        memcpy(&name, PyBytes_AsString(back), all < sizeof name ? all : sizeof name);
+        struct sockaddr_in *four = (struct sockaddr_in *)&name;
+        if (name.sin6_family == AF_INET && inet_ntop(AF_INET, &four->sin_addr, text, sizeof text) != NULL)
+            return Py_BuildValue("si", text, ntohs(four->sin_port));
+        if (name.sin6_family == AF_INET6 && inet_ntop(AF_INET6, &name.sin6_addr, text, sizeof text) != NULL)
+            return Py_BuildValue("siII", text, ntohs(name.sin6_port), ntohl(name.sin6_flowinfo) & 0xFFFFF, name.sin6_scope_id);
+    }
+    PyErr_SetString(PyExc_TypeError, "this is not a place that a datagram was received from");
+    return NULL;
+}
+
+#define ROTATED(word, bits) ((word) << (bits) | (word) >> (64 - (bits)))
+
+static void rounds(uint64_t v[4], int count) {
+    while (count-- > 0) {
+        v[0] += v[1], v[1] = ROTATED(v[1], 13) ^ v[0], v[0] = ROTATED(v[0], 32);
+        v[2] += v[3], v[3] = ROTATED(v[3], 16) ^ v[2];
+        v[0] += v[3], v[3] = ROTATED(v[3], 21) ^ v[0];
+        v[2] += v[1], v[1] = ROTATED(v[1], 17) ^ v[2], v[2] = ROTATED(v[2], 32);
+    }
+}
+
+static PyObject *sipHash(PyObject *module, PyObject *args) {
+    const char *key, *data;
+    Py_ssize_t keyLength, length;
+    uint64_t halves[2], word;
+    if (!PyArg_ParseTuple(args, "y#y#", &key, &keyLength, &data, &length))
+        return NULL;
+    if (keyLength != sizeof halves)
+        return PyErr_Format(PyExc_ValueError, "a key of SipHash has 16 octets, not %zd", keyLength);
+    memcpy(halves, key, sizeof halves);
+    halves[0] = le64toh(halves[0]), halves[1] = le64toh(halves[1]);
+    uint64_t v[4] = {halves[0] ^ 0x736F6D6570736575, halves[1] ^ 0x646F72616E646F6D, halves[0] ^ 0x6C7967656E657261,
+                     halves[1] ^ 0x7465646279746573};
+    Py_ssize_t left = length;
+    for (int last = 0; !last; data += sizeof word, left -= sizeof word) {
+        last = left < (Py_ssize_t)sizeof word;
+        unsigned char piece[sizeof word] = {[7] = (unsigned char)length};
+        memcpy(piece, data, last ? (size_t)left : sizeof word);
+        memcpy(&word, piece, sizeof word);
+        word = le64toh(word);
+        v[3] ^= word;
+        rounds(v, 2);
+        v[0] ^= word;
+    }
+    v[2] ^= 0xFF;
+    rounds(v, 4);
+    word = htole64(v[0] ^ v[1] ^ v[2] ^ v[3]);
+    return PyBytes_FromStringAndSize((char *)&word, sizeof word);
+}
+
+static PyMethodDef methods[] = {
+    {"receive", receive, METH_VARARGS, NULL},
+    {"receiveConnected", receiveConnected, METH_VARARGS, NULL},
+    {"receiveEverywhere", receive, METH_VARARGS, NULL},
+    {"send", send_, METH_VARARGS, NULL},
+    {"sendEverywhere", send_, METH_VARARGS, NULL},
+    {"sendConnected", sendConnected, METH_VARARGS, NULL},
+    {"addressOf", addressOf, METH_O, NULL},
+    {"sipHash", sipHash, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static int traversed(PyObject *module, visitproc visit, void *arg) {
+    State *state = PyModule_GetState(module);
+    for (int index = 0; index < PLACES; index++)
+        Py_VISIT(state->places[index]);
+    return 0;
+}
+
+static int cleared(PyObject *module) {
+    State *state = PyModule_GetState(module);
+    for (int index = 0; index < PLACES; index++)
+        Py_CLEAR(state->places[index]);
+    return 0;
+}
+
+static void freed(void *module) { cleared(module); }
+
+static PyModuleDef_Slot slots[] = {{0, NULL}};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, .m_name = "_extension", .m_size = sizeof(State), .m_methods = methods, .m_slots = slots,
+    .m_traverse = traversed, .m_clear = cleared, .m_free = freed,
+};
+
+PyMODINIT_FUNC PyInit__extension(void) { return PyModuleDef_Init(&definition); }

@@ -1,0 +1,30 @@
+"""
+The types of the optional C extension, which are those of L{loops<twisted_ext.native.loops>} and L{siphash<twisted_ext.native.siphash>}.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from twisted_ext.native.loops import Place
+from twisted_ext.packetcache.packetcache import Address
+
+__all__ = [
+    "addressOf",
+    "receive",
+    "receiveConnected",
+    "receiveEverywhere",
+    "send",
+    "sendConnected",
+    "sendEverywhere",
+    "sipHash",
+]
+
+def receive(made: socket.SocketType, most: int, size: int, /) -> list[tuple[bytes, Place]]: ...
+def receiveEverywhere(made: socket.SocketType, most: int, size: int, /) -> list[tuple[bytes, Place]]: ...
+def receiveConnected(made: socket.SocketType, most: int, size: int, arrived: list[bytes], /) -> None: ...
+def send(made: socket.SocketType, datagrams: list[tuple[bytes, Place]], /) -> int: ...
+def sendEverywhere(made: socket.SocketType, datagrams: list[tuple[bytes, Place]], /) -> int: ...
+def sendConnected(made: socket.SocketType, datagrams: list[bytes], /) -> int: ...
+def addressOf(place: Place, /) -> Address: ...
+def sipHash(key: bytes, data: bytes, /) -> bytes: ...
