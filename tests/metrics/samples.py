@@ -36,7 +36,7 @@ def busy() -> Counters:
     for milliseconds in (1, 1.5, 15, 15, 80, 300, 7000):
         counters.waited(nameFromText(f"slow{milliseconds:.0f}.example"), milliseconds / 1000)
     for _ in range(5):
-        counters.asked(nameFromText("WWW.example"), 1)
+        counters.asked(nameFromText("www.example"), 1)
     for name in HOSTILE:
         counters.asked(name, 1)
         counters.waited(name, 0.5)

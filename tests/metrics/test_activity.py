@@ -74,7 +74,7 @@ class ClientsTests(SynchronousTestCase):
             if number % 10 == 0:
                 clients.add("192.0.2.1", WWW, 1, float(number))
         self.assertEqual(clients.most()[0][0], "192.0.2.1")
-        self.assertLessEqual(len(vars(clients)["_details"]), 2 * 64)
+        self.assertLessEqual(len(clients._details), 2 * 64)
         self.assertLessEqual(len(clients.most(1000)), 64)
         self.assertLess(CLIENTS_SHOWN.default, CLIENTS_COUNTED.default)
 
@@ -134,7 +134,7 @@ class LiveTests(SynchronousTestCase):
                 queries.add(live(float(second), count=2))
         self.assertEqual(queries.skipped, 20 * (300 - LIVE_RATE.default) * 2)
         self.assertEqual(len(namesIn(queries.after(0))), LIVE_SHOWN.default)
-        self.assertEqual(len(vars(queries)["_kept"]), LIVE_KEPT.default)
+        self.assertEqual(len(queries._kept), LIVE_KEPT.default)
 
 
 def namesIn(found: dict[str, JSON]) -> list[JSON]:

@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 
 from twisted_ext.answers import Answer, Outcome
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import LISTENER_BATCH
 from twisted_ext.packetcache.clients import Client
 from twisted_ext.packetcache.table import Reply, Table
 from twisted_ext.resolver.caching.cached import CachedSource
@@ -158,22 +159,22 @@ class Server:
         """
         Receive several datagrams at once and return the replies.
         """
-        arriving = list(reversed(queries))
+        most = int(LISTENER_BATCH.default)
+        batches = [queries[start : start + most] for start in range(0, len(queries), most)]
         before = len(self.sent)
 
-        def receive(size: int) -> tuple[bytes, tuple[str, int]]:
-            if not arriving:
-                raise BlockingIOError
-            return arriving.pop()[:size], (client, 4000)
+        def receive() -> list[tuple[bytes, tuple[str, int]]]:
+            return [(query[:4096], (client, 4000)) for query in batches.pop(0)] if batches else []
 
-        def send(octets: bytes, address: tuple[str, int]) -> None:
-            self.sent.append((octets, address[0]))
+        def send(replies: list[tuple[bytes, tuple[str, int]]]) -> int:
+            self.sent.extend([(octets, address[0]) for octets, address in replies])
+            return 0
 
         def beyond(datagram: bytes, address: tuple[str, int], known: Client, now: float) -> None:
             self.beyond += 1
-            self.responder.take(datagram, address, "udp", lambda octets: send(octets, address), None, known)
+            self.responder.take(datagram, address, "udp", lambda octets: self.sent.append((octets, client)), None, known)
 
-        while self.packetCache.drain(receive, send, 4096, self.clock.seconds(), beyond, self.responder.counters):
+        while self.packetCache.drain(receive, send, self.clock.seconds(), beyond, self.responder.counters):
             pass
         return [octets for octets, _ in self.sent[before:]]
 

@@ -123,22 +123,20 @@ class Side:
         """
         Receive a datagram.
         """
-        arriving = [packet]
         responder = self.serving.responder
 
-        def receive(size: int) -> tuple[bytes, tuple[str, int]]:
-            if not arriving:
-                raise BlockingIOError
-            return arriving.pop()[:size], (client, 4000)
+        def receive() -> list[tuple[bytes, tuple[str, int]]]:
+            return [(packet[:4096], (client, 4000))]
 
-        def send(octets: bytes, address: tuple[str, int]) -> None:
-            self._sent.append(octets)
+        def send(replies: list[tuple[bytes, tuple[str, int]]]) -> int:
+            self._sent.extend([octets for octets, _ in replies])
+            return 0
 
         def beyond(datagram: bytes, address: tuple[str, int], known: Client, now: float) -> None:
             self.beyond += 1
             responder.take(datagram, address, "udp", self._sent.append, None, known)
 
-        self.serving.packetCache.drain(receive, send, 4096, self.clock.seconds(), beyond, responder.counters)
+        self.serving.packetCache.drain(receive, send, self.clock.seconds(), beyond, responder.counters)
 
     def message(self, packet: bytes, client: str) -> None:
         """

@@ -45,18 +45,14 @@ class QuickTests(SynchronousTestCase):
         """
         Receive queries together and return what follows the question in each reply.
         """
-        arrived = iter(queries)
+        arrived = [(query, ADDRESS) for query in queries]
         sent: list[bytes] = []
 
-        def receive(size: int) -> tuple[bytes, tuple[str, int]]:
-            for query in arrived:
-                return query, ADDRESS
-            raise BlockingIOError
+        def send(replies: list[tuple[bytes, tuple[str, int]]]) -> int:
+            sent.extend([octets for octets, _ in replies])
+            return 0
 
-        def send(octets: bytes, address: object) -> None:
-            sent.append(octets)
-
-        self.packetCache.drain(receive, send, 4096, self.now, lambda query, *others: self.beyond.append(query), self.counters)
+        self.packetCache.drain(lambda: arrived, send, self.now, lambda query, *others: self.beyond.append(query), self.counters)
         return [octets[len(queries[0]) :] for octets in sent]
 
     def test_repeatedQueriesAreAnsweredAndCounted(self) -> None:

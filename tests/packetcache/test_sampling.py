@@ -36,14 +36,8 @@ class SamplingTests(SynchronousTestCase):
         """
         Receive datagrams from these addresses together.
         """
-        waiting = iter(arrived)
-
-        def receive(size: int) -> tuple[bytes, tuple[str, int]]:
-            for octets, address in waiting:
-                return octets, (address, 4000)
-            raise BlockingIOError
-
-        self.packetCache.drain(receive, lambda octets, place: None, 4096, now, lambda *others: None, self.counters)
+        places = [(octets, (address, 4000)) for octets, address in arrived]
+        self.packetCache.drain(lambda: places, lambda replies: 0, now, lambda *others: None, self.counters)
 
     def test_oneOfEachBatchStandsForIt(self) -> None:
         """

@@ -36,7 +36,11 @@ ALIASED: Final = 21
 _ASKED: Final = 17
 
 #: The same, followed by a first RRset of one record owned by the question's name.
-_packFirst: Final = Struct(">dIHHBBHHHHHHIHH").pack
+_FIRST: Final = Struct(">dIHHBBHHHHHHIHH")
+_packFirst: Final = _FIRST.pack
+
+#: Offset of the type of that record.
+_SINGLE: Final = 28
 
 _RECORDS: Final = Struct(">HIH")
 _RECORD: Final = Struct(">HIHH")
@@ -339,9 +343,40 @@ def learnedAt(data: bytes) -> tuple[float, float]:
 
 
 def unpack(key: bytes, data: bytes, servers: Servers) -> Entry:
-    learned, seconds, flags, rcode, kind, asked, server, *counts = _HEADER.unpack_from(data)
+    learned, seconds, flags, rcode, kind, asked, server, answers, authority, additional = _HEADER.unpack_from(data)
     if kind & _REPLY:
         return _unpackReply(key, data, servers)
+    sections: tuple[tuple[RRSet, ...], ...] = ()
+    ede: tuple[tuple[int, str], ...] = ()
+    if answers == 1 and not authority and not additional and data.startswith(_SELF, _HEADER.size):
+        rrType, ttl, records, length = _RECORD.unpack_from(data, _SINGLE)
+        if records == 1 and _FIRST.size + length == len(data):
+            # The common case, and the whole answer.
+            sections = ((RRSet(key[: nameEnd(key)], rrType, 1, ttl, (data[_FIRST.size :],)),), (), ())
+    if not sections:
+        sections, ede = _unpackSections(key, data, (answers, authority, additional))
+    kept = Answer(
+        _OUTCOMES[kind >> 4],
+        sections[0],
+        sections[1],
+        sections[2],
+        rcode=rcode,
+        flags=flags,
+        security=_SECURITIES[kind & 15],
+        ede=ede,
+        origin=Origin("cache", servers.names[server]),
+    )
+    entry = Entry(kept, learned, seconds)
+    entry.asked = asked
+    return entry
+
+
+def _unpackSections(
+    key: bytes, data: bytes, counts: tuple[int, int, int]
+) -> tuple[tuple[tuple[RRSet, ...], ...], tuple[tuple[int, str], ...]]:
+    """
+    Return the three sections of a packed answer, and its extended errors.
+    """
     position = _HEADER.size
     before = b""
     sections: list[tuple[RRSet, ...]] = []
@@ -375,18 +410,7 @@ def unpack(key: bytes, data: bytes, servers: Servers) -> Entry:
         code, _, length = _RECORDS.unpack_from(data, position)
         position += 8 + length
         ede.append((code, data[position - length : position].decode("utf-8", "replace")))
-    kept = Answer(
-        _OUTCOMES[kind >> 4],
-        *sections,
-        rcode=rcode,
-        flags=flags,
-        security=_SECURITIES[kind & 15],
-        ede=tuple(ede),
-        origin=Origin("cache", servers.names[server]),
-    )
-    entry = Entry(kept, learned, seconds)
-    entry.asked = asked
-    return entry
+    return tuple(sections), tuple(ede)
 
 
 def _unpackReply(key: bytes, data: bytes, servers: Servers) -> Entry:

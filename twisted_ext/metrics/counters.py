@@ -24,7 +24,7 @@ RCODES: Final = 24
 OTHER_TYPES: Final = 65535
 
 #: Upper bounds of the buckets in seconds, inclusive. A last bucket takes everything slower.
-BOUNDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+BOUNDS: Final[tuple[float, ...]] = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 @dataclass(eq=False)
@@ -163,9 +163,9 @@ class Counters:
         """
         Count a question that missed the packet cache.
 
-        @param name: as asked, uncompressed wire form, any case.
+        @param name: in uncompressed wire form and lower case.
         """
-        self.names.add(name.lower())
+        self.names.add(name)
         try:
             self.types[rrType] += 1
         except KeyError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from socket import AF_INET, AF_INET6, inet_ntop
 from typing import Final
 
 from twisted_ext.limits import CLIENTS_KNOWN
@@ -133,7 +134,8 @@ class Clients:
     """
     A bounded table of recent clients. Source addresses can be spoofed, so the least recently seen clients are evicted when it is full.
 
-    @ivar known: C{known(address)} returns the L{Client} for an address as the socket reports it, or L{None} if L{find} has to classify it.
+    @ivar known: C{known(address)} returns the L{Client} for an address, text or octets, as the socket reports it, or L{None} if L{find} has
+        to classify it.
     """
 
     def __init__(self, classify: Callable[[str, float], Client], most: float | None = None) -> None:
@@ -143,22 +145,25 @@ class Clients:
         """
         self._classify = classify
         self._most = int(CLIENTS_KNOWN.pick(most)) // 2
-        self._young: dict[str, Client] = {}
-        self._old: dict[str, Client] = {}
-        self.known: Callable[[str], Client | None] = self._young.get
+        self._young: dict[str | bytes, Client] = {}
+        self._old: dict[str | bytes, Client] = {}
+        self.known: Callable[[str | bytes], Client | None] = self._young.get
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 
-    def find(self, address: str, now: float) -> Client:
+    def find(self, address: str | bytes, now: float) -> Client:
         """
         Return the state of a client, creating it for an unknown address.
 
-        @param address: as the socket reports it.
+        @param address: as the socket reports it; text and octets of the same address are entries of their own.
         """
         client = self._young.get(address)
         if client is None:
-            client = self._old.pop(address, None) or self._classify(address, now)
+            client = self._old.pop(address, None)
+            if client is None:
+                text = address if isinstance(address, str) else inet_ntop(AF_INET if len(address) == 4 else AF_INET6, address)
+                client = self._classify(text, now)
             if len(self._young) >= self._most:
                 self._old = self._young
                 self._young = {}

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from typing import Final, Protocol, TypeVar
 
 from twisted_ext.answers import BLOCKED, Epoch
-from twisted_ext.limits import LISTENER_BATCH
 from twisted_ext.packetcache.clients import Client, Clients, Group
 from twisted_ext.packetcache.table import kindOf
 
@@ -17,10 +16,8 @@ __all__ = ["Address", "PacketCounters", "PacketCache"]
 #: The address of a socket as the system reports it: host and port, and for IPv6 flow label and scope.
 Address = tuple[str, int] | tuple[str, int, int, int]
 
-#: Where a datagram came from, the client's address first.
-_Place = TypeVar("_Place", bound="tuple[str, *tuple[object, ...]]")
-
-_MOST: Final = int(LISTENER_BATCH.default)
+#: Where a datagram came from, the client's IP address first.
+_Place = TypeVar("_Place", bound="tuple[str | bytes, *tuple[object, ...]]")
 
 #: The expiry of what is valid until something changes.
 _FOREVER: Final = float("inf")
@@ -90,22 +87,19 @@ class PacketCache:
 
     def drain(
         self,
-        receive: Callable[[int], tuple[bytes, _Place]],
-        send: Callable[[bytes, _Place], object],
-        size: int,
+        receive: Callable[[], list[tuple[bytes, _Place]]],
+        send: Callable[[list[tuple[bytes, _Place]]], int],
         now: float,
         beyond: Callable[[bytes, _Place, Client, float], None],
         counters: PacketCounters,
         failed: Callable[[Exception], object] | None = None,
     ) -> int:
         """
-        Read what has arrived at a nonblocking socket, and send the replies that are cached.
+        Read what has arrived at a socket, and send the replies that are cached, together. Queries for others are handled after that, so
+        that no cached reply waits for them.
 
-        All datagrams are read before any is answered: alternating between C{recvfrom} and C{sendto} costs more.
-
-        @param receive: C{recvfrom} of the socket.
-        @param send: C{sendto} of the socket.
-        @param size: the largest datagram in octets.
+        @param receive: returns the datagrams.
+        @param send: sends replies, and returns how many the kernel refused.
         @param beyond: called for each datagram without a cached reply.
         @param counters: see L{twisted_ext.metrics.counters.Counters}.
         @param failed: called with an unexpected exception. The datagram that caused it gets no reply, those after it do. Must not raise.
@@ -113,21 +107,18 @@ class PacketCache:
 
         @return: how many datagrams were read.
         """
-        arrived: list[tuple[bytes, _Place]] = []
-        add = arrived.append
         try:
-            for _ in range(_MOST):
-                add(receive(size))
-        except OSError:
-            # The socket is drained; or it reports an error of an earlier send, which concerns only that receiver.
-            pass
+            arrived = receive()
         except Exception as error:
-            # Such as lack of memory. Answer what has been read.
+            # Such as lack of memory.
             if failed is None:
                 raise
             failed(error)
+            return 0
         if not arrived:
             return 0
+        sending: list[tuple[bytes, _Place]] = []
+        missed: list[tuple[bytes, _Place, Client]] = []
         clients = self.clients
         replies = counters.replies
         count = len(arrived)
@@ -136,7 +127,7 @@ class PacketCache:
         if quick:
             for group in self.groups:
                 group.datagrams.freshen()
-        fine = others = lost = held = silent = 0
+        fine = others = held = silent = 0
         hit = b""
         packets = iter(arrived)
         while True:
@@ -156,10 +147,7 @@ class PacketCache:
                                 bucket.tokens -= 1.0
                                 fine += 1
                                 hit = datagram
-                                try:
-                                    send(datagram[:2] + reply, address)
-                                except OSError:
-                                    lost += 1
+                                sending.append((datagram[:2] + reply, address))
                                 continue
                         entry = table.find(key)
                         if entry is not None and now < entry.until and entry.epoch.value == entry.value:
@@ -174,10 +162,7 @@ class PacketCache:
                                     short = entry.truncated() if account.holdBack() else b""
                                     if short:
                                         replies[entry.rcode] += 1
-                                        try:
-                                            send(datagram[:2] + short, address)
-                                        except OSError:
-                                            lost += 1
+                                        sending.append((datagram[:2] + short, address))
                                     else:
                                         silent += 1
                                     continue
@@ -190,12 +175,9 @@ class PacketCache:
                                 table.quick[key] = entry.reply
                             fine += 1
                             hit = datagram
-                            try:
-                                send(datagram[:2] + entry.reply, address)
-                            except OSError:
-                                lost += 1
+                            sending.append((datagram[:2] + entry.reply, address))
                             continue
-                        reply = table.again(datagram, now, client.address, cookie)
+                        reply = table.again(datagram, now, client.address, cookie, key)
                         if reply is not None:
                             if client.accounts is not None:
                                 account = client.accounts[kindOf(reply)]
@@ -208,11 +190,11 @@ class PacketCache:
                             hit = datagram
                             bucket.tokens -= 1.0
                             replies[reply[1] & 15] += 1
-                            try:
-                                send(datagram[:2] + reply, address)
-                            except OSError:
-                                lost += 1
+                            sending.append((datagram[:2] + reply, address))
                             continue
+                        missed.append((datagram, address, client))
+                        continue
+                    # The full path adds tokens, from which the rest of the batch may be answered.
                     others += 1
                     beyond(datagram, address, client, now)
                 break
@@ -221,10 +203,12 @@ class PacketCache:
                     raise
                 others += 1
                 failed(error)
+        others += len(missed)
         replies[0] += fine
         counters.udp += count
         counters.udpBeyond += others + held
-        counters.unsent += lost
+        if sending:
+            counters.unsent += send(sending)
         if held:
             counters.limited(held, silent)
         if hit:
@@ -236,6 +220,13 @@ class PacketCache:
                 activity.owed += count - others - held
             else:
                 self._observed(activity, arrived, hit, count - others - held, now)
+        for datagram, address, client in missed:
+            try:
+                beyond(datagram, address, client, now)
+            except Exception as error:
+                if failed is None:
+                    raise
+                failed(error)
         return count
 
     def _observed(self, activity: HitObserver, arrived: list[tuple[bytes, _Place]], hit: bytes, weight: int, now: float) -> None:

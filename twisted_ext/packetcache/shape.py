@@ -7,7 +7,6 @@ reply. This module parses such queries by hand in as few steps as possible; quer
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 __all__ = ["Shape", "shapeOf"]
@@ -30,7 +29,6 @@ _LEAST: Final = 512
 _MOST: Final = 1232
 
 
-@dataclass(slots=True, eq=False)
 class Shape:
     """
     The parts of a query that its reply depends on.
@@ -42,10 +40,13 @@ class Shape:
     @ivar cookie: the octets of the cookie option, L{None} without one.
     """
 
-    key: bytes
-    questionEnd: int
-    size: int
-    cookie: bytes | None
+    __slots__ = ("key", "questionEnd", "size", "cookie")
+
+    def __init__(self, key: bytes, questionEnd: int, size: int, cookie: bytes | None) -> None:
+        self.key = key
+        self.questionEnd = questionEnd
+        self.size = size
+        self.cookie = cookie
 
 
 def shapeOf(datagram: bytes) -> Shape | None:
@@ -64,14 +65,16 @@ def shapeOf(datagram: bytes) -> Shape | None:
             position += length + 1
         end = position + 5
         # The type is not text, so do not fold its octets. A mark in front distinguishes plain DNS, EDNS, and EDNS with DO.
-        key = b"%b%b%b" % (datagram[2:4], datagram[12:position].lower(), datagram[position:end])
         if not edns:
-            return Shape(b"\xff" + key, end, _LEAST, None) if end == len(datagram) else None
+            if end != len(datagram):
+                return None
+            return Shape(b"\xff" + datagram[2:4] + datagram[12:position].lower() + datagram[position:end], end, _LEAST, None)
         if datagram[end : end + 3] != _OPT or datagram[end + 5] or datagram[end + 6]:
             return None
         size = datagram[end + 3] << 8 | datagram[end + 4]
         size = _LEAST if size < _LEAST else size if size < _MOST else _MOST
         mark = b"\xfe" if datagram[end + 7] & 0x80 else b"\xfd"
+        key = mark + datagram[2:4] + datagram[12:position].lower() + datagram[position:end]
         position = end + 11
         last = len(datagram)
         if position + (datagram[end + 9] << 8 | datagram[end + 10]) != last:
@@ -89,6 +92,6 @@ def shapeOf(datagram: bytes) -> Shape | None:
                 if cookie is not None:
                     return None
                 cookie = datagram[start:position]
-        return Shape(mark + key, end, size, cookie)
+        return Shape(key, end, size, cookie)
     except IndexError:
         return None

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass
 from struct import Struct
 from typing import Final
+
+from mypy_extensions import mypyc_attr
 
 from twisted_ext.answers import BLOCKED, BlockedReply, Epoch
 from twisted_ext.limits import LANE_BYTES, LANE_SIGHTS, MESSAGE_SIZE
@@ -41,6 +42,9 @@ _TTL: Final = 96
 _OPT: Final = 11
 _TC: Final = 2
 
+#: The sizes of cookie options: their octets, up to 40 of them a cookie.
+_SIZES: Final = [size.to_bytes(2, "big") for size in range(45)]
+
 #: The largest reply by a stream, in octets.
 _STREAM: Final = int(MESSAGE_SIZE.default)
 
@@ -61,7 +65,6 @@ def kindOf(reply: bytes) -> int:
     return 2 if reply[0] & 4 else 3
 
 
-@dataclass(slots=True, eq=False)
 class Reply:
     """
     A complete reply and what is needed to send it again.
@@ -78,18 +81,34 @@ class Reply:
     @ivar known: whether it is for one of a bounded number of names that clients cannot invent, so that it is admitted the first time.
     """
 
-    octets: bytes
-    ttls: Sequence[tuple[int, int]]
-    learned: float
-    said: int
-    ends: float
-    epoch: Epoch
-    questionEnd: int
-    _: KW_ONLY
-    whole: bool = False
-    plain: bool = False
-    known: bool = False
-    blocked: bool = False
+    __slots__ = ("octets", "ttls", "learned", "said", "ends", "epoch", "questionEnd", "whole", "plain", "known", "blocked")
+
+    def __init__(
+        self,
+        octets: bytes,
+        ttls: Sequence[tuple[int, int]],
+        learned: float,
+        said: int,
+        ends: float,
+        epoch: Epoch,
+        questionEnd: int,
+        *,
+        whole: bool = False,
+        plain: bool = False,
+        known: bool = False,
+        blocked: bool = False,
+    ) -> None:
+        self.octets = octets
+        self.ttls = ttls
+        self.learned = learned
+        self.said = said
+        self.ends = ends
+        self.epoch = epoch
+        self.questionEnd = questionEnd
+        self.whole = whole
+        self.plain = plain
+        self.known = known
+        self.blocked = blocked
 
 
 class Entry:
@@ -169,6 +188,7 @@ _AT_ONCE: Final = 1000
 _LET_GO: Final = 4
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Table:
     """
     The cached replies of one group of clients.
@@ -233,17 +253,18 @@ class Table:
         return len(self._young) + len(self._old) + len(self._youngShapes) + len(self._oldShapes)
 
     def again(
-        self, datagram: bytes, now: float, client: str = "", cookie: Callable[[str, bytes], bytes | None] | None = None
+        self, datagram: bytes, now: float, client: str = "", cookie: Callable[[str, bytes], bytes | None] | None = None, key: bytes = b""
     ) -> bytes | None:
         """
         Find the reply to a query for which C{find} returned no valid entry.
 
         @param cookie: returns the complete EDNS option to reply with, given the client's address and the octets of its cookie: empty if it
             is not known yet, L{None} to reply without a cookie. C{None} where cookies are ignored.
+        @param key: C{datagram[2:]}, from a caller that has it.
 
         @return: the reply without its id.
         """
-        entry = self._fresh(datagram[2:], now, self._young, self._old, False)
+        entry = self._fresh(key or datagram[2:], now, self._young, self._old, False)
         if entry is not None:
             if entry.rcode >= BLOCKED:
                 self.blocked += 1
@@ -274,7 +295,7 @@ class Table:
             # A reply with options of its own is composed each time.
             return None
         else:
-            made = b"%b%b%b%b%b" % (reply[:10], datagram[12:end], reply[end - 2 : -2], len(option).to_bytes(2, "big"), option)
+            made = b"".join([reply[:10], datagram[12:end], reply[end - 2 : -2], _SIZES[len(option)], option])
         if entry.rcode >= BLOCKED:
             self.blocked += 1
             return BlockedReply(made)
@@ -293,7 +314,7 @@ class Table:
             del young[key]
             self._youngOctets -= entry.octets
             return None
-        entry = old.pop(key, None)
+        entry = old.pop(key, None) if old else None
         if entry is None:
             return None
         self._oldOctets -= entry.octets
@@ -339,7 +360,8 @@ class Table:
     def _admit(self, key: bytes, reply: Reply, shaped: bool) -> None:
         if self._mask >= 0 and not reply.known and self._isFirst(~hash(key) if shaped else hash(key)):
             return
-        self.drop(key, shaped)
+        if key in (self._youngShapes if shaped else self._young) or key in (self._oldShapes if shaped else self._old):
+            self.drop(key, shaped)
         entry = Entry(reply, key)
         if entry.octets <= self._most // 16:
             self._put(key, entry, shaped)

@@ -7,11 +7,12 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+import weakref
 
 import pytest
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_ext.server.jobs.tuning import collectLess
+from twisted_ext.server.jobs.tuning import QuietCollection, collectLess
 from twisted_ext.server.limits import DESCRIPTORS
 
 __all__ = ["CollectingTests"]
@@ -26,6 +27,10 @@ from twisted_ext.server.jobs.tuning import raiseDescriptors
 said = raiseDescriptors(*wanted)
 print(said, *resource.getrlimit(resource.RLIMIT_NOFILE))
 """
+
+
+class _Circle:
+    itself: object = None
 
 
 class CollectingTests(SynchronousTestCase):
@@ -51,6 +56,55 @@ class CollectingTests(SynchronousTestCase):
         finally:
             gc.unfreeze()
             gc.set_threshold(*before)
+
+    def test_allObjectsAreCollectedInAQuietSecond(self) -> None:
+        """
+        With the thresholds of a server all objects are collected after ten minutes, in the first second with few queries.
+        """
+        before = gc.get_threshold()
+        collection = QuietCollection(0.0)
+        try:
+            gc.set_threshold(700, 10, 10)
+            self.assertFalse(collection.look(0, 601.0))
+            collectLess()
+            self.assertFalse(collection.look(0, 599.0))
+            self.assertFalse(collection.look(5000, 601.0))
+            self.assertFalse(collection.look(9000, 602.0))
+            circle = _Circle()
+            circle.itself = circle
+            known = weakref.ref(circle)
+            del circle
+            self.assertTrue(collection.look(9003, 603.0))
+            self.assertIsNone(known())
+            self.assertFalse(collection.look(9003, 1202.0))
+            self.assertTrue(collection.look(9003, 1203.0))
+        finally:
+            gc.unfreeze()
+            gc.set_threshold(*before)
+
+    def test_thousandsOfObjectsAreScannedAtMost(self) -> None:
+        """
+        A collection that the interpreter starts scans a bounded number of objects, however many there are.
+        """
+        before = gc.get_threshold()
+        scanned: list[int] = []
+        kept: list[list[object]] = []
+
+        def note(phase: str, info: dict[str, int]) -> None:
+            if phase == "start":
+                scanned.append(sum([len(gc.get_objects(generation=older)) for older in range(info["generation"] + 1)]))
+
+        try:
+            collectLess()
+            gc.callbacks.append(note)
+            for _ in range(60_000):
+                kept.append([])
+        finally:
+            gc.callbacks.remove(note)
+            gc.unfreeze()
+            gc.set_threshold(*before)
+        self.assertGreater(len(scanned), 5)
+        self.assertLess(max(scanned), 20_000)
 
 
 @pytest.mark.parametrize(

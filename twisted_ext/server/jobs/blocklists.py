@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BlockLists", "blockingFacts", "listsIn"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: The module that reads lists.
 _MODULE: Final = "twisted_ext.resolver.blocking.compiler"

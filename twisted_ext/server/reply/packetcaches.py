@@ -1,10 +1,10 @@
 """
-The packet cache of a server: its groups of clients, and how much it keeps for each.
+The packet cache of a server: its groups of clients, how much it keeps for each, and which replies it is offered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from time import time
 from typing import TYPE_CHECKING, Final
 
@@ -14,14 +14,30 @@ from twisted_ext.packetcache.table import Reply, Table
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.ratelimit import ClientRateLimit, siteOf
+from twisted_ext.wire.rrtypes import SOA
 
 if TYPE_CHECKING:
+    from twisted_ext.answers import Epoch
+    from twisted_ext.server.reply.replywriter import WrittenReply
+    from twisted_ext.server.reply.requests import Request
     from twisted_ext.server.reply.rrl import ResponseRateLimit
 
-__all__ = ["PROXIES", "ForgetfulTable", "packetCacheFor"]
+__all__ = ["PROXIES", "ForgetfulTable", "isForOneTransport", "offerReply", "packetCacheFor", "tableFor"]
 
 #: The name of the group of trusted proxies that do not name their clients.
 PROXIES: Final = "proxies"
+
+#: The EXPIRE option, whose value goes down with time (RFC 7314).
+_EXPIRE: Final = 9
+
+#: The keepalive option of RFC 7828.
+_KEEPALIVE: Final = 11
+
+#: Transports whose replies are in a table of their own.
+_PLAIN: Final = frozenset(("udp", "tcp"))
+
+#: Octets of an OPT record without options.
+_OPT_OCTETS: Final = 11
 
 
 class ForgetfulTable(Table):
@@ -80,7 +96,7 @@ def packetCacheFor(
             guarded[action] = group(groups[action].name, action, octets, shown=True)
 
     def wanted(client: str) -> bool:
-        return bool(guarded) and bool(client) and wanting.actionFor(client) == "allow"
+        return bool(client) and wanting.actionFor(client) == "allow"
 
     def classify(address: str, now: float) -> Client:
         client = address[7:] if address.startswith("::ffff:") and "." in address else address
@@ -91,14 +107,92 @@ def packetCacheFor(
         group = guarded[action] if action in guarded and wanted(client) else groups[action]
         return Client(client, group, metered.bucketFor(client, now), siteOf(client), accounts)
 
-    def cookie(client: str, octets: bytes) -> bytes | None:
-        assert cookies is not None
-        now = today()
-        option, verified = cookies.known(client, octets, now)
-        if verified or not wanted(client):
-            return None if not option and cookies.spent(octets, now) else option
+    everyone = [*groups.values(), *guarded.values(), proxies]
+    cookie = None if cookies is None else _CookieReplies(cookies, wanted if guarded else None, today).optionFor
+    return PacketCache(Clients(classify), everyone, cookie=cookie, quick=public)
+
+
+class _CookieReplies:
+    """
+    The cookie options of cached replies.
+    """
+
+    __slots__ = ("_cookies", "_wanted", "_today")
+
+    def __init__(self, cookies: Cookies, wanted: Callable[[str], bool] | None, today: Callable[[], float]) -> None:
+        """
+        @param wanted: returns whether a client needs a valid cookie, if there are such clients.
+        """
+        self._cookies = cookies
+        self._wanted = wanted
+        self._today = today
+
+    def optionFor(self, client: str, octets: bytes) -> bytes | None:
+        now = self._today()
+        option, verified = self._cookies.known(client, octets, now)
+        if verified or self._wanted is None or not self._wanted(client):
+            return None if not option and self._cookies.spent(octets, now) else option
         # A client that needs a valid cookie and has none is refused by the cookie gate.
         return b""
 
-    everyone = [*groups.values(), *guarded.values(), proxies]
-    return PacketCache(Clients(classify), everyone, cookie=None if cookies is None else cookie, quick=public)
+
+def offerReply(
+    request: Request,
+    composed: WrittenReply,
+    epoch: Epoch,
+    ttls: Sequence[tuple[int, int]],
+    learned: float,
+    said: int,
+    ends: float,
+    *,
+    known: bool,
+    blocked: bool = False,
+) -> None:
+    """
+    Offer the reply to a request to the packet cache. For the arguments see L{Reply}.
+    """
+    edns = request.edns
+    options = edns is not None and edns.options
+    question = request.question
+    if options and edns is not None and question.rrType == SOA and edns.option(_EXPIRE) is not None:
+        # The EXPIRE value of the next reply differs.
+        return
+    if options and isForOneTransport(request):
+        return
+    table = tableFor(request)
+    varies = bool(options) or request.folded != question.name
+    if not (known or varies) and table.isFirstSight(request.wire):
+        return
+    reply = Reply(
+        composed.octets,
+        ttls,
+        learned,
+        said,
+        ends,
+        epoch,
+        request.questionEnd,
+        whole=composed.whole,
+        plain=edns is not None and composed.optAt == len(composed.octets) - _OPT_OCTETS,
+        known=known,
+        blocked=blocked,
+    )
+    table.offer(request.wire, reply, varies=varies, personal=bool(request.cookie))
+
+
+def tableFor(request: Request) -> Table:
+    """
+    Return the table for the replies to a client by its transport.
+    """
+    group = request.record.group
+    if request.transport == "udp":
+        return group.datagrams
+    return group.messages if request.transport == "tcp" else group.encrypted
+
+
+def isForOneTransport(request: Request) -> bool:
+    """
+    Return whether the reply depends on which encrypted transport the client uses. They share a table, but only TLS has replies with the
+    keepalive option: over QUIC it is an error (RFC 9250, section 5.5.2), and HTTP has means of its own.
+    """
+    edns = request.edns
+    return edns is not None and request.transport not in _PLAIN and edns.option(_KEEPALIVE) is not None
