@@ -9,8 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import cast
 from unittest.mock import patch
 
 from twisted.internet.defer import Deferred
@@ -23,6 +22,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.server.update.changed import SlowDisk
 from tests.server.zones.loaded import LocalCompilers
 from tests.zone.changing import APEX, ZONE, record, records
+from twisted_ext.packetcache.clients import Client, Group
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.limits import WATCH_SECONDS
 from twisted_ext.server.reply.requests import Refusal, Request
@@ -41,9 +41,6 @@ from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA, A
 from twisted_ext.zone.zone import Zone
-
-if TYPE_CHECKING:
-    from twisted_ext.packetcache.clients import Client
 
 _reactor: Callable[[], MemoryReactorClock] = MemoryReactorClock
 
@@ -198,7 +195,7 @@ class ZonedTests(SynchronousTestCase):
         wire = buildMessage(Message(78, 0, (Question(APEX, IXFR),), (), (soa,)))
         request = Request.fromWire(wire, ("127.0.0.1", 5300), "tcp")
         assert request is not None
-        request.record = cast("Client", SimpleNamespace(site="127.0.0.1"))
+        request.record = Client("127.0.0.1", Group("all"))
         outcome = zoned.operations[IXFR](request)
         assert isinstance(outcome, Iterator), outcome
         found = [rrset.rrType for octets in outcome for rrset in Message.fromWire(octets).check().answer]
@@ -361,7 +358,7 @@ class ZonedTests(SynchronousTestCase):
             request = Request.fromWire(wire, ("127.0.0.1", 5300), "tcp")
             assert request is not None
             request.readWhole()
-            request.record = cast("Client", SimpleNamespace(site="127.0.0.1"))
+            request.record = Client("127.0.0.1", Group("all"))
             requests.append(request)
         outcome = zoned.operations[AXFR](requests[1])
         if not isinstance(outcome, Refusal):

@@ -195,7 +195,7 @@ class ImageBuilderTests(SynchronousTestCase):
         for key in chosen:
             self.assertEqual(image.key(image.find(key)), key)
         self.assertEqual(image.find(b"\x04none"), -1)
-        self.assertLess(self.longestRun(image), 20)
+        self.assertLess(self.longestRun(image), 40)
         self.patch(imagebuilder, "PROBES", type(PROBES)(1024, 8, 1024))
         self.assertGreaterEqual(self.longestRun(Image(self.builderOf(chosen).finish())), 100)
 

@@ -23,7 +23,7 @@ from twisted_ext.zone.store.changeset import condensed
 from twisted_ext.zone.store.journal import ORIGIN_OCTETS, Journal, encoded
 from twisted_ext.zone.update.transactions import Transaction
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 class JournalTests(JournalTestCase):

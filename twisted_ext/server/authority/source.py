@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import Deferred, succeed
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, Unknown
@@ -21,6 +21,7 @@ from twisted_ext.wire.rdata.fieldtypes import plainName
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, ALIAS, ANY, CNAME, DNAME, RRSIG, A
 from twisted_ext.zone.query.answers import aliasTarget, answerAcross
+from twisted_ext.zone.query.direct import DirectAnswer, directAnswer
 
 if TYPE_CHECKING:
     from twisted_ext.interfaces import Start
@@ -35,7 +36,6 @@ _ADDRESSES: Final = (A, AAAA)
 _SEVERAL: Final = Origin("zone")
 
 
-@implementer(IAnswerSource)
 class AuthoritySource:
     """
     Answers from the zones of a server, at once. Returns nothing for other names.
@@ -48,6 +48,7 @@ class AuthoritySource:
         """
         self.zones = zones
         self._version = zones.version
+        self._served = zones.served
         self._minimalAny = minimalAny
         self._expandAlias = expandAlias
 
@@ -67,6 +68,12 @@ class AuthoritySource:
             elif question.rrType == ANY and self._minimalAny:
                 answer.answer = _one(sets)
         return answer
+
+    def directAnswer(self, question: Question, dnssecOk: bool) -> DirectAnswer | None:
+        """
+        Return what L{ask} would answer, if that is only records and they can be taken from a zone as they are.
+        """
+        return directAnswer(self._served, question, dnssecOk)
 
     def _aliased(self, question: Question) -> Answer | None:
         """
@@ -103,6 +110,9 @@ class AuthoritySource:
 
     def sources(self) -> tuple[IAnswerSource, ...]:
         return ()
+
+
+classImplements(AuthoritySource, IAnswerSource)
 
 
 class AliasLeads(ServerFailed):
@@ -162,7 +172,6 @@ def _one(sets: tuple[RRSet, ...]) -> tuple[RRSet, ...]:
     return (first, *[rrset for rrset in sets if rrset.rrType == RRSIG and rrset is not first and rrset.rdatas[0][:2] == covered])
 
 
-@implementer(IAnswerSource)
 class AuthorityFirst:
     """
     Zones first, and another source for all other names. Clients that request recursion get no referrals: if a zone refers to other servers,
@@ -208,6 +217,9 @@ class AuthorityFirst:
 
     def sources(self) -> tuple[IAnswerSource, ...]:
         return (cast(IAnswerSource, self._authority), self._others)
+
+
+classImplements(AuthorityFirst, IAnswerSource)
 
 
 def isReferral(answer: Answer) -> bool:

@@ -154,6 +154,16 @@ class Zones:
             place = get(folded[position:])
         return place
 
+    def served(self, folded: bytes) -> Version | None:
+        """
+        Return the version in force of the zone that contains a name; L{None} if there is none, or if L{version} has to open it first or
+        report why it is not served.
+        """
+        place = self.find(folded)
+        if place is None or place.zone is None or place.unopened or place.state != SERVING:
+            return None
+        return place.zone.current
+
     def version(self, folded: bytes) -> Version | None:
         """
         Return the version in force of the zone that contains a name; L{None} if there is none.

@@ -39,7 +39,7 @@ _STEP: Final = 500
 #: Number of superfluous lines above which the file of owners is rewritten.
 _SPARE: Final = 1000
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: The catalog zone that owns a zone, folded, and the zone's label in it.
 _Owner = tuple[bytes, bytes]

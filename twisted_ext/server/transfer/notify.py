@@ -33,7 +33,7 @@ __all__ = ["NotifyReceiver", "NotifySender", "notify"]
 #: NOTIFY messages sent in one turn of the reactor: some 10 ms.
 _PER_TURN: Final = 50
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: A zone and the label of a server.
 _Notice = tuple[bytes, str]

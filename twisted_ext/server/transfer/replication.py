@@ -50,7 +50,7 @@ _MANY: Final = 1000
 #: Zones recorded in one step: a millisecond.
 _STEP: Final = 500
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 
 class Replication:

@@ -171,6 +171,6 @@ class Secondaries:
             said = gather(words)
         else:
             seconds = GATHERING_SECONDS.default
-            said = json.loads(await runModule(self.reactor, "twisted_ext.zone.transfer.ingest", words, seconds=seconds))
+            said = json.loads(await runModule(self.reactor, "twisted_ext.zone.transfer.ingestjob", words, seconds=seconds))
         if "fault" in said:
             raise BadMessage(said["fault"])

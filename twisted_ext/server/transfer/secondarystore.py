@@ -26,7 +26,7 @@ from twisted_ext.zone.transfer.ingest import gathered
 
 __all__ = ["SecondaryStore", "Spool", "SpoolRoom", "removeUnfinished"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: Maximum characters of a file name.
 _MOST_NAME: Final = 200

@@ -52,7 +52,7 @@ _FAILED: Final = 5
 
 _Result = TypeVar("_Result")
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 
 class Secondary:

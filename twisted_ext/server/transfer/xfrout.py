@@ -47,7 +47,7 @@ _SINGLE: Final = ("udp", "https")
 #: The EDNS EXPIRE option (RFC 7314).
 _EXPIRE: Final = 9
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 
 @dataclass(slots=True, eq=False)

@@ -46,7 +46,7 @@ _STEP: Final = 500
 #: Names up to which a thread builds the image: a process takes longer to start.
 _SMALL: Final = 20_000
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 
 @dataclass(slots=True, eq=False)

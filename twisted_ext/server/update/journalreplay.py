@@ -28,7 +28,7 @@ __all__ = ["Aside", "JournalReplays", "Steps", "begun", "compacted", "finished",
 #: Characters of a file name before its suffix.
 _MOST_NAME: Final = 200
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 
 @dataclass(slots=True, eq=False)

@@ -45,7 +45,7 @@ __all__ = ["UpdateHandler"]
 #: Octets of a journal above which it is replayed in turns: some hundred differences, 20 ms of work.
 _LONG: Final = 2**16
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 
 class UpdateHandler:

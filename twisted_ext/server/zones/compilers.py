@@ -31,7 +31,7 @@ __all__ = ["Compilers", "Job", "complaintsOf", "numberIn", "sourcesOf"]
 #: The module that compiler processes run.
 _MODULE: Final = "twisted_ext.zone.build.compiler"
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 _encode: Final = json.JSONEncoder(check_circular=False).encode
 _decode: Final = json.JSONDecoder().decode

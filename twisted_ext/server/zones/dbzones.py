@@ -40,7 +40,7 @@ __all__ = ["DatabasePoller", "StoreJournal", "ZoneDatabases"]
 #: Names processed before control returns to the reactor.
 _STEP: Final = 200
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 
 class StoreJournal:

@@ -20,7 +20,7 @@ __all__ = ["Folders"]
 #: Directory entries read in one step: a millisecond.
 _ENTRIES: Final = 1000
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: Octets and modification time in nanoseconds; L{None} if C{stat} fails.
 _Status = tuple[int, int] | None

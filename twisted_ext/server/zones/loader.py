@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GONE", "PendingZone", "Reload", "ZoneLoader"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: Zones whose files are checked in one step: a millisecond.
 _LOOKS: Final = 250

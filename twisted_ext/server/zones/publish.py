@@ -24,7 +24,7 @@ __all__ = ["ZonePublisher"]
 #: Number of zones up to which images are opened at once, so that a damaged one is detected before the first query.
 _FEW: Final = 100
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 
 class ZonePublisher:

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ZoneSet"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: Name prefix of the folders with files for workers.
 _SHARED: Final = "workers-"

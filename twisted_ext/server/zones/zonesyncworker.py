@@ -32,7 +32,7 @@ _STEP: Final = 500
 #: Grants everything: the parent has already checked the client's access.
 _ANYBODY: Final = Grants.fromTexts(["any"])
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 
 class ZoneSyncWorker:

@@ -160,7 +160,8 @@ class CompileJobs:
         Report conflicting records at a name; return whether there are any.
         """
         builder = reading.builder
-        if not any(mark & (CNAME | DNAME) for mark in builder.marks.values()) and not any(
+        counts = builder.counts
+        if not any(mark & (CNAME | DNAME) and counts.get(key, 1) > 1 for key, mark in builder.marks.items()) and not any(
             hasKind(builder.nodes[b""], 0, kind) for kind in _PARENTAL
         ):
             return False
@@ -196,7 +197,8 @@ class CompileJobs:
         left = memoryview(image.ljust(octets, b"\x00"))
         try:
             while left:
-                left = left[self._pack.write(left) :]
+                written = self._pack.write(left)
+                left = left[written:]
         except OSError:
             # The next image overwrites the partial one.
             with suppress(OSError):

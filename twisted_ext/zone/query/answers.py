@@ -9,11 +9,11 @@ before it calls this module.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from twisted_ext.answers import Answer, Origin, Outcome, Security
+from twisted_ext.answers import Answer, Origin, Outcome, Security, newAnswer
 from twisted_ext.wire.codes import AA, Rcode
+from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import MOST_OCTETS, isBelow, nameToText, parentOf
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, DS, NS, NSEC, RRSIG, SOA
@@ -23,10 +23,7 @@ from twisted_ext.zone.limits import CHAIN_LINKS
 from twisted_ext.zone.query import denial
 from twisted_ext.zone.query.referrals import addresses, cutAbove, referral, startsAbove
 from twisted_ext.zone.store.nodes import CNAME, CUT, DNAME, HASHED, OCCLUDED, STAR, WILDCARD, Node
-
-if TYPE_CHECKING:
-    from twisted_ext.wire.message import Question
-    from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.store.version import Version
 
 __all__ = ["aliasTarget", "answerAcross"]
 
@@ -46,7 +43,7 @@ _MOST_LINKS: Final = int(CHAIN_LINKS.default)
 _EDE_ITERATIONS: Final = ((27, ""),)
 
 #: Returns the zone that a folded name is in.
-_Find = Callable[[bytes], "Version | None"]
+_Find = Callable[[bytes], Version | None]
 
 
 def answerAcross(find: _Find, question: Question, *, dnssecOk: bool = False, minimal: bool = True) -> Answer | None:
@@ -67,7 +64,7 @@ def answerAcross(find: _Find, question: Question, *, dnssecOk: bool = False, min
         found = _plain(version, question, dnssecOk)
         if found is not None:
             return found
-    walk = _Walk(question, dnssecOk, minimal, version, sets=[], authority=[])
+    walk = _Walk(question, dnssecOk, minimal, version)
     walk.follow(find)
     return walk.answer()
 
@@ -109,7 +106,7 @@ def _plain(version: Version, question: Question, dnssecOk: bool) -> Answer | Non
         signatures = node.signatures(rrType)
         if signatures is not None:
             sets = (rrset, signatures)
-    found = Answer.__new__(Answer)
+    found = newAnswer(Answer)
     found.outcome = Outcome.DATA
     found.rcode = 0
     found.flags = AA
@@ -122,23 +119,25 @@ def _plain(version: Version, question: Question, dnssecOk: bool) -> Answer | Non
     return found
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class _Walk:
     """
     The look-up of one question.
     """
 
-    question: Question
-    dnssecOk: bool
-    minimal: bool
-    version: Version
-    sets: list[RRSet]
-    authority: list[RRSet]
-    additional: tuple[RRSet, ...] = ()
-    outcome: Outcome = Outcome.NODATA
-    rcode: int = 0
-    flags: int = AA
-    ede: tuple[tuple[int, str], ...] = ()
+    __slots__ = ("question", "dnssecOk", "minimal", "version", "sets", "authority", "additional", "outcome", "rcode", "flags", "ede")
+
+    def __init__(self, question: Question, dnssecOk: bool, minimal: bool, version: Version) -> None:
+        self.question = question
+        self.dnssecOk = dnssecOk
+        self.minimal = minimal
+        self.version = version
+        self.sets: list[RRSet] = []
+        self.authority: list[RRSet] = []
+        self.additional: tuple[RRSet, ...] = ()
+        self.outcome = Outcome.NODATA
+        self.rcode = 0
+        self.flags = AA
+        self.ede: tuple[tuple[int, str], ...] = ()
 
     def answer(self) -> Answer:
         version = self.version

@@ -22,19 +22,21 @@ end the process (SIGBUS).
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from hashlib import blake2b
 from mmap import ACCESS_READ, MADV_DONTNEED, mmap
 from os import fstat
 from struct import Struct
 from struct import error as StructError
+from sys import byteorder
 from typing import Final, NamedTuple
 from zlib import crc32
 
 from twisted_ext.errors import BadImage
 from twisted_ext.zone.store.nodes import Node, decoded, sortKey
 
-__all__ = ["ALIASES", "HEAVY_OCTETS", "Image", "Header", "MAGIC", "abridged", "digested"]
+__all__ = ["ALIASES", "HEAVY_OCTETS", "Image", "Header", "MAGIC", "abridged", "abridgedOf", "digested"]
 
 #: The first octets of an image; the digits are the version of its layout.
 MAGIC: Final = b"txdnsz01"
@@ -119,6 +121,16 @@ def abridged(order: bytes) -> int:
     Return the first eight octets of a sort key, as a number.
     """
     return int.from_bytes(order[:8].ljust(8, b"\x00"), "big")
+
+
+def abridgedOf(orders: list[bytes]) -> array[int]:
+    """
+    Return what L{abridged} returns for each of several sort keys.
+    """
+    numbers = array("Q", b"".join([order[:8].ljust(8, b"\x00") for order in orders]))
+    if byteorder == "little":
+        numbers.byteswap()
+    return numbers
 
 
 class Image:

@@ -22,7 +22,7 @@ from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.zone.limits import IMAGE_OCTETS, PROBES
-from twisted_ext.zone.store.image import ALIASES, Header, abridged, digested
+from twisted_ext.zone.store.image import ALIASES, Header, abridgedOf, digested
 from twisted_ext.zone.store.nodes import (
     BETWEEN,
     CUT,
@@ -69,7 +69,7 @@ class ImageBuilder:
     @ivar nodes: the records of each key, each as owner's labels, a pointer to octet 12, type, class, TTL, length, rdata.
     @ivar counts: the number of records of a key if there is more than one.
     @ivar marks: the flags of a key by its types (L{SAYING}), if any; C{CUT} is ignored at the apex.
-    @ivar mixed: keys with several records of a type: duplicates there are removed and TTLs made equal.
+    @ivar mixed: keys where records of one RRset may not be adjacent, may be duplicates, or may have different TTLs: this is mended there.
     @ivar long: further records of keys whose C{nodes} have L{LONG} octets or more, so that these are not copied for each.
     @ivar aliases: whether records of type 65401 are ALIAS records, whose target's addresses are those of their owner.
     @ivar rrClass: the class of all records; only class IN can be built.
@@ -110,6 +110,36 @@ class ImageBuilder:
         said = SAYING.get(rrType)
         if said:
             self.marks[key] = self.marks.get(key, 0) | said
+
+    def store(self, key: bytes, records: bytes, count: int, mark: int, mixed: bool) -> int:
+        """
+        Add adjacent records of one name, as in C{nodes}.
+
+        @param count: the number of records.
+        @param mark: the flags that their types give the name.
+        @param mixed: whether the name belongs to C{mixed} even if it has no other records.
+
+        @return: how many octets of its records are in C{long}.
+        """
+        before = self.nodes.setdefault(key, records)
+        size = 0
+        if not before:
+            before = self.nodes[key] = records
+        if before is records:
+            if count > 1:
+                self.counts[key] = count
+                if mixed:
+                    self.mixed.add(key)
+        else:
+            if len(before) < LONG:
+                self.nodes[key] = before + records
+            else:
+                size = self.lengthen(key, records)
+            self.counts[key] = self.counts.get(key, 1) + count
+            self.mixed.add(key)
+        if mark:
+            self.marks[key] = self.marks.get(key, 0) | mark
+        return size
 
     def lengthen(self, key: bytes, record: bytes) -> int:
         """
@@ -166,7 +196,8 @@ class ImageBuilder:
                 for part in parts:
                     view = memoryview(part).cast("B")
                     while view:
-                        view = view[file.write(view) :]
+                        written = file.write(view)
+                        view = view[written:]
                 os.fsync(descriptor)
             os.rename(beside, path)
         except BaseException:
@@ -183,22 +214,23 @@ class ImageBuilder:
             self.nodes = nodes = {b"": nodes.pop(b"", b""), **nodes}
         self._settle()
         serial = self._startOfAuthority()
-        children, wild = self._climb()
         keys = list(nodes)
+        children, wild, deep = self._climb(keys)
         marked = {**self.marks, **children}
-        places = {key: index for index, key in enumerate(keys) if key in marked}
+        several = [index for index, key in enumerate(keys) if key in marked]
+        octets = list(nodes.values())
         below = array("I", bytes(4 * len(keys)))
-        for key, number in children.items():
-            below[places[key]] = number
-        flags, chain, hashed = self._flags(places, wild)
+        flags, chain, hashed = self._flags(keys, octets, several, deep, wild)
+        for index in several:
+            below[index] = children.get(keys[index], 0)
         slots, salt = _placed(keys)
         tallies = array("I", accumulate(map(counts.get, keys, repeat(1)), initial=0))
-        area = b"".join(nodes.values())
+        area = b"".join(octets)
         names = b"".join(keys)
         linked = chain + hashed
         body: list[bytes | array[int]] = [
-            array("Q", [abridged(order) for order, _ in linked]),
-            array("I", accumulate(map(len, nodes.values()), initial=0)),
+            abridgedOf([order for order, _ in linked]),
+            array("I", accumulate(map(len, octets), initial=0)),
             tallies,
             array("I", accumulate(map(len, keys), initial=0)),
             below,
@@ -248,15 +280,17 @@ class ImageBuilder:
             said = "is empty, and has no SOA record"
         raise BadZone(f"{nameToText(self.apexName)} {said}; a zone has exactly one SOA record, at its apex")
 
-    def _climb(self) -> tuple[dict[bytes, int], set[bytes]]:
+    def _climb(self, keys: list[bytes]) -> tuple[dict[bytes, int], set[bytes], list[int]]:
         """
-        Add empty non-terminals; return the number of children of each name that has any, and the names with a wildcard among them.
+        Add empty non-terminals to the nodes and to their keys. Return the number of children of each name that has any, the names with a
+        wildcard among them, and the node numbers of all names that are not directly below the apex.
         """
         nodes, counts = self.nodes, self.counts
-        deep = [key for key in nodes if key and key[0] + 1 != len(key)]
+        deep = [index for index, key in enumerate(keys) if key and key[0] + 1 != len(key)]
         children = {b"": len(nodes) - 1 - len(deep)}
         wild: set[bytes] = {b""} if STAR in nodes else set()
-        for key in deep:
+        for place in range(len(deep)):
+            key = keys[deep[place]]
             while key:
                 parent = key[key[0] + 1 :]
                 children[parent] = children.get(parent, 0) + 1
@@ -264,38 +298,51 @@ class ImageBuilder:
                     wild.add(parent)
                 if parent in nodes:
                     break
+                if parent[0] + 1 != len(parent):
+                    deep.append(len(keys))
+                keys.append(parent)
                 nodes[parent] = b""
                 counts[parent] = 0
                 key = parent
-        return children, wild
+        return children, wild, deep
 
-    def _flags(self, places: dict[bytes, int], wild: set[bytes]) -> tuple[bytearray, _Chain, _Chain]:
+    def _flags(
+        self, keys: list[bytes], octets: list[bytes], several: list[int], deep: list[int], wild: set[bytes]
+    ) -> tuple[bytearray, _Chain, _Chain]:
         """
         Return the flags of all nodes, the NSEC chain and the NSEC3 chain.
 
-        @param places: the node numbers of names with flags or children.
+        @param keys: the keys of all nodes.
+        @param octets: the records of all nodes.
+        @param several: the numbers of names with flags or children.
+        @param deep: the numbers of names that are not directly below the apex.
         """
-        nodes, marks = self.nodes, self.marks
-        flags = bytearray(len(nodes))
+        marks = self.marks
+        flags = bytearray(len(keys))
         if marks.get(b"", 0) & CUT:
             marks[b""] &= ~CUT
         cuts = {key for key, mark in marks.items() if mark & (CUT | DNAME)}
         if cuts:
-            for index, key in enumerate(nodes):
-                if key and (b"" in cuts or key[0] + 1 != len(key)) and _isBelow(key, cuts):
-                    flags[index] = OCCLUDED
+            for index in range(1, len(keys)) if b"" in cuts else deep:
+                key = keys[index]
+                while key:
+                    key = key[key[0] + 1 :]
+                    if key in cuts:
+                        flags[index] = OCCLUDED
+                        break
         chain: _Chain = []
         hashed: _Chain = []
-        for key, index in places.items():
+        for index in several:
+            key = keys[index]
             flag = marks.get(key, 0)
             if flag & HASHED:
                 if key and key[0] == len(key) - 1:
                     hashed.append((key[1:], index))
-                if not isOnlyHashed(nodes[key], len(key)):
+                if not isOnlyHashed(octets[index], len(key)):
                     flag &= ~HASHED
             if flag & SIGNED:
                 chain.append((sortKey(key), index))
-            if key and not nodes[key]:
+            if key and not octets[index]:
                 flag |= EMPTY
             if key in wild:
                 flag |= WILDCARD
@@ -332,14 +379,6 @@ def _beside(path: str) -> tuple[int, str]:
     return newFileBeside(path, 0o640)
 
 
-def _isBelow(key: bytes, cuts: set[bytes]) -> bool:
-    while key:
-        key = key[key[0] + 1 :]
-        if key in cuts:
-            return True
-    return False
-
-
 def _placed(keys: list[bytes]) -> tuple[array[int], bytes]:
     """
     Return the slots, and the salt of their digests; no salt if they use CRC-32.
@@ -348,16 +387,16 @@ def _placed(keys: list[bytes]) -> tuple[array[int], bytes]:
     most = int(PROBES.default)
     slots = _place(map(crc32, keys), size, most)
     if slots is not None:
-        return array("I", slots), b""
+        return slots, b""
     # Names cannot be chosen to collide under a salt that is drawn after they are all known.
     salt = os.urandom(8)
     slots = _place(map(digested, keys, repeat(salt)), size, size)
     assert slots is not None, "twice as many slots as names have room for all of them"
-    return array("I", slots), salt
+    return slots, salt
 
 
-def _place(numbers: Iterable[int], size: int, most: int) -> list[int] | None:
-    slots = [0] * size
+def _place(numbers: Iterable[int], size: int, most: int) -> array[int] | None:
+    slots = array("I", bytes(4 * size))
     mask = size - 1
     for number, slot in enumerate(map(and_, numbers, repeat(mask)), 1):
         if slots[slot]:

@@ -399,7 +399,7 @@ def isOnlyHashed(records: bytes, labels: int) -> bool:
     position = 0
     while position < len(records):
         fixed = position + labels
-        if records[fixed + 2 : fixed + 4] not in (b"\x00\x32", b"\x00\x2e"):
+        if records[fixed + 2] or records[fixed + 3] not in (NSEC3, RRSIG):
             return False
         position = fixed + BETWEEN + (records[fixed + 10] << 8 | records[fixed + 11])
     return True

@@ -31,6 +31,7 @@ from twisted_ext.zone.store.serials import serialIn
 
 if TYPE_CHECKING:
     from twisted_ext.answers import Origin
+    from twisted_ext.zone.query.direct import DirectAnswer
 
 __all__ = ["Version"]
 
@@ -41,13 +42,15 @@ class Version:
 
     @ivar overlay: the nodes of names that differ from the image; L{None} for removed names.
     @ivar origin: the origin of answers from this version; set when it is published.
+    @ivar recut: whether cuts were added or removed since the image was built.
+    @ivar wildcards: answers from wildcards, and C{signedWildcards} those for queries with DO; kept by L{twisted_ext.zone.query.direct}.
     @ivar denial: the authority section of negative answers, and C{signedDenial} the same with signatures; cached by
         L{twisted_ext.zone.query.answers}.
     """
 
     __slots__ = (
         "image", "overlay", "apex", "apexName", "serial", "origin", "denial", "signedDenial",
-        "_changes", "_top", "_soa", "_hashing", "_proves", "_recut",
+        "recut", "wildcards", "signedWildcards", "_changes", "_top", "_soa", "_hashing", "_proves",
     )  # fmt: skip
 
     def __init__(self, image: Image, changes: Overlay = UNCHANGED) -> None:
@@ -59,7 +62,7 @@ class Version:
         self.apexName = image.apexName
         self.overlay = changes.nodes
         self._changes = changes
-        self._recut = bool(changes.cuts or changes.uncut)
+        self.recut = bool(changes.cuts or changes.uncut)
         self._top = self.overlay.get(b"")
         self._soa: RRSet | None = None
         self._hashing: tuple[int, int, bytes] | None = None
@@ -67,6 +70,8 @@ class Version:
         self.origin: Origin | None = None
         self.denial: tuple[RRSet, ...] | None = None
         self.signedDenial: tuple[RRSet, ...] | None = None
+        self.wildcards: dict[bytes, DirectAnswer] = {}
+        self.signedWildcards: dict[bytes, DirectAnswer] = {}
         self.serial = image.serial if self._top is None else serialIn(self.soa.rdatas[0])
 
     @property
@@ -109,7 +114,7 @@ class Version:
             return self.top
         overlay = self.overlay
         node = overlay[key] if overlay and key in overlay else self.image.at(key)
-        return node if node is None or not self._recut else self._seen(node)
+        return node if node is None or not self.recut else self._seen(node)
 
     def _seen(self, node: Node) -> Node:
         """
@@ -176,7 +181,7 @@ class Version:
         yield self.top
         overlay = self.overlay
         image = self.image
-        recut = self._recut
+        recut = self.recut
         for index in range(1, image.nodes):
             if overlay and image.key(index) in overlay:
                 continue

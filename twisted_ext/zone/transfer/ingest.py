@@ -1,16 +1,15 @@
 """
 Collects the records of a received AXFR for the zone's image, and validates each of them.
 
-C{python -m twisted_ext.zone.transfer.ingest APEX SPOOL IMAGE} does this in a separate process, and prints the result as one line of JSON.
+L{twisted_ext.zone.transfer.ingestjob} does this in a separate process.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from struct import Struct
 from struct import error as StructError
-from typing import Final
+from typing import BinaryIO, Final
 
 from twisted_ext.errors import BadMessage, BadZone, BudgetSpent, DNSFault
 from twisted_ext.wire.canonical import canonicalOf
@@ -20,12 +19,12 @@ from twisted_ext.wire.rdata.fieldtypes import Unknown
 from twisted_ext.wire.rdata.registry import declarationOf, layoutOf
 from twisted_ext.wire.reader import Reader
 from twisted_ext.wire.records import Layout, expand
-from twisted_ext.wire.rrtypes import OPT, SOA
+from twisted_ext.wire.rrtypes import DS, NSEC, NSEC3, OPT, RRSIG, SOA, TXT
 from twisted_ext.zone.limits import HELD_OCTETS, NAME_OCTETS
 from twisted_ext.zone.store.imagebuilder import LONG, ImageBuilder
 from twisted_ext.zone.store.nodes import CUT, SAYING, keyBelow
 
-__all__ = ["TransferIngest", "gather", "gathered", "main"]
+__all__ = ["TransferIngest", "gather", "gathered"]
 
 _fixed: Final = Struct(">HHIH").unpack_from
 _length: Final = Struct(">H").pack
@@ -38,8 +37,20 @@ _APEX: Final = b"\xc0\x0c"
 #: Types that are valid only in messages or in questions (RFC 6895, section 3.1).
 _META: Final = frozenset((0, OPT, *range(128, 256)))
 
-#: Octets of a type, class and TTL.
-_HEAD: Final = 8
+#: Octets of a record between its owner and its rdata: type, class, TTL and length; and how many different ones are cached.
+_HEAD: Final = 10
+_HEADS: Final = 4096
+
+#: Octets of DS rdata before the digest, of RRSIG rdata before the signer's name, and of NSEC3 rdata before the salt with its length.
+_BEFORE_DIGEST: Final = 4
+_BEFORE_SIGNER: Final = 18
+_BEFORE_SALT: Final = 4
+
+#: Maximum octets of a label.
+_LABEL: Final = 63
+
+#: Added to the type covered by a signature, as its kind: signatures of different types are different RRsets.
+_SIGNATURES: Final = 0x10000
 
 #: Octets of memory per name besides its records until the image is written, and the additional octets per name with several records.
 _PER_NAME: Final = 300
@@ -61,10 +72,7 @@ class TransferIngest:
         self._most = HELD_OCTETS.default
         self._apex = apexName.lower()
         self._soa = b""
-        self._layouts: dict[int, Layout] = {}
-        self._opaque: dict[int, bool] = {}
-        # The types at names that have several records.
-        self._types: dict[bytes, set[bytes]] = {}
+        self._heads: dict[bytes, _Head] = {}
 
     def take(self, message: bytes) -> None:
         """
@@ -92,11 +100,15 @@ class TransferIngest:
                 raise BadMessage("another question than that for the zone")
             owners[HEADER_OCTETS] = b""
             offset += 4
-        builder = self.builder
-        nodes = builder.nodes
-        layouts = self._layouts
+        heads = self._heads
         room = MOST_OCTETS - len(self._apex)
         octets = 0
+        # Adjacent records of one name, which are stored together: its labels, the records, their number, flags and kinds, and whether two
+        # are of one kind.
+        name = run = b""
+        count = mark = first = 0
+        kinds: list[int] = []
+        mixed = False
         for _ in range(answers):
             begin = offset
             while (length := data[offset]) and length < 64:
@@ -113,38 +125,31 @@ class TransferIngest:
             if owner is None:
                 owner, offset = self._owner(reader, begin)
                 owners[begin] = owner
-            rrType, rrClass, ttl, size = _fixed(data, offset)
-            start = offset + 10
-            end = start + size
+            head = heads.get(data[offset : offset + _HEAD])
+            if head is None:
+                head = self._headOf(data, offset)
+            start = offset + _HEAD
+            end = start + head.size
             if end > len(data):
                 raise BadMessage(f"the rdata at octet {start} extends past the end of the message")
-            try:
-                layout = layouts[rrType]
-            except KeyError:
-                layout = self._layoutOf(rrType)
-            if rrClass != _IN:
-                raise BadMessage(f"a record of class {rrClass} in a zone of class IN")
-            if ttl >= 0x80000000:
-                # RFC 2181, section 8.
-                head = data[offset : offset + 4] + bytes(4)
+            if head.whole:
+                if head.opaque:
+                    _check(head.rrType, data[start:end])
+                record = owner + _APEX + data[offset:end]
             else:
-                head = data[offset : offset + _HEAD]
-            if layout is None:
-                rdata = data[start:end]
-                if self._opaque[rrType]:
-                    declarationOf(rrType).fromWire(rdata)
-            elif layout.__class__ is int:
-                if size != layout:
-                    raise BadMessage(f"the rdata of type {rrType} at octet {start} has {size} octets; it takes {layout}")
-                rdata = data[start:end]
-            else:
-                rdata = expand(reader, layout, start, end)
+                if head.layout is None:
+                    rdata = data[start:end]
+                    if head.opaque:
+                        _check(head.rrType, rdata)
+                else:
+                    rdata = data[start:end] if head.layout.__class__ is int else expand(reader, head.layout, start, end)
+                record = owner + _APEX + head.octets + _length(len(rdata)) + rdata
             if self.done:
                 raise BadMessage("records after the end of the zone")
-            key = owner.lower()
-            if rrType == SOA:
-                if key:
-                    raise BadMessage(f"an SOA at {nameToText(key + self._apex)}, which is not the zone's name")
+            kind = head.rrType
+            if kind == SOA:
+                if owner:
+                    raise BadMessage(f"an SOA at {nameToText(owner.lower() + self._apex)}, which is not the zone's name")
                 if self._soa:
                     # The final SOA may spell its names in another case, through compression pointers.
                     if canonicalOf(SOA, rdata) != canonicalOf(SOA, self._soa):
@@ -155,25 +160,36 @@ class TransferIngest:
                 self._soa = rdata
             elif not self._soa:
                 raise BadMessage("a zone that does not begin with its SOA")
-            record = owner + _APEX + head + _length(len(rdata)) + rdata
+            elif kind == RRSIG:
+                kind = _SIGNATURES | data[start] << 8 | data[start + 1]
             offset = end
             octets += len(record)
-            before = nodes.get(key)
-            if before:
-                if len(before) < LONG:
-                    nodes[key] = before + record
+            if count and owner == name and len(run) < LONG:
+                if count == 1:
+                    kinds = [first]
+                if kind in kinds:
+                    mixed = True
                 else:
-                    self._lengthen(key, record)
-                self._again(key, before, record)
-            else:
-                nodes[key] = record
-            if rrType in SAYING:
-                builder.marks[key] = builder.marks.get(key, 0) | SAYING[rrType]
+                    kinds.append(kind)
+                count += 1
+                run += record
+                mark |= head.mark
+                continue
+            if count:
+                self._store(name, run, count, mark, mixed)
+            name = owner
+            run = record
+            count = 1
+            mark = head.mark
+            first = kind
+            mixed = False
+        if count:
+            self._store(name, run, count, mark, mixed)
         self.octets += octets
 
-    def _lengthen(self, key: bytes, record: bytes) -> None:
-        if self.builder.lengthen(key, record) > NAME_OCTETS.default:
-            text = nameToText(key + self._apex)
+    def _store(self, owner: bytes, records: bytes, count: int, mark: int, mixed: bool) -> None:
+        if self.builder.store(owner.lower(), records, count, mark, mixed) > NAME_OCTETS.default:
+            text = nameToText(owner.lower() + self._apex)
             raise BudgetSpent(f"{text} has more than {NAME_OCTETS.default:.0f} octets of records; no more are taken")
 
     def _owner(self, reader: Reader, begin: int) -> tuple[bytes, int]:
@@ -183,34 +199,118 @@ class TransferIngest:
             raise BadMessage(f"{nameToText(name)} is not in the zone")
         return name[: len(key)], offset
 
-    def _layoutOf(self, rrType: int) -> Layout:
+    def _headOf(self, data: bytes, offset: int) -> _Head:
+        """
+        Check the octets between owner and rdata, and cache what they mean.
+
+        @raise BadMessage: they are not valid in a zone.
+        """
+        rrType, rrClass, ttl, size = _fixed(data, offset)
+        start = offset + _HEAD
+        if start + size > len(data):
+            raise BadMessage(f"the rdata at octet {start} extends past the end of the message")
         if rrType in _META:
             raise BadMessage(f"a record of type {rrType}, which no zone has")
-        layout = self._layouts[rrType] = layoutOf(rrType)
-        self._opaque[rrType] = layout is None and declarationOf(rrType) is not Unknown
-        return layout
-
-    def _again(self, key: bytes, before: bytes, record: bytes) -> None:
-        """
-        Count a further record at a name, and find out whether it is the second one of its type.
-        """
-        builder = self.builder
-        builder.counts[key] = builder.counts.get(key, 1) + 1
-        if key in builder.mixed:
-            return
-        types = self._types.get(key)
-        if types is None:
-            types = self._types[key] = {_kind(before, len(key))}
-        kind = _kind(record, len(key))
-        if kind in types:
-            builder.mixed.add(key)
-            del self._types[key]
-        else:
-            types.add(kind)
+        if rrClass != _IN:
+            raise BadMessage(f"a record of class {rrClass} in a zone of class IN")
+        layout = layoutOf(rrType)
+        if layout.__class__ is int and size != layout:
+            raise BadMessage(f"the rdata of type {rrType} at octet {start} has {size} octets; it takes {layout}")
+        # RFC 2181, section 8.
+        octets = data[offset : offset + 4] + (bytes(4) if ttl >= 0x80000000 else data[offset + 4 : offset + 8])
+        head = _Head(octets, rrType, size, layout, octets == data[offset : offset + 8])
+        if len(self._heads) >= _HEADS:
+            self._heads.clear()
+        self._heads[data[offset:start]] = head
+        return head
 
 
-def _kind(record: bytes, labels: int) -> bytes:
-    return record[labels + 2 : labels + 4]
+class _Head:
+    """
+    The octets of a record between its owner and its rdata.
+
+    @ivar octets: type, class and TTL as they are stored.
+    @ivar size: octets of the rdata.
+    @ivar opaque: whether the declaration of the type has to check the rdata.
+    @ivar whole: whether the octets and the rdata are stored as received.
+    """
+
+    __slots__ = ("octets", "rrType", "size", "layout", "opaque", "whole", "mark")
+
+    def __init__(self, octets: bytes, rrType: int, size: int, layout: Layout, same: bool) -> None:
+        self.octets = octets
+        self.rrType = rrType
+        self.size = size
+        self.layout: Layout = layout
+        self.opaque = layout is None and declarationOf(rrType) is not Unknown
+        self.whole = same and (layout is None or layout.__class__ is int)
+        self.mark = SAYING.get(rrType, 0)
+
+
+#: Type bitmaps that have been valid, which are few in a zone.
+_bitmaps: Final[set[bytes]] = set()
+_BITMAPS: Final = 4096
+
+
+def _check(rrType: int, rdata: bytes) -> None:
+    """
+    @raise BadMessage: the rdata is not valid for its type.
+    """
+    if not _isCertain(rrType, rdata):
+        declarationOf(rrType).fromWire(rdata)
+        begin = _bitmapIn(rrType, rdata)
+        if begin:
+            if len(_bitmaps) >= _BITMAPS:
+                _bitmaps.clear()
+            _bitmaps.add(rdata[begin:])
+
+
+def _isCertain(rrType: int, rdata: bytes) -> bool:
+    """
+    Return whether rdata of a frequent type is certainly valid. All doubts are left to the declaration of the type.
+    """
+    size = len(rdata)
+    if rrType == DS:
+        return size > _BEFORE_DIGEST
+    if rrType == TXT:
+        position = 0
+        while position < size:
+            position += rdata[position] + 1
+        return 0 < size == position
+    if rrType == RRSIG:
+        return 0 < _nameEnd(rdata, _BEFORE_SIGNER) < size
+    begin = _bitmapIn(rrType, rdata)
+    return begin > 0 and rdata[begin:] in _bitmaps
+
+
+def _bitmapIn(rrType: int, rdata: bytes) -> int:
+    """
+    Return where the type bitmap begins; 0 if there is none.
+    """
+    if rrType == NSEC:
+        return _nameEnd(rdata, 0)
+    if rrType != NSEC3 or len(rdata) <= _BEFORE_SALT:
+        return 0
+    salted = _BEFORE_SALT + 1 + rdata[_BEFORE_SALT]
+    if salted >= len(rdata) or not rdata[salted]:
+        return 0
+    begin = salted + 1 + rdata[salted]
+    return begin if begin <= len(rdata) else 0
+
+
+def _nameEnd(rdata: bytes, begin: int) -> int:
+    """
+    Return where an uncompressed name ends, or 0 if it is not one.
+    """
+    position = begin
+    while position < len(rdata):
+        length = rdata[position]
+        position += length + 1
+        if not length:
+            return position if position - begin <= MOST_OCTETS else 0
+        if length > _LABEL:
+            return 0
+    return 0
 
 
 def gathered(apexName: bytes, messages: Iterable[bytes]) -> ImageBuilder:
@@ -240,10 +340,9 @@ def gathered(apexName: bytes, messages: Iterable[bytes]) -> ImageBuilder:
     return builder
 
 
-def _spooled(path: str) -> Iterator[bytes]:
-    with open(path, "rb", buffering=1 << 20) as spool:
-        while prefix := spool.read(2):
-            yield spool.read(int.from_bytes(prefix, "big"))
+def _spooled(spool: BinaryIO) -> Iterator[bytes]:
+    while prefix := spool.read(2):
+        yield spool.read(int.from_bytes(prefix, "big"))
 
 
 def gather(words: list[str]) -> dict[str, str]:
@@ -254,24 +353,12 @@ def gather(words: list[str]) -> dict[str, str]:
 
     @return: C{image}, or C{fault} with what is wrong.
     """
-    apex, spool, image = words
+    apex, path, image = words
     try:
-        gathered(bytes.fromhex(apex), _spooled(spool)).finishTo(image)
+        # Not opened in the generator, which compiled code does not finish when it is dropped.
+        with open(path, "rb", buffering=1 << 20) as spool:
+            builder = gathered(bytes.fromhex(apex), _spooled(spool))
+        builder.finishTo(image)
     except (DNSFault, OSError) as fault:
         return {"fault": str(fault)}
     return {"image": image}
-
-
-def main() -> int:
-    import gc
-    from json import dumps
-
-    # The work creates no reference cycles, and looking for them takes as long as the work.
-    gc.disable()
-    said = gather(sys.argv[1:])
-    sys.stdout.write(dumps(said) + "\n")
-    return 1 if "fault" in said else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

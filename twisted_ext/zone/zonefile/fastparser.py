@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import lru_cache, partial
+from functools import lru_cache
 from socket import AF_INET, AF_INET6, inet_pton
 from struct import Struct
 from struct import error as StructError
@@ -16,35 +16,20 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import CallerFault
 from twisted_ext.wire.codes import IN
-from twisted_ext.wire.names import MOST_OCTETS, isBelow
 from twisted_ext.wire.rdata.fields import MOST_RDATA
 from twisted_ext.wire.rdata.times import secondsFromDuration
-from twisted_ext.wire.rrtypes import AAAA, ALIAS, SOA, TXT, A, isMeta
+from twisted_ext.wire.rrtypes import AAAA, ALIAS, RRSIG, SOA, TXT, A, isMeta
 from twisted_ext.wire.text import headFromTokens
 from twisted_ext.wire.tokens import Tokens
 from twisted_ext.zone.store.imagebuilder import LONG
 from twisted_ext.zone.store.nodes import SAYING, TO_APEX
-from twisted_ext.zone.zonefile.rdatacache import ReadRdata, keep, rdataFrom, readerOf
+from twisted_ext.zone.zonefile.plainnames import LENGTHS
+from twisted_ext.zone.zonefile.rdatacache import keep, parserOf, rdataFrom
 
 if TYPE_CHECKING:
     from twisted_ext.zone.zonefile.reader import Reader
 
-__all__ = ["Form", "Forms", "MOST_TTL", "formsOf", "gathered", "skim"]
-
-#: The parsed words between owner and rdata: the octets after the owner's labels up to the rdata (with its length if that is fixed), the
-#: kind of rdata, the type, the TTL if there is one, the reader of the rdata, and the flags that the type gives a name (L{SAYING}).
-Form = tuple[bytes, int, int, int | None, ReadRdata, int]
-
-#: The form that the first of these words stands for alone, or a table for the words after it.
-Step = Form | dict[bytes, "Step"]
-
-#: The length octet of a label by its length; other lengths raise L{LookupError}.
-_LENGTHS: Final = {number: bytes([number]) for number in range(1, 64)}
-
-#: Characters of plain names besides letters and digits.
-_BESIDE: Final = b"-_*/."
-
-_PLAIN: Final = re.compile(rb"(?:[A-Za-z0-9_*/-]{1,63}\.)*[A-Za-z0-9_*/-]{1,63}\.?")
+__all__ = ["Form", "Forms", "MOST_TTL", "Step", "formsOf", "gathered", "skim"]
 
 _SPECIAL: Final = re.compile(rb'["();\\]')
 
@@ -72,14 +57,50 @@ _BLANKS: Final = b" \t"
 _COMMENT: Final = 0x3B
 _DOLLAR: Final = 0x24
 
-#: Forms and names that are cached; files with more of them are only slower.
+#: Forms that are cached; files with more of them are only slower.
 _REMEMBERED: Final = 8192
+
+#: Added to the type covered by a signature, as its kind: signatures of different types are different RRsets.
+_SIGNATURES: Final = 0x10000
 
 #: TTLs for which forms are cached.
 _TTLS: Final = 16
 
-#: Length of the origin up to which any owner of one label is a valid name.
-_ROOMY: Final = 190
+class Form:
+    """
+    The parsed words between owner and rdata.
+
+    @ivar head: the octets after the owner's labels up to the rdata, with its length if that is fixed.
+    @ivar kind: the kind of rdata.
+    @ivar ttl: the TTL, if there is one among the words.
+    @ivar parser: for rdata of the last kind.
+    @ivar mark: the flags that the type gives a name (L{SAYING}).
+    """
+
+    __slots__ = ("head", "kind", "rrType", "ttl", "parser", "mark")
+
+    def __init__(self, head: bytes, kind: int, rrType: int, ttl: int | None) -> None:
+        self.head = head
+        self.kind = kind
+        self.rrType = rrType
+        self.ttl = ttl
+        self.parser = parserOf(rrType)
+        self.mark = SAYING.get(rrType, 0)
+
+
+class Step:
+    """
+    A word between owner and rdata.
+
+    @ivar form: what it stands for as the last one, after those before it.
+    @ivar following: the words after it, if it is not the last one.
+    """
+
+    __slots__ = ("form", "following")
+
+    def __init__(self) -> None:
+        self.form: Form | None = None
+        self.following: dict[bytes, Step] = {}
 
 
 class Forms:
@@ -100,13 +121,13 @@ class Forms:
         if self._count >= _REMEMBERED:
             self.heads.clear()
             self._count = 0
-        step = self.heads
-        for word in words[:-1]:
-            following = step.get(word)
-            if not isinstance(following, dict):
-                following = step[word] = {}
-            step = following
-        step[words[-1]] = form
+        following = self.heads
+        step = Step()
+        for word in words:
+            known = following.get(word)
+            step = following[word] = Step() if known is None else known
+            following = step.following
+        step.form = form
         self._count += 1
 
 
@@ -120,13 +141,20 @@ def skim(reader: Reader, lines: Iterator[bytes]) -> bytes | None:
     """
     if not reader.quick:
         return next(lines, None)
-    nodes, counts, mixed, marks, suffix = reader.nodes, reader.counts, reader.mixed, reader.marks, reader.suffix
-    get, pton, lengths, cut = nodes.get, inet_pton, _LENGTHS, -len(suffix)
-    tail, heads, name = _roomyTail(reader), reader.forms.heads, partial(_name, reader)
+    names = reader.names
+    store, setdefault = reader.reading.builder.store, reader.nodes.setdefault
+    pton, lengths, suffix, cut = inet_pton, LENGTHS, names.suffix, -len(names.suffix)
+    tail, heads = names.roomyTail(), reader.forms.heads
     labels = None if reader.outside else reader.owner
     # The owner as written in the line that set C{labels}.
     owner = spelled = b""
     said: Form | None = None
+    # Adjacent records of one name, which are stored together: its key, the records, their number, kinds and flags, the last record and its
+    # kind, whether it is the only one of that, and whether the RRsets may be incomplete, have duplicates or different TTLs.
+    key = run = last = b""
+    count = kind = before = mark = 0
+    kinds: list[int] = []
+    alone = mixed = False
     for line in lines:
         words = line.split()
         try:
@@ -141,50 +169,60 @@ def skim(reader: Reader, lines: Iterator[bytes]) -> bytes | None:
                     elif tail is not None and owner.endswith(suffix) and owner[:cut].isalnum():
                         found = lengths[len(owner) + cut] + owner[:cut]
                     else:
-                        found = _labels(reader, owner)
-            form = heads.get(words[at])
-            while isinstance(form, dict):
+                        found = names.labels(owner)
+            step = heads.get(words[at])
+            while step is not None and step.form is None:
                 at += 1
-                form = form.get(words[at])
-            if form is not None and found is not None:
-                key = found.lower()
-                kind = form[1]
-                if kind == _OTHER:
-                    octets = form[4](words, at + 1, name)
-                    record = found + form[0] + _short(len(octets)) + octets
-                    mark = form[5]
-                    if mark:
-                        marks[key] = marks.get(key, 0) | mark
+                step = step.following.get(words[at])
+            if step is not None and found is not None:
+                form = step.form
+                assert form is not None
+                kind = form.rrType
+                if form.kind == _OTHER:
+                    octets = form.parser.parse(words, at + 1, names)
+                    record = found + form.head + _short(len(octets)) + octets
+                    if kind == RRSIG:
+                        kind = _SIGNATURES | octets[0] << 8 | octets[1]
                 elif len(words) != at + 2:
                     raise ValueError(line)
-                elif kind == _A:
-                    record = found + form[0] + pton(AF_INET, words[-1].decode())
+                elif form.kind == _A:
+                    record = found + form.head + pton(AF_INET, words[-1].decode())
                 else:
-                    record = found + form[0] + pton(AF_INET6, words[-1].decode())
-                labels = found
+                    record = found + form.head + pton(AF_INET6, words[-1].decode())
                 spelled = owner
+                if found is labels and count and len(run) < LONG:
+                    if count == 1:
+                        kinds = [before]
+                        alone = True
+                    if kind not in kinds:
+                        kinds.append(kind)
+                        alone = True
+                    else:
+                        mixed = mixed or not alone or kind != before or form is not said or record.lower() == last.lower()
+                        alone = False
+                    count += 1
+                    run += record
+                    mark |= form.mark
+                else:
+                    if count and (count > 1 or mark or setdefault(key, run) is not run):
+                        store(key, run, count, mark, mixed)
+                    labels = found
+                    key = found.lower()
+                    run = record
+                    count = 1
+                    mark = form.mark
+                    mixed = False
+                last = record
+                before = kind
                 said = form
-                before = get(key)
-                if not before:
-                    nodes[key] = record
-                    continue
-                if len(before) < LONG:
-                    nodes[key] = before + record
-                else:
-                    reader.lengthen(key, record)
-                if counts.get(key, 1) > 1:
-                    counts[key] += 1
-                    mixed.add(key)
-                else:
-                    counts[key] = 2
-                    place = len(key) + 2
-                    if before[place : place + 2] == record[place : place + 2]:
-                        mixed.add(key)
                 continue
         except (ValueError, OSError, LookupError, StructError):
             pass
         if not words or line[0] == _COMMENT:
             continue
+        if count:
+            store(key, run, count, mark, mixed)
+            count = 0
         if said is not None:
             _settle(reader, labels, said)
             said = None
@@ -192,17 +230,12 @@ def skim(reader: Reader, lines: Iterator[bytes]) -> bytes | None:
             return line
         labels = None if reader.outside else reader.owner
         spelled = b""
-        tail, heads = _roomyTail(reader), reader.forms.heads
+        tail, heads = names.roomyTail(), reader.forms.heads
+    if count:
+        store(key, run, count, mark, mixed)
     if said is not None:
         _settle(reader, labels, said)
     return None
-
-
-def _roomyTail(reader: Reader) -> bytes | None:
-    """
-    Return the origin's labels above the apex, if every owner of one label is a valid name in the zone.
-    """
-    return reader.tail if len(reader.origin) <= _ROOMY else None
 
 
 def _settle(reader: Reader, labels: bytes | None, form: Form) -> None:
@@ -211,8 +244,8 @@ def _settle(reader: Reader, labels: bytes | None, form: Form) -> None:
     """
     reader.owner = labels
     reader.outside = False
-    if form[3] is not None:
-        reader.lastTTL = form[3]
+    if form.ttl is not None:
+        reader.lastTTL = form.ttl
 
 
 def _other(reader: Reader, line: bytes, words: list[bytes]) -> bool:
@@ -246,8 +279,10 @@ def gathered(reader: Reader, data: bytes, start: int, most: int) -> int:
     """
     close = data.find(b")", start, start + most)
     end = data.find(b"\n", close, start + most) + 1
+    if close < 0 or not end or not reader.quick:
+        return 0
     text = data[start:end]
-    if close > 0 and end and reader.quick and b'"' not in text and b"\\" not in text:
+    if b'"' not in text and b"\\" not in text:
         if b";" in text:
             text = _REMARK.sub(b"", text)
         opened = text.find(b"(", 0, text.find(b"\n"))
@@ -264,7 +299,7 @@ def _directive(reader: Reader, words: list[bytes]) -> bool:
             reader.setTTL(secondsFromDuration(words[1].decode("ascii")))
             return True
         if len(words) == 2 and words[0] == b"$ORIGIN" and words[1][-1:] == b".":
-            reader.setOrigin(_name(reader, words[1]))
+            reader.names.follow(reader.names.name(words[1]))
             return True
     except (ValueError, LookupError):
         pass
@@ -275,7 +310,7 @@ def _taken(reader: Reader, line: bytes, words: list[bytes], quote: int) -> bool:
     labels: bytes | None
     try:
         if line[0] > _BLANK:
-            labels = _labels(reader, words[0])
+            labels = reader.names.labels(words[0])
             at = 1
         else:
             labels = reader.owner if line[0] in b" \t" and not reader.outside else None
@@ -286,15 +321,15 @@ def _taken(reader: Reader, line: bytes, words: list[bytes], quote: int) -> bool:
         if form is None:
             return False
         if quote:
-            rdata = _strings(line, quote) if form[2] == TXT and words[behind][:1] == b'"' else None
+            rdata = _strings(line, quote) if form.rrType == TXT and words[behind][:1] == b'"' else None
         else:
             rdata = _rdata(reader, form, words, behind)
     except (CallerFault, ValueError, OSError, LookupError, StructError):
         return False
     if rdata is None or len(rdata) > MOST_RDATA:
         return False
-    record = labels + form[0] + (rdata if form[1] < _OTHER else _short(len(rdata)) + rdata)
-    reader.place(labels, form[2], record)
+    record = labels + form.head + (rdata if form.kind < _OTHER else _short(len(rdata)) + rdata)
+    reader.place(labels, form.rrType, record)
     _settle(reader, labels, form)
     return True
 
@@ -315,16 +350,16 @@ def _strings(line: bytes, start: int) -> bytes | None:
 
 
 def _rdata(reader: Reader, form: Form, words: list[bytes], at: int) -> bytes | None:
-    kind, rrType = form[1], form[2]
+    kind, rrType, names = form.kind, form.rrType, reader.names
     if kind < _OTHER:
         (value,) = words[at:]
         return inet_pton(AF_INET if kind == _A else AF_INET6, value.decode())
     with suppress(ValueError, LookupError, StructError):
-        return form[4](words, at, partial(_name, reader))
+        return form.parser.parse(words, at, names)
     values = words[at:]
     if rrType == SOA and len(values) == 7 and values[2].isdigit() and len(values[2]) <= 10 and int(values[2]) <= 0xFFFFFFFF:
-        return _name(reader, values[0]) + _name(reader, values[1]) + _long(int(values[2])) + _times(tuple(values[3:]))
-    tokens = Tokens.ofWords([value.decode("ascii") for value in values], reader.origin)
+        return names.name(values[0]) + names.name(values[1]) + _long(int(values[2])) + _times(tuple(values[3:]))
+    tokens = Tokens.ofWords([value.decode("ascii") for value in values], names.origin)
     rdata = rdataFrom(rrType, tokens)
     if tokens.remarks:
         return None
@@ -340,59 +375,6 @@ def _times(words: tuple[bytes, ...]) -> bytes:
     return _numbers(*[secondsFromDuration(word.decode("ascii")) for word in words])
 
 
-def _labels(reader: Reader, word: bytes) -> bytes | None:
-    """
-    Return the owner's labels above the apex, or L{None} if it is outside of the zone.
-
-    @raise ValueError: the word is not a plain name; L{LookupError} is raised for that as well.
-    """
-    if word.endswith(reader.suffix):
-        labels = _wire(word[: -len(reader.suffix)])
-    elif reader.under and word.endswith(reader.under):
-        labels = _wire(word[: -len(reader.under)])
-    elif reader.tail is None or word[-1:] in (b".", b"@"):
-        name = _name(reader, word)
-        return name[: len(name) - len(reader.apex)] if isBelow(name.lower(), reader.apex) else None
-    else:
-        labels = _wire(word) + reader.tail
-    return labels if len(labels) + len(reader.apex) <= MOST_OCTETS else None
-
-
-def _wire(text: bytes) -> bytes:
-    """
-    @param text: labels without a final dot.
-
-    @raise ValueError: a label is not plain; L{LookupError} is raised for one that is empty or too long.
-    """
-    if not text.translate(None, _BESIDE).isalnum() and not _PLAIN.fullmatch(text):
-        raise ValueError(text)
-    first, dot, others = text.partition(b".")
-    if b"." in others:
-        return b"".join([_LENGTHS[len(label)] + label for label in text.split(b".")])
-    return _LENGTHS[len(first)] + first + _LENGTHS[len(others)] + others if dot else _LENGTHS[len(first)] + first
-
-
-def _name(reader: Reader, word: bytes) -> bytes:
-    """
-    @raise ValueError: the word is not a plain name; L{LookupError} is raised for that as well.
-    """
-    name = reader.names.get(word)
-    if name is not None:
-        return name
-    if word[-1:] != b".":
-        name = _wire(word) + reader.origin
-    elif word.endswith(reader.suffix):
-        name = _wire(word[: -len(reader.suffix)]) + reader.apexName
-    else:
-        name = _wire(word[:-1]) + b"\x00"
-    if len(name) > MOST_OCTETS:
-        raise ValueError(word)
-    if len(reader.names) >= _REMEMBERED:
-        reader.names.clear()
-    reader.names[word] = name
-    return name
-
-
 def _formOf(reader: Reader, words: list[bytes], at: int) -> tuple[int, Form | None]:
     """
     Return the index of the first word of the rdata, and the form of those before it, which is cached; L{None} if the reader has to parse
@@ -400,11 +382,11 @@ def _formOf(reader: Reader, words: list[bytes], at: int) -> tuple[int, Form | No
     """
     step = reader.forms.heads.get(words[at])
     behind = at + 1
-    while isinstance(step, dict):
-        step = step.get(words[behind])
+    while step is not None and step.form is None:
+        step = step.following.get(words[behind])
         behind += 1
     if step is not None:
-        return behind, step
+        return behind, step.form
     for behind in range(at + 1, min(at + 4, len(words) + 1)):
         said = tuple(words[at:behind])
         known = _understood(said)
@@ -418,7 +400,7 @@ def _formOf(reader: Reader, words: list[bytes], at: int) -> tuple[int, Form | No
         head = _head(TO_APEX, rrType, IN, seconds)
         if kind < _OTHER:
             head += b"\x00\x04" if kind == _A else b"\x00\x10"
-        form = (head, kind, rrType, ttl, readerOf(rrType), SAYING.get(rrType, 0))
+        form = Form(head, kind, rrType, ttl)
         reader.forms.learn(said, form)
         return behind, form
     return 0, None

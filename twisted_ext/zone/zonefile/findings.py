@@ -5,7 +5,6 @@ What is wrong in a zone or its master file: findings, and their levels.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import KW_ONLY, dataclass
 from typing import Final
 
 from twisted_ext.wire.names import nameToText
@@ -68,7 +67,6 @@ CHECKS: Final = {
 }
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Finding:
     """
     One error or warning.
@@ -82,14 +80,19 @@ class Finding:
     @ivar column: the column in that, likewise.
     """
 
-    check: str
-    owner: bytes
-    text: str
-    rrType: int = 0
-    _: KW_ONLY
-    path: str = ""
-    line: int = 0
-    column: int = 0
+    # Not a dataclass: importing that module takes processes that compile zones as long as a hundred zones.
+    __slots__ = ("check", "owner", "text", "rrType", "path", "line", "column")
+
+    def __init__(
+        self, check: str, owner: bytes, text: str, rrType: int = 0, *, path: str = "", line: int = 0, column: int = 0
+    ) -> None:
+        self.check = check
+        self.owner = owner
+        self.text = text
+        self.rrType = rrType
+        self.path = path
+        self.line = line
+        self.column = column
 
     @property
     def level(self) -> str:

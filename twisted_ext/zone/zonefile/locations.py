@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.zone.zonefile.reader import Reader
@@ -38,8 +37,7 @@ class RecordLocations(Reader):
             self.places.setdefault((key, 0), where)
 
 
-@dataclass(frozen=True, slots=True)
-class NumberPosition:
+class NumberPosition(NamedTuple):
     """
     The position of a number in a file.
 

@@ -8,7 +8,6 @@ new are parsed through the declaration of their type once, and then cached.
 from __future__ import annotations
 
 from binascii import a2b_base64, unhexlify
-from collections.abc import Callable, Sequence
 from struct import Struct
 from typing import Final
 
@@ -17,8 +16,9 @@ from twisted_ext.wire.rdata.registry import declarationOf
 from twisted_ext.wire.rdata.times import secondsFromDate
 from twisted_ext.wire.rrtypes import CDS, CNAME, DLV, DNAME, DS, MX, NS, NSEC, NSEC3, PTR, RRSIG, SRV, TA
 from twisted_ext.wire.tokens import Tokens, badRecord
+from twisted_ext.zone.zonefile.plainnames import PlainNames
 
-__all__ = ["ReadRdata", "flawOf", "keep", "rdataFrom", "readerOf"]
+__all__ = ["RdataParser", "flawOf", "keep", "parserOf", "rdataFrom"]
 
 #: Octets of digests by the digest type of DS records (RFC 4034, section 5.1.4; RFC 4509; RFC 6605; RFC 5933; RFC 9558; RFC 9563).
 _DIGEST_OCTETS: Final = {1: 20, 2: 32, 3: 32, 4: 48, 5: 32, 6: 32}
@@ -31,10 +31,6 @@ _ROOM: Final = 65535 - 12 - 5 - 12
 _BEFORE_DIGEST: Final = 4
 
 _DIGESTED: Final = frozenset((DS, CDS, TA, DLV))
-
-#: Parses rdata from the plain words of a record, the index of the first word of the rdata, and a function that returns the name for a word.
-#: Raises L{ValueError}, L{LookupError} or L{struct.error} if a part is new or not valid.
-ReadRdata = Callable[[Sequence[bytes], int, Callable[[bytes], bytes]], bytes]
 
 #: Octets of an RRSIG record before its times, and the number of words for these.
 _COVERING: Final = 8
@@ -57,18 +53,23 @@ _HOUR: Final = 10
 
 _short: Final = Struct(">H").pack
 _times: Final = Struct(">IIH").pack
+_afterCovering: Final = Struct(">12xIH").unpack_from
 _digested: Final = Struct(">HBB").pack
 _weighed: Final = Struct(">HHH").pack
 
 #: Maximum digits of a number of 16 bits.
 _DIGITS: Final = 5
 
-#: Wire format by words, independent of the zone.
-_covering: Final[dict[tuple[bytes, ...], bytes]] = {}
-_hashing: Final[dict[tuple[bytes, ...], bytes]] = {}
-_types: Final[dict[tuple[bytes, ...], bytes]] = {}
+#: Wire format by words with blanks between them, independent of the zone.
+_covering: Final[dict[bytes, bytes]] = {}
+_hashing: Final[dict[bytes, bytes]] = {}
+_types: Final[dict[bytes, bytes]] = {}
 
-#: Seconds since 1970 by date and hour, and seconds in the hour by minute and second.
+#: Key tags by word, and times since which signatures are valid, which are few.
+_tags: Final[dict[bytes, int]] = {}
+_begins: Final[dict[bytes, int]] = {}
+
+#: The ends of signatures, which may be spread: seconds since 1970 by date and hour, and seconds in the hour by minute and second.
 _hours: Final[dict[bytes, int]] = {}
 _seconds: Final[dict[bytes, int]] = {}
 
@@ -108,30 +109,40 @@ def rdataFrom(rrType: int, tokens: Tokens) -> bytes:
     return rdata
 
 
-def readerOf(rrType: int) -> ReadRdata:
-    return _READERS.get(rrType, _unknown)
+class RdataParser:
+    """
+    Parses rdata of one type from plain words; this one leaves all rdata to the declaration of the type.
+    """
 
+    def parse(self, words: list[bytes], at: int, names: PlainNames) -> bytes:
+        """
+        @param words: the words of a record.
+        @param at: the index of the first word of the rdata.
 
-def _unknown(words: Sequence[bytes], at: int, name: Callable[[bytes], bytes]) -> bytes:
-    raise ValueError(words)
-
-
-def _name(words: Sequence[bytes], at: int, name: Callable[[bytes], bytes]) -> bytes:
-    if len(words) != at + 1:
+        @raise ValueError: a part is new or not valid; L{LookupError} or L{struct.error} are raised for that as well.
+        """
         raise ValueError(words)
-    return name(words[at])
 
 
-def _mail(words: Sequence[bytes], at: int, name: Callable[[bytes], bytes]) -> bytes:
-    if len(words) != at + 2:
-        raise ValueError(words)
-    return _short(_number(words[at])) + name(words[at + 1])
+class _NameParser(RdataParser):
+    def parse(self, words: list[bytes], at: int, names: PlainNames) -> bytes:
+        if len(words) != at + 1:
+            raise ValueError(words)
+        return names.name(words[at])
 
 
-def _service(words: Sequence[bytes], at: int, name: Callable[[bytes], bytes]) -> bytes:
-    if len(words) != at + 4:
-        raise ValueError(words)
-    return _weighed(_number(words[at]), _number(words[at + 1]), _number(words[at + 2])) + name(words[at + 3])
+class _MailParser(RdataParser):
+    def parse(self, words: list[bytes], at: int, names: PlainNames) -> bytes:
+        if len(words) != at + 2:
+            raise ValueError(words)
+        return _short(_number(words[at])) + names.name(words[at + 1])
+
+
+class _ServiceParser(RdataParser):
+    def parse(self, words: list[bytes], at: int, names: PlainNames) -> bytes:
+        if len(words) != at + 4:
+            raise ValueError(words)
+        return _weighed(_number(words[at]), _number(words[at + 1]), _number(words[at + 2])) + names.name(words[at + 3])
 
 
 def _number(word: bytes) -> int:
@@ -140,51 +151,59 @@ def _number(word: bytes) -> int:
     return int(word)
 
 
-def _signature(words: Sequence[bytes], at: int, name: Callable[[bytes], bytes]) -> bytes:
-    end, begin, tag = words[at + 4], words[at + 5], words[at + 6]
-    letters = b"".join(words[at + 8 :])
-    if not letters or len(letters) % _QUARTET or not tag.isdigit() or len(tag) > _DIGITS or len(letters) > _LETTERS:
-        raise ValueError(words)
-    if letters[-1:] == b"=" and len(words[-1]) < _QUARTET:
-        raise ValueError(words)
-    return (
-        _covering[words[at], words[at + 1], words[at + 2], words[at + 3]]
-        + _times(_hours[end[:_HOUR]] + _seconds[end[_HOUR:]], _hours[begin[:_HOUR]] + _seconds[begin[_HOUR:]], int(tag))
-        + name(words[at + 7])
-        + a2b_base64(letters, strict_mode=True)
-    )
+class _SignatureParser(RdataParser):
+    def parse(self, words: list[bytes], at: int, names: PlainNames) -> bytes:
+        end = words[at + 4]
+        letters = words[at + 8] if len(words) == at + 9 else b"".join(words[at + 8 :])
+        if not letters or len(letters) % _QUARTET or len(letters) > _LETTERS or letters.endswith(b"=") and len(words[-1]) < _QUARTET:
+            raise ValueError(words)
+        return (
+            _covering[b" ".join(words[at : at + _COVERING_WORDS])]
+            + _times(_hours[end[:_HOUR]] + _seconds[end[_HOUR:]], _begins[words[at + 5]], _tags[words[at + 6]])
+            + names.name(words[at + 7])
+            + a2b_base64(letters, strict_mode=True)
+        )
 
 
-def _chained(words: Sequence[bytes], at: int, name: Callable[[bytes], bytes]) -> bytes:
-    return name(words[at]) + _types[tuple(words[at + 1 :])]
+class _ChainParser(RdataParser):
+    def parse(self, words: list[bytes], at: int, names: PlainNames) -> bytes:
+        return names.name(words[at]) + _types[b" ".join(words[at + 1 :])]
 
 
-def _hashed(words: Sequence[bytes], at: int, name: Callable[[bytes], bytes]) -> bytes:
-    digits = words[at + 4]
-    if len(digits) != _HASH_LETTERS or not digits.isalnum():
-        raise ValueError(words)
-    return (
-        _hashing[words[at], words[at + 1], words[at + 2], words[at + 3]]
-        + int(digits, _HASH_LETTERS).to_bytes(_HASH, "big")
-        + _types[tuple(words[at + 5 :])]
-    )
+class _HashParser(RdataParser):
+    def parse(self, words: list[bytes], at: int, names: PlainNames) -> bytes:
+        digits = words[at + 4]
+        if len(digits) != _HASH_LETTERS or not digits.isalnum():
+            raise ValueError(words)
+        return (
+            _hashing[b" ".join(words[at : at + _HASHED_WORDS])]
+            + int(digits, _HASH_LETTERS).to_bytes(_HASH, "big")
+            + _types[b" ".join(words[at + 5 :])]
+        )
 
 
-def _digest(words: Sequence[bytes], at: int, name: Callable[[bytes], bytes]) -> bytes:
-    digits = b"".join(words[at + 3 :])
-    kind = _number(words[at + 2])
-    if not 0 < len(digits) <= _LETTERS or _DIGEST_OCTETS.get(kind, 0) not in (0, len(digits) >> 1):
-        raise ValueError(words)
-    return _digested(_number(words[at]), _number(words[at + 1]), kind) + unhexlify(digits)
+class _DigestParser(RdataParser):
+    def parse(self, words: list[bytes], at: int, names: PlainNames) -> bytes:
+        digits = b"".join(words[at + 3 :])
+        kind = _number(words[at + 2])
+        if not 0 < len(digits) <= _LETTERS or _DIGEST_OCTETS.get(kind, 0) not in (0, len(digits) >> 1):
+            raise ValueError(words)
+        return _digested(_number(words[at]), _number(words[at + 1]), kind) + unhexlify(digits)
 
 
-_READERS: Final[dict[int, ReadRdata]] = {
-    **dict.fromkeys((NS, CNAME, PTR, DNAME), _name),
-    MX: _mail, SRV: _service, DS: _digest, RRSIG: _signature, NSEC: _chained, NSEC3: _hashed,
+_PARSERS: Final[dict[int, RdataParser]] = {
+    **dict.fromkeys((NS, CNAME, PTR, DNAME), _NameParser()),
+    MX: _MailParser(), SRV: _ServiceParser(), DS: _DigestParser(), RRSIG: _SignatureParser(), NSEC: _ChainParser(), NSEC3: _HashParser(),
 }  # fmt: skip
 
+_OTHERS: Final = RdataParser()
 
-def keep(rrType: int, words: Sequence[bytes], rdata: bytes) -> None:
+
+def parserOf(rrType: int) -> RdataParser:
+    return _PARSERS.get(rrType, _OTHERS)
+
+
+def keep(rrType: int, words: list[bytes], rdata: bytes) -> None:
     """
     Cache the parts of a record.
 
@@ -193,21 +212,25 @@ def keep(rrType: int, words: Sequence[bytes], rdata: bytes) -> None:
     """
     if rrType not in (RRSIG, NSEC, NSEC3) or len(words) > _KEPT_WORDS:
         return
-    for kept in (_covering, _hashing, _types, _hours):
+    for kept in (_covering, _hashing, _types):
         if len(kept) >= _KEPT:
             kept.clear()
+    for times in (_tags, _begins, _hours):
+        if len(times) >= _KEPT:
+            times.clear()
     if rrType == RRSIG:
-        _covering[tuple(words[:_COVERING_WORDS])] = rdata[:_COVERING]
-        for word in words[_COVERING_WORDS : _COVERING_WORDS + 2]:
-            if len(word) == _TIME:
-                # Times beyond 32 bits are left to the slow path.
-                _hours[word[:_HOUR]] = secondsFromDate(word[:_HOUR].decode("ascii") + "0000") & 0xFFFFFFFF
+        _covering[b" ".join(words[:_COVERING_WORDS])] = rdata[:_COVERING]
+        end, begin, tag = words[_COVERING_WORDS : _COVERING_WORDS + 3]
+        if len(end) == _TIME:
+            # Times beyond 32 bits are left to the slow path.
+            _hours[end[:_HOUR]] = secondsFromDate(end[:_HOUR].decode("ascii") + "0000") & 0xFFFFFFFF
+        _begins[begin], _tags[tag] = _afterCovering(rdata)
         if not _seconds:
             _seconds.update({b"%02d%02d" % (minute, second): minute * 60 + second for minute in range(60) for second in range(60)})
     elif rrType == NSEC:
-        _types[tuple(words[1:])] = rdata[nameEnd(rdata) :]
+        _types[b" ".join(words[1:])] = rdata[nameEnd(rdata) :]
     else:
         salted = 5 + rdata[4]
         if rdata[salted] == _HASH:
-            _hashing[tuple(words[:_HASHED_WORDS])] = rdata[: salted + 1]
-            _types[tuple(words[_HASHED_WORDS + 1 :])] = rdata[salted + 1 + _HASH :]
+            _hashing[b" ".join(words[:_HASHED_WORDS])] = rdata[: salted + 1]
+            _types[b" ".join(words[_HASHED_WORDS + 1 :])] = rdata[salted + 1 + _HASH :]

@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from operator import length_hint
 from struct import Struct
 from typing import Final
 
 from twisted_ext.errors import BadRecord
 from twisted_ext.wire.codes import IN, className
-from twisted_ext.wire.names import ROOT, isBelow, nameToText
+from twisted_ext.wire.names import isBelow, nameToText
 from twisted_ext.wire.rdata.fieldtypes import nameFromToken
 from twisted_ext.wire.rdata.times import secondsFromDuration
 from twisted_ext.wire.rrtypes import AAAA, ALIAS, APL, HTTPS, KX, SOA, SRV, SVCB, WKS, A, isMeta, typeName
@@ -37,6 +36,7 @@ from twisted_ext.zone.store.imagebuilder import LONG, ImageBuilder
 from twisted_ext.zone.store.nodes import SAYING, TO_APEX, hasKind, recordsIn
 from twisted_ext.zone.zonefile.fastparser import MOST_TTL, formsOf, gathered, skim
 from twisted_ext.zone.zonefile.findings import Finding
+from twisted_ext.zone.zonefile.plainnames import PlainNames
 from twisted_ext.zone.zonefile.rdatacache import rdataFrom
 from twisted_ext.zone.zonefile.scanner import JOINT, UnclosedEntry, afterwards, entryEnd, goesOn, joined, normalized
 
@@ -67,7 +67,6 @@ class _Enough(Exception):
     """
 
 
-@dataclass(slots=True, eq=False)
 class MasterFileContent:
     """
     The content of a master file.
@@ -78,10 +77,13 @@ class MasterFileContent:
     @ivar sources: every file that was read.
     """
 
-    builder: ImageBuilder
-    complaints: list[Finding] = field(default_factory=list)
-    unsaid: int = 0
-    sources: list[Source] = field(default_factory=list)
+    __slots__ = ("builder", "complaints", "unsaid", "sources")
+
+    def __init__(self, builder: ImageBuilder) -> None:
+        self.builder = builder
+        self.complaints: list[Finding] = []
+        self.unsaid = 0
+        self.sources: list[Source] = []
 
     @property
     def sound(self) -> bool:
@@ -120,17 +122,12 @@ class Reader:
     """
     The state of reading one master file and all that it includes.
 
-    @ivar apexName: the zone's name, as given.
-    @ivar apex: the same, folded.
-    @ivar origin: the origin to which names without a final dot are relative.
-    @ivar suffix: the zone's name with dots around it, which ends absolute owners directly below the apex.
-    @ivar under: the suffix of relative owners below the apex if the origin is above it.
-    @ivar tail: the origin's labels above the apex; L{None} if it is outside of the zone.
+    @ivar apex: the zone's name, folded.
+    @ivar names: the reader of names, with the current origin.
     @ivar owner: the labels above the apex of the last owner; L{None} if there is none yet.
     @ivar outside: whether that owner is outside of the zone.
     @ivar ttl: the value of $TTL.
     @ivar forms: cached forms of the words between owner and rdata, for the current $TTL.
-    @ivar names: cached names by word, for the current origin.
     """
 
     def __init__(
@@ -149,14 +146,13 @@ class Reader:
         self.nodes, self.counts, self.marks, self.mixed = builder.nodes, builder.counts, builder.marks, builder.mixed
         self.lengthen = builder.lengthen
         self._tell = tell
-        self.apexName, self.apex = apex, apex.lower()
-        self.suffix = b"." if apex == ROOT else b"." + nameToText(apex).encode("ascii")
+        self.apex = apex.lower()
+        self.names = PlainNames(apex)
         self.owner: bytes | None = None
         self.outside = False
         self.ttl = ttl
         self.lastTTL: int | None = None
         self.forms = formsOf(ttl)
-        self.names: dict[bytes, bytes] = {}
         # The fast path supports class IN only.
         self.quick, self.rrClass = quick and rrClass == IN, rrClass
         self._path = ""
@@ -166,8 +162,6 @@ class Reader:
         self._octets = self._repeated = self._made = self._generated = self._fatal = self._warnings = self._unclosed = self._strangers = 0
         # The owner of the first SOA outside of the zone.
         self._stranger = b""
-        self.origin = b""
-        self.setOrigin(apex)
 
     def read(self, source: bytes | str, path: str = "") -> None:
         try:
@@ -185,20 +179,6 @@ class Reader:
         self.reading.builder.join()
 
     # -- state changed by directives and records
-
-    def setOrigin(self, origin: bytes) -> None:
-        if origin == self.origin:
-            return
-        self.origin = origin
-        folded = origin.lower()
-        self.tail = origin[: len(origin) - len(self.apex)] if isBelow(folded, self.apex) else None
-        self.under = b""
-        if self.tail is None and isBelow(self.apex, folded):
-            # As in "$ORIGIN .", with all names written to their last label and without its dot.
-            self.under = self.suffix[: -1 if origin == ROOT else -len(nameToText(origin)) - 1]
-        self.names.clear()
-        self.names[b"."] = b"\x00"
-        self.names[b"@"] = self.origin
 
     def setTTL(self, ttl: int | None) -> None:
         self.ttl = ttl
@@ -366,17 +346,17 @@ class Reader:
                 return behind
             try:
                 end = entryEnd(data, start, most)
-            except UnclosedEntry as error:
-                before = data[start : error.offset]
+            except UnclosedEntry as unclosed:
+                before = data[start : unclosed.offset]
                 column = len(before.rpartition(b"\n")[2].decode("utf-8", "replace")) + 1
-                self._complain(number + before.count(b"\n"), column, error.text)
+                self._complain(number + before.count(b"\n"), column, unclosed.text)
                 self._unclosed += 1
                 if self._unclosed > ENTRIES_UNCLOSED.default:
                     raise _Enough from None
-                return afterwards(data, data.find(b"\n", error.offset) + 1)
+                return afterwards(data, data.find(b"\n", unclosed.offset) + 1)
         text = data[start:end].decode("utf-8", "surrogateescape").removesuffix("\n")
         try:
-            tokens = Tokens(text, self.origin)
+            tokens = Tokens(text, self.names.origin)
             if tokens.more():
                 if text[0] not in " \t" and tokens.peek().startswith("$"):
                     self._directive(tokens)
@@ -474,13 +454,13 @@ class Reader:
             name = nameFromToken(tokens, text)
             tokens.end()
             self._remark(tokens, text)
-            self.setOrigin(name)
+            self.names.follow(name)
         else:
             raise tokens.bad(word, "$ORIGIN, $TTL, $INCLUDE or $GENERATE")
 
     def _remark(self, tokens: Tokens, origin: str) -> None:
         if not origin.endswith(".") and origin != "@":
-            what = f"{origin[:40]!r} is taken as a name below {nameToText(self.origin)}; add a dot at its end if it is absolute"
+            what = f"{origin[:40]!r} is taken as a name below {nameToText(self.names.origin)}; add a dot at its end if it is absolute"
             tokens.remarks.append(badRecord(what, tokens.column))
         for remark in tokens.remarks:
             self._complain(self._line, remark.column, _plain(remark), "reading")
@@ -498,7 +478,7 @@ class Reader:
     def _include(self, tokens: Tokens) -> None:
         path = os.fsdecode(tokens.octets("the path of a file"))
         column = tokens.column
-        origin = self.origin
+        origin = self.names.origin
         if tokens.more():
             text = tokens.take("a name")
             origin = nameFromToken(tokens, text)
@@ -510,7 +490,7 @@ class Reader:
             raise badRecord(f"files include each other {len(self._opened)} deep; at most {int(INCLUDE_DEPTH.default)} is allowed", column)
         if len(self.reading.sources) > INCLUDED_FILES.default:
             raise badRecord(f"{len(self.reading.sources)} files are read; at most {int(INCLUDED_FILES.default)} are allowed", column)
-        before = (self._path, self._line, self.origin, self.owner, self.outside, self.ttl)
+        before = (self._path, self._line, self.names.origin, self.owner, self.outside, self.ttl)
         opened = len(self._opened)
         path = os.path.join(os.path.dirname(self._path), path)
         try:
@@ -518,12 +498,12 @@ class Reader:
         except BadRecord as error:
             raise badRecord(error.text, column) from None
         self._path = path
-        self.setOrigin(origin)
+        self.names.follow(origin)
         self._file(data)
         del self._opened[opened:]
         self._path, self._line, origin, self.owner, self.outside, ttl = before
         self.ttl = self.ttl if ttl is None else ttl
-        self.setOrigin(origin)
+        self.names.follow(origin)
         self.forms = formsOf(self.ttl)
 
     def _generate(self, tokens: Tokens) -> None:
@@ -551,7 +531,7 @@ class Reader:
             if skim(self, iter([text.encode("utf-8", "surrogateescape")])) is None:
                 continue
             try:
-                self._record(Tokens(text, self.origin), text, self._line)
+                self._record(Tokens(text, self.names.origin), text, self._line)
             except BadRecord as error:
                 raise badRecord(f"{text[:80]!r}: {_plain(error)}", column) from None
         self.owner, self.outside = before

@@ -74,6 +74,17 @@ def joined(text: bytes) -> bytes:
 
     @param text: whole lines without form feeds.
     """
+    if b";" not in text and b'"' not in text and b"\\" not in text:
+        entries = text.split(b")")
+        for index in range(len(entries) - 1):
+            entry = entries[index]
+            before, opened, inside = entry.partition(b"(")
+            if not opened or before.endswith(b"\n") or not before or b"(" in inside or not entries[index + 1].startswith(b"\n"):
+                break
+            entries[index] = before + b" " + inside.translate(_ONE_LINE)
+        else:
+            # The last entry may end in the next chunk.
+            return b" ".join(entries)
     return _BRACED.sub(lambda match: match[0].translate(_ONE_LINE), text)
 
 
