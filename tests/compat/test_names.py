@@ -241,10 +241,11 @@ class LookupTests(NamesTestCase):
         """
         The memo of parsed questions does not exceed its limit.
         """
-        self.resolver._mostQuestions = 10
+        lookups = self.resolver._lookups
+        lookups.mostQuestions = 10
         for number in range(100):
             self.resolver.lookupAddress(f"h{number}.example").addErrback(lambda failure: None)
-            self.assertLessEqual(len(self.resolver._questions), 10)
+            self.assertLessEqual(len(lookups.questions), 10)
 
     def test_cancelReachesTheSource(self) -> None:
         """

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.compat.fakes import data, nodata, question, rrset
 from twisted_ext.answers import Answer, QueryContext, Question
 from twisted_ext.errors import ServerFailed
-from twisted_ext.resolver.ask import askedOn
+from twisted_ext.resolver.ask import askedOn, queryOf
 from twisted_ext.wire.names import nameFromText
 
 
@@ -107,3 +107,67 @@ class AskedOnTests(SynchronousTestCase):
         self.contexts = []
         asking = askedOn(self.answer, first, unresolvedAlias("a.example.", "b.example."), QueryContext(5.0), 10)
         self.failureResultOf(Deferred.fromCoroutine(asking), ServerFailed)
+
+
+class Heard:
+    """
+    A waiter that records what it is told.
+    """
+
+    def __init__(self) -> None:
+        self.outcomes: list[Answer | Exception] = []
+
+    def callback(self, answer: Answer, /) -> None:
+        self.outcomes.append(answer)
+
+    def errback(self, fault: Exception, /) -> None:
+        self.outcomes.append(fault)
+
+
+class QueryOfTests(SynchronousTestCase):
+    """
+    Tests of L{queryOf} with a source that returns a Deferred.
+    """
+
+    def setUp(self) -> None:
+        self.heard = Heard()
+        self.cancelled: list[object] = []
+        self.deferred: Deferred[Answer] = Deferred(self.cancelled.append)
+        self.contexts: list[QueryContext] = []
+        self.query = queryOf(self.start, self.heard, QueryContext(5.0))
+
+    def start(self, context: QueryContext) -> Deferred[Answer]:
+        self.contexts.append(context)
+        return self.deferred
+
+    def test_nothingIsStartedBeforeItBegins(self) -> None:
+        """
+        The look-up starts when the query begins, not when it is prepared, and a query that has not begun can be cancelled.
+        """
+        self.assertEqual(self.contexts, [])
+        self.query.cancel()
+        self.query.begin(0.0)
+        self.assertEqual([context.deadline for context in self.contexts], [5.0])
+
+    def test_waiterGetsTheOutcome(self) -> None:
+        """
+        The waiter gets the answer, or the fault itself.
+        """
+        self.query.begin(0.0)
+        answer = nodata()
+        self.deferred.callback(answer)
+        self.assertEqual(self.heard.outcomes, [answer])
+        fault = ServerFailed("no", rcode=2)
+        queryOf(lambda context: fail(fault), self.heard, QueryContext(5.0)).begin(0.0)
+        self.assertEqual(self.heard.outcomes, [answer, fault])
+
+    def test_cancelledQueryCancelsTheDeferred(self) -> None:
+        """
+        Cancelling a query cancels the Deferred, once.
+        """
+        self.query.begin(0.0)
+        self.query.cancel()
+        self.query.cancel()
+        self.assertEqual(self.cancelled, [self.deferred])
+        (fault,) = self.heard.outcomes
+        self.assertIsInstance(fault, CancelledError)

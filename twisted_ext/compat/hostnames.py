@@ -82,7 +82,7 @@ class HostResolution:
     @ivar failures: the errors of the families that failed.
     """
 
-    _log = Logger()
+    _log = Logger(__name__)
 
     def __init__(
         self,

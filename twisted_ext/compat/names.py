@@ -6,27 +6,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from math import inf
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IHostnameResolver, IReactorTime, IResolver, IResolverSimple
 from twisted.names import dns
-from twisted.python.failure import Failure
 from zope.interface import classImplements, implementer
 
 from twisted_ext.answers import Answer, Outcome, QueryContext, Question
-from twisted_ext.compat.conversion.errors import argumentError, errorFromAnswer, errorFromFault
-from twisted_ext.compat.conversion.names import expectName, queryOf, wireFromName
-from twisted_ext.compat.conversion.results import Result, resultFromAnswer
+from twisted_ext.compat.conversion.errors import argumentError, errorFromFault
+from twisted_ext.compat.conversion.names import queryOf, wireFromName
+from twisted_ext.compat.conversion.results import Result
 from twisted_ext.compat.conversion.timeouts import Timeout, secondsAndWaits
 from twisted_ext.compat.lookupmethods import Lookups
+from twisted_ext.compat.lookups.start import NameLookups, ebAnswer, notText
 from twisted_ext.errors import CallerFault, Closed, DNSFault, WrongType
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.limits import QUESTIONS_REMEMBERED
 from twisted_ext.resolver.ask import unknown
 from twisted_ext.wire.codes import IN
-from twisted_ext.wire.names import ROOT, isAbsolute, nameFromText
+from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import AXFR, A, expectType
 
 if TYPE_CHECKING:
@@ -41,16 +39,11 @@ if TYPE_CHECKING:
     from twisted_ext.addrinfo.hints import AddressInfo, Port, SocketAddress
     from twisted_ext.addrinfo.order import Order
     from twisted_ext.dnssec.evidence import Evidence
-    from twisted_ext.interfaces import Start
     from twisted_ext.resolver.lookup.explain import Explanation
 
 __all__ = ["NamesResolver", "queryFrom"]
 
 _DATA: Final = Outcome.DATA
-_NXDOMAIN: Final = Outcome.NXDOMAIN
-
-#: Look-ups that begin within this many seconds may share a deadline.
-_SAME_MOMENT: Final = 0.001
 
 
 @implementer(IHostnameResolver, IResolverSimple)
@@ -85,47 +78,18 @@ class NamesResolver(Lookups):
             source = sourceOf(source, reactor)
         self._reactor = reactor
         self._now: Callable[[], float] = reactor.seconds
-        self._seconds, self._waits = secondsAndWaits(timeout)
         # Zone transfers take longer, and have another default.
         self._zoneTimeout = timeout
+        self._lookups = NameLookups(source, self._now, timeout)
         self._use(source)
         self.closed = False
-        # Contexts to ask with: before a look-up starts, its deadline does not matter.
-        self._absolute = QueryContext(inf)
-        self._relative = QueryContext(inf, relative=True)
-        # The context of the previous look-up; contexts are not changed once they have been passed on.
-        self._recent = self._absolute
-        self._questions: dict[tuple[str | bytes, int], tuple[Question, QueryContext]] = {}
-        self._mostQuestions = QUESTIONS_REMEMBERED.default
 
     def _use(self, source: IAnswerSource) -> None:
         self.source = source
-        # Bound once: every look-up calls it.
-        self._ask = source.ask
+        self._lookups.use(source)
 
     def __conform__(self, interface: object) -> IAnswerSource | None:
         return self.source if interface is IAnswerSource else None
-
-    def _learn(self, name: str | bytes, rrType: int) -> tuple[Question, QueryContext]:
-        """
-        Parse a name, and cache the result.
-
-        @raise BadName: C{name} is not a valid domain name.
-        @raise WrongType: C{name} is not text.
-        """
-        text = name.encode() if isinstance(name, str) and name.isascii() else name
-        if not isinstance(text, (str, bytes)):
-            raise _notText(name)
-        wire = nameFromText(text) if text else ROOT
-        absolute = expectName(wire, text) if isinstance(text, bytes) else None
-        if absolute is None:
-            absolute = isAbsolute(text)
-        known = Question(wire, rrType), self._absolute if absolute else self._relative
-        questions = self._questions
-        if len(questions) >= self._mostQuestions:
-            questions.clear()
-        questions[name, rrType] = known
-        return known
 
     def contextFor(self, timeout: Timeout = None, relative: bool = False, stream: bool = False) -> QueryContext:
         """
@@ -135,51 +99,10 @@ class NamesResolver(Lookups):
 
         @raise CallerFault: C{timeout} is not valid.
         """
-        seconds, waits = self._seconds, self._waits
-        if timeout is not None:
-            given, itsWaits = secondsAndWaits(timeout)
-            if itsWaits or not isinstance(timeout, Sequence):
-                seconds, waits = given, itsWaits
-        return QueryContext(self._now() + seconds, relative=relative, waits=waits, stream=stream)
+        return self._lookups.contextFor(timeout, relative, stream)
 
     def _look(self, name: str | bytes, rrType: int, timeout: Timeout = None) -> Deferred[Result]:
-        try:
-            known = self._questions.get((name, rrType))
-            if known is None:
-                known = self._learn(name, rrType)
-            question, context = known
-            if timeout is not None:
-                # An invalid timeout fails even if the answer is cached.
-                secondsAndWaits(timeout)
-            ready = self._ask(question, context)
-        except DNSFault as fault:
-            return fail(argumentError(fault))
-        except TypeError:
-            given: object = name
-            if isinstance(given, str | bytes):
-                raise
-            return fail(_notText(given))
-        if not isinstance(ready, Answer):
-            return self._wait(question, timeout, context.relative, ready)
-        if ready.rcode or ready.outcome is _NXDOMAIN:
-            return fail(errorFromAnswer(question, ready))
-        return succeed(resultFromAnswer(ready))
-
-    def _wait(self, question: Question, timeout: Timeout, relative: bool, start: Start | None) -> Deferred[Result]:
-        if start is None:
-            return fail(errorFromFault(unknown(self.source, question), question))
-        if timeout is None:
-            deadline = self._now() + self._seconds
-            context = self._recent
-            if not 0 <= deadline - context.deadline < _SAME_MOMENT or context.relative is not relative:
-                context = self._recent = QueryContext(deadline, relative=relative, waits=self._waits)
-        else:
-            try:
-                context = self.contextFor(timeout, relative)
-            except DNSFault as fault:
-                return fail(argumentError(fault))
-        asked = (question,)
-        return start(context).addCallbacks(_cbAnswer, _ebAnswer, asked, {}, asked)
+        return self._lookups.look(name, rrType, timeout)
 
     def lookUp(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         """
@@ -188,7 +111,7 @@ class NamesResolver(Lookups):
         @return: fires with an answer, which may be a denial, or fails with a L{DNSFault}.
         """
         try:
-            found = self._ask(question, context)
+            found = self._lookups.ask(question, context)
         except DNSFault as fault:
             return fail(fault)
         if isinstance(found, Answer):
@@ -210,16 +133,9 @@ class NamesResolver(Lookups):
             return self.lookupZone(query.name.name, timeout)
         try:
             question = Question(wireFromName(query.name), query.type, query.cls)
-            if timeout is not None:
-                secondsAndWaits(timeout)
-            ready = self._ask(question, self._absolute)
+            return self._lookups.lookAbsolute(question, timeout)
         except DNSFault as fault:
             return fail(argumentError(fault))
-        if not isinstance(ready, Answer):
-            return self._wait(question, timeout, False, ready)
-        if ready.rcode or ready.outcome is _NXDOMAIN:
-            return fail(errorFromAnswer(question, ready))
-        return succeed(resultFromAnswer(ready))
 
     def lookupZone(self, name: str | bytes, timeout: Timeout = None) -> Deferred[Result]:
         """
@@ -253,8 +169,9 @@ class NamesResolver(Lookups):
                 return succeed(text)
             if isinstance(name, str | bytes) and name[:1].isdigit() and (numeric := numericHosts(name)):
                 return succeed(numeric[0])
-            question, context = self._questions.get((name, dns.A)) or self._learn(name, dns.A)
-            ready = self._ask(question, context)
+            lookups = self._lookups
+            question, context = lookups.questions.get((name, dns.A)) or lookups.learn(name, dns.A)
+            ready = lookups.ask(question, context)
             if isinstance(ready, Answer) and ready.outcome is _DATA:
                 address = addressIn(question, ready)
                 if address is not None:
@@ -271,7 +188,7 @@ class NamesResolver(Lookups):
             given: object = name
             if isinstance(given, str | bytes):
                 raise
-            return fail(_notText(given))
+            return fail(notText(given))
 
     def resolveHostName(
         self,
@@ -403,14 +320,14 @@ class NamesResolver(Lookups):
             return fail(argumentError(fault))
         if self.closed:
             return fail(errorFromFault(Closed("the resolver was closed"), question))
-        return proved(self.source, question, context, now).addErrback(_ebAnswer, question)
+        return proved(self.source, question, context, now).addErrback(ebAnswer, question)
 
     def close(self) -> Deferred[None]:
         """
         Close all sockets and cancel all timers. Pending and later look-ups fail, even those of cached names. Further calls do nothing.
         """
         self.closed = True
-        self._ask = _refuse
+        self._lookups.close()
         return self.source.close()
 
     def __repr__(self) -> str:
@@ -422,10 +339,6 @@ _classImplements: Callable[[type[object], object], None] = classImplements
 _classImplements(NamesResolver, IResolver)
 
 
-def _refuse(question: Question, context: QueryContext) -> NoReturn:
-    raise Closed("the resolver was closed")
-
-
 def queryFrom(query: dns.Query | str | bytes, timeout: Timeout | str) -> tuple[dns.Query, Timeout]:
     if not isinstance(query, str | bytes):
         raise WrongType(f"the timeout {timeout!r:.80} is not a number of seconds; the type is part of the query")
@@ -433,20 +346,3 @@ def queryFrom(query: dns.Query | str | bytes, timeout: Timeout | str) -> tuple[d
     if isinstance(timeout, str):
         rrType, timeout = expectType(timeout), None
     return queryOf(nameFromText(query), rrType, IN), timeout
-
-
-def _notText(name: object) -> WrongType:
-    return WrongType(f"{name!r:.80} is not a name; write it as text")
-
-
-def _cbAnswer(answer: Answer, question: Question) -> Result:
-    if answer.rcode or answer.outcome is _NXDOMAIN:
-        raise errorFromAnswer(question, answer)
-    return resultFromAnswer(answer)
-
-
-def _ebAnswer(failure: Failure, question: Question) -> Failure:
-    fault = failure.value
-    if isinstance(fault, DNSFault):
-        raise errorFromFault(fault, question)
-    return failure

@@ -24,7 +24,7 @@ from twisted_ext.errors import BadName
 
 __all__ = ["DNSDatagramProtocol", "DNSMixin", "DNSProtocol"]
 
-_log = Logger()
+_log = Logger(__name__)
 
 #: Rcodes of replies that may lack the question: the server did not parse it.
 _UNREAD: Final = frozenset((dns.EFORMAT, dns.ENOTIMP))

@@ -19,7 +19,7 @@ from twisted_ext.compat.clocks import withClock
 from twisted_ext.compat.conversion.errors import LookupFailed, argumentError, errorFor, errorFromFault
 from twisted_ext.compat.conversion.names import nameOf, queryOf, wireFromName
 from twisted_ext.compat.conversion.results import Result
-from twisted_ext.compat.conversion.timeouts import Timeout, secondsAndWaits
+from twisted_ext.compat.conversion.timeouts import Timeout
 from twisted_ext.compat.install import globalReactor
 from twisted_ext.compat.names import NamesResolver, queryFrom
 from twisted_ext.errors import BadDescription, BadName, CallerFault, DNSFault, ServerFailed
@@ -178,7 +178,7 @@ class Resolver(NamesResolver):
 
     @timeout.setter
     def timeout(self, timeout: Timeout) -> None:
-        self._seconds, self._waits = secondsAndWaits(timeout)
+        self._lookups.setTimeout(timeout)
         self._timeout = self._zoneTimeout = timeout
 
     def _useInstead(self, source: IAnswerSource) -> None:

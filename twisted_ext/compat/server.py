@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MessageServing", "Peer", "peerOf"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: Methods that get queries or replies as messages. Messages are created only if an application overrides one of them.
 _HOOKS: Final = (

@@ -64,7 +64,7 @@ class SRVConnector:
     @ivar orderedServers: the records that it has picked.
     """
 
-    _log = Logger()
+    _log = Logger(__name__)
 
     def __init__(
         self,

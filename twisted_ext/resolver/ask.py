@@ -5,10 +5,11 @@ Ask a source of answers, and wait for what it does not have at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Protocol, TypeVar
 
+from mypy_extensions import mypyc_attr
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.python.failure import Failure
 
 from twisted_ext.aliases import found
 from twisted_ext.answers import Answer, QueryContext
@@ -16,7 +17,9 @@ from twisted_ext.errors import DNSFault, Unknown
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.wire.message import Question
 
-__all__ = ["Ask", "Query", "QueryStart", "Waiter", "askedOn", "behind", "lookUp", "nothingOn", "shown", "then", "unknown"]
+__all__ = [
+    "Ask", "Query", "QueryStart", "Waiter", "askedOn", "behind", "lookUp", "nothingOn", "nowOf", "queryOf", "shown", "then", "unknown",
+]
 
 _Source = TypeVar("_Source")
 
@@ -50,23 +53,85 @@ class Query(Protocol):
         """
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class QueryStart:
     """
-    A L{Start} that does without a Deferred for callers that can.
+    A L{Start} that does without a Deferred for callers that can, see L{queryOf}. Like any L{Start} it is called at most once, so that it
+    may be the query itself.
     """
 
     __slots__ = ()
 
     def __call__(self, context: QueryContext) -> Deferred[Answer]:
-        raise NotImplementedError
+        deferred: Deferred[Answer] = Deferred(lambda _: query.cancel())
+        try:
+            query = self.prepare(deferred, context)
+        except DNSFault as fault:
+            return fail(fault)
+        query.begin(self.now())
+        return deferred
 
     def prepare(self, waiter: Waiter, context: QueryContext) -> Query:
         """
-        Prepare the look-up.
+        Prepare the look-up, which the caller begins at once.
 
         @raise DNSFault: it cannot begin.
         """
         raise NotImplementedError
+
+    def now(self) -> float:
+        """
+        Return the time on the clock of its source.
+        """
+        raise NotImplementedError
+
+
+def nowOf(start: Start) -> float:
+    """
+    Return the time on the clock of the source that C{start} belongs to; 0 if that needs no time.
+    """
+    return start.now() if isinstance(start, QueryStart) else 0.0
+
+
+class _DeferredQuery:
+    """
+    The look-up of a source that returns a Deferred.
+    """
+
+    __slots__ = ("_start", "_waiter", "_context", "_deferred")
+
+    def __init__(self, start: Start, waiter: Waiter, context: QueryContext) -> None:
+        self._start = start
+        self._waiter = waiter
+        self._context = context
+        self._deferred: Deferred[Answer] | None = None
+
+    def begin(self, now: float) -> None:
+        deferred = self._deferred = self._start(self._context)
+        # It refers to this object. Without that cycle, both are freed at once.
+        deferred.addBoth(self._came)
+
+    def _came(self, outcome: Answer | Failure) -> None:
+        self._deferred = None
+        if isinstance(outcome, Answer):
+            self._waiter.callback(outcome)
+        else:
+            fault = outcome.value
+            assert isinstance(fault, Exception)
+            self._waiter.errback(fault)
+
+    def cancel(self) -> None:
+        if self._deferred is not None:
+            self._deferred.cancel()
+
+
+def queryOf(start: Start, waiter: Waiter, context: QueryContext) -> Query:
+    """
+    Prepare the look-up that C{start} starts, with a Deferred only if its source needs one.
+
+    @raise DNSFault: it cannot begin.
+    """
+    return start.prepare(waiter, context) if isinstance(start, QueryStart) else _DeferredQuery(start, waiter, context)
 
 
 def lookUp(source: IAnswerSource, question: Question, context: QueryContext) -> Deferred[Answer]:
@@ -90,13 +155,53 @@ def then(found: Answer | Start | None, change: Callable[..., Answer], *arguments
     """
     if isinstance(found, Answer):
         return change(found, *arguments)
-    return None if found is None else partial(_startThen, found, change, arguments)
+    return None if found is None else _Changed(found, change, arguments)
 
 
-def _startThen(
-    start: Start, change: Callable[..., Answer], arguments: tuple[object, ...], context: QueryContext
-) -> Deferred[Answer]:
-    return start(context).addCallback(change, *arguments)
+class _Changed(QueryStart):
+    """
+    A look-up whose answer is changed.
+    """
+
+    __deletable__ = ["_waiter", "_query"]
+    __slots__ = ("_start", "_change", "_arguments", "_waiter", "_query")
+
+    _waiter: Waiter
+    _query: Query
+
+    def __init__(self, start: Start, change: Callable[..., Answer], arguments: tuple[object, ...]) -> None:
+        self._start = start
+        self._change = change
+        self._arguments = arguments
+
+    def prepare(self, waiter: Waiter, context: QueryContext) -> Query:
+        self._waiter = waiter
+        self._query = queryOf(self._start, self, context)
+        return self
+
+    def now(self) -> float:
+        return nowOf(self._start)
+
+    def begin(self, now: float) -> None:
+        self._query.begin(now)
+
+    def cancel(self) -> None:
+        self._query.cancel()
+
+    def callback(self, answer: Answer, /) -> None:
+        waiter = self._waiter
+        del self._waiter, self._query
+        try:
+            changed = self._change(answer, *self._arguments)
+        except Exception as error:
+            waiter.errback(error)
+        else:
+            waiter.callback(changed)
+
+    def errback(self, fault: Exception, /) -> None:
+        waiter = self._waiter
+        del self._waiter, self._query
+        waiter.errback(fault)
 
 
 async def askedOn(

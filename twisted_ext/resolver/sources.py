@@ -5,10 +5,11 @@ What answer sources have in common: the sources that they query, and how they cl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NoReturn
+from typing import ClassVar, NoReturn
 
+from mypy_extensions import mypyc_attr
 from twisted.internet.defer import Deferred, gatherResults, succeed
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from twisted_ext.answers import QueryContext
 from twisted_ext.errors import DNSFault, Unknown
@@ -24,6 +25,7 @@ def closeAll(sources: Iterable[IAnswerSource]) -> Deferred[None]:
     return gatherResults(closing, consumeErrors=True).addCallback(lambda _: None)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class LocalSource:
     """
     Base of the sources that query no other one and have nothing to close.
@@ -33,7 +35,7 @@ class LocalSource:
 
     __slots__ = ()
 
-    what = "no source"
+    what: ClassVar[str] = "no source"
 
     def unknown(self, question: Question) -> Unknown:
         return nothingOn(self.what, question)
@@ -45,6 +47,7 @@ class LocalSource:
         return ()
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class WrappingSource:
     """
     Base of the sources that query one other, which is closed with them.
@@ -62,6 +65,7 @@ class WrappingSource:
         return (self._inner,)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class JoiningSource:
     """
     Base of the sources that query several others, which are closed with them.
@@ -79,7 +83,6 @@ class JoiningSource:
         return self._sources
 
 
-@implementer(IAnswerSource)
 class FailingSource(LocalSource):
     """
     Fails every question with a fault that explains why there is no upstream.
@@ -90,3 +93,6 @@ class FailingSource(LocalSource):
 
     def ask(self, question: Question, context: QueryContext) -> NoReturn:
         raise self._fault()
+
+
+classImplements(FailingSource, IAnswerSource)

@@ -9,6 +9,7 @@ from weakref import ref
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.patching import skipExtending
 from tests.resolver.recursive.stacks import Stack
 from twisted_ext.answers import QueryContext
 from twisted_ext.dnssec.work import Work
@@ -29,6 +30,7 @@ class FreedTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
+        skipExtending(Work)
         self.internet = Internet(seed=9)
         self.internet.zone("org")
         self.internet.zone("example.org", "www A 192.0.2.80\nother CNAME www\n")

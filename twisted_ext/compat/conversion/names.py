@@ -9,7 +9,8 @@ from functools import partial
 from io import BytesIO
 from typing import Final, TypeVar, cast
 
-from twisted.names import dns
+from mypy_extensions import mypyc_attr
+from twisted.names.dns import Name, Query
 
 from twisted_ext.limits import NAMES_REMEMBERED
 from twisted_ext.wire.names import ROOT, labelsOf, nameFromText, nameToText
@@ -19,9 +20,10 @@ __all__ = ["ExactName", "emptyOf", "expectName", "nameOf", "newName", "plainText
 _T = TypeVar("_T")
 
 
-class ExactName(dns.Name):
+@mypyc_attr(native_class=False)
+class ExactName(Name):
     """
-    A name that L{dns.Name} cannot represent: a label contains a dot, or unprintable octets.
+    A name that L{Name<twisted.names.dns.Name>} cannot represent: a label contains a dot, or unprintable octets.
 
     @ivar name: the name with escapes (RFC 1035, section 5.1), which every look-up of this package accepts.
     @ivar wire: the name in wire form.
@@ -35,14 +37,15 @@ class ExactName(dns.Name):
         strio.write(self.wire)
 
 
-class RootName(dns.Name):
+@mypyc_attr(native_class=False)
+class RootName(Name):
     """
     The root, which records use for "no target". Applications compare it with C{dns.Name(b".")}, which Twisted's own root, whose text is
     empty, does not equal.
     """
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, dns.Name) and other.name in (b"", b".")
+        return isinstance(other, Name) and other.name in (b"", b".")
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -55,19 +58,19 @@ def emptyOf(kind: type[_T]) -> Callable[[], _T]:
     return cast("Callable[[], _T]", partial(object.__new__, kind))
 
 
-newName: Final = emptyOf(dns.Name)
+newName: Final = emptyOf(Name)
 
-#: Maps uncompressed names to the text of a L{dns.Name}. Names that need an L{ExactName} are never in it.
+#: Maps uncompressed names to the text of a L{Name<twisted.names.dns.Name>}. Names that need an L{ExactName} are never in it.
 plainTexts: dict[bytes, bytes] = {ROOT: b""}
 _mostTexts: Final = int(NAMES_REMEMBERED.default)
 
-#: Octets that are unambiguous in a L{dns.Name}.
+#: Octets that are unambiguous in a L{Name<twisted.names.dns.Name>}.
 _PLAIN: Final = bytes(set(range(0x21, 0x7F)) - set(b".\\"))
 
 _PLAIN_AND_DOT: Final = _PLAIN + b"."
 
 
-def nameOf(wire: bytes) -> dns.Name:
+def nameOf(wire: bytes) -> Name:
     """
     Return an uncompressed name as twisted.names has it: with dots between labels, none at the end.
     """
@@ -87,8 +90,8 @@ def nameOf(wire: bytes) -> dns.Name:
     return name
 
 
-def queryOf(name: bytes, rrType: int, rrClass: int) -> dns.Query:
-    query = dns.Query(b"", rrType, rrClass)
+def queryOf(name: bytes, rrType: int, rrClass: int) -> Query:
+    query = Query(b"", rrType, rrClass)
     query.name = nameOf(name)
     return query
 
@@ -109,7 +112,7 @@ def expectName(wire: bytes, text: bytes) -> bool | None:
     return absolute
 
 
-def wireFromName(name: dns.Name) -> bytes:
+def wireFromName(name: Name) -> bytes:
     """
     Return a Twisted name in uncompressed wire form. Escapes are decoded: a caller may take the text of an L{ExactName} and must get the
     same name back.

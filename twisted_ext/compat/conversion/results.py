@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final, Self, SupportsIndex, TypeVar, cast, overload
 
+from mypy_extensions import mypyc_attr
 from twisted.names import dns
+from twisted.names.dns import RRHeader
 
 from twisted_ext.answers import Answer, Security
 from twisted_ext.compat.conversion.names import emptyOf, nameOf, newName, plainTexts
@@ -24,6 +26,7 @@ __all__ = ["Result", "headersFrom", "resultFromAnswer"]
 _T = TypeVar("_T")
 
 
+@mypyc_attr(native_class=False)
 class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
     """
     The result of a look-up: lists of answer, authority and additional records, as in twisted.names. It shares nothing with other results.
@@ -180,7 +183,8 @@ def headersFrom(sets: tuple[RRSet, ...], auth: bool) -> list[dns.RRHeader]:
     return headers
 
 
-class _ToldHeader(dns.RRHeader):
+@mypyc_attr(native_class=False)
+class _ToldHeader(RRHeader):
     """
     The header of a record whose type Twisted has no mnemonic for.
     """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.cache.entries import Entry, denialKey
@@ -29,7 +29,7 @@ from twisted_ext.limits import (
     STALE_TTL,
     STALE_WAIT,
 )
-from twisted_ext.resolver.ask import behind, lookUp
+from twisted_ext.resolver.ask import Query, QueryStart, Waiter, behind, lookUp, queryOf
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.message import Question
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["CachedSource"]
 
 
-@implementer(IAnswerSource)
 class CachedSource(WrappingSource):
     """
     Caches the inner source's answers, including denials and failures, and serves them until they expire.
@@ -79,8 +78,9 @@ class CachedSource(WrappingSource):
             inner = CoalescingSource(inner, clock)
         inner.learning = self
         super().__init__(inner)
+        self._coalescing: CoalescingSource = inner
         self._clock = clock
-        self._seconds = clock.seconds
+        self.now = clock.seconds
         self._today = today
         self._ready = self.store.ready
         self._staleWait = STALE_WAIT.pick(staleWait)
@@ -94,7 +94,7 @@ class CachedSource(WrappingSource):
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         key = question.key + context.variant
         entry = self._ready.get(key)
-        now = self._seconds()
+        now = self.now()
         if entry is not None and entry.since <= now < entry.until:
             entry.hits += 1
             if context.trace is not None:
@@ -104,7 +104,7 @@ class CachedSource(WrappingSource):
             answer = self._find(key, question, context, now)
             if answer is not None:
                 return answer
-        found = self._inner.ask(question, context)
+        found = self._coalescing.ask(question, context)
         if found is None or isinstance(found, Answer):
             return found
         fault = self.store.failures.find(key, now)
@@ -118,18 +118,25 @@ class CachedSource(WrappingSource):
             if context.trace is not None:
                 context.trace.note(now, "cache", "failed before", error=str(fault))
             raise fault
-        return partial(self._start, question, found)
+        return _Miss(self, question, found)
 
-    def _start(self, question: Question, start: Start, context: QueryContext) -> Deferred[Answer]:
+    def missed(self, question: Question, start: Start, context: QueryContext) -> Start:
+        """
+        Count a look-up that begins. Return how it begins: if there is an expired answer, it is kept ready.
+        """
         self._misses += 1
         if context.trace is not None:
-            context.trace.note(self._seconds(), "cache", "miss")
-        flight = start(context)
+            context.trace.note(self.now(), "cache", "miss")
         store = self.store
         if store.keepStale and not store.lacks(question, context.variant):
-            now = self._seconds()
-            if self._own(question, context, now) is not None:
-                return self._freshOrStale(flight, question, context, now)
+            return partial(self._startOrStale, question, start)
+        return start
+
+    def _startOrStale(self, question: Question, start: Start, context: QueryContext) -> Deferred[Answer]:
+        flight = start(context)
+        now = self.now()
+        if self._own(question, context, now) is not None:
+            return self._freshOrStale(flight, question, context, now)
         return flight
 
     def _find(self, key: bytes, question: Question, context: QueryContext, now: float) -> Answer | None:
@@ -201,7 +208,7 @@ class CachedSource(WrappingSource):
         if context.options:
             return None
         store = self.store
-        now = self._seconds()
+        now = self.now()
         seconds = store.keep(question, context.variant, answer, now)
         if not seconds and store.keepStale:
             self._endStale(question, context, now)
@@ -218,7 +225,7 @@ class CachedSource(WrappingSource):
             # What led to this question has used up the work: an alias of an attacker's must not make its target fail for others.
             return
         if not (context.options or self._closed):
-            now = self._seconds()
+            now = self.now()
             self.store.failures.note(question.key + context.variant, fault, now, asked)
             if self.store.keepStale and isinstance(fault, TrustFault):
                 # An expired answer must not hide that its successor is bogus, not even if that took long to find out.
@@ -285,7 +292,7 @@ class CachedSource(WrappingSource):
         """
         Return the stale answer; L{None} if it is too old by now, or was flushed.
         """
-        now = self._seconds()
+        now = self.now()
         entry = self._own(question, context, now)
         if entry is None:
             return None
@@ -375,7 +382,7 @@ class CachedSource(WrappingSource):
         """
         from twisted_ext.cache.dump import dumpLines
 
-        return dumpLines(self.store, self._seconds(), self._today())
+        return dumpLines(self.store, self.now(), self._today())
 
     def load(self, lines: Iterable[str], source: str = "cache file") -> LoadResult:
         """
@@ -387,7 +394,7 @@ class CachedSource(WrappingSource):
         """
         from twisted_ext.cache.dump import loadLines
 
-        return loadLines(self.store, lines, self._seconds(), self._today(), source)
+        return loadLines(self.store, lines, self.now(), self._today(), source)
 
     def loading(self, lines: Iterable[str], source: str = "cache file") -> Generator[None, None, LoadResult]:
         """
@@ -395,7 +402,7 @@ class CachedSource(WrappingSource):
         """
         from twisted_ext.cache.dump import loading
 
-        return loading(self.store, lines, self._seconds(), self._today(), source)
+        return loading(self.store, lines, self.now(), self._today(), source)
 
     def close(self) -> Deferred[None]:
         self._closed = True
@@ -403,6 +410,28 @@ class CachedSource(WrappingSource):
             fetching.cancel()
         self._fetching.clear()
         return self._inner.close()
+
+
+classImplements(CachedSource, IAnswerSource)
+
+
+class _Miss(QueryStart):
+    """
+    Starts a look-up of what the cache does not have.
+    """
+
+    __slots__ = ("_source", "_question", "_start")
+
+    def __init__(self, source: CachedSource, question: Question, start: Start) -> None:
+        self._source = source
+        self._question = question
+        self._start = start
+
+    def prepare(self, waiter: Waiter, context: QueryContext) -> Query:
+        return queryOf(self._source.missed(self._question, self._start, context), waiter, context)
+
+    def now(self) -> float:
+        return self._source.now()
 
 
 def _later(one: Entry | None, other: Entry | None) -> Entry | None:

@@ -5,24 +5,22 @@ Coalesce look-ups: one query for all callers with the same question.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
-from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.cache.failures import again
 from twisted_ext.errors import Closed, DNSFault, Refused, ServerFailed, TimedOut, WorkSpent
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import FLIGHT_SECONDS, FLIGHT_VARIANTS, FLIGHT_WAITERS
-from twisted_ext.resolver.ask import Query, QueryStart, lookUp
+from twisted_ext.resolver.ask import Query, QueryStart, Waiter, lookUp, queryOf
 from twisted_ext.resolver.forward.failures import Abandoned
 from twisted_ext.resolver.sources import WrappingSource
+from twisted_ext.transport.timers import SPARING
 from twisted_ext.wire.message import Question
 
 if TYPE_CHECKING:
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CoalescingSource", "Deadlines"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 _MOST_WAITERS: Final = int(FLIGHT_WAITERS.default)
 _MOST_VARIANTS: Final = int(FLIGHT_VARIANTS.default)
@@ -41,7 +39,6 @@ _MOST_VARIANTS: Final = int(FLIGHT_VARIANTS.default)
 _SLACK: Final = 0.01
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class _Flight:
     """
     A shared look-up and its waiters.
@@ -55,21 +52,29 @@ class _Flight:
     @ivar earlier: queries sent without success by previous flights of some of its waiters.
     """
 
-    source: CoalescingSource
-    key: bytes
-    question: Question
-    context: QueryContext
-    began: float
-    deadline: float
-    waiters: dict[Deferred[Answer], QueryContext] = field(default_factory=dict)
-    # Nearly always empty; an empty tuple takes no memory.
-    waitsFor: tuple[_Flight, ...] = ()
-    inner: Query | Deferred[Answer] | None = None
-    successor: _Flight | None = None
-    soFar: DNSFault | None = None
-    earlier: int = 0
-    done: bool = False
-    older: bool = False
+    __slots__ = (
+        *("source", "key", "question", "context", "began", "deadline", "waiters", "waitsFor", "inner", "successor", "soFar"),
+        *("earlier", "done", "older"),
+    )
+
+    def __init__(
+        self, source: CoalescingSource, key: bytes, question: Question, context: QueryContext, began: float, deadline: float
+    ) -> None:
+        self.source = source
+        self.key = key
+        self.question = question
+        self.context = context
+        self.began = began
+        self.deadline = deadline
+        self.waiters: dict[Waiter, QueryContext] = {}
+        # Nearly always empty; an empty tuple takes no memory.
+        self.waitsFor: tuple[_Flight, ...] = ()
+        self.inner: Query | None = None
+        self.successor: _Flight | None = None
+        self.soFar: DNSFault | None = None
+        self.earlier = 0
+        self.done = False
+        self.older = False
 
     def leadsTo(self, other: object) -> bool:
         seen: set[int] = set()
@@ -83,7 +88,7 @@ class _Flight:
                 ahead += flight.waitsFor
         return False
 
-    def take(self, waiter: Deferred[Answer], context: QueryContext) -> None:
+    def take(self, waiter: Waiter, context: QueryContext) -> None:
         self.waiters[waiter] = context
         if context.flight is not None and isinstance(context.flight, _Flight):
             context.flight.waitsFor += (self,)
@@ -95,7 +100,7 @@ class _Flight:
         waitsFor.remove(other)
         self.waitsFor = tuple(waitsFor)
 
-    def leave(self, waiter: Deferred[Answer]) -> None:
+    def leave(self, waiter: Waiter) -> None:
         flight: _Flight | None = self
         while flight is not None and waiter not in flight.waiters:
             flight = flight.successor
@@ -112,7 +117,7 @@ class _Flight:
                 inner.cancel()
             flight.source.rest()
 
-    def late(self, waiter: Deferred[Answer]) -> None:
+    def late(self, waiter: Waiter) -> None:
         """
         Time C{waiter} out, unless its time was suspended while the question waited to be sent.
         """
@@ -182,7 +187,7 @@ class _Flight:
 
     # -- as the waiter of the look-up
 
-    def errback(self, fault: BaseException | None, /) -> None:
+    def errback(self, fault: Exception, /) -> None:
         source = self.source
         self.inner = None
         if not self.done:
@@ -193,9 +198,6 @@ class _Flight:
         if source.idle is not None:
             source.rest()
 
-    def failed(self, failure: Failure) -> None:
-        self.errback(failure.value)
-
     def callback(self, outcome: Answer, /) -> None:
         source = self.source
         # It refers to this object. Without that cycle, both are freed at once, and the garbage collector has nothing to do.
@@ -203,8 +205,10 @@ class _Flight:
         if not self.done:
             source.land(self)
         outcome = self.tell(outcome) or outcome
-        if len(self.waiters) == 1 and not source.deadlines.waiting:
+        if len(self.waiters) == 1:
             waiter, context = self.waiters.popitem()
+            if source.deadlines.waiting:
+                source.deadlines.discard(waiter)
             if context.flight is not None and isinstance(context.flight, _Flight):
                 context.flight.forget(self)
             waiter.callback(outcome)
@@ -213,7 +217,7 @@ class _Flight:
         if source.idle is not None:
             source.rest()
 
-    def settle(self, answer: Answer | None, fault: BaseException | None) -> None:
+    def settle(self, answer: Answer | None, fault: Exception | None) -> None:
         waiters = self.waiters
         deadlines = self.source.deadlines
         told = False
@@ -243,44 +247,37 @@ class _Flight:
                     self.tell(fault)
                 waiter.errback(self.inAll(again(fault)))
             else:
+                assert fault is not None
                 waiter.errback(Closed("the look-up was given up") if isinstance(fault, CancelledError) else fault)
 
 
-@dataclass(slots=True, eq=False)
 class Deadlines:
     """
     Calls back for each waiter whose deadline passes before its answer arrives. No timer is left when there are no waiters.
 
-    @ivar waiting: the waiters, each with the callback for its deadline.
+    @ivar waiting: the waiters, each with its deadline and the callback for it.
     """
 
-    _clock: IReactorTime
-    waiting: dict[Deferred[Answer], Callable[[Deferred[Answer]], object]] = field(default_factory=dict)
-    _heap: list[tuple[float, int, Deferred[Answer]]] = field(default_factory=list)
-    _timer: IDelayedCall | None = None
-    _timerAt: float = 0.0
-    _number: int = 0
+    __slots__ = ("waiting", "_clock", "_timer", "_timerAt")
 
-    def add(self, deadline: float, waiter: Deferred[Answer], late: Callable[[Deferred[Answer]], object]) -> None:
-        self._number += 1
-        heappush(self._heap, (deadline, self._number, waiter))
-        self.waiting[waiter] = late
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self.waiting: dict[Waiter, tuple[float, Callable[[Waiter], object]]] = {}
+        self._timer: IDelayedCall | None = None
+        self._timerAt = 0.0
+
+    def add(self, deadline: float, waiter: Waiter, late: Callable[[Waiter], object]) -> None:
+        self.waiting[waiter] = deadline, late
         if self._timer is None or deadline < self._timerAt:
             self._arm(deadline)
 
-    def discard(self, waiter: Deferred[Answer]) -> None:
+    def discard(self, waiter: Waiter) -> None:
         """
         Remove a waiter that has its answer or was cancelled; one that was never added is ignored.
         """
-        waiting = self.waiting
-        if waiting.pop(waiter, None) is not None:
-            if not waiting:
-                self._heap.clear()
-                if self._timer is not None:
-                    self._timer.cancel()
-                    self._timer = None
-            elif len(self._heap) > 2 * len(waiting) + 64:
-                self._heap = sorted([each for each in self._heap if each[2] in waiting])
+        if self.waiting.pop(waiter, None) is not None and not self.waiting and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _arm(self, deadline: float) -> None:
         if self._timer is not None:
@@ -290,21 +287,26 @@ class Deadlines:
 
     def _expire(self) -> None:
         self._timer = None
+        waiting = self.waiting
         now = self._clock.seconds()
-        while self._heap and (self._heap[0][0] <= now or self._heap[0][2] not in self.waiting):
-            _, _, waiter = heappop(self._heap)
-            late = self.waiting.pop(waiter, None)
-            if late is not None:
-                late(waiter)
-        self._rearm()
+        for waiter in sorted([waiter for waiter, (deadline, _) in waiting.items() if deadline <= now], key=self._deadlineOf):
+            # The callback of one may make another leave.
+            expired = waiting.pop(waiter, None)
+            if expired is not None:
+                expired[1](waiter)
+        if waiting:
+            self._rearm(min([deadline for deadline, _ in waiting.values()]))
 
-    def _rearm(self) -> None:
+    def _rearm(self, deadline: float) -> None:
+        deadline = max(deadline, self._clock.seconds() + len(self.waiting) * SPARING)
         # A waiter added by a callback may have set the timer, but for a later time.
-        if self._heap and (self._timer is None or self._heap[0][0] < self._timerAt):
-            self._arm(self._heap[0][0])
+        if self._timer is None or deadline < self._timerAt:
+            self._arm(deadline)
+
+    def _deadlineOf(self, waiter: Waiter) -> float:
+        return self.waiting[waiter][0]
 
 
-@implementer(IAnswerSource)
 class CoalescingSource(WrappingSource):
     """
     Sends one query to the inner source while any number of callers wait for the same question with the same settings. With a single pending
@@ -336,28 +338,32 @@ class CoalescingSource(WrappingSource):
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         found = self._inner.ask(question, context)
-        return found if found is None or isinstance(found, Answer) else partial(self._begin, question, found)
+        return found if found is None or isinstance(found, Answer) else _Boarding(self, question, found)
 
-    def _begin(self, question: Question, start: Start, context: QueryContext) -> Deferred[Answer]:
+    def begin(self, question: Question, start: Start, waiter: Waiter, context: QueryContext, now: float) -> _Flight:
+        """
+        Begin a flight, or join one that is under way.
+
+        @raise DNSFault: neither is possible.
+        """
         key = question.key + context.variant
         flight = self._flights.get(key)
         if flight is not None:
-            return self._join(flight, context)
+            self._join(flight, waiter, context)
+            return flight
         if self._closed:
-            return fail(Closed("the resolver has been closed"))
+            raise Closed("the resolver has been closed")
         if len(context.variant) > 1 and self._variants.get(question.key, 0) >= _MOST_VARIANTS:
-            return fail(Refused(f"more than {_MOST_VARIANTS} look-ups for {question} that differ in their options"))
-        flight = self._make(key, question, context)
-        waiter: Deferred[Answer] = Deferred(flight.leave)
+            raise Refused(f"more than {_MOST_VARIANTS} look-ups for {question} that differ in their options")
+        flight = self._make(key, question, context, now)
         if context.flight is None and context.deadline >= flight.deadline - _SLACK:
             flight.waiters[waiter] = context
         else:
             flight.take(waiter, context)
         self._start(flight, context, start)
-        return waiter
+        return flight
 
-    def _make(self, key: bytes, question: Question, context: QueryContext) -> _Flight:
-        now = self.now()
+    def _make(self, key: bytes, question: Question, context: QueryContext, now: float) -> _Flight:
         lasts = self._lasts
         if context.waits is not None:
             # If the caller gives a timeout for each attempt, the flight lasts for all of them.
@@ -368,16 +374,14 @@ class CoalescingSource(WrappingSource):
             deadline = context.deadline
         return _Flight(self, key, question, context, now, deadline)
 
-    def _join(self, flight: _Flight, context: QueryContext) -> Deferred[Answer]:
+    def _join(self, flight: _Flight, waiter: Waiter, context: QueryContext) -> None:
         if context.trace is not None:
             context.trace.note(self.now(), "coalesce", "joined", waiters=len(flight.waiters))
         if len(flight.waiters) >= _MOST_WAITERS:
-            return fail(Refused(f"more than {_MOST_WAITERS} callers wait for {flight.question}"))
+            raise Refused(f"more than {_MOST_WAITERS} callers wait for {flight.question}")
         if context.flight is not None and flight.leadsTo(context.flight):
-            return fail(ServerFailed(f"{flight.question} waits for itself: its delegations or aliases go round in a circle"))
-        waiter: Deferred[Answer] = Deferred(flight.leave)
+            raise ServerFailed(f"{flight.question} waits for itself: its delegations or aliases go round in a circle")
         flight.take(waiter, context)
-        return waiter
 
     def _start(self, flight: _Flight, context: QueryContext, start: Start | None = None) -> None:
         self._flights[flight.key] = flight
@@ -386,12 +390,10 @@ class CoalescingSource(WrappingSource):
             self._variants[question.key] = self._variants.get(question.key, 0) + 1
         wishes = context.detached(flight.deadline)
         wishes.flight = flight
-        if not isinstance(start, QueryStart):
-            inner = flight.inner = lookUp(self._inner, flight.question, wishes) if start is None else start(wishes)
-            inner.addCallbacks(flight.callback, flight.failed)
-            return
+        if start is None:
+            start = partial(lookUp, self._inner, flight.question)
         try:
-            query = flight.inner = start.prepare(flight, wishes)
+            query = flight.inner = queryOf(start, flight, wishes)
         except DNSFault as fault:
             flight.errback(fault)
             return
@@ -399,7 +401,7 @@ class CoalescingSource(WrappingSource):
 
     # -- called by the flights
 
-    def board(self, waiter: Deferred[Answer], question: Question, context: QueryContext) -> _Flight:
+    def board(self, waiter: Waiter, question: Question, context: QueryContext) -> _Flight:
         """
         Move a waiter to a new flight, or to one already in progress for the same question.
         """
@@ -407,7 +409,7 @@ class CoalescingSource(WrappingSource):
         if flight is not None:
             flight.take(waiter, context)
             return flight
-        flight = self._make(question.key + context.variant, question, context)
+        flight = self._make(question.key + context.variant, question, context, self.now())
         flight.take(waiter, context)
         self._start(flight, context)
         return flight
@@ -488,3 +490,41 @@ class CoalescingSource(WrappingSource):
                 if flight.inner is not None:
                     flight.inner.cancel()
         return self._inner.close()
+
+
+classImplements(CoalescingSource, IAnswerSource)
+
+
+class _Boarding(QueryStart):
+    """
+    The part that one waiter has in a shared look-up.
+    """
+
+    __slots__ = ("_source", "_question", "_start", "_waiter", "_context", "_flight")
+
+    _waiter: Waiter
+    _context: QueryContext
+
+    def __init__(self, source: CoalescingSource, question: Question, start: Start) -> None:
+        self._source = source
+        self._question = question
+        self._start = start
+        self._flight: _Flight | None = None
+
+    def prepare(self, waiter: Waiter, context: QueryContext) -> Query:
+        self._waiter = waiter
+        self._context = context
+        return self
+
+    def now(self) -> float:
+        return self._source.now()
+
+    def begin(self, now: float) -> None:
+        try:
+            self._flight = self._source.begin(self._question, self._start, self._waiter, self._context, now)
+        except DNSFault as fault:
+            self._waiter.errback(fault)
+
+    def cancel(self) -> None:
+        if self._flight is not None:
+            self._flight.leave(self._waiter)

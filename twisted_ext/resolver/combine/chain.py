@@ -9,7 +9,7 @@ from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import CallerFault, DNSFault, Unknown
@@ -21,7 +21,6 @@ from twisted_ext.wire.message import Question
 __all__ = ["ChainSource", "chained"]
 
 
-@implementer(IAnswerSource)
 class ChainSource(JoiningSource):
     """
     Queries the next source if one has no answer or fails. A denial is an answer and ends the chain. If no source answers, the last failure
@@ -93,6 +92,9 @@ class ChainSource(JoiningSource):
 
     def unknown(self, question: Question) -> Unknown:
         return Unknown(f"none of {len(self._sources)} sources has information on {shown(question)}")
+
+
+classImplements(ChainSource, IAnswerSource)
 
 
 def chained(sources: Sequence[IAnswerSource], clock: IReactorTime | None = None) -> IAnswerSource:

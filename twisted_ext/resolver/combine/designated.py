@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DesignatedSource"]
 
-_log = Logger()
+_log = Logger(__name__)
 
 _FAMILIES: Final = {A: socket.AF_INET, AAAA: socket.AF_INET6}
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import Closed
 from twisted_ext.interfaces import IAnswerSource, Start
-from twisted_ext.resolver.ask import lookUp
+from twisted_ext.resolver.ask import Query, QueryStart, Waiter, lookUp, nowOf, queryOf
 from twisted_ext.resolver.sources import closeAll
 from twisted_ext.wire.message import Question
 
@@ -22,16 +21,15 @@ __all__ = ["ReplaceableSource"]
 
 
 @dataclass(slots=True, eq=False)
-class _Former:
+class Former:
     """
-    A replaced source and its unfinished look-ups.
+    A source, which may have been replaced, and its unfinished look-ups.
     """
 
     source: IAnswerSource
     running: int = 0
 
 
-@implementer(IAnswerSource)
 class ReplaceableSource:
     """
     Delegates to one source, which can be replaced. Look-ups in progress finish on the source they began with, which is closed after the
@@ -39,8 +37,8 @@ class ReplaceableSource:
     """
 
     def __init__(self, source: IAnswerSource) -> None:
-        self._current = _Former(source)
-        self._retired: set[_Former] = set()
+        self._current = Former(source)
+        self._retired: set[Former] = set()
         self._closed = False
 
     @property
@@ -48,11 +46,11 @@ class ReplaceableSource:
         return self._current.source
 
     def replace(self, source: IAnswerSource) -> None:
-        before, self._current = self._current, _Former(source)
+        before, self._current = self._current, Former(source)
         self._retired.add(before)
         self._drop(before)
 
-    def _drop(self, former: _Former) -> None:
+    def _drop(self, former: Former) -> None:
         if former in self._retired and not former.running:
             self._retired.discard(former)
             former.source.close()
@@ -62,19 +60,14 @@ class ReplaceableSource:
             raise Closed("the resolver was closed")
         current = self._current
         found = current.source.ask(question, context)
-        return found if found is None or isinstance(found, Answer) else partial(self._start, current, question, found)
+        return found if found is None or isinstance(found, Answer) else _Delegated(self, current, question, found)
 
-    def _start(self, current: _Former, question: Question, start: Start, context: QueryContext) -> Deferred[Answer]:
-        if current is not self._current or self._closed:
-            # The source has been replaced since it was asked, and may be closed by now.
-            return lookUp(self, question, context)
-        current.running += 1
-        return start(context).addBoth(self._cbDone, current)
+    def isCurrent(self, former: Former) -> bool:
+        return former is self._current and not self._closed
 
-    def _cbDone(self, result: Answer | Failure, former: _Former) -> Answer | Failure:
+    def finished(self, former: Former) -> None:
         former.running -= 1
         self._drop(former)
-        return result
 
     def close(self) -> Deferred[None]:
         self._closed = True
@@ -83,3 +76,57 @@ class ReplaceableSource:
 
     def sources(self) -> tuple[IAnswerSource, ...]:
         return (self._current.source,)
+
+
+classImplements(ReplaceableSource, IAnswerSource)
+
+
+class _Delegated(QueryStart):
+    """
+    One look-up, counted at the source it began with.
+    """
+
+    __deletable__ = ["_waiter", "_query"]
+    __slots__ = ("_source", "_former", "_question", "_start", "_waiter", "_query")
+
+    _waiter: Waiter
+    _query: Query
+
+    def __init__(self, source: ReplaceableSource, former: Former, question: Question, start: Start) -> None:
+        self._source = source
+        self._former = former
+        self._question = question
+        self._start = start
+
+    def prepare(self, waiter: Waiter, context: QueryContext) -> Query:
+        if not self._source.isCurrent(self._former):
+            # The source has been replaced since it was asked, and may be closed by now.
+            return queryOf(partial(lookUp, self._source, self._question), waiter, context)
+        self._waiter = waiter
+        self._query = queryOf(self._start, self, context)
+        return self
+
+    def now(self) -> float:
+        return nowOf(self._start)
+
+    def begin(self, now: float) -> None:
+        self._former.running += 1
+        self._query.begin(now)
+
+    def cancel(self) -> None:
+        self._query.cancel()
+
+    def callback(self, answer: Answer, /) -> None:
+        waiter = self._ended()
+        waiter.callback(answer)
+
+    def errback(self, fault: Exception, /) -> None:
+        waiter = self._ended()
+        waiter.errback(fault)
+
+    def _ended(self) -> Waiter:
+        # What it refers to refers to it. Without these cycles, all of them are freed at once.
+        waiter = self._waiter
+        del self._waiter, self._query
+        self._source.finished(self._former)
+        return waiter

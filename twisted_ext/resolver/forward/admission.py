@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from math import inf
-from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import QueueFull
 from twisted_ext.limits import LOOKUPS_BURST, LOOKUPS_WAITING
 from twisted_ext.resolver.forward.failures import named
+from twisted_ext.resolver.forward.holdable import Holdable
 
 if TYPE_CHECKING:
     from collections.abc import Sized
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from twisted_ext.resolver.forward.lookup import ForwardedLookup
     from twisted_ext.resolver.forward.serverstats import ServerStats
 
-__all__ = ["Admission", "Holdable"]
+__all__ = ["Admission"]
 
 #: Look-ups that begin within this many seconds count as simultaneous.
 _MOMENT: Final = 0.02
@@ -30,17 +31,6 @@ _BRISK: Final = 0.01
 
 #: Seconds without any reply after which all queued look-ups begin, each with a timeout of its own.
 _SILENCE: Final = 1.5
-
-
-@runtime_checkable
-class Holdable(Protocol):
-    """
-    A shared look-up whose callers' deadlines are suspended from C{hold}, when its question is queued here, to C{proceed}, when it is sent.
-    """
-
-    def hold(self, now: float) -> None: ...
-
-    def proceed(self, now: float) -> None: ...
 
 
 class Admission:
@@ -88,7 +78,7 @@ class Admission:
         """
         queue = self.queue
         if flight.context.served:
-            flight.begin(now)
+            flight.launch(now)
             return
         if not queue:
             busy = len(self._under) - self.late
@@ -96,7 +86,7 @@ class Admission:
                 self._since = now
                 self._then = busy
             if busy - self._then < self.free:
-                flight.begin(now)
+                flight.launch(now)
                 return
             self.size = float(max(self.free, busy))
             self._growing = True
@@ -153,7 +143,7 @@ class Admission:
                     context.flight.proceed(now)
                 # The time in the queue is not the servers' delay.
                 flight.context = context.but(deadline=context.deadline + now - since)
-                flight.begin(now)
+                flight.launch(now)
         finally:
             self._admitting = False
 

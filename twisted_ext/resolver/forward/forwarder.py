@@ -9,21 +9,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred, fail, gatherResults, succeed
+from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
-from zope.interface import implementer
+from zope.interface import classImplements
 
-from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.answers import QueryContext
 from twisted_ext.errors import CallerFault, Closed
 from twisted_ext.interfaces import IAnswerSource, IExchange, Start
 from twisted_ext.limits import DATAGRAM_SIZE, SERVER_TRIES
+from twisted_ext.resolver.ask import QueryStart, Waiter
 from twisted_ext.resolver.forward.admission import Admission
 from twisted_ext.resolver.forward.cookies import ClientCookies
 from twisted_ext.resolver.forward.lookup import ForwardedLookup
 from twisted_ext.resolver.forward.serverstats import ServerStats, bestOf, nextOf
 from twisted_ext.resolver.sources import LocalSource
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
-from twisted_ext.transport.exchange import TCP, StreamTransport
+from twisted_ext.transport.exchange import IN_CLEAR, TCP, StreamTransport
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.replymatch import mixed
 from twisted_ext.transport.servers import Server
@@ -67,7 +68,6 @@ class Upstream:
         return [self.datagram] if self._stream is None else [self.datagram, self._stream]
 
 
-@implementer(IAnswerSource)
 class ForwardingSource(LocalSource):
     """
     Forwards to these servers only: over UDP, and over TCP if a reply is truncated or stray datagrams suggest spoofing.
@@ -89,6 +89,8 @@ class ForwardingSource(LocalSource):
     @cvar signed: whether the servers are known to serve a signed zone, so that queries without EDNS are useless.
     @ivar waiting: look-ups under way.
     @ivar queued: look-ups that have not begun.
+    @ivar free: look-ups under way above which L{admission} decides about further ones.
+    @ivar closed: whether no more look-ups are accepted.
     """
 
     authoritative = False
@@ -121,7 +123,7 @@ class ForwardingSource(LocalSource):
         self.tries = int(SERVER_TRIES.pick(tries))
         self.transport: StreamTransport = transport or TCP()
         # What another transport protects must not be sent in the clear.
-        self.stream = stream or self.transport.kind != TCP.kind
+        self.stream = stream or self.transport.kind != IN_CLEAR
         draw = Draw()
         self.mix: Callable[[Question], bytes] | None = (lambda question: mixed(question, draw)) if mixCase else None
         self.cookies = ClientCookies(draw) if cookies else None
@@ -142,28 +144,16 @@ class ForwardingSource(LocalSource):
         self.waiting: set[TimetableItem] = self.timetable.waiting
         self.admission = admission = Admission(self.waiting, self.standings, self.seconds, mostWaiting)
         self.queued = admission.queue
-        self._free = admission.free
+        self.free = admission.free
         self.parts: Parts = partsFor(QueryContext(0.0))
         self._parts: dict[bytes, Parts] = {}
-        self._closed = False
+        self.closed = False
 
     def ask(self, question: Question, context: QueryContext) -> Start:
-        return partial(self._start, question)
-
-    def _start(self, question: Question, context: QueryContext) -> Deferred[Answer]:
-        if self._closed:
-            return fail(Closed("the resolver is closed"))
-        flight = ForwardedLookup(self, question, context)
-        deferred: Deferred[Answer] = Deferred(flight.cancel)
-        flight.waiter = deferred
-        if self.queued or len(self.waiting) >= self._free:
-            self.admission.enter(flight, self.seconds())
-        else:
-            flight.begin(self.seconds())
-        return deferred
+        return _Start(self, question)
 
     def close(self) -> Deferred[None]:
-        self._closed = True
+        self.closed = True
         for queued in self.admission.close():
             if queued in self.queued:
                 queued.end(Closed("the resolver was closed while the look-up waited"))
@@ -213,6 +203,32 @@ class ForwardingSource(LocalSource):
 
     def __repr__(self) -> str:
         return f"<Forwarding to {', '.join([upstream.server.label for upstream in self.upstreams])}>"
+
+
+classImplements(ForwardingSource, IAnswerSource)
+
+
+class _Start(QueryStart):
+    """
+    Starts a forwarded look-up.
+    """
+
+    __slots__ = ("_source", "_question")
+
+    def __init__(self, source: ForwardingSource, question: Question) -> None:
+        self._source = source
+        self._question = question
+
+    def prepare(self, waiter: Waiter, context: QueryContext) -> ForwardedLookup:
+        source = self._source
+        if source.closed:
+            raise Closed("the resolver is closed")
+        lookup = ForwardedLookup(source, self._question, context)
+        lookup.waiter = waiter
+        return lookup
+
+    def now(self) -> float:
+        return self._source.seconds()
 
 
 def _signed(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.answers import Answer, Origin, QueryContext
+from twisted_ext.answers import Origin, QueryContext
 from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, TimedOut, Unreachable
 from twisted_ext.limits import FAILURE_TRIES, FIRST_WAIT, STREAM_WAIT
 from twisted_ext.outcomes import answerFromMessage, answerFromReply
@@ -15,15 +15,13 @@ from twisted_ext.resolver.forward.failures import Abandoned, mostTelling, named
 from twisted_ext.resolver.forward.nextstep import Came, Plain, Step, Stream, nextStep
 from twisted_ext.resolver.forward.serverstats import ServerStats, bestOf, domainAsked, dueForProbe
 from twisted_ext.resolver.forward.troubles import DONE, Open, Tried, Troubles
-from twisted_ext.transport.replymatch import isBareFailure, isReplyTo
+from twisted_ext.transport.replymatch import USUAL_STARTS, isBareFailure, isReplyTo
 from twisted_ext.transport.timers import ROUNDING
 from twisted_ext.transport.udpsockets import SIZE
-from twisted_ext.wire.codes import AA, AD, CD, RA, RD, Rcode, rcodeName
+from twisted_ext.wire.codes import Rcode, rcodeName
 from twisted_ext.wire.message import Message, Question
 
 if TYPE_CHECKING:
-    from twisted.internet.defer import Deferred
-
     from twisted_ext.interfaces import IExchange
     from twisted_ext.resolver.ask import Waiter
     from twisted_ext.resolver.forward.forwarder import ForwardingSource
@@ -42,17 +40,6 @@ _LASTING: Final = frozenset((1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 18
 #: Rcodes by which servers signal that they do not support EDNS: FORMERR, NOTIMP, BADVERS (RFC 6891, section 7).
 _NO_EDNS: Final = frozenset((1, 4, 16))
 
-#: Flags and question count of nearly all replies: QR, with or without AA, RD, RA, AD and CD; NOERROR or NXDOMAIN; one question.
-_PLAIN: Final = frozenset(
-    (0x8000 | aa | rd | ra | ad | cd | rcode).to_bytes(2, "big") + b"\x00\x01"
-    for aa in (0, AA)
-    for rd in (0, RD)
-    for ra in (0, RA)
-    for ad in (0, AD)
-    for cd in (0, CD)
-    for rcode in (0, 3)
-)
-
 
 class ForwardedLookup:
     """
@@ -67,6 +54,7 @@ class ForwardedLookup:
     @ivar due: when the current wait for a reply ends.
     """
 
+    __deletable__ = ["waiter"]
     __slots__ = (
         *("question", "context", "waiter", "query", "wire", "due", "attempts", "_source", "_began", "_troubles"),
         # The query whose timeout is running.
@@ -92,6 +80,16 @@ class ForwardedLookup:
         self._troubles: Troubles | None = None
 
     def begin(self, now: float) -> None:
+        """
+        Send the query now, or once the admission queue lets it.
+        """
+        source = self._source
+        if source.queued or len(source.waiting) >= source.free:
+            source.admission.enter(self, now)
+        else:
+            self.launch(now)
+
+    def launch(self, now: float) -> None:
         self._began = now
         source = self._source
         context = self.context
@@ -115,7 +113,7 @@ class ForwardedLookup:
         source = self._source
         if source.cookies is not None and not self._showsCookie(octets, now, leg, key):
             return False
-        if octets[2:6] not in _PLAIN or not octets.startswith(self.wire, 12):
+        if octets[2:6] not in USUAL_STARTS or not octets.startswith(self.wire, 12):
             # The rare cases: other letter case, a truncated reply, a failure, or not a reply to this query.
             if not self._matches(octets, leg, key):
                 return False
@@ -685,9 +683,9 @@ class ForwardedLookup:
         if not waiting:
             source.settle()
 
-    def cancel(self, deferred: Deferred[Answer] | None = None) -> None:
+    def cancel(self) -> None:
         """
-        Fail a look-up that is under way. This is also the canceller of a Deferred that waits.
+        Fail a look-up that is under way, or queued.
         """
         fault = self._soFar(self._source.seconds())
         self._over()

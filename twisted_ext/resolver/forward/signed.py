@@ -11,7 +11,7 @@ from time import time
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from twisted_ext.errors import BadMessage, DNSFault, ServerFailed
 from twisted_ext.interfaces import IExchange
@@ -70,7 +70,6 @@ class SignedDatagrams(DatagramExchange):
         return super().ask(self._signer.signed(asking, asking.query), now)
 
 
-@implementer(IExchange)
 class SignedExchange:
     """
     Signed queries over another exchange: TCP or TLS.
@@ -99,6 +98,9 @@ class SignedExchange:
 
     def close(self) -> Deferred[None]:
         return self._exchange.close()
+
+
+classImplements(SignedExchange, IExchange)
 
 
 class _SignedQuery:

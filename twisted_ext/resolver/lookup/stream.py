@@ -6,11 +6,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Generic, TypeVar
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
@@ -20,15 +19,17 @@ from twisted_ext.errors import DNSFault, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import BULK_ALIASES, BULK_KEPT_BACK, LOOKUP_SECONDS
 from twisted_ext.ratecontrol import Rate, Window
-from twisted_ext.resolver.ask import askedOn, lookUp, unknown
+from twisted_ext.resolver.ask import Query, askedOn, lookUp, queryOf, unknown
 from twisted_ext.wire.message import Question
 
-__all__ = ["InOrder", "Run", "OrderSlot"]
+__all__ = ["BulkLookup", "InOrder", "Run", "OrderSlot"]
 
 Item = TypeVar("Item")
 
 #: Look-ups that begin within this many seconds share one deadline, so the last of them get that much less time than the first.
 _SHARED: Final = 0.1
+
+_NODATA: Final = Outcome.NODATA
 
 
 class Run(Generic[Item]):
@@ -66,7 +67,8 @@ class Run(Generic[Item]):
         self._rate = rate
         self._context = QueryContext(0.0)
         self._renewAt = float("-inf")
-        self._flights: dict[Deferred[Answer], None] = {}
+        self._lookups: set[BulkLookup[Item]] = set()
+        self._following: set[Deferred[Answer]] = set()
         self._filling = self._closed = False
         self._timer: IDelayedCall | None = None
 
@@ -96,19 +98,28 @@ class Run(Generic[Item]):
                     self._renewAt = now + _SHARED
                     self._context = QueryContext(self._renewAt + self._seconds)
                 self.underway += 1
+                context = self._context
+                lookup: BulkLookup[Item] | None = None
                 try:
-                    answer = source.ask(question, self._context)
+                    answer = source.ask(question, context)
                     if not isinstance(answer, Answer):
-                        flight = fail(unknown(source, question)) if answer is None else answer(self._context)
-                        self._flights[flight] = None
-                        arguments = (item, question, flight)
-                        flight.addCallbacks(self._answered, self._failed, callbackArgs=arguments, errbackArgs=arguments)
+                        if answer is None:
+                            raise unknown(source, question)
+                        lookup = BulkLookup(self, item, question)
+                        self._lookups.add(lookup)
+                        query = lookup.query = queryOf(answer, lookup, context)
+                        query.begin(now)
                         continue
                 except Exception as fault:
+                    if lookup is not None and lookup not in self._lookups:
+                        # It has its result already, with which the consumer has failed.
+                        raise
                     # If the source fails at once, the item still gets its result.
+                    if lookup is not None:
+                        self._lookups.discard(lookup)
                     self._end(item, fault, True)
                 else:
-                    self._took(answer, item, question, self._context)
+                    self._took(answer, item, question, context)
         finally:
             self._filling = False
 
@@ -125,34 +136,36 @@ class Run(Generic[Item]):
         self._timer = None
         self.fill()
 
-    def _answered(self, answer: Answer, item: Item, question: Question, flight: Deferred[Answer]) -> None:
-        del self._flights[flight]
-        if answer.outcome is Outcome.NODATA and answer.answer:
-            self._took(answer, item, question, self._context)
+    def answered(self, lookup: BulkLookup[Item], answer: Answer) -> None:
+        lookups = self._lookups
+        if lookup not in lookups:
+            # The run was closed, or the source has failed with this look-up before.
+            return
+        lookups.discard(lookup)
+        if answer.outcome is _NODATA and answer.answer:
+            self._took(answer, lookup.item, lookup.question, self._context)
             return
         # The rest is _end, inlined, since it is called for every name.
         self.underway -= 1
         origin = answer.origin
         self.window.note(self._clock.seconds(), origin is not None and origin.attempts > 1)
-        self._done(item, answer)
+        self._done(lookup.item, answer)
         if not self._filling:
             self.fill()
 
-    def _failed(self, failure: Failure, item: Item, question: Question, flight: Deferred[Answer]) -> None:
-        self._flights.pop(flight, None)
-        if self._closed:
-            return
-        fault = failure.value
-        self._end(item, fault if isinstance(fault, Exception) else DNSFault(repr(fault)), True)
+    def failed(self, lookup: BulkLookup[Item], fault: Exception) -> None:
+        if lookup in self._lookups:
+            self._lookups.discard(lookup)
+            self._end(lookup.item, fault, True)
 
     def _took(self, answer: Answer, item: Item, question: Question, context: QueryContext) -> None:
         """
         Handle an answer; if its aliases lead out of it, look up the target.
         """
-        if answer.outcome is Outcome.NODATA and answer.answer and found(question, answer)[2] is not None:
-            flight = Deferred.fromCoroutine(self._follow(question, answer, context))
-            self._flights[flight] = None
-            flight.addCallbacks(self._followed, self._failed, callbackArgs=(item, flight), errbackArgs=(item, question, flight))
+        if answer.outcome is _NODATA and answer.answer and found(question, answer)[2] is not None:
+            following = Deferred.fromCoroutine(self._follow(question, answer, context))
+            self._following.add(following)
+            following.addCallbacks(self._followed, self._notFollowed, callbackArgs=(item, following), errbackArgs=(item, following))
             return
         origin = answer.origin
         self._end(item, answer, origin is not None and origin.attempts > 1)
@@ -163,9 +176,15 @@ class Run(Generic[Item]):
             raise Unknown(f"its aliases form a loop, or are more than {BULK_ALIASES.default:.0f}")
         return together([each for _, each in steps])
 
-    def _followed(self, answer: Answer, item: Item, flight: Deferred[Answer]) -> None:
-        del self._flights[flight]
+    def _followed(self, answer: Answer, item: Item, following: Deferred[Answer]) -> None:
+        self._following.discard(following)
         self._end(item, answer, False)
+
+    def _notFollowed(self, failure: Failure, item: Item, following: Deferred[Answer]) -> None:
+        self._following.discard(following)
+        if not self._closed:
+            fault = failure.value
+            self._end(item, fault if isinstance(fault, Exception) else DNSFault(repr(fault)), True)
 
     def _end(self, item: Item, result: Answer | Exception, lost: bool) -> None:
         self.underway -= 1
@@ -182,21 +201,48 @@ class Run(Generic[Item]):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        flights, self._flights = self._flights, {}
-        for flight in flights:
-            flight.addErrback(lambda failure: None)
-            flight.cancel()
+        lookups, self._lookups = self._lookups, set()
+        for lookup in lookups:
+            lookup.query.cancel()
+        following, self._following = self._following, set()
+        for deferred in following:
+            deferred.cancel()
 
 
-@dataclass(eq=False)
+class BulkLookup(Generic[Item]):
+    """
+    One look-up of a L{Run}, which waits for its answer.
+    """
+
+    __slots__ = ("run", "item", "question", "query")
+
+    query: Query
+
+    def __init__(self, run: Run[Item], item: Item, question: Question) -> None:
+        self.run = run
+        self.item = item
+        self.question = question
+
+    def callback(self, answer: Answer, /) -> None:
+        self.run.answered(self, answer)
+
+    def errback(self, fault: Exception, /) -> None:
+        self.run.failed(self, fault)
+
+
 class InOrder(Generic[Item]):
     """
     Holds back results until those of all earlier items have been delivered. It is placed between a L{Run} and its two callbacks.
     """
 
-    _pull: Callable[[], tuple[Item, Question | Exception] | None]
-    _done: Callable[[Item, Answer | Exception], object]
-    _slots: deque[OrderSlot[Item]] = field(default_factory=deque)
+    def __init__(
+        self,
+        pull: Callable[[], tuple[Item, Question | Exception] | None],
+        done: Callable[[Item, Answer | Exception], object],
+    ) -> None:
+        self._pull = pull
+        self._done = done
+        self._slots: deque[OrderSlot[Item]] = deque()
 
     def pull(self) -> tuple[OrderSlot[Item], Question | Exception] | None:
         if len(self._slots) >= BULK_KEPT_BACK.default:
@@ -216,7 +262,6 @@ class InOrder(Generic[Item]):
             self._done(slots.popleft().item, ready)
 
 
-@dataclass(slots=True, eq=False)
 class OrderSlot(Generic[Item]):
     """
     The position of one item in the order.
@@ -224,5 +269,8 @@ class OrderSlot(Generic[Item]):
     @ivar result: L{None} while the look-up is in progress.
     """
 
-    item: Item
-    result: Answer | Exception | None = None
+    __slots__ = ("item", "result")
+
+    def __init__(self, item: Item) -> None:
+        self.item = item
+        self.result: Answer | Exception | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.interfaces import IAnswerSource
@@ -28,7 +28,6 @@ _DESIGNATED: Final = nameFromText("_dns.resolver.arpa")
 _SPECIAL: Final = Origin("special")
 
 
-@implementer(IAnswerSource)
 class DesignatingSource(LocalSource):
     """
     Answers what is asked of C{resolver.arpa}: the encrypted listeners of this server, or that there are none. The same records are at
@@ -82,3 +81,6 @@ class DesignatingSource(LocalSource):
         if name == RESOLVER_ARPA and question.rrType == SOA:
             return Answer(Outcome.DATA, (soa,), origin=_SPECIAL)
         return Answer(Outcome.NODATA, (), (soa,), origin=_SPECIAL)
+
+
+classImplements(DesignatingSource, IAnswerSource)

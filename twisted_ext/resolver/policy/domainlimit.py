@@ -5,18 +5,18 @@ A limit on concurrent look-ups for one zone, so that a zone with unresponsive se
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache
 from itertools import islice, takewhile
 from typing import Final
 
 from publicsuffixlist import PSLFILE, PublicSuffixList
-from twisted.internet.defer import Deferred, fail
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from twisted_ext.answers import Answer, QueryContext
-from twisted_ext.errors import BudgetSpent
+from twisted_ext.errors import BudgetSpent, DNSFault
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import DOMAIN_LOOKUPS, ZONE_CUTS, ZONE_LOOKUPS
+from twisted_ext.resolver.ask import Query, QueryStart, Waiter, nowOf, queryOf
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, nameFromText, nameToText
@@ -32,6 +32,9 @@ _NO_AUTHORITY: Final = 22
 
 #: Types whose owner in an authority section is a zone apex.
 _AT_APEX: Final = frozenset((NS, SOA))
+
+#: Where a look-up counts: its registrable domain, its zone, and the name directly below the zone.
+_Place = tuple[bytes, bytes, bytes]
 
 #: Names whose registrable domain is cached.
 _MOST_DOMAINS: Final = 4096
@@ -103,7 +106,6 @@ def domainOf(name: bytes) -> bytes | None:
     return name[starts[-count] :] if 0 < count < len(starts) else None
 
 
-@implementer(IAnswerSource)
 class DomainLimit(WrappingSource):
     """
     Limits the concurrent look-ups for names of one zone. Further ones are refused at once, while names elsewhere are looked up as before.
@@ -146,14 +148,20 @@ class DomainLimit(WrappingSource):
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         found = self._inner.ask(question, context)
-        return found if found is None or isinstance(found, Answer) else partial(self._start, question, found)
+        return found if found is None or isinstance(found, Answer) else _Limited(self, question, found)
 
-    def _start(self, question: Question, start: Start, context: QueryContext) -> Deferred[Answer]:
-        name = question.key[:-4]
+    def begun(self, name: bytes) -> _Place | None:
+        """
+        Count a look-up for a folded name that begins.
+
+        @return: where it is counted until L{ended}; L{None} if it need not be.
+
+        @raise BudgetSpent: there are too many.
+        """
         octets = self._domains.get(name[name[0] + 1 :])
         domain = self._domainOf(name) if octets is None else name[-octets:]
         if domain is None:
-            return start(context)
+            return None
         live, below = self._live, self._below
         zone = self._cutOf(name, domain) if self._cuts else domain
         inZone = live.get(zone, 0)
@@ -167,14 +175,14 @@ class DomainLimit(WrappingSource):
         if counted >= self._most or inAll >= self._mostInAll:
             count, full = (counted, zone) if counted >= self._most else (inAll, domain)
             text = f"{count} look-ups for names below {nameToText(full)} wait for answers, and more are not begun"
-            return fail(BudgetSpent(text, rcode=2, ede=((_NO_AUTHORITY, "too many look-ups below this domain wait"),)))
+            raise BudgetSpent(text, rcode=2, ede=((_NO_AUTHORITY, "too many look-ups below this domain wait"),))
         live[zone] = inZone + 1
         inChild = self._children[child] = self._children.get(child, 0) + 1
         if inChild > inLargest or child == largest:
             self._largest[zone] = child
         if zone is not domain:
             below[domain] = inAll + 1
-        return start(context).addBoth(self._landed, name, domain, zone, child)
+        return domain, zone, child
 
     def _domainOf(self, name: bytes) -> bytes | None:
         domain = domainOf(name)
@@ -198,19 +206,19 @@ class DomainLimit(WrappingSource):
             position += name[position] + 1
         return domain
 
-    def _landed(self, outcome: Answer, name: bytes, domain: bytes, zone: bytes, child: bytes) -> Answer:
+    def ended(self, place: _Place) -> None:
+        domain, zone, child = place
         _countDown(self._live, zone)
         _countDown(self._children, child)
         if zone not in self._live:
             del self._largest[zone]
         if zone is not domain:
             _countDown(self._below, domain)
-        # A Failure names no zone.
-        if isinstance(outcome, Answer) and outcome.authority:
-            self._learn(outcome, name, domain)
-        return outcome
 
-    def _learn(self, answer: Answer, name: bytes, domain: bytes) -> None:
+    def learn(self, answer: Answer, name: bytes, domain: bytes) -> None:
+        """
+        Learn the zones that an answer shows, of those which contain the name and lie below its registrable domain.
+        """
         cuts = self._cuts
         for rrset in answer.authority:
             owner = rrset.name
@@ -222,6 +230,66 @@ class DomainLimit(WrappingSource):
         if len(cuts) > self._mostCuts:
             for each in list(islice(cuts, len(cuts) - self._mostCuts)):
                 del cuts[each]
+
+
+classImplements(DomainLimit, IAnswerSource)
+
+
+class _Limited(QueryStart):
+    """
+    One look-up that counts.
+    """
+
+    __deletable__ = ["_waiter", "_query"]
+    __slots__ = ("_limit", "_name", "_start", "_place", "_waiter", "_query")
+
+    _place: _Place
+    _waiter: Waiter
+    _query: Query
+
+    def __init__(self, limit: DomainLimit, question: Question, start: Start) -> None:
+        self._limit = limit
+        self._name = question.key[:-4]
+        self._start = start
+
+    def prepare(self, waiter: Waiter, context: QueryContext) -> Query:
+        place = self._limit.begun(self._name)
+        if place is None:
+            return queryOf(self._start, waiter, context)
+        try:
+            self._query = queryOf(self._start, self, context)
+        except DNSFault:
+            self._limit.ended(place)
+            raise
+        self._place = place
+        self._waiter = waiter
+        return self
+
+    def now(self) -> float:
+        return nowOf(self._start)
+
+    def begin(self, now: float) -> None:
+        self._query.begin(now)
+
+    def cancel(self) -> None:
+        self._query.cancel()
+
+    def callback(self, answer: Answer, /) -> None:
+        waiter = self._ended()
+        if answer.authority:
+            self._limit.learn(answer, self._name, self._place[0])
+        waiter.callback(answer)
+
+    def errback(self, fault: Exception, /) -> None:
+        waiter = self._ended()
+        waiter.errback(fault)
+
+    def _ended(self) -> Waiter:
+        # What it refers to refers to it. Without these cycles, all of them are freed at once.
+        waiter = self._waiter
+        del self._waiter, self._query
+        self._limit.ended(self._place)
+        return waiter
 
 
 def _childOf(name: bytes, zone: bytes) -> bytes:

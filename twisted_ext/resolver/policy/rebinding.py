@@ -26,7 +26,7 @@ from twisted_ext.wire.rrtypes import AAAA, HTTPS, SVCB, A
 
 __all__ = ["PRIVATE_PREFIXES", "RebindingLog", "StopRebinding", "isPrivate"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: Info code of an extended error (RFC 8914, section 4.18).
 _FILTERED: Final = 17

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.interfaces import IAnswerSource
@@ -80,7 +80,6 @@ _EMPTY: Final = frozenset([nameFromText(text) for text in EMPTY_ZONES])
 _EMPTY_TTL: Final = 10800
 
 
-@implementer(IAnswerSource)
 class Special(LocalSource):
     """
     Answers special-use names (RFC 6761) and addresses (C{192.0.2.1}, C{2001:db8::1}) looked up as if they were names. None of them is sent
@@ -150,6 +149,9 @@ class Special(LocalSource):
         return _said(question, top, exists=any(isBelow(pointer, name) for pointer in _POINTERS))
 
 
+classImplements(Special, IAnswerSource)
+
+
 def _said(question: Question, top: bytes, *, exists: bool = True) -> Answer:
     """
     Create a denial of the record, or of the name.
@@ -193,7 +195,6 @@ def literalOf(name: bytes) -> bytes | None:
     return None
 
 
-@implementer(IAnswerSource)
 class PrivateReverse(LocalSource):
     """
     Denies the reverse names of private addresses (RFC 6303), unless the upstream servers are inside the network as well. It does not answer
@@ -221,6 +222,9 @@ class PrivateReverse(LocalSource):
         if context.trace is not None:
             context.trace.note(lastTime(context.trace), "special", "denied", reason="RFC 6303")
         return _emptiness(question, zone, name)
+
+
+classImplements(PrivateReverse, IAnswerSource)
 
 
 def _zoneOf(name: bytes) -> bytes | None:

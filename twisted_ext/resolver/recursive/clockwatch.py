@@ -15,7 +15,7 @@ from twisted_ext.wire.rrtypes import RRSIG
 
 __all__ = ["ClockWatch"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: Seconds after which a wrong clock is logged again.
 _QUIET: Final = 3600.0

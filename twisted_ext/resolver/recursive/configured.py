@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from socket import AF_INET
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from twisted_ext.dnssec.anchors.formats import anchorsFromFile
 from twisted_ext.dnssec.anchors.negative import NegativeTrustAnchors, anchorsFor
 from twisted_ext.dnssec.limits import ANCHOR_FILE_OCTETS
@@ -31,6 +33,7 @@ _HINTS_OCTETS: Final = 262_144
 _NONE_V4: Final = (0, 127, *range(224, 256))
 
 
+@mypyc_attr(native_class=False)
 class Minimization(str):
     """
     How to minimize query names: C{yes}, C{no} or C{strict}.

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EncryptedAuthorities"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: The name of the file in the folder for state.
 _FILE: Final = "encrypted-servers"

@@ -52,7 +52,7 @@ _ZONEMD: Final = Question(ROOT, ZONEMD, IN)
 
 _Result = TypeVar("_Result")
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 
 class LocalRoot:

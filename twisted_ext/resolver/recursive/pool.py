@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from random import Random
+from sys import maxsize
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, fail, gatherResults, succeed
@@ -67,6 +68,8 @@ class ZoneServers:
 
     stream = False
     authoritative = True
+    # Their look-ups are bounded by the work of each resolution.
+    free = maxsize
 
     def __init__(self, pool: ServerPool, addresses: tuple[str, ...], signed: bool = False) -> None:
         """

@@ -44,7 +44,7 @@ from twisted_ext.wire.rrtypes import DNSKEY, NULL
 
 __all__ = ["AnchorRollovers", "stateFileFor"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: Time, size and inode of a file; L{None} if there is none.
 _Version = tuple[int, int, int] | None

@@ -131,14 +131,8 @@ class _Start(QueryStart):
         self._source = source
         self._question = question
 
-    def __call__(self, context: QueryContext) -> Deferred[Answer]:
-        deferred: Deferred[Answer] = Deferred(lambda _: resolution.cancel())
-        try:
-            resolution = self.prepare(deferred, context)
-        except DNSFault as fault:
-            return fail(fault)
-        resolution.begin(self._source.seconds())
-        return deferred
+    def now(self) -> float:
+        return self._source.seconds()
 
     def prepare(self, waiter: Waiter, context: QueryContext) -> _Resolution:
         if context.depth > _DEPTH:

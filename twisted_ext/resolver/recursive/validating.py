@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from copy import copy
 from functools import partial
-from math import inf
 from time import time
 from typing import Final
 
@@ -25,10 +24,10 @@ from twisted_ext.dnssec.chains import PAUSE
 from twisted_ext.dnssec.denial.aggressive import DenialStore, Synthesis
 from twisted_ext.dnssec.validation import Validated, Validator
 from twisted_ext.dnssec.verdicts import EXPIRED, NOT_YET_VALID, Verdict
-from twisted_ext.dnssec.work import Work
+from twisted_ext.dnssec.work import ENDLESS, Work
 from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, TrustFault, WorkSpent
 from twisted_ext.interfaces import IAnswerSource, Start
-from twisted_ext.resolver.ask import Query, QueryStart, lookUp, then, unknown
+from twisted_ext.resolver.ask import Query, lookUp, queryOf, then, unknown
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.recursive.clockwatch import ClockWatch
 from twisted_ext.resolver.recursive.rollovers import AnchorRollovers
@@ -217,7 +216,7 @@ class _Validation:
         self._context = context
         budget = context.budget
         self._work = work = budget if isinstance(budget, Work) else Work()
-        if work.turnEnd == inf:
+        if work.turnEnd == ENDLESS:
             work.beginTurn()
         self._wishes = wishes
         wishes.deadline = context.deadline
@@ -240,12 +239,8 @@ class _Validation:
         if isinstance(found, Answer):
             self.callback(found)
             return
-        if not isinstance(found, QueryStart):
-            current = self._current = found(self._wishes)
-            current.addCallbacks(self.callback, self._failed)
-            return
         try:
-            query = self._current = found.prepare(self, self._wishes)
+            query = self._current = queryOf(found, self, self._wishes)
         except DNSFault as fault:
             self.errback(fault)
             return

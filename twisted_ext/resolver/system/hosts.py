@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import BadName, Unknown
@@ -33,7 +33,9 @@ _LONG_AGO: Final = float("-inf")
 
 
 def systemHostsPath() -> str:
-    if sys.platform == "win32":
+    # In a variable, since the compiler leaves out what is behind a test for another platform.
+    platform = sys.platform
+    if platform == "win32":
         return os.path.join(os.environ.get("SystemRoot", r"C:\Windows"), "System32", "drivers", "etc", "hosts")
     return "/etc/hosts"
 
@@ -130,7 +132,6 @@ def _packed(text: bytes) -> tuple[bytes, ...]:
         raise ValueError(f"{_shown(text)} is not an IPv4 or IPv6 address") from None
 
 
-@implementer(IAnswerSource)
 class Hosts(LocalSource):
     """
     Answers from hosts files: addresses of both families in the files' order, and names of addresses. A name listed with only one family
@@ -236,3 +237,6 @@ class Hosts(LocalSource):
         if len(self._files) > 1:
             return nothingOn(f"the hosts files {self.path}", question, f"; {self._unread}" if self._unread else "")
         return nothingOn(f"the hosts file {self.path}", question, f"; it {self._unread}" if self._unread else "")
+
+
+classImplements(Hosts, IAnswerSource)
