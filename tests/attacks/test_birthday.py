@@ -60,7 +60,11 @@ class BirthdayTests(SynchronousTestCase):
         """
         Without coalescing a forger has a thousand queries to hit.
         """
-        self.patch(CoalescingSource, "_join", lambda source, flight, context: lookUp(self.upstream, flight.question, context))
+        self.patch(
+            CoalescingSource,
+            "_join",
+            lambda source, flight, waiter, context: lookUp(self.upstream, flight.question, context).chainDeferred(waiter),
+        )
         waiters = self.flood(self.shared)
         self.assertEqual(self.upstream.asked, CLIENTS)
         self.upstream.release(ANSWER)

@@ -193,7 +193,7 @@ class BystanderTests(_ChainCase):
         """
 
         def learnFault(cache: CachedSource, question: Question, context: QueryContext, fault: DNSFault, asked: float) -> None:
-            cache.store.failures.note(question.key + context.variant, fault, cache._seconds(), asked)
+            cache.store.failures.note(question.key + context.variant, fault, cache.now(), asked)
 
         self.patch(CachedSource, "learnFault", learnFault)
         self.assertIsInstance(self.attacked()[1], WorkSpent)

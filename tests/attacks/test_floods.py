@@ -16,8 +16,8 @@ from tests.queries import queryOf
 from tests.server.listeners.test_datagram import Readers
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.limits import LISTENER_MISSES, LISTENER_TURN
+from twisted_ext.native.loops import Place
 from twisted_ext.packetcache.clients import Client
-from twisted_ext.packetcache.packetcache import Address
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.server.listeners.datagram import DatagramListener, _Reader, _Way
 from twisted_ext.server.reply.respond import Responder
@@ -168,8 +168,9 @@ class FloodTests(SynchronousTestCase):
         If datagrams were answered in their order, hits of the packet cache would wait for all others.
         """
 
-        def beyond(reader: _Reader, datagram: bytes, address: Address, client: Client, now: float) -> None:
-            way = _Way(reader._outbox, reader._sendTo, address, address)
+        def beyond(reader: _Reader, datagram: bytes, place: Place, client: Client, now: float) -> None:
+            address = reader._addressOf(place)
+            way = _Way(reader, place, address)
             reader._responder.later = None
             reader._responder.take(datagram, address, "udp", way, None, client)
             reader._outbox.flush(now)

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.packetcache.lanes import NEAR, SECRET, Server
 from tests.queries import COOKIE, optOf, queryOf
 from twisted_ext.limits import Limit
+from twisted_ext.native import chosen
 from twisted_ext.server.limits import COOKIE_HASHES
 from twisted_ext.server.reply import cookies as module
 from twisted_ext.server.reply.acl import Access
@@ -28,7 +29,7 @@ class CookieTests(SynchronousTestCase):
         self.clock = Clock()
         self.clock.advance(1_700_000_000)
         self.hashes = 0
-        hashed = module.sipHash
+        hashed = chosen.sipHash
 
         def count(key: bytes, data: bytes) -> bytes:
             self.hashes += 1

@@ -164,7 +164,7 @@ class CharactersTests(RequestsTestCase):
         """
         key = Question.__init__
 
-        def asText(question: Question, name: bytes, rrType: int, rrClass: int = 1) -> None:
+        def asText(question: Question, name: bytes, rrType: int, rrClass: int = 1, folded: bytes = b"") -> None:
             labels: list[bytes] = []
             position = 0
             while length := name[position]:

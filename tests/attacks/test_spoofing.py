@@ -105,11 +105,11 @@ class KaminskyTests(NetworkTestCase):
         """
         With unconnected sockets and without the comparison of addresses, one of them is accepted.
         """
+        self.patch(type(self.server), "isAt", lambda server, address, number: True)
         source = self.forward(self.server)
         asked = self.ask(source, VICTIM)
         port = self.here.ports()[0]
         port.peer = None
-        self.patch(type(self.server), "isAt", lambda server, address, number: True)
         key = next(iter(socketOf(port).keys))
         self.network.inject(key + forge(questionOf(VICTIM)), ("192.0.2.54", 53), ("192.0.2.7", port.port))
         self.assertNotEqual(self.told(asked), [GENUINE])

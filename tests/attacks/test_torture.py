@@ -8,6 +8,7 @@ from tests.attacks.whole import WholeServerTestCase
 from twisted_ext.limits import Limit
 from twisted_ext.resolver.policy import domainlimit
 from twisted_ext.server.reply import respond
+from twisted_ext.server.reply import waiting as waitingRequests
 from twisted_ext.server.service import ServerService
 from twisted_ext.wire.names import nameFromText
 
@@ -121,7 +122,7 @@ class TortureTests(WholeServerTestCase):
         Without a limit for each zone and without giving way, the dead zone takes everything, and no other name is answered.
         """
         self.patch(domainlimit, "ZONE_LOOKUPS", ENDLESS)
-        self.patch(respond, "REQUEST_YIELDS", ENDLESS)
+        self.patch(waitingRequests, "REQUEST_YIELDS", ENDLESS)
         took, waiting, sockets = self.torture(self.run_(route=NOWHERE, stale=0))
         self.assertEqual(waiting, 5000)
         self.assertGreater(took.count(None), 8)
@@ -165,7 +166,7 @@ class OneClientTests(WholeServerTestCase):
         """
         Otherwise it would wait until its own requests have ended.
         """
-        self.patch(respond, "REQUEST_YIELDS", ENDLESS)
+        self.patch(waitingRequests, "REQUEST_YIELDS", ENDLESS)
         self.assertFalse(self.isAnsweredMeanwhile())
 
     def answersOfSlowServer(self) -> int:
@@ -195,5 +196,5 @@ class OneClientTests(WholeServerTestCase):
         """
         If the oldest requests gave way, hardly any would be answered.
         """
-        self.patch(respond, "islice", lambda flights, start, stop: iter(flights))
+        self.patch(waitingRequests, "islice", lambda flights, start, stop: iter(flights))
         self.assertLess(self.answersOfSlowServer(), 20)

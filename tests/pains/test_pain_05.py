@@ -86,6 +86,6 @@ class CachePainTests(SynchronousTestCase):
         self.assertEqual(self.ask(moving).answer[0].rdatas, (b"\xc0\x00\x02\x02",))
         # If the time were ignored, the entry would stay for ever.
         self.inner.set("moving.test", "A", answerOf(moving, "192.0.2.3", 60))
-        self.patch(self.cache, "_seconds", lambda: 60.0)
+        self.patch(self.cache, "now", lambda: 60.0)
         self.clock.advance(10**6)
         self.assertEqual(self.ask(moving).answer[0].rdatas, (b"\xc0\x00\x02\x02",))

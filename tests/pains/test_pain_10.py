@@ -75,7 +75,7 @@ class SocketTests(SynchronousTestCase):
         """
         source = ForwardingSource(self.here, [Server("192.0.2.53")], datagrams=Datagrams(self.here, queriesEach=1))
         self.resolver = Resolver(servers=[("192.0.2.53", 53)], reactor=self.here)
-        self.patch(self.resolver, "_ask", source.ask)
+        self.resolver._use(source)
         self.assertGreater(self.look(), MANY * 0.95)
 
     def test_noisyPortsWouldBeLogged(self) -> None:

@@ -4,12 +4,15 @@ Tests of L{twisted_ext.server.sources} and L{twisted_ext.server.upstreams}, on a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from tests.networks import NetworkTestCase, textsOf
+from tests.packetcache import lanes
+from tests.queries import queryOf
 from tests.typed import observing
 from twisted_ext.answers import QueryContext
 from twisted_ext.errors import BadDescription, DNSFault, Refused, Unreachable
@@ -103,6 +106,32 @@ class ForwardStackTests(StackCase):
         self.assertEqual([self.told(each) for each in both], [["192.0.2.80"]] * 2)
         self.assertEqual(len(canned.asked), 1)
         self.find(stack)
+        self.assertEqual(len(canned.asked), 2)
+
+    def test_missTakesNoDeferred(self) -> None:
+        """
+        From a client's query to the reply after the upstream's answer, nothing on the way makes a Deferred: they take longer than the rest.
+        """
+        canned, server = self.serve()
+        serving = lanes.Server(self.network.clock, self.stack(upstream=server.label))
+        # While another look-up waits, the sockets stay open; closing them takes Deferreds.
+        self.network.shape(server.address, delay=0.1)
+        made: list[Deferred[object]] = []
+        initialize = Deferred.__init__
+
+        def noted(deferred: Deferred[object], canceller: Callable[[Deferred[object]], None] | None = None) -> None:
+            made.append(deferred)
+            initialize(deferred, canceller)
+
+        serving.ask(queryOf())
+        self.network.advance(0.05)
+        self.patch(Deferred, "__init__", noted)
+        serving.ask(queryOf("other.example.test"))
+        while not serving.sent:
+            self.network.advance(0.01)
+        self.assertEqual(serving.responder.counters.pending, 1)
+        self.assertEqual(made, [])
+        self.network.advance(0.2)
         self.assertEqual(len(canned.asked), 2)
 
     def test_disabledCacheStoresNothing(self) -> None:

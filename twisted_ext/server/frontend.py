@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Frontend", "gatesOf"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 
 def _rules(settings: Settings) -> Mapping[str, Sequence[str]]:
@@ -163,7 +163,7 @@ class Frontend:
         self._rates = ClientRateLimit(settings.clientRate)
         self._limiting = ResponseRateLimit()
         self._limit(settings)
-        self._cookies = Cookies(secret) if settings.cookies else None
+        self._cookies = Cookies(secret, alone=not settings.cookieSecret) if settings.cookies else None
         self._proxies = TrustedProxies(settings.trustedProxies)
         self.packetCache: PacketCache = packetCacheFor(
             self._access,
@@ -220,9 +220,7 @@ class Frontend:
         return self.packetCache.epoch
 
     def _limit(self, settings: Settings) -> None:
-        ResponseRateLimit.__init__(
-            self._limiting, settings.responseRate, slip=settings.responseSlip, exempt=settings.responseExempt
-        )
+        self._limiting.configure(settings.responseRate, slip=settings.responseSlip, exempt=settings.responseExempt)
 
     def _remember(self, remember: bool) -> None:
         # Replies from the packet cache would bypass the query log.
@@ -282,10 +280,10 @@ class Frontend:
         # Validate first: an invalid rule raises here, while the old rules are still in force.
         Access(rules)
         TrustedProxies(settings.trustedProxies)
-        Access.__init__(self._access, rules, _otherwise(self._zones))
+        self._access.configure(rules, _otherwise(self._zones))
         self._limit(settings)
-        ClientRateLimit.__init__(self._rates, settings.clientRate)
-        TrustedProxies.__init__(self._proxies, settings.trustedProxies)
+        self._rates.configure(settings.clientRate)
+        self._proxies.configure(settings.trustedProxies)
         self._settings = settings
         self.responder.gates = self._gatesNow()
         self.responder.replyBuilder = ReplyBuilder.of(settings)

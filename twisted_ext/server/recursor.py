@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Given", "Recursor", "readGiven", "stubsOf"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: Settings whose change takes a new resolver.
 _BUILT: Final = tuple(

@@ -23,7 +23,7 @@ from twisted_ext.server.config.types import readSecret
 from twisted_ext.server.frontend import Frontend, gatesOf
 from twisted_ext.server.jobs.blocklists import BlockLists, listsIn
 from twisted_ext.server.jobs.subprocess import inThread
-from twisted_ext.server.jobs.tuning import raiseDescriptors
+from twisted_ext.server.jobs.tuning import QuietCollection, raiseDescriptors
 from twisted_ext.server.limits import DESCRIPTORS
 from twisted_ext.server.listeners.sockets import (
     Bound,
@@ -71,7 +71,7 @@ class ServerService(Service):
     @ivar lost: called with a message if it does not, or if a socket is lost: this process has to be replaced.
     """
 
-    log = Logger()
+    log = Logger(__name__)
 
     def __init__(
         self,
@@ -144,6 +144,7 @@ class ServerService(Service):
         sight.watchingQueries = self._serving.watchQueries
         self._looking = LoopingCall(self._look)
         self._looking.clock = reactor
+        self._collection = QuietCollection(reactor.seconds())
         self.lost: Callable[[str], object] | None = None
         self.watchdog: Watchdog | None = None
         self.passing: Relay | None = None
@@ -240,6 +241,7 @@ class ServerService(Service):
         self.log.error("out of memory; all caches are cleared")
 
     def _look(self) -> None:
+        self._collection.look(self.counters.udp + self.counters.tcp, self._reactor.seconds())
         try:
             self.stack.look()
             if self.blockLists is not None:
@@ -449,7 +451,7 @@ class Server(Service):
         should be restarted.
     """
 
-    log = Logger()
+    log = Logger(__name__)
 
     def __init__(
         self, reactor: IReactorTime, inner: ServerService | Workforce, bind: Callable[[], object] = lambda: None

@@ -49,9 +49,10 @@ from twisted_ext.server.upstreams import (
     isNear,
     serversOf,
 )
-from twisted_ext.transport.exchange import TCP
+from twisted_ext.transport.exchange import IN_CLEAR
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, nameFromText, nameToText
+from twisted_ext.zone.query.direct import DirectAnswer
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ForwardStack", "ZoneStack", "described", "stackFor"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 _LOCAL: Final = nameFromText("local")
 
@@ -488,7 +489,7 @@ def _designatedFor(
 
     @raise BadDescription: its queries are signed, and must not be in the clear.
     """
-    if not isinstance(source, ForwardingSource) or source.transport.kind != TCP.kind:
+    if not isinstance(source, ForwardingSource) or source.transport.kind != IN_CLEAR:
         return source
     if source.key is not None:
         # What it designates need not know the key.
@@ -587,6 +588,9 @@ class ZoneStack:
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         return self._ask(question, context)
+
+    def directAnswer(self, question: Question, dnssecOk: bool) -> DirectAnswer | None:
+        return self._source.directAnswer(question, dnssecOk)
 
     def close(self) -> Deferred[None]:
         return self._source.close()

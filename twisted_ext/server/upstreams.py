@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.errors import Refused, ServerFailed, TimedOut, Unreachable
@@ -43,7 +43,7 @@ __all__ = ["ListenAddresses", "LoopWatch", "SystemServers", "CountedUpstream", "
 #: that asks one of them in the clear.
 Upgrade: TypeAlias = "Callable[[Sequence[Server], Callable[[Server], IAnswerSource]], IAnswerSource]"
 
-_log = Logger()
+_log = Logger(__name__)
 
 #: Failed look-ups in a row after which other upstreams are preferred.
 _MISSES: Final = 3
@@ -112,7 +112,6 @@ def isNear(server: Server) -> bool:
     return isPrivate(_packed(server.address))
 
 
-@implementer(IAnswerSource)
 class SystemServers:
     """
     Forwards to the servers of C{resolv.conf}, without search list or cache. Checks the file when a query arrives, at most once a second.
@@ -199,7 +198,9 @@ class SystemServers:
         return self._switching.sources()
 
 
-@implementer(IAnswerSource)
+classImplements(SystemServers, IAnswerSource)
+
+
 class CountedUpstream:
     """
     One upstream, with its record of failures.
@@ -263,6 +264,9 @@ class CountedUpstream:
         return (self.inner,)
 
 
+classImplements(CountedUpstream, IAnswerSource)
+
+
 def serversOf(source: IAnswerSource) -> Iterator[tuple[ForwardingSource, int]]:
     """
     Return every server queried by this source or by the sources behind it: the forwarding source, and the index of the server in it.
@@ -272,7 +276,6 @@ def serversOf(source: IAnswerSource) -> Iterator[tuple[ForwardingSource, int]]:
             yield forwarding, index
 
 
-@implementer(IAnswerSource)
 class LoopWatch:
     """
     Detects upstreams that forward back to this server: queries each nearby upstream for a random name; if that query arrives here, the
@@ -317,3 +320,6 @@ class LoopWatch:
 
     def sources(self) -> tuple[IAnswerSource, ...]:
         return (self._inner,)
+
+
+classImplements(LoopWatch, IAnswerSource)

@@ -191,6 +191,10 @@ class WatchdogTests(ServiceCase):
             self.rounds(20)
         self.assertEqual((watchdog.well, self.lost), (True, []))
 
+    def silence(self, server: Server) -> None:
+        if server._alive.running:
+            server._alive.stop()
+
     def test_keepaliveStopsWithAnswers(self) -> None:
         """
         Systemd gets a keepalive only while the server answers.
@@ -204,6 +208,7 @@ class WatchdogTests(ServiceCase):
             server = Server(self.here, self.service)
             server.lost = self.lost.append
             server._alive.start(5.0, now=False)
+            self.addCleanup(self.silence, server)
             self.rounds(4)
             self.assertIn("WATCHDOG=1", told)
             with mock.patch.object(_Protocol, "datagramReceived", lambda protocol, datagram, addr: None):

@@ -10,24 +10,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.server.limits import COOKIES_KNOWN
 from twisted_ext.server.reply import cookies
-from twisted_ext.server.reply.cookies import Cookies, sipHash
+from twisted_ext.server.reply.cookies import Cookies
 
 SECRET = bytes.fromhex("e5e973e5a6b2a43f48e7dc849e37bfcf")
 NOW = 1559731985.0
-
-
-class SipHashTests(SynchronousTestCase):
-    """
-    Tests for L{sipHash}.
-    """
-
-    def test_sipHashVectors(self) -> None:
-        """
-        The results match three of the authors' test vectors.
-        """
-        key = bytes(range(16))
-        for length, hashed in ((0, "310e0edd47db6f72"), (1, "fd67dc93c539f874"), (15, "e545be4961ca29a1")):
-            self.assertEqual(sipHash(key, bytes(range(length))).hex(), hashed)
 
 
 class CookiesTests(SynchronousTestCase):
@@ -84,6 +70,21 @@ class CookiesTests(SynchronousTestCase):
         self.assertFalse(known.check("192.0.2.1", mine + b"more", NOW + 10)[1])
         self.assertFalse(Cookies(bytes(16)).check("192.0.2.1", mine, NOW + 10)[1])
         self.assertTrue(Cookies(bytes(16), SECRET).check("192.0.2.1", mine, NOW + 10)[1])
+
+    def test_serverAloneHasCookiesOfItsOwn(self) -> None:
+        """
+        Cookies of a server that is alone are verified like others, but not by servers that agree on the hash of RFC 9018.
+        """
+        alone = Cookies(SECRET, alone=True)
+        mine = alone.check("192.0.2.1", b"client01", NOW)[0][4:]
+        self.assertEqual((len(mine), mine[8]), (24, 240))
+        self.assertEqual(Cookies(SECRET, alone=True).check("192.0.2.1", mine, NOW + 10)[0][4:], mine)
+        self.assertTrue(Cookies(bytes(16), SECRET, alone=True).check("192.0.2.1", mine, NOW + 10)[1])
+        self.assertFalse(Cookies(SECRET, alone=True).check("192.0.2.2", mine, NOW + 10)[1])
+        self.assertFalse(Cookies(bytes(16), alone=True).check("192.0.2.1", mine, NOW + 10)[1])
+        self.assertFalse(Cookies(SECRET).check("192.0.2.1", mine, NOW + 10)[1])
+        shared = Cookies(SECRET).check("192.0.2.1", b"client01", NOW)[0][4:]
+        self.assertFalse(alone.check("192.0.2.1", shared, NOW + 10)[1])
 
     def test_cookieExpiresAfterAnHour(self) -> None:
         """

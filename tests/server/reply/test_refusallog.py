@@ -4,8 +4,6 @@ Tests of L{twisted_ext.server.reply.refusallog}: the log of refused transfers, n
 
 from __future__ import annotations
 
-from unittest.mock import patch
-
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -122,6 +120,6 @@ class DecliningTests(SynchronousTestCase):
         A server without operations other than QUERY logs no refusals.
         """
         server = self.server()
-        with patch.object(server.responder, "operations", {}):
-            server.update(NEW, client="198.51.100.1", key=Key.fromText("other:c2VjcmV0"))
+        self.patch(server.responder, "operations", {})
+        server.update(NEW, client="198.51.100.1", key=Key.fromText("other:c2VjcmV0"))
         self.assertEqual(self.lines, [])

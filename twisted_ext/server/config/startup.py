@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BROKEN_PIPE", "INTERRUPTED", "MISCONFIGURED", "WRONG", "complainPlainly", "end", "wantSomething"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: Exit code for a failure outside the settings, such as a socket that cannot be bound: a later start may succeed.
 WRONG: Final = 1

@@ -30,7 +30,7 @@ class HistoryFile(Service):
     Reads the history at start, and writes it every few minutes and at the end. It has counts only, neither names nor clients.
     """
 
-    log = Logger()
+    log = Logger(__name__)
 
     def __init__(self, reactor: IReactorTime, folder: str, history: History) -> None:
         self.path = os.path.join(folder, FILE)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BoundedRequest", "BoundedSite", "ConnectionLimit", "finishWith", "replyJSON", "replyLater"]
 
-log = Logger()
+log = Logger(__name__)
 
 
 class BoundedRequest(Request):

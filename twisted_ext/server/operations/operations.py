@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Cooperator, LoopingCall
 from twisted.logger import Logger
 
+from twisted_ext._compiled import isCompiled
 from twisted_ext._version import __version__
 from twisted_ext.answers import QueryContext, Question
 from twisted_ext.cache.entries import nameOfKey, unpack
@@ -208,7 +209,7 @@ class ServerStatus(Service):
     @ivar started: seconds since 1970.
     """
 
-    log = Logger()
+    log = Logger(__name__)
 
     def __init__(self, reactor: IReactorTime, counters: Counters, *, today: Callable[[], float] = time) -> None:
         self.counters = counters
@@ -274,6 +275,7 @@ class ServerStatus(Service):
             | blockingFacts(self.blockLists)
             | {
                 "version": __version__,
+                "compiled": isCompiled(),
                 "process": os.getpid(),
                 "user": os.geteuid(),
                 "started": round(self.started, 3),

@@ -35,7 +35,7 @@ class QueryTracer:
     Keeps the traces of the last look-ups. Off by default.
     """
 
-    log = Logger()
+    log = Logger(__name__)
 
     def __init__(self) -> None:
         self.on = False

@@ -83,7 +83,7 @@ class Watchdog:
         keep this process from reaching them.
     """
 
-    _log = Logger()
+    _log = Logger(__name__)
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ from twisted_ext.transport.servers import Server
 
 __all__ = ["HEADERS", "Document", "Page", "SiteService", "refuse", "sendLater"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: Headers of every page: no framing, no guessed types, no referrer, and scripts only as files of the same site.
 HEADERS: Final = (

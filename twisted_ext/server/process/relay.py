@@ -53,7 +53,7 @@ _NOT_READY: Final = 14
 _BUSY: Final = Refusal(Rcode.SERVFAIL, ((_NOT_READY, "too many requests wait for the parent process; try again"),))
 _GONE: Final = Refusal(Rcode.SERVFAIL, ((_OTHER, "the parent process does not reply"),))
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 
 @dataclass(slots=True, eq=False)
@@ -231,7 +231,7 @@ class RelayedRequests:
         responder = self._responder
         responder.operations = dict(operations)
         responder.gates = standardGates(
-            cookies=Cookies(self._secret) if settings.cookies else None,
+            cookies=Cookies(self._secret, alone=not settings.cookieSecret) if settings.cookies else None,
             keys=keys,
             opcodes=opcodesOf(operations),
             transfers=transfersIn(operations),

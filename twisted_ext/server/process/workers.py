@@ -22,6 +22,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from twisted_ext._compiled import isCompiled
 from twisted_ext._version import __version__
 from twisted_ext.dnssec.anchors.negative import negativeFromText
 from twisted_ext.dnssec.times import timeToText
@@ -31,6 +32,7 @@ from twisted_ext.metrics.history import History
 from twisted_ext.server.authority.zonetable import countsOf, zoneFigures
 from twisted_ext.server.jobs.blocklists import BlockLists, blockingFacts, listsIn
 from twisted_ext.server.jobs.subprocess import inThread, spawnModule, stateOf
+from twisted_ext.server.jobs.tuning import QuietCollection
 from twisted_ext.server.limits import CONTROL_SHOWN, WORKER_BEAT, WORKER_ENDING, WORKER_PAUSE, WORKER_SETTLED
 from twisted_ext.server.listeners.sockets import Bound, closeSockets
 from twisted_ext.server.operations.upstreamlog import SharedUpstreamLog
@@ -89,7 +91,7 @@ class Workforce(Service):
     @ivar started: in seconds since 1970.
     """
 
-    log = Logger()
+    log = Logger(__name__)
 
     def __init__(
         self,
@@ -131,6 +133,7 @@ class Workforce(Service):
         self._former = Figures()
         self._former.processes = 0
         self._looking: LoopingCall | None = None
+        self._collection = QuietCollection(self.clock.seconds())
         self._stateOf = stateOf
         self._beating: LoopingCall | None = None
         self._watched = 0.0
@@ -397,6 +400,8 @@ class Workforce(Service):
             worker.tell("certificates", certificates=certificates)
 
     def _look(self) -> Deferred[None]:
+        # Queries are answered by the workers.
+        self._collection.look(0, self.clock.seconds())
         if self.encryption is not None:
             self.encryption.look()
         if self._blockLists is not None:
@@ -469,6 +474,7 @@ class Workforce(Service):
             | blockingFacts(self._blockLists)
             | {
                 "version": __version__,
+                "compiled": isCompiled(),
                 "process": os.getpid(),
                 "user": os.geteuid(),
                 "started": round(self.started, 3),

@@ -41,7 +41,7 @@ __all__ = ["ZoneSyncParent"]
 #: Maximum number of messages in one line, and of names in one message.
 _LINE: Final = 500
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: Marks a name that is not in the overlay.
 _NOBODY: Final = object()

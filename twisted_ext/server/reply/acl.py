@@ -38,7 +38,12 @@ class Access:
     """
 
     def __init__(self, rules: Mapping[str, Iterable[str]] | None = None, otherwise: str = "refuse") -> None:
+        self.configure(rules, otherwise)
+
+    def configure(self, rules: Mapping[str, Iterable[str]] | None = None, otherwise: str = "refuse") -> None:
         """
+        Replace the rules.
+
         @param otherwise: the action for clients that match no prefix.
         @param rules: prefixes for each of L{ACTIONS}, such as C{{"allow": ["192.0.2.0/24"], "drop": ["192.0.2.66"]}}; C{any} means every
             address of both families. By default those of L{NEARBY} are allowed.

@@ -4,69 +4,28 @@ DNS cookies, which show that a client's source address is not spoofed (RFC 7873;
 
 from __future__ import annotations
 
+from hashlib import blake2s
 from hmac import compare_digest
 from ipaddress import ip_address
-from struct import Struct
 from typing import Final
 
+from twisted_ext.native.chosen import sipHash
 from twisted_ext.server.limits import COOKIE_AHEAD, COOKIE_HASHES, COOKIE_RENEWAL, COOKIE_SECONDS, COOKIES_KNOWN
 
-__all__ = ["Cookies", "SECRET_OCTETS", "sipHash"]
+__all__ = ["Cookies", "SECRET_OCTETS"]
 
 #: Octets of a server secret.
 SECRET_OCTETS: Final = 16
-
-_MASK: Final = 0xFFFFFFFFFFFFFFFF
-_words: Final = Struct("<Q").iter_unpack
-_word: Final = Struct("<Q").pack
-_two: Final = Struct("<QQ").unpack
 
 _CLIENT: Final = 8
 _SERVER: Final = 16
 _CODE: Final = 10
 
-#: Version 1, and three octets that are zero (RFC 9018, section 4).
+#: Version 1, SipHash-2-4, and three octets that are zero (RFC 9018, section 4).
 _VERSION: Final = b"\x01\x00\x00\x00"
 
-
-def sipHash(key: bytes, data: bytes) -> bytes:
-    """
-    Compute the 64-bit SipHash-2-4 (Aumasson and Bernstein).
-
-    @param key: sixteen octets.
-
-    @return: eight octets.
-    """
-    low, high = _two(key)
-    a = low ^ 0x736F6D6570736575
-    b = high ^ 0x646F72616E646F6D
-    c = low ^ 0x6C7967656E657261
-    d = high ^ 0x7465646279746573
-    whole = len(data) & ~7
-    words = [word for (word,) in _words(data[:whole])]
-    words.append(int.from_bytes(data[whole:], "little") | (len(data) & 0xFF) << 56)
-    words.append(-1)
-    for word in words:
-        if word < 0:
-            c ^= 0xFF
-            rounds = 4
-            word = 0
-        else:
-            d ^= word
-            rounds = 2
-        for _ in range(rounds):
-            a = a + b & _MASK
-            b = (b << 13 | b >> 51) & _MASK ^ a
-            a = (a << 32 | a >> 32) & _MASK
-            c = c + d & _MASK
-            d = (d << 16 | d >> 48) & _MASK ^ c
-            a = a + d & _MASK
-            d = (d << 21 | d >> 43) & _MASK ^ a
-            c = c + b & _MASK
-            b = (b << 17 | b >> 47) & _MASK ^ c
-            c = (c << 32 | c >> 32) & _MASK
-        a ^= word
-    return _word(a ^ b ^ c ^ d)
+#: The same with a version for private use, which stands for keyed BLAKE2s here.
+_OWN_VERSION: Final = b"\xf0\x00\x00\x00"
 
 
 class Cookies:
@@ -76,11 +35,15 @@ class Cookies:
     @ivar secrets: the secret that new cookies are made with, then former ones whose cookies are still accepted (RFC 9018, section 5).
     """
 
-    def __init__(self, *secrets: bytes) -> None:
+    def __init__(self, *secrets: bytes, alone: bool = False) -> None:
         """
         @param secrets: each of L{SECRET_OCTETS} octets.
+        @param alone: whether no other server has them. Then cookies are made with BLAKE2s, which Python has in C, instead of the SipHash
+            that servers have to agree on.
         """
         self.secrets = secrets
+        self._alone = alone
+        self._version = _OWN_VERSION if alone else _VERSION
         # By client address and the octets of its option: the option to reply with, until when to send that, and whether the cookie was
         # verified.
         self._young: dict[tuple[str, bytes], tuple[bytes, float, bool]] = {}
@@ -140,22 +103,25 @@ class Cookies:
                 self._second, self._made = int(today), 0
             self._made += 1
         verified = False
-        if len(ours) == _SERVER and ours[0] == 1:
+        if len(ours) == _SERVER and ours[0] == self._version[0]:
             made = int.from_bytes(ours[4:8], "big")
             # Serial arithmetic, for the year 2106 (RFC 9018, section 4.3).
             age = (int(today) - made + 0x80000000 & 0xFFFFFFFF) - 0x80000000
             if -COOKIE_AHEAD.default <= age <= COOKIE_SECONDS.default:
                 for secret in self.secrets:
                     # In constant time, so that timing does not reveal how much of a guess is right.
-                    if compare_digest(sipHash(secret, theirs + ours[:8] + packed), ours[8:]):
+                    if compare_digest(self._hashed(secret, theirs + ours[:8] + packed), ours[8:]):
                         verified = True
                         break
             if verified and secret is self.secrets[0] and age < COOKIE_RENEWAL.default:
                 return _option(octets), today + min(COOKIE_RENEWAL.default - age, COOKIE_RENEWAL.default), True
-        start = _VERSION + (int(today) & 0xFFFFFFFF).to_bytes(4, "big")
-        option = _option(theirs + start + sipHash(self.secrets[0], theirs + start + packed))
+        start = self._version + (int(today) & 0xFFFFFFFF).to_bytes(4, "big")
+        option = _option(theirs + start + self._hashed(self.secrets[0], theirs + start + packed))
         # Reuse this cookie for queries from the same address with the same option within this time.
         return option, today + COOKIE_RENEWAL.default / 2, verified
+
+    def _hashed(self, secret: bytes, data: bytes) -> bytes:
+        return blake2s(data, digest_size=8, key=secret).digest() if self._alone else sipHash(secret, data)
 
 
 def _option(octets: bytes) -> bytes:

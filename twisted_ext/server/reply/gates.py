@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from time import time
 from typing import TYPE_CHECKING, Final, Protocol
 
+from mypy_extensions import mypyc_attr
+
 from twisted_ext.errors import BadMessage
 from twisted_ext.server.limits import REFUSAL_TTL
 from twisted_ext.server.reply.chaos import ChaosIdentity
@@ -96,7 +98,7 @@ class AccessGate:
         action = request.record.group.action
         if action == "allow":
             return None
-        if action == "zones" and (request.opcode or (self._serves is not None and self._serves(request.question.key[:-4]) is not None)):
+        if action == "zones" and (request.opcode or (self._serves is not None and self._serves(request.folded) is not None)):
             return None
         if action == "drop":
             return DROP
@@ -296,6 +298,7 @@ class CookieGate:
         return None
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class ClassGate:
     """
     Accepts class IN, answers the server's own CHAOS names where that is configured (RFC 4892), and refuses all other classes.

@@ -84,6 +84,12 @@ class ClientRateLimit:
     """
 
     def __init__(self, perSecond: float | None = None, *, burst: float | None = None, slip: int | None = None) -> None:
+        self.configure(perSecond, burst, slip)
+
+    def configure(self, perSecond: float | None = None, burst: float | None = None, slip: int | None = None) -> None:
+        """
+        Replace the limits, and forget what was counted.
+        """
         self.perSecond = CLIENT_RATE.pick(perSecond)
         self.most = max(self.perSecond * CLIENT_BURST.pick(burst), 1.0)
         self.slip = int(CLIENT_SLIP.pick(slip))

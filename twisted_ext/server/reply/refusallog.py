@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RefusalLog"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 _KINDS: Final[dict[int, str]] = {Opcode.UPDATE: "update", Opcode.NOTIFY: "notice"}
 

@@ -5,6 +5,7 @@ Builds replies: header flags, the OPT record, and the choice of sections.
 from __future__ import annotations
 
 from collections.abc import Callable
+from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.answers import Answer, Outcome, Security
@@ -19,6 +20,7 @@ from twisted_ext.wire.message import HEADER, HEADER_OCTETS
 from twisted_ext.wire.names import isBelow, nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import NSEC, NSEC3, RRSIG, SOA
+from twisted_ext.zone.query.direct import DirectAnswer
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
@@ -52,6 +54,11 @@ _KEPT: Final = frozenset(("tcp", "tls"))
 
 #: Octets of an OPT record without options.
 _OPT_OCTETS: Final = 11
+
+_head: Final = Struct(">HHHHH").pack
+
+#: Numbers of answers below this for which headers are kept.
+_FEW: Final = 16
 
 #: Members of Enums that are compared with in each look-up: to look up one in its class takes as long as ten attributes.
 _DATA: Final = Outcome.DATA
@@ -94,6 +101,7 @@ class ReplyBuilder:
         self._report = _REPORT.to_bytes(2, "big") + len(agent).to_bytes(2, "big") + agent if agent else b""
         self._plainOPT = EDNS(_SIZE).toWire()
         self._dnssecOPT = EDNS(_SIZE, DO).toWire()
+        self._heads: dict[int, bytes] = {}
 
     @classmethod
     def of(cls, settings: Settings) -> ReplyBuilder:
@@ -110,11 +118,7 @@ class ReplyBuilder:
         opt = b""
         if edns is not None:
             dnssecOk = bool(edns.flags & DO)
-            expiring = self.expiring is not None and request.question.rrType == SOA
-            if answer.ede or (edns.options and (self._nsid or expiring or request.transport != "udp")):
-                opt = self._opt(request, answer.rcode >> 4, answer.ede)
-            else:
-                opt = self._dnssecOPT if dnssecOk else self._plainOPT
+            opt = self._optFor(request, edns, answer.rcode >> 4, answer.ede)
         if answer.security is _SECURE and (dnssecOk or request.flags & AD):
             flags |= AD
         flags |= answer.rcode & 15
@@ -123,8 +127,8 @@ class ReplyBuilder:
             # Zones make minimal responses themselves, and do not copy CD (RFC 4035, section 3.1.6).
             flags = flags & ~CD | answer.flags & AA
             sections = (answer.answer, answer.authority, answer.additional)
-            if opt and self._report and not isBelow(request.question.key[:-4], self._agent):
-                opt = withCookie(opt, 0, self._report)
+            if opt and self._report:
+                opt = self._reporting(request, opt)
         elif not self._minimal:
             sections = (answer.answer, answer.authority, answer.additional)
         elif answer.outcome is _DATA:
@@ -134,7 +138,36 @@ class ReplyBuilder:
         else:
             sections = (answer.answer, answer.authority, ())
         size = request.size - len(request.cookie)
-        return compose(request.wire[: request.questionEnd], request.question.key[:-4], flags, sections, opt, size)
+        return compose(request.wire[: request.questionEnd], request.folded, flags, sections, opt, size)
+
+    def direct(self, request: Request, answer: DirectAnswer) -> WrittenReply | None:
+        """
+        Build the same reply as L{answer} from records in wire format; L{None} if they do not fit.
+        """
+        edns = request.edns
+        opt = b""
+        if edns is not None:
+            opt = self._optFor(request, edns, 0, ())
+            if self._report:
+                opt = self._reporting(request, opt)
+        wire = request.wire
+        head = self._head(QR | AA | self._available | request.flags & RD, answer.count, bool(opt))
+        octets = b"".join([wire[:2], head, wire[HEADER_OCTETS : request.questionEnd], answer.octets, opt])
+        if len(octets) > request.size - len(request.cookie):
+            return None
+        return WrittenReply(octets, [], True, len(octets) - len(opt))
+
+    def _head(self, flags: int, answers: int, opt: bool) -> bytes:
+        """
+        Return the header of a reply without its ID.
+        """
+        place = flags << 5 | answers << 1 | opt
+        head = self._heads.get(place) if answers < _FEW else None
+        if head is None:
+            head = _head(flags, 1, answers, 0, 1 if opt else 0)
+            if answers < _FEW:
+                self._heads[place] = head
+        return head
 
     def refusal(self, request: Request, refusal: Refusal) -> bytes:
         """
@@ -165,6 +198,21 @@ class ReplyBuilder:
                 # Unsigned: without the key the client could not verify the server's time.
                 return replySigned(octets, Verdict(Rcode.BADKEY, request.signature, None, b""), request.signature.timeSigned)[0]
         return octets
+
+    def _optFor(self, request: Request, edns: EDNS, extendedRcode: int, ede: tuple[tuple[int, str], ...]) -> bytes:
+        """
+        Return the OPT record of an answer.
+        """
+        expiring = self.expiring is not None and request.question.rrType == SOA
+        if ede or (edns.options and (self._nsid or expiring or request.transport != "udp")):
+            return self._opt(request, extendedRcode, ede)
+        return self._dnssecOPT if edns.flags & DO else self._plainOPT
+
+    def _reporting(self, request: Request, opt: bytes) -> bytes:
+        """
+        Add the agent for reports of failures, unless the name asked for is the agent's own.
+        """
+        return opt if isBelow(request.folded, self._agent) else withCookie(opt, 0, self._report)
 
     def _opt(self, request: Request, extendedRcode: int, ede: tuple[tuple[int, str], ...]) -> bytes:
         edns = request.edns

@@ -8,7 +8,6 @@ so no signature breaks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct, pack
 from typing import Final
 
@@ -35,7 +34,6 @@ _counts: Final = Struct(">HHHHH").pack_into
 Sections = tuple[tuple[RRSet, ...], tuple[RRSet, ...], tuple[RRSet, ...]]
 
 
-@dataclass(slots=True, eq=False)
 class WrittenReply:
     """
     A reply in wire format.
@@ -45,10 +43,13 @@ class WrittenReply:
     @ivar optAt: the offset of the OPT record, which is the last record; the end of the message if there is none.
     """
 
-    octets: bytes
-    ttls: list[tuple[int, int]]
-    whole: bool
-    optAt: int
+    __slots__ = ("octets", "ttls", "whole", "optAt")
+
+    def __init__(self, octets: bytes, ttls: list[tuple[int, int]], whole: bool, optAt: int) -> None:
+        self.octets = octets
+        self.ttls = ttls
+        self.whole = whole
+        self.optAt = optAt
 
 
 def compose(start: bytes, folded: bytes, flags: int, sections: Sections, opt: bytes, size: int) -> WrittenReply:

@@ -7,13 +7,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass
+from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import DATAGRAM_SIZE, MESSAGE_SIZE
 from twisted_ext.wire.codes import QR, Rcode
 from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import HEADER, HEADER_OCTETS, Message, Question
+from twisted_ext.wire.message import HEADER_OCTETS, Message, Question
+from twisted_ext.wire.names import ROOT
 from twisted_ext.wire.reader import Reader
 from twisted_ext.wire.records import RRSet, readRecords
 from twisted_ext.wire.rrtypes import IXFR, OPT, TSIG
@@ -25,7 +27,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Refusal", "Request", "Send", "TLSPeer"]
 
-_header: Final = HEADER.unpack_from
+_counts: Final = Struct(">HHHH").unpack_from
+
+#: Section counts of a query with one question and nothing else, and of one with an OPT record as well.
+_ONE: Final = b"\x00\x01\x00\x00\x00\x00\x00\x00"
+_ONE_WITH_OPT: Final = b"\x00\x01\x00\x00\x00\x00\x00\x01"
 
 #: UDP payload size of clients without EDNS (RFC 1035, section 2.3.4).
 _LEAST: Final = 512
@@ -98,7 +104,6 @@ class TLSPeer:
 _QUIC_PEER: Final = TLSPeer(True)
 
 
-@dataclass(slots=True, init=False, eq=False, repr=False)
 class Request:
     """
     One request and its origin.
@@ -106,6 +111,7 @@ class Request:
     @ivar flags: the header's second pair of octets.
     @ivar opcode: see L{twisted_ext.wire.codes.Opcode}.
     @ivar question: the question, its name in the client's case. The root name if the message has no valid one: check C{fault} first.
+    @ivar folded: the name of a query's question in lower case.
     @ivar questionEnd: the offset in C{wire} where the question ends; 12 if there is none.
     @ivar edns: the content of the OPT record, or L{None} without one.
     @ivar client: the client's address in a form to compare: an IPv4 address mapped into IPv6 is written as IPv4.
@@ -127,9 +133,37 @@ class Request:
     @ivar peer: what the client has proved over TLS; L{None} in the clear, and over HTTPS.
     """
 
+    __slots__ = (
+        "wire",
+        "flags",
+        "folded",
+        "opcode",
+        "question",
+        "questionEnd",
+        "edns",
+        "address",
+        "client",
+        "transport",
+        "padded",
+        "size",
+        "local",
+        "arrived",
+        "fault",
+        "signature",
+        "record",
+        "cookie",
+        "verified",
+        "message",
+        "keyName",
+        "verdict",
+        "today",
+        "replied",
+        "peer",
+    )
+
     wire: bytes
-    id: int
     flags: int
+    folded: bytes
     opcode: int
     question: Question
     questionEnd: int
@@ -153,6 +187,10 @@ class Request:
     replied: bool
     peer: TLSPeer | None
 
+    @property
+    def id(self) -> int:
+        return self.wire[0] << 8 | self.wire[1]
+
     @classmethod
     def fromWire(cls, wire: bytes, address: Address, transport: str, local: object = None, arrived: float = 0.0) -> Request | None:
         """
@@ -162,10 +200,10 @@ class Request:
         """
         if len(wire) < HEADER_OCTETS:
             return None
-        self = cls.__new__(cls)
-        self.id, flags, questions, answers, authorities, additionals = _header(wire)
+        flags = wire[2] << 8 | wire[3]
         if flags & QR:
             return None
+        self = Request()
         self.wire = wire
         self.flags = flags
         self.opcode = opcode = flags >> 11 & 15
@@ -188,11 +226,18 @@ class Request:
         self.replied = False
         self.peer = _QUIC_PEER if transport == "quic" else None
         self.question = _NOTHING
+        self.folded = ROOT
         self.questionEnd = HEADER_OCTETS
         self.size = _LEAST if transport == "udp" else _STREAM
         if opcode:
             # Its sections may have another meaning.
             return self
+        questions, answers, authorities, additionals = 1, 0, 0, 0
+        counts = wire[4:HEADER_OCTETS]
+        if counts == _ONE_WITH_OPT:
+            additionals = 1
+        elif counts != _ONE:
+            questions, answers, authorities, additionals = _counts(wire, 4)
         if questions != 1 or answers or (authorities and additionals + authorities > 3) or additionals > 3:
             if questions or answers or authorities or additionals != 1:
                 self.fault = Refusal(Rcode.FORMERR, bare=questions != 1)
@@ -207,9 +252,10 @@ class Request:
                 position += 1
                 if position > HEADER_OCTETS + _MOST_NAME:
                     raise BadMessage("a name of more than 255 octets")
-                self.question = Question(
-                    wire[HEADER_OCTETS:position], wire[position] << 8 | wire[position + 1], wire[position + 2] << 8 | wire[position + 3]
-                )
+                name = wire[HEADER_OCTETS:position]
+                rrType, rrClass = wire[position] << 8 | wire[position + 1], wire[position + 2] << 8 | wire[position + 3]
+                self.folded = folded = name.lower()
+                self.question = Question(name, rrType, rrClass, folded + wire[position : position + 4])
                 position += 4
                 self.questionEnd = position
             if additionals == 1 and not authorities and wire.startswith(_OPT, position):
@@ -357,7 +403,7 @@ class Request:
         return f"<Request {self.question} from {self.client} by {self.transport}>"
 
 
-_NOTHING: Final = Question(b"\x00", 0, 0)
+_NOTHING: Final = Question(ROOT, 0, 0)
 
 #: Sends a reply to the client. Only L{twisted_ext.server.reply.respond} calls it, at most once for each request.
 Send = Callable[[bytes], None]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
 from os import urandom
 from typing import TYPE_CHECKING, Final, cast
 
@@ -23,26 +22,26 @@ from twisted_ext.limits import (
     MEMORY_PAUSE,
     REQUEST_LATE,
     REQUEST_SECONDS,
-    REQUEST_YIELDS,
     REQUESTS_PER_CLIENT,
     REQUESTS_WAITING,
 )
 from twisted_ext.metrics.counters import Counters
-from twisted_ext.packetcache.clients import Client, Group
+from twisted_ext.packetcache.clients import Client
 from twisted_ext.packetcache.packetcache import Address, PacketCache
-from twisted_ext.packetcache.table import Reply, Table
-from twisted_ext.resolver.ask import unknown
+from twisted_ext.packetcache.table import Reply
+from twisted_ext.resolver.ask import queryOf, unknown
 from twisted_ext.server.reply.gates import Gate, plainGates, standardGates
-from twisted_ext.server.reply.packetcaches import packetCacheFor
+from twisted_ext.server.reply.packetcaches import isForOneTransport, offerReply, packetCacheFor, tableFor
 from twisted_ext.server.reply.refusallog import RefusalLog
 from twisted_ext.server.reply.replybuilder import ReplyBuilder, padded, withCookie
 from twisted_ext.server.reply.replywriter import WrittenReply
 from twisted_ext.server.reply.requests import Refusal, Request, Send, TLSPeer
 from twisted_ext.server.reply.selftest import SelfTest
+from twisted_ext.server.reply.waiting import WaitingRequest, WaitingRequests
 from twisted_ext.transport.faultlog import FaultLog
 from twisted_ext.wire.codes import CD, CH, DO, IN, RA, RD, Rcode
-from twisted_ext.wire.message import HEADER_OCTETS
-from twisted_ext.wire.rrtypes import SOA
+from twisted_ext.wire.message import HEADER_OCTETS, Question
+from twisted_ext.zone.query.direct import DirectAnswer
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -69,15 +68,6 @@ _SLACK: Final = 0.01
 
 #: Seconds for which static answers are kept in the packet cache before the source is asked again.
 _STATIC_SECONDS: Final = 1.0
-
-#: The EXPIRE option, whose value goes down with time (RFC 7314).
-_EXPIRE: Final = 9
-
-#: The keepalive option of RFC 7828.
-_KEEPALIVE: Final = 11
-
-#: Transports whose replies are in a table of their own.
-_PLAIN: Final = frozenset(("udp", "tcp"))
 
 #: Kinds of sources whose answers are the same for all clients and valid until their epoch ends, or else are asked again after a second.
 _STATIC: Final = frozenset(("hosts", "special", "local", "zone", "blocked"))
@@ -163,15 +153,20 @@ class Responder:
         self._unrecursed = unrecursed
         self._patience = REQUEST_SECONDS.pick(seconds)
         self._late = REQUEST_LATE.pick(late)
-        self._perClient = int(REQUESTS_PER_CLIENT.pick(perClient))
         self._most = int(REQUESTS_WAITING.pick(waiting))
-        # In order of arrival: the requests of each client, and of all.
-        self._waiting: dict[str, dict[Request, Deferred[Answer]]] = {}
-        self._flights: dict[Request, Deferred[Answer]] = {}
+        self._waiting = WaitingRequests(int(REQUESTS_PER_CLIENT.pick(perClient)), self._most)
         # Failures whose replies are delayed.
         self._held: dict[Request, IDelayedCall] = {}
-        self._yielding: Request | None = None
         self._closed = False
+
+    @property
+    def source(self) -> IAnswerSource:
+        return self._source
+
+    @source.setter
+    def source(self, source: IAnswerSource) -> None:
+        self._source = source
+        self._direct: Callable[[Question, bool], DirectAnswer | None] | None = getattr(source, "directAnswer", None)
 
     @property
     def gates(self) -> tuple[Gate, ...]:
@@ -281,15 +276,21 @@ class Responder:
             if operation is not None:
                 self._run(operation, request, send, flow)
                 return
-        self.counters.asked(question.name, question.rrType)
-        if self.counters.activity is not None:
-            self.counters.activity.asked(request.client, question.name, question.rrType, now)
-        source = self._views.get(request.record.group.name, self.source) if self._views else self.source
+        counters = self.counters
+        counters.asked(request.folded, question.rrType)
+        if counters.activity is not None:
+            counters.activity.asked(request.client, question.name, question.rrType, now)
+        dnssecOk = edns is not None and bool(edns.flags & DO)
+        if self._direct is not None and self.queryLog is None and not self._views:
+            direct = self._direct(question, dnssecOk)
+            if direct is not None and self._sentDirect(request, direct, send):
+                return
+        source = self._views.get(request.record.group.name, self._source) if self._views else self._source
         recursion = bool(request.flags & RD)
         context = QueryContext(
             now + self._patience,
             recursionDesired=recursion,
-            dnssecOk=edns is not None and bool(edns.flags & DO),
+            dnssecOk=dnssecOk,
             checkingDisabled=bool(request.flags & CD),
             client=request.client,
         )
@@ -301,7 +302,7 @@ class Responder:
         if found is None:
             self._refuse(request, self._failure(unknown(source, question)), send)
         elif isinstance(found, Answer) and (recursion or self._unrecursed or not _isRemembered(found)):
-            self.counters.ready += 1
+            counters.ready += 1
             self._answer(request, found, send, now)
         elif isinstance(found, Answer) or not (recursion or self._unrecursed):
             self._refuse(request, _NOT_RECURSED, send)
@@ -369,38 +370,35 @@ class Responder:
 
     def _wait(self, start: Start, request: Request, context: QueryContext, send: Send) -> None:
         site = request.record.site
-        theirs = self._waiting.get(site)
-        if theirs is not None and len(theirs) >= self._perClient:
-            self._makeRoom(theirs, request.arrived)
-            theirs = self._waiting.get(site)
-        if len(self._flights) >= self._most:
-            self._makeRoom(self._flights, request.arrived)
-            theirs = self._waiting.get(site)
-        if (theirs is not None and len(theirs) >= self._perClient) or len(self._flights) >= self._most:
+        if self._waiting.isFull(site) and not self._madeRoom(site, request.arrived):
             self._overflow(request, send)
             return
+        waiting = WaitingRequest(self, request, send)
         try:
-            flight = start(context)
+            query = waiting.query = queryOf(start, waiting, context)
         except Exception as error:
             self._refuse(request, self._failure(error), send)
             return
-        # Only now: the start may finish other requests of this client at once, for example when a socket reports ECONNREFUSED.
-        self._waiting.setdefault(site, {})[request] = self._flights[request] = flight
+        self._waiting.add(waiting)
         self.counters.pending += 1
-        flight.addCallbacks(self._arrived, self._failed, (request, send), {}, (request, send))
-        flight.addErrback(self._bug, request, send)
+        try:
+            query.begin(self.seconds())
+        except Exception as error:
+            waiting.errback(error)
 
-    def _makeRoom(self, flights: dict[Request, Deferred[Answer]], now: float) -> None:
+    def _madeRoom(self, site: str, now: float) -> bool:
         """
-        Cancel one of these requests if it has waited long enough, so that requests that wait for dead servers do not block those that other
-        servers would answer. Take it from the middle and keep the older half: if the oldest gave way, slow answers would never arrive in
-        time.
+        End a request that has waited for long, for another one of this client. Return whether there is room then.
         """
-        oldest, flight = next(islice(flights.items(), len(flights) // 2, None))
-        if now - oldest.arrived >= REQUEST_YIELDS.default:
-            self._yielding = oldest
-            flight.cancel()
-            self._yielding = None
+        waiting = self._waiting.yielding(site, now)
+        if waiting is None:
+            return False
+        query = waiting.leave()
+        if self._landed(waiting.request):
+            self._overflow(waiting.request, waiting.send)
+        if query is not None:
+            query.cancel()
+        return not self._waiting.isFull(site)
 
     def _overflow(self, request: Request, send: Send) -> None:
         # Drop silently: over UDP the source address may be spoofed.
@@ -411,16 +409,27 @@ class Responder:
         elif self.queryLog is not None:
             self.queryLog.dropped(request, "overflow")
 
-    def _arrived(self, answer: Answer, request: Request, send: Send) -> None:
-        if self._landed(request):
-            self._answer(request, answer, send, None)
-
-    def _failed(self, failure: Failure, request: Request, send: Send) -> None:
-        if request is self._yielding:
+    def arrived(self, answer: Answer, request: Request, send: Send) -> None:
+        """
+        Send the answer that a request has waited for.
+        """
+        try:
             if self._landed(request):
-                self._overflow(request, send)
-            return
-        refusal = self._failure(failure.value)
+                self._answer(request, answer, send, None)
+        except Exception as error:
+            self._broken(error, request, send)
+
+    def failed(self, fault: BaseException, request: Request, send: Send) -> None:
+        """
+        Send the failure of the look-up that a request has waited for.
+        """
+        try:
+            self._lost(fault, request, send)
+        except Exception as error:
+            self._broken(error, request, send)
+
+    def _lost(self, fault: BaseException, request: Request, send: Send) -> None:
+        refusal = self._failure(fault)
         if not self._landed(request, failed=True):
             return
         left = request.arrived + self._patience - self.seconds()
@@ -449,14 +458,9 @@ class Responder:
 
         @param failed: the look-up failed; a failure is replied even late.
         """
-        del self._flights[request]
+        self._waiting.remove(request)
         counters = self.counters
         counters.pending -= 1
-        site = request.record.site
-        theirs = self._waiting[site]
-        del theirs[request]
-        if not theirs:
-            del self._waiting[site]
         took = self.seconds() - request.arrived
         counters.waited(request.question.name, took)
         if self._closed:
@@ -477,18 +481,39 @@ class Responder:
         @param now: the time, for an immediate answer, which may go into the packet cache; L{None} after a look-up.
         """
         composed = self.replyBuilder.answer(request, answer)
-        octets = composed.octets
         if self._views and request.record.group.name in self._views:
             # Views do not offer recursion.
-            octets = composed.octets = b"%b%c%b" % (octets[:3], octets[3] & ~RA, octets[4:])
+            octets = composed.octets
+            composed.octets = b"%b%c%b" % (octets[:3], octets[3] & ~RA, octets[4:])
         counters = self.counters
         counters.replied(answer.rcode, _isBlocked(answer))
         if self.queryLog is not None:
             self.queryLog.answered(answer)
-        if octets[2] & 2:
+        if composed.octets[2] & 2:
             counters.truncated += 1
         if answer.origin is not None and answer.origin.source == "stale":
             counters.stale += 1
+        if self._sent(request, composed, send) and now is not None:
+            self._offer(request, answer, composed, now)
+
+    def _sentDirect(self, request: Request, answer: DirectAnswer, send: Send) -> bool:
+        """
+        Send an answer from a zone, as L{_answer} would; return whether it fits.
+        """
+        composed = self.replyBuilder.direct(request, answer)
+        if composed is None:
+            return False
+        self.counters.ready += 1
+        self.counters.replied(Rcode.NOERROR)
+        if self._sent(request, composed, send):
+            offerReply(request, composed, answer.epoch, [], 0.0, 0, _FOREVER, known=not answer.synthesized)
+        return True
+
+    def _sent(self, request: Request, composed: WrittenReply, send: Send) -> bool:
+        """
+        Send a reply; return whether others may get the same one.
+        """
+        octets = composed.octets
         if request.cookie:
             octets = withCookie(octets, composed.optAt, request.cookie)
         if request.padded:
@@ -500,11 +525,10 @@ class Responder:
             octets = _signed(request, octets)
             request.replied = True
             send(octets)
-            return
+            return False
         request.replied = True
         send(octets)
-        if now is not None:
-            self._offer(request, answer, composed, now)
+        return True
 
     def _offer(self, request: Request, answer: Answer, composed: WrittenReply, now: float) -> None:
         origin = answer.origin
@@ -527,34 +551,9 @@ class Responder:
             return
         if ends <= now or said < 0:
             return
-        edns = request.edns
-        options = edns is not None and edns.options
-        question = request.question
-        if options and edns is not None and question.rrType == SOA and edns.option(_EXPIRE) is not None:
-            # The EXPIRE value of the next reply differs.
-            return
-        if options and _isForOneTransport(request):
-            return
-        group = request.record.group
-        table = _tableFor(request.transport, group)
-        known = origin.epoch is not None and _isKnown(answer, question.name)
-        varies = bool(options) or not question.key.startswith(question.name)
-        if not (known or varies) and table.isFirstSight(request.wire):
-            return
-        reply = Reply(
-            composed.octets,
-            ttls,
-            learned,
-            said,
-            ends,
-            origin.epoch or self.packetCache.epoch,
-            request.questionEnd,
-            whole=composed.whole,
-            plain=edns is not None and composed.optAt == len(composed.octets) - 11,
-            known=known,
-            blocked=_isBlocked(answer),
-        )
-        table.offer(request.wire, reply, varies=varies, personal=bool(request.cookie))
+        known = origin.epoch is not None and _isKnown(answer, request.question.name)
+        epoch = origin.epoch or self.packetCache.epoch
+        offerReply(request, composed, epoch, ttls, learned, said, ends, known=known, blocked=_isBlocked(answer))
 
     def _refuse(self, request: Request, refusal: Refusal, send: Send, *, lasting: bool = False) -> None:
         """
@@ -576,10 +575,10 @@ class Responder:
             octets = _signed(request, octets)
         request.replied = True
         send(octets)
-        if lasting and not request.cookie and request.signature is None and not request.opcode and not _isForOneTransport(request):
+        if lasting and not request.cookie and request.signature is None and not request.opcode and not isForOneTransport(request):
             now = request.arrived
             reply = Reply(octets, (), now, 0, now + _STATIC_SECONDS, self.packetCache.epoch, request.questionEnd)
-            _tableFor(request.transport, request.record.group).offer(request.wire, reply)
+            tableFor(request).offer(request.wire, reply)
 
     def _failure(self, fault: BaseException | None) -> Refusal:
         """
@@ -611,8 +610,11 @@ class Responder:
         Stop answering, and cancel the look-ups under way. The owner of the source has to close it.
         """
         self._closed = True
-        for flight in list(self._flights.values()):
-            flight.cancel()
+        for waiting in self._waiting.all():
+            query = waiting.leave()
+            self._landed(waiting.request)
+            if query is not None:
+                query.cancel()
         for held in self._held.values():
             held.cancel()
         self._held.clear()
@@ -642,21 +644,6 @@ def _isKnown(answer: Answer, name: bytes) -> bool:
         if rrset.name is name:
             return False
     return True
-
-
-def _tableFor(transport: str, group: Group) -> Table:
-    if transport == "udp":
-        return group.datagrams
-    return group.messages if transport == "tcp" else group.encrypted
-
-
-def _isForOneTransport(request: Request) -> bool:
-    """
-    Return whether the reply depends on which encrypted transport the client uses. They share a table, but only TLS has replies with the
-    keepalive option: over QUIC it is an error (RFC 9250, section 5.5.2), and HTTP has means of its own.
-    """
-    edns = request.edns
-    return edns is not None and request.transport not in _PLAIN and edns.option(_KEEPALIVE) is not None
 
 
 def _isRemembered(answer: Answer) -> bool:

@@ -61,7 +61,14 @@ class ResponseRateLimit:
         window: float | None = None,
         exempt: Iterable[str] = (),
     ) -> None:
+        self.configure(perSecond, slip, window, exempt)
+
+    def configure(
+        self, perSecond: float | None = None, slip: int | None = None, window: float | None = None, exempt: Iterable[str] = ()
+    ) -> None:
         """
+        Replace the limits, and forget what was counted.
+
         @param slip: one in this many suppressed replies is sent truncated; 0 for none.
         @param window: seconds for which a network has to stay below its limit before it gets replies again.
 
