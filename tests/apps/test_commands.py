@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -19,6 +20,7 @@ import pytest
 
 from tests.apps.terminals import Terminal
 from tests.docs.listings import serving
+from twisted_ext._compiled import isCompiled
 from twisted_ext.apps.cli import main as mainModule
 from twisted_ext.apps.cli.main import COMMANDS, main
 from twisted_ext.apps.cli.terminal.exits import BATCH, BROKEN_PIPE, INTERNAL, NO_REPLY, OK, USAGE
@@ -95,10 +97,11 @@ def test_helpOnUnknownCommand(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_versionIsOneLine(capsys: pytest.CaptureFixture[str]) -> None:
     """
-    The version is one line.
+    The version is one line, which says whether the code is compiled.
     """
     assert main(["--version"]) == OK
-    assert capsys.readouterr().out.startswith("txdns 0.")
+    kind = "compiled" if isCompiled() else "not compiled"
+    assert re.fullmatch(rf"txdns 0\.\S+, {kind} \(Twisted \S+, Python \S+\)\n", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(

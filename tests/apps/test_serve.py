@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.apps.terminals import Terminal
 from tests.peers import freePort
 from tests.test_architecture import ROOT
+from twisted_ext._compiled import isCompiled
 from twisted_ext.apps.serve import commandFor, main, told
 from twisted_ext.apps.tap import Options
 from twisted_ext.errors import TimedOut
@@ -54,6 +55,7 @@ class ServeTests(SynchronousTestCase):
             self.assertIn(f"    dig @127.0.0.1 -p 5300 {name}\n    .venv/bin/txdns query {name} @127.0.0.1:5300\n", text)
             self.assertIn("http://127.0.0.1:5380/", text)
             self.assertEqual("resolves names on the Internet now" in text, not online)
+            self.assertEqual("It runs uncompiled" in text, not isCompiled())
 
     def test_commandIsValidForTwistd(self) -> None:
         """

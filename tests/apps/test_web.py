@@ -110,7 +110,7 @@ class PageTests(SynchronousTestCase):
         status = objectIn(self.get("/status.json").json)
         self.assertEqual(Figures.fromJSON(status["figures"]).queries, 1000)
         self.assertEqual(status["history"], [[1.0, 0, 0, 0, 0, None, 0]] * 3)
-        self.assertEqual(set(objectIn(status["status"])), {"version", "uptime", "listening", "perSecond"})
+        self.assertEqual(set(objectIn(status["status"])), {"version", "compiled", "uptime", "listening", "perSecond"})
 
     def test_clientsAreOffByDefault(self) -> None:
         """

@@ -76,8 +76,8 @@ def test_otherFiguresAreDetected() -> None:
     def figures(text: str) -> str:
         return normalized(text, figures=True)
 
-    then = "txdns 1.2, process 12, up 3 h 2 min\n  queries: 7.5 per second"
-    assert figures(then) == figures("txdns 0.1.dev0, process 9, up 2 s\n  queries: 0.0 per second")
+    then = "txdns 1.2, not compiled, process 12, up 3 h 2 min\n  queries: 7.5 per second"
+    assert figures(then) == figures("txdns 0.1.dev0, compiled, process 9, up 2 s\n  queries: 0.0 per second")
     then = "total memory  3.5 MB\nwww.example.com. A: data, 9 s left"
     assert figures(then) == figures("total memory 12.0 KB\nwww.example.com. A: data, 299 s left")
     for shown in ("cache hits  3", "www.example.com. 300 IN A 192.0.2.80", "3 answers forgotten", "127.0.0.1:5301 udp 1 ms up"):

@@ -42,7 +42,7 @@ from twisted_ext.wire.escapes import printable
 
 __all__ = ["AuthorizedKeys", "ManholeService", "hostKey", "manholeFactory", "namespaceFor"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 _endpointFrom: Final[Callable[[IReactorTime, str], IStreamServerEndpoint]] = serverFromString
 
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from twisted_ext._compiled import isCompiled
 from twisted_ext.resolver.system.probe import PROBE, reaches
 from twisted_ext.server.jobs.subprocess import pythonCommand
 
@@ -47,6 +48,10 @@ def told(online: bool, port: int = _PORT) -> str:
         f"    dig @127.0.0.1 -p {port} {name}",
         f"    .venv/bin/txdns query {name} @127.0.0.1:{port}",
         f"In a browser: http://127.0.0.1:{port + _PAGE}/",
+    ]
+    if not isCompiled():
+        lines.append("It runs uncompiled, as every checkout does. With a C compiler, \"make compiled\" builds a faster installation.")
+    lines += [
         "Ctrl-C ends it.",
         "",
     ]

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ForwardOptions", "Options", "RecurseOptions", "RobotOptions", "ServeOptions", "makeService"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: Twisted's messages about unknown options and sub-commands, to which a similar name is appended.
 _NO_OPTION: Final = re.compile(r"option -?-?([^ ]+) (?:not recognized|not a unique prefix)")

@@ -32,7 +32,7 @@ from twisted_ext.wire.names import nameFromText
 
 __all__ = ["ParentMessages", "main"]
 
-_log = Logger()
+_log = Logger(__name__)
 
 #: Requests of the parent that have a result, and the calls that handle them.
 _ASKED: Final[dict[str, Callable[[ServerStatus, dict[str, JSON]], Deferred[object]]]] = {

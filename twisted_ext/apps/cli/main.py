@@ -12,6 +12,7 @@ from importlib import import_module
 from io import TextIOWrapper
 from typing import Final, NamedTuple
 
+from twisted_ext._compiled import isCompiled, useSource
 from twisted_ext._version import __version__
 from twisted_ext.apps.cli.terminal.exits import (
     BATCH,
@@ -87,7 +88,8 @@ Commands:
 {commands}
 
 For the options and examples of a command: txdns help COMMAND or txdns COMMAND --help.
-For the version: txdns --version
+For the version, and whether it is compiled: txdns --version
+To run the source where it is compiled: txdns --pure COMMAND, or TXDNS_PURE=1 in the environment
 
 Examples:
   txdns query www.example.com              query the servers of the system's configuration
@@ -196,6 +198,10 @@ def _dispatch(words: list[str]) -> int:
     if not words:
         print(_help(), end="", file=sys.stderr)
         return USAGE
+    if words[0] == "--pure" and len(words) > 1:
+        # So far, nothing has been imported that may be compiled.
+        useSource()
+        words = words[1:]
     word = words[0]
     if word == "help" and len(words) > 1 and any(command.word == words[1] for command in COMMANDS):
         # Further words are sub-commands, as in: txdns help zone check.
@@ -223,7 +229,8 @@ def versions() -> str:
 
     from twisted import __version__ as twisted
 
-    return f"txdns {__version__} (Twisted {twisted}, Python {platform.python_version()})"
+    kind = "compiled" if isCompiled() else "not compiled"
+    return f"txdns {__version__}, {kind} (Twisted {twisted}, Python {platform.python_version()})"
 
 
 #: Guesses at the name of the command that starts a server.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BUILT_IN", "Plugins", "foundPlugins", "userFolder"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 _BUILT_IN: Final = "twisted_ext.apps.robot.plugins"
 

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Robot"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 
 class Robot(Componentized):

@@ -56,7 +56,7 @@ function draw({ status, figures, history, latencies }) {
   [steps, now] = [history, Date.now() / 1000];
   const last = steps.slice(-10), sum = (column) => last.reduce((total, step) => total + step[column], 0);
   const lookups = steps.slice(-60).filter((step) => step[5] !== null), count = lookups.reduce((total, step) => total + step[3], 0);
-  say("about", `${status.version}, up ${duration(status.uptime)}, ${status.listening.join(", ")}`);
+  say("about", `${status.version}${status.compiled ? "" : ", not compiled"}, up ${duration(status.uptime)}, ${status.listening.join(", ")}`);
   say("perSecond", number(status.perSecond));
   say("atHand", share(sum(2), sum(2) + sum(3)));
   byId("blockedTile").hidden = !("blocked" in numbers);

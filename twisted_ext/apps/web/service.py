@@ -50,7 +50,7 @@ _FILES: Final = (
 
 
 class WebService(SiteService):
-    log = Logger()
+    log = Logger(__name__)
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ def webSite(
 async def _status(operations: Operations) -> bytes:
     status = await operations.status()
     figures = await operations.figures()
-    shown: dict[str, JSON] = {key: status[key] for key in ("version", "uptime", "listening", "perSecond") if key in status}
+    shown: dict[str, JSON] = {key: status[key] for key in ("version", "compiled", "uptime", "listening", "perSecond") if key in status}
     history = operations.history
     drawn: dict[str, JSON] = {
         "status": shown,

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from twisted_ext.addressranges import AddressRange
 from twisted_ext.errors import BadName, CallerFault
@@ -32,7 +32,6 @@ Fed: TypeAlias = tuple[Item, Question | CallerFault]
 _CHUNK = 1 << 16
 
 
-@implementer(IReadDescriptor)
 class Lines:
     """
     Lines of a file or a pipe, one at a time. Blank lines and comments, which begin with C{#}, are skipped.
@@ -128,6 +127,9 @@ class Lines:
             self._waiting = False
             self._reactor.removeReader(self)
         self.ended = True
+
+
+classImplements(Lines, IReadDescriptor)
 
 
 def namesOf(lines: Lines, rrType: int) -> Callable[[], Fed | None]:

@@ -25,7 +25,7 @@ from typing import Final
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorFDSet, IReactorTime, IWriteDescriptor
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from twisted_ext.answers import Answer
 from twisted_ext.apps.cli.bulk.input import Item
@@ -48,7 +48,6 @@ _BATCH: Final = 256
 _PATIENCE: Final = 0.05
 
 
-@implementer(IWriteDescriptor)
 class LineWriter:
     """
     Writes lines to a file, or to a pipe without blocking.
@@ -123,7 +122,9 @@ class LineWriter:
         view = memoryview(octets)
         try:
             while view:
-                view = view[os.write(self._fileno, view) :]
+                # Compiled code evaluates the bound of a slice twice.
+                written = os.write(self._fileno, view)
+                view = view[written:]
         except OSError as error:
             self._break(error)
 
@@ -156,7 +157,8 @@ class LineWriter:
             if len(piece) < len(backlog):
                 # Cut at the end of a line, so that the reader sees complete lines.
                 piece = piece[: piece.rfind(b"\n") + 1] or piece
-            del backlog[: os.write(self._fileno, piece)]
+            written = os.write(self._fileno, piece)
+            del backlog[:written]
 
     def emptied(self) -> Deferred[None]:
         """
@@ -196,6 +198,9 @@ class LineWriter:
         if self._writing:
             self._writing = False
             self._reactor.removeWriter(self)
+
+
+classImplements(LineWriter, IWriteDescriptor)
 
 
 def lineOf(item: Item, result: Answer | Exception) -> str:

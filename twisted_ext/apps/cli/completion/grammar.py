@@ -152,7 +152,11 @@ def commandGrammars() -> Iterator[Grammar]:
     Yield the grammar of C{txdns}, of each command and of each sub-command.
     """
     below = {command.word: command.summary for command in COMMANDS}
-    options = [Word(_HELP_OPTION, "print help"), Word("--version", "print the version")]
+    options = [
+        Word(_HELP_OPTION, "print help"),
+        Word("--version", "print the version"),
+        Word("--pure", "run the source, not compiled code"),
+    ]
     yield Grammar("txdns", "DNS tools", _helpOf([]), options, below=below | {"help": "print the help of a command"})
     yield Grammar("txdns help", "print the help of a command", below=below)
     for command in COMMANDS:

@@ -60,7 +60,8 @@ def bar(share: float, width: int = 30) -> str:
 
 def statusLines(said: dict[str, JSON]) -> Iterator[str]:
     uptime = said["uptime"]
-    yield f"txdns {said['version']}, process {said['process']}, up {duration(uptime if isinstance(uptime, int | float) else 0)}"
+    up = duration(uptime if isinstance(uptime, int | float) else 0)
+    yield f"txdns {said['version']}, {'' if said.get('compiled') else 'not '}compiled, process {said['process']}, up {up}"
     for place in listOf(said["listening"]):
         yield f"  listening: {place}"
     yield f"  queries: {said['perSecond']} per second"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Outbox"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: Servers count a long line as two short ones.
 _LONG: Final = 240

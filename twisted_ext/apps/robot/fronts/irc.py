@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["IRCFront"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: Octets of a message (RFC 2812, section 2.3).
 _OCTETS: Final = 512

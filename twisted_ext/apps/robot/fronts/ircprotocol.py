@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["IRCConnection"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: The capabilities that the robot requests.
 _WANTED: Final = frozenset(["account-tag", "extended-join", "sasl"])

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DocumentPage", "Pages", "WebSettings", "htmlPage"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: Characters of a token: shorter ones could be guessed.
 _TOKEN: Final = 16

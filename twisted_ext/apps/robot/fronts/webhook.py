@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Webhook"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 _NAME: Final = re.compile(r"[^\s!@/,*?\x00-\x20\x7f-\xa0]{1,64}")
 

@@ -28,7 +28,7 @@ from twisted_ext.server.config import types
 
 __all__ = ["Logs"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: Lines in one transaction: other writers wait for it.
 _BATCH: Final = 500

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Packages"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 _VERSION: Final = "1"
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Console", "main"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 _HELP: Final = """\
 Usage: txdns robot --console [--config FILE]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DATABASE", "RobotService", "endRobot", "robotFor"]
 
-_log: Final = Logger()
+_log: Final = Logger(__name__)
 
 #: The file of the database in the folder C{state}.
 DATABASE: Final = "robot.sqlite"
