@@ -22,6 +22,7 @@ from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.interfaces import IAnswerSource, Start
+from twisted_ext.limits import LISTENER_BATCH
 from twisted_ext.packetcache.clients import Client
 from twisted_ext.packetcache.packetcache import Address
 from twisted_ext.resolver.caching.cached import CachedSource
@@ -108,31 +109,32 @@ class Measured:
         caching = CachedSource(CoalescingSource(self.source, self.clock), self.clock, prefetch=True)
         self.responder = Responder(caching, self.clock, gates=standardGates(cookies=cookies), packetCache=self.packetCache)
 
-    def lose(self, octets: bytes, address: object = None) -> None:
+    def lose(self, octets: object) -> int:
         """
         Send nowhere.
         """
+        return 0
 
     def beyond(self, datagram: bytes, address: Address, client: Client, now: float) -> None:
         """
         Take what the lane has no reply to.
         """
         self.passed += 1
-        self.responder.take(datagram, address, "udp", self.lose, None, client)
+        self.responder.take(datagram, address, "udp", lambda octets: None, None, client)
 
     def through(self, made: list[bytes]) -> float:
         """
         @return: microseconds for each of these queries.
         """
-        arriving: list[tuple[bytes, Address]] = [(query, _WHO) for query in reversed(made)]
+        most = int(LISTENER_BATCH.default)
+        batches = [[(query, _WHO) for query in made[start : start + most]] for start in range(0, len(made), most)]
+        arriving = iter(batches)
 
-        def receive(size: int) -> tuple[bytes, Address]:
-            if not arriving:
-                raise BlockingIOError
-            return arriving.pop()
+        def receive() -> list[tuple[bytes, tuple[str, int]]]:
+            return next(arriving, [])
 
         began = time.process_time()
-        while self.packetCache.drain(receive, self.lose, 4096, self.clock.seconds(), self.beyond, self.responder.counters):
+        while self.packetCache.drain(receive, self.lose, self.clock.seconds(), self.beyond, self.responder.counters):
             pass
         if self.source.waiting:
             self.source.letGo()

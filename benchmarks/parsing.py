@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Callable
 
-import dns.message
 from twisted.names.dns import Message as TheirMessage
 
 from twisted_ext.wire.builder import buildMessage
@@ -52,6 +51,8 @@ def readers(octets: bytes) -> dict[str, Callable[[], object]]:
     """
     @return: what reads them, by library.
     """
+    import dns.message
+
     return {
         "twisted_ext": lambda: Message.fromWire(octets).check(),
         "twisted.names": lambda: TheirMessage().fromStr(octets),

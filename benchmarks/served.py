@@ -32,10 +32,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Literal, NoReturn
 
+from benchmarks.authorities import NSD
 from benchmarks.loads import HOT, Load, Transport, cookies, dnsperf, written, wrongAmong
 from benchmarks.peering import CORES, zoneServer
 from benchmarks.servers import KINDS, OURS, PATH, UNBOUND, Kind, Server, processorTime
-from benchmarks.verdicts import ALONE, BOTH, WORKERS, Report, block, table, verdict, verdicts
+from benchmarks.variants import COMPILED
+from benchmarks.verdicts import ALONE, BOTH, WORKERS, Report, block, suffixOf, table, verdict, verdicts
 from tests.peers import freePort
 
 __all__ = ["RECORD", "installed", "machine", "main", "replaced"]
@@ -54,6 +56,9 @@ _NAMES: Final = 100_000
 #: Lines for names that are hot, and for each second of names in random case.
 _LINES: Final = 200_000
 _LINES_PER_SECOND: Final = 200_000
+
+#: Servers that are asked in random case and with cookies.
+_CLOSEST: Final = (UNBOUND, NSD, OURS, COMPILED)
 
 #: Queries in a second that count as little.
 _LIGHT: Final = 2000
@@ -188,7 +193,7 @@ class Measurement:
                 self._warmed(server)
             for stage in stages:
                 self.say(stage)
-                few = [server for server in servers if stage not in ("case", "cookie") or server.kind.name in (UNBOUND, OURS)]
+                few = [server for server in servers if stage not in ("case", "cookie") or server.kind.name in _CLOSEST]
                 if stage == "light":
                     self._light(few)
                     continue
@@ -234,9 +239,13 @@ class Measurement:
 
     def workers(self, stages: Collection[str]) -> None:
         """
-        Compare two workers with one process.
+        Compare two workers with one process, in each build of ours.
         """
-        kind = next(kind for kind in KINDS if kind.name == OURS)
+        for kind in self._kinds:
+            if kind.name in (OURS, COMPILED):
+                self._workers(stages, kind, suffixOf(kind.name))
+
+    def _workers(self, stages: Collection[str], kind: Kind, suffix: str) -> None:
         with ExitStack() as stack:
             one = stack.enter_context(Server(kind, self._upstream, _SERVED))
             two = stack.enter_context(Server(kind, self._upstream, CORES, ["--workers", "2"]))
@@ -245,18 +254,18 @@ class Measurement:
             # The first is the parent, which answers nothing itself.
             workers = two.processes[1:]
             if "worker" in stages:
-                self.say("worker")
-                self._oneByOne(one, two, workers)
+                self.say(f"worker{suffix}")
+                self._oneByOne(one, two, workers, suffix)
             if "workers" in stages:
-                self.say("workers")
+                self.say(f"workers{suffix}")
                 for place, worker in enumerate(workers):
                     os.sched_setaffinity(worker, {CORES[place % len(CORES)]})
                 for _ in range(self.report.rounds):
                     for name, server in ((ALONE, one), (BOTH, two)):
                         load = partial(dnsperf, server.port, self._hot, self.report.seconds, CORES, clients=_CLIENTS)
-                        self._cost("workers", name, server, load)
+                        self._cost("workers", name + suffix, server, load)
 
-    def _oneByOne(self, one: Server, two: Server, workers: list[int]) -> None:
+    def _oneByOne(self, one: Server, two: Server, workers: list[int], suffix: str) -> None:
         """
         Measure with one client each, from a port whose queries the system hands to that worker.
         """
@@ -276,7 +285,7 @@ class Measurement:
             asked = [(ALONE, one, source), *[(names[worker], two, port) for worker, port in sorted(ports.items())]]
             for name, server, port in asked:
                 load = partial(dnsperf, server.port, self._hot, self.report.seconds, _ASKING, clients=1, source=port)
-                self._cost("worker", name, server, load)
+                self._cost("worker", name + suffix, server, load)
 
 
 def _taken(process: int) -> float:
@@ -295,7 +304,8 @@ def installed(report: Report, kinds: Iterable[Kind]) -> list[Kind]:
             found.append(kind)
             report.versions[kind.name] = kind.installedVersion()
         else:
-            report.remarks.append(f"{kind.name} is not installed (Debian: apt install {kind.package}); it is left out.")
+            how = f"Debian: apt install {kind.package}" if kind.package else "make compiled"
+            report.remarks.append(f"{kind.name} is not installed ({how}); it is left out.")
             print(report.remarks[-1], file=sys.stderr)
     return found
 

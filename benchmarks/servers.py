@@ -20,9 +20,13 @@ from pathlib import Path
 from typing import Final, Self
 
 from benchmarks.loads import answers
+from benchmarks.variants import COMPILED, compiledPython
 from tests.peers import freePort, living
 
-__all__ = ["KINDS", "OURS", "PATH", "UNBOUND", "Kind", "Place", "Server", "processorTime", "residentMegabytes", "versionIn"]
+__all__ = [
+    *("KINDS", "OURS", "PATH", "UNBOUND", "Kind", "Place", "Server"),
+    *("forwarding", "processorTime", "residentMegabytes", "unbound", "versionIn"),
+]
 
 #: Seconds that a server gets to give its first answer, and to end.
 _START_WAIT: Final = 20.0
@@ -96,7 +100,7 @@ def versionIn(text: str) -> str:
     return match[0] if match else ""
 
 
-def _unbound(place: Place) -> list[str]:
+def unbound(place: Place) -> list[str]:
     host, port = place.upstream
     text = f"""\
 server:
@@ -206,7 +210,7 @@ def _twistedNames(place: Place) -> list[str]:
     return [place.program, "-P", str(Path(__file__).with_name("twistednames.py")), str(place.port), host, str(port)]
 
 
-def _ours(place: Place) -> list[str]:
+def forwarding(place: Place) -> list[str]:
     host, port = place.upstream
     words = f"-n --pidfile= txdns forward --interface 127.0.0.1 --port {place.port} --upstream udp:{host}:{port}"
     words += f" --control {place.folder}/control --http 127.0.0.1:{freePort('127.0.0.1')}"
@@ -221,14 +225,15 @@ UNBOUND: Final = "Unbound"
 OURS: Final = "twisted_ext"
 
 KINDS: Final = (
-    Kind(UNBOUND, "unbound", "unbound", ("-V",), _unbound),
+    Kind(UNBOUND, "unbound", "unbound", ("-V",), unbound),
     Kind("BIND", "named", "bind9", ("-V",), _bind),
     Kind("dnsmasq", "dnsmasq", "dnsmasq-base", ("--version",), _dnsmasq),
     Kind("Knot Resolver", "kresd", "knot-resolver", ("-V",), _knot),
     Kind("PowerDNS", "pdns_recursor", "pdns-recursor", ("--version",), _powerDNS),
     Kind("dnsdist", "dnsdist", "dnsdist", ("--version",), _dnsdist),
     Kind("twisted.names", sys.executable, "python3-twisted", _TWISTED, _twistedNames),
-    Kind(OURS, sys.executable, "", _TXDNS, _ours),
+    Kind(OURS, sys.executable, "", _TXDNS, forwarding),
+    Kind(COMPILED, compiledPython(), "", _TXDNS, forwarding),
 )
 
 
@@ -267,10 +272,12 @@ class Server:
         cores: Iterable[int],
         more: Iterable[str] = (),
         ready: Callable[[int], bool] = answers,
+        patience: float = _START_WAIT,
     ) -> None:
         """
         @param more: further words of its command.
         @param ready: returns whether the server at a port answers.
+        @param patience: seconds that it gets for that.
         """
         self.kind = kind
         self.port = freePort("127.0.0.1")
@@ -279,6 +286,7 @@ class Server:
         self._cores = set(cores)
         self._more = tuple(more)
         self._ready = ready
+        self._patience = patience
 
     def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="txdns-served-"))
@@ -328,7 +336,8 @@ class Server:
         program = self.kind.found()
         if program is None:
             raise OSError(f"{self.kind.name} is not installed")
-        if program != sys.executable:
+        # An interpreter finds its libraries by its own path.
+        if not Path(program).name.startswith("python"):
             with suppress(OSError):
                 # AppArmor keeps programs at paths that it knows out of temporary folders.
                 if Path("/sys/module/apparmor/parameters/enabled").read_text().startswith("Y"):
@@ -351,7 +360,7 @@ class Server:
         while not self._ready(self.port):
             if self._process.poll() is not None:
                 raise OSError(f"{self.kind.name} ended at once: {self.log()}")
-            if time.perf_counter() - began > _START_WAIT:
+            if time.perf_counter() - began > self._patience:
                 raise OSError(f"{self.kind.name} gives no answer: {self.log()}")
             time.sleep(_LOOK_EVERY)
         self.took = time.perf_counter() - began

@@ -12,10 +12,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from benchmarks.servers import OURS, UNBOUND
+from benchmarks.variants import COMPILED
 
 __all__ = [
     *("ALONE", "BOTH", "BUDGETS", "WORKERS", "Budget", "Report"),
-    *("block", "shown", "simpleTable", "table", "verdict", "verdicts", "wrapped"),
+    *("block", "shown", "simpleTable", "suffixOf", "table", "verdict", "verdicts", "wrapped"),
 ]
 
 #: Who is asked in the stages that are about workers.
@@ -217,17 +218,25 @@ _WORKERS: Final = (
 )
 
 
+def suffixOf(name: str) -> str:
+    """
+    @return: what follows the names of L{ALONE} and L{WORKERS} for a build of ours.
+    """
+    return f", {name}" if name == COMPILED else ""
+
+
 def wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, 140, break_long_words=False, break_on_hyphens=False)
 
 
-def simpleTable(rows: Sequence[Sequence[str]], widest: int) -> list[str]:
+def simpleTable(rows: Sequence[Sequence[str]], widest: int, wide: int = 2) -> list[str]:
     """
-    @param widest: columns of the cells that are wrapped, the third.
+    @param widest: columns of the cells that are wrapped.
+    @param wide: the place of these in a row.
 
     @return: the lines of a table in reStructuredText; the first row is its heading.
     """
-    parts = [[textwrap.wrap(cell, widest) if place == 2 else [cell] for place, cell in enumerate(row)] for row in rows]
+    parts = [[textwrap.wrap(cell, widest) if place == wide else [cell] for place, cell in enumerate(row)] for row in rows]
     widths = [max([len(line) for row in parts for line in row[place]]) for place in range(len(rows[0]))]
     rule = " ".join(["=" * width for width in widths])
     lines = [rule]
@@ -244,28 +253,42 @@ def block(report: Report) -> str:
     """
     @return: what the page of figures says about the server.
     """
-    rows = [["server", "ours", "peers", "ratio"]]
+    # Our two builds stand side by side.
+    both = COMPILED in report.versions
+    rows = [["server", *(["pure", "compiled", "peers", "ratios"] if both else ["ours", "peers", "ratio"])]]
+
+    def add(label: str, figures: Sequence[str], peers: str, ratios: Sequence[str]) -> None:
+        rows.append([label, *figures, peers, ", ".join(ratios)])
+
+    ourselves = (OURS, COMPILED) if both else (OURS,)
     for label, stage, what, digits, unit in _PATHS:
         ours = report.middle(stage, what)
         if ours is None:
             continue
-        peers = [(name, report.middle(stage, what, name)) for name in report.versions if name != OURS]
+        peers = [(name, report.middle(stage, what, name)) for name in report.versions if name not in (OURS, COMPILED)]
         said = ", ".join([f"{name} {shown(value, digits)}" for name, value in peers if value is not None])
-        rows.append([label, shown(ours, digits) + unit, said, shown(report.ratio(stage, what), 2)])
+        figures = [shown(report.middle(stage, what, name), digits) + unit for name in ourselves]
+        add(label, figures, said, [shown(report.ratio(stage, what, name), 2) for name in ourselves])
     for label, stage, names in _WORKERS:
-        ratios = {name: report.ratio(stage, "cpu", name, ALONE) for name in names}
-        found = {name: ratio for name, ratio in ratios.items() if ratio is not None}
-        if found:
-            worst = max(found, key=lambda name: found[name])
-            one = f"one process of ours {shown(report.middle(stage, 'cpu', ALONE))}"
-            rows.append([label, shown(report.middle(stage, "cpu", worst)) + " µs", one, shown(found[worst], 2)])
+        figures, ratios, one = [], [], ""
+        for suffix in map(suffixOf, ourselves):
+            alone = ALONE + suffix
+            found = {name + suffix: report.ratio(stage, "cpu", name + suffix, alone) for name in names}
+            known = {name: ratio for name, ratio in found.items() if ratio is not None}
+            if known:
+                worst = max(known, key=lambda name: known[name])
+                one += f"{', ' if one else 'one process of ours '}{shown(report.middle(stage, 'cpu', alone))}"
+                figures.append(shown(report.middle(stage, "cpu", worst)) + " µs")
+                ratios.append(shown(known[worst], 2))
+        if ratios:
+            add(label, [*figures, *[""] * (len(ourselves) - len(figures))], one, ratios)
     text = (
         f"A forwarding server, its answers in the cache: {report.machine}, {report.date}, medians of {report.rounds} rounds of"
         f" {report.seconds:g} s that go round the servers. The server has one core, dnsperf and NSD as upstream the other; CPU is for"
         " each answer, answers are sampled and compared with the zone. Two workers at once share both cores with dnsperf."
         " Ratios are those of the same round: to Unbound, and of workers to one process. ``make bench-server`` measures again."
     )
-    lines = [*wrapped(text), "", *simpleTable(rows, 60), ""]
+    lines = [*wrapped(text), "", *simpleTable(rows, 60, 3 if both else 2), ""]
     if report.remarks:
         lines += [*wrapped(" ".join(["In this run:", *report.remarks])), ""]
     return "\n".join(lines)
