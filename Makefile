@@ -12,8 +12,14 @@
 #     make demo       run the servers that their examples query, on loopback addresses
 #     make follow     type every command of every page against these servers, and compare what comes with what the page shows
 #
-# Other targets: lint, types, docs, dist, lock, benchmark, bench-server, bench-recursion, bench-encrypted, clean. Everything is
-# installed in .venv; docs writes to docs/_build, dist to dist, and the last three benchmarks write their results to docs/measured.rst.
+# With a C compiler, the same source also runs compiled:
+#
+#     make compiled        build a compiled wheel, install it into build/compiled/environment, and show what it gained
+#     make test-compiled   run the tests against it
+#
+# Other targets: lint, types, docs, dist, lock, benchmark, bench-server, bench-recursion, bench-encrypted, bench-scaling, bench-bounds, clean.
+# Everything is installed in .venv; docs writes to docs/_build, dist to dist, and the benchmarks but the first write their results to
+# docs/measured.rst. They measure the compiled package too where make compiled has been run, or TXDNS_COMPILED names its interpreter.
 
 PYTHON ?= python3
 VENV := .venv
@@ -31,7 +37,8 @@ PAGES ?=
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve resolve demo follow test lint types docs dist lock benchmark bench-server bench-recursion bench-encrypted clean
+.PHONY: help serve resolve demo follow test test-compiled compiled lint types docs dist lock benchmark bench-server bench-recursion \
+    bench-encrypted bench-scaling bench-bounds clean
 
 help:
 	@echo "make serve      run a forwarding server on 127.0.0.1:$(PORT)"
@@ -39,10 +46,11 @@ help:
 	@echo "make demo       run the servers that the examples of the documentation query"
 	@echo "make follow     run every command of every page against these servers"
 	@echo "make test       run every check; lint and types are parts of it"
+	@echo "make compiled   build a compiled wheel, install it beside the checkout, and show what it gained"
 	@echo "make docs       build the documentation in docs/_build/html"
 	@echo "make dist       build the packages of a release in dist"
 	@echo "make clean      remove everything that the others have made"
-	@echo "Also: lock, benchmark, bench-server, bench-recursion, bench-encrypted. Each target installs what it needs in $(VENV)."
+	@echo "Also: test-compiled, lock, benchmark, bench-server, bench-recursion, bench-encrypted, bench-scaling, bench-bounds. Each target installs what it needs in $(VENV)."
 
 # Ctrl-C is the normal way to end it, so make must not report an error.
 serve: $(VENV)/.has-all
@@ -59,6 +67,13 @@ follow: $(VENV)/.has-all
 
 test: lint types
 	$(BIN)/python -m pytest $(PYTEST)
+
+compiled: $(VENV)/.has-test
+	$(BIN)/python .ci/compiled.py
+
+# Arguments for pytest as above; without them, all tests that depend on compiled code.
+test-compiled: $(VENV)/.has-test
+	$(BIN)/python .ci/compiled.py test $(PYTEST)
 
 lint: $(VENV)/.has-test
 	$(BIN)/ruff check .
@@ -100,6 +115,12 @@ bench-recursion: $(VENV)/.has-test
 
 bench-encrypted: $(VENV)/.has-test
 	$(BIN)/python -m benchmarks encrypted --record
+
+bench-scaling: $(VENV)/.has-test
+	$(BIN)/python -m benchmarks scaling --rounds 3 --record
+
+bench-bounds: $(VENV)/.has-test
+	$(BIN)/python -m benchmarks bounds --rounds 5 --record
 
 clean:
 	rm -rf $(VENV) build dist share docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -39,6 +39,7 @@ _VARIABLES: Final = {
     "NO_COLOR": ("color", "if it is not empty, colors are printed on request only"),
     "TXDNS_CONTROL": ("control socket|TXDNS_CONTROL", "the control socket of the server"),
     "TXDNS_STORE": ("TXDNS_STORE", "the database of zones"),
+    "TXDNS_PURE": ("", "if it is 1, the source runs where compiled modules are installed"),
     "TXDNS_DEBUG": ("", "if it is not empty, an internal error is printed with its traceback"),
 }
 

@@ -19,7 +19,9 @@ from twisted.internet.task import deferLater
 from twisted.plugin import getCache
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.patching import skipUnnoticed
 from twisted import plugins
+from twisted_ext._compiled import isCompiled
 
 __all__ = ["leavesFolderClean", "leavesReactorClean", "pytest_sessionstart"]
 
@@ -72,6 +74,8 @@ def pytest_sessionstart() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         cast(Callable[[ModuleType], object], getCache)(plugins)
+    if isCompiled():
+        skipUnnoticed()
 
 
 def _waitingFor(reactor: _Waiting) -> list[object]:

@@ -24,13 +24,14 @@ MAX_LINES: Final = 700
 LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
     frozenset(layer.split())
     for layer in (
-        "_version errors files lazy limits palette",
+        "_compiled _version errors files lazy limits palette",
         "wire",
         "answers",
         "outcomes",
         "addressranges aliases cache discovery dnssec metrics packetcache ratecontrol",
         "recursion zone watch",
         "interfaces",
+        "native",
         "transport",
         "resolver",
         "server conversion",

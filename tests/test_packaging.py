@@ -28,13 +28,13 @@ from twisted_ext.interfaces import IResolverParser
 __all__ = ["DROPIN", "SOURCES"]
 
 #: The files of a checkout that a build reads.
-SOURCES: Final = ("setup.cfg", "pyproject.toml", "README.rst", "LICENSE", "twisted_ext", "twisted")
+SOURCES: Final = ("setup.cfg", "setup.py", "pyproject.toml", "README.rst", "LICENSE", "twisted_ext", "twisted")
 
 #: The file by which Twisted's plugin system finds this project.
 DROPIN: Final = "twisted/plugins/twisted_ext_dropin.py"
 
 #: The modules of requirements that have other names than these.
-MODULES: Final = {"pyopenssl": "OpenSSL", "service-identity": "service_identity"}
+MODULES: Final = {"mypy-extensions": "mypy_extensions", "pyopenssl": "OpenSSL", "service-identity": "service_identity"}
 
 #: Options for an offline build with the installed tools.
 PIP_OPTIONS: Final = ("--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
@@ -265,11 +265,13 @@ def isPlugin(thing: object) -> TypeGuard[IResolverParser]:
 
 def test_wheelContents(wheel: Path) -> None:
     """
-    The wheel has the package with its type marker and the dropin, but no tests and no file that would hide a part of Twisted.
+    The wheel has the package with its type marker and the dropin, but no C source, no tests and no file that would hide a part of Twisted.
     """
     names = {name for name in zipfile.ZipFile(wheel).namelist() if not name.endswith("/")}
     sources = wheel.parent / "sources"
-    expected = {str(path.relative_to(sources)) for path in (sources / "twisted_ext").rglob("*") if path.is_file()}
+    # The C source is only of use to those that build.
+    found = [path for path in (sources / "twisted_ext").rglob("*") if path.is_file() and path.suffix != ".c"]
+    expected = {str(path.relative_to(sources)) for path in found}
     assert {"twisted_ext/py.typed", "twisted_ext/apps/web/page.html"} <= expected
     expected |= {DROPIN}
     assert {name for name in names if ".dist-info/" not in name} == expected
@@ -343,6 +345,40 @@ def test_editablePluginsAreFound(tmp_path: Path) -> None:
     assert dropin == "True"
     assert parsers == prefixes()
     assert twistdListsServer(tmp_path)
+
+
+def test_editableInstallationCompilesNothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Neither an editable installation nor a build in place compiles anything, even with C{TXDNS_COMPILE=1}: the checkout's source runs.
+    """
+    monkeypatch.setenv("TXDNS_COMPILE", "1")
+    (tmp_path / "sources").mkdir()
+    sources = checkout(tmp_path / "sources")
+    python = environment(tmp_path / "environment")
+    run(sys.executable, "-m", "pip", "--python", python, "install", *PIP_OPTIONS, "--editable", sources, folder=tmp_path)
+    run(sys.executable, "setup.py", "-q", "build_ext", "--inplace", folder=sources)
+    assert [path for path in sources.rglob("*") if path.suffix in (".so", ".o")] == []
+    assert not list(sources.rglob("__native*"))
+    assert ", not compiled (" in run(python, "-m", "twisted_ext", "--version", folder=tmp_path)
+
+
+def test_compilerIsRequiredForCompilingOnly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Only a build with C{TXDNS_COMPILE=1} requires the compiler, in one version, and the libraries whose types it reads.
+    """
+    sources = checkout(tmp_path)
+    ask = "from setuptools.build_meta import get_requires_for_build_wheel as ask; import sys; print(*ask(), sep='\\n', file=sys.stderr)"
+
+    def required(compile: str) -> set[str]:
+        monkeypatch.setenv("TXDNS_COMPILE", compile)
+        done = subprocess.run([sys.executable, "-c", ask], cwd=sources, capture_output=True, text=True, check=True)
+        return {str(Requirement(line)) for line in done.stderr.splitlines() if line and not line.startswith("warning:")}
+
+    assert required("") == set()
+    asked = required("1")
+    assert {re.split(r"\W", text)[0] for text in asked} >= {"mypy", "Twisted", "cryptography", "aioquic", "h2"}
+    tested = dict(line.split("==") for line in (ROOT / ".ci" / "constraints.txt").read_text().split() if "==" in line)
+    assert {f"mypy[mypyc]=={tested['mypy']}", f"mypy-zope=={tested['mypy-zope']}"} <= asked
 
 
 def test_editablePluginsNeedPackageDir(tmp_path: Path) -> None:

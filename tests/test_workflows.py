@@ -5,6 +5,7 @@ Tests of the workflows that check and publish the project.
 from __future__ import annotations
 
 import re
+import tomllib
 from configparser import ConfigParser
 from typing import Final
 
@@ -46,7 +47,7 @@ def test_onlyThePublishingJobHasAnIdentity() -> None:
     """
     jobs = jobsOf("release.yml")
     assert [name for name, text in jobs.items() if "id-token: write" in text] == ["publish"]
-    assert "needs: [checks, build]" in jobs["publish"]
+    assert "needs: [checks, build, wheels]" in jobs["publish"]
     assert "run:" not in jobs["publish"] and "checkout" not in jobs["publish"]
     assert "environment:\n      name: pypi" in jobs["publish"]
     assert "make dist" in jobs["build"] and "$GITHUB_REF_NAME" in jobs["build"]
@@ -61,6 +62,9 @@ def test_everyCheckIsRun() -> None:
     assert ".ci/run" in jobs["everything"]
     classifiers = re.findall(r"Python :: (3\.\d+)$", (ROOT / "setup.cfg").read_text("utf-8"), re.MULTILINE)
     assert re.findall(r'"(3\.\d+)"', jobs["pythons"]) == classifiers
+    assert "make test PYTHON" in jobs["pythons"] and "make test-compiled PYTHON" in jobs["pythons"]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["cibuildwheel"]
+    assert settings["build"] == f"cp3{{{','.join([version.partition('.')[2] for version in classifiers])}}}-manylinux_*"
     assert "ci.yml" in jobsOf("release.yml")["checks"]
 
 

@@ -28,7 +28,7 @@ from twisted_ext.server.jobs.subprocess import runModule
 from twisted_ext.server.zones.compilers import Compilers, Job
 
 async def run():
-    print((await runModule(reactor, "twisted_ext.zone.transfer.ingest", ["00", "/nonexistent", "/nonexistent"])).decode())
+    print((await runModule(reactor, "twisted_ext.zone.transfer.ingestjob", ["00", "/nonexistent", "/nonexistent"])).decode())
     try:
         await runModule(reactor, "twisted_ext.zone.build.compaction", ["/nonexistent"] * 4)
     except OSError as error:

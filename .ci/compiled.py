@@ -1,0 +1,178 @@
+"""
+Build the compiled wheel, install it into an environment of its own, and show what it gained on this machine; or run the tests against it.
+
+    python .ci/compiled.py [test [ARGUMENT ...]]
+
+Everything is in C{build/compiled}: the wheel, C{environment} with its commands, and C{suite}, from which the tests run. That folder has all
+files of the project but the package, so that the tests import what is installed. Without arguments for pytest, C{test} runs the tests of
+L{SIDE} beside the others, as most of both is waiting, and leaves out those of L{LEFT_OUT}.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from dist import ROOT, sources
+
+FOLDER: Final = ROOT / "build" / "compiled"
+
+PYTHON: Final = FOLDER / "environment" / "bin" / "python"
+
+#: What the package itself consists of, in a checkout.
+PACKAGE: Final = ("twisted_ext/", "twisted/")
+
+#: The tests that start servers, clients and browsers of others.
+SIDE: Final = "tests/live"
+
+#: Tests that do not run against the compiled wheel, with the reasons.
+LEFT_OUT: Final = {
+    "tests/test_architecture.py": "reads the source of the package",
+    "tests/test_dist.py": "builds the package from its source",
+    "tests/test_exports.py": "reads the source of the package",
+    "tests/test_packaging.py": "builds the package from its source",
+    "tests/test_prose.py": "reads texts",
+    "tests/test_recordtypes.py": "reads the source of the package",
+    "tests/test_typings.py": "reads types",
+    "tests/test_workflows.py": "reads texts",
+    "tests/live/servers/test_deaf.py": "replaces functions in the server's process, which compiled code does not look up again",
+    "tests/live/servers/test_poisoned.py::test_unpackedProjectIsFoundByChildren": "runs the package from the checkout",
+    "tests/live/servers/test_poisoned.py::test_onlyOneModuleStartsPython": "reads the source of the package",
+    "tests/live/servers/test_prometheus.py::test_metricsOfRulesAndDashboardExist": "reads the source of the package",
+    "tests/transport/tls/test_opportunistic.py::test_usersOfIt": "reads the source of the package",
+    "tests/apps/robot/test_paper.py::test_componentsAreUsedByPlugins": "reads the source of the package",
+    "tests/apps/robot/test_paper.py::test_layers": "reads the source of the package",
+    "tests/docs": "follows pages, in which the server answers as in the other tests; some read the source of the package",
+}
+
+
+def run(*command: str | Path, folder: Path = ROOT, **environment: str) -> None:
+    """
+    Run a command; end this program if it fails.
+    """
+    done = subprocess.run([str(word) for word in command], cwd=folder, env={**os.environ, **environment})
+    if done.returncode:
+        sys.exit(f"compiled: {' '.join(map(str, command))} failed")
+
+
+def missing() -> str | None:
+    """
+    Return what this machine lacks for compiling, and how to install it.
+    """
+    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
+    if shutil.which(os.environ.get("CC", compiler).split()[0]) is None:
+        return f"the C compiler {compiler} is missing (Debian: apt install gcc libc6-dev); without one, everything works uncompiled"
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        return "the headers of Python are missing (Debian: apt install python3-dev); without them, everything works uncompiled"
+    return None
+
+
+def copy(paths: Iterable[str], target: Path) -> None:
+    """
+    Make a folder have these files of the checkout, with their times, and no other ones but those in its C{build}.
+    """
+    wanted = set(paths)
+    for path in target.rglob("*"):
+        name = str(path.relative_to(target))
+        if path.is_file() and name not in wanted and not name.startswith(("build/", ".mypy_cache/")):
+            path.unlink()
+    for name in wanted:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target / name)
+
+
+def leftovers(checkout: Path) -> list[Path]:
+    """
+    Return files that setuptools has gathered for a wheel before, of modules that have been removed since.
+    """
+    found: list[Path] = []
+    for folder in checkout.glob("build/lib*"):
+        for path in folder.glob("twisted_ext/**/*.*"):
+            source = f"{path.name.partition('.')[0]}.py" if path.suffix == ".so" else path.name
+            if not (checkout / path.relative_to(folder)).with_name(source).exists():
+                found.append(path)
+    return found
+
+
+def build() -> Path:
+    """
+    Return the compiled wheel. Building it again compiles what has changed.
+    """
+    checkout = FOLDER / "sources"
+    known = checkout / "setup.py"
+    if known.exists() and known.read_bytes() != (ROOT / "setup.py").read_bytes():
+        # Another list of modules: what was compiled of those that are interpreted now would hide their source.
+        for folder in checkout.glob("build/lib*"):
+            shutil.rmtree(folder)
+    copy(sources(), checkout)
+    for old in [*FOLDER.glob("*.whl"), *leftovers(checkout)]:
+        old.unlink()
+    options = ("--quiet", "--disable-pip-version-check", "--no-build-isolation", "--no-deps")
+    run(sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", FOLDER, checkout, TXDNS_COMPILE="1")
+    (wheel,) = FOLDER.glob("*.whl")
+    return wheel
+
+
+def install(wheel: Path, extras: str) -> None:
+    """
+    Install the wheel into its environment, with what these extras require.
+    """
+    if not PYTHON.exists():
+        # Debian has a separate package for the part of Python that would install pip.
+        venv.create(PYTHON.parent.parent, symlinks=True)
+    pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--python", PYTHON, "install")
+    run(*pip, f"{wheel}[{extras}]")
+    run(*pip, "--force-reinstall", "--no-deps", wheel)
+    copy([path for path in sources() if not path.startswith(PACKAGE)], FOLDER / "suite")
+
+
+def test(words: list[str]) -> int:
+    """
+    Run the tests against the installed wheel, and return the exit code.
+
+    @param words: arguments for pytest.
+    """
+    require = ",".join([*filter(None, [os.environ.get("TXDNS_REQUIRE")]), "compiled"])
+    environment = {**os.environ, "TXDNS_REQUIRE": require}
+    leftOut = [f"--{'deselect' if '::' in path else 'ignore'}={path}" for path in LEFT_OUT]
+    command = [str(PYTHON), "-m", "pytest", "-p", "no:cacheprovider", *leftOut]
+    if words:
+        return subprocess.run([*command, *words], cwd=FOLDER / "suite", env=environment).returncode
+    codes: list[int] = []
+    log = FOLDER / "side.log"
+    with log.open("w") as output:
+        side = subprocess.Popen([*command, SIDE], cwd=FOLDER / "suite", env=environment, stdout=output, stderr=output)
+        try:
+            codes.append(subprocess.run([*command, f"--ignore={SIDE}"], cwd=FOLDER / "suite", env=environment).returncode)
+            codes.append(side.wait())
+        finally:
+            if side.poll() is None:
+                side.terminate()
+                side.wait()
+    sys.stdout.write(log.read_text())
+    return max(codes)
+
+
+def main(words: list[str]) -> int:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    if reason := missing():
+        sys.exit(f"compiled: {reason}")
+    wheel = build()
+    if words[:1] == ["test"]:
+        install(wheel, "all,test,test-integrations")
+        return test(words[1:])
+    install(wheel, "all")
+    print(f"{wheel.relative_to(ROOT)} is installed in {PYTHON.parent.parent.relative_to(ROOT)}; it takes:", flush=True)
+    run(PYTHON, "-m", "benchmarks.compiled", folder=FOLDER / "suite")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

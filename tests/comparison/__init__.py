@@ -1,0 +1,3 @@
+"""
+The source and the compiled package give equal results for the same inputs.
+"""

@@ -1,0 +1,135 @@
+"""
+Give random inputs to the source and to the compiled package, and compare what they make of them.
+
+    python -m tests.comparison.comparing FOLDER [inputs]
+
+FOLDER contains the compiled package. The default is 1,000,000 inputs, which takes about half an hour. The exit code is 1 if there is a
+difference; it is printed with the smallest input that Hypothesis found for it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.comparison.inputs import INPUTS, variations
+
+__all__ = ["SHARES", "Both", "compare", "main"]
+
+_ROOT: Final = Path(__file__).parents[2]
+
+#: Inputs made from one of Hypothesis's, whose own work is much more than that of reading an input.
+_VARIATIONS: Final = 25
+
+#: Packets that each new server gets.
+_PACKETS: Final = 200
+
+#: The share of each kind in all inputs.
+SHARES: Final = {"message": 0.4, "name": 0.2, "zone": 0.2, "replies": 0.2}
+
+
+class _Process:
+    """
+    The package in one of its forms.
+    """
+
+    def __init__(self, form: str, folder: Path) -> None:
+        # Sets of octets are iterated in the same order in both.
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.comparison.process", form, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=_ROOT,
+            env={"PYTHONHASHSEED": "0"},
+            text=True,
+        )
+
+    def ask(self, kind: str, inputs: list[bytes]) -> None:
+        """
+        Send inputs, whose outcomes are read later.
+        """
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps([kind, [each.hex() for each in inputs]]) + "\n")
+        self._process.stdin.flush()
+
+    def outcomes(self) -> list[str]:
+        """
+        Return the outcomes of the inputs that were sent.
+        """
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise AssertionError(f"a process ended with exit code {self._process.wait()}")
+        found: list[str] = json.loads(line)
+        return found
+
+    def close(self) -> None:
+        """
+        End the process.
+        """
+        self._process.communicate()
+
+
+class Both:
+    """
+    The package from source and compiled.
+    """
+
+    def __init__(self, compiled: Path) -> None:
+        self._source, self._compiled = _Process("source", _ROOT), _Process("compiled", compiled)
+        self.compared = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._source.close()
+        self._compiled.close()
+
+    def compare(self, kind: str, inputs: list[bytes]) -> None:
+        """
+        Check that both make the same of these inputs.
+        """
+        self._source.ask(kind, inputs)
+        self._compiled.ask(kind, inputs)
+        for each, source, compiled in zip(inputs, self._source.outcomes(), self._compiled.outcomes(), strict=True):
+            assert source == compiled, f"{kind} {each!r}:\nsource:   {source}\ncompiled: {compiled}"
+        self.compared += len(inputs) * (_PACKETS if kind == "replies" else 1)
+
+
+def compare(both: Both, kind: str, count: int) -> None:
+    """
+    Compare what both make of that many inputs of a kind.
+    """
+    replies = kind == "replies"
+
+    examples = -(-count // (_PACKETS if replies else _VARIATIONS))
+
+    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(INPUTS[kind], st.integers(0, 2**32))
+    def check(octets: bytes, seed: int) -> None:
+        both.compare(kind, [_PACKETS.to_bytes(2, "big") + octets] if replies else variations(octets, _VARIATIONS, seed))
+
+    check()
+
+
+def main() -> None:
+    folder, count = Path(sys.argv[1]).resolve(), int((*sys.argv[2:], "1000000")[0])
+    began = time.monotonic()
+    with Both(folder) as both:
+        for kind, share in SHARES.items():
+            compare(both, kind, round(count * share))
+            sys.stdout.write(f"{kind}: {both.compared} inputs compared after {time.monotonic() - began:.0f} s\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
