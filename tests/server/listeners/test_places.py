@@ -4,7 +4,6 @@ Tests of L{twisted_ext.server.listeners.places}, and of the sockets that are mad
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,6 +13,7 @@ import pytest
 from twisted.internet.address import UNIXAddress
 from twisted.internet.task import Clock
 
+from tests.server.listeners.passing import passedOn
 from tests.server.listeners.streams import Parrot
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config.settings import Settings
@@ -188,10 +188,7 @@ def passed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[Bou
     made = [*boundSockets(["127.0.0.1"], 0)[0], *boundSockets(["127.0.0.1"], 0)[0]]
     made += encryptedSockets([f"unix:{tmp_path}/doh"], "https-clear")[0]
     opened = [each for bound in made for each in bound.sockets]
-    first = max(each.fileno() for each in opened) + 10
-    for number, each in enumerate(opened, first):
-        os.dup2(each.fileno(), number)
-    monkeypatch.setattr(sockets, "_FIRST", first)
+    monkeypatch.setattr(sockets, "_FIRST", passedOn(opened))
     received = receivedSockets({"LISTEN_PID": "7", "LISTEN_FDS": str(len(opened)), "LISTEN_FDNAMES": "dns:dns:dot:dot:doh"}, 7)
     yield received
     for bound in [*made, *received]:

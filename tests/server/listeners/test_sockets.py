@@ -7,12 +7,12 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.peers import freePort
+from tests.server.listeners.passing import passedOn
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.listeners import sockets
 from twisted_ext.server.listeners.sockets import Bound, boundSockets, closeSockets, listenAddresses, receivedSockets
@@ -123,10 +123,7 @@ def test_systemdSocketsAreTaken(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     ((bound,),) = boundSockets(["127.0.0.1"], 0)
     assert bound.datagram is not None and bound.stream is not None
-    first = max(bound.datagram.fileno(), bound.stream.fileno()) + 10
-    os.dup2(bound.datagram.fileno(), first)
-    os.dup2(bound.stream.fileno(), first + 1)
-    monkeypatch.setattr(sockets, "_FIRST", first)
+    monkeypatch.setattr(sockets, "_FIRST", passedOn([bound.datagram, bound.stream]))
     environment = {"LISTEN_PID": "7", "LISTEN_FDS": "2"}
     assert receivedSockets(environment, 8) == []
     environment = {"LISTEN_PID": "7", "LISTEN_FDS": "2", "LISTEN_FDNAMES": "dns:dns"}
@@ -146,8 +143,7 @@ def test_passedDescriptorMustBeSocket(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BadDescription, match=f"descriptor {reading} of LISTEN_FDS is not a socket"):
         receivedSockets({"LISTEN_PID": "7", "LISTEN_FDS": "1"}, 7)
     for each in (reading, writing):
-        with suppress(OSError):
-            os.close(each)
+        os.close(each)
 
 
 def test_notifyReachesSystemd(tmp_path: Path) -> None:
