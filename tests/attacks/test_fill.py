@@ -11,6 +11,7 @@ from collections.abc import Callable
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.attacks.whole import WholeServerTestCase, storeOf
+from tests.packetcache.lanes import again
 from tests.packetcache.test_table import replyOf
 from tests.queries import queryOf
 from twisted_ext.answers import Epoch
@@ -195,7 +196,7 @@ class TableTests(SynchronousTestCase):
             for _ in range(often):
                 table.offer(cold, replyOf(cold, epoch))
             if number % 20 == 0:
-                missed += table.again(hot, 1.0) is None
+                missed += again(table, hot, 1.0) is None
             most = max(most, table.octets)
         return missed, most
 

@@ -82,6 +82,14 @@ RECORDS: Mapping[tuple[str, str], Entry] = {
 }
 
 
+def again(table: Table, query: bytes, now: float) -> bytes | None:
+    """
+    Return what a table has for a query by any key, without its ID.
+    """
+    key = query[2:]
+    return table.again(query, key, now, found=table.find(key))
+
+
 class Forgetful(Table):
     """
     A table that stores nothing.

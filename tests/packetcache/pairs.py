@@ -239,8 +239,8 @@ def _query(dice: random.Random, cookies: Cookies, today: int, names: list[str]) 
         if dice.random() < 0.2:
             # The same cookie for ten minutes, as clients use it.
             client, octets = dice.choice(CLIENTS), b"clientC3"
-            good, _ = cookies.check(client.removeprefix("::ffff:"), octets, today - today % 600)
-            options.append((COOKIE, good[4:]))
+            good = cookies.check(client.removeprefix("::ffff:"), octets, today - today % 600)
+            options.append((COOKIE, good.option[4:]))
         opt = optOf(
             dice.choice((0, 512, 700, 1232, 1232, 1232, 4096, 65535)),
             flags=dice.choice((0, 0, 0, 0x8000, 0x4000)),
@@ -266,13 +266,12 @@ def _changed(dice: random.Random, packet: bytes, other: bytes) -> bytes:
     """
     Return a packet that is a variation of these.
     """
-    shape = shapeOf(packet)
+    octets, end, _, _ = shapeOf(packet, packet[2:])
     at = dice.randrange(len(packet)) if packet else 0
     way = dice.randrange(9)
-    if way < 3 and shape is not None:
+    if way < 3 and octets:
         # What a table could mistake for one of its keys, whole or in parts.
-        octets = shape.key
-        keys = (octets, octets[1:], octets[:3] + packet[4:12] + octets[3:], octets + other[-11:])
+        keys = (octets, octets[1:], octets[: end - 2], octets[2:], octets + other[-11:], octets[: end - 2] + other[-11:])
         return pack(">H", dice.randrange(4)) + dice.choice(keys)
     if way == 3:
         return packet[:at] + bytes([dice.randrange(256)]) + packet[at + 1 :]

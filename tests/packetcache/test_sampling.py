@@ -15,7 +15,19 @@ from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.packetcache.clients import Client, Clients, Group
 from twisted_ext.packetcache.packetcache import PacketCache
-from twisted_ext.packetcache.table import Reply, Table
+from twisted_ext.packetcache.table import CookieOptions, Reply, Table
+
+
+class _Ending(CookieOptions):
+    """
+    Replies to all cookies with the same.
+    """
+
+    def __init__(self, ending: bytes | None) -> None:
+        self._ending = ending
+
+    def optionFor(self, client: str, octets: bytes, now: float) -> bytes | None:
+        return self._ending
 
 
 class SamplingTests(SynchronousTestCase):
@@ -110,9 +122,9 @@ class SamplingTests(SynchronousTestCase):
         reply = Reply(octets, (), 0.0, 0, 1e9, self.packetCache.epoch, len(query) - len(opt), whole=True, blocked=True)
         table = self.group.datagrams
         table.offer(query, reply, varies=True, personal=True)
-        self.assertIsNone(table.again(query, 1.0, "192.0.2.1", lambda client, cookie: b"\x00\x0a\x00\x08" + cookie))
+        self.assertIsNone(table.again(query, query[2:], 1.0, "192.0.2.1", _Ending(b"\x00\x0c\x00\x0a\x00\x08clientA1")))
         self.assertEqual(table.blocked, 0)
-        self.assertIsNotNone(table.again(query, 1.0, "192.0.2.1", lambda client, cookie: None))
+        self.assertIsNotNone(table.again(query, query[2:], 1.0, "192.0.2.1", _Ending(None)))
         self.assertEqual(table.blocked, 1)
 
     def test_nothingIsNotedByDefault(self) -> None:

@@ -34,6 +34,10 @@ enum {
 typedef struct {
     struct mmsghdr headers[MOST];
     struct iovec pieces[MOST];
+    /* Of what is read: filled in once, but for the first ones, which the last call has used. */
+    struct mmsghdr reading[MOST];
+    struct iovec spaces[MOST];
+    int used, size, named;
     struct sockaddr_in6 names[MOST];
     _Alignas(struct cmsghdr) char controls[MOST][CONTROL];
     char octets[MOST][STRIDE];
@@ -129,28 +133,31 @@ static int received(State *state, PyObject *socket, int most, int size, PyObject
     int descriptor = descriptorOf(socket);
     if (descriptor < 0)
         return 0;
-    for (int index = 0; index < most; index++) {
-        state->pieces[index] = (struct iovec){state->octets[index], size};
-        state->headers[index].msg_hdr = (struct msghdr){
+    int count = state->size == size && state->named == named ? state->used : MOST;
+    for (int index = 0; index < count; index++) {
+        state->spaces[index] = (struct iovec){state->octets[index], size};
+        state->reading[index].msg_hdr = (struct msghdr){
             .msg_name = named ? &state->names[index] : NULL,
             .msg_namelen = named ? sizeof state->names[index] : 0,
-            .msg_iov = &state->pieces[index],
+            .msg_iov = &state->spaces[index],
             .msg_iovlen = 1,
             .msg_control = named ? state->controls[index] : NULL,
             .msg_controllen = named ? CONTROL : 0,
         };
     }
-    int count;
+    state->size = size, state->named = named;
     do
-        count = recvmmsg(descriptor, state->headers, most, MSG_DONTWAIT, NULL);
+        count = recvmmsg(descriptor, state->reading, most, MSG_DONTWAIT, NULL);
     while (count < 0 && errno == EINTR);
+    /* An error may come after some have been read, too. */
+    state->used = count > 0 ? count : most;
     if (count < 0 && errno != EAGAIN) {
         PyErr_SetFromErrno(PyExc_OSError);
         return 0;
     }
     int collecting = PyGC_Disable(), fine = 1;
     for (int index = 0; fine && index < count; index++) {
-        struct mmsghdr *header = &state->headers[index];
+        struct mmsghdr *header = &state->reading[index];
         if (named && (header->msg_hdr.msg_namelen == 0 || lengthOf(state->names[index].sin6_family) == 0))
             continue; /* Without an address that a reply could be sent to. */
         PyObject *item = PyBytes_FromStringAndSize(state->octets[index], header->msg_len);

@@ -9,7 +9,7 @@ from typing import Final, Protocol, TypeVar
 
 from twisted_ext.answers import BLOCKED, Epoch
 from twisted_ext.packetcache.clients import Client, Clients, Group
-from twisted_ext.packetcache.table import kindOf
+from twisted_ext.packetcache.table import CookieOptions, kindOf
 
 __all__ = ["Address", "PacketCounters", "PacketCache"]
 
@@ -71,17 +71,17 @@ class PacketCache:
         clients: Clients,
         groups: Iterable[Group],
         *,
-        cookie: Callable[[str, bytes], bytes | None] | None = None,
+        cookies: CookieOptions | None = None,
         quick: bool = False,
     ) -> None:
         """
         @param quick: whether there are zones, whose replies do not age, so that they can be sent by the shortest path.
-        @param cookie: see L{Table.again<twisted_ext.packetcache.table.Table.again>}.
+        @param cookies: L{None} where cookies are ignored.
         """
         self.clients = clients
         self.groups = tuple(groups)
         self.epoch = Epoch()
-        self._cookie = cookie
+        self._cookies = cookies
         self._quick = quick
         self._blocked = 0
 
@@ -122,7 +122,7 @@ class PacketCache:
         clients = self.clients
         replies = counters.replies
         count = len(arrived)
-        cookie = self._cookie
+        cookies = self._cookies
         quick = self._quick
         if quick:
             for group in self.groups:
@@ -177,7 +177,7 @@ class PacketCache:
                             hit = datagram
                             sending.append((datagram[:2] + entry.reply, address))
                             continue
-                        reply = table.again(datagram, now, client.address, cookie, key)
+                        reply = table.again(datagram, key, now, client.address, cookies, entry)
                         if reply is not None:
                             if client.accounts is not None:
                                 account = client.accounts[kindOf(reply)]
@@ -241,7 +241,7 @@ class PacketCache:
                 entry = table.find(hit[2:])
                 # It has been counted when it was sent.
                 blocked = table.blocked
-                reply = entry.reply if entry is not None else table.again(hit, now, client.address, self._cookie)
+                reply = entry.reply if entry is not None else table.again(hit, hit[2:], now, client.address, self._cookies)
                 table.blocked = blocked
                 activity.hit(hit, weight, client.address, "udp", reply, now)
                 return
@@ -259,13 +259,14 @@ class PacketCache:
         if bucket.tokens < 1.0:
             return None
         table = client.group.messages
-        entry = table.find(octets[2:])
+        key = octets[2:]
+        entry = table.find(key)
         if entry is not None and now < entry.until and entry.epoch.value == entry.value:
             reply: bytes | None = entry.reply
             if entry.rcode >= BLOCKED:
                 self._blocked += 1
         else:
-            reply = table.again(octets, now, client.address, self._cookie)
+            reply = table.again(octets, key, now, client.address, self._cookies, entry)
         if reply is not None:
             bucket.tokens -= 1.0
         return reply
@@ -279,13 +280,14 @@ class PacketCache:
         if bucket.tokens < 1.0:
             return None
         table = client.group.encrypted
-        entry = table.find(octets[2:])
+        key = octets[2:]
+        entry = table.find(key)
         if entry is not None and now < entry.until and entry.epoch.value == entry.value:
             reply: bytes | None = entry.reply
             if entry.rcode >= BLOCKED:
                 self._blocked += 1
         else:
-            reply = table.again(octets, now, client.address, self._cookie)
+            reply = table.again(octets, key, now, client.address, self._cookies, entry)
         if reply is not None:
             bucket.tokens -= 1.0
         return reply

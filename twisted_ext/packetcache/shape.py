@@ -9,14 +9,26 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["Shape", "shapeOf"]
+__all__ = ["Shape", "hasShape", "shapeOf"]
+
+#: The parts of a query that its reply depends on: its key, the offset in the datagram where the question ends, the largest reply in
+#: octets, and the octets of the cookie option, L{None} without one. The key is equal for queries with equal replies, apart from what the
+#: other parts cover, and empty for a query that is not plain. A datagram may have the same octets as a key, so tables keep replies by shape
+#: apart from replies by datagram.
+Shape = tuple[bytes, int, int, bytes | None]
 
 #: Section counts of a message with one question and nothing else, and of one with an OPT record as well.
 _PLAIN: Final = b"\x00\x01\x00\x00\x00\x00\x00\x00"
 _EDNS: Final = b"\x00\x01\x00\x00\x00\x00\x00\x01"
 
-#: Owner and type of an OPT record.
-_OPT: Final = b"\x00\x00\x29"
+#: The flags of a query whose replies are kept by shape: RD in the first octet, AD and CD in the second.
+_FIRST_FLAGS: Final = 0x01
+_SECOND_FLAGS: Final = 0x30
+
+#: The end of a key with the DO flag, and that of one with a type whose octets are those of capital letters, such as HTTPS.
+_DO: Final = b"\xfe"
+_CAPITAL: Final = b"\xff"
+
 _COOKIE: Final = 10
 _NSID: Final = 3
 _EXPIRE: Final = 9
@@ -29,56 +41,33 @@ _LEAST: Final = 512
 _MOST: Final = 1232
 
 
-class Shape:
+def shapeOf(datagram: bytes, rest: bytes) -> Shape:
     """
-    The parts of a query that its reply depends on.
+    Return the shape of a datagram. That the key is not empty does not mean that the datagram is a query: what L{hasShape} checks once, when
+    a reply is stored, is part of the key.
 
-    @ivar key: equal for queries with equal replies, apart from what the other attributes cover. A datagram may have the same octets as a
-        key, so tables keep replies by shape apart from replies by datagram.
-    @ivar questionEnd: the offset in the datagram where the question ends.
-    @ivar size: the largest reply in octets.
-    @ivar cookie: the octets of the cookie option, L{None} without one.
+    @param rest: C{datagram[2:]}.
     """
-
-    __slots__ = ("key", "questionEnd", "size", "cookie")
-
-    def __init__(self, key: bytes, questionEnd: int, size: int, cookie: bytes | None) -> None:
-        self.key = key
-        self.questionEnd = questionEnd
-        self.size = size
-        self.cookie = cookie
-
-
-def shapeOf(datagram: bytes) -> Shape | None:
-    """
-    Return the shape, or L{None} if the query is not plain or the datagram is not a query.
-    """
-    counts = datagram[4:12]
-    edns = counts == _EDNS
-    if not edns and counts != _PLAIN:
-        return None
     try:
         position = 12
         while length := datagram[position]:
             if length > 63:
-                return None
+                return b"", 0, 0, None
             position += length + 1
         end = position + 5
-        # The type is not text, so do not fold its octets. A mark in front distinguishes plain DNS, EDNS, and EDNS with DO.
-        if not edns:
-            if end != len(datagram):
-                return None
-            return Shape(b"\xff" + datagram[2:4] + datagram[12:position].lower() + datagram[position:end], end, _LEAST, None)
-        if datagram[end : end + 3] != _OPT or datagram[end + 5] or datagram[end + 6]:
-            return None
-        size = datagram[end + 3] << 8 | datagram[end + 4]
-        size = _LEAST if size < _LEAST else size if size < _MOST else _MOST
-        mark = b"\xfe" if datagram[end + 7] & 0x80 else b"\xfd"
-        key = mark + datagram[2:4] + datagram[12:position].lower() + datagram[position:end]
-        position = end + 11
+        # Letters are folded in the question as a whole, and the type is not text.
+        capital = 64 < datagram[position + 2] < 91
         last = len(datagram)
+        if not datagram[11]:
+            if end != last:
+                return b"", 0, 0, None
+            return (rest.lower() + _CAPITAL if capital else rest.lower()), end, _LEAST, None
+        # An OPT record of version 0.
+        if datagram[end] or datagram[end + 1] or datagram[end + 2] != 41 or datagram[end + 5] or datagram[end + 6]:
+            return b"", 0, 0, None
+        position = end + 11
         if position + (datagram[end + 9] << 8 | datagram[end + 10]) != last:
-            return None
+            return b"", 0, 0, None
         cookie: bytes | None = None
         count = 0
         while position < last:
@@ -87,11 +76,30 @@ def shapeOf(datagram: bytes) -> Shape | None:
             position = start + (datagram[position + 2] << 8 | datagram[position + 3])
             count += 1
             if position > last or count > _FEW or code == _NSID or code == _EXPIRE or code == _KEEPALIVE:
-                return None
+                return b"", 0, 0, None
             if code == _COOKIE:
                 if cookie is not None:
-                    return None
+                    return b"", 0, 0, None
                 cookie = datagram[start:position]
-        return Shape(key, end, size, cookie)
+        key = rest[: end - 2].lower()
+        if capital:
+            key += _CAPITAL
+        if datagram[end + 7] & 0x80:
+            key += _DO
+        size = datagram[end + 3] << 8 | datagram[end + 4]
+        return key, end, (_LEAST if size < _LEAST else size if size < _MOST else _MOST), cookie
     except IndexError:
-        return None
+        return b"", 0, 0, None
+
+
+def hasShape(datagram: bytes, questionEnd: int) -> bool:
+    """
+    Return whether the reply to a datagram can be kept by the key that L{shapeOf} has for it: it is a query of the usual flags and counts,
+    and of its type and class only the type's last octet may be that of a capital letter.
+
+    @param questionEnd: from its shape.
+    """
+    if datagram[2] & ~_FIRST_FLAGS or datagram[3] & ~_SECOND_FLAGS or datagram[4:12] not in (_PLAIN, _EDNS):
+        return False
+    others = bytes([datagram[questionEnd - 4], datagram[questionEnd - 2], datagram[questionEnd - 1]])
+    return others.lower() == others

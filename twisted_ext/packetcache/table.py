@@ -24,9 +24,9 @@ from mypy_extensions import mypyc_attr
 
 from twisted_ext.answers import BLOCKED, BlockedReply, Epoch
 from twisted_ext.limits import LANE_BYTES, LANE_SIGHTS, MESSAGE_SIZE
-from twisted_ext.packetcache.shape import shapeOf
+from twisted_ext.packetcache.shape import hasShape, shapeOf
 
-__all__ = ["KINDS", "Entry", "Reply", "Table", "kindOf"]
+__all__ = ["KINDS", "CookieOptions", "Entry", "Reply", "Table", "kindOf"]
 
 #: The kinds of replies, in the order of L{kindOf}. Each kind has a limit of its own, so that a flood of denials for one network does not
 #: use up the limit for its answers.
@@ -41,9 +41,6 @@ _TTL: Final = 96
 #: Octets of an OPT record without options; TC in the header's third octet.
 _OPT: Final = 11
 _TC: Final = 2
-
-#: The sizes of cookie options: their octets, up to 40 of them a cookie.
-_SIZES: Final = [size.to_bytes(2, "big") for size in range(45)]
 
 #: The largest reply by a stream, in octets.
 _STREAM: Final = int(MESSAGE_SIZE.default)
@@ -183,6 +180,25 @@ class Entry:
         return True
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
+class CookieOptions:
+    """
+    The cookies that a server replies with.
+    """
+
+    def optionFor(self, client: str, octets: bytes, now: float) -> bytes | None:
+        """
+        Return what an OPT record ends with that has the cookie option and no other: its length in two octets, then the option.
+
+        @param client: the client's address.
+        @param octets: of its cookie.
+        @param now: of the listeners' clock.
+
+        @return: empty if the cookie is not known yet, L{None} to reply without a cookie.
+        """
+        raise NotImplementedError
+
+
 #: Replies freed at once, and how many are freed with each admitted one when there are more.
 _AT_ONCE: Final = 1000
 _LET_GO: Final = 4
@@ -253,49 +269,48 @@ class Table:
         return len(self._young) + len(self._old) + len(self._youngShapes) + len(self._oldShapes)
 
     def again(
-        self, datagram: bytes, now: float, client: str = "", cookie: Callable[[str, bytes], bytes | None] | None = None, key: bytes = b""
+        self, datagram: bytes, key: bytes, now: float, client: str = "", cookies: CookieOptions | None = None, found: Entry | None = None
     ) -> bytes | None:
         """
         Find the reply to a query for which C{find} returned no valid entry.
 
-        @param cookie: returns the complete EDNS option to reply with, given the client's address and the octets of its cookie: empty if it
-            is not known yet, L{None} to reply without a cookie. C{None} where cookies are ignored.
-        @param key: C{datagram[2:]}, from a caller that has it.
+        @param key: C{datagram[2:]}.
+        @param cookies: L{None} where cookies are ignored.
+        @param found: what C{find} returned.
 
         @return: the reply without its id.
         """
-        entry = self._fresh(key or datagram[2:], now, self._young, self._old, False)
-        if entry is not None:
-            if entry.rcode >= BLOCKED:
-                self.blocked += 1
-            return entry.reply
+        if found is not None or self._old:
+            entry = self._fresh(key, now, self._young, self._old, False)
+            if entry is not None:
+                if entry.rcode >= BLOCKED:
+                    self.blocked += 1
+                return entry.reply
         if not self._shaped:
             return None
-        shape = shapeOf(datagram)
-        if shape is None:
-            return None
-        entry = self._youngShapes.get(shape.key)
+        shape, end, size, octets = shapeOf(datagram, key)
+        entry = self._youngShapes.get(shape)
         if entry is None or now >= entry.until or entry.epoch.value != entry.value:
-            entry = self._fresh(shape.key, now, self._youngShapes, self._oldShapes, True)
+            entry = self._fresh(shape, now, self._youngShapes, self._oldShapes, True)
             if entry is None:
                 return None
         reply = entry.reply
-        end = shape.questionEnd
-        size = _STREAM if self._stream else shape.size
+        if self._stream:
+            size = _STREAM
         option: bytes | None = None
-        if shape.cookie is not None:
-            if cookie is None:
+        if octets is not None:
+            if cookies is None:
                 return None
-            option = cookie(client, shape.cookie)
+            option = cookies.optionFor(client, octets, now)
         if option is None:
             if self._shown or len(reply) + 2 > size:
                 return None
-            made = reply[:10] + datagram[12:end] + reply[end - 2 :]
-        elif not option or len(reply) + 2 + len(option) > size or not entry.plain:
+            made = b"".join([reply[:10], datagram[12:end], reply[end - 2 :]])
+        elif not option or len(reply) + len(option) > size or not entry.plain:
             # A reply with options of its own is composed each time.
             return None
         else:
-            made = b"".join([reply[:10], datagram[12:end], reply[end - 2 : -2], _SIZES[len(option)], option])
+            made = b"".join([reply[:10], datagram[12:end], reply[end - 2 : -2], option])
         if entry.rcode >= BLOCKED:
             self.blocked += 1
             return BlockedReply(made)
@@ -349,10 +364,10 @@ class Table:
         @param personal: the reply is followed by something for this client only, its cookie.
         """
         if varies and reply.whole and not self._exact:
-            shape = shapeOf(datagram)
-            if shape is not None and (shape.cookie is not None) == personal:
+            key, end, _, cookie = shapeOf(datagram, datagram[2:])
+            if key and (cookie is not None) == personal and hasShape(datagram, end):
                 self._shaped = True
-                self._admit(shape.key, reply, True)
+                self._admit(key, reply, True)
                 return
         if not personal:
             self._admit(datagram[2:], reply, False)

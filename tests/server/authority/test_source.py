@@ -381,7 +381,7 @@ class ServingTests(SynchronousTestCase):
         if entry is not None and self.clock.seconds() < entry.until and entry.epoch.value == entry.value:
             self.fromCache = True
             return Message.fromWire(query[:2] + entry.reply).check()
-        again = known.table.again(query, self.clock.seconds())
+        again = known.table.again(query, query[2:], self.clock.seconds(), found=entry)
         if again is not None:
             self.fromCache = True
             return Message.fromWire(query[:2] + again).check()

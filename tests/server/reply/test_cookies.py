@@ -50,65 +50,67 @@ class CookiesTests(SynchronousTestCase):
             ),
         ):
             secrets = [bytes.fromhex(each) for each in secret.split()]
-            option, verified = Cookies(*secrets).check(client, bytes.fromhex(made), now)
+            found = Cookies(*secrets).check(client, bytes.fromhex(made), now)
             # The third is too old, and its reserved octets are not zero.
-            self.assertEqual(verified, len(made) > 16 and now != 1559734700)
-            self.assertEqual(option[4:12].hex() + option[12:].hex(), made[:16] + renewed)
+            self.assertEqual(found.verified, len(made) > 16 and now != 1559734700)
+            self.assertEqual(found.ending[:2] + found.option, b"\x00\x1c\x00\x0a\x00\x18" + found.option[4:])
+            self.assertEqual(found.option[4:].hex(), made[:16] + renewed)
 
     def test_roundTrip(self) -> None:
         """
         A client that returns its cookie from the same address is verified; with another cookie or another address it is not.
         """
         known = Cookies(SECRET)
-        option, verified = known.check("192.0.2.1", b"client01", NOW)
-        self.assertFalse(verified)
-        mine = option[4:]
-        self.assertEqual(known.check("192.0.2.1", mine, NOW + 10), (option, True))
-        self.assertFalse(known.check("192.0.2.2", mine, NOW + 10)[1])
-        self.assertFalse(known.check("192.0.2.1", mine[:-1] + b"?", NOW + 10)[1])
-        self.assertFalse(known.check("192.0.2.1", b"client02" + mine[8:], NOW + 10)[1])
-        self.assertFalse(known.check("192.0.2.1", mine + b"more", NOW + 10)[1])
-        self.assertFalse(Cookies(bytes(16)).check("192.0.2.1", mine, NOW + 10)[1])
-        self.assertTrue(Cookies(bytes(16), SECRET).check("192.0.2.1", mine, NOW + 10)[1])
+        first = known.check("192.0.2.1", b"client01", NOW)
+        self.assertFalse(first.verified)
+        mine = first.option[4:]
+        found = known.check("192.0.2.1", mine, NOW + 10)
+        self.assertEqual((found.option, found.verified), (first.option, True))
+        self.assertFalse(known.check("192.0.2.2", mine, NOW + 10).verified)
+        self.assertFalse(known.check("192.0.2.1", mine[:-1] + b"?", NOW + 10).verified)
+        self.assertFalse(known.check("192.0.2.1", b"client02" + mine[8:], NOW + 10).verified)
+        self.assertFalse(known.check("192.0.2.1", mine + b"more", NOW + 10).verified)
+        self.assertFalse(Cookies(bytes(16)).check("192.0.2.1", mine, NOW + 10).verified)
+        self.assertTrue(Cookies(bytes(16), SECRET).check("192.0.2.1", mine, NOW + 10).verified)
 
     def test_serverAloneHasCookiesOfItsOwn(self) -> None:
         """
         Cookies of a server that is alone are verified like others, but not by servers that agree on the hash of RFC 9018.
         """
         alone = Cookies(SECRET, alone=True)
-        mine = alone.check("192.0.2.1", b"client01", NOW)[0][4:]
+        mine = alone.check("192.0.2.1", b"client01", NOW).option[4:]
         self.assertEqual((len(mine), mine[8]), (24, 240))
-        self.assertEqual(Cookies(SECRET, alone=True).check("192.0.2.1", mine, NOW + 10)[0][4:], mine)
-        self.assertTrue(Cookies(bytes(16), SECRET, alone=True).check("192.0.2.1", mine, NOW + 10)[1])
-        self.assertFalse(Cookies(SECRET, alone=True).check("192.0.2.2", mine, NOW + 10)[1])
-        self.assertFalse(Cookies(bytes(16), alone=True).check("192.0.2.1", mine, NOW + 10)[1])
-        self.assertFalse(Cookies(SECRET).check("192.0.2.1", mine, NOW + 10)[1])
-        shared = Cookies(SECRET).check("192.0.2.1", b"client01", NOW)[0][4:]
-        self.assertFalse(alone.check("192.0.2.1", shared, NOW + 10)[1])
+        self.assertEqual(Cookies(SECRET, alone=True).check("192.0.2.1", mine, NOW + 10).option[4:], mine)
+        self.assertTrue(Cookies(bytes(16), SECRET, alone=True).check("192.0.2.1", mine, NOW + 10).verified)
+        self.assertFalse(Cookies(SECRET, alone=True).check("192.0.2.2", mine, NOW + 10).verified)
+        self.assertFalse(Cookies(bytes(16), alone=True).check("192.0.2.1", mine, NOW + 10).verified)
+        self.assertFalse(Cookies(SECRET).check("192.0.2.1", mine, NOW + 10).verified)
+        shared = Cookies(SECRET).check("192.0.2.1", b"client01", NOW).option[4:]
+        self.assertFalse(alone.check("192.0.2.1", shared, NOW + 10).verified)
 
     def test_cookieExpiresAfterAnHour(self) -> None:
         """
         A cookie is valid for an hour, is renewed after half an hour, and is not valid if it is from the future.
         """
-        mine = Cookies(SECRET).check("192.0.2.1", b"client01", NOW)[0][4:]
+        mine = Cookies(SECRET).check("192.0.2.1", b"client01", NOW).option[4:]
         for passed, good, same in ((-400, False, False), (-200, True, True), (1700, True, True), (1900, True, False), (3700, False, False)):
-            option, verified = Cookies(SECRET).check("192.0.2.1", mine, NOW + passed)
-            self.assertEqual((verified, option[4:] == mine), (good, same))
+            found = Cookies(SECRET).check("192.0.2.1", mine, NOW + passed)
+            self.assertEqual((found.verified, found.option[4:] == mine), (good, same))
 
     def test_cookieIsHashedOnce(self) -> None:
         """
         The cookie of a client is hashed once instead of for each query; it is still renewed and still expires.
         """
         known = Cookies(SECRET)
-        mine = known.check("192.0.2.1", b"client01", NOW)[0][4:]
+        mine = known.check("192.0.2.1", b"client01", NOW).option[4:]
         known.check("192.0.2.1", mine, NOW)
         with mock.patch.object(cookies, "sipHash", side_effect=AssertionError):
             for passed in range(0, 1700, 100):
-                self.assertEqual(known.check("192.0.2.1", mine, NOW + passed)[0][4:], mine)
-                self.assertEqual(known.known("192.0.2.1", mine, NOW + passed), known.check("192.0.2.1", mine, NOW + passed))
-        self.assertEqual(known.known("192.0.2.1", mine, NOW + 1801), (b"", False))
-        self.assertNotEqual(known.check("192.0.2.1", mine, NOW + 1801)[0][4:], mine)
-        self.assertFalse(known.check("192.0.2.1", mine, NOW + 10_000)[1])
+                self.assertEqual(known.check("192.0.2.1", mine, NOW + passed).option[4:], mine)
+                self.assertIs(known.known("192.0.2.1", mine, NOW + passed), known.check("192.0.2.1", mine, NOW + passed))
+        self.assertIsNone(known.known("192.0.2.1", mine, NOW + 1801))
+        self.assertNotEqual(known.check("192.0.2.1", mine, NOW + 1801).option[4:], mine)
+        self.assertFalse(known.check("192.0.2.1", mine, NOW + 10_000).verified)
 
     def test_knownCookiesAreBounded(self) -> None:
         """

@@ -47,8 +47,12 @@ __all__ = ["DatagramListener", "datagramSocket"]
 #: Maximum octets read of a datagram: no query is larger, and a truncated one is malformed.
 _SIZE: Final = 4096
 
-#: Datagrams in a full batch; a smaller one has emptied the socket's buffer.
+#: Datagrams in a full batch.
 _BATCH: Final = int(LISTENER_BATCH.default)
+
+#: After a batch of so many datagrams the socket is read again at once: about as many have arrived meanwhile, and another turn of the
+#: reactor costs as much as several replies. After a smaller one this would mostly find nothing.
+_MORE: Final = 8
 
 #: Batches in one reactor turn: some milliseconds' worth, so that other descriptors get their turn. A flood of less than 200,000 datagrams
 #: per second is read as fast as it arrives.
@@ -201,7 +205,7 @@ class _Reader:
                 self._responder.later = self._later
                 for _ in range(_BATCHES):
                     count = self._drain(now)
-                    if count < _BATCH:
+                    if count < _MORE or (count < _BATCH and self._later):
                         break
                     now = self._seconds()
                     if now >= until:

@@ -12,7 +12,7 @@ from typing import Final
 from twisted_ext.native.chosen import sipHash
 from twisted_ext.server.limits import COOKIE_AHEAD, COOKIE_HASHES, COOKIE_RENEWAL, COOKIE_SECONDS, COOKIES_KNOWN
 
-__all__ = ["Cookies", "SECRET_OCTETS"]
+__all__ = ["Cookies", "KnownCookie", "SECRET_OCTETS"]
 
 #: Octets of a server secret.
 SECRET_OCTETS: Final = 16
@@ -26,6 +26,28 @@ _VERSION: Final = b"\x01\x00\x00\x00"
 
 #: The same with a version for private use, which stands for keyed BLAKE2s here.
 _OWN_VERSION: Final = b"\xf0\x00\x00\x00"
+
+
+class KnownCookie:
+    """
+    What a client's cookie is answered with.
+
+    @ivar option: the whole EDNS option.
+    @ivar ending: the end of an OPT record with this option alone: its length in two octets, then the option.
+    @ivar until: seconds since 1970 until when to reply with it.
+    @ivar verified: whether the client's cookie has a server part that is valid.
+    """
+
+    __slots__ = ("option", "ending", "until", "verified")
+
+    def __init__(self, octets: bytes, until: float, verified: bool) -> None:
+        """
+        @param octets: client and server cookie.
+        """
+        self.option = _CODE.to_bytes(2, "big") + len(octets).to_bytes(2, "big") + octets
+        self.ending = len(self.option).to_bytes(2, "big") + self.option
+        self.until = until
+        self.verified = verified
 
 
 class Cookies:
@@ -44,10 +66,9 @@ class Cookies:
         self.secrets = secrets
         self._alone = alone
         self._version = _OWN_VERSION if alone else _VERSION
-        # By client address and the octets of its option: the option to reply with, until when to send that, and whether the cookie was
-        # verified.
-        self._young: dict[tuple[str, bytes], tuple[bytes, float, bool]] = {}
-        self._old: dict[tuple[str, bytes], tuple[bytes, float, bool]] = {}
+        # By client address and the octets of its option.
+        self._young: dict[tuple[str, bytes], KnownCookie] = {}
+        self._old: dict[tuple[str, bytes], KnownCookie] = {}
         # The number of cookies made in the current second for clients without a server cookie, and that second.
         self._made = 0
         self._second = 0
@@ -61,38 +82,33 @@ class Cookies:
         """
         return len(octets) == _CLIENT and self._made >= COOKIE_HASHES.default and int(today) == self._second
 
-    def known(self, client: str, octets: bytes, today: float) -> tuple[bytes, bool]:
+    def known(self, client: str, octets: bytes, today: float) -> KnownCookie | None:
         """
         Look up a client's cookie without computing a hash.
 
-        @return: the whole option to reply with, and whether the client's cookie was verified; an empty option where L{check} has to be
-            called.
+        @return: L{None} where L{check} has to be called.
         """
         found = self._young.get((client, octets))
-        if found is None or today >= found[1]:
-            return b"", False
-        return found[0], found[2]
+        return None if found is None or today >= found.until else found
 
-    def check(self, client: str, octets: bytes, today: float) -> tuple[bytes, bool]:
+    def check(self, client: str, octets: bytes, today: float) -> KnownCookie:
         """
         Verify a client's cookie, computing a new server cookie where one is due.
 
         @param octets: the content of the option, 8 or 16 to 40 octets.
         @param today: seconds since 1970, the only clock that servers with a shared secret have in common.
-
-        @return: as L{known}, never empty.
         """
         key = (client, octets)
         found = self._young.get(key) or self._old.pop(key, None)
-        if found is None or today >= found[1]:
+        if found is None or today >= found.until:
             found = self._find(client, octets, today)
         if len(self._young) >= COOKIES_KNOWN.default // 2 and key not in self._young:
             self._old = self._young
             self._young = {}
         self._young[key] = found
-        return found[0], found[2]
+        return found
 
-    def _find(self, client: str, octets: bytes, today: float) -> tuple[bytes, float, bool]:
+    def _find(self, client: str, octets: bytes, today: float) -> KnownCookie:
         try:
             packed = ip_address(client.partition("%")[0]).packed
         except ValueError:
@@ -114,15 +130,11 @@ class Cookies:
                         verified = True
                         break
             if verified and secret is self.secrets[0] and age < COOKIE_RENEWAL.default:
-                return _option(octets), today + min(COOKIE_RENEWAL.default - age, COOKIE_RENEWAL.default), True
+                return KnownCookie(octets, today + min(COOKIE_RENEWAL.default - age, COOKIE_RENEWAL.default), True)
         start = self._version + (int(today) & 0xFFFFFFFF).to_bytes(4, "big")
-        option = _option(theirs + start + self._hashed(self.secrets[0], theirs + start + packed))
+        cookie = theirs + start + self._hashed(self.secrets[0], theirs + start + packed)
         # Reuse this cookie for queries from the same address with the same option within this time.
-        return option, today + COOKIE_RENEWAL.default / 2, verified
+        return KnownCookie(cookie, today + COOKIE_RENEWAL.default / 2, verified)
 
     def _hashed(self, secret: bytes, data: bytes) -> bytes:
         return blake2s(data, digest_size=8, key=secret).digest() if self._alone else sipHash(secret, data)
-
-
-def _option(octets: bytes) -> bytes:
-    return _CODE.to_bytes(2, "big") + len(octets).to_bytes(2, "big") + octets

@@ -286,8 +286,9 @@ class CookieGate:
                     return self._MALFORMED
                 today = self._today()
                 needed = request.record.group.shown or request.questionEnd == 12
-                if needed or not self._cookies.spent(octets, today) or self._cookies.known(request.client, octets, today)[0]:
-                    request.cookie, request.verified = self._cookies.check(request.client, octets, today)
+                if needed or not self._cookies.spent(octets, today) or self._cookies.known(request.client, octets, today) is not None:
+                    known = self._cookies.check(request.client, octets, today)
+                    request.cookie, request.verified = known.option, known.verified
         if request.questionEnd == 12:
             # A query for a server cookie alone (RFC 7873, section 5.4).
             return self._ASKED_FOR if request.cookie else self._MALFORMED

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.packetcache.clients import UNMETERED, Client, Clients, Group
 from twisted_ext.packetcache.packetcache import PacketCache
-from twisted_ext.packetcache.table import Reply, Table
+from twisted_ext.packetcache.table import CookieOptions, Reply, Table
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.ratelimit import ClientRateLimit, siteOf
@@ -108,16 +108,12 @@ def packetCacheFor(
         return Client(client, group, metered.bucketFor(client, now), siteOf(client), accounts)
 
     everyone = [*groups.values(), *guarded.values(), proxies]
-    cookie = None if cookies is None else _CookieReplies(cookies, wanted if guarded else None, today).optionFor
-    return PacketCache(Clients(classify), everyone, cookie=cookie, quick=public)
+    options = None if cookies is None else _CookieReplies(cookies, wanted if guarded else None, today)
+    return PacketCache(Clients(classify), everyone, cookies=options, quick=public)
 
 
-class _CookieReplies:
-    """
-    The cookie options of cached replies.
-    """
-
-    __slots__ = ("_cookies", "_wanted", "_today")
+class _CookieReplies(CookieOptions):
+    __slots__ = ("_cookies", "_wanted", "_today", "_read", "_now")
 
     def __init__(self, cookies: Cookies, wanted: Callable[[str], bool] | None, today: Callable[[], float]) -> None:
         """
@@ -126,14 +122,20 @@ class _CookieReplies:
         self._cookies = cookies
         self._wanted = wanted
         self._today = today
+        # When the wall clock was read last, by the listeners' clock: once for a batch of datagrams.
+        self._read = self._now = 0.0
 
-    def optionFor(self, client: str, octets: bytes) -> bytes | None:
-        now = self._today()
-        option, verified = self._cookies.known(client, octets, now)
-        if verified or self._wanted is None or not self._wanted(client):
-            return None if not option and self._cookies.spent(octets, now) else option
-        # A client that needs a valid cookie and has none is refused by the cookie gate.
-        return b""
+    def optionFor(self, client: str, octets: bytes, now: float) -> bytes | None:
+        if now != self._read:
+            self._read = now
+            self._now = self._today()
+        known = self._cookies.known(client, octets, self._now)
+        if not (known is not None and known.verified or self._wanted is None) and self._wanted(client):
+            # A client that needs a valid cookie and has none is refused by the cookie gate.
+            return b""
+        if known is not None:
+            return known.ending
+        return None if self._cookies.spent(octets, self._now) else b""
 
 
 def offerReply(
