@@ -7,7 +7,10 @@ reply. This module parses such queries by hand in as few steps as possible; quer
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from mypy_extensions import i64
 
 __all__ = ["Shape", "hasShape", "shapeOf"]
 
@@ -49,15 +52,16 @@ def shapeOf(datagram: bytes, rest: bytes) -> Shape:
     @param rest: C{datagram[2:]}.
     """
     try:
-        position = 12
+        position: i64 = 12
+        length: i64
         while length := datagram[position]:
             if length > 63:
                 return b"", 0, 0, None
             position += length + 1
-        end = position + 5
+        end: i64 = position + 5
         # Letters are folded in the question as a whole, and the type is not text.
         capital = 64 < datagram[position + 2] < 91
-        last = len(datagram)
+        last: i64 = len(datagram)
         if not datagram[11]:
             if end != last:
                 return b"", 0, 0, None
@@ -69,10 +73,10 @@ def shapeOf(datagram: bytes, rest: bytes) -> Shape:
         if position + (datagram[end + 9] << 8 | datagram[end + 10]) != last:
             return b"", 0, 0, None
         cookie: bytes | None = None
-        count = 0
+        count: i64 = 0
         while position < last:
-            code = datagram[position] << 8 | datagram[position + 1]
-            start = position + 4
+            code: i64 = datagram[position] << 8 | datagram[position + 1]
+            start: i64 = position + 4
             position = start + (datagram[position + 2] << 8 | datagram[position + 3])
             count += 1
             if position > last or count > _FEW or code == _NSID or code == _EXPIRE or code == _KEEPALIVE:
@@ -86,7 +90,7 @@ def shapeOf(datagram: bytes, rest: bytes) -> Shape:
             key += _CAPITAL
         if datagram[end + 7] & 0x80:
             key += _DO
-        size = datagram[end + 3] << 8 | datagram[end + 4]
+        size: i64 = datagram[end + 3] << 8 | datagram[end + 4]
         return key, end, (_LEAST if size < _LEAST else size if size < _MOST else _MOST), cookie
     except IndexError:
         return b"", 0, 0, None
