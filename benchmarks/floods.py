@@ -17,7 +17,6 @@ import argparse
 import os
 import random
 import select
-import shutil
 import socket
 import subprocess
 import sys
@@ -30,9 +29,10 @@ from pathlib import Path
 from struct import pack
 from typing import Final
 
+from benchmarks.commandline import lacks, words
 from benchmarks.loads import addressOf, query, right
 from benchmarks.peering import CORES, zoneServer
-from benchmarks.servers import KINDS, OURS, PATH, UNBOUND, Kind, Place, Server
+from benchmarks.servers import KINDS, OURS, UNBOUND, Kind, Place, Server
 
 __all__ = ["STAGES", "Outcome", "Stage", "flood", "main", "measure", "probe", "show"]
 
@@ -298,10 +298,6 @@ def show(outcomes: list[Outcome]) -> str:
     return "\n".join(["  ".join(cells) for cells in shown])
 
 
-def _words(text: str) -> list[str]:
-    return [word.strip().lower() for word in text.split(",") if word.strip()]
-
-
 def main() -> int:
     """
     @return: the exit code.
@@ -316,13 +312,12 @@ def main() -> int:
         return 0
     parser = argparse.ArgumentParser(prog="python -m benchmarks floods", description="Count the queries that get lost during a flood.")
     parser.add_argument("--seconds", type=float, default=3.5, help="of each measurement (3.5)")
-    parser.add_argument("--only", type=_words, default=[], metavar="NAME,NAME", help="some of the servers")
-    parser.add_argument("--stages", type=_words, default=list(stages), metavar="STAGE,STAGE", help=", ".join(stages))
+    parser.add_argument("--only", type=words, default=[], metavar="NAME,NAME", help="some of the servers")
+    parser.add_argument("--stages", type=words, default=list(stages), metavar="STAGE,STAGE", help=", ".join(stages))
     asked = parser.parse_args()
     if unknown := set(asked.stages) - set(stages):
         parser.error(f"there is no {', '.join(unknown)}; stages are {', '.join(stages)}")
-    if shutil.which("nsd", path=PATH) is None:
-        print("floods: nsd is not installed (Debian: apt install nsd); nothing is measured without it", file=sys.stderr)
+    if lacks("floods", "nsd"):
         return 0
     outcomes: list[Outcome] = []
     with _preferred(os.getpid()), zoneServer(_NAMES) as upstream:

@@ -21,8 +21,6 @@ import argparse
 import os
 import random
 import select
-import shutil
-import signal
 import socket
 import statistics
 import sys
@@ -31,13 +29,14 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
+from benchmarks.commandline import endsLikeControlC, lacks, words
 from benchmarks.internets import HOSTS, TLDS, Internet, isolated, packetsSent
 from benchmarks.loads import Load, dnsperf, query
 from benchmarks.peering import CORES
 from benchmarks.served import installed, machine, replaced
-from benchmarks.servers import KINDS, OURS, PATH, UNBOUND, Kind, Place, Server
+from benchmarks.servers import KINDS, OURS, UNBOUND, Kind, Place, Server
 from benchmarks.verdicts import Budget, Report, shown, simpleTable, verdict, verdicts, wrapped
 
 __all__ = ["BUDGETS", "RECORD", "STAGES", "block", "kindsFor", "main", "percentile"]
@@ -438,10 +437,6 @@ def record(report: Report) -> None:
     _PAGE.write_text(replaced(_PAGE.read_text("utf-8"), said, "recursion"), "utf-8")
 
 
-def _words(text: str) -> list[str]:
-    return [word.strip().lower() for word in text.split(",") if word.strip()]
-
-
 def main() -> int:
     """
     @return: the exit code: 0 whatever the verdicts, 2 for invalid arguments, 130 when interrupted.
@@ -449,8 +444,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks recursion", description="Our validating resolver beside other people's.")
     parser.add_argument("--rounds", type=int, default=3, help="of each stage, for each resolver (3)")
     parser.add_argument("--domains", type=int, default=_DOMAINS, help=f"of all top-level domains together ({_DOMAINS})")
-    parser.add_argument("--only", type=_words, default=[], metavar="NAME,NAME", help="some of the resolvers")
-    parser.add_argument("--stages", type=_words, default=list(STAGES), metavar="STAGE,STAGE", help=", ".join(STAGES))
+    parser.add_argument("--only", type=words, default=[], metavar="NAME,NAME", help="some of the resolvers")
+    parser.add_argument("--stages", type=words, default=list(STAGES), metavar="STAGE,STAGE", help=", ".join(STAGES))
     parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="write all figures, to standard output without FILE")
     parser.add_argument("--record", action="store_true", help="write benchmarks/recursion.json, and what docs/measured.rst says of it")
     asked = parser.parse_args()
@@ -459,19 +454,13 @@ def main() -> int:
         parser.error(f"there is no {', '.join(unknown)}; stages are {', '.join(STAGES)}; resolvers are {', '.join(names)}")
     if asked.rounds < 1 or not 2 * TLDS <= asked.domains <= 4096 * TLDS:
         parser.error(f"at least one round, and {2 * TLDS} to {4096 * TLDS} domains")
-    for program in ("dnsperf", "nsd"):
-        if shutil.which(program, path=PATH) is None:
-            print(f"recursion: {program} is not installed (Debian: apt install {program}); nothing is measured without it", file=sys.stderr)
-            return 0
+    if lacks("recursion", "dnsperf", "nsd"):
+        return 0
     objection = isolated("benchmarks.recursion")
     if objection:
         print(f"recursion: {objection}; nothing is measured without a network namespace", file=sys.stderr)
         return 0
-
-    def end(number: int, frame: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, end)
+    endsLikeControlC()
     try:
         report = measured(asked.rounds, asked.domains, asked.stages, asked.only)
     except KeyboardInterrupt:

@@ -21,8 +21,6 @@ import argparse
 import os
 import platform
 import re
-import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -30,12 +28,13 @@ from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal, NoReturn
+from typing import Final, Literal
 
 from benchmarks.authorities import NSD
+from benchmarks.commandline import endsLikeControlC, lacks, words
 from benchmarks.loads import HOT, Load, Transport, cookies, dnsperf, written, wrongAmong
 from benchmarks.peering import CORES, zoneServer
-from benchmarks.servers import KINDS, OURS, PATH, UNBOUND, Kind, Server, processorTime
+from benchmarks.servers import KINDS, OURS, UNBOUND, Kind, Server, processorTime
 from benchmarks.variants import COMPILED
 from benchmarks.verdicts import ALONE, BOTH, WORKERS, Report, block, suffixOf, table, verdict, verdicts
 from tests.peers import freePort
@@ -385,10 +384,6 @@ def record(report: Report) -> None:
     _PAGE.write_text(replaced(_PAGE.read_text("utf-8"), block(Report.fromJSON(written))), "utf-8")
 
 
-def _words(text: str) -> list[str]:
-    return [word.strip().lower() for word in text.split(",") if word.strip()]
-
-
 def main() -> int:
     """
     @return: the exit code: 0 whatever the verdicts, 2 for words that mean nothing here, 130 when interrupted.
@@ -396,8 +391,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks served", description="Our forwarding cache beside other people's.")
     parser.add_argument("--rounds", type=int, default=3, help="of each stage, for each server (3)")
     parser.add_argument("--seconds", type=float, default=2, help="of each round (2)")
-    parser.add_argument("--only", type=_words, default=[], metavar="NAME,NAME", help="some of the servers")
-    parser.add_argument("--stages", type=_words, default=list(STAGES), metavar="STAGE,STAGE", help=", ".join(STAGES))
+    parser.add_argument("--only", type=words, default=[], metavar="NAME,NAME", help="some of the servers")
+    parser.add_argument("--stages", type=words, default=list(STAGES), metavar="STAGE,STAGE", help=", ".join(STAGES))
     parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="write all figures, to standard output without FILE")
     parser.add_argument("--record", action="store_true", help="write benchmarks/served.json, and what docs/measured.rst says of it")
     asked = parser.parse_args()
@@ -406,15 +401,9 @@ def main() -> int:
         parser.error(f"there is no {', '.join(unknown)}; stages are {', '.join(STAGES)}; servers are {', '.join(names)}")
     if asked.rounds < 1 or asked.seconds < 1:
         parser.error("at least one round of one second")
-    for program in ("dnsperf", "nsd"):
-        if shutil.which(program, path=PATH) is None:
-            print(f"served: {program} is not installed (Debian: apt install {program}); nothing is measured without it", file=sys.stderr)
-            return 0
-
-    def end(number: int, frame: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, end)
+    if lacks("served", "dnsperf", "nsd"):
+        return 0
+    endsLikeControlC()
     try:
         report = measured(asked.rounds, asked.seconds, asked.stages, asked.only)
     except KeyboardInterrupt:

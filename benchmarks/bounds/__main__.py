@@ -11,12 +11,10 @@ is the interpreter of an environment with an earlier state of the package, which
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import resource
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -27,14 +25,15 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 from benchmarks.authorities import KNOT, NSD, authorities, zoneLines
 from benchmarks.bounds.table import BASE, LINES, RECORD, UNITS, block, summary
+from benchmarks.commandline import endsLikeControlC, lacks, parserFor
 from benchmarks.loads import addressOf, dnsperf, query, right
 from benchmarks.peering import CORES
 from benchmarks.served import Measurement, machine, replaced
-from benchmarks.servers import KINDS, OURS, PATH, UNBOUND, Kind, Server
+from benchmarks.servers import KINDS, OURS, UNBOUND, Kind, Server
 from benchmarks.variants import MISSING, PURE, Variant, variants
 from benchmarks.verdicts import Report, suffixOf
 from benchmarks.zoneloads import signed
@@ -315,25 +314,15 @@ def main() -> int:
     """
     @return: the exit code: 0 whatever was measured, 2 for wrong words, 130 when interrupted.
     """
-    parser = argparse.ArgumentParser(prog="python -m benchmarks bounds", description=(__doc__ or "").strip().splitlines()[0])
+    parser = parserFor("bounds", __doc__, 5)
     parser.add_argument("units", nargs="*", metavar="UNIT", help=", ".join(UNITS))
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1, help="of each round (1)")
     parser.add_argument("--base", metavar="PYTHON", help="an interpreter with an earlier state of the package")
-    parser.add_argument("--resume", action="store_true", help="measure the units that benchmarks/bounds.json does not have")
-    parser.add_argument("--record", action="store_true", help="write benchmarks/bounds.json, docs/measured.rst and README.rst")
     asked = parser.parse_args()
     if unknown := sorted(set(asked.units) - set(UNITS)):
         parser.error(f"{', '.join(unknown)}: not units; units are {', '.join(UNITS)}")
-    for program in ("dnsperf", "nsd"):
-        if shutil.which(program, path=PATH) is None:
-            print(f"bounds: {program} is not installed (Debian: apt install {program}); nothing is measured without it", file=sys.stderr)
-            return 0
-
-    def end(number: int, frame: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, end)
+    if lacks("bounds", "dnsperf", "nsd"):
+        return 0
+    endsLikeControlC()
     builds = variants()
     if len(builds) == 1:
         print(f"bounds: {MISSING}", file=sys.stderr)

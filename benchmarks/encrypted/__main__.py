@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -21,11 +20,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final, cast
 
+from benchmarks.commandline import lacks, words
 from benchmarks.encrypted import churn, hits, idle, leaks, lookups, resets, workers
 from benchmarks.encrypted.report import RECORD, bounds, jsonOf, publish
 from benchmarks.encrypted.servers import Transport
 from benchmarks.served import machine
-from benchmarks.servers import PATH
 
 STAGES: Final = ("lookups", "hits", "idle", "churn", "resets", "workers", "leaks")
 
@@ -90,10 +89,6 @@ def _measured(stage: str, asked: argparse.Namespace) -> object:
     return _table(gone)
 
 
-def _words(text: str) -> list[str]:
-    return [word.strip().lower() for word in text.split(",") if word.strip()]
-
-
 def main() -> int:
     """
     @return: the exit code: 1 if a bound is not held.
@@ -102,20 +97,18 @@ def main() -> int:
         _CHILDREN[sys.argv[1]](sys.argv[2:])
         return 0
     parser = argparse.ArgumentParser(prog="python -m benchmarks encrypted", description="What TLS, HTTPS and QUIC cost and endure.")
-    parser.add_argument("--stages", type=_words, default=list(STAGES), metavar="STAGE,STAGE", help=", ".join(STAGES))
+    parser.add_argument("--stages", type=words, default=list(STAGES), metavar="STAGE,STAGE", help=", ".join(STAGES))
     parser.add_argument("--rounds", type=int, default=3, help="of lookups and hits (3)")
     parser.add_argument("--seconds", type=float, help="of a round, or of each load")
     parser.add_argument("--count", type=int, help="connections, or look-ups")
-    parser.add_argument("--transports", type=_words, metavar="NAME,NAME", help="some of those of the stage; of churn, some of its kinds")
+    parser.add_argument("--transports", type=words, metavar="NAME,NAME", help="some of those of the stage; of churn, some of its kinds")
     parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="write all figures, to standard output without FILE")
     parser.add_argument("--record", action="store_true", help="write benchmarks/encrypted.json, and what docs/measured.rst says of it")
     asked = parser.parse_args()
     if unknown := set(asked.stages) - set(STAGES):
         parser.error(f"there is no {', '.join(sorted(unknown))}; stages are {', '.join(STAGES)}")
-    for program in ("dnsperf", "nsd", "unbound", "openssl"):
-        if shutil.which(program, path=PATH) is None:
-            print(f"encrypted: {program} is not installed; nothing is measured without it", file=sys.stderr)
-            return 0
+    if lacks("encrypted", "dnsperf", "nsd", "unbound", "openssl"):
+        return 0
     figures: dict[str, object] = {"date": time.strftime("%Y-%m-%d"), "machine": machine()}
     for stage in asked.stages:
         print(f"-- {stage}", flush=True)

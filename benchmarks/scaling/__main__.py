@@ -13,11 +13,9 @@ does not fit in the free memory is left out.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
-import shutil
 import signal
 import sys
 import tempfile
@@ -30,12 +28,13 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.authorities import NSD, authorities, zoneLines
+from benchmarks.commandline import endsLikeControlC, lacks, parserFor, words
 from benchmarks.loads import HOT, dnsperf
 from benchmarks.peering import CORES
 from benchmarks.scaling.curves import svg
 from benchmarks.scaling.report import CACHE, LOAD, PAUSE_MOST, POPULAR, RECORD, SPREAD, WORKERS, ZONE, Scaling, block
 from benchmarks.served import machine, replaced
-from benchmarks.servers import KINDS, OURS, PATH, Kind, Place, Server, forwarding
+from benchmarks.servers import KINDS, OURS, Kind, Place, Server, forwarding
 from benchmarks.variants import COMPILED, MISSING, PURE, variants
 
 __all__ = ["main", "room"]
@@ -313,23 +312,18 @@ def main() -> int:
     """
     @return: the exit code: 1 if a collection took too long, 2 for wrong words, 130 when interrupted.
     """
-    parser = argparse.ArgumentParser(prog="python -m benchmarks scaling", description=(__doc__ or "").strip().splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=1, help="of each round (1)")
-    parser.add_argument("--stages", type=lambda text: text.split(","), default=list(STAGES), metavar="STAGE,STAGE", help=", ".join(STAGES))
+    parser = parserFor("scaling", __doc__, 3)
+    parser.add_argument("--stages", type=words, default=list(STAGES), metavar="STAGE,STAGE", help=", ".join(STAGES))
     parser.add_argument("--names", type=_numbers, default=[10**power for power in range(3, 8)], help="in the cache")
     parser.add_argument("--records", type=_numbers, default=[1000, 10_000, 100_000, 1_000_000, 5_000_000], help="of the zone")
     parser.add_argument("--workers", type=_numbers, default=[1, 2, 4])
     parser.add_argument("--full", type=int, default=10_000_000, help="names in the cache while collections are watched")
-    parser.add_argument("--resume", action="store_true", help="measure what benchmarks/scaling.json does not have")
-    parser.add_argument("--record", action="store_true", help="write benchmarks/scaling.json, docs/scaling.svg and docs/measured.rst")
     asked = parser.parse_args()
     if unknown := sorted(set(asked.stages) - set(STAGES)):
         parser.error(f"{', '.join(unknown)}: not stages; stages are {', '.join(STAGES)}")
-    for program in ("dnsperf", "nsd"):
-        if shutil.which(program, path=PATH) is None:
-            print(f"scaling: {program} is not installed (Debian: apt install {program}); nothing is measured without it", file=sys.stderr)
-            return 0
+    if lacks("scaling", "dnsperf", "nsd"):
+        return 0
+    endsLikeControlC()
     builds = [OURS if build.name == PURE else build.name for build in variants()]
     report = Scaling(time.strftime("%Y-%m-%d"), machine(), asked.rounds, asked.seconds)
     if RECORD.exists() and (asked.resume or set(asked.stages) < set(STAGES)):
