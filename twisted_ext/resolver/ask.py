@@ -18,7 +18,8 @@ from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.wire.message import Question
 
 __all__ = [
-    "Ask", "Query", "QueryStart", "Waiter", "askedOn", "behind", "lookUp", "nothingOn", "nowOf", "queryOf", "shown", "then", "unknown",
+    "Ask", "Query", "QueryStart", "Waiter", "WaitingStart", "askedOn", "behind", "lookUp", "nothingOn", "nowOf", "queryOf", "shown", "then",
+    "unknown",
 ]
 
 _Source = TypeVar("_Source")
@@ -158,25 +159,23 @@ def then(found: Answer | Start | None, change: Callable[..., Answer], *arguments
     return None if found is None else _Changed(found, change, arguments)
 
 
-class _Changed(QueryStart):
+class WaitingStart(QueryStart):
     """
-    A look-up whose answer is changed.
+    Base of the look-ups of one source that wait for another's: their waiters get its outcome.
+
+    @ivar _start: starts the other source's.
     """
 
     __deletable__ = ["_waiter", "_query"]
-    __slots__ = ("_start", "_change", "_arguments", "_waiter", "_query")
+    __slots__ = ("_start", "_waiter", "_query")
 
+    _start: Start
     _waiter: Waiter
     _query: Query
 
-    def __init__(self, start: Start, change: Callable[..., Answer], arguments: tuple[object, ...]) -> None:
-        self._start = start
-        self._change = change
-        self._arguments = arguments
-
     def prepare(self, waiter: Waiter, context: QueryContext) -> Query:
-        self._waiter = waiter
         self._query = queryOf(self._start, self, context)
+        self._waiter = waiter
         return self
 
     def now(self) -> float:
@@ -189,19 +188,40 @@ class _Changed(QueryStart):
         self._query.cancel()
 
     def callback(self, answer: Answer, /) -> None:
+        waiter = self._ended()
+        waiter.callback(answer)
+
+    def errback(self, fault: Exception, /) -> None:
+        waiter = self._ended()
+        waiter.errback(fault)
+
+    def _ended(self) -> Waiter:
+        # What it refers to refers to it. Without these cycles, all of them are freed at once.
         waiter = self._waiter
         del self._waiter, self._query
+        return waiter
+
+
+class _Changed(WaitingStart):
+    """
+    A look-up whose answer is changed.
+    """
+
+    __slots__ = ("_change", "_arguments")
+
+    def __init__(self, start: Start, change: Callable[..., Answer], arguments: tuple[object, ...]) -> None:
+        self._start = start
+        self._change = change
+        self._arguments = arguments
+
+    def callback(self, answer: Answer, /) -> None:
+        waiter = self._ended()
         try:
             changed = self._change(answer, *self._arguments)
         except Exception as error:
             waiter.errback(error)
         else:
             waiter.callback(changed)
-
-    def errback(self, fault: Exception, /) -> None:
-        waiter = self._waiter
-        del self._waiter, self._query
-        waiter.errback(fault)
 
 
 async def askedOn(

@@ -13,7 +13,7 @@ from zope.interface import classImplements
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import Closed
 from twisted_ext.interfaces import IAnswerSource, Start
-from twisted_ext.resolver.ask import Query, QueryStart, Waiter, lookUp, nowOf, queryOf
+from twisted_ext.resolver.ask import Query, Waiter, WaitingStart, lookUp, queryOf
 from twisted_ext.resolver.sources import closeAll
 from twisted_ext.wire.message import Question
 
@@ -81,16 +81,12 @@ class ReplaceableSource:
 classImplements(ReplaceableSource, IAnswerSource)
 
 
-class _Delegated(QueryStart):
+class _Delegated(WaitingStart):
     """
     One look-up, counted at the source it began with.
     """
 
-    __deletable__ = ["_waiter", "_query"]
-    __slots__ = ("_source", "_former", "_question", "_start", "_waiter", "_query")
-
-    _waiter: Waiter
-    _query: Query
+    __slots__ = ("_source", "_former", "_question")
 
     def __init__(self, source: ReplaceableSource, former: Former, question: Question, start: Start) -> None:
         self._source = source
@@ -102,31 +98,13 @@ class _Delegated(QueryStart):
         if not self._source.isCurrent(self._former):
             # The source has been replaced since it was asked, and may be closed by now.
             return queryOf(partial(lookUp, self._source, self._question), waiter, context)
-        self._waiter = waiter
-        self._query = queryOf(self._start, self, context)
-        return self
-
-    def now(self) -> float:
-        return nowOf(self._start)
+        return super().prepare(waiter, context)
 
     def begin(self, now: float) -> None:
         self._former.running += 1
         self._query.begin(now)
 
-    def cancel(self) -> None:
-        self._query.cancel()
-
-    def callback(self, answer: Answer, /) -> None:
-        waiter = self._ended()
-        waiter.callback(answer)
-
-    def errback(self, fault: Exception, /) -> None:
-        waiter = self._ended()
-        waiter.errback(fault)
-
     def _ended(self) -> Waiter:
-        # What it refers to refers to it. Without these cycles, all of them are freed at once.
-        waiter = self._waiter
-        del self._waiter, self._query
+        waiter = super()._ended()
         self._source.finished(self._former)
         return waiter

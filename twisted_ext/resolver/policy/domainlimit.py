@@ -16,7 +16,7 @@ from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import BudgetSpent, DNSFault
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import DOMAIN_LOOKUPS, ZONE_CUTS, ZONE_LOOKUPS
-from twisted_ext.resolver.ask import Query, QueryStart, Waiter, nowOf, queryOf
+from twisted_ext.resolver.ask import Query, Waiter, WaitingStart, queryOf
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, nameFromText, nameToText
@@ -235,17 +235,14 @@ class DomainLimit(WrappingSource):
 classImplements(DomainLimit, IAnswerSource)
 
 
-class _Limited(QueryStart):
+class _Limited(WaitingStart):
     """
     One look-up that counts.
     """
 
-    __deletable__ = ["_waiter", "_query"]
-    __slots__ = ("_limit", "_name", "_start", "_place", "_waiter", "_query")
+    __slots__ = ("_limit", "_name", "_place")
 
     _place: _Place
-    _waiter: Waiter
-    _query: Query
 
     def __init__(self, limit: DomainLimit, question: Question, start: Start) -> None:
         self._limit = limit
@@ -256,23 +253,12 @@ class _Limited(QueryStart):
         place = self._limit.begun(self._name)
         if place is None:
             return queryOf(self._start, waiter, context)
+        self._place = place
         try:
-            self._query = queryOf(self._start, self, context)
+            return super().prepare(waiter, context)
         except DNSFault:
             self._limit.ended(place)
             raise
-        self._place = place
-        self._waiter = waiter
-        return self
-
-    def now(self) -> float:
-        return nowOf(self._start)
-
-    def begin(self, now: float) -> None:
-        self._query.begin(now)
-
-    def cancel(self) -> None:
-        self._query.cancel()
 
     def callback(self, answer: Answer, /) -> None:
         waiter = self._ended()
@@ -280,14 +266,8 @@ class _Limited(QueryStart):
             self._limit.learn(answer, self._name, self._place[0])
         waiter.callback(answer)
 
-    def errback(self, fault: Exception, /) -> None:
-        waiter = self._ended()
-        waiter.errback(fault)
-
     def _ended(self) -> Waiter:
-        # What it refers to refers to it. Without these cycles, all of them are freed at once.
-        waiter = self._waiter
-        del self._waiter, self._query
+        waiter = super()._ended()
         self._limit.ended(self._place)
         return waiter
 
