@@ -22,7 +22,7 @@ from twisted_ext.server.zones.compilers import Compilers, Job, Result
 from twisted_ext.server.zones.loader import ZoneLoader
 from twisted_ext.server.zones.publish import ZonePublisher
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.zone.build.compiler import CompileJobs
+from twisted_ext.zone.build.jobs import CompileJobs
 from twisted_ext.zone.store.version import Version
 
 __all__ = ["LoadingCase", "LocalCompilers"]

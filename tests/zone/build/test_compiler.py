@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_ext.zone.build.compiler}.
+Tests for L{twisted_ext.zone.build.compiler} and L{twisted_ext.zone.build.jobs}.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import cast
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.zone.build.compiler import CompileJobs, fingerprintOf, main
+from twisted_ext.zone.build.compiler import main
+from twisted_ext.zone.build.jobs import CompileJobs, fingerprintOf
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.limits import TELLING_OCTETS
 

@@ -15,7 +15,7 @@ from tests.zone.check.test_semantics import PLAIN, SOUND
 from tests.zone.plain import HEAD, setsOf, versionOf
 from tests.zone.signing import signed
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.zone.build.compiler import CompileJobs
+from twisted_ext.zone.build.jobs import CompileJobs
 from twisted_ext.zone.check.checkfile import vet
 from twisted_ext.zone.zonefile.writer import canonicalFile
 

@@ -93,12 +93,15 @@ class ZoneSettings:
 
     __slots__ = ("name", "text", "file", "values", "plain", "policy", "terms")
 
-    def __init__(self, values: Mapping[str, Value]) -> None:
+    def __init__(self, values: Mapping[str, Value], name: bytes = b"") -> None:
+        """
+        @param name: the apex in wire form, if the caller has it.
+        """
         self.values = dict(values)
         self.policy: Policy | None = None
         self.terms: object = None
         self.text = str(self.values["name"])
-        self.name = nameFromText(self.text).lower()
+        self.name = (name or nameFromText(self.text)).lower()
         self.file = str(self.values.get("file", ""))
         self.plain = len(self.values) <= 2 and bool(self.file)
 
@@ -112,18 +115,11 @@ class ZoneSettings:
 
         @raise BadDescription: the name is not valid.
         """
-        self = cls.__new__(cls)
         try:
             wire = nameFromText(text)
         except BadName as fault:
             raise BadDescription(f"zone {text}: {fault}") from None
-        self.text = nameToText(wire)
-        self.name = wire.lower()
-        self.file = file
-        self.values = {"name": self.text, "file": file}
-        self.plain = True
-        self.policy = self.terms = None
-        return self
+        return cls({"name": nameToText(wire), "file": file}, wire)
 
     def value(self, name: str) -> Value:
         found = self.values.get(name)

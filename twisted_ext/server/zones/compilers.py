@@ -9,10 +9,11 @@ import os
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from json.encoder import encode_basestring_ascii as quoted
 from time import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
+from mypy_extensions import mypyc_attr
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IDelayedCall, IProcessTransport, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
@@ -33,13 +34,11 @@ _MODULE: Final = "twisted_ext.zone.build.compiler"
 
 _log: Final = Logger(__name__)
 
-_encode: Final = json.JSONEncoder(check_circular=False).encode
 _decode: Final = json.JSONDecoder().decode
 
 Result = dict[str, "JSON"]
 
 
-@dataclass(slots=True, eq=False)
 class Job:
     """
     Zones to be compiled in one go.
@@ -50,23 +49,23 @@ class Job:
     @ivar left: zones without a result yet.
     """
 
-    image: str
-    zones: list[tuple[str, str]]
-    tried: bool = False
-    left: dict[str, str] = field(init=False)
+    __slots__ = ("image", "zones", "tried", "left")
 
-    def __post_init__(self) -> None:
-        self.left = dict(self.zones)
+    def __init__(self, image: str, zones: list[tuple[str, str]], tried: bool = False) -> None:
+        self.image = image
+        self.zones = zones
+        self.tried = tried
+        self.left = dict(zones)
 
     def lines(self) -> bytes:
+        # Written by hand: there may be a hundred thousand zones.
+        image = quoted(self.image)
         if len(self.zones) == 1:
             zone, path = self.zones[0]
-            said: list[dict[str, object]] = [{"name": zone, "path": path, "image": self.image, "now": time()}]
-        else:
-            said = [{"pack": self.image, "each": True} if self.tried else {"pack": self.image}]
-            said += [{"name": zone, "path": path} for zone, path in self.zones]
-            said.append({"seal": True})
-        return b"".join([_encode(each).encode("ascii") + b"\n" for each in said])
+            return f'{{"name":{quoted(zone)},"path":{quoted(path)},"image":{image},"now":{time()}}}\n'.encode("ascii")
+        each = ',"each":true' if self.tried else ""
+        said = [f'{{"name":{quoted(zone)},"path":{quoted(path)}}}\n' for zone, path in self.zones]
+        return f'{{"pack":{image}{each}}}\n{"".join(said)}{{"seal":true}}\n'.encode("ascii")
 
     def failed(self, said: str, *, unstarted: bool = False) -> list[Result]:
         """
@@ -84,6 +83,7 @@ class Job:
         ]
 
 
+@mypyc_attr(native_class=False)  # Twisted's class has its attributes in the class.
 class _Compiler(ProcessProtocol):
     """
     One compiler process, which runs one job after the other.
@@ -135,11 +135,7 @@ class _Compiler(ProcessProtocol):
         if len(self._left) > COMPILER_LINE.default:
             self.kill()
             return
-        for line in lines:
-            try:
-                said = _decode(line.decode("ascii"))
-            except ValueError:
-                continue
+        for said in _decoded(lines):
             if isinstance(said, dict) and self.job is not None:
                 self._said(self.job, said)
 
@@ -177,6 +173,7 @@ class _Compiler(ProcessProtocol):
         self._compilers.ended(self)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Compilers:
     """
     The compiler processes, and the queue of jobs.
@@ -204,6 +201,13 @@ class Compilers:
         self._jobs: deque[Job] = deque()
         self._running: list[_Compiler] = []
         self._closed = False
+
+    @property
+    def queued(self) -> bool:
+        """
+        Whether jobs wait for a process.
+        """
+        return bool(self._jobs)
 
     @property
     def busy(self) -> bool:
@@ -264,13 +268,33 @@ class Compilers:
             compiler.kill()
 
 
+def _decoded(lines: list[bytes]) -> list[JSON]:
+    """
+    Return what is written in lines, without those that are not JSON.
+    """
+    try:
+        # Together: for short texts, the calls take longer than the decoding.
+        found = _decode(f"[{b','.join(lines).decode('ascii')}]")
+        if len(found) == len(lines):
+            return cast("list[JSON]", found)
+    except ValueError:
+        pass
+    several: list[JSON] = []
+    for line in lines:
+        with suppress(ValueError):
+            several.append(_decode(line.decode("ascii")))
+    return several
+
+
 def complaintsOf(result: Result) -> list[tuple[str, bool]]:
     """
     Return the problems of a zone: lines C{file:line:column: text}, each with whether it is fatal for the zone.
     """
     said = result.get("complaints")
     lines: list[tuple[str, bool]] = []
-    for each in said if isinstance(said, list) else []:
+    if not isinstance(said, list):
+        return lines
+    for each in said:
         if not isinstance(each, dict):
             continue
         place = ":".join([str(each.get(key)) for key in ("path", "line", "column") if each.get(key)])
@@ -290,7 +314,9 @@ def sourcesOf(result: Result) -> tuple[tuple[str, int, int], ...]:
     found: list[tuple[str, int, int]] = []
     for each in said if isinstance(said, list) else []:
         if isinstance(each, list) and len(each) == 3:
-            found.append((str(each[0]), int(str(each[1])), int(str(each[2]))))
+            path, size, changed = each
+            if isinstance(path, str) and isinstance(size, int) and isinstance(changed, int):
+                found.append((path, size, changed))
     return tuple(found)
 
 

@@ -12,12 +12,13 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from json.encoder import encode_basestring_ascii as quoted
 from mmap import ACCESS_READ, mmap
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
+
+from mypy_extensions import mypyc_attr
 
 from twisted_ext.errors import BadDescription, BadImage
 
@@ -33,7 +34,6 @@ _ENDING: Final = ".image"
 Source = tuple[str, int, int]
 
 
-@dataclass(slots=True, eq=False)
 class Built:
     """
     An image of a zone.
@@ -44,13 +44,18 @@ class Built:
     @ivar sources: the files that it was made from, the zone's own first.
     """
 
-    zone: str
-    path: str
-    offset: int
-    octets: int
-    serial: int
-    records: int
-    sources: tuple[Source, ...]
+    __slots__ = ("zone", "path", "offset", "octets", "serial", "records", "sources")
+
+    def __init__(
+        self, zone: str, path: str, offset: int, octets: int, serial: int, records: int, sources: tuple[Source, ...]
+    ) -> None:
+        self.zone = zone
+        self.path = path
+        self.offset = offset
+        self.octets = octets
+        self.serial = serial
+        self.records = records
+        self.sources = sources
 
     def toJSON(self) -> str:
         # There may be a hundred thousand of them, and making an encoder for each would take longer than using it.
@@ -92,6 +97,7 @@ def statusOf(path: str) -> tuple[int, int] | None:
     return found.st_size, found.st_mtime_ns
 
 
+@mypyc_attr(native_class=False)  # It is referred to weakly.
 class _Mapped:
     """
     A file mapped into memory, shared by all images in it.

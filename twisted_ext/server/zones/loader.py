@@ -122,6 +122,13 @@ class Reload:
         self.done: Deferred[list[str]] = Deferred()
         self._begun = False
 
+    @property
+    def listens(self) -> bool:
+        """
+        Whether further lines are kept, not only counted.
+        """
+        return self._said < _MOST_LINES
+
     def say(self, line: str) -> None:
         self._said += 1
         if self._said <= _MOST_LINES:
@@ -191,6 +198,7 @@ class ZoneLoader:
         self._cooperator = Cooperator(scheduler=lambda step: reactor.callLater(0, step))
         self._turns = DeferredLock()
         self._results: deque[list[Result]] = deque()
+        self._making: Deferred[None] | None = None
         self._taking: Deferred[None] | None = None
         self._busy = False
         # Zones for which no process could be started, the timer for the next attempt, and the seconds until the one after that.
@@ -219,9 +227,9 @@ class ZoneLoader:
             if not self._found(wanted):
                 stale.append(wanted)
         self.images.forget(*[built.zone for built in self.images if built.zone not in self._wanted])
-        self._make(stale, starting)
         starting.done.addCallback(self._started, began, len(self._wanted) - len(stale))
-        starting.begin()
+        # In turns, so that the first ones are compiled meanwhile.
+        self._turns.run(self._makeAll, stale, starting).addErrback(_ended)
         self._looking.start(WATCH_SECONDS.default, now=False).addErrback(
             lambda failure: _log.failure("while checking master files", failure=failure)
         )
@@ -274,7 +282,7 @@ class ZoneLoader:
             if wanted.reloads:
                 wanted.reloads = [reload for reload in wanted.reloads if reload is not self._starting]
                 wanted.leave(f"{wanted.zone}: the server stops before it is compiled")
-        for each in (self._taking, self._sweeping):
+        for each in (self._making, self._taking, self._sweeping):
             if each is not None:
                 each.cancel()
         self.images.close()
@@ -282,6 +290,18 @@ class ZoneLoader:
             self._own.close()
 
     # -- compiling zones
+
+    def _makeAll(self, several: list[PendingZone], reload: Reload) -> Deferred[None]:
+        size = int(BATCH_ZONES.default)
+
+        def steps() -> Iterator[None]:
+            for begin in range(0, len(several), size):
+                self._make([wanted for wanted in several[begin : begin + size] if self._wanted.get(wanted.zone) is wanted], reload)
+                yield
+            reload.begin()
+
+        self._making = paced(self._reactor, steps())
+        return self._making
 
     def _make(self, several: Sequence[PendingZone], reload: Reload | None = None) -> None:
         """
@@ -382,7 +402,7 @@ class ZoneLoader:
                 first = str(fault)
                 complaints.append((f"{wanted.file}: {fault}", True))
             else:
-                self._tell(wanted, complaints, self._news(wanted, built, before))
+                self._tell(wanted, complaints, built, before)
                 wanted.serial = built.serial
         wanted.failed = bool(first or not result.get("image"))
         if wanted.failed:
@@ -427,11 +447,16 @@ class ZoneLoader:
         remark = "; it went back, so secondaries will not take it" if older else ""
         return f"{wanted.zone}: serial {before} is now {serial}, {built.records} records{changed}{remark}"
 
-    def _tell(self, wanted: PendingZone, complaints: list[tuple[str, bool]], outcome: str) -> None:
+    def _tell(self, wanted: PendingZone, complaints: list[tuple[str, bool]], built: Built, before: int | None) -> None:
         """
         Log the result for a zone that is served, and report it to waiting reload requests.
+
+        @param before: the serial number served before.
         """
-        if self._starting is None or self._logged < _MOST_LINES:
+        logs = self._starting is None or self._logged < _MOST_LINES
+        listened = logs or any(reload.listens for reload in wanted.reloads)
+        outcome = self._news(wanted, built, before) if listened else ""
+        if logs:
             self._logged += _logged(complaints[:_MOST_LINES])
             self._logged += 1
             _log.info("{outcome}", outcome=outcome)
@@ -466,9 +491,10 @@ class ZoneLoader:
     def look(self) -> None:
         """
         Check for changed files. A zone is reloaded once its files are the same in two checks in a row, since they may be half written; or
-        regardless, when they have been changing for C{CHANGING_SECONDS}.
+        regardless, when they have been changing for C{CHANGING_SECONDS}. While zones wait for a process that compiles them, checking would
+        only delay them.
         """
-        if not self._watch or self._sweeping is not None:
+        if not self._watch or self._sweeping is not None or self._compilers.queued:
             return
         sweeping = self._sweeping = paced(self._reactor, self._sweep())
         sweeping.addErrback(_ended).addBoth(self._swept)

@@ -18,7 +18,7 @@ from twisted_ext.errors import CallerFault
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.rdata.fields import MOST_RDATA
 from twisted_ext.wire.rdata.times import secondsFromDuration
-from twisted_ext.wire.rrtypes import AAAA, ALIAS, RRSIG, SOA, TXT, A, isMeta
+from twisted_ext.wire.rrtypes import AAAA, ALIAS, RRSIG, TXT, A, isMeta
 from twisted_ext.wire.text import headFromTokens
 from twisted_ext.wire.tokens import Tokens
 from twisted_ext.zone.store.imagebuilder import LONG
@@ -49,8 +49,6 @@ _KINDS: Final = {A: _A, AAAA: _AAAA}
 
 _head: Final = Struct(">HHHI").pack
 _short: Final = Struct(">H").pack
-_long: Final = Struct(">I").pack
-_numbers: Final = Struct(">IIII").pack
 
 _BLANK: Final = 0x20
 _BLANKS: Final = b" \t"
@@ -142,7 +140,7 @@ def skim(reader: Reader, lines: Iterator[bytes]) -> bytes | None:
     if not reader.quick:
         return next(lines, None)
     names = reader.names
-    store, setdefault = reader.reading.builder.store, reader.nodes.setdefault
+    builder, nodes = reader.reading.builder, reader.nodes
     pton, lengths, suffix, cut = inet_pton, LENGTHS, names.suffix, -len(names.suffix)
     tail, heads = names.roomyTail(), reader.forms.heads
     labels = None if reader.outside else reader.owner
@@ -204,8 +202,8 @@ def skim(reader: Reader, lines: Iterator[bytes]) -> bytes | None:
                     run += record
                     mark |= form.mark
                 else:
-                    if count and (count > 1 or mark or setdefault(key, run) is not run):
-                        store(key, run, count, mark, mixed)
+                    if count and (count > 1 or mark or nodes.setdefault(key, run) is not run):
+                        builder.store(key, run, count, mark, mixed)
                     labels = found
                     key = found.lower()
                     run = record
@@ -221,7 +219,7 @@ def skim(reader: Reader, lines: Iterator[bytes]) -> bytes | None:
         if not words or line[0] == _COMMENT:
             continue
         if count:
-            store(key, run, count, mark, mixed)
+            builder.store(key, run, count, mark, mixed)
             count = 0
         if said is not None:
             _settle(reader, labels, said)
@@ -232,7 +230,7 @@ def skim(reader: Reader, lines: Iterator[bytes]) -> bytes | None:
         spelled = b""
         tail, heads = names.roomyTail(), reader.forms.heads
     if count:
-        store(key, run, count, mark, mixed)
+        builder.store(key, run, count, mark, mixed)
     if said is not None:
         _settle(reader, labels, said)
     return None
@@ -357,22 +355,12 @@ def _rdata(reader: Reader, form: Form, words: list[bytes], at: int) -> bytes | N
     with suppress(ValueError, LookupError, StructError):
         return form.parser.parse(words, at, names)
     values = words[at:]
-    if rrType == SOA and len(values) == 7 and values[2].isdigit() and len(values[2]) <= 10 and int(values[2]) <= 0xFFFFFFFF:
-        return names.name(values[0]) + names.name(values[1]) + _long(int(values[2])) + _times(tuple(values[3:]))
     tokens = Tokens.ofWords([value.decode("ascii") for value in values], names.origin)
     rdata = rdataFrom(rrType, tokens)
     if tokens.remarks:
         return None
     keep(rrType, values, rdata)
     return rdata
-
-
-@lru_cache(_REMEMBERED)
-def _times(words: tuple[bytes, ...]) -> bytes:
-    """
-    @param words: the last four words of the rdata of an SOA record, which are the same in most zones of one operator.
-    """
-    return _numbers(*[secondsFromDuration(word.decode("ascii")) for word in words])
 
 
 def _formOf(reader: Reader, words: list[bytes], at: int) -> tuple[int, Form | None]:

@@ -13,8 +13,8 @@ from typing import Final
 
 from twisted_ext.wire.names import nameEnd
 from twisted_ext.wire.rdata.registry import declarationOf
-from twisted_ext.wire.rdata.times import secondsFromDate
-from twisted_ext.wire.rrtypes import CDS, CNAME, DLV, DNAME, DS, MX, NS, NSEC, NSEC3, PTR, RRSIG, SRV, TA
+from twisted_ext.wire.rdata.times import secondsFromDate, secondsFromDuration
+from twisted_ext.wire.rrtypes import CDS, CNAME, DLV, DNAME, DS, MX, NS, NSEC, NSEC3, PTR, RRSIG, SOA, SRV, TA
 from twisted_ext.wire.tokens import Tokens, badRecord
 from twisted_ext.zone.zonefile.plainnames import PlainNames
 
@@ -36,6 +36,10 @@ _DIGESTED: Final = frozenset((DS, CDS, TA, DLV))
 _COVERING: Final = 8
 _COVERING_WORDS: Final = 4
 
+#: Words of an SOA record, and maximum digits of its serial number.
+_START_WORDS: Final = 7
+_SERIAL_DIGITS: Final = 10
+
 #: Words before the hash of an NSEC3 record; characters and octets of a SHA-1 hash.
 _HASHED_WORDS: Final = 4
 _HASH_LETTERS: Final = 32
@@ -56,6 +60,8 @@ _times: Final = Struct(">IIH").pack
 _afterCovering: Final = Struct(">12xIH").unpack_from
 _digested: Final = Struct(">HBB").pack
 _weighed: Final = Struct(">HHH").pack
+_serial: Final = Struct(">I").pack
+_intervals: Final = Struct(">IIII").pack
 
 #: Maximum digits of a number of 16 bits.
 _DIGITS: Final = 5
@@ -68,6 +74,9 @@ _types: Final[dict[bytes, bytes]] = {}
 #: Key tags by word, and times since which signatures are valid, which are few.
 _tags: Final[dict[bytes, int]] = {}
 _begins: Final[dict[bytes, int]] = {}
+
+#: The last four numbers of SOA records, which are the same in most zones of one operator.
+_starts: Final[dict[bytes, bytes]] = {}
 
 #: The ends of signatures, which may be spread: seconds since 1970 by date and hour, and seconds in the hour by minute and second.
 _hours: Final[dict[bytes, int]] = {}
@@ -129,6 +138,21 @@ class _NameParser(RdataParser):
         if len(words) != at + 1:
             raise ValueError(words)
         return names.name(words[at])
+
+
+class _StartParser(RdataParser):
+    def parse(self, words: list[bytes], at: int, names: PlainNames) -> bytes:
+        serial = words[at + 2]
+        if len(words) != at + _START_WORDS or not serial.isdigit() or len(serial) > _SERIAL_DIGITS:
+            raise ValueError(words)
+        said = b" ".join(words[at + 3 :])
+        times = _starts.get(said)
+        if times is None:
+            times = _intervals(*[secondsFromDuration(word.decode("ascii")) for word in words[at + 3 :]])
+            if len(_starts) >= _KEPT:
+                _starts.clear()
+            _starts[said] = times
+        return names.name(words[at]) + names.name(words[at + 1]) + _serial(int(serial)) + times
 
 
 class _MailParser(RdataParser):
@@ -193,7 +217,8 @@ class _DigestParser(RdataParser):
 
 _PARSERS: Final[dict[int, RdataParser]] = {
     **dict.fromkeys((NS, CNAME, PTR, DNAME), _NameParser()),
-    MX: _MailParser(), SRV: _ServiceParser(), DS: _DigestParser(), RRSIG: _SignatureParser(), NSEC: _ChainParser(), NSEC3: _HashParser(),
+    SOA: _StartParser(), MX: _MailParser(), SRV: _ServiceParser(),
+    DS: _DigestParser(), RRSIG: _SignatureParser(), NSEC: _ChainParser(), NSEC3: _HashParser(),
 }  # fmt: skip
 
 _OTHERS: Final = RdataParser()

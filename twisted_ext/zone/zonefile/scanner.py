@@ -36,6 +36,9 @@ JOINT: Final = b"\x0c"
 _IN_PARENTHESES: Final = rb'^[^\n;"\\()]++\([^();"\\]*+\)[ \t]*+$'
 _BRACED: Final = re.compile(_IN_PARENTHESES, re.MULTILINE)
 
+_END: Final = 0x0A
+_OPENING: Final = 0x28
+
 _ONE_LINE: Final = bytes.maketrans(b"()\n", b"  " + JOINT)
 
 
@@ -79,7 +82,9 @@ def joined(text: bytes) -> bytes:
         for index in range(len(entries) - 1):
             entry = entries[index]
             before, opened, inside = entry.partition(b"(")
-            if not opened or before.endswith(b"\n") or not before or b"(" in inside or not entries[index + 1].startswith(b"\n"):
+            following = entries[index + 1]
+            # By numbers of octets, which are found much sooner than octets.
+            if not opened or not before or before[-1] == _END or _OPENING in inside or not following or following[0] != _END:
                 break
             entries[index] = before + b" " + inside.translate(_ONE_LINE)
         else:

@@ -48,7 +48,7 @@ def main(words: list[str]) -> int:
     zone.readable()
 
     from twisted_ext.errors import BadZone
-    from twisted_ext.zone.build.compiler import fingerprintOf
+    from twisted_ext.zone.build.jobs import fingerprintOf
     from twisted_ext.zone.store.image import Image
     from twisted_ext.zone.zonefile.reader import readMaster
 
