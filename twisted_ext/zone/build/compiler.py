@@ -30,6 +30,9 @@ from typing import BinaryIO, Final
 
 __all__ = ["main"]
 
+#: Octets of results that are written at once, unless they are flushed.
+_WRITTEN: Final = 1 << 16
+
 #: Garbage collector threshold: objects allocated, minus those freed, before it looks for cycles.
 _MADE: Final = 100_000
 
@@ -49,4 +52,6 @@ def main(lines: BinaryIO, results: BinaryIO) -> None:
 if __name__ == "__main__":
     gc.freeze()
     gc.set_threshold(_MADE)
-    main(sys.stdin.buffer, sys.stdout.buffer)
+    # Where PYTHONUNBUFFERED is set, as in many containers, sys.stdout would write each result by itself.
+    with open(sys.stdout.fileno(), "wb", _WRITTEN, closefd=False) as output:
+        main(sys.stdin.buffer, output)

@@ -130,6 +130,8 @@ class ImageBuilder:
                 self.counts[key] = count
                 if mixed:
                     self.mixed.add(key)
+            if mark:
+                self.marks[key] = mark
         else:
             if len(before) < LONG:
                 self.nodes[key] = before + records
@@ -137,8 +139,8 @@ class ImageBuilder:
                 size = self.lengthen(key, records)
             self.counts[key] = self.counts.get(key, 1) + count
             self.mixed.add(key)
-        if mark:
-            self.marks[key] = self.marks.get(key, 0) | mark
+            if mark:
+                self.marks[key] = self.marks.get(key, 0) | mark
         return size
 
     def lengthen(self, key: bytes, record: bytes) -> int:

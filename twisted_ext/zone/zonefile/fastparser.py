@@ -133,7 +133,7 @@ def skim(reader: Reader, lines: Iterator[bytes]) -> bytes | None:
     """
     Take records up to a line that is not a record of the usual kind.
 
-    @param lines: the lines; an entry that L{joined<twisted_ext.zone.zonefile.scanner.joined>} has made one line counts as one.
+    @param lines: the lines; an entry that L{linesOf<twisted_ext.zone.zonefile.scanner.linesOf>} has made one line counts as one.
 
     @return: that line, or L{None} at the end.
     """

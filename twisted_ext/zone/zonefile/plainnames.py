@@ -23,7 +23,7 @@ _DOT: Final = 0x2E
 _PLAIN: Final = re.compile(rb"(?:[A-Za-z0-9_*/-]{1,63}\.)*[A-Za-z0-9_*/-]{1,63}\.?")
 
 #: Names that are cached; files with more of them are only slower.
-_REMEMBERED: Final = 8192
+_REMEMBERED: Final = 32_768
 
 #: Length of the origin up to which any owner of one label is a valid name.
 _ROOMY: Final = 190

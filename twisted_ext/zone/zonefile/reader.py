@@ -38,7 +38,7 @@ from twisted_ext.zone.zonefile.fastparser import MOST_TTL, formsOf, gathered, sk
 from twisted_ext.zone.zonefile.findings import Finding
 from twisted_ext.zone.zonefile.plainnames import PlainNames
 from twisted_ext.zone.zonefile.rdatacache import rdataFrom
-from twisted_ext.zone.zonefile.scanner import JOINT, UnclosedEntry, afterwards, entryEnd, goesOn, joined, normalized
+from twisted_ext.zone.zonefile.scanner import UnclosedEntry, afterwards, entryEnd, goesOn, linesOf, normalized
 
 __all__ = ["Line", "Reader", "MasterFileContent", "Source", "readMaster"]
 
@@ -307,7 +307,7 @@ class Reader:
             behind = self._entry(data, position, data[position:end].rstrip(b"\n"), number)
             return behind, number + data.count(b"\n", position, behind)
         text = data[position:end]
-        lines = (joined(text) if self.quick and b"(" in text else text).split(b"\n")
+        lines = linesOf(text) if self.quick else text.split(b"\n")
         count = len(lines)
         iterator = iter(lines)
         seen = 0
@@ -315,9 +315,9 @@ class Reader:
             index = count - length_hint(iterator) - 1
             begin = position + sum(map(len, lines[seen:index])) + index - seen
             number += data.count(b"\n", position, begin)
-            if JOINT in line:
-                line = data[begin : data.find(b"\n", begin)]
-            position = self._entry(data, begin, line, number)
+            # An entry that was made one line: its first line.
+            behind = data.find(b"\n", begin)
+            position = self._entry(data, begin, data[begin:behind] if behind >= 0 else line, number)
             number += data.count(b"\n", begin, position)
             begin += len(lines[index]) + 1
             while begin < position and (passed := next(iterator, None)) is not None:

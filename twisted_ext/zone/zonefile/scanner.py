@@ -9,7 +9,7 @@ from typing import Final
 
 from twisted_ext.wire.tokens import TOKEN
 
-__all__ = ["JOINT", "UnclosedEntry", "afterwards", "entryEnd", "goesOn", "joined", "normalized"]
+__all__ = ["UnclosedEntry", "afterwards", "entryEnd", "goesOn", "linesOf", "normalized"]
 
 #: Octets scanned first for the end of an entry; eight times as many if it is not in these.
 _FIRST: Final = 4096
@@ -29,8 +29,8 @@ _BEYOND: Final = (
 #: The beginning of an image of any version. Its magic alone may be a name in a text.
 _IMAGE: Final = re.compile(rb"txdnsz[0-9]{2}[\x00-\x08]")
 
-#: Replacement of a line end between parentheses: a blank that does not occur in texts on which L{joined} is used.
-JOINT: Final = b"\x0c"
+#: Replacement of a line end between parentheses: a blank that does not occur in texts on which L{linesOf} is used.
+_JOINT: Final = b"\x0c"
 
 #: An entry in parentheses that do not begin its line, of several lines, without comments, quotes and escapes.
 _IN_PARENTHESES: Final = rb'^[^\n;"\\()]++\([^();"\\]*+\)[ \t]*+$'
@@ -39,7 +39,7 @@ _BRACED: Final = re.compile(_IN_PARENTHESES, re.MULTILINE)
 _END: Final = 0x0A
 _OPENING: Final = 0x28
 
-_ONE_LINE: Final = bytes.maketrans(b"()\n", b"  " + JOINT)
+_ONE_LINE: Final = bytes.maketrans(b"()\n", b"  " + _JOINT)
 
 
 class UnclosedEntry(Exception):
@@ -71,26 +71,38 @@ def normalized(data: bytes) -> tuple[bytes, str]:
     return data, ""
 
 
-def joined(text: bytes) -> bytes:
+def linesOf(text: bytes) -> list[bytes]:
     """
-    Make one line of each plain entry in parentheses. The offsets of all octets stay the same.
+    Split text into lines, with each plain entry in parentheses as one line: blanks are in place of its parentheses. The offsets of all
+    octets stay the same.
 
     @param text: whole lines without form feeds.
     """
+    if b"(" not in text:
+        return text.split(b"\n")
     if b";" not in text and b'"' not in text and b"\\" not in text:
         entries = text.split(b")")
+        lines: list[bytes] = []
+        # The entry before, which the line end behind its parenthesis ends.
+        entry = b""
         for index in range(len(entries) - 1):
-            entry = entries[index]
-            before, opened, inside = entry.partition(b"(")
+            before, opened, inside = entries[index].partition(b"(")
             following = entries[index + 1]
             # By numbers of octets, which are found much sooner than octets.
             if not opened or not before or before[-1] == _END or _OPENING in inside or not following or following[0] != _END:
                 break
-            entries[index] = before + b" " + inside.translate(_ONE_LINE)
+            several = before.split(b"\n")
+            if index:
+                several[0] = entry
+            entry = b" ".join((several.pop(), inside, b""))
+            lines += several
         else:
             # The last entry may end in the next chunk.
-            return b" ".join(entries)
-    return _BRACED.sub(lambda match: match[0].translate(_ONE_LINE), text)
+            several = entries[-1].split(b"\n")
+            if len(entries) > 1:
+                several[0] = entry
+            return lines + several
+    return _BRACED.sub(lambda match: match[0].translate(_ONE_LINE), text).split(b"\n")
 
 
 def goesOn(line: bytes) -> bool:
