@@ -9,7 +9,7 @@ import os
 from array import array
 from collections.abc import Iterable
 from fcntl import LOCK_EX, LOCK_NB, flock
-from itertools import accumulate, repeat
+from itertools import accumulate, compress, repeat
 from operator import and_
 from struct import Struct
 from typing import Final
@@ -219,7 +219,7 @@ class ImageBuilder:
         keys = list(nodes)
         children, wild, deep = self._climb(keys)
         marked = {**self.marks, **children}
-        several = [index for index, key in enumerate(keys) if key in marked]
+        several = list(compress(range(len(keys)), map(marked.__contains__, keys)))
         octets = list(nodes.values())
         below = array("I", bytes(4 * len(keys)))
         flags, chain, hashed = self._flags(keys, octets, several, deep, wild)
