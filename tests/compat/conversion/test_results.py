@@ -5,8 +5,9 @@ Tests of L{twisted_ext.compat.conversion.results}.
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import copy
+from copy import copy, deepcopy
 from io import BytesIO
+from pickle import dumps, loads
 from typing import Protocol
 from unittest.mock import patch
 
@@ -310,6 +311,40 @@ class LateListsTests(SynchronousTestCase):
         self.assertTrue(plain == self.result() and self.result() == self.result())
         self.assertFalse(self.result() != plain)
         self.assertIn(plain[2], self.result())
+
+    def test_lateListsAreLists(self) -> None:
+        """
+        Whatever is done to a list that has not been built is done to its records.
+        """
+        plain = [list(each) for each in self.result()]
+        first, second, third = plain
+        self.assertEqual(first + self.result()[2], first + third)
+        self.assertEqual(self.result()[1] + self.result()[2], second + third)
+        self.assertEqual(self.result()[2] + first, third + first)
+        self.assertEqual(sum(self.result(), []), first + second + third)
+        self.assertEqual(2 * self.result()[1], second * 2)
+        self.assertEqual([*first, *self.result()[2]], first + third)
+        self.assertEqual(sorted(self.result()[2], key=id)[0], third[0])
+        self.assertTrue(self.result()[1] == self.result()[1] == second and self.result()[2] != second)
+        self.assertFalse(not self.result()[2])
+        self.assertEqual([type(each) for each in (copy(self.result()[1]), loads(dumps(self.result()))[2])], [list, list])
+        self.assertEqual(loads(dumps(self.result())), tuple(plain))
+        self.assertEqual(deepcopy(self.result()[2]), third)
+
+    def test_listsAreExtendedInPlace(self) -> None:
+        """
+        A list that a list is added to in place stays the same list, as does one that has not been built.
+        """
+        grown: list[dns.RRHeader] = []
+        same = grown
+        grown += self.result()[2]
+        self.assertEqual((len(grown), grown is same), (2, True))
+        late = alias = self.result()[2]
+        late += grown
+        self.assertEqual((len(alias), late is alias), (4, True))
+        late = self.result()[1]
+        late.append(grown[0])
+        self.assertEqual(late, [grown[0], grown[0]])
 
     def test_changedListStaysChanged(self) -> None:
         """

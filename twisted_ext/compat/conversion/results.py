@@ -6,9 +6,9 @@ Objects are created without calling their constructors, which would repeat check
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Final, Self, SupportsIndex, TypeVar, cast, overload
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import Final, cast
 
 from mypy_extensions import mypyc_attr
 from twisted.names import dns
@@ -23,78 +23,77 @@ from twisted_ext.wire.rrtypes import formOf
 
 __all__ = ["Result", "headersFrom", "resultFromAnswer"]
 
-_T = TypeVar("_T")
+
+class _Section(list[dns.RRHeader]):
+    """
+    A section of a result: an ordinary list, see L{_LaterSection}.
+    """
+
+    __slots__ = ("_sets", "_auth")
+
+    _sets: tuple[RRSet, ...]
+    _auth: bool
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return list, (list(self),)
 
 
-@mypyc_attr(native_class=False)
+class _LaterSection(_Section):
+    """
+    A section that is filled when it is first used: most callers read the answers only. It is an ordinary list from then on.
+
+    Python's own lists look at a subclass's methods, except for those that two lists are compared and added with: each of them fills its
+    operands. Compiled code must not take a section for a list, whose items it would read itself.
+    """
+
+    __slots__ = ()
+
+    def fill(self: _Section) -> None:
+        sets = self._sets
+        self._sets = ()
+        self.__class__ = _Section
+        self.extend(headersFrom(sets, self._auth))
+
+    def __radd__(self, other: object) -> object:
+        self.fill()
+        # Now the other list takes its records, in place if it is to.
+        return NotImplemented
+
+
+def _filling(method: Callable[..., object]) -> Callable[..., object]:
+    """
+    Return a method of lists that fills the section first, and another one if that is its argument.
+    """
+
+    @wraps(method)
+    def filled(self: _LaterSection, *arguments: object, **named: object) -> object:
+        self.fill()
+        for each in arguments:
+            if isinstance(each, _LaterSection):
+                each.fill()
+        return method(self, *arguments, **named)
+
+    return filled
+
+
+for _word in (
+    *("__len__", "__iter__", "__getitem__", "__contains__", "__reversed__", "__repr__", "copy", "count", "index"),
+    *("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__add__", "__mul__", "__rmul__"),
+    *("__setitem__", "__delitem__", "__iadd__", "__imul__", "append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort"),
+):
+    setattr(_LaterSection, _word, _filling(getattr(list, _word)))
+
+
 class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
     """
     The result of a look-up: lists of answer, authority and additional records, as in twisted.names. It shares nothing with other results.
 
-    Most callers read the first list only, so the other two are filled on first access: by indexing, unpacking, iterating, comparing,
-    formatting, adding or copying the tuple.
+    The records of the second and third list are created when the list is first used.
 
     @ivar answer: this package's L{Answer} for the look-up, which holds more than the three lists can.
     """
 
     answer: Answer
-
-    _filled = False
-
-    def filled(self) -> Self:
-        """
-        Fill the second and third list unless they are filled already, and return this result.
-        """
-        if not self._filled:
-            self._filled = True
-            answer = self.answer
-            auth = bool(answer.flags & AA)
-            if answer.authority:
-                _at(self, 1).extend(headersFrom(answer.authority, auth))
-            if answer.additional:
-                _at(self, 2).extend(headersFrom(answer.additional, auth))
-        return self
-
-    @overload
-    def __getitem__(self, index: SupportsIndex) -> list[dns.RRHeader]: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> tuple[list[dns.RRHeader], ...]: ...
-
-    def __getitem__(self, index: SupportsIndex | slice) -> list[dns.RRHeader] | tuple[list[dns.RRHeader], ...]:
-        if index == 0:
-            return _at(self, 0)
-        return tuple.__getitem__(self.filled(), index)
-
-    def __iter__(self) -> Iterator[list[dns.RRHeader]]:
-        return tuple.__iter__(self.filled())
-
-    def __eq__(self, other: object) -> bool:
-        return tuple.__eq__(self.filled(), other.filled() if isinstance(other, Result) else other)
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    # Unhashable, as every tuple of lists.
-    __hash__ = tuple.__hash__
-
-    def __repr__(self) -> str:
-        return tuple.__repr__(self.filled())
-
-    def __contains__(self, item: object) -> bool:
-        return tuple.__contains__(self.filled(), item)
-
-    @overload
-    def __add__(self, other: tuple[list[dns.RRHeader], ...]) -> tuple[list[dns.RRHeader], ...]: ...
-
-    @overload
-    def __add__(self, other: tuple[_T, ...]) -> tuple[list[dns.RRHeader] | _T, ...]: ...
-
-    def __add__(self, other: tuple[object, ...]) -> tuple[object, ...]:
-        return tuple(self) + tuple(other)
-
-    def __radd__(self, other: tuple[object, ...]) -> tuple[object, ...]:
-        return tuple(other) + tuple(self)
 
     def __reduce__(self) -> tuple[object, ...]:
         return tuple, (tuple(self),)
@@ -141,9 +140,6 @@ _newResult: Final = cast(
     "Callable[[tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]], Result]",
     partial(tuple.__new__, Result),
 )
-
-_at: Final = cast("Callable[[Result, int], list[dns.RRHeader]]", tuple.__getitem__)
-
 
 def headersFrom(sets: tuple[RRSet, ...], auth: bool) -> list[dns.RRHeader]:
     headers: list[dns.RRHeader] = []
@@ -205,6 +201,19 @@ _newTold: Final = emptyOf(_ToldHeader)
 
 
 def resultFromAnswer(answer: Answer) -> Result:
-    result = _newResult((headersFrom(answer.answer, bool(answer.flags & AA)), [], []))
+    auth = bool(answer.flags & AA)
+    authority, additional = answer.authority, answer.additional
+    result = _newResult((
+        headersFrom(answer.answer, auth),
+        _later(authority, auth) if authority else [],
+        _later(additional, auth) if additional else [],
+    ))
     result.answer = answer
     return result
+
+
+def _later(sets: tuple[RRSet, ...], auth: bool) -> list[dns.RRHeader]:
+    section = _LaterSection()
+    section._sets = sets
+    section._auth = auth
+    return section
