@@ -23,6 +23,7 @@ COMPILED = (
     "twisted_ext/answers.py",
     "twisted_ext/apps/cli/bulk/input.py",
     "twisted_ext/apps/cli/bulk/output.py",
+    "twisted_ext/apps/cli/bulk/run.py",
     "twisted_ext/cache/*.py",
     "twisted_ext/compat/conversion/names.py",
     "twisted_ext/compat/lookups/start.py",

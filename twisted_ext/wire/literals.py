@@ -9,6 +9,9 @@ from typing import Final
 
 __all__ = ["ipv4FromText", "ipv4ToText", "ipv6FromText", "ipv6ToText"]
 
+#: The parts of IPv4 addresses.
+_NUMBERS: Final = [str(octet) for octet in range(256)]
+
 _GROUP: Final = re.compile("[0-9A-Fa-f]{1,4}")
 
 
@@ -26,7 +29,7 @@ def ipv4FromText(text: str) -> bytes:
 
 
 def ipv4ToText(octets: bytes) -> str:
-    return ".".join([str(octet) for octet in octets])
+    return f"{_NUMBERS[octets[0]]}.{_NUMBERS[octets[1]]}.{_NUMBERS[octets[2]]}.{_NUMBERS[octets[3]]}"
 
 
 def ipv6FromText(text: str) -> bytes:

@@ -19,7 +19,6 @@ import stat
 from collections.abc import Callable
 from json import dumps
 from json.encoder import encode_basestring_ascii as quoted
-from socket import inet_ntoa
 from typing import Final
 
 from twisted.internet.defer import Deferred, succeed
@@ -32,6 +31,7 @@ from twisted_ext.apps.cli.bulk.input import Item
 from twisted_ext.errors import ServerFailed
 from twisted_ext.limits import BULK_OUTPUT
 from twisted_ext.wire.codes import EDE_NAMES, rcodeName
+from twisted_ext.wire.literals import ipv4ToText
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.rrtypes import ANY, CNAME, SOA, A, typeNumber
@@ -213,7 +213,7 @@ def lineOf(item: Item, result: Answer | Exception) -> str:
         rrset = sets[0]
         rdatas = rrset.rdatas
         if rrset.rrType == A and rrType == "A":
-            data = inet_ntoa(rdatas[0]) if len(rdatas) == 1 else '","'.join([inet_ntoa(rdata) for rdata in rdatas])
+            data = ipv4ToText(rdatas[0]) if len(rdatas) == 1 else '","'.join([ipv4ToText(rdata) for rdata in rdatas])
             return f'{{"name":{quoted(name)},"type":"A","rcode":"NOERROR","ttl":{rrset.ttl},"data":["{data}"]}}\n'
     return _answerLine(name, rrType, result)
 
