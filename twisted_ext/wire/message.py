@@ -31,8 +31,11 @@ _MOST_OCTETS: Final = int(MESSAGE_SIZE.most)
 _header: Final = HEADER.unpack_from
 _typeAndClass: Final = Struct(">HH")
 
+#: Types up to ANY, and class IN, as octets.
+_endings: Final = {number: _typeAndClass.pack(number, 1) for number in range(256)}
 
-@mypyc_attr(allow_interpreted_subclasses=True)
+
+@mypyc_attr(allow_interpreted_subclasses=True, acyclic=True)
 class Question:
     """
     A question: name, type and class.
@@ -55,6 +58,10 @@ class Question:
         self.rrClass = rrClass
         if key:
             self.key = key
+            return
+        ending = _endings.get(rrType) if rrClass == 1 else None
+        if ending is not None:
+            self.key = name.lower() + ending
             return
         try:
             self.key = name.lower() + _typeAndClass.pack(rrType, rrClass)

@@ -33,7 +33,7 @@ _fixed: Final = _FIXED.unpack_from
 _layouts: dict[int, Layout] = {}
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
+@mypyc_attr(allow_interpreted_subclasses=True, acyclic=True)
 class RRSet:
     """
     Records of one owner, type and class (RFC 2181, section 5).

@@ -57,8 +57,8 @@ _MOST_SEEN: Final = 1024
 #: Higher than any offset in a question.
 _NOWHERE: Final = 1 << 16
 
-#: A pointer to the name in the question.
-_ASKED: Final = b"\xc0\x0c"
+#: A pointer to the name in the question: its first octet, which the offset follows, and both.
+_POINTER: Final = 0xC0
 _ASKED_AT: Final = 0xC00C
 
 #: The owner and type of an OPT record, and its fixed part as a whole.
@@ -86,7 +86,7 @@ def readReply(data: bytes, name: bytes, offset: int) -> Sections | None:
     try:
         section: _Section | None = None
         answer: tuple[RRSet, ...] = ()
-        if answers == 1 and data.startswith(_ASKED, offset):
+        if answers == 1 and data[offset] == _POINTER and data[offset + 1] == 12:
             # The fast path for most look-ups: one record of the queried name, without names in its rdata.
             rrType, rrClass, ttl, length = _fixed(data, offset + 2)
             if _layouts.get(rrType, -1) in (None, length):

@@ -237,6 +237,20 @@ class LazyTests(SynchronousTestCase):
         )
         subprocess.run([sys.executable, "-c", script], check=True)
 
+    def test_frequentTypesNeedNoDeclaration(self) -> None:
+        """
+        The layouts of frequent types are those of their declarations, which are not imported for them.
+        """
+        for number in (1, 2, 5, 12, 28):
+            self.assertEqual(layoutOf(number), declarationOf(number).layout())
+        script = (
+            "import sys\n"
+            "from twisted_ext.wire.rdata.registry import layoutOf\n"
+            "assert [layoutOf(number) for number in (1, 2, 5, 12, 28)] == [4, (0, 1, 0), (0, 1, 0), (0, 1, 0), 16]\n"
+            "assert 'twisted_ext.wire.rdata.fields' not in sys.modules\n"
+        )
+        subprocess.run([sys.executable, "-c", script], check=True)
+
     def test_unknownTypesAreOctets(self) -> None:
         """
         Unknown types are read as octets, and leave nothing behind.
