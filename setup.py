@@ -26,6 +26,7 @@ COMPILED = (
     "twisted_ext/apps/cli/bulk/run.py",
     "twisted_ext/cache/*.py",
     "twisted_ext/compat/conversion/names.py",
+    "twisted_ext/compat/conversion/results.py",
     "twisted_ext/compat/lookups/start.py",
     "twisted_ext/dnssec/*.py",
     "twisted_ext/dnssec/denial/*.py",

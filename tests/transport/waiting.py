@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from twisted_ext.errors import DNSFault
 from twisted_ext.testing.sources import questionOf
-from twisted_ext.transport.exchange import Channel
+from twisted_ext.transport.exchange import Channel, PendingQuery
 from twisted_ext.transport.replymatch import isReplyTo
 
 __all__ = ["Waiter"]
 
 
-class Waiter:
+class Waiter(PendingQuery):
     """
     Query one name, and record the results.
     """

@@ -39,12 +39,17 @@ class Channel(Protocol):
         """
 
 
-class PendingQuery(Protocol):
+@mypyc_attr(allow_interpreted_subclasses=True)
+class PendingQuery:
     """
-    The receiver of replies; C{leg} and C{key} identify which of its queries a call is about.
+    The receiver of replies; C{leg} and C{key} identify which of its queries a call is about. A base class, not a protocol: compiled code
+    calls its methods directly.
+
+    @ivar query: the message without its ID.
     """
 
-    #: The message without its ID.
+    __slots__ = ("query",)
+
     query: bytes
 
     def replied(self, octets: bytes, now: float, leg: Channel, key: bytes) -> bool:
@@ -53,17 +58,20 @@ class PendingQuery(Protocol):
 
         @return: whether it is a reply to this question. If it is not, or is unusable, the query stays pending.
         """
+        raise NotImplementedError
 
     def doubted(self, now: float, leg: Channel, key: bytes) -> None:
         """
         Called when an attacker seems to guess this query's id: the query should be repeated over a transport that cannot be spoofed. It
         stays pending.
         """
+        raise NotImplementedError
 
     def failed(self, fault: DNSFault, now: float, leg: Channel, key: bytes) -> None:
         """
         Called when no reply can arrive on this channel, which has released the query already.
         """
+        raise NotImplementedError
 
 
 class Dialer(Protocol):

@@ -7,8 +7,8 @@ Objects are created without calling their constructors, which would repeat check
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial, wraps
-from typing import Final, cast
+from functools import wraps
+from typing import Final
 
 from mypy_extensions import mypyc_attr
 from twisted.names import dns
@@ -24,6 +24,7 @@ from twisted_ext.wire.rrtypes import formOf
 __all__ = ["Result", "headersFrom", "resultFromAnswer"]
 
 
+@mypyc_attr(native_class=False)
 class _Section(list[dns.RRHeader]):
     """
     A section of a result: an ordinary list, see L{_LaterSection}.
@@ -38,6 +39,7 @@ class _Section(list[dns.RRHeader]):
         return list, (list(self),)
 
 
+@mypyc_attr(native_class=False)
 class _LaterSection(_Section):
     """
     A section that is filled when it is first used: most callers read the answers only. It is an ordinary list from then on.
@@ -84,6 +86,7 @@ for _word in (
     setattr(_LaterSection, _word, _filling(getattr(list, _word)))
 
 
+@mypyc_attr(native_class=False)
 class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
     """
     The result of a look-up: lists of answer, authority and additional records, as in twisted.names. It shares nothing with other results.
@@ -136,11 +139,6 @@ class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
 
 
 _newHeader: Final = emptyOf(dns.RRHeader)
-_newResult: Final = cast(
-    "Callable[[tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]], Result]",
-    partial(tuple.__new__, Result),
-)
-
 def headersFrom(sets: tuple[RRSet, ...], auth: bool) -> list[dns.RRHeader]:
     headers: list[dns.RRHeader] = []
     texts = plainTexts
@@ -191,7 +189,8 @@ class _ToldHeader(RRHeader):
         known = super().__str__()
         return known.replace(f" type=UNKNOWN ({self.type}) ", f" type={typeName(self.type)} ", 1)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
 
 #: Types that Twisted has mnemonics for.
@@ -203,7 +202,7 @@ _newTold: Final = emptyOf(_ToldHeader)
 def resultFromAnswer(answer: Answer) -> Result:
     auth = bool(answer.flags & AA)
     authority, additional = answer.authority, answer.additional
-    result = _newResult((
+    result = Result((
         headersFrom(answer.answer, auth),
         _later(authority, auth) if authority else [],
         _later(additional, auth) if additional else [],

@@ -83,18 +83,19 @@ class NameLookups:
         @raise BadName: C{name} is not a valid domain name.
         @raise WrongType: C{name} is not text.
         """
-        absolute: bool | None = None
-        if isinstance(name, str) and not name.isascii():
-            wire = nameFromText(name)
-            absolute = isAbsolute(name)
-        elif isinstance(name, str | bytes):
-            text = name.encode() if isinstance(name, str) else name
-            wire = nameFromText(text) if text else ROOT
-            absolute = expectName(wire, text)
-            if absolute is None:
-                absolute = isAbsolute(text)
-        else:
+        if isinstance(name, bytes):
+            text = name
+        elif not isinstance(name, str):
             raise notText(name)
+        elif name.isascii():
+            text = name.encode()
+        else:
+            return self._remember(name, rrType, nameFromText(name), isAbsolute(name))
+        wire = nameFromText(text) if text else ROOT
+        absolute = expectName(wire, text)
+        return self._remember(name, rrType, wire, isAbsolute(text) if absolute is None else absolute)
+
+    def _remember(self, name: object, rrType: int, wire: bytes, absolute: bool) -> tuple[Question, QueryContext]:
         known = Question(wire, rrType), self.absolute if absolute else self._relative
         questions = self.questions
         if len(questions) >= self.mostQuestions:

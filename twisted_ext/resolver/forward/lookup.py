@@ -15,6 +15,7 @@ from twisted_ext.resolver.forward.failures import Abandoned, mostTelling, named
 from twisted_ext.resolver.forward.nextstep import Came, Plain, Step, Stream, nextStep
 from twisted_ext.resolver.forward.serverstats import ServerStats, bestOf, domainAsked, dueForProbe
 from twisted_ext.resolver.forward.troubles import DONE, Open, Tried, Troubles
+from twisted_ext.transport.exchange import PendingQuery
 from twisted_ext.transport.replymatch import USUAL_STARTS, isBareFailure, isReplyTo
 from twisted_ext.transport.timers import ROUNDING
 from twisted_ext.transport.udpsockets import SIZE
@@ -41,7 +42,7 @@ _LASTING: Final = frozenset((1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 18
 _NO_EDNS: Final = frozenset((1, 4, 16))
 
 
-class ForwardedLookup:
+class ForwardedLookup(PendingQuery):
     """
     The look-up of one question by its deadline.
 
@@ -56,13 +57,12 @@ class ForwardedLookup:
 
     __deletable__ = ["waiter"]
     __slots__ = (
-        *("question", "context", "waiter", "query", "wire", "due", "attempts", "_source", "_began", "_troubles"),
+        *("question", "context", "waiter", "wire", "due", "attempts", "_source", "_began", "_troubles"),
         # The query whose timeout is running.
         *("_leg", "_key", "_index", "_sentAt"),
     )
 
     waiter: Waiter
-    query: bytes
     due: float
     _began: float
     _key: bytes

@@ -16,6 +16,7 @@ from zope.interface import classImplements
 from twisted_ext.errors import BadMessage, DNSFault, ServerFailed
 from twisted_ext.interfaces import IExchange
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
+from twisted_ext.transport.exchange import PendingQuery
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.codes import QR, TC, Rcode, rcodeName
 from twisted_ext.wire.message import Message
@@ -23,7 +24,7 @@ from twisted_ext.wire.names import nameEnd, nameToText
 from twisted_ext.wire.tsig import BADSIG, Key, Verdict, sign, signatureError, verify
 
 if TYPE_CHECKING:
-    from twisted_ext.transport.exchange import Channel, PendingQuery
+    from twisted_ext.transport.exchange import Channel
     from twisted_ext.transport.udpsockets import QuerySocket
 
 __all__ = ["SignedDatagrams", "SignedExchange"]
@@ -103,12 +104,12 @@ class SignedExchange:
 classImplements(SignedExchange, IExchange)
 
 
-class _SignedQuery:
+class _SignedQuery(PendingQuery):
     """
-    A query as it was signed: a L{PendingQuery<twisted_ext.transport.exchange.PendingQuery>} in front of another one.
+    A query as it was signed, in front of another one.
     """
 
-    __slots__ = ("query", "_signer", "_asking", "_unsigned", "_mac")
+    __slots__ = ("_signer", "_asking", "_unsigned", "_mac")
 
     def __init__(self, signer: _Signer, asking: PendingQuery, query: bytes, mac: bytes) -> None:
         self.query = query

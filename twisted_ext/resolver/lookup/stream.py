@@ -76,12 +76,15 @@ class Run(Generic[Item]):
         """
         Begin as many look-ups as there is room for.
         """
+        self._fill(self._clock.seconds())
+
+    def _fill(self, now: float) -> None:
         if self._filling or self._closed:
             return
         self._filling = True
         window = self.window
         source = self._source
-        seconds = self._clock.seconds
+        isLate = False
         try:
             while self.underway < window.size and not self.held:
                 if self._rate is not None and not self._mayBegin(self._rate):
@@ -93,7 +96,9 @@ class Run(Generic[Item]):
                 if isinstance(question, Exception):
                     self._done(item, question)
                     continue
-                now = seconds()
+                if isLate:
+                    now = self._clock.seconds()
+                isLate = True
                 if now >= self._renewAt:
                     self._renewAt = now + _SHARED
                     self._context = QueryContext(self._renewAt + self._seconds)
@@ -148,10 +153,11 @@ class Run(Generic[Item]):
         # The rest is _end, inlined, since it is called for every name.
         self.underway -= 1
         origin = answer.origin
-        self.window.note(self._clock.seconds(), origin is not None and origin.attempts > 1)
+        now = self._clock.seconds()
+        self.window.note(now, origin is not None and origin.attempts > 1)
         self._done(lookup.item, answer)
         if not self._filling:
-            self.fill()
+            self._fill(now)
 
     def failed(self, lookup: BulkLookup[Item], fault: Exception) -> None:
         if lookup in self._lookups:
@@ -188,10 +194,11 @@ class Run(Generic[Item]):
 
     def _end(self, item: Item, result: Answer | Exception, lost: bool) -> None:
         self.underway -= 1
-        self.window.note(self._clock.seconds(), lost)
+        now = self._clock.seconds()
+        self.window.note(now, lost)
         self._done(item, result)
         if not self._filling:
-            self.fill()
+            self._fill(now)
 
     def close(self) -> None:
         """

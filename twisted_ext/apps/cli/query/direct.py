@@ -37,6 +37,7 @@ from twisted_ext.errors import BadMessage, DNSFault, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource, IExchange
 from twisted_ext.outcomes import answerFromMessage
 from twisted_ext.resolver.forward.failures import mostTelling
+from twisted_ext.transport.exchange import PendingQuery
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA, AD, CD, CO, DO, QR, RA, RD, TC, Rcode, Z
@@ -354,7 +355,7 @@ class _Asking:
         return True
 
 
-class _Pending:
+class _Pending(PendingQuery):
     """
     A query that an encrypted transport carries.
 
