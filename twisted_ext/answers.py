@@ -100,7 +100,7 @@ class Epoch:
         Epoch.changes += 1
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
+@mypyc_attr(allow_interpreted_subclasses=True, acyclic=True)
 class Origin:
     """
     Where an answer came from.
@@ -184,7 +184,7 @@ class Receipt:
         return f"<Receipt {' '.join([f'{key}={getattr(self, key)}' for key in self.__slots__])}>"
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
+@mypyc_attr(allow_interpreted_subclasses=True, acyclic=True)
 class Answer:
     """
     The answer to a question. It must be treated as immutable: many callers may share it.
