@@ -22,6 +22,9 @@ from twisted_ext.transport.udpsockets import PortMaker, QuerySocket, RawMaker, u
 
 __all__ = ["DatagramExchange", "Datagrams"]
 
+#: Compiled code would look it up in its module for each query.
+_next: Final = next
+
 #: Queries under way for each socket; with more, another socket is opened.
 _QUERIES_PER_WIDTH: Final = 4
 
@@ -58,7 +61,7 @@ class DatagramExchange:
             count += 1
         draw = self._draw
         try:
-            key, number = next(draw.lots)
+            key, number = _next(draw.lots)
         except StopIteration:
             key, number = draw.refill()
         socket = taking[number % count]

@@ -18,7 +18,7 @@ import select
 import stat
 from collections.abc import Callable
 from json import dumps
-from json.encoder import encode_basestring_ascii as quoted
+from json.encoder import encode_basestring_ascii
 from typing import Final
 
 from twisted.internet.defer import Deferred, succeed
@@ -37,6 +37,9 @@ from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.rrtypes import ANY, CNAME, SOA, A, typeNumber
 
 __all__ = ["LineWriter", "lineOf"]
+
+#: Compiled code would look it up in its module for each line.
+_quoted: Final[Callable[[str], str]] = encode_basestring_ascii
 
 #: Octets that a writable pipe accepts without blocking (PIPE_BUF of POSIX; 4096 on Linux).
 _PIECE: Final = 4096
@@ -214,7 +217,7 @@ def lineOf(item: Item, result: Answer | Exception) -> str:
         rdatas = rrset.rdatas
         if rrset.rrType == A and rrType == "A":
             data = ipv4ToText(rdatas[0]) if len(rdatas) == 1 else '","'.join([ipv4ToText(rdata) for rdata in rdatas])
-            return f'{{"name":{quoted(name)},"type":"A","rcode":"NOERROR","ttl":{rrset.ttl},"data":["{data}"]}}\n'
+            return f'{{"name":{_quoted(name)},"type":"A","rcode":"NOERROR","ttl":{rrset.ttl},"data":["{data}"]}}\n'
     return _answerLine(name, rrType, result)
 
 
