@@ -30,8 +30,7 @@ from twisted_ext.limits import (
     STALE_WAIT,
 )
 from twisted_ext.resolver.ask import Query, QueryStart, Waiter, behind, lookUp, queryOf
-from twisted_ext.resolver.caching.coalescing import CoalescingSource
-from twisted_ext.resolver.sources import WrappingSource
+from twisted_ext.resolver.caching.coalescing import CoalescingSource, LearningSource
 from twisted_ext.wire.message import Question
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["CachedSource"]
 
 
-class CachedSource(WrappingSource):
+class CachedSource(LearningSource):
     """
     Caches the inner source's answers, including denials and failures, and serves them until they expire.
 

@@ -26,9 +26,7 @@ from twisted_ext.wire.message import Question
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-    from twisted_ext.resolver.caching.cached import CachedSource
-
-__all__ = ["CoalescingSource", "Deadlines"]
+__all__ = ["CoalescingSource", "Deadlines", "LearningSource"]
 
 _log: Final = Logger(__name__)
 
@@ -307,6 +305,28 @@ class Deadlines:
         return self.waiting[waiter][0]
 
 
+class LearningSource(WrappingSource):
+    """
+    Base of a source that wraps a L{CoalescingSource} and is told what its look-ups find. Each is told with the context of the caller that
+    began it.
+    """
+
+    __slots__ = ()
+
+    def learn(self, question: Question, context: QueryContext, answer: Answer) -> Answer | None:
+        """
+        Return the answer to deliver instead, L{None} for the answer itself.
+        """
+        raise NotImplementedError
+
+    def learnFault(self, question: Question, context: QueryContext, fault: DNSFault, asked: float) -> None:
+        """
+        @param asked: when the look-up began, by the reactor's clock.
+        """
+        raise NotImplementedError
+
+
+
 class CoalescingSource(WrappingSource):
     """
     Sends one query to the inner source while any number of callers wait for the same question with the same settings. With a single pending
@@ -334,7 +354,7 @@ class CoalescingSource(WrappingSource):
         #: Called when no look-up is in progress.
         self.idle: Callable[[], object] | None = None
         #: The cache that receives the outcome of each look-up, once, before the waiters.
-        self.learning: CachedSource | None = None
+        self.learning: LearningSource | None = None
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         found = self._inner.ask(question, context)
