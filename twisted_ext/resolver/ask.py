@@ -173,11 +173,6 @@ class WaitingStart(QueryStart):
     _waiter: Waiter
     _query: Query
 
-    def prepare(self, waiter: Waiter, context: QueryContext) -> Query:
-        self._query = queryOf(self._start, self, context)
-        self._waiter = waiter
-        return self
-
     def now(self) -> float:
         return nowOf(self._start)
 
@@ -196,10 +191,10 @@ class WaitingStart(QueryStart):
         waiter.errback(fault)
 
     def _ended(self) -> Waiter:
-        # What it refers to refers to it. Without these cycles, all of them are freed at once.
-        waiter = self._waiter
-        del self._waiter, self._query
-        return waiter
+        """
+        Return the waiter. Delete it and the query, which refer to this object: without these cycles, all of them are freed at once.
+        """
+        raise NotImplementedError
 
 
 class _Changed(WaitingStart):
@@ -214,6 +209,11 @@ class _Changed(WaitingStart):
         self._change = change
         self._arguments = arguments
 
+    def prepare(self, waiter: Waiter, context: QueryContext) -> Query:
+        self._query = queryOf(self._start, self, context)
+        self._waiter = waiter
+        return self
+
     def callback(self, answer: Answer, /) -> None:
         waiter = self._ended()
         try:
@@ -222,6 +222,11 @@ class _Changed(WaitingStart):
             waiter.errback(error)
         else:
             waiter.callback(changed)
+
+    def _ended(self) -> Waiter:
+        waiter = self._waiter
+        del self._waiter, self._query
+        return waiter
 
 
 async def askedOn(

@@ -98,13 +98,16 @@ class _Delegated(WaitingStart):
         if not self._source.isCurrent(self._former):
             # The source has been replaced since it was asked, and may be closed by now.
             return queryOf(partial(lookUp, self._source, self._question), waiter, context)
-        return super().prepare(waiter, context)
+        self._query = queryOf(self._start, self, context)
+        self._waiter = waiter
+        return self
 
     def begin(self, now: float) -> None:
         self._former.running += 1
         self._query.begin(now)
 
     def _ended(self) -> Waiter:
-        waiter = super()._ended()
+        waiter = self._waiter
+        del self._waiter, self._query
         self._source.finished(self._former)
         return waiter

@@ -253,12 +253,14 @@ class _Limited(WaitingStart):
         place = self._limit.begun(self._name)
         if place is None:
             return queryOf(self._start, waiter, context)
-        self._place = place
         try:
-            return super().prepare(waiter, context)
+            self._query = queryOf(self._start, self, context)
         except DNSFault:
             self._limit.ended(place)
             raise
+        self._place = place
+        self._waiter = waiter
+        return self
 
     def callback(self, answer: Answer, /) -> None:
         waiter = self._ended()
@@ -267,7 +269,8 @@ class _Limited(WaitingStart):
         waiter.callback(answer)
 
     def _ended(self) -> Waiter:
-        waiter = super()._ended()
+        waiter = self._waiter
+        del self._waiter, self._query
         self._limit.ended(self._place)
         return waiter
 
