@@ -16,7 +16,7 @@ __all__ = [
     "RECEIVED_OCTETS", "RECEIVED_MESSAGES", "CHANGES_RECORDS", "CHANGES_OCTETS", "COMPARED_NODES",
     "GATHERED_OCTETS", "HELD_OCTETS", "NAME_OCTETS", "GATHERING_SECONDS", "REFRESHES", "RETRIES", "EXPIRES",
     "MASTER_OCTETS", "ENTRY_OCTETS", "INCLUDE_DEPTH", "INCLUDED_FILES", "REPEATED_OCTETS", "RECORDS_GENERATED",
-    "GENERATED_OCTETS", "MASTER_COMPLAINTS", "ENTRIES_UNCLOSED", "TELLING_OCTETS",
+    "GENERATED_OCTETS", "MASTER_COMPLAINTS", "ENTRIES_UNCLOSED", "TELLING_OCTETS", "DIVIDED_OCTETS",
     "FINDINGS_KEPT", "CHECKED_NODES", "LOCATED_OCTETS", "CHECKED_ALIASES", "SIGNATURE_WARNING", "CATALOG_MEMBERS", "CATALOG_GROUPS",
 ]
 
@@ -150,6 +150,9 @@ ENTRIES_UNCLOSED: Final = Limit(default=5, least=0, most=100)
 
 #: Octets of master files between progress reports of the process that reads them: some 50,000 records, a second at worst.
 TELLING_OCTETS: Final = Limit(default=2**21, least=1, most=2**28)
+
+#: Octets of a master file from which on two processes read half of it each: with less, passing records on takes as long as it saves.
+DIVIDED_OCTETS: Final = Limit(default=2**24, least=1, most=2**40)
 
 # -- checks
 

@@ -27,6 +27,9 @@ _ALIGNED: Final = 8
 
 _Complaint = dict[str, object]
 
+#: Processor cores for this process.
+_CORES: Final = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
 _toJSON: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 #: Records at the apex that belong to the parent zone, by their first octets: DS, DELEG.
@@ -104,7 +107,7 @@ class CompileJobs:
         complaints: list[_Complaint] = []
         result: dict[str, object] = {"name": name, "sources": [], "complaints": complaints, "unsaid": 0}
         try:
-            reader = Reader(nameFromText(name), tell=self._tell)
+            reader = Reader(nameFromText(name), tell=self._tell, divided=_CORES > 1)
             reader.read(path)
             reading = reader.reading
             result["sources"] = reading.sources

@@ -36,6 +36,7 @@ from twisted_ext.zone.store.imagebuilder import LONG, ImageBuilder
 from twisted_ext.zone.store.nodes import SAYING, TO_APEX, hasKind, recordsIn
 from twisted_ext.zone.zonefile.fastparser import MOST_TTL, formsOf, gathered, skim
 from twisted_ext.zone.zonefile.findings import Finding
+from twisted_ext.zone.zonefile.halves import SecondHalf, middleOf
 from twisted_ext.zone.zonefile.plainnames import PlainNames
 from twisted_ext.zone.zonefile.rdatacache import rdataFrom
 from twisted_ext.zone.zonefile.scanner import UnclosedEntry, afterwards, entryEnd, goesOn, linesOf, normalized
@@ -137,15 +138,15 @@ class Reader:
         quick: bool = True,
         rrClass: int = IN,
         tell: Callable[[int], object] = lambda octets: None,
+        divided: bool = False,
     ) -> None:
         """
         @param tell: called with the number of octets read since the last call, from any file.
+        @param divided: whether another process may read half of a large file; only for programs without threads.
         """
-        builder = ImageBuilder(apex, rrClass)
-        self.reading = MasterFileContent(builder)
-        self.nodes, self.counts, self.marks, self.mixed = builder.nodes, builder.counts, builder.marks, builder.mixed
-        self.lengthen = builder.lengthen
+        self._collect(MasterFileContent(ImageBuilder(apex, rrClass)))
         self._tell = tell
+        self._divided = divided
         self.apex = apex.lower()
         self.names = PlainNames(apex)
         self.owner: bytes | None = None
@@ -177,6 +178,12 @@ class Reader:
         except _Enough:
             pass
         self.reading.builder.join()
+
+    def _collect(self, reading: MasterFileContent) -> None:
+        self.reading = reading
+        builder = reading.builder
+        self.nodes, self.counts, self.marks, self.mixed = builder.nodes, builder.counts, builder.marks, builder.mixed
+        self.lengthen = builder.lengthen
 
     # -- state changed by directives and records
 
@@ -284,24 +291,70 @@ class Reader:
         if b"\x0b" in data or b"\x0c" in data:
             # bytes.split() takes these for blanks, which they are not in master files.
             self.quick = False
-        position, number = 0, 1
-        while position < len(data):
-            before = position
-            position, number = self._chunk(data, position, number)
-            self._tell(min(position, len(data)) - before)
+        position, number, stop = 0, 1, len(data)
+        # Included files are not divided.
+        divided, self._divided = self._divided, False
+        half: SecondHalf | None = None
+        try:
+            while position < len(data):
+                before = position
+                position, number = self._chunk(data, position, number, stop)
+                self._tell(min(position, len(data)) - before)
+                if divided:
+                    # After the first chunk, which may have directives.
+                    divided = False
+                    half = self._halved(data, position)
+                    stop = len(data) if half is None else half.begin
+                elif half is not None and position >= stop:
+                    if position == stop and half.join(self.reading.builder, self._tell):
+                        break
+                    half.end()
+                    half, stop = None, len(data)
+        finally:
+            if half is not None:
+                half.end()
         self.quick = quick
 
-    def _chunk(self, data: bytes, position: int, number: int) -> tuple[int, int]:
+    def _halved(self, data: bytes, position: int) -> SecondHalf | None:
+        """
+        Have another process read the second half of the rest.
+        """
+        begin = middleOf(data, position)
+        if not begin:
+            return None
+
+        def read(tell: Callable[[], object]) -> ImageBuilder | None:
+            ttl, self.lastTTL, self.owner = self.ttl, None, None
+            self._collect(MasterFileContent(ImageBuilder(self.names.apexName, self.rrClass)))
+            place, number = begin, 1
+            while place < len(data):
+                place, number = self._chunk(data, place, number, len(data))
+                tell()
+                if self.reading.complaints or self.ttl != ttl:
+                    # Complaints tell the number of a line, and a TTL may come from a record of the first half.
+                    return None
+            self.reading.builder.join()
+            return self.reading.builder
+
+        try:
+            return SecondHalf(begin, read)
+        except OSError:
+            return None
+
+    def _chunk(self, data: bytes, position: int, number: int, stop: int) -> tuple[int, int]:
         """
         Read one chunk.
 
         @param number: the line number at C{position}.
+        @param stop: where it ends at the latest, apart from its last entry.
 
         @return: the position and line number of the next chunk.
         """
         end = position + _CHUNK
-        if end < len(data):
+        if end < stop:
             end = data.rfind(b"\n", position, end) + 1 or data.find(b"\n", end) + 1 or len(data)
+        else:
+            end = stop
         if end - position > ENTRY_OCTETS.default:
             # A single line, as there is no line end up to the limit: do not split it into words.
             behind = self._entry(data, position, data[position:end].rstrip(b"\n"), number)
