@@ -113,7 +113,9 @@ class ForwardedLookup(PendingQuery):
         source = self._source
         if source.cookies is not None and not self._showsCookie(octets, now, leg, key):
             return False
-        if octets[2:6] not in USUAL_STARTS or not octets.startswith(self.wire, 12):
+        wire = self.wire
+        end = 12 + len(wire)
+        if octets[2:6] not in USUAL_STARTS or octets[12:end] != wire:
             # The rare cases: other letter case, a truncated reply, a failure, or not a reply to this query.
             if not self._matches(octets, leg, key):
                 return False
