@@ -4,7 +4,9 @@ Tests of the benchmark behind the figures of docs/measured.rst: they measure not
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import subprocess
 import sys
 from contextlib import redirect_stderr
@@ -17,6 +19,7 @@ from typing import Final
 from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks import packetcache, recursion
+from benchmarks.commandline import endsLikeControlC, lacks, parserFor, words
 from benchmarks.internets import HOSTS, TLDS, Internet
 from benchmarks.loads import Load, addressOf, query, readDnsperf, right, spelled, written
 from benchmarks.served import RECORD, installed, replaced
@@ -331,6 +334,48 @@ class UnreliableTests(SynchronousTestCase):
         came = Came(times=[0.001] * 98 + [0.4, 0.5], failed=3, lost=4, queries=214)
         self.assertEqual(row("Unbound", "loss", 107, came).split(), ["loss", "Unbound", "100", "3", "4", "0", "1.0", "500.0", "2.00"])
         self.assertIn("nan", row("Unbound", "loss", 1, Came()))
+
+
+class CommandLineTests(SynchronousTestCase):
+    """
+    Tests of what command lines have in common.
+    """
+
+    def test_missingProgramIsReported(self) -> None:
+        """
+        A program that is not installed is reported with the package to install.
+        """
+        output = StringIO()
+        with redirect_stderr(output):
+            self.assertFalse(lacks("served", "sh"))
+            self.assertTrue(lacks("served", "sh", "no-such-program"))
+        self.assertEqual(
+            output.getvalue(),
+            "served: no-such-program is not installed (Debian: apt install no-such-program); nothing is measured without it\n",
+        )
+
+    def test_optionsOfRecords(self) -> None:
+        """
+        The options name the file of the benchmark, and its rounds are the default.
+        """
+        parser = parserFor("bounds", "\nA table.\n\nMore.\n", 5)
+        self.assertEqual(parser.parse_args(["--resume"]).__dict__, {"rounds": 5, "seconds": 1, "resume": True, "record": False})
+        self.assertEqual(parser.description, "A table.")
+        self.assertIn("measure what benchmarks/bounds.json does not have", " ".join(parser.format_help().split()))
+
+    def test_wordsAreSeparatedByCommas(self) -> None:
+        """
+        Blanks, empty words and upper case do not count.
+        """
+        self.assertEqual(words("UDP, case,,"), ["udp", "case"])
+
+    def test_terminationEndsAsControlCDoes(self) -> None:
+        """
+        A benchmark that is terminated ends its servers, as it does at Ctrl-C.
+        """
+        self.addCleanup(signal.signal, signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+        endsLikeControlC()
+        self.assertRaises(KeyboardInterrupt, os.kill, os.getpid(), signal.SIGTERM)
 
 
 class PacketCacheTests(SynchronousTestCase):
