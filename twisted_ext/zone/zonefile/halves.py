@@ -125,7 +125,7 @@ def _give(writing: int, read: _Read) -> None:
     """
     status = 1
     try:
-        # Whoever reads the output of the first process must not wait for this one.
+        # The reader of the first process's output must not wait for this process.
         os.close(1)
         builder = read(lambda: os.write(writing, _BEAT))
         if builder is not None:
