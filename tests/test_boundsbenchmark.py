@@ -180,6 +180,7 @@ def test_compiledPackageIsOptional(monkeypatch: pytest.MonkeyPatch) -> None:
     assert compiledPython() == "/nonexistent/python"
     assert variants() == [Variant(PURE, sys.executable)]
     monkeypatch.setenv("TXDNS_COMPILED", sys.executable)
+    monkeypatch.setenv("TXDNS_PURE", "1")
     with pytest.raises(ValueError, match="not compiled; run make compiled"):
         variants()
 
