@@ -67,5 +67,6 @@ def test_forwarderLosesNothing(hasty: Encrypted, tmp_path: Path, program: str) -
         # Knot Resolver fails queries beyond a hundred that wait on one connection to an upstream.
         said = output(peer("dnsperf"), "-s", "127.0.0.1", "-p", str(running.port), "-d", str(queries), "-n", "1", "-q", "50")
         assert "NOERROR 1000 (100.00%)" in said, said
-        sleep(0.7)
+        # Long after that: a query that meets the end of its connection is lost, since these clients do not repeat it.
+        sleep(1.5)
         assert found(running, freshName("later"), REPLY) == [ADDRESS], running.log()
