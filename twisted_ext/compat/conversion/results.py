@@ -91,7 +91,9 @@ class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
     """
     The result of a look-up: lists of answer, authority and additional records, as in twisted.names. It shares nothing with other results.
 
-    The records of the second and third list are created when the list is first used.
+    The records of the second and third list are created when the list is first used. Functions written in C that read the items of a list
+    without calling it, such as C{operator.concat} and C{heapq.heapify}, see a list that has not been used as empty: give them a copy,
+    C{list(authority)}.
 
     @ivar answer: this package's L{Answer} for the look-up, which holds more than the three lists can.
     """

@@ -60,7 +60,7 @@ class CompileJobs:
         self._untold = 0
         self._each = False
         self._pack: FileIO | None = None
-        # Why there is no pack although a job asked for one.
+        # The reason why the pack that a job named could not be opened.
         self._unpacked = ""
         self._path = ""
         self._offset = 0
@@ -176,10 +176,10 @@ class CompileJobs:
         """
         Append an image to the pack; return by how many octets it grew.
 
-        @raise OSError: there is no pack, or it cannot be written.
+        @raise OSError: no pack is open, or it cannot be written.
         """
         if self._pack is None:
-            raise OSError(self._unpacked or "there is no pack for images without a file of their own")
+            raise OSError(self._unpacked or "no pack is open, and the job names no image file for this zone")
         octets = len(image) + -len(image) % _ALIGNED
         left = memoryview(image.ljust(octets, b"\x00"))
         try:
