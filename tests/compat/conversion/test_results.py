@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import copy, deepcopy
 from io import BytesIO
+from operator import concat, mod
 from pickle import dumps, loads
 from typing import Protocol
 from unittest.mock import patch
@@ -302,6 +303,7 @@ class LateListsTests(SynchronousTestCase):
             "reversed": lambda result: tuple(reversed(tuple(reversed(result)))),
             "sum": lambda result: () + result,
             "left sum": lambda result: result + (),
+            "product": lambda result: (1 * result) * 1,
             "copy": lambda result: copy(result),
             "loop": lambda result: tuple(result),
         }
@@ -311,6 +313,23 @@ class LateListsTests(SynchronousTestCase):
         self.assertTrue(plain == self.result() and self.result() == self.result())
         self.assertFalse(self.result() != plain)
         self.assertIn(plain[2], self.result())
+
+    def test_functionsInCSeeRecords(self) -> None:
+        """
+        The lists that a result hands out have their records, also for functions written in C, which do not call a list's methods.
+        """
+        self.assertEqual([len(concat([], self.result()[index])) for index in (1, 2, -1)], [1, 2, 2])
+        answer, authority, additional = self.result()
+        self.assertEqual(len(concat(concat([], authority), additional)), 3)
+        self.assertEqual([len(concat([], each)) for each in self.result()], [1, 1, 2])
+        self.assertEqual([len(concat([], each)) for each in () + self.result()], [1, 1, 2])
+
+    def test_resultCanBeFormatted(self) -> None:
+        """
+        Functions written in C that read a tuple without calling its methods see the records.
+        """
+        result = self.result()
+        self.assertEqual(mod("(%s, %s, %s)", result), repr(result))
 
     def test_lateListsAreLists(self) -> None:
         """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Final
+from typing import Final, SupportsIndex
 
 from mypy_extensions import mypyc_attr
 from twisted.names import dns
@@ -42,10 +42,10 @@ class _Section(list[dns.RRHeader]):
 @mypyc_attr(native_class=False)
 class _LaterSection(_Section):
     """
-    A section that is filled when it is first used: most callers read the answers only. It is an ordinary list from then on.
+    A section that is filled when its L{Result} hands it out: most callers read the answers only. It is an ordinary list from then on.
 
-    Python's own lists look at a subclass's methods, except for those that two lists are compared and added with: each of them fills its
-    operands. Compiled code must not take a section for a list, whose items it would read itself.
+    Functions written in C read the lists of a tuple without asking the tuple, as C{"%s" % result} does. So the methods of a section fill it
+    too. Compiled code must not take a section for a list, whose items it would read itself.
     """
 
     __slots__ = ()
@@ -64,11 +64,11 @@ class _LaterSection(_Section):
 
 def _filling(method: Callable[..., object]) -> Callable[..., object]:
     """
-    Return a method of lists that fills the section first, and another one if that is its argument.
+    Return a method of lists or tuples that fills the section or the result first, and a section that is its argument.
     """
 
     @wraps(method)
-    def filled(self: _LaterSection, *arguments: object, **named: object) -> object:
+    def filled(self: _LaterSection | Result, *arguments: object, **named: object) -> object:
         self.fill()
         for each in arguments:
             if isinstance(each, _LaterSection):
@@ -91,14 +91,20 @@ class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
     """
     The result of a look-up: lists of answer, authority and additional records, as in twisted.names. It shares nothing with other results.
 
-    The records of the second and third list are created when the list is first used. Functions written in C that read the items of a list
-    without calling it, such as C{operator.concat} and C{heapq.heapify}, see a list that has not been used as empty: give them a copy,
-    C{list(authority)}.
+    The records of the second and third list are created when the result is unpacked, iterated or indexed by anything but C{0}.
 
     @ivar answer: this package's L{Answer} for the look-up, which holds more than the three lists can.
     """
 
     answer: Answer
+
+    def fill(self) -> None:
+        """
+        Create the records of the second and third list.
+        """
+        for section in tuple.__iter__(self):
+            if isinstance(section, _LaterSection):
+                section.fill()
 
     def __reduce__(self) -> tuple[object, ...]:
         return tuple, (tuple(self),)
@@ -140,7 +146,32 @@ class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
         return "" if origin is None else origin.server
 
 
+def _itemOf(self: Result, index: SupportsIndex | slice) -> object:
+    if index != 0:
+        self.fill()
+    return tuple.__getitem__(self, index)
+
+
+def _addedTo(self: Result, other: object) -> object:
+    self.fill()
+    # Now the other tuple takes the lists.
+    return NotImplemented
+
+
+for _word, _method in (
+    ("__getitem__", _itemOf),
+    ("__iter__", _filling(tuple.__iter__)),
+    ("__add__", _filling(tuple.__add__)),
+    ("__mul__", _filling(tuple.__mul__)),
+    ("__radd__", _addedTo),
+    ("__rmul__", _filling(tuple.__rmul__)),
+):
+    setattr(Result, _word, _method)
+
+
 _newHeader: Final = emptyOf(dns.RRHeader)
+
+
 def headersFrom(sets: tuple[RRSet, ...], auth: bool) -> list[dns.RRHeader]:
     headers: list[dns.RRHeader] = []
     texts = plainTexts
