@@ -17,13 +17,15 @@ from hypothesis import HealthCheck, settings
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.plugin import getCache
+from twisted.trial._synctest import _logObserver
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.patching import skipUnnoticed
+from tests.typed import unchecked
 from twisted import plugins
 from twisted_ext._compiled import isCompiled
 
-__all__ = ["leavesFolderClean", "leavesReactorClean", "pytest_sessionstart"]
+__all__ = ["collectsNoMoreErrors", "leavesFolderClean", "leavesReactorClean", "pytest_sessionstart"]
 
 # The time of an example depends on the machine's load, so there is no deadline. All runs use the same examples where everything is
 # required, which is where a change is judged; random examples are for runs on a developer's machine.
@@ -107,6 +109,18 @@ def leavesReactorClean() -> Iterator[None]:
         pytest_twisted.blockon(deferLater(cast(IReactorTime, reactor), _PAUSE))
     if left := _newlyWaiting(reactor, before):
         pytest.fail("left in the reactor: " + "; ".join(map(repr, left)), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def collectsNoMoreErrors() -> Iterator[None]:
+    """
+    Keep a test case that was skipped in C{setUp} from collecting the errors that are logged after it. Trial would report them for the next
+    test case.
+    """
+    yield
+    while _logObserver._added:
+        unchecked(_logObserver._remove)()
+    unchecked(_logObserver.flushErrors)()
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ A robot for each test that asks for one.
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -17,17 +16,7 @@ import twisted.plugins
 from tests.apps.robot.robots import Stage
 from tests.typed import unchecked
 
-__all__ = ["freed", "path", "staged"]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def freed() -> Iterator[None]:
-    """
-    Free what the tests of a module have left in cycles: plugins that are ended in the middle of their work leave Deferreds with errors, and
-    Twisted logs these when they are freed. Trial would report them for whichever test runs then.
-    """
-    yield
-    gc.collect()
+__all__ = ["path", "staged"]
 
 
 @pytest.fixture
