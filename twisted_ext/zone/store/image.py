@@ -86,25 +86,28 @@ class Header(NamedTuple):
         """
         Return the offsets of the parts, and the end of the last one.
         """
+        nodes, linked = self.nodes, self.chain + self.hashed
         order = _HEAD.size + 4 + self.apex + self.fingerprint
         order += -order % 8
-        records = order + 8 * (self.chain + self.hashed)
-        counts = records + 4 * (self.nodes + 1)
-        names = counts + 4 * (self.nodes + 1)
-        children = names + 4 * (self.nodes + 1)
-        slots = children + 4 * self.nodes
+        records = order + 8 * linked
+        counts = records + 4 * (nodes + 1)
+        names = counts + 4 * (nodes + 1)
+        children = names + 4 * (nodes + 1)
+        slots = children + 4 * nodes
         chain = slots + 4 * self.slots
-        flags = chain + 4 * (self.chain + self.hashed)
-        keys = flags + self.nodes
+        flags = chain + 4 * linked
+        keys = flags + nodes
         area = keys + self.names
         end = area + self.area
         return order, records, counts, names, children, slots, chain, flags, keys, area, end + -end % 8
 
-    def packed(self, apexName: bytes, fingerprint: bytes) -> bytes:
+    def packed(self, apexName: bytes, fingerprint: bytes, size: int) -> bytes:
         """
         Return the header, apex and fingerprint, padded to where the arrays begin.
+
+        @param size: of the whole image, see L{places}.
         """
-        head = _HEAD.pack(MAGIC, _MARK, self.places()[-1], *self)
+        head = _HEAD.pack(MAGIC, _MARK, size, *self)
         said = head + crc32(head + apexName + fingerprint).to_bytes(4, "little") + apexName + fingerprint
         return said + bytes(-len(said) % 8)
 

@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Iterable
 from fcntl import LOCK_EX, LOCK_NB, flock
 from itertools import accumulate, compress, repeat
-from operator import and_
+from operator import and_, or_
 from struct import Struct
 from typing import Final
 from zlib import crc32
@@ -218,13 +218,10 @@ class ImageBuilder:
         serial = self._startOfAuthority()
         keys = list(nodes)
         children, wild, deep = self._climb(keys)
-        marked = {**self.marks, **children}
-        several = list(compress(range(len(keys)), map(marked.__contains__, keys)))
         octets = list(nodes.values())
-        below = array("I", bytes(4 * len(keys)))
-        flags, chain, hashed = self._flags(keys, octets, several, deep, wild)
-        for index in several:
-            below[index] = children.get(keys[index], 0)
+        # Looking a name up in a large dictionary waits for memory: once for each of these.
+        below = array("I", map(children.get, keys, repeat(0)))
+        flags, chain, hashed = self._flags(keys, octets, below, deep, wild)
         slots, salt = _placed(keys)
         tallies = array("I", accumulate(map(counts.get, keys, repeat(1)), initial=0))
         area = b"".join(octets)
@@ -251,7 +248,7 @@ class ImageBuilder:
             fingerprint=len(fingerprint), summed=summed, salt=salt,
         )  # fmt: skip
         *_, begin, size = header.places()
-        return [header.packed(self.apexName, fingerprint), *body, bytes(size - begin - len(area))]
+        return [header.packed(self.apexName, fingerprint, size), *body, bytes(size - begin - len(area))]
 
     def _settle(self) -> None:
         """
@@ -309,34 +306,36 @@ class ImageBuilder:
         return children, wild, deep
 
     def _flags(
-        self, keys: list[bytes], octets: list[bytes], several: list[int], deep: list[int], wild: set[bytes]
+        self, keys: list[bytes], octets: list[bytes], below: array[int], deep: list[int], wild: set[bytes]
     ) -> tuple[bytearray, _Chain, _Chain]:
         """
         Return the flags of all nodes, the NSEC chain and the NSEC3 chain.
 
         @param keys: the keys of all nodes.
         @param octets: the records of all nodes.
-        @param several: the numbers of names with flags or children.
+        @param below: the number of children of all nodes.
         @param deep: the numbers of names that are not directly below the apex.
         """
         marks = self.marks
-        flags = bytearray(len(keys))
         if marks.get(b"", 0) & CUT:
             marks[b""] &= ~CUT
+        flags = bytearray(map(marks.get, keys, repeat(0)))
+        several = list(compress(range(len(keys)), map(or_, flags, below)))
         cuts = {key for key, mark in marks.items() if mark & (CUT | DNAME)}
+        hidden: list[int] = []
         if cuts:
             for index in range(1, len(keys)) if b"" in cuts else deep:
                 key = keys[index]
                 while key:
                     key = key[key[0] + 1 :]
                     if key in cuts:
-                        flags[index] = OCCLUDED
+                        hidden.append(index)
                         break
         chain: _Chain = []
         hashed: _Chain = []
         for index in several:
             key = keys[index]
-            flag = marks.get(key, 0)
+            flag = flags[index]
             if flag & HASHED:
                 if key and key[0] == len(key) - 1:
                     hashed.append((key[1:], index))
@@ -348,7 +347,9 @@ class ImageBuilder:
                 flag |= EMPTY
             if key in wild:
                 flag |= WILDCARD
-            flags[index] |= flag
+            flags[index] = flag
+        for index in hidden:
+            flags[index] |= OCCLUDED
         chain.sort()
         hashed.sort()
         return flags, chain, hashed

@@ -146,12 +146,19 @@ def _add(builder: ImageBuilder, said: bytes) -> None:
     marks: dict[bytes, int]
     mixed: set[bytes]
     nodes, counts, marks, mixed, aliases = marshal.loads(said)
-    for key in sorted(builder.nodes.keys() & nodes.keys()):
-        records = nodes.pop(key)
+    several = [b""]
+    together = builder.nodes | nodes
+    # Looking for names that are in both takes as long as putting them together, and the apex is usually the only one.
+    if len(together) + len(several) < len(builder.nodes) + len(nodes):
+        several = sorted(builder.nodes.keys() & nodes.keys())
+    for key in several:
+        together[key] = builder.nodes[key]
+    builder.nodes = together
+    for key in several:
+        records = nodes[key]
         count, mark = counts.pop(key, 1), marks.pop(key, 0)
         if records:
             builder.store(key, records, count, mark, True)
-    builder.nodes.update(nodes)
     builder.counts.update(counts)
     builder.marks.update(marks)
     builder.mixed.update(mixed)
