@@ -36,6 +36,27 @@ class LookingTests(SynchronousTestCase):
         self.assertRaises(ValueError, serverFromString, reactor, "txdnsTestNone:0")
 """
 
+#: A test case that is skipped in setUp, a test that logs an error, and another test case.
+SKIPPED_TESTS = """
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+class FirstTests(SynchronousTestCase):
+    def setUp(self):
+        raise SkipTest("no")
+
+    def test_one(self):
+        pass
+
+def test_logs():
+    Logger().failure("logged", Failure(ValueError("logged")))
+
+class LastTests(SynchronousTestCase):
+    def test_one(self):
+        pass
+"""
+
 
 def outcome(body: str, folder: Path, environment: Mapping[str, str] | None = None) -> str:
     """
@@ -43,7 +64,7 @@ def outcome(body: str, folder: Path, environment: Mapping[str, str] | None = Non
     """
     (folder / "test_one.py").write_text(f"{HEAD}{body}\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml")]
-    command += ["--rootdir", str(folder), str(folder)]
+    command += ["-p", "no:randomly", "--rootdir", str(folder), str(folder)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     return done.stdout + done.stderr
 
@@ -92,3 +113,12 @@ def test_pluginWarningsFailNoOtherTest(beforehand: bool, expected: str, tmp_path
     if beforehand:
         (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_sessionstart\n")
     assert expected in outcome(PLUGIN_TEST, tmp_path, {**os.environ, "PYTHONPATH": str(tmp_path / "other")})
+
+
+@pytest.mark.parametrize(("ends", "expected"), [(True, "2 passed, 1 skipped"), (False, "1 failed, 1 passed, 1 skipped")])
+def test_loggedErrorsFailNoOtherTest(ends: bool, expected: str, tmp_path: Path) -> None:
+    """
+    An error that is logged after a test case was skipped in C{setUp} does not fail the next test case.
+    """
+    ending = "from tests.conftest import collectsNoMoreErrors\n" if ends else ""
+    assert expected in outcome(ending + SKIPPED_TESTS, tmp_path)
