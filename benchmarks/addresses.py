@@ -149,7 +149,7 @@ def _asked(stage: str, count: int) -> tuple[list[Iterator[str]], str]:
     """
     if stage == "hit":
         return [iter(["h0.example.test"] * count)], "h0.example.test"
-    # Names that are new are not shared out: whoever is free takes the next one.
+    # New names are not divided between the workers beforehand: each takes the next one when it is free.
     return [iter(names(count))] * _WINDOW, f"h{count}.example.test"
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from benchmarks.authorities import HEAD
 from tests.peers import LivePeer, nsd
 
 __all__ = ["CORES", "alone", "names", "pin", "zoneServer"]
@@ -17,17 +18,6 @@ __all__ = ["CORES", "alone", "names", "pin", "zoneServer"]
 _PRIORITY = 1
 
 CORES = sorted(os.sched_getaffinity(0))
-
-_HEAD = """\
-$ORIGIN example.test.
-$TTL 3600
-@ SOA ns1 hostmaster 1 3600 900 604800 300
-@ NS ns1
-@ NS ns2
-ns1 A 192.0.2.1
-ns2 A 192.0.2.2
-"""
-
 
 def names(number: int) -> list[str]:
     """
@@ -50,8 +40,8 @@ def pin(group: int, core: int) -> None:
 
 def alone() -> None:
     """
-    Let nobody else have this process's core while it has something to do, where this user may ask for that. Whoever comes in between drives
-    out of the core's caches what this process had there, and to fetch it again would count for it.
+    Give this process real-time priority on its core, where the user has the right to. A process that ran in between would replace its data
+    in the core's caches, and the time to load them again would be counted for it.
     """
     with suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY))
@@ -62,7 +52,7 @@ def zoneServer(number: int) -> Iterator[LivePeer]:
     """
     Run NSD with C{number} hosts on the last core; this process keeps to the first.
     """
-    zone = _HEAD + "".join([f"h{index} A 10.{index >> 16 & 255}.{index >> 8 & 255}.{index & 255}\n" for index in range(number)])
+    zone = HEAD + "".join([f"h{index} A 10.{index >> 16 & 255}.{index >> 8 & 255}.{index & 255}\n" for index in range(number)])
     with nsd({"example.test": zone}) as server:
         pin(server.pid, CORES[-1])
         os.sched_setaffinity(0, {CORES[0]})

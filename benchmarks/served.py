@@ -380,7 +380,7 @@ def record(report: Report) -> None:
     """
     written = report.toJSON()
     RECORD.write_text(written, "utf-8")
-    # Of what stands there, which is rounded: whoever rounds twice may come to something else.
+    # From the recorded figures, which are rounded: the exact ones could be shown differently.
     _PAGE.write_text(replaced(_PAGE.read_text("utf-8"), block(Report.fromJSON(written))), "utf-8")
 
 
