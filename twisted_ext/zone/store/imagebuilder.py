@@ -219,11 +219,10 @@ class ImageBuilder:
         keys = list(nodes)
         children, wild, deep = self._climb(keys)
         octets = list(nodes.values())
-        # Looking a name up in a large dictionary waits for memory: once for each of these.
-        below = array("I", map(children.get, keys, repeat(0)))
+        below = array("I", _valuesOf(keys, children, 0))
         flags, chain, hashed = self._flags(keys, octets, below, deep, wild)
         slots, salt = _placed(keys)
-        tallies = array("I", accumulate(map(counts.get, keys, repeat(1)), initial=0))
+        tallies = array("I", accumulate(_valuesOf(keys, counts, 1), initial=0))
         area = b"".join(octets)
         names = b"".join(keys)
         linked = chain + hashed
@@ -319,16 +318,16 @@ class ImageBuilder:
         marks = self.marks
         if marks.get(b"", 0) & CUT:
             marks[b""] &= ~CUT
-        flags = bytearray(map(marks.get, keys, repeat(0)))
+        flags = bytearray(_valuesOf(keys, marks, 0))
         several = list(compress(range(len(keys)), map(or_, flags, below)))
-        cuts = {key for key, mark in marks.items() if mark & (CUT | DNAME)}
+        cutting = CUT | DNAME
         hidden: list[int] = []
-        if cuts:
-            for index in range(1, len(keys)) if b"" in cuts else deep:
+        if any(mark & cutting for mark in marks.values()):
+            for index in range(1, len(keys)) if flags[0] & cutting else deep:
                 key = keys[index]
                 while key:
                     key = key[key[0] + 1 :]
-                    if key in cuts:
+                    if marks.get(key, 0) & cutting:
                         hidden.append(index)
                         break
         chain: _Chain = []
@@ -380,6 +379,26 @@ def _beside(path: str) -> tuple[int, str]:
         pass
     os.close(descriptor)
     return newFileBeside(path, 0o640)
+
+
+def _valuesOf(keys: list[bytes], values: dict[bytes, int], default: int) -> list[int]:
+    """
+    Return the value of each key. Looking up a million names in a dictionary waits for memory a million times. Usually its keys are in the
+    same order as those, so that one pass over both finds all values.
+    """
+    found: list[int] = []
+    following = iter(values.items())
+    behind: tuple[bytes, int] = b"", default
+    wanted, value = next(following, behind)
+    left = len(values)
+    for key in keys:
+        if left and key == wanted:
+            found.append(value)
+            left -= 1
+            wanted, value = next(following, behind)
+        else:
+            found.append(default)
+    return list(map(values.get, keys, repeat(default))) if left else found
 
 
 def _placed(keys: list[bytes]) -> tuple[array[int], bytes]:
