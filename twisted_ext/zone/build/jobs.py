@@ -64,6 +64,8 @@ class CompileJobs:
         self._unpacked = ""
         self._path = ""
         self._offset = 0
+        # That of the last zone. Freeing a million records takes a while, in which its result is read.
+        self._reader: Reader | None = None
 
     def run(self, lines: BinaryIO, results: BinaryIO) -> None:
         """
@@ -75,6 +77,7 @@ class CompileJobs:
                 results.write(_toJSON(result).encode("ascii") + b"\n")
                 if not self.packs(result):
                     results.flush()
+                self._reader = None
         results.write(_toJSON(self.end()).encode("ascii") + b"\n")
         results.flush()
 
@@ -107,7 +110,7 @@ class CompileJobs:
         complaints: list[_Complaint] = []
         result: dict[str, object] = {"name": name, "sources": [], "complaints": complaints, "unsaid": 0}
         try:
-            reader = Reader(nameFromText(name), tell=self._tell, divided=_CORES > 1)
+            reader = self._reader = Reader(nameFromText(name), tell=self._tell, divided=_CORES > 1)
             reader.read(path)
             reading = reader.reading
             result["sources"] = reading.sources

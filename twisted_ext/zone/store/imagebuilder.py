@@ -46,7 +46,7 @@ from twisted_ext.zone.store.nodes import (
 )  # fmt: skip
 from twisted_ext.zone.store.serials import serialIn
 
-__all__ = ["ImageBuilder", "LONG"]
+__all__ = ["ImageBuilder", "LONG", "valuesOf"]
 
 #: Sort keys of names, and the numbers of their nodes.
 _Chain = list[tuple[bytes, int]]
@@ -219,10 +219,10 @@ class ImageBuilder:
         keys = list(nodes)
         children, wild, deep = self._climb(keys)
         octets = list(nodes.values())
-        below = array("I", _valuesOf(keys, children, 0))
+        below = array("I", valuesOf(keys, children, 0))
         flags, chain, hashed = self._flags(keys, octets, below, deep, wild)
         slots, salt = _placed(keys)
-        tallies = array("I", accumulate(_valuesOf(keys, counts, 1), initial=0))
+        tallies = array("I", accumulate(valuesOf(keys, counts, 1), initial=0))
         area = b"".join(octets)
         names = b"".join(keys)
         linked = chain + hashed
@@ -318,7 +318,7 @@ class ImageBuilder:
         marks = self.marks
         if marks.get(b"", 0) & CUT:
             marks[b""] &= ~CUT
-        flags = bytearray(_valuesOf(keys, marks, 0))
+        flags = bytearray(valuesOf(keys, marks, 0))
         several = list(compress(range(len(keys)), map(or_, flags, below)))
         cutting = CUT | DNAME
         hidden: list[int] = []
@@ -381,7 +381,7 @@ def _beside(path: str) -> tuple[int, str]:
     return newFileBeside(path, 0o640)
 
 
-def _valuesOf(keys: list[bytes], values: dict[bytes, int], default: int) -> list[int]:
+def valuesOf(keys: list[bytes], values: dict[bytes, int], default: int) -> list[int]:
     """
     Return the value of each key. Looking up a million names in a dictionary waits for memory a million times. Usually its keys are in the
     same order as those, so that one pass over both finds all values.

@@ -6,22 +6,29 @@ from __future__ import annotations
 
 import marshal
 import os
+from array import array
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import compress, islice
+from mmap import ACCESS_READ, mmap
 from signal import SIGKILL
-from typing import Final
+from tempfile import TemporaryFile
+from typing import IO, Final
 
 from twisted_ext.zone.limits import DIVIDED_OCTETS
-from twisted_ext.zone.store.imagebuilder import ImageBuilder
+from twisted_ext.zone.store.imagebuilder import ImageBuilder, valuesOf
 
 __all__ = ["SecondHalf", "middleOf"]
 
 #: Octets taken from the pipe at a time.
-_PART: Final = 1 << 20
+_PART: Final = 1 << 10
 
 #: What the other process writes for each chunk that it has read, and the octets of a chunk, more or less.
 _BEAT: Final = b"\x00"
 _CHUNK: Final = 1 << 18
+
+#: The share of the first half: the other process, which begins later, has to write down what it has read.
+_FIRST: Final = 0.52
 
 #: Lines of which one has to be the beginning of an entry.
 _LINES: Final = 1000
@@ -48,7 +55,7 @@ def middleOf(data: bytes, position: int) -> int:
     size = len(data)
     if size - position < DIVIDED_OCTETS.default or data.find(b"\n$", position - 1) >= 0:
         return 0
-    begin = data.find(b"\n", (position + size) // 2) + 1
+    begin = data.find(b"\n", position + int(_FIRST * (size - position))) + 1
     for _ in range(_LINES):
         if not 0 < begin < size:
             break
@@ -65,7 +72,7 @@ class SecondHalf:
     @ivar begin: the offset of the second half.
     """
 
-    __slots__ = ("begin", "_process", "_pipe")
+    __slots__ = ("begin", "_process", "_pipe", "_file")
 
     def __init__(self, begin: int, read: _Read) -> None:
         """
@@ -75,15 +82,20 @@ class SecondHalf:
         @raise OSError: there can be no other process.
         """
         self.begin = begin
-        self._pipe, writing = os.pipe()
+        # Through a pipe, so much would take longer.
+        self._file = os.fdopen(os.memfd_create("half"), "wb", buffering=0) if hasattr(os, "memfd_create") else TemporaryFile(buffering=0)
+        ends: tuple[int, ...] = ()
         try:
+            ends = os.pipe()
             self._process = os.fork()
         except OSError:
-            os.close(self._pipe)
-            os.close(writing)
+            for end in ends:
+                os.close(end)
+            self._file.close()
             raise
+        self._pipe, writing = ends
         if not self._process:
-            _give(writing, read)
+            _give(writing, self._file, read)
         os.close(writing)
 
     def join(self, builder: ImageBuilder, tell: Callable[[int], object]) -> bool:
@@ -92,19 +104,14 @@ class SecondHalf:
 
         @param tell: called with octets that the other process has read.
         """
-        parts: list[bytes] = []
-        while part := os.read(self._pipe, _PART):
-            if not parts:
-                said = part.lstrip(_BEAT)
-                tell(_CHUNK * (len(part) - len(said)))
-                part = said
-            if part:
-                parts.append(part)
+        while beats := os.read(self._pipe, _PART):
+            tell(_CHUNK * len(beats))
         _, status = os.waitpid(self._process, 0)
         self._process = 0
         if status:
             return False
-        _add(builder, b"".join(parts))
+        with mmap(self._file.fileno(), 0, access=ACCESS_READ) as records:
+            _add(builder, records)
         return True
 
     def end(self) -> None:
@@ -112,6 +119,7 @@ class SecondHalf:
         End the process, if it has not ended.
         """
         os.close(self._pipe)
+        self._file.close()
         if self._process:
             with suppress(ProcessLookupError):
                 os.kill(self._process, SIGKILL)
@@ -119,9 +127,9 @@ class SecondHalf:
             self._process = 0
 
 
-def _give(writing: int, read: _Read) -> None:
+def _give(writing: int, file: IO[bytes], read: _Read) -> None:
     """
-    Write the records of the second half to the pipe, and end this process.
+    Write the records of the second half to the file, and end this process.
     """
     status = 1
     try:
@@ -129,10 +137,14 @@ def _give(writing: int, read: _Read) -> None:
         os.close(1)
         builder = read(lambda: os.write(writing, _BEAT))
         if builder is not None:
-            said = (builder.nodes, builder.counts, builder.marks, builder.mixed, builder.aliases)
+            # Numbers without their names, which the other process would have to make once more.
+            keys = list(builder.nodes)
+            counts = array("I", valuesOf(keys, builder.counts, 1)).tobytes()
+            marks = bytes(valuesOf(keys, builder.marks, 0))
+            said = (keys, list(builder.nodes.values()), counts, marks, builder.mixed, builder.aliases)
             left = memoryview(marshal.dumps(said, _PLAIN))
             while left:
-                written = os.write(writing, left)
+                written = file.write(left)
                 left = left[written:]
             status = 0
     finally:
@@ -140,26 +152,23 @@ def _give(writing: int, read: _Read) -> None:
         os._exit(status)
 
 
-def _add(builder: ImageBuilder, said: bytes) -> None:
-    nodes: dict[bytes, bytes]
-    counts: dict[bytes, int]
-    marks: dict[bytes, int]
+def _add(builder: ImageBuilder, said: mmap) -> None:
+    keys: list[bytes]
+    octets: list[bytes]
     mixed: set[bytes]
-    nodes, counts, marks, mixed, aliases = marshal.loads(said)
-    several = [b""]
-    together = builder.nodes | nodes
-    # Looking for names that are in both takes as long as putting them together, and the apex is usually the only one.
-    if len(together) + len(several) < len(builder.nodes) + len(nodes):
-        several = sorted(builder.nodes.keys() & nodes.keys())
-    for key in several:
-        together[key] = builder.nodes[key]
-    builder.nodes = together
-    for key in several:
-        records = nodes[key]
-        count, mark = counts.pop(key, 1), marks.pop(key, 0)
+    marks: bytes
+    keys, octets, counted, marks, mixed, aliases = marshal.loads(said)
+    counts = array("I", counted)
+    # The apex comes first, and is in both halves.
+    alone = builder.nodes.keys().isdisjoint(keys[1:])
+    for key, records, count, mark in islice(zip(keys, octets, counts, marks, strict=True), 1 if alone else None):
         if records:
-            builder.store(key, records, count, mark, True)
-    builder.counts.update(counts)
-    builder.marks.update(marks)
+            builder.store(key, records, count, mark, False)
+    if alone:
+        del keys[0], octets[0], counts[0]
+        marks = marks[1:]
+        builder.nodes.update(zip(keys, octets, strict=True))
+        builder.counts.update(compress(zip(keys, counts, strict=True), map((1).__ne__, counts)))
+        builder.marks.update(compress(zip(keys, marks, strict=True), marks))
     builder.mixed.update(mixed)
     builder.aliases = builder.aliases or aliases

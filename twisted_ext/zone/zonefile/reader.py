@@ -307,8 +307,6 @@ class Reader:
                     stop = len(data) if half is None else half.begin
                 elif half is not None and position >= stop:
                     if position == stop and half.join(self.reading.builder, self._tell):
-                        # The builder has another dictionary of nodes.
-                        self._collect(self.reading)
                         break
                     half.end()
                     half, stop = None, len(data)
