@@ -6,9 +6,9 @@ Objects are created without calling their constructors, which would repeat check
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import Final, SupportsIndex
+from typing import Final, SupportsIndex, cast
 
 from mypy_extensions import mypyc_attr
 from twisted.names import dns
@@ -24,66 +24,29 @@ from twisted_ext.wire.rrtypes import formOf
 __all__ = ["Result", "headersFrom", "resultFromAnswer"]
 
 
-@mypyc_attr(native_class=False)
-class _Section(list[dns.RRHeader]):
+class _Later:
     """
-    A section of a result: an ordinary list, see L{_LaterSection}.
-    """
+    The second or third list of a L{Result}, whose records are created when it is first read: most callers read the answers only.
 
-    __slots__ = ("_sets", "_auth")
-
-    _sets: tuple[RRSet, ...]
-    _auth: bool
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return list, (list(self),)
-
-
-@mypyc_attr(native_class=False)
-class _LaterSection(_Section):
-    """
-    A section that is filled when its L{Result} hands it out: most callers read the answers only. It is an ordinary list from then on.
-
-    Functions written in C read the lists of a tuple without asking the tuple, as C{"%s" % result} does. So the methods of a section fill it
-    too. Compiled code must not take a section for a list, whose items it would read itself.
+    Only functions written in C that read the items of a tuple without calling its methods, such as C{"%s" % result}, see this object. It
+    looks like its list, and does nothing else.
     """
 
-    __slots__ = ()
+    __slots__ = ("_sets", "_auth", "_records")
 
-    def fill(self: _Section) -> None:
-        sets = self._sets
-        self._sets = ()
-        self.__class__ = _Section
-        self.extend(headersFrom(sets, self._auth))
+    def __init__(self, sets: tuple[RRSet, ...], auth: bool) -> None:
+        self._sets = sets
+        self._auth = auth
+        self._records: list[dns.RRHeader] | None = None
 
-    def __radd__(self, other: object) -> object:
-        self.fill()
-        # Now the other list takes its records, in place if it is to.
-        return NotImplemented
+    def records(self) -> list[dns.RRHeader]:
+        records = self._records
+        if records is None:
+            records = self._records = headersFrom(self._sets, self._auth)
+        return records
 
-
-def _filling(method: Callable[..., object]) -> Callable[..., object]:
-    """
-    Return a method of lists or tuples that fills the section or the result first, and a section that is its argument.
-    """
-
-    @wraps(method)
-    def filled(self: _LaterSection | Result, *arguments: object, **named: object) -> object:
-        self.fill()
-        for each in arguments:
-            if isinstance(each, _LaterSection):
-                each.fill()
-        return method(self, *arguments, **named)
-
-    return filled
-
-
-for _word in (
-    *("__len__", "__iter__", "__getitem__", "__contains__", "__reversed__", "__repr__", "copy", "count", "index"),
-    *("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__add__", "__mul__", "__rmul__"),
-    *("__setitem__", "__delitem__", "__iadd__", "__imul__", "append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort"),
-):
-    setattr(_LaterSection, _word, _filling(getattr(list, _word)))
+    def __repr__(self) -> str:
+        return repr(self.records())
 
 
 @mypyc_attr(native_class=False)
@@ -97,14 +60,6 @@ class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
     """
 
     answer: Answer
-
-    def fill(self) -> None:
-        """
-        Create the records of the second and third list.
-        """
-        for section in tuple.__iter__(self):
-            if isinstance(section, _LaterSection):
-                section.fill()
 
     def __reduce__(self) -> tuple[object, ...]:
         return tuple, (tuple(self),)
@@ -146,27 +101,43 @@ class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
         return "" if origin is None else origin.server
 
 
+def _listsOf(result: Result) -> tuple[object, ...]:
+    items = cast("Iterator[object]", tuple.__iter__(result))
+    return tuple([item.records() if isinstance(item, _Later) else item for item in items])
+
+
 def _itemOf(self: Result, index: SupportsIndex | slice) -> object:
-    if index != 0:
-        self.fill()
-    return tuple.__getitem__(self, index)
+    return tuple.__getitem__(self, index) if index == 0 else _listsOf(self)[index]
 
 
-def _addedTo(self: Result, other: object) -> object:
-    self.fill()
-    # Now the other tuple takes the lists.
-    return NotImplemented
+def _addedTo(self: Result, other: tuple[object, ...]) -> tuple[object, ...]:
+    return other + _listsOf(self)
 
 
-for _word, _method in (
+_COMPARISONS: Final = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
+
+
+def _onLists(method: Callable[..., object]) -> Callable[..., object]:
+    """
+    Return a method of tuples that reads the lists of a result, and of one that is its argument, instead of their items.
+    """
+
+    @wraps(method)
+    def called(self: Result, *arguments: object) -> object:
+        return method(_listsOf(self), *[_listsOf(each) if isinstance(each, Result) else each for each in arguments])
+
+    return called
+
+
+for _name, _method in (
     ("__getitem__", _itemOf),
-    ("__iter__", _filling(tuple.__iter__)),
-    ("__add__", _filling(tuple.__add__)),
-    ("__mul__", _filling(tuple.__mul__)),
     ("__radd__", _addedTo),
-    ("__rmul__", _filling(tuple.__rmul__)),
+    *(
+        (word, _onLists(getattr(tuple, word)))
+        for word in ("__iter__", "__repr__", "__contains__", "count", "index", "__add__", "__mul__", "__rmul__", *_COMPARISONS)
+    ),
 ):
-    setattr(Result, _word, _method)
+    setattr(Result, _name, _method)
 
 
 _newHeader: Final = emptyOf(dns.RRHeader)
@@ -237,15 +208,8 @@ def resultFromAnswer(answer: Answer) -> Result:
     authority, additional = answer.authority, answer.additional
     result = Result((
         headersFrom(answer.answer, auth),
-        _later(authority, auth) if authority else [],
-        _later(additional, auth) if additional else [],
+        cast("list[dns.RRHeader]", _Later(authority, auth)) if authority else [],
+        cast("list[dns.RRHeader]", _Later(additional, auth)) if additional else [],
     ))
     result.answer = answer
     return result
-
-
-def _later(sets: tuple[RRSet, ...], auth: bool) -> list[dns.RRHeader]:
-    section = _LaterSection()
-    section._sets = sets
-    section._auth = auth
-    return section
