@@ -61,6 +61,12 @@ class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
 
     answer: Answer
 
+    def _item(self, index: SupportsIndex | slice) -> object:
+        return tuple.__getitem__(self, index) if index == 0 else _listsOf(self)[index]
+
+    def _addedTo(self, other: tuple[object, ...]) -> tuple[object, ...]:
+        return other + _listsOf(self)
+
     def __reduce__(self) -> tuple[object, ...]:
         return tuple, (tuple(self),)
 
@@ -106,14 +112,6 @@ def _listsOf(result: Result) -> tuple[object, ...]:
     return tuple([item.records() if isinstance(item, _Later) else item for item in items])
 
 
-def _itemOf(self: Result, index: SupportsIndex | slice) -> object:
-    return tuple.__getitem__(self, index) if index == 0 else _listsOf(self)[index]
-
-
-def _addedTo(self: Result, other: tuple[object, ...]) -> tuple[object, ...]:
-    return other + _listsOf(self)
-
-
 _COMPARISONS: Final = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
 
 
@@ -130,15 +128,14 @@ def _onLists(method: Callable[..., object]) -> Callable[..., object]:
 
 
 for _name, _method in (
-    ("__getitem__", _itemOf),
-    ("__radd__", _addedTo),
+    ("__getitem__", Result._item),
+    ("__radd__", Result._addedTo),
     *(
         (word, _onLists(getattr(tuple, word)))
         for word in ("__iter__", "__repr__", "__contains__", "count", "index", "__add__", "__mul__", "__rmul__", *_COMPARISONS)
     ),
 ):
     setattr(Result, _name, _method)
-
 
 _newHeader: Final = emptyOf(dns.RRHeader)
 
@@ -203,13 +200,14 @@ _TOLD: Final = dns.QUERY_TYPES
 _newTold: Final = emptyOf(_ToldHeader)
 
 
+_newResult: Final = cast("Callable[[tuple[object, object, object]], Result]", Result)
+
+
 def resultFromAnswer(answer: Answer) -> Result:
     auth = bool(answer.flags & AA)
     authority, additional = answer.authority, answer.additional
-    result = Result((
-        headersFrom(answer.answer, auth),
-        cast("list[dns.RRHeader]", _Later(authority, auth)) if authority else [],
-        cast("list[dns.RRHeader]", _Later(additional, auth)) if additional else [],
-    ))
+    second: object = _Later(authority, auth) if authority else []
+    third: object = _Later(additional, auth) if additional else []
+    result = _newResult((headersFrom(answer.answer, auth), second, third))
     result.answer = answer
     return result
