@@ -49,6 +49,9 @@ class _Later:
         return repr(self.records())
 
 
+_itemOf: Final = tuple.__getitem__
+
+
 @mypyc_attr(native_class=False)
 class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
     """
@@ -62,7 +65,10 @@ class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
     answer: Answer
 
     def _item(self, index: SupportsIndex | slice) -> object:
-        return tuple.__getitem__(self, index) if index == 0 else _listsOf(self)[index]
+        if isinstance(index, slice):
+            return _listsOf(self)[index]
+        item: object = _itemOf(self, index)
+        return item.records() if isinstance(item, _Later) else item
 
     def _addedTo(self, other: tuple[object, ...]) -> tuple[object, ...]:
         return other + _listsOf(self)
