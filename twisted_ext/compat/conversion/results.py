@@ -28,8 +28,8 @@ class _Later:
     """
     The second or third list of a L{Result}, whose records are created when it is first read: most callers read the answers only.
 
-    Only functions written in C that read the items of a tuple without calling its methods, such as C{"%s" % result}, see this object. It
-    looks like its list, and does nothing else.
+    Only functions written in C that read the items of a tuple without calling its methods, such as C{"%s" % result}, see this object. Its
+    text is that of the list; using it as a list raises C{TypeError}.
     """
 
     __slots__ = ("_sets", "_auth", "_records")
@@ -133,6 +133,7 @@ def _onLists(method: Callable[..., object]) -> Callable[..., object]:
     return called
 
 
+# What a tuple inherits would read its items.
 for _name, _method in (
     ("__getitem__", Result._item),
     ("__radd__", Result._addedTo),
@@ -142,6 +143,7 @@ for _name, _method in (
     ),
 ):
     setattr(Result, _name, _method)
+
 
 _newHeader: Final = emptyOf(dns.RRHeader)
 

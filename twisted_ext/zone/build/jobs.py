@@ -64,7 +64,7 @@ class CompileJobs:
         self._unpacked = ""
         self._path = ""
         self._offset = 0
-        # That of the last zone. Freeing a million records takes a while, in which its result is read.
+        # The reader of the last zone. Its records are freed after the result was written, as freeing a million takes a while.
         self._reader: Reader | None = None
 
     def run(self, lines: BinaryIO, results: BinaryIO) -> None:

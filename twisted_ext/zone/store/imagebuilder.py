@@ -383,8 +383,8 @@ def _beside(path: str) -> tuple[int, str]:
 
 def valuesOf(keys: list[bytes], values: dict[bytes, int], default: int) -> list[int]:
     """
-    Return the value of each key. Looking up a million names in a dictionary waits for memory a million times. Usually its keys are in the
-    same order as those, so that one pass over both finds all values.
+    Return the value of each key. In a dictionary with a million names, each look-up misses the processor's caches. Usually its keys are in
+    the order of the names, so that one pass over both finds all values.
     """
     found: list[int] = []
     following = iter(values.items())

@@ -27,7 +27,7 @@ _PART: Final = 1 << 10
 _BEAT: Final = b"\x00"
 _CHUNK: Final = 1 << 18
 
-#: The share of the first half: the other process, which begins later, has to write down what it has read.
+#: The share of this process. The other one begins later, and writes its records down in the end.
 _FIRST: Final = 0.52
 
 #: Lines of which one has to be the beginning of an entry.
@@ -82,7 +82,7 @@ class SecondHalf:
         @raise OSError: there can be no other process.
         """
         self.begin = begin
-        # Through a pipe, so much would take longer.
+        # In memory: a pipe would take longer for a hundred megabytes.
         self._file = os.fdopen(os.memfd_create("half"), "wb", buffering=0) if hasattr(os, "memfd_create") else TemporaryFile(buffering=0)
         ends: tuple[int, ...] = ()
         try:
