@@ -72,4 +72,4 @@ def test_hostileLists(tmp_path: Path) -> None:
         assert _rcode(server, "ads.example") == 3
         assert server.ask("www.example.org") == ["192.0.2.80"]
         for name in names[:-1]:
-            assert f"block list {tmp_path}/{name}: " in server.text()
+            wait(lambda name=name: f"block list {tmp_path}/{name}: " in server.text(), server)
