@@ -49,7 +49,8 @@ class _Later:
         return repr(self.records())
 
 
-_itemOf: Final = tuple.__getitem__
+# Its result need not be a list, which compiled code would check.
+_itemOf: Final = cast("Callable[[tuple[object, ...], SupportsIndex], object]", tuple.__getitem__)
 
 
 @mypyc_attr(native_class=False)
@@ -67,7 +68,7 @@ class Result(tuple[list[dns.RRHeader], list[dns.RRHeader], list[dns.RRHeader]]):
     def _item(self, index: SupportsIndex | slice) -> object:
         if isinstance(index, slice):
             return _listsOf(self)[index]
-        item: object = _itemOf(self, index)
+        item = _itemOf(self, index)
         return item.records() if isinstance(item, _Later) else item
 
     def _addedTo(self, other: tuple[object, ...]) -> tuple[object, ...]:
