@@ -19,6 +19,7 @@ _PRIORITY = 1
 
 CORES = sorted(os.sched_getaffinity(0))
 
+
 def names(number: int) -> list[str]:
     """
     @return: names that the zone has.

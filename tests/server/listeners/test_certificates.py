@@ -8,6 +8,7 @@ import os
 from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from cryptography import x509
@@ -81,6 +82,16 @@ def test_wrongFilesAreNamed(what: str) -> None:
         Pair(certificate, key, "c.pem", "k.pem")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_newestReasonIsNamed() -> None:
+    """
+    OpenSSL's queue may have errors of earlier calls before that of this one; only the last is the reason.
+    """
+    queued = SSL.Error([("", "", "an earlier error"), ("", "", "ee key too small")])
+    refusing = patch.object(SSL.Context, "use_certificate", side_effect=queued)
+    with refusing, pytest.raises(BadDescription, match="certificate or its key: ee key too small$"):
+        Pair(CERTIFICATE, keyText(KEY), "c.pem", "k.pem")
 
 
 @pytest.mark.parametrize("kind", ["ec", "rsa", "ed25519"])

@@ -25,7 +25,7 @@ from twisted_ext.wire.rrtypes import SOA, A
 from twisted_ext.zone.limits import PROBES
 from twisted_ext.zone.store import imagebuilder
 from twisted_ext.zone.store.image import Image
-from twisted_ext.zone.store.imagebuilder import ImageBuilder
+from twisted_ext.zone.store.imagebuilder import ImageBuilder, valuesOf
 from twisted_ext.zone.store.nodes import CNAME, CUT, DNAME, HASHED, OCCLUDED, SAYING, SIGNED, recordsOf
 
 
@@ -50,6 +50,18 @@ def collidingKeys(count: int, mask: int = 0xFFFF) -> list[bytes]:
             found.append(key)
         number += 1
     return found
+
+
+def test_valuesInAnyOrder() -> None:
+    """
+    The value of each key is found whether or not the keys are in the order of the dictionary, and whether or not each has one.
+    """
+    values = {b"a": 1, b"c": 3, b"d": 4}
+    assert valuesOf([b"a", b"b", b"c", b"d"], values, 0) == [1, 0, 3, 4]
+    assert valuesOf([b"d", b"b", b"a", b"c"], values, 0) == [4, 0, 1, 3]
+    assert valuesOf([b"a", b"b"], {}, 0) == [0, 0]
+    # A key may be the empty name, the root's.
+    assert valuesOf([b"", b"a"], {b"": 5, b"a": 1}, 0) == [5, 1]
 
 
 class ImageBuilderTests(SynchronousTestCase):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import marshal
 import os
 import warnings
+from tempfile import TemporaryFile
 from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -140,7 +141,9 @@ class HalvesTests(SynchronousTestCase):
         if hasattr(os, "memfd_create"):
             self.addCleanup(setattr, os, "memfd_create", os.memfd_create)
             delattr(os, "memfd_create")
-        self.compare(_START + "".join([f"h{number} A 10.0.0.1\n" for number in range(_LINES)]))
+        with patch("twisted_ext.zone.zonefile.halves.TemporaryFile", wraps=TemporaryFile) as made:
+            self.compare(_START + "".join([f"h{number} A 10.0.0.1\n" for number in range(_LINES)]))
+        self.assertEqual(made.call_count, 1)
 
     def test_noSecondProcess(self) -> None:
         """

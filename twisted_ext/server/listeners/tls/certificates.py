@@ -329,7 +329,7 @@ def _contextOf(pair: Pair) -> SSL.Context:
         context.use_privatekey(pair.key)
         context.check_privatekey()
     except SSL.Error as error:
-        # The newest one: before it, OpenSSL's queue may have errors of other calls, which these left there.
+        # The newest one. OpenSSL's queue may still have errors of earlier calls, which come first.
         reason = reasonOf(error).rpartition("; ")[2]
         raise BadDescription(f"{pair.label}: OpenSSL does not accept the certificate or its key: {reason}") from None
     return context
