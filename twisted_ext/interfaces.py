@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import Attribute, Interface
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.events import News
 
-__all__ = ["IAnswerSource", "IExchange", "IResolverParser", "IZoneStore", "Start"]
+__all__ = ["IAnswerSource", "IDirectReader", "IExchange", "IResolverParser", "IZoneStore", "Start"]
 
 #: Starts a look-up that L{IAnswerSource.ask} could not finish at once. The context is the one that was passed to C{ask}, or a copy with
 #: another deadline, budget or trace. Called at most once. The L{Deferred} fires by C{context.deadline}; cancelling it ends all work
@@ -175,3 +176,10 @@ class IZoneStore(Interface):
         """
         Close the database.
         """
+
+
+class IDirectReader(IReadDescriptor):
+    """
+    A read descriptor that L{DirectReactor<twisted_ext.transport.reactor.DirectReactor>} may call directly: its C{doRead} raises and returns
+    nothing, and what it logs does not use Twisted's log context.
+    """

@@ -14,6 +14,7 @@ from typing import Final
 from twisted_ext._compiled import isCompiled
 from twisted_ext.resolver.system.probe import PROBE, reaches
 from twisted_ext.server.jobs.subprocess import pythonCommand
+from twisted_ext.server.process.reactors import chooseReactor
 
 __all__ = ["commandFor", "main", "serve", "told"]
 
@@ -62,6 +63,7 @@ def serve(online: bool, port: int) -> None:
     """
     Turn this process into C{twistd}, and print how to try the server once it listens.
     """
+    chooseReactor()
     from twisted.internet import reactor
     from twisted.scripts import twistd
 

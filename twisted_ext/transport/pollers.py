@@ -8,10 +8,11 @@ import select
 from typing import TYPE_CHECKING, Final, Protocol
 from weakref import WeakKeyDictionary
 
-from twisted.internet.interfaces import IReactorFDSet, IReactorTime, IReadDescriptor
+from twisted.internet.interfaces import IReactorFDSet, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import classImplements
 
+from twisted_ext.interfaces import IDirectReader
 from twisted_ext.transport.faultlog import FaultLog
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ class EpollPoller:
         return "twisted_ext"
 
 
-classImplements(EpollPoller, IReadDescriptor)
+classImplements(EpollPoller, IDirectReader)
 
 
 class _Single:
@@ -211,7 +212,7 @@ class _Single:
         return "twisted_ext"
 
 
-classImplements(_Single, IReadDescriptor)
+classImplements(_Single, IDirectReader)
 
 
 class EachPoller:

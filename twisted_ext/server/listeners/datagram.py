@@ -21,13 +21,13 @@ from twisted.internet.interfaces import (
     IReactorFDSet,
     IReactorTime,
     IReactorUDP,
-    IReadDescriptor,
 )
 from twisted.internet.protocol import DatagramProtocol
 from twisted.python.failure import Failure
 from zope.interface import classImplements
 
 from twisted_ext.errors import BadMessage, CallerFault, Unreachable
+from twisted_ext.interfaces import IDirectReader
 from twisted_ext.limits import LISTENER_BATCH, LISTENER_BUFFER, LISTENER_MISSES, LISTENER_TURN
 from twisted_ext.native import chosen
 from twisted_ext.native.loops import Place
@@ -332,7 +332,7 @@ class _Reader:
         return "twisted_ext"
 
 
-classImplements(_Reader, IReadDescriptor)
+classImplements(_Reader, IDirectReader)
 
 
 def _prepare(made: socket.socket) -> None:

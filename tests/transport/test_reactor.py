@@ -1,0 +1,167 @@
+"""
+Tests of the reactor that calls the readers of this package directly. Most are Twisted's own, which all its reactors pass.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.internet.test.reactormixins import ReactorBuilder
+from twisted.internet.test.test_core import SystemEventTestsBuilder
+from twisted.internet.test.test_fdset import ReactorFDSetTestsBuilder
+from twisted.internet.test.test_threads import ThreadTestsBuilder
+from twisted.internet.test.test_time import TimeTestsBuilder
+from twisted.python.context import get
+from twisted.python.failure import Failure
+from twisted.python.log import ILogContext
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from twisted_ext.interfaces import IDirectReader
+
+if TYPE_CHECKING:
+    from twisted_ext.transport.reactor import DirectReactor
+else:
+    DirectReactor = pytest.importorskip(
+        "twisted_ext.transport.reactor", reason="this system has no epoll", exc_type=ImportError
+    ).DirectReactor
+
+for _builder in (ReactorFDSetTestsBuilder, SystemEventTestsBuilder, ThreadTestsBuilder, TimeTestsBuilder):
+    _name = _builder.__name__.replace("Builder", "")
+    # It skips Twisted's epoll reactor, by its name: epoll(7) does not tell that a descriptor was closed.
+    _notForEpoll = {"test_lostFileDescriptor": None}
+    globals()[_name] = type(_name, (_builder, SynchronousTestCase), {"reactorFactory": DirectReactor, **_notForEpoll})
+
+# Twisted's have no types.
+_built: Callable[[ReactorBuilder], DirectReactor] = ReactorBuilder.buildReactor
+_inContext: Callable[[object], dict[str, object]] = get
+
+
+class _Reader:
+    """
+    @ivar contexts: the "system" of Twisted's log context at each call of C{doRead}.
+    """
+
+    def __init__(self, kind: int = socket.SOCK_DGRAM) -> None:
+        self.near, self.far = socket.socketpair(socket.AF_UNIX, kind)
+        self.contexts: list[object] = []
+
+    def fileno(self) -> int:
+        return self.near.fileno()
+
+    def doRead(self) -> None:
+        self.near.recv(10)
+        self.contexts.append(_inContext(ILogContext)["system"])
+
+    def connectionLost(self, reason: Failure) -> None:
+        self.near.close()
+
+    def logPrefix(self) -> str:
+        return "logged"
+
+
+@implementer(IReadDescriptor)
+class _Logged(_Reader):
+    pass
+
+
+@implementer(IDirectReader)
+class _Direct(_Reader):
+    pass
+
+
+class _Closing(_Direct):
+    """
+    Closes another reader, if that one has not been called before.
+    """
+
+    other: _Direct
+    reactor: IReactorFDSet
+
+    def doRead(self) -> None:
+        super().doRead()
+        if not self.other.contexts:
+            self.reactor.removeReader(self.other)
+            self.other.near.close()
+
+
+class DirectReactorTests(ReactorBuilder, SynchronousTestCase):
+    reactorFactory = DirectReactor
+
+    def reactorWith(self, *readers: _Direct | _Logged) -> DirectReactor:
+        """
+        Return a reactor with these readers, each of which has something to read.
+        """
+        for reader in readers:
+            self.addCleanup(reader.near.close)
+            self.addCleanup(reader.far.close)
+            reader.far.send(b"a")
+        reactor = _built(self)
+        for reader in readers:
+            reactor.addReader(reader)
+        return reactor
+
+    def test_directReaderHasNoLogContext(self) -> None:
+        """
+        Readers of other packages are called in a log context, those of this one without.
+        """
+        direct, logged = _Direct(), _Logged()
+        self.reactorWith(direct, logged).doIteration(0)
+        self.assertEqual((direct.contexts, logged.contexts), (["-"], ["logged"]))
+
+    def test_removedInTheSameIteration(self) -> None:
+        """
+        A reader that the handling of an earlier event removed is not called.
+        """
+        first, second = _Closing(), _Closing()
+        reactor = self.reactorWith(first, second)
+        first.other, second.other = second, first
+        first.reactor = second.reactor = reactor
+        reactor.doIteration(0)
+        self.assertEqual(sorted([first.contexts, second.contexts]), [[], ["-"]])
+
+    def test_removedReaderIsForgotten(self) -> None:
+        """
+        A reader that was removed is not called, and the reactor keeps no reference to it.
+        """
+        direct = _Direct()
+        reactor = self.reactorWith(direct)
+        reactor.removeReader(direct)
+        reactor.addReader(direct)
+        removeAll: Callable[[], list[object]] = reactor.removeAll
+        self.assertEqual(removeAll(), [direct])
+        reactor.doIteration(0)
+        self.assertEqual((direct.contexts, reactor._direct), ([], set()))
+
+    def test_hangUp(self) -> None:
+        """
+        Events other than that there is something to read are handled by Twisted's code.
+        """
+        direct = _Direct(socket.SOCK_STREAM)
+        reactor = self.reactorWith(direct)
+        direct.far.close()
+        reactor.doIteration(0)
+        self.assertEqual(direct.contexts, ["logged"])
+
+
+_CHOICES: tuple[tuple[list[str], str], ...] = (
+    ([], "DirectReactor"),
+    (["--reactor", "poll"], "PollReactor"),
+)
+
+
+@pytest.mark.parametrize(("words", "expected"), _CHOICES, ids=["default", "poll"])
+def test_serverUsesIt(words: list[str], expected: str) -> None:
+    """
+    C{twistd txdns} runs on this reactor, unless the operator chooses another one.
+    """
+    program = "import sys; from twisted.scripts.twistd import run\ntry: run()\nfinally:\n import twisted.internet.reactor as it; print(it)"
+    command = [sys.executable, "-c", program, *words, "txdns", "--show-config"]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert f".{expected} object" in shown.splitlines()[-1]
