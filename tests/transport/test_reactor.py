@@ -5,8 +5,6 @@ Tests of the reactor that calls the readers of this package directly. Most are T
 from __future__ import annotations
 
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -148,20 +146,3 @@ class DirectReactorTests(ReactorBuilder, SynchronousTestCase):
         direct.far.close()
         reactor.doIteration(0)
         self.assertEqual(direct.contexts, ["logged"])
-
-
-_CHOICES: tuple[tuple[list[str], str], ...] = (
-    ([], "DirectReactor"),
-    (["--reactor", "poll"], "PollReactor"),
-)
-
-
-@pytest.mark.parametrize(("words", "expected"), _CHOICES, ids=["default", "poll"])
-def test_serverUsesIt(words: list[str], expected: str) -> None:
-    """
-    C{twistd txdns} runs on this reactor, unless the operator chooses another one.
-    """
-    program = "import sys; from twisted.scripts.twistd import run\ntry: run()\nfinally:\n import twisted.internet.reactor as it; print(it)"
-    command = [sys.executable, "-c", program, *words, "txdns", "--show-config"]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-    assert f".{expected} object" in shown.splitlines()[-1]

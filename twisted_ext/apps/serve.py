@@ -14,7 +14,7 @@ from typing import Final
 from twisted_ext._compiled import isCompiled
 from twisted_ext.resolver.system.probe import PROBE, reaches
 from twisted_ext.server.jobs.subprocess import pythonCommand
-from twisted_ext.server.process.reactors import chooseReactor
+from twisted_ext.server.process.prepare import prepareProcess
 
 __all__ = ["commandFor", "main", "serve", "told"]
 
@@ -63,7 +63,7 @@ def serve(online: bool, port: int) -> None:
     """
     Turn this process into C{twistd}, and print how to try the server once it listens.
     """
-    chooseReactor()
+    prepareProcess()
     from twisted.internet import reactor
     from twisted.scripts import twistd
 

@@ -38,7 +38,7 @@ from twisted_ext.server.config.tomlfile import readSettings
 from twisted_ext.server.config.types import COUNT, FLAG, ZONE
 from twisted_ext.server.operations.logqueue import drainAll, queuedObserver, sinkFor
 from twisted_ext.server.operations.logs import formatterFor, isOfJournal
-from twisted_ext.server.process.reactors import chooseReactor
+from twisted_ext.server.process.prepare import prepareProcess
 
 if TYPE_CHECKING:
     from twisted.application.service import IService
@@ -348,7 +348,7 @@ class Options(_Words):
         """
         Merge the sub-command's options, and check all settings before anything starts.
         """
-        chooseReactor()
+        prepareProcess()
         sub = _Words() if self.subOptions is None else self.subOptions
         if isinstance(sub, RobotOptions):
             if self.given or self.several or self.config:

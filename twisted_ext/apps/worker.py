@@ -25,7 +25,7 @@ from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.operations.logqueue import queuedObserver, sinkFor
 from twisted_ext.server.operations.logs import relayedLine
 from twisted_ext.server.operations.operations import ServerStatus
-from twisted_ext.server.process.reactors import chooseReactor
+from twisted_ext.server.process.prepare import prepareProcess
 from twisted_ext.server.process.worker import LineSplitter
 from twisted_ext.server.service import ServerService
 from twisted_ext.wire.message import Question
@@ -212,7 +212,7 @@ class ParentMessages(Protocol):
 
 
 def main() -> None:
-    chooseReactor()
+    prepareProcess()
     from twisted.internet import reactor
     from twisted.internet.stdio import StandardIO
 

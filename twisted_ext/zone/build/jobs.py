@@ -31,6 +31,7 @@ _Complaint = dict[str, object]
 _CORES: Final = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 _toJSON: Final = json.JSONEncoder(separators=(",", ":")).encode
+_fromJSON: Final = json.JSONDecoder().decode
 
 #: Records at the apex that belong to the parent zone, by their first octets: DS, DELEG.
 _PARENTAL: Final = (b"\xc0\x0c\x00\x2b", b"\xc0\x0c\xf0\x00")
@@ -83,7 +84,7 @@ class CompileJobs:
 
     def perform(self, line: bytes) -> dict[str, object]:
         try:
-            job = json.loads(line)
+            job = _fromJSON(line.decode("utf-8"))
             name = job.get("name")
             if "pack" in job:
                 self._each = bool(job.get("each"))
@@ -184,11 +185,11 @@ class CompileJobs:
         if self._pack is None:
             raise OSError(self._unpacked or "no pack is open, and the job names no image file for this zone")
         octets = len(image) + -len(image) % _ALIGNED
-        left = memoryview(image.ljust(octets, b"\x00"))
+        padded = image.ljust(octets, b"\x00")
         try:
-            while left:
-                written = self._pack.write(left)
-                left = left[written:]
+            written = self._pack.write(padded)
+            while written < octets:
+                written += self._pack.write(memoryview(padded)[written:])
         except OSError:
             # The next image overwrites the partial one.
             with suppress(OSError):
