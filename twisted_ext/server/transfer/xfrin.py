@@ -396,6 +396,8 @@ class Secondary:
                 spool.drop()
                 return await self._fetch(step, remote)
             self._complain("zone {zone} could not be fetched: {fault}", fault)
+            # A cycle, from Python 3.12 on: Twisted's frame in the traceback refers to the exception.
+            fault.__traceback__ = None
             return self.refreshing.failed(self._today())
         finally:
             spool.drop()
