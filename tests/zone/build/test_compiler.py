@@ -122,6 +122,17 @@ class CompilingTests(SynchronousTestCase):
             self.assertEqual(result["image"], self.at("pack"))
         self.assertEqual(end, {"done": True, "pack": self.at("pack"), "octets": len(pack)})
 
+    def test_anyPathIsReported(self) -> None:
+        """
+        The result for a zone is valid JSON, whatever characters its paths have.
+        """
+        path = self.write('a "zone" \\ \u20ac', ZONE.format(serial=3))
+        status = os.stat(path)
+        _, result, _ = self.perform({"pack": self.at('a "pack"')}, {"name": "example.", "path": path})
+        expected = {"name": "example.", "sources": [[path, status.st_size, status.st_mtime_ns]], "complaints": [], "unsaid": 0}
+        image = {"image": self.at('a "pack"'), "offset": 0, "octets": os.path.getsize(self.at('a "pack"'))}
+        self.assertEqual(result, {**expected, **image, "serial": 3, "records": 3, "nodes": 2})
+
     def test_unwritablePackIsReported(self) -> None:
         """
         Each zone reports the reason if the pack cannot be written.

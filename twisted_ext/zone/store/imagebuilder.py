@@ -222,27 +222,26 @@ class ImageBuilder:
         below = array("I", valuesOf(keys, children, 0))
         flags, chain, hashed = self._flags(keys, octets, below, deep, wild)
         slots, salt = _placed(keys)
-        tallies = array("I", accumulate(valuesOf(keys, counts, 1), initial=0))
+        # One array for all words: many small zones feel each call.
+        words = array("I", accumulate(map(len, octets), initial=0))
+        words.extend(accumulate(valuesOf(keys, counts, 1), initial=0))
+        records = words[-1]
+        words.extend(accumulate(map(len, keys), initial=0))
+        words.extend(below)
+        words.extend(slots)
+        linked = chain + hashed
+        orders: bytes | array[int] = b""
+        if linked:
+            orders = abridgedOf([order for order, _ in linked])
+            words.extend([index for _, index in linked])
         area = b"".join(octets)
         names = b"".join(keys)
-        linked = chain + hashed
-        body: list[bytes | array[int]] = [
-            abridgedOf([order for order, _ in linked]),
-            array("I", accumulate(map(len, octets), initial=0)),
-            tallies,
-            array("I", accumulate(map(len, keys), initial=0)),
-            below,
-            slots,
-            array("I", [index for _, index in linked]),
-            bytes(flags),
-            names,
-            area,
-        ]
+        body: list[bytes | array[int]] = [orders, words, bytes(flags), names, area]
         summed = 0
         for part in body:
             summed = crc32(part, summed)
         header = self.header = Header(
-            nodes=len(keys), records=tallies[-1], slots=len(slots), salted=len(salt) | (ALIASES if self.aliases else 0),
+            nodes=len(keys), records=records, slots=len(slots), salted=len(salt) | (ALIASES if self.aliases else 0),
             chain=len(chain), hashed=len(hashed), names=len(names), area=len(area), serial=serial, apex=len(self.apexName),
             fingerprint=len(fingerprint), summed=summed, salt=salt,
         )  # fmt: skip
