@@ -41,6 +41,10 @@ _built: Callable[[ReactorBuilder], DirectReactor] = ReactorBuilder.buildReactor
 _inContext: Callable[[object], dict[str, object]] = get
 
 
+class _Unexpected(BaseException):
+    pass
+
+
 class _Reader:
     """
     @ivar contexts: the "system" of Twisted's log context at each call of C{doRead}.
@@ -87,6 +91,12 @@ class _Closing(_Direct):
         if not self.other.contexts:
             self.reactor.removeReader(self.other)
             self.other.near.close()
+
+
+class _Raising(_Direct):
+    def doRead(self) -> None:
+        super().doRead()
+        raise _Unexpected
 
 
 class DirectReactorTests(ReactorBuilder, SynchronousTestCase):
@@ -146,3 +156,13 @@ class DirectReactorTests(ReactorBuilder, SynchronousTestCase):
         direct.far.close()
         reactor.doIteration(0)
         self.assertEqual(direct.contexts, ["logged"])
+
+    def test_exceptionDisconnects(self) -> None:
+        """
+        A reader that raises an exception after all is disconnected, as by Twisted's reactors, and the others are called.
+        """
+        raising, direct = _Raising(), _Direct()
+        reactor = self.reactorWith(raising, direct)
+        reactor.doIteration(0)
+        self.assertEqual((raising.fileno(), direct.contexts), (-1, ["-"]))
+        self.assertEqual(len(self.flushLoggedErrors(_Unexpected)), 1)

@@ -13,7 +13,7 @@ from mypy_extensions import mypyc_attr
 from twisted.internet.epollreactor import EPOLLIN, EPollReactor
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.main import installReactor
-from twisted.python.log import callWithLogger
+from twisted.python.log import callWithLogger, err
 
 from twisted_ext.interfaces import IDirectReader
 
@@ -23,6 +23,8 @@ __all__ = ["DirectReactor", "install"]
 _addReader: Final[Callable[[EPollReactor, IReadDescriptor], None]] = EPollReactor.addReader
 _removeReader: Final[Callable[[EPollReactor, IReadDescriptor], None]] = EPollReactor.removeReader
 _inContext: Final[Callable[..., object]] = callWithLogger
+_disconnect: Final[Callable[[EPollReactor, object, BaseException, bool], None]] = EPollReactor._disconnectSelectable
+_logError: Final[Callable[[], None]] = err
 _makeReactor: Final[Callable[[EPollReactor], None]] = installReactor
 _begin: Final[Callable[[EPollReactor], None]] = EPollReactor.__init__
 
@@ -59,7 +61,12 @@ class DirectReactor(EPollReactor):
             # Handling an earlier event may have removed it.
             descriptor: Any = descriptors.get(number)
             if event == EPOLLIN and descriptor in direct:
-                descriptor.doRead()
+                try:
+                    descriptor.doRead()
+                except BaseException as error:
+                    # What Twisted does then: a descriptor that stays would raise again at once.
+                    _logError()
+                    _disconnect(self, descriptor, error, True)
             elif descriptor is not None:
                 _inContext(descriptor, self._doReadOrWrite, descriptor, number, event)
 
