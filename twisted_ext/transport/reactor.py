@@ -71,10 +71,13 @@ class DirectReactor(EPollReactor):
                 _inContext(descriptor, self._doReadOrWrite, descriptor, number, event)
 
 
-def install() -> None:
+def install() -> DirectReactor:
     """
     Make this the reactor of the process.
 
-    @raise ReactorAlreadyInstalledError: it has one.
+    @return: the reactor.
+    @raise ReactorAlreadyInstalledError: there is one.
     """
-    _makeReactor(DirectReactor())
+    reactor = DirectReactor()
+    _makeReactor(reactor)
+    return reactor

@@ -12,11 +12,11 @@ __all__ = ["prepareProcess"]
 
 def prepareProcess() -> None:
     """
-    Install L{DirectReactor<twisted_ext.transport.reactor.DirectReactor>}, or Twisted's default reactor where the system has no epoll(7),
-    and suspend garbage collection until it runs: nearly all that a start creates stays, and scanning it time and again takes a fifth of the
-    start.
+    Install L{DirectReactor<twisted_ext.transport.reactor.DirectReactor>}, and suspend garbage collection until it runs: nearly all that a
+    start creates stays, and scanning it time and again takes a fifth of the start.
 
-    Does nothing if there is a reactor: then the operator has chosen it (C{twistd --reactor}), or the process has another purpose as well.
+    Does nothing where the system has no epoll(7), or if there is a reactor: then the operator has chosen it (C{twistd --reactor}), or the
+    process has another purpose as well.
     """
     if "twisted.internet.reactor" in sys.modules:
         return
@@ -24,9 +24,6 @@ def prepareProcess() -> None:
     try:
         from twisted_ext.transport.reactor import install
     except ImportError:
-        pass
+        gc.enable()
     else:
-        install()
-    from twisted.internet import reactor
-
-    reactor.callWhenRunning(gc.enable)
+        install().callWhenRunning(gc.enable)
