@@ -180,6 +180,6 @@ class IZoneStore(Interface):
 
 class IDirectReader(IReadDescriptor):
     """
-    A read descriptor that L{DirectReactor<twisted_ext.transport.reactor.DirectReactor>} may call directly: its C{doRead} raises and returns
-    nothing, and what it logs does not use Twisted's log context.
+    A read descriptor that L{DirectReactor<twisted_ext.transport.reactor.DirectReactor>} may call directly: its C{doRead} neither raises
+    nor returns anything, and what it logs does not use Twisted's log context.
     """

@@ -151,7 +151,8 @@ def block(report: Report) -> str:
     """
     text = (
         f"The same source, interpreted (pure) and compiled, beside others in the same run: {report.machine}, {report.date}, medians of"
-        f" {report.rounds} rounds of {report.seconds:g} s; loading has fewer rounds. A server has one core, what asks it the other."
+        f" up to {report.rounds} rounds of {report.seconds:g} s: loading has fewer, and so may parts that were measured by themselves."
+        " A server has one core, what asks it the other."
         " Ratios are those of the same round. ``make bench-bounds`` measures again, ``python -m benchmarks bounds zone`` one part."
     )
     lines = [*wrapped(text), "", *simpleTable(rowsOf(report), 36, 3), ""]
