@@ -4,6 +4,7 @@ Checks around every test: it leaves the reactor and the working folder as it fou
 
 from __future__ import annotations
 
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from tests.typed import unchecked
 from twisted import plugins
 from twisted_ext._compiled import isCompiled
 
-__all__ = ["collectsNoMoreErrors", "leavesFolderClean", "leavesReactorClean", "pytest_sessionstart"]
+__all__ = ["collectsNoMoreErrors", "leavesFolderClean", "leavesReactorClean", "leavesSignalsAlone", "pytest_sessionstart"]
 
 # The time of an example depends on the machine's load, so there is no deadline. All runs use the same examples where everything is
 # required, which is where a change is judged; random examples are for runs on a developer's machine.
@@ -43,10 +44,16 @@ _SOCKET_TURNS: Final = 100
 _PAUSE: Final = 0.01
 
 
+#: Signals that a running reactor handles.
+_SIGNALS: Final = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM)
+
+
 class _Waiting(Protocol):
     """
     The part of a reactor that lists what it waits for.
     """
+
+    running: bool
 
     #: The reactor's own readers, which wake it up for threads and signals.
     _internalReaders: set[object]
@@ -109,6 +116,31 @@ def leavesReactorClean() -> Iterator[None]:
         pytest_twisted.blockon(deferLater(cast(IReactorTime, reactor), _PAUSE))
     if left := _newlyWaiting(reactor, before):
         pytest.fail("left in the reactor: " + "; ".join(map(repr, left)), pytrace=False)
+
+
+def _signalHandling() -> list[object]:
+    """
+    Return the file descriptor that signals wake up, and the handlers.
+    """
+    descriptor = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(descriptor)
+    return [descriptor, *map(signal.getsignal, _SIGNALS)]
+
+
+@pytest.fixture(autouse=True)
+def leavesSignalsAlone() -> Iterator[None]:
+    """
+    Fail a test that takes the signals from the running reactor. It would not notice the end of a process any more, and a later test would
+    wait for that without end.
+    """
+    reactor = cast("_Waiting | None", sys.modules.get("twisted.internet.reactor"))
+    if reactor is None or not reactor.running:
+        yield
+        return
+    before = _signalHandling()
+    yield
+    if (after := _signalHandling()) != before:
+        pytest.fail(f"signals are handled by {after}, not by {before}", pytrace=False)
 
 
 @pytest.fixture(autouse=True)

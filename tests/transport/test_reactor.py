@@ -4,6 +4,7 @@ Tests of the reactor that calls the readers of this package directly. Most are T
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from twisted.python.log import ILogContext
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from tests.typed import unchecked
 from twisted_ext.interfaces import IDirectReader
 
 if TYPE_CHECKING:
@@ -30,11 +32,34 @@ else:
         "twisted_ext.transport.reactor", reason="this system has no epoll", exc_type=ImportError
     ).DirectReactor
 
+
+class _Builder(ReactorBuilder, SynchronousTestCase):
+    """
+    Gives the signals back to the global reactor, from which a reactor takes them when it runs.
+    """
+
+    def setUp(self) -> None:
+        descriptor = signal.set_wakeup_fd(-1)
+        signal.set_wakeup_fd(descriptor)
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM)}
+
+        def restore() -> None:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            # As Twisted has it; signal() resets it.
+            signal.siginterrupt(signal.SIGCHLD, handlers[signal.SIGCHLD] is signal.SIG_DFL)
+            signal.set_wakeup_fd(descriptor)
+
+        # The last of all cleanups.
+        self.addCleanup(restore)
+        unchecked(super().setUp)()
+
+
 for _builder in (ReactorFDSetTestsBuilder, SystemEventTestsBuilder, ThreadTestsBuilder, TimeTestsBuilder):
     _name = _builder.__name__.replace("Builder", "")
     # It skips Twisted's epoll reactor, by its name: epoll(7) does not tell that a descriptor was closed.
     _notForEpoll = {"test_lostFileDescriptor": None}
-    globals()[_name] = type(_name, (_builder, SynchronousTestCase), {"reactorFactory": DirectReactor, **_notForEpoll})
+    globals()[_name] = type(_name, (_Builder, _builder), {"reactorFactory": DirectReactor, **_notForEpoll})
 
 # Twisted's have no types.
 _built: Callable[[ReactorBuilder], DirectReactor] = ReactorBuilder.buildReactor
@@ -99,7 +124,7 @@ class _Raising(_Direct):
         raise _Unexpected
 
 
-class DirectReactorTests(ReactorBuilder, SynchronousTestCase):
+class DirectReactorTests(_Builder):
     reactorFactory = DirectReactor
 
     def reactorWith(self, *readers: _Direct | _Logged) -> DirectReactor:
