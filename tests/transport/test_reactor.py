@@ -170,7 +170,7 @@ class DirectReactorTests(_Builder):
         removeAll: Callable[[], list[object]] = reactor.removeAll
         self.assertEqual(removeAll(), [direct])
         reactor.doIteration(0)
-        self.assertEqual((direct.contexts, reactor._direct), ([], set()))
+        self.assertEqual((direct.contexts, reactor._direct), ([], {}))
 
     def test_hangUp(self) -> None:
         """
@@ -191,3 +191,43 @@ class DirectReactorTests(_Builder):
         reactor.doIteration(0)
         self.assertEqual((raising.fileno(), direct.contexts), (-1, ["-"]))
         self.assertEqual(len(self.flushLoggedErrors(_Unexpected)), 1)
+
+    def test_mainLoopGoesOnAfterAnException(self) -> None:
+        """
+        An exception in an iteration is logged, and the loop goes on.
+        """
+        reactor = _built(self)
+        runUntilCurrent = reactor.runUntilCurrent
+        left = [_Unexpected, _Unexpected]
+
+        def failing() -> None:
+            if left:
+                raise left.pop()
+            runUntilCurrent()
+
+        self.patch(reactor, "runUntilCurrent", failing)
+        reactor.callLater(0.05, reactor.stop)
+        unchecked(self.runReactor)(reactor)
+        self.assertEqual((left, len(self.flushLoggedErrors(_Unexpected))), ([], 2))
+
+    def test_callsAreMade(self) -> None:
+        """
+        Calls that are due, calls from other threads and those scheduled in an iteration are made while there are no other events.
+        """
+        reactor = _built(self)
+        made: list[str] = []
+
+        def begin() -> None:
+            reactor.callLater(0, made.append, "now")
+            reactor.callLater(0.01, lambda: reactor.callLater(0.01, stop))
+            reactor.callInThread(reactor.callFromThread, made.append, "thread")
+
+        def stop() -> None:
+            if "thread" in made:
+                reactor.stop()
+            else:
+                reactor.callLater(0.01, stop)
+
+        reactor.callWhenRunning(begin)
+        unchecked(self.runReactor)(reactor)
+        self.assertEqual(sorted(made), ["now", "thread"])

@@ -7,12 +7,14 @@ Only for systems with epoll(7); importing this raises L{ImportError} on others.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from select import epoll
+from typing import Final
 
 from mypy_extensions import mypyc_attr
 from twisted.internet.epollreactor import EPOLLIN, EPollReactor
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.main import installReactor
+from twisted.logger import Logger
 from twisted.python.log import callWithLogger, err
 
 from twisted_ext.interfaces import IDirectReader
@@ -28,6 +30,13 @@ _logError: Final[Callable[[], None]] = err
 _makeReactor: Final[Callable[[EPollReactor], None]] = installReactor
 _begin: Final[Callable[[EPollReactor], None]] = EPollReactor.__init__
 
+_loggingErrors: Final = Logger(__name__).failureHandler("Unexpected error in main loop")
+
+_READABLE: Final = int(EPOLLIN)
+
+#: Maximum seconds of a wait: epoll(7) takes milliseconds as a C integer.
+_LONGEST: Final = 2147483.0
+
 
 @mypyc_attr(native_class=False)  # It extends a class of Twisted.
 class DirectReactor(EPollReactor):
@@ -37,17 +46,39 @@ class DirectReactor(EPollReactor):
     """
 
     def __init__(self) -> None:
-        self._direct: set[object] = set()
+        self._direct: dict[int, IReadDescriptor] = {}
         _begin(self)
 
     def addReader(self, reader: IReadDescriptor) -> None:
         _addReader(self, reader)
         if IDirectReader.providedBy(reader):
-            self._direct.add(reader)
+            self._direct[reader.fileno()] = reader
 
     def removeReader(self, reader: IReadDescriptor) -> None:
-        self._direct.discard(reader)
+        direct = self._direct
+        # It may have been closed before, and then has no number.
+        for number in [number for number, known in direct.items() if known is reader]:
+            del direct[number]
         _removeReader(self, reader)
+
+    def mainLoop(self) -> None:
+        """
+        Run until the reactor is stopped, as Twisted's main loop does, but call C{runUntilCurrent} and C{timeout} only if there is something
+        to do besides handling events.
+        """
+        seconds = self.seconds
+        fromThreads = self.threadCallQueue
+        poller, descriptors, direct = self._poller, self._selectables, self._direct
+        while self._started:
+            with _loggingErrors:
+                while self._started:
+                    timed = self._pendingTimedCalls
+                    delay = timed[0].time - seconds() if timed else _LONGEST
+                    if delay <= 0.0 or fromThreads or self._newTimedCalls or self._justStopped or not self.running:
+                        self.runUntilCurrent()
+                        wait = self.timeout() if self.running else 0.0
+                        delay = _LONGEST if wait is None else wait
+                    _iterate(self, poller, descriptors, direct, delay if delay < _LONGEST else _LONGEST)
 
     def doIteration(self, delay: float | None) -> None:
         """
@@ -55,20 +86,26 @@ class DirectReactor(EPollReactor):
 
         @param delay: for how many seconds to wait; L{None} for as long as it takes.
         """
-        descriptors = self._selectables
-        direct = self._direct
-        for number, event in self._poller.poll(-1 if delay is None else delay, len(descriptors)):
-            # Handling an earlier event may have removed it.
-            descriptor: Any = descriptors.get(number)
-            if event == EPOLLIN and descriptor in direct:
-                try:
-                    descriptor.doRead()
-                except BaseException as error:
-                    # What Twisted does then: a descriptor that stays would raise again at once.
-                    _logError()
-                    _disconnect(self, descriptor, error, True)
-            elif descriptor is not None:
-                _inContext(descriptor, self._doReadOrWrite, descriptor, number, event)
+        _iterate(self, self._poller, self._selectables, self._direct, -1.0 if delay is None else delay)
+
+
+def _iterate(
+    reactor: DirectReactor, poller: epoll, descriptors: dict[int, object], direct: dict[int, IReadDescriptor], delay: float
+) -> None:
+    for number, event in poller.poll(delay, len(descriptors)):
+        reader = direct.get(number) if event == _READABLE else None
+        if reader is not None:
+            try:
+                reader.doRead()
+            except BaseException as error:
+                # What Twisted does then: a descriptor that stays would raise again at once.
+                _logError()
+                _disconnect(reactor, reader, error, True)
+            continue
+        # Handling an earlier event may have removed it.
+        descriptor = descriptors.get(number)
+        if descriptor is not None:
+            _inContext(descriptor, reactor._doReadOrWrite, descriptor, number, event)
 
 
 def install() -> DirectReactor:

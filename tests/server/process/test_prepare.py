@@ -1,5 +1,5 @@
 """
-Tests of what a process does before it becomes a server.
+Tests of what a process does before its reactor runs.
 """
 
 from __future__ import annotations
@@ -34,6 +34,15 @@ reactor.callWhenRunning(reactor.stop)
 reactor.run()
 """
 
+_COMMAND = """
+import gc
+from twisted_ext.apps.cli.terminal.run import runUntilDone
+async def begin(reactor):
+    print(type(reactor).__name__, gc.isenabled())
+    return 0
+runUntilDone(begin)
+"""
+
 
 def _shown(program: str, *words: str) -> str:
     """
@@ -56,3 +65,10 @@ def test_collectionResumes() -> None:
     Garbage is collected as soon as the reactor runs.
     """
     assert _shown(_RUNNING) == "True"
+
+
+def test_commandsRunOnTheReactor() -> None:
+    """
+    Commands of C{txdns} run on the same reactor as the server.
+    """
+    assert _shown(_COMMAND) == "DirectReactor True"

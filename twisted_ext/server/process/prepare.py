@@ -1,5 +1,5 @@
 """
-Prepares a process that is going to be a server.
+Prepares a process before its reactor runs.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.apps.cli.terminal.exits import INTERRUPTED, complain
+from twisted_ext.server.process.prepare import prepareProcess
 
 __all__ = ["BrokenPipeWatch", "hush", "interruptedBy", "runUntilDone"]
 
@@ -64,6 +65,7 @@ def runUntilDone(
 
     @raise Exception: the exception that C{begin} raised.
     """
+    prepareProcess()
     from twisted.internet import reactor
     from twisted.internet.error import ReactorNotRunning
 
