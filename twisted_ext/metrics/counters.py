@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.answers import BLOCKED
 from twisted_ext.metrics.names import FrequentNames, Slowest, questionName
+from twisted_ext.packetcache.packetcache import PacketCounters
 from twisted_ext.wire.rrtypes import DLV, IPN, TA
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Histogram:
 
 
 @dataclass(slots=True, eq=False)
-class Counters:
+class Counters(PacketCounters):
     """
     All counters of one server process since its start.
 
@@ -94,8 +95,6 @@ class Counters:
         that they pass to L{sampled}, and C{respond} the questions that it passes to L{asked}.
     """
 
-    udp: int = 0
-    udpBeyond: int = 0
     tcp: int = 0
     tcpBeyond: int = 0
     tcpOpened: int = 0
@@ -105,7 +104,6 @@ class Counters:
     tlsHandshakes: int = 0
     tlsFailed: int = 0
     quicRetries: int = 0
-    replies: list[int] = field(default_factory=lambda: [0] * (BLOCKED + 16))
     truncated: int = 0
     ready: int = 0
     stale: int = 0
@@ -114,7 +112,6 @@ class Counters:
     late: int = 0
     pending: int = 0
     overflowed: int = 0
-    unsent: int = 0
     shed: int = 0
     faults: int = 0
     refusals: dict[str, int] = field(default_factory=dict)
@@ -197,4 +194,20 @@ class Counters:
         if name:
             self.names.add(name, weight)
             end = 12 + len(name)
-            self._count(int.from_bytes(datagram[end : end + 2], "big"), weight)
+            self._count(datagram[end] << 8 | datagram[end + 1], weight)
+
+    def due(self, weight: int, now: float) -> bool:
+        activity = self.activity
+        if activity is None:
+            return False
+        if now < activity.due:
+            activity.owed += weight
+            return False
+        return True
+
+    def observed(self, query: bytes, weight: int, client: str, transport: str, reply: bytes | None, now: float) -> None:
+        """
+        Count the client of a query answered from the packet cache, if single clients are counted.
+        """
+        if self.activity is not None:
+            self.activity.hit(query, weight, client, transport, reply, now)

@@ -5,7 +5,8 @@ The packet cache of a server: the cached replies for all clients, and the loop t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
 
 from twisted_ext.answers import BLOCKED, Epoch
 from twisted_ext.packetcache.clients import Client, Clients, Group
@@ -23,38 +24,35 @@ _Place = TypeVar("_Place", bound="tuple[str | bytes, *tuple[object, ...]]")
 _FOREVER: Final = float("inf")
 
 
-class HitObserver(Protocol):
-    """
-    The part of L{Activity<twisted_ext.metrics.activity.Activity>} that the packet cache uses.
-
-    @ivar due: when the next query may be sampled.
-    @ivar owed: how many queries it will stand for, besides those of its own batch.
-    """
-
-    due: float
-    owed: int
-
-    def hit(self, query: bytes, weight: int, client: str, transport: str, reply: bytes | None, now: float) -> None: ...
-
-
-class PacketCounters(Protocol):
+@dataclass(slots=True, eq=False)
+class PacketCounters:
     """
     The part of L{Counters<twisted_ext.metrics.counters.Counters>} that the packet cache writes.
 
     @ivar replies: by rcode; those for blocked names by rcode plus L{BLOCKED<twisted_ext.answers.BLOCKED>}.
     """
 
-    udp: int
-    udpBeyond: int
-    unsent: int
-    replies: list[int]
+    udp: int = 0
+    udpBeyond: int = 0
+    unsent: int = 0
+    replies: list[int] = field(default_factory=lambda: [0] * (BLOCKED + 16))
 
-    @property
-    def activity(self) -> HitObserver | None: ...
+    def limited(self, count: int, silent: int) -> None:
+        raise NotImplementedError
 
-    def limited(self, count: int, silent: int) -> None: ...
+    def sampled(self, datagram: bytes, weight: int = 1) -> None:
+        raise NotImplementedError
 
-    def sampled(self, datagram: bytes, weight: int = 1) -> None: ...
+    def due(self, weight: int, now: float) -> bool:
+        """
+        Count cached replies for the activity of single clients.
+
+        @return: whether L{observed} takes a sample of them now.
+        """
+        raise NotImplementedError
+
+    def observed(self, query: bytes, weight: int, client: str, transport: str, reply: bytes | None, now: float) -> None:
+        raise NotImplementedError
 
 
 class PacketCache:
@@ -213,13 +211,8 @@ class PacketCache:
             counters.limited(held, silent)
         if hit:
             counters.sampled(hit, count - others - held)
-            activity = counters.activity
-            if activity is None:
-                pass
-            elif now < activity.due:
-                activity.owed += count - others - held
-            else:
-                self._observed(activity, arrived, hit, count - others - held, now)
+            if counters.due(count - others - held, now):
+                self._observed(counters, arrived, hit, count - others - held, now)
         for datagram, address, client in missed:
             try:
                 beyond(datagram, address, client, now)
@@ -229,7 +222,7 @@ class PacketCache:
                 failed(error)
         return count
 
-    def _observed(self, activity: HitObserver, arrived: list[tuple[bytes, _Place]], hit: bytes, weight: int, now: float) -> None:
+    def _observed(self, counters: PacketCounters, arrived: list[tuple[bytes, _Place]], hit: bytes, weight: int, now: float) -> None:
         """
         Count the client of the query that is the sample of its batch. The loop above does not note whose it was, which would cost each
         cached reply a little.
@@ -243,7 +236,7 @@ class PacketCache:
                 blocked = table.blocked
                 reply = entry.reply if entry is not None else table.again(hit, hit[2:], now, client.address, self._cookies)
                 table.blocked = blocked
-                activity.hit(hit, weight, client.address, "udp", reply, now)
+                counters.observed(hit, weight, client.address, "udp", reply, now)
                 return
 
     def find(self, octets: bytes, address: str, now: float) -> bytes | None:

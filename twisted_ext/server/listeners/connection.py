@@ -296,8 +296,7 @@ class StreamServing(StreamProtocol):
             self._write(out[0] if len(out) == 1 else b"".join(out))
         if hits:
             counters.sampled(hit, hits)
-            if counters.activity is not None:
-                counters.activity.hit(hit, hits, host, self._answering.transport, answer, now)
+            counters.observed(hit, hits, host, self._answering.transport, answer, now)
         if not understood:
             self.end()
         return position

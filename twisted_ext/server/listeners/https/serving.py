@@ -133,8 +133,7 @@ class HTTPSServing(StreamServing):
                 if reply is not None:
                     counters.replies[reply[1] & 15] += 1
                     counters.sampled(octets)
-                    if counters.activity is not None:
-                        counters.activity.hit(octets, 1, client.host, answering.transport, reply, now)
+                    counters.observed(octets, 1, client.host, answering.transport, reply, now)
                     http.reply(stream, octets[:2] + reply, now)
                     continue
                 self._pass(http, stream, octets, client, now)
@@ -171,8 +170,7 @@ class HTTPSServing(StreamServing):
             self._inside = False
         if hits:
             counters.sampled(hit, hits)
-            if counters.activity is not None:
-                counters.activity.hit(hit, hits, host, answering.transport, answer, now)
+            counters.observed(hit, hits, host, answering.transport, answer, now)
 
     def _pass(self, http: HTTPConnection, stream: int, octets: bytes, client: StreamPeer, now: float) -> None:
         """

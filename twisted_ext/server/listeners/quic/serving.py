@@ -270,8 +270,7 @@ class QuicServing:
         if reply is not None:
             counters.replies[reply[1] & 15] += 1
             counters.sampled(octets, 1)
-            if counters.activity is not None:
-                counters.activity.hit(octets, 1, self.host, replies.transport, reply, now)
+            counters.observed(octets, 1, self.host, replies.transport, reply, now)
             self._answered()
             self._reply(stream, octets[:2] + reply)
             return
