@@ -30,7 +30,7 @@ from os import fstat
 from struct import Struct
 from struct import error as StructError
 from sys import byteorder
-from typing import Final, NamedTuple
+from typing import Final
 from zlib import crc32
 
 from twisted_ext.errors import BadImage
@@ -60,7 +60,7 @@ ALIASES: Final = 256
 _SMALL: Final = 1 << 16
 
 
-class Header(NamedTuple):
+class Header:
     """
     The header of an image: its counts, and the offsets of its parts.
 
@@ -68,19 +68,27 @@ class Header(NamedTuple):
     @ivar salt: for slots that use salted BLAKE2b; unused if they use CRC-32.
     """
 
-    nodes: int
-    records: int
-    slots: int
-    salted: int
-    chain: int
-    hashed: int
-    names: int
-    area: int
-    serial: int
-    apex: int
-    fingerprint: int
-    summed: int
-    salt: bytes
+    __slots__ = (
+        "nodes", "records", "slots", "salted", "chain", "hashed", "names", "area", "serial", "apex", "fingerprint", "summed", "salt",
+    )  # fmt: skip
+
+    def __init__(
+        self, nodes: int, records: int, slots: int, salted: int, chain: int, hashed: int, names: int, area: int, serial: int, apex: int,
+        fingerprint: int, summed: int, salt: bytes,
+    ) -> None:  # fmt: skip
+        self.nodes = nodes
+        self.records = records
+        self.slots = slots
+        self.salted = salted
+        self.chain = chain
+        self.hashed = hashed
+        self.names = names
+        self.area = area
+        self.serial = serial
+        self.apex = apex
+        self.fingerprint = fingerprint
+        self.summed = summed
+        self.salt = salt
 
     def places(self) -> tuple[int, ...]:
         """
@@ -107,7 +115,10 @@ class Header(NamedTuple):
 
         @param size: of the whole image, see L{places}.
         """
-        head = _HEAD.pack(MAGIC, _MARK, size, *self)
+        head = _HEAD.pack(
+            MAGIC, _MARK, size, self.nodes, self.records, self.slots, self.salted, self.chain, self.hashed, self.names, self.area,
+            self.serial, self.apex, self.fingerprint, self.summed, self.salt,
+        )  # fmt: skip
         said = head + crc32(head + apexName + fingerprint).to_bytes(4, "little") + apexName + fingerprint
         return said + bytes(-len(said) % 8)
 

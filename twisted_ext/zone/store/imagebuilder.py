@@ -15,6 +15,9 @@ from struct import Struct
 from typing import Final
 from zlib import crc32
 
+from librt.vecs import vec
+from mypy_extensions import i32, i64
+
 from twisted_ext.errors import BadZone
 from twisted_ext.files import newFileBeside, syncFolder
 from twisted_ext.wire.codes import IN, className
@@ -219,7 +222,11 @@ class ImageBuilder:
         keys = list(nodes)
         children, wild, deep = self._climb(keys)
         octets = list(nodes.values())
-        below = array("I", valuesOf(keys, children, 0))
+        area = b"".join(octets)
+        if len(area) > IMAGE_OCTETS.most:
+            most = f"{IMAGE_OCTETS.most:.0f}"
+            raise BadZone(f"{nameToText(self.apexName)} has more octets of records than an image has room for, {most}")
+        below = valuesOf(keys, children, 0)
         flags, chain, hashed = self._flags(keys, octets, below, deep, wild)
         slots, salt = _placed(keys)
         # One array for all words: many small zones feel each call.
@@ -228,13 +235,12 @@ class ImageBuilder:
         records = words[-1]
         words.extend(accumulate(map(len, keys), initial=0))
         words.extend(below)
-        words.extend(slots)
+        words.frombytes(memoryview(slots).cast("B"))
         linked = chain + hashed
         orders: bytes | array[int] = b""
         if linked:
             orders = abridgedOf([order for order, _ in linked])
             words.extend([index for _, index in linked])
-        area = b"".join(octets)
         names = b"".join(keys)
         body: list[bytes | array[int]] = [orders, words, bytes(flags), names, area]
         summed = 0
@@ -262,8 +268,6 @@ class ImageBuilder:
             nodes[key] = b"".join(several)
             counts[key] = len(several)
         self.mixed.clear()
-        if sum(map(len, nodes.values())) > IMAGE_OCTETS.most:
-            raise BadZone(f"{nameToText(apexName)} has more octets of records than an image has room for, {IMAGE_OCTETS.most:.0f}")
 
     def _startOfAuthority(self) -> int:
         records = self.nodes[b""]
@@ -304,8 +308,8 @@ class ImageBuilder:
         return children, wild, deep
 
     def _flags(
-        self, keys: list[bytes], octets: list[bytes], below: array[int], deep: list[int], wild: set[bytes]
-    ) -> tuple[bytearray, _Chain, _Chain]:
+        self, keys: list[bytes], octets: list[bytes], below: list[int], deep: list[int], wild: set[bytes]
+    ) -> tuple[list[int], _Chain, _Chain]:
         """
         Return the flags of all nodes, the NSEC chain and the NSEC3 chain.
 
@@ -317,7 +321,7 @@ class ImageBuilder:
         marks = self.marks
         if marks.get(b"", 0) & CUT:
             marks[b""] &= ~CUT
-        flags = bytearray(valuesOf(keys, marks, 0))
+        flags = valuesOf(keys, marks, 0)
         several = list(compress(range(len(keys)), map(or_, flags, below)))
         cutting = CUT | DNAME
         hidden: list[int] = []
@@ -385,22 +389,25 @@ def valuesOf(keys: list[bytes], values: dict[bytes, int], default: int) -> list[
     Return the value of each key. In a dictionary with a million names, each look-up misses the processor's caches. Usually its keys are in
     the order of the names, so that one pass over both finds all values.
     """
+    if not values:
+        return [default] * len(keys)
     found: list[int] = []
     following = iter(values.items())
-    behind: tuple[bytes, int] = b"", default
-    wanted, value = next(following, behind)
+    wanted, value = next(following)
     left = len(values)
     for key in keys:
-        if left and key == wanted:
+        if key == wanted:
             found.append(value)
             left -= 1
-            wanted, value = next(following, behind)
+            if not left:
+                return found + [default] * (len(keys) - len(found))
+            wanted, value = next(following)
         else:
             found.append(default)
-    return list(map(values.get, keys, repeat(default))) if left else found
+    return list(map(values.get, keys, repeat(default)))
 
 
-def _placed(keys: list[bytes]) -> tuple[array[int], bytes]:
+def _placed(keys: list[bytes]) -> tuple[vec[i32], bytes]:
     """
     Return the slots, and the salt of their digests; no salt if they use CRC-32.
     """
@@ -416,10 +423,12 @@ def _placed(keys: list[bytes]) -> tuple[array[int], bytes]:
     return slots, salt
 
 
-def _place(numbers: Iterable[int], size: int, most: int) -> array[int] | None:
-    slots = array("I", bytes(4 * size))
-    mask = size - 1
-    for number, slot in enumerate(map(and_, numbers, repeat(mask)), 1):
+def _place(numbers: Iterable[int], size: int, most: int) -> vec[i32] | None:
+    slots = vec[i32]([0] * size)
+    mask: i64 = size - 1
+    number: i32 = 1
+    slot: i64
+    for slot in map(and_, numbers, repeat(size - 1)):
         if slots[slot]:
             begin = slot
             while slots[slot]:
@@ -427,4 +436,5 @@ def _place(numbers: Iterable[int], size: int, most: int) -> array[int] | None:
             if (slot - begin & mask) >= most:
                 return None
         slots[slot] = number
+        number += 1
     return slots

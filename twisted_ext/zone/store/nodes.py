@@ -186,6 +186,9 @@ def sortKey(key: bytes) -> bytes:
     Return octets that sort in the canonical order of names (RFC 4034, section 6.1): by labels from the right, a name before its
     descendants.
     """
+    plain = b"\x00" not in key and b"\x01" not in key
+    if plain and key and key[0] + 1 == len(key):
+        return key[1:] + b"\x00"
     labels = []
     position = 0
     while position < len(key):
@@ -193,7 +196,7 @@ def sortKey(key: bytes) -> bytes:
         labels.append(key[position + 1 : end])
         position = end
     labels.reverse()
-    if b"\x00" in key or b"\x01" in key:
+    if not plain:
         # The octet that ends a label has to be less than any octet in labels.
         labels = [label.replace(b"\x01", b"\x01\x02").replace(b"\x00", b"\x01\x01") for label in labels]
     labels.append(b"")
