@@ -92,8 +92,11 @@ class TransferIngest:
         answers = data[6] << 8 | data[7]
         reader = Reader(data)
         offset = HEADER_OCTETS
-        #: The labels above the apex of the owners in the zone, as written, by their offset in the message.
+        #: The labels above the apex, as written, of names in the zone that owners point to, by their offset in the message. That of the
+        #: last spelled owner, to which most point, is kept apart.
         owners: dict[int, bytes] = {}
+        last = -1
+        spelled = b""
         if questions:
             name, offset = reader.name(offset)
             if questions != 1 or name.lower() != self._apex:
@@ -115,15 +118,24 @@ class TransferIngest:
                 offset += length + 1
             owner: bytes | None = None
             if length >= 192:
-                owner = owners.get((length & 63) << 8 | data[offset + 1])
+                target = (length & 63) << 8 | data[offset + 1]
+                owner = spelled if target == last else owners.get(target)
+                if owner is None and target < begin:
+                    owner = self._labels(reader.name(target)[0])
+                    if owner is not None:
+                        owners[target] = owner
                 if owner is not None:
                     if begin != offset:
-                        owner = owners[begin] = data[begin:offset] + owner
+                        owner = spelled = data[begin:offset] + owner
+                        last = begin
                         if len(owner) > room:
                             raise BadMessage(f"the name at octet {begin} has more than {MOST_OCTETS} octets")
                     offset += 2
             if owner is None:
-                owner, offset = self._owner(reader, begin)
+                written, offset = reader.name(begin)
+                owner = self._labels(written)
+                if owner is None:
+                    raise BadMessage(f"{nameToText(written)} is not in the zone")
                 owners[begin] = owner
             head = heads.get(data[offset : offset + _HEAD])
             if head is None:
@@ -192,12 +204,12 @@ class TransferIngest:
             text = nameToText(owner.lower() + self._apex)
             raise BudgetSpent(f"{text} has more than {NAME_OCTETS.default:.0f} octets of records; no more are taken")
 
-    def _owner(self, reader: Reader, begin: int) -> tuple[bytes, int]:
-        name, offset = reader.name(begin)
+    def _labels(self, name: bytes) -> bytes | None:
+        """
+        Return the labels above the apex of an uncompressed name; L{None} if it is not in the zone.
+        """
         key = keyBelow(name, self._apex)
-        if key is None:
-            raise BadMessage(f"{nameToText(name)} is not in the zone")
-        return name[: len(key)], offset
+        return None if key is None else name[: len(key)]
 
     def _headOf(self, data: bytes, offset: int) -> _Head:
         """
