@@ -46,12 +46,14 @@ class CountersTests(SynchronousTestCase):
 
     def test_sampledJunkIsIgnored(self) -> None:
         """
-        A datagram without a complete name counts nothing and raises nothing.
+        A datagram without a complete question counts nothing and raises nothing.
         """
         counters = Counters()
-        for junk in (b"", b"\xff" * 11, b"\0" * 12, b"\0" * 12 + b"\xc0\x0c", b"\0" * 12 + b"\x3fa", b"\0" * 12 + b"\1a" * 300):
+        question = b"\1a\0\0\1\0\1"
+        cut = [question[:length] for length in range(len(question))]
+        for junk in (b"", b"\xff" * 11, *[b"\0" * 12 + each for each in (*cut, b"\xc0\x0c", b"\x3fa", b"\1a" * 300)]):
             counters.sampled(junk)
-        self.assertEqual(counters.names.most(2), [])
+        self.assertEqual((counters.names.most(2), counters.types), ([], Counters().types))
 
     def test_refusalsAreCountedByRule(self) -> None:
         """

@@ -295,7 +295,7 @@ class Activity:
         """
         Count a query answered from the packet cache, as a sample of its batch.
 
-        @param query: known to be well-formed, since it was answered.
+        @param query: it was answered, which may mean with FORMERR.
         @param weight: how many queries it stands for.
         @param reply: without its id, if known; only for the live list.
         """

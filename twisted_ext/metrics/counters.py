@@ -187,7 +187,7 @@ class Counters(PacketCounters):
         """
         Count the name and type of a query answered from the packet cache, as a sample of its batch.
 
-        @param datagram: a query known to be well-formed, since it was answered.
+        @param datagram: a query that was answered, which may mean with FORMERR.
         @param weight: how many queries it stands for.
         """
         name = questionName(datagram)

@@ -24,7 +24,8 @@ def questionName(query: bytes) -> bytes:
     while end < length:
         octet = query[end]
         if not octet:
-            return query[12 : end + 1].lower()
+            # Type and class follow.
+            return query[12 : end + 1].lower() if end + 5 <= length else b""
         if octet > 63 or end > 12 + 254:
             break
         end += 1 + octet
