@@ -4,7 +4,9 @@ Tests of helper processes.
 
 from __future__ import annotations
 
+import os
 from typing import cast
+from unittest.mock import patch
 
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ProcessExitedAlready
@@ -31,9 +33,10 @@ class _Processes(Clock):
 
     def spawnProcess(self, protocol: ProcessProtocol, *args: object, **keywords: object) -> None:
         """
-        Record the protocol.
+        Record the protocol and the environment.
         """
         self.protocol = protocol
+        self.environment = cast("dict[str, str]", args[2])
         protocol.transport = cast(IProcessTransport, self)
 
     def signalProcess(self, signal: str) -> None:
@@ -70,6 +73,24 @@ class RunModuleTests(SynchronousTestCase):
         self.reactor.end()
         self.assertEqual(self.successResultOf(done), b"{}")
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_memoryComesInHugePages(self) -> None:
+        """
+        The process asks for huge pages, in addition to what the operator sets, and unless the operator decides on them.
+        """
+        for given, expected in (
+            (None, "glibc.malloc.hugetlb=1"),
+            ("glibc.malloc.arena_max=2", "glibc.malloc.arena_max=2:glibc.malloc.hugetlb=1"),
+            ("glibc.malloc.hugetlb=0", "glibc.malloc.hugetlb=0"),
+        ):
+            changed = {"GLIBC_TUNABLES": given} if given is not None else {}
+            with patch.dict(os.environ, changed):
+                if given is None:
+                    os.environ.pop("GLIBC_TUNABLES", None)
+                runModule(self.reactor, "x", []).addErrback(lambda _: None)
+            self.assertEqual(self.reactor.environment["GLIBC_TUNABLES"], expected)
+            self.reactor.end()
+            self.reactor.ended = False
 
     def test_slowProcessIsKilled(self) -> None:
         """

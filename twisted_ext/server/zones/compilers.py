@@ -223,7 +223,7 @@ class Compilers:
             compiler = _Compiler(self)
             self._running.append(compiler)
             try:
-                spawnModule(self.reactor, compiler, self._module, descriptors={0: "w", 1: "r", 2: "r"}, undisturbed=True)
+                spawnModule(self.reactor, compiler, self._module, descriptors={0: "w", 1: "r", 2: "r"}, undisturbed=True, huge=True)
             except OSError as error:
                 self._running.remove(compiler)
                 said = f"no process to compile zones can be started: {error.strerror or error}"

@@ -9,8 +9,9 @@ import os
 from array import array
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import compress, islice
+from itertools import compress
 from mmap import ACCESS_READ, mmap
+from operator import is_not
 from signal import SIGKILL
 from tempfile import TemporaryFile
 from typing import IO, Final
@@ -156,19 +157,16 @@ def _add(builder: ImageBuilder, said: mmap) -> None:
     keys: list[bytes]
     octets: list[bytes]
     mixed: set[bytes]
-    marks: bytes
-    keys, octets, counted, marks, mixed, aliases = marshal.loads(said)
-    counts = array("I", counted)
-    # The apex comes first, and is in both halves.
-    alone = builder.nodes.keys().isdisjoint(keys[1:])
-    for key, records, count, mark in islice(zip(keys, octets, counts, marks, strict=True), 1 if alone else None):
-        if records:
-            builder.store(key, records, count, mark, False)
-    if alone:
-        del keys[0], octets[0], counts[0]
-        marks = marks[1:]
-        builder.nodes.update(zip(keys, octets, strict=True))
-        builder.counts.update(compress(zip(keys, counts, strict=True), map((1).__ne__, counts)))
-        builder.marks.update(compress(zip(keys, marks, strict=True), marks))
+    keys, octets, counted, marked, mixed, aliases = marshal.loads(said)
+    counts, marks = array("I", counted), bytearray(marked)
+    # One look-up for each name, as each misses the processor's caches.
+    kept = map(builder.nodes.setdefault, keys, octets)
+    for index in list(compress(range(len(keys)), map(is_not, kept, octets))):
+        # The apex, or another name that is in both halves.
+        if octets[index]:
+            builder.store(keys[index], octets[index], counts[index], marks[index], False)
+        counts[index], marks[index] = 1, 0
+    builder.counts.update(compress(zip(keys, counts, strict=True), map((1).__ne__, counts)))
+    builder.marks.update(compress(zip(keys, marks, strict=True), marks))
     builder.mixed.update(mixed)
     builder.aliases = builder.aliases or aliases

@@ -48,6 +48,10 @@ _CHUNK: Final = 1 << 18
 
 _head: Final = Struct(">HHHIH").pack
 
+#: A vertical tab and a form feed, as the numbers of their octets.
+_TABULATION: Final = 0x0B
+_FEED: Final = 0x0C
+
 #: An SOA record at the apex, by its first octets.
 _START: Final = b"\xc0\x0c\x00\x06"
 
@@ -288,7 +292,7 @@ class Reader:
             self._complain(0, 0, f"the file is {foreign}; text in ASCII or UTF-8 was expected")
             return
         quick = self.quick
-        if b"\x0b" in data or b"\x0c" in data:
+        if _TABULATION in data or _FEED in data:
             # bytes.split() takes these for blanks, which they are not in master files.
             self.quick = False
         position, number, stop = 0, 1, len(data)

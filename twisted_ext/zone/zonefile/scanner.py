@@ -26,6 +26,9 @@ _BEYOND: Final = (
     (b"SQLite format 3\x00", "a database; configure it with store"),
 )
 
+#: Beginnings of texts and other files that are looked at more closely.
+_SIGNATURES: Final = (*[mark for mark, _ in _BEYOND], b"txdnsz")
+
 #: The beginning of an image of any version. Its magic alone may be a name in a text.
 _IMAGE: Final = re.compile(rb"txdnsz[0-9]{2}[\x00-\x08]")
 
@@ -36,8 +39,13 @@ _JOINT: Final = b"\x0c"
 _IN_PARENTHESES: Final = rb'^[^\n;"\\()]++\([^();"\\]*+\)[ \t]*+$'
 _BRACED: Final = re.compile(_IN_PARENTHESES, re.MULTILINE)
 
+# Octets by their numbers, which "in" finds much sooner than octets.
 _END: Final = 0x0A
+_RETURN: Final = 0x0D
+_QUOTE: Final = 0x22
 _OPENING: Final = 0x28
+_COMMENT: Final = 0x3B
+_ESCAPE: Final = 0x5C
 
 _ONE_LINE: Final = bytes.maketrans(b"()\n", b"  " + _JOINT)
 
@@ -59,14 +67,15 @@ def normalized(data: bytes) -> tuple[bytes, str]:
     """
     Return the file with LF as line ends and without a byte order mark; and its format if it is not text.
     """
-    if _IMAGE.match(data):
-        return b"", "an image, as txdns zone compile makes them"
-    for mark, what in _BEYOND:
-        if data.startswith(mark):
-            if what:
-                return b"", what
-            data = data[len(mark) :]
-    if b"\r" in data:
+    if data.startswith(_SIGNATURES):
+        if _IMAGE.match(data):
+            return b"", "an image, as txdns zone compile makes them"
+        for mark, what in _BEYOND:
+            if data.startswith(mark):
+                if what:
+                    return b"", what
+                data = data[len(mark) :]
+    if _RETURN in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return data, ""
 
@@ -78,9 +87,9 @@ def linesOf(text: bytes) -> list[bytes]:
 
     @param text: whole lines without form feeds.
     """
-    if b"(" not in text:
+    if _OPENING not in text:
         return text.split(b"\n")
-    if b";" not in text and b'"' not in text and b"\\" not in text:
+    if _COMMENT not in text and _QUOTE not in text and _ESCAPE not in text:
         entries = text.split(b")")
         lines: list[bytes] = []
         # The entry before, which the line end behind its parenthesis ends.
@@ -88,7 +97,6 @@ def linesOf(text: bytes) -> list[bytes]:
         for index in range(len(entries) - 1):
             before, opened, inside = entries[index].partition(b"(")
             following = entries[index + 1]
-            # By numbers of octets, which are found much sooner than octets.
             if not opened or not before or before[-1] == _END or _OPENING in inside or not following or following[0] != _END:
                 break
             several = before.split(b"\n")
@@ -109,7 +117,7 @@ def goesOn(line: bytes) -> bool:
     """
     Return whether the entry may continue on the next line.
     """
-    return b"(" in line or (b'"' in line and (b"\\" in line or line.count(b'"') % 2 == 1))
+    return _OPENING in line or (_QUOTE in line and (_ESCAPE in line or line.count(b'"') % 2 == 1))
 
 
 def entryEnd(data: bytes, start: int, most: int) -> int:
