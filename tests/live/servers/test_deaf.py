@@ -18,11 +18,12 @@ from twisted_ext.wire.message import Message
 #: one for C{broken.test} makes C{doRead} raise an exception, and one for C{dead.test} ends the reactor. A query for C{shut.test} closes the
 #: listening TCP socket.
 _SABOTAGE = """
-from twisted.internet import base, tcp
+from twisted.internet import tcp
 from twisted.python import failure
 from twisted_ext.limits import Limit
 from twisted_ext.server.listeners import datagram
 from twisted_ext.server.operations import watchdog
+from twisted_ext.transport import reactor
 
 watchdog.WATCHDOG_SECONDS = watchdog.WATCHDOG_PATIENCE = Limit(default=0.5, least=0.1, most=10.0)
 drain = datagram._Reader._drain
@@ -48,7 +49,7 @@ def sabotaged(reader, now):
                         reader._listener.reactor.removeReader(port)
                         port.connectionLost(failure.Failure(OSError("no memory")))
             if b"\\x04dead" in octets:
-                base._topHandler = None
+                reactor._loggingErrors = None
                 reader._listener.reactor.runUntilCurrent = lambda: 1 // 0
         return arrived
 
