@@ -26,7 +26,7 @@ _BEYOND: Final = (
     (b"SQLite format 3\x00", "a database; configure it with store"),
 )
 
-#: Beginnings of texts and other files that are looked at more closely.
+#: The first octets of all files that may not be plain text, to be tested for together.
 _SIGNATURES: Final = (*[mark for mark, _ in _BEYOND], b"txdnsz")
 
 #: The beginning of an image of any version. Its magic alone may be a name in a text.
