@@ -139,4 +139,4 @@ async def test_restartServesTheStoredZone(program: str) -> None:
             assert host.serial() == 10
             server.start()
             await change(server)
-            await until(lambda: host.serial() == 11, server.log)
+            await until(lambda: host.serial() == 11, lambda: f"{zoneOf(host).refreshing.state}, {zoneOf(host).said!r}: {server.log()}")

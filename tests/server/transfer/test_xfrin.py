@@ -15,13 +15,14 @@ from twisted.logger import capturedLogs
 
 from tests.queries import optOf, queryOf
 from tests.server.transfer.askers import Datagrams
-from tests.server.transfer.replicas import PRIMARY, QUICK, SECONDARY, Host, StepTestCase, applyZones
+from tests.server.transfer.replicas import PRIMARY, QUICK, SECONDARY, Host, StepTestCase, applyZones, soaOf
 from tests.zone.changing import APEX, ZONE
 from twisted_ext.server.config.keys import Grants, Keys, RemoteServer
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.transport.servers import Server
-from twisted_ext.wire.codes import Rcode
-from twisted_ext.wire.message import Message
+from twisted_ext.wire.builder import buildMessage
+from twisted_ext.wire.codes import AA, Opcode, Rcode
+from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import IXFR, SOA
 from twisted_ext.zone.transfer.ingest import gather
@@ -57,6 +58,45 @@ class SecondaryTests(StepTestCase):
         self.assertEqual(self.secondary.serial(), 12)
         self.assertInStep()
         self.assertEqual(asked, [IXFR])
+
+    def notify(self, serial: int) -> None:
+        """
+        Send NOTIFY from the primary, once.
+        """
+        port = self.there[0].listenUDP(0, Datagrams(), interface=PRIMARY)
+        port.write(buildMessage(Message(7, Opcode.NOTIFY << 11 | AA, (Question(APEX, SOA),), (soaOf(serial),))), (SECONDARY, 53))
+        self.network.advance(0.1)
+        port.stopListening()
+
+    def test_earlyNotifyIsFollowed(self) -> None:
+        """
+        A change is fetched even if the primary answers with the former version right after its NOTIFY, as a server of several processes
+        may do.
+        """
+        self.begin()
+        self.notify(11)
+        self.assertIs(self.state, SecondaryState.CURRENT)
+        self.primary.setSerial(11)
+        self.network.advance(3)
+        self.assertEqual(self.secondary.serial(), 11)
+
+    def test_notifyDuringFailingQueryIsFollowed(self) -> None:
+        """
+        A NOTIFY that arrives while the primary does not answer an earlier query leads to another query, although that one fails.
+        """
+        self.begin()
+        self.primary.end()
+        self.secondary.replication.refresh(APEX)
+        self.network.advance(13)
+        self.assertIs(self.state, SecondaryState.PROBING)
+        self.notify(11)
+        self.network.advance(1)
+        self.primary.begin()
+        self.primary.serve()
+        self.primary.setSerial(11)
+        self.primary.apply(allow_transfer=["192.0.2.0/24"])
+        self.network.advance(10)
+        self.assertEqual(self.secondary.serial(), 11)
 
     def test_refusedQueryIsRetriedByTCP(self) -> None:
         """

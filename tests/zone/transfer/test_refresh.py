@@ -167,6 +167,30 @@ class RefreshStateTests(SynchronousTestCase):
         self.assertIsNone(zone.probed(2000, 11))
         self.assertIs(zone.state, SecondaryState.CURRENT)
 
+    def test_announcedVersionIsAskedForAgain(self) -> None:
+        """
+        A primary that announced a newer version than it then has is probed again, three times with growing pauses; another announcement
+        starts anew.
+        """
+        zone = self.newState()
+        for serial in (11, 12):
+            now = 2000.0
+            waits = []
+            self.assertEqual(zone.notified(now, 0, serial), RefreshStep(False, 0))
+            for _ in range(5):
+                self.assertIsNone(zone.probed(now, 10))
+                waits.append(zone.nextAt - now)
+                now = zone.nextAt
+                self.assertEqual(zone.wake(now), RefreshStep(False, 0))
+            self.assertEqual(waits, [2, 4, 8, 3600, 3600])
+            self.assertIsNone(zone.probed(now, 10))
+        self.assertEqual(zone.notified(now, 0, 13), RefreshStep(False, 0))
+        self.assertIsNone(zone.probed(now, 10))
+        self.assertEqual(zone.wake(now + 2), RefreshStep(False, 0))
+        self.assertEqual(zone.probed(now + 2, 13), RefreshStep(True, 0, 10))
+        self.assertIsNone(zone.received(now + 2, soa(13)))
+        self.assertEqual(zone.nextAt, now + 2 + 3600)
+
     def test_failedChangesLeadToWholeTransfer(self) -> None:
         """
         A failed incremental transfer is followed by one full transfer from the same primary, then by the next primary.

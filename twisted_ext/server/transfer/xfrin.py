@@ -82,8 +82,8 @@ class Secondary:
         self._noticed = 0.0
         # The last failure that was logged in the present attempt to refresh.
         self._logged = ""
-        # When to send an SOA query for a NOTIFY that came during another query or a transfer, and the serial number in it.
-        self._called: tuple[float, int | None] | None = None
+        # Whether a NOTIFY came during an SOA query or a transfer.
+        self._called = False
         # Primaries that do not support EDNS.
         self._plain: set[str] = set()
         # Fires when the current work in a thread has ended; it cannot be cancelled.
@@ -210,17 +210,15 @@ class Secondary:
         """
         now = self._today()
         refreshing = self.refreshing
-        if not self._running or not refreshing.isNews(serial):
+        if not self._running or not refreshing.announce(serial):
             return
-        # Possibly spoofed NOTIFY messages must not cause repeated attempts to fetch a zone that cannot be fetched.
-        soonest = self._noticed + self._all.noticeWait * (1 if refreshing.state is SecondaryState.CURRENT else _FAILED)
         if not refreshing.waiting:
-            # The transfer under way may have started before the change.
-            self._called = (soonest, serial)
+            # The query or transfer under way may have started before the change.
+            self._called = True
             return
-        if now < soonest:
+        if now < self._soonest():
             # A single SOA query for all of them, a moment later.
-            refreshing.nextAt = min(refreshing.nextAt, soonest)
+            self._noticeLater()
             self._arm()
             return
         primary = next((n for n, remote in enumerate(self.primaries) if remote.server.address == client), None)
@@ -228,6 +226,21 @@ class Secondary:
         if step is not None:
             self._noticed = now
             self._take(step)
+
+    def _soonest(self) -> float:
+        """
+        Return when a NOTIFY may cause the next SOA query.
+        """
+        # Possibly spoofed NOTIFY messages must not cause repeated attempts to fetch a zone that cannot be fetched.
+        return self._noticed + self._all.noticeWait * (1 if self.refreshing.state is SecondaryState.CURRENT else _FAILED)
+
+    def _noticeLater(self) -> None:
+        """
+        Have an SOA query sent for a NOTIFY as soon as that may be, unless one is due before.
+        """
+        at = max(self._today(), self._soonest())
+        if at < self.refreshing.nextAt:
+            self.refreshing.nextAt = self._noticed = at
 
     def follow(self, primaries: Sequence[RemoteServer], grants: Grants) -> None:
         before = [remote.identity for remote in self.primaries]
@@ -316,9 +329,9 @@ class Secondary:
                     step = self.refreshing.failed(self._today())
         finally:
             self._flight = None
-        called, self._called = self._called, None
-        if called is not None and self.refreshing.state is SecondaryState.CURRENT and self.refreshing.isNews(called[1]):
-            self.refreshing.nextAt = min(self.refreshing.nextAt, called[0])
+        called, self._called = self._called, False
+        if called and self.refreshing.waiting and self.refreshing.isNews(self.refreshing.announced):
+            self._noticeLater()
         self._arm()
 
     async def _probe(self, remote: RemoteServer) -> RefreshStep | None:

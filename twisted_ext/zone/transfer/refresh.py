@@ -24,6 +24,11 @@ _FIRST_TRY: Final = 3.0
 #: Seconds after a restart within which primaries are queried.
 _SETTLING: Final = 10.0
 
+#: Seconds after which a primary is queried again that announced a newer version than it then had, doubled each time, and how often. A
+#: server of several processes may send NOTIFY before all of them have the new version: NSD 4.6 ends the old ones after it.
+_RECHECK: Final = 2.0
+_RECHECKS: Final = 3
+
 #: Maximum part of the interval by which queries are randomly early, so that many zones do not refresh at once.
 _JITTER: Final = 0.15
 
@@ -133,6 +138,7 @@ class RefreshState:
     @ivar serial: the serial number of the held version; 0 without one.
     @ivar refreshedAt: when a primary last confirmed it.
     @ivar expiresAt: when it expires.
+    @ivar announced: the serial number in the last NOTIFY that was news; L{None} without.
     """
 
     primaries: int
@@ -143,6 +149,7 @@ class RefreshState:
     serial: int = 0
     refreshedAt: float = 0.0
     expiresAt: float = 0.0
+    announced: int | None = None
     _timers: Timers = field(init=False)
     # The primary queried now, and how many may be queried after it.
     _primary: int = 0
@@ -152,6 +159,8 @@ class RefreshState:
     # A NOTIFY has arrived while a step was under way.
     _again: bool = False
     _tries: int = 0
+    # How often a primary did not have the announced version.
+    _rechecks: int = 0
     # A primary had nothing newer, or an older version.
     _behind: bool = False
 
@@ -190,6 +199,17 @@ class RefreshState:
         Return whether a NOTIFY may announce a newer version than the held one. It may have a serial number.
         """
         return not self.serving or serial is None or isNewer(serial, self.serial)
+
+    def announce(self, serial: int | None) -> bool:
+        """
+        Return whether a NOTIFY L{is news <isNews>}, and remember the serial number of one that is.
+        """
+        if not self.isNews(serial):
+            return False
+        if serial != self.announced:
+            self.announced = serial
+            self._rechecks = 0
+        return True
 
     def _hold(self, soa: bytes) -> None:
         self.serial = serialIn(soa)
@@ -233,7 +253,7 @@ class RefreshState:
         @param primary: the index of the sender if it is one of the primaries: it is queried first.
         @param serial: the serial number in the NOTIFY. If it is not newer, ignore the NOTIFY (RFC 1996, section 3.11).
         """
-        if not self.isNews(serial):
+        if not self.announce(serial):
             return None
         if self.state not in _WAITING:
             self._again = True
@@ -346,6 +366,9 @@ class RefreshState:
         if self.state is SecondaryState.CURRENT:
             self._tries = 0
             wait = self._timers.refresh
+            if self.announced is not None and isNewer(self.announced, self.serial) and self._rechecks < _RECHECKS:
+                wait = min(wait, _RECHECK * 2**self._rechecks)
+                self._rechecks += 1
         elif self.state is SecondaryState.STALE:
             wait = self._timers.retry
             self._primary = (self._primary + 1) % self.primaries
