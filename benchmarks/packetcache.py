@@ -109,7 +109,7 @@ class Measured:
         caching = CachedSource(CoalescingSource(self.source, self.clock), self.clock, prefetch=True)
         self.responder = Responder(caching, self.clock, gates=standardGates(cookies=cookies), packetCache=self.packetCache)
 
-    def lose(self, octets: object) -> int:
+    def lose(self, queries: object, replies: object) -> int:
         """
         Send nowhere.
         """

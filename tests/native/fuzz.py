@@ -116,7 +116,7 @@ class Fuzz:
         except OSError:
             # The receive buffer of a Unix socket is full, or the other side has been sent to nowhere.
             pass
-        kind = chance.randrange(8)
+        kind = chance.randrange(9)
         if kind < 3:
             arrived = extension.receive(server, chance.choice((0, 1, 63, 64, 65, 1000)), 4096)
             inet = server.family != socket.AF_UNIX
@@ -144,6 +144,18 @@ class Fuzz:
             self._attempt(extension.send, _Odd(odd), [self._item()])
         elif kind == 6:
             self._attempt(extension.addressOf, self._place())
+        elif kind == 7:
+            items = [self._item() for _ in range(chance.choice((1, 3, 64, 200)))]
+            replies: list[object] = [chance.choice((b"", b"reply", bytes(4096), bytes(4097), bytes(70_000))) for _ in items]
+            if chance.random() < 0.1:
+                replies[chance.randrange(len(replies))] = chance.choice((None, "text", bytearray(3)))
+            del replies[chance.choice((len(items), len(items), len(items), 1)) :]
+
+            def clear() -> int:
+                items.clear()
+                return server.fileno()
+
+            self._attempt(extension.sendReplies, chance.choice((server, server, _Odd(clear))), items, replies)
         else:
             key, data = chance.randbytes(16), chance.randbytes(chance.randrange(100))
             if extension.sipHash(key, data) != self._python.sipHash(key, data):

@@ -63,6 +63,33 @@ def test_repliesReachTheirClients(batches: Twin, stack: ExitStack, address: str)
         assert client.recv(100) == b"reply to %d" % number
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
+def test_repliesGetTheIDsOfTheirQueries(batches: Twin, stack: ExitStack, address: str) -> None:
+    """
+    A reply without ID, of whatever size, is sent to whom the query came from, with the ID of the query. One that the kernel refuses
+    (EMSGSIZE) does not keep those behind it from being sent. The queries are as before.
+    """
+    server = bound(stack, address)
+    receive, send = batches.receive, batches.sendReplies
+    if address == "0.0.0.0":
+        receive, send = batches.receiveEverywhere, batches.sendRepliesEverywhere
+    clients = [connected(stack, "127.0.0.1", server.getsockname()[1]) for _ in range(4)]
+    for number, client in enumerate(clients):
+        client.send(b"%02d a query" % number)
+    queries = receive(server, 64, 4096)
+    sizes = [0, 1, 4094, 4095, 4096, 4097, 20_000, 70_000, 500]
+    replies = [bytes([size & 255]) * size for size in sizes]
+    for number, client in enumerate(clients):
+        assert send(server, [queries[number]] * len(sizes), replies) == 1
+        assert queries[number][0] == b"%02d a query" % number
+        for size, reply in zip(sizes, replies, strict=True):
+            if size < 70_000:
+                assert client.recv(65_536) == b"%02d" % number + reply
+    assert send(server, queries * 40, [b"%d" % each for each in range(160)]) == 0
+    for number, client in enumerate(clients):
+        assert [client.recv(100) for _ in range(40)] == [b"%02d%d" % (number, each) for each in range(number, 160, 4)]
+
+
 def test_emptyAndTruncatedDatagramsArrive(batches: Twin, stack: ExitStack) -> None:
     """
     An empty datagram is read as such, one that is too long without its end, and no more of them than wanted.

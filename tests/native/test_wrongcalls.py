@@ -38,6 +38,15 @@ def test_wrongArgumentsAreErrors() -> None:
                 send(made, [item])
         with pytest.raises(TypeError):
             send(made, ())
+        reply = unchecked(extension.sendReplies)
+        query = (b"query", (b"", b"\x02" + bytes(15)))
+        for items, replies in ([b""], [b""]), ([query], [""]), ([query], (b"",)), ((query,), [b""]), ([(b"1", query[1])], [b""]):
+            with pytest.raises(TypeError):
+                reply(made, items, replies)
+        with pytest.raises(ValueError):
+            reply(made, [query], [])
+        with pytest.raises(TypeError):
+            reply(made, [query])
         for other in None, "3":
             with pytest.raises(TypeError):
                 send(other, [])

@@ -41,6 +41,8 @@ class _Python:
     receiveConnected = staticmethod(loops.receiveConnected)
     send = staticmethod(loops.send)
     sendEverywhere = staticmethod(loops.sendEverywhere)
+    sendReplies = staticmethod(loops.sendReplies)
+    sendRepliesEverywhere = staticmethod(loops.sendRepliesEverywhere)
     sendConnected = staticmethod(loops.sendConnected)
     addressOf = staticmethod(loops.addressOf)
     sipHash = staticmethod(siphash.sipHash)

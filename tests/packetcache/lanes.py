@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from twisted_ext.answers import Answer, Outcome
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import LISTENER_BATCH
+from twisted_ext.native.loops import joined
 from twisted_ext.packetcache.clients import Client
 from twisted_ext.packetcache.table import Reply, Table
 from twisted_ext.resolver.caching.cached import CachedSource
@@ -174,8 +175,8 @@ class Server:
         def receive() -> list[tuple[bytes, tuple[str, int]]]:
             return [(query[:4096], (client, 4000)) for query in batches.pop(0)] if batches else []
 
-        def send(replies: list[tuple[bytes, tuple[str, int]]]) -> int:
-            self.sent.extend([(octets, address[0]) for octets, address in replies])
+        def send(queries: list[tuple[bytes, tuple[str, int]]], replies: list[bytes]) -> int:
+            self.sent.extend([(octets, address[0]) for octets, address in joined(queries, replies)])
             return 0
 
         def beyond(datagram: bytes, address: tuple[str, int], known: Client, now: float) -> None:

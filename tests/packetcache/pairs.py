@@ -12,6 +12,7 @@ from unittest import mock
 
 from tests.queries import COOKIE, mixedCase, optOf, queryOf
 from twisted_ext.metrics.counters import Counters
+from twisted_ext.native.loops import joined
 from twisted_ext.packetcache.clients import Client
 from twisted_ext.packetcache.shape import shapeOf
 from twisted_ext.packetcache.table import Table
@@ -128,8 +129,8 @@ class Side:
         def receive() -> list[tuple[bytes, tuple[str, int]]]:
             return [(packet[:4096], (client, 4000))]
 
-        def send(replies: list[tuple[bytes, tuple[str, int]]]) -> int:
-            self._sent.extend([octets for octets, _ in replies])
+        def send(queries: list[tuple[bytes, tuple[str, int]]], replies: list[bytes]) -> int:
+            self._sent.extend([octets for octets, _ in joined(queries, replies)])
             return 0
 
         def beyond(datagram: bytes, address: tuple[str, int], known: Client, now: float) -> None:

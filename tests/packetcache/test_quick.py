@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.queries import queryOf
 from twisted_ext.answers import Epoch
 from twisted_ext.metrics.counters import Counters
+from twisted_ext.native.loops import joined
 from twisted_ext.packetcache.clients import Client, Clients, Group
 from twisted_ext.packetcache.packetcache import PacketCache
 from twisted_ext.packetcache.table import Reply, Table
@@ -48,8 +49,8 @@ class QuickTests(SynchronousTestCase):
         arrived = [(query, ADDRESS) for query in queries]
         sent: list[bytes] = []
 
-        def send(replies: list[tuple[bytes, tuple[str, int]]]) -> int:
-            sent.extend([octets for octets, _ in replies])
+        def send(queries: list[tuple[bytes, tuple[str, int]]], replies: list[bytes]) -> int:
+            sent.extend([octets for octets, _ in joined(queries, replies)])
             return 0
 
         self.packetCache.drain(lambda: arrived, send, self.now, lambda query, *others: self.beyond.append(query), self.counters)

@@ -49,7 +49,7 @@ class SamplingTests(SynchronousTestCase):
         Receive datagrams from these addresses together.
         """
         places = [(octets, (address, 4000)) for octets, address in arrived]
-        self.packetCache.drain(lambda: places, lambda replies: 0, now, lambda *others: None, self.counters)
+        self.packetCache.drain(lambda: places, lambda queries, replies: 0, now, lambda *others: None, self.counters)
 
     def test_oneOfEachBatchStandsForIt(self) -> None:
         """

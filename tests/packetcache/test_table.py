@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.packetcache.lanes import NEAR, SECRET, Server, again
 from tests.queries import COOKIE, mixedCase, optOf, queryOf
 from twisted_ext.answers import Epoch, Security
+from twisted_ext.native.loops import joined
 from twisted_ext.packetcache import table as module
 from twisted_ext.packetcache.clients import Client, Clients, Group
 from twisted_ext.packetcache.shape import hasShape, shapeOf
@@ -359,8 +360,8 @@ class PacketCacheTests(SynchronousTestCase):
         arriving = [(queryOf(id=number), (NEAR, number)) for number in range(3)]
         sent: list[int] = []
 
-        def send(replies: list[tuple[bytes, tuple[str, int]]]) -> int:
-            sent.extend([address[1] for _, address in replies])
+        def send(queries: list[tuple[bytes, tuple[str, int]]], replies: list[bytes]) -> int:
+            sent.extend([address[1] for _, address in joined(queries, replies)])
             return 1
 
         counters = self.server.responder.counters

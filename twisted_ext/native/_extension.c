@@ -29,12 +29,15 @@ enum {
     CONTROL = 256,
     /* The largest socket address and its ancillary data. */
     BACK = sizeof(struct sockaddr_in6) + CMSG_SPACE(sizeof(struct in6_pktinfo)),
-    PLACES = 1024
+    PLACES = 1024,
+    /* Octets of the ID of a message. */
+    ID = 2,
+    FEW = 2
 };
 
 typedef struct {
     struct mmsghdr headers[MOST];
-    struct iovec pieces[MOST];
+    struct iovec pieces[MOST][2];
     /* Of what is read: filled in once, but for the first ones, which the last call has used. */
     struct mmsghdr reading[MOST];
     struct iovec spaces[MOST];
@@ -194,7 +197,7 @@ static int numberOf(PyObject *object, int *number) {
 static int isList(PyObject *object) {
     if (PyList_Check(object))
         return 1;
-    PyErr_SetString(PyExc_TypeError, "the last argument is not a list");
+    PyErr_SetString(PyExc_TypeError, "an argument is not a list");
     return 0;
 }
 
@@ -221,11 +224,15 @@ static PyObject *receiveConnected(PyObject *module, PyObject *const *args, Py_ss
     Py_RETURN_NONE;
 }
 
-/* Fill in a header; return whether the item is of the right type. */
-static int filled(State *state, int index, PyObject *item, int named) {
+/*
+ * Fill in a header; return whether the item is of the right type. With a reply, the item is the query, whose ID goes before it: into the
+ * place where that was read to, which is in the processor's cache and of no more use.
+ */
+static int filled(State *state, int index, PyObject *item, int named, PyObject *reply) {
     struct msghdr *header = &state->headers[index].msg_hdr;
+    struct iovec *pieces = state->pieces[index];
     PyObject *octets = item, *back = NULL;
-    *header = (struct msghdr){.msg_iov = &state->pieces[index], .msg_iovlen = 1};
+    *header = (struct msghdr){.msg_iov = pieces, .msg_iovlen = 1};
     if (named) {
         if (!PyTuple_Check(item) || PyTuple_Size(item) != 2)
             return 0;
@@ -247,21 +254,49 @@ static int filled(State *state, int index, PyObject *item, int named) {
     }
     if (!PyBytes_Check(octets))
         return 0;
-    state->pieces[index] = (struct iovec){PyBytes_AsString(octets), PyBytes_Size(octets)};
+    pieces[0] = (struct iovec){PyBytes_AsString(octets), PyBytes_Size(octets)};
+    if (reply != NULL) {
+        if (!PyBytes_Check(reply) || pieces[0].iov_len < ID)
+            return 0;
+        pieces[0].iov_len = ID;
+        pieces[1] = (struct iovec){PyBytes_AsString(reply), PyBytes_Size(reply)};
+        if (pieces[1].iov_len > SIZE)
+            header->msg_iovlen = 2;
+        else {
+            memcpy(state->octets[index], pieces[0].iov_base, ID);
+            memcpy(state->octets[index] + ID, pieces[1].iov_base, pieces[1].iov_len);
+            pieces[0] = (struct iovec){state->octets[index], ID + pieces[1].iov_len};
+        }
+    }
     return 1;
+}
+
+/*
+ * Send datagrams as sendmmsg does. For one or two, system calls of their own take less time: one datagram to a loopback address took 5.2 us
+ * instead of 6.5, two 5.3 instead of 5.6 each, eight 4.6 instead of 4.1.
+ */
+static int sentTogether(int descriptor, struct mmsghdr *headers, int count) {
+    struct msghdr *header = &headers->msg_hdr;
+    if (count > FEW || header->msg_control != NULL || header->msg_iovlen > 1)
+        return sendmmsg(descriptor, headers, count, MSG_DONTWAIT);
+    struct iovec *piece = header->msg_iov;
+    return sendto(descriptor, piece->iov_base, piece->iov_len, MSG_DONTWAIT, header->msg_name, header->msg_namelen) < 0 ? -1 : 1;
 }
 
 /*
  * Send datagrams in their order. One that the kernel refuses does not keep those behind it from being sent; with named ones the number of
  * these is returned, and on a connected socket the error is raised, unless there is no room for the datagram.
  */
-static PyObject *sent(PyObject *module, PyObject *const *args, Py_ssize_t given, int named) {
+static PyObject *sent(PyObject *module, PyObject *const *args, int named, PyObject *replies) {
     State *state = PyModule_GetState(module);
-    if (!taken("send", given, 2) || !isList(args[1]))
-        return NULL;
     PyObject *list = args[1];
+    if (!isList(list) || (replies != NULL && !isList(replies)))
+        return NULL;
+    /* This may run code that changes the lists. */
     int descriptor = descriptorOf(args[0]);
     Py_ssize_t all = PyList_Size(list), lost = 0;
+    if (replies != NULL && PyList_Size(replies) != all)
+        return PyErr_Format(PyExc_ValueError, "%zd queries and %zd replies", all, PyList_Size(replies));
     if (descriptor < 0) {
         if (!named || !PyErr_ExceptionMatches(PyExc_OSError))
             return NULL;
@@ -271,10 +306,11 @@ static PyObject *sent(PyObject *module, PyObject *const *args, Py_ssize_t given,
     for (Py_ssize_t start = 0; start < all; start += MOST) {
         int count = all - start < MOST ? (int)(all - start) : MOST;
         for (int index = 0; index < count; index++)
-            if (!filled(state, index, PyList_GetItem(list, start + index), named))
+            if (!filled(state, index, PyList_GetItem(list, start + index), named,
+                        replies == NULL ? NULL : PyList_GetItem(replies, start + index)))
                 return PyErr_Format(PyExc_TypeError, "datagram %zd is not what can be sent, such as what was received", start + index);
         for (int index = 0; index < count;) {
-            int done = sendmmsg(descriptor, state->headers + index, count - index, MSG_DONTWAIT);
+            int done = sentTogether(descriptor, state->headers + index, count - index);
             if (done > 0)
                 index += done;
             else if (done == 0 || errno != EINTR) {
@@ -288,9 +324,17 @@ static PyObject *sent(PyObject *module, PyObject *const *args, Py_ssize_t given,
     return PyLong_FromSsize_t(lost);
 }
 
-static PyObject *send_(PyObject *module, PyObject *const *args, Py_ssize_t count) { return sent(module, args, count, 1); }
+static PyObject *send_(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    return taken("send", count, 2) ? sent(module, args, 1, NULL) : NULL;
+}
 
-static PyObject *sendConnected(PyObject *module, PyObject *const *args, Py_ssize_t count) { return sent(module, args, count, 0); }
+static PyObject *sendConnected(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    return taken("sendConnected", count, 2) ? sent(module, args, 0, NULL) : NULL;
+}
+
+static PyObject *sendReplies(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    return taken("sendReplies", count, 3) ? sent(module, args, 1, args[2]) : NULL;
+}
 
 /* Return the address of a place as the socket module reports it. */
 static PyObject *addressOf(PyObject *module, PyObject *place) {
@@ -358,6 +402,8 @@ static PyMethodDef methods[] = {
     {"receiveEverywhere", FAST(receive), METH_FASTCALL, NULL},
     {"send", FAST(send_), METH_FASTCALL, NULL},
     {"sendEverywhere", FAST(send_), METH_FASTCALL, NULL},
+    {"sendReplies", FAST(sendReplies), METH_FASTCALL, NULL},
+    {"sendRepliesEverywhere", FAST(sendReplies), METH_FASTCALL, NULL},
     {"sendConnected", FAST(sendConnected), METH_FASTCALL, NULL},
     {"addressOf", addressOf, METH_O, NULL},
     {"sipHash", sipHash, METH_VARARGS, NULL},

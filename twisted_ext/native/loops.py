@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import socket
 from struct import Struct
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 if TYPE_CHECKING:
     from twisted_ext.packetcache.packetcache import Address
@@ -14,17 +14,22 @@ if TYPE_CHECKING:
 __all__ = [
     "Place",
     "addressOf",
+    "joined",
     "receive",
     "receiveConnected",
     "receiveEverywhere",
     "send",
     "sendConnected",
     "sendEverywhere",
+    "sendReplies",
+    "sendRepliesEverywhere",
 ]
 
 #: Where a datagram came from, and where the reply goes. The client's IP address comes first, as text or octets; what follows is known to
 #: L{addressOf} and the function that sends the reply.
 Place = tuple[str | bytes, *tuple[object, ...]]
+
+_P = TypeVar("_P")
 
 _Ancillary = list[tuple[int, int, bytes]]
 
@@ -134,6 +139,31 @@ def sendEverywhere(made: socket.SocketType, datagrams: list[tuple[bytes, Place]]
         except OSError:
             lost += 1
     return lost
+
+
+def joined(queries: list[tuple[bytes, _P]], replies: list[bytes]) -> list[tuple[bytes, _P]]:
+    """
+    Return datagrams with replies to these queries.
+
+    @param replies: the replies without their first two octets: the ID, which is that of the query.
+    """
+    return [(query[:2] + reply, place) for (query, place), reply in zip(queries, replies, strict=True)]
+
+
+def sendReplies(made: socket.SocketType, queries: list[tuple[bytes, Place]], replies: list[bytes]) -> int:
+    """
+    Send replies to datagrams that L{receive} has returned, as L{send} does.
+
+    @param replies: see L{joined}.
+    """
+    return send(made, joined(queries, replies))
+
+
+def sendRepliesEverywhere(made: socket.SocketType, queries: list[tuple[bytes, Place]], replies: list[bytes]) -> int:
+    """
+    Send as L{sendReplies} does, from the addresses that the queries were sent to.
+    """
+    return sendEverywhere(made, joined(queries, replies))
 
 
 def addressOf(place: Place) -> Address:

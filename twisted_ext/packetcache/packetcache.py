@@ -4,9 +4,9 @@ The packet cache of a server: the cached replies for all clients, and the loop t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from twisted_ext.answers import BLOCKED, Epoch
 from twisted_ext.packetcache.clients import Client, Clients, Group
@@ -86,7 +86,7 @@ class PacketCache:
     def drain(
         self,
         receive: Callable[[], list[tuple[bytes, _Place]]],
-        send: Callable[[list[tuple[bytes, _Place]]], int],
+        send: Callable[[list[tuple[bytes, _Place]], list[bytes]], int],
         now: float,
         beyond: Callable[[bytes, _Place, Client, float], None],
         counters: PacketCounters,
@@ -97,7 +97,8 @@ class PacketCache:
         that no cached reply waits for them.
 
         @param receive: returns the datagrams.
-        @param send: sends replies, and returns how many the kernel refused.
+        @param send: sends replies, and returns how many the kernel refused. It gets the datagrams that are answered, and the reply to each
+            without the ID, which is that of the query.
         @param beyond: called for each datagram without a cached reply.
         @param counters: see L{twisted_ext.metrics.counters.Counters}.
         @param failed: called with an unexpected exception. The datagram that caused it gets no reply, those after it do. Must not raise.
@@ -115,7 +116,9 @@ class PacketCache:
             return 0
         if not arrived:
             return 0
-        sending: list[tuple[bytes, _Place]] = []
+        # Items of C{arrived}, passed on as they are: with their type, compiled code would make each of them anew.
+        answered: list[Any] = []
+        bodies: list[bytes] = []
         missed: list[tuple[bytes, _Place, Client]] = []
         clients = self.clients
         replies = counters.replies
@@ -127,11 +130,14 @@ class PacketCache:
                 group.datagrams.freshen()
         fine = others = held = silent = 0
         hit = b""
-        packets = iter(arrived)
+        packets: Iterator[tuple[Any, ...]] = iter(arrived)
+        datagram: bytes
+        address: _Place
         while True:
             # Entering the try block is free, and happens once per batch.
             try:
-                for datagram, address in packets:
+                for packet in packets:
+                    datagram, address = packet
                     client = clients.known(address[0])
                     if client is None:
                         client = clients.find(address[0], now)
@@ -145,7 +151,8 @@ class PacketCache:
                                 bucket.tokens -= 1.0
                                 fine += 1
                                 hit = datagram
-                                sending.append((datagram[:2] + reply, address))
+                                answered.append(packet)
+                                bodies.append(reply)
                                 continue
                         entry = table.find(key)
                         if entry is not None and now < entry.until and entry.epoch.value == entry.value:
@@ -160,7 +167,8 @@ class PacketCache:
                                     short = entry.truncated() if account.holdBack() else b""
                                     if short:
                                         replies[entry.rcode] += 1
-                                        sending.append((datagram[:2] + short, address))
+                                        answered.append(packet)
+                                        bodies.append(short)
                                     else:
                                         silent += 1
                                     continue
@@ -173,7 +181,8 @@ class PacketCache:
                                 table.quick[key] = entry.reply
                             fine += 1
                             hit = datagram
-                            sending.append((datagram[:2] + entry.reply, address))
+                            answered.append(packet)
+                            bodies.append(entry.reply)
                             continue
                         reply = table.again(datagram, key, now, client.address, cookies, entry)
                         if reply is not None:
@@ -188,7 +197,8 @@ class PacketCache:
                             hit = datagram
                             bucket.tokens -= 1.0
                             replies[reply[1] & 15] += 1
-                            sending.append((datagram[:2] + reply, address))
+                            answered.append(packet)
+                            bodies.append(reply)
                             continue
                         missed.append((datagram, address, client))
                         continue
@@ -205,8 +215,8 @@ class PacketCache:
         replies[0] += fine
         counters.udp += count
         counters.udpBeyond += others + held
-        if sending:
-            counters.unsent += send(sending)
+        if answered:
+            counters.unsent += send(answered, bodies)
         if held:
             counters.limited(held, silent)
         if hit:

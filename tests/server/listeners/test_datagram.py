@@ -18,6 +18,7 @@ from tests.networks import NetworkTestCase
 from tests.packetcache.lanes import RECORDS, denial
 from tests.queries import optOf, queryOf
 from twisted_ext.errors import CallerFault, Unreachable
+from twisted_ext.native.loops import Place, joined
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.server.listeners import datagram
@@ -155,7 +156,11 @@ class SocketTests(SynchronousTestCase):
             assert reader is not None
             made = reader.socket
             addressOf = reader._addressOf
-            self.patch(reader, "_send", lambda replies: [made.sendto(octets, addressOf(place)) for octets, place in replies] and 0)
+
+            def send(queries: list[tuple[bytes, Place]], replies: list[bytes]) -> int:
+                return sum([made.sendto(octets, addressOf(place)) for octets, place in joined(queries, replies)]) & 0
+
+            self.patch(reader, "_sendReplies", send)
             self.assertRaises(TimeoutError, self.exchange, clock, ("127.5.5.5", listener.port), 1)
         with self.listening("::") as (listener, clock):
             self.exchange(clock, ("::1", listener.port))

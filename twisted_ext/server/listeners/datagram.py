@@ -30,7 +30,7 @@ from twisted_ext.errors import BadMessage, CallerFault, Unreachable
 from twisted_ext.interfaces import IDirectReader
 from twisted_ext.limits import LISTENER_BATCH, LISTENER_BUFFER, LISTENER_MISSES, LISTENER_TURN
 from twisted_ext.native import chosen
-from twisted_ext.native.loops import Place
+from twisted_ext.native.loops import Place, joined
 from twisted_ext.packetcache.packetcache import Address
 from twisted_ext.server.listeners.proxies.header import headerIn
 from twisted_ext.server.listeners.proxies.trusted import TrustedProxies
@@ -118,8 +118,8 @@ class _Proxied:
         named: Address = (self._proxies.nameOf(header.host), header.port)
         arrived = [(octets, named)]
 
-        def reply(replies: list[tuple[bytes, Address]]) -> int:
-            for octets, _ in replies:
+        def reply(queries: list[tuple[bytes, Address]], replies: list[bytes]) -> int:
+            for octets, _ in joined(queries, replies):
                 send(octets)
             return 0
 
@@ -167,6 +167,7 @@ class _Reader:
         # Clients accept replies only from the address that they sent the query to.
         self._receive = partial(batches.receiveEverywhere if everywhere else batches.receive, made, _BATCH, _SIZE)
         self._send = partial(batches.sendEverywhere if everywhere else batches.send, made)
+        self._sendReplies = partial(batches.sendRepliesEverywhere if everywhere else batches.sendReplies, made)
         self._addressOf = batches.addressOf
         # Replies that the outbox holds back.
         self._held: list[tuple[bytes, Place]] = []
@@ -287,7 +288,7 @@ class _Reader:
         self._responder.faults.note("answering datagrams", error, self._seconds())
 
     def _drain(self, now: float) -> int:
-        return self._packetCache.drain(self._receive, self._send, now, self._beyond, self._counters, self._failed)
+        return self._packetCache.drain(self._receive, self._sendReplies, now, self._beyond, self._counters, self._failed)
 
     def _beyond(self, datagram: bytes, place: Place, client: Client, now: float) -> None:
         """
@@ -385,13 +386,13 @@ class _Protocol(DatagramProtocol):
             responder.faults.note("answering datagrams", error, now)
 
         try:
-            responder.packetCache.drain(lambda: [(datagram, addr)], self._sendAll, now, beyond, responder.counters, failed)
+            responder.packetCache.drain(lambda: [(datagram, addr)], self._sendReplies, now, beyond, responder.counters, failed)
         except Exception as error:
             failed(error)
 
-    def _sendAll(self, replies: list[tuple[bytes, Address]]) -> int:
+    def _sendReplies(self, queries: list[tuple[bytes, Address]], replies: list[bytes]) -> int:
         lost = 0
-        for octets, address in replies:
+        for octets, address in joined(queries, replies):
             try:
                 self._send(octets, address)
             except OSError:
