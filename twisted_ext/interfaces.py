@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from twisted_ext.transport.exchange import Channel, PendingQuery
     from twisted_ext.wire.message import Question
     from twisted_ext.wire.records import RRSet
+    from twisted_ext.zone.query.direct import DirectAnswer
     from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.events import News
 
-__all__ = ["IAnswerSource", "IDirectReader", "IExchange", "IResolverParser", "IZoneStore", "Start"]
+__all__ = ["IAnswerSource", "IDirectReader", "IDirectSource", "IExchange", "IResolverParser", "IZoneStore", "Start"]
 
 #: Starts a look-up that L{IAnswerSource.ask} could not finish at once. The context is the one that was passed to C{ask}, or a copy with
 #: another deadline, budget or trace. Called at most once. The L{Deferred} fires by C{context.deadline}; cancelling it ends all work
@@ -61,6 +62,19 @@ class IAnswerSource(Interface):
     def sources() -> tuple[IAnswerSource, ...]:
         """
         Return the sources that this one queries, outermost first; empty if it queries none.
+        """
+
+
+class IDirectSource(IAnswerSource):
+    """
+    A source that has records of zones as they are sent, so that a server can copy them into a reply.
+    """
+
+    def directAnswer(question: Question, dnssecOk: bool) -> DirectAnswer | None:
+        """
+        Return what C{ask} would answer, if that is only records and they can be taken from a zone as they are; otherwise L{None}.
+
+        @param dnssecOk: whether the client wants signatures.
         """
 
 

@@ -18,7 +18,7 @@ from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.cache.lifetimes import Lifetimes
 from twisted_ext.cache.store import Store
 from twisted_ext.errors import BadDescription, BadImage, CallerFault, Refused
-from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.interfaces import IAnswerSource, IDirectSource
 from twisted_ext.resolver.ask import behind
 from twisted_ext.resolver.blocking.source import Blocking, BlockingSource
 from twisted_ext.resolver.blocking.table import BlockTable
@@ -541,7 +541,7 @@ def stackFor(
     return ForwardStack(reactor, settings, listening=listening, changed=changed, zones=zones)
 
 
-@implementer(IAnswerSource)
+@implementer(IDirectSource)
 class ZoneStack:
     """
     The answer source of an authoritative-only server. Names outside its zones are refused.

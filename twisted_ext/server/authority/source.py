@@ -12,7 +12,7 @@ from zope.interface import classImplements
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, Unknown
-from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.interfaces import IAnswerSource, IDirectSource
 from twisted_ext.resolver.ask import then
 from twisted_ext.wire.codes import AA, Ede
 from twisted_ext.wire.message import Question
@@ -112,7 +112,7 @@ class AuthoritySource:
         return ()
 
 
-classImplements(AuthoritySource, IAnswerSource)
+classImplements(AuthoritySource, IDirectSource)
 
 
 class AliasLeads(ServerFailed):

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.cache.failures import causesOf
 from twisted_ext.errors import BadMessage, CallerFault, DNSFault, Refused, ServerFailed, TimedOut, Unknown, Unreachable
-from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.interfaces import IAnswerSource, IDirectSource
 from twisted_ext.limits import (
     MEMORY_PAUSE,
     REQUEST_LATE,
@@ -166,7 +166,8 @@ class Responder:
     @source.setter
     def source(self, source: IAnswerSource) -> None:
         self._source = source
-        self._direct: Callable[[Question, bool], DirectAnswer | None] | None = getattr(source, "directAnswer", None)
+        direct = IDirectSource(source, None)
+        self._direct: Callable[[Question, bool], DirectAnswer | None] | None = None if direct is None else direct.directAnswer
 
     @property
     def gates(self) -> tuple[Gate, ...]:
