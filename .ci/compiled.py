@@ -47,8 +47,9 @@ LEFT_OUT: Final = {
     "tests/live/servers/test_poisoned.py::test_onlyOneModuleStartsPython": "reads the source of the package",
     "tests/live/servers/test_prometheus.py::test_metricsOfRulesAndDashboardExist": "reads the source of the package",
     "tests/transport/tls/test_opportunistic.py::test_usersOfIt": "reads the source of the package",
-    "tests/apps/robot/test_paper.py::test_componentsAreUsedByPlugins": "reads the source of the package",
-    "tests/apps/robot/test_paper.py::test_layers": "reads the source of the package",
+    "tests/apps/robot": "tests the robot, which is not compiled",
+    "tests/live/robot": "tests the robot, which is not compiled",
+    "tests/live/servers/test_systemdbooted.py": "tests units, with a systemd in the cgroup in which that of the source's tests may run",
     "tests/docs": "follows pages, in which the server answers as in the other tests; some read the source of the package",
 }
 
