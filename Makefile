@@ -66,7 +66,7 @@ follow: $(VENV)/.has-all
 	@$(BIN)/python docs/follow.py $(PAGES)
 
 test: lint types
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python .ci/halves.py $(PYTEST)
 
 compiled: $(VENV)/.has-test
 	$(BIN)/python .ci/compiled.py

@@ -4,8 +4,8 @@ Build the compiled wheel, install it into an environment of its own, and show wh
     python .ci/compiled.py [test [ARGUMENT ...]]
 
 Everything is in C{build/compiled}: the wheel, C{environment} with its commands, and C{suite}, from which the tests run. That folder has all
-files of the project but the package, so that the tests import what is installed. Without arguments for pytest, C{test} runs the tests of
-L{SIDE} beside the others, as most of both is waiting, and leaves out those of L{LEFT_OUT}.
+files of the project but the package, so that the tests import what is installed. C{test} leaves out those of L{LEFT_OUT}; C{halves.py}
+describes its arguments.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from dist import ROOT, sources
+from halves import runTests
 
 FOLDER: Final = ROOT / "build" / "compiled"
 
@@ -28,9 +29,6 @@ PYTHON: Final = FOLDER / "environment" / "bin" / "python"
 
 #: What the package itself consists of, in a checkout.
 PACKAGE: Final = ("twisted_ext/", "twisted/")
-
-#: The tests that start servers, clients and browsers of others.
-SIDE: Final = "tests/live"
 
 #: Tests that do not run against the compiled wheel, with the reasons.
 LEFT_OUT: Final = {
@@ -149,21 +147,7 @@ def test(words: list[str]) -> int:
     environment = {**os.environ, "TXDNS_REQUIRE": require}
     leftOut = [f"--{'deselect' if '::' in path else 'ignore'}={path}" for path in LEFT_OUT]
     command = [str(PYTHON), "-m", "pytest", "-p", "no:cacheprovider", *leftOut]
-    if words:
-        return subprocess.run([*command, *words], cwd=FOLDER / "suite", env=environment).returncode
-    codes: list[int] = []
-    log = FOLDER / "side.log"
-    with log.open("w") as output:
-        side = subprocess.Popen([*command, SIDE], cwd=FOLDER / "suite", env=environment, stdout=output, stderr=output)
-        try:
-            codes.append(subprocess.run([*command, f"--ignore={SIDE}"], cwd=FOLDER / "suite", env=environment).returncode)
-            codes.append(side.wait())
-        finally:
-            if side.poll() is None:
-                side.terminate()
-                side.wait()
-    sys.stdout.write(log.read_text())
-    return max(codes)
+    return runTests(command, words, FOLDER / "suite", environment)
 
 
 def main(words: list[str]) -> int:
