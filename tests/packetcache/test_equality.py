@@ -13,6 +13,7 @@ from tests.packetcache.lanes import NEAR, RECORDS, SECRET, Server
 from tests.queries import COOKIE, mixedCase, optOf, queryOf
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
+from twisted_ext.server.reply.requests import Refusal, Request
 
 #: Three clients that may query, one of them as an IPv4-mapped address; one that is refused; one that is dropped.
 CLIENTS = (NEAR, "::ffff:127.0.0.1", "fd00::1", "203.0.113.9", "198.51.100.7")
@@ -109,6 +110,21 @@ GUISES = [
 PASSING = [0.0] * 8 + [0.3, 0.7, 1.0, 1.9, 7.25, 26.0]
 
 
+class _Slow:
+    """
+    Let every query pass, a millisecond later.
+    """
+
+    name = "slow"
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def __call__(self, request: Request, now: float) -> Refusal | None:
+        self._clock.advance(0.001)
+        return None
+
+
 class EqualityTests(SynchronousTestCase):
     """
     Tests with the same queries to a server with and to one without a packet cache.
@@ -162,6 +178,25 @@ class EqualityTests(SynchronousTestCase):
         for query, client, passes in steps:
             self.clock.advance(passes)
             self.assertEqual(self.quick.stream(query, client), self.slow.stream(query, client), query.hex(" "))
+
+    def test_secondEndsWhileQueryIsAnswered(self) -> None:
+        """
+        If the next second of an answer's age begins between the arrival of a query and the look into the cache, later replies still have
+        the right TTLs.
+        """
+        query = queryOf(opt=optOf())
+        self.slow.ask(query)
+        self.clock.advance(0.9995)
+        responder = self.quick.responder
+        gates = responder.gates
+        responder.gates = (_Slow(self.clock), *gates)
+        self.quick.ask(query)
+        responder.gates = gates
+        beyond = self.quick.beyond
+        for passes in (0.1, 0.5, 0.5, 7.0):
+            self.clock.advance(passes)
+            self.assertEqual(self.quick.ask(query), self.slow.ask(query))
+        self.assertEqual(self.quick.beyond, beyond)
 
     def test_repeatsAreAnsweredFromPacketCache(self) -> None:
         """

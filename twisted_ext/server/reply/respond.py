@@ -538,7 +538,8 @@ class Responder:
         if origin.learned is not None and origin.source == "cache":
             learned = origin.learned
             ends = learned + (origin.expires - learned) * _SHARE
-            said = int(now - learned)
+            # The TTLs are those of this age. Since the query arrived, a second of it may have ended.
+            said = int(origin.age)
             ttls = composed.ttls
         elif origin.epoch is not None:
             # Answers from zones are valid until the zone changes, and their TTLs do not go down.
