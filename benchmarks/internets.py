@@ -194,6 +194,7 @@ server:
   database: ""
   zonesdir: "{self.folder}"
   pidfile: "{folder}/pid"
+  xfrdir: "{folder}"
   xfrdfile: "{folder}/xfrd"
   zonelistfile: "{folder}/zones"
   server-count: 1

@@ -19,6 +19,8 @@ def _nsd(own: Path, folder: Path, addresses: Sequence[str], zones: Sequence[str]
     lines += [
         '  username: ""',
         f'  pidfile: "{own}/pid"',
+        # Otherwise a folder in /tmp that is named by the process ID, which is the same in the namespace of another run.
+        f'  xfrdir: "{own}"',
         f'  xfrdfile: "{own}/xfrd"',
         f'  zonelistfile: "{own}/list"',
         # Version 4 keeps a database otherwise.

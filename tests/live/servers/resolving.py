@@ -79,6 +79,7 @@ def _authority(folder: Path, address: str, zones: dict[str, list[RRSet]]) -> sub
         f"  ip-address: {address}",
         '  username: ""',
         f'  pidfile: "{own}/pid"',
+        f'  xfrdir: "{own}"',
         f'  xfrdfile: "{own}/xfrd"',
         f'  zonelistfile: "{own}/list"',
         # Version 4 keeps a database otherwise.
