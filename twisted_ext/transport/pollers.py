@@ -18,7 +18,7 @@ from twisted_ext.transport.faultlog import FaultLog
 if TYPE_CHECKING:
     from twisted_ext.transport.udpsockets import RawSocket
 
-__all__ = ["KEPT_BACK", "EachPoller", "EpollPoller", "Outbox", "Poller", "DatagramSender", "outboxOf", "pollerFor"]
+__all__ = ["EachPoller", "EpollPoller", "Outbox", "Poller", "DatagramSender", "outboxOf", "pollerFor"]
 
 
 class Poller(Protocol):
@@ -37,8 +37,9 @@ class Poller(Protocol):
 #: Sockets that are drained in one reactor iteration, so that other events are handled too.
 _SOCKETS_PER_TURN: Final = 32
 
-#: Approximate number of datagrams to hold back.
-KEPT_BACK: Final = 32
+#: Approximate number of datagrams to hold back, for about a millisecond. The queries among them are spread over several sockets, each of
+#: which takes a system call.
+_KEPT_BACK: Final = 256
 
 
 class DatagramSender(Protocol):
@@ -166,7 +167,7 @@ class EpollPoller:
             for socket, replies in arrivals:
                 for octets in replies:
                     _pass(socket, octets, now, outbox.faults)
-                if outbox.count >= KEPT_BACK:
+                if outbox.count >= _KEPT_BACK:
                     outbox.flush(now)
         except Exception as error:
             # A reactor stops reading from a descriptor whose doRead raises.

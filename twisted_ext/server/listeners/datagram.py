@@ -36,7 +36,7 @@ from twisted_ext.server.listeners.proxies.header import headerIn
 from twisted_ext.server.listeners.proxies.trusted import TrustedProxies
 from twisted_ext.server.listeners.sockets import boundTo, labelOf
 from twisted_ext.server.reply.packetcaches import PROXIES
-from twisted_ext.transport.pollers import KEPT_BACK, outboxOf
+from twisted_ext.transport.pollers import outboxOf
 
 if TYPE_CHECKING:
     from twisted_ext.packetcache.clients import Client
@@ -57,6 +57,9 @@ _MORE: Final = 8
 #: Batches in one reactor turn: some milliseconds' worth, so that other descriptors get their turn. A flood of less than 200,000 datagrams
 #: per second is read as fast as it arrives.
 _BATCHES: Final = 16
+
+#: Approximate number of replies and queries to hold back.
+_KEPT_BACK: Final = 32
 
 #: Packet cache misses processed between two reads of the clock.
 _LOOK: Final = 8
@@ -211,7 +214,7 @@ class _Reader:
                     now = self._seconds()
                     if now >= until:
                         self._deferring = True
-                    if outbox.count >= KEPT_BACK:
+                    if outbox.count >= _KEPT_BACK:
                         outbox.flush(now)
                 if count:
                     self.heard += 1
@@ -241,7 +244,7 @@ class _Reader:
                 for _ in range(min(_LOOK, len(missed))):
                     datagram, way, client = missed.popleft()
                     take(datagram, way.address, "udp", way, None, client)
-                if outbox.count >= KEPT_BACK:
+                if outbox.count >= _KEPT_BACK:
                     outbox.flush(now)
             except Exception as error:
                 self._failed(error)
@@ -262,7 +265,7 @@ class _Reader:
         while later and now < until:
             for _ in range(min(_LOOK, len(later))):
                 responder.lookUp(*later.popleft())
-            if outbox.count >= KEPT_BACK:
+            if outbox.count >= _KEPT_BACK:
                 outbox.flush(now)
             now = self._seconds()
         if (missed or later) and self._turn is None:
