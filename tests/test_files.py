@@ -10,12 +10,13 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 
-from twisted_ext.files import TemporaryFolder, newFileBeside, replacingFile
+from twisted_ext.files import TemporaryFolder, closeLocked, newFileBeside, replacingFile
 
 
 @pytest.fixture
@@ -152,6 +153,32 @@ def test_abandonedFolderIsRemoved(tmp_path: Path) -> None:
     for folder in (with_it, other, other):
         folder.close()
     assert not Path(with_it.path).exists() and not Path(other.path).exists()
+
+
+def test_closedFileIsUnlocked(tmp_path: Path) -> None:
+    """
+    L{closeLocked} releases the lock even if another process has a copy of the descriptor. Closing alone would not.
+    """
+    path = tmp_path / "lock"
+    for close, copied in ((os.close, True), (closeLocked, False)):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+        flock(descriptor, LOCK_EX | LOCK_NB)
+        copy = os.dup(descriptor)
+        close(descriptor)
+        with open(path, "rb") as other:
+            assert isLocked(other.fileno()) is copied
+        os.close(copy)
+
+
+def isLocked(descriptor: int) -> bool:
+    """
+    Return whether another open file has the lock.
+    """
+    try:
+        flock(descriptor, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
 
 
 def test_foreignFoldersAreKept(tmp_path: Path) -> None:

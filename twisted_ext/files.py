@@ -12,7 +12,7 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from fcntl import LOCK_EX, LOCK_NB, flock
+from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
 from glob import escape, glob
 from secrets import token_hex
 from typing import IO, Final
@@ -109,7 +109,7 @@ class TemporaryFolder:
         """
         if self._lock >= 0:
             shutil.rmtree(self.path, ignore_errors=True)
-            os.close(self._lock)
+            closeLocked(self._lock)
             self._lock = -1
 
 
@@ -140,6 +140,16 @@ def _removeAbandoned(parent: str) -> None:
                 shutil.rmtree(path, ignore_errors=True)
         finally:
             os.close(descriptor)
+
+
+def closeLocked(descriptor: int) -> None:
+    """
+    Close a file that was locked with C{flock}, and release the lock. Closing alone would not always release it: a process that is being
+    started has copies of all descriptors until it executes its program, and the lock remains until the last copy is closed.
+    """
+    with suppress(OSError):
+        flock(descriptor, LOCK_UN)
+    os.close(descriptor)
 
 
 def openNow(path: str, flags: int) -> int:

@@ -135,6 +135,16 @@ class JournalTests(JournalTestCase):
         journal.append([difference])
         self.assertEqual(self.journal(readOnly=True).replayed(versionOf()).serial, version.serial)
 
+    def test_closedJournalIsUnlocked(self) -> None:
+        """
+        A closed journal can be opened again, even while a process that is being started has copies of all descriptors.
+        """
+        journal = self.journal()
+        (descriptor,) = [int(each) for each in os.listdir("/proc/self/fd") if os.path.realpath(f"/proc/self/fd/{each}") == self.path]
+        self.addCleanup(os.close, os.dup(descriptor))
+        journal.close()
+        self.journal()
+
     def test_replacedFileIsNotWritten(self) -> None:
         """
         A file that another server replaces between open and lock is not written to.

@@ -18,6 +18,7 @@ from twisted.python.threadpool import ThreadPool
 
 from twisted_ext.apps.robot.limits import DATABASE_WAITING
 from twisted_ext.errors import StorageFault
+from twisted_ext.files import closeLocked
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorThreads
@@ -143,7 +144,7 @@ class Database:
 
     def _closeAll(self) -> None:
         if self._claimed is not None:
-            os.close(self._claimed)
+            closeLocked(self._claimed)
             self._claimed = None
         for connection in self._connections:
             connection.close()

@@ -34,7 +34,7 @@ from twisted_ext.dnssec.limits import ANCHOR_FILE_OCTETS
 from twisted_ext.dnssec.trustanchors import Anchor, TrustAnchors
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BadDescription, DNSFault
-from twisted_ext.files import openNow, replacingFile
+from twisted_ext.files import closeLocked, openNow, replacingFile
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.recursive.configured import Trust
@@ -319,7 +319,7 @@ class AnchorRollovers:
     def _unlock(self) -> None:
         lock, self._lock = self._lock, None
         if lock is not None:
-            os.close(lock)
+            closeLocked(lock)
 
     # -- rounds
 

@@ -21,6 +21,7 @@ from weakref import WeakValueDictionary
 from mypy_extensions import mypyc_attr
 
 from twisted_ext.errors import BadDescription, BadImage
+from twisted_ext.files import closeLocked
 
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
@@ -295,7 +296,7 @@ class Images:
             file.write(lines)
 
     def close(self) -> None:
-        os.close(self._lock)
+        closeLocked(self._lock)
 
 
 def _unlink(path: str) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
 from twisted_ext.errors import BadChange, BadMessage, StorageFault
-from twisted_ext.files import syncFolder
+from twisted_ext.files import closeLocked, syncFolder
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.limits import CHANGES_OCTETS, JOURNAL_ENTRY_OCTETS, JOURNAL_OCTETS
 from twisted_ext.zone.store.changeset import Difference, applied, fromRendered, longestRendered, rendered
@@ -153,7 +153,7 @@ class _Pages:
     def close(self) -> None:
         file, self.file = self.file, -1
         if file >= 0:
-            os.close(file)
+            closeLocked(file)
 
     def __del__(self) -> None:
         self.close()
