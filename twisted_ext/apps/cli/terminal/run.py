@@ -71,6 +71,7 @@ def runUntilDone(
 
     hush()
     results: list[int | Failure | Exception] = []
+    begun: list[Coroutine[Deferred[Any], Any, int]] = []
 
     def end(result: int | Failure | Exception) -> None:
         results.append(result)
@@ -79,7 +80,8 @@ def runUntilDone(
             reactor.stop()
 
     def start() -> None:
-        Deferred.fromCoroutine(begin(reactor)).addBoth(end)
+        begun.append(begin(reactor))
+        Deferred.fromCoroutine(begun[0]).addBoth(end)
         if whileRead:
             BrokenPipeWatch(reactor, 1, lambda: end(BrokenPipeError(EPIPE, "Broken pipe")))
         if command and sys.stderr.isatty():
@@ -87,9 +89,16 @@ def runUntilDone(
 
     reactor.callWhenRunning(start)
     reactor.run()
-    if not results:
+    # Closing a coroutine may give further results, which come too late.
+    ended = results[:1]
+    for each in begun:
+        # An interrupted coroutine may still wait for a connection to close, which takes a running reactor. If that were left to the end of
+        # the process, Python 3.13 would print an error.
+        with suppress(RuntimeError):
+            each.close()
+    if not ended:
         return interruptedBy(reactor)
-    result = results[0]
+    (result,) = ended
     if isinstance(result, Failure):
         result.raiseException()
         raise AssertionError("unreachable")
