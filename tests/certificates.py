@@ -19,6 +19,18 @@ __all__ = ["Key", "authority", "certificateFor", "made", "pem", "written"]
 
 Key = ec.EllipticCurvePrivateKey
 
+_SIGNING = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 def _named(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -34,7 +46,7 @@ def made(
     ends: timedelta = timedelta(days=30),
 ) -> x509.Certificate:
     """
-    Return a certificate.
+    Return a certificate that clients accept which check strictly, as those of Python 3.13 do.
 
     @param begins: when it becomes valid, from now.
     @param ends: when it expires, from now.
@@ -49,7 +61,11 @@ def made(
         .not_valid_before(now + begins)
         .not_valid_after(now + ends)
     )
-    for extension in extensions:
+    identifiers = (
+        x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(issuerKey.public_key()),
+    )
+    for extension in (*identifiers, *extensions):
         builder = builder.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
     return builder.sign(issuerKey, hashes.SHA256())
 
@@ -60,7 +76,7 @@ def authority() -> tuple[bytes, Key]:
     Return the authority's certificate, in PEM, and its key.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    signed = made("made up", key, "made up", key, x509.BasicConstraints(ca=True, path_length=None))
+    signed = made("made up", key, "made up", key, x509.BasicConstraints(ca=True, path_length=None), _SIGNING)
     return signed.public_bytes(Encoding.PEM), key
 
 
