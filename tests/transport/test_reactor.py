@@ -66,6 +66,13 @@ _built: Callable[[ReactorBuilder], DirectReactor] = ReactorBuilder.buildReactor
 _inContext: Callable[[object], dict[str, object]] = get
 
 
+def _context() -> object:
+    """
+    Return the "system" of Twisted's log context. That of a test may be a reader of pytest-twisted's reactor, which runs in a greenlet.
+    """
+    return _inContext(ILogContext)["system"]
+
+
 class _Unexpected(BaseException):
     pass
 
@@ -84,7 +91,7 @@ class _Reader:
 
     def doRead(self) -> None:
         self.near.recv(10)
-        self.contexts.append(_inContext(ILogContext)["system"])
+        self.contexts.append(_context())
 
     def connectionLost(self, reason: Failure) -> None:
         self.near.close()
@@ -146,7 +153,7 @@ class DirectReactorTests(_Builder):
         """
         direct, logged = _Direct(), _Logged()
         self.reactorWith(direct, logged).doIteration(0)
-        self.assertEqual((direct.contexts, logged.contexts), (["-"], ["logged"]))
+        self.assertEqual((direct.contexts, logged.contexts), ([_context()], ["logged"]))
 
     def test_removedInTheSameIteration(self) -> None:
         """
@@ -157,7 +164,7 @@ class DirectReactorTests(_Builder):
         first.other, second.other = second, first
         first.reactor = second.reactor = reactor
         reactor.doIteration(0)
-        self.assertEqual(sorted([first.contexts, second.contexts]), [[], ["-"]])
+        self.assertEqual(sorted([first.contexts, second.contexts]), [[], [_context()]])
 
     def test_removedReaderIsForgotten(self) -> None:
         """
@@ -189,7 +196,7 @@ class DirectReactorTests(_Builder):
         raising, direct = _Raising(), _Direct()
         reactor = self.reactorWith(raising, direct)
         reactor.doIteration(0)
-        self.assertEqual((raising.fileno(), direct.contexts), (-1, ["-"]))
+        self.assertEqual((raising.fileno(), direct.contexts), (-1, [_context()]))
         self.assertEqual(len(self.flushLoggedErrors(_Unexpected)), 1)
 
     def test_mainLoopGoesOnAfterAnException(self) -> None:

@@ -93,7 +93,7 @@ def runUntilDone(
     ended = results[:1]
     for each in begun:
         # An interrupted coroutine may still wait for a connection to close, which takes a running reactor. If that were left to the end of
-        # the process, Python 3.13 would print an error.
+        # the process, Python 3.12 and later would print an error.
         with suppress(RuntimeError):
             each.close()
     if not ended:
