@@ -15,11 +15,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-__all__ = ["Key", "authority", "certificateFor", "made", "pem", "written"]
+__all__ = ["SIGNING", "Key", "authority", "certificateFor", "made", "pem", "written"]
 
 Key = ec.EllipticCurvePrivateKey
 
-_SIGNING = x509.KeyUsage(
+#: What an authority's key is for.
+SIGNING = x509.KeyUsage(
     digital_signature=False,
     content_commitment=False,
     key_encipherment=False,
@@ -76,7 +77,7 @@ def authority() -> tuple[bytes, Key]:
     Return the authority's certificate, in PEM, and its key.
     """
     key = ec.generate_private_key(ec.SECP256R1())
-    signed = made("made up", key, "made up", key, x509.BasicConstraints(ca=True, path_length=None), _SIGNING)
+    signed = made("made up", key, "made up", key, x509.BasicConstraints(ca=True, path_length=None), SIGNING)
     return signed.public_bytes(Encoding.PEM), key
 
 

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from tests.certificates import SIGNING
 from twisted_ext.server.listeners.tls.certificates import Key
 
 __all__ = ["issued", "keyText", "newKey"]
@@ -62,7 +63,8 @@ def issued(names: Sequence[str], key: Key, issuer: Key | None = None, days: tupl
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
     authority = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _AUTHORITY)])
     signer = issuer or key
-    return (
+    isAuthority = names[0] == _AUTHORITY
+    builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(authority if issuer else subject)
@@ -70,11 +72,14 @@ def issued(names: Sequence[str], key: Key, issuer: Key | None = None, days: tupl
         .serial_number(x509.random_serial_number())
         .not_valid_before(now + timedelta(days=days[0]))
         .not_valid_after(now + timedelta(days=days[1]))
-        .add_extension(x509.BasicConstraints(ca=names[0] == _AUTHORITY, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=isAuthority, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
-        .sign(signer, None if isinstance(signer, ed25519.Ed25519PrivateKey) else SHA256())
-        .public_bytes(Encoding.PEM)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
     )
+    if isAuthority:
+        builder = builder.add_extension(SIGNING, critical=True)
+    return builder.sign(signer, None if isinstance(signer, ed25519.Ed25519PrivateKey) else SHA256()).public_bytes(Encoding.PEM)
 
 
 def _general(name: str) -> x509.GeneralName:
