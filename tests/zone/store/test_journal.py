@@ -143,7 +143,7 @@ class JournalTests(JournalTestCase):
         (descriptor,) = [int(each) for each in os.listdir("/proc/self/fd") if os.path.realpath(f"/proc/self/fd/{each}") == self.path]
         self.addCleanup(os.close, os.dup(descriptor))
         journal.close()
-        self.journal()
+        self.assertEqual(len(self.journal()), 0)
 
     def test_replacedFileIsNotWritten(self) -> None:
         """
