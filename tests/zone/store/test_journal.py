@@ -145,6 +145,28 @@ class JournalTests(JournalTestCase):
         journal.close()
         self.assertEqual(len(self.journal()), 0)
 
+    def test_forkedProcessKeepsTheLock(self) -> None:
+        """
+        A forked process that ends does not release the lock of its parent, which still writes the journal.
+        """
+        program = (
+            "import os, sys\n"
+            "from tests.zone.changing import APEX\n"
+            "from twisted_ext.errors import StorageFault\n"
+            "from twisted_ext.zone.store.journal import Journal\n"
+            "journal = Journal(sys.argv[1], APEX)\n"
+            "if not os.fork():\n"
+            "    del journal\n"
+            "    os._exit(0)\n"
+            "os.wait()\n"
+            "try:\n"
+            "    Journal(sys.argv[1], APEX)\n"
+            "except StorageFault as fault:\n"
+            "    print(fault)\n"
+        )
+        said = subprocess.run([sys.executable, "-c", program, self.path], stdout=subprocess.PIPE, cwd=ROOT, text=True, timeout=60)
+        self.assertIn("another server has it open", said.stdout)
+
     def test_replacedFileIsNotWritten(self) -> None:
         """
         A file that another server replaces between open and lock is not written to.

@@ -156,7 +156,9 @@ class _Pages:
             closeLocked(file)
 
     def __del__(self) -> None:
-        self.close()
+        # Keep the lock: in a forked process it is that of the parent, which may still write the file.
+        if self.file >= 0:
+            os.close(self.file)
 
 
 class Journal:
