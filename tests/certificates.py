@@ -47,7 +47,7 @@ def made(
     ends: timedelta = timedelta(days=30),
 ) -> x509.Certificate:
     """
-    Return a certificate that clients accept which check strictly, as those of Python 3.13 do.
+    Return a certificate that passes strict verification, the default of Python 3.13.
 
     @param begins: when it becomes valid, from now.
     @param ends: when it expires, from now.

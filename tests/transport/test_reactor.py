@@ -68,7 +68,8 @@ _inContext: Callable[[object], dict[str, object]] = get
 
 def _context() -> object:
     """
-    Return the "system" of Twisted's log context. That of a test may be a reader of pytest-twisted's reactor, which runs in a greenlet.
+    Return the "system" of Twisted's log context. A test may run in the context of a reader, as pytest-twisted runs the
+    reactor in a greenlet.
     """
     return _inContext(ILogContext)["system"]
 

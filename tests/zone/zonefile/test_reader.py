@@ -229,7 +229,7 @@ class RecordTests(SynchronousTestCase):
         """
         The image builder knows the names with several records and those with RRsets that may have to be settled.
         """
-        # No other test has this TTL: the forms of records are cached by TTL, and which of them are known decides what C{mixed} has besides.
+        # Forms of records are cached by TTL, and the cached ones decide which further names C{mixed} has. No other test has this TTL.
         text = "$TTL 75319\na A 192.0.2.1\na AAAA ::1\nb A 192.0.2.1\nb A 192.0.2.1\nc MX 1 a\nc TXT x\nc MX 2 a\nd NS a\nd DS 1 8 7 00\n"
         for quick in (True, False):
             builder = readText(text, quick=quick).builder

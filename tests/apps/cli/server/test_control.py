@@ -406,7 +406,7 @@ def test_closedOutputEndsQuietly(server: Controlled, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "stdout", output)
     monkeypatch.setattr("twisted_ext.apps.cli.main._writeNoMore", lambda: None)
     assert main(["control", "--socket", str(server.path), "status"]) == 141
-    # From Python 3.13 on, an error when it is closed at last would be reported.
+    # Python 3.13 reports an exception of a finalizer.
     output.hasReader = True
 
 
