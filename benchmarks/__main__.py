@@ -18,7 +18,7 @@ from importlib import import_module
 from benchmarks.variants import MISSING, PURE, Variant, variants
 
 ALL = (
-    *("parsing", "compat", "cached", "cachememory", "uncached", "unreliable", "simulated", "addresses"),
+    *("parsing", "compat", "cached", "cachememory", "uncached", "unreliable", "simulated", "addresses", "imports"),
     *("packetcache", "bulk", "transfers", "zoneloads", "floods", "blocking", "relaying", "served", "recursion", "encrypted", "robotlogs"),
     *("scaling", "bounds"),
 )

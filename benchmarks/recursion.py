@@ -389,7 +389,7 @@ def _rows(report: Report) -> list[list[str]]:
 
 
 def _roundsOf(report: Report) -> str:
-    return "one round" if report.rounds == 1 else f"medians of {report.rounds} rounds that go round the resolvers"
+    return "one round" if report.rounds == 1 else f"medians of {report.rounds} rounds, in which the resolvers take turns"
 
 
 def block(report: Report) -> str:

@@ -26,8 +26,8 @@ from twisted.internet.task import LoopingCall, deferLater, react
 from twisted_ext.apps.robot.database import Database
 from twisted_ext.apps.robot.events import Message
 from twisted_ext.apps.robot.people import Person, Place
-from twisted_ext.apps.robot.plugins import logs
-from twisted_ext.apps.robot.plugins.logpages import _Reply
+from twisted_ext.apps.robot.plugins.channel import logs
+from twisted_ext.apps.robot.plugins.channel.logpages import _Reply
 from twisted_ext.apps.robot.program.settings import RobotSettings
 from twisted_ext.apps.robot.robot import Robot
 from twisted_ext.compat.names import NamesResolver

@@ -3,7 +3,7 @@ Our forwarding cache beside other people's: what a hit costs the server, by UDP 
 
     python -m benchmarks.served [--rounds N] [--seconds S] [--only NAME,NAME] [--stages STAGE,STAGE] [--json [FILE]] [--record]
 
-Servers that are installed run on the first core; dnsperf, and NSD whom they ask, on the last. Rounds go round the servers, so that what
+Servers that are installed run on the first core; dnsperf, and NSD whom they ask, on the last. The servers take turns, so that what
 else the machine does meets all alike: ratios are of the same round, and say more than figures. The processor time is that of all processes
 of a server, from C{/proc}, by the answers that it gave: it does not depend on how much dnsperf can ask for. Stages:
 

@@ -284,8 +284,8 @@ def block(report: Report) -> str:
             add(label, [*figures, *[""] * (len(ourselves) - len(figures))], one, ratios)
     text = (
         f"A forwarding server, its answers in the cache: {report.machine}, {report.date}, medians of {report.rounds} rounds of"
-        f" {report.seconds:g} s that go round the servers. The server has one core, dnsperf and NSD as upstream the other; CPU is for"
-        " each answer, answers are sampled and compared with the zone. Two workers at once share both cores with dnsperf."
+        f" {report.seconds:g} s, in which the servers take turns. The server has one core, dnsperf and NSD as upstream the other; CPU is"
+        " for each answer, answers are sampled and compared with the zone. Two workers at once share both cores with dnsperf."
         " Ratios are those of the same round: to Unbound, and of workers to one process. ``make bench-server`` measures again."
     )
     lines = [*wrapped(text), "", *simpleTable(rows, 60, 3 if both else 2), ""]

@@ -80,6 +80,9 @@ def pytest_sessionstart() -> None:
     on disk. A warning from such a module (Twisted's own import of C{spwd}, which Python is about to remove) would otherwise fail the first
     test that uses an endpoint outside of Twisted, and only there.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell without job control has its background jobs ignore Ctrl-C, and so would all programs that tests start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         cast(Callable[[ModuleType], object], getCache)(plugins)

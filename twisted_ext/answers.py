@@ -399,6 +399,7 @@ class QueryContext:
     @ivar trace: records the steps, or L{None}.
     @ivar depth: the number of look-ups of name servers' addresses that this one is a part of.
     @ivar aliases: the number of aliases that have led to this question.
+    @ivar validated: whether the answer is validated here, so that one without signatures is of no use.
     @ivar flight: the shared look-up that this one is a part of, so that none waits for itself; L{CoalescingSource
         <twisted_ext.resolver.caching.coalescing.CoalescingSource>} sets it, and contexts made by L{detached} keep it.
     @ivar variant: octets that differ if the options would change the answer: part of every key under which answers are shared.
@@ -422,6 +423,7 @@ class QueryContext:
         "trace",
         "depth",
         "aliases",
+        "validated",
         "flight",
         "variant",
     )
@@ -445,6 +447,7 @@ class QueryContext:
         trace: Trace | None = None,
     ) -> None:
         self.depth = self.aliases = 0
+        self.validated = False
         self.deadline = deadline
         self.recursionDesired = recursionDesired
         self.dnssecOk = dnssecOk
@@ -552,7 +555,7 @@ class QueryContext:
         Return a copy for answers that are validated here, with DO and CD.
         """
         other = self._copy()
-        other.dnssecOk = other.checkingDisabled = True
+        other.dnssecOk = other.checkingDisabled = other.validated = True
         other.authenticData = False
         other.variant = other._variant()
         return other
@@ -578,6 +581,7 @@ class QueryContext:
         other.flight = self.flight
         other.depth = self.depth
         other.aliases = self.aliases
+        other.validated = self.validated
         other.variant = self.variant
         return other
 

@@ -153,7 +153,11 @@ class BadMessage(PeerFault):
 class Unreachable(PeerFault):
     """
     No server is reachable.
+
+    @ivar refused: whether the host of a server has replied that nothing listens there. A server that is restarted does so for a moment.
     """
+
+    refused: bool = False
 
 
 class TimedOut(PeerFault):

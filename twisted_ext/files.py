@@ -17,13 +17,29 @@ from glob import escape, glob
 from secrets import token_hex
 from typing import IO, Final
 
-__all__ = ["TemporaryFolder", "isPlain", "newFileBeside", "openNow", "replacingFile", "syncFolder"]
+__all__ = [
+    "STATE_FILE", "STATE_FOLDER", "TemporaryFolder", "closeLocked", "forState", "isPlain", "newFileBeside", "openNow", "replacingFile",
+    "syncFolder",
+]
 
 #: Never open an existing file or follow a link.
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
 
 #: The prefix of temporary directories: others are never removed.
 _PREFIX: Final = "txdns-server-"
+
+
+#: Permissions of the files and folders in which a server keeps its state, before the umask is applied: the server's user changes them, and
+#: its group may read them, such as for a backup. A file with a private key is the only exception.
+STATE_FILE: Final = 0o640
+STATE_FOLDER: Final = 0o750
+
+
+def forState(path: str, flags: int) -> int:
+    """
+    Open a file of a server's state; for the C{opener} of C{open}.
+    """
+    return os.open(path, flags | os.O_CLOEXEC, STATE_FILE)
 
 
 def newFileBeside(path: str, mode: int = 0o666) -> tuple[int, str]:
@@ -44,12 +60,13 @@ def newFileBeside(path: str, mode: int = 0o666) -> tuple[int, str]:
 
 
 @contextmanager
-def replacingFile(path: str, mode: int | None = None) -> Iterator[IO[bytes]]:
+def replacingFile(path: str, mode: int | None = None, *, new: int = 0o666) -> Iterator[IO[bytes]]:
     """
     Return a context manager that replaces the contents of a file: the old contents remain until the new ones are complete and on disk, and
     permanently if an error occurs. Links are followed; a device or a pipe is written to directly.
 
-    @param mode: the permissions of the new file; by default those of the old one, or the default for new files.
+    @param mode: the permissions of the new file; by default those of the old one, or C{new}.
+    @param new: the permissions if there is no old file, before the umask is applied.
 
     @raise OSError: the file cannot be written.
     """
@@ -64,7 +81,7 @@ def replacingFile(path: str, mode: int | None = None) -> Iterator[IO[bytes]]:
         return
     if mode is None and former is not None:
         mode = stat.S_IMODE(former.st_mode)
-    descriptor, beside = newFileBeside(path, 0o666 if mode is None else 0o600)
+    descriptor, beside = newFileBeside(path, new if mode is None else 0o600)
     try:
         with open(descriptor, "wb") as file:
             if mode is not None:

@@ -192,7 +192,7 @@ class IZoneStore(Interface):
         """
 
 
-class IDirectReader(IReadDescriptor):
+class IDirectReader(IReadDescriptor, Interface):
     """
     A read descriptor that L{DirectReactor<twisted_ext.transport.reactor.DirectReactor>} may call directly: its C{doRead} neither raises
     nor returns anything, and what it logs does not use Twisted's log context.

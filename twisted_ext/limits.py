@@ -40,10 +40,10 @@ __all__ = [
     "HTTPS_STREAMS", "HTTPS_WINDOW", "HTTP3_FAILED", "HTTP3_FRESH", "HTTP3_HANDSHAKE",
     "NO_EDNS_SECONDS", "NO_EDNS_SIGNS", "NO_CASE_SECONDS", "TRANSFER_BEGIN", "TRANSFER_WAIT", "TRANSFER_SECONDS",
     "TRANSFER_RATE", "TRANSFER_OCTETS", "TLS_LINKS", "TLS_LINK_KEPT", "LANE_BYTES", "LANE_SIGHTS", "CLIENTS_KNOWN",
-    "REQUEST_SECONDS", "REQUEST_LATE", "REQUESTS_PER_CLIENT", "REQUESTS_WAITING", "REQUEST_YIELDS",
+    "EXPIRY_WARNED", "EXPIRY_PAUSE", "REQUEST_SECONDS", "REQUEST_LATE", "REQUESTS_PER_CLIENT", "REQUESTS_WAITING", "REQUEST_YIELDS",
     "LISTENER_BATCH", "LISTENER_BUFFER", "LISTENER_MISSES", "LISTENER_TURN", "FAULT_KINDS", "FAULT_SECONDS",
     "MEMORY_PAUSE", "DESCRIPTIONS_KEPT",
-    "ATTEMPT_SECONDS", "ATTEMPT_DELAY", "PRIORITY_DELAY", "ATTEMPTS", "ATTEMPTS_AT_ONCE", "TARGET_ADDRESSES",
+    "ATTEMPT_SECONDS", "ATTEMPT_DELAY", "PRIORITY_DELAY", "ATTEMPTS", "ATTEMPTS_AT_ONCE", "TARGET_ADDRESSES", "STARTTLS_OCTETS",
 ]
 
 
@@ -152,6 +152,10 @@ ATTEMPTS_AT_ONCE: Final = Limit(default=16, least=1, most=100)
 
 #: Addresses of one target that are tried; later ones are left out.
 TARGET_ADDRESSES: Final = Limit(default=16, least=1, most=100)
+
+#: Octets of the replies that an SMTP server has sent before TLS and that are not complete: 128 lines of the longest kind (RFC 5321, section
+#: 4.5.3.1.5).
+STARTTLS_OCTETS: Final = Limit(default=1 << 16, least=1 << 10, most=1 << 20)
 
 #: Octets read from the kernel about the addresses of this host, some 80 for each of them.
 INTERFACE_OCTETS: Final = Limit(default=1 << 20, least=1 << 12, most=1 << 24)
@@ -618,6 +622,15 @@ LANE_SIGHTS: Final = Limit(default=1 << 16, least=1 << 8, most=1 << 24)
 
 #: Client addresses known at a time.
 CLIENTS_KNOWN: Final = Limit(default=20_000, least=16, most=10_000_000)
+
+# -- warnings of what expires
+
+#: Days before something expires at which the log has the first warning: certificates of 90 days are renewed 30 days before, so by then the
+#: renewal has failed for some time.
+EXPIRY_WARNED: Final = Limit(default=14, least=1, most=90)
+
+#: Hours between two such warnings at least, and after the end.
+EXPIRY_PAUSE: Final = Limit(default=1, least=1, most=24)
 
 # -- requests
 

@@ -14,8 +14,9 @@ import pytest
 from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
 
+from tests.typed import unchecked
 from twisted_ext.apps import tap
-from twisted_ext.apps.tap import Options, _giveUp
+from twisted_ext.apps.tap import ForwardOptions, Options, RecurseOptions, _giveUp, makeService
 from twisted_ext.server.config.settings import SETTINGS, Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.recursor import readGiven
@@ -48,6 +49,47 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     Let pytest capture the errors.
     """
     monkeypatch.setattr("sys.__stderr__", None)
+
+
+@pytest.mark.parametrize(
+    ("content", "writable", "words", "kept"),
+    [
+        (None, True, {}, True),
+        (None, False, {}, False),
+        (f"{os.getpid()}", True, {}, False),
+        (f"{os.getpid()}", True, {"nodaemon": 0}, True),
+        (f"{os.getpid()}", True, {"pidfile": "own.pid"}, True),
+        (f"{2**22 + 1}", True, {}, True),
+        (f"{2**22 + 1}", False, {}, False),
+        ("no number", True, {}, False),
+    ],
+)
+def test_pidFileIsNoObstacle(
+    content: str | None, writable: bool, words: dict[str, object], kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    C{twistd -n} without C{--pidfile} starts where C{twistd.pid} cannot be written, and beside another server in the same folder.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("os.access", lambda path, mode: writable)
+    if content is not None:
+        Path("twistd.pid").write_text(content)
+    options = Options()
+    given: dict[str, object] = {"nodaemon": 1, "pidfile": "twistd.pid", **words}
+    unchecked(setattr)(options, "parent", given)
+    before = given["pidfile"]
+    options.parseOptions(["--port", "5300"])
+    assert given["pidfile"] == (before if kept else "")
+
+
+def test_blockListsAreNotDownloaded(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A list that is given by a URL ends the start, with the command that downloads it.
+    """
+    for words in (("--block-list", "https://lists.example/ads.txt?all=1"), ("--block-except", "file:https://lists.example/ads.txt?all=1")):
+        said = errorOf(capsys, *words)
+        assert "lists are not downloaded; give the path of a file" in said
+        assert "curl -fsS -o ads.txt.new 'https://lists.example/ads.txt?all=1' && mv ads.txt.new ads.txt" in said
 
 
 def test_twistdFindsThePlugin() -> None:
@@ -336,3 +378,48 @@ def test_robotHasItsOwnOptions(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     assert list(tmp_path.iterdir()) == [path]
     path.write_text("")
     assert "state is missing" in errorOf(capsys, "robot", "--config", str(path), "--check")
+
+
+class OfficeOptions(ForwardOptions):
+    """
+    The options of a tap of another package.
+    """
+
+    optParameters = [["motto", None, "", "Answer motto.example TXT with this text."], ["color", None, ""]]
+
+
+def test_tapIsExtended(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """
+    The options of a sub-command can be the base of another tap's, whose own options C{--help} lists first: they are parsed and checked as
+    those of C{twistd txdns} are, and make the same service.
+    """
+    options = OfficeOptions()
+    options.parseOptions(["--motto", "hi", "--upstream", "192.0.2.53", "--control", ""])
+    assert options["motto"] == "hi"
+    assert (options.settings().role, options.settings().upstream) == ("forward", ("udp:192.0.2.53:53",))
+    made: list[Settings] = []
+
+    class Stop(Exception):
+        pass
+
+    def make(reactor: object, settings: Settings, *more: object) -> None:
+        made.append(settings)
+        raise Stop
+
+    monkeypatch.setattr("twisted_ext.server.service.makeServer", make)
+    with pytest.raises(Stop):
+        makeService(options)
+    assert made[0].upstream == ("udp:192.0.2.53:53",)
+    usage = str(options)
+    assert usage.startswith("Usage: twistd [options] COMMAND [options]\n")
+    assert usage.index("--motto=") < usage.index("--config=")
+    assert "Answer motto.example TXT with this text." in usage and "No description." in usage
+    for words in (["--upstream", "nowhere"], ["--config", str(tmp_path / "missing.toml")]):
+        with pytest.raises(SystemExit) as ended:
+            OfficeOptions().parseOptions(words)
+        assert ended.value.code == 78
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        RecurseOptions().parseOptions(["--show-config"])
+    assert ended.value.code == 0
+    assert 'role = "recurse"' in capsys.readouterr().out

@@ -17,9 +17,11 @@ from tests.test_architecture import ROOT
 from twisted_ext import asyncio as looping
 from twisted_ext import client
 from twisted_ext.asyncio.loops import onLoop
+from twisted_ext.compat.conversion.errors import DNSNameError, LookupFailed
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.errors import BadDescription, CallerFault, TimedOut
-from twisted_ext.testing.sources import HeldSource
+from twisted_ext.testing.sources import CannedSource, HeldSource
+from twisted_ext.wire.rdata.types.names import MX
 
 __all__: list[str] = []
 
@@ -320,3 +322,44 @@ class ResolverTests(LoopTests):
         """
         with self.assertRaises(OSError):
             self.run_(looping.Resolver(known()).resolve("gone.example.", 443))
+
+
+class ResolveTests(LoopTests):
+    """
+    Tests of L{looping.resolve}.
+    """
+
+    def source(self) -> CannedSource:
+        """
+        Return a source with an alias.
+        """
+        return CannedSource(
+            {
+                ("mail.example", "MX"): ["10 a.example.", "20 b.example."],
+                ("www.example", "CNAME"): "a.example.",
+                ("a.example", "A"): "192.0.2.1",
+            },
+            otherwise=[],
+        )
+
+    def test_records(self) -> None:
+        """
+        One line gives records that have their fields and show their data, and their texts.
+        """
+        found = self.run_(looping.resolve("mail.example", "MX", resolver=self.source()))
+        self.assertEqual(repr(found), "[<MX 10 a.example.>, <MX 20 b.example.>]")
+        self.assertEqual([record.preference for record in found if isinstance(record, MX)], [10, 20])
+        self.assertEqual((found.texts, found.name), (["10 a.example.", "20 b.example."], "mail.example."))
+        self.assertEqual(len(found.result[0]), 2)
+        self.assertEqual(self.run_(looping.resolve("a.example", resolver=self.source())).texts, ["192.0.2.1"])
+
+    def test_denials(self) -> None:
+        """
+        A name without records of the type gives none; one that does not exist is an error, as is a type that does not exist.
+        """
+        self.assertEqual(self.run_(looping.resolve("a.example", "TXT", resolver=self.source())), [])
+        missing = CannedSource({}, otherwise=None)
+        with self.assertRaises((DNSNameError, LookupFailed)):
+            self.run_(looping.resolve("nx.example", resolver=missing))
+        with self.assertRaises(ValueError):
+            self.run_(looping.resolve("a.example", "NOSUCH", resolver=self.source()))

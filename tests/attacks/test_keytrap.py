@@ -75,14 +75,14 @@ class KeyTrapTests(SynchronousTestCase):
 
     def test_oneSetTakesFewChecks(self) -> None:
         """
-        The set ends the fetch after three checks, and the error says why.
+        The set ends the fetch after four checks, two signatures with two keys each, and the error says why.
         """
         counting = Counting()
         keys, signatures = trap(MANY, counting)
         work = Work()
         with self.assertRaises(BudgetSpent) as caught:
             verifySet(A, signatures, keys, ZONE, NOW, work)
-        self.assertEqual((counting.checks, work.verifications, work.failures), (3, 3, 3))
+        self.assertEqual((counting.checks, work.verifications, work.failures), (4, 4, 4))
         self.assertEqual({code for code, _ in caught.exception.ede}, {6})
 
     def test_fewChecksWithoutBudget(self) -> None:
@@ -106,7 +106,7 @@ class KeyTrapTests(SynchronousTestCase):
             work.fetch()
             with self.assertRaises(BudgetSpent):
                 verifySet(A, signatures, keys, ZONE, NOW, work)
-        self.assertEqual((counting.checks, work.verifications, work.failures), (13, 13, 13))
+        self.assertEqual((counting.checks, work.verifications, work.failures), (14, 14, 14))
 
     def test_withoutLimitsTheTrapCloses(self) -> None:
         """
@@ -194,16 +194,16 @@ class WholeTrapTests(ValidatedTestCase):
 
     def test_trapTakesFewChecks(self) -> None:
         """
-        With a hundred keys and signatures, three checks are made, and no other server is asked. Other zones are resolved as before.
+        With a hundred keys and signatures, four checks are made, and no other server is asked. Other zones are resolved as before.
         """
         self.trap(100, 100)
         resolver = self.resolver()
         fault = resolver.fault("www.evil.test")
         self.assertIsInstance(fault, TrustFault)
         self.assertEqual({code for code, _ in fault.ede}, {6})
-        self.assertIn("ended after 3 wrong signatures", str(fault.ede))
+        self.assertIn("ended after 4 failed signature checks", str(fault.ede))
         work = resolver.work
-        self.assertEqual((work.verifications, work.failures), (5 + 3, 3))
+        self.assertEqual((work.verifications, work.failures), (5 + 4, 4))
         # Both replies come over TCP.
         self.assertEqual((self.asked(), work.packets), (["A", "A", "DNSKEY", "DNSKEY"], 9))
         self.othersResolve(resolver)

@@ -172,7 +172,7 @@ class AddressTests(RecursingTestCase):
         If each name counted for itself, the address would be queried for each of them.
         """
 
-        def addresses(delegation: Delegation, now: float, *, spare: bool = False) -> list[str]:
+        def addresses(delegation: Delegation, now: float, rrType: int, *, spare: bool = False) -> list[str]:
             return [address for server in delegation.servers if now < server.expires for address in server.addresses]
 
         self.patch(Delegation, "addresses", addresses)

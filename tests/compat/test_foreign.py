@@ -192,15 +192,40 @@ class NamesSourceTests(SynchronousTestCase):
             for theirs in (ForeignResolver(raised), QueriesOnly(raised)):
                 fault = self.failureResultOf(self.ask(theirs), kind).value
                 self.assertIs(fault.__cause__, raised)
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 2)
+
+    def test_mistakesAreLogged(self) -> None:
+        """
+        An exception that is not about a look-up is logged with its traceback, once for each place, and its text is not in the fault.
+        """
+
+        class Mistaken(QueriesOnly):
+            def query(self, query: dns.Query, timeout: Sequence[float]) -> object:
+                raise KeyError("password=hunter2")
+
+        source = NamesSource(Mistaken(None), self.clock)
+        for _ in range(3):
+            failure = self.failureResultOf(lookUp(source, question("a.example."), QueryContext(5)), ServerFailed)
+            self.assertEqual(str(failure.value), "internal error")
+        (logged,) = self.flushLoggedErrors(KeyError)
+        self.assertIn("hunter2", logged.getTraceback())
+
+    def test_recordWithoutPayload(self) -> None:
+        """
+        A record without payload is one without data, as in Twisted.
+        """
+        bare = dns.RRHeader(b"a.example", dns.TXT, ttl=60)
+        answer = self.successResultOf(self.ask(QueriesOnly(([bare], [], [])), question("a.example.", "TXT")))
+        self.assertEqual([(rrset.ttl, rrset.rdatas) for rrset in answer.answer], [(60, (b"",))])
 
     def test_malformedResultIsAFault(self) -> None:
         """
         A result that is not three lists of records is a fault.
         """
-        bare = dns.RRHeader(b"a")
-        cases: list[object] = [None, 5, ([], []), ([None], [], []), (["x"], [], []), ([bare], [], []), "abc"]
+        cases: list[object] = [None, 5, ([], []), ([None], [], []), (["hunter2"], [], []), "hunter2"]
         for nonsense in cases:
-            self.failureResultOf(self.ask(QueriesOnly(nonsense)), DNSFault)
+            fault = self.failureResultOf(self.ask(QueriesOnly(nonsense)), DNSFault).value
+            self.assertNotIn("hunter2", str(fault))
 
     def test_silentResolverTimesOut(self) -> None:
         """

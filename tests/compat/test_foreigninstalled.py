@@ -239,3 +239,4 @@ class FailureTests(SynchronousTestCase):
         resolver = NamesResolver(SimpleResolverComplexifier(Simple()), Clock())
         self.failureResultOf(resolver.lookupAddress("b.example"), error.DomainError)
         self.failureResultOf(unchecked(NamesResolver)(Raising(), Clock()).lookupAddress("a.example"), error.DNSServerError)
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)

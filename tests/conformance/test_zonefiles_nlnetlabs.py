@@ -25,7 +25,7 @@ EXCEPTED: Final = {
 }
 
 #: The types that are read from these, and whether the zone is sound.
-READ: Final = {"mixedclass": ([16], True), "defaultclass": ([16], False), "unknown-zero-length": ([], False)}
+READ: Final = {"mixedclass": ([16], False), "defaultclass": ([16], False), "unknown-zero-length": ([], False)}
 
 _RESULT: Final = re.compile(r"  - owner: (\S+)\n    class: (\w+)\n    ttl: (\d+)\n    data: !(\w+)\n((?:      .*\n)*)")
 

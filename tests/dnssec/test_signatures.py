@@ -195,14 +195,14 @@ class SecureTests(SynchronousTestCase):
 
     def test_keysWithTheSameTag(self) -> None:
         """
-        Of two keys with the same tag and algorithm, both are tried.
+        Of two keys with the same tag and algorithm, both are tried. The signature is not wrong because one of them has not made it.
         """
         right = ZoneKey(KEY.dnskey)
         wrong = ZoneKey(SigningKey.generate(13, "wrong").dnskey)
         wrong.tag = right.tag
         work = Work()
         self.assertTrue(verifySet(A, signed(A), [wrong, right], ZONE, NOW, work).secure)
-        self.assertEqual((work.verifications, work.failures), (2, 1))
+        self.assertEqual((work.verifications, work.failures), (2, 0))
 
     def test_manyKeys(self) -> None:
         """

@@ -81,7 +81,7 @@ class WorkTests(SynchronousTestCase):
             self.assertRaises(BudgetSpent, work.verify)
             work.failed()
             self.assertRaises(BudgetSpent, work.failed)
-            self.assertIn("wrong signatures", str(self.assertRaises(BudgetSpent, work.verify)))
+            self.assertIn("failed signature checks", str(self.assertRaises(BudgetSpent, work.verify)))
             work.hash(50)
             self.assertRaises(BudgetSpent, work.hash, 0)
         self.assertEqual((work.verifications, work.failures, work.hashes), (4, 4, 2))

@@ -20,7 +20,7 @@ from tests.certificates import certificateFor, written
 from tests.endpoints.reaching import ReachingTestCase
 from tests.typed import clientEndpoint, suppressed
 from twisted_ext.compat.names import NamesResolver
-from twisted_ext.endpoints import TargetsFailed, endpoints, strings
+from twisted_ext.endpoints import TargetsFailed, dane, endpoints, mail, strings
 from twisted_ext.endpoints.prefixes import ENDPOINTS
 from twisted_ext.errors import BadDescription
 from twisted_ext.testing.servers import CannedServer
@@ -73,6 +73,9 @@ class DescribedTests(ReachingTestCase):
             (r"dns:[2001\:db8\:\:1]:80", "<HostEndpoint [2001:db8::1]:80>"),
             ("https-rr:www.example.org", "<HTTPSEndpoint www.example.org:443>"),
             ("https-rr:www.example.org:8443:alpn=h2, http/1.1", "<HTTPSEndpoint www.example.org:8443>"),
+            ("dane:www.example.org:443", "<DaneEndpoint www.example.org:443>"),
+            ("dane:mail.example.org:25:starttls=smtp:fallback=none", "<DaneEndpoint mail.example.org:25>"),
+            ("mx:example.org", "<MailEndpoint example.org>"),
         ):
             self.assertEqual(repr(self.describedEndpoint(description)), shown)
 
@@ -169,6 +172,29 @@ class DescribedTests(ReachingTestCase):
             self.assertIsNotNone(each["trustRoot"])
             self.assertIsNotNone(each["clientCertificate"])
 
+    def test_everyOptionOfAuthenticationIsPassedOn(self) -> None:
+        """
+        Every option of the endpoints that authenticate servers by TLSA records is passed on.
+        """
+        own = self.folder() / "own.pem"
+        own.write_bytes(certificateFor("client.example"))
+        given: list[dict[str, object]] = []
+
+        def endpoint(*words: object, **named: object) -> IStreamClientEndpoint:
+            given.append(named)
+            return endpoints.TargetsEndpoint(self.here, [])
+
+        options: dict[str, object] = {"resolver": "hosts", "timeout": 3.0, "bindAddress": "192.0.2.7", "attemptDelay": 0.1}
+        options |= {"lookupTimeout": 2.0, "fallback": "pkix", "hello": "client.example"}
+        options |= {"trustRoots": str(own), "certificate": str(own), "privateKey": str(own)}
+        text = "".join([f":{key}={value}" for key, value in options.items()])
+        self.patch(dane, "DaneEndpoint", endpoint)
+        self.describedEndpoint(f"dane:a:25{text}:starttls=smtp:alpn=h2,x")
+        self.assertEqual(given[0], {**options, "starttls": "smtp", "alpn": ["h2", "x"], "priorityDelay": None})
+        self.patch(mail, "MailEndpoint", endpoint)
+        self.describedEndpoint(f"mx:a{text}")
+        self.assertEqual(given[1], {**options, "priorityDelay": None})
+
     def test_invalidDescriptionIsExplained(self) -> None:
         """
         An invalid description is refused with one line that says what is valid.
@@ -184,6 +210,10 @@ class DescribedTests(ReachingTestCase):
             ("dns:a:http", "dns: port takes a whole number, not 'http'"),
             ("dns:a:0", "dns: 0 is not a valid port; they are numbered from 1 to 65535"),
             ("dns:a:80:port=81", "dns: port is given twice"),
+            ("dane:192.0.2.1:443", "dane: 192.0.2.1 is an address: TLSA records are at names, such as mail.example.org"),
+            ("dane:a:443:starttls=imap", "dane: starttls: 'imap' is not known; there is smtp"),
+            (f"dane:a:443:trustRoots={folder}/none", f"dane: {folder}/none"),
+            ("mx:a:fallback=maybe", "mx: fallback: 'maybe' is not known; there are none, pkix, opportunistic"),
             ("srv:a..b", "srv: 'a..b': a label is empty; write one dot between labels"),
             ("srv:a:resolver=udp:192.0.2.1", "srv: '192.0.2.1' is one argument too many; it is srv:owner["),
             ("srv:a:resolver=upd", "srv: resolver: 'upd', column 1: there is no prefix 'upd'; did you mean 'udp'?"),

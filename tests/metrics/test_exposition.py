@@ -4,23 +4,25 @@ Tests of the metrics page, read by Prometheus' own parser.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.metrics.samples import HOSTILE, busy
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.exposition import exposition
-from twisted_ext.metrics.figures import Figures, figuresOf
+from twisted_ext.metrics.figures import Figures, ZoneFigures, figuresOf
 
 parser = pytest.importorskip("prometheus_client.parser", reason="prometheus-client is not installed")
 
 
-def read(figures: Figures) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+def read(figures: Figures, zones: Sequence[ZoneFigures] = ()) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     """
     Return all samples of the page by name and labels.
     """
     samples: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
-    for family in parser.text_string_to_metric_families(exposition(figures, version="1.2.3", started=1.5e9)):
+    for family in parser.text_string_to_metric_families(exposition(figures, version="1.2.3", started=1.5e9, zones=zones)):
         assert family.documentation and family.type in ("counter", "gauge", "histogram", "summary"), family
         for sample in family.samples:
             key = (sample.name, tuple(sorted(sample.labels.items())))
@@ -120,6 +122,26 @@ class ExpositionTests(SynchronousTestCase):
         page = exposition(figuresOf(counters), version="1", started=0)
         self.assertNotIn("script", page)
         self.assertEqual([name for name in HOSTILE if repr(name[1:5]) in page], [])
+
+    def test_zonesHaveMetrics(self) -> None:
+        """
+        Zones have their serial number, their expiries as far as there are any, and their transfers.
+        """
+        zones = [ZoneFigures("example.org.", 7, None, 1.7e9, 3), ZoneFigures("example.net.", 8, 1.8e9, None, 0, 2)]
+        zones.append(ZoneFigures("new.", None))
+        samples = read(Figures(), zones)
+        found = {(name, *[value for _, value in labels]): value for (name, labels), value in samples.items() if "txdns_zone_" in name}
+        self.assertEqual(
+            found,
+            {
+                ("txdns_zone_serial", "example.org."): 7,
+                ("txdns_zone_serial", "example.net."): 8,
+                ("txdns_zone_expiry_seconds", "example.net."): 1.8e9,
+                ("txdns_zone_signature_expiry_seconds", "example.org."): 1.7e9,
+                ("txdns_zone_transfers_total", "out", "example.org."): 3,
+                ("txdns_zone_transfers_total", "in", "example.net."): 2,
+            },
+        )
 
     def test_emptyCountersAreReadable(self) -> None:
         """

@@ -119,6 +119,14 @@ class LikeTheSystemTests(SynchronousTestCase):
         self.assertEqual(self.look("web."), (["198.51.100.4"], ["web A"]))
         self.assertEqual(self.look("only."), ([], ["only A"]))
 
+    def test_finalDotHidesNoHost(self) -> None:
+        """
+        A name with a final dot is found in the hosts file, unlike in the C library, as the page on addresses says.
+        """
+        for name in ("db.", "db.alias.", "www.example."):
+            self.assertEqual(self.look(name)[1], [], name)
+        self.assertEqual(self.look("db."), (["192.0.2.99"], []))
+
     def test_ndotsDecidesTheOrder(self) -> None:
         """
         The C{ndots} option decides whether a name is tried as written first. No name is queried twice.

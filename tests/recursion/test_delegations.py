@@ -15,6 +15,7 @@ from twisted_ext.recursion.delegations import Delegation, Delegations, FixedDele
 from twisted_ext.recursion.limits import (
     DELEGATION_SECONDS,
     DELEGATIONS,
+    LAME_PAIRS,
     LAME_SECONDS,
     REFRESH_SECONDS,
     UNRESOLVED_SECONDS,
@@ -22,6 +23,7 @@ from twisted_ext.recursion.limits import (
 from twisted_ext.recursion.replies import Referral
 from twisted_ext.wire.names import ROOT, labelCount
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AAAA, A
 
 
 def glueFrom(*lines: str) -> dict[bytes, list[RRSet]]:
@@ -91,7 +93,7 @@ class LearningTests(DelegationsCase):
         """
         learned = self.learn("example", "ns.example", glue=("ns.example 300 A 192.0.2.2",))
         learned.refine((name("ns.example"), name("ns2.example")), glueFrom("ns2.example 86400 A 192.0.2.3"), 299)
-        self.assertEqual(learned.addresses(299), ["192.0.2.2", "192.0.2.3"])
+        self.assertEqual(learned.addresses(299, A), ["192.0.2.2", "192.0.2.3"])
         self.assertEqual(learned.expires, 300)
         self.assertEqual(self.closest("www.example", now=300), ".")
 
@@ -118,7 +120,7 @@ class LearningTests(DelegationsCase):
         self.delegations.drop(fixed)
         self.assertEqual(self.delegations.forget(), 0)
         self.assertIs(self.delegations.closest(name("www.corp"), 1e12), fixed)
-        self.assertEqual(fixed.addresses(1e12), ["192.0.2.9"])
+        self.assertEqual(fixed.addresses(1e12, A), ["192.0.2.9"])
         self.assertFalse(fixed.mayHaveChanged(1e12))
 
     def test_forget(self) -> None:
@@ -153,7 +155,7 @@ class LearningTests(DelegationsCase):
         self.assertIs(self.delegations.root, hints)
         self.assertIsNone(self.delegations.hinted())
         self.delegations.prime(names, glueFrom("b.root 60 A 192.0.2.2"), 3600, 0)
-        self.assertEqual((self.delegations.root.addresses(3599), self.delegations.primedUntil), (["192.0.2.2"], 3600))
+        self.assertEqual((self.delegations.root.addresses(3599, A), self.delegations.primedUntil), (["192.0.2.2"], 3600))
         self.assertIs(self.delegations.hinted(), hints)
         self.assertEqual(self.delegations.primedUntil, 0)
 
@@ -168,9 +170,9 @@ class ServersTests(DelegationsCase):
         Glue is used for its own TTL; afterwards the server's address has to be found.
         """
         learned = self.learn("example", "ns.example", "ns.other", glue=("ns.example 30 A 192.0.2.2", "ns.example 20 AAAA 2001:db8::1"))
-        self.assertEqual(learned.addresses(19), ["192.0.2.2", "2001:db8::1"])
+        self.assertEqual(learned.addresses(19, A), ["192.0.2.2", "2001:db8::1"])
         self.assertEqual([server.name for server in learned.unresolved(19)], [name("ns.other")])
-        self.assertEqual(learned.addresses(20), [])
+        self.assertEqual(learned.addresses(20, A), [])
         # A server inside of the zone comes last: to find it takes the zone.
         self.assertEqual([server.name for server in learned.unresolved(20)], [name("ns.other"), name("ns.example")])
 
@@ -186,16 +188,21 @@ class ServersTests(DelegationsCase):
 
     def test_lame(self) -> None:
         """
-        A lame server is not asked about this zone for a while, by its address, and serves other zones.
+        A lame server is not asked about this zone and type for a while, by its address, and serves other zones and types.
         """
         glue = ("ns.example A 192.0.2.2", "ns.example A 192.0.2.3")
         lame, other = self.learn("example", "ns.example", glue=glue), self.learn("a.example", "ns.example", glue=glue)
-        lame.isLame("192.0.2.2", 0)
-        self.assertEqual(lame.addresses(0), ["192.0.2.3"])
-        self.assertEqual(other.addresses(0), ["192.0.2.2", "192.0.2.3"])
+        lame.isLame("192.0.2.2", A, 0)
+        self.assertEqual(lame.addresses(0, A), ["192.0.2.3"])
+        self.assertEqual(other.addresses(0, A), ["192.0.2.2", "192.0.2.3"])
+        self.assertEqual((lame.addresses(0, AAAA), lame.lame(0, AAAA)), (["192.0.2.2", "192.0.2.3"], []))
+        for rrType in range(100, 101 + int(LAME_PAIRS.default)):
+            lame.isLame("192.0.2.9", rrType, 0)
+        self.assertEqual((lame.lame(0, 100), lame.lame(0, 101)), ([], ["192.0.2.9"]))
+        lame.isLame("192.0.2.2", A, 0)
         (server,) = lame.servers
         server.expires = inf
-        self.assertEqual(lame.addresses(LAME_SECONDS.default), ["192.0.2.2", "192.0.2.3"])
+        self.assertEqual(lame.addresses(LAME_SECONDS.default, A), ["192.0.2.2", "192.0.2.3"])
 
     def test_parentsServersStayInReserve(self) -> None:
         """
@@ -204,13 +211,13 @@ class ServersTests(DelegationsCase):
         glue = ("ns.example A 192.0.2.2", "ns2.example A 192.0.2.3")
         learned = self.learn("example", "ns.example", "ns2.example", "ns.other", glue=glue)
         learned.refine((name("ns.example"), name("ns2.example")), glueFrom("ns.example A 192.0.2.4"), 0)
-        self.assertEqual(learned.addresses(0), ["192.0.2.4", "192.0.2.3"])
-        self.assertEqual(learned.addresses(0, spare=True), ["192.0.2.2"])
+        self.assertEqual(learned.addresses(0, A), ["192.0.2.4", "192.0.2.3"])
+        self.assertEqual(learned.addresses(0, A, spare=True), ["192.0.2.2"])
         self.assertEqual([server.name for server in learned.unresolved(0, spare=True)], [name("ns.other")])
         # A server that both name is known from before.
         learned.refine((name("ns.example"), name("ns.other")), {}, 0)
         learned.refine((name("ns2.example"),), {}, 0)
-        self.assertEqual(learned.addresses(0), ["192.0.2.3"])
+        self.assertEqual(learned.addresses(0, A), ["192.0.2.3"])
 
     def test_glueOfOtherZones(self) -> None:
         """
@@ -221,10 +228,10 @@ class ServersTests(DelegationsCase):
         self.learn("net", "ns.b.net", glue=("ns.b.net 100 A 192.0.2.3",))
         # A zone that the server is not in.
         self.learn("org", "ns.c.net", glue=("ns.c.net A 192.0.2.66",))
-        self.assertEqual(self.delegations.glued(learned, 0), ["192.0.2.2", "192.0.2.3"])
-        self.assertEqual(self.delegations.glued(learned, 100), ["192.0.2.2"])
-        learned.isLame("192.0.2.2", 0)
-        self.assertEqual(self.delegations.glued(learned, 0), ["192.0.2.3"])
+        self.assertEqual(self.delegations.glued(learned, 0, A), ["192.0.2.2", "192.0.2.3"])
+        self.assertEqual(self.delegations.glued(learned, 100, A), ["192.0.2.2"])
+        learned.isLame("192.0.2.2", A, 0)
+        self.assertEqual(self.delegations.glued(learned, 0, A), ["192.0.2.3"])
 
     def test_parentIsNotAskedAgainAtOnce(self) -> None:
         """

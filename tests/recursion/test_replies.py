@@ -152,6 +152,19 @@ def test_aliasesInsideOfTheZone() -> None:
     assert endOf(_WWW.key[:-4], found.answer) == name("b.example")
 
 
+def test_aliasFromAWildcardKeepsTheDataOfItsTarget() -> None:
+    """
+    Where an alias comes from a wildcard, what follows it in the zone is dropped behind a DNAME record only.
+    """
+    signed = "RRSIG CNAME 13 1 300 20300101000000 20200101000000 1 example AAAA"
+    lines = ("www.sub.example CNAME a.example", f"www.sub.example {signed}", "a.example A 192.0.2.1")
+    found = reply(*lines, authority=("a.example NSEC z.example A",))
+    assert scrubbed(_WWW, found, _ZONE) is found
+    behind = reply("sub.example DNAME example", *lines, authority=("a.example NSEC z.example A",))
+    kept = scrubbed(_WWW, behind, _ZONE)
+    assert (kept.outcome, A in [rrset.rrType for rrset in kept.answer]) == (Outcome.NODATA, False)
+
+
 def test_denialKeepsItsProof() -> None:
     """
     Of a denial, the SOA record and NSEC records of the zone are kept with their signatures.

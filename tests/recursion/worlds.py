@@ -11,7 +11,7 @@ from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import DNSFault, ServerFailed, TimedOut
 from twisted_ext.recursion.delegations import Delegation, Delegations, NameServer
-from twisted_ext.recursion.iteration import FindAddresses, Iteration, Options
+from twisted_ext.recursion.iteration import FindAddresses, Iteration, Options, Pause
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.message import Question
@@ -112,6 +112,7 @@ class World:
         try:
             need = next(steps)
             for _ in range(5000):
+                assert not isinstance(need, Pause)
                 result = self._find(need.question) if isinstance(need, FindAddresses) else self._query(need.addresses, need.question)
                 need = steps.send((self.now, result))
         except StopIteration as done:

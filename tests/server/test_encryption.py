@@ -96,6 +96,13 @@ class EncryptedServiceTests(ServiceCase):
         counters = service.counters
         self.assertEqual((counters.tcp, counters.tlsHandshakes, counters.tcpOpened), (4, 1, 1))
         self.assertGreater(counters.hits, 0)
+        # The checks of the server itself, and then another client on the same host.
+        self.network.advance(WATCHDOG_SECONDS.default * 3)
+        self.assertEqual((counters.tcp, counters.tlsHandshakes, counters.tcpOpened), (4, 1, 1))
+        self.there = self.here
+        self.query(self.shake())
+        self.network.advance(1)
+        self.assertEqual((counters.tcp, counters.tlsHandshakes, counters.tcpOpened), (5, 2, 2))
 
     def test_repliesArePadded(self) -> None:
         """
@@ -116,13 +123,13 @@ class EncryptedServiceTests(ServiceCase):
             assert reply.edns is not None
             self.assertEqual([code for code, _ in reply.edns.options], [_KEEPALIVE])
 
-    def svcb(self, name: str) -> tuple[list[bytes], int]:
+    def svcb(self, name: str, rcode: int = 0) -> tuple[list[bytes], int]:
         """
         Ask over UDP for SVCB records; return these, and the number of additional records.
         """
         reply = self.asked(name, "SVCB")
         assert reply is not None
-        self.assertEqual(reply.rcode, 0)
+        self.assertEqual(reply.rcode, rcode)
         return [rdata for rrset in reply.answer for rdata in rrset.rdatas], len(reply.additional)
 
     def test_plainClientsLearnOfIt(self) -> None:
@@ -142,6 +149,20 @@ class EncryptedServiceTests(ServiceCase):
         self.successResultOf(service.reload())
         self.assertEqual(self.svcb("_dns.resolver.arpa"), ([], 0))
         self.assertEqual(self.upstream.asked, [])
+
+    def test_clientsOfZonesLearnOfIt(self) -> None:
+        """
+        An authoritative server designates its encrypted listeners too, and refuses other names outside its zones as before.
+        """
+        service = self.start(role="serve", selfSigned=True, designatedName="dns.example")
+        (rdata,), _ = self.svcb("_dns.resolver.arpa")
+        self.assertEqual(rdata[:15], b"\x00\x01\x03dns\x07example\x00")
+        self.assertEqual(self.svcb("_dns.dns.example"), ([rdata], 1))
+        self.assertEqual(self.svcb("_dns.ns.example", 5), ([], 0))
+        self.assertIn("designates tls://dns.example", "".join(service.stack.path()))
+        self.wanted = self.settings(tls=US, role="serve", selfSigned=True, designatedName="dns.example", designate=False)
+        self.successResultOf(service.reload())
+        self.assertEqual(self.svcb("_dns.resolver.arpa", 5), ([], 0))
 
     def test_designationFollowsTheCertificate(self) -> None:
         """

@@ -94,6 +94,21 @@ class FactoryTests(Server):
                 self.tearDown()
                 self.assertEqual(factory.connections, [])
 
+    def test_mistakeIsLoggedAndNotTold(self) -> None:
+        """
+        An exception that is a mistake in a resolver is logged, and its text goes to no client.
+        """
+        self.make(clients=[OnlyQuery(raises=partial(KeyError, "password=hunter2"))])
+        reply = self.ask("www.example.org", edns=EDNS(1232))
+        self.assertEqual(reply.rcode, 2)
+        assert reply.edns is not None
+        texts = [data[2:] for code, data in reply.edns.options if code == 15]
+        self.assertEqual([text for text in texts if b"internal error" in text], texts)
+        self.assertTrue(texts)
+        self.assertNotIn(b"hunter2", buildMessage(reply))
+        (logged,) = self.flushLoggedErrors(KeyError)
+        self.assertIn("hunter2", logged.getTraceback())
+
     def test_denialHasSOAAndAA(self) -> None:
         """
         A denial by an authority has its SOA record and AA.

@@ -4,8 +4,11 @@ Tests of DNS over HTTPS in a whole server on a memory network.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
+from tests.certificates import certificateFor
 from tests.queries import optOf, queryOf
 from tests.server.listeners.https2peers import GET, POST, target
 from tests.server.listeners.httpsstreams import PlainPeer, WebClient
@@ -174,7 +177,10 @@ class HTTPSServiceTests(ServiceCase):
         The page for people names what listens, with headers that permit no script. It follows the
         settings.
         """
-        service = self.start(tls=US, designatedName="dns.example")
+        pem = Path(self.mktemp())
+        pem.write_bytes(certificateFor("dns.example"))
+        own = {"certificate": [str(pem)], "key": [str(pem)], "selfSigned": False}
+        service = self.start(tls=US, designatedName="dns.example", **own)
         client = self.shake()
         paths = (b"/setup", b"/setup/apple", b"/setup/chromium", b"/setup/none")
         streams = [client.ask(GET(path)) for path in paths]
@@ -183,6 +189,7 @@ class HTTPSServiceTests(ServiceCase):
         page, apple, chromium, none = [client.results[stream] for stream in streams]
         self.assertEqual([page.status, apple.status, chromium.status, none.status], [200, 200, 200, 404])
         self.assertIn(b"tls://dns.example", page.body)
+        self.assertIn(b"does not trust. Devices that do not trust it either", page.body)
         self.assertEqual(len(page.body), int(page.fields[b"content-length"]))
         self.assertIn(b"default-src 'none'", page.fields[b"content-security-policy"])
         self.assertEqual(page.fields[b"content-type"], b"text/html; charset=utf-8")
@@ -193,13 +200,14 @@ class HTTPSServiceTests(ServiceCase):
         self.network.advance(0.1)
         self.assertIn(b"content-length: %d\r\n" % len(page.body), proxy.received)
         self.assertTrue(proxy.received.endswith(b"\r\n\r\n"))
-        self.wanted = self.settings(https=US, tls=US, selfSigned=True)
+        self.wanted = self.settings(https=US, tls=US, designatedName="other.example", **own)
         self.successResultOf(service.reload())
-        again, gone = client.ask(GET(b"/setup")), client.ask(GET(b"/setup/apple"))
+        again, profile = client.ask(GET(b"/setup")), client.ask(GET(b"/setup/apple"))
         client.flush()
         self.network.advance(0.5)
-        self.assertNotIn(b"dns.example", client.results[again].body)
-        self.assertEqual(client.results[gone].status, 404)
+        self.assertNotIn(b"tls://dns.example", client.results[again].body)
+        self.assertIn(b"tls://other.example", client.results[again].body)
+        self.assertIn(b"https://other.example", client.results[profile].body)
 
     def test_proxiesMaySpeakTheFirstVersion(self) -> None:
         """

@@ -7,6 +7,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import time
 from typing import cast
 from unittest.mock import patch
 
@@ -16,6 +17,7 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from tests.networks import NetworkTestCase
 from tests.peers import freePort
+from tests.queries import COOKIE, optOf, queryOf
 from tests.typed import observing
 from twisted_ext.errors import BadDescription, DNSFault
 from twisted_ext.metrics.figures import JSON
@@ -24,6 +26,7 @@ from twisted_ext.server import service
 from twisted_ext.server.config.settings import SETTINGS, Settings
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.operations.control import ControlService
+from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.service import Server, ServerService, makeServer, pathOf
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildQuery
@@ -187,6 +190,20 @@ class ForwardServiceTests(ServiceCase):
         self.wanted = self.settings(showClients=True)
         self.successResultOf(service.reload())
         self.assertEqual(self.successResultOf(service.sight.clients())["total"], 0)
+
+    def test_clientsAreShownByTheirNames(self) -> None:
+        """
+        A client that is in a hosts file has its name there, among the most active clients and in the live list.
+        """
+        path = self.mktemp()
+        Path(path).write_text("192.168.0.9 tablet.lan tablet\n")
+        service = self.run_(showClients=True, hostsFile=[path])
+        self.successResultOf(service.sight.queries(0))
+        self.asked()
+        for found, key in ((service.sight.clients(), "clients"), (service.sight.queries(0), "queries")):
+            (shown,) = cast("list[dict[str, JSON]]", self.successResultOf(found)[key])
+            self.assertEqual((shown["client"], shown["host"]), ("192.168.0.9", "tablet.lan"))
+        self.assertEqual((service.stack.hostAt("192.0.2.99"), service.stack.hostAt("")), ("", ""))
 
     def test_liveQueriesAreShownWhileAsked(self) -> None:
         """
@@ -435,13 +452,56 @@ class ReloadTests(ServiceCase):
             {"interface", "port", "tls", "https", "https-clear", "https-path", "quic", "http3", "self-signed", "workers", "role", "state"}
             | {"cache-size"}
             | {"tcp-idle", "tcp-timeout", "tcp-connections", "tcp-connections-per-client", "tcp-requests"}
-            | {"cookies", "cookie-secret", "require-cookie"}
+            | {"cookies", "require-cookie"}
             | {"http", "control", "manhole", "manhole-keys", "transfers-out", "transfers-out-per-client", "transfers-waiting"}
             | {"transfers-in", "transfer-max-size", "transfers-max-size", "log-format"},
         )
         self.wanted = self.settings(port=5353, cacheSize=100_000, nsid="new")
         self.successResultOf(service.reload())
         self.assertEqual((service.settings.port, service.settings.cacheSize, service.settings.nsid), (53, Settings().cacheSize, "new"))
+
+    def test_secretsAreRolled(self) -> None:
+        """
+        Secrets for cookies are read again, although no setting has changed: cookies are made with the first one, also for clients that have
+        one, and those made with any of them are valid. A file with mistakes changes nothing.
+        """
+        path = Path(self.mktemp())
+        one, two, three = "11" * 16, "22" * 16, "33" * 16
+        path.write_text(f"{one}\n{two}\n")
+        service = self.run_(cookieSecret=str(path))
+
+        def cookieFor(option: str) -> str:
+            before = len(self.client.got)
+            assert self.client.transport is not None
+            self.client.transport.write(queryOf(opt=optOf(options=[(COOKIE, bytes.fromhex(option))])), (US, 53))
+            self.network.advance(1.0)
+            (reply,) = self.client.got[before:]
+            return reply[-24:].hex()
+
+        def madeWith(*secrets: str) -> str:
+            found = Cookies(*[bytes.fromhex(each) for each in secrets]).check("192.168.0.9", b"client01", time())
+            return found.option[4:].hex()
+
+        def verified(secret: str) -> bool:
+            # A valid cookie made with the current secret is returned as it is.
+            cookie = madeWith(secret)
+            return cookieFor(cookie) == cookie
+
+        said = "no setting has changed; the files of secrets for cookies were read again"
+        self.assertEqual(self.successResultOf(service.reload()), [said])
+        self.assertTrue(verified(one))
+        self.assertFalse(verified(two))
+        path.write_text(f"{three}\n{one}\n")
+        self.successResultOf(service.reload())
+        self.assertTrue(verified(three))
+        # Those made with the one before are valid, and replaced.
+        self.assertFalse(verified(one))
+        path.write_text("hunter2")
+        self.failureResultOf(service.reload(), BadDescription)
+        self.assertTrue(verified(three))
+        self.wanted = self.settings()
+        self.successResultOf(service.reload())
+        self.assertFalse(verified(three))
 
     def test_recordFilesAreReadAgain(self) -> None:
         """

@@ -64,17 +64,17 @@ class IncludeTests(SynchronousTestCase):
             linesOf(reading)[1:], ["x.example. 5 A 192.0.2.1", "z.example. 7 A 192.0.2.1", "y.example. 7 A 192.0.2.2"]
         )
 
-    def test_firstTTLDirectiveMayBeIncluded(self) -> None:
+    def test_includedTTLDirectiveHoldsAfterTheFile(self) -> None:
         """
-        A C{$TTL} directive in an included file holds for later records if there was none before.
+        A C{$TTL} directive in an included file holds for all later records, as in BIND, whether there was one before or not.
         """
         reading = self.read(zone="$INCLUDE soa\nx A 192.0.2.1\n$TTL 8\n$INCLUDE soa\ny A 192.0.2.2\n", soa="$TTL 9\n@ TXT x\n")
         self.assertEqual([str(each) for each in reading.complaints if each.fatal], [])
-        self.assertEqual(linesOf(reading)[-2:], ["x.example. 9 A 192.0.2.1", "y.example. 8 A 192.0.2.2"])
+        self.assertEqual(linesOf(reading)[-2:], ["x.example. 9 A 192.0.2.1", "y.example. 9 A 192.0.2.2"])
 
     def test_includedFileHasItsOwnOriginAndOwner(self) -> None:
         """
-        Paths are relative to the including file. Owner, origin and C{$TTL} are restored after an included file.
+        Paths are relative to the including file. Owner and origin are restored after an included file, C{$TTL} is not.
         """
         reading = self.read(
             zone="$TTL 1\n$ORIGIN a.example.\nx A 192.0.2.1\n$INCLUDE sub/one b.example. ; all\n TXT x\ny A 192.0.2.2\n"
@@ -87,15 +87,15 @@ class IncludeTests(SynchronousTestCase):
             linesOf(reading),
             [
                 "x.a.example. 1 A 192.0.2.1",
-                'x.a.example. 1 TXT "x"',
+                'x.a.example. 2 TXT "x"',
                 "b.example. 2 A 192.0.2.3",
                 "d.c.b.example. 2 A 192.0.2.4",
                 "d.c.b.example. 2 A 192.0.2.5",
                 "c.b.example. 2 A 192.0.2.6",
-                "y.a.example. 1 A 192.0.2.2",
-                "y.a.example. 1 A 192.0.2.5",
-                "a.example. 1 A 192.0.2.6",
-                'z.a.example. 1 TXT "x"',
+                "y.a.example. 2 A 192.0.2.2",
+                "y.a.example. 2 A 192.0.2.5",
+                "a.example. 2 A 192.0.2.6",
+                'z.a.example. 2 TXT "x"',
             ],
         )
         self.assertEqual([os.path.basename(path) for path, _, _ in reading.sources], ["zone", "one", "two", "two"])

@@ -59,6 +59,9 @@ _NO_COMMAND: Final = re.compile(r"Unknown command: (.+)", re.DOTALL)
 #: The module that loads zones from Python files.
 _PYTHON_ZONES: Final = "twisted_ext.compat.zones"
 
+#: The file that C{twistd} writes its process ID to by default.
+_PID_FILE: Final = "twistd.pid"
+
 #: The sub-commands.
 _ROLES: Final = ("forward", "recurse", "serve", "robot")
 
@@ -72,6 +75,31 @@ def _suggestion(word: str, known: Iterable[str], before: str = "") -> str:
 
 def _untyped(function: Callable[..., object], *arguments: object) -> None:
     function(*arguments)
+
+
+def _sparePidFile(words: usage.Options | None) -> None:
+    """
+    Let C{twistd -n} run without its default file C{twistd.pid} where that would be an error: in a folder that cannot be written, and beside
+    another server that runs in the same folder. A file that the operator has named stays.
+
+    @param words: the options of C{twistd}.
+    """
+    if words is None or not words.get("nodaemon") or words.get("pidfile") != _PID_FILE:
+        return
+    try:
+        with open(_PID_FILE, encoding="ascii") as file:
+            os.kill(int(file.read()), 0)
+    except FileNotFoundError:
+        if not os.access(".", os.W_OK):
+            words["pidfile"] = ""
+    except ProcessLookupError:
+        # Twisted replaces the file of a process that has ended.
+        if not (os.access(_PID_FILE, os.W_OK) and os.access(".", os.W_OK)):
+            words["pidfile"] = ""
+    except (OSError, ValueError, OverflowError):
+        words["pidfile"] = ""
+    else:
+        words["pidfile"] = ""
 
 
 def _writeNoMore() -> None:
@@ -115,6 +143,7 @@ class _Command(usage.Options):
         """
         Parse the options. Errors are reported in one line, not after a page of help.
         """
+        _sparePidFile(self.parent)
         try:
             try:
                 _untyped(super().parseOptions, options)
@@ -152,9 +181,10 @@ class _Command(usage.Options):
             meant = _suggestion(command[1], _ROLES)
         return f"{said}{meant or '; twistd txdns --help lists what there is'}"
 
+
 class _Words(_Command):
     """
-    Command-line options that are settings.
+    Command-line options that are settings, which a tap of another package can add its own to.
 
     @ivar given: the values of the options that were given, by the names of their settings.
     @ivar several: the same for settings that can be given several times.
@@ -168,6 +198,9 @@ class _Words(_Command):
         self.zones: dict[str, str] = {}
         self.showConfig = False
         self.showPath = False
+        # Set where there are sub-commands.
+        self.subOptions: _Words | RobotOptions | None = None
+        self._checked: Settings | None = None
 
     def take(self, setting: Setting, text: str) -> None:
         option = f"--{setting.name}"
@@ -226,10 +259,75 @@ class _Words(_Command):
         self.showPath = True
 
     def getSynopsis(self) -> str:
-        return f"Usage: twistd [options] txdns {self.role or '[forward | recurse | serve | robot]'} [options]"
+        if self._isOfTxdns:
+            return f"Usage: twistd [options] txdns {self.role or '[forward | recurse | serve | robot]'} [options]"
+        command = None if self.parent is None else self.parent.subCommand
+        return f"Usage: twistd [options] {command or 'COMMAND'} [options]"
 
     def getUsage(self, width: int | None = None) -> str:
-        return usageOf(self.role, _Words)
+        own = [option for option in self.longOpt if not hasattr(_Words, f"opt_{option.rstrip('=').replace('-', '_')}")]
+        return usageOf(self.role, _Words, [(f"--{option}", str(self.docs.get(option.rstrip("=")) or "")) for option in own])
+
+    @property
+    def _isOfTxdns(self) -> bool:
+        """
+        Whether these are the options of C{twistd txdns} or of one of its sub-commands, not those of a tap that extends them.
+        """
+        return type(self) in (Options, ForwardOptions, RecurseOptions, ServeOptions)
+
+    def postOptions(self) -> None:
+        """
+        Check all settings before anything starts. The options of C{twistd txdns} do so for those of its sub-command.
+        """
+        if not isinstance(self.parent, Options):
+            prepareProcess()
+            self._check(self)
+
+    def _check(self, sub: _Words) -> None:
+        """
+        Check all settings, or print what the options ask for and exit.
+
+        @param sub: the options of the sub-command, whose values L{given} has already.
+        """
+        if sub.role:
+            self.given["role"] = sub.role
+        self.config = sub.config or self.config
+        try:
+            settings = self.settings()
+            if self.showConfig or sub.showConfig:
+                from twisted_ext.server.zones.validate import checkZones, zonesIn
+
+                # An operator who prints the settings also wants to know whether they are valid.
+                checkZones(settings, zonesIn(settings))
+                print(settings.toTOML(), end="")
+                raise SystemExit(0)
+            if self.showPath or sub.showPath:
+                from twisted.internet import reactor
+
+                from twisted_ext.server.service import pathOf
+
+                print("\n".join(pathOf(cast(IReactorTime, reactor), settings)))
+                raise SystemExit(0)
+            self._checked = settings
+        except DNSFault as fault:
+            end(str(fault), MISCONFIGURED)
+
+    def settings(self) -> Settings:
+        directory = str(self.given.get("zone-directory", ""))
+        values = {} if self.config is None else readSettings(self.config, directory)
+        several = {name: tuple(given) for name, given in self.several.items()}
+        directory = directory or str(values.get("zone-directory", ""))
+        if directory and self.zones:
+            # The option may follow those of zones, or be a line of the file.
+            several["zone"] = tuple([str(ZONE.fromTOML(self.zones.get(text, text), directory)) for text in several["zone"]])
+        return Settings({**values, **self.given, **several})
+
+    def first(self) -> Settings:
+        """
+        Return the settings that were read when the options were checked; from the second call on the same as L{settings}.
+        """
+        checked, self._checked = self._checked, None
+        return self.settings() if checked is None else checked
 
 
 def _optionsFor(setting: Setting) -> dict[str, Callable[..., None]]:
@@ -339,11 +437,6 @@ class Options(_Words):
         ["robot", None, RobotOptions, "no DNS server, but the information robot: it answers on IRC networks"],
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.subOptions: _Words | RobotOptions | None = None
-        self._checked: Settings | None = None
-
     def postOptions(self) -> None:
         """
         Merge the sub-command's options, and check all settings before anything starts.
@@ -358,51 +451,13 @@ class Options(_Words):
         for name, values in sub.several.items():
             self.several.setdefault(name, []).extend(values)
         self.zones.update(sub.zones)
-        if sub.role:
-            self.given["role"] = sub.role
-        self.config = sub.config or self.config
-        try:
-            settings = self.settings()
-            if self.showConfig or sub.showConfig:
-                from twisted_ext.server.zones.validate import checkZones, zonesIn
-
-                # An operator who prints the settings also wants to know whether they are valid.
-                checkZones(settings, zonesIn(settings))
-                print(settings.toTOML(), end="")
-                raise SystemExit(0)
-            if self.showPath or sub.showPath:
-                from twisted.internet import reactor
-
-                from twisted_ext.server.service import pathOf
-
-                print("\n".join(pathOf(cast(IReactorTime, reactor), settings)))
-                raise SystemExit(0)
-            self._checked = settings
-        except DNSFault as fault:
-            end(str(fault), MISCONFIGURED)
-
-    def settings(self) -> Settings:
-        directory = str(self.given.get("zone-directory", ""))
-        values = {} if self.config is None else readSettings(self.config, directory)
-        several = {name: tuple(given) for name, given in self.several.items()}
-        directory = directory or str(values.get("zone-directory", ""))
-        if directory and self.zones:
-            # The option may follow those of zones, or be a line of the file.
-            several["zone"] = tuple([str(ZONE.fromTOML(self.zones.get(text, text), directory)) for text in several["zone"]])
-        return Settings({**values, **self.given, **several})
-
-    def first(self) -> Settings:
-        """
-        Return the settings that were read when the options were checked; from the second call on the same as L{settings}.
-        """
-        checked, self._checked = self._checked, None
-        return self.settings() if checked is None else checked
+        self._check(sub)
 
 
-def makeService(options: Options) -> IService:
+def makeService(options: _Words) -> IService:
     """
-    Create the service. Errors in options, files and settings are found first; then the sockets are bound, while errors still reach the
-    terminal and before privileges are dropped.
+    Create the service for L{Options}, or for a class of options that extends those of a sub-command. Errors in options, files and settings
+    are found first; then the sockets are bound, while errors still reach the terminal and before privileges are dropped.
     """
     complainPlainly(partial(_logsToFile, options.parent))
     sub = options.subOptions

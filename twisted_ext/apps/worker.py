@@ -150,7 +150,7 @@ class ParentMessages(Protocol):
             service.stack.block(str(said["path"]))
             return None
         if do == "reload":
-            return service.goOverTo(Settings.fromJSON(cast("dict[str, object]", said["settings"])))
+            return service.goOverTo(Settings.fromJSON(cast("dict[str, object]", said["settings"])), cookieSecrets=_secretsIn(said))
         return _ASKED[do](service.sight, said)
 
     def _obey(self) -> None:
@@ -205,10 +205,23 @@ class ParentMessages(Protocol):
             from twisted_ext.server.listeners.tls.encryption import Encryption
 
             encryption = Encryption.fromJSON(cast("list[list[str]]", said["certificates"]), self._reactor.seconds)
-        self.service = service = ServerService(self._reactor, settings, bound, secret, passing=passing, encryption=encryption, worker=True)
+        self.service = service = ServerService(
+            self._reactor,
+            settings,
+            bound,
+            secret,
+            cookieSecrets=_secretsIn(said),
+            passing=passing,
+            encryption=encryption,
+            worker=True,
+        )
         service.lost = self._lost
         if not zoned:
             self._begin(service)
+
+
+def _secretsIn(said: dict[str, JSON]) -> list[bytes]:
+    return [bytes.fromhex(str(each)) for each in cast("list[JSON]", said.get("cookieSecrets") or [])]
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from twisted_ext.lazy import lazyNames
 
 if TYPE_CHECKING:
     from twisted_ext.asyncio.lookups import (
+        Records,
         ResolvedHost,
         Resolver,
         asFuture,
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
         install,
         iterated,
         reactorFor,
+        resolve,
         waitFor,
         watch,
     )
 
 __all__ = [
+    "Records",
     "ResolvedHost",
     "Resolver",
     "asFuture",
@@ -33,6 +36,7 @@ __all__ = [
     "install",
     "iterated",
     "reactorFor",
+    "resolve",
     "waitFor",
     "watch",
 ]

@@ -15,7 +15,7 @@ from __future__ import annotations
 import socket
 import sys
 from asyncio import AbstractEventLoop, CancelledError, Future, get_running_loop
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypedDict, TypeVar, cast
 
@@ -25,15 +25,23 @@ from twisted.python.failure import Failure
 
 from twisted_ext.addrinfo.getaddrinfo import Host
 from twisted_ext.addrinfo.hints import AddressInfo, Port, SocketAddress
+from twisted_ext.aliases import found
 from twisted_ext.asyncio.loops import OnLoop, onLoop
+from twisted_ext.compat.conversion.names import queryOf
 from twisted_ext.compat.conversion.timeouts import Timeout
 from twisted_ext.compat.names import NamesResolver
+from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.rdata.fields import Rdata
+from twisted_ext.wire.rdata.registry import rdataFromWire, rdataToText
+from twisted_ext.wire.rrtypes import expectType
 
 if TYPE_CHECKING:
     from twisted_ext.compat.conversion.results import Result
     from twisted_ext.compat.lookups.watch import Predicate, Watch
 
 __all__ = [
+    "Records",
     "ResolvedHost",
     "Resolver",
     "asFuture",
@@ -43,6 +51,7 @@ __all__ = [
     "install",
     "iterated",
     "reactorFor",
+    "resolve",
     "waitFor",
     "watch",
 ]
@@ -75,6 +84,45 @@ def getResolver(resolver: object = None, loop: AbstractEventLoop | None = None) 
     @raise CallerFault: C{resolver} is not a resolver.
     """
     return onLoop(loop or get_running_loop()).resolverOf(resolver)
+
+
+class Records(list[Rdata]):
+    """
+    The records of a name and type, without aliases: C{[<MX 10 mail.example.org.>]}. Their fields are attributes, such as C{preference} of
+    L{MX<twisted_ext.wire.rdata.types.names.MX>}; names are in wire format there.
+
+    @ivar texts: the records as in master files: C{["10 mail.example.org."]}.
+    @ivar result: the whole answer: its sections, security, server.
+    @ivar name: the name that has the records, at the end of the aliases, as text with a final dot.
+    """
+
+    def __init__(self, records: Iterable[Rdata], texts: Iterable[str], name: str, result: Result) -> None:
+        super().__init__(records)
+        self.texts = list(texts)
+        self.name = name
+        self.result = result
+
+
+async def resolve(name: str | bytes, rrType: int | str = "A", *, resolver: object = None, timeout: Timeout = None) -> Records:
+    """
+    Look up the records of a name: C{await resolve("example.org", "MX")}. The name is absolute: no search list is applied.
+
+    @param rrType: a number or a mnemonic.
+    @param resolver: see the module.
+
+    @return: the records; empty if the name has none of this type.
+
+    @raise DNSNameError: there is no such name.
+    @raise LookupFailed: the look-up failed in another way.
+    """
+    mine = onLoop(get_running_loop())
+    question = Question(nameFromText(name), expectType(rrType))
+    query = queryOf(question.name, question.rrType, question.rrClass)
+    result = await _outcome(mine.resolverOf(resolver).query(query, timeout), mine)
+    number = question.rrType
+    rdatas, owner, _ = found(question, result.answer, searched=False)
+    texts = [rdataToText(number, rdata) for rdata in rdatas]
+    return Records([rdataFromWire(number, rdata) for rdata in rdatas], texts, nameToText(owner), result)
 
 
 def asFuture(deferred: Deferred[T], loop: AbstractEventLoop | None = None) -> Future[T]:

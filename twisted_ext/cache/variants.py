@@ -10,13 +10,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.answers import Answer, Outcome, QueryContext, Security
 from twisted_ext.wire.codes import AD, CD, RD
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import ANY, NSEC, NSEC3, RRSIG
+from twisted_ext.wire.rrtypes import ANY, DS, NSEC, NSEC3, RRSIG
 
-__all__ = ["kinOf", "madePlainer"]
+__all__ = ["kinOf", "madePlainer", "needsNoSignatures", "unsignedOf"]
 
 # The bits of a variant's first octet, as in QueryContext.
 _RECURSION: Final = 1
@@ -60,6 +60,29 @@ def _holds(richer: bytes, plainer: bytes) -> bool:
     if want & _AUTHENTIC and have & _DNSSEC:
         have |= _AUTHENTIC  # A client with DO gets the AD bit as well (RFC 6840, section 5.8).
     return not want & ~have
+
+
+def unsignedOf(variant: bytes, others: frozenset[bytes]) -> tuple[bytes, ...]:
+    """
+    Return the variants that differ from this one, which has DO, by the lack of it: their answers are as good if there are no signatures.
+
+    @param variant: the flags of the question.
+    @param others: the flags that answers are cached for.
+    """
+    bits = _bits(variant)
+    if len(variant) > 1 or not bits & _DNSSEC:
+        return ()
+    return tuple([other for other in others if _bits(other) | _DNSSEC | _AUTHENTIC == bits | _AUTHENTIC and not _bits(other) & _DNSSEC])
+
+
+def needsNoSignatures(question: Question, answer: Answer) -> bool:
+    """
+    Return whether an answer that was looked up without DO is complete with DO: the zone is provably not signed, and the denial is
+    not one by an opted-out span of NSEC3 records.
+    """
+    if answer.security is not Security.INSECURE:
+        return False
+    return answer.outcome is Outcome.DATA or (answer.outcome is Outcome.NODATA and question.rrType != DS)
 
 
 def madePlainer(question: Question, context: QueryContext, richer: Answer) -> Answer | None:

@@ -28,13 +28,14 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Question
-from twisted_ext.compat.conversion.errors import denialFrom, faultFromError
+from twisted_ext.compat.conversion.errors import INTERNAL_ERROR, denialFrom, faultFromError
 from twisted_ext.compat.conversion.names import wireFromName
 from twisted_ext.compat.conversion.results import Result
 from twisted_ext.compat.lookupmethods import LOOKUP_NAMES
 from twisted_ext.errors import BadMessage, Closed, TimedOut, Unknown, WrongType
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.outcomes import answerFromMessage
+from twisted_ext.outcomes import answerFromMessage, relevant
+from twisted_ext.transport.faultlog import FaultLog
 from twisted_ext.wire.codes import AA, IN
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import labelsOf, nameToText
@@ -75,6 +76,10 @@ def setsFrom(headers: Iterable[dns.RRHeader]) -> tuple[RRSet, ...]:
             if header.type == OPT:
                 continue
             payload: object = header.payload
+            if payload is None:
+                # Twisted sends such a record without data, and so do fakes in tests.
+                records.append(RRSet(wireFromName(header.name), header.type, header.cls, max(0, int(header.ttl)), (b"",)))
+                continue
             address = payload.address if type(payload) is dns.Record_A and header.type == A else None
             if isinstance(address, bytes) and len(address) == 4:
                 rdata = address
@@ -86,7 +91,9 @@ def setsFrom(headers: Iterable[dns.RRHeader]) -> tuple[RRSet, ...]:
                 rdataFromWire(formOf(header.type, header.cls), rdata)
             records.append(RRSet(wireFromName(header.name), header.type, header.cls, max(0, int(header.ttl)), (rdata,)))
         except (AttributeError, TypeError, ValueError, OSError, StructError) as error:
-            raise BadMessage(f"{header!r:.200} cannot be read as a record: {error}") from error
+            # Clients get this text: it has nothing in it but the record.
+            what = f"{header!r:.200}" if isinstance(header, dns.RRHeader) else f"an object of type {type(header).__name__}"
+            raise BadMessage(f"{what} cannot be read as a record: {error}") from error
     return groupRecords(records) if records else ()
 
 
@@ -166,6 +173,7 @@ class NamesSource:
         self._queries = hasattr(resolver, "query") or hasattr(resolver, "lookupAddress")
         self._label = type(resolver).__module__ + "." + type(resolver).__name__
         self._waiting: set[_Asking] = set()
+        self._faults = FaultLog()
         self._closed = False
         self._atOnce = self._queries and not _AT_ONCE.isdisjoint(
             [f"{each.__module__}.{each.__name__}" for each in type(resolver).__mro__]
@@ -219,7 +227,7 @@ class NamesSource:
                 asked = resolving.addresses.addCallback(self._cbAddresses, question)
         else:
             return fail(Unknown(f"{self._label} provides addresses only"))
-        return _Asking(self._waiting, asked, self._clock, left, self._label).outer
+        return _Asking(self._waiting, asked, self._clock, left, self._label, self._faults).outer
 
     def _asked(self, name: bytes, question: Question, waits: Sequence[float]) -> Deferred[_Lists] | None:
         """
@@ -249,10 +257,13 @@ class NamesSource:
             sections = [list(section) for section in result]
             answers, authority, additional = sections
         except (TypeError, ValueError):
-            raise BadMessage(f"{self._label} gave {result!r:.200}, which is not three lists of records") from None
-        flags = AA if any(header.auth for header in answers) else 0
+            raise BadMessage(f"{self._label} gave an object of type {type(result).__name__}, which is not three lists of records") from None
         sets = _owned(setsFrom(answers), question)
-        message = Message(0, flags, (question,), sets, setsFrom(authority), setsFrom(additional))
+        flags = AA if any(header.auth for header in answers) else 0
+        kept = relevant(question, sets)
+        # Twisted's zones have the addresses of mail exchanges among the answers.
+        beside = () if kept is sets else tuple([rrset for rrset in sets if rrset.rrType in _FAMILIES and rrset not in kept])
+        message = Message(0, flags, (question,), kept, setsFrom(authority), (*beside, *setsFrom(additional)))
         answer = answerFromMessage(question, message, Origin("names", self._label, 1))
         answer.message = None
         return answer
@@ -329,14 +340,14 @@ class _Asking:
     """
 
     def __init__(
-        self, waiting: set[_Asking], asked: Deferred[Answer], clock: IReactorTime, seconds: float, label: str
+        self, waiting: set[_Asking], asked: Deferred[Answer], clock: IReactorTime, seconds: float, label: str, faults: FaultLog
     ) -> None:
         self.outer: Deferred[Answer] = Deferred(lambda outer: self.end(CancelledError()))
         self._waiting = waiting
         self._asked = asked
         waiting.add(self)
         self._timer = clock.callLater(seconds, self.end, TimedOut(f"{label} did not answer in time", server=label))
-        asked.addErrback(_translated, label).addBoth(self._came)
+        asked.addErrback(_translated, label, faults, clock).addBoth(self._came)
 
     def _finish(self) -> bool:
         if self not in self._waiting:
@@ -356,7 +367,7 @@ class _Asking:
             self.outer.errback(error)
 
 
-def _translated(failure: Failure, label: str) -> Answer | Failure:
+def _translated(failure: Failure, label: str, faults: FaultLog, clock: IReactorTime) -> Answer | Failure:
     raised = failure.value
     if raised is None or isinstance(raised, CancelledError):
         return failure
@@ -366,4 +377,6 @@ def _translated(failure: Failure, label: str) -> Answer | Failure:
     fault = faultFromError(raised, label)
     if fault is raised:
         return failure
+    if fault.text == INTERNAL_ERROR:
+        faults.note(f"asking {label}", raised, clock.seconds())
     raise fault from raised

@@ -269,8 +269,8 @@ class Chains:
         verdict = verifySet(rrset, signatures, entries, zone, now, work, self.profile)
         if not verdict.secure:
             return self._keep(_bogus(zone, now, verdict.reasons, reply))
-        usable = tuple([key for key in keys if key.isZoneKey and not key.isRevoked])
-        return self._keep(ZoneTrust(zone, _SECURE, usable, min(expires, now + min(verdict.ttl, _MOST_SECONDS))))
+        # Those that may not sign records are kept too, for errors to say why.
+        return self._keep(ZoneTrust(zone, _SECURE, tuple(keys), min(expires, now + min(verdict.ttl, _MOST_SECONDS))))
 
     def _below(self, trust: ZoneTrust, child: bytes, now: int, work: Work) -> Generator[Question, Answer | DNSFault, ZoneTrust | None]:
         """

@@ -41,7 +41,8 @@ OCTETS: Final = Limit(default=262_144, least=65_536, most=1 << 24)
 #: BIND allows 16, Knot Resolver 32, PowerDNS 30.
 VERIFICATIONS: Final = Limit(default=16, least=4, most=100)
 
-#: Signatures of one fetch that may be wrong; with one more the fetch ends. BIND allows 1; two keys with the same tag cost one.
+#: Checks of wrong signatures for one fetch; with one more the fetch ends. BIND allows 1. A signature that one of two keys with its tag has
+#: made is not wrong.
 VERIFICATION_FAILURES: Final = Limit(default=2, least=1, most=100)
 
 #: Names hashed for NSEC3 in one fetch (CVE-2023-50868). Unbound suspends after 8; a denial needs one hash for each label between the name

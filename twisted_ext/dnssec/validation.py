@@ -199,6 +199,8 @@ class _Judging:
                 self._lower(_BOGUS, ((BOGUS, f"the answer for {nameToText(name)} {typeName(question.rrType)} {what}"),))
         elif not has and not (aliases and not _hasSOA(answer)):
             yield from self._negative(name)
+        if answer.rcode == _YXDOMAIN and self._security is _SECURE:
+            self._lower(_BOGUS, ((BOGUS, f"the answer says that {nameToText(name)} is too long, which no DNAME record makes it"),))
         return self._done()
 
     def _done(self) -> Validated:

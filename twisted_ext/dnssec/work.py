@@ -34,6 +34,9 @@ _QUERY_VERIFICATIONS: Final = int(QUERY_VERIFICATIONS.default)
 _QUERY_FAILURES: Final = int(QUERY_FAILURES.default)
 _QUERY_HASHES: Final = int(QUERY_HASHES.default)
 
+#: Servers that are avoided in one look-up because their data is bogus, as Unbound's val-max-restart.
+_AVOIDED: Final = 5
+
 #: One set takes a signature check for each wrong signature that is allowed, and one more.
 _TURN: Final = int(TURN_VERIFICATIONS.default - VERIFICATION_FAILURES.default)
 
@@ -233,19 +236,36 @@ class Work:
             raise BudgetSpent(f"validation would take more than {self.verifications} signature checks")
         self.verifications += 1
 
-    def failed(self) -> None:
+    def failed(self, checks: int = 1) -> None:
         """
         Count a signature that was wrong.
 
+        @param checks: how often it was checked, once with each key of its tag.
+
         @raise BudgetSpent: it is one too many. No further signature is checked in this fetch.
         """
-        self.failures += 1
+        self.failures += checks
         if self.failures > self._failuresEnd:
             self._verificationsEnd = 0
             raise self._tooWrong()
 
     def _tooWrong(self) -> BudgetSpent:
-        return BudgetSpent(f"validation ended after {self.failures} wrong signatures")
+        return BudgetSpent(f"validation ended after {self.failures} failed signature checks")
+
+    def avoid(self, server: str) -> bool:
+        """
+        Avoid a server whose data was bogus for the rest of the query.
+
+        @param server: its address and port; C{""} if it is not known.
+
+        @return: whether to ask another server in its place.
+        """
+        address = server.rpartition(":")[0].strip("[]")
+        if not address or address in self.avoided or len(self.avoided) >= 2 * _AVOIDED or self.exhausted:
+            return False
+        # By both, since servers of stub zones are known by address and port.
+        self.avoided.update((address, server))
+        return True
 
     def hash(self, rounds: int = 0) -> None:
         """

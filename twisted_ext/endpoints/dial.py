@@ -33,13 +33,28 @@ if TYPE_CHECKING:
     )
     from twisted.protocols.tls import TLSMemoryBIOProtocol
 
-__all__ = ["BindAddress", "ConnectorFactory", "ProtocolWrapper", "RecordingFactory", "dial", "failureOf", "newTimeout"]
+__all__ = [
+    "BindAddress",
+    "ConnectorFactory",
+    "Dialing",
+    "Handshake",
+    "ProtocolWrapper",
+    "RecordingFactory",
+    "Securing",
+    "dial",
+    "failureOf",
+    "newTimeout",
+]
 
 #: The local address: an address; or a pair of address and port, where the address may be empty; L{None} leaves it to the kernel. See
 #: L{IReactorTCP.connectTCP<twisted.internet.interfaces.IReactorTCP.connectTCP>}.
 BindAddress: TypeAlias = "str | tuple[str, int] | None"
 
 _T = TypeVar("_T")
+
+#: Makes the TLS handshake of one attempt from the reactor, the factory of the caller's protocol, the seconds for the attempt, and the
+#: address and port of the server.
+Securing: TypeAlias = "Callable[[IReactorTime, RecordingFactory, float, str, int], Handshake]"
 
 #: Optional interfaces of protocols that transports check for.
 _ASKED_FOR: Final = (IHalfCloseableProtocol, IFileDescriptorReceiver, IHandshakeListener)
@@ -141,26 +156,26 @@ def dial(
     building: RecordingFactory,
     timeout: float,
     bindAddress: tuple[str, int] | None,
-    creator: IOpenSSLClientConnectionCreator | None,
+    securing: Securing | None,
 ) -> Deferred[IProtocol]:
     """
     Connect to an address.
 
     @param timeout: seconds for the attempt, including the TLS handshake.
-    @param creator: the TLS settings; L{None} for plain TCP.
+    @param securing: makes the TLS handshake; L{None} for plain TCP.
 
     @return: fires with the factory's protocol after its C{makeConnection}, with TLS after the handshake. Cancelling it closes the
         connection.
     """
-    def connect(dialing: _Dialing) -> Deferred[IProtocol]:
+    def connect(dialing: Dialing) -> Deferred[IProtocol]:
         return dialing.begin(cast("IReactorTCP", reactor).connectTCP(address, port, dialing, timeout, bindAddress))
 
-    if creator is None:
-        return connect(_Dialing(building, building.call))
-    return _Handshake(reactor, building, timeout).begin(connect, creator)
+    if securing is None:
+        return connect(Dialing(building, building.call))
+    return securing(reactor, building, timeout, address, port).begin(connect)
 
 
-class _Dialing(_Forwarding, ClientFactory):
+class Dialing(_Forwarding, ClientFactory):
     """
     A connection being established. Twisted's endpoints do the same, but if the protocol's C{makeConnection} raises, their Deferred never
     fires and cannot be canceled.
@@ -218,7 +233,7 @@ class _Beginning(ProtocolWrapper):
     Reports whether the inner protocol's C{makeConnection} succeeds.
     """
 
-    def __init__(self, dialing: _Dialing, inner: IProtocol) -> None:
+    def __init__(self, dialing: Dialing, inner: IProtocol) -> None:
         super().__init__(inner)
         self._dialing = dialing
 
@@ -234,7 +249,7 @@ class _Beginning(ProtocolWrapper):
 
 @implementer(IProtocolFactory)
 class _Handing(_Forwarding):
-    def __init__(self, handshake: _Handshake, building: RecordingFactory) -> None:
+    def __init__(self, handshake: Handshake, building: RecordingFactory) -> None:
         self._handshake = handshake
         self._factory = building
 
@@ -244,35 +259,77 @@ class _Handing(_Forwarding):
 
 
 @implementer(IHandshakeListener)
-class _Handshake(Protocol):
+class Handshake(Protocol):
     """
     Takes the place of the caller's protocol until the TLS handshake is complete. The caller's factory is called only then, so that a server
     with an invalid certificate is skipped like one that refuses the connection.
+
+    @ivar isOver: whether the attempt has succeeded, failed or been cancelled.
     """
 
     address: IAddress
 
-    def __init__(self, reactor: IReactorTime, building: RecordingFactory, timeout: float) -> None:
+    def __init__(
+        self, reactor: IReactorTime, building: RecordingFactory, timeout: float, creator: IOpenSSLClientConnectionCreator
+    ) -> None:
+        """
+        @param building: builds the caller's protocol.
+        @param timeout: seconds for the attempt.
+        @param creator: the TLS settings.
+        """
         self._reactor = reactor
         self._building = building
+        self._creator = creator
         self._result: Deferred[IProtocol] = Deferred(self._canceled)
-        self._over = False
+        self.isOver = False
         self._timer: IDelayedCall = reactor.callLater(timeout, self._late)
         self._dialing: Deferred[IProtocol] | None = None
 
-    def begin(
-        self, connect: Callable[[_Dialing], Deferred[IProtocol]], creator: IOpenSSLClientConnectionCreator
-    ) -> Deferred[IProtocol]:
+    def begin(self, connect: Callable[[Dialing], Deferred[IProtocol]]) -> Deferred[IProtocol]:
+        """
+        Connect.
+
+        @return: fires with the caller's protocol when the connection is secured.
+        """
+        self._dialing = connect(Dialing(self.wrapped(), _called))
+        self._dialing.addErrback(self.failed)
+        return self._result
+
+    def wrapped(self) -> IProtocolFactory:
+        """
+        Return the factory for the protocol on TCP, which is that of TLS.
+        """
+        return self.encrypting()
+
+    def encrypting(self) -> IProtocolFactory:
+        """
+        Return the factory for TLS, which builds this protocol inside.
+        """
         from twisted.protocols.tls import TLSMemoryBIOFactory
 
-        factory = TLSMemoryBIOFactory(creator, True, _Handing(self, self._building), self._reactor)
-        self._dialing = connect(_Dialing(factory, _called))
-        self._dialing.addErrback(self._failed)
-        return self._result
+        factory: IProtocolFactory = TLSMemoryBIOFactory(self._creator, True, _Handing(self, self._building), self._reactor)
+        return factory
+
+    def refusal(self) -> BaseException | None:
+        """
+        Return why the server is not used although the handshake is complete, or L{None}.
+        """
+        return None
+
+    def described(self, reason: Failure) -> Failure:
+        """
+        Return the failure of the attempt, given why the connection has ended during the handshake.
+        """
+        return reason
 
     def handshakeCompleted(self) -> None:
         tls = cast("TLSMemoryBIOProtocol", self.transport)
-        if self._over or tls.disconnecting:
+        if self.isOver or tls.disconnecting:
+            return
+        refusal = self.refusal()
+        if refusal is not None:
+            self.failed(failureOf(refusal))
+            tls.abortConnection()
             return
         try:
             protocol = self._building.buildProtocol(self.address)
@@ -283,34 +340,49 @@ class _Handshake(Protocol):
             if IHandshakeListener.providedBy(protocol):
                 self._building.call(protocol.handshakeCompleted)
         except BaseException as error:
-            self._failed(failureOf(error))
+            self.failed(failureOf(error))
             tls.abortConnection()
             return
-        self._end()
+        self.done(protocol)
+
+    def done(self, protocol: IProtocol) -> None:
+        """
+        Note that the caller's protocol has been connected.
+        """
+        self.ended()
         self._result.callback(protocol)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._failed(reason)
+        self.failed(self.described(reason))
 
-    def _failed(self, failure: Failure) -> None:
-        if not self._over:
-            self._end()
+    def failed(self, failure: Failure) -> None:
+        """
+        End the attempt, unless it is over.
+        """
+        if not self.isOver:
+            self.ended()
             self._result.errback(failure)
 
     def _late(self) -> None:
-        self._failed(failureOf(newTimeout() if self.transport is None else newTimeout(string="TLS took too long")))
-        self._close()
+        self.failed(failureOf(newTimeout() if self.transport is None else newTimeout(string="TLS took too long")))
+        self.close()
 
     def _canceled(self, result: Deferred[IProtocol]) -> None:
-        self._end()
-        self._close()
+        self.ended()
+        self.close()
 
-    def _end(self) -> None:
-        self._over = True
+    def ended(self) -> None:
+        """
+        Note that the attempt is over, successful or not.
+        """
+        self.isOver = True
         if self._timer.active():
             self._timer.cancel()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """
+        Close the connection, or stop connecting.
+        """
         if self.transport is not None:
             cast("TLSMemoryBIOProtocol", self.transport).abortConnection()
         elif self._dialing is not None:

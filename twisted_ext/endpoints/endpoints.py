@@ -29,6 +29,7 @@ The Deferred of C{connect} fires with the protocol, or fails
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final, Unpack
 
 from twisted.internet.address import HostnameAddress
@@ -49,6 +50,7 @@ from twisted_ext.compat.names import NamesResolver
 from twisted_ext.discovery.limits import RECORD_DELAY
 from twisted_ext.discovery.svcb import questionFor
 from twisted_ext.discovery.targets import Target, checkedPort, hostIn, hostOf, protocolsIn
+from twisted_ext.endpoints.dial import Handshake, RecordingFactory
 from twisted_ext.endpoints.happyeyeballs import Attempt, Options, TargetsFailed, Way
 from twisted_ext.errors import BadName, CallerFault
 from twisted_ext.wire.names import ROOT, nameFromText, nameToText, parentOf
@@ -270,7 +272,7 @@ class HTTPSEndpoint:
             )
             return found.addCallback(_listed)
 
-        return self._way.connect(self._address, find, protocolFactory, self._creatorFor(offered))
+        return self._way.connect(self._address, find, protocolFactory, partial(_handshake, self._creatorFor(offered)))
 
     def _creatorFor(self, alpn: tuple[str, ...]) -> IOpenSSLClientConnectionCreator:
         creator = self._creators.get(alpn)
@@ -288,6 +290,12 @@ class HTTPSEndpoint:
 
     def __repr__(self) -> str:
         return f"<HTTPSEndpoint {Target(self._host, self._port)}>"
+
+
+def _handshake(
+    creator: IOpenSSLClientConnectionCreator, reactor: IReactorTime, building: RecordingFactory, timeout: float, *_: object
+) -> Handshake:
+    return Handshake(reactor, building, timeout, creator)
 
 
 def _listed(targets: Iterable[Target]) -> Sequence[Target]:

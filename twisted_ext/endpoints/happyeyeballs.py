@@ -29,7 +29,7 @@ from twisted_ext.compat.hostnames import HostResolution, whyNoAddress
 from twisted_ext.compat.lookups.ask import isAsked, resolverOf
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.discovery.targets import Target
-from twisted_ext.endpoints.dial import BindAddress, RecordingFactory, dial
+from twisted_ext.endpoints.dial import BindAddress, RecordingFactory, Securing, dial
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.limits import (
     ATTEMPT_DELAY,
@@ -44,15 +44,14 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import (
         IDelayedCall,
         IHostResolution,
-        IOpenSSLClientConnectionCreator,
         IProtocol,
         IProtocolFactory,
         IReactorTime,
     )
 
-__all__ = ["Attempt", "ConnectAttempt", "Options", "TargetsFailed", "Way"]
+__all__ = ["Attempt", "ConnectAttempt", "Options", "TargetsFailed", "Way", "newCancellation"]
 
-_newCancellation: Final[Callable[[IAddress], ConnectingCancelledError]] = ConnectingCancelledError
+newCancellation: Final[Callable[[IAddress], ConnectingCancelledError]] = ConnectingCancelledError
 
 #: The number of attempts listed in an error's text; its C{attempts} has them all.
 _TOLD: Final = 8
@@ -184,7 +183,7 @@ class Way:
         except BadDescription as fault:
             raise BadDescription(f"resolver: {fault}") from fault
 
-    def _resolverInUse(self) -> NamesResolver:
+    def resolverInUse(self) -> NamesResolver:
         if self._resolver is None:
             reactor: object = self.reactor
             installed = getattr(reactor, "nameResolver", None)
@@ -203,17 +202,17 @@ class Way:
         address: HostnameAddress,
         find: Callable[[NamesResolver, float | None], Deferred[Sequence[Target]]],
         protocolFactory: IProtocolFactory,
-        creator: IOpenSSLClientConnectionCreator | None = None,
+        securing: Securing | None = None,
     ) -> Deferred[IProtocol]:
         """
         Start connecting.
 
         @param address: the requested destination, for messages; the port is 0 if it comes from records.
         @param find: looks up the targets, given a resolver and a timeout.
-        @param creator: the TLS settings; L{None} for plain TCP.
+        @param securing: makes the TLS handshake of an attempt; L{None} for plain TCP.
         """
-        resolver = self._resolverInUse()
-        connecting = ConnectAttempt(self, resolver, address, protocolFactory, creator)
+        resolver = self.resolverInUse()
+        connecting = ConnectAttempt(self, resolver, address, protocolFactory, securing)
         connecting.begin(find(resolver, self.lookupTimeout))
         return connecting.result
 
@@ -334,13 +333,13 @@ class ConnectAttempt:
         resolver: NamesResolver,
         address: HostnameAddress,
         protocolFactory: IProtocolFactory,
-        creator: IOpenSSLClientConnectionCreator | None,
+        securing: Securing | None,
     ) -> None:
         self.result: Deferred[IProtocol] = Deferred(self._canceled)
         self._way = way
         self._resolver = resolver
         self._address = address
-        self._creator = creator
+        self._securing = securing
         self._building = RecordingFactory(protocolFactory)
         self._finding: Deferred[None] | None = None
         self._unopened: deque[Target] = deque()
@@ -465,7 +464,7 @@ class ConnectAttempt:
         self._left -= 1
         way = self._way
         try:
-            attempt = dial(way.reactor, address, target.port, self._building, way.timeout, way.bindAddress, self._creator)
+            attempt = dial(way.reactor, address, target.port, self._building, way.timeout, way.bindAddress, self._securing)
         except Exception as error:
             attempt = fail(error)
         self._underWay[attempt] = target.priority
@@ -497,7 +496,7 @@ class ConnectAttempt:
 
     def _canceled(self, result: Deferred[IProtocol]) -> None:
         self._stop()
-        result.errback(_newCancellation(self._address))
+        result.errback(newCancellation(self._address))
 
     def _stop(self) -> None:
         self._over = True

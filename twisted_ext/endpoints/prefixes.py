@@ -45,4 +45,6 @@ ENDPOINTS: Final = (
     LazyEndpointParser("srv", "srvEndpoint"),
     LazyEndpointParser("https-rr", "httpsEndpoint"),
     LazyEndpointParser("dns", "dnsEndpoint"),
+    LazyEndpointParser("dane", "daneEndpoint"),
+    LazyEndpointParser("mx", "mxEndpoint"),
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
+from twisted_ext.discovery.weights import SMTP
 from twisted_ext.endpoints.endpoints import HostEndpoint, HTTPSEndpoint, Options, SRVEndpoint
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.files import openNow
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from twisted.internet._sslverify import IOpenSSLTrustRoot
     from twisted.internet.ssl import PrivateCertificate
 
-__all__ = ["dnsEndpoint", "endpointFromWords", "httpsEndpoint", "srvEndpoint"]
+    from twisted_ext.endpoints.dane import DaneEndpoint
+    from twisted_ext.endpoints.mail import MailEndpoint
+
+__all__ = ["daneEndpoint", "dnsEndpoint", "endpointFromWords", "httpsEndpoint", "mxEndpoint", "srvEndpoint"]
 
 #: The lines that delimit a certificate in a PEM file.
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
@@ -98,11 +102,92 @@ def httpsEndpoint(
         reactor,
         host,
         port,
-        alpn=None if alpn is None else [each.strip() for each in alpn.split(",") if each.strip()],
+        alpn=_idsIn(alpn),
         trustRoot=None if trustRoots is None else _trustRootOf(Path(trustRoots)),
         clientCertificate=None if certificate is None else _ownCertificate(Path(certificate), Path(privateKey or certificate)),
         recordDelay=recordDelay,
         **_options(resolver, timeout, bindAddress, attemptDelay, priorityDelay, lookupTimeout),
+    )
+
+
+def daneEndpoint(
+    reactor: IReactorTime,
+    host: str,
+    port: int,
+    *,
+    starttls: str | None = None,
+    fallback: str | None = None,
+    hello: str | None = None,
+    alpn: str | None = None,
+    trustRoots: str | None = None,
+    certificate: str | None = None,
+    privateKey: str | None = None,
+    resolver: str | None = None,
+    timeout: float | None = None,
+    bindAddress: str | None = None,
+    attemptDelay: float | None = None,
+    lookupTimeout: float | None = None,
+) -> DaneEndpoint:
+    """
+    Build C{dane:www.example.org:443} or C{dane:mail.example.org:25:starttls=smtp}.
+
+    @param alpn: ALPN protocol ids, separated by commas.
+    @param trustRoots: a PEM file of certificates.
+    @param certificate: a PEM file with the client certificate.
+    @param privateKey: a PEM file with its key; L{None} if the certificate's file contains it.
+    """
+    from twisted_ext.endpoints.dane import DaneEndpoint
+
+    return DaneEndpoint(
+        reactor,
+        host,
+        port,
+        starttls=starttls,
+        fallback=fallback,
+        hello=hello,
+        alpn=_idsIn(alpn),
+        trustRoots=trustRoots,
+        certificate=certificate,
+        privateKey=privateKey,
+        **_options(resolver, timeout, bindAddress, attemptDelay, None, lookupTimeout),
+    )
+
+
+def mxEndpoint(
+    reactor: IReactorTime,
+    domain: str,
+    port: int = SMTP,
+    *,
+    fallback: str | None = None,
+    hello: str | None = None,
+    trustRoots: str | None = None,
+    certificate: str | None = None,
+    privateKey: str | None = None,
+    resolver: str | None = None,
+    timeout: float | None = None,
+    bindAddress: str | None = None,
+    attemptDelay: float | None = None,
+    lookupTimeout: float | None = None,
+) -> MailEndpoint:
+    """
+    Build C{mx:example.org}.
+
+    @param trustRoots: a PEM file of certificates.
+    @param certificate: a PEM file with the client certificate.
+    @param privateKey: a PEM file with its key; L{None} if the certificate's file contains it.
+    """
+    from twisted_ext.endpoints.mail import MailEndpoint
+
+    return MailEndpoint(
+        reactor,
+        domain,
+        port,
+        fallback=fallback,
+        hello=hello,
+        trustRoots=trustRoots,
+        certificate=certificate,
+        privateKey=privateKey,
+        **_options(resolver, timeout, bindAddress, attemptDelay, None, lookupTimeout),
     )
 
 
@@ -173,6 +258,10 @@ def _options(
         "priorityDelay": priorityDelay,
         "lookupTimeout": lookupTimeout,
     }
+
+
+def _idsIn(alpn: str | None) -> list[str] | None:
+    return None if alpn is None else [each.strip() for each in alpn.split(",") if each.strip()]
 
 
 def _octetsOf(path: Path) -> bytes:

@@ -57,7 +57,8 @@ class Counters(PacketCounters):
       - The datagram listener adds what it received to C{udp}, once per batch, and for each reply from the packet cache
         C{replies[reply[1] & 15] += 1}, where C{reply} begins with the flags. Cache hits are not counted: they are the datagrams received
         minus those passed on (L{hits}). Once per batch it passes one datagram answered from the packet cache to L{sampled}.
-      - The stream listener does the same with C{tcp}, and keeps C{tcpOpened}, C{tcpOpen}, C{tcpTurnedAway}, C{tcpIdled}.
+      - The stream listener does the same with C{tcp}, and keeps C{tcpOpened}, C{tcpOpen}, C{tcpTurnedAway}, C{tcpRejected},
+        C{tcpIdled}.
         Connections and messages over TLS and QUIC are among them; C{tlsHandshakes}, C{tlsFailed} and C{quicRetries} count in addition.
       - The code that handles a request without a cached reply adds 1 to C{udpBeyond} or C{tcpBeyond}, whatever the outcome.
       - C{respond} adds to C{replies} by rcode, to C{ready} for immediate answers, to C{dropped}, C{late}, and to C{refusals} by the name
@@ -70,6 +71,7 @@ class Counters(PacketCounters):
     @ivar tcpOpened: connections accepted.
     @ivar tcpOpen: connections open now.
     @ivar tcpTurnedAway: connections rejected or closed because there were too many.
+    @ivar tcpRejected: those of them that were rejected because all connections of their client were in use.
     @ivar tcpIdled: connections closed because the client sent or read nothing for too long.
     @ivar tlsHandshakes: TLS handshakes completed.
     @ivar tlsFailed: connections that ended without one: the client gave up, took too long, or does not speak TLS as this server does.
@@ -100,6 +102,7 @@ class Counters(PacketCounters):
     tcpOpened: int = 0
     tcpOpen: int = 0
     tcpTurnedAway: int = 0
+    tcpRejected: int = 0
     tcpIdled: int = 0
     tlsHandshakes: int = 0
     tlsFailed: int = 0

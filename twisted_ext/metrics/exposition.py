@@ -4,11 +4,11 @@ Metrics in the text format of Prometheus (version 0.0.4). Query names never beco
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from twisted_ext.metrics.counters import BOUNDS
-from twisted_ext.metrics.figures import JSON, Figures
+from twisted_ext.metrics.figures import JSON, Figures, ZoneFigures
 
 __all__ = ["CONTENT_TYPE", "exposition"]
 
@@ -40,6 +40,13 @@ _PLAIN: Final[tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...]
         (("too many", "tcpTurnedAway"), ("idle", "tcpIdled")),
     ),
     (
+        "txdns_tcp_rejected_total",
+        "counter",
+        "TCP connections rejected because all connections of the client were in use.",
+        "",
+        (("", "tcpRejected"),),
+    ),
+    (
         "txdns_tls_handshakes_total",
         "counter",
         "TLS handshakes of clients.",
@@ -47,9 +54,58 @@ _PLAIN: Final[tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...]
         (("completed", "tlsHandshakes"), ("failed", "tlsFailed")),
     ),
     ("txdns_quic_retries_total", "counter", "QUIC clients that had to prove their addresses.", "", (("", "quicRetries"),)),
+    (
+        "txdns_certificate_expiry_seconds",
+        "gauge",
+        "When the first certificate of the encrypted listeners expires, in seconds since 1970.",
+        "",
+        (("", "certificateExpiry"),),
+    ),
     ("txdns_zones", "gauge", "Configured zones.", "", (("", "zones"),)),
     ("txdns_zones_served", "gauge", "Zones that are served.", "", (("", "zonesServed"),)),
     ("txdns_zones_wrong", "gauge", "Zones with errors, served or not.", "", (("", "zonesWrong"),)),
+    (
+        "txdns_zones_signature_expiry_seconds",
+        "gauge",
+        "When the first signature of all zones expires, in seconds since 1970.",
+        "",
+        (("", "zonesSignatureExpiry"),),
+    ),
+    (
+        "txdns_zones_expiry_seconds",
+        "gauge",
+        "When the first secondary zone expires, in seconds since 1970.",
+        "",
+        (("", "zonesExpiry"),),
+    ),
+    (
+        "txdns_transfers_total",
+        "counter",
+        "Complete zone transfers.",
+        "direction",
+        (("in", "transfersReceived"), ("out", "transfersSent")),
+    ),
+    (
+        "txdns_notifies_total",
+        "counter",
+        "NOTIFY messages to secondaries.",
+        "result",
+        (("acknowledged", "notifiesConfirmed"), ("failed", "notifiesGivenUp")),
+    ),
+    (
+        "txdns_notifies_repeated_total",
+        "counter",
+        "NOTIFY messages sent again to secondaries that had acknowledged one and were not seen with the version.",
+        "",
+        (("", "notifiesRepeated"),),
+    ),
+    (
+        "txdns_notifies_unseen_total",
+        "counter",
+        "Acknowledged changes of a zone that a secondary was not seen with after the last check.",
+        "",
+        (("", "notifiesUnseen"),),
+    ),
     ("txdns_blocked_total", "counter", "Replies for blocked names.", "", (("", "blocked"),)),
     ("txdns_block_lists", "gauge", "Configured block lists.", "", (("", "blockLists"),)),
     ("txdns_block_lists_wrong", "gauge", "Block lists that could not be read last time.", "", (("", "blockListsWrong"),)),
@@ -88,16 +144,17 @@ _PLAIN: Final[tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...]
 )
 
 
-def exposition(figures: Figures, *, version: str, started: float) -> str:
+def exposition(figures: Figures, *, version: str, started: float, zones: Sequence[ZoneFigures] = ()) -> str:
     """
     Return the metrics page.
 
     @param started: when the server was started, in seconds since 1970.
+    @param zones: the zones that have metrics of their own.
     """
-    return "".join([f"{line}\n" for line in _lines(figures, version, started)])
+    return "".join([f"{line}\n" for line in _lines(figures, version, started, zones)])
 
 
-def _lines(figures: Figures, version: str, started: float) -> Iterator[str]:
+def _lines(figures: Figures, version: str, started: float, zones: Sequence[ZoneFigures]) -> Iterator[str]:
     numbers = figures.numbers
     for metric, kind, meaning, label, parts in _PLAIN:
         samples: list[_Sample] = [({label: value} if label else {}, numbers[name]) for value, name in parts if name in numbers]
@@ -116,6 +173,7 @@ def _lines(figures: Figures, version: str, started: float) -> Iterator[str]:
     yield from _upstreams(upstreams)
     times = [(labels, rtt) for labels, upstream in upstreams if isinstance(rtt := upstream.get("rtt"), int | float)]
     yield from _metric("txdns_upstream_rtt_seconds", "gauge", "Smoothed round-trip time of an upstream server.", times)
+    yield from _zones(zones)
     yield from _metric("txdns_processes", "gauge", "Serving processes.", [({}, figures.processes)])
     yield from _metric("txdns_build_info", "gauge", "The version, as a label.", [({"version": version}, 1)])
     yield from _metric("process_start_time_seconds", "gauge", "Start time in seconds since 1970.", [({}, started)])
@@ -149,6 +207,32 @@ def _upstreams(upstreams: list[tuple[dict[str, str], dict[str, JSON]]]) -> Itera
             value = upstream.get(key)
             if isinstance(value, int | float):
                 yield _sample(f"{metric}_{suffix}", labels, value)
+
+
+def _zones(zones: Sequence[ZoneFigures]) -> Iterator[str]:
+    if not zones:
+        return
+    for metric, meaning, values in (
+        ("txdns_zone_serial", "Serial number of a zone.", [(zone, zone.serial) for zone in zones]),
+        (
+            "txdns_zone_expiry_seconds",
+            "When a secondary zone expires, in seconds since 1970.",
+            [(zone, zone.expiry) for zone in zones],
+        ),
+        (
+            "txdns_zone_signature_expiry_seconds",
+            "When the first signature of a zone expires, in seconds since 1970.",
+            [(zone, zone.signatureExpiry) for zone in zones],
+        ),
+    ):
+        yield from _metric(metric, "gauge", meaning, [({"zone": zone.zone}, value) for zone, value in values if value is not None])
+    transfers = [
+        ({"zone": zone.zone, "direction": direction}, count)
+        for zone in zones
+        for direction, count in (("in", zone.received), ("out", zone.sent))
+        if count
+    ]
+    yield from _metric("txdns_zone_transfers_total", "counter", "Complete transfers of a zone.", transfers)
 
 
 def _latency(figures: Figures) -> Iterator[str]:

@@ -14,7 +14,7 @@ from twisted_ext.wire.codes import rcodeName
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import typeName
 
-__all__ = ["COUNTED", "Figures", "JSON", "figuresOf", "sumOf"]
+__all__ = ["COUNTED", "Figures", "JSON", "ZoneFigures", "figuresOf", "sumOf"]
 
 #: A JSON value.
 JSON: TypeAlias = Union[str, int, float, bool, None, "list[JSON]", "dict[str, JSON]"]
@@ -117,6 +117,27 @@ class Figures:
         except (AssertionError, KeyError, TypeError) as error:
             raise ValueError(f"the statistics are not valid: {error!r}") from error
         return self
+
+
+@dataclass(slots=True, frozen=True)
+class ZoneFigures:
+    """
+    The metrics of one zone.
+
+    @ivar zone: its name, as text.
+    @ivar serial: its serial number, L{None} if it is not served.
+    @ivar expiry: when a secondary zone expires, in seconds since 1970; L{None} for other zones.
+    @ivar signatureExpiry: when its first signature ends, in seconds since 1970; L{None} without signatures.
+    @ivar sent: how often it was transferred to a client.
+    @ivar received: how often it was transferred from a primary.
+    """
+
+    zone: str
+    serial: int | None
+    expiry: float | None = None
+    signatureExpiry: float | None = None
+    sent: int = 0
+    received: int = 0
 
 
 def _numberIn(value: JSON) -> float:

@@ -22,7 +22,9 @@ from twisted_ext.recursion.limits import (
     ADDRESSES_PER_SERVER,
     DELEGATION_SECONDS,
     DELEGATIONS,
+    LAME_PAIRS,
     LAME_SECONDS,
+    PASSED_NAMES,
     REFRESH_SECONDS,
     UNRESOLVED_SECONDS,
 )
@@ -37,14 +39,23 @@ _MOST_TTL: Final = int(CACHE_SECONDS.default)
 _MOST_SECONDS: Final = int(DELEGATION_SECONDS.default)
 _ADDRESSES: Final = int(ADDRESSES_PER_SERVER.default)
 _LAME: Final = LAME_SECONDS.default
+_LAME_PAIRS: Final = int(LAME_PAIRS.default)
+_PASSED: Final = int(PASSED_NAMES.default)
 _REFRESH: Final = REFRESH_SECONDS.default
 _UNRESOLVED: Final = UNRESOLVED_SECONDS.default
 _SILENT: Final = FAILURE_SECONDS.default
 _PATIENCE: Final = FAILURE_PATIENCE.default
 
+#: Seconds for which servers are not queried that have been silent for less than C{_LONG_SILENT}.
+_RECENTLY_SILENT: Final = 2.0
+_LONG_SILENT: Final = 30.0
+
 #: Look-ups in a row without any reply, within some time, after which the servers of a zone are not queried for a while. One is not enough:
 #: some servers drop queries for a type or a name.
 _SILENCES: Final = 3
+
+#: Seconds for which look-ups wait for servers that refuse queries. Restarts take less.
+_RESTART: Final = 15.0
 
 #: Seconds between two priming queries, at least.
 _LEAST_PRIMED: Final = 60
@@ -115,12 +126,13 @@ class Delegation:
     @ivar used: whether it has been used since it was learned, or since the last time that room was made.
     @ivar silences: look-ups in a row to which none of the servers has replied.
     @ivar silentSince: when the first of them ended.
+    @ivar refusedSince: since when all servers refuse queries; 0 if they do not.
     @ivar silentUntil: until when not to query them, because there are too many (RFC 9520, section 3.2); 0 otherwise.
     """
 
     __slots__ = (
         *("zone", "labels", "servers", "referrer", "spare", "since", "expires", "proof", "signed", "used"),
-        *("silences", "silentSince", "silentUntil", "_parental", "_lame", "_restored"),
+        *("silences", "silentSince", "silentUntil", "refusedSince", "_parental", "_lame", "_restored"),
     )
 
     def __init__(
@@ -139,12 +151,12 @@ class Delegation:
         self.signed = DS in [rrset.rrType for rrset in proof]
         self.used = False
         self.silences = 0
-        self.silentSince = self.silentUntil = 0.0
-        self._lame: dict[str, float] = {}
+        self.silentSince = self.silentUntil = self.refusedSince = 0.0
+        self._lame: dict[tuple[str, int], float] = {}
 
-    def addresses(self, now: float, *, spare: bool = False) -> list[str]:
+    def addresses(self, now: float, rrType: int, *, spare: bool = False) -> list[str]:
         """
-        Return the known addresses, without those of servers that do not serve the zone.
+        Return the known addresses, without those of servers that were lame for a type.
 
         @param spare: of the servers that only the parent names.
         """
@@ -155,15 +167,21 @@ class Delegation:
         if len(found) > 1:
             # Several names for one server do not make it several servers (CVE-2026-3592).
             found = [*dict.fromkeys(found)]
-        return self.working(found, now) if self._lame else found
+        return self.working(found, now, rrType) if self._lame else found
 
-    def working(self, addresses: list[str], now: float) -> list[str]:
+    def working(self, addresses: list[str], now: float, rrType: int) -> list[str]:
         """
-        Return those of these addresses where no server was lame.
+        Return those of these addresses where no server was lame for a type.
         """
         if self._lame:
-            return [address for address in addresses if now >= self._lame.get(address, 0.0)]
+            return [address for address in addresses if now >= self._lame.get((address, rrType), 0.0)]
         return addresses
+
+    def lame(self, now: float, rrType: int) -> list[str]:
+        """
+        Return the addresses of servers that were lame for a type.
+        """
+        return [address for (address, kind), until in self._lame.items() if kind == rrType and now < until]
 
     def unresolved(self, now: float, *, spare: bool = False) -> Iterator[NameServer]:
         """
@@ -213,20 +231,29 @@ class Delegation:
             self.silentSince = now
         self.silences += 1
         if self.silences >= _SILENCES and now - self.silentSince >= _PATIENCE and self.labels:
-            self.silentUntil = now + _SILENT
+            self.silentUntil = now + self._pauseAt(now)
 
     def replied(self) -> None:
         """
         Record that one of the servers has replied.
         """
         self.silences = 0
-        self.silentUntil = 0.0
+        self.silentUntil = self.refusedSince = 0.0
+
+    def mayReturn(self, now: float) -> bool:
+        """
+        Record that all servers refuse queries. Return whether that has begun a short while ago, so that they may just be restarted.
+        """
+        if not self.refusedSince:
+            self.refusedSince = now
+        return now - self.refusedSince < _RESTART
 
     def inherit(self, former: Delegation) -> None:
         """
         Go on with the silence of a former delegation of the zone.
         """
         self.silences, self.silentSince, self.silentUntil = former.silences, former.silentSince, former.silentUntil
+        self.refusedSince = former.refusedSince
 
     def mayQuery(self, now: float) -> bool:
         """
@@ -234,14 +261,24 @@ class Delegation:
         """
         if now < self.silentUntil:
             return False
-        self.silentUntil = now + _SILENT
+        self.silentUntil = now + self._pauseAt(now)
         return True
 
-    def isLame(self, address: str, now: float) -> None:
+    def _pauseAt(self, now: float) -> float:
+        # Most outages are short. If one goes on, fewer queries are enough.
+        return _RECENTLY_SILENT if now - self.silentSince < _LONG_SILENT else _SILENT
+
+    def isLame(self, address: str, rrType: int, now: float) -> None:
         """
-        Record that the server at an address does not serve this zone.
+        Record that the server at an address replies to a type as if it did not serve this zone. Some servers do so for types that they do
+        not know, and serve the zone for others (RFC 4074, section 4): any client could stop the zone by one query.
         """
-        self._lame[address] = now + _LAME
+        lame = self._lame
+        # A dict keeps the place of a key that is set again.
+        lame.pop((address, rrType), None)
+        lame[address, rrType] = now + _LAME
+        if len(lame) > _LAME_PAIRS:
+            del lame[next(iter(lame))]
 
     def refine(self, names: tuple[bytes, ...], glue: dict[bytes, list[RRSet]], now: float) -> None:
         """
@@ -324,7 +361,7 @@ class Delegations:
     @ivar primedUntil: until when its list of servers is that of the root itself.
     """
 
-    __slots__ = ("root", "primedUntil", "_hints", "_most", "_known")
+    __slots__ = ("root", "primedUntil", "_hints", "_most", "_known", "_passed")
 
     def __init__(self, root: Delegation, most: float | None = None, fixed: Iterable[FixedDelegation] = ()) -> None:
         """
@@ -334,6 +371,8 @@ class Delegations:
         self.primedUntil = 0.0
         self._most = int(DELEGATIONS.pick(most))
         self._known: dict[bytes, Delegation] = {each.zone: each for each in fixed}
+        # The zone whose servers have replied, and until when that counts, by name.
+        self._passed: dict[bytes, tuple[bytes, float]] = {}
 
     def __len__(self) -> int:
         return len(self._known)
@@ -368,10 +407,47 @@ class Delegations:
         found = self._known.get(zone)
         return found if found is not None and now < found.expires else None
 
-    def glued(self, delegation: Delegation, now: float) -> list[str]:
+    def passed(self, name: bytes, zone: bytes, ttl: float, now: float) -> None:
+        """
+        Record that the servers of a zone have replied for a name with data or a denial of it, not with a referral.
+
+        @param name: folded, below the zone.
+        @param ttl: of what they sent.
+        """
+        passed = self._passed
+        # A dict keeps the place of a key that is set again.
+        passed.pop(name, None)
+        passed[name] = zone, now + min(ttl, _MOST_SECONDS)
+        if len(passed) > _PASSED:
+            del passed[next(iter(passed))]
+
+    def labelsPassed(self, name: bytes, labels: int, delegation: Delegation, now: float) -> int:
+        """
+        Return the number of labels at the end of a name that its look-up need not ask a zone's servers for, because no zone began there a
+        short while ago. They are asked for the longer name, and may still refer to a new zone: this denies nothing.
+
+        @param name: folded, below the zone.
+        @param labels: their number.
+        """
+        least = delegation.labels
+        passed = self._passed
+        if passed:
+            while labels > least + 1:
+                name = parentOf(name)
+                labels -= 1
+                found = passed.get(name)
+                if found is not None and found[0] == delegation.zone:
+                    if now < found[1]:
+                        return labels
+                    del passed[name]
+        return least
+
+    def glued(self, delegation: Delegation, now: float, rrType: int) -> list[str]:
         """
         Return addresses of a zone's servers from the referrals to the zones that these servers are in. A parent's address is queried when
         those that the zone itself gives are unknown or do not reply.
+
+        @param rrType: without those that were lame for this type.
         """
         known = self._known
         found: list[str] = []
@@ -382,7 +458,7 @@ class Delegations:
                 if each is not None and now < each.expires:
                     found += each.glue(server.name, now)
                 name = parentOf(name)
-        return delegation.working(found, now)
+        return delegation.working(found, now, rrType)
 
     def learn(self, referral: Referral, now: float, labels: int, referrer: str = "", until: float = inf) -> Delegation:
         """
@@ -453,6 +529,7 @@ class Delegations:
 
         @return: how many were removed.
         """
+        self._passed.clear()
         known = self._known
         names = [name for name in known if (zone is None or isBelow(name, zone)) and not isinstance(known[name], FixedDelegation)]
         for name in names:

@@ -20,7 +20,7 @@ from typing import Final
 
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.dnssec.work import Work
-from twisted_ext.errors import BudgetSpent, DNSFault, PolicyFault, ServerFailed, TimedOut
+from twisted_ext.errors import BudgetSpent, DNSFault, PolicyFault, ServerFailed, TimedOut, Unreachable
 from twisted_ext.limits import FAILURE_PATIENCE
 from twisted_ext.recursion.delegations import Delegation, Delegations, NameServer, addressesIn
 from twisted_ext.recursion.limits import ADDRESS_LOOKUPS, ADDRESS_LOOKUPS_FAILED, DELEGATION_SERVERS, REFERRALS
@@ -30,9 +30,9 @@ from twisted_ext.wire.codes import AA, IN, Rcode
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import ROOT, isBelow, labelCount, nameToText, parentOf
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import AAAA, DS, NS, RRSIG, A, typeName
+from twisted_ext.wire.rrtypes import AAAA, DS, NS, RRSIG, SOA, A, typeName
 
-__all__ = ["FindAddresses", "Iteration", "Need", "Options", "QueryZone", "Result"]
+__all__ = ["FindAddresses", "Iteration", "Need", "Options", "Pause", "QueryZone", "Result"]
 
 _REFERRALS: Final = int(REFERRALS.default)
 _LOOKUPS: Final = int(ADDRESS_LOOKUPS.default)
@@ -40,6 +40,9 @@ _LOOKUPS_FAILED: Final = int(ADDRESS_LOOKUPS_FAILED.default)
 
 #: Seconds that a priming query may take before another one is sent.
 _PRIMING: Final = 10.0
+
+#: Seconds between the queries to servers that refuse them: with the first query, three of each server at most (RFC 9520, section 3.1).
+_PAUSES: Final[tuple[float, ...]] = (0.75, 1.5)
 
 #: Servers of the root that are used.
 _MOST_ROOTS: Final = int(DELEGATION_SERVERS.default)
@@ -90,7 +93,23 @@ class FindAddresses:
         return f"<FindAddresses {self.question}>"
 
 
-Need = QueryZone | FindAddresses
+class Pause:
+    """
+    Wait. The result does not matter.
+
+    @ivar seconds: how long.
+    """
+
+    __slots__ = ("seconds",)
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def __repr__(self) -> str:
+        return f"<Pause of {self.seconds:g} seconds>"
+
+
+Need = QueryZone | FindAddresses | Pause
 
 #: The time, and what came.
 Result = tuple[float, Answer | DNSFault]
@@ -125,6 +144,7 @@ class Iteration:
     __slots__ = (
         *("zone", "_delegations", "_question", "_options", "_context", "_now", "_work", "_queried"),
         *("_lookups", "_lookupsFailed", "_fault", "_overspent", "_avoided", "_tried", "_spent", "_areDown"),
+        "_pauses",
     )
 
     def __init__(
@@ -155,6 +175,7 @@ class Iteration:
         self._avoided: Collection[str] = () if self._work is None else self._work.avoided
         self._overspent: BudgetSpent | None = None
         self._queried: Delegation | None = None
+        self._pauses: tuple[float, ...] = _PAUSES
         self.zone = ROOT
 
     def run(self, now: float) -> _Steps:
@@ -173,7 +194,7 @@ class Iteration:
             yield from self._prime(delegation)
             delegation = self._delegations.root
         minimizer = Minimizer(name, self._options.minimize, _labelsOf(name, delegation))
-        known = delegation.labels
+        known = self._knownOf(delegation, minimizer)
         # Zones whose delegations are as new as this look-up.
         learned: set[bytes] = set()
         former: Delegation | None = None
@@ -190,9 +211,14 @@ class Iteration:
                 if whole or self._options.strict:
                     above = self._above(delegation, learned)
                     if above is None:
-                        raise
+                        pause = self._pause(delegation)
+                        if not pause:
+                            raise
+                        self._now, _ = yield Pause(pause)
+                        self._spent[delegation.zone] = set()
+                        continue
                     former, delegation = delegation, above
-                    known = delegation.labels
+                    known = self._knownOf(delegation, minimizer)
                     if self._context.trace is not None:
                         self._note("asking the parent again", zone=nameToText(delegation.zone))
                     continue
@@ -215,7 +241,7 @@ class Iteration:
                 learned.add(referral.zone)
                 if self._context.trace is not None:
                     self._note("referral", zone=nameToText(referral.zone), servers=len(referral.servers))
-                known = delegation.labels
+                known = self._knownOf(delegation, minimizer)
                 continue
             if whole:
                 self._refine(delegation, reply)
@@ -226,8 +252,19 @@ class Iteration:
             if reply.outcome is Outcome.NXDOMAIN:
                 minimizer.enabled = False
                 self._note("sending the whole name", why="the servers deny a part of it, which some do wrongly")
+            if reply.flags & AA:
+                # No zone begins at a name that is denied either.
+                self._delegations.passed(sent, delegation.zone, _ttlOf(reply), self._now)
             known = labelCount(sent)
         raise self._failure(f"{question}: more than {_REFERRALS} referrals and shortened names", _INVALID_DATA)
+
+    def _knownOf(self, delegation: Delegation, minimizer: Minimizer) -> int:
+        """
+        Return the number of labels that the servers of a zone need not be asked for one by one.
+        """
+        if not minimizer.enabled:
+            return delegation.labels
+        return self._delegations.labelsPassed(minimizer.name, minimizer.labels, delegation, self._now)
 
     def abandoned(self, now: float) -> None:
         """
@@ -258,6 +295,23 @@ class Iteration:
         delegation.since = self._now
         return delegations.closest(parentOf(zone), self._now)
 
+    def _pause(self, delegation: Delegation) -> float:
+        """
+        Return for how many seconds to wait before the servers that have just refused all queries are queried again: they may be about to
+        restart. 0 if they have been queried often enough, or if other servers are tried meanwhile.
+        """
+        fault = self._fault
+        if not isinstance(fault, Unreachable) or not fault.refused or not delegation.mayReturn(self._now):
+            return 0.0
+        if self._context.depth or not self._pauses:
+            return 0.0
+        pause = self._pauses[0]
+        if self._now + pause >= self._context.deadline:
+            return 0.0
+        self._pauses = self._pauses[1:]
+        self._note("waiting", why="the servers refuse queries, as while they are restarted", seconds=pause)
+        return pause
+
     def _prime(self, hints: Delegation) -> Generator[Need, Result, None]:
         """
         Ask a server of the root for all of them. If that fails, the hints have to do.
@@ -268,7 +322,7 @@ class Iteration:
         asked = Question(ROOT, NS, IN)
         if self._context.trace is not None:
             self._noteQuery(hints, asked, "to learn the present servers of the root")
-        self._now, reply = yield QueryZone(hints, hints.addresses(self._now), asked)
+        self._now, reply = yield QueryZone(hints, hints.addresses(self._now, NS), asked)
         if isinstance(reply, Answer):
             for rrset in reply.answer:
                 if rrset.rrType == NS and rrset.name == ROOT:
@@ -292,20 +346,20 @@ class Iteration:
         reserve = False
         areDown = self._areDown
         while True:
-            addresses = self._untried(delegation, tried, reserve)
+            addresses = self._untried(delegation, asked.rrType, tried, reserve)
             if addresses and areDown is not None and areDown(addresses):
                 # Find one more server before the timeouts of these. If there is none, they may have come back.
                 areDown = None
                 try:
-                    yield from self._findAddresses(delegation, {*tried, *addresses}, reserve)
+                    yield from self._findAddresses(delegation, asked.rrType, {*tried, *addresses}, reserve)
                 except ServerFailed:
                     pass
-                addresses = self._untried(delegation, tried, reserve)
+                addresses = self._untried(delegation, asked.rrType, tried, reserve)
             if not addresses:
                 if empty is not None:
                     return empty, Meaning.ANSWER, None
                 try:
-                    yield from self._findAddresses(delegation, tried, reserve)
+                    yield from self._findAddresses(delegation, asked.rrType, tried, reserve)
                 except ServerFailed:
                     if reserve:
                         raise
@@ -318,7 +372,7 @@ class Iteration:
             self._queried = delegation
             self._now, result = yield QueryZone(delegation, addresses, asked)
             self._queried = None
-            if delegation.silences and isinstance(result, Answer | ServerFailed):
+            if (delegation.silences or delegation.refusedSince) and isinstance(result, Answer | ServerFailed):
                 delegation.replied()
             if not isinstance(result, Answer):
                 if isinstance(result, ServerFailed) and result.rcode == Rcode.YXDOMAIN and isinstance(result.reply, Message):
@@ -346,21 +400,25 @@ class Iteration:
                 continue
             if self._context.trace is not None:
                 self._note("lame", server=server, zone=nameToText(delegation.zone))
-            delegation.isLame(address, self._now)
+            delegation.isLame(address, asked.rrType, self._now)
             tried.update((address,) if address else addresses)
-            self._fault = ServerFailed(f"{server} does not serve {nameToText(delegation.zone)}", server=server, rcode=5)
+            text = f"{server} replies to type {typeName(asked.rrType)} as if it did not serve {nameToText(delegation.zone)}"
+            self._fault = ServerFailed(text, server=server, rcode=5)
 
-    def _untried(self, delegation: Delegation, tried: set[str], reserve: bool) -> list[str]:
+    def _untried(self, delegation: Delegation, rrType: int, tried: set[str], reserve: bool) -> list[str]:
         now = self._now
-        found = delegation.addresses(now, spare=reserve)
+        found = delegation.addresses(now, rrType, spare=reserve)
         if reserve:
-            found = list(dict.fromkeys(found + self._delegations.glued(delegation, now)))
+            found = list(dict.fromkeys(found + self._delegations.glued(delegation, now, rrType)))
         return [each for each in found if each not in tried] if tried else found
 
-    def _findAddresses(self, delegation: Delegation, tried: set[str], reserve: bool) -> Generator[Need, Result, None]:
+    def _findAddresses(
+        self, delegation: Delegation, rrType: int, tried: set[str], reserve: bool
+    ) -> Generator[Need, Result, None]:
         """
         Find addresses of one more server of a zone.
 
+        @param rrType: what to ask for.
         @param tried: addresses that have been queried.
         @param reserve: of the servers that only the parent names.
 
@@ -369,17 +427,17 @@ class Iteration:
         for server in delegation.unresolved(self._now, spare=reserve):
             if self._lookups >= _LOOKUPS or self._lookupsFailed >= _LOOKUPS_FAILED:
                 break
-            if self._isCircular(server, delegation):
+            if self._isCircular(server, delegation, rrType):
                 continue
             yield from self._find(server, delegation, self._options.families)
             # A look-up within this one may have found other servers of the zone.
-            if self._untried(delegation, tried, reserve):
+            if self._untried(delegation, rrType, tried, reserve):
                 return
         for server in delegation.halfResolved(self._now, spare=reserve):
             if self._lookups >= _LOOKUPS:
                 break
             yield from self._find(server, delegation, server.missing)
-            if self._untried(delegation, tried, reserve):
+            if self._untried(delegation, rrType, tried, reserve):
                 return
         if self._overspent is not None:
             raise self._overspent
@@ -387,6 +445,10 @@ class Iteration:
         if reserve and isinstance(fault, TimedOut):
             delegation.silent(self._now)
         zone = nameToText(delegation.zone)
+        lame = delegation.lame(self._now, rrType) if fault is None else []
+        if lame:
+            text = f"replied to type {typeName(rrType)} as if they did not serve {zone}, and are not asked for it again for a while"
+            raise self._failure(f"{self._question}: {', '.join(lame)} {text}", _NO_REACHABLE_AUTHORITY)
         if fault is None:
             raise self._failure(f"{self._question}: no server of {zone} has an address", _NO_REACHABLE_AUTHORITY)
         text = f"{self._question}: no server of {zone} gave an answer: {fault.cause or fault}"
@@ -430,11 +492,11 @@ class Iteration:
             if not overspent:
                 server.failed(self._now)
 
-    def _isCircular(self, server: NameServer, delegation: Delegation) -> bool:
+    def _isCircular(self, server: NameServer, delegation: Delegation, rrType: int) -> bool:
         """
         Return whether only the zone itself knows the address of its server, and none of its servers can be queried.
         """
-        if not isBelow(server.name, delegation.zone) or delegation.addresses(self._now):
+        if not isBelow(server.name, delegation.zone) or delegation.addresses(self._now, rrType):
             return False
         return self._delegations.closest(server.name, self._now) is delegation
 
@@ -485,6 +547,17 @@ def _labelsOf(name: bytes, delegation: Delegation) -> int:
         position += name[position] + 1
         labels += 1
     return labels
+
+
+def _ttlOf(reply: Answer) -> int:
+    """
+    Return for how many seconds a reply counts: not at all if it has nothing that says so (RFC 2308, section 5).
+    """
+    sets = reply.answer
+    if not sets:
+        starts = [rrset for rrset in reply.authority if rrset.rrType == SOA]
+        return min([min(rrset.ttl, int.from_bytes(rrset.rdatas[0][-4:], "big")) for rrset in starts], default=0)
+    return min([rrset.ttl for rrset in sets])
 
 
 def _isDS(rrset: RRSet) -> bool:

@@ -12,7 +12,8 @@ __all__ = [
     "ADDRESSES_PER_SERVER", "ADDRESS_LOOKUPS", "ADDRESS_LOOKUPS_FAILED", "DELEGATIONS", "DELEGATION_SECONDS", "DELEGATION_SERVERS",
     "ENCRYPTED_CONNECTIONS", "ENCRYPTED_DAMPING", "ENCRYPTED_DECLINES", "ENCRYPTED_FILE_OCTETS", "ENCRYPTED_PERSISTENCE",
     "ENCRYPTED_PROBES", "ENCRYPTED_SAVE_SECONDS", "ENCRYPTED_SECONDS", "ENCRYPTED_SERVERS", "ENCRYPTED_WAIT",
-    "LAME_SECONDS", "LOCAL_ROOT_OCTETS", "LOCAL_ROOT_SECONDS", "MINIMIZED_LABELS", "MINIMIZED_QUERIES", "REFERRALS", "REFRESH_SECONDS",
+    "LAME_PAIRS", "LAME_SECONDS", "LOCAL_ROOT_OCTETS", "LOCAL_ROOT_SECONDS", "MINIMIZED_LABELS", "MINIMIZED_QUERIES", "PASSED_NAMES",
+    "REFERRALS", "REFRESH_SECONDS",
     "REPORTS_PER_SECOND", "REPORTS_REMEMBERED", "REPORTS_WAITING", "REPORT_AGENTS", "REPORT_AGENT_SECONDS", "REPORT_SECONDS",
     "RESOLUTION_ALIASES", "RESOLUTION_DEPTH", "SERVERS", "UNRESOLVED_SECONDS",
 ]
@@ -46,6 +47,10 @@ MINIMIZED_QUERIES: Final = Limit(default=10, least=1, most=50)
 #: Labels that the first of these queries add one at a time; later ones share the remaining labels (RFC 9156, section 2.3).
 MINIMIZED_LABELS: Final = Limit(default=4, least=1, most=50)
 
+#: Names of which it is remembered that no zone begins there, so that no query is sent for them on the way to names below. Each takes some
+#: 300 octets; the oldest are forgotten first.
+PASSED_NAMES: Final = Limit(default=10_000, least=100, most=1_000_000)
+
 #: Delegations in memory. Each takes about two kilobytes.
 DELEGATIONS: Final = Limit(default=20_000, least=100, most=1_000_000)
 
@@ -56,8 +61,12 @@ DELEGATION_SECONDS: Final = Limit(default=86_400, least=1, most=604_800)
 #: zone that has moved is found after them.
 REFRESH_SECONDS: Final = Limit(default=30, least=1, most=300)
 
-#: Seconds for which a server that does not serve a zone is not asked about it: as Unbound's time for its infrastructure cache.
+#: Seconds for which a server that replies to a type as if it did not serve the zone is not asked for this type: as Unbound's time for its
+#: infrastructure cache.
 LAME_SECONDS: Final = Limit(default=900, least=1, most=86_400)
+
+#: Pairs of server and type in this memory of one zone. A client can ask for 65,535 types; few are in use. The oldest are forgotten first.
+LAME_PAIRS: Final = Limit(default=256, least=16, most=4096)
 
 #: Seconds for which a name server whose address could not be found is not looked up again: as PowerDNS.
 UNRESOLVED_SECONDS: Final = Limit(default=60, least=1, most=3600)

@@ -113,14 +113,14 @@ def gatesOf(settings: Settings, secret: bytes) -> tuple[Gate, ...]:
     return _gates(settings, ClientRateLimit(settings.clientRate), Cookies(secret) if settings.cookies else None)
 
 
-def _setupPages(offer: Offer | None, authority: bytes, pin: str) -> Mapping[bytes, Status]:
+def _setupPages(offer: Offer | None, authority: bytes, pin: str, issuer: Callable[[], str]) -> Mapping[bytes, Status]:
     # Only here: few servers get to show them.
     from twisted_ext.server.listeners.https.request import Status
     from twisted_ext.server.setup.page import POLICY, setupPages
 
     common = ((b"cache-control", b"no-cache"), (b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
     shown: dict[bytes, Status] = {}
-    for page in setupPages(offer, authority, pin):
+    for page in setupPages(offer, authority, pin, issuer()):
         fields = [*common, (b"content-security-policy", POLICY.encode())]
         if page.fileName:
             fields.append((b"content-disposition", f'attachment; filename="{page.fileName}"'.encode()))
@@ -142,11 +142,14 @@ class Frontend:
         secret: bytes,
         *,
         zones: Zones | None = None,
+        cookieSecrets: Sequence[bytes] = (),
         large: bool = False,
         certificates: Certificates | None = None,
         today: Callable[[], float] = time,
     ) -> None:
         """
+        @param secret: of this server, for what is not shared with others.
+        @param cookieSecrets: those for cookies that other servers have too, if there are any; see L{Cookies}.
         @param certificates: for encrypted listeners, if there are any.
         @param zones: the public zones, which every client may query, if there are any.
         @param large: whether to size the packet cache for a server with many zones.
@@ -163,7 +166,7 @@ class Frontend:
         self._rates = ClientRateLimit(settings.clientRate)
         self._limiting = ResponseRateLimit()
         self._limit(settings)
-        self._cookies = Cookies(secret, alone=not settings.cookieSecret) if settings.cookies else None
+        self._cookies = Cookies(*(cookieSecrets or (secret,)), alone=not cookieSecrets) if settings.cookies else None
         self._proxies = TrustedProxies(settings.trustedProxies)
         self.packetCache: PacketCache = packetCacheFor(
             self._access,
@@ -206,6 +209,7 @@ class Frontend:
             message=settings.tcpTimeout,
         )
         self._streams.proxies = self._proxies
+        self._streams.own = self.responder.selfTest.connections
         self._listeners: list[StreamListener] = []
         self._quic: list[QuicListener] = []
         self._certificates = certificates
@@ -270,9 +274,11 @@ class Frontend:
     def _gatesNow(self) -> tuple[Gate, ...]:
         return _gates(self._settings, self._rates, self._cookies, self._zones, self._errands, self._keys)
 
-    def apply(self, settings: Settings) -> None:
+    def apply(self, settings: Settings, cookieSecrets: Sequence[bytes] = ()) -> None:
         """
         Apply new settings.
+
+        @param cookieSecrets: from the file of the settings; empty if there is none.
 
         @raise BadDescription: the settings contradict each other; nothing has changed then.
         """
@@ -284,6 +290,8 @@ class Frontend:
         self._limit(settings)
         self._rates.configure(settings.clientRate)
         self._proxies.configure(settings.trustedProxies)
+        if self._cookies is not None:
+            self._cookies.configure(*(cookieSecrets or (self._secret,)), alone=not cookieSecrets)
         self._settings = settings
         self.responder.gates = self._gatesNow()
         self.responder.replyBuilder = ReplyBuilder.of(settings)
@@ -403,17 +411,18 @@ class Frontend:
         assert certificates is not None
         return tlsServing(answering, certificates.contextFactory(ALPN), answering.isDropped)
 
-    def offer(self, offer: Offer | None, authority: bytes = b"", pin: str = "") -> None:
+    def offer(self, offer: Offer | None, authority: bytes = b"", pin: str = "", issuer: Callable[[], str] = str) -> None:
         """
         Show clients of HTTPS how to set up programs for this server.
 
         @param offer: what it offers, as far as clients can use it.
         @param authority: the certificate of the private authority, as DER, if there is one.
         @param pin: that of a self-signed certificate.
+        @param issuer: returns the name of an authority that the system does not trust; called when the page is first asked for.
         """
         if self._heads is None:
             return
-        self._heads.endpoint.pages.show(partial(_setupPages, offer, authority, pin))
+        self._heads.endpoint.pages.show(partial(_setupPages, offer, authority, pin, issuer))
 
     def watchdog(self, failed: Callable[[str], object], *, shared: bool = False) -> Watchdog:
         """

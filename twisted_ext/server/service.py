@@ -19,7 +19,6 @@ from twisted.python.failure import Failure
 from twisted_ext.errors import BadDescription
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.server.authority.zonetable import Zones
-from twisted_ext.server.config.types import readSecret
 from twisted_ext.server.frontend import Frontend, gatesOf
 from twisted_ext.server.jobs.blocklists import BlockLists, listsIn
 from twisted_ext.server.jobs.subprocess import inThread
@@ -80,6 +79,7 @@ class ServerService(Service):
         bound: Sequence[Bound],
         secret: bytes,
         *,
+        cookieSecrets: Sequence[bytes] = (),
         reread: Callable[[], Settings] | None = None,
         passing: Callable[[dict[str, object]], object] | None = None,
         fromPython: Callable[[str], Zone] | None = None,
@@ -114,10 +114,14 @@ class ServerService(Service):
         sight.source = self.stack
         sight.caching = self.stack.caching
         sight.blockLists = self.blockLists
+        sight.encryption = self.encryption
         sight.blocking = lambda: self.stack.blocks
         if not self._worker:
             sight.zones = self.zoned.zones
+            sight.zoneFigures = self.zoned.figures
+            sight.zoneMetrics = self.zoned.metrics
             sight.reloadingZone = self.zoned.reloadZone
+        sight.hostAt = self.stack.hostAt
         sight.recursing = lambda: self.stack.recursor
         sight.flushed = self._changed
         sight.reloading = self.reload
@@ -131,6 +135,7 @@ class ServerService(Service):
                 self.stack,
                 self.counters,
                 secret,
+                cookieSecrets=cookieSecrets,
                 zones=self.zoned.zones,
                 large=large,
                 certificates=None if self.encryption is None else self.encryption.certificates,
@@ -221,8 +226,8 @@ class ServerService(Service):
         """
         if self.encryption is not None:
             self.encryption.changed = self._offer
-        offer, authority, pin = _offered(self.settings, self._bound, self.encryption)
-        self._parts.offer(offer, authority, pin)
+        offer, authority, pin, issuer = _offered(self.settings, self._bound, self.encryption)
+        self._parts.offer(offer, authority, pin, issuer)
         self.stack.designate(offer if self.settings.designate and offer is not None and offer.hasHostName else None)
 
     def _ended(self, reason: str) -> None:
@@ -319,11 +324,14 @@ class ServerService(Service):
         self._see()
         return lines, loaded
 
-    def goOverTo(self, settings: Settings, zones: list[ZoneSettings] | None = None) -> list[str]:
+    def goOverTo(
+        self, settings: Settings, zones: list[ZoneSettings] | None = None, cookieSecrets: Sequence[bytes] | None = None
+    ) -> list[str]:
         """
         Apply new settings; those that cannot change at run time stay as they were.
 
         @param zones: the zones that the settings name, if the caller has read them already.
+        @param cookieSecrets: in a worker those that its parent has read; L{None} to read them here.
 
         @return: lines that report the result.
 
@@ -335,12 +343,13 @@ class ServerService(Service):
             self.zoned.check(inForce, zones)
         # Detect all other errors before anything changes.
         gatesOf(inForce, bytes(SECRET_OCTETS))
+        secrets = inForce.cookieSecrets() if cookieSecrets is None else cookieSecrets
         certified = None if self.encryption is None else self.encryption.prepare(inForce)
         self.stack.reload(inForce)
         if certified is not None:
             certified()
         self.settings = inForce
-        self._parts.apply(inForce)
+        self._parts.apply(inForce, secrets)
         if self.blockLists is not None:
             self.blockLists.apply(inForce)
         if self._worker:
@@ -350,18 +359,24 @@ class ServerService(Service):
         return _told(before, settings)
 
 
-def _offered(settings: Settings, bound: Sequence[Bound], encryption: Encryption | None) -> tuple[Offer | None, bytes, str]:
+def _offered(
+    settings: Settings, bound: Sequence[Bound], encryption: Encryption | None
+) -> tuple[Offer | None, bytes, str, Callable[[], str]]:
     """
-    Return what a server offers over encrypted transports, the certificate of its private authority if it has one, and the pin of its own
-    certificate if that is self-signed.
+    Return what a server offers over encrypted transports, the certificate of its private authority if it has one, the pin of its own
+    certificate if that is self-signed, and a function that returns the name of an authority that is neither known nor trusted by the
+    system.
     """
     if encryption is None:
-        return None, b"", ""
+        return None, b"", "", str
     # Only here: servers without encryption need not load this.
     from twisted_ext.server.setup.listening import offerOf
 
     pair = encryption.certificates.pairs[0]
-    return offerOf(settings, bound, pair.names), pair.authority, pair.pin if settings.selfSigned else ""
+    offer = offerOf(settings, bound, pair.names)
+    if settings.selfSigned:
+        return offer, pair.authority, pair.pin, str
+    return offer, pair.authority, "", str if pair.authority else pair.untrustedIssuer
 
 
 def _placeOf(bound: Sequence[Bound]) -> tuple[tuple[str, ...], int]:
@@ -421,6 +436,7 @@ def _told(before: Settings, after: Settings) -> list[str]:
     read = [
         *(["records"] if after.localFile else []),
         *(["block lists"] if listsIn(after) else []),
+        *(["secrets for cookies"] if after.cookieSecret and after.cookies else []),
         *(["certificates"] if (after.tls or after.https or after.quic or after.http3) and after.certificate else []),
         *(["trust anchors"] if after.trustAnchor and after.validate and after.role == "recurse" else []),
     ]
@@ -509,7 +525,8 @@ class Server(Service):
         """
         from twisted_ext.server.setup.page import setupPages
 
-        return setupPages(*_offered(self._inner.settings, self._inner.bound, self._inner.encryption))
+        offer, authority, pin, issuer = _offered(self._inner.settings, self._inner.bound, self._inner.encryption)
+        return setupPages(offer, authority, pin, issuer())
 
     def add(self, service: Service, bind: Callable[[], object] | None = None) -> None:
         """
@@ -594,7 +611,8 @@ def makeServer(
             f"tcp-connections: {settings.tcpConnections} connections need more open files than the {files} that the system allows this "
             "process; raise that limit (LimitNOFILE= of systemd, ulimit -n), or lower tcp-connections"
         )
-    secret = readSecret(settings.cookieSecret) if settings.cookieSecret else os.urandom(SECRET_OCTETS)
+    cookieSecrets = settings.cookieSecrets()
+    secret = cookieSecrets[0] if cookieSecrets else os.urandom(SECRET_OCTETS)
     received = receivedSockets()
     if settings.workers > 1:
         if received:
@@ -611,6 +629,7 @@ def makeServer(
         wanted = settings.role == "serve" or settings.pyzone or zonesIn(settings)
         zoned = ZoneSet(reactor, settings, fromPython=fromPython) if wanted else None
         force = Workforce(reactor, settings, (), secret, reread=reread, check=check, ready=lambda: notify("READY=1"), zoned=zoned)
+        force.cookieSecrets = cookieSecrets
         force.encryption = _encryptionFor(reactor, settings)
 
         def bindAll() -> None:
@@ -620,7 +639,7 @@ def makeServer(
 
         return Server(reactor, force, bindAll)
     passed, encrypted = dividedSockets(received, _encryptedPlaces(settings))
-    service = ServerService(reactor, settings, passed, secret, reread=reread, fromPython=fromPython)
+    service = ServerService(reactor, settings, passed, secret, cookieSecrets=cookieSecrets, reread=reread, fromPython=fromPython)
 
     def bind() -> None:
         plain = passed or boundSockets(settings.interface, settings.port)[0]

@@ -4,6 +4,7 @@ Builds the answer source of a server from its settings.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -245,6 +246,20 @@ class ForwardStack:
         """
         if asking.recursor is not None:
             asking.recursor.follow(self.caching if settings.cache else self._coalescing)
+
+    def hostAt(self, address: str) -> str:
+        """
+        Return the name that hosts files have for an address, without its final dot; C{""} if there is none.
+        """
+        if self._hosts is None:
+            return ""
+        try:
+            packed = socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+        except OSError:
+            # A client of a Unix socket, or an address with a scope.
+            return ""
+        name = self._hosts.current().names.get(packed)
+        return "" if name is None else nameToText(name, final=False)
 
     def _makeOutermost(self, settings: Settings) -> IAnswerSource:
         """
@@ -544,7 +559,8 @@ def stackFor(
 @implementer(IDirectSource)
 class ZoneStack:
     """
-    The answer source of an authoritative-only server. Names outside its zones are refused.
+    The answer source of an authoritative-only server. Names outside its zones are refused, but for those by which clients ask what it
+    designates.
     """
 
     caching = None
@@ -555,16 +571,24 @@ class ZoneStack:
         self.settings = settings
         self._zones = zones
         self._changed = changed
+        self._designating = DesignatingSource()
+        self._offer: Offer | None = None
         self._use(settings)
 
     def _use(self, settings: Settings) -> None:
         self._source = AuthoritySource(self._zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias)
-        self._ask = self._source.ask
+        self._ask = self._source.ask if self._offer is None else self._askBoth
 
     def reload(self, settings: Settings) -> None:
         self.settings = settings
         self._use(settings)
         self._changed()
+
+    def hostAt(self, address: str) -> str:
+        """
+        Return C{""}: there are no hosts files.
+        """
+        return ""
 
     def started(self) -> None:
         """
@@ -573,8 +597,18 @@ class ZoneStack:
 
     def designate(self, offer: Offer | None) -> None:
         """
-        Do nothing: clients ask their resolvers for designated servers, and this server does not resolve.
+        Tell clients that ask for it which encrypted transports this server has (RFC 9462): a network may assign it to them.
         """
+        if offer != self._offer:
+            self._offer = offer
+            if offer is not None:
+                self._designating.designate(offer.designations(), offer.addressRecords(), nameFromText(offer.name))
+            self._use(self.settings)
+            self._changed()
+
+    def _askBoth(self, question: Question, context: QueryContext) -> Answer | None:
+        answer = self._source.ask(question, context)
+        return self._designating.ask(question, context) if answer is None else answer
 
     def block(self, path: str) -> None:
         """
@@ -599,7 +633,8 @@ class ZoneStack:
         return (cast(IAnswerSource, self._source),)
 
     def path(self) -> list[str]:
-        return [f"zones: {_counted(len(self._zones))}", "no upstream is asked"]
+        designated = [] if self._offer is None else [f"resolver.arpa: answered here{_designated(self._offer)}"]
+        return [f"zones: {_counted(len(self._zones))}", *designated, "no upstream is asked"]
 
 
 def described(reactor: IReactorTime, description: str, setting: str, listening: ListenAddresses) -> IAnswerSource:

@@ -107,6 +107,10 @@ class Link:
         return [octets[start : start + size] for start in range(0, len(octets), size)]
 
 
+#: The link of a host that is dead.
+_NOTHING: Final = Link(silent=True)
+
+
 class MemoryNetwork:
     """
     Carries datagrams and streams between hosts; configurable to delay, duplicate, reorder or lose them.
@@ -119,6 +123,7 @@ class MemoryNetwork:
     @ivar dialed: connection attempts to each C{(address, port)}.
     @ivar datagrams: all datagrams sent, including injected ones, in order, unless C{recording} is off.
     @ivar recording: whether to record them.
+    @ivar dead: addresses that nothing reaches and that send nothing, whatever their links are, as after a power failure.
     """
 
     def __init__(self, clock: Clock | None = None, seed: int = 0) -> None:
@@ -129,6 +134,7 @@ class MemoryNetwork:
         self.dialed: Counter[Address] = Counter()
         self.datagrams: list[Datagram] = []
         self.recording = True
+        self.dead: set[str] = set()
         self._links: dict[tuple[str | None, str | None], Link] = {}
         self._hosts: dict[str, MemoryReactor] = {}
         self._reactors: list[MemoryReactor] = []
@@ -186,6 +192,8 @@ class MemoryNetwork:
         return link
 
     def linkBetween(self, source: str, destination: str) -> Link:
+        if self.dead and not self.dead.isdisjoint((source, destination)):
+            return _NOTHING
         links = self._links
         if not links:
             return self.link
@@ -204,7 +212,13 @@ class MemoryNetwork:
     def advance(self, seconds: float = 0.0) -> None:
         """
         Advance the clock. Each event happens at its own time, and so do those that follow from it.
+
+        @param seconds: 0 for what is due now.
+
+        @raise ValueError: C{seconds} is negative.
         """
+        if not seconds >= 0:
+            raise ValueError(f"advance({seconds!r}): time does not go backwards; give a number of seconds from 0 on")
         clock = self.clock
         target = clock.rightNow + seconds
         turns = 0
@@ -258,6 +272,13 @@ class MemoryNetwork:
         link = self.linkBetween(datagram.destination[0], datagram.source[0])
         if sender is not None and not link.silent and sender.cares(datagram):
             self.clock.callLater(link.delay, sender.refuse, datagram)
+
+    @property
+    def hosts(self) -> list[MemoryReactor]:
+        """
+        All hosts, in the order in which they were added.
+        """
+        return list(self._reactors)
 
     def pending(self) -> list[str]:
         """

@@ -58,6 +58,7 @@ class MemoryReactor(PluggableResolverMixin):
 
     @ivar network: the network that it is on.
     @ivar addresses: its addresses.
+    @ivar closed: whether new connections and datagrams of new peers are refused as if nothing listened.
     """
 
     running = True
@@ -65,6 +66,7 @@ class MemoryReactor(PluggableResolverMixin):
     def __init__(self, network: MemoryNetwork, addresses: tuple[str, ...]) -> None:
         self.network = network
         self.addresses = addresses
+        self.closed = False
         self._calls: list[IDelayedCall] = []
         self.datagramPorts: dict[tuple[str, int], MemoryPort] = {}
         self.listeners: dict[tuple[str, int], MemoryListener] = {}
@@ -125,7 +127,7 @@ class MemoryReactor(PluggableResolverMixin):
         @return: whether a port with that number exists.
         """
         number = datagram.destination[1]
-        there = [port for (_, each), port in self.datagramPorts.items() if each == number]
+        there = [port for (_, each), port in self.datagramPorts.items() if each == number and not (self.closed and port.peer is None)]
         for port in there:
             if port.takes(datagram):
                 port.received(datagram)
@@ -170,6 +172,8 @@ class MemoryReactor(PluggableResolverMixin):
         return made
 
     def listenerFor(self, address: str, number: int) -> MemoryListener | None:
+        if self.closed:
+            return None
         wildcard = "::" if ":" in address else "0.0.0.0"
         return self.listeners.get((address, number)) or self.listeners.get((wildcard, number))
 

@@ -157,7 +157,7 @@ class Datagrams:
         if IReactorFDSet.providedBy(reactor):
             return RawMaker(pollerFor(reactor, self.outbox), self.draw).make
         if IReactorUDP.providedBy(reactor):
-            return PortMaker(reactor, self.draw).make
+            return PortMaker(reactor, self.draw, self.outbox.faults).make
 
         def refuse(exchange: DatagramExchange) -> QuerySocket:
             label = exchange.server.label

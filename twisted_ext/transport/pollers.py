@@ -26,7 +26,12 @@ class Poller(Protocol):
     Watches sockets and drains those that are readable.
     """
 
-    def watch(self, descriptor: int, socket: RawSocket) -> None: ...
+    def watch(self, descriptor: int, socket: RawSocket) -> None:
+        """
+        Begin to watch a socket.
+
+        @raise OSError: the kernel refuses, as for lack of memory or watches; that is logged. Nothing is left behind.
+        """
 
     def forget(self, descriptor: int) -> None:
         """
@@ -40,6 +45,9 @@ _SOCKETS_PER_TURN: Final = 32
 #: Approximate number of datagrams to hold back, for about a millisecond. The queries among them are spread over several sockets, each of
 #: which takes a system call.
 _KEPT_BACK: Final = 256
+
+#: What fails if the kernel does not watch a socket, for the log.
+_WATCHING: Final = "watching a socket for replies"
 
 
 class DatagramSender(Protocol):
@@ -127,12 +135,20 @@ class EpollPoller:
         self._epoll: select.epoll | None = None
 
     def watch(self, descriptor: int, socket: RawSocket) -> None:
-        epoll = self._epoll or select.epoll()
-        epoll.register(descriptor, select.EPOLLIN)
+        first = self._epoll is None
+        try:
+            epoll = self._epoll = self._epoll or select.epoll()
+            epoll.register(descriptor, select.EPOLLIN)
+            if first:
+                self._reactor.addReader(self)
+        except OSError as error:
+            if first and self._epoll is not None:
+                # An epoll that the reactor does not read would leave all later sockets unread.
+                self._epoll.close()
+                self._epoll = None
+            self._outbox.faults.note(_WATCHING, error, self._clock.seconds())
+            raise
         self._sockets[descriptor] = socket
-        if self._epoll is None:
-            self._epoll = epoll
-            self._reactor.addReader(self)
 
     def forget(self, descriptor: int) -> None:
         if self._sockets.pop(descriptor, None) is None or self._epoll is None:
@@ -229,7 +245,11 @@ class EachPoller:
 
     def watch(self, descriptor: int, socket: RawSocket) -> None:
         reader = _Single(descriptor, socket, self._clock, self._faults)
-        self._reactor.addReader(reader)
+        try:
+            self._reactor.addReader(reader)
+        except OSError as error:
+            self._faults.note(_WATCHING, error, self._clock.seconds())
+            raise
         self._readers[descriptor] = reader
 
     def forget(self, descriptor: int) -> None:

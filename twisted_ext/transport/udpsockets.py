@@ -18,6 +18,7 @@ from twisted_ext.errors import Unreachable
 from twisted_ext.limits import DATAGRAM_SIZE, PORT_TRIES
 from twisted_ext.native import chosen
 from twisted_ext.transport.exchange import PendingQuery
+from twisted_ext.transport.faultlog import FaultLog
 from twisted_ext.transport.pollers import Poller
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
@@ -161,7 +162,9 @@ class QuerySocket:
 
 
 def unreachable(server: Server, error: OSError) -> Unreachable:
-    return Unreachable(f"{server.label} cannot be reached: {error.strerror or error}", server=server.label)
+    fault = Unreachable(f"{server.label} cannot be reached: {error.strerror or error}", server=server.label)
+    fault.refused = isinstance(error, ConnectionRefusedError)
+    return fault
 
 
 class RawSocket(QuerySocket):
@@ -223,26 +226,40 @@ class RawMaker:
         """
         @raise Unreachable: the system has no socket, port or route.
         """
-        server = exchange.server
-        family = server.family
         try:
-            made = socket.SocketType(family, _KIND)
+            made = self._open(exchange.server)
             try:
-                if not _NONBLOCKING:
-                    made.setblocking(False)
-                if sys.platform == "linux":
-                    if family == socket.AF_INET:
-                        made.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_OMIT)
-                    else:
-                        made.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PMTUDISC_OMIT)
-                self._bind(made, "" if family == socket.AF_INET else "::")
-                made.connect(server.socketAddress())
+                return RawSocket(exchange, made, self._poller)
+            except OSError:
+                # The kernel did not watch it, which may have been a moment's shortage. Without a second socket the look-up would go on to
+                # another server, if there is one.
+                made.close()
+            made = self._open(exchange.server)
+            try:
                 return RawSocket(exchange, made, self._poller)
             except BaseException:
                 made.close()
                 raise
         except OSError as error:
-            raise unreachable(server, error) from error
+            raise unreachable(exchange.server, error) from error
+
+    def _open(self, server: Server) -> socket.SocketType:
+        family = server.family
+        made = socket.SocketType(family, _KIND)
+        try:
+            if not _NONBLOCKING:
+                made.setblocking(False)
+            if sys.platform == "linux":
+                if family == socket.AF_INET:
+                    made.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_OMIT)
+                else:
+                    made.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PMTUDISC_OMIT)
+            self._bind(made, "" if family == socket.AF_INET else "::")
+            made.connect(server.socketAddress())
+        except BaseException:
+            made.close()
+            raise
+        return made
 
     def _bind(self, made: socket.SocketType, wildcard: str) -> None:
         for tries in range(int(PORT_TRIES.default), -1, -1):
@@ -301,13 +318,43 @@ class _Receiver(DatagramProtocol):
             receiver.broken(ConnectionRefusedError("connection refused"), self.clock.seconds())
 
 
+class _Unread(Exception):
+    """
+    The reactor does not read a port.
+    """
+
+    def __init__(self, reason: OSError) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class PortMaker:
-    def __init__(self, reactor: IReactorUDP, draw: Draw) -> None:
+    def __init__(self, reactor: IReactorUDP, draw: Draw, faults: FaultLog) -> None:
+        """
+        @param faults: logs that the reactor did not read a port.
+        """
         self._reactor = reactor
         self._clock = IReactorTime(reactor)
         self._draw = draw
+        self._faults = faults
 
     def make(self, exchange: DatagramExchange) -> QuerySocket:
+        """
+        @raise Unreachable: the system has no socket, port or route.
+        """
+        server = exchange.server
+        try:
+            try:
+                return self._open(exchange)
+            except _Unread as unread:
+                self._faults.note("opening a port for replies", unread.reason, self._clock.seconds())
+            return self._open(exchange)
+        except _Unread as unread:
+            raise unreachable(server, unread.reason) from unread
+        except OSError as error:
+            raise unreachable(server, error) from error
+
+    def _open(self, exchange: DatagramExchange) -> QuerySocket:
         server = exchange.server
         interface = "" if server.family == socket.AF_INET else "::"
         protocol = _Receiver(self._clock)
@@ -317,11 +364,16 @@ class PortMaker:
                 break
             except CannotListenError as error:
                 if not tries:
-                    raise unreachable(server, OSError(str(error))) from error
+                    raise OSError(str(error)) from error
+            except OSError as error:
+                # The port is open, but the reactor does not read it.
+                if IListeningPort.providedBy(protocol.transport):
+                    protocol.transport.stopListening()
+                raise _Unread(error) from error
         try:
             protocol.transport.connect(server.address, server.port)
-        except OSError as error:
+        except OSError:
             port.stopListening()
-            raise unreachable(server, error) from error
+            raise
         made = protocol.socket = PortSocket(exchange, port, protocol)
         return made

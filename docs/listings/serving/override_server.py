@@ -21,9 +21,12 @@ class Desks:
 
     def query(self, query, timeout=None):
         found = self.pattern.fullmatch(query.name.name)
-        if query.type != dns.A or found is None or not 1 <= int(found[1]) <= 250:
+        if found is None or not 1 <= int(found[1]) <= 250:
             # No information: the next resolver is queried.
             return defer.fail(error.DomainError())
+        if query.type != dns.A:
+            # The name exists, without records of this type: no resolver is queried, and no client takes it for a name that does not exist.
+            return defer.succeed(([], [], []))
         address = dns.Record_A(address=f"192.0.2.{int(found[1])}", ttl=60)
         answer = dns.RRHeader(name=query.name.name, ttl=60, payload=address)
         return defer.succeed(([answer], [], []))

@@ -23,9 +23,9 @@ from zope.interface import implementer
 from twisted_ext.apps.robot.access import Access
 from twisted_ext.apps.robot.database import Database
 from twisted_ext.apps.robot.events import Joined, Message
-from twisted_ext.apps.robot.interfaces import IFront, IStorage
+from twisted_ext.apps.robot.interfaces import IFront, IStorage, Urgency
 from twisted_ext.apps.robot.people import Person, Place
-from twisted_ext.apps.robot.plugins.tell import Tell
+from twisted_ext.apps.robot.plugins.channel.tell import Tell
 from twisted_ext.apps.robot.program.settings import RobotSettings
 from twisted_ext.apps.robot.robot import Robot
 from twisted_ext.compat.names import NamesResolver
@@ -61,7 +61,7 @@ class _Front:
     def __init__(self, writer: _Writer) -> None:
         self._writer = writer
 
-    def send(self, target: str, lines: Sequence[Line]) -> None:
+    def send(self, target: str, lines: Sequence[Line], urgency: Urgency = Urgency.NOTICE) -> None:
         for line in map(str, lines):
             nick = line.split()[0].rstrip(":")
             if " gets your message " in line:
@@ -74,6 +74,9 @@ class _Front:
 
     def members(self, channel: str) -> Sequence[str]:
         return []
+
+    def isReady(self, target: str) -> bool:
+        return True
 
 
 class _Writer:

@@ -15,7 +15,7 @@ from zope.interface import implementer
 from twisted_ext.apps.robot.access import Access
 from twisted_ext.apps.robot.database import Database
 from twisted_ext.apps.robot.events import Joined, Message
-from twisted_ext.apps.robot.interfaces import IFront, IRobotPlugin, IScheduler
+from twisted_ext.apps.robot.interfaces import IFront, IRobotPlugin, IScheduler, Urgency
 from twisted_ext.apps.robot.loading import foundPlugins
 from twisted_ext.apps.robot.people import Person, Place
 from twisted_ext.apps.robot.program.settings import RobotSettings
@@ -38,6 +38,7 @@ _T = TypeVar("_T")
 class MemoryFront:
     """
     @ivar said: what the robot has said: target and text.
+    @ivar ready: whether lines would be sent now.
     """
 
     nick = "txbot"
@@ -45,13 +46,17 @@ class MemoryFront:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.ready = True
         self.said: list[tuple[str, str]] = []
 
-    def send(self, target: str, lines: Sequence[Line]) -> None:
+    def send(self, target: str, lines: Sequence[Line], urgency: Urgency = Urgency.NOTICE) -> None:
         self.said += [(target, str(line)) for line in lines]
 
     def members(self, channel: str) -> Sequence[str]:
         return []
+
+    def isReady(self, target: str) -> bool:
+        return self.ready
 
 
 class RobotCase(SynchronousTestCase):

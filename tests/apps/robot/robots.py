@@ -20,7 +20,7 @@ from twisted_ext.apps.robot.access import Access
 from twisted_ext.apps.robot.commands import CommandError
 from twisted_ext.apps.robot.database import Database
 from twisted_ext.apps.robot.events import Message
-from twisted_ext.apps.robot.interfaces import IFetcher, IFront, IRobotPlugin
+from twisted_ext.apps.robot.interfaces import IFetcher, IFront, IRobotPlugin, Urgency
 from twisted_ext.apps.robot.loading import BUILT_IN
 from twisted_ext.apps.robot.people import Person, Place
 from twisted_ext.apps.robot.program.settings import RobotSettings
@@ -94,6 +94,7 @@ class Documents:
 class MemoryFront:
     """
     @ivar sent: what the robot has said: the target and the line.
+    @ivar ready: whether lines would be sent now.
     """
 
     def __init__(self, name: str = "net", nick: str = "txbot", most: int = 4) -> None:
@@ -101,13 +102,17 @@ class MemoryFront:
         self.nick = nick
         self.most = most
         self.sent: list[tuple[str, Line]] = []
+        self.ready = True
         self.channels: dict[str, Sequence[str]] = {}
 
-    def send(self, target: str, lines: Sequence[Line]) -> None:
+    def send(self, target: str, lines: Sequence[Line], urgency: Urgency = Urgency.NOTICE) -> None:
         self.sent += [(target, each) for each in lines]
 
     def members(self, channel: str) -> Sequence[str]:
         return self.channels.get(channel, ())
+
+    def isReady(self, target: str) -> bool:
+        return self.ready
 
 
 class Stage:

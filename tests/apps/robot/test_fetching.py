@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorThreads
 from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.internet.ssl import Certificate, CertificateOptions, PrivateCertificate
+from twisted.logger import capturedLogs, formatEvent
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from tests.certificates import authority, certificateFor
@@ -147,6 +148,15 @@ class FetchTests(FetchingTestCase):
         (request,) = self.requests
         self.assertTrue(request.startswith("GET /a?b=c HTTP/1.1\r\n"))
         self.assertNotIn("Cookie", request)
+
+    def test_documentWritesNoLogLines(self) -> None:
+        """
+        A document that is fetched leaves no lines about Twisted's factories in the log.
+        """
+        self.web("192.0.2.80", {"/": response("words")})
+        with capturedLogs() as logs:
+            self.assertEqual(self.fetched(self.fetcher("http://www.example"), "http://www.example/"), b"words")
+        self.assertEqual([formatEvent(each) for each in logs if "HTTP11ClientFactory" in formatEvent(each)], [])
 
     def test_documentWithoutLengthIsFetched(self) -> None:
         """

@@ -14,6 +14,7 @@ from typing import cast
 import pytest
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IConsumer
+from twisted.logger import capturedLogs
 from twisted.web.resource import Resource
 
 from tests.apps.robot.robots import BOSS, CHANNEL, ONE_FILE, Stage, finished, write
@@ -341,6 +342,18 @@ def test_pluginsAreFound(path: Path) -> None:
     found = foundPlugins([os.fspath(ours)])
     assert [each.name for each in found[: len(BUILT_IN)]] == [each.name for each in BUILT_IN]
     assert sorted(each.name for each in found[len(BUILT_IN) :]) == ["user", "version"]
+
+
+def test_fileWithoutPluginIsNamed(path: Path) -> None:
+    """
+    The log names a file that defines a class of plugins, but no instance of it; a file with a plugin is not named.
+    """
+    path.mkdir(exist_ok=True)
+    write(path / "foundfull.py", ONE_FILE.format(version="one").replace("Version()", "Version('full')"))
+    write(path / "foundempty.py", "from twisted_ext.apps.robot.plugin import RobotPlugin\n\nclass Empty(RobotPlugin):\n    pass\n")
+    with capturedLogs() as logs:
+        foundPlugins([os.fspath(path)])
+    assert [each["file"] for each in logs if "file" in each] == [os.fspath(path / "foundempty.py")]
 
 
 def test_pluginsBringNothingBeforeTheyAreLoaded() -> None:

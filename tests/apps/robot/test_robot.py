@@ -218,6 +218,28 @@ def test_longWordIsNotRepeated(stage: Stage) -> None:
     assert len(said) < 100
 
 
+def test_textsStandForCommands(stage: Stage) -> None:
+    """
+    A plugin's function returns the command that a text stands for, which the person has to have the right to call. Commands come first,
+    and a text that stands for itself is not replaced without end.
+    """
+    asked: list[str] = []
+
+    def expand(message: Message, text: str) -> str | None:
+        asked.append(text)
+        return {"hello": "hi you", "hi you": "echo hi", "change": "write", "round": "about", "about": "round", "help": "echo no"}.get(text)
+
+    stage.robot.expandBy(expand)
+    assert stage.hear("!hello") == ["hi"]
+    assert stage.hear("!change")[0].startswith("write writes: only the owner may call it")
+    assert stage.hear("!change", BOSS) == ["written"]
+    assert stage.hear("!help")[0].startswith("commands:")
+    asked.clear()
+    assert stage.hear("txbot: round")[0].startswith("there is no command")
+    assert len(asked) == limits.EXPANSIONS.default
+    assert stage.hear("!other") == []
+
+
 def test_hostileTextIsEscaped(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     What a person writes comes back without effect: no line of its own, no CTCP, no escape sequence, no color.

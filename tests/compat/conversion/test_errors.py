@@ -4,6 +4,9 @@ Tests of L{twisted_ext.compat.conversion.errors}.
 
 from __future__ import annotations
 
+import errno
+import socket
+
 from twisted.internet import defer
 from twisted.internet.error import DNSLookupError
 from twisted.names import error
@@ -181,13 +184,23 @@ class InwardTests(SynchronousTestCase):
             (NotImplementedError(), Unknown, 2),
             (DNSLookupError("x"), Unknown, 2),
             (error.ResolverError("x"), Refused, 5),
-            (OSError("no route"), Unreachable, 2),
-            (KeyError("bug"), ServerFailed, 2),
+            (OSError(errno.EHOSTUNREACH, "no route"), Unreachable, 2),
+            (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), Unreachable, 2),
+            (socket.gaierror(socket.EAI_AGAIN, "later"), Unreachable, 2),
         ):
             fault = faultFromError(raised, "theirs")
             self.assertIs(type(fault), kind, raised)
             self.assertEqual((fault.rcode, fault.server), (rcode, "theirs"), raised)
             self.assertIn("theirs", str(fault))
+
+    def test_mistakesAreNotShown(self) -> None:
+        """
+        The text of an exception that is not about a look-up, or names a file, is in no fault: it may have secrets in it.
+        """
+        for raised in (KeyError("password=hunter2"), FileNotFoundError(errno.ENOENT, "missing", "/etc/hunter2"), ValueError("hunter2")):
+            fault = faultFromError(raised, "theirs")
+            self.assertIs(type(fault), ServerFailed)
+            self.assertEqual((str(fault), fault.server, fault.rcode), ("internal error", "theirs", 2))
 
     def test_faultRoundTrips(self) -> None:
         """

@@ -233,13 +233,16 @@ class DenyTests(SynchronousTestCase):
 
     def test_uselessRecordsAreNotStored(self) -> None:
         """
-        Records of compact denial and records with opt-out, which deny no other names, are not stored; nor are those that are ignored in
-        replies.
+        Records of compact denial, records that cover one hash at most, and records with opt-out, which deny no other names, are not
+        stored; nor are those that are ignored in replies.
         """
         store = DenialStore()
         good = nsecSet(name("a.example."), name("c.example."), numbers("A"))
         for rrset in (
             nsecSet(name("b.example."), name("\\000.b.example."), numbers("NXNAME")),
+            nsec3Set(ZONE, bytes(20), bytes(19) + b"\1", numbers("A")),
+            nsec3Set(ZONE, bytes(20), bytes(19) + b"\2", ()),
+            nsec3Set(ZONE, b"\xff" * 20, bytes(20), numbers("A")),
             nsec3Set(ZONE, bytes(20), b"\xff" * 20, numbers("A"), flags=1),
             nsec3Set(ZONE, bytes(20), b"\xff" * 20, numbers("A"), flags=2),
             nsec3Set(ZONE, bytes(20), b"\xff" * 20, numbers("A"), iterations=51),
@@ -251,6 +254,10 @@ class DenyTests(SynchronousTestCase):
             RRSet(good.name, NSEC, 1, 60, (good.rdatas[0] + b"\x01\x20" + b"\xff" * 32 + bytes(9000),)),
         ):
             self.assertFalse(store.add(ZONE, rrset, signaturesOf(rrset), 3600, 0.0))
+        for following in (bytes(19) + b"\3", bytes(20)):
+            # Of a chain, or the only record of its zone.
+            whole = nsec3Set(ZONE, bytes(20), following, numbers("A"))
+            self.assertTrue(DenialStore().add(ZONE, whole, signaturesOf(whole), 3600, 0.0))
         large = RRSet(good.name, NSEC, 1, 60, (good.rdatas[0] + b"".join(bytes([n]) + b"\x20" + b"\xff" * 32 for n in range(1, 200)),))
         self.assertFalse(store.add(ZONE, large, signaturesOf(large), 3600, 0.0))
         self.assertEqual((store.count, store.octets, store.zones), (0, 0, ()))

@@ -174,10 +174,10 @@ def test_nghttpIsAnswered(server: Encrypted, tmp_path: Path) -> None:
 @pytest.mark.parametrize("version", ["h2", "http/1.1"])
 def test_h2loadLosesNothing(server: Encrypted, version: str) -> None:
     """
-    h2load gets all replies with success, with many streams on a connection, and over HTTP/1.1.
+    h2load gets all replies with success, with many streams on a connection, and over HTTP/1.1 with pipelining.
     """
     url = server.url(target(queryOf("www.example.test")).decode())
-    said = output(peer("h2load"), f"--npn-list={version}", "-n", "2000", "-c", "4", "-m", "32" if version == "h2" else "1", url)
+    said = output(peer("h2load"), f"--npn-list={version}", "-n", "2000", "-c", "4", "-m", "32" if version == "h2" else "8", url)
     assert "2000 succeeded, 0 failed, 0 errored, 0 timeout" in said, said
     assert "status codes: 2000 2xx" in said
 

@@ -176,7 +176,7 @@ def test_builtContainerAnswers(builder: Builder) -> None:
     context = builder.folder / "context"
     shutil.copytree(CONTAINER, context / "contrib" / "container")
     wheels = str(context / "dist")
-    needed = ["--find-links", wheels, "--wheel-dir", wheels, "twisted-ext[cli,https,quic]"]
+    needed = ["--find-links", wheels, "--wheel-dir", wheels, "twisted-ext[cli,https,qr,quic]"]
     for command in ([str(ROOT / ".ci" / "dist.py"), "--no-isolation", wheels], ["-m", "pip", "wheel", "--quiet", *needed]):
         ended = subprocess.run([sys.executable, *command], cwd=context, capture_output=True, text=True, timeout=_LONG)
         assert ended.returncode == 0, ended.stderr

@@ -12,6 +12,7 @@ from twisted.internet.task import deferLater
 from tests.live.zones.replicating import ADDRESS, hosting
 from tests.zone.changing import APEX
 from twisted_ext.compat.install import globalReactor
+from twisted_ext.server.limits import CLIENT_STREAM_GRACE
 from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.framing import frame
 from twisted_ext.wire.message import Question
@@ -31,11 +32,12 @@ async def test_evictedConnectionGetsItsReply() -> None:
         host.servings.mostPerPeer = 2
         clients: list[socket.socket] = []
         try:
-            for _ in range(3):
+            # The third connection comes when the other two may make room, since their replies are not recent.
+            for wait in (0.1, CLIENT_STREAM_GRACE.default + 0.2, 0.1):
                 client = socket.create_connection((ADDRESS, host.port))
                 clients.append(client)
                 client.sendall(query)
-                await deferLater(globalReactor(), 0.1, lambda: None)
+                await deferLater(globalReactor(), wait, lambda: None)
             for client in clients:
                 client.settimeout(1)
             first = clients[0]

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Final
 
 import pytest
@@ -54,7 +55,11 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         for unit in ("txdns.service", "txdns.socket"):
             made.write(f"/etc/systemd/system/{unit}", (UNITS / unit).read_text("utf-8"))
         # Python and the project may be in the folder of a user here.
-        made.write("/etc/systemd/system/txdns.service.d/test.conf", f"[Service]\nProtectHome=no\nEnvironment=PYTHONPATH={ROOT}\n")
+        dropIn = f"[Service]\nProtectHome=no\nEnvironment=PYTHONPATH={ROOT}\n"
+        if ROOT.is_relative_to(gettempdir()):
+            # The unit has a temporary folder of its own.
+            dropIn += f"BindReadOnlyPaths={ROOT}\n"
+        made.write("/etc/systemd/system/txdns.service.d/test.conf", dropIn)
         for folder in (Path(sys.base_prefix), ROOT, Path(sys.prefix)):
             for each in (folder, *folder.parents):
                 made.run("chmod", "a+x", str(each))

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +25,7 @@ from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.rrtypes import SOA
 
-__all__ = ["FOLLOWERS", "PRIMARIES", "Durations", "hasFollower", "measure"]
+__all__ = ["FOLLOWERS", "PRIMARIES", "Durations", "hasFollower", "measure", "measureRounds"]
 
 ADDRESS: Final = "127.0.0.1"
 
@@ -130,8 +130,9 @@ def _until(port: int, zones: Sequence[str], serial: int, patience: float, lastWo
 
 
 @contextmanager
-def _ours(folder: Path, zones: Sequence[str], port: int, follower: int) -> Iterator[Callable[[], object]]:
-    terms = f'allow-transfer = ["127.0.0.0/8"]\nnotify = ["{ADDRESS}:{follower}"]\n'
+def _ours(folder: Path, zones: Sequence[str], port: int, followers: Sequence[int]) -> Iterator[Callable[[], object]]:
+    notified = ", ".join([f'"{ADDRESS}:{follower}"' for follower in followers])
+    terms = f'allow-transfer = ["127.0.0.0/8"]\nnotify = [{notified}]\n'
     lines = [f'state = "{folder}/state"\nwatch = false\n']
     lines += [f'[[zone]]\nname = "{name}"\nfile = "{folder}/{name}.zone"\n{terms}' for name in zones]
     settings = folder / "settings"
@@ -151,14 +152,16 @@ def _ours(folder: Path, zones: Sequence[str], port: int, follower: int) -> Itera
 
 
 @contextmanager
-def _knot(folder: Path, zones: Sequence[str], port: int, follower: int) -> Iterator[Callable[[], object]]:
+def _knot(folder: Path, zones: Sequence[str], port: int, followers: Sequence[int]) -> Iterator[Callable[[], object]]:
+    notified = ", ".join([f"follower{follower}" for follower in followers])
     lines = [
         f'server:\n  rundir: "{folder}"\n  listen: {ADDRESS}@{port}\n  udp-workers: 1\n  tcp-workers: 1\n  background-workers: 1',
         f'control:\n  listen: "{folder}/knot.sock"\ndatabase:\n  storage: "{folder}"',
         "log:\n  - target: stderr\n    any: warning",
-        f"remote:\n  - id: follower\n    address: {ADDRESS}@{follower}",
+        "remote:",
+        *[f"  - id: follower{follower}\n    address: {ADDRESS}@{follower}" for follower in followers],
         "acl:\n  - id: all\n    address: 127.0.0.0/8\n    action: transfer",
-        f'template:\n  - id: default\n    storage: "{folder}"\n    acl: all\n    notify: follower\n    file: "%s.zone"',
+        f'template:\n  - id: default\n    storage: "{folder}"\n    acl: all\n    notify: [{notified}]\n    file: "%s.zone"',
         "    zonefile-load: difference",
         "zone:",
         *[f"  - domain: {name}" for name in zones],
@@ -274,21 +277,44 @@ def measure(primary: str, follower: str, count: int, patience: float = 120.0) ->
     @param patience: seconds for each of the two steps.
     @raise AssertionError: not all zones have come by then.
     """
+    first, changed = measureRounds(primary, [follower], count, 1, patience)
+    return Durations(first[0], changed[0])
+
+
+def measureRounds(primary: str, followers: Sequence[str], count: int, rounds: int, patience: float = 120.0) -> list[list[float]]:
+    """
+    Measure how servers with one address follow another one.
+
+    @param count: the number of zones.
+    @param rounds: how often all of them are changed.
+    @param patience: seconds for each step.
+
+    @return: seconds for each server until it has all zones: after their start, and after each change.
+
+    @raise AssertionError: not all zones have come by then.
+    """
     zones = names(count)
-    with TemporaryDirectory(prefix="txdns-following-") as path:
+    with TemporaryDirectory(prefix="txdns-following-") as path, ExitStack() as stack:
         folder = Path(path)
         _write(folder, zones, 1)
-        port, followersPort = freePort(ADDRESS), freePort(ADDRESS)
-        following = _FOLLOWERS[follower](port, zones, followersPort)
-        with _PRIMARIES[primary](folder, zones, port, followersPort) as reload:
-            log = folder / "log"
-            _until(port, zones, 1, patience, lambda: log.read_text("utf-8", "replace"))
+        port, ports = freePort(ADDRESS), [freePort(ADDRESS) for _ in followers]
+        following = [_FOLLOWERS[follower](port, zones, each) for follower, each in zip(followers, ports, strict=True)]
+        reload = stack.enter_context(_PRIMARIES[primary](folder, zones, port, ports))
+        log = folder / "log"
+        _until(port, zones, 1, patience, lambda: log.read_text("utf-8", "replace"))
+        taken: list[list[float]] = []
+        for serial in range(1, rounds + 2):
             began = time.monotonic()
-            with following:
-                _until(followersPort, zones, 1, patience, following.log)
-                first = time.monotonic() - began
-                _write(folder, zones, 2)
+            if serial == 1:
+                for server in following:
+                    stack.enter_context(server)
+            else:
+                _write(folder, zones, serial)
                 began = time.monotonic()
                 reload()
-                _until(followersPort, zones, 2, patience, following.log)
-                return Durations(first, time.monotonic() - began)
+            row = []
+            for server, each in zip(following, ports, strict=True):
+                _until(each, zones, serial, patience, server.log)
+                row.append(time.monotonic() - began)
+            taken.append(row)
+        return taken

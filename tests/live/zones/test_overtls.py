@@ -16,6 +16,9 @@ from tests.peers import LivePeer, freePort
 from tests.server.transfer.overtls import NAME
 from tests.server.transfer.replicas import Host
 from tests.zone.changing import APEX, textsOf
+from twisted_ext.server.reply.operations import Outcome
+from twisted_ext.server.reply.requests import Request, TLSPeer
+from twisted_ext.wire.rrtypes import AXFR, IXFR
 from twisted_ext.zone.zone import Zone
 
 __all__: list[str] = []
@@ -151,6 +154,35 @@ async def test_othersShowTheirCertificate(program: str, files: Files) -> None:
             host.apply(allow_transfer=[f"certificate={CLIENT}"], notify=[f"{ADDRESS}:{server.port} key={KEY}"])
             host.change("first 300 A 192.0.2.98")
             await until(lambda: serialIs(server, "11"), server.log)
+
+
+@pytest_twisted.ensureDeferred
+async def test_firstConnectionOfNSDIsRefused(files: Files) -> None:
+    """
+    NSD 4.6 shows its certificate from its second connection on: its first request after a start is refused, and the one after the next
+    NOTIFY is not. A later NSD may show it at once.
+    """
+    async with hostingTLS(files, asksClients=True) as host:
+        host.zones.put(Zone.fromText(ZONE, APEX))
+        host.apply(allow_transfer=[f"certificate={CLIENT}"])
+        peers: list[TLSPeer | None] = []
+        transferring = host.replication.transferring
+
+        def watching(request: Request) -> Outcome:
+            peers.append(request.peer)
+            return transferring(request)
+
+        for rrType in (AXFR, IXFR):
+            host.responder.operations[rrType] = watching
+        with nsdOverTLS(host, files, freePort(ADDRESS), isMutual=True, keyed=False) as server:
+            await until(lambda: peers, server.log)
+            first = peers[0]
+            assert first is not None
+            host.apply(allow_transfer=[f"certificate={CLIENT}"], notify=[f"{ADDRESS}:{server.port} key={KEY}"])
+            host.change("first 300 A 192.0.2.98")
+            await until(lambda: serialIs(server, "11"), server.log)
+            assert first.names == (CLIENT,) or "REFUSED" in server.log()
+            assert peers[-1] is not None and peers[-1].names == (CLIENT,)
 
 
 @pytest_twisted.ensureDeferred

@@ -5,6 +5,7 @@ Master files, as read by BIND's C{named-compilezone} and by us.
 from __future__ import annotations
 
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -12,8 +13,11 @@ from typing import Final
 import pytest
 
 from tests.peers import peer
+from tests.zone.changing import textsOf
 from tests.zone.masters import setsOf
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.zonefile.reader import MasterFileContent, readMaster
 from twisted_ext.zone.zonefile.writer import canonicalFile, readableFile
 
@@ -79,6 +83,55 @@ def test_ambiguousFilesAreReadAsByBIND(name: str, tmp_path: Path) -> None:
     path = tmp_path / "zone"
     path.write_text(HEAD + ZONES[name])
     assert records(readMaster(str(path), _APEX)) == theirs(path)
+
+
+_Read = set[tuple[int, int, bytes]] | None
+
+#: The documented exceptions: a name, its records, and what BIND and we read: types, TTLs and rdata; L{None} for an error; or a text in what
+#: BIND writes, in a form that we do not read.
+EXCEPTIONS: Final[dict[str, tuple[bytes, str, _Read | str, _Read]]] = {
+    "longString": (b"a", f"a 60 TXT {'x' * 300}\n", None, {(16, 60, b"\xff" + b"x" * 255 + b"\x2d" + b"x" * 45)}),
+    "unicodeName": ("bär".encode("idna"), "bär 60 A 192.0.2.9\n", set(), {(1, 60, b"\xc0\x00\x02\x09")}),
+    "octets": (b"b\xe4r", "b\udce4r 60 A 192.0.2.9\n", {(1, 60, b"\xc0\x00\x02\x09")}, None),
+    "escapedOctets": (b"b\xe4r", "b\\228r 60 A 192.0.2.9\n", {(1, 60, b"\xc0\x00\x02\x09")}, {(1, 60, b"\xc0\x00\x02\x09")}),
+    "innerQuotes": (b"a", 'a 60 TXT x"y"z\n', {(16, 60, b"\x01x\x01y\x01z")}, {(16, 60, b'\x05x"y"z')}),
+    "mixedLifetimes": (
+        b"a",
+        "a 60 TXT x\na 30 TXT y\n",
+        {(16, 60, b"\x01x"), (16, 60, b"\x01y")},
+        {(16, 30, b"\x01x"), (16, 30, b"\x01y")},
+    ),
+    "sink": (b"a", "a 60 SINK 1 0 0 AAAA\n", "SINK", None),
+    "unknownSink": (b"a", "a 60 TYPE40 \\# 3 010000\n", "SINK", {(40, 60, b"\x01\x00\x00")}),
+    "alias": (b"a", "a 60 ALIAS ns\n", None, {(65401, 60, nameFromText("ns.example.org."))}),
+    "date": (b"a", "$DATE 20261124000000\na 60 TXT x\n", {(16, 60, b"\x01x")}, None),
+}
+
+
+@pytest.mark.parametrize("name", sorted(EXCEPTIONS))
+def test_exceptionsAreThoseDocumented(name: str, tmp_path: Path) -> None:
+    """
+    What is read otherwise than by BIND is what the documentation lists.
+    """
+    label, text, byThem, byUs = EXCEPTIONS[name]
+    path = tmp_path / "zone"
+    path.write_bytes((HEAD + text).encode("utf-8", "surrogateescape"))
+    owner = bytes([len(label)]) + label
+
+    def at(found: set[tuple[bytes, int, int, bytes]]) -> _Read:
+        return {(rrType, ttl, rdata) for key, rrType, ttl, rdata in found if key in (owner, owner + _APEX)}
+
+    reading = readMaster(str(path), _APEX)
+    assert (at(textsOf(Version(Image(reading.builder.finish(b""))))) if reading.sound else None) == byUs
+    if isinstance(byThem, set):
+        assert at(theirs(path)) == byThem
+        return
+    with suppress(AssertionError):
+        theirs(path)
+    written = path.with_suffix(".bind")
+    assert written.exists() == (byThem is not None)
+    if byThem:
+        assert byThem in written.read_text()
 
 
 def test_includesAreReadAsByBIND(tmp_path: Path) -> None:

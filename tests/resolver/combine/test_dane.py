@@ -18,11 +18,11 @@ from tests.transport.tls.test_dane import record
 from twisted_ext.answers import QueryContext, Security
 from twisted_ext.errors import BadDescription, DNSFault
 from twisted_ext.resolver.ask import lookUp
-from twisted_ext.resolver.combine import dane
 from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.testing.internet.faults import Fault
 from twisted_ext.testing.internet.world import Internet
 from twisted_ext.testing.sources import questionOf
+from twisted_ext.transport.tls import dane
 from twisted_ext.wire.names import nameToText
 
 #: The server's name.

@@ -77,8 +77,8 @@ def test_otherNames() -> None:
 
 def test_ownName() -> None:
     """
-    Clients that know the name of the server find the same records below it; other names and types there are left to other sources, and
-    so are all when nothing is designated any more, or the operator has routed the name.
+    Clients that know the name of the server find the same records below it, and no data of other types. Other names there are left to
+    other sources, and so are all when nothing is designated any more, or the operator has routed the name.
     """
     source = designating()
     assert asked(source, "_dns.dns.example", SVCB) is None
@@ -89,7 +89,10 @@ def test_ownName() -> None:
         assert answer is not None
         assert answer.answer[0].name == nameFromText("_DNS.dns.example")
         assert answer.answer[0].rdatas == offer.designations().rdatas
-    for name, rrType in (("_dns.dns.example", A), ("dns.example", SVCB), ("x._dns.dns.example", SVCB)):
+    answer = asked(source, "_dns.DNS.example", A)
+    assert answer is not None
+    assert (answer.outcome, answer.authority[0].name) == (Outcome.NODATA, nameFromText("_dns.dns.example"))
+    for name, rrType in (("dns.example", SVCB), ("x._dns.dns.example", SVCB)):
         assert asked(source, name, rrType) is None
     assert asked(source, "_dns.dns.example", SVCB, 3) is None
     source.designate(None)

@@ -178,7 +178,7 @@ class FixedDelegationTests(SynchronousTestCase):
         for number in range(2 * most):
             delegations.learn(Referral(nameFromText(f"z{number}.example"), (), 300, {}, ()), 0.0, 2)
         self.assertIs(delegations.closest(nameFromText("www.corp.example"), 1e9), fixed)
-        self.assertEqual(fixed.addresses(1e9), ["192.0.2.1"])
+        self.assertEqual(fixed.addresses(1e9, A), ["192.0.2.1"])
         self.assertLessEqual(len(delegations), most)
 
 

@@ -29,6 +29,7 @@ from twisted_ext.resolver.recursive.validating import ValidatingSource
 from twisted_ext.testing.internet import Fault
 from twisted_ext.testing.sources import CannedSource, questionOf
 from twisted_ext.transport.servers import Server
+from twisted_ext.wire.names import nameFromText, nameToText
 
 
 class ProofTests(SynchronousTestCase):
@@ -69,6 +70,26 @@ class ProofTests(SynchronousTestCase):
         self.assertIs(again.check(anchorsIn(self.internet), again.time + 90 * 86400).security, Security.BOGUS)
         # The keys of the real root have not signed it.
         self.assertIs(again.check().security, Security.BOGUS)
+
+    def test_otherServerIsAsked(self) -> None:
+        """
+        If one of two servers strips signatures, the proof is that of the other, whichever was asked first, and whatever is cached.
+        """
+        servers = self.internet.zones[nameFromText("example.org")].servers
+        for server in servers:
+            self.internet.inject(Fault.STRIPS_SIGNATURES, nameToText(server.name))
+            for number, name in enumerate(("www.example.org", "mail.example.org", "nx.example.org")):
+                for again in range(2):
+                    proof = self.proofOf(name)
+                    self.assertIs(proof.security, Security.SECURE, (number, again))
+                    self.assertEqual(Evidence.fromJSON(proof.toJSON()).check(anchorsIn(self.internet)), proof.verdict)
+            self.internet.clear()
+            self.internet.advance(86400)
+        for server in servers:
+            self.internet.inject(Fault.STRIPS_SIGNATURES, nameToText(server.name))
+        proof = self.proofOf("www.example.org")
+        self.assertIs(proof.security, Security.BOGUS)
+        self.assertEqual(Evidence.fromJSON(proof.toJSON()).check(anchorsIn(self.internet)).security, Security.BOGUS)
 
     def test_proofOfABogusNameNamesTheServer(self) -> None:
         """

@@ -23,6 +23,7 @@ from twisted_ext.dnssec.anchors.rollover import KeyState
 from twisted_ext.dnssec.anchors.statefile import trustPointFromText
 from twisted_ext.dnssec.keys import REVOKED, SECURE_ENTRY_POINT, keyTag
 from twisted_ext.errors import DNSFault, TrustFault
+from twisted_ext.files import STATE_FILE
 from twisted_ext.limits import Limit
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.recursive.rollovers import stateFileFor
@@ -112,6 +113,8 @@ class RollingCase(SynchronousTestCase):
         Return the states of the keys in the file, in the order in which they appeared.
         """
         point = trustPointFromText(self.file.read_text(), "state")
+        # Less what the umask takes.
+        self.assertEqual(self.file.stat().st_mode & 0o777 & ~STATE_FILE, 0)
         return [key.state for key in sorted(point.keys.values(), key=lambda key: list(self.tags()).index(key.tag))]
 
     def tags(self) -> dict[int, bool]:

@@ -9,6 +9,7 @@ import pytest
 from twisted_ext.errors import BadDescription
 from twisted_ext.resolver.recursive.stubs import stubDelegation, stubTarget
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import A
 
 ZONE = nameFromText("corp.example")
 
@@ -65,9 +66,9 @@ def test_namedServersAreLookedUp() -> None:
     Addresses are known at once and for good, those of names after a look-up and for their TTL, with the port.
     """
     delegation = stubDelegation(ZONE, ["192.0.2.1:5353", "ns.example.net.:5300", "ns.example.net."])
-    assert delegation.addresses(1e9) == ["192.0.2.1:5353"]
+    assert delegation.addresses(1e9, A) == ["192.0.2.1:5353"]
     first, second = delegation.unresolved(0.0)
     first.learn(["192.0.2.2", "2001:db8::2"], 60, 0.0)
     second.learn(["192.0.2.2"], 60, 0.0)
-    assert delegation.addresses(1.0) == ["192.0.2.1:5353", "192.0.2.2:5300", "[2001:db8::2]:5300", "192.0.2.2"]
+    assert delegation.addresses(1.0, A) == ["192.0.2.1:5353", "192.0.2.2:5300", "[2001:db8::2]:5300", "192.0.2.2"]
     assert len(list(delegation.unresolved(61.0))) == 2

@@ -180,6 +180,9 @@ def test_unreadableFileIsAnError(tmp_path: Path) -> None:
         ("rebinding-allow", ["a..b"], "takes a domain name"),
         ("block", ["a..b"], "takes a domain name"),
         ("block-except", ["file:"], "takes a domain, or file: and the path of a file with domains"),
+        ("block-list", ["https://lists.example/ads"], "curl -fsS -o ads.new https://lists.example/ads && mv ads.new ads"),
+        ("block-list", ["https://lists.example/"], "curl -fsS -o list.txt.new https://lists.example/ && mv list.txt.new list.txt"),
+        ("block-except", ["https://lists.example/ads"], "lists are not downloaded"),
         ("block-reply", "refused", "takes nxdomain, null, or an address, such as 192.0.2.1 or 192.0.2.1,2001:db8::1; 'refused' is not an"),
         ("http", "example.org:80", "'example.org' is not an IP address"),
         ("hosts-file", 3, "takes a list, each the path of a file that can be read, not 3"),
@@ -192,7 +195,7 @@ def test_invalidValueIsRefused(name: str, value: object, said: str) -> None:
     setting = settingNamed(name)
     assert setting is not None
     with pytest.raises(BadDescription) as caught:
-        setting.fromTOML(value)
+        setting.fromTOML(value, "/etc/txdns")
     assert said in str(caught.value)
 
 
@@ -230,10 +233,17 @@ def test_invalidSecretIsNotQuoted(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_text("445536bcd2513298075a5d379663c962\n")
     assert Settings.of(cookieSecret=str(path)).cookieSecret == str(path)
+    path.write_text("44" * 16 + "\n" + "55" * 16 + "\n\n")
+    assert Settings.of(cookieSecret=str(path)).cookieSecrets() == (b"\x44" * 16, b"\x55" * 16)
+    assert Settings().cookieSecrets() == ()
+    for wrong in ("", "44" * 15, "\n".join(["44" * 16] * 5), "44" * 16 + " # old"):
+        path.write_text(wrong)
+        with pytest.raises(BadDescription):
+            Settings.of(cookieSecret=str(path))
     path.write_text("hunter2")
     with pytest.raises(BadDescription) as caught:
         Settings.of(cookieSecret=str(path))
-    assert "32 hexadecimal digits" in str(caught.value) and "hunter2" not in str(caught.value)
+    assert "32 hexadecimal digits on each of one to 4 lines" in str(caught.value) and "hunter2" not in str(caught.value)
 
 
 @given(st.text(max_size=200))

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -79,7 +79,8 @@ def issued(names: Sequence[str], key: Key, issuer: Key | None = None, days: tupl
     )
     if isAuthority:
         builder = builder.add_extension(SIGNING, critical=True)
-    return builder.sign(signer, None if isinstance(signer, ed25519.Ed25519PrivateKey) else SHA256()).public_bytes(Encoding.PEM)
+    own = isinstance(signer, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey)
+    return builder.sign(signer, None if own else SHA256()).public_bytes(Encoding.PEM)
 
 
 def _general(name: str) -> x509.GeneralName:

@@ -8,18 +8,21 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
+from twisted.internet.protocol import Factory, Protocol, ServerFactory, connectionDone
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from tests.server.listeners.https2peers import HTTP2Client, goneIn
 from tests.server.listeners.streams import StreamTestCase
+from tests.server.listeners.tlsstreams import PAIR, Contexts
 from tests.typed import clientOf
 from twisted_ext.server.listeners.connection import StreamServing
 from twisted_ext.server.listeners.https.frames import PREFACE
 from twisted_ext.server.listeners.https.headers import HeadMemory
 from twisted_ext.server.listeners.https.request import Endpoint
-from twisted_ext.server.listeners.https.serving import httpsServing
+from twisted_ext.server.listeners.https.serving import ALPN, httpsServing
 from twisted_ext.server.listeners.stream import StreamFactory
+from twisted_ext.server.listeners.tls.certificates import Certificates, ContextFactory
 from twisted_ext.testing.streams import MemoryConnection
 
 __all__ = ["HTTPSTestCase", "PlainPeer", "RawClient", "WebClient"]
@@ -101,9 +104,9 @@ class RawClient(PlainPeer):
 class _Port(ServerFactory):
     noisy = False
 
-    def __init__(self, servings: StreamFactory, memory: HeadMemory) -> None:
+    def __init__(self, servings: StreamFactory, memory: HeadMemory, contexts: ContextFactory | None = None) -> None:
         self._servings = servings
-        self._make = httpsServing(servings.answering, memory)
+        self._make = httpsServing(servings.answering, memory, contexts)
 
     def buildProtocol(self, addr: IAddress | None) -> StreamServing | None:
         return self._servings.buildProtocol(addr, self._make)
@@ -111,13 +114,15 @@ class _Port(ServerFactory):
 
 class HTTPSTestCase(StreamTestCase):
     """
-    Tests with an HTTPS server without TLS. Each test must leave nothing open on the server's host.
+    Tests with an HTTPS server, without TLS at port 443 and with it at 444. Each test must leave nothing open on the server's host.
     """
 
     def serve(self, **bounds: int) -> StreamFactory:
         servings = super().serve(**bounds)
         self.memory = HeadMemory(Endpoint())
         self.there.listenTCP(443, _Port(servings, self.memory))
+        contexts = Certificates([PAIR], self.there.seconds).contextFactory(ALPN)
+        self.there.listenTCP(444, _Port(servings, self.memory, contexts))
         return servings
 
     def dial(self, make: Callable[[], _P], address: str = "192.0.2.7") -> _P:
@@ -128,4 +133,15 @@ class HTTPSTestCase(StreamTestCase):
         client = make()
         reactor.connectTCP("192.0.2.53", 443, clientOf(lambda: client))
         self.network.advance(0.01)
+        return client
+
+    def shake(self, make: Callable[[], _P], protocol: bytes) -> _P:
+        """
+        Return a client that is connected over TLS, and that has chosen this protocol.
+        """
+        reactor = self.network.hostAt("192.0.2.7") or self.network.reactor("192.0.2.7")
+        client = make()
+        inner: Factory = clientOf(lambda: client)
+        reactor.connectTCP("192.0.2.53", 444, TLSMemoryBIOFactory(Contexts(alpn=[protocol]), True, inner, reactor))
+        self.network.advance(0.1)
         return client

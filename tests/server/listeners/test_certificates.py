@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import dsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from OpenSSL import SSL
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
@@ -24,6 +25,7 @@ from tests.transport.tls.chains import Shown, issuer, names, signed
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.limits import TICKET_KEY_SECONDS
 from twisted_ext.server.listeners.tls.certificates import Certificates, Pair
+from twisted_ext.server.listeners.tls.encryption import Encryption
 from twisted_ext.server.listeners.tls.files import CertificateFiles, readPairs
 from twisted_ext.server.listeners.tls.selfsigned import keptPair, newPair
 
@@ -34,6 +36,26 @@ SHORT = newKey("short")
 DSA = dsa.generate_private_key(2048)
 DER = x509.load_pem_x509_certificate(CERTIFICATE).public_bytes(Encoding.DER)
 KEYDER = KEY.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+#: A certificate whose key is of RSASSA-PSS, which the library that makes the others cannot make.
+PSS = b"""\
+-----BEGIN CERTIFICATE-----
+MIICbjCCAaOgAwIBAgIUN1xBDNKH6cDwx+Qpg+gsLMiYigcwQQYJKoZIhvcNAQEK
+MDSgDzANBglghkgBZQMEAgEFAKEcMBoGCSqGSIb3DQEBCDANBglghkgBZQMEAgEF
+AKIDAgFeMBYxFDASBgNVBAMMC2Rucy5leGFtcGxlMB4XDTI2MTEyMzIxMzEyM1oX
+DTI2MTIyMzIxMzEyM1owFjEUMBIGA1UEAwwLZG5zLmV4YW1wbGUwgZ0wCwYJKoZI
+hvcNAQEKA4GNADCBiQKBgQDJmRBFNPUyUEakGqzsrzeFLot8HTka7LP7yVwtZ3Hy
+Q+TPaaFusMt0UDOwb+oaDirSjgPBtIUBxw1w5u12EbeBwm2pywvI2x0021LDMXnu
+Svzlx1yGyQ9psjPCEJsDSR56URZnM5IAjVxtrRrvb0m7YwOCN6wqmqFXY222a5/k
+2QIDAQABo1MwUTAdBgNVHQ4EFgQUcugEmvu41pi/fpYXaaK3up2ywFIwHwYDVR0j
+BBgwFoAUcugEmvu41pi/fpYXaaK3up2ywFIwDwYDVR0TAQH/BAUwAwEB/zBBBgkq
+hkiG9w0BAQowNKAPMA0GCWCGSAFlAwQCAQUAoRwwGgYJKoZIhvcNAQEIMA0GCWCG
+SAFlAwQCAQUAogMCAV4DgYEAtpEOhonaB9LycrvOXwCC236eIPeg1cqJ3gh65gzF
+zUxIt6eoeMV2XJu6DD07PEd8szS74ofR/fcxYssX7AycZvvmolWIGSk8FWzUXbzT
+e2E+N9YILHTuFgH7i2FqGJr2Trv4nHx9mCqMiwQf9qyubutytHqhn/dH1O/YngGI
+3oc=
+-----END CERTIFICATE-----
+"""
 
 #: What is wrong with a certificate and a key, and what is said about it.
 WRONG: dict[str, tuple[bytes, bytes, str]] = {
@@ -56,6 +78,7 @@ WRONG: dict[str, tuple[bytes, bytes, str]] = {
         "k.pem: a private key in PEM is expected, from -----BEGIN PRIVATE KEY----- on; there is PUBLIC KEY instead",
     ),
     "too many": (CERTIFICATE * 11, keyText(KEY), "c.pem: 11 certificates; a server sends its own and its chain, at most 10"),
+    "RSASSA-PSS": (PSS, keyText(KEY), "c.pem: the key is RSASSA-PSS, which cannot be used; it has to be ECDSA, Ed25519"),
     "no key": (CERTIFICATE, b"", "k.pem: a private key in PEM is expected, from -----BEGIN PRIVATE KEY----- on"),
     "certificate instead": (CERTIFICATE, CERTIFICATE, "k.pem: a private key in PEM is expected"),
     "key cut off": (CERTIFICATE, keyText(KEY)[:100], "k.pem: a private key in PEM is expected"),
@@ -286,7 +309,7 @@ def test_disorderIsNamed() -> None:
 
 def test_warnings(tmp_path: Path) -> None:
     """
-    A certificate that has expired is used, and so are a chain in disorder and a key that all users can read; each is a warning of one line.
+    A chain in disorder is used, and so is a key that all users can read; each is a warning of one line.
     """
     root = issuer("disordered root")
     middle = issuer("disordered middle", root)
@@ -297,23 +320,79 @@ def test_warnings(tmp_path: Path) -> None:
     def observe(event: LogEvent) -> None:
         said.append(formatEvent(event))
 
-    late = write(tmp_path, "late.pem", issued(["dns.example"], KEY, days=(-20, -1)) + keyText(KEY))
     mixed = write(tmp_path, "mixed.pem", Shown([own, root.certificate]).pem())
     key = write(tmp_path, "k.pem", keyText(KEY))
     os.chmod(key, 0o644)
     globalLogPublisher.addObserver(observe)
     try:
-        CertificateFiles([late, mixed], []).read()
+        CertificateFiles([mixed], []).read()
         CertificateFiles([write(tmp_path, "c.pem", CERTIFICATE)], [key]).read()
     finally:
         globalLogPublisher.removeObserver(observe)
-    assert len(said) == 3
-    assert said[0].startswith(f"{late}: the certificate of dns.example expired on ")
-    assert said[0].endswith(" UTC; clients will reject it")
-    assert said[1] == (
+    assert len(said) == 2
+    assert said[0] == (
         f"{mixed}: certificate 2 has to be that of CN=disordered middle, which issued the one before it; some clients will reject it"
     )
-    assert said[2] == f"{key}: every user of this machine can read this private key; run chmod o-r"
+    assert said[1] == f"{key}: every user of this machine can read this private key; run chmod o-r"
+
+
+def test_expiryIsWarnedOf() -> None:
+    """
+    A certificate is used to its end and beyond: each look has a warning of one line if one is due, the first when it comes into use. A
+    process that has a copy of the certificates warns of nothing.
+    """
+    said: list[str] = []
+
+    @implementer(ILogObserver)
+    def observe(event: LogEvent) -> None:
+        said.append(formatEvent(event))
+
+    pairs = [Pair(issued(["dns.example"], KEY, days=(-20, days)), keyText(KEY), f"{days}.pem") for days in (20, 10, -1)]
+    now = datetime.now(UTC)
+    globalLogPublisher.addObserver(observe)
+    try:
+        encryption = Encryption(pairs, float)
+        encryption.warn(now)
+        encryption.look(now + timedelta(seconds=2))
+        first = said[:]
+        said.clear()
+        encryption.look(now + timedelta(days=7))
+        second = said[:]
+        said.clear()
+        encryption.replace(pairs[:1])
+        Encryption.fromJSON(Certificates(pairs, float).toJSON(), float).warn(now)
+    finally:
+        globalLogPublisher.removeObserver(observe)
+    assert len(first) == 2
+    assert first[0].startswith("10.pem: the certificate of dns.example expires on ")
+    assert first[0].endswith(" UTC, in 9 days; renew it before")
+    assert first[1].startswith("-1.pem: the certificate of dns.example expired on ")
+    assert first[1].endswith(" UTC; clients will reject it")
+    assert [line.partition(":")[0] for line in second] == ["20.pem", "10.pem", "-1.pem"]
+    assert len(said) == 1
+    assert said[0].startswith("new certificate of 20.pem")
+    assert encryption.figures() == {"certificateExpiry": pairs[0].ends.timestamp()}
+
+
+@pytest.mark.parametrize("quic", ["quic", "http3"])
+def test_keysThatQUICCannotUseAreRefused(tmp_path: Path, quic: str) -> None:
+    """
+    A key that QUIC cannot sign with is refused if there is a listener over QUIC, and used without; others are used.
+    """
+    for key, said in (
+        (ec.generate_private_key(ec.SECP521R1()), "secp521r1"),
+        (ec.generate_private_key(ec.SECP384R1()), ""),
+        (ed25519.Ed25519PrivateKey.generate(), ""),
+        (ed448.Ed448PrivateKey.generate(), ""),
+    ):
+        path = write(tmp_path, "c.pem", issued(["dns.example"], key) + keyText(key))
+        CertificateFiles([path], []).read()
+        files = CertificateFiles([path], [], quic=quic)
+        if said:
+            with pytest.raises(BadDescription, match=f"c.pem: {quic} cannot use a key on {said}; it has to be ECDSA on P-256"):
+                files.read()
+        else:
+            files.read()
 
 
 def test_changedFilesAreReadOnceComplete(tmp_path: Path) -> None:

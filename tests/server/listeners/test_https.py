@@ -282,3 +282,43 @@ class TurnTests(HTTPSTestCase):
         self.network.advance(0.1)
         self.assertTrue(client.lost)
         self.assertEqual((self.parrot.seen, self.parrot.counters.tcpOpen), (20, 0))
+
+    def test_turnsGoOnOverTLS(self) -> None:
+        """
+        Requests that wait for their turn over TLS are answered, and the connection stays open.
+        """
+        self.serve(perTurn=10)
+        client = self.shake(WebClient, b"h2")
+        for number in range(50):
+            client.ask(GET(target(request(number, b"lane"))))
+        client.flush()
+        self.network.advance(0.1)
+        self.assertEqual((len([result for result in client.results.values() if result.ended]), client.lost), (50, False))
+
+    def test_pipelinedRequestsAreAnsweredOverTLS(self) -> None:
+        """
+        Requests that a client of HTTP/1.1 sends without waiting are all answered over TLS, and the connection stays open.
+        """
+        client = self.shake(PlainPeer, b"http/1.1")
+        for number in range(20):
+            client.transport.write(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % target(request(number, b"lane" if number % 2 else b"now")))
+        self.network.advance(0.1)
+        self.assertEqual((client.received.count(b"HTTP/1.1 200"), client.lost), (20, False))
+
+    def test_halfCloseWaitsForTurns(self) -> None:
+        """
+        A client that sends its requests and the end of its side together gets all replies.
+        """
+        find = self.parrot.find
+
+        def ending(octets: bytes, address: str, now: float) -> bytes | None:
+            if self.parrot.seen == 5:
+                for stream in list(self.servings._streams):
+                    self.there.callLater(0, stream.readConnectionLost)
+            return find(octets, address, now)
+
+        self.patch(self.parrot, "find", ending)
+        client = self.dial(PlainPeer)
+        client.transport.write(b"".join([b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % target(request(number, b"lane")) for number in range(20)]))
+        self.network.advance(1)
+        self.assertEqual((client.received.count(b"HTTP/1.1 200"), client.lost), (20, True))

@@ -90,7 +90,8 @@ def test_piecesDoNotMatter(sizes: list[int]) -> None:
 
 def test_oneRequestAtATime() -> None:
     """
-    A request waits for the reply to the one before, and what a client sends meanwhile is bounded.
+    A request waits for the reply to the one before, and what a client sends meanwhile is bounded: beyond that, the reply says that the
+    connection is closed.
     """
     server = HTTP1(Endpoint())
     assert len(server.receive(_POST + _POST, 0.0, 256)) == 1
@@ -104,7 +105,10 @@ def test_oneRequestAtATime() -> None:
     server.receive(_POST, 0.0, 256)
     for _ in range(3):
         server.receive(b"x" * 65536, 0.0, 256)
-    assert server.closing
+    assert not server.closing
+    server.reply(3, answer(query()), 0.0)
+    out = _out(server)
+    assert (out.startswith(b"HTTP/1.1 200 OK"), b"connection: close" in out, server.closing) == (True, True, True)
 
 
 @pytest.mark.parametrize(

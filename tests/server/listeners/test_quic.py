@@ -48,6 +48,37 @@ class QuicServingTests(QuicServingCase):
         ends = [event.stream_id for event in client.events if isinstance(event, StreamDataReceived) and event.end_stream]
         self.assertEqual(sorted(ends), streams)
 
+    def test_newConnectionIdsAreKnownAtOnce(self) -> None:
+        """
+        A client may use each new connection id from its next packet on, as OpenSSL does: it gets no stateless reset.
+        """
+        self.serve()
+        client = self.client(connected=False)
+        connection = client.connection
+        flush = client.flush
+        receive = client.datagramReceived
+        changes: list[int] = []
+        resets: list[bytes] = []
+
+        def received(datagram: bytes, addr: object) -> None:
+            if datagram[-16:] == connection._peer_cid.stateless_reset_token:
+                resets.append(datagram)
+            receive(datagram, addr)
+
+        def changing() -> None:
+            if connection._peer_cid_available and not changes:
+                changes.append(len(connection._peer_cid_available))
+                connection.change_connection_id()
+            flush()
+
+        self.patch(client, "flush", changing)
+        self.patch(client, "datagramReceived", received)
+        client.connect()
+        self.network.advance(0.1)
+        stream = client.ask(self.framed())
+        self.network.advance(0.1)
+        self.assertEqual((len(changes), list(self.replies(client)), resets), (1, [stream], []))
+
     def lines(self) -> list[str]:
         """
         Return a list to which the lines of the log about failed handshakes are added.

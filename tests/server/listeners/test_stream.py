@@ -6,7 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.logger import capturedLogs, formatEvent
+
 from tests.server.listeners.streams import StreamTestCase, request
+from twisted_ext.server.limits import (
+    CLIENT_STREAM_GRACE,
+    CLIENT_STREAMS,
+    CLIENT_STREAMS_PER_PEER,
+    CLIENT_STREAMS_PER_SECONDARY,
+    DECLINED_SECONDS,
+    SECONDARIES_KNOWN,
+)
+from twisted_ext.server.listeners import stream
 from twisted_ext.testing.streams import MemoryConnection
 
 Find = Callable[[bytes, str, float], bytes | None]
@@ -225,7 +236,7 @@ class LimitTests(StreamTestCase):
         self.serve(perPeer=3)
         other = self.connect("192.0.2.8")
         first = self.connect()
-        self.network.advance(0.1)
+        self.network.advance(1)
         others = [self.connect() for _ in range(3)]
         self.network.advance(0.1)
         self.assertEqual([first.lost, *[each.lost for each in others], other.lost], [True, False, False, False, False])
@@ -242,7 +253,7 @@ class LimitTests(StreamTestCase):
         self.serve(perPeer=2)
         clients = [self.connect(f"2001:db8:1::{number}") for number in range(1, 4)] + [self.connect("2001:db8:2::1")]
         self.network.advance(0.1)
-        self.assertEqual([client.lost for client in clients], [True, False, False, False])
+        self.assertEqual([client.lost for client in clients], [False, False, True, False])
 
     def test_silentConnectionsMakeRoomFirst(self) -> None:
         """
@@ -280,10 +291,91 @@ class LimitTests(StreamTestCase):
         spoke = [self.connect() for _ in range(2)]
         for client in spoke:
             client.ask(request(1, b"lane"))
-        self.network.advance(0.5)
+        self.network.advance(CLIENT_STREAM_GRACE.default)
         new = [self.connect() for _ in range(3)]
         for client in new:
             client.ask(request(1, b"lane"))
         self.network.advance(0.1)
         self.assertEqual([each.lost for each in (*spoke, *new)], [True, True, False, False, False])
         self.assertEqual([each.replies for each in new], [[1]] * 3)
+
+    def test_answeredConnectionIsInUseForAWhile(self) -> None:
+        """
+        A connection whose query was just answered is not closed for another one of its client: its next query is answered, as is the IXFR
+        query of a secondary after its SOA query. The new connection is rejected and counted, and accepted after the grace period.
+        """
+        self.serve(perPeer=3)
+        clients = [self.connect() for _ in range(3)]
+        for client in clients:
+            client.ask(request(1, b"now"))
+        self.network.advance(1)
+        self.assertTrue(self.connect().lost)
+        for client in clients:
+            client.ask(request(2, b"now"))
+        self.network.advance(0.1)
+        self.assertEqual([client.replies for client in clients], [[1, 2]] * 3)
+        counters = self.parrot.counters
+        self.assertEqual((counters.tcpTurnedAway, counters.tcpRejected), (1, 1))
+        self.network.advance(CLIENT_STREAM_GRACE.default)
+        self.assertFalse(self.connect().lost)
+        self.assertEqual([client.lost for client in clients].count(True), 1)
+        self.assertEqual((counters.tcpTurnedAway, counters.tcpRejected), (2, 1))
+
+    def test_secondaryMayHaveMoreConnections(self) -> None:
+        """
+        A client that has been sent a zone may have more connections in use than other clients, since several secondaries may share its
+        address. Where the limit of clients is set lower than its default, it is for all. A limited number of secondaries is remembered.
+        """
+        most = int(CLIENT_STREAMS_PER_PEER.default)
+        for perPeer, isMore in ((most, True), (most - 1, False)):
+            self.serve(perPeer=perPeer)
+            secondary, other = "192.0.2.8", "192.0.2.9"
+            first = self.connect(secondary)
+            next(iter(self.servings._streams)).flow(iter([bytes(12)]))
+            for address, isAccepted in ((secondary, isMore), (other, False)):
+                clients = [self.connect(address, 0.001) for _ in range(perPeer + 1 - (address == secondary))]
+                self.network.advance(0.01)
+                self.assertEqual(clients[-1].lost, not isAccepted)
+            self.assertEqual(first.octets, 14)
+        self.assertLessEqual(CLIENT_STREAMS_PER_SECONDARY.default, CLIENT_STREAMS.default)
+        for number in range(int(SECONDARIES_KNOWN.default) + 10):
+            self.servings.transferred(str(number))
+        self.assertEqual(len(self.servings._secondaries), SECONDARIES_KNOWN.default)
+
+    def test_waitingConnectionIsInUse(self) -> None:
+        """
+        A connection with a query in progress is not closed for another one of its client, however long it waits.
+        """
+        self.serve(perPeer=1)
+        client = self.connect()
+        client.ask(request(1))
+        self.network.advance(5)
+        self.assertTrue(self.connect().lost)
+        self.parrot.release()
+        self.network.advance(0.1)
+        self.assertEqual((client.replies, client.lost), ([1], False))
+
+    def test_rejectedConnectionsAreLogged(self) -> None:
+        """
+        The log says once a minute which client has too many connections in use, how many it may have, and what to set.
+        """
+        self.serve(perPeer=1)
+
+        def reject(count: int) -> list[str]:
+            with capturedLogs() as events:
+                client = self.connect()
+                client.ask(request(1))
+                self.network.advance(0.1)
+                for _ in range(count):
+                    self.assertTrue(self.connect().lost)
+                client.transport.abortConnection()
+                self.network.advance(0.1)
+            return [formatEvent(event) for event in events if event["log_namespace"] == stream.__name__]
+
+        first = reject(3)
+        self.network.advance(DECLINED_SECONDS.default)
+        second = reject(1)
+        self.assertEqual([len(first), len(second)], [1, 1])
+        for part in ("192.0.2.7", "all 1 ", "tcp-connections-per-client"):
+            self.assertIn(part, first[0])
+        self.assertIn("2 more were rejected", second[0])

@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.operations.seeing import objectIn
+from twisted_ext.files import STATE_FILE
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.metrics.history import History
 from twisted_ext.metrics.limits import HISTORY_OCTETS, HISTORY_SAVED
@@ -72,12 +73,12 @@ class HistoryFileTests(SynchronousTestCase):
 
     def test_historyContinuesAfterARestart(self) -> None:
         """
-        The next process continues the history. The file is its user's alone.
+        The next process continues the history. Other users cannot read the file.
         """
         file, history = self.start()
         self.count(history)
         file.stopService()
-        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
+        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode) & ~STATE_FILE, 0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
         file, later = self.start()
         self.assertEqual(self.stepsOf(later), self.stepsOf(history))

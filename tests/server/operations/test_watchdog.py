@@ -12,6 +12,7 @@ from twisted.internet.protocol import Protocol, ServerFactory
 
 from tests.queries import queryOf
 from tests.server.test_service import SECRET, US, ServiceCase
+from tests.typed import clientOf
 from twisted_ext.server import service as services
 from twisted_ext.server.limits import WATCHDOG_FAILURES, WATCHDOG_SECONDS
 from twisted_ext.server.listeners.datagram import _Protocol
@@ -22,6 +23,7 @@ from twisted_ext.server.reply.selftest import SelfTest
 from twisted_ext.server.service import Server, ServerService
 from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.codes import CH, Rcode
+from twisted_ext.wire.framing import frame
 from twisted_ext.wire.message import Message, Question
 
 
@@ -68,7 +70,39 @@ class WatchdogTests(ServiceCase):
                 # Messages of clients on the drop list are not parsed.
                 tcp = 19 if "drop" in values else 0
                 self.assertEqual((counters.udp, counters.tcp, counters.hits, sum(counters.replies)), (0, tcp, 0, 0))
+                self.assertEqual((counters.tcpOpened, counters.tcpOpen), (tcp, 0))
                 self.stop(self.service)
+
+    def test_ownConnectionsAreNotCounted(self) -> None:
+        """
+        The connections of checks are not among those of clients. One of a client on the same host is, once it has sent a query or is
+        closed.
+        """
+        self.start()
+        self.rounds(5)
+        counters = self.service.counters
+        self.assertEqual((counters.tcpOpened, counters.tcpOpen), (0, 0))
+        self.assertEqual(self.service._parts.responder.selfTest.connections, set())
+        clients: list[Protocol] = []
+
+        def build() -> Protocol:
+            clients.append(Protocol())
+            return clients[-1]
+
+        for _ in range(3):
+            self.here.connectTCP(US, 53, clientOf(build))
+        self.network.advance(0.1)
+        self.assertEqual((counters.tcpOpened, counters.tcpOpen), (0, 3))
+        for client in clients[:2]:
+            assert client.transport is not None
+            client.transport.write(frame(queryOf("www.example.test")))
+        self.network.advance(1.5)
+        self.assertEqual((counters.tcpOpened, counters.tcpOpen), (2, 3))
+        for client in clients:
+            assert client.transport is not None
+            client.transport.loseConnection()
+        self.network.advance(1.5)
+        self.assertEqual((counters.tcpOpened, counters.tcpOpen), (3, 0))
 
     def test_deafDatagramSocketIsLost(self) -> None:
         """

@@ -129,14 +129,17 @@ class SharedTests(SynchronousTestCase):
                 "total": 10,
                 "clients": [{"client": "a", "queries": 4, "seen": 5.0}, {"client": "b", "queries": 6, "seen": 1.0}],
             },
-            {"shown": True, "total": 7, "clients": [{"client": "a", "queries": 7, "seen": 3.0}]},
+            {"shown": True, "total": 7, "clients": [{"client": "a", "host": "tablet.lan", "queries": 7, "seen": 3.0}]},
         ]
         self.assertEqual(
             clientsOf(said, ""),
             {
                 "shown": True,
                 "total": 17,
-                "clients": [{"client": "a", "queries": 11, "seen": 5.0}, {"client": "b", "queries": 6, "seen": 1.0}],
+                "clients": [
+                    {"client": "a", "host": "tablet.lan", "queries": 11, "seen": 5.0},
+                    {"client": "b", "queries": 6, "seen": 1.0},
+                ],
             },
         )
         self.assertEqual(clientsOf([{"shown": False}], ""), {"shown": False})

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import AnyStr, cast
 
 from twisted.internet.defer import Deferred
@@ -380,6 +381,20 @@ class WorkforceTests(SynchronousTestCase):
         first.end()
         self.reactor.advance(1)
         self.assertEqual(self.reactor.started[-1].received[0]["settings"], {"stale": 61})
+
+    def test_secretsReachEveryWorker(self) -> None:
+        """
+        The parent reads the secrets for cookies, since workers may not be permitted to, and sends them at the start and with each reload.
+        """
+        (path := Path(self.mktemp())).write_text("11" * 16)
+        self.force.cookieSecrets = (b"\x00" * 16,)
+        first, second = self.begin()
+        self.assertEqual(first.received[0]["cookieSecrets"], ["00" * 16])
+        self.settings = Settings.of(stale=61, cookieSecret=str(path))
+        path.write_text("22" * 16 + "\n" + "11" * 16)
+        self.force.reload()
+        for process in (first, second):
+            self.assertEqual(process.received[-1]["cookieSecrets"], ["22" * 16, "11" * 16])
 
     def test_invalidSettingsReachNoWorker(self) -> None:
         """

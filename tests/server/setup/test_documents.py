@@ -115,6 +115,25 @@ def test_systemdResolved(url: str, servers: str) -> None:
     assert dict(parser["Resolve"]) == {"dns": servers, "dnsovertls": "yes", "domains": "~."}
 
 
+@pytest.mark.parametrize(
+    ("url", "template", "addresses"),
+    [
+        ("https://dns.example/q{?dns}", "https://dns.example/q", ("192.0.2.53", "2001:db8::53")),
+        ("https://192.0.2.53:8443/q", "https://192.0.2.53:8443/q", ("192.0.2.53",)),
+    ],
+)
+def test_windows(url: str, template: str, addresses: tuple[str, ...]) -> None:
+    """
+    Windows learns the template of each address, and uses these servers only; a template with an address is for that address alone.
+    """
+    *known, used = settingsFor("windows", url).splitlines()
+    assert known == [
+        f"Add-DnsClientDohServerAddress -ServerAddress '{address}' -DohTemplate '{template}' -AllowFallbackToUdp $False -AutoUpgrade $True"
+        for address in addresses
+    ]
+    assert used.partition(" -ServerAddresses ")[2].replace("'", "").split(",") == list(addresses)
+
+
 def test_firefox() -> None:
     """
     Firefox uses the server only, at a known address, by the URL without its expression.
@@ -156,6 +175,8 @@ def test_stamps() -> None:
         ("android", ("tls://192.0.2.53",), (), "needs a host name"),
         ("systemd-resolved", ("https://dns.example",), _ADDRESSES, "DNS over TLS is needed"),
         ("systemd-resolved", ("tls://dns.example",), (), "the server's address is needed"),
+        ("windows", ("tls://dns.example",), _ADDRESSES, "windows: DNS over HTTPS is needed; add https://dns.example"),
+        ("windows", ("https://dns.example",), (), "windows: the server's address is needed"),
         ("firefox", ("tls://dns.example",), (), "firefox: DNS over HTTPS is needed; add https://dns.example"),
         ("chromium", ("tls://dns.example",), (), "chromium: DNS over HTTPS is needed"),
         ("zone", ("tls://192.0.2.53",), (), "server with a host name"),

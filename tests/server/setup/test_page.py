@@ -11,7 +11,11 @@ from hashlib import sha256
 from html.parser import HTMLParser
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from tests.certificates import authority
+from tests.test_architecture import ROOT
 from twisted_ext.errors import CallerFault
 from twisted_ext.server.setup import page as module
 from twisted_ext.server.setup.offer import Offer
@@ -59,7 +63,9 @@ def test_allTransports() -> None:
     first, *files = setupPages(offer)
     text = first.body.decode()
     assert (first.path, first.mediaType, first.fileName) == (SETUP, "text/html; charset=utf-8", "")
-    assert re.findall('<section id="([a-z-]+)">', text) == ["apple", "android", "systemd-resolved", "firefox", "chromium", "stamp"]
+    assert re.findall('<section id="([a-z-]+)">', text) == [
+        "apple", "android", "windows", "systemd-resolved", "firefox", "chromium", "stamp",
+    ]  # fmt: skip
     for url in map(str, offer.urls):
         assert f"<code>{url}</code>" in text
     assert [page.path for page in files] == [f"/setup/{client}" for client in ("apple", "systemd-resolved", "firefox", "chromium")]
@@ -123,10 +129,50 @@ def test_withoutCodes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert text.count("pip install") == 1
 
 
+def test_everyClientIsNamed() -> None:
+    """
+    Clients that cannot use what listens are named, with what they need.
+    """
+    text = setupPages(Offer.of(["tls://dns.example:8853", "https://dns.example:8443"]))[0].body.decode()
+    assert 'id="apple"' in text
+    assert "<li>android: the port of tls://dns.example:8853 cannot be set; listen at port 853</li>" in text
+    assert "<li>windows: the server&#x27;s address is needed, such as 192.0.2.53</li>" in text
+    assert 'id="others"' not in setupPages(Offer.of(["tls://dns.example", "https://dns.example"], ["192.0.2.53"]))[0].body.decode()
+
+
+@pytest.mark.parametrize("urls", [("tls://dns.example:8853", "https://dns.example:8443"), ("https://dns.example:8443", "tls://dns.example")])
+def test_profileHasAURLThatAppleTakes(urls: tuple[str, str]) -> None:
+    """
+    A profile has the first URL that Apple's devices can use; a TLS listener at another port is left out.
+    """
+    pages = {page.path: page.body for page in setupPages(Offer.of(urls))}
+    settings = plistlib.loads(pages["/setup/apple"])["PayloadContent"][0]["DNSSettings"]
+    assert settings == {"DNSProtocol": "HTTPS", "ServerURL": "https://dns.example:8443/dns-query"}
+
+
+def test_privateAuthority() -> None:
+    """
+    The page offers the certificate of a private authority, and the profile contains it. Without it, the page says what is missing.
+    """
+    der = x509.load_pem_x509_certificate(authority()[0]).public_bytes(Encoding.DER)
+    offer = Offer.of(["https://dns.example"])
+    pages = {page.path: page for page in setupPages(offer, der)}
+    assert x509.load_pem_x509_certificate(pages["/setup/ca.pem"].body).public_bytes(Encoding.DER) == der
+    assert pages["/setup/ca.pem"].fileName == "ca.pem"
+    assert b'href="/setup/ca.pem"' in pages["/setup"].body
+    assert plistlib.loads(pages["/setup/apple"].body)["PayloadContent"][1]["PayloadContent"] == der
+    pages = {page.path: page for page in setupPages(offer, issuer="CN=Home <CA>")}
+    assert b"The certificate comes from CN=Home &lt;CA&gt;, an authority" in pages["/setup"].body
+    assert "/setup/ca.pem" not in pages
+
+
 def test_selfSigned() -> None:
     """
-    The page says that clients reject a certificate that the server has made itself, and shows its pin.
+    The page says that clients reject a certificate that the server has made itself, and shows its pin, but no settings that cannot work.
     """
+    pages = setupPages(Offer.of(["https://dns.example", "tls://dns.example"], ["192.0.2.53"]), pin="ab+/cd=")
+    assert len(pages) == 1
+    assert b"<section" not in pages[0].body
     for offer in (None, Offer.of(["https://dns.example"])):
         body = setupPages(offer, pin="ab+/cd=")[0].body
         assert b"pin-sha256=&quot;ab+/cd=&quot;" in body
@@ -140,3 +186,11 @@ def test_nothingOffered() -> None:
     (page,) = setupPages(None)
     assert b"designated-name" in page.body
     assert b"<section" not in page.body
+
+
+def test_containerHasCodes() -> None:
+    """
+    The image of the container has the extra for QR codes.
+    """
+    found = re.search(r"twisted-ext\[([a-z,]+)\]", (ROOT / "contrib" / "container" / "Containerfile").read_text("utf-8"))
+    assert found is not None and "qr" in found[1].split(",")

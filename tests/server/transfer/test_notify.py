@@ -10,6 +10,7 @@ from unittest.mock import patch
 from twisted.internet.defer import fail
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 
 from tests.networks import NetworkTestCase
 from tests.server.transfer.replicas import KEYS, soaOf
@@ -26,6 +27,7 @@ from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA, QR, Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA, A
 from twisted_ext.wire.tsig import Key, replySigned, sign, verify
 from twisted_ext.zone.store.serials import serialIn
@@ -45,13 +47,20 @@ class _Listener(DatagramProtocol):
         self.rcode = 0
         self.signing = True
         self.messages: list[Message] = []
+        # The zone that it serves, and how often it was asked for its SOA.
+        self.soa: RRSet | None = None
+        self.checks = 0
 
     def datagramReceived(self, datagram: bytes, addr: object) -> None:
         message = Message.fromWire(datagram).check()
-        self.messages.append(message)
+        if message.opcode == Opcode.QUERY:
+            self.checks += 1
+        else:
+            self.messages.append(message)
         if not self.confirming:
             return
-        octets = buildMessage(Message(message.id, message.flags | QR | self.rcode, message.questions))
+        answer = () if self.soa is None or message.opcode != Opcode.QUERY else (self.soa,)
+        octets = buildMessage(Message(message.id, message.flags | QR | self.rcode, message.questions, answer))
         if message.trailer is not None and self.signing:
             verdict = verify(datagram, KEYS, 0)
             octets, _ = replySigned(octets, verdict, 0)
@@ -186,6 +195,124 @@ class NotifyingTests(NetworkTestCase):
         with patch("twisted_ext.server.transfer.notify.exchange", lambda *_, **__: fail(Unreachable("no route"))):
             clock.advance(0.5)
         self.assertEqual((seen, notifying.givenUp, clock.calls), ([50], 120, []))
+
+    def test_secondaryIsNotifiedUntilItHasTheVersion(self) -> None:
+        """
+        A secondary that acknowledges a change and keeps the old version is notified again, after growing waits, until its SOA has the
+        serial number.
+        """
+        listener = self.listen("192.0.2.53")
+        listener.soa = soaOf(11)
+        self.notifying.targets(APEX, [self.remote("192.0.2.53", signed=True)])
+        self.notifying.changed(APEX, soaOf(12))
+        counts = []
+        for seconds in (9, 2, 28, 2, 20):
+            self.network.advance(seconds)
+            counts.append((len(listener.messages), listener.checks))
+        self.assertEqual(counts, [(1, 0), (2, 1), (2, 1), (3, 2), (3, 2)])
+        listener.soa = soaOf(12)
+        self.network.advance(1000)
+        self.assertEqual((listener.serials, listener.checks, self.here.pending()), ([12, 12, 12], 3, []))
+        figures = {"notifiesConfirmed": 3, "notifiesGivenUp": 0, "notifiesRepeated": 2, "notifiesUnseen": 0}
+        self.assertEqual(self.notifying.figures(), figures)
+
+    def test_secondaryThatStaysBehindIsReported(self) -> None:
+        """
+        After the last check nothing more is sent. One line in the log has the number of zones and what the secondary has instead.
+        """
+        listener = self.listen("192.0.2.53")
+        listener.soa = soaOf(11)
+        for zone in (APEX, nameFromText("other.test")):
+            self.notifying.targets(zone, [self.remote("192.0.2.53")])
+            self.notifying.changed(zone, soaOf(12))
+        with capturedLogs() as events:
+            self.network.advance(3000)
+        lines = [formatEvent(event) for event in events if "acknowledged" in formatEvent(event)]
+        self.assertEqual((len(listener.messages), listener.checks, self.notifying.unseen, self.here.pending()), (8, 8, 2, []))
+        self.assertEqual(len(lines), 1)
+        self.assertIn("zone example.org. and 1 more: 192.0.2.53:53 has acknowledged the change", lines[0])
+        self.assertIn("it has 11", lines[0])
+
+    def test_transferEndsChecks(self) -> None:
+        """
+        A secondary that was sent the version, or a newer one, is neither checked nor notified again. Of two behind an address it is the one
+        with the client's key.
+        """
+        listeners = _Listener(), _Listener()
+        host = self.network.reactor("192.0.2.53")
+        for port, each in enumerate(listeners, 53):
+            host.listenUDP(port, each, interface="192.0.2.53")
+        self.notifying.targets(APEX, [self.remote("192.0.2.53"), RemoteServer(Server("192.0.2.53", 54), KEY)])
+        for sent, checks in (([], (1, 1)), ([b""], (0, 1)), ([KEY.name], (1, 0)), ([b"", KEY.name], (0, 0)), ([b"\x01x\x00"], (1, 1))):
+            self.notifying.changed(APEX, soaOf(12))
+            self.network.advance(1)
+            for other in ((APEX, 11, "192.0.2.53", b""), (APEX, 12, "192.0.2.54", b""), (b"\x01x" + APEX, 12, "192.0.2.53", b"")):
+                self.notifying.sent(*other)
+            for keyName in sent:
+                self.notifying.sent(APEX, 13, "192.0.2.53", keyName)
+            for listener in listeners:
+                listener.checks = 0
+            self.network.advance(15)
+            self.assertEqual(tuple(listener.checks for listener in listeners), checks)
+
+    def test_transferOfAnotherServerIsNoProof(self) -> None:
+        """
+        A transfer by one of two secondaries with the same address and key does not show which of them has the version: both are checked.
+        """
+        host = self.network.reactor("192.0.2.53")
+        listeners = _Listener(), _Listener()
+        for port, each in enumerate(listeners, 53):
+            each.soa = soaOf(12)
+            host.listenUDP(port, each, interface="192.0.2.53")
+        self.notifying.targets(APEX, [self.remote("192.0.2.53"), RemoteServer(Server("192.0.2.53", 54), None)])
+        self.notifying.changed(APEX, soaOf(12))
+        self.network.advance(1)
+        for _ in range(2):
+            self.notifying.sent(APEX, 12, "192.0.2.53", b"")
+        self.network.advance(15)
+        self.assertEqual([(each.checks, each.serials) for each in listeners], [(1, [12]), (1, [12])])
+
+    def test_newChangeReplacesChecks(self) -> None:
+        """
+        Checks for a version end when the secondary is notified of the next one, or is not to be notified any more.
+        """
+        listener = self.listen("192.0.2.53")
+        self.notifying.targets(APEX, [self.remote("192.0.2.53")])
+        self.notifying.changed(APEX, soaOf(12))
+        self.network.advance(9)
+        self.notifying.changed(APEX, soaOf(13))
+        self.network.advance(9)
+        self.assertEqual((listener.serials, listener.checks), ([12, 13], 0))
+        self.notifying.targets(APEX, [])
+        self.network.advance(100)
+        self.assertEqual((listener.checks, self.here.pending()), (0, []))
+
+    def test_watchedVersionsAreBounded(self) -> None:
+        """
+        The number of versions to be checked is limited; the acknowledgment has to do for further ones.
+        """
+        self.notifying = NotifySender(self.here, today=lambda: 0.0, watched=3)
+        listener = self.listen("192.0.2.53")
+        for number in range(10):
+            self.notifying.targets(b"\x01%d%b" % (number, APEX), [self.remote("192.0.2.53")])
+            self.notifying.changed(b"\x01%d%b" % (number, APEX), soaOf(11))
+        self.network.advance(15)
+        self.assertEqual((self.notifying.confirmed, listener.checks), (13, 3))
+
+    def test_stopDuringCheckLeavesNothing(self) -> None:
+        """
+        Stopping ends checks that wait for a reply, and those that are due later.
+        """
+        listener = self.listen("192.0.2.53")
+        self.notifying.targets(APEX, [self.remote("192.0.2.53")])
+        self.notifying.changed(APEX, soaOf(11))
+        self.network.advance(5)
+        listener.confirming = False
+        self.network.advance(6)
+        self.assertEqual(listener.checks, 1)
+        self.successResultOf(self.notifying.stop())
+        self.network.advance(0.1)
+        self.assertEqual(self.here.pending(), [])
 
     def test_stopLeavesNothing(self) -> None:
         """

@@ -17,8 +17,10 @@ from twisted_ext.errors import BadMessage
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.reply.operations import Outcome
 from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.server.transfer.udpexchange import exchange
+from twisted_ext.server.transfer.xfrout import _Counted
 from twisted_ext.wire.builder import buildMessage
-from twisted_ext.wire.codes import Rcode
+from twisted_ext.wire.codes import Opcode, Rcode
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.rrtypes import AXFR, IXFR
 from twisted_ext.zone.store.traversal import stretches
@@ -118,7 +120,8 @@ class PrimariesTests(StepTestCase):
         """
         self.begin()
         # Without the queries for announced versions, which would find the change too, only later.
-        for name, value in {"server.transfer.notify.NOTIFY_DELAY.default": 0, "zone.transfer.refresh._RECHECKS": 0}.items():
+        late = {"zone.transfer.refresh._RECHECKS": 0, "server.transfer.notifywatch.NOTIFY_CHECK.default": 3600}
+        for name, value in {"server.transfer.notify.NOTIFY_DELAY.default": 0, **late}.items():
             patching = patch(f"twisted_ext.{name}", value)
             patching.start()
             self.addCleanup(patching.stop)
@@ -138,6 +141,30 @@ class PrimariesTests(StepTestCase):
             self.secondary.replication.refresh(APEX)
             self.network.advance(30)
         self.assertInStep()
+
+    def test_transferProvesVersion(self) -> None:
+        """
+        A secondary that was sent the new version is not asked for its SOA later; one that was sent a part of it is.
+        """
+        self.begin()
+        transferring = self.primary.replication.transferring
+
+        def part(request: Request) -> Outcome:
+            flow = transferring(request)
+            assert isinstance(flow, _Counted)
+            flow.close()
+            return iter(())
+
+        with patch("twisted_ext.server.transfer.notify.exchange", wraps=exchange) as asked:
+            self.primary.change("new 300 A 192.0.2.9")
+            self.network.advance(30)
+            self.assertEqual((self.secondary.serial(), [call.kwargs.get("opcode") for call in asked.mock_calls]), (11, [Opcode.NOTIFY]))
+            self.primary.responder.operations[IXFR] = self.primary.responder.operations[AXFR] = part
+            asked.reset_mock()
+            self.primary.change("newer 300 A 192.0.2.9")
+            self.network.advance(15)
+            called = [call.kwargs.get("opcode") for call in asked.mock_calls]
+            self.assertEqual((self.secondary.serial(), called), (11, [Opcode.NOTIFY, None, Opcode.NOTIFY]))
 
     def answerDatagrams(self, octets: Callable[[bytes], bytes]) -> list[bytes]:
         """

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from unittest.mock import patch
 
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.update.changed import KEY, TODAY, UpdatedServer
@@ -21,7 +22,8 @@ from twisted_ext.server.update.updates import UpdateHandler
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import ANY_CLASS, CH, IN, NONE, TC, Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
-from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, SOA, A
 from twisted_ext.wire.tsig import Key, sign
@@ -91,6 +93,24 @@ class UpdatingTests(SynchronousTestCase):
         self.assertFalse(server.fromCache)
         self.assertEqual(server.ask(NAME, A).answer, (NEW,))
         self.assertEqual(server.changes, [11])
+
+    def test_logSaysWhatChanged(self) -> None:
+        """
+        The log has what each update has removed and added, and of many records the first ones and the number of the others.
+        """
+        server = self.server()
+        many = record("many 300 A 192.0.2.1").withRdatas(tuple([bytes([192, 0, 2, number]) for number in range(9)]))
+        for rrsets, said in (
+            ((NEW,), f"added {nameToText(NAME)} A {rdataToText(A, NEW.rdatas[0])}"),
+            ((NEW,), "nothing to change"),
+            ((many,), "added many.example.org. A 192.0.2.0, many.example.org. A 192.0.2.1, many.example.org. A 192.0.2.2, 6 more"),
+            ((record(f'text 300 TXT "{"x" * 200}"'),), f'added text.example.org. TXT "{"x" * 59}…'),
+            ((RRSet(many.name, A, ANY_CLASS, 0, (b"",)),), "removed many.example.org. A 192.0.2.0, "),
+        ):
+            with capturedLogs() as events:
+                server.update(*rrsets)
+            (line,) = [line for event in events if "update by" in (line := formatEvent(event) or "")]
+            self.assertIn(f": {said}", line)
 
     def test_signedUpdateGetsSignedReply(self) -> None:
         """
@@ -230,7 +250,10 @@ class UpdatingTests(SynchronousTestCase):
         newer = zoneOf(ZONE.replace(" 10 3600", " 20 3600")).current
         other = zoneOf(ZONE.replace(" 10 3600", " 11 3600")).current
         self.assertIn("not newer than 11", str(self.assertRaises(BadZone, first.opened, other)))
-        self.assertEqual(first.opened(newer).serial, 20)
+        with capturedLogs() as events:
+            self.assertEqual(first.opened(newer).serial, 20)
+        self.assertEqual([event["log_level"] for event in events], [LogLevel.warn])
+        self.assertIn("the updates since serial 10 are discarded", formatEvent(events[0]) or "")
         first.zone.replace(newer)
         journal = first.updating.journal(APEX)
         assert journal is not None

@@ -40,6 +40,7 @@ from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA, A
+from twisted_ext.zone.update.transactions import Transaction
 from twisted_ext.zone.zone import Zone
 
 _reactor: Callable[[], MemoryReactorClock] = MemoryReactorClock
@@ -74,6 +75,32 @@ class ZonedTests(SynchronousTestCase):
         loading = patch.object(loadingModule, "ZoneLoader", partial(ZoneLoader, compilers=make))
         loading.start()
         self.addCleanup(loading.stop)
+
+    def test_metricsOfFewZones(self) -> None:
+        """
+        Each zone has metrics, with the serial number after updates too, unless there are more zones than the setting allows.
+        """
+        for most, names in ((1, ["example.org."]), (0, [])):
+            settings = Settings.of(zone=[f"example.org={self.file}"], zoneMetrics=most)
+            zoned = ZoneSet(cast("IReactorTime", self.clock), settings)
+            zoned.begin()
+            self.compilers[-1].run()
+            self.assertEqual([each.zone for each in zoned.metrics()], names)
+            place = zoned.zones.at(APEX)
+            assert place is not None and place.served() is not None
+            version = zoned.zones.version(APEX)
+            assert version is not None
+            transaction = Transaction(version)
+            transaction.add(record("added 300 A 192.0.2.9"))
+            done = transaction.commit()
+            assert done is not None
+            before = place.toJSON()["records"]
+            assert place.zone is not None and isinstance(before, int)
+            place.zone.replace(done[0])
+            self.assertEqual([each.serial for each in zoned.metrics()], [11] * most)
+            self.assertEqual((place.toJSON()["serial"], place.toJSON()["records"]), (11, before + 1))
+            self.successResultOf(zoned.close())
+            self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_zonesFollowFolder(self) -> None:
         """

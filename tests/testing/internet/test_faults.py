@@ -455,7 +455,7 @@ def test_wrongPlacesAreRefused() -> None:
     A fault at an unknown place or of an unknown type is refused with what would be right.
     """
     internet = built()
-    with pytest.raises(ValueError, match="no server and no zone 'example.com'; use one of .*example.org"):
+    with pytest.raises(ValueError, match="no server, zone or host 'example.com'; use one of .*example.org"):
         internet.inject(Fault.DEAD, "example.com")
     with pytest.raises(ValueError, match="'NOTYPE' is not a record type"):
         internet.inject(Fault.DEAD, "example.org", rrType="NOTYPE")

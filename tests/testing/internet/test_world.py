@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.testing.internet.oracle import validate
+from tests.typed import unchecked
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.errors import BadZone, DNSFault
 from twisted_ext.resolver.ask import lookUp
@@ -115,9 +116,17 @@ class ZoneTests(SynchronousTestCase):
             internet.zone("example.org")
         with self.assertRaisesRegex(ValueError, "ns1.example.org. has the addresses"):
             internet.server("ns1.example.org", "192.0.2.1")
-        internet.zone("bad.test", "www A 1.2.3")
-        with self.assertRaisesRegex(BadZone, "the records of bad.test.: .*1"):
-            internet.ask("ns1.bad.test", "www.bad.test")
+        with self.assertRaisesRegex(BadZone, "the records of bad.test.: .*1.2.3"):
+            internet.zone("bad.test", "www A 1.2.3")
+        # It has not been added.
+        internet.zone("bad.test", "www A 192.0.2.3")
+        for given, said in (
+            ({"ds": ["12345 13 2 xyz"]}, "xyz"),
+            ({"servers": ["a..b"]}, "a label is empty"),
+            ({"glue": {"ns.bad.test": ["192.0.2"]}}, "192.0.2"),
+        ):
+            with self.assertRaisesRegex(ValueError, said):
+                unchecked(Delegation)(**given)
         with self.assertRaisesRegex(ValueError, "there is no server 'ns9.example.org'"):
             internet.ask("ns9.example.org", "www.example.org")
 

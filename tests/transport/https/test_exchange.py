@@ -236,7 +236,7 @@ class HTTPSExchangeTests(HTTPSTestCase):
 
     def test_refusedQueryIsSentAgain(self) -> None:
         """
-        A query that the server has not processed is sent again, once.
+        A query that the server has not processed is sent again on another connection, and given up if that one processes none.
         """
         answer = self.web.handle
 
@@ -248,7 +248,52 @@ class HTTPSExchangeTests(HTTPSTestCase):
         self.assertEqual(len(self.askOne().replies), 1)
         self.web.handle = lambda request: request.peer.http.reset_stream(request.stream, 7)
         self.assertEqual(self.problem(), "gave up the query (RST_STREAM REFUSED_STREAM)")
-        self.assertEqual(len(self.web.requests), 4)
+        self.assertEqual((len(self.web.requests), len(self.web.peers)), (5, 4))
+
+    def test_queriesBehindGOAWAYAreSentAgain(self) -> None:
+        """
+        A server that takes a few requests on each connection answers all queries.
+        """
+        answer = self.web.handle
+
+        def handle(request: Request) -> None:
+            if request.stream < 40:
+                answer(request)
+            if request.stream == 39:
+                request.peer.http._data_to_send += frame(7, (39).to_bytes(4, "big") + bytes(4))
+
+        self.web.handle = handle
+        waiters = [Waiter(f"host{number}.example.test") for number in range(200)]
+        self.ask_(*waiters)
+        self.network.advance(2)
+        self.assertEqual([(len(waiter.replies), waiter.faults) for waiter in waiters], [(1, [])] * 200)
+        self.assertLessEqual(self.dialed, 11)
+
+    def test_refusalsLimitTheStreams(self) -> None:
+        """
+        A server that refuses streams beyond a number that it has not announced gets no more than that at a time, on one connection.
+        """
+        answer = self.web.handle
+        held: list[Request] = []
+
+        def handle(request: Request) -> None:
+            if len(held) >= 10:
+                request.peer.http.reset_stream(request.stream, 7)
+            else:
+                held.append(request)
+
+        self.web.handle = handle
+        waiters = [Waiter(f"host{number}.example.test") for number in range(200)]
+        self.ask_(*waiters)
+        for _ in range(30):
+            self.network.advance(0.1)
+            ready = held[:]
+            held.clear()
+            for request in ready:
+                answer(request)
+            self.web.flush()
+        self.assertEqual([(len(waiter.replies), waiter.faults) for waiter in waiters], [(1, [])] * 200)
+        self.assertEqual((self.dialed, len(self.web.requests)), (1, 290))
 
     def test_pauseIsObserved(self) -> None:
         """
@@ -451,7 +496,15 @@ class AuthenticationTests(HTTPSTestCase):
         A server that does not agree on HTTP/2 is refused, and nothing is sent (attack 34).
         """
         self.serveWith(ServerTLS(leaf("dns.example"), protocols=[]))
-        self.assertIn("cannot be reached over HTTPS: expected the protocol 'h2' (ALPN), it chose none", self.problem())
+        wanted = "expected the protocol 'h2' (ALPN), it chose none; queries are sent over HTTP/2 or HTTP/3, not over HTTP/1.1"
+        self.assertIn(f"cannot be reached over HTTPS: {wanted}", self.problem())
+
+    def test_onlyHTTP1(self) -> None:
+        """
+        A server that speaks HTTP/1.1 alone is refused, and the error says what is needed.
+        """
+        self.serveWith(ServerTLS(leaf("dns.example"), protocols=[b"http/1.1"]))
+        self.assertIn("does not speak 'h2'; queries are sent over HTTP/2 or HTTP/3, not over HTTP/1.1", self.problem())
 
     def test_anotherProtocol(self) -> None:
         """

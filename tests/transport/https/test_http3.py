@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Callable
 from functools import partial
 from random import Random
 
@@ -205,6 +206,95 @@ class HTTP3Tests(HTTP3TestCase):
 
         server.handle = always
         self.assertIn("gave up the query (H3_REQUEST_REJECTED)", self.problem())
+
+    def test_queriesBehindGOAWAYAreSentAgain(self) -> None:
+        """
+        A server that takes a few requests on each connection answers all queries, whether it rejects the others or is silent. None of
+        them is answered twice, and none waits.
+        """
+        for rejects in (True, False):
+            server = self.listen()
+
+            def handle(request: HTTP3Request, server: HTTP3Server = server, rejects: bool = rejects) -> None:
+                number = request.stream >> 2
+                if number < 20:
+                    server.answer(request)
+                elif rejects:
+                    request.peer.quic.reset_stream(request.stream, REQUEST_REJECTED)
+                if number == 19:
+                    assert request.peer.http is not None
+                    control = request.peer.http._local_control_stream_id
+                    assert control is not None
+                    # GOAWAY with stream 80.
+                    request.peer.quic.send_stream_data(control, b"\x07\x02\x40\x50")
+
+            server.handle = handle
+            self.exchange = self.exchangeTo()
+            waiters = [Waiter(f"host{number}.example.test") for number in range(200)]
+            self.ask_(*waiters)
+            self.network.advance(2)
+            self.assertEqual([(len(waiter.replies), waiter.faults) for waiter in waiters], [(1, [])] * 200)
+            self.exchange.close()
+            self.network.advance(1)
+            server.stop()
+            self.assertLessEqual(len(server.gone) + len(server.peers), 12)
+        self.modern = None
+
+    def test_serverThatRejectsAllIsNotDialedInALoop(self) -> None:
+        """
+        A server that says of each query that it has not processed it gets each twice.
+        """
+        server = self.listen()
+
+        def goAway(request: HTTP3Request) -> None:
+            assert request.peer.http is not None and request.peer.http._local_control_stream_id is not None
+            if not request.stream:
+                request.peer.quic.send_stream_data(request.peer.http._local_control_stream_id, b"\x07\x01\x00")
+
+        server.handle = goAway
+        waiters = [Waiter(f"host{number}.example.test") for number in range(50)]
+        self.ask_(*waiters)
+        self.network.advance(2)
+        self.assertEqual([(len(waiter.replies), len(waiter.faults)) for waiter in waiters], [(0, 1)] * 50)
+        self.assertIn("closed the connection (GOAWAY)", str(waiters[0].faults[0]))
+        self.assertLessEqual(len(server.requests), 100)
+
+    def test_wrongGOAWAYIsAViolation(self) -> None:
+        """
+        A GOAWAY that names no stream of requests, takes back an earlier one, or has another form, ends the connection; other frames of
+        the control stream do not, in whatever pieces they come.
+        """
+        for octets, error in (
+            (b"\x07\x01\x01", "H3_ID_ERROR"),
+            (b"\x07\x01\x04\x07\x01\x08", "H3_ID_ERROR"),
+            (b"\x07\x02\x00\x00", "H3_FRAME_ERROR"),
+            (b"\x07\x00", "H3_FRAME_ERROR"),
+            (b"\x07\x09" + bytes(9), "H3_FRAME_ERROR"),
+            (b"\x21\x05grey!\x21\x00\x07\x02\x40\x04", ""),
+        ):
+            server = self.listen()
+            answer = server.answer
+
+            def handle(
+                request: HTTP3Request, octets: bytes = octets, answers: bool = not error, answer: Callable[[HTTP3Request], None] = answer
+            ) -> None:
+                assert request.peer.http is not None and request.peer.http._local_control_stream_id is not None
+                for octet in octets:
+                    request.peer.quic.send_stream_data(request.peer.http._local_control_stream_id, bytes((octet,)))
+                    request.peer.flush()
+                if answers:
+                    answer(request)
+
+            server.handle = handle
+            self.exchange = self.exchangeTo()
+            if error:
+                self.assertIn(f"violated HTTP/3: {error}", self.problem(BadMessage, 3.0))
+            else:
+                self.assertEqual(len(self.askOne().replies), 1)
+            self.exchange.close()
+            self.network.advance(1)
+            server.stop()
+        self.modern = None
 
     def test_reset(self) -> None:
         """

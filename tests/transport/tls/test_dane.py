@@ -178,3 +178,41 @@ def test_number() -> None:
     """
     made = [bytes((3, 1, 1)) + number.to_bytes(32, "big") for number in range(100)]
     assert len(usableRecords(made)) == DANE_RECORDS.default
+
+
+@pytest.mark.parametrize("bits", [0, 2048])
+def test_keyOfAuthority(bits: int) -> None:
+    """
+    DANE-TA: a whole key in a record vouches for what it has signed, although the server does not send that authority's certificate (RFC
+    7671, section 5.2.3); for names and dates as well.
+    """
+    own = issuer(f"bare {bits}", key=keyFor(f"bare {bits}", bits))
+    below = issuer(f"below {bits}", own)
+    records = [record(own.certificate, 2, 1, 0)]
+    assert problem(records, leaf(by=own)) == ""
+    assert problem(records, leaf(by=below), below.certificate) == ""
+    assert "which none matches" in problem(records, leaf(by=below))
+    assert "which none matches" in problem(records, leaf(by=issuer(f"bare {bits}", key=keyFor("thief"))))
+    assert "it showed one for 'other.example'" in problem(records, leaf("other.example", by=own))
+    assert "its certificate expired" in problem(records, leaf(begins=-9, ends=-2, by=own))
+    assert "which none matches" in problem([bytes((2, 1, 0)) + b"junk"], leaf(by=own))
+
+
+def test_weakKeyOfAuthority() -> None:
+    """
+    DANE-TA: a whole key that is too weak, or a signature by SHA-1, vouches for nothing.
+    """
+    weak = issuer("weak bare", key=keyFor("weak bare", 1024))
+    assert "which none matches" in problem([record(weak.certificate, 2, 1, 0)], leaf(by=weak))
+    old = signed("server", root(), names(NAME), sha1=True)
+    assert "which none matches" in problem([record(root().certificate, 2, 1, 0)], old)
+
+
+def test_furtherNames() -> None:
+    """
+    Where names count, the certificate may be for any of the names that led to the server.
+    """
+    dane = Dane("mail.example", 25, names=(NAME,))
+    dane.records = usableRecords([record(middle().certificate, 2)])
+    for name, isRight in (("mail.example", True), (NAME, True), ("other.example", False)):
+        assert (dane.problem([leaf(name), middle().certificate], lambda: ([], "")) == "") == isRight

@@ -79,8 +79,8 @@ class RecordTests(SynchronousTestCase):
 
     def test_fileOfAnotherClass(self) -> None:
         """
-        A file of another class is read with that class, stated or not, including generated records. Records of class IN are skipped
-        with a warning, types of class IN only are refused, and no image is built.
+        A file of another class is read with that class, stated or not, including generated records. Records of class IN and types
+        of class IN only are refused, and no image is built.
         """
         for quick in (True, False):
             text = "$TTL 60\n@ SOA a b 1 2 3 4 5\nx CH TXT y\n$GENERATE 1-2 g$ TXT z\nx IN TXT z\nx A 192.0.2.1\n"
@@ -89,7 +89,7 @@ class RecordTests(SynchronousTestCase):
             self.assertEqual(
                 [str(each) for each in reading.complaints],
                 [
-                    "z:5:6: warning: class IN where CH was expected; the record is left out",
+                    "z:5:6: class IN where CH was expected",
                     "z:6:3: the format of A records of class CH is unknown",
                 ],
             )
@@ -390,8 +390,8 @@ class ComplaintTests(SynchronousTestCase):
                 "z:5:7: '192.0.2.256' where an IPv4 address such as 192.0.2.1 was expected",
                 "z:6:10: '::g' where an IPv6 address such as 2001:db8::1 was expected",
                 "z:7:12: 'ten' where the preference, a number from 0 to 65535, was expected",
-                "z:8:6: warning: class CH where IN was expected; the record is left out",
-                "z:9:7: warning: class ANY where IN was expected; the record is left out",
+                "z:8:6: class CH where IN was expected",
+                "z:9:7: class ANY where IN was expected",
                 "z:10:3: '1x' where a TTL in seconds, or as 1h30m, was expected",
                 "z:11:15: '2' after the end of the record",
                 "z:12:9: '70' where a record type was expected",

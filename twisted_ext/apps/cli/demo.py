@@ -78,6 +78,8 @@ RECORDS: Final[dict[tuple[str, str], Reply]] = {
         "5 30 5222 chat1.example.com.",
     ],
     ("_imap._tcp.example.com", "SRV"): "0 0 0 .",
+    ("chat1.example.com", "A"): "192.0.2.221",
+    ("chat2.example.com", "A"): "192.0.2.222",
     ("_5222._tcp.chat1.example.com", "TLSA"): f"3 1 1 {'ab' * 32}",
     ("_matrix-fed._tcp.example.com", "SRV"): "10 0 8080 web.example.com.",
     ("_matrix-fed._tcp.example.net", "SRV"): "0 0 0 .",

@@ -11,6 +11,7 @@ from enum import Enum
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
+from twisted_ext.apps.robot.interfaces import Urgency
 from twisted_ext.apps.robot.people import Person, Place
 from twisted_ext.errors import CallerFault
 from twisted_ext.resolver.strings.schema import Schema
@@ -78,7 +79,7 @@ class Call:
         """
         Say something before the command ends, in the place where it was called.
         """
-        self.robot.say(self.place, said)
+        self.robot.say(self.place, said, Urgency.REPLY)
 
 
 class Command:

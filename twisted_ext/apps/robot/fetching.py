@@ -126,7 +126,10 @@ class _Connections:
         return self
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        counting = _Counting(cast(Factory, protocolFactory))
+        factory = cast(Factory, protocolFactory)
+        # Twisted's would write two lines into the log for each document.
+        factory.noisy = False
+        counting = _Counting(factory)
         self._factories.append(counting)
         return self._endpoint.connect(counting).addCallback(lambda wrapper: cast(_Counted, wrapper).wrappedProtocol)
 

@@ -6,6 +6,7 @@ L{Robot<twisted_ext.apps.robot.robot.Robot>} with C{twisted.python.components.re
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from enum import IntEnum
 from typing import TYPE_CHECKING, TypeAlias, Union
 
 from zope.interface import Attribute, Interface
@@ -30,6 +31,7 @@ __all__ = [
     "IStorage",
     "Migrate",
     "RetrievalError",
+    "Urgency",
 ]
 
 JSON: TypeAlias = Union[None, bool, int, float, str, "Sequence[JSON]", "dict[str, JSON]"]
@@ -172,6 +174,20 @@ class IFetcher(Interface):
         """
 
 
+class Urgency(IntEnum):
+    """
+    The order in which lines are sent if not all can be sent at once.
+
+    @cvar REPLY: the reply to a command, for which a person waits.
+    @cvar NOTICE: what the robot says without being asked.
+    @cvar RELAY: what is repeated from other channels.
+    """
+
+    REPLY = 0
+    NOTICE = 1
+    RELAY = 2
+
+
 class IFront(Interface):
     """
     A place where the robot is spoken to. It passes events to L{Robot.receive<twisted_ext.apps.robot.robot.Robot.receive>}.
@@ -183,14 +199,21 @@ class IFront(Interface):
 
     most: int = Attribute("Lines of a reply that are shown at once.")
 
-    def send(target: str, lines: Sequence[Line]) -> None:
+    def send(target: str, lines: Sequence[Line], urgency: Urgency = Urgency.NOTICE) -> None:
         """
         Say something in a channel or to a person. Lines that cannot be sent are dropped, and the log says so.
+
+        @param urgency: which lines to send first if not all can be sent at once.
         """
 
     def members(channel: str) -> Sequence[str]:
         """
         Return the nicks in a channel, without the robot's; empty if the robot is not in it.
+        """
+
+    def isReady(target: str) -> bool:
+        """
+        Return whether lines to a channel or person would be sent now: there is a connection, and the robot is in the channel.
         """
 
 

@@ -18,6 +18,11 @@ __all__ = [
     "CONSOLE_OCTETS",
     "CTCP_SECONDS",
     "DATABASE_WAITING",
+    "EXPANSIONS",
+    "FACTOIDS",
+    "FACTOIDS_LISTED",
+    "FACTOID_CHARACTERS",
+    "FACTOID_NAME",
     "FETCHES_AT_ONCE",
     "FETCH_HOPS",
     "FETCH_OCTETS",
@@ -52,11 +57,22 @@ __all__ = [
     "QUEUE_LINES",
     "QUEUE_SECONDS",
     "QUEUE_TARGET",
+    "QUOTES",
+    "QUOTES_OF_CHANNEL",
+    "QUOTES_SHOWN",
+    "QUOTE_CHARACTERS",
     "RECONNECT_SECONDS",
     "REGISTRATION_SECONDS",
     "REJOINS",
     "RELAY_KEPT",
     "RELAY_SECONDS",
+    "REMINDERS",
+    "REMINDERS_AT_ONCE",
+    "REMINDERS_OF_PERSON",
+    "REMINDER_CHARACTERS",
+    "REMINDER_DAYS",
+    "REMINDER_KEPT_DAYS",
+    "REMINDER_LATE_SECONDS",
     "SAID_LINES",
     "SECRET_CHARACTERS",
     "SEEN_KEPT",
@@ -222,6 +238,54 @@ TELL_AT_ONCE: Final = Limit(default=5, least=1, most=100)
 #: Days after which a message that could not be given is dropped.
 TELL_DAYS: Final = Limit(default=60, least=1, most=3650)
 
+#: Reminders of all persons.
+REMINDERS: Final = Limit(default=10_000, least=1, most=1_000_000)
+
+#: Reminders of one person.
+REMINDERS_OF_PERSON: Final = Limit(default=20, least=1, most=1000)
+
+#: Characters of a reminder: it has to fit into a line with the nick.
+REMINDER_CHARACTERS: Final = Limit(default=350, least=10, most=10_000)
+
+#: Days from now in which a reminder is due at most: five years.
+REMINDER_DAYS: Final = Limit(default=1830, least=1, most=36_500)
+
+#: Days after which a reminder is dropped that could not be said, because the robot is not in the channel.
+REMINDER_KEPT_DAYS: Final = Limit(default=60, least=1, most=3650)
+
+#: Seconds after which a reminder is said with a note that it is late.
+REMINDER_LATE_SECONDS: Final = Limit(default=60.0, least=30.0, most=86_400.0)
+
+#: Reminders that are said in one place at a time. After a long outage, the others follow every ten seconds.
+REMINDERS_AT_ONCE: Final = Limit(default=5, least=1, most=100)
+
+#: How often a text that is not a command is replaced by what it stands for: an alias of an alias of an alias.
+EXPANSIONS: Final = Limit(default=5, least=1, most=20)
+
+#: Factoids of one network, their other names included. Their names are in memory.
+FACTOIDS: Final = Limit(default=5000, least=1, most=1_000_000)
+
+#: Characters of a factoid: it has to fit into a line with its name.
+FACTOID_CHARACTERS: Final = Limit(default=350, least=10, most=10_000)
+
+#: Characters of the name of a factoid. Each question in a channel that is not longer is compared with the names.
+FACTOID_NAME: Final = Limit(default=50, least=1, most=300)
+
+#: Names of factoids that a list shows: a line is not longer.
+FACTOIDS_LISTED: Final = Limit(default=20, least=1, most=1000)
+
+#: Quotes of all channels.
+QUOTES: Final = Limit(default=50_000, least=1, most=1_000_000)
+
+#: Quotes of one channel. A search reads all of them.
+QUOTES_OF_CHANNEL: Final = Limit(default=2000, least=1, most=1_000_000)
+
+#: Characters of a quote.
+QUOTE_CHARACTERS: Final = Limit(default=350, least=10, most=10_000)
+
+#: Quotes that a search shows.
+QUOTES_SHOWN: Final = Limit(default=20, least=1, most=200)
+
 #: Masks of ignored persons. Each command is compared with all of them.
 IGNORED: Final = Limit(default=500, least=1, most=10_000)
 
@@ -235,10 +299,10 @@ LINE_BURST: Final = Limit(default=5, least=1, most=1000)
 #: Seconds that a line counts for. The same section takes two of them for a line.
 LINE_SECONDS: Final = Limit(default=2.0, least=0.0, most=60.0)
 
-#: Lines that wait for one channel or person: 25 seconds of a busy relay while the network is away.
+#: Lines of one urgency that wait for one channel or person: 25 seconds of a busy relay while the network is away.
 QUEUE_TARGET: Final = Limit(default=500, least=1, most=100_000)
 
-#: Lines that wait for a network, so that a few channels from which the robot is banned leave room for the others.
+#: Lines of one urgency that wait for a network, so that a few channels from which the robot is banned leave room for the others.
 QUEUE_LINES: Final = Limit(default=10_000, least=1, most=1_000_000)
 
 #: Seconds for which a line waits. Older ones would confuse people more than they tell them.

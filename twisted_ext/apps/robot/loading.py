@@ -9,11 +9,12 @@ import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from types import ModuleType
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
-from twisted.plugin import getPlugins
+from twisted.plugin import CachedDropin, getCache, getPlugins
 
 from twisted_ext.apps.robot.commands import Command, CommandError, commandsOf, hooksOf
 from twisted_ext.apps.robot.interfaces import IRobotPlugin
@@ -35,23 +36,27 @@ _BUILT_IN: Final = "twisted_ext.apps.robot.plugins"
 #: The built-in plugins. They are imported when they are loaded.
 BUILT_IN: Final = (
     ModulePlugin("help", f"{_BUILT_IN}.help", "commands, plugins, and the rest of a long reply"),
-    ModulePlugin("seen", f"{_BUILT_IN}.seen", "when somebody last spoke"),
-    ModulePlugin("tell", f"{_BUILT_IN}.tell", "messages for the absent"),
-    ModulePlugin("ignore", f"{_BUILT_IN}.ignore", "persons from whom the robot takes no commands"),
-    ModulePlugin("relay", f"{_BUILT_IN}.relay", "channels of several networks joined to one"),
-    ModulePlugin("logs", f"{_BUILT_IN}.logs", "logs of channels, searched and published on web pages"),
-    ModulePlugin("packages", f"{_BUILT_IN}.packages", "new releases in a package index"),
-    ModulePlugin("search", f"{_BUILT_IN}.search", "a search engine"),
-    ModulePlugin("weather", f"{_BUILT_IN}.weather", "the weather"),
-    ModulePlugin("dns", f"{_BUILT_IN}.dns", "look-ups, traces and proofs"),
-    ModulePlugin("watching", f"{_BUILT_IN}.watching", "changes of names and zones, and what expires"),
-    ModulePlugin("mail", f"{_BUILT_IN}.mail", "the set-up of a domain's mail"),
+    ModulePlugin("seen", f"{_BUILT_IN}.channel.seen", "when somebody last spoke"),
+    ModulePlugin("tell", f"{_BUILT_IN}.channel.tell", "messages for the absent"),
+    ModulePlugin("reminders", f"{_BUILT_IN}.channel.reminders", "reminders at a time"),
+    ModulePlugin("factoids", f"{_BUILT_IN}.channel.factoids", "what persons have taught the robot"),
+    ModulePlugin("quotes", f"{_BUILT_IN}.channel.quotes", "what was said in a channel"),
+    ModulePlugin("ignore", f"{_BUILT_IN}.channel.ignore", "persons from whom the robot takes no commands"),
+    ModulePlugin("relay", f"{_BUILT_IN}.channel.relay", "channels of several networks joined to one"),
+    ModulePlugin("logs", f"{_BUILT_IN}.channel.logs", "logs of channels, searched and published on web pages"),
+    ModulePlugin("packages", f"{_BUILT_IN}.web.packages", "new releases in a package index"),
+    ModulePlugin("search", f"{_BUILT_IN}.web.search", "a search engine"),
+    ModulePlugin("weather", f"{_BUILT_IN}.web.weather", "the weather"),
+    ModulePlugin("dns", f"{_BUILT_IN}.lookups.dns", "look-ups, traces and proofs"),
+    ModulePlugin("watching", f"{_BUILT_IN}.lookups.watching", "changes of names and zones, and what expires"),
+    ModulePlugin("mail", f"{_BUILT_IN}.lookups.mail", "the set-up of a domain's mail"),
 )
 
 
 def foundPlugins(folders: Iterable[str] = ()) -> list[IRobotPlugin]:
     """
-    Return the built-in plugins and those that Twisted's plugin system finds. Of two with one name, the first counts.
+    Return the built-in plugins and those that Twisted's plugin system finds. Of two with one name, the first counts. The log names files in
+    the folders of robots that have no plugin.
 
     @param folders: folders to search besides those of C{twisted.plugins} and the user's own.
 
@@ -60,14 +65,25 @@ def foundPlugins(folders: Iterable[str] = ()) -> list[IRobotPlugin]:
     import twisted.plugins
 
     ours = userFolder()
-    for folder in (*([ours] if os.path.isdir(ours) else []), *folders):
+    own = (*([ours] if os.path.isdir(ours) else []), *folders)
+    for folder in own:
         _checkFolder(folder)
         if folder not in twisted.plugins.__path__:
             twisted.plugins.__path__.append(folder)
     found: dict[str, IRobotPlugin] = {plugin.name: cast(IRobotPlugin, plugin) for plugin in BUILT_IN}
     for plugin in getPlugins(IRobotPlugin):
         found.setdefault(plugin.name, plugin)
+    for name, dropin in cast("Callable[[ModuleType], Mapping[str, CachedDropin]]", getCache)(twisted.plugins).items():
+        if not dropin.plugins and not name.startswith("_"):
+            _warnOfEmpty(name, own)
     return list(found.values())
+
+
+def _warnOfEmpty(name: str, folders: Iterable[str]) -> None:
+    for folder in folders:
+        file = os.path.join(folder, f"{name}.py")
+        if os.path.isfile(file):
+            _log.warn("{file} has no plugin: it needs an instance of its class, as in: plugin = MyPlugin()", file=file)
 
 
 def userFolder(environment: Mapping[str, str] = os.environ) -> str:

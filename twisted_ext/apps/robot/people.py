@@ -41,6 +41,15 @@ class Person:
     host: str = ""
     account: str = ""
 
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """
+        The owners of what belongs to this person on the front. The first one is that of new things: the account, or the nick of a person
+        without one. What was made before the log-in belongs to the nick.
+        """
+        nick = f"nick:{folded(self.nick)}"
+        return (f"account:{folded(self.account)}", nick) if self.account else (nick,)
+
     def __str__(self) -> str:
         return f"{self.front}/{self.nick}!{self.user}@{self.host}"
 

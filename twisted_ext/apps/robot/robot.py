@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
@@ -26,11 +27,13 @@ from twisted_ext.apps.robot.interfaces import (
     IRobotPlugin,
     IScheduler,
     IStorage,
+    Urgency,
 )
 from twisted_ext.apps.robot.limits import (
     CALL_SECONDS,
     CALLS_AT_ONCE,
     CALLS_OF_PERSON,
+    EXPANSIONS,
     MORE_KEPT,
     PLACE_CALLS,
     PLACES_KEPT,
@@ -86,6 +89,7 @@ class Robot(Componentized):
         self.database = database
         self.fronts: dict[str, IFront] = {}
         self.plugins = Plugins(self, found)
+        self._expanders: list[Callable[[Message, str], str | None]] = []
         self._running: set[Deferred[object]] = set()
         # An event or a command that fails may be repeated by anyone.
         self._faults = FaultLog()
@@ -122,9 +126,9 @@ class Robot(Componentized):
     def join(self, front: IFront) -> None:
         self.fronts[front.name] = front
 
-    def say(self, place: Place, said: Said) -> None:
+    def say(self, place: Place, said: Said, urgency: Urgency = Urgency.NOTICE) -> None:
         """
-        Say something, without a person who has asked.
+        Say something: without a person who has asked, unless C{urgency} says otherwise.
         """
         lines = linesOf(said)
         front = self.fronts.get(place.front)
@@ -132,9 +136,16 @@ class Robot(Componentized):
             _log.warn("there is no front {front}; a line for {target} is dropped", front=place.front, target=place.target)
             return
         if lines:
-            front.send(place.target, lines)
+            front.send(place.target, lines, urgency)
             for each in lines:
                 self.emit(Spoken(place, str(each)))
+
+    def isReady(self, place: Place) -> bool:
+        """
+        Return whether what is said in a place would be sent now. If not, it waits for some minutes, and is dropped then.
+        """
+        front = self.fronts.get(place.front)
+        return front is not None and front.isReady(place.target)
 
     def placeFrom(self, text: str) -> Place:
         """
@@ -160,9 +171,9 @@ class Robot(Componentized):
         self.emit(event)
         if isinstance(event, Message) and not event.notice and not event.action:
             try:
-                text = self._addressed(event)
+                text = self.addressed(event)
                 if text is not None:
-                    return self._take(event, text) or succeed(None)
+                    return self.take(event, text)
             except Exception as error:
                 self._faults.note("a message is handled", error, self.reactor.seconds())
         return succeed(None)
@@ -188,7 +199,16 @@ class Robot(Componentized):
 
     # -- commands
 
-    def _addressed(self, message: Message) -> str | None:
+    def expandBy(self, function: Callable[[Message, str], str | None]) -> None:
+        """
+        Add a function that is called with each text said to the robot that does not begin with the word of a command. If it knows what the
+        text stands for, it returns that: a command, which the person has to have the right to call. That of a plugin is removed with it.
+        """
+        self._expanders.append(function)
+        if plugin := CURRENT.get():
+            self.plugins.atEnd(plugin, partial(self._expanders.remove, function))
+
+    def addressed(self, message: Message) -> str | None:
         """
         Return what was said to the robot, without the prefix or its name; L{None} if it was said to others.
         """
@@ -203,18 +223,40 @@ class Robot(Componentized):
             return rest[1:]
         return text if message.place.private else None
 
+    def take(self, message: Message, text: str) -> Deferred[None]:
+        """
+        Take a text as if the person had said it to the robot.
+
+        @return: fires when everything is said in reply; cancelling it cancels the command.
+        """
+        return self._take(message, text) or succeed(None)
+
+    def _expanded(self, message: Message, text: str) -> str:
+        """
+        Return the command that a text stands for; the text itself if it is one, or is not known.
+        """
+        for _ in range(int(EXPANSIONS.default)):
+            word = text.strip().partition(" ")[0]
+            if self.plugins.command(word.lower()) is not None:
+                break
+            found = next(filter(None, (expand(message, text.strip()) for expand in self._expanders)), None)
+            if found is None:
+                break
+            text = found
+        return text
+
     def _take(self, message: Message, text: str) -> Deferred[None] | None:
         person, place = message.person, message.place
         discriminating: IDiscriminating | None = IDiscriminating(self, None)
         if discriminating is not None and discriminating.isIgnored(person):
             return None
-        word, _, rest = text.strip().partition(" ")
+        word, _, rest = self._expanded(message, text).strip().partition(" ")
         command = self.plugins.command(word.lower())
         if command is None:
             named = message.place.private or not message.text.strip().startswith(self.settings.prefix or "\x00")
             # Other robots in the channel may have the same prefix.
             if named and word and self._mayCall(place):
-                self.say(place, line(bad(f"there is no command {word[:40]!r}{self.plugins.hint(word[:40])}")))
+                self.say(place, line(bad(f"there is no command {word[:40]!r}{self.plugins.hint(word[:40])}")), Urgency.REPLY)
             return None
         if not self._mayCall(place):
             return None
@@ -223,7 +265,7 @@ class Robot(Componentized):
         if not refusal and (len(self._running) >= CALLS_AT_ONCE.default or self._callers[caller] >= CALLS_OF_PERSON.default):
             refusal = "too many commands are running; try again later"
         if refusal:
-            self.say(place, line(bad(refusal)))
+            self.say(place, line(bad(refusal)), Urgency.REPLY)
             return None
         _log.info("{person} in {place}: {command}", person=clean(str(person)), place=clean(str(place)), command=command.word)
         return self._run(Call(self, person, place, command), rest)
@@ -284,7 +326,7 @@ class Robot(Componentized):
         pages: IPages | None = IPages(self, None)
         if page and pages is not None:
             lines.append(line(dim(pages.publish(call.command.word, page))))
-        self.say(call.place, lines)
+        self.say(call.place, lines, Urgency.REPLY)
 
     def more(self, call: Call) -> list[Line]:
         """
@@ -305,7 +347,7 @@ class Robot(Componentized):
             doing = f"the plugin {call.command.plugin} runs the command {call.command.word}"
             self._faults.note(doing, error, self.reactor.seconds())
             said = f"{call.command.word} failed: {type(error).__name__}; the robot's log has the reason"
-        self.say(call.place, line(bad(said)))
+        self.say(call.place, line(bad(said)), Urgency.REPLY)
 
     # -- the end
 

@@ -66,7 +66,7 @@ export class Live {
 
   fits(query) {
     const { Name, Client, Type, Rcode, Status } = this.fields;
-    return query.name.toLowerCase().includes(Name.value.trim().toLowerCase()) && query.client.includes(Client.value.trim().toLowerCase())
+    return query.name.toLowerCase().includes(Name.value.trim().toLowerCase()) && `${query.client} ${query.host || ""}`.toLowerCase().includes(Client.value.trim().toLowerCase())
       && (!Type.value || query.type === Type.value) && (!Rcode.value || query.rcode === Rcode.value) && (!Status.value || query.status === Status.value);
   }
 
@@ -92,10 +92,11 @@ export class Live {
   fill(row, query) {
     const taken = query.milliseconds < 0.1 ? "< 0.1 ms" : `${figure(query.milliseconds)} ms`;
     const texts = [
-      clock(query.time), query.client, query.name + (query.count > 1 ? ` ×${number(query.count)}` : ""), query.type, query.rcode,
+      clock(query.time), query.host || query.client, query.name + (query.count > 1 ? ` ×${number(query.count)}` : ""), query.type, query.rcode,
       query.status, taken,
     ];
     texts.forEach((text, index) => write(row.cells[index], text));
+    row.cells[1].title = query.host ? query.client : "";
     const status = row.cells[5];
     status.className = query.status;
     status.title = query.server && `by ${query.server}`;

@@ -66,6 +66,8 @@ function draw({ status, figures, history, latencies }) {
   say("pending", number(numbers.pending));
   say("queries", number(figures.queries));
   say("cache", "cacheEntries" in numbers ? number(numbers.cacheEntries) : "–");
+  byId("signaturesTile").hidden = !("zonesSignatureExpiry" in numbers);
+  say("signatures", numbers.zonesSignatureExpiry > now ? duration(numbers.zonesSignatureExpiry - now) : "ended");
   say("memory", octets(numbers.residentOctets || 0));
   if (span() === "minutes") drawHistory();
   latency(figures.latency);
@@ -107,8 +109,8 @@ async function clients() {
   byId("clientsState").hidden = found.shown && found.clients.length > 0;
   say("clientsState", found.shown ? "No queries yet." : "Off: clients are personal data. The server's setting show-clients turns it on.");
   if (!found.shown) return;
-  const rows = await Promise.all(found.clients.slice(0, 20).map(async ({ client, queries, seen }) => {
-    const row = make("tr"), who = cell("", "client"), button = make("button", client, "plain"), isOpen = client === opened;
+  const rows = await Promise.all(found.clients.slice(0, 20).map(async ({ client, host, queries, seen }) => {
+    const row = make("tr"), who = cell("", "client"), button = make("button", host ? `${host} (${client})` : client, "plain"), isOpen = client === opened;
     button.type = "button";
     button.setAttribute("aria-expanded", String(isOpen));
     button.title = "the latest names of this client";

@@ -131,7 +131,8 @@ def _after(request: Request) -> int:
 
 async def _metrics(operations: Operations) -> bytes:
     figures = await operations.figures()
-    return exposition(figures, version=__version__, started=operations.started).encode("utf-8")
+    zones = operations.zoneMetrics()
+    return exposition(figures, version=__version__, started=operations.started, zones=zones).encode("utf-8")
 
 
 class _PageRequest(BoundedRequest):

@@ -8,6 +8,7 @@ SERVFAIL never becomes NXDOMAIN.
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import Final
 
@@ -57,6 +58,7 @@ __all__ = [
     "errorFor",
     "errorFromAnswer",
     "errorFromFault",
+    "INTERNAL_ERROR",
     "faultFromError",
 ]
 
@@ -306,9 +308,20 @@ _RCODES: Final[tuple[tuple[type[Exception], int], ...]] = (
 )
 
 
+#: The text of the fault for a mistake in a resolver of other code.
+INTERNAL_ERROR: Final = "internal error"
+
+#: Errors of sockets that say that a server cannot be reached; other ones may name a file.
+_NETWORK: Final = frozenset((
+    errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH,
+    errno.EPIPE,
+))  # fmt: skip
+
+
 def faultFromError(raised: BaseException, server: str = "") -> DNSFault:
     """
-    Convert an exception of a resolver, which C{server} names, to a fault. Denials are not faults: see L{denialFrom}.
+    Convert an exception of a resolver, which C{server} names, to a fault. Denials are not faults: see L{denialFrom}. An exception that is
+    not about a look-up is a mistake in the resolver: its text may have secrets in it, and clients get L{INTERNAL_ERROR} instead.
     """
     if isinstance(raised, DNSFault):
         return raised
@@ -324,9 +337,9 @@ def faultFromError(raised: BaseException, server: str = "") -> DNSFault:
         return Unknown(f"{text}: it has no information on the question", server=server)
     if isinstance(raised, error.ResolverError):
         return Refused(f"{text}: {raised}", server=server)
-    if isinstance(raised, OSError):
+    if isinstance(raised, OSError) and (isinstance(raised, socket.gaierror) or raised.errno in _NETWORK):
         return Unreachable(f"{text}: {raised}", server=server)
-    return ServerFailed(f"{text}: {raised}", server=server)
+    return ServerFailed(INTERNAL_ERROR, server=server)
 
 
 def addressError(code: int) -> socket.gaierror:

@@ -53,6 +53,13 @@ _NOT_EXPANDED: Final = frozenset((NS, SOA, DS, DNAME, RRSIG, NSEC, NSEC3))
 #: The end of the key of the first possible name below another one: a record that leads there proves nothing but its own types.
 _FIRST_BELOW: Final = b"\x01\x01\x00"
 
+#: Hashes from one NSEC3 record to the next in answers that are made for one question: the record of a name alone, or the one that covers a
+#: single hash (RFC 7129, appendix B). Some of these servers leave types out of the list that they have not looked for.
+_MINIMAL: Final = frozenset((1, 2))
+
+#: The number of hashes of NSEC3 (SHA-1).
+_HASHES: Final = 1 << 160
+
 #: What an entry is stored under in its zone: the key of an NSEC record, parameters and hash of an NSEC3 record, or a wildcard and a type.
 _Place = bytes | tuple[int, bytes, int] | tuple[bytes, int]
 
@@ -348,6 +355,8 @@ class DenialStore:
         elif rrset.rrType == NSEC3:
             span = readNSEC3(rrset, rrset.rdatas[0], zone)
             if isinstance(span, str) or span.optOut or span.iterations > self._mostIterations:
+                return False
+            if (span.next - span.owner) % _HASHES in _MINIMAL:
                 return False
             place = (span.iterations, span.salt, span.owner)
         else:

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 #: The only hash algorithm (RFC 5155, section 11), the octets of its hashes, and their characters in base 32.
-_SHA1: Final = 1
+_SHA1_OCTET: Final = b"\x01"
 _OCTETS: Final = 20
 _CHARACTERS: Final = 32
 
@@ -82,6 +82,9 @@ def readNSEC3(rrset: RRSet, rdata: bytes, zone: bytes) -> NSEC3Span | str:
 
     @return: why it is to be ignored, in words that follow "the NSEC3 record of its name", if it is.
     """
+    if rdata[:1] not in (_SHA1_OCTET, b""):
+        # First, since hashes of another algorithm have another length.
+        return f"has the unknown hash algorithm {rdata[0]}"
     name = rrset.name
     label = name[1 : _CHARACTERS + 1]
     # An int may have signs, spaces and underscores, a hash may not.
@@ -93,9 +96,7 @@ def readNSEC3(rrset: RRSet, rdata: bytes, zone: bytes) -> NSEC3Span | str:
         return "does not have a hash below the zone as its name"
     if len(rdata) < _HEAD.size:
         return "is malformed"
-    algorithm, flags, iterations, count = _head(rdata)
-    if algorithm != _SHA1:
-        return f"has the unknown hash algorithm {algorithm}"
+    _, flags, iterations, count = _head(rdata)
     if flags & ~_OPT_OUT:
         return f"has unknown flags: {flags}"
     position = _HEAD.size + count

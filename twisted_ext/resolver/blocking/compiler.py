@@ -21,7 +21,7 @@ from time import monotonic
 from typing import Final
 
 from twisted_ext.errors import BadImage
-from twisted_ext.files import openNow
+from twisted_ext.files import STATE_FILE, openNow
 from twisted_ext.limits import BLOCK_LIST_OCTETS, BLOCK_NAMES, BLOCK_SECONDS
 from twisted_ext.resolver.blocking.listfile import parseList
 from twisted_ext.resolver.blocking.table import BELOW, EXCEPT, BlockTable, TableBuilder
@@ -121,7 +121,7 @@ def compileLists(path: str, former: str, words: Sequence[str], clock: Callable[[
         except _Unusable as error:
             kept = 0 if before is None else builder.copy(before, word, number)
             results.append(ReadList(word, kept, 0, str(error), True))
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, STATE_FILE), "wb") as file:
         for part in builder.pack(words):
             file.write(part)
         # It may be kept for the next start.

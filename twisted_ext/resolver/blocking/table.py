@@ -2,8 +2,8 @@
 The table of a million names in block lists: sorted digests in one piece of memory, usually a mapped file that all workers share.
 
 A name takes ten octets: a keyed digest of eight, and two for the list and how it applies. The table keeps no names, so two names may have
-the same digest: for a table of a million names, one other name in 18,000,000,000,000 does. The key is random, so that no author of a list
-can choose names with the digests of others.
+the same digest: with a table of a million names, that happens to one other name in 18 million million. The key is random, so that no author
+of a list can choose names with the digests of others.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from zope.interface import classImplements
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.cache.entries import Entry, denialKey
 from twisted_ext.cache.store import Statistics, Store
-from twisted_ext.cache.variants import kinOf, madePlainer
+from twisted_ext.cache.variants import kinOf, madePlainer, needsNoSignatures, unsignedOf
 from twisted_ext.errors import BudgetSpent, DNSFault, PeerFault, TrustFault, WorkSpent
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import (
@@ -134,7 +134,7 @@ class CachedSource(LearningSource):
     def _startOrStale(self, question: Question, start: Start, context: QueryContext) -> Deferred[Answer]:
         flight = start(context)
         now = self.now()
-        if self._own(question, context, now) is not None:
+        if self._own(question, context, now) is not None or self._adopt(question, context, now):
             return self._freshOrStale(flight, question, context, now)
         return flight
 
@@ -228,10 +228,13 @@ class CachedSource(LearningSource):
             self.store.failures.note(question.key + context.variant, fault, now, asked)
             if self.store.keepStale and isinstance(fault, TrustFault):
                 # An expired answer must not hide that its successor is bogus, not even if that took long to find out.
-                for key in (question.key + context.variant, denialKey(question.key, context.variant)):
-                    entry = self.store.find(key, now)
-                    if entry is not None and now >= entry.expires:
-                        self.store.drop(key)
+                # Nor must one that could be adopted.
+                variants = self.store.variants
+                for variant in (context.variant, *kinOf(context.variant, variants), *unsignedOf(context.variant, variants)):
+                    for key in (question.key + variant, denialKey(question.key, variant)):
+                        entry = self.store.find(key, now)
+                        if entry is not None and now >= entry.expires:
+                            self.store.drop(key)
 
     # -- stale answers
 
@@ -242,6 +245,36 @@ class CachedSource(LearningSource):
         find = self.store.find
         variant = context.variant
         return _later(find(question.key + variant, now, ready=True), find(denialKey(question.key, variant), now, ready=True))
+
+    def _adopt(self, question: Question, context: QueryContext, now: float) -> bool:
+        """
+        Keep an expired answer to the question with other flags for these ones too, if it contains the answer for them. Return whether there
+        is one.
+        """
+        if not context.recursionDesired and context.client is not None:
+            # As for answers that have not expired, see _fromKin.
+            return False
+        store = self.store
+        variant = context.variant
+        richest: Entry | None = None
+        for other in kinOf(variant, store.variants):
+            richest = _later(richest, self._expired(question, other, now))
+        for other in unsignedOf(variant, store.variants):
+            entry = self._expired(question, other, now)
+            if entry is not None and needsNoSignatures(question, entry.kept):
+                richest = _later(richest, entry)
+        made = None if richest is None else madePlainer(question, context, richest.kept)
+        if richest is None or made is None:
+            return False
+        return store.keep(question, variant, made, richest.learned) > 0
+
+    def _expired(self, question: Question, variant: bytes, now: float) -> Entry | None:
+        """
+        Return the expired entry for a question with some flags.
+        """
+        find = self.store.find
+        entry = _later(find(question.key + variant, now), find(denialKey(question.key, variant), now))
+        return entry if entry is not None and now >= entry.expires else None
 
     def _freshOrStale(
         self, flight: Deferred[Answer], question: Question, context: QueryContext, now: float

@@ -11,14 +11,14 @@ from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_ext.answers import Answer, QueryContext, Security
+from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import Closed, DNSFault, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import DANE_AGAIN, DANE_SECONDS
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.resolver.sources import WrappingSource, closeAll
-from twisted_ext.transport.tls.dane import usableRecords
+from twisted_ext.transport.tls.dane import TLSASet
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import TLSA
@@ -77,21 +77,12 @@ class DaneSource(WrappingSource):
         return found.addCallbacks(self._found, self._notFound).addCallback(self._forward, question, context)
 
     def _found(self, answer: Answer) -> None:
-        dane = self.dane
-        sets = [rrset for rrset in answer.answer if rrset.rrType == TLSA]
-        rdatas = [rdata for rrset in sets for rdata in rrset.rdatas]
-        if not rdatas:
-            raise self._fault(f"there is no TLSA record at {dane.owner}; add one, or leave out dane")
-        if answer.security is not Security.SECURE:
-            raise self._fault(f"the TLSA records of {dane.owner} are {answer.security.value}: DNSSEC has to prove them")
-        records = usableRecords(rdatas)
-        if not records:
-            raise self._fault(
-                f"no TLSA record of {dane.owner} can be used: usages 0 to 3 are known, selectors 0 and 1, and matching types 0 to 2"
-            )
-        dane.records = records
+        found = TLSASet.of(self.dane.owner, answer)
+        if found.problem:
+            raise self._fault(found.problem if found.exists else f"{found.problem}; add one, or leave out dane")
+        self.dane.records = found.usable
         now = self._reactor.seconds()
-        self._until = now + min(DANE_SECONDS.default, *[rrset.ttl for rrset in answer.answer])
+        self._until = now + min(DANE_SECONDS.default, found.ttl)
         self._again = now + DANE_AGAIN.default
 
     def _notFound(self, failure: Failure) -> Failure:

@@ -98,7 +98,9 @@ def _told(text: str, faults: Sequence[DNSFault], silent: Sequence[str], attempts
         return failed
     if silent:
         return TimedOut(text, server=silent[-1], attempts=attempts)
-    return Unreachable(text, server=faults[-1].server if faults else "", attempts=attempts)
+    unreached = Unreachable(text, server=faults[-1].server if faults else "", attempts=attempts)
+    unreached.refused = any(isinstance(fault, Unreachable) and fault.refused for fault in faults)
+    return unreached
 
 
 def together(faults: Sequence[DNSFault], worst: DNSFault) -> DNSFault:

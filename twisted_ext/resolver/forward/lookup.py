@@ -12,7 +12,7 @@ from twisted_ext.limits import FAILURE_TRIES, FIRST_WAIT, STREAM_WAIT
 from twisted_ext.outcomes import answerFromMessage, answerFromReply
 from twisted_ext.resolver.forward.cookies import cookieFits, knowsCookie
 from twisted_ext.resolver.forward.failures import Abandoned, mostTelling, named
-from twisted_ext.resolver.forward.nextstep import Came, Plain, Step, Stream, nextStep
+from twisted_ext.resolver.forward.nextstep import LASTING, NO_EDNS, Came, Plain, Step, Stream, nextStep
 from twisted_ext.resolver.forward.serverstats import ServerStats, bestOf, domainAsked, dueForProbe
 from twisted_ext.resolver.forward.troubles import DONE, Open, Tried, Troubles
 from twisted_ext.transport.exchange import PendingQuery
@@ -33,13 +33,6 @@ __all__ = ["ForwardedLookup"]
 
 #: How many UDP timeouts a TCP query may take after a near miss.
 _CONNECTING: Final = 3
-
-#: Extended errors (RFC 8914) with which a retry of a SERVFAIL is pointless: the server has judged the name (unsupported algorithms, DNSSEC
-#: failures, filters), repeats a cached failure (13), or could not reach the name's servers (22).
-_LASTING: Final = frozenset((1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 18, 20, 21, 22, 25, 26, 27))
-
-#: Rcodes by which servers signal that they do not support EDNS: FORMERR, NOTIMP, BADVERS (RFC 6891, section 7).
-_NO_EDNS: Final = frozenset((1, 4, 16))
 
 
 class ForwardedLookup(PendingQuery):
@@ -190,6 +183,8 @@ class ForwardedLookup(PendingQuery):
         standing = self._source.standings[index]
         standing.silent(now, str(fault))
         standing.streamUntil = 0.0
+        if isinstance(fault, Unreachable) and fault.refused:
+            fault = self._trouble().tried[index].refused(fault, standing.rtt is not None, leg.exchange.reliable, now)
         self._setBack(Came.BROKEN, fault, now, leg, key)
 
     # -- called by the timetable
@@ -486,7 +481,7 @@ class ForwardedLookup(PendingQuery):
                 tried.badCookie = True
                 self._send(index, now, True)
             return
-        if fault.rcode in _NO_EDNS and self.context.edns and not plain and (source.signed or standing.withEDNS(now)):
+        if fault.rcode in NO_EDNS and self.context.edns and not plain and (source.signed or standing.withEDNS(now)):
             edns = message.edns
             if edns is not None and source.cookies is not None and not tried.noCookie and not knowsCookie(standing):
                 # It supports EDNS, and may not like the option.
@@ -496,7 +491,7 @@ class ForwardedLookup(PendingQuery):
                 else:
                     self._send(index, now, True)
                 return
-            if not source.signed:
+            if not source.signed or (exchange.reliable and not self.context.validated):
                 self._setBack(Came.NO_EDNS, fault, now, leg, key)
                 return
             if not exchange.reliable:
@@ -505,7 +500,7 @@ class ForwardedLookup(PendingQuery):
                 return
         standing.trouble(rcodeName(fault.rcode))
         standing.declined(now, domainAsked(self.question.key))
-        lasting = fault.rcode != Rcode.SERVFAIL or not standing.mayRecover() or any(code in _LASTING for code, _ in fault.ede)
+        lasting = fault.rcode != Rcode.SERVFAIL or not standing.mayRecover() or any(code in LASTING for code, _ in fault.ede)
         if not lasting:
             self._trouble().failures += 1
         self._setBack(Came.DECLINED if lasting else Came.FAILED, fault, now, leg, key)
@@ -570,7 +565,9 @@ class ForwardedLookup(PendingQuery):
             troubles.tries[index] &= ~DONE
         else:
             troubles.tries[index] |= DONE
-        troubles.faults.append(Unreachable(fault.text, server=fault.server))  # A copy: the original's traceback refers to this object.
+        # A copy: the original's traceback refers to this object.
+        known = self._source.standings[index].rtt is not None
+        troubles.faults.append(troubles.tried[index].refused(fault, known, stream, now))
         self._source.standings[index].silent(now, str(fault))
         if self.context.trace is not None:
             self.context.trace.note(now, "forward", "not sent", server=fault.server, why=str(fault))
@@ -597,7 +594,11 @@ class ForwardedLookup(PendingQuery):
             self.end(self._soFar(now))
         elif waits is None:
             if source.authoritative:
-                # The zone has been asked enough over UDP; the time left is for other servers, after one try over TCP.
+                # After servers that refused and may be restarted, only one try over TCP: the time left is for the zone's other servers.
+                index = troubles.returning(now)
+                if index is not None:
+                    self._send(index, now, True)
+                    return
                 index = next((each for each, tried in enumerate(troubles.tried) if tried.stream is not Stream.NO), None)
                 if index is None:
                     index = bestOf(source.standings, source.untried, 1) or 0

@@ -10,7 +10,14 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
-__all__ = ["Came", "Plain", "Step", "Stream", "nextStep"]
+__all__ = ["LASTING", "NO_EDNS", "Came", "Plain", "Step", "Stream", "nextStep"]
+
+#: Extended errors (RFC 8914) with which a retry of a SERVFAIL is pointless: the server has judged the name (unsupported algorithms, DNSSEC
+#: failures, filters), repeats a cached failure (13), or could not reach the name's servers (22).
+LASTING: Final = frozenset((1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 18, 20, 21, 22, 25, 26, 27))
+
+#: Rcodes by which servers signal that they do not support EDNS: FORMERR, NOTIMP, BADVERS (RFC 6891, section 7).
+NO_EDNS: Final = frozenset((1, 4, 16))
 
 
 class Came(IntEnum):

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.errors import DNSFault
+from twisted_ext.errors import DNSFault, Unreachable
 from twisted_ext.resolver.forward.nextstep import Plain, Stream
 
 if TYPE_CHECKING:
@@ -17,6 +17,10 @@ __all__ = ["DONE", "Open", "Tried", "Troubles"]
 
 #: Flag in a count of queries: send no more to this server in this look-up.
 DONE: Final = 1 << 16
+
+#: Queries to one server that nothing listened to, and seconds between them.
+_REFUSALS: Final = 3
+_RESTART: Final = 0.75
 
 #: A pending query: channel, id, index of the server, time sent, and whether it was sent without EDNS although the caller wants it.
 Open = tuple["Channel", bytes, int, float, bool]
@@ -31,14 +35,39 @@ class Tried:
     @ivar noCookie: whether a query with a cookie failed, so that the next ones have none.
     @ivar badCookie: whether it has refused a cookie, and told the right one.
     @ivar lost: whether TCP was tried because nothing came over UDP.
+    @ivar refusals: how often nothing listened at its UDP port.
+    @ivar refusedAt: when that was noticed last.
     """
 
     nearMiss: bool = False
     noCookie: bool = False
     badCookie: bool = False
     lost: bool = False
+    refusals: int = 0
+    refusedAt: float = 0.0
     stream: Stream = Stream.NO
     plain: Plain = Plain.NO
+
+    def refused(self, fault: Unreachable, known: bool, stream: bool, now: float) -> Unreachable:
+        """
+        Record that it cannot be reached. Return a copy of the fault, which says that it may be restarted only if it has replied before: an
+        attacker's referral can name any host.
+
+        @param known: whether it has replied to any query before.
+        """
+        copied = Unreachable(fault.text, server=fault.server)
+        copied.refused = fault.refused and known
+        if copied.refused and not stream:
+            self.refusals += 1
+            self.refusedAt = now
+        return copied
+
+    def mayReturn(self, now: float) -> bool:
+        """
+        Return whether to query it again after it refused, because it may just have been restarted: three times in all (RFC 9520, section
+        3.1), and not at once.
+        """
+        return 0 < self.refusals < _REFUSALS and now - self.refusedAt >= _RESTART
 
 
 @dataclass(slots=True, eq=False)
@@ -62,3 +91,9 @@ class Troubles:
     turns: int = 0
     failures: int = 0
     late: bool = False
+
+    def returning(self, now: float) -> int | None:
+        """
+        Return the index of a server that refused queries and may be restarted, if it is time to query it again.
+        """
+        return next((index for index, tried in enumerate(self.tried) if tried.mayReturn(now)), None)

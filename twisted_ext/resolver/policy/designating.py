@@ -63,8 +63,7 @@ class DesignatingSource(LocalSource):
         name = question.key[:-4]
         own = name == self._own
         if own:
-            # The zone of the name may have records of other types.
-            if question.rrType not in (SVCB, ANY) or question.rrClass != IN:
+            if question.rrClass != IN:
                 return None
         elif not name.endswith(RESOLVER_ARPA) or question.rrClass != IN or not isBelow(name, RESOLVER_ARPA):
             return None
@@ -77,7 +76,8 @@ class DesignatingSource(LocalSource):
         if known is not None and (own or name == _DESIGNATED) and question.rrType in (SVCB, ANY):
             rrset = RRSet(question.name, SVCB, IN, known.ttl, known.rdatas)
             return Answer(Outcome.DATA, (rrset,), (), self._addresses, origin=_SPECIAL)
-        soa = emptySOA(RESOLVER_ARPA)
+        # An upstream would deny the server's own name for other types, though it has records here.
+        soa = emptySOA(name if own else RESOLVER_ARPA)
         if name == RESOLVER_ARPA and question.rrType == SOA:
             return Answer(Outcome.DATA, (soa,), origin=_SPECIAL)
         return Answer(Outcome.NODATA, (), (soa,), origin=_SPECIAL)

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BadDescription, Closed, ServerFailed, TimedOut, Unreachable
-from twisted_ext.files import openNow, replacingFile
+from twisted_ext.files import STATE_FILE, STATE_FOLDER, openNow, replacingFile
 from twisted_ext.limits import FIRST_WAIT
 from twisted_ext.recursion.limits import (
     ENCRYPTED_CONNECTIONS,
@@ -274,8 +274,8 @@ class EncryptedAuthorities:
 
     def _saved(self, result: None, octets: bytes) -> None:
         try:
-            os.makedirs(os.path.dirname(self._path), 0o750, exist_ok=True)
-            with replacingFile(self._path) as file:
+            os.makedirs(os.path.dirname(self._path), STATE_FOLDER, exist_ok=True)
+            with replacingFile(self._path, new=STATE_FILE) as file:
                 file.write(octets)
             self._failing = False
         except OSError as error:

@@ -21,6 +21,7 @@ from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import DNSFault, PeerFault, ServerFailed
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import behind, lookUp
+from twisted_ext.resolver.recursive.source import RecursiveSource
 from twisted_ext.resolver.recursive.validating import ValidatingSource
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameToText
@@ -91,15 +92,16 @@ class _Collector:
         self._support: dict[Question, Answer | DNSFault] = {}
         self._used: dict[bytes, ZoneAnchors] = {}
         self._retries = _MOST_RETRIES
+        self._recursive: RecursiveSource | None = next(behind(source, RecursiveSource), None)
 
     async def run(self, question: Question) -> Evidence:
         steps: list[Step] = []
         verdicts: list[Verdict] = []
         seen: set[bytes] = set()
         while True:
-            answer = await self._lookUp(question)
+            answer, verdict = await self._judged(question, await self._lookUp(question))
             steps.append(Step(question, answer))
-            verdicts.append(await self._judged(question, answer))
+            verdicts.append(verdict)
             target = aliasTarget(question, answer)
             if target is None:
                 break
@@ -124,7 +126,36 @@ class _Collector:
             self._used[found.zone] = found
         return found
 
-    async def _judged(self, question: Question, answer: Answer) -> Verdict:
+    async def _judged(self, question: Question, answer: Answer) -> tuple[Answer, Verdict]:
+        """
+        Validate an answer. In place of one that is bogus, that of another server is taken if it is not, as the resolver does.
+        """
+        validated = await self._validated(question, answer)
+        bogus = answer, validated.blamed, self._support
+        while validated.verdict.security is Security.BOGUS:
+            recursive = self._recursive
+            if recursive is None or not self._work.avoid(validated.server):
+                answer, verdict, self._support = bogus
+                return answer, verdict
+            # Neither what came from that server counts, nor what caches have of it.
+            self._source = recursive
+            self._support = {needed: found for needed, found in self._support.items() if self._counts(found)}
+            name = question.key[:-4]
+            recursive.distrust(name)
+            self._validator.chains.forgetBogus(name)
+            self._context = self._context.but(depth=self._context.depth)
+            try:
+                answer = await self._lookUp(question)
+            except DNSFault:
+                answer, verdict, self._support = bogus
+                return answer, verdict
+            validated = await self._validated(question, answer)
+        return answer, validated.blamed
+
+    def _counts(self, found: Answer | DNSFault) -> bool:
+        return isinstance(found, Answer) and (found.origin is None or found.origin.server not in self._work.avoided)
+
+    async def _validated(self, question: Question, answer: Answer) -> Validated:
         validation = self._validator.validate(question, answer, self._now, self._work)
         try:
             needed = next(validation)
@@ -135,7 +166,7 @@ class _Collector:
                 needed = validation.send(found)
         except StopIteration as done:
             validated: Validated = done.value
-            return validated.blamed
+            return validated
 
     async def _fetched(self, needed: Question) -> Answer | DNSFault:
         if len(self._support) >= _MOST_ANSWERS:

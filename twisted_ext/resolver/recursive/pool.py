@@ -11,11 +11,11 @@ from random import Random
 from sys import maxsize
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred, fail, gatherResults, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from twisted_ext.answers import Answer, QueryContext
-from twisted_ext.errors import Closed, DNSFault, Unreachable
+from twisted_ext.errors import Closed, DNSFault, TimedOut, Unreachable
 from twisted_ext.limits import SERVER_TRIES
 from twisted_ext.recursion.limits import SERVERS
 from twisted_ext.resolver.ask import Query, Waiter
@@ -35,7 +35,7 @@ from twisted_ext.wire.message import Question
 if TYPE_CHECKING:
     from twisted_ext.resolver.recursive.encrypted import EncryptedAuthorities
 
-__all__ = ["ServerPool", "ZoneServers"]
+__all__ = ["PoolPause", "ServerPool", "ZoneServers"]
 
 #: Servers within this many seconds of the fastest one are asked as often: their difference is noise, and the choice is harder to predict
 #: (RFC 5452, section 4.4).
@@ -113,6 +113,47 @@ class ZoneServers:
         times = [(standings[index].rtt or 0.0, index) for index in working]
         best = min(times)[0]
         return random.choice([index for time, index in times if time <= best * 1.25 + _BAND])
+
+
+class PoolPause:
+    """
+    A pause between the queries of a look-up.
+
+    @ivar due: when it ends.
+    """
+
+    __slots__ = ("due", "_pool", "_waiter")
+
+    def __init__(self, pool: ServerPool, waiter: Waiter) -> None:
+        """
+        @param waiter: gets a L{TimedOut} when the pause is over.
+        """
+        self.due = 0.0
+        self._pool = pool
+        self._waiter = waiter
+
+    def begin(self, now: float) -> None:
+        self._pool.timetable.add(self)
+
+    def overdue(self, now: float) -> None:
+        """
+        Go on with the look-up.
+        """
+        self.end(TimedOut("the pause is over"))
+
+    def cancel(self) -> None:
+        self._over()
+        self._waiter.errback(CancelledError())
+
+    def end(self, fault: DNSFault) -> None:
+        self._over()
+        self._waiter.errback(fault)
+
+    def _over(self) -> None:
+        pool = self._pool
+        pool.waiting.discard(self)
+        if not pool.waiting:
+            pool.settle()
 
 
 class ServerPool:
@@ -282,7 +323,7 @@ class ServerPool:
         encrypted = [] if self.encryption is None else [self.encryption.close()]
         while self.waiting:
             lookup = next(iter(self.waiting))
-            assert isinstance(lookup, ForwardedLookup)
+            assert isinstance(lookup, ForwardedLookup | PoolPause)
             lookup.end(Closed("the resolver was closed while the look-up ran"))
         closing = encrypted + [exchange.close() for upstream, _ in self._known.values() for exchange in upstream.exchanges()]
         return gatherResults(closing).addCallback(lambda _: None) if closing else succeed(None)

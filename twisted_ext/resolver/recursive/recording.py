@@ -305,6 +305,13 @@ class Recording:
     ended: float = 0.0
     result: Answer | DNSFault | None = None
 
+    @property
+    def sent(self) -> int:
+        """
+        How often a query was sent, each attempt counted.
+        """
+        return sum([note.source == "forward" and note.event == "sent" for note in self.steps])
+
     def delegation(self) -> Delegation:
         return Delegation(ROOT, 0, tuple([NameServer(name, addresses, inf) for name, addresses in self.root]), inf)
 
@@ -454,6 +461,7 @@ def resolveTraced(
     *,
     port: int | None = None,
     usable: Callable[[str], bool] | None = None,
+    began: float | None = None,
 ) -> Deferred[Recording]:
     """
     Resolve a question from the root, and record it.
@@ -461,10 +469,11 @@ def resolveTraced(
     @param show: called with each step when it happens.
     @param port: that of all servers; another one than 53 is for tests.
     @param usable: whether to query a server at an address; all by default.
+    @param began: the time from which all times are counted; by default that of this call.
 
     @return: fires with the recording, also if the look-up fails.
     """
-    trace = LiveTrace(reactor.seconds(), show)
+    trace = LiveTrace(reactor.seconds() if began is None else began, show)
     pool = RecordingPool(reactor, trace, port=port, usable=usable)
     recording = Recording(question, [(server.name, server.addresses) for server in root.servers], pool.queries, trace.notes)
     return Deferred.fromCoroutine(_resolve(reactor, root, pool, trace, recording))
@@ -495,10 +504,11 @@ def replay(recording: Recording, show: Callable[[Note], None]) -> Recording:
 
 
 async def _resolve(reactor: IReactorTime, root: Delegation, pool: ServerPool, trace: Trace, recording: Recording) -> Recording:
-    began = recording.began = reactor.seconds()
+    # The steps count from there as well: making the source takes some milliseconds.
+    recording.began = trace.began
     source = AliasFollower(RecursiveSource(reactor, root, pool=pool))
     try:
-        recording.result = await lookUp(source, recording.question, QueryContext(began + _SECONDS, trace=trace))
+        recording.result = await lookUp(source, recording.question, QueryContext(reactor.seconds() + _SECONDS, trace=trace))
     except DNSFault as fault:
         recording.result = fault
     recording.ended = reactor.seconds()

@@ -34,7 +34,7 @@ from twisted_ext.dnssec.limits import ANCHOR_FILE_OCTETS
 from twisted_ext.dnssec.trustanchors import Anchor, TrustAnchors
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BadDescription, DNSFault
-from twisted_ext.files import closeLocked, openNow, replacingFile
+from twisted_ext.files import STATE_FILE, STATE_FOLDER, closeLocked, forState, openNow, replacingFile
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.recursive.configured import Trust
@@ -278,8 +278,8 @@ class AnchorRollovers:
         return point
 
     def _write(self, zone: bytes, text: str) -> None:
-        os.makedirs(self._folder, 0o750, exist_ok=True)
-        with replacingFile(self._path(zone)) as file:
+        os.makedirs(self._folder, STATE_FOLDER, exist_ok=True)
+        with replacingFile(self._path(zone), new=STATE_FILE) as file:
             file.write(text.encode())
 
     def _wasSaved(self, zone: bytes, failure: Failure | None) -> None:
@@ -304,8 +304,8 @@ class AnchorRollovers:
         keys for itself.
         """
         try:
-            os.makedirs(self._folder, 0o750, exist_ok=True)
-            lock = os.open(os.path.join(self._folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            os.makedirs(self._folder, STATE_FOLDER, exist_ok=True)
+            lock = forState(os.path.join(self._folder, "lock"), os.O_RDWR | os.O_CREAT)
         except OSError:
             return True
         try:

@@ -21,19 +21,19 @@ from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, WorkSpent
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.recursion.delegations import Delegation, Delegations
-from twisted_ext.recursion.iteration import FindAddresses, Iteration, Need, Options, Result
+from twisted_ext.recursion.iteration import FindAddresses, Iteration, Need, Options, Pause, Result
 from twisted_ext.recursion.limits import RESOLUTION_ALIASES, RESOLUTION_DEPTH
 from twisted_ext.recursion.replies import endOf
 from twisted_ext.recursion.reporting import REPORT_CHANNEL, Reporter
 from twisted_ext.resolver.ask import Query, QueryStart, Waiter, lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
-from twisted_ext.resolver.recursive.pool import ServerPool
+from twisted_ext.resolver.recursive.pool import PoolPause, ServerPool
 from twisted_ext.resolver.recursive.validating import ValidatingSource
 from twisted_ext.resolver.sources import LocalSource, WrappingSource
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import ROOT, nameToText, parentOf
-from twisted_ext.wire.rrtypes import ANY, CNAME, DNAME, DS, RRSIG, SOA
+from twisted_ext.wire.rrtypes import ANY, CNAME, DS, RRSIG, SOA
 
 if TYPE_CHECKING:
     from twisted_ext.resolver.recursive.localroot import LocalRoot
@@ -207,7 +207,11 @@ class _Resolution:
         if now >= context.deadline:
             self._advance(TimedOut(f"{self._question}: the time for it was over"))
             return
-        if isinstance(need, FindAddresses):
+        if isinstance(need, Pause):
+            waiting = self._current = PoolPause(self._source.pool, self)
+            waiting.due = now + need.seconds
+            waiting.begin(now)
+        elif isinstance(need, FindAddresses):
             inner = context.but(recursionDesired=True, dnssecOk=False, depth=context.depth + 1, aliases=0)
             looking = self._current = lookUp(self._source.addresses, need.question, inner)
             looking.addCallbacks(self.callback, self._failed)
@@ -331,7 +335,7 @@ def targetOf(question: Question, answer: Answer) -> bytes | None:
     """
     Return the name that the aliases in an answer lead to if the answer says nothing of it, else L{None}.
     """
-    if answer.outcome is not _NODATA or not answer.answer or question.rrType in (CNAME, ANY, DNAME):
+    if answer.outcome is not _NODATA or not answer.answer or question.rrType in (CNAME, ANY):
         return None
     target = endOf(question.key[:-4], answer.answer)
     if target is None or any(rrset.rrType == SOA for rrset in answer.authority):

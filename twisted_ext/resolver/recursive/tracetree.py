@@ -65,7 +65,7 @@ class TraceTree:
         palette = self._palette
         result = recording.result
         at = palette.comment(f"{(recording.ended - recording.began) * 1000:8.1f} ms")
-        sent = f"{len(recording.queries)} {'query' if len(recording.queries) == 1 else 'queries'}"
+        sent = f"{recording.sent} {'query' if recording.sent == 1 else 'queries'}"
         if not isinstance(result, Answer):
             return [f"{self._last}{at}  {palette.error(printable(f'{type(result).__name__}: {result}'))}, {sent}"]
         lines = [f"{self._last}{at}  {palette.data(result.outcome.value)} {rcodeName(result.rcode)}, {sent}"]

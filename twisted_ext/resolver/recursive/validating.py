@@ -40,12 +40,12 @@ from twisted_ext.wire.rrtypes import CNAME, DNSKEY, DS, NSEC, NSEC3, SOA
 
 __all__ = ["ValidatingSource"]
 
-#: Servers that are avoided in one look-up because their data is bogus, as Unbound's val-max-restart.
-_RETRIES: Final = 5
-
 #: Members of Enums that are compared with in each look-up: to look up one in its class takes as long as ten attributes.
 _BOGUS: Final = Security.BOGUS
 _SECURE: Final = Security.SECURE
+
+#: Seconds that no TTL exceeds.
+_LONG: Final = 1 << 31
 
 #: Octets for keys and DS records, beside those that the validator remembers as verified.
 _SUPPORT_CACHE: Final = 4 << 20
@@ -106,6 +106,9 @@ class ValidatingSource(WrappingSource):
         if self.denials is not None:
             synthesis = self.denials.deny(question.name, question.rrType, self.seconds())
             if synthesis is not None and question.rrClass == IN:
+                refusal = self.sentinel(question, True)
+                if refusal is not None:
+                    raise refusal
                 return self._synthesized(question, context, synthesis)
         wishes = _wishes(context)
         found = self._inner.ask(question, wishes)
@@ -150,11 +153,13 @@ class ValidatingSource(WrappingSource):
         store = self.denials
         if store is not None:
             now = self.seconds()
+            # Denials are used no longer than the zone has negative answers cached (RFC 9077, section 3).
+            negative = min([_negativeTTL(each[1]) for each in validated.kept if each[1].rrType == SOA], default=_LONG)
             for zone, rrset, signatures, ttl, wildcard in validated.kept:
                 if rrset.rrType == SOA:
                     store.addSOA(zone, rrset, signatures, ttl, now)
                 elif rrset.rrType in (NSEC, NSEC3):
-                    store.add(zone, rrset, signatures, ttl, now, wildcard)
+                    store.add(zone, rrset, signatures, min(ttl, negative), now, wildcard)
                 elif wildcard is not None:
                     store.addWildcard(zone, wildcard, rrset, signatures, ttl, now)
 
@@ -179,6 +184,13 @@ class ValidatingSource(WrappingSource):
         deferred = validation.deferred
         validation.begin(found)
         return deferred
+
+
+def _negativeTTL(soa: RRSet) -> int:
+    """
+    Return the seconds for which negative answers of a zone may be cached (RFC 2308, section 5).
+    """
+    return min(soa.ttl, int.from_bytes(soa.rdatas[0][-4:], "big"))
 
 
 def _leadingTo(name: bytes) -> Iterator[Question]:
@@ -361,13 +373,9 @@ class _Validation:
         Ask other servers than the one that sent bogus data. Return whether that was begun.
         """
         source = self._source
-        avoided = self._work.avoided
         distrust = source.distrust
-        address = server.rpartition(":")[0].strip("[]")
-        if distrust is None or len(avoided) >= 2 * _RETRIES or not address or address in avoided or self._work.exhausted:
+        if distrust is None or not self._work.avoid(server):
             return False
-        # By both, since servers of stub zones are known by address and port.
-        avoided.update((address, server))
         name = self._question.key[:-4]
         source.validator.chains.forgetBogus(name)
         distrust(name)

@@ -23,10 +23,12 @@ from twisted_ext.resolver.strings.parsers import Port
 from twisted_ext.transport.servers import DNS_PORT
 
 if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
     from twisted_ext.dnssec.trustanchors import Anchor
     from twisted_ext.resolver.recursive.validating import ValidatingSource
 
-__all__ = ["parseRecursive", "parseValidate"]
+__all__ = ["parseRecursive", "parseValidate", "validated"]
 
 _DNS: Final = Port(DNS_PORT)
 _MINIMIZED: Final = Minimization("yes")
@@ -117,15 +119,32 @@ def parseValidate(site: Site, source: IAnswerSource, *, anchor: str | None = Non
     @return: L{ValidatingSource<twisted_ext.resolver.recursive.validating.ValidatingSource>}, and what looks up the target of an alias
         that the source does not answer, so that an answer without it is no denial.
     """
-    from twisted_ext.dnssec.validation import Validator
-    from twisted_ext.resolver.recursive.source import AliasFollower
-    from twisted_ext.resolver.recursive.validating import ValidatingSource
-
     anchors = _anchorsIn(anchor)
     trust = Trust(anchors)
-    validating = ValidatingSource(source, site.reactor, Validator(trust.at))
+    validating = _validating(site.reactor, source, trust)
     if state:
         _follow(site, validating, trust, anchors, state)
+    return _followed(validating)
+
+
+def validated(reactor: IReactorTime, source: IAnswerSource) -> IAnswerSource:
+    """
+    Return a source that validates what another one answers, with the trust anchors of the root that are built in. It needs no closing of
+    its own.
+    """
+    return _followed(_validating(reactor, source, Trust(_anchorsIn(None))))
+
+
+def _validating(reactor: IReactorTime, source: IAnswerSource, trust: Trust) -> ValidatingSource:
+    from twisted_ext.dnssec.validation import Validator
+    from twisted_ext.resolver.recursive.validating import ValidatingSource
+
+    return ValidatingSource(source, reactor, Validator(trust.at))
+
+
+def _followed(validating: ValidatingSource) -> IAnswerSource:
+    from twisted_ext.resolver.recursive.source import AliasFollower
+
     return AliasFollower(validating)
 
 

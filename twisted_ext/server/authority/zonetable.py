@@ -15,6 +15,7 @@ from twisted_ext.wire.names import nameToText, parentOf
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
+    from twisted_ext.zone.check.signatureends import FirstEnd
     from twisted_ext.zone.store.version import Version
     from twisted_ext.zone.zone import Zone
 
@@ -51,6 +52,8 @@ class Place:
     @ivar serial: the serial number of the version that was put there last.
     @ivar since: when it was put there, in seconds since 1970.
     @ivar said: its last error, in one line, or C{""}.
+    @ivar signatures: the signature that ends first; L{None} if there is none, or the zone has not been read for that yet.
+    @ivar signaturesRead: of which version it is: when that was put there, and its serial number.
     @ivar source: the file with the image that was put there last, and the image's offset in it; L{None} if it came otherwise.
     """
 
@@ -63,6 +66,8 @@ class Place:
     since: float = 0.0
     said: str = ""
     source: tuple[str, int] | None = None
+    signatures: FirstEnd | None = None
+    signaturesRead: tuple[float, int] | None = None
     _open: Callable[[], Version] | None = field(default=None, init=False)
 
     @property
@@ -72,6 +77,15 @@ class Place:
     @property
     def unopened(self) -> bool:
         return self._open is not None
+
+    @property
+    def currentSerial(self) -> int | None:
+        """
+        The serial number in force; L{None} if none is.
+        """
+        if self.state not in (SERVING, EXPIRED):
+            return None
+        return self.serial if self.zone is None or self.unopened else self.zone.current.serial
 
     def served(self) -> Zone | None:
         """
@@ -97,10 +111,13 @@ class Place:
     def toJSON(self) -> dict[str, JSON]:
         zone = self.zone
         known: dict[str, JSON] = {"zone": self.text, "state": self.state}
-        if self.state in (SERVING, EXPIRED):
-            known["serial"] = self.serial if zone is None else zone.current.serial
-            known["records"] = self.records
+        serial = self.currentSerial
+        if serial is not None:
+            known["serial"] = serial
+            known["records"] = self.records if zone is None or self.unopened else zone.current.recordCount
             known["since"] = round(self.since, 3)
+        if self.signatures is not None:
+            known["signaturesEnd"] = self.signatures.time
         if self.file:
             known["file"] = self.file
         if self.said:
@@ -331,9 +348,11 @@ def countsOf(zones: Zones) -> dict[str, int]:
     return counts
 
 
-def zoneFigures(zones: Zones) -> dict[str, int]:
+def zoneFigures(zones: Zones) -> dict[str, float]:
     """
-    Return the same counts as figures for L{Figures<twisted_ext.metrics.figures.Figures>}.
+    Return the same counts as figures for L{Figures<twisted_ext.metrics.figures.Figures>}, and when the first signature ends.
     """
     counts = countsOf(zones)
-    return {"zones": counts["all"], "zonesServed": counts[SERVING], "zonesWrong": counts["wrong"]}
+    ends = [place.signatures.time for place in zones if place.signatures is not None]
+    first: dict[str, float] = {"zonesSignatureExpiry": min(ends)} if ends else {}
+    return {"zones": counts["all"], "zonesServed": counts[SERVING], "zonesWrong": counts["wrong"], **first}

@@ -4,7 +4,7 @@ Builds the text of C{twistd txdns --help}.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from textwrap import wrap
 from typing import Final
 
@@ -84,18 +84,20 @@ def settingsFor(role: str) -> Iterator[Setting]:
             yield setting
 
 
-def usageOf(role: str, options: type) -> str:
+def usageOf(role: str, options: type, own: Sequence[tuple[str, str]] = ()) -> str:
     """
     Return the options under the headings of their groups.
 
     @param role: C{"forward"}, C{"recurse"}, C{"serve"}, or C{""} for the options of all.
     @param options: has a method C{opt_x}, with a docstring, for each option C{x} that is not a setting.
+    @param own: further options that a tap of another package has, with their descriptions.
     """
 
     def described(name: str) -> str:
         return " ".join(str(getattr(options, f"opt_{name}").__doc__).split())
 
-    lines = [*INTRODUCTIONS[role], "Every option is a key of the --config file as well."]
+    keys = "setting" if own else "option"
+    lines = [*INTRODUCTIONS[role], f"Every {keys} is a key of the --config file as well."]
     rows: list[tuple[str, str]] = []
     group = "Settings"
     everything: list[tuple[str, list[tuple[str, str]]]] = [
@@ -110,6 +112,8 @@ def usageOf(role: str, options: type) -> str:
             ],
         )
     ]
+    if own:
+        everything.insert(0, ("Options", [(option, " ".join(text.split()) or "No description.") for option, text in own]))
     for setting in settingsFor(role):
         if setting.group != group:
             group = setting.group

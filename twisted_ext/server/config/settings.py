@@ -38,6 +38,7 @@ from twisted_ext.server.limits import (
     TRANSFERS_OUT_PER_PEER,
     TRANSFERS_WAITING,
     WORKERS,
+    ZONE_METRICS,
 )
 from twisted_ext.server.reply.acl import NEARBY
 from twisted_ext.zone.limits import RECEIVED_OCTETS
@@ -438,7 +439,7 @@ class Settings:
 
     block: tuple[str, ...] = _setting(types.NAME, (), "Block this domain and all names below it", group="Blocking")
     blockList: tuple[str, ...] = _setting(
-        types.PATH,
+        types.LIST,
         (),
         "Block the names in this file, which may have lines of hosts files, domains, *.domain, and ||domain^ of ad blockers. Only lines of "
         "hosts files leave the names below alone. The file is read again when it has changed; a missing one is logged",
@@ -478,8 +479,8 @@ class Settings:
     cookieSecret: str = _setting(
         types.SECRET,
         "",
-        "File with 32 hexadecimal digits as secret for cookies, for servers that share an address; by default drawn at each start",
-        live=False,
+        "File with 32 hexadecimal digits on each line as secrets for cookies, for servers that share an address: cookies are made with the "
+        "first one, and accepted if made with any; by default one is drawn at each start",
     )
     requireCookie: tuple[str, ...] = _setting(
         types.PREFIX,
@@ -520,6 +521,9 @@ class Settings:
         live=False,
     )
     http: str = _setting(types.HTTP_ADDRESS, "", "Show the status page and /metrics at this address", live=False)
+    zoneMetrics: int = _number(
+        ZONE_METRICS, "Number of zones up to which /metrics has series for each zone; with more, it has only totals and the first expiries"
+    )
     showClients: bool = _setting(
         types.FLAG, False, "Count queries by client, and show clients and live queries on the status page and to txdns control"
     )
@@ -575,6 +579,19 @@ class Settings:
         """
         # systemd separates several folders by colons.
         return self.state or environment.get("STATE_DIRECTORY", "").partition(":")[0]
+
+    def cookieSecrets(self) -> tuple[bytes, ...]:
+        """
+        Read the secrets for cookies, none if the server draws one.
+
+        @raise BadDescription: their file cannot be used.
+        """
+        if not self.cookieSecret:
+            return ()
+        try:
+            return types.readSecrets(self.cookieSecret)
+        except OSError as error:
+            raise BadDescription(f"cookie-secret: {self.cookieSecret}: {error.strerror or error}") from None
 
     def value(self, setting: Setting) -> Value:
         found: Value = getattr(self, setting.attribute)

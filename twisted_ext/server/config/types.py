@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
 from twisted_ext.files import openNow
 from twisted_ext.limits import Limit
+from twisted_ext.server.limits import COOKIE_SECRETS
 from twisted_ext.server.listeners.places import DATAGRAMS
 from twisted_ext.server.listeners.sockets import (
     HTTPS_CLEAR_PORT,
@@ -48,6 +49,7 @@ __all__ = [
     "LISTEN_HTTPS",
     "LISTEN_QUIC",
     "LISTEN_TLS",
+    "LIST",
     "LISTING",
     "MINIMIZATION",
     "NAME",
@@ -79,7 +81,7 @@ __all__ = [
     "Value",
     "describedUpstream",
     "listenKind",
-    "readSecret",
+    "readSecrets",
 ]
 
 #: The value of a setting, or the values of a setting that takes several.
@@ -90,6 +92,10 @@ _HTTP: Final = 5380
 
 #: Begins the path of a file where there may be a domain as well.
 _FILE: Final = "file:"
+
+#: The begin of a URL, and a file name that needs no quotes in a shell.
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 _POWERS: Final = {"K": 10, "M": 20, "G": 30}
 
@@ -312,27 +318,28 @@ def _listing(text: str) -> str:
     return _readable(text)
 
 
-def readSecret(path: str) -> bytes:
+def readSecrets(path: str) -> tuple[bytes, ...]:
     """
-    Read a secret in hexadecimal digits from a file.
+    Read secrets in hexadecimal digits from a file, one on each line.
 
     @raise BadDescription: the file contains anything else.
     @raise OSError: it cannot be read.
     """
+    most = int(COOKIE_SECRETS.default)
     with open(path, "rb", opener=openNow) as opened:
-        text = opened.read(256).strip()
+        text = opened.read(1024)
     try:
-        secret = bytes.fromhex(text.decode("ascii"))
+        secrets = tuple([bytes.fromhex(line) for line in text.decode("ascii").split("\n") if line.strip()])
     except ValueError:
-        secret = b""
-    if len(secret) != SECRET_OCTETS:
-        raise BadDescription(f"{path} has to hold {2 * SECRET_OCTETS} hexadecimal digits and nothing else")
-    return secret
+        secrets = ()
+    if not 1 <= len(secrets) <= most or any(len(secret) != SECRET_OCTETS for secret in secrets):
+        raise BadDescription(f"{path} has to hold {2 * SECRET_OCTETS} hexadecimal digits on each of one to {most} lines, and nothing else")
+    return secrets
 
 
 def _secret(text: str) -> str:
     if text:
-        readSecret(_path(text))
+        readSecrets(_path(text))
     return text
 
 
@@ -343,21 +350,47 @@ def _record(text: str) -> str:
     return text
 
 
+class BlockList(File):
+    """
+    The path of a file with names. A URL is rejected as what it is, not as a path below the folder of the settings file.
+    """
+
+    def fromTOML(self, value: object, folder: str = "") -> Value:
+        return super().fromTOML(value, "" if isinstance(value, str) and _URL.match(value) else folder)
+
+
 class BlockException(Text):
     """
     A domain, or a file of them, whose path is relative to the folder of the settings file.
     """
 
     def fromTOML(self, value: object, folder: str = "") -> Value:
-        if isinstance(value, str) and value.startswith(_FILE):
-            value = _FILE + os.path.join(folder, value.removeprefix(_FILE))
+        path = value.removeprefix(_FILE) if isinstance(value, str) and value.startswith(_FILE) else ""
+        if path and not _URL.match(path):
+            value = _FILE + os.path.join(folder, path)
         return super().fromTOML(value)
 
 
 def _blockException(text: str) -> str:
     if text == _FILE:
         raise BadDescription("file: is not followed by a path")
-    return _path(text) if text.startswith(_FILE) else _name(text)
+    if not text.startswith(_FILE) and not _URL.match(text):
+        return _name(text)
+    _list(text.removeprefix(_FILE))
+    return text
+
+
+def _list(text: str) -> str:
+    if _URL.match(text):
+        import shlex
+
+        name = text.rpartition("/")[2].partition("?")[0]
+        file = name if name and _PLAIN_NAME.fullmatch(name) else "list.txt"
+        raise BadDescription(
+            f"lists are not downloaded; give the path of a file, and download to it: curl -fsS -o {file}.new {shlex.quote(text)} && "
+            f"mv {file}.new {file}"
+        )
+    return _path(text)
 
 
 def _blockReply(text: str) -> str:
@@ -509,6 +542,7 @@ URL_PATH: Final = Text("the path of a URL, such as /dns-query", _urlPath)
 PREFIX: Final = Text("an address with or without the length of a prefix, such as 192.0.2.0/24, or any", _prefix)
 PROXY: Final = Text("an address with or without the length of a prefix, such as 192.0.2.0/24, any, or unix for Unix sockets", _proxy)
 PATH: Final = File("the path of a file", _path)
+LIST: Final = BlockList("the path of a file", _list)
 PEM: Final = File("the path of a file in PEM", _path)
 CONTROL: Final = File("the path of a Unix socket, or auto", _path, ("", "auto"))
 SECRET: Final = File("the path of a file with a secret", _secret)

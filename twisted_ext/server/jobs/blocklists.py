@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadImage
-from twisted_ext.files import TemporaryFolder
+from twisted_ext.files import STATE_FOLDER, TemporaryFolder
 from twisted_ext.limits import BLOCK_LISTS, BLOCK_PAUSE, BLOCK_SECONDS
 from twisted_ext.resolver.blocking.table import BlockTable
 from twisted_ext.server.jobs.subprocess import runModule
@@ -202,7 +202,7 @@ class BlockLists:
         if self._folder is None:
             try:
                 if self._state:
-                    os.makedirs(self._state, 0o750, exist_ok=True)
+                    os.makedirs(self._state, STATE_FOLDER, exist_ok=True)
                 self._folder = TemporaryFolder(self._state or None)
             except OSError as error:
                 raise OSError(f"their table cannot be written in the state folder {self._state}: {error.strerror or error}") from error

@@ -111,6 +111,8 @@ class StreamServing(StreamProtocol):
     @ivar asked: when C{waiting} last rose from 0.
     @ivar since: the time of the last activity, at first that of the connection's start.
     @ivar counted: whether it is counted among its listener's connections.
+    @ivar doubtful: whether it may be the server's own self-test, and so is not in the counts of clients' connections and handshakes yet.
+    @ivar shaken: whether it has completed a handshake.
     @ivar peer: what the client has proved over TLS; L{None} in the clear.
     """
 
@@ -129,6 +131,8 @@ class StreamServing(StreamProtocol):
         self.waiting = 0
         self.asked = 0.0
         self.counted = False
+        self.doubtful = False
+        self.shaken = False
         self.since = servings.seconds()
         self._servings = servings
         self._answering = servings.answering
@@ -334,6 +338,7 @@ class StreamServing(StreamProtocol):
 
         @param messages: its C{close}, if it has one, is called when the connection ends first.
         """
+        self._servings.transferred(self.site)
         self._flows.append(messages)
         if self._ending:
             self._dropFlows()

@@ -2,10 +2,15 @@
 The TCP listener: connection limits and timeouts.
 
 A connection has three time limits: for its first message, for one message from its first octet to its last, and between messages. A
-sweep twice a second checks all connections. At the connection limit, some are closed in favor of new ones: first those of client networks
-that have more than their share, and of these first the ones that never sent a message, then idle ones, then those that wait for replies,
-and last new ones, whose requests may have arrived without having been read yet. Connections in the middle of a TLS handshake rank below all
-of these, and only half of the limit is for them: beyond, a client whose network has one already is turned away at once.
+sweep twice a second checks all connections.
+
+At the limit of one client, its oldest idle connection makes room for its new one; if all are in use, or were until a moment ago, the new
+one is rejected (RFC 7766, section 6.2.3).
+
+At the connection limit of all clients, some are closed in favor of new ones: first those of client networks that have more than their
+share, and of these first the ones that never sent a message, then idle ones, then those that wait for replies, and last new ones, whose
+requests may have arrived without having been read yet. Connections in the middle of a TLS handshake rank below all of these, and only half
+of the limit is for them: beyond, a client whose network has one already is turned away at once.
 """
 
 from __future__ import annotations
@@ -26,8 +31,10 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 from twisted.internet.protocol import ServerFactory
+from twisted.logger import Logger
 
 from twisted_ext.server.limits import (
+    CLIENT_STREAM_GRACE,
     CLIENT_STREAM_IDLE,
     CLIENT_STREAM_IN_FLIGHT,
     CLIENT_STREAM_MESSAGE,
@@ -37,6 +44,9 @@ from twisted_ext.server.limits import (
     CLIENT_STREAM_YIELDS,
     CLIENT_STREAMS,
     CLIENT_STREAMS_PER_PEER,
+    CLIENT_STREAMS_PER_SECONDARY,
+    DECLINED_SECONDS,
+    SECONDARIES_KNOWN,
     TLS_HANDSHAKES_TURN,
 )
 from twisted_ext.server.listeners.connection import ReplySource, Send, StreamPeer, StreamServing
@@ -68,6 +78,8 @@ _MAKE_ROOM: Final = 16
 #: Fraction of the connection limit that may be in the middle of a TLS handshake.
 _SHAKING: Final = 2
 
+_log: Final = Logger(__name__)
+
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class StreamFactory(ServerFactory):
@@ -79,6 +91,8 @@ class StreamFactory(ServerFactory):
     @ivar stalled: seconds for a client that does not read.
     @ivar patience: seconds for a reply.
     @ivar proxies: whose connections may begin with a PROXY header.
+    @ivar own: addresses and ports of connections that the server opened to test itself: see L{SelfTest
+        <twisted_ext.server.reply.selftest.SelfTest>}. L{None} without such tests.
     @ivar handshakes: divides the handshakes of TLS among the turns of the reactor.
     """
 
@@ -102,6 +116,11 @@ class StreamFactory(ServerFactory):
         self.seconds: Callable[[], float] = clock.seconds
         self.most = int(CLIENT_STREAMS.pick(most))
         self.mostPerPeer = int(CLIENT_STREAMS_PER_PEER.pick(perPeer))
+        # A lower limit than the default is for all clients.
+        strict = self.mostPerPeer < CLIENT_STREAMS_PER_PEER.default
+        self._mostPerSecondary = self.mostPerPeer if strict else max(self.mostPerPeer, int(CLIENT_STREAMS_PER_SECONDARY.default))
+        # Clients that were sent a zone, the latest last.
+        self._secondaries: dict[str, None] = {}
         self.mostInFlight = int(CLIENT_STREAM_IN_FLIGHT.pick(inFlight))
         self.mostPerTurn = int(CLIENT_STREAM_TURN.pick(perTurn))
         self.mostUnread = int(CLIENT_STREAM_UNREAD.default)
@@ -110,6 +129,7 @@ class StreamFactory(ServerFactory):
         self.stalled = CLIENT_STREAM_STALLED.default
         self.patience = max(self.idle, CLIENT_STREAM_STALLED.most)
         self.proxies: TrustedProxies | None = None
+        self.own: set[tuple[str, int]] | None = None
         # Connections of proxies whose header has not arrived.
         self._beginning: set[ProxiedStream] = set()
         self.handshakes = Turns(clock, int(TLS_HANDSHAKES_TURN.default))
@@ -119,6 +139,9 @@ class StreamFactory(ServerFactory):
         self._shakingNetworks: dict[str, int] = {}
         self._peers: dict[str, set[StreamServing]] = {}
         self._timer: IDelayedCall | None = None
+        # When the next rejected connection may be logged, and those that were not.
+        self._logsAt = 0.0
+        self._unlogged = 0
         self._alive = 0
         self._ended: Deferred[None] | None = None
 
@@ -162,10 +185,13 @@ class StreamFactory(ServerFactory):
         site = siteOf(host)
         theirs = self._peers.get(site, ())
         now = self.seconds()
+        most = self._mostPerSecondary if site in self._secondaries else self.mostPerPeer
         # A proxy may have as many connections as all its clients.
-        if len(theirs) >= self.mostPerPeer and not (self.proxies is not None and self.proxies.isItself(host)):
+        if len(theirs) >= most and not (self.proxies is not None and self.proxies.isItself(host)):
             counters.tcpTurnedAway += 1
-            if not _endOldest(theirs, 1, now):
+            if not _endOldest([stream for stream in theirs if _isIdle(stream, now)], 1, now):
+                counters.tcpRejected += 1
+                self._logRejected(site, most, now)
                 return None
         if make is not None and len(self.shaking) * _SHAKING >= self.most:
             # No connection in use is closed for another handshake, and none that has just begun, unless for a network without any.
@@ -182,9 +208,36 @@ class StreamFactory(ServerFactory):
             return None
         return StreamServing(self, addr, site) if make is None else make(self, addr, site)
 
+    def transferred(self, site: str) -> None:
+        """
+        Note that a client is sent a zone, which its access list allows: secondaries may have more connections than other clients.
+        """
+        secondaries = self._secondaries
+        secondaries.pop(site, None)
+        secondaries[site] = None
+        if len(secondaries) > SECONDARIES_KNOWN.default:
+            del secondaries[next(iter(secondaries))]
+
+    def _logRejected(self, site: str, most: int, now: float) -> None:
+        if now < self._logsAt:
+            self._unlogged += 1
+            return
+        more = f" ({self._unlogged} more were rejected since the last such line)" if self._unlogged else ""
+        self._logsAt, self._unlogged = now + DECLINED_SECONDS.default, 0
+        _log.warn(
+            "a connection of {client} is rejected: all {most} that one client may have are in use; if it is a secondary, or many clients "
+            "share this address, raise tcp-connections-per-client{more}",
+            client=site,
+            most=most,
+            more=more,
+        )
+
     def opened(self, stream: StreamServing) -> None:
         counters = self.answering.counters
-        counters.tcpOpened += 1
+        # A self-test comes from the address that it goes to. Counters must not decrease, so count such a connection once it is known.
+        stream.doubtful = self.own is not None and stream.local is not None and stream.local[0] == stream.host
+        if not stream.doubtful:
+            counters.tcpOpened += 1
         counters.tcpOpen += 1
         self._alive += 1
         stream.counted = True
@@ -200,6 +253,10 @@ class StreamFactory(ServerFactory):
         if stream not in self._streams:
             return
         self.answering.counters.tcpOpen -= 1
+        if stream.doubtful:
+            self._countDoubtful(stream)
+        if self.own is not None:
+            self.own.discard((stream.host, stream.port))
         self._streams.discard(stream)
         self.endShaking(stream)
         theirs = self._peers[stream.site]
@@ -209,6 +266,21 @@ class StreamFactory(ServerFactory):
         if not self._streams and self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def shook(self, stream: StreamServing) -> None:
+        """
+        Note that the handshake of a connection is complete.
+        """
+        self.endShaking(stream)
+        stream.shaken = True
+        if not stream.doubtful:
+            self.answering.counters.tlsHandshakes += 1
+
+    def _countDoubtful(self, stream: StreamServing) -> None:
+        stream.doubtful = False
+        if self.own is None or (stream.host, stream.port) not in self.own:
+            self.answering.counters.tcpOpened += 1
+            self.answering.counters.tlsHandshakes += stream.shaken
 
     def beginShaking(self, stream: StreamServing) -> None:
         """
@@ -230,6 +302,9 @@ class StreamFactory(ServerFactory):
     def _sweep(self) -> None:
         self._timer = self.clock.callLater(_SWEEP, self._sweep)
         now = self.seconds()
+        for stream in self._streams:
+            if stream.doubtful and stream.heard and (self.own is None or (stream.host, stream.port) not in self.own):
+                self._countDoubtful(stream)
         for stream in [stream for stream in self._streams if stream.overdue(now)]:
             self.answering.counters.tcpIdled += 1
             stream.abort()
@@ -420,6 +495,15 @@ class StreamListener:
         listening, self._listening = self._listening, None
         stopped: Deferred[object] = succeed(None) if listening is None else maybeDeferred(listening.stopListening)
         return stopped.addCallback(lambda _: succeed(None) if self._shared else self.servings.close())
+
+
+def _isIdle(stream: StreamServing, now: float) -> bool:
+    """
+    Return whether a connection may be closed in favor of another one of the same client: its handshake is not complete, it has sent
+    nothing, or its last reply is older than L{CLIENT_STREAM_GRACE}.
+    """
+    worth = stream.worth(now)
+    return worth is not None and (worth[0] <= 0 or (worth[0] == 1 and now - worth[1] >= CLIENT_STREAM_GRACE.default))
 
 
 def _endOldest(streams: Iterable[StreamServing], count: int, now: float, share: float = float("inf")) -> int:

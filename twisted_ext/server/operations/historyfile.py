@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from twisted_ext.files import openNow, replacingFile
+from twisted_ext.files import STATE_FILE, STATE_FOLDER, openNow, replacingFile
 from twisted_ext.metrics.history import History
 from twisted_ext.metrics.limits import HISTORY_OCTETS, HISTORY_SAVED
 from twisted_ext.server.jobs.subprocess import inThread
@@ -65,8 +65,8 @@ class HistoryFile(Service):
 
     def _write(self, octets: bytes) -> None:
         try:
-            os.makedirs(os.path.dirname(self.path), 0o750, exist_ok=True)
-            with replacingFile(self.path, 0o600) as file:
+            os.makedirs(os.path.dirname(self.path), STATE_FOLDER, exist_ok=True)
+            with replacingFile(self.path, new=STATE_FILE) as file:
                 file.write(octets)
         except OSError as error:
             self.log.warn("the history is not saved in {path}: {error}", path=self.path, error=error.strerror or error)

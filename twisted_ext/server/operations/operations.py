@@ -24,9 +24,9 @@ from twisted_ext.errors import CallerFault
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import LOOKUP_SECONDS
 from twisted_ext.metrics.counters import Counters
-from twisted_ext.metrics.figures import JSON, Figures, figuresOf
+from twisted_ext.metrics.figures import JSON, Figures, ZoneFigures, figuresOf
 from twisted_ext.metrics.history import History
-from twisted_ext.server.authority.zonetable import Zones, countsOf, zoneFigures
+from twisted_ext.server.authority.zonetable import Zones, countsOf
 from twisted_ext.server.jobs.blocklists import blockingFacts
 from twisted_ext.server.limits import CONTROL_SHOWN
 from twisted_ext.server.operations.querytrace import QueryTracer, TracedSource
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from twisted_ext.resolver.lookup.explain import Explanation
     from twisted_ext.server.authority.zonetable import Place
     from twisted_ext.server.jobs.blocklists import BlockLists
+    from twisted_ext.server.listeners.tls.encryption import Encryption
     from twisted_ext.server.recursor import Recursor
 
 __all__ = ["SourceHolder", "Operations", "ServerStatus", "WhichZones", "shownZones"]
@@ -85,6 +86,11 @@ class Operations(Protocol):
         """
 
     def figures(self) -> Deferred[Figures]: ...
+
+    def zoneMetrics(self) -> list[ZoneFigures]:
+        """
+        Return the metrics of each zone; none if there are too many.
+        """
 
     def cached(self, name: bytes) -> Deferred[list[JSON]]: ...
 
@@ -204,6 +210,7 @@ class ServerStatus(Service):
     @ivar watchingQueries: called when the live list of queries is looked at for the first time, and when that has ended.
     @ivar responder: the object whose C{source} is replaced in order to trace look-ups; L{None} where they cannot be traced.
     @ivar blockLists: the files of block lists, if this process reads them.
+    @ivar encryption: the certificates, if there are any.
     @ivar blocking: returns whether names may be blocked.
     @ivar listening: the listening addresses, as displayed: C{'udp 127.0.0.1:53'}.
     @ivar started: seconds since 1970.
@@ -218,7 +225,11 @@ class ServerStatus(Service):
         self.packetCache: PacketCache | None = None
         self.zones: Zones | None = None
         self.blockLists: BlockLists | None = None
+        self.encryption: Encryption | None = None
         self.blocking: Callable[[], bool] = lambda: False
+        self.zoneFigures: Callable[[], dict[str, float]] = dict
+        self.hostAt: Callable[[str], str] = lambda address: ""
+        self.zoneMetrics: Callable[[], list[ZoneFigures]] = list
         self.reloadingZone: Callable[[bytes], Deferred[list[str]]] | None = None
         self.flushed: Callable[[], object] = lambda: None
         self.reloading: Callable[[], Deferred[list[str]]] | None = None
@@ -302,10 +313,11 @@ class ServerStatus(Service):
             numbers["cacheFailures"] = counted.failures
             numbers["cachePrefetches"] = counted.prefetches
             numbers["cacheEvictions"] = counted.evictions
-        if self.zones:
-            numbers.update(zoneFigures(self.zones))
+        numbers.update(self.zoneFigures())
         if self.blockLists is not None:
             numbers.update(self.blockLists.figures())
+        if self.encryption is not None:
+            numbers.update(self.encryption.figures())
         blocked = self._blocked()
         if blocked or self.blocking():
             numbers["blocked"] = blocked
@@ -332,7 +344,7 @@ class ServerStatus(Service):
             return succeed({"shown": False})
         if client:
             return succeed({"shown": True, "client": client, "names": activity.namesJSON(client)})
-        return succeed({"shown": True, **activity.clientsJSON()})
+        return succeed({"shown": True, **self._named(activity.clientsJSON(), "clients")})
 
     def queries(self, after: int) -> Deferred[dict[str, JSON]]:
         activity = self.counters.activity
@@ -340,7 +352,20 @@ class ServerStatus(Service):
             return succeed({"shown": False})
         if activity.live.watch(self._reactor.seconds()):
             self.watchingQueries()
-        return succeed({"shown": True, **activity.live.after(after)})
+        return succeed({"shown": True, **self._named(activity.live.after(after), "queries")})
+
+    def _named(self, said: dict[str, JSON], key: str) -> dict[str, JSON]:
+        """
+        Add the names of clients, as far as this server knows them without a look-up.
+        """
+        described = said[key]
+        assert isinstance(described, list)
+        named: list[JSON] = []
+        for each in described:
+            assert isinstance(each, dict)
+            host = self.hostAt(str(each["client"]))
+            named.append({**each, "host": host} if host else each)
+        return {**said, key: named}
 
     def cached(self, name: bytes) -> Deferred[list[JSON]]:
         if self.caching is None:

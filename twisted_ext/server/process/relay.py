@@ -199,6 +199,8 @@ class Relay:
 class RelayedRequests:
     """
     Handles, in the parent, the requests that workers forward.
+
+    @ivar cookieSecrets: see L{Workforce<twisted_ext.server.process.workers.Workforce>}.
     """
 
     def __init__(
@@ -208,6 +210,7 @@ class RelayedRequests:
         @param settled: returns a Deferred that fires when all workers have applied everything sent to them so far.
         """
         self._secret = secret
+        self.cookieSecrets: tuple[bytes, ...] = ()
         self._settled = settled
         # The worker has already checked ACL and rate limits.
         packetCache = packetCacheFor(Access({"allow": ["any"]}))
@@ -231,7 +234,7 @@ class RelayedRequests:
         responder = self._responder
         responder.operations = dict(operations)
         responder.gates = standardGates(
-            cookies=Cookies(self._secret, alone=not settings.cookieSecret) if settings.cookies else None,
+            cookies=Cookies(*(self.cookieSecrets or (self._secret,)), alone=not self.cookieSecrets) if settings.cookies else None,
             keys=keys,
             opcodes=opcodesOf(operations),
             transfers=transfersIn(operations),

@@ -92,6 +92,8 @@ def clientsOf(said: list[JSON], client: str) -> dict[str, JSON]:
         known = clients.setdefault(str(each["client"]), {"client": each["client"], "queries": 0, "seen": 0.0})
         known["queries"] = _countOf(known) + _countOf(each)
         known["seen"] = max(_seenOf(known), _seenOf(each))
+        if each.get("host"):
+            known["host"] = each["host"]
     most = sorted(clients.values(), key=_countOf, reverse=True)[: int(CLIENTS_SHOWN.default)]
     totals = [each.get("total") for each in found]
     return {"shown": True, "total": sum([total for total in totals if isinstance(total, int)]), "clients": [*most]}

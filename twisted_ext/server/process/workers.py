@@ -27,9 +27,9 @@ from twisted_ext._version import __version__
 from twisted_ext.dnssec.anchors.negative import negativeFromText
 from twisted_ext.dnssec.times import timeToText
 from twisted_ext.errors import CallerFault, TimedOut
-from twisted_ext.metrics.figures import COUNTED, JSON, Figures, sumOf
+from twisted_ext.metrics.figures import COUNTED, JSON, Figures, ZoneFigures, sumOf
 from twisted_ext.metrics.history import History
-from twisted_ext.server.authority.zonetable import countsOf, zoneFigures
+from twisted_ext.server.authority.zonetable import countsOf
 from twisted_ext.server.jobs.blocklists import BlockLists, blockingFacts, listsIn
 from twisted_ext.server.jobs.subprocess import inThread, spawnModule, stateOf
 from twisted_ext.server.jobs.tuning import QuietCollection
@@ -141,6 +141,7 @@ class Workforce(Service):
         self._done: Deferred[None] | None = None
         self._killing: IDelayedCall | None = None
         self.encryption: Encryption | None = None
+        self._cookieSecrets: tuple[bytes, ...] = ()
         # The table of block lists, and what it was read from; the path is None as long as the lists are read for the first time.
         self._blockLists = None if settings.role == "serve" else BlockLists(reactor, settings, self._blocked)
         self._blockPath: str | None = None
@@ -152,6 +153,19 @@ class Workforce(Service):
                 reactor, zoned.zones, self._spread, zoned.sharedFolder, revised=zoned.isRevised, until=zoned.until
             )
             self._passed = RelayedRequests(reactor, settings, secret, self.settled)
+
+    @property
+    def cookieSecrets(self) -> tuple[bytes, ...]:
+        """
+        The secrets for cookies that the settings give; workers may not be permitted to read them.
+        """
+        return self._cookieSecrets
+
+    @cookieSecrets.setter
+    def cookieSecrets(self, secrets: tuple[bytes, ...]) -> None:
+        self._cookieSecrets = secrets
+        if self._passed is not None:
+            self._passed.cookieSecrets = secrets
 
     def use(self, bound: Sequence[Sequence[Bound]]) -> None:
         """
@@ -214,6 +228,7 @@ class Workforce(Service):
             settings=_forWorkers(self.settings),
             bound=told,
             secret=self._secret.hex(),
+            cookieSecrets=[each.hex() for each in self.cookieSecrets],
             zoned=self.zoned is not None,
             certificates=None if self.encryption is None else self.encryption.certificates.toJSON(),
         )
@@ -449,13 +464,18 @@ class Workforce(Service):
         def add(_: object) -> Figures:
             figures = sumOf([self._former, *[worker.figures for worker in workers if worker.figures is not None]])
             if self.zoned is not None:
-                figures.numbers.update(zoneFigures(self.zoned.zones))
+                figures.numbers.update(self.zoned.figures())
             if self._blockLists is not None:
                 figures.numbers.update(self._blockLists.figures())
+            if self.encryption is not None:
+                figures.numbers.update(self.encryption.figures())
             return figures
 
         asked = [worker.ask("figures").addCallback(told, worker).addErrback(lambda _: None) for worker in workers]
         return gatherResults(asked, consumeErrors=True).addCallback(add)
+
+    def zoneMetrics(self) -> list[ZoneFigures]:
+        return [] if self.zoned is None else self.zoned.metrics()
 
     def status(self) -> Deferred[dict[str, JSON]]:
         listening: list[JSON] = [label for bound in self._bound[0] for label in bound.labels]
@@ -518,11 +538,13 @@ class Workforce(Service):
         Return a Deferred for the lines about settings, and one for the lines about zones.
         """
         self._check(settings)
+        secrets = settings.cookieSecrets()
         certified = None if self.encryption is None else self.encryption.prepare(self.settings.goingOverTo(settings))
 
         def goOver() -> Deferred[list[str]]:
             if certified is not None:
                 certified()
+            self.cookieSecrets = secrets
             return self._goOver(settings)
 
         zoned = self.zoned
@@ -544,7 +566,9 @@ class Workforce(Service):
         def done(said: list[JSON]) -> list[str]:
             return list(dict.fromkeys([str(line) for line in _joined(said)])) or ["no worker serves yet; they will begin with these"]
 
-        reloaded = self._all("reload", starting=True, settings=_forWorkers(settings)).addCallback(done)
+        secrets = [each.hex() for each in self.cookieSecrets]
+        told = self._all("reload", starting=True, settings=_forWorkers(settings), cookieSecrets=secrets)
+        reloaded = told.addCallback(done)
         if self._blockLists is not None:
             self._blockPath = self._blockPath if listsIn(self.settings) else None
             self._blockLists.apply(self.settings)

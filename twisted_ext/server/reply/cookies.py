@@ -63,15 +63,21 @@ class Cookies:
         @param alone: whether no other server has them. Then cookies are made with BLAKE2s, which Python has in C, instead of the SipHash
             that servers have to agree on.
         """
-        self.secrets = secrets
-        self._alone = alone
-        self._version = _OWN_VERSION if alone else _VERSION
-        # By client address and the octets of its option.
-        self._young: dict[tuple[str, bytes], KnownCookie] = {}
-        self._old: dict[tuple[str, bytes], KnownCookie] = {}
+        self.configure(*secrets, alone=alone)
         # The number of cookies made in the current second for clients without a server cookie, and that second.
         self._made = 0
         self._second = 0
+
+    def configure(self, *secrets: bytes, alone: bool = False) -> None:
+        """
+        Use these secrets from now on.
+        """
+        self.secrets = secrets
+        self._alone = alone
+        self._version = _OWN_VERSION if alone else _VERSION
+        # What was made with former secrets must not be sent any longer. By client address and the octets of its option.
+        self._young: dict[tuple[str, bytes], KnownCookie] = {}
+        self._old: dict[tuple[str, bytes], KnownCookie] = {}
 
     def spent(self, octets: bytes, today: float) -> bool:
         """

@@ -321,6 +321,7 @@ class Responder:
         else:
             counters.tcp -= 1
             counters.tcpBeyond -= 1
+            self.selfTest.connections.add((request.address[0], request.address[1]))
         request.replied = True
         send(self.replyBuilder.refusal(request, Refusal(Rcode.NOERROR, answer=own)))
 

@@ -22,12 +22,14 @@ class SelfTest:
 
     @ivar suffix: the end of the name, folded: the same in all processes that share the secret, and unknown to clients.
     @ivar token: the answer of this process, which no other process gives.
+    @ivar connections: addresses and ports of the open connections that such a query came over, which are no clients' connections.
     """
 
     def __init__(self, secret: bytes) -> None:
         label = blake2s(secret, digest_size=16, person=b"selftest").hexdigest().encode("ascii")
         self.suffix = bytes([len(label)]) + label + b"\x08selftest\x00"
         self.token = urandom(8).hex().encode("ascii")
+        self.connections: set[tuple[str, int]] = set()
         self._count = 0
 
     def query(self) -> bytes:

@@ -15,7 +15,7 @@ from twisted_ext.server.setup.offer import Offer
 from twisted_ext.transport.stamps import Stamp
 from twisted_ext.transport.urls import PORTS, ServerURL
 
-__all__ = ["DOCUMENTS", "SetupDocument", "documentFor", "documentsFor"]
+__all__ = ["DOCUMENTS", "SetupDocument", "documentFor", "documentsFor", "refusalsFor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,17 @@ def documentsFor(offer: Offer, authority: bytes = b"") -> Iterator[tuple[str, Se
             continue
 
 
+def refusalsFor(offer: Offer, authority: bytes = b"") -> Iterator[tuple[str, str]]:
+    """
+    Yield the kinds of clients that cannot use what is offered, each with what they need.
+    """
+    for client in DOCUMENTS:
+        try:
+            documentFor(client, offer, authority)
+        except BadDescription as fault:
+            yield client, str(fault).removeprefix(f"{client}: ")
+
+
 def _needed(offer: Offer, scheme: str, client: str) -> ServerURL:
     url = offer.url(scheme)
     if url is None:
@@ -89,15 +100,11 @@ def _apple(offer: Offer, authority: bytes) -> SetupDocument:
     import plistlib
 
     client = "apple"
-    url = next((each for each in offer.urls if each.scheme in ("tls", "https")), None)
-    if url is None:
-        raise BadDescription(f"{client}: DNS over HTTPS or TLS is needed; add https://{offer.name}")
+    url = _appleURL(offer, client)
     settings: dict[str, object]
     if url.scheme == "https":
         settings = {"DNSProtocol": "HTTPS", "ServerURL": str(url)}
     else:
-        _named(offer, client)
-        _usual(url, client)
         settings = {"DNSProtocol": "TLS", "ServerName": offer.name}
     if offer.addresses:
         settings["ServerAddresses"] = list(offer.addresses)
@@ -143,6 +150,25 @@ def _apple(offer: Offer, authority: bytes) -> SetupDocument:
     )
 
 
+def _appleURL(offer: Offer, client: str) -> ServerURL:
+    """
+    Return the first URL that a profile can have: one for TLS has a host name and the usual port.
+    """
+    problem: BadDescription | None = None
+    for url in offer.urls:
+        if url.scheme == "https":
+            return url
+        if url.scheme == "tls":
+            try:
+                _named(offer, client)
+                _usual(url, client)
+            except BadDescription as fault:
+                problem = problem or fault
+            else:
+                return url
+    raise problem or BadDescription(f"{client}: DNS over HTTPS or TLS is needed; add https://{offer.name}")
+
+
 def _android(offer: Offer, authority: bytes) -> SetupDocument:
     url = _needed(offer, "tls", "android")
     _named(offer, "android")
@@ -152,6 +178,29 @@ def _android(offer: Offer, authority: bytes) -> SetupDocument:
         "In Settings, Network & internet, Private DNS, choose the provider's host name, and enter this one.",
         f"{offer.name}\n",
         code=offer.name,
+    )
+
+
+def _windows(offer: Offer, authority: bytes) -> SetupDocument:
+    client = "windows"
+    url = _needed(offer, "https", client)
+    # Windows refuses a template with an address other than that of the server.
+    addresses = offer.addresses if offer.hasHostName else (offer.name,)
+    if not addresses:
+        raise BadDescription(f"{client}: the server's address is needed, such as 192.0.2.53")
+    template = _plain(url).replace("'", "''")
+    lines = [
+        f"Add-DnsClientDohServerAddress -ServerAddress '{address}' -DohTemplate '{template}' -AllowFallbackToUdp $False -AutoUpgrade $True"
+        for address in addresses
+    ]
+    quoted = ",".join([f"'{address}'" for address in addresses])
+    lines.append(f"Get-NetAdapter -Physical | Set-DnsClientServerAddress -ServerAddresses {quoted}")
+    return SetupDocument(
+        "Windows 11, Windows Server 2022",
+        "Run the commands in PowerShell as administrator; or in Settings, Network & internet, the properties of the connection, edit the "
+        f"DNS server assignment: Manual, the address {addresses[0]}, DNS over HTTPS with the manual template {_plain(url)}, no fallback to "
+        "plaintext.",
+        "".join([f"{line}\n" for line in lines]),
     )
 
 
@@ -239,6 +288,7 @@ def _plain(url: ServerURL) -> str:
 DOCUMENTS: Final[dict[str, Callable[[Offer, bytes], SetupDocument]]] = {
     "apple": _apple,
     "android": _android,
+    "windows": _windows,
     "systemd-resolved": _resolved,
     "firefox": _firefox,
     "chromium": _chromium,

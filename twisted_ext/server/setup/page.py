@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
+from textwrap import wrap
 from typing import Final
 
 from twisted_ext.errors import CallerFault
-from twisted_ext.server.setup.documents import SetupDocument, documentsFor
+from twisted_ext.server.setup.documents import SetupDocument, documentsFor, refusalsFor
 from twisted_ext.server.setup.offer import Offer
 from twisted_ext.server.setup.qrcode import qrSVG
 from twisted_ext.transport.urls import PORTS
@@ -23,6 +24,9 @@ __all__ = ["POLICY", "SETUP", "SetupPage", "setupPages"]
 
 #: The path of the page; its files are below it.
 SETUP: Final = "/setup"
+
+#: The path of the certificate of the private authority.
+_CA: Final = f"{SETUP}/ca.pem"
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --back: #f6f7f9; --card: #fff; --ink: #1b1f24; --dim: #5c6773; --line: #dde2e8; --act: #1660b4; }
@@ -65,6 +69,19 @@ _TRIAL: Final = (
     "<code>pin-sha256=&quot;{}&quot;</code></p>"
 )
 
+_AUTHORITY: Final = (
+    '<p>The certificate comes from an authority of this network. Devices have to trust it: install <a href="{}">ca.pem</a> first. The '
+    "profile for Apple's devices contains it.</p>"
+)
+
+_UNKNOWN_ISSUER: Final = (
+    "<p>The certificate comes from {}, an authority that this server's own system does not trust. Devices that do not trust it either "
+    "need its certificate. The operator can add that to the end of the file that <code>certificate</code> names; this page then offers "
+    "it.</p>"
+)
+
+_OTHERS: Final = '<section id="others"><h2>Other devices</h2><p>These cannot use what the server offers now:</p><ul>{}</ul></section>'
+
 _WITHOUT_CODES: Final = (
     "<p>QR codes on this page need an extra, which the operator of the server can install: <code>pip install 'twisted-ext[qr]'</code></p>"
 )
@@ -84,26 +101,34 @@ class SetupPage:
     fileName: str = ""
 
 
-def setupPages(offer: Offer | None, authority: bytes = b"", pin: str = "") -> list[SetupPage]:
+def setupPages(offer: Offer | None, authority: bytes = b"", pin: str = "", issuer: str = "") -> list[SetupPage]:
     """
     Make the page and its files.
 
     @param offer: what the server really offers; L{None} if clients cannot use it.
     @param authority: see L{documentFor<twisted_ext.server.setup.documents.documentFor>}.
     @param pin: that of the certificate, if it is self-signed, so that most clients reject it.
+    @param issuer: the name of the authority, if its certificate is not known and the system does not trust it; else C{""}.
     """
     trial = _TRIAL.format(escape(pin)) if pin else ""
     if offer is None:
         return [SetupPage(SETUP, _page("this server", trial + _NOTHING).encode())]
-    found = [(client, document) for client, document in documentsFor(offer, authority) if client not in _NOT_FOR_VISITORS]
+    # Nothing that is shown here can use a certificate that nobody vouches for.
+    found = [] if pin else [each for each in documentsFor(offer, authority) if each[0] not in _NOT_FOR_VISITORS]
     urls = "".join([f"<li><code>{escape(str(url))}</code></li>" for url in offer.urls])
+    trust = trial
+    pages: list[SetupPage] = []
+    if authority and not pin:
+        trust = _AUTHORITY.format(_CA)
+        pages.append(SetupPage(_CA, _pem(authority), "application/x-pem-file", "ca.pem"))
+    elif issuer and not pin:
+        trust = _UNKNOWN_ISSUER.format(escape(issuer))
     links = "".join([f'<a href="#{client}">{escape(document.title)}</a>' for client, document in found])
     parts = [
         "<p>Programs that use this server send their DNS queries encrypted, so that observers can neither read nor change them. Its URLs:"
-        f"</p><ul>{urls}</ul>{trial}<nav>{links}</nav>"
+        f"</p><ul>{urls}</ul>{trust}<nav>{links}</nav>"
     ]
     hasCodes = True
-    pages: list[SetupPage] = []
     for client, document in found:
         file = f"{SETUP}/{client}" if document.fileName else ""
         code = _codeFor(offer, document, file)
@@ -118,9 +143,17 @@ def setupPages(offer: Offer | None, authority: bytes = b"", pin: str = "") -> li
             # Apple's devices offer to install a profile that they open.
             name = "" if document.fileName.endswith(_PROFILE) else document.fileName.rpartition("/")[2]
             pages.append(SetupPage(file, document.text.encode(), document.mediaType, name))
+    refused = [] if pin else [each for each in refusalsFor(offer, authority) if each[0] not in _NOT_FOR_VISITORS]
+    if refused:
+        parts.append(_OTHERS.format("".join([f"<li>{escape(client)}: {escape(why)}</li>" for client, why in refused])))
     if not hasCodes:
         parts.append(_WITHOUT_CODES)
     return [SetupPage(SETUP, _page(offer.name, "".join(parts)).encode()), *pages]
+
+
+def _pem(der: bytes) -> bytes:
+    lines = wrap(b64encode(der).decode(), 64)
+    return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""]).encode()
 
 
 def _codeFor(offer: Offer, document: SetupDocument, file: str) -> str:

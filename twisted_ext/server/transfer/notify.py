@@ -15,8 +15,9 @@ from twisted.python.failure import Failure
 
 from twisted_ext.errors import DNSFault
 from twisted_ext.server.config.keys import RemoteServer
-from twisted_ext.server.limits import NOTIFIES, NOTIFY_DELAY, NOTIFY_TRIES, NOTIFY_WAIT
+from twisted_ext.server.limits import NOTIFIES, NOTIFY_DELAY, NOTIFY_TRIES, NOTIFY_WAIT, PROBE_TRIES, PROBE_WAIT
 from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.server.transfer.notifywatch import Awaited, NotifyWatch
 from twisted_ext.server.transfer.udpexchange import MessageSender, exchange
 from twisted_ext.wire.codes import AA, Ede, Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
@@ -32,6 +33,12 @@ __all__ = ["NotifyReceiver", "NotifySender", "notify"]
 
 #: NOTIFY messages sent in one turn of the reactor: some 10 ms.
 _PER_TURN: Final = 50
+
+#: Octets of the shortest rdata of an SOA record.
+_SOA_OCTETS: Final = 22
+
+#: Zones that a server was not seen with, in one line of the log.
+_MISSING: Final = 1000
 
 _log: Final = Logger(__name__)
 
@@ -74,17 +81,27 @@ class NotifySender:
     Sends NOTIFY messages for changed zones, and repeats them until they are acknowledged or the tries are used up. Several changes in a row
     cause one NOTIFY.
 
+    A server that has acknowledged a message, and has not been sent the zone some time later, is asked for its SOA, and notified again
+    unless it has the version: L{NotifyWatch} determines when, and for how long.
+
     @ivar confirmed: number of acknowledged messages.
     @ivar givenUp: number of messages that were never acknowledged.
+    @ivar repeated: number of messages for a version that the server had acknowledged before.
+    @ivar unseen: number of versions that a server has acknowledged and was not seen with after the last check.
     """
 
-    def __init__(self, reactor: IReactorTime, *, today: Callable[[], float], most: int | None = None) -> None:
+    def __init__(
+        self, reactor: IReactorTime, *, today: Callable[[], float], most: int | None = None, watched: int | None = None
+    ) -> None:
         """
         @param today: returns seconds since 1970.
         @param most: maximum number of messages awaiting a reply.
+        @param watched: maximum number of acknowledged versions that are checked.
         """
         self.confirmed = 0
         self.givenUp = 0
+        self.repeated = 0
+        self.unseen = 0
         self._reactor = reactor
         self._sender = MessageSender(reactor)
         self._today = today
@@ -92,11 +109,27 @@ class NotifySender:
         self._targets: dict[bytes, list[RemoteServer]] = {}
         self._each = max(1, self._most - self._most // 4)
         # Queued messages by server, in order; the server whose turn is next comes first. Then the messages awaiting a reply.
-        self._waiting: dict[str, dict[bytes, tuple[RemoteServer, RRSet]]] = {}
+        self._waiting: dict[str, dict[bytes, Awaited]] = {}
         self._flights: dict[_Notice, Deferred[None]] = {}
         self._told: Counter[str] = Counter()
         self._timer: IDelayedCall | None = None
+        # Acknowledged versions; SOA queries awaiting a reply; zones that servers were not seen with, and why the last query failed.
+        self._watch = NotifyWatch(watched)
+        self._checks: dict[_Notice, Deferred[None]] = {}
+        self._missing: dict[str, list[tuple[bytes, str]]] = {}
+        self._watchTimer: IDelayedCall | None = None
         self._stopped = False
+
+    def figures(self) -> dict[str, float]:
+        """
+        Return numbers for L{Figures<twisted_ext.metrics.figures.Figures>}.
+        """
+        return {
+            "notifiesConfirmed": self.confirmed,
+            "notifiesGivenUp": self.givenUp,
+            "notifiesRepeated": self.repeated,
+            "notifiesUnseen": self.unseen,
+        }
 
     def targets(self, apex: bytes, remotes: Sequence[RemoteServer]) -> None:
         if remotes:
@@ -108,9 +141,15 @@ class NotifySender:
         if self._stopped:
             return
         for remote in self._targets.get(apex, ()):
-            self._waiting.setdefault(remote.server.label, {})[apex] = (remote, soa)
+            self._waiting.setdefault(remote.server.label, {})[apex] = Awaited(apex, remote, soa)
         if self._waiting and self._timer is None:
             self._timer = self._reactor.callLater(NOTIFY_DELAY.default, self._tell)
+
+    def sent(self, zone: bytes, serial: int, client: str, keyName: bytes) -> None:
+        """
+        Note that a client has been sent a version of a zone.
+        """
+        self._watch.sent(zone, serial, client, keyName, self._targets.get(zone, ()))
 
     def _tell(self) -> None:
         """
@@ -125,33 +164,40 @@ class NotifySender:
                 return
             waiting = self._waiting.pop(label)
             zone = next(iter(waiting))
-            remote, soa = waiting.pop(zone)
+            awaited = waiting.pop(zone)
             if waiting:
                 self._waiting[label] = waiting
-            notice = (zone, label)
-            before = self._flights.get(notice)
-            if before is not None:
-                # The server has not acknowledged the previous message: replace it, and send at once, since the server may be back.
-                before.cancel()
+            notice = awaited.key
+            for before in (self._flights.get(notice), self._checks.get(notice)):
+                if before is not None:
+                    # The server has not acknowledged the previous message: replace it, and send at once, since the server may be back. Or
+                    # it is being checked for an earlier version.
+                    before.cancel()
+            self._watch.forget(notice)
             self._told[label] += 1
+            self.repeated += awaited.checks > 0
             wait, tries = NOTIFY_WAIT.default, int(NOTIFY_TRIES.default)
-            flight = notify(self._sender, remote, zone, soa, wait=wait, tries=tries, today=self._today).addCallback(self._cbConfirmed)
+            flight = notify(self._sender, awaited.remote, zone, awaited.soa, wait=wait, tries=tries, today=self._today).addCallback(
+                self._cbConfirmed, awaited
+            )
             self._flights[notice] = flight
-            flight.addErrback(self._ebTold, notice, remote).addBoth(self._over, notice)
+            flight.addErrback(self._ebTold, awaited).addBoth(self._over, notice)
         self._goOn()
 
-    def _cbConfirmed(self, reply: Message) -> None:
+    def _cbConfirmed(self, reply: Message, awaited: Awaited) -> None:
         self.confirmed += 1
+        self._watch.expect(awaited, self._reactor.seconds())
+        self._await()
 
-    def _ebTold(self, failure: Failure, notice: _Notice, remote: RemoteServer) -> None:
+    def _ebTold(self, failure: Failure, awaited: Awaited) -> None:
         if isinstance(failure.value, CancelledError):
             return
         self.givenUp += 1
         if not isinstance(failure.value, DNSFault):
             _log.failure("a NOTIFY could not be sent", failure=failure)
             return
-        _log.warn("zone {zone}: {server} was not notified of the change: {fault}", zone=nameToText(notice[0]), server=remote.server.label,
-                  fault=str(failure.value))  # fmt: skip
+        _log.warn("zone {zone}: {server} was not notified of the change: {fault}", zone=nameToText(awaited.zone),
+                  server=awaited.remote.server.label, fault=str(failure.value))  # fmt: skip
 
     def _over(self, _: object, notice: _Notice) -> None:
         self._flights.pop(notice, None)
@@ -162,16 +208,97 @@ class NotifySender:
         if self._waiting and self._timer is None and not self._stopped:
             self._timer = self._reactor.callLater(0, self._tell)
 
+    # -- servers that were not sent the zone
+
+    def _await(self) -> None:
+        due, timer = self._watch.nextDue, self._watchTimer
+        if due is None or self._stopped:
+            return
+        if timer is not None:
+            if timer.getTime() <= due:
+                return
+            timer.cancel()
+        self._watchTimer = self._reactor.callLater(max(0.0, due - self._reactor.seconds()), self._check)
+
+    def _check(self) -> None:
+        """
+        Query the SOA of servers that are due, in short turns. As there is no need to hurry, at most half as many messages as of changes
+        await a reply.
+        """
+        self._watchTimer = None
+        now = self._reactor.seconds()
+        for _ in range(_PER_TURN):
+            if len(self._checks) > self._most // 2:
+                # The end of a check continues.
+                return
+            awaited = self._watch.takeDue(now)
+            if awaited is None:
+                break
+            zone, remote = awaited.zone, awaited.remote
+            if remote in self._targets.get(zone, ()):
+                wait, tries = PROBE_WAIT.default, int(PROBE_TRIES.default)
+                asked = exchange(self._sender, remote, Question(zone, SOA), wait=wait, tries=tries, today=self._today)
+                check = asked.addCallback(self._cbChecked, awaited)
+                self._checks[awaited.key] = check
+                check.addErrback(self._ebChecked, awaited).addBoth(self._checked, awaited.key)
+        self._await()
+
+    def _cbChecked(self, reply: Message, awaited: Awaited) -> None:
+        serials = [
+            serialIn(rrset.rdatas[0])
+            for rrset in reply.answer
+            if rrset.rrType == SOA and rrset.name.lower() == awaited.zone and len(rrset.rdatas[0]) >= _SOA_OCTETS
+        ]
+        if not any(awaited.isMetBy(serial) for serial in serials):
+            self._notSeen(awaited, f"it has {serials[0]}" if serials else "it has no such zone")
+
+    def _ebChecked(self, failure: Failure, awaited: Awaited) -> None:
+        if isinstance(failure.value, CancelledError):
+            return
+        if not isinstance(failure.value, DNSFault):
+            _log.failure("a notified server could not be checked", failure=failure)
+        self._notSeen(awaited, str(failure.value))
+
+    def _notSeen(self, awaited: Awaited, why: str) -> None:
+        label = awaited.remote.server.label
+        if awaited.isLast:
+            self.unseen += 1
+            self._missing.setdefault(label, []).append((awaited.zone, why))
+            if len(self._missing[label]) >= _MISSING:
+                self._report(label)
+        elif awaited.zone not in self._waiting.get(label, ()):
+            self._waiting.setdefault(label, {})[awaited.zone] = awaited.next()
+            self._goOn()
+
+    def _checked(self, _: object, notice: _Notice) -> None:
+        del self._checks[notice]
+        if not self._checks:
+            for label in list(self._missing):
+                self._report(label)
+        self._await()
+
+    def _report(self, label: str) -> None:
+        missing = self._missing.pop(label)
+        zone, why = missing[0]
+        _log.warn(
+            "zone {zone}{more}: {server} has acknowledged the change, and was not seen with it since: {why}",
+            zone=nameToText(zone),
+            more=f" and {len(missing) - 1} more" if len(missing) > 1 else "",
+            server=label,
+            why=why,
+        )
+
     def stop(self) -> Deferred[None]:
         """
         @return: fires when no message awaits a reply.
         """
         self._stopped = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._watchTimer):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._watchTimer = None
         self._waiting.clear()
-        flights = list(self._flights.values())
+        flights = [*self._flights.values(), *self._checks.values()]
         for flight in flights:
             flight.cancel()
         return gatherResults(flights, consumeErrors=True).addCallback(lambda _: self._sender.close())
@@ -212,7 +339,7 @@ class NotifyReceiver:
             return self._MALFORMED
         serial: int | None = None
         for rrset in message.answer:
-            if rrset.rrType == SOA and rrset.name.lower() == question.name.lower() and len(rrset.rdatas[0]) >= 22:
+            if rrset.rrType == SOA and rrset.name.lower() == question.name.lower() and len(rrset.rdatas[0]) >= _SOA_OCTETS:
                 serial = serialIn(rrset.rdatas[0])
         zone.notified(request.client, serial)
         return self._CONFIRMED

@@ -5,6 +5,7 @@ Zone replication between servers: outgoing and incoming transfers, NOTIFY and ca
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
@@ -100,11 +101,13 @@ class Replication:
         self._ended: Deferred[None] | None = None
         self._keys = Keys()
         self.cataloging = CatalogSettings(f"{folder}/catalogs" if folder else "")
+        # How often each zone was transferred to a client.
+        self._sent: Counter[bytes] = Counter()
         self.notifying = NotifySender(reactor, today=today)
         self.secondaries = (
             Secondaries(reactor, folder, self._install, told=self._told, today=today, settings=settings) if folder else None
         )
-        self.transferring = OutgoingTransfers(self._offer, settings=settings, today=today)
+        self.transferring = OutgoingTransfers(self._offer, settings=settings, today=today, sent=self._wasSent)
         self.operations: dict[int, Operation] = {
             operationKey(Opcode.QUERY, AXFR): self.transferring,
             operationKey(Opcode.QUERY, IXFR): self.transferring,
@@ -337,6 +340,29 @@ class Replication:
         if zone is not None:
             zone.refreshNow()
         return zone is not None
+
+    def figures(self) -> dict[str, float]:
+        """
+        Return numbers for L{Figures<twisted_ext.metrics.figures.Figures>}.
+        """
+        figures = {**self.notifying.figures(), "transfersSent": self._sent.total()}
+        if self.secondaries is not None:
+            figures["transfersReceived"] = self.secondaries.received
+            expiry = self.secondaries.firstExpiry
+            if expiry is not None:
+                figures["zonesExpiry"] = expiry
+        return figures
+
+    def transfersOf(self, apex: bytes) -> tuple[int, int]:
+        """
+        Return how often a zone was transferred to a client, and how often from a primary.
+        """
+        secondary = self._watched(apex)
+        return self._sent[apex], 0 if secondary is None else secondary.received
+
+    def _wasSent(self, zone: bytes, serial: int, client: str, keyName: bytes) -> None:
+        self._sent[zone] += 1
+        self.notifying.sent(zone, serial, client, keyName)
 
     def changed(self, version: Version) -> None:
         self._catalogued(version)

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorProcess, IReactorTime
 
 from twisted_ext.errors import BadMessage
+from twisted_ext.files import STATE_FOLDER
 from twisted_ext.server.config.keys import Grants, RemoteServer
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.jobs.subprocess import runModule
@@ -42,6 +43,7 @@ class Secondaries:
     @ivar most: maximum octets of one transfer, or L{None} for the default.
     @ivar probes: slots for SOA queries.
     @ivar links: the connections over TLS.
+    @ivar received: number of complete transfers.
     @ivar noticeWait: seconds between two SOA queries that NOTIFY messages for a zone can cause.
     """
 
@@ -61,7 +63,7 @@ class Secondaries:
 
         @raise OSError: the folder cannot be created.
         """
-        os.makedirs(folder, 0o750, exist_ok=True)
+        os.makedirs(folder, STATE_FOLDER, exist_ok=True)
         self.reactor = reactor
         self.folder = folder
         self.install = install
@@ -74,6 +76,7 @@ class Secondaries:
         self.slots = Slots(settings.transfersIn)
         self.probes = Slots(int(PROBES.default))
         self.links = TLSLinks(reactor)
+        self.received = 0
         self.noticeWait = NOTICES_PER_ZONE.default
         self._zones: dict[bytes, Secondary] = {}
         # Zones with an open journal, the most recently used one last.
@@ -87,6 +90,13 @@ class Secondaries:
 
     def at(self, apex: bytes) -> Secondary | None:
         return self._zones.get(apex)
+
+    @property
+    def firstExpiry(self) -> float | None:
+        """
+        When the first zone expires, in seconds since 1970; L{None} if no zone is served.
+        """
+        return min([zone.refreshing.expiresAt for zone in self._zones.values() if zone.refreshing.serving], default=None)
 
     def opened(self, zone: Secondary) -> None:
         """

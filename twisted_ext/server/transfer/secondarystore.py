@@ -15,6 +15,7 @@ from typing import Final
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadImage, BudgetSpent, StorageFault
+from twisted_ext.files import forState
 from twisted_ext.server.limits import SPOOL_OCTETS
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.limits import GATHERED_OCTETS
@@ -108,7 +109,7 @@ class Spool:
             self.messages.append(message)
             if self._octets <= GATHERED_OCTETS.default:
                 return
-            self._file = os.open(self._wanted, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+            self._file = forState(self._wanted, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             self.path = self._wanted
             messages, self.messages = self.messages, []
         else:
@@ -280,7 +281,7 @@ class SecondaryStore:
         @raise OSError: they cannot be written.
         """
         beside = f"{self._timesPath}.new"
-        with open(beside, "w", encoding="utf-8") as file:
+        with open(beside, "w", encoding="utf-8", opener=forState) as file:
             json.dump({"refreshed": refreshedAt, "expires": expiresAt}, file)
             file.flush()
             os.fsync(file.fileno())

@@ -62,6 +62,7 @@ class Secondary:
     @ivar refreshing: the state of its refresh cycle, and its expiry.
     @ivar version: the stored version, served or not; L{None} if there is none.
     @ivar said: the last error, or C{""}.
+    @ivar received: number of complete transfers.
     @ivar digest: how to check ZONEMD, see L{prove}; C{""} for not at all.
     """
 
@@ -70,6 +71,7 @@ class Secondary:
         self.digest = digest
         self.version: Version | None = None
         self.said = ""
+        self.received = 0
         self.text = nameToText(apexName)
         self.primaries = list(primaries)
         self.grants = grants
@@ -449,6 +451,8 @@ class Secondary:
             version = await self._aside(self._holding.apply)
         self.version = version
         self.said = ""
+        self.received += 1
+        self._all.received += 1
         step = refreshing.received(self._today(), version.soa.rdatas[0], receiving.expire)
         _log.info(
             "zone {zone} {serial} from {server}: {octets} octets of {kind}",

@@ -91,9 +91,12 @@ class OutgoingTransfers:
         *,
         settings: Settings | None = None,
         today: Callable[[], float] = time,
+        sent: Callable[[bytes, int, str, bytes], object] = lambda zone, serial, client, keyName: None,
     ) -> None:
         """
         @param find: returns the offer for the zone with exactly this folded name.
+        @param sent: called when a client has been sent a version: with the zone's folded name, the serial number, the client's address and
+            the name of its key.
         @param settings: the limits on concurrent transfers.
         @param today: returns seconds since 1970.
         """
@@ -102,6 +105,7 @@ class OutgoingTransfers:
         self.slots = Slots(settings.transfersOut, settings.transfersOutPerClient)
         self._most = settings.transfersWaiting
         self._today = today
+        self._sent = sent
 
     def __call__(self, request: Request) -> Outcome:
         offered = self._offered(request)
@@ -150,6 +154,8 @@ class OutgoingTransfers:
         pieces = recordsSince(version, serial, offer.journal)
         # If the reply does not fit, the SOA alone makes the client retry over TCP (RFC 1995, section 2).
         message = None if pieces is None else self._envelope(request, offer).oneMessage(pieces)
+        if message is not None:
+            self._sent(version.apex, version.serial, request.client, request.keyName)
         soa = recordsOfChanges((), version.soa, once=True)
         return iter([message or self._envelope(request, offer).oneMessage(soa) or b""])
 
@@ -197,8 +203,10 @@ class OutgoingTransfers:
         return lambda message: signing.sign(message, self._today())
 
     def _flow(self, request: Request, offer: Offer, version: Version, pieces: Iterator[Octets]) -> MessageStream:
-        def over(count: int, elsewhere: bool) -> None:
+        def over(count: int, elsewhere: bool, whole: bool) -> None:
             self.slots.release(request.record.site)
+            if whole:
+                self._sent(version.apex, version.serial, request.client, request.keyName)
             if elsewhere:
                 return
             _log.info(
@@ -216,12 +224,13 @@ class OutgoingTransfers:
 
 class _Counted:
     """
-    Messages of a transfer; calls a function when they end, for any reason.
+    Messages of a transfer; calls a function when they end, for any reason: with the octets sent so far, whether a worker sends the
+    messages, and whether the client gets all of them.
     """
 
-    def __init__(self, made: Iterator[bytes], over: Callable[[int, bool], None], single: bool) -> None:
+    def __init__(self, made: Iterator[bytes], over: Callable[[int, bool, bool], None], single: bool) -> None:
         self._made = made
-        self._over: Callable[[int, bool], None] | None = over
+        self._over: Callable[[int, bool, bool], None] | None = over
         self._single = single
         self._octets = 0
 
@@ -231,6 +240,9 @@ class _Counted:
     def __next__(self) -> bytes:
         try:
             message = next(self._made)
+        except StopIteration:
+            self._end(False, True)
+            raise
         except BaseException:
             self.close()
             raise
@@ -238,16 +250,17 @@ class _Counted:
         return message
 
     def close(self) -> None:
-        self._end(False)
+        self._end(False, False)
 
     def handOver(self) -> bool:
-        self._end(True)
+        # The worker that sends the messages does not report their end; if it fails, the client is not seen, and asks again by itself.
+        self._end(True, True)
         return self._single
 
-    def _end(self, elsewhere: bool) -> None:
+    def _end(self, elsewhere: bool, whole: bool) -> None:
         over, self._over = self._over, None
         if over is not None:
-            over(self._octets, elsewhere)
+            over(self._octets, elsewhere, whole)
 
 
 def _opt(request: Request, offer: Offer) -> bytes:

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadDescription, BadMessage, BadUpdate, BadZone, DNSFault, StorageFault
+from twisted_ext.files import STATE_FOLDER
 from twisted_ext.server.authority.zonetable import SERVING, Zones
 from twisted_ext.server.config.keys import Grants
 from twisted_ext.server.config.updatepolicy import isProven, journalOctets, policyOf
@@ -26,8 +27,10 @@ from twisted_ext.server.update.commit import CommitQueue, Compactor, EditableZon
 from twisted_ext.server.update.journalreplay import Steps, begun, compacted, journalName, mended, replaying
 from twisted_ext.wire.codes import IN, Ede, Opcode, Rcode
 from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rdata.registry import rdataToText
+from twisted_ext.wire.rrtypes import typeName
 from twisted_ext.zone.store.journal import Journal, originOf
-from twisted_ext.zone.store.serials import isNewer
+from twisted_ext.zone.store.serials import isNewer, serialIn
 from twisted_ext.zone.update.policy import Policy
 from twisted_ext.zone.update.updates import Update, updated
 
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.zones.dbzones import StoreJournal
+    from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.image import Image
     from twisted_ext.zone.store.version import Version
     from twisted_ext.zone.zone import Zone
@@ -46,6 +50,10 @@ __all__ = ["UpdateHandler"]
 _LONG: Final = 2**16
 
 _log: Final = Logger(__name__)
+
+#: Removed records, and added ones, that the log line of an update names; and the characters of the values of each.
+_NAMED: Final = 3
+_CHARACTERS: Final = 60
 
 
 class UpdateHandler:
@@ -104,7 +112,7 @@ class UpdateHandler:
         """
         if self._folder:
             try:
-                os.makedirs(self._folder, 0o750, exist_ok=True)
+                os.makedirs(self._folder, STATE_FOLDER, exist_ok=True)
             except OSError as error:
                 raise BadDescription(f"state: {self._folder} cannot be used: {error.strerror or error}") from None
 
@@ -243,11 +251,13 @@ class UpdateHandler:
                 f" give it a newer one, or remove {ward.path}"
             )
             raise StorageFault(text) if zone is None else BadZone(text)
-        _log.info(
-            "{zone}: serial {serial} is newer than {newest}, to which the zone was changed, and takes its place",
+        _log.warn(
+            "{zone}: serial {serial} is newer than {newest}, to which the zone was changed by updates, and takes its place: the updates "
+            "since serial {oldest} are discarded",
             zone=nameToText(version.apex),
             serial=version.serial,
             newest=newest,
+            oldest=journal.oldest,
         )
         self._clear(ward, version, origin)
         with suppress(OSError):
@@ -361,16 +371,25 @@ class UpdateHandler:
         except (BadUpdate, BadMessage) as fault:
             return _refusalOf(fault)
         serials, now = ward.serials, self._today()
-        changed = changing.change(lambda version: updated(update, version, policy, keyName, client, serials=serials, now=now))
-        return changed.addCallbacks(self._cbChanged, self._ebChanged, (request,), {}, (request,))
+        differences: list[Difference] = []
 
-    def _cbChanged(self, version: Version, request: Request) -> Refusal:
+        def make(version: Version) -> tuple[Version, Difference] | None:
+            made = updated(update, version, policy, keyName, client, serials=serials, now=now)
+            if made is not None:
+                differences.append(made[1])
+            return made
+
+        return changing.change(make).addCallbacks(self._cbChanged, self._ebChanged, (request, differences), {}, (request,))
+
+    def _cbChanged(self, version: Version, request: Request, differences: list[Difference]) -> Refusal:
         _log.info(
-            "{zone} {serial}: update by {client} {key}",
+            "{zone} {serial}: update by {client} {key}: {changes}",
             zone=nameToText(version.apex),
-            serial=version.serial,
+            # That of this update; others may have been made in the meantime.
+            serial=serialIn(differences[-1].after.rdatas[0]) if differences else version.serial,
             client=request.client,
             key=nameToText(request.keyName) if request.keyName else "without a key",
+            changes=changesText(differences[-1]) if differences else "nothing to change",
         )
         return self._DONE
 
@@ -403,3 +422,24 @@ class UpdateHandler:
 def _refusalOf(fault: DNSFault) -> Refusal:
     code = Ede.PROHIBITED if fault.rcode == Rcode.REFUSED else Ede.OTHER
     return Refusal(fault.rcode, ((code, fault.text),))
+
+
+def changesText(difference: Difference) -> str:
+    """
+    Return what an update has removed and added, in one line. Of many records the first ones are named.
+    """
+    parts = []
+    for word, rrsets in (("removed", difference.removed), ("added", difference.added)):
+        count = sum([len(rrset.rdatas) for rrset in rrsets])
+        named = [(rrset, rdata) for rrset in rrsets[:_NAMED] for rdata in rrset.rdatas[:_NAMED]][:_NAMED]
+        texts = [f"{nameToText(rrset.name)} {typeName(rrset.rrType)} {_short(rrset.rrType, rdata)}" for rrset, rdata in named]
+        if count > len(named):
+            texts.append(f"{count - len(named)} more")
+        if texts:
+            parts.append(f"{word} {', '.join(texts)}")
+    return "; ".join(parts) or "the SOA record"
+
+
+def _short(rrType: int, rdata: bytes) -> str:
+    text = rdataToText(rrType, rdata)
+    return text if len(text) <= _CHARACTERS else f"{text[:_CHARACTERS]}…"

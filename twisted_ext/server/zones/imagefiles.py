@@ -21,7 +21,7 @@ from weakref import WeakValueDictionary
 from mypy_extensions import mypyc_attr
 
 from twisted_ext.errors import BadDescription, BadImage
-from twisted_ext.files import closeLocked
+from twisted_ext.files import STATE_FOLDER, closeLocked, forState
 
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
@@ -169,8 +169,8 @@ class Images:
         self._count = 0
         self._garbage = 0
         try:
-            os.makedirs(self.folder, 0o750, exist_ok=True)
-            self._lock = os.open(f"{self.folder}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            os.makedirs(self.folder, STATE_FOLDER, exist_ok=True)
+            self._lock = forState(f"{self.folder}/lock", os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise BadDescription(f"state: {self.folder} cannot be used: {error.strerror or error}") from None
         try:
@@ -233,7 +233,7 @@ class Images:
     def _rewrite(self) -> None:
         temporary = f"{self.folder}/{_INDEX}.new"
         try:
-            with open(temporary, "w", encoding="utf-8") as file:
+            with open(temporary, "w", encoding="utf-8", opener=forState) as file:
                 for built in self._known.values():
                     file.write(built.toJSON())
             os.rename(temporary, f"{self.folder}/{_INDEX}")
@@ -292,7 +292,7 @@ class Images:
 
     def _write(self, lines: str) -> None:
         # After an error the only loss is that the zone is compiled again next time.
-        with suppress(OSError), open(f"{self.folder}/{_INDEX}", "a", encoding="utf-8") as file:
+        with suppress(OSError), open(f"{self.folder}/{_INDEX}", "a", encoding="utf-8", opener=forState) as file:
             file.write(lines)
 
     def close(self) -> None:

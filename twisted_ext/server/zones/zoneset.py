@@ -23,7 +23,8 @@ from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
 from twisted_ext.files import TemporaryFolder
-from twisted_ext.server.authority.zonetable import Place, Zones
+from twisted_ext.metrics.figures import ZoneFigures
+from twisted_ext.server.authority.zonetable import Place, Zones, zoneFigures
 from twisted_ext.server.config.ownership import refuseForeign
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.jobs.turns import paced
@@ -31,6 +32,7 @@ from twisted_ext.server.limits import WATCH_SECONDS
 from twisted_ext.server.update.journalreplay import journalName
 from twisted_ext.server.zones.folders import Folders
 from twisted_ext.server.zones.publish import ZonePublisher
+from twisted_ext.server.zones.signatures import SignatureWatch
 from twisted_ext.server.zones.validate import checking, checkZones, zonesIn
 from twisted_ext.wire.names import nameToText
 
@@ -129,6 +131,7 @@ class ZoneSet:
         self._made: dict[str, Zone] = {}
         self.zones = Zones(changed)
         self.zones.damaged = self._damaged
+        self._signatures = SignatureWatch(reactor, self.zones, self._imageOf)
         self.placing = ZonePublisher(reactor, self.zones, self._revised, takesLong=self._takesLong, put=self._put)
         self.loading: ZoneLoader | None = None
         self.operations: dict[int, Operation] = {}
@@ -183,6 +186,7 @@ class ZoneSet:
         return self._updating is not None and self._updating.takesLong(apex)
 
     def _put(self, place: Place) -> None:
+        self._signatures.changed()
         if self._replication is not None and place.apex in self._telling:
             zone = place.served()
             if zone is not None:
@@ -191,6 +195,15 @@ class ZoneSet:
     def _damaged(self, apex: bytes) -> None:
         if self.loading is not None:
             self.loading.reloadZone(apex).addErrback(lambda failure: _log.warn("{said}", said=str(failure.value)))
+
+    def _imageOf(self, place: Place) -> Version | None:
+        """
+        Return a version that no query has opened yet.
+        """
+        if self.isRevised(place.apex):
+            zone = place.served()
+            return None if zone is None else zone.current
+        return self.placing.image(place)
 
     def _truncated(self, apex: bytes) -> None:
         """
@@ -224,6 +237,8 @@ class ZoneSet:
             return
         self._follow()
         self._replaceMade(self._fromCode(self._settings))
+        if self._settings.pyzone:
+            self._signatures.start()
         if self._beginning:
             beginning, self._beginning = self._beginning, []
             with _uncollected():
@@ -255,6 +270,7 @@ class ZoneSet:
             # Left by an earlier process that was killed.
             shutil.rmtree(left, ignore_errors=True)
         loading.begin(zones)
+        self._signatures.start()
         if self._replication is not None:
             self._replication.start()
         loading.settled.addCallback(self._settled)
@@ -483,6 +499,29 @@ class ZoneSet:
         zone = None if place is None else place.served()
         return None if zone is None else int.from_bytes(zone.current.soa.rdatas[0][-8:-4], "big")
 
+    def figures(self) -> dict[str, float]:
+        """
+        Return numbers for L{Figures<twisted_ext.metrics.figures.Figures>}; none without zones.
+        """
+        if not self.zones:
+            return {}
+        return {**zoneFigures(self.zones), **({} if self._replication is None else self._replication.figures())}
+
+    def metrics(self) -> list[ZoneFigures]:
+        """
+        Return the metrics of each zone; none if there are more zones than may have them.
+        """
+        if len(self.zones) > self._inForce.zoneMetrics:
+            return []
+        replication = self._replication
+        found = []
+        for place in self.zones:
+            sent, received = (0, 0) if replication is None else replication.transfersOf(place.apex)
+            until = self.until(place.apex)
+            ends = None if place.signatures is None else place.signatures.time
+            found.append(ZoneFigures(place.text, place.currentSerial, until, ends, sent, received))
+        return found
+
     # -- for the parent of workers
 
     def until(self, apex: bytes) -> float | None:
@@ -526,6 +565,7 @@ class ZoneSet:
             self._polling.stop()
         if self._looking is not None:
             self._looking.cancel()
+        self._signatures.stop()
         if self._retry is not None and self._retry.active():
             self._retry.cancel()
         if self._listing is not None:

@@ -14,13 +14,14 @@ C{rrType} restrict it to questions for them or, for faults of signatures, to sig
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Fault", "FaultSet", "Faults"]
+__all__ = ["Fault", "FaultSet", "Faults", "faultFrom"]
 
 
 class Fault(Enum):
@@ -175,6 +176,21 @@ class Fault(Enum):
     WRONG_NSEC = "wrong-nsec"
     WILDCARD_WITHOUT_PROOF = "wildcard-without-proof"
     NSEC3_ITERATIONS = "nsec3-iterations"
+
+
+def faultFrom(given: Fault | str) -> Fault:
+    """
+    Return a fault.
+
+    @param given: the fault, or its value, such as C{"expired"}.
+
+    @raise ValueError: there is no such fault.
+    """
+    try:
+        return Fault(given)
+    except ValueError:
+        near = get_close_matches(str(given).lower().replace("_", "-"), [each.value for each in Fault], 1)
+        raise ValueError(f"{given!r} is not a fault" + (f"; did you mean {near[0]!r}?" if near else "; Fault lists them")) from None
 
 
 #: What a fault is restricted to, a folded name and a type, and the Unix time at which it was set.

@@ -15,12 +15,13 @@ from twisted.internet.error import CannotListenError
 
 from twisted_ext.dnssec.signing import Params
 from twisted_ext.testing.internet.addresses import MEASUREMENTS, addressFor
-from twisted_ext.testing.internet.faults import NONE, Fault
+from twisted_ext.testing.internet.faults import NONE, Fault, faultFrom
+from twisted_ext.testing.internet.hosts import OwnHost
 from twisted_ext.testing.internet.keyplans import KeyPlan
 from twisted_ext.testing.internet.nameservers import Exchange, NameServer
 from twisted_ext.testing.internet.recording import recordingOf
 from twisted_ext.testing.internet.signatures import SigningZone
-from twisted_ext.testing.internet.zones import Delegation, InternetZone
+from twisted_ext.testing.internet.zones import Delegation, InternetZone, checkedRecords
 from twisted_ext.testing.network import Datagram, MemoryNetwork, normal
 from twisted_ext.wire.codes import AD, CD, DO, RD
 from twisted_ext.wire.edns import EDNS
@@ -120,7 +121,7 @@ class Internet:
         self._automatic: set[bytes] = set()
         self._clients = 0
         self._rootServers = tuple(rootServers)
-        self._make(ROOT, "", self._rootServers, None, None, None)
+        self._make(ROOT, [], self._rootServers, None, None, None)
         self._automatic.add(ROOT)
 
     # -- time
@@ -134,6 +135,10 @@ class Internet:
     def advance(self, seconds: float = 0.0) -> None:
         """
         Let time pass, with all that happens in it.
+
+        @param seconds: how long; 0 for what is due now.
+
+        @raise ValueError: C{seconds} is negative.
         """
         self.network.advance(seconds)
 
@@ -195,12 +200,14 @@ class Internet:
 
         @raise ValueError: there is such a zone already.
         @raise twisted_ext.errors.BadName: the name is not valid.
+        @raise twisted_ext.errors.BadZone: the records are not valid, or do not make a zone.
         """
         apex = nameFromText(name).lower()
         if apex in self.zones and apex not in self._automatic:
             raise ValueError(f"there is a zone {nameToText(apex)} already; use its add, replace and remove")
+        given = checkedRecords(apex, records)
         self._automatic.discard(apex)
-        return self._make(apex, records, servers, signed, nsec3, delegation)
+        return self._make(apex, given, servers, signed, nsec3, delegation)
 
     def variant(self, name: str, records: str | Iterable[RRSet], servers: Sequence[str]) -> InternetZone:
         """
@@ -212,9 +219,11 @@ class Internet:
         @return: the variant, which has the keys of the zone. Faults of the zone do not affect it, those of its servers do.
 
         @raise ValueError: there is no such zone.
+        @raise twisted_ext.errors.BadZone: the records are not valid, or do not make a zone.
         """
         zone = self._zoneAt(name)
-        other = InternetZone(zone.apex, records, zone.servers, zone.signing, zone.nsec3, zone.delegation, zone.digested)
+        given = checkedRecords(zone.apex, records)
+        other = InternetZone(zone.apex, given, zone.servers, zone.signing, zone.nsec3, zone.delegation, zone.digested)
         other.children, other.hosts = zone.children, zone.hosts
         for text in servers:
             self._host(nameFromText(text), (), zone).zones[zone.apex] = other
@@ -292,7 +301,7 @@ class Internet:
     def _make(
         self,
         apex: bytes,
-        records: str | Iterable[RRSet],
+        records: list[RRSet],
         servers: Sequence[str] | None,
         signed: bool | KeyPlan | None,
         nsec3: Params | bool | None,
@@ -326,7 +335,7 @@ class Internet:
         top = nameFromLabels(labelsOf(apex)[-1:])
         if top != apex and top not in self.zones:
             self._automatic.add(top)
-            self._make(top, "", None, None, None, None)
+            self._make(top, [], None, None, None, None)
         return self._zoneOf(parentOf(apex))
 
     def _zoneOf(self, name: bytes) -> InternetZone:
@@ -400,7 +409,7 @@ class Internet:
             apex = nameFromLabels(labelsOf(host)[-2:])
             if apex not in self.zones:
                 self._automatic.add(apex)
-                self._make(apex, "", (nameToText(server.name),), None, None, None)
+                self._make(apex, [], (nameToText(server.name),), None, None, None)
             zone = self._zoneOf(host)
         if host not in zone.hosts:
             zone.hosts[host] = server
@@ -491,41 +500,54 @@ class Internet:
 
     # -- faults and links
 
-    def inject(self, fault: Fault, at: str, *, name: str | None = None, rrType: str | None = None) -> None:
+    def inject(self, fault: Fault | str, at: str, *, name: str | None = None, rrType: str | None = None) -> None:
         """
         Set a fault.
 
-        @param at: the name of a zone, or the name or an address of a server.
+        @param fault: the fault or its value, such as C{"expired"}.
+        @param at: the name of a zone, the name or an address of a server, or an address of another host, which can be C{DEAD} or C{CLOSED}.
         @param name: only for this name; for faults of signatures, only for those of its records.
         @param rrType: only for this type.
 
-        @raise ValueError: there is no such zone or server, or the fault is not one of it.
+        @raise ValueError: there is no such fault, zone, server or host, or the fault is not one of it.
         """
+        known = faultFrom(fault)
         only = None if name is None else nameFromText(name).lower()
         number = None if rrType is None else typeNumber(rrType)
         if rrType is not None and number is None:
             raise ValueError(f"{rrType!r} is not a record type")
         where = self._target(at)
-        if fault is Fault.CLOSED:
+        if isinstance(where, OwnHost):
+            if only is not None or number is not None:
+                raise ValueError(f"{at} is not a name server, so that its faults are not for a name or a type")
+            where.begin(known)
+            return
+        if known is Fault.CLOSED:
             if not isinstance(where, NameServer):
-                raise ValueError(f"{fault.name} is for servers; {at!r} is a zone")
+                raise ValueError(f"{known.name} is for servers; {at!r} is a zone")
             where.shut()
-        elif fault is Fault.NSEC3_ITERATIONS and (isinstance(where, NameServer) or where.nsec3 is None):
-            raise ValueError(f"{fault.name} is for zones with NSEC3; {at!r} is not one")
-        where.faults.add(fault, only, number, self.time())
+        elif known is Fault.NSEC3_ITERATIONS and (isinstance(where, NameServer) or where.nsec3 is None):
+            raise ValueError(f"{known.name} is for zones with NSEC3; {at!r} is not one")
+        where.faults.add(known, only, number, self.time())
 
-    def clear(self, fault: Fault | None = None, at: str | None = None) -> None:
+    def clear(self, fault: Fault | str | None = None, at: str | None = None) -> None:
         """
         End a fault, or all.
 
-        @param at: the zone or server, L{None} for everywhere.
+        @param fault: as for L{inject}; L{None} for all.
+        @param at: the zone, server or host, L{None} for everywhere.
 
-        @raise ValueError: there is no such zone or server.
+        @raise ValueError: there is no such fault, zone, server or host.
         """
-        everywhere: list[NameServer | InternetZone] = [*self.servers.values(), *self.zones.values()]
+        known = None if fault is None else faultFrom(fault)
+        everywhere: list[NameServer | InternetZone | OwnHost]
+        everywhere = [*self.servers.values(), *self.zones.values(), *map(OwnHost, self.network.hosts)]
         for where in everywhere if at is None else [self._target(at)]:
-            where.faults.remove(fault)
-            if isinstance(where, NameServer) and fault in (None, Fault.CLOSED):
+            if isinstance(where, OwnHost):
+                where.end(known)
+                continue
+            where.faults.remove(known)
+            if isinstance(where, NameServer) and known in (None, Fault.CLOSED):
                 where.open()
 
     def link(
@@ -540,9 +562,9 @@ class Internet:
         silent: bool = False,
     ) -> None:
         """
-        Set the link of a server to all other hosts, or those of all servers of a zone.
+        Set the link of a server to all other hosts, those of all servers of a zone, or that of another host.
 
-        @param at: the name of a zone, or the name or an address of a server; an address means only that.
+        @param at: the name of a zone, the name or an address of a server, or an address of another host; an address means only that.
         @param rtt: the round-trip time in seconds.
         @param jitter: up to this many seconds more for each datagram.
         @param loss: the share of datagrams that are lost in each direction, from 0 to 1.
@@ -563,7 +585,7 @@ class Internet:
                     destination, source, delay=rtt / 2, jitter=jitter, loss=loss, duplicate=duplicate, silent=silent, admit=admit
                 )
 
-    def _target(self, at: str) -> NameServer | InternetZone:
+    def _target(self, at: str) -> NameServer | InternetZone | OwnHost:
         try:
             return self._serverAt(at)
         except ValueError:
@@ -572,7 +594,13 @@ class Internet:
             return self._zoneAt(at)
         except ValueError:
             pass
-        raise ValueError(f"there is no server and no zone {at!r}; use one of {self._known()}")
+        try:
+            host = self.network.hostAt(normal(at))
+        except ValueError:
+            host = None
+        if host is None:
+            raise ValueError(f"there is no server, zone or host {at!r}; use one of {self._known()}, or the address of a host")
+        return OwnHost(host)
 
     def _known(self) -> str:
         names = [nameToText(name) for name in (*self.zones, *self.servers)]

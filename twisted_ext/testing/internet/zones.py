@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.dnssec.signing import Params, signZone
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from twisted_ext.testing.internet.nameservers import NameServer
     from twisted_ext.testing.internet.signatures import SigningZone
 
-__all__ = ["Delegation", "InternetZone"]
+__all__ = ["Delegation", "InternetZone", "checkedRecords"]
 
 _TTL: Final = 3600
 
@@ -32,6 +33,9 @@ _NEVER: Final = (0.0, 0.0, 0)
 
 #: Refresh, retry, expire and minimum of an SOA record.
 _TIMES: Final = "7200 900 1209600 300"
+
+#: The primary server in the SOA record of a zone without servers.
+_NO_HOST: Final = b"\x07invalid\x00"
 
 #: The iterations of L{Fault.NSEC3_ITERATIONS}: as many as the servers give proofs for.
 _MANY: Final = 150
@@ -51,6 +55,36 @@ class Delegation:
     glue: dict[str, Sequence[str]] | None = None
     ds: Sequence[str] | None = None
 
+    def __post_init__(self) -> None:
+        """
+        @raise BadRecord: a DS record is not valid.
+        @raise BadName: the name of a server is not valid.
+        @raise ValueError: an address is not valid.
+        """
+        for text in self.ds or ():
+            recordFromText(f". {_TTL} DS {text}")
+        for host in (*(self.servers or ()), *(self.glue or {})):
+            nameFromText(host)
+        for addresses in (self.glue or {}).values():
+            for address in addresses:
+                ip_address(address)
+
+
+def checkedRecords(apex: bytes, records: str | Iterable[RRSet]) -> list[RRSet]:
+    """
+    Return the records of a zone, which are read only once.
+
+    @param records: as a master file or as RRsets.
+
+    @raise BadZone: they are not valid, or do not make a zone.
+    """
+    sets = _read(records, apex) if isinstance(records, str) else list(records)
+    if not any(rrset.rrType == SOA for rrset in sets):
+        _version(apex, [_soa(apex, _NO_HOST, 1), *sets])
+    else:
+        _version(apex, sets)
+    return sets
+
 
 class InternetZone:
     """
@@ -67,13 +101,13 @@ class InternetZone:
 
     __slots__ = (
         "apex", "servers", "signing", "nsec3", "delegation", "faults", "children", "hosts", "digested", "ownSerial",
-        "_texts", "_sets", "_versions", "_data", "_serial", "_dated",
+        "_sets", "_versions", "_data", "_serial", "_dated",
     )  # fmt: skip
 
     def __init__(
         self,
         apex: bytes,
-        records: str | Iterable[RRSet],
+        records: list[RRSet],
         servers: Sequence[NameServer],
         signing: SigningZone | None,
         nsec3: Params | None,
@@ -91,8 +125,7 @@ class InternetZone:
         self.hosts: dict[bytes, NameServer] = {}
         #: Whether it has a ZONEMD record.
         self.digested = digested
-        self._texts = records if isinstance(records, str) else ""
-        self._sets = [] if isinstance(records, str) else list(records)
+        self._sets = records
         self._versions: dict[bool, Version] = {}
         self._data: Version | None = None
         #: Whether the serial number of its SOA follows the time, because the test gave no SOA.
@@ -156,7 +189,7 @@ class InternetZone:
         return [rrset for node in self._given().nodes() for rrset in node.sets]
 
     def _replace(self, sets: list[RRSet]) -> None:
-        self._texts, self._sets = "", [rrset for rrset in sets if rrset.rrType != SOA] if self.ownSerial else sets
+        self._sets = [rrset for rrset in sets if rrset.rrType != SOA] if self.ownSerial else sets
         self._data = None
         self._serial += 1
         self.changed()
@@ -209,27 +242,13 @@ class InternetZone:
         Return the records as given, with an SOA if there is none.
         """
         if self._data is None:
-            sets = self._read() if self._texts else self._sets
+            sets = self._sets
             self.ownSerial = not any(rrset.rrType == SOA for rrset in sets)
             if self.ownSerial:
-                host = self.servers[0].name if self.servers else b"\x07invalid\x00"
-                mailbox = nameToText(joined(b"\x0ahostmaster\x00", self.apex))
-                line = f"{self.name} {_TTL} SOA {nameToText(host)} {mailbox} {self._serial} {_TIMES}"
-                sets = [recordFromText(line), *sets]
+                host = self.servers[0].name if self.servers else _NO_HOST
+                sets = [_soa(self.apex, host, self._serial), *sets]
             self._data = _version(self.apex, sets)
         return self._data
-
-    def _read(self) -> list[RRSet]:
-        from twisted_ext.errors import BadZone
-        from twisted_ext.zone.zonefile.reader import readMaster
-
-        reading = readMaster(self._texts.encode(), self.apex, ttl=_TTL)
-        wrong = [str(complaint) for complaint in reading.complaints if complaint.fatal]
-        if wrong:
-            raise BadZone(f"the records of {self.name}: {wrong[0]}")
-        builder = reading.builder
-        builder.join()
-        return [rrset for key, octets in builder.nodes.items() for rrset in decoded(octets, len(key), self.apex)]
 
     def _additional(self) -> list[RRSet]:
         """
@@ -272,9 +291,25 @@ class InternetZone:
         return sets
 
 
-def _addressSets(host: bytes, addresses: Iterable[str]) -> list[RRSet]:
-    from ipaddress import ip_address
+def _read(text: str, apex: bytes) -> list[RRSet]:
+    from twisted_ext.errors import BadZone
+    from twisted_ext.zone.zonefile.reader import readMaster
 
+    reading = readMaster(text.encode(), apex, ttl=_TTL)
+    wrong = [str(complaint) for complaint in reading.complaints if complaint.fatal]
+    if wrong:
+        raise BadZone(f"the records of {nameToText(apex)}: {wrong[0]}")
+    builder = reading.builder
+    builder.join()
+    return [rrset for key, octets in builder.nodes.items() for rrset in decoded(octets, len(key), apex)]
+
+
+def _soa(apex: bytes, host: bytes, serial: int) -> RRSet:
+    mailbox = nameToText(joined(b"\x0ahostmaster\x00", apex))
+    return recordFromText(f"{nameToText(apex)} {_TTL} SOA {nameToText(host)} {mailbox} {serial} {_TIMES}")
+
+
+def _addressSets(host: bytes, addresses: Iterable[str]) -> list[RRSet]:
     packed = [ip_address(address).packed for address in addresses]
     kinds = ((A, 4), (AAAA, 16))
     return [

@@ -69,7 +69,10 @@ class Configuration:
     The configuration of a scenario. Without hints, stubs and forwarders for the root, the built-in root servers are meant; without anchors,
     nothing is validated. The addresses of hints, stubs and forwarders are queried even if L{queryLocalhost} is false.
 
+    @ivar isUnbound: whether it has the form of C{unbound.conf}: then the last range of the file that matches has the reply, and replies
+        have the ID of the query (C{testbound}).
     @ivar today: seconds since 1970 at which the scenario begins, or L{None} if it does not matter.
+    @ivar ignoresDates: whether the dates of signatures do not count (C{val-override-date: -1}).
     @ivar anchors: trust anchors, as the text of DS and DNSKEY records.
     @ivar hints: addresses of the root servers by their names.
     @ivar stubs: addresses, or names, of the servers of other zones, by the name of the zone (C{stub-zone}).
@@ -80,6 +83,7 @@ class Configuration:
     @ivar minimize: whether to send only the part of a name that a server needs; L{None} for the resolver's default.
     @ivar strict: whether to do so even if a server fails for it.
     @ivar hardenGlue: whether to ignore addresses of servers from outside of the zone that they came from.
+    @ivar minimalResponses: whether positive replies have nothing beside the answer that clients do not need.
     @ivar queryLocalhost: whether servers on loopback addresses are queried.
     @ivar iterations: the most NSEC3 iterations by key size (C{val-nsec3-keysize-iterations}).
     @ivar accessControl: networks and what is allowed to them.
@@ -88,7 +92,9 @@ class Configuration:
     """
 
     def __init__(self) -> None:
+        self.isUnbound = False
         self.today: float | None = None
+        self.ignoresDates = False
         self.anchors: list[str] = []
         self.hints: dict[str, list[str]] = {}
         self.stubs: dict[str, list[str]] = {}
@@ -99,6 +105,7 @@ class Configuration:
         self.minimize: bool | None = None
         self.strict = False
         self.hardenGlue = True
+        self.minimalResponses = True
         self.queryLocalhost = False
         self.iterations: dict[int, int] = {}
         self.accessControl: list[tuple[str, str]] = []
@@ -165,6 +172,7 @@ def configurationOf(settings: list[Setting]) -> Configuration:
     for setting in settings:
         key, value = setting.key, setting.value
         if key in _CLAUSES and not value:
+            configuration.isUnbound = True
             _endZone(configuration, clause, zone)
             clause, zone = key, []
         elif clause in ("stub-zone", "forward-zone"):
@@ -197,9 +205,12 @@ def _apply(configuration: Configuration, setting: Setting) -> None:
         configuration.strict = _truth(setting)
     elif key == "harden-glue":
         configuration.hardenGlue = _truth(setting)
+    elif key == "minimal-responses":
+        configuration.minimalResponses = _truth(setting)
     elif key == "do-not-query-localhost":
         configuration.queryLocalhost = not _truth(setting)
     elif key == "val-override-date":
+        configuration.ignoresDates = value == "-1"
         configuration.today = _dateOf(setting)
     elif key == "val-override-timestamp":
         configuration.today = float(_integer(setting, value))

@@ -58,6 +58,9 @@ _REPLY_WORDS: Final = frozenset(
 #: Words of ADJUST, besides C{sleep=}.
 _ADJUST_WORDS: Final = frozenset(("copy_id", "copy_query", "raw_id", "do_not_answer"))
 
+#: The line between the messages of one reply, such as a zone transfer.
+_SEPARATOR: Final = "EXTRA_PACKET"
+
 _SECTIONS: Final = ("answer", "authority", "additional")
 
 #: The payload size in replies, as in Deckard.
@@ -137,6 +140,8 @@ def _checkEntry(entry: Entry, match: frozenset[str], prefixes: tuple[str, ...]) 
     for word in sorted(entry.adjust - _ADJUST_WORDS):
         if _sleepIn(word) is None:
             raise Unsupported(f"ADJUST {word} (line {entry.line})")
+    if any(_SEPARATOR in lines for lines in entry.sections.values()):
+        raise Unsupported(f"a reply of several messages (line {entry.line})")
     known = FLAGS.keys() | {"DO"} | {each.name for each in codes.Opcode} | {each.name for each in codes.Rcode}
     for word in sorted(entry.reply - known):
         raise Unsupported(f"REPLY {word} (line {entry.line})")
@@ -203,9 +208,11 @@ def delayOf(entry: Entry) -> float:
     return sum([_sleepIn(word) or 0.0 for word in entry.adjust])
 
 
-def replyTo(entry: Entry, query: Message, stream: bool) -> bytes | None:
+def replyTo(entry: Entry, query: Message, stream: bool, sameId: bool = False) -> bytes | None:
     """
     Return the reply of a server, or L{None} for none.
+
+    @param sameId: the reply has the ID of the query even without C{copy_id}.
 
     The header and the records are those of the entry. The OPT record is like that of the query, because most entries do not mention it. A
     reply over UDP that is too large for the client is truncated.
@@ -214,9 +221,10 @@ def replyTo(entry: Entry, query: Message, stream: bool) -> bytes | None:
         return None
     if entry.raw is not None:
         octets = entry.raw
-        return query.id.to_bytes(2, "big") + octets[2:] if entry.adjust & {"raw_id", "copy_id"} and len(octets) > 1 else octets
+        copies = sameId or entry.adjust & {"raw_id", "copy_id"}
+        return query.id.to_bytes(2, "big") + octets[2:] if copies and len(octets) > 1 else octets
     # Without copy_id the id has to be a wrong one.
-    id = query.id if "copy_id" in entry.adjust else query.id ^ 0xFFFF
+    id = query.id if sameId or "copy_id" in entry.adjust else query.id ^ 0xFFFF
     wanted, asked = entry.question, query.questions[0] if query.questions else None
     if wanted is not None and asked is not None and "copy_id" in entry.adjust:
         # As in Deckard, this word copies the name as well.

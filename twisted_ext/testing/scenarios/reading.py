@@ -41,6 +41,9 @@ FLAGS: Final = {
     "CD": codes.CD,
 }
 
+#: Names of rcodes in Unbound's scenarios.
+_OTHER_NAMES: Final = {"NOTIMPL": "NOTIMP"}
+
 #: Superfluous padding after base 64, which other readers ignore.
 _SUPERFLUOUS: Final = re.compile(r"(\s(?:[A-Za-z0-9+/]{4})+)==?$")
 
@@ -260,13 +263,14 @@ class Scenario:
         self.steps: list[Step] = []
         self.files: dict[str, list[str]] = {}
 
-    def active(self, step: int, address: str | None = None) -> Iterator[Entry]:
+    def active(self, step: int, address: str | None = None, lastFirst: bool = False) -> Iterator[Entry]:
         """
         Return the replies that apply in a step.
 
         @param address: only those of this server.
+        @param lastFirst: begin with the last range of the file.
         """
-        for each in self.ranges:
+        for each in reversed(self.ranges) if lastFirst else self.ranges:
             if each.first <= step <= each.last and (address is None or not each.addresses or address in each.addresses):
                 yield from each.entries
 
@@ -477,7 +481,7 @@ class _Parser:
         elif word == "ADJUST":
             entry.adjust.update(words)
         elif word in ("REPLY", "FLAGS"):
-            entry.reply.update(words)
+            entry.reply.update([_OTHER_NAMES.get(each, each) for each in words])
         elif word == "MANDATORY":
             entry.mandatory = True
         elif word == "SECTION":

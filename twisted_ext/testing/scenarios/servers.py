@@ -129,7 +129,7 @@ class ScenarioNetwork(MemoryNetwork):
         if self._last:
             found = [entry for entry in self._scenario.active(self.step) if queryMatches(entry, query)]
             return found[-1] if found else None
-        for entry in self._scenario.active(self.step, address):
+        for entry in self._scenario.active(self.step, address, self._scenario.configuration.isUnbound):
             if queryMatches(entry, query):
                 return entry
         for index, (number, entry) in enumerate(self._once):
@@ -151,7 +151,7 @@ class ScenarioNetwork(MemoryNetwork):
         if entry is None:
             failure = Message(message.id, QR | message.flags & RD | message.opcode << 11 | Rcode.SERVFAIL, message.questions)
             return buildMessage(failure), 0.0
-        return replyTo(entry, message, stream), delayOf(entry)
+        return replyTo(entry, message, stream, self._scenario.configuration.isUnbound), delayOf(entry)
 
 
 class _Datagrams(DatagramProtocol):

@@ -64,9 +64,6 @@ _MOST_STREAM: Final = 2**31 - 1
 
 _CANCEL: Final = ErrorCodes.CANCEL
 
-#: Errors with which a server says that it has not begun to process a stream (RFC 9113, section 8.7).
-_UNPROCESSED: Final = frozenset((ErrorCodes.REFUSED_STREAM, ErrorCodes.HTTP_1_1_REQUIRED))
-
 #: New streams after which those that are over are removed.
 _STREAMS_CLEARED: Final = 64
 
@@ -99,6 +96,7 @@ class _Response:
 
 class HTTPSConnection:
     """
+    @ivar accepted: whether the server has processed a query on this connection, or has announced that it does.
     @ivar closing: whether the server takes no more queries on this connection. Those in flight may still be answered.
     @ivar why: the reason, for errors.
     @ivar alternatives: the last Alt-Svc header, which names other ways to reach the server (RFC 7838); L{None} if there was none.
@@ -109,6 +107,7 @@ class HTTPSConnection:
         @param get: send queries by GET, which HTTP caches can answer. POST sends less, and leaves no names in the logs of web servers.
         @param most: queries in flight.
         """
+        self.accepted = False
         self.closing = False
         self.why = ""
         self.alternatives: bytes | None = None
@@ -273,8 +272,15 @@ class HTTPSConnection:
     def _refused(self, event: StreamReset, outcomes: list[Outcome]) -> None:
         if event.stream_id in self._responses:
             code = _codeName(event.error_code)
-            trouble = Trouble(f"gave up the query (RST_STREAM {code})", unprocessed=event.error_code in _UNPROCESSED)
-            self._end(event.stream_id, trouble, outcomes, reset=False)
+            # The server has not begun to process it (RFC 9113, section 8.7).
+            unprocessed = event.error_code == ErrorCodes.REFUSED_STREAM
+            self._end(event.stream_id, Trouble(f"gave up the query (RST_STREAM {code})", unprocessed=unprocessed), outcomes, reset=False)
+            if unprocessed and not self._responses:
+                # It would refuse the query again.
+                self._close(f"refuses queries (RST_STREAM {code})")
+            elif unprocessed:
+                # It takes no more at a time than those that it has not refused.
+                self._most = min(self._most, len(self._responses))
 
     def _end(self, stream: int, result: bytes | Trouble, outcomes: list[Outcome], *, reset: bool) -> None:
         response = self._responses.pop(stream)
@@ -283,6 +289,8 @@ class HTTPSConnection:
         self._frames = 0
         if reset:
             self._reset(stream)
+        if isinstance(result, bytes):
+            self.accepted = True
         outcomes.append((response.key, result))
 
     def _reset(self, stream: int) -> None:
@@ -297,6 +305,7 @@ class HTTPSConnection:
         last = int.from_bytes(payload[:4], "big") & _MOST_STREAM
         debug = f" {shownText(payload[8 : 8 + _SHOWN])}" if payload[8:] else ""
         self._close(f"closed the connection (GOAWAY {_codeName(int.from_bytes(payload[4:8], 'big'))}{debug})")
+        self.accepted = self.accepted or last > 0
         for stream in [stream for stream in self._responses if stream > last]:
             self._end(stream, Trouble(self.why, unprocessed=True), outcomes, reset=False)
 

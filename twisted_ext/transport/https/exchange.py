@@ -52,7 +52,9 @@ _KEY_OCTETS: Final = 8
 
 #: Makes the terms for the server of a URL from its C{identity}. Its certificate has to be for that, so pins are required in addition and do
 #: not replace it; its protocol has to be HTTP/2.
-httpsTerms: Final = partial(TLSTerms, protocols=(H2,), protocolNeeded=True)
+httpsTerms: Final = partial(
+    TLSTerms, protocols=(H2,), protocolNeeded=True, protocolAdvice="queries are sent over HTTP/2 or HTTP/3, not over HTTP/1.1"
+)
 
 
 class HTTPS:
@@ -112,9 +114,10 @@ class HTTPSExchange:
     """
     Queries to one server over HTTPS.
 
-    A query is sent once more on a new connection if the server says that it has not processed it, or if the connection is lost before the
-    reply arrives. A connection that the server retires delivers its last replies while further queries already use another one. If HTTP/3
-    cannot be established, its queries are sent over HTTP/2.
+    A query is sent once more on a new connection if the connection is lost before the reply arrives. One that the server says it has not
+    processed is sent again until it is, within the query's deadline, as long as the server processes others on each connection. A
+    connection that the server retires delivers its last replies while further queries already use another one. If HTTP/3 cannot be
+    established, its queries are sent over HTTP/2.
 
     @ivar keys: the pending queries.
     @ivar ticket: a session for the next connection over HTTP/3.
@@ -336,7 +339,8 @@ class HTTPSExchange:
         if self._link is not None:
             self._flush()
         elif self._pending():
-            # Each connection carries at least one of them, and none is carried a third time, so this ends.
+            # Each connection processes at least one of them, or counts for all that it carries, none of which is carried a third time then,
+            # so this ends.
             self._connect()
 
     def _pending(self) -> bool:
@@ -384,7 +388,7 @@ class HTTPSExchange:
                 del self._sent[key]
                 asking = self.keys[key]
                 if isinstance(result, Trouble):
-                    self._troubled(key, asking, result, now)
+                    self._troubled(link, key, result, now)
                     continue
                 if not asking.replied(result, now, self, key) and self.keys.get(key) is asking:
                     # The server itself has sent it, so no better reply will follow.
@@ -393,16 +397,18 @@ class HTTPSExchange:
             self._receiving = False
         self._after(link)
 
-    def _troubled(self, key: bytes, asking: PendingQuery, trouble: Trouble, now: float) -> None:
+    def _troubled(self, link: _AnyLink, key: bytes, trouble: Trouble, now: float) -> None:
         failed = [key]
         if trouble.pause:
             self._pausedUntil = max(self._pausedUntil, now + trouble.pause)
             self._pause = trouble.text
             failed.extend(self._unsent)
             self._unsent.clear()
-        elif trouble.unprocessed and key not in self._again:
-            self._again.add(key)
-            self._unsent.append(key)
+        elif trouble.unprocessed and link.http is not None and (link.http.accepted or key not in self._again):
+            if not link.http.accepted:
+                self._again.add(key)
+            # Before queries that were never sent: a server that takes a number of requests on each connection takes the first ones.
+            self._unsent.appendleft(key)
             return
         kind = BadMessage if trouble.malformed else Unreachable
         self._fail(failed, kind(f"{self._title} {trouble.text}", server=self.label))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from aioquic._buffer import Buffer, BufferReadError
 from aioquic.h3.connection import ErrorCode, FrameType, H3Connection, Setting
 from aioquic.h3.events import H3Event
 from aioquic.quic.connection import QuicConnection
@@ -34,6 +35,9 @@ _NAMES: Final = {int(code): code.name for code in ErrorCode}
 #: Unidirectional streams that a peer may open: three are needed, and some peers open more to see them ignored (RFC 9114, section 6.2.3).
 _UNIDIRECTIONAL: Final = 16
 
+#: Octets of the longest number (RFC 9000, section 16).
+_VARIABLE: Final = 8
+
 #: A table that stays empty is the same for all connections.
 _encoder: Final = Encoder()
 
@@ -49,16 +53,17 @@ class HTTP3(H3Connection):
     """
     One connection.
 
-    @ivar goingAway: whether the peer has announced that it will take no more requests.
+    @ivar goneAt: the first of our streams whose request the server does not process, once it has announced that it takes no more (GOAWAY).
     """
 
-    goingAway = False
+    goneAt: int | None = None
 
     def __init__(self, connection: QuicConnection, mostHead: int) -> None:
         """
         @param mostHead: octets of a header.
         """
         self._mostHead = mostHead
+        self._goaways = _GoawayReader()
         super().__init__(connection)
 
     def _init_connection(self) -> None:
@@ -78,11 +83,6 @@ class HTTP3(H3Connection):
     def _encode_headers(self, stream_id: int, headers: list[tuple[bytes, bytes]]) -> bytes:
         return _encoder.encode(stream_id, headers)[1]
 
-    def _check_control_frame_type(self, frame_type: int) -> None:
-        super()._check_control_frame_type(frame_type)
-        if frame_type == FrameType.GOAWAY:
-            self.goingAway = True
-
     @property
     def refused(self) -> bool:
         """
@@ -97,13 +97,34 @@ class HTTP3(H3Connection):
         if stream & 2 and stream >> 2 >= _UNIDIRECTIONAL:
             self.refuse(ErrorCode.H3_EXCESSIVE_LOAD, "too many unidirectional streams")
             return []
+        known = self._stream.get(stream)
+        # Octets of a stream whose type is not complete.
+        untyped = b"" if known is None or known.stream_type is not None else known.buffer
+        isControl = stream == self._peer_control_stream_id
         events = self.handle_event(StreamDataReceived(data=data, end_stream=end, stream_id=stream))
+        if self._is_client and stream == self._peer_control_stream_id and not self._is_done:
+            try:
+                self._read(data if isControl else _behindType(untyped + data))
+            except _BadGoaway as bad:
+                self.refuse(bad.code, str(bad))
+                return []
         known = self._stream.get(stream)
         if known is not None and len(known.buffer) > self._mostHead:
             # Only incomplete headers and settings stay here.
             self.refuse(ErrorCode.H3_EXCESSIVE_LOAD, f"a header has at most {self._mostHead} octets")
             return []
         return events
+
+    def _read(self, data: bytes) -> None:
+        """
+        Note what the server announces on its control stream.
+        """
+        for stream in self._goaways.read(data):
+            if stream & 3:
+                raise _BadGoaway(ErrorCode.H3_ID_ERROR, "GOAWAY names a stream that is not one of requests")
+            if self.goneAt is not None and stream > self.goneAt:
+                raise _BadGoaway(ErrorCode.H3_ID_ERROR, "GOAWAY takes back an earlier one")
+            self.goneAt = stream
 
     def refuse(self, code: int, reason: str) -> None:
         """
@@ -124,3 +145,75 @@ class HTTP3(H3Connection):
         Forget a stream that was reset in both directions.
         """
         self._stream.pop(stream, None)
+
+
+class _BadGoaway(Exception):
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class _GoawayReader:
+    """
+    Reads the streams in GOAWAY frames, whose content aioquic drops.
+    """
+
+    __slots__ = ("_kept", "_left")
+
+    def __init__(self) -> None:
+        #: The beginning of a frame's header, or of a GOAWAY.
+        self._kept = b""
+        #: Octets that are still to come of another frame.
+        self._left = 0
+
+    def read(self, data: bytes) -> list[int]:
+        """
+        @param data: the next octets of the control stream, without its type.
+
+        @raise _BadGoaway: a GOAWAY has a wrong form.
+        """
+        found: list[int] = []
+        skipped = min(self._left, len(data))
+        self._left -= skipped
+        data = self._kept + data[skipped:]
+        self._kept = b""
+        while data:
+            buffer = Buffer(data=data)
+            try:
+                kind, length = buffer.pull_uint_var(), buffer.pull_uint_var()
+            except BufferReadError:
+                self._kept = data
+                break
+            start = buffer.tell()
+            behind = start + length
+            if kind == FrameType.GOAWAY:
+                if length > _VARIABLE:
+                    raise _BadGoaway(ErrorCode.H3_FRAME_ERROR, "GOAWAY has a wrong length")
+                if len(data) < behind:
+                    self._kept = data
+                    break
+                found.append(_streamIn(data[start:behind]))
+            else:
+                self._left = max(behind - len(data), 0)
+            data = data[behind:]
+        return found
+
+
+def _streamIn(payload: bytes) -> int:
+    buffer = Buffer(data=payload)
+    try:
+        stream = buffer.pull_uint_var()
+    except BufferReadError:
+        stream = -1
+    if stream < 0 or not buffer.eof():
+        raise _BadGoaway(ErrorCode.H3_FRAME_ERROR, "GOAWAY has a wrong length")
+    return stream
+
+
+def _behindType(data: bytes) -> bytes:
+    """
+    Return what follows the type at the beginning of a stream.
+    """
+    buffer = Buffer(data=data)
+    buffer.pull_uint_var()
+    return data[buffer.tell() :]

@@ -65,6 +65,7 @@ class HTTP3Requests:
     """
 
     def __init__(self, link: QuicLink, url: ServerURL, *, get: bool, most: int | None) -> None:
+        self.accepted = False
         self.closing = False
         self.why = ""
         self.alternatives: bytes | None = None
@@ -134,9 +135,19 @@ class HTTP3Requests:
                     self._end(event.stream_id, trouble, outcomes, reset=True)
                 elif event.stream_ended:
                     self._end(event.stream_id, judged(response.body, response.age), outcomes)
-        if self._http.goingAway and not self.closing:
-            self._close("closed the connection (GOAWAY)")
+        if self._http.goneAt is not None:
+            self._goneAway(self._http.goneAt, outcomes)
         return outcomes
+
+    def _goneAway(self, first: int, outcomes: list[Outcome]) -> None:
+        """
+        @param first: the first stream whose request the server does not process, nor those of later ones (RFC 9114, section 5.2).
+        """
+        if not self.closing:
+            self._close("closed the connection (GOAWAY)")
+        self.accepted = self.accepted or first > 0
+        for stream in [stream for stream in self._responses if stream >= first]:
+            self._end(stream, Trouble("closed the connection (GOAWAY)", unprocessed=True), outcomes, reset=True)
 
     def _begun(self, event: HeadersReceived, outcomes: list[Outcome]) -> None:
         response = self._responses.get(event.stream_id)
@@ -180,6 +191,8 @@ class HTTP3Requests:
         self._useless = 0
         if reset:
             self._reset(stream)
+        if isinstance(result, bytes):
+            self.accepted = True
         outcomes.append((response.key, result))
 
     def _reset(self, stream: int) -> None:

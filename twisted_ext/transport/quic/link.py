@@ -216,6 +216,8 @@ class QuicLink:
                 if self.connection.unsent < 0:
                     self.connection.unsent = 0
                 if not self.connection.ending and not (self.flowing and self._handler.more()):
+                    # aioquic issues connection ids when it sends them, and some peers use them from their next packet on.
+                    self._events()
                     break
         finally:
             self._busy = False

@@ -99,6 +99,7 @@ class TLSTerms:
         key: str = "",
         protocols: Sequence[bytes] = (DOT,),
         protocolNeeded: bool = False,
+        protocolAdvice: str = "",
         minimum: str = "1.2",
         resume: bool = True,
     ) -> None:
@@ -109,6 +110,7 @@ class TLSTerms:
         @param key: the path of its key, which may be in the same file.
         @param protocolNeeded: refuse servers that choose none of C{protocols}. DNS over TLS is older than its ALPN identifier, so many of
             its servers choose none.
+        @param protocolAdvice: what would be right, for errors about servers that speak none of C{protocols}.
         @param minimum: the lowest TLS version to accept, C{"1.2"} or C{"1.3"}.
         @param resume: continue earlier sessions, which saves a round trip or the server's signature.
 
@@ -120,6 +122,7 @@ class TLSTerms:
         self.dane = dane
         self.protocols = tuple(protocols)
         self.protocolNeeded = protocolNeeded
+        self.protocolAdvice = f"; {protocolAdvice}" if protocolAdvice else ""
         if len(self.pins) + len(self.hashes) > TLS_PINS.default:
             raise BadDescription(f"{len(self.pins) + len(self.hashes)} pins and hashes; {TLS_PINS.default:.0f} are the most")
         if minimum not in _VERSIONS:
@@ -276,7 +279,7 @@ class TLSHandshake:
         terms = self._terms
         if chosen not in terms.protocols and (chosen or terms.protocolNeeded):
             came = f"it chose {chosen.decode('ascii', 'backslashreplace')!r}" if chosen else "it chose none"
-            self._problem = f"expected the protocol {_spelled(terms.protocols)} (ALPN), {came}"
+            self._problem = f"expected the protocol {_spelled(terms.protocols)} (ALPN), {came}{terms.protocolAdvice}"
         return self._problem
 
     def failure(self, reason: Failure, done: bool) -> str:
@@ -285,7 +288,7 @@ class TLSHandshake:
 
         @param done: whether that was after the handshake.
         """
-        return self._problem or peerProblem(reason, _spelled(self._terms.protocols), done)
+        return self._problem or peerProblem(reason, _spelled(self._terms.protocols) + self._terms.protocolAdvice, done)
 
     def encrypt(self, piece: bytes) -> None:
         """

@@ -30,7 +30,16 @@ from twisted_ext.transport.tls.pins import namesOf, pinOf, pinToText
 if TYPE_CHECKING:
     from twisted_ext.transport.tls.dane import Dane
 
-__all__ = ["Authorities", "certificateProblem", "isAddress", "isFor", "verifiedChain", "weakness"]
+__all__ = [
+    "RSA_BITS",
+    "Authorities",
+    "certificateProblem",
+    "isAddress",
+    "isFor",
+    "isSignatureWeak",
+    "verifiedChain",
+    "weakness",
+]
 
 #: OpenSSL's numbers for certificates of other purposes, weak keys and weak signatures (openssl/x509_vfy.h).
 _PURPOSE: Final = 26
@@ -38,7 +47,7 @@ _WEAK_KEY: Final = 66
 _WEAK_SIGNATURE: Final = 68
 
 #: The least strength of keys, as of OpenSSL's security level 2: 112 bits.
-_RSA_BITS: Final = 2048
+RSA_BITS: Final = 2048
 _CURVE_BITS: Final = 224
 
 _WEAK_DIGESTS: Final = frozenset(("md5", "sha1"))
@@ -162,13 +171,13 @@ def _cameInstead(
 ) -> str:
     certificate = certificates[0]
     if dane is not None:
-        return dane.problem(certificates, lambda: _trusted(certificates, name, authorities))
+        return dane.problem(certificates, lambda: _trusted(certificates, dane.names, authorities))
     if not name:
         # Only the server's own key counts: it proves possession of no other.
         key = pinOf(certificate)
         return "" if key in pins else f"it showed one with the pin {pinToText(key)}"
     # Other certificates that the server sends need not have to do with it, so pins and hashes apply to the verified chain.
-    chain, problem = _trusted(certificates, name, authorities)
+    chain, problem = _trusted(certificates, (name,), authorities)
     if problem:
         return problem
     if pins and pins.isdisjoint(map(pinOf, chain)):
@@ -178,12 +187,16 @@ def _cameInstead(
     return ""
 
 
-def _trusted(certificates: Sequence[x509.Certificate], name: str, authorities: Authorities) -> tuple[list[x509.Certificate], str]:
+def _trusted(
+    certificates: Sequence[x509.Certificate], names: Sequence[str], authorities: Authorities
+) -> tuple[list[x509.Certificate], str]:
     """
+    @param names: the certificate has to be for one of these.
+
     @return: the certificates from the server to a trusted authority; and the problem, if there is one.
     """
     chain, problem = verifiedChain(authorities.store(), certificates, authorities.problem)
-    if not problem and not isFor(certificates[0], name):
+    if not problem and not any(isFor(certificates[0], name) for name in names):
         problem = f"it showed one for {namesOf(certificates[0])}"
     return chain, problem
 
@@ -221,15 +234,19 @@ def weakness(chain: Sequence[x509.Certificate]) -> tuple[int, int]:
         if not _isForServers(certificate, own=not depth):
             return _PURPOSE, depth
         key = certificate.public_key()
-        if (isinstance(key, rsa.RSAPublicKey) and key.key_size < _RSA_BITS) or (
+        if (isinstance(key, rsa.RSAPublicKey) and key.key_size < RSA_BITS) or (
             isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < _CURVE_BITS
         ):
             return _WEAK_KEY, depth
         # The last one is trusted by itself; its signature is not checked.
-        digest = certificate.signature_hash_algorithm if depth < len(chain) - 1 else None
-        if digest is not None and digest.name in _WEAK_DIGESTS:
+        if depth < len(chain) - 1 and isSignatureWeak(certificate):
             return _WEAK_SIGNATURE, depth
     return 0, 0
+
+
+def isSignatureWeak(certificate: x509.Certificate) -> bool:
+    digest = certificate.signature_hash_algorithm
+    return digest is not None and digest.name in _WEAK_DIGESTS
 
 
 def _isForServers(certificate: x509.Certificate, own: bool) -> bool:

@@ -34,6 +34,7 @@ from typing import Final
 from zlib import crc32
 
 from twisted_ext.errors import BadImage
+from twisted_ext.files import forState
 from twisted_ext.zone.store.nodes import Node, decoded, sortKey
 
 __all__ = ["ALIASES", "HEAVY_OCTETS", "Image", "Header", "MAGIC", "abridged", "abridgedOf", "digested"]
@@ -247,7 +248,7 @@ class Image:
         return image
 
     def copyTo(self, path: str) -> None:
-        with open(path, "wb") as file:
+        with open(path, "wb", opener=forState) as file:
             file.write(self._buffer)
 
     @property
@@ -264,6 +265,14 @@ class Image:
         process (SIGBUS).
         """
         return self._area + self._octets
+
+    @property
+    def isTruncated(self) -> bool:
+        """
+        Whether the file that the image is mapped from has become too short for it.
+        """
+        buffer = self._buffer
+        return isinstance(buffer, mmap) and buffer.size() < self.end
 
     @property
     def content(self) -> int:
@@ -372,6 +381,15 @@ class Image:
         following = max(behind, first + 1)
         view = memoryview(self._buffer)[self._area + begin : self._area + words[base + following]]
         return view, words[self._counts + following] - words[self._counts + first], following
+
+    def nodeAt(self, first: int, offset: int) -> int:
+        """
+        Return the node whose records contain an octet.
+
+        @param offset: from the begin of the records of node C{first}.
+        """
+        words, base = self._words, self._records
+        return bisect_right(words, words[base + first] + offset, base + first, base + self.nodes + 1) - 1 - base
 
     def chainBefore(self, order: bytes) -> int:
         """

@@ -19,7 +19,7 @@ from librt.vecs import vec
 from mypy_extensions import i32, i64
 
 from twisted_ext.errors import BadZone
-from twisted_ext.files import newFileBeside, syncFolder
+from twisted_ext.files import STATE_FILE, newFileBeside, syncFolder
 from twisted_ext.wire.codes import IN, className
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
@@ -365,11 +365,11 @@ def _beside(path: str) -> tuple[int, str]:
     beside = f"{path}.new"
     try:
         # In a world-writable directory, this may be another user's link or file.
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, STATE_FILE)
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.EACCES):
             raise
-        return newFileBeside(path, 0o640)
+        return newFileBeside(path, STATE_FILE)
     try:
         if os.fstat(descriptor).st_uid != os.geteuid():
             raise FileNotFoundError
@@ -381,7 +381,7 @@ def _beside(path: str) -> tuple[int, str]:
     except (BlockingIOError, FileNotFoundError):
         pass
     os.close(descriptor)
-    return newFileBeside(path, 0o640)
+    return newFileBeside(path, STATE_FILE)
 
 
 def valuesOf(keys: list[bytes], values: dict[bytes, int], default: int) -> list[int]:

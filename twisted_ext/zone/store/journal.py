@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
 from twisted_ext.errors import BadChange, BadMessage, StorageFault
-from twisted_ext.files import closeLocked, syncFolder
+from twisted_ext.files import STATE_FILE, closeLocked, forState, syncFolder
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.limits import CHANGES_OCTETS, JOURNAL_ENTRY_OCTETS, JOURNAL_OCTETS
 from twisted_ext.zone.store.changeset import Difference, applied, fromRendered, longestRendered, rendered
@@ -211,7 +211,7 @@ class Journal:
         self._readOnly = readOnly
         try:
             flags = os.O_RDONLY | os.O_CLOEXEC if readOnly else os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-            self._pages = _Pages(os.open(path, flags, 0o640))
+            self._pages = _Pages(os.open(path, flags, STATE_FILE))
             if not readOnly:
                 self._claim(self._pages.file, path)
         except OSError as error:
@@ -352,12 +352,12 @@ class Journal:
 
     def _keepSerial(self, serial: int) -> None:
         # Not synchronized: if the disk loses this, the journal itself still has the serial number.
-        with suppress(OSError), open(f"{self.path}.serial", "w", encoding="ascii") as file:
+        with suppress(OSError), open(f"{self.path}.serial", "w", encoding="ascii", opener=forState) as file:
             file.write(f"{serial} {crc32(b'%d' % serial):08x}\n")
 
     def _keepAside(self) -> str:
         kept = self.path + ".damaged"
-        with open(kept, "wb") as copy:
+        with open(kept, "wb", opener=forState) as copy:
             at = 0
             while piece := os.pread(self._pages.file, _PIECE, at):
                 copy.write(piece)
@@ -595,7 +595,7 @@ class Journal:
     def _rewrite(self, entries: list[_Entry], origin: bytes) -> None:
         beside = self.path + ".new"
         try:
-            pages = _Pages(os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640))
+            pages = _Pages(forState(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC))
             file = pages.file
             self._claim(file, beside)
             position = os.pwrite(file, self._head + origin, 0)

@@ -442,9 +442,7 @@ class Reader:
         rrClass, ttl, rrType = headFromTokens(tokens)
         if rrClass not in (None, self.rrClass):
             # All records of a file should be of one class (RFC 1035, section 5.2).
-            what = f"class {className(rrClass or 0)} where {className(self.rrClass)} was expected; the record is left out"
-            self._complainOf(badRecord(what, tokens.column), text, number, "reading")
-            return
+            raise badRecord(f"class {className(rrClass or 0)} where {className(self.rrClass)} was expected", tokens.column)
         if isMeta(rrType):
             raise badRecord(f"no zone has records of the type {typeName(rrType)}", tokens.column)
         if self.rrClass != IN and rrType in _INTERNET:
@@ -550,7 +548,7 @@ class Reader:
             raise badRecord(f"files include each other {len(self._opened)} deep; at most {int(INCLUDE_DEPTH.default)} is allowed", column)
         if len(self.reading.sources) > INCLUDED_FILES.default:
             raise badRecord(f"{len(self.reading.sources)} files are read; at most {int(INCLUDED_FILES.default)} are allowed", column)
-        before = (self._path, self._line, self.names.origin, self.owner, self.outside, self.ttl)
+        before = (self._path, self._line, self.names.origin, self.owner, self.outside)
         opened = len(self._opened)
         path = os.path.join(os.path.dirname(self._path), path)
         try:
@@ -561,8 +559,8 @@ class Reader:
         self.names.follow(origin)
         self._file(data)
         del self._opened[opened:]
-        self._path, self._line, origin, self.owner, self.outside, ttl = before
-        self.ttl = self.ttl if ttl is None else ttl
+        self._path, self._line, origin, self.owner, self.outside = before
+        # $TTL holds for all later records (RFC 2308, section 4), in BIND also after the file that has it.
         self.names.follow(origin)
         self.forms = formsOf(self.ttl)
 

@@ -220,3 +220,25 @@ def test_unknownFormat(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert main(["convert", str(path)]) == 1
     assert capsys.readouterr().err.startswith(f"txdns convert: {path}: its format is not known; write --from and ")
     assert main(["convert", "--from", "resolved", str(path)]) == 2
+
+
+def test_rootOfAContainer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    With --root, all paths are those in a container: files are read below its folder, and settings name them as the container does. A link
+    that leads out of it is not followed.
+    """
+    inside = tmp_path / "rootfs" / "etc" / "bind"
+    (inside / "more").mkdir(parents=True)
+    (inside / "named.conf").write_text('options { directory "/etc/bind"; recursion no; };\ninclude "/etc/bind/more/*.conf";\n')
+    (inside / "more" / "zones.conf").write_text('zone "example.org" { type primary; file "db.example"; };\n')
+    words = ["convert", "--from", "named", "--root", str(tmp_path / "rootfs"), "/etc/bind/named.conf"]
+    main(words)
+    said, complaints = capsys.readouterr()
+    assert '"/etc/bind/db.example"' in said
+    assert str(tmp_path) not in said
+    (tmp_path / "elsewhere.conf").write_text("")
+    (inside / "more" / "out.conf").symlink_to(tmp_path / "elsewhere.conf")
+    main(words)
+    assert f"it is a link out of {tmp_path / 'rootfs'}" in capsys.readouterr().err
+    assert main([*words[:4], str(tmp_path / "missing"), words[-1]]) == 8
+    assert f"{tmp_path / 'missing'}: there is no such folder" in capsys.readouterr().err

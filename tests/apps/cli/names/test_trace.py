@@ -7,11 +7,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
 from tests.dnssec.evidences import smallInternet
 from twisted_ext.answers import Answer, Note
@@ -20,8 +22,11 @@ from twisted_ext.apps.cli.names.trace import ARGUMENTS, _trace
 from twisted_ext.apps.cli.terminal.exits import BATCH, NO_REPLY, OK, USAGE
 from twisted_ext.errors import BadDescription
 from twisted_ext.palette import Palette
+from twisted_ext.recursion.delegations import Delegation
 from twisted_ext.recursion.hints import rootFromText
+from twisted_ext.resolver.recursive.pool import ServerPool
 from twisted_ext.resolver.recursive.recording import Recording, replay, resolveTraced
+from twisted_ext.resolver.recursive.source import RecursiveSource
 from twisted_ext.resolver.recursive.tracetree import TraceTree
 from twisted_ext.testing.internet import Fault, Internet
 from twisted_ext.wire.message import Question
@@ -97,11 +102,33 @@ def test_eachStepHasItsReason() -> None:
     assert any("example.org. for alias.example.org. A: the whole name" in line for line in lines)
     sent = [note for note in shown if note.event == "sent"]
     assert sent and all(note.details["why"] for note in sent)
-    assert tree.ending(recording)[0].endswith("data NOERROR, 7 queries")
+    assert tree.ending(recording)[0].endswith(f"data NOERROR, {len(sent)} queries")
     assert tree.ending(recording)[1:] == [
         "   alias.example.org. 3600 IN CNAME www.other.test.",
         "   www.other.test. 300 IN A 192.0.2.81",
     ]
+
+
+def test_endingCountsFromTheSameTime(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    The last line has no earlier time than those above, although the resolver takes a while to be made, and counts each query that was
+    sent, those without a reply too.
+    """
+    internet = world()
+    internet.zone("dead.org", "www A 192.0.2.3")
+    internet.inject(Fault.DEAD, "dead.org")
+
+    def slowly(reactor: IReactorTime, root: Delegation, pool: ServerPool) -> RecursiveSource:
+        internet.advance(0.05)
+        return RecursiveSource(reactor, root, pool=pool)
+
+    with patch("twisted_ext.resolver.recursive.recording.RecursiveSource", slowly):
+        run(internet, "www.dead.org")
+    lines = capsys.readouterr().out.splitlines()
+    times = [float(line.partition(" ms")[0].split()[-1]) for line in lines if " ms  " in line]
+    assert times == sorted(times) and times[0] >= 50
+    sent = len([line for line in lines if " ms  sent" in line])
+    assert sent > 4 and lines[-1].endswith(f", {sent} queries")
 
 
 def test_theTreeGrows() -> None:

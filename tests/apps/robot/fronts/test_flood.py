@@ -9,6 +9,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.apps.robot.fronts.flood import Outbox
+from twisted_ext.apps.robot.interfaces import Urgency
 
 __all__: list[str] = []
 
@@ -112,3 +113,41 @@ class OutboxTests(SynchronousTestCase):
         self.outbox.open()
         self.clock.pump([1.0] * 10)
         self.assertEqual(self.sent, ["0", "JOIN #b", "1", "2"])
+
+    def test_repliesDoNotWaitForRelay(self) -> None:
+        """
+        Replies go before notices, and both before relayed lines, in the same channel too.
+        """
+        self.outbox.interval = 2.0
+        self.outbox.open()
+        self.clock.advance(10)
+        for number in range(200):
+            self.outbox.put("#a", f"relay {number}", Urgency.RELAY)
+            self.clock.advance(0.05)
+        self.outbox.put("#a", "notice", Urgency.NOTICE)
+        self.outbox.put("#a", "reply", Urgency.REPLY)
+        before = len(self.sent)
+        self.clock.pump([2.5] * 4)
+        self.assertEqual(self.sent[before : before + 2], ["reply", "notice"])
+        self.assertEqual(self.sent[before + 2], f"relay {before}")
+
+    def test_relayTakesNoRoomOfReplies(self) -> None:
+        """
+        A reply is kept although as many relayed lines wait as may wait.
+        """
+        for number in range(600):
+            self.outbox.put("#a", f"relay {number}", Urgency.RELAY)
+        self.outbox.put("#a", "reply", Urgency.REPLY)
+        self.outbox.open()
+        self.assertEqual((self.sent[0], len(self.sent)), ("reply", 501))
+
+    def test_repliesAreSentAgainFirst(self) -> None:
+        """
+        What was sent to a silent server keeps its urgency when it is sent again.
+        """
+        self.outbox.open()
+        self.outbox.put("#a", "relay", Urgency.RELAY)
+        self.outbox.put("#a", "reply", Urgency.REPLY)
+        self.outbox.close(True)
+        self.outbox.open()
+        self.assertEqual(self.sent, ["relay", "reply", "reply", "relay"])

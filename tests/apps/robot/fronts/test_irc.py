@@ -347,6 +347,22 @@ class EventTests(IRCCase):
         self.clock.advance(10)
         self.assertEqual(network.heard(), ["PRIVMSG #dns :one", "PRIVMSG #dns :two", "PRIVMSG alice :three"])
 
+    def test_isReady(self) -> None:
+        """
+        The robot is ready for persons once it is connected, for a channel once it is in it, and for neither after the connection is lost.
+        """
+        network = self.network()
+        ready = network.front.isReady
+        self.assertEqual([ready("alice"), ready("#dns")], [False, False])
+        network.says(":irc.example 001 txbot :Welcome")
+        self.assertEqual([ready("alice"), ready("#dns")], [True, False])
+        network.welcome()
+        self.assertEqual([ready("#DNS"), ready("#other")], [True, False])
+        self.assertTrue(self.robot.isReady(network.place()))
+        network.drop()
+        self.assertEqual([ready("alice"), ready("#dns")], [False, False])
+        self.clock.advance(60)
+
     def test_membership(self) -> None:
         """
         Joins, parts, kicks, quits and new nicks become events, and the robot knows who is in a channel.

@@ -247,3 +247,4 @@ def test_unaskedLineIsDropped(hook: Hook) -> None:
         globalLogPublisher.removeObserver(observer)
     assert "{target} has no request to the webhook; a line for it is dropped" in logged
     assert list(hook.front.members("#dns")) == []
+    assert not hook.front.isReady("#dns")

@@ -155,6 +155,7 @@ def test_consoleHasNoMembers(stage: Stage) -> None:
     terminal.console.ended.addCallback(ended.append)
     terminal.console.send("me", [Line()])
     assert terminal.console.members("#dns") == ()
+    assert terminal.console.isReady("me")
     terminal.console.writeConnectionLost()
     terminal.console.connectionLost()
     assert ended == [None]

@@ -10,7 +10,7 @@ from typing import Final
 
 from twisted_ext.apps.cli.convert.converted import Converted, Severity
 from twisted_ext.apps.cli.convert.formats import FORMATS, Format, detected, formatNamed
-from twisted_ext.apps.cli.convert.included import Includes
+from twisted_ext.apps.cli.convert.included import DISK, Includes, RootedDisk
 from twisted_ext.apps.cli.convert.output import jsonOf, tomlOf
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, didYouMean, flag
 from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError, complain, fileErrors
@@ -26,7 +26,7 @@ _WORDS: Final = sorted([each.word for each in FORMATS])
 _LISTED: Final = f"{', '.join(_WORDS[:-1])} or {_WORDS[-1]}"
 
 _HELP: Final = f"""\
-Usage: txdns convert [--from FORMAT] [-o FILE] [--all] [--json] FILE
+Usage: txdns convert [--from FORMAT] [--root FOLDER] [-o FILE] [--all] [--json] FILE
 
 Reads the configuration of another program, and prints settings for twistd txdns that do the
 same, each with the line that it comes from. Files that FILE includes are read as well. Every
@@ -39,6 +39,7 @@ FORMAT is {_LISTED}.
 
   txdns convert /etc/dnsmasq.conf -o txdns.toml
   twistd -n txdns --config txdns.toml --show-config
+  txdns convert --root /srv/container /etc/bind/named.conf
   txdns convert --json /etc/dnsmasq.conf | jq '.findings[] | .directive'
 
 The JSON is one object with the keys format, file, complete, settings, places (where each value
@@ -61,17 +62,18 @@ _FROM: Final = Option[Format | None](
     "--from FORMAT", "the format of FILE; by default told by the file's name, or else by its text", None, _known, what="a format"
 )
 _OUTPUT: Final = Option("--output FILE", "write the settings to this new file", "", str, also="-o", what="a file")
+_ROOT: Final = Option("--root FOLDER", "the folder in which FILE and all its files are, such as a container's", "", str, what="a folder")
 _ALL: Final = flag("--all", "list directives that are not needed here as well")
 _JSON: Final = flag("--json", "print settings and findings as JSON")
 
-ARGUMENTS: Final = Arguments(_HELP, _FROM, _OUTPUT, _ALL, _JSON)
+ARGUMENTS: Final = Arguments(_HELP, _FROM, _ROOT, _OUTPUT, _ALL, _JSON)
 
 
 def main(words: list[str]) -> int:
     given = ARGUMENTS.parse(words)
     if len(given.bare) != 1:
         raise ExitError(USAGE, f"{'one file at a time' if given.bare else 'a file is missing'}; write: {ARGUMENTS.usage}")
-    converted = convertFile(given.bare[0], given[_FROM])
+    converted = convertFile(given.bare[0], given[_FROM], given[_ROOT])
     text = f"{jsonOf(converted)}\n" if given[_JSON] else tomlOf(converted)
     if given[_OUTPUT]:
         with fileErrors(given[_OUTPUT]):
@@ -87,15 +89,21 @@ def main(words: list[str]) -> int:
     return OK if converted.complete else INCOMPLETE
 
 
-def convertFile(path: str, kind: Format | None = None) -> Converted:
+def convertFile(path: str, kind: Format | None = None, root: str = "") -> Converted:
     """
     Convert the configuration at this path.
 
     @param kind: its format, by default the one that is L{detected}.
+    @param root: the folder of this machine that is the root of all paths; C{""} for that of the machine.
 
     @raise ExitError: it cannot be read, or its format is not known.
     """
-    includes = Includes(os.path.dirname(os.path.abspath(path)))
+    if root and not os.path.isdir(root):
+        raise ExitError(BATCH, f"{root}: there is no such folder")
+    if root:
+        # In the container there is no working directory.
+        path = os.path.join("/", path)
+    includes = Includes(os.path.dirname(os.path.abspath(path)), RootedDisk(root) if root else DISK)
     try:
         with includes.including(os.path.abspath(path)) as text:
             kind = kind or detected(path, text)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from glob import iglob
+from glob import escape, iglob
 from itertools import islice
 from typing import Final, Protocol
 
@@ -15,7 +15,7 @@ from twisted_ext.apps.cli.convert.limits import INCLUDED_DEPTH, INCLUDED_FILES, 
 from twisted_ext.errors import BadDescription
 from twisted_ext.files import openNow
 
-__all__ = ["DISK", "Disk", "Includes"]
+__all__ = ["DISK", "Disk", "Includes", "RootedDisk"]
 
 
 class Disk(Protocol):
@@ -43,6 +43,25 @@ class _RealDisk:
 
     def matching(self, pattern: str, most: int) -> list[str]:
         return sorted(islice(iglob(pattern), most))
+
+
+class RootedDisk:
+    """
+    The file system of a container, in a folder of this machine.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = os.path.realpath(root)
+
+    def read(self, path: str, most: int) -> bytes:
+        real = os.path.realpath(self._root + path)
+        if os.path.commonpath((self._root, real)) != self._root:
+            # Such as an absolute link, which means another file here than in the container.
+            raise OSError(f"it is a link out of {self._root}")
+        return DISK.read(real, most)
+
+    def matching(self, pattern: str, most: int) -> list[str]:
+        return [path.removeprefix(self._root) for path in DISK.matching(escape(self._root) + pattern, most)]
 
 
 #: The file system.

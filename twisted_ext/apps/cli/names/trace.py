@@ -78,8 +78,9 @@ def main(words: list[str]) -> int:
 async def _trace(reactor: IReactorTime, question: Question, root: Delegation, given: Given, port: int = DNS_PORT) -> int:
     from twisted_ext.resolver.recursive.recording import resolveTraced
 
-    show = _begin(question, reactor.seconds(), given)
-    return _finish(await resolveTraced(reactor, root, question, show, port=port), given)
+    began = reactor.seconds()
+    show = _begin(question, began, given)
+    return _finish(await resolveTraced(reactor, root, question, show, port=port, began=began), given)
 
 
 def _replay(path: str, given: Given) -> int:

@@ -75,13 +75,14 @@ def _contentOf(said: dict[str, JSON]) -> tuple[list[dict[str, JSON]], int, int]:
 
 def isWanted(query: dict[str, JSON], words: Sequence[str]) -> bool:
     """
-    Return whether a query has each word in its name or client, or as its type, rcode or status.
+    Return whether a query has each word in its name, client or client's name, or as its type, rcode or status.
 
     @param words: in lower case.
     """
     name, client = str(query["name"]).lower(), str(query["client"])
     whole = [str(query[key]).lower() for key in ("type", "rcode", "status")]
-    return all(word in name or word in client or word in whole for word in words)
+    host = str(query.get("host", "")).lower()
+    return all(word in name or word in client or word in host or word in whole for word in words)
 
 
 def lineOf(query: dict[str, JSON]) -> str:
@@ -96,4 +97,4 @@ def lineOf(query: dict[str, JSON]) -> str:
     server = f" by {query['server']}" if query["server"] else ""
     times = f" \u00d7{count:,}" if count > 1 else ""
     reply = f"{query['status']!s:<9} {query['rcode']!s:<9} {latency:>11}"
-    return f"{clock}  {query['client']!s:<15}  {reply}  {query['type']!s:<6} {query['name']}{times}{server}"
+    return f"{clock}  {query.get('host') or query['client']!s:<15}  {reply}  {query['type']!s:<6} {query['name']}{times}{server}"

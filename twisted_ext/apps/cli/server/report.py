@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Final, cast
 
 from twisted_ext.metrics.counters import BOUNDS
@@ -91,6 +92,9 @@ def zoneLines(said: dict[str, JSON]) -> Iterator[str]:
         assert isinstance(zone, dict)
         serial = f", serial {zone['serial']}, {zone['records']} records" if "serial" in zone else ""
         yield f"{zone['zone']} {zone['state']}{serial}"
+        ends = zone.get("signaturesEnd")
+        if isinstance(ends, int):
+            yield f"  the first signature ends at {datetime.fromtimestamp(ends, UTC):%Y-%m-%d %H:%M} UTC"
         if zone.get("file"):
             yield f"  from {zone['file']}"
         if zone.get("said"):
@@ -155,6 +159,7 @@ _WORDS: Final = (
     ("tcpOpen", "TCP connections now"),
     ("tcpOpened", "TCP connections"),
     ("tcpTurnedAway", "TCP closed, too many"),
+    ("tcpRejected", "TCP rejected, client's in use"),
     ("tcpIdled", "TCP closed, idle"),
     ("tlsHandshakes", "TLS handshakes"),
     ("tlsFailed", "TLS handshakes failed"),
@@ -231,7 +236,8 @@ def clientLines(said: dict[str, JSON]) -> Iterator[str]:
         yield "there were no queries"
     for client in clients:
         count = _number(client["queries"])
-        yield f"{client['client']!s:<39} {count:>12,.0f}{_share(count, total)}  {_clock(client['seen'])}"
+        host = f"  {client['host']}" if client.get("host") else ""
+        yield f"{client['client']!s:<39} {count:>12,.0f}{_share(count, total)}  {_clock(client['seen'])}{host}"
 
 
 def _clock(value: JSON) -> str:

@@ -23,10 +23,10 @@ _HELP: Final = """\
 Usage: txdns setup [-a ADDRESS]... [--for CLIENT] [--qr] [--ca FILE] [-o FILE] URL...
 
 Prints settings for phones, browsers and systems that are to use an encrypted server: a profile
-for Apple's systems, the host name for Android, files for systemd-resolved, Firefox and
-Chromium, DNS stamps, and records by which clients discover the server. The URLs are those of
-one server, such as tls://dns.example and https://dns.example/dns-query, the preferred one
-first.
+for Apple's systems, the host name for Android, commands for Windows, files for
+systemd-resolved, Firefox and Chromium, DNS stamps, and records by which clients discover the
+server. The URLs are those of one server, such as tls://dns.example and
+https://dns.example/dns-query, the preferred one first.
 
 {options}
 
@@ -45,11 +45,11 @@ _ADDRESS: Final = Option(
 )
 _FOR: Final = Option(
     "--for CLIENT",
-    "for apple, android, systemd-resolved, firefox, chromium, stamp or zone only; by default for all that can use the server",
+    "for apple, android, windows, systemd-resolved, firefox, chromium, stamp or zone only; by default for all that can use the server",
     "",
     str,
     what="a kind of client",
-    words=("apple", "android", "systemd-resolved", "firefox", "chromium", "stamp", "zone"),
+    words=("apple", "android", "windows", "systemd-resolved", "firefox", "chromium", "stamp", "zone"),
 )
 _QR: Final = flag("--qr", "print a QR code of the name, the URL or the stamp")
 _CA: Final = Option(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
 
+from twisted_ext.apps.robot.interfaces import Urgency
 from twisted_ext.apps.robot.limits import QUEUE_LINES, QUEUE_SECONDS, QUEUE_TARGET
 from twisted_ext.apps.robot.people import folded
 
@@ -27,10 +28,29 @@ _LONG: Final = 240
 _LOGIN: Final = 3
 
 
+class _Waiting:
+    """
+    The lines of one urgency.
+
+    @ivar queues: those for each target, by its folded name, with the time since when they wait.
+    @ivar count: how many they are.
+    """
+
+    __slots__ = ("queues", "count")
+
+    def __init__(self) -> None:
+        self.queues: dict[str, deque[tuple[float, str]]] = {}
+        self.count = 0
+
+    def isFull(self, key: str) -> bool:
+        return self.count >= QUEUE_LINES.default or len(self.queues.get(key, ())) >= QUEUE_TARGET.default
+
+
 class Outbox:
     """
-    Sends lines as fast as the network permits, the targets in turn, those of one target in order. Lines wait while there is no connection,
-    or while the robot is not in the channel.
+    Sends lines as fast as the network permits: the most urgent ones first, among them the targets in turn, those of one target in order.
+    Lines wait while there is no connection, or while the robot is not in the channel. Each urgency has room of its own: a busy relay does
+    not cause replies to be dropped.
 
     @ivar burst: short lines that may be sent at once.
     @ivar interval: seconds for each further one.
@@ -48,27 +68,26 @@ class Outbox:
         self._isReady = isReady
         self._open = False
         self._commands: deque[str] = deque()
-        self._queues: dict[str, deque[tuple[float, str]]] = {}
-        self._unheard: deque[tuple[str, float, str]] = deque(maxlen=int(QUEUE_LINES.default))
-        self._count = 0
+        self._waiting = {urgency: _Waiting() for urgency in sorted(Urgency)}
+        self._unheard: deque[tuple[Urgency, str, float, str]] = deque(maxlen=int(QUEUE_LINES.default))
         self._dropped = 0
         self._spent = 0.0
         self._timer: IDelayedCall | None = None
 
-    def put(self, target: str, line: str) -> None:
+    def put(self, target: str, line: str, urgency: Urgency = Urgency.NOTICE) -> None:
         """
-        Send a line to a channel or person, or drop it if too many wait.
+        Send a line to a channel or person, or drop it if too many of its urgency wait.
         """
-        key = folded(target)
-        if self._isFull(key):
-            for queue in self._queues.values():
-                self._expire(queue)
-            self._queues = {each: queue for each, queue in self._queues.items() if queue}
-            if self._isFull(key):
+        key, waiting = folded(target), self._waiting[urgency]
+        if waiting.isFull(key):
+            for queue in waiting.queues.values():
+                self._expire(waiting, queue)
+            waiting.queues = {each: queue for each, queue in waiting.queues.items() if queue}
+            if waiting.isFull(key):
                 self._drop()
                 return
-        self._queues.setdefault(key, deque()).append((self._reactor.seconds(), line))
-        self._count += 1
+        waiting.queues.setdefault(key, deque()).append((self._reactor.seconds(), line))
+        waiting.count += 1
         self.pump()
 
     def command(self, line: str) -> None:
@@ -102,9 +121,10 @@ class Outbox:
         self._open = False
         self._commands.clear()
         while silent and self._unheard:
-            target, since, line = self._unheard.pop()
-            self._queues.setdefault(target, deque()).appendleft((since, line))
-            self._count += 1
+            urgency, target, since, line = self._unheard.pop()
+            waiting = self._waiting[urgency]
+            waiting.queues.setdefault(target, deque()).appendleft((since, line))
+            waiting.count += 1
         self._unheard.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -133,29 +153,27 @@ class Outbox:
     def _next(self) -> str | None:
         if self._commands:
             return self._commands.popleft()
-        while (target := next(filter(self._isReady, self._queues), None)) is not None:
-            queue = self._queues.pop(target)
-            self._expire(queue)
-            if queue:
-                since, line = queue.popleft()
-                self._count -= 1
+        for urgency, waiting in self._waiting.items():
+            while (target := next(filter(self._isReady, waiting.queues), None)) is not None:
+                queue = waiting.queues.pop(target)
+                self._expire(waiting, queue)
                 if queue:
-                    # Behind those of the others.
-                    self._queues[target] = queue
-                self._unheard.append((target, since, line))
-                return line
-        if self._dropped and not self._count:
+                    since, line = queue.popleft()
+                    waiting.count -= 1
+                    if queue:
+                        # Behind those of the others.
+                        waiting.queues[target] = queue
+                    self._unheard.append((urgency, target, since, line))
+                    return line
+        if self._dropped and not any(waiting.count for waiting in self._waiting.values()):
             _log.warn("{network}: {count} lines were dropped in all", network=self._network, count=self._dropped)
             self._dropped = 0
         return None
 
-    def _isFull(self, key: str) -> bool:
-        return self._count >= QUEUE_LINES.default or len(self._queues.get(key, ())) >= QUEUE_TARGET.default
-
-    def _expire(self, queue: deque[tuple[float, str]]) -> None:
+    def _expire(self, waiting: _Waiting, queue: deque[tuple[float, str]]) -> None:
         while queue and self._reactor.seconds() - queue[0][0] > QUEUE_SECONDS.default:
             queue.popleft()
-            self._count -= 1
+            waiting.count -= 1
             self._drop()
 
     def _drop(self) -> None:

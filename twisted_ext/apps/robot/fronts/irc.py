@@ -21,7 +21,7 @@ from twisted_ext.apps.robot.fronts.flood import Outbox
 from twisted_ext.apps.robot.fronts.ircformat import piecesOf
 from twisted_ext.apps.robot.fronts.ircprotocol import IRCConnection
 from twisted_ext.apps.robot.fronts.networks import endpointFrom
-from twisted_ext.apps.robot.interfaces import IFront
+from twisted_ext.apps.robot.interfaces import IFront, Urgency
 from twisted_ext.apps.robot.limits import RECONNECT_SECONDS, REGISTRATION_SECONDS, REJOINS, SHOWN_LINES
 from twisted_ext.apps.robot.people import folded
 from twisted_ext.apps.robot.text import clean
@@ -87,20 +87,23 @@ class IRCFront(ClientService):
     def nick(self) -> str:
         return self.settings.nick if self._connection is None else self._connection.nickname
 
-    def send(self, target: str, lines: Sequence[Line]) -> None:
+    def send(self, target: str, lines: Sequence[Line], urgency: Urgency = Urgency.NOTICE) -> None:
         if not _TARGET.fullmatch(target):
             _log.warn("{network}: {target} is not a channel or nick; lines to it are dropped", network=self.name, target=clean(target))
             return
         room = self._room - len(f"PRIVMSG {target} :".encode())
         for line in lines:
             for piece in piecesOf(line, room, self.settings.colors):
-                self.outbox.put(target, f"PRIVMSG {target} :{piece}")
+                self.outbox.put(target, f"PRIVMSG {target} :{piece}", urgency)
 
     def members(self, channel: str) -> Sequence[str]:
         if self._connection is None:
             return ()
         found = self._connection.members.get(folded(channel), {})
         return [nick for key, nick in found.items() if key != folded(self.nick)]
+
+    def isReady(self, target: str) -> bool:
+        return self._isReady(folded(target))
 
     def change(self, settings: NetworkSettings) -> bool:
         """

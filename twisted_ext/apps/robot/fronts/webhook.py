@@ -19,7 +19,7 @@ from twisted.web.server import Request
 from zope.interface import implementer
 
 from twisted_ext.apps.robot.events import Message
-from twisted_ext.apps.robot.interfaces import IFront
+from twisted_ext.apps.robot.interfaces import IFront, Urgency
 from twisted_ext.apps.robot.limits import HOOK_LINES
 from twisted_ext.apps.robot.people import Person, Place
 from twisted_ext.errors import CallerFault
@@ -107,7 +107,7 @@ class Webhook(Page):
 
         return receiving.addCallback(reply)
 
-    def send(self, target: str, lines: Sequence[Line]) -> None:
+    def send(self, target: str, lines: Sequence[Line], urgency: Urgency = Urgency.NOTICE) -> None:
         collected = target.lines if isinstance(target, _Target) else None
         if collected is None:
             _log.warn("{target} has no request to the webhook; a line for it is dropped", target=target)
@@ -116,6 +116,9 @@ class Webhook(Page):
 
     def members(self, channel: str) -> Sequence[str]:
         return ()
+
+    def isReady(self, target: str) -> bool:
+        return isinstance(target, _Target) and target.lines is not None
 
 
 def _text(value: object) -> str:

@@ -1,3 +1,3 @@
 """
-The robot's built-in plugins, one module each.
+The robot's built-in plugins, in folders by what they are about: channels, DNS, and documents on the web.
 """

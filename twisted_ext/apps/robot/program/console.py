@@ -27,7 +27,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.apps.robot.events import Message
-from twisted_ext.apps.robot.interfaces import IFront
+from twisted_ext.apps.robot.interfaces import IFront, Urgency
 from twisted_ext.apps.robot.limits import CONSOLE_OCTETS
 from twisted_ext.apps.robot.people import Person, Place
 from twisted_ext.apps.robot.text import Line, Style, bad, linesOf
@@ -127,11 +127,14 @@ class Console(LineReceiver):
     def connectionLost(self, reason: Failure | None = None) -> None:
         self.ended.callback(None)
 
-    def send(self, target: str, lines: Sequence[Line]) -> None:
+    def send(self, target: str, lines: Sequence[Line], urgency: Urgency = Urgency.NOTICE) -> None:
         self._write("".join([f"{self._painted(each)}\n" for each in lines]))
 
     def members(self, channel: str) -> Sequence[str]:
         return ()
+
+    def isReady(self, target: str) -> bool:
+        return self.transport is not None
 
     def _leave(self) -> None:
         if self.transport is not None:

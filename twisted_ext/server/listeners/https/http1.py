@@ -79,9 +79,10 @@ class HTTP1:
         self._buffer += data
         self.more = False
         if self._waiting:
-            if len(self._buffer) > self._mostHead + _LARGEST:
-                # Further requests, far more than a proxy sends before it has a reply.
-                self._close()
+            if not self._persists or len(self._buffer) > self._mostHead + _LARGEST:
+                # Further requests, far more than a proxy sends before it has a reply: the one under way is the last.
+                self._persists = False
+                self._buffer.clear()
             return []
         query = self._next(now)
         if query is not None:

@@ -224,7 +224,8 @@ class HTTPSServing(StreamServing):
             return
         if self._pausedAt is None:
             self._spring.resumeProducing()
-        self.dataReceived(b"")
+        # The octets were decrypted when they arrived, so they are not passed through TLS again.
+        HTTPSServing.dataReceived(self, b"")
 
     def resumeProducing(self) -> None:
         super().resumeProducing()
@@ -232,6 +233,11 @@ class HTTPSServing(StreamServing):
             self._turn = self._servings.clock.callLater(0, self._takeTurn)
 
     # -- the end
+
+    def _endIfServed(self) -> None:
+        # A client that sends no more may wait for the replies to requests that have not been parsed yet.
+        if self._http is None or not self._http.more:
+            super()._endIfServed()
 
     def overdue(self, now: float) -> bool:
         http = self._http

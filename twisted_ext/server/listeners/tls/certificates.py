@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import PublicKeyAlgorithmOID
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface import implementer
 
 from twisted_ext.errors import BadDescription
+from twisted_ext.expiry import timeLeft
 from twisted_ext.server.limits import CHAIN_CERTIFICATES, TICKET_KEY_SECONDS
 from twisted_ext.server.listeners.tls.clients import askForCertificates, peerOf
 from twisted_ext.server.reply.requests import TLSPeer
@@ -73,6 +75,8 @@ class Pair:
         self.label = label
         self.texts = certificates, key
         found = _certificatesIn(certificates, label)
+        if found[0].public_key_algorithm_oid == PublicKeyAlgorithmOID.RSASSA_PSS:
+            raise BadDescription(f"{label}: the key is RSASSA-PSS, which cannot be used; it has to be ECDSA, Ed25519, Ed448 or plain RSA")
         self.key = keyFrom(key, keyLabel, "server")
         self.leaf = leaf = found[0]
         self.chain = found[1:]
@@ -101,6 +105,18 @@ class Pair:
         last = self.chain[-1] if self.chain else None
         return last.public_bytes(Encoding.DER) if last is not None and last.issuer == last.subject else b""
 
+    def untrustedIssuer(self) -> str:
+        """
+        Return the name of the authority at the end of the chain if the system does not trust it, else C{""}.
+        """
+        from twisted_ext.transport.tls.trust import Authorities, verifiedChain
+
+        # The store ends with it.
+        authorities = Authorities()
+        if not verifiedChain(authorities.store(), (self.leaf, *self.chain))[1]:
+            return ""
+        return (self.chain[-1] if self.chain else self.leaf).issuer.rfc4514_string()
+
     @property
     def ends(self) -> datetime:
         return self.leaf.not_valid_after_utc
@@ -116,6 +132,13 @@ class Pair:
             start = self.leaf.not_valid_before_utc
             return f"{self.label}: the certificate of {_nameOf(self.leaf)} is not valid before {start:%Y-%m-%d %H:%M} UTC"
         return ""
+
+    def soon(self, now: datetime) -> str:
+        """
+        Return that the certificate expires.
+        """
+        left = timeLeft((self.ends - now).total_seconds())
+        return f"{self.label}: the certificate of {_nameOf(self.leaf)} expires on {self.ends:%Y-%m-%d %H:%M} UTC, in {left}"
 
     @property
     def disorder(self) -> str:

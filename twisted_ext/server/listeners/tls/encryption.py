@@ -5,12 +5,14 @@ The certificates that the settings name: from files or self-signed, read again a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription
+from twisted_ext.expiry import ExpiryWarnings
 from twisted_ext.server.listeners.places import UnixPlace
 from twisted_ext.server.listeners.proxies.trusted import UNIX
 from twisted_ext.server.listeners.sockets import describedPlace
@@ -70,14 +72,19 @@ def encryptionFor(settings: Settings, seconds: Callable[[], float]) -> Encryptio
         return None
     if settings.certificate:
         files = CertificateFiles.of(settings)
-        return Encryption(files.read(), seconds, files, files.authorities)
+        return _warned(Encryption(files.read(), seconds, files, files.authorities))
     places = [describedPlace(place, "tls") for place in listed]
     addresses = [place[0] for place in places if isinstance(place, tuple) and place[0] != "any"]
     folder = settings.stateFolder()
     pair = keptPair(folder, addresses)
     text = 'the certificate is self-signed; clients can check it by its pin: pin-sha256="{pin}"'
     _log.info(text if folder else text + "; it changes at each start, because there is no state folder", pin=pair.pin)
-    return Encryption([pair], seconds, authorities=readAuthorities(settings.clientCa))
+    return _warned(Encryption([pair], seconds, authorities=readAuthorities(settings.clientCa)))
+
+
+def _warned(encryption: Encryption) -> Encryption:
+    encryption.warn()
+    return encryption
 
 
 class Encryption:
@@ -93,14 +100,18 @@ class Encryption:
         seconds: Callable[[], float],
         files: CertificateFiles | None = None,
         authorities: bytes = b"",
+        isCopy: bool = False,
     ) -> None:
         """
+        @param isCopy: whether another process of the server has them too, and warns of their end.
         @param authorities: those of the clients' certificates, in PEM.
         @param files: L{None} if nothing is to be read again: the certificate is self-signed, or another process reads the files.
         """
         self.certificates = Certificates(pairs, seconds, authorities)
         self.changed: Callable[[], object] = lambda: None
         self._files = files
+        self._isCopy = isCopy
+        self._expiry = ExpiryWarnings()
 
     @classmethod
     def fromJSON(cls, said: Sequence[Sequence[str]], seconds: Callable[[], float]) -> Encryption:
@@ -108,7 +119,7 @@ class Encryption:
         Return the certificates of another process, see L{Certificates.toJSON}.
         """
         pairs, authorities = Certificates.partsFromJSON(said)
-        return cls(pairs, seconds, authorities=authorities)
+        return cls(pairs, seconds, authorities=authorities, isCopy=True)
 
     def take(self, said: Sequence[Sequence[str]]) -> None:
         """
@@ -151,12 +162,39 @@ class Encryption:
         self.certificates.replace(pairs, authorities)
         for pair in self.certificates.pairs:
             _log.info("new certificate of {label}, valid until {ends}", label=pair.label, ends=f"{pair.ends:%Y-%m-%d %H:%M} UTC")
+        self._expiry = ExpiryWarnings()
+        self.warn()
         self.changed()
 
-    def look(self) -> None:
+    def look(self, now: datetime | None = None) -> None:
         """
-        Use what the files hold if they have changed.
+        Use what the files hold if they have changed, and warn of certificates that expire.
         """
         pairs = None if self._files is None else self._files.look()
         if pairs is not None and self._files is not None:
             self.replace(pairs, self._files.authorities)
+        self.warn(now)
+
+    def warn(self, now: datetime | None = None) -> None:
+        """
+        Log which certificates clients reject, or will reject soon.
+        """
+        if self._isCopy:
+            return
+        moment = datetime.now(UTC) if now is None else now
+        for pair in self.certificates.pairs:
+            doubt = pair.doubt(moment)
+            # One that is not valid yet is of as little use as one that has expired.
+            ends = 0.0 if doubt else pair.ends.timestamp()
+            if not self._expiry.isDue(pair.label, ends, moment.timestamp()):
+                continue
+            if doubt:
+                _log.warn("{doubt}; clients will reject it", doubt=doubt)
+            else:
+                _log.warn("{soon}; renew it before", soon=pair.soon(moment))
+
+    def figures(self) -> dict[str, float]:
+        """
+        Return the numbers for metrics; none in a process that has copies.
+        """
+        return {} if self._isCopy else {"certificateExpiry": min([pair.ends.timestamp() for pair in self.certificates.pairs])}

@@ -63,6 +63,21 @@ def _read(path: str) -> bytes:
     return pemIn(path, most=int(CERTIFICATE_OCTETS.default))
 
 
+def _checkForQUIC(pairs: Sequence[Pair], setting: str) -> None:
+    """
+    @raise BadDescription: QUIC cannot sign with one of the keys, so that each handshake for its name would fail.
+    """
+    # Only here: it takes an extra.
+    from twisted_ext.transport.quic.keys import signsWith
+
+    for pair in pairs:
+        if not signsWith(pair.key):
+            kind = getattr(getattr(pair.key, "curve", None), "name", "") or type(pair.key).__name__
+            raise BadDescription(
+                f"{pair.label}: {setting} cannot use a key on {kind}; it has to be ECDSA on P-256 or P-384, Ed25519, Ed448 or RSA"
+            )
+
+
 class CertificateFiles:
     """
     The files of the settings C{certificate}, C{key} and C{client-ca}.
@@ -70,8 +85,12 @@ class CertificateFiles:
     @ivar authorities: what the last one held when the files were read.
     """
 
-    def __init__(self, certificates: Sequence[str], keys: Sequence[str], clientCA: str = "") -> None:
+    def __init__(self, certificates: Sequence[str], keys: Sequence[str], clientCA: str = "", quic: str = "") -> None:
+        """
+        @param quic: the setting of a listener over QUIC, which takes fewer kinds of keys; C{""} for none.
+        """
         self.authorities = b""
+        self._quic = quic
         self._certificates = tuple(certificates)
         self._keys = tuple(keys)
         self._clientCA = clientCA
@@ -85,7 +104,8 @@ class CertificateFiles:
 
     @classmethod
     def of(cls, settings: Settings) -> CertificateFiles:
-        return cls(settings.certificate, settings.key, settings.clientCa)
+        quic = "quic" if settings.quic else "http3" if settings.http3 else ""
+        return cls(settings.certificate, settings.key, settings.clientCa, quic)
 
     def read(self) -> list[Pair]:
         """
@@ -93,14 +113,13 @@ class CertificateFiles:
         """
         self._read = self._seen = state = self._state()
         pairs = readPairs(self._certificates, self._keys)
+        if self._quic:
+            _checkForQUIC(pairs, self._quic)
         self.authorities = readAuthorities(self._clientCA)
         self._used = state
         for key in self._keys:
             warnOfKey(key)
         for pair in pairs:
-            doubt = pair.doubt()
-            if doubt:
-                _log.warn("{doubt}; clients will reject it", doubt=doubt)
             if pair.disorder:
                 _log.warn("{disorder}; some clients will reject it", disorder=pair.disorder)
         return pairs
@@ -137,10 +156,13 @@ class CertificateFiles:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, CertificateFiles):
             return NotImplemented
-        return (self._certificates, self._keys, self._clientCA) == (other._certificates, other._keys, other._clientCA)
+        return self._settings() == other._settings()
 
     def __hash__(self) -> int:
-        return hash((self._certificates, self._keys, self._clientCA))
+        return hash(self._settings())
+
+    def _settings(self) -> tuple[object, ...]:
+        return self._certificates, self._keys, self._clientCA, self._quic
 
     def _state(self) -> _State:
         found: list[tuple[int, ...]] = []

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.files import openNow, replacingFile
+from twisted_ext.files import STATE_FOLDER, openNow, replacingFile
 from twisted_ext.server.limits import CERTIFICATE_OCTETS, SELF_SIGNED_DAYS
 from twisted_ext.server.listeners.tls.certificates import Pair
 
@@ -99,7 +99,7 @@ def keptPair(folder: str, names: Iterable[str] = (), now: datetime | None = None
             return pair
     pair = newPair(names, now)
     try:
-        os.makedirs(folder, 0o750, exist_ok=True)
+        os.makedirs(folder, STATE_FOLDER, exist_ok=True)
         with replacingFile(path, 0o600) as file:
             file.write(pair.texts[1] + pair.texts[0])
     except OSError as error:

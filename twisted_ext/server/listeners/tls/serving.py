@@ -167,8 +167,7 @@ class TLSServing(StreamServing):
         self._tls.do_handshake()
         self._isShaking = False
         self.peer = self._contexts.peerOf(self._tls)
-        self._servings.endShaking(self)
-        self._answering.counters.tlsHandshakes += 1
+        self._servings.shook(self)
         self._flush()
 
     def _fail(self, error: Error) -> None:

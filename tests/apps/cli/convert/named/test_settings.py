@@ -43,6 +43,55 @@ def test_anUnknownStatementIsNamedWithItsLine() -> None:
     assert "/etc/first.conf:2: recursoin no: not valid: named has no such statement" in linesOf(_converted("options {\n recursoin no;\n};"))
 
 
+@pytest.mark.parametrize(
+    "option",
+    """
+    rrset-order { order cyclic; };|sortlist { localnets; };|edns-udp-size 1400;|max-udp-size 1400;|max-refresh-time 60;|min-retry-time 60;
+    notify-delay 5;|serial-query-rate 20;|max-records 1000;|minimal-responses no;|fetches-per-server 100;|fetches-per-zone 100;
+    zone-statistics full;|check-names master fail;|provide-zoneversion yes;|max-zone-ttl 86400;|clients-per-query 10;|responselog yes;
+    """.replace("\n    ", "|").strip().strip("|").split("|"),
+)
+def test_lostOptionsAreNotSupported(option: str) -> None:
+    """
+    What an operator would lose is said to be not supported, with what to do instead where there is something.
+    """
+    (finding,) = _converted(f"options {{ recursion no;\n {option.strip()} }};").findings
+    assert finding.severity in (Severity.MISSING, Severity.NOTE), finding
+    assert "needless" not in finding.reason
+
+
+def test_needlessOptions() -> None:
+    """
+    Where nothing is lost, an option is needless.
+    """
+    for option in ("minimal-responses yes;", "provide-zoneversion no;", "zone-statistics no;", "statistics-file \"x\";", "coresize 5;"):
+        (finding,) = _converted(f"options {{ recursion no;\n {option} }};").findings
+        assert finding.severity is Severity.NEEDLESS, finding
+
+
+def test_logChannels() -> None:
+    """
+    Channels of the log are not supported, and named; without any, nothing is lost.
+    """
+    (finding,) = _converted('options { recursion no; }; logging { channel updates { file "updates.log"; }; };').findings
+    assert finding.severity is Severity.MISSING
+    assert "not to the channels updates" in finding.reason
+    (finding,) = _converted("options { recursion no; }; logging { category default { null; }; };").findings
+    assert finding.severity is Severity.NEEDLESS
+
+
+def test_validationOfForwarders() -> None:
+    """
+    What validates depends on the role: validate: in front of an upstream, or the setting.
+    """
+    for options, instead in (
+        ("forwarders { 9.9.9.9; };", "write validate: in front of each upstream"),
+        ("", "set validate = true"),
+    ):
+        found = _converted(f"options {{ {options}\n dnssec-validation yes; }};").findings
+        assert instead in [each.instead for each in found]
+
+
 def test_recursionDecidesTheRole() -> None:
     """
     Without recursion only zones are served; with forwarders all other names go there; else they are looked up from the root on.

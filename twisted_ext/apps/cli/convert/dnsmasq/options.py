@@ -29,7 +29,6 @@ NEEDLESS: Final = {
     "bind-interfaces": "with interface, this server binds these addresses only",
     "cache-rr": "records of all types are cached",
     "clear-on-reload": "the cache is emptied when other upstreams are found in resolv.conf",
-    "dns-forward-max": "the number of pending queries is bounded by the server itself",
     "dns-loop-detect": "loops are found by default, see loop-detection",
     "dnssec-check-unsigned": "unsigned answers are always checked where answers are validated",
     "fast-dns-retry": "queries are retried by the server itself",
@@ -59,6 +58,7 @@ _PORTS: Final = ("ports are drawn by the server from all that the kernel has", "
 
 #: Options without a counterpart, with the reason and what to do instead.
 MISSING: Final = {
+    "dns-forward-max": ("the number of pending queries has a fixed limit", "see Limits, in the documentation"),
     "add-cpe-id": _TELLS,
     "add-mac": _TELLS,
     "add-subnet": _TELLS,

@@ -18,7 +18,11 @@ OUTCOMES: Final[Mapping[str, Outcome]] = dict(
     [
         *rows(
             needless("counts and states are in txdns control and /metrics"),
-            "dump-file statistics-file memstatistics memstatistics-file recursing-file secroots-file zone-statistics",
+            "dump-file statistics-file memstatistics memstatistics-file recursing-file secroots-file",
+        ),
+        (
+            "zone-statistics",
+            never("queries are counted for the whole server, not for each zone", "query-log with log-format = json has the names"),
         ),
         *rows(
             needless("state is kept in the folder that state names", "set state, or StateDirectory= of the systemd unit"),
@@ -26,20 +30,42 @@ OUTCOMES: Final[Mapping[str, Outcome]] = dict(
             "max-ixfr-ratio lmdb-mapsize flush-zones-on-shutdown geoip-directory initial-file new-zones-directory",
         ),
         *rows(
-            needless("it has a fixed value that suits all networks"),
-            "edns-udp-size max-udp-size nocookie-udp-size clients-per-query max-clients-per-query recursive-clients reserved-sockets "
-            "resolver-query-timeout resolver-retry-interval resolver-nonbackoff-tries max-recursion-depth max-recursion-queries "
-            "max-query-count max-query-restarts max-rsa-exponent-size servfail-ttl lame-ttl fetch-quota-params fetches-per-server "
-            "fetches-per-zone nta-lifetime nta-recheck serial-query-rate notify-rate startup-notify-rate notify-delay notify-defer "
-            "max-refresh-time min-refresh-time max-retry-time min-retry-time max-transfer-idle-in max-transfer-idle-out "
-            "max-transfer-time-in max-transfer-time-out min-transfer-rate-in transfers-per-ns transfer-message-size update-quota v6-bias "
-            "max-records max-records-per-type max-types-per-name max-zone-ttl max-validation-failures-per-fetch max-validations-per-fetch "
-            "max-delegation-servers max-delegation-ttl min-delegation-ttl min-ncache-ttl tcp-primaries-timeout tcp-reuse-timeout "
-            "tcp-initial-timeout tcp-keepalive-timeout tcp-advertised-timeout http-listener-clients http-streams-per-connection "
-            "sig0checks-quota sig0checks-quota-exempt sig0key-checks-limit sig0message-checks-limit stale-answer-ttl stale-refresh-time "
-            "request-ixfr-max-diffs cleaning-interval heartbeat-interval hostname-interval listener-clients streams-per-connection "
-            "deallocate-on-exit notify-to-soa responselog",
+            missing("messages over UDP have at most 1232 octets", "clients fetch larger ones over TCP"),
+            "edns-udp-size max-udp-size nocookie-udp-size",
         ),
+        *rows(
+            missing("the times of a zone's SOA record apply, within fixed bounds", "change the SOA record at the primary"),
+            "max-refresh-time min-refresh-time max-retry-time min-retry-time",
+        ),
+        *rows(
+            missing("NOTIFY is sent as soon as a zone has changed, and again until the version was fetched, at a fixed rate"),
+            "notify-rate startup-notify-rate notify-delay notify-defer",
+        ),
+        ("serial-query-rate", missing("the number of queries for serial numbers at a time is fixed")),
+        ("notify-to-soa", never("the server of the SOA record is not notified", "set notify for the zone")),
+        *rows(
+            missing("the number of records of a zone is not limited", "check zones of others with txdns zone check before they are served"),
+            "max-records max-records-per-type max-types-per-name max-zone-ttl",
+        ),
+        *rows(
+            missing("queries to the servers of a zone are not limited by a rate", "look-ups of one domain under way are limited in number"),
+            "fetches-per-server fetches-per-zone fetch-quota-params",
+        ),
+        *rows(
+            missing("its value is fixed", "see Limits, in the documentation"),
+            "clients-per-query max-clients-per-query recursive-clients reserved-sockets resolver-query-timeout resolver-retry-interval "
+            "resolver-nonbackoff-tries max-recursion-depth max-recursion-queries max-query-count max-query-restarts "
+            "max-rsa-exponent-size servfail-ttl lame-ttl nta-lifetime nta-recheck max-transfer-idle-in max-transfer-idle-out "
+            "max-transfer-time-in max-transfer-time-out min-transfer-rate-in transfers-per-ns transfer-message-size update-quota v6-bias "
+            "max-validation-failures-per-fetch max-validations-per-fetch max-delegation-servers max-delegation-ttl min-delegation-ttl "
+            "min-ncache-ttl tcp-primaries-timeout tcp-reuse-timeout tcp-initial-timeout tcp-keepalive-timeout tcp-advertised-timeout "
+            "http-listener-clients http-streams-per-connection sig0checks-quota sig0checks-quota-exempt sig0key-checks-limit "
+            "sig0message-checks-limit stale-answer-ttl stale-refresh-time request-ixfr-max-diffs listener-clients "
+            "streams-per-connection",
+        ),
+        ("responselog", never("replies are logged with their queries only", "set query-log, with log-format = json")),
+        *rows(needless("only versions of named that have ended have it"), "cleaning-interval heartbeat-interval deallocate-on-exit"),
+        ("hostname-interval", needless("the host's name is read when the server starts")),
         *rows(
             needless("sockets are sized and watched by the server itself"),
             "tcp-listen-queue tcp-receive-buffer tcp-send-buffer udp-receive-buffer udp-send-buffer reuseport interface-interval "
@@ -50,15 +76,22 @@ OUTCOMES: Final[Mapping[str, Outcome]] = dict(
             always("this server does so"),
             "answer-cookie send-cookie request-expire request-ixfr provide-ixfr synth-from-dnssec message-compression check-integrity "
             "check-sibling check-wildcard check-svcb try-tcp-refresh zero-no-soa-ttl zero-no-soa-ttl-cache dnssec-enable "
-            "match-mapped-addresses multi-master ixfr-from-differences provide-zoneversion",
+            "match-mapped-addresses multi-master ixfr-from-differences",
         ),
+        ("minimal-responses", always("positive replies have no records that clients do not need")),
+        ("provide-zoneversion", never("the version of a zone is not told (ZONEVERSION)", "look up its SOA record")),
         *rows(
             needless("zones are checked as they are loaded, and findings are logged; see txdns zone check"),
-            "check-dup-records check-mx check-mx-cname check-names check-spf check-srv-cname",
+            "check-dup-records check-mx check-mx-cname check-spf check-srv-cname",
         ),
-        *rows(needless("clients choose among several records"), "rrset-order sortlist preferred-glue no-case-compress"),
+        ("check-names", missing("names of hosts are not checked for octets that they must not have", "check them where they are edited")),
+        *rows(
+            missing("records are sent in the order in which they are kept", "let clients sort addresses: resolv.conf has sortlist"),
+            "rrset-order sortlist preferred-glue",
+        ),
+        ("no-case-compress", needless("names in replies keep their case")),
         *rows(needless("such servers no longer exist"), "auth-nxdomain dnssec-lookaside dnssec-accept-expired-lookaside dialup"),
-        *rows(needless("nothing depends on it"), "request-nsid request-zoneversion minimal-responses keep-response-order dlv "
+        *rows(needless("nothing depends on it"), "request-nsid request-zoneversion keep-response-order dlv "
               "dnssec-must-be-secure max-acache-size rfc2308-type1 treat-cr-as-space fake-iquery has-old-clients use-id-pool "
               "maintain-ixfr-base acache-enable acache-cleaning-interval additional-from-auth "
               "glue-cache random-device dscp additional-from-cache suppress-initial-notify "

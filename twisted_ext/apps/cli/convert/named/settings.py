@@ -217,7 +217,9 @@ class Scope:
         if how == "yes":
             trusts = any(each.name in _TRUST for each in self._statements)
             if not trusts and found is not None:
-                self._converted.note(found.place, "with yes and no trust anchors, named validates nothing", "set validate = true")
+                forwards = self._forwarders and self.find("forwarders") is not None
+                instead = "write validate: in front of each upstream" if forwards else "set validate = true"
+                self._converted.note(found.place, "with yes and no trust anchors, named validates nothing", instead)
             return trusts
         return how in ("auto", "true")
 
@@ -372,7 +374,7 @@ class Scope:
             into.add("require-cookie", "any", found.place)
         found = self.find("cookie-secret")
         if found is not None:
-            into.missing(found.place, "the secret for cookies is in a file of its own", "write it there, and set cookie-secret")
+            into.missing(found.place, "secrets for cookies are in a file", "write each on a line of a file, and set cookie-secret to it")
         limit = self.find("rate-limit")
         if limit is not None:
             for each in limit.inside:
@@ -452,9 +454,12 @@ class Scope:
         for each in queries:
             if any(word != "null" for inner in each.inside for word in inner.words):
                 self._converted.set("query-log", True, each.place)
-        self._converted.needless(
-            statement.place, "the log goes to the journal or to the terminal", "--logfile or --syslog of twistd changes that"
-        )
+        what, instead = "the log goes to the journal or to the terminal", "--logfile or --syslog of twistd changes that"
+        channels = [each.value for each in statement.inside if each.name == "channel"]
+        if channels:
+            self._converted.missing(statement.place, f"{what}, not to the channels {', '.join(channels)}", instead)
+        else:
+            self._converted.needless(statement.place, what, instead)
 
     def _trust(self, statement: Statement) -> None:
         if all(each.words[:1] == ["."] for each in statement.inside):

@@ -48,24 +48,35 @@ OUTCOMES: Final[Mapping[str, Outcome]] = dict(
             "minimal-responses edns-tcp-keepalive tls-use-sni deny-any ede zonemd-check iter-scrub-promiscuous",
         ),
         *rows(
-            needless("it has a fixed value that suits all networks"),
-            "edns-buffer-size max-udp-size harden-large-queries harden-referral-path "
-            "harden-algo-downgrade target-fetch-policy infra-host-ttl infra-lame-ttl infra-cache-min-rtt "
+            missing("messages over UDP have at most 1232 octets", "clients fetch larger ones over TCP"),
+            "edns-buffer-size max-udp-size",
+        ),
+        ("tcp-upstream", never("servers are asked over UDP first", "use tls: for upstreams")),
+        ("harden-large-queries", never("large queries are answered")),
+        ("harden-referral-path", never("the names of servers are not looked up for validation alone")),
+        ("harden-algo-downgrade", never("one algorithm of a zone is enough (RFC 6840, section 5.11)")),
+        *rows(
+            missing("its value is fixed", "see Limits, in the documentation"),
+            "target-fetch-policy infra-host-ttl infra-lame-ttl infra-cache-min-rtt "
             "infra-cache-max-rtt infra-keep-probing low-rtt low-rtt-pct low-rtt-permil fast-server-num fast-server-permil "
             "outbound-msg-retry max-sent-count max-query-restarts max-global-quota iter-scrub-ns iter-scrub-cname iter-scrub-rrsig "
             "val-sig-skew-min val-sig-skew-max val-bogus-ttl val-nsec3-keysize-iterations val-max-restart add-holddown del-holddown "
             "keep-missing permit-small-holddown unknown-server-time-limit edns-tcp-keepalive-timeout serve-expired-reply-ttl "
-            "serve-expired-ttl-reset unwanted-reply-threshold cache-min-negative-ttl max-transfer-size max-transfer-time tcp-upstream "
+            "serve-expired-ttl-reset unwanted-reply-threshold cache-min-negative-ttl max-transfer-size max-transfer-time "
             "max-ecs-tree-size-ipv4 max-ecs-tree-size-ipv6",
         ),
         *rows(
-            needless("look-ups of one domain under way are limited in number, and clients by client-rate"),
+            missing(
+                "queries are not limited by this rate",
+                "set client-rate for clients; look-ups of one domain under way are limited in number",
+            ),
             "ratelimit ratelimit-for-domain ratelimit-below-domain ratelimit-factor ratelimit-backoff ip-ratelimit-cookie "
             "ip-ratelimit-factor ip-ratelimit-backoff wait-limit wait-limit-cookie wait-limit-netblock wait-limit-cookie-netblock",
         ),
         *rows(needless("queries and replies over encrypted transports are padded"), "pad-responses-block-size pad-queries-block-size"),
         *rows(always("queries and replies over encrypted transports are padded"), "pad-responses pad-queries"),
-        *rows(needless("versions, algorithms and tickets are those of the TLS library"), "tls-ciphers tls-ciphersuites tls-protocols"),
+        *rows(missing("versions and algorithms are those of the TLS library", "its own configuration file can change them"),
+              "tls-ciphers tls-ciphersuites tls-protocols"),
         ("tls-session-ticket-keys", never("tickets of TLS are not shared between servers")),
         *rows(needless("it concerns Windows"), "tls-win-cert tls-system-cert"),
         *rows(needless("no name and version are sent"), "hide-http-user-agent http-user-agent"),
@@ -82,7 +93,7 @@ OUTCOMES: Final[Mapping[str, Outcome]] = dict(
             "ip-transparent ip-freebind",
         ),
         ("ip-dscp", never("packets are not marked", "let the firewall mark them")),
-        *rows(needless("the system chooses between IPv4 and IPv6"), "prefer-ip4 prefer-ip6"),
+        *rows(never("the server that replies fastest is asked, over IPv4 or IPv6", "set query-ipv6 = false"), "prefer-ip4 prefer-ip6"),
         *rows(missing("a source address for queries cannot be chosen", "let a routing rule choose it"), "outgoing-interface"),
         ("do-not-query-address", missing("single servers cannot be left out")),
         ("udp-upstream-without-downstream", never("UDP is always served")),
@@ -149,7 +160,7 @@ OUTCOMES: Final[Mapping[str, Outcome]] = dict(
         ("http-max-streams", needless("it is tcp-requests here, with a sufficient default")),
         ("ede-serve-expired", always("stale answers say so (RFC 8914)")),
         ("proxy-protocol-port", missing("every port accepts the PROXY protocol from trusted proxies", "set trusted-proxies")),
-        ("cookie-secret-file", missing("secrets for cookies are read in another form", "set cookie-secret to a file with 32 hex digits")),
+        ("cookie-secret-file", missing("the setting has another name, for a file of the same form", "set cookie-secret to it")),
         ("zonemd-reject-absence", never("ZONEMD is checked if there is a record", 'set zonemd = "require" for the zone')),
         ("zonemd-permissive-mode", never("a zone with a wrong ZONEMD record is not used")),
     ]

@@ -1,0 +1,3 @@
+"""
+Tests of the plugins for channels and the persons in them.
+"""

@@ -1,0 +1,3 @@
+"""
+Tests of the plugins that look up names and zones.
+"""

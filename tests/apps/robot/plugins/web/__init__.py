@@ -1,0 +1,3 @@
+"""
+Tests of the plugins that fetch documents from the web.
+"""

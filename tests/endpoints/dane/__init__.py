@@ -1,0 +1,3 @@
+"""
+Tests of the endpoints that authenticate servers by TLSA records.
+"""

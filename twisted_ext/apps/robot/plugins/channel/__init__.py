@@ -1,0 +1,3 @@
+"""
+Plugins for channels and the persons in them.
+"""

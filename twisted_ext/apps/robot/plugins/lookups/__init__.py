@@ -1,0 +1,3 @@
+"""
+Plugins that look up names and zones.
+"""

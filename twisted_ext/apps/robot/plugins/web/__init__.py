@@ -1,0 +1,3 @@
+"""
+Plugins that fetch documents from the web.
+"""

@@ -1,0 +1,56 @@
+"""
+When to warn of things that expire, such as certificates and signatures. No I/O, and the time is an argument.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted_ext.limits import EXPIRY_PAUSE, EXPIRY_WARNED
+
+__all__ = ["ExpiryWarnings", "timeLeft"]
+
+_HOUR: Final = 3600
+_DAY: Final = 86_400
+
+
+class ExpiryWarnings:
+    """
+    Which warnings are due. The first is due L{EXPIRY_WARNED} days before something expires, each later one after half of the time that is
+    left then, and those behind the last L{EXPIRY_PAUSE} hours after as many.
+    """
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        # By label: when it expires, and when the next warning is due.
+        self._known: dict[str, tuple[float, float]] = {}
+
+    def isDue(self, label: str, ends: float, now: float) -> bool:
+        """
+        @param label: what expires; another end is that of a renewed one, whose warnings begin anew.
+        @param ends: when it expires, in seconds since 1970.
+        """
+        left = ends - now
+        if left > EXPIRY_WARNED.default * _DAY:
+            self._known.pop(label, None)
+            return False
+        known = self._known.get(label)
+        if known is not None and known[0] == ends and now < known[1]:
+            return False
+        self._known[label] = ends, now + max(left / 2, EXPIRY_PAUSE.default * _HOUR)
+        return True
+
+    def keep(self, labels: set[str]) -> None:
+        """
+        Forget all others.
+        """
+        for label in self._known.keys() - labels:
+            del self._known[label]
+
+
+def timeLeft(seconds: float) -> str:
+    """
+    Return a time for log lines: in days, or in hours if it is less than two days.
+    """
+    return f"{seconds // _DAY:.0f} days" if seconds >= 2 * _DAY else f"{max(seconds / _HOUR, 0):.1f} hours"
