@@ -15,7 +15,11 @@
 # With a C compiler, the same source also runs compiled:
 #
 #     make compiled        build a compiled wheel, install it into build/compiled/environment, and show what it gained
-#     make test-compiled   run the tests against it
+#     make test-compiled   run the tests of compiled modules against it
+#
+# Before a release:
+#
+#     make test-long       run what the others leave out, since it takes long
 #
 # Other targets: lint, types, docs, dist, lock, benchmark, bench-server, bench-recursion, bench-encrypted, bench-scaling, bench-bounds, clean.
 # Everything is installed in .venv; docs writes to docs/_build, dist to dist, and the benchmarks but the first write their results to
@@ -37,7 +41,7 @@ PAGES ?=
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve resolve demo follow test test-compiled compiled lint types docs dist lock benchmark bench-server bench-recursion \
+.PHONY: help serve resolve demo follow test test-long test-compiled compiled lint types docs dist lock benchmark bench-server bench-recursion \
     bench-encrypted bench-scaling bench-bounds clean
 
 help:
@@ -45,12 +49,12 @@ help:
 	@echo "make resolve    resolve and prove names of a small internet of signed zones, without the Internet"
 	@echo "make demo       run the servers that the examples of the documentation query"
 	@echo "make follow     run every command of every page against these servers"
-	@echo "make test       run every check; lint and types are parts of it"
+	@echo "make test       run every check: lint, types and the tests; the end says what failed"
 	@echo "make compiled   build a compiled wheel, install it beside the checkout, and show what it gained"
 	@echo "make docs       build the documentation in docs/_build/html"
 	@echo "make dist       build the packages of a release in dist"
 	@echo "make clean      remove everything that the others have made"
-	@echo "Also: test-compiled, lock, benchmark, bench-server, bench-recursion, bench-encrypted, bench-scaling, bench-bounds. Each target installs what it needs in $(VENV)."
+	@echo "Also: test-compiled, test-long, lock, benchmark, bench-server, bench-recursion, bench-encrypted, bench-scaling, bench-bounds. Each target installs what it needs in $(VENV)."
 
 # Ctrl-C is the normal way to end it, so make must not report an error.
 serve: $(VENV)/.has-all
@@ -65,15 +69,18 @@ demo: $(VENV)/.has-all
 follow: $(VENV)/.has-all
 	@$(BIN)/python docs/follow.py $(PAGES)
 
-test: lint types
-	$(BIN)/python .ci/halves.py $(PYTEST)
+test: $(VENV)/.has-test
+	@$(BIN)/python .ci/parts.py test $(PYTEST)
+
+test-long: $(VENV)/.has-test
+	@$(BIN)/python .ci/parts.py long
 
 compiled: $(VENV)/.has-test
 	$(BIN)/python .ci/compiled.py
 
-# Arguments for pytest as above; without them, all tests that depend on compiled code.
+# Arguments for pytest as above; without them, those tests that depend on compiled code.
 test-compiled: $(VENV)/.has-test
-	$(BIN)/python .ci/compiled.py test $(PYTEST)
+	@$(BIN)/python .ci/compiled.py test $(PYTEST)
 
 lint: $(VENV)/.has-test
 	$(BIN)/ruff check .

@@ -1,11 +1,13 @@
 """
-Build the compiled wheel, install it into an environment of its own, and show what it gained on this machine; or run the tests against it.
+Build the compiled wheel, install it into an environment of its own, and show what it gained on this machine; or run tests against it.
 
-    python .ci/compiled.py [test [ARGUMENT ...]]
+    python .ci/compiled.py                        build, install, and show what it gained
+    python .ci/compiled.py test [ARGUMENT ...]    the tests of L{TESTED}, or those that the arguments for pytest name
+    python .ci/compiled.py all                    all tests but those of L{LEFT_OUT}
+    python .ci/compiled.py install                build and install only
 
 Everything is in C{build/compiled}: the wheel, C{environment} with its commands, and C{suite}, from which the tests run. That folder has all
-files of the project but the package, so that the tests import what is installed. C{test} leaves out those of L{LEFT_OUT}; C{halves.py}
-describes its arguments.
+files of the project but the package, so that the tests import what is installed.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from dist import ROOT, sources
-from halves import runTests
+from parts import runPart, runTests
 
 FOLDER: Final = ROOT / "build" / "compiled"
 
@@ -30,8 +32,33 @@ PYTHON: Final = FOLDER / "environment" / "bin" / "python"
 #: What the package itself consists of, in a checkout.
 PACKAGE: Final = ("twisted_ext/", "twisted/")
 
+#: Tests that show what mypyc does otherwise than Python: those that call compiled modules in their own process, and the comparison of both
+#: packages. Of the tests that start programs, three files see that a server, its zones and bulk look-ups work compiled. The others would
+#: repeat what the source has shown; "make test-long" runs them before a release.
+TESTED: Final = (
+    "tests/test_compiled.py",
+    "tests/test_client.py",
+    "tests/test_bulk.py",
+    "tests/cache",
+    "tests/comparison",
+    "tests/compat",
+    "tests/dnssec",
+    "tests/metrics",
+    "tests/packetcache",
+    "tests/recursion",
+    "tests/resolver",
+    "tests/server",
+    "tests/transport",
+    "tests/wire",
+    "tests/zone",
+    "tests/live/servers/test_serving.py",
+    "tests/live/zones/test_updates.py",
+    "tests/live/lookups/test_bulk.py",
+)
+
 #: Tests that do not run against the compiled wheel, with the reasons.
 LEFT_OUT: Final = {
+    "tests/ci": "tests the programs of .ci, which are not compiled",
     "tests/test_architecture.py": "reads the source of the package",
     "tests/test_dist.py": "builds the package from its source",
     "tests/test_exports.py": "reads the source of the package",
@@ -137,27 +164,39 @@ def install(wheel: Path, extras: str) -> None:
     copy([path for path in sources() if not path.startswith(PACKAGE)], FOLDER / "suite")
 
 
-def test(words: list[str]) -> int:
+def test(words: list[str], *, everything: bool = False) -> int:
     """
-    Run the tests against the installed wheel, and return the exit code.
+    Run tests against the installed wheel, and return the exit code.
 
     @param words: arguments for pytest.
+    @param everything: run all tests, those marked C{long} too, instead of L{TESTED}.
     """
     require = ",".join([*filter(None, [os.environ.get("TXDNS_REQUIRE")]), "compiled"])
     environment = {**os.environ, "TXDNS_REQUIRE": require}
     leftOut = [f"--{'deselect' if '::' in path else 'ignore'}={path}" for path in LEFT_OUT]
     command = [str(PYTHON), "-m", "pytest", "-p", "no:cacheprovider", *leftOut]
-    return runTests(command, words, FOLDER / "suite", environment)
+    suite = FOLDER / "suite"
+    if words:
+        return subprocess.run([*command, *words], cwd=suite, env=environment).returncode
+    if everything:
+        command += ["-m", ""]
+    return runTests("compiled", command, () if everything else TESTED, 'make test-compiled PYTEST="{}"', suite, environment)
 
 
 def main(words: list[str]) -> int:
+    if words in (["test"], ["all"]):
+        # A part of its own: it takes a part of the time, and what it prints is not about tests.
+        code = runPart("wheel", [sys.executable, __file__, "install"])
+        return code or test([], everything=words == ["all"])
+    if words and words[0] not in ("install", "test"):
+        sys.exit(str(__doc__).strip())
     FOLDER.mkdir(parents=True, exist_ok=True)
     if reason := missing():
         sys.exit(f"compiled: {reason}")
     wheel = build()
-    if words[:1] == ["test"]:
+    if words:
         install(wheel, "all,test,test-integrations")
-        return test(words[1:])
+        return test(words[1:]) if words[0] == "test" else 0
     install(wheel, "all")
     print(f"{wheel.relative_to(ROOT)} is installed in {PYTHON.parent.parent.relative_to(ROOT)}; it takes:", flush=True)
     run(PYTHON, "-m", "benchmarks.compiled", folder=FOLDER / "suite")
