@@ -208,10 +208,21 @@ def failuresOf(file: Path, root: Path = ROOT) -> tuple[int, list[Failure]]:
         wrong = [each for name in ("failure", "error") for each in case.findall(name)]
         if wrong:
             test = _idOf(case.get("classname", ""), case.get("name", ""), root)
-            said = (wrong[0].get("message") or wrong[0].text or "?").strip().splitlines()[0][:200]
+            said = _firstLine(wrong[0].get("message") or "", wrong[0].text or "")
             # A test and what follows it may both fail.
             found.setdefault(test, Failure(test, said))
     return count, list(found.values())
+
+
+def _firstLine(message: str, text: str) -> str:
+    """
+    Return the line that says what went wrong.
+    """
+    if message in ("", "collection failure"):
+        # The name of the error is in the text, behind a note on where it came from.
+        errors = [line.removeprefix("E ").strip() for line in text.splitlines() if line.startswith("E  ")]
+        message = errors[0] if errors else text
+    return (message.strip().splitlines() or ["?"])[0][:200]
 
 
 def _idOf(className: str, name: str, root: Path) -> str:
@@ -457,9 +468,9 @@ def _runUnlessReported(name: str, command: Sequence[str], longest: float | None 
     """
     Run a command as a part. If it leaves reports of its own, these are what is told, unless it fails and none of them says so.
     """
-    before = {report.name for report in REPORTS.read()}
+    known = {report.name for report in REPORTS.read()}
     code = runPart(name, command, longest=longest)
-    inner = [report for report in REPORTS.read() if report.name not in before and report.name != name]
+    inner = [report for report in REPORTS.read() if report.name not in known and report.name != name]
     if inner and (not code or any(report.red for report in inner)):
         REPORTS.path(name, "json").unlink(missing_ok=True)
     return code

@@ -25,6 +25,7 @@ from random import SystemRandom
 from types import TracebackType
 from typing import Final, Self
 
+from tests.patience import PATIENCE
 from tests.requirements import missing
 
 __all__ = ["LivePeer", "bind", "freePort", "living", "nsd", "peer", "programPath", "unbound"]
@@ -63,11 +64,8 @@ _PACKAGES: Final = {
     "unshare": "util-linux",
 }
 
-#: Seconds that a server may take to answer its first query.
-_START_WAIT: Final = 60.0
-
 #: Seconds that a server may take to stop before it is killed.
-_STOP_WAIT: Final = 5.0
+_STOP_WAIT: Final = PATIENCE / 6
 
 #: Seconds between two checks for an answer.
 _LOOK_EVERY: Final = 0.02
@@ -163,7 +161,7 @@ class LivePeer:
         self._zones = dict(zones)
         self._process: subprocess.Popen[bytes] | None = None
         self.executable = Path()
-        self.patience = _START_WAIT
+        self.patience = PATIENCE
 
     def __enter__(self) -> Self:
         executable = peer(self.program)

@@ -19,6 +19,7 @@ from typing import Final, cast
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.peers import freePort
 from tests.test_architecture import ROOT
 from tests.test_packaging import PIP_OPTIONS, environment, run
@@ -29,9 +30,6 @@ _DIST: Final = runpy.run_path(str(_SCRIPT))
 
 #: The links of the README, by their names.
 _LINKS: Final = re.compile(r"^\.\. _(\w+): (\S+)$", re.MULTILINE)
-
-#: The seconds that a server may take to start.
-_PATIENCE: Final = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +153,7 @@ def test_installedWheelServesAndAsks(builds: list[list[Path]], tmp_path: Path) -
         [python, "-c", twistd, "-n", "--pidfile=", "txdns", *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     try:
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + PATIENCE
         query = [tmp_path / "environment/bin/txdns", "query", "www.dist.test", f"@127.0.0.1:{port}", "+short", "+time=1", "+tries=1"]
         said = ""
         while said != "192.0.2.80\n" and time.monotonic() < end and server.poll() is None:

@@ -14,12 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from tests.patience import PATIENCE
 from tests.requirements import missing
 
 __all__ = ["Browsing", "browserPath", "commandOf"]
-
-#: Seconds that a page may take to draw itself.
-_PATIENCE = 60.0
 
 
 class Browsing:
@@ -104,7 +102,7 @@ class Browsing:
         """
         Wait until an expression is true.
         """
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + PATIENCE
         while not self.value(f"Boolean({drawn})"):
             assert time.monotonic() < end, f"{drawn} does not become true"
             time.sleep(0.1)

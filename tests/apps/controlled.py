@@ -11,17 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import time
-from typing import Final, cast
+from typing import cast
 
 from twisted.internet.interfaces import IReactorSocket, IReactorTime, IReactorUNIX
 
+from tests.patience import PATIENCE
 from tests.test_architecture import ROOT
 from twisted_ext.resolver.ask import lookUp
 
 __all__ = ["Controlled", "controlled"]
-
-#: Seconds that the server may take to stop.
-_PATIENCE: Final = 20.0
 
 
 class Controlled:
@@ -54,7 +52,7 @@ def controlled(folder: Path, without: str = "") -> Iterator[Controlled]:
         finally:
             process.stdin.close()
             try:
-                process.wait(_PATIENCE)
+                process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
 

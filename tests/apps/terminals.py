@@ -18,10 +18,9 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Final
 
-__all__ = ["Terminal", "plain"]
+from tests.patience import PATIENCE
 
-#: Seconds that a program may take to write something.
-_PATIENCE: Final = 60.0
+__all__ = ["Terminal", "plain"]
 
 _CONTROLS: Final = re.compile(r"\x1b(?:\[[0-9;?]*[a-zA-Z]|[=>cDEMH78]|[()][A-Z0-9])")
 
@@ -103,7 +102,7 @@ class Terminal:
         """
         self._process.send_signal(number)
 
-    def expect(self, pattern: str, seconds: float = _PATIENCE) -> re.Match[str]:
+    def expect(self, pattern: str, seconds: float = PATIENCE) -> re.Match[str]:
         """
         Wait until new output matches C{pattern}.
         """
@@ -128,7 +127,7 @@ class Terminal:
         self.output += octets.decode("utf-8", "replace")
         return bool(octets)
 
-    def wait(self, seconds: float = _PATIENCE) -> int:
+    def wait(self, seconds: float = PATIENCE) -> int:
         """
         Wait for the end of the program and return its exit code.
         """

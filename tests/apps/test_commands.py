@@ -20,6 +20,7 @@ import pytest
 
 from tests.apps.terminals import Terminal
 from tests.docs.listings import serving
+from tests.patience import PATIENCE
 from twisted_ext._compiled import isCompiled
 from twisted_ext.apps.cli import main as mainModule
 from twisted_ext.apps.cli.main import COMMANDS, main
@@ -375,11 +376,11 @@ def test_interruptedBulkCanResume(number: signal.Signals, hosts: str, tmp_path: 
     # A shell that runs the tests in the background ignores Ctrl-C, and programs inherit that.
     restoreSIGINT = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=restoreSIGINT) as process:
-        giveUp = time.monotonic() + 30
+        giveUp = time.monotonic() + PATIENCE
         while (not output.exists() or not output.stat().st_size) and time.monotonic() < giveUp:
             time.sleep(0.05)
         process.send_signal(number)
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + number
     assert f"go on with --resume {output}" in stderr
     assert output.read_text().endswith("\n")

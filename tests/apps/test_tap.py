@@ -56,9 +56,9 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (None, True, {}, True),
         (None, False, {}, False),
-        (f"{os.getpid()}", True, {}, False),
-        (f"{os.getpid()}", True, {"nodaemon": 0}, True),
-        (f"{os.getpid()}", True, {"pidfile": "own.pid"}, True),
+        ("this process", True, {}, False),
+        ("this process", True, {"nodaemon": 0}, True),
+        ("this process", True, {"pidfile": "own.pid"}, True),
         (f"{2**22 + 1}", True, {}, True),
         (f"{2**22 + 1}", False, {}, False),
         ("no number", True, {}, False),
@@ -73,7 +73,7 @@ def test_pidFileIsNoObstacle(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("os.access", lambda path, mode: writable)
     if content is not None:
-        Path("twistd.pid").write_text(content)
+        Path("twistd.pid").write_text(f"{os.getpid()}" if content == "this process" else content)
     options = Options()
     given: dict[str, object] = {"nodaemon": 1, "pidfile": "twistd.pid", **words}
     unchecked(setattr)(options, "parent", given)

@@ -152,6 +152,7 @@ def test_failedTestsAreNamed(tmp_path: Path, reports: parts.Reports) -> None:
     }
     assert "one is not two" in failed["tests/wire/test_unit.py::test_wrong"]
     assert "no such program" in failed["tests/live/test_programs.py::test_broken"]
+    assert failed["tests/wire/test_import.py"] == "ModuleNotFoundError: No module named 'nothere'"
     assert "crashed while running" in failed["tests/wire/test_crash.py::test_ends"]
     assert [each.test for each in report.again] == ["tests/live/test_programs.py::test_busy"]
     lines, _ = parts.digestOf([report], "make test")

@@ -28,6 +28,7 @@ from typing import Final
 from tests.apps.terminals import Terminal
 from tests.docs.outputs import agrees
 from tests.docs.pages import ROOT, Block, Step, blocksIn, stepsOf
+from tests.patience import PATIENCE
 
 __all__ = ["DEMO_PORTS", "PORTS", "EXTRAS", "Difference", "Follower", "Ports", "Tally", "follow", "groupsOf", "missingIn", "nameOf"]
 
@@ -42,9 +43,6 @@ GROUPS: Final = (("howto/encryptedserver", "howto/encrypting", "howto/devices", 
 COUNTING: Final = ("howto/watching",)
 
 TRIES: Final = 3
-
-#: Seconds that a command may take, and a server until it listens.
-_PATIENCE: Final = 60.0
 
 #: Commands that run until Ctrl-C, and a pattern of what they print when they listen.
 _SERVERS: Final = (
@@ -186,7 +184,7 @@ class _Server:
         """
         Wait until it listens, or has ended.
         """
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end and not self.hasEnded():
             if self._ready in self.said() if self._ready else self._connects():
                 return
@@ -412,11 +410,11 @@ class Follower:
             start_new_session=True,
         ) as process:
             try:
-                came, _ = process.communicate(self._ports.real(given), _PATIENCE)
+                came, _ = process.communicate(self._ports.real(given), PATIENCE)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 came, _ = process.communicate()
-                came += f"\n(still running after {_PATIENCE:.0f} s)"
+                came += f"\n(still running after {PATIENCE:.0f} s)"
         return self._ports.shown(came.replace(f"{self._folder}/", "")), process.returncode
 
     # -- shells and fragments
@@ -460,7 +458,7 @@ class Follower:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=2 * _PATIENCE,
+            timeout=2 * PATIENCE,
         )
         if done.stdout or done.returncode:
             tally.differences.append(Difference(pieces[0][0], "the fragments of the page", "(no error)", done.stdout))

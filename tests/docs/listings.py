@@ -15,14 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from tests.patience import PATIENCE
 from tests.test_architecture import ROOT
 
 __all__ = ["LISTINGS", "Servers", "serving"]
 
 LISTINGS: Final = ROOT / "docs" / "listings"
-
-#: Seconds that a listing or a server may take.
-_PATIENCE: Final = 60.0
 
 
 class Servers:
@@ -73,7 +71,7 @@ class Servers:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=_PATIENCE,
+            timeout=PATIENCE,
         )
         return self.shown(done.stdout)
 
@@ -92,6 +90,6 @@ def serving() -> Iterator[Servers]:
         finally:
             process.stdin.close()
             try:
-                process.wait(_PATIENCE)
+                process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.twistds import PATIENCE, addresses, exchange, twistd, wait
+from tests.live.twistds import addresses, exchange, twistd, wait
+from tests.patience import PATIENCE
 from tests.peers import freePort
 from twisted_ext.errors import BadMessage
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from tests.patience import PATIENCE
 from tests.peers import freePort, living
 from twisted_ext.errors import BadMessage
 from twisted_ext.testing.sources import questionOf
@@ -25,13 +26,10 @@ from twisted_ext.wire.codes import RD
 from twisted_ext.wire.framing import frame
 from twisted_ext.wire.message import Message
 
-__all__ = ["PATIENCE", "REPLY", "Load", "Twistd", "addresses", "exchange", "twistd", "wait", "workersOf"]
+__all__ = ["REPLY", "Load", "Twistd", "addresses", "exchange", "twistd", "wait", "workersOf"]
 
-#: Seconds to wait for anything.
-PATIENCE: Final = 60.0
-
-#: Seconds for a reply, which comes at once on an idle machine.
-REPLY: Final = 5.0
+#: Seconds for a reply, where a lost datagram would be waited for as long.
+REPLY: Final = PATIENCE / 6
 
 
 def twistd(*words: str) -> list[str]:
@@ -168,7 +166,7 @@ class Load:
     @ivar wrong: replies with another address than the zone has.
     """
 
-    def __init__(self, port: int, names: int = 50, wait: float = 4 * REPLY) -> None:
+    def __init__(self, port: int, names: int = 50, wait: float = REPLY) -> None:
         self.asked = self.lost = self.wrong = 0
         self._port = port
         self._names = names

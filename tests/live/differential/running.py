@@ -22,7 +22,7 @@ from tests.live.differential.asking import Reply, ask, askAll
 from tests.live.differential.authorities import commandOf
 from tests.live.differential.questions import Case
 from tests.live.differential.resolvers import OURS, PORTS, RESOLVERS, resolverCommand
-from tests.live.twistds import PATIENCE
+from tests.patience import PATIENCE
 from tests.peers import peer
 from twisted_ext.wire.codes import CD, RD
 

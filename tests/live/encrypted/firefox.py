@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import IO, Final, Self
 
 from tests.live.encrypted.namespaces import withFiles
-from tests.live.twistds import PATIENCE
+from tests.patience import PATIENCE
 from tests.peers import freePort, peer
 
 __all__ = ["Firefox"]

@@ -17,7 +17,8 @@ from typing import Final, Self
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.certificates import certificateFor, written
-from tests.live.twistds import PATIENCE, Twistd, exchange, wait
+from tests.live.twistds import Twistd, exchange, wait
+from tests.patience import PATIENCE
 from tests.peers import freePort
 from tests.transport.tlsservers import keyOf, leaf
 

@@ -14,7 +14,7 @@ import pytest
 from tests.live.encrypted.everywhere import QUERIES, TRANSPORTS
 from tests.live.encrypted.serving import NAME, Encrypted, output, serving
 from tests.live.servers.test_serving import COMPLIANCE
-from tests.live.twistds import PATIENCE
+from tests.patience import PATIENCE
 from tests.peers import peer
 from tests.test_architecture import ROOT
 

@@ -14,8 +14,9 @@ import pytest
 
 from tests.apps.terminals import Terminal
 from tests.live.lookups.zonesown import LATE
-from tests.live.zones.test_updates import PATIENCE, UpdatableServer, ours, run, target
+from tests.live.zones.test_updates import UpdatableServer, ours, run, target
 from tests.live.zones.test_updates import txdns as update
+from tests.patience import PATIENCE
 from tests.peers import unbound
 from tests.test_architecture import ROOT
 from tests.tour.machine import usable

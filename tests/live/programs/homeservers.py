@@ -20,12 +20,10 @@ from typing import Final
 
 from tests.certificates import certificateFor, written
 from tests.live.programs.federating import DOMAIN
+from tests.patience import PATIENCE
 from tests.test_architecture import ROOT
 
 __all__ = ["fetch", "homeserver", "otherHomeservers"]
-
-#: Seconds to wait for Synapse. Machines may be very busy.
-_PATIENCE: Final = 300.0
 
 #: Seconds between two checks whether it answers.
 _LOOK_EVERY: Final = 0.05
@@ -37,7 +35,7 @@ class _Local(HTTPConnection):
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=_PATIENCE)
+        super().__init__("localhost", timeout=PATIENCE)
         self._path = path
 
     def connect(self) -> None:
@@ -147,7 +145,7 @@ def homeserver(folder: Path, resolver: str) -> Iterator[Path]:
     with log.open("wb") as writing:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=writing, stderr=writing, cwd=ROOT)
     try:
-        giveUp = time.monotonic() + _PATIENCE
+        giveUp = time.monotonic() + PATIENCE
         while not _answers(path):
             if process.poll() is not None or time.monotonic() > giveUp:
                 raise OSError(f"Synapse does not answer:\n{log.read_text()}")
@@ -156,7 +154,7 @@ def homeserver(folder: Path, resolver: str) -> Iterator[Path]:
     finally:
         process.terminate()
         try:
-            process.wait(_PATIENCE)
+            process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -22,6 +22,7 @@ from twisted.web.server import Request
 from tests.docs.serving import serveUntilInputEnds
 from tests.pages import Page as Plain
 from tests.pages import siteOf
+from tests.patience import PATIENCE
 from tests.peers import freePort
 from tests.test_architecture import ROOT
 
@@ -33,9 +34,6 @@ SIX: Final = "::1"
 
 #: Ports to try: another program may have one of them at one of the addresses.
 _PORTS_TRIED: Final = 10
-
-#: Seconds that it may take to end.
-_PATIENCE: Final = 30.0
 
 
 class Page(Plain):
@@ -101,7 +99,7 @@ def pages() -> Iterator[int]:
         finally:
             process.stdin.close()
             try:
-                process.wait(_PATIENCE)
+                process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.live.programs.households import VARIANTS
 from tests.live.programs.lonely import command
+from tests.patience import PATIENCE
 from tests.requirements import missing
 from tests.test_architecture import ROOT
 from tests.tour.machine import usable
@@ -25,9 +26,6 @@ REASONS: Final = {"unknown names", "final dots", "mapped addresses in files", "n
 
 #: The seed, other than the one used during development.
 SEED: Final = 20261120
-
-#: Seconds to wait for a machine.
-PATIENCE: Final = 300
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -51,7 +49,7 @@ def test_resultsEqualThoseOfCLibrary(variant: str) -> None:
     """
     calls, names = CALLS[variant]
     words = command(variant, "--inside", "-m", "tests.live.programs.comparing", str(SEED), str(calls), str(names))
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=2 * PATIENCE)
     *differences, last = [json.loads(line) for line in done.stdout.splitlines()] or [{"said nothing": done.stderr}]
     assert not differences, "\n".join(map(str, differences))
     assert last.get("calls") == calls and last["names"] == names, last

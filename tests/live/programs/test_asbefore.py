@@ -31,6 +31,7 @@ from twisted.internet.protocol import ClientFactory, Protocol, ServerFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tests.patience import PATIENCE
 from twisted_ext.client import createResolver
 from twisted_ext.compat.install import globalReactor
 from twisted_ext.compat.names import NamesResolver
@@ -73,9 +74,6 @@ HOSTS: Final[tuple[str | bytes, ...]] = (
 
 _FAMILIES: Final[tuple[list[type[IAddress]] | None, ...]] = (None, [IPv4Address], [IPv6Address])
 
-#: Seconds to wait for a result.
-_PATIENCE: Final = 20.0
-
 _reactor = globalReactor
 
 
@@ -105,7 +103,7 @@ async def _resolved(
 ) -> tuple[object, ...]:
     received = _Receiver()
     resolver.resolveHostName(received, cast(str, host), 80, types, transport)
-    await received.completed.addTimeout(_PATIENCE, _reactor())
+    await received.completed.addTimeout(PATIENCE, _reactor())
     return received.began, sorted([str(address) for address in received.addresses])
 
 
@@ -191,9 +189,9 @@ async def test_connectTCPActsAsBeforeInstall(host: str | bytes, ours: NamesResol
     async def outcomes() -> list[object]:
         connecting = _Connecting()
         cast(IReactorTCP, reactor).connectTCP(cast(str, host), whereOf(port.getHost())[1], connecting)
-        found: list[object] = [await connecting.outcome.addTimeout(_PATIENCE, reactor)]
+        found: list[object] = [await connecting.outcome.addTimeout(PATIENCE, reactor)]
         try:
-            found.append(await cast(IReactorCore, reactor).resolve(cast(str, host)).addTimeout(_PATIENCE, reactor))
+            found.append(await cast(IReactorCore, reactor).resolve(cast(str, host)).addTimeout(PATIENCE, reactor))
         except DNSLookupError:
             found.append(DNSLookupError)
         return found

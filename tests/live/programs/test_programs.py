@@ -18,6 +18,7 @@ import pytest
 from tests.docs.listings import LISTINGS
 from tests.live.asking import zoneOf
 from tests.live.programs.pages import FOUR, SIX, pages
+from tests.patience import PATIENCE
 from tests.peers import LivePeer, nsd
 from tests.test_architecture import ROOT
 
@@ -29,9 +30,6 @@ _DOMAIN: Final = "crawled.example"
 
 #: Seconds for a look-up in tests that are not about time.
 _UNHURRIED: Final = '        "DNS_TIMEOUT": 60,\n'
-
-#: Seconds to wait for a crawl. Machines may be very busy.
-_PATIENCE: Final = 300.0
 
 _LINE: Final = re.compile(r"http://([\w.]+):\d+/ at (\S+): ([\w.]+) (\S+)")
 
@@ -108,7 +106,7 @@ def _crawl(folder: Path, names: list[str], port: int, program: str, resolvConf: 
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
-        timeout=_PATIENCE,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
     return _Crawl(done.stdout)

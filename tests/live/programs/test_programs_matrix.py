@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final, cast
+from typing import cast
 
 import pytest
 
@@ -18,15 +18,13 @@ from tests.live.asking import zoneOf
 from tests.live.programs.federating import CASES, DOMAIN, SERVICE
 from tests.live.programs.homeservers import fetch, homeserver, otherHomeservers
 from tests.live.programs.pages import pages
+from tests.patience import PATIENCE
 from tests.peers import freePort, nsd
 from tests.test_architecture import ROOT
 
 __all__: list[str] = []
 
 pytest.importorskip("synapse")
-
-#: Seconds to wait for Synapse. Machines may be very busy.
-_PATIENCE: Final = 300.0
 
 
 def _zone(port: int) -> str:
@@ -61,7 +59,7 @@ def results() -> Iterator[Mapping[str, object]]:
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
             text=True,
-            timeout=_PATIENCE,
+            timeout=PATIENCE,
         )
         assert done.returncode == 0, done.stderr
         result = json.loads(done.stdout)

@@ -24,6 +24,7 @@ from twisted.python.threadpool import ThreadPool
 from tests.live.asking import resolverFrom, zoneOf
 from tests.live.programs.chatting import DOMAIN, NAMES, SIGNED, WAYS
 from tests.live.programs.signed import signed
+from tests.patience import PATIENCE
 from tests.peers import LivePeer, freePort, nsd, unbound
 from tests.test_architecture import ROOT
 from twisted_ext.integrations import aioxmpp
@@ -31,9 +32,6 @@ from twisted_ext.integrations.aioxmpp import perthread
 from twisted_ext.wire.codes import AD
 
 __all__: list[str] = []
-
-#: Seconds to wait for a program. Machines may be very busy.
-_PATIENCE: Final = 300.0
 
 _CLIENT: Final = "_xmpp-client._tcp"
 
@@ -81,7 +79,7 @@ def _run(module: str, *numbers: int) -> str:
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
-        timeout=_PATIENCE,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

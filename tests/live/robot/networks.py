@@ -23,13 +23,11 @@ from typing import IO, Final, Protocol, Self, cast
 import pytest
 
 from tests.certificates import certificateFor
+from tests.patience import PATIENCE
 from tests.peers import freePort, peer
 from tests.test_architecture import ROOT
 
 __all__ = ["Client", "Ngircd", "Running", "until"]
-
-#: Seconds to wait for what must happen. Machines may be very busy.
-_PATIENCE: Final = 60.0
 
 _PAUSE: Final = 0.02
 
@@ -113,10 +111,10 @@ def until(holds: Callable[[], object], explain: Callable[[], str] = str) -> None
 
     @param explain: returns what to show if it never does.
     """
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + PATIENCE
     while not holds():
         if time.monotonic() > end:
-            raise AssertionError(f"this has not happened within {_PATIENCE:g} s: {explain()}")
+            raise AssertionError(f"this has not happened within {PATIENCE:g} s: {explain()}")
         time.sleep(_PAUSE)
 
 
@@ -239,4 +237,4 @@ class Running:
             yield running
         finally:
             process.terminate()
-            process.wait(_PATIENCE)
+            process.wait(PATIENCE)

@@ -15,10 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Machine", "boot"]
+from tests.patience import PATIENCE
 
-#: Seconds for the machine to start, and for a command in it.
-_PATIENCE: Final = 60.0
+__all__ = ["Machine", "boot"]
 
 _UNSHARE: Final = ("unshare", "--mount", "--uts", "--ipc", "--net", "--cgroup", "--pid", "--fork", "--kill-child")
 
@@ -76,7 +75,7 @@ class Machine:
         """
         command = ["nsenter", "--target", str(self._process), "--all", "--", *words]
         environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
-        return subprocess.run(command, input=given, capture_output=True, text=True, timeout=_PATIENCE, env=environment)
+        return subprocess.run(command, input=given, capture_output=True, text=True, timeout=PATIENCE, env=environment)
 
     def write(self, path: str, text: str) -> None:
         """
@@ -112,7 +111,7 @@ def boot(folder: Path) -> Iterator[Machine | None]:
 
 
 def _ready(outer: subprocess.Popen[bytes]) -> Machine | None:
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + PATIENCE
     while outer.poll() is None and time.monotonic() < end:
         children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children").read_text().split()
         if children:

@@ -18,7 +18,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-from tests.live.twistds import PATIENCE, twistd
+from tests.live.twistds import twistd
+from tests.patience import PATIENCE
 from tests.peers import peer
 from twisted_ext.dnssec.signing import SigningKey, signZone
 from twisted_ext.wire.names import ROOT, nameFromText

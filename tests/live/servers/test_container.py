@@ -18,7 +18,8 @@ from typing import Final
 
 import pytest
 
-from tests.live.twistds import PATIENCE, twistd, wait
+from tests.live.twistds import twistd, wait
+from tests.patience import PATIENCE
 from tests.peers import freePort, peer
 from tests.requirements import required
 from tests.test_architecture import ROOT

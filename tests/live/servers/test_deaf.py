@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.twistds import PATIENCE, REPLY, Twistd, wait
+from tests.live.twistds import REPLY, Twistd, wait
+from tests.patience import PATIENCE
 from tests.queries import queryOf
 from twisted_ext.wire.message import Message
 

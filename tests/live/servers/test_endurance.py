@@ -34,7 +34,8 @@ from tests.live.servers.enduring import (
     warmUp,
     workload,
 )
-from tests.live.twistds import PATIENCE, Twistd, wait
+from tests.live.twistds import Twistd, wait
+from tests.patience import PATIENCE
 from tests.peers import LivePeer, freePort, living, nsd
 from twisted_ext.apps.cli.server.client import ControlChannel
 from twisted_ext.metrics.figures import Figures

@@ -14,8 +14,9 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.live.twistds import PATIENCE, Twistd, twistd, wait
+from tests.live.twistds import Twistd, twistd, wait
 from tests.live.upstreams import Upstream
+from tests.patience import PATIENCE
 from tests.peers import freePort, peer
 from tests.queries import queryOf
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.live.lookups.test_txdns import txdns
-from tests.live.twistds import PATIENCE, Twistd, wait
+from tests.live.twistds import Twistd, wait
+from tests.patience import PATIENCE
 from tests.peers import nsd
 
 ZONE = "$TTL 300\n@ SOA ns mail 1 3600 600 86400 300\n@ NS ns\nns A 127.0.0.1\nwww A 192.0.2.80\n"

@@ -13,7 +13,8 @@ from typing import Final
 
 import pytest
 
-from tests.live.twistds import PATIENCE, Twistd, wait, workersOf
+from tests.live.twistds import Twistd, wait, workersOf
+from tests.patience import PATIENCE
 from tests.test_architecture import ROOT
 from twisted_ext.server.jobs.subprocess import pythonCommand
 

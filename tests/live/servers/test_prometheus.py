@@ -15,7 +15,8 @@ from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
-from tests.live.twistds import PATIENCE, Twistd, wait
+from tests.live.twistds import Twistd, wait
+from tests.patience import PATIENCE
 from tests.peers import freePort, peer
 from tests.test_architecture import ROOT
 from twisted_ext.apps.cli.main import COMMANDS

@@ -11,7 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.live.twistds import PATIENCE, REPLY, Load, Twistd, exchange, twistd, wait, workersOf
+from tests.live.twistds import REPLY, Load, Twistd, exchange, twistd, wait, workersOf
+from tests.patience import PATIENCE
 from tests.test_architecture import ROOT
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildQuery

@@ -16,6 +16,7 @@ import pytest
 from tests.conformance.test_messages_captures import packets, streams
 from tests.corpora import corpus
 from tests.live.servers.serving import ADDRESSES, KINDS, RunningServer, runServer
+from tests.patience import PATIENCE
 from tests.peers import peer
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildMessage
@@ -24,9 +25,6 @@ from twisted_ext.wire.framing import StreamBuffer, frame
 from twisted_ext.wire.message import Message
 
 __all__ = ["COMPLIANCE", "PATIENCE"]
-
-#: Seconds to wait for anything.
-PATIENCE: Final = 30.0
 
 #: The list of EDNS compliance tests: options of dig, what the output has, and what it does not have.
 COMPLIANCE: Final[dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]]] = {
@@ -224,7 +222,7 @@ def test_clientThatReadsNothingIsClosed(server: RunningServer) -> None:
             pass
         assert "192.0.2.80" in dig(server, "+tcp", "www.example.org")
         assert server.kilobytes - before < 16_000
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE
         with pytest.raises(OSError):
             while time.monotonic() < end:
                 connection.sendall(query(1))

@@ -22,7 +22,8 @@ from typing import Final, Self
 
 import pytest
 
-from tests.live.twistds import PATIENCE, addresses, exchange, wait
+from tests.live.twistds import addresses, exchange, wait
+from tests.patience import PATIENCE
 from tests.peers import freePort
 from tests.requirements import missing
 from tests.test_architecture import ROOT

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.twistds import PATIENCE, REPLY, Twistd, twistd, wait
+from tests.live.twistds import REPLY, Twistd, twistd, wait
+from tests.patience import PATIENCE
 from tests.peers import freePort, peer
 from tests.server.listeners.authorities import issued, keyText, newKey
 from tests.server.listeners.test_certificates import write

@@ -19,7 +19,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.live.twistds import PATIENCE, Load, Twistd, addresses, exchange, twistd, wait, workersOf
+from tests.live.twistds import Load, Twistd, addresses, exchange, twistd, wait, workersOf
+from tests.patience import PATIENCE
 from tests.peers import LivePeer, freePort, living, nsd
 
 ZONE = """\

@@ -18,7 +18,8 @@ from typing import Final
 
 import pytest
 
-from tests.live.twistds import PATIENCE, Twistd, exchange, twistd, wait, workersOf
+from tests.live.twistds import Twistd, exchange, twistd, wait, workersOf
+from tests.patience import PATIENCE
 from tests.peers import freePort
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildQuery

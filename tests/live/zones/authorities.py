@@ -12,6 +12,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from tests.knots import knot
+from tests.patience import PATIENCE
 from tests.peers import peer
 
 __all__ = ["ORIGIN", "UNCHAINED", "ZONE", "QueryCase", "questions", "signedByBIND", "signedByKnot"]
@@ -127,9 +128,6 @@ _TYPES: Final = (
 #: A label below the apex with an unsigned delegation only: not in the chain of a zone with opt-out.
 UNCHAINED: Final = b"\x03cut"
 
-#: Seconds for a zone to be signed, however busy the machine.
-_PATIENCE: Final = 60.0
-
 _SIZES: Final = (0, 512, 1232, 4096)
 
 
@@ -232,7 +230,7 @@ policy:
     with knot(
         {ORIGIN: ZONE}, extra=policy, zoneExtra="dnssec-signing: on\ndnssec-policy: hashed\nzonefile-sync: 0"
     ) as server:
-        giveUp = time.monotonic() + _PATIENCE
+        giveUp = time.monotonic() + PATIENCE
         while time.monotonic() < giveUp:
             text = server.zoneFile(ORIGIN).read_text()
             if "NSEC3PARAM" in text:

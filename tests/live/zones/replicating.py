@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from twisted.internet.task import deferLater
 
+from tests.patience import PATIENCE
 from tests.peers import LivePeer, freePort, peer
 from tests.server.transfer.replicas import KEYS, Host
 from tests.typed import outputAndValue
@@ -30,9 +31,6 @@ output: Final = outputAndValue
 #: The key that both sides share.
 KEY: Final = "one.key"
 SECRET: Final = "c2VjcmV0IG9uZQ=="
-
-#: Seconds to wait for a change. Machines may be very busy.
-_PATIENCE: Final = 60.0
 
 assert nameToText(next(iter(KEYS)), final=False) == KEY
 
@@ -63,7 +61,7 @@ async def until(happened: Callable[[], object], what: Callable[[], object] = lam
     @param what: returns the current state for the error.
     """
     reactor = globalReactor()
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + PATIENCE
     while True:
         found = happened()
         if await found if isinstance(found, Awaitable) else found:

@@ -16,10 +16,11 @@ import pytest
 
 from tests.conformance.test_ferret import Record, Reply, differences, recordsOf
 from tests.knots import knot
-from tests.live.twistds import PATIENCE, Twistd, wait
+from tests.live.twistds import Twistd, wait
 from tests.live.zones.agreeing import ReplyContent, unexplained
 from tests.live.zones.authorities import ORIGIN, ZONE, QueryCase, questions, signedByBIND, signedByKnot
 from tests.live.zones.madeup import madeUp
+from tests.patience import PATIENCE
 from tests.pdns import hasPowerDNS, powerDNS
 from tests.peers import bind, nsd
 from tests.queries import optOf, queryOf

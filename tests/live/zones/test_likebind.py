@@ -7,7 +7,8 @@ from __future__ import annotations
 import random
 import socket
 
-from tests.live.zones.test_updates import APEX, PATIENCE, ZONE, exchange
+from tests.live.zones.test_updates import APEX, ZONE, exchange
+from tests.patience import PATIENCE
 from tests.peers import LivePeer, bind
 from twisted_ext.errors import BadUpdate
 from twisted_ext.wire.builder import buildMessage

@@ -11,7 +11,8 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.live.twistds import Twistd, wait
-from tests.live.zones.test_updates import PATIENCE, ROOT, ZONE, ServerAddress, ask, found, run, serialOf
+from tests.live.zones.test_updates import ROOT, ZONE, ServerAddress, ask, found, run, serialOf
+from tests.patience import PATIENCE
 from tests.peers import peer
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.rrtypes import SOA, A

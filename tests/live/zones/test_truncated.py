@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.live.twistds import PATIENCE, Twistd, wait, workersOf
+from tests.live.twistds import Twistd, wait, workersOf
 from tests.live.zones.test_updates import ServerAddress, exchange
 from tests.live.zones.test_workerzones import update
+from tests.patience import PATIENCE
 from twisted_ext.wire.codes import Rcode
 
 #: Names of the zone, enough for its image to be mapped and not read, and updates that are acknowledged before it is truncated.

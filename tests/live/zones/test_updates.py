@@ -18,6 +18,7 @@ import pytest
 
 from tests.knots import knot
 from tests.live.twistds import Twistd, wait
+from tests.patience import PATIENCE
 from tests.peers import LivePeer, bind, freePort, peer
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Opcode, Rcode
@@ -43,9 +44,6 @@ ns2 A 192.0.2.2
 mail A 192.0.2.3
 www CNAME mail
 """
-
-#: Seconds to wait for anything.
-PATIENCE = 30.0
 
 
 class UpdatableServer:

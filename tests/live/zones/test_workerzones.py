@@ -19,7 +19,8 @@ import pytest
 
 from tests.live.twistds import Twistd, wait, workersOf
 from tests.live.zones.replicating import KEY, SECRET, HasAddress, bindBeside, knotBeside, nsdBeside
-from tests.live.zones.test_updates import PATIENCE, ROOT, ZONE, ServerAddress, ask, exchange, found, run, serialOf
+from tests.live.zones.test_updates import ROOT, ZONE, ServerAddress, ask, exchange, found, run, serialOf
+from tests.patience import PATIENCE
 from tests.peers import LivePeer, peer
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import IN, Opcode, Rcode

@@ -14,6 +14,7 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from tests.patience import PATIENCE
 from tests.server.process.test_workers import Process, Processes
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.jobs.subprocess import stateOf
@@ -163,7 +164,7 @@ class StateTests(SynchronousTestCase):
         self.assertEqual(stateOf(os.getpid()), "R")
         with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as child:
             os.kill(child.pid, signal.SIGSTOP)
-            giveUp = time.monotonic() + 30
+            giveUp = time.monotonic() + PATIENCE
             while stateOf(child.pid) != "T" and time.monotonic() < giveUp:
                 time.sleep(0.01)
             self.assertEqual(stateOf(child.pid), "T")

@@ -15,13 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from tests.patience import PATIENCE
 from tests.requirements import missing
 from twisted_ext.apps.cli.completion.command import completionScript
 
 __all__ = ["Terminal", "candidatesOfFish", "needed", "terminal"]
-
-#: The length of time after which a shell counts as hung.
-_PATIENCE: Final = 30.0
 
 _PROMPT: Final = b"ready> "
 
@@ -63,7 +61,7 @@ class Terminal:
         return [line[1:-1] for line in text.replace("\r", "").splitlines() if line.startswith("<") and line.endswith(">")][:-1]
 
     def until(self, mark: bytes) -> bytes:
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + PATIENCE
         while mark not in self._seen:
             if not select.select([self._fileno], [], [], max(0.0, end - time.monotonic()))[0]:
                 raise AssertionError(f"the shell printed only {self._seen!r}")
@@ -116,7 +114,7 @@ def candidatesOfFish(program: str, lines: list[str], folder: Path) -> dict[str, 
         env={"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8"},
         capture_output=True,
         text=True,
-        timeout=_PATIENCE,
+        timeout=PATIENCE,
     )
     assert not done.stderr, done.stderr
     parts = done.stdout.split("---\n")

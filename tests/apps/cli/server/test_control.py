@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.apps.controlled import Controlled, controlled
+from tests.patience import PATIENCE
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.server.client import ControlChannel
 from twisted_ext.apps.cli.server.report import anchorLines, delegationLines, duration, octets, statusLines
@@ -147,7 +148,7 @@ def test_historyInLines(server: Controlled, capfd: pytest.CaptureFixture[str]) -
     """
     C{history} shows the last hour or the last day in lines with queries, hit rate, failures and latency.
     """
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE
     while "empty" in control(server, capfd, "history").output and time.monotonic() < end:
         time.sleep(0.2)
     for words in (["history"], ["history", "hour"], ["history", "day"]):

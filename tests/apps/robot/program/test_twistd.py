@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
 from twisted_ext.apps.robot.program.service import DATABASE
 
 COMMAND = [str(Path(sys.executable).with_name("twistd")), "-n", "--pidfile=", "txdns", "robot", "--config", "robot.toml"]
@@ -110,7 +111,7 @@ class Running:
         """
         Wait for a text in the log.
         """
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE
         while text not in self.log():
             assert time.monotonic() < end, self.log()
             time.sleep(0.05)
