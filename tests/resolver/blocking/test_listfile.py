@@ -35,6 +35,18 @@ def test_hostsLines() -> None:
     assert (names.below, names.excepted, complaints.count) == ([], [], 0)
 
 
+def test_commentsOfHostsLines() -> None:
+    """
+    A comment may follow a name in a hosts line without a space, as in the C library. In a line of an ad blocker, C{#} means other things.
+    """
+    names, complaints = parsed(
+        b"0.0.0.0 one.example#why\n0.0.0.0\ttwo.example#\r\n:: three.example four.example#five.example\n"
+        b"127.0.0.1 localhost#own\nsix.example # why\nseven.example##.banner\n"
+    )
+    assert names.alone == [b"one.example", b"two.example", b"three.example", b"four.example"]
+    assert (names.below, complaints.count) == ([b"six.example"], 1)
+
+
 def test_domainLines() -> None:
     """
     Domains, those with an asterisk and those of ad blockers are blocked with all names below.
@@ -76,6 +88,16 @@ def test_internationalNames() -> None:
         (b"192.0.2.1 router.lan", "'192.0.2.1' is an address of its own; write 0.0.0.0 to block a name"),
         (b"||ads.example^$third-party", "depends on more than the domain"),
         (b"||ads.example/banner", "is not a domain name"),
+        (b"||ad.", "'||ad.' is for all names that begin so; end a whole domain with ^"),
+        (b"@@||ad.", "is for all names that begin so"),
+        (b"||shop.\r", "is for all names that begin so"),
+        (b"||ads.example.", "is for all names that begin so"),
+        (b"||ads.example.^", "is for all names that begin so"),
+        (b"||ads.example^.", "depends on more than the domain"),
+        (b"||ads", "is for all names that begin so"),
+        (b"||ads.example|", "is not a domain name"),
+        (b"||ads.*^", "is not a domain name"),
+        (b"0.0.0.0 #ads.example", "'0.0.0.0' is an address, not a domain"),
         (b"example.com##.ad", "is not a domain"),
         (b"<html><body>not found</body></html>", "is not a domain"),
         (b"two words", "'two words' is not a domain, nor a line of a hosts file"),

@@ -3,7 +3,8 @@ Reads the names in a block list. Each line is in one of four formats, which may 
 
   - that of hosts files, C{0.0.0.0 ads.example}: blocks these names alone;
   - a domain, C{ads.example}, or C{*.ads.example}: blocks the domain and all names below it;
-  - that of ad blockers, C{||ads.example^}: the same; C{@@||ads.example^} makes an exception.
+  - that of ad blockers, C{||ads.example^}: the same; C{@@||ads.example^} makes an exception. Without the mark of the end, C{^}, such a rule
+    holds for all names that begin so. It is taken if these can only be the domain and those below it, so not C{||ads.} nor C{||ads}.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import BinaryIO, Final
 from twisted_ext.errors import BadName
 from twisted_ext.limits import BLOCK_LINE
 from twisted_ext.resolver.policy.localanswers import Complaints
+from twisted_ext.resolver.system.hosts import fieldsOf
 from twisted_ext.wire.names import nameFromText, nameToText
 
 __all__ = ["ListedNames", "parseList"]
@@ -27,7 +29,7 @@ _NAME: Final = rb"((?:[a-z0-9_-]{1,63}\.){1,126}[a-z][a-z0-9-]{0,62})"
 
 #: Lines as nearly all are. What these do not match is read more closely.
 _HOSTS: Final = re.compile(rb"^(?:0\.0\.0\.0|127\.0\.0\.1|::1?)[ \t]+" + _NAME + rb"[ \t]*\r?$", re.M)
-_DOMAIN: Final = re.compile(rb"^(?:\*\.|\|\|)?" + _NAME + rb"(?:\^(?:\$important)?)?\.?\r?$", re.M)
+_DOMAIN: Final = re.compile(rb"^(?:\*\.|\|\|(?!.*\.\r?$))?" + _NAME + rb"(?:\^(?:\$important)?|\.)?\r?$", re.M)
 
 #: Addresses with which hosts files block names.
 _NOWHERE: Final = re.compile(rb"0\.0\.0\.0|127(?:\.\d{1,3}){3}|::1?|0:0:0:0:0:0:0:[01]")
@@ -143,10 +145,12 @@ def _parseLine(line: bytes, found: ListedNames) -> None:
         domain, mark, rest = text.partition(b"^")
         if mark + rest not in _RULE_ENDS:
             raise ValueError(f"{_shown(line)} depends on more than the domain")
+        if domain.endswith(b".") or (not mark and b"." not in domain):
+            # Not the top-level domain of that name, which it does not mean.
+            raise ValueError(f"{_shown(line)} is for all names that begin so; end a whole domain with ^")
         names.append(_name(domain.removeprefix(b"*.")))
         return
-    # Not within a word: ad blockers write element rules as example.com##.banner.
-    fields = _COMMENT.split(line, maxsplit=1)[0].split()
+    fields = fieldsOf(line)
     if len(fields) > 1 and _ADDRESS.fullmatch(fields[0]):
         if any(name in _USUAL for name in fields[1:]):
             fields[1:] = [name for name in fields[1:] if name not in _USUAL]
@@ -154,6 +158,8 @@ def _parseLine(line: bytes, found: ListedNames) -> None:
             raise ValueError(f"{_shown(fields[0])} is an address of its own; write 0.0.0.0 to block a name")
         found.alone += [_name(name) for name in fields[1:]]
         return
+    # Not within a word: ad blockers write element rules as example.com##.banner.
+    fields = _COMMENT.split(line, maxsplit=1)[0].split()
     if len(fields) != 1:
         raise ValueError(f"{_shown(line)} is not a domain, nor a line of a hosts file")
     if _ADDRESS.fullmatch(fields[0]):

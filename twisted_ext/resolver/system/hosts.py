@@ -26,7 +26,7 @@ from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import MOST_OCTETS, ROOT, labelCount, nameFromText, nameToText
 from twisted_ext.wire.rrtypes import AAAA, ANY, PTR, A
 
-__all__ = ["Hosts", "HostsTable", "systemHostsPath"]
+__all__ = ["Hosts", "HostsTable", "fieldsOf", "systemHostsPath"]
 
 _PAUSE: Final = LOOK_SECONDS.default
 _LONG_AGO: Final = float("-inf")
@@ -38,6 +38,13 @@ def systemHostsPath() -> str:
     if platform == "win32":
         return os.path.join(os.environ.get("SystemRoot", r"C:\Windows"), "System32", "drivers", "etc", "hosts")
     return "/etc/hosts"
+
+
+def fieldsOf(line: bytes) -> list[bytes]:
+    """
+    Return the address and the names in a line of a hosts file, as the C library finds them: a comment may begin within a word.
+    """
+    return line.partition(b"#")[0].split()
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -64,7 +71,7 @@ class HostsTable:
         addresses, complaints = self.addresses, self.complaints
         packedOf: dict[bytes, tuple[bytes, ...]] = {}
         for number, line in enumerate(data.splitlines(), 1):
-            fields = line.partition(b"#")[0].split()
+            fields = fieldsOf(line)
             if not fields:
                 continue
             text = fields[0]
