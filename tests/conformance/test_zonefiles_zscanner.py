@@ -66,6 +66,7 @@ EXCEPTED: Final[dict[str, tuple[int, str]]] = {
     "47_L64": (1, "zeros at the beginning may be left out (RFC 6742, section 2.3.3)"),
     "51_URI": (1, "an empty target is not a URI (RFC 7553, section 4.4)"),
     "52_CAA": (1, "a tag has a letter or digit at least (RFC 8659, section 4.1)"),
+    "56_ZONEMD": (6, "a digest has 12 octets at least (RFC 8976, section 2.2.4)"),
     "57_SVCB": (1, "no-default-alpn goes with alpn only (RFC 9460, section 7.1.1)"),
     "03_rrttl": (1, "a TTL that is too large is 0 (RFC 2181, section 8), as for BIND"),
     "05-0_TTL": (1, "likewise"),

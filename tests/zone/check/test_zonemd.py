@@ -131,7 +131,8 @@ class DigestTests(SynchronousTestCase):
         """
         version = versionOf(HEAD)
         right = b"\x00\x00\x00\x01\x01\x01" + digests(version, [1])[1]
-        for rdata in (b"", b"\x00\x00\x00\x01\x01", b"\x00\x00\x00\x01\x01\x01\xaa", right[:-1], right + b"\x00"):
+        unknown = b"\x00\x00\x00\x01\x01\xf0" + 11 * b"\xaa"
+        for rdata in (b"", b"\x00\x00\x00\x01\x01", b"\x00\x00\x00\x01\x01\x01\xaa", right[:-1], right + b"\x00", unknown):
             short = version.edited({b"": (*version.top.sets, RRSet(version.apex, 63, 1, 300, (rdata,)))})
             self.assertIs(verify(short).verdict, Verdict.FAILED)
 

@@ -32,6 +32,9 @@ _HASHES: Final = {1: sha384, 2: sha512}
 #: Octets of a ZONEMD record before its digest: serial, scheme, algorithm.
 _FIXED: Final = Struct(">IBB")
 
+#: Octets of a digest, at least, whatever made it (RFC 8976, section 2.2.4).
+LEAST_DIGEST: Final = 12
+
 #: Octets passed to the hash at a time.
 _PIECE: Final = 1 << 16
 
@@ -114,6 +117,8 @@ def verify(version: Version) -> ZonemdResult:
     for (scheme, algorithm), values in given.items():
         if len(values) > 1:
             reasons.append(f"{len(values)} digests of scheme {scheme} and algorithm {algorithm}, where one is allowed")
+        elif len(values[0]) < LEAST_DIGEST:
+            reasons.append(f"a digest of {len(values[0])} octets, where {LEAST_DIGEST} are the least")
         elif scheme != SIMPLE or algorithm not in _HASHES:
             unknown.append(f"scheme {scheme} and algorithm {algorithm}")
         elif len(values[0]) != _HASHES[algorithm]().digest_size:

@@ -47,7 +47,8 @@ class ZONEMD(Rdata):
     serial = Number(4)
     scheme = Number(1)
     algorithm = Number(1)
-    digest = hexOctets(least=1)
+    # A shorter one is no digest, whatever its algorithm (section 2.2.4).
+    digest = hexOctets(least=12)
 
     @classmethod
     def flaw(cls, values: Sequence[object]) -> str:
