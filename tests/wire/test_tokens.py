@@ -50,19 +50,40 @@ class TokensTests(SynchronousTestCase):
             '"a b" c\\ d "; \\" ("': ["a b", "c\\ d", '; \\" ('],
             '"" ""': ["", ""],
             '"a""b"': ["a", "b"],
-            'a"b"c': ['a"b"c'],
+            'a"b c"d': ["a", "b c", "d"],
+            '"a\nb""c\nd"': ["a\nb", "c\nd"],
+            '(a"b"\n"c\nd")': ["a", "b", "c\nd"],
+            'a\\"b': ['a\\"b'],
             "a;b": ["a"],
             "a\\;b": ["a\\;b"],
             "( a ; one\n b ) c": ["a", "b", "c"],
             "((a)\nb)": ["a", "b"],
-            'alpn="h2, h3"': ["alpn=h2, h3"],
-            'a="b c"d': ["a=b c", "d"],
+            'a="b c"d': ["a=", "b c", "d"],
             'a\\="b c"': ["a\\=", "b c"],
             "a\n\n ; nothing more\n": ["a"],
             "\na": ["a"],
             "a\u00a0b \u3000": ["a\u00a0b", "\u3000"],
         }.items():
             self.assertEqual(wordsOf(text), words, text)
+
+    def test_pairs(self) -> None:
+        """
+        A quoted value may follow an equals sign directly, where pairs are expected.
+        """
+        for text, pairs in {
+            'alpn="h2, h3" port=53 x': ["alpn=h2, h3", "port=53", "x"],
+            'a="b c"d': ["a=b c", "d"],
+            'a="" b': ["a=", "b"],
+            'a= "b"': ["a=", "b"],
+            'a\\="b c"': ["a\\=", "b c"],
+            '"a=""b"': ["a=", "b"],
+            "a=": ["a="],
+        }.items():
+            tokens = Tokens(text)
+            found = []
+            while tokens.more():
+                found.append(tokens.takePair("a pair"))
+            self.assertEqual(found, pairs, text)
 
     def test_unbalancedTextIsRefused(self) -> None:
         """
@@ -75,6 +96,8 @@ class TokensTests(SynchronousTestCase):
             ("a\nb", 2, "the record ends with its line"),
             ("a \\", 3, "a backslash ends the line"),
             ('a="b', 3, "a quote is opened and never closed"),
+            ('a"b', 2, "a quote is opened and never closed"),
+            ('a"b\nc"', 2, "a quote is opened and never closed"),
         ):
             error = self.assertRaises(BadRecord, Tokens, text)
             self.assertEqual(error.column, column, text)

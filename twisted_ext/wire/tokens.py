@@ -15,13 +15,12 @@ __all__ = ["TOKEN", "Tokens", "badRecord"]
 
 _T = TypeVar("_T")
 
-#: Blanks and comments; a word, optionally followed directly by a quoted value as in C{alpn="h2,h3"}; a quoted string; anything else. A
-#: quote elsewhere in a word is an ordinary character (RFC 1035, section 5.1).
+#: Blanks and comments; a word; a quoted string; anything else. A quote in a word ends it and begins a string, as in BIND, NSD and dnspython.
+#: Such a string ends on its line, so that a stray quote does not hide the lines after it.
 TOKEN: Final = re.compile(
     r"""[ \t\r]+|;[^\n]*"""
-    r"""|(?P<word>(?:[^ \t\r\n"();\\]|\\[^\n])(?:[^ \t\r\n"();\\]|\\[^\n]|(?<!=)")*)"""
-    r"""(?:(?<==)(?<!\\=)"(?P<value>(?:[^"\\]|\\.)*)")?"""
-    r"""|"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<mark>.)""",
+    r"""|(?P<word>(?:[^ \t\r\n"();\\]|\\[^\n])+)"""
+    r"""|(?<![^ \t\r\n()"])"(?P<quoted>(?:[^"\\]|\\.)*)"|(?<=[^ \t\r\n()"])"(?P<behind>(?:[^"\\\n]|\\[^\n])*)"|(?P<mark>.)""",
     re.DOTALL,
 )
 
@@ -62,7 +61,7 @@ class Tokens:
         self.remarks: list[BadRecord] = []
         self._next = 0
         self._end = len(text) + 1
-        words: list[tuple[str, int, bool]] = []
+        words: list[tuple[str, int, bool, bool]] = []
         opened: list[int] = []
         ended = behind = 0
         for match in TOKEN.finditer(text):
@@ -89,15 +88,8 @@ class Tokens:
                 continue
             if ended:
                 raise badRecord("the record ends with its line; a longer one needs parentheses", ended)
-            if column == behind and len(self.remarks) < _REMARKS:
-                self.remarks.append(badRecord("no blank between two strings; not every server reads that", column))
+            words.append((match[kind], column, kind != "word", column == behind))
             behind = match.end() + 1
-            if kind == "word":
-                words.append((match["word"], column, False))
-            elif kind == "value":
-                words.append((match["word"] + match["value"], column, True))
-            else:
-                words.append((match["quoted"], column, True))
         if opened:
             raise badRecord("a parenthesis is opened and never closed", opened[-1])
         self._words = words
@@ -108,7 +100,7 @@ class Tokens:
         @param words: words that need no tokenizing: they contain no quotes, escapes, parentheses or comments.
         """
         self = cls("", origin)
-        self._words = [(word, 0, False) for word in words]
+        self._words = [(word, 0, False, False) for word in words]
         return self
 
     def more(self) -> bool:
@@ -119,7 +111,7 @@ class Tokens:
         Return the next word, or the one so many words behind it, without taking it; empty if there is none or if it is quoted.
         """
         if self._next + behind < len(self._words):
-            text, _, quoted = self._words[self._next + behind]
+            text, _, quoted, _ = self._words[self._next + behind]
             return "" if quoted else text
         return ""
 
@@ -131,9 +123,29 @@ class Tokens:
         """
         if self._next >= len(self._words):
             raise badRecord(f"the record ends where {expected} was expected", self._end)
-        text, self.column, self.quoted = self._words[self._next]
+        text, self.column, self.quoted, glued = self._words[self._next]
         self._next += 1
+        if glued:
+            self._remarkGlued(self.column)
         return text
+
+    def takePair(self, expected: str) -> str:
+        """
+        Take the next word with the quoted value that follows its equals sign directly, as in C{alpn="h2,h3"} (RFC 9460, section 2.1).
+
+        @raise BadRecord: there is none; says what was expected.
+        """
+        text = self.take(expected)
+        if text.endswith("=") and not self.quoted and not text.endswith("\\=") and self._next < len(self._words):
+            value, _, quoted, glued = self._words[self._next]
+            if quoted and glued:
+                self._next += 1
+                return text + value
+        return text
+
+    def _remarkGlued(self, column: int) -> None:
+        if len(self.remarks) < _REMARKS:
+            self.remarks.append(badRecord("no blank between two strings; not every server reads that", column))
 
     def parsed(self, expected: str, parse: Callable[[str], _T]) -> _T:
         """
@@ -165,7 +177,10 @@ class Tokens:
             return ""
         self.column = words[0][1]
         self.last = words[-1][0]
-        return "".join([text for text, _, _ in words])
+        for _, column, _, glued in words:
+            if glued:
+                self._remarkGlued(column)
+        return "".join([text for text, _, _, _ in words])
 
     def bad(self, text: str, expected: str) -> BadRecord:
         """

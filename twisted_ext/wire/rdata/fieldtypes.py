@@ -155,8 +155,6 @@ def nameFromToken(tokens: Tokens, text: str) -> bytes:
         if tokens.origin is None:
             raise tokens.bad(text, "a name other than @, since there is no origin,")
         return tokens.origin
-    if '"' in text and not tokens.quoted and '"' in text.replace('\\"', ""):
-        raise tokens.bad(text, "a name, in which a quote needs a backslash,")
     if not tokens.quoted and _UNUSUAL.search(text) and (plain := _UNUSUAL.search(_HIDDEN.sub("", text))):
         said = f"{text[:40]!r} has {plain[0]!r} in it; put a backslash before it if it is meant"
         tokens.remarks.append(badRecord(said, tokens.column))

@@ -133,7 +133,7 @@ class KeyedValues(Field[tuple[Keyed, ...]]):
     def fromText(self, tokens: Tokens, before: Sequence[object]) -> tuple[Keyed, ...]:
         found: dict[int, bytes] = {}
         while tokens.more():
-            text = tokens.take(self._expected)
+            text = tokens.takePair(self._expected)
             name, equals, rest = text.partition("=")
             try:
                 key = self.keyNumber(name)
