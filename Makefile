@@ -17,8 +17,9 @@
 #     make compiled        build a compiled wheel, install it into build/compiled/environment, and show what it gained
 #     make test-compiled   run the tests of compiled modules against it
 #
-# Before a release:
+# While you work, and before a release:
 #
+#     make quick           try a change in a minute: ruff, mypy, and the tests nearest to the changed files
 #     make test-long       run what the others leave out, since it takes long
 #
 # Other targets: lint, types, docs, dist, lock, benchmark, bench-server, bench-recursion, bench-encrypted, bench-scaling, bench-bounds, clean.
@@ -39,9 +40,11 @@ PAGE ?= 8080
 PAGES ?=
 # Extra arguments for pytest: make test PYTEST="-k cache -x"
 PYTEST ?=
+# Changed files for make quick, by default what differs from the last commit: make quick FILES=twisted_ext/wire/message.py
+FILES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve resolve demo follow test test-long test-compiled compiled lint types docs dist lock benchmark bench-server bench-recursion \
+.PHONY: help serve resolve demo follow quick test test-long test-compiled compiled lint types docs dist lock benchmark bench-server bench-recursion \
     bench-encrypted bench-scaling bench-bounds clean
 
 help:
@@ -49,6 +52,7 @@ help:
 	@echo "make resolve    resolve and prove names of a small internet of signed zones, without the Internet"
 	@echo "make demo       run the servers that the examples of the documentation query"
 	@echo "make follow     run every command of every page against these servers"
+	@echo "make quick      run ruff, mypy, and the tests nearest to the changed files, in a minute"
 	@echo "make test       run every check: lint, types and the tests; the end says what failed"
 	@echo "make compiled   build a compiled wheel, install it beside the checkout, and show what it gained"
 	@echo "make docs       build the documentation in docs/_build/html"
@@ -74,6 +78,9 @@ test: $(VENV)/.has-test
 
 test-long: $(VENV)/.has-test
 	@$(BIN)/python .ci/parts.py long
+
+quick: $(VENV)/.has-test
+	@$(BIN)/python .ci/quick.py $(FILES)
 
 compiled: $(VENV)/.has-test
 	$(BIN)/python .ci/compiled.py

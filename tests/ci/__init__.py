@@ -1,0 +1,3 @@
+"""
+Tests of the scripts that check and build the project.
+"""
