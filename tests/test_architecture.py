@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -113,24 +114,56 @@ class Importing:
         return any(self.name == package or self.name.startswith(f"{package}.") for package in packages)
 
 
-def importsOf(source: str) -> Iterator[Importing]:
+class _Parsed:
     """
-    Yield every import in a source text.
+    What the rules need of a source text: a small part of its syntax tree, so that it can be kept for all files.
+
+    @ivar imports: all imports, in their order.
+    @ivar misquoted: the lines of what has a docstring whose quotes do not stand on lines of their own.
     """
 
-    def visit(node: ast.AST, inFunction: bool, forTypes: bool) -> Iterator[Importing]:
+    def __init__(self, source: str) -> None:
+        self.imports: list[Importing] = []
+        self.misquoted: list[int] = []
+        self._visit(ast.parse(source), False, False)
+
+    def _visit(self, node: ast.AST, inFunction: bool, forTypes: bool) -> None:
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield Importing(alias.name, node.lineno, inFunction, forTypes)
+            self.imports += [Importing(alias.name, node.lineno, inFunction, forTypes) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             for alias in node.names:
-                yield Importing(f"{node.module or ''}.{alias.name}", node.lineno, inFunction, forTypes, node.level > 0)
-        inFunction = inFunction or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+                name = f"{node.module or ''}.{alias.name}"
+                self.imports.append(Importing(name, node.lineno, inFunction, forTypes, node.level > 0))
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            words = ast.get_docstring(node, clean=False)
+            if words is not None and not (words.startswith("\n") and words.rstrip(" ").endswith("\n")):
+                self.misquoted.append(1 if isinstance(node, ast.Module) else node.lineno)
+        inFunction = inFunction or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         forTypes = forTypes or isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for child in ast.iter_child_nodes(node):
-            yield from visit(child, inFunction, forTypes)
+        # Expressions hold neither imports nor docstrings.
+        for field in ("body", "handlers", "cases", "orelse", "finalbody"):
+            for child in getattr(node, field, ()):
+                self._visit(child, inFunction, forTypes)
 
-    return visit(ast.parse(source), False, False)
+
+@cache
+def _parsed(source: str) -> _Parsed:
+    return _Parsed(source)
+
+
+@cache
+def sourceOf(path: Path) -> str:
+    """
+    Return the text of a file, which is read once.
+    """
+    return path.read_text("utf-8")
+
+
+def importsOf(source: str) -> Iterator[Importing]:
+    """
+    Yield every import in a source text, which is parsed once.
+    """
+    return iter(_parsed(source).imports)
 
 
 def roomOf(module: str) -> str | None:
@@ -232,12 +265,8 @@ def objectToDocstring(module: str, source: str) -> Iterator[str]:
     """
     The quotes of a docstring stand on lines of their own.
     """
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            words = ast.get_docstring(node, clean=False)
-            if words is not None and not (words.startswith("\n") and words.rstrip(" ").endswith("\n")):
-                line = 1 if isinstance(node, ast.Module) else node.lineno
-                yield f"{module}:{line}: the quotes of a docstring stand on lines of their own"
+    for line in _parsed(source).misquoted:
+        yield f"{module}:{line}: the quotes of a docstring stand on lines of their own"
 
 
 def objectToName(module: str, source: str) -> Iterator[str]:
@@ -299,7 +328,7 @@ def test_packageKeepsTheRules(rule: Rule) -> None:
     """
     Every module of the package keeps every rule.
     """
-    objections = [words for module, path in MODULES.items() for words in rule(module, path.read_text("utf-8"))]
+    objections = [words for module, path in MODULES.items() for words in rule(module, sourceOf(path))]
     assert not objections, "\n".join(objections)
 
 
@@ -312,7 +341,7 @@ def test_otherFilesKeepTheirRules(rule: Rule) -> None:
         words
         for path in FILES
         if path not in MODULES.values()
-        for words in rule(str(path.relative_to(ROOT)), path.read_text("utf-8"))
+        for words in rule(str(path.relative_to(ROOT)), sourceOf(path))
     ]
     assert not objections, "\n".join(objections)
 

@@ -19,6 +19,7 @@ from typing import Final, cast
 
 import pytest
 
+from tests.builtonce import builtOnce
 from tests.patience import PATIENCE
 from tests.peers import freePort
 from tests.test_architecture import ROOT
@@ -32,12 +33,10 @@ _DIST: Final = runpy.run_path(str(_SCRIPT))
 _LINKS: Final = re.compile(r"^\.\. _(\w+): (\S+)$", re.MULTILINE)
 
 
-@pytest.fixture(scope="module")
-def builds(tmp_path_factory: pytest.TempPathFactory) -> list[list[Path]]:
-    """
-    Build a release twice, at different times in different zones, and return the files of each build, the wheel last.
-    """
-    folders = [tmp_path_factory.mktemp("dist") for _ in range(2)]
+def _buildTwice(root: Path) -> None:
+    folders = [root / name for name in ("first", "second")]
+    for folder in folders:
+        folder.mkdir()
     command = [sys.executable, str(_SCRIPT), "--no-isolation"]
     runs = [
         subprocess.Popen(
@@ -53,7 +52,15 @@ def builds(tmp_path_factory: pytest.TempPathFactory) -> list[list[Path]]:
     for each in runs:
         output, _ = each.communicate()
         assert each.returncode == 0, output
-    return [sorted((folder / "dist").iterdir(), key=lambda path: path.suffix == ".whl") for folder in folders]
+
+
+@pytest.fixture(scope="module")
+def builds(tmp_path_factory: pytest.TempPathFactory) -> list[list[Path]]:
+    """
+    Build a release twice, at different times in different zones, and return the files of each build, the wheel last.
+    """
+    root = builtOnce(tmp_path_factory, "releases", _buildTwice)
+    return [sorted((root / name / "dist").iterdir(), key=lambda path: path.suffix == ".whl") for name in ("first", "second")]
 
 
 def test_releaseIsReproducible(builds: list[list[Path]]) -> None:

@@ -22,6 +22,7 @@ from typing import Final, TypeGuard
 import pytest
 from packaging.requirements import Requirement
 
+from tests.builtonce import builtOnce
 from tests.test_architecture import ROOT
 from twisted_ext.interfaces import IResolverParser
 
@@ -215,9 +216,10 @@ def unchanged(sources: Path) -> None:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
-    Return the wheel of this project.
+    Return the wheel of this project, which is built once.
     """
-    return buildWheel(tmp_path_factory.mktemp("wheel"), unchanged)
+    (made,) = builtOnce(tmp_path_factory, "wheel", lambda folder: buildWheel(folder, unchanged)).glob("*.whl")
+    return made
 
 
 def buildWheel(folder: Path, change: Callable[[Path], None]) -> Path:

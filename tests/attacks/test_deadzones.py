@@ -4,6 +4,7 @@ Attack 13 on recursion: random names below a zone that denies them, or whose ser
 
 from __future__ import annotations
 
+import pytest
 from twisted.python.failure import Failure
 
 from tests.attacks.recursing import ENDLESS, RecursingTestCase, addressesIn
@@ -117,6 +118,7 @@ class SilentTests(RecursingTestCase):
         self.assertLess(above, 20)
         self.assertLess(longest, 0.1)
 
+    @pytest.mark.long
     def test_withoutMemoryAllNamesAreSent(self) -> None:
         """
         Without the memory of silence, each name is sent several times.

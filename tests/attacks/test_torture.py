@@ -4,6 +4,8 @@ Attack 13 on forwarders: random names below a zone whose servers do not answer, 
 
 from __future__ import annotations
 
+import pytest
+
 from tests.attacks.whole import WholeServerTestCase
 from twisted_ext.limits import Limit
 from twisted_ext.resolver.policy import domainlimit
@@ -72,17 +74,17 @@ class TortureTests(WholeServerTestCase):
 
     def neighbors(self, dead: str = "evil.co.uk", others: str = "a.co.uk") -> int:
         """
-        Query 150 names of one domain while 500 random names a second are queried below another one without replies, such as beside it below
+        Query 100 names of one domain while 500 random names a second are queried below another one without replies, such as beside it below
         a public suffix.
 
-        @return: how many of the 150 are not answered.
+        @return: how many of the 100 are not answered.
         """
         silent = nameFromText(dead)
         self.upstream.tamper = lambda octets, way: [] if silent in octets else [octets]
         service = self.run_(stale=0)
         numbers = iter(range(100_000))
         lost = 0
-        for turn in range(150):
+        for turn in range(100):
             self.flood([f"x{next(numbers)}.{dead}" for _ in range(25)], f"192.168.1.{turn % 20}")
             took = self.secondsToAnswer(f"www{turn}.{others}", 0.05)
             lost += took is None
@@ -102,6 +104,7 @@ class TortureTests(WholeServerTestCase):
         """
         self.assertEqual(self.neighbors("dead.example.test", "example.test"), 0)
 
+    @pytest.mark.long
     def test_oneLimitForDomainWouldCostIt(self) -> None:
         """
         With one limit for the whole domain, the rest of it would suffer.
@@ -109,6 +112,7 @@ class TortureTests(WholeServerTestCase):
         self.patch(domainlimit, "_childOf", lambda name, zone: name)
         self.assertGreater(self.neighbors("dead.example.test", "example.test"), 5)
 
+    @pytest.mark.long
     def test_domainsByLabelsWouldCostNeighbors(self) -> None:
         """
         If the last two labels were taken for a domain, the neighbors would fail with it.

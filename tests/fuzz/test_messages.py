@@ -4,6 +4,7 @@ Randomly changed messages.
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -61,14 +62,20 @@ class FuzzTests(SynchronousTestCase):
             parts.append(len(rdata).to_bytes(2, "big") + rdata)
         readEverything(b"".join(parts))
 
-    @settings(max_examples=200)
+
+@pytest.mark.parametrize("examples", [70, pytest.param(200, marks=pytest.mark.long)])
+def test_changedMessageIsReadOrRefused(examples: int) -> None:
+    """
+    A message with changed octets, or a truncated one, is read or refused.
+    """
+
+    @settings(max_examples=examples)
     @given(messages, st.lists(st.tuples(st.integers(0), st.integers(0, 255)), max_size=8), st.integers(0))
-    def test_changedMessageIsReadOrRefused(self, message: Message, changes: list[tuple[int, int]], cut: int) -> None:
-        """
-        A message with changed octets, or a truncated one, is read or refused.
-        """
+    def check(message: Message, changes: list[tuple[int, int]], cut: int) -> None:
         wire = bytearray(buildMessage(message))
         for position, octet in changes:
             wire[position % len(wire)] = octet
         readEverything(bytes(wire))
         readEverything(bytes(wire[: cut % len(wire)]))
+
+    check()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.trial.unittest import SynchronousTestCase
@@ -119,6 +120,7 @@ class BulkTests(SynchronousTestCase):
         self.assertEqual(answered, 10_000)
         self.assertLess(queries, 12_500)
 
+    @pytest.mark.long
     def test_unpacedQueriesWouldOverload(self) -> None:
         """
         With the window wide open, look-ups wait in the queue of the resolver. Without that queue as well, the server drops most of them.

@@ -25,9 +25,6 @@ from tests.queries import COOKIE, mixedCase, optOf, queryOf
 from twisted_ext.wire.framing import frame
 from twisted_ext.wire.message import Message
 
-#: Replies that are compared.
-_SAMPLES: Final = 1000
-
 #: Seconds until a query is asked again, and how often.
 _WAIT: Final = 5.0
 _TRIES: Final = 6
@@ -239,26 +236,30 @@ def upstream() -> Iterator[LivePeer]:
         yield server
 
 
-def test_packetCacheRepliesAreEqual(tmp_path: Path, upstream: LivePeer) -> None:
+@pytest.mark.parametrize("samples", [350, pytest.param(1000, marks=pytest.mark.long)])
+def test_packetCacheRepliesAreEqual(tmp_path: Path, upstream: LivePeer, samples: int) -> None:
     """
-    A thousand replies under load equal those without the packet cache in the same second: hits, denials and refusals, over UDP and TCP, for
+    Replies under load equal those without the packet cache in the same second: hits, denials and refusals, over UDP and TCP, for
     every shape of a query. Most of them come from the packet cache.
     """
-    sampled, counted, said = _run(tmp_path, upstream, "right", _SAMPLES)
+    sampled, counted, said = _run(tmp_path, upstream, "right", samples)
     sys.stdout.write(f"{dict(sampled.compared)} asked {sampled.asked} again {sampled.again} {counted} {sampled.ages} {said}\n")
     assert sampled.differing == []
-    assert sampled.compared.total() == _SAMPLES
+    assert sampled.compared.total() == samples
     assert counted["slow"] == counted["slowBeyond"]
     # Names that expire meanwhile must be looked up again, more of them on a slow machine.
     assert counted["sampledBeyond"] < sampled.asked / 2
     assert counted["beyond"] < counted["queries"] / 2
-    assert len(sampled.ages) > 2
+    assert len(sampled.ages) > 1 + samples // 1000
 
 
-@pytest.mark.parametrize("how", ["bit", "second"])
-def test_differenceIsDetected(tmp_path: Path, upstream: LivePeer, how: str) -> None:
+@pytest.mark.parametrize(
+    ("how", "samples"),
+    [("bit", 50), pytest.param("second", 15), pytest.param("second", 50, marks=pytest.mark.long)],
+)
+def test_differenceIsDetected(tmp_path: Path, upstream: LivePeer, how: str, samples: int) -> None:
     """
     A single wrong bit in a reply of the packet cache is detected, and so are the TTLs of the next second.
     """
-    sampled, _, _ = _run(tmp_path, upstream, how, 50)
-    assert len(sampled.differing) > 10
+    sampled, _, _ = _run(tmp_path, upstream, how, samples)
+    assert len(sampled.differing) > samples / 5

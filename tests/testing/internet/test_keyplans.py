@@ -138,9 +138,10 @@ def test_signaturesAreRenewedAndNeverExpire() -> None:
     assert len(seen) == 60 // 7 + 1
 
 
-def test_tenYearsOfRolloversPassInASecond() -> None:
+@pytest.mark.parametrize(("years", "different"), [(3, 2), pytest.param(10, 6, marks=pytest.mark.long)])
+def test_yearsOfRolloversPassQuickly(years: int, different: int) -> None:
     """
-    Ten years with a root key, zone keys and signatures that are replaced on time; what is asked every week validates, and asking every day
+    Years with a root key, zone keys and signatures that are replaced on time; what is asked every week validates, and asking every day
     takes little time.
     """
     root = KeyPlan(zskLifetime=90 * DAY, kskLifetime=730 * DAY, roll=Roll.TRUST_ANCHOR)
@@ -152,19 +153,19 @@ def test_tenYearsOfRolloversPassInASecond() -> None:
     asked += [("a.nic.org", "example.org", "DS"), ("ns1.example.org", "example.org", "DNSKEY"), ("ns1.example.org", "www.example.org", "A")]
     anchors = set()
     began = perf_counter()
-    for _ in range(3653):
+    for _ in range(years * 365 + years // 4):
         for server, name, rrType in asked:
             assert internet.ask(server, name, rrType, transport="tcp") is not None
         anchors.add(internet.anchors)
         internet.advance(DAY)
     took = perf_counter() - began
-    assert len(anchors) == 6
-    # About two seconds for 21,918 answers; the machine may be busy.
-    assert took < 20
+    assert len(anchors) == different
+    # About a fifth of a second for the 2,190 answers of a year; the machine may be busy.
+    assert took < 2 * years
     later = Internet(seed=2, start=START, signed=plan)
     later.zone(".", signed=root)
     later.zone("example.org", "www A 192.0.2.80")
-    for _ in range(100):
+    for _ in range(10 * years):
         validate(later, "www.example.org", "A")
         later.advance(36.5 * DAY)
 
