@@ -129,7 +129,7 @@ class ZoneRecordsTests(NetworkTestCase):
             [message(SOA, flags=0xA400)],
             [message(SOA, questions=())],
             [message(SOA, questions=(Question(nameFromText("other.test"), 252),))],
-            [message(SOA, elsewhere)],
+            [message(SOA, elsewhere, elsewhere, SOA)],
             [message(SOA, *HOSTS), message(LATER)],
             [message(SOA, *HOSTS), message(SOA), message(NS)],
             [message(SOA)[:-1]],

@@ -15,8 +15,8 @@ __all__ = ["TOKEN", "Tokens", "badRecord"]
 
 _T = TypeVar("_T")
 
-#: Blanks and comments; a word; a quoted string; anything else. A quote in a word ends it and begins a string, as in BIND, NSD and dnspython.
-#: Such a string ends on its line, so that a stray quote does not hide the lines after it.
+#: Blanks and comments; a word; a quoted string; anything else. A quote in a word ends it and begins a string, as in BIND, NSD and
+#: dnspython. Such a string ends on its line, so that a stray quote does not hide the lines after it.
 TOKEN: Final = re.compile(
     r"""[ \t\r]+|;[^\n]*"""
     r"""|(?P<word>(?:[^ \t\r\n"();\\]|\\[^\n])+)"""

@@ -4,12 +4,13 @@ Tests of primaries that are down, send wrong data or lack features.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from itertools import chain
 from unittest.mock import patch
 
 from twisted.internet.protocol import DatagramProtocol
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from tests.server.transfer.replicas import KEYS, PRIMARY, QUICK, SECONDARY, Host, StepTestCase, applyZones, soaOf
 from tests.zone.changing import APEX, ZONE
@@ -22,6 +23,7 @@ from twisted_ext.server.transfer.xfrout import _Counted
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Opcode, Rcode
 from twisted_ext.wire.message import Message
+from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import AXFR, IXFR
 from twisted_ext.zone.store.traversal import stretches
 from twisted_ext.zone.transfer.refresh import RefreshState, SecondaryState
@@ -70,14 +72,46 @@ class PrimariesTests(StepTestCase):
         self.assertEqual(self.secondary.serial(), 10 + len(whole))
         self.assertInStep()
 
-    def pieces(self, id: int) -> Iterator[bytes]:
+    def test_foreignRecordsDoNotKeepTheZone(self) -> None:
+        """
+        A zone that is transferred with records of another one is served without these, from the first transfer on, and one warning for each
+        transfer names them. A transfer that has more of these than of its own is refused.
+        """
+        strange = nameFromText("ns.other.org.") + b"\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\1"
+        for count, gathered in ((1, 1_000_000), (2, 16), (50, 1_000_000), (50, 16)):
+            self.setUp()
+            self.primary.serve()
+            self.primary.apply(allow_transfer=["192.0.2.0/24"])
+            strangers = [(strange, 1)] * count
+
+            def mixed(request: Request, strangers: list[tuple[bytes, int]] = strangers) -> Iterator[bytes]:
+                return self.pieces(request.id, strangers)
+
+            self.primary.responder.operations[IXFR] = self.primary.responder.operations[AXFR] = mixed
+            # Small transfers are gathered in this process, large ones in another.
+            with capturedLogs() as events, patch("twisted_ext.server.transfer.secondarystore.GATHERED_OCTETS.default", gathered):
+                self.secondary.apply(primaries=[PRIMARY])
+                self.network.advance(8)
+            lines = [formatEvent(event) for event in events if event["log_level"] == LogLevel.warn]
+            if count < 50:
+                self.assertEqual(self.secondary.serial(), 10)
+                self.assertInStep()
+                records = "1 record (ns.other.org.)" if count == 1 else "2 records (ns.other.org., ...)"
+                self.assertEqual(lines, [f"zone example.org. from {PRIMARY}:53: {records} outside of the zone are left out"])
+            else:
+                self.assertNotEqual(self.secondary.serial(), 10)
+                self.assertIn("50 records (ns.other.org., ...) are outside of the zone, and only", lines[0])
+
+    def pieces(self, id: int, others: Iterable[tuple[bytes, int]] = ()) -> Iterator[bytes]:
         """
         Return a transfer of the zone in small messages.
+
+        @param others: pieces to add to those of the zone.
         """
         place = self.primary.zones.at(APEX)
         assert place is not None and place.zone is not None
         version = place.zone.current
-        records = chain(stretches(version, 40), recordsOfChanges((), version.soa, once=True))
+        records = chain(stretches(version, 40), others, recordsOfChanges((), version.soa, once=True))
         return Envelope(id, 0, APEX + b"\x00\xfc\x00\x01", most=200).messages(records)
 
     def test_invalidChangesCauseFullTransfer(self) -> None:

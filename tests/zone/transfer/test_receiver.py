@@ -31,6 +31,7 @@ from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.transfer.ingest import gathered
 from twisted_ext.zone.transfer.receiver import TransferKind, TransferReceiver, settled
 from twisted_ext.zone.transfer.sender import Envelope, recordsOf, recordsOfChanges
+from twisted_ext.zone.transfer.strangers import Strangers
 
 SOA10 = record("@ 300 SOA ns1 hostmaster 10 3600 600 86400 300")
 SOA11 = record("@ 300 SOA ns1 hostmaster 11 3600 600 86400 300")
@@ -161,13 +162,15 @@ class WholeTests(SynchronousTestCase):
 
     def test_invalidZoneIsRefused(self) -> None:
         """
-        A transfer that does not form a valid zone is refused: foreign names, another SOA record in the middle or at the end,
-        invalid classes and types, malformed rdata, or no NS records.
+        A transfer that does not form a valid zone is refused: mostly foreign names, or some before or after its records; another SOA record
+        in the middle or at the end; invalid classes and types, malformed rdata, or no NS records.
         """
         a = record("www 300 A 192.0.2.1")
+        outside = RRSet(nameFromText("www.other.org."), A, 1, 300, (bytes(4),))
         cases: Sequence[Sequence[RRSet]] = [
-            [SOA10, NS1, RRSet(nameFromText("www.other.org."), A, 1, 300, (bytes(4),)), SOA10],
-            [SOA10, NS1, RRSet(b"\x09wexample\x03org\x00", A, 1, 300, (bytes(4),)), SOA10],
+            [SOA10, NS1, *[outside] * 4, SOA10],
+            [outside, SOA10, NS1, SOA10],
+            [SOA10, NS1, SOA10, outside],
             [SOA10, NS1, RRSet(b"\x03sub" + APEX, SOA, 1, 300, SOA10.rdatas), SOA10],
             [SOA10, NS1, a, SOA11],
             [SOA10, NS1, RRSet(a.name, A, 3, 300, a.rdatas), SOA10],
@@ -188,6 +191,30 @@ class WholeTests(SynchronousTestCase):
         self.assertRaises(BadZone, gathered, APEX, [reply([SOA10, NS1, a, SOA10], name=nameFromText("other.org."))])
         whole = gathered(APEX, [reply([SOA10, NS1, a, SOA10])])
         self.assertEqual(Version(Image(whole.finish())).recordCount, 3)
+
+    def test_foreignRecordsAreLeftOut(self) -> None:
+        """
+        Records outside of the zone are left out, counted and named, wherever they are: before, between and after those of the zone.
+        """
+        a = record("www 300 A 192.0.2.1")
+        for names in (
+            ["www.other.org."],
+            ["org."],
+            ["wexample.org.", "."],
+            ["a.other.org.", "A.other.ORG.", "b.other.org.", "c.other.org.", "d.other.org."],
+        ):
+            foreign = [RRSet(nameFromText(name), A, 1, 300, (bytes(4),)) for name in names]
+            for at in range(1, 4):
+                own = [SOA10, NS1, a, SOA10]
+                # Enough of its own that it is this zone.
+                own[3:3] = [record(f"h{number} 300 A 192.0.2.1") for number in range(3)]
+                strangers = Strangers()
+                version = Version(Image(gathered(APEX, [reply([*own[:at], *foreign, *own[at:]])], strangers).finish()))
+                self.assertEqual((version.recordCount, strangers.count), (6, len(names)))
+                self.assertTrue(str(strangers).startswith(f"{len(names)} record"))
+                self.assertIn(names[0], str(strangers))
+        self.assertEqual(str(strangers), "5 records (a.other.org., b.other.org., c.other.org., ...)")
+        self.assertEqual(str(Strangers()), "")
 
     def test_tooLongNameIsRefused(self) -> None:
         """
@@ -351,8 +378,8 @@ class ChangesTests(SynchronousTestCase):
         other = RRSet(APEX, SOA, 1, 300, (SOA11.rdatas[0][:-1] + b"\x01",))
         for case in (
             [SOA11, soa9, SOA11, new, SOA11],
-            [SOA11, SOA10, outside, SOA11, new, SOA11],
-            [SOA11, SOA10, SOA11, outside, SOA11],
+            [SOA11, SOA10, outside, outside, outside, SOA11, outside, outside, outside, SOA11],
+            [SOA11, SOA10, SOA11, new, SOA11, outside],
             [SOA11, SOA10, SOA11, new, other],
             [SOA11, SOA10, soa9, new, SOA10, SOA11, SOA11],
             [soa9, SOA10, soa9, new, soa9],
@@ -364,6 +391,22 @@ class ChangesTests(SynchronousTestCase):
             [SOA11, SOA10, SOA11, RRSet(new.name, TXT, 1, 300, (b"\x09short",)), SOA11],
         ):
             self.assertRaises(BadMessage, self.take, case)
+
+    def test_foreignChangesAreLeftOut(self) -> None:
+        """
+        Changes outside of the zone are left out and counted, those that remove and those that add.
+        """
+        new = record("new 300 A 192.0.2.9")
+        outside = RRSet(nameFromText("www.other.org."), A, 1, 300, (bytes(4),))
+        for case, count in (
+            ([SOA11, SOA10, outside, SOA11, new, SOA11], 1),
+            ([SOA11, SOA10, SOA11, outside, new, SOA11], 1),
+            ([SOA11, SOA10, outside, SOA11, new, outside, SOA11], 2),
+        ):
+            receiving = self.take(case)
+            (difference,) = receiving.differences
+            self.assertEqual((list(difference.removed), [each.name for each in difference.added]), ([], [new.name]))
+            self.assertEqual(receiving.strangers.count, count)
 
     def test_finalSOAMayDifferInCase(self) -> None:
         """

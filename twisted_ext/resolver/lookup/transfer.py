@@ -4,12 +4,13 @@ Transfer whole zones from a list of servers, as lists of records.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from twisted_ext.errors import BudgetSpent, CallerFault, DNSFault, ServerFailed, TimedOut
 from twisted_ext.limits import STREAM_WAIT, TRANSFER_OCTETS
@@ -18,6 +19,7 @@ from twisted_ext.transport.servers import Server
 from twisted_ext.transport.tls.links import connectorTo
 from twisted_ext.transport.transfer import fetchZone
 from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AXFR
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from twisted_ext.wire.tsig import Key
 
 __all__ = ["ZoneServer", "transferZone"]
+
+_log: Final = Logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +49,34 @@ class ZoneServer:
 
 
 def transferZone(
-    reactor: IReactorTime, servers: Sequence[Server | ZoneServer], zone: bytes, deadline: float
+    reactor: IReactorTime,
+    servers: Sequence[Server | ZoneServer],
+    zone: bytes,
+    deadline: float,
+    told: Callable[[str], object] | None = None,
 ) -> Deferred[list[RRSet]]:
     """
     Request a zone by AXFR (RFC 5936) from the servers in turn, until one sends all of it.
 
     @param reactor: provides L{IReactorTCP<twisted.internet.interfaces.IReactorTCP>} as well.
     @param deadline: when to give up, in the clock's seconds.
+    @param told: is called with what to say of records outside of the zone, which are left out. By default that is logged.
 
     @return: the zone's records in order, one to an RRset, the SOA record first and not repeated at the end. Fails as a look-up does.
     """
     if not servers:
         raise CallerFault("no server to transfer the zone from; give at least one")
     described = [each if isinstance(each, ZoneServer) else ZoneServer(each) for each in servers]
-    return Deferred.fromCoroutine(_transfer(reactor, described, zone, deadline))
+    return Deferred.fromCoroutine(_transfer(reactor, described, zone, deadline, told or _warn))
 
 
-async def _transfer(reactor: IReactorTime, servers: Sequence[ZoneServer], zone: bytes, deadline: float) -> list[RRSet]:
+def _warn(text: str) -> None:
+    _log.warn("{text}", text=text)
+
+
+async def _transfer(
+    reactor: IReactorTime, servers: Sequence[ZoneServer], zone: bytes, deadline: float, told: Callable[[str], object]
+) -> list[RRSet]:
     began = reactor.seconds()
     faults: list[DNSFault] = []
     asked: list[str] = []
@@ -76,6 +91,8 @@ async def _transfer(reactor: IReactorTime, servers: Sequence[ZoneServer], zone: 
                 reactor, server, zone, key=each.key, edns=False, most=TRANSFER_OCTETS.default, begin=patience, seconds=left,
                 connect=connectorTo(reactor, server, each.tls, name=each.name),
             )  # fmt: skip
+            if received.strangers.count:
+                told(f"{nameToText(zone)} from {server.label}: {received.strangers} outside of the zone are left out")
             return received.records
         except TimedOut:
             # Timeouts of all servers are reported together.

@@ -165,9 +165,11 @@ class Secondaries:
         zones = gatherResults([zone.stop() for zone in self._zones.values()], consumeErrors=True)
         return zones.addCallback(lambda _: self.links.close())
 
-    async def gather(self, apexName: bytes, spool: str, image: str) -> None:
+    async def gather(self, apexName: bytes, spool: str, image: str) -> str:
         """
         Build the image of a large transfer in a subprocess.
+
+        @return: what to say of records outside of the zone, which are left out; empty if there are none.
 
         @raise OSError: it cannot be built.
         @raise BadMessage: the transfer is not a valid zone.
@@ -184,3 +186,4 @@ class Secondaries:
             said = json.loads(await runModule(self.reactor, "twisted_ext.zone.transfer.ingestjob", words, seconds=seconds))
         if "fault" in said:
             raise BadMessage(said["fault"])
+        return str(said["strangers"])

@@ -24,6 +24,7 @@ from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.journal import Journal, NoJournal
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.transfer.ingest import gathered
+from twisted_ext.zone.transfer.strangers import Strangers
 
 __all__ = ["SecondaryStore", "Spool", "SpoolRoom", "removeUnfinished"]
 
@@ -230,14 +231,18 @@ class SecondaryStore:
         if journal is not None and len(journal):
             journal.clear()
 
-    def build(self, messages: Sequence[bytes]) -> None:
+    def build(self, messages: Sequence[bytes]) -> str:
         """
         Build the image of a small transfer.
+
+        @return: what to say of records outside of the zone, which are left out; empty if there are none.
 
         @raise BadZone: the messages are not a valid zone.
         @raise OSError: it cannot be written.
         """
-        gathered(self._apexName, messages).finishTo(self.nextPath)
+        strangers = Strangers()
+        gathered(self._apexName, messages, strangers).finishTo(self.nextPath)
+        return str(strangers)
 
     def built(self) -> Version:
         """

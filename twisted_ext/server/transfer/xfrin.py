@@ -432,6 +432,7 @@ class Secondary:
             before, came = current, receiving.differences
             # In a thread: some thousands of records take several hundredths of a second, too long for one turn of the reactor.
             version, differences = await self._aside(lambda: _changed(before, came))
+            strangers = str(receiving.strangers)
             if version.crowded:
                 # The next image is due, and a full transfer makes one.
                 raise BudgetSpent(f"{self.text} has changed so much that all of it is fetched again")
@@ -440,7 +441,7 @@ class Secondary:
             await self._aside(lambda: self._holding.change(differences, imaged))
             self._all.opened(self)
         else:
-            version = await self._built(spool)
+            version, strangers = await self._built(spool)
             try:
                 if version.serial != receiving.serial or version.apex != self.apexName.lower():
                     raise BadImage(f"the image of {self.text} is of another zone")
@@ -462,6 +463,11 @@ class Secondary:
             octets=receiving.octets,
             kind=receiving.kind.value,
         )
+        if strangers:
+            _log.warn(
+                "zone {zone} from {server}: {strangers} outside of the zone are left out", zone=self.text, server=remote.server.label,
+                strangers=strangers,
+            )  # fmt: skip
         self._all.install(self.apexName, version)
         await self._confirm()
         return step
@@ -470,15 +476,18 @@ class Secondary:
         if self.digest:
             await self._aside(lambda: prove(version, self.digest, remote.server.label))
 
-    async def _built(self, spool: Spool) -> Version:
+    async def _built(self, spool: Spool) -> tuple[Version, str]:
+        """
+        Return the version that was transferred, and what to say of records outside of the zone.
+        """
         holding = self._holding
         if not spool.path:
             # Keep the messages: the spool drops them if this is cancelled.
             messages = list(spool.messages)
-            await self._aside(lambda: holding.build(messages))
+            strangers = await self._aside(lambda: holding.build(messages))
         else:
-            await self._all.gather(self.apexName, spool.path, holding.nextPath)
-        return await self._aside(holding.built)
+            strangers = await self._all.gather(self.apexName, spool.path, holding.nextPath)
+        return await self._aside(holding.built), strangers
 
     async def _confirm(self) -> None:
         refreshing = self.refreshing

@@ -23,6 +23,7 @@ from twisted_ext.wire.rrtypes import DS, NSEC, NSEC3, OPT, RRSIG, SOA, TXT
 from twisted_ext.zone.limits import HELD_OCTETS, NAME_OCTETS
 from twisted_ext.zone.store.imagebuilder import LONG, ImageBuilder
 from twisted_ext.zone.store.nodes import CUT, SAYING, keyBelow
+from twisted_ext.zone.transfer.strangers import Strangers
 
 __all__ = ["TransferIngest", "gather", "gathered"]
 
@@ -63,12 +64,16 @@ class TransferIngest:
 
     @ivar done: whether the final SOA has been received.
     @ivar octets: the size of all records as in the image, with compressed names expanded.
+    @ivar records: the number of all records, those outside of the zone too.
+    @ivar strangers: the records outside of the zone, which are left out.
     """
 
-    def __init__(self, apexName: bytes) -> None:
+    def __init__(self, apexName: bytes, strangers: Strangers | None = None) -> None:
         self.builder = ImageBuilder(apexName)
         self.done = False
         self.octets = 0
+        self.records = 0
+        self.strangers = Strangers() if strangers is None else strangers
         self._most = HELD_OCTETS.default
         self._apex = apexName.lower()
         self._soa = b""
@@ -76,7 +81,7 @@ class TransferIngest:
 
     def take(self, message: bytes) -> None:
         """
-        @raise BadMessage: a record is not valid in a zone, or is outside of this one.
+        @raise BadMessage: a record is not valid in a zone.
         @raise BudgetSpent: the records exceed the limit.
         """
         try:
@@ -103,6 +108,7 @@ class TransferIngest:
                 raise BadMessage("another question than that for the zone")
             owners[HEADER_OCTETS] = b""
             offset += 4
+        self.records += answers
         heads = self._heads
         room = MOST_OCTETS - len(self._apex)
         octets = 0
@@ -135,7 +141,13 @@ class TransferIngest:
                 written, offset = reader.name(begin)
                 owner = self._labels(written)
                 if owner is None:
-                    raise BadMessage(f"{nameToText(written)} is not in the zone")
+                    if self.done or not self._soa:
+                        raise BadMessage(f"{nameToText(written)}, which is not in the zone, {'after' if self.done else 'before'} its records")
+                    self.strangers.add(written)
+                    offset += _HEAD + (data[offset + 8] << 8 | data[offset + 9])
+                    if offset > len(data):
+                        raise BadMessage(f"the record at octet {begin} extends past the end of the message")
+                    continue
                 owners[begin] = owner
             head = heads.get(data[offset : offset + _HEAD])
             if head is None:
@@ -325,20 +337,22 @@ def _nameEnd(rdata: bytes, begin: int) -> int:
     return 0
 
 
-def gathered(apexName: bytes, messages: Iterable[bytes]) -> ImageBuilder:
+def gathered(apexName: bytes, messages: Iterable[bytes], strangers: Strangers | None = None) -> ImageBuilder:
     """
     Collect the records of a whole transfer.
 
     @param messages: all messages of a transfer, without TSIG records.
+    @param strangers: counts the records outside of the zone, which are left out.
 
     @raise BadZone: the records are not a valid zone.
     @raise BudgetSpent: the records exceed the limit.
     """
     text = nameToText(apexName)
-    gathering = TransferIngest(apexName)
+    gathering = TransferIngest(apexName, strangers)
     try:
         for message in messages:
             gathering.take(message)
+        gathering.strangers.check(gathering.records - gathering.strangers.count)
     except BadMessage as fault:
         raise BadZone(f"{text}: {fault}") from None
     except BudgetSpent as fault:
@@ -363,14 +377,15 @@ def gather(words: list[str]) -> dict[str, str]:
 
     @param words: apex in hexadecimal digits, path of the messages, path of the image.
 
-    @return: C{image}, or C{fault} with what is wrong.
+    @return: C{image} and, if records were left out, C{strangers} with what to say of them; or C{fault} with what is wrong.
     """
     apex, path, image = words
+    strangers = Strangers()
     try:
         # Not opened in the generator, which compiled code does not finish when it is dropped.
         with open(path, "rb", buffering=1 << 20) as spool:
-            builder = gathered(bytes.fromhex(apex), _spooled(spool))
+            builder = gathered(bytes.fromhex(apex), _spooled(spool), strangers)
         builder.finishTo(image)
     except (DNSFault, OSError) as fault:
         return {"fault": str(fault)}
-    return {"image": image}
+    return {"image": image, "strangers": str(strangers)}

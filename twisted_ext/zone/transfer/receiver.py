@@ -26,6 +26,7 @@ from twisted_ext.zone.limits import CHANGES_RECORDS, RECEIVED_MESSAGES, RECEIVED
 from twisted_ext.zone.store.changeset import Difference, setsOf
 from twisted_ext.zone.store.nodes import keyBelow, kindOf
 from twisted_ext.zone.store.serials import isNewer, serialIn
+from twisted_ext.zone.transfer.strangers import Strangers
 
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
@@ -76,6 +77,7 @@ class TransferReceiver:
     @ivar soa: its first SOA, or L{None}.
     @ivar differences: the changes, for L{TransferKind.CHANGES}.
     @ivar records: the records of a whole zone without C{keep}, each as an RRset of its own; the SOA first and not repeated at the end.
+    @ivar strangers: the records outside of the zone, which are left out of C{differences} and C{records}.
     @ivar expire: the seconds until the zone expires on the primary, or L{None} if it does not send them (RFC 7314).
     """
 
@@ -104,6 +106,7 @@ class TransferReceiver:
         self.expire: int | None = None
         self.differences: list[Difference] = []
         self.records: list[RRSet] = []
+        self.strangers = Strangers()
         self.octets = 0
         self.messages = 0
         self._zone = zone.lower()
@@ -129,6 +132,8 @@ class TransferReceiver:
         """
         try:
             self._take(octets, now)
+            if self.done and self.strangers.count:
+                self.strangers.check(len(self.records) or self._records - self.strangers.count)
         except BadTransfer:
             raise
         except BadMessage as fault:
@@ -199,7 +204,7 @@ class TransferReceiver:
             elif isBelow(record.name.lower(), self._zone):
                 self.records.append(record)
             else:
-                raise self._bad(f"{nameToText(record.name)} is not in")
+                self.strangers.add(record.name)
 
     def _read(self, octets: bytes) -> list[RRSet]:
         message = Message.fromWire(octets).check()
@@ -268,7 +273,7 @@ class TransferReceiver:
             elif record.rrType == SOA or record.rrClass != IN or isMeta(record.rrType) or not record.rrType:
                 raise self._bad("a record that no zone has, in the changes of")
             elif not isBelow(record.name.lower(), self._zone):
-                raise self._bad(f"{nameToText(record.name)} is not in")
+                self.strangers.add(record.name)
             elif self._added is not None:
                 if _isUnread(record.rrType):
                     declarationOf(record.rrType).fromWire(record.rdatas[0])

@@ -100,7 +100,7 @@ async def _transferred(
     from twisted_ext.zone.transfer.receiver import TransferKind
 
     if wishes.rrType == AXFR and key is None and wishes.local is None:
-        records = await transferZone(reactor, servers, wishes.name, deadline)
+        records = await transferZone(reactor, servers, wishes.name, deadline, lambda text: complain(f"txdns query: {text}"))
         return [*records, records[0]]
     soa = None
     if wishes.rrType == IXFR and wishes.serial is not None:
@@ -118,6 +118,8 @@ async def _transferred(
         except DNSFault as error:
             fault = error
             continue
+        if received.strangers.count:
+            complain(f"txdns query: {each.server.label}: {received.strangers} outside of the zone are left out")
         assert received.soa is not None
         if received.kind is TransferKind.CURRENT:
             return [received.soa]

@@ -104,6 +104,8 @@ async def _transfer(reactor: IReactorTime, remote: RemoteServer, zone: bytes, se
     connect = connectorTo(reactor, remote.server, remote.tls)
     received = await fetchZone(reactor, remote.server, zone, kept.append, key=remote.key, soa=soa, connect=connect)
     took = reactor.seconds() - began
+    if received.strangers.count:
+        complain(f"{remote.server.label}: {received.strangers} outside of the zone are left out")
     if received.kind is TransferKind.CHANGES:
         lines = _changes(received)
     elif received.kind is TransferKind.CURRENT:

@@ -128,7 +128,7 @@ def transferred(target: str, apex: bytes) -> Version:
         if not servers:
             raise ExitError(USAGE, f"@{target} is not a server that can transfer zones; write one such as @192.0.2.53")
         try:
-            records = await transferZone(reactor, servers, apex, reactor.seconds() + _PATIENCE)
+            records = await transferZone(reactor, servers, apex, reactor.seconds() + _PATIENCE, complain)
             found.append(Zone.fromRecords(apex, records).current)
         except DNSFault as fault:
             raise ExitError(NO_REPLY, f"@{target}: {fault}") from fault
