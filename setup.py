@@ -37,6 +37,7 @@ COMPILED = (
     "twisted_ext/recursion/*.py",
     "twisted_ext/resolver/ask.py",
     "twisted_ext/resolver/caching/*.py",
+    "twisted_ext/resolver/combine/aliasfollower.py",
     "twisted_ext/resolver/combine/chain.py",
     "twisted_ext/resolver/combine/replaceable.py",
     "twisted_ext/resolver/forward/*.py",

@@ -13,7 +13,7 @@ from twisted_ext.wire.codes import AA, AD
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME, SOA
 
-__all__ = ["found", "isHostName", "together"]
+__all__ = ["endOf", "found", "isHostName", "together"]
 
 #: Matches labels of host names (RFC 952; RFC 1123, section 2.1). The C library accepts the underscore as well.
 _LABEL: Final = re.compile(rb"[A-Za-z0-9_-]+")
@@ -33,6 +33,23 @@ def isHostName(name: bytes) -> bool:
             return False
         at = end
     return name[1:2] != b"-"
+
+
+def endOf(name: bytes, answer: tuple[RRSet, ...]) -> bytes | None:
+    """
+    Return the target of the last of the aliases that lead from a name, in its own case; L{None} if the name is not an alias.
+
+    @param name: folded.
+    """
+    aliases: dict[bytes, bytes] = {}
+    for rrset in answer:
+        if rrset.rrType == CNAME:
+            aliases.setdefault(rrset.name.lower(), rrset.rdatas[0])
+    target = None
+    while name in aliases:
+        target = aliases.pop(name)
+        name = target.lower()
+    return target
 
 
 def found(question: Question, answer: Answer, searched: bool = True) -> tuple[tuple[bytes, ...], bytes, bytes | None]:

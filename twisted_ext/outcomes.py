@@ -161,9 +161,12 @@ def relevant(question: Question, answer: tuple[RRSet, ...]) -> tuple[RRSet, ...]
     types than the question's that are neither aliases nor signatures of kept RRsets. A forwarder must not pass on RRsets that an upstream
     adds for unrelated names (RFC 2181, section 5.4.1).
 
+    The others are put in order where a server has not done so: the aliases as they follow each other, then the data, each with its
+    signatures behind it. The C library finds no address in front of the alias that leads to it.
+
     @param answer: the answer section.
 
-    @return: the remaining RRsets in the same order; C{answer} itself if none was dropped.
+    @return: the remaining RRsets; C{answer} itself if none was dropped or moved.
     """
     name = question.name
     rrType = question.rrType
@@ -180,31 +183,46 @@ def relevant(question: Question, answer: tuple[RRSet, ...]) -> tuple[RRSet, ...]
             aliases.setdefault(rrset.name.lower(), rrset.rdatas[0].lower())
         elif rrset.rrType == DNAME and len(redirected) < _MOST_ALIASES:
             redirected.setdefault(rrset.name.lower(), rrset.rdatas[0].lower())
-    chain = {name}
-    above: set[bytes] = set()
+    # Where on the chain each name is, and each DNAME that makes one of its aliases.
+    chain = {name: 0}
+    above: dict[bytes, int] = {}
     # Each step checks every DNAME, and a message has room for thousands of CNAME and DNAME records.
     while len(chain) <= _MOST_ALIASES:
         target = aliases.pop(name, None)
         for owner, new in redirected.items():
             if name != owner and isBelow(name, owner):
-                above.add(owner)
+                above.setdefault(owner, len(chain) - 1)
                 if target is None and rrType != CNAME:
                     # The server may omit the synthesized CNAME (RFC 6672, section 3.1).
                     target = name[: -len(owner)] + new
         if target is None or target in chain or len(target) > MOST_OCTETS:
             break
         name = target
-        chain.add(name)
+        chain[name] = len(chain)
     wanted = (rrType, CNAME, RRSIG, DNAME)
-    kept = []
+    kept: list[RRSet] = []
+    places: list[int] = []
+    last = 0
+    isOrdered = True
     for rrset in answer:
         owner = rrset.name.lower()
-        if owner in chain:
-            if rrset.rrType in wanted or rrType == ANY:
-                kept.append(rrset)
-        elif owner in above and rrset.rrType in (DNAME, RRSIG):
-            kept.append(rrset)
-    return answer if len(kept) == len(answer) else tuple(kept)
+        step = chain.get(owner)
+        if step is not None:
+            if rrset.rrType not in wanted and rrType != ANY:
+                continue
+            place = 4 * step + (3 if rrset.rrType == RRSIG else 2)
+        else:
+            step = above.get(owner)
+            if step is None or rrset.rrType not in (DNAME, RRSIG):
+                continue
+            place = 4 * step + (rrset.rrType == RRSIG)
+        kept.append(rrset)
+        places.append(place)
+        isOrdered = isOrdered and place >= last
+        last = place
+    if not isOrdered:
+        kept = [kept[index] for index in sorted(range(len(kept)), key=places.__getitem__)]
+    return answer if isOrdered and len(kept) == len(answer) else tuple(kept)
 
 
 def _outcomeOf(question: Question, answer: tuple[RRSet, ...]) -> Outcome:

@@ -8,12 +8,11 @@ from tests.attacks.recursing import ENDLESS, RecursingTestCase, addressesIn, bou
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import DNSFault, WorkSpent
-from twisted_ext.interfaces import Start
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
-from twisted_ext.resolver.recursive import source
-from twisted_ext.resolver.recursive.source import AliasFollower
+from twisted_ext.resolver.combine import aliasfollower
+from twisted_ext.resolver.combine.aliasfollower import AliasFollower
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.message import Question
 
@@ -74,7 +73,7 @@ class ChainTests(_ChainCase):
         """
         If all aliases were followed, the whole query ends with two hundred packets.
         """
-        self.patch(source, "_ALIASES", ENDLESS)
+        self.patch(aliasfollower, "_ALIASES", ENDLESS)
         self.chain(20)
         self.assertIsInstance(self.look(self.first), WorkSpent)
         self.assertEqual((self.packets(), self.work.packets), (200, 200))
@@ -83,7 +82,7 @@ class ChainTests(_ChainCase):
         """
         Without both limits, it takes more.
         """
-        self.patch(source, "_ALIASES", ENDLESS)
+        self.patch(aliasfollower, "_ALIASES", ENDLESS)
         self.chain(20)
         self.assertEqual(addressesIn(self.look(self.first, work=boundless())), ["192.0.2.80"])
         self.assertGreater(self.packets(), 220)
@@ -120,11 +119,12 @@ class SignedChainTests(_ChainCase):
         If each target had a budget of its own, they would take more.
         """
 
-        def follow(follower: AliasFollower, question: Question, start: Start, context: QueryContext) -> object:
-            other = context.but(budget=Work())
-            return start(other).addCallback(follower._arrived, question, other)
+        follow = AliasFollower.follow
 
-        self.patch(AliasFollower, "_start", follow)
+        def unbounded(follower: AliasFollower, question: Question, answer: Answer, target: bytes, context: QueryContext) -> object:
+            return follow(follower, question, answer, target, context.but(budget=Work()))
+
+        self.patch(AliasFollower, "follow", unbounded)
         self.chain(12)
         self.look(self.first)
         self.assertGreater(self.packets(), 220)

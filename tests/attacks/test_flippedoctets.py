@@ -17,7 +17,7 @@ from twisted_ext.dnssec.validation import Validated, Validator
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import DNSFault
 from twisted_ext.outcomes import answerFromReply
-from twisted_ext.resolver.recursive.source import targetOf
+from twisted_ext.resolver.combine.aliasfollower import targetOf
 from twisted_ext.testing.internet import Params
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildMessage

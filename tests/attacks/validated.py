@@ -21,8 +21,9 @@ from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.recursion.hints import rootFromText
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
+from twisted_ext.resolver.combine.aliasfollower import AliasFollower
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
-from twisted_ext.resolver.recursive.source import AliasFollower, RecursiveSource
+from twisted_ext.resolver.recursive.source import RecursiveSource
 from twisted_ext.resolver.recursive.validating import ValidatingSource
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.listeners.sockets import Bound
@@ -84,7 +85,7 @@ class Resolver:
         distrust = self.inner.distrust if isinstance(self.inner, RecursiveSource) else None
         validator = Validator(lambda name, now: anchors)
         self.validating = ValidatingSource(self.inner, self.here, validator, internet.time, distrust=distrust)
-        follower = AliasFollower(self.validating)
+        follower = AliasFollower(self.validating, Work)
         self.source = follower.targets = CachedSource(follower, self.here, stale=stale)
 
     def _resolving(self) -> IAnswerSource:

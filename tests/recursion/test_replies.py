@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.recursion.worlds import denial, name, nothing, referral, reply, sets
+from twisted_ext.aliases import endOf
 from twisted_ext.answers import Answer, Outcome
 from twisted_ext.errors import ServerFailed
 from twisted_ext.limits import RRSET_RECORDS
 from twisted_ext.recursion.limits import ADDRESSES_PER_SERVER, DELEGATION_SERVERS
-from twisted_ext.recursion.replies import Meaning, endOf, meaningOf, scrubbed
+from twisted_ext.recursion.replies import Meaning, meaningOf, scrubbed
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.names import isBelow, nameToText

@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
+from twisted_ext.aliases import endOf
 from twisted_ext.answers import Answer, Outcome
 from twisted_ext.errors import ServerFailed
 from twisted_ext.limits import RRSET_RECORDS
@@ -20,7 +21,7 @@ from twisted_ext.wire.names import isBelow, labelCount, nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, ANY, CNAME, DNAME, DS, NS, NSEC, NSEC3, RRSIG, SOA, A, typeName
 
-__all__ = ["Meaning", "Referral", "endOf", "glueOf", "meaningOf", "scrubbed"]
+__all__ = ["Meaning", "Referral", "glueOf", "meaningOf", "scrubbed"]
 
 _SERVERS: Final = int(DELEGATION_SERVERS.default)
 _ADDRESSES: Final = int(ADDRESSES_PER_SERVER.default)
@@ -208,23 +209,6 @@ def scrubbed(question: Question, reply: Answer, zone: bytes, labels: int = 0) ->
 def _tooLarge(rrset: RRSet, reply: Answer) -> ServerFailed:
     text = f"{nameToText(rrset.name)} {typeName(rrset.rrType)} has {len(rrset.rdatas)} records; at most {_RECORDS} are accepted"
     return ServerFailed(text, server="" if reply.origin is None else reply.origin.server, ede=((_INVALID_DATA, text),))
-
-
-def endOf(name: bytes, answer: tuple[RRSet, ...]) -> bytes | None:
-    """
-    Return the target of the last of the aliases that lead from a name, in its own case; L{None} if the name is not an alias.
-
-    @param name: folded.
-    """
-    aliases: dict[bytes, bytes] = {}
-    for rrset in answer:
-        if rrset.rrType == CNAME:
-            aliases.setdefault(rrset.name.lower(), rrset.rdatas[0])
-    target = None
-    while name in aliases:
-        target = aliases.pop(name)
-        name = target.lower()
-    return target
 
 
 def _wildcardProof(reply: Answer, zone: bytes) -> tuple[RRSet, ...]:

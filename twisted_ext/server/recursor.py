@@ -21,10 +21,12 @@ from twisted_ext.dnssec.clockcheck import clockComplaint
 from twisted_ext.dnssec.times import timeToText
 from twisted_ext.dnssec.trustanchors import Anchor
 from twisted_ext.dnssec.validation import Validator
+from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BadDescription
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.recursion.delegations import Delegation, Delegations, FixedDelegation
 from twisted_ext.recursion.reporting import Reporter
+from twisted_ext.resolver.combine.aliasfollower import AliasFollower
 from twisted_ext.resolver.recursive.bailiwick import WithinDomain
 from twisted_ext.resolver.recursive.configured import (
     Trust,
@@ -37,7 +39,7 @@ from twisted_ext.resolver.recursive.configured import (
 from twisted_ext.resolver.recursive.pool import ServerPool
 from twisted_ext.resolver.recursive.reporting import ReportingSource
 from twisted_ext.resolver.recursive.rollovers import AnchorRollovers
-from twisted_ext.resolver.recursive.source import AliasFollower, RecursiveSource
+from twisted_ext.resolver.recursive.source import RecursiveSource
 from twisted_ext.resolver.recursive.stubs import stubDelegation
 from twisted_ext.resolver.recursive.validating import ValidatingSource
 from twisted_ext.resolver.sources import WrappingSource
@@ -227,7 +229,7 @@ class Recursor:
         if settings.errorReports:
             reporter = self._recursive.reporter = Reporter()
             inner = ReportingSource(inner, reporter, reactor)
-        self.source = AliasFollower(inner)
+        self.source = AliasFollower(inner, Work)
         self._followers = [self.source]
 
     def beside(self, upstream: IAnswerSource, domain: bytes) -> IAnswerSource:
@@ -236,7 +238,7 @@ class Recursor:
 
         @param domain: folded.
         """
-        follower = AliasFollower(WithinDomain(upstream, domain))
+        follower = AliasFollower(WithinDomain(upstream, domain), Work)
         self._followers.append(follower)
         return follower
 

@@ -25,6 +25,7 @@ from twisted_ext.resolver.blocking.source import Blocking, BlockingSource
 from twisted_ext.resolver.blocking.table import BlockTable
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
+from twisted_ext.resolver.combine.aliasfollower import AliasFollower
 from twisted_ext.resolver.combine.chain import ChainSource
 from twisted_ext.resolver.combine.race import RaceSource
 from twisted_ext.resolver.combine.replaceable import ReplaceableSource
@@ -90,6 +91,7 @@ class _Asking:
     @ivar steps: what L{ForwardStack.path} says of them.
     @ivar system: the servers of C{resolv.conf}, if these are used.
     @ivar recursor: the recursive resolver, if names are resolved from the root.
+    @ivar follower: looks up the targets of aliases that upstreams have not followed; the recursor has its own.
     """
 
     source: IAnswerSource
@@ -98,6 +100,7 @@ class _Asking:
     steps: list[_Step]
     system: SystemServers | None = None
     recursor: Recursor | None = None
+    follower: AliasFollower | None = None
 
 
 @implementer(IAnswerSource)
@@ -223,7 +226,11 @@ class ForwardStack:
             if recursor is not None:
                 recursor.source.close()
             raise
-        return _Asking(RouteSource(routes, default) if routes else default, default, upstreams, steps, system, recursor)
+        source = RouteSource(routes, default) if routes else default
+        follower: AliasFollower | None = None
+        if recursor is None:
+            source = follower = AliasFollower(source)
+        return _Asking(source, default, upstreams, steps, system, recursor, follower)
 
     def _upgradeFor(self, settings: Settings) -> Upgrade | None:
         if settings.upgradeUpstreams == "no":
@@ -244,8 +251,11 @@ class ForwardStack:
         """
         Have the targets of aliases looked up through the cache, like questions of clients.
         """
+        targets = self.caching if settings.cache else self._coalescing
         if asking.recursor is not None:
-            asking.recursor.follow(self.caching if settings.cache else self._coalescing)
+            asking.recursor.follow(targets)
+        if asking.follower is not None:
+            asking.follower.targets = targets
 
     def hostAt(self, address: str) -> str:
         """

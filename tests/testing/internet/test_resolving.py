@@ -9,10 +9,12 @@ import pytest
 from twisted_ext.answers import Answer, Outcome, QueryContext, Security
 from twisted_ext.dnssec.trustanchors import ZoneAnchors
 from twisted_ext.dnssec.validation import Validator
+from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import DNSFault
 from twisted_ext.recursion.hints import rootFromText
 from twisted_ext.resolver.ask import lookUp
-from twisted_ext.resolver.recursive.source import AliasFollower, RecursiveSource
+from twisted_ext.resolver.combine.aliasfollower import AliasFollower
+from twisted_ext.resolver.recursive.source import RecursiveSource
 from twisted_ext.resolver.recursive.validating import ValidatingSource
 from twisted_ext.testing.internet import DAY, Fault, Internet, KeyPlan, Params, Roll
 from twisted_ext.testing.scenarios.player import Player
@@ -56,7 +58,7 @@ class World:
         recursive = RecursiveSource(here, rootFromText(internet.hints, "hints"))
         digests = tuple([recordFromText(line).rdatas[0] for line in internet.anchors.splitlines()])
         anchors = ZoneAnchors(b"\x00", digests, ())
-        return ValidatingSource(AliasFollower(recursive), here, Validator(lambda name, now: anchors), internet.time)
+        return ValidatingSource(AliasFollower(recursive, Work), here, Validator(lambda name, now: anchors), internet.time)
 
     def look(self, name: str, rrType: str = "A") -> Answer:
         """

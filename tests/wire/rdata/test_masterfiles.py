@@ -36,6 +36,7 @@ class UnboundTests(SynchronousTestCase):
     EXCEPTED: Final = {
         "all.rr.org.\t\tIN\tLOC\t\t42N": "blanks are missing between degrees and direction (RFC 1876, section 3)",
         'dotted\\.label IN MX 10 "foo bar.nl"': "the octets have one half of the quoted word (RFC 1035, section 5.1)",
+        "txt5\tTXT": "a quote in a word begins a string, as in BIND, NSD and dnspython",
         "0.0.3.6.1.": "NSAP-PTR holds a name, as PTR does, and no string (RFC 1348; RFC 1706, section 6)",
         "0.0.4.6.1.": "NSAP-PTR holds a name, as PTR does, and no string (RFC 1348; RFC 1706, section 6)",
     }
@@ -117,6 +118,10 @@ class ServiceBindingTests(SynchronousTestCase):
                 self.assertEqual(rdataFromText(SVCB, rdataToText(SVCB, rdata)), rdata)
 
 
+#: Blanks between the fields of some lines.
+_GAP: Final = 7 * " "
+
+
 class ScannerTests(SynchronousTestCase):
     """
     Tests with the files of Knot's zone scanner on rdata: the result of each line, or its error.
@@ -145,6 +150,13 @@ class ScannerTests(SynchronousTestCase):
         ("47_L64", "0000:0000:0000:000", True, "zeros at the beginning may be left out (RFC 6742, section 2.3.3)"),
         ("51_URI", '""', False, "an empty target is not a URI (RFC 7553, section 4.4)"),
         ("52_CAA", '""\ta', False, "a tag has a letter or digit at least (RFC 8659, section 4.1)"),
+        *[
+            ("56_ZONEMD", end, False, "a digest has 12 octets at least (RFC 8976, section 2.2.4)")
+            for end in (
+                "ZONEMD\t0\t0\t0\t00", "255\t00", "0102 00 FF", "\\# 7 00000000000000",
+                f"TYPE63\t0{_GAP}0{_GAP}0{_GAP}00", f"zonemd\t0{_GAP}0{_GAP}0{_GAP}00",
+            )  # fmt: skip
+        ],
         ("57_SVCB", "no-default-alpn", False, "no-default-alpn goes with alpn only (RFC 9460, section 7.1.1)"),
     )
 

@@ -83,8 +83,8 @@ class OwnerTests(SynchronousTestCase):
 
     def test_wrongPointersAreRejected(self) -> None:
         """
-        An owner that points to itself, to a later name or to the header is rejected. Where another name than one of the zone is found at the
-        place that it points to, the record is left out.
+        An owner that points to itself, to a later name or to the header is rejected. Where it points to a name that is not in the zone, the
+        record is left out.
         """
         offset = len(_message([_SOA]))
         for target in (0, 2, offset, offset + 2, offset + 40, 13):

@@ -154,7 +154,7 @@ def recordLines(text: str, faults: Faults) -> list[RecordLine]:
             begins = line
             indented = text[lineStart] in " \t"
         if kind != "mark":
-            words.append(match["word"] + (match["value"] or "") if kind != "quoted" else match["quoted"])
+            words.append(match[kind])
             line += found.count("\n")
         elif found == "(":
             opened = opened if depth else line

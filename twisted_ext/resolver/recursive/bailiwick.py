@@ -21,7 +21,7 @@ class WithinDomain(WrappingSource):
     """
     Removes from answers the records of names outside of a domain: beside recursion, an upstream must not say what other zones contain
     (MaginotDNS, 2023). The target of an alias that leads out of the domain is left for L{AliasFollower
-    <twisted_ext.resolver.recursive.source.AliasFollower>}.
+    <twisted_ext.resolver.combine.aliasfollower.AliasFollower>}.
     """
 
     __slots__ = ("_domain",)

@@ -17,6 +17,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from twisted_ext.answers import Answer, Note, Origin, QueryContext, Trace
+from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import (
     BadDescription,
     BadMessage,
@@ -30,8 +31,9 @@ from twisted_ext.errors import (
 from twisted_ext.outcomes import answerFromMessage
 from twisted_ext.recursion.delegations import Delegation, NameServer
 from twisted_ext.resolver.ask import Query, Waiter, lookUp
+from twisted_ext.resolver.combine.aliasfollower import AliasFollower
 from twisted_ext.resolver.recursive.pool import ServerPool
-from twisted_ext.resolver.recursive.source import AliasFollower, RecursiveSource
+from twisted_ext.resolver.recursive.source import RecursiveSource
 from twisted_ext.transport.servers import DNS_PORT, Server
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import QR
@@ -506,7 +508,7 @@ def replay(recording: Recording, show: Callable[[Note], None]) -> Recording:
 async def _resolve(reactor: IReactorTime, root: Delegation, pool: ServerPool, trace: Trace, recording: Recording) -> Recording:
     # The steps count from there as well: making the source takes some milliseconds.
     recording.began = trace.began
-    source = AliasFollower(RecursiveSource(reactor, root, pool=pool))
+    source = AliasFollower(RecursiveSource(reactor, root, pool=pool), Work)
     try:
         recording.result = await lookUp(source, recording.question, QueryContext(reactor.seconds() + _SECONDS, trace=trace))
     except DNSFault as fault:

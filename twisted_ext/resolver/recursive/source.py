@@ -5,53 +5,45 @@ The answer source that resolves from the root.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from functools import partial
 from time import time
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred, fail, gatherResults
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Security
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.cache.store import Store
 from twisted_ext.dnssec.validation import Validator
 from twisted_ext.dnssec.work import Work
-from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, WorkSpent
+from twisted_ext.errors import DNSFault, TimedOut, WorkSpent
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.recursion.delegations import Delegation, Delegations
 from twisted_ext.recursion.iteration import FindAddresses, Iteration, Need, Options, Pause, Result
-from twisted_ext.recursion.limits import RESOLUTION_ALIASES, RESOLUTION_DEPTH
-from twisted_ext.recursion.replies import endOf
+from twisted_ext.recursion.limits import RESOLUTION_DEPTH
 from twisted_ext.recursion.reporting import REPORT_CHANNEL, Reporter
 from twisted_ext.resolver.ask import Query, QueryStart, Waiter, lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
+from twisted_ext.resolver.combine.aliasfollower import AliasFollower
 from twisted_ext.resolver.recursive.pool import PoolPause, ServerPool
 from twisted_ext.resolver.recursive.validating import ValidatingSource
-from twisted_ext.resolver.sources import LocalSource, WrappingSource
+from twisted_ext.resolver.sources import LocalSource
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import ROOT, nameToText, parentOf
-from twisted_ext.wire.rrtypes import ANY, CNAME, DS, RRSIG, SOA
+from twisted_ext.wire.names import ROOT, parentOf
+from twisted_ext.wire.rrtypes import DS, RRSIG
 
 if TYPE_CHECKING:
     from twisted_ext.resolver.recursive.localroot import LocalRoot
 
-__all__ = ["AliasFollower", "RecursiveSource", "recursiveStack"]
+__all__ = ["RecursiveSource", "recursiveStack"]
 
 _DEPTH: Final = int(RESOLUTION_DEPTH.default)
-_ALIASES: Final = int(RESOLUTION_ALIASES.default)
 
 #: Members of Enums that are compared with in each look-up: to look up one in its class takes as long as ten attributes.
 _DATA: Final = Outcome.DATA
 _NODATA: Final = Outcome.NODATA
-
-#: Levels of security, the least trusted one first.
-_TRUST: Final = (Security.BOGUS, Security.INDETERMINATE, Security.INSECURE, Security.SECURE)
-
-#: Extended error "other" (RFC 8914, section 4.1).
-_OTHER: Final = 0
 
 #: How the signatures of DS records begin.
 _DS_COVERED: Final = DS.to_bytes(2, "big")
@@ -88,7 +80,7 @@ class RecursiveSource(LocalSource):
         self.seconds = reactor.seconds
         self.reporter: Reporter | None = None
         # Addresses of name servers are never given as answers, so they have a cache of their own.
-        follower = AliasFollower(self)
+        follower = AliasFollower(self, Work)
         self.addresses = CachedSource(follower, reactor, store=Store(_ADDRESS_CACHE))
         follower.targets = self.addresses
 
@@ -290,89 +282,6 @@ def _fromReferral(known: Delegation) -> Answer:
     return Answer(_NODATA, (), known.proof, flags=AA, origin=origin)
 
 
-@implementer(IAnswerSource)
-class AliasFollower(WrappingSource):
-    """
-    Follows aliases whose targets the inner source has not answered: each target is a question of its own.
-
-    @ivar targets: the source to ask for the targets: a cache in front of this one, so that what aliases share is looked up once.
-    """
-
-    def __init__(self, inner: IAnswerSource) -> None:
-        super().__init__(inner)
-        self.targets: IAnswerSource = self
-
-    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
-        found = self._inner.ask(question, context)
-        if found is None:
-            return None
-        if isinstance(found, Answer):
-            target = targetOf(question, found)
-            return found if target is None else partial(self._follow, question, found, target)
-        return partial(self._start, question, found)
-
-    def _start(self, question: Question, start: Start, context: QueryContext) -> Deferred[Answer]:
-        if context.budget is None:
-            # One object for all targets: a budget for each would multiply the work.
-            context = context.spending(Work())
-        return start(context).addCallback(self._arrived, question, context)
-
-    def _arrived(self, answer: Answer, question: Question, context: QueryContext) -> Answer | Deferred[Answer]:
-        target = targetOf(question, answer)
-        return answer if target is None else self._follow(question, answer, target, context)
-
-    def _follow(self, question: Question, answer: Answer, target: bytes, context: QueryContext) -> Deferred[Answer]:
-        if any(rrset.rrType == CNAME and rrset.name.lower() == target.lower() for rrset in answer.answer):
-            text = f"{question}: its aliases lead in a circle back to {nameToText(target)}"
-            return fail(ServerFailed(text, ede=((_OTHER, text),)))
-        if context.aliases >= _ALIASES:
-            return fail(WorkSpent(f"{question}: more than {_ALIASES} aliases"))
-        inner = context.but(aliases=context.aliases + 1)
-        return lookUp(self.targets, Question(target, question.rrType, question.rrClass), inner).addCallback(joined, answer, question)
-
-
-def targetOf(question: Question, answer: Answer) -> bytes | None:
-    """
-    Return the name that the aliases in an answer lead to if the answer says nothing of it, else L{None}.
-    """
-    if answer.outcome is not _NODATA or not answer.answer or question.rrType in (CNAME, ANY):
-        return None
-    target = endOf(question.key[:-4], answer.answer)
-    if target is None or any(rrset.rrType == SOA for rrset in answer.authority):
-        # With an SOA record, the servers of the zone have denied the target themselves.
-        return None
-    return target
-
-
-def joined(rest: Answer, answer: Answer, question: Question) -> Answer:
-    """
-    Return an answer of aliases followed by the answer for their target.
-
-    @raise ServerFailed: there are too many aliases.
-    """
-    both = answer.answer + tuple([rrset for rrset in rest.answer if rrset not in answer.answer])
-    if sum([rrset.rrType == CNAME for rrset in both]) > _ALIASES:
-        raise ServerFailed(f"{question}: more than {_ALIASES} aliases")
-    origin = answer.origin
-    if origin is not None and origin.work is not None and rest.origin is not None:
-        # One look-up to its caller: its work is counted together already.
-        origin.attempts = origin.work.packets
-        origin.elapsed += rest.origin.elapsed
-    security = answer.security if answer.security is rest.security else min(answer.security, rest.security, key=_TRUST.index)
-    return Answer(
-        rest.outcome,
-        both,
-        # What proves that the alias may come from a wildcard, and what is said of its target.
-        answer.authority + tuple([rrset for rrset in rest.authority if rrset not in answer.authority]),
-        rest.additional,
-        rcode=rest.rcode,
-        flags=answer.flags & rest.flags,
-        security=security,
-        ede=(*answer.ede, *[each for each in rest.ede if each not in answer.ede]),
-        origin=origin,
-    )
-
-
 def recursiveStack(
     reactor: IReactorTime,
     root: Delegation,
@@ -397,6 +306,6 @@ def recursiveStack(
     source: IAnswerSource = resolving
     if validator is not None:
         source = ValidatingSource(source, reactor, validator, today, distrust=resolving.distrust)
-    follower = AliasFollower(source)
+    follower = AliasFollower(source, Work)
     cached = follower.targets = CachedSource(follower, reactor, store=store)
     return cached

@@ -143,9 +143,10 @@ def _validating(reactor: IReactorTime, source: IAnswerSource, trust: Trust) -> V
 
 
 def _followed(validating: ValidatingSource) -> IAnswerSource:
-    from twisted_ext.resolver.recursive.source import AliasFollower
+    from twisted_ext.dnssec.work import Work
+    from twisted_ext.resolver.combine.aliasfollower import AliasFollower
 
-    return AliasFollower(validating)
+    return AliasFollower(validating, Work)
 
 
 def _anchorsIn(path: str | None) -> list[Anchor]:

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.dnssec.algorithms import TESTING
 from twisted_ext.dnssec.trustanchors import Anchor, TrustAnchors, ZoneAnchors
 from twisted_ext.dnssec.validation import Validator
+from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BadDescription
 from twisted_ext.recursion.delegations import Delegation, Delegations, NameServer
 from twisted_ext.recursion.hints import builtInRoot
 from twisted_ext.recursion.iteration import Options
 from twisted_ext.resolver.ask import behind
 from twisted_ext.resolver.caching.cached import CachedSource
+from twisted_ext.resolver.combine.aliasfollower import AliasFollower
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
-from twisted_ext.resolver.recursive.source import AliasFollower, RecursiveSource, recursiveStack
+from twisted_ext.resolver.recursive.source import RecursiveSource, recursiveStack
 from twisted_ext.resolver.recursive.stubs import stubDelegation, stubTarget
 from twisted_ext.resolver.recursive.validating import ValidatingSource
 from twisted_ext.testing.scenarios.matching import Unsupported
@@ -111,7 +113,7 @@ def recursiveResolver(reactor: MemoryReactor, configuration: Configuration, toda
     validator = Validator(anchorsOf, TESTING, next(iter(configuration.iterations.values()), _ITERATIONS))
     if configuration.forwarders:
         servers = [Server(address) for address in configuration.forwarders["."]]
-        follower = AliasFollower(ValidatingSource(ForwardingSource(reactor, servers), reactor, validator, today))
+        follower = AliasFollower(ValidatingSource(ForwardingSource(reactor, servers), reactor, validator, today), Work)
         cached = follower.targets = CachedSource(follower, reactor)
         return cached
     root = builtInRoot()

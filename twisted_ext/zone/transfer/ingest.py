@@ -142,7 +142,7 @@ class TransferIngest:
                 owner = self._labels(written)
                 if owner is None:
                     if self.done or not self._soa:
-                        raise BadMessage(f"{nameToText(written)}, which is not in the zone, {'after' if self.done else 'before'} its records")
+                        raise BadMessage(f"{nameToText(written)} {'behind' if self.done else 'before'} the records of the zone")
                     self.strangers.add(written)
                     offset += _HEAD + (data[offset + 8] << 8 | data[offset + 9])
                     if offset > len(data):
