@@ -28,7 +28,10 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import DS, A
 from twisted_ext.wire.text import recordFromText, recordToText
 
-_ECDSA: Final = 13
+__all__ = ["ECDSA", "RESOLVER", "authority", "main", "signed", "waitFor", "zoneOf"]
+
+#: The algorithm of keys: P-256 with SHA-256.
+ECDSA: Final = 13
 
 _ROOT: Final = "198.51.100.1"
 _TOP: Final = "198.51.100.2"
@@ -50,7 +53,13 @@ _CONTROLLED: Final = {
 }
 
 
-def _zone(apex: str, address: str, *lines: str) -> list[RRSet]:
+def zoneOf(apex: str, address: str, *lines: str) -> list[RRSet]:
+    """
+    Return the records of a zone.
+
+    @param address: that of its server.
+    @param lines: further records.
+    """
     server = f"ns.{apex}" if apex != "." else "ns."
     text = [
         f"{apex} 300 SOA {server} hostmaster.{server} 1 3600 600 86400 60",
@@ -61,7 +70,10 @@ def _zone(apex: str, address: str, *lines: str) -> list[RRSet]:
     return [recordFromText(line) for line in text]
 
 
-def _signed(records: list[RRSet], apex: str, key: SigningKey) -> list[RRSet]:
+def signed(records: list[RRSet], apex: str, key: SigningKey) -> list[RRSet]:
+    """
+    Return a zone signed for a day.
+    """
     now = int(time.time())
     return signZone(records, [key], nameFromText(apex), now - 3600, now + 86400)
 
@@ -72,7 +84,10 @@ def _write(folder: Path, apex: str, records: list[RRSet]) -> Path:
     return path
 
 
-def _authority(folder: Path, address: str, zones: dict[str, list[RRSet]]) -> subprocess.Popen[bytes]:
+def authority(folder: Path, address: str, zones: dict[str, list[RRSet]]) -> subprocess.Popen[bytes]:
+    """
+    Start NSD at an address, with some zones.
+    """
     own = folder / address
     own.mkdir()
     lines = [
@@ -120,10 +135,15 @@ def _said(text: str) -> dict[str, object]:
     }
 
 
-def _wait(ready: str, at: str) -> None:
+def waitFor(ready: str, at: str, process: subprocess.Popen[bytes] | None = None) -> None:
+    """
+    Wait until a server answers for a zone or a name.
+
+    @param process: it; if it ends instead, that is noticed at once.
+    """
     ends = time.monotonic() + PATIENCE
     while "status: " not in _dig("+norec", ready, "SOA", at=at):
-        if time.monotonic() > ends:
+        if time.monotonic() > ends or process is not None and process.poll() is not None:
             raise SystemExit(f"{at} does not answer")
         time.sleep(0.1)
 
@@ -131,7 +151,7 @@ def _wait(ready: str, at: str) -> None:
 def main(folder: Path) -> None:
     for words in (["link", "set", "lo", "up"], *[["address", "add", f"{each}/32", "dev", "lo"] for each in (_ROOT, _TOP, _LEAF)]):
         subprocess.run([str(peer("ip")), *words], check=True)
-    keys = {name: SigningKey.generate(_ECDSA, name) for name in (".", "tld.", "good.tld.", "bogus.tld.")}
+    keys = {name: SigningKey.generate(ECDSA, name) for name in (".", "tld.", "good.tld.", "bogus.tld.")}
 
     def delegation(apex: str, address: str) -> list[str]:
         lines = [f"{apex} 300 NS ns.{apex}", f"ns.{apex} 300 A {address}"]
@@ -139,32 +159,32 @@ def main(folder: Path) -> None:
             lines.append(f"{apex} 300 DS {rdataToText(DS, keys[apex].ds(nameFromText(apex)))}")
         return lines
 
-    root = _signed(_zone(".", _ROOT, *delegation("tld.", _TOP)), ".", keys["."])
+    root = signed(zoneOf(".", _ROOT, *delegation("tld.", _TOP)), ".", keys["."])
     top = [each for apex in ("good.tld.", "bogus.tld.", "plain.tld.") for each in delegation(apex, _LEAF)]
     records = ["www.good.tld. 300 A 192.0.2.1", "alias.good.tld. 300 CNAME www.plain.tld."]
-    good = _signed(_zone("good.tld.", _LEAF, *records), "good.tld.", keys["good.tld."])
-    bogus = _signed(_zone("bogus.tld.", _LEAF, "www.bogus.tld. 300 A 192.0.2.2"), "bogus.tld.", keys["bogus.tld."])
+    good = signed(zoneOf("good.tld.", _LEAF, *records), "good.tld.", keys["good.tld."])
+    bogus = signed(zoneOf("bogus.tld.", _LEAF, "www.bogus.tld. 300 A 192.0.2.2"), "bogus.tld.", keys["bogus.tld."])
     # The address is not the one that was signed.
     www = nameFromText("www.bogus.tld")
     bogus = [RRSet(www, A, 1, 300, (b"\xc0\x00\x02\x63",)) if each.name == www and each.rrType == A else each for each in bogus]
-    plain = _zone("plain.tld.", _LEAF, "www.plain.tld. 300 A 192.0.2.3")
+    plain = zoneOf("plain.tld.", _LEAF, "www.plain.tld. 300 A 192.0.2.3")
     (folder / "hints").write_text(f". 3600 NS ns.\nns. 3600 A {_ROOT}\n")
     (folder / "anchor").write_text(f". 3600 IN DS {rdataToText(DS, keys['.'].ds(ROOT))}\n")
     running = [
-        _authority(folder, _ROOT, {".": root}),
-        _authority(folder, _TOP, {"tld.": _signed(_zone("tld.", _TOP, *top), "tld.", keys["tld."])}),
-        _authority(folder, _LEAF, {"good.tld.": good, "bogus.tld.": bogus, "plain.tld.": plain}),
+        authority(folder, _ROOT, {".": root}),
+        authority(folder, _TOP, {"tld.": signed(zoneOf("tld.", _TOP, *top), "tld.", keys["tld."])}),
+        authority(folder, _LEAF, {"good.tld.": good, "bogus.tld.": bogus, "plain.tld.": plain}),
     ]
     control = folder / "control"
     words = ["--interface", RESOLVER, "--root-hints", str(folder / "hints"), "--trust-anchor", str(folder / "anchor")]
     words += ["--control", str(control), "--hosts-file", "", *sys.argv[2:]]
     try:
         for apex, address in ((".", _ROOT), ("tld.", _TOP), ("plain.tld.", _LEAF)):
-            _wait(apex, address)
+            waitFor(apex, address)
         with (folder / "log").open("wb") as log:
             command = twistd("-n", "--pidfile", str(folder / "pid"), "txdns", "recurse", *words)
             running.append(subprocess.Popen(command, stdout=log, stderr=log, env=dict(os.environ)))
-        _wait("localhost", RESOLVER)
+        waitFor("localhost", RESOLVER)
         asked = {
             "secure": ["www.good.tld", "+adflag"],
             "secureDO": ["www.good.tld", "+noadflag", "+dnssec"],

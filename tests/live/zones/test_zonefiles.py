@@ -34,6 +34,9 @@ ZONES: Final = {
     "$ORIGIN .\ny.example.org NS z\n",
     "words": 'a TXT "b ; c" d\\032e "\\"" "" f\\;g ; h\nb TXT ( "one"\n two ; (\n\n three)\n'
     "a\\.b\\032c A 192.0.2.2\n\\065 A 192.0.2.3\n* A 192.0.2.4\n",
+    "quotes": 'a TXT x"y"z\nb TXT k"v w"\nc TXT "a"b"c d"\nd TXT k="v w"\ne TXT a\\"b\nf TXT ( x"y"\n"z" )\n'
+    'g HINFO a"b c"\nh HINFO "a"b\ni SPF v=spf1"-all"\nj CAA 0 issue"ca.example"\nk URI 1 1"ftp://x y"\nl ISDN 12"34"\n'
+    'm NAPTR 1 1"U" "E2U" "!x!y!" .\nn SVCB 1 . alpn="h2,h3" port=53\n',
     "unknown": "a TYPE65280 \\# 3 01 0203\nb CLASS1 TYPE1 \\# 4 c0000202\nc TYPE65281 \\# 0\nd A \\# 4 c0000203\n",
     "owners": "a A 192.0.2.2\n A 192.0.2.3\n\tIN TXT x\nA.EXAMPLE.org. A 192.0.2.4\nexample.org. MX 10 @\n@ MX 20 .\n",
     "generated": "".join(
@@ -94,7 +97,6 @@ EXCEPTIONS: Final[dict[str, tuple[bytes, str, _Read | str, _Read]]] = {
     "unicodeName": ("bär".encode("idna"), "bär 60 A 192.0.2.9\n", set(), {(1, 60, b"\xc0\x00\x02\x09")}),
     "octets": (b"b\xe4r", "b\udce4r 60 A 192.0.2.9\n", {(1, 60, b"\xc0\x00\x02\x09")}, None),
     "escapedOctets": (b"b\xe4r", "b\\228r 60 A 192.0.2.9\n", {(1, 60, b"\xc0\x00\x02\x09")}, {(1, 60, b"\xc0\x00\x02\x09")}),
-    "innerQuotes": (b"a", 'a 60 TXT x"y"z\n', {(16, 60, b"\x01x\x01y\x01z")}, {(16, 60, b'\x05x"y"z')}),
     "mixedLifetimes": (
         b"a",
         "a 60 TXT x\na 30 TXT y\n",

@@ -117,8 +117,8 @@ class ReadingTests(SynchronousTestCase):
 
     def test_brokenCatalogIsRefused(self) -> None:
         """
-        A broken catalog is refused with its fault: a missing or wrong version, a repeated label or member, the catalog itself as a
-        member, two future owners (RFC 9432, section 4.4.1), or too many members.
+        A broken catalog is refused with its fault: a missing or wrong version, a repeated label or member, two future owners
+        (RFC 9432, section 4.4.1), or too many members.
         """
         for text, message in (
             ("", "one TXT record"),
@@ -128,7 +128,6 @@ class ReadingTests(SynchronousTestCase):
             ("version A 192.0.2.1", "one TXT record"),
             ("version TXT 2\na.zones PTR x.\na.zones PTR y.", "2 zones under the label 'a'"),
             ("version TXT 2\na.zones PTR x.\nb.zones PTR X.", "x. is listed twice"),
-            ("version TXT 2\na.zones PTR one.catalog.", "lists itself"),
             ("version TXT 2\na.zones PTR x.\ncoo.a.zones PTR b.\ncoo.a.zones PTR c.", "2 catalogs at coo.a.zones.one.catalog."),
         ):
             fault = self.assertRaises(BadZone, Catalog.fromVersion, versionOf(HEAD + text, "one.catalog."))
@@ -284,10 +283,17 @@ class FollowingTests(SynchronousTestCase):
 
     def test_catalogsAreNoMembers(self) -> None:
         """
-        A catalog that is followed cannot become a member of another one.
+        A catalog that is followed cannot become a member of another one, nor of itself; the other members are not affected.
         """
         followed(self.catalogs, catalogOf(TWO))
-        self.assertEqual(followed(self.catalogs, catalogOf(ONE, member("two.catalog."))), [])
+        for first in (False, True):
+            listed = [member("two.catalog."), member("one.catalog.")]
+            listed.insert(0 if first else 2, member("a."))
+            self.assertEqual(summaryOf(followed(self.catalogs, catalogOf(ONE, *listed))), [("add", "a.", "one.catalog.")])
+            why = {nameToText(apex): reasons[ONE] for apex, reasons in self.catalogs.clashes.items()}
+            self.assertEqual(why, {"two.catalog.": "there is such a zone already", "one.catalog.": "it is the catalog itself"})
+            self.catalogs.leave(ONE)
+            self.assertEqual(self.catalogs.clashes, {})
 
     def test_ownershipChangesWithCoo(self) -> None:
         """

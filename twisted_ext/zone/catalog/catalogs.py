@@ -133,8 +133,6 @@ class Catalog:
             apex = zone.lower()
             if apex in members:
                 raise BadZone(f"catalog {name}: {nameToText(zone)} is listed twice")
-            if apex == version.apex:
-                raise BadZone(f"catalog {name}: it lists itself")
             if len(members) >= bound:
                 raise BadZone(f"catalog {name}: more than {bound} zones")
             more = bool(node.children)
@@ -403,7 +401,7 @@ class Catalogs:
     def _want(self, catalog: bytes, member: Member) -> list[CatalogStep]:
         apex = member.apex
         if self._isOurs(apex) or apex in self.followed:
-            self._clash(apex, catalog, "there is such a zone already")
+            self._clash(apex, catalog, "it is the catalog itself" if apex == catalog else "there is such a zone already")
             return []
         owned = self.owned.get(apex)
         if owned is None:
