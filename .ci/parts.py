@@ -61,6 +61,9 @@ ROOTS: Final = (
     "tests/test_files.py",
 )
 
+#: How root runs a test alone.
+_AS_ROOT: Final = "sudo .venv/bin/python -m pytest {}"
+
 #: What a line looks like that names a mistake, in the output of ruff, mypy, pip, apt, make, compilers, pytest and Python.
 _TELLING: Final = re.compile(
     r"^\S+:\d+(:\d+)?: ((fatal )?error\b|[A-Z]+\d+ )|^E: |^ERROR\b|^error\b|^make.*\*\*\*|^INTERNALERROR> \w*(Error|Exception)"
@@ -452,9 +455,9 @@ def long() -> int:
     REPORTS.clear()
     pytest = [sys.executable, "-m", "pytest"]
     runTests("long", [*pytest, "-m", "long"], (), 'make test PYTEST="-m long {}"')
-    _runUnlessReported("compiled", [sys.executable, str(ROOT / ".ci" / "compiled.py"), "all"])
+    _runUnlessReported("wheels", [sys.executable, str(ROOT / ".ci" / "compiled.py"), "all"])
     if os.geteuid() == 0:
-        runTests("root", pytest, (), f"sudo {sys.executable} -m pytest {{}}")
+        runTests("root", pytest, (), _AS_ROOT)
     return _digest("make test-long")
 
 
@@ -483,7 +486,7 @@ def main(words: Sequence[str]) -> int:
         case ["long"]:
             return long()
         case ["root"]:
-            return runTests("root", [sys.executable, "-m", "pytest"], ROOTS, f"sudo {sys.executable} -m pytest {{}}")
+            return runTests("root", [sys.executable, "-m", "pytest"], ROOTS, _AS_ROOT)
         case ["run", name, *command] if command:
             return _runUnlessReported(name, command, LONGEST)
         case ["digest", *rest] if len(rest) <= 1 and all(word.isdecimal() for word in rest):
