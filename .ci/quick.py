@@ -77,7 +77,11 @@ PROGRAM_ESTIMATE: Final = 3.0
 ESTIMATE: Final = 0.5
 
 #: Seconds until pytest runs its first test.
-START: Final = 5.0
+START: Final = 8.0
+
+#: How much longer some tests take beside each other than their share of a full run: their processes have less to share out, and each
+#: imports all of the files.
+UNEVEN: Final = 1.5
 
 #: Seconds of tests from which on several processes are worth their start.
 ALONE: Final = 25.0
@@ -430,7 +434,7 @@ class Selection:
 
 
 def _wall(taken: float, share: float) -> float:
-    return START + (taken * share if taken > ALONE else taken)
+    return START + (taken * share * UNEVEN if taken > ALONE else taken)
 
 
 def select(root: Path, changed: Sequence[str], budget: float, times: Times) -> Selection:
