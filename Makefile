@@ -40,6 +40,8 @@ PAGE ?= 8080
 PAGES ?=
 # Extra arguments for pytest: make test PYTEST="-k cache -x"
 PYTEST ?=
+# Tests start programs by the thousand: none of them compiles the package anew where the environment says so, as that of many containers does.
+unexport PYTHONDONTWRITEBYTECODE
 # Changed files for make quick, by default what differs from the last commit: make quick FILES=twisted_ext/wire/message.py
 FILES ?=
 

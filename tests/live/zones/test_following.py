@@ -14,7 +14,10 @@ __all__: list[str] = []
 _COUNT = 1000
 
 
-@pytest.mark.parametrize("program", FOLLOWERS)
+# NSD and Knot also follow in the test below, together.
+@pytest.mark.parametrize(
+    "program", [pytest.param(program, marks=pytest.mark.long) if program in ("nsd", "knotd") else program for program in FOLLOWERS]
+)
 def test_allZonesAreFollowed(program: str) -> None:
     """
     All zones arrive, and arrive again after each has changed. C{python -m benchmarks.following} measures the time.
@@ -24,12 +27,14 @@ def test_allZonesAreFollowed(program: str) -> None:
     measure("ours", program, _COUNT)
 
 
-def test_secondariesBehindOneAddress() -> None:
+@pytest.mark.parametrize("count", [_COUNT, pytest.param(4 * _COUNT, marks=pytest.mark.long)])
+def test_secondariesBehindOneAddress(count: int) -> None:
     """
     Two secondaries that share an address get all zones after all of them have changed, although they compete for the connections of one
-    client. With so many zones, a few stayed old when an idle connection always made room for a new one.
+    client. A few zones stayed old when an idle connection always made room for a new one: 17 of four thousand, and of one thousand 6 to
+    12 in three of seven times.
     """
     programs = [program for program in ("nsd", "knotd") if hasFollower(program)]
     if len(programs) < 2:
         pytest.skip("nsd and knotd are not both installed")
-    measureRounds("ours", programs, 4 * _COUNT, 1, 60.0)
+    measureRounds("ours", programs, count, 1, 60.0)
