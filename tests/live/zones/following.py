@@ -25,7 +25,7 @@ from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.rrtypes import SOA
 
-__all__ = ["FOLLOWERS", "PRIMARIES", "Durations", "hasFollower", "measure", "measureRounds"]
+__all__ = ["ADDRESS", "FOLLOWERS", "PRIMARIES", "Durations", "followerOf", "hasFollower", "measure", "measureRounds"]
 
 ADDRESS: Final = "127.0.0.1"
 
@@ -269,6 +269,16 @@ _PRIMARIES: Final = {"ours": _ours, "knotd": _knot}
 _FOLLOWERS: Final = {"nsd": _nsd, "named": _bind, "knotd": _follower, "pdns_server": _powerDNS}
 
 
+def followerOf(program: str, primary: int, zones: Sequence[str], port: int) -> LivePeer:
+    """
+    Return a server that is a secondary of these zones.
+
+    @param primary: the port of their primary.
+    @param port: its own port.
+    """
+    return _FOLLOWERS[program](primary, zones, port)
+
+
 def measure(primary: str, follower: str, count: int, patience: float = 120.0) -> Durations:
     """
     Measure how one server follows another one.
@@ -298,7 +308,7 @@ def measureRounds(primary: str, followers: Sequence[str], count: int, rounds: in
         folder = Path(path)
         _write(folder, zones, 1)
         port, ports = freePort(ADDRESS), [freePort(ADDRESS) for _ in followers]
-        following = [_FOLLOWERS[follower](port, zones, each) for follower, each in zip(followers, ports, strict=True)]
+        following = [followerOf(follower, port, zones, each) for follower, each in zip(followers, ports, strict=True)]
         reload = stack.enter_context(_PRIMARIES[primary](folder, zones, port, ports))
         log = folder / "log"
         _until(port, zones, 1, patience, lambda: log.read_text("utf-8", "replace"))

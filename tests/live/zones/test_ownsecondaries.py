@@ -17,13 +17,13 @@ from twisted_ext.wire.codes import Rcode
 __all__: list[str] = []
 
 
-def settings(folder: Path, *zone: str) -> list[str]:
+def settings(folder: Path, *zone: str, name: str = "example.org") -> list[str]:
     """
     Return the options of a server whose only zone has these settings.
     """
     folder.mkdir(exist_ok=True)
     (folder / "keys").write_text('key "one.key" { algorithm hmac-sha384; secret "c2VjcmV0IG9uZQ=="; };\n')
-    lines = [f'key-file = "{folder}/keys"', f'state = "{folder}/state"', "[[zone]]", 'name = "example.org"', *zone]
+    lines = [f'key-file = "{folder}/keys"', f'state = "{folder}/state"', "[[zone]]", f'name = "{name}"', *zone]
     (folder / "settings").write_text("\n".join([*lines, ""]))
     (folder / "state").mkdir(exist_ok=True)
     return ["serve", "--config", str(folder / "settings")]
