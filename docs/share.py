@@ -23,7 +23,8 @@ from twisted_ext.apps.cli.completion.grammar import Grammar, Word, commandGramma
 from twisted_ext.apps.cli.main import COMMANDS
 from twisted_ext.apps.tap import Options
 from twisted_ext.server.config.helptext import EXAMPLES, INTRODUCTIONS, LIKE_TWISTD
-from twisted_ext.server.config.settings import SETTINGS, Setting, shown
+from twisted_ext.server.config.setting import Setting, shown
+from twisted_ext.server.config.settings import SETTINGS
 from twisted_ext.server.config.types import COUNT, FLAG
 from twisted_ext.server.config.zonesettings import ZONE_SETTINGS
 

@@ -24,7 +24,8 @@ from twisted.python.logfile import LogFile
 from twisted_ext._version import __version__
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
 from twisted_ext.server.config.helptext import usageOf
-from twisted_ext.server.config.settings import SETTINGS, Setting, Settings
+from twisted_ext.server.config.setting import Setting
+from twisted_ext.server.config.settings import SETTINGS, Settings
 from twisted_ext.server.config.startup import (
     BROKEN_PIPE,
     INTERRUPTED,

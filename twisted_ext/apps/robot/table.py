@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar, cast
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.server.config.settings import Setting
+from twisted_ext.server.config.setting import Setting
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.types import Kind, Value

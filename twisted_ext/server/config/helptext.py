@@ -6,19 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from twisted_ext.server.config.settings import SETTINGS, Setting
+from twisted_ext.server.config.settings import SETTINGS
 from twisted_ext.server.config.types import COUNT, FLAG
 
-__all__ = ["EXAMPLES", "INTRODUCTIONS", "LIKE_TWISTD", "settingsFor", "usageOf"]
+if TYPE_CHECKING:
+    from twisted_ext.server.config.setting import Setting
 
-#: Groups of settings, and further settings by name, that have no effect with a sub-command.
-_UNUSED: Final = {
-    "forward": ("Recursion",),
-    "recurse": ("upstream", "resolv-conf", "hedge"),
-    "serve": ("Upstreams", "Recursion", "Cache", "Local records", "Blocking", "role", "stop-rebinding", "rebinding-allow"),
-}
+__all__ = ["EXAMPLES", "INTRODUCTIONS", "LIKE_TWISTD", "settingsFor", "usageOf"]
 
 #: Options of tap that stand for a setting.
 LIKE_TWISTD: Final = ("bindzone", "secondary")
@@ -78,9 +74,8 @@ def settingsFor(role: str) -> Iterator[Setting]:
     """
     Yield the settings that have an effect with a sub-command, or all of them for C{""}.
     """
-    unused = _UNUSED.get(role, ())
     for setting in SETTINGS:
-        if setting.group not in unused and setting.name not in unused:
+        if not role or role in setting.roles:
             yield setting
 
 

@@ -5,10 +5,8 @@ All settings. Command-line options, keys of the TOML file, C{--show-config} and 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, cast
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.limits import (
@@ -20,9 +18,9 @@ from twisted_ext.limits import (
     NEGATIVE_SECONDS,
     STALE_SECONDS,
     STALE_WAIT,
-    Limit,
 )
 from twisted_ext.server.config import types
+from twisted_ext.server.config.setting import GROUPS, RESOLVING, Section, number, octets, setting, shown
 from twisted_ext.server.limits import (
     CLIENT_RATE,
     CLIENT_STREAM_IDLE,
@@ -44,102 +42,18 @@ from twisted_ext.server.reply.acl import NEARBY
 from twisted_ext.zone.limits import RECEIVED_OCTETS
 
 if TYPE_CHECKING:
-    from twisted_ext.server.config.types import Kind, Value
+    from twisted_ext.server.config.setting import Setting
+    from twisted_ext.server.config.types import Value
 
-__all__ = ["SETTINGS", "Setting", "Settings", "settingNamed", "shown"]
-
-_V = TypeVar("_V")
-
-
-@dataclass(slots=True, eq=False)
-class Setting:
-    """
-    One setting of the server.
-
-    @ivar name: the option without its hyphens, which is also the key in the file.
-    @ivar kind: the type of its value, or of each value where there may be several.
-    @ivar help: the help text, one sentence.
-    @ivar short: the one-letter option, or C{""}.
-    @ivar group: the heading that it is listed under.
-    @ivar live: whether a reload applies a new value; if not, it takes a restart.
-    @ivar attribute: the name of the attribute of L{Settings}.
-    """
-
-    name: str
-    kind: Kind
-    default: Value
-    help: str
-    _: KW_ONLY
-    short: str = ""
-    group: str = ""
-    live: bool = True
-    attribute: str = ""
-
-    def __set_name__(self, owner: type[Settings], name: str) -> None:
-        self.attribute = name
-        self.name = re.sub("[A-Z]", lambda capital: f"-{capital[0].lower()}", name)
-
-    @property
-    def many(self) -> bool:
-        return isinstance(self.default, tuple)
-
-    @property
-    def allowed(self) -> str:
-        return f"{self.kind.allowed}, once or several times" if self.many else self.kind.allowed
-
-    def fromTOML(self, value: object, folder: str = "") -> Value:
-        """
-        Check a TOML value.
-
-        @param folder: the base of relative paths; C{""} for the working directory.
-
-        @raise BadDescription: the value is not valid; says which ones are.
-        """
-        if not self.many:
-            return self.kind.fromTOML(value, folder)
-        if isinstance(value, str):
-            value = [value]
-        if self.kind is types.ZONE and isinstance(value, dict):
-            value = [value]
-        if self.kind in (types.ROUTE, types.STUB, types.NEGATIVE_ANCHOR) and isinstance(value, dict):
-            value = [
-                f"{domain}={','.join(map(str, target)) if self.kind is types.STUB and isinstance(target, list) else target}"
-                for domain, target in value.items()
-            ]
-        if not isinstance(value, list):
-            raise BadDescription(f"takes a list, each {self.kind.allowed}, not {value!r}")
-        return tuple([str(self.kind.fromTOML(each, folder)) for each in value])
+__all__ = ["SETTINGS", "Settings", "settingNamed"]
 
 
-def _setting(kind: Kind, default: _V, help: str, *, short: str = "", group: str = "", live: bool = True) -> _V:
-    """
-    Declare a setting of L{Settings}. Type checkers see the type of its value.
-    """
-    return cast("_V", Setting("", kind, cast("Value", default), help, short=short, group=group, live=live))
-
-
-def _number(limit: Limit, help: str, *, unit: str = "", whole: bool = True, live: bool = True) -> int:
-    """
-    Declare a setting for a number, by default that of the limit.
-    """
-    default = int(limit.default) if whole else limit.default
-    return _setting(types.Number(limit, unit, whole=whole), cast(int, default), help, live=live)
-
-
-def _octets(limit: Limit, help: str, *, live: bool = True) -> int:
-    return _setting(types.Octets(limit), int(limit.default), help, live=live)
-
-
-#: Defaults of servers that answer from their zones alone: every client may query them.
-_SERVING: Final[Mapping[str, Value]] = {"allow": ("any",), "recursive": False, "hosts-file": (), "cache": False, "loop-detection": False}
-
-
-class Settings:
+class Settings(Section):
     """
     A value for each setting. The first setting of each group names the group.
     """
 
-    interface: tuple[str, ...] = _setting(
+    interface: tuple[str, ...] = setting(
         types.PLACE,
         (),
         "Listen at this address, or at all addresses that this interface, such as eth0, has at the start; by default at all addresses of "
@@ -148,15 +62,15 @@ class Settings:
         live=False,
         group="Where to listen",
     )
-    port: int = _setting(types.PORT, 53, "Listen at this port, for UDP and TCP", short="p", live=False)
-    tcpIdle: float = _number(
+    port: int = setting(types.PORT, 53, "Listen at this port, for UDP and TCP", short="p", live=False)
+    tcpIdle: float = number(
         CLIENT_STREAM_IDLE,
         "Seconds for which an idle TCP connection is kept, announced to clients that ask for it (RFC 7828)",
         unit="seconds",
         whole=False,
         live=False,
     )
-    tcpTimeout: float = _number(
+    tcpTimeout: float = number(
         CLIENT_STREAM_MESSAGE,
         "Seconds for the first request of a connection, with the TLS handshake before it, and for each request from its first octet to its "
         "last",
@@ -164,20 +78,20 @@ class Settings:
         whole=False,
         live=False,
     )
-    tcpConnections: int = _number(
+    tcpConnections: int = number(
         CLIENT_STREAMS,
         "TCP connections of clients at a time, those of TLS and HTTPS included; to make room, those of networks with more than their share "
         "are closed first",
         live=False,
     )
-    tcpConnectionsPerClient: int = _number(
+    tcpConnectionsPerClient: int = number(
         CLIENT_STREAMS_PER_PEER, "TCP connections at a time of one IPv4 address or IPv6 /64", live=False
     )
-    tcpRequests: int = _number(
+    tcpRequests: int = number(
         CLIENT_STREAM_IN_FLIGHT, "Requests of one TCP connection that wait for answers; with HTTP/2 its concurrent streams", live=False
     )
-    workers: int = _number(WORKERS, "Number of processes that share the port", live=False)
-    tls: tuple[str, ...] = _setting(
+    workers: int = number(WORKERS, "Number of processes that share the port", live=False)
+    tls: tuple[str, ...] = setting(
         types.LISTEN_TLS,
         (),
         "Serve DNS over TLS (RFC 7858) at this address, by default at port 853, or at this endpoint, such as tcp:853:interface=192.0.2.1 "
@@ -185,14 +99,14 @@ class Settings:
         live=False,
         group="Encryption",
     )
-    https: tuple[str, ...] = _setting(
+    https: tuple[str, ...] = setting(
         types.LISTEN_HTTPS,
         (),
         "Serve DNS over HTTPS (RFC 8484) at this address, by default at port 443, or at an endpoint as for tls. Needs certificate and "
         "key, or self-signed, and the extra https",
         live=False,
     )
-    httpsClear: tuple[str, ...] = _setting(
+    httpsClear: tuple[str, ...] = setting(
         types.LISTEN_HTTPS_CLEAR,
         (),
         "Serve DNS over HTTPS without TLS, with HTTP/1.1 and HTTP/2, to a reverse proxy at this address, by default at port 80, or at an "
@@ -200,10 +114,10 @@ class Settings:
         "with unix, and the extra https",
         live=False,
     )
-    httpsPath: str = _setting(
+    httpsPath: str = setting(
         types.URL_PATH, "/dns-query", "Path of the URL of DNS over HTTPS; no other path serves DNS", live=False
     )
-    quic: tuple[str, ...] = _setting(
+    quic: tuple[str, ...] = setting(
         types.LISTEN_QUIC,
         (),
         "Serve DNS over QUIC (RFC 9250) at this address, by default at port 853 of UDP, or at sockets of systemd, such as "
@@ -211,36 +125,36 @@ class Settings:
         "those that clients use: with any, all replies leave from one of them",
         live=False,
     )
-    http3: tuple[str, ...] = _setting(
+    http3: tuple[str, ...] = setting(
         types.LISTEN_HTTP3,
         (),
         "Serve DNS over HTTPS with HTTP/3 (RFC 9114) at this address, by default at port 443 of UDP, and offer it to the clients of https "
         "(Alt-Svc). Needs what https needs, and the extra quic. Addresses are as for quic",
         live=False,
     )
-    trustedProxies: tuple[str, ...] = _setting(
+    trustedProxies: tuple[str, ...] = setting(
         types.PROXY,
         (),
         "Trust proxies at these addresses, or with unix those at Unix sockets, to name their clients: in the PROXY protocol over UDP, "
         "TCP, TLS and HTTPS, and in Forwarded or X-Forwarded-For. Access lists and limits apply to these clients; queries for which a "
         "proxy names none are refused",
     )
-    certificate: tuple[str, ...] = _setting(
+    certificate: tuple[str, ...] = setting(
         types.PEM,
         (),
         "Show clients the certificate of this file, with its chain, in PEM. With several, clients get the one for the name that they ask "
         "for (SNI), by default the first. The files are read again when they have changed",
     )
-    key: tuple[str, ...] = _setting(
+    key: tuple[str, ...] = setting(
         types.PEM, (), "File with the private key of the certificate, not encrypted; by default it is in the certificate's file"
     )
-    clientCa: str = _setting(
+    clientCa: str = setting(
         types.PEM,
         "",
         "Ask clients of the TLS listener for a certificate of one of these authorities, in PEM, which allow-transfer and allow-notify can "
         "demand. Clients without one are served everything else",
     )
-    selfSigned: bool = _setting(
+    selfSigned: bool = setting(
         types.FLAG,
         False,
         "For trials, use a certificate that this server makes itself, and log the pin by which clients can check it. Needs a state "
@@ -248,288 +162,308 @@ class Settings:
         live=False,
     )
 
-    designate: bool = _setting(
+    designate: bool = setting(
         types.FLAG,
         True,
         "Answer clients of the plain server that ask for its encrypted listeners (DDR, RFC 9462); clients use those whose "
         "certificate has the address of the plain server",
     )
-    designatedName: str = _setting(
+    designatedName: str = setting(
         types.HOST_NAME,
         "",
         "Name by which clients know the encrypted listeners, for designate and the page /setup; by default the first name of the first "
         "certificate",
     )
 
-    role: str = _setting(
+    role: str = setting(
         types.ROLE,
         "forward",
         "forward answers from its zones and asks upstreams for other names; recurse asks authoritative servers from the root on, and "
         "validates; serve answers from its zones alone. Set by the sub-command",
         live=False,
         group="What to serve",
+        roles=RESOLVING,
     )
-    zone: tuple[str, ...] = _setting(types.ZONE, (), "Serve this zone from this master file: example.org=/etc/zones/example.org")
-    zoneDirectory: str = _setting(
+    zone: tuple[str, ...] = setting(types.ZONE, (), "Serve this zone from this master file: example.org=/etc/zones/example.org")
+    zoneDirectory: str = setting(
         types.PATH,
         "",
         "Folder where relative paths of zone start; by default that of the settings file, and for options the working directory",
     )
-    zones: tuple[str, ...] = _setting(
+    zones: tuple[str, ...] = setting(
         types.LISTING,
         (),
         "Serve the zones of this folder, whose files are named like their zones, or of this list, with a name and a file on each line",
     )
-    pyzone: tuple[str, ...] = _setting(types.READABLE, (), "Serve the zone made by this file of Python code, as for twistd dns")
-    state: str = _setting(
+    pyzone: tuple[str, ...] = setting(types.READABLE, (), "Serve the zone made by this file of Python code, as for twistd dns")
+    state: str = setting(
         types.PATH,
         "",
         "Folder for data that is kept for the next start, such as compiled zones, block lists and the state of trust anchors; by default "
         "the one made by systemd, else a temporary one",
         live=False,
     )
-    watch: bool = _setting(types.FLAG, True, "Reload master files when they have changed")
-    keyFile: str = _setting(
+    watch: bool = setting(types.FLAG, True, "Reload master files when they have changed")
+    keyFile: str = setting(
         types.READABLE, "", "File of TSIG keys: one on each line as NAME:SECRET or hmac-sha512:NAME:SECRET, or in the format of tsig-keygen"
     )
-    transfersOut: int = _number(
+    transfersOut: int = number(
         TRANSFERS_OUT, "Outgoing zone transfers at a time; further requests are queued, and client networks take turns", live=False
     )
-    transfersOutPerClient: int = _number(
+    transfersOutPerClient: int = number(
         TRANSFERS_OUT_PER_PEER, "Outgoing zone transfers at a time to one IPv4 address or IPv6 /64", live=False
     )
-    transfersWaiting: int = _number(TRANSFERS_WAITING, "Queued requests for transfers; further ones get SERVFAIL", live=False)
-    transfersIn: int = _number(
+    transfersWaiting: int = number(TRANSFERS_WAITING, "Queued requests for transfers; further ones get SERVFAIL", live=False)
+    transfersIn: int = number(
         TRANSFERS_IN, "Incoming zone transfers at a time, at most three quarters of them from one primary", live=False
     )
-    transferMaxSize: int = _octets(RECEIVED_OCTETS, "Maximum octets of an incoming transfer, or as 64M", live=False)
-    transfersMaxSize: int = _octets(
+    transferMaxSize: int = octets(RECEIVED_OCTETS, "Maximum octets of an incoming transfer, or as 64M", live=False)
+    transfersMaxSize: int = octets(
         SPOOL_OCTETS,
         "Maximum octets of all incoming transfers under way, which are on disk meanwhile; at most three quarters from one primary",
         live=False,
     )
-    weakKeys: bool = _setting(types.FLAG, False, "Allow keys for hmac-md5 and hmac-sha1")
-    expandAlias: bool = _setting(
+    weakKeys: bool = setting(types.FLAG, False, "Allow keys for hmac-md5 and hmac-sha1")
+    expandAlias: bool = setting(
         types.FLAG, False, "Treat records of type 65401 in all zones as ALIAS records; by default only if a master file calls them ALIAS"
     )
 
-    recursive: bool = _setting(types.FLAG, True, "Ask upstreams for names that are not known here", short="r", group="Upstreams")
-    upstream: tuple[str, ...] = _setting(
+    recursive: bool = setting(
+        types.FLAG, True, "Ask upstreams for names that are not known here", short="r", group="Upstreams", serving=False
+    )
+    upstream: tuple[str, ...] = setting(
         types.DESCRIPTION,
         (),
         "Ask this upstream: an address or a description. With several, the next one is asked as well if one takes long. By default the "
         "servers of resolv.conf",
+        roles=("forward",),
     )
-    route: tuple[str, ...] = _setting(
+    route: tuple[str, ...] = setting(
         types.ROUTE, (), "Ask another upstream for a domain and all names below it: corp.example=udp:192.0.2.53"
     )
-    resolvConf: str = _setting(types.READABLE, "", "Take upstreams from this file instead of /etc/resolv.conf (implies --recursive)")
-    upgradeUpstreams: str = _setting(
+    resolvConf: str = setting(
+        types.READABLE, "", "Take upstreams from this file instead of /etc/resolv.conf (implies --recursive)", roles=("forward",)
+    )
+    upgradeUpstreams: str = setting(
         types.UPGRADE,
         "no",
         "Ask plain upstreams, also those of resolv.conf, over the encrypted transports that they designate (DDR, RFC 9462), once the "
         "certificate has proved their address: no, yes, or require, which fails look-ups instead of asking in the clear",
     )
-    upgradeUnverified: bool = _setting(
+    upgradeUnverified: bool = setting(
         types.FLAG,
         False,
         "With upgrade-upstreams = yes, do so without proof as well if the encrypted server is at the same, private address, such as that "
         "of a router (RFC 9462, section 4.3)",
     )
-    hedge: float = _number(
-        HEDGE_SECONDS, "Seconds to wait for an upstream before the next one is asked as well", unit="seconds", whole=False
+    hedge: float = number(
+        HEDGE_SECONDS,
+        "Seconds to wait for an upstream before the next one is asked as well",
+        unit="seconds",
+        whole=False,
+        roles=("forward",),
     )
-    filterAaaa: bool = _setting(
+    filterAaaa: bool = setting(
         types.FLAG, False, "Remove IPv6 addresses from answers of upstreams, for networks without IPv6; those known here remain"
     )
-    filterA: bool = _setting(types.FLAG, False, "Remove IPv4 addresses from answers of upstreams; those known here remain")
-    loopDetection: bool = _setting(types.FLAG, True, "Leave out upstreams that forward back to this server")
+    filterA: bool = setting(types.FLAG, False, "Remove IPv4 addresses from answers of upstreams; those known here remain")
+    loopDetection: bool = setting(types.FLAG, True, "Leave out upstreams that forward back to this server", serving=False)
 
-    rootHints: str = _setting(
+    rootHints: str = setting(
         types.READABLE, "", "Take the servers of the root from this file, such as named.root, instead of those built in", group="Recursion"
     )
-    localRoot: tuple[str, ...] = _setting(
+    localRoot: tuple[str, ...] = setting(
         types.LOCAL_ROOT,
         (),
         "Transfer the root zone from these servers, and take delegations from the copy while it is secure and current (RFC 8806): "
         "addresses, or yes for servers that are built in",
     )
-    validate: bool = _setting(types.FLAG, True, "Validate answers with DNSSEC, and answer SERVFAIL instead of bogus data")
-    trustAnchor: tuple[str, ...] = _setting(
+    validate: bool = setting(types.FLAG, True, "Validate answers with DNSSEC, and answer SERVFAIL instead of bogus data")
+    trustAnchor: tuple[str, ...] = setting(
         types.READABLE,
         (),
         "Trust the DS and DNSKEY records of this file: records, trust-anchors of BIND, the state of Unbound, or the XML of IANA. It "
         "replaces the anchors of the root that are built in if it has some of the root",
     )
-    trustAnchorRollover: bool = _setting(
+    trustAnchorRollover: bool = setting(
         types.FLAG,
         True,
         "Follow the rollovers of trust anchors (RFC 5011), but for those that are static in a file for BIND. It takes a state folder",
     )
-    trustAnchorSignaling: bool = _setting(
+    trustAnchorSignaling: bool = setting(
         types.FLAG, True, "Tell the operators of zones with trust anchors which keys are trusted, by a query each day (RFC 8145)"
     )
-    rootKeySentinel: bool = _setting(types.FLAG, True, "Let clients find out which keys of the root are trusted (RFC 8509)")
-    negativeTrustAnchor: tuple[str, ...] = _setting(
+    rootKeySentinel: bool = setting(types.FLAG, True, "Let clients find out which keys of the root are trusted (RFC 8509)")
+    negativeTrustAnchor: tuple[str, ...] = setting(
         types.NEGATIVE_ANCHOR,
         (),
         "Do not validate this domain and all names below it until a time, at most a week from now: example.com=+2d or "
         "example.com=2026-12-01T12:00Z",
     )
-    stub: tuple[str, ...] = _setting(
+    stub: tuple[str, ...] = setting(
         types.STUB,
         (),
         "Ask these authoritative servers about a domain and all names below it: corp.example=192.0.2.1, 192.0.2.1:5353 or ns.example.net. "
         "It is validated only with a trust anchor for it",
     )
-    minimize: str = _setting(
+    minimize: str = setting(
         types.MINIMIZATION,
         "yes",
         "Send servers only the part of a name that they need (RFC 9156): yes, no, or strict, also to servers that fail for it",
     )
-    opportunistic: bool = _setting(
+    opportunistic: bool = setting(
         types.FLAG,
         False,
         "Ask authoritative servers over TLS if they support it, which is probed beside the queries in the clear (RFC 9539). They are "
         "not authenticated, so only observers are kept out, not attackers. A state folder keeps what was learned",
     )
-    queryCookies: bool = _setting(types.FLAG, True, "Send DNS cookies to authoritative servers: spoofers cannot know them (RFC 7873)")
-    mixedCase: bool = _setting(
+    queryCookies: bool = setting(types.FLAG, True, "Send DNS cookies to authoritative servers: spoofers cannot know them (RFC 7873)")
+    mixedCase: bool = setting(
         types.FLAG, False, "Send names to authoritative servers in mixed case, which spoofers have to guess; not to those that change it"
     )
-    errorReports: bool = _setting(types.FLAG, False, "Report failures to the agents that the servers of zones name for that (RFC 9567)")
-    queryIpv6: bool = _setting(types.FLAG, True, "Query servers at IPv6 addresses as well")
-    queryLocalhost: bool = _setting(types.FLAG, False, "Query servers on this machine if a zone names them")
+    errorReports: bool = setting(types.FLAG, False, "Report failures to the agents that the servers of zones name for that (RFC 9567)")
+    queryIpv6: bool = setting(types.FLAG, True, "Query servers at IPv6 addresses as well")
+    queryLocalhost: bool = setting(types.FLAG, False, "Query servers on this machine if a zone names them")
 
-    hostsFile: tuple[str, ...] = _setting(
-        types.READABLE, ("/etc/hosts",), 'Answer from this hosts file, by default /etc/hosts; "" for none', group="Local records"
+    hostsFile: tuple[str, ...] = setting(
+        types.READABLE,
+        ("/etc/hosts",),
+        'Answer from this hosts file, by default /etc/hosts; "" for none',
+        group="Local records",
+        serving=(),
     )
-    local: tuple[str, ...] = _setting(
+    local: tuple[str, ...] = setting(
         types.RECORD,
         (),
         'Answer with this record: "router.lan A 192.168.1.1", or "*.dev.lan A 192.168.1.1" for all names below dev.lan',
     )
-    localFile: tuple[str, ...] = _setting(types.READABLE, (), "Answer with the records of this file, one on each line")
-    localTtl: int = _number(
+    localFile: tuple[str, ...] = setting(types.READABLE, (), "Answer with the records of this file, one on each line")
+    localTtl: int = number(
         LOCAL_TTL, "TTL of local records without their own, of names in hosts files, and of denials of local-domain", unit="seconds"
     )
-    localReverse: bool = _setting(
+    localReverse: bool = setting(
         types.FLAG, True, "Answer with the names of addresses that local records have; names in hosts files come before them"
     )
-    expandHosts: str = _setting(
+    expandHosts: str = setting(
         types.OPTIONAL_NAME, "", "Domain that names of one label in hosts files have as well: with lan, nas is also nas.lan"
     )
-    forwardOtherTypes: bool = _setting(
+    forwardOtherTypes: bool = setting(
         types.FLAG,
         False,
         "Ask upstreams for the types that a name in local records or hosts files does not have here, such as its AAAA records; by default, "
         "it has no data of other types",
     )
-    localDomain: tuple[str, ...] = _setting(
+    localDomain: tuple[str, ...] = setting(
         types.NAME,
         (),
         "Names of this domain are only known here: those without a record, in a zone or hosts file do not exist, and no upstream is asked "
         "about them, but for domains below it that have a route",
     )
-    domainNeeded: bool = _setting(
+    domainNeeded: bool = setting(
         types.FLAG,
         False,
         "Ask no upstream for the addresses of names of one label, such as printer; those that are not known here do not exist",
     )
 
-    block: tuple[str, ...] = _setting(types.NAME, (), "Block this domain and all names below it", group="Blocking")
-    blockList: tuple[str, ...] = _setting(
+    block: tuple[str, ...] = setting(types.NAME, (), "Block this domain and all names below it", group="Blocking")
+    blockList: tuple[str, ...] = setting(
         types.LIST,
         (),
         "Block the names in this file, which may have lines of hosts files, domains, *.domain, and ||domain^ of ad blockers. Only lines of "
         "hosts files leave the names below alone. The file is read again when it has changed; a missing one is logged",
     )
-    blockExcept: tuple[str, ...] = _setting(
+    blockExcept: tuple[str, ...] = setting(
         types.BLOCK_EXCEPTION,
         (),
         "Do not block this domain and all names below it, whichever list has them; file:PATH for a file of domains, as for block-list",
     )
-    blockReply: str = _setting(
+    blockReply: str = setting(
         types.BLOCK_REPLY,
         "nxdomain",
         "Answer for blocked names: nxdomain; null for the addresses 0.0.0.0 and ::; or an address, or one of each family with a comma. "
         "The local records and hosts file of this server are never blocked",
     )
 
-    cache: bool = _setting(types.FLAG, True, "Cache answers", short="c", group="Cache")
-    cacheSize: int = _octets(CACHE_BYTES, "Memory for the cache, in octets, or as 64M", live=False)
-    prefetch: bool = _setting(types.FLAG, True, "Refresh frequently requested answers before they expire")
-    minTtl: int = _number(
+    cache: bool = setting(types.FLAG, True, "Cache answers", short="c", group="Cache", serving=False)
+    cacheSize: int = octets(CACHE_BYTES, "Memory for the cache, in octets, or as 64M", live=False)
+    prefetch: bool = setting(types.FLAG, True, "Refresh frequently requested answers before they expire")
+    minTtl: int = number(
         CACHE_LEAST_SECONDS, "Cache answers of upstreams for so long although their TTL is shorter, but not signed ones", unit="seconds"
     )
-    maxTtl: int = _number(CACHE_SECONDS, "Longest TTL of answers of upstreams", unit="seconds")
-    maxNegativeTtl: int = _number(NEGATIVE_SECONDS, "Longest TTL of answers of upstreams that deny a name or a type", unit="seconds")
-    stale: int = _number(STALE_SECONDS, "Seconds after expiry for which an answer is used if no other is available", unit="seconds")
-    staleWait: float = _number(STALE_WAIT, "Seconds to wait for a fresh answer before a stale one is used", unit="seconds", whole=False)
+    maxTtl: int = number(CACHE_SECONDS, "Longest TTL of answers of upstreams", unit="seconds")
+    maxNegativeTtl: int = number(NEGATIVE_SECONDS, "Longest TTL of answers of upstreams that deny a name or a type", unit="seconds")
+    stale: int = number(STALE_SECONDS, "Seconds after expiry for which an answer is used if no other is available", unit="seconds")
+    staleWait: float = number(STALE_WAIT, "Seconds to wait for a fresh answer before a stale one is used", unit="seconds", whole=False)
 
-    allow: tuple[str, ...] = _setting(
+    allow: tuple[str, ...] = setting(
         types.PREFIX,
         NEARBY,
         "Answer clients at these addresses and refuse all others; by default this machine and private networks, with serve all clients",
         group="Access control and replies",
+        serving=("any",),
     )
-    refuse: tuple[str, ...] = _setting(types.PREFIX, (), "Refuse these clients, although they are in an allowed network")
-    drop: tuple[str, ...] = _setting(types.PREFIX, (), "Send these clients no reply at all")
-    cookies: bool = _setting(types.FLAG, True, "Send and check DNS cookies (RFC 7873)", live=False)
-    cookieSecret: str = _setting(
+    refuse: tuple[str, ...] = setting(types.PREFIX, (), "Refuse these clients, although they are in an allowed network")
+    drop: tuple[str, ...] = setting(types.PREFIX, (), "Send these clients no reply at all")
+    cookies: bool = setting(types.FLAG, True, "Send and check DNS cookies (RFC 7873)", live=False)
+    cookieSecret: str = setting(
         types.SECRET,
         "",
         "File with 32 hexadecimal digits on each line as secrets for cookies, for servers that share an address: cookies are made with the "
         "first one, and accepted if made with any; by default one is drawn at each start",
     )
-    requireCookie: tuple[str, ...] = _setting(
+    requireCookie: tuple[str, ...] = setting(
         types.PREFIX,
         (),
         "Answer these clients over UDP only with a valid cookie of this server; clients without a cookie have to use TCP",
         live=False,
     )
-    minimalAny: bool = _setting(types.FLAG, True, "Answer queries for type ANY with one record (RFC 8482)")
-    clientRate: int = _number(CLIENT_RATE, "Queries per second from one client; 0 for no limit", unit="queries")
-    responseRate: int = _number(
+    minimalAny: bool = setting(types.FLAG, True, "Answer queries for type ANY with one record (RFC 8482)")
+    clientRate: int = number(CLIENT_RATE, "Queries per second from one client; 0 for no limit", unit="queries")
+    responseRate: int = number(
         RESPONSE_RATE,
         "UDP replies of one kind per second to one client network, since source addresses may be spoofed; 0 for no limit",
         unit="replies",
     )
-    responseSlip: int = _number(
+    responseSlip: int = number(
         RESPONSE_SLIP,
         "Of the replies above that rate, one in this many is sent truncated, so that a real client can retry over TCP; 0 for none",
         unit="replies",
     )
-    responseExempt: tuple[str, ...] = _setting(types.PREFIX, (), "Do not limit replies to these addresses")
-    versionBind: str = _setting(types.TEXT, "", "Answer to version.bind; by default such queries are refused")
-    hostnameBind: str = _setting(types.TEXT, "", "Answer to hostname.bind and id.server; by default such queries are refused")
-    reportAgent: str = _setting(
+    responseExempt: tuple[str, ...] = setting(types.PREFIX, (), "Do not limit replies to these addresses")
+    versionBind: str = setting(types.TEXT, "", "Answer to version.bind; by default such queries are refused")
+    hostnameBind: str = setting(types.TEXT, "", "Answer to hostname.bind and id.server; by default such queries are refused")
+    reportAgent: str = setting(
         types.OPTIONAL_NAME, "", "Domain to which resolvers should report failures of the zones served here (RFC 9567)"
     )
-    nsid: str = _setting(types.TEXT, "", "Name of this server for clients that ask for it (RFC 5001)")
-    stopRebinding: bool = _setting(types.FLAG, False, "Block answers of upstreams that have private addresses (DNS rebinding)")
-    rebindingAllow: tuple[str, ...] = _setting(
-        types.NAME, (), "With stop-rebinding: this domain and all names below it may have private addresses; those with a route always may"
+    nsid: str = setting(types.TEXT, "", "Name of this server for clients that ask for it (RFC 5001)")
+    stopRebinding: bool = setting(
+        types.FLAG, False, "Block answers of upstreams that have private addresses (DNS rebinding)", roles=RESOLVING
+    )
+    rebindingAllow: tuple[str, ...] = setting(
+        types.NAME,
+        (),
+        "With stop-rebinding: this domain and all names below it may have private addresses; those with a route always may",
+        roles=RESOLVING,
     )
 
-    verbose: int = _setting(types.COUNT, 0, "Log every query, as twistd dns does", short="v", group="Monitoring")
-    queryLog: bool = _setting(types.FLAG, False, "Log every query with its reply")
-    logFormat: str = _setting(
+    verbose: int = setting(types.COUNT, 0, "Log every query, as twistd dns does", short="v", group="Monitoring")
+    queryLog: bool = setting(types.FLAG, False, "Log every query with its reply")
+    logFormat: str = setting(
         types.LOG_FORMAT,
         "text",
         "Format of the log: text, or json with one object on each line. Not with twistd's --syslog and --logger",
         live=False,
     )
-    http: str = _setting(types.HTTP_ADDRESS, "", "Show the status page and /metrics at this address", live=False)
-    zoneMetrics: int = _number(
+    http: str = setting(types.HTTP_ADDRESS, "", "Show the status page and /metrics at this address", live=False)
+    zoneMetrics: int = number(
         ZONE_METRICS, "Number of zones up to which /metrics has series for each zone; with more, it has only totals and the first expiries"
     )
-    showClients: bool = _setting(
+    showClients: bool = setting(
         types.FLAG, False, "Count queries by client, and show clients and live queries on the status page and to txdns control"
     )
-    control: str = _setting(types.CONTROL, "auto", 'Unix socket for txdns control; "" for none', live=False)
-    manhole: str = _setting(types.TEXT, "", "Endpoint of an SSH shell inside the server, such as tcp:5022:interface=127.0.0.1", live=False)
-    manholeKeys: str = _setting(
+    control: str = setting(types.CONTROL, "auto", 'Unix socket for txdns control; "" for none', live=False)
+    manhole: str = setting(types.TEXT, "", "Endpoint of an SSH shell inside the server, such as tcp:5022:interface=127.0.0.1", live=False)
+    manholeKeys: str = setting(
         types.READABLE, "", "Keys that may log in to the manhole: a file in the format of authorized_keys", live=False
     )
 
@@ -538,10 +472,8 @@ class Settings:
         @param values: checked values by setting name; missing ones get their defaults.
         """
         given = values or {}
+        super().__init__(given)
         self.given = dict(given)
-        usual = _SERVING if given.get("role") == "serve" else {}
-        for setting in SETTINGS:
-            setattr(self, setting.attribute, given.get(setting.name, usual.get(setting.name, setting.default)))
 
     @classmethod
     def of(cls, **values: object) -> Settings:
@@ -550,15 +482,15 @@ class Settings:
 
         @raise BadDescription: a value is not valid; says which one, and what would be.
         """
-        byAttribute = {setting.attribute: setting for setting in SETTINGS}
+        byAttribute = {each.attribute: each for each in SETTINGS}
         checked: dict[str, Value] = {}
         for name, value in values.items():
             if name not in byAttribute:
                 raise BadDescription(f"there is no setting {name!r}")
-            setting = byAttribute[name]
-            folder = str(values.get("zoneDirectory", "")) if setting.kind is types.ZONE else ""
+            named = byAttribute[name]
+            folder = str(values.get("zoneDirectory", "")) if named.kind is types.ZONE else ""
             try:
-                checked[setting.name] = setting.fromTOML(list(value) if isinstance(value, tuple) else value, folder)
+                checked[named.name] = named.fromTOML(list(value) if isinstance(value, tuple) else value, folder)
             except BadDescription as fault:
                 raise BadDescription(f"{name} {fault}") from None
         return cls(checked)
@@ -593,18 +525,18 @@ class Settings:
         except OSError as error:
             raise BadDescription(f"cookie-secret: {self.cookieSecret}: {error.strerror or error}") from None
 
-    def value(self, setting: Setting) -> Value:
-        found: Value = getattr(self, setting.attribute)
+    def value(self, declared: Setting) -> Value:
+        found: Value = getattr(self, declared.attribute)
         return found
 
     def differing(self, other: Settings) -> list[Setting]:
-        return [setting for setting in SETTINGS if self.value(setting) != other.value(setting)]
+        return [each for each in SETTINGS if self.value(each) != other.value(each)]
 
     def goingOverTo(self, other: Settings) -> Settings:
         """
         Return the settings in force after a reload: from C{other} those that can change at run time, the rest from these.
         """
-        mixed = [(setting.name, (other if setting.live else self).given) for setting in SETTINGS]
+        mixed = [(each.name, (other if each.live else self).given) for each in SETTINGS]
         return Settings({name: given[name] for name, given in mixed if name in given})
 
     def toTOML(self) -> str:
@@ -612,47 +544,25 @@ class Settings:
 
         lines: list[str] = []
         group = ""
-        for setting in SETTINGS:
-            if setting.group != group:
-                group = setting.group
+        for each in SETTINGS:
+            if each.group != group:
+                group = each.group
                 lines += ["", f"# -- {group}"]
-            several = " A list." if setting.many else ""
-            value = self.value(setting)
-            if setting.kind is types.ZONE:
-                text = f"[{', '.join([ZoneSettings.fromText(each).toTOML() for each in self.zone])}]"
+            several = " A list." if each.many else ""
+            value = self.value(each)
+            if each.kind is types.ZONE:
+                text = f"[{', '.join([ZoneSettings.fromText(text).toTOML() for text in self.zone])}]"
             else:
                 text = shown(value)
-            lines += [f"# {setting.help}.{several}", f"{setting.name} = {text}"]
+            lines += [f"# {each.help}.{several}", f"{each.name} = {text}"]
         return "\n".join([*lines[1:], ""])
 
 
-def _declared() -> Iterator[Setting]:
-    group = ""
-    for setting in vars(Settings).values():
-        if isinstance(setting, Setting):
-            group = setting.group = setting.group or group
-            yield setting
+#: All settings, by group.
+SETTINGS: Final = tuple(sorted(Settings.declared(), key=lambda each: [*GROUPS].index(each.group)))
 
-
-#: All settings.
-SETTINGS: Final = tuple(_declared())
-
-_BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
+_BY_NAME: Final = {each.name: each for each in SETTINGS}
 
 
 def settingNamed(name: str) -> Setting | None:
     return _BY_NAME.get(name)
-
-
-def shown(value: Value) -> str:
-    """
-    Format a value as TOML.
-    """
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple):
-        return f"[{', '.join([shown(each) for each in value])}]"
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
-    return str(value)

@@ -16,7 +16,7 @@ from twisted_ext.server.config.settings import SETTINGS, settingNamed
 from twisted_ext.server.limits import LOADING_COMPLAINTS, SETTINGS_OCTETS
 
 if TYPE_CHECKING:
-    from twisted_ext.server.config.settings import Setting
+    from twisted_ext.server.config.setting import Setting
     from twisted_ext.server.config.types import Value
 
 __all__ = ["documentIn", "readSettings", "textOf", "valuesFromTOML"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 from twisted_ext.errors import BadDescription, BadName
 from twisted_ext.files import openNow
 from twisted_ext.server.config import types
-from twisted_ext.server.config.settings import Setting, shown
+from twisted_ext.server.config.setting import Setting, shown
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.zone.limits import JOURNAL_OCTETS
 

@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config import types
-from twisted_ext.server.config.settings import SETTINGS, Setting, settingNamed
+from twisted_ext.server.config.setting import Setting
+from twisted_ext.server.config.settings import SETTINGS, settingNamed
 
 __all__ = ["Converted", "Finding", "Place", "Severity"]
 

@@ -1,0 +1,200 @@
+"""
+Declarations of settings: each says the type of a value, its default and its help text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+from twisted_ext.errors import BadDescription
+from twisted_ext.limits import Limit
+from twisted_ext.server.config import types
+
+if TYPE_CHECKING:
+    from twisted_ext.server.config.types import Kind, Value
+
+__all__ = ["GROUPS", "RESOLVING", "Section", "Setting", "number", "octets", "setting", "shown"]
+
+_V = TypeVar("_V")
+
+_ALL: Final = ("forward", "recurse", "serve")
+
+#: The roles of servers that ask others.
+RESOLVING: Final = ("forward", "recurse")
+
+#: The headings that settings are listed under, in their order, each with the roles of servers that its settings have an effect with.
+GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Where to listen": _ALL,
+    "Encryption": _ALL,
+    "What to serve": _ALL,
+    "Upstreams": RESOLVING,
+    "Recursion": ("recurse",),
+    "Local records": RESOLVING,
+    "Blocking": RESOLVING,
+    "Cache": RESOLVING,
+    "Access control and replies": _ALL,
+    "Monitoring": _ALL,
+}
+
+
+@dataclass(slots=True, eq=False)
+class Setting:
+    """
+    One setting of the server.
+
+    @ivar name: the option without its hyphens, which is also the key in the file.
+    @ivar kind: the type of its value, or of each value where there may be several.
+    @ivar help: the help text, one sentence.
+    @ivar short: the one-letter option, or C{""}.
+    @ivar group: the heading that it is listed under.
+    @ivar live: whether a reload applies a new value; if not, it takes a restart.
+    @ivar roles: the roles with which it has an effect.
+    @ivar serving: the default of servers that answer from their zones alone; L{None} if it is the same.
+    @ivar attribute: the name of the attribute of L{Settings<twisted_ext.server.config.settings.Settings>} or of its L{Section}.
+    """
+
+    name: str
+    kind: Kind
+    default: Value
+    help: str
+    _: KW_ONLY
+    short: str = ""
+    group: str = ""
+    live: bool = True
+    roles: tuple[str, ...] = ()
+    serving: Value | None = None
+    attribute: str = ""
+
+    def __set_name__(self, owner: type[object], name: str) -> None:
+        self.attribute = name
+        self.name = re.sub("[A-Z]", lambda capital: f"-{capital[0].lower()}", name)
+
+    @property
+    def many(self) -> bool:
+        return isinstance(self.default, tuple)
+
+    @property
+    def allowed(self) -> str:
+        return f"{self.kind.allowed}, once or several times" if self.many else self.kind.allowed
+
+    def valueIn(self, given: Mapping[str, Value]) -> Value:
+        """
+        Return its value among checked ones, which are by name, or else its default with the role that is among them.
+        """
+        usual = self.default
+        if self.serving is not None and given.get("role") == "serve":
+            usual = self.serving
+        return given.get(self.name, usual)
+
+    def fromTOML(self, value: object, folder: str = "") -> Value:
+        """
+        Check a TOML value.
+
+        @param folder: the base of relative paths; C{""} for the working directory.
+
+        @raise BadDescription: the value is not valid; says which ones are.
+        """
+        if not self.many:
+            return self.kind.fromTOML(value, folder)
+        if isinstance(value, str):
+            value = [value]
+        if self.kind is types.ZONE and isinstance(value, dict):
+            value = [value]
+        if self.kind in (types.ROUTE, types.STUB, types.NEGATIVE_ANCHOR) and isinstance(value, dict):
+            value = [
+                f"{domain}={','.join(map(str, target)) if self.kind is types.STUB and isinstance(target, list) else target}"
+                for domain, target in value.items()
+            ]
+        if not isinstance(value, list):
+            raise BadDescription(f"takes a list, each {self.kind.allowed}, not {value!r}")
+        return tuple([str(self.kind.fromTOML(each, folder)) for each in value])
+
+
+def setting(
+    kind: Kind,
+    default: _V,
+    help: str,
+    *,
+    short: str = "",
+    group: str = "",
+    live: bool = True,
+    roles: tuple[str, ...] = (),
+    serving: _V | None = None,
+) -> _V:
+    """
+    Declare a setting as an attribute of a class, which names it. Type checkers see the type of its value.
+
+    @param group: the heading that it and those after it are listed under; C{""} for that of the one before it.
+    @param live: whether a reload applies a new value; if not, it takes a restart.
+    @param roles: the roles with which it has an effect; C{()} for those of the group.
+    @param serving: the default with the role C{serve}; L{None} if it is the same.
+    """
+    value, elsewhere = cast("Value", default), cast("Value | None", serving)
+    return cast("_V", Setting("", kind, value, help, short=short, group=group, live=live, roles=roles, serving=elsewhere))
+
+
+def number(
+    limit: Limit,
+    help: str,
+    *,
+    unit: str = "",
+    whole: bool = True,
+    group: str = "",
+    live: bool = True,
+    roles: tuple[str, ...] = (),
+) -> int:
+    """
+    Declare a setting for a number, by default that of the limit.
+    """
+    default = int(limit.default) if whole else limit.default
+    return setting(types.Number(limit, unit, whole=whole), cast(int, default), help, group=group, live=live, roles=roles)
+
+
+def octets(limit: Limit, help: str, *, live: bool = True) -> int:
+    """
+    Declare a setting for a number of octets, by default that of the limit.
+    """
+    return setting(types.Octets(limit), int(limit.default), help, live=live)
+
+
+class Section:
+    """
+    The settings of one part of the server: an attribute for the value of each. A subclass declares them with L{setting}, L{number} and
+    L{octets}, of which the first names its group.
+    """
+
+    def __init__(self, given: Mapping[str, Value]) -> None:
+        """
+        @param given: checked values by the names of settings; missing ones get their defaults.
+        """
+        for each in self.declared():
+            setattr(self, each.attribute, each.valueIn(given))
+
+    @classmethod
+    def declared(cls) -> tuple[Setting, ...]:
+        """
+        Return the declarations.
+        """
+        found = [each for each in vars(cls).values() if isinstance(each, Setting)]
+        group = ""
+        for each in found:
+            group = each.group = each.group or group
+            each.roles = each.roles or GROUPS[group]
+        return tuple(found)
+
+
+def shown(value: Value) -> str:
+    """
+    Format a value as TOML.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return f"[{', '.join([shown(each) for each in value])}]"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return str(value)
