@@ -22,11 +22,11 @@ from twisted_ext.apps.cli.completion.command import PROGRAMS, SHELLS, completion
 from twisted_ext.apps.cli.completion.grammar import Grammar, Word, commandGrammars, twistdGrammars
 from twisted_ext.apps.cli.main import COMMANDS
 from twisted_ext.apps.tap import Options
-from twisted_ext.server.config.helptext import EXAMPLES, INTRODUCTIONS, LIKE_TWISTD
 from twisted_ext.server.config.setting import Setting, shown
-from twisted_ext.server.config.settings import SETTINGS
 from twisted_ext.server.config.types import COUNT, FLAG
 from twisted_ext.server.config.zonesettings import ZONE_SETTINGS
+from twisted_ext.server.settings.helptext import EXAMPLES, INTRODUCTIONS, LIKE_TWISTD
+from twisted_ext.server.settings.settings import SETTINGS
 
 #: Where each shell looks for the completion of a program, below a share folder.
 COMPLETIONS: Final = {

@@ -17,9 +17,9 @@ from twisted.plugin import getPlugins
 from tests.typed import unchecked
 from twisted_ext.apps import tap
 from twisted_ext.apps.tap import ForwardOptions, Options, RecurseOptions, _giveUp, makeService
-from twisted_ext.server.config.settings import SETTINGS, Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.recursor import readGiven
+from twisted_ext.server.settings.settings import SETTINGS, Settings
 from twisted_ext.server.zones.validate import zonesIn
 from twisted_ext.wire.names import nameFromText
 

@@ -20,8 +20,8 @@ from tests.zone.changing import APEX, ZONE, record
 from tests.zone.transfer.test_receiver import reply
 from twisted_ext.errors import BudgetSpent
 from twisted_ext.server.config.keys import Grants, Keys
-from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings
+from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.transfer.secondarystore import Spool
 from twisted_ext.server.transfer.xfrin import Secondary
 from twisted_ext.testing.network import MemoryNetwork

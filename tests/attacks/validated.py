@@ -25,9 +25,9 @@ from twisted_ext.resolver.combine.aliasfollower import AliasFollower
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.recursive.source import RecursiveSource
 from twisted_ext.resolver.recursive.validating import ValidatingSource
-from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.service import ServerService
+from twisted_ext.server.settings.settings import Settings
 from twisted_ext.testing.internet import Internet, InternetZone, KeyPlan, NameServer
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport.servers import Server

@@ -16,7 +16,7 @@ from tests.docs.pages import ROOT, Block, blocksIn, pagesIn
 from twisted_ext.apps.cli.main import COMMANDS
 from twisted_ext.apps.tap import Options
 from twisted_ext.resolver.strings.descriptions import sourceFromString
-from twisted_ext.server.config.tomlfile import valuesFromTOML
+from twisted_ext.server.settings.tomlfile import valuesFromTOML
 from twisted_ext.testing.network import MemoryNetwork
 
 __all__ = ["BLOCKS"]

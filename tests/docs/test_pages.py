@@ -28,8 +28,8 @@ from twisted_ext.resolver.strings.descriptions import BUILT_IN
 from twisted_ext.resolver.strings.schema import Schema
 from twisted_ext.resolver.system import resolvconf
 from twisted_ext.server import limits as serverLimits
-from twisted_ext.server.config.settings import SETTINGS
 from twisted_ext.server.config.zonesettings import ZONE_SETTINGS
+from twisted_ext.server.settings.settings import SETTINGS
 from twisted_ext.wire.codes import EDE_NAMES, Ede
 
 __all__ = ["DOCS"]

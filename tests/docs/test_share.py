@@ -17,8 +17,8 @@ import pytest
 from tests.requirements import missing
 from tests.test_architecture import ROOT
 from twisted_ext.apps.cli.main import COMMANDS
-from twisted_ext.server.config.settings import SETTINGS
 from twisted_ext.server.config.zonesettings import ZONE_SETTINGS
+from twisted_ext.server.settings.settings import SETTINGS
 
 _SHARE: Final = runpy.run_path(str(ROOT / "docs" / "share.py"))
 

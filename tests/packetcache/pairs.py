@@ -19,11 +19,11 @@ from twisted_ext.packetcache.table import Table
 from twisted_ext.server import frontend as module
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.keys import Keys
-from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.frontend import Frontend
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import standardGates
 from twisted_ext.server.reply.packetcaches import packetCacheFor
+from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.sources import stackFor
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer

@@ -15,7 +15,7 @@ from twisted_ext.resolver.policy.localdomains import LocalDomains, PlainNames
 from twisted_ext.resolver.policy.localrecords import LocalReverse
 from twisted_ext.resolver.policy.othertypes import OtherTypes
 from twisted_ext.resolver.policy.typefilter import TypeFilter
-from twisted_ext.server.config.settings import Settings
+from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.sources import ForwardStack
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import questionOf

@@ -18,10 +18,10 @@ from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.exposition import exposition
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.ask import lookUp
-from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.operations.operations import ServerStatus
 from twisted_ext.server.process.workers import together
 from twisted_ext.server.recursor import Given, Recursor
+from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.sources import ForwardStack
 from twisted_ext.server.upstreams import ListenAddresses
 from twisted_ext.testing.internet import Fault, Internet

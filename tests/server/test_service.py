@@ -23,11 +23,11 @@ from twisted_ext.errors import BadDescription, DNSFault
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.metrics.limits import LIVE_SECONDS
 from twisted_ext.server import service
-from twisted_ext.server.config.settings import SETTINGS, Settings
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.operations.control import ControlService
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.service import Server, ServerService, makeServer, pathOf
+from twisted_ext.server.settings.settings import SETTINGS, Settings
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.codes import RD

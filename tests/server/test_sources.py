@@ -18,7 +18,7 @@ from twisted_ext.answers import QueryContext
 from twisted_ext.errors import BadDescription, DNSFault, Refused, Unreachable
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.system import configured
-from twisted_ext.server.config.settings import Settings
+from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.sources import ForwardStack
 from twisted_ext.server.upstreams import ListenAddresses, SystemServers
 from twisted_ext.testing.sources import atHand, questionOf

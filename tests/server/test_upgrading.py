@@ -14,8 +14,8 @@ from tests.server.test_sources import StackCase
 from tests.transport.tlsservers import ServerTLS, leaf
 from twisted_ext.apps.cli.server.report import upstreamLines
 from twisted_ext.errors import BadDescription, Unreachable
-from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.operations.upstreamfigures import upstreamsOf
+from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.sources import ForwardStack
 from twisted_ext.testing.servers import CannedServer
 

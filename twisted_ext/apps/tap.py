@@ -23,9 +23,7 @@ from twisted.python.logfile import LogFile
 
 from twisted_ext._version import __version__
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
-from twisted_ext.server.config.helptext import usageOf
 from twisted_ext.server.config.setting import Setting
-from twisted_ext.server.config.settings import SETTINGS, Settings
 from twisted_ext.server.config.startup import (
     BROKEN_PIPE,
     INTERRUPTED,
@@ -35,11 +33,13 @@ from twisted_ext.server.config.startup import (
     end,
     wantSomething,
 )
-from twisted_ext.server.config.tomlfile import readSettings
 from twisted_ext.server.config.types import COUNT, FLAG, ZONE
 from twisted_ext.server.operations.logqueue import drainAll, queuedObserver, sinkFor
 from twisted_ext.server.operations.logs import formatterFor, isOfJournal
 from twisted_ext.server.process.prepare import prepareProcess
+from twisted_ext.server.settings.helptext import usageOf
+from twisted_ext.server.settings.settings import SETTINGS, Settings
+from twisted_ext.server.settings.tomlfile import readSettings
 
 if TYPE_CHECKING:
     from twisted.application.service import IService

@@ -19,7 +19,6 @@ from twisted.logger import Logger, globalLogBeginner
 from twisted.python.failure import Failure
 
 from twisted_ext.metrics.figures import JSON, Figures
-from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.jobs.tuning import collectLess
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.operations.logqueue import queuedObserver, sinkFor
@@ -28,6 +27,7 @@ from twisted_ext.server.operations.operations import ServerStatus
 from twisted_ext.server.process.prepare import prepareProcess
 from twisted_ext.server.process.worker import LineSplitter
 from twisted_ext.server.service import ServerService
+from twisted_ext.server.settings.settings import Settings
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
     from twisted_ext.answers import Epoch
     from twisted_ext.server.config.keys import Keys
-    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.listeners.https.headers import HeadMemory
     from twisted_ext.server.listeners.https.request import Status
     from twisted_ext.server.listeners.quic.listener import QuicListener
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.listeners.stream import MakeServing
     from twisted_ext.server.listeners.tls.certificates import Certificates
     from twisted_ext.server.reply.operations import Operation
+    from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.setup.offer import Offer
 
 __all__ = ["Frontend", "gatesOf"]

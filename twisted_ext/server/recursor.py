@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.upstreams import ListenAddresses
 
 __all__ = ["Given", "Recursor", "readGiven", "stubsOf"]

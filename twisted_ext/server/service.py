@@ -46,11 +46,11 @@ from twisted_ext.server.zones.zoneset import ZoneSet
 if TYPE_CHECKING:
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.server.config.setting import Setting
-    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.listeners.tls.encryption import Encryption
     from twisted_ext.server.operations.operations import Operations
     from twisted_ext.server.operations.watchdog import Watchdog
+    from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.setup.offer import Offer
     from twisted_ext.server.setup.page import SetupPage
     from twisted_ext.server.zones.zonesyncworker import ZoneSyncWorker

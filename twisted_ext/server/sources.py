@@ -61,8 +61,8 @@ if TYPE_CHECKING:
 
     from twisted_ext.interfaces import Start
     from twisted_ext.resolver.system.hosts import Hosts
-    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.recursor import Given, Recursor
+    from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.setup.offer import Offer
 
 __all__ = ["ForwardStack", "ZoneStack", "described", "stackFor"]

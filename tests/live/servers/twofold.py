@@ -19,11 +19,11 @@ from twisted.internet.interfaces import IReactorTime
 from tests.docs.serving import serveUntilInputEnds
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.packetcache.table import Reply, Table
-from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.frontend import Frontend
 from twisted_ext.server.listeners.sockets import boundSockets
 from twisted_ext.server.reply.gates import Gate
 from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.sources import ForwardStack
 from twisted_ext.server.upstreams import ListenAddresses
 

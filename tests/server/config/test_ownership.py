@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.zone.changing import zoneOf
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config.ownership import refuseForeign
-from twisted_ext.server.config.settings import Settings
+from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.zones.zoneset import ZoneSet
 from twisted_ext.zone.zone import Zone
 

@@ -23,11 +23,11 @@ from tests.typed import observing
 from twisted_ext.metrics.exposition import exposition
 from twisted_ext.resolver.blocking.compiler import compileLists
 from twisted_ext.resolver.blocking.table import BELOW, BlockTable
-from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.jobs import blocklists
 from twisted_ext.server.jobs.blocklists import BlockLists, listsIn
 from twisted_ext.server.listeners.sockets import boundSockets
 from twisted_ext.server.process.workers import Workforce
+from twisted_ext.server.settings.settings import Settings
 
 
 class Children:

@@ -16,7 +16,6 @@ from twisted.internet.task import Clock
 from tests.server.listeners.passing import passedOn
 from tests.server.listeners.streams import Parrot
 from twisted_ext.errors import BadDescription
-from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.listeners import sockets
 from twisted_ext.server.listeners.https.headers import HeadMemory
 from twisted_ext.server.listeners.https.request import Endpoint
@@ -34,6 +33,7 @@ from twisted_ext.server.listeners.sockets import (
 from twisted_ext.server.listeners.stream import StreamFactory
 from twisted_ext.server.listeners.tls.encryption import checkEncryption
 from twisted_ext.server.reply.acl import Access
+from twisted_ext.server.settings.settings import Settings
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.server.process.test_workers import Process, Processes
 from tests.zone.changing import APEX, zoneOf
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.limits import WORKER_TAKING
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.process.workers import Workforce
+from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.zones.zoneset import ZoneSet
 
 

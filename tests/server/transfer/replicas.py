@@ -19,7 +19,6 @@ from twisted_ext.errors import DNSFault
 from twisted_ext.server.authority.source import AuthoritySource
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.keys import Keys
-from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.listeners.datagram import DatagramListener
 from twisted_ext.server.listeners.stream import StreamFactory, StreamListener, StreamResponder
@@ -31,6 +30,7 @@ from twisted_ext.server.reply.operations import Outcome, opcodesOf, transfersIn
 from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.requests import Request
 from twisted_ext.server.reply.respond import Responder
+from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.transfer.replication import Replication
 from twisted_ext.testing.sources import atHand
 from twisted_ext.wire.message import Question

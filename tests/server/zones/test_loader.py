@@ -18,9 +18,9 @@ from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.limits import Limit
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config import zonesettings
-from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings, apexIn, gather, zonesOf
 from twisted_ext.server.limits import CHANGING_SECONDS, WATCH_SECONDS
+from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.zones import loader
 from twisted_ext.server.zones.imagefiles import Images
 from twisted_ext.wire.names import nameFromText

@@ -23,9 +23,9 @@ from tests.server.update.changed import SlowDisk
 from tests.server.zones.loaded import LocalCompilers
 from tests.zone.changing import APEX, ZONE, record, records
 from twisted_ext.packetcache.clients import Client, Group
-from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.limits import WATCH_SECONDS
 from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.update.commit import CommitQueue
 from twisted_ext.server.update.updates import UpdateHandler
 from twisted_ext.server.zones import loader as loadingModule

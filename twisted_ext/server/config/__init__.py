@@ -1,3 +1,3 @@
 """
-Settings of the server and of each zone, from command-line options and a TOML file.
+Types and declarations of settings, the settings of each zone, and the files that settings name.
 """

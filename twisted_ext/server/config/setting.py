@@ -53,7 +53,7 @@ class Setting:
     @ivar live: whether a reload applies a new value; if not, it takes a restart.
     @ivar roles: the roles with which it has an effect.
     @ivar serving: the default of servers that answer from their zones alone; L{None} if it is the same.
-    @ivar attribute: the name of the attribute of L{Settings<twisted_ext.server.config.settings.Settings>} or of its L{Section}.
+    @ivar attribute: the name of the attribute of L{Settings<twisted_ext.server.settings.settings.Settings>} or of its L{Section}.
     """
 
     name: str

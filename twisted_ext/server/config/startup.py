@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["BROKEN_PIPE", "INTERRUPTED", "MISCONFIGURED", "WRONG", "complainPlainly", "end", "wantSomething"]
 

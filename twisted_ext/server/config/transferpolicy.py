@@ -10,8 +10,8 @@ from twisted_ext.errors import BadDescription
 from twisted_ext.server.config.keys import Grants, Keys, RemoteServer
 
 if TYPE_CHECKING:
-    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.zonesettings import ZoneSettings
+    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["NOBODY", "USUAL", "Terms", "keysOf", "termsOf"]
 

@@ -19,8 +19,8 @@ from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.zone.limits import JOURNAL_OCTETS
 
 if TYPE_CHECKING:
-    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.types import Value
+    from twisted_ext.server.settings.settings import Settings
     from twisted_ext.zone.update.policy import Policy
 
 __all__ = ["ZONE_SETTINGS", "ZoneSettings", "apexIn", "gather", "zonesOf"]

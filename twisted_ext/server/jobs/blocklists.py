@@ -24,7 +24,7 @@ from twisted_ext.server.jobs.subprocess import runModule
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["BlockLists", "blockingFacts", "listsIn"]
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.config.keys import Keys
-    from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["RelayedRequests", "Relay", "keysFrom"]
 

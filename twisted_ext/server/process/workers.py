@@ -46,10 +46,10 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from twisted_ext.cache.dump import LoadResult
-    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.listeners.tls.encryption import Encryption
     from twisted_ext.server.operations.operations import WhichZones
+    from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.zones.zoneset import ZoneSet
     from twisted_ext.wire.message import Question
 

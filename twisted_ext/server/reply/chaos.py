@@ -12,7 +12,7 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, TXT
 
 if TYPE_CHECKING:
-    from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["ChaosIdentity"]
 

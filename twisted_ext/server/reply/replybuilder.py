@@ -23,7 +23,7 @@ from twisted_ext.wire.rrtypes import NSEC, NSEC3, RRSIG, SOA
 from twisted_ext.zone.query.direct import DirectAnswer
 
 if TYPE_CHECKING:
-    from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["ReplyBuilder", "padded", "withCookie"]
 

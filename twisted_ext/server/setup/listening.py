@@ -14,8 +14,8 @@ from twisted_ext.transport.servers import Server
 from twisted_ext.transport.urls import PORTS, canonicalHost, isAddress
 
 if TYPE_CHECKING:
-    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.listeners.sockets import Bound
+    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["nameFor", "offerOf"]
 

@@ -20,12 +20,12 @@ from twisted.python.failure import Failure
 from twisted_ext.errors import BadDescription, BadZone
 from twisted_ext.server.authority.zonetable import EXPIRED, Zones
 from twisted_ext.server.config.keys import Keys
-from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.transferpolicy import NOBODY, USUAL, Terms, termsOf
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.jobs.turns import paced
 from twisted_ext.server.limits import STARTS
 from twisted_ext.server.reply.operations import Operation, operationKey
+from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.transfer.catalogs import CatalogSettings
 from twisted_ext.server.transfer.notify import NotifyReceiver, NotifySender
 from twisted_ext.server.transfer.secondaries import Secondaries

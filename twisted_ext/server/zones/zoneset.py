@@ -38,9 +38,9 @@ from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.keys import Keys
-    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.reply.operations import Operation
+    from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.transfer.replication import Replication
     from twisted_ext.server.update.journalreplay import Steps
     from twisted_ext.server.update.updates import UpdateHandler

@@ -13,7 +13,7 @@ import pytest
 from tests.apps.cli.completion.shells import Terminal, candidatesOfFish, terminal
 from twisted_ext.apps.cli.completion.command import PROGRAMS
 from twisted_ext.apps.cli.main import COMMANDS
-from twisted_ext.server.config.settings import SETTINGS
+from twisted_ext.server.settings.settings import SETTINGS
 from twisted_ext.wire.rrtypes import TYPE_NAMES
 from twisted_ext.wire.tsig import ALGORITHMS
 

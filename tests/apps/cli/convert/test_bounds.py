@@ -11,7 +11,7 @@ from twisted_ext.apps.cli.convert.limits import BLOCK_DEPTH, SNIPPETS
 from twisted_ext.apps.cli.convert.output import tomlOf
 from twisted_ext.apps.cli.convert.words import Word, bounded, numberFrom
 from twisted_ext.errors import BadDescription
-from twisted_ext.server.config.tomlfile import valuesFromTOML
+from twisted_ext.server.settings.tomlfile import valuesFromTOML
 
 __all__: list[str] = []
 

@@ -18,7 +18,7 @@ from twisted_ext.apps.cli.convert.included import Includes
 from twisted_ext.apps.cli.convert.output import jsonOf, tomlOf
 from twisted_ext.apps.cli.main import main
 from twisted_ext.errors import BadDescription
-from twisted_ext.server.config.tomlfile import valuesFromTOML
+from twisted_ext.server.settings.tomlfile import valuesFromTOML
 
 __all__: list[str] = []
 

@@ -13,7 +13,7 @@ from tests.apps.cli.convert.folders import converted
 from twisted_ext.apps.cli.convert.dnsmasq.options import DHCP, MISSING, NEEDLESS, NOTES
 from twisted_ext.apps.cli.convert.dnsmasq.records import RECORDS
 from twisted_ext.apps.cli.convert.output import jsonOf, tomlOf
-from twisted_ext.server.config.tomlfile import valuesFromTOML
+from twisted_ext.server.settings.tomlfile import valuesFromTOML
 
 __all__: list[str] = []
 

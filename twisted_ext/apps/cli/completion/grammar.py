@@ -19,8 +19,8 @@ from twisted_ext.apps.cli.main import COMMANDS, Command, main
 from twisted_ext.apps.cli.query.plushelp import PLUS_HELP
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option
 from twisted_ext.server.config import types
-from twisted_ext.server.config.helptext import LIKE_TWISTD, settingsFor
 from twisted_ext.server.config.setting import Setting
+from twisted_ext.server.settings.helptext import LIKE_TWISTD, settingsFor
 from twisted_ext.wire.rrtypes import TYPE_NAMES
 from twisted_ext.wire.tsig import ALGORITHMS
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import Setting
-from twisted_ext.server.config.settings import SETTINGS, settingNamed
+from twisted_ext.server.settings.settings import SETTINGS, settingNamed
 
 __all__ = ["Converted", "Finding", "Place", "Severity"]
 

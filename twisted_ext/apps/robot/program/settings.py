@@ -23,7 +23,7 @@ from twisted_ext.apps.robot.table import Table, option
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import Setting
-from twisted_ext.server.config.tomlfile import documentIn, textOf
+from twisted_ext.server.settings.tomlfile import documentIn, textOf
 
 if TYPE_CHECKING:
     from twisted_ext.apps.robot.interfaces import IRobotPlugin

@@ -21,7 +21,7 @@ from twisted_ext.server.listeners.tls.files import CertificateFiles, readAuthori
 from twisted_ext.server.listeners.tls.selfsigned import keptPair
 
 if TYPE_CHECKING:
-    from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["Encryption", "checkEncryption", "encryptionFor"]
 

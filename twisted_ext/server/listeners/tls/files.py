@@ -16,7 +16,7 @@ from twisted_ext.server.listeners.tls.certificates import Pair
 from twisted_ext.transport.tls.pemfiles import certificatesFrom, pemIn, warnOfKey
 
 if TYPE_CHECKING:
-    from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["CertificateFiles", "readAuthorities", "readPairs"]
 

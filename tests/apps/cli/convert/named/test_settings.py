@@ -14,7 +14,7 @@ from twisted_ext.apps.cli.convert.converted import Converted, Severity
 from twisted_ext.apps.cli.convert.named.options import OUTCOMES
 from twisted_ext.apps.cli.convert.named.settings import HANDLED
 from twisted_ext.apps.cli.convert.output import tomlOf
-from twisted_ext.server.config.tomlfile import valuesFromTOML
+from twisted_ext.server.settings.tomlfile import valuesFromTOML
 
 __all__: list[str] = []
 

@@ -13,7 +13,7 @@ from twisted_ext.apps.cli.convert.output import tomlOf
 from twisted_ext.apps.cli.convert.unbound.options import OUTCOMES
 from twisted_ext.apps.cli.convert.unbound.settings import HANDLED
 from twisted_ext.apps.cli.convert.unbound.syntax import SECTIONS
-from twisted_ext.server.config.tomlfile import valuesFromTOML
+from twisted_ext.server.settings.tomlfile import valuesFromTOML
 
 __all__: list[str] = []
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile
-from twisted_ext.server.config.settings import SETTINGS, settingNamed
 from twisted_ext.server.limits import LOADING_COMPLAINTS, SETTINGS_OCTETS
+from twisted_ext.server.settings.settings import SETTINGS, settingNamed
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.setting import Setting

@@ -1,6 +1,6 @@
 """
-Tests of L{twisted_ext.server.config.settings}, L{twisted_ext.server.config.types} and
-L{twisted_ext.server.config.tomlfile}.
+Tests of L{twisted_ext.server.settings.settings}, L{twisted_ext.server.config.types} and
+L{twisted_ext.server.settings.tomlfile}.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.server.config.settings import SETTINGS, Settings, settingNamed
-from twisted_ext.server.config.tomlfile import readSettings, valuesFromTOML
+from twisted_ext.server.settings.settings import SETTINGS, Settings, settingNamed
+from twisted_ext.server.settings.tomlfile import readSettings, valuesFromTOML
 
 
 def errorsIn(text: str) -> list[str]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.server.config.settings import SETTINGS
 from twisted_ext.server.config.types import COUNT, FLAG
+from twisted_ext.server.settings.settings import SETTINGS
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.setting import Setting
