@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.answers import Answer, QueryContext
     from twisted_ext.errors import BadZone
+    from twisted_ext.server.reply.requests import Refusal, Request
     from twisted_ext.transport.exchange import Channel, PendingQuery
     from twisted_ext.wire.message import Question
     from twisted_ext.wire.records import RRSet
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.events import News
 
-__all__ = ["IAnswerSource", "IDirectReader", "IDirectSource", "IExchange", "IResolverParser", "IZoneStore", "Start"]
+__all__ = ["IAnswerSource", "IDirectReader", "IDirectSource", "IExchange", "IQueryObserver", "IResolverParser", "IZoneStore", "Start"]
 
 #: Starts a look-up that L{IAnswerSource.ask} could not finish at once. The context is the one that was passed to C{ask}, or a copy with
 #: another deadline, budget or trace. Called at most once. The L{Deferred} fires by C{context.deadline}; cancelling it ends all work
@@ -119,6 +120,30 @@ class IExchange(Interface):
         Release all resources. The caller has failed pending queries before, or ignores their outcome.
 
         @return: fires when everything is closed.
+        """
+
+
+class IQueryObserver(Interface):
+    """
+    Is told what became of each request that the packet cache of a server has not answered. Called for each of them: it must be quick, and
+    must not raise.
+    """
+
+    def replied(request: Request, octets: bytes, cause: Answer | DirectAnswer | Refusal | None, gate: str) -> None:
+        """
+        A reply was sent.
+
+        @param octets: the reply, C{b""} for a transfer that is sent as several messages.
+        @param cause: the answer or refusal in it; L{None} for a transfer.
+        @param gate: the name of the gate that refused the request, C{"transfer"} for a transfer, else C{""}.
+        """
+
+    def dropped(request: Request, why: str) -> None:
+        """
+        A request gets no reply.
+
+        @param why: the name of the gate that dropped it, C{"late"} for an answer that came too late for UDP, C{"overflow"} if too many
+            requests waited, C{"limit"} for a reply above the response rate, C{"failure"} otherwise.
         """
 
 

@@ -237,7 +237,7 @@ class Frontend:
 
     def _useQueryLog(self) -> None:
         watched = self._queryLog.activity is not None and self._queryLog.activity.live.on
-        self.responder.queryLog = self._queryLog if self._queryLog.logged or watched else None
+        self.responder.observer = self._queryLog if self._queryLog.logged or watched else None
 
     def _count(self, settings: Settings) -> None:
         """

@@ -112,7 +112,7 @@ class RateGate:
 
     name = "rate"
 
-    _TRUNCATED: Final = Refusal(Rcode.NOERROR, truncated=True)
+    _TRUNCATED: Final = Refusal(Rcode.NOERROR, truncated=True, lasting=False)
 
     def __init__(self, rates: ClientRateLimit) -> None:
         self._rates = rates

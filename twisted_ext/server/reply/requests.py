@@ -63,6 +63,8 @@ class Refusal:
     @ivar silent: send no reply.
     @ivar bare: omit the question section.
     @ivar flags: header flags to set, such as AA.
+    @ivar lasting: whether the same query gets the same refusal from the gate until the settings change, so that the packet cache may
+        repeat it.
     """
 
     rcode: int
@@ -73,6 +75,7 @@ class Refusal:
     silent: bool = False
     bare: bool = False
     flags: int = 0
+    lasting: bool = True
 
 
 @dataclass(slots=True, frozen=True)

@@ -46,9 +46,8 @@ from twisted_ext.zone.query.direct import DirectAnswer
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-    from twisted_ext.interfaces import Start
+    from twisted_ext.interfaces import IQueryObserver, Start
     from twisted_ext.server.reply.operations import MessageStream, Operation
-    from twisted_ext.server.reply.querylog import QueryLog
     from twisted_ext.server.reply.rrl import ResponseRateLimit
     from twisted_ext.wire.records import RRSet
 
@@ -65,6 +64,9 @@ _NETWORK: Final = 23
 
 #: Tolerance for deadlines, in seconds.
 _SLACK: Final = 0.01
+
+#: What an observer is told in place of a gate for a transfer.
+_TRANSFER: Final = "transfer"
 
 #: Seconds for which static answers are kept in the packet cache before the source is asked again.
 _STATIC_SECONDS: Final = 1.0
@@ -96,7 +98,7 @@ class Responder:
     Answers that the source has from a cache go into the packet cache, which repeats them to all clients of the same group without asking
     the source. Clients with different answers need a group of their own.
 
-    @ivar queryLog: logs requests and their replies, or L{None}.
+    @ivar observer: is told of each reply, and of each request without one; or L{None}.
     @ivar relieve: called after a L{MemoryError}, to free memory.
     @ivar selfTest: makes and answers the self-test query, which is answered regardless of access control.
     @ivar later: if not L{None}, requests that cannot be answered at once are appended to it, and the listener has to call L{lookUp} for
@@ -141,7 +143,7 @@ class Responder:
         self.seconds: Callable[[], float] = clock.seconds
         self._clock = clock
         self.operations = dict(operations or {})
-        self.queryLog: QueryLog | None = None
+        self.observer: IQueryObserver | None = None
         self.faults = FaultLog(self._faulty)
         self.selfTest = SelfTest(urandom(16))
         self.relieve: Callable[[], object] = self.packetCache.clear
@@ -229,10 +231,11 @@ class Responder:
         self.faults.note(f"answering {request}", error, request.arrived)
         if request.replied or self._closed:
             return
+        # Even if it cannot be sent.
         request.replied = True
         try:
             self.counters.replied(Rcode.SERVFAIL)
-            send(self.replyBuilder.refusal(request, _BROKEN))
+            self._deliver(request, self.replyBuilder.refusal(request, _BROKEN), send, _BROKEN)
         except Exception as again:
             # Out of memory, even this reply may fail.
             self.faults.note("refusing a request", again, request.arrived)
@@ -258,19 +261,13 @@ class Responder:
                 if own:
                     self._answerSelf(request, own, send)
                     return
-        if self.queryLog is not None:
-            send, flow = self.queryLog.guard(request, send, flow)
-        if self._limiting is not None and request.record.accounts is not None:
-            send = self._limiting.guard(request, send, self.replyBuilder, self.counters, self.seconds)
         for gate in gates:
             refusal = gate(request, now)
             if refusal is not None:
                 self.counters.refused(gate.name)
-                if self.queryLog is not None:
-                    self.queryLog.gate = gate.name
                 if gate.name == "signature" and self.operations:
                     self._declining.tell(request, refusal)
-                self._refuse(request, refusal, send, lasting=gate.name != "rate")
+                self._refuse(request, refusal, send, gate.name)
                 return
         if self.operations:
             operation = self.operations.get(request.opcode << 16 or question.rrType)
@@ -282,7 +279,7 @@ class Responder:
         if counters.activity is not None:
             counters.activity.asked(request.client, question.name, question.rrType, now)
         dnssecOk = edns is not None and bool(edns.flags & DO)
-        if self._direct is not None and self.queryLog is None and not self._views:
+        if self._direct is not None and not self._views:
             direct = self._direct(question, dnssecOk)
             if direct is not None and self._sentDirect(request, direct, send):
                 return
@@ -360,12 +357,13 @@ class Responder:
             self._refuse(request, outcome, send)
         elif flow is not None:
             request.replied = True
+            if self.observer is not None:
+                self.observer.replied(request, b"", None, _TRANSFER)
             flow(outcome)
         else:
             first = next(outcome, None)
             if first is not None:
-                request.replied = True
-                send(first)
+                self._deliver(request, first, send, None, _TRANSFER)
             close = getattr(outcome, "close", None)
             if close is not None:
                 close()
@@ -408,8 +406,8 @@ class Responder:
         self.counters.dropped += 1
         if request.transport != "udp":
             self._refuse(request, _OVERFLOWED, send)
-        elif self.queryLog is not None:
-            self.queryLog.dropped(request, "overflow")
+        elif self.observer is not None:
+            self.observer.dropped(request, "overflow")
 
     def arrived(self, answer: Answer, request: Request, send: Send) -> None:
         """
@@ -469,8 +467,8 @@ class Responder:
             return False
         if took > self._late and not failed and request.transport == "udp":
             counters.late += 1
-            if self.queryLog is not None:
-                self.queryLog.dropped(request, "late")
+            if self.observer is not None:
+                self.observer.dropped(request, "late")
             return False
         return True
 
@@ -489,13 +487,11 @@ class Responder:
             composed.octets = b"%b%c%b" % (octets[:3], octets[3] & ~RA, octets[4:])
         counters = self.counters
         counters.replied(answer.rcode, _isBlocked(answer))
-        if self.queryLog is not None:
-            self.queryLog.answered(answer)
         if composed.octets[2] & 2:
             counters.truncated += 1
         if answer.origin is not None and answer.origin.source == "stale":
             counters.stale += 1
-        if self._sent(request, composed, send) and now is not None:
+        if self._sent(request, composed, send, answer) and now is not None:
             self._offer(request, answer, composed, now)
 
     def _sentDirect(self, request: Request, answer: DirectAnswer, send: Send) -> bool:
@@ -507,13 +503,13 @@ class Responder:
             return False
         self.counters.ready += 1
         self.counters.replied(Rcode.NOERROR)
-        if self._sent(request, composed, send):
+        if self._sent(request, composed, send, answer):
             offerReply(request, composed, answer.epoch, [], 0.0, 0, _FOREVER, known=not answer.synthesized)
         return True
 
-    def _sent(self, request: Request, composed: WrittenReply, send: Send) -> bool:
+    def _sent(self, request: Request, composed: WrittenReply, send: Send, answer: Answer | DirectAnswer) -> bool:
         """
-        Send a reply; return whether others may get the same one.
+        Send the reply with an answer; return whether others may get the same one.
         """
         octets = composed.octets
         if request.cookie:
@@ -524,13 +520,34 @@ class Responder:
                 composed.octets = octets
         if request.keyName:
             # A signed reply is valid for one request only, so it is not cached.
-            octets = _signed(request, octets)
-            request.replied = True
-            send(octets)
+            self._deliver(request, _signed(request, octets), send, answer)
             return False
-        request.replied = True
-        send(octets)
+        self._deliver(request, octets, send, answer)
         return True
+
+    def _deliver(
+        self, request: Request, octets: bytes, send: Send, cause: Answer | DirectAnswer | Refusal | None, gate: str = ""
+    ) -> None:
+        """
+        Send a reply if the client's network may get one more of its kind, and tell the observer. All replies but those to self-tests are
+        sent here.
+
+        @param cause: what was replied; L{None} for the first message of a transfer.
+        @param gate: the gate that refused the request.
+        """
+        request.replied = True
+        limiting = self._limiting
+        if limiting is not None and request.record.accounts is not None and not limiting.allows(request, octets, self.seconds()):
+            cut = limiting.instead(request, octets, self.replyBuilder)
+            self.counters.limited(1, 0 if cut else 1)
+            if not cut:
+                if self.observer is not None:
+                    self.observer.dropped(request, "limit")
+                return
+            octets = cut
+        send(octets)
+        if self.observer is not None:
+            self.observer.replied(request, octets, cause, gate)
 
     def _offer(self, request: Request, answer: Answer, composed: WrittenReply, now: float) -> None:
         origin = answer.origin
@@ -558,26 +575,23 @@ class Responder:
         epoch = origin.epoch or self.packetCache.epoch
         offerReply(request, composed, epoch, ttls, learned, said, ends, known=known, blocked=_isBlocked(answer))
 
-    def _refuse(self, request: Request, refusal: Refusal, send: Send, *, lasting: bool = False) -> None:
+    def _refuse(self, request: Request, refusal: Refusal, send: Send, gate: str = "") -> None:
         """
         Send a refusal.
 
-        @param lasting: whether the same query gets the same refusal until the configuration changes, so that the packet cache may repeat
-            it.
+        @param gate: the gate that made it, C{""} if none did. The packet cache may repeat what a gate says.
         """
-        if self.queryLog is not None:
-            self.queryLog.refused(refusal)
         if refusal.silent:
             self.counters.dropped += 1
-            if self.queryLog is not None:
-                self.queryLog.dropped(request, "policy")
+            if self.observer is not None:
+                self.observer.dropped(request, gate or "failure")
             return
         self.counters.replied(refusal.rcode)
         octets = self.replyBuilder.refusal(request, refusal)
         if request.keyName:
             octets = _signed(request, octets)
-        request.replied = True
-        send(octets)
+        self._deliver(request, octets, send, refusal, gate)
+        lasting = gate and refusal.lasting
         if lasting and not request.cookie and request.signature is None and not request.opcode and not isForOneTransport(request):
             now = request.arrived
             reply = Reply(octets, (), now, 0, now + _STATIC_SECONDS, self.packetCache.epoch, request.questionEnd)

@@ -12,7 +12,7 @@ replies involve only one account.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
@@ -25,9 +25,8 @@ from twisted_ext.server.reply.requests import Refusal
 from twisted_ext.wire.codes import Rcode
 
 if TYPE_CHECKING:
-    from twisted_ext.metrics.counters import Counters
     from twisted_ext.server.reply.replybuilder import ReplyBuilder
-    from twisted_ext.server.reply.requests import Request, Send
+    from twisted_ext.server.reply.requests import Request
 
 __all__ = ["ResponseRateLimit"]
 
@@ -149,25 +148,20 @@ class ResponseRateLimit:
             wanted = owned + granted
         account.tokens = wanted
 
-    def guard(self, request: Request, send: Send, replyBuilder: ReplyBuilder, counters: Counters, seconds: Callable[[], float]) -> Send:
+    def allows(self, request: Request, octets: bytes, now: float) -> bool:
         """
-        Wrap C{send} so that replies over the limit are dropped or truncated.
+        Count a reply to a client whose network has accounts; return whether it may be sent. Clients whose address is verified get all.
         """
         accounts = request.record.accounts
-        if accounts is None or request.transport != "udp":
-            return send
+        if accounts is None or request.transport != "udp" or request.verified or request.keyName:
+            return True
+        return self.takes(accounts[kindOf(octets[2:])], now)
 
-        def guarded(octets: bytes) -> None:
-            if request.verified or request.keyName:
-                send(octets)
-                return
-            account = accounts[kindOf(octets[2:])]
-            if self.takes(account, seconds()):
-                send(octets)
-            elif account.holdBack():
-                counters.limited(1, 0)
-                send(replyBuilder.refusal(request, _TRUNCATED))
-            else:
-                counters.limited(1, 1)
-
-        return guarded
+    def instead(self, request: Request, octets: bytes, replyBuilder: ReplyBuilder) -> bytes:
+        """
+        Return the truncated reply to send in place of one that L{allows} has denied; C{b""} for none.
+        """
+        accounts = request.record.accounts
+        if accounts is None or not accounts[kindOf(octets[2:])].holdBack():
+            return b""
+        return replyBuilder.refusal(request, _TRUNCATED)

@@ -1,0 +1,206 @@
+"""
+Tests of what an observer of queries is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from twisted.internet.task import Clock
+from twisted.logger import LogEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from tests.packetcache.lanes import Server
+from tests.queries import optOf, queryOf
+from tests.typed import observing
+from twisted_ext.answers import Answer, Epoch
+from twisted_ext.errors import ServerFailed
+from twisted_ext.interfaces import IAnswerSource, IQueryObserver
+from twisted_ext.server.reply.acl import Access
+from twisted_ext.server.reply.querylog import QueryLog
+from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.server.reply.rrl import ResponseRateLimit
+from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
+from twisted_ext.zone.query.direct import DirectAnswer
+
+WWW = questionOf("www.example.test")
+
+
+
+@implementer(IQueryObserver)
+class Recorder:
+    """
+    Keeps what it is told: the client, what the reply says in a word, the gate, and the octets of the reply.
+    """
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, str, bytes]] = []
+        self.dropped_: list[tuple[str, str]] = []
+
+    def replied(self, request: Request, octets: bytes, cause: Answer | DirectAnswer | Refusal | None, gate: str) -> None:
+        self.told.append((request.client, "transfer" if cause is None else type(cause).__name__, gate, octets))
+
+    def dropped(self, request: Request, why: str) -> None:
+        self.dropped_.append((request.client, why))
+
+
+class _BrokenGate:
+    """
+    A gate with a fault.
+    """
+
+    name = "broken"
+
+    def __call__(self, request: Request, now: float) -> Refusal | None:
+        raise ZeroDivisionError
+
+
+class ObserverTests(SynchronousTestCase):
+    """
+    Each request that the packet cache has not answered is told once: what was sent, or why nothing was.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1_000_000)
+        self.observer = Recorder()
+
+    def server(
+        self,
+        source: IAnswerSource | None = None,
+        access: Access | None = None,
+        limiting: ResponseRateLimit | None = None,
+        waiting: int | None = None,
+    ) -> Server:
+        server = Server(self.clock, source, access=access, limiting=limiting, waiting=waiting, remembers=False)
+        server.responder.observer = self.observer
+        return server
+
+    def test_interface(self) -> None:
+        verifyObject(IQueryObserver, self.observer)
+        verifyObject(IQueryObserver, QueryLog(self.clock.seconds))
+
+    def test_answers(self) -> None:
+        """
+        An answer is told with the octets that the client got, whether it was at hand or was waited for.
+        """
+        held = HeldSource()
+        server = self.server(held)
+        server.ask(queryOf(opt=optOf()))
+        self.assertEqual(self.observer.told, [])
+        held.release(answerOf(WWW, "192.0.2.80"))
+        server = self.server()
+        server.ask(queryOf())
+        self.assertEqual([each[:3] for each in self.observer.told], 2 * [("127.0.0.1", "Answer", "")])
+        self.assertEqual(self.observer.told[1][3], server.sent[0][0])
+
+    def test_refusals(self) -> None:
+        """
+        A refusal has the name of its gate; a failed look-up is a refusal without one.
+        """
+        access = Access({"allow": ["127.0.0.1"], "drop": ["127.0.0.3"]})
+        held = HeldSource()
+        server = self.server(held, access)
+        for client in ("127.0.0.2", "127.0.0.3", "127.0.0.1"):
+            server.ask(queryOf(), client)
+        held.release(ServerFailed("192.0.2.53:53 answered SERVFAIL", rcode=2))
+        self.assertEqual([each[:3] for each in self.observer.told], [("127.0.0.2", "Refusal", "access"), ("127.0.0.1", "Refusal", "")])
+        self.assertEqual(self.observer.dropped_, [("127.0.0.3", "access")])
+
+    def test_internalErrors(self) -> None:
+        """
+        The reply to a request that met a fault of the server is told as well.
+        """
+        server = self.server()
+        server.responder.gates = (_BrokenGate(),)
+        server.ask(queryOf())
+        self.assertEqual([each[:3] for each in self.observer.told], [("127.0.0.1", "Refusal", "")])
+        self.assertEqual(self.observer.told[0][3][3] & 15, 2)
+        self.flushLoggedErrors(ZeroDivisionError)
+
+    def test_lateAndTooMany(self) -> None:
+        """
+        Answers that come too late for UDP, and requests for which there is no room, are told with that reason.
+        """
+        held = HeldSource()
+        server = self.server(held, waiting=1)
+        server.ask(queryOf())
+        server.ask(queryOf("other.example.test"), "127.0.0.7")
+        self.assertEqual(self.observer.dropped_, [("127.0.0.7", "overflow")])
+        self.clock.advance(3.5)
+        held.release(answerOf(WWW, "192.0.2.80"))
+        self.assertEqual(self.observer.dropped_[1:], [("127.0.0.1", "late")])
+        self.assertEqual(self.observer.told, [])
+
+    def test_limitedReplies(self) -> None:
+        """
+        Above the response rate, a reply that is not sent is told as dropped, and a truncated one with the octets that were sent.
+        """
+        server = self.server(access=Access({"allow": ["any"]}), limiting=ResponseRateLimit(1, slip=2))
+        for _ in range(5):
+            server.ask(queryOf(), "192.0.2.7")
+        self.assertEqual(self.observer.dropped_, 2 * [("192.0.2.7", "limit")])
+        self.assertEqual([bool(octets[2] & 2) for _, _, _, octets in self.observer.told], [False, True, True])
+        self.assertEqual([octets for _, _, _, octets in self.observer.told], [octets for octets, _ in server.sent])
+
+    def test_transfers(self) -> None:
+        """
+        A transfer is told once, with the first message where a transport carries only that.
+        """
+        server = self.server()
+
+        def messages(request: Request) -> Iterator[bytes]:
+            return iter([request.wire[:2] + b"\x80\x00", request.wire[:2] + b"\x80\x01"])
+
+        server.responder.operations = {1: messages}
+        sent: list[bytes] = []
+        server.responder.take(queryOf(id=7), ("127.0.0.1", 4000), "udp", sent.append)
+        server.responder.take(queryOf(id=8), ("127.0.0.1", 4000), "tcp", sent.append, flow=sent.extend)
+        self.assertEqual(sent, [b"\x00\x07\x80\x00", b"\x00\x08\x80\x00", b"\x00\x08\x80\x01"])
+        self.assertEqual(
+            self.observer.told, [("127.0.0.1", "transfer", "transfer", sent[0]), ("127.0.0.1", "transfer", "transfer", b"")]
+        )
+
+
+class QueryLogTests(SynchronousTestCase):
+    """
+    What the query log makes of that.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.said: list[LogEvent] = []
+        observer = observing(self.said.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        self.log = QueryLog(self.clock.seconds)
+        request = Request.fromWire(queryOf(), ("127.0.0.1", 4000), "udp", None, 0.0)
+        assert request is not None
+        self.request = request
+
+    def takeSaid(self) -> str:
+        (event,) = [each for each in self.said if each.get("log_namespace") == "twisted_ext.queries"]
+        self.said.clear()
+        return str(event["result"])
+
+    def test_answersFromZones(self) -> None:
+        """
+        An answer that is taken from a zone as octets is from the zone.
+        """
+        self.log.replied(self.request, bytes(40), DirectAnswer(b"", 1, False, Epoch()), "")
+        self.assertEqual(self.takeSaid(), "NOERROR, 40 octets, 0.0 ms, zone")
+
+    def test_transfers(self) -> None:
+        self.log.replied(self.request, b"", None, "transfer")
+        self.assertEqual(self.takeSaid(), "NOERROR, 0.0 ms, transfer")
+
+    def test_heldBackRepliesAreNotLogged(self) -> None:
+        """
+        A flood does not fill the log with the replies that the response rate held back.
+        """
+        self.log.dropped(self.request, "limit")
+        self.assertEqual(self.said, [])
+        self.log.dropped(self.request, "late")
+        self.assertEqual(self.takeSaid(), "no reply, 0.0 ms, late")
