@@ -1,12 +1,12 @@
 """
 Gates: the checks that a request passes, in order, before it is looked up.
 
-Each gate checks one thing and is independent of the others. L{standardGates} returns them in order.
+Each gate checks one thing and is independent of the others. L{gatesFor} puts them in order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import time
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -39,6 +39,7 @@ __all__ = [
     "SignatureGate",
     "TypeGate",
     "VersionGate",
+    "gatesFor",
     "plainGates",
     "standardGates",
 ]
@@ -374,6 +375,37 @@ class MinimalAnyGate:
         return Refusal(Rcode.NOERROR, answer=(RRSet(question.name, HINFO, IN, int(REFUSAL_TTL.default), (self._RDATA,)),))
 
 
+def gatesFor(
+    entry: Iterable[Gate],
+    proof: Iterable[Gate],
+    last: Iterable[Gate],
+    *,
+    identity: ChaosIdentity | None = None,
+    today: Callable[[], float] | None = None,
+    keys: Mapping[bytes, Key] | None = None,
+    opcodes: frozenset[int] = frozenset(),
+    transfers: bool = False,
+    hopeless: Callable[[Request], bool] | None = None,
+) -> tuple[Gate, ...]:
+    """
+    Return gates in their order: those given, at three stages, and those of the protocol between them.
+
+    @param entry: gates that look at the client only: the message has not been checked yet.
+    @param proof: gates for well-formed messages, before signatures are verified.
+    @param last: gates for queries that could be looked up.
+    @param identity: what the server discloses about itself; nothing by default.
+    @param today: returns seconds since 1970.
+    @param keys: TSIG keys that requests may be signed with, by folded name.
+    @param opcodes: opcodes besides QUERY that have a handler.
+    @param transfers: whether there are zones to transfer.
+    @param hopeless: returns whether a non-query will be refused; see L{FormGate}.
+    """
+    signing = SignatureGate(keys or {}, today or time)
+    form = FormGate(hopeless, signing.isForged)
+    known = ClassGate(identity or ChaosIdentity())
+    return (*entry, OpcodeGate(opcodes), form, VersionGate(), *proof, signing, known, TypeGate(transfers=transfers), *last)
+
+
 def standardGates(
     *,
     rates: ClientRateLimit | None = None,
@@ -386,39 +418,32 @@ def standardGates(
     transfers: bool = False,
     serves: Callable[[bytes], object] | None = None,
     hopeless: Callable[[Request], bool] | None = None,
+    entry: Sequence[Gate] = (),
+    proof: Sequence[Gate] = (),
+    last: Sequence[Gate] = (),
 ) -> tuple[Gate, ...]:
     """
     Return the gates of a server.
 
     @param rates: the rate limit for each client; unlimited by default.
     @param cookies: L{None} to ignore cookies.
-    @param identity: what the server discloses about itself; nothing by default.
-    @param today: returns seconds since 1970.
-    @param keys: TSIG keys that requests may be signed with, by folded name.
-    @param opcodes: opcodes besides QUERY that have a handler.
-    @param transfers: whether there are zones to transfer.
     @param serves: returns something other than L{None} for folded names in the server's zones.
-    @param hopeless: returns whether a non-query will be refused; see L{FormGate}.
+    @param entry: see L{gatesFor}, as for the other parameters.
 
     @return: the gates in their order. Access control comes first; the check for malformed requests comes before all gates that look into
-        a request; the rate limit comes after the cookies that exempt from it.
+        a request; the rate limit comes after the cookies that exempt from it. At each stage those given come after those of the server.
     """
-    today = today or time
-    signing = SignatureGate(keys or {}, today)
-    gates: list[Gate] = [AccessGate(serves), OpcodeGate(opcodes), FormGate(hopeless, signing.isForged), VersionGate()]
-    if cookies is not None:
-        gates.append(CookieGate(cookies, today))
-    else:
-        gates.append(_QuestionGate())
-    gates += [
-        RateGate(rates or ClientRateLimit()),
-        signing,
-        ClassGate(identity or ChaosIdentity()),
-        TypeGate(transfers=transfers),
-    ]
-    if minimalAny:
-        gates.append(MinimalAnyGate(serves))
-    return tuple(gates)
+    return gatesFor(
+        (AccessGate(serves), *entry),
+        (_QuestionGate() if cookies is None else CookieGate(cookies, today or time), RateGate(rates or ClientRateLimit()), *proof),
+        (*([MinimalAnyGate(serves)] if minimalAny else []), *last),
+        identity=identity,
+        today=today,
+        keys=keys,
+        opcodes=opcodes,
+        transfers=transfers,
+        hopeless=hopeless,
+    )
 
 
 class _QuestionGate:
