@@ -606,7 +606,6 @@ class CreationTests(ServiceCase):
                 "gate: form",
                 "gate: version",
                 "gate: cookie",
-                "gate: rate",
                 "gate: signature",
                 "gate: class",
                 "gate: type",
@@ -626,6 +625,22 @@ class CreationTests(ServiceCase):
             ],
         )
         self.assertEqual(self.here.pending(), [])
+
+    def test_rateHasAGateIfItIsLimited(self) -> None:
+        """
+        Without a limit, queries do not pass a gate for it; a reload brings it in and takes it away.
+        """
+        self.assertIn("gate: rate", pathOf(self.here, self.settings(clientRate=5)))
+        service = self.run_()
+
+        def names() -> list[str]:
+            return [gate.name for gate in service._parts.responder.gates]
+
+        self.assertNotIn("rate", names())
+        service.goOverTo(self.settings(clientRate=5))
+        self.assertIn("rate", names())
+        service.goOverTo(self.settings())
+        self.assertNotIn("rate", names())
 
     def test_partsStartLastStopFirst(self) -> None:
         """

@@ -86,7 +86,8 @@ def _gates(
 ) -> tuple[Gate, ...]:
     alone = settings.role == "serve"
     return standardGates(
-        rates=rates,
+        # Each gate is a call for each query.
+        rates=rates if rates.perSecond else None,
         cookies=cookies,
         identity=ChaosIdentity.of(settings),
         # A server that only serves zones answers ANY in full for its own names.

@@ -13,7 +13,7 @@ from tests.wire.shown import optionsOf
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.chaos import ChaosIdentity
 from twisted_ext.server.reply.cookies import Cookies
-from twisted_ext.server.reply.gates import FormGate, standardGates
+from twisted_ext.server.reply.gates import ClassGate, FormGate, standardGates
 from twisted_ext.server.reply.ratelimit import ClientRateLimit
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.requests import Request
@@ -58,12 +58,21 @@ class GatesTests(SynchronousTestCase):
 
     def test_gateOrder(self) -> None:
         """
-        The order of the gates is fixed.
+        The order of the gates is fixed; without a limit, there is none for the rate.
         """
-        names = [gate.name for gate in standardGates(cookies=self.cookies)]
+        names = [gate.name for gate in standardGates(cookies=self.cookies, rates=ClientRateLimit(5))]
         self.assertEqual(names, ["access", "opcode", "form", "version", "cookie", "rate", "signature", "class", "type", "any"])
         names = [gate.name for gate in standardGates(minimalAny=False)]
-        self.assertEqual(names, ["access", "opcode", "form", "version", "question", "rate", "signature", "class", "type"])
+        self.assertEqual(names, ["access", "opcode", "form", "version", "question", "signature", "class", "type"])
+
+    def test_givenGatesHaveStages(self) -> None:
+        """
+        Given gates come after those of the server at their stage: before the message is checked, before its signature is, and last.
+        """
+        first, second, third = (ClassGate(ChaosIdentity()) for _ in range(3))
+        gates = standardGates(entry=[first], proof=[second], last=[third])
+        self.assertEqual([gates.index(each) for each in (first, second, third)], [1, 6, len(gates) - 1])
+        self.assertEqual([gates[0].name, gates[5].name, gates[7].name], ["access", "question", "signature"])
 
     def test_forbiddenClientLearnsNothing(self) -> None:
         """

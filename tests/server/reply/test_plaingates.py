@@ -12,6 +12,7 @@ from tests.packetcache.lanes import NEAR, SECRET, Server
 from tests.queries import COOKIE, optOf, queryOf
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import ClassGate, Gate, plainGates, standardGates
+from twisted_ext.server.reply.ratelimit import ClientRateLimit
 from twisted_ext.server.reply.requests import Refusal, Request
 
 options = st.lists(st.tuples(st.sampled_from((3, 9, COOKIE, 15)), st.binary(max_size=20)), max_size=2)
@@ -74,7 +75,7 @@ def test_onlyGatesThatRefusePlainQueriesStay() -> None:
     """
     Plain queries pass the gates that look at the client, the rate and the type.
     """
-    names = [gate.name for gate in plainGates(standardGates(cookies=Cookies(SECRET)))]
+    names = [gate.name for gate in plainGates(standardGates(cookies=Cookies(SECRET), rates=ClientRateLimit(5)))]
     assert names == ["access", "cookie", "rate", "type", "any"]
 
 

@@ -425,7 +425,7 @@ def standardGates(
     """
     Return the gates of a server.
 
-    @param rates: the rate limit for each client; unlimited by default.
+    @param rates: the rate limit for each client, L{None} for no limit.
     @param cookies: L{None} to ignore cookies.
     @param serves: returns something other than L{None} for folded names in the server's zones.
     @param entry: see L{gatesFor}, as for the other parameters.
@@ -433,9 +433,11 @@ def standardGates(
     @return: the gates in their order. Access control comes first; the check for malformed requests comes before all gates that look into
         a request; the rate limit comes after the cookies that exempt from it. At each stage those given come after those of the server.
     """
+    proved = _QuestionGate() if cookies is None else CookieGate(cookies, today or time)
+    limited = [] if rates is None else [RateGate(rates)]
     return gatesFor(
         (AccessGate(serves), *entry),
-        (_QuestionGate() if cookies is None else CookieGate(cookies, today or time), RateGate(rates or ClientRateLimit()), *proof),
+        (proved, *limited, *proof),
         (*([MinimalAnyGate(serves)] if minimalAny else []), *last),
         identity=identity,
         today=today,
