@@ -89,6 +89,12 @@ ORACLES: Final = ("dns", "hypothesis", "prometheus_client", "pytest", "pytest_tw
 #: The module that offers its fixtures to the tests of others, and is imported by pytest alone.
 FIXTURES: Final = "testing.internet.fixtures"
 
+#: What a module that declares a feature may import outside of functions: settings are read, and completed on a command line, without the
+#: features.
+DECLARING: Final = tuple(
+    f"twisted_ext.{name}" for name in ("errors", "limits", "server.config.setting", "server.config.types", "server.features.base", "wire")
+)
+
 #: Module names that say nothing about the contents.
 VAGUE_WORDS: Final = frozenset("common engine handler handlers helpers manager processor util utils".split())
 
@@ -240,6 +246,19 @@ def objectToOracle(module: str, source: str) -> Iterator[str]:
             yield f"{module}:{importing.line}: only tests may import {importing.name}"
 
 
+def objectToHeavyDeclaration(module: str, source: str) -> Iterator[str]:
+    """
+    What declares a feature imports what the feature does when it is switched on.
+    """
+    parent, _, name = module.rpartition(".")
+    if not parent.startswith("twisted_ext.server.features.") or name != "feature":
+        return
+    for importing in importsOf(source):
+        far = importing.within(("twisted_ext", "twisted")) and not importing.within(DECLARING)
+        if far and not (importing.inFunction or importing.forTypes):
+            yield f"{module}:{importing.line}: {importing.name} is to be imported where the feature is switched on"
+
+
 def objectToReactor(module: str, source: str) -> Iterator[str]:
     """
     The reactor is a parameter. Only the outermost code imports the global one, and only within functions.
@@ -294,6 +313,7 @@ RULES: Final[tuple[Rule, ...]] = (
     objectToActing,
     objectToForeign,
     objectToOracle,
+    objectToHeavyDeclaration,
     objectToReactor,
     objectToRelative,
     objectToDocstring,
@@ -370,6 +390,9 @@ def test_otherFilesKeepTheirRules(rule: Rule) -> None:
         (objectToForeign, "apps.tap", "import asyncio"),
         (objectToOracle, "compat.names", "import dns.message"),
         (objectToOracle, "testing", "from tests.corpora import corpus"),
+        (objectToHeavyDeclaration, "server.features.ferry.feature", "from twisted_ext.resolver.combine.chain import ChainSource"),
+        (objectToHeavyDeclaration, "server.features.base.feature", "from twisted_ext.interfaces import IAnswerSource"),
+        (objectToHeavyDeclaration, "server.features.ferry.feature", "from twisted.logger import Logger"),
         (objectToReactor, "apps.tap", "from twisted.internet import reactor"),
         (objectToReactor, "apps.tap", "class Options:\n    import twisted.internet.reactor"),
         (objectToReactor, "transport.datagram", "def go():\n    from twisted.internet import reactor"),
@@ -400,6 +423,8 @@ def test_ruleDetectsViolation(rule: Rule, module: str, source: str) -> None:
         ("interfaces", "if TYPE_CHECKING:\n    from twisted_ext.transport.pending import Reply"),
         ("bulk", "from twisted_ext.compat.foreign import NamesSource"),
         ("server.factory", "from twisted_ext.compat.server import MessageServing\nimport twisted_ext.server.reply.respond"),
+        ("server.features.ferry.feature", "from twisted_ext.server.config import types\ndef make():\n    import twisted_ext.resolver.ask"),
+        ("server.features.ferry.log", "import twisted_ext.resolver.ask"),
         ("wire.names", "\n" * MAX_LINES),
         ("wire.names", '"""\nNames.\n"""\nimport dnslike\nclass Name:\n    """\n    A name.\n    """'),
     ],

@@ -26,7 +26,7 @@ from twisted_ext.server import service
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.operations.control import ControlService
 from twisted_ext.server.reply.cookies import Cookies
-from twisted_ext.server.service import Server, ServerService, makeServer, pathOf
+from twisted_ext.server.service import Server, ServerService, makeServer
 from twisted_ext.server.settings.settings import SETTINGS, Settings
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildQuery
@@ -584,53 +584,11 @@ class CreationTests(ServiceCase):
         error = self.assertRaises(BadDescription, ServerService, self.here, settings, [Bound(US, 53)], SECRET)
         self.assertIn("192.0.2.0/24", str(error))
         self.assertEqual(self.here.pending(), [])
-        self.assertRaises(BadDescription, pathOf, self.here, settings)
-
-    def test_pathListsStages(self) -> None:
-        """
-        The stages that a question passes are listed in order.
-        """
-        settings = self.settings(
-            hostsFile="/etc/hosts",
-            local=["router.lan A 192.0.2.1"],
-            stopRebinding=True,
-            route={"corp.example": "192.0.2.54"},
-            queryLog=True,
-        )
-        self.assertEqual(
-            pathOf(self.here, settings),
-            [
-                "query log: each request and its reply",
-                "gate: access",
-                "gate: opcode",
-                "gate: form",
-                "gate: version",
-                "gate: cookie",
-                "gate: signature",
-                "gate: class",
-                "gate: type",
-                "gate: any",
-                "loop detection: queries of this server that come back to it",
-                "local: 1 records given",
-                "hosts: /etc/hosts",
-                "local-reverse: the names of addresses in local records",
-                "special: names that are never forwarded, and literal addresses",
-                "private networks: reverse names of their addresses are denied, unless an upstream is in one of them",
-                "resolver.arpa: answered here, never forwarded",
-                "rebinding: no private addresses from upstreams",
-                "cache: 67108864 octets, prefetching, stale answers for 86400 s",
-                "coalesce: one look-up for equal queries",
-                "route: corp.example. to udp:192.0.2.54:53",
-                "forward: udp:192.0.2.53:53",
-            ],
-        )
-        self.assertEqual(self.here.pending(), [])
 
     def test_rateHasAGateIfItIsLimited(self) -> None:
         """
         Without a limit, queries do not pass a gate for it; a reload brings it in and takes it away.
         """
-        self.assertIn("gate: rate", pathOf(self.here, self.settings(clientRate=5)))
         service = self.run_()
 
         def names() -> list[str]:

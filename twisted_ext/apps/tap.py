@@ -305,7 +305,7 @@ class _Words(_Command):
             if self.showPath or sub.showPath:
                 from twisted.internet import reactor
 
-                from twisted_ext.server.service import pathOf
+                from twisted_ext.server.dryrun import pathOf
 
                 print("\n".join(pathOf(cast(IReactorTime, reactor), settings)))
                 raise SystemExit(0)

@@ -20,6 +20,7 @@ from twisted_ext.metrics.counters import Counters
 from twisted_ext.packetcache.packetcache import PacketCache
 from twisted_ext.server.authority.source import AuthoritySource
 from twisted_ext.server.authority.zonetable import Zones
+from twisted_ext.server.features.base.feature import Stage
 from twisted_ext.server.limits import HTTP3_OFFERED, ZONE_LANE_BYTES, ZONE_LANE_SIGHTS
 from twisted_ext.server.listeners.datagram import DatagramListener
 from twisted_ext.server.listeners.proxies.trusted import TrustedProxies
@@ -29,6 +30,7 @@ from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.chaos import ChaosIdentity
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import Gate, standardGates
+from twisted_ext.server.reply.observers import Observers
 from twisted_ext.server.reply.operations import hopelessOf, opcodesOf, transfersIn
 from twisted_ext.server.reply.packetcaches import ForgetfulTable, packetCacheFor
 from twisted_ext.server.reply.querylog import QueryLog
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.answers import Epoch
     from twisted_ext.server.config.keys import Keys
+    from twisted_ext.server.features.built import Features
     from twisted_ext.server.listeners.https.headers import HeadMemory
     from twisted_ext.server.listeners.https.request import Status
     from twisted_ext.server.listeners.quic.listener import QuicListener
@@ -83,7 +86,9 @@ def _gates(
     zones: Zones | None = None,
     operations: dict[int, Operation] | None = None,
     keys: Keys | None = None,
+    features: Features | None = None,
 ) -> tuple[Gate, ...]:
+    entry, proof, last = [[] if features is None else features.gates(stage) for stage in (Stage.ENTRY, Stage.PROOF, Stage.LAST)]
     alone = settings.role == "serve"
     return standardGates(
         # Each gate is a call for each query.
@@ -97,12 +102,17 @@ def _gates(
         opcodes=opcodesOf(operations or {}),
         transfers=transfersIn(operations or {}),
         hopeless=hopelessOf(operations or {}),
+        entry=entry,
+        proof=proof,
+        last=last,
     )
 
 
-def gatesOf(settings: Settings, secret: bytes) -> tuple[Gate, ...]:
+def gatesOf(settings: Settings, secret: bytes, features: Features | None = None) -> tuple[Gate, ...]:
     """
     Return the gates that requests pass under these settings, in order.
+
+    @param features: those that are switched on; none by default.
 
     @raise BadDescription: the settings contradict each other.
     """
@@ -111,7 +121,8 @@ def gatesOf(settings: Settings, secret: bytes) -> tuple[Gate, ...]:
     Access({"allow": settings.requireCookie})
     if settings.requireCookie and not settings.cookies:
         raise BadDescription("require-cookie needs cookies = yes")
-    return _gates(settings, ClientRateLimit(settings.clientRate), Cookies(secret) if settings.cookies else None)
+    cookies = Cookies(secret) if settings.cookies else None
+    return _gates(settings, ClientRateLimit(settings.clientRate), cookies, features=features)
 
 
 def _setupPages(offer: Offer | None, authority: bytes, pin: str, issuer: Callable[[], str]) -> Mapping[bytes, Status]:
@@ -146,9 +157,11 @@ class Frontend:
         cookieSecrets: Sequence[bytes] = (),
         large: bool = False,
         certificates: Certificates | None = None,
+        features: Features | None = None,
         today: Callable[[], float] = time,
     ) -> None:
         """
+        @param features: those that are switched on; none by default.
         @param secret: of this server, for what is not shared with others.
         @param cookieSecrets: those for cookies that other servers have too, if there are any; see L{Cookies}.
         @param certificates: for encrypted listeners, if there are any.
@@ -163,6 +176,7 @@ class Frontend:
         self._today = today
         self._secret = secret
         self._zones = zones
+        self._features = features
         self._access = Access(_rules(settings), _otherwise(zones))
         self._rates = ClientRateLimit(settings.clientRate)
         self._limiting = ResponseRateLimit()
@@ -184,7 +198,7 @@ class Frontend:
         self.responder = Responder(
             source,
             reactor,
-            gates=_gates(settings, self._rates, self._cookies, zones),
+            gates=_gates(settings, self._rates, self._cookies, zones, features=features),
             replyBuilder=ReplyBuilder.of(settings),
             views=_views(settings, zones),
             packetCache=self.packetCache,
@@ -230,15 +244,19 @@ class Frontend:
     def _remember(self, remember: bool) -> None:
         # Replies from the packet cache would bypass the query log.
         self._queryLog.logged = not remember
-        self._useQueryLog()
         for group, (datagrams, messages, encrypted) in zip(self.packetCache.groups, self._tables, strict=True):
             group.datagrams = datagrams if remember else ForgetfulTable()
             group.messages = messages if remember else ForgetfulTable(stream=True)
             group.encrypted = encrypted if remember else ForgetfulTable(stream=True)
 
-    def _useQueryLog(self) -> None:
+    def observe(self) -> None:
+        """
+        Tell those of queries that have something to watch. Replies from the packet cache are still sent from there.
+        """
         watched = self._queryLog.activity is not None and self._queryLog.activity.live.on
-        self.responder.observer = self._queryLog if self._queryLog.logged or watched else None
+        own = self._queryLog if self._queryLog.logged or watched else None
+        others = [] if self._features is None else self._features.observers()
+        self.responder.observer = Observers([*([own] if own else []), *others], self.responder.faults) if others else own
 
     def _count(self, settings: Settings) -> None:
         """
@@ -250,13 +268,7 @@ class Frontend:
         elif counters.activity is None:
             counters.activity = Activity(self._today() - self._reactor.seconds())
         self._queryLog.activity = counters.activity
-        self._useQueryLog()
-
-    def watchQueries(self) -> None:
-        """
-        Feed the live list of queries, or stop that. Replies from the packet cache are still sent from there: they are sampled.
-        """
-        self._useQueryLog()
+        self.observe()
 
     def see(
         self, operations: dict[int, Operation], keys: Keys | None, expiring: Callable[[bytes], float | None] | None = None
@@ -273,13 +285,14 @@ class Frontend:
         self.responder.gates = self._gatesNow()
 
     def _gatesNow(self) -> tuple[Gate, ...]:
-        return _gates(self._settings, self._rates, self._cookies, self._zones, self._errands, self._keys)
+        return _gates(self._settings, self._rates, self._cookies, self._zones, self._errands, self._keys, self._features)
 
-    def apply(self, settings: Settings, cookieSecrets: Sequence[bytes] = ()) -> None:
+    def apply(self, settings: Settings, cookieSecrets: Sequence[bytes] = (), features: Features | None = None) -> None:
         """
         Apply new settings.
 
         @param cookieSecrets: from the file of the settings; empty if there is none.
+        @param features: those that these settings switch on; by default those that it has.
 
         @raise BadDescription: the settings contradict each other; nothing has changed then.
         """
@@ -294,6 +307,7 @@ class Frontend:
         if self._cookies is not None:
             self._cookies.configure(*(cookieSecrets or (self._secret,)), alone=not cookieSecrets)
         self._settings = settings
+        self._features = features or self._features
         self.responder.gates = self._gatesNow()
         self.responder.replyBuilder = ReplyBuilder.of(settings)
         self.responder.replyBuilder.expiring = self._expiring

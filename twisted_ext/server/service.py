@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.application.service import Service
@@ -18,7 +19,9 @@ from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.metrics.counters import Counters
-from twisted_ext.server.authority.zonetable import Zones
+from twisted_ext.server.dryrun import checkSettings, placesOf
+from twisted_ext.server.features.base.feature import Site
+from twisted_ext.server.features.built import Features
 from twisted_ext.server.frontend import Frontend, gatesOf
 from twisted_ext.server.jobs.blocklists import BlockLists, listsIn
 from twisted_ext.server.jobs.subprocess import inThread
@@ -30,7 +33,6 @@ from twisted_ext.server.listeners.sockets import (
     closeSockets,
     dividedSockets,
     encryptedSockets,
-    listenAddresses,
     receivedSockets,
 )
 from twisted_ext.server.operations.operations import ServerStatus
@@ -56,7 +58,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.zones.zonesyncworker import ZoneSyncWorker
     from twisted_ext.zone.zone import Zone
 
-__all__ = ["ServerService", "Server", "makeServer", "pathOf"]
+__all__ = ["ServerService", "Server", "makeServer"]
 
 #: Seconds between two checks of the files that answers come from.
 _EVERY: Final = 1.0
@@ -103,11 +105,19 @@ class ServerService(Service):
         self._reloads = DeferredLock()
         # Callers that share the next reload, while one is queued that has not started.
         self._waiting: list[Deferred[list[str]]] | None = None
-        self._listening = ListenAddresses(*_placeOf(bound)) if bound else _placesOf(settings)
+        self._listening = ListenAddresses(*_placeOf(bound)) if bound else placesOf(settings)
         # A worker's settings contain no zones: its parent loads them.
         self._worker = passing is not None
         self.zoned = ZoneSet(reactor, settings, self._changed, fromPython, worker=self._worker)
-        self.stack = stackFor(reactor, settings, self.zoned.zones, listening=self._listening, changed=self._changed)
+        self._serving: Frontend | None = None
+        self._features = Features(Site(reactor, settings, self._changed, self._observe))
+        try:
+            self.stack = stackFor(
+                reactor, settings, self.zoned.zones, listening=self._listening, changed=self._changed, features=self._features
+            )
+        except BaseException:
+            self._features.close()
+            raise
         # The parent of workers reads the lists for them.
         self.blockLists = None if worker or settings.role == "serve" else BlockLists(reactor, settings, self.stack.block)
         self.counters = Counters()
@@ -127,7 +137,6 @@ class ServerService(Service):
         sight.flushed = self._changed
         sight.reloading = self.reload
         self.use(bound)
-        self._serving: Frontend | None = None
         try:
             large = self._worker or self.zoned.any or settings.role == "serve"
             self._serving = Frontend(
@@ -140,14 +149,17 @@ class ServerService(Service):
                 zones=self.zoned.zones,
                 large=large,
                 certificates=None if self.encryption is None else self.encryption.certificates,
+                features=self._features,
             )
         except BaseException:
+            self._features.close()
             self.stack.close()
             raise
+        self._features.begin()
         sight.responder = self._serving.responder
         self._serving.responder.relieve = self._relieve
         sight.packetCache = self._serving.packetCache
-        sight.watchingQueries = self._serving.watchQueries
+        sight.watchingQueries = self._serving.observe
         self._looking = LoopingCall(self._look)
         self._looking.clock = reactor
         self._collection = QuietCollection(reactor.seconds())
@@ -193,6 +205,10 @@ class ServerService(Service):
         # The stack may call this while it is still being built.
         if self._serving is not None:
             self._serving.epoch.bump()
+
+    def _observe(self) -> None:
+        if self._serving is not None:
+            self._serving.observe()
 
     @property
     def bound(self) -> Sequence[Bound]:
@@ -250,6 +266,7 @@ class ServerService(Service):
         self._collection.look(self.counters.udp + self.counters.tcp, self._reactor.seconds())
         try:
             self.stack.look()
+            self._features.look()
             if self.blockLists is not None:
                 self.blockLists.look()
             if self.encryption is not None:
@@ -268,6 +285,7 @@ class ServerService(Service):
             self._looking.stop()
         if self.blockLists is not None:
             self.blockLists.close()
+        self._features.close()
         stopping = [
             self.zoned.close(),
             maybeDeferred(self.sight.stopService),
@@ -346,11 +364,20 @@ class ServerService(Service):
         gatesOf(inForce, bytes(SECRET_OCTETS))
         secrets = inForce.cookieSecrets() if cookieSecrets is None else cookieSecrets
         certified = None if self.encryption is None else self.encryption.prepare(inForce)
-        self.stack.reload(inForce)
+        former = self._features
+        features = Features(replace(former.site, settings=inForce), former)
+        try:
+            self.stack.reload(inForce, features)
+        except BaseException:
+            features.close(former.active)
+            raise
         if certified is not None:
             certified()
         self.settings = inForce
-        self._parts.apply(inForce, secrets)
+        self._features = features
+        self._parts.apply(inForce, secrets, features)
+        features.begin()
+        former.close(features.active)
         if self.blockLists is not None:
             self.blockLists.apply(inForce)
         if self._worker:
@@ -619,11 +646,10 @@ def makeServer(
         if received:
             raise BadDescription("workers: sockets from LISTEN_FDS cannot be shared; use --workers 1, or have no socket unit")
         dividedSockets((), _encryptedPlaces(settings))
-        listening = _placesOf(settings)
+        listening = placesOf(settings)
 
         def check(settings: Settings) -> None:
-            gatesOf(settings, secret)
-            stackFor(reactor, settings, Zones(), listening=listening).close()
+            checkSettings(reactor, settings, listening)
 
         # Detect settings that workers could not use before starting any.
         check(settings)
@@ -647,31 +673,3 @@ def makeServer(
         service.use(_withEncrypted([[*plain, *encrypted]], settings)[0])
 
     return Server(reactor, service, bind)
-
-
-def _placesOf(settings: Settings) -> ListenAddresses:
-    """
-    Return where the server will listen. Interfaces may be missing now, as long as they exist when it binds its sockets.
-    """
-    return ListenAddresses(listenAddresses(settings.interface, strict=False), settings.port)
-
-
-def pathOf(reactor: IReactorTime, settings: Settings) -> list[str]:
-    """
-    Describe the steps that a query passes through under these settings, one line each.
-
-    @raise BadDescription: they cannot be used.
-    """
-    zones = Zones()
-    for zone in zonesIn(settings):
-        zones.expect(zone.name, zone.file)
-    stack = stackFor(reactor, settings, zones, listening=_placesOf(settings))
-    try:
-        lines = ["packet cache: replies to earlier queries with the same octets"]
-        if settings.queryLog or settings.verbose:
-            lines = ["query log: each request and its reply"]
-        lines += [f"gate: {gate.name}" for gate in gatesOf(settings, bytes(SECRET_OCTETS))]
-        lines += stack.path()
-    finally:
-        stack.close()
-    return lines

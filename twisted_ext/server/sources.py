@@ -33,12 +33,12 @@ from twisted_ext.resolver.combine.route import RouteSource
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.policy.designating import DesignatingSource
 from twisted_ext.resolver.policy.domainlimit import DomainLimit
-from twisted_ext.resolver.policy.rebinding import RebindingLog, StopRebinding
 from twisted_ext.resolver.policy.specialnames import PrivateReverse, Special
 from twisted_ext.resolver.sources import FailingSource
 from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.server.authority.source import AuthorityFirst, AuthoritySource
 from twisted_ext.server.authority.zonetable import Zones
+from twisted_ext.server.features.base.feature import Stage
 from twisted_ext.server.jobs.blocklists import listsIn
 from twisted_ext.server.localnames import LocalNames
 from twisted_ext.server.operations.upstreamlog import UpstreamLog
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.interfaces import Start
     from twisted_ext.resolver.system.hosts import Hosts
+    from twisted_ext.server.features.built import Features
     from twisted_ext.server.recursor import Given, Recursor
     from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.setup.offer import Offer
@@ -124,10 +125,12 @@ class ForwardStack:
         listening: ListenAddresses | None = None,
         changed: Callable[[], object] = lambda: None,
         zones: Zones | None = None,
+        features: Features | None = None,
         recursing: Callable[[Given, Recursor | None], Recursor] | None = None,
     ) -> None:
         """
         @param zones: the zones, which are consulted first.
+        @param features: those that are switched on; none by default.
         @param recursing: makes the recursive resolver, for tests.
         @param changed: called when earlier answers may be out of date, so that copies of them have to be dropped.
 
@@ -137,6 +140,7 @@ class ForwardStack:
         self._listening = listening or ListenAddresses((), 0)
         self._changed = changed
         self._zones = zones
+        self._features = features
         self.settings = settings
         self._recursing = recursing or self._newRecursor
         self._asking = asking = self._makeAsking(settings, _givenIn(settings))
@@ -158,7 +162,7 @@ class ForwardStack:
         self.blocking = Blocking()
         self._offer: Offer | None = None
         try:
-            self._outermost = self._makeOutermost(settings)
+            self._outermost = self._makeOutermost(settings, features)
             self._block(settings)
         except BaseException:
             self.caching.close()
@@ -271,7 +275,7 @@ class ForwardStack:
         name = self._hosts.current().names.get(packed)
         return "" if name is None else nameToText(name, final=False)
 
-    def _makeOutermost(self, settings: Settings) -> IAnswerSource:
+    def _makeOutermost(self, settings: Settings, features: Features | None) -> IAnswerSource:
         """
         Wrap the cache in the sources that are consulted before it.
 
@@ -285,17 +289,12 @@ class ForwardStack:
             stale = f", stale answers for {settings.stale} s" if settings.stale else ""
             prefetch = ", prefetching" if settings.prefetch else ""
             steps.append(lambda: f"cache: {settings.cacheSize} octets{prefetch}{stale}{_boundsOf(settings)}")
-        domains = [nameFromText(route.partition("=")[0]) for route in settings.route]
-        if self._asking.recursor is not None:
-            domains += [nameFromText(stub.partition("=")[0]) for stub in settings.stub]
+        domains = settings.routedDomains()
         local = LocalNames(self._reactor, settings, domains)
         self.caching.store.apart = frozenset([domain.lower() for domain in domains])
         source = local.filtered(source, steps)
-        if settings.stopRebinding:
-            allowed = [nameFromText(name) for name in settings.rebindingAllow]
-            source = StopRebinding(source, [*domains, *allowed], RebindingLog(self._reactor))
-            but = "".join([f", but for {nameToText(name)}" for name in allowed])
-            steps.append(lambda: f"rebinding: no private addresses from upstreams{but}")
+        if features is not None:
+            source = features.around(source, Stage.UPSTREAM, steps)
         if settings.block or settings.blockList:
             source = BlockingSource(source, self.blocking, self._reactor)
             given = [f"{len(settings.block)} given"] if settings.block else []
@@ -309,7 +308,12 @@ class ForwardStack:
         steps.append(lambda: "private networks: reverse names of their addresses are denied, unless an upstream is in one of them")
         steps.append(lambda: "special: names that are never forwarded, and literal addresses")
         sources[:0] = local.inner(steps)
-        source = local.outer(ChainSource(sources), steps)
+        source = ChainSource(sources)
+        if features is not None:
+            source = features.around(source, Stage.LOCAL, steps)
+        source = local.outer(source, steps)
+        if features is not None:
+            source = features.around(source, Stage.OUTER, steps)
         watch: LoopWatch | None = None
         if settings.loopDetection and settings.recursive:
             source = watch = LoopWatch(source, self._reactor)
@@ -372,9 +376,11 @@ class ForwardStack:
         servers = [forwarding.upstreams[index].server for forwarding, index in serversOf(self._asking.default)]
         return not servers or any(isNear(server) for server in servers)
 
-    def reload(self, settings: Settings) -> None:
+    def reload(self, settings: Settings, features: Features | None = None) -> None:
         """
         Apply new settings. The cache is kept, and look-ups under way are finished.
+
+        @param features: those that these settings switch on; by default those that it has.
 
         @raise BadDescription: they cannot be used; nothing has changed then.
         """
@@ -388,13 +394,14 @@ class ForwardStack:
             asking = self._makeAsking(settings, given, former)
         try:
             lifetimes = _lifetimesOf(settings)
-            outermost = self._makeOutermost(settings)
+            features = features or self._features
+            outermost = self._makeOutermost(settings, features)
             self._block(settings)
         except BaseException:
             if asking is not self._asking:
                 asking.source.close()
             raise
-        self.settings = settings
+        self.settings, self._features = settings, features
         if asking is not self._asking:
             self._joinAliases(asking, settings)
             self._asking = asking
@@ -555,6 +562,7 @@ def stackFor(
     *,
     listening: ListenAddresses | None = None,
     changed: Callable[[], object] = lambda: None,
+    features: Features | None = None,
 ) -> ForwardStack | ZoneStack:
     """
     Return the answer source for a server with these settings; see L{ForwardStack}.
@@ -563,7 +571,7 @@ def stackFor(
     """
     if settings.role == "serve":
         return ZoneStack(settings, zones, changed)
-    return ForwardStack(reactor, settings, listening=listening, changed=changed, zones=zones)
+    return ForwardStack(reactor, settings, listening=listening, changed=changed, zones=zones, features=features)
 
 
 @implementer(IDirectSource)
@@ -589,7 +597,12 @@ class ZoneStack:
         self._source = AuthoritySource(self._zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias)
         self._ask = self._source.ask if self._offer is None else self._askBoth
 
-    def reload(self, settings: Settings) -> None:
+    def reload(self, settings: Settings, features: Features | None = None) -> None:
+        """
+        Apply new settings.
+
+        @param features: ignored: their sources are for names that are looked up elsewhere.
+        """
         self.settings = settings
         self._use(settings)
         self._changed()

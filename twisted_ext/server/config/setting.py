@@ -53,7 +53,8 @@ class Setting:
     @ivar live: whether a reload applies a new value; if not, it takes a restart.
     @ivar roles: the roles with which it has an effect.
     @ivar serving: the default of servers that answer from their zones alone; L{None} if it is the same.
-    @ivar attribute: the name of the attribute of L{Settings<twisted_ext.server.settings.settings.Settings>} or of its L{Section}.
+    @ivar attribute: the name of the attribute of its L{Section}.
+    @ivar section: the class that declares it.
     """
 
     name: str
@@ -67,8 +68,10 @@ class Setting:
     roles: tuple[str, ...] = ()
     serving: Value | None = None
     attribute: str = ""
+    section: type[object] = object
 
     def __set_name__(self, owner: type[object], name: str) -> None:
+        self.section = owner
         self.attribute = name
         self.name = re.sub("[A-Z]", lambda capital: f"-{capital[0].lower()}", name)
 

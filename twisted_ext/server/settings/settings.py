@@ -1,12 +1,13 @@
 """
-All settings. Command-line options, keys of the TOML file, C{--show-config} and the documentation are made from their declarations.
+All settings: those of the server itself are declared here, those of a feature in its folder. Command-line options, keys of the TOML file,
+C{--show-config} and the documentation are made from their declarations.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.limits import (
@@ -21,6 +22,7 @@ from twisted_ext.limits import (
 )
 from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import GROUPS, RESOLVING, Section, number, octets, setting, shown
+from twisted_ext.server.features.order import ORDER
 from twisted_ext.server.limits import (
     CLIENT_RATE,
     CLIENT_STREAM_IDLE,
@@ -39,6 +41,7 @@ from twisted_ext.server.limits import (
     ZONE_METRICS,
 )
 from twisted_ext.server.reply.acl import NEARBY
+from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.limits import RECEIVED_OCTETS
 
 if TYPE_CHECKING:
@@ -47,10 +50,13 @@ if TYPE_CHECKING:
 
 __all__ = ["SETTINGS", "Settings", "settingNamed"]
 
+_S = TypeVar("_S", bound=Section)
+
 
 class Settings(Section):
     """
-    A value for each setting. The first setting of each group names the group.
+    A value for each setting: those of the server itself are attributes, and C{settings[RebindingSettings]} has those of a feature as
+    attributes.
     """
 
     interface: tuple[str, ...] = setting(
@@ -436,15 +442,6 @@ class Settings(Section):
         types.OPTIONAL_NAME, "", "Domain to which resolvers should report failures of the zones served here (RFC 9567)"
     )
     nsid: str = setting(types.TEXT, "", "Name of this server for clients that ask for it (RFC 5001)")
-    stopRebinding: bool = setting(
-        types.FLAG, False, "Block answers of upstreams that have private addresses (DNS rebinding)", roles=RESOLVING
-    )
-    rebindingAllow: tuple[str, ...] = setting(
-        types.NAME,
-        (),
-        "With stop-rebinding: this domain and all names below it may have private addresses; those with a route always may",
-        roles=RESOLVING,
-    )
 
     verbose: int = setting(types.COUNT, 0, "Log every query, as twistd dns does", short="v", group="Monitoring")
     queryLog: bool = setting(types.FLAG, False, "Log every query with its reply")
@@ -474,6 +471,16 @@ class Settings(Section):
         given = values or {}
         super().__init__(given)
         self.given = dict(given)
+        self._sections: dict[type[Section], Section] = {}
+
+    def __getitem__(self, section: type[_S]) -> _S:
+        """
+        Return the values of the settings of a feature.
+        """
+        found = self._sections.get(section)
+        if found is None:
+            found = self._sections[section] = section(self.given)
+        return cast("_S", found)
 
     @classmethod
     def of(cls, **values: object) -> Settings:
@@ -512,6 +519,13 @@ class Settings(Section):
         # systemd separates several folders by colons.
         return self.state or environment.get("STATE_DIRECTORY", "").partition(":")[0]
 
+    def routedDomains(self) -> list[bytes]:
+        """
+        Return the domains that have an upstream or servers of their own.
+        """
+        own = [*self.route, *(self.stub if self.role == "recurse" else ())]
+        return [nameFromText(each.partition("=")[0]) for each in own]
+
     def cookieSecrets(self) -> tuple[bytes, ...]:
         """
         Read the secrets for cookies, none if the server draws one.
@@ -526,7 +540,8 @@ class Settings(Section):
             raise BadDescription(f"cookie-secret: {self.cookieSecret}: {error.strerror or error}") from None
 
     def value(self, declared: Setting) -> Value:
-        found: Value = getattr(self, declared.attribute)
+        section = declared.section
+        found: Value = getattr(self[section] if issubclass(section, Section) and section is not Settings else self, declared.attribute)
         return found
 
     def differing(self, other: Settings) -> list[Setting]:
@@ -558,8 +573,10 @@ class Settings(Section):
         return "\n".join([*lines[1:], ""])
 
 
-#: All settings, by group.
-SETTINGS: Final = tuple(sorted(Settings.declared(), key=lambda each: [*GROUPS].index(each.group)))
+_OF_FEATURES: Final = [each for feature in ORDER for each in feature.settings.declared()]
+
+#: All settings, by group: those of the server itself before those of features.
+SETTINGS: Final = tuple(sorted([*Settings.declared(), *_OF_FEATURES], key=lambda each: [*GROUPS].index(each.group)))
 
 _BY_NAME: Final = {each.name: each for each in SETTINGS}
 

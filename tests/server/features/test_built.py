@@ -1,0 +1,304 @@
+"""
+Features on the path of a query, with one that there is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from tests.server.test_service import ServiceCase
+from twisted_ext.answers import Answer, Origin, QueryContext
+from twisted_ext.errors import BadDescription
+from twisted_ext.interfaces import IAnswerSource, IQueryObserver, Start
+from twisted_ext.limits import Limit
+from twisted_ext.resolver.sources import WrappingSource
+from twisted_ext.server.config import types
+from twisted_ext.server.config.setting import Section, number, setting
+from twisted_ext.server.dryrun import pathOf
+from twisted_ext.server.features import order
+from twisted_ext.server.features.base.feature import Active, Feature, Part, Site, Stage
+from twisted_ext.server.features.built import Features
+from twisted_ext.server.reply.gates import Gate
+from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.server.settings import settings
+from twisted_ext.testing.sources import answerOf
+from twisted_ext.wire.codes import Rcode
+from twisted_ext.wire.message import Question
+from twisted_ext.zone.query.direct import DirectAnswer
+
+
+class FerrySettings(Section):
+    ferryFleet: int = number(Limit(default=0, least=0, most=9), "Number of ferries", unit="ferries", group="Monitoring")
+    ferryName: str = setting(types.TEXT, "anna", "Name of the first ferry")
+
+
+class FerryGate:
+    """
+    Refuses MX queries.
+    """
+
+    name = "ferry"
+
+    def __call__(self, request: Request, now: float) -> Refusal | None:
+        return Refusal(Rcode.REFUSED) if request.question.rrType == 15 else None
+
+
+@implementer(IAnswerSource)
+class FerrySource(WrappingSource):
+    """
+    Answers for names that contain that of the ferry.
+    """
+
+    def __init__(self, inner: IAnswerSource, name: str) -> None:
+        super().__init__(inner)
+        self._name = name.encode()
+
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        if self._name not in question.name:
+            return self._inner.ask(question, context)
+        answer = answerOf(question, "192.0.2.111")
+        answer.origin = Origin("local")
+        return answer
+
+
+@implementer(IQueryObserver)
+class FerryLog:
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.broken = False
+
+    def replied(self, request: Request, octets: bytes, cause: Answer | DirectAnswer | Refusal | None, gate: str) -> None:
+        self.seen.append(f"{type(cause).__name__} {gate}".rstrip())
+        if self.broken:
+            raise ZeroDivisionError
+
+    def dropped(self, request: Request, why: str) -> None:
+        self.seen.append(f"dropped {why}")
+        if self.broken:
+            raise ZeroDivisionError
+
+
+class Ferry(Active):
+    """
+    A feature with a gate, a source and an observer.
+    """
+
+    def __init__(self, site: Site, log: FerryLog, steps: list[str]) -> None:
+        self.name = site.settings[FerrySettings].ferryName
+        self.site = site
+        self.log = log
+        self.watching = False
+        self._steps = steps
+        gate: Gate = FerryGate()
+        self.parts = (
+            Part(Stage.LAST, gate=gate),
+            Part(Stage.UPSTREAM, lambda: f"ferry: {self.name}", wrap=partial(FerrySource, name=self.name)),
+        )
+
+    def observer(self) -> IQueryObserver | None:
+        return self.log if self.watching else None
+
+    def watch(self, on: bool) -> None:
+        self.watching = on
+        self.site.observing()
+
+    def begin(self) -> None:
+        self._steps.append(f"{self.name} begins")
+
+    def look(self) -> None:
+        self._steps.append(f"{self.name} looks")
+
+    def close(self, heir: Active | None) -> None:
+        self._steps.append(f"{self.name} ends, then {heir.name if isinstance(heir, Ferry) else 'none'}")
+
+
+class FerryFeature(Feature):
+    name = "ferry"
+    settings = FerrySettings
+
+    def __init__(self) -> None:
+        self.log = FerryLog()
+        self.steps: list[str] = []
+
+    def make(self, site: Site, former: Active | None) -> Active | None:
+        wanted = site.settings[FerrySettings]
+        return Ferry(site, self.log, self.steps) if wanted.ferryFleet else None
+
+
+class PickyFeature(Feature):
+    """
+    A feature that does not like one value of the setting of another one.
+    """
+
+    name = "picky"
+    settings = FerrySettings
+
+    def make(self, site: Site, former: Active | None) -> Active | None:
+        if site.settings[FerrySettings].ferryName == "titanic":
+            raise BadDescription("ferry-name: not this one")
+        return None
+
+
+class FeaturesTests(ServiceCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.feature = FerryFeature()
+        self.patch(order, "ORDER", (self.feature, PickyFeature()))
+        self.patch(settings, "SETTINGS", (*settings.SETTINGS, *FerrySettings.declared()))
+
+    def rcode(self, rrType: str = "A", name: str = "anna.example.test") -> int:
+        reply = self.asked(name, rrType)
+        assert reply is not None
+        return reply.rcode
+
+    def test_offByDefault(self) -> None:
+        """
+        A feature that is not switched on is not on the path of a query.
+        """
+        service = self.run_()
+        self.assertEqual(self.rcode(), Rcode.NXDOMAIN)
+        self.assertEqual((self.feature.steps, service._parts.responder.observer), ([], None))
+        self.assertNotIn("ferry", str(pathOf(self.here, self.settings())))
+
+    def test_partsAreOnThePath(self) -> None:
+        """
+        Its gate refuses, its source answers, and C{--show-path} has both.
+        """
+        self.run_(ferryFleet=1)
+        self.assertEqual([self.rcode(), self.rcode(name="www.example.test")], 2 * [Rcode.NOERROR])
+        self.assertEqual(self.rcode("MX"), Rcode.REFUSED)
+        path = pathOf(self.here, self.settings(ferryFleet=1, ferryName="berta"))
+        self.assertEqual(path[path.index("gate: any") + 1], path[path.index("gate: ferry")])
+        self.assertTrue(path[path.index("ferry: berta") + 1].startswith("cache"), path)
+
+    def test_observerIsToldWhileItWatches(self) -> None:
+        """
+        An observer is told of queries only while it has something to watch, beside the query log.
+        """
+        service = self.run_(ferryFleet=1, queryLog=True)
+        active = service._features.active["ferry"]
+        assert isinstance(active, Ferry)
+        self.rcode()
+        active.watch(True)
+        self.rcode()
+        self.rcode("MX")
+        active.watch(False)
+        self.rcode()
+        self.assertEqual(self.feature.log.seen, ["Answer", "Refusal ferry"])
+        self.assertEqual(len([event for event in self.said if event.get("log_namespace") == "twisted_ext.queries"]), 4)
+
+    def test_brokenObserverIsLogged(self) -> None:
+        """
+        An observer that raises takes nothing from clients, nor from the other observers.
+        """
+        service = self.run_(ferryFleet=1, queryLog=True)
+        active = service._features.active["ferry"]
+        assert isinstance(active, Ferry)
+        active.watch(True)
+        self.feature.log.broken = True
+        self.assertEqual(self.rcode(), Rcode.NOERROR)
+        self.assertEqual(len([event for event in self.said if event.get("log_namespace") == "twisted_ext.queries"]), 1)
+        self.assertEqual((len(self.feature.log.seen), service.counters.faults), (1, 1))
+        self.flushLoggedErrors(ZeroDivisionError)
+
+    def test_life(self) -> None:
+        """
+        A feature begins with the server and is looked after. A reload makes another one, which begins before the first one ends.
+        """
+        steps = self.feature.steps
+        service = self.run_(ferryFleet=1)
+        self.network.advance(1.1)
+        service.goOverTo(self.settings(ferryFleet=1, ferryName="berta"))
+        self.network.advance(1)
+        service.goOverTo(self.settings())
+        self.assertEqual(
+            steps, ["anna begins", "anna looks", "berta begins", "anna ends, then berta", "berta looks", "berta ends, then none"]
+        )
+
+    def test_lifeEndsWithTheServer(self) -> None:
+        self.stop(self.run_(ferryFleet=1))
+        self.assertEqual(self.feature.steps, ["anna begins", "anna ends, then none"])
+
+    def test_failureChangesNothing(self) -> None:
+        """
+        If a feature cannot use the settings of a reload, those before it in the order are given up, and the old ones stay in force.
+        """
+        steps = self.feature.steps
+        service = self.run_(ferryFleet=1)
+        features = service._features
+        gates = service._parts.responder.gates
+        unusable: tuple[dict[str, object], ...] = (
+            {"ferryFleet": 2, "ferryName": "titanic"},
+            {"ferryFleet": 2, "ferryName": "berta", "minTtl": 9, "maxTtl": 5},
+        )
+        for values in unusable:
+            del steps[:]
+            with self.assertRaises(BadDescription):
+                service.goOverTo(self.settings(**values))
+            self.assertEqual(steps, [f"{values['ferryName']} ends, then anna"])
+            self.assertIs(service._features, features)
+            self.assertIs(service._parts.responder.gates, gates)
+            self.assertEqual((self.rcode(), service.settings[FerrySettings].ferryFleet), (Rcode.NOERROR, 1))
+
+    def test_failureAtStart(self) -> None:
+        """
+        A server that cannot start with these settings leaves nothing behind.
+        """
+        with self.assertRaises(BadDescription):
+            self.run_(ferryFleet=1, minTtl=9, maxTtl=5)
+        with self.assertRaises(BadDescription):
+            self.run_(ferryFleet=1, requireCookie=["192.0.2.1"], cookies=False)
+        self.assertEqual(self.feature.steps, 2 * ["anna ends, then none"])
+        self.assertEqual(self.here.pending(), [])
+
+
+class StageTests(SynchronousTestCase):
+    def test_orderWithinAStage(self) -> None:
+        """
+        The first in the order is the outermost.
+        """
+        built: list[str] = []
+
+        def wrapping(name: str) -> Callable[[IAnswerSource], IAnswerSource]:
+            def wrap(source: IAnswerSource) -> IAnswerSource:
+                built.append(name)
+                return source
+
+            return wrap
+
+        class Named(Feature):
+            settings = FerrySettings
+
+            def __init__(self, name: str) -> None:
+                self.name = name
+
+            def make(self, site: Site, former: Active | None) -> Active | None:
+                active = Active()
+                active.parts = (
+                    Part(Stage.OUTER, partial(str, self.name), wrap=wrapping(self.name)),
+                    Part(Stage.OUTER, partial(str, f"{self.name}2"), wrap=wrapping(f"{self.name}2")),
+                    Part(Stage.LOCAL, partial(str, "elsewhere"), wrap=wrapping("elsewhere")),
+                )
+                return active
+
+        self.patch(order, "ORDER", (Named("a"), Named("b")))
+        features = Features(Site(Clock(), settings.Settings()))
+        steps: list[Callable[[], str]] = []
+        features.around(FerrySource.__new__(FerrySource), Stage.OUTER, steps)
+        self.assertEqual(built, ["b2", "b", "a2", "a"])
+        self.assertEqual([step() for step in steps], built)
+
+
+class OrderTests(SynchronousTestCase):
+    def test_namesAreUnique(self) -> None:
+        """
+        No two features have the same name, and no two settings.
+        """
+        self.assertEqual(len({feature.name for feature in order.ORDER}), len(order.ORDER))
+        for attribute in ("name", "attribute"):
+            self.assertEqual(len({getattr(each, attribute) for each in settings.SETTINGS}), len(settings.SETTINGS))

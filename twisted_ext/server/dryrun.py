@@ -1,0 +1,78 @@
+"""
+What settings would make of a server, without one: whether they can be used, and the path of a query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from twisted_ext.server.authority.zonetable import Zones
+from twisted_ext.server.features.base.feature import Site
+from twisted_ext.server.features.built import Features
+from twisted_ext.server.frontend import gatesOf
+from twisted_ext.server.listeners.sockets import listenAddresses
+from twisted_ext.server.reply.cookies import SECRET_OCTETS
+from twisted_ext.server.sources import ForwardStack, ZoneStack, stackFor
+from twisted_ext.server.upstreams import ListenAddresses
+from twisted_ext.server.zones.validate import zonesIn
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from twisted_ext.server.reply.gates import Gate
+    from twisted_ext.server.settings.settings import Settings
+
+__all__ = ["checkSettings", "pathOf", "placesOf"]
+
+
+def placesOf(settings: Settings) -> ListenAddresses:
+    """
+    Return where the server will listen. Interfaces may be missing now, as long as they exist when it binds its sockets.
+    """
+    return ListenAddresses(listenAddresses(settings.interface, strict=False), settings.port)
+
+
+@contextmanager
+def _made(
+    reactor: IReactorTime, settings: Settings, zones: Zones, listening: ListenAddresses
+) -> Iterator[tuple[tuple[Gate, ...], ForwardStack | ZoneStack]]:
+    features = Features(Site(reactor, settings))
+    try:
+        gates = gatesOf(settings, bytes(SECRET_OCTETS), features)
+        stack = stackFor(reactor, settings, zones, listening=listening, features=features)
+        try:
+            yield gates, stack
+        finally:
+            stack.close()
+    finally:
+        features.close()
+
+
+def checkSettings(reactor: IReactorTime, settings: Settings, listening: ListenAddresses) -> None:
+    """
+    Check whether a process that answers queries could use these settings.
+
+    @param listening: where the server listens, which upstreams must not be.
+
+    @raise BadDescription: it could not.
+    """
+    with _made(reactor, settings, Zones(), listening):
+        pass
+
+
+def pathOf(reactor: IReactorTime, settings: Settings) -> list[str]:
+    """
+    Describe the steps that a query passes through under these settings, one line each.
+
+    @raise BadDescription: they cannot be used.
+    """
+    zones = Zones()
+    for zone in zonesIn(settings):
+        zones.expect(zone.name, zone.file)
+    with _made(reactor, settings, zones, placesOf(settings)) as (gates, stack):
+        first = "packet cache: replies to earlier queries with the same octets"
+        if settings.queryLog or settings.verbose:
+            first = "query log: each request and its reply"
+        return [first, *[f"gate: {gate.name}" for gate in gates], *stack.path()]

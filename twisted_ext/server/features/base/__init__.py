@@ -1,0 +1,3 @@
+"""
+What all features have in common.
+"""

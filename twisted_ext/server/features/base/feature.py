@@ -1,0 +1,132 @@
+"""
+The interface of features: what each declares, and what it adds to the path of a query.
+
+Modules of this folder, and the module C{feature} of each feature, are imported wherever settings are read. So they import little; what a
+feature does is imported when it is switched on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from twisted_ext.interfaces import IAnswerSource, IQueryObserver
+    from twisted_ext.server.config.setting import Section
+    from twisted_ext.server.reply.gates import Gate
+    from twisted_ext.server.settings.settings import Settings
+
+__all__ = ["Active", "Feature", "Part", "Site", "Stage"]
+
+
+class Stage(IntEnum):
+    """
+    Where a part of a feature stands on the path of a query.
+
+    @cvar ENTRY: a gate that looks at the client only; the message has not been checked yet.
+    @cvar PROOF: a gate for well-formed messages, whose signatures have not been verified yet.
+    @cvar LAST: a gate for queries that could be looked up.
+    @cvar OUTER: a source around all others but the zones that are served here.
+    @cvar LOCAL: a source around those that answer what is known here, and all behind them.
+    @cvar UPSTREAM: a source around the cache.
+    """
+
+    ENTRY = 0
+    PROOF = 1
+    LAST = 2
+    OUTER = 3
+    LOCAL = 4
+    UPSTREAM = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """
+    What a feature adds at one stage: a gate, or a source around another one.
+
+    @ivar says: returns the line for it of C{--show-path}; C{""} for none. Gates have their names there.
+    @ivar gate: see L{twisted_ext.server.reply.gates}; L{None} for a source.
+    @ivar wrap: returns a source that asks the given one; L{None} for a gate.
+    """
+
+    stage: Stage
+    says: Callable[[], str] = str
+    gate: Gate | None = None
+    wrap: Callable[[IAnswerSource], IAnswerSource] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """
+    Where a feature is switched on: one process that answers queries.
+
+    @ivar settings: those that are to be in force.
+    @ivar changed: to be called when earlier replies may be out of date.
+    @ivar observing: to be called when an observer has something to watch from now on, or no longer.
+    """
+
+    reactor: IReactorTime
+    settings: Settings
+    changed: Callable[[], object] = lambda: None
+    observing: Callable[[], object] = lambda: None
+
+
+class Active:
+    """
+    A feature that is switched on. Each reload makes a new one.
+
+    @ivar parts: what it adds to the path of a query, at each stage from the outermost to the innermost.
+    """
+
+    parts: tuple[Part, ...] = ()
+
+    def observer(self) -> IQueryObserver | None:
+        """
+        Return what is to be told of queries; L{None} while there is nothing to watch.
+        """
+        return None
+
+    def begin(self) -> None:
+        """
+        Begin, once all features are made and can be used. Only from here on may it change what it took from its predecessor.
+        """
+
+    def look(self) -> None:
+        """
+        Look after what changes by itself, such as files; called each second.
+        """
+
+    def close(self, heir: Active | None) -> None:
+        """
+        End.
+
+        @param heir: its successor, which goes on with what both share; L{None} without one.
+        """
+
+
+class Feature:
+    """
+    The declaration of a feature: it is made once for the program.
+
+    @ivar name: one word, which no other feature has.
+    @ivar settings: its settings.
+    """
+
+    name: str
+    settings: type[Section]
+
+    def make(self, site: Site, former: Active | None) -> Active | None:
+        """
+        Switch it on as the settings say.
+
+        @param former: the predecessor, which stays in force until all features are made.
+
+        @return: L{None} if it is not switched on.
+
+        @raise twisted_ext.errors.BadDescription: the settings cannot be used. Nothing has changed then.
+        """
+        raise NotImplementedError

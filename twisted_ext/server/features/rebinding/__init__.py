@@ -1,0 +1,3 @@
+"""
+Protection of clients against DNS rebinding.
+"""
