@@ -22,6 +22,7 @@ from twisted_ext.apps.tap import Options
 from twisted_ext.errors import TimedOut
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.system.probe import reaches
+from twisted_ext.server.features.localnames.feature import LocalNamesSettings
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.sources import CannedSource
 
@@ -67,7 +68,7 @@ class ServeTests(SynchronousTestCase):
             options.parseOptions(words[words.index("txdns") + 1 :])
             settings = options.settings()
             self.assertEqual((settings.interface, settings.port, settings.http), (("127.0.0.1",), port, f"127.0.0.1:{port + 80}"))
-            self.assertEqual(len(settings.local), 0 if online else 2)
+            self.assertEqual(len(settings[LocalNamesSettings].local), 0 if online else 2)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from tests.typed import unchecked
 from twisted_ext.apps import tap
 from twisted_ext.apps.tap import ForwardOptions, Options, RecurseOptions, _giveUp, makeService
 from twisted_ext.server.config.zonesettings import ZoneSettings
+from twisted_ext.server.features.localnames.feature import LocalNamesSettings
 from twisted_ext.server.recursor import readGiven
 from twisted_ext.server.settings.settings import SETTINGS, Settings
 from twisted_ext.server.zones.validate import zonesIn
@@ -137,7 +138,7 @@ def test_optionsOfTwistdDNS() -> None:
     """
     settings = settingsOf("-i", "127.0.0.1", "-p", "5300", "-c", "-r", "-v", "-v", "--resolv-conf=/dev/null", "--hosts-file", "/dev/null")
     assert (settings.interface, settings.port, settings.cache, settings.recursive) == (("127.0.0.1",), 5300, True, True)
-    assert (settings.verbose, settings.resolvConf, settings.hostsFile) == (2, "/dev/null", ("/dev/null",))
+    assert (settings.verbose, settings.resolvConf, settings[LocalNamesSettings].hostsFile) == (2, "/dev/null", ("/dev/null",))
     assert settingsOf("--no-recursive", "--resolv-conf", "/dev/null").recursive
 
 
@@ -189,8 +190,8 @@ def test_relativePathsStartAtTheFile(tmp_path: Path) -> None:
         '[[zone]]\nname = "example.net"\nstore = "/var/lib/zones.sqlite"\n'
     )
     settings = settingsOf("--config", str(path))
-    assert settings.localFile == (f"{tmp_path}/records",)
-    assert (settings.hostsFile, settings.keyFile) == (("",), f"{tmp_path}/./keys")
+    assert settings[LocalNamesSettings].localFile == (f"{tmp_path}/records",)
+    assert (settings[LocalNamesSettings].hostsFile, settings.keyFile) == (("",), f"{tmp_path}/./keys")
     assert (settings.state, settings.control) == (f"{tmp_path}/state", f"{tmp_path}/control.sock")
     assert (settings.zones, settings.cookieSecret) == ((f"{tmp_path}/list",), f"{tmp_path}/secret")
     org, net = [ZoneSettings.fromText(text) for text in settings.zone]

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from tests.attacks.recursing import RecursingTestCase, addressesIn, anyReferral, repliesWith, serversOf
+from tests.server.stacks import forwardStack
 from twisted_ext.answers import QueryContext
 from twisted_ext.errors import DNSFault
 from twisted_ext.recursion import iteration
@@ -15,7 +16,6 @@ from twisted_ext.recursion.delegations import Delegations
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.recursive.stubs import stubDelegation
 from twisted_ext.server.settings.settings import Settings
-from twisted_ext.server.sources import ForwardStack
 from twisted_ext.testing.internet import Internet
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import questionOf, rrsetOf
@@ -137,7 +137,7 @@ class RouteTests(RecursingTestCase):
         hints = Path(self.mktemp())
         hints.write_text(internet.hints)
         settings = Settings.of(role="recurse", hostsFile="", rootHints=str(hints), validate=False, route={"corp.test": server.label})
-        stack = ForwardStack(here, settings)
+        stack = forwardStack(here, settings)
         self.addCleanup(stack.close)
         for name in ("x.corp.test", "y.corp.test", "www.victim.example"):
             try:

@@ -19,6 +19,8 @@ from twisted_ext.packetcache.table import Table
 from twisted_ext.server import frontend as module
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.keys import Keys
+from twisted_ext.server.features.base.feature import Site
+from twisted_ext.server.features.built import Features
 from twisted_ext.server.frontend import Frontend
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import standardGates
@@ -108,7 +110,7 @@ class Side:
             mock.patch.object(module, "packetCacheFor", partial(packetCacheFor, today=today)),
             mock.patch.object(module, "standardGates", partial(standardGates, today=today)),
         ):
-            self.stack = stackFor(clock, self.settings, zones)
+            self.stack = stackFor(clock, self.settings, zones, Features(Site(clock, self.settings)))
             self.serving = Frontend(clock, self.settings, self.stack, Counters(), _SECRET, zones=zones)
             self.serving.see({}, Keys([_KEY]))
         for group in self.serving.packetCache.groups:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tests.networks import textsOf
+from tests.server.stacks import reloadStack
 from tests.server.test_sources import StackCase
 from twisted_ext.answers import Outcome
 from twisted_ext.server.settings.settings import Settings
@@ -159,6 +160,6 @@ class FollowedAliasesTests(StackCase):
         stack, _, outside = self.forwarder(_OFFICE, _INTERNET, False)
         self.assertEqual(self.find(stack, "www.corp.example"), ["cdn.public.example.", "192.0.2.80"])
         third, server = self.serve("192.0.2.55", {("cdn.public.example", "A"): "192.0.2.81"})
-        stack.reload(Settings.of(hostsFile="", upstream=server.label, route={"corp.example": "udp:192.0.2.54:53"}, cache=False))
+        reloadStack(stack, Settings.of(hostsFile="", upstream=server.label, route={"corp.example": "udp:192.0.2.54:53"}, cache=False))
         self.assertEqual(self.find(stack, "www.corp.example"), ["cdn.public.example.", "192.0.2.81"])
         self.assertEqual((len(outside.asked), len(third.asked)), (1, 1))

@@ -4,6 +4,7 @@ Tests of the setting C{opportunistic}.
 
 from __future__ import annotations
 
+from tests.server.stacks import reloadStack
 from tests.server.test_recursor import RecursingCase
 from tests.transport.tlsservers import ServerTLS, leaf
 from twisted_ext.answers import Security
@@ -49,11 +50,11 @@ class OpportunisticTests(RecursingCase):
         """
         stack = self.stack()
         self.assertEqual(self.transports(stack, "www.good.example"), {"udp"})
-        stack.reload(self.settings(opportunistic=True))
+        reloadStack(stack, self.settings(opportunistic=True))
         self.assertIn("over TLS where servers support it", "".join(stack.path()))
         self.warm(stack)
         self.assertEqual(self.transports(stack, "www.good.example"), {"tls"})
-        stack.reload(self.settings())
+        reloadStack(stack, self.settings())
         self.assertEqual(self.transports(stack, "www.good.example"), {"udp"})
 
     def test_operatorsSeeIt(self) -> None:

@@ -4,6 +4,7 @@ Tests of the settings for queries to authoritative servers.
 
 from __future__ import annotations
 
+from tests.server.stacks import reloadStack
 from tests.server.test_recursor import RecursingCase
 from twisted_ext.answers import Security
 
@@ -27,7 +28,7 @@ class QuerySettingsTests(RecursingCase):
         self.assertIs(self.security(stack, "www.good.example"), Security.SECURE)
         self.assertEqual(self.cookies(), len(self.internet.exchanges))
         self.internet.exchanges.clear()
-        stack.reload(self.settings(queryCookies=False))
+        reloadStack(stack, self.settings(queryCookies=False))
         self.assertIs(self.security(stack, "www.good.example"), Security.SECURE)
         self.assertTrue(self.internet.exchanges)
         self.assertEqual(self.cookies(), 0)

@@ -11,6 +11,7 @@ from unittest.mock import patch
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.networks import textsOf
+from tests.server.stacks import forwardStack, reloadStack
 from twisted_ext.answers import Answer, Outcome, QueryContext, Security
 from twisted_ext.dnssec.anchors.negative import negativeFromText
 from twisted_ext.errors import BadDescription, DNSFault, TrustFault
@@ -80,7 +81,7 @@ class RecursingCase(SynchronousTestCase):
         def changed() -> None:
             self.changes += 1
 
-        stack = ForwardStack(self.here, self.settings(**values), listening=listening, recursing=recursing, changed=changed)
+        stack = forwardStack(self.here, self.settings(**values), listening=listening, recursing=recursing, changed=changed)
         self.addCleanup(stack.close)
         return stack
 
@@ -176,7 +177,7 @@ class RecurseTests(RecursingCase):
         self.assertEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
         self.successResultOf(status.suspend("bad.example=+1h"))
         self.assertNotEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
-        stack.reload(self.settings())
+        reloadStack(stack, self.settings())
         self.assertNotEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
         said = self.successResultOf(status.anchors())["negative"]
         assert isinstance(said, list)
@@ -275,14 +276,14 @@ class RecurseTests(RecursingCase):
         good = Path(self.anchor).read_text()
         Path(self.anchor).write_text(". IN DS 1 13 2 00\n")
         with self.assertRaises(BadDescription) as caught:
-            stack.reload(self.settings())
+            reloadStack(stack, self.settings())
         self.assertIn(f"{self.anchor}:1: ", str(caught.exception))
         self.assertEqual(self.security(stack, "www.good.example"), Security.SECURE)
         Path(self.anchor).write_text(f". IN DS 1 13 2 {'00' * 32}\n")
-        stack.reload(self.settings())
+        reloadStack(stack, self.settings())
         self.assertEqual(self.security(stack, "www.good.example"), Security.BOGUS)
         Path(self.anchor).write_text(good)
-        stack.reload(self.settings())
+        reloadStack(stack, self.settings())
         self.assertEqual(self.security(stack, "www.good.example"), Security.SECURE)
 
     def test_reloadOfOtherSettings(self) -> None:
@@ -291,13 +292,13 @@ class RecurseTests(RecursingCase):
         """
         stack = self.stack()
         self.assertEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
-        stack.reload(self.settings(validate=False))
+        reloadStack(stack, self.settings(validate=False))
         self.assertNotEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
-        stack.reload(self.settings())
+        reloadStack(stack, self.settings())
         self.assertEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
         wrong = self.file("wrong", ". NS\n")
         with self.assertRaises(BadDescription) as caught:
-            stack.reload(self.settings(rootHints=wrong))
+            reloadStack(stack, self.settings(rootHints=wrong))
         self.assertIn(f"{wrong}:1: ", str(caught.exception))
         self.assertEqual(self.security(stack, "www.good.example"), Security.SECURE)
 

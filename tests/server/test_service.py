@@ -203,7 +203,7 @@ class ForwardServiceTests(ServiceCase):
         for found, key in ((service.sight.clients(), "clients"), (service.sight.queries(0), "queries")):
             (shown,) = cast("list[dict[str, JSON]]", self.successResultOf(found)[key])
             self.assertEqual((shown["client"], shown["host"]), ("192.168.0.9", "tablet.lan"))
-        self.assertEqual((service.stack.hostAt("192.0.2.99"), service.stack.hostAt("")), ("", ""))
+        self.assertEqual((service.sight.hostAt("192.0.2.99"), service.sight.hostAt("")), ("", ""))
 
     def test_liveQueriesAreShownWhileAsked(self) -> None:
         """

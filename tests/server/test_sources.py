@@ -13,13 +13,12 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from tests.networks import NetworkTestCase, textsOf
 from tests.packetcache import lanes
 from tests.queries import queryOf
+from tests.server.stacks import forwardStack, reloadStack
 from tests.typed import observing
 from twisted_ext.answers import QueryContext
 from twisted_ext.errors import BadDescription, DNSFault, Refused, Unreachable
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.system import configured
-from twisted_ext.server.features.base.feature import Site
-from twisted_ext.server.features.built import Features
 from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.sources import ForwardStack
 from twisted_ext.server.upstreams import ListenAddresses, SystemServers
@@ -55,8 +54,7 @@ class StackCase(NetworkTestCase):
         Build a stack, without a hosts file unless one is given.
         """
         settings = Settings.of(**{"hostsFile": "", **values})
-        features = Features(Site(self.here, settings))
-        stack = ForwardStack(self.here, settings, listening=listening, changed=self.changed, features=features)
+        stack = forwardStack(self.here, settings, listening=listening, changed=self.changed)
         self.stacks.append(stack)
         return stack
 
@@ -145,7 +143,7 @@ class ForwardStackTests(StackCase):
         stack = self.stack(upstream=server.label, cache=False)
         store = stack.caching.store
         for cache, count in ((False, 0), (True, 1), (False, 0)):
-            stack.reload(Settings.of(hostsFile="", upstream=server.label, cache=cache))
+            reloadStack(stack, Settings.of(hostsFile="", upstream=server.label, cache=cache))
             self.find(stack)
             self.assertEqual(len(store), count)
             stack.caching.flush()
@@ -267,7 +265,7 @@ class ReloadTests(StackCase):
         stack = self.stack(upstream=first.label)
         self.assertEqual(self.find(stack), ["192.0.2.80"])
         running = self.ask(stack, "gone.example.test")
-        stack.reload(Settings.of(hostsFile="", upstream=second.label, local=["router.lan A 192.0.2.1"]))
+        reloadStack(stack, Settings.of(hostsFile="", upstream=second.label, local=["router.lan A 192.0.2.1"]))
         self.network.advance(1)
         self.assertEqual(self.told(running), [])
         self.assertEqual(self.find(stack), ["192.0.2.80"])
@@ -284,7 +282,7 @@ class ReloadTests(StackCase):
         stack = self.stack(upstream=server.label)
         before = stack.path()
         for values in ({"upstream": "chain"}, {"upstream": "192.0.2.99", "localFile": [self.file("x\n")]}):
-            self.assertRaises(BadDescription, stack.reload, Settings.of(hostsFile="", **values))
+            self.assertRaises(BadDescription, reloadStack, stack, Settings.of(hostsFile="", **values))
         self.assertEqual(stack.path(), before)
         self.assertEqual(self.find(stack), ["192.0.2.80"])
         self.assertEqual(self.changes, 0)
@@ -297,37 +295,9 @@ class ReloadTests(StackCase):
         stack = self.stack(upstream=server.label)
         before = stack.sources()[0].sources()
         asking = stack._asking
-        stack.reload(Settings.of(hostsFile="", upstream=server.label, stale=0))
+        reloadStack(stack, Settings.of(hostsFile="", upstream=server.label, stale=0))
         self.assertIs(stack._asking, asking)
         self.assertNotEqual(stack.sources()[0].sources(), before)
-
-    def test_changedHostsFileVoidsCopies(self) -> None:
-        """
-        A changed hosts file is noticed although the packet cache answers meanwhile.
-        """
-        path = self.file("192.0.2.11 www.lan\n")
-        stack = self.stack(recursive=False, hostsFile=path)
-        self.assertEqual(self.find(stack, "www.lan"), ["192.0.2.11"])
-        stack.look()
-        self.assertEqual(self.changes, 0)
-        Path(path).write_text("192.0.2.12 www.lan # another one\n")
-        stack.look()
-        self.assertEqual(self.changes, 1)
-        self.assertEqual(self.find(stack, "www.lan"), ["192.0.2.12"])
-
-    def test_queryReadingHostsFileVoidsCopies(self) -> None:
-        """
-        A change of the hosts file voids the packet cache also if a query has read the file first.
-        """
-        path = self.file("192.0.2.11 www.lan\n")
-        stack = self.stack(recursive=False, hostsFile=path)
-        stack.look()
-        Path(path).write_text("192.0.2.12 www.lan # another one\n")
-        self.network.advance(2)
-        self.assertEqual(self.find(stack, "www.lan"), ["192.0.2.12"])
-        self.assertEqual(self.changes, 0)
-        stack.look()
-        self.assertEqual(self.changes, 1)
 
     def test_flushVoidsCopies(self) -> None:
         """

@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 from tests.certificates import written
 from tests.networks import WWW
+from tests.server.stacks import reloadStack
 from tests.server.test_sources import StackCase
 from tests.transport.tlsservers import ServerTLS, leaf
 from twisted_ext.apps.cli.server.report import upstreamLines
@@ -166,7 +167,7 @@ class UpgradingTests(StackCase):
         """
         canned = self.designating("192.0.2.53")
         stack = self.stack(upstream="192.0.2.53")
-        stack.reload(Settings.of(hostsFile="", upstream=["192.0.2.53"], upgradeUpstreams="yes"))
+        reloadStack(stack, Settings.of(hostsFile="", upstream=["192.0.2.53"], upgradeUpstreams="yes"))
         self.assertEqual(self.find(stack), ["192.0.2.80"])
         self.assertEqual(self.transportsOf(canned), {"tls"})
 

@@ -24,7 +24,13 @@ from twisted.python.logfile import LogFile
 from twisted_ext._version import __version__
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
 from twisted_ext.server.config.setting import Setting
-from twisted_ext.server.config.startup import (
+from twisted_ext.server.config.types import COUNT, FLAG, ZONE
+from twisted_ext.server.operations.logqueue import drainAll, queuedObserver, sinkFor
+from twisted_ext.server.operations.logs import formatterFor, isOfJournal
+from twisted_ext.server.process.prepare import prepareProcess
+from twisted_ext.server.settings.helptext import usageOf
+from twisted_ext.server.settings.settings import SETTINGS, Settings
+from twisted_ext.server.settings.startup import (
     BROKEN_PIPE,
     INTERRUPTED,
     MISCONFIGURED,
@@ -33,12 +39,6 @@ from twisted_ext.server.config.startup import (
     end,
     wantSomething,
 )
-from twisted_ext.server.config.types import COUNT, FLAG, ZONE
-from twisted_ext.server.operations.logqueue import drainAll, queuedObserver, sinkFor
-from twisted_ext.server.operations.logs import formatterFor, isOfJournal
-from twisted_ext.server.process.prepare import prepareProcess
-from twisted_ext.server.settings.helptext import usageOf
-from twisted_ext.server.settings.settings import SETTINGS, Settings
 from twisted_ext.server.settings.tomlfile import readSettings
 
 if TYPE_CHECKING:

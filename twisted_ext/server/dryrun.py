@@ -41,7 +41,7 @@ def _made(
     features = Features(Site(reactor, settings))
     try:
         gates = gatesOf(settings, bytes(SECRET_OCTETS), features)
-        stack = stackFor(reactor, settings, zones, listening=listening, features=features)
+        stack = stackFor(reactor, settings, zones, features, listening=listening)
         try:
             yield gates, stack
         finally:

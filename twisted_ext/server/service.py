@@ -110,10 +110,10 @@ class ServerService(Service):
         self._worker = passing is not None
         self.zoned = ZoneSet(reactor, settings, self._changed, fromPython, worker=self._worker)
         self._serving: Frontend | None = None
-        self._features = Features(Site(reactor, settings, self._changed, self._observe))
+        self._features = Features(Site(reactor, settings, self._changed, self._observe, lambda: self.stack.asksInside()))
         try:
             self.stack = stackFor(
-                reactor, settings, self.zoned.zones, listening=self._listening, changed=self._changed, features=self._features
+                reactor, settings, self.zoned.zones, self._features, listening=self._listening, changed=self._changed
             )
         except BaseException:
             self._features.close()
@@ -132,7 +132,7 @@ class ServerService(Service):
             sight.zoneFigures = self.zoned.figures
             sight.zoneMetrics = self.zoned.metrics
             sight.reloadingZone = self.zoned.reloadZone
-        sight.hostAt = self.stack.hostAt
+        sight.hostAt = lambda address: self._features.nameOf(address)
         sight.recursing = lambda: self.stack.recursor
         sight.flushed = self._changed
         sight.reloading = self.reload
@@ -384,7 +384,7 @@ class ServerService(Service):
             self._see()
         self._offer()
         self.stack.started()
-        return _told(before, settings)
+        return _told(before, settings, features.rereads())
 
 
 def _offered(
@@ -454,15 +454,17 @@ def _withEncrypted(sets: list[list[Bound]], settings: Settings) -> list[list[Bou
 _NOTHING: Final = "nothing has changed"
 
 
-def _told(before: Settings, after: Settings) -> list[str]:
+def _told(before: Settings, after: Settings, rereads: Sequence[str]) -> list[str]:
     """
     Format the changed settings, and on each reload those that need a restart to change.
+
+    @param rereads: what features have read again.
     """
     lines = [_line(setting, _short(before.value(setting)), _short(after.value(setting))) for setting in before.differing(after)]
     if lines:
         return lines
     read = [
-        *(["records"] if after.localFile else []),
+        *rereads,
         *(["block lists"] if listsIn(after) else []),
         *(["secrets for cookies"] if after.cookieSecret and after.cookies else []),
         *(["certificates"] if (after.tls or after.https or after.quic or after.http3) and after.certificate else []),

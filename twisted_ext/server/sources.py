@@ -4,7 +4,6 @@ Builds the answer source of a server from its settings.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -33,14 +32,12 @@ from twisted_ext.resolver.combine.route import RouteSource
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.policy.designating import DesignatingSource
 from twisted_ext.resolver.policy.domainlimit import DomainLimit
-from twisted_ext.resolver.policy.specialnames import PrivateReverse, Special
 from twisted_ext.resolver.sources import FailingSource
 from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.server.authority.source import AuthorityFirst, AuthoritySource
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.features.base.feature import Stage
 from twisted_ext.server.jobs.blocklists import listsIn
-from twisted_ext.server.localnames import LocalNames
 from twisted_ext.server.operations.upstreamlog import UpstreamLog
 from twisted_ext.server.upstreams import (
     CountedUpstream,
@@ -53,14 +50,13 @@ from twisted_ext.server.upstreams import (
 )
 from twisted_ext.transport.exchange import IN_CLEAR
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import isBelow, nameFromText, nameToText
+from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.query.direct import DirectAnswer
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.interfaces import Start
-    from twisted_ext.resolver.system.hosts import Hosts
     from twisted_ext.server.features.built import Features
     from twisted_ext.server.recursor import Given, Recursor
     from twisted_ext.server.settings.settings import Settings
@@ -121,16 +117,16 @@ class ForwardStack:
         self,
         reactor: IReactorTime,
         settings: Settings,
+        features: Features,
         *,
         listening: ListenAddresses | None = None,
         changed: Callable[[], object] = lambda: None,
         zones: Zones | None = None,
-        features: Features | None = None,
         recursing: Callable[[Given, Recursor | None], Recursor] | None = None,
     ) -> None:
         """
         @param zones: the zones, which are consulted first.
-        @param features: those that are switched on; none by default.
+        @param features: those that are switched on.
         @param recursing: makes the recursive resolver, for tests.
         @param changed: called when earlier answers may be out of date, so that copies of them have to be dropped.
 
@@ -140,7 +136,6 @@ class ForwardStack:
         self._listening = listening or ListenAddresses((), 0)
         self._changed = changed
         self._zones = zones
-        self._features = features
         self.settings = settings
         self._recursing = recursing or self._newRecursor
         self._asking = asking = self._makeAsking(settings, _givenIn(settings))
@@ -155,8 +150,6 @@ class ForwardStack:
             prefetch=settings.prefetch,
         )
         self._joinAliases(asking, settings)
-        self._hosts: Hosts | None = None
-        self._hostsSeen: object = None
         self._watch: LoopWatch | None = None
         self._upstreamLog = UpstreamLog()
         self.blocking = Blocking()
@@ -261,21 +254,7 @@ class ForwardStack:
         if asking.follower is not None:
             asking.follower.targets = targets
 
-    def hostAt(self, address: str) -> str:
-        """
-        Return the name that hosts files have for an address, without its final dot; C{""} if there is none.
-        """
-        if self._hosts is None:
-            return ""
-        try:
-            packed = socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
-        except OSError:
-            # A client of a Unix socket, or an address with a scope.
-            return ""
-        name = self._hosts.current().names.get(packed)
-        return "" if name is None else nameToText(name, final=False)
-
-    def _makeOutermost(self, settings: Settings, features: Features | None) -> IAnswerSource:
+    def _makeOutermost(self, settings: Settings, features: Features) -> IAnswerSource:
         """
         Wrap the cache in the sources that are consulted before it.
 
@@ -290,30 +269,17 @@ class ForwardStack:
             prefetch = ", prefetching" if settings.prefetch else ""
             steps.append(lambda: f"cache: {settings.cacheSize} octets{prefetch}{stale}{_boundsOf(settings)}")
         domains = settings.routedDomains()
-        local = LocalNames(self._reactor, settings, domains)
         self.caching.store.apart = frozenset([domain.lower() for domain in domains])
-        source = local.filtered(source, steps)
-        if features is not None:
-            source = features.around(source, Stage.UPSTREAM, steps)
+        source = features.around(source, Stage.UPSTREAM, steps)
         if settings.block or settings.blockList:
             source = BlockingSource(source, self.blocking, self._reactor)
             given = [f"{len(settings.block)} given"] if settings.block else []
             steps.append(partial("block: {}, answered with {}".format, ", ".join([*given, *settings.blockList]), settings.blockReply))
-        last = [*local.last(steps), source]
-        special = Special(local=any(isBelow(domain, _LOCAL) for domain in domains))
         self._designating = DesignatingSource(routed=domains)
         self._designate()
-        sources: list[IAnswerSource] = [special, PrivateReverse(self._asksInside, domains), self._designating, *last]
         steps.append(lambda: f"resolver.arpa: answered here, never forwarded{_designated(self._offer)}")
-        steps.append(lambda: "private networks: reverse names of their addresses are denied, unless an upstream is in one of them")
-        steps.append(lambda: "special: names that are never forwarded, and literal addresses")
-        sources[:0] = local.inner(steps)
-        source = ChainSource(sources)
-        if features is not None:
-            source = features.around(source, Stage.LOCAL, steps)
-        source = local.outer(source, steps)
-        if features is not None:
-            source = features.around(source, Stage.OUTER, steps)
+        source = features.around(ChainSource([self._designating, source]), Stage.LOCAL, steps)
+        source = features.around(source, Stage.OUTER, steps)
         watch: LoopWatch | None = None
         if settings.loopDetection and settings.recursive:
             source = watch = LoopWatch(source, self._reactor)
@@ -323,7 +289,7 @@ class ForwardStack:
             # Zones may be added later, so do this even if there are none now.
             source = AuthorityFirst(AuthoritySource(zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias), source)
             steps.append(lambda: f"zones: {_counted(len(zones))}" if zones else "")
-        self._hosts, self._watch, self._steps = local.hosts, watch, steps[::-1]
+        self._watch, self._steps = watch, steps[::-1]
         # Do not store answers that the cache would never return.
         self._coalescing.learning = self.caching if settings.cache else None
         return source
@@ -367,7 +333,7 @@ class ForwardStack:
         else:
             self._designating.designate(offer.designations(), offer.addressRecords(), nameFromText(offer.name))
 
-    def _asksInside(self) -> bool:
+    def asksInside(self) -> bool:
         """
         Return whether names without a route go to a server in a private network, or to a source that has no server address.
         """
@@ -376,11 +342,11 @@ class ForwardStack:
         servers = [forwarding.upstreams[index].server for forwarding, index in serversOf(self._asking.default)]
         return not servers or any(isNear(server) for server in servers)
 
-    def reload(self, settings: Settings, features: Features | None = None) -> None:
+    def reload(self, settings: Settings, features: Features) -> None:
         """
         Apply new settings. The cache is kept, and look-ups under way are finished.
 
-        @param features: those that these settings switch on; by default those that it has.
+        @param features: those that these settings switch on.
 
         @raise BadDescription: they cannot be used; nothing has changed then.
         """
@@ -394,14 +360,13 @@ class ForwardStack:
             asking = self._makeAsking(settings, given, former)
         try:
             lifetimes = _lifetimesOf(settings)
-            features = features or self._features
             outermost = self._makeOutermost(settings, features)
             self._block(settings)
         except BaseException:
             if asking is not self._asking:
                 asking.source.close()
             raise
-        self.settings, self._features = settings, features
+        self.settings = settings
         if asking is not self._asking:
             self._joinAliases(asking, settings)
             self._asking = asking
@@ -432,14 +397,8 @@ class ForwardStack:
 
     def look(self) -> None:
         """
-        Check for changed files, which copies of answers would hide otherwise.
+        Check for changed servers of C{resolv.conf}, and for what upstreams do.
         """
-        if self._hosts is not None:
-            self._hosts.refresh()
-            # A query in between may have made it reload.
-            seen, self._hostsSeen = self._hostsSeen, self._hosts.table
-            if seen is not None and seen is not self._hostsSeen:
-                self._changed()
         if self._asking.system is not None:
             self._asking.system.look()
         recursor = self._asking.recursor
@@ -559,10 +518,10 @@ def stackFor(
     reactor: IReactorTime,
     settings: Settings,
     zones: Zones,
+    features: Features,
     *,
     listening: ListenAddresses | None = None,
     changed: Callable[[], object] = lambda: None,
-    features: Features | None = None,
 ) -> ForwardStack | ZoneStack:
     """
     Return the answer source for a server with these settings; see L{ForwardStack}.
@@ -571,7 +530,7 @@ def stackFor(
     """
     if settings.role == "serve":
         return ZoneStack(settings, zones, changed)
-    return ForwardStack(reactor, settings, listening=listening, changed=changed, zones=zones, features=features)
+    return ForwardStack(reactor, settings, features, listening=listening, changed=changed, zones=zones)
 
 
 @implementer(IDirectSource)
@@ -597,7 +556,7 @@ class ZoneStack:
         self._source = AuthoritySource(self._zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias)
         self._ask = self._source.ask if self._offer is None else self._askBoth
 
-    def reload(self, settings: Settings, features: Features | None = None) -> None:
+    def reload(self, settings: Settings, features: Features) -> None:
         """
         Apply new settings.
 
@@ -607,11 +566,11 @@ class ZoneStack:
         self._use(settings)
         self._changed()
 
-    def hostAt(self, address: str) -> str:
+    def asksInside(self) -> bool:
         """
-        Return C{""}: there are no hosts files.
+        Return L{False}: no server is asked.
         """
-        return ""
+        return False
 
     def started(self) -> None:
         """

@@ -17,6 +17,7 @@ from typing import Final
 from twisted.internet.interfaces import IReactorTime
 
 from tests.docs.serving import serveUntilInputEnds
+from tests.server.stacks import forwardStack
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.packetcache.table import Reply, Table
 from twisted_ext.server.frontend import Frontend
@@ -24,7 +25,6 @@ from twisted_ext.server.listeners.sockets import boundSockets
 from twisted_ext.server.reply.gates import Gate
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.settings.settings import Settings
-from twisted_ext.server.sources import ForwardStack
 from twisted_ext.server.upstreams import ListenAddresses
 
 __all__ = ["LOADING", "SAMPLED", "main"]
@@ -92,7 +92,7 @@ class _Twofold:
         without = Settings.of(**words, queryLog=True)
         self.counting = (_Counting(), _Counting())
         self.counters = (Counters(), Counters())
-        stack = ForwardStack(reactor, settings, listening=ListenAddresses(("127.0.0.1",), bounds[0][0].port))
+        stack = forwardStack(reactor, settings, listening=ListenAddresses(("127.0.0.1",), bounds[0][0].port))
         ports = []
         remembering: list[Gate] = []
         for each, bound, counting, counters in zip((settings, without), bounds, self.counting, self.counters, strict=True):

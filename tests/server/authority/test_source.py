@@ -18,6 +18,8 @@ from twisted_ext.packetcache.table import Table
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.server.authority.source import AuthorityFirst, AuthoritySource
 from twisted_ext.server.authority.zonetable import EXPIRED, FAILED, Zones, countsOf
+from twisted_ext.server.features.base.feature import Site
+from twisted_ext.server.features.built import Features
 from twisted_ext.server.frontend import Frontend
 from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.sources import stackFor
@@ -365,7 +367,7 @@ class ServingTests(SynchronousTestCase):
         self.zone = Zone.fromText(EXAMPLE, "example.org")
         self.zones.put(self.zone)
         settings = Settings.of(**{"hostsFile": "", "upstream": ["192.0.2.99"], **values})
-        self.stack = stackFor(self.clock, settings, self.zones)
+        self.stack = stackFor(self.clock, settings, self.zones, Features(Site(self.clock, settings)))
         self.addCleanup(self.stack.close)
         self.serving = Frontend(self.clock, settings, self.stack, Counters(), bytes(16), zones=self.zones, large=True)
 

@@ -38,6 +38,8 @@ class Features:
         before = {} if former is None else former.active
         try:
             for feature in order.ORDER:
+                if site.settings.role not in feature.roles:
+                    continue
                 made = feature.make(site, before.get(feature.name))
                 if made is not None:
                     self.active[feature.name] = made
@@ -59,6 +61,18 @@ class Features:
     def look(self) -> None:
         for active in self.active.values():
             active.look()
+
+    def rereads(self) -> list[str]:
+        """
+        Return what a reload reads again although no setting has changed.
+        """
+        return [active.rereads for active in self.active.values() if active.rereads]
+
+    def nameOf(self, address: str) -> str:
+        """
+        Return the name that one of them knows for a client, C{""} for none.
+        """
+        return next((name for active in self.active.values() if (name := active.nameOf(address))), "")
 
     # -- what they add
 

@@ -7,8 +7,18 @@ from __future__ import annotations
 from typing import Final
 
 from twisted_ext.server.features.base.feature import Feature
+from twisted_ext.server.features.domainneeded.feature import DomainNeededFeature
+from twisted_ext.server.features.filter.feature import FilterFeature
+from twisted_ext.server.features.localnames.feature import LocalNamesFeature
 from twisted_ext.server.features.rebinding.feature import RebindingFeature
+from twisted_ext.server.features.special.feature import SpecialFeature
 
 __all__ = ["ORDER"]
 
-ORDER: Final[tuple[Feature, ...]] = (RebindingFeature(),)
+ORDER: Final[tuple[Feature, ...]] = (
+    LocalNamesFeature(),
+    SpecialFeature(),
+    DomainNeededFeature(),
+    RebindingFeature(),
+    FilterFeature(),
+)

@@ -15,7 +15,6 @@ from twisted_ext.limits import (
     CACHE_LEAST_SECONDS,
     CACHE_SECONDS,
     HEDGE_SECONDS,
-    LOCAL_TTL,
     NEGATIVE_SECONDS,
     STALE_SECONDS,
     STALE_WAIT,
@@ -269,10 +268,6 @@ class Settings(Section):
         whole=False,
         roles=("forward",),
     )
-    filterAaaa: bool = setting(
-        types.FLAG, False, "Remove IPv6 addresses from answers of upstreams, for networks without IPv6; those known here remain"
-    )
-    filterA: bool = setting(types.FLAG, False, "Remove IPv4 addresses from answers of upstreams; those known here remain")
     loopDetection: bool = setting(types.FLAG, True, "Leave out upstreams that forward back to this server", serving=False)
 
     rootHints: str = setting(
@@ -330,46 +325,6 @@ class Settings(Section):
     errorReports: bool = setting(types.FLAG, False, "Report failures to the agents that the servers of zones name for that (RFC 9567)")
     queryIpv6: bool = setting(types.FLAG, True, "Query servers at IPv6 addresses as well")
     queryLocalhost: bool = setting(types.FLAG, False, "Query servers on this machine if a zone names them")
-
-    hostsFile: tuple[str, ...] = setting(
-        types.READABLE,
-        ("/etc/hosts",),
-        'Answer from this hosts file, by default /etc/hosts; "" for none',
-        group="Local records",
-        serving=(),
-    )
-    local: tuple[str, ...] = setting(
-        types.RECORD,
-        (),
-        'Answer with this record: "router.lan A 192.168.1.1", or "*.dev.lan A 192.168.1.1" for all names below dev.lan',
-    )
-    localFile: tuple[str, ...] = setting(types.READABLE, (), "Answer with the records of this file, one on each line")
-    localTtl: int = number(
-        LOCAL_TTL, "TTL of local records without their own, of names in hosts files, and of denials of local-domain", unit="seconds"
-    )
-    localReverse: bool = setting(
-        types.FLAG, True, "Answer with the names of addresses that local records have; names in hosts files come before them"
-    )
-    expandHosts: str = setting(
-        types.OPTIONAL_NAME, "", "Domain that names of one label in hosts files have as well: with lan, nas is also nas.lan"
-    )
-    forwardOtherTypes: bool = setting(
-        types.FLAG,
-        False,
-        "Ask upstreams for the types that a name in local records or hosts files does not have here, such as its AAAA records; by default, "
-        "it has no data of other types",
-    )
-    localDomain: tuple[str, ...] = setting(
-        types.NAME,
-        (),
-        "Names of this domain are only known here: those without a record, in a zone or hosts file do not exist, and no upstream is asked "
-        "about them, but for domains below it that have a route",
-    )
-    domainNeeded: bool = setting(
-        types.FLAG,
-        False,
-        "Ask no upstream for the addresses of names of one label, such as printer; those that are not known here do not exist",
-    )
 
     block: tuple[str, ...] = setting(types.NAME, (), "Block this domain and all names below it", group="Blocking")
     blockList: tuple[str, ...] = setting(

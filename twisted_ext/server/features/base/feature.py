@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+
+from twisted_ext.server.config.setting import Section
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.interfaces import IAnswerSource, IQueryObserver
-    from twisted_ext.server.config.setting import Section
     from twisted_ext.server.reply.gates import Gate
     from twisted_ext.server.settings.settings import Settings
 
@@ -67,12 +68,14 @@ class Site:
     @ivar settings: those that are to be in force.
     @ivar changed: to be called when earlier replies may be out of date.
     @ivar observing: to be called when an observer has something to watch from now on, or no longer.
+    @ivar inside: returns whether names without a route go to a server in a private network, or to a source that has no server address.
     """
 
     reactor: IReactorTime
     settings: Settings
     changed: Callable[[], object] = lambda: None
     observing: Callable[[], object] = lambda: None
+    inside: Callable[[], bool] = lambda: False
 
 
 class Active:
@@ -80,9 +83,11 @@ class Active:
     A feature that is switched on. Each reload makes a new one.
 
     @ivar parts: what it adds to the path of a query, at each stage from the outermost to the innermost.
+    @ivar rereads: what a reload reads again although no setting has changed, such as C{"block lists"}; C{""} for nothing.
     """
 
     parts: tuple[Part, ...] = ()
+    rereads: str = ""
 
     def observer(self) -> IQueryObserver | None:
         """
@@ -100,6 +105,12 @@ class Active:
         Look after what changes by itself, such as files; called each second.
         """
 
+    def nameOf(self, address: str) -> str:
+        """
+        Return the name that it knows for a client, without its final dot; C{""} for none.
+        """
+        return ""
+
     def close(self, heir: Active | None) -> None:
         """
         End.
@@ -113,11 +124,13 @@ class Feature:
     The declaration of a feature: it is made once for the program.
 
     @ivar name: one word, which no other feature has.
-    @ivar settings: its settings.
+    @cvar settings: its settings; none by default.
+    @cvar roles: the roles of servers with which it can be switched on.
     """
 
     name: str
-    settings: type[Section]
+    settings: ClassVar[type[Section]] = Section
+    roles: ClassVar[tuple[str, ...]] = ("forward", "recurse", "serve")
 
     def make(self, site: Site, former: Active | None) -> Active | None:
         """

@@ -52,6 +52,7 @@ class RebindingFeature(Feature):
 
     name = "rebinding"
     settings = RebindingSettings
+    roles = RESOLVING
 
     def make(self, site: Site, former: Active | None) -> Active | None:
         wanted = site.settings[RebindingSettings]

@@ -4,7 +4,9 @@ Tests of L{twisted_ext.server.localnames}, on a memory network.
 
 from __future__ import annotations
 
-from tests.networks import textsOf
+from pathlib import Path
+
+from tests.server.stacks import featuresOf, reloadStack
 from tests.server.test_recursor import RecursingCase
 from tests.server.test_service import US, ServiceCase
 from tests.server.test_sources import StackCase
@@ -14,7 +16,6 @@ from twisted_ext.resolver.ask import behind
 from twisted_ext.resolver.policy.localdomains import LocalDomains, PlainNames
 from twisted_ext.resolver.policy.localrecords import LocalReverse
 from twisted_ext.resolver.policy.othertypes import OtherTypes
-from twisted_ext.resolver.policy.typefilter import TypeFilter
 from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.sources import ForwardStack
 from twisted_ext.testing.servers import CannedServer
@@ -230,24 +231,8 @@ class LocalNamesTests(StackCase):
         hosts = self.file("192.0.2.3 listed.example\n")
         stack = self.local(hostsFile=hosts)
         for forward in (False, True, False):
-            stack.reload(Settings.of(hostsFile=hosts, upstream=self.server.label, forwardOtherTypes=forward))
+            reloadStack(stack, Settings.of(hostsFile=hosts, upstream=self.server.label, forwardOtherTypes=forward))
             self.assertEqual(self.find(stack, "listed.example", "AAAA"), ["2001:db8::1"] if forward else [])
-
-    def test_filterAppliesToUpstreams(self) -> None:
-        """
-        The filter removes addresses from answers of upstreams, cached ones as well, and leaves those that are known here.
-        """
-        for family, rrType, setting, known in (("six", "AAAA", "filterAaaa", "2001:db8::1"), ("four", "A", "filterA", "192.0.2.9")):
-            self.canned.set(f"{family}.example.test", rrType, known)
-            plain = self.local()
-            self.assertEqual(self.find(plain, f"{family}.example.test", rrType), [known])
-            self.assertEqual(list(behind(plain, TypeFilter)), [])
-            stack = self.local(local=[f"own.lan {rrType} {known}"], hostsFile=self.file(f"{known} nas.lan\n"), **{setting: True})
-            for _ in range(2):
-                answer = self.answer(stack, f"{family}.example.test", rrType)
-                self.assertEqual((answer.outcome, answer.ede), (Outcome.NODATA, ((17, ""),)))
-            self.assertEqual((self.find(stack, "own.lan", rrType), self.find(stack, "nas.lan", rrType)), ([known], [known]))
-            self.assertIn(f"filter: no {rrType} records from upstreams", stack.path())
 
     def test_TTLsAreBounded(self) -> None:
         """
@@ -272,7 +257,7 @@ class LocalNamesTests(StackCase):
         self.assertIn("min-ttl is 60, which is more than max-ttl, 30", str(error))
         stack = self.local(maxTtl=30)
         wrong = Settings.of(hostsFile="", upstream=self.server.label, minTtl=60, maxTtl=30)
-        self.assertRaises(BadDescription, stack.reload, wrong)
+        self.assertRaises(BadDescription, reloadStack, stack, wrong)
         self.assertEqual(self.answer(stack, "www.example.test").answer[0].ttl, 30)
 
     def test_reloadedBoundsApplyToCachedAnswers(self) -> None:
@@ -281,7 +266,7 @@ class LocalNamesTests(StackCase):
         """
         stack = self.local()
         self.assertEqual(self.answer(stack, "www.example.test").answer[0].ttl, 300)
-        stack.reload(Settings.of(hostsFile="", upstream=self.server.label, maxTtl=30))
+        reloadStack(stack, Settings.of(hostsFile="", upstream=self.server.label, maxTtl=30))
         self.assertEqual(self.answer(stack, "www.example.test").answer[0].ttl, 30)
         self.assertIn(", max-ttl 30 s", "\n".join(stack.path()))
 
@@ -291,7 +276,7 @@ class LocalNamesTests(StackCase):
         """
         stack = self.local(maxNegativeTtl=7)
         self.assertEqual(stack.caching.store.lifetimes.mostDenial, 7)
-        stack.reload(Settings.of(hostsFile="", upstream=self.server.label, maxNegativeTtl=0))
+        reloadStack(stack, Settings.of(hostsFile="", upstream=self.server.label, maxNegativeTtl=0))
         self.assertEqual(stack.caching.store.lifetimes.mostDenial, 0)
 
     def test_prefetchFollowsTheBounds(self) -> None:
@@ -327,12 +312,40 @@ class LocalNamesTests(StackCase):
         """
         stack = self.local()
         self.assertEqual(self.find(stack, "nope.lan"), ["192.0.2.99"])
-        stack.reload(Settings.of(hostsFile="", upstream=self.server.label, localDomain=["lan"], domainNeeded=True))
+        reloadStack(stack, Settings.of(hostsFile="", upstream=self.server.label, localDomain=["lan"], domainNeeded=True))
         self.assertIs(self.answer(stack, "nope.lan").outcome, Outcome.NXDOMAIN)
         self.assertIs(self.answer(stack, "printer").outcome, Outcome.NXDOMAIN)
         self.assertEqual(self.changes, 1)
         self.assertIn("local-domain: lan. only known here, never forwarded", stack.path())
         self.assertIn("domain-needed: names of one label are not forwarded", stack.path())
+
+    def test_changedHostsFileVoidsCopies(self) -> None:
+        """
+        A changed hosts file is noticed although the packet cache answers meanwhile.
+        """
+        path = self.file("192.0.2.11 www.lan\n")
+        stack = self.stack(recursive=False, hostsFile=path)
+        self.assertEqual(self.find(stack, "www.lan"), ["192.0.2.11"])
+        featuresOf(stack).look()
+        self.assertEqual(self.changes, 0)
+        Path(path).write_text("192.0.2.12 www.lan # another one\n")
+        featuresOf(stack).look()
+        self.assertEqual(self.changes, 1)
+        self.assertEqual(self.find(stack, "www.lan"), ["192.0.2.12"])
+
+    def test_queryReadingHostsFileVoidsCopies(self) -> None:
+        """
+        A change of the hosts file voids the packet cache also if a query has read the file first.
+        """
+        path = self.file("192.0.2.11 www.lan\n")
+        stack = self.stack(recursive=False, hostsFile=path)
+        featuresOf(stack).look()
+        Path(path).write_text("192.0.2.12 www.lan # another one\n")
+        self.network.advance(2)
+        self.assertEqual(self.find(stack, "www.lan"), ["192.0.2.12"])
+        self.assertEqual(self.changes, 0)
+        featuresOf(stack).look()
+        self.assertEqual(self.changes, 1)
 
     def test_unusedSettingsCostNothing(self) -> None:
         """
@@ -370,22 +383,6 @@ class ValidatedLocalNamesTests(RecursingCase):
         """
         answer = self.look(self.stack(localDomain=["office.good.example"]), "office.good.example", "DS")
         self.assertIs(answer.security, Security.SECURE)
-
-    def test_filteredAnswersAreNotSecure(self) -> None:
-        """
-        What is left of a signed answer is not said to be secure, and is found for those who ask for signatures as well.
-        """
-        stack = self.stack(filterA=True)
-        self.assertIs(self.look(self.stack(), "www.good.example").security, Security.SECURE)
-        for _ in range(2):
-            answer = self.look(stack, "www.good.example")
-            self.assertEqual((answer.outcome, answer.security, textsOf(answer)), (Outcome.NODATA, Security.INDETERMINATE, []))
-
-    def test_bogusIsNotFiltered(self) -> None:
-        """
-        A bogus answer is an error and no answer without data, with the filter as without it.
-        """
-        self.assertIs(self.security(self.stack(filterA=True), "www.bad.example"), Security.BOGUS)
 
     def test_signedAnswersKeepTheirTTLs(self) -> None:
         """

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.config.startup}: whether C{twistd txdns} starts, and what it reports if it does not.
+Tests of L{twisted_ext.server.settings.startup}: whether C{twistd txdns} starts, and what it reports if it does not.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from zope.interface import implementer
 
 from tests.typed import observing
 from twisted_ext.errors import BadDescription, DNSFault
-from twisted_ext.server.config.startup import complainPlainly, end, wantSomething
 from twisted_ext.server.config.types import Value
 from twisted_ext.server.settings.settings import Settings
+from twisted_ext.server.settings.startup import complainPlainly, end, wantSomething
 
 
 class BrokenPipe:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription, DNSFault
+from twisted_ext.server.features.localnames.feature import LocalNamesSettings
 from twisted_ext.wire.escapes import printable
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ def wantSomething(settings: Settings, config: str | None) -> None:
         _log.warn("upstream and route have no effect with serve, which asks no upstream; use forward, which serves zones as well")
     if settings.role == "serve" and (settings.block or settings.blockList):
         _log.warn("block and block-list have no effect with serve; use forward, which serves zones as well")
-    if settings.role != "serve" or settings.recursive or settings.pyzone or settings.local or settings.localFile or any(settings.hostsFile):
+    local = settings[LocalNamesSettings]
+    if settings.role != "serve" or settings.recursive or settings.pyzone or local.local or local.localFile or any(local.hostsFile):
         return
     from twisted_ext.server.config.zonesettings import ZoneSettings, gather
 

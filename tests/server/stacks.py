@@ -1,0 +1,55 @@
+"""
+Stacks of sources with the features that their settings switch on, as the service makes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from weakref import WeakKeyDictionary
+
+from twisted.internet.interfaces import IReactorTime
+
+from twisted_ext.server.features.base.feature import Site
+from twisted_ext.server.features.built import Features
+from twisted_ext.server.recursor import Given, Recursor
+from twisted_ext.server.settings.settings import Settings
+from twisted_ext.server.sources import ForwardStack
+from twisted_ext.server.upstreams import ListenAddresses
+
+__all__ = ["featuresOf", "forwardStack", "reloadStack"]
+
+_features: WeakKeyDictionary[ForwardStack, Features] = WeakKeyDictionary()
+
+
+def forwardStack(
+    reactor: IReactorTime,
+    settings: Settings,
+    *,
+    listening: ListenAddresses | None = None,
+    recursing: Callable[[Given, Recursor | None], Recursor] | None = None,
+    changed: Callable[[], object] = lambda: None,
+) -> ForwardStack:
+    made: list[ForwardStack] = []
+    features = Features(Site(reactor, settings, changed, inside=lambda: made[0].asksInside()))
+    stack = ForwardStack(reactor, settings, features, listening=listening, recursing=recursing, changed=changed)
+    made.append(stack)
+    features.begin()
+    _features[stack] = features
+    return stack
+
+
+def featuresOf(stack: ForwardStack) -> Features:
+    return _features[stack]
+
+
+def reloadStack(stack: ForwardStack, settings: Settings) -> None:
+    """
+    Apply new settings.
+    """
+    former = _features[stack]
+    features = Features(replace(former.site, settings=settings), former)
+    stack.reload(settings, features)
+    features.begin()
+    former.close(features.active)
+    _features[stack] = features

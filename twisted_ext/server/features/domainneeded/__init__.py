@@ -1,0 +1,3 @@
+"""
+Names of one label, which are not for upstreams.
+"""

@@ -1,0 +1,3 @@
+"""
+Answers of upstreams without the addresses of one family.
+"""

@@ -1,0 +1,3 @@
+"""
+The names of the server's own network.
+"""

@@ -1,0 +1,3 @@
+"""
+Names that are answered without asking anybody.
+"""

@@ -1,0 +1,42 @@
+"""
+Special names: those that are never sent to upstreams. It is always on.
+"""
+
+from __future__ import annotations
+
+from twisted_ext.server.config.setting import RESOLVING
+from twisted_ext.server.features.base.feature import Active, Feature, Part, Site, Stage
+from twisted_ext.wire.names import isBelow
+
+__all__ = ["SpecialFeature"]
+
+_LOCAL = b"\x05local\x00"
+
+
+class _Special(Active):
+    def __init__(self, site: Site) -> None:
+        from twisted_ext.resolver.policy.specialnames import PrivateReverse, Special
+        from twisted_ext.server.features.base.chain import inFront
+
+        routed = site.settings.routedDomains()
+        special = Special(local=any(isBelow(domain, _LOCAL) for domain in routed))
+        self.parts = (
+            Part(Stage.LOCAL, lambda: "special: names that are never forwarded, and literal addresses", wrap=inFront(special)),
+            Part(
+                Stage.LOCAL,
+                lambda: "private networks: reverse names of their addresses are denied, unless an upstream is in one of them",
+                wrap=inFront(PrivateReverse(site.inside, routed)),
+            ),
+        )
+
+
+class SpecialFeature(Feature):
+    """
+    Answers special names, and the reverse names of private addresses.
+    """
+
+    name = "special"
+    roles = RESOLVING
+
+    def make(self, site: Site, former: Active | None) -> Active | None:
+        return _Special(site)
