@@ -245,7 +245,7 @@ class ServerService(Service):
             self.encryption.changed = self._offer
         offer, authority, pin, issuer = _offered(self.settings, self._bound, self.encryption)
         self._parts.offer(offer, authority, pin, issuer)
-        self.stack.designate(offer if self.settings.designate and offer is not None and offer.hasHostName else None)
+        self._features.listening(offer)
 
     def _ended(self, reason: str) -> None:
         if not self.running:

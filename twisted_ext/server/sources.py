@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from zope.interface import implementer
+from zope.interface import classImplements, implementer
 
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.cache.lifetimes import Lifetimes
@@ -25,14 +25,12 @@ from twisted_ext.resolver.blocking.table import BlockTable
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.resolver.combine.aliasfollower import AliasFollower
-from twisted_ext.resolver.combine.chain import ChainSource
 from twisted_ext.resolver.combine.race import RaceSource
 from twisted_ext.resolver.combine.replaceable import ReplaceableSource
 from twisted_ext.resolver.combine.route import RouteSource
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
-from twisted_ext.resolver.policy.designating import DesignatingSource
 from twisted_ext.resolver.policy.domainlimit import DomainLimit
-from twisted_ext.resolver.sources import FailingSource
+from twisted_ext.resolver.sources import FailingSource, LocalSource
 from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.server.authority.source import AuthorityFirst, AuthoritySource
 from twisted_ext.server.authority.zonetable import Zones
@@ -60,7 +58,6 @@ if TYPE_CHECKING:
     from twisted_ext.server.features.built import Features
     from twisted_ext.server.recursor import Given, Recursor
     from twisted_ext.server.settings.settings import Settings
-    from twisted_ext.server.setup.offer import Offer
 
 __all__ = ["ForwardStack", "ZoneStack", "described", "stackFor"]
 
@@ -153,7 +150,6 @@ class ForwardStack:
         self._watch: LoopWatch | None = None
         self._upstreamLog = UpstreamLog()
         self.blocking = Blocking()
-        self._offer: Offer | None = None
         try:
             self._outermost = self._makeOutermost(settings, features)
             self._block(settings)
@@ -275,10 +271,7 @@ class ForwardStack:
             source = BlockingSource(source, self.blocking, self._reactor)
             given = [f"{len(settings.block)} given"] if settings.block else []
             steps.append(partial("block: {}, answered with {}".format, ", ".join([*given, *settings.blockList]), settings.blockReply))
-        self._designating = DesignatingSource(routed=domains)
-        self._designate()
-        steps.append(lambda: f"resolver.arpa: answered here, never forwarded{_designated(self._offer)}")
-        source = features.around(ChainSource([self._designating, source]), Stage.LOCAL, steps)
+        source = features.around(source, Stage.LOCAL, steps)
         source = features.around(source, Stage.OUTER, steps)
         watch: LoopWatch | None = None
         if settings.loopDetection and settings.recursive:
@@ -316,22 +309,6 @@ class ForwardStack:
         Whether names may be blocked.
         """
         return self.blocking.on
-
-    def designate(self, offer: Offer | None) -> None:
-        """
-        Tell clients that ask for it which encrypted transports this server has (RFC 9462).
-        """
-        if offer != self._offer:
-            self._offer = offer
-            self._designate()
-            self._changed()
-
-    def _designate(self) -> None:
-        offer = self._offer
-        if offer is None:
-            self._designating.designate(None)
-        else:
-            self._designating.designate(offer.designations(), offer.addressRecords(), nameFromText(offer.name))
 
     def asksInside(self) -> bool:
         """
@@ -468,10 +445,6 @@ def _givenIn(settings: Settings) -> Given | None:
     return readGiven(settings)
 
 
-def _designated(offer: Offer | None) -> str:
-    return "" if offer is None else f"; designates {', '.join(map(str, offer.urls))}"
-
-
 def _designatedFor(
     reactor: IReactorTime, source: IAnswerSource, upgrade: Upgrade, description: str, settings: Settings
 ) -> IAnswerSource:
@@ -529,7 +502,7 @@ def stackFor(
     @raise BadDescription: they cannot be used.
     """
     if settings.role == "serve":
-        return ZoneStack(settings, zones, changed)
+        return ZoneStack(settings, zones, features, changed)
     return ForwardStack(reactor, settings, features, listening=listening, changed=changed, zones=zones)
 
 
@@ -544,26 +517,27 @@ class ZoneStack:
     recursor = None
     blocks = False
 
-    def __init__(self, settings: Settings, zones: Zones, changed: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, settings: Settings, zones: Zones, features: Features, changed: Callable[[], object] = lambda: None) -> None:
         self.settings = settings
         self._zones = zones
         self._changed = changed
-        self._designating = DesignatingSource()
-        self._offer: Offer | None = None
-        self._use(settings)
+        self._use(settings, features)
 
-    def _use(self, settings: Settings) -> None:
+    def _use(self, settings: Settings, features: Features) -> None:
         self._source = AuthoritySource(self._zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias)
-        self._ask = self._source.ask if self._offer is None else self._askBoth
+        self._steps: list[_Step] = []
+        nothing = _NothingElse()
+        self._others = features.around(nothing, Stage.LOCAL, self._steps)
+        self._ask = self._source.ask if self._others is nothing else self._askBoth
 
     def reload(self, settings: Settings, features: Features) -> None:
         """
         Apply new settings.
 
-        @param features: ignored: their sources are for names that are looked up elsewhere.
+        @param features: those that these settings switch on.
         """
         self.settings = settings
-        self._use(settings)
+        self._use(settings, features)
         self._changed()
 
     def asksInside(self) -> bool:
@@ -577,20 +551,9 @@ class ZoneStack:
         Called once the server listens; does nothing.
         """
 
-    def designate(self, offer: Offer | None) -> None:
-        """
-        Tell clients that ask for it which encrypted transports this server has (RFC 9462): a network may assign it to them.
-        """
-        if offer != self._offer:
-            self._offer = offer
-            if offer is not None:
-                self._designating.designate(offer.designations(), offer.addressRecords(), nameFromText(offer.name))
-            self._use(self.settings)
-            self._changed()
-
-    def _askBoth(self, question: Question, context: QueryContext) -> Answer | None:
+    def _askBoth(self, question: Question, context: QueryContext) -> Answer | Start | None:
         answer = self._source.ask(question, context)
-        return self._designating.ask(question, context) if answer is None else answer
+        return self._others.ask(question, context) if answer is None else answer
 
     def block(self, path: str) -> None:
         """
@@ -615,8 +578,20 @@ class ZoneStack:
         return (cast(IAnswerSource, self._source),)
 
     def path(self) -> list[str]:
-        designated = [] if self._offer is None else [f"resolver.arpa: answered here{_designated(self._offer)}"]
-        return [f"zones: {_counted(len(self._zones))}", *designated, "no upstream is asked"]
+        others = [line for step in self._steps[::-1] if (line := step())]
+        return [f"zones: {_counted(len(self._zones))}", *others, "no upstream is asked"]
+
+
+class _NothingElse(LocalSource):
+    """
+    Stands behind the sources of a server that asks no upstream.
+    """
+
+    def ask(self, question: Question, context: QueryContext) -> None:
+        return None
+
+
+classImplements(_NothingElse, IAnswerSource)
 
 
 def described(reactor: IReactorTime, description: str, setting: str, listening: ListenAddresses) -> IAnswerSource:

@@ -19,7 +19,7 @@ from twisted_ext.wire.names import ROOT, isBelow, nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, SOA, SVCB
 
-__all__ = ["RESOLVER_ARPA", "DesignatingSource"]
+__all__ = ["DesignatingIfAny", "RESOLVER_ARPA", "DesignatingSource"]
 
 RESOLVER_ARPA: Final = nameFromText("resolver.arpa")
 
@@ -84,3 +84,17 @@ class DesignatingSource(LocalSource):
 
 
 classImplements(DesignatingSource, IAnswerSource)
+
+
+class DesignatingIfAny(DesignatingSource):
+    """
+    The same for a server that has nothing to say of C{resolver.arpa} while it has no encrypted listeners: it asks no upstream anyway.
+    """
+
+    __slots__ = ()
+
+    def ask(self, question: Question, context: QueryContext) -> Answer | None:
+        return None if self._designations is None else super().ask(question, context)
+
+
+classImplements(DesignatingIfAny, IAnswerSource)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from twisted_ext.interfaces import IAnswerSource, IQueryObserver
     from twisted_ext.server.features.base.feature import Active, Part, Site, Stage
     from twisted_ext.server.reply.gates import Gate
+    from twisted_ext.server.setup.offer import Offer
 
 __all__ = ["Features"]
 
@@ -57,6 +58,10 @@ class Features:
         """
         for name, active in self.active.items():
             active.close(None if heirs is None else heirs.get(name))
+
+    def listening(self, offer: Offer | None) -> None:
+        for active in self.active.values():
+            active.listening(offer)
 
     def look(self) -> None:
         for active in self.active.values():

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from twisted_ext.server.features.base.feature import Feature
+from twisted_ext.server.features.designation.feature import DesignationFeature
 from twisted_ext.server.features.domainneeded.feature import DomainNeededFeature
 from twisted_ext.server.features.filter.feature import FilterFeature
 from twisted_ext.server.features.localnames.feature import LocalNamesFeature
@@ -18,6 +19,7 @@ __all__ = ["ORDER"]
 ORDER: Final[tuple[Feature, ...]] = (
     LocalNamesFeature(),
     SpecialFeature(),
+    DesignationFeature(),
     DomainNeededFeature(),
     RebindingFeature(),
     FilterFeature(),

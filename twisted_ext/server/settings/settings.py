@@ -167,19 +167,6 @@ class Settings(Section):
         live=False,
     )
 
-    designate: bool = setting(
-        types.FLAG,
-        True,
-        "Answer clients of the plain server that ask for its encrypted listeners (DDR, RFC 9462); clients use those whose "
-        "certificate has the address of the plain server",
-    )
-    designatedName: str = setting(
-        types.HOST_NAME,
-        "",
-        "Name by which clients know the encrypted listeners, for designate and the page /setup; by default the first name of the first "
-        "certificate",
-    )
-
     role: str = setting(
         types.ROLE,
         "forward",

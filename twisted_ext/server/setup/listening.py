@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from twisted_ext.errors import BadDescription
+from twisted_ext.server.features.designation.feature import DesignationSettings
 from twisted_ext.server.setup.offer import Offer
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.urls import PORTS, canonicalHost, isAddress
@@ -26,8 +27,9 @@ def nameFor(settings: Settings, names: Sequence[str]) -> str:
 
     @param names: those of the first certificate. Clients cannot verify those of one that the server has made itself, so they do not count.
     """
-    if settings.designatedName or settings.selfSigned:
-        return settings.designatedName
+    given = settings[DesignationSettings].designatedName
+    if given or settings.selfSigned:
+        return given
     return next((name for name in names if "." in name and _isHost(name)), "")
 
 

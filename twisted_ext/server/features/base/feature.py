@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from twisted_ext.interfaces import IAnswerSource, IQueryObserver
     from twisted_ext.server.reply.gates import Gate
     from twisted_ext.server.settings.settings import Settings
+    from twisted_ext.server.setup.offer import Offer
 
 __all__ = ["Active", "Feature", "Part", "Site", "Stage"]
 
@@ -98,6 +99,13 @@ class Active:
     def begin(self) -> None:
         """
         Begin, once all features are made and can be used. Only from here on may it change what it took from its predecessor.
+        """
+
+    def listening(self, offer: Offer | None) -> None:
+        """
+        The server listens, or its certificate has changed.
+
+        @param offer: what it has for clients that want encryption; L{None} for nothing that they could use.
         """
 
     def look(self) -> None:

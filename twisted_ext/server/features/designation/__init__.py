@@ -1,0 +1,3 @@
+"""
+What clients of the plain server are told of its encrypted listeners.
+"""
