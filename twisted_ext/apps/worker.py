@@ -146,8 +146,8 @@ class ParentMessages(Protocol):
             if service.encryption is not None:
                 service.encryption.take(cast("list[list[str]]", said["certificates"]))
             return None
-        if do == "blocked":
-            service.stack.block(str(said["path"]))
+        if do == "state":
+            service.take(str(said["feature"]), said["state"])
             return None
         if do == "reload":
             return service.goOverTo(Settings.fromJSON(cast("dict[str, object]", said["settings"])), cookieSecrets=_secretsIn(said))

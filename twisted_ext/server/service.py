@@ -21,9 +21,8 @@ from twisted_ext.errors import BadDescription
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.server.dryrun import checkSettings, placesOf
 from twisted_ext.server.features.base.feature import Site
-from twisted_ext.server.features.built import Features
+from twisted_ext.server.features.built import Features, Keepers
 from twisted_ext.server.frontend import Frontend, gatesOf
-from twisted_ext.server.jobs.blocklists import BlockLists, listsIn
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.jobs.tuning import QuietCollection, raiseDescriptors
 from twisted_ext.server.limits import DESCRIPTORS
@@ -46,6 +45,7 @@ from twisted_ext.server.zones.validate import zonesIn
 from twisted_ext.server.zones.zoneset import ZoneSet
 
 if TYPE_CHECKING:
+    from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.server.config.setting import Setting
     from twisted_ext.server.config.zonesettings import ZoneSettings
@@ -90,7 +90,7 @@ class ServerService(Service):
         worker: bool = False,
     ) -> None:
         """
-        @param worker: whether this is a worker process, whose parent reads the block lists.
+        @param worker: whether this is a worker process, whose parent has the keepers of features.
         @param encryption: the certificates of encrypted listeners; by default read as the settings say.
         @param bound: the sockets to listen on, which this service owns from now on; empty if L{use} is called later.
         @param passing: in a worker, whose zones the parent process manages, sends a message to the parent.
@@ -118,15 +118,17 @@ class ServerService(Service):
         except BaseException:
             self._features.close()
             raise
-        # The parent of workers reads the lists for them.
-        self.blockLists = None if worker or settings.role == "serve" else BlockLists(reactor, settings, self.stack.block)
+        self._keepers = None if worker else Keepers(reactor, settings)
+        # What keepers have published, for features that a reload switches on.
+        self._published: dict[str, JSON] = {}
         self.counters = Counters()
         self.sight = sight = ServerStatus(reactor, self.counters)
         sight.source = self.stack
         sight.caching = self.stack.caching
-        sight.blockLists = self.blockLists
+        if self._keepers is not None:
+            sight.keepers = self._keepers
         sight.encryption = self.encryption
-        sight.blocking = lambda: self.stack.blocks
+        sight.featureFigures = lambda: self._features.figures()
         if not self._worker:
             sight.zones = self.zoned.zones
             sight.zoneFigures = self.zoned.figures
@@ -206,6 +208,16 @@ class ServerService(Service):
         if self._serving is not None:
             self._serving.epoch.bump()
 
+    def take(self, feature: str, state: JSON) -> None:
+        """
+        Give a feature what its keeper has published.
+        """
+        if state is None:
+            self._published.pop(feature, None)
+        else:
+            self._published[feature] = state
+        self._features.take(feature, state)
+
     def _observe(self) -> None:
         if self._serving is not None:
             self._serving.observe()
@@ -227,8 +239,8 @@ class ServerService(Service):
         self.sight.startService()
         self.zoned.begin()
         self._see()
-        if self.blockLists is not None:
-            self.blockLists.start()
+        if self._keepers is not None:
+            self._keepers.begin(self.take)
         self._parts.listen(self._bound, self._ended)
         self._offer()
         self.watchdog = self._parts.watchdog(self._ended, shared=self.settings.workers > 1)
@@ -267,8 +279,8 @@ class ServerService(Service):
         try:
             self.stack.look()
             self._features.look()
-            if self.blockLists is not None:
-                self.blockLists.look()
+            if self._keepers is not None:
+                self._keepers.look()
             if self.encryption is not None:
                 self.encryption.look()
         except Exception as error:
@@ -283,15 +295,15 @@ class ServerService(Service):
             self.passing.close()
         if self._looking.running:
             self._looking.stop()
-        if self.blockLists is not None:
-            self.blockLists.close()
-        self._features.close()
+        if self._keepers is not None:
+            self._keepers.close()
         stopping = [
             self.zoned.close(),
             maybeDeferred(self.sight.stopService),
             self._parts.stop(),
             self.stack.close(),
         ]
+        self._features.close()
         return gatherResults(stopping, consumeErrors=True).addCallback(lambda _: closeSockets(self._bound))
 
     def reload(self) -> Deferred[list[str]]:
@@ -377,9 +389,12 @@ class ServerService(Service):
         self._features = features
         self._parts.apply(inForce, secrets, features)
         features.begin()
+        for name, state in self._published.items():
+            if name not in former.active:
+                features.take(name, state)
         former.close(features.active)
-        if self.blockLists is not None:
-            self.blockLists.apply(inForce)
+        if self._keepers is not None:
+            self._keepers.apply(inForce)
         if self._worker:
             self._see()
         self._offer()
@@ -465,7 +480,6 @@ def _told(before: Settings, after: Settings, rereads: Sequence[str]) -> list[str
         return lines
     read = [
         *rereads,
-        *(["block lists"] if listsIn(after) else []),
         *(["secrets for cookies"] if after.cookieSecret and after.cookies else []),
         *(["certificates"] if (after.tls or after.https or after.quic or after.http3) and after.certificate else []),
         *(["trust anchors"] if after.trustAnchor and after.validate and after.role == "recurse" else []),

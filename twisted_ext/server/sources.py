@@ -17,11 +17,9 @@ from zope.interface import classImplements, implementer
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.cache.lifetimes import Lifetimes
 from twisted_ext.cache.store import Store
-from twisted_ext.errors import BadDescription, BadImage, CallerFault, Refused
+from twisted_ext.errors import BadDescription, CallerFault, Refused
 from twisted_ext.interfaces import IAnswerSource, IDirectSource
 from twisted_ext.resolver.ask import behind
-from twisted_ext.resolver.blocking.source import Blocking, BlockingSource
-from twisted_ext.resolver.blocking.table import BlockTable
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.resolver.combine.aliasfollower import AliasFollower
@@ -35,7 +33,6 @@ from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.server.authority.source import AuthorityFirst, AuthoritySource
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.features.base.feature import Stage
-from twisted_ext.server.jobs.blocklists import listsIn
 from twisted_ext.server.operations.upstreamlog import UpstreamLog
 from twisted_ext.server.upstreams import (
     CountedUpstream,
@@ -107,7 +104,6 @@ class ForwardStack:
     The object stays the same when settings change; its parts are replaced, except for the cache.
 
     @ivar caching: the cache, to flush, dump or load; exists even if it is not used.
-    @ivar blocking: which names are blocked.
     """
 
     def __init__(
@@ -149,10 +145,8 @@ class ForwardStack:
         self._joinAliases(asking, settings)
         self._watch: LoopWatch | None = None
         self._upstreamLog = UpstreamLog()
-        self.blocking = Blocking()
         try:
             self._outermost = self._makeOutermost(settings, features)
-            self._block(settings)
         except BaseException:
             self.caching.close()
             raise
@@ -267,10 +261,6 @@ class ForwardStack:
         domains = settings.routedDomains()
         self.caching.store.apart = frozenset([domain.lower() for domain in domains])
         source = features.around(source, Stage.UPSTREAM, steps)
-        if settings.block or settings.blockList:
-            source = BlockingSource(source, self.blocking, self._reactor)
-            given = [f"{len(settings.block)} given"] if settings.block else []
-            steps.append(partial("block: {}, answered with {}".format, ", ".join([*given, *settings.blockList]), settings.blockReply))
         source = features.around(source, Stage.LOCAL, steps)
         source = features.around(source, Stage.OUTER, steps)
         watch: LoopWatch | None = None
@@ -286,29 +276,6 @@ class ForwardStack:
         # Do not store answers that the cache would never return.
         self._coalescing.learning = self.caching if settings.cache else None
         return source
-
-    def _block(self, settings: Settings) -> None:
-        exceptions = [each for each in settings.blockExcept if not each.startswith("file:")]
-        self.blocking.apply(settings.block, exceptions, settings.blockReply, bool(listsIn(settings)))
-
-    def block(self, path: str) -> None:
-        """
-        Use the table of block lists in this file; C{""} to keep the one in force, as lists could not be read.
-        """
-        table: BlockTable | None = None
-        try:
-            table = BlockTable.map(path) if path else None
-        except (OSError, BadImage) as error:
-            _log.error("the table of block lists cannot be used: {error}", error=error)
-        self.blocking.use(table)
-        self._changed()
-
-    @property
-    def blocks(self) -> bool:
-        """
-        Whether names may be blocked.
-        """
-        return self.blocking.on
 
     def asksInside(self) -> bool:
         """
@@ -338,7 +305,6 @@ class ForwardStack:
         try:
             lifetimes = _lifetimesOf(settings)
             outermost = self._makeOutermost(settings, features)
-            self._block(settings)
         except BaseException:
             if asking is not self._asking:
                 asking.source.close()
@@ -515,7 +481,6 @@ class ZoneStack:
 
     caching = None
     recursor = None
-    blocks = False
 
     def __init__(self, settings: Settings, zones: Zones, features: Features, changed: Callable[[], object] = lambda: None) -> None:
         self.settings = settings
@@ -554,11 +519,6 @@ class ZoneStack:
     def _askBoth(self, question: Question, context: QueryContext) -> Answer | Start | None:
         answer = self._source.ask(question, context)
         return self._others.ask(question, context) if answer is None else answer
-
-    def block(self, path: str) -> None:
-        """
-        Do nothing: only names that are looked up elsewhere are blocked.
-        """
 
     def look(self) -> None:
         """

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -16,16 +17,18 @@ from twisted_ext.answers import Answer, Origin, QueryContext
 from twisted_ext.errors import BadDescription
 from twisted_ext.interfaces import IAnswerSource, IQueryObserver, Start
 from twisted_ext.limits import Limit
+from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import Section, number, setting
 from twisted_ext.server.dryrun import pathOf
 from twisted_ext.server.features import order
-from twisted_ext.server.features.base.feature import Active, Feature, Part, Site, Stage
+from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Part, Site, Stage
 from twisted_ext.server.features.built import Features
 from twisted_ext.server.reply.gates import Gate
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.settings import settings
+from twisted_ext.server.settings.settings import Settings
 from twisted_ext.testing.sources import answerOf
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Question
@@ -110,11 +113,45 @@ class Ferry(Active):
     def begin(self) -> None:
         self._steps.append(f"{self.name} begins")
 
+    def take(self, state: JSON) -> None:
+        self._steps.append(f"{self.name} takes {state}")
+
+    def figures(self) -> dict[str, float]:
+        return {"ferries": 3}
+
     def look(self) -> None:
         self._steps.append(f"{self.name} looks")
 
     def close(self, heir: Active | None) -> None:
         self._steps.append(f"{self.name} ends, then {heir.name if isinstance(heir, Ferry) else 'none'}")
+
+
+class Harbor(Keeper):
+    """
+    The half of the feature that a server has once.
+    """
+
+    def __init__(self) -> None:
+        self.publish: Callable[[JSON], object] | None = None
+        self.said: list[str] = []
+
+    def begin(self, publish: Callable[[JSON], object]) -> None:
+        self.publish = publish
+
+    def apply(self, settings: Settings) -> None:
+        self.said.append(f"applies {settings[FerrySettings].ferryFleet}")
+
+    def look(self) -> None:
+        self.said.append("looks")
+
+    def figures(self) -> dict[str, float]:
+        return {"harbors": 1}
+
+    def facts(self) -> dict[str, JSON]:
+        return {"harbor": "open"}
+
+    def close(self) -> None:
+        self.said.append("closes")
 
 
 class FerryFeature(Feature):
@@ -124,6 +161,11 @@ class FerryFeature(Feature):
     def __init__(self) -> None:
         self.log = FerryLog()
         self.steps: list[str] = []
+        self.harbor: Harbor | None = None
+
+    def keeper(self, reactor: IReactorTime, settings: Settings) -> Keeper | None:
+        self.harbor = Harbor()
+        return self.harbor
 
     def make(self, site: Site, former: Active | None) -> Active | None:
         wanted = site.settings[FerrySettings]
@@ -224,6 +266,43 @@ class FeaturesTests(ServiceCase):
         self.stop(self.run_(ferryFleet=1))
         self.assertEqual(self.feature.steps, ["anna begins", "anna ends, then none"])
 
+    def test_publishedState(self) -> None:
+        """
+        What the keeper publishes reaches the feature, also one that a reload switches on later; a successor has it from its predecessor.
+        """
+        steps = self.feature.steps
+        service = self.run_()
+        harbor = self.feature.harbor
+        assert harbor is not None and harbor.publish is not None
+        harbor.publish("fog")
+        harbor.publish(None)
+        harbor.publish("sun")
+        self.assertEqual(steps, [])
+        service.goOverTo(self.settings(ferryFleet=1))
+        harbor.publish("rain")
+        service.goOverTo(self.settings(ferryFleet=1, ferryName="berta"))
+        harbor.publish(None)
+        service.goOverTo(self.settings())
+        service.goOverTo(self.settings(ferryFleet=1))
+        self.assertEqual([step for step in steps if "takes" in step], ["anna takes sun", "anna takes rain", "berta takes None"])
+
+    def test_keeper(self) -> None:
+        """
+        A keeper is there although its feature is off. It is told of new settings and looks after what it keeps, and what it says is in the
+        status and the statistics, with the numbers of the feature where that is on.
+        """
+        service = self.run_()
+        harbor = self.feature.harbor
+        assert harbor is not None
+        self.assertEqual(self.successResultOf(service.sight.status())["harbor"], "open")
+        numbers = self.successResultOf(service.sight.figures()).numbers
+        self.assertEqual((numbers["harbors"], numbers.get("ferries")), (1, None))
+        service.goOverTo(self.settings(ferryFleet=1))
+        self.assertEqual(self.successResultOf(service.sight.figures()).numbers["ferries"], 3)
+        self.network.advance(1.1)
+        self.stop(service)
+        self.assertEqual(harbor.said, ["applies 1", "looks", "closes"])
+
     def test_failureChangesNothing(self) -> None:
         """
         If a feature cannot use the settings of a reload, those before it in the order are given up, and the old ones stay in force.
@@ -287,7 +366,7 @@ class StageTests(SynchronousTestCase):
                 return active
 
         self.patch(order, "ORDER", (Named("a"), Named("b")))
-        features = Features(Site(Clock(), settings.Settings()))
+        features = Features(Site(Clock(), Settings()))
         steps: list[Callable[[], str]] = []
         features.around(FerrySource.__new__(FerrySource), Stage.OUTER, steps)
         self.assertEqual(built, ["b2", "b", "a2", "a"])

@@ -5,17 +5,22 @@ The features that are switched on in one process.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from twisted_ext.server.features import order
 
 if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
     from twisted_ext.interfaces import IAnswerSource, IQueryObserver
-    from twisted_ext.server.features.base.feature import Active, Part, Site, Stage
+    from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.features.base.feature import Active, Keeper, Part, Site, Stage
     from twisted_ext.server.reply.gates import Gate
+    from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.setup.offer import Offer
 
-__all__ = ["Features"]
+__all__ = ["Features", "Keepers"]
 
 
 class Features:
@@ -59,6 +64,14 @@ class Features:
         for name, active in self.active.items():
             active.close(None if heirs is None else heirs.get(name))
 
+    def take(self, name: str, state: JSON) -> None:
+        """
+        Give the feature of this name what its keeper has published, if it is switched on.
+        """
+        active = self.active.get(name)
+        if active is not None:
+            active.take(state)
+
     def listening(self, offer: Offer | None) -> None:
         for active in self.active.values():
             active.listening(offer)
@@ -78,6 +91,9 @@ class Features:
         Return the name that one of them knows for a client, C{""} for none.
         """
         return next((name for active in self.active.values() if (name := active.nameOf(address))), "")
+
+    def figures(self) -> dict[str, float]:
+        return {key: number for active in self.active.values() for key, number in active.figures().items()}
 
     # -- what they add
 
@@ -105,3 +121,52 @@ class Features:
 
     def _partsAt(self, stage: Stage) -> list[Part]:
         return [part for active in self.active.values() for part in active.parts if part.stage is stage]
+
+
+class Keepers:
+    """
+    The halves of all features that a server has once.
+
+    @ivar states: what they have published last, by the names of their features.
+    """
+
+    def __init__(self, reactor: IReactorTime, settings: Settings) -> None:
+        self.states: dict[str, JSON] = {}
+        self._keepers: dict[str, Keeper] = {}
+        for feature in order.ORDER:
+            keeper = feature.keeper(reactor, settings) if settings.role in feature.roles else None
+            if keeper is not None:
+                self._keepers[feature.name] = keeper
+
+    def begin(self, publish: Callable[[str, JSON], object]) -> None:
+        """
+        @param publish: called with the name of a feature and what it is to take in each process that answers; L{None} for nothing any more.
+        """
+        self._publish = publish
+        for name, keeper in self._keepers.items():
+            keeper.begin(partial(self._published, name))
+
+    def _published(self, name: str, state: JSON) -> None:
+        if state is not None:
+            self.states[name] = state
+        elif self.states.pop(name, None) is None:
+            return
+        self._publish(name, state)
+
+    def apply(self, settings: Settings) -> None:
+        for keeper in self._keepers.values():
+            keeper.apply(settings)
+
+    def look(self) -> None:
+        for keeper in self._keepers.values():
+            keeper.look()
+
+    def figures(self) -> dict[str, float]:
+        return {key: number for keeper in self._keepers.values() for key, number in keeper.figures().items()}
+
+    def facts(self) -> dict[str, JSON]:
+        return {key: fact for keeper in self._keepers.values() for key, fact in keeper.facts().items()}
+
+    def close(self) -> None:
+        for keeper in self._keepers.values():
+            keeper.close()

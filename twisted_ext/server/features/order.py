@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from twisted_ext.server.features.base.feature import Feature
+from twisted_ext.server.features.blocking.feature import BlockingFeature
 from twisted_ext.server.features.designation.feature import DesignationFeature
 from twisted_ext.server.features.domainneeded.feature import DomainNeededFeature
 from twisted_ext.server.features.filter.feature import FilterFeature
@@ -21,6 +22,7 @@ ORDER: Final[tuple[Feature, ...]] = (
     SpecialFeature(),
     DesignationFeature(),
     DomainNeededFeature(),
+    BlockingFeature(),
     RebindingFeature(),
     FilterFeature(),
 )

@@ -27,7 +27,6 @@ from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.figures import JSON, Figures, ZoneFigures, figuresOf
 from twisted_ext.metrics.history import History
 from twisted_ext.server.authority.zonetable import Zones, countsOf
-from twisted_ext.server.jobs.blocklists import blockingFacts
 from twisted_ext.server.limits import CONTROL_SHOWN
 from twisted_ext.server.operations.querytrace import QueryTracer, TracedSource
 from twisted_ext.server.operations.upstreamfigures import upstreamsOf
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from twisted_ext.resolver.caching.cached import CachedSource
     from twisted_ext.resolver.lookup.explain import Explanation
     from twisted_ext.server.authority.zonetable import Place
-    from twisted_ext.server.jobs.blocklists import BlockLists
+    from twisted_ext.server.features.built import Keepers
     from twisted_ext.server.listeners.tls.encryption import Encryption
     from twisted_ext.server.recursor import Recursor
 
@@ -209,9 +208,9 @@ class ServerStatus(Service):
     @ivar recursing: returns the recursive resolver, if there is one.
     @ivar watchingQueries: called when the live list of queries is looked at for the first time, and when that has ended.
     @ivar responder: the object whose C{source} is replaced in order to trace look-ups; L{None} where they cannot be traced.
-    @ivar blockLists: the files of block lists, if this process reads them.
+    @ivar keepers: the halves of features that a server has once, if this process has them.
     @ivar encryption: the certificates, if there are any.
-    @ivar blocking: returns whether names may be blocked.
+    @ivar featureFigures: returns the numbers of the features that are switched on.
     @ivar listening: the listening addresses, as displayed: C{'udp 127.0.0.1:53'}.
     @ivar started: seconds since 1970.
     """
@@ -224,9 +223,9 @@ class ServerStatus(Service):
         self.caching: CachedSource | None = None
         self.packetCache: PacketCache | None = None
         self.zones: Zones | None = None
-        self.blockLists: BlockLists | None = None
+        self.keepers: Keepers | None = None
         self.encryption: Encryption | None = None
-        self.blocking: Callable[[], bool] = lambda: False
+        self.featureFigures: Callable[[], dict[str, float]] = dict
         self.zoneFigures: Callable[[], dict[str, float]] = dict
         self.hostAt: Callable[[str], str] = lambda address: ""
         self.zoneMetrics: Callable[[], list[ZoneFigures]] = list
@@ -283,7 +282,7 @@ class ServerStatus(Service):
         zones: dict[str, JSON] = {"zones": {**countsOf(self.zones)}} if self.zones else {}
         return succeed(
             zones
-            | blockingFacts(self.blockLists)
+            | ({} if self.keepers is None else self.keepers.facts())
             | {
                 "version": __version__,
                 "compiled": isCompiled(),
@@ -314,12 +313,13 @@ class ServerStatus(Service):
             numbers["cachePrefetches"] = counted.prefetches
             numbers["cacheEvictions"] = counted.evictions
         numbers.update(self.zoneFigures())
-        if self.blockLists is not None:
-            numbers.update(self.blockLists.figures())
+        if self.keepers is not None:
+            numbers.update(self.keepers.figures())
+        numbers.update(self.featureFigures())
         if self.encryption is not None:
             numbers.update(self.encryption.figures())
         blocked = self._blocked()
-        if blocked or self.blocking():
+        if blocked or "blocked" in numbers:
             numbers["blocked"] = blocked
         if self.packetCache is not None:
             numbers["laneEntries"] = self.packetCache.entries

@@ -30,7 +30,7 @@ from twisted_ext.errors import CallerFault, TimedOut
 from twisted_ext.metrics.figures import COUNTED, JSON, Figures, ZoneFigures, sumOf
 from twisted_ext.metrics.history import History
 from twisted_ext.server.authority.zonetable import countsOf
-from twisted_ext.server.jobs.blocklists import BlockLists, blockingFacts, listsIn
+from twisted_ext.server.features.built import Keepers
 from twisted_ext.server.jobs.subprocess import inThread, spawnModule, stateOf
 from twisted_ext.server.jobs.tuning import QuietCollection
 from twisted_ext.server.limits import CONTROL_SHOWN, WORKER_BEAT, WORKER_ENDING, WORKER_PAUSE, WORKER_SETTLED
@@ -142,9 +142,7 @@ class Workforce(Service):
         self._killing: IDelayedCall | None = None
         self.encryption: Encryption | None = None
         self._cookieSecrets: tuple[bytes, ...] = ()
-        # The table of block lists, and what it was read from; the path is None as long as the lists are read for the first time.
-        self._blockLists = None if settings.role == "serve" else BlockLists(reactor, settings, self._blocked)
-        self._blockPath: str | None = None
+        self._keepers = Keepers(reactor, settings)
         self.zoned = zoned
         self._mirroring: ZoneSyncParent | None = None
         self._passed: RelayedRequests | None = None
@@ -189,8 +187,7 @@ class Workforce(Service):
         if self.zoned is not None:
             self.zoned.begin()
             self._see()
-        if self._blockLists is not None:
-            self._blockLists.start()
+        self._keepers.begin(self._published)
         for number in range(len(self._bound)):
             try:
                 self._start(number)
@@ -232,8 +229,8 @@ class Workforce(Service):
             zoned=self.zoned is not None,
             certificates=None if self.encryption is None else self.encryption.certificates.toJSON(),
         )
-        if self._blockPath is not None:
-            worker.tell("blocked", path=self._blockPath)
+        for feature, state in self._keepers.states.items():
+            worker.tell("state", feature=feature, state=state)
         now = time()
         for name, until in self._suspended.items():
             if until > now:
@@ -280,10 +277,9 @@ class Workforce(Service):
         for worker in self._workers.values():
             worker.tell("operations", **passed.told())
 
-    def _blocked(self, path: str) -> None:
-        self._blockPath = path or self._blockPath or ""
+    def _published(self, feature: str, state: JSON) -> None:
         for worker in self._workers.values():
-            worker.tell("blocked", path=path)
+            worker.tell("state", feature=feature, state=state)
 
     def _spread(self, words: list[JSON]) -> None:
         for worker in self._workers.values():
@@ -370,8 +366,7 @@ class Workforce(Service):
         """
         self.running = 0
         closing = succeed(None) if self.zoned is None else self.zoned.close()
-        if self._blockLists is not None:
-            self._blockLists.close()
+        self._keepers.close()
         if self._mirroring is not None:
             self._mirroring.close()
         if self._passed is not None:
@@ -419,8 +414,7 @@ class Workforce(Service):
         self._collection.look(0, self.clock.seconds())
         if self.encryption is not None:
             self.encryption.look()
-        if self._blockLists is not None:
-            self._blockLists.look()
+        self._keepers.look()
         self._activity.look(self.clock.seconds())
         return self.figures().addCallback(self._note)
 
@@ -465,8 +459,7 @@ class Workforce(Service):
             figures = sumOf([self._former, *[worker.figures for worker in workers if worker.figures is not None]])
             if self.zoned is not None:
                 figures.numbers.update(self.zoned.figures())
-            if self._blockLists is not None:
-                figures.numbers.update(self._blockLists.figures())
+            figures.numbers.update(self._keepers.figures())
             if self.encryption is not None:
                 figures.numbers.update(self.encryption.figures())
             return figures
@@ -491,7 +484,7 @@ class Workforce(Service):
         zones: dict[str, JSON] = {} if self.zoned is None else {"zones": {**countsOf(self.zoned.zones)}}
         return succeed(
             zones
-            | blockingFacts(self._blockLists)
+            | self._keepers.facts()
             | {
                 "version": __version__,
                 "compiled": isCompiled(),
@@ -569,9 +562,7 @@ class Workforce(Service):
         secrets = [each.hex() for each in self.cookieSecrets]
         told = self._all("reload", starting=True, settings=_forWorkers(settings), cookieSecrets=secrets)
         reloaded = told.addCallback(done)
-        if self._blockLists is not None:
-            self._blockPath = self._blockPath if listsIn(self.settings) else None
-            self._blockLists.apply(self.settings)
+        self._keepers.apply(self.settings)
         return reloaded
 
     def served(self, which: WhichZones) -> Deferred[dict[str, JSON]]:

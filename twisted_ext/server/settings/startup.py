@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription, DNSFault
+from twisted_ext.server.features.blocking.feature import BlockingSettings
 from twisted_ext.server.features.localnames.feature import LocalNamesSettings
 from twisted_ext.wire.escapes import printable
 
@@ -89,7 +90,8 @@ def wantSomething(settings: Settings, config: str | None) -> None:
         _log.warn("min-ttl, max-ttl and max-negative-ttl have no effect without the cache")
     if settings.role == "serve" and not settings.recursive and (settings.upstream or settings.route):
         _log.warn("upstream and route have no effect with serve, which asks no upstream; use forward, which serves zones as well")
-    if settings.role == "serve" and (settings.block or settings.blockList):
+    blocking = settings[BlockingSettings]
+    if settings.role == "serve" and (blocking.block or blocking.blockList):
         _log.warn("block and block-list have no effect with serve; use forward, which serves zones as well")
     local = settings[LocalNamesSettings]
     if settings.role != "serve" or settings.recursive or settings.pyzone or local.local or local.localFile or any(local.hostsFile):

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.interfaces import IAnswerSource, IQueryObserver
+    from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.reply.gates import Gate
     from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.setup.offer import Offer
 
-__all__ = ["Active", "Feature", "Part", "Site", "Stage"]
+__all__ = ["Active", "Feature", "Keeper", "Part", "Site", "Stage"]
 
 
 class Stage(IntEnum):
@@ -101,6 +102,21 @@ class Active:
         Begin, once all features are made and can be used. Only from here on may it change what it took from its predecessor.
         """
 
+    def figures(self) -> dict[str, float]:
+        """
+        Return its numbers for the statistics, by their keys in L{Figures<twisted_ext.metrics.figures.Figures>}; they are added up over
+        workers.
+        """
+        return {}
+
+    def take(self, state: JSON) -> None:
+        """
+        Take what its keeper has published: after L{begin} if there is something already, and each time when that changes. A successor has
+        to get it from its predecessor.
+
+        @param state: L{None} if there is nothing any more.
+        """
+
     def listening(self, offer: Offer | None) -> None:
         """
         The server listens, or its certificate has changed.
@@ -124,6 +140,48 @@ class Active:
         End.
 
         @param heir: its successor, which goes on with what both share; L{None} without one.
+        """
+
+
+class Keeper:
+    """
+    The half of a feature that a server has once: in the parent of workers, or in the only process. It looks after what all processes that
+    answer share, and is there even while the settings do not switch the feature on.
+    """
+
+    def begin(self, publish: Callable[[JSON], object]) -> None:
+        """
+        Begin, after privileges were dropped.
+
+        @param publish: to be called with what the feature is to take in each process that answers, also in those that start later; with
+            L{None} if there is nothing to take any more.
+        """
+
+    def apply(self, settings: Settings) -> None:
+        """
+        Apply new settings, which are in force already where queries are answered.
+        """
+
+    def look(self) -> None:
+        """
+        Look after what changes by itself, such as files; called each second.
+        """
+
+    def figures(self) -> dict[str, float]:
+        """
+        Return its numbers for the statistics, by their keys in L{Figures<twisted_ext.metrics.figures.Figures>}.
+        """
+        return {}
+
+    def facts(self) -> dict[str, JSON]:
+        """
+        Return what the status of the server says of it, by key.
+        """
+        return {}
+
+    def close(self) -> None:
+        """
+        End.
         """
 
 
@@ -151,3 +209,9 @@ class Feature:
         @raise twisted_ext.errors.BadDescription: the settings cannot be used. Nothing has changed then.
         """
         raise NotImplementedError
+
+    def keeper(self, reactor: IReactorTime, settings: Settings) -> Keeper | None:
+        """
+        Return its half that a server has once; L{None} if there is none.
+        """
+        return None

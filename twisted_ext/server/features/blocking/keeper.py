@@ -20,13 +20,15 @@ from twisted_ext.errors import BadImage
 from twisted_ext.files import STATE_FOLDER, TemporaryFolder
 from twisted_ext.limits import BLOCK_LISTS, BLOCK_PAUSE, BLOCK_SECONDS
 from twisted_ext.resolver.blocking.table import BlockTable
+from twisted_ext.server.features.base.feature import Keeper
+from twisted_ext.server.features.blocking.feature import BlockingSettings
 from twisted_ext.server.jobs.subprocess import runModule
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.settings.settings import Settings
 
-__all__ = ["BlockLists", "blockingFacts", "listsIn"]
+__all__ = ["BlockLists", "listsIn"]
 
 _log: Final = Logger(__name__)
 
@@ -44,10 +46,11 @@ def listsIn(settings: Settings) -> list[str]:
     Return the files that settings name, as arguments for the child process: C{block:PATH} or C{except:PATH}. Exceptions to nothing are left
     out.
     """
-    if not settings.blockList and not settings.block:
+    wanted = settings[BlockingSettings]
+    if not wanted.blockList and not wanted.block:
         return []
-    exceptions = [f"except:{os.path.abspath(each.removeprefix(_FILE))}" for each in settings.blockExcept if each.startswith(_FILE)]
-    return list(dict.fromkeys([*[f"block:{os.path.abspath(path)}" for path in settings.blockList], *exceptions]))
+    exceptions = [f"except:{os.path.abspath(each.removeprefix(_FILE))}" for each in wanted.blockExcept if each.startswith(_FILE)]
+    return list(dict.fromkeys([*[f"block:{os.path.abspath(path)}" for path in wanted.blockList], *exceptions]))
 
 
 def _stateOf(word: str) -> tuple[int, ...]:
@@ -58,20 +61,18 @@ def _stateOf(word: str) -> tuple[int, ...]:
     return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev)
 
 
-class BlockLists:
+class BlockLists(Keeper):
     """
-    The files of block lists of one server; with workers, in the parent only, so that all share one table.
+    The files of block lists of one server. What it publishes is the path of the table in force; C{""} if there is none because the lists
+    could not be read.
 
     @ivar path: the table in force; C{""} for none. It exists until the one after the next is made, so that a slow worker finds it.
     @ivar lists: what became of each list.
     """
 
-    def __init__(self, reactor: IReactorTime, settings: Settings, took: Callable[[str], object]) -> None:
-        """
-        @param took: called with the path of a new table, or C{""} if none could be made.
-        """
+    def __init__(self, reactor: IReactorTime, settings: Settings) -> None:
         self._reactor = reactor
-        self._took = took
+        self._publish: Callable[[JSON], object] = lambda state: None
         self.path = self._former = ""
         self.lists: list[dict[str, JSON]] = []
         self._words = listsIn(settings)
@@ -105,17 +106,17 @@ class BlockLists:
     def _wrong(self) -> list[dict[str, JSON]]:
         return [each for each in self.lists if each["kept"]]
 
-    def toJSON(self) -> dict[str, JSON]:
+    def facts(self) -> dict[str, JSON]:
         """
-        Describe the lists, for display.
+        Describe the lists, if there are any.
         """
-        return {"names": self.names, "reading": self._reading, "lists": [*self.lists]} if self._words else {}
+        return {"blocking": {"names": self.names, "reading": self._reading, "lists": [*self.lists]}} if self._words else {}
 
-    def start(self) -> None:
+    def begin(self, publish: Callable[[JSON], object]) -> None:
         """
-        Read all lists. Meanwhile, use the table that an earlier process has left in the state folder, if it is of the same lists. Call this
-        after privileges are dropped.
+        Read all lists. Meanwhile, use the table that an earlier process has left in the state folder, if it is of the same lists.
         """
+        self._publish = publish
         if not self._words:
             return
         try:
@@ -123,7 +124,7 @@ class BlockLists:
                 path = self._newPath()
                 os.link(self._kept, path)
                 self.path = path
-                self._took(path)
+                self._publish(path)
         except (OSError, BadImage) as error:
             if self._state and not isinstance(error, FileNotFoundError):
                 _log.warn("the table of block lists of an earlier process cannot be used: {error}", error=error)
@@ -155,6 +156,7 @@ class BlockLists:
             self._read()
             return
         self._stop()
+        self._publish(None)
         former, self.path, self.lists = self.path, "", []
         _unlink(former)
         _unlink(self._former)
@@ -225,7 +227,7 @@ class BlockLists:
         _unlink(self._former)
         self._former, self.path = self.path, path
         self._keep()
-        self._took(path)
+        self._publish(path)
         if self._again:
             self._read()
 
@@ -241,7 +243,7 @@ class BlockLists:
         kept = "the former ones stay in force" if self.path else "their names are not blocked"
         _log.error("the block lists cannot be read, {kept}: {why}", kept=kept, why=why)
         self._retry = self._reactor.seconds() + BLOCK_PAUSE.default
-        self._took("")
+        self._publish(self.path)
 
     def _stop(self) -> None:
         if self._compiling is not None:
@@ -255,14 +257,6 @@ class BlockLists:
         self._stop()
         if self._folder is not None:
             self._folder.close()
-
-
-def blockingFacts(lists: BlockLists | None) -> dict[str, JSON]:
-    """
-    Return what the status of a server says of its block lists: C{blocking}, if there are any.
-    """
-    said = {} if lists is None else lists.toJSON()
-    return {"blocking": said} if said else {}
 
 
 def _tell(each: dict[str, JSON]) -> None:

@@ -21,10 +21,11 @@ from tests.server.process.test_workers import Processes
 from tests.server.test_service import ServiceCase
 from tests.typed import observing
 from twisted_ext.metrics.exposition import exposition
+from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.blocking.compiler import compileLists
 from twisted_ext.resolver.blocking.table import BELOW, BlockTable
-from twisted_ext.server.jobs import blocklists
-from twisted_ext.server.jobs.blocklists import BlockLists, listsIn
+from twisted_ext.server.features.blocking import keeper
+from twisted_ext.server.features.blocking.keeper import BlockLists, listsIn
 from twisted_ext.server.listeners.sockets import boundSockets
 from twisted_ext.server.process.workers import Workforce
 from twisted_ext.server.settings.settings import Settings
@@ -67,7 +68,7 @@ class ListCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.children = Children()
-        patched = patch.object(blocklists, "runModule", self.children.run)
+        patched = patch.object(keeper, "runModule", self.children.run)
         patched.start()
         self.addCleanup(patched.stop)
         self.folder = Path(self.mktemp()).absolute()
@@ -90,7 +91,7 @@ class BlockListsTests(ListCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.took: list[str] = []
+        self.took: list[JSON] = []
 
     def lists(self, **values: object) -> BlockLists:
         """
@@ -98,9 +99,9 @@ class BlockListsTests(ListCase):
         """
         settings = Settings.of(**{"blockList": str(self.list), **values})
         self.clock = Clock()
-        made = BlockLists(cast(IReactorTime, self.clock), settings, self.took.append)
+        made = BlockLists(cast(IReactorTime, self.clock), settings)
         self.addCleanup(made.close)
-        made.start()
+        made.begin(self.took.append)
         return made
 
     def test_changedFileIsReadOnceItIsAtRest(self) -> None:
@@ -159,7 +160,7 @@ class BlockListsTests(ListCase):
         path = lists.path
         lists.apply(Settings.of(blockList=str(self.list)))
         self.children.started.pop()[1].errback(OSError("killed"))
-        self.assertEqual((lists.path, self.took), (path, [path, ""]))
+        self.assertEqual((lists.path, self.took), (path, [path, path]))
         self.assertIn("the block lists cannot be read, the former ones stay in force: killed", self.logged)
         lists.look()
         self.clock.advance(59)
@@ -168,7 +169,7 @@ class BlockListsTests(ListCase):
         self.clock.advance(1)
         lists.look()
         self.children.started.pop()[1].callback(b"Segmentation fault")
-        self.assertEqual((lists.path, self.took), (path, [path, "", ""]))
+        self.assertEqual((lists.path, self.took), (path, [path, path, path]))
         self.list.write_text("more.example\n")
         lists.look()
         lists.look()
@@ -223,7 +224,7 @@ class BlockListsTests(ListCase):
         lists.apply(Settings.of())
         lists.look()
         lists.look()
-        self.assertEqual((lists.path, lists.toJSON(), lists.figures()), ("", {}, {}))
+        self.assertEqual((lists.path, lists.facts(), lists.figures()), ("", {}, {}))
         self.assertEqual((os.path.exists(path), self.children.started), (False, []))
 
     def test_tableIsKeptForTheNextStart(self) -> None:
@@ -390,12 +391,12 @@ class BlockingWorkersTests(ListCase):
         self.assertEqual(len(self.children.started), 1)
         self.children.finish()
         for process in processes.started:
-            told = [said for said in process.received if said["do"] == "blocked"]
+            told = [said for said in process.received if (said["do"], said.get("feature")) == ("state", "blocking")]
             self.assertEqual(len(told), 1)
-            self.assertEqual(BlockTable.map(str(told[0]["path"])).count, 1)
+            self.assertEqual(BlockTable.map(str(told[0]["state"])).count, 1)
         processes.started[0].end()
         processes.advance(5.0)
-        self.assertEqual(processes.started[2].received[1]["do"], "blocked")
+        self.assertEqual(processes.started[2].received[1], told[0])
         force.stopService()
         for process in processes.started[1:]:
             process.end()

@@ -1,0 +1,3 @@
+"""
+Names that are not to be looked up: those of block lists and of the settings.
+"""
