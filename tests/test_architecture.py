@@ -92,7 +92,8 @@ FIXTURES: Final = "testing.internet.fixtures"
 #: What a module that declares a feature may import outside of functions: settings are read, and completed on a command line, without the
 #: features.
 DECLARING: Final = tuple(
-    f"twisted_ext.{name}" for name in ("errors", "limits", "server.config.setting", "server.config.types", "server.features.base", "wire")
+    f"twisted_ext.{name}"
+    for name in "errors limits metrics.figure server.config.setting server.config.types server.features.base wire".split()
 )
 
 #: Module names that say nothing about the contents.

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from twisted_ext.metrics.counters import BOUNDS
+from twisted_ext.metrics.figure import Figure
 from twisted_ext.metrics.figures import JSON, Figures, ZoneFigures
 
 __all__ = ["CONTENT_TYPE", "exposition"]
@@ -107,9 +108,6 @@ _PLAIN: Final[tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...]
         (("", "notifiesUnseen"),),
     ),
     ("txdns_blocked_total", "counter", "Replies for blocked names.", "", (("", "blocked"),)),
-    ("txdns_block_lists", "gauge", "Configured block lists.", "", (("", "blockLists"),)),
-    ("txdns_block_lists_wrong", "gauge", "Block lists that could not be read last time.", "", (("", "blockListsWrong"),)),
-    ("txdns_block_names", "gauge", "Names in block lists.", "", (("", "blockNames"),)),
     ("txdns_lane_entries", "gauge", "Replies in the packet cache.", "", (("", "laneEntries"),)),
     ("txdns_lane_bytes", "gauge", "Memory of the packet cache.", "", (("", "laneOctets"),)),
     ("txdns_cache_entries", "gauge", "Answers in the cache.", "", (("", "cacheEntries"),)),
@@ -144,22 +142,30 @@ _PLAIN: Final[tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...]
 )
 
 
-def exposition(figures: Figures, *, version: str, started: float, zones: Sequence[ZoneFigures] = ()) -> str:
+def exposition(
+    figures: Figures, *, version: str, started: float, zones: Sequence[ZoneFigures] = (), declared: Iterable[Figure] = ()
+) -> str:
     """
     Return the metrics page.
 
     @param started: when the server was started, in seconds since 1970.
     @param zones: the zones that have metrics of their own.
+    @param declared: the numbers of features.
     """
-    return "".join([f"{line}\n" for line in _lines(figures, version, started, zones)])
+    return "".join([f"{line}\n" for line in _lines(figures, version, started, zones, declared)])
 
 
-def _lines(figures: Figures, version: str, started: float, zones: Sequence[ZoneFigures]) -> Iterator[str]:
+def _lines(
+    figures: Figures, version: str, started: float, zones: Sequence[ZoneFigures], declared: Iterable[Figure]
+) -> Iterator[str]:
     numbers = figures.numbers
     for metric, kind, meaning, label, parts in _PLAIN:
         samples: list[_Sample] = [({label: value} if label else {}, numbers[name]) for value, name in parts if name in numbers]
         if samples:
             yield from _metric(metric, kind, meaning, samples)
+    for each in declared:
+        if each.key in numbers:
+            yield from _metric(each.metric, "counter" if each.grows else "gauge", each.meaning, [({}, numbers[each.key])])
     yield from _metric("txdns_lane_hits_total", "counter", "Queries answered from the packet cache.", [({}, figures.laneHits)])
     meaning = "Questions by type; packet cache hits are sampled."
     yield from _metric("txdns_questions_total", "counter", meaning, _labeled("type", figures.types))

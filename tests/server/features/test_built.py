@@ -17,6 +17,8 @@ from twisted_ext.answers import Answer, Origin, QueryContext
 from twisted_ext.errors import BadDescription
 from twisted_ext.interfaces import IAnswerSource, IQueryObserver, Start
 from twisted_ext.limits import Limit
+from twisted_ext.metrics.exposition import exposition
+from twisted_ext.metrics.figure import Figure
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.server.config import types
@@ -157,6 +159,10 @@ class Harbor(Keeper):
 class FerryFeature(Feature):
     name = "ferry"
     settings = FerrySettings
+    figures = (
+        Figure("ferries", "txdns_ferries", "Ferries at sea."),
+        Figure("harbors", "txdns_harbors_total", "Harbors that were built.", grows=True),
+    )
 
     def __init__(self) -> None:
         self.log = FerryLog()
@@ -298,7 +304,11 @@ class FeaturesTests(ServiceCase):
         numbers = self.successResultOf(service.sight.figures()).numbers
         self.assertEqual((numbers["harbors"], numbers.get("ferries")), (1, None))
         service.goOverTo(self.settings(ferryFleet=1))
-        self.assertEqual(self.successResultOf(service.sight.figures()).numbers["ferries"], 3)
+        figures = self.successResultOf(service.sight.figures())
+        self.assertEqual(figures.numbers["ferries"], 3)
+        page = exposition(figures, version="1", started=0, declared=order.declaredFigures())
+        self.assertIn("# HELP txdns_ferries Ferries at sea.\n# TYPE txdns_ferries gauge\ntxdns_ferries 3\n", page)
+        self.assertIn("# TYPE txdns_harbors_total counter\ntxdns_harbors_total 1\n", page)
         self.network.advance(1.1)
         self.stop(service)
         self.assertEqual(harbor.said, ["applies 1", "looks", "closes"])
@@ -376,8 +386,11 @@ class StageTests(SynchronousTestCase):
 class OrderTests(SynchronousTestCase):
     def test_namesAreUnique(self) -> None:
         """
-        No two features have the same name, and no two settings.
+        No two features have the same name, no two settings, and no two numbers.
         """
+        for attribute in ("key", "metric"):
+            figures = order.declaredFigures()
+            self.assertEqual(len({getattr(each, attribute) for each in figures}), len(figures))
         self.assertEqual(len({feature.name for feature in order.ORDER}), len(order.ORDER))
         for attribute in ("name", "attribute"):
             self.assertEqual(len({getattr(each, attribute) for each in settings.SETTINGS}), len(settings.SETTINGS))

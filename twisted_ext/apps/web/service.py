@@ -20,6 +20,7 @@ from twisted.web.server import Request
 from twisted_ext._version import __version__
 from twisted_ext.metrics.exposition import CONTENT_TYPE, exposition
 from twisted_ext.metrics.figures import JSON
+from twisted_ext.server.features.order import declaredFigures
 from twisted_ext.server.limits import WEB_FRESH
 from twisted_ext.server.listeners.sockets import labelOf
 from twisted_ext.server.operations.http import BoundedRequest
@@ -132,7 +133,7 @@ def _after(request: Request) -> int:
 async def _metrics(operations: Operations) -> bytes:
     figures = await operations.figures()
     zones = operations.zoneMetrics()
-    return exposition(figures, version=__version__, started=operations.started, zones=zones).encode("utf-8")
+    return exposition(figures, version=__version__, started=operations.started, zones=zones, declared=declaredFigures()).encode("utf-8")
 
 
 class _PageRequest(BoundedRequest):

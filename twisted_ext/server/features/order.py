@@ -4,7 +4,7 @@ All features, from that which a query meets first to the last.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.server.features.base.feature import Feature
 from twisted_ext.server.features.blocking.feature import BlockingFeature
@@ -15,7 +15,10 @@ from twisted_ext.server.features.localnames.feature import LocalNamesFeature
 from twisted_ext.server.features.rebinding.feature import RebindingFeature
 from twisted_ext.server.features.special.feature import SpecialFeature
 
-__all__ = ["ORDER"]
+if TYPE_CHECKING:
+    from twisted_ext.metrics.figure import Figure
+
+__all__ = ["ORDER", "declaredFigures"]
 
 ORDER: Final[tuple[Feature, ...]] = (
     LocalNamesFeature(),
@@ -26,3 +29,10 @@ ORDER: Final[tuple[Feature, ...]] = (
     RebindingFeature(),
     FilterFeature(),
 )
+
+
+def declaredFigures() -> list[Figure]:
+    """
+    Return the numbers that features add to the statistics.
+    """
+    return [figure for feature in ORDER for figure in feature.figures]

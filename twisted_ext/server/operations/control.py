@@ -35,6 +35,7 @@ from zope.interface import implementer
 from twisted_ext.errors import BadRecord, CallerFault
 from twisted_ext.limits import CACHE_LINE
 from twisted_ext.metrics.figures import JSON, Figures
+from twisted_ext.server.features.order import declaredFigures
 from twisted_ext.server.limits import CONTROL_CLIENTS, CONTROL_LOAD, CONTROL_SECONDS
 from twisted_ext.server.listeners.sockets import freeSocketPath
 from twisted_ext.server.operations.controlpath import isOwn
@@ -248,7 +249,7 @@ def controlTree(operations: Operations, clock: IReactorTime) -> Resource:
         return operations.resume(nameFromText(name)).addCallback(lambda _: {"removed": name})
 
     get(root, "status", lambda _: operations.status().addCallback(_whole))
-    get(root, "stats", lambda _: operations.figures().addCallback(Figures.toJSON).addCallback(_whole))
+    get(root, "stats", lambda _: operations.figures().addCallback(_withWords).addCallback(_whole))
     get(root, "upstreams", lambda _: operations.figures().addCallback(lambda figures: {"upstreams": [*figures.upstreams]}))
     get(root, "traces", lambda _: operations.traces().addCallback(lambda traces: {"traces": traces}))
     get(root, "types", lambda _: operations.figures().addCallback(lambda figures: {"types": {**figures.types}}))
@@ -274,6 +275,14 @@ def controlTree(operations: Operations, clock: IReactorTime) -> Resource:
     post(zones, "reload", reloadZone)
     root.putChild(b"zones", zones)
     return root
+
+
+def _withWords(figures: Figures) -> dict[str, JSON]:
+    """
+    Add what the numbers of features are called, which C{txdns control} does not know.
+    """
+    words: dict[str, JSON] = {each.key: each.words for each in declaredFigures() if each.words}
+    return {**figures.toJSON(), "words": words}
 
 
 def _whole(value: dict[str, JSON]) -> JSON:

@@ -31,6 +31,7 @@ from twisted_ext.metrics.figures import COUNTED, JSON, Figures, ZoneFigures, sum
 from twisted_ext.metrics.history import History
 from twisted_ext.server.authority.zonetable import countsOf
 from twisted_ext.server.features.built import Keepers
+from twisted_ext.server.features.order import declaredFigures
 from twisted_ext.server.jobs.subprocess import inThread, spawnModule, stateOf
 from twisted_ext.server.jobs.tuning import QuietCollection
 from twisted_ext.server.limits import CONTROL_SHOWN, WORKER_BEAT, WORKER_ENDING, WORKER_PAUSE, WORKER_SETTLED
@@ -442,8 +443,9 @@ class Workforce(Service):
         figures = worker.figures
         if figures is None:
             return
+        growing = {each.key for each in declaredFigures() if each.grows}
         for name in list(figures.numbers):
-            if name in _GAUGES or (name not in COUNTED and name not in _GROWING):
+            if name in _GAUGES or (name not in COUNTED and name not in _GROWING and name not in growing):
                 figures.numbers[name] = 0
         figures.processes = 0
         figures.upstreams = []

@@ -22,8 +22,8 @@ from tests.apps.controlled import Controlled, controlled
 from tests.patience import PATIENCE
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.server.client import ControlChannel
-from twisted_ext.apps.cli.server.report import anchorLines, delegationLines, duration, octets, statusLines
-from twisted_ext.metrics.figures import JSON
+from twisted_ext.apps.cli.server.report import anchorLines, delegationLines, duration, octets, statLines, statusLines
+from twisted_ext.metrics.figures import JSON, Figures
 
 __all__ = ["CommandResult", "runCommand"]
 
@@ -463,26 +463,34 @@ def test_recursionIsShown() -> None:
     assert list(anchorLines({"validates": False, "anchors": [], "negative": []})) == ["answers are not validated"]
 
 
-def test_statusOfBlockLists() -> None:
+def test_statusOfFeatures() -> None:
     """
-    The status has the names of each block list, its bad lines, and whether its names are from before.
+    The status has the lines that features say of themselves.
     """
-    lists: list[JSON] = [
-        {"list": "block:/ads", "names": 1_000_000, "wrong": 2, "said": "line 7: x; line 8: y", "kept": False},
-        {"list": "block:/more", "names": 5, "wrong": 0, "said": "cannot be read: No such file or directory", "kept": True},
-        {"list": "except:/good", "names": 1, "wrong": 0, "said": "", "kept": False},
-    ]
     said: dict[str, JSON] = {
         "version": "1",
         "process": 7,
         "uptime": 1,
         "listening": [],
         "perSecond": 0,
-        "blocking": {"names": 1_000_005, "reading": True, "lists": lists},
+        "ferries": {"count": 2, "said": ["ferries: 2", "  anna: in port"]},
+        "harbor": "open",
     }
     assert list(statusLines(said))[2:] == [
-        "  blocking: 1,000,005 names, lists are being read",
-        "    /ads: 1,000,000 names; lines that cannot be used: 2 (line 7: x; line 8: y)",
-        "    /more: 5 names, kept from before; it cannot be read: No such file or directory",
-        "    /good (exceptions): 1 name",
+        "  ferries: 2",
+        "    anna: in port",
     ]
+
+
+def test_numbersOfFeatures() -> None:
+    """
+    Numbers of features are shown by the words that the server has for them, unless they are zero.
+    """
+    said = Figures().toJSON()
+    said["numbers"] = {**Figures().numbers, "ferries": 3, "harbors": 0}
+    said["words"] = {"ferries": "ferries", "harbors": "harbors"}
+    lines = list(statLines(said))
+    assert f"{'ferries':<24} {3:>14}" in lines
+    assert not any("harbors" in line for line in lines)
+    del said["words"]
+    assert not any("ferries" in line for line in statLines(said))

@@ -214,6 +214,28 @@ class BlockListsTests(ListCase):
         self.assertEqual(self.children.killed, 1)
         self.assertFalse(os.path.exists(os.path.dirname(path)))
 
+    def test_status(self) -> None:
+        """
+        The status has the names of each list, its bad lines, and whether its names are from before.
+        """
+        lists = self.lists()
+        lists.lists = [
+            {"list": "block:/ads", "names": 1_000_000, "wrong": 2, "said": "line 7: x; line 8: y", "kept": False},
+            {"list": "block:/more", "names": 5, "wrong": 0, "said": "cannot be read: No such file or directory", "kept": True},
+            {"list": "except:/good", "names": 1, "wrong": 0, "said": "", "kept": False},
+        ]
+        said = lists.facts()["blocking"]
+        assert isinstance(said, dict)
+        self.assertEqual(
+            said["said"],
+            [
+                "blocking: 1,000,005 names, lists are being read",
+                "  /ads: 1,000,000 names; lines that cannot be used: 2 (line 7: x; line 8: y)",
+                "  /more: 5 names, kept from before; it cannot be read: No such file or directory",
+                "  /good (exceptions): 1 name",
+            ],
+        )
+
     def test_removedLists(self) -> None:
         """
         Without lists nothing is read any more, and the table is removed.
@@ -371,6 +393,7 @@ class BlockingServerTests(ListCase, ServiceCase):
                 "names": 1,
                 "reading": False,
                 "lists": [{"list": f"block:{self.list}", "names": 1, "wrong": 1, "said": said, "kept": False}],
+                "said": ["blocking: 1 names", f"  {self.list}: 1 name; lines that cannot be used: 1 ({said})"],
             },
         )
 

@@ -30,7 +30,7 @@ from twisted_ext.apps.cli.server.report import (
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, didYouMean, flag
 from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, USAGE, ExitError, fileErrors
 from twisted_ext.files import replacingFile
-from twisted_ext.metrics.figures import JSON, Figures
+from twisted_ext.metrics.figures import JSON
 from twisted_ext.metrics.history import SPANS
 from twisted_ext.wire.escapes import printable
 
@@ -91,7 +91,7 @@ _COMMANDS: Final = (
 #: Commands without parameters, and the functions that format their replies.
 _SHOWN: Final[dict[str, Callable[[dict[str, JSON]], Iterable[str]]]] = {
     "status": statusLines,
-    "stats": lambda said: statLines(Figures.fromJSON(said)),
+    "stats": statLines,
     "upstreams": upstreamLines,
     "anchors": anchorLines,
     "types": typeLines,

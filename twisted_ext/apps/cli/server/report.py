@@ -70,16 +70,10 @@ def statusLines(said: dict[str, JSON]) -> Iterator[str]:
     if isinstance(zones, dict):
         served, wrong = zones.get("serving", 0), zones.get("wrong", 0)
         yield f"  zones: {served} of {zones.get('all', 0)} are served" + (f", {wrong} with errors" if wrong else "")
-    blocking = said.get("blocking")
-    if isinstance(blocking, dict):
-        yield f"  blocking: {blocking.get('names', 0):,} names" + (", lists are being read" if blocking.get("reading") else "")
-        for each in listOf(blocking["lists"]):
-            assert isinstance(each, dict)
-            kind, _, path = str(each["list"]).partition(":")
-            exceptions = " (exceptions)" if kind == "except" else ""
-            wrong = f"; lines that cannot be used: {each['wrong']:,} ({each['said']})" if each.get("wrong") else ""
-            kept = f", kept from before; it {each['said']}" if each.get("kept") else ""
-            yield f"    {path}{exceptions}: {each['names']:,} name{'' if each['names'] == 1 else 's'}{wrong}{kept}"
+    for fact in said.values():
+        # What features say of themselves.
+        if isinstance(fact, dict):
+            yield from (f"  {line}" for line in listOf(fact.get("said", [])))
     if said.get("tracing"):
         yield "  tracing live queries"
 
@@ -104,7 +98,8 @@ def zoneLines(said: dict[str, JSON]) -> Iterator[str]:
         yield f"and {more} more zones; use --all to list them"
 
 
-def statLines(figures: Figures) -> Iterator[str]:
+def statLines(said: dict[str, JSON]) -> Iterator[str]:
+    figures = Figures.fromJSON(said)
     numbers = figures.numbers
     total = figures.queries
     answered = figures.atHand + figures.waited
@@ -118,7 +113,8 @@ def statLines(figures: Figures) -> Iterator[str]:
         yield f"{'  mean latency':<24} {figures.latencyTotal / figures.waited * 1000:>11,.1f} ms"
     if "blocked" in numbers:
         yield f"{'blocked':<24} {numbers['blocked']:>14,.0f}{_share(numbers['blocked'], answered)}"
-    for name, words in _WORDS:
+    of = [(str(name), str(words)) for name, words in _object(said.get("words", {})).items()]
+    for name, words in (*_WORDS, *of):
         if numbers.get(name):
             yield f"{words:<24} {numbers[name]:>14,.0f}"
     for name, words in (("cacheOctets", "cache memory"), ("laneOctets", "packet cache memory"), ("residentOctets", "total memory")):
@@ -141,8 +137,8 @@ def statLines(figures: Figures) -> Iterator[str]:
         if pairs:
             yield ""
             yield title
-            for name, said in pairs[:10]:
-                yield f"  {said:>12}  {name}"
+            for name, shown in pairs[:10]:
+                yield f"  {shown:>12}  {name}"
 
 
 _WORDS: Final = (
@@ -170,7 +166,6 @@ _WORDS: Final = (
     ("cachePrefetches", "prefetched"),
     ("cacheEvictions", "cache evictions"),
     ("laneEntries", "packet cache replies"),
-    ("blockNames", "names in block lists"),
     ("secure", "validated: secure"),
     ("insecure", "validated: insecure"),
     ("bogus", "validated: bogus"),

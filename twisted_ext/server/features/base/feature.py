@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.interfaces import IAnswerSource, IQueryObserver
+    from twisted_ext.metrics.figure import Figure
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.reply.gates import Gate
     from twisted_ext.server.settings.settings import Settings
@@ -104,8 +105,7 @@ class Active:
 
     def figures(self) -> dict[str, float]:
         """
-        Return its numbers for the statistics, by their keys in L{Figures<twisted_ext.metrics.figures.Figures>}; they are added up over
-        workers.
+        Return its numbers for the statistics, by their keys; they are added up over workers.
         """
         return {}
 
@@ -169,13 +169,13 @@ class Keeper:
 
     def figures(self) -> dict[str, float]:
         """
-        Return its numbers for the statistics, by their keys in L{Figures<twisted_ext.metrics.figures.Figures>}.
+        Return its numbers for the statistics, by their keys.
         """
         return {}
 
     def facts(self) -> dict[str, JSON]:
         """
-        Return what the status of the server says of it, by key.
+        Return what the status of the server says of it, by key. Of an object, C{txdns control status} prints the lines in C{said}.
         """
         return {}
 
@@ -191,11 +191,13 @@ class Feature:
 
     @ivar name: one word, which no other feature has.
     @cvar settings: its settings; none by default.
+    @cvar figures: the numbers that it and its keeper add to the statistics.
     @cvar roles: the roles of servers with which it can be switched on.
     """
 
     name: str
     settings: ClassVar[type[Section]] = Section
+    figures: ClassVar[tuple[Figure, ...]] = ()
     roles: ClassVar[tuple[str, ...]] = ("forward", "recurse", "serve")
 
     def make(self, site: Site, former: Active | None) -> Active | None:

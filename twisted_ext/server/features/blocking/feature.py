@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from twisted_ext.metrics.figure import Figure
 from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import RESOLVING, Section, setting
 from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Site
@@ -46,6 +47,11 @@ class BlockingFeature(Feature):
 
     name = "blocking"
     settings = BlockingSettings
+    figures = (
+        Figure("blockLists", "txdns_block_lists", "Configured block lists."),
+        Figure("blockListsWrong", "txdns_block_lists_wrong", "Block lists that could not be read last time."),
+        Figure("blockNames", "txdns_block_names", "Names in block lists.", words="names in block lists"),
+    )
     roles = RESOLVING
 
     def make(self, site: Site, former: Active | None) -> Active | None:

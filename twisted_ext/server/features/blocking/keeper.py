@@ -110,7 +110,10 @@ class BlockLists(Keeper):
         """
         Describe the lists, if there are any.
         """
-        return {"blocking": {"names": self.names, "reading": self._reading, "lists": [*self.lists]}} if self._words else {}
+        if not self._words:
+            return {}
+        said = [f"blocking: {self.names:,} names{', lists are being read' if self._reading else ''}", *map(_shown, self.lists)]
+        return {"blocking": {"names": self.names, "reading": self._reading, "lists": [*self.lists], "said": [*said]}}
 
     def begin(self, publish: Callable[[JSON], object]) -> None:
         """
@@ -269,6 +272,17 @@ def _tell(each: dict[str, JSON]) -> None:
         _log.warn(text, path=path, names=each["names"], wrong=each["wrong"], said=each["said"])
     else:
         _log.info("block list {path}: {names} names", path=path, names=each["names"])
+
+
+def _shown(each: dict[str, JSON]) -> str:
+    """
+    Return the line of one list in the status.
+    """
+    kind, _, path = str(each["list"]).partition(":")
+    exceptions = " (exceptions)" if kind == "except" else ""
+    wrong = f"; lines that cannot be used: {each['wrong']:,} ({each['said']})" if each["wrong"] else ""
+    kept = f", kept from before; it {each['said']}" if each["kept"] else ""
+    return f"  {path}{exceptions}: {each['names']:,} name{'' if each['names'] == 1 else 's'}{wrong}{kept}"
 
 
 def _unlink(path: str) -> None:

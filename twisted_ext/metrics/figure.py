@@ -1,0 +1,28 @@
+"""
+Declarations of numbers in the statistics.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Figure"]
+
+
+@dataclass(slots=True, frozen=True)
+class Figure:
+    """
+    The declaration of a number in the statistics that a feature adds.
+
+    @ivar key: its key in the numbers of L{Figures<twisted_ext.metrics.figures.Figures>}.
+    @ivar metric: the name of its metric.
+    @ivar meaning: the help text of the metric, a sentence.
+    @ivar grows: whether it is a counter, which is kept when the process ends that has counted; else it is a current value.
+    @ivar words: what C{txdns control stats} calls it; C{""} to leave it out there.
+    """
+
+    key: str
+    metric: str
+    meaning: str
+    grows: bool = False
+    words: str = ""
