@@ -5,12 +5,13 @@ Tests of L{twisted_ext.apps.worker}: a worker whose parent is the test.
 from __future__ import annotations
 
 import json
-from typing import cast
+from typing import ClassVar, cast
 
 from twisted.internet.interfaces import ITransport
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.server.features.test_verbs import Ferries, declare
 from tests.server.process.mirrors import Parent
 from tests.zone.changing import APEX, ZONE, zoneOf
 from twisted_ext.apps.worker import ParentMessages
@@ -26,10 +27,12 @@ from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import SOA, A
 
 
-class ObeyingTests(SynchronousTestCase):
+class WorkerCase(SynchronousTestCase):
     """
-    Tests for L{ParentMessages}, with zones.
+    A worker with zones.
     """
+
+    settings: ClassVar[dict[str, JSON]] = {"role": "serve"}
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -44,7 +47,7 @@ class ObeyingTests(SynchronousTestCase):
         self.zones.put(self.zone)
         self.clock.advance(0)
         self.addCleanup(self.assertStopped)
-        self.send(do="serve", settings={"role": "serve"}, bound=[], secret="00" * 16, zoned=True)
+        self.send(do="serve", settings=self.settings, bound=[], secret="00" * 16, zoned=True)
         self.send(do="operations", operations=[operationKey(Opcode.UPDATE)], keys=[])
 
     def write(self, octets: bytes) -> None:
@@ -115,6 +118,12 @@ class ObeyingTests(SynchronousTestCase):
         """
         return self.take(Message(9, Opcode.UPDATE << 11, (Question(APEX, SOA),)))
 
+
+class ObeyingTests(WorkerCase):
+    """
+    Tests for L{ParentMessages}.
+    """
+
     def test_heartbeatIsAnsweredAtOnce(self) -> None:
         """
         A heartbeat is answered at once.
@@ -166,3 +175,35 @@ class ObeyingTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.send(do="zones", said=[["remove", APEX.hex()]])
         self.assertEqual(self.ask("www.example.org"), Rcode.NOERROR)
+
+
+class FeatureTests(WorkerCase):
+    """
+    The same worker with a feature.
+    """
+
+    settings: ClassVar[dict[str, JSON]] = {"role": "serve", "ferries": True}
+
+    def setUp(self) -> None:
+        declare(self.patch)
+        super().setUp()
+        self.wire.clear()
+
+    def test_state(self) -> None:
+        """
+        What the keeper has published in the parent reaches the feature.
+        """
+        self.send(do="state", feature="ferry", state="sun")
+        active = self.service._features.active["ferry"]
+        assert isinstance(active, Ferries)
+        self.assertEqual(active.taken, ["sun"])
+
+    def test_verb(self) -> None:
+        """
+        A command of a feature returns what this process has to say, which the parent joins with that of others.
+        """
+        self.send(id=5, do="verb", path="ferry/count", arguments={})
+        self.send(id=6, do="verb", path="ferry/sink", arguments={})
+        counted, failed = self.sentLines()
+        self.assertEqual(counted, {"id": 5, "value": 3})
+        self.assertEqual(failed, {"id": 6, "error": "there is no command ferry/sink"})

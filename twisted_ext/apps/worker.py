@@ -53,6 +53,7 @@ _ASKED: Final[dict[str, Callable[[ServerStatus, dict[str, JSON]], Deferred[objec
     "traces": lambda sight, _: cast("Deferred[object]", sight.traces()),
     "clients": lambda sight, said: cast("Deferred[object]", sight.clients(str(said["client"]))),
     "queries": lambda sight, said: cast("Deferred[object]", sight.queries(int(str(said["after"])))),
+    "verb": lambda sight, said: cast("Deferred[object]", sight.ownPartOf(str(said["path"]), cast("dict[str, str]", said["arguments"]))),
 }
 
 

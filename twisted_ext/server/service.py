@@ -128,7 +128,7 @@ class ServerService(Service):
         if self._keepers is not None:
             sight.keepers = self._keepers
         sight.encryption = self.encryption
-        sight.featureFigures = lambda: self._features.figures()
+        sight.features = lambda: self._features
         if not self._worker:
             sight.zones = self.zoned.zones
             sight.zoneFigures = self.zoned.figures

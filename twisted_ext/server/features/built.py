@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
+from twisted_ext.errors import CallerFault
 from twisted_ext.server.features import order
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.interfaces import IAnswerSource, IQueryObserver
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.features.base.feature import Active, Keeper, Part, Site, Stage
+    from twisted_ext.server.features.base.feature import Active, Keeper, Part, Site, Stage, Verb
     from twisted_ext.server.reply.gates import Gate
     from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.setup.offer import Offer
@@ -95,6 +96,17 @@ class Features:
     def figures(self) -> dict[str, float]:
         return {key: number for active in self.active.values() for key, number in active.figures().items()}
 
+    def run(self, name: str, verb: Verb, arguments: Mapping[str, str]) -> object:
+        """
+        Execute a command of the feature of this name.
+
+        @raise CallerFault: it is not switched on.
+        """
+        active = self.active.get(name)
+        if active is None:
+            raise CallerFault(f"{name} is not switched on")
+        return verb.run(active, arguments)
+
     # -- what they add
 
     def gates(self, stage: Stage) -> list[Gate]:
@@ -166,6 +178,17 @@ class Keepers:
 
     def facts(self) -> dict[str, JSON]:
         return {key: fact for keeper in self._keepers.values() for key, fact in keeper.facts().items()}
+
+    def run(self, name: str, verb: Verb, arguments: Mapping[str, str]) -> object:
+        """
+        Execute a command of the keeper of the feature of this name.
+
+        @raise CallerFault: this server has none.
+        """
+        keeper = self._keepers.get(name)
+        if keeper is None:
+            raise CallerFault(f"{name} is not for this server")
+        return verb.run(keeper, arguments)
 
     def close(self) -> None:
         for keeper in self._keepers.values():

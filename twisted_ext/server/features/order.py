@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from twisted_ext.errors import CallerFault
 from twisted_ext.server.features.base.feature import Feature
 from twisted_ext.server.features.blocking.feature import BlockingFeature
 from twisted_ext.server.features.designation.feature import DesignationFeature
@@ -17,8 +18,9 @@ from twisted_ext.server.features.special.feature import SpecialFeature
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figure import Figure
+    from twisted_ext.server.features.base.feature import Verb
 
-__all__ = ["ORDER", "declaredFigures"]
+__all__ = ["ORDER", "declaredFigures", "declaredVerbs", "verbAt"]
 
 ORDER: Final[tuple[Feature, ...]] = (
     LocalNamesFeature(),
@@ -36,3 +38,23 @@ def declaredFigures() -> list[Figure]:
     Return the numbers that features add to the statistics.
     """
     return [figure for feature in ORDER for figure in feature.figures]
+
+
+def declaredVerbs() -> list[Verb]:
+    """
+    Return the commands that features add.
+    """
+    return [verb for feature in ORDER for verb in feature.verbs]
+
+
+def verbAt(path: str) -> tuple[str, Verb]:
+    """
+    Return the name of the feature that has a command, and the command.
+
+    @raise CallerFault: there is none.
+    """
+    for feature in ORDER:
+        for verb in feature.verbs:
+            if verb.path == path:
+                return feature.name, verb
+    raise CallerFault(f"there is no command {path}")

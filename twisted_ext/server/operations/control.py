@@ -21,8 +21,9 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import islice
-from typing import IO, Any, Final, cast
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -35,7 +36,7 @@ from zope.interface import implementer
 from twisted_ext.errors import BadRecord, CallerFault
 from twisted_ext.limits import CACHE_LINE
 from twisted_ext.metrics.figures import JSON, Figures
-from twisted_ext.server.features.order import declaredFigures
+from twisted_ext.server.features.order import declaredFigures, declaredVerbs
 from twisted_ext.server.limits import CONTROL_CLIENTS, CONTROL_LOAD, CONTROL_SECONDS
 from twisted_ext.server.listeners.sockets import freeSocketPath
 from twisted_ext.server.operations.controlpath import isOwn
@@ -44,6 +45,9 @@ from twisted_ext.server.operations.operations import Operations, WhichZones
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import A, typeNumber
+
+if TYPE_CHECKING:
+    from twisted_ext.server.features.base.feature import Verb
 
 __all__ = ["ControlService", "LineStream", "controlSite", "controlTree", "linesIn"]
 
@@ -248,6 +252,16 @@ def controlTree(operations: Operations, clock: IReactorTime) -> Resource:
             raise CallerFault("which name? write nta/remove?name=NAME")
         return operations.resume(nameFromText(name)).addCallback(lambda _: {"removed": name})
 
+    branches: dict[str, _Branch] = {}
+    for verb in declaredVerbs():
+        first, _, rest = verb.path.partition("/")
+        branch = root
+        if rest and first not in branches:
+            branches[first] = _Branch()
+            root.putChild(first.encode("ascii"), branches[first])
+        if rest:
+            branch = branches[first]
+        (post if verb.changes else get)(branch, rest or first, partial(_ofFeature, operations, verb))
     get(root, "status", lambda _: operations.status().addCallback(_whole))
     get(root, "stats", lambda _: operations.figures().addCallback(_withWords).addCallback(_whole))
     get(root, "upstreams", lambda _: operations.figures().addCallback(lambda figures: {"upstreams": [*figures.upstreams]}))
@@ -275,6 +289,14 @@ def controlTree(operations: Operations, clock: IReactorTime) -> Resource:
     post(zones, "reload", reloadZone)
     root.putChild(b"zones", zones)
     return root
+
+
+def _ofFeature(operations: Operations, verb: Verb, request: Request) -> Deferred[JSON]:
+    given = {key: text for key in verb.keys if (text := _text(request, key))}
+    for name, key in zip(verb.takes, verb.keys, strict=True):
+        if key not in given and not name.startswith("["):
+            raise CallerFault(f"{name} is missing; write: {verb.usage}")
+    return operations.do(verb.path, given)
 
 
 def _withWords(figures: Figures) -> dict[str, JSON]:

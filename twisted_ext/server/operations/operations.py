@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import time
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
@@ -27,6 +27,7 @@ from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.figures import JSON, Figures, ZoneFigures, figuresOf
 from twisted_ext.metrics.history import History
 from twisted_ext.server.authority.zonetable import Zones, countsOf
+from twisted_ext.server.features.order import verbAt
 from twisted_ext.server.limits import CONTROL_SHOWN
 from twisted_ext.server.operations.querytrace import QueryTracer, TracedSource
 from twisted_ext.server.operations.upstreamfigures import upstreamsOf
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from twisted_ext.resolver.caching.cached import CachedSource
     from twisted_ext.resolver.lookup.explain import Explanation
     from twisted_ext.server.authority.zonetable import Place
-    from twisted_ext.server.features.built import Keepers
+    from twisted_ext.server.features.built import Features, Keepers
     from twisted_ext.server.listeners.tls.encryption import Encryption
     from twisted_ext.server.recursor import Recursor
 
@@ -190,6 +191,15 @@ class Operations(Protocol):
         """
 
 
+    def do(self, path: str, arguments: Mapping[str, str]) -> Deferred[JSON]:
+        """
+        Execute a command of a feature. Fails with a L{CallerFault} if there is none, or if the feature is not switched on.
+
+        @param path: see L{Verb<twisted_ext.server.features.base.feature.Verb>}.
+        @param arguments: by the lower-case names of the words that it takes.
+        """
+
+
 class SourceHolder(Protocol):
     """
     An object that answers from a replaceable source.
@@ -210,7 +220,7 @@ class ServerStatus(Service):
     @ivar responder: the object whose C{source} is replaced in order to trace look-ups; L{None} where they cannot be traced.
     @ivar keepers: the halves of features that a server has once, if this process has them.
     @ivar encryption: the certificates, if there are any.
-    @ivar featureFigures: returns the numbers of the features that are switched on.
+    @ivar features: returns the features that are switched on.
     @ivar listening: the listening addresses, as displayed: C{'udp 127.0.0.1:53'}.
     @ivar started: seconds since 1970.
     """
@@ -225,7 +235,7 @@ class ServerStatus(Service):
         self.zones: Zones | None = None
         self.keepers: Keepers | None = None
         self.encryption: Encryption | None = None
-        self.featureFigures: Callable[[], dict[str, float]] = dict
+        self.features: Callable[[], Features | None] = lambda: None
         self.zoneFigures: Callable[[], dict[str, float]] = dict
         self.hostAt: Callable[[str], str] = lambda address: ""
         self.zoneMetrics: Callable[[], list[ZoneFigures]] = list
@@ -315,7 +325,9 @@ class ServerStatus(Service):
         numbers.update(self.zoneFigures())
         if self.keepers is not None:
             numbers.update(self.keepers.figures())
-        numbers.update(self.featureFigures())
+        features = self.features()
+        if features is not None:
+            numbers.update(features.figures())
         if self.encryption is not None:
             numbers.update(self.encryption.figures())
         blocked = self._blocked()
@@ -465,6 +477,28 @@ class ServerStatus(Service):
             responder.source = inner
             self.tracing.turnOff()
         return succeed(None)
+
+
+    def do(self, path: str, arguments: Mapping[str, str]) -> Deferred[JSON]:
+        def joined(said: JSON) -> JSON:
+            _, verb = verbAt(path)
+            return said if verb.ofKeeper or verb.join is None else verb.join([said])
+
+        return self.ownPartOf(path, arguments).addCallback(joined)
+
+    def ownPartOf(self, path: str, arguments: Mapping[str, str]) -> Deferred[JSON]:
+        """
+        Execute a command of a feature, and return what this process has to say.
+        """
+
+        def run() -> object:
+            name, verb = verbAt(path)
+            holder = self.keepers if verb.ofKeeper else self.features()
+            if holder is None:
+                raise CallerFault(f"{name} is not switched on")
+            return holder.run(name, verb, arguments)
+
+        return cast("Deferred[JSON]", maybeDeferred(run))
 
 
 def shownZones(zones: Zones | None, which: WhichZones) -> dict[str, JSON]:

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from signal import SIGBUS
 from time import time
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredLock, fail, gatherResults, succeed
+from twisted.internet.defer import Deferred, DeferredLock, fail, gatherResults, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -31,7 +31,7 @@ from twisted_ext.metrics.figures import COUNTED, JSON, Figures, ZoneFigures, sum
 from twisted_ext.metrics.history import History
 from twisted_ext.server.authority.zonetable import countsOf
 from twisted_ext.server.features.built import Keepers
-from twisted_ext.server.features.order import declaredFigures
+from twisted_ext.server.features.order import declaredFigures, verbAt
 from twisted_ext.server.jobs.subprocess import inThread, spawnModule, stateOf
 from twisted_ext.server.jobs.tuning import QuietCollection
 from twisted_ext.server.limits import CONTROL_SHOWN, WORKER_BEAT, WORKER_ENDING, WORKER_PAUSE, WORKER_SETTLED
@@ -618,11 +618,26 @@ class Workforce(Service):
         workers = [worker for worker in self._workers.values() if worker.ready]
         return self._activity.queries(workers, after, self.clock.seconds())
 
+    def do(self, path: str, arguments: Mapping[str, str]) -> Deferred[JSON]:
+        try:
+            name, verb = verbAt(path)
+        except CallerFault as fault:
+            return fail(fault)
+        if verb.ofKeeper:
+            return cast("Deferred[JSON]", maybeDeferred(self._keepers.run, name, verb, arguments))
+        if verb.join is not None:
+            return self._all("verb", path=path, arguments={**arguments}).addCallback(verb.join)
+        return self._one("verb", path=path, arguments={**arguments}).addCallback(_whole)
+
     def trace(self, on: bool, below: bytes | None) -> Deferred[None]:
         return self._all("trace", on=on, name=None if below is None else nameToText(below)).addCallback(lambda _: None)
 
     def traces(self) -> Deferred[list[JSON]]:
         return self._all("traces").addCallback(_joined)
+
+
+def _whole(value: dict[str, JSON]) -> JSON:
+    return value
 
 
 def _reasonOf(ended: Failure) -> str:

@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.apps.cli.server.client import SOCKET, ControlChannel
 from twisted_ext.apps.cli.server.queries import watchQueries
@@ -33,6 +33,9 @@ from twisted_ext.files import replacingFile
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.metrics.history import SPANS
 from twisted_ext.wire.escapes import printable
+
+if TYPE_CHECKING:
+    from twisted_ext.server.features.base.feature import Verb
 
 __all__ = ["ARGUMENTS", "main"]
 
@@ -164,11 +167,24 @@ class _Control:
             print(ARGUMENTS.help, end="")
             return OK
         if first not in (*_SHOWN, "reload"):
+            verb = _verbOf(words)
+            if verb is not None:
+                return self._do(verb, words[len(verb.path.split("/")) :])
             raise ExitError(USAGE, f"unknown command {first!r}; {didYouMean(first, _FIRST, f'write one of {_COMMANDS}')}")
         self._none(words[1:], first)
         if first == "reload":
             return self._show(self._channel.ask("POST", "reload"), lambda said: map(str, listOf(said["said"])))
         return self._show(self._channel.ask("GET", first), _SHOWN[first])
+
+    def _do(self, verb: Verb, words: list[str]) -> int:
+        """
+        Have a feature execute one of its commands.
+        """
+        least = len([each for each in verb.takes if not each.startswith("[")])
+        if not least <= len(words) <= len(verb.takes):
+            raise ExitError(USAGE, f"write: {verb.usage} ({verb.meaning})")
+        said = self._channel.ask("POST" if verb.changes else "GET", verb.path, dict(zip(verb.keys, words, strict=False)))
+        return self._show(said, _saidBy)
 
     def _zones(self, first: str, words: list[str]) -> int:
         if first == "zone":
@@ -315,3 +331,18 @@ def _loadedLines(said: dict[str, JSON]) -> Iterator[str]:
 
 def _counted(count: JSON, what: str) -> str:
     return f"{count} {what}" + ("" if count == 1 else "s")
+
+
+def _verbOf(words: list[str]) -> Verb | None:
+    """
+    Return the command of a feature that these words begin with.
+    """
+    # Only here: other commands need not load the settings of features.
+    from twisted_ext.server.features.order import declaredVerbs
+
+    return next((verb for verb in declaredVerbs() if words[: verb.path.count("/") + 1] == verb.path.split("/")), None)
+
+
+def _saidBy(said: dict[str, JSON]) -> Iterable[str]:
+    lines = said.get("said")
+    return map(str, lines) if isinstance(lines, list) else [json.dumps(said)]

@@ -7,10 +7,10 @@ feature does is imported when it is switched on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from twisted_ext.server.config.setting import Section
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.setup.offer import Offer
 
-__all__ = ["Active", "Feature", "Keeper", "Part", "Site", "Stage"]
+__all__ = ["Active", "Feature", "Keeper", "Part", "Site", "Stage", "Verb"]
 
 
 class Stage(IntEnum):
@@ -79,6 +79,41 @@ class Site:
     changed: Callable[[], object] = lambda: None
     observing: Callable[[], object] = lambda: None
     inside: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """
+    A command of C{txdns control} that a feature adds.
+
+    @ivar path: its words with slashes between them, which no other command has: C{"ferry/list"} for C{txdns control ferry list}.
+    @ivar meaning: what it does, for usage errors.
+    @ivar run: executes it, with what its words after those of the path give, by lower-case name. The first argument is the active feature,
+        or the keeper. It returns JSON, or a Deferred. Of an object, the lines in C{said} are printed; anything else is printed as JSON.
+    @ivar takes: the names of these words, such as C{"NAME"}; in brackets, if it may be left out: C{"[COLOR]"}.
+    @ivar changes: whether it changes something.
+    @ivar ofKeeper: whether the keeper executes it, even while the feature is off.
+    @ivar join: joins the replies of all processes that answer queries; L{None} to ask any one of them.
+    """
+
+    path: str
+    meaning: str
+    run: Callable[[Any, Mapping[str, str]], object]
+    takes: tuple[str, ...] = ()
+    changes: bool = False
+    ofKeeper: bool = False
+    join: Callable[[list[JSON]], JSON] | None = None
+
+    @property
+    def usage(self) -> str:
+        return " ".join(["txdns control", *self.path.split("/"), *self.takes])
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """
+        Return the names of its arguments.
+        """
+        return tuple([each.strip("[]").lower() for each in self.takes])
 
 
 class Active:
@@ -192,12 +227,14 @@ class Feature:
     @ivar name: one word, which no other feature has.
     @cvar settings: its settings; none by default.
     @cvar figures: the numbers that it and its keeper add to the statistics.
+    @cvar verbs: the commands that it adds.
     @cvar roles: the roles of servers with which it can be switched on.
     """
 
     name: str
     settings: ClassVar[type[Section]] = Section
     figures: ClassVar[tuple[Figure, ...]] = ()
+    verbs: ClassVar[tuple[Verb, ...]] = ()
     roles: ClassVar[tuple[str, ...]] = ("forward", "recurse", "serve")
 
     def make(self, site: Site, former: Active | None) -> Active | None:
