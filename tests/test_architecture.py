@@ -252,10 +252,10 @@ def objectToHeavyDeclaration(module: str, source: str) -> Iterator[str]:
     What declares a feature imports what the feature does when it is switched on.
     """
     parent, _, name = module.rpartition(".")
-    if not parent.startswith("twisted_ext.server.features.") or name != "feature":
+    if not parent.startswith("twisted_ext.server.features.") or name not in ("feature", "settings"):
         return
     for importing in importsOf(source):
-        far = importing.within(("twisted_ext", "twisted")) and not importing.within(DECLARING)
+        far = importing.within(("twisted_ext", "twisted")) and not importing.within((*DECLARING, f"{parent}.settings"))
         if far and not (importing.inFunction or importing.forTypes):
             yield f"{module}:{importing.line}: {importing.name} is to be imported where the feature is switched on"
 
@@ -392,6 +392,7 @@ def test_otherFilesKeepTheirRules(rule: Rule) -> None:
         (objectToOracle, "compat.names", "import dns.message"),
         (objectToOracle, "testing", "from tests.corpora import corpus"),
         (objectToHeavyDeclaration, "server.features.ferry.feature", "from twisted_ext.resolver.combine.chain import ChainSource"),
+        (objectToHeavyDeclaration, "server.features.ferry.settings", "from twisted_ext.resolver.combine.chain import ChainSource"),
         (objectToHeavyDeclaration, "server.features.base.feature", "from twisted_ext.interfaces import IAnswerSource"),
         (objectToHeavyDeclaration, "server.features.ferry.feature", "from twisted.logger import Logger"),
         (objectToReactor, "apps.tap", "from twisted.internet import reactor"),
@@ -425,6 +426,7 @@ def test_ruleDetectsViolation(rule: Rule, module: str, source: str) -> None:
         ("bulk", "from twisted_ext.compat.foreign import NamesSource"),
         ("server.factory", "from twisted_ext.compat.server import MessageServing\nimport twisted_ext.server.reply.respond"),
         ("server.features.ferry.feature", "from twisted_ext.server.config import types\ndef make():\n    import twisted_ext.resolver.ask"),
+        ("server.features.ferry.feature", "from twisted_ext.server.features.ferry.settings import FerrySettings"),
         ("server.features.ferry.log", "import twisted_ext.resolver.ask"),
         ("wire.names", "\n" * MAX_LINES),
         ("wire.names", '"""\nNames.\n"""\nimport dnslike\nclass Name:\n    """\n    A name.\n    """'),

@@ -229,8 +229,10 @@ def test_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     [
         (["ferry", "list"], "write: txdns control ferry list NAME [COLOR] (shows a ferry)"),
         (["harbor", "now"], "write: txdns control harbor (closes the harbor)"),
-        (["ferry"], "unknown command 'ferry'"),
-        (["ferry", "sink"], "unknown command 'ferry'"),
+        (["ferry"], "unknown command 'ferry'; write one of status, "),
+        (["ferry", "sink"], "unknown command 'ferry sink'; write one of status, "),
+        (["ferry", "sink"], "nta add|remove, reload, ferry list, ferry count, harbor\n"),
+        (["harbour"], "unknown command 'harbour'; did you mean harbor?"),
     ],
 )
 def test_wrongWords(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription, DNSFault
-from twisted_ext.server.features.blocking.feature import BlockingSettings
+from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.features.localnames.feature import LocalNamesSettings
 from twisted_ext.wire.escapes import printable
 

@@ -170,7 +170,7 @@ class _Control:
             verb = _verbOf(words)
             if verb is not None:
                 return self._do(verb, words[len(verb.path.split("/")) :])
-            raise ExitError(USAGE, f"unknown command {first!r}; {didYouMean(first, _FIRST, f'write one of {_COMMANDS}')}")
+            raise ExitError(USAGE, f"unknown command {' '.join(words)!r}; {_meant(first)}")
         self._none(words[1:], first)
         if first == "reload":
             return self._show(self._channel.ask("POST", "reload"), lambda said: map(str, listOf(said["said"])))
@@ -346,3 +346,12 @@ def _verbOf(words: list[str]) -> Verb | None:
 def _saidBy(said: dict[str, JSON]) -> Iterable[str]:
     lines = said.get("said")
     return map(str, lines) if isinstance(lines, list) else [json.dumps(said)]
+
+
+def _meant(first: str) -> str:
+    from twisted_ext.server.features.order import declaredVerbs
+
+    others = [verb.path.replace("/", " ") for verb in declaredVerbs()]
+    firsts = [*_FIRST, *dict.fromkeys([each.split()[0] for each in others])]
+    everything = f"write one of {', '.join([_COMMANDS, *others])}"
+    return everything if first in firsts else didYouMean(first, firsts, everything)

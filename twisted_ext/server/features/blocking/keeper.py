@@ -21,7 +21,7 @@ from twisted_ext.files import STATE_FOLDER, TemporaryFolder
 from twisted_ext.limits import BLOCK_LISTS, BLOCK_PAUSE, BLOCK_SECONDS
 from twisted_ext.resolver.blocking.table import BlockTable
 from twisted_ext.server.features.base.feature import Keeper
-from twisted_ext.server.features.blocking.feature import BlockingSettings
+from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.jobs.subprocess import runModule
 
 if TYPE_CHECKING:

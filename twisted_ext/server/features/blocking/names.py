@@ -16,7 +16,7 @@ from twisted_ext.server.features.blocking.keeper import listsIn
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.features.blocking.feature import BlockingSettings
+    from twisted_ext.server.features.blocking.settings import BlockingSettings
 
 __all__ = ["BlockedNames"]
 
