@@ -17,6 +17,7 @@ from twisted_ext.answers import Answer, Origin, QueryContext
 from twisted_ext.errors import BadDescription
 from twisted_ext.interfaces import IAnswerSource, IQueryObserver, Start
 from twisted_ext.limits import Limit
+from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.exposition import exposition
 from twisted_ext.metrics.figure import Figure
 from twisted_ext.metrics.figures import JSON
@@ -27,6 +28,8 @@ from twisted_ext.server.dryrun import pathOf
 from twisted_ext.server.features import order
 from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Part, Site, Stage
 from twisted_ext.server.features.built import Features
+from twisted_ext.server.operations.control import controlTree
+from twisted_ext.server.operations.operations import ServerStatus
 from twisted_ext.server.reply.gates import Gate
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.settings import settings
@@ -383,11 +386,24 @@ class StageTests(SynchronousTestCase):
         self.assertEqual([step() for step in steps], built)
 
 
+def wrongPaths(paths: list[str]) -> list[str]:
+    """
+    Return paths of commands that are there twice, that have other than one or two words, or that hide a command of the server.
+    """
+    site = controlTree(ServerStatus(Clock(), Counters()), Clock())
+    own = {name.decode() for name in site.listStaticNames()}
+    return sorted({path for path in paths if paths.count(path) > 1 or path.count("/") > 1 or path.split("/")[0] in own})
+
+
 class OrderTests(SynchronousTestCase):
     def test_namesAreUnique(self) -> None:
         """
-        No two features have the same name, no two settings, and no two numbers.
+        No two features have the same name, no two settings, no two numbers, and no two commands; commands have one or two words, of which
+        the first is not one of the server's own.
         """
+        verbs = [verb.path for verb in order.declaredVerbs()]
+        self.assertEqual(wrongPaths(verbs), [])
+        self.assertEqual(wrongPaths(["ferry/list", "ferry/list", "zones/sink", "a/b/c", "harbor"]), ["a/b/c", "ferry/list", "zones/sink"])
         for attribute in ("key", "metric"):
             figures = order.declaredFigures()
             self.assertEqual(len({getattr(each, attribute) for each in figures}), len(figures))

@@ -60,7 +60,7 @@ class Harbor(Keeper):
         return {"closed": True}
 
 
-def added(several: list[JSON]) -> JSON:
+def added(several: list[JSON]) -> dict[str, JSON]:
     return {"ferries": sum([each for each in several if isinstance(each, int)]), "processes": len(several)}
 
 

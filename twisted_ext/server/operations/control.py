@@ -296,7 +296,7 @@ def _ofFeature(operations: Operations, verb: Verb, request: Request) -> Deferred
     for name, key in zip(verb.takes, verb.keys, strict=True):
         if key not in given and not name.startswith("["):
             raise CallerFault(f"{name} is missing; write: {verb.usage}")
-    return operations.do(verb.path, given)
+    return operations.do(verb.path, given).addCallback(_whole)
 
 
 def _withWords(figures: Figures) -> dict[str, JSON]:

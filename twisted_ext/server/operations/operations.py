@@ -190,8 +190,7 @@ class Operations(Protocol):
         Return the last traces, oldest first.
         """
 
-
-    def do(self, path: str, arguments: Mapping[str, str]) -> Deferred[JSON]:
+    def do(self, path: str, arguments: Mapping[str, str]) -> Deferred[dict[str, JSON]]:
         """
         Execute a command of a feature. Fails with a L{CallerFault} if there is none, or if the feature is not switched on.
 
@@ -479,10 +478,13 @@ class ServerStatus(Service):
         return succeed(None)
 
 
-    def do(self, path: str, arguments: Mapping[str, str]) -> Deferred[JSON]:
-        def joined(said: JSON) -> JSON:
+    def do(self, path: str, arguments: Mapping[str, str]) -> Deferred[dict[str, JSON]]:
+        def joined(said: JSON) -> dict[str, JSON]:
             _, verb = verbAt(path)
-            return said if verb.ofKeeper or verb.join is None else verb.join([said])
+            if verb.join is not None and not verb.ofKeeper:
+                return verb.join([said])
+            assert isinstance(said, dict)
+            return said
 
         return self.ownPartOf(path, arguments).addCallback(joined)
 

@@ -618,26 +618,22 @@ class Workforce(Service):
         workers = [worker for worker in self._workers.values() if worker.ready]
         return self._activity.queries(workers, after, self.clock.seconds())
 
-    def do(self, path: str, arguments: Mapping[str, str]) -> Deferred[JSON]:
+    def do(self, path: str, arguments: Mapping[str, str]) -> Deferred[dict[str, JSON]]:
         try:
             name, verb = verbAt(path)
         except CallerFault as fault:
             return fail(fault)
         if verb.ofKeeper:
-            return cast("Deferred[JSON]", maybeDeferred(self._keepers.run, name, verb, arguments))
+            return cast("Deferred[dict[str, JSON]]", maybeDeferred(self._keepers.run, name, verb, arguments))
         if verb.join is not None:
             return self._all("verb", path=path, arguments={**arguments}).addCallback(verb.join)
-        return self._one("verb", path=path, arguments={**arguments}).addCallback(_whole)
+        return self._one("verb", path=path, arguments={**arguments})
 
     def trace(self, on: bool, below: bytes | None) -> Deferred[None]:
         return self._all("trace", on=on, name=None if below is None else nameToText(below)).addCallback(lambda _: None)
 
     def traces(self) -> Deferred[list[JSON]]:
         return self._all("traces").addCallback(_joined)
-
-
-def _whole(value: dict[str, JSON]) -> JSON:
-    return value
 
 
 def _reasonOf(ended: Failure) -> str:

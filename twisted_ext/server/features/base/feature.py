@@ -86,14 +86,17 @@ class Verb:
     """
     A command of C{txdns control} that a feature adds.
 
-    @ivar path: its words with slashes between them, which no other command has: C{"ferry/list"} for C{txdns control ferry list}.
+    @ivar path: its word, or its two words with a slash between them: C{"ferry/list"} for C{txdns control ferry list}. The first word is not
+        one of the server's own commands.
     @ivar meaning: what it does, for usage errors.
     @ivar run: executes it, with what its words after those of the path give, by lower-case name. The first argument is the active feature,
-        or the keeper. It returns JSON, or a Deferred. Of an object, the lines in C{said} are printed; anything else is printed as JSON.
+        or the keeper. It returns a JSON object, or a Deferred, and raises L{CallerFault<twisted_ext.errors.CallerFault>} for words that
+        cannot be used. The lines in C{said} are printed, or else the object.
     @ivar takes: the names of these words, such as C{"NAME"}; in brackets, if it may be left out: C{"[COLOR]"}.
     @ivar changes: whether it changes something.
     @ivar ofKeeper: whether the keeper executes it, even while the feature is off.
-    @ivar join: joins the replies of all processes that answer queries; L{None} to ask any one of them.
+    @ivar join: joins what C{run} returns in all processes that answer queries, which may then be any JSON value, to the object; L{None} to
+        ask any one of them.
     """
 
     path: str
@@ -102,7 +105,7 @@ class Verb:
     takes: tuple[str, ...] = ()
     changes: bool = False
     ofKeeper: bool = False
-    join: Callable[[list[JSON]], JSON] | None = None
+    join: Callable[[list[JSON]], dict[str, JSON]] | None = None
 
     @property
     def usage(self) -> str:
