@@ -20,6 +20,7 @@ from typing import Final, cast
 import pytest
 
 from tests.apps.browsing import Browsing, browserPath, commandOf
+from tests.builtonce import builtOnce
 from tests.requirements import missing
 from tests.test_architecture import ROOT
 
@@ -68,15 +69,10 @@ def run(*words: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def buildSite(folder: Path) -> None:
     """
-    Build the pages.
+    Build the pages in a folder.
     """
-    absent = [name for name in ("axe_core_python", "furo", "sphinx_copybutton") if find_spec(name) is None]
-    if absent:
-        missing("browser", f"{', '.join(absent)} missing: pip install 'twisted-ext[docs,test]'")
-    folder = tmp_path_factory.mktemp("site")
     docs = folder / "docs"
     # The checkout stays as it is, and pages include files beside this folder.
     shutil.copytree(ROOT / "docs", docs, ignore=shutil.ignore_patterns("_build", "__pycache__"))
@@ -86,7 +82,17 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for script, target in GENERATED.items():
         run(str(ROOT / "docs" / f"{script}.py"), str(docs / "_build" / target))
     run("-m", "sphinx", "--quiet", "--fail-on-warning", "--keep-going", "-b", "html", str(docs), str(folder / "html"))
-    return folder / "html"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """
+    Return the folder of the built pages.
+    """
+    absent = [name for name in ("axe_core_python", "furo", "sphinx_copybutton") if find_spec(name) is None]
+    if absent:
+        missing("browser", f"{', '.join(absent)} missing: pip install 'twisted-ext[docs,test]'")
+    return builtOnce(tmp_path_factory, "site", buildSite) / "html"
 
 
 @pytest.fixture(scope="module")
