@@ -91,8 +91,8 @@ def test_takenNameIsSkipped(tmp_path: Path) -> None:
     A name that is taken, even by a dangling link, is skipped.
     """
     (tmp_path / ".file.00.new").symlink_to(tmp_path / "nowhere")
-    names = iter(["00", "11"])
-    with patch("twisted_ext.files.token_hex", lambda count: next(names)):
+    names = iter([b"\x00", b"\x11"])
+    with patch("os.urandom", lambda count: next(names)):
         descriptor, path = newFileBeside(str(tmp_path / "file"))
     os.close(descriptor)
     assert path == str(tmp_path / ".file.11.new")

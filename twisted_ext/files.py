@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
 from glob import escape, glob
-from secrets import token_hex
 from typing import IO, Final
 
 __all__ = [
@@ -54,7 +51,7 @@ def newFileBeside(path: str, mode: int = 0o666) -> tuple[int, str]:
     """
     folder, name = os.path.split(path)
     while True:
-        beside = os.path.join(folder, f".{name}.{token_hex(8)}.new")
+        beside = os.path.join(folder, f".{name}.{os.urandom(8).hex()}.new")
         with suppress(FileExistsError):
             return os.open(beside, _NEW, mode), beside
 
@@ -110,6 +107,9 @@ class TemporaryFolder:
 
         @raise OSError: it cannot be created.
         """
+        # Here, for it takes milliseconds, and commands that write no such folder import this module as well.
+        import tempfile
+
         parent = tempfile.gettempdir() if parent is None else parent
         _removeAbandoned(parent)
         while True:
@@ -125,7 +125,7 @@ class TemporaryFolder:
         Remove the directory with its contents. Further calls do nothing.
         """
         if self._lock >= 0:
-            shutil.rmtree(self.path, ignore_errors=True)
+            _remove(self.path)
             closeLocked(self._lock)
             self._lock = -1
 
@@ -154,9 +154,16 @@ def _removeAbandoned(parent: str) -> None:
         try:
             found = os.fstat(descriptor)
             if found.st_uid == os.geteuid() and not found.st_mode & 0o022 and _isLocked(descriptor, path):
-                shutil.rmtree(path, ignore_errors=True)
+                _remove(path)
         finally:
             os.close(descriptor)
+
+
+def _remove(path: str) -> None:
+    # Here, for it takes milliseconds, as C{tempfile} above.
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def closeLocked(descriptor: int) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 __all__ = ["Figure"]
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, eq=False)
 class Figure:
     """
     The declaration of a number in the statistics that a feature adds.

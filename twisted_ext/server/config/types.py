@@ -27,7 +27,6 @@ from twisted_ext.server.listeners.sockets import (
     isInterface,
     labelOf,
 )
-from twisted_ext.server.reply.cookies import SECRET_OCTETS
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.urls import canonicalHost, isAddress
 from twisted_ext.wire.names import nameFromText, nameToText
@@ -325,6 +324,8 @@ def readSecrets(path: str) -> tuple[bytes, ...]:
     @raise BadDescription: the file contains anything else.
     @raise OSError: it cannot be read.
     """
+    from twisted_ext.server.reply.cookies import SECRET_OCTETS
+
     most = int(COOKIE_SECRETS.default)
     with open(path, "rb", opener=openNow) as opened:
         text = opened.read(1024)

@@ -47,7 +47,7 @@ class Stage(IntEnum):
     UPSTREAM = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Part:
     """
     What a feature adds at one stage: a gate, or a source around another one.
@@ -63,7 +63,7 @@ class Part:
     wrap: Callable[[IAnswerSource], IAnswerSource] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Site:
     """
     Where a feature is switched on: one process that answers queries.
@@ -81,7 +81,7 @@ class Site:
     inside: Callable[[], bool] = lambda: False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Verb:
     """
     A command of C{txdns control} that a feature adds.
