@@ -271,7 +271,7 @@ BLOCK_LIST_OCTETS: Final = Limit(default=512 << 20, least=1 << 10, most=1 << 32)
 #: Octets of a line in a block list: the longest name with what surrounds it, or a comment.
 BLOCK_LINE: Final = Limit(default=1024, least=300, most=65_536)
 
-#: Names of all block lists. The process that reads them takes 70 octets for each, the server 10.
+#: Names of all block lists. The process that reads them takes 70 octets for each, the server 15.
 BLOCK_NAMES: Final = Limit(default=10_000_000, least=1, most=100_000_000)
 
 #: TTL of the answers for blocked names: after so many seconds clients see that a name is not blocked any more.

@@ -16,7 +16,7 @@ from tests.server.update.changed import UpdatedServer
 from tests.zone.changing import ZONE, record
 from twisted_ext.files import STATE_FILE, STATE_FOLDER
 from twisted_ext.metrics.history import History
-from twisted_ext.resolver.blocking.compiler import compileLists
+from twisted_ext.resolver.policy.rules.compiler import compileLists
 from twisted_ext.resolver.recursive.encrypted import EncryptedAuthorities
 from twisted_ext.server.operations.historyfile import HistoryFile
 from twisted_ext.server.zones.imagefiles import Built, Images

@@ -395,7 +395,7 @@ def _list(text: str) -> str:
 
 
 def _blockReply(text: str) -> str:
-    from twisted_ext.resolver.blocking.source import readReply
+    from twisted_ext.resolver.policy.rules.source import readReply
 
     readReply(text)
     return text

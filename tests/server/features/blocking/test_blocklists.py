@@ -1,12 +1,14 @@
 """
-Tests of L{twisted_ext.server.jobs.blocklists}, and of block lists in a whole server on a memory network.
+Tests of L{twisted_ext.server.features.blocking}, and of block lists in a whole server on a memory network.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import cast
 from unittest.mock import patch
@@ -22,8 +24,8 @@ from tests.server.test_service import ServiceCase
 from tests.typed import observing
 from twisted_ext.metrics.exposition import exposition
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.resolver.blocking.compiler import compileLists
-from twisted_ext.resolver.blocking.table import BELOW, BlockTable
+from twisted_ext.resolver.policy.rules.compiler import compileLists
+from twisted_ext.resolver.policy.rules.table import BELOW, SELF, PolicyTable, RuleList
 from twisted_ext.server.features.blocking import keeper
 from twisted_ext.server.features.blocking.keeper import BlockLists, listsIn
 from twisted_ext.server.listeners.sockets import boundSockets
@@ -58,7 +60,8 @@ class Children:
         End the first one that runs, with its result.
         """
         (path, former, *words), ended = self.started.pop(0)
-        ended.callback(json.dumps(compileLists(path, former, words)).encode())
+        lists = [asdict(each) for each in compileLists(path, former, words)]
+        ended.callback(json.dumps({"lists": lists}).encode())
 
 
 class ListCase(SynchronousTestCase):
@@ -124,7 +127,7 @@ class BlockListsTests(ListCase):
         self.assertEqual(lists.path, first)
         self.assertTrue(os.path.exists(first))
         self.children.finish()
-        self.assertEqual(BlockTable.map(lists.path).bitsFor(b"more.example"), [BELOW])
+        self.assertEqual(PolicyTable.map(lists.path).rulesFor(b"more.example"), [(SELF | BELOW, 2)])
         self.assertEqual(lists.figures(), {"blockLists": 1, "blockNames": 2, "blockListsWrong": 0})
         self.assertTrue(os.path.exists(first))
         self.list.write_text("ads.example\n")
@@ -143,7 +146,7 @@ class BlockListsTests(ListCase):
         lists.look()
         lists.look()
         self.children.finish()
-        self.assertEqual(BlockTable.map(lists.path).bitsFor(b"ads.example"), [BELOW])
+        self.assertEqual(PolicyTable.map(lists.path).rulesFor(b"ads.example"), [(SELF | BELOW, 1)])
         text = f"block list {self.list}: cannot be read: No such file or directory; its former 1 names stay in force"
         self.assertIn(text, self.logged)
         self.assertEqual(lists.figures()["blockListsWrong"], 1)
@@ -220,9 +223,9 @@ class BlockListsTests(ListCase):
         """
         lists = self.lists()
         lists.lists = [
-            {"list": "block:/ads", "names": 1_000_000, "wrong": 2, "said": "line 7: x; line 8: y", "kept": False},
-            {"list": "block:/more", "names": 5, "wrong": 0, "said": "cannot be read: No such file or directory", "kept": True},
-            {"list": "except:/good", "names": 1, "wrong": 0, "said": "", "kept": False},
+            RuleList("block:/ads", 1_000_000, 2, "line 7: x; line 8: y"),
+            RuleList("block:/more", 5, 0, "cannot be read: No such file or directory", True),
+            RuleList("except:/good", 1),
         ]
         said = lists.facts()["blocking"]
         assert isinstance(said, dict)
@@ -260,10 +263,10 @@ class BlockListsTests(ListCase):
         lists.close()
         self.list.unlink()
         lists = self.lists(state=str(state))
-        self.assertEqual(BlockTable.map(lists.path).bitsFor(b"ads.example"), [BELOW])
+        self.assertEqual(PolicyTable.map(lists.path).rulesFor(b"ads.example"), [(SELF | BELOW, 1)])
         self.assertEqual(self.took[-1], lists.path)
         self.children.finish()
-        self.assertEqual((lists.names, BlockTable.map(lists.path).count), (1, 1))
+        self.assertEqual((lists.names, PolicyTable.map(lists.path).count), (1, 1))
         lists.close()
         kept = state / "blocklists.table"
         self.assertEqual(os.listdir(state), [kept.name])
@@ -277,9 +280,32 @@ class BlockListsTests(ListCase):
         kept.write_bytes(kept.read_bytes()[:-3])
         damaged = self.lists(state=str(state), blockList=["/else", str(self.list)])
         self.assertEqual(damaged.path, "")
-        text = "the table of block lists of an earlier process cannot be used: this is not a whole table of blocked names"
+        text = "the table of block lists of an earlier process cannot be used: this is not a whole table of rules"
         self.assertIn(text, self.logged)
         damaged.close()
+
+    def test_unchangedListsAreNotReadAtStart(self) -> None:
+        """
+        The next process reads no list that is as it was when the kept table was made.
+        """
+        state = self.folder / "state"
+        lists = self.lists(state=str(state))
+        (path, former, *words), ended = self.children.started.pop(0)
+        found = compileLists(path, former, words, now=lambda: time.time_ns() + 3_000_000_000)
+        ended.callback(json.dumps({"lists": [asdict(each) for each in found]}).encode())
+        lists.close()
+        lists = self.lists(state=str(state))
+        self.assertEqual((self.children.started, lists.names), ([], 1))
+        lists.look()
+        lists.look()
+        self.assertEqual(self.children.started, [])
+        lists.apply(Settings.of(blockList=str(self.list), state=str(state)))
+        self.assertEqual(len(self.children.started), 1)
+        self.children.finish()
+        lists.close()
+        self.list.write_text("more.example\n")
+        self.lists(state=str(state)).close()
+        self.assertEqual(len(self.children.started), 1)
 
     def test_filesOfSettings(self) -> None:
         """
@@ -416,7 +442,7 @@ class BlockingWorkersTests(ListCase):
         for process in processes.started:
             told = [said for said in process.received if (said["do"], said.get("feature")) == ("state", "blocking")]
             self.assertEqual(len(told), 1)
-            self.assertEqual(BlockTable.map(str(told[0]["state"])).count, 1)
+            self.assertEqual(PolicyTable.map(str(told[0]["state"])).count, 1)
         processes.started[0].end()
         processes.advance(5.0)
         self.assertEqual(processes.started[2].received[1], told[0])

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from twisted_ext.errors import BadImage
 from twisted_ext.files import STATE_FOLDER, TemporaryFolder
 from twisted_ext.limits import BLOCK_LISTS, BLOCK_PAUSE, BLOCK_SECONDS
-from twisted_ext.resolver.blocking.table import BlockTable
+from twisted_ext.resolver.policy.rules.table import PolicyTable, RuleList, stateOf
 from twisted_ext.server.features.base.feature import Keeper
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.jobs.subprocess import runModule
@@ -33,7 +33,7 @@ __all__ = ["BlockLists", "listsIn"]
 _log: Final = Logger(__name__)
 
 #: The module that reads lists.
-_MODULE: Final = "twisted_ext.resolver.blocking.compiler"
+_MODULE: Final = "twisted_ext.resolver.policy.rules.compiler"
 
 _FILE: Final = "file:"
 
@@ -55,10 +55,9 @@ def listsIn(settings: Settings) -> list[str]:
 
 def _stateOf(word: str) -> tuple[int, ...]:
     try:
-        found = os.stat(word.partition(":")[2])
+        return stateOf(os.stat(word.partition(":")[2]))
     except (OSError, ValueError):
         return ()
-    return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev)
 
 
 class BlockLists(Keeper):
@@ -74,7 +73,7 @@ class BlockLists(Keeper):
         self._reactor = reactor
         self._publish: Callable[[JSON], object] = lambda state: None
         self.path = self._former = ""
-        self.lists: list[dict[str, JSON]] = []
+        self.lists: list[RuleList] = []
         self._words = listsIn(settings)
         self._folder: TemporaryFolder | None = None
         self._count = 0
@@ -93,8 +92,7 @@ class BlockLists(Keeper):
         """
         How many names the block lists have, each list counted by itself.
         """
-        blocking = [each["names"] for each in self.lists if str(each["list"]).startswith("block:")]
-        return sum([count for count in blocking if isinstance(count, int)])
+        return sum([each.names for each in self.lists if each.list.startswith("block:")])
 
     def figures(self) -> dict[str, float]:
         """
@@ -103,8 +101,8 @@ class BlockLists(Keeper):
         return {"blockLists": len(self._words), "blockNames": self.names, "blockListsWrong": len(self._wrong)} if self._words else {}
 
     @property
-    def _wrong(self) -> list[dict[str, JSON]]:
-        return [each for each in self.lists if each["kept"]]
+    def _wrong(self) -> list[RuleList]:
+        return [each for each in self.lists if each.kept]
 
     def facts(self) -> dict[str, JSON]:
         """
@@ -113,25 +111,36 @@ class BlockLists(Keeper):
         if not self._words:
             return {}
         said = [f"blocking: {self.names:,} names{', lists are being read' if self._reading else ''}", *map(_shown, self.lists)]
-        return {"blocking": {"names": self.names, "reading": self._reading, "lists": [*self.lists], "said": [*said]}}
+        lists: list[JSON] = [
+            {"list": each.list, "names": each.names, "wrong": each.wrong, "said": each.said, "kept": each.kept} for each in self.lists
+        ]
+        return {"blocking": {"names": self.names, "reading": self._reading, "lists": lists, "said": [*said]}}
 
     def begin(self, publish: Callable[[JSON], object]) -> None:
         """
-        Read all lists. Meanwhile, use the table that an earlier process has left in the state folder, if it is of the same lists.
+        Use the table that an earlier process has left in the state folder, if it is of the same lists; and read those that have changed
+        since.
         """
         self._publish = publish
         if not self._words:
             return
+        known: list[RuleList] = []
         try:
-            if BlockTable.map(self._kept).sources == self._words:
+            lists = PolicyTable.map(self._kept).lists
+            if [each.list for each in lists] == self._words:
                 path = self._newPath()
                 os.link(self._kept, path)
-                self.path = path
+                self.path, known = path, lists
                 self._publish(path)
         except (OSError, BadImage) as error:
             if self._state and not isinstance(error, FileNotFoundError):
                 _log.warn("the table of block lists of an earlier process cannot be used: {error}", error=error)
-        self._read()
+        self._seen = [_stateOf(word) for word in self._words]
+        states = [() if each.kept else tuple(each.state) for each in known]
+        if all(states) and states == self._seen:
+            self._made, self.lists = self._seen, known
+        else:
+            self._read()
 
     @property
     def _kept(self) -> str:
@@ -218,14 +227,16 @@ class BlockLists(Keeper):
         self._reading, self._compiling = False, None
         if self._closed:
             return
+        former = {each.list: tuple(each.state) for each in self.lists if each.state}
         try:
-            self.lists = json.loads(written)["lists"]
-        except (ValueError, KeyError):
+            self.lists = [RuleList(**each) for each in json.loads(written)["lists"]]
+        except (ValueError, KeyError, TypeError):
             _unlink(path)
             self._failed("the process that reads them has written something else than its result")
             return
         for each in self.lists:
-            _tell(each)
+            if each.kept or former.get(each.list) != tuple(each.state):
+                _tell(each)
         # Processes that have it mapped keep it.
         _unlink(self._former)
         self._former, self.path = self.path, path
@@ -262,27 +273,27 @@ class BlockLists(Keeper):
             self._folder.close()
 
 
-def _tell(each: dict[str, JSON]) -> None:
-    path = str(each["list"]).partition(":")[2]
-    if each["kept"]:
-        kept = f"its former {each['names']} names stay in force" if each["names"] else "it blocks nothing"
-        _log.error("block list {path}: {said}; {kept}", path=path, said=each["said"], kept=kept)
-    elif each["wrong"]:
+def _tell(each: RuleList) -> None:
+    path = each.list.partition(":")[2]
+    if each.kept:
+        kept = f"its former {each.names} names stay in force" if each.names else "it blocks nothing"
+        _log.error("block list {path}: {said}; {kept}", path=path, said=each.said, kept=kept)
+    elif each.wrong:
         text = "block list {path}: {names} names; lines that cannot be used: {wrong} ({said})"
-        _log.warn(text, path=path, names=each["names"], wrong=each["wrong"], said=each["said"])
+        _log.warn(text, path=path, names=each.names, wrong=each.wrong, said=each.said)
     else:
-        _log.info("block list {path}: {names} names", path=path, names=each["names"])
+        _log.info("block list {path}: {names} names", path=path, names=each.names)
 
 
-def _shown(each: dict[str, JSON]) -> str:
+def _shown(each: RuleList) -> str:
     """
     Return the line of one list in the status.
     """
-    kind, _, path = str(each["list"]).partition(":")
+    kind, _, path = each.list.partition(":")
     exceptions = " (exceptions)" if kind == "except" else ""
-    wrong = f"; lines that cannot be used: {each['wrong']:,} ({each['said']})" if each["wrong"] else ""
-    kept = f", kept from before; it {each['said']}" if each["kept"] else ""
-    return f"  {path}{exceptions}: {each['names']:,} name{'' if each['names'] == 1 else 's'}{wrong}{kept}"
+    wrong = f"; lines that cannot be used: {each.wrong:,} ({each.said})" if each.wrong else ""
+    kept = f", kept from before; it {each.said}" if each.kept else ""
+    return f"  {path}{exceptions}: {each.names:,} name{'' if each.names == 1 else 's'}{wrong}{kept}"
 
 
 def _unlink(path: str) -> None:

@@ -1,5 +1,5 @@
 """
-Answers for blocked names in place of the servers' answers.
+Answers as rules say, in place of the servers' answers.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from twisted_ext.errors import BadDescription, TimedOut
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import BLOCK_TTL
 from twisted_ext.resolver.ask import lookUp, then
-from twisted_ext.resolver.blocking.table import BELOW, EXCEPT, LIST, BlockTable
 from twisted_ext.resolver.policy.localanswers import emptySOA, knownAddresses, lastTime
+from twisted_ext.resolver.policy.rules.table import PolicyTable
+from twisted_ext.resolver.policy.rules.verdict import OwnRules, Verdict, decided
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import AAAA, ANY, CNAME, A
 
-__all__ = ["EXCEPTED", "BlockReply", "Blocked", "Blocking", "BlockingSource", "readReply"]
+__all__ = ["BlockReply", "Policy", "PolicySource", "readReply"]
 
 # Info codes of extended errors (RFC 8914).
 _BLOCKED: Final = 15
@@ -35,9 +36,6 @@ _NOT_READY: Final = 14
 _EDE: Final = ((_BLOCKED, ""),)
 
 _ADDRESSES: Final = (A, AAAA, ANY)
-
-#: The setting that gives domains without a list.
-_GIVEN: Final = "block"
 
 #: The addresses to answer with, packed; L{None} to deny that the name exists.
 BlockReply = tuple[bytes, ...] | None
@@ -62,44 +60,21 @@ def readReply(text: str) -> BlockReply:
     return tuple(packed)
 
 
-class Blocked:
+class Policy:
     """
-    Why a name is blocked.
+    The rules in force, and how blocked names are answered. It stays the same object when lists or settings change.
 
-    @ivar domain: the domain in the list, as text.
-    @ivar source: the list: C{block:PATH}, or the setting C{block}.
-    @ivar labels: how many labels of the name come before the domain.
-    """
-
-    __slots__ = ("domain", "labels", "source")
-
-    def __init__(self, domain: bytes, source: str, labels: int) -> None:
-        self.domain = domain
-        self.source = source
-        self.labels = labels
-
-
-#: Stands for names that are exceptions.
-EXCEPTED: Final = Blocked(b"", "", 0)
-
-
-class Blocking:
-    """
-    Which names are blocked, and how they are answered. It stays the same object when lists or settings change.
-
-    @ivar table: the names of the lists, if there are lists and they have been read.
+    @ivar table: the rules of lists, if there are lists and they have been read.
     @ivar epoch: changes with each of them.
-    @ivar on: whether anything may be blocked.
+    @ivar on: whether there may be rules.
     """
 
     def __init__(self) -> None:
-        self.table: BlockTable | None = None
+        self.table: PolicyTable | None = None
         self.epoch = Epoch()
         self.on = False
         self.reply: BlockReply = None
-        self._given: dict[bytes, int] = {}
-        self._excepting = False
-        self._single = False
+        self._own = OwnRules((), ())
         self._waiting: dict[Deferred[None], None] | None = None
 
     @property
@@ -120,10 +95,8 @@ class Blocking:
         @raise BadDescription: they cannot be used; nothing has changed then.
         """
         answers = readReply(reply)
-        given = {_dotted(nameFromText(domain).lower()): BELOW for domain in domains}
-        given.update({_dotted(nameFromText(domain).lower()): BELOW | EXCEPT for domain in exceptions})
+        self._own = OwnRules(domains, exceptions)
         self.reply = answers
-        self._given = {domain: bits for domain, bits in given.items() if domain}
         if lists and self.table is None and self._waiting is None:
             self._waiting = {}
         elif not lists:
@@ -131,9 +104,9 @@ class Blocking:
             self._go()
         self._changed()
 
-    def use(self, table: BlockTable | None) -> None:
+    def use(self, table: PolicyTable | None) -> None:
         """
-        Use the names of lists; L{None} if these could not be read.
+        Use the rules of lists; L{None} if these could not be read.
         """
         if table is not None:
             self.table = table
@@ -141,10 +114,7 @@ class Blocking:
         self._go()
 
     def _changed(self) -> None:
-        table = self.table
-        self.on = bool(self._given) or table is not None or self._waiting is not None
-        self._excepting = any(bits & EXCEPT for bits in self._given.values()) or (table is not None and table.excepting)
-        self._single = any(b"." not in name for name in self._given) or (table is not None and table.single)
+        self.on = bool(self._own) or self.table is not None or self._waiting is not None
         self.epoch.bump()
 
     def _go(self) -> None:
@@ -163,83 +133,40 @@ class Blocking:
         waiting[waits] = None
         return waits
 
-    def find(self, name: bytes) -> Blocked | None:
+    def verdict(self, name: bytes) -> Verdict | None:
         """
-        Look up a name, with the domains above it.
+        Return what the rules say about a name; L{None} if none is about it.
 
         @param name: folded.
-
-        @return: why it is blocked; L{None} if it is not in the lists, L{EXCEPTED} if it is an exception.
         """
-        text, above = _dotted(name), 0
-        while text is None:
-            # No list has such a label, but the domains above may be listed.
-            name = name[name[0] + 1 :]
-            text, above = _dotted(name), above + 1
-        given, table = self._given, self.table
-        bitsFor = None if table is None else table.bitsFor
-        blocked: Blocked | None = None
-        while text:
-            dot = text.find(b".")
-            if dot < 0 and above and not self._single:
-                break
-            if given and (bits := given.get(text)):
-                if bits & EXCEPT:
-                    return EXCEPTED
-                blocked = blocked or Blocked(text, _GIVEN, above)
-            if bitsFor is not None and table is not None:
-                for bits in bitsFor(text):
-                    if not above or bits & BELOW:
-                        if bits & EXCEPT:
-                            return EXCEPTED
-                        blocked = blocked or Blocked(text, table.sources[bits & LIST], above)
-            if dot < 0 or (blocked is not None and not self._excepting):
-                break
-            text = text[dot + 1 :]
-            above += 1
-        return blocked
-
-
-def _dotted(name: bytes) -> bytes | None:
-    """
-    Return a name with dots between its labels, empty for the root; L{None} if a label has dots.
-    """
-    text = bytearray(name[1:-1])
-    at = name[0]
-    labels = 0
-    while at < len(text):
-        step = text[at] + 1
-        text[at] = 46
-        at += step
-        labels += 1
-    return bytes(text) if text.count(b".") == labels else None
+        return decided(name, self._own, self.table)
 
 
 @implementer(IAnswerSource)
-class BlockingSource(WrappingSource):
+class PolicySource(WrappingSource):
     """
     Answers for blocked names, and for names whose aliases lead to one; asks the inner source about all others.
     """
 
-    __slots__ = ("_blocking", "_clock")
+    __slots__ = ("_clock", "_policy")
 
-    def __init__(self, inner: IAnswerSource, blocking: Blocking, clock: IReactorTime) -> None:
+    def __init__(self, inner: IAnswerSource, policy: Policy, clock: IReactorTime) -> None:
         super().__init__(inner)
-        self._blocking = blocking
+        self._policy = policy
         self._clock = clock
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
-        blocking = self._blocking
-        if not blocking.on or question.rrClass != IN:
+        policy = self._policy
+        if not policy.on or question.rrClass != IN:
             return self._inner.ask(question, context)
-        if blocking.waits:
+        if policy.waits:
             return partial(self._startLater, question)
-        found = blocking.find(question.key[:-4])
+        found = policy.verdict(question.key[:-4])
         if found is None:
             return then(self._inner.ask(question, context), self._passed, question, context)
-        if found is EXCEPTED:
+        if not found.blocked:
             if context.trace is not None:
-                context.trace.note(lastTime(context.trace), "block", "excepted")
+                context.trace.note(lastTime(context.trace), "block", "excepted", **_shown(found))
             return self._inner.ask(question, context)
         return self._answer(question, context, found, None)
 
@@ -247,39 +174,38 @@ class BlockingSource(WrappingSource):
         if context.trace is not None:
             context.trace.note(self._clock.seconds(), "block", "waiting", reason="the block lists are being read")
         left = max(context.deadline - self._clock.seconds(), 0.0)
-        waits = self._blocking.wait().addTimeout(left, self._clock, _late)
+        waits = self._policy.wait().addTimeout(left, self._clock, _late)
         return waits.addCallback(lambda _: lookUp(self, question, context))
 
     def _passed(self, answer: Answer, question: Question, context: QueryContext) -> Answer:
         for rrset in answer.answer:
             if rrset.rrType == CNAME:
                 for target in rrset.rdatas:
-                    found = self._blocking.find(target.lower())
-                    if found is not None and found is not EXCEPTED:
+                    found = self._policy.verdict(target.lower())
+                    if found is not None and found.blocked:
                         return self._answer(question, context, found, answer, target)
         return answer
 
     def _answer(
-        self, question: Question, context: QueryContext, why: Blocked, instead: Answer | None, alias: bytes = b""
+        self, question: Question, context: QueryContext, why: Verdict, instead: Answer | None, alias: bytes = b""
     ) -> Answer:
         """
         @param instead: the answer that an alias in it makes a blocked one.
         @param alias: the target of that alias.
         """
-        blocking = self._blocking
-        origin = Origin("blocked", why.source.partition(":")[2] or why.source)
+        policy = self._policy
+        origin = Origin("blocked", why.place)
         if instead is None:
-            origin.epoch = blocking.epoch
+            origin.epoch = policy.epoch
         elif instead.origin is not None:
             # It holds for as long as the alias is known.
             origin.learned, origin.expires = instead.origin.learned, instead.origin.expires
         if context.trace is not None:
-            domain = why.domain.decode("ascii", "replace")
             through = nameToText(alias) if alias else None
-            context.trace.note(lastTime(context.trace), "block", "blocked", list=origin.server, domain=domain, alias=through)
+            context.trace.note(lastTime(context.trace), "block", "blocked", **_shown(why), alias=through)
         ttl = int(BLOCK_TTL.default)
-        if blocking.reply is not None and question.rrType in _ADDRESSES:
-            answer = knownAddresses(question, blocking.reply, ttl, origin)
+        if policy.reply is not None and question.rrType in _ADDRESSES:
+            answer = knownAddresses(question, policy.reply, ttl, origin)
             answer.ede = _EDE
             if answer.outcome is Outcome.DATA:
                 return answer
@@ -288,9 +214,13 @@ class BlockingSource(WrappingSource):
         for _ in range(0 if alias else why.labels):
             zone = zone[zone[0] + 1 :]
         soa = emptySOA(zone, ttl)
-        if blocking.reply is None:
+        if policy.reply is None:
             return Answer(Outcome.NXDOMAIN, (), (soa,), rcode=3, ede=_EDE, origin=origin)
         return Answer(Outcome.NODATA, (), (soa,), ede=_EDE, origin=origin)
+
+
+def _shown(why: Verdict) -> dict[str, str]:
+    return {"rule": why.place, "domain": why.domain.decode("ascii", "replace")}
 
 
 def _late(result: object, seconds: float) -> None:

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.resolver.blocking.listfile}.
+Tests of L{twisted_ext.resolver.policy.rules.listfile}.
 """
 
 from __future__ import annotations
@@ -9,18 +9,47 @@ from io import BytesIO
 
 import pytest
 
-from twisted_ext.resolver.blocking.listfile import ListedNames, parseList
 from twisted_ext.resolver.policy.localanswers import Complaints
+from twisted_ext.resolver.policy.rules.listfile import parseList
+from twisted_ext.resolver.policy.rules.table import BELOW, EXCEPT, IMPORTANT, SELF
 
 
-def parsed(data: bytes) -> tuple[ListedNames, Complaints]:
+class Parsed:
+    """
+    The rules of a list.
+
+    @ivar rules: the bits, the name and the line of each, in the order of their lines.
+    """
+
+    def __init__(self) -> None:
+        self.rules: list[tuple[int, bytes, int]] = []
+
+    def names(self, *words: int) -> list[bytes]:
+        """
+        Return the names of rules with these bits.
+        """
+        return [name for word, name, _ in self.rules if word in words]
+
+    @property
+    def alone(self) -> list[bytes]:
+        return self.names(SELF)
+
+    @property
+    def below(self) -> list[bytes]:
+        return self.names(SELF | BELOW, SELF | BELOW | IMPORTANT)
+
+    @property
+    def excepted(self) -> list[bytes]:
+        return self.names(SELF | BELOW | EXCEPT, SELF | BELOW | EXCEPT | IMPORTANT)
+
+
+def parsed(data: bytes) -> tuple[Parsed, Complaints]:
     complaints = Complaints()
-    names = ListedNames()
+    found = Parsed()
     for piece in parseList(BytesIO(data), complaints):
-        names.alone += piece.alone
-        names.below += piece.below
-        names.excepted += piece.excepted
-    return names, complaints
+        rules = [(word, name, line) for word, (names, lines) in piece.items() for name, line in zip(names, lines, strict=True)]
+        found.rules += sorted(rules, key=lambda rule: rule[2])
+    return found, complaints
 
 
 def test_hostsLines() -> None:
@@ -59,6 +88,7 @@ def test_domainLines() -> None:
         b"ads.example", b"wild.example", b"block.example", b"more.example", b"a_b.dotted.example", b"top", b"zip", b"least.example"
     ]  # fmt: skip
     assert names.excepted == [b"good.example", b"better.example"]
+    assert names.names(SELF | BELOW | IMPORTANT, SELF | BELOW | EXCEPT | IMPORTANT) == [b"more.example", b"better.example"]
     assert (names.alone, complaints.count) == ([], 0)
 
 
@@ -68,6 +98,17 @@ def test_formatsMayBeMixed() -> None:
     """
     names, _ = parsed(b"0.0.0.0 one.example\ntwo.example\n||three.example^\n*.four.example\n")
     assert (names.alone, names.below) == ([b"one.example"], [b"two.example", b"three.example", b"four.example"])
+
+
+@pytest.mark.parametrize("line", [b"0.0.0.0 host%d.example", b"host%d.example", b"||host%d.example^", b"0.0.0.0 host%d.example # why"])
+@pytest.mark.parametrize("head", [b"", b"# title\n\n"])
+def test_linesAreNumbered(line: bytes, head: bytes) -> None:
+    """
+    Each rule has the number of its line, across pieces, and whether or not all lines are alike.
+    """
+    names, _ = parsed(head + b"\n".join([line % number for number in range(100_000)]))
+    first = 1 + head.count(b"\n")
+    assert [(name, number) for _, name, number in names.rules] == [(b"host%d.example" % each, first + each) for each in range(100_000)]
 
 
 def test_internationalNames() -> None:

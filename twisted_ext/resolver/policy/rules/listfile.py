@@ -1,5 +1,5 @@
 """
-Reads the names in a block list. Each line is in one of four formats, which may be mixed:
+Reads the rules in a list. Each line is in one of four formats, which may be mixed:
 
   - that of hosts files, C{0.0.0.0 ads.example}: blocks these names alone;
   - a domain, C{ads.example}, or C{*.ads.example}: blocks the domain and all names below it;
@@ -10,17 +10,17 @@ Reads the names in a block list. Each line is in one of four formats, which may 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO, Final
 
 from twisted_ext.errors import BadName
 from twisted_ext.limits import BLOCK_LINE
 from twisted_ext.resolver.policy.localanswers import Complaints
+from twisted_ext.resolver.policy.rules.table import BELOW, EXCEPT, IMPORTANT, SELF
 from twisted_ext.resolver.system.hosts import fieldsOf
 from twisted_ext.wire.names import nameFromText, nameToText
 
-__all__ = ["ListedNames", "parseList"]
+__all__ = ["ListedRules", "parseList"]
 
 #: Octets read at once.
 _PIECE: Final = 1 << 20
@@ -29,7 +29,7 @@ _NAME: Final = rb"((?:[a-z0-9_-]{1,63}\.){1,126}[a-z][a-z0-9-]{0,62})"
 
 #: Lines as nearly all are. What these do not match is read more closely.
 _HOSTS: Final = re.compile(rb"^(?:0\.0\.0\.0|127\.0\.0\.1|::1?)[ \t]+" + _NAME + rb"[ \t]*\r?$", re.M)
-_DOMAIN: Final = re.compile(rb"^(?:\*\.|\|\|(?!.*\.\r?$))?" + _NAME + rb"(?:\^(?:\$important)?|\.)?\r?$", re.M)
+_DOMAIN: Final = re.compile(rb"^(?:\*\.|\|\|(?!.*\.\r?$))?" + _NAME + rb"(?:\^|\.)?\r?$", re.M)
 
 #: Addresses with which hosts files block names.
 _NOWHERE: Final = re.compile(rb"0\.0\.0\.0|127(?:\.\d{1,3}){3}|::1?|0:0:0:0:0:0:0:[01]")
@@ -46,28 +46,21 @@ _USUAL: Final = frozenset(
     """.split()
 )
 
-#: What follows the domain in lines of ad blockers that hold for all requests.
-_RULE_ENDS: Final = frozenset((b"", b"^", b"^$important", b"^|", b"^$all"))
+#: What follows the domain in lines of ad blockers that hold for all requests, and what it adds to the bits of the rule.
+_RULE_ENDS: Final = {b"": 0, b"^": 0, b"^$important": IMPORTANT, b"^|": 0, b"^$all": 0}
+
+#: The bits of rules for a name alone, and for a domain.
+_ALONE: Final = SELF
+_DOMAINS: Final = SELF | BELOW
 
 _LONGEST: Final = 253
 
 
-@dataclass(slots=True, eq=False)
-class ListedNames:
-    """
-    The names in a piece of a list, lower case with dots between labels.
-
-    @ivar alone: those blocked without the names below them.
-    @ivar below: those blocked with all names below them.
-    @ivar excepted: exceptions, with all names below them.
-    """
-
-    alone: list[bytes] = field(default_factory=list)
-    below: list[bytes] = field(default_factory=list)
-    excepted: list[bytes] = field(default_factory=list)
+#: The rules in a piece of a list: by their bits, the names, lower case with dots between labels, and the line of each.
+ListedRules = Mapping[int, tuple[list[bytes], Sequence[int]]]
 
 
-def parseList(file: BinaryIO, complaints: Complaints) -> Iterator[ListedNames]:
+def parseList(file: BinaryIO, complaints: Complaints) -> Iterator[ListedRules]:
     """
     Read a list piece by piece.
 
@@ -102,62 +95,67 @@ def parseList(file: BinaryIO, complaints: Complaints) -> Iterator[ListedNames]:
         yield _parsePiece(left + b"\n", number, complaints)
 
 
-def _parsePiece(data: bytes, number: int, complaints: Complaints) -> ListedNames:
+def _parsePiece(data: bytes, first: int, complaints: Complaints) -> ListedRules:
     """
     Read whole lines.
 
-    @param number: that of the first line.
+    @param first: the number of the first line.
     """
     data = data.lower()
-    found = ListedNames(_HOSTS.findall(data), _DOMAIN.findall(data))
-    names = len(found.alone) + len(found.below)
-    if names == data.count(b"\n") and max(map(len, found.alone), default=0) <= _LONGEST >= max(map(len, found.below), default=0):
-        return found
-    found = ListedNames()
-    for line in data.split(b"\n")[:-1]:
+    count = data.count(b"\n")
+    for format, word in ((_DOMAIN, _DOMAINS), (_HOSTS, _ALONE)):
+        names = format.findall(data)
+        if len(names) == count and max(map(len, names), default=0) <= _LONGEST and _USUAL.isdisjoint(names):
+            # All lines alike, as most lists have them but for comments at their beginning.
+            return {word: (names, range(first, first + count))}
+    found: dict[int, tuple[list[bytes], list[int]]] = {}
+    for number, line in enumerate(data.split(b"\n")[:-1], first):
+        rules: Sequence[tuple[bytes, int]] = ()
         match = _HOSTS.match(line)
         if match is not None and len(match[1]) <= _LONGEST:
             if match[1] not in _USUAL:
-                found.alone.append(match[1])
+                rules = ((match[1], _ALONE),)
         elif (match := _DOMAIN.match(line)) is not None and len(match[1]) <= _LONGEST:
-            found.below.append(match[1])
+            rules = ((match[1], _DOMAINS),)
         else:
             try:
-                _parseLine(line, found)
+                rules = _parseLine(line)
             except ValueError as error:
                 complaints.add(number, str(error))
-        number += 1
+        for name, word in rules:
+            names, lines = found.setdefault(word, ([], []))
+            names.append(name)
+            lines.append(number)
     return found
 
 
-def _parseLine(line: bytes, found: ListedNames) -> None:
+def _parseLine(line: bytes) -> list[tuple[bytes, int]]:
     """
-    @raise ValueError: the line blocks no name.
+    Return the names in a line, and the bits of the rule for each.
+
+    @raise ValueError: it cannot be used.
     """
     if len(line) > BLOCK_LINE.default:
         raise ValueError(f"has more than {int(BLOCK_LINE.default)} octets")
     line = line.strip()
     if not line or line[:1] in (b"#", b"!", b";") or line == b"[adblock plus]":
-        return
+        return []
     if line.startswith((b"||", b"@@||")):
-        names = found.excepted if line.startswith(b"@@") else found.below
-        text = line.removeprefix(b"@@").removeprefix(b"||")
-        domain, mark, rest = text.partition(b"^")
-        if mark + rest not in _RULE_ENDS:
+        domain, mark, rest = line.removeprefix(b"@@").removeprefix(b"||").partition(b"^")
+        more = _RULE_ENDS.get(mark + rest)
+        if more is None:
             raise ValueError(f"{_shown(line)} depends on more than the domain")
         if domain.endswith(b".") or (not mark and b"." not in domain):
             # Not the top-level domain of that name, which it does not mean.
             raise ValueError(f"{_shown(line)} is for all names that begin so; end a whole domain with ^")
-        names.append(_name(domain.removeprefix(b"*.")))
-        return
+        return [(_name(domain.removeprefix(b"*.")), _DOMAINS | more | (EXCEPT if line.startswith(b"@@") else 0))]
     fields = fieldsOf(line)
     if len(fields) > 1 and _ADDRESS.fullmatch(fields[0]):
         if any(name in _USUAL for name in fields[1:]):
             fields[1:] = [name for name in fields[1:] if name not in _USUAL]
         elif not _NOWHERE.fullmatch(fields[0]):
             raise ValueError(f"{_shown(fields[0])} is an address of its own; write 0.0.0.0 to block a name")
-        found.alone += [_name(name) for name in fields[1:]]
-        return
+        return [(_name(name), _ALONE) for name in fields[1:]]
     # Not within a word: ad blockers write element rules as example.com##.banner.
     fields = _COMMENT.split(line, maxsplit=1)[0].split()
     if len(fields) != 1:
@@ -169,7 +167,7 @@ def _parseLine(line: bytes, found: ListedNames) -> None:
     if b"." not in name and domain == fields[0]:
         # Words of a text or of a page would block whole top-level domains.
         raise ValueError(f"{_shown(domain)} is a top-level domain; write *.{_plain(domain)} to block all of it")
-    found.below.append(name)
+    return [(name, _DOMAINS)]
 
 
 def _name(text: bytes) -> bytes:

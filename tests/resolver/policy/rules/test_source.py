@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.resolver.blocking.source}.
+Tests of L{twisted_ext.resolver.policy.rules.source}.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Trace
 from twisted_ext.errors import BadDescription, TimedOut
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import lookUp
-from twisted_ext.resolver.blocking.source import Blocking, BlockingSource, readReply
-from twisted_ext.resolver.blocking.table import BELOW, EXCEPT, BlockTable, TableBuilder
+from twisted_ext.resolver.policy.rules.source import Policy, PolicySource, readReply
+from twisted_ext.resolver.policy.rules.table import BELOW, EXCEPT, IMPORTANT, SELF, PolicyTable, RuleList, TableBuilder
 from twisted_ext.resolver.sources import LocalSource
 from twisted_ext.testing.sources import answerOf, atHand, questionOf, rrsetOf
 from twisted_ext.wire.message import Question
@@ -43,31 +43,31 @@ class _Upstream(LocalSource):
         return Answer(Outcome.DATA, chain, origin=Origin("cache", learned=7.0, expires=90.0))
 
 
-class BlockingTests(SynchronousTestCase):
+class PolicyTests(SynchronousTestCase):
     """
-    Tests for L{Blocking} and L{BlockingSource}.
+    Tests for L{Policy} and L{PolicySource}.
     """
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.blocking = Blocking()
+        self.policy = Policy()
         self.upstream = _Upstream()
-        self.source = BlockingSource(self.upstream, self.blocking, self.clock)
+        self.source = PolicySource(self.upstream, self.policy, self.clock)
 
     def block(self, *domains: str, exceptions: tuple[str, ...] = (), reply: str = "nxdomain") -> None:
         """
         Block domains.
         """
-        self.blocking.apply(domains, exceptions, reply, False)
+        self.policy.apply(domains, exceptions, reply, False)
 
     def list_(self, names: dict[bytes, int]) -> None:
         """
         Use a table of these names.
         """
         builder = TableBuilder()
-        for name, bits in names.items():
-            builder.add([name], bits)
-        self.blocking.use(BlockTable(b"".join(builder.pack(["block:/lists/ads", "except:/lists/good"]))))
+        for line, (name, bits) in enumerate(names.items(), 1):
+            builder.add([name], bits | SELF, [line])
+        self.policy.use(PolicyTable(b"".join(builder.pack([RuleList("block:/lists/ads"), RuleList("except:/lists/good")]))))
 
     def answer(self, name: str, rrType: str = "A", trace: Trace | None = None) -> Answer:
         """
@@ -109,12 +109,21 @@ class BlockingTests(SynchronousTestCase):
         """
         An exception holds for all names below it, whichever list or setting has them.
         """
-        self.block("ads.example", exceptions=("good.ads.example",))
-        self.list_({b"x.good.ads.example": BELOW, b"fine.ads.example": 1 | BELOW | EXCEPT, b"one.ads.example": 1 | EXCEPT})
+        self.block(exceptions=("good.ads.example",))
+        excepted = {b"fine.ads.example": 1 | BELOW | EXCEPT, b"one.ads.example": 1 | EXCEPT}
+        self.list_({b"ads.example": BELOW, b"x.good.ads.example": BELOW, **excepted})
         for name in ("good.ads.example", "x.good.ads.example", "a.fine.ads.example", "one.ads.example"):
             self.assertFalse(self.isBlocked(name), name)
         for name in ("ads.example", "bad.ads.example", "x.one.ads.example"):
             self.assertTrue(self.isBlocked(name), name)
+
+    def test_ownRulesWin(self) -> None:
+        """
+        What the operator's settings say comes before all lists.
+        """
+        self.block("fine.ads.example", exceptions=("ads.example",))
+        self.list_({b"ads.example": BELOW | IMPORTANT, b"x.fine.ads.example": 1 | BELOW | EXCEPT | IMPORTANT})
+        self.assertEqual([self.isBlocked(name) for name in ("x.ads.example", "x.fine.ads.example")], [False, True])
 
     def test_dotsInLabels(self) -> None:
         """
@@ -199,13 +208,13 @@ class BlockingTests(SynchronousTestCase):
         self.answer("www.alias.example", trace=trace)
         self.block(exceptions=("good.example",))
         self.answer("good.example", trace=trace)
-        details = {"list": "/lists/ads", "domain": "ads.example"}
+        details = {"rule": "/lists/ads:1", "domain": "ads.example"}
         self.assertEqual(
             [(note.source, note.event, note.details) for note in trace.notes],
             [
                 ("block", "blocked", {**details, "alias": None}),
                 ("block", "blocked", {**details, "alias": "X.Ads.example."}),
-                ("block", "excepted", {}),
+                ("block", "excepted", {"rule": "block-except", "domain": "good.example"}),
             ],
         )
 
@@ -233,7 +242,7 @@ class BlockingTests(SynchronousTestCase):
         Until the lists have been read once, queries wait: no blocked name is looked up at start-up. Later tables replace the first one
         without waiting.
         """
-        self.blocking.apply((), (), "nxdomain", True)
+        self.policy.apply((), (), "nxdomain", True)
         bad, good = [lookUp(self.source, questionOf(name), QueryContext(5.0)) for name in ("ads.example", "www.example")]
         canceled = lookUp(self.source, questionOf("www.example"), QueryContext(5.0))
         self.assertNoResult(good)
@@ -244,27 +253,27 @@ class BlockingTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(bad).outcome, Outcome.NXDOMAIN)
         self.assertEqual(textsOf(self.successResultOf(good)), ["192.0.2.80"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.blocking.apply((), (), "nxdomain", True)
+        self.policy.apply((), (), "nxdomain", True)
         self.assertTrue(self.isBlocked("ads.example"))
 
     def test_waitingEnds(self) -> None:
         """
         A query that waits fails at its deadline with the reason. If the lists cannot be read, queries are answered without them.
         """
-        self.blocking.apply((), (), "nxdomain", True)
+        self.policy.apply((), (), "nxdomain", True)
         late = lookUp(self.source, questionOf("www.example"), QueryContext(5.0))
         self.clock.advance(5.0)
         fault = self.failureResultOf(late, TimedOut).value
         self.assertEqual(fault.ede, ((14, "the block lists are being read"),))
         waiting = lookUp(self.source, questionOf("www.example"), QueryContext(9.0))
-        self.blocking.use(None)
+        self.policy.use(None)
         self.assertEqual(textsOf(self.successResultOf(waiting)), ["192.0.2.80"])
 
     def test_waitingIsCancelledMeanwhile(self) -> None:
         """
         A query that continues may cancel another one that waits.
         """
-        self.blocking.apply((), (), "nxdomain", True)
+        self.policy.apply((), (), "nxdomain", True)
         waiting = [lookUp(self.source, questionOf(f"{each}.example"), QueryContext(9.0)) for each in ("one", "two", "three")]
         ended: list[object] = []
 
@@ -275,7 +284,7 @@ class BlockingTests(SynchronousTestCase):
 
         for each in waiting:
             each.addBoth(end)
-        self.blocking.use(None)
+        self.policy.use(None)
         self.assertEqual(len(ended), 3)
 
     def test_listsRemoved(self) -> None:
@@ -283,7 +292,7 @@ class BlockingTests(SynchronousTestCase):
         Without lists and domains nothing is blocked any more.
         """
         self.list_({b"ads.example": BELOW})
-        self.assertTrue(self.blocking.on)
+        self.assertTrue(self.policy.on)
         self.block()
-        self.assertFalse(self.blocking.on)
+        self.assertFalse(self.policy.on)
         self.assertFalse(self.isBlocked("ads.example"))
