@@ -97,7 +97,7 @@ def test_blockListsOfAnAuthorityAreReported() -> None:
     zone: dict[str, Value] = {"role": "serve", "zone": ("example.org=/tmp/example.org",)}
     for values in ({"block": ("ads.example",)}, {"block-list": ("/etc/ads",)}):
         said = warningOf(Settings({**zone, **values}), None)
-        assert said == "block and block-list have no effect with serve; use forward, which serves zones as well"
+        assert said == "block, block-list and lists have no effect with serve; use forward, which serves zones as well"
         assert warningOf(Settings(dict(values)), None) == ""
 
 

@@ -104,7 +104,7 @@ class Setting:
             return self.kind.fromTOML(value, folder)
         if isinstance(value, str):
             value = [value]
-        if self.kind is types.ZONE and isinstance(value, dict):
+        if isinstance(self.kind, types.Table) and isinstance(value, dict):
             value = [value]
         if self.kind in (types.ROUTE, types.STUB, types.NEGATIVE_ANCHOR) and isinstance(value, dict):
             value = [

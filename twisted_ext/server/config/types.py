@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from ipaddress import ip_network
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
 from twisted_ext.files import openNow
@@ -30,6 +30,9 @@ from twisted_ext.server.listeners.sockets import (
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.urls import canonicalHost, isAddress
 from twisted_ext.wire.names import nameFromText, nameToText
+
+if TYPE_CHECKING:
+    from typing import Self
 
 __all__ = [
     "BLOCK_EXCEPTION",
@@ -75,6 +78,8 @@ __all__ = [
     "Kind",
     "Number",
     "Octets",
+    "Table",
+    "Tabled",
     "Text",
     "URL_PATH",
     "Value",
@@ -229,20 +234,64 @@ class File(Text):
         return super().fromTOML(value)
 
 
-class Zone:
-    allowed = "the name of a zone and its master file, such as example.org=/etc/zones/example.org, or a table"
+class Tabled(Protocol):
+    """
+    The settings in a table.
+    """
+
+    @classmethod
+    def fromTable(cls, table: Mapping[str, object], folder: str = "") -> Self:
+        """
+        @raise BadDescription: the table is not valid; one line for each fault.
+        """
+
+    @classmethod
+    def fromText(cls, text: str, folder: str = "") -> Self:
+        """
+        @raise BadDescription: the syntax is wrong.
+        """
+
+    def toText(self) -> str:
+        """
+        Return them as text, from which L{fromText} makes the same.
+        """
+
+    def toTOML(self) -> str: ...
+
+
+class Table:
+    """
+    A table of the settings file, which is kept as text; in options, its short form.
+    """
+
+    def __init__(self, allowed: str, load: Callable[[], type[Tabled]]) -> None:
+        """
+        @param load: returns the class of the table's settings, which is imported if there is such a table.
+        """
+        self.allowed = allowed
+        self._load = load
 
     def fromText(self, text: str) -> Value:
         return self.fromTOML(text)
 
     def fromTOML(self, value: object, folder: str = "") -> Value:
-        from twisted_ext.server.config.zonesettings import ZoneSettings
-
         if isinstance(value, dict):
-            return ZoneSettings.fromTable(value, folder).toText()
+            return self._load().fromTable(value, folder).toText()
         if not isinstance(value, str):
             raise BadDescription(f"takes {self.allowed}, not {value!r}")
-        return ZoneSettings.fromText(value, folder).toText()
+        return self._load().fromText(value, folder).toText()
+
+    def shown(self, text: str) -> str:
+        """
+        Return the table as TOML.
+        """
+        return self._load().fromText(text).toTOML()
+
+
+def _zoneTable() -> type[Tabled]:
+    from twisted_ext.server.config.zonesettings import ZoneSettings
+
+    return ZoneSettings
 
 
 def _any(text: str) -> str:
@@ -557,7 +606,9 @@ LOG_FORMAT: Final = _oneOf("text", "json")
 ROLE: Final = _oneOf("forward", "recurse", "serve")
 MINIMIZATION: Final = _oneOf("yes", "no", "strict")
 UPGRADE: Final = _oneOf("no", "yes", "require")
-ZONE: Final = Zone()
+ZONE: Final = Table(
+    "the name of a zone and its master file, such as example.org=/etc/zones/example.org, or a table", _zoneTable
+)
 GRANT: Final = Text("clients: 192.0.2.0/24, key=NAME, tls, certificate=NAME, pin=DIGEST, several of these in one text, or any", _granted)
 GROUPED: Final = Remote("a group and a server, such as fast 192.0.2.1 key=NAME", _grouped)
 REMOTE: Final = Remote("a server, such as 192.0.2.1, 192.0.2.1:5353, 192.0.2.1 key=NAME or tls://192.0.2.1#ns1.example", _remote)

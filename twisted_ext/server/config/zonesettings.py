@@ -4,7 +4,6 @@ The table of zone settings: the keys of a C{[[zone]]} table in the TOML file, th
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from heapq import merge
@@ -14,7 +13,8 @@ from typing import TYPE_CHECKING, Final, TextIO
 from twisted_ext.errors import BadDescription, BadName
 from twisted_ext.files import openNow
 from twisted_ext.server.config import types
-from twisted_ext.server.config.setting import Setting, shown
+from twisted_ext.server.config.setting import Setting
+from twisted_ext.server.config.tables import checkedTable, tableFromText, tableToText, tableToTOML
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.zone.limits import JOURNAL_OCTETS
 
@@ -146,13 +146,7 @@ class ZoneSettings:
         @raise BadDescription: the syntax is wrong.
         """
         if text.startswith("{"):
-            try:
-                table = json.loads(text)
-            except ValueError:
-                table = None
-            if not isinstance(table, dict):
-                raise BadDescription(f"{text!r} is not a valid zone")
-            return cls.fromTable(table, folder)
+            return cls.fromTable(tableFromText(text, "zone"), folder)
         name, equals, path = text.partition("=")
         if not equals or not name or not path:
             raise BadDescription(f"{text!r} is not a valid zone: write its name, an equals sign, and its master file")
@@ -167,23 +161,8 @@ class ZoneSettings:
 
         @raise BadDescription: the table is not valid; one line for each fault.
         """
-        said = table.get("name")
-        if not isinstance(said, str) or not said:
-            raise BadDescription('a zone has no name; write name = "example.org"')
-        values: dict[str, Value] = {}
-        wrong: list[str] = []
-        for key, value in table.items():
-            setting = _BY_NAME.get(key)
-            if setting is None:
-                wrong.append(f"zone {said}: {key}: there is no such key{_meant(key)}")
-                continue
-            try:
-                values[key] = setting.fromTOML(value, folder)
-            except BadDescription as fault:
-                wrong.append(f"zone {said}: {key} {fault}")
-        if wrong:
-            raise BadDescription("\n".join(wrong))
-        values["name"] = _apex(said)
+        values = checkedTable(table, ZONE_SETTINGS, "zone", "example.org", folder)
+        values["name"] = _apex(str(values["name"]))
         for name in ("file", "store"):
             if values.get(name):
                 values[name] = _absolute(str(values[name]))
@@ -192,10 +171,10 @@ class ZoneSettings:
     def toText(self) -> str:
         if set(self.values) == {"name", "file"}:
             return f"{self.text}={self.file}"
-        return json.dumps({name: list(value) if isinstance(value, tuple) else value for name, value in self.values.items()})
+        return tableToText(self.values)
 
     def toTOML(self) -> str:
-        return f"{{ {', '.join([f'{name} = {shown(value)}' for name, value in self.values.items()])} }}"
+        return tableToTOML(self.values)
 
     def __repr__(self) -> str:
         return f"<ZoneSettings {self.text} {self.file}>"
@@ -258,13 +237,6 @@ def apexIn(path: str) -> str:
     except OSError as error:
         raise BadDescription(f"{path}: {error.strerror or error}") from None
     raise BadDescription(f"{path}: no SOA record is near the beginning of this file; say which zone it has with zone")
-
-
-def _meant(key: str) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(key.replace("_", "-"), list(_BY_NAME), 1)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(_BY_NAME)}"
 
 
 def _apex(text: str) -> str:

@@ -478,8 +478,6 @@ class Settings(Section):
         return Settings({name: given[name] for name, given in mixed if name in given})
 
     def toTOML(self) -> str:
-        from twisted_ext.server.config.zonesettings import ZoneSettings
-
         lines: list[str] = []
         group = ""
         for each in SETTINGS:
@@ -488,8 +486,8 @@ class Settings(Section):
                 lines += ["", f"# -- {group}"]
             several = " A list." if each.many else ""
             value = self.value(each)
-            if each.kind is types.ZONE:
-                text = f"[{', '.join([ZoneSettings.fromText(text).toTOML() for text in self.zone])}]"
+            if isinstance(each.kind, types.Table) and isinstance(value, tuple):
+                text = f"[{', '.join(map(each.kind.shown, value))}]"
             else:
                 text = shown(value)
             lines += [f"# {each.help}.{several}", f"{each.name} = {text}"]

@@ -91,8 +91,14 @@ def wantSomething(settings: Settings, config: str | None) -> None:
     if settings.role == "serve" and not settings.recursive and (settings.upstream or settings.route):
         _log.warn("upstream and route have no effect with serve, which asks no upstream; use forward, which serves zones as well")
     blocking = settings[BlockingSettings]
-    if settings.role == "serve" and (blocking.block or blocking.blockList):
-        _log.warn("block and block-list have no effect with serve; use forward, which serves zones as well")
+    if settings.role == "serve" and (blocking.block or blocking.blockList or blocking.lists):
+        _log.warn("block, block-list and lists have no effect with serve; use forward, which serves zones as well")
+    if blocking.list:
+        from twisted_ext.server.features.blocking.lists import unusedLists
+
+        unused = unusedLists(settings)
+        if unused:
+            _log.warn("lists that are not applied: {names}; name them in lists", names=", ".join(unused))
     local = settings[LocalNamesSettings]
     if settings.role != "serve" or settings.recursive or settings.pyzone or local.local or local.localFile or any(local.hostsFile):
         return

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile
+from twisted_ext.server.config import types
 from twisted_ext.server.limits import LOADING_COMPLAINTS, SETTINGS_OCTETS
 from twisted_ext.server.settings.settings import SETTINGS, settingNamed
 
@@ -23,9 +24,6 @@ __all__ = ["documentIn", "readSettings", "textOf", "valuesFromTOML"]
 
 #: Line and column in the error messages of Python's TOML parser.
 _PLACE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
-
-#: The header of a zone's table.
-_TABLE: Final = re.compile(r"""\s*\[\[\s*(["']?)zone\1\s*\]\]""")
 
 
 def readSettings(path: str, zoneDirectory: str = "") -> dict[str, Value]:
@@ -75,17 +73,19 @@ def valuesFromTOML(text: str, path: str, zoneDirectory: str = "") -> dict[str, V
         if setting is None:
             wrong.append((_lineOf(text, key), f"{key}: there is no such setting{_meant(key)}"))
             continue
-        if key == "zone" and isinstance(value, list):
-            values[key] = _zones(setting, value, text, zoneFolder, wrong)
+        if isinstance(setting.kind, types.Table) and isinstance(value, list):
+            values[key] = _tables(setting, value, text, zoneFolder if key == "zone" else folder, wrong)
             continue
         try:
             values[key] = setting.fromTOML(value, zoneFolder if key == "zone" else folder)
         except BadDescription as fault:
             tables = isinstance(value, dict) or (isinstance(value, list) and any(isinstance(each, dict) for each in value))
-            if key == "zone" and tables:
+            if isinstance(setting.kind, types.Table) and tables:
                 wrong += [(_lineOf(text, key), said) for said in str(fault).splitlines()]
             else:
-                hint = "; tables of zones are headed [[zone]]" if key == "zones" and tables else ""
+                single = settingNamed(key.removesuffix("s"))
+                headed = tables and single is not None and isinstance(single.kind, types.Table)
+                hint = f"; tables of {key} are headed [[{key.removesuffix('s')}]]" if headed else ""
                 wrong.append((_lineOf(text, key), f"{key} {fault}{hint}"))
     if wrong:
         raise BadDescription("\n".join([f"{path}:{line}: {said}" for line, said in sorted(wrong, key=itemgetter(0))]))
@@ -110,9 +110,9 @@ def documentIn(text: str, path: str) -> dict[str, object]:
         raise BadDescription(f"{path}:{line}{column}: this is not valid TOML: {_PLACE.sub('', said)}") from None
 
 
-def _zones(setting: Setting, tables: list[object], text: str, folder: str, wrong: list[tuple[int, str]]) -> tuple[str, ...]:
+def _tables(setting: Setting, tables: list[object], text: str, folder: str, wrong: list[tuple[int, str]]) -> tuple[str, ...]:
     """
-    Read the C{[[zone]]} tables.
+    Read tables in an array, such as C{[[zone]]}.
 
     @param wrong: faults are appended here, with the line number of their table.
     """
@@ -122,16 +122,17 @@ def _zones(setting: Setting, tables: list[object], text: str, folder: str, wrong
         try:
             found.append(str(setting.kind.fromTOML(table, folder)))
         except BadDescription as fault:
-            said = str(fault).splitlines() if isinstance(table, dict) else [f"zone {fault}"]
+            said = str(fault).splitlines() if isinstance(table, dict) else [f"{setting.name} {fault}"]
             faults += [(number, line) for line in said]
     if faults:
-        lines = [number for number, line in enumerate(text.split("\n"), 1) if _TABLE.match(line)]
+        header = re.compile(rf"""\s*\[\[\s*(["']?){re.escape(setting.name)}\1\s*\]\]""")
+        lines = [number for number, line in enumerate(text.split("\n"), 1) if header.match(line)]
         # Inline tables in an array have no header lines to tell them apart.
-        usual = _lineOf(text, "zone")
+        usual = _lineOf(text, setting.name)
         most = int(LOADING_COMPLAINTS.default)
         wrong += [(lines[number] if len(lines) == len(tables) else usual, said) for number, said in faults[:most]]
         if len(faults) > most:
-            wrong.append((text.count("\n") + 1, f"and {len(faults) - most} more of zones"))
+            wrong.append((text.count("\n") + 1, f"and {len(faults) - most} more of {setting.name}s"))
     return tuple(found)
 
 

@@ -27,7 +27,8 @@ from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.policy.rules.compiler import compileLists
 from twisted_ext.resolver.policy.rules.table import BELOW, SELF, PolicyTable, RuleList
 from twisted_ext.server.features.blocking import keeper
-from twisted_ext.server.features.blocking.keeper import BlockLists, listsIn
+from twisted_ext.server.features.blocking.keeper import BlockLists
+from twisted_ext.server.features.blocking.lists import listsIn
 from twisted_ext.server.listeners.sockets import boundSockets
 from twisted_ext.server.process.workers import Workforce
 from twisted_ext.server.settings.settings import Settings
@@ -235,7 +236,7 @@ class BlockListsTests(ListCase):
                 "blocking: 1,000,005 names, lists are being read",
                 "  /ads: 1,000,000 names; lines that cannot be used: 2 (line 7: x; line 8: y)",
                 "  /more: 5 names, kept from before; it cannot be read: No such file or directory",
-                "  /good (exceptions): 1 name",
+                "  /good, exceptions: 1 name",
             ],
         )
 

@@ -345,6 +345,6 @@ def _serverOptions(role: str, options: type) -> list[Word]:
 def _settingKind(setting: Setting) -> str:
     if setting.kind in (types.FLAG, types.COUNT):
         return ""
-    if isinstance(setting.kind, types.File) or setting.kind is types.ZONE:
+    if isinstance(setting.kind, (types.File, types.Table)):
         return FILES
     return DESCRIPTIONS if setting.kind is types.DESCRIPTION else TEXT

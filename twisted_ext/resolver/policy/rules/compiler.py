@@ -1,7 +1,7 @@
 """
 Reads lists and writes the table of their rules, in a child process, so that the server answers meanwhile:
-C{python -m twisted_ext.resolver.policy.rules.compiler TABLE FORMER LIST...}. C{FORMER} is the table in force, or empty; each list is
-C{block:PATH} or C{except:PATH}.
+C{python -m twisted_ext.resolver.policy.rules.compiler TABLE FORMER LIST...}. C{FORMER} is the table in force, or empty; each list is as in
+L{RuleList}.
 
 A list whose file has not changed since the former table was made is not read again. One that cannot be read, or holds nothing but errors,
 keeps the rules that it had in the former table: a download may have failed.
@@ -52,14 +52,13 @@ def _read(builder: TableBuilder, word: str, number: int, clock: Callable[[], flo
 
     @raise _Unusable: it cannot be read, or has no rules but errors. Nothing has been added then.
     """
-    kind, _, path = word.partition(":")
-    number |= EXCEPT if kind == "except" else 0
+    number |= EXCEPT if word.startswith("except:") else 0
     complaints = Complaints()
     before = builder.mark()
     octets, room, seconds = int(BLOCK_LIST_OCTETS.default), int(BLOCK_NAMES.default), BLOCK_SECONDS.default
     end = clock() + seconds
     try:
-        with open(path, "rb", opener=openNow) as file:
+        with open(RuleList(word).path, "rb", opener=openNow) as file:
             found = os.fstat(file.fileno())
             settled = now() - max(found.st_mtime_ns, found.st_ctime_ns) > _SETTLED
             if found.st_size > octets:
@@ -91,7 +90,7 @@ def _isUnchanged(each: RuleList) -> bool:
     Return whether the file of a list that was read is the same.
     """
     with suppress(OSError, ValueError):
-        return not each.kept and list(each.state) == list(stateOf(os.stat(each.list.partition(":")[2])))
+        return not each.kept and list(each.state) == list(stateOf(os.stat(each.path)))
     return False
 
 

@@ -84,7 +84,7 @@ class RuleList:
     """
     A list, and what became of it when it was read last.
 
-    @ivar list: C{block:PATH}, or C{except:PATH} for a list of exceptions.
+    @ivar list: C{block:PATH}, or C{except:PATH} for a list of exceptions; with C{NAME=} before the path if it has a name.
     @ivar names: how many it has.
     @ivar wrong: how many of its lines cannot be used.
     @ivar said: the first of them, or why the list could not be used.
@@ -98,6 +98,26 @@ class RuleList:
     said: str = ""
     kept: bool = False
     state: Sequence[int] = field(default_factory=tuple)
+
+    @property
+    def name(self) -> str:
+        """
+        Its name; its path if it has none.
+        """
+        place = self.list.partition(":")[2]
+        return place if place.startswith("/") else place.partition("=")[0]
+
+    @property
+    def path(self) -> str:
+        place = self.list.partition(":")[2]
+        return place if place.startswith("/") else place.partition("=")[2]
+
+    @property
+    def title(self) -> str:
+        """
+        Its name, if it has one, and its path.
+        """
+        return self.path if self.name == self.path else f"{self.name} ({self.path})"
 
 
 def stateOf(found: os.stat_result) -> tuple[int, ...]:

@@ -25,7 +25,7 @@ class Verdict:
 
     @ivar blocked: whether it is blocked; if not, it is an exception.
     @ivar domain: the name in the rule, as text.
-    @ivar source: the list, as C{block:PATH} or C{except:PATH}, or the setting C{block}.
+    @ivar source: the name or the path of the list; or a setting, C{block} or C{block-except}.
     @ivar line: the line of the rule in the list; 0 for a setting.
     @ivar labels: how many labels of the name come before those of the rule.
     """
@@ -42,9 +42,9 @@ class Verdict:
     @property
     def place(self) -> str:
         """
-        Where the rule is: C{PATH:LINE}, or the setting.
+        Where the rule is: the list and the line, with a colon between them, or the setting.
         """
-        return f"{self.source.partition(':')[2]}:{self.line}" if self.line else self.source
+        return f"{self.source}:{self.line}" if self.line else self.source
 
 
 class OwnRules:
@@ -120,7 +120,7 @@ def decided(name: bytes, own: OwnRules, table: PolicyTable | None, mask: int = _
                 order = (rankOf(word), SOURCE - (word & SOURCE))
                 if word & applies and mask >> (word & SOURCE) & 1 and order[0] > rank and order > best:
                     best = order
-                    found = Verdict(not word & EXCEPT, text, table.lists[word & SOURCE].list, line, above)
+                    found = Verdict(not word & EXCEPT, text, table.lists[word & SOURCE].name, line, above)
             rank = best[0]
             if rank == highest:
                 break

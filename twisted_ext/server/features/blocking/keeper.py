@@ -21,41 +21,27 @@ from twisted_ext.files import STATE_FOLDER, TemporaryFolder
 from twisted_ext.limits import BLOCK_LISTS, BLOCK_PAUSE, BLOCK_SECONDS
 from twisted_ext.resolver.policy.rules.table import PolicyTable, RuleList, stateOf
 from twisted_ext.server.features.base.feature import Keeper
-from twisted_ext.server.features.blocking.settings import BlockingSettings
+from twisted_ext.server.features.blocking.lists import listsIn
 from twisted_ext.server.jobs.subprocess import runModule
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.settings.settings import Settings
 
-__all__ = ["BlockLists", "listsIn"]
+__all__ = ["BlockLists"]
 
 _log: Final = Logger(__name__)
 
 #: The module that reads lists.
 _MODULE: Final = "twisted_ext.resolver.policy.rules.compiler"
 
-_FILE: Final = "file:"
-
 #: The name of the table in the state folder.
 _KEPT: Final = "blocklists.table"
 
 
-def listsIn(settings: Settings) -> list[str]:
-    """
-    Return the files that settings name, as arguments for the child process: C{block:PATH} or C{except:PATH}. Exceptions to nothing are left
-    out.
-    """
-    wanted = settings[BlockingSettings]
-    if not wanted.blockList and not wanted.block:
-        return []
-    exceptions = [f"except:{os.path.abspath(each.removeprefix(_FILE))}" for each in wanted.blockExcept if each.startswith(_FILE)]
-    return list(dict.fromkeys([*[f"block:{os.path.abspath(path)}" for path in wanted.blockList], *exceptions]))
-
-
 def _stateOf(word: str) -> tuple[int, ...]:
     try:
-        return stateOf(os.stat(word.partition(":")[2]))
+        return stateOf(os.stat(RuleList(word).path))
     except (OSError, ValueError):
         return ()
 
@@ -274,7 +260,7 @@ class BlockLists(Keeper):
 
 
 def _tell(each: RuleList) -> None:
-    path = each.list.partition(":")[2]
+    path = each.title
     if each.kept:
         kept = f"its former {each.names} names stay in force" if each.names else "it blocks nothing"
         _log.error("block list {path}: {said}; {kept}", path=path, said=each.said, kept=kept)
@@ -289,11 +275,10 @@ def _shown(each: RuleList) -> str:
     """
     Return the line of one list in the status.
     """
-    kind, _, path = each.list.partition(":")
-    exceptions = " (exceptions)" if kind == "except" else ""
+    exceptions = ", exceptions" if each.list.startswith("except:") else ""
     wrong = f"; lines that cannot be used: {each.wrong:,} ({each.said})" if each.wrong else ""
     kept = f", kept from before; it {each.said}" if each.kept else ""
-    return f"  {path}{exceptions}: {each.names:,} name{'' if each.names == 1 else 's'}{wrong}{kept}"
+    return f"  {each.title}{exceptions}: {each.names:,} name{'' if each.names == 1 else 's'}{wrong}{kept}"
 
 
 def _unlink(path: str) -> None:

@@ -12,7 +12,7 @@ from twisted_ext.errors import BadImage
 from twisted_ext.resolver.policy.rules.source import Policy, PolicySource, readReply
 from twisted_ext.resolver.policy.rules.table import PolicyTable
 from twisted_ext.server.features.base.feature import Active, Part, Site, Stage
-from twisted_ext.server.features.blocking.keeper import listsIn
+from twisted_ext.server.features.blocking.lists import listsIn
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
@@ -40,7 +40,7 @@ class BlockedNames(Active):
         policy = self.policy = Policy() if former is None else former.policy
         self.rereads = "block lists" if self._lists else ""
         given = [f"{len(settings.block)} given"] if settings.block else []
-        said = f"block: {', '.join([*given, *settings.blockList])}, answered with {settings.blockReply}"
+        said = f"block: {', '.join([*given, *settings.blockList, *settings.lists])}, answered with {settings.blockReply}"
         self.parts = (Part(Stage.UPSTREAM, lambda: said, wrap=lambda source: PolicySource(source, policy, site.reactor)),)
 
     def begin(self) -> None:

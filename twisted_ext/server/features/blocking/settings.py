@@ -4,10 +4,24 @@ The settings of block lists, which what switches them on and what reads them hav
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import Section, setting
 
+if TYPE_CHECKING:
+    from twisted_ext.server.config.types import Tabled
+
 __all__ = ["BlockingSettings"]
+
+
+def _listTable() -> type[Tabled]:
+    from twisted_ext.server.features.blocking.lists import ListSettings
+
+    return ListSettings
+
+
+_LIST: Final = types.Table("the name of a list and its file, such as ads=/etc/txdns/ads.txt, or a table", _listTable)
 
 
 class BlockingSettings(Section):
@@ -17,6 +31,15 @@ class BlockingSettings(Section):
         (),
         "Block the names in this file, which may have lines of hosts files, domains, *.domain, and ||domain^ of ad blockers. Only lines of "
         "hosts files leave the names below alone. The file is read again when it has changed; a missing one is logged",
+    )
+    list: tuple[str, ...] = setting(
+        _LIST,
+        (),
+        "Give the list in this file a name, by which lists selects it: ads=/etc/txdns/ads.txt. In the settings file it is a table headed "
+        "[[list]], with name, file and, for a list of exceptions, allow = true",
+    )
+    lists: tuple[str, ...] = setting(
+        types.TEXT, (), "Apply the list with this name: block the names in it, or leave them alone if it is one of exceptions"
     )
     blockExcept: tuple[str, ...] = setting(
         types.BLOCK_EXCEPTION,
