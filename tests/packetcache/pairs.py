@@ -24,7 +24,7 @@ from twisted_ext.server.features.built import Features
 from twisted_ext.server.frontend import Frontend
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import standardGates
-from twisted_ext.server.reply.packetcaches import packetCacheFor
+from twisted_ext.server.reply.packetcaches import cacheOf
 from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.sources import stackFor
 from twisted_ext.testing.network import MemoryNetwork
@@ -107,7 +107,7 @@ class Side:
         self.settings = Settings.of(**_SETTINGS)
         today = clock.seconds
         with (
-            mock.patch.object(module, "packetCacheFor", partial(packetCacheFor, today=today)),
+            mock.patch.object(module, "cacheOf", partial(cacheOf, today=today)),
             mock.patch.object(module, "standardGates", partial(standardGates, today=today)),
         ):
             self.stack = stackFor(clock, self.settings, zones, Features(Site(clock, self.settings)))

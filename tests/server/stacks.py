@@ -51,5 +51,5 @@ def reloadStack(stack: ForwardStack, settings: Settings) -> None:
     features = Features(replace(former.site, settings=settings), former)
     stack.reload(settings, features)
     features.begin()
-    former.close(features.active)
+    former.close(features)
     _features[stack] = features

@@ -13,7 +13,22 @@ from typing import Final
 from twisted_ext.limits import CLIENTS_KNOWN
 from twisted_ext.packetcache.table import Table
 
-__all__ = ["Account", "Bucket", "Client", "Clients", "Group", "UNMETERED"]
+__all__ = ["Account", "Bucket", "Client", "Clients", "Group", "UNMETERED", "View"]
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class View:
+    """
+    What a class of clients is answered. No reply for one view reaches clients of another: each has groups, and so tables, of its own.
+
+    @ivar name: the name for display and logs.
+    @ivar source: answers their questions: an L{IAnswerSource<twisted_ext.interfaces.IAnswerSource>}.
+    @ivar recursive: whether their replies say that recursion is available.
+    """
+
+    name: str
+    source: object
+    recursive: bool = True
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -27,6 +42,7 @@ class Group:
     @ivar messages: cached replies for TCP, which may be longer.
     @ivar encrypted: cached replies for encrypted transports, which may be padded.
     @ivar shown: whether a client needs a valid cookie to be answered over UDP.
+    @ivar view: what they are answered; L{None} for what all are who are in no view.
     """
 
     name: str
@@ -35,6 +51,7 @@ class Group:
     messages: Table = field(default_factory=partial(Table, stream=True))
     encrypted: Table = field(default_factory=partial(Table, stream=True, exact=True))
     shown: bool = False
+    view: View | None = None
 
     @property
     def tables(self) -> tuple[Table, Table, Table]:

@@ -295,6 +295,16 @@ class PacketCache:
             bucket.tokens -= 1.0
         return reply
 
+    def regroup(self, groups: Iterable[Group]) -> None:
+        """
+        Use these groups from now on, and classify all clients again.
+        """
+        former, self.groups = self.groups, tuple(groups)
+        # What was counted stays counted.
+        gone = set(former).difference(self.groups)
+        self._blocked += sum([table.blocked for group in gone for table in group.tables])
+        self.clients.clear()
+
     def clear(self) -> None:
         self.clients.clear()
         for group in self.groups:

@@ -17,7 +17,9 @@ from twisted_ext.errors import BadDescription
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.metrics.activity import Activity
 from twisted_ext.metrics.counters import Counters
+from twisted_ext.packetcache.clients import Group, View
 from twisted_ext.packetcache.packetcache import PacketCache
+from twisted_ext.packetcache.table import Table
 from twisted_ext.server.authority.source import AuthoritySource
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.features.base.feature import Stage
@@ -32,7 +34,7 @@ from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import Gate, standardGates
 from twisted_ext.server.reply.observers import Observers
 from twisted_ext.server.reply.operations import hopelessOf, opcodesOf, transfersIn
-from twisted_ext.server.reply.packetcaches import ForgetfulTable, packetCacheFor
+from twisted_ext.server.reply.packetcaches import ClientGroups, ForgetfulTable, cacheOf
 from twisted_ext.server.reply.querylog import QueryLog
 from twisted_ext.server.reply.ratelimit import ClientRateLimit
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
@@ -60,6 +62,9 @@ __all__ = ["Frontend", "gatesOf"]
 
 _log: Final = Logger(__name__)
 
+#: Of a server whose clients are all answered alike.
+NO_VIEWS: Final[Mapping[str, IAnswerSource]] = {}
+
 
 def _rules(settings: Settings) -> Mapping[str, Sequence[str]]:
     return {"allow": settings.allow, "refuse": settings.refuse, "drop": settings.drop}
@@ -69,10 +74,11 @@ def _otherwise(zones: Zones | None) -> str:
     return "refuse" if zones is None else "zones"
 
 
-def _views(settings: Settings, zones: Zones | None) -> dict[str, IAnswerSource]:
-    if zones is None or settings.role == "serve":
-        return {}
-    return {"public": AuthoritySource(zones)}
+def _outside(settings: Settings, zones: Zones | None) -> View | None:
+    """
+    Return what clients without access are answered.
+    """
+    return None if zones is None or settings.role == "serve" else View("public", AuthoritySource(zones), recursive=False)
 
 
 def _logging(settings: Settings) -> bool:
@@ -158,6 +164,7 @@ class Frontend:
         large: bool = False,
         certificates: Certificates | None = None,
         features: Features | None = None,
+        views: Mapping[str, IAnswerSource] = NO_VIEWS,
         today: Callable[[], float] = time,
     ) -> None:
         """
@@ -167,6 +174,7 @@ class Frontend:
         @param certificates: for encrypted listeners, if there are any.
         @param zones: the public zones, which every client may query, if there are any.
         @param large: whether to size the packet cache for a server with many zones.
+        @param views: what each view of the settings is answered by.
 
         @raise BadDescription: the settings contradict each other.
         """
@@ -183,24 +191,25 @@ class Frontend:
         self._limit(settings)
         self._cookies = Cookies(*(cookieSecrets or (secret,)), alone=not cookieSecrets) if settings.cookies else None
         self._proxies = TrustedProxies(settings.trustedProxies)
-        self.packetCache: PacketCache = packetCacheFor(
+        self._groups = ClientGroups(
             self._access,
             self._rates,
-            self._cookies,
-            limiting=self._limiting,
+            self._limiting,
             required=settings.requireCookie if settings.cookies else (),
             octets=ZONE_LANE_BYTES.default if large else None,
             sights=int(ZONE_LANE_SIGHTS.default) if large else None,
             public=zones is not None,
+            outside=_outside(settings, zones),
             isProxy=self._proxies.isItself,
         )
-        self._tables = [group.tables for group in self.packetCache.groups]
+        self._tables: dict[Group, tuple[Table, Table, Table]] = {}
+        self.packetCache: PacketCache = cacheOf(self._groups, self._cookies, quick=zones is not None)
+        self._divide(settings, views)
         self.responder = Responder(
             source,
             reactor,
             gates=_gates(settings, self._rates, self._cookies, zones, features=features),
             replyBuilder=ReplyBuilder.of(settings),
-            views=_views(settings, zones),
             packetCache=self.packetCache,
             counters=counters,
             limiting=self._limiting,
@@ -241,10 +250,18 @@ class Frontend:
     def _limit(self, settings: Settings) -> None:
         self._limiting.configure(settings.responseRate, slip=settings.responseSlip, exempt=settings.responseExempt)
 
+    def _divide(self, settings: Settings, views: Mapping[str, IAnswerSource]) -> None:
+        """
+        Divide clients into the views of the settings.
+        """
+        self._groups.configure([(View(each.name, views[each.name]), each.clients) for each in settings.views() if each.name in views])
+        self.packetCache.regroup(self._groups.all)
+        self._tables = {group: self._tables.get(group, group.tables) for group in self._groups.all}
+
     def _remember(self, remember: bool) -> None:
         # Replies from the packet cache would bypass the query log.
         self._queryLog.logged = not remember
-        for group, (datagrams, messages, encrypted) in zip(self.packetCache.groups, self._tables, strict=True):
+        for group, (datagrams, messages, encrypted) in self._tables.items():
             group.datagrams = datagrams if remember else ForgetfulTable()
             group.messages = messages if remember else ForgetfulTable(stream=True)
             group.encrypted = encrypted if remember else ForgetfulTable(stream=True)
@@ -287,12 +304,19 @@ class Frontend:
     def _gatesNow(self) -> tuple[Gate, ...]:
         return _gates(self._settings, self._rates, self._cookies, self._zones, self._errands, self._keys, self._features)
 
-    def apply(self, settings: Settings, cookieSecrets: Sequence[bytes] = (), features: Features | None = None) -> None:
+    def apply(
+        self,
+        settings: Settings,
+        cookieSecrets: Sequence[bytes] = (),
+        features: Features | None = None,
+        views: Mapping[str, IAnswerSource] = NO_VIEWS,
+    ) -> None:
         """
         Apply new settings.
 
         @param cookieSecrets: from the file of the settings; empty if there is none.
         @param features: those that these settings switch on; by default those that it has.
+        @param views: what each view of the settings is answered by.
 
         @raise BadDescription: the settings contradict each other; nothing has changed then.
         """
@@ -311,6 +335,7 @@ class Frontend:
         self.responder.gates = self._gatesNow()
         self.responder.replyBuilder = ReplyBuilder.of(settings)
         self.responder.replyBuilder.expiring = self._expiring
+        self._divide(settings, views)
         self._remember(not _logging(settings))
         self._count(settings)
         # The access decisions for known clients and the stored replies may both be out of date.

@@ -152,6 +152,7 @@ class ServerService(Service):
                 large=large,
                 certificates=None if self.encryption is None else self.encryption.certificates,
                 features=self._features,
+                views=self.stack.views,
             )
         except BaseException:
             self._features.close()
@@ -381,18 +382,16 @@ class ServerService(Service):
         try:
             self.stack.reload(inForce, features)
         except BaseException:
-            features.close(former.active)
+            features.close(former)
             raise
         if certified is not None:
             certified()
         self.settings = inForce
         self._features = features
-        self._parts.apply(inForce, secrets, features)
+        self._parts.apply(inForce, secrets, features, self.stack.views)
         features.begin()
-        for name, state in self._published.items():
-            if name not in former.active:
-                features.take(name, state)
-        former.close(features.active)
+        features.takeOver(self._published, former)
+        former.close(features)
         if self._keepers is not None:
             self._keepers.apply(inForce)
         if self._worker:

@@ -4,7 +4,7 @@ Builds the answer source of a server from its settings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from twisted_ext.interfaces import Start
     from twisted_ext.server.features.built import Features
     from twisted_ext.server.recursor import Given, Recursor
-    from twisted_ext.server.settings.settings import Settings
+    from twisted_ext.server.settings.settings import Settings, View
 
 __all__ = ["ForwardStack", "ZoneStack", "described", "stackFor"]
 
@@ -104,6 +104,7 @@ class ForwardStack:
     The object stays the same when settings change; its parts are replaced, except for the cache.
 
     @ivar caching: the cache, to flush, dump or load; exists even if it is not used.
+    @ivar views: the source of each view by its name. They have the cache in common.
     """
 
     def __init__(
@@ -151,6 +152,7 @@ class ForwardStack:
             self.caching.close()
             raise
         self._ask = self._outermost.ask
+        self._divide(features)
 
     # -- building the sources
 
@@ -260,22 +262,40 @@ class ForwardStack:
             steps.append(lambda: f"cache: {settings.cacheSize} octets{prefetch}{stale}{_boundsOf(settings)}")
         domains = settings.routedDomains()
         self.caching.store.apart = frozenset([domain.lower() for domain in domains])
-        source = features.around(source, Stage.UPSTREAM, steps)
-        source = features.around(source, Stage.LOCAL, steps)
-        source = features.around(source, Stage.OUTER, steps)
-        watch: LoopWatch | None = None
-        if settings.loopDetection and settings.recursive:
-            source = watch = LoopWatch(source, self._reactor)
+        watch = LoopWatch(self._reactor) if settings.loopDetection and settings.recursive else None
+        source = self._makeAround(source, settings, features, watch, steps)
+        self._watch, self._steps = watch, steps[::-1]
+        # Do not store answers that the cache would never return.
+        self._coalescing.learning = self.caching if settings.cache else None
+        return source
+
+    def _makeAround(
+        self, source: IAnswerSource, settings: Settings, features: Features, watch: LoopWatch | None, steps: list[_Step]
+    ) -> IAnswerSource:
+        """
+        Wrap the cache, or what stands for it, in what is consulted before it.
+        """
+        for stage in (Stage.UPSTREAM, Stage.LOCAL, Stage.OUTER):
+            source = features.around(source, stage, steps)
+        if watch is not None:
+            source = watch.around(source)
             steps.append(lambda: "loop detection: queries of this server that come back to it")
         zones = self._zones
         if zones is not None:
             # Zones may be added later, so do this even if there are none now.
             source = AuthorityFirst(AuthoritySource(zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias), source)
             steps.append(lambda: f"zones: {_counted(len(zones))}" if zones else "")
-        self._watch, self._steps = watch, steps[::-1]
-        # Do not store answers that the cache would never return.
-        self._coalescing.learning = self.caching if settings.cache else None
         return source
+
+    def _divide(self, features: Features) -> None:
+        """
+        Make the sources of the views, around the same cache.
+        """
+        inner: IAnswerSource = self.caching if self.settings.cache else self._coalescing
+        self.views = {
+            name: self._makeAround(inner, each.site.settings, each, self._watch, []) for name, each in features.views.items()
+        }
+        self._viewSteps: list[_Step] = [partial(_viewSaid, view, features.views[view.name]) for view in self.settings.views()]
 
     def asksInside(self) -> bool:
         """
@@ -325,6 +345,7 @@ class ForwardStack:
         self.caching.tune(stale=settings.stale, staleWait=settings.staleWait, prefetch=settings.prefetch)
         self._outermost = outermost
         self._ask = outermost.ask
+        self._divide(features)
         self._changed()
 
     # -- changes of files and networks
@@ -385,7 +406,11 @@ class ForwardStack:
         """
         Describe the steps that an accepted query passes through, in order, one line each.
         """
-        return [line for step in (*self._steps, *self._asking.steps) if (line := step())]
+        return [line for step in (*self._steps, *self._asking.steps, *self._viewSteps) if (line := step())]
+
+
+def _viewSaid(view: View, features: Features) -> str:
+    return f"view {view.name}, {', '.join(view.clients)}: {'; '.join(features.differences()) or 'as for all'}"
 
 
 def _lifetimesOf(settings: Settings) -> Lifetimes:
@@ -481,6 +506,7 @@ class ZoneStack:
 
     caching = None
     recursor = None
+    views: Mapping[str, IAnswerSource] = {}
 
     def __init__(self, settings: Settings, zones: Zones, features: Features, changed: Callable[[], object] = lambda: None) -> None:
         self.settings = settings

@@ -283,11 +283,16 @@ class LoopWatch:
     is not sent again.
     """
 
-    def __init__(self, inner: IAnswerSource, clock: IReactorTime) -> None:
-        self._inner = inner
+    def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._suffix = b"\x10" + token_hex(8).encode() + _LOOPS
+        self.suffix = b"\x10" + token_hex(8).encode() + _LOOPS
         self._probed: dict[bytes, CountedUpstream] = {}
+
+    def around(self, inner: IAnswerSource) -> IAnswerSource:
+        """
+        Return a source that recognizes these queries, and asks C{inner} about others.
+        """
+        return _Watched(inner, self)
 
     def probe(self, upstreams: list[CountedUpstream]) -> None:
         """
@@ -298,21 +303,34 @@ class LoopWatch:
             if not any(isNear(forwarding.upstreams[index].server) for forwarding, index in serversOf(upstream)):
                 continue
             label = str(number).encode()
-            name = bytes([len(label)]) + label + self._suffix
+            name = bytes([len(label)]) + label + self.suffix
             self._probed[name] = upstream
             context = QueryContext(self._clock.seconds() + _LOOP_SECONDS)
             # The result is seen when the query arrives here.
             lookUp(upstream, Question(name, TXT), context).addBoth(lambda _: None)
 
+    def arrived(self, name: bytes) -> Answer:
+        """
+        Answer a query with this suffix.
+
+        @param name: folded.
+        """
+        upstream = self._probed.get(name)
+        if upstream is not None and not upstream.looped:
+            upstream.looped = True
+            _log.warn("the upstream {description} forwards back to this server, and is left out", description=upstream.description)
+        return Answer(Outcome.NXDOMAIN, rcode=3)
+
+
+class _Watched:
+    def __init__(self, inner: IAnswerSource, watch: LoopWatch) -> None:
+        self._inner = inner
+        self._suffix = watch.suffix
+        self._watch = watch
+
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         if question.key.endswith(self._suffix, 0, -4):
-            upstream = self._probed.get(question.key[:-4])
-            if upstream is not None and not upstream.looped:
-                upstream.looped = True
-                _log.warn(
-                    "the upstream {description} forwards back to this server, and is left out", description=upstream.description
-                )
-            return Answer(Outcome.NXDOMAIN, rcode=3)
+            return self._watch.arrived(question.key[:-4])
         return self._inner.ask(question, context)
 
     def close(self) -> Deferred[None]:
@@ -322,4 +340,4 @@ class LoopWatch:
         return (self._inner,)
 
 
-classImplements(LoopWatch, IAnswerSource)
+classImplements(_Watched, IAnswerSource)

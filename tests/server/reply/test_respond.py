@@ -16,6 +16,7 @@ from tests.queries import optOf, queryOf
 from tests.wire.shown import optionsOf
 from twisted_ext.answers import Answer, Epoch, Origin, Outcome, QueryContext, Security
 from twisted_ext.errors import BadMessage, DNSFault, Refused, ServerFailed, TimedOut, Unknown, Unreachable
+from twisted_ext.packetcache.clients import View
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf, rrsetOf
 from twisted_ext.wire.codes import AA, AD, CD, QR, RA, RD, TC, Rcode
@@ -201,12 +202,15 @@ class RespondTests(SynchronousTestCase):
 
     def test_clientGroupHasItsSource(self) -> None:
         """
-        A group of clients may have its own source.
+        A group of clients may have its own source, and be told that there is no recursion.
         """
         theirs = CannedSource({}, "192.0.2.99", now=True)
-        self.server.responder._views["allowed"] = theirs
-        self.server.ask(queryOf())
-        self.assertEqual((theirs.asked, self.held.asked), (1, 0))
+        (allowed,) = [group for group in self.server.responder.packetCache.groups if group.name == "allowed"]
+        for recursive in (True, False):
+            allowed.view = View("theirs", theirs, recursive)
+            self.server.ask(queryOf())
+            self.assertEqual(bool(self.server.sent[-1][0][3] & 0x80), recursive)
+        self.assertEqual((theirs.asked, self.held.asked), (2, 0))
 
     def test_repliesAreDropped(self) -> None:
         """

@@ -53,6 +53,7 @@ class Setting:
     @ivar live: whether a reload applies a new value; if not, it takes a restart.
     @ivar roles: the roles with which it has an effect.
     @ivar serving: the default of servers that answer from their zones alone; L{None} if it is the same.
+    @ivar inView: whether each view may have a value of its own.
     @ivar attribute: the name of the attribute of its L{Section}.
     @ivar section: the class that declares it.
     """
@@ -67,6 +68,7 @@ class Setting:
     live: bool = True
     roles: tuple[str, ...] = ()
     serving: Value | None = None
+    inView: bool = False
     attribute: str = ""
     section: type[object] = object
 
@@ -126,6 +128,7 @@ def setting(
     live: bool = True,
     roles: tuple[str, ...] = (),
     serving: _V | None = None,
+    inView: bool = False,
 ) -> _V:
     """
     Declare a setting as an attribute of a class, which names it. Type checkers see the type of its value.
@@ -134,9 +137,11 @@ def setting(
     @param live: whether a reload applies a new value; if not, it takes a restart.
     @param roles: the roles with which it has an effect; C{()} for those of the group.
     @param serving: the default with the role C{serve}; L{None} if it is the same.
+    @param inView: whether each view may have a value of its own.
     """
     value, elsewhere = cast("Value", default), cast("Value | None", serving)
-    return cast("_V", Setting("", kind, value, help, short=short, group=group, live=live, roles=roles, serving=elsewhere))
+    made = Setting("", kind, value, help, short=short, group=group, live=live, roles=roles, serving=elsewhere, inView=inView)
+    return cast("_V", made)
 
 
 def number(

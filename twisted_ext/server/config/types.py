@@ -51,6 +51,7 @@ __all__ = [
     "LISTEN_HTTPS",
     "LISTEN_QUIC",
     "LISTEN_TLS",
+    "LABEL",
     "LIST",
     "LISTING",
     "MINIMIZATION",
@@ -100,6 +101,9 @@ _FILE: Final = "file:"
 #: The begin of a URL, and a file name that needs no quotes in a shell.
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+#: Names of lists and views, which stand in commands, in the log and before the numbers of lines.
+_LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 _POWERS: Final = {"K": 10, "M": 20, "G": 30}
 
@@ -297,6 +301,12 @@ def _zoneTable() -> type[Tabled]:
 def _any(text: str) -> str:
     if not text.isprintable():
         raise BadDescription(f"{text!r} holds characters that cannot be printed")
+    return text
+
+
+def _label(text: str) -> str:
+    if not _LABEL.fullmatch(text):
+        raise BadDescription(f"{text!r} has other characters, or none")
     return text
 
 
@@ -576,6 +586,7 @@ FLAG: Final = Flag()
 COUNT: Final = Number(Limit(default=0, least=0, most=9))
 PORT: Final = Number(Limit(default=53, least=0, most=65535))
 TEXT: Final = Text("a text", _any)
+LABEL: Final = Text("a name of up to 63 letters of ASCII, digits, - and _", _label)
 NAME: Final = Text("a domain name", _name)
 OPTIONAL_NAME: Final = Text("a domain name", _optionalName)
 HOST_NAME: Final = Text("a host name, such as dns.example", _hostName)

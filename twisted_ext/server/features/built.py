@@ -5,10 +5,11 @@ The features that are switched on in one process.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from twisted_ext.errors import CallerFault
+from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.server.features import order
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.interfaces import IAnswerSource, IQueryObserver
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.features.base.feature import Active, Keeper, Part, Site, Stage, Verb
+    from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Part, Site, Stage, Verb
     from twisted_ext.server.reply.gates import Gate
     from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.setup.offer import Offer
@@ -26,66 +27,96 @@ __all__ = ["Features", "Keepers"]
 
 class Features:
     """
-    The features that the settings of a site switch on.
+    The features that the settings of a site switch on, and those of its views.
 
     @ivar site: where they are.
     @ivar active: each by its name, in the order in which a query meets them.
+    @ivar views: those of each view by its name. What a view has as the site does it shares with it.
     """
 
-    def __init__(self, site: Site, former: Features | None = None) -> None:
+    def __init__(self, site: Site, former: Features | None = None, outer: Features | None = None) -> None:
         """
         Make them. They are in force once L{begin} is called; the former ones are until then, and have to be closed after it.
 
         @param former: those in force.
+        @param outer: those of the site, for those of a view.
 
         @raise twisted_ext.errors.BadDescription: the settings cannot be used. Nothing has changed then.
         """
         self.site = site
         self.active: dict[str, Active] = {}
-        before = {} if former is None else former.active
+        self.views: dict[str, Features] = {}
+        # Those that nobody else closes.
+        self._own: dict[str, Active] = {}
+        before = {} if former is None else former._own
         try:
             for feature in order.ORDER:
                 if site.settings.role not in feature.roles:
                     continue
+                if outer is not None and not _differ(feature, site.settings, outer.site.settings):
+                    if feature.name in outer.active:
+                        self.active[feature.name] = outer.active[feature.name]
+                    continue
                 made = feature.make(site, before.get(feature.name))
                 if made is not None:
-                    self.active[feature.name] = made
+                    self.active[feature.name] = self._own[feature.name] = made
+            for view in () if outer is not None else site.settings.views():
+                ofView = replace(site, settings=view.settings)
+                try:
+                    self.views[view.name] = Features(ofView, None if former is None else former.views.get(view.name), self)
+                except BadDescription as error:
+                    raise BadDescription(f"view {view.name}: {error}") from None
         except BaseException:
-            self.close(before)
+            self.close(former)
             raise
 
     def begin(self) -> None:
-        for active in self.active.values():
+        for active in self._all():
             active.begin()
 
-    def close(self, heirs: Mapping[str, Active] | None = None) -> None:
+    def close(self, heirs: Features | None = None) -> None:
         """
-        @param heirs: those which go on with what they share, by name.
+        @param heirs: those which go on with what they share.
         """
-        for name, active in self.active.items():
-            active.close(None if heirs is None else heirs.get(name))
+        for name, active in self._own.items():
+            active.close(None if heirs is None else heirs._own.get(name))
+        for name, view in self.views.items():
+            view.close(None if heirs is None else heirs.views.get(name))
+
+    def _all(self) -> list[Active]:
+        return [*self._own.values(), *[active for view in self.views.values() for active in view._all()]]
 
     def take(self, name: str, state: JSON) -> None:
         """
-        Give the feature of this name what its keeper has published, if it is switched on.
+        Give the feature of this name what its keeper has published, wherever it is switched on.
         """
-        active = self.active.get(name)
-        if active is not None:
-            active.take(state)
+        for each in (self, *self.views.values()):
+            if name in each._own:
+                each._own[name].take(state)
+
+    def takeOver(self, published: Mapping[str, JSON], former: Features) -> None:
+        """
+        Give features what their keepers have published, if they have no predecessor that has it.
+        """
+        for name, state in published.items():
+            if name in self._own and name not in former._own:
+                self._own[name].take(state)
+        for name, view in self.views.items():
+            view.takeOver(published, former.views.get(name, _NONE))
 
     def listening(self, offer: Offer | None) -> None:
-        for active in self.active.values():
+        for active in self._all():
             active.listening(offer)
 
     def look(self) -> None:
-        for active in self.active.values():
+        for active in self._all():
             active.look()
 
     def rereads(self) -> list[str]:
         """
         Return what a reload reads again although no setting has changed.
         """
-        return [active.rereads for active in self.active.values() if active.rereads]
+        return list(dict.fromkeys([active.rereads for active in self._all() if active.rereads]))
 
     def nameOf(self, address: str) -> str:
         """
@@ -94,7 +125,7 @@ class Features:
         return next((name for active in self.active.values() if (name := active.nameOf(address))), "")
 
     def figures(self) -> dict[str, float]:
-        return {key: number for active in self.active.values() for key, number in active.figures().items()}
+        return {key: number for active in self._all() for key, number in active.figures().items()}
 
     def run(self, name: str, verb: Verb, arguments: Mapping[str, str]) -> object:
         """
@@ -131,8 +162,30 @@ class Features:
                 steps.append(part.says)
         return source
 
+    def differences(self) -> list[str]:
+        """
+        Return what those say of themselves that a view does not share with its site.
+        """
+        return [said for active in self._own.values() for part in active.parts if (said := part.says())]
+
     def _partsAt(self, stage: Stage) -> list[Part]:
         return [part for active in self.active.values() for part in active.parts if part.stage is stage]
+
+
+class _Nothing(Features):
+    """
+    Stands for the predecessors of a view that is new.
+    """
+
+    def __init__(self) -> None:
+        self.active, self.views, self._own = {}, {}, {}
+
+
+_NONE: Final = _Nothing()
+
+
+def _differ(feature: Feature, one: Settings, other: Settings) -> bool:
+    return any(each.inView and one.value(each) != other.value(each) for each in feature.settings.declared())
 
 
 class Keepers:

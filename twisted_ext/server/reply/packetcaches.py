@@ -8,12 +8,14 @@ from collections.abc import Callable, Collection, Sequence
 from time import time
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.packetcache.clients import UNMETERED, Client, Clients, Group
+from twisted_ext.limits import LANE_BYTES, LANE_SIGHTS
+from twisted_ext.packetcache.clients import UNMETERED, Client, Clients, Group, View
 from twisted_ext.packetcache.packetcache import PacketCache
 from twisted_ext.packetcache.table import CookieOptions, Reply, Table
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.ratelimit import ClientRateLimit, siteOf
+from twisted_ext.server.reply.selectors import Selectors
 from twisted_ext.wire.rrtypes import SOA
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.reply.requests import Request
     from twisted_ext.server.reply.rrl import ResponseRateLimit
 
-__all__ = ["PROXIES", "ForgetfulTable", "isForOneTransport", "offerReply", "packetCacheFor", "tableFor"]
+__all__ = ["PROXIES", "ClientGroups", "ForgetfulTable", "cacheOf", "isForOneTransport", "offerReply", "packetCacheFor", "tableFor"]
 
 #: The name of the group of trusted proxies that do not name their clients.
 PROXIES: Final = "proxies"
@@ -35,6 +37,10 @@ _KEEPALIVE: Final = 11
 
 #: Transports whose replies are in a table of their own.
 _PLAIN: Final = frozenset(("udp", "tcp"))
+
+#: What a view has at least, however many there are: a few hundred replies, and as many queries that were seen once.
+_LEAST_OCTETS: Final = float(1 << 16)
+_LEAST_SIGHTS: Final = 256
 
 #: Octets of an OPT record without options.
 _OPT_OCTETS: Final = 11
@@ -49,6 +55,107 @@ class ForgetfulTable(Table):
         pass
 
 
+class ClientGroups:
+    """
+    The groups of clients of a server, by what they may query and by their views, and the rates that apply to them.
+
+    @ivar all: the groups.
+    @ivar requires: whether some clients are answered over UDP only with a valid cookie.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        rates: ClientRateLimit,
+        limiting: ResponseRateLimit | None = None,
+        *,
+        required: Collection[str] = (),
+        octets: float | None = None,
+        sights: int | None = None,
+        public: bool = False,
+        outside: View | None = None,
+        isProxy: Callable[[str], bool] = lambda address: False,
+    ) -> None:
+        """
+        For the arguments see L{packetCacheFor}.
+        """
+        self._access = access
+        self._rates = rates
+        self._limiting = limiting
+        self._octets, self._sights = octets, sights
+        self._isProxy = isProxy
+        self._wanting = Access({"allow": required})
+        self.requires = bool(required)
+        self._groups = {
+            "allow": self._group("allowed", "allow", octets, sights),
+            "refuse": self._group("strangers", "refuse", 1, sights),
+            "drop": self._group("unwanted", "drop", 1, sights),
+        }
+        self._proxies = self._group(PROXIES, "refuse", 1, sights)
+        if public:
+            self._groups["zones"] = self._group("public", "zones", octets, sights, outside)
+        # Those of clients that need a valid cookie.
+        self._guarded: dict[str, Group] = {}
+        if required:
+            for action in self._groups.keys() & {"allow", "zones"}:
+                like = self._groups[action]
+                self._guarded[action] = self._group(like.name, action, octets, sights, like.view, shown=True)
+        self._selectors = Selectors(())
+        self._views: list[tuple[Group, Group]] = []
+        self.all: tuple[Group, ...] = ()
+        self.configure(())
+
+    def _group(
+        self, name: str, action: str, octets: float | None, sights: int | None, view: View | None = None, *, shown: bool = False
+    ) -> Group:
+        datagrams = Table(octets, sights=sights, shown=shown)
+        messages = Table(octets, sights=sights, stream=True)
+        encrypted = Table(octets, sights=sights, stream=True, exact=True)
+        return Group(name, action, datagrams, messages, encrypted, shown, view)
+
+    def configure(self, views: Sequence[tuple[View, Sequence[str]]]) -> None:
+        """
+        Replace the views of clients that may query everything.
+
+        @param views: each with the prefixes of its clients; the first view that has a client applies.
+        """
+        # Views share what one has, so that their number does not change what all take.
+        share = len(views) + 1
+        octets = max(LANE_BYTES.pick(self._octets) / share, _LEAST_OCTETS)
+        sights = max(1 << (int(LANE_SIGHTS.pick(self._sights)) // share).bit_length() >> 1, _LEAST_SIGHTS)
+        made: list[tuple[Group, Group]] = []
+        for view, _ in views:
+            group = self._group(view.name, "allow", octets, sights, view)
+            made.append((group, self._group(view.name, "allow", octets, sights, view, shown=True) if self.requires else group))
+        self._views = made
+        self._selectors = Selectors([clients for _, clients in views])
+        groups = [*self._groups.values(), *self._guarded.values(), self._proxies, *[group for pair in made for group in pair]]
+        self.all = tuple(dict.fromkeys(groups))
+
+    def needsCookie(self, client: str) -> bool:
+        """
+        Return whether a client is answered over UDP only with a valid cookie.
+        """
+        return bool(client) and self.requires and self._wanting.actionFor(client) == "allow"
+
+    def classify(self, address: str, now: float) -> Client:
+        """
+        Return a new client, with its group and its rates.
+        """
+        client = address[7:] if address.startswith("::ffff:") and "." in address else address
+        if self._isProxy(address):
+            return Client(client, self._proxies, UNMETERED, siteOf(client))
+        action = self._access.actionFor(client)
+        guarded = self.needsCookie(client)
+        number = self._selectors.find(client) if action == "allow" else -1
+        if number >= 0:
+            group = self._views[number][guarded]
+        else:
+            group = self._guarded.get(action, self._groups[action]) if guarded else self._groups[action]
+        accounts = None if self._limiting is None else self._limiting.accountsFor(client, now)
+        return Client(client, group, self._rates.bucketFor(client, now), siteOf(client), accounts)
+
+
 def packetCacheFor(
     access: Access | None = None,
     rates: ClientRateLimit | None = None,
@@ -59,6 +166,7 @@ def packetCacheFor(
     octets: float | None = None,
     sights: int | None = None,
     public: bool = False,
+    outside: View | None = None,
     isProxy: Callable[[str], bool] = lambda address: False,
     today: Callable[[], float] = time,
 ) -> PacketCache:
@@ -70,46 +178,31 @@ def packetCacheFor(
         clients that may query. The tables of the other groups are minimal.
     @param sights: queries seen once that are remembered, for the same clients.
     @param public: whether there are zones, which clients without other access may query.
+    @param outside: what these clients are answered; by default what all are.
     @param isProxy: returns whether an address is that of a proxy, whose own requests are refused: it has to name its clients.
     """
-    allowed = access or Access()
-    metered = rates or ClientRateLimit()
+    groups = ClientGroups(
+        access or Access(),
+        rates or ClientRateLimit(),
+        limiting,
+        required=required,
+        octets=octets,
+        sights=sights,
+        public=public,
+        outside=outside,
+        isProxy=isProxy,
+    )
+    return cacheOf(groups, cookies, quick=public, today=today)
 
-    def group(name: str, action: str, octets: float | None, *, shown: bool = False) -> Group:
-        datagrams = Table(octets, sights=sights, shown=shown)
-        messages = Table(octets, sights=sights, stream=True)
-        return Group(name, action, datagrams, messages, Table(octets, sights=sights, stream=True, exact=True), shown=shown)
 
-    groups = {
-        "allow": group("allowed", "allow", octets),
-        "refuse": group("strangers", "refuse", 1),
-        "drop": group("unwanted", "drop", 1),
-    }
-    proxies = group(PROXIES, "refuse", 1)
-    if public:
-        groups["zones"] = group("public", "zones", octets)
+def cacheOf(groups: ClientGroups, cookies: Cookies | None, *, quick: bool = False, today: Callable[[], float] = time) -> PacketCache:
+    """
+    Make the packet cache for groups of clients.
 
-    wanting = Access({"allow": required})
-    guarded: dict[str, Group] = {}
-    if required:
-        for action in groups.keys() & {"allow", "zones"}:
-            guarded[action] = group(groups[action].name, action, octets, shown=True)
-
-    def wanted(client: str) -> bool:
-        return bool(client) and wanting.actionFor(client) == "allow"
-
-    def classify(address: str, now: float) -> Client:
-        client = address[7:] if address.startswith("::ffff:") and "." in address else address
-        accounts = None if limiting is None else limiting.accountsFor(client, now)
-        if isProxy(address):
-            return Client(client, proxies, UNMETERED, siteOf(client))
-        action = allowed.actionFor(client)
-        group = guarded[action] if action in guarded and wanted(client) else groups[action]
-        return Client(client, group, metered.bucketFor(client, now), siteOf(client), accounts)
-
-    everyone = [*groups.values(), *guarded.values(), proxies]
-    options = None if cookies is None else _CookieReplies(cookies, wanted if guarded else None, today)
-    return PacketCache(Clients(classify), everyone, cookies=options, quick=public)
+    @param quick: see L{PacketCache}.
+    """
+    options = None if cookies is None else _CookieReplies(cookies, groups.needsCookie if groups.requires else None, today)
+    return PacketCache(Clients(groups.classify), groups.all, cookies=options, quick=quick)
 
 
 class _CookieReplies(CookieOptions):

@@ -96,7 +96,7 @@ class Responder:
     Answers requests from a source.
 
     Answers that the source has from a cache go into the packet cache, which repeats them to all clients of the same group without asking
-    the source. Clients with different answers need a group of their own.
+    the source. Clients with different answers are in a group of their own, with a view.
 
     @ivar observer: is told of each reply, and of each request without one; or L{None}.
     @ivar relieve: called after a L{MemoryError}, to free memory.
@@ -115,7 +115,6 @@ class Responder:
         packetCache: PacketCache | None = None,
         counters: Counters | None = None,
         limiting: ResponseRateLimit | None = None,
-        views: Mapping[str, IAnswerSource] | None = None,
         unrecursed: bool = False,
         seconds: float | None = None,
         late: float | None = None,
@@ -126,7 +125,6 @@ class Responder:
         """
         @param packetCache: the packet cache; by default one that allows clients on this machine and in private networks.
         @param limiting: response rate limiting for the networks of the clients; none by default.
-        @param views: sources for single groups of clients, by the group's name; their replies have RA cleared.
         @param unrecursed: ask the source for queries without RD even if it has no immediate answer. The context is marked accordingly, and
             the source sends no queries for them.
         @param seconds: the deadline of a request.
@@ -151,7 +149,6 @@ class Responder:
         self.later: deque[Later] | None = None
         self._declining = RefusalLog()
         self._limiting = limiting
-        self._views = dict(views or {})
         self._unrecursed = unrecursed
         self._patience = REQUEST_SECONDS.pick(seconds)
         self._late = REQUEST_LATE.pick(late)
@@ -279,11 +276,12 @@ class Responder:
         if counters.activity is not None:
             counters.activity.asked(request.client, question.name, question.rrType, now)
         dnssecOk = edns is not None and bool(edns.flags & DO)
-        if self._direct is not None and not self._views:
+        view = request.record.group.view
+        if self._direct is not None and view is None:
             direct = self._direct(question, dnssecOk)
             if direct is not None and self._sentDirect(request, direct, send):
                 return
-        source = self._views.get(request.record.group.name, self._source) if self._views else self._source
+        source = self._source if view is None else cast("IAnswerSource", view.source)
         recursion = bool(request.flags & RD)
         context = QueryContext(
             now + self._patience,
@@ -481,8 +479,8 @@ class Responder:
         @param now: the time, for an immediate answer, which may go into the packet cache; L{None} after a look-up.
         """
         composed = self.replyBuilder.answer(request, answer)
-        if self._views and request.record.group.name in self._views:
-            # Views do not offer recursion.
+        view = request.record.group.view
+        if view is not None and not view.recursive:
             octets = composed.octets
             composed.octets = b"%b%c%b" % (octets[:3], octets[3] & ~RA, octets[4:])
         counters = self.counters

@@ -6,7 +6,8 @@ C{--show-config} and the documentation are made from their declarations.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from twisted_ext.errors import BadDescription
@@ -20,7 +21,8 @@ from twisted_ext.limits import (
     STALE_WAIT,
 )
 from twisted_ext.server.config import types
-from twisted_ext.server.config.setting import GROUPS, RESOLVING, Section, number, octets, setting, shown
+from twisted_ext.server.config.setting import GROUPS, RESOLVING, Section, Setting, number, octets, setting, shown
+from twisted_ext.server.config.tables import checkedTable, tableFromText, tableToText, tableToTOML
 from twisted_ext.server.features.order import ORDER
 from twisted_ext.server.limits import (
     CLIENT_RATE,
@@ -44,12 +46,16 @@ from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.limits import RECEIVED_OCTETS
 
 if TYPE_CHECKING:
-    from twisted_ext.server.config.setting import Setting
     from twisted_ext.server.config.types import Value
 
-__all__ = ["SETTINGS", "Settings", "settingNamed"]
+__all__ = ["SETTINGS", "Settings", "View", "ViewSettings", "settingNamed"]
 
 _S = TypeVar("_S", bound=Section)
+
+
+_VIEW: Final = types.Table(
+    "the name of a view and its clients, such as children=192.168.1.40,192.168.1.41, or a table", lambda: ViewSettings
+)
 
 
 class Settings(Section):
@@ -333,6 +339,13 @@ class Settings(Section):
     )
     refuse: tuple[str, ...] = setting(types.PREFIX, (), "Refuse these clients, although they are in an allowed network")
     drop: tuple[str, ...] = setting(types.PREFIX, (), "Send these clients no reply at all")
+    view: tuple[str, ...] = setting(
+        _VIEW,
+        (),
+        "Answer these clients by settings of their own: children=192.168.1.40,192.168.1.41. In the settings file it is a table headed "
+        "[[view]], with name, clients and any of lists, block, block-list, block-except and block-reply; what it leaves out is as for all",
+        roles=RESOLVING,
+    )
     cookies: bool = setting(types.FLAG, True, "Send and check DNS cookies (RFC 7873)", live=False)
     cookieSecret: str = setting(
         types.SECRET,
@@ -435,6 +448,20 @@ class Settings(Section):
         """
         return cls({name: tuple(value) if isinstance(value, list) else cast("Value", value) for name, value in values.items()})
 
+    def views(self) -> list[View]:
+        """
+        Return the views, in their order.
+
+        @raise BadDescription: two have the same name.
+        """
+        found: dict[str, View] = {}
+        for text in self.view:
+            given = ViewSettings.fromText(text)
+            if given.name in found:
+                raise BadDescription(f"view {given.name} is given twice")
+            found[given.name] = View(given.name, given.clients, Settings({**self.given, **given.given}))
+        return list(found.values())
+
     def stateFolder(self, environment: Mapping[str, str] = os.environ) -> str:
         """
         Return the folder for persistent state, C{""} for none.
@@ -492,6 +519,76 @@ class Settings(Section):
                 text = shown(value)
             lines += [f"# {each.help}.{several}", f"{each.name} = {text}"]
         return "\n".join([*lines[1:], ""])
+
+
+@dataclass(slots=True, eq=False)
+class View:
+    """
+    A class of clients.
+
+    @ivar clients: the prefixes of their addresses.
+    @ivar settings: all settings that apply to them.
+    """
+
+    name: str
+    clients: Sequence[str]
+    settings: Settings
+
+
+#: The keys of a C{[[view]]} table besides the settings that may differ.
+_OF_VIEWS: Final = (
+    Setting("name", types.LABEL, "", "The view's name"),
+    Setting("clients", types.PREFIX, (), "Its clients: 192.168.1.40, 192.168.9.0/24, any; the first view that has a client applies"),
+)
+
+
+class ViewSettings:
+    """
+    The settings of one view.
+
+    @ivar name: its name.
+    @ivar clients: the prefixes of its clients.
+    @ivar given: the settings that it has of its own, checked, by name.
+    """
+
+    __slots__ = ("clients", "given", "name", "_values")
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        self._values = values
+        self.name = str(values["name"])
+        clients = values["clients"]
+        self.clients: Sequence[str] = clients if isinstance(clients, tuple) else (str(clients),)
+        self.given = {name: value for name, value in values.items() if name not in ("name", "clients")}
+
+    @classmethod
+    def fromTable(cls, table: Mapping[str, object], folder: str = "") -> ViewSettings:
+        declared = (*_OF_VIEWS, *[each for each in SETTINGS if each.inView])
+        known = {each.name for each in declared}
+        common = [key for key in table if key not in known and settingNamed(key) is not None]
+        if common and isinstance(table.get("name"), str):
+            raise BadDescription("\n".join([f"view {table['name']}: {key} cannot differ between views" for key in common]))
+        values = checkedTable(table, declared, "view", "children", folder)
+        if not values.get("clients"):
+            raise BadDescription(f'view {values["name"]} has no clients; write clients = ["192.168.1.40"]')
+        return cls(values)
+
+    @classmethod
+    def fromText(cls, text: str, folder: str = "") -> ViewSettings:
+        """
+        Parse C{NAME=CLIENT,CLIENT...}, or the result of L{toText}.
+        """
+        if text.startswith("{"):
+            return cls.fromTable(tableFromText(text, "view"), folder)
+        name, equals, clients = text.partition("=")
+        if not equals or not name or not clients:
+            raise BadDescription(f"{text!r} is not a valid view: write its name, an equals sign, and the addresses of its clients")
+        return cls.fromTable({"name": name, "clients": clients.split(",")}, folder)
+
+    def toText(self) -> str:
+        return tableToText(self._values)
+
+    def toTOML(self) -> str:
+        return tableToTOML(self._values)
 
 
 _OF_FEATURES: Final = [each for feature in ORDER for each in feature.settings.declared()]

@@ -93,6 +93,8 @@ def wantSomething(settings: Settings, config: str | None) -> None:
     blocking = settings[BlockingSettings]
     if settings.role == "serve" and (blocking.block or blocking.blockList or blocking.lists):
         _log.warn("block, block-list and lists have no effect with serve; use forward, which serves zones as well")
+    if settings.view:
+        _warnOfHiddenViews(settings)
     if blocking.list:
         from twisted_ext.server.features.blocking.lists import unusedLists
 
@@ -116,6 +118,16 @@ def wantSomething(settings: Settings, config: str | None) -> None:
         raise BadDescription(said)
     # Zones may appear when the settings or folders are read again.
     _log.warn("{said}; until there is one, all queries are refused", said=said)
+
+
+def _warnOfHiddenViews(settings: Settings) -> None:
+    from twisted_ext.server.reply.selectors import Selectors
+
+    views = settings.views()
+    for number, earlier in Selectors([view.clients for view in views]).hidden.items():
+        text = "view {name} gets no clients: {clients} is all in views before it, such as {earlier}"
+        view = views[number]
+        _log.warn(text, name=view.name, clients=", ".join(view.clients), earlier=views[earlier].name)
 
 
 def complainPlainly(logsToFile: Callable[[], bool]) -> None:

@@ -4,6 +4,8 @@ Tests of L{twisted_ext.resolver.policy.rules.source}.
 
 from __future__ import annotations
 
+from typing import Final
+
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -20,6 +22,8 @@ from twisted_ext.testing.sources import answerOf, atHand, questionOf, rrsetOf
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import CNAME, A
+
+_LISTS: Final = ("block:/lists/ads", "except:/lists/good")
 
 
 @implementer(IAnswerSource)
@@ -53,12 +57,15 @@ class PolicyTests(SynchronousTestCase):
         self.policy = Policy()
         self.upstream = _Upstream()
         self.source = PolicySource(self.upstream, self.policy, self.clock)
+        self.own: tuple[tuple[str, ...], tuple[str, ...], str] = ((), (), "nxdomain")
+        self.lists: tuple[str, ...] = ()
 
     def block(self, *domains: str, exceptions: tuple[str, ...] = (), reply: str = "nxdomain") -> None:
         """
         Block domains.
         """
-        self.policy.apply(domains, exceptions, reply, False)
+        self.own = (domains, exceptions, reply)
+        self.policy.apply(*self.own, self.lists)
 
     def list_(self, names: dict[bytes, int]) -> None:
         """
@@ -67,7 +74,9 @@ class PolicyTests(SynchronousTestCase):
         builder = TableBuilder()
         for line, (name, bits) in enumerate(names.items(), 1):
             builder.add([name], bits | SELF, [line])
-        self.policy.use(PolicyTable(b"".join(builder.pack([RuleList("block:/lists/ads"), RuleList("except:/lists/good")]))))
+        self.lists = _LISTS
+        self.policy.apply(*self.own, self.lists)
+        self.policy.use(PolicyTable(b"".join(builder.pack([*map(RuleList, _LISTS)]))))
 
     def answer(self, name: str, rrType: str = "A", trace: Trace | None = None) -> Answer:
         """
@@ -242,7 +251,7 @@ class PolicyTests(SynchronousTestCase):
         Until the lists have been read once, queries wait: no blocked name is looked up at start-up. Later tables replace the first one
         without waiting.
         """
-        self.policy.apply((), (), "nxdomain", True)
+        self.policy.apply((), (), "nxdomain", _LISTS)
         bad, good = [lookUp(self.source, questionOf(name), QueryContext(5.0)) for name in ("ads.example", "www.example")]
         canceled = lookUp(self.source, questionOf("www.example"), QueryContext(5.0))
         self.assertNoResult(good)
@@ -253,14 +262,14 @@ class PolicyTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(bad).outcome, Outcome.NXDOMAIN)
         self.assertEqual(textsOf(self.successResultOf(good)), ["192.0.2.80"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.policy.apply((), (), "nxdomain", True)
+        self.policy.apply((), (), "nxdomain", _LISTS)
         self.assertTrue(self.isBlocked("ads.example"))
 
     def test_waitingEnds(self) -> None:
         """
         A query that waits fails at its deadline with the reason. If the lists cannot be read, queries are answered without them.
         """
-        self.policy.apply((), (), "nxdomain", True)
+        self.policy.apply((), (), "nxdomain", _LISTS)
         late = lookUp(self.source, questionOf("www.example"), QueryContext(5.0))
         self.clock.advance(5.0)
         fault = self.failureResultOf(late, TimedOut).value
@@ -273,7 +282,7 @@ class PolicyTests(SynchronousTestCase):
         """
         A query that continues may cancel another one that waits.
         """
-        self.policy.apply((), (), "nxdomain", True)
+        self.policy.apply((), (), "nxdomain", _LISTS)
         waiting = [lookUp(self.source, questionOf(f"{each}.example"), QueryContext(9.0)) for each in ("one", "two", "three")]
         ended: list[object] = []
 
@@ -287,12 +296,25 @@ class PolicyTests(SynchronousTestCase):
         self.policy.use(None)
         self.assertEqual(len(ended), 3)
 
+    def test_onlyItsListsApply(self) -> None:
+        """
+        Of a table with the lists of all only those apply that were chosen.
+        """
+        self.list_({b"ads.example": BELOW, b"good.ads.example": 1 | BELOW | EXCEPT})
+        names = ("ads.example", "good.ads.example")
+        found: list[list[bool]] = []
+        for chosen in (_LISTS, _LISTS[:1], _LISTS[1:]):
+            self.policy.apply((), (), "nxdomain", chosen)
+            found.append([self.isBlocked(name) for name in names])
+        self.assertEqual(found, [[True, False], [True, True], [False, False]])
+
     def test_listsRemoved(self) -> None:
         """
         Without lists and domains nothing is blocked any more.
         """
         self.list_({b"ads.example": BELOW})
         self.assertTrue(self.policy.on)
+        self.lists = ()
         self.block()
         self.assertFalse(self.policy.on)
         self.assertFalse(self.isBlocked("ads.example"))

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.server.features.blocking.lists import LIST_SETTINGS, ListSettings, listsIn, namedLists, unusedLists
+from twisted_ext.server.features.blocking.lists import listsIn, namedLists, unusedLists
+from twisted_ext.server.features.blocking.listsettings import LIST_SETTINGS, ListSettings
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.settings.tomlfile import readSettings, valuesFromTOML
@@ -75,7 +76,7 @@ def test_exceptionsToNothing() -> None:
                 "txdns.toml:1: list ads: allow takes true or false, not 3",
             ],
         ),
-        ('[[list]]\nname = "a b"\nfile = "a"', ["txdns.toml:1: list a b: a name has letters of ASCII, digits, - and _ only"]),
+        ('[[list]]\nname = "a b"\nfile = "a"', ["list a b: name takes a name of up to 63 letters of ASCII, digits, - and _; 'a b' has"]),
         ('list = ["ads"]', ["txdns.toml:1: list 'ads' is not a valid list: write its name, an equals sign, and its file"]),
         ('[[lists]]\nname = "ads"\nfile = "a"', ["; tables of lists are headed [[list]]"]),
         (

@@ -5,7 +5,7 @@ Answers as rules say, in place of the servers' answers.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 from typing import Final
 
@@ -75,6 +75,8 @@ class Policy:
         self.on = False
         self.reply: BlockReply = None
         self._own = OwnRules((), ())
+        self._lists: frozenset[str] = frozenset()
+        self._mask = 0
         self._waiting: dict[Deferred[None], None] | None = None
 
     @property
@@ -84,19 +86,21 @@ class Policy:
         """
         return self._waiting is not None
 
-    def apply(self, domains: Iterable[str], exceptions: Iterable[str], reply: str, lists: bool) -> None:
+    def apply(self, domains: Iterable[str], exceptions: Iterable[str], reply: str, lists: Collection[str]) -> None:
         """
         Apply settings.
 
         @param domains: blocked, with all names below them.
         @param exceptions: not blocked, with all names below them.
-        @param lists: whether there are lists. Until the first of their tables is used, names wait for it.
+        @param lists: those that apply, as L{RuleList<twisted_ext.resolver.policy.rules.table.RuleList>} has them. Until the first of their
+            tables is used, names wait for it.
 
         @raise BadDescription: they cannot be used; nothing has changed then.
         """
         answers = readReply(reply)
         self._own = OwnRules(domains, exceptions)
         self.reply = answers
+        self._lists = frozenset(lists)
         if lists and self.table is None and self._waiting is None:
             self._waiting = {}
         elif not lists:
@@ -114,6 +118,9 @@ class Policy:
         self._go()
 
     def _changed(self) -> None:
+        self._mask = 0
+        for number, each in enumerate(() if self.table is None else self.table.lists):
+            self._mask |= (each.list in self._lists) << number
         self.on = bool(self._own) or self.table is not None or self._waiting is not None
         self.epoch.bump()
 
@@ -139,7 +146,7 @@ class Policy:
 
         @param name: folded.
         """
-        return decided(name, self._own, self.table)
+        return decided(name, self._own, self.table, self._mask)
 
 
 @implementer(IAnswerSource)

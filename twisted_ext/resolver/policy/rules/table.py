@@ -233,7 +233,7 @@ class PolicyTable:
     @ivar single: whether any name has one label only.
     """
 
-    __slots__ = ("count", "highest", "key", "lists", "single", "_data", "_end", "_find", "_offsets", "_shift", "_start")
+    __slots__ = ("count", "highest", "key", "lists", "single", "__weakref__", "_data", "_end", "_find", "_offsets", "_shift", "_start")
 
     def __init__(self, data: bytes | mmap) -> None:
         """

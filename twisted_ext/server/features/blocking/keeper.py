@@ -21,7 +21,7 @@ from twisted_ext.files import STATE_FOLDER, TemporaryFolder
 from twisted_ext.limits import BLOCK_LISTS, BLOCK_PAUSE, BLOCK_SECONDS
 from twisted_ext.resolver.policy.rules.table import PolicyTable, RuleList, stateOf
 from twisted_ext.server.features.base.feature import Keeper
-from twisted_ext.server.features.blocking.lists import listsIn
+from twisted_ext.server.features.blocking.lists import listsOfAll
 from twisted_ext.server.jobs.subprocess import runModule
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class BlockLists(Keeper):
         self._publish: Callable[[JSON], object] = lambda state: None
         self.path = self._former = ""
         self.lists: list[RuleList] = []
-        self._words = listsIn(settings)
+        self._words = listsOfAll(settings)
         self._folder: TemporaryFolder | None = None
         self._count = 0
         # The states of the files that the table was made from, and those of the last look.
@@ -149,7 +149,7 @@ class BlockLists(Keeper):
         """
         Read the lists of new settings.
         """
-        self._words = listsIn(settings)
+        self._words = listsOfAll(settings)
         if self._words:
             self._read()
             return

@@ -5,6 +5,7 @@ The names that one process blocks.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
 
 from twisted.logger import Logger
 
@@ -36,7 +37,7 @@ class BlockedNames(Active):
         readReply(settings.blockReply)
         self._site = site
         self._settings = settings
-        self._lists = bool(listsIn(site.settings))
+        self._lists = listsIn(site.settings)
         policy = self.policy = Policy() if former is None else former.policy
         self.rereads = "block lists" if self._lists else ""
         given = [f"{len(settings.block)} given"] if settings.block else []
@@ -54,7 +55,7 @@ class BlockedNames(Active):
         """
         table: PolicyTable | None = None
         try:
-            table = PolicyTable.map(str(state)) if state else None
+            table = _tableOf(str(state)) if state else None
         except (OSError, BadImage) as error:
             _log.error("the table of block lists cannot be used: {error}", error=error)
         self.policy.use(table)
@@ -66,5 +67,20 @@ class BlockedNames(Active):
 
     def close(self, heir: Active | None) -> None:
         if heir is None:
-            # What waits for the first table goes on without one.
-            self.policy.apply((), (), self._settings.blockReply, False)
+            # What waits for the first table goes on without one. What is under way keeps its rules.
+            self.policy.use(None)
+
+
+#: Tables by their paths: all views use one.
+_tables: Final[WeakValueDictionary[str, PolicyTable]] = WeakValueDictionary()
+
+
+def _tableOf(path: str) -> PolicyTable:
+    """
+    @raise OSError: it cannot be read.
+    @raise BadImage: it is not a table.
+    """
+    table = _tables.get(path)
+    if table is None:
+        table = _tables[path] = PolicyTable.map(path)
+    return table

@@ -16,7 +16,7 @@ __all__ = ["BlockingSettings"]
 
 
 def _listTable() -> type[Tabled]:
-    from twisted_ext.server.features.blocking.lists import ListSettings
+    from twisted_ext.server.features.blocking.listsettings import ListSettings
 
     return ListSettings
 
@@ -25,12 +25,13 @@ _LIST: Final = types.Table("the name of a list and its file, such as ads=/etc/tx
 
 
 class BlockingSettings(Section):
-    block: tuple[str, ...] = setting(types.NAME, (), "Block this domain and all names below it", group="Blocking")
+    block: tuple[str, ...] = setting(types.NAME, (), "Block this domain and all names below it", group="Blocking", inView=True)
     blockList: tuple[str, ...] = setting(
         types.LIST,
         (),
         "Block the names in this file, which may have lines of hosts files, domains, *.domain, and ||domain^ of ad blockers. Only lines of "
         "hosts files leave the names below alone. The file is read again when it has changed; a missing one is logged",
+        inView=True,
     )
     list: tuple[str, ...] = setting(
         _LIST,
@@ -39,16 +40,18 @@ class BlockingSettings(Section):
         "[[list]], with name, file and, for a list of exceptions, allow = true",
     )
     lists: tuple[str, ...] = setting(
-        types.TEXT, (), "Apply the list with this name: block the names in it, or leave them alone if it is one of exceptions"
+        types.TEXT, (), "Apply the list with this name: block the names in it, or leave them alone if it is one of exceptions", inView=True
     )
     blockExcept: tuple[str, ...] = setting(
         types.BLOCK_EXCEPTION,
         (),
         "Do not block this domain and all names below it, whichever list has them; file:PATH for a file of domains, as for block-list",
+        inView=True,
     )
     blockReply: str = setting(
         types.BLOCK_REPLY,
         "nxdomain",
         "Answer for blocked names: nxdomain; null for the addresses 0.0.0.0 and ::; or an address, or one of each family with a comma. "
         "The local records and hosts file of this server are never blocked",
+        inView=True,
     )

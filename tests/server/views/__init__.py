@@ -1,0 +1,3 @@
+"""
+Tests of views: classes of clients with settings of their own.
+"""

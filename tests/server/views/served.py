@@ -1,0 +1,130 @@
+"""
+A server with views, and its clients, without sockets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from twisted_ext.metrics.counters import Counters
+from twisted_ext.native.loops import joined
+from twisted_ext.packetcache.clients import Client
+from twisted_ext.resolver.policy.rules.compiler import compileLists
+from twisted_ext.server.authority.zonetable import Zones
+from twisted_ext.server.features.base.feature import Site
+from twisted_ext.server.features.built import Features
+from twisted_ext.server.frontend import Frontend
+from twisted_ext.server.settings.settings import Settings
+from twisted_ext.server.sources import stackFor
+from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.sources import questionOf
+from twisted_ext.wire.builder import buildQuery
+from twisted_ext.wire.codes import RD
+from twisted_ext.wire.message import Message
+
+__all__ = ["Served", "meaningOf", "queryFor", "tableOf"]
+
+
+class Served:
+    """
+    A server.
+
+    @ivar frontend: what stands between its sockets and its sources.
+    """
+
+    def __init__(self, network: MemoryNetwork, address: str, settings: Settings, table: str = "") -> None:
+        """
+        @param table: the path of the table of its lists; C{""} for none.
+        """
+        self._network = network
+        self._clock = network.reactor(address)
+        self._table = table
+        self.settings = settings
+        self.features = Features(Site(self._clock, settings, self._changed))
+        self.stack = stackFor(self._clock, settings, Zones(), self.features, changed=self._changed)
+        self.frontend = Frontend(
+            self._clock, settings, self.stack, Counters(), bytes(16), features=self.features, views=self.stack.views
+        )
+        self.features.begin()
+        self.features.take("blocking", table)
+
+    def _changed(self) -> None:
+        self.frontend.epoch.bump()
+
+    def reload(self, settings: Settings) -> None:
+        """
+        Apply new settings.
+        """
+        former = self.features
+        features = Features(replace(former.site, settings=settings), former)
+        self.stack.reload(settings, features)
+        self.settings, self.features = settings, features
+        self.frontend.apply(settings, (), features, self.stack.views)
+        features.begin()
+        features.takeOver({"blocking": self._table}, former)
+        former.close(features)
+
+    def take(self, table: str) -> None:
+        """
+        Use another table of lists.
+        """
+        self._table = table
+        self.features.take("blocking", table)
+
+    def ask(self, packet: bytes, client: str, *, stream: bool = False) -> Message | None:
+        """
+        Receive a query, and return the reply.
+        """
+        responder, cache = self.frontend.responder, self.frontend.packetCache
+        now = self._clock.seconds()
+        sent: list[bytes] = []
+
+        def send(queries: list[tuple[bytes, tuple[str, int]]], replies: list[bytes]) -> int:
+            sent.extend([octets for octets, _ in joined(queries, replies)])
+            return 0
+
+        def beyond(datagram: bytes, address: tuple[str, int], known: Client, now: float) -> None:
+            responder.take(datagram, address, "udp", sent.append, None, known)
+
+        if stream:
+            reply = cache.find(packet, client, now)
+            if reply is not None:
+                sent.append(packet[:2] + reply)
+            else:
+                responder.take(packet, (client, 4000), "tcp", sent.append, None, cache.clients.find(client, now))
+        else:
+            cache.drain(lambda: [(packet, (client, 4000))], send, now, beyond, responder.counters)
+        if responder.counters.pending:
+            self._network.advance(0.05)
+        return Message.fromWire(sent[0]) if sent else None
+
+    def close(self) -> None:
+        self.frontend.responder.close()
+        self.stack.close()
+        self.features.close()
+
+
+def queryFor(name: str, rrType: str = "A", number: int = 1) -> bytes:
+    return number.to_bytes(2, "big") + buildQuery(RD, questionOf(name, rrType).toWire(), b"")
+
+
+def tableOf(path: Path, words: list[str]) -> str:
+    """
+    Write the table of lists, and return its path.
+    """
+    compileLists(str(path), "", words)
+    return str(path)
+
+
+def meaningOf(message: Message | None) -> object:
+    """
+    Return what a reply says, without what depends on when its records were fetched.
+    """
+    if message is None:
+        return None
+    sections = [
+        sorted([(rrset.name.lower(), rrset.rrType, sorted(rrset.rdatas)) for rrset in section])
+        for section in (message.answer, message.authority)
+    ]
+    return message.flags, sections

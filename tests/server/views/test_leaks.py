@@ -1,0 +1,209 @@
+"""
+No view's reply reaches the clients of another one.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from tests.server.views.served import Served, meaningOf, queryFor, tableOf
+from twisted_ext.packetcache.clients import View
+from twisted_ext.server.reply.packetcaches import ClientGroups
+from twisted_ext.server.settings.settings import Settings
+from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.servers import CannedServer
+
+#: Names that lists and settings block, and such that lead to them.
+_NAMES = [f"{host}{domain}.example" for domain in ("ads", "games", "news", "shop") for host in ("", "www.", "x.y.")]
+_RECORDS = {
+    **{(name, "A"): f"192.0.2.{number}" for number, name in enumerate(_NAMES, 1)},
+    ("alias.example", "CNAME"): "www.ads.example.",
+    ("far.alias.example", "CNAME"): "alias.example.",
+    ("ads.example", "AAAA"): "2001:db8::1",
+    ("games.example", "TXT"): "hello",
+}
+
+_LISTS = {
+    "ads": "0.0.0.0 ads.example\n||www.ads.example^\n",
+    "games": "games.example\n",
+    "news": "||news.example^\n@@||x.y.news.example^\n||shop.example^$important\n",
+    "good": "www.games.example\nshop.example\n",
+}
+
+_OFTEN = ["ads.example", "www.games.example", "x.y.news.example", "alias.example"]
+
+_DOMAINS = ["ads.example", "games.example", "shop.example", "example", "alias.example", "none.example"]
+
+#: For each view its clients.
+_CLIENTS = [[f"10.0.{number}.{host}" for host in (1, 2, 77)] for number in range(4)]
+
+
+def _randomly(dice: random.Random) -> dict[str, object]:
+    """
+    Return random settings of a view.
+    """
+    return {
+        "lists": dice.sample(sorted(_LISTS), dice.randrange(4)),
+        "block": dice.sample(_DOMAINS, dice.choice((0, 0, 1, 2))),
+        "block-except": dice.sample(_DOMAINS, dice.choice((0, 0, 1))),
+        "block-reply": dice.choice(["nxdomain", "null", "192.0.2.250"]),
+    }
+
+
+class _Differential:
+    """
+    A server with views, and for each view one that has only its settings.
+    """
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.dice = random.Random(seed)
+        self.folder = folder
+        for name, text in _LISTS.items():
+            (folder / name).write_text(text)
+        self.network = MemoryNetwork(seed=1)
+        self.network.recording = False
+        CannedServer(_RECORDS).listen(self.network.reactor("192.0.2.53"))
+        self.common: dict[str, object] = {
+            "hostsFile": "",
+            "upstream": ["192.0.2.53"],
+            "prefetch": False,
+            "list": [
+                {"name": name, "file": str(folder / name), **({"allow": True} if name == "good" else {})} for name in _LISTS
+            ],
+        }
+        self.tables = 0
+        self.table = self.newTable()
+        settings = self.settings()
+        self.server = Served(self.network, "192.0.2.7", settings, self.table)
+        self.alone = [
+            Served(self.network, f"192.0.2.{100 + number}", each, self.table) for number, each in enumerate(self.single(settings))
+        ]
+
+    def newTable(self) -> str:
+        """
+        Write a table of all lists, in random order.
+        """
+        self.tables += 1
+        words = [f"{'except' if name == 'good' else 'block'}:{name}={self.folder / name}" for name in _LISTS]
+        return tableOf(self.folder / f"{self.tables}.rules", self.dice.sample(words, len(words)))
+
+    def settings(self) -> Settings:
+        """
+        Return settings with random views for the clients that are not those of all.
+        """
+        own = {key.replace("block-e", "blockE").replace("block-r", "blockR"): value for key, value in _randomly(self.dice).items()}
+        tables: list[dict[str, object]] = []
+        for number, clients in enumerate(_CLIENTS[1:]):
+            given = _randomly(self.dice)
+            kept = {key: value for key, value in given.items() if self.dice.random() < 0.7}
+            tables.append({"name": f"view{number}", "clients": [f"{clients[0][:-1]}0/26", clients[2]], **kept})
+        return Settings.of(**self.common, **own, view=tables)
+
+    @staticmethod
+    def single(settings: Settings) -> list[Settings]:
+        """
+        Return the settings of servers that have those of all, and those of each view, for everybody.
+        """
+        return [Settings({**each.given, "view": ()}) for each in (settings, *[view.settings for view in settings.views()])]
+
+    def change(self) -> None:
+        """
+        Change something.
+        """
+        what = self.dice.randrange(3)
+        if what == 0:
+            settings = self.settings()
+            self.server.reload(settings)
+            for server, each in zip(self.alone, self.single(settings), strict=True):
+                server.reload(each)
+        elif what == 1:
+            self.table = self.newTable()
+            for server in (self.server, *self.alone):
+                server.take(self.table)
+        else:
+            for server in (self.server, *self.alone):
+                assert server.stack.caching is not None
+                server.stack.flush()
+
+    def leaks(self, questions: int) -> list[str]:
+        """
+        Ask random questions, and return those to which a client of a view got another reply than it would alone.
+        """
+        dice, found = self.dice, []
+        names = [*_NAMES, "alias.example", "far.alias.example", "none.example"]
+        for number in range(questions):
+            if dice.randrange(250) == 0:
+                self.change()
+            if dice.randrange(100) == 0:
+                self.network.advance(dice.choice((0.5, 1.0, 30.0)))
+            # A few are asked for often, so that most replies are from the packet cache.
+            name = dice.choice(names if dice.randrange(4) == 0 else _OFTEN)
+            if dice.randrange(3) == 0:
+                name = "".join([each.upper() if dice.randrange(2) else each for each in name])
+            packet = queryFor(name, dice.choice(("A",) * 9 + ("AAAA", "TXT", "HTTPS")), number % 65536)
+            view = dice.randrange(len(_CLIENTS))
+            client, stream = dice.choice(_CLIENTS[view]), dice.randrange(4) == 0
+            got, alone = [meaningOf(server.ask(packet, client, stream=stream)) for server in (self.server, self.alone[view])]
+            if got != alone:
+                found.append(f"{name} from {client}: {got}, alone {alone}")
+        return found
+
+    def close(self) -> None:
+        for server in (self.server, *self.alone):
+            server.close()
+        self.network.advance(10)
+
+
+@contextmanager
+def _differential(folder: Path, seed: int) -> Iterator[_Differential]:
+    made = _Differential(folder, seed)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_eachViewIsAnsweredAsAlone(tmp_path: Path, seed: int) -> None:
+    """
+    Twenty thousand random questions of clients of four views get the replies that a server with the settings of their view alone gives,
+    while settings and lists change and the cache is flushed.
+    """
+    with _differential(tmp_path, seed) as made:
+        assert made.leaks(5000) == []
+        assert made.server.frontend.responder.counters.hits > 1000
+
+
+@pytest.mark.long
+def test_millionQuestionsFindNoLeak(tmp_path: Path) -> None:
+    """
+    The same holds for a million questions.
+    """
+    for seed in range(100, 120):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        with _differential(folder, seed) as made:
+            assert made.leaks(50_000) == []
+
+
+def test_sharedTablesLeak(tmp_path: Path) -> None:
+    """
+    Were the packet tables of views shared, a client would get the reply of another view: the questions would find that.
+    """
+    wanted = ClientGroups.configure
+
+    def configure(self: ClientGroups, views: list[tuple[View, list[str]]]) -> None:
+        wanted(self, views)
+        common = next(group for group in self.all if group.name == "allowed")
+        for group in self.all:
+            if group.view is not None:
+                group.datagrams, group.messages = common.datagrams, common.messages
+
+    with patch.object(ClientGroups, "configure", configure), _differential(tmp_path, 1) as made:
+        assert len(made.leaks(2000)) > 10

@@ -1,0 +1,276 @@
+"""
+Tests of L{ViewSettings}, and of views in a whole server on a memory network.
+"""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import pytest
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import Clock
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+
+from tests.server.test_service import ServiceCase
+from tests.server.views.served import Served, meaningOf, queryFor, tableOf
+from tests.typed import observing
+from twisted_ext.errors import BadDescription
+from twisted_ext.server.dryrun import pathOf
+from twisted_ext.server.features.blocking.names import BlockedNames
+from twisted_ext.server.features.blocking.settings import BlockingSettings
+from twisted_ext.server.settings.settings import Settings, ViewSettings
+from twisted_ext.server.settings.startup import wantSomething
+from twisted_ext.server.settings.tomlfile import readSettings, valuesFromTOML
+from twisted_ext.testing.network import MemoryNetwork
+from twisted_ext.testing.servers import CannedServer
+
+_CHILDREN = {"name": "children", "clients": ["192.168.0.8/29"], "block": ["games.example"], "block-reply": "null"}
+
+
+def test_tables(tmp_path: Path) -> None:
+    """
+    A view has the settings of its table, and of all for the others.
+    """
+    path = tmp_path / "txdns.toml"
+    path.write_text(
+        'lists = ["ads"]\nblock = ["casino.example"]\n[[list]]\nname = "ads"\nfile = "ads.txt"\n'
+        '[[view]]\nname = "children"\nclients = ["192.168.1.40", "any"]\nlists = ["ads"]\nblock-list = ["more.txt"]\n'
+        '[[view]]\nname = "guests"\nclients = ["2001:db8::/32"]\nlists = []\n'
+    )
+    children, guests = Settings(readSettings(str(path))).views()
+    assert (children.name, children.clients, guests.clients) == ("children", ("192.168.1.40/32", "any"), ("2001:db8::/32",))
+    ofChildren, ofGuests = children.settings[BlockingSettings], guests.settings[BlockingSettings]
+    assert (ofChildren.lists, ofChildren.block, ofChildren.blockList) == (("ads",), ("casino.example.",), (str(tmp_path / "more.txt"),))
+    assert (ofGuests.lists, ofGuests.block, ofGuests.blockList) == ((), ("casino.example.",), ())
+
+
+@pytest.mark.parametrize("given", ["children=192.168.1.40,2001:db8::1", _CHILDREN])
+def test_everyFormReadsBack(given: object) -> None:
+    """
+    What C{--show-config} prints, and what workers get, is the same view.
+    """
+    settings = Settings.of(view=[given])
+    again = [Settings(valuesFromTOML(settings.toTOML(), "txdns.toml")), Settings.fromJSON(settings.toJSON())]
+    (view,), *others = [each.views() for each in (settings, *again)]
+    for (other,) in others:
+        assert (other.name, other.clients, other.settings.toTOML()) == (view.name, view.clients, view.settings.toTOML())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[[view]]\nclients = ["any"]', ['txdns.toml:1: a view has no name; write name = "children"']),
+        ('\n[[view]]\nname = "a"', ['txdns.toml:2: view a has no clients; write clients = ["192.168.1.40"]']),
+        ('[[view]]\nname = "a"\nclients = ["any"]\nport = 5', ["txdns.toml:1: view a: port cannot differ between views"]),
+        (
+            '[[view]]\nname = "a"\nclients = ["any"]\nlsits = []\nblock = ["a..b"]',
+            ["view a: lsits: there is no such key; did you mean lists?", "view a: block takes a domain name"],
+        ),
+        ('[[view]]\nname = "a"\nclients = ["192.168.1.1/24"]', ["view a: clients takes an address with or without the length of a prefix"]),
+        ('[[view]]\nname = "a\\u001b"\nclients = ["any"]', ["name takes a name of up to 63 letters"]),
+        ('[[views]]\nname = "a"', ["views: there is no such setting; did you mean view?"]),
+        ('view = ["a"]', ["view 'a' is not a valid view: write its name, an equals sign, and the addresses of its clients"]),
+    ],
+)
+def test_badTables(text: str, said: Sequence[str]) -> None:
+    """
+    Each error is reported with its line and what would be right.
+    """
+    with pytest.raises(BadDescription) as caught:
+        valuesFromTOML(f"{text}\n", "txdns.toml")
+    lines = str(caught.value).splitlines()
+    assert len(lines) == len(said)
+    assert all(part in line for part, line in zip(said, lines, strict=True)), lines
+
+
+@pytest.mark.parametrize(
+    ("views", "said"),
+    [
+        (["a=any", "a=192.0.2.1"], "view a is given twice"),
+        ([{"name": "a", "clients": "any", "lists": "game"}], "view a: lists: there is no list game; did you mean games?"),
+    ],
+)
+def test_viewsThatCannotBe(views: object, said: str) -> None:
+    """
+    A server with views that contradict each other or the lists does not start.
+    """
+    settings = Settings.of(view=views, list="games=/lists/games", upstream="192.0.2.53", hostsFile="")
+    with pytest.raises(BadDescription) as caught:
+        pathOf(cast(IReactorTime, Clock()), settings)
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize("text", ["a", "=any", "a=", "{", "[]", '{"name": "a"}'])
+def test_badTexts(text: str) -> None:
+    """
+    What is neither a name and clients nor a table is refused.
+    """
+    with pytest.raises(BadDescription):
+        ViewSettings.fromText(text)
+
+
+def test_path() -> None:
+    """
+    C{--show-path} has a line for each view: its clients, and what is different for them.
+    """
+    settings = Settings.of(view=[_CHILDREN, "guests=192.168.9.0/24"], upstream="192.0.2.53", hostsFile="", block="ads.example")
+    assert pathOf(cast(IReactorTime, Clock()), settings)[-2:] == [
+        "view children, 192.168.0.8/29: block: 1 given, answered with null",
+        "view guests, 192.168.9.0/24: as for all",
+    ]
+
+
+def test_hiddenViews() -> None:
+    """
+    A view that gets no clients because others before it have them all is logged at the start.
+    """
+    said: list[LogEvent] = []
+    observer = observing(said.append)
+    globalLogPublisher.addObserver(observer)
+    try:
+        wantSomething(Settings.of(view=["house=192.168.0.0/16", "guests=192.168.1.0/24", "others=any"]), None)
+    finally:
+        globalLogPublisher.removeObserver(observer)
+    expected = "view guests gets no clients: 192.168.1.0/24 is all in views before it, such as house"
+    assert [formatEvent(each) for each in said] == [expected]
+
+
+class ViewsTests(ServiceCase):
+    """
+    Tests of views of a L{ServerService}; its client is at 192.168.0.9.
+    """
+
+    def reload(self, **values: object) -> None:
+        self.wanted = self.settings(**values)
+        reloaded = self.service.reload()
+        self.network.advance(0.1)
+        self.successResultOf(reloaded)
+
+    def test_clientsOfView(self) -> None:
+        """
+        The first view that has a client decides what it is answered; a reload moves it at once.
+        """
+        self.upstream.set("www.games.example", "A", "192.0.2.81")
+        guests = {"name": "guests", "clients": ["192.168.0.0/16"], "block": ["other.example"]}
+        self.service = self.run_(view=[_CHILDREN, guests])
+        name = "www.games.example"
+        self.assertEqual([self.addressOf(name) for _ in range(4)], ["0.0.0.0"] * 4)
+        self.assertGreater(self.service.counters.hits, 1)
+        self.reload(view=[guests, _CHILDREN])
+        self.assertEqual([self.addressOf(name) for _ in range(4)], ["192.0.2.81"] * 4)
+        self.reload(view=[_CHILDREN])
+        self.assertEqual(self.addressOf(name), "0.0.0.0")
+        self.reload(block="games.example", view=[{**_CHILDREN, "block": []}])
+        self.assertEqual(self.addressOf(name), "192.0.2.81")
+        self.reload(block="games.example")
+        self.assertEqual(cast("int", getattr(self.asked(name), "rcode", None)), 3)
+
+    def test_countedRepliesStayCounted(self) -> None:
+        """
+        The number of replies for blocked names does not go down when views change.
+        """
+        self.service = self.run_(view=[_CHILDREN])
+        for _ in range(6):
+            self.assertEqual(self.addressOf("www.games.example"), "0.0.0.0")
+        self.assertGreater(self.service.counters.hits, 2)
+        self.assertEqual(self.successResultOf(self.service.sight.figures()).numbers["blocked"], 6)
+        self.reload()
+        self.assertEqual(self.successResultOf(self.service.sight.figures()).numbers["blocked"], 6)
+
+    def test_refusedClientsAreInNoView(self) -> None:
+        """
+        To be in a view allows nothing.
+        """
+        self.service = self.run_(view=[_CHILDREN], allow=["192.0.2.0/24"])
+        reply = self.asked()
+        assert reply is not None
+        self.assertEqual(reply.rcode, 5)
+
+    def test_viewsHaveTheCacheInCommon(self) -> None:
+        """
+        What one view has fetched, others need not fetch again.
+        """
+        self.service = self.run_(view=["mine=192.168.0.9"])
+        self.assertEqual(self.addressOf(), "192.0.2.80")
+        self.reload(view=["others=192.168.7.7"])
+        self.assertEqual(self.addressOf(), "192.0.2.80")
+        self.assertEqual(len(self.upstream.asked), 1)
+
+    def test_loggedQueriesOfViews(self) -> None:
+        """
+        With a query log, which no reply from the packet cache may bypass, views store none either.
+        """
+        self.service = self.run_(view=["mine=192.168.0.9"], queryLog=True)
+        for _ in range(5):
+            self.assertEqual(self.addressOf(), "192.0.2.80")
+        self.assertEqual(self.service.counters.hits, 0)
+
+
+def _served(network: MemoryNetwork, **values: object) -> Served:
+    return Served(network, "192.0.2.7", Settings.of(hostsFile="", upstream="192.0.2.53", **values))
+
+
+def test_oneTableForAllViews(tmp_path: Path) -> None:
+    """
+    All views use the same table, whether they were there when it came or not, until there is another one.
+    """
+    (tmp_path / "ads").write_text("ads.example\n")
+    word = f"block:ads={tmp_path}/ads"
+    given = {"list": f"ads={tmp_path}/ads", "lists": "ads"}
+    views = [{"name": f"view{number}", "clients": f"10.0.0.{number}", "block": f"x{number}.example"} for number in range(3)]
+    network = MemoryNetwork(seed=1)
+    CannedServer({("www.ads.example", "A"): "192.0.2.80"}).listen(network.reactor("192.0.2.53"))
+    served = _served(network, **given, view=views[:2])
+    try:
+        served.take(tableOf(tmp_path / "1", [word]))
+        served.reload(Settings.of(hostsFile="", upstream="192.0.2.53", **given, view=views))
+        policies = [cast(BlockedNames, each.active["blocking"]).policy for each in (served.features, *served.features.views.values())]
+        assert len(policies) == len({*policies}) == 4
+        assert len({each.table for each in policies}) == 1
+        former = policies[0].table
+        served.take(tableOf(tmp_path / "2", [word]))
+        assert {each.table for each in policies} != {former}
+        assert len({each.table for each in policies}) == 1
+    finally:
+        served.close()
+
+
+def test_emptyViewsAreSmall() -> None:
+    """
+    A view without settings of its own takes less than 20 kB, and a thousand views find a client as one does.
+    """
+    network = MemoryNetwork(seed=1)
+    views = [f"view{number}=10.{number >> 8}.{number & 255}.0/24" for number in range(1000)]
+    served = _served(network)
+    try:
+        tracemalloc.start()
+        try:
+            served.reload(Settings.of(hostsFile="", upstream="192.0.2.53", view=views))
+            taken, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert taken < 20_000 * len(views)
+        clients = served.frontend.packetCache.clients
+        assert [clients.find(each, 1.0).group.name for each in ("10.3.231.9", "10.0.1.7", "10.9.0.1")] == ["view999", "view1", "allowed"]
+    finally:
+        served.close()
+
+
+def test_privateRepliesOverStreams() -> None:
+    """
+    Over TCP clients of a view get its replies as well, whatever was stored for others.
+    """
+    network = MemoryNetwork(seed=1)
+    CannedServer({("www.games.example", "A"): "192.0.2.81"}).listen(network.reactor("192.0.2.53"))
+    served = _served(network, view=[_CHILDREN])
+    try:
+        packet = queryFor("www.games.example")
+        clients = ("10.0.0.1", "192.168.0.9") * 4
+        found = [[meaningOf(served.ask(packet, client, stream=stream)) for client in clients] for stream in (False, True)]
+        assert found[0] == found[1]
+        assert [found[0][at] == found[0][0] for at in range(8)] == [True, False] * 4
+    finally:
+        served.close()
