@@ -16,7 +16,6 @@ from twisted_ext.packetcache.table import Table
 __all__ = ["Account", "Bucket", "Client", "Clients", "Group", "UNMETERED", "View"]
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class View:
     """
     What a class of clients is answered. No reply for one view reaches clients of another: each has groups, and so tables, of its own.
@@ -26,9 +25,12 @@ class View:
     @ivar recursive: whether their replies say that recursion is available.
     """
 
-    name: str
-    source: object
-    recursive: bool = True
+    __slots__ = ("name", "recursive", "source")
+
+    def __init__(self, name: str, source: object, recursive: bool = True) -> None:
+        self.name = name
+        self.source = source
+        self.recursive = recursive
 
 
 @dataclass(slots=True, eq=False, repr=False)

@@ -295,7 +295,7 @@ class ForwardStack:
         self.views = {
             name: self._makeAround(inner, each.site.settings, each, self._watch, []) for name, each in features.views.items()
         }
-        self._viewSteps: list[_Step] = [partial(_viewSaid, view, features.views[view.name]) for view in self.settings.views()]
+        self._viewSteps: list[_Step] = [partial(_viewSaid, view, features) for view in self.settings.views()]
 
     def asksInside(self) -> bool:
         """
@@ -410,7 +410,8 @@ class ForwardStack:
 
 
 def _viewSaid(view: View, features: Features) -> str:
-    return f"view {view.name}, {', '.join(view.clients)}: {'; '.join(features.differences()) or 'as for all'}"
+    different = features.views[view.name].differences(features)
+    return f"view {view.name}, {', '.join(view.clients)}: {'; '.join(different) or 'as for all'}"
 
 
 def _lifetimesOf(settings: Settings) -> Lifetimes:

@@ -47,7 +47,7 @@ class Served:
             self._clock, settings, self.stack, Counters(), bytes(16), features=self.features, views=self.stack.views
         )
         self.features.begin()
-        self.features.take("blocking", table)
+        self.features.take("blocking", {"table": table, "paused": []})
 
     def _changed(self) -> None:
         self.frontend.epoch.bump()
@@ -62,7 +62,7 @@ class Served:
         self.settings, self.features = settings, features
         self.frontend.apply(settings, (), features, self.stack.views)
         features.begin()
-        features.takeOver({"blocking": self._table}, former)
+        features.takeOver({"blocking": {"table": self._table, "paused": []}}, former)
         former.close(features)
 
     def take(self, table: str) -> None:
@@ -70,7 +70,7 @@ class Served:
         Use another table of lists.
         """
         self._table = table
-        self.features.take("blocking", table)
+        self.features.take("blocking", {"table": table, "paused": []})
 
     def ask(self, packet: bytes, client: str, *, stream: bool = False) -> Message | None:
         """

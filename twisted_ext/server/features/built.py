@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.interfaces import IAnswerSource, IQueryObserver
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Part, Site, Stage, Verb
+    from twisted_ext.server.features.base.feature import Active, Keeper, Part, Site, Stage, Verb
     from twisted_ext.server.reply.gates import Gate
     from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.setup.offer import Offer
@@ -53,7 +53,7 @@ class Features:
             for feature in order.ORDER:
                 if site.settings.role not in feature.roles:
                     continue
-                if outer is not None and not _differ(feature, site.settings, outer.site.settings):
+                if outer is not None and not feature.differs(site.settings, outer.site.settings):
                     if feature.name in outer.active:
                         self.active[feature.name] = outer.active[feature.name]
                     continue
@@ -61,7 +61,7 @@ class Features:
                 if made is not None:
                     self.active[feature.name] = self._own[feature.name] = made
             for view in () if outer is not None else site.settings.views():
-                ofView = replace(site, settings=view.settings)
+                ofView = replace(site, settings=view.settings, view=view.name)
                 try:
                     self.views[view.name] = Features(ofView, None if former is None else former.views.get(view.name), self)
                 except BadDescription as error:
@@ -162,11 +162,12 @@ class Features:
                 steps.append(part.says)
         return source
 
-    def differences(self) -> list[str]:
+    def differences(self, others: Features) -> list[str]:
         """
-        Return what those say of themselves that a view does not share with its site.
+        Return what these say of themselves that others do not.
         """
-        return [said for active in self._own.values() for part in active.parts if (said := part.says())]
+        known = {part.says() for active in others.active.values() for part in active.parts}
+        return [said for active in self._own.values() for part in active.parts if (said := part.says()) and said not in known]
 
     def _partsAt(self, stage: Stage) -> list[Part]:
         return [part for active in self.active.values() for part in active.parts if part.stage is stage]
@@ -182,10 +183,6 @@ class _Nothing(Features):
 
 
 _NONE: Final = _Nothing()
-
-
-def _differ(feature: Feature, one: Settings, other: Settings) -> bool:
-    return any(each.inView and one.value(each) != other.value(each) for each in feature.settings.declared())
 
 
 class Keepers:

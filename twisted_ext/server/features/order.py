@@ -15,6 +15,7 @@ from twisted_ext.server.features.filter.feature import FilterFeature
 from twisted_ext.server.features.localnames.feature import LocalNamesFeature
 from twisted_ext.server.features.rebinding.feature import RebindingFeature
 from twisted_ext.server.features.special.feature import SpecialFeature
+from twisted_ext.server.features.views.feature import ViewsFeature
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figure import Figure
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["ORDER", "declaredFigures", "declaredVerbs", "verbAt"]
 
 ORDER: Final[tuple[Feature, ...]] = (
+    ViewsFeature(),
     LocalNamesFeature(),
     SpecialFeature(),
     DesignationFeature(),

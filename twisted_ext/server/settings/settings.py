@@ -568,6 +568,8 @@ class ViewSettings:
         if common and isinstance(table.get("name"), str):
             raise BadDescription("\n".join([f"view {table['name']}: {key} cannot differ between views" for key in common]))
         values = checkedTable(table, declared, "view", "children", folder)
+        if values["name"] in ("all", "default"):
+            raise BadDescription(f"view {values['name']}: commands mean others by all and default; choose another name")
         if not values.get("clients"):
             raise BadDescription(f'view {values["name"]} has no clients; write clients = ["192.168.1.40"]')
         return cls(values)

@@ -69,6 +69,10 @@ Usage: txdns control [--socket PATH] COMMAND [+json]
   nta add NAME[=UNTIL]      do not validate NAME and all below it: UNTIL is a duration as +2d or
                             a time as 2026-12-01T12:00Z, by default an hour, at most a week
   nta remove NAME           validate it again
+  views [ADDRESS]           the views of clients, or that of the client at ADDRESS
+  pause VIEW [TIME]         block nothing for the clients of a view for a time, by default 5m, at
+                            most 24h; VIEW may be default, for those in no view, or all
+  resume VIEW               block again
   reload                    reload the settings and the zones whose files have changed; the cache
                             and the sockets are kept
 

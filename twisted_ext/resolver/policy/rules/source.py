@@ -66,17 +66,19 @@ class Policy:
 
     @ivar table: the rules of lists, if there are lists and they have been read.
     @ivar epoch: changes with each of them.
-    @ivar on: whether there may be rules.
+    @ivar given: whether there may be rules.
+    @ivar on: whether there are that are not paused.
     """
 
     def __init__(self) -> None:
         self.table: PolicyTable | None = None
         self.epoch = Epoch()
-        self.on = False
+        self.given = self.on = False
         self.reply: BlockReply = None
         self._own = OwnRules((), ())
         self._lists: frozenset[str] = frozenset()
         self._mask = 0
+        self._paused = False
         self._waiting: dict[Deferred[None], None] | None = None
 
     @property
@@ -117,18 +119,29 @@ class Policy:
         self._changed()
         self._go()
 
+    def pause(self, paused: bool) -> None:
+        """
+        Let all names through, or no longer.
+        """
+        if paused != self._paused:
+            self._paused = paused
+            self._changed()
+            if paused:
+                # They need the lists no longer.
+                waiting, self._waiting = self._waiting, {} if self.waits else None
+                _continue(waiting)
+
     def _changed(self) -> None:
         self._mask = 0
         for number, each in enumerate(() if self.table is None else self.table.lists):
             self._mask |= (each.list in self._lists) << number
-        self.on = bool(self._own) or self.table is not None or self._waiting is not None
+        self.given = bool(self._own) or self.table is not None or self._waiting is not None
+        self.on = self.given and not self._paused
         self.epoch.bump()
 
     def _go(self) -> None:
         waiting, self._waiting = self._waiting, None
-        # What continues may cancel others that wait.
-        while waiting:
-            waiting.popitem()[0].callback(None)
+        _continue(waiting)
 
     def wait(self) -> Deferred[None]:
         """
@@ -147,6 +160,12 @@ class Policy:
         @param name: folded.
         """
         return decided(name, self._own, self.table, self._mask)
+
+
+def _continue(waiting: dict[Deferred[None], None] | None) -> None:
+    # What continues may cancel others that wait.
+    while waiting:
+        waiting.popitem()[0].callback(None)
 
 
 @implementer(IAnswerSource)

@@ -71,6 +71,7 @@ class Site:
     @ivar settings: those that are to be in force.
     @ivar changed: to be called when earlier replies may be out of date.
     @ivar observing: to be called when an observer has something to watch from now on, or no longer.
+    @ivar view: the name of the view whose settings these are; C{""} for those of all who are in none.
     @ivar inside: returns whether names without a route go to a server in a private network, or to a source that has no server address.
     """
 
@@ -79,6 +80,7 @@ class Site:
     changed: Callable[[], object] = lambda: None
     observing: Callable[[], object] = lambda: None
     inside: Callable[[], bool] = lambda: False
+    view: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -251,6 +253,12 @@ class Feature:
         @raise twisted_ext.errors.BadDescription: the settings cannot be used. Nothing has changed then.
         """
         raise NotImplementedError
+
+    def differs(self, one: Settings, other: Settings) -> bool:
+        """
+        Return whether a view with one of these settings needs an object of its own beside that of the other.
+        """
+        return any(each.inView and one.value(each) != other.value(each) for each in self.settings.declared())
 
     def keeper(self, reactor: IReactorTime, settings: Settings) -> Keeper | None:
         """

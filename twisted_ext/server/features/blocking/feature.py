@@ -8,15 +8,27 @@ from typing import TYPE_CHECKING
 
 from twisted_ext.metrics.figure import Figure
 from twisted_ext.server.config.setting import RESOLVING
-from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Site
+from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Site, Verb
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from twisted.internet.interfaces import IReactorTime
 
+    from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.features.blocking.keeper import BlockLists
     from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["BlockingFeature"]
+
+
+def _pause(lists: BlockLists, arguments: Mapping[str, str]) -> JSON:
+    return lists.pause(arguments["view"], arguments.get("time", "5m"))
+
+
+def _resume(lists: BlockLists, arguments: Mapping[str, str]) -> JSON:
+    return lists.resume(arguments["view"])
 
 
 class BlockingFeature(Feature):
@@ -31,7 +43,15 @@ class BlockingFeature(Feature):
         Figure("blockListsWrong", "txdns_block_lists_wrong", "Block lists that could not be read last time."),
         Figure("blockNames", "txdns_block_names", "Names in block lists.", words="names in block lists"),
     )
+    verbs = (
+        Verb("pause", "blocks nothing for a time", _pause, takes=("VIEW", "[TIME]"), changes=True, ofKeeper=True),
+        Verb("resume", "blocks again", _resume, takes=("VIEW",), changes=True, ofKeeper=True),
+    )
     roles = RESOLVING
+
+    def differs(self, one: Settings, other: Settings) -> bool:
+        # Each view can be paused by itself.
+        return True
 
     def make(self, site: Site, former: Active | None) -> Active | None:
         wanted = site.settings[BlockingSettings]

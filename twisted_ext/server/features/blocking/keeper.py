@@ -16,12 +16,14 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_ext.errors import BadImage
+from twisted_ext.errors import BadImage, CallerFault
 from twisted_ext.files import STATE_FOLDER, TemporaryFolder
 from twisted_ext.limits import BLOCK_LISTS, BLOCK_PAUSE, BLOCK_SECONDS
 from twisted_ext.resolver.policy.rules.table import PolicyTable, RuleList, stateOf
 from twisted_ext.server.features.base.feature import Keeper
-from twisted_ext.server.features.blocking.lists import listsOfAll
+from twisted_ext.server.features.blocking.lists import listsIn, listsOfAll
+from twisted_ext.server.features.blocking.pauses import Pauses
+from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.jobs.subprocess import runModule
 
 if TYPE_CHECKING:
@@ -48,8 +50,8 @@ def _stateOf(word: str) -> tuple[int, ...]:
 
 class BlockLists(Keeper):
     """
-    The files of block lists of one server. What it publishes is the path of the table in force; C{""} if there is none because the lists
-    could not be read.
+    The files of block lists of one server, and pauses. It publishes C{{"table": the path of the table in force, "paused": names of views}};
+    the path is C{""} if the lists could not be read, and L{None} while they are read for the first time.
 
     @ivar path: the table in force; C{""} for none. It exists until the one after the next is made, so that a slow worker finds it.
     @ivar lists: what became of each list.
@@ -59,8 +61,11 @@ class BlockLists(Keeper):
         self._reactor = reactor
         self._publish: Callable[[JSON], object] = lambda state: None
         self.path = self._former = ""
+        # What is published of the table: its path; None while none was made yet.
+        self._told: str | None = None
+        self._pauses = Pauses(reactor, self._tellAll)
+        self._use(settings)
         self.lists: list[RuleList] = []
-        self._words = listsOfAll(settings)
         self._folder: TemporaryFolder | None = None
         self._count = 0
         # The states of the files that the table was made from, and those of the last look.
@@ -72,6 +77,37 @@ class BlockLists(Keeper):
         self._retry = float("inf")
         self._closed = False
         self._state = os.path.abspath(state) if (state := settings.stateFolder()) else ""
+
+    def _use(self, settings: Settings) -> None:
+        self._words = listsOfAll(settings)
+        self._pauses.apply([view.name for view in settings.views()])
+        # Whether there is anything to pause.
+        self._blocks = any(
+            each[BlockingSettings].block or listsIn(each) for each in (settings, *[view.settings for view in settings.views()])
+        )
+
+    def _tellAll(self) -> None:
+        """
+        Publish what processes that answer queries need to know.
+        """
+        paused: list[JSON] = [*self._pauses.paused]
+        self._publish({"table": self._told, "paused": paused} if paused or self._told is not None else None)
+
+    def pause(self, view: str, length: str) -> dict[str, JSON]:
+        """
+        Block nothing for the clients of a view. For the arguments see L{Pauses.pause}.
+
+        @raise CallerFault: nothing is blocked.
+        """
+        if not self._blocks:
+            raise CallerFault("nothing is blocked; there is nothing to pause")
+        return {"said": [*self._pauses.pause(view, length)]}
+
+    def resume(self, view: str) -> dict[str, JSON]:
+        """
+        Block again.
+        """
+        return {"said": [*self._pauses.resume(view)]}
 
     @property
     def names(self) -> int:
@@ -94,9 +130,10 @@ class BlockLists(Keeper):
         """
         Describe the lists, if there are any.
         """
-        if not self._words:
+        if not self._words and not self._pauses.paused:
             return {}
         said = [f"blocking: {self.names:,} names{', lists are being read' if self._reading else ''}", *map(_shown, self.lists)]
+        said += self._pauses.said()
         lists: list[JSON] = [
             {"list": each.list, "names": each.names, "wrong": each.wrong, "said": each.said, "kept": each.kept} for each in self.lists
         ]
@@ -117,7 +154,8 @@ class BlockLists(Keeper):
                 path = self._newPath()
                 os.link(self._kept, path)
                 self.path, known = path, lists
-                self._publish(path)
+                self._told = path
+                self._tellAll()
         except (OSError, BadImage) as error:
             if self._state and not isinstance(error, FileNotFoundError):
                 _log.warn("the table of block lists of an earlier process cannot be used: {error}", error=error)
@@ -149,12 +187,13 @@ class BlockLists(Keeper):
         """
         Read the lists of new settings.
         """
-        self._words = listsOfAll(settings)
+        self._use(settings)
         if self._words:
             self._read()
             return
         self._stop()
-        self._publish(None)
+        self._told = None
+        self._tellAll()
         former, self.path, self.lists = self.path, "", []
         _unlink(former)
         _unlink(self._former)
@@ -162,8 +201,9 @@ class BlockLists(Keeper):
 
     def look(self) -> None:
         """
-        Read the lists if a file has changed, once it stays the same from one call to the next.
+        Read the lists if a file has changed, once it stays the same from one call to the next; and end pauses.
         """
+        self._pauses.look()
         if not self._words or self._reading:
             return
         states = [_stateOf(word) for word in self._words]
@@ -227,7 +267,8 @@ class BlockLists(Keeper):
         _unlink(self._former)
         self._former, self.path = self.path, path
         self._keep()
-        self._publish(path)
+        self._told = path
+        self._tellAll()
         if self._again:
             self._read()
 
@@ -243,7 +284,8 @@ class BlockLists(Keeper):
         kept = "the former ones stay in force" if self.path else "their names are not blocked"
         _log.error("the block lists cannot be read, {kept}: {why}", kept=kept, why=why)
         self._retry = self._reactor.seconds() + BLOCK_PAUSE.default
-        self._publish(self.path)
+        self._told = self.path
+        self._tellAll()
 
     def _stop(self) -> None:
         if self._compiling is not None:

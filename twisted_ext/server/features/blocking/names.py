@@ -51,19 +51,23 @@ class BlockedNames(Active):
 
     def take(self, state: JSON) -> None:
         """
-        Use the table of block lists in this file; C{""} if the lists could not be read.
+        Use what L{BlockLists<twisted_ext.server.features.blocking.keeper.BlockLists>} has published.
         """
-        table: PolicyTable | None = None
-        try:
-            table = _tableOf(str(state)) if state else None
-        except (OSError, BadImage) as error:
-            _log.error("the table of block lists cannot be used: {error}", error=error)
-        self.policy.use(table)
+        told = state if isinstance(state, dict) else {}
+        paused, path = told.get("paused"), told.get("table")
+        self.policy.pause(isinstance(paused, list) and self._site.view in paused)
+        if path is not None:
+            table: PolicyTable | None = None
+            try:
+                table = _tableOf(str(path)) if path else None
+            except (OSError, BadImage) as error:
+                _log.error("the table of block lists cannot be used: {error}", error=error)
+            self.policy.use(table)
         self._site.changed()
 
     def figures(self) -> dict[str, float]:
         # That there are blocked names is of interest also while none was asked for.
-        return {"blocked": 0} if self.policy.on else {}
+        return {"blocked": 0} if self.policy.given else {}
 
     def close(self, heir: Active | None) -> None:
         if heir is None:

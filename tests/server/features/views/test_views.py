@@ -1,0 +1,52 @@
+"""
+Tests of L{twisted_ext.server.features.views.keeper}.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from twisted_ext.errors import CallerFault
+from twisted_ext.server.features.views.keeper import Views
+from twisted_ext.server.settings.settings import Settings
+
+_CHILDREN = {"name": "children", "clients": ["192.168.1.40/30", "192.168.1.0/24"], "block": ["games.example"], "block-reply": "nxdomain"}
+
+
+def test_allViews() -> None:
+    """
+    Views are shown in their order, with their clients and what they have otherwise than all.
+    """
+    views = Views(Settings.of(view=[_CHILDREN, "guests=any"]))
+    said = views.all()
+    assert said["said"] == [
+        "children: 192.168.1.40/30, 192.168.1.0/24",
+        '  block = ["games.example."]',
+        "guests: any",
+    ]
+    assert said["views"] == [
+        {"view": "children", "clients": ["192.168.1.40/30", "192.168.1.0/24"], "own": {"block": '["games.example."]'}},
+        {"view": "guests", "clients": ["any"], "own": {}},
+    ]
+
+
+def test_viewOfClient() -> None:
+    """
+    For a client its view is named, and which of the view's prefixes have it; also after a reload.
+    """
+    views = Views(Settings.of(view=[_CHILDREN]))
+    assert views.of("192.168.1.41")["said"] == ["192.168.1.41 is in view children, which has 192.168.1.40/30, 192.168.1.0/24"]
+    assert views.of("192.168.1.7")["said"] == ["192.168.1.7 is in view children, which has 192.168.1.0/24"]
+    assert views.of("2001:db8::1") == {"client": "2001:db8::1", "view": None, "said": ["2001:db8::1 is in no view"]}
+    views.apply(Settings.of())
+    assert views.of("192.168.1.41")["view"] is None
+    assert views.all() == {"views": [], "said": ["there are no views: all clients are answered alike"]}
+
+
+@pytest.mark.parametrize("text", ["children", "192.168.1", "192.168.1.0/24", "\x1b[2J"])
+def test_noAddress(text: str) -> None:
+    """
+    What is no address is an error that says what one is.
+    """
+    with pytest.raises(CallerFault, match="is not an address; write 192.0.2.1 or 2001:db8::1"):
+        Views(Settings.of(view=[_CHILDREN])).of(text)

@@ -1,0 +1,68 @@
+"""
+Describes the views of the settings.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from twisted_ext.errors import CallerFault
+from twisted_ext.server.config.setting import shown
+from twisted_ext.server.features.base.feature import Keeper
+from twisted_ext.server.reply.selectors import Selectors
+
+if TYPE_CHECKING:
+    from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.settings.settings import Settings, View
+
+__all__ = ["Views"]
+
+
+class Views(Keeper):
+    """
+    The views of a server.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.apply(settings)
+
+    def apply(self, settings: Settings) -> None:
+        self._settings = settings
+        self._views = settings.views()
+        self._selectors = Selectors([view.clients for view in self._views])
+
+    def all(self) -> dict[str, JSON]:
+        """
+        Describe all views, in their order.
+        """
+        views: list[JSON] = []
+        said: list[JSON] = []
+        for view in self._views:
+            own = self._ownOf(view)
+            views.append({"view": view.name, "clients": [*view.clients], "own": {**own}})
+            said += [f"{view.name}: {', '.join(view.clients)}", *[f"  {name} = {value}" for name, value in own.items()]]
+        return {"views": views, "said": said or ["there are no views: all clients are answered alike"]}
+
+    def of(self, address: str) -> dict[str, JSON]:
+        """
+        Tell which view a client is in.
+
+        @raise CallerFault: this is not an address.
+        """
+        try:
+            ip_address(address.partition("%")[0])
+        except ValueError:
+            raise CallerFault(f"{address!r} is not an address; write 192.0.2.1 or 2001:db8::1") from None
+        number = self._selectors.find(address)
+        if number < 0:
+            return {"client": address, "view": None, "said": [f"{address} is in no view"]}
+        view = self._views[number]
+        matching = [prefix for prefix in view.clients if Selectors([[prefix]]).find(address) == 0]
+        return {"client": address, "view": view.name, "said": [f"{address} is in view {view.name}, which has {', '.join(matching)}"]}
+
+    def _ownOf(self, view: View) -> dict[str, str]:
+        """
+        Return the settings that a view has otherwise than all, as TOML.
+        """
+        return {each.name: shown(view.settings.value(each)) for each in self._settings.differing(view.settings)}
