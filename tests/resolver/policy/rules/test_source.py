@@ -308,13 +308,45 @@ class PolicyTests(SynchronousTestCase):
             found.append([self.isBlocked(name) for name in names])
         self.assertEqual(found, [[True, False], [True, True], [False, False]])
 
+    def ttls(self, name: str) -> list[int]:
+        """
+        Return the TTLs in the answer for a name.
+        """
+        answer = self.answer(name)
+        self.assertTrue(answer.answer)
+        return [rrset.ttl for rrset in answer.answer]
+
+    def test_listsThatDoNotApplyNow(self) -> None:
+        """
+        What a list blocks that does not apply now is let through, for no longer than a minute: clients would keep it when the list applies
+        again. The same holds for aliases of such names, and for a pause; other names keep their TTLs.
+        """
+        self.list_({b"ads.example": BELOW, b"good.example": 1 | BELOW | EXCEPT})
+        usual = self.ttls("www.example")
+        self.assertGreater(usual[0], 60)
+        self.assertTrue(self.policy.select(frozenset()))
+        self.assertFalse(self.policy.select(frozenset()))
+        for paused in (False, True):
+            self.policy.pause(paused)
+            self.assertEqual(self.ttls("ads.example"), [60])
+            self.assertEqual(self.ttls("www.alias.example"), [60, 60, 60])
+            self.assertEqual(self.ttls("www.example"), usual)
+            self.assertEqual(self.ttls("good.example"), usual)
+        origin = self.answer("www.alias.example").origin
+        assert origin is not None
+        self.assertIsNone(origin.learned)
+        self.policy.pause(False)
+        self.policy.select(frozenset(_LISTS))
+        self.assertTrue(self.isBlocked("ads.example"))
+        self.assertEqual(self.ttls("good.example"), usual)
+
     def test_listsRemoved(self) -> None:
         """
         Without lists and domains nothing is blocked any more.
         """
         self.list_({b"ads.example": BELOW})
-        self.assertTrue(self.policy.on)
+        self.assertTrue(self.policy.given)
         self.lists = ()
         self.block()
-        self.assertFalse(self.policy.on)
+        self.assertFalse(self.policy.given)
         self.assertFalse(self.isBlocked("ads.example"))

@@ -67,26 +67,28 @@ class Policy:
     @ivar table: the rules of lists, if there are lists and they have been read.
     @ivar epoch: changes with each of them.
     @ivar given: whether there may be rules.
-    @ivar on: whether there are that are not paused.
+    @ivar resting: whether some of them do not apply now, but will.
     """
 
     def __init__(self) -> None:
         self.table: PolicyTable | None = None
         self.epoch = Epoch()
-        self.given = self.on = False
+        self.given = self.resting = False
         self.reply: BlockReply = None
         self._own = OwnRules((), ())
         self._lists: frozenset[str] = frozenset()
-        self._mask = 0
+        # Those that apply now, and the masks of these and of all.
+        self._chosen = self._lists
+        self._mask = self._whole = 0
         self._paused = False
         self._waiting: dict[Deferred[None], None] | None = None
 
     @property
     def waits(self) -> bool:
         """
-        Whether lists are being read for the first time.
+        Whether lists are being read for the first time, and names have to wait for them.
         """
-        return self._waiting is not None
+        return self._waiting is not None and not self._paused
 
     def apply(self, domains: Iterable[str], exceptions: Iterable[str], reply: str, lists: Collection[str]) -> None:
         """
@@ -102,7 +104,7 @@ class Policy:
         answers = readReply(reply)
         self._own = OwnRules(domains, exceptions)
         self.reply = answers
-        self._lists = frozenset(lists)
+        self._lists = self._chosen = frozenset(lists)
         if lists and self.table is None and self._waiting is None:
             self._waiting = {}
         elif not lists:
@@ -119,6 +121,18 @@ class Policy:
         self._changed()
         self._go()
 
+    def select(self, lists: frozenset[str]) -> bool:
+        """
+        Apply only these of the lists, until further notice.
+
+        @return: whether that is a change.
+        """
+        if lists == self._chosen:
+            return False
+        self._chosen = lists
+        self._changed()
+        return True
+
     def pause(self, paused: bool) -> None:
         """
         Let all names through, or no longer.
@@ -128,15 +142,16 @@ class Policy:
             self._changed()
             if paused:
                 # They need the lists no longer.
-                waiting, self._waiting = self._waiting, {} if self.waits else None
+                waiting, self._waiting = self._waiting, None if self._waiting is None else {}
                 _continue(waiting)
 
     def _changed(self) -> None:
-        self._mask = 0
+        self._mask = self._whole = 0
         for number, each in enumerate(() if self.table is None else self.table.lists):
-            self._mask |= (each.list in self._lists) << number
+            self._mask |= (each.list in self._chosen) << number
+            self._whole |= (each.list in self._lists) << number
         self.given = bool(self._own) or self.table is not None or self._waiting is not None
-        self.on = self.given and not self._paused
+        self.resting = self.given and (self._paused or self._mask != self._whole)
         self.epoch.bump()
 
     def _go(self) -> None:
@@ -159,7 +174,16 @@ class Policy:
 
         @param name: folded.
         """
-        return decided(name, self._own, self.table, self._mask)
+        return None if self._paused else decided(name, self._own, self.table, self._mask)
+
+    def willBlock(self, name: bytes) -> bool:
+        """
+        Return whether a name is blocked by rules that do not apply now.
+
+        @param name: folded.
+        """
+        verdict = decided(name, self._own, self.table, self._whole)
+        return verdict is not None and verdict.blocked
 
 
 def _continue(waiting: dict[Deferred[None], None] | None) -> None:
@@ -183,12 +207,14 @@ class PolicySource(WrappingSource):
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         policy = self._policy
-        if not policy.on or question.rrClass != IN:
+        if not policy.given or question.rrClass != IN:
             return self._inner.ask(question, context)
         if policy.waits:
             return partial(self._startLater, question)
         found = policy.verdict(question.key[:-4])
         if found is None:
+            if policy.resting and policy.willBlock(question.key[:-4]):
+                return then(self._inner.ask(question, context), self._shortened, question, context)
             return then(self._inner.ask(question, context), self._passed, question, context)
         if not found.blocked:
             if context.trace is not None:
@@ -210,7 +236,25 @@ class PolicySource(WrappingSource):
                     found = self._policy.verdict(target.lower())
                     if found is not None and found.blocked:
                         return self._answer(question, context, found, answer, target)
+                    if found is None and self._policy.resting and self._policy.willBlock(target.lower()):
+                        return self._shortened(answer, question, context)
         return answer
+
+    def _shortened(self, answer: Answer, question: Question, context: QueryContext) -> Answer:
+        """
+        Return an answer that clients do not keep until the name is blocked again.
+        """
+        most = int(BLOCK_TTL.default)
+        sections = [
+            tuple([rrset if rrset.ttl <= most else rrset.withTTL(most) for rrset in section])
+            for section in (answer.answer, answer.authority, answer.additional)
+        ]
+        short = answer.having(*sections)
+        origin = answer.origin
+        if origin is not None:
+            # Not from the cache: what the packet cache keeps has the TTLs of there.
+            short.origin = Origin(origin.source, origin.server, origin.attempts, origin.elapsed, origin.age, zone=origin.zone)
+        return short
 
     def _answer(
         self, question: Question, context: QueryContext, why: Verdict, instead: Answer | None, alias: bytes = b""

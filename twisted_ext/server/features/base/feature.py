@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from time import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from twisted_ext.server.config.setting import Section
@@ -71,6 +72,7 @@ class Site:
     @ivar settings: those that are to be in force.
     @ivar changed: to be called when earlier replies may be out of date.
     @ivar observing: to be called when an observer has something to watch from now on, or no longer.
+    @ivar today: returns the seconds since 1970.
     @ivar view: the name of the view whose settings these are; C{""} for those of all who are in none.
     @ivar inside: returns whether names without a route go to a server in a private network, or to a source that has no server address.
     """
@@ -80,6 +82,7 @@ class Site:
     changed: Callable[[], object] = lambda: None
     observing: Callable[[], object] = lambda: None
     inside: Callable[[], bool] = lambda: False
+    today: Callable[[], float] = time
     view: str = ""
 
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config.tables import meant
 from twisted_ext.server.features.blocking.listsettings import ListSettings
+from twisted_ext.server.features.blocking.schedulesettings import ScheduleSettings
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 
 if TYPE_CHECKING:
+    from twisted_ext.resolver.policy.rules.schedule import Schedule
     from twisted_ext.server.settings.settings import Settings
 
-__all__ = ["listsIn", "listsOfAll", "namedLists", "unusedLists"]
+__all__ = ["choicesIn", "listsIn", "listsOfAll", "namedLists", "unusedLists"]
 
 _FILE: Final = "file:"
 
@@ -34,26 +36,62 @@ def namedLists(settings: BlockingSettings) -> dict[str, ListSettings]:
     return found
 
 
-def listsIn(settings: Settings) -> list[str]:
-    """
-    Return the files that settings name, as L{RuleList<twisted_ext.resolver.policy.rules.table.RuleList>} has them. Exceptions to nothing
-    are left out.
+def _schedules(settings: BlockingSettings) -> dict[str, Schedule]:
+    found: dict[str, Schedule] = {}
+    for text in settings.schedule:
+        each = ScheduleSettings.fromText(text)
+        if each.name in found:
+            raise BadDescription(f"schedule {each.name} is given twice")
+        found[each.name] = each.schedule
+    return found
 
-    @raise BadDescription: there is no list with a name that is to be applied.
+
+def choicesIn(settings: Settings) -> list[tuple[str, Schedule | None]]:
+    """
+    Return the lists that settings apply, as L{RuleList<twisted_ext.resolver.policy.rules.table.RuleList>} has them, each with its schedule;
+    L{None} for always. Exceptions to nothing are left out.
+
+    @raise BadDescription: there is no list, or no schedule, with a name that is to be applied.
     """
     wanted = settings[BlockingSettings]
-    named = namedLists(wanted)
-    chosen: list[ListSettings] = []
-    for name in wanted.lists:
+    named, schedules = namedLists(wanted), _schedules(wanted)
+    chosen: list[tuple[ListSettings, Schedule | None]] = []
+    for text in wanted.lists:
+        name, when = _choice(text)
         if name not in named:
             known = meant(name, list(named)) if named else "; give it a file by list, or a table headed [[list]]"
             raise BadDescription(f"lists: there is no list {name}{known}")
-        chosen.append(named[name])
-    if not wanted.blockList and not wanted.block and all(each.allow for each in chosen):
+        if when and when not in schedules:
+            known = meant(when, list(schedules)) if schedules else "; give it times by schedule, or a table headed [[schedule]]"
+            raise BadDescription(f"lists: there is no schedule {when}{known}")
+        chosen.append((named[name], schedules.get(when)))
+    if not wanted.blockList and not wanted.block and all(each.allow for each, _ in chosen):
         return []
+    always: list[str] = [f"block:{os.path.abspath(path)}" for path in wanted.blockList]
     exceptions = [f"except:{os.path.abspath(each.removeprefix(_FILE))}" for each in wanted.blockExcept if each.startswith(_FILE)]
-    blocking = [f"block:{os.path.abspath(path)}" for path in wanted.blockList]
-    return list(dict.fromkeys([*blocking, *[each.word for each in chosen], *exceptions]))
+    found = [*[(word, None) for word in always], *[(each.word, when) for each, when in chosen], *[(word, None) for word in exceptions]]
+    return list(dict.fromkeys(found))
+
+
+def _choice(text: str) -> tuple[str, str]:
+    """
+    Return the name of a list, and that of its schedule, C{""} for always.
+
+    @raise BadDescription: the syntax is wrong.
+    """
+    words = text.split()
+    if len(words) == 1:
+        return words[0], ""
+    if len(words) != 3 or words[1] != "during":
+        raise BadDescription(f"lists: {text!r} is not the name of a list; write ads, or games during homework")
+    return words[0], words[2]
+
+
+def listsIn(settings: Settings) -> list[str]:
+    """
+    Return the lists of L{choicesIn}, each once.
+    """
+    return list(dict.fromkeys([word for word, _ in choicesIn(settings)]))
 
 
 def listsOfAll(settings: Settings) -> list[str]:
@@ -67,5 +105,6 @@ def unusedLists(settings: Settings) -> list[str]:
     """
     Return the names of lists that are not applied, in no view.
     """
-    applied = {name for each in (settings, *[view.settings for view in settings.views()]) for name in each[BlockingSettings].lists}
+    everywhere = [each[BlockingSettings].lists for each in (settings, *[view.settings for view in settings.views()])]
+    applied = {_choice(text)[0] for lists in everywhere for text in lists}
     return [name for name in namedLists(settings[BlockingSettings]) if name not in applied]

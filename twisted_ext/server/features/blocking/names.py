@@ -10,10 +10,11 @@ from weakref import WeakValueDictionary
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadImage
+from twisted_ext.resolver.policy.rules.schedule import localTime
 from twisted_ext.resolver.policy.rules.source import Policy, PolicySource, readReply
 from twisted_ext.resolver.policy.rules.table import PolicyTable
 from twisted_ext.server.features.base.feature import Active, Part, Site, Stage
-from twisted_ext.server.features.blocking.lists import listsIn
+from twisted_ext.server.features.blocking.lists import choicesIn
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
@@ -37,7 +38,11 @@ class BlockedNames(Active):
         readReply(settings.blockReply)
         self._site = site
         self._settings = settings
-        self._lists = listsIn(site.settings)
+        choices = choicesIn(site.settings)
+        self._lists = list(dict.fromkeys([word for word, _ in choices]))
+        self._always = frozenset([word for word, when in choices if when is None])
+        self._scheduled = [(word, when) for word, when in choices if when is not None and word not in self._always]
+        self._clock = localTime(settings.timeZone)
         policy = self.policy = Policy() if former is None else former.policy
         self.rereads = "block lists" if self._lists else ""
         given = [f"{len(settings.block)} given"] if settings.block else []
@@ -48,6 +53,23 @@ class BlockedNames(Active):
         settings = self._settings
         exceptions = [each for each in settings.blockExcept if not each.startswith("file:")]
         self.policy.apply(settings.block, exceptions, settings.blockReply, self._lists)
+        self.policy.select(self._now())
+
+    def _now(self) -> frozenset[str]:
+        """
+        Return the lists that apply now.
+        """
+        if not self._scheduled:
+            return self._always
+        local = self._clock(self._site.today())
+        return self._always.union([word for word, when in self._scheduled if when.isOn(local)])
+
+    def look(self) -> None:
+        """
+        Begin and end what is scheduled.
+        """
+        if self._scheduled and self.policy.select(self._now()):
+            self._site.changed()
 
     def take(self, state: JSON) -> None:
         """

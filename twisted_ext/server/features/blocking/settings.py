@@ -21,6 +21,21 @@ def _listTable() -> type[Tabled]:
     return ListSettings
 
 
+def _scheduleTable() -> type[Tabled]:
+    from twisted_ext.server.features.blocking.schedulesettings import ScheduleSettings
+
+    return ScheduleSettings
+
+
+def _timeZone(text: str) -> str:
+    from twisted_ext.resolver.policy.rules.schedule import localTime
+
+    localTime(text)
+    return text
+
+
+_SCHEDULE: Final = types.Table("the name of a schedule and its times, such as homework=mon-fri 14:00-17:30, or a table", _scheduleTable)
+_ZONE: Final = types.Text("the name of a time zone, such as Europe/Berlin", _timeZone)
 _LIST: Final = types.Table("the name of a list and its file, such as ads=/etc/txdns/ads.txt, or a table", _listTable)
 
 
@@ -40,8 +55,19 @@ class BlockingSettings(Section):
         "[[list]], with name, file and, for a list of exceptions, allow = true",
     )
     lists: tuple[str, ...] = setting(
-        types.TEXT, (), "Apply the list with this name: block the names in it, or leave them alone if it is one of exceptions", inView=True
+        types.TEXT,
+        (),
+        "Apply the list with this name: block the names in it, or leave them alone if it is one of exceptions. A list may apply at times: "
+        "games during homework, where homework is a schedule",
+        inView=True,
     )
+    schedule: tuple[str, ...] = setting(
+        _SCHEDULE,
+        (),
+        "Give these times a name: homework=mon-fri 14:00-17:30, or night=21:00-06:30. In the settings file it is a table headed "
+        "[[schedule]], with name, days and times",
+    )
+    timeZone: str = setting(_ZONE, "", "The time zone of schedules, such as Europe/Berlin; by default that of this machine")
     blockExcept: tuple[str, ...] = setting(
         types.BLOCK_EXCEPTION,
         (),
