@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
+from tests.server.settings.faults import assertFaults
 from tests.server.test_service import ServiceCase
 from tests.server.views.served import Served, meaningOf, queryFor, tableOf
 from tests.typed import observing
@@ -79,11 +80,7 @@ def test_badTables(text: str, said: Sequence[str]) -> None:
     """
     Each error is reported with its line and what would be right.
     """
-    with pytest.raises(BadDescription) as caught:
-        valuesFromTOML(f"{text}\n", "txdns.toml")
-    lines = str(caught.value).splitlines()
-    assert len(lines) == len(said)
-    assert all(part in line for part, line in zip(said, lines, strict=True)), lines
+    assertFaults(text, said)
 
 
 @pytest.mark.parametrize(

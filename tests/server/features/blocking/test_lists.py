@@ -9,21 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.server.settings.faults import assertFaults
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.features.blocking.lists import listsIn, namedLists, unusedLists
 from twisted_ext.server.features.blocking.listsettings import LIST_SETTINGS, ListSettings
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.settings.tomlfile import readSettings, valuesFromTOML
-
-
-def errorsIn(text: str) -> list[str]:
-    """
-    Return the errors of a settings file.
-    """
-    with pytest.raises(BadDescription) as caught:
-        valuesFromTOML(text, "txdns.toml")
-    return str(caught.value).splitlines()
 
 
 def test_tables(tmp_path: Path) -> None:
@@ -89,9 +81,7 @@ def test_badTables(text: str, said: Sequence[str]) -> None:
     """
     Each error is reported with its line and what would be right.
     """
-    lines = errorsIn(f"{text}\n")
-    assert len(lines) == len(said)
-    assert all(part in line for part, line in zip(said, lines, strict=True)), lines
+    assertFaults(text, said)
 
 
 def test_unknownLists() -> None:

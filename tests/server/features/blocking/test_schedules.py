@@ -14,6 +14,7 @@ import pytest
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 
+from tests.server.settings.faults import assertFaults
 from tests.server.views.served import tableOf
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.features.base.feature import Site
@@ -72,11 +73,7 @@ def test_badTables(text: str, said: Sequence[str]) -> None:
     """
     Each error is reported with its line and what would be right.
     """
-    with pytest.raises(BadDescription) as caught:
-        valuesFromTOML(f"{text}\n", "txdns.toml")
-    lines = str(caught.value).splitlines()
-    assert len(lines) == len(said)
-    assert all(part in line for part, line in zip(said, lines, strict=True)), lines
+    assertFaults(text, said)
 
 
 @pytest.mark.parametrize(
