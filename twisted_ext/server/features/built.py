@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.server.features import order
+from twisted_ext.server.reply.selectors import Selectors, checkedAddress
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -133,10 +134,21 @@ class Features:
 
         @raise CallerFault: it is not switched on.
         """
-        active = self.active.get(name)
+        place = self._placeOf(arguments["client"]) if verb.ofClient else self
+        active = place.active.get(name)
         if active is None:
-            raise CallerFault(f"{name} is not switched on")
+            raise CallerFault(f"{name} is not switched on{f' in view {place.site.view}' if place.site.view else ''}")
         return verb.run(active, arguments)
+
+    def _placeOf(self, address: str) -> Features:
+        """
+        Return the features of the view that a client is in.
+
+        @raise CallerFault: this is not an address.
+        """
+        views = self.site.settings.views()
+        number = Selectors([view.clients for view in views]).find(checkedAddress(address))
+        return self if number < 0 else self.views[views[number].name]
 
     # -- what they add
 

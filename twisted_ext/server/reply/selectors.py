@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 from typing import Final
 
-from twisted_ext.errors import BadDescription
+from twisted_ext.errors import BadDescription, CallerFault
 
-__all__ = ["Selectors"]
+__all__ = ["Selectors", "checkedAddress"]
 
 _EVERYONE: Final = ("0.0.0.0/0", "::/0")
 
@@ -74,3 +74,16 @@ class Selectors:
         if address.version == 6 and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
         return self._firstFor(address.version, int(address), address.max_prefixlen, address.max_prefixlen)
+
+
+def checkedAddress(text: str) -> str:
+    """
+    Return the address of a client that an operator has written.
+
+    @raise CallerFault: it is none.
+    """
+    try:
+        ip_address(text.partition("%")[0])
+    except ValueError:
+        raise CallerFault(f"{text!r} is not an address; write 192.0.2.1 or 2001:db8::1") from None
+    return text

@@ -42,8 +42,8 @@ def test_tables() -> None:
     (_, always), (_, night), (_, homework) = choicesIn(settings)
     assert always is None and night is not None and homework is not None
     wednesday = [datetime(2026, 11, 25, hour, 0) for hour in (5, 12, 15, 22)]
-    assert [night.isOn(each) for each in wednesday] == [True, False, False, True]
-    assert [homework.isOn(each) for each in wednesday] == [False, False, True, False]
+    assert [night.schedule.isOn(each) for each in wednesday] == [True, False, False, True]
+    assert [homework.schedule.isOn(each) for each in wednesday] == [False, False, True, False]
     assert unusedLists(settings) == []
 
 

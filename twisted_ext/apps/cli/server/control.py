@@ -70,6 +70,8 @@ Usage: txdns control [--socket PATH] COMMAND [+json]
                             a time as 2026-12-01T12:00Z, by default an hour, at most a week
   nta remove NAME           validate it again
   views [ADDRESS]           the views of clients, or that of the client at ADDRESS
+  why NAME CLIENT [TIME]    which rule of which list decides about a name for the client at this
+                            address, now or at a time as 21:30 or 2026-11-25T21:30
   pause VIEW [TIME]         block nothing for the clients of a view for a time, by default 5m, at
                             most 24h; VIEW may be default, for those in no view, or all
   resume VIEW               block again

@@ -67,6 +67,7 @@ class Policy:
     @ivar table: the rules of lists, if there are lists and they have been read.
     @ivar epoch: changes with each of them.
     @ivar given: whether there may be rules.
+    @ivar paused: whether all names are let through.
     @ivar resting: whether some of them do not apply now, but will.
     """
 
@@ -80,7 +81,7 @@ class Policy:
         # Those that apply now, and the masks of these and of all.
         self._chosen = self._lists
         self._mask = self._whole = 0
-        self._paused = False
+        self.paused = False
         self._waiting: dict[Deferred[None], None] | None = None
 
     @property
@@ -88,7 +89,7 @@ class Policy:
         """
         Whether lists are being read for the first time, and names have to wait for them.
         """
-        return self._waiting is not None and not self._paused
+        return self._waiting is not None and not self.paused
 
     def apply(self, domains: Iterable[str], exceptions: Iterable[str], reply: str, lists: Collection[str]) -> None:
         """
@@ -137,8 +138,8 @@ class Policy:
         """
         Let all names through, or no longer.
         """
-        if paused != self._paused:
-            self._paused = paused
+        if paused != self.paused:
+            self.paused = paused
             self._changed()
             if paused:
                 # They need the lists no longer.
@@ -146,12 +147,9 @@ class Policy:
                 _continue(waiting)
 
     def _changed(self) -> None:
-        self._mask = self._whole = 0
-        for number, each in enumerate(() if self.table is None else self.table.lists):
-            self._mask |= (each.list in self._chosen) << number
-            self._whole |= (each.list in self._lists) << number
+        self._mask, self._whole = self._maskOf(self._chosen), self._maskOf(self._lists)
         self.given = bool(self._own) or self.table is not None or self._waiting is not None
-        self.resting = self.given and (self._paused or self._mask != self._whole)
+        self.resting = self.given and (self.paused or self._mask != self._whole)
         self.epoch.bump()
 
     def _go(self) -> None:
@@ -174,7 +172,19 @@ class Policy:
 
         @param name: folded.
         """
-        return None if self._paused else decided(name, self._own, self.table, self._mask)
+        return None if self.paused else decided(name, self._own, self.table, self._mask)
+
+    def verdictWith(self, name: bytes, lists: frozenset[str]) -> Verdict | None:
+        """
+        Return what the rules would say if just these lists applied.
+
+        @param name: folded.
+        """
+        return decided(name, self._own, self.table, self._maskOf(lists & self._lists))
+
+    def _maskOf(self, lists: frozenset[str]) -> int:
+        known = () if self.table is None else self.table.lists
+        return sum([1 << number for number, each in enumerate(known) if each.list in lists])
 
     def willBlock(self, name: bytes) -> bool:
         """

@@ -99,6 +99,7 @@ class Verb:
         cannot be used. The lines in C{said} are printed, or else the object.
     @ivar takes: the names of these words, such as C{"NAME"}; in brackets, if it may be left out: C{"[COLOR]"}.
     @ivar changes: whether it changes something.
+    @ivar ofClient: whether the active feature of the view executes it that the client is in whose address is the argument C{client}.
     @ivar ofKeeper: whether the keeper executes it, even while the feature is off.
     @ivar join: joins what C{run} returns in all processes that answer queries, which may then be any JSON value, to the object; L{None} to
         ask any one of them.
@@ -110,6 +111,7 @@ class Verb:
     takes: tuple[str, ...] = ()
     changes: bool = False
     ofKeeper: bool = False
+    ofClient: bool = False
     join: Callable[[list[JSON]], dict[str, JSON]] | None = None
 
     @property

@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.features.blocking.keeper import BlockLists
+    from twisted_ext.server.features.blocking.names import BlockedNames
     from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["BlockingFeature"]
+
+
+def _why(names: BlockedNames, arguments: Mapping[str, str]) -> JSON:
+    return names.why(arguments["name"], arguments["client"], arguments.get("time", ""))
 
 
 def _pause(lists: BlockLists, arguments: Mapping[str, str]) -> JSON:
@@ -44,6 +49,7 @@ class BlockingFeature(Feature):
         Figure("blockNames", "txdns_block_names", "Names in block lists.", words="names in block lists"),
     )
     verbs = (
+        Verb("why", "tells which rule decides about a name", _why, takes=("NAME", "CLIENT", "[TIME]"), ofClient=True),
         Verb("pause", "blocks nothing for a time", _pause, takes=("VIEW", "[TIME]"), changes=True, ofKeeper=True),
         Verb("resume", "blocks again", _resume, takes=("VIEW",), changes=True, ofKeeper=True),
     )

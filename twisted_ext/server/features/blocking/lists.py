@@ -14,7 +14,6 @@ from twisted_ext.server.features.blocking.schedulesettings import ScheduleSettin
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 
 if TYPE_CHECKING:
-    from twisted_ext.resolver.policy.rules.schedule import Schedule
     from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["choicesIn", "listsIn", "listsOfAll", "namedLists", "unusedLists"]
@@ -36,17 +35,17 @@ def namedLists(settings: BlockingSettings) -> dict[str, ListSettings]:
     return found
 
 
-def _schedules(settings: BlockingSettings) -> dict[str, Schedule]:
-    found: dict[str, Schedule] = {}
+def _schedules(settings: BlockingSettings) -> dict[str, ScheduleSettings]:
+    found: dict[str, ScheduleSettings] = {}
     for text in settings.schedule:
         each = ScheduleSettings.fromText(text)
         if each.name in found:
             raise BadDescription(f"schedule {each.name} is given twice")
-        found[each.name] = each.schedule
+        found[each.name] = each
     return found
 
 
-def choicesIn(settings: Settings) -> list[tuple[str, Schedule | None]]:
+def choicesIn(settings: Settings) -> list[tuple[str, ScheduleSettings | None]]:
     """
     Return the lists that settings apply, as L{RuleList<twisted_ext.resolver.policy.rules.table.RuleList>} has them, each with its schedule;
     L{None} for always. Exceptions to nothing are left out.
@@ -55,7 +54,7 @@ def choicesIn(settings: Settings) -> list[tuple[str, Schedule | None]]:
     """
     wanted = settings[BlockingSettings]
     named, schedules = namedLists(wanted), _schedules(wanted)
-    chosen: list[tuple[ListSettings, Schedule | None]] = []
+    chosen: list[tuple[ListSettings, ScheduleSettings | None]] = []
     for text in wanted.lists:
         name, when = _choice(text)
         if name not in named:

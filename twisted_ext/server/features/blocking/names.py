@@ -4,25 +4,31 @@ The names that one process blocks.
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
 from twisted.logger import Logger
 
-from twisted_ext.errors import BadImage
+from twisted_ext.errors import BadImage, BadName, CallerFault
 from twisted_ext.resolver.policy.rules.schedule import localTime
 from twisted_ext.resolver.policy.rules.source import Policy, PolicySource, readReply
 from twisted_ext.resolver.policy.rules.table import PolicyTable
 from twisted_ext.server.features.base.feature import Active, Part, Site, Stage
 from twisted_ext.server.features.blocking.lists import choicesIn
+from twisted_ext.wire.names import nameFromText
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
+    from twisted_ext.resolver.policy.rules.verdict import Verdict
     from twisted_ext.server.features.blocking.settings import BlockingSettings
 
 __all__ = ["BlockedNames"]
 
 _log: Final = Logger(__name__)
+
+_HOUR: Final = re.compile(r"\d\d:\d\d")
 
 
 class BlockedNames(Active):
@@ -61,8 +67,10 @@ class BlockedNames(Active):
         """
         if not self._scheduled:
             return self._always
-        local = self._clock(self._site.today())
-        return self._always.union([word for word, when in self._scheduled if when.isOn(local)])
+        return self._at(self._clock(self._site.today()))
+
+    def _at(self, local: datetime) -> frozenset[str]:
+        return self._always.union([word for word, when in self._scheduled if when.schedule.isOn(local)])
 
     def look(self) -> None:
         """
@@ -87,6 +95,48 @@ class BlockedNames(Active):
             self.policy.use(table)
         self._site.changed()
 
+    def why(self, name: str, client: str, at: str) -> dict[str, JSON]:
+        """
+        Tell which rule decides about a name for a client of this view.
+
+        @param at: a time on the wall, such as C{"21:30"} or C{"2026-11-25T21:30"}; C{""} for now.
+
+        @raise CallerFault: the name or the time is not valid.
+        """
+        try:
+            folded = nameFromText(name).lower()
+        except BadName as error:
+            raise CallerFault(f"{name!r} is not a name: {error}") from None
+        local = self._timeIn(at)
+        policy, lists = self.policy, self._at(local)
+        verdict = policy.verdictWith(folded, lists)
+        said = [f"{client} is in view {self._site.view}" if self._site.view else f"{client} is in no view"]
+        if policy.waits:
+            said.append("the lists are being read")
+        if policy.paused and not at:
+            said.append("blocking is paused; without that:")
+        said.append(f"{name} {_shown(verdict, policy.table)}")
+        for word, when in self._scheduled:
+            found = None if word in lists else policy.verdictWith(folded, frozenset((word,)))
+            if found is not None and found.line:
+                said.append(f"during {when.name} it {_shown(found, policy.table)}")
+        return {
+            "client": client,
+            "view": self._site.view or None,
+            "blocked": verdict is not None and verdict.blocked,
+            "rule": None if verdict is None else verdict.place,
+            "said": [*said],
+        }
+
+    def _timeIn(self, text: str) -> datetime:
+        now = self._clock(self._site.today())
+        if not text:
+            return now
+        try:
+            return datetime.fromisoformat(f"{now:%Y-%m-%d}T{text}" if _HOUR.fullmatch(text) else text)
+        except ValueError:
+            raise CallerFault(f"{text!r} is not a time; write 21:30 or 2026-11-25T21:30") from None
+
     def figures(self) -> dict[str, float]:
         # That there are blocked names is of interest also while none was asked for.
         return {"blocked": 0} if self.policy.given else {}
@@ -95,6 +145,15 @@ class BlockedNames(Active):
         if heir is None:
             # What waits for the first table goes on without one. What is under way keeps its rules.
             self.policy.use(None)
+
+
+def _shown(verdict: Verdict | None, table: PolicyTable | None) -> str:
+    if verdict is None:
+        return "is not blocked: no rule is about it"
+    paths = {each.name: each.path for each in (() if table is None else table.lists)}
+    domain = verdict.domain.decode("ascii", "replace")
+    place = f"{verdict.place} ({paths[verdict.source]})" if paths.get(verdict.source, verdict.source) != verdict.source else verdict.place
+    return f"is {'blocked' if verdict.blocked else 'an exception'} by {place}: {domain}"
 
 
 #: Tables by their paths: all views use one.

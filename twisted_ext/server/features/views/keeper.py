@@ -4,13 +4,11 @@ Describes the views of the settings.
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from twisted_ext.errors import CallerFault
 from twisted_ext.server.config.setting import shown
 from twisted_ext.server.features.base.feature import Keeper
-from twisted_ext.server.reply.selectors import Selectors
+from twisted_ext.server.reply.selectors import Selectors, checkedAddress
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
@@ -50,11 +48,7 @@ class Views(Keeper):
 
         @raise CallerFault: this is not an address.
         """
-        try:
-            ip_address(address.partition("%")[0])
-        except ValueError:
-            raise CallerFault(f"{address!r} is not an address; write 192.0.2.1 or 2001:db8::1") from None
-        number = self._selectors.find(address)
+        number = self._selectors.find(checkedAddress(address))
         if number < 0:
             return {"client": address, "view": None, "said": [f"{address} is in no view"]}
         view = self._views[number]
