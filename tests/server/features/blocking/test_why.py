@@ -21,7 +21,6 @@ from twisted_ext.server.features.built import Features
 from twisted_ext.server.features.order import verbAt
 from twisted_ext.server.settings.settings import Settings
 
-
 _IN = "192.168.1.40 is in view children"
 
 
