@@ -111,6 +111,48 @@ def test_linesAreNumbered(line: bytes, head: bytes) -> None:
     assert [(name, number) for _, name, number in names.rules] == [(b"host%d.example" % each, first + each) for each in range(100_000)]
 
 
+_EXACT, _ALL, _UNDER = SELF, SELF | BELOW, BELOW
+
+
+@pytest.mark.parametrize(
+    ("line", "rules"),
+    [
+        (b"address=/ads.example/", [(_ALL, b"ads.example")]),
+        (b"address=/ads.example/more.example/0.0.0.0", [(_ALL, b"ads.example"), (_ALL, b"more.example")]),
+        (b"address=/.ads.example/#", [(_ALL, b"ads.example")]),
+        (b"server=/ADS.example/", [(_ALL, b"ads.example")]),
+        (b"local=/ads.example/", [(_ALL, b"ads.example")]),
+        (b"server=/good.example/#", [(_ALL | EXCEPT, b"good.example")]),
+        (b'local-zone: "ads.example" always_nxdomain', [(_ALL, b"ads.example")]),
+        (b"local-zone: 'ads.example.' static", [(_ALL, b"ads.example")]),
+        (b"  local-zone: ads.example redirect", [(_ALL, b"ads.example")]),
+        (b'local-data: "ads.example A 0.0.0.0"', [(_EXACT, b"ads.example")]),
+        (b'local-data: "ads.example. 60 IN AAAA ::"', [(_EXACT, b"ads.example")]),
+        (b"ads.example CNAME .", [(_EXACT, b"ads.example")]),
+        (b"*.ads.example 300 IN CNAME *.", [(_UNDER, b"ads.example")]),
+        (b"ads.example\tIN\t1h\tCNAME\t. ; why", [(_EXACT, b"ads.example")]),
+        (b"good.example CNAME rpz-passthru.", [(_EXACT | EXCEPT, b"good.example")]),
+        (b"*.good.example CNAME rpz-passthru.", [(_UNDER | EXCEPT, b"good.example")]),
+        (b"|ads.example|", [(_EXACT, b"ads.example")]),
+        (b"|ads.example^", [(_EXACT, b"ads.example")]),
+        (b"@@|good.example^$important", [(_EXACT | EXCEPT | IMPORTANT, b"good.example")]),
+        (b"server:", []),
+        (b"$TTL 300", []),
+        (b"$ORIGIN rpz.example.", []),
+        (b"@ 300 IN SOA localhost. root.localhost. 1 2 3 4 5", []),
+        (b"@ NS localhost.", []),
+        (b"  IN NS localhost.", []),
+    ],
+)
+def test_otherServersLines(line: bytes, rules: list[tuple[int, bytes]]) -> None:
+    """
+    Lines of dnsmasq, of Unbound, of policy zones, and of ad blockers for a name alone, have the rules that they have there.
+    """
+    found, complaints = parsed(b"one.example\n" + line + b"\ntwo.example\n")
+    assert [(word, name) for word, name, number in found.rules if number == 2] == rules
+    assert complaints.texts == []
+
+
 def test_internationalNames() -> None:
     """
     Names in UTF-8 are blocked in the form in which they are queried.
@@ -148,6 +190,20 @@ def test_internationalNames() -> None:
         (b"\xff\xfe\x00a", "is not a domain name"),
         (b"a\x00b.example", "is not a domain name"),
         (b"y" * 2000, "has more than 1024 octets"),
+        (b"address=/router.lan/192.168.1.1", "'address=/router.lan/192.168.1.1' has an address of its own; write 0.0.0.0"),
+        (b"address=/#/0.0.0.0", "is for all names"),
+        (b"address=//0.0.0.0", "is for all names"),
+        (b"server=/corp.example/192.0.2.1", "forwards names to a server; use route"),
+        (b"address=/a..b/", "is not a domain name"),
+        (b'local-zone: "ads.example" transparent', "is a local zone that blocks nothing"),
+        (b'local-zone: "ads.example"', "is a local zone that blocks nothing"),
+        (b'local-data: "router.lan A 192.168.1.1"', "is a local record that blocks nothing"),
+        (b'local-data: "ads.example TXT 0.0.0.0"', "is a local record that blocks nothing"),
+        (b"32.1.2.0.192.rpz-ip CNAME .", "depends on more than the name that is asked for"),
+        (b"ads.example CNAME garden.example.", "neither blocks a name nor excepts it"),
+        (b"ads.example CNAME rpz-drop.", "neither blocks a name nor excepts it"),
+        (b"|ads.example", "'|ads.example' is for all names that begin so; end a whole name with ^"),
+        (b"|ads.*^", "is not a domain name"),
     ],
 )
 def test_badLines(line: bytes, text: str) -> None:

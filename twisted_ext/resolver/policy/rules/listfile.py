@@ -1,10 +1,12 @@
 """
-Reads the rules in a list. Each line is in one of four formats, which may be mixed:
+Reads the rules in a list. Each line is in one of these formats, which may be mixed:
 
   - that of hosts files, C{0.0.0.0 ads.example}: blocks these names alone;
   - a domain, C{ads.example}, or C{*.ads.example}: blocks the domain and all names below it;
   - that of ad blockers, C{||ads.example^}: the same; C{@@||ads.example^} makes an exception. Without the mark of the end, C{^}, such a rule
     holds for all names that begin so. It is taken if these can only be the domain and those below it, so not C{||ads.} nor C{||ads}.
+    C{|ads.example^} is for the name alone;
+  - those of other DNS servers, see L{foreignlines<twisted_ext.resolver.policy.rules.foreignlines>}.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import BinaryIO, Final
 from twisted_ext.errors import BadName
 from twisted_ext.limits import BLOCK_LINE
 from twisted_ext.resolver.policy.localanswers import Complaints
+from twisted_ext.resolver.policy.rules.foreignlines import foreignRules, isFrame
 from twisted_ext.resolver.policy.rules.table import BELOW, EXCEPT, IMPORTANT, SELF
 from twisted_ext.resolver.system.hosts import fieldsOf
 from twisted_ext.wire.names import nameFromText, nameToText
@@ -137,9 +140,19 @@ def _parseLine(line: bytes) -> list[tuple[bytes, int]]:
     """
     if len(line) > BLOCK_LINE.default:
         raise ValueError(f"has more than {int(BLOCK_LINE.default)} octets")
+    if isFrame(line):
+        return []
     line = line.strip()
     if not line or line[:1] in (b"#", b"!", b";") or line == b"[adblock plus]":
         return []
+    try:
+        foreign = foreignRules(line)
+    except ValueError as error:
+        raise ValueError(f"{_shown(line)} {error}") from None
+    if foreign is not None:
+        return [(_name(name), word) for name, word in foreign]
+    if line.startswith((b"|", b"@@|")) and not line.startswith((b"||", b"@@||")):
+        return [_exact(line)]
     if line.startswith((b"||", b"@@||")):
         domain, mark, rest = line.removeprefix(b"@@").removeprefix(b"||").partition(b"^")
         more = _RULE_ENDS.get(mark + rest)
@@ -168,6 +181,20 @@ def _parseLine(line: bytes) -> list[tuple[bytes, int]]:
         # Words of a text or of a page would block whole top-level domains.
         raise ValueError(f"{_shown(domain)} is a top-level domain; write *.{_plain(domain)} to block all of it")
     return [(name, _DOMAINS)]
+
+
+def _exact(line: bytes) -> tuple[bytes, int]:
+    """
+    Read a rule of ad blockers for a name alone: C{|ads.example|} or C{|ads.example^}.
+
+    @raise ValueError: it is something else.
+    """
+    name = line.removeprefix(b"@@").removeprefix(b"|")
+    end = next((end for end in (b"^$important", b"|", b"^|", b"^") if name.endswith(end)), b"")
+    if not end:
+        raise ValueError(f"{_shown(line)} is for all names that begin so; end a whole name with ^")
+    word = SELF | (EXCEPT if line.startswith(b"@@") else 0) | (IMPORTANT if end == b"^$important" else 0)
+    return _name(name.removesuffix(end)), word
 
 
 def _name(text: bytes) -> bytes:
