@@ -160,7 +160,7 @@ class LiveQuery:
     @ivar rcode: of the reply, as text; C{"no reply"} without one.
     @ivar status: see L{statusOf}.
     @ivar seconds: until the reply.
-    @ivar server: the upstream that answered, if any.
+    @ivar server: the upstream that answered, or the rule by which the name is blocked; C{""} for neither.
     @ivar count: how many queries of the packet cache it stands for.
     """
 

@@ -18,6 +18,7 @@ from tests.typed import observing
 from twisted_ext.answers import Answer, Epoch
 from twisted_ext.errors import ServerFailed
 from twisted_ext.interfaces import IAnswerSource, IQueryObserver
+from twisted_ext.packetcache.clients import Client, Group
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.querylog import QueryLog
 from twisted_ext.server.reply.requests import Refusal, Request
@@ -178,6 +179,7 @@ class QueryLogTests(SynchronousTestCase):
         self.log = QueryLog(self.clock.seconds)
         request = Request.fromWire(queryOf(), ("127.0.0.1", 4000), "udp", None, 0.0)
         assert request is not None
+        request.record = Client("127.0.0.1", Group("all"))
         self.request = request
 
     def takeSaid(self) -> str:

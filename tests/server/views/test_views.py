@@ -198,12 +198,18 @@ class ViewsTests(ServiceCase):
 
     def test_loggedQueriesOfViews(self) -> None:
         """
-        With a query log, which no reply from the packet cache may bypass, views store none either.
+        With a query log, which no reply from the packet cache may bypass, views store none either. It names the view, and what blocks a name.
         """
-        self.service = self.run_(view=["mine=192.168.0.9"], queryLog=True)
+        view = {"name": "mine", "clients": "192.168.0.9", "block": "ads.example"}
+        self.service = self.run_(view=[view], queryLog=True)
         for _ in range(5):
             self.assertEqual(self.addressOf(), "192.0.2.80")
         self.assertEqual(self.service.counters.hits, 0)
+        self.asked("www.ads.example")
+        last = self.said[-1]
+        self.assertTrue(formatEvent(last).endswith("0.0 ms, blocked block, view mine, EDE 15"), formatEvent(last))
+        fields = last["fields"]
+        self.assertEqual([fields[key] for key in ("source", "server", "rule", "view")], ["blocked", "", "block", "mine"])
 
 
 def _served(network: MemoryNetwork, **values: object) -> Served:

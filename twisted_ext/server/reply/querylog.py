@@ -58,6 +58,9 @@ class QueryLog:
                 source = origin.source
                 if source in _UPSTREAM:
                     source, server = "upstream", origin.server
+                elif source == "blocked":
+                    # The rule, by which it is blocked.
+                    server = origin.server
             rcode, ede = cause.rcode or rcode, cause.ede
         elif isinstance(cause, Refusal):
             source = gate or "failure"
@@ -87,6 +90,9 @@ class QueryLog:
             _show(self.activity, request, source, server, rcode, ede, seconds)
         if not self.logged:
             return
+        # Not that of clients who may query zones only.
+        view = request.record.group.view
+        named = "" if view is None or not view.recursive else view.name
         fields: dict[str, JSON] = {
             "event": "query",
             "client": request.client,
@@ -97,7 +103,9 @@ class QueryLog:
             "rcode": None if rcode is None else rcodeName(rcode),
             "milliseconds": round(seconds * 1000, 3),
             "source": source,
-            "server": server,
+            "server": "" if source == "blocked" else server,
+            "rule": server if source == "blocked" else "",
+            "view": named,
             "size": size,
             "truncated": truncated,
             "ede": [{"code": code, "text": text} for code, text in ede],
@@ -107,6 +115,8 @@ class QueryLog:
             parts.append(f"{size} octets{', truncated' if truncated else ''}")
         parts.append(f"{seconds * 1000:.1f} ms")
         parts.append(f"{source} {server}".rstrip())
+        if named:
+            parts.append(f"view {named}")
         parts += [f"EDE {code}{f' ({printable(text)})' if text else ''}" for code, text in ede]
         _queries.info(
             "query {name} {class_} {type} from {client} by {transport}: {result}",
