@@ -198,7 +198,7 @@ class ViewsTests(ServiceCase):
 
     def test_loggedQueriesOfViews(self) -> None:
         """
-        With a query log, which no reply from the packet cache may bypass, views store none either. It names the view, and what blocks a name.
+        With a query log, which no reply from the packet cache may bypass, views store none either. It names view and rule.
         """
         view = {"name": "mine", "clients": "192.168.0.9", "block": "ads.example"}
         self.service = self.run_(view=[view], queryLog=True)
