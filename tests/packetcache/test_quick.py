@@ -91,6 +91,22 @@ class QuickTests(SynchronousTestCase):
         with mock.patch.object(Table, "freshen", lambda table: None):
             self.assertEqual(self.ask(query), [b"first"])
 
+    def test_batchesLookAtNoGroups(self) -> None:
+        """
+        While nothing changes, a batch costs the same however many groups there are.
+        """
+        self.packetCache.regroup([self.group, *[Group(f"view{number}", "allow", Table(1)) for number in range(100)]])
+        query = self.offer("www.example.test")
+        self.ask(query)
+        looked: list[Table] = []
+        with mock.patch.object(Table, "freshen", lambda table: looked.append(table)):
+            self.assertEqual([self.ask(query), self.ask(query)], [[b"first"], [b"first"]])
+            self.assertEqual(looked, [])
+            self.zone.bump()
+            self.ask(query)
+            self.ask(query)
+        self.assertEqual(len(looked), 101)
+
     def test_denialsAreCountedAndTTLsExpire(self) -> None:
         """
         Denials are counted by their RCODE, and replies with a TTL expire.

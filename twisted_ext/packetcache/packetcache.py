@@ -81,6 +81,7 @@ class PacketCache:
         self.epoch = Epoch()
         self._cookies = cookies
         self._quick = quick
+        self._seen = Epoch.changes
         self._blocked = 0
 
     def drain(
@@ -125,7 +126,9 @@ class PacketCache:
         count = len(arrived)
         cookies = self._cookies
         quick = self._quick
-        if quick:
+        if quick and self._seen != Epoch.changes:
+            # Not before each batch: there may be thousands of groups.
+            self._seen = Epoch.changes
             for group in self.groups:
                 group.datagrams.freshen()
         fine = others = held = silent = 0

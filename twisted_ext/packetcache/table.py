@@ -213,7 +213,7 @@ class Table:
         and entry.epoch.value == entry.value}, and calls L{again} otherwise.
     @ivar blocked: how many replies of L{again} were for blocked names.
     @ivar quick: replies from zones by the octets of their queries, without their ids. They are valid until an L{Epoch} changes; the caller
-        calls L{freshen} before each batch.
+        calls L{freshen} before a batch if one has.
     """
 
     __slots__ = (
