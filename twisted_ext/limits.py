@@ -20,6 +20,7 @@ __all__ = [
     "LOST_CONFIGURATION_SECONDS", "FILE_COMPLAINTS", "LOOK_SECONDS", "CONFIGURED_SERVERS", "SEARCH_DOMAINS",
     "NDOTS", "CONFIGURED_TIMEOUT", "CONFIGURED_ATTEMPTS", "SORTLIST_PAIRS", "LOCAL_OCTETS", "LOCAL_TTL", "LOCAL_ALIASES",
     "BLOCK_LISTS", "BLOCK_LIST_OCTETS", "BLOCK_LINE", "BLOCK_NAMES", "BLOCK_TTL", "BLOCK_SECONDS", "BLOCK_PAUSE",
+    "LIST_FETCH_OCTETS", "LIST_FETCH_SECONDS", "LIST_FETCH_HOPS", "LISTS_AT_ONCE",
     "HEDGE_SECONDS",
     "RESOLVER_THREADS", "THREADED_WAITING", "LOOP_PATIENCE", "THREADED_TTL", "DESCRIPTION_CHARACTERS", "DESCRIPTION_DEPTH",
     "STAMP_CHARACTERS", "DESIGNATIONS", "DESIGNATED_LEAST_SECONDS", "DESIGNATED_MOST_SECONDS", "DESIGNATED_RETRY_SECONDS",
@@ -282,6 +283,18 @@ BLOCK_SECONDS: Final = Limit(default=120.0, least=1.0, most=3600.0)
 
 #: Seconds until block lists are read again after the process that reads them has failed, as for lack of memory.
 BLOCK_PAUSE: Final = Limit(default=60.0, least=1.0, most=86_400.0)
+
+#: Octets that a server may send for one list that is fetched. The longest published ones take a third of this.
+LIST_FETCH_OCTETS: Final = Limit(default=64 << 20, least=1 << 10, most=1 << 32)
+
+#: Seconds for fetching one list, redirects included: 64 MiB at two megabits per second.
+LIST_FETCH_SECONDS: Final = Limit(default=300.0, least=1.0, most=3600.0)
+
+#: Redirects that are followed for one list.
+LIST_FETCH_HOPS: Final = Limit(default=5, least=0, most=20)
+
+#: Lists that are fetched at a time, each by a process of its own.
+LISTS_AT_ONCE: Final = Limit(default=2, least=1, most=64)
 
 # -- combining sources
 

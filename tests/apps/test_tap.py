@@ -83,14 +83,13 @@ def test_pidFileIsNoObstacle(
     assert given["pidfile"] == (before if kept else "")
 
 
-def test_blockListsAreNotDownloaded(capsys: pytest.CaptureFixture[str]) -> None:
+def test_listAtURLHasName(capsys: pytest.CaptureFixture[str]) -> None:
     """
-    A list that is given by a URL ends the start, with the command that downloads it.
+    A list without a name that is given by a URL ends the start, with the options that fetch it.
     """
     for words in (("--block-list", "https://lists.example/ads.txt?all=1"), ("--block-except", "file:https://lists.example/ads.txt?all=1")):
         said = errorOf(capsys, *words)
-        assert "lists are not downloaded; give the path of a file" in said
-        assert "curl -fsS -o ads.txt.new 'https://lists.example/ads.txt?all=1' && mv ads.txt.new ads.txt" in said
+        assert "is a URL; give the list a name: --list ads=https://lists.example/ads.txt?all=1 --lists ads" in said
 
 
 def test_twistdFindsThePlugin() -> None:

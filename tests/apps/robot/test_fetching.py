@@ -4,20 +4,14 @@ Tests of L{twisted_ext.apps.robot.fetching}: what is fetched, and what is refuse
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorThreads
-from twisted.internet.protocol import Protocol, ServerFactory
-from twisted.internet.ssl import Certificate, CertificateOptions, PrivateCertificate
 from twisted.logger import capturedLogs, formatEvent
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from tests.certificates import authority, certificateFor
-from tests.endpoints.reaching import ReachingTestCase
-from tests.typed import suppressed, trusting
-from twisted_ext.apps.robot import fetching
+from tests.endpoints.web import WebTestCase, response, trustRoot
 from twisted_ext.apps.robot.commands import CommandError
 from twisted_ext.apps.robot.database import Database
 from twisted_ext.apps.robot.fetching import Fetcher, FetchSettings
@@ -25,6 +19,7 @@ from twisted_ext.apps.robot.interfaces import IFetcher
 from twisted_ext.apps.robot.limits import FETCH_OCTETS, FETCH_SECONDS
 from twisted_ext.apps.robot.program.settings import RobotSettings
 from twisted_ext.apps.robot.robot import Robot
+from twisted_ext.endpoints import documents
 from twisted_ext.testing.sources import Entry
 
 #: The addresses of hosts. The last ones are private.
@@ -41,49 +36,11 @@ HOSTS: Final[dict[tuple[str, str], Entry]] = {
     ("short.example", "HTTPS"): "1 127.1.",
 }
 
-_loadPrivate: Final[Callable[[bytes], PrivateCertificate]] = PrivateCertificate.loadPEM
-_loadPublic: Final[Callable[[bytes], Certificate]] = Certificate.loadPEM
 
-
-def response(body: str = "", status: str = "200 OK", *headers: str) -> bytes:
+class FetchingTestCase(WebTestCase):
     """
-    Return the octets of an HTTP response.
+    Documents that a robot fetches.
     """
-    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", body]
-    return "\r\n".join(lines).encode()
-
-
-class Server(Protocol):
-    """
-    Sends each request the same octets, without end if they are a function.
-    """
-
-    def __init__(self, replies: dict[str, bytes], requests: list[str], close: bool) -> None:
-        self._replies = replies
-        self._requests = requests
-        self._close = close
-        self._received = b""
-
-    def dataReceived(self, data: bytes) -> None:
-        self._received += data
-        if not self._received.endswith(b"\r\n\r\n"):
-            return
-        path = self._received.split(b" ")[1].decode()
-        self._requests.append(self._received.decode())
-        assert self.transport is not None
-        self.transport.write(self._replies.get(path, b""))
-        if self._close:
-            self.transport.loseConnection()
-
-
-class FetchingTestCase(ReachingTestCase):
-    """
-    @ivar requests: what the servers have received.
-    """
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.requests: list[str] = []
 
     def fetcher(self, *hosts: str, private: Sequence[str] = ()) -> IFetcher:
         """
@@ -92,26 +49,6 @@ class FetchingTestCase(ReachingTestCase):
         settings = RobotSettings(http=FetchSettings.fromTable({"hosts": list(hosts), "private": list(private)}))
         database = Database(cast(IReactorThreads, self.here), ":memory:", threaded=False)
         return IFetcher(Robot(self.here, settings, self.zone(HOSTS), database))
-
-    def web(self, address: str, replies: dict[str, bytes], port: int = 80, close: bool = False, certificate: str = "") -> None:
-        """
-        Start a server with these replies by path.
-        """
-
-        class WebFactory(ServerFactory):
-            noisy = False
-
-            def buildProtocol(self, addr: object) -> Protocol:
-                return Server(replies, requests, close)
-
-        requests = self.requests
-        there = self.network.reactor(address)
-        factory: ServerFactory = WebFactory()
-        if certificate:
-            own = _loadPrivate(certificateFor(certificate))
-            options = CertificateOptions(own.privateKey.original, own.original)
-            factory = cast(ServerFactory, TLSMemoryBIOFactory(options, False, factory, there))
-        there.listenTCP(port, factory, interface="::" if ":" in address else "0.0.0.0")
 
     def ended(self, found: Deferred[bytes]) -> bytes | str:
         """
@@ -135,9 +72,6 @@ class FetchTests(FetchingTestCase):
     """
     Tests of documents that are fetched.
     """
-
-    # Twisted passes these to OpenSSL.
-    suppress = [suppressed(message="Passing pyOpenSSL .* objects is deprecated", category=DeprecationWarning)]
 
     def test_documentIsFetched(self) -> None:
         """
@@ -173,7 +107,7 @@ class FetchTests(FetchingTestCase):
         self.web("192.0.2.81", {"/": response("words")}, 443, certificate="www.example")
         fetcher = self.fetcher("www.example", "other.example")
         assert isinstance(fetcher, Fetcher)
-        fetcher.trustRoot = trusting([_loadPublic(authority()[0])])
+        fetcher.trustRoot = trustRoot()
         self.assertEqual(self.fetched(fetcher, "https://www.example/"), b"words")
         self.assertIn("other.example:443 at 192.0.2.81: its certificate is for another name", str(self.fetched(fetcher, "https://other.example/")))
         fetcher.trustRoot = None
@@ -365,7 +299,7 @@ class DefenseTests(FetchingTestCase):
         def unfiltered(source: object, *rest: object) -> object:
             return source
 
-        self.patch(fetching, "StopRebinding", unfiltered)
+        self.patch(documents, "StopRebinding", unfiltered)
         self.web("10.0.0.1", {"/": response("words")})
         self.assertEqual(self.fetched(self.fetcher("http://inside.example"), "http://inside.example/"), b"words")
 
@@ -377,7 +311,7 @@ class DefenseTests(FetchingTestCase):
         def never(packed: bytes) -> bool:
             return False
 
-        self.patch(fetching, "isPrivate", never)
+        self.patch(documents, "isPrivate", never)
         self.web("10.0.0.1", {"/": response("words")})
         self.assertEqual(self.fetched(self.fetcher("http://10.0.0.1"), "http://10.0.0.1/"), b"words")
 

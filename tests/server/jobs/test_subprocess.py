@@ -10,13 +10,13 @@ from unittest.mock import patch
 
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.interfaces import IProcessTransport, IReactorProcess, IReactorTime
+from twisted.internet.interfaces import IReactorProcess, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import directlyProvides
 
-from tests.typed import failureOf, newProcessDone
+from tests.typed import failureOf, newProcessDone, unchecked
 from twisted_ext.server.jobs.subprocess import runModule
 
 
@@ -29,6 +29,7 @@ class _Processes(Clock):
         super().__init__()
         self.signals: list[str] = []
         self.ended = False
+        self.given: list[tuple[int, bytes]] = []
         directlyProvides(self, IReactorProcess, IReactorTime)
 
     def spawnProcess(self, protocol: ProcessProtocol, *args: object, **keywords: object) -> None:
@@ -37,7 +38,19 @@ class _Processes(Clock):
         """
         self.protocol = protocol
         self.environment = cast("dict[str, str]", args[2])
-        protocol.transport = cast(IProcessTransport, self)
+        unchecked(protocol.makeConnection)(self)
+
+    def writeToChild(self, descriptor: int, data: bytes) -> None:
+        """
+        Record what the process gets.
+        """
+        self.given.append((descriptor, data))
+
+    def closeStdin(self) -> None:
+        """
+        Record the end of it.
+        """
+        self.given.append((0, b""))
 
     def signalProcess(self, signal: str) -> None:
         """
@@ -73,6 +86,14 @@ class RunModuleTests(SynchronousTestCase):
         self.reactor.end()
         self.assertEqual(self.successResultOf(done), b"{}")
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_inputAndItsEnd(self) -> None:
+        """
+        The process gets its input, and the end of it.
+        """
+        runModule(self.reactor, "x", given=b"{}").addErrback(lambda _: None)
+        self.assertEqual(self.reactor.given, [(0, b"{}"), (0, b"")])
+        self.reactor.end()
 
     def test_memoryComesInHugePages(self) -> None:
         """

@@ -100,7 +100,6 @@ _FILE: Final = "file:"
 
 #: The begin of a URL, and a file name that needs no quotes in a shell.
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 #: Names of lists and views, which stand in commands, in the log and before the numbers of lines.
 _LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
@@ -442,13 +441,8 @@ def _blockException(text: str) -> str:
 
 def _list(text: str) -> str:
     if _URL.match(text):
-        import shlex
-
-        name = text.rpartition("/")[2].partition("?")[0]
-        file = name if name and _PLAIN_NAME.fullmatch(name) else "list.txt"
         raise BadDescription(
-            f"lists are not downloaded; give the path of a file, and download to it: curl -fsS -o {file}.new {shlex.quote(text)} && "
-            f"mv {file}.new {file}"
+            f"{text} is a URL; give the list a name: --list ads={text} --lists ads, or url in a table headed [[list]] in the settings file"
         )
     return _path(text)
 

@@ -33,7 +33,8 @@ _MOST: Final = 1 << 20
 class _Child(ProcessProtocol):
     transport: IProcessTransport
 
-    def __init__(self) -> None:
+    def __init__(self, given: bytes) -> None:
+        self._given = given
         self.done: Deferred[bytes] = Deferred(self._cancel)
         self._out = bytearray()
         self._error = bytearray()
@@ -41,6 +42,11 @@ class _Child(ProcessProtocol):
     def _cancel(self, done: Deferred[bytes]) -> None:
         with suppress(ProcessExitedAlready):
             self.transport.signalProcess("KILL")
+
+    def connectionMade(self) -> None:
+        if self._given:
+            self.transport.writeToChild(0, self._given)
+        self.transport.closeStdin()
 
     def outReceived(self, data: bytes) -> None:
         if len(self._out) < _MOST:
@@ -122,16 +128,19 @@ def spawnModule(
         pthread_sigmask(SIG_SETMASK, blocked)
 
 
-def runModule(reactor: object, module: str, words: Sequence[str], *, seconds: float | None = None) -> Deferred[bytes]:
+def runModule(
+    reactor: object, module: str, words: Sequence[str] = (), *, given: bytes = b"", seconds: float | None = None
+) -> Deferred[bytes]:
     """
     Run a module of this package in a subprocess, such as one that builds a file from much data.
 
     @param reactor: provides L{IReactorProcess}, and L{IReactorTime} if C{seconds} is given.
+    @param given: its input, which other users do not see, unlike C{words}.
     @param seconds: how long it may take before it is killed; L{None} for no limit.
 
     @return: its output. Fails with L{OSError} if there is none, or if it took too long. Cancelling kills it.
     """
-    child = _Child()
+    child = _Child(given)
     spawnModule(reactor, child, module, words, huge=True)
     if seconds is not None:
         child.done.addTimeout(seconds, IReactorTime(reactor), _late)

@@ -149,7 +149,7 @@ def test_slowList(tmp_path: Path) -> None:
     (tmp_path / "next").write_text("two.example\n")
     times = iter([0.0, 1.0, 121.0, 130.0, 131.0])
     words = [f"block:{tmp_path}/slow", f"block:{tmp_path}/next"]
-    lists = compileLists(str(tmp_path / "table"), "", words, lambda: next(times))
+    lists = compileLists(str(tmp_path / "table"), "", words, clock=lambda: next(times))
     assert [(each.names, each.said) for each in lists] == [(0, "takes more than 120 s to read"), (1, "")]
     table = PolicyTable.map(str(tmp_path / "table"))
     assert (table.count, table.rulesFor(b"two.example")) == (1, [(1 | SELF | BELOW, 1)])

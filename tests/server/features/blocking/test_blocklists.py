@@ -4,96 +4,24 @@ Tests of L{twisted_ext.server.features.blocking}, and of block lists in a whole 
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
-from pathlib import Path
 from typing import cast
-from unittest.mock import patch
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
-from twisted.trial.unittest import SynchronousTestCase
 
+from tests.server.features.blocking.listcase import ListCase, tableIn
 from tests.server.process.test_workers import Processes
 from tests.server.test_service import ServiceCase
-from tests.typed import observing
 from twisted_ext.metrics.exposition import exposition
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.resolver.policy.rules.compiler import compileLists
 from twisted_ext.resolver.policy.rules.table import BELOW, SELF, PolicyTable, RuleList
-from twisted_ext.server.features.blocking import keeper
 from twisted_ext.server.features.blocking.keeper import BlockLists
 from twisted_ext.server.features.blocking.lists import listsIn
 from twisted_ext.server.listeners.sockets import boundSockets
 from twisted_ext.server.process.workers import Workforce
 from twisted_ext.server.settings.settings import Settings
-
-
-class Children:
-    """
-    Stands for the processes that read lists.
-
-    @ivar started: the arguments of each, with what its end fires.
-    """
-
-    def __init__(self) -> None:
-        self.started: list[tuple[list[str], Deferred[bytes]]] = []
-        self.killed = 0
-
-    def run(self, reactor: object, module: str, words: Sequence[str], *, seconds: float | None = None) -> Deferred[bytes]:
-        """
-        Start one.
-        """
-        ended: Deferred[bytes] = Deferred(self._kill)
-        self.started.append((list(words), ended))
-        return ended
-
-    def _kill(self, _: object) -> None:
-        self.killed += 1
-
-    def finish(self) -> None:
-        """
-        End the first one that runs, with its result.
-        """
-        (path, former, *words), ended = self.started.pop(0)
-        lists = [asdict(each) for each in compileLists(path, former, words)]
-        ended.callback(json.dumps({"lists": lists}).encode())
-
-
-def tableIn(state: object) -> str:
-    """
-    Return the path of the table in what was published.
-    """
-    assert isinstance(state, dict)
-    return str(state["table"])
-
-
-class ListCase(SynchronousTestCase):
-    """
-    A folder with a list, and processes that do not run by themselves.
-    """
-
-    def setUp(self) -> None:
-        self.children = Children()
-        patched = patch.object(keeper, "runModule", self.children.run)
-        patched.start()
-        self.addCleanup(patched.stop)
-        self.folder = Path(self.mktemp()).absolute()
-        self.folder.mkdir()
-        self.list = self.folder / "ads"
-        self.list.write_text("ads.example\n")
-        self.logged: list[str] = []
-        observer = observing(self._log)
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
-
-    def _log(self, event: LogEvent) -> None:
-        self.logged.append(formatEvent(event))
 
 
 class BlockListsTests(ListCase):
@@ -156,7 +84,7 @@ class BlockListsTests(ListCase):
         lists.look()
         self.children.finish()
         self.assertEqual(PolicyTable.map(lists.path).rulesFor(b"ads.example"), [(SELF | BELOW, 1)])
-        text = f"block list {self.list}: cannot be read: No such file or directory; its former 1 names stay in force"
+        text = f"block list {self.list}: cannot be read: No such file or directory; it keeps its former 1 name"
         self.assertIn(text, self.logged)
         self.assertEqual(lists.figures()["blockListsWrong"], 1)
         lists.look()
@@ -299,9 +227,7 @@ class BlockListsTests(ListCase):
         """
         state = self.folder / "state"
         lists = self.lists(state=str(state))
-        (path, former, *words), ended = self.children.started.pop(0)
-        found = compileLists(path, former, words, now=lambda: time.time_ns() + 3_000_000_000)
-        ended.callback(json.dumps({"lists": [asdict(each) for each in found]}).encode())
+        self.children.finish(now=lambda: time.time_ns() + 3_000_000_000)
         lists.close()
         lists = self.lists(state=str(state))
         self.assertEqual((self.children.started, lists.names), ([], 1))
@@ -428,7 +354,7 @@ class BlockingServerTests(ListCase, ServiceCase):
                 "names": 1,
                 "reading": False,
                 "lists": [{"list": f"block:{self.list}", "names": 1, "wrong": 1, "said": said, "kept": False}],
-                "said": ["blocking: 1 names", f"  {self.list}: 1 name; lines that cannot be used: 1 ({said})"],
+                "said": ["blocking: 1 name", f"  {self.list}: 1 name; lines that cannot be used: 1 ({said})"],
             },
         )
 

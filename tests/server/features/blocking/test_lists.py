@@ -35,16 +35,27 @@ def test_tables(tmp_path: Path) -> None:
     assert unusedLists(settings) == ["games"]
 
 
-@pytest.mark.parametrize("given", ["ads=/lists/ads.txt", {"name": "ads", "file": "/lists/ads.txt", "allow": True}])
-def test_everyFormReadsBack(given: object) -> None:
+@pytest.mark.parametrize(
+    "given",
+    [
+        "ads=/lists/ads.txt",
+        {"name": "ads", "file": "/lists/ads.txt", "allow": True},
+        "ads=https://lists.example/ads.txt",
+        {"name": "ads", "url": "https://lists.example/ads.txt#top", "every": "12h", "allow": True},
+    ],
+)
+def test_everyFormReadsBack(given: str | dict[str, object]) -> None:
     """
     What C{--show-config} prints, and what workers get, is the same list.
     """
+    place = "https://lists.example/ads.txt" if "url" in given or "https" in given else "/lists/ads.txt"
     settings = Settings.of(list=[given], lists="ads")
     again = Settings(valuesFromTOML(settings.toTOML(), "txdns.toml"))
     assert again[BlockingSettings].list == settings[BlockingSettings].list
     (one,), (other,) = [namedLists(each[BlockingSettings]).values() for each in (settings, Settings.fromJSON(settings.toJSON()))]
-    assert (one.name, one.file, one.allow) == (other.name, other.file, other.allow) == ("ads", "/lists/ads.txt", isinstance(given, dict))
+    assert (one.name, one.file, one.url, one.every, one.allow) == (other.name, other.file, other.url, other.every, other.allow)
+    assert (one.name, one.file or one.url, one.allow) == ("ads", place, isinstance(given, dict))
+    assert one.every == (43_200 if "every" in given else 86_400)
 
 
 def test_exceptionsToNothing() -> None:
@@ -60,7 +71,7 @@ def test_exceptionsToNothing() -> None:
     ("text", "said"),
     [
         ('[[list]]\nfile = "a"', ['txdns.toml:1: a list has no name; write name = "ads"']),
-        ('\n[[list]]\nname = "ads"', ['txdns.toml:2: list ads has no file; write file = "ads.txt"']),
+        ('\n[[list]]\nname = "ads"', ['txdns.toml:2: list ads has no file and no url; write file = "ads.txt"']),
         (
             '[[list]]\nname = "ads"\nfille = "a"\nallow = 3',
             [
@@ -73,8 +84,22 @@ def test_exceptionsToNothing() -> None:
         ('[[lists]]\nname = "ads"\nfile = "a"', ["; tables of lists are headed [[list]]"]),
         (
             '[[list]]\nname = "ads"\nfile = "https://lists.example/ads.txt"',
-            ["list ads: file takes the path of a file; lists are not downloaded; give the path of a file, and download to it: "],
+            ["list ads: file takes the path of a file; https://lists.example/ads.txt is a URL; give the list a name: --list ads=https:"],
         ),
+        (
+            '[[list]]\nname = "ads"\nurl = "http://lists.example/"',
+            ["list ads: url takes a URL, such as https://lists.example/ads.txt; http:// is not used, as anybody on the way could"],
+        ),
+        ('[[list]]\nname = "ads"\nurl = "lists.example/"', ["'lists.example/' has no https://"]),
+        ('[[list]]\nname = "ads"\nurl = "https:///ads"', ["'https:///ads' has no host"]),
+        ('[[list]]\nname = "ads"\nurl = "https://a:b@lists.example/"', ["names and passwords in URLs are not supported; leave"]),
+        ('[[list]]\nname = "ads"\nurl = "https://lists.example/a b"', ["it has a space, or a character that is not of ASCII;"]),
+        ('[[list]]\nname = "ads"\nurl = "https://lists.example:x/"', ["list ads: url takes a URL, such as"]),
+        ('[[list]]\nname = "ads"\nurl = "https://[::1/"', ["list ads: url takes a URL, such as"]),
+        ('[[list]]\nname = "ads"\nurl = "https://a/"\nevery = "5m"', ["such as 12h; 5m is not from 1h to 30d"]),
+        ('[[list]]\nname = "ads"\nurl = "https://a/"\nevery = "daily"', ["such as 12h; 'daily' is not a time"]),
+        ('[[list]]\nname = "ads"\nurl = "https://a/"\nfile = "a"', ["list ads has a file and a url; leave one of them out"]),
+        ('[[list]]\nname = "ads"\nfile = "a"\nevery = "2d"', ["list ads: every is for a list with a url; a file is read when it"]),
     ],
 )
 def test_badTables(text: str, said: Sequence[str]) -> None:
@@ -90,7 +115,7 @@ def test_unknownLists() -> None:
     """
     with pytest.raises(BadDescription, match="^lists: there is no list game; did you mean games[?]$"):
         listsIn(Settings.of(list=["games=/lists/games"], lists="game"))
-    with pytest.raises(BadDescription, match="^lists: there is no list ads; give it a file by list, or a table headed "):
+    with pytest.raises(BadDescription, match="^lists: there is no list ads; give it a file or a URL by list, or a table headed "):
         listsIn(Settings.of(lists="ads"))
     with pytest.raises(BadDescription, match="^list ads is given twice: /lists/one and /lists/two$"):
         listsIn(Settings.of(list=["ads=/lists/one", "ads=/lists/two"], lists="ads"))
@@ -109,5 +134,5 @@ def test_settingsOfTables() -> None:
     """
     Each key of a table is explained.
     """
-    assert [each.name for each in LIST_SETTINGS] == ["name", "file", "allow"]
+    assert [each.name for each in LIST_SETTINGS] == ["name", "file", "url", "every", "allow"]
     assert all(each.help for each in LIST_SETTINGS)

@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.server.features.blocking.test_blocklists import ListCase
+from tests.server.features.blocking.listcase import ListCase
 from tests.server.operations.seeing import talk
 from tests.server.process.test_workers import Processes
 from tests.server.test_service import ServiceCase

@@ -1,7 +1,8 @@
 """
 Reads lists and writes the table of their rules, in a child process, so that the server answers meanwhile:
-C{python -m twisted_ext.resolver.policy.rules.compiler TABLE FORMER LIST...}. C{FORMER} is the table in force, or empty; each list is as in
-L{RuleList}.
+C{python -m twisted_ext.resolver.policy.rules.compiler}. Its input is JSON: C{{"table": PATH, "former": PATH, "lists": [...], "copies":
+{...}}}. C{former} is the table in force, or empty; the lists are as in L{RuleList}, and C{copies} has path and digest of the copy of each
+list that is fetched.
 
 A list whose file has not changed since the former table was made is not read again. One that cannot be read, or holds nothing but errors,
 keeps the rules that it had in the former table: a download may have failed.
@@ -16,10 +17,12 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Final
+from hashlib import blake2b
+from types import MappingProxyType
+from typing import Any, BinaryIO, Final
 
 from twisted_ext.errors import BadImage
 from twisted_ext.files import STATE_FILE, openNow
@@ -28,10 +31,19 @@ from twisted_ext.resolver.policy.localanswers import Complaints
 from twisted_ext.resolver.policy.rules.listfile import parseList
 from twisted_ext.resolver.policy.rules.table import EXCEPT, PolicyTable, RuleList, TableBuilder, stateOf
 
-__all__ = ["compileLists", "main"]
+__all__ = ["compileLists", "digestOf", "main"]
 
 #: How much this process gives way to others: a server on the same processor goes first.
 _NICE: Final = 10
+
+#: Octets of the digest of a copy.
+_DIGEST: Final = 16
+
+#: Octets read at once.
+_PIECE: Final = 1 << 20
+
+#: No list was fetched.
+_NO_COPIES: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 
 #: Nanoseconds. A file that has changed less than these before it is read may change once more without another time.
 _SETTLED: Final = 2_000_000_000
@@ -43,10 +55,23 @@ class _Unusable(Exception):
     """
 
 
-def _read(builder: TableBuilder, word: str, number: int, clock: Callable[[], float], now: Callable[[], int]) -> RuleList:
+def digestOf(file: BinaryIO) -> str:
+    """
+    Return the digest of a file that was fetched.
+    """
+    digest = blake2b(digest_size=_DIGEST)
+    while piece := file.read(_PIECE):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _read(
+    builder: TableBuilder, word: str, path: str, digest: str, number: int, clock: Callable[[], float], now: Callable[[], int]
+) -> RuleList:
     """
     Add the rules of a list.
 
+    @param digest: what its file has to have; C{""} if that is not known.
     @param clock: the monotonic time in seconds.
     @param now: the time of files in nanoseconds.
 
@@ -58,9 +83,13 @@ def _read(builder: TableBuilder, word: str, number: int, clock: Callable[[], flo
     octets, room, seconds = int(BLOCK_LIST_OCTETS.default), int(BLOCK_NAMES.default), BLOCK_SECONDS.default
     end = clock() + seconds
     try:
-        with open(RuleList(word).path, "rb", opener=openNow) as file:
+        with open(path, "rb", opener=openNow) as file:
             found = os.fstat(file.fileno())
-            settled = now() - max(found.st_mtime_ns, found.st_ctime_ns) > _SETTLED
+            if digest and digestOf(file) != digest:
+                raise _Unusable("is not what was fetched")
+            file.seek(0)
+            # A copy never changes.
+            settled = bool(digest) or now() - max(found.st_mtime_ns, found.st_ctime_ns) > _SETTLED
             if found.st_size > octets:
                 raise _Unusable(f"has more than {octets} octets")
             for rules in parseList(file, complaints):
@@ -85,12 +114,12 @@ def _read(builder: TableBuilder, word: str, number: int, clock: Callable[[], flo
     return RuleList(word, count, complaints.count, str(complaints), state=stateOf(found) if settled else ())
 
 
-def _isUnchanged(each: RuleList) -> bool:
+def _isUnchanged(each: RuleList, path: str) -> bool:
     """
     Return whether the file of a list that was read is the same.
     """
     with suppress(OSError, ValueError):
-        return not each.kept and list(each.state) == list(stateOf(os.stat(each.path)))
+        return not each.kept and list(each.state) == list(stateOf(os.stat(path)))
     return False
 
 
@@ -98,6 +127,7 @@ def compileLists(
     path: str,
     former: str,
     words: Sequence[str],
+    copies: Mapping[str, Sequence[str]] = _NO_COPIES,
     clock: Callable[[], float] = time.monotonic,
     now: Callable[[], int] = time.time_ns,
 ) -> list[RuleList]:
@@ -105,7 +135,7 @@ def compileLists(
     Read lists, and write their table to a new file.
 
     @param former: the path of the table in force, or C{""}.
-    @param words: the lists, as in the command line.
+    @param words: the lists, as in the input; and the copies of those that were fetched.
     @param now: the time of files in nanoseconds.
 
     @raise OSError: the table cannot be written.
@@ -118,9 +148,10 @@ def compileLists(
     for number, word in enumerate(words):
         there = -1 if before is None else before.numberOf(word)
         known = RuleList(word) if before is None or there < 0 else before.lists[there]
-        if before is None or there < 0 or not _isUnchanged(known):
+        place, digest = copies.get(word, (known.path, ""))
+        if before is None or there < 0 or not _isUnchanged(known, place):
             try:
-                results.append(_read(builder, word, number, clock, now))
+                results.append(_read(builder, word, place, digest, number, clock, now))
                 continue
             except _Unusable as error:
                 known = RuleList(word, known.names, 0, str(error), True)
@@ -136,16 +167,15 @@ def compileLists(
     return results
 
 
-def main(words: Sequence[str]) -> None:
+def main(job: Mapping[str, Any]) -> None:
     gc.disable()
-    path, former, *lists = words
-    if former:
+    if job["former"]:
         # Without a former table queries wait for this one.
         with suppress(OSError):
             os.nice(_NICE)
-    results = compileLists(path, former, lists)
+    results = compileLists(job["table"], job["former"], job["lists"], job["copies"])
     sys.stdout.write(json.dumps({"lists": [asdict(each) for each in results]}) + "\n")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(json.load(sys.stdin))

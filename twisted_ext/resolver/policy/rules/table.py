@@ -84,7 +84,7 @@ class RuleList:
     """
     A list, and what became of it when it was read last.
 
-    @ivar list: C{block:PATH}, or C{except:PATH} for a list of exceptions; with C{NAME=} before the path if it has a name.
+    @ivar list: C{block:PATH}, or C{except:PATH} for a list of exceptions; with C{NAME=} before the path if it has a name, or C{NAME=URL}.
     @ivar names: how many it has.
     @ivar wrong: how many of its lines cannot be used.
     @ivar said: the first of them, or why the list could not be used.
@@ -109,15 +109,26 @@ class RuleList:
 
     @property
     def path(self) -> str:
+        """
+        Its path, or its URL.
+        """
         place = self.list.partition(":")[2]
         return place if place.startswith("/") else place.partition("=")[2]
 
     @property
+    def place(self) -> str:
+        """
+        Its path, or the beginning of its URL, whose rest may have a key.
+        """
+        path = self.path
+        return path if path.startswith("/") else "/".join(path.split("/", 3)[:3])
+
+    @property
     def title(self) -> str:
         """
-        Its name, if it has one, and its path.
+        Its name, if it has one, and its place.
         """
-        return self.path if self.name == self.path else f"{self.name} ({self.path})"
+        return self.path if self.name == self.path else f"{self.name} ({self.place})"
 
 
 def stateOf(found: os.stat_result) -> tuple[int, ...]:

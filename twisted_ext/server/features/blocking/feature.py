@@ -36,6 +36,14 @@ def _resume(lists: BlockLists, arguments: Mapping[str, str]) -> JSON:
     return lists.resume(arguments["view"])
 
 
+def _fetch(lists: BlockLists, arguments: Mapping[str, str]) -> JSON:
+    return lists.fetch(arguments["list"], False)
+
+
+def _accept(lists: BlockLists, arguments: Mapping[str, str]) -> JSON:
+    return lists.fetch(arguments["list"], True)
+
+
 class BlockingFeature(Feature):
     """
     Blocks names. The table of all lists is made once for a server, and shared by the processes that answer.
@@ -45,13 +53,22 @@ class BlockingFeature(Feature):
     settings = BlockingSettings
     figures = (
         Figure("blockLists", "txdns_block_lists", "Configured block lists."),
-        Figure("blockListsWrong", "txdns_block_lists_wrong", "Block lists that could not be read last time."),
+        Figure("blockListsWrong", "txdns_block_lists_wrong", "Block lists that could not be fetched or read last time."),
         Figure("blockNames", "txdns_block_names", "Names in block lists.", words="names in block lists"),
     )
     verbs = (
         Verb("why", "tells which rule decides about a name", _why, takes=("NAME", "CLIENT", "[TIME]"), ofClient=True),
         Verb("pause", "blocks nothing for a time", _pause, takes=("VIEW", "[TIME]"), changes=True, ofKeeper=True),
         Verb("resume", "blocks again", _resume, takes=("VIEW",), changes=True, ofKeeper=True),
+        Verb("lists/fetch", "fetches a list that has a URL now", _fetch, takes=("LIST",), changes=True, ofKeeper=True),
+        Verb(
+            "lists/accept",
+            "fetches a list, and uses it although it has lost most of its rules",
+            _accept,
+            takes=("LIST",),
+            changes=True,
+            ofKeeper=True,
+        ),
     )
     roles = RESOLVING
 

@@ -1,6 +1,6 @@
 """
-Keeps the table of block lists current: a child process reads the files when they have changed, and the old table stays in force until the
-new one is complete.
+Keeps the table of block lists current: a child process reads the files and the copies of fetched lists when they have changed, and the old
+table stays in force until the new one is complete.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from twisted_ext.files import STATE_FOLDER, TemporaryFolder
 from twisted_ext.limits import BLOCK_LISTS, BLOCK_PAUSE, BLOCK_SECONDS
 from twisted_ext.resolver.policy.rules.table import PolicyTable, RuleList, stateOf
 from twisted_ext.server.features.base.feature import Keeper
+from twisted_ext.server.features.blocking.downloads import Downloads
 from twisted_ext.server.features.blocking.lists import listsIn, listsOfAll
 from twisted_ext.server.features.blocking.pauses import Pauses
 from twisted_ext.server.features.blocking.settings import BlockingSettings
@@ -40,12 +41,8 @@ _MODULE: Final = "twisted_ext.resolver.policy.rules.compiler"
 #: The name of the table in the state folder.
 _KEPT: Final = "blocklists.table"
 
-
-def _stateOf(word: str) -> tuple[int, ...]:
-    try:
-        return stateOf(os.stat(RuleList(word).path))
-    except (OSError, ValueError):
-        return ()
+#: The folder for copies of lists that are fetched, in the state folder.
+_COPIES: Final = "lists"
 
 
 class BlockLists(Keeper):
@@ -64,6 +61,8 @@ class BlockLists(Keeper):
         # What is published of the table: its path; None while none was made yet.
         self._told: str | None = None
         self._pauses = Pauses(reactor, self._tellAll)
+        self._downloads = Downloads(reactor, self._arrived)
+        self._settings = settings
         self._use(settings)
         self.lists: list[RuleList] = []
         self._folder: TemporaryFolder | None = None
@@ -79,12 +78,46 @@ class BlockLists(Keeper):
         self._state = os.path.abspath(state) if (state := settings.stateFolder()) else ""
 
     def _use(self, settings: Settings) -> None:
-        self._words = listsOfAll(settings)
+        self._settings = settings
+        self._wanted = self._words = listsOfAll(settings)
         self._pauses.apply([view.name for view in settings.views()])
         # Whether there is anything to pause.
         self._blocks = any(
             each[BlockingSettings].block or listsIn(each) for each in (settings, *[view.settings for view in settings.views()])
         )
+
+    def _useCopies(self) -> None:
+        """
+        Fetch what the settings want to be fetched. Lists that have yet to be fetched are no part of the table.
+        """
+        try:
+            self._downloads.apply(self._settings, self._copiesFolder)
+        except OSError as error:
+            _log.error("lists are not fetched: {error}", error=error)
+        self._words = [word for word in self._wanted if not self._downloads.lacks(word)]
+
+    def _copiesFolder(self) -> str:
+        return f"{self._madeFolder()}/{_COPIES}" if not self._state else f"{self._state}/{_COPIES}"
+
+    def _arrived(self) -> None:
+        """
+        Read a list that was fetched.
+        """
+        self._words = [word for word in self._wanted if not self._downloads.lacks(word)]
+        self._read()
+
+    def _stateOf(self, word: str) -> tuple[int, ...]:
+        try:
+            return stateOf(os.stat(self._downloads.copies.get(word, (RuleList(word).path, ""))[0]))
+        except (OSError, ValueError):
+            return ()
+
+    def _tellNothing(self) -> None:
+        """
+        Publish that there is no table: C{""} if lists have yet to be fetched.
+        """
+        self._told = "" if self._wanted else None
+        self._tellAll()
 
     def _tellAll(self) -> None:
         """
@@ -120,24 +153,39 @@ class BlockLists(Keeper):
         """
         Return the numbers for metrics; none without lists.
         """
-        return {"blockLists": len(self._words), "blockNames": self.names, "blockListsWrong": len(self._wrong)} if self._words else {}
+        return {"blockLists": len(self._wanted), "blockNames": self.names, "blockListsWrong": self._wrong} if self._wanted else {}
 
     @property
-    def _wrong(self) -> list[RuleList]:
-        return [each for each in self.lists if each.kept]
+    def _wrong(self) -> int:
+        """
+        How many lists could not be fetched, or not be read.
+        """
+        failed = self._downloads.failed()
+        return len(failed.union([each.list for each in self.lists if each.kept]))
 
     def facts(self) -> dict[str, JSON]:
         """
         Describe the lists, if there are any.
         """
-        if not self._words and not self._pauses.paused:
+        if not self._wanted and not self._pauses.paused:
             return {}
-        said = [f"blocking: {self.names:,} names{', lists are being read' if self._reading else ''}", *map(_shown, self.lists)]
+        said = [f"blocking: {_counted(self.names)}{', lists are being read' if self._reading else ''}"]
+        said += [_shown(each, self._downloads.said(each.list)) for each in self.lists]
+        said += [f"  {RuleList(word).title}: {self._downloads.said(word)}" for word in self._wanted if self._downloads.lacks(word)]
         said += self._pauses.said()
         lists: list[JSON] = [
             {"list": each.list, "names": each.names, "wrong": each.wrong, "said": each.said, "kept": each.kept} for each in self.lists
         ]
-        return {"blocking": {"names": self.names, "reading": self._reading, "lists": lists, "said": [*said]}}
+        told: dict[str, JSON] = {"names": self.names, "reading": self._reading, "lists": lists, "said": [*said]}
+        if fetched := self._downloads.facts():
+            told["fetched"] = fetched
+        return {"blocking": told}
+
+    def fetch(self, name: str, anyway: bool) -> dict[str, JSON]:
+        """
+        Fetch a list now. For the arguments see L{Downloads.fetch}.
+        """
+        return {"said": [self._downloads.fetch(name, anyway)]}
 
     def begin(self, publish: Callable[[JSON], object]) -> None:
         """
@@ -145,7 +193,10 @@ class BlockLists(Keeper):
         since.
         """
         self._publish = publish
+        self._useCopies()
         if not self._words:
+            # Nobody waits for lists that have yet to be fetched.
+            self._tellNothing()
             return
         known: list[RuleList] = []
         try:
@@ -159,10 +210,12 @@ class BlockLists(Keeper):
         except (OSError, BadImage) as error:
             if self._state and not isinstance(error, FileNotFoundError):
                 _log.warn("the table of block lists of an earlier process cannot be used: {error}", error=error)
-        self._seen = [_stateOf(word) for word in self._words]
+        self._seen = [self._stateOf(word) for word in self._words]
         states = [() if each.kept else tuple(each.state) for each in known]
         if all(states) and states == self._seen:
             self._made, self.lists = self._seen, known
+            text = "block lists: {names} in {count} list{s}, unchanged since the last start"
+            _log.info(text, names=_counted(self.names), count=len(known), s="s"[: len(known) != 1])
         else:
             self._read()
 
@@ -188,12 +241,12 @@ class BlockLists(Keeper):
         Read the lists of new settings.
         """
         self._use(settings)
+        self._useCopies()
         if self._words:
             self._read()
             return
         self._stop()
-        self._told = None
-        self._tellAll()
+        self._tellNothing()
         former, self.path, self.lists = self.path, "", []
         _unlink(former)
         _unlink(self._former)
@@ -204,9 +257,10 @@ class BlockLists(Keeper):
         Read the lists if a file has changed, once it stays the same from one call to the next; and end pauses.
         """
         self._pauses.look()
+        self._downloads.look()
         if not self._words or self._reading:
             return
-        states = [_stateOf(word) for word in self._words]
+        states = [self._stateOf(word) for word in self._words]
         if (states != self._made and states == self._seen) or self._reactor.seconds() >= self._retry:
             self._read()
         self._seen = states
@@ -222,13 +276,14 @@ class BlockLists(Keeper):
         if len(words) < len(self._words):
             text = "block-list: only the first {most} of {count} files are read"
             _log.error(text, most=len(words), count=len(self._words))
-        self._made = self._seen = [_stateOf(word) for word in self._words]
+        self._made = self._seen = [self._stateOf(word) for word in self._words]
         try:
             path = self._newPath()
             self._reading = True
             # The process itself ends the reading of each list in time, unless a file system does not respond.
             seconds = BLOCK_SECONDS.default * (len(words) + 1)
-            compiling = runModule(self._reactor, _MODULE, [path, self.path, *words], seconds=seconds)
+            job = {"table": path, "former": self.path, "lists": words, "copies": self._downloads.copies}
+            compiling = runModule(self._reactor, _MODULE, given=json.dumps(job).encode("ascii"), seconds=seconds)
         except OSError as error:
             self._reading = False
             self._failed(str(error))
@@ -239,6 +294,16 @@ class BlockLists(Keeper):
         self._compiling = done if self._reading else None
 
     def _newPath(self) -> str:
+        folder = self._madeFolder()
+        self._count += 1
+        return f"{folder}/{self._count}.blocked"
+
+    def _madeFolder(self) -> str:
+        """
+        Return the path of the folder for tables, which is in the state folder if there is one.
+
+        @raise OSError: it cannot be made.
+        """
         if self._folder is None:
             try:
                 if self._state:
@@ -246,8 +311,7 @@ class BlockLists(Keeper):
                 self._folder = TemporaryFolder(self._state or None)
             except OSError as error:
                 raise OSError(f"their table cannot be written in the state folder {self._state}: {error.strerror or error}") from error
-        self._count += 1
-        return f"{self._folder.path}/{self._count}.blocked"
+        return self._folder.path
 
     def _done(self, written: bytes, path: str) -> None:
         self._reading, self._compiling = False, None
@@ -261,6 +325,8 @@ class BlockLists(Keeper):
             self._failed("the process that reads them has written something else than its result")
             return
         for each in self.lists:
+            if each.kept:
+                self._downloads.distrust(each.list)
             if each.kept or former.get(each.list) != tuple(each.state):
                 _tell(each)
         # Processes that have it mapped keep it.
@@ -271,6 +337,8 @@ class BlockLists(Keeper):
         self._tellAll()
         if self._again:
             self._read()
+        else:
+            self._downloads.tidy()
 
     def _broken(self, failure: Failure, path: str) -> None:
         self._reading, self._compiling = False, None
@@ -293,9 +361,10 @@ class BlockLists(Keeper):
 
     def close(self) -> None:
         """
-        Stop reading, and remove the table.
+        Stop reading and fetching, and remove the table.
         """
         self._closed = True
+        self._downloads.close()
         self._stop()
         if self._folder is not None:
             self._folder.close()
@@ -304,23 +373,29 @@ class BlockLists(Keeper):
 def _tell(each: RuleList) -> None:
     path = each.title
     if each.kept:
-        kept = f"its former {each.names} names stay in force" if each.names else "it blocks nothing"
+        kept = f"it keeps its former {_counted(each.names)}" if each.names else "it blocks nothing"
         _log.error("block list {path}: {said}; {kept}", path=path, said=each.said, kept=kept)
     elif each.wrong:
-        text = "block list {path}: {names} names; lines that cannot be used: {wrong} ({said})"
-        _log.warn(text, path=path, names=each.names, wrong=each.wrong, said=each.said)
+        text = "block list {path}: {names}; lines that cannot be used: {wrong} ({said})"
+        _log.warn(text, path=path, names=_counted(each.names), wrong=each.wrong, said=each.said)
     else:
-        _log.info("block list {path}: {names} names", path=path, names=each.names)
+        _log.info("block list {path}: {names}", path=path, names=_counted(each.names))
 
 
-def _shown(each: RuleList) -> str:
+def _shown(each: RuleList, fetched: str) -> str:
     """
     Return the line of one list in the status.
+
+    @param fetched: what is said of fetching it.
     """
     exceptions = ", exceptions" if each.list.startswith("except:") else ""
     wrong = f"; lines that cannot be used: {each.wrong:,} ({each.said})" if each.wrong else ""
     kept = f", kept from before; it {each.said}" if each.kept else ""
-    return f"  {each.title}{exceptions}: {each.names:,} name{'' if each.names == 1 else 's'}{wrong}{kept}"
+    return f"  {each.title}{exceptions}: {_counted(each.names)}{wrong}{kept}{'; ' if fetched else ''}{fetched}"
+
+
+def _counted(names: int) -> str:
+    return f"{names:,} name{'' if names == 1 else 's'}"
 
 
 def _unlink(path: str) -> None:

@@ -16,7 +16,7 @@ from twisted_ext.server.features.blocking.settings import BlockingSettings
 if TYPE_CHECKING:
     from twisted_ext.server.settings.settings import Settings
 
-__all__ = ["choicesIn", "listsIn", "listsOfAll", "namedLists", "unusedLists"]
+__all__ = ["choicesIn", "fetchedLists", "listsIn", "listsOfAll", "namedLists", "unusedLists"]
 
 _FILE: Final = "file:"
 
@@ -31,7 +31,8 @@ def namedLists(settings: BlockingSettings) -> dict[str, ListSettings]:
     for text in settings.list:
         each = ListSettings.fromText(text)
         if found.setdefault(each.name, each) is not each:
-            raise BadDescription(f"list {each.name} is given twice: {found[each.name].file} and {each.file}")
+            first = found[each.name]
+            raise BadDescription(f"list {each.name} is given twice: {first.file or first.url} and {each.file or each.url}")
     return found
 
 
@@ -58,7 +59,7 @@ def choicesIn(settings: Settings) -> list[tuple[str, ScheduleSettings | None]]:
     for text in wanted.lists:
         name, when = _choice(text)
         if name not in named:
-            known = meant(name, list(named)) if named else "; give it a file by list, or a table headed [[list]]"
+            known = meant(name, list(named)) if named else "; give it a file or a URL by list, or a table headed [[list]]"
             raise BadDescription(f"lists: there is no list {name}{known}")
         if when and when not in schedules:
             known = meant(when, list(schedules)) if schedules else "; give it times by schedule, or a table headed [[schedule]]"
@@ -98,6 +99,14 @@ def listsOfAll(settings: Settings) -> list[str]:
     Return what L{listsIn} does of these settings and of their views, each list once.
     """
     return list(dict.fromkeys([list for each in (settings, *[view.settings for view in settings.views()]) for list in listsIn(each)]))
+
+
+def fetchedLists(settings: Settings) -> list[ListSettings]:
+    """
+    Return those of L{listsOfAll} that have a URL.
+    """
+    words = frozenset(listsOfAll(settings))
+    return [each for each in namedLists(settings[BlockingSettings]).values() if each.url and each.word in words]
 
 
 def unusedLists(settings: Settings) -> list[str]:

@@ -1,5 +1,5 @@
 """
-The settings of a list that has a name: a C{[[list]]} table, or C{--list NAME=FILE}.
+The settings of a list that has a name: a C{[[list]]} table, or C{--list NAME=FILE}, or C{--list NAME=URL}.
 """
 
 from __future__ import annotations
@@ -7,21 +7,63 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import Setting
 from twisted_ext.server.config.tables import checkedTable, tableFromText, tableToText, tableToTOML
+from twisted_ext.wire.rdata.times import secondsFromDuration
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.types import Value
 
 __all__ = ["LIST_SETTINGS", "ListSettings"]
 
+#: Seconds between two fetches of a list, at least and at most. Who publishes a list asks not to be asked more often than each hour or so.
+_LEAST: Final = 3600
+_MOST: Final = 30 * 86_400
+
+_SCHEME: Final = "https://"
+
+#: The characters of a URL in a request; others are encoded.
+_PLAIN: Final = frozenset(map(chr, range(0x21, 0x7F)))
+
+
+def _url(text: str) -> str:
+    if not text.startswith(_SCHEME):
+        scheme, mark, _ = text.partition("://")
+        raise BadDescription(f"{scheme}:// is not used, as anybody on the way could change the list" if mark else f"{text!r} has no https://")
+    if not _PLAIN.issuperset(text):
+        raise BadDescription("it has a space, or a character that is not of ASCII; write these as %20, or in Punycode")
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise BadDescription(str(error)) from None
+    if not host:
+        raise BadDescription(f"{text!r} has no host")
+    if "@" in parts.netloc:
+        raise BadDescription("names and passwords in URLs are not supported; leave out the part before @")
+    return text.partition("#")[0]
+
+
+def _every(text: str) -> str:
+    try:
+        seconds = secondsFromDuration(text)
+    except ValueError:
+        raise BadDescription(f"{text!r} is not a time") from None
+    if not _LEAST <= seconds <= _MOST:
+        raise BadDescription(f"{text} is not from 1h to 30d")
+    return text
+
+
 #: The settings of a C{[[list]]} table.
 LIST_SETTINGS: Final = (
     Setting("name", types.LABEL, "", "The list's name"),
     Setting("file", types.LIST, "", "Its file, in the formats of block-list"),
+    Setting("url", types.Text("a URL, such as https://lists.example/ads.txt", _url), "", "Where to fetch it, in place of a file"),
+    Setting("every", types.Text("a time from 1h to 30d, such as 12h", _every), "1d", "How often to fetch it"),
     Setting("allow", types.FLAG, False, "It is a list of exceptions: names in it are not blocked, whichever list has them"),
 )
 
@@ -31,15 +73,19 @@ class ListSettings:
     The settings of a list that has a name.
 
     @ivar name: its name.
-    @ivar file: the absolute path of its file.
+    @ivar file: the absolute path of its file; C{""} if it is fetched.
+    @ivar url: where it is fetched; C{""} if it is not.
+    @ivar every: seconds between two fetches.
     @ivar allow: whether it is a list of exceptions.
     """
 
-    __slots__ = ("allow", "file", "name", "_values")
+    __slots__ = ("allow", "every", "file", "name", "url", "_values")
 
     def __init__(self, values: Mapping[str, Value]) -> None:
         self.name = str(values["name"])
-        self.file = str(values["file"])
+        self.file = str(values.get("file", ""))
+        self.url = str(values.get("url", ""))
+        self.every = secondsFromDuration(str(values.get("every", "1d")))
         self.allow = bool(values.get("allow", False))
         self._values = values
 
@@ -47,25 +93,30 @@ class ListSettings:
     def fromTable(cls, table: Mapping[str, object], folder: str = "") -> ListSettings:
         values = checkedTable(table, LIST_SETTINGS, "list", "ads", folder)
         name = str(values["name"])
-        if not values.get("file"):
-            raise BadDescription(f'list {name} has no file; write file = "{name}.txt"')
-        values["file"] = os.path.abspath(str(values["file"]))
+        if values.get("file"):
+            if values.get("url"):
+                raise BadDescription(f"list {name} has a file and a url; leave one of them out")
+            if "every" in values:
+                raise BadDescription(f"list {name}: every is for a list with a url; a file is read when it has changed")
+            values["file"] = os.path.abspath(str(values["file"]))
+        elif not values.get("url"):
+            raise BadDescription(f'list {name} has no file and no url; write file = "{name}.txt"')
         return cls(values)
 
     @classmethod
     def fromText(cls, text: str, folder: str = "") -> ListSettings:
         """
-        Parse C{NAME=FILE}, or the result of L{toText}.
+        Parse C{NAME=FILE} or C{NAME=URL}, or the result of L{toText}.
         """
         if text.startswith("{"):
             return cls.fromTable(tableFromText(text, "list"), folder)
-        name, equals, path = text.partition("=")
-        if not equals or not name or not path:
-            raise BadDescription(f"{text!r} is not a valid list: write its name, an equals sign, and its file")
-        return cls.fromTable({"name": name, "file": path}, folder)
+        name, equals, place = text.partition("=")
+        if not equals or not name or not place:
+            raise BadDescription(f"{text!r} is not a valid list: write its name, an equals sign, and its file or URL")
+        return cls.fromTable({"name": name, "url" if "://" in place else "file": place}, folder)
 
     def toText(self) -> str:
-        return tableToText(self._values) if self.allow else f"{self.name}={self.file}"
+        return tableToText(self._values) if len(self._values) > 2 else f"{self.name}={self.file or self.url}"
 
     def toTOML(self) -> str:
         return tableToTOML(self._values)
@@ -75,4 +126,4 @@ class ListSettings:
         """
         The list as an argument of the process that reads lists.
         """
-        return f"{'except' if self.allow else 'block'}:{self.name}={self.file}"
+        return f"{'except' if self.allow else 'block'}:{self.name}={self.file or self.url}"

@@ -150,9 +150,10 @@ class BlockedNames(Active):
 def _shown(verdict: Verdict | None, table: PolicyTable | None) -> str:
     if verdict is None:
         return "is not blocked: no rule is about it"
-    paths = {each.name: each.path for each in (() if table is None else table.lists)}
+    places = {each.name: each.place for each in (() if table is None else table.lists)}
     domain = verdict.domain.decode("ascii", "replace")
-    place = f"{verdict.place} ({paths[verdict.source]})" if paths.get(verdict.source, verdict.source) != verdict.source else verdict.place
+    where = places.get(verdict.source, verdict.source)
+    place = verdict.place if where == verdict.source else f"{verdict.place} ({where})"
     return f"is {'blocked' if verdict.blocked else 'an exception'} by {place}: {domain}"
 
 

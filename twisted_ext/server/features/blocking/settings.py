@@ -36,7 +36,7 @@ def _timeZone(text: str) -> str:
 
 _SCHEDULE: Final = types.Table("the name of a schedule and its times, such as homework=mon-fri 14:00-17:30, or a table", _scheduleTable)
 _ZONE: Final = types.Text("the name of a time zone, such as Europe/Berlin", _timeZone)
-_LIST: Final = types.Table("the name of a list and its file, such as ads=/etc/txdns/ads.txt, or a table", _listTable)
+_LIST: Final = types.Table("the name of a list and its file or URL, such as ads=/etc/txdns/ads.txt, or a table", _listTable)
 
 
 class BlockingSettings(Section):
@@ -51,8 +51,9 @@ class BlockingSettings(Section):
     list: tuple[str, ...] = setting(
         _LIST,
         (),
-        "Give the list in this file a name, by which lists selects it: ads=/etc/txdns/ads.txt. In the settings file it is a table headed "
-        "[[list]], with name, file and, for a list of exceptions, allow = true",
+        "Give the list in this file, or at this URL, a name, by which lists selects it: ads=/etc/txdns/ads.txt, or "
+        "ads=https://lists.example/ads.txt, which is fetched once a day. In the settings file it is a table headed [[list]], with name, "
+        "file or url, every for another time than a day, and allow = true for a list of exceptions",
     )
     lists: tuple[str, ...] = setting(
         types.TEXT,

@@ -43,7 +43,7 @@ OUTCOMES: Final[Mapping[str, Outcome]] = dict(
         ("root", needless("paths are converted to absolute ones")),
         ("proxyproto", missing("the PROXY protocol is accepted from trusted-proxies", "set trusted-proxies")),
         ("geoip", missing("clients are not told apart by location")),
-        ("view", missing("answers do not depend on the client", "serve these clients by a second instance at another address")),
+        ("view", missing("views differ in blocked names only", "serve these clients by a second instance at another address")),
         ("dns64", missing("AAAA records are not made from A records (DNS64)", "keep a DNS64 server, and name it as upstream")),
         ("rewrite", missing("names and answers are not rewritten", "a local CNAME record, or a zone, can often do it")),
         ("autopath", missing("the search list of clients is not followed here", "shorten ndots or the search list of the clients")),

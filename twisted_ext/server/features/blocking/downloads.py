@@ -1,0 +1,381 @@
+"""
+Fetches lists that have a URL, each in time. A child process does so for each: what comes over the network is looked at there, with a
+resolver of its own that asks the same servers and blocks nothing. So a list cannot block the host that it comes from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from random import uniform
+from time import localtime, strftime, time
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from twisted_ext.errors import CallerFault
+from twisted_ext.limits import LIST_FETCH_SECONDS, LISTS_AT_ONCE
+from twisted_ext.resolver.policy.rules.table import RuleList
+from twisted_ext.server.config.tables import meant
+from twisted_ext.server.features.blocking.copies import Copies, Copy
+from twisted_ext.server.features.blocking.lists import fetchedLists
+from twisted_ext.server.jobs.subprocess import runModule
+
+if TYPE_CHECKING:
+    from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.features.blocking.listsettings import ListSettings
+    from twisted_ext.server.settings.settings import Settings
+
+__all__ = ["Downloads"]
+
+_log: Final = Logger(__name__)
+
+#: The program that fetches one list.
+_MODULE: Final = "twisted_ext.apps.fetchlist"
+
+#: Seconds until the next attempt after the first one that failed; after each further one it is twice as long, up to a day.
+_AGAIN: Final = 600.0
+_LONGEST: Final = 86_400.0
+
+#: How far a time is moved at random, so that all servers with a list do not fetch it at the same time.
+_SPREAD: Final = 0.1
+
+#: A list of so many rules or more that has lost more than half of them is probably not what its publisher wanted.
+_LARGE: Final = 100
+
+#: Settings by which names of hosts are looked up. Nothing else of the server's is known to the process that fetches.
+_RESOLVING: Final = frozenset(
+    """
+    role recursive interface port upstream route resolv-conf upgrade-upstreams upgrade-unverified hedge root-hints stub query-ipv6 minimize
+    hosts-file local local-file local-domain rebinding-allow
+    """.split()
+)
+
+
+@dataclass(slots=True, eq=False)
+class _Download:
+    """
+    What is known of fetching one list.
+
+    @ivar due: when it is fetched next, on the reactor's clock.
+    @ivar failures: attempts in a row that failed.
+    @ivar said: why the last one failed.
+    @ivar anyway: whether it is used although it has lost most of its rules.
+    @ivar anew: whether it is fetched although the server may say that it has not changed.
+    @ivar path: the file that is being written; C{""} for none.
+    """
+
+    wanted: ListSettings
+    due: float = 0.0
+    failures: int = 0
+    said: str = ""
+    anyway: bool = False
+    anew: bool = False
+    path: str = ""
+    fetching: Deferred[None] | None = field(default=None, repr=False)
+
+
+class Downloads:
+    """
+    The lists of a server that are fetched.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        changed: Callable[[], object],
+        today: Callable[[], float] = time,
+        spread: Callable[[], float] | None = None,
+    ) -> None:
+        """
+        @param changed: called when there is another copy of a list.
+        @param spread: returns a factor for times, near 1.
+        """
+        self._reactor = reactor
+        self._changed = changed
+        self._today = today
+        self._spread = spread or _random
+        self._copies = Copies("")
+        self._downloads: dict[str, _Download] = {}
+        self._settings: dict[str, object] = {}
+        self._closed = False
+
+    def apply(self, settings: Settings, folder: Callable[[], str]) -> None:
+        """
+        Fetch the lists of other settings; and use the copies that are in the folder.
+
+        @param folder: returns the path of the folder; called if there are such lists.
+
+        @raise OSError: the folder cannot be made.
+        """
+        wanted = {each.name: each for each in fetchedLists(settings)}
+        self._settings = {name: value for name, value in settings.toJSON().items() if name in _RESOLVING}
+        for name in [name for name, each in self._downloads.items() if name not in wanted or wanted[name].url != each.wanted.url]:
+            _cancel(self._downloads.pop(name))
+            self._copies.forget(name)
+        if wanted and not self._copies.folder:
+            self._copies = Copies(folder())
+        for name, each in wanted.items():
+            if name in self._downloads:
+                known = self._downloads[name]
+                if each.every != known.wanted.every and not known.failures:
+                    known.due = self._dueAt(each)
+                known.wanted = each
+                continue
+            self._copies.load(name, each.url)
+            self._downloads[name] = _Download(each, self._dueAt(each))
+        self.tidy()
+
+    def _dueAt(self, each: ListSettings) -> float:
+        """
+        Return when a list is to be fetched: if its copy is older than it may be, or from the future, now.
+        """
+        now, copy = self._reactor.seconds(), self._copies.get(each.name)
+        age = -1.0 if copy is None else self._today() - copy.fetched
+        return now if age < 0 else max(now, now + each.every * self._spread() - age)
+
+    @property
+    def copies(self) -> dict[str, tuple[str, str]]:
+        """
+        The path and the digest of each copy, by the list as L{RuleList} has it.
+        """
+        found: dict[str, tuple[str, str]] = {}
+        for name, each in self._downloads.items():
+            copy = self._copies.get(name)
+            if copy is not None:
+                found[each.wanted.word] = (self._copies.path(name), copy.digest)
+        return found
+
+    def lacks(self, word: str) -> bool:
+        """
+        Return whether a list has yet to be fetched.
+        """
+        return any(each.wanted.word == word and self._copies.get(name) is None for name, each in self._downloads.items())
+
+    def distrust(self, word: str) -> None:
+        """
+        Fetch a list whose copy cannot be used.
+        """
+        for each in self._downloads.values():
+            if each.wanted.word == word and not each.anew:
+                each.anew = True
+                each.due = min(each.due, self._reactor.seconds())
+
+    def tidy(self) -> None:
+        """
+        Remove former copies.
+        """
+        if self._copies.folder:
+            self._copies.tidy(self._downloads.keys(), [each.path for each in self._downloads.values()])
+
+    def look(self) -> None:
+        """
+        Fetch what is due.
+        """
+        now = self._reactor.seconds()
+        running = sum([each.fetching is not None for each in self._downloads.values()])
+        for each in [*self._downloads.values()]:
+            if running >= LISTS_AT_ONCE.default:
+                return
+            if each.fetching is None and now >= each.due:
+                self._fetch(each)
+                running += 1
+
+    def _fetch(self, each: _Download) -> None:
+        wanted, copy = each.wanted, self._copies.get(each.wanted.name)
+        try:
+            each.path = self._copies.newPath(wanted.name)
+        except OSError as error:
+            self._failed(each, f"its copy cannot be written: {error.strerror or error}")
+            return
+        known = None if each.anyway or each.anew else copy
+        job = {
+            "url": wanted.url,
+            "path": each.path,
+            "etag": "" if known is None else known.etag,
+            "modified": "" if known is None else known.modified,
+            "settings": self._settings,
+        }
+        try:
+            # The process itself ends in time, unless it hangs.
+            fetching = runModule(self._reactor, _MODULE, given=json.dumps(job).encode("ascii"), seconds=LIST_FETCH_SECONDS.default + 30)
+        except OSError as error:
+            self._failed(each, str(error))
+            return
+        each.fetching = fetching.addCallbacks(self._took, self._broken, (each,), {}, (each,)).addErrback(_unexpected)
+
+    def _broken(self, failure: object, each: _Download) -> None:
+        each.fetching = None
+        if self._isWanted(each):
+            self._failed(each, str(getattr(failure, "value", failure)))
+
+    def _isWanted(self, each: _Download) -> bool:
+        return not self._closed and self._downloads.get(each.wanted.name) is each
+
+    def _took(self, written: bytes, each: _Download) -> None:
+        each.fetching = None
+        if not self._isWanted(each):
+            return
+        try:
+            said = json.loads(written)
+            if "failed" in said:
+                self._failed(each, str(said["failed"]))
+            elif said["changed"]:
+                self._arrived(each, said)
+            else:
+                self._isCurrent(each)
+        except OSError as error:
+            self._failed(each, f"its copy cannot be kept: {error.strerror or error}")
+        except (ValueError, KeyError, TypeError):
+            self._failed(each, "the process that fetches it has written something else than its result")
+
+    def _arrived(self, each: _Download, said: Mapping[str, str | int]) -> None:
+        name = each.wanted.name
+        before = self._copies.get(name)
+        rules = int(said["rules"])
+        if before is not None and not each.anyway and before.rules >= _LARGE and 2 * rules < before.rules:
+            text = f"has {_counted(rules)} instead of {before.rules:,}, less than half; to use it: txdns control lists accept {name}"
+            self._failed(each, text, retry=False)
+            return
+        copy = Copy(
+            each.wanted.url,
+            str(said["digest"]),
+            int(said["octets"]),
+            rules,
+            str(said["etag"]),
+            str(said["modified"]),
+            self._today(),
+        )
+        self._copies.take(name, copy, each.path)
+        self._settle(each)
+        wrong = f"; lines that cannot be used: {int(said['wrong']):,} ({said['said']})" if said["wrong"] else ""
+        text = "list {name}: {rules} in {octets:,} octets from {place}{wrong}"
+        _log.info(text, name=name, rules=_counted(rules), octets=copy.octets, place=RuleList(each.wanted.word).place, wrong=wrong)
+        self._changed()
+
+    def _isCurrent(self, each: _Download) -> None:
+        name = each.wanted.name
+        before = self._copies.get(name)
+        if before is None:
+            self._failed(each, "the server says that it has not changed, but there is no copy of it")
+            return
+        self._copies.take(name, Copy(before.url, before.digest, before.octets, before.rules, before.etag, before.modified, self._today()))
+        self._settle(each)
+        _log.info("list {name}: it has not changed", name=name)
+
+    def _settle(self, each: _Download) -> None:
+        each.failures, each.said, each.anyway, each.anew, each.path = 0, "", False, False, ""
+        each.due = self._dueAt(each.wanted)
+
+    def _failed(self, each: _Download, why: str, retry: bool = True) -> None:
+        each.path = ""
+        each.said = why
+        each.failures += 1
+        wait = min(_AGAIN * 2.0 ** min(each.failures - 1, 16), _LONGEST, each.wanted.every) if retry else float(each.wanted.every)
+        wait *= self._spread()
+        each.due = self._reactor.seconds() + wait
+        self.tidy()
+        text = "list {name}: {why}; {kept}; next attempt in {wait}"
+        _log.error(text, name=each.wanted.name, why=why, kept=self._keptOf(each), wait=_spanOf(wait))
+
+    def _keptOf(self, each: _Download) -> str:
+        copy = self._copies.get(each.wanted.name)
+        if copy is None:
+            return "there is no copy of it"
+        return f"the copy of {strftime('%Y-%m-%d %H:%M', localtime(copy.fetched))} ({_counted(copy.rules)}) stays in force"
+
+    # -- for operators
+
+    def failed(self) -> set[str]:
+        """
+        Return the lists that could not be fetched last time.
+        """
+        return {each.wanted.word for each in self._downloads.values() if each.failures}
+
+    def said(self, word: str) -> str:
+        """
+        Return what the status says of fetching a list; C{""} if it is not fetched.
+        """
+        each = next((each for each in self._downloads.values() if each.wanted.word == word), None)
+        if each is None:
+            return ""
+        copy = self._copies.get(each.wanted.name)
+        fetched = "not fetched yet" if copy is None else f"fetched {strftime('%Y-%m-%d %H:%M', localtime(copy.fetched))}"
+        if each.fetching is not None:
+            return f"{fetched}, being fetched"
+        wait = _spanOf(max(each.due - self._reactor.seconds(), 0.0))
+        return f"{fetched}, next in {wait}" if not each.failures else f"{fetched}; {each.said}; next attempt in {wait}"
+
+    def facts(self) -> list[JSON]:
+        """
+        Describe the lists.
+        """
+        now = self._reactor.seconds()
+        found: list[JSON] = []
+        for name, each in self._downloads.items():
+            copy = self._copies.get(name)
+            found.append(
+                {
+                    "name": name,
+                    "fetched": None if copy is None else copy.fetched,
+                    "rules": None if copy is None else copy.rules,
+                    "failures": each.failures,
+                    "said": each.said,
+                    "next": round(max(each.due - now, 0.0)),
+                }
+            )
+        return found
+
+    def fetch(self, name: str, anyway: bool = False) -> str:
+        """
+        Fetch a list now, and return what to tell the operator.
+
+        @param anyway: whether to use it although it has lost most of its rules.
+
+        @raise CallerFault: there is no such list.
+        """
+        each = self._downloads.get(name)
+        if each is None:
+            known = meant(name, list(self._downloads)) if self._downloads else "; no list has a URL"
+            raise CallerFault(f"there is no list {name} that is fetched{known}")
+        each.anyway = each.anyway or anyway
+        each.due = self._reactor.seconds()
+        return f"list {name}: it is {'being' if each.fetching is not None else 'to be'} fetched; txdns control status shows what came of it"
+
+    def close(self) -> None:
+        """
+        Stop fetching.
+        """
+        self._closed = True
+        for each in self._downloads.values():
+            _cancel(each)
+
+
+def _cancel(each: _Download) -> None:
+    if each.fetching is not None:
+        each.fetching.cancel()
+
+
+def _unexpected(failure: object) -> None:
+    _log.error("while a list was fetched: {failure}", failure=failure)
+
+
+def _random() -> float:
+    return uniform(1 - _SPREAD, 1 + _SPREAD)
+
+
+def _counted(rules: int) -> str:
+    return f"{rules:,} rule{'' if rules == 1 else 's'}"
+
+
+def _spanOf(seconds: float) -> str:
+    """
+    Return a time in words.
+    """
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{round(seconds / size)} {unit}"
+    return f"{round(seconds)} s"
