@@ -126,7 +126,7 @@ class ListFetcher:
         file.seek(0)
         complaints, rules = Complaints(), 0
         for found in parseList(file, complaints):
-            rules += sum([len(names) for names, _ in found.values()])
+            rules += len(found)
         if not rules:
             raise FetchFailed(f"{host}: what it sent has no name to block{f': {complaints}' if complaints.count else ''}")
         file.seek(0)

@@ -26,6 +26,7 @@ from twisted_ext.server.features.built import Features
 from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.settings.tomlfile import valuesFromTOML
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import A
 
 
 def test_tables() -> None:
@@ -140,16 +141,16 @@ def test_listsBeginAndEnd(tmp_path: Path) -> None:
     changes.clear()
     for _ in range(40_000):
         features.look()
-        verdict = policies[1].verdict(games)
+        verdict = policies[1].verdict(games, A)
         on = verdict is not None and verdict.blocked
         if not switched or switched[-1][1] != on:
             switched.append((clock.seconds(), on))
-        assert policies[0].verdict(games) is None
+        assert policies[0].verdict(games, A) is None
         clock.advance(1)
     # Ten and a half hours later by the time that passed: an hour came twice.
     assert switched == [(0, False), (2, True), (2 + 10.5 * 3600, False)]
     assert changes == [2, 2 + 10.5 * 3600]
-    assert all(policy.verdict(nameFromText("ads.example")) is not None for policy in policies)
+    assert all(policy.verdict(nameFromText("ads.example"), A) is not None for policy in policies)
     later = Features(replace(site, settings=settings), features)
     later.begin()
     features.close(later)

@@ -93,8 +93,11 @@ def _read(
             if found.st_size > octets:
                 raise _Unusable(f"has more than {octets} octets")
             for rules in parseList(file, complaints):
-                for bits, (names, lines) in rules.items():
+                for bits, (names, lines) in rules.plain.items():
                     builder.add(names, number | bits, lines)
+                for name, bits, line, condition in rules.conditional:
+                    if not builder.addConditional(name, number | bits, line, condition):
+                        complaints.add(line, f"is one rule too many with conditions for {name.decode('ascii')}")
                 if builder.count > room:
                     raise _Unusable(f"has more names than fit: all lists together may have {room}")
                 if clock() > end:

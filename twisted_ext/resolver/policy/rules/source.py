@@ -5,7 +5,7 @@ Answers as rules say, in place of the servers' answers.
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from typing import Final
 
@@ -24,8 +24,9 @@ from twisted_ext.resolver.policy.rules.verdict import OwnRules, Verdict, decided
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import nameToText
-from twisted_ext.wire.rrtypes import AAAA, ANY, CNAME, A
+from twisted_ext.wire.names import nameEnd, nameToText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AAAA, ANY, CNAME, HTTPS, SVCB, A
 
 __all__ = ["BlockReply", "Policy", "PolicySource", "readReply"]
 
@@ -166,33 +167,33 @@ class Policy:
         waiting[waits] = None
         return waits
 
-    def verdict(self, name: bytes) -> Verdict | None:
+    def verdict(self, name: bytes, rrType: int) -> Verdict | None:
         """
-        Return what the rules say about a name; L{None} if none is about it.
+        Return what the rules say about a question; L{None} if none is about it.
 
         @param name: folded.
         """
-        return None if self.paused else decided(name, self._own, self.table, self._mask)
+        return None if self.paused else decided(name, self._own, self.table, self._mask, rrType)
 
-    def verdictWith(self, name: bytes, lists: frozenset[str]) -> Verdict | None:
+    def verdictWith(self, name: bytes, lists: frozenset[str], rrType: int = A) -> Verdict | None:
         """
         Return what the rules would say if just these lists applied.
 
         @param name: folded.
         """
-        return decided(name, self._own, self.table, self._maskOf(lists & self._lists))
+        return decided(name, self._own, self.table, self._maskOf(lists & self._lists), rrType)
 
     def _maskOf(self, lists: frozenset[str]) -> int:
         known = () if self.table is None else self.table.lists
         return sum([1 << number for number, each in enumerate(known) if each.list in lists])
 
-    def willBlock(self, name: bytes) -> bool:
+    def willBlock(self, name: bytes, rrType: int) -> bool:
         """
-        Return whether a name is blocked by rules that do not apply now.
+        Return whether a question is blocked by rules that do not apply now.
 
         @param name: folded.
         """
-        verdict = decided(name, self._own, self.table, self._whole)
+        verdict = decided(name, self._own, self.table, self._whole, rrType)
         return verdict is not None and verdict.blocked
 
 
@@ -221,9 +222,9 @@ class PolicySource(WrappingSource):
             return self._inner.ask(question, context)
         if policy.waits:
             return partial(self._startLater, question)
-        found = policy.verdict(question.key[:-4])
+        found = policy.verdict(question.key[:-4], question.rrType)
         if found is None:
-            if policy.resting and policy.willBlock(question.key[:-4]):
+            if policy.resting and policy.willBlock(question.key[:-4], question.rrType):
                 return then(self._inner.ask(question, context), self._shortened, question, context)
             return then(self._inner.ask(question, context), self._passed, question, context)
         if not found.blocked:
@@ -240,14 +241,14 @@ class PolicySource(WrappingSource):
         return waits.addCallback(lambda _: lookUp(self, question, context))
 
     def _passed(self, answer: Answer, question: Question, context: QueryContext) -> Answer:
+        policy = self._policy
         for rrset in answer.answer:
-            if rrset.rrType == CNAME:
-                for target in rrset.rdatas:
-                    found = self._policy.verdict(target.lower())
-                    if found is not None and found.blocked:
-                        return self._answer(question, context, found, answer, target)
-                    if found is None and self._policy.resting and self._policy.willBlock(target.lower()):
-                        return self._shortened(answer, question, context)
+            for target in _targets(rrset):
+                found = policy.verdict(target.lower(), question.rrType)
+                if found is not None and found.blocked:
+                    return self._answer(question, context, found, answer, target)
+                if found is None and policy.resting and policy.willBlock(target.lower(), question.rrType):
+                    return self._shortened(answer, question, context)
         return answer
 
     def _shortened(self, answer: Answer, question: Question, context: QueryContext) -> Answer:
@@ -297,6 +298,18 @@ class PolicySource(WrappingSource):
         if policy.reply is None:
             return Answer(Outcome.NXDOMAIN, (), (soa,), rcode=3, ede=_EDE, origin=origin)
         return Answer(Outcome.NODATA, (), (soa,), ede=_EDE, origin=origin)
+
+
+def _targets(rrset: RRSet) -> Sequence[bytes]:
+    """
+    Return the names that clients go on to from a record set: those of aliases, and those of services (RFC 9460), whose addresses may be
+    beside them as hints.
+    """
+    if rrset.rrType == CNAME:
+        return rrset.rdatas
+    if rrset.rrType in (HTTPS, SVCB):
+        return [rdata[2 : nameEnd(rdata, 2)] for rdata in rrset.rdatas if len(rdata) > 2 and rdata[2]]
+    return ()
 
 
 def _shown(why: Verdict) -> dict[str, str]:

@@ -5,9 +5,10 @@ workers share.
 A rule takes 14 octets: a keyed digest of its name, which list has it, how it applies, and the number of its line. Names are not kept: what
 a rule is about is a part of the name that was asked for. So two names may have the same digest: with a table of a million names, that
 happens to one other name in 18 million million. The key is random, so that no author of a list can choose names with the digests of others.
+A rule that depends on more than its name has the place of its L{Condition} in place of a line.
 
-The octets are a header; where each bucket of digests begins, and the last one ends; the rules, by their digests; and what is known of the
-lists, as JSON. Numbers of rules have their first octet first.
+The octets are a header; where each bucket of digests begins, and the last one ends; the rules, by their digests; the conditions; and what
+is known of the lists, as JSON. Numbers of rules have their first octet first.
 """
 
 from __future__ import annotations
@@ -22,15 +23,22 @@ from hashlib import blake2b
 from itertools import accumulate, repeat
 from mmap import ACCESS_READ, mmap
 from struct import Struct
+from struct import error as StructError
 from typing import Final
 
 from twisted_ext.errors import BadImage
 from twisted_ext.files import openNow
+from twisted_ext.resolver.policy.rules.condition import Condition
 
-__all__ = ["BELOW", "EXCEPT", "IMPORTANT", "SELF", "SOURCE", "PolicyTable", "RuleList", "TableBuilder", "rankOf", "stateOf"]
+__all__ = [
+    "BELOW", "CONDITIONAL", "EXCEPT", "IMPORTANT", "SELF", "SOURCE", "PolicyTable", "RuleList", "TableBuilder", "rankOf", "stateOf",
+]
 
 #: The number of a list.
 SOURCE: Final = 0x07FF
+
+#: The rule has a condition.
+CONDITIONAL: Final = 0x0800
 
 #: The rule comes before others that are not important.
 IMPORTANT: Final = 0x1000
@@ -51,10 +59,19 @@ _DIGEST: Final = 8
 _REST: Final = Struct(">HI")
 _ENTRY: Final = _DIGEST + _REST.size
 
-#: The mark, the key, the number of rules, how many bits of a digest choose the bucket, the ranks of rules, and whether any name has one
-#: label.
-_HEADER: Final = Struct("<8s16sIBB?33x")
-_MARK: Final = b"txrules1"
+#: The mark, the key, the number of rules, how many bits of a digest choose the bucket, the ranks of rules, whether any name has one label,
+#: and the octets of all conditions.
+_HEADER: Final = Struct("<8s16sIBB?xI28x")
+_MARK: Final = b"txrules2"
+
+#: Rules with conditions that a name may have: each is looked at when the name, or one below it, is asked for.
+_CONDITIONS: Final = 64
+
+#: A condition that cannot be read never holds: no question has this type.
+_NEVER: Final = (0, Condition(types=(0,)))
+
+#: Conditions that are kept once they were read.
+_KNOWN: Final = 4096
 
 #: The bucket of a digest is in its first three octets.
 _CHOOSING: Final = 3
@@ -65,6 +82,9 @@ _BUCKET: Final = 12
 
 #: The builder keeps rules by the first octets of their digests, so that a million of them need not be as many objects.
 _PARTS: Final = 256
+
+#: L{CONDITIONAL} in the first octet of the bits of a rule.
+_CONDITIONAL_HIGH: Final = CONDITIONAL >> 8
 
 #: What most names have.
 _NOTHING: Final[Sequence[tuple[int, int]]] = []
@@ -153,6 +173,9 @@ class TableBuilder:
         self.count = 0
         self._single = False
         self._parts = [bytearray() for _ in range(_PARTS)]
+        self._conditions = bytearray()
+        # How many rules with conditions each name has, by its digest.
+        self._conditional: Counter[bytes] = Counter()
 
     def add(self, names: Sequence[bytes], word: int, lines: Sequence[int]) -> None:
         """
@@ -169,6 +192,22 @@ class TableBuilder:
         self.count += len(names)
         self._single = self._single or not all(b"." in name for name in names)
 
+    def addConditional(self, name: bytes, word: int, line: int, condition: Condition) -> bool:
+        """
+        Add a rule with a condition. For the other arguments see L{add}.
+
+        @return: whether there is room for it: too many for one name would be slow to look at.
+        """
+        if not self._hasRoom(blake2b(self.key + name, digest_size=_DIGEST).digest()):
+            return False
+        self.add((name,), word | CONDITIONAL, (len(self._conditions),))
+        self._conditions += condition.pack(line)
+        return True
+
+    def _hasRoom(self, digest: bytes) -> bool:
+        self._conditional[digest] += 1
+        return self._conditional[digest] <= _CONDITIONS
+
     def copy(self, table: PolicyTable, number: int, mine: int) -> None:
         """
         Add the rules that one list has in a table with the same key.
@@ -181,9 +220,16 @@ class TableBuilder:
         for entries in table.pieces():
             highs, lows = entries[_DIGEST::_ENTRY], entries[_DIGEST + 1 :: _ENTRY]
             for at, high, low in zip(range(0, len(entries), _ENTRY), highs, lows, strict=True):
-                if (high << 8 | low) & SOURCE == number:
-                    rest = ((high << 8 | low) & ~SOURCE | mine).to_bytes(2, "big") + entries[at + _DIGEST + 2 : at + _ENTRY]
-                    parts[entries[at]] += entries[at : at + _DIGEST] + rest
+                word = high << 8 | low
+                if word & SOURCE == number:
+                    place = entries[at + _DIGEST + 2 : at + _ENTRY]
+                    if word & CONDITIONAL:
+                        if not self._hasRoom(entries[at : at + _DIGEST]):
+                            continue
+                        line, condition = table.condition(int.from_bytes(place, "big"))
+                        place = len(self._conditions).to_bytes(4, "big")
+                        self._conditions += condition.pack(line)
+                    parts[entries[at]] += entries[at : at + _DIGEST] + (word & ~SOURCE | mine).to_bytes(2, "big") + place
                     self.count += 1
         self._single = self._single or (table.single and self.count > before)
 
@@ -191,14 +237,14 @@ class TableBuilder:
         """
         Return the state to L{rewind} to.
         """
-        return [self.count, *map(len, self._parts)]
+        return [self.count, len(self._conditions), *map(len, self._parts)]
 
     def rewind(self, state: list[int]) -> None:
         """
         Drop what was added since.
         """
         self.count = state[0]
-        for part, size in zip(self._parts, state[1:], strict=True):
+        for part, size in zip([self._conditions, *self._parts], state[1:], strict=True):
             del part[size:]
 
     def pack(self, lists: Sequence[RuleList]) -> list[bytes]:
@@ -215,8 +261,11 @@ class TableBuilder:
         for number, part in enumerate(self._parts):
             entries = sorted([bytes(part[at : at + _ENTRY]) for at in range(0, len(part), _ENTRY)])
             self._parts[number] = bytearray()
-            # Of lines of one list that say the same the first one counts.
-            known = {entry[: _DIGEST + 2]: entry for entry in reversed(entries)}
+            # Of lines of one list that say the same the first one counts. Conditions differ.
+            if self._conditions:
+                known = {entry if entry[_DIGEST] & _CONDITIONAL_HIGH else entry[: _DIGEST + 2]: entry for entry in reversed(entries)}
+            else:
+                known = {entry[: _DIGEST + 2]: entry for entry in reversed(entries)}
             if len(known) != len(entries):
                 entries = [*known.values()][::-1]
             buckets = Counter([int.from_bytes(entry[:_CHOOSING], "big") >> shift for entry in entries])
@@ -229,22 +278,27 @@ class TableBuilder:
         ranks = 0
         for high in words:
             ranks |= 1 << rankOf(high << 8)
-        header = _HEADER.pack(_MARK, self.key, self.count, bits, ranks, self._single)
+        header = _HEADER.pack(_MARK, self.key, self.count, bits, ranks, self._single, len(self._conditions))
         offsets = array("I", accumulate(sizes, initial=_HEADER.size + 4 * (len(sizes) + 1)))
-        return [header, offsets.tobytes(), *packed, json.dumps([asdict(each) for each in lists]).encode("utf-8")]
+        conditions, self._conditions = bytes(self._conditions), bytearray()
+        return [header, offsets.tobytes(), *packed, conditions, json.dumps([asdict(each) for each in lists]).encode("utf-8")]
 
 
 class PolicyTable:
     """
     A table of rules.
 
+    @ivar conditional: whether any rule has a condition.
     @ivar count: the number of rules.
     @ivar lists: the lists by number.
     @ivar highest: the highest rank of a rule.
     @ivar single: whether any name has one label only.
     """
 
-    __slots__ = ("count", "highest", "key", "lists", "single", "__weakref__", "_data", "_end", "_find", "_offsets", "_shift", "_start")
+    __slots__ = (
+        "conditional", "count", "highest", "key", "lists", "single", "__weakref__",
+        "_conditions", "_data", "_end", "_find", "_known", "_offsets", "_shift", "_start",
+    )
 
     def __init__(self, data: bytes | mmap) -> None:
         """
@@ -252,22 +306,25 @@ class PolicyTable:
         """
         if len(data) < _HEADER.size or data[:8] != _MARK:
             raise BadImage("this is not a table of rules")
-        _, self.key, self.count, bits, ranks, self.single = _HEADER.unpack(data[: _HEADER.size])
+        _, self.key, self.count, bits, ranks, self.single, conditions = _HEADER.unpack(data[: _HEADER.size])
         self.highest = max(ranks.bit_length() - 1, 0)
         self._data = data
         self._find = data.find
         self._shift = _MOST_BITS - bits
         self._start = _HEADER.size + 4 * ((1 << bits) + 1)
         self._end = self._start + self.count * _ENTRY
-        if bits > _MOST_BITS or self._end > len(data):
+        if bits > _MOST_BITS or self._end + conditions > len(data):
             raise BadImage("this is not a whole table of rules")
         self._offsets = memoryview(data)[_HEADER.size : self._start].cast("I")
         if self._offsets[0] != self._start or self._offsets[-1] != self._end:
             raise BadImage("this is not a whole table of rules")
         try:
-            self.lists: list[RuleList] = [RuleList(**each) for each in json.loads(data[self._end :])]
+            self.lists: list[RuleList] = [RuleList(**each) for each in json.loads(data[self._end + conditions :])]
         except (ValueError, TypeError):
             raise BadImage("this is not a whole table of rules") from None
+        self.conditional = conditions > 0
+        self._conditions = data[self._end : self._end + conditions]
+        self._known: dict[int, tuple[int, Condition]] = {}
 
     @classmethod
     def map(cls, path: str) -> PolicyTable:
@@ -284,7 +341,7 @@ class PolicyTable:
 
     def rulesFor(self, name: bytes) -> Sequence[tuple[int, int]]:
         """
-        Return the bits and the line of each rule for a name itself.
+        Return the bits and the line of each rule for a name itself; in place of the line, that of its condition if it has one.
 
         @param name: lower case with dots between labels, without a final dot.
         """
@@ -301,6 +358,23 @@ class PolicyTable:
                 found.append(_REST.unpack_from(self._data, at + _DIGEST))
             at = self._find(digest, at + 1, end)
         return found
+
+    def condition(self, place: int) -> tuple[int, Condition]:
+        """
+        Return the line of a rule that has a condition, and the condition.
+
+        @param place: as L{rulesFor} returns it.
+        """
+        known = self._known.get(place)
+        if known is None:
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+            try:
+                known = Condition.unpack(self._conditions, place)
+            except StructError:
+                known = _NEVER
+            self._known[place] = known
+        return known
 
     def numberOf(self, name: str) -> int:
         """

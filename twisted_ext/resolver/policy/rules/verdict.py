@@ -4,16 +4,22 @@ Which rule decides about a name: those of the operator, or else those of lists.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
-from twisted_ext.resolver.policy.rules.table import BELOW, EXCEPT, SELF, SOURCE, PolicyTable, rankOf
+from twisted_ext.resolver.policy.rules.condition import Condition
+from twisted_ext.resolver.policy.rules.table import BELOW, CONDITIONAL, EXCEPT, SELF, SOURCE, PolicyTable, rankOf
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import A
 
 __all__ = ["OwnRules", "Verdict", "decided"]
 
 #: The setting that gives domains without a list.
 _OWN: Final = "block"
+
+#: The condition of rules without one.
+_ALWAYS: Final = Condition()
 
 #: All lists.
 _ALL: Final = -1
@@ -85,9 +91,9 @@ class OwnRules:
         return None
 
 
-def decided(name: bytes, own: OwnRules, table: PolicyTable | None, mask: int = _ALL) -> Verdict | None:
+def decided(name: bytes, own: OwnRules, table: PolicyTable | None, mask: int = _ALL, rrType: int = A) -> Verdict | None:
     """
-    Return what rules say about a name; L{None} if none is about it.
+    Return what rules say about a question; L{None} if none is about it.
 
     The operator's own rules come first, that for the longer name before others. Of those of lists an important exception comes before an
     important rule that blocks, then other exceptions, then other rules; of equal ones that for the longer name, and then that of the list
@@ -95,6 +101,7 @@ def decided(name: bytes, own: OwnRules, table: PolicyTable | None, mask: int = _
 
     @param name: folded.
     @param mask: the lists that apply, as bits by their numbers in the table.
+    @param rrType: the type that is asked for.
     """
     text, above = _dotted(name), 0
     while text is None:
@@ -107,6 +114,7 @@ def decided(name: bytes, own: OwnRules, table: PolicyTable | None, mask: int = _
         return None
     found: Verdict | None = None
     rank = -1
+    whole = text
     highest, single, rulesFor = table.highest, table.single, table.rulesFor
     while text:
         dot = text.find(b".")
@@ -115,6 +123,8 @@ def decided(name: bytes, own: OwnRules, table: PolicyTable | None, mask: int = _
         rules = rulesFor(text)
         if rules:
             applies = BELOW if above else SELF
+            if table.conditional and any(word & CONDITIONAL for word, _ in rules):
+                rules = _holding(rules, table, mask, whole, len(whole) - len(text), rrType)
             best = (rank, 0)
             for word, line in rules:
                 order = (rankOf(word), SOURCE - (word & SOURCE))
@@ -129,6 +139,31 @@ def decided(name: bytes, own: OwnRules, table: PolicyTable | None, mask: int = _
         text = text[dot + 1 :]
         above += 1
     return found
+
+
+def _holding(
+    rules: Sequence[tuple[int, int]], table: PolicyTable, mask: int, name: bytes, above: int, rrType: int
+) -> list[tuple[int, int]]:
+    """
+    Return those of the rules whose conditions hold, each with its line, but for those that others void.
+
+    @param name: the name that is asked for, lower case with dots between labels.
+    @param above: how many octets of it come before the name of the rules.
+    """
+    found: list[tuple[int, int, tuple[int, Condition]]] = []
+    voided: list[tuple[int, Condition]] = []
+    for word, line in rules:
+        condition = _ALWAYS
+        if not mask >> (word & SOURCE) & 1:
+            continue
+        if word & CONDITIONAL:
+            line, condition = table.condition(line)
+        same = (word & ~(SOURCE | CONDITIONAL), condition)
+        if condition.voids:
+            voided.append((same[0], replace(condition, voids=False)))
+        elif condition is _ALWAYS or condition.holds(name, above, rrType):
+            found.append((word, line, same))
+    return [(word, line) for word, line, same in found if same not in voided]
 
 
 def _dotted(name: bytes) -> bytes | None:

@@ -1,0 +1,112 @@
+"""
+Reads the rules of ad blockers that are about names: C{||ads.example^}, C{@@||ads.example^}, C{|ads.example^} and C{||ad*.example.com^},
+with the modifiers C{$important}, C{$dnstype=}, C{$denyallow=} and C{$badfilter}. A rule with anything else is left out as a whole: without
+it, the rule would be about more.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from twisted_ext.resolver.policy.rules.condition import Condition
+from twisted_ext.resolver.policy.rules.listnames import nameIn, shownPart
+from twisted_ext.resolver.policy.rules.table import BELOW, EXCEPT, IMPORTANT, SELF
+from twisted_ext.wire.rrtypes import typeNumber
+
+__all__ = ["AdblockRule", "adblockRule", "isAdblock"]
+
+#: The domain, the bits of the rule, and its condition; L{None} for none.
+AdblockRule = tuple[bytes, int, Condition | None]
+
+#: What a line begins with, the name or pattern, what it ends with, and the modifiers.
+_RULE: Final = re.compile(rb"(@@)?(\|\|?)?([^|^$/]*)(\^\|?|\|)?(?:\$(.*))?")
+
+#: Characters of a pattern.
+_PATTERN: Final = re.compile(rb"[a-z0-9_.*-]+")
+
+
+def isAdblock(line: bytes) -> bool:
+    """
+    Return whether a line is a rule of an ad blocker rather than in another format.
+
+    @param line: lower case, without white space around it.
+    """
+    return line.startswith((b"|", b"@@", b"/")) or (b"$" in line and b"#" not in line) or b"*" in line.removeprefix(b"*.")
+
+
+def adblockRule(line: bytes) -> AdblockRule:
+    """
+    Read a rule.
+
+    @param line: lower case, without white space around it.
+
+    @raise ValueError: it cannot be used.
+    """
+    if line.removeprefix(b"@@").startswith(b"/"):
+        raise ValueError(f"{shownPart(line)} is a regular expression")
+    matched = _RULE.fullmatch(line)
+    if matched is None:
+        raise ValueError(f"{shownPart(line)} depends on more than the domain")
+    exception, begin, text, end, modifiers = matched.groups()
+    word = EXCEPT if exception else 0
+    voids = False
+    types: tuple[int, ...] = ()
+    others: tuple[int, ...] = ()
+    excluded: tuple[bytes, ...] = ()
+    for modifier in modifiers.split(b",") if modifiers is not None else ():
+        name, equals, value = modifier.strip().partition(b"=")
+        if name == b"important" and not equals:
+            word |= IMPORTANT
+        elif name == b"badfilter" and not equals:
+            voids = True
+        elif name == b"dnstype" and value and not types and not others:
+            types, others = _typesIn(line, value)
+        elif name == b"denyallow" and value and not excluded:
+            excluded = tuple([nameIn(each) for each in value.split(b"|")])
+        elif modifier != b"all":
+            raise ValueError(f"{shownPart(line)} depends on more than the domain")
+    if text.endswith(b".") or not (end or b"." in text):
+        # Not the top-level domain of that name, which it does not mean.
+        raise ValueError(f"{shownPart(line)} is for all names that begin so; end a whole domain with ^")
+    if begin == b"|" and not end:
+        raise ValueError(f"{shownPart(line)} is for all names that begin so; end a whole name with ^")
+    bits, pattern = (SELF if begin == b"|" else SELF | BELOW), b""
+    if text.startswith(b"*.") and b"*" not in text[2:]:
+        # For a name alone the star is as good as any name below.
+        text, bits = text[2:], BELOW
+    elif b"*" in text:
+        pattern, text = _divided(line, text)
+        bits = BELOW
+    condition = Condition(voids, types, others, excluded, pattern, bool(pattern) and begin == b"|")
+    return nameIn(text), word | bits, None if condition == _ALWAYS else condition
+
+
+_ALWAYS: Final = Condition()
+
+
+def _divided(line: bytes, text: bytes) -> tuple[bytes, bytes]:
+    """
+    Divide a pattern at the dot before the labels that have no C{*}.
+
+    @raise ValueError: there are no such labels.
+    """
+    dot = text.find(b".", text.rindex(b"*"))
+    if not _PATTERN.fullmatch(text) or dot <= 0 or dot == len(text) - 1:
+        raise ValueError(f"{shownPart(line)} does not end with a domain")
+    return text[:dot], text[dot + 1 :]
+
+
+def _typesIn(line: bytes, value: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """
+    Return the types that a rule is for, and those that it is not for.
+
+    @raise ValueError: there is no such type.
+    """
+    found: tuple[list[int], list[int]] = ([], [])
+    for each in value.split(b"|"):
+        number = typeNumber(each.removeprefix(b"~").decode("ascii", "replace"))
+        if number is None:
+            raise ValueError(f"{shownPart(line)} has a type that there is not, {shownPart(each)}")
+        found[each.startswith(b"~")].append(number)
+    return tuple(found[0]), tuple(found[1])

@@ -1,0 +1,112 @@
+"""
+What a rule of ad blockers depends on besides its domain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from struct import Struct
+from typing import Final
+
+__all__ = ["Condition"]
+
+#: The line; flags; how many types it is for, and how many it is not for; the octets of the pattern, and of the excluded domains.
+_HEAD: Final = Struct(">IBBBHH")
+
+_TYPE: Final = Struct(">H")
+
+#: Flags.
+_VOIDS: Final = 1
+_ANCHORED: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """
+    The condition of a rule.
+
+    @ivar voids: whether the rule takes another one out of force: that which is the same but for this (C{$badfilter}).
+    @ivar types: the types of questions that it is for; empty for all (C{$dnstype}).
+    @ivar others: types that it is not for (C{$dnstype=~}).
+    @ivar excluded: domains that it is not for, with all names below them; lower case with dots between labels (C{$denyallow}).
+    @ivar pattern: what a name has before the domain of the rule, and the dot; C{*} stands for any characters. Empty for anything.
+    @ivar anchored: whether the pattern is for all of that; if not, it may begin after any dot.
+    """
+
+    voids: bool = False
+    types: tuple[int, ...] = ()
+    others: tuple[int, ...] = ()
+    excluded: tuple[bytes, ...] = ()
+    pattern: bytes = b""
+    anchored: bool = False
+
+    def holds(self, name: bytes, above: int, rrType: int) -> bool:
+        """
+        Return whether a rule with this condition is about a question. Which rule it voids is another matter.
+
+        @param name: lower case with dots between labels.
+        @param above: how many octets of it come before the domain of the rule, with the last dot.
+        """
+        if rrType in self.others or (self.types and rrType not in self.types):
+            return False
+        if self.excluded and any(name.endswith(each) and name[-len(each) - 1 : -len(each)] in (b"", b".") for each in self.excluded):
+            return False
+        return not self.pattern or self._matches(name[: above - 1] if above else b"")
+
+    def _matches(self, text: bytes) -> bool:
+        """
+        Return whether the pattern matches; in time proportional to the text for each place where it may begin.
+        """
+        first, *rest = self.pattern.split(b"*")
+        if self.anchored or not first:
+            return text.startswith(first) and _follow(text, len(first), rest)
+        at = 0
+        while at >= 0:
+            if text.startswith(first, at) and _follow(text, at + len(first), rest):
+                return True
+            at = text.find(b".", at) + 1 or -1
+        return False
+
+    def pack(self, line: int) -> bytes:
+        """
+        Return it as octets, with the line of the rule.
+        """
+        excluded = b"|".join(self.excluded)
+        flags = _VOIDS * self.voids | _ANCHORED * self.anchored
+        head = _HEAD.pack(line, flags, len(self.types), len(self.others), len(self.pattern), len(excluded))
+        return b"".join([head, *map(_TYPE.pack, (*self.types, *self.others)), self.pattern, excluded])
+
+    @classmethod
+    def unpack(cls, data: bytes, at: int) -> tuple[int, Condition]:
+        """
+        Read what L{pack} has returned, from the octets of many.
+        """
+        line, flags, types, others, pattern, excluded = _HEAD.unpack_from(data, at)
+        at += _HEAD.size
+        numbers = [_TYPE.unpack_from(data, at + 2 * index)[0] for index in range(types + others)]
+        at += 2 * len(numbers)
+        domains = data[at + pattern : at + pattern + excluded]
+        condition = cls(
+            bool(flags & _VOIDS),
+            tuple(numbers[:types]),
+            tuple(numbers[types:]),
+            tuple(domains.split(b"|")) if domains else (),
+            data[at : at + pattern],
+            bool(flags & _ANCHORED),
+        )
+        return line, condition
+
+
+def _follow(text: bytes, at: int, rest: Sequence[bytes]) -> bool:
+    """
+    Return whether a text has these parts in this order from there, the last one at its end.
+    """
+    if not rest:
+        return at == len(text)
+    for part in rest[:-1]:
+        at = text.find(part, at)
+        if at < 0:
+            return False
+        at += len(part)
+    return len(text) - len(rest[-1]) >= at and text.endswith(rest[-1])
