@@ -27,7 +27,7 @@ from benchmarks.loads import dnsperf, query, written
 from benchmarks.peering import zoneServer
 from benchmarks.servers import KINDS, OURS, Server
 
-__all__ = ["listed", "main", "median"]
+__all__ = ["Timing", "listed", "main", "median", "rcodeOf", "until"]
 
 #: Names of the zone that is forwarded to.
 _ZONE: Final = 8000
@@ -67,7 +67,10 @@ def median(ratios: Iterable[float]) -> str:
     return f"{statistics.median(ordered):.3f} ({ordered[0]:.3f} to {ordered[-1]:.3f})"
 
 
-def _rcode(port: int, name: str, patience: float = 5.0) -> int | None:
+def rcodeOf(port: int, name: str, patience: float = 5.0) -> int | None:
+    """
+    Return the rcode of the reply to a query; L{None} without one.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         asking.settimeout(patience)
         with suppress(OSError):
@@ -77,19 +80,19 @@ def _rcode(port: int, name: str, patience: float = 5.0) -> int | None:
     return None
 
 
-def _until(port: int, name: str, rcode: int) -> float:
+def until(port: int, name: str, rcode: int) -> float:
     """
     Return the seconds until a name gets a reply with this rcode.
     """
     began = time.perf_counter()
-    while _rcode(port, name) != rcode:
+    while rcodeOf(port, name) != rcode:
         if time.perf_counter() - began > _PATIENCE:
             raise OSError(f"{name} never got the rcode {rcode}")
         time.sleep(0.01)
     return time.perf_counter() - began
 
 
-class _Timing:
+class Timing:
     """
     Times the replies of a server until it is left.
 
@@ -105,7 +108,7 @@ class _Timing:
             threading.Thread(target=dnsperf, args=(port, path, seconds, (0, 1)), kwargs={"rate": _RATE}),
         ]
 
-    def __enter__(self) -> _Timing:
+    def __enter__(self) -> Timing:
         for thread in self._threads:
             thread.start()
         time.sleep(0.5)
@@ -135,16 +138,16 @@ def _loads(server: Server, path: Path, names: list[str], folder: Path) -> None:
     Have the list read again under load.
     """
     load = written(folder, "plain", 50_000)
-    with _Timing(server.port, load, 8) as timing:
+    with Timing(server.port, load, 8) as timing:
         time.sleep(4)
     print(f"longest time for a reply in 4 s, no list being read   {timing.longest * 1000:8.1f} ms", flush=True)
-    with _Timing(server.port, load, 12) as timing:
+    with Timing(server.port, load, 12) as timing:
         with path.open("a") as file:
             file.write("h2.example.test\n")
-        took = _until(server.port, "h2.example.test", 3)
+        took = until(server.port, "h2.example.test", 3)
     print(f"longest time for a reply while it is read again       {timing.longest * 1000:8.1f} ms", flush=True)
     print(f"from the change of the file to the new list           {took:8.1f} s", flush=True)
-    assert _rcode(server.port, names[0]) == 3
+    assert rcodeOf(server.port, names[0]) == 3
 
 
 def _answers(plain: Server, other: Server, blocking: Server, names: list[str], folder: Path, rounds: int) -> None:
@@ -195,7 +198,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         plain, other = serving(), serving()
         blocking = serving("--block-list", str(path))
-        assert _rcode(blocking.port, names[0]) == 3
+        assert rcodeOf(blocking.port, names[0]) == 3
         print(f"from the start to the first answer, without           {plain.took:8.1f} s")
         print(f"from the start to the first answer, with the list     {blocking.took:8.1f} s")
         both = stack.enter_context(Server(ours, upstream.server, (0, 1), ["--workers", "2", "--block-list", str(path)]))

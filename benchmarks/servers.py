@@ -263,7 +263,10 @@ class Server:
     One server, in a process group and a folder of its own. Entering starts it and waits for its first answer; leaving ends it.
 
     @ivar took: seconds from its start to its first answer.
+    @ivar folder: the folder.
     """
+
+    folder: Path
 
     def __init__(
         self,
@@ -289,7 +292,7 @@ class Server:
         self._patience = patience
 
     def __enter__(self) -> Self:
-        self._folder = Path(tempfile.mkdtemp(prefix="txdns-served-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="txdns-served-"))
         self._process: subprocess.Popen[bytes] | None = None
         try:
             self._start()
@@ -324,7 +327,7 @@ class Server:
         """
         @return: the last of what it has had to say.
         """
-        lines = (self._folder / "log").read_text(errors="replace").strip().splitlines()
+        lines = (self.folder / "log").read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it said nothing"
 
     def _each(self, what: str) -> Iterable[str]:
@@ -341,19 +344,19 @@ class Server:
             with suppress(OSError):
                 # AppArmor keeps programs at paths that it knows out of temporary folders.
                 if Path("/sys/module/apparmor/parameters/enabled").read_text().startswith("Y"):
-                    program = str(shutil.copy(program, self._folder))
-        command = [*self.kind.command(Place(program, self._folder, self.port, self._upstream)), *self._more]
+                    program = str(shutil.copy(program, self.folder))
+        command = [*self.kind.command(Place(program, self.folder, self.port, self._upstream)), *self._more]
         if setpriv := shutil.which("setpriv"):
             # Should this process be killed, the servers end as well.
             command = [setpriv, "--pdeathsig", "KILL", "--", *command]
-        with (self._folder / "log").open("wb") as log:
+        with (self.folder / "log").open("wb") as log:
             began = time.perf_counter()
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd=self._folder,
+                cwd=self.folder,
                 start_new_session=True,
                 preexec_fn=lambda: os.sched_setaffinity(0, self._cores),
             )
@@ -376,4 +379,4 @@ class Server:
             giveUp = time.monotonic() + _STOP_WAIT
             while living(self._process.pid) and time.monotonic() < giveUp:
                 time.sleep(_LOOK_EVERY)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)

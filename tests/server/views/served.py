@@ -72,9 +72,11 @@ class Served:
         self._table = table
         self.features.take("blocking", {"table": table, "paused": []})
 
-    def ask(self, packet: bytes, client: str, *, stream: bool = False) -> Message | None:
+    def ask(self, packet: bytes, client: str, *, stream: bool = False, afresh: bool = False) -> Message | None:
         """
         Receive a query, and return the reply.
+
+        @param afresh: whether the packet cache is passed by.
         """
         responder, cache = self.frontend.responder, self.frontend.packetCache
         now = self._clock.seconds()
@@ -87,7 +89,9 @@ class Served:
         def beyond(datagram: bytes, address: tuple[str, int], known: Client, now: float) -> None:
             responder.take(datagram, address, "udp", sent.append, None, known)
 
-        if stream:
+        if afresh:
+            responder.take(packet, (client, 4000), "tcp" if stream else "udp", sent.append, None, cache.clients.find(client, now))
+        elif stream:
             reply = cache.find(packet, client, now)
             if reply is not None:
                 sent.append(packet[:2] + reply)

@@ -134,13 +134,13 @@ class Features:
 
         @raise CallerFault: it is not switched on.
         """
-        place = self._placeOf(arguments["client"]) if verb.ofClient else self
+        place = self.placeOf(arguments["client"]) if verb.ofClient else self
         active = place.active.get(name)
         if active is None:
             raise CallerFault(f"{name} is not switched on{f' in view {place.site.view}' if place.site.view else ''}")
         return verb.run(active, arguments)
 
-    def _placeOf(self, address: str) -> Features:
+    def placeOf(self, address: str) -> Features:
         """
         Return the features of the view that a client is in.
 

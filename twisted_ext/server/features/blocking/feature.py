@@ -25,7 +25,7 @@ __all__ = ["BlockingFeature"]
 
 
 def _why(names: BlockedNames, arguments: Mapping[str, str]) -> JSON:
-    return names.why(arguments["name"], arguments["client"], arguments.get("time", ""))
+    return names.why(arguments["name"], arguments["client"], arguments.get("time", ""), arguments.get("type", "A"))
 
 
 def _pause(lists: BlockLists, arguments: Mapping[str, str]) -> JSON:
@@ -57,7 +57,7 @@ class BlockingFeature(Feature):
         Figure("blockNames", "txdns_block_names", "Names in block lists.", words="names in block lists"),
     )
     verbs = (
-        Verb("why", "tells which rule decides about a name", _why, takes=("NAME", "CLIENT", "[TIME]"), ofClient=True),
+        Verb("why", "tells which rule decides about a name", _why, takes=("NAME", "CLIENT", "[TIME]", "[TYPE]"), ofClient=True),
         Verb("pause", "blocks nothing for a time", _pause, takes=("VIEW", "[TIME]"), changes=True, ofKeeper=True),
         Verb("resume", "blocks again", _resume, takes=("VIEW",), changes=True, ofKeeper=True),
         Verb("lists/fetch", "fetches a list that has a URL now", _fetch, takes=("LIST",), changes=True, ofKeeper=True),

@@ -18,6 +18,7 @@ from twisted_ext.resolver.policy.rules.table import PolicyTable
 from twisted_ext.server.features.base.feature import Active, Part, Site, Stage
 from twisted_ext.server.features.blocking.lists import choicesIn
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import typeNumber
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
@@ -95,21 +96,24 @@ class BlockedNames(Active):
             self.policy.use(table)
         self._site.changed()
 
-    def why(self, name: str, client: str, at: str) -> dict[str, JSON]:
+    def why(self, name: str, client: str, at: str = "", rrType: str = "A") -> dict[str, JSON]:
         """
-        Tell which rule decides about a name for a client of this view.
+        Tell which rule decides about a question of a client of this view.
 
         @param at: a time on the wall, such as C{"21:30"} or C{"2026-11-25T21:30"}; C{""} for now.
 
-        @raise CallerFault: the name or the time is not valid.
+        @raise CallerFault: the name, the time or the type is not valid.
         """
+        number = typeNumber(rrType)
+        if number is None:
+            raise CallerFault(f"{rrType!r} is not a type; write A or AAAA")
         try:
             folded = nameFromText(name).lower()
         except BadName as error:
             raise CallerFault(f"{name!r} is not a name: {error}") from None
         local = self._timeIn(at)
         policy, lists = self.policy, self._at(local)
-        verdict = policy.verdictWith(folded, lists)
+        verdict = policy.verdictWith(folded, lists, number)
         said = [f"{client} is in view {self._site.view}" if self._site.view else f"{client} is in no view"]
         if policy.waits:
             said.append("the lists are being read")
@@ -117,7 +121,7 @@ class BlockedNames(Active):
             said.append("blocking is paused; without that:")
         said.append(f"{name} {_shown(verdict, policy.table)}")
         for word, when in self._scheduled:
-            found = None if word in lists else policy.verdictWith(folded, frozenset((word,)))
+            found = None if word in lists else policy.verdictWith(folded, frozenset((word,)), number)
             if found is not None and found.line:
                 said.append(f"during {when.name} it {_shown(found, policy.table)}")
         return {

@@ -1,0 +1,3 @@
+"""
+Commands for the rules by which servers block names.
+"""

@@ -1,0 +1,57 @@
+"""
+C{txdns policy}: runs the sub-commands for rules and lists.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+from twisted_ext.apps.cli.main import Command
+from twisted_ext.apps.cli.terminal.exits import OK, USAGE, ExitError
+
+__all__ = ["SUBCOMMANDS", "main"]
+
+#: All sub-commands, in the order in which help lists them.
+SUBCOMMANDS: Final = (
+    Command("check", "cli.policy.check", "report the lines of lists that cannot be used"),
+    Command("why", "cli.policy.why", "tell which rule decides about a name for a client"),
+    Command("test", "cli.policy.test", "compare what the rules decide with a file of expectations"),
+)
+
+_HELP: Final = """\
+Usage: txdns policy COMMAND [...]
+
+Commands:
+{commands}
+
+They need no running server: they read lists and settings as a server would. For what a running
+one decides: txdns control why NAME CLIENT.
+
+  txdns policy check ads.txt games.txt
+  txdns policy why ads.example 192.168.1.41 --config /etc/txdns/txdns.toml
+  txdns policy test expected.txt --config /etc/txdns/txdns.toml
+
+For the options and examples of a command: txdns policy COMMAND --help.
+"""
+
+
+def main(words: list[str]) -> int:
+    if not words:
+        print(_help(), end="", file=sys.stderr)
+        return USAGE
+    word = words[0]
+    if word in ("-h", "--help", "help"):
+        print(_help(), end="")
+        return OK
+    for command in SUBCOMMANDS:
+        if command.word == word:
+            return command.load()(words[1:])
+    from twisted_ext.apps.cli.terminal.arguments import didYouMean
+
+    known = [command.word for command in SUBCOMMANDS]
+    raise ExitError(USAGE, f"unknown command {word!r}; {didYouMean(word, known, 'write one of ' + ', '.join(known))}")
+
+
+def _help() -> str:
+    return _HELP.format(commands="\n".join([f"  {command.word:<9} {command.summary}" for command in SUBCOMMANDS]))

@@ -1,0 +1,97 @@
+"""
+The rules of a settings file, read as a server reads them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, cast
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import Clock
+
+from twisted_ext.apps.cli.terminal.exits import BATCH, USAGE, ExitError, complain
+from twisted_ext.errors import BadDescription, CallerFault
+from twisted_ext.resolver.policy.rules.compiler import compileLists
+from twisted_ext.server.features.base.feature import Site
+from twisted_ext.server.features.blocking.copies import Copies
+from twisted_ext.server.features.blocking.lists import fetchedLists, listsOfAll
+from twisted_ext.server.features.blocking.names import BlockedNames
+from twisted_ext.server.features.built import Features
+from twisted_ext.server.settings.settings import Settings
+from twisted_ext.server.settings.tomlfile import readSettings
+
+if TYPE_CHECKING:
+    from twisted_ext.metrics.figures import JSON
+
+__all__ = ["OfflineRules", "offlineRules"]
+
+
+class OfflineRules:
+    """
+    Decides as a server with these settings would.
+    """
+
+    def __init__(self, features: Features) -> None:
+        self._features = features
+
+    def why(self, client: str, name: str, at: str, rrType: str) -> dict[str, JSON]:
+        """
+        Return what L{BlockedNames.why} does for a client.
+
+        @raise CallerFault: an argument is not valid.
+        """
+        active = self._features.placeOf(client).active.get("blocking")
+        if not isinstance(active, BlockedNames):
+            return {"client": client, "view": None, "blocked": False, "rule": None, "said": ["nothing is blocked for this client"]}
+        return active.why(name, client, at, rrType)
+
+
+@contextmanager
+def offlineRules(path: str) -> Iterator[OfflineRules]:
+    """
+    Read the settings file and the lists. Lists that cannot be read are reported.
+
+    @raise ExitError: the settings cannot be used.
+    """
+    if not path:
+        raise ExitError(USAGE, "the settings file is missing; write --config /etc/txdns/txdns.toml")
+    try:
+        settings = Settings(readSettings(path))
+        with TemporaryDirectory(prefix="txdns-policy-") as folder:
+            table = f"{folder}/table"
+            for each in compileLists(table, "", words := listsOfAll(settings), _copiesIn(settings, words)):
+                if each.kept:
+                    complain(f"list {each.title}: {each.said}")
+            features = Features(Site(cast(IReactorTime, Clock()), settings))
+            try:
+                features.begin()
+                features.take("blocking", {"table": table, "paused": []})
+                yield OfflineRules(features)
+            finally:
+                features.close()
+    except (BadDescription, CallerFault) as fault:
+        raise ExitError(USAGE, str(fault)) from None
+    except OSError as error:
+        raise ExitError(BATCH, f"{error.filename or path}: {error.strerror or error}") from error
+
+
+def _copiesIn(settings: Settings, words: list[str]) -> dict[str, tuple[str, str]]:
+    """
+    Return the copies of lists that a server has fetched. Those that it has not fetched, or keeps elsewhere, are taken from the lists.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    state = settings.stateFolder()
+    copies = Copies(f"{os.path.abspath(state)}/lists" if state else "")
+    for each in fetchedLists(settings):
+        copies.load(each.name, each.url)
+        copy = copies.get(each.name)
+        if copy is not None:
+            found[each.word] = (copies.path(each.name), copy.digest)
+            continue
+        words.remove(each.word)
+        complain(f"list {each.name}: no server has fetched it yet{'' if state else '; set state, so that its copy is kept'}")
+    return found
