@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -39,8 +39,11 @@ _ZONE: Final = 8000
 #: Seconds that a server gets to have read its list.
 _PATIENCE: Final = 180.0
 
-#: What the list gets when it is read again.
-_NEW: Final = "h2.example.test"
+#: Names of the zone that the list gets when it is read again. Nobody has asked for them before, so that no cache knows them.
+_NEW: Final = [f"h{number}.example.test" for number in range(_ZONE, _ZONE + 4000)]
+
+#: Seconds between two queries for one of these.
+_LOOK_EVERY: Final = 0.03
 
 _POLICY: Final = "$TTL 300\n@ SOA localhost. root.localhost. 1 3600 600 86400 300\n@ NS localhost.\n"
 
@@ -160,7 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=10)
     wanted = parser.parse_args(arguments)
     names = listed(wanted.names)
-    with tempfile.TemporaryDirectory(prefix="txdns-blockpeers-") as text, zoneServer(_ZONE) as upstream, ExitStack() as stack:
+    with tempfile.TemporaryDirectory(prefix="txdns-blockpeers-") as text, zoneServer(_ZONE + len(_NEW)) as upstream, ExitStack() as stack:
         folder = Path(text)
         denied = folder / "denied"
         denied.write_text("".join([f"{name} A\n" for name in random.Random(5).choices(names[:_ZONE], k=100_000)]))
@@ -186,15 +189,20 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{peer.title:<40} {statistics.median(cost) * 1e6:8.1f} ({min(cost) * 1e6:.1f} to {max(cost) * 1e6:.1f})", flush=True)
         print("the list is read again                   longest reply, in force after")
         for peer, server, path in servers:
-            with suppress(OSError), Timing(server.port, load, 30) as timing:
+            with Timing(server.port, load, 20) as timing:
                 with path.open("a") as file:
-                    file.write(peer.line(_NEW))
+                    file.writelines(map(peer.line, _NEW))
                 peer.reload(server)
-                took = until(server.port, _NEW, 3)
+                began = time.perf_counter()
+                for name in _NEW:
+                    if rcodeOf(server.port, name, _PATIENCE) == 3:
+                        break
+                    time.sleep(_LOOK_EVERY)
+                else:
+                    raise OSError(f"{peer.title} never read its list again")
+                took = time.perf_counter() - began
                 time.sleep(1)
-                said = f"{timing.longest * 1000:9.1f} ms {took:9.1f} s"
-            assert rcodeOf(server.port, names[0]) == 3
-            print(f"{peer.title:<40} {said}", flush=True)
+            print(f"{peer.title:<40} {timing.longest * 1000:9.1f} ms {took:9.1f} s", flush=True)
     return 0
 
 

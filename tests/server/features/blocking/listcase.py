@@ -55,7 +55,7 @@ class Children:
         @param now: the time of files in nanoseconds.
         """
         job, ended = self.started.pop(0)
-        lists = [asdict(each) for each in compileLists(job["table"], job["former"], job["lists"], job["copies"], now=now)]
+        lists = [asdict(each) for each in compileLists(job["table"], job["former"], job["lists"], job["copies"], job["lines"], now=now)]
         ended.callback(json.dumps({"lists": lists}).encode())
 
 

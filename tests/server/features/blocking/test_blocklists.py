@@ -242,6 +242,31 @@ class BlockListsTests(ListCase):
         self.lists(state=str(state)).close()
         self.assertEqual(len(self.children.started), 1)
 
+    def test_linesInSettings(self) -> None:
+        """
+        Lines in the settings are read like those of a file, at the start and after a reload, and are not read again by the next server.
+        """
+        state = str(self.folder / "state")
+
+        def given(*lines: str) -> dict[str, object]:
+            return {"state": state, "blockList": [], "list": [{"name": "games", "names": list(lines)}], "lists": "games"}
+
+        lists = self.lists(**given("games.example", "||ad*.example.org^", "<html>"))
+        self.children.finish()
+        self.assertEqual(lists.names, 2)
+        text = "block list games (settings): 2 names; lines that cannot be used: 1 (line 3: '<html>' is not a domain name)"
+        self.assertIn(text, self.logged)
+        lists.look()
+        lists.look()
+        self.assertEqual(self.children.started, [])
+        lists.close()
+        lists = self.lists(**given("games.example", "||ad*.example.org^", "<html>"))
+        self.assertEqual((self.children.started, lists.names), ([], 2))
+        lists.apply(Settings.of(**given("more.example")))
+        self.children.finish()
+        self.assertEqual(PolicyTable.map(lists.path).rulesFor(b"more.example"), [(SELF | BELOW, 1)])
+        self.assertEqual(PolicyTable.map(lists.path).rulesFor(b"games.example"), [])
+
     def test_filesOfSettings(self) -> None:
         """
         Exceptions may be domains or files; files count only if something is blocked.

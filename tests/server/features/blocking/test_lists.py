@@ -11,7 +11,7 @@ import pytest
 
 from tests.server.settings.faults import assertFaults
 from twisted_ext.errors import BadDescription
-from twisted_ext.server.features.blocking.lists import listsIn, namedLists, unusedLists
+from twisted_ext.server.features.blocking.lists import linesOfLists, listsIn, namedLists, unusedLists
 from twisted_ext.server.features.blocking.listsettings import LIST_SETTINGS, ListSettings
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.settings.settings import Settings
@@ -42,6 +42,7 @@ def test_tables(tmp_path: Path) -> None:
         {"name": "ads", "file": "/lists/ads.txt", "allow": True},
         "ads=https://lists.example/ads.txt",
         {"name": "ads", "url": "https://lists.example/ads.txt#top", "every": "12h", "allow": True},
+        {"name": "ads", "names": ["|ads.example^", "más.example"]},
     ],
 )
 def test_everyFormReadsBack(given: str | dict[str, object]) -> None:
@@ -49,13 +50,25 @@ def test_everyFormReadsBack(given: str | dict[str, object]) -> None:
     What C{--show-config} prints, and what workers get, is the same list.
     """
     place = "https://lists.example/ads.txt" if "url" in given or "https" in given else "/lists/ads.txt"
+    place = "" if "names" in given else place
     settings = Settings.of(list=[given], lists="ads")
     again = Settings(valuesFromTOML(settings.toTOML(), "txdns.toml"))
     assert again[BlockingSettings].list == settings[BlockingSettings].list
     (one,), (other,) = [namedLists(each[BlockingSettings]).values() for each in (settings, Settings.fromJSON(settings.toJSON()))]
     assert (one.name, one.file, one.url, one.every, one.allow) == (other.name, other.file, other.url, other.every, other.allow)
-    assert (one.name, one.file or one.url, one.allow) == ("ads", place, isinstance(given, dict))
+    assert (one.lines, one.word) == (other.lines, other.word)
+    assert (one.name, one.file or one.url, one.allow) == ("ads", place, "allow" in given)
     assert one.every == (43_200 if "every" in given else 86_400)
+
+
+def test_linesInSettings() -> None:
+    """
+    A list may have its lines in the settings. Other lines make it another list, so that what was read of the former ones is not used.
+    """
+    one, same, other = [Settings.of(list=[{"name": "games", "names": lines}], lists="games") for lines in (["a"], ["a"], ["b.example"])]
+    assert listsIn(one) == listsIn(same) != listsIn(other)
+    assert linesOfLists(other) == {listsIn(other)[0]: ("b.example",)}
+    assert linesOfLists(Settings.of(list=[{"name": "games", "names": ["a"]}])) == {}
 
 
 def test_exceptionsToNothing() -> None:
@@ -71,7 +84,7 @@ def test_exceptionsToNothing() -> None:
     ("text", "said"),
     [
         ('[[list]]\nfile = "a"', ['txdns.toml:1: a list has no name; write name = "ads"']),
-        ('\n[[list]]\nname = "ads"', ['txdns.toml:2: list ads has no file and no url; write file = "ads.txt"']),
+        ('\n[[list]]\nname = "ads"', ['txdns.toml:2: list ads has no file, no url and no names; write file = "ads.txt"']),
         (
             '[[list]]\nname = "ads"\nfille = "a"\nallow = 3',
             [
@@ -99,6 +112,7 @@ def test_exceptionsToNothing() -> None:
         ('[[list]]\nname = "ads"\nurl = "https://a/"\nevery = "5m"', ["such as 12h; 5m is not from 1h to 30d"]),
         ('[[list]]\nname = "ads"\nurl = "https://a/"\nevery = "daily"', ["such as 12h; 'daily' is not a time"]),
         ('[[list]]\nname = "ads"\nurl = "https://a/"\nfile = "a"', ["list ads has a file and a url; leave one of them out"]),
+        ('[[list]]\nname = "ads"\nurl = "https://a/"\nnames = "a"', ["list ads has a url and names; leave one of them out"]),
         ('[[list]]\nname = "ads"\nfile = "a"\nevery = "2d"', ["list ads: every is for a list with a url; a file is read when it"]),
     ],
 )
@@ -134,5 +148,5 @@ def test_settingsOfTables() -> None:
     """
     Each key of a table is explained.
     """
-    assert [each.name for each in LIST_SETTINGS] == ["name", "file", "url", "every", "allow"]
+    assert [each.name for each in LIST_SETTINGS] == ["name", "file", "url", "names", "every", "allow"]
     assert all(each.help for each in LIST_SETTINGS)

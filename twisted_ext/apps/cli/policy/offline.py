@@ -18,7 +18,7 @@ from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.resolver.policy.rules.compiler import compileLists
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.blocking.copies import Copies
-from twisted_ext.server.features.blocking.lists import fetchedLists, listsOfAll
+from twisted_ext.server.features.blocking.lists import fetchedLists, linesOfLists, listsOfAll
 from twisted_ext.server.features.blocking.names import BlockedNames
 from twisted_ext.server.features.built import Features
 from twisted_ext.server.settings.settings import Settings
@@ -63,7 +63,7 @@ def offlineRules(path: str) -> Iterator[OfflineRules]:
         settings = Settings(readSettings(path))
         with TemporaryDirectory(prefix="txdns-policy-") as folder:
             table = f"{folder}/table"
-            for each in compileLists(table, "", words := listsOfAll(settings), _copiesIn(settings, words)):
+            for each in compileLists(table, "", words := listsOfAll(settings), _copiesIn(settings, words), linesOfLists(settings)):
                 if each.kept:
                     complain(f"list {each.title}: {each.said}")
             features = Features(Site(cast(IReactorTime, Clock()), settings))

@@ -1,8 +1,8 @@
 """
 Reads lists and writes the table of their rules, in a child process, so that the server answers meanwhile:
 C{python -m twisted_ext.resolver.policy.rules.compiler}. Its input is JSON: C{{"table": PATH, "former": PATH, "lists": [...], "copies":
-{...}}}. C{former} is the table in force, or empty; the lists are as in L{RuleList}, and C{copies} has path and digest of the copy of each
-list that is fetched.
+{...}, "lines": {...}}}. C{former} is the table in force, or empty; the lists are as in L{RuleList}, C{copies} has path and digest of the
+copy of each list that is fetched, and C{lines} the lines of those in the settings.
 
 A list whose file has not changed since the former table was made is not read again. One that cannot be read, or holds nothing but errors,
 keeps the rules that it had in the former table: a download may have failed.
@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from hashlib import blake2b
+from io import BytesIO
 from types import MappingProxyType
 from typing import Any, BinaryIO, Final
 
@@ -29,7 +30,7 @@ from twisted_ext.files import STATE_FILE, openNow
 from twisted_ext.limits import BLOCK_LIST_OCTETS, BLOCK_NAMES, BLOCK_SECONDS
 from twisted_ext.resolver.policy.localanswers import Complaints
 from twisted_ext.resolver.policy.rules.listfile import parseList
-from twisted_ext.resolver.policy.rules.table import EXCEPT, PolicyTable, RuleList, TableBuilder, stateOf
+from twisted_ext.resolver.policy.rules.table import EXCEPT, IN_SETTINGS, PolicyTable, RuleList, TableBuilder, stateOf
 
 __all__ = ["compileLists", "digestOf", "main"]
 
@@ -42,8 +43,8 @@ _DIGEST: Final = 16
 #: Octets read at once.
 _PIECE: Final = 1 << 20
 
-#: No list was fetched.
-_NO_COPIES: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
+#: No list was fetched, or is in the settings.
+_NONE: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 
 #: Nanoseconds. A file that has changed less than these before it is read may change once more without another time.
 _SETTLED: Final = 2_000_000_000
@@ -65,23 +66,18 @@ def digestOf(file: BinaryIO) -> str:
     return digest.hexdigest()
 
 
-def _read(
+def _readFile(
     builder: TableBuilder, word: str, path: str, digest: str, number: int, clock: Callable[[], float], now: Callable[[], int]
 ) -> RuleList:
     """
-    Add the rules of a list.
+    Add the rules of a list in a file.
 
-    @param digest: what its file has to have; C{""} if that is not known.
+    @param digest: what the file has to have; C{""} if that is not known.
     @param clock: the monotonic time in seconds.
     @param now: the time of files in nanoseconds.
 
     @raise _Unusable: it cannot be read, or has no rules but errors. Nothing has been added then.
     """
-    number |= EXCEPT if word.startswith("except:") else 0
-    complaints = Complaints()
-    before = builder.mark()
-    octets, room, seconds = int(BLOCK_LIST_OCTETS.default), int(BLOCK_NAMES.default), BLOCK_SECONDS.default
-    end = clock() + seconds
     try:
         with open(path, "rb", opener=openNow) as file:
             found = os.fstat(file.fileno())
@@ -90,31 +86,49 @@ def _read(
             file.seek(0)
             # A copy never changes.
             settled = bool(digest) or now() - max(found.st_mtime_ns, found.st_ctime_ns) > _SETTLED
-            if found.st_size > octets:
-                raise _Unusable(f"has more than {octets} octets")
-            for rules in parseList(file, complaints):
-                for bits, (names, lines) in rules.plain.items():
-                    builder.add(names, number | bits, lines)
-                for name, bits, line, condition in rules.conditional:
-                    if not builder.addConditional(name, number | bits, line, condition):
-                        complaints.add(line, f"is one rule too many with conditions for {name.decode('ascii')}")
-                if builder.count > room:
-                    raise _Unusable(f"has more names than fit: all lists together may have {room}")
-                if clock() > end:
-                    # So that the other lists need not wait for it.
-                    raise _Unusable(f"takes more than {seconds:g} s to read")
-                if file.tell() > octets:
-                    raise _Unusable(f"has grown beyond {octets} octets while it was read")
+            most = int(BLOCK_LIST_OCTETS.default)
+            if found.st_size > most:
+                raise _Unusable(f"has more than {most} octets")
+            return _read(builder, word, file, number, clock, stateOf(found) if settled else ())
+    except (OSError, ValueError) as error:
+        raise _Unusable(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _read(
+    builder: TableBuilder, word: str, file: BinaryIO, number: int, clock: Callable[[], float], state: tuple[int, ...]
+) -> RuleList:
+    """
+    Add the rules of a list.
+
+    @raise _Unusable: it has no rules but errors, or too much. Nothing has been added then.
+    @raise OSError: it cannot be read. Nothing has been added then.
+    """
+    number |= EXCEPT if word.startswith("except:") else 0
+    complaints = Complaints()
+    before = builder.mark()
+    most, room, seconds = int(BLOCK_LIST_OCTETS.default), int(BLOCK_NAMES.default), BLOCK_SECONDS.default
+    end = clock() + seconds
+    try:
+        for rules in parseList(file, complaints):
+            for bits, (names, lines) in rules.plain.items():
+                builder.add(names, number | bits, lines)
+            for name, bits, line, condition in rules.conditional:
+                if not builder.addConditional(name, number | bits, line, condition):
+                    complaints.add(line, f"is one rule too many with conditions for {name.decode('ascii')}")
+            if builder.count > room:
+                raise _Unusable(f"has more names than fit: all lists together may have {room}")
+            if clock() > end:
+                # So that the other lists need not wait for it.
+                raise _Unusable(f"takes more than {seconds:g} s to read")
+            if file.tell() > most:
+                raise _Unusable(f"has grown beyond {most} octets while it was read")
         count = builder.count - before[0]
         if complaints.count and not count:
             raise _Unusable(f"has no name to block: {complaints}")
-    except (OSError, ValueError) as error:
-        builder.rewind(before)
-        raise _Unusable(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    except _Unusable:
+    except BaseException:
         builder.rewind(before)
         raise
-    return RuleList(word, count, complaints.count, str(complaints), state=stateOf(found) if settled else ())
+    return RuleList(word, count, complaints.count, str(complaints), state=state)
 
 
 def _isUnchanged(each: RuleList, path: str) -> bool:
@@ -130,7 +144,8 @@ def compileLists(
     path: str,
     former: str,
     words: Sequence[str],
-    copies: Mapping[str, Sequence[str]] = _NO_COPIES,
+    copies: Mapping[str, Sequence[str]] = _NONE,
+    lines: Mapping[str, Sequence[str]] = _NONE,
     clock: Callable[[], float] = time.monotonic,
     now: Callable[[], int] = time.time_ns,
 ) -> list[RuleList]:
@@ -138,7 +153,7 @@ def compileLists(
     Read lists, and write their table to a new file.
 
     @param former: the path of the table in force, or C{""}.
-    @param words: the lists, as in the input; and the copies of those that were fetched.
+    @param words: the lists, as in the input; and the copies of those that were fetched, and the lines of those in the settings.
     @param now: the time of files in nanoseconds.
 
     @raise OSError: the table cannot be written.
@@ -152,9 +167,13 @@ def compileLists(
         there = -1 if before is None else before.numberOf(word)
         known = RuleList(word) if before is None or there < 0 else before.lists[there]
         place, digest = copies.get(word, (known.path, ""))
-        if before is None or there < 0 or not _isUnchanged(known, place):
+        if before is None or there < 0 or not (word in lines or _isUnchanged(known, place)):
             try:
-                results.append(_read(builder, word, place, digest, number, clock, now))
+                if word in lines:
+                    text = BytesIO("\n".join(lines[word]).encode("utf-8"))
+                    results.append(_read(builder, word, text, number, clock, IN_SETTINGS))
+                else:
+                    results.append(_readFile(builder, word, place, digest, number, clock, now))
                 continue
             except _Unusable as error:
                 known = RuleList(word, known.names, 0, str(error), True)
@@ -176,7 +195,7 @@ def main(job: Mapping[str, Any]) -> None:
         # Without a former table queries wait for this one.
         with suppress(OSError):
             os.nice(_NICE)
-    results = compileLists(job["table"], job["former"], job["lists"], job["copies"])
+    results = compileLists(job["table"], job["former"], job["lists"], job["copies"], job["lines"])
     sys.stdout.write(json.dumps({"lists": [asdict(each) for each in results]}) + "\n")
 
 

@@ -31,7 +31,8 @@ from twisted_ext.files import openNow
 from twisted_ext.resolver.policy.rules.condition import Condition
 
 __all__ = [
-    "BELOW", "CONDITIONAL", "EXCEPT", "IMPORTANT", "SELF", "SOURCE", "PolicyTable", "RuleList", "TableBuilder", "rankOf", "stateOf",
+    "BELOW", "CONDITIONAL", "EXCEPT", "IMPORTANT", "IN_SETTINGS", "SELF", "SOURCE", "PolicyTable", "RuleList", "TableBuilder", "rankOf",
+    "stateOf",
 ]
 
 #: The number of a list.
@@ -86,6 +87,9 @@ _PARTS: Final = 256
 #: L{CONDITIONAL} in the first octet of the bits of a rule.
 _CONDITIONAL_HIGH: Final = CONDITIONAL >> 8
 
+#: The L{stateOf} a list whose lines are in the settings: its name changes with them.
+IN_SETTINGS: Final = (1,)
+
 #: What most names have.
 _NOTHING: Final[Sequence[tuple[int, int]]] = []
 
@@ -104,7 +108,8 @@ class RuleList:
     """
     A list, and what became of it when it was read last.
 
-    @ivar list: C{block:PATH}, or C{except:PATH} for a list of exceptions; with C{NAME=} before the path if it has a name, or C{NAME=URL}.
+    @ivar list: C{block:PATH}, or C{except:PATH} for a list of exceptions; with C{NAME=} before the path if it has a name; or
+        C{NAME=URL}; or C{NAME=settings:DIGEST} if its lines are in the settings.
     @ivar names: how many it has.
     @ivar wrong: how many of its lines cannot be used.
     @ivar said: the first of them, or why the list could not be used.
@@ -130,7 +135,7 @@ class RuleList:
     @property
     def path(self) -> str:
         """
-        Its path, or its URL.
+        Its path, its URL, or what stands for its lines.
         """
         place = self.list.partition(":")[2]
         return place if place.startswith("/") else place.partition("=")[2]
@@ -138,9 +143,11 @@ class RuleList:
     @property
     def place(self) -> str:
         """
-        Its path, or the beginning of its URL, whose rest may have a key.
+        Its path, or the beginning of its URL, whose rest may have a key; or C{"settings"}.
         """
         path = self.path
+        if path.startswith("settings:"):
+            return "settings"
         return path if path.startswith("/") else "/".join(path.split("/", 3)[:3])
 
     @property

@@ -19,10 +19,10 @@ from twisted.python.failure import Failure
 from twisted_ext.errors import BadImage, CallerFault
 from twisted_ext.files import STATE_FOLDER, TemporaryFolder
 from twisted_ext.limits import BLOCK_LISTS, BLOCK_PAUSE, BLOCK_SECONDS
-from twisted_ext.resolver.policy.rules.table import PolicyTable, RuleList, stateOf
+from twisted_ext.resolver.policy.rules.table import IN_SETTINGS, PolicyTable, RuleList, stateOf
 from twisted_ext.server.features.base.feature import Keeper
 from twisted_ext.server.features.blocking.downloads import Downloads
-from twisted_ext.server.features.blocking.lists import listsIn, listsOfAll
+from twisted_ext.server.features.blocking.lists import linesOfLists, listsIn, listsOfAll
 from twisted_ext.server.features.blocking.pauses import Pauses
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.jobs.subprocess import runModule
@@ -80,6 +80,7 @@ class BlockLists(Keeper):
     def _use(self, settings: Settings) -> None:
         self._settings = settings
         self._wanted = self._words = listsOfAll(settings)
+        self._lines = linesOfLists(settings)
         self._pauses.apply([view.name for view in settings.views()])
         # Whether there is anything to pause.
         self._blocks = any(
@@ -107,6 +108,8 @@ class BlockLists(Keeper):
         self._read()
 
     def _stateOf(self, word: str) -> tuple[int, ...]:
+        if word in self._lines:
+            return IN_SETTINGS
         try:
             return stateOf(os.stat(self._downloads.copies.get(word, (RuleList(word).path, ""))[0]))
         except (OSError, ValueError):
@@ -282,7 +285,7 @@ class BlockLists(Keeper):
             self._reading = True
             # The process itself ends the reading of each list in time, unless a file system does not respond.
             seconds = BLOCK_SECONDS.default * (len(words) + 1)
-            job = {"table": path, "former": self.path, "lists": words, "copies": self._downloads.copies}
+            job = {"table": path, "former": self.path, "lists": words, "copies": self._downloads.copies, "lines": self._lines}
             compiling = runModule(self._reactor, _MODULE, given=json.dumps(job).encode("ascii"), seconds=seconds)
         except OSError as error:
             self._reading = False

@@ -5,6 +5,7 @@ The lists that settings name.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadDescription
@@ -16,7 +17,7 @@ from twisted_ext.server.features.blocking.settings import BlockingSettings
 if TYPE_CHECKING:
     from twisted_ext.server.settings.settings import Settings
 
-__all__ = ["choicesIn", "fetchedLists", "listsIn", "listsOfAll", "namedLists", "unusedLists"]
+__all__ = ["choicesIn", "fetchedLists", "linesOfLists", "listsIn", "listsOfAll", "namedLists", "unusedLists"]
 
 _FILE: Final = "file:"
 
@@ -32,8 +33,12 @@ def namedLists(settings: BlockingSettings) -> dict[str, ListSettings]:
         each = ListSettings.fromText(text)
         if found.setdefault(each.name, each) is not each:
             first = found[each.name]
-            raise BadDescription(f"list {each.name} is given twice: {first.file or first.url} and {each.file or each.url}")
+            raise BadDescription(f"list {each.name} is given twice: {_shown(first)} and {_shown(each)}")
     return found
+
+
+def _shown(list: ListSettings) -> str:
+    return list.file or list.url or ", ".join(list.lines)[:60]
 
 
 def _schedules(settings: BlockingSettings) -> dict[str, ScheduleSettings]:
@@ -107,6 +112,14 @@ def fetchedLists(settings: Settings) -> list[ListSettings]:
     """
     words = frozenset(listsOfAll(settings))
     return [each for each in namedLists(settings[BlockingSettings]).values() if each.url and each.word in words]
+
+
+def linesOfLists(settings: Settings) -> dict[str, Sequence[str]]:
+    """
+    Return the lines of those of L{listsOfAll} that have them in the settings.
+    """
+    words = frozenset(listsOfAll(settings))
+    return {each.word: each.lines for each in namedLists(settings[BlockingSettings]).values() if each.lines and each.word in words}
 
 
 def unusedLists(settings: Settings) -> list[str]:

@@ -63,6 +63,7 @@ LIST_SETTINGS: Final = (
     Setting("name", types.LABEL, "", "The list's name"),
     Setting("file", types.LIST, "", "Its file, in the formats of block-list"),
     Setting("url", types.Text("a URL, such as https://lists.example/ads.txt", _url), "", "Where to fetch it, in place of a file"),
+    Setting("names", types.TEXT, (), "Its names, or other lines as files have them, in place of a file"),
     Setting("every", types.Text("a time from 1h to 30d, such as 12h", _every), "1d", "How often to fetch it"),
     Setting("allow", types.FLAG, False, "It is a list of exceptions: names in it are not blocked, whichever list has them"),
 )
@@ -73,18 +74,21 @@ class ListSettings:
     The settings of a list that has a name.
 
     @ivar name: its name.
-    @ivar file: the absolute path of its file; C{""} if it is fetched.
+    @ivar file: the absolute path of its file; C{""} for none.
     @ivar url: where it is fetched; C{""} if it is not.
+    @ivar lines: those that the settings give.
     @ivar every: seconds between two fetches.
     @ivar allow: whether it is a list of exceptions.
     """
 
-    __slots__ = ("allow", "every", "file", "name", "url", "_values")
+    __slots__ = ("allow", "every", "file", "lines", "name", "url", "_values")
 
     def __init__(self, values: Mapping[str, Value]) -> None:
         self.name = str(values["name"])
         self.file = str(values.get("file", ""))
         self.url = str(values.get("url", ""))
+        lines = values.get("names", ())
+        self.lines = lines if isinstance(lines, tuple) else (str(lines),)
         self.every = secondsFromDuration(str(values.get("every", "1d")))
         self.allow = bool(values.get("allow", False))
         self._values = values
@@ -93,14 +97,15 @@ class ListSettings:
     def fromTable(cls, table: Mapping[str, object], folder: str = "") -> ListSettings:
         values = checkedTable(table, LIST_SETTINGS, "list", "ads", folder)
         name = str(values["name"])
+        given = [key for key in ("file", "url", "names") if values.get(key)]
+        if not given:
+            raise BadDescription(f'list {name} has no file, no url and no names; write file = "{name}.txt"')
+        if len(given) > 1:
+            raise BadDescription(f"list {name} has a {given[0]} and {'a ' * (given[1] == 'url')}{given[1]}; leave one of them out")
+        if "every" in values and not values.get("url"):
+            raise BadDescription(f"list {name}: every is for a list with a url; a file is read when it has changed")
         if values.get("file"):
-            if values.get("url"):
-                raise BadDescription(f"list {name} has a file and a url; leave one of them out")
-            if "every" in values:
-                raise BadDescription(f"list {name}: every is for a list with a url; a file is read when it has changed")
             values["file"] = os.path.abspath(str(values["file"]))
-        elif not values.get("url"):
-            raise BadDescription(f'list {name} has no file and no url; write file = "{name}.txt"')
         return cls(values)
 
     @classmethod
@@ -116,14 +121,26 @@ class ListSettings:
         return cls.fromTable({"name": name, "url" if "://" in place else "file": place}, folder)
 
     def toText(self) -> str:
-        return tableToText(self._values) if len(self._values) > 2 else f"{self.name}={self.file or self.url}"
+        return tableToText(self._values) if len(self._values) > 2 or self.lines else f"{self.name}={self.file or self.url}"
 
     def toTOML(self) -> str:
         return tableToTOML(self._values)
 
     @property
+    def place(self) -> str:
+        """
+        Its file or URL; if it has neither, a text that changes with its lines.
+        """
+        if self.lines:
+            # Imported for lists of this kind only.
+            from hashlib import blake2b
+
+            return f"settings:{blake2b(chr(10).join(self.lines).encode('utf-8'), digest_size=8).hexdigest()}"
+        return self.file or self.url
+
+    @property
     def word(self) -> str:
         """
-        The list as an argument of the process that reads lists.
+        The list, as L{RuleList<twisted_ext.resolver.policy.rules.table.RuleList>} has it.
         """
-        return f"{'except' if self.allow else 'block'}:{self.name}={self.file or self.url}"
+        return f"{'except' if self.allow else 'block'}:{self.name}={self.place}"

@@ -53,7 +53,7 @@ class BlockingSettings(Section):
         (),
         "Give the list in this file, or at this URL, a name, by which lists selects it: ads=/etc/txdns/ads.txt, or "
         "ads=https://lists.example/ads.txt, which is fetched once a day. In the settings file it is a table headed [[list]], with name, "
-        "file or url, every for another time than a day, and allow = true for a list of exceptions",
+        "file, url or names, every for another time than a day, and allow = true for a list of exceptions",
     )
     lists: tuple[str, ...] = setting(
         types.TEXT,
