@@ -173,7 +173,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{wanted.names:,} names{'':28} first  blocks    memory", flush=True)
         for number, peer in enumerate(_peers()):
             path = folder / f"list{number}"
-            with stack.enter_context(Server(peer.kind, upstream.server, (1,))) as plain:
+            with Server(peer.kind, upstream.server, (1,)) as plain:
                 dnsperf(plain.port, each, 2, (0,), once=True)
                 without = plain.memory()
             path.write_text(peer.head + "".join(map(peer.line, names)))

@@ -30,6 +30,9 @@ class MemoryDisk:
         found = [path for path in paths if fnmatchcase(path, pattern) and path.count("/") == pattern.count("/")]
         return sorted(found)[:most]
 
+    def real(self, path: str) -> str:
+        return path
+
 
 def converted(kind: str, text: str, files: Mapping[str, str] | None = None, path: str = "/etc/first.conf") -> Converted:
     """

@@ -51,6 +51,13 @@ def _format(word: str, title: str, names: str, marks: str, module: str = "") -> 
 FORMATS: Final = (
     _format("resolved", "systemd-resolved's resolved.conf", r"resolved(-.*)?\.conf$", r"^\[Resolve\]\s*$"),
     _format(
+        "pihole",
+        "Pi-hole's pihole.toml",
+        r"pihole(-ftl)?\.toml",
+        r"^# (?:Pi-hole configuration file|This file is managed by pihole-FTL)",
+        "pihole.settings",
+    ),
+    _format(
         "dnsmasq",
         "dnsmasq's dnsmasq.conf",
         r"(.*[-_.])?dnsmasq([-_.].*)?$",

@@ -35,6 +35,13 @@ class Disk(Protocol):
         Return the paths that match a pattern of a shell, at most so many, sorted.
         """
 
+    def real(self, path: str) -> str:
+        """
+        Return where a file is on this machine.
+
+        @raise OSError: it is outside of the folder of the configuration.
+        """
+
 
 class _RealDisk:
     def read(self, path: str, most: int) -> bytes:
@@ -43,6 +50,9 @@ class _RealDisk:
 
     def matching(self, pattern: str, most: int) -> list[str]:
         return sorted(islice(iglob(pattern), most))
+
+    def real(self, path: str) -> str:
+        return path
 
 
 class RootedDisk:
@@ -54,11 +64,14 @@ class RootedDisk:
         self._root = os.path.realpath(root)
 
     def read(self, path: str, most: int) -> bytes:
+        return DISK.read(self.real(path), most)
+
+    def real(self, path: str) -> str:
         real = os.path.realpath(self._root + path)
         if os.path.commonpath((self._root, real)) != self._root:
             # Such as an absolute link, which means another file here than in the container.
             raise OSError(f"it is a link out of {self._root}")
-        return DISK.read(real, most)
+        return real
 
     def matching(self, pattern: str, most: int) -> list[str]:
         return [path.removeprefix(self._root) for path in DISK.matching(escape(self._root) + pattern, most)]
@@ -143,6 +156,18 @@ class Includes:
             raise BadDescription(f"{path}: the configuration has more than {self._mostOctets} octets")
         self._octets -= len(data)
         return data.decode("utf-8", "replace").removeprefix("\ufeff")
+
+    def realPath(self, path: str) -> str:
+        """
+        Return where a file is on this machine, for what is no text.
+
+        @raise BadDescription: it is outside of the folder of the configuration.
+        """
+        path = self.pathOf(path)
+        try:
+            return self._disk.real(path)
+        except OSError as error:
+            raise BadDescription(f"{path}: {error.strerror or error}") from None
 
     def matching(self, pattern: str) -> list[str]:
         """

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from twisted_ext.apps.cli.convert.converted import Converted, Place
+from twisted_ext.server.config import types
 from twisted_ext.wire.escapes import printable
 
 __all__ = ["jsonOf", "tomlOf"]
@@ -18,14 +19,14 @@ def tomlOf(converted: Converted) -> str:
     Format the settings as C{--show-config} groups them. A comment names file, line and directive of each value.
     """
     lines = [f"# Converted from {printable(converted.file)} by txdns convert.", ""]
-    zones: list[str] = []
+    tables: list[str] = []
     group = ""
     for setting, value in converted.ordered():
         places = converted.places[setting.name]
-        if setting.name == "zone":
+        if isinstance(setting.kind, types.Table):
             assert isinstance(value, list)
             for table, place in zip(value, places, strict=True):
-                zones += ["", _from(place), "[[zone]]", *_table(table)]
+                tables += ["", _from(place), f"[[{setting.name}]]", *_table(table)]
             continue
         if setting.group != group:
             group = setting.group
@@ -37,7 +38,7 @@ def tomlOf(converted: Converted) -> str:
         else:
             lines += [*[_from(place) for place in places], f"{setting.name} = {_toml(value)}"]
     # Tables come last: all that follows them in the file would be theirs.
-    return "\n".join([*lines, *zones, ""])
+    return "\n".join([*lines, *tables, ""])
 
 
 def _from(place: Place) -> str:

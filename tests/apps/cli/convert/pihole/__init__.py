@@ -1,0 +1,3 @@
+"""
+Tests of the conversion of Pi-hole's configuration.
+"""
