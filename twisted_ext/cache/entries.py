@@ -142,14 +142,15 @@ class Entry:
     @ivar octets: memory that it takes in the cache.
     @ivar stale: whether C{answer} is a stale one.
     @ivar fetched: whether it is being fetched again, or was prefetched.
+    @ivar unmet: the number of the rules of which none is about the answer, as those who apply rules have found; 0 for none.
     """
 
-    __slots__ = ("answer", "since", "until", "hits", "asked", "kept", "learned", "expires", "octets", "stale", "fetched")
+    __slots__ = ("answer", "since", "until", "hits", "asked", "kept", "learned", "expires", "octets", "stale", "fetched", "unmet")
 
     def __init__(self, kept: Answer, learned: float, seconds: float) -> None:
         self.answer = kept
         self.since = self.until = self.learned = learned
-        self.hits = self.asked = self.octets = 0
+        self.hits = self.asked = self.octets = self.unmet = 0
         self.kept = kept
         self.expires = learned + seconds
         self.stale = self.fetched = False

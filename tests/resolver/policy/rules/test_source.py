@@ -5,6 +5,7 @@ Tests of L{twisted_ext.resolver.policy.rules.source}.
 from __future__ import annotations
 
 from typing import Final
+from unittest.mock import patch
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -15,10 +16,13 @@ from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Trace
 from twisted_ext.errors import BadDescription, TimedOut
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import lookUp
+from twisted_ext.resolver.caching.cached import CachedSource
+from twisted_ext.resolver.policy.rules import source
 from twisted_ext.resolver.policy.rules.source import Policy, PolicySource, readReply
 from twisted_ext.resolver.policy.rules.table import BELOW, EXCEPT, IMPORTANT, SELF, PolicyTable, RuleList, TableBuilder
+from twisted_ext.resolver.policy.rules.verdict import decided
 from twisted_ext.resolver.sources import LocalSource
-from twisted_ext.testing.sources import answerOf, atHand, questionOf, rrsetOf
+from twisted_ext.testing.sources import CannedSource, answerOf, atHand, questionOf, rrsetOf
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import CNAME, A
@@ -339,6 +343,81 @@ class PolicyTests(SynchronousTestCase):
         self.policy.select(frozenset(_LISTS))
         self.assertTrue(self.isBlocked("ads.example"))
         self.assertEqual(self.ttls("good.example"), usual)
+
+    def cached(self) -> CannedSource:
+        """
+        Have a cache between the rules and an upstream.
+        """
+        canned = CannedSource(
+            {
+                ("www.example", "A"): "192.0.2.80",
+                ("alias.example", "A"): answerOf(questionOf("alias.example"), "192.0.2.80"),
+                ("x.example", "CNAME"): "www.example.",
+            }
+        )
+        cached = CachedSource(canned, self.clock, prefetch=False)
+        self.addCleanup(cached.close)
+        self.source = PolicySource(cached, self.policy, self.clock)
+        return canned
+
+    def looks(self, name: str, rrType: str = "A") -> int:
+        """
+        Ask four times, and return how often rules were looked at.
+        """
+        with patch.object(source, "decided", wraps=decided) as deciding:
+            for _ in range(4):
+                self.successResultOf(lookUp(self.source, questionOf(name, rrType), QueryContext(self.clock.seconds() + 5)))
+        return deciding.call_count
+
+    def test_cachedAnswersAreLookedAtOnce(self) -> None:
+        """
+        An answer in the cache that no rule is about is looked at once for each state of the rules, although its TTLs go down.
+        """
+        self.cached()
+        self.list_({b"ads.example": BELOW})
+        self.looks("www.example")
+        self.assertEqual(self.looks("www.example"), 0)
+        self.clock.advance(2)
+        self.assertEqual(self.looks("www.example"), 0)
+        self.block("ads.example")
+        self.assertEqual(self.looks("www.example"), 1)
+        self.list_({b"games.example": BELOW})
+        self.assertEqual(self.looks("www.example"), 1)
+        self.policy.pause(True)
+        self.policy.pause(False)
+        self.assertEqual(self.looks("www.example"), 1)
+        # While lists rest, names of theirs are told apart each time.
+        self.policy.select(frozenset())
+        self.assertGreaterEqual(self.looks("www.example"), 4)
+
+    def test_changedRulesMeetCachedAnswers(self) -> None:
+        """
+        What no rule was about is blocked as soon as one is, for the same type only if the rule is for that; and no longer when it is gone.
+        """
+        canned = self.cached()
+        self.list_({b"ads.example": BELOW})
+        self.looks("www.example")
+        self.assertEqual(self.looks("www.example"), 0)
+        self.list_({b"www.example": BELOW})
+        self.assertEqual(self.answer("www.example").outcome, Outcome.NXDOMAIN)
+        self.list_({b"ads.example": BELOW})
+        self.assertEqual(self.answer("www.example").outcome, Outcome.DATA)
+        self.assertEqual(len(canned.questions), 1)
+
+    def test_otherAnswerThanTheMarkedOne(self) -> None:
+        """
+        A mark holds for the answer that was looked at: that of the next look-up may be an alias of a blocked name.
+        """
+        canned = self.cached()
+        self.list_({b"ads.example": BELOW})
+        self.looks("alias.example")
+        self.assertEqual(self.looks("alias.example"), 0)
+        chain = (rrsetOf(nameFromText("alias.example"), CNAME, "x.ads.example."), rrsetOf(nameFromText("x.ads.example"), A, "192.0.2.80"))
+        canned.set("alias.example", "A", Answer(Outcome.DATA, chain))
+        self.clock.advance(100_000)
+        found = self.successResultOf(lookUp(self.source, questionOf("alias.example"), QueryContext(self.clock.seconds() + 5)))
+        self.assertEqual(found.outcome, Outcome.NXDOMAIN)
+        self.assertGreater(self.looks("alias.example"), 0)
 
     def test_listsRemoved(self) -> None:
         """

@@ -7,6 +7,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Collection, Iterable, Sequence
 from functools import partial
+from itertools import count
 from typing import Final
 
 from twisted.internet.defer import Deferred
@@ -14,10 +15,12 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, Epoch, Origin, Outcome, QueryContext
+from twisted_ext.cache.entries import Entry
 from twisted_ext.errors import BadDescription, TimedOut
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import BLOCK_TTL
-from twisted_ext.resolver.ask import lookUp, then
+from twisted_ext.resolver.ask import behind, lookUp, then
+from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.policy.localanswers import emptySOA, knownAddresses, lastTime
 from twisted_ext.resolver.policy.rules.table import PolicyTable
 from twisted_ext.resolver.policy.rules.verdict import OwnRules, Verdict, decided
@@ -61,6 +64,10 @@ def readReply(text: str) -> BlockReply:
     return tuple(packed)
 
 
+#: Numbers of rules.
+_numbers: Final = count(1)
+
+
 class Policy:
     """
     The rules in force, and how blocked names are answered. It stays the same object when lists or settings change.
@@ -70,12 +77,14 @@ class Policy:
     @ivar given: whether there may be rules.
     @ivar paused: whether all names are let through.
     @ivar resting: whether some of them do not apply now, but will.
+    @ivar number: that of these rules, which no others have; 0 while some of them rest.
     """
 
     def __init__(self) -> None:
         self.table: PolicyTable | None = None
         self.epoch = Epoch()
         self.given = self.resting = False
+        self.number = 0
         self.reply: BlockReply = None
         self._own = OwnRules((), ())
         self._lists: frozenset[str] = frozenset()
@@ -151,6 +160,7 @@ class Policy:
         self._mask, self._whole = self._maskOf(self._chosen), self._maskOf(self._lists)
         self.given = bool(self._own) or self.table is not None or self._waiting is not None
         self.resting = self.given and (self.paused or self._mask != self._whole)
+        self.number = 0 if self.resting else next(_numbers)
         self.epoch.bump()
 
     def _go(self) -> None:
@@ -209,12 +219,14 @@ class PolicySource(WrappingSource):
     Answers for blocked names, and for names whose aliases lead to one; asks the inner source about all others.
     """
 
-    __slots__ = ("_clock", "_policy")
+    __slots__ = ("_clock", "_policy", "_ready")
 
     def __init__(self, inner: IAnswerSource, policy: Policy, clock: IReactorTime) -> None:
         super().__init__(inner)
         self._policy = policy
         self._clock = clock
+        # What the cache behind this source has ready: what no rule is about is marked there.
+        self._ready: dict[bytes, Entry] = next((each.store.ready for each in behind(inner, CachedSource)), {})
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         policy = self._policy
@@ -222,11 +234,21 @@ class PolicySource(WrappingSource):
             return self._inner.ask(question, context)
         if policy.waits:
             return partial(self._startLater, question)
+        entry = self._ready.get(question.key + context.variant)
+        if entry is not None and entry.unmet and entry.unmet == policy.number:
+            answer = self._inner.ask(question, context)
+            # Another answer, as after the end of this one, may lead elsewhere.
+            return answer if answer is entry.answer else then(answer, self._passed, question, context)
         found = policy.verdict(question.key[:-4], question.rrType)
         if found is None:
+            answer = self._inner.ask(question, context)
             if policy.resting and policy.willBlock(question.key[:-4], question.rrType):
-                return then(self._inner.ask(question, context), self._shortened, question, context)
-            return then(self._inner.ask(question, context), self._passed, question, context)
+                return then(answer, self._shortened, question, context)
+            if entry is not None and answer is entry.answer:
+                passed = self._passed(entry.answer, question, context)
+                entry.unmet = policy.number if passed is answer else 0
+                return passed
+            return then(answer, self._passed, question, context)
         if not found.blocked:
             if context.trace is not None:
                 context.trace.note(lastTime(context.trace), "block", "excepted", **_shown(found))
