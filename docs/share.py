@@ -35,6 +35,9 @@ COMPLETIONS: Final = {
     "fish": "fish/vendor_completions.d/{}.fish",
 }
 
+#: Commands that have others below them.
+_GROUPS: Final = ("txdns", "txdns zone", "txdns policy")
+
 #: Variables and what they do, by a pattern for the help of commands that use them.
 _VARIABLES: Final = {
     "NO_COLOR": ("color", "if it is not empty, colors are printed on request only"),
@@ -172,12 +175,12 @@ def commandPage(grammar: Grammar) -> str:
     for number, form in enumerate(forms):
         command, _, arguments = form.strip().partition(grammar.path)
         lines += [".br"] * bool(number) + [f"{bold(command + grammar.path)}{escaped(arguments)}"]
-    if grammar.path in ("txdns", "txdns zone"):
+    if grammar.path in _GROUPS:
         rest = re.sub(r"Commands:\n(?:  .*\n)+\n", "", rest)
     prose, lists, examples, codes = body(rest)
     lines += [".SH DESCRIPTION", *prose[1:]] if prose else []
-    lines += [".SH COMMANDS"] * bool(lists or grammar.below and grammar.path in ("txdns", "txdns zone")) + lists
-    if grammar.path in ("txdns", "txdns zone"):
+    lines += [".SH COMMANDS"] * bool(lists or grammar.below and grammar.path in _GROUPS) + lists
+    if grammar.path in _GROUPS:
         lines += terms([(bold(word), help) for word, help in grammar.below.items()])
     lines += [".SH OPTIONS", *terms(optionTerms([word for word in grammar.options if not word.attached and not plusWord(grammar, word)]))]
     if grammar.path == "txdns query":
@@ -190,7 +193,7 @@ def commandPage(grammar: Grammar) -> str:
     lines += [".SH ENVIRONMENT", *terms(used)]
     lines += [".SH EXAMPLES", *examples[1:]] if examples else []
     others = [("txdns", 1)] if grammar.path != "txdns" else [(f"txdns-{command.word}", 1) for command in COMMANDS]
-    others += [(f"{name}-{word}", 1) for word in grammar.below] if grammar.path == "txdns zone" else []
+    others += [(f"{name}-{word}", 1) for word in grammar.below] if grammar.path in _GROUPS[1:] else []
     return "\n".join([*lines, *seeAlso([*others, ("twistd-txdns", 8)]), ""])
 
 

@@ -10,9 +10,10 @@ from typing import Final
 import pytest
 
 from twisted_ext.apps.cli.main import COMMANDS
+from twisted_ext.apps.cli.policy.command import SUBCOMMANDS as POLICY
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, flag, number, whole
 from twisted_ext.apps.cli.terminal.exits import OK, USAGE, ExitError
-from twisted_ext.apps.cli.zone.command import SUBCOMMANDS
+from twisted_ext.apps.cli.zone.command import SUBCOMMANDS as ZONE
 
 OUTPUT: Final = Option("--output FILE", "write to this file", "-", str, also="-o", what="a file")
 PORT: Final = Option[int | None]("-p PORT", "send to this port", None, whole(1, 65535))
@@ -102,7 +103,11 @@ def test_helpHasTheTable(capsys: pytest.CaptureFixture[str]) -> None:
 UNTOLD: Final = {"-m", "-d", "-E", "-G", "-V", "+colour", "--json", "--short", "+"}
 
 
-@pytest.mark.parametrize("module", [each.module for each in (*COMMANDS, *SUBCOMMANDS) if each.word not in ("zone", "shell", "robot")])
+#: Commands whose help has no options.
+_WITHOUT: Final = ("zone", "policy", "shell", "robot")
+
+
+@pytest.mark.parametrize("module", [each.module for each in (*COMMANDS, *ZONE, *POLICY) if each.word not in _WITHOUT])
 def test_helpDescribesEveryOption(module: str) -> None:
     """
     The help of each command has all of its options.
