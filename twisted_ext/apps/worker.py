@@ -42,7 +42,9 @@ _ASKED: Final[dict[str, Callable[[ServerStatus, dict[str, JSON]], Deferred[objec
     "flush": lambda sight, said: cast(
         "Deferred[object]", sight.flush(None if said["name"] is None else _name(said), bool(said["subtree"]))
     ),
-    "explain": lambda sight, said: cast("Deferred[object]", sight.explain(Question(_name(said), int(str(said["type"]))))),
+    "explain": lambda sight, said: cast(
+        "Deferred[object]", sight.explain(Question(_name(said), int(str(said["type"]))), str(said["client"]))
+    ),
     "trace": lambda sight, said: cast(
         "Deferred[object]", sight.trace(bool(said["on"]), None if said["name"] is None else _name(said))
     ),

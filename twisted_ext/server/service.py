@@ -129,6 +129,7 @@ class ServerService(Service):
             sight.keepers = self._keepers
         sight.encryption = self.encryption
         sight.features = lambda: self._features
+        sight.views = lambda: self.stack.views
         if not self._worker:
             sight.zones = self.zoned.zones
             sight.zoneFigures = self.zoned.figures

@@ -18,7 +18,7 @@ from tests.server.settings.faults import assertFaults
 from tests.server.test_service import ServiceCase
 from tests.server.views.served import Served, meaningOf, queryFor, tableOf
 from tests.typed import observing
-from twisted_ext.errors import BadDescription
+from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.server.dryrun import pathOf
 from twisted_ext.server.features.blocking.names import BlockedNames
 from twisted_ext.server.features.blocking.settings import BlockingSettings
@@ -27,6 +27,7 @@ from twisted_ext.server.settings.startup import wantSomething
 from twisted_ext.server.settings.tomlfile import readSettings, valuesFromTOML
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
+from twisted_ext.testing.sources import questionOf
 
 _CHILDREN = {"name": "children", "clients": ["192.168.0.8/29"], "block": ["games.example"], "block-reply": "null"}
 
@@ -185,6 +186,22 @@ class ViewsTests(ServiceCase):
         reply = self.asked()
         assert reply is not None
         self.assertEqual(reply.rcode, 5)
+
+    def test_explainedForClient(self) -> None:
+        """
+        A look-up can be explained as for any client, by the rules of its view.
+        """
+        self.service = self.run_(view=[_CHILDREN])
+        self.upstream.set("www.games.example", "A", "192.0.2.81")
+
+        def outcome(client: str) -> object:
+            explained = self.service.sight.explain(questionOf("www.games.example"), client)
+            self.network.advance(0.1)
+            found = self.successResultOf(explained)
+            return [step["event"] for step in cast("list[dict[str, object]]", found["steps"]) if step["source"] == "block"]
+
+        self.assertEqual([outcome(client) for client in ("192.168.0.9", "192.168.0.99", "")], [["blocked"], [], []])
+        self.failureResultOf(self.service.sight.explain(questionOf("a.example"), "192.168.0.999"), CallerFault)
 
     def test_viewsHaveTheCacheInCommon(self) -> None:
         """

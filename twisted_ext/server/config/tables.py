@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config.setting import Setting, shown
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.types import Value
 
 __all__ = ["checkedTable", "meant", "tableFromText", "tableToTOML", "tableToText"]
+
+
+#: Characters of a name that errors show.
+_SHOWN: Final = 80
 
 
 def checkedTable(
@@ -33,6 +37,8 @@ def checkedTable(
     said = table.get("name")
     if not isinstance(said, str) or not said:
         raise BadDescription(f'a {word} has no name; write name = "{example}"')
+    # As in the file, unless a terminal would show it otherwise.
+    said = said if said.isprintable() and len(said) <= _SHOWN else repr(said[:_SHOWN])
     byName = {setting.name: setting for setting in declared}
     values: dict[str, Value] = {}
     wrong: list[str] = []

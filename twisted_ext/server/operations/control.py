@@ -227,7 +227,7 @@ def controlTree(operations: Operations, clock: IReactorTime) -> Resource:
         return operations.reloadZone(apex).addCallback(over)
 
     def explain(request: Request) -> Deferred[JSON]:
-        return operations.explain(_question(request)).addCallback(_whole)
+        return operations.explain(_question(request), _text(request, "client")).addCallback(_whole)
 
     def trace(request: Request) -> Deferred[JSON]:
         on, name = _flag(request, "on"), _text(request, "name")

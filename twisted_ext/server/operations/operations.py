@@ -132,9 +132,11 @@ class Operations(Protocol):
         @return: lines that describe the result. Fails with a L{CallerFault} if there is no such zone.
         """
 
-    def explain(self, question: Question) -> Deferred[dict[str, JSON]]:
+    def explain(self, question: Question, client: str = "") -> Deferred[dict[str, JSON]]:
         """
-        Return the steps of a look-up, as C{txdns explain +json} prints them.
+        Return the steps of a look-up, as C{txdns explain +json} prints them. Fails with a L{CallerFault} if the client is not an address.
+
+        @param client: the address of the client whose view is to be asked; C{""} for clients in no view.
         """
 
     def delegations(self, below: bytes) -> Deferred[dict[str, JSON]]:
@@ -220,6 +222,7 @@ class ServerStatus(Service):
     @ivar keepers: the halves of features that a server has once, if this process has them.
     @ivar encryption: the certificates, if there are any.
     @ivar features: returns the features that are switched on.
+    @ivar views: returns the sources of views by their names.
     @ivar listening: the listening addresses, as displayed: C{'udp 127.0.0.1:53'}.
     @ivar started: seconds since 1970.
     """
@@ -235,6 +238,7 @@ class ServerStatus(Service):
         self.keepers: Keepers | None = None
         self.encryption: Encryption | None = None
         self.features: Callable[[], Features | None] = lambda: None
+        self.views: Callable[[], Mapping[str, IAnswerSource]] = dict
         self.zoneFigures: Callable[[], dict[str, float]] = dict
         self.hostAt: Callable[[str], str] = lambda address: ""
         self.zoneMetrics: Callable[[], list[ZoneFigures]] = list
@@ -383,17 +387,23 @@ class ServerStatus(Service):
             return _withoutCache()
         return succeed(_keptFor(self.caching.store, name, self._reactor.seconds()))
 
-    def explain(self, question: Question) -> Deferred[dict[str, JSON]]:
+    def explain(self, question: Question, client: str = "") -> Deferred[dict[str, JSON]]:
         from twisted_ext.resolver.lookup.explain import explained
 
-        if self.source is None:
+        source, features = self.source, self.features()
+        if source is None:
             return fail(CallerFault("the server has not begun to answer yet"))
+        if client and features is not None:
+            try:
+                source = self.views().get(features.placeOf(client).site.view, source)
+            except CallerFault:
+                return fail()
 
         def told(explanation: Explanation) -> dict[str, JSON]:
             return explanation.data
 
         context = QueryContext(self._reactor.seconds() + LOOKUP_SECONDS.default)
-        return explained(self.source, self._reactor, question, context).addCallback(told)
+        return explained(source, self._reactor, question, context).addCallback(told)
 
     def traces(self) -> Deferred[list[JSON]]:
         return succeed(self.tracing.kept())

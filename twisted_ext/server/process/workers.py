@@ -577,8 +577,8 @@ class Workforce(Service):
             return fail(CallerFault("this server has no zones"))
         return self.zoned.reloadZone(apex)
 
-    def explain(self, question: Question) -> Deferred[dict[str, JSON]]:
-        return self._one("explain", name=nameToText(question.name), type=question.rrType)
+    def explain(self, question: Question, client: str = "") -> Deferred[dict[str, JSON]]:
+        return self._one("explain", name=nameToText(question.name), type=question.rrType, client=client)
 
     def _one(self, do: str, **details: object) -> Deferred[dict[str, JSON]]:
         """

@@ -215,8 +215,9 @@ def test_explainShowsTheSource(server: Controlled, capfd: pytest.CaptureFixture[
     """
     C{explain} makes the server look a name up and shows where the answer came from.
     """
-    result = control(server, capfd, "explain", "www.example.com", "A")
-    assert "cache" in result.output and "192.0.2.1" in result.output
+    for words in (("www.example.com", "A"), ("www.example.com",), ("www.example.com", "192.0.2.7"), ("www.example.com", "a", "::1")):
+        result = control(server, capfd, "explain", *words)
+        assert "cache" in result.output and "192.0.2.1" in result.output
 
 
 def test_reloadReportsEachMistake(server: Controlled, capfd: pytest.CaptureFixture[str]) -> None:
@@ -274,6 +275,8 @@ def test_traceFollowsQueries(server: Controlled, capfd: pytest.CaptureFixture[st
         ["cache", "dump", "a", "b"],
         ["explain"],
         ["explain", "a", "NOTYPE"],
+        ["explain", "a", "A", "AAAA"],
+        ["explain", "a", "192.0.2.1", "192.0.2.2"],
         ["explain", "a..b"],
         ["trace"],
         ["trace", "on", "a", "b"],

@@ -60,7 +60,7 @@ def why(features: Features, name: str, client: str, time: str = "") -> dict[str,
     ("name", "client", "time", "said"),
     [
         ("x.ads.example", "192.168.1.7", "", ["192.168.1.7 is in no view", "x.ads.example is blocked by ads:2 (PATH/ads): ads.example"]),
-        ("good.ads.example.", "::1", "", ["::1 is in no view", "good.ads.example. is an exception by ads:3 (PATH/ads): good.ads.example"]),
+        ("good.ads.example.", "::1", "", ["::1 is in no view", "good.ads.example is an exception by ads:3 (PATH/ads): good.ads.example"]),
         ("CASINO.example", "192.168.1.7", "", ["192.168.1.7 is in no view", "CASINO.example is blocked by block: casino.example"]),
         ("a.fine.example", "192.168.1.40", "", [_IN, "a.fine.example is an exception by block-except: fine.example"]),
         (

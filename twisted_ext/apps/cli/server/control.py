@@ -58,7 +58,9 @@ Usage: txdns control [--socket PATH] COMMAND [+json]
   cache dump [FILE]         write the cache to a file or the standard output
   cache load FILE           load a dump; - for the standard input; lines that cannot be used are
                             skipped and reported
-  explain NAME [TYPE]       have the server look up a name, and show each step of the look-up
+  explain NAME [TYPE] [CLIENT]
+                            have the server look up a name, as for the client at this address,
+                            and show each step of the look-up
   trace on [NAME]           trace live queries, for this name and below it, or all
   trace show | off          show the traced queries; stop tracing
   zones [NAME]              its zones, those with errors first, at most 1,000; --broken: only
@@ -70,8 +72,11 @@ Usage: txdns control [--socket PATH] COMMAND [+json]
                             a time as 2026-12-01T12:00Z, by default an hour, at most a week
   nta remove NAME           validate it again
   views [ADDRESS]           the views of clients, or that of the client at ADDRESS
-  why NAME CLIENT [TIME]    which rule of which list decides about a name for the client at this
+  why NAME CLIENT [TIME] [TYPE]
+                            which rule of which list decides about a name for the client at this
                             address, now or at a time as 21:30 or 2026-11-25T21:30
+  lists fetch LIST          fetch a list that has a URL now
+  lists accept LIST         fetch it, and use it although it has lost most of its rules
   pause VIEW [TIME]         block nothing for the clients of a view for a time, by default 5m, at
                             most 24h; VIEW may be default, for those in no view, or all
   resume VIEW               block again
@@ -280,9 +285,13 @@ class _Control:
         return self._show(said, _loadedLines)
 
     def _explain(self, words: list[str]) -> int:
-        if not 1 <= len(words) <= 2:
-            raise ExitError(USAGE, "write: txdns control explain NAME [TYPE]")
-        parameters = {"name": words[0]} | ({"type": words[1]} if words[1:] else {})
+        # A type has neither dots nor colons, an address has.
+        clients = [word for word in words[1:] if "." in word or ":" in word]
+        types = [word for word in words[1:] if word not in clients]
+        if not words or len(types) > 1 or len(clients) > 1:
+            raise ExitError(USAGE, "write: txdns control explain NAME [TYPE] [CLIENT]")
+        given = [("name", words[0]), *[("type", each) for each in types], *[("client", each) for each in clients]]
+        parameters = dict(given)
         return self._show(self._channel.ask("GET", "explain", parameters), explanationLines)
 
     def _trace(self, words: list[str]) -> int:

@@ -17,7 +17,7 @@ from twisted_ext.resolver.policy.rules.source import Policy, PolicySource, readR
 from twisted_ext.resolver.policy.rules.table import PolicyTable
 from twisted_ext.server.features.base.feature import Active, Part, Site, Stage
 from twisted_ext.server.features.blocking.lists import choicesIn
-from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rrtypes import typeNumber
 
 if TYPE_CHECKING:
@@ -108,9 +108,11 @@ class BlockedNames(Active):
         if number is None:
             raise CallerFault(f"{rrType!r} is not a type; write A or AAAA")
         try:
-            folded = nameFromText(name).lower()
+            wire = nameFromText(name)
         except BadName as error:
             raise CallerFault(f"{name!r} is not a name: {error}") from None
+        # As text of the DNS, in which control characters are escaped.
+        folded, name = wire.lower(), nameToText(wire, final=False)
         local = self._timeIn(at)
         policy, lists = self.policy, self._at(local)
         verdict = policy.verdictWith(folded, lists, number)
