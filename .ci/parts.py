@@ -443,9 +443,28 @@ def test(words: Sequence[str]) -> int:
     inner = "TXDNS_REPORTS" in os.environ
     if not inner:
         REPORTS.clear()
-    codes = [runPart(name, command) for name, command in steps.items()]
+    with _collecting(pytest):
+        codes = [runPart(name, command) for name, command in steps.items()]
     codes.append(runTests("source", pytest, (), 'make test PYTEST="{}"'))
     return next(filter(None, codes), 0) if inner else _digest("make test")
+
+
+@contextmanager
+def _collecting(pytest: Sequence[str]) -> Iterator[None]:
+    """
+    Collect the tests meanwhile: mypy leaves a core free, and in a new checkout pytest compiles all their files, which each of its processes
+    would do by itself later. What comes of it is of no interest.
+    """
+    collecting = subprocess.Popen(
+        [*pytest, "--collect-only", "-q"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=_interruptible
+    )
+    try:
+        yield
+        with suppress(subprocess.TimeoutExpired):
+            collecting.wait(_ENDING)
+    finally:
+        collecting.kill()
+        collecting.wait()
 
 
 def long() -> int:
