@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 
 from tests.server.features.blocking.listcase import ListCase
+from tests.server.features.blocking.test_downloads import FetchedCase
 from tests.server.views.served import tableOf
 from tests.typed import unchecked
 from twisted_ext.errors import BadDescription
@@ -49,6 +50,25 @@ class HostileListTests(ListCase):
         assert isinstance(facts, dict) and isinstance(facts["said"], list)
         said = [*map(str, facts["said"]), *self.logged]
         self.assertIn("line 1: ", "".join(said))
+        self.assertEqual([line for line in said if not isPlain(line)], [])
+
+
+class HostileServerTests(FetchedCase):
+    """
+    Tests of what servers of lists say.
+    """
+
+    def test_redirectTarget(self) -> None:
+        """
+        The name of a host that a list is redirected to does nothing to a terminal.
+        """
+        made = self.start()
+        self.wait(0)
+        self.end(failed="a\x1b[2J\n.example: this is a private address")
+        facts = made.facts()["blocking"]
+        assert isinstance(facts, dict) and isinstance(facts["said"], list)
+        said = [*map(str, facts["said"]), *self.logged]
+        self.assertIn("this is a private address", "".join(said))
         self.assertEqual([line for line in said if not isPlain(line)], [])
 
 

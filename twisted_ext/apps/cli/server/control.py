@@ -58,9 +58,8 @@ Usage: txdns control [--socket PATH] COMMAND [+json]
   cache dump [FILE]         write the cache to a file or the standard output
   cache load FILE           load a dump; - for the standard input; lines that cannot be used are
                             skipped and reported
-  explain NAME [TYPE] [CLIENT]
-                            have the server look up a name, as for the client at this address,
-                            and show each step of the look-up
+  explain NAME [TYPE]       have the server look up a name, and show each step of the look-up;
+                            with the address of a client behind that, as for this client
   trace on [NAME]           trace live queries, for this name and below it, or all
   trace show | off          show the traced queries; stop tracing
   zones [NAME]              its zones, those with errors first, at most 1,000; --broken: only
@@ -72,9 +71,9 @@ Usage: txdns control [--socket PATH] COMMAND [+json]
                             a time as 2026-12-01T12:00Z, by default an hour, at most a week
   nta remove NAME           validate it again
   views [ADDRESS]           the views of clients, or that of the client at ADDRESS
-  why NAME CLIENT [TIME] [TYPE]
-                            which rule of which list decides about a name for the client at this
-                            address, now or at a time as 21:30 or 2026-11-25T21:30
+  why NAME CLIENT [TIME]    which rule of which list decides about a name for the client at this
+                            address, now or at a time as 21:30 or 2026-11-25T21:30; a type such
+                            as AAAA may follow the time
   lists fetch LIST          fetch a list that has a URL now
   lists accept LIST         fetch it, and use it although it has lost most of its rules
   pause VIEW [TIME]         block nothing for the clients of a view for a time, by default 5m, at

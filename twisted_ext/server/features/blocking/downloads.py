@@ -23,6 +23,7 @@ from twisted_ext.server.config.tables import meant
 from twisted_ext.server.features.blocking.copies import Copies, Copy
 from twisted_ext.server.features.blocking.lists import fetchedLists
 from twisted_ext.server.jobs.subprocess import runModule
+from twisted_ext.wire.escapes import printable
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
@@ -272,7 +273,8 @@ class Downloads:
 
     def _failed(self, each: _Download, why: str, retry: bool = True) -> None:
         each.path = ""
-        each.said = why
+        # A server that is redirected to can have any name.
+        each.said = why = printable(why)
         each.failures += 1
         wait = min(_AGAIN * 2.0 ** min(each.failures - 1, 16), _LONGEST, each.wanted.every) if retry else float(each.wanted.every)
         wait *= self._spread()
