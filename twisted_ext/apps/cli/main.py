@@ -25,7 +25,7 @@ from twisted_ext.apps.cli.terminal.exits import (
     complain,
 )
 
-__all__ = ["COMMANDS", "Command", "main", "versions"]
+__all__ = ["COMMANDS", "Command", "main", "runBelow", "versions"]
 
 
 class Command(NamedTuple):
@@ -219,6 +219,32 @@ def _dispatch(words: list[str]) -> int:
         if command.word == word:
             return command.load()(words[1:])
     raise ExitError(USAGE, _unknown(word, words))
+
+
+def runBelow(subcommands: Sequence[Command], help: str, words: list[str]) -> int:
+    """
+    Run a command that has sub-commands.
+
+    @param help: its help, with C{{commands}} in the place of the list of these.
+    @param words: the arguments after its name.
+
+    @return: the exit code.
+    """
+    told = help.format(commands="\n".join([f"  {command.word:<9} {command.summary}" for command in subcommands]))
+    if not words:
+        print(told, end="", file=sys.stderr)
+        return USAGE
+    word = words[0]
+    if word in ("-h", "--help", "help"):
+        print(told, end="")
+        return OK
+    for command in subcommands:
+        if command.word == word:
+            return command.load()(words[1:])
+    from twisted_ext.apps.cli.terminal.arguments import didYouMean
+
+    known = [command.word for command in subcommands]
+    raise ExitError(USAGE, f"unknown command {word!r}; {didYouMean(word, known, 'write one of ' + ', '.join(known))}")
 
 
 def _help() -> str:

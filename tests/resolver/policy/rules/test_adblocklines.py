@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Final
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twisted_ext.limits import BLOCK_NAMES
 from twisted_ext.resolver.policy.localanswers import Complaints
 from twisted_ext.resolver.policy.rules.adblocklines import adblockRule
 from twisted_ext.resolver.policy.rules.compiler import compileLists
@@ -228,6 +230,47 @@ def test_manyConditionsForOneName(tmp_path: Path) -> None:
     assert blocked(table, "b1.example.org")
 
 
+def test_listThatFailsTakesNoRoom(tmp_path: Path) -> None:
+    """
+    A list that cannot be used keeps the rules with conditions that it had, however many were read before that; so do the others.
+    """
+    patterns = "".join([f"||a{number}-*.com^\n" for number in range(64)])
+    (tmp_path / "a").write_text(patterns)
+    (tmp_path / "b").write_text(patterns.replace("a", "b"))
+    words = [f"block:{tmp_path}/a", f"block:{tmp_path}/b"]
+    compileLists(str(tmp_path / "1"), "", words, now=lambda: 1 << 62)
+    (tmp_path / "a").write_text(patterns + "c.example\n" * 200)
+    with patch.object(BLOCK_NAMES, "default", 130):
+        found = compileLists(str(tmp_path / "2"), str(tmp_path / "1"), words)
+    assert [each.kept for each in found] == [True, False]
+    table = PolicyTable.map(str(tmp_path / "2"))
+    assert all(blocked(table, f"{list}{number}-x.com") for list in "ab" for number in range(64))
+
+
+def test_manyTypes(tmp_path: Path) -> None:
+    """
+    A line with as many types and domains as it can have, each often or all different, is a rule as others.
+    """
+    often = "||a.example^$dnstype=" + "|".join(["a"] * 490)
+    different = "||b.example^$dnstype=" + "|".join([f"type{number}" for number in range(1, 105)])
+    domains = "||c.example^$denyallow=" + "|".join([f"x{number}.a" for number in range(150)])
+    assert all(700 < len(line) <= 1024 for line in (often, different, domains)), [len(line) for line in (often, different, domains)]
+    (tmp_path / "a").write_text(f"{often}\n{different}\n{domains}\nads.example\n")
+    (found,) = compileLists(str(tmp_path / "table"), "", [f"block:{tmp_path}/a"])
+    assert (found.names, found.wrong) == (4, 0)
+    table = PolicyTable.map(str(tmp_path / "table"))
+    assert [blocked(table, f"{name}.example", kind) for name in "ab" for kind in (A, 300)] == [True, False, True, False]
+    assert (blocked(table, "ads.example"), blocked(table, "c.example"), blocked(table, "x7.a")) == (True, True, False)
+
+
+def test_starsInComments() -> None:
+    """
+    What is a rule of an ad blocker is no comment of another format.
+    """
+    table = tableOf("0.0.0.0 ads.example # *bad* for $5\nmore.example # a star *\n*.wild.example # really *\n")
+    assert [blocked(table, name) for name in ("ads.example", "more.example", "x.wild.example")] == [True] * 3
+
+
 def test_damagedConditions() -> None:
     """
     A condition that cannot be read does not hold.
@@ -264,15 +307,21 @@ def test_conditionsArePacked(condition: Condition, line: int) -> None:
     assert Condition.unpack(b"xyz" + condition.pack(line) + b"more", 3) == (line, condition)
 
 
-@given(st.binary(max_size=60))
+#: What rules are made of, and what they are not.
+_PIECES: Final = b"|| | @@ ^ $ , * . a example dnstype= a|aaaa ~ denyallow= badfilter \xff /".split()
+
+
+@given(st.one_of(st.binary(max_size=60), st.lists(st.sampled_from(_PIECES), max_size=20).map(b"".join)))
 def test_anyLine(line: bytes) -> None:
     """
-    Any octets are a rule or raise L{ValueError}.
+    Any octets are a rule that a table can have, or raise L{ValueError}.
     """
     try:
-        adblockRule(line.lower().strip())
+        name, word, condition = adblockRule(line.lower().strip())
     except ValueError:
-        pass
+        return
+    assert name and not name.startswith(b".") and word & (SELF | BELOW)
+    assert condition is None or Condition.unpack(condition.pack(7), 0) == (7, condition)
 
 
 # -- a plain matcher

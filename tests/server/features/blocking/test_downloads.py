@@ -18,6 +18,7 @@ from twisted.internet.task import Clock
 
 from tests.server.features.blocking.listcase import ListCase, tableIn
 from twisted_ext.errors import CallerFault
+from twisted_ext.limits import BLOCK_NAMES
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.policy.rules.table import PolicyTable
 from twisted_ext.server.features.blocking import downloads
@@ -341,11 +342,58 @@ class FailureTests(FetchedCase):
         self.children.finish()
         self.assertEqual((self.blocks("ads.example"), self.blocks("evil.example")), (True, False))
         self.assertIn("block list ads (https://lists.example): is not what was fetched; it keeps its former 1 name", self.logged)
-        self.wait(0)
+        self.wait(600)
         self.assertEqual(self.children.fetching[0][0]["etag"], "")
         self.arrive("ads.example\n", '"a"')
         self.assertTrue(self.blocks("ads.example"))
         self.assertEqual(copy.read_text(), "ads.example\n")
+
+    def test_listThatCannotBeReadIsNotFetchedAgain(self) -> None:
+        """
+        A list that is whole and cannot be used for another reason is not fetched before its time: its publisher can do nothing about it.
+        """
+        self.start()
+        self.wait(0)
+        with patch.object(BLOCK_NAMES, "default", 1):
+            self.arrive("ads.example\nmore.example\n")
+        self.assertIn("has more names than fit", self.logged[-1])
+        for _ in range(10):
+            self.wait(60)
+        self.assertEqual(self.children.fetching, [])
+
+    def test_diskThatDamagesCopies(self) -> None:
+        """
+        A copy that is damaged as soon as it is written is fetched again after ten minutes, not at once.
+        """
+        self.start()
+        self.wait(0)
+        with patch.object(self.children, "finish", lambda: None):
+            self.arrive("ads.example\n")
+        (copy,) = (self.state / "lists").glob("*.list")
+        copy.write_text("evil.example\n")
+        self.children.finish()
+        self.wait(599)
+        self.assertEqual(self.children.fetching, [])
+        self.wait(1)
+        self.assertEqual(len(self.children.fetching), 1)
+
+    def test_descriptionThatCannotBeWritten(self) -> None:
+        """
+        A copy whose description cannot be written is not used: the former one stays in force, and stays there for the next start.
+        """
+        made = self.start()
+        self.wait(0)
+        self.arrive("ads.example\n")
+        self.wait(_DAY)
+        with patch("twisted_ext.server.features.blocking.copies.replacingFile", side_effect=OSError(28, "No space left on device")):
+            self.arrive("more.example\n")
+        self.assertIn("its copy cannot be kept: No space left on device; the copy of", self.logged[-1])
+        made.look()
+        made.look()
+        self.assertEqual((self.children.started, self.blocks("ads.example")), ([], True))
+        self.start()
+        self.assertTrue(self.blocks("ads.example"))
+        self.assertEqual(len(list((self.state / "lists").glob("*.list"))), 1)
 
     def test_oneListDoesNotEmptyOthers(self) -> None:
         """

@@ -4,11 +4,9 @@ C{txdns zone}: runs the sub-commands for zone files.
 
 from __future__ import annotations
 
-import sys
 from typing import Final
 
-from twisted_ext.apps.cli.main import Command
-from twisted_ext.apps.cli.terminal.exits import OK, USAGE, ExitError
+from twisted_ext.apps.cli.main import Command, runBelow
 
 __all__ = ["SUBCOMMANDS", "main"]
 
@@ -43,21 +41,4 @@ For the options and examples of a command: txdns zone COMMAND --help.
 
 
 def main(words: list[str]) -> int:
-    if not words:
-        print(_help(), end="", file=sys.stderr)
-        return USAGE
-    word = words[0]
-    if word in ("-h", "--help", "help"):
-        print(_help(), end="")
-        return OK
-    for command in SUBCOMMANDS:
-        if command.word == word:
-            return command.load()(words[1:])
-    from twisted_ext.apps.cli.terminal.arguments import didYouMean
-
-    known = [command.word for command in SUBCOMMANDS]
-    raise ExitError(USAGE, f"unknown command {word!r}; {didYouMean(word, known, 'write one of ' + ', '.join(known))}")
-
-
-def _help() -> str:
-    return _HELP.format(commands="\n".join([f"  {command.word:<9} {command.summary}" for command in SUBCOMMANDS]))
+    return runBelow(SUBCOMMANDS, _HELP, words)

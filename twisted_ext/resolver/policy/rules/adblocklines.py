@@ -22,6 +22,9 @@ AdblockRule = tuple[bytes, int, Condition | None]
 #: What a line begins with, the name or pattern, what it ends with, and the modifiers.
 _RULE: Final = re.compile(rb"(@@)?(\|\|?)?([^|^$/]*)(\^\|?|\|)?(?:\$(.*))?")
 
+#: The condition of rules without one.
+_ALWAYS: Final = Condition()
+
 #: Characters of a pattern.
 _PATTERN: Final = re.compile(rb"[a-z0-9_.*-]+")
 
@@ -32,7 +35,11 @@ def isAdblock(line: bytes) -> bool:
 
     @param line: lower case, without white space around it.
     """
-    return line.startswith((b"|", b"@@", b"/")) or (b"$" in line and b"#" not in line) or b"*" in line.removeprefix(b"*.")
+    if line.startswith((b"|", b"@@", b"/")):
+        return True
+    # Lines of other formats may have these characters in a comment.
+    alone = b"#" not in line and len(line.split()) == 1
+    return alone and (b"$" in line or b"*" in line.removeprefix(b"*."))
 
 
 def adblockRule(line: bytes) -> AdblockRule:
@@ -82,9 +89,6 @@ def adblockRule(line: bytes) -> AdblockRule:
     return nameIn(text), word | bits, None if condition == _ALWAYS else condition
 
 
-_ALWAYS: Final = Condition()
-
-
 def _divided(line: bytes, text: bytes) -> tuple[bytes, bytes]:
     """
     Divide a pattern at the dot before the labels that have no C{*}.
@@ -109,4 +113,4 @@ def _typesIn(line: bytes, value: bytes) -> tuple[tuple[int, ...], tuple[int, ...
         if number is None:
             raise ValueError(f"{shownPart(line)} has a type that there is not, {shownPart(each)}")
         found[each.startswith(b"~")].append(number)
-    return tuple(found[0]), tuple(found[1])
+    return tuple(dict.fromkeys(found[0])), tuple(dict.fromkeys(found[1]))

@@ -30,7 +30,15 @@ from twisted_ext.files import STATE_FILE, openNow
 from twisted_ext.limits import BLOCK_LIST_OCTETS, BLOCK_NAMES, BLOCK_SECONDS
 from twisted_ext.resolver.policy.localanswers import Complaints
 from twisted_ext.resolver.policy.rules.listfile import parseList
-from twisted_ext.resolver.policy.rules.table import EXCEPT, IN_SETTINGS, PolicyTable, RuleList, TableBuilder, stateOf
+from twisted_ext.resolver.policy.rules.table import (
+    DAMAGED,
+    EXCEPT,
+    IN_SETTINGS,
+    PolicyTable,
+    RuleList,
+    TableBuilder,
+    stateOf,
+)
 
 __all__ = ["compileLists", "digestOf", "main"]
 
@@ -82,7 +90,7 @@ def _readFile(
         with open(path, "rb", opener=openNow) as file:
             found = os.fstat(file.fileno())
             if digest and digestOf(file) != digest:
-                raise _Unusable("is not what was fetched")
+                raise _Unusable(DAMAGED)
             file.seek(0)
             # A copy never changes.
             settled = bool(digest) or now() - max(found.st_mtime_ns, found.st_ctime_ns) > _SETTLED

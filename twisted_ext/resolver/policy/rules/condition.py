@@ -12,7 +12,7 @@ from typing import Final
 __all__ = ["Condition"]
 
 #: The line; flags; how many types it is for, and how many it is not for; the octets of the pattern, and of the excluded domains.
-_HEAD: Final = Struct(">IBBBHH")
+_HEAD: Final = Struct(">IBHHII")
 
 _TYPE: Final = Struct(">H")
 

@@ -31,8 +31,8 @@ from twisted_ext.files import openNow
 from twisted_ext.resolver.policy.rules.condition import Condition
 
 __all__ = [
-    "BELOW", "CONDITIONAL", "EXCEPT", "IMPORTANT", "IN_SETTINGS", "SELF", "SOURCE", "PolicyTable", "RuleList", "TableBuilder", "rankOf",
-    "stateOf",
+    "BELOW", "CONDITIONAL", "DAMAGED", "EXCEPT", "IMPORTANT", "IN_SETTINGS", "SELF", "SOURCE", "PolicyTable", "RuleList", "TableBuilder",
+    "rankOf", "stateOf",
 ]
 
 #: The number of a list.
@@ -65,7 +65,7 @@ _ENTRY: Final = _DIGEST + _REST.size
 _HEADER: Final = Struct("<8s16sIBB?xI28x")
 _MARK: Final = b"txrules2"
 
-#: Rules with conditions that a name may have: each is looked at when the name, or one below it, is asked for.
+#: Rules with conditions that a name may have in a list: each is looked at when the name, or one below it, is asked for.
 _CONDITIONS: Final = 64
 
 #: A condition that cannot be read never holds: no question has this type.
@@ -89,6 +89,9 @@ _CONDITIONAL_HIGH: Final = CONDITIONAL >> 8
 
 #: The L{stateOf} a list whose lines are in the settings: its name changes with them.
 IN_SETTINGS: Final = (1,)
+
+#: What is said of the copy of a list that has another digest than what was fetched.
+DAMAGED: Final = "is not what was fetched"
 
 #: What most names have.
 _NOTHING: Final[Sequence[tuple[int, int]]] = []
@@ -181,7 +184,7 @@ class TableBuilder:
         self._single = False
         self._parts = [bytearray() for _ in range(_PARTS)]
         self._conditions = bytearray()
-        # How many rules with conditions each name has, by its digest.
+        # How many rules with conditions each name has in the list that is being read.
         self._conditional: Counter[bytes] = Counter()
 
     def add(self, names: Sequence[bytes], word: int, lines: Sequence[int]) -> None:
@@ -203,17 +206,14 @@ class TableBuilder:
         """
         Add a rule with a condition. For the other arguments see L{add}.
 
-        @return: whether there is room for it: too many for one name would be slow to look at.
+        @return: whether there is room for it: too many for one name in one list would be slow to look at.
         """
-        if not self._hasRoom(blake2b(self.key + name, digest_size=_DIGEST).digest()):
+        self._conditional[name] += 1
+        if self._conditional[name] > _CONDITIONS:
             return False
         self.add((name,), word | CONDITIONAL, (len(self._conditions),))
         self._conditions += condition.pack(line)
         return True
-
-    def _hasRoom(self, digest: bytes) -> bool:
-        self._conditional[digest] += 1
-        return self._conditional[digest] <= _CONDITIONS
 
     def copy(self, table: PolicyTable, number: int, mine: int) -> None:
         """
@@ -231,8 +231,6 @@ class TableBuilder:
                 if word & SOURCE == number:
                     place = entries[at + _DIGEST + 2 : at + _ENTRY]
                     if word & CONDITIONAL:
-                        if not self._hasRoom(entries[at : at + _DIGEST]):
-                            continue
                         line, condition = table.condition(int.from_bytes(place, "big"))
                         place = len(self._conditions).to_bytes(4, "big")
                         self._conditions += condition.pack(line)
@@ -242,8 +240,9 @@ class TableBuilder:
 
     def mark(self) -> list[int]:
         """
-        Return the state to L{rewind} to.
+        Return the state to L{rewind} to, before a list is read.
         """
+        self._conditional.clear()
         return [self.count, len(self._conditions), *map(len, self._parts)]
 
     def rewind(self, state: list[int]) -> None:

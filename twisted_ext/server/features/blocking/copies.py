@@ -114,9 +114,9 @@ class Copies:
         """
         if path:
             os.replace(path, f"{self.folder}/{name}.{copy.digest}.list")
-        self._copies[name] = copy
         with replacingFile(self._description(name), STATE_FILE) as file:
             file.write(json.dumps(asdict(copy)).encode("ascii"))
+        self._copies[name] = copy
 
     def tidy(self, names: Container[str], fetching: Container[str] = ()) -> None:
         """

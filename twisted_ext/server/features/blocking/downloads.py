@@ -158,12 +158,14 @@ class Downloads:
 
     def distrust(self, word: str) -> None:
         """
-        Fetch a list whose copy cannot be used.
+        Fetch a list whose copy is damaged or gone, but not again and again if the disk damages each.
         """
-        for each in self._downloads.values():
-            if each.wanted.word == word and not each.anew:
+        for name, each in self._downloads.items():
+            copy = self._copies.get(name)
+            if each.wanted.word == word and copy is not None and not each.anew:
                 each.anew = True
-                each.due = min(each.due, self._reactor.seconds())
+                age = self._today() - copy.fetched
+                each.due = min(each.due, self._reactor.seconds() + (_AGAIN - age if 0 <= age < _AGAIN else 0.0))
 
     def tidy(self) -> None:
         """

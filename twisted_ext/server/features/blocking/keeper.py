@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from twisted_ext.errors import BadImage, CallerFault
 from twisted_ext.files import STATE_FOLDER, TemporaryFolder
 from twisted_ext.limits import BLOCK_LISTS, BLOCK_PAUSE, BLOCK_SECONDS
-from twisted_ext.resolver.policy.rules.table import IN_SETTINGS, PolicyTable, RuleList, stateOf
+from twisted_ext.resolver.policy.rules.table import DAMAGED, IN_SETTINGS, PolicyTable, RuleList, stateOf
 from twisted_ext.server.features.base.feature import Keeper
 from twisted_ext.server.features.blocking.downloads import Downloads
 from twisted_ext.server.features.blocking.lists import linesOfLists, listsIn, listsOfAll
@@ -328,7 +328,7 @@ class BlockLists(Keeper):
             self._failed("the process that reads them has written something else than its result")
             return
         for each in self.lists:
-            if each.kept:
+            if each.kept and (each.said == DAMAGED or not self._stateOf(each.list)):
                 self._downloads.distrust(each.list)
             if each.kept or former.get(each.list) != tuple(each.state):
                 _tell(each)

@@ -125,6 +125,33 @@ def test_listsGroupsAndClients(tmp_path: Path) -> None:
     assert [view.name for view in settings.views()] == ["children", "default-children", "unblocked", "guests-friends"]
 
 
+def test_groupsOfLikeNames(tmp_path: Path) -> None:
+    """
+    Groups whose names differ in what names of views cannot have become different views, in a valid settings file.
+    """
+    gravity(
+        tmp_path / "gravity.db",
+        ["Kids!", "Kids?", "x" * 90],
+        domainlist=[(1, "a.example", (1,)), (1, "b.example", (2,))],
+        client=[("192.168.1.1", (1,)), ("192.168.1.2", (2,)), ("192.168.1.3", (1, 2, 3)), ("192.168.1.4", (3,))],
+    )
+    settings = Settings(valuesFromTOML(tomlOf(converted(tmp_path)), "txdns.toml"))
+    names = [view.name for view in settings.views()]
+    assert sorted(names)[:2] == ["kids", "kids-2"]
+    assert len({*names}) == 4
+
+
+def test_dropIns(tmp_path: Path) -> None:
+    """
+    Files of dnsmasq that Pi-hole would read are said to be missing.
+    """
+    gravity(tmp_path / "gravity.db")
+    found = converted(tmp_path, '[dns]\nupstreams = ["192.0.2.53"]\n[misc]\netc_dnsmasq_d = true ### CHANGED, default = false\n')
+    assert [(name, reason) for _, name, reason in said(found, Severity.MISSING)] == [
+        ("misc.etc_dnsmasq_d", "the files in /etc/dnsmasq.d are not read")
+    ]
+
+
 def test_databaseIsNotChanged(tmp_path: Path) -> None:
     """
     The database is only read, also in a folder that cannot be written to; an old one has no lists of exceptions.

@@ -25,6 +25,9 @@ _DATABASE: Final = "gravity.db"
 #: Tables of what is no part of a DNS server's answers.
 _OTHERS: Final = ("database.", "debug.", "files.", "misc.", "ntp.", "resolver.", "webserver.")
 
+#: Files of dnsmasq that Pi-hole reads if this is switched on.
+_DROP_INS: Final = "misc.etc_dnsmasq_d"
+
 #: Keys of dnsmasq that are written as they are if they are true.
 _FLAGS: Final = {
     "dns.domainNeeded": "domain-needed",
@@ -212,12 +215,7 @@ class _Pihole:
         self._views(gravity, byGroup, place)
 
     def _list(self, table: dict[str, object], place: Place, byGroup: dict[int, list[str]], groups: Iterable[int]) -> None:
-        name = stem = str(table["name"])
-        count = 1
-        while name in self._listNames:
-            count += 1
-            name = f"{stem[:58]}-{count}"
-        self._listNames.add(name)
+        name = _unlike(self._listNames, str(table["name"]))
         if self._converted.add("list", {**table, "name": name}, place):
             for group in groups:
                 if group in byGroup:
@@ -265,9 +263,10 @@ class _Pihole:
             except ValueError:
                 self._converted.missing(where, "a client is known by its address only", "give it a fixed address, and write that")
         # Pi-hole takes the most specific network that has a client, a server the first view.
+        titles: set[str] = set()
         for groups, clients in sorted(views.items(), key=lambda item: -max([ip_network(each).prefixlen for each in item[1]])):
             lists = list(dict.fromkeys([name for group in sorted(groups) for name in byGroup[group]]))
-            title = "-".join([_label(gravity.groups[group]) for group in sorted(groups)])[:63] or "unblocked"
+            title = _unlike(titles, "-".join([_label(gravity.groups[group]) for group in sorted(groups)]) or "unblocked")
             self._converted.add("view", {"name": title, "clients": clients, "lists": lists}, place)
 
     # -- the rest
@@ -277,6 +276,8 @@ class _Pihole:
             if self._value(canary) is True:
                 for name in names:
                     self._converted.add("local-domain", name, self._place(canary))
+        if self._value(_DROP_INS) is True:
+            self._converted.missing(self._place(_DROP_INS), "the files in /etc/dnsmasq.d are not read", "convert each as dnsmasq's")
         if self._value("dhcp.active") is True:
             place = self._place("dhcp.active")
             self._converted.missing(place, "this server gives no addresses to clients", "let the router do so, or run dnsmasq for it")
@@ -303,6 +304,19 @@ def _label(text: str) -> str:
     Return a text as a name for a list or a view.
     """
     return re.sub(r"[^A-Za-z0-9_]+", "-", text).strip("-_").lower()[:40] or "list"
+
+
+def _unlike(names: set[str], wanted: str) -> str:
+    """
+    Return a name that is none of those, with a number if need be, and add it to them.
+    """
+    name = wanted[:63]
+    count = 1
+    while name in names:
+        count += 1
+        name = f"{wanted[:58]}-{count}"
+    names.add(name)
+    return name
 
 
 def _nameOf(address: str) -> str:
