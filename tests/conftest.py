@@ -21,12 +21,16 @@ from twisted.plugin import getCache
 from twisted.trial._synctest import _logObserver
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.ordering import quickLast
 from tests.patching import skipUnnoticed
 from tests.typed import unchecked
 from twisted import plugins
 from twisted_ext._compiled import isCompiled
 
-__all__ = ["collectsNoMoreErrors", "leavesFolderClean", "leavesReactorClean", "leavesSignalsAlone", "pytest_sessionstart"]
+__all__ = [
+    "collectsNoMoreErrors", "leavesFolderClean", "leavesReactorClean", "leavesSignalsAlone", "pytest_collection_modifyitems",
+    "pytest_sessionstart",
+]
 
 # The time of an example depends on the machine's load, so there is no deadline. All runs use the same examples where everything is
 # required, which is where a change is judged; random examples are for runs on a developer's machine.
@@ -43,6 +47,9 @@ _SOCKET_TURNS: Final = 100
 #: Seconds between these turns.
 _PAUSE: Final = 0.01
 
+
+#: Folders whose tests take less than a few seconds each.
+_QUICK: Final = tuple([f"tests/{name}/" for name in ("cache", "compat", "dnssec", "recursion", "resolver", "server", "zone")])
 
 #: Signals that a running reactor handles.
 _SIGNALS: Final = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM)
@@ -88,6 +95,19 @@ def pytest_sessionstart() -> None:
         cast(Callable[[ModuleType], object], getCache)(plugins)
     if isCompiled():
         skipUnnoticed()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    Have each of several processes begin with the tests that may take long: those that start programs.
+    """
+    processes = int(environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+    if processes > 1:
+        items[:] = quickLast(items, lambda item: item.nodeid.partition("::")[0], _isQuick, processes)
+
+
+def _isQuick(module: str) -> bool:
+    return module.startswith(_QUICK)
 
 
 def _waitingFor(reactor: _Waiting) -> list[object]:
