@@ -43,7 +43,7 @@ _BLOCKED: Final = frozenset((15, 16, 17))
 _STATUS: Final = {
     **dict.fromkeys(("cache", "stale", "denials"), "cached"),
     **dict.fromkeys(("upstream", "recursive", "names"), "forwarded"),
-    **dict.fromkeys(("zone", "local", "hosts", "special", "configuration", "transfer"), "local"),
+    **dict.fromkeys(("zone", "local", "hosts", "special", "configuration", "transfer", "rewritten"), "local"),
     "blocked": "blocked",
     **dict.fromkeys(("failure", "late", "overflow"), "failed"),
 }

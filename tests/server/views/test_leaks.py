@@ -5,6 +5,7 @@ No view's reply reaches the clients of another one.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,9 @@ _RECORDS = {
     ("far.alias.example", "CNAME"): "alias.example.",
     ("ads.example", "AAAA"): "2001:db8::1",
     ("games.example", "TXT"): "hello",
+    ("www.bing.com", "A"): "192.0.2.101",
+    ("strict.bing.com", "A"): "192.0.2.102",
+    ("strict.bing.com", "AAAA"): "2001:db8::102",
 }
 
 _LISTS = {
@@ -34,11 +38,17 @@ _LISTS = {
     "games": "games.example\n",
     "news": "||news.example^\n@@||x.y.news.example^\n||shop.example^$important\n",
     "good": "www.games.example\nshop.example\n",
+    "home": "||x.y.news.example^$dnsrewrite=192.0.2.251\n|ads.example^$dnsrewrite=shop.example\n"
+    "||bing.com^$dnsrewrite=refused,dnstype=TXT\n",
 }
 
-_OFTEN = ["ads.example", "www.games.example", "x.y.news.example", "alias.example"]
+#: Those that are no lists of blocked names.
+_KINDS = {"good": "except", "home": "rewrite"}
+_KEYS = {"good": "allow", "home": "rewrite"}
 
-_DOMAINS = ["ads.example", "games.example", "shop.example", "example", "alias.example", "none.example"]
+_OFTEN = ["ads.example", "www.bing.com", "www.games.example", "x.y.news.example", "alias.example"]
+
+_DOMAINS = ["ads.example", "bing.com", "games.example", "shop.example", "example", "alias.example", "none.example"]
 
 #: For each view its clients.
 _CLIENTS = [[f"10.0.{number}.{host}" for host in (1, 2, 77)] for number in range(4)]
@@ -52,6 +62,7 @@ def _randomly(dice: random.Random) -> dict[str, object]:
         "lists": dice.sample(sorted(_LISTS), dice.randrange(4)),
         "block": dice.sample(_DOMAINS, dice.choice((0, 0, 1, 2))),
         "block-except": dice.sample(_DOMAINS, dice.choice((0, 0, 1))),
+        "safe-search": dice.choice([[], ["bing"], ["google", "bing"]]),
         "block-reply": dice.choice(["nxdomain", "null", "192.0.2.250"]),
     }
 
@@ -75,7 +86,7 @@ class _Differential:
             "upstream": ["192.0.2.53"],
             "prefetch": False,
             "list": [
-                {"name": name, "file": str(folder / name), **({"allow": True} if name == "good" else {})} for name in _LISTS
+                {"name": name, "file": str(folder / name), **({_KEYS[name]: True} if name in _KEYS else {})} for name in _LISTS
             ],
         }
         self.tables = 0
@@ -91,14 +102,14 @@ class _Differential:
         Write a table of all lists, in random order.
         """
         self.tables += 1
-        words = [f"{'except' if name == 'good' else 'block'}:{name}={self.folder / name}" for name in _LISTS]
+        words = [f"{_KINDS.get(name, 'block')}:{name}={self.folder / name}" for name in _LISTS]
         return tableOf(self.folder / f"{self.tables}.rules", self.dice.sample(words, len(words)))
 
     def settings(self) -> Settings:
         """
         Return settings with random views for the clients that are not those of all.
         """
-        own = {key.replace("block-e", "blockE").replace("block-r", "blockR"): value for key, value in _randomly(self.dice).items()}
+        own = {re.sub("-(.)", lambda found: found[1].upper(), key): value for key, value in _randomly(self.dice).items()}
         tables: list[dict[str, object]] = []
         for number, clients in enumerate(_CLIENTS[1:]):
             given = _randomly(self.dice)
@@ -137,7 +148,7 @@ class _Differential:
         Ask random questions, and return those to which a client of a view got another reply than it would alone.
         """
         dice, found = self.dice, []
-        names = [*_NAMES, "alias.example", "far.alias.example", "none.example"]
+        names = [*_NAMES, "alias.example", "far.alias.example", "none.example", "www.bing.com", "strict.bing.com"]
         for number in range(questions):
             if dice.randrange(250) == 0:
                 self.change()

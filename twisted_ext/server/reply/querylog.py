@@ -34,6 +34,9 @@ _queries: Final = Logger(namespace="twisted_ext.queries")
 #: Transports to upstreams, all of which the log calls C{upstream}.
 _UPSTREAM: Final = frozenset(("udp", "tcp", "tls", "https", "quic"))
 
+#: Answers that rules give.
+_RULED: Final = frozenset(("blocked", "rewritten"))
+
 
 class QueryLog:
     """
@@ -58,8 +61,8 @@ class QueryLog:
                 source = origin.source
                 if source in _UPSTREAM:
                     source, server = "upstream", origin.server
-                elif source == "blocked":
-                    # The rule, by which it is blocked.
+                elif source in _RULED:
+                    # The rule.
                     server = origin.server
             rcode, ede = cause.rcode or rcode, cause.ede
         elif isinstance(cause, Refusal):
@@ -103,8 +106,8 @@ class QueryLog:
             "rcode": None if rcode is None else rcodeName(rcode),
             "milliseconds": round(seconds * 1000, 3),
             "source": source,
-            "server": "" if source == "blocked" else server,
-            "rule": server if source == "blocked" else "",
+            "server": "" if source in _RULED else server,
+            "rule": server if source in _RULED else "",
             "view": named,
             "size": size,
             "truncated": truncated,

@@ -72,7 +72,10 @@ _TRANSFER: Final = "transfer"
 _STATIC_SECONDS: Final = 1.0
 
 #: Kinds of sources whose answers are the same for all clients and valid until their epoch ends, or else are asked again after a second.
-_STATIC: Final = frozenset(("hosts", "special", "local", "zone", "blocked"))
+_STATIC: Final = frozenset(("hosts", "special", "local", "zone", "blocked", "rewritten"))
+
+#: Kinds of answers that rules give.
+_RULED: Final = frozenset(("blocked", "rewritten"))
 
 #: When replies from zones expire.
 _FOREVER: Final = float("inf")
@@ -667,4 +670,4 @@ def _isRemembered(answer: Answer) -> bool:
     name is blocked for its aliases is known from a cache as well.
     """
     origin = answer.origin
-    return origin is not None and (origin.source in _REMEMBERED or (origin.source == "blocked" and origin.epoch is None))
+    return origin is not None and (origin.source in _REMEMBERED or (origin.source in _RULED and origin.epoch is None))

@@ -32,6 +32,7 @@ times = ["21:00-06:30"]
 [[view]]
 name = "children"
 clients = ["192.168.1.40/30"]
+safe-search = ["bing"]
 lists = ["ads", "games during night", "far"]
 """
 
@@ -43,6 +44,8 @@ _EXPECTED = """\
 192.0.2.1     games.example   21:30        -> passes
 192.0.2.1     v6.example                   -> passes
 192.0.2.1     v6.example      AAAA         -> blocked
+192.168.1.41  www.bing.com                 -> rewritten safe-search
+192.0.2.1     www.bing.com                 -> passes
 """
 
 
@@ -76,6 +79,10 @@ def test_check(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[0] == "bad.txt: 0 rules, 100 lines that cannot be used"
     assert lines[-1] == f"  and {100 - len(lines) + 2} more"
     assert "\x1b" not in "".join(lines)
+    (house / "home.txt").write_text("||nas.example^$dnsrewrite=192.0.2.1\n||ads.example^\n")
+    assert main(["policy", "check", "home.txt"]) == OK
+    said = capsys.readouterr().out
+    assert said == "home.txt: 2 rules\n  rules that rewrite answers: 1; they need rewrite = true in the [[list]]\n"
     assert main(["policy", "check", "none.txt"]) == BATCH
     assert main(["policy", "check"]) == USAGE
     assert "txdns policy check: none.txt: No such file or directory" in capsys.readouterr().err
@@ -129,22 +136,22 @@ def test_test(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
     words = ["policy", "test", "expected.txt", "--config", "txdns.toml"]
     assert main(words) == OK
-    assert capsys.readouterr().err.splitlines()[-1] == "6 of 6 as expected"
+    assert capsys.readouterr().err.splitlines()[-1] == "8 of 8 as expected"
     (house / "expected.txt").write_text(_EXPECTED + "192.0.2.1 ads.example -> blocked games\n192.0.2.1 ads.example -> passes\n")
     assert main(words) == DECLINED
     found = capsys.readouterr()
     assert found.out.splitlines() == [
-        "expected.txt:8: expected: blocked by games; 192.0.2.1 is in no view; "
+        "expected.txt:10: expected: blocked by games; 192.0.2.1 is in no view; "
         f"ads.example is blocked by ads:1 ({house}/ads.txt): ads.example",
-        f"expected.txt:9: expected: passes; 192.0.2.1 is in no view; ads.example is blocked by ads:1 ({house}/ads.txt): ads.example",
+        f"expected.txt:11: expected: passes; 192.0.2.1 is in no view; ads.example is blocked by ads:1 ({house}/ads.txt): ads.example",
     ]
-    assert found.err.splitlines()[-1] == "6 of 8 as expected"
+    assert found.err.splitlines()[-1] == "8 of 10 as expected"
 
 
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("192.0.2.1 a.example", "expected.txt:1: a line has CLIENT NAME [TYPE] [TIME] -> passes, or -> blocked [LIST]"),
+        ("192.0.2.1 a.example", "expected.txt:1: a line has CLIENT NAME [TYPE] [TIME] -> passes, -> blocked [LIST] or -> rewritten [LIST]"),
         ("a.example -> passes", "expected.txt:1: a line has CLIENT NAME"),
         ("192.0.2.1 a.example -> maybe", "expected.txt:1: a line has CLIENT NAME"),
         ("192.0.2.1 a.example -> passes ads", "expected.txt:1: a line has CLIENT NAME"),

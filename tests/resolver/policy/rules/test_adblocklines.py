@@ -137,7 +137,7 @@ CASES: Final = (
     ("||example.org^$third-party", "", "example.org"),
     ("||example.org^$client=192.0.2.1", "", "example.org"),
     ("||example.org^$ctag=device_pc", "", "example.org"),
-    ("||example.org^$dnsrewrite=192.0.2.1", "", "example.org"),
+    ("||example.org^$ctag=user_child", "", "example.org"),
     ("||example.org^$dnstype=A,app=x", "", "example.org"),
     ("||example.org^$dnstype=NOPE", "", "example.org"),
     ("||example.org^$dnstype=", "", "example.org"),

@@ -113,6 +113,8 @@ def test_exceptionsToNothing() -> None:
         ('[[list]]\nname = "ads"\nurl = "https://a/"\nevery = "daily"', ["such as 12h; 'daily' is not a time"]),
         ('[[list]]\nname = "ads"\nurl = "https://a/"\nfile = "a"', ["list ads has a file and a url; leave one of them out"]),
         ('[[list]]\nname = "ads"\nurl = "https://a/"\nnames = "a"', ["list ads has a url and names; leave one of them out"]),
+        ('[[list]]\nname = "ads"\nfile = "a"\nallow = true\nrewrite = true', ["list ads has allow and rewrite; a list of exceptions rewr"]),
+        ('safe-search = ["gogle"]', ["'gogle' is not one of google, bing, duckduckgo, youtube,"]),
         ('[[list]]\nname = "ads"\nfile = "a"\nevery = "2d"', ["list ads: every is for a list with a url; a file is read when it"]),
     ],
 )
@@ -148,5 +150,5 @@ def test_settingsOfTables() -> None:
     """
     Each key of a table is explained.
     """
-    assert [each.name for each in LIST_SETTINGS] == ["name", "file", "url", "names", "every", "allow"]
+    assert [each.name for each in LIST_SETTINGS] == ["name", "file", "url", "names", "every", "allow", "rewrite"]
     assert all(each.help for each in LIST_SETTINGS)

@@ -105,7 +105,7 @@ def test_forPrograms(features: Features) -> None:
     """
     found = why(features, "x.ads.example", "192.168.1.40")
     del found["said"]
-    assert found == {"client": "192.168.1.40", "view": "children", "blocked": True, "rule": "ads:2"}
+    assert found == {"client": "192.168.1.40", "view": "children", "blocked": True, "rewritten": False, "rule": "ads:2"}
 
 
 def test_paused(features: Features) -> None:

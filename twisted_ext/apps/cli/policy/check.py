@@ -26,7 +26,7 @@ first lines that cannot be used, with the reason.
 Exit codes: 0 all lines can be used, 1 wrong usage, 2 some cannot, 8 a file cannot be read.
 """
 
-_JSON: Final = flag("--json", "one object for each list: file, rules, wrong (lines that cannot be used), and the first of these in said")
+_JSON: Final = flag("--json", "an object for each list: file, rules, rewriting, wrong (lines that cannot be used), said (the first)")
 
 ARGUMENTS: Final = Arguments(_HELP, _JSON)
 
@@ -43,17 +43,20 @@ def main(words: list[str]) -> int:
 
     code = OK
     for path in given.bare:
-        complaints, rules = Complaints(), 0
+        complaints, rules, rewriting = Complaints(), 0, 0
         with fileErrors(path), open(path, "rb", opener=openNow) as file:
             for found in parseList(file, complaints):
                 rules += len(found)
+                rewriting += sum([condition.rewrite is not None for _, _, _, condition in found.conditional])
         code = DECLINED if complaints.count else code
         if given[_JSON]:
-            print(dumps({"file": path, "rules": rules, "wrong": complaints.count, "said": complaints.texts}))
+            print(dumps({"file": path, "rules": rules, "rewriting": rewriting, "wrong": complaints.count, "said": complaints.texts}))
             continue
         wrong = f", {complaints.count:,} line{'s'[: complaints.count != 1]} that cannot be used" if complaints.count else ""
         print(printable(f"{path}: {rules:,} rule{'s'[: rules != 1]}{wrong}"))
         sys.stdout.writelines([f"  {printable(text)}\n" for text in complaints.texts])
         if more := complaints.count - len(complaints.texts):
             print(f"  and {more:,} more")
+        if rewriting:
+            print(f"  rules that rewrite answers: {rewriting:,}; they need rewrite = true in the [[list]]")
     return code

@@ -46,7 +46,8 @@ class OfflineRules:
         """
         active = self._features.placeOf(client).active.get("blocking")
         if not isinstance(active, BlockedNames):
-            return {"client": client, "view": None, "blocked": False, "rule": None, "said": ["nothing is blocked for this client"]}
+            said: list[JSON] = ["nothing is blocked for this client"]
+            return {"client": client, "view": None, "blocked": False, "rewritten": False, "rule": None, "said": said}
         return active.why(name, client, at, rrType)
 
 

@@ -26,9 +26,10 @@ each question, such as these:
   192.168.1.41 roblox.com     A      21:30 -> blocked games
   192.168.1.41 roblox.com            12:00 -> passes
   192.0.2.1    shop.example   HTTPS       -> passes
+  192.168.1.41 www.google.com             -> rewritten safe-search
 
-Type and time may be left out. After blocked may be the name of the list that has the rule, or
-block for the setting.
+Type and time may be left out. After blocked or rewritten may be the name of the list that has
+the rule, or the setting: block or safe-search.
 
 {options}
 
@@ -48,6 +49,7 @@ class Expectation(NamedTuple):
     A line of the file.
 
     @ivar at: the time; C{""} for now.
+    @ivar verdict: C{blocked}, C{rewritten} or C{passes}.
     @ivar source: the list that has the rule; C{""} for any.
     """
 
@@ -56,7 +58,7 @@ class Expectation(NamedTuple):
     name: str
     rrType: str
     at: str
-    blocked: bool
+    verdict: str
     source: str
 
 
@@ -76,10 +78,11 @@ def expectationsIn(text: str, path: str) -> list[Expectation]:
         at = next((word for word in asked[2:] if _TIME.fullmatch(word)), "")
         types = [word for word in asked[2:] if word != at]
         verdict, source = (*expected, "")[:2] if expected else ("", "")
-        right = verdict in ("blocked", "passes") and len(expected) <= (2 if verdict == "blocked" else 1)
+        right = verdict in ("blocked", "rewritten", "passes") and len(expected) <= (1 if verdict == "passes" else 2)
         if arrow < 2 or len(types) > 1 or not right:
-            raise ExitError(BATCH, f"{path}:{number}: a line has CLIENT NAME [TYPE] [TIME] -> passes, or -> blocked [LIST]")
-        found.append(Expectation(number, asked[0], asked[1], types[0] if types else "A", at, verdict == "blocked", source))
+            wanted = "-> passes, -> blocked [LIST] or -> rewritten [LIST]"
+            raise ExitError(BATCH, f"{path}:{number}: a line has CLIENT NAME [TYPE] [TIME] {wanted}")
+        found.append(Expectation(number, asked[0], asked[1], types[0] if types else "A", at, verdict, source))
     return found
 
 
@@ -102,12 +105,13 @@ def main(words: list[str]) -> int:
             except CallerFault as fault:
                 raise ExitError(BATCH, f"{path}:{each.line}: {fault}") from None
             rule = str(found["rule"] or "")
-            if found["blocked"] is each.blocked and each.source in ("", rule.partition(":")[0]):
+            verdict = next((word for word in ("blocked", "rewritten") if found[word]), "passes")
+            if verdict == each.verdict and each.source in ("", rule.partition(":")[0]):
                 continue
             wrong += 1
             said = found["said"]
             assert isinstance(said, list)
-            wanted = f"blocked{f' by {each.source}' if each.source else ''}" if each.blocked else "passes"
+            wanted = f"{each.verdict}{f' by {each.source}' if each.source else ''}"
             print(printable(f"{path}:{each.line}: expected: {wanted}; {'; '.join(map(str, said))}"))
     print(f"{len(expected) - wrong:,} of {len(expected):,} as expected", file=sys.stderr)
     return DECLINED if wrong else OK

@@ -30,7 +30,7 @@ Exit codes: 0 the rules were read, 1 wrong usage or settings, 8 a file cannot be
 _CONFIG: Final = Option("--config FILE", "the settings file of the server", "", str, what="a settings file")
 _AT: Final = Option("--at TIME", "a time on the wall, 21:30 or 2026-11-25T21:30; now by default", "", str, what="a time")
 _TYPE: Final = Option("--type TYPE", "the type that is asked for; A by default", "A", str, what="a type")
-_JSON: Final = flag("--json", "one object: client, view, blocked, rule, and the lines in said")
+_JSON: Final = flag("--json", "one object: client, view, blocked, rewritten, rule, and the lines in said")
 
 ARGUMENTS: Final = Arguments(_HELP, _CONFIG, _AT, _TYPE, _JSON)
 

@@ -1,7 +1,7 @@
 """
 Reads the rules of ad blockers that are about names: C{||ads.example^}, C{@@||ads.example^}, C{|ads.example^} and C{||ad*.example.com^},
-with the modifiers C{$important}, C{$dnstype=}, C{$denyallow=} and C{$badfilter}. A rule with anything else is left out as a whole: without
-it, the rule would be about more.
+with the modifiers C{$important}, C{$dnstype=}, C{$denyallow=}, C{$client=}, C{$dnsrewrite=} and C{$badfilter}. A rule with anything else is
+left out as a whole: without it, the rule would be about more.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Final
 
 from twisted_ext.resolver.policy.rules.condition import Condition
 from twisted_ext.resolver.policy.rules.listnames import nameIn, shownPart
+from twisted_ext.resolver.policy.rules.rewriting import ANYTHING, Rewrite, readRewrite
 from twisted_ext.resolver.policy.rules.table import BELOW, EXCEPT, IMPORTANT, SELF
 from twisted_ext.wire.rrtypes import typeNumber
 
@@ -27,6 +28,9 @@ _ALWAYS: Final = Condition()
 
 #: Characters of a pattern.
 _PATTERN: Final = re.compile(rb"[a-z0-9_.*-]+")
+
+#: Addresses and networks.
+_CLIENT: Final = re.compile(rb"\d+(?:\.\d+){3}(?:/\d+)?|[0-9a-f:.]*:[0-9a-f:./]*")
 
 
 def isAdblock(line: bytes) -> bool:
@@ -61,6 +65,8 @@ def adblockRule(line: bytes) -> AdblockRule:
     types: tuple[int, ...] = ()
     others: tuple[int, ...] = ()
     excluded: tuple[bytes, ...] = ()
+    views: tuple[bytes, ...] = ()
+    rewrite: Rewrite | None = None
     for modifier in modifiers.split(b",") if modifiers is not None else ():
         name, equals, value = modifier.strip().partition(b"=")
         if name == b"important" and not equals:
@@ -71,6 +77,10 @@ def adblockRule(line: bytes) -> AdblockRule:
             types, others = _typesIn(line, value)
         elif name == b"denyallow" and value and not excluded:
             excluded = tuple([nameIn(each) for each in value.split(b"|")])
+        elif name == b"client" and value and not views:
+            views = tuple([_viewIn(line, each) for each in value.split(b"|")])
+        elif name == b"dnsrewrite" and rewrite is None:
+            rewrite = _rewriteIn(line, value, bool(exception))
         elif modifier != b"all":
             raise ValueError(f"{shownPart(line)} depends on more than the domain")
     if text.endswith(b".") or not (end or b"." in text):
@@ -85,7 +95,7 @@ def adblockRule(line: bytes) -> AdblockRule:
     elif b"*" in text:
         pattern, text = _divided(line, text)
         bits = BELOW
-    condition = Condition(voids, types, others, excluded, pattern, bool(pattern) and begin == b"|")
+    condition = Condition(voids, types, others, excluded, pattern, bool(pattern) and begin == b"|", views, rewrite)
     return nameIn(text), word | bits, None if condition == _ALWAYS else condition
 
 
@@ -99,6 +109,34 @@ def _divided(line: bytes, text: bytes) -> tuple[bytes, bytes]:
     if not _PATTERN.fullmatch(text) or dot <= 0 or dot == len(text) - 1:
         raise ValueError(f"{shownPart(line)} does not end with a domain")
     return text[:dot], text[dot + 1 :]
+
+
+def _viewIn(line: bytes, text: bytes) -> bytes:
+    """
+    Return the name of a view that a rule is for, with C{~} before it one that it is not for.
+
+    @raise ValueError: it is the address of a client, whose view other clients share.
+    """
+    tilde = b"~" if text.startswith(b"~") else b""
+    name = text.removeprefix(b"~").strip(b"'\"")
+    if not name or _CLIENT.fullmatch(name):
+        raise ValueError(f"{shownPart(line)} is for a client; make a view of it, and write the name of that")
+    return tilde + name
+
+
+def _rewriteIn(line: bytes, value: bytes, exception: bool) -> Rewrite:
+    """
+    Return what a rule gives clients.
+
+    @raise ValueError: it is not supported.
+    """
+    try:
+        rewrite = readRewrite(value)
+    except ValueError as error:
+        raise ValueError(f"{shownPart(line)}: {error}") from None
+    if rewrite is ANYTHING and not exception:
+        raise ValueError(f"{shownPart(line)} does not say what clients get")
+    return rewrite
 
 
 def _typesIn(line: bytes, value: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:

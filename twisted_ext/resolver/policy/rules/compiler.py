@@ -112,6 +112,7 @@ def _read(
     @raise OSError: it cannot be read. Nothing has been added then.
     """
     number |= EXCEPT if word.startswith("except:") else 0
+    mayRewrite = word.startswith("rewrite:")
     complaints = Complaints()
     before = builder.mark()
     most, room, seconds = int(BLOCK_LIST_OCTETS.default), int(BLOCK_NAMES.default), BLOCK_SECONDS.default
@@ -121,7 +122,9 @@ def _read(
             for bits, (names, lines) in rules.plain.items():
                 builder.add(names, number | bits, lines)
             for name, bits, line, condition in rules.conditional:
-                if not builder.addConditional(name, number | bits, line, condition):
+                if condition.rewrite is not None and not mayRewrite:
+                    complaints.add(line, f"gives {name.decode('ascii')} another answer, which this list may not: see rewrite of [[list]]")
+                elif not builder.addConditional(name, number | bits, line, condition):
                     complaints.add(line, f"is one rule too many with conditions for {name.decode('ascii')}")
             if builder.count > room:
                 raise _Unusable(f"has more names than fit: all lists together may have {room}")

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
+from twisted_ext.resolver.policy.rules.rewriting import Rewrite
+
 __all__ = ["Condition"]
 
-#: The line; flags; how many types it is for, and how many it is not for; the octets of the pattern, and of the excluded domains.
-_HEAD: Final = Struct(">IBHHII")
+#: The line; flags; how many types it is for, and how many it is not for; the octets of the pattern, of the excluded domains, of the views,
+#: and of what the rule gives clients.
+_HEAD: Final = Struct(">IBHHIIII")
 
 _TYPE: Final = Struct(">H")
 
@@ -32,6 +35,8 @@ class Condition:
     @ivar excluded: domains that it is not for, with all names below them; lower case with dots between labels (C{$denyallow}).
     @ivar pattern: what a name has before the domain of the rule, and the dot; C{*} stands for any characters. Empty for anything.
     @ivar anchored: whether the pattern is for all of that; if not, it may begin after any dot.
+    @ivar views: names of the views that it is for, lower case, with C{~} before them those that it is not for (C{$client}).
+    @ivar rewrite: what the rule gives clients, if it does so (C{$dnsrewrite}); in an exception, what other rules do not give them.
     """
 
     voids: bool = False
@@ -40,19 +45,29 @@ class Condition:
     excluded: tuple[bytes, ...] = ()
     pattern: bytes = b""
     anchored: bool = False
+    views: tuple[bytes, ...] = ()
+    rewrite: Rewrite | None = None
 
-    def holds(self, name: bytes, above: int, rrType: int) -> bool:
+    def holds(self, name: bytes, above: int, rrType: int, view: bytes) -> bool:
         """
         Return whether a rule with this condition is about a question. Which rule it voids is another matter.
 
         @param name: lower case with dots between labels.
         @param above: how many octets of it come before the domain of the rule, with the last dot.
+        @param view: the name of the client's view, lower case; C{b""} for none.
         """
+        if self.views and not self._isFor(view):
+            return False
         if rrType in self.others or (self.types and rrType not in self.types):
             return False
         if self.excluded and any(name.endswith(each) and name[-len(each) - 1 : -len(each)] in (b"", b".") for each in self.excluded):
             return False
         return not self.pattern or self._matches(name[: above - 1] if above else b"")
+
+    def _isFor(self, view: bytes) -> bool:
+        if b"~" + view in self.views:
+            return False
+        return view in self.views or all(each.startswith(b"~") for each in self.views)
 
     def _matches(self, text: bytes) -> bool:
         """
@@ -72,28 +87,34 @@ class Condition:
         """
         Return it as octets, with the line of the rule.
         """
-        excluded = b"|".join(self.excluded)
+        parts = (self.pattern, b"|".join(self.excluded), b"|".join(self.views), b"" if self.rewrite is None else self.rewrite.pack())
         flags = _VOIDS * self.voids | _ANCHORED * self.anchored
-        head = _HEAD.pack(line, flags, len(self.types), len(self.others), len(self.pattern), len(excluded))
-        return b"".join([head, *map(_TYPE.pack, (*self.types, *self.others)), self.pattern, excluded])
+        head = _HEAD.pack(line, flags, len(self.types), len(self.others), *map(len, parts))
+        return b"".join([head, *map(_TYPE.pack, (*self.types, *self.others)), *parts])
 
     @classmethod
     def unpack(cls, data: bytes, at: int) -> tuple[int, Condition]:
         """
         Read what L{pack} has returned, from the octets of many.
         """
-        line, flags, types, others, pattern, excluded = _HEAD.unpack_from(data, at)
+        line, flags, types, others, *sizes = _HEAD.unpack_from(data, at)
         at += _HEAD.size
         numbers = [_TYPE.unpack_from(data, at + 2 * index)[0] for index in range(types + others)]
         at += 2 * len(numbers)
-        domains = data[at + pattern : at + pattern + excluded]
+        parts: list[bytes] = []
+        for size in sizes:
+            parts.append(data[at : at + size])
+            at += size
+        pattern, excluded, views, rewrite = parts
         condition = cls(
             bool(flags & _VOIDS),
             tuple(numbers[:types]),
             tuple(numbers[types:]),
-            tuple(domains.split(b"|")) if domains else (),
-            data[at : at + pattern],
+            tuple(excluded.split(b"|")) if excluded else (),
+            pattern,
             bool(flags & _ANCHORED),
+            tuple(views.split(b"|")) if views else (),
+            Rewrite.unpack(rewrite) if rewrite else None,
         )
         return line, condition
 

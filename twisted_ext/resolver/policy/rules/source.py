@@ -5,7 +5,7 @@ Answers as rules say, in place of the servers' answers.
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import count
 from typing import Final
@@ -14,30 +14,40 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from twisted_ext.aliases import together
 from twisted_ext.answers import Answer, Epoch, Origin, Outcome, QueryContext
 from twisted_ext.cache.entries import Entry
-from twisted_ext.errors import BadDescription, TimedOut
+from twisted_ext.errors import BadDescription, Refused, ServerFailed, TimedOut
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import BLOCK_TTL
 from twisted_ext.resolver.ask import behind, lookUp, then
 from twisted_ext.resolver.caching.cached import CachedSource
-from twisted_ext.resolver.policy.localanswers import emptySOA, knownAddresses, lastTime
+from twisted_ext.resolver.policy.localanswers import emptySOA, known, knownAddresses, lastTime
+from twisted_ext.resolver.policy.rules.rewriting import Rewrite
 from twisted_ext.resolver.policy.rules.table import PolicyTable
 from twisted_ext.resolver.policy.rules.verdict import OwnRules, Verdict, decided
 from twisted_ext.resolver.sources import WrappingSource
-from twisted_ext.wire.codes import IN
+from twisted_ext.wire.codes import IN, Rcode
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import nameEnd, nameToText
+from twisted_ext.wire.names import labelsOf, nameEnd, nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, ANY, CNAME, HTTPS, SVCB, A
 
 __all__ = ["BlockReply", "Policy", "PolicySource", "readReply"]
 
 # Info codes of extended errors (RFC 8914).
+_FORGED: Final = 4
 _BLOCKED: Final = 15
 _NOT_READY: Final = 14
 
 _EDE: Final = ((_BLOCKED, ""),)
+_FORGED_EDE: Final = ((_FORGED, ""),)
+
+#: The setting that has clients use the hosts of search engines that leave out what is for adults.
+_SAFE: Final = "safe-search"
+
+#: Those of no engine.
+_NO_HOSTS: Final[Mapping[bytes, bytes]] = {}
 
 _ADDRESSES: Final = (A, AAAA, ANY)
 
@@ -80,7 +90,12 @@ class Policy:
     @ivar number: that of these rules, which no others have; 0 while some of them rest.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, view: str = "") -> None:
+        """
+        @param view: the name of the clients' view; C{""} for none.
+        """
+        self._view = view.lower().encode("utf-8")
+        self._safe = _NO_HOSTS
         self.table: PolicyTable | None = None
         self.epoch = Epoch()
         self.given = self.resting = False
@@ -101,7 +116,14 @@ class Policy:
         """
         return self._waiting is not None and not self.paused
 
-    def apply(self, domains: Iterable[str], exceptions: Iterable[str], reply: str, lists: Collection[str]) -> None:
+    def apply(
+        self,
+        domains: Iterable[str],
+        exceptions: Iterable[str],
+        reply: str,
+        lists: Collection[str],
+        safe: Mapping[bytes, bytes] = _NO_HOSTS,
+    ) -> None:
         """
         Apply settings.
 
@@ -109,12 +131,14 @@ class Policy:
         @param exceptions: not blocked, with all names below them.
         @param lists: those that apply, as L{RuleList<twisted_ext.resolver.policy.rules.table.RuleList>} has them. Until the first of their
             tables is used, names wait for it.
+        @param safe: for hosts of search engines those to use in their place, folded.
 
         @raise BadDescription: they cannot be used; nothing has changed then.
         """
         answers = readReply(reply)
         self._own = OwnRules(domains, exceptions)
         self.reply = answers
+        self._safe = safe
         self._lists = self._chosen = frozenset(lists)
         if lists and self.table is None and self._waiting is None:
             self._waiting = {}
@@ -158,7 +182,7 @@ class Policy:
 
     def _changed(self) -> None:
         self._mask, self._whole = self._maskOf(self._chosen), self._maskOf(self._lists)
-        self.given = bool(self._own) or self.table is not None or self._waiting is not None
+        self.given = bool(self._own or self._safe) or self.table is not None or self._waiting is not None
         self.resting = self.given and (self.paused or self._mask != self._whole)
         self.number = 0 if self.resting else next(_numbers)
         self.epoch.bump()
@@ -183,7 +207,7 @@ class Policy:
 
         @param name: folded.
         """
-        return None if self.paused else decided(name, self._own, self.table, self._mask, rrType)
+        return None if self.paused else self._decided(name, self._mask, rrType)
 
     def verdictWith(self, name: bytes, lists: frozenset[str], rrType: int = A) -> Verdict | None:
         """
@@ -191,7 +215,15 @@ class Policy:
 
         @param name: folded.
         """
-        return decided(name, self._own, self.table, self._maskOf(lists & self._lists), rrType)
+        return self._decided(name, self._maskOf(lists & self._lists), rrType)
+
+    def _decided(self, name: bytes, mask: int, rrType: int) -> Verdict | None:
+        verdict = decided(name, self._own, self.table, mask, rrType, self._view)
+        if name in self._safe and (verdict is None or (verdict.line and not verdict.blocked)):
+            # An exception in a list is one to what lists block.
+            host = Rewrite(0, CNAME, self._safe[name])
+            return Verdict(True, b".".join(labelsOf(name)), _SAFE, 0, 0, (host,))
+        return verdict
 
     def _maskOf(self, lists: frozenset[str]) -> int:
         known = () if self.table is None else self.table.lists
@@ -203,7 +235,7 @@ class Policy:
 
         @param name: folded.
         """
-        verdict = decided(name, self._own, self.table, self._whole, rrType)
+        verdict = self._decided(name, self._whole, rrType)
         return verdict is not None and verdict.blocked
 
 
@@ -253,7 +285,7 @@ class PolicySource(WrappingSource):
             if context.trace is not None:
                 context.trace.note(lastTime(context.trace), "block", "excepted", **_shown(found))
             return self._inner.ask(question, context)
-        return self._answer(question, context, found, None)
+        return self._rewritten(question, context, found) if found.rewrites else self._answer(question, context, found, None)
 
     def _startLater(self, question: Question, context: QueryContext) -> Deferred[Answer]:
         if context.trace is not None:
@@ -268,6 +300,9 @@ class PolicySource(WrappingSource):
             for target in _targets(rrset):
                 found = policy.verdict(target.lower(), question.rrType)
                 if found is not None and found.blocked:
+                    if _aliasIn(found, question) is not None:
+                        # Of the names that are asked for, not of all that lead there.
+                        continue
                     return self._answer(question, context, found, answer, target)
                 if found is None and policy.resting and policy.willBlock(target.lower(), question.rrType):
                     return self._shortened(answer, question, context)
@@ -289,6 +324,30 @@ class PolicySource(WrappingSource):
             short.origin = Origin(origin.source, origin.server, origin.attempts, origin.elapsed, origin.age, zone=origin.zone)
         return short
 
+    def _rewritten(self, question: Question, context: QueryContext, why: Verdict) -> Answer | Start | None:
+        """
+        Answer with what a rule gives clients.
+        """
+        host = _aliasIn(why, question)
+        if host is None:
+            return self._answer(question, context, why, None)
+        if host.lower() == question.key[:-4]:
+            # A rule for a domain may lead to a name in it.
+            return self._inner.ask(question, context)
+        if context.trace is not None:
+            context.trace.note(lastTime(context.trace), "block", "rewritten", **_shown(why), alias=nameToText(host))
+        alias = Answer(Outcome.DATA, (RRSet(question.name, CNAME, IN, int(BLOCK_TTL.default), (host,)),))
+        found = self._inner.ask(Question(host, question.rrType, IN), context)
+        return then(found, self._behind, alias, question, context)
+
+    def _behind(self, rest: Answer, alias: Answer, question: Question, context: QueryContext) -> Answer:
+        """
+        Return an alias of a rule with the answer for its target.
+        """
+        answer = together((alias, rest))
+        answer.ede = (*answer.ede, *_FORGED_EDE)
+        return self._passed(answer, question, context)
+
     def _answer(
         self, question: Question, context: QueryContext, why: Verdict, instead: Answer | None, alias: bytes = b""
     ) -> Answer:
@@ -297,7 +356,12 @@ class PolicySource(WrappingSource):
         @param alias: the target of that alias.
         """
         policy = self._policy
-        origin = Origin("blocked", why.place)
+        kind = question.rrType
+        if kind == ANY:
+            # A subset is enough (RFC 8482, section 4.1).
+            kind = next((each.rrType for each in why.rewrites), ANY)
+        wanted = [each.rdata for each in why.rewrites if each.rrType == kind]
+        origin = Origin("rewritten" if wanted else "blocked", why.place)
         if instead is None:
             origin.epoch = policy.epoch
         elif instead.origin is not None:
@@ -305,9 +369,17 @@ class PolicySource(WrappingSource):
             origin.learned, origin.expires = instead.origin.learned, instead.origin.expires
         if context.trace is not None:
             through = nameToText(alias) if alias else None
-            context.trace.note(lastTime(context.trace), "block", "blocked", **_shown(why), alias=through)
+            context.trace.note(lastTime(context.trace), "block", why.word, **_shown(why), alias=through)
         ttl = int(BLOCK_TTL.default)
-        if policy.reply is not None and question.rrType in _ADDRESSES:
+        rcode = next((each.rcode for each in why.rewrites if each.rcode), 0)
+        if rcode in (Rcode.REFUSED, Rcode.SERVFAIL):
+            fault = Refused if rcode == Rcode.REFUSED else ServerFailed
+            raise fault(f"{question}: the rule {why.place} says so", ede=_EDE)
+        if wanted and not rcode:
+            answer = known(question, tuple(dict.fromkeys(wanted)), ttl, origin, kind)
+            answer.ede = _FORGED_EDE
+            return answer
+        if not why.rewrites and policy.reply is not None and question.rrType in _ADDRESSES:
             answer = knownAddresses(question, policy.reply, ttl, origin)
             answer.ede = _EDE
             if answer.outcome is Outcome.DATA:
@@ -317,9 +389,18 @@ class PolicySource(WrappingSource):
         for _ in range(0 if alias else why.labels):
             zone = zone[zone[0] + 1 :]
         soa = emptySOA(zone, ttl)
-        if policy.reply is None:
+        if rcode or (policy.reply is None and not why.rewrites):
             return Answer(Outcome.NXDOMAIN, (), (soa,), rcode=3, ede=_EDE, origin=origin)
         return Answer(Outcome.NODATA, (), (soa,), ede=_EDE, origin=origin)
+
+
+def _aliasIn(why: Verdict, question: Question) -> bytes | None:
+    """
+    Return the name whose records a rule gives clients in place of those of the name in question; L{None} if it does not.
+    """
+    if question.rrType in (CNAME, ANY):
+        return None
+    return next((each.rdata for each in why.rewrites if each.rrType == CNAME), None)
 
 
 def _targets(rrset: RRSet) -> Sequence[bytes]:

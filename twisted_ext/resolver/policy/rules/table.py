@@ -61,9 +61,9 @@ _REST: Final = Struct(">HI")
 _ENTRY: Final = _DIGEST + _REST.size
 
 #: The mark, the key, the number of rules, how many bits of a digest choose the bucket, the ranks of rules, whether any name has one label,
-#: and the octets of all conditions.
-_HEADER: Final = Struct("<8s16sIBB?xI28x")
-_MARK: Final = b"txrules2"
+#: whether any rule rewrites answers, and the octets of all conditions.
+_HEADER: Final = Struct("<8s16sIBB??I28x")
+_MARK: Final = b"txrules3"
 
 #: Rules with conditions that a name may have in a list: each is looked at when the name, or one below it, is asked for.
 _CONDITIONS: Final = 64
@@ -111,8 +111,8 @@ class RuleList:
     """
     A list, and what became of it when it was read last.
 
-    @ivar list: C{block:PATH}, or C{except:PATH} for a list of exceptions; with C{NAME=} before the path if it has a name; or
-        C{NAME=URL}; or C{NAME=settings:DIGEST} if its lines are in the settings.
+    @ivar list: C{block:PATH}, or C{except:PATH} for a list of exceptions, or C{rewrite:PATH} for one that may rewrite answers; with
+        C{NAME=} before the path if it has a name; or C{NAME=URL}; or C{NAME=settings:DIGEST} if its lines are in the settings.
     @ivar names: how many it has.
     @ivar wrong: how many of its lines cannot be used.
     @ivar said: the first of them, or why the list could not be used.
@@ -181,7 +181,7 @@ class TableBuilder:
         """
         self.key = key or os.urandom(_KEY)
         self.count = 0
-        self._single = False
+        self._single = self._rewriting = False
         self._parts = [bytearray() for _ in range(_PARTS)]
         self._conditions = bytearray()
         # How many rules with conditions each name has in the list that is being read.
@@ -213,6 +213,7 @@ class TableBuilder:
             return False
         self.add((name,), word | CONDITIONAL, (len(self._conditions),))
         self._conditions += condition.pack(line)
+        self._rewriting = self._rewriting or condition.rewrite is not None
         return True
 
     def copy(self, table: PolicyTable, number: int, mine: int) -> None:
@@ -234,6 +235,7 @@ class TableBuilder:
                         line, condition = table.condition(int.from_bytes(place, "big"))
                         place = len(self._conditions).to_bytes(4, "big")
                         self._conditions += condition.pack(line)
+                        self._rewriting = self._rewriting or condition.rewrite is not None
                     parts[entries[at]] += entries[at : at + _DIGEST] + (word & ~SOURCE | mine).to_bytes(2, "big") + place
                     self.count += 1
         self._single = self._single or (table.single and self.count > before)
@@ -284,7 +286,7 @@ class TableBuilder:
         ranks = 0
         for high in words:
             ranks |= 1 << rankOf(high << 8)
-        header = _HEADER.pack(_MARK, self.key, self.count, bits, ranks, self._single, len(self._conditions))
+        header = _HEADER.pack(_MARK, self.key, self.count, bits, ranks, self._single, self._rewriting, len(self._conditions))
         offsets = array("I", accumulate(sizes, initial=_HEADER.size + 4 * (len(sizes) + 1)))
         conditions, self._conditions = bytes(self._conditions), bytearray()
         return [header, offsets.tobytes(), *packed, conditions, json.dumps([asdict(each) for each in lists]).encode("utf-8")]
@@ -298,11 +300,12 @@ class PolicyTable:
     @ivar count: the number of rules.
     @ivar lists: the lists by number.
     @ivar highest: the highest rank of a rule.
+    @ivar rewriting: whether any rule rewrites answers.
     @ivar single: whether any name has one label only.
     """
 
     __slots__ = (
-        "conditional", "count", "highest", "key", "lists", "single", "__weakref__",
+        "conditional", "count", "highest", "key", "lists", "rewriting", "single", "__weakref__",
         "_conditions", "_data", "_end", "_find", "_known", "_offsets", "_shift", "_start",
     )
 
@@ -312,7 +315,7 @@ class PolicyTable:
         """
         if len(data) < _HEADER.size or data[:8] != _MARK:
             raise BadImage("this is not a table of rules")
-        _, self.key, self.count, bits, ranks, self.single, conditions = _HEADER.unpack(data[: _HEADER.size])
+        _, self.key, self.count, bits, ranks, self.single, self.rewriting, conditions = _HEADER.unpack(data[: _HEADER.size])
         self.highest = max(ranks.bit_length() - 1, 0)
         self._data = data
         self._find = data.find

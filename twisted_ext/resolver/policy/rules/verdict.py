@@ -9,7 +9,17 @@ from dataclasses import replace
 from typing import Final
 
 from twisted_ext.resolver.policy.rules.condition import Condition
-from twisted_ext.resolver.policy.rules.table import BELOW, CONDITIONAL, EXCEPT, SELF, SOURCE, PolicyTable, rankOf
+from twisted_ext.resolver.policy.rules.rewriting import ANYTHING, Rewrite
+from twisted_ext.resolver.policy.rules.table import (
+    BELOW,
+    CONDITIONAL,
+    EXCEPT,
+    IMPORTANT,
+    SELF,
+    SOURCE,
+    PolicyTable,
+    rankOf,
+)
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import A
 
@@ -29,21 +39,30 @@ class Verdict:
     """
     What is decided about a name, and by which rule.
 
-    @ivar blocked: whether it is blocked; if not, it is an exception.
+    @ivar blocked: whether clients do not get what upstreams say; if not, it is an exception.
     @ivar domain: the name in the rule, as text.
-    @ivar source: the name or the path of the list; or a setting, C{block} or C{block-except}.
+    @ivar source: the name or the path of the list; or a setting, C{block}, C{block-except} or C{safe-search}.
     @ivar line: the line of the rule in the list; 0 for a setting.
     @ivar labels: how many labels of the name come before those of the rule.
+    @ivar rewrites: what clients get in place of that; empty for the answer for blocked names.
     """
 
-    __slots__ = ("blocked", "domain", "labels", "line", "source")
+    __slots__ = ("blocked", "domain", "labels", "line", "rewrites", "source")
 
-    def __init__(self, blocked: bool, domain: bytes, source: str, line: int, labels: int) -> None:
+    def __init__(self, blocked: bool, domain: bytes, source: str, line: int, labels: int, rewrites: Sequence[Rewrite] = ()) -> None:
         self.blocked = blocked
         self.domain = domain
         self.source = source
         self.line = line
         self.labels = labels
+        self.rewrites = rewrites
+
+    @property
+    def word(self) -> str:
+        """
+        C{blocked}, C{rewritten} or C{excepted}.
+        """
+        return "rewritten" if self.rewrites else "blocked" if self.blocked else "excepted"
 
     @property
     def place(self) -> str:
@@ -91,17 +110,20 @@ class OwnRules:
         return None
 
 
-def decided(name: bytes, own: OwnRules, table: PolicyTable | None, mask: int = _ALL, rrType: int = A) -> Verdict | None:
+def decided(
+    name: bytes, own: OwnRules, table: PolicyTable | None, mask: int = _ALL, rrType: int = A, view: bytes = b""
+) -> Verdict | None:
     """
     Return what rules say about a question; L{None} if none is about it.
 
-    The operator's own rules come first, that for the longer name before others. Of those of lists an important exception comes before an
-    important rule that blocks, then other exceptions, then other rules; of equal ones that for the longer name, and then that of the list
-    that comes first.
+    The operator's own rules come first, that for the longer name before others. Of those of lists a rule that rewrites answers comes before
+    all others, then an important exception, then an important rule that blocks, then other exceptions, then other rules; of equal ones that
+    for the longer name, and then that of the list that comes first.
 
     @param name: folded.
     @param mask: the lists that apply, as bits by their numbers in the table.
     @param rrType: the type that is asked for.
+    @param view: the name of the client's view, lower case; C{b""} for none.
     """
     text, above = _dotted(name), 0
     while text is None:
@@ -114,7 +136,8 @@ def decided(name: bytes, own: OwnRules, table: PolicyTable | None, mask: int = _
         return None
     found: Verdict | None = None
     rank = -1
-    whole = text
+    whole, dotted = text, above
+    rewriting = _Rewriting() if table.rewriting else None
     highest, single, rulesFor = table.highest, table.single, table.rulesFor
     while text:
         dot = text.find(b".")
@@ -124,7 +147,7 @@ def decided(name: bytes, own: OwnRules, table: PolicyTable | None, mask: int = _
         if rules:
             applies = BELOW if above else SELF
             if table.conditional and any(word & CONDITIONAL for word, _ in rules):
-                rules = _holding(rules, table, mask, whole, len(whole) - len(text), rrType)
+                rules = _holding(rules, table, mask, applies, whole, len(whole) - len(text), rrType, view, rewriting)
             best = (rank, 0)
             for word, line in rules:
                 order = (rankOf(word), SOURCE - (word & SOURCE))
@@ -132,23 +155,71 @@ def decided(name: bytes, own: OwnRules, table: PolicyTable | None, mask: int = _
                     best = order
                     found = Verdict(not word & EXCEPT, text, table.lists[word & SOURCE].name, line, above)
             rank = best[0]
-            if rank == highest:
+            if rank == highest and rewriting is None:
                 break
         if dot < 0:
             break
         text = text[dot + 1 :]
         above += 1
-    return found
+    return (rewriting and rewriting.verdict(whole, dotted, table)) or found
+
+
+class _Rewriting:
+    """
+    The rules about a question that rewrite answers, and what others except of them.
+    """
+
+    __slots__ = ("_excepted", "_given")
+
+    def __init__(self) -> None:
+        # Each with its order, the octets above its domain, and its line.
+        self._given: list[tuple[tuple[bool, int, int], int, Rewrite]] = []
+        self._excepted: set[Rewrite] = set()
+
+    def add(self, word: int, line: int, above: int, rewrite: Rewrite) -> None:
+        """
+        Add a rule.
+        """
+        if word & EXCEPT:
+            self._excepted.add(rewrite)
+        else:
+            self._given.append(((not word & IMPORTANT, above, word & SOURCE), line, rewrite))
+
+    def verdict(self, name: bytes, labels: int, table: PolicyTable) -> Verdict | None:
+        """
+        Return what they say together: those for the same domain in the same list as the first one.
+
+        @param name: lower case with dots between labels.
+        @param labels: how many labels it had before them.
+        """
+        left = [] if ANYTHING in self._excepted else [each for each in self._given if each[2] not in self._excepted]
+        if not left:
+            return None
+        order, line, _ = min(left, key=lambda each: each[:2])
+        _, above, source = order
+        rewrites = tuple([rewrite for each, _, rewrite in left if each == order])
+        return Verdict(True, name[above:], table.lists[source].name, line, labels + name.count(b".", 0, above), rewrites)
 
 
 def _holding(
-    rules: Sequence[tuple[int, int]], table: PolicyTable, mask: int, name: bytes, above: int, rrType: int
+    rules: Sequence[tuple[int, int]],
+    table: PolicyTable,
+    mask: int,
+    applies: int,
+    name: bytes,
+    above: int,
+    rrType: int,
+    view: bytes,
+    rewriting: _Rewriting | None,
 ) -> list[tuple[int, int]]:
     """
     Return those of the rules whose conditions hold, each with its line, but for those that others void.
 
+    @param applies: L{SELF} or L{BELOW}, which a rule needs.
     @param name: the name that is asked for, lower case with dots between labels.
     @param above: how many octets of it come before the name of the rules.
+    @param view: the name of the client's view.
+    @param rewriting: gets those that rewrite answers, which are not returned.
     """
     found: list[tuple[int, int, tuple[int, Condition]]] = []
     voided: list[tuple[int, Condition]] = []
@@ -161,9 +232,18 @@ def _holding(
         same = (word & ~(SOURCE | CONDITIONAL), condition)
         if condition.voids:
             voided.append((same[0], replace(condition, voids=False)))
-        elif condition is _ALWAYS or condition.holds(name, above, rrType):
+        elif word & applies and (condition is _ALWAYS or condition.holds(name, above, rrType, view)):
             found.append((word, line, same))
-    return [(word, line) for word, line, same in found if same not in voided]
+    others: list[tuple[int, int]] = []
+    for word, line, same in found:
+        if same in voided:
+            continue
+        rewrite = same[1].rewrite
+        if rewrite is None:
+            others.append((word, line))
+        elif rewriting is not None:
+            rewriting.add(word, line, above, rewrite)
+    return others
 
 
 def _dotted(name: bytes) -> bytes | None:

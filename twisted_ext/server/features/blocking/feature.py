@@ -78,7 +78,7 @@ class BlockingFeature(Feature):
 
     def make(self, site: Site, former: Active | None) -> Active | None:
         wanted = site.settings[BlockingSettings]
-        if not (wanted.block or wanted.blockList or wanted.lists):
+        if not (wanted.block or wanted.blockList or wanted.lists or wanted.safeSearch):
             return None
         from twisted_ext.server.features.blocking.names import BlockedNames
 

@@ -150,7 +150,7 @@ class BlockLists(Keeper):
         """
         How many names the block lists have, each list counted by itself.
         """
-        return sum([each.names for each in self.lists if each.list.startswith("block:")])
+        return sum([each.names for each in self.lists if not each.list.startswith("except:")])
 
     def figures(self) -> dict[str, float]:
         """
@@ -391,7 +391,8 @@ def _shown(each: RuleList, fetched: str) -> str:
 
     @param fetched: what is said of fetching it.
     """
-    exceptions = ", exceptions" if each.list.startswith("except:") else ""
+    kinds = {"except": ", exceptions", "rewrite": ", may rewrite answers"}
+    exceptions = kinds.get(each.list.partition(":")[0], "")
     wrong = f"; lines that cannot be used: {each.wrong:,} ({each.said})" if each.wrong else ""
     kept = f", kept from before; it {each.said}" if each.kept else ""
     return f"  {each.title}{exceptions}: {_counted(each.names)}{wrong}{kept}{'; ' if fetched else ''}{fetched}"

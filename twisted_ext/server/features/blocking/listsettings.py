@@ -66,6 +66,7 @@ LIST_SETTINGS: Final = (
     Setting("names", types.TEXT, (), "Its names, or other lines as files have them, in place of a file"),
     Setting("every", types.Text("a time from 1h to 30d, such as 12h", _every), "1d", "How often to fetch it"),
     Setting("allow", types.FLAG, False, "It is a list of exceptions: names in it are not blocked, whichever list has them"),
+    Setting("rewrite", types.FLAG, False, "Rules with $dnsrewrite may give clients other answers than upstreams: it is trusted with that"),
 )
 
 
@@ -79,9 +80,10 @@ class ListSettings:
     @ivar lines: those that the settings give.
     @ivar every: seconds between two fetches.
     @ivar allow: whether it is a list of exceptions.
+    @ivar rewrite: whether it may rewrite answers.
     """
 
-    __slots__ = ("allow", "every", "file", "lines", "name", "url", "_values")
+    __slots__ = ("allow", "every", "file", "lines", "name", "rewrite", "url", "_values")
 
     def __init__(self, values: Mapping[str, Value]) -> None:
         self.name = str(values["name"])
@@ -91,6 +93,7 @@ class ListSettings:
         self.lines = lines if isinstance(lines, tuple) else (str(lines),)
         self.every = secondsFromDuration(str(values.get("every", "1d")))
         self.allow = bool(values.get("allow", False))
+        self.rewrite = bool(values.get("rewrite", False))
         self._values = values
 
     @classmethod
@@ -104,6 +107,8 @@ class ListSettings:
             raise BadDescription(f"list {name} has a {given[0]} and {'a ' * (given[1] == 'url')}{given[1]}; leave one of them out")
         if "every" in values and not values.get("url"):
             raise BadDescription(f"list {name}: every is for a list with a url; a file is read when it has changed")
+        if values.get("allow") and values.get("rewrite"):
+            raise BadDescription(f"list {name} has allow and rewrite; a list of exceptions rewrites nothing: leave one of them out")
         if values.get("file"):
             values["file"] = os.path.abspath(str(values["file"]))
         return cls(values)
@@ -143,4 +148,5 @@ class ListSettings:
         """
         The list, as L{RuleList<twisted_ext.resolver.policy.rules.table.RuleList>} has it.
         """
-        return f"{'except' if self.allow else 'block'}:{self.name}={self.place}"
+        kind = "except" if self.allow else "rewrite" if self.rewrite else "block"
+        return f"{kind}:{self.name}={self.place}"

@@ -5,6 +5,7 @@ The names that one process blocks.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
@@ -50,16 +51,18 @@ class BlockedNames(Active):
         self._always = frozenset([word for word, when in choices if when is None])
         self._scheduled = [(word, when) for word, when in choices if when is not None and word not in self._always]
         self._clock = localTime(settings.timeZone)
-        policy = self.policy = Policy() if former is None else former.policy
+        policy = self.policy = Policy(site.view) if former is None else former.policy
         self.rereads = "block lists" if self._lists else ""
         given = [f"{len(settings.block)} given"] if settings.block else []
         said = f"block: {', '.join([*given, *settings.blockList, *settings.lists])}, answered with {settings.blockReply}"
+        if settings.safeSearch:
+            said = f"{f'{said}; ' if given or self._lists else ''}safe search: {', '.join(settings.safeSearch)}"
         self.parts = (Part(Stage.UPSTREAM, lambda: said, wrap=lambda source: PolicySource(source, policy, site.reactor)),)
 
     def begin(self) -> None:
         settings = self._settings
         exceptions = [each for each in settings.blockExcept if not each.startswith("file:")]
-        self.policy.apply(settings.block, exceptions, settings.blockReply, self._lists)
+        self.policy.apply(settings.block, exceptions, settings.blockReply, self._lists, _safeHosts(settings.safeSearch))
         self.policy.select(self._now())
 
     def _now(self) -> frozenset[str]:
@@ -129,7 +132,8 @@ class BlockedNames(Active):
         return {
             "client": client,
             "view": self._site.view or None,
-            "blocked": verdict is not None and verdict.blocked,
+            "blocked": verdict is not None and verdict.word == "blocked",
+            "rewritten": verdict is not None and verdict.word == "rewritten",
             "rule": None if verdict is None else verdict.place,
             "said": [*said],
         }
@@ -160,7 +164,15 @@ def _shown(verdict: Verdict | None, table: PolicyTable | None) -> str:
     domain = verdict.domain.decode("ascii", "replace")
     where = places.get(verdict.source, verdict.source)
     place = verdict.place if where == verdict.source else f"{verdict.place} ({where})"
-    return f"is {'blocked' if verdict.blocked else 'an exception'} by {place}: {domain}"
+    return f"is {'an exception' if verdict.word == 'excepted' else verdict.word} by {place}: {domain}"
+
+
+def _safeHosts(engines: Sequence[str]) -> Mapping[bytes, bytes]:
+    if not engines:
+        return {}
+    from twisted_ext.resolver.policy.rules.safesearch import safeHosts
+
+    return safeHosts(engines)
 
 
 #: Tables by their paths: all views use one.

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from twisted_ext.errors import BadDescription
 from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import Section, setting
 
@@ -27,6 +28,14 @@ def _scheduleTable() -> type[Tabled]:
     return ScheduleSettings
 
 
+def _engine(text: str) -> str:
+    from twisted_ext.resolver.policy.rules.safesearch import ENGINES
+
+    if text not in ENGINES:
+        raise BadDescription(f"{text!r} is not one of {', '.join(ENGINES)}")
+    return text
+
+
 def _timeZone(text: str) -> str:
     from twisted_ext.resolver.policy.rules.schedule import localTime
 
@@ -36,6 +45,7 @@ def _timeZone(text: str) -> str:
 
 _SCHEDULE: Final = types.Table("the name of a schedule and its times, such as homework=mon-fri 14:00-17:30, or a table", _scheduleTable)
 _ZONE: Final = types.Text("the name of a time zone, such as Europe/Berlin", _timeZone)
+_ENGINE: Final = types.Text("a search engine, such as google", _engine)
 _LIST: Final = types.Table("the name of a list and its file or URL, such as ads=/etc/txdns/ads.txt, or a table", _listTable)
 
 
@@ -53,7 +63,8 @@ class BlockingSettings(Section):
         (),
         "Give the list in this file, or at this URL, a name, by which lists selects it: ads=/etc/txdns/ads.txt, or "
         "ads=https://lists.example/ads.txt, which is fetched once a day. In the settings file it is a table headed [[list]], with name, "
-        "file, url or names, every for another time than a day, and allow = true for a list of exceptions",
+        "file, url or names, every for another time than a day, allow = true for a list of exceptions, and rewrite = true for one that may "
+        "give clients other answers",
     )
     lists: tuple[str, ...] = setting(
         types.TEXT,
@@ -73,6 +84,13 @@ class BlockingSettings(Section):
         types.BLOCK_EXCEPTION,
         (),
         "Do not block this domain and all names below it, whichever list has them; file:PATH for a file of domains, as for block-list",
+        inView=True,
+    )
+    safeSearch: tuple[str, ...] = setting(
+        _ENGINE,
+        (),
+        "Have this search engine leave out what is for adults: its names lead to the host that it offers for that, unless block-except has "
+        "them. One of google, bing, duckduckgo, youtube, youtube-moderate, yandex, brave, ecosia and pixabay",
         inView=True,
     )
     blockReply: str = setting(
