@@ -149,6 +149,7 @@ WITHOUT_EXTRAS: Final = {
     # Only the jobs of plugins that five fields describe need it: see test_withoutTheLibrary in tests/apps/robot.
     "robot": [],
     "qr": [(["txdns", "setup", "--for", "android", "--qr", "tls://dns.example"], "needs ")],
+    "yaml": [(["txdns", "convert", "AdGuardHome.yaml"], "needs ")],
     "https": [
         (["twistd", "-n", "--pidfile=", "txdns", "--port", "0", "--https", "127.0.0.1:0", "--self-signed"], "https needs "),
         (["txdns", "query", "@https://192.0.2.53", "www.example.com"], "'twisted-ext[https]'"),
@@ -172,7 +173,8 @@ def test_missingExtraIsNamed(wheel: Path, tmp_path: Path) -> None:
     assert set(extras) - {"all", "test", "test-integrations", "docs", "dev"} == set(WITHOUT_EXTRAS)
     python = bareEnvironment(tmp_path, wheel)
     (tmp_path / "keys").write_text("")
-    missing = "import importlib.util, sys; sys.exit(any(map(importlib.util.find_spec, ('bcrypt', 'rich', 'segno'))))"
+    (tmp_path / "AdGuardHome.yaml").write_text("schema_version: 33\n")
+    missing = "import importlib.util, sys; sys.exit(any(map(importlib.util.find_spec, ('bcrypt', 'rich', 'segno', 'yaml'))))"
     run(python, "-c", missing, folder=tmp_path)
     for extra, commands in WITHOUT_EXTRAS.items():
         for (program, *words), line in commands:

@@ -66,6 +66,7 @@ EXTRAS: Final = {
     "https": ("h2", "hpack"),
     "quic": ("aioquic", "pylsqpack"),
     "qr": ("segno",),
+    "yaml": ("yaml",),
 }
 
 #: How a page names extras.

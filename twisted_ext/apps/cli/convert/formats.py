@@ -58,6 +58,13 @@ FORMATS: Final = (
         "pihole.settings",
     ),
     _format(
+        "adguard",
+        "AdGuard Home's AdGuardHome.yaml",
+        r"adguardhome.*\.ya?ml",
+        r"^(?:schema_version: \d+\s*$|(?:whitelist_filters|user_rules):)",
+        "adguard.settings",
+    ),
+    _format(
         "dnsmasq",
         "dnsmasq's dnsmasq.conf",
         r"(.*[-_.])?dnsmasq([-_.].*)?$",

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from twisted_ext.apps.cli.convert.converted import Converted, Place
 from twisted_ext.apps.cli.convert.dnsmasq.settings import convert as convertDnsmasq
 from twisted_ext.apps.cli.convert.included import Includes
+from twisted_ext.apps.cli.convert.labels import labelFrom, unlike
 from twisted_ext.apps.cli.convert.pihole.gravity import DEFAULT, Gravity, Row, readGravity
 from twisted_ext.apps.cli.convert.pihole.keys import Key, keysIn
 
@@ -208,14 +209,14 @@ class _Pihole:
                 lines = [line for row in rows for line in self._lineOf(row, place)]
                 if lines:
                     word = "allowed" if allow else "denied"
-                    table: dict[str, object] = {"name": f"{_label(name)}-{word}", "names": lines}
+                    table: dict[str, object] = {"name": f"{labelFrom(name)}-{word}", "names": lines}
                     self._list({**table, "allow": True} if allow else table, place, byGroup, [number])
         for name in byGroup.get(DEFAULT, []):
             self._converted.add("lists", name, place)
         self._views(gravity, byGroup, place)
 
     def _list(self, table: dict[str, object], place: Place, byGroup: dict[int, list[str]], groups: Iterable[int]) -> None:
-        name = _unlike(self._listNames, str(table["name"]))
+        name = unlike(self._listNames, str(table["name"]))
         if self._converted.add("list", {**table, "name": name}, place):
             for group in groups:
                 if group in byGroup:
@@ -266,7 +267,7 @@ class _Pihole:
         titles: set[str] = set()
         for groups, clients in sorted(views.items(), key=lambda item: -max([ip_network(each).prefixlen for each in item[1]])):
             lists = list(dict.fromkeys([name for group in sorted(groups) for name in byGroup[group]]))
-            title = _unlike(titles, "-".join([_label(gravity.groups[group]) for group in sorted(groups)]) or "unblocked")
+            title = unlike(titles, "-".join([labelFrom(gravity.groups[group]) for group in sorted(groups)]) or "unblocked")
             self._converted.add("view", {"name": title, "clients": clients, "lists": lists}, place)
 
     # -- the rest
@@ -299,26 +300,6 @@ class _Pihole:
                 self._converted.missing(key.place, "this key is not known")
 
 
-def _label(text: str) -> str:
-    """
-    Return a text as a name for a list or a view.
-    """
-    return re.sub(r"[^A-Za-z0-9_]+", "-", text).strip("-_").lower()[:40] or "list"
-
-
-def _unlike(names: set[str], wanted: str) -> str:
-    """
-    Return a name that is none of those, with a number if need be, and add it to them.
-    """
-    name = wanted[:63]
-    count = 1
-    while name in names:
-        count += 1
-        name = f"{wanted[:58]}-{count}"
-    names.add(name)
-    return name
-
-
 def _nameOf(address: str) -> str:
     """
     Return a name for a list: who publishes it, and which one it is.
@@ -328,4 +309,4 @@ def _nameOf(address: str) -> str:
     last = words[-1].partition(".")[0] if words else ""
     host = parts.hostname or ""
     whose = words[0] if host.endswith(_SHARED) and len(words) > 1 else host
-    return _label(f"{whose}-{last}")
+    return labelFrom(f"{whose}-{last}")

@@ -1,0 +1,3 @@
+"""
+Tests of the conversion of AdGuard Home's configuration.
+"""

@@ -1,0 +1,3 @@
+"""
+Converts the configuration of AdGuard Home.
+"""
