@@ -196,6 +196,19 @@ def test_blockingIsOff(switch: str) -> None:
         assert found.values["view"] == [{"name": "c", "clients": ["192.0.2.7/32"], "lists": ["a", "own"]}]
 
 
+def test_wrongUpstreams() -> None:
+    """
+    What is no upstream is a finding.
+    """
+    wrong = ["[/lan/]", "tls://192.0.2.1/x", "ftp://192.0.2.1", "https://[", "h3://", "192.0.2.1:port", "sdns://AQ"]
+    found = dns(f"upstream_dns: {wrong}")
+    assert said(found, Severity.WRONG) == wrong
+    assert "upstream" not in found.values
+    found = dns("upstream_dns: ['[/a.example/]#', '[/*.b.example/]192.0.2.1']")
+    assert said(found, Severity.MISSING) == ["[/a.example/]#"]
+    assert (said(found, Severity.DIFFERS), found.values["route"]) == (["[/*.b.example/]192.0.2.1"], ["b.example=udp:192.0.2.1"])
+
+
 def test_upstreamsInFile() -> None:
     """
     Upstreams of a file are in place of the others.

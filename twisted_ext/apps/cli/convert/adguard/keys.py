@@ -125,8 +125,8 @@ def _put(made: Key, within: list[tuple[Key, list[str]]], root: Key) -> None:
     Put a value where it belongs: into the array or the table that is open, as a key or as the value of one.
     """
     if not within:
-        root.value, root.line = made.value, made.line
-        # An end pops what was opened: the values of the file's own table are the root's.
+        # An end pops what was opened: the values of the file's own table are the root's, which is the whole file.
+        root.value = made.value
         return
     parent, waiting = within[-1]
     if isinstance(parent.value, list):

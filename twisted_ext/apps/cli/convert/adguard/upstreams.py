@@ -137,6 +137,8 @@ class _Upstreams:
         servers: list[str] = []
         for server in matched[2].split():
             servers += [_DEFAULTS] if server == _DEFAULTS else self._described(server, place)
+        if not matched[2].strip():
+            self._converted.wrong(place, "an upstream is missing")
         for domain in matched[1].split("/"):
             if not domain:
                 self._converted.missing(place, "no upstream is for names of one label only", "see domain-needed and expand-hosts")
