@@ -161,7 +161,8 @@ class Table:
         self._converted = converted
         self._asked = asked
         self._known: set[str] = set()
-        self._wrong: set[str] = set()
+        # Keys are asked for several times, but wrong once.
+        self._wrong: set[int] = set()
         asked.append(self)
 
     @property
@@ -257,5 +258,6 @@ class Table:
         return [Table(each, self._converted, self._asked) for each in found.value if isinstance(each.value, dict)]
 
     def _bad(self, key: Key, wanted: str) -> None:
-        if not self._converted.judged(key.place):
+        if id(key) not in self._wrong:
+            self._wrong.add(id(key))
             self._converted.wrong(key.place, f"this is not {wanted}")

@@ -146,16 +146,17 @@ class _AdGuard:
 
     def _access(self) -> None:
         converted, dns = self._converted, self._dns
-        for key, setting in (("allowed_clients", "allow"), ("disallowed_clients", "drop")):
-            for each in dns.texts(key):
+        allowed = dns.texts("allowed_clients")
+        for listed, setting in ((allowed, "allow"), (dns.texts("disallowed_clients"), "drop")):
+            for each in listed:
                 network = networkFrom(each.text)
                 if network is None:
                     converted.missing(each.placeOfText, "a client is known by its address only", "write its address")
-                elif setting == "drop" and dns.texts("allowed_clients"):
+                elif setting == "drop" and allowed:
                     converted.needless(each.placeOfText, "others than the allowed clients are refused")
                 else:
                     converted.add(setting, network, each.placeOfText)
-        if not dns.texts("allowed_clients"):
+        if not allowed:
             reason = "clients of private networks only are answered by default"
             converted.note(dns.place("allowed_clients"), reason, "allow others with allow")
         proxies = dns.texts("trusted_proxies")
@@ -273,7 +274,7 @@ class _AdGuard:
                 if not converted.add("safe-search", engine, self._place("safe_search")):
                     break
         named = {name for rule in written for name in clientsIn(rule.text)}
-        for client, settings in viewsOf(clients, named, lambda client: viewTable(client, lists, engines, isApplied)):
+        for client, settings in viewsOf(clients if isOn else [], named, lambda client: viewTable(client, lists, engines, isApplied)):
             converted.add("view", settings, client.place)
         self._services()
 
