@@ -130,6 +130,32 @@ def test_views() -> None:
     assert {"aa:bb:cc:dd:ee:ff", "phone-1", "clients.persistent.upstreams"} <= {*said(found, Severity.MISSING)}
 
 
+def test_rulesForClients() -> None:
+    """
+    A client that a rule names has a view, by its name or by the only address that it has.
+    """
+    text = (
+        "user_rules: ['||a.example^$client=Kid', '||b.example^$client=192.168.1.5', '||c.example^$client=192.168.1.6']\n"
+        "clients:\n  persistent:\n"
+        "  - {name: Kid, ids: [192.168.1.4], use_global_settings: true}\n"
+        "  - {name: TV, ids: [192.168.1.5], use_global_settings: true}\n"
+        "  - {name: Two, ids: [192.168.1.6, 192.168.1.7], use_global_settings: true}\n"
+    )
+    found = converted("adguard", text)
+    assert found.values["list"] == [{"name": "own", "names": ["||a.example^$client=kid", "||b.example^$client=tv"]}]
+    assert found.values["view"] == [{"name": "kid", "clients": ["192.168.1.4/32"]}, {"name": "tv", "clients": ["192.168.1.5/32"]}]
+    assert said(found, Severity.MISSING) == ["||c.example^$client=192.168.1.6"]
+
+
+def test_titlesOfLists() -> None:
+    """
+    A list is named as it is called, or as its file if that is in other letters.
+    """
+    filters = [("广告", "https://x.example/anti-ad.txt"), ("AdAway", "https://y.example/a.txt"), ("", "https://z.example/")]
+    text = "".join([f"- {{enabled: true, name: '{name}', url: '{url}'}}\n" for name, url in filters])
+    assert converted("adguard", f"filters:\n{text}").values["lists"] == ["anti-ad", "adaway", "z"]
+
+
 def test_loading() -> None:
     """
     What is written is a valid settings file, and no key of a usual configuration is unknown.

@@ -51,6 +51,15 @@ class Client:
     isFiltered: bool = True
     engines: list[str] = field(default_factory=list)
 
+    @property
+    def names(self) -> list[str]:
+        """
+        The names by which rules have it: its own, and its address if it has just one.
+        """
+        if len(self.networks) == 1 and (only := ip_network(self.networks[0])).num_addresses == 1:
+            return [self.name, str(only.network_address)]
+        return [self.name]
+
 
 def enginesIn(table: Table, earlier: str) -> list[str]:
     """
@@ -144,7 +153,7 @@ def viewsOf(
         table = made(client)
         networks = [ip_network(each) for each in client.networks]
         isWithin = any(each.version == other.version and each.overlaps(other) for each in networks for other in wider)
-        if len(table) > 2 or client.name in named or isWithin:
+        if len(table) > 2 or any(name in named for name in client.names) or isWithin:
             found.append((client, table))
             wider += networks
     return found[::-1]

@@ -4,6 +4,7 @@ The lists of AdGuard Home.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from twisted_ext.apps.cli.convert.adguard.keys import Table
@@ -32,7 +33,7 @@ def addLists(root: Table, hours: int, names: set[str], converted: Converted) -> 
             place = each.place("url")._replace(directive=" ".join((url or title).split()))
             if not each.flag("enabled"):
                 continue
-            table: dict[str, object] = {"name": unlike(names, labelFrom(title or url.rpartition("/")[2]))}
+            table: dict[str, object] = {"name": unlike(names, _label(title, url))}
             if url.startswith("https://"):
                 table |= {"url": url, **every}
             elif url.startswith("http://"):
@@ -44,3 +45,12 @@ def addLists(root: Table, hours: int, names: set[str], converted: Converted) -> 
                 table["allow"] = True
             if converted.add("list", table, place):
                 yield str(table["name"]), place
+
+
+def _label(title: str, url: str) -> str:
+    """
+    Return a name for a list: its title, or if that has no letters that names have, the last part of its address.
+    """
+    if re.search("[A-Za-z0-9]", title):
+        return labelFrom(title)
+    return labelFrom(url.rstrip("/").rpartition("/")[2].partition(".")[0])

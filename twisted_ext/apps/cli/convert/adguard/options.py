@@ -31,6 +31,7 @@ NEEDLESS: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     "safebrowsing_cache_size": (("1048576",), "AdGuard's servers are not asked about names"),
     "safesearch_cache_size": (("1048576",), "restricted search engines need no cache"),
     "parental_cache_size": (("1048576",), "AdGuard's servers are not asked about names"),
+    "parental_sensitivity": (("0",), "AdGuard's servers are not asked about names"),
     "cache_time": (("30",), "AdGuard's servers are not asked about names"),
     "blocked_response_ttl": (("10",), "clients keep answers for blocked names for a minute"),
     "statistics_interval": (("1", "90"), "there is no database of queries"),

@@ -249,7 +249,7 @@ class _AdGuard:
         if isApplied or (isOn and any(each.isOwn and each.isFiltered for each in clients)):
             found = [*addLists(root, hours, self._names, converted)]
             lists = [name for name, _ in found]
-            rules = convertRules(written, {each.name: each.view for each in clients}, converted)
+            rules = convertRules(written, {name: each.view for each in clients for name in each.names}, converted)
             if isApplied:
                 for name, place in found:
                     converted.add("lists", name, place)
