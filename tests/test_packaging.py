@@ -35,7 +35,13 @@ SOURCES: Final = ("setup.cfg", "setup.py", "pyproject.toml", "README.rst", "LICE
 DROPIN: Final = "twisted/plugins/twisted_ext_dropin.py"
 
 #: The modules of requirements that have other names than these.
-MODULES: Final = {"mypy-extensions": "mypy_extensions", "pyopenssl": "OpenSSL", "service-identity": "service_identity"}
+MODULES: Final = {
+    "google-re2": "re2",
+    "mypy-extensions": "mypy_extensions",
+    "pyopenssl": "OpenSSL",
+    "pyyaml": "yaml",
+    "service-identity": "service_identity",
+}
 
 #: Options for an offline build with the installed tools.
 PIP_OPTIONS: Final = ("--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
@@ -149,6 +155,7 @@ WITHOUT_EXTRAS: Final = {
     # Only the jobs of plugins that five fields describe need it: see test_withoutTheLibrary in tests/apps/robot.
     "robot": [],
     "qr": [(["txdns", "setup", "--for", "android", "--qr", "tls://dns.example"], "needs ")],
+    "lists": [(["txdns", "policy", "check", "list.txt"], "takes google-re2, which is not installed")],
     "yaml": [(["txdns", "convert", "AdGuardHome.yaml"], "needs ")],
     "https": [
         (["twistd", "-n", "--pidfile=", "txdns", "--port", "0", "--https", "127.0.0.1:0", "--self-signed"], "https needs "),
@@ -174,7 +181,8 @@ def test_missingExtraIsNamed(wheel: Path, tmp_path: Path) -> None:
     python = bareEnvironment(tmp_path, wheel)
     (tmp_path / "keys").write_text("")
     (tmp_path / "AdGuardHome.yaml").write_text("schema_version: 33\n")
-    missing = "import importlib.util, sys; sys.exit(any(map(importlib.util.find_spec, ('bcrypt', 'rich', 'segno', 'yaml'))))"
+    (tmp_path / "list.txt").write_text("/^ads/\n")
+    missing = "import importlib.util, sys; sys.exit(any(map(importlib.util.find_spec, ('bcrypt', 'rich', 're2', 'segno', 'yaml'))))"
     run(python, "-c", missing, folder=tmp_path)
     for extra, commands in WITHOUT_EXTRAS.items():
         for (program, *words), line in commands:

@@ -67,6 +67,7 @@ EXTRAS: Final = {
     "quic": ("aioquic", "pylsqpack"),
     "qr": ("segno",),
     "yaml": ("yaml",),
+    "lists": ("re2",),
 }
 
 #: How a page names extras.

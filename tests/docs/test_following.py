@@ -154,4 +154,4 @@ def test_extrasAreKnown() -> None:
     assert set(EXTRAS) == set(extras) - {"all", "dev", "docs", "test", "test-integrations"}
     for extra, libraries in EXTRAS.items():
         for library in libraries:
-            assert library in extras[extra] or extra == "shell"
+            assert library in extras[extra].lower() or extra == "shell"

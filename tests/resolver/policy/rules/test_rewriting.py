@@ -69,14 +69,14 @@ def test_values(value: str, expected: Rewrite) -> None:
     ("value", "said"),
     [
         ("nxdomain;a;192.0.2.1", "a reply with NXDOMAIN has no records"),
-        ("noerror;a;192.0.2", "no A record"),
-        ("noerror;a;", "no A record"),
-        ("noerror;txt;hello", "'txt' is no type of records that a rule can give"),
-        ("noerror;nonsense;x", "'nonsense' is no type of records"),
-        ("notimp;;", "'notimp' is no rcode that a rule can give; write NOERROR"),
-        ("noerror;mx;mail.example", "no MX record"),
+        ("noerror;a;192.0.2", "not a valid A record"),
+        ("noerror;a;", "not a valid A record"),
+        ("noerror;txt;hello", "'txt' is not a type of records that a rule can give"),
+        ("noerror;nonsense;x", "'nonsense' is not a type of records"),
+        ("notimp;;", "'notimp' is not an rcode that a rule can give; write NOERROR"),
+        ("noerror;mx;mail.example", "not a valid MX record"),
         ("a b", "is not a domain name"),
-        ("1.2.3.4.5;", "no rcode"),
+        ("1.2.3.4.5;", "not an rcode"),
     ],
 )
 def test_badValues(value: str, said: str) -> None:

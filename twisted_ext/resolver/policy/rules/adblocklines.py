@@ -1,15 +1,17 @@
 """
-Reads the rules of ad blockers that are about names: C{||ads.example^}, C{@@||ads.example^}, C{|ads.example^} and C{||ad*.example.com^},
-with the modifiers C{$important}, C{$dnstype=}, C{$denyallow=}, C{$client=}, C{$dnsrewrite=} and C{$badfilter}. A rule with anything else is
-left out as a whole: without it, the rule would be about more.
+Reads the rules of ad blockers that are about names: C{||ads.example^}, C{@@||ads.example^}, C{|ads.example^}, C{||ad*.example.com^} and
+expressions between slashes, with the modifiers C{$important}, C{$dnstype=}, C{$denyallow=}, C{$client=}, C{$dnsrewrite=} and
+C{$badfilter}. A rule with anything else is left out as a whole: without it, the rule would be about more.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from twisted_ext.resolver.policy.rules.condition import Condition
+from twisted_ext.resolver.policy.rules.expressions import KEY, costOf
 from twisted_ext.resolver.policy.rules.listnames import nameIn, shownPart
 from twisted_ext.resolver.policy.rules.rewriting import ANYTHING, Rewrite, readRewrite
 from twisted_ext.resolver.policy.rules.table import BELOW, EXCEPT, IMPORTANT, SELF
@@ -17,11 +19,14 @@ from twisted_ext.wire.rrtypes import typeNumber
 
 __all__ = ["AdblockRule", "adblockRule", "isAdblock"]
 
-#: The domain, the bits of the rule, and its condition; L{None} for none.
+#: The domain, the bits of the rule, and its condition; L{None} for none. With an expression the domain is L{KEY}.
 AdblockRule = tuple[bytes, int, Condition | None]
 
 #: What a line begins with, the name or pattern, what it ends with, and the modifiers.
 _RULE: Final = re.compile(rb"(@@)?(\|\|?)?([^|^$/]*)(\^\|?|\|)?(?:\$(.*))?")
+
+#: A rule with an expression, whose last slash has modifiers behind it at most.
+_EXPRESSION: Final = re.compile(rb"(@@)?/(.+)/(?:\$([^/]*))?")
 
 #: The condition of rules without one.
 _ALWAYS: Final = Condition()
@@ -46,21 +51,64 @@ def isAdblock(line: bytes) -> bool:
     return alone and (b"$" in line or b"*" in line.removeprefix(b"*."))
 
 
-def adblockRule(line: bytes) -> AdblockRule:
+def adblockRule(line: bytes, original: bytes = b"") -> AdblockRule:
     """
     Read a rule.
 
     @param line: lower case, without white space around it.
+    @param original: the line as it is, which expressions need; by default C{line}.
 
     @raise ValueError: it cannot be used.
     """
     if line.removeprefix(b"@@").startswith(b"/"):
-        raise ValueError(f"{shownPart(line)} is a regular expression")
+        return _expressionRule(original or line)
     matched = _RULE.fullmatch(line)
     if matched is None:
         raise ValueError(f"{shownPart(line)} depends on more than the domain")
     exception, begin, text, end, modifiers = matched.groups()
-    word = EXCEPT if exception else 0
+    word, condition = _modified(line, EXCEPT if exception else 0, modifiers)
+    if text.endswith(b".") or not (end or b"." in text):
+        # Not the top-level domain of that name, which it does not mean.
+        raise ValueError(f"{shownPart(line)} is for all names that begin so; end a whole domain with ^")
+    if begin == b"|" and not end:
+        raise ValueError(f"{shownPart(line)} is for all names that begin so; end a whole name with ^")
+    bits = SELF if begin == b"|" else SELF | BELOW
+    if text.startswith(b"*.") and b"*" not in text[2:]:
+        # For a name alone the star is as good as any name below.
+        text, bits = text[2:], BELOW
+    elif b"*" in text:
+        pattern, text = _divided(line, text)
+        bits = BELOW
+        condition = replace(condition, pattern=pattern, anchored=begin == b"|")
+    return nameIn(text), word | bits, None if condition == _ALWAYS else condition
+
+
+def _expressionRule(line: bytes) -> AdblockRule:
+    """
+    Read a rule with a regular expression.
+
+    @raise ValueError: it cannot be used.
+    """
+    matched = _EXPRESSION.fullmatch(line)
+    if matched is None:
+        raise ValueError(f"{shownPart(line)} depends on more than the name")
+    exception, text, modifiers = matched.groups()
+    word, condition = _modified(line, EXCEPT if exception else 0, None if modifiers is None else modifiers.lower())
+    try:
+        costOf(text)
+    except ValueError as error:
+        raise ValueError(f"{shownPart(line)}: the expression {error}") from None
+    return KEY, word | SELF, replace(condition, expression=text)
+
+
+def _modified(line: bytes, word: int, modifiers: bytes | None) -> tuple[int, Condition]:
+    """
+    Return the bits and the condition that modifiers make of those of a rule.
+
+    @param modifiers: what is behind the C{$}; L{None} without one.
+
+    @raise ValueError: they are not supported.
+    """
     voids = False
     types: tuple[int, ...] = ()
     others: tuple[int, ...] = ()
@@ -80,23 +128,10 @@ def adblockRule(line: bytes) -> AdblockRule:
         elif name == b"client" and value and not views:
             views = tuple([_viewIn(line, each) for each in value.split(b"|")])
         elif name == b"dnsrewrite" and rewrite is None:
-            rewrite = _rewriteIn(line, value, bool(exception))
+            rewrite = _rewriteIn(line, value, bool(word & EXCEPT))
         elif modifier != b"all":
             raise ValueError(f"{shownPart(line)} depends on more than the domain")
-    if text.endswith(b".") or not (end or b"." in text):
-        # Not the top-level domain of that name, which it does not mean.
-        raise ValueError(f"{shownPart(line)} is for all names that begin so; end a whole domain with ^")
-    if begin == b"|" and not end:
-        raise ValueError(f"{shownPart(line)} is for all names that begin so; end a whole name with ^")
-    bits, pattern = (SELF if begin == b"|" else SELF | BELOW), b""
-    if text.startswith(b"*.") and b"*" not in text[2:]:
-        # For a name alone the star is as good as any name below.
-        text, bits = text[2:], BELOW
-    elif b"*" in text:
-        pattern, text = _divided(line, text)
-        bits = BELOW
-    condition = Condition(voids, types, others, excluded, pattern, bool(pattern) and begin == b"|", views, rewrite)
-    return nameIn(text), word | bits, None if condition == _ALWAYS else condition
+    return word, Condition(voids, types, others, excluded, views=views, rewrite=rewrite)
 
 
 def _divided(line: bytes, text: bytes) -> tuple[bytes, bytes]:

@@ -125,7 +125,8 @@ def _read(
                 if condition.rewrite is not None and not mayRewrite:
                     complaints.add(line, f"gives {name.decode('ascii')} another answer, which this list may not: see rewrite of [[list]]")
                 elif not builder.addConditional(name, number | bits, line, condition):
-                    complaints.add(line, f"is one rule too many with conditions for {name.decode('ascii')}")
+                    what = "expression too many" if condition.expression else f"rule too many with conditions for {name.decode('ascii')}"
+                    complaints.add(line, f"is one {what}")
             if builder.count > room:
                 raise _Unusable(f"has more names than fit: all lists together may have {room}")
             if clock() > end:

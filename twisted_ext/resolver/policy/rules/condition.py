@@ -14,8 +14,8 @@ from twisted_ext.resolver.policy.rules.rewriting import Rewrite
 __all__ = ["Condition"]
 
 #: The line; flags; how many types it is for, and how many it is not for; the octets of the pattern, of the excluded domains, of the views,
-#: and of what the rule gives clients.
-_HEAD: Final = Struct(">IBHHIIII")
+#: of what the rule gives clients, and of the expression.
+_HEAD: Final = Struct(">IBHHIIIII")
 
 _TYPE: Final = Struct(">H")
 
@@ -37,6 +37,8 @@ class Condition:
     @ivar anchored: whether the pattern is for all of that; if not, it may begin after any dot.
     @ivar views: names of the views that it is for, lower case, with C{~} before them those that it is not for (C{$client}).
     @ivar rewrite: what the rule gives clients, if it does so (C{$dnsrewrite}); in an exception, what other rules do not give them.
+    @ivar expression: a regular expression, which matches the names that the rule is for; C{b""} for none. Who looks for rules finds those
+        whose expressions match.
     """
 
     voids: bool = False
@@ -47,6 +49,7 @@ class Condition:
     anchored: bool = False
     views: tuple[bytes, ...] = ()
     rewrite: Rewrite | None = None
+    expression: bytes = b""
 
     def holds(self, name: bytes, above: int, rrType: int, view: bytes) -> bool:
         """
@@ -87,7 +90,8 @@ class Condition:
         """
         Return it as octets, with the line of the rule.
         """
-        parts = (self.pattern, b"|".join(self.excluded), b"|".join(self.views), b"" if self.rewrite is None else self.rewrite.pack())
+        rewrite = b"" if self.rewrite is None else self.rewrite.pack()
+        parts = (self.pattern, b"|".join(self.excluded), b"|".join(self.views), rewrite, self.expression)
         flags = _VOIDS * self.voids | _ANCHORED * self.anchored
         head = _HEAD.pack(line, flags, len(self.types), len(self.others), *map(len, parts))
         return b"".join([head, *map(_TYPE.pack, (*self.types, *self.others)), *parts])
@@ -105,7 +109,7 @@ class Condition:
         for size in sizes:
             parts.append(data[at : at + size])
             at += size
-        pattern, excluded, views, rewrite = parts
+        pattern, excluded, views, rewrite, expression = parts
         condition = cls(
             bool(flags & _VOIDS),
             tuple(numbers[:types]),
@@ -115,6 +119,7 @@ class Condition:
             bool(flags & _ANCHORED),
             tuple(views.split(b"|")) if views else (),
             Rewrite.unpack(rewrite) if rewrite else None,
+            expression,
         )
         return line, condition
 

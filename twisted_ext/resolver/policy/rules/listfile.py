@@ -115,7 +115,8 @@ def _parsePiece(data: bytes, first: int, complaints: Complaints) -> ListedRules:
 
     @param first: the number of the first line.
     """
-    data = data.lower()
+    original, data = data, data.lower()
+    originals: Sequence[bytes] = ()
     count = data.count(b"\n")
     for format, word in ((_DOMAIN, _DOMAINS), (_HOSTS, _ALONE)):
         names = format.findall(data)
@@ -134,7 +135,9 @@ def _parsePiece(data: bytes, first: int, complaints: Complaints) -> ListedRules:
             rules = ((match[1], _DOMAINS, None),)
         else:
             try:
-                rules = _parseLine(line)
+                if b"/" in line and not originals:
+                    originals = original.split(b"\n")
+                rules = _parseLine(line, originals[number - first] if originals else b"")
             except ValueError as error:
                 complaints.add(number, str(error))
         for name, word, condition in rules:
@@ -147,9 +150,11 @@ def _parsePiece(data: bytes, first: int, complaints: Complaints) -> ListedRules:
     return ListedRules(found, conditional)
 
 
-def _parseLine(line: bytes) -> Sequence[AdblockRule]:
+def _parseLine(line: bytes, original: bytes) -> Sequence[AdblockRule]:
     """
     Return the rules in a line.
+
+    @param original: the line as it is, if it has a slash.
 
     @raise ValueError: it cannot be used.
     """
@@ -167,7 +172,7 @@ def _parseLine(line: bytes) -> Sequence[AdblockRule]:
     if foreign is not None:
         return [(nameIn(name), word, None) for name, word in foreign]
     if isAdblock(line):
-        return [adblockRule(line)]
+        return [adblockRule(line, original.strip())]
     fields = fieldsOf(line)
     if len(fields) > 1 and _ADDRESS.fullmatch(fields[0]):
         if any(name in _USUAL for name in fields[1:]):

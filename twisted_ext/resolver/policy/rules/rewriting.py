@@ -82,17 +82,17 @@ def readRewrite(value: bytes) -> Rewrite:
     kind, _, data = rest.partition(b";")
     number = typeNumber(kind.decode("ascii", "replace")) if kind else 0
     if rcode not in _RCODES:
-        raise ValueError(f"{shownPart(rcode)} is no rcode that a rule can give; write NOERROR, NXDOMAIN, REFUSED or SERVFAIL")
+        raise ValueError(f"{shownPart(rcode)} is not an rcode that a rule can give; write NOERROR, NXDOMAIN, REFUSED or SERVFAIL")
     if not kind and not data:
         return Rewrite(_RCODES[rcode])
     if rcode != b"noerror":
         raise ValueError(f"a reply with {rcode.decode().upper()} has no records")
     if number not in _TYPES:
-        raise ValueError(f"{shownPart(kind)} is no type of records that a rule can give")
+        raise ValueError(f"{shownPart(kind)} is not a type of records that a rule can give")
     # Imported for records of these rules only.
     from twisted_ext.wire.rdata.registry import rdataFromText
 
     try:
         return Rewrite(0, number, rdataFromText(number, data.decode("ascii", "replace")))
     except (DNSFault, ValueError) as error:
-        raise ValueError(f"{shownPart(data)} is no {kind.decode().upper()} record: {error}") from None
+        raise ValueError(f"{shownPart(data)} is not a valid {kind.decode().upper()} record: {error}") from None

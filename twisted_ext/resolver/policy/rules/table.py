@@ -29,6 +29,7 @@ from typing import Final
 from twisted_ext.errors import BadImage
 from twisted_ext.files import openNow
 from twisted_ext.resolver.policy.rules.condition import Condition
+from twisted_ext.resolver.policy.rules.expressions import KEY, LIST_COST, Expressions, costOf
 
 __all__ = [
     "BELOW", "CONDITIONAL", "DAMAGED", "EXCEPT", "IMPORTANT", "IN_SETTINGS", "SELF", "SOURCE", "PolicyTable", "RuleList", "TableBuilder",
@@ -61,8 +62,8 @@ _REST: Final = Struct(">HI")
 _ENTRY: Final = _DIGEST + _REST.size
 
 #: The mark, the key, the number of rules, how many bits of a digest choose the bucket, the ranks of rules, whether any name has one label,
-#: whether any rule rewrites answers, and the octets of all conditions.
-_HEADER: Final = Struct("<8s16sIBB??I28x")
+#: whether any rule rewrites answers, or has an expression, and the octets of all conditions.
+_HEADER: Final = Struct("<8s16sIBB???I24x")
 _MARK: Final = b"txrules3"
 
 #: Rules with conditions that a name may have in a list: each is looked at when the name, or one below it, is asked for.
@@ -181,11 +182,13 @@ class TableBuilder:
         """
         self.key = key or os.urandom(_KEY)
         self.count = 0
-        self._single = self._rewriting = False
+        self._single = self._rewriting = self._matching = False
         self._parts = [bytearray() for _ in range(_PARTS)]
         self._conditions = bytearray()
         # How many rules with conditions each name has in the list that is being read.
         self._conditional: Counter[bytes] = Counter()
+        # What its expressions cost.
+        self._cost = 0
 
     def add(self, names: Sequence[bytes], word: int, lines: Sequence[int]) -> None:
         """
@@ -208,13 +211,30 @@ class TableBuilder:
 
         @return: whether there is room for it: too many for one name in one list would be slow to look at.
         """
-        self._conditional[name] += 1
-        if self._conditional[name] > _CONDITIONS:
-            return False
-        self.add((name,), word | CONDITIONAL, (len(self._conditions),))
+        if condition.expression:
+            self._cost += costOf(condition.expression)
+            if self._cost > LIST_COST:
+                return False
+        else:
+            self._conditional[name] += 1
+            if self._conditional[name] > _CONDITIONS:
+                return False
+        single = self._single
+        self.add((name,), word | CONDITIONAL, (self._keep(line, condition),))
+        if condition.expression:
+            # Its key is no name.
+            self._single = single
+        return True
+
+    def _keep(self, line: int, condition: Condition) -> int:
+        """
+        Add a condition, and return its place.
+        """
+        place = len(self._conditions)
         self._conditions += condition.pack(line)
         self._rewriting = self._rewriting or condition.rewrite is not None
-        return True
+        self._matching = self._matching or bool(condition.expression)
+        return place
 
     def copy(self, table: PolicyTable, number: int, mine: int) -> None:
         """
@@ -232,10 +252,7 @@ class TableBuilder:
                 if word & SOURCE == number:
                     place = entries[at + _DIGEST + 2 : at + _ENTRY]
                     if word & CONDITIONAL:
-                        line, condition = table.condition(int.from_bytes(place, "big"))
-                        place = len(self._conditions).to_bytes(4, "big")
-                        self._conditions += condition.pack(line)
-                        self._rewriting = self._rewriting or condition.rewrite is not None
+                        place = self._keep(*table.condition(int.from_bytes(place, "big"))).to_bytes(4, "big")
                     parts[entries[at]] += entries[at : at + _DIGEST] + (word & ~SOURCE | mine).to_bytes(2, "big") + place
                     self.count += 1
         self._single = self._single or (table.single and self.count > before)
@@ -245,6 +262,7 @@ class TableBuilder:
         Return the state to L{rewind} to, before a list is read.
         """
         self._conditional.clear()
+        self._cost = 0
         return [self.count, len(self._conditions), *map(len, self._parts)]
 
     def rewind(self, state: list[int]) -> None:
@@ -286,7 +304,8 @@ class TableBuilder:
         ranks = 0
         for high in words:
             ranks |= 1 << rankOf(high << 8)
-        header = _HEADER.pack(_MARK, self.key, self.count, bits, ranks, self._single, self._rewriting, len(self._conditions))
+        said = (self._single, self._rewriting, self._matching, len(self._conditions))
+        header = _HEADER.pack(_MARK, self.key, self.count, bits, ranks, *said)
         offsets = array("I", accumulate(sizes, initial=_HEADER.size + 4 * (len(sizes) + 1)))
         conditions, self._conditions = bytes(self._conditions), bytearray()
         return [header, offsets.tobytes(), *packed, conditions, json.dumps([asdict(each) for each in lists]).encode("utf-8")]
@@ -298,6 +317,7 @@ class PolicyTable:
 
     @ivar conditional: whether any rule has a condition.
     @ivar count: the number of rules.
+    @ivar expressions: those of each list that has some, by its number.
     @ivar lists: the lists by number.
     @ivar highest: the highest rank of a rule.
     @ivar rewriting: whether any rule rewrites answers.
@@ -305,7 +325,7 @@ class PolicyTable:
     """
 
     __slots__ = (
-        "conditional", "count", "highest", "key", "lists", "rewriting", "single", "__weakref__",
+        "conditional", "count", "expressions", "highest", "key", "lists", "rewriting", "single", "__weakref__",
         "_conditions", "_data", "_end", "_find", "_known", "_offsets", "_shift", "_start",
     )
 
@@ -315,7 +335,8 @@ class PolicyTable:
         """
         if len(data) < _HEADER.size or data[:8] != _MARK:
             raise BadImage("this is not a table of rules")
-        _, self.key, self.count, bits, ranks, self.single, self.rewriting, conditions = _HEADER.unpack(data[: _HEADER.size])
+        head = _HEADER.unpack(data[: _HEADER.size])
+        _, self.key, self.count, bits, ranks, self.single, self.rewriting, matching, conditions = head
         self.highest = max(ranks.bit_length() - 1, 0)
         self._data = data
         self._find = data.find
@@ -334,6 +355,23 @@ class PolicyTable:
         self.conditional = conditions > 0
         self._conditions = data[self._end : self._end + conditions]
         self._known: dict[int, tuple[int, Condition]] = {}
+        self.expressions = self._compiled() if matching else {}
+
+    def _compiled(self) -> dict[int, Expressions]:
+        """
+        Return the expressions of each list that has some, by its number.
+
+        @raise BadImage: google-re2 is not installed, or cannot compile them.
+        """
+        texts: dict[int, list[bytes]] = {}
+        rules: dict[int, list[tuple[int, int]]] = {}
+        for word, place in self.rulesFor(KEY):
+            texts.setdefault(word & SOURCE, []).append(self.condition(place)[1].expression)
+            rules.setdefault(word & SOURCE, []).append((word, place))
+        try:
+            return {number: Expressions(texts[number], rules[number]) for number in texts}
+        except (ImportError, ValueError) as error:
+            raise BadImage(f"its expressions cannot be used: {error}") from None
 
     @classmethod
     def map(cls, path: str) -> PolicyTable:

@@ -148,20 +148,47 @@ def decided(
             applies = BELOW if above else SELF
             if table.conditional and any(word & CONDITIONAL for word, _ in rules):
                 rules = _holding(rules, table, mask, applies, whole, len(whole) - len(text), rrType, view, rewriting)
-            best = (rank, 0)
-            for word, line in rules:
-                order = (rankOf(word), SOURCE - (word & SOURCE))
-                if word & applies and mask >> (word & SOURCE) & 1 and order[0] > rank and order > best:
-                    best = order
-                    found = Verdict(not word & EXCEPT, text, table.lists[word & SOURCE].name, line, above)
-            rank = best[0]
+            found, rank = _first(rules, applies, mask, text, above, table, found, rank)
             if rank == highest and rewriting is None:
                 break
         if dot < 0:
             break
         text = text[dot + 1 :]
         above += 1
+    if table.expressions and not dotted:
+        matching = [rule for number, each in table.expressions.items() if mask >> number & 1 for rule in each.matching(whole)]
+        if matching:
+            rules = _holding(matching, table, mask, SELF, whole, 0, rrType, view, rewriting)
+            found, _ = _first(rules, SELF, mask, whole, 0, table, found, rank)
     return (rewriting and rewriting.verdict(whole, dotted, table)) or found
+
+
+def _first(
+    rules: Sequence[tuple[int, int]],
+    applies: int,
+    mask: int,
+    text: bytes,
+    above: int,
+    table: PolicyTable,
+    found: Verdict | None,
+    rank: int,
+) -> tuple[Verdict | None, int]:
+    """
+    Return what the rule says that comes before others, and its rank.
+
+    @param applies: L{SELF} or L{BELOW}, which a rule needs.
+    @param text: the name that the rules are for.
+    @param above: how many labels the name in question has before it.
+    @param found: what another rule says, which one of a higher rank comes before.
+    @param rank: that of the other rule.
+    """
+    best = (rank, 0)
+    for word, line in rules:
+        order = (rankOf(word), SOURCE - (word & SOURCE))
+        if word & applies and mask >> (word & SOURCE) & 1 and order[0] > rank and order > best:
+            best = order
+            found = Verdict(not word & EXCEPT, text, table.lists[word & SOURCE].name, line, above)
+    return found, best[0]
 
 
 class _Rewriting:

@@ -4,6 +4,8 @@ Tests of the rules and rewrites of AdGuard Home, as lines of a list.
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pytest
 
 from twisted_ext.apps.cli.convert.adguard.clients import clientsFrom, viewTable
@@ -51,6 +53,16 @@ def test_expressions() -> None:
     """
     lines = ["/^ads[0-9]{1,3}$/", "@@/^good/$important", r"/\.client=x$/"]
     assert rules(*lines) == ({"name": "own", "names": lines}, [])
+    assert rules("/ads(/", *lines) == ({"name": "own", "names": lines}, ["/ads(/"])
+
+
+def test_expressionsWithoutTheLibrary() -> None:
+    """
+    Where google-re2 is missing, expressions are converted for a server that has it, and a note says so.
+    """
+    with patch("twisted_ext.apps.cli.convert.expressions.find_spec", lambda name: None):
+        found, findings = rules("/ads(/")
+    assert (found["names"], findings) == (["/ads(/"], ["/ads(/"])
 
 
 def test_clients() -> None:

@@ -81,6 +81,8 @@ def test_listsGroupsAndClients(tmp_path: Path) -> None:
             (1, "chat.example", (1,)),
             (3, r"(\.|^)ads\.example$", (0,)),
             (3, r"^ad[0-9]+\.", (0,)),
+            (3, r"^track;querytype=A", (0,)),
+            (3, r"^bad(", (0, 1)),
             (2, r"(^|\.)good\.example$", (1,)),
             (1, "off.example", (3,)),
         ],
@@ -104,7 +106,7 @@ def test_listsGroupsAndClients(tmp_path: Path) -> None:
         {"name": "own", "file": "/etc/pihole/own.list"},
         {"name": "lists-example-games-2", "url": "https://lists.example/games.txt"},
         {"name": "default-allowed", "names": ["|shop.example^"], "allow": True},
-        {"name": "default-denied", "names": ["||ads.example^"]},
+        {"name": "default-denied", "names": ["||ads.example^", r"/^ad[0-9]+\./"]},
         {"name": "children-allowed", "names": ["|shop.example^", "||good.example^"], "allow": True},
         {"name": "children-denied", "names": ["|chat.example^"]},
     ]
@@ -117,8 +119,8 @@ def test_listsGroupsAndClients(tmp_path: Path) -> None:
         {"name": "unblocked", "clients": ["192.168.1.60/32"], "lists": []},
         {"name": "guests-friends", "clients": ["192.168.9.0/24"], "lists": ["own"]},
     ]
-    assert [name for _, name, _ in said(found, Severity.MISSING)][:4] == [
-        "dhcp.active", "later.unheard", "http://lists.example/clear.txt", r"^ad[0-9]+\.",
+    assert [name for _, name, _ in said(found, Severity.MISSING)][:5] == [
+        "dhcp.active", "later.unheard", "http://lists.example/clear.txt", "^track;querytype=A", "^bad(",
     ]  # fmt: skip
     assert {"aa:bb:cc:dd:ee:ff", "tablet.lan"} <= {name for _, name, _ in said(found, Severity.MISSING)}
     settings = Settings(valuesFromTOML(tomlOf(found), "txdns.toml"))

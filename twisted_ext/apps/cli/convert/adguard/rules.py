@@ -14,6 +14,7 @@ from typing import Final
 from twisted_ext.apps.cli.convert.addresses import isAddress
 from twisted_ext.apps.cli.convert.adguard.keys import Key
 from twisted_ext.apps.cli.convert.converted import Converted, Place
+from twisted_ext.apps.cli.convert.expressions import isRule
 from twisted_ext.resolver.policy.localanswers import Complaints
 from twisted_ext.resolver.policy.rules.listfile import parseList
 
@@ -101,8 +102,8 @@ def _line(text: str, views: Mapping[str, str], place: Place, converted: Converte
         return ""
     if _CLIENT in given:
         return _ofClients(text, given[_CLIENT], views, place, converted)
-    if _EXPRESSION.fullmatch(text) or _REWRITE in given:
-        return text
+    if _EXPRESSION.fullmatch(text):
+        return text if isRule(text, place, converted) else ""
     complaints = Complaints()
     for _ in parseList(BytesIO(text.encode("utf-8", "replace")), complaints):
         pass

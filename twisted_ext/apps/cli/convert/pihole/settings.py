@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from twisted_ext.apps.cli.convert.converted import Converted, Place
 from twisted_ext.apps.cli.convert.dnsmasq.settings import convert as convertDnsmasq
+from twisted_ext.apps.cli.convert.expressions import isRule
 from twisted_ext.apps.cli.convert.included import Includes
 from twisted_ext.apps.cli.convert.labels import labelFrom, unlike
 from twisted_ext.apps.cli.convert.pihole.gravity import DEFAULT, Gravity, Row, readGravity
@@ -94,6 +95,7 @@ class _Pihole:
         self._converted = converted
         self._known = {*_FLAGS, *_NEEDLESS, *_CANARIES}
         self._listNames: set[str] = set()
+        self._expressions: dict[str, list[str]] = {}
 
     def convert(self) -> None:
         directives = [*self._directives()]
@@ -248,9 +250,14 @@ class _Pihole:
             domain = (matched[1] or matched[2]).replace("\\", "")
             return [f"||{domain}^"]
         where = place._replace(directive=row.text)
-        if not self._converted.judged(where):
-            self._converted.missing(where, "lists have no regular expressions", "write ||domain^, or a pattern such as ||ad*.example.com^")
-        return []
+        if self._converted.judged(where):
+            return self._expressions.get(row.text, [])
+        if ";" in row.text:
+            self._converted.missing(where, "an expression has no options", "see the modifiers of ad blockers, such as $dnstype=A")
+            return []
+        line = f"/{row.text}/"
+        self._expressions[row.text] = [line] if isRule(line, where, self._converted) else []
+        return self._expressions[row.text]
 
     def _views(self, gravity: Gravity, byGroup: dict[int, list[str]], place: Place) -> None:
         views: dict[frozenset[int], list[str]] = {}
