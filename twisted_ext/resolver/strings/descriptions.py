@@ -108,6 +108,7 @@ BUILT_IN: Final = (
     LazyParser("validate", _RECURSIVE, "parseValidate", "validate the answers of a source with DNSSEC: validate:source"),
     LazyParser("cache", _PARSERS, "parseCache", "cache answers: cache:source"),
     LazyParser("coalesce", _PARSERS, "parseCoalesce", "one query for all callers with the same question: coalesce:source"),
+    LazyParser("policy", _PARSERS, "parsePolicy", "names that lists block are not asked about: policy:file[,file...]:source"),
     LazyParser("filter", _PARSERS, "parseFilter", "no addresses of one family: filter:AAAA:source"),
     LazyParser("chain", _PARSERS, "parseChain", "one after the other until one answers: chain:(source):(source)..."),
     LazyParser("race", _PARSERS, "parseRace", "the first to answer wins: race:(source):(source)..."),

@@ -20,7 +20,9 @@ __all__ = [
     "Addresses",
     "Domain",
     "Domains",
+    "Engines",
     "Families",
+    "Paths",
     "Port",
     "SharedKey",
     "parseCache",
@@ -29,6 +31,7 @@ __all__ = [
     "parseFilter",
     "parseHosts",
     "parseLocalDomain",
+    "parsePolicy",
     "parseRace",
     "parseRoute",
     "parseSearch",
@@ -165,6 +168,39 @@ class Families(tuple[int, ...]):
         return cls([each for each in types if each is not None])
 
 
+class Paths(tuple[str, ...]):
+    """
+    Comma-separated paths of files.
+    """
+
+    @classmethod
+    def fromText(cls, text: str) -> Paths:
+        return cls([item.strip() for item in text.split(",") if item.strip()])
+
+
+class Engines(tuple[str, ...]):
+    """
+    Comma-separated search engines.
+    """
+
+    @classmethod
+    def fromText(cls, text: str) -> Engines:
+        """
+        @raise BadDescription: there is another one than those that are known.
+        """
+        from twisted_ext.resolver.policy.rules.safesearch import ENGINES
+
+        engines = [item.strip() for item in text.split(",") if item.strip()]
+        for each in engines:
+            if each not in ENGINES:
+                raise BadDescription(f"safe takes search engines, not {each!r}; there are {', '.join(ENGINES)}")
+        return cls(engines)
+
+
+_NO_PATHS: Final = Paths()
+_NO_ENGINES: Final = Engines()
+
+
 def parseSystem(
     site: Site,
     *,
@@ -240,6 +276,37 @@ def parseFilter(site: Site, types: Families, source: IAnswerSource) -> IAnswerSo
     from twisted_ext.resolver.policy.typefilter import TypeFilter
 
     return TypeFilter(source, types)
+
+
+def parsePolicy(
+    site: Site,
+    files: Paths,
+    source: IAnswerSource,
+    *,
+    exceptions: Paths = _NO_PATHS,
+    reply: str = "nxdomain",
+    safe: Engines = _NO_ENGINES,
+    rewrite: bool = False,
+) -> IAnswerSource:
+    """
+    Answer for the names that lists block, as a server does: C{policy:/etc/ads.txt:cache:udp:192.0.2.53}. The files are read again when they
+    have changed. It goes around the cache.
+
+    @param files: paths of lists, separated by commas: domains, hosts files, and rules of ad blockers.
+    @param exceptions: paths of lists whose names are not blocked.
+    @param reply: what programs get: C{nxdomain}, C{null} for the addresses 0.0.0.0 and ::, or an address.
+    @param safe: search engines that leave out what is for adults, separated by commas: C{safe=google,bing}.
+    @param rewrite: C{yes} lets the lists give names other answers.
+
+    @return: L{FollowedLists<twisted_ext.resolver.policy.rules.followed.FollowedLists>}
+    """
+    from twisted_ext.resolver.policy.rules.followed import FollowedLists
+    from twisted_ext.resolver.policy.rules.safesearch import safeHosts
+
+    if not files and not safe:
+        raise CallerFault("a policy needs a list, such as policy:/etc/ads.txt:udp:192.0.2.53, or safe=google")
+    hosts = safeHosts(safe)
+    return FollowedLists(source, site.reactor, files, exceptions=exceptions, reply=reply, safe=hosts, rewrite=rewrite)
 
 
 def parseSpecial(site: Site, *, local: bool = False) -> IAnswerSource:

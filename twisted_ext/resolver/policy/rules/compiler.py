@@ -40,7 +40,7 @@ from twisted_ext.resolver.policy.rules.table import (
     stateOf,
 )
 
-__all__ = ["compileLists", "digestOf", "main"]
+__all__ = ["compileLists", "digestOf", "main", "packLists"]
 
 #: How much this process gives way to others: a server on the same processor goes first.
 _NICE: Final = 10
@@ -173,6 +173,29 @@ def compileLists(
     before: PolicyTable | None = None
     with suppress(OSError, BadImage):
         before = PolicyTable.map(former) if former else None
+    parts, results = packLists(before, words, copies, lines, clock, now)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, STATE_FILE), "wb") as file:
+        for part in parts:
+            file.write(part)
+        # It may be kept for the next start.
+        file.flush()
+        os.fsync(file.fileno())
+    return results
+
+
+def packLists(
+    before: PolicyTable | None,
+    words: Sequence[str],
+    copies: Mapping[str, Sequence[str]] = _NONE,
+    lines: Mapping[str, Sequence[str]] = _NONE,
+    clock: Callable[[], float] = time.monotonic,
+    now: Callable[[], int] = time.time_ns,
+) -> tuple[list[bytes], list[RuleList]]:
+    """
+    Read lists, and return the octets of their table, in several parts, with what became of each list.
+
+    @param before: the table in force, if there is one. For the other arguments see L{compileLists}.
+    """
     builder = TableBuilder(b"" if before is None else before.key)
     results: list[RuleList] = []
     for number, word in enumerate(words):
@@ -192,13 +215,7 @@ def compileLists(
         if before is not None and there >= 0:
             builder.copy(before, there, number)
         results.append(known)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, STATE_FILE), "wb") as file:
-        for part in builder.pack(results):
-            file.write(part)
-        # It may be kept for the next start.
-        file.flush()
-        os.fsync(file.fileno())
-    return results
+    return builder.pack(results), results
 
 
 def main(job: Mapping[str, Any]) -> None:
