@@ -109,7 +109,7 @@ class BuiltInTests(SynchronousTestCase):
             "hosts:/dev/null:/dev/zero:expand=lan",
             "localdomain:lan,home.arpa:ttl=60:hosts",
             "filter:AAAA:cache:minTTL=60:maxTTL=600:maxNegativeTTL=30:udp:192.0.2.1",
-            "policy:/dev/null:exceptions=/dev/zero:udp:192.0.2.1",
+            "policy:/dev/null:exceptions=/dev/null:udp:192.0.2.1",
             "special",
             "special:local=yes",
             "udp:127.0.0.1:mixCase=yes:cookies=yes:tries=2:keep=3",

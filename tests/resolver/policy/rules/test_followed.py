@@ -126,16 +126,11 @@ class FollowedListsTests(SynchronousTestCase):
 
     def test_missingFile(self) -> None:
         """
-        A file that is not there blocks nothing until it is.
+        A file that is not there is an error at the beginning.
         """
-        late = self.ads.with_name("late.txt")
-        source = self.lists(late)
-        self.assertEqual(self.texts(source, "late.example"), "192.0.2.80")
-        late.write_text("late.example\n")
-        for _ in range(2):
-            self.clock.advance(2)
-            last = self.texts(source, "late.example")
-        self.assertEqual(last, "nxdomain")
+        with self.assertRaises(BadDescription) as raised:
+            self.lists(self.ads.with_name("late.txt"))
+        self.assertEqual(str(raised.exception), f"{self.ads.with_name('late.txt')}: No such file or directory")
 
     def test_threads(self) -> None:
         """
@@ -197,8 +192,8 @@ class FollowedListsTests(SynchronousTestCase):
         sourceFromString(reactor, "policy:,:safe=google:hosts:/dev/null")
         for text, fault, said in (
             ("policy:,:hosts", CallerFault, "a policy needs a list, such as policy:/etc/ads.txt"),
-            ("policy:/etc/ads.txt:safe=gogle:hosts", BadDescription, "safe takes search engines, not 'gogle'; there are google, bing"),
-            ("policy:/etc/ads.txt:reply=no:hosts", BadDescription, "'no' is not an address; write nxdomain, null"),
+            ("policy:/dev/null:safe=gogle:hosts", BadDescription, "safe takes search engines, not 'gogle'; there are google, bing"),
+            ("policy:/dev/null:reply=no:hosts", BadDescription, "'no' is not an address; write nxdomain, null"),
         ):
             with self.assertRaises(fault) as raised:
                 sourceFromString(reactor, text)

@@ -17,6 +17,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, QueryContext
+from twisted_ext.errors import BadDescription
+from twisted_ext.files import openNow
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.resolver.policy.rules.compiler import packLists
 from twisted_ext.resolver.policy.rules.source import Policy, PolicySource
@@ -58,8 +60,13 @@ class FollowedLists(PolicySource):
         @param safe: for hosts of search engines those to use in their place, folded.
         @param rewrite: whether the lists may give names other answers.
 
-        @raise BadDescription: the reply is not valid.
+        @raise BadDescription: the reply is not valid, or a file cannot be read: without it, nothing would be blocked.
         """
+        for path in (*files, *exceptions):
+            try:
+                open(path, "rb", opener=openNow).close()
+            except (OSError, ValueError) as error:
+                raise BadDescription(f"{path}: {getattr(error, 'strerror', None) or error}") from None
         policy = Policy()
         super().__init__(inner, policy, reactor)
         kind = "rewrite" if rewrite else "block"
