@@ -18,8 +18,9 @@ from twisted.internet.task import Clock
 
 from tests.networks import textsOf
 from tests.resolver.policy.rules.test_adblocklines import tableOf
-from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Trace
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext, Security, Trace
 from twisted_ext.errors import DNSFault, Refused, ServerFailed
+from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.policy.rules.adblocklines import adblockRule
 from twisted_ext.resolver.policy.rules.compiler import compileLists
 from twisted_ext.resolver.policy.rules.rewriting import ANYTHING, Rewrite, readRewrite
@@ -28,9 +29,11 @@ from twisted_ext.resolver.policy.rules.source import Policy, PolicySource
 from twisted_ext.resolver.policy.rules.table import PolicyTable
 from twisted_ext.resolver.policy.rules.verdict import OwnRules, Verdict, decided
 from twisted_ext.testing.sources import CannedSource, Entry, atHand, questionOf, rrsetOf
+from twisted_ext.wire.codes import AD
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import rdataFromText
-from twisted_ext.wire.rrtypes import AAAA, CNAME, MX, A
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import AAAA, CNAME, MX, NSEC, RRSIG, A
 
 _NOTHING: Final = OwnRules((), ())
 
@@ -352,6 +355,28 @@ def test_rewrittenNames() -> None:
     assert blocked.answer("x.example").outcome is Outcome.NXDOMAIN
     further = Answering("||x.example^$dnsrewrite=safe.example\n||safe.example^$dnsrewrite=192.0.2.7")
     assert further.texts("x.example") == "192.0.2.7"
+
+
+def test_rewrittenIsNotProved() -> None:
+    """
+    What comes behind an alias of a rule may be proved, but the answer as a whole is not: it is not marked as secure, and has no signatures.
+    What is not proved as it should be stays a failure.
+    """
+    host = nameFromText("safe.example")
+    signature = RRSet(host, RRSIG, 1, 300, (rdataFromText(RRSIG, "A 8 2 300 20300101000000 20200101000000 1 example. AAAA"),))
+    denial = RRSet(host, NSEC, 1, 300, (rdataFromText(NSEC, "z.example. A RRSIG NSEC"),))
+    secure = Answer(
+        Outcome.DATA, (rrsetOf(host, A, "192.0.2.9"), signature), (denial,), flags=AD, security=Security.SECURE, origin=Origin("cache")
+    )
+    made = Answering("||x.example^$dnsrewrite=safe.example")
+    made.inner.set("safe.example", "A", secure)
+    answer = made.answer("x.example")
+    assert textsOf(answer) == ["safe.example.", "192.0.2.9"]
+    assert (answer.authority, answer.flags & AD, answer.security) == ((), 0, Security.INDETERMINATE)
+    made.inner.set("safe.example", "A", ServerFailed("bogus"))
+    faults: list[object] = []
+    lookUp(made.source, questionOf("x.example"), QueryContext(5.0)).addErrback(lambda failure: faults.append(failure.value))
+    assert [type(each) for each in faults] == [ServerFailed]
 
 
 def test_aliasesOfRewrittenNames() -> None:

@@ -31,7 +31,7 @@ from twisted_ext.wire.codes import IN, Rcode
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import labelsOf, nameEnd, nameToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import AAAA, ANY, CNAME, HTTPS, SVCB, A
+from twisted_ext.wire.rrtypes import AAAA, ANY, CNAME, HTTPS, NSEC, NSEC3, RRSIG, SVCB, A
 
 __all__ = ["BlockReply", "Policy", "PolicySource", "readReply"]
 
@@ -50,6 +50,8 @@ _SAFE: Final = "safe-search"
 _NO_HOSTS: Final[Mapping[bytes, bytes]] = {}
 
 _ADDRESSES: Final = (A, AAAA, ANY)
+
+_PROOFS: Final = (RRSIG, NSEC, NSEC3)
 
 #: The addresses to answer with, packed; L{None} to deny that the name exists.
 BlockReply = tuple[bytes, ...] | None
@@ -345,8 +347,14 @@ class PolicySource(WrappingSource):
         Return an alias of a rule with the answer for its target.
         """
         answer = together((alias, rest))
-        answer.ede = (*answer.ede, *_FORGED_EDE)
-        return self._passed(answer, question, context)
+        sections = [
+            tuple([rrset for rrset in section if rrset.rrType not in _PROOFS])
+            for section in (answer.answer, answer.authority, answer.additional)
+        ]
+        # Not as a whole: nothing proves the alias.
+        unproved = answer.having(*sections)
+        unproved.ede = (*answer.ede, *_FORGED_EDE)
+        return self._passed(unproved, question, context)
 
     def _answer(
         self, question: Question, context: QueryContext, why: Verdict, instead: Answer | None, alias: bytes = b""
