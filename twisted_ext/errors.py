@@ -16,7 +16,9 @@ __all__ = [
     "BadImage",
     "BadChange",
     "BadUpdate",
+    "BadKey",
     "StorageFault",
+    "KeyFault",
     "PeerFault",
     "BadMessage",
     "Unreachable",
@@ -130,9 +132,22 @@ class BadChange(CallerFault):
     """
 
 
+class BadKey(CallerFault):
+    """
+    A private key, or a file with one, is damaged, not kept secret, or not one that zones are signed with. The text never has a part of the
+    key.
+    """
+
+
 class StorageFault(DNSFault):
     """
     Persistent data cannot be written or read.
+    """
+
+
+class KeyFault(StorageFault):
+    """
+    A private key does not sign at present, such as one in a token that was removed.
     """
 
 
