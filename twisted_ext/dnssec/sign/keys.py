@@ -130,8 +130,8 @@ class PrivateKey:
         self.dnskey = _dnskey(flags, 3, algorithm) + public
         self.tag = keyTag(self.dnskey)
 
-    @staticmethod
-    def fromNumbers(algorithm: int, flags: int, numbers: Mapping[str, bytes], source: str = "") -> PrivateKey:
+    @classmethod
+    def fromNumbers(cls, algorithm: int, flags: int, numbers: Mapping[str, bytes], source: str = "") -> PrivateKey:
         """
         Return the key of the numbers in a key file, after it has signed once and the signature was verified.
 
@@ -149,12 +149,12 @@ class PrivateKey:
         private = _privateOf(algorithm, values)
         if private is None:
             raise badKey(source, "its numbers are not those of a key; one of them is damaged")
-        key = PrivateKey(algorithm, flags, private, source)
+        key = cls(algorithm, flags, private, source)
         key.prove()
         return key
 
-    @staticmethod
-    def fromPEM(pem: bytes, algorithm: int, flags: int, source: str = "") -> PrivateKey:
+    @classmethod
+    def fromPEM(cls, pem: bytes, algorithm: int, flags: int, source: str = "") -> PrivateKey:
         """
         Return the key in a text of PEM (PKCS #8), after it has signed once and the signature was verified.
 
@@ -173,7 +173,7 @@ class PrivateKey:
             private = _validated(private)
             if private is None:
                 raise badKey(source, "its numbers are not those of a key; one of them is damaged")
-        key = PrivateKey(algorithm, flags, private, source)
+        key = cls(algorithm, flags, private, source)
         key.prove()
         return key
 
