@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests.dnssec.sign.test_keys import keyFor, pemOf, secretsOf
 from twisted_ext.dnssec.sign.keyfiles import KeyFile, nameOf, readBind, readPKCS8, writeBind, writeState
 from twisted_ext.dnssec.sign.keyfolder import loadKey, loadKeys, saveKey
-from twisted_ext.dnssec.sign.keys import SIGNING, newKey
+from twisted_ext.dnssec.sign.keys import SIGNING, PrivateKey, newKey
 from twisted_ext.errors import BadKey, BadName, BadRecord, StorageFault
 from twisted_ext.wire.names import ROOT, nameFromText
 
@@ -426,6 +426,22 @@ def test_otherOctets(tmp_path: Path) -> None:
     assert caught.value.__context__ is None
 
 
+@pytest.mark.parametrize("algorithm", SIGNING)
+def test_noSecretInVariables(algorithm: int, tmp_path: Path) -> None:
+    """
+    No variable of the functions that an exception has passed has the secret, so that logs which show them do not.
+    """
+    file = fileFor(algorithm)
+    base = saveKey(file, str(tmp_path))
+    Path(f"{base}.key").write_text(writeBind(fileFor(algorithm))[1].replace(" 3 ", " 2 "))
+    for raising in (lambda: loadKey(base), lambda: loadKeys(str(tmp_path), APEX), lambda: saveKey(file, str(tmp_path))):
+        with pytest.raises((BadKey, StorageFault)) as caught:
+            raising()
+        shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+        assert "example" in shown
+        assert not any(secret in shown for secret in secretsOf(file.key))
+
+
 def test_readingFails(tmp_path: Path) -> None:
     """
     A disk that cannot be read is an error with the path.
@@ -440,8 +456,10 @@ def test_keysOfAZone(tmp_path: Path) -> None:
     """
     All keys of the zone are loaded, by their tags; those of other zones, and other files, are not.
     """
-    several = [newKey(15) for _ in range(4)]
-    for key in several:
+    several: list[PrivateKey] = []
+    for _ in range(4):
+        key = newKey(15, avoid=[other.tag for other in several])
+        several.append(key)
         saveKey(KeyFile(APEX, key, {}, {}, None), str(tmp_path))
     for zone in (ROOT, nameFromText("org."), nameFromText("a.example.org."), nameFromText("example.org.net.")):
         saveKey(fileFor(13, zone), str(tmp_path))

@@ -7,7 +7,7 @@ from __future__ import annotations
 import copy
 import pickle
 import traceback
-from base64 import b64encode
+from base64 import b64encode, encodebytes
 from collections.abc import Sequence
 from functools import cache
 from unittest.mock import patch
@@ -40,6 +40,13 @@ def pemOf(key: PrivateKey) -> bytes:
     Return a key as PEM (PKCS #8).
     """
     return key._private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def pemText(der: bytes) -> bytes:
+    """
+    Return octets of PKCS #8 as PEM.
+    """
+    return b"-----BEGIN PRIVATE KEY-----\n" + encodebytes(der) + b"-----END PRIVATE KEY-----\n"
 
 
 def secretsOf(key: PrivateKey) -> list[str]:
@@ -213,6 +220,27 @@ class PrivateKeyTests(SynchronousTestCase):
             (third, "not one of algorithm"),
         ):
             self.assertIn(said, str(self.assertRaises(BadKey, PrivateKey.fromPEM, octets, 13, 257, "f")))
+
+    def test_numbersOfOtherLengths(self) -> None:
+        """
+        Keys of ECDSA are read from PEM with a zero octet before the number, as GnuTLS and so Knot writes it; only if the public key in it
+        is right, and it is of the algorithm.
+        """
+        for algorithm, other, before, behind in (
+            (13, 14, "308194020100301306072a8648ce3d020106082a8648ce3d030107047a307802010104 21 00", "a144034200 04"),
+            (14, 13, "3081c0020100301006072a8648ce3d020106052b810400220481a83081a502010104 31 00", "a164036200 04"),
+        ):
+            key = keyFor(algorithm)
+            der = bytes.fromhex(before) + dict(key.numbers())["PrivateKey"] + bytes.fromhex(behind) + key.dnskey[4:]
+            self.assertEqual(PrivateKey.fromPEM(pemText(der), algorithm, 257).dnskey, key.dnskey)
+            self.assertRaises(BadKey, PrivateKey.fromPEM, pemText(der), other, 257)
+            for place in range(len(der)):
+                changed = der[:place] + bytes([der[place] ^ 4]) + der[place + 1 :]
+                try:
+                    self.assertEqual(PrivateKey.fromPEM(pemText(changed), algorithm, 257).dnskey, key.dnskey)
+                except BadKey as error:
+                    self.assertIsNone(error.__context__)
+                self.assertRaises(BadKey, PrivateKey.fromPEM, pemText(der[:place]), algorithm, 257)
 
     def test_faultsHaveNoSecret(self) -> None:
         """

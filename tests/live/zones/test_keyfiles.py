@@ -1,5 +1,5 @@
 """
-Key files, against the programs of BIND and ldns that write and read them.
+Key files, against the programs of BIND, ldns and Knot that write and read them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.peers import peer
-from twisted_ext.dnssec.sign.keyfiles import KeyFile, nameOf, writeBind, writeState
+from twisted_ext.dnssec.sign.keyfiles import KeyFile, nameOf, readPKCS8, writeBind, writeState
 from twisted_ext.dnssec.sign.keyfolder import loadKey, loadKeys, saveKey
 from twisted_ext.dnssec.sign.keys import SIGNING, newKey
 from twisted_ext.wire.names import nameFromText
@@ -139,3 +139,18 @@ def test_ourKeysInBIND(algorithm: int, tmp_path: Path) -> None:
     run(tmp_path, "dnssec-settime", "-D", "20300101000000", base)
     assert Path(f"{base}.private").read_text() == f"{before}Delete: 20300101000000\n"
     assert loadKey(base).key.numbers() == key.numbers()
+
+
+@pytest.mark.parametrize("algorithm", SIGNING)
+def test_keysOfKnot(algorithm: int, tmp_path: Path) -> None:
+    """
+    Knot takes a key that this package has written, and the file in which Knot then keeps it has the same key.
+    """
+    key = newKey(algorithm)
+    base = saveKey(KeyFile(APEX, key, {}, {}, None), str(tmp_path))
+    (tmp_path / "conf").write_text(f"database:\n  storage: {tmp_path}\nzone:\n  - domain: example.org\n")
+    run(tmp_path, "keymgr", "-c", "conf", "example.org", "import-bind", f"{base}.private")
+    assert rdataToText(DS, key.ds(APEX)).lower() in run(tmp_path, "keymgr", "-c", "conf", "example.org", "ds")
+    [path] = (tmp_path / "keys").rglob("*.pem")
+    again = readPKCS8(path.read_bytes(), algorithm, 257, APEX, str(path))
+    assert (again.key.dnskey, again.key.numbers()) == (key.dnskey, key.numbers())

@@ -42,12 +42,11 @@ def loadKey(path: str) -> KeyFile:
 
     @raise BadKey: they cannot be read, are damaged, or other users can read or change them.
     """
-    base = path.removesuffix(_PRIVATE)
-    source = base + _PRIVATE
-    private = _textOf(source, secret=True)
-    public = _textOf(base + _PUBLIC)
-    state = _textOf(base + _STATE) if os.path.lexists(base + _STATE) else ""
-    return readBind(private, public, state, source)
+    # Raised here, where no variable has the secret: logs of errors may show those of each function on the way.
+    loaded = _load(path.removesuffix(_PRIVATE))
+    if isinstance(loaded, str):
+        raise BadKey(loaded)
+    return loaded
 
 
 def loadKeys(folder: str, zone: bytes) -> list[KeyFile]:
@@ -78,6 +77,20 @@ def loadKeys(folder: str, zone: bytes) -> list[KeyFile]:
     return [found[tag] for tag in sorted(found)]
 
 
+def _load(base: str) -> KeyFile | str:
+    """
+    Return a key, or why it cannot be used.
+    """
+    source = base + _PRIVATE
+    try:
+        private = _textOf(source, secret=True)
+        public = _textOf(base + _PUBLIC)
+        state = _textOf(base + _STATE) if os.path.lexists(base + _STATE) else ""
+        return readBind(private, public, state, source)
+    except BadKey as fault:
+        return fault.text
+
+
 def saveKey(file: KeyFile, folder: str) -> str:
     """
     Write the files of a key. Once this returns, they are on the disk; if it raises, there is none of them.
@@ -86,7 +99,18 @@ def saveKey(file: KeyFile, folder: str) -> str:
 
     @raise StorageFault: one of them exists already, or they cannot be written.
     """
+    # Raised here for the same reason as in L{loadKey}.
     base = os.path.join(folder, nameOf(file))
+    fault = _save(file, folder, base)
+    if fault:
+        raise StorageFault(fault)
+    return base
+
+
+def _save(file: KeyFile, folder: str, base: str) -> str:
+    """
+    Write the files, or none of them, and return why that failed, or C{""}.
+    """
     private, public = writeBind(file)
     state = writeState(file)
     # The secret is last: a private file without the others, which a crash could leave behind, would be an error at each start.
@@ -117,9 +141,7 @@ def saveKey(file: KeyFile, folder: str) -> str:
             for each in made:
                 with suppress(OSError):
                     os.unlink(each)
-    if fault:
-        raise StorageFault(f"{path}: {fault}")
-    return base
+    return f"{path}: {fault}" if fault else ""
 
 
 def _write(descriptor: int, octets: bytes) -> None:

@@ -7,9 +7,11 @@ The secret stays in the object: it is not in its repr, nor in exceptions, and pi
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode
 from collections.abc import Collection, Mapping, Sequence
 from struct import Struct
-from typing import Final, NoReturn, SupportsIndex
+from typing import Final, NoReturn
 
 from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -68,6 +70,21 @@ _NAMES: Final = ("PrivateKey",)
 
 #: Octets of a PEM file, which is less than 4000 for the longest key. Checking the primes of a far longer key takes minutes.
 _PEM_OCTETS: Final = 16_384
+
+#: The text of an unencrypted key, and the octets of one before its number (RFC 5208, section 5; RFC 5915, section 3): version 0, ECDSA
+#: with a curve, version 1, and the length of the number. Lengths take one octet, or two.
+_PEM: Final = re.compile(rb"-----BEGIN PRIVATE KEY-----([A-Za-z0-9+/=\s]*)-----END PRIVATE KEY-----")
+_LENGTH: Final = rb"(?:[\x00-\x7f]|\x81.)"
+_ECDSA_LAYOUTS: Final = {
+    algorithm: re.compile(
+        rb"\x30" + _LENGTH + rb"\x02\x01\x00\x30.\x06\x07\x2a\x86\x48\xce\x3d\x02\x01"
+        + curve + rb"\x04" + _LENGTH + rb"\x30" + _LENGTH + rb"\x02\x01\x01\x04([\x01-\x40])",
+        re.DOTALL,
+    )
+    for algorithm, curve in (
+        (ECDSA_P256, rb"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07"), (ECDSA_P384, rb"\x06\x05\x2b\x81\x04\x00\x22"),
+    )
+}
 
 _ds: Final = Struct(">HBB").pack
 _dnskey: Final = Struct(">HBB").pack
@@ -165,7 +182,7 @@ class PrivateKey:
             raise badKey(source, f"it is larger than {_PEM_OCTETS} octets, so it is not the file of one key")
         if b"ENCRYPTED" in pem:
             raise badKey(source, "the key is encrypted; write it without a passphrase, into a file of mode 600")
-        private = _privateOfPEM(pem)
+        private = _privateOfPEM(pem) or _privateOfLength(pem, algorithm)
         if private is None:
             raise badKey(source, "a private key in PEM (PKCS #8) was expected")
         if isinstance(private, rsa.RSAPrivateKey):
@@ -239,9 +256,6 @@ class PrivateKey:
         return f"<PrivateKey {self.tag} {algorithmName(self.algorithm)}>"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a private key can neither be pickled nor copied")
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         raise TypeError("a private key can neither be pickled nor copied")
 
 
@@ -346,6 +360,28 @@ def _privateOfPEM(pem: bytes) -> _Private | None:
     if isinstance(found, (ec.EllipticCurvePrivateKey, rsa.RSAPrivateKey, ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)):
         return found
     return None
+
+
+def _privateOfLength(pem: bytes, algorithm: int) -> _Private | None:
+    """
+    Return the key of ECDSA in a PEM text whose number has an octet too many or too few, or L{None} if there is none. GnuTLS writes a zero
+    octet before numbers whose first bit is set, so that half of Knot's keys have one, and cryptography refuses these.
+    """
+    layout, text = _ECDSA_LAYOUTS.get(algorithm), _PEM.search(pem)
+    if layout is None or text is None:
+        return None
+    try:
+        der = b64decode(b"".join(text[1].split()), validate=True)
+    except ValueError:
+        return None
+    found = layout.match(der)
+    if found is None:
+        return None
+    end = found.end() + found[1][0]
+    private = _privateOf(algorithm, (der[found.end() : end],))
+    if private is None or _publicOf(algorithm, private, "")[0] not in der[end:]:
+        return None
+    return private
 
 
 def _validated(private: rsa.RSAPrivateKey) -> _Private | None:
