@@ -30,6 +30,7 @@ COMPILED = (
     "twisted_ext/compat/lookups/start.py",
     "twisted_ext/dnssec/*.py",
     "twisted_ext/dnssec/denial/*.py",
+    "twisted_ext/dnssec/sign/*.py",
     "twisted_ext/metrics/*.py",
     "twisted_ext/outcomes.py",
     "twisted_ext/packetcache/*.py",

@@ -36,7 +36,7 @@ COMPLETIONS: Final = {
 }
 
 #: Commands that have others below them.
-_GROUPS: Final = ("txdns", "txdns zone", "txdns policy")
+_GROUPS: Final = ("txdns", "txdns zone", "txdns keys", "txdns policy")
 
 #: Variables and what they do, by a pattern for the help of commands that use them.
 _VARIABLES: Final = {

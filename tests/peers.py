@@ -48,6 +48,8 @@ _PACKAGES: Final = {
     "kdig": "knot-dnsutils",
     "kresd": "knot-resolver",
     "knotd": "knot",
+    "dnssec-verify": "bind9-utils",
+    "kzonecheck": "knot-dnssecutils",
     "kzonesign": "knot-dnssecutils",
     "ldns-signzone": "ldnsutils",
     "ldns-verify-zone": "ldnsutils",

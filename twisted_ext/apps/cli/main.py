@@ -70,6 +70,7 @@ COMMANDS: Final = (
     Command("notify", "cli.remote.notify", "notify servers that a zone has changed (NOTIFY)"),
     Command("update", "cli.remote.update", "change a zone on its server by dynamic update, like nsupdate"),
     Command("zone", "cli.zone.command", "check, format, compare and edit zone files"),
+    Command("keys", "cli.keys.command", "make and list keys that sign zones"),
     Command("policy", "cli.policy.command", "check lists of blocked names, and tell which rule decides about a name"),
     Command("shell", "shell.session", "start a Python shell with a running reactor and a resolver"),
     Command("control", "cli.server.control", "inspect and control a running server"),

@@ -269,6 +269,22 @@ class ImageBuilder:
             counts[key] = len(several)
         self.mixed.clear()
 
+    def ordered(self) -> list[bytes]:
+        """
+        Put the names into canonical order, with their records settled and the SOA record first, and return them.
+
+        @raise BadZone: there is not exactly one SOA record.
+        """
+        self._settle()
+        self._startOfAuthority()
+        nodes, counts, marks = self.nodes, self.counts, self.marks
+        keys = sorted(nodes, key=sortKey)
+        self.nodes = {key: nodes[key] for key in keys}
+        # In the same order, in which their values are found fast.
+        self.counts = {key: counts[key] for key in keys if key in counts}
+        self.marks = {key: marks[key] for key in keys if key in marks}
+        return keys
+
     def _startOfAuthority(self) -> int:
         records = self.nodes[b""]
         said = "has no SOA record"

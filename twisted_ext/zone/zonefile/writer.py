@@ -4,6 +4,7 @@ Writes master files: canonical ones for comparison, and readable ones.
 
 from __future__ import annotations
 
+from binascii import b2a_base64
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -11,17 +12,28 @@ from typing import Final
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.canonical import canonicalOf
 from twisted_ext.wire.codes import className
-from twisted_ext.wire.names import canonicalKey, isBelow, nameToText
+from twisted_ext.wire.names import canonicalKey, isBelow, nameEnd, nameToText
 from twisted_ext.wire.rdata.fields import Rdata
 from twisted_ext.wire.rdata.fieldtypes import Name
 from twisted_ext.wire.rdata.registry import declarationOf, rdataToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import ALIAS, SOA, typeName
+from twisted_ext.wire.rrtypes import ALIAS, NSEC, RRSIG, SOA, typeName
+from twisted_ext.zone.store.nodes import recordsIn
 
-__all__ = ["canonicalFile", "ordered", "readableFile"]
+__all__ = ["canonicalFile", "ordered", "readableFile", "signedFile"]
 
 #: Comments for the numbers of an SOA record.
 _TIMES: Final = ("serial", "refresh", "retry", "expire", "least TTL, for denials")
+
+#: Octets of an RRSIG before the signer's name.
+_SIGNER: Final = 18
+
+#: A signature that is there only to be left out of the text of one, and how it is written.
+_ZERO: Final = bytes(3)
+_ZERO_TEXT: Final = "AAAA"
+
+#: Beginnings of signatures that are kept as text, 200 octets each: there are some for each type and time, and 4,096 times.
+_HEADS: Final = 32_768
 
 #: Maximum width of the column of owners in a readable file; longer ones push the rest of their line to the right.
 _WIDEST: Final = 32
@@ -53,6 +65,47 @@ def canonicalFile(sets: Iterable[RRSet], aliases: bool = False) -> Iterator[str]
             yield f"{head}ALIAS {nameToText(rdata)}"
         else:
             yield f"{head}{typeName(rrset.rrType)} {rdataToText(rrset.rrType, rdata)}"
+
+
+def signedFile(apexName: bytes, names: Iterable[tuple[bytes, bytes]], aliases: bool = False) -> Iterator[str]:
+    """
+    Write a signed zone as L{canonicalFile} does, but name by name, so that it need not be in memory as text; records of a name stay in
+    their order. Signatures and denials have code of their own, since such a zone has hardly anything else.
+
+    @param names: keys, and records as nodes have them, in canonical order.
+
+    @return: the lines of each name together, with their ends.
+    """
+    apexText = nameToText(apexName)
+    heads: dict[bytes, str] = {}
+    bits: dict[bytes, str] = {}
+    signed = len(apexName) + _SIGNER
+    for key, records in names:
+        labels = len(key)
+        lines: list[str] = []
+        spelled = b""
+        name = apexText
+        for owner, rrType, ttl, rdata in recordsIn(records, labels):
+            if owner != spelled:
+                spelled, name = owner, nameToText(owner + apexName)
+            if rrType == RRSIG and rdata[_SIGNER:signed].lower() == apexName.lower():
+                head = heads.get(rdata[:signed])
+                if head is None:
+                    if len(heads) >= _HEADS:
+                        heads.clear()
+                    head = heads[rdata[:signed]] = f" {rdataToText(RRSIG, rdata[:signed] + _ZERO).removesuffix(_ZERO_TEXT)}"
+                lines.append(f"{name} {ttl} IN RRSIG{head}{b2a_base64(rdata[signed:]).decode('ascii')}")
+            elif rrType == NSEC:
+                end = nameEnd(rdata)
+                said = bits.get(rdata[end:])
+                if said is None:
+                    said = bits[rdata[end:]] = rdataToText(NSEC, b"\x00" + rdata[end:]).removeprefix(". ")
+                lines.append(f"{name} {ttl} IN NSEC {nameToText(rdata[:end])} {said}\n")
+            elif aliases and rrType == ALIAS:
+                lines.append(f"{name} {ttl} IN ALIAS {nameToText(rdata)}\n")
+            else:
+                lines.append(f"{name} {ttl} IN {typeName(rrType)} {rdataToText(rrType, rdata)}\n")
+        yield "".join(lines)
 
 
 def readableFile(sets: Iterable[RRSet], origin: bytes, aliases: bool = False) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from twisted_ext.apps.cli.keys.command import SUBCOMMANDS as KEYS
 from twisted_ext.apps.cli.main import COMMANDS
 from twisted_ext.apps.cli.policy.command import SUBCOMMANDS as POLICY
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, flag, number, whole
@@ -104,10 +105,10 @@ UNTOLD: Final = {"-m", "-d", "-E", "-G", "-V", "+colour", "--json", "--short", "
 
 
 #: Commands whose help has no options.
-_WITHOUT: Final = ("zone", "policy", "shell", "robot")
+_WITHOUT: Final = ("zone", "keys", "policy", "shell", "robot")
 
 
-@pytest.mark.parametrize("module", [each.module for each in (*COMMANDS, *ZONE, *POLICY) if each.word not in _WITHOUT])
+@pytest.mark.parametrize("module", [each.module for each in (*COMMANDS, *ZONE, *KEYS, *POLICY) if each.word not in _WITHOUT])
 def test_helpDescribesEveryOption(module: str) -> None:
     """
     The help of each command has all of its options.

@@ -64,7 +64,7 @@ def test_helpShowsUsage(command: str, capsys: Captured) -> None:
     assert max(len(line) for line in output.splitlines()) <= 97
 
 
-@pytest.mark.parametrize("command", ["check", "format", "stats", "serial", "compile"])
+@pytest.mark.parametrize("command", ["check", "format", "stats", "serial", "compile", "sign"])
 def test_invalidArgumentsAreRefused(command: str, zone: Path, capsys: Captured) -> None:
     """
     Invalid arguments are refused with one line that says what is valid.
@@ -83,12 +83,13 @@ def test_invalidArgumentsAreRefused(command: str, zone: Path, capsys: Captured) 
         assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["check", "format", "stats", "serial", "compile"])
+@pytest.mark.parametrize("command", ["check", "format", "stats", "serial", "compile", "sign"])
 def test_missingFileIsReported(command: str, zone: Path, capsys: Captured) -> None:
     """
     A missing file is reported without a traceback.
     """
-    more = ["--output", "x"] if command == "compile" else []
+    more = ["--output", "x"] if command in ("compile", "sign") else []
+    more += ["--keys", "keys"] if command == "sign" else []
     assert main(["zone", command, "no.example.zone", *more]) == BATCH
     assert capsys.readouterr().err == f"txdns zone {command}: no.example.zone: {os.strerror(2)}\n"
 

@@ -17,6 +17,7 @@ SUBCOMMANDS: Final = (
     Command("diff", "cli.zone.diff", "compare the records of two zones"),
     Command("stats", "cli.zone.stats", "print statistics of a zone"),
     Command("serial", "cli.zone.serial", "print the serial, or increase it in place"),
+    Command("sign", "cli.zone.sign", "sign a zone with DNSSEC"),
     Command("edit", "cli.zone.edit", "edit a zone in a database with an editor"),
     Command("keygen", "cli.zone.keygen", "generate a TSIG key"),
     Command("compile", "cli.zone.compile", "compile a zone to an image for servers"),

@@ -1,0 +1,3 @@
+"""
+C{txdns keys}: keys that sign zones.
+"""

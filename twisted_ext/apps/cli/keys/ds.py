@@ -1,0 +1,65 @@
+"""
+C{txdns keys ds}: prints the DS records of keys.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.apps.cli.keys.made import dsText, keyErrors
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Option
+from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError
+from twisted_ext.errors import BadDescription
+
+if TYPE_CHECKING:
+    from twisted_ext.dnssec.sign.keyfiles import KeyFile
+
+__all__ = ["ARGUMENTS", "main"]
+
+_HELP: Final = """\
+Usage: txdns keys ds KEY|FOLDER [--digest NUMBER]
+
+Prints the DS records for the parent of a zone: of one key, or of all keys in a folder that sign
+DNSKEY records.
+
+  txdns keys ds /etc/keys/Kexample.org.+013+44703
+  txdns keys ds /etc/keys
+
+{options}
+
+Exit codes: 0 they are printed, 1 wrong usage, 8 a key cannot be used.
+"""
+
+
+def _digest(text: str) -> int:
+    if text not in ("2", "4"):
+        raise BadDescription(f"{text!r} is not a digest that parents take; write 2 for SHA-256 or 4 for SHA-384")
+    return int(text)
+
+
+_DIGEST: Final = Option("--digest NUMBER", "2 for SHA-256, the default, or 4 for SHA-384", 2, _digest, what="a number", words=("2", "4"))
+
+ARGUMENTS: Final = Arguments(_HELP, _DIGEST)
+
+
+def main(words: list[str]) -> int:
+    given = ARGUMENTS.parse(words)
+    if len(given.bare) != 1:
+        raise ExitError(USAGE, f"one key or folder is wanted; write: {ARGUMENTS.usage}")
+    (path,) = given.bare
+
+    from twisted_ext.dnssec.sign.keyfolder import loadKey
+
+    files: list[KeyFile] = []
+    with keyErrors(path):
+        if os.path.isdir(path):
+            names = sorted([name for name in os.listdir(path) if name.startswith("K") and name.endswith(".private")])
+            files = [file for name in names if (file := loadKey(os.path.join(path, name))).key.flags & 1]
+        else:
+            files = [loadKey(path)]
+    if not files:
+        raise ExitError(BATCH, f"{path}: there is no key that signs DNSKEY records")
+    for file in files:
+        print(dsText(file.zone, file.key, given[_DIGEST]))
+    return OK

@@ -1,0 +1,75 @@
+"""
+C{txdns keys list}: lists the keys in a folder.
+"""
+
+from __future__ import annotations
+
+import os
+from json import dumps
+from time import time
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.apps.cli.keys.made import keyErrors, stateOf
+from twisted_ext.apps.cli.terminal.arguments import Arguments, flag
+from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError, complain
+from twisted_ext.dnssec.algorithms import algorithmName
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rdata.times import dateFromSeconds
+
+if TYPE_CHECKING:
+    from twisted_ext.dnssec.sign.keyfiles import KeyFile
+
+__all__ = ["ARGUMENTS", "main"]
+
+_HELP: Final = """\
+Usage: txdns keys list FOLDER [--json]
+
+Lists the keys in a folder: the zone, the tag, the algorithm, whether the key is for the DNSKEY
+records (ksk) or may be so for all (csk), and what the times in its file say that it does now.
+
+  txdns keys list /etc/keys
+
+{options}
+
+Exit codes: 0 the keys are listed, 1 wrong usage, 8 the folder or a key cannot be used.
+"""
+
+_JSON: Final = flag("--json", "an object for each key: zone, tag, algorithm, flags, state, times, file")
+
+ARGUMENTS: Final = Arguments(_HELP, _JSON)
+
+
+def main(words: list[str]) -> int:
+    given = ARGUMENTS.parse(words)
+    if len(given.bare) != 1:
+        raise ExitError(USAGE, f"one folder is wanted; write: {ARGUMENTS.usage}")
+    (folder,) = given.bare
+
+    from twisted_ext.dnssec.sign.keyfolder import loadKey
+
+    files: list[KeyFile] = []
+    wrong = 0
+    with keyErrors(folder):
+        names = sorted([name for name in os.listdir(folder) if name.startswith("K") and name.endswith(".private")])
+    for name in names:
+        try:
+            with keyErrors(folder):
+                files.append(loadKey(os.path.join(folder, name)))
+        except ExitError as ending:
+            wrong += 1
+            complain(ending.line)
+    now = time()
+    for file in sorted(files, key=lambda file: (nameToText(file.zone), -file.key.flags, file.key.tag)):
+        _show(file, now, given[_JSON])
+    return BATCH if wrong else OK
+
+
+def _show(file: KeyFile, now: float, asJSON: bool) -> None:
+    key, zone, algorithm, state = file.key, nameToText(file.zone), algorithmName(file.key.algorithm), stateOf(file, now)
+    times = {name: dateFromSeconds(value) for name, value in file.times.items()}
+    if asJSON:
+        said = {"zone": zone, "tag": key.tag, "algorithm": algorithm, "flags": key.flags, "state": state, "times": times}
+        print(dumps({**said, "file": key.source}))
+        return
+    since = f", made {times['Created'][:4]}-{times['Created'][4:6]}-{times['Created'][6:8]}" if "Created" in times else ""
+    print(f"{zone} {key.tag} {algorithm} flags {key.flags}, {state}{since}")

@@ -1,0 +1,202 @@
+"""
+C{txdns zone sign}: signs a zone with DNSSEC.
+"""
+
+from __future__ import annotations
+
+from time import process_time, time
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.apps.cli.keys.made import ALGORITHM, SPLIT, activeKeys, dsText, makeKeys, roleOf
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Option
+from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError, complain, fileErrors
+from twisted_ext.apps.cli.zone.args import BAD_ZONE, Percentage, oneZone
+from twisted_ext.errors import BadDescription
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rdata.times import secondsFromDate, secondsFromDuration
+
+if TYPE_CHECKING:
+    from twisted_ext.dnssec.sign.validity import Validity
+    from twisted_ext.zone.sign.signing import Signing
+    from twisted_ext.zone.sign.whole import SignedCounts
+    from twisted_ext.zone.store.imagebuilder import ImageBuilder
+
+__all__ = ["ARGUMENTS", "main"]
+
+_HELP: Final = """\
+Usage: txdns zone sign [NAME=]FILE --output SIGNED --keys FOLDER
+
+Signs a zone with DNSSEC: adds its keys, a chain of NSEC records and all signatures, and writes a
+master file, or an image if SIGNED ends with .image. Keys in the folder have the form of those of
+BIND's tools; if it has none of the zone, they are made. Signatures in FILE are replaced.
+
+  txdns zone sign example.org.zone --output example.org.signed --keys /etc/keys
+  txdns zone sign example.org=/etc/zones/primary -o signed --keys /etc/keys --serial unixtime
+
+{options}
+
+Run it again before signatures end, such as once a day: those of a name are made anew once in
+each period of --renew, and stay the same in between. The same zone, keys and time give the same
+file.
+
+Exit codes: 0 the zone is signed, 1 wrong usage, 2 the file does not hold a zone that can be
+signed, 8 a file cannot be read or written, or a key cannot be used.
+"""
+
+
+def _duration(text: str) -> int:
+    try:
+        return secondsFromDuration(text)
+    except ValueError:
+        raise BadDescription(f"{text!r} is not a time; write 21d, 12h or 3600") from None
+
+
+def _when(text: str) -> int:
+    try:
+        return int(text) if len(text) < 14 and text.isascii() and text.isdigit() else secondsFromDate(text)
+    except ValueError:
+        raise BadDescription(f"{text!r} is not a date; write 20261125120000, or seconds since 1970") from None
+
+
+def _way(text: str) -> str:
+    from twisted_ext.zone.store.serials import SERIALS
+
+    if text not in ("keep", *SERIALS):
+        raise BadDescription(f"{text!r} is not a way to choose a serial; write one of keep, {', '.join(SERIALS)}")
+    return text
+
+
+_OUTPUT: Final = Option("--output SIGNED", "the file to write", "", str, also="-o", what="a file")
+_KEYS: Final = Option("--keys FOLDER", "the folder of keys; it is made if it is missing", "", str, what="a folder")
+_SERIAL: Final = Option(
+    "--serial HOW",
+    "keep, the default; or increment, unixtime or dateserial for a new one",
+    "keep",
+    _way,
+    what="keep, increment, unixtime or dateserial",
+    words=("keep", "increment", "unixtime", "dateserial"),
+)
+_SIGNATURES: Final = Option("--signatures TIME", "how long a signature is valid; 21d by default", 21 * 86400, _duration, what="a time")
+_RENEW: Final = Option("--renew TIME", "after how long it is made anew; 7d by default", 7 * 86400, _duration, what="a time")
+_NOW: Final = Option[int | None]("--now TIME", "sign as at this time, such as 20261125120000", None, _when, what="a time")
+
+ARGUMENTS: Final = Arguments(_HELP, _OUTPUT, _KEYS, ALGORITHM, SPLIT, _SERIAL, _SIGNATURES, _RENEW, _NOW)
+
+
+def main(words: list[str]) -> int:
+    given = ARGUMENTS.parse(words)
+    zone = oneZone(given, ARGUMENTS)
+    output, folder = given[_OUTPUT], given[_KEYS]
+    for option, value in (("--output", output), ("--keys", folder)):
+        if not value:
+            raise ExitError(USAGE, f"{option} is missing; write: {ARGUMENTS.usage}")
+    validity = _validity(given[_SIGNATURES], given[_RENEW])
+    zone.readable()
+
+    from twisted_ext.zone.zonefile.reader import readMaster
+
+    now = time() if given[_NOW] is None else given[_NOW]
+    assert now is not None
+    source, path = zone.source()
+    reading = readMaster(source, zone.apex, path=path)
+    for complaint in reading.complaints:
+        complain(str(complaint))
+    if not reading.sound:
+        raise ExitError(BAD_ZONE, f"{nameToText(zone.apex)} cannot be read")
+    signing = _signing(folder, zone.apex, now, validity, given[ALGORITHM], given[SPLIT])
+    began = process_time()
+    counts = _sign(reading.builder, signing, now, given[_SERIAL], zone.path)
+    _write(reading.builder, output)
+    print(_said(reading.builder, counts, process_time() - began))
+    for key in signing.signers.keys:
+        if key.flags & 1:
+            print(f"the parent needs: {dsText(zone.apex, key)}")
+    return OK
+
+
+def _validity(signatures: int, renew: int) -> Validity:
+    from twisted_ext.dnssec.sign.validity import Validity
+
+    try:
+        return Validity(signatures, renew)
+    except ValueError as error:
+        raise ExitError(USAGE, f"{error}; write a longer --signatures, or a shorter --renew") from None
+
+
+def _signing(folder: str, apex: bytes, now: float, validity: Validity, algorithm: int, split: bool) -> Signing:
+    """
+    Return what the zone is signed with: the keys in the folder, or new ones.
+    """
+    from twisted_ext.dnssec.sign.keyfiles import nameOf
+    from twisted_ext.dnssec.sign.roles import Signers
+    from twisted_ext.zone.sign.signing import Signing
+
+    active, published = activeKeys(folder, apex, now)
+    if not active:
+        for file in makeKeys(folder, apex, algorithm, split, now):
+            print(f"made {nameOf(file)} ({roleOf(file.key, split)})")
+            active.append(file.key)
+    return Signing(Signers(active), validity, tuple(published))
+
+
+def _sign(builder: ImageBuilder, signing: Signing, now: float, way: str, path: str) -> SignedCounts:
+    from twisted_ext.errors import BadZone, KeyFault
+    from twisted_ext.zone.sign.whole import signWhole, withoutSignatures
+
+    progress = Percentage("signing")
+    try:
+        gone = withoutSignatures(builder)
+        if gone:
+            complain(f"{path}: {gone} signatures and denials that were in it are replaced")
+        if way != "keep":
+            _renumber(builder, way, now)
+        return signWhole(builder, signing, now, progress)
+    except BadZone as wrong:
+        raise ExitError(BAD_ZONE, f"{path}: {wrong}") from wrong
+    except KeyFault as fault:
+        raise ExitError(BATCH, str(fault)) from fault
+    finally:
+        progress.end()
+
+
+def _renumber(builder: ImageBuilder, way: str, now: float) -> None:
+    """
+    Give the zone another serial.
+
+    @raise BadZone: there is not exactly one SOA record.
+    """
+    from twisted_ext.zone.store.nodes import BETWEEN
+    from twisted_ext.zone.store.serials import nextSerial, serialIn, withSerial
+
+    builder.ordered()
+    records = builder.nodes[b""]
+    end = BETWEEN + (records[10] << 8 | records[11])
+    soa = records[BETWEEN:end]
+    builder.nodes[b""] = records[:BETWEEN] + withSerial(soa, nextSerial(serialIn(soa), way, now)) + records[end:]
+
+
+def _write(builder: ImageBuilder, output: str) -> None:
+    from twisted_ext.files import replacingFile
+    from twisted_ext.zone.zonefile.writer import signedFile
+
+    with fileErrors(output):
+        if output.endswith(".image"):
+            builder.finishTo(output)
+            return
+        with replacingFile(output) as file:
+            for lines in signedFile(builder.apexName, builder.nodes.items(), builder.aliases):
+                file.write(lines.encode("ascii"))
+
+
+def _said(builder: ImageBuilder, counts: SignedCounts, seconds: float) -> str:
+    from twisted_ext.wire.rdata.times import dateFromSeconds
+    from twisted_ext.zone.store.nodes import BETWEEN
+    from twisted_ext.zone.store.serials import serialIn
+
+    records = builder.nodes[b""]
+    serial = serialIn(records[BETWEEN : BETWEEN + (records[10] << 8 | records[11])])
+    first, last = [dateFromSeconds(each) for each in (counts.ends, counts.last)]
+    days = [f"{each[:4]}-{each[4:6]}-{each[6:8]}" for each in (first, last)]
+    ends = f"on {days[0]}" if days[0] == days[1] else f"from {days[0]} to {days[1]}"
+    name = nameToText(builder.apexName)
+    return f"{name} serial {serial}: {counts.signatures:,} signatures for {counts.names:,} names in {seconds:.1f} s; they end {ends}"

@@ -1,0 +1,48 @@
+"""
+Which keys of a zone sign what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from twisted_ext.dnssec.keys import REVOKED, SECURE_ENTRY_POINT
+from twisted_ext.dnssec.sign.keys import PrivateKey
+from twisted_ext.wire.rrtypes import CDNSKEY, CDS, DNSKEY
+
+__all__ = ["Signers"]
+
+#: What the parent's DS records have to lead to (RFC 7344, section 4.1).
+_OF_KEYS: Final = (DNSKEY, CDS, CDNSKEY)
+
+
+class Signers:
+    """
+    The keys of a zone by their roles: of each algorithm those with the SEP flag sign the DNSKEY records, and what is for the parent, and
+    the others everything else. If there is only one kind, it signs everything. Revoked keys sign the DNSKEY records only (RFC 5011, section
+    2.1).
+
+    @ivar keys: all of them.
+    """
+
+    __slots__ = ("keys", "_ofKeys", "_ofRest")
+
+    def __init__(self, keys: Sequence[PrivateKey]) -> None:
+        self.keys = tuple(keys)
+        ofKeys: list[PrivateKey] = []
+        ofRest: list[PrivateKey] = []
+        for key in keys:
+            flags = [other.flags for other in keys if other.algorithm == key.algorithm and not other.flags & REVOKED]
+            isEntry = bool(key.flags & SECURE_ENTRY_POINT)
+            if isEntry or not any(each & SECURE_ENTRY_POINT for each in flags):
+                ofKeys.append(key)
+            if not key.flags & REVOKED and (not isEntry or all(each & SECURE_ENTRY_POINT for each in flags)):
+                ofRest.append(key)
+        self._ofKeys, self._ofRest = tuple(ofKeys), tuple(ofRest)
+
+    def of(self, rrType: int) -> tuple[PrivateKey, ...]:
+        """
+        Return the keys that sign records of a type.
+        """
+        return self._ofKeys if rrType in _OF_KEYS else self._ofRest
