@@ -5,8 +5,10 @@ Tests of L{twisted_ext.zone.sign.whole}: whole zones, beside the other implement
 from __future__ import annotations
 
 import subprocess
+from hashlib import sha1
 from pathlib import Path
 from time import time
+from unittest.mock import patch
 
 import pytest
 
@@ -17,14 +19,15 @@ from twisted_ext.dnssec.sign.keys import PrivateKey, newKey
 from twisted_ext.dnssec.sign.roles import Signers
 from twisted_ext.dnssec.sign.validity import Validity
 from twisted_ext.dnssec.signatures import verifySet
-from twisted_ext.dnssec.signing import sign, signZone
+from twisted_ext.dnssec.signing import Params, sign, signZone
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BadZone
 from twisted_ext.wire.names import canonicalKey, isBelow, nameFromText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import CDS, DNAME, DNSKEY, NSEC, RRSIG, SOA
+from twisted_ext.wire.rrtypes import CDS, DNAME, DNSKEY, NSEC, NSEC3, NSEC3PARAM, RRSIG, SOA
 from twisted_ext.wire.text import recordFromText
-from twisted_ext.zone.sign.signing import Signing
+from twisted_ext.zone.sign import denials
+from twisted_ext.zone.sign.signing import DENIALS, Signing
 from twisted_ext.zone.sign.whole import SignedCounts, signWhole, withoutSignatures
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
@@ -40,20 +43,26 @@ _OTHER = newKey(15, 257)
 _SPLIT = (_KSK, _ZSK)
 
 
-def signed(records: list[RRSet], keys: tuple[PrivateKey, ...] = _SPLIT, now: float = NOW) -> tuple[ImageBuilder, SignedCounts]:
+def signed(
+    records: list[RRSet], keys: tuple[PrivateKey, ...] = _SPLIT, now: float = NOW, denial: str = "nsec"
+) -> tuple[ImageBuilder, SignedCounts]:
     """
     Sign records.
     """
     builder = builderOf(records)
-    return builder, signWhole(builder, Signing(Signers(keys), Validity()), now)
+    return builder, signWhole(builder, Signing(Signers(keys), Validity(), denial=denial), now)
 
 
-def expectedOf(records: list[RRSet], keys: tuple[PrivateKey, ...], now: float = NOW) -> Sets:
+#: The chains of the other implementation.
+_CHAINS = {"nsec": None, "nsec3": Params(), "nsec3-opt-out": Params(optOut=True)}
+
+
+def expectedOf(records: list[RRSet], keys: tuple[PrivateKey, ...], now: float = NOW, denial: str = "nsec") -> Sets:
     """
     Sign records with the other implementation, whose signatures all have one time; those of a name get the time that they have here.
     """
     others = [otherKey(key) for key in keys]
-    sets = signZone([each for each in records if each.rrType != DNSKEY], others, APEX, 1, 2)
+    sets = signZone([each for each in records if each.rrType != DNSKEY], others, APEX, 1, 2, _CHAINS[denial])
     found: list[RRSet] = []
     for rrset in sets:
         # It gives the DNSKEY records the TTL of the SOA record.
@@ -88,6 +97,28 @@ def test_likeTheOtherSigner(keys: tuple[PrivateKey, ...]) -> None:
         assert setsOf(signed(records, keys)[0]) == expectedOf(records, keys), seed
 
 
+@pytest.mark.parametrize("denial", ["nsec3", "nsec3-opt-out"])
+def test_hashedLikeTheOtherSigner(denial: str) -> None:
+    """
+    So are those whose names are denied by hashes.
+    """
+    for seed in range(60):
+        records = randomZone(seed)
+        builder, counts = signed(records, denial=denial)
+        sets = setsOf(builder)
+        assert sets == expectedOf(records, _SPLIT, denial=denial), seed
+        assert counts.names == len([None for _, rrType, _ in sets if rrType == NSEC3])
+
+
+def test_equalHashes() -> None:
+    """
+    Two names of one hash cannot be in one chain (RFC 5155, section 7.1).
+    """
+    with patch.object(denials, "sha1", lambda octets, usedforsecurity: sha1(octets[:1], usedforsecurity=False)):
+        with pytest.raises(BadZone, match="have the same hash"):
+            signed(randomZone(7), denial="nsec3")
+
+
 def test_sameInputSameOctets() -> None:
     """
     The same records, keys and time give the same image; so does a later time within a slot.
@@ -119,12 +150,14 @@ def test_signedAnew() -> None:
     """
     for seed in range(20):
         records = randomZone(seed)
+        # Whatever chain it had.
+        other = signed(records, denial=DENIALS[seed % 3])[0]
         builder, _ = signed(records)
         before = setsOf(builder)
-        gone = withoutSignatures(builder)
-        assert gone == sum([len(rdatas) for (_, rrType, _), (_, rdatas) in before.items() if rrType in (RRSIG, NSEC)])
-        signWhole(builder, Signing(Signers(_SPLIT), Validity()), NOW)
-        assert setsOf(builder) == before
+        made = [len(rdatas) for place, (_, rdatas) in setsOf(other).items() if place[1] in (RRSIG, NSEC, NSEC3, NSEC3PARAM)]
+        assert withoutSignatures(other) == sum(made)
+        signWhole(other, Signing(Signers(_SPLIT), Validity()), NOW)
+        assert setsOf(other) == before
         assert withoutSignatures(builderOf(records)) == 0
 
 
@@ -219,8 +252,9 @@ def judged(folder: Path, seeds: range) -> None:
     now = time()
     for seed in seeds:
         keys = (_SPLIT, (_KSK,), (_OTHER,))[seed % 3]
+        denial = DENIALS[seed // 3 % 3]
         path = folder / f"{seed}.signed"
-        path.write_text(textOf(signed(_withoutOccluded(randomZone(seed)), keys, now)[0]))
+        path.write_text(textOf(signed(_withoutOccluded(randomZone(seed)), keys, now, denial)[0]))
         for command in verifiers:
             done = subprocess.run([*command, str(path)], capture_output=True, text=True)
             assert done.returncode == 0, (seed, command[0], done.stdout, done.stderr)
@@ -230,7 +264,7 @@ def test_judges(tmp_path: Path) -> None:
     """
     ldns-verify-zone, dnssec-verify and kzonecheck accept random signed zones.
     """
-    judged(tmp_path, range(12))
+    judged(tmp_path, range(18))
 
 
 @pytest.mark.long

@@ -1,5 +1,5 @@
 """
-Signs a whole zone, with a chain of NSEC records, in place: signatures are appended to the octets of each name in an L{ImageBuilder}. No
+Signs a whole zone in place: signatures are appended to the octets of each name in an L{ImageBuilder}. No
 object is made for a record, so that a zone of 200,000 names takes one second besides the work of the cryptography.
 """
 
@@ -16,9 +16,10 @@ from twisted_ext.wire.codes import IN, className
 from twisted_ext.wire.names import labelCount, nameToText
 from twisted_ext.wire.rdata.bitmaps import TypeBits
 from twisted_ext.wire.rrtypes import ALIAS, CDNSKEY, CDS, DNSKEY, DS, NS, NSEC, NSEC3, NSEC3PARAM, RRSIG
+from twisted_ext.zone.sign.denials import PARAMETERS, HashedChain
 from twisted_ext.zone.sign.signing import Signing
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
-from twisted_ext.zone.store.nodes import BETWEEN, CUT, DNAME, SAYING, SIGNED, TO_APEX
+from twisted_ext.zone.store.nodes import BETWEEN, CUT, DNAME, HASHED, SAYING, SIGNED, TO_APEX
 
 __all__ = ["Progress", "SignedCounts", "signWhole", "withoutSignatures"]
 
@@ -45,7 +46,7 @@ class SignedCounts:
     """
     What came of it.
 
-    @ivar names: the names with an NSEC record.
+    @ivar names: the names in the chain of NSEC or NSEC3 records.
     @ivar signatures: how many were made.
     @ivar begins: when the earliest one begins to be valid, and C{latest} when the last one does, in seconds since 1970.
     @ivar ends: when the first one ends, and C{last} when the last one does.
@@ -143,6 +144,7 @@ class _Signer:
         self.ofRest = [self.wanted[id(key)] for key in signing.signers.of(NSEC)]
         self.sizes = {id(key): len(key.signMany([b""])[0]) for key in signing.signers.keys}
         self.inception = self.expiration = 0
+        self.hashed = None if signing.denial == "nsec" else HashedChain(self.apex, signing.denial == "nsec3-opt-out")
 
     def sign(self) -> SignedCounts:
         builder = self.builder
@@ -150,34 +152,70 @@ class _Signer:
             raise BadZone(f"{nameToText(builder.apexName)} is of class {className(builder.rrClass)}; only zones of class IN are signed")
         for rdata in self.signing.published:
             builder.add(b"", DNSKEY, self.signing.dnskeyTTL, rdata)
+        if self.hashed is not None:
+            builder.add(b"", NSEC3PARAM, 0, PARAMETERS)
         names = builder.ordered()
         keys = self._authoritative(names)
         nodes, counts, marks = builder.nodes, builder.counts, builder.marks
         negative = self._negativeTTL(nodes[b""])
         end = len(keys)
-        slot = self.signing.validity.slot
-        counted = self.counts
-        counted.names = end
+        self.counts.names = end
+        said = 0 if self.hashed is not None else SIGNED
         for index in range(end):
             key = keys[index]
             following = keys[index + 1] + self.apex if index + 1 < end else self.apex
-            self.inception, self.expiration = inception, expiration = slot(key, self.now)
-            if not index:
-                counted.begins = counted.latest = inception
-                counted.ends = counted.last = expiration
-            elif inception < counted.begins:
-                counted.begins, counted.ends = inception, expiration
-            elif inception > counted.latest:
-                counted.latest, counted.last = inception, expiration
+            self._turn(key)
             isCut = bool(key) and bool(marks.get(key, 0) & CUT)
             counts[key] = counts.get(key, 1) + self._name(key, nodes[key], following, negative, isCut)
-            marks[key] = marks.get(key, 0) | SIGNED
-            if len(self.ends) >= _BATCH:
-                self._flush()
-                if self.tell is not None:
-                    self.tell(index + 1, end)
+            if said:
+                marks[key] = marks.get(key, 0) | said
+            self._batch(index + 1, end)
+        if self.hashed is not None:
+            self._flush()
+            self._hashedChain(self.hashed, negative)
         self._flush()
-        return counted
+        return self.counts
+
+    def _turn(self, key: bytes) -> None:
+        """
+        Use the times of a name.
+        """
+        counted = self.counts
+        self.inception, self.expiration = inception, expiration = self.signing.validity.slot(key, self.now)
+        if not counted.ends:
+            counted.begins = counted.latest = inception
+            counted.ends = counted.last = expiration
+        elif inception < counted.begins:
+            counted.begins, counted.ends = inception, expiration
+        elif inception > counted.latest:
+            counted.latest, counted.last = inception, expiration
+
+    def _batch(self, done: int, all: int) -> None:
+        if len(self.ends) >= _BATCH:
+            self._flush()
+            if self.tell is not None:
+                self.tell(done, all)
+
+    def _hashedChain(self, chain: HashedChain, negative: int) -> None:
+        """
+        Add the NSEC3 records, with their signatures, to the nodes.
+
+        @param negative: their TTL.
+        """
+        builder = self.builder
+        nodes, counts, marks = builder.nodes, builder.counts, builder.marks
+        records = chain.records()
+        self.counts.names = len(records)
+        for index, (key, rdata) in enumerate(records):
+            self._turn(key)
+            # Hardly ever there is a name that looks like a digest.
+            self.parts.append(nodes.get(key, b""))
+            self.parts.append(key + _pack(TO_APEX, NSEC3, IN, negative, len(rdata)) + rdata)
+            added = 1 + self._signatures(key, key + self.apex, NSEC3, negative, [rdata], self.apexLabels + 1)
+            counts[key] = (counts.get(key, 1) if key in nodes else 0) + added
+            marks[key] = marks.get(key, 0) | HASHED
+            self.ends.append((key, len(self.parts)))
+            self._batch(index + 1, len(records))
 
     def _authoritative(self, keys: list[bytes]) -> list[bytes]:
         """
@@ -209,7 +247,7 @@ class _Signer:
 
     def _name(self, key: bytes, records: bytes, following: bytes, negative: int, isCut: bool) -> int:
         """
-        Add signatures and the NSEC record of a name to the parts; return how many records these are.
+        Add signatures of a name to the parts, and its NSEC record; return how many records these are.
 
         @param following: the next name of the chain.
         @param negative: the TTL of the NSEC record.
@@ -250,6 +288,10 @@ class _Signer:
             rdatas.append(canonicalOf(rrType, records[start:position]))
         if kind >= 0 and (not isCut or kind == DS):
             added += self._signatures(spelled, owner, kind, ttl, rdatas, count)
+        if self.hashed is not None:
+            self.hashed.add(key, types, isCut)
+            self.ends.append((key, len(self.parts)))
+            return added
         if isCut:
             types = [each for each in types if each == NS or each == DS]
         types.append(NSEC)

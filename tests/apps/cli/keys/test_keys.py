@@ -89,6 +89,19 @@ def test_signAgain(zone: Path, capsys: Captured) -> None:
     assert capsys.readouterr().out == "1795608000\n"
 
 
+def test_whatElseIsAdded(zone: Path, capsys: Captured) -> None:
+    """
+    Names may be denied by hashes, and the zone may have a digest, and records for the parent.
+    """
+    assert sign("--denial", "nsec3", "--cds", "--zonemd") == OK
+    signed = Path("example.org.signed").read_text()
+    assert all(f" IN {word} " in signed for word in ("NSEC3", "NSEC3PARAM", "CDS", "CDNSKEY", "ZONEMD"))
+    assert " IN NSEC " not in signed
+    subprocess.run([peer("ldns-verify-zone"), "-Z", "example.org.signed"], check=True, stdout=subprocess.DEVNULL)
+    assert main(["zone", "check", "example.org.signed"]) == OK
+    assert "no warnings" in capsys.readouterr().out
+
+
 def test_timesOfKeys(zone: Path, capsys: Captured) -> None:
     """
     A key signs from its activation on, is published before and after that, and is no part of the zone once it is to be deleted.

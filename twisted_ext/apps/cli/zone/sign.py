@@ -8,7 +8,7 @@ from time import process_time, time
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.apps.cli.keys.made import ALGORITHM, SPLIT, activeKeys, dsText, makeKeys, roleOf
-from twisted_ext.apps.cli.terminal.arguments import Arguments, Option
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, flag
 from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError, complain, fileErrors
 from twisted_ext.apps.cli.zone.args import BAD_ZONE, Percentage, oneZone
 from twisted_ext.errors import BadDescription
@@ -26,8 +26,8 @@ __all__ = ["ARGUMENTS", "main"]
 _HELP: Final = """\
 Usage: txdns zone sign [NAME=]FILE --output SIGNED --keys FOLDER
 
-Signs a zone with DNSSEC: adds its keys, a chain of NSEC records and all signatures, and writes a
-master file, or an image if SIGNED ends with .image. Keys in the folder have the form of those of
+Signs a zone with DNSSEC: adds its keys, a chain of NSEC or NSEC3 records and all signatures, and
+writes a master file, or an image if SIGNED ends with .image. Keys in the folder have the form of those of
 BIND's tools; if it has none of the zone, they are made. Signatures in FILE are replaced.
 
   txdns zone sign example.org.zone --output example.org.signed --keys /etc/keys
@@ -58,6 +58,14 @@ def _when(text: str) -> int:
         raise BadDescription(f"{text!r} is not a date; write 20261125120000, or seconds since 1970") from None
 
 
+def _chain(text: str) -> str:
+    from twisted_ext.zone.sign.signing import DENIALS
+
+    if text not in DENIALS:
+        raise BadDescription(f"{text!r} is not a way to deny names; write one of {', '.join(DENIALS)}")
+    return text
+
+
 def _way(text: str) -> str:
     from twisted_ext.zone.store.serials import SERIALS
 
@@ -76,11 +84,21 @@ _SERIAL: Final = Option(
     what="keep, increment, unixtime or dateserial",
     words=("keep", "increment", "unixtime", "dateserial"),
 )
+_DENIAL: Final = Option(
+    "--denial HOW",
+    "how names are denied: nsec, the default; nsec3, which hides them; or nsec3-opt-out, for many delegations that are not signed",
+    "nsec",
+    _chain,
+    what="nsec, nsec3 or nsec3-opt-out",
+    words=("nsec", "nsec3", "nsec3-opt-out"),
+)
+_CDS: Final = flag("--cds", "add CDS and CDNSKEY records, by which parents that look for them take the DS record (RFC 7344)")
+_ZONEMD: Final = flag("--zonemd", "add a ZONEMD record with the digest of the zone (RFC 8976)")
 _SIGNATURES: Final = Option("--signatures TIME", "how long a signature is valid; 21d by default", 21 * 86400, _duration, what="a time")
 _RENEW: Final = Option("--renew TIME", "after how long it is made anew; 7d by default", 7 * 86400, _duration, what="a time")
 _NOW: Final = Option[int | None]("--now TIME", "sign as at this time, such as 20261125120000", None, _when, what="a time")
 
-ARGUMENTS: Final = Arguments(_HELP, _OUTPUT, _KEYS, ALGORITHM, SPLIT, _SERIAL, _SIGNATURES, _RENEW, _NOW)
+ARGUMENTS: Final = Arguments(_HELP, _OUTPUT, _KEYS, ALGORITHM, SPLIT, _DENIAL, _CDS, _ZONEMD, _SERIAL, _SIGNATURES, _RENEW, _NOW)
 
 
 def main(words: list[str]) -> int:
@@ -103,9 +121,9 @@ def main(words: list[str]) -> int:
         complain(str(complaint))
     if not reading.sound:
         raise ExitError(BAD_ZONE, f"{nameToText(zone.apex)} cannot be read")
-    signing = _signing(folder, zone.apex, now, validity, given[ALGORITHM], given[SPLIT])
+    signing = _signing(folder, zone.apex, now, validity, given[ALGORITHM], given[SPLIT], given[_DENIAL])
     began = process_time()
-    counts = _sign(reading.builder, signing, now, given[_SERIAL], zone.path)
+    counts = _sign(reading.builder, signing, now, given[_SERIAL], zone.path, given[_CDS], given[_ZONEMD])
     _write(reading.builder, output)
     print(_said(reading.builder, counts, process_time() - began))
     for key in signing.signers.keys:
@@ -123,7 +141,7 @@ def _validity(signatures: int, renew: int) -> Validity:
         raise ExitError(USAGE, f"{error}; write a longer --signatures, or a shorter --renew") from None
 
 
-def _signing(folder: str, apex: bytes, now: float, validity: Validity, algorithm: int, split: bool) -> Signing:
+def _signing(folder: str, apex: bytes, now: float, validity: Validity, algorithm: int, split: bool, denial: str) -> Signing:
     """
     Return what the zone is signed with: the keys in the folder, or new ones.
     """
@@ -136,11 +154,14 @@ def _signing(folder: str, apex: bytes, now: float, validity: Validity, algorithm
         for file in makeKeys(folder, apex, algorithm, split, now):
             print(f"made {nameOf(file)} ({roleOf(file.key, split)})")
             active.append(file.key)
-    return Signing(Signers(active), validity, tuple(published))
+    return Signing(Signers(active), validity, tuple(published), denial)
 
 
-def _sign(builder: ImageBuilder, signing: Signing, now: float, way: str, path: str) -> SignedCounts:
+def _sign(
+    builder: ImageBuilder, signing: Signing, now: float, way: str, path: str, forParent: bool, digested: bool
+) -> SignedCounts:
     from twisted_ext.errors import BadZone, KeyFault
+    from twisted_ext.zone.sign.apex import addDigest, addParentRecords, addPlace
     from twisted_ext.zone.sign.whole import signWhole, withoutSignatures
 
     progress = Percentage("signing")
@@ -150,7 +171,14 @@ def _sign(builder: ImageBuilder, signing: Signing, now: float, way: str, path: s
             complain(f"{path}: {gone} signatures and denials that were in it are replaced")
         if way != "keep":
             _renumber(builder, way, now)
-        return signWhole(builder, signing, now, progress)
+        if forParent:
+            addParentRecords(builder, signing.signers, signing.dnskeyTTL)
+        if digested:
+            addPlace(builder)
+        counts = signWhole(builder, signing, now, progress)
+        if digested:
+            addDigest(builder, signing, now)
+        return counts
     except BadZone as wrong:
         raise ExitError(BAD_ZONE, f"{path}: {wrong}") from wrong
     except KeyFault as fault:

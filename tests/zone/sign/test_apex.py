@@ -1,0 +1,87 @@
+"""
+Tests of L{twisted_ext.zone.sign.apex}.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from time import time
+
+import pytest
+
+from tests.peers import peer
+from tests.zone.sign.zones import APEX, builderOf, randomZone, setsOf
+from twisted_ext.dnssec.keys import keysOf
+from twisted_ext.dnssec.sign.keys import newKey
+from twisted_ext.dnssec.sign.roles import Signers
+from twisted_ext.dnssec.sign.validity import Validity
+from twisted_ext.dnssec.signatures import verifySet
+from twisted_ext.dnssec.work import Work
+from twisted_ext.errors import BadZone
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import CDNSKEY, CDS, RRSIG, ZONEMD
+from twisted_ext.wire.text import recordFromText
+from twisted_ext.zone.check import zonemd
+from twisted_ext.zone.sign.apex import addDigest, addParentRecords, addPlace
+from twisted_ext.zone.sign.signing import DENIALS, Signing
+from twisted_ext.zone.sign.whole import signWhole
+from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.store.imagebuilder import ImageBuilder
+from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.zonefile.writer import signedFile
+
+_KSK, _ZSK = newKey(13, 257), newKey(13, 256)
+
+_OLD = ["example.org. 300 CDS 1 13 2 00", "example.org. 300 CDNSKEY 257 3 13 AAAA", f"example.org. 300 ZONEMD 1 1 1 {'00' * 48}"]
+
+
+def made(seed: int, denial: str = "nsec") -> ImageBuilder:
+    """
+    Sign a zone with a digest, and records for the parent, which had others before.
+    """
+    builder = builderOf([*randomZone(seed), *map(recordFromText, _OLD)])
+    signing = Signing(Signers((_KSK, _ZSK)), Validity(), denial=denial)
+    addParentRecords(builder, signing.signers, 600)
+    addPlace(builder)
+    now = time()
+    signWhole(builder, signing, now)
+    addDigest(builder, signing, now)
+    return builder
+
+
+@pytest.mark.parametrize("denial", DENIALS)
+def test_digest(denial: str, tmp_path: Path) -> None:
+    """
+    The digest is that of the whole zone, and its record is signed; ldns-verify-zone finds the same.
+    """
+    for seed in range(6):
+        builder = made(seed, denial)
+        result = zonemd.verify(Version(Image(builder.finish())))
+        assert result.verdict is zonemd.Verdict.VERIFIED, result.text
+        sets = setsOf(builder)
+        ttl, rdatas = sets[APEX, ZONEMD, b""]
+        _, signatures = sets[APEX, RRSIG, ZONEMD.to_bytes(2, "big")]
+        about = RRSet(APEX, ZONEMD, 1, ttl, tuple(rdatas))
+        assert len(rdatas) == len(signatures) == 1
+        assert verifySet(about, RRSet(APEX, RRSIG, 1, ttl, tuple(signatures)), keysOf([_ZSK.dnskey]), APEX, int(time()), Work()).secure
+        path = tmp_path / f"{seed}.signed"
+        path.write_text("".join(signedFile(builder.apexName, builder.nodes.items())))
+        subprocess.run([peer("ldns-verify-zone"), "-Z", str(path)], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_whatTheParentIsToHave() -> None:
+    """
+    The key that signs DNSKEY records is announced, and no other.
+    """
+    sets = setsOf(made(1))
+    assert sets[APEX, CDS, b""] == (600, frozenset((_KSK.ds(APEX),)))
+    assert sets[APEX, CDNSKEY, b""] == (600, frozenset((_KSK.dnskey,)))
+
+
+def test_withoutStart() -> None:
+    """
+    Without an SOA record there is no serial to be digested.
+    """
+    with pytest.raises(BadZone, match="no SOA record"):
+        addPlace(builderOf([recordFromText("example.org. 300 NS ns.example.net.")]))

@@ -1,0 +1,91 @@
+"""
+What a signer adds at the apex of a zone besides keys: a digest of the zone (ZONEMD), and what the parent is to have (CDS, CDNSKEY).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from struct import Struct
+from typing import Final
+
+from twisted_ext.dnssec.keys import SECURE_ENTRY_POINT
+from twisted_ext.dnssec.sign.roles import Signers
+from twisted_ext.dnssec.signatures import Signature, signedData
+from twisted_ext.wire.codes import IN
+from twisted_ext.wire.names import labelCount
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import CDNSKEY, CDS, DNSKEY, RRSIG, ZONEMD
+from twisted_ext.zone.check.zonemd import SIMPLE, digests
+from twisted_ext.zone.sign.signing import Signing
+from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.store.imagebuilder import ImageBuilder
+from twisted_ext.zone.store.nodes import BETWEEN, TO_APEX, recordsIn
+from twisted_ext.zone.store.serials import serialIn
+from twisted_ext.zone.store.version import Version
+
+__all__ = ["addDigest", "addParentRecords", "addPlace"]
+
+_pack: Final = Struct(">HHHIH").pack
+_zonemd: Final = Struct(">IBB").pack
+
+#: The hash algorithm of the digest, and the octets of it.
+_SHA384: Final = 1
+_OCTETS: Final = 48
+
+
+def addParentRecords(builder: ImageBuilder, signers: Signers, ttl: int) -> None:
+    """
+    Add the CDS and CDNSKEY records (RFC 7344) for the keys that sign DNSKEY records, and remove others.
+    """
+    _remove(builder, (CDS, CDNSKEY))
+    for key in signers.of(DNSKEY):
+        if key.flags & SECURE_ENTRY_POINT:
+            builder.add(b"", CDS, ttl, key.ds(builder.apexName.lower()))
+            builder.add(b"", CDNSKEY, ttl, key.dnskey)
+
+
+def addPlace(builder: ImageBuilder) -> None:
+    """
+    Add a ZONEMD record without a digest, in place of others: the chain has to have its type before the zone is digested.
+
+    @raise BadZone: there is not exactly one SOA record.
+    """
+    _remove(builder, (ZONEMD,))
+    builder.ordered()
+    records = builder.nodes[b""]
+    serial = serialIn(records[BETWEEN : BETWEEN + (records[10] << 8 | records[11])])
+    builder.add(b"", ZONEMD, int.from_bytes(records[6:10], "big"), _zonemd(serial, SIMPLE, _SHA384) + bytes(_OCTETS))
+
+
+def addDigest(builder: ImageBuilder, signing: Signing, now: float) -> None:
+    """
+    Put the digest into the ZONEMD record of a signed zone, and sign that anew (RFC 8976, section 3.1).
+
+    @raise KeyFault: a key does not sign any more.
+    """
+    digest = digests(Version(Image(builder.finish())), (_SHA384,))[_SHA384]
+    apex = builder.apexName.lower()
+    parts: list[bytes] = []
+    for _, rrType, ttl, rdata in recordsIn(builder.nodes[b""], 0):
+        if rrType == ZONEMD:
+            rdata = rdata[:-_OCTETS] + digest
+            rrset = RRSet(apex, ZONEMD, IN, ttl, (rdata,))
+        elif rrType == RRSIG and int.from_bytes(rdata[:2], "big") == ZONEMD:
+            continue
+        parts.append(_pack(TO_APEX, rrType, IN, ttl, len(rdata)) + rdata)
+    inception, expiration = [each & 0xFFFFFFFF for each in signing.validity.slot(b"", now)]
+    for key in signing.signers.of(ZONEMD):
+        signature = Signature(ZONEMD, key.algorithm, labelCount(apex), rrset.ttl, expiration, inception, key.tag, apex)
+        rdata = signature.head + key.signMany((signedData(rrset, signature),))[0]
+        parts.append(_pack(TO_APEX, RRSIG, IN, rrset.ttl, len(rdata)) + rdata)
+    builder.nodes[b""] = b"".join(parts)
+
+
+def _remove(builder: ImageBuilder, types: Collection[int]) -> None:
+    """
+    Remove records of some types at the apex.
+    """
+    builder.join()
+    kept = [each for each in recordsIn(builder.nodes[b""], 0) if each[1] not in types]
+    builder.nodes[b""] = b"".join([_pack(TO_APEX, rrType, IN, ttl, len(rdata)) + rdata for _, rrType, ttl, rdata in kept])
+    builder.counts[b""] = len(kept)
