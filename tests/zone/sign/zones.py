@@ -52,9 +52,11 @@ def bySet(sets: list[RRSet]) -> Sets:
     }
 
 
-def randomZone(seed: int, most: int = 12) -> list[RRSet]:
+def randomZone(seed: int, most: int = 12, apex: bytes = APEX, target: str = "www.Example.com.") -> list[RRSet]:
     """
     Return a zone with delegations, DNAME records, wildcards, empty non-terminals, glue, occluded and odd names.
+
+    @param target: where aliases lead to.
     """
     dice = random.Random(seed)
     lines = ["@ 3600 SOA ns host 1 7200 900 1209600 300", "@ 3600 NS ns", "@ 3600 NS NS.Example.NET.", "ns 300 A 192.0.2.1"]
@@ -73,9 +75,9 @@ def randomZone(seed: int, most: int = 12) -> list[RRSet]:
             if dice.random() < 0.5:
                 lines.append(f"{name} 200 DS 1 13 2 {'00' * 32}")
         elif kind < 0.8 and "*" not in name:
-            lines.append(f"{name} 300 DNAME Foo.example.")
+            lines.append(f"{name} 300 DNAME {target}")
         elif kind < 0.9:
             lines += [f'{name} 300 TXT "hi"', f"{name} 30 MX 10 Mail.{name}", f"{name} 300 AAAA 2001:db8::1"]
         else:
-            lines.append(f"{name} 300 CNAME www.Example.com.")
-    return [recordFromText(line, APEX) for line in lines]
+            lines.append(f"{name} 300 CNAME {target}")
+    return [recordFromText(line, apex) for line in lines]
