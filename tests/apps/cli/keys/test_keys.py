@@ -130,7 +130,7 @@ def test_timesOfKeys(zone: Path, capsys: Captured) -> None:
     second.unlink()
     assert sign() == BATCH
     said = capsys.readouterr().err
-    assert said.startswith("txdns zone sign: keys: of example.org. there are keys, but none signs now: ")
+    assert said.startswith("txdns zone sign: keys: there are keys of example.org., but none of them signs now: ")
     assert "(Publish 20200101000000, Delete 20210101000000)" in said
 
 

@@ -9,7 +9,7 @@ from json import dumps
 from time import time
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.keys.made import keyErrors, stateOf
+from twisted_ext.apps.cli.keys.made import keyErrors
 from twisted_ext.apps.cli.terminal.arguments import Arguments, flag
 from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError, complain
 from twisted_ext.dnssec.algorithms import algorithmName
@@ -65,7 +65,10 @@ def main(words: list[str]) -> int:
 
 
 def _show(file: KeyFile, now: float, asJSON: bool) -> None:
-    key, zone, algorithm, state = file.key, nameToText(file.zone), algorithmName(file.key.algorithm), stateOf(file, now)
+    from twisted_ext.dnssec.sign.keyring import stateOf
+
+    key, zone, algorithm = file.key, nameToText(file.zone), algorithmName(file.key.algorithm)
+    state = stateOf(file, now) or "not in the zone"
     times = {name: dateFromSeconds(value) for name, value in file.times.items()}
     if asJSON:
         said = {"zone": zone, "tag": key.tag, "algorithm": algorithm, "flags": key.flags, "state": state, "times": times}

@@ -7,7 +7,7 @@ from __future__ import annotations
 from time import time
 from typing import Final
 
-from twisted_ext.apps.cli.keys.made import ALGORITHM, SPLIT, dsText, makeKeys, roleOf
+from twisted_ext.apps.cli.keys.made import ALGORITHM, SPLIT, dsText, keyErrors, roleOf
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, valueOf, whole
 from twisted_ext.apps.cli.terminal.exits import OK, USAGE, ExitError
 from twisted_ext.wire.names import nameFromText
@@ -43,8 +43,11 @@ def main(words: list[str]) -> int:
     apex = valueOf(nameFromText, name, name)
 
     from twisted_ext.dnssec.sign.keyfiles import nameOf
+    from twisted_ext.dnssec.sign.keyring import makeKeys
 
-    for file in makeKeys(given[_KEYS], apex.lower(), given[ALGORITHM], given[SPLIT], time(), given[_BITS]):
+    with keyErrors(given[_KEYS]):
+        files = makeKeys(given[_KEYS], apex.lower(), given[ALGORITHM], time(), split=given[SPLIT], bits=given[_BITS])
+    for file in files:
         print(f"made {nameOf(file)} ({roleOf(file.key, given[SPLIT])})")
         if file.key.flags & 1:
             print(f"the parent needs: {dsText(apex, file.key)}")

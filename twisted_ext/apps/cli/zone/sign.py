@@ -7,7 +7,7 @@ from __future__ import annotations
 from time import process_time, time
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.keys.made import ALGORITHM, SPLIT, activeKeys, dsText, makeKeys, roleOf
+from twisted_ext.apps.cli.keys.made import ALGORITHM, SPLIT, dsText, keyErrors, roleOf
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, flag
 from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError, complain, fileErrors
 from twisted_ext.apps.cli.zone.args import BAD_ZONE, Percentage, oneZone
@@ -146,15 +146,17 @@ def _signing(folder: str, apex: bytes, now: float, validity: Validity, algorithm
     Return what the zone is signed with: the keys in the folder, or new ones.
     """
     from twisted_ext.dnssec.sign.keyfiles import nameOf
+    from twisted_ext.dnssec.sign.keyring import Keyring, makeKeys
     from twisted_ext.dnssec.sign.roles import Signers
     from twisted_ext.zone.sign.signing import Signing
 
-    active, published = activeKeys(folder, apex, now)
-    if not active:
-        for file in makeKeys(folder, apex, algorithm, split, now):
-            print(f"made {nameOf(file)} ({roleOf(file.key, split)})")
-            active.append(file.key)
-    return Signing(Signers(active), validity, tuple(published), denial)
+    with keyErrors(folder):
+        ring = Keyring(folder, apex.lower(), now)
+        made = [] if ring.active else makeKeys(folder, apex.lower(), algorithm, now, split=split)
+    for file in made:
+        print(f"made {nameOf(file)} ({roleOf(file.key, split)})")
+    active = [*ring.active, *[file.key for file in made]]
+    return Signing(Signers(active), validity, tuple(ring.published), denial)
 
 
 def _sign(
