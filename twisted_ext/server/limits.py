@@ -25,7 +25,7 @@ __all__ = [
     "COOKIE_SECRETS",
     "COOKIE_RENEWAL", "COOKIE_AHEAD", "COOKIES_KNOWN", "COOKIE_HASHES", "REFUSAL_TTL", "ZONE_LANE_BYTES", "ZONE_LANE_SIGHTS",
     "WATCH_SECONDS", "WATCH_FILES", "CHANGING_SECONDS", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE", "COMPILER_PAUSE",
-    "BATCH_ZONES", "BATCH_OCTETS", "LOADING_COMPLAINTS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER",
+    "BATCH_ZONES", "BATCH_OCTETS", "LOADING_COMPLAINTS", "RENEWAL_PAUSE", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER",
     "TRANSFERS_WAITING", "TRANSFERS_IN", "JOURNALS_OPEN", "STARTS", "PROBES", "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT",
     "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTIFY_CHECK", "NOTIFY_CHECKS", "NOTIFY_WATCHED",
     "NOTICES_PER_ZONE", "STORE_LOOKS", "DECLINED_LINES", "DECLINED_SECONDS", "SIGNATURE_STEP", "SIGNATURE_REST", "SIGNATURE_PAUSE",
@@ -294,6 +294,9 @@ BATCH_OCTETS: Final = Limit(default=4 << 20, least=1 << 10, most=1 << 30)
 #: Problems with the zones reported for one start or reload: lines in the log, and lines returned to the operator who requested the
 #: reload.
 LOADING_COMPLAINTS: Final = Limit(default=100, least=1, most=10_000)
+
+#: Seconds until a zone whose signatures end too early, and which could not be signed, is tried again: a key may be missing for a while.
+RENEWAL_PAUSE: Final = Limit(default=600.0, least=1.0, most=86_400.0)
 
 #: Zones that failed to load at one start or reload and are named in the log one by one, in addition to the lines above; the rest are
 #: counted, and C{txdns control zones --broken} names all of them.

@@ -38,7 +38,8 @@ class Keyring:
 
     def __init__(self, folder: str, zone: bytes, now: float) -> None:
         """
-        Read the keys. By the times in its file a key signs from C{Activate} to C{Inactive}, and is in the zone from C{Publish} to C{Delete}.
+        Read the keys. The times in their files say from when until when a key is in the zone (C{Publish} to C{Delete}), and signs
+        (C{Activate} to C{Inactive}).
 
         @param folder: may be missing.
         @param zone: folded.

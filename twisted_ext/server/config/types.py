@@ -71,6 +71,7 @@ __all__ = [
     "RULE",
     "SECRET",
     "SERIALS",
+    "SIGNING",
     "STUB",
     "TEXT",
     "ZONE",
@@ -556,7 +557,7 @@ def _oneOf(*words: str) -> Text:
             raise ValueError(text)
         return text
 
-    return Text(f"{', '.join(words[:-1])} or {words[-1]}", check, words)
+    return Text(" or ".join([each for each in (", ".join(words[:-1]), words[-1]) if each]), check, words)
 
 
 def listenKind(encryption: str, port: int) -> Text:
@@ -620,6 +621,7 @@ REMOTE: Final = Remote("a server, such as 192.0.2.1, 192.0.2.1:5353, 192.0.2.1 k
 RULE: Final = Text("a rule, such as key NAME subtree dyn A AAAA, or address 192.0.2.0/24 name host TXT", _rule)
 CATALOG: Final = _oneOf("follow", "produce")
 DIGEST: Final = _oneOf("check", "require")
+SIGNING: Final = _oneOf("default")
 SERIALS: Final = _oneOf("increment", "unixtime", "dateserial")
 STUB: Final = Text(
     "a domain and the addresses or names of its authoritative servers, such as corp.example=192.0.2.1,[2001:db8::1]:5353,ns.example.net",

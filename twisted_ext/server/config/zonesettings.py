@@ -71,6 +71,7 @@ ZONE_SETTINGS: Final = (
         (),
         "Clients whose updates are considered at all, before these rules: tls, key=NAME tls, certificate=host.example; by default any",
     ),
+    Setting("sign", types.SIGNING, "", "Sign it with DNSSEC: default, with keys in the state folder, made if there are none"),
     Setting("serial", types.SERIALS, "increment", "How an update chooses the next serial number"),
     Setting("journal-size", types.Octets(JOURNAL_OCTETS), int(JOURNAL_OCTETS.default), "Maximum octets of its stored changes, for IXFR"),
 )

@@ -47,22 +47,30 @@ class Job:
     @ivar zones: the name and master file of each.
     @ivar tried: whether a process has hung on this job. The next one then reports each zone at once, so that the zone that hangs is known.
     @ivar left: zones without a result yet.
+    @ivar keys: the folder of the keys that sign the one zone; C{""} for a zone that is not signed here.
+    @ivar last: the serial of the version of it that is served, if there is one.
     """
 
-    __slots__ = ("image", "zones", "tried", "left")
+    __slots__ = ("image", "zones", "tried", "left", "keys", "last")
 
-    def __init__(self, image: str, zones: list[tuple[str, str]], tried: bool = False) -> None:
+    def __init__(
+        self, image: str, zones: list[tuple[str, str]], tried: bool = False, keys: str = "", last: int | None = None
+    ) -> None:
         self.image = image
         self.zones = zones
         self.tried = tried
         self.left = dict(zones)
+        self.keys = keys
+        self.last = last
 
     def lines(self) -> bytes:
         # Written by hand: there may be a hundred thousand zones.
         image = quoted(self.image)
         if len(self.zones) == 1:
             zone, path = self.zones[0]
-            return f'{{"name":{quoted(zone)},"path":{quoted(path)},"image":{image},"now":{time()}}}\n'.encode("ascii")
+            last = "" if self.last is None else f',"last":{self.last}'
+            signing = f',"keys":{quoted(self.keys)}{last}' if self.keys else ""
+            return f'{{"name":{quoted(zone)},"path":{quoted(path)},"image":{image},"now":{time()}{signing}}}\n'.encode("ascii")
         each = ',"each":true' if self.tried else ""
         said = [f'{{"name":{quoted(zone)},"path":{quoted(path)}}}\n' for zone, path in self.zones]
         return f'{{"pack":{image}{each}}}\n{"".join(said)}{{"seal":true}}\n'.encode("ascii")
@@ -239,7 +247,7 @@ class Compilers:
         if not job.tried:
             what = job.zones[0][0] if len(job.zones) == 1 else f"{len(job.zones)} zones"
             _log.warn("the process that compiles {what} hangs; another one tries", what=what)
-            self.add(Job(job.image, job.zones, True))
+            self.add(Job(job.image, job.zones, True, job.keys, job.last))
             return
         # Zones are compiled one after the other. If all have results, the process hung while writing them.
         stuck = next(iter(job.left), None)

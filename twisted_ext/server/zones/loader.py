@@ -36,6 +36,7 @@ from twisted_ext.wire.names import nameToText
 if TYPE_CHECKING:
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.zones.publish import ZonePublisher
+    from twisted_ext.server.zones.signedzones import SignedZones
 
 __all__ = ["GONE", "PendingZone", "Reload", "ZoneLoader"]
 
@@ -48,6 +49,9 @@ _LOOKS: Final = 250
 _RESULTS: Final = 20
 
 _MOST_LINES: Final = int(LOADING_COMPLAINTS.default)
+
+#: The folder in that of the state where keys are, in one for each zone.
+_KEYS: Final = "signing"
 
 #: Size and time of a missing file.
 _ABSENT: Final = (-1, -1)
@@ -66,9 +70,10 @@ class PendingZone:
     @ivar again: whether it has to be compiled once more after that.
     @ivar failed: whether the last attempt failed, not necessarily because of its files.
     @ivar reloads: the reload requests that wait for it.
+    @ivar isSigned: whether it is signed here.
     """
 
-    __slots__ = ("zone", "apex", "file", "serial", "sources", "pending", "again", "failed", "reloads")
+    __slots__ = ("zone", "apex", "file", "serial", "sources", "pending", "again", "failed", "reloads", "isSigned")
 
     def __init__(self, zone: ZoneSettings) -> None:
         self.zone = zone.text
@@ -80,6 +85,7 @@ class PendingZone:
         self.again = False
         self.failed = False
         self.reloads: list[Reload] = []
+        self.isSigned = bool(zone.values.get("sign"))
 
     def leave(self, said: str = "") -> None:
         """
@@ -185,9 +191,12 @@ class ZoneLoader:
         self._reactor = reactor
         self._publisher = publisher
         self._own = None if folder else TemporaryFolder()
+        self._keys = f"{folder}/{_KEYS}/"
         self.images = Images(f"{folder if self._own is None else self._own.path}/zones")
         self._compilers = compilers(reactor, self._took)
         self._wanted: dict[str, PendingZone] = {}
+        # Those that are signed here, if there are any.
+        self._signed: SignedZones | None = None
         self._order: Iterator[PendingZone] = iter(())
         # Zones with changed files: the files' status at the last check, and since when they have been changing.
         self._resting: dict[str, tuple[tuple[tuple[int, int], ...], float]] = {}
@@ -222,17 +231,24 @@ class ZoneLoader:
         for zone in zones:
             if not zone.file:
                 continue
-            wanted = self._wanted[zone.text] = PendingZone(zone)
-            self._publisher.expect(wanted.apex, wanted.file)
+            wanted = self._want(zone)
             if not self._found(wanted):
                 stale.append(wanted)
         self.images.forget(*[built.zone for built in self.images if built.zone not in self._wanted])
         starting.done.addCallback(self._started, began, len(self._wanted) - len(stale))
         # In turns, so that the first ones are compiled meanwhile.
         self._turns.run(self._makeAll, stale, starting).addErrback(_ended)
-        self._looking.start(WATCH_SECONDS.default, now=False).addErrback(
-            lambda failure: _log.failure("while checking master files", failure=failure)
-        )
+        looking = self._looking.start(WATCH_SECONDS.default, now=False)
+        looking.addErrback(lambda failure: _log.failure("while checking master files", failure=failure))
+
+    def _want(self, zone: ZoneSettings) -> PendingZone:
+        wanted = self._wanted[zone.text] = PendingZone(zone)
+        if wanted.isSigned:
+            self._signing().add(wanted.apex)
+        elif self._signed is not None:
+            self._signed.remove(wanted.apex)
+        self._publisher.expect(wanted.apex, wanted.file)
+        return wanted
 
     def _started(self, _: list[str], began: float, ready: int) -> None:
         self._starting = None
@@ -260,6 +276,8 @@ class ZoneLoader:
         built = self.images.of(wanted.zone)
         if built is None or not built.sources or built.sources[0][0] != wanted.file or not built.current:
             return False
+        if not self._isUsable(wanted, built):
+            return False
         try:
             self._publisher.loaded(wanted.apex, wanted.file, built)
         except (DNSFault, OSError) as fault:
@@ -269,6 +287,42 @@ class ZoneLoader:
         wanted.serial = built.serial
         wanted.sources = built.sources
         return True
+
+    # -- signed zones
+
+    def _isUsable(self, wanted: PendingZone, built: Built) -> bool:
+        """
+        Return whether an image is signed if the zone is to be, and not if it is not.
+        """
+        if wanted.isSigned:
+            return self._signing().isUsable(built)
+        return not any(path.startswith(self._keys) for path, _, _ in built.sources)
+
+    def _signing(self) -> SignedZones:
+        if self._signed is None:
+            # Imported for zones that are signed only.
+            from twisted_ext.server.zones.signedzones import SignedZones
+
+            self._signed = SignedZones(self._keys.removesuffix("/"), self._publisher)
+        return self._signed
+
+    def _lastOf(self, wanted: PendingZone) -> int | None:
+        """
+        Return the serial behind which the next version of a signed zone has to be.
+        """
+        served = self._publisher.serial(wanted.apex)
+        if served is not None:
+            return served
+        built = self.images.of(wanted.zone)
+        return None if built is None else built.serial
+
+    def _renew(self) -> None:
+        """
+        Have zones signed again whose signatures end soon.
+        """
+        if self._signed is not None:
+            due = [nameToText(apex) for apex in self._signed.due(self._reactor.seconds())]
+            self._make([self._wanted[text] for text in due if text in self._wanted and not self._wanted[text].pending])
 
     def close(self) -> None:
         if self._looking.running:
@@ -320,6 +374,10 @@ class ZoneLoader:
             status = statusOf(wanted.file) or _ABSENT
             wanted.sources = ((wanted.file, *status),)
             size = status[0]
+            if wanted.isSigned:
+                keys, last = self._signing().keysOf(wanted.apex), self._lastOf(wanted)
+                self._compilers.add(Job(self.images.newPath(), [(wanted.zone, wanted.file)], keys=keys, last=last))
+                continue
             if size > BATCH_OCTETS.default:
                 self._job([wanted])
                 continue
@@ -404,6 +462,9 @@ class ZoneLoader:
             else:
                 self._tell(wanted, complaints, built, before)
                 wanted.serial = built.serial
+                said = result.get("signed")
+                for line in said if isinstance(said, list) else []:
+                    _log.info("{zone}: {said}", zone=wanted.zone, said=line)
         wanted.failed = bool(first or not result.get("image"))
         if wanted.failed:
             first = first or f"{wanted.file}: there is no zone in it"
@@ -494,7 +555,10 @@ class ZoneLoader:
         regardless, when they have been changing for C{CHANGING_SECONDS}. While zones wait for a process that compiles them, checking would
         only delay them.
         """
-        if not self._watch or self._sweeping is not None or self._compilers.queued:
+        if self._compilers.queued:
+            return
+        self._renew()
+        if not self._watch or self._sweeping is not None:
             return
         sweeping = self._sweeping = paced(self._reactor, self._sweep())
         sweeping.addErrback(_ended).addBoth(self._swept)
@@ -568,11 +632,10 @@ class ZoneLoader:
                     continue
                 seen.add(zone.text)
                 wanted = self._wanted.get(zone.text)
-                if wanted is None or wanted.file != zone.file:
+                if wanted is None or wanted.file != zone.file or wanted.isSigned != bool(zone.values.get("sign")):
                     if wanted is not None:
                         wanted.leave(f"{zone.text}: comes from {zone.file} now")
-                    wanted = self._wanted[zone.text] = PendingZone(zone)
-                    self._publisher.expect(wanted.apex, wanted.file)
+                    wanted = self._want(zone)
                     if not self._found(wanted):
                         changed.append(wanted)
                 elif wanted.failed or not wanted.current:
@@ -600,6 +663,8 @@ class ZoneLoader:
 
     def _drop(self, text: str) -> None:
         gone = self._wanted.pop(text)
+        if self._signed is not None:
+            self._signed.remove(gone.apex)
         self._publisher.remove(gone.apex)
         self.images.forget(text)
         gone.leave()

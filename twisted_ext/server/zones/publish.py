@@ -30,6 +30,8 @@ _log: Final = Logger(__name__)
 class ZonePublisher:
     """
     Publishes zones in a table.
+
+    @ivar today: returns seconds since 1970.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class ZonePublisher:
         self._replaying = JournalReplays(reactor)
         # Errors of a zone's next version, reported while the replay of this one is under way.
         self._later: dict[bytes, str] = {}
-        self._today = today
+        self.today = today
 
     def expect(self, apex: bytes, file: str) -> None:
         self._zones.expect(apex, file)
@@ -102,7 +104,7 @@ class ZonePublisher:
                 return version
 
             opening = opened
-        zones.putLater(place.apex, opening, built.serial, built.records, self._today(), source=(built.path, built.offset))
+        zones.putLater(place.apex, opening, built.serial, built.records, self.today(), source=(built.path, built.offset))
         self._put(place)
 
     def image(self, place: Place) -> Version | None:
@@ -126,6 +128,15 @@ class ZonePublisher:
         if place is None or place.state != SERVING:
             return None
         return place.serial if place.zone is None or place.unopened else place.zone.current.serial
+
+    def ends(self, apex: bytes) -> float | None:
+        """
+        Return when the first signature of the served version of a zone ends, in seconds since 1970; L{None} if that is not known (yet).
+        """
+        place = self._zones.at(apex)
+        if place is None or place.signatures is None or place.signaturesRead != (place.since, self.serial(apex)):
+            return None
+        return place.signatures.time
 
     def fail(self, apex: bytes, said: str) -> None:
         if apex in self._replaying:

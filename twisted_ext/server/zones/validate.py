@@ -59,6 +59,8 @@ def checking(settings: Settings, zones: Collection[ZoneSettings]) -> Generator[N
             raise BadDescription(f"zone {zone.text}: has a database and something else; its records come from one of them")
         if not zone.file and not zone.texts("primaries") and not zone.value("store") and zone.value("catalog") != "produce":
             raise BadDescription(f"zone {zone.text}: has neither a file nor primaries; say where its records come from")
+        if zone.value("sign"):
+            _checkSigned(zone, settings)
         terms = termsOf(zone, keys)
         shown = (terms.transfer, terms.notices, terms.updaters)
         if not settings.clientCa and any(grants.needsCertificates for grants in shown):
@@ -70,3 +72,14 @@ def checking(settings: Settings, zones: Collection[ZoneSettings]) -> Generator[N
         yield
     yield from CatalogSettings.checking(special)
     return keys
+
+
+def _checkSigned(zone: ZoneSettings, settings: Settings) -> None:
+    """
+    @raise BadDescription: the zone cannot be signed.
+    """
+    for name in ("primaries", "store", "update", "catalog"):
+        if zone.values.get(name):
+            raise BadDescription(f"zone {zone.text}: sign and {name}: only zones from files are signed; leave one of them out")
+    if not settings.stateFolder():
+        raise BadDescription(f"zone {zone.text}: sign needs state, the folder where its keys are kept")

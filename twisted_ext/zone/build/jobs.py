@@ -10,16 +10,19 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from io import FileIO
 from json.encoder import encode_basestring_ascii as quoted
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from twisted_ext.files import forState
-from twisted_ext.errors import BadName, BadZone
+from twisted_ext.errors import BadKey, BadName, BadZone, StorageFault
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.limits import CHECKED_NODES, TELLING_OCTETS
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.nodes import CNAME, DNAME, hasKind
 from twisted_ext.zone.zonefile.findings import Finding
 from twisted_ext.zone.zonefile.reader import MasterFileContent, Reader
+
+if TYPE_CHECKING:
+    from twisted_ext.zone.sign.job import SignJob
 
 __all__ = ["CompileJobs", "fingerprintOf"]
 
@@ -92,7 +95,7 @@ class CompileJobs:
         """
         Return a result as a line of JSON.
         """
-        if not self._fingerprint or result["complaints"]:
+        if not self._fingerprint or result["complaints"] or "signed" in result:
             return _toJSON(result).encode("ascii") + b"\n"
         # Written by hand, of what there is already: there may be a hundred thousand zones.
         return (
@@ -112,7 +115,15 @@ class CompileJobs:
             if "seal" in job:
                 return self.end()
             now = job.get("now")
-            return self._compile(str(name), str(job["path"]), job.get("image"), float(now) if now is not None else None)
+            when = float(now) if now is not None else None
+            signing = None
+            if "keys" in job:
+                # Imported for zones that are signed only.
+                from twisted_ext.zone.sign.job import SignJob
+
+                last = job.get("last")
+                signing = SignJob(str(job["keys"]), None if last is None else int(last), when or 0.0)
+            return self._compile(str(name), str(job["path"]), job.get("image"), when, signing)
         except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             return {"name": None, "complaints": [_said(f"no job: {error!r}")], "sources": [], "unsaid": 0}
 
@@ -127,7 +138,7 @@ class CompileJobs:
         self._path, self._offset, self._unpacked = path, 0, ""
         return {"pack": path, "complaints": []}
 
-    def _compile(self, name: str, path: str, image: str | None, now: float | None) -> dict[str, object]:
+    def _compile(self, name: str, path: str, image: str | None, now: float | None, signing: SignJob | None) -> dict[str, object]:
         complaints: list[_Complaint] = []
         result: dict[str, object] = {"name": name, "sources": [], "complaints": complaints, "unsaid": 0}
         try:
@@ -139,6 +150,10 @@ class CompileJobs:
             result["unsaid"] = reading.unsaid
             if reading.sound and not self._refused(reading, complaints):
                 builder = reading.builder
+                if signing is not None:
+                    signing.sign(builder)
+                    result["sources"] = reading.sources = [*reading.sources, *signing.sources]
+                    result["signed"] = signing.said
                 fingerprint = fingerprintOf(reading.sources)
                 if image is None:
                     octets = builder.finish(fingerprint)
@@ -154,10 +169,12 @@ class CompileJobs:
                 self._fingerprint = fingerprint
         except BadName as wrong:
             complaints[:] = [_said(f"the zone's name: {wrong}", path)]
-        except BadZone as bad:
+        except (BadZone, BadKey, StorageFault) as bad:
             complaints.append(_said(str(bad), path))
         except OSError as error:
-            complaints.append(_said(f"the image cannot be written: {error.strerror or error}", path))
+            # That of the image, or a folder of keys.
+            what = error.filename or "the image"
+            complaints.append(_said(f"{what} cannot be written: {error.strerror or error}", path))
         except MemoryError:
             complaints.append(_said("there is not enough memory for this zone", path))
         return result

@@ -1,0 +1,260 @@
+"""
+Tests of zones that a server signs.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from time import time
+from unittest.mock import patch
+
+import pytest
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+
+from tests.server.zones.loaded import LoadingCase
+from tests.typed import observing
+from twisted_ext.dnssec.algorithms import ECDSA_P256
+from twisted_ext.dnssec.sign.keyring import Keyring, makeKeys
+from twisted_ext.dnssec.sign.validity import Validity
+from twisted_ext.errors import BadDescription, BadKey
+from twisted_ext.server.authority.zonetable import Zones
+from twisted_ext.server.config.zonesettings import ZoneSettings
+from twisted_ext.server.settings.settings import Settings
+from twisted_ext.server.zones.validate import checkZones, zonesIn
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import DNSKEY, NSEC, RRSIG, SOA
+from twisted_ext.zone.check.signatureends import FirstEnd
+from twisted_ext.zone.sign.job import SignJob
+from twisted_ext.zone.store.imagebuilder import ImageBuilder
+
+NAME = "example.org"
+APEX = nameFromText(NAME)
+
+
+class SignedLoadingTests(LoadingCase):
+    """
+    Tests of L{ZoneLoader<twisted_ext.server.zones.loader.ZoneLoader>} with zones that are signed.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.folder = self.folder.absolute()
+        self.events: list[LogEvent] = []
+        observer = observing(self.events.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        self.keys = self.folder / "state" / "signing" / "example.org."
+
+    def said(self) -> str:
+        return "\n".join(map(str, map(formatEvent, self.events)))
+
+    def writeSigned(self, more: str = "", *, serial: int = 1, sign: bool = True) -> ZoneSettings:
+        """
+        Write a zone that is to be signed.
+        """
+        zone = self.write(NAME, more, serial=serial)
+        values = {"name": f"{NAME}.", "file": str(Path(zone.file).absolute())}
+        return ZoneSettings({**values, "sign": "default"} if sign else values)
+
+    def types(self) -> set[int]:
+        """
+        Return the types at the apex that are served.
+        """
+        place = self.zones.at(APEX)
+        zone = None if place is None else place.served()
+        return set() if zone is None else set(zone.current.top.types)
+
+    def advance(self) -> None:
+        """
+        Let files be looked at, and what has changed be compiled.
+        """
+        for _ in range(8):
+            self.clock.advance(1)
+            self.compilers.run()
+
+    def test_nothingIsServedUnsigned(self) -> None:
+        """
+        A zone is served once it is signed; its key is made, and the log says which, and what the parent needs.
+        """
+        self.load(self.writeSigned(), run=False)
+        self.assertEqual(self.types(), set())
+        self.compilers.run()
+        self.clock.advance(0.1)
+        self.assertLessEqual({RRSIG, NSEC, DNSKEY, SOA}, self.types())
+        (key,) = self.keys.glob("*.private")
+        self.assertEqual((key.stat().st_mode & 0o777, self.keys.stat().st_mode & 0o777), (0o600, 0o700))
+        said = self.said()
+        self.assertIn(f"example.org.: made the key {key.stem} in {self.keys}", said)
+        self.assertRegex(said, r"example\.org\.: signed: 6 signatures, the first of which ends \d{4}-\d\d-\d\d")
+        self.assertRegex(said, rf"example\.org\.: the parent needs: example\.org\. IN DS {int(key.stem[-5:])} 13 2 [0-9A-F]{{64}}")
+
+    def test_restartMakesNoSignature(self) -> None:
+        """
+        After a restart, the signed image of an unchanged file is served; one whose signatures may end soon is not.
+        """
+        zone = self.writeSigned()
+        self.close(self.load(zone))
+        self.zones = Zones()
+        loading = self.load(zone)
+        self.assertEqual((self.compilers.made, self.serial(NAME)), (0, 1))
+        self.close(loading)
+        for image in (self.folder / "state" / "zones").glob("*.image"):
+            old = -(Validity().signatures - Validity().renew)
+            # The publisher's clock is at 5 seconds since 1970.
+            os.utime(image, (old, old))
+        self.zones = Zones()
+        self.load(zone, run=False)
+        self.assertEqual(self.types(), set())
+        self.compilers.run()
+        self.clock.advance(0.1)
+        self.assertEqual((self.compilers.made, self.serial(NAME)), (1, 2))
+
+    def test_serials(self) -> None:
+        """
+        Each version has a serial behind that which is served; a newer one of the file is taken.
+        """
+        zone = self.writeSigned()
+        self.load(zone)
+        for serial, more, expected in ((1, "a A 192.0.2.1\n", 2), (2, "b A 192.0.2.1\n", 3), (70, "", 70), (1, "", 71)):
+            self.writeSigned(more, serial=serial)
+            self.advance()
+            self.assertEqual(self.serial(NAME), expected)
+
+    def test_signedOrNot(self) -> None:
+        """
+        An image is used as the zone is to be now: signed, or not.
+        """
+        signed, plain = self.writeSigned(), self.writeSigned(sign=False)
+        self.close(self.load(signed))
+        loading = self.load(plain)
+        self.clock.advance(0.1)
+        self.assertNotIn(RRSIG, self.types())
+        self.finish(loading.reload([signed]))
+        self.assertIn(RRSIG, self.types())
+        self.finish(loading.reload([plain]))
+        self.assertNotIn(RRSIG, self.types())
+
+    def test_unusableKey(self) -> None:
+        """
+        While a key cannot be used, the former version stays; once it can, the next one is signed with it.
+        """
+        self.load(self.writeSigned())
+        self.clock.advance(0.1)
+        (key,) = self.keys.glob("*.private")
+        key.chmod(0o644)
+        self.writeSigned("a A 192.0.2.1\n")
+        self.advance()
+        self.assertEqual(self.serial(NAME), 1)
+        self.assertIn(f"{key}: others may read it (mode 0644); chmod 600 it", self.said())
+        self.assertIn("example.org.: serial 1 stays in force", self.said())
+        key.chmod(0o600)
+        self.writeSigned("b A 192.0.2.1\n")
+        self.advance()
+        self.assertEqual(self.serial(NAME), 2)
+        self.assertEqual(len([*self.keys.glob("*.private")]), 1)
+
+    def test_otherKeys(self) -> None:
+        """
+        If a key comes or changes, the zone is signed anew.
+        """
+        self.load(self.writeSigned())
+        self.clock.advance(0.1)
+        makeKeys(str(self.keys), APEX, ECDSA_P256, time())
+        self.advance()
+        self.assertEqual(self.serial(NAME), 2)
+        zone = self.zones.at(APEX)
+        assert zone is not None
+        served = zone.served()
+        assert served is not None
+        keys = served.current.top.of(DNSKEY)
+        assert keys is not None
+        self.assertEqual(len(keys.rdatas), 2)
+
+    def test_renewal(self) -> None:
+        """
+        A zone is signed again when its first signature has less left than the policy says, less an eighth of a period: not at each look,
+        and not by what is known of another version.
+        """
+        self.load(self.writeSigned())
+        self.clock.advance(0.1)
+        place = self.zones.at(APEX)
+        assert place is not None
+        least = Validity().signatures - Validity().renew - Validity().renew // 8
+        for left, version, expected in ((least + 10, 1, 1), (least - 10, 7, 1), (least - 10, 1, 2), (least - 10, 2, 2)):
+            # It is 5 seconds since 1970.
+            place.signatures, place.signaturesRead = FirstEnd(5 + left, APEX, SOA), (place.since, version)
+            self.advance()
+            self.assertEqual(self.serial(NAME), expected, (left, version))
+        self.clock.advance(600)
+        self.advance()
+        self.assertEqual(self.serial(NAME), 3)
+
+    def test_renewalWithoutWatch(self) -> None:
+        """
+        Signatures are renewed although files are not watched.
+        """
+        self.load(self.writeSigned(), watch=False)
+        self.clock.advance(0.1)
+        place = self.zones.at(APEX)
+        assert place is not None
+        place.signatures, place.signaturesRead = FirstEnd(10, APEX, SOA), (place.since, 1)
+        self.advance()
+        self.assertEqual(self.serial(NAME), 2)
+
+
+def test_clockThatIsNotSet(tmp_path: Path) -> None:
+    """
+    At a time before this was written nothing is signed, and no key is made.
+    """
+    job = SignJob(str(tmp_path / "keys"), None, 0.0)
+    with pytest.raises(BadKey, match="^the clock is at 1970-01-01, before this program was written; nothing is signed until it is set$"):
+        job.sign(ImageBuilder(APEX))
+    assert not (tmp_path / "keys").exists()
+
+
+def test_keysThatDoNotSignYet(tmp_path: Path) -> None:
+    """
+    No key is made where there are some that do not sign now.
+    """
+    makeKeys(str(tmp_path), APEX, ECDSA_P256, 4_000_000_000)
+    with pytest.raises(BadKey, match=r"there are keys of example\.org\., but none of them signs now: \d+ \(Publish 20961002070640,"):
+        Keyring(str(tmp_path), APEX, time())
+
+
+@pytest.mark.parametrize(
+    ("zone", "state", "said"),
+    [
+        ({"file": "/z", "update": ["key k subtree . ANY"]}, "/state", "sign and update: only zones from files are signed; leave one"),
+        ({"file": "/z", "primaries": ["192.0.2.1"]}, "/state", "sign and primaries: only zones from files are signed"),
+        ({"store": "/z"}, "/state", "sign and store: only zones from files are signed"),
+        ({"file": "/z"}, "", "sign needs state, the folder where its keys are kept"),
+    ],
+)
+def test_badSettings(zone: dict[str, object], state: str, said: str) -> None:
+    """
+    What cannot be signed is refused at the start.
+    """
+    settings = Settings.of(zone=[{"name": NAME, "sign": "default", **zone}], state=state)
+    with patch.dict(os.environ, {"STATE_DIRECTORY": ""}), pytest.raises(BadDescription, match=said):
+        checkZones(settings, zonesIn(settings))
+
+
+def test_unknownPolicy() -> None:
+    """
+    There is one way to sign a zone.
+    """
+    with pytest.raises(BadDescription, match="sign takes default"):
+        Settings.of(zone=[{"name": NAME, "file": "/z", "sign": "registry"}])
+
+
+def test_unsignedZonesTakeNothingOfIt() -> None:
+    """
+    Without a signed zone nothing that signs is imported, neither by a server nor by the processes that compile zones.
+    """
+    modules = ["twisted_ext.zone.build.jobs", "twisted_ext.server.zones.loader", "twisted_ext.server.zones.zoneset"]
+    script = f"import sys, {', '.join(modules)}; print([name for name in sys.modules if '.sign' in name and 'signature' not in name])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
