@@ -1,10 +1,12 @@
 """
-What features put on the path of a query is compiled. A module that is forgotten in C{setup.py} is interpreted, and only its speed shows it.
+What features put on the path of a query is compiled, and can be. A module that is forgotten in C{setup.py} is interpreted, and only its
+speed shows it.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -17,6 +19,11 @@ from tests.server.features.test_built import FerryFeature
 from twisted_ext.server.features import order
 from twisted_ext.server.features.base.feature import Feature, Site
 from twisted_ext.server.settings.settings import Settings
+
+#: Attributes of which GCC reads the form that a compiled class has, such as C{__signed}, as a word of its own.
+_WORDS_OF_C: Final = re.compile(
+    r"self\._(alignof|asm|attribute|auto_type|complex|const|imag|inline|int128|null|real|restrict|signed|thread|typeof|volatile)\b(?!\()"
+)
 
 ROOT: Final = Path(__file__).parent.parent.parent.parent
 
@@ -74,6 +81,19 @@ class CompiledTests(SynchronousTestCase):
         settings = Settings({"ferry-fleet": 1})
         self.assertEqual(list(interpretedParts([FerryFeature()], settings)), ["tests.server.features.test_built.FerryGate"])
         self.assertEqual(list(interpretedParts([FerryFeature()], Settings())), ["ferry is not switched on"])
+
+    def test_attributesHaveNamesThatCTakes(self) -> None:
+        """
+        No compiled module has an attribute whose name is a word of the compiler of C, which otherwise only a compiled package shows.
+        """
+        self.assertIsNotNone(_WORDS_OF_C.search("self._signed = 1"))
+        found = [
+            f"{path.relative_to(ROOT)}: {word.group()}"
+            for path in ROOT.glob("twisted_ext/**/*.py")
+            if isCompiled(".".join(path.relative_to(ROOT).with_suffix("").parts))
+            for word in _WORDS_OF_C.finditer(path.read_text("utf-8"))
+        ]
+        self.assertEqual(found, [])
 
     def test_modulesOfSetup(self) -> None:
         self.assertTrue(isCompiled("twisted_ext.server.reply.gates"))

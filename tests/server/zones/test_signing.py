@@ -23,6 +23,7 @@ from twisted_ext.errors import BadDescription, BadKey
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.settings.settings import Settings
+from twisted_ext.server.zones import compilers
 from twisted_ext.server.zones.validate import checkZones, zonesIn
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import DNSKEY, NSEC, RRSIG, SOA
@@ -204,6 +205,40 @@ class SignedLoadingTests(LoadingCase):
         self.advance()
         self.assertEqual(self.serial(NAME), 2)
 
+    def test_sixtyDays(self) -> None:
+        """
+        For sixty days, each signature that is served has at least 13 days left, and a version is made less than once a day.
+        """
+        now = 1_800_000_000.0
+        with patch.object(compilers, "time", lambda: now):
+            self.load(self.writeSigned("".join([f"h{number} A 192.0.2.1\n" for number in range(20)])))
+            self.placing.today = lambda: now
+            place = self.zones.at(APEX)
+            assert place is not None
+            least = float("inf")
+            for _ in range(60 * 24):
+                now += 3600
+                served = place.served()
+                assert served is not None
+                version = served.current
+                ends = [
+                    int.from_bytes(rdata[8:12], "big")
+                    for node in version.nodes()
+                    for rrset in node.sets
+                    if rrset.rrType == RRSIG
+                    for rdata in rrset.rdatas
+                ]
+                least = min(least, min(ends) - now)
+                place.signatures, place.signaturesRead = FirstEnd(min(ends), APEX, SOA), (place.since, version.serial)
+                self.clock.advance(3600)
+                self.compilers.run()
+                self.clock.advance(0.1)
+        self.assertGreater(least, 13 * 86400)
+        self.assertLess(least, 14 * 86400)
+        serial = self.serial(NAME)
+        assert serial is not None
+        self.assertLess(serial, 60)
+
 
 def test_clockThatIsNotSet(tmp_path: Path) -> None:
     """
@@ -242,11 +277,28 @@ def test_badSettings(zone: dict[str, object], state: str, said: str) -> None:
         checkZones(settings, zonesIn(settings))
 
 
+def test_allZonesAreSigned(tmp_path: Path) -> None:
+    """
+    Zones that have a master file and nothing else are signed together, those of a folder too.
+    """
+    (tmp_path / "example.net.zone").write_text("")
+    zones = ["example.org=/z", {"name": "example.com", "file": "/z", "notify": ["192.0.2.1"]}]
+    settings = Settings.of(zone=zones, zones=[str(tmp_path)], sign="default", state="/state")
+    assert {zone.text: zone.value("sign") for zone in zonesIn(settings)} == {
+        "example.org.": "default",
+        "example.com.": "none",
+        "example.net.": "default",
+    }
+    with patch.dict(os.environ, {"STATE_DIRECTORY": ""}), pytest.raises(BadDescription, match="sign needs state"):
+        plain = Settings.of(zone=["example.org=/z"], sign="default")
+        checkZones(plain, zonesIn(plain))
+
+
 def test_unknownPolicy() -> None:
     """
     There is one way to sign a zone.
     """
-    with pytest.raises(BadDescription, match="sign takes default"):
+    with pytest.raises(BadDescription, match="sign takes none or default"):
         Settings.of(zone=[{"name": NAME, "file": "/z", "sign": "registry"}])
 
 

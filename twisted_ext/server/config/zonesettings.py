@@ -71,7 +71,7 @@ ZONE_SETTINGS: Final = (
         (),
         "Clients whose updates are considered at all, before these rules: tls, key=NAME tls, certificate=host.example; by default any",
     ),
-    Setting("sign", types.SIGNING, "", "Sign it with DNSSEC: default, with keys in the state folder, made if there are none"),
+    Setting("sign", types.SIGNING, "none", "Sign it with DNSSEC: default, with keys in the state folder, made if there are none"),
     Setting("serial", types.SERIALS, "increment", "How an update chooses the next serial number"),
     Setting("journal-size", types.Octets(JOURNAL_OCTETS), int(JOURNAL_OCTETS.default), "Maximum octets of its stored changes, for IXFR"),
 )
@@ -169,6 +169,16 @@ class ZoneSettings:
                 values[name] = _absolute(str(values[name]))
         return cls(values)
 
+    @property
+    def isSigned(self) -> bool:
+        return self.value("sign") != "none"
+
+    def signed(self, how: str) -> ZoneSettings:
+        """
+        Return the settings of the same zone, signed.
+        """
+        return ZoneSettings({**self.values, "sign": how}, self.name)
+
     def toText(self) -> str:
         if set(self.values) == {"name", "file"}:
             return f"{self.text}={self.file}"
@@ -201,8 +211,11 @@ def gather(settings: Settings, found: dict[bytes, ZoneSettings]) -> Iterator[Non
 
     @raise BadDescription: see L{zonesOf}.
     """
+    sign = settings.sign
     for text in settings.zone:
         zone = ZoneSettings.fromText(text)
+        if sign != "none" and zone.plain:
+            zone = zone.signed(sign)
         before = found.setdefault(zone.name, zone)
         if before is not zone and before.values != zone.values:
             raise BadDescription(f"zone {zone.text} is given twice: {before.file or 'without a file'} and {zone.file or 'without a file'}")
@@ -211,7 +224,7 @@ def gather(settings: Settings, found: dict[bytes, ZoneSettings]) -> Iterator[Non
         for each in _inFolder(path) if os.path.isdir(path) else _inList(path):
             if each is not None:
                 # Settings of a single zone take precedence.
-                found.setdefault(each.name, each)
+                found.setdefault(each.name, each if sign == "none" else each.signed(sign))
             yield
 
 

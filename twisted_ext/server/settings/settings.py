@@ -193,6 +193,12 @@ class Settings(Section):
         (),
         "Serve the zones of this folder, whose files are named like their zones, or of this list, with a name and a file on each line",
     )
+    sign: str = setting(
+        types.SIGNING,
+        "none",
+        "Sign zones with DNSSEC (default) that have a master file and no other settings: with keys in the state folder, which are made "
+        "there if there are none. In a [[zone]] table it is for that zone",
+    )
     pyzone: tuple[str, ...] = setting(types.READABLE, (), "Serve the zone made by this file of Python code, as for twistd dns")
     state: str = setting(
         types.PATH,

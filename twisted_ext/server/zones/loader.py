@@ -85,7 +85,7 @@ class PendingZone:
         self.again = False
         self.failed = False
         self.reloads: list[Reload] = []
-        self.isSigned = bool(zone.values.get("sign"))
+        self.isSigned = zone.isSigned
 
     def leave(self, said: str = "") -> None:
         """
@@ -196,7 +196,7 @@ class ZoneLoader:
         self._compilers = compilers(reactor, self._took)
         self._wanted: dict[str, PendingZone] = {}
         # Those that are signed here, if there are any.
-        self._signed: SignedZones | None = None
+        self._signedZones: SignedZones | None = None
         self._order: Iterator[PendingZone] = iter(())
         # Zones with changed files: the files' status at the last check, and since when they have been changing.
         self._resting: dict[str, tuple[tuple[tuple[int, int], ...], float]] = {}
@@ -245,8 +245,8 @@ class ZoneLoader:
         wanted = self._wanted[zone.text] = PendingZone(zone)
         if wanted.isSigned:
             self._signing().add(wanted.apex)
-        elif self._signed is not None:
-            self._signed.remove(wanted.apex)
+        elif self._signedZones is not None:
+            self._signedZones.remove(wanted.apex)
         self._publisher.expect(wanted.apex, wanted.file)
         return wanted
 
@@ -299,12 +299,12 @@ class ZoneLoader:
         return not any(path.startswith(self._keys) for path, _, _ in built.sources)
 
     def _signing(self) -> SignedZones:
-        if self._signed is None:
+        if self._signedZones is None:
             # Imported for zones that are signed only.
             from twisted_ext.server.zones.signedzones import SignedZones
 
-            self._signed = SignedZones(self._keys.removesuffix("/"), self._publisher)
-        return self._signed
+            self._signedZones = SignedZones(self._keys.removesuffix("/"), self._publisher)
+        return self._signedZones
 
     def _lastOf(self, wanted: PendingZone) -> int | None:
         """
@@ -320,8 +320,8 @@ class ZoneLoader:
         """
         Have zones signed again whose signatures end soon.
         """
-        if self._signed is not None:
-            due = [nameToText(apex) for apex in self._signed.due(self._reactor.seconds())]
+        if self._signedZones is not None:
+            due = [nameToText(apex) for apex in self._signedZones.due(self._reactor.seconds())]
             self._make([self._wanted[text] for text in due if text in self._wanted and not self._wanted[text].pending])
 
     def close(self) -> None:
@@ -632,7 +632,7 @@ class ZoneLoader:
                     continue
                 seen.add(zone.text)
                 wanted = self._wanted.get(zone.text)
-                if wanted is None or wanted.file != zone.file or wanted.isSigned != bool(zone.values.get("sign")):
+                if wanted is None or wanted.file != zone.file or wanted.isSigned != zone.isSigned:
                     if wanted is not None:
                         wanted.leave(f"{zone.text}: comes from {zone.file} now")
                     wanted = self._want(zone)
@@ -663,8 +663,8 @@ class ZoneLoader:
 
     def _drop(self, text: str) -> None:
         gone = self._wanted.pop(text)
-        if self._signed is not None:
-            self._signed.remove(gone.apex)
+        if self._signedZones is not None:
+            self._signedZones.remove(gone.apex)
         self._publisher.remove(gone.apex)
         self.images.forget(text)
         gone.leave()

@@ -59,7 +59,7 @@ def checking(settings: Settings, zones: Collection[ZoneSettings]) -> Generator[N
             raise BadDescription(f"zone {zone.text}: has a database and something else; its records come from one of them")
         if not zone.file and not zone.texts("primaries") and not zone.value("store") and zone.value("catalog") != "produce":
             raise BadDescription(f"zone {zone.text}: has neither a file nor primaries; say where its records come from")
-        if zone.value("sign"):
+        if zone.isSigned:
             _checkSigned(zone, settings)
         terms = termsOf(zone, keys)
         shown = (terms.transfer, terms.notices, terms.updaters)

@@ -27,8 +27,9 @@ _HELP: Final = """\
 Usage: txdns zone sign [NAME=]FILE --output SIGNED --keys FOLDER
 
 Signs a zone with DNSSEC: adds its keys, a chain of NSEC or NSEC3 records and all signatures, and
-writes a master file, or an image if SIGNED ends with .image. Keys in the folder have the form of those of
-BIND's tools; if it has none of the zone, they are made. Signatures in FILE are replaced.
+writes a master file, or an image if SIGNED ends with .image. Keys in the folder have the form of
+those of BIND's tools; if it has none of the zone, they are made. Signatures in FILE are
+replaced.
 
   txdns zone sign example.org.zone --output example.org.signed --keys /etc/keys
   txdns zone sign example.org=/etc/zones/primary -o signed --keys /etc/keys --serial unixtime
