@@ -295,6 +295,8 @@ class LivePeer:
         Make the server receive queries without answering, as one that hangs, until L{resume}.
         """
         os.killpg(self.pid, signal.SIGSTOP)
+        # Its threads stop one after the other, and one that has not yet answers.
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED)
 
     def resume(self) -> None:
         """

@@ -16,6 +16,7 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from tests.server.zones.loaded import LoadingCase
 from tests.typed import observing
+from tests.zone.sign.zones import builderOf
 from twisted_ext.dnssec.algorithms import ECDSA_P256
 from twisted_ext.dnssec.sign.keyring import Keyring, makeKeys
 from twisted_ext.dnssec.sign.validity import Validity
@@ -27,6 +28,7 @@ from twisted_ext.server.zones import compilers
 from twisted_ext.server.zones.validate import checkZones, zonesIn
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import DNSKEY, NSEC, RRSIG, SOA
+from twisted_ext.wire.text import recordFromText
 from twisted_ext.zone.check.signatureends import FirstEnd
 from twisted_ext.zone.sign.job import SignJob
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
@@ -183,7 +185,7 @@ class SignedLoadingTests(LoadingCase):
         self.clock.advance(0.1)
         place = self.zones.at(APEX)
         assert place is not None
-        least = Validity().signatures - Validity().renew - Validity().renew // 8
+        least = Validity().least
         for left, version, expected in ((least + 10, 1, 1), (least - 10, 7, 1), (least - 10, 1, 2), (least - 10, 2, 2)):
             # It is 5 seconds since 1970.
             place.signatures, place.signaturesRead = FirstEnd(5 + left, APEX, SOA), (place.since, version)
@@ -248,6 +250,22 @@ def test_clockThatIsNotSet(tmp_path: Path) -> None:
     with pytest.raises(BadKey, match="^the clock is at 1970-01-01, before this program was written; nothing is signed until it is set$"):
         job.sign(ImageBuilder(APEX))
     assert not (tmp_path / "keys").exists()
+
+
+@pytest.mark.parametrize(
+    ("expire", "said"),
+    [(1123200, False), (1209600, "serves the zone for 14 d (SOA expire), and its signatures may end after 13 d"), (3600000, "for 41 d")],
+)
+def test_secondariesThatServeTooLong(expire: int, said: str | bool, tmp_path: Path) -> None:
+    """
+    The log says if a secondary may serve the zone for longer than the signatures that it has are valid.
+    """
+    soa = f"example.org. 60 SOA ns mail 1 10800 1800 {expire} 60"
+    job = SignJob(str(tmp_path / "keys"), None, time())
+    job.sign(builderOf([recordFromText(soa), recordFromText("example.org. 60 NS ns.example.com.")]))
+    found = [each for each in job.said if each.startswith("a secondary that loses this server")]
+    assert len(found) == bool(said)
+    assert all(str(said) in each and each.endswith("; an expire of at most 1123200 would do") for each in found)
 
 
 def test_keysThatDoNotSignYet(tmp_path: Path) -> None:

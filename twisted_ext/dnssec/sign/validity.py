@@ -17,6 +17,9 @@ __all__ = ["BUCKETS", "Validity"]
 #: Buckets of names: with a million names each has 244, which take a twentieth of a second.
 BUCKETS: Final = 4096
 
+#: How much of a period of renewal passes until a zone with many names is signed again: some of its names are due at any time.
+_DELAY: Final = 8
+
 _HOUR: Final = 3600
 _DAY: Final = 24 * _HOUR
 
@@ -27,10 +30,11 @@ class Validity:
 
     @ivar signatures: how long a signature is valid after it was made, in seconds.
     @ivar renew: after how long it is made anew. So each has at least the difference left.
+    @ivar least: how long each signature that a server sends has left at least, in seconds.
     @ivar offset: how long before it was made it is valid already: clocks of validators differ.
     """
 
-    __slots__ = ("signatures", "renew", "offset")
+    __slots__ = ("signatures", "renew", "least", "offset")
 
     def __init__(self, signatures: int = 21 * _DAY, renew: int = 7 * _DAY, offset: int = _HOUR) -> None:
         """
@@ -42,6 +46,7 @@ class Validity:
             raise ValueError(f"signatures of {signatures} seconds that are made anew after {renew} end before that")
         self.signatures = signatures
         self.renew = renew
+        self.least = signatures - renew - renew // _DELAY
         self.offset = offset
 
     def slot(self, key: bytes, now: float) -> tuple[int, int]:

@@ -4,7 +4,7 @@ Which zones are signed here, with which keys, and when their signatures have to 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from twisted_ext.dnssec.sign.keyfiles import namePrefix
 from twisted_ext.dnssec.sign.validity import Validity
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from twisted_ext.server.zones.publish import ZonePublisher
 
 __all__ = ["SignedZones"]
-
-#: How much of a period of renewal passes until a zone with many names is signed again: some of its names are due at any time.
-_DELAY: Final = 8
 
 
 class SignedZones:
@@ -64,8 +61,7 @@ class SignedZones:
 
         @param now: the time on the reactor's clock.
         """
-        validity = self._validity
-        least = self._publisher.today() + validity.signatures - validity.renew - validity.renew / _DELAY
+        least = self._publisher.today() + self._validity.least
         found: list[bytes] = []
         for apex, renewed in self._renewed.items():
             if now >= renewed + RENEWAL_PAUSE.default:

@@ -29,6 +29,8 @@ __all__ = ["SignJob"]
 #: When this was written: a clock that is before has not been set.
 _WRITTEN: Final = timegm((2026, 11, 1, 0, 0, 0))
 
+_DAY: Final = 24 * 3600
+
 
 class SignJob:
     """
@@ -77,8 +79,14 @@ class SignJob:
         gone = withoutSignatures(builder)
         if gone:
             self.said.append(f"{gone} signatures and denials in the file are replaced")
-        self._renumber(builder)
-        counts = signWhole(builder, Signing(signers, Validity(), tuple(ring.published)), now)
+        expire, validity = self._renumber(builder), Validity()
+        days = validity.least // _DAY
+        if expire > days * _DAY:
+            self.said.append(
+                f"a secondary that loses this server serves the zone for {expire // _DAY} d (SOA expire), and its signatures may end after "
+                f"{days} d; an expire of at most {days * _DAY} would do"
+            )
+        counts = signWhole(builder, Signing(signers, validity, tuple(ring.published)), now)
         ends = dateFromSeconds(counts.ends)
         text = f"{counts.signatures} signatures, the first of which ends {ends[:4]}-{ends[4:6]}-{ends[6:8]}"
         self.said.append(f"signed: {text}")
@@ -88,7 +96,10 @@ class SignJob:
             found = os.stat(path)
             self.sources.append((path, found.st_size, found.st_mtime_ns))
 
-    def _renumber(self, builder: ImageBuilder) -> None:
+    def _renumber(self, builder: ImageBuilder) -> int:
+        """
+        Give a zone its serial, and return its SOA expire, in seconds.
+        """
         builder.ordered()
         records = builder.nodes[b""]
         end = BETWEEN + (records[10] << 8 | records[11])
@@ -96,4 +107,5 @@ class SignJob:
         last = self._last
         if last is not None and not isNewer(serialIn(soa), last):
             builder.nodes[b""] = records[:BETWEEN] + withSerial(soa, nextSerial(last)) + records[end:]
+        return int.from_bytes(soa[-8:-4], "big")
 
