@@ -55,9 +55,10 @@ def refused(private: str, public: str, state: str = "") -> BadKey:
     assert str(error).startswith("/etc/keys/K.private: ")
     assert "\n" not in str(error)
     shown = "".join(traceback.format_exception(error)) + repr(vars(error))
-    while error.__context__ is not None:
-        error = error.__context__  # type: ignore[assignment]
-        shown += repr(error) + repr(vars(error))
+    before = error.__context__
+    while before is not None:
+        shown += repr(before) + repr(vars(before))
+        before = before.__context__
     for algorithm in SIGNING:
         assert not any(secret in shown for secret in secretsOf(keyFor(algorithm)))
     return caught.value

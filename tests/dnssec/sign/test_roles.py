@@ -26,3 +26,4 @@ def test_likeTheOtherSigner() -> None:
             assert [key.tag for key in signers.of(rrType)] == [key.tag for key in others.ofKeys]
         for rrType in (SOA, NSEC):
             assert [key.tag for key in signers.of(rrType)] == [key.tag for key in others.ofRest]
+        assert signers.entries == tuple([key for key in signers.of(DNSKEY) if key.flags != 385])

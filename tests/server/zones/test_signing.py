@@ -18,7 +18,10 @@ from tests.server.zones.loaded import LoadingCase
 from tests.typed import observing
 from tests.zone.sign.zones import builderOf
 from twisted_ext.dnssec.algorithms import ECDSA_P256
+from twisted_ext.dnssec.sign.keyfiles import KeyFile
+from twisted_ext.dnssec.sign.keyfolder import saveKey
 from twisted_ext.dnssec.sign.keyring import Keyring, makeKeys
+from twisted_ext.dnssec.sign.keys import newKey
 from twisted_ext.dnssec.sign.validity import Validity
 from twisted_ext.errors import BadDescription, BadKey
 from twisted_ext.server.authority.zonetable import Zones
@@ -159,6 +162,32 @@ class SignedLoadingTests(LoadingCase):
         self.assertEqual(self.serial(NAME), 2)
         self.assertEqual(len([*self.keys.glob("*.private")]), 1)
 
+    def test_keysGone(self) -> None:
+        """
+        If the keys of a signed zone are gone, none is made in their place, which the parent would not know: the former version stays, and
+        also at a restart, and is continued once they are back.
+        """
+        zone = self.writeSigned()
+        loading = self.load(zone)
+        self.clock.advance(0.1)
+        away = self.folder / "away"
+        self.keys.rename(away)
+        self.writeSigned("a A 192.0.2.1\n")
+        self.advance()
+        self.assertEqual(self.serial(NAME), 1)
+        self.assertIn(f"{self.keys}: the keys that signed example.org. are gone; put them back, since resolvers", self.said())
+        self.assertIn("example.org.: serial 1 stays in force", self.said())
+        self.close(loading)
+        self.zones = Zones()
+        self.load(zone)
+        self.clock.advance(0.1)
+        self.assertIn(RRSIG, self.types())
+        self.assertEqual((self.serial(NAME), self.keys.exists()), (1, False))
+        away.rename(self.keys)
+        self.writeSigned("b A 192.0.2.1\n")
+        self.advance()
+        self.assertEqual((self.serial(NAME), len([*self.keys.glob("*.private")])), (2, 1))
+
     def test_otherKeys(self) -> None:
         """
         If a key comes or changes, the zone is signed anew.
@@ -250,6 +279,22 @@ def test_clockThatIsNotSet(tmp_path: Path) -> None:
     with pytest.raises(BadKey, match="^the clock is at 1970-01-01, before this program was written; nothing is signed until it is set$"):
         job.sign(ImageBuilder(APEX))
     assert not (tmp_path / "keys").exists()
+
+
+def test_revokedKeys(tmp_path: Path) -> None:
+    """
+    A revoked key is not for the parent, and if there is no other, nothing is signed.
+    """
+    revoked = newKey(ECDSA_P256, 385)
+    saveKey(KeyFile(APEX, revoked, {}, {}, None), str(tmp_path))
+    with pytest.raises(BadKey, match=rf"none of them signs now: {revoked.tag} \(revoked\)$"):
+        SignJob(str(tmp_path), None, time()).sign(ImageBuilder(APEX))
+    (other,) = makeKeys(str(tmp_path), APEX, ECDSA_P256, time())
+    job = SignJob(str(tmp_path), None, time())
+    lines = ["example.org. 60 SOA ns mail 1 10800 1800 86400 60", "example.org. 60 NS ns.example.com."]
+    job.sign(builderOf([recordFromText(line) for line in lines]))
+    said = [each for each in job.said if each.startswith("the parent needs")]
+    assert len(said) == 1 and f" DS {other.key.tag} 13 2 " in said[0]
 
 
 @pytest.mark.parametrize(

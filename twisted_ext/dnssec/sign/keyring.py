@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
+from twisted_ext.dnssec.keys import REVOKED
 from twisted_ext.dnssec.sign.keyfiles import KeyFile
 from twisted_ext.dnssec.sign.keyfolder import loadKeys, saveKey
 from twisted_ext.dnssec.sign.keys import PrivateKey, badKey, newKey
@@ -45,7 +46,7 @@ class Keyring:
         @param zone: folded.
         @param now: seconds since 1970.
 
-        @raise BadKey: a key cannot be used, or there are some and none signs.
+        @raise BadKey: a key cannot be used, or there are some and none signs; a revoked one signs the DNSKEY records only.
         """
         self.active: list[PrivateKey] = []
         self.published: list[bytes] = []
@@ -58,7 +59,7 @@ class Keyring:
                 self.active.append(file.key)
             elif state:
                 self.published.append(file.key.dnskey)
-        if files and not self.active:
+        if files and all(key.flags & REVOKED for key in self.active):
             said = ", ".join([f"{file.key.tag}{_times(file)}" for file in files])
             raise badKey(folder, f"there are keys of {nameToText(zone)}, but none of them signs now: {said}")
 
@@ -101,5 +102,6 @@ def _isWithin(file: KeyFile, begin: str, end: str, now: float) -> bool:
 
 
 def _times(file: KeyFile) -> str:
-    said = [f"{name} {dateFromSeconds(file.times[name])}" for name in _TIMES if name in file.times]
+    said = ["revoked"] if file.key.flags & REVOKED else []
+    said += [f"{name} {dateFromSeconds(file.times[name])}" for name in _TIMES if name in file.times]
     return f" ({', '.join(said)})" if said else ""

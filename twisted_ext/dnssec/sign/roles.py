@@ -24,9 +24,10 @@ class Signers:
     2.1).
 
     @ivar keys: all of them.
+    @ivar entries: those to which the parent's DS records are to lead: they sign the DNSKEY records and are not revoked.
     """
 
-    __slots__ = ("keys", "_ofKeys", "_ofRest")
+    __slots__ = ("keys", "entries", "_ofKeys", "_ofRest")
 
     def __init__(self, keys: Sequence[PrivateKey]) -> None:
         self.keys = tuple(keys)
@@ -40,6 +41,7 @@ class Signers:
             if not key.flags & REVOKED and (not isEntry or all(each & SECURE_ENTRY_POINT for each in flags)):
                 ofRest.append(key)
         self._ofKeys, self._ofRest = tuple(ofKeys), tuple(ofRest)
+        self.entries = tuple([key for key in ofKeys if not key.flags & REVOKED])
 
     def of(self, rrType: int) -> tuple[PrivateKey, ...]:
         """

@@ -49,12 +49,19 @@ class Job:
     @ivar left: zones without a result yet.
     @ivar keys: the folder of the keys that sign the one zone; C{""} for a zone that is not signed here.
     @ivar last: the serial of the version of it that is served, if there is one.
+    @ivar wasSigned: whether it was signed with keys of this folder before, so that no key is made.
     """
 
-    __slots__ = ("image", "zones", "tried", "left", "keys", "last")
+    __slots__ = ("image", "zones", "tried", "left", "keys", "last", "wasSigned")
 
     def __init__(
-        self, image: str, zones: list[tuple[str, str]], tried: bool = False, keys: str = "", last: int | None = None
+        self,
+        image: str,
+        zones: list[tuple[str, str]],
+        tried: bool = False,
+        keys: str = "",
+        last: int | None = None,
+        wasSigned: bool = False,
     ) -> None:
         self.image = image
         self.zones = zones
@@ -62,6 +69,7 @@ class Job:
         self.left = dict(zones)
         self.keys = keys
         self.last = last
+        self.wasSigned = wasSigned
 
     def lines(self) -> bytes:
         # Written by hand: there may be a hundred thousand zones.
@@ -69,7 +77,8 @@ class Job:
         if len(self.zones) == 1:
             zone, path = self.zones[0]
             last = "" if self.last is None else f',"last":{self.last}'
-            signing = f',"keys":{quoted(self.keys)}{last}' if self.keys else ""
+            before = ',"wasSigned":true' if self.wasSigned else ""
+            signing = f',"keys":{quoted(self.keys)}{last}{before}' if self.keys else ""
             return f'{{"name":{quoted(zone)},"path":{quoted(path)},"image":{image},"now":{time()}{signing}}}\n'.encode("ascii")
         each = ',"each":true' if self.tried else ""
         said = [f'{{"name":{quoted(zone)},"path":{quoted(path)}}}\n' for zone, path in self.zones]
@@ -247,7 +256,7 @@ class Compilers:
         if not job.tried:
             what = job.zones[0][0] if len(job.zones) == 1 else f"{len(job.zones)} zones"
             _log.warn("the process that compiles {what} hangs; another one tries", what=what)
-            self.add(Job(job.image, job.zones, True, job.keys, job.last))
+            self.add(Job(job.image, job.zones, True, job.keys, job.last, job.wasSigned))
             return
         # Zones are compiled one after the other. If all have results, the process hung while writing them.
         stuck = next(iter(job.left), None)

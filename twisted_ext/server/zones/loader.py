@@ -271,12 +271,14 @@ class ZoneLoader:
 
     def _found(self, wanted: PendingZone) -> bool:
         """
-        Publish the current image of a zone, if there is one; return whether there is.
+        Publish the current image of a zone, if there is one; return whether there is. If it is signed, a former one is published too:
+        its signatures are valid, and the next version may lack a key.
         """
         built = self.images.of(wanted.zone)
-        if built is None or not built.sources or built.sources[0][0] != wanted.file or not built.current:
+        if built is None or not built.sources or built.sources[0][0] != wanted.file or not self._isUsable(wanted, built):
             return False
-        if not self._isUsable(wanted, built):
+        current = built.current
+        if not current and not wanted.isSigned:
             return False
         try:
             self._publisher.loaded(wanted.apex, wanted.file, built)
@@ -286,7 +288,7 @@ class ZoneLoader:
             return False
         wanted.serial = built.serial
         wanted.sources = built.sources
-        return True
+        return current
 
     # -- signed zones
 
@@ -303,18 +305,8 @@ class ZoneLoader:
             # Imported for zones that are signed only.
             from twisted_ext.server.zones.signedzones import SignedZones
 
-            self._signedZones = SignedZones(self._keys.removesuffix("/"), self._publisher)
+            self._signedZones = SignedZones(self._keys.removesuffix("/"), self._publisher, self.images)
         return self._signedZones
-
-    def _lastOf(self, wanted: PendingZone) -> int | None:
-        """
-        Return the serial behind which the next version of a signed zone has to be.
-        """
-        served = self._publisher.serial(wanted.apex)
-        if served is not None:
-            return served
-        built = self.images.of(wanted.zone)
-        return None if built is None else built.serial
 
     def _renew(self) -> None:
         """
@@ -375,8 +367,7 @@ class ZoneLoader:
             wanted.sources = ((wanted.file, *status),)
             size = status[0]
             if wanted.isSigned:
-                keys, last = self._signing().keysOf(wanted.apex), self._lastOf(wanted)
-                self._compilers.add(Job(self.images.newPath(), [(wanted.zone, wanted.file)], keys=keys, last=last))
+                self._compilers.add(self._signing().job(wanted))
                 continue
             if size > BATCH_OCTETS.default:
                 self._job([wanted])

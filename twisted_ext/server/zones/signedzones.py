@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from twisted_ext.dnssec.sign.keyfiles import namePrefix
 from twisted_ext.dnssec.sign.validity import Validity
 from twisted_ext.server.limits import RENEWAL_PAUSE
-from twisted_ext.server.zones.imagefiles import Built, statusOf
+from twisted_ext.server.zones.compilers import Job
+from twisted_ext.server.zones.imagefiles import Built, Images, statusOf
 
 if TYPE_CHECKING:
+    from twisted_ext.server.zones.loader import PendingZone
     from twisted_ext.server.zones.publish import ZonePublisher
 
 __all__ = ["SignedZones"]
@@ -22,12 +24,13 @@ class SignedZones:
     The zones that are signed here.
     """
 
-    def __init__(self, folder: str, publisher: ZonePublisher) -> None:
+    def __init__(self, folder: str, publisher: ZonePublisher, images: Images) -> None:
         """
         @param folder: that with the keys, in one for each zone.
         """
         self._folder = folder
         self._publisher = publisher
+        self._images = images
         self._validity = Validity()
         # When the signatures of each zone were last made anew because of their age, on the reactor's clock.
         self._renewed: dict[bytes, float] = {}
@@ -38,17 +41,26 @@ class SignedZones:
     def remove(self, apex: bytes) -> None:
         self._renewed.pop(apex, None)
 
-    def keysOf(self, apex: bytes) -> str:
+    def job(self, wanted: PendingZone) -> Job:
         """
-        Return the folder of the keys of a zone.
+        Return a job that signs a zone, with a serial behind that of the version that is served, or was last.
         """
-        return f"{self._folder}/{namePrefix(apex).removeprefix('K')}"
+        built = self._images.of(wanted.zone)
+        last = self._publisher.serial(wanted.apex)
+        if last is None and built is not None:
+            last = built.serial
+        keys = f"{self._folder}/{namePrefix(wanted.apex).removeprefix('K')}"
+        wasSigned = built is not None and self._isSigned(built)
+        return Job(self._images.newPath(), [(wanted.zone, wanted.file)], keys=keys, last=last, wasSigned=wasSigned)
+
+    def _isSigned(self, built: Built) -> bool:
+        return any(path.startswith(f"{self._folder}/") for path, _, _ in built.sources)
 
     def isUsable(self, built: Built) -> bool:
         """
         Return whether an image has signatures that were made here, and none ends soon: when it was made, each had at least so long left.
         """
-        if not any(path.startswith(f"{self._folder}/") for path, _, _ in built.sources):
+        if not self._isSigned(built):
             return False
         found = statusOf(built.path)
         validity = self._validity

@@ -122,7 +122,7 @@ class CompileJobs:
                 from twisted_ext.zone.sign.job import SignJob
 
                 last = job.get("last")
-                signing = SignJob(str(job["keys"]), None if last is None else int(last), when or 0.0)
+                signing = SignJob(str(job["keys"]), None if last is None else int(last), when or 0.0, bool(job.get("wasSigned")))
             return self._compile(str(name), str(job["path"]), job.get("image"), when, signing)
         except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             return {"name": None, "complaints": [_said(f"no job: {error!r}")], "sources": [], "unsaid": 0}

@@ -8,13 +8,12 @@ from collections.abc import Collection
 from struct import Struct
 from typing import Final
 
-from twisted_ext.dnssec.keys import SECURE_ENTRY_POINT
 from twisted_ext.dnssec.sign.roles import Signers
 from twisted_ext.dnssec.signatures import Signature, signedData
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import labelCount
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import CDNSKEY, CDS, DNSKEY, RRSIG, ZONEMD
+from twisted_ext.wire.rrtypes import CDNSKEY, CDS, RRSIG, ZONEMD
 from twisted_ext.zone.check.zonemd import SIMPLE, digests
 from twisted_ext.zone.sign.signing import Signing
 from twisted_ext.zone.store.image import Image
@@ -35,13 +34,12 @@ _OCTETS: Final = 48
 
 def addParentRecords(builder: ImageBuilder, signers: Signers, ttl: int) -> None:
     """
-    Add the CDS and CDNSKEY records (RFC 7344) for the keys that sign DNSKEY records, and remove others.
+    Add the CDS and CDNSKEY records (RFC 7344) for the keys to which the parent's DS records are to lead, and remove others.
     """
     _remove(builder, (CDS, CDNSKEY))
-    for key in signers.of(DNSKEY):
-        if key.flags & SECURE_ENTRY_POINT:
-            builder.add(b"", CDS, ttl, key.ds(builder.apexName.lower()))
-            builder.add(b"", CDNSKEY, ttl, key.dnskey)
+    for key in signers.entries:
+        builder.add(b"", CDS, ttl, key.ds(builder.apexName.lower()))
+        builder.add(b"", CDNSKEY, ttl, key.dnskey)
 
 
 def addPlace(builder: ImageBuilder) -> None:

@@ -17,7 +17,7 @@ from twisted_ext.errors import BadKey
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.rdata.times import dateFromSeconds
-from twisted_ext.wire.rrtypes import DNSKEY, DS
+from twisted_ext.wire.rrtypes import DS
 from twisted_ext.zone.sign.signing import Signing
 from twisted_ext.zone.sign.whole import signWhole, withoutSignatures
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
@@ -40,19 +40,22 @@ class SignJob:
     @ivar sources: the keys, as the sources of an image: path, octets and modification time. The first one is the folder.
     """
 
-    __slots__ = ("said", "sources", "_folder", "_last", "_now")
+    __slots__ = ("said", "sources", "_folder", "_last", "_now", "_wasSigned")
 
-    def __init__(self, folder: str, last: int | None, now: float) -> None:
+    def __init__(self, folder: str, last: int | None, now: float, wasSigned: bool = False) -> None:
         """
         @param folder: of the zone's keys; they are made there if there are none.
         @param last: the serial of the version that is served; L{None} for none.
         @param now: seconds since 1970.
+        @param wasSigned: whether the zone was signed with keys of this folder before. Then the parent has a DS record for one of them, and
+            none is made.
         """
         self.said: list[str] = []
         self.sources: list[tuple[str, int, int]] = []
         self._folder = folder
         self._last = last
         self._now = now
+        self._wasSigned = wasSigned
 
     def sign(self, builder: ImageBuilder) -> None:
         """
@@ -70,6 +73,12 @@ class SignJob:
             raise BadKey(f"the clock is at {said}, before this program was written; nothing is signed until it is set")
         ring = Keyring(self._folder, zone, now)
         active = ring.active
+        if not active and self._wasSigned:
+            name = nameToText(zone)
+            raise BadKey(
+                f"{self._folder}: the keys that signed {name} are gone; put them back, since resolvers take no others while the parent has "
+                f"the DS record; or make a key for another DS record: txdns keys new {name} --keys {self._folder}"
+            )
         if not active:
             os.makedirs(os.path.dirname(self._folder), 0o700, exist_ok=True)
             for file in makeKeys(self._folder, zone, ECDSA_P256, now):
@@ -91,7 +100,7 @@ class SignJob:
         text = f"{counts.signatures} signatures, the first of which ends {ends[:4]}-{ends[4:6]}-{ends[6:8]}"
         self.said.append(f"signed: {text}")
         name = nameToText(zone)
-        self.said += [f"the parent needs: {name} IN DS {rdataToText(DS, key.ds(zone))}" for key in signers.of(DNSKEY) if key.flags & 1]
+        self.said += [f"the parent needs: {name} IN DS {rdataToText(DS, key.ds(zone))}" for key in signers.entries]
         for path in (self._folder, *[key.source for key in ring.active if key.source]):
             found = os.stat(path)
             self.sources.append((path, found.st_size, found.st_mtime_ns))

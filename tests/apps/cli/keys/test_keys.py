@@ -17,6 +17,10 @@ from twisted_ext.apps.cli.keys.command import SUBCOMMANDS
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE
 from twisted_ext.apps.cli.zone.args import BAD_ZONE
+from twisted_ext.dnssec.sign.keyfiles import KeyFile
+from twisted_ext.dnssec.sign.keyfolder import saveKey
+from twisted_ext.dnssec.sign.keys import newKey
+from twisted_ext.wire.names import nameFromText
 
 Captured = pytest.CaptureFixture[str]
 
@@ -68,6 +72,41 @@ def test_signFromNothing(zone: Path, capsys: Captured) -> None:
     subprocess.run([peer("ldns-verify-zone"), "example.org.signed"], check=True, stdout=subprocess.DEVNULL)
     assert main(["zone", "check", "example.org.signed"]) == OK
     assert oct(Path("keys").stat().st_mode)[-3:] == "700"
+
+
+def test_keysOfSignedZoneAreElsewhere(zone: Path, capsys: Captured) -> None:
+    """
+    A zone that was signed is not signed with a new key because its keys are not found: the parent would not know that.
+    """
+    assert sign() == OK
+    octets = Path("example.org.signed").read_bytes()
+    capsys.readouterr()
+    words = ["zone", "sign", "example.org.zone", "-o", "example.org.signed", "--keys", "key"]
+    assert main(words) == BATCH
+    said = "key: there is no key of example.org., and example.org.signed is there already; name the folder of the keys that signed it"
+    assert capsys.readouterr().err.startswith(f"txdns zone sign: {said}")
+    assert (Path("example.org.signed").read_bytes(), Path("key").exists()) == (octets, False)
+    assert main(["keys", "new", "example.org", "--keys", "key"]) == OK
+    assert main(words) == OK
+
+
+def test_revokedKeys(zone: Path, capsys: Captured) -> None:
+    """
+    No DS record is printed for a key that is revoked.
+    """
+    revoked = KeyFile(nameFromText("example.org"), newKey(13, 385), {}, {}, None)
+    Path("keys").mkdir()
+    path = saveKey(revoked, "keys")
+    for place in ("keys", path):
+        assert main(["keys", "ds", place]) == BATCH
+        assert "there is no key that signs DNSKEY records and is not revoked" in capsys.readouterr().err
+    assert main(["keys", "new", "example.org", "--keys", "keys"]) == OK
+    capsys.readouterr()
+    assert main(["keys", "ds", "keys"]) == OK
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    assert sign("--cds") == OK
+    signed = Path("example.org.signed").read_text()
+    assert (signed.count(" IN DNSKEY "), signed.count(" IN CDS "), capsys.readouterr().out.count("the parent needs")) == (2, 1, 1)
 
 
 def test_signAgain(zone: Path, capsys: Captured) -> None:

@@ -14,6 +14,7 @@ from twisted_ext.errors import BadDescription
 
 if TYPE_CHECKING:
     from twisted_ext.dnssec.sign.keyfiles import KeyFile
+    from twisted_ext.dnssec.sign.keys import PrivateKey
 
 __all__ = ["ARGUMENTS", "main"]
 
@@ -43,6 +44,12 @@ _DIGEST: Final = Option("--digest NUMBER", "2 for SHA-256, the default, or 4 for
 ARGUMENTS: Final = Arguments(_HELP, _DIGEST)
 
 
+def _entries(files: list[KeyFile], zone: bytes) -> tuple[PrivateKey, ...]:
+    from twisted_ext.dnssec.sign.roles import Signers
+
+    return Signers([file.key for file in files if file.zone == zone]).entries
+
+
 def main(words: list[str]) -> int:
     given = ARGUMENTS.parse(words)
     if len(given.bare) != 1:
@@ -55,11 +62,12 @@ def main(words: list[str]) -> int:
     with keyErrors(path):
         if os.path.isdir(path):
             names = sorted([name for name in os.listdir(path) if name.startswith("K") and name.endswith(".private")])
-            files = [file for name in names if (file := loadKey(os.path.join(path, name))).key.flags & 1]
+            files = [loadKey(os.path.join(path, name)) for name in names]
         else:
             files = [loadKey(path)]
-    if not files:
-        raise ExitError(BATCH, f"{path}: there is no key that signs DNSKEY records")
-    for file in files:
-        print(dsText(file.zone, file.key, given[_DIGEST]))
+    entries = [(zone, key) for zone in dict.fromkeys([file.zone for file in files]) for key in _entries(files, zone)]
+    if not entries:
+        raise ExitError(BATCH, f"{path}: there is no key that signs DNSKEY records and is not revoked")
+    for zone, key in entries:
+        print(dsText(zone, key, given[_DIGEST]))
     return OK

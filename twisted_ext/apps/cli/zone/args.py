@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.zone.store.version import Version
+    from twisted_ext.zone.zonefile.reader import MasterFileContent
 
 __all__ = ["BAD_ZONE", "DIFFERENT", "Percentage", "ZoneWord", "oneZone", "transferred"]
 
@@ -73,6 +74,23 @@ class ZoneWord:
             with fileErrors(self.path), open(self.path, "rb") as file:
                 file.read(1)
 
+    def content(self, *, warnings: bool = True) -> MasterFileContent:
+        """
+        Read the master file, and print what is wrong with it.
+
+        @raise ExitError: it is not sound.
+        """
+        from twisted_ext.zone.zonefile.reader import readMaster
+
+        source, path = self.source()
+        content = readMaster(source, self.apex, path=path)
+        for complaint in content.complaints:
+            if warnings or complaint.fatal:
+                complain(str(complaint))
+        if not content.sound:
+            raise ExitError(BAD_ZONE, f"{nameToText(self.apex)} cannot be read")
+        return content
+
     def image(self) -> Version | None:
         """
         Return the zone if the file is an image.
@@ -94,20 +112,13 @@ class ZoneWord:
         from twisted_ext.errors import BadZone
         from twisted_ext.zone.store.image import Image
         from twisted_ext.zone.store.version import Version
-        from twisted_ext.zone.zonefile.reader import readMaster
 
         image = self.image()
         if image is not None:
             return image
-        source, path = self.source()
-        reading = readMaster(source, self.apex, path=path)
-        for complaint in reading.complaints:
-            if complaint.fatal:
-                complain(str(complaint))
-        if not reading.sound:
-            raise ExitError(BAD_ZONE, f"{nameToText(self.apex)} cannot be read")
+        content = self.content(warnings=False)
         try:
-            return Version(Image(reading.builder.finish()))
+            return Version(Image(content.builder.finish()))
         except BadZone as wrong:
             raise ExitError(BAD_ZONE, f"{self.path}: {wrong}") from wrong
 

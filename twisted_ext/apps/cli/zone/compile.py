@@ -8,7 +8,7 @@ import os
 from typing import Final
 
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option
-from twisted_ext.apps.cli.terminal.exits import OK, USAGE, ExitError, complain, fileErrors
+from twisted_ext.apps.cli.terminal.exits import OK, USAGE, ExitError, fileErrors
 from twisted_ext.apps.cli.zone.args import BAD_ZONE, oneZone
 from twisted_ext.wire.names import nameToText
 
@@ -50,14 +50,8 @@ def main(words: list[str]) -> int:
     from twisted_ext.errors import BadZone
     from twisted_ext.zone.build.jobs import fingerprintOf
     from twisted_ext.zone.store.image import Image
-    from twisted_ext.zone.zonefile.reader import readMaster
 
-    source, path = zone.source()
-    reading = readMaster(source, zone.apex, path=path)
-    for complaint in reading.complaints:
-        complain(str(complaint))
-    if not reading.sound:
-        raise ExitError(BAD_ZONE, f"{nameToText(zone.apex)} cannot be read")
+    reading = zone.content()
     try:
         with fileErrors(image):
             reading.builder.finishTo(image, fingerprintOf(reading.sources))

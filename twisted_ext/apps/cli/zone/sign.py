@@ -4,6 +4,7 @@ C{txdns zone sign}: signs a zone with DNSSEC.
 
 from __future__ import annotations
 
+import os
 from time import process_time, time
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +12,7 @@ from twisted_ext.apps.cli.keys.made import ALGORITHM, SPLIT, dsText, keyErrors, 
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, flag
 from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError, complain, fileErrors
 from twisted_ext.apps.cli.zone.args import BAD_ZONE, Percentage, oneZone
-from twisted_ext.errors import BadDescription
+from twisted_ext.errors import BadDescription, BadKey
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.times import secondsFromDate, secondsFromDuration
 
@@ -28,8 +29,8 @@ Usage: txdns zone sign [NAME=]FILE --output SIGNED --keys FOLDER
 
 Signs a zone with DNSSEC: adds its keys, a chain of NSEC or NSEC3 records and all signatures, and
 writes a master file, or an image if SIGNED ends with .image. Keys in the folder have the form of
-those of BIND's tools; if it has none of the zone, they are made. Signatures in FILE are
-replaced.
+those of BIND's tools; if it has none of the zone, they are made, unless SIGNED is there already.
+Signatures in FILE are replaced.
 
   txdns zone sign example.org.zone --output example.org.signed --keys /etc/keys
   txdns zone sign example.org=/etc/zones/primary -o signed --keys /etc/keys --serial unixtime
@@ -111,25 +112,16 @@ def main(words: list[str]) -> int:
             raise ExitError(USAGE, f"{option} is missing; write: {ARGUMENTS.usage}")
     validity = _validity(given[_SIGNATURES], given[_RENEW])
     zone.readable()
-
-    from twisted_ext.zone.zonefile.reader import readMaster
-
-    now = time() if given[_NOW] is None else given[_NOW]
-    assert now is not None
-    source, path = zone.source()
-    reading = readMaster(source, zone.apex, path=path)
-    for complaint in reading.complaints:
-        complain(str(complaint))
-    if not reading.sound:
-        raise ExitError(BAD_ZONE, f"{nameToText(zone.apex)} cannot be read")
-    signing = _signing(folder, zone.apex, now, validity, given[ALGORITHM], given[SPLIT], given[_DENIAL])
+    at = given[_NOW]
+    now = time() if at is None else at
+    reading = zone.content()
+    signing = _signing(folder, zone.apex, now, validity, given[ALGORITHM], given[SPLIT], given[_DENIAL], output)
     began = process_time()
     counts = _sign(reading.builder, signing, now, given[_SERIAL], zone.path, given[_CDS], given[_ZONEMD])
     _write(reading.builder, output)
     print(_said(reading.builder, counts, process_time() - began))
-    for key in signing.signers.keys:
-        if key.flags & 1:
-            print(f"the parent needs: {dsText(zone.apex, key)}")
+    for key in signing.signers.entries:
+        print(f"the parent needs: {dsText(zone.apex, key)}")
     return OK
 
 
@@ -142,9 +134,11 @@ def _validity(signatures: int, renew: int) -> Validity:
         raise ExitError(USAGE, f"{error}; write a longer --signatures, or a shorter --renew") from None
 
 
-def _signing(folder: str, apex: bytes, now: float, validity: Validity, algorithm: int, split: bool, denial: str) -> Signing:
+def _signing(
+    folder: str, apex: bytes, now: float, validity: Validity, algorithm: int, split: bool, denial: str, output: str
+) -> Signing:
     """
-    Return what the zone is signed with: the keys in the folder, or new ones.
+    Return what the zone is signed with: the keys in the folder, or new ones, unless it was signed before.
     """
     from twisted_ext.dnssec.sign.keyfiles import nameOf
     from twisted_ext.dnssec.sign.keyring import Keyring, makeKeys
@@ -153,6 +147,11 @@ def _signing(folder: str, apex: bytes, now: float, validity: Validity, algorithm
 
     with keyErrors(folder):
         ring = Keyring(folder, apex.lower(), now)
+        if not ring.active and os.path.isfile(output):
+            raise BadKey(
+                f"{folder}: there is no key of {nameToText(apex)}, and {output} is there already; name the folder of the keys that signed "
+                "it, or make one with txdns keys new"
+            )
         made = [] if ring.active else makeKeys(folder, apex.lower(), algorithm, now, split=split)
     for file in made:
         print(f"made {nameOf(file)} ({roleOf(file.key, split)})")
