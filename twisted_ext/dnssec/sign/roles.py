@@ -11,10 +11,10 @@ from twisted_ext.dnssec.keys import REVOKED, SECURE_ENTRY_POINT
 from twisted_ext.dnssec.sign.keys import PrivateKey
 from twisted_ext.wire.rrtypes import CDNSKEY, CDS, DNSKEY
 
-__all__ = ["Signers"]
+__all__ = ["OF_KEYS", "Signers"]
 
-#: What the parent's DS records have to lead to (RFC 7344, section 4.1).
-_OF_KEYS: Final = (DNSKEY, CDS, CDNSKEY)
+#: Types that the keys sign to which the parent's DS records lead (RFC 7344, section 4.1).
+OF_KEYS: Final = frozenset((DNSKEY, CDS, CDNSKEY))
 
 
 class Signers:
@@ -47,4 +47,4 @@ class Signers:
         """
         Return the keys that sign records of a type.
         """
-        return self._ofKeys if rrType in _OF_KEYS else self._ofRest
+        return self._ofKeys if rrType in OF_KEYS else self._ofRest

@@ -1,6 +1,6 @@
 """
-Signs a whole zone in place: signatures are appended to the octets of each name in an L{ImageBuilder}. No
-object is made for a record, so that a zone of 200,000 names takes one second besides the work of the cryptography.
+Signs a whole zone in place: signatures are appended to the octets of each name in an L{ImageBuilder}. No object is made for a record, so
+that nearly all of the time goes into the cryptography.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from struct import Struct
 from typing import Final
 
 from twisted_ext.dnssec.sign.keys import PrivateKey
+from twisted_ext.dnssec.sign.roles import OF_KEYS
 from twisted_ext.errors import BadZone
 from twisted_ext.wire.canonical import canonicalOf
 from twisted_ext.wire.codes import IN, className
 from twisted_ext.wire.names import labelCount, nameToText
 from twisted_ext.wire.rdata.bitmaps import TypeBits
-from twisted_ext.wire.rrtypes import ALIAS, CDNSKEY, CDS, DNSKEY, DS, NS, NSEC, NSEC3, NSEC3PARAM, RRSIG
+from twisted_ext.wire.rrtypes import ALIAS, DNSKEY, DS, NS, NSEC, NSEC3, NSEC3PARAM, RRSIG
 from twisted_ext.zone.sign.denials import PARAMETERS, HashedChain
 from twisted_ext.zone.sign.signing import Signing
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
@@ -30,9 +31,6 @@ _fixed: Final = Struct(">HHI").pack
 #: What a signer makes, and takes away before.
 _MADE: Final = frozenset((RRSIG, NSEC, NSEC3, NSEC3PARAM))
 
-#: Types that the keys of the DNSKEY records sign.
-_OF_KEYS: Final = frozenset((DNSKEY, CDS, CDNSKEY))
-
 _UINT32: Final = 0xFFFFFFFF
 
 #: Names that are signed together: a key that is in another process, or in a token, gets that many at a time.
@@ -44,7 +42,7 @@ Progress = Callable[[int, int], object]
 
 class SignedCounts:
     """
-    What came of it.
+    What was signed.
 
     @ivar names: the names in the chain of NSEC or NSEC3 records.
     @ivar signatures: how many were made.
@@ -118,7 +116,7 @@ class _Wanted:
     What a key is to sign, and where the signatures go.
     """
 
-    __slots__ = ("key", "data", "places", "head")
+    __slots__ = ("key", "data", "places")
 
     def __init__(self, key: PrivateKey) -> None:
         self.key = key
@@ -332,7 +330,7 @@ class _Signer:
         else:
             signed = b"".join([start + len(rdata).to_bytes(2, "big") + rdata for rdata in sorted(set(rdatas))])
         parts = self.parts
-        several = self.ofKeys if rrType in _OF_KEYS else self.ofRest
+        several = self.ofKeys if rrType in OF_KEYS else self.ofRest
         for wanted in several:
             key = wanted.key
             head = _head(rrType, key.algorithm, labels, ttl, self.expiration & _UINT32, self.inception & _UINT32, key.tag) + self.apex
