@@ -338,6 +338,7 @@ def test_wheelPluginsAreFound(wheel: Path, tmp_path: Path) -> None:
     assert twistdListsServer(tmp_path)
 
 
+@pytest.mark.long
 def test_wheelWithoutDropinIsDetected(tmp_path: Path) -> None:
     """
     A wheel without the dropin is detected.

@@ -127,6 +127,7 @@ class SilentTests(RecursingTestCase):
         at, _, _ = self.torture(60)
         self.assertGreater(at, 10_000)
 
+    @pytest.mark.long
     def test_withoutMemoryParentIsAskedForEach(self) -> None:
         """
         Without both memories and the time between questions to the parent, its servers get a query for each name that fails in time.

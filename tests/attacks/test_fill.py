@@ -8,6 +8,7 @@ import gc
 import sys
 from collections.abc import Callable
 
+import pytest
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.attacks.whole import WholeServerTestCase, storeOf
@@ -117,6 +118,7 @@ class FillTests(WholeServerTestCase):
         self.assertEqual((filled.packetCache, filled.fetched), (0, 1))
         self.assertLessEqual(filled.cache, ROOM)
 
+    @pytest.mark.long
     def test_withoutEvictionBothGrow(self) -> None:
         """
         Without eviction both caches grow with each name.
@@ -128,6 +130,7 @@ class FillTests(WholeServerTestCase):
         self.assertGreater(filled.packetCache, 20 * ROOM)
         self.assertGreater(filled.growth[0], 12_000)
 
+    @pytest.mark.long
     def test_withoutProvenEntriesNameIsEvicted(self) -> None:
         """
         If repeatedly queried names were not kept apart, the cache would fetch the useful name again and again.
@@ -142,6 +145,7 @@ class FillTests(WholeServerTestCase):
         self.patch(Store, "__init__", alike)
         self.assertGreater(self.fill(logging=True, often=1, every=500).fetched, 3)
 
+    @pytest.mark.long
     def test_withoutSecondGenerationNameIsEvicted(self) -> None:
         """
         Without the second generation of the packet cache, the useful name is lost each time that it is full.

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
 from tests.attacks.recursing import ENDLESS, RecursingTestCase, addressesIn, boundless, repliesWith, serversOf
 from twisted_ext.answers import Answer
 from twisted_ext.dnssec import work as workModule
@@ -131,6 +133,7 @@ class DelegationTests(RecursingTestCase):
         self.tree()
         self.assertLessEqual(self.packets(), 50)
 
+    @pytest.mark.long
     def test_withoutLimitSearchIsLong(self) -> None:
         """
         Without the limit, hundreds of name servers are looked up.

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.attacks.whole import EVIL, US, WholeServerTestCase
 from tests.queries import optOf, queryOf
 from twisted_ext.answers import QueryContext
@@ -80,6 +82,7 @@ class SubnetTests(_RecursingServerCase):
         """
         self.assertEqual(self.split(), (1, 0))
 
+    @pytest.mark.long
     def test_passedOnSubnetsWouldSplitThem(self) -> None:
         """
         If the clients' options were passed on, it would get many, as far as the limit of variants allows; and all of them without that.

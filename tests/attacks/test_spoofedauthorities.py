@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import count
 
+import pytest
 from twisted.internet.defer import Deferred
 
 from tests.attacks.recursing import RecursingTestCase, addressesIn
@@ -138,6 +139,7 @@ class FloodTests(_ForgingCase):
         self.assertEqual(self.end(asked), [GENUINE])
         self.assertEqual(dialed[self.address, 53] - before, 1)
 
+    @pytest.mark.long
     def test_withoutLimitAllIdsCanBeTried(self) -> None:
         """
         If the socket were read all the time, one of the guesses would match.

@@ -8,6 +8,8 @@ from collections import Counter
 from itertools import count
 from unittest.mock import patch
 
+import pytest
+
 from tests.networks import NetworkTestCase, socketOf
 from twisted_ext.answers import QueryContext
 from twisted_ext.limits import Limit
@@ -227,6 +229,7 @@ class RandomnessTests(NetworkTestCase):
         # Pairs hardly ever repeat in ten thousand draws.
         self.assertLess(self.QUERIES - len(set(seen)), 5)
 
+    @pytest.mark.long
     def test_examinationFindsWeakValues(self) -> None:
         """
         The same examination finds counting ports or IDs, and few ports.

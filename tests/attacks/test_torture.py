@@ -121,6 +121,7 @@ class TortureTests(WholeServerTestCase):
         self.patch(domainlimit, "_childOf", lambda name, zone: name)
         self.assertGreater(self.neighbors(), 5)
 
+    @pytest.mark.long
     def test_withoutLimitsDeadZoneTakesEverything(self) -> None:
         """
         Without a limit for each zone and without giving way, the dead zone takes everything, and no other name is answered.

@@ -118,7 +118,7 @@ class DrawingTests(SynchronousTestCase):
 
     def test_drawnSharesFollowRFC2782(self) -> None:
         """
-        Each order occurs as often in 100,000 draws as RFC 2782 says, within one percent.
+        Each order occurs as often in 30,000 draws as RFC 2782 says, within one percent.
         """
         for weights in ([0, 1, 3], [10, 30], [1, 1, 1], [0, 0, 5, 5]):
             rng = Random(2782)
@@ -149,7 +149,7 @@ class OrderTests(SynchronousTestCase):
 
     def test_orderSharesFollowRFC2782(self) -> None:
         """
-        Each order, and each first place, occurs as often in 100,000 draws as RFC 2782 says over all initial orders, within one percent.
+        Each order, and each first place, occurs as often in 30,000 draws as RFC 2782 says over all initial orders, within one percent.
         """
         for weights in ([0, 1, 3], [1, 1], [0, 0], [10, 60, 30]):
             rng = Random(2782)

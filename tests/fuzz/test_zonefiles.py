@@ -65,7 +65,7 @@ def files() -> list[Path]:
     return sorted(found)
 
 
-@pytest.mark.parametrize("times", [17, pytest.param(50, marks=pytest.mark.long)])
+@pytest.mark.parametrize("times", [8, pytest.param(50, marks=pytest.mark.long)])
 def test_damagedFilesGiveComplaintsOrZone(times: int) -> None:
     """
     A file that is truncated or damaged, each so many times, gives complaints or a sound zone.

@@ -206,7 +206,7 @@ class SizeTests(SynchronousTestCase):
         message = Message(7, QR, (WWW,), (), (), (long, addresses("y.example.net", 1), addresses("example.net", 1)))
         self.assertEqual(self.buildAndRead(message, 512).additional, message.additional[1:])
 
-    @settings(max_examples=50)
+    @settings(max_examples=25)
     @given(messages, st.integers(512, 1400), st.integers(0, 120))
     def test_messageNeverExceedsItsSize(self, message: Message, size: int, reserve: int) -> None:
         """
@@ -225,7 +225,7 @@ class AgreementTests(SynchronousTestCase):
     Tests with other implementations.
     """
 
-    @settings(max_examples=50)
+    @settings(max_examples=25)
     @given(messages)
     def test_roundTrip(self, message: Message) -> None:
         """
@@ -233,7 +233,7 @@ class AgreementTests(SynchronousTestCase):
         """
         self.assertEqual(contentOf(Message.fromWire(buildMessage(message)).check()), contentOf(message))
 
-    @settings(max_examples=50)
+    @settings(max_examples=25)
     @given(messages)
     def test_dnspythonReadsTheSame(self, message: Message) -> None:
         """
@@ -259,7 +259,7 @@ class AgreementTests(SynchronousTestCase):
             self.assertEqual(other.payload, message.edns.payloadSize)
 
     @given(messages)
-    @settings(max_examples=50)
+    @settings(max_examples=25)
     def test_messagesOfDnspythonAreRead(self, message: Message) -> None:
         """
         Messages built by dnspython are read with the same records.

@@ -286,7 +286,7 @@ class LazinessTests(SynchronousTestCase):
         made = Message(answer=message.answer)
         self.assertEqual(made.records()[0], list(message.answer))
 
-    @settings(max_examples=50)
+    @settings(max_examples=25)
     @given(messages)
     def test_messageEqualsItsParsedForm(self, message: Message) -> None:
         """

@@ -5,7 +5,6 @@ UDP ports of an in-memory network.
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -15,7 +14,7 @@ from twisted.internet.interfaces import IListeningPort, IUDPTransport
 from twisted.internet.protocol import AbstractDatagramProtocol
 from zope.interface import implementer
 
-from twisted_ext.testing.network import Address, Datagram, normal
+from twisted_ext.testing.network import Address, Datagram, isUnspecified, normal
 
 if TYPE_CHECKING:
     from twisted_ext.testing.reactors import MemoryReactor
@@ -98,7 +97,7 @@ class MemoryPort:
         address = datagram.destination[0]
         if self.peer is not None and datagram.source != self.peer:
             return False
-        if ip_address(self.interface).is_unspecified:
+        if isUnspecified(self.interface):
             return (":" in address) == (":" in self.interface)
         return address == self.interface
 

@@ -19,13 +19,14 @@ from ipaddress import ip_address
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.base import DelayedCall
 from twisted.internet.task import Clock
+
+from twisted_ext.testing.clocks import OrderedClock, takeDue
 
 if TYPE_CHECKING:
     from twisted_ext.testing.reactors import MemoryReactor
 
-__all__ = ["Address", "Datagram", "Link", "MemoryNetwork", "normal"]
+__all__ = ["Address", "Datagram", "Link", "MemoryNetwork", "isLoopback", "isUnspecified", "normal"]
 
 #: An IP address and a port.
 Address = tuple[str, int]
@@ -40,6 +41,16 @@ def normal(address: str) -> str:
     Return the address in its canonical short form, without a scope.
     """
     return str(ip_address(address.partition("%")[0]))
+
+
+@lru_cache(1024)
+def isLoopback(address: str) -> bool:
+    return ip_address(address).is_loopback
+
+
+@lru_cache(1024)
+def isUnspecified(address: str) -> bool:
+    return ip_address(address).is_unspecified
 
 
 @dataclass(slots=True, eq=False)
@@ -127,7 +138,7 @@ class MemoryNetwork:
     """
 
     def __init__(self, clock: Clock | None = None, seed: int = 0) -> None:
-        self.clock = Clock() if clock is None else clock
+        self.clock: Clock = OrderedClock() if clock is None else clock
         self.dice = Random(seed)
         self.link = Link()
         self.sent: Counter[Address] = Counter()
@@ -205,9 +216,8 @@ class MemoryNetwork:
 
         @param asking: the host that loopback addresses refer to.
         """
-        if asking is not None and ip_address(address).is_loopback and address not in self._hosts:
-            return asking
-        return self._hosts.get(address)
+        host = self._hosts.get(address)
+        return asking if host is None and asking is not None and isLoopback(address) else host
 
     def advance(self, seconds: float = 0.0) -> None:
         """
@@ -223,9 +233,7 @@ class MemoryNetwork:
         target = clock.rightNow + seconds
         turns = 0
         # Like Clock.advance, but with the time of each event.
-        clock.calls.sort(key=DelayedCall.getTime)
-        while clock.calls and clock.calls[0].getTime() <= target:
-            call = clock.calls.pop(0)
+        while (call := takeDue(clock, target)) is not None:
             due = call.getTime()
             turns = turns + 1 if due <= clock.rightNow else 0
             if turns > _MOST_TURNS:
@@ -233,8 +241,6 @@ class MemoryNetwork:
             clock.rightNow = max(clock.rightNow, due)
             call.called = 1
             call.func(*call.args, **call.kw)
-            # Events may have been rescheduled meanwhile.
-            clock.calls.sort(key=DelayedCall.getTime)
         clock.rightNow = max(clock.rightNow, target)
 
     def inject(self, octets: bytes, source: Address, destination: Address) -> None:

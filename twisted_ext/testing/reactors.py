@@ -4,8 +4,7 @@ The reactor of one host on an in-memory network.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from ipaddress import ip_address
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
@@ -25,7 +24,7 @@ from twisted.internet.protocol import AbstractDatagramProtocol, ClientFactory, P
 from zope.interface import implementer
 
 from twisted_ext.testing.datagrams import MemoryPort, newCannotListen
-from twisted_ext.testing.network import Datagram
+from twisted_ext.testing.network import Datagram, isLoopback, isUnspecified
 from twisted_ext.testing.streams import MemoryConnection, MemoryConnector, MemoryListener
 
 if TYPE_CHECKING:
@@ -36,7 +35,38 @@ __all__ = ["MemoryReactor"]
 #: The first ephemeral port.
 _EPHEMERAL = 49152
 
+_FEW = 100
+
+_Any = TypeVar("_Any")
 _Port = TypeVar("_Port", MemoryPort, MemoryListener)
+
+
+class _Bound(dict[tuple[str, int], _Any]):
+    """
+    The ports that are bound, by interface and number.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # A host that asks many questions has a port for each.
+        self._numbered: dict[int, list[_Any]] = {}
+
+    def __setitem__(self, key: tuple[str, int], port: _Any) -> None:
+        super().__setitem__(key, port)
+        self._numbered.setdefault(key[1], []).append(port)
+
+    def __delitem__(self, key: tuple[str, int]) -> None:
+        port = self.pop(key)
+        left = self._numbered[key[1]]
+        left.remove(port)
+        if not left:
+            del self._numbered[key[1]]
+
+    def numbered(self, number: int) -> list[_Any]:
+        """
+        Return the ports with a number, on whichever interface.
+        """
+        return [*self._numbered.get(number, ())]
 
 
 @implementer(IResolverSimple)
@@ -68,8 +98,10 @@ class MemoryReactor(PluggableResolverMixin):
         self.addresses = addresses
         self.closed = False
         self._calls: list[IDelayedCall] = []
-        self.datagramPorts: dict[tuple[str, int], MemoryPort] = {}
-        self.listeners: dict[tuple[str, int], MemoryListener] = {}
+        # How many of them there may be until those that are over are dropped.
+        self._most = _FEW
+        self.datagramPorts: _Bound[MemoryPort] = _Bound()
+        self.listeners: _Bound[MemoryListener] = _Bound()
         self.connections: list[MemoryConnection] = []
         self.connectors: list[MemoryConnector] = []
         self._outgoing = _EPHEMERAL - 1
@@ -82,8 +114,9 @@ class MemoryReactor(PluggableResolverMixin):
 
     def callLater(self, delay: float, callable: Callable[..., object], *args: object, **kw: object) -> IDelayedCall:
         call: IDelayedCall = self.network.clock.callLater(delay, callable, *args, **kw)
-        if len(self._calls) > 100:
+        if len(self._calls) >= self._most:
             self._calls = [each for each in self._calls if each.active()]
+            self._most = 2 * len(self._calls) + _FEW
         self._calls.append(call)
         return call
 
@@ -126,8 +159,8 @@ class MemoryReactor(PluggableResolverMixin):
 
         @return: whether a port with that number exists.
         """
-        number = datagram.destination[1]
-        there = [port for (_, each), port in self.datagramPorts.items() if each == number and not (self.closed and port.peer is None)]
+        numbered = self.datagramPorts.numbered(datagram.destination[1])
+        there = [port for port in numbered if not (self.closed and port.peer is None)]
         for port in there:
             if port.takes(datagram):
                 port.received(datagram)
@@ -139,15 +172,14 @@ class MemoryReactor(PluggableResolverMixin):
         """
         Return whether a socket of this host would be notified that a datagram it sent has met a closed port.
         """
-        return any(number == datagram.source[1] and port.peer == datagram.destination for (_, number), port in self.datagramPorts.items())
+        return any(port.peer == datagram.destination for port in self.datagramPorts.numbered(datagram.source[1]))
 
     def refuse(self, datagram: Datagram) -> None:
         """
         Handle the ICMP error that a datagram of this host has met a closed port.
         """
-        for (_, number), port in list(self.datagramPorts.items()):
-            if number == datagram.source[1]:
-                port.refused(datagram.destination)
+        for port in self.datagramPorts.numbered(datagram.source[1]):
+            port.refused(datagram.destination)
 
     def sourceFor(self, destination: str, interface: str) -> str:
         """
@@ -155,9 +187,9 @@ class MemoryReactor(PluggableResolverMixin):
 
         @raise OSError: this host has no address of that family.
         """
-        if not ip_address(interface).is_unspecified:
+        if not isUnspecified(interface):
             return interface
-        if destination in self.addresses or ip_address(destination).is_loopback:
+        if destination in self.addresses or isLoopback(destination):
             return destination
         for address in self.addresses:
             if (":" in address) == (":" in destination):
@@ -205,7 +237,7 @@ class MemoryReactor(PluggableResolverMixin):
     def ports(self) -> list[MemoryPort]:
         return list(self.datagramPorts.values())
 
-    def bind(self, bound: dict[tuple[str, int], _Port], port: _Port, number: int) -> int:
+    def bind(self, bound: _Bound[_Port], port: _Port, number: int) -> int:
         """
         Return the port number bound.
 
@@ -221,11 +253,10 @@ class MemoryReactor(PluggableResolverMixin):
         bound[interface, number] = port
         return number
 
-    def _clashes(self, bound: Collection[tuple[str, int]], interface: str, number: int) -> bool:
-        for address, port in bound:
-            if port == number and (":" in address) == (":" in interface):
-                if address == interface or ip_address(address).is_unspecified or ip_address(interface).is_unspecified:
-                    return True
+    def _clashes(self, bound: _Bound[_Port], interface: str, number: int) -> bool:
+        for address in [port.interface for port in bound.numbered(number)]:
+            if (":" in address) == (":" in interface) and (address == interface or isUnspecified(address) or isUnspecified(interface)):
+                return True
         return False
 
     def __repr__(self) -> str:

@@ -127,7 +127,7 @@ def test_damagedLines(algorithm: int) -> None:
     times = 0
     for index, line in enumerate(lines):
         length = len(line)
-        flips = [line[:at] + chr(ord(line[at]) ^ bit) + line[at + 1 :] for at in (0, length // 2, -3, -2) for bit in (1, 2, 4, 128)]
+        flips = [line[:at] + chr(ord(line[at]) ^ bit) + line[at + 1 :] for at in (0, length // 2, -2) for bit in (1, 128)]
         for changed in ("", line + line, line[: length // 2] + "\n", line[: length // 2], "\n", line[:-2] + "\n", line * 3000, *flips):
             text = "".join([*lines[:index], changed, *lines[index + 1 :]])
             # The last digit of 1.3 may become that of the other format.

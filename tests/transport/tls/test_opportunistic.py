@@ -75,7 +75,9 @@ def test_usersOfIt() -> None:
     users = [
         str(path.relative_to(ROOT))
         for path in FILES
-        if path.is_relative_to(ROOT / "twisted_ext") and any(each.within((_MODULE,)) for each in importsOf(path.read_text()))
+        if path.is_relative_to(ROOT / "twisted_ext")
+        and _MODULE.rpartition(".")[2] in path.read_text("utf-8")
+        and any(each.within((_MODULE,)) for each in importsOf(path.read_text("utf-8")))
     ]
     assert sorted(users) == ["twisted_ext/resolver/recursive/encrypted.py", "twisted_ext/resolver/strings/designated.py"]
 

@@ -89,7 +89,7 @@ class AnyOctetsTests(SynchronousTestCase):
         self.examine(rrType, rdata)
 
     @given(damagedRdata())
-    @settings(max_examples=2000)
+    @settings(max_examples=1000)
     @example((SVCB, b"\x00\x01\x00\x00\x07\xff\xff\x00"))
     @example((SVCB, b"\x00\x01\x00\x00\x03\x00\x00"))
     @example((HTTPS, b"\x00\x01\x00\x00\x01\x00\x03\x02h2\x00\x01\x00\x03\x02h2"))

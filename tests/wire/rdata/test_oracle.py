@@ -65,4 +65,4 @@ class OracleTests(SynchronousTestCase):
         For every type, dnspython reads our octets and our text, we read its text, and both have the same canonical form.
         """
         for name in KNOWN:
-            settings(max_examples=40)(given(rdatas(name))(self.compare))()
+            settings(max_examples=20)(given(rdatas(name))(self.compare))()

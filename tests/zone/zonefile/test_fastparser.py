@@ -195,7 +195,7 @@ class EqualityTests(SynchronousTestCase):
         for key in slow.builder.mixed - quick.builder.mixed:
             self.assertTrue(isSettled(quick.builder.nodes[key], len(key)), key)
 
-    @settings(max_examples=1000, deadline=None)
+    @settings(max_examples=400, deadline=None)
     @given(_TEXTS, st.sampled_from(["example.", ".", "Example", "s.example."]))
     def test_mixedTextsAreReadEqually(self, text: str, apex: str) -> None:
         """

@@ -484,5 +484,5 @@ class ComplaintTests(SynchronousTestCase):
         """
         Line numbers are right anywhere in a large file, also after records over several lines.
         """
-        text = "$TTL 1\n" + "".join([f"h{n} A 192.0.2.1\nq{n} TXT (\n a\n\n b )\n" for n in range(30_000)]) + "x A x\n"
-        self.assertEqual(self.complaints(text), ["z:150002:5: 'x' where an IPv4 address such as 192.0.2.1 was expected"])
+        text = "$TTL 1\n" + "".join([f"h{n} A 192.0.2.1\nq{n} TXT (\n a\n\n b )\n" for n in range(10_000)]) + "x A x\n"
+        self.assertEqual(self.complaints(text), ["z:50002:5: 'x' where an IPv4 address such as 192.0.2.1 was expected"])

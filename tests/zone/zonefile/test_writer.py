@@ -127,7 +127,7 @@ class WritingTests(SynchronousTestCase):
         ]
         self.assertReads(b"\x07example\x00", sets)
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=120, deadline=None)
     @given(zones())
     def test_randomRecordsRoundTrip(self, zone: tuple[bytes, list[RRSet]]) -> None:
         """

@@ -50,8 +50,12 @@ class OutboxTests(SynchronousTestCase):
         """
         No more than 10,000 lines wait, however many targets they are for.
         """
+        looked: list[object] = []
+        self.patch(self.outbox, "_expire", lambda waiting, queue: looked.append(queue))
         for number in range(11_000):
             self.outbox.put(f"nick{number}", "x")
+        # Those that wait are not looked through for each line that is dropped.
+        self.assertEqual(len(looked), 10_000)
         self.outbox.open()
         self.assertEqual(len(self.sent), 10_000)
 

@@ -24,6 +24,9 @@ _log: Final = Logger(__name__)
 #: Servers count a long line as two short ones.
 _LONG: Final = 240
 
+#: Seconds between two looks for lines that wait for too long.
+_LOOK: Final = 1.0
+
 #: Lines that the log-in has taken.
 _LOGIN: Final = 3
 
@@ -34,13 +37,15 @@ class _Waiting:
 
     @ivar queues: those for each target, by its folded name, with the time since when they wait.
     @ivar count: how many they are.
+    @ivar looked: when it was last looked for those that wait for too long, because there was no room.
     """
 
-    __slots__ = ("queues", "count")
+    __slots__ = ("queues", "count", "looked")
 
     def __init__(self) -> None:
         self.queues: dict[str, deque[tuple[float, str]]] = {}
         self.count = 0
+        self.looked = float("-inf")
 
     def isFull(self, key: str) -> bool:
         return self.count >= QUEUE_LINES.default or len(self.queues.get(key, ())) >= QUEUE_TARGET.default
@@ -80,15 +85,23 @@ class Outbox:
         """
         key, waiting = folded(target), self._waiting[urgency]
         if waiting.isFull(key):
-            for queue in waiting.queues.values():
-                self._expire(waiting, queue)
-            waiting.queues = {each: queue for each, queue in waiting.queues.items() if queue}
+            self._makeRoom(waiting)
             if waiting.isFull(key):
                 self._drop()
                 return
         waiting.queues.setdefault(key, deque()).append((self._reactor.seconds(), line))
         waiting.count += 1
         self.pump()
+
+    def _makeRoom(self, waiting: _Waiting) -> None:
+        now = self._reactor.seconds()
+        # There may be as many queues as lines: not for each line that is dropped.
+        if now < waiting.looked + _LOOK:
+            return
+        waiting.looked = now
+        for queue in waiting.queues.values():
+            self._expire(waiting, queue)
+        waiting.queues = {each: queue for each, queue in waiting.queues.items() if queue}
 
     def command(self, line: str) -> None:
         """

@@ -118,7 +118,7 @@ def _section(name: str, words: str) -> some.SearchStrategy[str]:
 _FILES: Final = some.tuples(*[_section(*each) for each in _KEYS], _VALUES.map(lambda value: f"user_rules: {value}\n")).map("".join)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(_FILES)
 def test_anyValues(text: str) -> None:
     """
