@@ -23,7 +23,6 @@ from twisted_ext.dnssec.sign.keyfiles import KeyFile
 from twisted_ext.dnssec.sign.keyfolder import saveKey
 from twisted_ext.dnssec.sign.keys import PrivateKey, newKey
 from twisted_ext.dnssec.sign.roles import Signers
-from twisted_ext.dnssec.sign.validity import Validity
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.codes import AD, RD, Rcode
@@ -32,7 +31,8 @@ from twisted_ext.wire.names import isBelow, nameFromText, nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.rrtypes import DNAME, DS, NS
 from twisted_ext.wire.text import recordToText
-from twisted_ext.zone.sign.signing import DENIALS, Signing
+from twisted_ext.zone.sign.policy import DENIALS, SigningPolicy
+from twisted_ext.zone.sign.signing import Signing
 from twisted_ext.zone.sign.whole import signWhole
 from twisted_ext.zone.zonefile.writer import signedFile
 
@@ -56,7 +56,7 @@ class SignedZone:
             self._signByBIND(folder / self.name)
             return
         builder = builderOf(self.records, self.apex)
-        signWhole(builder, Signing(Signers((self.key,)), Validity(), denial=self.denial), time.time())
+        signWhole(builder, Signing(Signers((self.key,)), SigningPolicy(denial=self.denial)), time.time())
         self.path.write_text("".join(signedFile(builder.apexName, builder.nodes.items())))
 
     def _signByBIND(self, folder: Path) -> None:

@@ -12,10 +12,8 @@ from time import time
 from unittest.mock import patch
 
 import pytest
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
-from tests.server.zones.loaded import LoadingCase
-from tests.typed import observing
+from tests.server.zones.signed import APEX, NAME, SignedLoadingCase
 from tests.zone.sign.zones import builderOf
 from twisted_ext.dnssec.algorithms import ECDSA_P256
 from twisted_ext.dnssec.sign.keyfiles import KeyFile
@@ -23,63 +21,23 @@ from twisted_ext.dnssec.sign.keyfolder import saveKey
 from twisted_ext.dnssec.sign.keyring import Keyring, makeKeys
 from twisted_ext.dnssec.sign.keys import newKey
 from twisted_ext.dnssec.sign.validity import Validity
-from twisted_ext.errors import BadDescription, BadKey
+from twisted_ext.errors import BadDescription, BadKey, StorageFault
 from twisted_ext.server.authority.zonetable import Zones
-from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.settings.settings import Settings
-from twisted_ext.server.zones import compilers
 from twisted_ext.server.zones.validate import checkZones, zonesIn
-from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import DNSKEY, NSEC, RRSIG, SOA
 from twisted_ext.wire.text import recordFromText
 from twisted_ext.zone.check.signatureends import FirstEnd
 from twisted_ext.zone.sign.job import SignJob
+from twisted_ext.zone.sign.policy import SigningPolicy
+from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
 
-NAME = "example.org"
-APEX = nameFromText(NAME)
 
-
-class SignedLoadingTests(LoadingCase):
+class SignedLoadingTests(SignedLoadingCase):
     """
     Tests of L{ZoneLoader<twisted_ext.server.zones.loader.ZoneLoader>} with zones that are signed.
     """
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.folder = self.folder.absolute()
-        self.events: list[LogEvent] = []
-        observer = observing(self.events.append)
-        globalLogPublisher.addObserver(observer)
-        self.addCleanup(globalLogPublisher.removeObserver, observer)
-        self.keys = self.folder / "state" / "signing" / "example.org."
-
-    def said(self) -> str:
-        return "\n".join(map(str, map(formatEvent, self.events)))
-
-    def writeSigned(self, more: str = "", *, serial: int = 1, sign: bool = True) -> ZoneSettings:
-        """
-        Write a zone that is to be signed.
-        """
-        zone = self.write(NAME, more, serial=serial)
-        values = {"name": f"{NAME}.", "file": str(Path(zone.file).absolute())}
-        return ZoneSettings({**values, "sign": "default"} if sign else values)
-
-    def types(self) -> set[int]:
-        """
-        Return the types at the apex that are served.
-        """
-        place = self.zones.at(APEX)
-        zone = None if place is None else place.served()
-        return set() if zone is None else set(zone.current.top.types)
-
-    def advance(self) -> None:
-        """
-        Let files be looked at, and what has changed be compiled.
-        """
-        for _ in range(8):
-            self.clock.advance(1)
-            self.compilers.run()
 
     def test_nothingIsServedUnsigned(self) -> None:
         """
@@ -224,6 +182,20 @@ class SignedLoadingTests(LoadingCase):
         self.advance()
         self.assertEqual(self.serial(NAME), 3)
 
+    def test_signedAhead(self) -> None:
+        """
+        A zone that was signed with a clock that was ahead is signed again: its signatures are not valid yet.
+        """
+        self.load(self.writeSigned())
+        self.clock.advance(0.1)
+        place = self.zones.at(APEX)
+        assert place is not None
+        for ahead, expected in ((0, 1), (86400, 2)):
+            # It is 5 seconds since 1970.
+            place.signatures, place.signaturesRead = FirstEnd(5 + Validity().signatures + ahead, APEX, SOA), (place.since, 1)
+            self.advance()
+            self.assertEqual(self.serial(NAME), expected)
+
     def test_renewalWithoutWatch(self) -> None:
         """
         Signatures are renewed although files are not watched.
@@ -240,30 +212,7 @@ class SignedLoadingTests(LoadingCase):
         """
         For sixty days, each signature that is served has at least 13 days left, and a version is made less than once a day.
         """
-        now = 1_800_000_000.0
-        with patch.object(compilers, "time", lambda: now):
-            self.load(self.writeSigned("".join([f"h{number} A 192.0.2.1\n" for number in range(20)])))
-            self.placing.today = lambda: now
-            place = self.zones.at(APEX)
-            assert place is not None
-            least = float("inf")
-            for _ in range(60 * 24):
-                now += 3600
-                served = place.served()
-                assert served is not None
-                version = served.current
-                ends = [
-                    int.from_bytes(rdata[8:12], "big")
-                    for node in version.nodes()
-                    for rrset in node.sets
-                    if rrset.rrType == RRSIG
-                    for rdata in rrset.rdatas
-                ]
-                least = min(least, min(ends) - now)
-                place.signatures, place.signaturesRead = FirstEnd(min(ends), APEX, SOA), (place.since, version.serial)
-                self.clock.advance(3600)
-                self.compilers.run()
-                self.clock.advance(0.1)
+        least = min([first - now for now, first, _ in self.hours(60)])
         self.assertGreater(least, 13 * 86400)
         self.assertLess(least, 14 * 86400)
         serial = self.serial(NAME)
@@ -275,10 +224,66 @@ def test_clockThatIsNotSet(tmp_path: Path) -> None:
     """
     At a time before this was written nothing is signed, and no key is made.
     """
-    job = SignJob(str(tmp_path / "keys"), None, 0.0)
+    job = SignJob(str(tmp_path / "keys"), SigningPolicy(), None, 0.0)
     with pytest.raises(BadKey, match="^the clock is at 1970-01-01, before this program was written; nothing is signed until it is set$"):
         job.sign(ImageBuilder(APEX))
     assert not (tmp_path / "keys").exists()
+
+
+@pytest.mark.parametrize(
+    ("days", "said"), [(31, "31 d after the last signing"), (3650, "3650 d after"), (-31, "31 d before the last"), (29, ""), (-29, "")]
+)
+def test_clockThatJumps(days: int, said: str, tmp_path: Path) -> None:
+    """
+    A clock that is far from when something was signed last signs nothing, until the operator says that it is right.
+    """
+    keys, clock = tmp_path / "signing" / "keys", tmp_path / "signing" / "clock"
+    keys.mkdir(parents=True)
+    begin = 1_900_000_000
+    makeKeys(str(keys), APEX, ECDSA_P256, begin - 100 * 86400)
+    SignJob(str(keys), SigningPolicy(), None, begin).sign(smallZone())
+    assert clock.stat().st_mtime == begin
+    job = SignJob(str(keys), SigningPolicy(), 7, begin + days * 86400)
+    if said:
+        with pytest.raises(BadKey, match=f"{said}.* on 2030-03-17; nothing is signed until it is set, or .*: touch {clock}$"):
+            job.sign(smallZone())
+        os.utime(clock, (begin + days * 86400, begin + days * 86400))
+    job.sign(smallZone())
+    assert clock.stat().st_mtime == begin + days * 86400
+
+
+def test_clockIsNoLink(tmp_path: Path) -> None:
+    """
+    The time of no other file is changed.
+    """
+    other = tmp_path / "other"
+    other.write_text("")
+    before = other.stat().st_mtime_ns
+    (tmp_path / "clock").symlink_to(other)
+    with pytest.raises(StorageFault, match="/clock: cannot be written: .*symbolic links"):
+        SignJob(str(tmp_path / "keys"), SigningPolicy(), None, time()).sign(smallZone())
+    assert other.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("how", "last", "expected"),
+    [
+        ("increment", None, 5), ("increment", 4, 5), ("increment", 5, 6), ("increment", 90, 91),
+        ("unixtime", None, 1_900_000_000), ("unixtime", 1_900_000_007, 1_900_000_008), ("dateserial", 2030031700, 2030031701),
+    ],
+)  # fmt: skip
+def test_choiceOfSerial(how: str, last: int | None, expected: int, tmp_path: Path) -> None:
+    """
+    The next serial is behind that of the former version, and chosen as the settings say.
+    """
+    builder = smallZone(5)
+    SignJob(str(tmp_path / "keys"), SigningPolicy(), last, 1_900_000_000, serial=how).sign(builder)
+    assert Image(builder.finish()).serial == expected
+
+
+def smallZone(serial: int = 1) -> ImageBuilder:
+    lines = [f"example.org. 60 SOA ns mail {serial} 10800 1800 86400 60", "example.org. 60 NS ns.example.com."]
+    return builderOf([recordFromText(line) for line in lines])
 
 
 def test_revokedKeys(tmp_path: Path) -> None:
@@ -286,13 +291,14 @@ def test_revokedKeys(tmp_path: Path) -> None:
     A revoked key is not for the parent, and if there is no other, nothing is signed.
     """
     revoked = newKey(ECDSA_P256, 385)
-    saveKey(KeyFile(APEX, revoked, {}, {}, None), str(tmp_path))
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    saveKey(KeyFile(APEX, revoked, {}, {}, None), str(keys))
     with pytest.raises(BadKey, match=rf"none of them signs now: {revoked.tag} \(revoked\)$"):
-        SignJob(str(tmp_path), None, time()).sign(ImageBuilder(APEX))
-    (other,) = makeKeys(str(tmp_path), APEX, ECDSA_P256, time())
-    job = SignJob(str(tmp_path), None, time())
-    lines = ["example.org. 60 SOA ns mail 1 10800 1800 86400 60", "example.org. 60 NS ns.example.com."]
-    job.sign(builderOf([recordFromText(line) for line in lines]))
+        SignJob(str(keys), SigningPolicy(), None, time()).sign(ImageBuilder(APEX))
+    (other,) = makeKeys(str(keys), APEX, ECDSA_P256, time())
+    job = SignJob(str(keys), SigningPolicy(), None, time())
+    job.sign(smallZone())
     said = [each for each in job.said if each.startswith("the parent needs")]
     assert len(said) == 1 and f" DS {other.key.tag} 13 2 " in said[0]
 
@@ -306,7 +312,7 @@ def test_secondariesThatServeTooLong(expire: int, said: str | bool, tmp_path: Pa
     The log says if a secondary may serve the zone for longer than the signatures that it has are valid.
     """
     soa = f"example.org. 60 SOA ns mail 1 10800 1800 {expire} 60"
-    job = SignJob(str(tmp_path / "keys"), None, time())
+    job = SignJob(str(tmp_path / "keys"), SigningPolicy(), None, time())
     job.sign(builderOf([recordFromText(soa), recordFromText("example.org. 60 NS ns.example.com.")]))
     found = [each for each in job.said if each.startswith("a secondary that loses this server")]
     assert len(found) == bool(said)
@@ -355,14 +361,6 @@ def test_allZonesAreSigned(tmp_path: Path) -> None:
     with patch.dict(os.environ, {"STATE_DIRECTORY": ""}), pytest.raises(BadDescription, match="sign needs state"):
         plain = Settings.of(zone=["example.org=/z"], sign="default")
         checkZones(plain, zonesIn(plain))
-
-
-def test_unknownPolicy() -> None:
-    """
-    There is one way to sign a zone.
-    """
-    with pytest.raises(BadDescription, match="sign takes none or default"):
-        Settings.of(zone=[{"name": NAME, "file": "/z", "sign": "registry"}])
 
 
 def test_unsignedZonesTakeNothingOfIt() -> None:

@@ -15,7 +15,6 @@ from tests.zone.sign.zones import APEX, builderOf, randomZone, setsOf
 from twisted_ext.dnssec.keys import keysOf
 from twisted_ext.dnssec.sign.keys import newKey
 from twisted_ext.dnssec.sign.roles import Signers
-from twisted_ext.dnssec.sign.validity import Validity
 from twisted_ext.dnssec.signatures import verifySet
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BadZone
@@ -23,9 +22,9 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CDNSKEY, CDS, RRSIG, ZONEMD
 from twisted_ext.wire.text import recordFromText
 from twisted_ext.zone.check import zonemd
-from twisted_ext.zone.sign.apex import addDigest, addParentRecords, addPlace
-from twisted_ext.zone.sign.signing import DENIALS, Signing
-from twisted_ext.zone.sign.whole import signWhole
+from twisted_ext.zone.sign.apex import signZone
+from twisted_ext.zone.sign.policy import DENIALS, SigningPolicy
+from twisted_ext.zone.sign.signing import Signing
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.version import Version
@@ -41,12 +40,7 @@ def made(seed: int, denial: str = "nsec") -> ImageBuilder:
     Sign a zone with a digest, and records for the parent, which had others before.
     """
     builder = builderOf([*randomZone(seed), *map(recordFromText, _OLD)])
-    signing = Signing(Signers((_KSK, _ZSK)), Validity(), denial=denial)
-    addParentRecords(builder, signing.signers, 600)
-    addPlace(builder)
-    now = time()
-    signWhole(builder, signing, now)
-    addDigest(builder, signing, now)
+    signZone(builder, Signing(Signers((_KSK, _ZSK)), SigningPolicy(denial=denial, forParent=True, dnskeyTTL=600)), time())
     return builder
 
 
@@ -84,4 +78,4 @@ def test_withoutStart() -> None:
     Without an SOA record there is no serial to be digested.
     """
     with pytest.raises(BadZone, match="no SOA record"):
-        addPlace(builderOf([recordFromText("example.org. 300 NS ns.example.net.")]))
+        signZone(builderOf([recordFromText("example.org. 300 NS ns.example.net.")]), Signing(Signers((_KSK,)), SigningPolicy()), time())

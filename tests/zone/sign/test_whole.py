@@ -27,7 +27,8 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CDS, DNAME, DNSKEY, NSEC, NSEC3, NSEC3PARAM, RRSIG, SOA
 from twisted_ext.wire.text import recordFromText
 from twisted_ext.zone.sign import denials
-from twisted_ext.zone.sign.signing import DENIALS, Signing
+from twisted_ext.zone.sign.policy import DENIALS, SigningPolicy
+from twisted_ext.zone.sign.signing import Signing
 from twisted_ext.zone.sign.whole import SignedCounts, signWhole, withoutSignatures
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
@@ -50,7 +51,7 @@ def signed(
     Sign records.
     """
     builder = builderOf(records)
-    return builder, signWhole(builder, Signing(Signers(keys), Validity(), denial=denial), now)
+    return builder, signWhole(builder, Signing(Signers(keys), SigningPolicy(denial=denial)), now)
 
 
 #: The chains of the other implementation.
@@ -156,7 +157,7 @@ def test_signedAnew() -> None:
         before = setsOf(builder)
         made = [len(rdatas) for place, (_, rdatas) in setsOf(other).items() if place[1] in (RRSIG, NSEC, NSEC3, NSEC3PARAM)]
         assert withoutSignatures(other) == sum(made)
-        signWhole(other, Signing(Signers(_SPLIT), Validity()), NOW)
+        signWhole(other, Signing(Signers(_SPLIT), SigningPolicy()), NOW)
         assert setsOf(other) == before
         assert withoutSignatures(builderOf(records)) == 0
 
@@ -178,7 +179,7 @@ def test_progress() -> None:
     """
     records = [*randomZone(1), *[recordFromText(f"n{number}.example.org. 1 A 192.0.2.1") for number in range(1200)]]
     told: list[tuple[int, int]] = []
-    signWhole(builderOf(records), Signing(Signers(_SPLIT), Validity()), NOW, lambda done, all: told.append((done, all)))
+    signWhole(builderOf(records), Signing(Signers(_SPLIT), SigningPolicy()), NOW, lambda done, all: told.append((done, all)))
     assert [done for done, _ in told] == [512, 1024]
     assert all(total > 1200 for _, total in told)
 
@@ -207,7 +208,7 @@ def test_aliasesCannotBeSigned() -> None:
     builder = builderOf([*randomZone(0), RRSet(nameFromText("www.example.org."), 65401, 1, 300, (nameFromText("a.example."),))])
     builder.aliases = True
     with pytest.raises(BadZone, match="^www.example.org. is an ALIAS, whose addresses are found when"):
-        signWhole(builder, Signing(Signers(_SPLIT), Validity()), NOW)
+        signWhole(builder, Signing(Signers(_SPLIT), SigningPolicy()), NOW)
 
 
 def test_everySignatureIsRight() -> None:

@@ -12,6 +12,7 @@ from typing import Final
 from twisted_ext.dnssec.sign.keyfiles import KeyFile, nameOf, namePrefix, readBind, writeBind, writeState
 from twisted_ext.dnssec.sign.keys import badKey
 from twisted_ext.errors import BadKey, StorageFault
+from twisted_ext.files import newFileBeside
 from twisted_ext.wire.names import nameToText
 
 __all__ = ["loadKey", "loadKeys", "saveKey"]
@@ -113,7 +114,8 @@ def _save(file: KeyFile, folder: str, base: str) -> str:
     """
     private, public = writeBind(file)
     state = writeState(file)
-    # The secret is last: a private file without the others, which a crash could leave behind, would be an error at each start.
+    # The secret is last, and gets its name when it is complete: a private file that is cut off or without the others, which a crash could
+    # leave behind, would be an error at each start.
     parts = [(_PUBLIC, public, _PUBLIC_MODE), *([(_STATE, state, _PUBLIC_MODE)] if state else []), (_PRIVATE, private, _SECRET_MODE)]
     made: list[str] = []
     path = base
@@ -121,13 +123,18 @@ def _save(file: KeyFile, folder: str, base: str) -> str:
     try:
         for suffix, text, mode in parts:
             path = base + suffix
-            descriptor = os.open(path, _NEW, mode)
-            made.append(path)
+            descriptor, beside = newFileBeside(path, mode) if suffix == _PRIVATE else (os.open(path, _NEW, mode), path)
+            made.append(beside)
             try:
                 _write(descriptor, text.encode("ascii"))
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+            if beside != path:
+                # Unlike a change of its name, this fails if there is such a file.
+                os.link(beside, path)
+                made.append(path)
+                os.unlink(beside)
         path = folder
         _syncFolder(folder)
         done = True

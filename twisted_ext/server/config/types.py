@@ -86,7 +86,9 @@ __all__ = [
     "URL_PATH",
     "Value",
     "describedUpstream",
+    "duration",
     "listenKind",
+    "oneOf",
     "readSecrets",
 ]
 
@@ -551,13 +553,33 @@ def _rule(text: str) -> str:
     return text
 
 
-def _oneOf(*words: str) -> Text:
+def oneOf(*words: str) -> Text:
+    """
+    Return the type of one of some words.
+    """
+
     def check(text: str) -> str:
         if text not in words:
             raise ValueError(text)
         return text
 
     return Text(" or ".join([each for each in (", ".join(words[:-1]), words[-1]) if each]), check, words)
+
+
+def duration(least: str, most: str) -> Text:
+    """
+    Return the type of a time, such as 12h.
+    """
+    from twisted_ext.wire.rdata.times import secondsFromDuration
+
+    begin, end = secondsFromDuration(least), secondsFromDuration(most)
+
+    def check(text: str) -> str:
+        if not begin <= secondsFromDuration(text) <= end:
+            raise ValueError(text)
+        return text
+
+    return Text(f"a time from {least} to {most}, such as 12h", check)
 
 
 def listenKind(encryption: str, port: int) -> Text:
@@ -608,10 +630,10 @@ RECORD: Final = Text('a record, such as "router.lan 3600 A 192.168.1.1" (the TTL
 BLOCK_EXCEPTION: Final = BlockException("a domain, or file: and the path of a file with domains", _blockException)
 BLOCK_REPLY: Final = Text("nxdomain, null, or an address, such as 192.0.2.1 or 192.0.2.1,2001:db8::1", _blockReply)
 DESCRIPTION: Final = Text("an address of a server or a description, such as 192.0.2.1, udp:192.0.2.1:5353 or threaded", _description)
-LOG_FORMAT: Final = _oneOf("text", "json")
-ROLE: Final = _oneOf("forward", "recurse", "serve")
-MINIMIZATION: Final = _oneOf("yes", "no", "strict")
-UPGRADE: Final = _oneOf("no", "yes", "require")
+LOG_FORMAT: Final = oneOf("text", "json")
+ROLE: Final = oneOf("forward", "recurse", "serve")
+MINIMIZATION: Final = oneOf("yes", "no", "strict")
+UPGRADE: Final = oneOf("no", "yes", "require")
 ZONE: Final = Table(
     "the name of a zone and its master file, such as example.org=/etc/zones/example.org, or a table", _zoneTable
 )
@@ -619,10 +641,10 @@ GRANT: Final = Text("clients: 192.0.2.0/24, key=NAME, tls, certificate=NAME, pin
 GROUPED: Final = Remote("a group and a server, such as fast 192.0.2.1 key=NAME", _grouped)
 REMOTE: Final = Remote("a server, such as 192.0.2.1, 192.0.2.1:5353, 192.0.2.1 key=NAME or tls://192.0.2.1#ns1.example", _remote)
 RULE: Final = Text("a rule, such as key NAME subtree dyn A AAAA, or address 192.0.2.0/24 name host TXT", _rule)
-CATALOG: Final = _oneOf("follow", "produce")
-DIGEST: Final = _oneOf("check", "require")
-SIGNING: Final = _oneOf("none", "default")
-SERIALS: Final = _oneOf("increment", "unixtime", "dateserial")
+CATALOG: Final = oneOf("follow", "produce")
+DIGEST: Final = oneOf("check", "require")
+SIGNING: Final = Text("none, default, or the name of a signing-policy", _label, ("none", "default"))
+SERIALS: Final = oneOf("increment", "unixtime", "dateserial")
 STUB: Final = Text(
     "a domain and the addresses or names of its authoritative servers, such as corp.example=192.0.2.1,[2001:db8::1]:5353,ns.example.net",
     _stub,

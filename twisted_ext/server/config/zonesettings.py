@@ -5,7 +5,7 @@ The table of zone settings: the keys of a C{[[zone]]} table in the TOML file, th
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TextIO
@@ -21,6 +21,7 @@ from twisted_ext.zone.limits import JOURNAL_OCTETS
 if TYPE_CHECKING:
     from twisted_ext.server.config.types import Value
     from twisted_ext.server.settings.settings import Settings
+    from twisted_ext.zone.sign.policy import SigningPolicy
     from twisted_ext.zone.update.policy import Policy
 
 __all__ = ["ZONE_SETTINGS", "ZoneSettings", "apexIn", "gather", "zonesOf"]
@@ -71,8 +72,8 @@ ZONE_SETTINGS: Final = (
         (),
         "Clients whose updates are considered at all, before these rules: tls, key=NAME tls, certificate=host.example; by default any",
     ),
-    Setting("sign", types.SIGNING, "none", "Sign it with DNSSEC: default, with keys in the state folder, made if there are none"),
-    Setting("serial", types.SERIALS, "increment", "How an update chooses the next serial number"),
+    Setting("sign", types.SIGNING, "none", "Sign it with DNSSEC: default, or the name of a signing-policy; keys are in the state folder"),
+    Setting("serial", types.SERIALS, "increment", "How an update, or signing, chooses the next serial number"),
     Setting("journal-size", types.Octets(JOURNAL_OCTETS), int(JOURNAL_OCTETS.default), "Maximum octets of its stored changes, for IXFR"),
 )
 
@@ -90,9 +91,10 @@ class ZoneSettings:
     @ivar plain: whether nothing but a file is set, as for most zones of a large server.
     @ivar policy: the cached result of L{policyOf<twisted_ext.server.config.updatepolicy.policyOf>}.
     @ivar terms: the cached policy of L{twisted_ext.server.transfer.replication}.
+    @ivar signing: how it is signed, L{None} if it is not; L{gather} looks up policies other than the default.
     """
 
-    __slots__ = ("name", "text", "file", "values", "plain", "policy", "terms")
+    __slots__ = ("name", "text", "file", "values", "plain", "policy", "terms", "signing")
 
     def __init__(self, values: Mapping[str, Value], name: bytes = b"") -> None:
         """
@@ -105,6 +107,12 @@ class ZoneSettings:
         self.name = (name or nameFromText(self.text)).lower()
         self.file = str(self.values.get("file", ""))
         self.plain = len(self.values) <= 2 and bool(self.file)
+        self.signing: SigningPolicy | None = None
+        if self.isSigned:
+            # Imported for zones that are signed only.
+            from twisted_ext.zone.sign.policy import SigningPolicy
+
+            self.signing = SigningPolicy()
 
     @classmethod
     def of(cls, text: str, file: str) -> ZoneSettings:
@@ -173,9 +181,18 @@ class ZoneSettings:
     def isSigned(self) -> bool:
         return self.value("sign") != "none"
 
+    @property
+    def signingText(self) -> str:
+        """
+        Return how it is signed, as the text of a policy; C{""} if it is not.
+        """
+        return "" if self.signing is None else self.signing.toText()
+
     def signed(self, how: str) -> ZoneSettings:
         """
         Return the settings of the same zone, signed.
+
+        @param how: the name of a policy.
         """
         return ZoneSettings({**self.values, "sign": how}, self.name)
 
@@ -212,10 +229,13 @@ def gather(settings: Settings, found: dict[bytes, ZoneSettings]) -> Iterator[Non
     @raise BadDescription: see L{zonesOf}.
     """
     sign = settings.sign
+    find = _policies(settings)
     for text in settings.zone:
         zone = ZoneSettings.fromText(text)
         if sign != "none" and zone.plain:
             zone = zone.signed(sign)
+        if zone.isSigned:
+            zone.signing = find(zone)
         before = found.setdefault(zone.name, zone)
         if before is not zone and before.values != zone.values:
             raise BadDescription(f"zone {zone.text} is given twice: {before.file or 'without a file'} and {zone.file or 'without a file'}")
@@ -224,8 +244,37 @@ def gather(settings: Settings, found: dict[bytes, ZoneSettings]) -> Iterator[Non
         for each in _inFolder(path) if os.path.isdir(path) else _inList(path):
             if each is not None:
                 # Settings of a single zone take precedence.
-                found.setdefault(each.name, each if sign == "none" else each.signed(sign))
+                if sign != "none":
+                    each = each.signed(sign)
+                    each.signing = find(each)
+                found.setdefault(each.name, each)
             yield
+
+
+def _policies(settings: Settings) -> Callable[[ZoneSettings], SigningPolicy]:
+    """
+    Return a function that returns the policy by which a zone is signed.
+
+    @raise BadDescription: two policies have one name, or no zone can be signed by the policy for all.
+    """
+    if not settings.signingPolicy and settings.sign in ("none", "default"):
+        # Imported for zones that are signed only.
+        policies = None
+    else:
+        from twisted_ext.server.config.signingpolicy import SigningPolicies
+
+        policies = SigningPolicies(settings)
+        if settings.sign != "none":
+            policies.named(settings.sign, "sign")
+
+    def find(zone: ZoneSettings) -> SigningPolicy:
+        from twisted_ext.server.config.signingpolicy import SigningPolicies
+
+        nonlocal policies
+        policies = policies or SigningPolicies(settings)
+        return policies.named(str(zone.value("sign")), f"zone {zone.text}: sign")
+
+    return find
 
 
 def apexIn(path: str) -> str:

@@ -53,6 +53,14 @@ __all__ = ["SETTINGS", "Settings", "View", "ViewSettings", "settingNamed"]
 _S = TypeVar("_S", bound=Section)
 
 
+def _policyTable() -> type[types.Tabled]:
+    from twisted_ext.server.config.signingpolicy import SigningPolicySettings
+
+    return SigningPolicySettings
+
+
+_POLICY: Final = types.Table("the name of a policy and its settings, such as hidden=denial=nsec3 keys=ksk+zsk, or a table", _policyTable)
+
 _VIEW: Final = types.Table(
     "the name of a view and its clients, such as children=192.168.1.40,192.168.1.41, or a table", lambda: ViewSettings
 )
@@ -196,8 +204,14 @@ class Settings(Section):
     sign: str = setting(
         types.SIGNING,
         "none",
-        "Sign zones with DNSSEC (default) that have a master file and no other settings: with keys in the state folder, which are made "
-        "there if there are none. In a [[zone]] table it is for that zone",
+        "Sign zones with DNSSEC that have a master file and no other settings: default, or the name of a signing-policy. Keys are in the "
+        "state folder, and made if there are none. In a [[zone]] table it is for that zone",
+    )
+    signingPolicy: tuple[str, ...] = setting(
+        _POLICY,
+        (),
+        "Give this way of signing zones a name, for sign: hidden=denial=nsec3 keys=ksk+zsk. In the settings file it is a table headed "
+        "[[signing-policy]], with name, algorithm, keys, denial, signatures, renew, dnskey-ttl, cds and zonemd",
     )
     pyzone: tuple[str, ...] = setting(types.READABLE, (), "Serve the zone made by this file of Python code, as for twistd dns")
     state: str = setting(

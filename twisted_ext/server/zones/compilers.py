@@ -47,38 +47,24 @@ class Job:
     @ivar zones: the name and master file of each.
     @ivar tried: whether a process has hung on this job. The next one then reports each zone at once, so that the zone that hangs is known.
     @ivar left: zones without a result yet.
-    @ivar keys: the folder of the keys that sign the one zone; C{""} for a zone that is not signed here.
-    @ivar last: the serial of the version of it that is served, if there is one.
-    @ivar wasSigned: whether it was signed with keys of this folder before, so that no key is made.
+    @ivar signing: how the one zone is signed, as JSON for L{SignJob<twisted_ext.zone.sign.job.SignJob>}; C{""} if it is not signed here.
     """
 
-    __slots__ = ("image", "zones", "tried", "left", "keys", "last", "wasSigned")
+    __slots__ = ("image", "zones", "tried", "left", "signing")
 
-    def __init__(
-        self,
-        image: str,
-        zones: list[tuple[str, str]],
-        tried: bool = False,
-        keys: str = "",
-        last: int | None = None,
-        wasSigned: bool = False,
-    ) -> None:
+    def __init__(self, image: str, zones: list[tuple[str, str]], tried: bool = False, signing: str = "") -> None:
         self.image = image
         self.zones = zones
         self.tried = tried
         self.left = dict(zones)
-        self.keys = keys
-        self.last = last
-        self.wasSigned = wasSigned
+        self.signing = signing
 
     def lines(self) -> bytes:
         # Written by hand: there may be a hundred thousand zones.
         image = quoted(self.image)
         if len(self.zones) == 1:
             zone, path = self.zones[0]
-            last = "" if self.last is None else f',"last":{self.last}'
-            before = ',"wasSigned":true' if self.wasSigned else ""
-            signing = f',"keys":{quoted(self.keys)}{last}{before}' if self.keys else ""
+            signing = f',"signing":{self.signing}' if self.signing else ""
             return f'{{"name":{quoted(zone)},"path":{quoted(path)},"image":{image},"now":{time()}{signing}}}\n'.encode("ascii")
         each = ',"each":true' if self.tried else ""
         said = [f'{{"name":{quoted(zone)},"path":{quoted(path)}}}\n' for zone, path in self.zones]
@@ -256,7 +242,7 @@ class Compilers:
         if not job.tried:
             what = job.zones[0][0] if len(job.zones) == 1 else f"{len(job.zones)} zones"
             _log.warn("the process that compiles {what} hangs; another one tries", what=what)
-            self.add(Job(job.image, job.zones, True, job.keys, job.last, job.wasSigned))
+            self.add(Job(job.image, job.zones, True, job.signing))
             return
         # Zones are compiled one after the other. If all have results, the process hung while writing them.
         stuck = next(iter(job.left), None)

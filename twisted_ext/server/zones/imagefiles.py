@@ -43,12 +43,13 @@ class Built:
     @ivar path: the file with the image.
     @ivar offset: the offset of the image in the file.
     @ivar sources: the files that it was made from, the zone's own first.
+    @ivar signed: how it was signed here, as the text of a policy; C{""} if it was not.
     """
 
-    __slots__ = ("zone", "path", "offset", "octets", "serial", "records", "sources")
+    __slots__ = ("zone", "path", "offset", "octets", "serial", "records", "sources", "signed")
 
     def __init__(
-        self, zone: str, path: str, offset: int, octets: int, serial: int, records: int, sources: tuple[Source, ...]
+        self, zone: str, path: str, offset: int, octets: int, serial: int, records: int, sources: tuple[Source, ...], signed: str = ""
     ) -> None:
         self.zone = zone
         self.path = path
@@ -57,12 +58,14 @@ class Built:
         self.serial = serial
         self.records = records
         self.sources = sources
+        self.signed = signed
 
     def toJSON(self) -> str:
         # There may be a hundred thousand of them, and making an encoder for each would take longer than using it.
         sources = ", ".join([f"[{quoted(path)}, {size}, {changed}]" for path, size, changed in self.sources])
         numbers = f"{self.offset}, {self.octets}, {self.serial}, {self.records}"
-        return f"[{quoted(self.zone)}, {quoted(self.path)}, {numbers}, [{sources}]]\n"
+        signed = f", {quoted(self.signed)}" if self.signed else ""
+        return f"[{quoted(self.zone)}, {quoted(self.path)}, {numbers}, [{sources}]{signed}]\n"
 
     @classmethod
     def fromList(cls, said: object) -> Built:
@@ -72,9 +75,10 @@ class Built:
         try:
             if not isinstance(said, list):
                 raise TypeError
-            zone, path, offset, octets, serial, records, sources = said
+            zone, path, offset, octets, serial, records, sources, *rest = said
+            signed = "".join([str(each) for each in rest[:1]])
             found = tuple([(str(file), int(size), int(changed)) for file, size, changed in sources])
-            return cls(str(zone), str(path), int(offset), int(octets), int(serial), int(records), found)
+            return cls(str(zone), str(path), int(offset), int(octets), int(serial), int(records), found, signed)
         except (TypeError, ValueError):
             raise ValueError(f"{said!r:.200} is not an image") from None
 

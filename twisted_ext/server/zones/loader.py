@@ -70,10 +70,12 @@ class PendingZone:
     @ivar again: whether it has to be compiled once more after that.
     @ivar failed: whether the last attempt failed, not necessarily because of its files.
     @ivar reloads: the reload requests that wait for it.
-    @ivar isSigned: whether it is signed here.
+    @ivar signing: how it is signed here; L{None} if it is not.
+    @ivar signed: the same as text; C{""} if it is not.
+    @ivar serials: how the serial of a signed version is chosen.
     """
 
-    __slots__ = ("zone", "apex", "file", "serial", "sources", "pending", "again", "failed", "reloads", "isSigned")
+    __slots__ = ("zone", "apex", "file", "serial", "sources", "pending", "again", "failed", "reloads", "signing", "signed", "serials")
 
     def __init__(self, zone: ZoneSettings) -> None:
         self.zone = zone.text
@@ -85,7 +87,12 @@ class PendingZone:
         self.again = False
         self.failed = False
         self.reloads: list[Reload] = []
-        self.isSigned = zone.isSigned
+        self.signing = zone.signing
+        self.signed = zone.signingText
+        self.serials = str(zone.value("serial"))
+
+    def isFor(self, zone: ZoneSettings) -> bool:
+        return (self.file, self.signed, self.serials) == (zone.file, zone.signingText, zone.value("serial"))
 
     def leave(self, said: str = "") -> None:
         """
@@ -243,8 +250,8 @@ class ZoneLoader:
 
     def _want(self, zone: ZoneSettings) -> PendingZone:
         wanted = self._wanted[zone.text] = PendingZone(zone)
-        if wanted.isSigned:
-            self._signing().add(wanted.apex)
+        if wanted.signing is not None:
+            self._signing().add(wanted.apex, wanted.signing.validity)
         elif self._signedZones is not None:
             self._signedZones.remove(wanted.apex)
         self._publisher.expect(wanted.apex, wanted.file)
@@ -277,8 +284,8 @@ class ZoneLoader:
         built = self.images.of(wanted.zone)
         if built is None or not built.sources or built.sources[0][0] != wanted.file or not self._isUsable(wanted, built):
             return False
-        current = built.current
-        if not current and not wanted.isSigned:
+        current = built.current and built.signed == wanted.signed
+        if not current and not wanted.signed:
             return False
         try:
             self._publisher.loaded(wanted.apex, wanted.file, built)
@@ -296,9 +303,7 @@ class ZoneLoader:
         """
         Return whether an image is signed if the zone is to be, and not if it is not.
         """
-        if wanted.isSigned:
-            return self._signing().isUsable(built)
-        return not any(path.startswith(self._keys) for path, _, _ in built.sources)
+        return self._signing().isUsable(built) if wanted.signed else not built.signed
 
     def _signing(self) -> SignedZones:
         if self._signedZones is None:
@@ -366,7 +371,7 @@ class ZoneLoader:
             status = statusOf(wanted.file) or _ABSENT
             wanted.sources = ((wanted.file, *status),)
             size = status[0]
-            if wanted.isSigned:
+            if wanted.signed:
                 self._compilers.add(self._signing().job(wanted))
                 continue
             if size > BATCH_OCTETS.default:
@@ -415,6 +420,9 @@ class ZoneLoader:
             if wanted is None or (sources and wanted.file != sources[0][0]):
                 # Removed, or configured with another file, in the meantime.
                 continue
+            if result.get("image") and result.get("policy", "") != wanted.signed:
+                # It is to be signed otherwise now, or no longer.
+                continue
             try:
                 self._result(wanted, result, sources, made)
             except Exception:
@@ -442,6 +450,7 @@ class ZoneLoader:
                 numberIn(result, "serial"),
                 numberIn(result, "records"),
                 sources,
+                wanted.signed,
             )
             before = None if wanted.serial is None else self._publisher.serial(wanted.apex)
             try:
@@ -623,7 +632,7 @@ class ZoneLoader:
                     continue
                 seen.add(zone.text)
                 wanted = self._wanted.get(zone.text)
-                if wanted is None or wanted.file != zone.file or wanted.isSigned != zone.isSigned:
+                if wanted is None or not wanted.isFor(zone):
                     if wanted is not None:
                         wanted.leave(f"{zone.text}: comes from {zone.file} now")
                     wanted = self._want(zone)

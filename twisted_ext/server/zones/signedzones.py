@@ -4,19 +4,24 @@ Which zones are signed here, with which keys, and when their signatures have to 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from json.encoder import encode_basestring_ascii as quoted
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.dnssec.sign.keyfiles import namePrefix
-from twisted_ext.dnssec.sign.validity import Validity
 from twisted_ext.server.limits import RENEWAL_PAUSE
 from twisted_ext.server.zones.compilers import Job
 from twisted_ext.server.zones.imagefiles import Built, Images, statusOf
+from twisted_ext.zone.sign.policy import SigningPolicy
 
 if TYPE_CHECKING:
+    from twisted_ext.dnssec.sign.validity import Validity
     from twisted_ext.server.zones.loader import PendingZone
     from twisted_ext.server.zones.publish import ZonePublisher
 
 __all__ = ["SignedZones"]
+
+_HOUR: Final = 3600
 
 
 class SignedZones:
@@ -31,14 +36,15 @@ class SignedZones:
         self._folder = folder
         self._publisher = publisher
         self._images = images
-        self._validity = Validity()
-        # When the signatures of each zone were last made anew because of their age, on the reactor's clock.
+        self._validity: dict[bytes, Validity] = {}
+        # When the signatures of a zone were last made anew because of their age, on the reactor's clock.
         self._renewed: dict[bytes, float] = {}
 
-    def add(self, apex: bytes) -> None:
-        self._renewed.setdefault(apex, float("-inf"))
+    def add(self, apex: bytes, validity: Validity) -> None:
+        self._validity[apex] = validity
 
     def remove(self, apex: bytes) -> None:
+        self._validity.pop(apex, None)
         self._renewed.pop(apex, None)
 
     def job(self, wanted: PendingZone) -> Job:
@@ -50,20 +56,25 @@ class SignedZones:
         if last is None and built is not None:
             last = built.serial
         keys = f"{self._folder}/{namePrefix(wanted.apex).removeprefix('K')}"
-        wasSigned = built is not None and self._isSigned(built)
-        return Job(self._images.newPath(), [(wanted.zone, wanted.file)], keys=keys, last=last, wasSigned=wasSigned)
-
-    def _isSigned(self, built: Built) -> bool:
-        return any(path.startswith(f"{self._folder}/") for path, _, _ in built.sources)
+        parts = [f'"keys":{quoted(keys)}', f'"policy":{wanted.signed}']
+        if wanted.serials != "increment":
+            parts.append(f'"serial":{quoted(wanted.serials)}')
+        if last is not None:
+            parts.append(f'"last":{last}')
+        if built is not None and built.signed:
+            parts.append('"wasSigned":true')
+        return Job(self._images.newPath(), [(wanted.zone, wanted.file)], signing=f"{{{','.join(parts)}}}")
 
     def isUsable(self, built: Built) -> bool:
         """
         Return whether an image has signatures that were made here, and none ends soon: when it was made, each had at least so long left.
         """
-        if not self._isSigned(built):
+        try:
+            validity = SigningPolicy.fromTable(json.loads(built.signed)).validity
+        except (ValueError, TypeError, KeyError):
+            # It was not signed, or the index is damaged.
             return False
         found = statusOf(built.path)
-        validity = self._validity
         return found is not None and self._publisher.today() - found[1] / 1e9 < validity.signatures - validity.renew
 
     def due(self, now: float) -> list[bytes]:
@@ -73,12 +84,13 @@ class SignedZones:
 
         @param now: the time on the reactor's clock.
         """
-        least = self._publisher.today() + self._validity.least
+        today = self._publisher.today()
         found: list[bytes] = []
-        for apex, renewed in self._renewed.items():
-            if now >= renewed + RENEWAL_PAUSE.default:
+        for apex, validity in self._validity.items():
+            if now >= self._renewed.get(apex, float("-inf")) + RENEWAL_PAUSE.default:
                 ends = self._publisher.ends(apex)
-                if ends is not None and ends < least:
+                # Those that end too late were made with a clock that was ahead, and are not valid yet.
+                if ends is not None and not today + validity.least <= ends <= today + validity.signatures + _HOUR:
                     found.append(apex)
         self._renewed.update(dict.fromkeys(found, now))
         return found

@@ -8,8 +8,8 @@ time at which to check signatures::
                                                     "each": true the result of each of these zones is flushed at once
     {"name": "example.org.", "path": "/zones/example.org", "image": "/state/zones/example.org.image", "now": …}
     {"name": "example.net.", "path": "/zones/example.net"}
-    {"name": …, "path": …, "image": …, "now": …, "keys": "/state/signing/example.org", "last": 7, "wasSigned": true}
-                                                    the zone is signed with the keys in this folder, as a version behind serial 7; if it was
+    {"name": …, "path": …, "image": …, "now": …, "signing": {"keys": "/state/signing/example.org", "policy": {…}, "last": 7,
+     "wasSigned": true}}                            the zone is signed with the keys in this folder, as a version behind serial 7; if it was
                                                     so before, no key is made
     {"seal": true}                                  the pack is complete; another one may follow
 

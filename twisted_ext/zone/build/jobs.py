@@ -117,12 +117,11 @@ class CompileJobs:
             now = job.get("now")
             when = float(now) if now is not None else None
             signing = None
-            if "keys" in job:
+            if "signing" in job:
                 # Imported for zones that are signed only.
                 from twisted_ext.zone.sign.job import SignJob
 
-                last = job.get("last")
-                signing = SignJob(str(job["keys"]), None if last is None else int(last), when or 0.0, bool(job.get("wasSigned")))
+                signing = SignJob.fromTable(job["signing"], when or 0.0)
             return self._compile(str(name), str(job["path"]), job.get("image"), when, signing)
         except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             return {"name": None, "complaints": [_said(f"no job: {error!r}")], "sources": [], "unsaid": 0}
@@ -153,7 +152,7 @@ class CompileJobs:
                 if signing is not None:
                     signing.sign(builder)
                     result["sources"] = reading.sources = [*reading.sources, *signing.sources]
-                    result["signed"] = signing.said
+                    result |= {"signed": signing.said, "policy": signing.policy.toText()}
                 fingerprint = fingerprintOf(reading.sources)
                 if image is None:
                     octets = builder.finish(fingerprint)

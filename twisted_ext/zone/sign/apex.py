@@ -1,5 +1,6 @@
 """
-What a signer adds at the apex of a zone besides keys: a digest of the zone (ZONEMD), and what the parent is to have (CDS, CDNSKEY).
+Signs a zone with what its policy wants at the apex besides keys: a digest of the zone (ZONEMD), and what the parent is to have (CDS,
+CDNSKEY).
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CDNSKEY, CDS, RRSIG, ZONEMD
 from twisted_ext.zone.check.zonemd import SIMPLE, digests
 from twisted_ext.zone.sign.signing import Signing
+from twisted_ext.zone.sign.whole import Progress, SignedCounts, signWhole
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.nodes import BETWEEN, TO_APEX, recordsIn
 from twisted_ext.zone.store.serials import serialIn
 from twisted_ext.zone.store.version import Version
 
-__all__ = ["addDigest", "addParentRecords", "addPlace"]
+__all__ = ["signZone"]
 
 _pack: Final = Struct(">HHHIH").pack
 _zonemd: Final = Struct(">IBB").pack
@@ -32,7 +34,32 @@ _SHA384: Final = 1
 _OCTETS: Final = 48
 
 
-def addParentRecords(builder: ImageBuilder, signers: Signers, ttl: int) -> None:
+def signZone(builder: ImageBuilder, signing: Signing, now: float, tell: Progress | None = None) -> SignedCounts:
+    """
+    Sign a zone as its policy says.
+
+    @param builder: the records, without signatures and denials.
+    @param now: seconds since 1970.
+    @param tell: is called after each batch of names.
+
+    @raise BadZone: there is not exactly one SOA record, or records that cannot be signed.
+    @raise KeyFault: a key does not sign any more.
+    """
+    policy = signing.policy
+    builder.ordered()
+    # The digest of another version is wrong, and secondaries may check it.
+    digested = policy.digested or any(rrType == ZONEMD for _, rrType, _, _ in recordsIn(builder.nodes[b""], 0))
+    if policy.forParent:
+        _addParentRecords(builder, signing.signers, policy.dnskeyTTL)
+    if digested:
+        _addPlace(builder)
+    counts = signWhole(builder, signing, now, tell)
+    if digested:
+        _addDigest(builder, signing, now)
+    return counts
+
+
+def _addParentRecords(builder: ImageBuilder, signers: Signers, ttl: int) -> None:
     """
     Add the CDS and CDNSKEY records (RFC 7344) for the keys to which the parent's DS records are to lead, and remove others.
     """
@@ -42,20 +69,19 @@ def addParentRecords(builder: ImageBuilder, signers: Signers, ttl: int) -> None:
         builder.add(b"", CDNSKEY, ttl, key.dnskey)
 
 
-def addPlace(builder: ImageBuilder) -> None:
+def _addPlace(builder: ImageBuilder) -> None:
     """
     Add a ZONEMD record without a digest, in place of others: the chain has to have its type before the zone is digested.
 
     @raise BadZone: there is not exactly one SOA record.
     """
     _remove(builder, (ZONEMD,))
-    builder.ordered()
     records = builder.nodes[b""]
     serial = serialIn(records[BETWEEN : BETWEEN + (records[10] << 8 | records[11])])
     builder.add(b"", ZONEMD, int.from_bytes(records[6:10], "big"), _zonemd(serial, SIMPLE, _SHA384) + bytes(_OCTETS))
 
 
-def addDigest(builder: ImageBuilder, signing: Signing, now: float) -> None:
+def _addDigest(builder: ImageBuilder, signing: Signing, now: float) -> None:
     """
     Put the digest into the ZONEMD record of a signed zone, and sign that anew (RFC 8976, section 3.1).
 
@@ -71,7 +97,7 @@ def addDigest(builder: ImageBuilder, signing: Signing, now: float) -> None:
         elif rrType == RRSIG and int.from_bytes(rdata[:2], "big") == ZONEMD:
             continue
         parts.append(_pack(TO_APEX, rrType, IN, ttl, len(rdata)) + rdata)
-    inception, expiration = [each & 0xFFFFFFFF for each in signing.validity.slot(b"", now)]
+    inception, expiration = [each & 0xFFFFFFFF for each in signing.policy.validity.slot(b"", now)]
     for key in signing.signers.of(ZONEMD):
         signature = Signature(ZONEMD, key.algorithm, labelCount(apex), rrset.ttl, expiration, inception, key.tag, apex)
         rdata = signature.head + key.signMany((signedData(rrset, signature),))[0]

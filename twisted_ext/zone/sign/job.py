@@ -6,23 +6,26 @@ from __future__ import annotations
 
 import os
 from calendar import timegm
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
-from twisted_ext.dnssec.algorithms import ECDSA_P256
 from twisted_ext.dnssec.sign.keyfiles import nameOf
 from twisted_ext.dnssec.sign.keyring import Keyring, makeKeys
 from twisted_ext.dnssec.sign.roles import Signers
-from twisted_ext.dnssec.sign.validity import Validity
-from twisted_ext.errors import BadKey
+from twisted_ext.errors import BadKey, StorageFault
+from twisted_ext.files import STATE_FILE
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.rdata.times import dateFromSeconds
 from twisted_ext.wire.rrtypes import DS
+from twisted_ext.zone.sign.apex import signZone
+from twisted_ext.zone.sign.policy import SigningPolicy
 from twisted_ext.zone.sign.signing import Signing
-from twisted_ext.zone.sign.whole import signWhole, withoutSignatures
+from twisted_ext.zone.sign.whole import withoutSignatures
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.nodes import BETWEEN
-from twisted_ext.zone.store.serials import isNewer, nextSerial, serialIn, withSerial
+from twisted_ext.zone.store.serials import SERIALS, isNewer, nextSerial, serialIn, withSerial
 
 __all__ = ["SignJob"]
 
@@ -31,31 +34,56 @@ _WRITTEN: Final = timegm((2026, 11, 1, 0, 0, 0))
 
 _DAY: Final = 24 * 3600
 
+#: How far the clock may be from when something was signed last, in seconds. With one that is years ahead, resolvers would reject the
+#: signatures for years; a server that has not run for so long has none that are valid anyway.
+_FAR: Final = 30 * _DAY
+
+#: The file whose time is when something was signed last, in the folder that has one of keys for each zone.
+_CLOCK: Final = "clock"
+
 
 class SignJob:
     """
     Signs the records of a builder.
 
     @ivar said: what the operator has to know: which keys were made, and what the parent needs.
+    @ivar policy: how it is signed.
     @ivar sources: the keys, as the sources of an image: path, octets and modification time. The first one is the folder.
     """
 
-    __slots__ = ("said", "sources", "_folder", "_last", "_now", "_wasSigned")
+    __slots__ = ("said", "sources", "policy", "_folder", "_last", "_now", "_serial", "_wasSigned")
 
-    def __init__(self, folder: str, last: int | None, now: float, wasSigned: bool = False) -> None:
+    def __init__(
+        self, folder: str, policy: SigningPolicy, last: int | None, now: float, wasSigned: bool = False, serial: str = SERIALS[0]
+    ) -> None:
         """
         @param folder: of the zone's keys; they are made there if there are none.
         @param last: the serial of the version that is served; L{None} for none.
         @param now: seconds since 1970.
         @param wasSigned: whether the zone was signed with keys of this folder before. Then the parent has a DS record for one of them, and
             none is made.
+        @param serial: how the next serial is chosen, one of L{SERIALS}; with C{increment}, that of the file is taken if it is newer.
         """
         self.said: list[str] = []
         self.sources: list[tuple[str, int, int]] = []
         self._folder = folder
+        self.policy = policy
         self._last = last
         self._now = now
         self._wasSigned = wasSigned
+        self._serial = serial
+
+    @classmethod
+    def fromTable(cls, table: Mapping[str, object], now: float) -> SignJob:
+        """
+        Make it from a job: C{keys}, C{policy}, C{serial}, and C{last} and C{wasSigned} for a zone that was signed before.
+        """
+        last, policy = table.get("last"), table["policy"]
+        if not isinstance(policy, dict):
+            raise ValueError(f"{policy!r} is not a policy")
+        number = None if last is None else int(str(last))
+        given = SigningPolicy.fromTable(policy)
+        return cls(str(table["keys"]), given, number, now, bool(table.get("wasSigned")), str(table.get("serial", SERIALS[0])))
 
     def sign(self, builder: ImageBuilder) -> None:
         """
@@ -64,13 +92,10 @@ class SignJob:
         @raise BadKey: a key cannot be used, or the clock is wrong.
         @raise BadZone: the zone cannot be signed.
         @raise StorageFault: keys cannot be written.
-        @raise OSError: the folder cannot be made.
         """
         zone, now = builder.apexName.lower(), self._now
-        if now < _WRITTEN:
-            text = dateFromSeconds(max(int(now), 0))
-            said = f"{text[:4]}-{text[4:6]}-{text[6:8]}"
-            raise BadKey(f"the clock is at {said}, before this program was written; nothing is signed until it is set")
+        self._checkClock()
+        policy = self.policy
         ring = Keyring(self._folder, zone, now)
         active = ring.active
         if not active and self._wasSigned:
@@ -80,30 +105,66 @@ class SignJob:
                 f"the DS record; or make a key for another DS record: txdns keys new {name} --keys {self._folder}"
             )
         if not active:
-            os.makedirs(os.path.dirname(self._folder), 0o700, exist_ok=True)
-            for file in makeKeys(self._folder, zone, ECDSA_P256, now):
+            with _writing(self._folder):
+                os.makedirs(os.path.dirname(self._folder), 0o700, exist_ok=True)
+                made = makeKeys(self._folder, zone, policy.algorithm, now, split=policy.split)
+            for file in made:
                 self.said.append(f"made the key {nameOf(file)} in {self._folder}")
                 active.append(file.key)
         signers = Signers(active)
         gone = withoutSignatures(builder)
         if gone:
             self.said.append(f"{gone} signatures and denials in the file are replaced")
-        expire, validity = self._renumber(builder), Validity()
-        days = validity.least // _DAY
+        expire = self._renumber(builder)
+        days = policy.validity.least // _DAY
         if expire > days * _DAY:
             self.said.append(
                 f"a secondary that loses this server serves the zone for {expire // _DAY} d (SOA expire), and its signatures may end after "
                 f"{days} d; an expire of at most {days * _DAY} would do"
             )
-        counts = signWhole(builder, Signing(signers, validity, tuple(ring.published)), now)
-        ends = dateFromSeconds(counts.ends)
-        text = f"{counts.signatures} signatures, the first of which ends {ends[:4]}-{ends[4:6]}-{ends[6:8]}"
-        self.said.append(f"signed: {text}")
+        counts = signZone(builder, Signing(signers, policy, tuple(ring.published)), now)
+        self.said.append(f"signed: {counts.signatures} signatures, the first of which ends {_day(counts.ends)}")
         name = nameToText(zone)
         self.said += [f"the parent needs: {name} IN DS {rdataToText(DS, key.ds(zone))}" for key in signers.entries]
+        self._noteClock()
         for path in (self._folder, *[key.source for key in ring.active if key.source]):
             found = os.stat(path)
             self.sources.append((path, found.st_size, found.st_mtime_ns))
+
+    def _checkClock(self) -> None:
+        """
+        @raise BadKey: the clock is not to be trusted.
+        """
+        now = self._now
+        if now < _WRITTEN:
+            raise BadKey(f"the clock is at {_day(now)}, before this program was written; nothing is signed until it is set")
+        path = self._clock
+        try:
+            last = os.stat(path).st_mtime
+        except FileNotFoundError:
+            return
+        if abs(now - last) > _FAR:
+            raise BadKey(
+                f"the clock is at {_day(now)}, {abs(now - last) // _DAY:.0f} d {'after' if now > last else 'before'} the last signing on "
+                f"{_day(last)}; nothing is signed until it is set, or if it is right, until you have run: touch {path}"
+            )
+
+    def _noteClock(self) -> None:
+        """
+        Note when something was signed last.
+
+        @raise StorageFault: the file cannot be written.
+        """
+        with _writing(self._clock):
+            file = os.open(self._clock, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, STATE_FILE)
+            try:
+                os.utime(file, (self._now, self._now))
+            finally:
+                os.close(file)
+
+    @property
+    def _clock(self) -> str:
+        return f"{os.path.dirname(self._folder)}/{_CLOCK}"
 
     def _renumber(self, builder: ImageBuilder) -> int:
         """
@@ -114,7 +175,26 @@ class SignJob:
         end = BETWEEN + (records[10] << 8 | records[11])
         soa = records[BETWEEN:end]
         last = self._last
-        if last is not None and not isNewer(serialIn(soa), last):
-            builder.nodes[b""] = records[:BETWEEN] + withSerial(soa, nextSerial(last)) + records[end:]
+        serial = serialIn(soa)
+        if self._serial != SERIALS[0]:
+            serial = nextSerial(serial if last is None or isNewer(serial, last) else last, self._serial, self._now)
+        elif last is not None and not isNewer(serial, last):
+            serial = nextSerial(last)
+        builder.nodes[b""] = records[:BETWEEN] + withSerial(soa, serial) + records[end:]
         return int.from_bytes(soa[-8:-4], "big")
 
+
+@contextmanager
+def _writing(path: str) -> Iterator[None]:
+    """
+    @raise StorageFault: the system refused to write something.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StorageFault(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def _day(seconds: float) -> str:
+    text = dateFromSeconds(max(int(seconds), 0))
+    return f"{text[:4]}-{text[4:6]}-{text[6:8]}"

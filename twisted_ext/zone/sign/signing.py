@@ -4,17 +4,10 @@ What a zone is signed with.
 
 from __future__ import annotations
 
-from typing import Final
-
 from twisted_ext.dnssec.sign.roles import Signers
-from twisted_ext.dnssec.sign.validity import Validity
+from twisted_ext.zone.sign.policy import SigningPolicy
 
-__all__ = ["DENIALS", "Signing"]
-
-#: Chains that deny names: NSEC records, NSEC3 records, or these without delegations that have no DS records.
-DENIALS: Final = ("nsec", "nsec3", "nsec3-opt-out")
-
-_HOUR: Final = 3600
+__all__ = ["Signing"]
 
 
 class Signing:
@@ -22,27 +15,16 @@ class Signing:
     What a zone is signed with.
 
     @ivar signers: the keys.
+    @ivar policy: how.
     @ivar published: rdata of the DNSKEY records: those of the keys, and of others that do not sign.
-    @ivar validity: for how long.
-    @ivar denial: the chain that denies names, one of L{DENIALS}.
-    @ivar dnskeyTTL: the TTL of the DNSKEY records in seconds.
     """
 
-    __slots__ = ("signers", "published", "validity", "denial", "dnskeyTTL")
+    __slots__ = ("signers", "policy", "published")
 
-    def __init__(
-        self,
-        signers: Signers,
-        validity: Validity,
-        published: tuple[bytes, ...] = (),
-        denial: str = "nsec",
-        dnskeyTTL: int = _HOUR,
-    ) -> None:
+    def __init__(self, signers: Signers, policy: SigningPolicy, published: tuple[bytes, ...] = ()) -> None:
         """
         @param published: further DNSKEY records.
         """
         self.signers = signers
+        self.policy = policy
         self.published = tuple(dict.fromkeys([*[key.dnskey for key in signers.keys], *published]))
-        self.validity = validity
-        self.denial = denial
-        self.dnskeyTTL = dnskeyTTL

@@ -142,14 +142,15 @@ class _Signer:
         self.ofRest = [self.wanted[id(key)] for key in signing.signers.of(NSEC)]
         self.sizes = {id(key): len(key.signMany([b""])[0]) for key in signing.signers.keys}
         self.inception = self.expiration = 0
-        self.hashed = None if signing.denial == "nsec" else HashedChain(self.apex, signing.denial == "nsec3-opt-out")
+        denial = signing.policy.denial
+        self.hashed = None if denial == "nsec" else HashedChain(self.apex, denial == "nsec3-opt-out")
 
     def sign(self) -> SignedCounts:
         builder = self.builder
         if builder.rrClass != IN:
             raise BadZone(f"{nameToText(builder.apexName)} is of class {className(builder.rrClass)}; only zones of class IN are signed")
         for rdata in self.signing.published:
-            builder.add(b"", DNSKEY, self.signing.dnskeyTTL, rdata)
+            builder.add(b"", DNSKEY, self.signing.policy.dnskeyTTL, rdata)
         if self.hashed is not None:
             builder.add(b"", NSEC3PARAM, 0, PARAMETERS)
         names = builder.ordered()
@@ -179,7 +180,7 @@ class _Signer:
         Use the times of a name.
         """
         counted = self.counts
-        self.inception, self.expiration = inception, expiration = self.signing.validity.slot(key, self.now)
+        self.inception, self.expiration = inception, expiration = self.signing.policy.validity.slot(key, self.now)
         if not counted.ends:
             counted.begins = counted.latest = inception
             counted.ends = counted.last = expiration

@@ -17,7 +17,8 @@ from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.times import secondsFromDate, secondsFromDuration
 
 if TYPE_CHECKING:
-    from twisted_ext.dnssec.sign.validity import Validity
+    from twisted_ext.apps.cli.terminal.arguments import Given
+    from twisted_ext.zone.sign.policy import SigningPolicy
     from twisted_ext.zone.sign.signing import Signing
     from twisted_ext.zone.sign.whole import SignedCounts
     from twisted_ext.zone.store.imagebuilder import ImageBuilder
@@ -61,7 +62,7 @@ def _when(text: str) -> int:
 
 
 def _chain(text: str) -> str:
-    from twisted_ext.zone.sign.signing import DENIALS
+    from twisted_ext.zone.sign.policy import DENIALS
 
     if text not in DENIALS:
         raise BadDescription(f"{text!r} is not a way to deny names; write one of {', '.join(DENIALS)}")
@@ -110,14 +111,14 @@ def main(words: list[str]) -> int:
     for option, value in (("--output", output), ("--keys", folder)):
         if not value:
             raise ExitError(USAGE, f"{option} is missing; write: {ARGUMENTS.usage}")
-    validity = _validity(given[_SIGNATURES], given[_RENEW])
+    policy = _policy(given)
     zone.readable()
     at = given[_NOW]
     now = time() if at is None else at
     reading = zone.content()
-    signing = _signing(folder, zone.apex, now, validity, given[ALGORITHM], given[SPLIT], given[_DENIAL], output)
+    signing = _signing(folder, zone.apex, now, policy, output)
     began = process_time()
-    counts = _sign(reading.builder, signing, now, given[_SERIAL], zone.path, given[_CDS], given[_ZONEMD])
+    counts = _sign(reading.builder, signing, now, given[_SERIAL], zone.path)
     _write(reading.builder, output)
     print(_said(reading.builder, counts, process_time() - began))
     for key in signing.signers.entries:
@@ -125,18 +126,25 @@ def main(words: list[str]) -> int:
     return OK
 
 
-def _validity(signatures: int, renew: int) -> Validity:
+def _policy(given: Given) -> SigningPolicy:
     from twisted_ext.dnssec.sign.validity import Validity
+    from twisted_ext.zone.sign.policy import SigningPolicy
 
     try:
-        return Validity(signatures, renew)
+        validity = Validity(given[_SIGNATURES], given[_RENEW])
     except ValueError as error:
         raise ExitError(USAGE, f"{error}; write a longer --signatures, or a shorter --renew") from None
+    return SigningPolicy(
+        validity,
+        algorithm=given[ALGORITHM],
+        split=given[SPLIT],
+        denial=given[_DENIAL],
+        forParent=given[_CDS],
+        digested=given[_ZONEMD],
+    )
 
 
-def _signing(
-    folder: str, apex: bytes, now: float, validity: Validity, algorithm: int, split: bool, denial: str, output: str
-) -> Signing:
+def _signing(folder: str, apex: bytes, now: float, policy: SigningPolicy, output: str) -> Signing:
     """
     Return what the zone is signed with: the keys in the folder, or new ones, unless it was signed before.
     """
@@ -152,19 +160,17 @@ def _signing(
                 f"{folder}: there is no key of {nameToText(apex)}, and {output} is there already; name the folder of the keys that signed "
                 "it, or make one with txdns keys new"
             )
-        made = [] if ring.active else makeKeys(folder, apex.lower(), algorithm, now, split=split)
+        made = [] if ring.active else makeKeys(folder, apex.lower(), policy.algorithm, now, split=policy.split)
     for file in made:
-        print(f"made {nameOf(file)} ({roleOf(file.key, split)})")
+        print(f"made {nameOf(file)} ({roleOf(file.key, policy.split)})")
     active = [*ring.active, *[file.key for file in made]]
-    return Signing(Signers(active), validity, tuple(ring.published), denial)
+    return Signing(Signers(active), policy, tuple(ring.published))
 
 
-def _sign(
-    builder: ImageBuilder, signing: Signing, now: float, way: str, path: str, forParent: bool, digested: bool
-) -> SignedCounts:
+def _sign(builder: ImageBuilder, signing: Signing, now: float, way: str, path: str) -> SignedCounts:
     from twisted_ext.errors import BadZone, KeyFault
-    from twisted_ext.zone.sign.apex import addDigest, addParentRecords, addPlace
-    from twisted_ext.zone.sign.whole import signWhole, withoutSignatures
+    from twisted_ext.zone.sign.apex import signZone
+    from twisted_ext.zone.sign.whole import withoutSignatures
 
     progress = Percentage("signing")
     try:
@@ -173,14 +179,7 @@ def _sign(
             complain(f"{path}: {gone} signatures and denials that were in it are replaced")
         if way != "keep":
             _renumber(builder, way, now)
-        if forParent:
-            addParentRecords(builder, signing.signers, signing.dnskeyTTL)
-        if digested:
-            addPlace(builder)
-        counts = signWhole(builder, signing, now, progress)
-        if digested:
-            addDigest(builder, signing, now)
-        return counts
+        return signZone(builder, signing, now, progress)
     except BadZone as wrong:
         raise ExitError(BAD_ZONE, f"{path}: {wrong}") from wrong
     except KeyFault as fault:

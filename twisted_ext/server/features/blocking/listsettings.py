@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LIST_SETTINGS", "ListSettings"]
 
-#: Seconds between two fetches of a list, at least and at most. Who publishes a list asks not to be asked more often than each hour or so.
-_LEAST: Final = 3600
-_MOST: Final = 30 * 86_400
-
 _SCHEME: Final = "https://"
 
 #: The characters of a URL in a request; others are encoded.
@@ -48,23 +44,14 @@ def _url(text: str) -> str:
     return text.partition("#")[0]
 
 
-def _every(text: str) -> str:
-    try:
-        seconds = secondsFromDuration(text)
-    except ValueError:
-        raise BadDescription(f"{text!r} is not a time") from None
-    if not _LEAST <= seconds <= _MOST:
-        raise BadDescription(f"{text} is not from 1h to 30d")
-    return text
-
-
 #: The settings of a C{[[list]]} table.
 LIST_SETTINGS: Final = (
     Setting("name", types.LABEL, "", "The list's name"),
     Setting("file", types.LIST, "", "Its file, in the formats of block-list"),
     Setting("url", types.Text("a URL, such as https://lists.example/ads.txt", _url), "", "Where to fetch it, in place of a file"),
     Setting("names", types.TEXT, (), "Its names, or other lines as files have them, in place of a file"),
-    Setting("every", types.Text("a time from 1h to 30d, such as 12h", _every), "1d", "How often to fetch it"),
+    # Who publishes a list asks not to be asked more often than each hour or so.
+    Setting("every", types.duration("1h", "30d"), "1d", "How often to fetch it"),
     Setting("allow", types.FLAG, False, "It is a list of exceptions: names in it are not blocked, whichever list has them"),
     Setting("rewrite", types.FLAG, False, "Rules with $dnsrewrite may give clients other answers than upstreams: it is trusted with that"),
 )
