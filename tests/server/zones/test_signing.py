@@ -87,6 +87,24 @@ class SignedLoadingTests(SignedLoadingCase):
             self.advance()
             self.assertEqual(self.serial(NAME), expected)
 
+    def test_signaturesAreKept(self) -> None:
+        """
+        When a zone changes, the signatures of what has not changed are kept; all are made anew if the former image is damaged.
+        """
+        self.load(self.writeSigned("a A 192.0.2.1\n"))
+        self.clock.advance(0.1)
+        self.writeSigned("a A 192.0.2.1\nb A 192.0.2.1\n")
+        self.advance()
+        self.assertRegex(self.said(), r"signed: 10 signatures \(3 of them as before\), the first of which")
+        (image,) = (self.folder / "state" / "zones").glob("*.image")
+        octets = bytearray(image.read_bytes())
+        octets[-9] ^= 1
+        image.write_bytes(octets)
+        self.events.clear()
+        self.writeSigned("a A 192.0.2.1\n")
+        self.advance()
+        self.assertRegex(self.said(), "signed: 8 signatures, the first of which")
+
     def test_signedOrNot(self) -> None:
         """
         An image is used as the zone is to be now: signed, or not.

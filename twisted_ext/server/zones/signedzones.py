@@ -63,6 +63,8 @@ class SignedZones:
             parts.append(f'"last":{last}')
         if built is not None and built.signed:
             parts.append('"wasSigned":true')
+            if built.signed == wanted.signed:
+                parts.append(f'"former":{quoted(built.path)}')
         return Job(self._images.newPath(), [(wanted.zone, wanted.file)], signing=f"{{{','.join(parts)}}}")
 
     def isUsable(self, built: Built) -> bool:

@@ -9,8 +9,9 @@ time at which to check signatures::
     {"name": "example.org.", "path": "/zones/example.org", "image": "/state/zones/example.org.image", "now": …}
     {"name": "example.net.", "path": "/zones/example.net"}
     {"name": …, "path": …, "image": …, "now": …, "signing": {"keys": "/state/signing/example.org", "policy": {…}, "last": 7,
-     "wasSigned": true}}                            the zone is signed with the keys in this folder, as a version behind serial 7; if it was
-                                                    so before, no key is made
+     "wasSigned": true, "former": "/state/6.image"}}
+                                                    the zone is signed with the keys in this folder, as a version behind serial 7; if it was
+                                                    so before, no key is made; signatures of the former image are kept where that is right
     {"seal": true}                                  the pack is complete; another one may follow
 
 Results, for a zone that could be built and for one that could not::

@@ -34,13 +34,16 @@ _SHA384: Final = 1
 _OCTETS: Final = 48
 
 
-def signZone(builder: ImageBuilder, signing: Signing, now: float, tell: Progress | None = None) -> SignedCounts:
+def signZone(
+    builder: ImageBuilder, signing: Signing, now: float, tell: Progress | None = None, former: Image | None = None
+) -> SignedCounts:
     """
     Sign a zone as its policy says.
 
     @param builder: the records, without signatures and denials.
     @param now: seconds since 1970.
     @param tell: is called after each batch of names.
+    @param former: see L{signWhole}.
 
     @raise BadZone: there is not exactly one SOA record, or records that cannot be signed.
     @raise KeyFault: a key does not sign any more.
@@ -53,7 +56,7 @@ def signZone(builder: ImageBuilder, signing: Signing, now: float, tell: Progress
         _addParentRecords(builder, signing.signers, policy.dnskeyTTL)
     if digested:
         _addPlace(builder)
-    counts = signWhole(builder, signing, now, tell)
+    counts = signWhole(builder, signing, now, tell, former)
     if digested:
         _addDigest(builder, signing, now)
     return counts

@@ -13,7 +13,7 @@ from typing import Final
 from twisted_ext.dnssec.sign.keyfiles import nameOf
 from twisted_ext.dnssec.sign.keyring import Keyring, makeKeys
 from twisted_ext.dnssec.sign.roles import Signers
-from twisted_ext.errors import BadKey, StorageFault
+from twisted_ext.errors import BadImage, BadKey, StorageFault
 from twisted_ext.files import STATE_FILE
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
@@ -23,6 +23,7 @@ from twisted_ext.zone.sign.apex import signZone
 from twisted_ext.zone.sign.policy import SigningPolicy
 from twisted_ext.zone.sign.signing import Signing
 from twisted_ext.zone.sign.whole import withoutSignatures
+from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.nodes import BETWEEN
 from twisted_ext.zone.store.serials import SERIALS, isNewer, nextSerial, serialIn, withSerial
@@ -51,10 +52,17 @@ class SignJob:
     @ivar sources: the keys, as the sources of an image: path, octets and modification time. The first one is the folder.
     """
 
-    __slots__ = ("said", "sources", "policy", "_folder", "_last", "_now", "_serial", "_wasSigned")
+    __slots__ = ("said", "sources", "policy", "_folder", "_former", "_last", "_now", "_serial", "_wasSigned")
 
     def __init__(
-        self, folder: str, policy: SigningPolicy, last: int | None, now: float, wasSigned: bool = False, serial: str = SERIALS[0]
+        self,
+        folder: str,
+        policy: SigningPolicy,
+        last: int | None,
+        now: float,
+        wasSigned: bool = False,
+        serial: str = SERIALS[0],
+        former: str = "",
     ) -> None:
         """
         @param folder: of the zone's keys; they are made there if there are none.
@@ -62,6 +70,7 @@ class SignJob:
         @param now: seconds since 1970.
         @param wasSigned: whether the zone was signed with keys of this folder before. Then the parent has a DS record for one of them, and
             none is made.
+        @param former: the file with the image of the former version, if that was signed by the same policy.
         @param serial: how the next serial is chosen, one of L{SERIALS}; with C{increment}, that of the file is taken if it is newer.
         """
         self.said: list[str] = []
@@ -72,18 +81,20 @@ class SignJob:
         self._now = now
         self._wasSigned = wasSigned
         self._serial = serial
+        self._former = former
 
     @classmethod
     def fromTable(cls, table: Mapping[str, object], now: float) -> SignJob:
         """
-        Make it from a job: C{keys}, C{policy}, C{serial}, and C{last} and C{wasSigned} for a zone that was signed before.
+        Make it from a job: C{keys}, C{policy}, C{serial}, and C{last}, C{wasSigned} and C{former} for a zone that was signed before.
         """
         last, policy = table.get("last"), table["policy"]
         if not isinstance(policy, dict):
             raise ValueError(f"{policy!r} is not a policy")
         number = None if last is None else int(str(last))
         given = SigningPolicy.fromTable(policy)
-        return cls(str(table["keys"]), given, number, now, bool(table.get("wasSigned")), str(table.get("serial", SERIALS[0])))
+        serial, former = str(table.get("serial", SERIALS[0])), str(table.get("former", ""))
+        return cls(str(table["keys"]), given, number, now, bool(table.get("wasSigned")), serial, former)
 
     def sign(self, builder: ImageBuilder) -> None:
         """
@@ -122,14 +133,25 @@ class SignJob:
                 f"a secondary that loses this server serves the zone for {expire // _DAY} d (SOA expire), and its signatures may end after "
                 f"{days} d; an expire of at most {days * _DAY} would do"
             )
-        counts = signZone(builder, Signing(signers, policy, tuple(ring.published)), now)
-        self.said.append(f"signed: {counts.signatures} signatures, the first of which ends {_day(counts.ends)}")
+        counts = signZone(builder, Signing(signers, policy, tuple(ring.published)), now, former=self._version(zone))
+        kept = f" ({counts.kept} of them as before)" if counts.kept else ""
+        self.said.append(f"signed: {counts.signatures} signatures{kept}, the first of which ends {_day(counts.ends)}")
         name = nameToText(zone)
         self.said += [f"the parent needs: {name} IN DS {rdataToText(DS, key.ds(zone))}" for key in signers.entries]
         self._noteClock()
         for path in (self._folder, *[key.source for key in ring.active if key.source]):
             found = os.stat(path)
             self.sources.append((path, found.st_size, found.st_mtime_ns))
+
+    def _version(self, zone: bytes) -> Image | None:
+        """
+        Return the former version, if it can be read; all signatures are made anew without it.
+        """
+        try:
+            image = Image.open(self._former) if self._former else None
+        except (BadImage, OSError):
+            return None
+        return image if image is not None and image.apex == zone else None
 
     def _checkClock(self) -> None:
         """

@@ -5,7 +5,7 @@ that nearly all of the time goes into the cryptography.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from struct import Struct
 from typing import Final
 
@@ -19,6 +19,7 @@ from twisted_ext.wire.rdata.bitmaps import TypeBits
 from twisted_ext.wire.rrtypes import ALIAS, DNSKEY, DS, NS, NSEC, NSEC3, NSEC3PARAM, RRSIG
 from twisted_ext.zone.sign.denials import PARAMETERS, HashedChain
 from twisted_ext.zone.sign.signing import Signing
+from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.nodes import BETWEEN, CUT, DNAME, HASHED, SAYING, SIGNED, TO_APEX
 
@@ -45,16 +46,17 @@ class SignedCounts:
     What was signed.
 
     @ivar names: the names in the chain of NSEC or NSEC3 records.
-    @ivar signatures: how many were made.
+    @ivar signatures: how many there are.
+    @ivar kept: how many of them are those of the former version.
     @ivar begins: when the earliest one begins to be valid, and C{latest} when the last one does, in seconds since 1970.
     @ivar ends: when the first one ends, and C{last} when the last one does.
     """
 
-    __slots__ = ("names", "signatures", "begins", "latest", "ends", "last")
+    __slots__ = ("names", "signatures", "kept", "begins", "latest", "ends", "last")
 
     def __init__(self) -> None:
         self.names = 0
-        self.signatures = 0
+        self.signatures = self.kept = 0
         self.begins = self.latest = self.ends = self.last = 0
 
 
@@ -97,18 +99,22 @@ def withoutSignatures(builder: ImageBuilder) -> int:
     return gone
 
 
-def signWhole(builder: ImageBuilder, signing: Signing, now: float, tell: Progress | None = None) -> SignedCounts:
+def signWhole(
+    builder: ImageBuilder, signing: Signing, now: float, tell: Progress | None = None, former: Image | None = None
+) -> SignedCounts:
     """
-    Sign a zone.
+    Sign a zone. The result is the same with and without a former version.
 
     @param builder: the records, without signatures and denials. DNSKEY records are added to it.
     @param now: seconds since 1970.
     @param tell: is called after each batch of names.
+    @param former: a version that was signed before, with the same policy: signatures of sets that have not changed, by the same keys, are
+        taken from it where their time has not come.
 
     @raise BadZone: there is not exactly one SOA record, or records that cannot be signed.
     @raise KeyFault: a key does not sign any more.
     """
-    return _Signer(builder, signing, now, tell).sign()
+    return _Signer(builder, signing, now, tell, former).sign()
 
 
 class _Wanted:
@@ -125,7 +131,7 @@ class _Wanted:
 
 
 class _Signer:
-    def __init__(self, builder: ImageBuilder, signing: Signing, now: float, tell: Progress | None) -> None:
+    def __init__(self, builder: ImageBuilder, signing: Signing, now: float, tell: Progress | None, former: Image | None) -> None:
         self.builder = builder
         self.signing = signing
         self.now = now
@@ -142,6 +148,10 @@ class _Signer:
         self.ofRest = [self.wanted[id(key)] for key in signing.signers.of(NSEC)]
         self.sizes = {id(key): len(key.signMany([b""])[0]) for key in signing.signers.keys}
         self.inception = self.expiration = 0
+        self.former = former if former is not None and _hasKeys(former, signing.published) else None
+        # The octets of the name in the former version, and where in them the next signature is; -1 if they are of no use.
+        self.old = b""
+        self.cursor = -1
         denial = signing.policy.denial
         self.hashed = None if denial == "nsec" else HashedChain(self.apex, denial == "nsec3-opt-out")
 
@@ -189,6 +199,22 @@ class _Signer:
         elif inception > counted.latest:
             counted.latest, counted.last = inception, expiration
 
+    def _recall(self, key: bytes, records: bytes) -> None:
+        """
+        Look for a name in the former version.
+
+        @param records: what is before the signatures.
+        """
+        former = self.former
+        if former is None:
+            return
+        self.cursor = -1
+        index = former.find(key)
+        if index >= 0:
+            self.old = former.rendered(index)
+            if self.old.startswith(records):
+                self.cursor = len(records)
+
     def _batch(self, done: int, all: int) -> None:
         if len(self.ends) >= _BATCH:
             self._flush()
@@ -203,18 +229,19 @@ class _Signer:
         """
         builder = self.builder
         nodes, counts, marks = builder.nodes, builder.counts, builder.marks
-        records = chain.records()
-        self.counts.names = len(records)
-        for index, (key, rdata) in enumerate(records):
+        chained = chain.records()
+        self.counts.names = len(chained)
+        for index, (key, rdata) in enumerate(chained):
             self._turn(key)
             # Hardly ever there is a name that looks like a digest.
-            self.parts.append(nodes.get(key, b""))
-            self.parts.append(key + _pack(TO_APEX, NSEC3, IN, negative, len(rdata)) + rdata)
+            records = nodes.get(key, b"") + key + _pack(TO_APEX, NSEC3, IN, negative, len(rdata)) + rdata
+            self.parts.append(records)
+            self._recall(key, records)
             added = 1 + self._signatures(key, key + self.apex, NSEC3, negative, [rdata], self.apexLabels + 1)
             counts[key] = (counts.get(key, 1) if key in nodes else 0) + added
             marks[key] = marks.get(key, 0) | HASHED
             self.ends.append((key, len(self.parts)))
-            self._batch(index + 1, len(records))
+            self._batch(index + 1, len(chained))
 
     def _authoritative(self, keys: list[bytes]) -> list[bytes]:
         """
@@ -258,6 +285,7 @@ class _Signer:
         end = len(records)
         types: list[int] = []
         self.parts.append(records)
+        self._recall(key, records)
         spelled = records[:labels]
         count = self.apexLabels
         place = 0
@@ -284,7 +312,7 @@ class _Signer:
                     self._check(owner, rrType)
                 ttl = int.from_bytes(records[fixed + 6 : fixed + 10], "big")
                 rdatas = []
-            rdatas.append(canonicalOf(rrType, records[start:position]))
+            rdatas.append(records[start:position])
         if kind >= 0 and (not isCut or kind == DS):
             added += self._signatures(spelled, owner, kind, ttl, rdatas, count)
         if self.hashed is not None:
@@ -301,7 +329,10 @@ class _Signer:
         if bits is None:
             bits = self.bitmaps[listed] = TypeBits().write(listed, ())
         rdata = following + bits
-        self.parts.append(spelled + _pack(TO_APEX, NSEC, IN, negative, len(rdata)) + rdata)
+        denial = spelled + _pack(TO_APEX, NSEC, IN, negative, len(rdata)) + rdata
+        self.parts.append(denial)
+        if self.cursor >= 0:
+            self.cursor = self.cursor + len(denial) if self.old.startswith(denial, self.cursor) else -1
         added += self._signatures(spelled, owner, NSEC, negative, [rdata], count)
         self.ends.append((key, len(self.parts)))
         return added + 1
@@ -321,26 +352,44 @@ class _Signer:
         Add the signatures of an RRset to the parts, as holes for what keys will say; return how many.
 
         @param spelled: the owner's labels as written.
-        @param rdatas: in canonical form.
         @param labels: those that the signature says (RFC 4034, section 3.1.3).
         """
-        start = owner + _fixed(rrType, IN, ttl)
-        if len(rdatas) == 1:
-            rdata = rdatas[0]
-            signed = start + len(rdata).to_bytes(2, "big") + rdata
-        else:
-            signed = b"".join([start + len(rdata).to_bytes(2, "big") + rdata for rdata in sorted(set(rdatas))])
         parts = self.parts
         several = self.ofKeys if rrType in OF_KEYS else self.ofRest
+        self.counts.signatures += len(several)
+        signed = b""
         for wanted in several:
             key = wanted.key
             head = _head(rrType, key.algorithm, labels, ttl, self.expiration & _UINT32, self.inception & _UINT32, key.tag) + self.apex
+            size = self.sizes[id(key)]
+            record = spelled + _pack(TO_APEX, RRSIG, IN, ttl, len(head) + size) + head
+            cursor = self.cursor
+            if cursor >= 0:
+                if self.old.startswith(record, cursor):
+                    self.cursor = end = cursor + len(record) + size
+                    parts.append(self.old[cursor:end])
+                    self.counts.kept += 1
+                    continue
+                self.cursor = -1
+            signed = signed or self._signed(owner + _fixed(rrType, IN, ttl), rrType, rdatas)
             wanted.data.append(head + signed)
-            parts.append(spelled + _pack(TO_APEX, RRSIG, IN, ttl, len(head) + self.sizes[id(key)]) + head)
+            parts.append(record)
             wanted.places.append(len(parts))
             parts.append(b"")
-        self.counts.signatures += len(several)
         return len(several)
+
+    @staticmethod
+    def _signed(start: bytes, rrType: int, rdatas: list[bytes]) -> bytes:
+        """
+        Return what is signed of an RRset, in canonical form and order (RFC 4034, section 6).
+
+        @param start: that of each record.
+        """
+        if len(rdatas) == 1:
+            rdata = canonicalOf(rrType, rdatas[0])
+            return start + len(rdata).to_bytes(2, "big") + rdata
+        canonical = sorted({canonicalOf(rrType, rdata) for rdata in rdatas})
+        return b"".join([start + len(rdata).to_bytes(2, "big") + rdata for rdata in canonical])
 
     def _flush(self) -> None:
         """
@@ -358,6 +407,14 @@ class _Signer:
             nodes[key] = b"".join(parts[begin:end])
             begin = end
         self.parts, self.ends = [], []
+
+
+def _hasKeys(image: Image, published: Sequence[bytes]) -> bool:
+    """
+    Return whether these are the DNSKEY records of a version.
+    """
+    keys = image.node(0).of(DNSKEY)
+    return keys is not None and set(keys.rdatas) == set(published)
 
 
 def _isLabelled(key: bytes, boundary: int) -> bool:
