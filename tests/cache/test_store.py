@@ -104,6 +104,17 @@ class StoreTests(SynchronousTestCase):
         self.assertTrue(self.isHit(store, 4800))
         self.assertFalse(self.isHit(store, 10))
 
+    def test_partsKeepTheirSizes(self) -> None:
+        """
+        All parts of the table keep nearly the same size, however keys are hashed: in an empty one, new entries would be dropped at once.
+        """
+        store = Store(256 * 1024)
+        for number in range(20_000):
+            self.fill(store, range(number, number + 1))
+            if number > 5000 and number % 1000 == 0:
+                sizes = [len(part) for part in store._fresh.parts]
+                self.assertGreater(min(sizes), sum(sizes) / len(sizes) / 2, sizes)
+
     def test_floodDoesNotEvictUsedEntries(self) -> None:
         """
         A flood of names that are asked for once does not evict entries that have been hit.

@@ -153,14 +153,17 @@ class _PackedTable:
 
     def evict(self, over: int) -> int:
         """
-        Drop the oldest until this many octets are free, or nothing is left. It begins with the part that was inserted into last, so that
-        all parts keep their sizes.
+        Drop the oldest until this many octets are free, or nothing is left. It begins with the part that was inserted into last, or with
+        another one that has more: all parts keep nearly the same size. In one that has become empty, a new answer would be dropped at once.
 
         @return: how many were dropped.
         """
         least = self.octets - over
         dropped = empty = 0
         index = self._last
+        self._turn = (self._turn + 1) % self._count
+        if len(self.parts[self._turn]) > len(self.parts[index]):
+            index = self._turn
         while self.octets > least and empty < self._count:
             part = self.parts[index]
             for key in list(islice(part, _BATCH)):
