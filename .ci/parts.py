@@ -356,8 +356,8 @@ def runTests(
     reports: Reports = REPORTS,
 ) -> int:
     """
-    Run tests as a part, in two processes for each core since many only wait, and return the exit code. Tests of L{PROGRAMS} that fail are
-    tried again at the end, alone.
+    Run tests as a part, in two processes for each core and one more, since many only wait, and return the exit code. Tests of L{PROGRAMS}
+    that fail are tried again at the end, alone.
 
     @param command: the command line of pytest, without tests.
     @param selected: what selects the tests.
@@ -365,7 +365,7 @@ def runTests(
     """
     results, log = reports.path(name, "xml"), reports.path(name, "log")
     results.unlink(missing_ok=True)
-    processes = str(2 * len(os.sched_getaffinity(0)))
+    processes = str(2 * len(os.sched_getaffinity(0)) + 1)
     options = ["-q", "-n", processes, "--dist", "worksteal", "--max-worker-restart", "4", f"--junitxml={results}"]
     # Less than the part around it has, which would not know which tests have failed.
     longest = LONGEST * 0.9 if "TXDNS_REPORTS" in environment else None

@@ -34,7 +34,7 @@ __all__ = [
 
 # The time of an example depends on the machine's load, so there is no deadline. All runs use the same examples where everything is
 # required, which is where a change is judged; random examples are for runs on a developer's machine.
-settings.register_profile("txdns", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("txdns", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("judging", settings.get_profile("txdns"), derandomize=True)
 settings.load_profile("judging" if "TXDNS_REQUIRE" in environ else "txdns")
 

@@ -74,17 +74,17 @@ class TortureTests(WholeServerTestCase):
 
     def neighbors(self, dead: str = "evil.co.uk", others: str = "a.co.uk") -> int:
         """
-        Query 100 names of one domain while 500 random names a second are queried below another one without replies, such as beside it below
+        Query 60 names of one domain while 500 random names a second are queried below another one without replies, such as beside it below
         a public suffix.
 
-        @return: how many of the 100 are not answered.
+        @return: how many of the 60 are not answered.
         """
         silent = nameFromText(dead)
         self.upstream.tamper = lambda octets, way: [] if silent in octets else [octets]
         service = self.run_(stale=0)
         numbers = iter(range(100_000))
         lost = 0
-        for turn in range(100):
+        for turn in range(60):
             self.flood([f"x{next(numbers)}.{dead}" for _ in range(25)], f"192.168.1.{turn % 20}")
             took = self.secondsToAnswer(f"www{turn}.{others}", 0.05)
             lost += took is None

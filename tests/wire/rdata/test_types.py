@@ -110,7 +110,8 @@ class SamplesTests(SynchronousTestCase):
             rrType = numberOf(name)
             for text in texts:
                 rdata = rdataFromText(rrType, text)
-                for end in range(len(rdata)):
+                # Of the ports of a WKS record there are thousands of octets.
+                for end in [*range(min(len(rdata), 200)), *range(200, len(rdata), 97)]:
                     try:
                         value = rdataFromWire(rrType, rdata[:end])
                     except BadMessage:
