@@ -115,6 +115,19 @@ class StoreTests(SynchronousTestCase):
                 sizes = [len(part) for part in store._fresh.parts]
                 self.assertGreater(min(sizes), sum(sizes) / len(sizes) / 2, sizes)
 
+    def test_allPartsAreLookedThrough(self) -> None:
+        """
+        The look for the oldest entries goes through all parts, also if room is made each time.
+        """
+        store = Store(1 << 20)
+        self.fill(store, range(1000))
+        table = store._fresh
+        seen: set[bytes] = set()
+        for _ in table.parts:
+            seen.update(table.oldest(1000))
+            table.evict(1)
+        self.assertGreater(len(seen), 900)
+
     def test_floodDoesNotEvictUsedEntries(self) -> None:
         """
         A flood of names that are asked for once does not evict entries that have been hit.

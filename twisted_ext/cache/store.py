@@ -113,7 +113,7 @@ class _PackedTable:
         self.octets = 0
         self.parts: tuple[dict[bytes, bytes], ...] = tuple([{} for _ in range(count)])
         self._count = count
-        self._last = self._turn = 0
+        self._last = self._turn = self._other = 0
 
     def __len__(self) -> int:
         return sum([len(part) for part in self.parts])
@@ -161,9 +161,9 @@ class _PackedTable:
         least = self.octets - over
         dropped = empty = 0
         index = self._last
-        self._turn = (self._turn + 1) % self._count
-        if len(self.parts[self._turn]) > len(self.parts[index]):
-            index = self._turn
+        self._other = (self._other + 1) % self._count
+        if len(self.parts[self._other]) > len(self.parts[index]):
+            index = self._other
         while self.octets > least and empty < self._count:
             part = self.parts[index]
             for key in list(islice(part, _BATCH)):

@@ -249,19 +249,27 @@ def test_clockThatIsNotSet(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "said"), [(31, "31 d after the last signing"), (3650, "3650 d after"), (-31, "31 d before the last"), (29, ""), (-29, "")]
-)
-def test_clockThatJumps(days: int, said: str, tmp_path: Path) -> None:
+    ("renew", "days", "said"),
+    [
+        (7, 38, "38 d after the last signing"), (7, 3650, "3650 d after"), (7, -38, "38 d before the last"), (7, 36, ""), (7, -36, ""),
+        (60, 60, ""), (60, 91, "91 d after the last signing"),
+    ],
+)  # fmt: skip
+def test_clockThatJumps(renew: int, days: int, said: str, tmp_path: Path) -> None:
     """
-    A clock that is far from when something was signed last signs nothing, until the operator says that it is right.
+    With a clock that is far from when something was signed last nothing is signed, until the operator says that it is right. A renewal that
+    is due is not far.
+
+    @param renew: after how many days signatures are made anew.
     """
+    policy = SigningPolicy(Validity(180 * 86400, renew * 86400))
     keys, clock = tmp_path / "signing" / "keys", tmp_path / "signing" / "clock"
     keys.mkdir(parents=True)
     begin = 1_900_000_000
     makeKeys(str(keys), APEX, ECDSA_P256, begin - 100 * 86400)
-    SignJob(str(keys), SigningPolicy(), None, begin).sign(smallZone())
+    SignJob(str(keys), policy, None, begin).sign(smallZone())
     assert clock.stat().st_mtime == begin
-    job = SignJob(str(keys), SigningPolicy(), 7, begin + days * 86400)
+    job = SignJob(str(keys), policy, 7, begin + days * 86400)
     if said:
         with pytest.raises(BadKey, match=f"{said}.* on 2030-03-17; nothing is signed until it is set, or .*: touch {clock}$"):
             job.sign(smallZone())

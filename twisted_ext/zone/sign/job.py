@@ -35,8 +35,8 @@ _WRITTEN: Final = timegm((2026, 11, 1, 0, 0, 0))
 
 _DAY: Final = 24 * 3600
 
-#: How far the clock may be from when something was signed last, in seconds. With one that is years ahead, resolvers would reject the
-#: signatures for years; a server that has not run for so long has none that are valid anyway.
+#: How far the clock may be from when something was signed last, in seconds, besides a period of renewal, in which nothing may have to be
+#: signed. With a clock that is years ahead, resolvers would reject the signatures for years.
 _FAR: Final = 30 * _DAY
 
 #: The file whose time is when something was signed last, in the folder that has one of keys for each zone.
@@ -165,7 +165,7 @@ class SignJob:
             last = os.stat(path).st_mtime
         except FileNotFoundError:
             return
-        if abs(now - last) > _FAR:
+        if abs(now - last) > _FAR + self.policy.validity.renew:
             raise BadKey(
                 f"the clock is at {_day(now)}, {abs(now - last) // _DAY:.0f} d {'after' if now > last else 'before'} the last signing on "
                 f"{_day(last)}; nothing is signed until it is set, or if it is right, until you have run: touch {path}"
