@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
 import traceback
 from base64 import b64encode, encodebytes
 from collections.abc import Sequence
@@ -228,6 +229,8 @@ class PrivateKeyTests(SynchronousTestCase):
         Keys of ECDSA are read from PEM with a zero octet before the number, as GnuTLS and so Knot writes it; only if the public key in it
         is right, and it is of the algorithm.
         """
+        # Compiled code may leave one behind that is still being handled, which becomes the context of each.
+        handled = sys.exc_info()[1]
         for algorithm, other, before, behind in (
             (13, 14, "308194020100301306072a8648ce3d020106082a8648ce3d030107047a307802010104 21 00", "a144034200 04"),
             (14, 13, "3081c0020100301006072a8648ce3d020106052b810400220481a83081a502010104 31 00", "a164036200 04"),
@@ -241,20 +244,21 @@ class PrivateKeyTests(SynchronousTestCase):
                 try:
                     self.assertEqual(PrivateKey.fromPEM(pemText(changed), algorithm, 257).dnskey, key.dnskey)
                 except BadKey as error:
-                    self.assertIsNone(error.__context__)
+                    self.assertIs(error.__context__, handled)
                 self.assertRaises(BadKey, PrivateKey.fromPEM, pemText(der[:place]), algorithm, 257)
 
     def test_faultsHaveNoSecret(self) -> None:
         """
         No exception has a part of the key, nor refers to one that may have it.
         """
+        handled = sys.exc_info()[1]
         for algorithm in SIGNING:
             key = keyFor(algorithm)
             numbers = dict(key.numbers())
             last = list(numbers)[-1]
             for changed in (b"\xff" + numbers[last], numbers[last] * 20, b""):
                 error = self.assertRaises(BadKey, PrivateKey.fromNumbers, algorithm, 257, {**numbers, last: changed})
-                self.assertEqual((error.__cause__, error.__context__), (None, None))
+                self.assertEqual((error.__cause__, error.__context__), (None, handled))
                 shown = "".join(traceback.format_exception(error)) + repr(error) + repr(vars(error))
                 for secret in secretsOf(key):
                     self.assertNotIn(secret, shown)
