@@ -4,10 +4,10 @@ Build the compiled wheel, install it into an environment of its own, and show wh
     python .ci/compiled.py                        build, install, and show what it gained
     python .ci/compiled.py test [ARGUMENT ...]    the tests of L{TESTED}, or those that the arguments for pytest name
     python .ci/compiled.py all                    all tests but those of L{LEFT_OUT}
-    python .ci/compiled.py install                build and install only
+    python .ci/compiled.py install NAME           build and install only, as L{WHEELS} says
 
-Everything is in C{build/compiled}: the wheel, C{environment} with its commands, and C{suite}, from which the tests run. That folder has all
-files of the project but the package, so that the tests import what is installed.
+Everything is in C{build/compiled}, or C{build/tested}: the wheel, C{environment} with its commands, and C{suite}, from which the tests run.
+That folder has all files of the project but the package, so that the tests import what is installed.
 """
 
 from __future__ import annotations
@@ -19,15 +19,50 @@ import sys
 import sysconfig
 import venv
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from dist import ROOT, sources
 from parts import runPart, runTests
 
-FOLDER: Final = ROOT / "build" / "compiled"
 
-PYTHON: Final = FOLDER / "environment" / "bin" / "python"
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """
+    A compiled wheel, and where it is tested.
+
+    @ivar folder: the folder of everything.
+    @ivar optimization: the level to which the C compiler optimizes.
+    """
+
+    folder: Path
+    optimization: str
+
+    @property
+    def environment(self) -> Path:
+        """
+        The virtual environment in which it is installed.
+        """
+        return self.folder / "environment"
+
+    @property
+    def python(self) -> Path:
+        """
+        The interpreter of that.
+        """
+        return self.environment / "bin" / "python"
+
+
+#: The wheel as users get it, installed as they do. "make test-long" tests this one.
+RELEASED: Final = Wheel(ROOT / "build" / "compiled", "3")
+
+#: The wheel for the tests of each change, beside the libraries with which the source is tested. Its C code is optimized less, which takes
+#: three fifths of the time: these tests are about what mypyc makes of the source, and not about what the C compiler makes of that.
+CHECKED: Final = Wheel(ROOT / "build" / "tested", "1")
+
+#: The wheels by the names of their folders.
+WHEELS: Final = {wheel.folder.name: wheel for wheel in (RELEASED, CHECKED)}
 
 #: What the package itself consists of, in a checkout.
 PACKAGE: Final = ("twisted_ext/", "twisted/")
@@ -132,41 +167,76 @@ def leftovers(checkout: Path) -> list[Path]:
     return found
 
 
-def build() -> Path:
+def build(wheel: Wheel) -> Path:
     """
-    Return the compiled wheel. Building it again compiles what has changed.
+    Return the file of a compiled wheel. Building it again compiles what has changed.
     """
-    checkout = FOLDER / "sources"
+    checkout = wheel.folder / "sources"
     known = checkout / "setup.py"
     if known.exists() and known.read_bytes() != (ROOT / "setup.py").read_bytes():
         # Another list of modules: what was compiled of those that are interpreted now would hide their source.
         for folder in checkout.glob("build/lib*"):
             shutil.rmtree(folder)
     copy(sources(), checkout)
-    for old in [*FOLDER.glob("*.whl"), *leftovers(checkout)]:
+    for old in [*wheel.folder.glob("*.whl"), *leftovers(checkout)]:
         old.unlink()
-    options = ("--quiet", "--disable-pip-version-check", "--no-build-isolation", "--no-deps")
-    run(sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", FOLDER, checkout, TXDNS_COMPILE="1")
-    (wheel,) = FOLDER.glob("*.whl")
-    return wheel
+    options = ("--quiet", "--disable-pip-version-check", "--no-build-isolation", "--no-deps", "--wheel-dir", wheel.folder)
+    run(sys.executable, "-m", "pip", "wheel", *options, checkout, TXDNS_COMPILE="1", TXDNS_OPTIMIZE=wheel.optimization)
+    (file,) = wheel.folder.glob("*.whl")
+    return file
 
 
-def install(wheel: Path, extras: str) -> None:
+def install(wheel: Wheel, extras: str) -> None:
     """
-    Install the wheel into its environment, with what these extras require.
+    Build a wheel, and install it into its environment, with what these extras require.
     """
-    if not PYTHON.exists():
+    file = build(wheel)
+    if not wheel.python.exists():
         # Debian has a separate package for the part of Python that would install pip.
-        venv.create(PYTHON.parent.parent, symlinks=True)
-    pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--python", PYTHON, "install")
-    run(*pip, f"{wheel}[{extras}]")
-    run(*pip, "--force-reinstall", "--no-deps", wheel)
-    copy([path for path in sources() if not path.startswith(PACKAGE)], FOLDER / "suite")
+        venv.create(wheel.environment, symlinks=True)
+    pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--python", wheel.python, "install")
+    run(*pip, f"{file}[{extras}]")
+    run(*pip, "--force-reinstall", "--no-deps", file)
 
 
-def test(words: list[str], *, everything: bool = False) -> int:
+def installBeside(wheel: Wheel) -> None:
     """
-    Run tests against the installed wheel, and return the exit code.
+    Build a wheel, and install it into a new environment that has the libraries of this one.
+    """
+    file = build(wheel)
+    shutil.rmtree(wheel.environment, ignore_errors=True)
+    venv.create(wheel.environment, symlinks=True)
+    here = Path(sysconfig.get_path("purelib"))
+    # Not this project, which is installed here as the checkout.
+    shutil.copytree(
+        here,
+        wheel.environment / here.relative_to(sys.prefix),
+        copy_function=_linked,
+        ignore=shutil.ignore_patterns("__editable__*", "twisted_ext-*"),
+        dirs_exist_ok=True,
+    )
+    ours, theirs = (f"#!{folder}/bin/python".encode() for folder in (sys.prefix, wheel.environment))
+    for path in Path(sysconfig.get_path("scripts")).iterdir():
+        if path.is_file() and not path.is_symlink() and (text := path.read_bytes()).startswith(ours):
+            script = wheel.environment / "bin" / path.name
+            script.write_bytes(theirs + text[len(ours) :])
+            script.chmod(0o755)
+    run(sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--python", wheel.python, "install", "--no-deps", file)
+
+
+def _linked(source: str, target: str) -> None:
+    """
+    Make a file another name of one of this environment: nothing changes such a file, since pip and Python replace them.
+    """
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def test(wheel: Wheel, words: list[str], *, everything: bool = False) -> int:
+    """
+    Run tests against an installed wheel, and return the exit code.
 
     @param words: arguments for pytest.
     @param everything: run all tests, those marked C{long} too, instead of L{TESTED}.
@@ -174,8 +244,9 @@ def test(words: list[str], *, everything: bool = False) -> int:
     require = ",".join([*filter(None, [os.environ.get("TXDNS_REQUIRE")]), "compiled"])
     environment = {**os.environ, "TXDNS_REQUIRE": require}
     leftOut = [f"--{'deselect' if '::' in path else 'ignore'}={path}" for path in LEFT_OUT]
-    command = [str(PYTHON), "-m", "pytest", "-p", "no:cacheprovider", *leftOut]
-    suite = FOLDER / "suite"
+    command = [str(wheel.python), "-m", "pytest", "-p", "no:cacheprovider", *leftOut]
+    suite = wheel.folder / "suite"
+    copy([path for path in sources() if not path.startswith(PACKAGE)], suite)
     if words:
         return subprocess.run([*command, *words], cwd=suite, env=environment).returncode
     if everything:
@@ -184,23 +255,39 @@ def test(words: list[str], *, everything: bool = False) -> int:
 
 
 def main(words: list[str]) -> int:
-    if words in (["test"], ["all"]):
-        # A part of its own: it takes a part of the time, and what it prints is not about tests.
-        code = runPart("wheel", [sys.executable, __file__, "install"])
-        return code or test([], everything=words == ["all"])
-    if words and words[0] not in ("install", "test"):
-        sys.exit(str(__doc__).strip())
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    match words:
+        case ["test" | "all" as what]:
+            # A part of its own: it takes a part of the time, and what it prints is not about tests.
+            wheel = CHECKED if what == "test" else RELEASED
+            code = runPart("wheel", [sys.executable, __file__, "install", wheel.folder.name])
+            return code or test(wheel, [], everything=what == "all")
+        case ["test", *arguments]:
+            _requireCompiler()
+            installBeside(CHECKED)
+            return test(CHECKED, arguments)
+        case ["install", name] if name in WHEELS:
+            _requireCompiler()
+            if WHEELS[name] is CHECKED:
+                installBeside(CHECKED)
+            else:
+                install(RELEASED, "all,test,test-integrations")
+        case []:
+            _requireCompiler()
+            install(RELEASED, "all")
+            copy([path for path in sources() if not path.startswith(PACKAGE)], RELEASED.folder / "suite")
+            print(f"what is installed in {RELEASED.environment.relative_to(ROOT)} takes:", flush=True)
+            run(RELEASED.python, "-m", "benchmarks.compiled", folder=RELEASED.folder / "suite")
+        case _:
+            sys.exit(str(__doc__).strip())
+    return 0
+
+
+def _requireCompiler() -> None:
+    """
+    End this program with what this machine lacks for compiling, if it lacks something.
+    """
     if reason := missing():
         sys.exit(f"compiled: {reason}")
-    wheel = build()
-    if words:
-        install(wheel, "all,test,test-integrations")
-        return test(words[1:]) if words[0] == "test" else 0
-    install(wheel, "all")
-    print(f"{wheel.relative_to(ROOT)} is installed in {PYTHON.parent.parent.relative_to(ROOT)}; it takes:", flush=True)
-    run(PYTHON, "-m", "benchmarks.compiled", folder=FOLDER / "suite")
-    return 0
 
 
 if __name__ == "__main__":
