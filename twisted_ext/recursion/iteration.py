@@ -203,28 +203,31 @@ class Iteration:
             sent = minimizer.next(known)
             whole = sent == name
             asked = question if whole else Question(sent, A, question.rrClass)
+            pause = 0.0
             try:
                 reply, meaning, referral = yield from self._query(delegation, asked)
             except BudgetSpent:
                 raise
             except DNSFault:
-                if whole or self._options.strict:
-                    above = self._above(delegation, learned)
-                    if above is None:
-                        pause = self._pause(delegation)
-                        if not pause:
-                            raise
-                        self._now, _ = yield Pause(pause)
-                        self._spent[delegation.zone] = set()
-                        continue
+                if not (whole or self._options.strict):
+                    # Some servers fail for names that have only others below them (RFC 9156, section 2.3).
+                    minimizer.enabled = False
+                    self._note("sending the whole name", why="the servers fail for a part of it")
+                    continue
+                above = self._above(delegation, learned)
+                if above is not None:
                     former, delegation = delegation, above
                     known = self._knownOf(delegation, minimizer)
                     if self._context.trace is not None:
                         self._note("asking the parent again", zone=nameToText(delegation.zone))
                     continue
-                # Some servers fail for names that have only others below them (RFC 9156, section 2.3).
-                minimizer.enabled = False
-                self._note("sending the whole name", why="the servers fail for a part of it")
+                pause = self._pause(delegation)
+                if not pause:
+                    raise
+            if pause:
+                # Compiled code that yielded above would leave the fault as what the whole process is handling.
+                self._now, _ = yield Pause(pause)
+                self._spent[delegation.zone] = set()
                 continue
             if former is not None and (referral is None or referral.zone != former.zone) and labelCount(sent) >= former.labels:
                 self._delegations.drop(former)

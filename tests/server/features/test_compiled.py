@@ -1,6 +1,6 @@
 """
 What features put on the path of a query is compiled, and can be. A module that is forgotten in C{setup.py} is interpreted, and only its
-speed shows it.
+speed shows it. What compiled modules may not contain is here as well.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -28,19 +29,47 @@ _WORDS_OF_C: Final = re.compile(
 ROOT: Final = Path(__file__).parent.parent.parent.parent
 
 
-def isCompiled(module: str) -> bool:
+@cache
+def _declared() -> dict[str, list[str]]:
     """
-    Return whether C{setup.py} has a module compiled.
-
-    @param module: its dotted name.
+    Return the lists of C{setup.py}, by their names.
     """
     declared: dict[str, list[str]] = {}
     for node in ast.parse((ROOT / "setup.py").read_text("utf-8")).body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple | ast.Dict) and isinstance(node.targets[0], ast.Name):
             names = node.value.elts if isinstance(node.value, ast.Tuple) else node.value.keys
             declared[node.targets[0].id] = [str(each.value) for each in names if isinstance(each, ast.Constant)]
+    return declared
+
+
+def isCompiled(module: str) -> bool:
+    """
+    Return whether C{setup.py} has a module compiled.
+
+    @param module: its dotted name.
+    """
     path = f"{module.replace('.', '/')}.py"
-    return path not in declared["INTERPRETED"] and any(fnmatch(path, pattern) for pattern in declared["COMPILED"])
+    return path not in _declared()["INTERPRETED"] and any(fnmatch(path, pattern) for pattern in _declared()["COMPILED"])
+
+
+def compiledFiles() -> Iterator[Path]:
+    """
+    Yield the source of each compiled module.
+    """
+    for path in ROOT.glob("twisted_ext/**/*.py"):
+        if isCompiled(".".join(path.relative_to(ROOT).with_suffix("").parts)):
+            yield path
+
+
+def yieldsWhileHandling(source: str) -> Iterator[int]:
+    """
+    Yield the lines at which a generator or coroutine is left while it handles an exception.
+    """
+    for handler in ast.walk(ast.parse(source)):
+        if isinstance(handler, ast.ExceptHandler):
+            for node in ast.walk(handler):
+                if isinstance(node, ast.Yield | ast.YieldFrom | ast.Await | ast.AsyncFor | ast.AsyncWith):
+                    yield node.lineno
 
 
 def interpretedParts(features: Iterable[Feature], settings: Settings) -> Iterator[str]:
@@ -89,9 +118,22 @@ class CompiledTests(SynchronousTestCase):
         self.assertIsNotNone(_WORDS_OF_C.search("self._signed = 1"))
         found = [
             f"{path.relative_to(ROOT)}: {word.group()}"
-            for path in ROOT.glob("twisted_ext/**/*.py")
-            if isCompiled(".".join(path.relative_to(ROOT).with_suffix("").parts))
+            for path in compiledFiles()
             for word in _WORDS_OF_C.finditer(path.read_text("utf-8"))
+        ]
+        self.assertEqual(found, [])
+
+    def test_nothingIsYieldedWhileAnExceptionIsHandled(self) -> None:
+        """
+        No compiled generator yields in an C{except} block. Python sets the exception aside meanwhile; mypyc's code leaves it as what the
+        process is handling, so that it is the context of each later one, stays in memory and is in tracebacks of other faults.
+        """
+        self.assertEqual(list(yieldsWhileHandling("def f():\n    try:\n        yield 1\n    except OSError:\n        yield 2\n")), [5])
+        found = [
+            f"{path.relative_to(ROOT)}:{line}"
+            for path in compiledFiles()
+            if "yield" in (text := path.read_text("utf-8")) or "await" in text
+            for line in yieldsWhileHandling(text)
         ]
         self.assertEqual(found, [])
 
