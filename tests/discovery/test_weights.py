@@ -27,7 +27,7 @@ __all__: list[str] = []
 _T = TypeVar("_T")
 
 #: The number of draws where shares are counted.
-DRAWS: Final = 100_000
+DRAWS: Final = 30_000
 
 records = st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0, 0, 1, 2, 10, 65535])), max_size=12)
 
