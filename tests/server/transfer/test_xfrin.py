@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from unittest.mock import patch
 from weakref import ref
 
@@ -27,6 +28,23 @@ from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import IXFR, SOA
 from twisted_ext.zone.transfer.ingest import gather
 from twisted_ext.zone.transfer.refresh import SecondaryState
+
+
+@contextmanager
+def slowThreads(waiting: list[Callable[[], object]]) -> Iterator[None]:
+    """
+    Have threads do their work only when this test does.
+
+    @param waiting: gets what does the work of each.
+    """
+
+    def later(reactor: object, work: Callable[[], object]) -> Deferred[object]:
+        done: Deferred[object] = Deferred()
+        waiting.append(lambda: done.callback(work()))
+        return done
+
+    with patch("twisted_ext.server.transfer.xfrin.inThread", later):
+        yield
 
 
 class SecondaryTests(StepTestCase):
@@ -97,6 +115,30 @@ class SecondaryTests(StepTestCase):
         self.primary.apply(allow_transfer=["192.0.2.0/24"])
         self.network.advance(10)
         self.assertEqual(self.secondary.serial(), 11)
+
+    def test_notifyIsFollowedWhileAnAnswerIsStored(self) -> None:
+        """
+        A NOTIFY that arrives while a thread stores that the primary has confirmed the zone leads to another query. So does an operator's
+        command.
+        """
+        self.begin()
+        for serial, notified in ((11, True), (12, False)):
+            with self.subTest(notified=notified):
+                waiting: list[Callable[[], object]] = []
+                with slowThreads(waiting):
+                    self.secondary.replication.refresh(APEX)
+                    self.network.advance(20)
+                    self.assertEqual(len(waiting), 1)
+                    self.assertIs(self.state, SecondaryState.CURRENT)
+                    self.primary.replication.notifying.targets(APEX, ())
+                    self.primary.setSerial(serial)
+                    if notified:
+                        self.notify(serial)
+                    else:
+                        self.secondary.replication.refresh(APEX)
+                    waiting.pop()()
+                self.network.advance(10)
+                self.assertEqual(self.secondary.serial(), serial)
 
     def test_refusedQueryIsRetriedByTCP(self) -> None:
         """
@@ -282,13 +324,7 @@ class SecondaryTests(StepTestCase):
         self.primary.serve()
         self.primary.apply(allow_transfer=["192.0.2.0/24"])
         waiting: list[Callable[[], object]] = []
-
-        def later(reactor: object, work: Callable[[], object]) -> Deferred[object]:
-            done: Deferred[object] = Deferred()
-            waiting.append(lambda: done.callback(work()))
-            return done
-
-        with patch("twisted_ext.server.transfer.xfrin.inThread", later):
+        with slowThreads(waiting):
             self.secondary.apply(primaries=[PRIMARY])
             self.network.advance(2)
             self.assertEqual(len(waiting), 1)

@@ -86,6 +86,8 @@ class Secondary:
         self._logged = ""
         # Whether a NOTIFY came during an SOA query or a transfer.
         self._called = False
+        # The first step of what has begun while the last one is being stored.
+        self._following: RefreshStep | None = None
         # Primaries that do not support EDNS.
         self._plain: set[str] = set()
         # Fires when the current work in a thread has ended; it cannot be cancelled.
@@ -306,7 +308,10 @@ class Secondary:
         """
         Carry out a step, and the steps that follow from it, one after the other.
         """
-        if self._flight is None and self._running:
+        if self._flight is not None:
+            # What came before is still being stored, in a thread.
+            self._following = step
+        elif self._running:
             flight = Deferred.fromCoroutine(self._run(step))
             if not flight.called:
                 self._flight = flight
@@ -329,6 +334,8 @@ class Secondary:
                     # A bug must not end the refresh cycle forever.
                     _log.failure("while refreshing {zone}", zone=self.text)
                     step = self.refreshing.failed(self._today())
+                if step is None:
+                    step, self._following = self._following, None
         finally:
             self._flight = None
         called, self._called = self._called, False
