@@ -270,6 +270,21 @@ def test_signingAndReplyPoliciesAreListed() -> None:
     assert {finding.place.line for finding in result.findings if finding.severity is Severity.MISSING} == {2, 6, 7}
 
 
+def test_keysOfSignedZonesAreCopied() -> None:
+    """
+    A zone that named signs is listed with the files of its keys and the folder in which the server looks for them, since its parent has
+    their DS record. One that takes updates cannot be signed yet.
+    """
+
+    def advised(more: str) -> list[str]:
+        zone = f'zone "Example.ORG" {{ type primary; file "a"; dnssec-policy default; {more} }};'
+        return [finding.instead for finding in _converted(zone).findings if finding.severity is Severity.MISSING]
+
+    copied = "copy Kexample.org.+* to signing/example.org. in the folder that state names, and set sign in its table"
+    assert advised("") == advised("allow-update { none; };") == [copied]
+    assert advised("allow-update { 192.0.2.1; };") == ["keep named as its primary, and transfer it from there"]
+
+
 def test_includesAndCommentsAreRead() -> None:
     """
     All three kinds of comments are skipped, quoted ones are text, and includes are read where they stand.

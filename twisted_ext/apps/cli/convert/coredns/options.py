@@ -50,7 +50,10 @@ OUTCOMES: Final[Mapping[str, Outcome]] = dict(
         ("header", missing("flags of replies cannot be changed")),
         ("template", missing("answers are not made by templates", "write local records; *.NAME is a wildcard")),
         *rows(
-            missing("zones are not signed here", "sign the zone before it is served, or transfer it from a server that signs it"),
+            missing(
+                "the zone is signed with keys that CoreDNS has",
+                "copy them to the zone's folder in signing, in the folder that state names, and set sign in its table",
+            ),
             "dnssec sign",
         ),
         *rows(_CLOUD, "route53 azure clouddns etcd nomad"),

@@ -11,7 +11,7 @@ from twisted_ext.apps.cli.convert.outcome import Outcome, always, missing, needl
 
 __all__ = ["OUTCOMES"]
 
-_SIGNED: Final = missing("zones are not signed here", "sign the zone before it is served, or transfer it from a server that signs it")
+_SIGNED: Final = missing("how zones are signed is said by sign and [[signing-policy]]", "set these, and copy the keys of named")
 
 #: By name. Those of options, views and zones mean the same in each.
 OUTCOMES: Final[Mapping[str, Outcome]] = dict(
@@ -152,7 +152,7 @@ OUTCOMES: Final[Mapping[str, Outcome]] = dict(
         ("template", missing("templates of zones are not read", "write their statements into each zone")),
         ("send-report-channel", missing("agents for error reports are named by report-agent", "set report-agent")),
         ("log-report-channel", never("reports are in the query log")),
-        ("manual-mode", needless("zones are not signed here")),
+        ("manual-mode", needless("keys are replaced by hand only")),
         ("querylog-format", needless("log-format says it")),
         ("root-delegation-only", missing("top-level domains are answered as they are")),
         ("trust-anchor-telemetry", needless("trust-anchor-signaling says it")),

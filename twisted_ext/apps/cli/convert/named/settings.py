@@ -445,7 +445,7 @@ class Scope:
         elif name == "server":
             self._server(statement)
         elif name == "dnssec-policy":
-            into.needless(place, "zones are not signed here")
+            into.needless(place, "it is said of each zone that names it")
         else:
             self._known(statement)
 

@@ -12,6 +12,7 @@ from twisted_ext.apps.cli.convert.converted import Converted, Place
 from twisted_ext.apps.cli.convert.named.lists import Lists, Remote
 from twisted_ext.apps.cli.convert.named.syntax import Statement
 from twisted_ext.apps.cli.convert.words import numberFrom
+from twisted_ext.dnssec.sign.keyfiles import namePrefix
 from twisted_ext.errors import BadDescription, BadName
 from twisted_ext.server.config.types import SERIALS
 from twisted_ext.wire.names import nameFromText, nameToText
@@ -120,10 +121,24 @@ class Zones:
         self._replicated(table, name, own, isPrimary=True)
         policy = self._said(own, "dnssec-policy")
         if policy is not None and policy.value.lower() not in ("none", "insecure"):
-            self._converted.missing(
-                policy.place, f"{name} is not signed here", "sign its file with dnssec-signzone, or transfer it from a server that signs it"
-            )
+            self._signed(name, policy.place, updated="update" in table)
         self._converted.zone(table, place)
+
+    def _signed(self, name: str, place: Place, *, updated: bool) -> None:
+        """
+        Say how a zone stays signed: with other keys than those of the DS record in its parent it would be bogus.
+        """
+        if updated:
+            self._converted.missing(
+                place, f"{name} is not signed here, since it takes updates", "keep named as its primary, and transfer it from there"
+            )
+            return
+        keys = namePrefix(nameFromText(name))
+        self._converted.missing(
+            place,
+            f"{name} is signed with keys that named has",
+            f"copy {keys}+* to signing/{keys.removeprefix('K')} in the folder that state names, and set sign in its table",
+        )
 
     def _secondary(self, name: str, own: Mapping[str, Statement], place: Place) -> None:
         primaries = self._remotes(own, "primaries", "masters")
