@@ -49,7 +49,7 @@ class Wheel:
     @property
     def python(self) -> Path:
         """
-        The interpreter of that.
+        The interpreter of that environment.
         """
         return self.environment / "bin" / "python"
 

@@ -52,7 +52,7 @@ OUTCOMES: Final[Mapping[str, Outcome]] = dict(
         *rows(
             missing(
                 "the zone is signed with keys that CoreDNS has",
-                "copy them to the zone's folder in signing, in the folder that state names, and set sign in its table",
+                "copy them to signing/ZONE. in the folder that state names, and set sign in the table of the zone",
             ),
             "dnssec sign",
         ),

@@ -11,7 +11,7 @@ from twisted_ext.apps.cli.convert.outcome import Outcome, always, missing, needl
 
 __all__ = ["OUTCOMES"]
 
-_SIGNED: Final = missing("how zones are signed is said by sign and [[signing-policy]]", "set these, and copy the keys of named")
+_SIGNED: Final = missing("sign and [[signing-policy]] say how zones are signed", "set these, and copy the keys of named")
 
 #: By name. Those of options, views and zones mean the same in each.
 OUTCOMES: Final[Mapping[str, Outcome]] = dict(

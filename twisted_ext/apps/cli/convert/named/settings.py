@@ -445,7 +445,7 @@ class Scope:
         elif name == "server":
             self._server(statement)
         elif name == "dnssec-policy":
-            into.needless(place, "it is said of each zone that names it")
+            into.needless(place, "each zone that names it has a line of its own")
         else:
             self._known(statement)
 
