@@ -4,8 +4,10 @@ A server with views, and its clients, without sockets.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from time import time
 
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.native.loops import joined
@@ -33,15 +35,18 @@ class Served:
     @ivar frontend: what stands between its sockets and its sources.
     """
 
-    def __init__(self, network: MemoryNetwork, address: str, settings: Settings, table: str = "") -> None:
+    def __init__(
+        self, network: MemoryNetwork, address: str, settings: Settings, table: str = "", today: Callable[[], float] = time
+    ) -> None:
         """
         @param table: the path of the table of its lists; C{""} for none.
+        @param today: returns the seconds since 1970.
         """
         self._network = network
         self._clock = network.reactor(address)
         self._table = table
         self.settings = settings
-        self.features = Features(Site(self._clock, settings, self._changed))
+        self.features = Features(Site(self._clock, settings, self._changed, today=today))
         self.stack = stackFor(self._clock, settings, Zones(), self.features, changed=self._changed)
         self.frontend = Frontend(
             self._clock, settings, self.stack, Counters(), bytes(16), features=self.features, views=self.stack.views

@@ -48,7 +48,7 @@ _KEYS = {"good": "allow", "home": "rewrite"}
 
 _OFTEN = ["ads.example", "www.bing.com", "www.games.example", "x.y.news.example", "alias.example"]
 
-_DOMAINS = ["ads.example", "bing.com", "games.example", "shop.example", "example", "alias.example", "none.example"]
+_DOMAINS = ["ads.example", "bing.com", "games.example", "shop.example", "*.example", "alias.example", "none.example"]
 
 #: For each view its clients.
 _CLIENTS = [[f"10.0.{number}.{host}" for host in (1, 2, 77)] for number in range(4)]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 __all__ = [
+    "BLOCKED",
     "BLOCK_EXCEPTION",
     "BLOCK_REPLY",
     "CATALOG",
@@ -433,11 +434,22 @@ class BlockException(Text):
         return super().fromTOML(value)
 
 
+def _blocked(text: str) -> str:
+    from twisted_ext.resolver.policy.rules.listfile import domainIn
+
+    try:
+        domain = domainIn(text).decode("ascii")
+    except ValueError as error:
+        raise BadDescription(str(error)) from None
+    # As it can be read again.
+    return f"{domain}." if "." in domain else f"*.{domain}."
+
+
 def _blockException(text: str) -> str:
     if text == _FILE:
         raise BadDescription("file: is not followed by a path")
     if not text.startswith(_FILE) and not _URL.match(text):
-        return _name(text)
+        return _blocked(text)
     _list(text.removeprefix(_FILE))
     return text
 
@@ -627,6 +639,7 @@ SECRET: Final = File("the path of a file with a secret", _secret)
 READABLE: Final = File("the path of a file that can be read", _readable)
 LISTING: Final = File("the path of a folder or a file that can be read", _listing)
 RECORD: Final = Text('a record, such as "router.lan 3600 A 192.168.1.1" (the TTL may be left out)', _record)
+BLOCKED: Final = Text("a domain name, such as ads.example, or *.zip for a top-level domain", _blocked)
 BLOCK_EXCEPTION: Final = BlockException("a domain, or file: and the path of a file with domains", _blockException)
 BLOCK_REPLY: Final = Text("nxdomain, null, or an address, such as 192.0.2.1 or 192.0.2.1,2001:db8::1", _blockReply)
 DESCRIPTION: Final = Text("an address of a server or a description, such as 192.0.2.1, udp:192.0.2.1:5353 or threaded", _description)

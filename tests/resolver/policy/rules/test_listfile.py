@@ -153,6 +153,62 @@ def test_otherServersLines(line: bytes, rules: list[tuple[int, bytes]]) -> None:
     assert complaints.texts == []
 
 
+#: A policy zone as C{named-compilezone} writes it, in its two styles, and as a transfer has it; with a rule that is not about a name.
+_COMPILED = b"""$ORIGIN .
+$TTL 300	; 5 minutes
+rpz.example		IN SOA	localhost. root.localhost. (
+				1          ; serial (
+				3600       ; refresh (1 hour)
+				60         ; minimum (1 minute)
+				)
+			NS	localhost.
+$ORIGIN rpz.example.
+ads.example.com		CNAME	.
+$ORIGIN ads.example.com.rpz.example.
+*			CNAME	.
+Good			CNAME	rpz-passthru.
+$ORIGIN rpz.example.
+32.1.2.0.192.rpz-ip	CNAME	.
+"""
+_FULL = b"""RPZ.example.				      300 IN SOA	localhost. root.localhost. 1 3600 600 86400 60
+rpz.example.				      300 IN NS		localhost.
+ads.example.com.RPZ.example.		      300 IN CNAME	.
+*.ads.example.com.rpz.example.		      300 IN CNAME	.
+good.ads.example.com.rpz.example.	      300 IN CNAME	rpz-passthru.
+32.1.2.0.192.rpz-ip.rpz.example.	      300 IN CNAME	.
+rpz.example.				      300 IN SOA	localhost. root.localhost. 1 3600 600 86400 60
+"""
+_ORIGIN = b"""$ORIGIN rpz.example. ; the zone
+@ SOA localhost. root.localhost. 1 3600 600 86400 60
+ads.example.com CNAME .
+*.ads.example.com.rpz.example. CNAME .
+good.ads.example.com CNAME rpz-passthru.
+32.1.2.0.192.rpz-ip CNAME .
+"""
+
+
+@pytest.mark.parametrize("data", [_COMPILED, _FULL, _ORIGIN, _ORIGIN.replace(b"@ SOA", b"; SOA")])
+def test_policyZones(data: bytes) -> None:
+    """
+    The owners of a policy zone are relative to its name, however they are written.
+    """
+    names, complaints = parsed(data)
+    domain = b"ads.example.com"
+    assert [(word, name) for word, name, _ in names.rules] == [(_EXACT, domain), (_UNDER, domain), (_EXACT | EXCEPT, b"good." + domain)]
+    assert complaints.count == 1
+    assert "depends on more than the name that is asked for" in complaints.texts[0]
+
+
+def test_ownersOutsideOfPolicyZones() -> None:
+    """
+    A rule that is not in its zone is reported, not taken for one about a name that nobody asks for.
+    """
+    names, complaints = parsed(b"rpz.example. SOA a. b. 1 2 3 4 5\nads.example. CNAME .\nrpz.example. CNAME .\nxrpz.example. CNAME .\n")
+    assert names.rules == []
+    assert complaints.count == 3
+    assert "has a name that is not below that of the zone, rpz.example" in complaints.texts[0]
+
+
 def test_internationalNames() -> None:
     """
     Names in UTF-8 are blocked in the form in which they are queried.
@@ -203,6 +259,11 @@ def test_internationalNames() -> None:
         (b"ads.example CNAME rpz-drop.", "neither blocks a name nor excepts it"),
         (b"|ads.example", "'|ads.example' is for all names that begin so; end a whole name with ^"),
         (b"|ads.*^", "does not end with a domain"),
+        (b"||203.0.113.9^", "'203.0.113.9' is an address, not a domain name"),
+        (b"@@||203.0.113.9^", "'203.0.113.9' is an address, not a domain name"),
+        (b"||2001:db8::1^", "'2001:db8::1' is not a domain name"),
+        (b"0.0.0.0 203.0.113.9", "'203.0.113.9' is an address, not a domain name"),
+        (b"address=/203.0.113.9/", "'203.0.113.9' is an address, not a domain name"),
     ],
 )
 def test_badLines(line: bytes, text: str) -> None:

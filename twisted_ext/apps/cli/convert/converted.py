@@ -137,6 +137,16 @@ class Converted:
         self.places.setdefault(name, []).append(place)
         return True
 
+    def block(self, domain: str, place: Place, name: str = "block") -> bool:
+        """
+        Block a domain.
+
+        @param name: C{"block-except"} to make an exception of it.
+
+        @return: whether it can be blocked.
+        """
+        return self.add(name, domain if "." in domain.rstrip(".") or domain == "." else f"*.{domain}", place)
+
     def zone(self, table: Mapping[str, object], place: Place) -> bool:
         """
         Add a zone, with its settings (L{ZONE_SETTINGS<twisted_ext.server.config.zonesettings.ZONE_SETTINGS>}).

@@ -20,12 +20,12 @@ from twisted_ext.limits import BLOCK_LINE
 from twisted_ext.resolver.policy.localanswers import Complaints
 from twisted_ext.resolver.policy.rules.adblocklines import AdblockRule, adblockRule, isAdblock
 from twisted_ext.resolver.policy.rules.condition import Condition
-from twisted_ext.resolver.policy.rules.foreignlines import foreignRules, isFrame
+from twisted_ext.resolver.policy.rules.foreignlines import PolicyZone, foreignRules
 from twisted_ext.resolver.policy.rules.listnames import nameIn, shownPart
 from twisted_ext.resolver.policy.rules.table import BELOW, SELF
 from twisted_ext.resolver.system.hosts import fieldsOf
 
-__all__ = ["ListedRules", "parseList"]
+__all__ = ["ListedRules", "domainIn", "parseList"]
 
 #: Octets read at once.
 _PIECE: Final = 1 << 20
@@ -41,7 +41,7 @@ _NOWHERE: Final = re.compile(rb"0\.0\.0\.0|127(?:\.\d{1,3}){3}|::1?|0:0:0:0:0:0:
 
 _COMMENT: Final = re.compile(rb"\s#")
 
-_ADDRESS: Final = re.compile(rb"[\d.]+|[\da-f:]*:[\da-f:.]*(?:%.*)?")
+_ADDRESS: Final = re.compile(rb"\d[\d.]*|[\da-f:]*:[\da-f:.]*(?:%.*)?")
 
 #: Names in the hosts files of all systems.
 _USUAL: Final = frozenset(
@@ -86,6 +86,7 @@ def parseList(file: BinaryIO, complaints: Complaints) -> Iterator[ListedRules]:
     number = 1
     left = b""
     first, skipping = True, False
+    zone = PolicyZone()
     while data := file.read(_PIECE):
         if first:
             data, first = data.removeprefix(b"\xef\xbb\xbf"), False
@@ -100,20 +101,21 @@ def parseList(file: BinaryIO, complaints: Complaints) -> Iterator[ListedRules]:
         end = data.rfind(b"\n") + 1
         left = data[end:]
         if end:
-            yield _parsePiece(data[:end], number, complaints)
+            yield _parsePiece(data[:end], number, complaints, zone)
             number += data.count(b"\n", 0, end)
         if len(left) > most:
             complaints.add(number, f"has more than {most} octets")
             left, skipping = b"", True
     if left:
-        yield _parsePiece(left + b"\n", number, complaints)
+        yield _parsePiece(left + b"\n", number, complaints, zone)
 
 
-def _parsePiece(data: bytes, first: int, complaints: Complaints) -> ListedRules:
+def _parsePiece(data: bytes, first: int, complaints: Complaints, zone: PolicyZone) -> ListedRules:
     """
     Read whole lines.
 
     @param first: the number of the first line.
+    @param zone: what the lines before them say of a policy zone.
     """
     original, data = data, data.lower()
     originals: Sequence[bytes] = ()
@@ -137,7 +139,7 @@ def _parsePiece(data: bytes, first: int, complaints: Complaints) -> ListedRules:
             try:
                 if b"/" in line and not originals:
                     originals = original.split(b"\n")
-                rules = _parseLine(line, originals[number - first] if originals else b"")
+                rules = _parseLine(line, originals[number - first] if originals else b"", zone)
             except ValueError as error:
                 complaints.add(number, str(error))
         for name, word, condition in rules:
@@ -150,23 +152,24 @@ def _parsePiece(data: bytes, first: int, complaints: Complaints) -> ListedRules:
     return ListedRules(found, conditional)
 
 
-def _parseLine(line: bytes, original: bytes) -> Sequence[AdblockRule]:
+def _parseLine(line: bytes, original: bytes, zone: PolicyZone) -> Sequence[AdblockRule]:
     """
     Return the rules in a line.
 
     @param original: the line as it is, if it has a slash.
+    @param zone: what the lines before it say of a policy zone.
 
     @raise ValueError: it cannot be used.
     """
     if len(line) > BLOCK_LINE.default:
         raise ValueError(f"has more than {int(BLOCK_LINE.default)} octets")
-    if isFrame(line):
+    if zone.takes(line):
         return []
     line = line.strip()
     if not line or line[:1] in (b"#", b"!", b";") or line == b"[adblock plus]":
         return []
     try:
-        foreign = foreignRules(line)
+        foreign = foreignRules(line, zone)
     except ValueError as error:
         raise ValueError(f"{shownPart(line)} {error}") from None
     if foreign is not None:
@@ -193,3 +196,16 @@ def _parseLine(line: bytes, original: bytes) -> Sequence[AdblockRule]:
         raise ValueError(f"{shownPart(domain)} is a top-level domain; write *.{domain.decode('ascii', 'replace')} to block all of it")
     return [(name, _DOMAINS, None)]
 
+
+def domainIn(text: str) -> bytes:
+    """
+    Return the domain that a line of a list blocks with all names below it, lower case with dots between labels.
+
+    @raise ValueError: the line does not block one domain, or not all of it.
+    """
+    line = text.encode("utf-8").lower()
+    rules = _parseLine(line, b"", PolicyZone()) if b"\n" not in line else []
+    if len(rules) != 1 or rules[0][1:] != (_DOMAINS, None):
+        text = "is not a domain; other rules belong into a list: write names = [...] in a table headed [[list]]"
+        raise ValueError(f"{shownPart(line)} {text}")
+    return rules[0][0]

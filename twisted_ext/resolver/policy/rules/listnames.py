@@ -14,6 +14,8 @@ __all__ = ["nameIn", "shownPart"]
 
 _CHARACTERS: Final = re.compile(rb"[a-z0-9_.-]+")
 
+_ADDRESS: Final = re.compile(rb"\d{1,3}(?:\.\d{1,3}){3}")
+
 
 def nameIn(text: bytes) -> bytes:
     """
@@ -30,6 +32,8 @@ def nameIn(text: bytes) -> bytes:
     name = nameToText(wire.lower()).removesuffix(".").encode("ascii")
     if not name or not _CHARACTERS.fullmatch(name):
         raise ValueError(f"{shownPart(text)} is not a domain name")
+    if _ADDRESS.fullmatch(name):
+        raise ValueError(f"{shownPart(text)} is an address, not a domain name")
     return name
 
 

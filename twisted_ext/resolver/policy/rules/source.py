@@ -88,8 +88,8 @@ class Policy:
     @ivar epoch: changes with each of them.
     @ivar given: whether there may be rules.
     @ivar paused: whether all names are let through.
-    @ivar resting: whether some of them do not apply now, but will.
-    @ivar number: that of these rules, which no others have; 0 while some of them rest.
+    @ivar resting: whether other rules than now may apply later without a change of the settings, as after a pause.
+    @ivar number: that of these rules as they apply now, which no others have.
     """
 
     def __init__(self, view: str = "") -> None:
@@ -105,9 +105,12 @@ class Policy:
         self.reply: BlockReply = None
         self._own = OwnRules((), ())
         self._lists: frozenset[str] = frozenset()
-        # Those that apply now, and the masks of these and of all.
+        # Those that apply now, and the mask of these.
         self._chosen = self._lists
-        self._mask = self._whole = 0
+        self._mask = 0
+        # The sets of lists of which each may apply at some time, and the masks of those that may apply instead of these.
+        self._states: Sequence[frozenset[str]] = ()
+        self._others: Sequence[int] = ()
         self.paused = False
         self._waiting: dict[Deferred[None], None] | None = None
 
@@ -125,6 +128,7 @@ class Policy:
         reply: str,
         lists: Collection[str],
         safe: Mapping[bytes, bytes] = _NO_HOSTS,
+        states: Sequence[frozenset[str]] = (),
     ) -> None:
         """
         Apply settings.
@@ -134,6 +138,8 @@ class Policy:
         @param lists: those that apply, as L{RuleList<twisted_ext.resolver.policy.rules.table.RuleList>} has them. Until the first of their
             tables is used, names wait for it.
         @param safe: for hosts of search engines those to use in their place, folded.
+        @param states: if not all lists apply always, sets of them. A question that is blocked at some time is blocked by the lists of one
+            of these sets.
 
         @raise BadDescription: they cannot be used; nothing has changed then.
         """
@@ -142,6 +148,7 @@ class Policy:
         self.reply = answers
         self._safe = safe
         self._lists = self._chosen = frozenset(lists)
+        self._states = states or (self._lists,)
         if lists and self.table is None and self._waiting is None:
             self._waiting = {}
         elif not lists:
@@ -183,10 +190,12 @@ class Policy:
                 _continue(waiting)
 
     def _changed(self) -> None:
-        self._mask, self._whole = self._maskOf(self._chosen), self._maskOf(self._lists)
+        self._mask = self._maskOf(self._chosen)
+        others = dict.fromkeys(map(self._maskOf, self._states))
+        self._others = [mask for mask in others if self.paused or mask != self._mask]
         self.given = bool(self._own or self._safe) or self.table is not None or self._waiting is not None
-        self.resting = self.given and (self.paused or self._mask != self._whole)
-        self.number = 0 if self.resting else next(_numbers)
+        self.resting = self.given and bool(self._others)
+        self.number = next(_numbers)
         self.epoch.bump()
 
     def _go(self) -> None:
@@ -231,14 +240,24 @@ class Policy:
         known = () if self.table is None else self.table.lists
         return sum([1 << number for number, each in enumerate(known) if each.list in lists])
 
-    def willBlock(self, name: bytes, rrType: int) -> bool:
+    def mayBlock(self, name: bytes, targets: Sequence[bytes], rrType: int) -> bool:
         """
-        Return whether a question is blocked by rules that do not apply now.
+        Return whether an answer that clients get now may be withheld from them later.
 
-        @param name: folded.
+        @param name: the name in question, folded.
+        @param targets: the names that clients go on to from the answer, folded.
         """
-        verdict = self._decided(name, self._whole, rrType)
-        return verdict is not None and verdict.blocked
+        for mask in self._others:
+            verdict = self._decided(name, mask, rrType)
+            if verdict is not None:
+                if verdict.blocked:
+                    return True
+                continue
+            for target in targets:
+                verdict = self._decided(target, mask, rrType)
+                if verdict is not None and verdict.blocked and not verdict.renames:
+                    return True
+        return False
 
 
 def _continue(waiting: dict[Deferred[None], None] | None) -> None:
@@ -276,8 +295,6 @@ class PolicySource(WrappingSource):
         found = policy.verdict(question.key[:-4], question.rrType)
         if found is None:
             answer = self._inner.ask(question, context)
-            if policy.resting and policy.willBlock(question.key[:-4], question.rrType):
-                return then(answer, self._shortened, question, context)
             if entry is not None and answer is entry.answer:
                 passed = self._passed(entry.answer, question, context)
                 entry.unmet = policy.number if passed is answer else 0
@@ -286,7 +303,8 @@ class PolicySource(WrappingSource):
         if not found.blocked:
             if context.trace is not None:
                 context.trace.note(lastTime(context.trace), "block", "excepted", **_shown(found))
-            return self._inner.ask(question, context)
+            answer = self._inner.ask(question, context)
+            return then(answer, self._settled, question) if policy.resting else answer
         return self._rewritten(question, context, found) if found.rewrites else self._answer(question, context, found, None)
 
     def _startLater(self, question: Question, context: QueryContext) -> Deferred[Answer]:
@@ -297,23 +315,21 @@ class PolicySource(WrappingSource):
         return waits.addCallback(lambda _: lookUp(self, question, context))
 
     def _passed(self, answer: Answer, question: Question, context: QueryContext) -> Answer:
-        policy = self._policy
         for rrset in answer.answer:
             for target in _targets(rrset):
-                found = policy.verdict(target.lower(), question.rrType)
-                if found is not None and found.blocked:
-                    if _aliasIn(found, question) is not None:
-                        # Of the names that are asked for, not of all that lead there.
-                        continue
+                found = self._policy.verdict(target.lower(), question.rrType)
+                # A name in place of another one is for those who ask for that, not for all that lead there.
+                if found is not None and found.blocked and not found.renames:
                     return self._answer(question, context, found, answer, target)
-                if found is None and policy.resting and policy.willBlock(target.lower(), question.rrType):
-                    return self._shortened(answer, question, context)
-        return answer
+        return self._settled(answer, question) if self._policy.resting else answer
 
-    def _shortened(self, answer: Answer, question: Question, context: QueryContext) -> Answer:
+    def _settled(self, answer: Answer, question: Question) -> Answer:
         """
-        Return an answer that clients do not keep until the name is blocked again.
+        Return an answer that clients do not keep beyond the time when they no longer get it.
         """
+        targets = [target.lower() for rrset in answer.answer for target in _targets(rrset)]
+        if not self._policy.mayBlock(question.key[:-4], targets, question.rrType):
+            return answer
         most = int(BLOCK_TTL.default)
         sections = [
             tuple([rrset if rrset.ttl <= most else rrset.withTTL(most) for rrset in section])

@@ -21,7 +21,7 @@ from twisted_ext.resolver.policy.rules.table import (
     rankOf,
 )
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.rrtypes import A
+from twisted_ext.wire.rrtypes import CNAME, A
 
 __all__ = ["OwnRules", "Verdict", "decided"]
 
@@ -65,6 +65,13 @@ class Verdict:
         return "rewritten" if self.rewrites else "blocked" if self.blocked else "excepted"
 
     @property
+    def renames(self) -> bool:
+        """
+        Whether clients get the records of another name.
+        """
+        return any(each.rrType == CNAME for each in self.rewrites)
+
+    @property
     def place(self) -> str:
         """
         Where the rule is: the list and the line, with a colon between them, or the setting.
@@ -81,13 +88,13 @@ class OwnRules:
 
     def __init__(self, blocked: Iterable[str], excepted: Iterable[str]) -> None:
         """
-        @param blocked: domains that are blocked, with all names below them.
+        @param blocked: domains that are blocked, with all names below them; C{*.} before one is the same.
         @param excepted: domains that are not blocked, with all names below them. One that is both is not blocked.
         """
         self._domains: dict[bytes, bool] = {}
         for domains, isBlocked in ((blocked, True), (excepted, False)):
             for domain in domains:
-                if text := _dotted(nameFromText(domain).lower()):
+                if text := _dotted(nameFromText(domain.removeprefix("*.")).lower()):
                     self._domains[text] = isBlocked
 
     def __bool__(self) -> bool:

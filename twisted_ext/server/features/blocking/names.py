@@ -62,7 +62,8 @@ class BlockedNames(Active):
     def begin(self) -> None:
         settings = self._settings
         exceptions = [each for each in settings.blockExcept if not each.startswith("file:")]
-        self.policy.apply(settings.block, exceptions, settings.blockReply, self._lists, _safeHosts(settings.safeSearch))
+        safe = _safeHosts(settings.safeSearch)
+        self.policy.apply(settings.block, exceptions, settings.blockReply, self._lists, safe, self._states())
         self.policy.select(self._now())
 
     def _now(self) -> frozenset[str]:
@@ -75,6 +76,19 @@ class BlockedNames(Active):
 
     def _at(self, local: datetime) -> frozenset[str]:
         return self._always.union([word for word, when in self._scheduled if when.schedule.isOn(local)])
+
+    def _states(self) -> Sequence[frozenset[str]]:
+        """
+        Return the lists that apply while no schedule does, while one of them does, and while all do. The rule that blocks a name is in a
+        list of one schedule, or in one that applies always, and no rule of these comes before it; but one of another schedule may void an
+        exception.
+        """
+        if not self._scheduled:
+            return ()
+        states = {when.name: self._always for _, when in self._scheduled}
+        for word, when in self._scheduled:
+            states[when.name] |= {word}
+        return (self._always, *states.values(), frozenset(self._lists))
 
     def look(self) -> None:
         """

@@ -50,7 +50,7 @@ _LIST: Final = types.Table("the name of a list and its file or URL, such as ads=
 
 
 class BlockingSettings(Section):
-    block: tuple[str, ...] = setting(types.NAME, (), "Block this domain and all names below it", group="Blocking", inView=True)
+    block: tuple[str, ...] = setting(types.BLOCKED, (), "Block this domain and all names below it", group="Blocking", inView=True)
     blockList: tuple[str, ...] = setting(
         types.LIST,
         (),

@@ -548,7 +548,7 @@ class _Dnsmasq:
             if chosen is null:
                 self._local(domain, _Upstream("", place))
         for domain, place in chosen.items():
-            self._converted.add("block", domain, place)
+            self._converted.block(domain, place)
             if chosen is null:
                 self._once(_OTHER_TYPES, place)
                 if not {each.server for each in found.addresses[domain]} & {"#", "::"}:
@@ -561,7 +561,7 @@ class _Dnsmasq:
                 self._converted.set("block-reply", "null", first)
             for domain, upstreams in found.routes.items():
                 if isWithin(domain, chosen):
-                    self._converted.add("block-except", domain, upstreams[0].place)
+                    self._converted.block(domain, upstreams[0].place, "block-except")
 
     def _contradictions(self) -> None:
         """
@@ -574,7 +574,7 @@ class _Dnsmasq:
 
     def _wildcards(self) -> None:
         converted = self._converted
-        others = [*self._found.routes, *converted.texts("local-domain"), *converted.texts("block")]
+        others = [*self._found.routes, *converted.texts("local-domain"), *[text.removeprefix("*.") for text in converted.texts("block")]]
         within: dict[str, list[str]] = {domain: [] for domain in self._found.addresses}
         for other in others:
             for domain in namesAbove(other.partition(".")[2]):

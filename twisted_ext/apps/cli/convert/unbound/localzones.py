@@ -185,7 +185,7 @@ class LocalZones:
                 into.differs(place, "all blocked names get the same reply, that of block-reply")
             elif kind in _DENIES:
                 into.differs(place, "names in it get NXDOMAIN")
-            into.add("block", name, place)
+            into.block(name, place)
         elif kind == "always_null":
             self._null(name, place, replies)
         elif kind == "always_nodata":
@@ -198,7 +198,7 @@ class LocalZones:
     def _null(self, name: str, place: Place, replies: str) -> None:
         if replies == "null":
             self._converted.set("block-reply", "null", place)
-            self._converted.add("block", name, place)
+            self._converted.block(name, place)
             return
         for owner in (name, f"*.{name}"):
             self._converted.add("local", f"{owner} A 0.0.0.0", place)
