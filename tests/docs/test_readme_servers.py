@@ -42,8 +42,8 @@ def test_readmeHasFourServers() -> None:
     list(
         zip(
             lines(),
-            ("router.lan", "localhost", "ns1.example.org", "localhost"),
-            ("192.168.1.1", "127.0.0.1", "192.0.2.1", "127.0.0.1"),
+            ("router.lan", "localhost", "localhost", "ns1.example.org"),
+            ("192.168.1.1", "127.0.0.1", "127.0.0.1", "192.0.2.1"),
             strict=True,
         )
     ),
