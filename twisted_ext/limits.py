@@ -20,7 +20,8 @@ __all__ = [
     "LOST_CONFIGURATION_SECONDS", "FILE_COMPLAINTS", "LOOK_SECONDS", "CONFIGURED_SERVERS", "SEARCH_DOMAINS",
     "NDOTS", "CONFIGURED_TIMEOUT", "CONFIGURED_ATTEMPTS", "SORTLIST_PAIRS", "LOCAL_OCTETS", "LOCAL_TTL", "LOCAL_ALIASES",
     "BLOCK_LISTS", "BLOCK_LIST_OCTETS", "BLOCK_LINE", "BLOCK_NAMES", "BLOCK_TTL", "BLOCK_SECONDS", "BLOCK_PAUSE",
-    "LIST_FETCH_OCTETS", "LIST_FETCH_SECONDS", "LIST_FETCH_HOPS", "LISTS_AT_ONCE",
+    "LIST_FETCH_OCTETS", "LIST_FETCH_SECONDS", "LIST_FETCH_HOPS", "LISTS_AT_ONCE", "LIST_SLOW_SECONDS",
+    "LISTS_RUNNING",
     "HEDGE_SECONDS",
     "RESOLVER_THREADS", "THREADED_WAITING", "LOOP_PATIENCE", "THREADED_TTL", "DESCRIPTION_CHARACTERS", "DESCRIPTION_DEPTH",
     "STAMP_CHARACTERS", "DESIGNATIONS", "DESIGNATED_LEAST_SECONDS", "DESIGNATED_MOST_SECONDS", "DESIGNATED_RETRY_SECONDS",
@@ -293,8 +294,14 @@ LIST_FETCH_SECONDS: Final = Limit(default=300.0, least=1.0, most=3600.0)
 #: Redirects that are followed for one list.
 LIST_FETCH_HOPS: Final = Limit(default=5, least=0, most=20)
 
-#: Lists that are fetched at a time, each by a process of its own.
+#: Lists that are fetched at a time, each by a process of its own, besides those of slow hosts.
 LISTS_AT_ONCE: Final = Limit(default=2, least=1, most=64)
+
+#: Seconds after which the host of a list that is being fetched is slow. Most lists are there in two.
+LIST_SLOW_SECONDS: Final = Limit(default=10.0, least=0.1, most=3600.0)
+
+#: Lists that are fetched at a time in all. Each process takes 50 MB.
+LISTS_RUNNING: Final = Limit(default=8, least=1, most=64)
 
 # -- combining sources
 

@@ -147,14 +147,24 @@ class RefusalTests(FetchListTestCase):
         """
         No redirect leads to a private address, in whatever way it is written, nor away from HTTPS.
         """
-        places = ("https://10.0.0.1/", "https://inside.example/", "https://0x7f000001/", "http://mirror.example/", "file:///etc/passwd")
+        places = [
+            "https://10.0.0.1/",
+            "https://inside.example/",
+            "https://0x7f000001/",
+            "http://mirror.example/",
+            "file:///etc/passwd",
+            "https://me:hunter2@mirror.example/",
+            "https://:443/",
+        ]
         said = self.offering(*[response("", "302 Found", f"Location: {place}") for place in places])
         self.assertEqual(said[0], "10.0.0.1: this is a private address")
         self.assertIn("inside.example", said[1])
         self.assertIn("private address", said[1])
         self.assertEqual(said[2], "0x7f000001: this is a private address")
         self.assertEqual(said[3], "mirror.example: this is not https, so that anybody on the way could change the list")
-        self.assertIn("this is not https", said[4])
+        self.assertEqual(said[4], "a redirect of lists.example: this is not https, so that anybody on the way could change the list")
+        self.assertEqual(said[5], "mirror.example: names and passwords in URLs are not used")
+        self.assertIn("the URL has no host", said[6])
 
     def test_privateAddressAfterResolution(self) -> None:
         """
@@ -232,8 +242,10 @@ class RefusalTests(FetchListTestCase):
             response("\x00\x01\x02\n" * 100),
             response(LIST, "200 OK", "Content-Encoding: gzip"),
             response("x" * 300_000),
+            response("\n<!DOCTYPE HTML>\n<html>\nads.example\n<br>tracker.example\n"),
         )
-        self.assertIn("lists.example: what it sent has no name to block: line 1: '<html>", said[0])
+        for each in (said[0], said[6]):
+            self.assertEqual(each, "lists.example: what it sent has no name to block: line 1: begins a web page, of which nothing is used")
         self.assertEqual(said[1:3], ["lists.example: what it sent has no name to block"] * 2)
         self.assertIn("has no name to block: line 1: ", said[3])
         self.assertEqual(said[4], "lists.example: it sent the list in the encoding 'gzip', which it was not asked for")

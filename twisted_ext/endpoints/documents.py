@@ -118,10 +118,14 @@ class DocumentFetcher:
         try:
             for _ in range(self.hops + 1):
                 uri = cast("Callable[[bytes], URI]", URI.fromBytes)(location)
-                hosts.append(uri.host.decode("ascii", "replace").lower())
-                why = refuse(uri.scheme, hosts[-1], uri.port) or self._privacyOf(hosts[-1])
+                # What stands before the host may be a password: it is not for a log.
+                _, secret, host = uri.host.decode("ascii", "replace").lower().rpartition("@")
+                hosts.append(host)
+                why = refuse(uri.scheme, host, uri.port) or ("names and passwords in URLs are not used" if secret else "")
+                why = why or ("the URL has no host" if not host else self._privacyOf(host))
                 if why:
-                    raise FetchFailed(f"{hosts[-1]}: {why}")
+                    named = host or (f"a redirect of {hosts[0]}" if hosts[1:] else "the URL")
+                    raise FetchFailed(f"{named}: {why}")
                 response = await agent.request(b"GET", location, sent)
                 if response.code == 200:
                     cast("Callable[[Protocol], None]", response.deliverBody)(body)

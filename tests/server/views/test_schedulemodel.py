@@ -15,6 +15,7 @@ import pytest
 
 from tests.server.views.served import Served, queryFor, tableOf
 from twisted_ext.server.settings.settings import Settings
+from twisted_ext.server.sources import ForwardStack
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.wire.message import Message
@@ -205,6 +206,7 @@ class _World:
             self.paused = self.dice.choice([[], [], [""], ["children"]])
             self.server.features.take("blocking", {"table": self.table, "paused": list(self.paused)})
         else:
+            assert isinstance(self.server.stack, ForwardStack)
             self.server.stack.flush()
         self.server.features.look()
 

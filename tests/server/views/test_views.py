@@ -121,19 +121,47 @@ def test_path() -> None:
     ]
 
 
-def test_hiddenViews() -> None:
+def _warned(**values: object) -> list[str]:
     """
-    A view that gets no clients because others before it have them all is logged at the start.
+    Return what is logged at a start with these settings.
     """
     said: list[LogEvent] = []
     observer = observing(said.append)
     globalLogPublisher.addObserver(observer)
     try:
-        wantSomething(Settings.of(view=["house=192.168.0.0/16", "guests=192.168.1.0/24", "others=any"]), None)
+        wantSomething(Settings.of(**values), None)
     finally:
         globalLogPublisher.removeObserver(observer)
-    expected = "view guests gets no clients: 192.168.1.0/24 is all in views before it, such as house"
-    assert [formatEvent(each) for each in said] == [expected]
+    return [formatEvent(each) for each in said]
+
+
+def test_hiddenViews() -> None:
+    """
+    A view that gets no clients because others before it have them all is logged at the start.
+    """
+    said = _warned(interface="192.168.0.1", view=["house=192.168.0.0/16", "guests=192.168.1.0/24", "others=any"])
+    assert said == ["view guests gets no clients: 192.168.1.0/24 is all in views before it, such as house"]
+
+
+def test_viewsWithoutIPv6() -> None:
+    """
+    Views whose clients are given by IPv4 addresses only are logged at the start of a server that is reached over IPv6 as well.
+    """
+    text = "no client is given by an IPv6 prefix, so a device that queries over IPv6 is not in"
+    assert _warned(view=["house=192.168.0.0/16", "others=any"]) == [f"view house: {text} it; add its prefix"]
+    views = ["a=192.168.0.1", "b=192.168.0.2"]
+    for interface in (["127.0.0.1", "::1"], ["eth7"]):
+        assert _warned(interface=interface, view=views) == [f"views a, b: {text} them; add its prefix"]
+    assert _warned(interface=["127.0.0.1", "192.168.0.1"], view=views) == []
+    assert _warned(view=[{"name": "a", "clients": ["192.168.0.1", "fd00::1"]}]) == []
+
+
+def test_mappedAddresses() -> None:
+    """
+    A client that is given by an IPv4 address as IPv6 writes it is the one with that IPv4 address.
+    """
+    view = {"name": "a", "clients": ["::ffff:127.0.0.4", "::ffff:192.0.2.0/120", "::fffe:0:0/95"]}
+    assert Settings.of(view=[view]).views()[0].clients == ("127.0.0.4/32", "192.0.2.0/24", "::fffe:0:0/95")
 
 
 class ViewsTests(ServiceCase):

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from ipaddress import ip_network
+from ipaddress import IPv6Network, ip_network
 from typing import TYPE_CHECKING, Final, Protocol
 
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
@@ -101,6 +101,9 @@ _HTTP: Final = 5380
 
 #: Begins the path of a file where there may be a domain as well.
 _FILE: Final = "file:"
+
+#: The length of the prefix of IPv4 addresses as IPv6 addresses (RFC 4291, section 2.5.5.2).
+_MAPPED: Final = 96
 
 #: The begin of a URL, and a file name that needs no quotes in a shell.
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -352,7 +355,10 @@ def _urlPath(text: str) -> str:
 def _prefix(text: str) -> str:
     if text == "any":
         return text
-    return str(ip_network(text))
+    network = ip_network(text)
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) and network.prefixlen >= _MAPPED else None
+    # A client that reaches an IPv6 socket over IPv4 has its IPv4 address here.
+    return str(network) if mapped is None else f"{mapped}/{network.prefixlen - _MAPPED}"
 
 
 def _proxy(text: str) -> str:

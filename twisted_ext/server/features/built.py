@@ -250,6 +250,7 @@ class Keepers:
         keeper = self._keepers.get(name)
         if keeper is None:
             raise CallerFault(f"{name} is not for this server")
+        keeper.seen(self.states)
         return verb.run(keeper, arguments)
 
     def close(self) -> None:

@@ -95,6 +95,7 @@ def wantSomething(settings: Settings, config: str | None) -> None:
         _log.warn("block, block-list and lists have no effect with serve; use forward, which serves zones as well")
     if settings.view:
         _warnOfHiddenViews(settings)
+        _warnOfOtherFamily(settings)
     if blocking.list:
         from twisted_ext.server.features.blocking.lists import unusedLists
 
@@ -118,6 +119,17 @@ def wantSomething(settings: Settings, config: str | None) -> None:
         raise BadDescription(said)
     # Zones may appear when the settings or folders are read again.
     _log.warn("{said}; until there is one, all queries are refused", said=said)
+
+
+def _warnOfOtherFamily(settings: Settings) -> None:
+    from twisted.internet.abstract import isIPAddress
+
+    if settings.interface and all(isIPAddress(each) for each in settings.interface):
+        return
+    names = [view.name for view in settings.views() if not any(each == "any" or ":" in each for each in view.clients)]
+    if names:
+        text = "view{s} {names}: no client is given by an IPv6 prefix, so a device that queries over IPv6 is not in {them}; add its prefix"
+        _log.warn(text, s="s"[: len(names) > 1], names=", ".join(names), them="them" if len(names) > 1 else "it")
 
 
 def _warnOfHiddenViews(settings: Settings) -> None:

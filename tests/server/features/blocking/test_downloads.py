@@ -231,18 +231,56 @@ class DownloadTests(FetchedCase):
         self.wait(0)
         self.assertEqual(len(self.children.fetching), 1)
 
+    def startMany(self, *hosts: str) -> None:
+        """
+        Start a server with a list of each of these hosts, and look after them once.
+        """
+        names = [f"list{number}" for number in range(len(hosts))]
+        lists = [f"{name}=https://{host}/{name}" for name, host in zip(names, hosts, strict=True)]
+        self.start(list=lists, lists=names)
+        self.wait(0)
+
+    def fetching(self) -> list[str]:
+        """
+        Return the lists that are being fetched.
+        """
+        return [job["url"].removeprefix("https://") for job, _ in self.children.fetching]
+
     def test_onlySomeAtATime(self) -> None:
         """
         Two lists are fetched at a time, each once.
         """
-        names = ("a", "b", "c")
-        self.start(list=[f"{name}={URL}" for name in names], lists=list(names))
-        self.wait(0)
+        self.startMany("a.example", "b.example", "c.example")
         self.wait(1)
-        self.assertEqual(len(self.children.fetching), 2)
+        self.assertEqual(self.fetching(), ["a.example/list0", "b.example/list1"])
         self.arrive("ads.example\n")
         self.wait(1)
-        self.assertEqual(len(self.children.fetching), 2)
+        self.assertEqual(self.fetching(), ["b.example/list1", "c.example/list2"])
+
+    def test_slowHosts(self) -> None:
+        """
+        Hosts that hang delay the lists of others by seconds. Further lists of theirs wait, so that they take no more processes.
+        """
+        self.startMany("slow.example", "SLOW.example", "slow.example", "hangs.example", "a.example", "b.example", "c.example")
+        self.assertEqual(self.fetching(), ["slow.example/list0", "hangs.example/list3"])
+        self.wait(9)
+        self.assertEqual(len(self.fetching()), 2)
+        self.wait(1)
+        self.assertEqual(self.fetching()[2:], ["a.example/list4", "b.example/list5"])
+        self.wait(10)
+        self.assertEqual(self.fetching()[4:], ["c.example/list6"])
+        self.end(failed="it did not arrive")
+        self.wait(1)
+        self.assertEqual(self.fetching()[4:], ["SLOW.example/list1"])
+
+    def test_manySlowHosts(self) -> None:
+        """
+        However many hosts hang, there are no more than eight processes.
+        """
+        self.startMany(*[f"slow{number}.example" for number in range(20)])
+        for _ in range(20):
+            self.wait(10)
+        self.assertEqual(len(self.fetching()), 8)
 
     def test_onlyWhatResolvesIsPassedOn(self) -> None:
         """
@@ -317,11 +355,23 @@ class FailureTests(FetchedCase):
         self.arrive("0.example\n" * 250)
         self.assertEqual(made.figures()["blockListsWrong"], 0)
 
+    def test_shrunkShortList(self) -> None:
+        """
+        That holds for short lists too.
+        """
+        self.start()
+        self.wait(0)
+        self.arrive("a.example\nb.example\nc.example\n")
+        self.wait(_DAY)
+        self.arrive("a.example\n")
+        self.assertTrue(self.blocks("c.example"))
+        self.assertTrue(any("has 1 rule instead of 3, less than half" in line for line in self.logged))
+
     def test_withoutTheGuard(self) -> None:
         """
         It is the guard that keeps a list that has lost most of its rules out.
         """
-        self.patch(downloads, "_LARGE", 1 << 30)
+        self.patch(downloads, "_LEAST", 0.0)
         self.start()
         self.wait(0)
         self.arrive("".join([f"{number}.example\n" for number in range(1000)]))

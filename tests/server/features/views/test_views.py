@@ -25,8 +25,8 @@ def test_allViews() -> None:
         "guests: any",
     ]
     assert said["views"] == [
-        {"view": "children", "clients": ["192.168.1.40/30", "192.168.1.0/24"], "own": {"block": '["games.example."]'}},
-        {"view": "guests", "clients": ["any"], "own": {}},
+        {"view": "children", "clients": ["192.168.1.40/30", "192.168.1.0/24"], "own": {"block": '["games.example."]'}, "paused": False},
+        {"view": "guests", "clients": ["any"], "own": {}, "paused": False},
     ]
 
 
@@ -41,6 +41,24 @@ def test_viewOfClient() -> None:
     views.apply(Settings.of())
     assert views.of("192.168.1.41")["view"] is None
     assert views.all() == {"views": [], "said": ["there are no views: all clients are answered alike"]}
+
+
+def test_pausedViews() -> None:
+    """
+    Views in which blocking is paused are shown so, and clients in no view.
+    """
+    views = Views(Settings.of(view=[_CHILDREN, "guests=any"]))
+    views.seen({"blocking": {"table": None, "paused": ["", "children"]}})
+    assert views.all()["said"] == [
+        "children: 192.168.1.40/30, 192.168.1.0/24",
+        '  block = ["games.example."]',
+        "  blocking is paused",
+        "guests: any",
+        "blocking is paused for clients in no view",
+    ]
+    assert str(views.of("192.168.1.7")["said"]).endswith("'blocking is paused for it']")
+    views.seen({})
+    assert "blocking is paused" not in str(views.all())
 
 
 @pytest.mark.parametrize("text", ["children", "192.168.1", "192.168.1.0/24", "\x1b[2J"])

@@ -39,6 +39,9 @@ _DOMAIN: Final = re.compile(rb"^(?:\*\.|\|\|(?!.*\.\r?$))?" + _NAME + rb"(?:\^|\
 #: Addresses with which hosts files block names.
 _NOWHERE: Final = re.compile(rb"0\.0\.0\.0|127(?:\.\d{1,3}){3}|::1?|0:0:0:0:0:0:0:[01]")
 
+#: What a web page begins with, such as that of an error; no list does.
+_PAGE: Final = re.compile(rb"\s*<[!?a-z]", re.I)
+
 _COMMENT: Final = re.compile(rb"\s#")
 
 _ADDRESS: Final = re.compile(rb"\d[\d.]*|[\da-f:]*:[\da-f:.]*(?:%.*)?")
@@ -78,7 +81,7 @@ def parseList(file: BinaryIO, complaints: Complaints) -> Iterator[ListedRules]:
     """
     Read a list piece by piece.
 
-    @param complaints: gets what is not valid.
+    @param complaints: gets what is not valid. Nothing of a web page is used.
 
     @raise OSError: it cannot be read.
     """
@@ -90,6 +93,10 @@ def parseList(file: BinaryIO, complaints: Complaints) -> Iterator[ListedRules]:
     while data := file.read(_PIECE):
         if first:
             data, first = data.removeprefix(b"\xef\xbb\xbf"), False
+            if _PAGE.match(data):
+                # Words of its text would be taken for names.
+                complaints.add(1, "begins a web page, of which nothing is used")
+                return
         if skipping:
             # The rest of a line that is too long.
             end = data.find(b"\n")

@@ -207,6 +207,11 @@ class Keeper:
         Apply new settings, which are in force already where queries are answered.
         """
 
+    def seen(self, states: Mapping[str, JSON]) -> None:
+        """
+        See what keepers have published last, by the names of their features; called before a command is executed.
+        """
+
     def look(self) -> None:
         """
         Look after what changes by itself, such as files; called each second.

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from random import uniform
 from time import localtime, strftime, time
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from twisted_ext.errors import CallerFault
-from twisted_ext.limits import LIST_FETCH_SECONDS, LISTS_AT_ONCE
+from twisted_ext.limits import LIST_FETCH_SECONDS, LIST_SLOW_SECONDS, LISTS_AT_ONCE, LISTS_RUNNING
 from twisted_ext.resolver.policy.rules.table import RuleList
 from twisted_ext.server.config.tables import meant
 from twisted_ext.server.features.blocking.copies import Copies, Copy
@@ -44,8 +45,8 @@ _LONGEST: Final = 86_400.0
 #: How far a time is moved at random, so that all servers with a list do not fetch it at the same time.
 _SPREAD: Final = 0.1
 
-#: A list of so many rules or more that has lost more than half of them is probably not what its publisher wanted.
-_LARGE: Final = 100
+#: A list that keeps less than this share of its rules is probably not what its publisher wanted.
+_LEAST: Final = 0.5
 
 #: Settings by which names of hosts are looked up. Nothing else of the server's is known to the process that fetches.
 _RESOLVING: Final = frozenset(
@@ -67,6 +68,7 @@ class _Download:
     @ivar anyway: whether it is used although it has lost most of its rules.
     @ivar anew: whether it is fetched although the server may say that it has not changed.
     @ivar path: the file that is being written; C{""} for none.
+    @ivar since: when the last attempt began, on the reactor's clock.
     """
 
     wanted: ListSettings
@@ -76,7 +78,15 @@ class _Download:
     anyway: bool = False
     anew: bool = False
     path: str = ""
+    since: float = 0.0
     fetching: Deferred[None] | None = field(default=None, repr=False)
+
+    @property
+    def host(self) -> str | None:
+        """
+        The host of its URL, lower case.
+        """
+        return urlsplit(self.wanted.url).hostname
 
 
 class Downloads:
@@ -176,16 +186,17 @@ class Downloads:
 
     def look(self) -> None:
         """
-        Fetch what is due.
+        Fetch what is due: of one host one list at a time. A host that is slow takes no place that the lists of others need.
         """
         now = self._reactor.seconds()
-        running = sum([each.fetching is not None for each in self._downloads.values()])
         for each in [*self._downloads.values()]:
-            if running >= LISTS_AT_ONCE.default:
+            running = [other for other in self._downloads.values() if other.fetching is not None]
+            quick = sum([now - other.since < LIST_SLOW_SECONDS.default for other in running])
+            if quick >= LISTS_AT_ONCE.default or len(running) >= LISTS_RUNNING.default:
                 return
-            if each.fetching is None and now >= each.due:
+            if each.fetching is None and now >= each.due and each.host not in [other.host for other in running]:
+                each.since = now
                 self._fetch(each)
-                running += 1
 
     def _fetch(self, each: _Download) -> None:
         wanted, copy = each.wanted, self._copies.get(each.wanted.name)
@@ -239,7 +250,7 @@ class Downloads:
         name = each.wanted.name
         before = self._copies.get(name)
         rules = int(said["rules"])
-        if before is not None and not each.anyway and before.rules >= _LARGE and 2 * rules < before.rules:
+        if before is not None and not each.anyway and rules < _LEAST * before.rules:
             text = f"has {_counted(rules)} instead of {before.rules:,}, less than half; to use it: txdns control lists accept {name}"
             self._failed(each, text, retry=False)
             return

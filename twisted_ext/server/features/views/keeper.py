@@ -11,6 +11,8 @@ from twisted_ext.server.features.base.feature import Keeper
 from twisted_ext.server.reply.selectors import Selectors, checkedAddress
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.settings.settings import Settings, View
 
@@ -23,7 +25,14 @@ class Views(Keeper):
     """
 
     def __init__(self, settings: Settings) -> None:
+        # The views in which blocking is paused.
+        self._paused: frozenset[str] = frozenset()
         self.apply(settings)
+
+    def seen(self, states: Mapping[str, JSON]) -> None:
+        blocking = states.get("blocking")
+        paused = blocking.get("paused") if isinstance(blocking, dict) else None
+        self._paused = frozenset([str(each) for each in paused]) if isinstance(paused, list) else frozenset()
 
     def apply(self, settings: Settings) -> None:
         self._settings = settings
@@ -38,9 +47,13 @@ class Views(Keeper):
         said: list[JSON] = []
         for view in self._views:
             own = self._ownOf(view)
-            views.append({"view": view.name, "clients": [*view.clients], "own": {**own}})
+            paused = view.name in self._paused
+            views.append({"view": view.name, "clients": [*view.clients], "own": {**own}, "paused": paused})
             said += [f"{view.name}: {', '.join(view.clients)}", *[f"  {name} = {value}" for name, value in own.items()]]
-        return {"views": views, "said": said or ["there are no views: all clients are answered alike"]}
+            said += ["  blocking is paused"] if paused else []
+        said = said or ["there are no views: all clients are answered alike"]
+        said += ["blocking is paused for clients in no view"] if "" in self._paused else []
+        return {"views": views, "said": said}
 
     def of(self, address: str) -> dict[str, JSON]:
         """
@@ -53,7 +66,9 @@ class Views(Keeper):
             return {"client": address, "view": None, "said": [f"{address} is in no view"]}
         view = self._views[number]
         matching = [prefix for prefix in view.clients if Selectors([[prefix]]).find(address) == 0]
-        return {"client": address, "view": view.name, "said": [f"{address} is in view {view.name}, which has {', '.join(matching)}"]}
+        said: list[JSON] = [f"{address} is in view {view.name}, which has {', '.join(matching)}"]
+        said += ["blocking is paused for it"] if view.name in self._paused else []
+        return {"client": address, "view": view.name, "said": said}
 
     def _ownOf(self, view: View) -> dict[str, str]:
         """

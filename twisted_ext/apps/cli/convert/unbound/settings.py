@@ -496,7 +496,7 @@ class _Conversion:
             self._remoteControl(section)
         elif kind == "rpz":
             self.converted.missing(
-                section.place, "response policy zones (RPZ) are not read", "list the names in a file, and set block-list and block-reply"
+                section.place, "response policy zones (RPZ) are not converted", "block-list reads the rules of their file that block names"
             )
         elif kind in ("view", "dnscrypt", "python", "dynlib", "cachedb", "ipset"):
             self._known(Option(kind, [], section.place))
