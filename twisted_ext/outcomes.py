@@ -16,7 +16,7 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.replies import readReply
 from twisted_ext.wire.rrtypes import ANY, CNAME, DNAME, RRSIG
 
-__all__ = ["answerFromMessage", "answerFromReply", "relevant"]
+__all__ = ["answerFromMessage", "answerFromReply", "ignoredIn", "relevant"]
 
 #: Members of Enums that are compared with in each look-up: to look up one in its class takes as long as ten attributes.
 _DATA: Final = Outcome.DATA
@@ -130,6 +130,14 @@ def answerFromReply(question: Question, octets: bytes, origin: Origin) -> Answer
     self.wire = wire
     self._message = None
     return self
+
+
+def ignoredIn(answer: Answer) -> dict[str, int]:
+    """
+    Return what a trace says of octets behind the last record of a reply, if there were some.
+    """
+    behind = 0 if answer.message is None else answer.message.check().behind
+    return {"ignored": behind} if behind else {}
 
 
 def _isForTransport(options: bytes) -> bool:

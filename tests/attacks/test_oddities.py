@@ -35,7 +35,6 @@ ODD = {
     "format error without question": b"\x81\x81" + bytes(8),
     "cut rdata": _HEADER + OURS.toWire() + _RECORD[:-2],
     "rdata of a wrong length": _HEADER + OURS.toWire() + _RECORD[:10] + b"\x00\x03\xc0\x00\x02",
-    "octets behind the end": forge(OURS) + b"\x00",
     "counts that lie": b"\x81\x80\x00\x01\xff\xff\x00\x00\x00\x00" + OURS.toWire() + _RECORD,
     "truncated, other question": forge(OTHER, 0x8380),
     "two OPT records": b"\x81\x80\x00\x01\x00\x00\x00\x00\x00\x02" + OURS.toWire() + b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00" * 2,

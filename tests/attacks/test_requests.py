@@ -38,8 +38,6 @@ LIARS: Final = {
     "65,535 authorities": ((1, 0, 65535, 0), QUESTION),
     "65,535 additionals": ((1, 0, 0, 65535), QUESTION + OPT),
     "two OPT records": ((1, 0, 0, 2), QUESTION + OPT + OPT),
-    "another request behind the end": ((1, 0, 0, 0), QUESTION + queryOf("victim.test")),
-    "a record that is not counted": ((1, 0, 0, 0), QUESTION + OPT),
     "sixteen thousand options": ((1, 0, 0, 1), QUESTION + optOf(options=[(3, b"")] * 16_000)),
     "an option longer than its record": ((1, 0, 0, 1), QUESTION + OPT[:-1] + b"\x05\x00\x03\xff\xff\x00"),
 }
@@ -84,13 +82,22 @@ class LyingTests(RequestsTestCase):
                         self.assertEqual(self.rcodeOf(wire, stream), Rcode.FORMERR, text)
         self.assertEqual(self.server.inner.asked, 0)
 
-    def test_withoutFormGateSmuggledRequestIsAnswered(self) -> None:
+    def test_withoutFormGateLiesAreAnswered(self) -> None:
         """
-        Without the form gate, a request with another one after its end is answered.
+        Without the form gate, a request with two OPT records is answered.
         """
         self.patch(FormGate, "__call__", lambda gate, request, now: None)
-        counts, rest = LIARS["another request behind the end"]
+        counts, rest = LIARS["two OPT records"]
         self.assertEqual(self.rcodeOf(b"\x12\x34\x01\x00" + pack(">HHHH", *counts) + rest), 0)
+
+    def test_requestBehindTheEndIsIgnored(self) -> None:
+        """
+        What is behind the end of a request is ignored, be it another request: it is neither answered nor kept.
+        """
+        for tail in (QUESTION, queryOf("victim.test"), OPT, b"\x00"):
+            for stream in (False, True):
+                self.assertEqual(self.rcodeOf(b"\x12\x34\x01\x00" + pack(">HHHH", 1, 0, 0, 0) + QUESTION + tail, stream), 0)
+        self.assertEqual(self.server.inner.asked, 1)
 
     def test_optionsOfRequestAreLimited(self) -> None:
         """

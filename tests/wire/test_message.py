@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.conformance.examining import examine
 from tests.wire.strategies import messages
-from twisted_ext.errors import BadMessage
+from twisted_ext.errors import BadCount, BadMessage
 from twisted_ext.limits import EDNS_OPTIONS, Limit
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import ANY_CLASS, NONE, QR, Opcode
@@ -20,6 +20,7 @@ from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import ROOT, nameFromText
 from twisted_ext.wire.records import RRSet, eachRecord, groupRecords
+from twisted_ext.wire.rrtypes import TSIG
 
 A, NS, SOA, RRSIG = 1, 2, 6, 46
 
@@ -71,18 +72,45 @@ class CountTests(SynchronousTestCase):
         """
         Counts that exceed the message are refused at once in every section.
         """
-        for counts in ((65535, 0, 0, 0), (0, 65535, 0, 0), (0, 0, 65535, 0), (0, 0, 0, 65535), (65535,) * 4):
-            self.assertIn("extends past", errorOf(header(*counts)))
-        self.assertIn("extends past", errorOf(header(2) + QUESTION))
-        self.assertIn("extends past", errorOf(header(1, 2) + QUESTION + record()))
+        for counts in ((0, 65535, 0, 0), (0, 0, 65535, 0), (0, 0, 0, 65535)):
+            self.assertIn("ends before a record", errorOf(header(*counts)))
+        for wire in (header(65535), header(*(65535,) * 4), header(2) + QUESTION):
+            self.assertIn("extends past", errorOf(wire))
+        self.assertIn("ends before a record", errorOf(header(1, 2) + QUESTION + record()))
 
-    def test_trailingOctetsAreRefused(self) -> None:
+    def test_trailingOctetsAreIgnored(self) -> None:
         """
-        Octets after the last record are refused.
+        Octets after the last record mean nothing, as for other servers; they are counted, and no part of the message.
         """
-        self.assertIn("1 octets after", errorOf(header(1) + QUESTION + b"\x00"))
-        self.assertIn("after", errorOf(header(1) + QUESTION + record()))
-        self.assertIn("after", errorOf(header() + OPT))
+        for flags in (QR, 0, Opcode.UPDATE << 11):
+            for wire in (header(1, flags=flags) + QUESTION, header(1, 1, flags=flags) + QUESTION + record(), header(flags=flags)):
+                for tail in (b"\x00", record(), OPT):
+                    message = read(wire + tail)
+                    self.assertEqual((message.behind, message.wire), (len(tail), wire))
+                    self.assertEqual(message, read(wire))
+                    self.assertIsNone(message.edns)
+        self.assertEqual(read(header(1, 0, 0, 1) + QUESTION + OPT).behind, 0)
+
+    def test_octetsAfterASignatureAreRefused(self) -> None:
+        """
+        A signed message ends with its signature.
+        """
+        signature = record(ROOT, TSIG, ANY_CLASS, 0, b"\x00" * 17)
+        self.assertIsNotNone(read(header(1, 0, 0, 1) + QUESTION + signature).trailer)
+        self.assertIn("1 octets after the signature", errorOf(header(1, 0, 0, 1) + QUESTION + signature + b"\x00"))
+
+    def test_countsThatAreTooHigh(self) -> None:
+        """
+        A message that ends before a record that its header counts, or has two OPT records, is told apart from other malformed ones.
+        """
+        for wire in (
+            header(1, 0, 0, 1) + QUESTION,
+            header(1, 1, 0, 1) + QUESTION + record(),
+            header(1, 2) + QUESTION + record(),
+            header(1, 0, 0, 2) + QUESTION + OPT + OPT,
+        ):
+            self.assertIsInstance(examine(wire), BadCount)
+        self.assertNotIsInstance(examine(header(1, 1) + QUESTION + record()[:-1]), BadCount)
 
     def test_sizeOfAMessageIsChecked(self) -> None:
         """

@@ -11,7 +11,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from twisted_ext.errors import BadMessage, BadRecord
+from twisted_ext.errors import BadCount, BadMessage, BadRecord
 from twisted_ext.limits import MESSAGE_SIZE
 from twisted_ext.wire.codes import ANY_CLASS, Opcode
 from twisted_ext.wire.edns import EDNS
@@ -99,6 +99,7 @@ class Message:
     @ivar id: sixteen bits.
     @ivar flags: the header's second pair of octets: QR, opcode, AA, TC, RD, RA, Z, AD, CD and the lower four bits of the rcode.
     @ivar wire: the octets of a parsed message; empty for one that was constructed.
+    @ivar behind: how many octets came behind the last record, once the records are parsed. They mean nothing, and are not in C{wire} then.
     """
 
     __slots__ = (
@@ -106,6 +107,7 @@ class Message:
         "flags",
         "questions",
         "wire",
+        "behind",
         "_answer",
         "_authority",
         "_additional",
@@ -130,6 +132,7 @@ class Message:
         self.flags = flags
         self.questions = questions
         self.wire = b""
+        self.behind = 0
         self._answer = answer
         self._authority = authority
         self._additional = additional
@@ -163,6 +166,7 @@ class Message:
             questions.append(Question(name, rrType, rrClass))
         self.questions = tuple(questions)
         self.wire = data
+        self.behind = 0
         self._answer = self._authority = self._additional = ()
         self._edns = self._trailer = None
         self._flat = None
@@ -174,8 +178,8 @@ class Message:
         """
         Parse the whole message now, and return it.
 
-        @raise BadMessage: a record is truncated or not valid for its type, there is more than one OPT or a misplaced one, a TSIG that is
-            not the last record or has another class than ANY, or octets follow the last record.
+        @raise BadMessage: a record is truncated or not valid for its type, there is more than one OPT or a misplaced one, or a TSIG that is
+            not the last record, has another class than ANY, or is followed by other octets.
         """
         if self._reader is not None:
             self._parse(self._reader)
@@ -198,7 +202,7 @@ class Message:
             for index, record in enumerate(everything):
                 if record.rrType == OPT:
                     if edns is not None:
-                        raise BadMessage("more than one OPT record")
+                        raise BadCount("more than one OPT record")
                     if record.name != b"\x00":
                         raise BadMessage("an OPT record's owner is not the root")
                     edns = EDNS.fromRecord(record.rrClass, record.ttl, record.rdatas[0])
@@ -210,12 +214,16 @@ class Message:
                     trailer = record
                 else:
                     additional.append(record)
-        if offset != len(reader.data):
-            raise BadMessage(f"{len(reader.data) - offset} octets after the last record")
+        behind = len(reader.data) - offset
+        if behind and trailer is not None:
+            raise BadMessage(f"{behind} octets after the signature")
         for section, records in (("answer", answer), ("authority", authority)):
             for record in records:
                 if record.rrType == OPT or record.rrType == TSIG:
                     raise BadMessage(f"a record of type {record.rrType} in the {section} section")
+        if behind:
+            self.behind = behind
+            self.wire = reader.data[:offset]
         self._flat = (answer, authority, additional)
         # The order of records in an UPDATE is significant (RFC 2136, section 3.4.2.6).
         group = tuple if self.flags >> 11 & 15 == Opcode.UPDATE else groupRecords

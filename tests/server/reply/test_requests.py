@@ -14,6 +14,7 @@ from tests.queries import optOf, queryOf
 from twisted_ext.server.reply.requests import Request
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.tsig import Key, sign
 
 CLIENT = ("192.0.2.7", 4000)
 MAPPED_CLIENT = ("::ffff:192.0.2.7", 4000, 0, 0)
@@ -69,6 +70,20 @@ class RequestTests(SynchronousTestCase):
         for wire in (b"", queryOf()[:11], queryOf(flags=0x8100), b"\x00\x00\x80" + bytes(9), b"\x00\x00\xf8" + bytes(30)):
             self.assertIsNone(Request.fromWire(wire, CLIENT, "udp"))
 
+    def test_octetsBehindTheLastRecord(self) -> None:
+        """
+        Octets behind the last record are ignored: the request is as without them. They may not come behind a signature.
+        """
+        opt = optOf()
+        for wire in (queryOf(), queryOf(opt=opt), queryOf(opt=optOf(options=[(65001, b"abc")]))):
+            for tail in (b"\x00", opt, queryOf()):
+                request = read(wire + tail)
+                self.assertIsNone(request.fault)
+                self.assertEqual((request.wire, request.edns), (wire, read(wire).edns))
+        signed = sign(queryOf(), Key(nameFromText("key.test"), b"0123456789abcdef"), 1000)[0]
+        self.assertIsNone(read(signed).fault)
+        self.assertIsNotNone(read(signed + b"\x00").fault)
+
     def test_malformedRequestIsFORMERR(self) -> None:
         """
         A malformed request has the fault FORMERR.
@@ -77,14 +92,12 @@ class RequestTests(SynchronousTestCase):
         opt = optOf()
         for wire in (
             query[:-1],
-            query + b"\x00",
             pack(">HHHHHH", 1, 0x100, 2, 0, 0, 0) + query[12:] * 2,
             pack(">HHHHHH", 1, 0x100, 65535, 0, 0, 0),
             pack(">HHHHHH", 1, 0x100, 1, 1, 0, 0) + query[12:],
             pack(">HHHHHH", 1, 0x100, 1, 0, 1, 0) + query[12:],
             pack(">HHHHHH", 1, 0x100, 1, 0, 0, 65535) + query[12:] + opt,
             pack(">HHHHHH", 1, 0x100, 1, 0, 0, 2) + query[12:] + opt + opt,
-            queryOf(opt=opt + b"\x00"),
             queryOf(opt=opt[:-1] + b"\x05"),
             queryOf(opt=b"\x01a\x00" + opt[1:]),
             queryOf(opt=optOf(options=[(65001, b"")] * 101)),

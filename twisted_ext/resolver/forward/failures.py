@@ -5,11 +5,11 @@ Choose which fault and which text to report when no server has answered.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import CancelledError
 
-from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, Unreachable
+from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, TimedOut, Unreachable
 from twisted_ext.transport.udpsockets import QuerySocket
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Question
@@ -19,7 +19,10 @@ from twisted_ext.wire.rrtypes import typeName
 if TYPE_CHECKING:
     from twisted_ext.transport.exchange import Channel
 
-__all__ = ["Abandoned", "mostTelling", "named", "together"]
+__all__ = ["Abandoned", "malformed", "mostTelling", "named", "together"]
+
+#: Info code of the extended error for a server whose replies cannot be used (RFC 8914, section 4.24).
+_NETWORK: Final = 23
 
 #: Servers named in an error, so that it stays one line.
 _MOST_STORIES = 6
@@ -35,6 +38,13 @@ class Abandoned(CancelledError):
     def __init__(self, fault: DNSFault) -> None:
         super().__init__(str(fault))
         self.fault = fault
+
+
+def malformed(label: str, fault: BadMessage) -> ServerFailed:
+    """
+    Return the fault of a server whose reply is malformed.
+    """
+    return ServerFailed(f"{label} sent a malformed reply: {fault}", server=label, ede=((_NETWORK, f"malformed reply from {label}"),))
 
 
 def named(question: Question) -> str:

@@ -7,11 +7,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.answers import Origin, QueryContext
-from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, TimedOut, Unreachable
+from twisted_ext.errors import BadCount, BadMessage, DNSFault, ServerFailed, TimedOut, Unreachable
 from twisted_ext.limits import FAILURE_TRIES, FIRST_WAIT, STREAM_WAIT
-from twisted_ext.outcomes import answerFromMessage, answerFromReply
+from twisted_ext.outcomes import answerFromMessage, answerFromReply, ignoredIn
 from twisted_ext.resolver.forward.cookies import cookieFits, knowsCookie
-from twisted_ext.resolver.forward.failures import Abandoned, mostTelling, named
+from twisted_ext.resolver.forward.failures import Abandoned, malformed, mostTelling, named
 from twisted_ext.resolver.forward.nextstep import LASTING, NO_EDNS, Came, Plain, Step, Stream, nextStep
 from twisted_ext.resolver.forward.serverstats import ServerStats, bestOf, domainAsked, dueForProbe
 from twisted_ext.resolver.forward.troubles import DONE, Open, Tried, Troubles
@@ -162,7 +162,7 @@ class ForwardedLookup(PendingQuery):
         if standing.plainSigns and answer.message is not None and answer.message.edns is not None:
             standing.tookEDNS()
         if self.context.trace is not None:
-            self._note(now, "reply", exchange, rcode=rcodeName(answer.rcode), octets=len(octets))
+            self._note(now, "reply", exchange, rcode=rcodeName(answer.rcode), octets=len(octets), **ignoredIn(answer))
         self._over()
         waiter = self.waiter
         # It refers to this object. Without that cycle, both are freed at once.
@@ -439,21 +439,21 @@ class ForwardedLookup(PendingQuery):
         exchange = leg.exchange
         index = self._open(leg, key)[2]
         self._note(now, "truncated", exchange)
-        if exchange.reliable:
-            fault = ServerFailed(f"{exchange.label} truncated its reply over {exchange.kind.upper()}", server=exchange.label)
-        else:
+        how = exchange.kind.upper() if exchange.reliable else "UDP, and did not send it over TCP"
+        if not exchange.reliable:
             self._source.standings[index].replied(None)
-            fault = ServerFailed(f"{exchange.label} truncated its reply over UDP, and did not send it over TCP", server=exchange.label)
-        self._setBack(Came.CUT, fault, now, leg, key)
+        self._setBack(Came.CUT, ServerFailed(f"{exchange.label} truncated its reply over {how}", server=exchange.label), now, leg, key)
 
     def _malformed(self, octets: bytes, fault: BadMessage, now: float, leg: Channel, key: bytes) -> None:
         exchange = leg.exchange
         self._note(now, "malformed", exchange, why=str(fault))
-        self._source.standings[self._open(leg, key)[2]].trouble("malformed")
-        worse = ServerFailed(f"{exchange.label} sent what is not a DNS message: {fault}", server=exchange.label)
+        _, _, index, _, plain = self._open(leg, key)
+        standing = self._source.standings[index]
+        standing.trouble("malformed")
+        old = isinstance(fault, BadCount) and self.context.edns and not (plain or self._source.signed) and standing.withEDNS(now)
         # As long as our buffer: it was truncated on our side.
-        cut = not exchange.reliable and len(octets) >= SIZE
-        self._setBack(Came.CUT if cut else Came.MALFORMED, worse, now, leg, key)
+        came = Came.CUT if not exchange.reliable and len(octets) >= SIZE else Came.NO_EDNS if old else Came.MALFORMED
+        self._setBack(came, malformed(exchange.label, fault), now, leg, key)
 
     def _declined(self, octets: bytes, now: float, leg: Channel, key: bytes) -> None:
         exchange = leg.exchange

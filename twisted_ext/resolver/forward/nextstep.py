@@ -98,7 +98,7 @@ _UDP: Final[dict[Came, tuple[_Row, _Row, _Row]]] = {
     Came.FAILED:     ((_A, _A, _A), (_D, _D, _D), (_A, _A, _A)),
     Came.DECLINED:   ((_N, _N, _N), (_D, _D, _D), (_N, _N, _N)),
     Came.CUT:        ((_S, _S, _S), (_W, _W, _W), (_N, _N, _N)),
-    Came.MALFORMED:  ((_W, _W, _W), (_W, _W, _W), (_W, _W, _W)),
+    Came.MALFORMED:  ((_S, _N, _N), (_W, _W, _W), (_N, _N, _N)),
     Came.BROKEN:     ((_N, _N, _N), (_D, _D, _D), (_N, _N, _N)),
     Came.SILENT:     ((_A, _A, _A), (_A, _A, _A), (_A, _A, _A)),
 }  # fmt: skip

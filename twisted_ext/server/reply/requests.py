@@ -263,19 +263,22 @@ class Request:
                 self.questionEnd = position
             if additionals == 1 and not authorities and wire.startswith(_OPT, position):
                 end = position + 11 + (wire[position + 9] << 8 | wire[position + 10])
-                if end != len(wire):
-                    raise BadMessage("octets after the last record, or too few of them")
+                if end > len(wire):
+                    raise BadMessage("too few octets for the last record")
                 self._takeEDNS(
                     EDNS.fromRecord(
                         wire[position + 3] << 8 | wire[position + 4],
                         int.from_bytes(wire[position + 5 : position + 9], "big"),
-                        wire[position + 11 :],
+                        wire[position + 11 : end],
                     )
                 )
             elif additionals or authorities:
-                self._readRecords(position, authorities, additionals)
-            elif position != len(wire):
-                raise BadMessage("octets after the question")
+                end = self._readRecords(position, authorities, additionals)
+            else:
+                end = position
+            if end != len(wire):
+                # As other servers do, ignore what is behind the last record. Without it the message is like others.
+                self.wire = wire[:end]
         except (IndexError, BadMessage):
             self.fault = Refusal(Rcode.FORMERR, bare=self.questionEnd == HEADER_OCTETS)
         return self
@@ -378,9 +381,11 @@ class Request:
         elif self.transport != "tcp":
             self.padded = edns.option(_PADDING) is not None
 
-    def _readRecords(self, position: int, authorities: int, additionals: int) -> None:
+    def _readRecords(self, position: int, authorities: int, additionals: int) -> int:
         """
         Read the records of a query that has more than an OPT record.
+
+        @return: where the last one ends.
 
         @raise BadMessage: they are malformed, or do not belong in a query.
         """
@@ -388,8 +393,6 @@ class Request:
             raise BadMessage("records in the authority section of a query")
         _, position = readRecords(Reader(self.wire), position, authorities)
         records, position = readRecords(Reader(self.wire), position, additionals)
-        if position != len(self.wire):
-            raise BadMessage("octets after the last record")
         for record in records:
             if self.signature is not None:
                 raise BadMessage("a TSIG record that is not the last one (RFC 8945, section 5.1)")
@@ -401,6 +404,9 @@ class Request:
                 if self.edns is not None or record.name != b"\x00":
                     raise BadMessage("more than one OPT record, or a misplaced one")
                 self._takeEDNS(EDNS.fromRecord(record.rrClass, record.ttl, record.rdatas[0]))
+        if self.signature is not None and position != len(self.wire):
+            raise BadMessage("octets after the signature")
+        return position
 
     def __repr__(self) -> str:
         return f"<Request {self.question} from {self.client} by {self.transport}>"
