@@ -248,6 +248,20 @@ class ResponseRateTests(_RatesTestCase):
         self.assertEqual((self.ask(cased, 0.5, 5), self.tokens()), (1, [3.0, 0.0, 3.0, 3.0, 3.0]))
         self.assertEqual(self.counters.replies[_NXDOMAIN], 3)
 
+    def test_refusedReplyIsNotCountedAsBlocked(self) -> None:
+        """
+        A reply for a blocked name that is not sent, because the network has no token, is not among the blocked replies of the operator's
+        statistics. The full path counts what it sends instead.
+        """
+        query = queryOf("ads.example.test")
+        octets = query[:2] + bytes([0x81, 0x80 | _NXDOMAIN]) + query[4:]
+        reply = Reply(octets, (), 0.0, 0, 100.0, self.epoch, len(query), whole=True, blocked=True)
+        self.group.datagrams.offer(query, reply, varies=True)
+        cased = mixedCase(query, 0x5555)
+        self.assertEqual(self.ask(cased, 0.5, 5), 3)
+        self.assertEqual(self.beyond, [cased] * 2)
+        self.assertEqual(self.packetCache.blocked, 3)
+
     def test_withheldRepliesAreCounted(self) -> None:
         """
         A withheld reply whose account is shut is replaced by a truncated one or by none, and the operator sees how many of both there

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from twisted_ext.answers import BLOCKED, Epoch
+from twisted_ext.answers import BLOCKED, BlockedReply, Epoch
 from twisted_ext.packetcache.clients import Client, Clients, Group
 from twisted_ext.packetcache.table import CookieOptions, kindOf
 
@@ -192,6 +192,9 @@ class PacketCache:
                             if client.accounts is not None:
                                 account = client.accounts[kindOf(reply)]
                                 if account.tokens < 1.0:
+                                    if isinstance(reply, BlockedReply):
+                                        # The full path counts what it sends.
+                                        table.blocked -= 1
                                     # Clients with a valid cookie are exempt from the limit; the full path checks the cookie.
                                     others += 1
                                     beyond(datagram, address, client, now)
