@@ -100,6 +100,39 @@ class CountingTests(SynchronousTestCase):
             self.drain([(self.query, NEAR)] * 2, refused=refused)
         self.assertEqual(self.counters.unsent, 3)
 
+    def test_failedQueriesAreCounted(self) -> None:
+        """
+        A datagram whose handling fails is counted as one without a cached reply, and is reported once; those after it get their replies.
+        """
+
+        def fail(datagram: bytes) -> None:
+            raise RuntimeError("out of order")
+
+        other = queryOf("other.example.test")
+        arrived = [(self.query, _POOR), (self.query, NEAR), (other, NEAR), (other, NEAR), (self.query, NEAR)]
+        self.assertEqual(self.drain(arrived, failed=self.failures.append, beyond=fail), 2)
+        self.assertEqual([str(error) for error in self.failures], ["out of order"] * 3)
+        self.assertEqual((self.counters.udp, self.counters.udpBeyond, self.counters.hits), (5, 3, 2))
+        self.assertRaises(RuntimeError, self.drain, [(other, NEAR)], beyond=fail)
+
+    def test_failedQueriesOfLimitedNetworksAreCounted(self) -> None:
+        """
+        The same holds for a query of a network without tokens, whether its reply is found by its octets or by its shape.
+        """
+
+        def fail(datagram: bytes) -> None:
+            raise RuntimeError("out of order")
+
+        self.accounts = tuple([Account(0.0, -10.0, 0) for _ in KINDS])
+        shaped = queryOf("shape.example.test")
+        self.group.datagrams.offer(shaped, replyOf(shaped, self.epoch), varies=True)
+        for query in (self.query, shaped):
+            self.counters = Counters()
+            self.assertEqual(self.drain([(query, NEAR)] * 3), 0)
+            self.assertEqual((self.counters.udp, self.counters.udpBeyond), (3, 3))
+            self.assertEqual(self.drain([(query, NEAR)] * 3, failed=self.failures.append, beyond=fail), 0)
+            self.assertEqual((self.counters.udp, self.counters.udpBeyond), (6, 6))
+
     def test_accountsApplyToZones(self) -> None:
         """
         A network with a response rate limit gets no more replies of a zone than that either, however often they are repeated.

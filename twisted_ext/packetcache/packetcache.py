@@ -163,8 +163,8 @@ class PacketCache:
                                 account = client.accounts[entry.kind]
                                 if account.tokens < 1.0:
                                     if now >= account.shut:
-                                        others += 1
                                         beyond(datagram, address, client, now)
+                                        others += 1
                                         continue
                                     held += 1
                                     short = entry.truncated() if account.holdBack() else b""
@@ -196,8 +196,8 @@ class PacketCache:
                                         # The full path counts what it sends.
                                         table.blocked -= 1
                                     # Clients with a valid cookie are exempt from the limit; the full path checks the cookie.
-                                    others += 1
                                     beyond(datagram, address, client, now)
+                                    others += 1
                                     continue
                                 account.tokens -= 1.0
                             hit = datagram
@@ -209,8 +209,8 @@ class PacketCache:
                         missed.append((datagram, address, client))
                         continue
                     # The full path adds tokens, from which the rest of the batch may be answered.
-                    others += 1
                     beyond(datagram, address, client, now)
+                    others += 1
                 break
             except Exception as error:
                 if failed is None:
