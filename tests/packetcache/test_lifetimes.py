@@ -102,6 +102,51 @@ class ClockTests(_GenerationsTestCase):
                 self.epoch.bump()
             self.assertEqual(again(self.table, query, now) is not None, kept)
 
+    def test_ttlsOfRepliesByShapeCountDown(self) -> None:
+        """
+        TTLs of a reply that is found by its shape go down with each full second, to the moment, and the reply expires with them.
+        """
+        query = queryOf()
+        self.offer(query, age=3, varies=True)
+        for now, ttl in ((100.0, 10), (100.5, 10), (101.0, 9), (102.0, 8), (102.5, 8), (109.5, 1), (110.0, None)):
+            self.assertEqual(ttlOf(again(self.table, mixedCase(query, 0x5555), now)), ttl)
+
+    def test_shortTTLEndsAtZero(self) -> None:
+        """
+        In a reply that is valid for longer than one of its records, the TTL of that record goes down to 0 and stays there.
+        """
+        query = queryOf()
+        octets = replyOf(query, self.epoch, 2).octets
+        self.table.offer(query, Reply(octets, ((len(query) + 6, 2),), 100.0, 0, 110.0, self.epoch, len(query)))
+        for now, ttl in ((101.0, 1), (102.0, 0), (103.0, 0), (109.0, 0), (110.0, None)):
+            self.assertEqual(ttlOf(again(self.table, query, now)), ttl)
+
+    def test_replyIsGoodUntilItsNextSecond(self) -> None:
+        """
+        A reply can be sent as it is until its TTLs change, also if its records had been in the cache for long.
+        """
+        query = queryOf()
+        self.offer(query, age=50, ttl=100)
+        entry = self.table.find(query[2:])
+        assert entry is not None
+        self.assertEqual(entry.until, 101.0)
+
+    def test_replyOfHalfSecondExpires(self) -> None:
+        """
+        A reply that expires within a second is not sent after that, from the packet cache's first look-up on.
+        """
+        query = queryOf()
+        self.table.offer(query, Reply(query, ((12, 1),), 100.0, 0, 100.5, self.epoch, len(query)))
+        entry = self.table.find(query[2:])
+        assert entry is not None
+        self.assertEqual(entry.until, 100.5)
+        self.table.offer(query, Reply(query, ((12, 3),), 100.0, 0, 102.5, self.epoch, len(query)))
+        self.assertIsNotNone(again(self.table, query, 102.25))
+        entry = self.table.find(query[2:])
+        assert entry is not None
+        self.assertEqual(entry.until, 102.5)
+        self.assertIsNone(again(self.table, query, 102.5))
+
 
 class ExpiryTests(_GenerationsTestCase):
     """
@@ -166,8 +211,26 @@ class ExpiryTests(_GenerationsTestCase):
         self.assertEqual(self.table.octets, octets + 500)
         self.table.offer(query, Reply(query, (), 0.0, 0, 1e9, self.epoch, len(query)))
         short = self.table.octets
+        self.table.offer(query, Reply(query + bytes(300), (), 0.0, 0, 1e9, self.epoch, len(query)))
+        self.assertEqual(self.table.octets, short + 300)
         self.table.offer(query, Reply(query, ((12, 5), (13, 5)), 0.0, 0, 1e9, self.epoch, len(query)))
         self.assertGreater(self.table.octets, short + 100)
+
+    def test_newReplyReplacesTheOldOne(self) -> None:
+        """
+        A new reply to the same query replaces the one of the old generation, which takes no memory any longer and is not sent when the new
+        one has expired.
+        """
+        for shaped in (False, True):
+            self.table = Table(_SMALL, sights=0)
+            self.offer(queryOf(), ttl=1000, varies=shaped)
+            self.fill()
+            count, octets = len(self.table), self.table.octets
+            self.offer(queryOf(), ttl=5, varies=shaped)
+            self.assertEqual((len(self.table), self.table.octets), (count, octets))
+            self.assertEqual(ttlOf(again(self.table, queryOf(), 104.0)), 1)
+            for now in (105.0, 105.5):
+                self.assertIsNone(again(self.table, queryOf(), now))
 
     def test_requestedReplyMovesToYoungGeneration(self) -> None:
         """
