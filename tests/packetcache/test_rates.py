@@ -18,6 +18,8 @@ from twisted_ext.packetcache.clients import Account, Bucket, Client, Clients, Gr
 from twisted_ext.packetcache.packetcache import PacketCache
 from twisted_ext.packetcache.table import KINDS, Reply, Table
 from twisted_ext.server.reply.ratelimit import ClientRateLimit
+from twisted_ext.wire.codes import TC
+from twisted_ext.wire.message import Message
 
 #: The rcode of a denial.
 _NXDOMAIN = 3
@@ -42,6 +44,7 @@ class _RatesTestCase(SynchronousTestCase):
         self.packetCache = PacketCache(Clients(self.classify), (self.group,))
         self.counters = Counters()
         self.beyond: list[bytes] = []
+        self.sent: list[bytes] = []
 
     def classify(self, address: str, now: float) -> Client:
         """
@@ -54,17 +57,17 @@ class _RatesTestCase(SynchronousTestCase):
         Receive datagrams together; return how many replies the packet cache sends.
         """
         arrived = [(query, (NEAR, 4000))] * times
-        sent: list[bytes] = []
+        before = len(self.sent)
 
         def send(queries: list[tuple[bytes, tuple[str, int]]], replies: list[bytes]) -> int:
-            sent.extend(replies)
+            self.sent.extend(replies)
             return 0
 
         def beyond(datagram: bytes, address: tuple[str, int], client: Client, now: float) -> None:
             self.beyond.append(datagram)
 
         self.packetCache.drain(lambda: arrived, send, now, beyond, self.counters)
-        return len(sent)
+        return len(self.sent) - before
 
 
 class ClientRateTests(_RatesTestCase):
@@ -276,6 +279,37 @@ class ResponseRateTests(_RatesTestCase):
         self.assertEqual((self.beyond, self.counters.udpBeyond, self.counters.replies[0]), ([], 4, 5))
         self.assertEqual((self.counters.refusals, self.counters.dropped), ({"limit": 4}, 2))
         self.assertEqual(account.tokens, -4.0)
+
+    def test_truncatedReplyIsValid(self) -> None:
+        """
+        A truncated reply has the question, TC and the OPT record of the reply that is withheld. Where that has EDNS options none is sent,
+        as the options would be for another client or another reply.
+        """
+        assert self.accounts is not None
+        account = self.accounts[0]
+        end = len(queryOf())
+        for options, whole in (((), True), ([(15, b"\x00\x00")], False)):
+            account.tokens, account.slip, account.shut = 0.0, 1, 9.0
+            query = queryOf(opt=optOf(options=[(65001, b"")]))
+            opt = optOf(options=options)
+            octets = (
+                query[:2]
+                + b"\x85\x80\x00\x01\x00\x01\x00\x00\x00\x01"
+                + query[12:end]
+                + b"\xc0\x0c"
+                + query[end - 4 : end]
+            )
+            octets += b"\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x01" + opt
+            reply = Reply(octets, (), 0.0, 0, 100.0, self.epoch, end, whole=True, plain=not options)
+            self.group.datagrams.offer(query, reply)
+            dropped = self.counters.dropped
+            self.sent.clear()
+            self.assertEqual(self.ask(query, 0.5), 1 if whole else 0)
+            self.assertEqual(self.counters.dropped - dropped, 0 if whole else 1)
+            for short in self.sent:
+                message = Message.fromWire(query[:2] + short).check()
+                assert message.edns is not None
+                self.assertEqual((message.flags & TC, message.answer, message.edns.options), (TC, (), ()))
 
     def test_debtIsBounded(self) -> None:
         """
