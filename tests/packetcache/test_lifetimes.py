@@ -250,6 +250,35 @@ class ExpiryTests(_GenerationsTestCase):
             self.offer(shaped, ttl=100, varies=True)
 
 
+class AdmissionTests(SynchronousTestCase):
+    """
+    Tests of which replies a table admits.
+    """
+
+    def test_octetsAndShapesAreSeenApart(self) -> None:
+        """
+        A reply is kept by its shape when it was offered twice so, whether or not it was offered by its octets before: names that clients
+        invent take no memory.
+        """
+        table, query, epoch = Table(), queryOf(), Epoch()
+        table.offer(query, replyOf(query, epoch))
+        for count in (0, 1):
+            table.offer(query, replyOf(query, epoch), varies=True)
+            self.assertEqual(len(table), count)
+
+    def test_droppedReplyIsNotSent(self) -> None:
+        """
+        A reply that is dropped is not sent by the shortest path either.
+        """
+        table, query = Table(sights=0), queryOf()
+        table.offer(query, replyOf(query, Epoch()))
+        table.quick[query[2:]] = b"reply"
+        table.drop(query[2:], True)
+        self.assertEqual((len(table), len(table.quick)), (1, 1))
+        table.drop(query[2:])
+        self.assertEqual((len(table), len(table.quick)), (0, 0))
+
+
 class StreamLifetimeTests(SynchronousTestCase):
     """
     Tests of replies over streams.
