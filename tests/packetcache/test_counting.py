@@ -5,6 +5,7 @@ Tests of what the packet cache counts for the operator, also when something fail
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -91,6 +92,47 @@ class CountingTests(SynchronousTestCase):
         self.assertEqual({rrType: count for rrType, count in self.counters.types.items() if count}, {1: 3})
         self.assertEqual([count for _, count in self.counters.names.most(5)], [3])
         self.assertEqual((self.counters.udp, self.counters.udpBeyond, self.counters.hits), (9, 6, 3))
+
+    def test_datagramsReadAreReturned(self) -> None:
+        """
+        The listener learns how many datagrams were read, with and without a reply, so that it reads on while more arrive.
+        """
+        other = queryOf("other.example.test")
+        for queries in ([self.query] * 3, [self.query, other], [other], []):
+            places = [(query, (NEAR, 4000)) for query in queries]
+            receive: Callable[[], list[tuple[bytes, tuple[str, int]]]] = partial(list, places)
+            count = self.packetCache.drain(receive, lambda *_: 0, 0.5, lambda *_: None, self.counters)
+            self.assertEqual(count, len(queries))
+        self.assertEqual(self.counters.udp, 6)
+
+    def test_failureToReadIsReported(self) -> None:
+        """
+        A failure of the socket to return datagrams is reported, and none were read; without a handler it is raised.
+        """
+
+        def receive() -> list[tuple[bytes, tuple[str, int]]]:
+            raise MemoryError
+
+        def drain(failed: Callable[[Exception], object] | None) -> int:
+            return self.packetCache.drain(receive, lambda *_: 0, 0.5, lambda *_: None, self.counters, failed)
+
+        self.assertEqual(drain(self.failures.append), 0)
+        self.assertEqual([type(error) for error in self.failures], [MemoryError])
+        self.assertRaises(MemoryError, drain, None)
+
+    def test_clearingReachesAllGroups(self) -> None:
+        """
+        Clearing the packet cache drops the replies of every group of clients, over every transport.
+        """
+        groups = [self.group, Group("strangers", "refuse", Table(sights=0)), Group("view")]
+        self.packetCache.regroup(groups)
+        for group in groups:
+            for table in group.tables:
+                for _ in range(2):
+                    table.offer(self.query, replyOf(self.query, self.epoch))
+        self.assertEqual(self.packetCache.entries, 9)
+        self.packetCache.clear()
+        self.assertEqual((self.packetCache.entries, self.packetCache.octets), (0, 0))
 
     def test_unsentRepliesAddUp(self) -> None:
         """
