@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from twisted_ext.answers import BLOCKED, Epoch
+from twisted_ext.answers import BLOCKED, BlockedReply, Epoch
 from twisted_ext.packetcache.clients import Client, Clients, Group
 from twisted_ext.packetcache.table import CookieOptions, kindOf
 
@@ -163,8 +163,8 @@ class PacketCache:
                                 account = client.accounts[entry.kind]
                                 if account.tokens < 1.0:
                                     if now >= account.shut:
-                                        others += 1
                                         beyond(datagram, address, client, now)
+                                        others += 1
                                         continue
                                     held += 1
                                     short = entry.truncated() if account.holdBack() else b""
@@ -192,9 +192,12 @@ class PacketCache:
                             if client.accounts is not None:
                                 account = client.accounts[kindOf(reply)]
                                 if account.tokens < 1.0:
+                                    if isinstance(reply, BlockedReply):
+                                        # The full path counts what it sends.
+                                        table.blocked -= 1
                                     # Clients with a valid cookie are exempt from the limit; the full path checks the cookie.
-                                    others += 1
                                     beyond(datagram, address, client, now)
+                                    others += 1
                                     continue
                                 account.tokens -= 1.0
                             hit = datagram
@@ -206,8 +209,8 @@ class PacketCache:
                         missed.append((datagram, address, client))
                         continue
                     # The full path adds tokens, from which the rest of the batch may be answered.
-                    others += 1
                     beyond(datagram, address, client, now)
+                    others += 1
                 break
             except Exception as error:
                 if failed is None:
