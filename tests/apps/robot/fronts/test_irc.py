@@ -261,6 +261,30 @@ class NickTests(IRCCase):
         network.says(":txbot_!~txbot@robot.example NICK txbot")
         self.assertEqual(network.front.nick, "txbot")
 
+    def test_allTaken(self) -> None:
+        """
+        If the server refuses every nick, for whatever reason, the robot tries three others at once, then more of them with pauses that
+        double, all of nine characters at most. It logs that once, and tries no more when the server accepts it or the connection ends.
+        """
+        for number in ("432", "433", "436", "437"):
+            network = self.network(nick="robot-n")
+            network.says(":irc.example CAP * LS :")
+            tried: list[tuple[int, str]] = []
+            with capturedLogs() as found:
+                for second in range(33):
+                    # The server refuses each nick twice, which causes no further attempts.
+                    while len(tried) < 50 and (nicks := [line[5:] for line in network.heard() if line.startswith("NICK ")]):
+                        tried += [(second, nick) for nick in nicks]
+                        network.says(*[f":irc.example {number} * {nick} :Nickname is refused" for nick in nicks] * 2)
+                    self.clock.advance(1)
+            self.assertEqual([second for second, _ in tried], [0, 0, 0, 0, 1, 3, 7, 15, 31])
+            self.assertLessEqual(max(len(nick) for _, nick in tried), 9)
+            self.assertEqual([event["reason"] for event in found], ["Nickname is refused"])
+            network.welcome("robot-123")
+            self.clock.advance(32)
+            self.assertFalse([line for line in network.heard() if line.startswith("NICK ")])
+            self.end(network)
+
     def test_ghost(self) -> None:
         """
         With "recover", the services are told to free the nick; no password is sent, as anyone may have their name.

@@ -38,6 +38,10 @@ _WANTED: Final = frozenset(["account-tag", "extended-join", "sasl"])
 #: Characters of a nick that every server takes (RFC 2812, section 1.2.1).
 _NICK: Final = 9
 
+#: Other nicks that are tried at once. Before each further one there is a pause: a second, then always twice as long as the last, until the
+#: time for registration ends.
+_QUICK_NICKS: Final = 3
+
 #: Characters of a SASL response in one message.
 _CHUNK: Final = 400
 
@@ -75,6 +79,7 @@ class IRCConnection(IRCClient):
         self._request = "CAP LS"
         self._late: IDelayedCall | None = None
         self._negotiation: IDelayedCall | None = None
+        self._nickPause: IDelayedCall | None = None
 
     # -- the connection
 
@@ -134,10 +139,10 @@ class IRCConnection(IRCClient):
         """
         Cancel the timers of registration.
         """
-        for timer in (self._late, self._negotiation):
+        for timer in (self._late, self._negotiation, self._nickPause):
             if timer is not None and timer.active():
                 timer.cancel()
-        self._late = self._negotiation = None
+        self._late = self._negotiation = self._nickPause = None
 
     def _maySend(self, secret: str) -> bool:
         """
@@ -230,14 +235,31 @@ class IRCConnection(IRCClient):
         _log.error("{network}: the robot is not logged in to its account: {reason}", network=self._front.name, reason=reason)
 
     def irc_ERR_NICKNAMEINUSE(self, prefix: str, params: list[str]) -> None:
-        if self._registered:
+        # During a pause, nothing was sent that the server could refuse.
+        if self._registered or self._nickPause is not None:
             return
         self._refusals += 1
+        further = self._refusals - _QUICK_NICKS
+        if further <= 0:
+            self._tryNick()
+            return
+        if further == 1:
+            _log.warn(
+                "{network}: the server has refused the nick {nick} and {count} others: {reason}; the robot tries more, with growing pauses",
+                network=self._front.name,
+                nick=self._front.settings.nick,
+                count=_QUICK_NICKS,
+                reason=clean(" ".join(params[-1:])),
+            )
+        self._nickPause = self._reactor.callLater(2.0 ** (further - 1), self._tryNick)
+
+    irc_ERR_ERRONEUSNICKNAME = irc_ERR_NICKCOLLISION = irc_ERR_UNAVAILRESOURCE = irc_ERR_NICKNAMEINUSE
+
+    def _tryNick(self) -> None:
+        self._nickPause = None
         # The last digits differ from those of other robots with the same idea.
         ending = "_" * self._refusals if self._refusals < 3 else str(random.randrange(100, 1000))
         self.setNick(self._front.settings.nick[: _NICK - len(ending)] + ending)
-
-    irc_ERR_ERRONEUSNICKNAME = irc_ERR_UNAVAILRESOURCE = irc_ERR_NICKNAMEINUSE
 
     def irc_RPL_WELCOME(self, prefix: str, params: list[str]) -> None:
         if self._registered:
