@@ -48,6 +48,7 @@ __all__ = [
     "LOG_WAITING",
     "LOG_WORDS",
     "MORE_KEPT",
+    "NEGOTIATION_SECONDS",
     "PAGES_KEPT",
     "PAGE_DAYS",
     "PAGE_OCTETS",
@@ -314,6 +315,10 @@ RECONNECT_SECONDS: Final = Limit(default=300.0, least=1.0, most=86_400.0)
 #: Seconds until a server has accepted the robot, after which the connection is closed. The same time without a line from it ends a
 #: connection, too.
 REGISTRATION_SECONDS: Final = Limit(default=60.0, least=1.0, most=3600.0)
+
+#: Seconds from the connection for capabilities and SASL, after which the robot goes on without what the server has not answered. The other
+#: half of the time for registration is left for the rest.
+NEGOTIATION_SECONDS: Final = Limit(default=30.0, least=0.5, most=1800.0)
 
 #: Attempts to return to a channel after a kick or a refusal. The pauses double: the last attempt is made after 21 minutes.
 REJOINS: Final = Limit(default=8, least=0, most=20)

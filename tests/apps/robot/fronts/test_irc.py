@@ -56,6 +56,15 @@ class IRCCase(SynchronousTestCase):
     def events(self, *kinds: type) -> list[Event]:
         return [event for event in self.echo.events if not kinds or isinstance(event, kinds)]
 
+    def end(self, network: Network) -> None:
+        """
+        End a connection without another attempt to connect, and check that no timer is left.
+        """
+        stopping = network.front.stopService()
+        network.drop()
+        self.successResultOf(stopping)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
 
 class RegistrationTests(IRCCase):
     """
@@ -150,6 +159,60 @@ class RegistrationTests(IRCCase):
         network.says(":irc.example CAP * LS :account-tag", ":irc.example CAP * NAK :account-tag")
         self.assertEqual(network.heard()[-2:], ["CAP REQ :account-tag", "CAP END"])
 
+    def test_unansweredLogin(self) -> None:
+        """
+        If the server does not answer the log-in within 30 seconds, the robot goes on without an account, once, and logs why.
+        """
+        for answers in ([], ["AUTHENTICATE +"]):
+            network = self._login("plain")
+            network.says(":irc.example CAP * ACK :account-tag extended-join sasl", *answers)
+            self.clock.advance(29)
+            self.assertNotIn("CAP END", network.heard())
+            with capturedLogs() as found:
+                self.clock.advance(1)
+                self.assertEqual(network.heard(), ["CAP END"])
+                network.says(":irc.example 906 txbot :SASL authentication aborted", "AUTHENTICATE +", ":irc.example 903 txbot :late")
+            self.assertEqual([event["reason"] for event in found], ["the server has not answered AUTHENTICATE within 30 seconds"])
+            network.welcome()
+            self.clock.advance(30)
+            self.assertFalse(network.pipe.aborted)
+            self.assertNotIn("CAP END", network.heard())
+            self.end(network)
+
+    def test_unansweredCapabilities(self) -> None:
+        """
+        If the server does not answer which capabilities it has, does not finish its list, or does not answer the request for them, the
+        robot goes on without after 30 seconds, and logs that it does.
+        """
+        for table in ({}, {"account": "robot", "sasl": "external"}):
+            for request, answers in (
+                ("CAP LS", []),
+                ("CAP LS", [":irc.example CAP * LS * :sasl"]),
+                ("CAP REQ", [":irc.example CAP * LS :sasl account-tag"]),
+            ):
+                network = self.network(**table)
+                network.says(*answers)
+                network.heard()
+                with capturedLogs() as found:
+                    self.clock.advance(30)
+                self.assertEqual(network.heard(), ["CAP END"])
+                self.assertEqual([event["reason"] for event in found], [f"the server has not answered {request} within 30 seconds"])
+                network.says(":irc.example CAP * LS :sasl account-tag", ":irc.example CAP * ACK :sasl account-tag")
+                self.assertEqual(network.heard(), [])
+                self.end(network)
+
+    def test_timersEnd(self) -> None:
+        """
+        Neither a connection that ends at any step of registration nor one that the server accepts keeps a timer of registration.
+        """
+        steps = (":irc.example CAP * LS :sasl", ":irc.example CAP * ACK :sasl", "AUTHENTICATE +", ":irc.example 903 txbot :success")
+        for count in range(len(steps) + 1):
+            for accepted in ([], [":irc.example 001 txbot :Welcome"]):
+                network = self.network(account="robot", sasl="external")
+                network.says(*[":irc.example 433 * txbot :in use"] * 4, *steps[:count], *accepted)
+                self.assertEqual("CAP END" in network.heard(), count == len(steps))
+                self.end(network)
+
     def test_silentServer(self) -> None:
         """
         A server that does not accept the robot within a minute, or is silent for two, is left.
@@ -197,6 +260,30 @@ class NickTests(IRCCase):
         self.assertEqual(network.heard(), ["NICK txbot"])
         network.says(":txbot_!~txbot@robot.example NICK txbot")
         self.assertEqual(network.front.nick, "txbot")
+
+    def test_allTaken(self) -> None:
+        """
+        If the server refuses every nick, for whatever reason, the robot tries three others at once, then more of them with pauses that
+        double, all of nine characters at most. It logs that once, and tries no more when the server accepts it or the connection ends.
+        """
+        for number in ("432", "433", "436", "437"):
+            network = self.network(nick="robot-n")
+            network.says(":irc.example CAP * LS :")
+            tried: list[tuple[int, str]] = []
+            with capturedLogs() as found:
+                for second in range(33):
+                    # The server refuses each nick twice, which causes no further attempts.
+                    while len(tried) < 50 and (nicks := [line[5:] for line in network.heard() if line.startswith("NICK ")]):
+                        tried += [(second, nick) for nick in nicks]
+                        network.says(*[f":irc.example {number} * {nick} :Nickname is refused" for nick in nicks] * 2)
+                    self.clock.advance(1)
+            self.assertEqual([second for second, _ in tried], [0, 0, 0, 0, 1, 3, 7, 15, 31])
+            self.assertLessEqual(max(len(nick) for _, nick in tried), 9)
+            self.assertEqual([event["reason"] for event in found], ["Nickname is refused"])
+            network.welcome("robot-123")
+            self.clock.advance(32)
+            self.assertFalse([line for line in network.heard() if line.startswith("NICK ")])
+            self.end(network)
 
     def test_ghost(self) -> None:
         """

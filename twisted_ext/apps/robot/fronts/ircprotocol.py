@@ -19,7 +19,7 @@ from twisted.words.protocols.irc import IRCClient, numeric_to_symbolic
 
 from twisted_ext.apps.robot.events import Event, Joined, Kicked, Left, Message, Quit, Renamed, Topic
 from twisted_ext.apps.robot.fronts.ircformat import decoded, withoutFormats
-from twisted_ext.apps.robot.limits import CHANNEL_MEMBERS, CTCP_SECONDS, REGISTRATION_SECONDS
+from twisted_ext.apps.robot.limits import CHANNEL_MEMBERS, CTCP_SECONDS, NEGOTIATION_SECONDS, REGISTRATION_SECONDS
 from twisted_ext.apps.robot.people import Mask, Person, Place, folded
 from twisted_ext.apps.robot.text import clean
 
@@ -38,6 +38,10 @@ _WANTED: Final = frozenset(["account-tag", "extended-join", "sasl"])
 #: Characters of a nick that every server takes (RFC 2812, section 1.2.1).
 _NICK: Final = 9
 
+#: Other nicks that are tried at once. Before each further one there is a pause: a second, then always twice as long as the last, until the
+#: time for registration ends.
+_QUICK_NICKS: Final = 3
+
 #: Characters of a SASL response in one message.
 _CHUNK: Final = 400
 
@@ -50,6 +54,7 @@ class IRCConnection(IRCClient):
 
     @ivar members: nicks by folded nick, by folded channel.
     @ivar mask: the robot's own mask; C{""} until it has seen it.
+    @ivar _negotiation: the end of the time for capabilities and SASL; C{None} if they are settled.
     """
 
     performLogin = False
@@ -71,7 +76,10 @@ class IRCConnection(IRCClient):
         self._refusals = 0
         self._ctcpAt = 0.0
         self._reason = ""
+        self._request = "CAP LS"
         self._late: IDelayedCall | None = None
+        self._negotiation: IDelayedCall | None = None
+        self._nickPause: IDelayedCall | None = None
 
     # -- the connection
 
@@ -79,6 +87,7 @@ class IRCConnection(IRCClient):
         super().connectionMade()
         self._front.opened(self)
         self._late = self._reactor.callLater(REGISTRATION_SECONDS.default, self._giveUp, "the server has not accepted the robot")
+        self._negotiation = self._reactor.callLater(NEGOTIATION_SECONDS.default, self._negotiatedTooLong)
         self.sendLine("CAP LS 302")
         if self._front.settings.password and self._maySend("the server's password"):
             self.sendLine(f"PASS :{self._front.settings.password}")
@@ -87,8 +96,7 @@ class IRCConnection(IRCClient):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
-        if self._late is not None:
-            self._late.cancel()
+        self._cancelTimers()
         self._front.lost(self._reason or reason.getErrorMessage(), self._silent)
 
     def lineReceived(self, line: bytes) -> None:
@@ -123,9 +131,18 @@ class IRCConnection(IRCClient):
         self._reclaim()
 
     def _giveUp(self, reason: str) -> None:
-        self._late = None
+        self._cancelTimers()
         self._reason = reason
         self.transport.abortConnection()
+
+    def _cancelTimers(self) -> None:
+        """
+        Cancel the timers of registration.
+        """
+        for timer in (self._late, self._negotiation, self._nickPause):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._late = self._negotiation = self._nickPause = None
 
     def _maySend(self, secret: str) -> bool:
         """
@@ -153,7 +170,9 @@ class IRCConnection(IRCClient):
         verb, names = params[1].upper(), {each.partition("=")[0] for each in params[-1].split(" ")}
         if verb == "DEL":
             self._enabled -= names
-        if self._registered:
+        if verb == "ACK":
+            self._enabled |= names & self._offered
+        if self._negotiation is None:
             return
         if verb == "LS":
             self._offered |= names & _WANTED
@@ -163,15 +182,19 @@ class IRCConnection(IRCClient):
                 self._offered.discard("sasl")
             elif "sasl" not in self._offered:
                 self._notLoggedIn("the server has no SASL")
-            self.sendLine(f"CAP REQ :{' '.join(sorted(self._offered))}" if self._offered else "CAP END")
-        elif verb == "ACK":
-            self._enabled |= names & self._offered
-            self.sendLine(f"AUTHENTICATE {self._mechanism}" if "sasl" in self._enabled else "CAP END")
-        elif verb == "NAK":
-            self.sendLine("CAP END")
+            if self._offered:
+                self._request = "CAP REQ"
+                self.sendLine(f"CAP REQ :{' '.join(sorted(self._offered))}")
+            else:
+                self._endNegotiation()
+        elif verb == "ACK" and "sasl" in self._enabled:
+            self._request = "AUTHENTICATE"
+            self.sendLine(f"AUTHENTICATE {self._mechanism}")
+        elif verb in ("ACK", "NAK"):
+            self._endNegotiation()
 
     def irc_AUTHENTICATE(self, prefix: str, params: list[str]) -> None:
-        if params[0] != "+" or "sasl" not in self._enabled or self._registered:
+        if params[0] != "+" or "sasl" not in self._enabled or self._negotiation is None:
             return
         account = self._front.settings.account
         answer = f"{account}\0{account}\0{self._front.settings.accountPassword}" if self._mechanism == "PLAIN" else account
@@ -180,37 +203,70 @@ class IRCConnection(IRCClient):
             self.sendLine(f"AUTHENTICATE {encoded[start : start + _CHUNK] or '+'}")
 
     def irc_903(self, prefix: str, params: list[str]) -> None:
-        if not self._registered:
-            self.sendLine("CAP END")
+        self._endNegotiation()
 
     def irc_904(self, prefix: str, params: list[str]) -> None:
-        if not self._registered:
-            self._notLoggedIn(clean(params[-1]))
-            self.sendLine("CAP END")
+        # A server that aborts SASL because of CAP END sends 906, too.
+        if self._negotiation is not None:
+            self._notLoggedIn(clean(" ".join(params[-1:])))
+            self._endNegotiation()
 
     irc_902 = irc_905 = irc_906 = irc_904
+
+    def _endNegotiation(self) -> None:
+        """
+        Complete registration, without capabilities and an account if the server has not granted them yet.
+        """
+        if self._negotiation is not None:
+            if self._negotiation.active():
+                self._negotiation.cancel()
+            self._negotiation = None
+            self.sendLine("CAP END")
+
+    def _negotiatedTooLong(self) -> None:
+        reason = f"the server has not answered {self._request} within {NEGOTIATION_SECONDS.default:g} seconds"
+        if self._mechanism and (self._request == "CAP LS" or "sasl" in self._offered):
+            self._notLoggedIn(reason)
+        else:
+            _log.warn("{network}: {reason}; the robot goes on without capabilities", network=self._front.name, reason=reason)
+        self._endNegotiation()
 
     def _notLoggedIn(self, reason: str) -> None:
         _log.error("{network}: the robot is not logged in to its account: {reason}", network=self._front.name, reason=reason)
 
     def irc_ERR_NICKNAMEINUSE(self, prefix: str, params: list[str]) -> None:
-        if self._registered:
+        # During a pause, nothing was sent that the server could refuse.
+        if self._registered or self._nickPause is not None:
             return
         self._refusals += 1
+        further = self._refusals - _QUICK_NICKS
+        if further <= 0:
+            self._tryNick()
+            return
+        if further == 1:
+            _log.warn(
+                "{network}: the server has refused the nick {nick} and {count} others: {reason}; the robot tries more, with growing pauses",
+                network=self._front.name,
+                nick=self._front.settings.nick,
+                count=_QUICK_NICKS,
+                reason=clean(" ".join(params[-1:])),
+            )
+        self._nickPause = self._reactor.callLater(2.0 ** (further - 1), self._tryNick)
+
+    irc_ERR_ERRONEUSNICKNAME = irc_ERR_NICKCOLLISION = irc_ERR_UNAVAILRESOURCE = irc_ERR_NICKNAMEINUSE
+
+    def _tryNick(self) -> None:
+        self._nickPause = None
         # The last digits differ from those of other robots with the same idea.
         ending = "_" * self._refusals if self._refusals < 3 else str(random.randrange(100, 1000))
         self.setNick(self._front.settings.nick[: _NICK - len(ending)] + ending)
-
-    irc_ERR_ERRONEUSNICKNAME = irc_ERR_UNAVAILRESOURCE = irc_ERR_NICKNAMEINUSE
 
     def irc_RPL_WELCOME(self, prefix: str, params: list[str]) -> None:
         if self._registered:
             return
         self._registered = True
         self.nickname = clean(params[0])
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+        self._cancelTimers()
         self.startHeartbeat()
         self._front.welcomed(self)
         settings = self._front.settings
