@@ -56,6 +56,7 @@ COMPILED = (
     "twisted_ext/server/zones/compilers.py",
     "twisted_ext/server/zones/imagefiles.py",
     "twisted_ext/server/zones/loader.py",
+    "twisted_ext/server/zones/pending.py",
     "twisted_ext/server/zones/publish.py",
     "twisted_ext/transport/*.py",
     "twisted_ext/wire/*.py",

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from twisted.internet.test.test_core import SystemEventTestsBuilder
 from twisted.internet.test.test_fdset import ReactorFDSetTestsBuilder
 from twisted.internet.test.test_threads import ThreadTestsBuilder
 from twisted.internet.test.test_time import TimeTestsBuilder
+from twisted.python import runtime
 from twisted.python.context import get
 from twisted.python.failure import Failure
 from twisted.python.log import ILogContext
@@ -239,3 +241,17 @@ class DirectReactorTests(_Builder):
         reactor.callWhenRunning(begin)
         unchecked(self.runReactor)(reactor)
         self.assertEqual(sorted(made), ["now", "thread"])
+
+
+def test_timeIsNotTheSystems() -> None:
+    """
+    The time of delayed calls is that of the clock that nobody sets, a fixed time before or behind it, and near that on the wall at first.
+    """
+    reactor = DirectReactor()
+    try:
+        assert reactor.seconds is not runtime.seconds
+        ahead = [reactor.seconds() - time.monotonic() for _ in range(100)]
+        assert max(ahead) - min(ahead) < 0.01
+        assert abs(reactor.seconds() - time.time()) < 3600
+    finally:
+        unchecked(reactor.removeAll)()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from select import epoll
+from time import monotonic, time
 from typing import Final
 
 from mypy_extensions import mypyc_attr
@@ -34,8 +35,15 @@ _loggingErrors: Final = Logger(__name__).failureHandler("Unexpected error in mai
 
 _READABLE: Final = int(EPOLLIN)
 
+#: How far the clock on the wall was ahead of that which nobody sets, when this process began.
+_AHEAD: Final = time() - monotonic()
+
 #: Maximum seconds of a wait: epoll(7) takes milliseconds as a C integer.
 _LONGEST: Final = 2147483.0
+
+
+def _seconds() -> float:
+    return monotonic() + _AHEAD
 
 
 @mypyc_attr(native_class=False)  # It extends a class of Twisted.
@@ -43,7 +51,11 @@ class DirectReactor(EPollReactor):
     """
     Calls the C{doRead} of L{IDirectReader} descriptors directly. For those of all other kinds Twisted sets up a log context and checks the
     descriptor, before each event. This takes as long as answering a query from a cache.
+
+    Its time does not change when the system's clock is set: otherwise everything that waits would wait for as long as that went back.
     """
+
+    seconds = staticmethod(_seconds)
 
     def __init__(self) -> None:
         self._direct: dict[int, IReadDescriptor] = {}

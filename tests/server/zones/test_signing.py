@@ -87,6 +87,31 @@ class SignedLoadingTests(SignedLoadingCase):
             self.advance()
             self.assertEqual(self.serial(NAME), expected)
 
+    def test_serialNeverGoesBack(self) -> None:
+        """
+        A zone that is taken out of the settings and put back, or signed again after a while without, goes on behind its last serial; and
+        no key is made in place of those that are gone.
+        """
+        signed, plain = self.writeSigned(), self.writeSigned(sign=False)
+        loading = self.load(signed)
+        self.writeSigned("a A 192.0.2.1\n")
+        self.advance()
+        self.assertEqual(self.serial(NAME), 2)
+        self.finish(loading.reload([]))
+        self.finish(loading.reload([signed]))
+        self.assertEqual(self.serial(NAME), 3)
+        self.finish(loading.reload([plain]))
+        self.assertEqual(self.serial(NAME), 1)
+        self.assertIn("example.org.: serial 3 is now 1, 4 records; it went back, so secondaries will not take it", self.said())
+        self.assertIn("example.org.: it is no longer signed; while its parent has a DS record for it, resolvers that validate", self.said())
+        keys = self.keys.rename(self.keys.parent / "elsewhere")
+        self.finish(loading.reload([signed]))
+        self.assertIn("the keys that signed example.org. are gone; put them back", self.said())
+        self.assertFalse(self.keys.exists())
+        keys.rename(self.keys)
+        self.finish(loading.reloadZone(APEX))
+        self.assertEqual(self.serial(NAME), 4)
+
     def test_signaturesAreKept(self) -> None:
         """
         When a zone changes, the signatures of what has not changed are kept; all are made anew if the former image is damaged.
@@ -190,10 +215,10 @@ class SignedLoadingTests(SignedLoadingCase):
         self.clock.advance(0.1)
         place = self.zones.at(APEX)
         assert place is not None
-        least = Validity().least
+        least, today = Validity().least, time()
+        self.placing.today = lambda: today
         for left, version, expected in ((least + 10, 1, 1), (least - 10, 7, 1), (least - 10, 1, 2), (least - 10, 2, 2)):
-            # It is 5 seconds since 1970.
-            place.signatures, place.signaturesRead = FirstEnd(5 + left, APEX, SOA), (place.since, version)
+            place.signatures, place.signaturesRead = FirstEnd(int(today) + left, APEX, SOA), (place.since, version)
             self.advance()
             self.assertEqual(self.serial(NAME), expected, (left, version))
         self.clock.advance(600)
@@ -208,9 +233,10 @@ class SignedLoadingTests(SignedLoadingCase):
         self.clock.advance(0.1)
         place = self.zones.at(APEX)
         assert place is not None
+        today = time()
+        self.placing.today = lambda: today
         for ahead, expected in ((0, 1), (86400, 2)):
-            # It is 5 seconds since 1970.
-            place.signatures, place.signaturesRead = FirstEnd(5 + Validity().signatures + ahead, APEX, SOA), (place.since, 1)
+            place.signatures, place.signaturesRead = FirstEnd(int(today) + Validity().signatures + ahead, APEX, SOA), (place.since, 1)
             self.advance()
             self.assertEqual(self.serial(NAME), expected)
 

@@ -141,7 +141,8 @@ class PolicyLoadingTests(SignedLoadingCase):
         self.close(self.load(zone))
         index = self.folder / "state" / "zones" / "index"
         entry = json.loads(index.read_text())
-        for damaged in (entry[:-1], [*entry[:-1], "x"], [*entry[:-1], "[]"], [*entry[:-1], '{"renew":1}'], [*entry[:-1], 7]):
+        unsigned = entry[:-3]
+        for damaged in (unsigned, *[[*unsigned, text, *entry[-2:]] for text in ("x", "[]", '{"renew":1}', 7)], entry[:-1], [*entry, 1]):
             index.write_text(json.dumps(damaged) + "\n")
             self.zones = Zones()
             loading = self.load(zone, run=False)

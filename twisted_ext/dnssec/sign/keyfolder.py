@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from fcntl import LOCK_EX, flock
 from typing import Final
 
 from twisted_ext.dnssec.sign.keyfiles import KeyFile, nameOf, namePrefix, readBind, writeBind, writeState
@@ -15,7 +17,7 @@ from twisted_ext.errors import BadKey, StorageFault
 from twisted_ext.files import newFileBeside
 from twisted_ext.wire.names import nameToText
 
-__all__ = ["loadKey", "loadKeys", "saveKey"]
+__all__ = ["loadKey", "loadKeys", "lockedFolder", "saveKey"]
 
 _PRIVATE: Final = ".private"
 _PUBLIC: Final = ".key"
@@ -33,6 +35,25 @@ _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, 
 #: Permissions before the umask is applied.
 _SECRET_MODE: Final = 0o600
 _PUBLIC_MODE: Final = 0o644
+_FOLDER_MODE: Final = 0o700
+
+
+@contextmanager
+def lockedFolder(folder: str) -> Iterator[None]:
+    """
+    Keep other processes that use this from a folder, so that two of them do not both make keys for a zone that has none. A missing folder
+    is made.
+
+    @raise OSError: it cannot be made, or not be opened.
+    """
+    with suppress(FileExistsError):
+        os.mkdir(folder, _FOLDER_MODE)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    try:
+        flock(descriptor, LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def loadKey(path: str) -> KeyFile:

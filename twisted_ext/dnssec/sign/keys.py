@@ -239,6 +239,12 @@ class PrivateKey:
         """
         return keyTag(_dnskey(self.flags | REVOKED, 3, self.algorithm) + self.dnskey[4:])
 
+    def revoked(self) -> PrivateKey:
+        """
+        Return the key as a revoked one (RFC 5011, section 2.1).
+        """
+        return PrivateKey(self.algorithm, self.flags | REVOKED, self._private, self.source)
+
     def ds(self, owner: bytes, digest: int = 2) -> bytes:
         """
         Return rdata of the DS record for the key.

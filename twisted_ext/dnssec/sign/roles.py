@@ -24,12 +24,16 @@ class Signers:
     2.1).
 
     @ivar keys: all of them.
-    @ivar entries: those to which the parent's DS records are to lead: they sign the DNSKEY records and are not revoked.
+    @ivar entries: those to which the parent's DS records are to lead: they sign the DNSKEY records, are not revoked, and their
+        time to be announced is now.
     """
 
     __slots__ = ("keys", "entries", "_ofKeys", "_ofRest")
 
-    def __init__(self, keys: Sequence[PrivateKey]) -> None:
+    def __init__(self, keys: Sequence[PrivateKey], withheld: Sequence[PrivateKey] = ()) -> None:
+        """
+        @param withheld: those that are not to be announced to the parent.
+        """
         self.keys = tuple(keys)
         ofKeys: list[PrivateKey] = []
         ofRest: list[PrivateKey] = []
@@ -41,7 +45,7 @@ class Signers:
             if not key.flags & REVOKED and (not isEntry or all(each & SECURE_ENTRY_POINT for each in flags)):
                 ofRest.append(key)
         self._ofKeys, self._ofRest = tuple(ofKeys), tuple(ofRest)
-        self.entries = tuple([key for key in ofKeys if not key.flags & REVOKED])
+        self.entries = tuple([key for key in ofKeys if not key.flags & REVOKED and key not in withheld])
 
     def of(self, rrType: int) -> tuple[PrivateKey, ...]:
         """

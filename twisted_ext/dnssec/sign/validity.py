@@ -31,10 +31,11 @@ class Validity:
     @ivar signatures: how long a signature is valid after it was made, in seconds.
     @ivar renew: after how long it is made anew. So each has at least the difference left.
     @ivar least: how long each signature that a server sends has left at least, in seconds.
+    @ivar overdue: how long one has left that a server should have made anew well before, in seconds.
     @ivar offset: how long before it was made it is valid already: clocks of validators differ.
     """
 
-    __slots__ = ("signatures", "renew", "least", "offset")
+    __slots__ = ("signatures", "renew", "least", "overdue", "offset")
 
     def __init__(self, signatures: int = 21 * _DAY, renew: int = 7 * _DAY, offset: int = _HOUR) -> None:
         """
@@ -47,6 +48,7 @@ class Validity:
         self.signatures = signatures
         self.renew = renew
         self.least = signatures - renew - renew // _DELAY
+        self.overdue = max(self.least - renew // _DELAY, 0)
         self.offset = offset
 
     def slot(self, key: bytes, now: float) -> tuple[int, int]:

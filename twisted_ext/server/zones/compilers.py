@@ -21,13 +21,14 @@ from twisted.logger import Logger
 
 from twisted_ext.server.jobs.subprocess import spawnModule
 from twisted_ext.server.limits import COMPILER_LINE, COMPILER_SILENCE, COMPILERS
+from twisted_ext.server.zones.imagefiles import Built, Source
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from twisted_ext.metrics.figures import JSON
 
-__all__ = ["Compilers", "Job", "complaintsOf", "numberIn", "sourcesOf"]
+__all__ = ["Compilers", "Job", "builtFrom", "complaintsOf", "sourcesOf"]
 
 #: The module that compiler processes run.
 _MODULE: Final = "twisted_ext.zone.build.compiler"
@@ -323,7 +324,19 @@ def sourcesOf(result: Result) -> tuple[tuple[str, int, int], ...]:
     return tuple(found)
 
 
-def numberIn(result: Result, key: str) -> int:
+def builtFrom(zone: str, result: Result, sources: tuple[Source, ...], signed: str) -> Built:
+    """
+    Return the image that was made of a zone.
+
+    @param signed: how it was signed.
+    """
+    offset, octets, serial, records, due, begins = [
+        _numberIn(result, key) for key in ("offset", "octets", "serial", "records", "due", "begins")
+    ]
+    return Built(zone, str(result.get("image")), offset, octets, serial, records, sources, signed, due, begins)
+
+
+def _numberIn(result: Result, key: str) -> int:
     """
     Return a number from the result for a zone, 0 if it is missing.
     """

@@ -44,12 +44,24 @@ class Built:
     @ivar offset: the offset of the image in the file.
     @ivar sources: the files that it was made from, the zone's own first.
     @ivar signed: how it was signed here, as the text of a policy; C{""} if it was not.
+    @ivar due: when it has to be signed again because a key does something else then, in seconds since 1970; 0 for never.
+    @ivar begins: when the last of its signatures becomes valid, in seconds since 1970.
     """
 
-    __slots__ = ("zone", "path", "offset", "octets", "serial", "records", "sources", "signed")
+    __slots__ = ("zone", "path", "offset", "octets", "serial", "records", "sources", "signed", "due", "begins")
 
     def __init__(
-        self, zone: str, path: str, offset: int, octets: int, serial: int, records: int, sources: tuple[Source, ...], signed: str = ""
+        self,
+        zone: str,
+        path: str,
+        offset: int,
+        octets: int,
+        serial: int,
+        records: int,
+        sources: tuple[Source, ...],
+        signed: str = "",
+        due: int = 0,
+        begins: int = 0,
     ) -> None:
         self.zone = zone
         self.path = path
@@ -59,12 +71,14 @@ class Built:
         self.records = records
         self.sources = sources
         self.signed = signed
+        self.due = due
+        self.begins = begins
 
     def toJSON(self) -> str:
         # There may be a hundred thousand of them, and making an encoder for each would take longer than using it.
         sources = ", ".join([f"[{quoted(path)}, {size}, {changed}]" for path, size, changed in self.sources])
         numbers = f"{self.offset}, {self.octets}, {self.serial}, {self.records}"
-        signed = f", {quoted(self.signed)}" if self.signed else ""
+        signed = f", {quoted(self.signed)}, {self.due}, {self.begins}" if self.signed else ""
         return f"[{quoted(self.zone)}, {quoted(self.path)}, {numbers}, [{sources}]{signed}]\n"
 
     @classmethod
@@ -76,9 +90,12 @@ class Built:
             if not isinstance(said, list):
                 raise TypeError
             zone, path, offset, octets, serial, records, sources, *rest = said
-            signed = "".join([str(each) for each in rest[:1]])
+            if len(rest) < 2:
+                # It is not signed, or by a version that did not note more.
+                rest = [*(rest or [""]), 0, 0]
+            signed, due, begins = rest
             found = tuple([(str(file), int(size), int(changed)) for file, size, changed in sources])
-            return cls(str(zone), str(path), int(offset), int(octets), int(serial), int(records), found, signed)
+            return cls(str(zone), str(path), int(offset), int(octets), int(serial), int(records), found, str(signed), int(due), int(begins))
         except (TypeError, ValueError):
             raise ValueError(f"{said!r:.200} is not an image") from None
 

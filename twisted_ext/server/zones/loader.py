@@ -29,8 +29,9 @@ from twisted_ext.server.limits import (
     WATCH_FILES,
     WATCH_SECONDS,
 )
-from twisted_ext.server.zones.compilers import Compilers, Job, Result, complaintsOf, numberIn, sourcesOf
+from twisted_ext.server.zones.compilers import Compilers, Job, Result, builtFrom, complaintsOf, sourcesOf
 from twisted_ext.server.zones.imagefiles import Built, Images, Source, statusOf
+from twisted_ext.server.zones.pending import ABSENT, PendingZone, Reload
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.zones.publish import ZonePublisher
     from twisted_ext.server.zones.signedzones import SignedZones
 
-__all__ = ["GONE", "PendingZone", "Reload", "ZoneLoader"]
+__all__ = ["GONE", "ZoneLoader"]
 
 _log: Final = Logger(__name__)
 
@@ -53,123 +54,8 @@ _MOST_LINES: Final = int(LOADING_COMPLAINTS.default)
 #: The folder in that of the state where keys are, in one for each zone.
 _KEYS: Final = "signing"
 
-#: Size and time of a missing file.
-_ABSENT: Final = (-1, -1)
-
 #: Ending of the line that reports a removed zone.
 GONE: Final = ": is served no more"
-
-
-class PendingZone:
-    """
-    A zone configured to be loaded from a master file.
-
-    @ivar serial: the serial number of the version served, L{None} if there is none.
-    @ivar sources: the files of the last attempt, with their status at that time.
-    @ivar pending: whether it is being compiled.
-    @ivar again: whether it has to be compiled once more after that.
-    @ivar failed: whether the last attempt failed, not necessarily because of its files.
-    @ivar reloads: the reload requests that wait for it.
-    @ivar signing: how it is signed here; L{None} if it is not.
-    @ivar signed: the same as text; C{""} if it is not.
-    @ivar serials: how the serial of a signed version is chosen.
-    """
-
-    __slots__ = ("zone", "apex", "file", "serial", "sources", "pending", "again", "failed", "reloads", "signing", "signed", "serials")
-
-    def __init__(self, zone: ZoneSettings) -> None:
-        self.zone = zone.text
-        self.apex = zone.name
-        self.file = zone.file
-        self.serial: int | None = None
-        self.sources: tuple[Source, ...] = ((zone.file, *_ABSENT),)
-        self.pending = False
-        self.again = False
-        self.failed = False
-        self.reloads: list[Reload] = []
-        self.signing = zone.signing
-        self.signed = zone.signingText
-        self.serials = str(zone.value("serial"))
-
-    def isFor(self, zone: ZoneSettings) -> bool:
-        return (self.file, self.signed, self.serials) == (zone.file, zone.signingText, zone.value("serial"))
-
-    def leave(self, said: str = "") -> None:
-        """
-        Complete the zone for all reload requests that wait for it, and report a line to them.
-        """
-        reloads, self.reloads = self.reloads, []
-        for reload in reloads:
-            if said:
-                reload.say(said)
-            reload.left -= 1
-            reload.settle()
-
-    @property
-    def status(self) -> tuple[tuple[int, int], ...]:
-        return tuple([statusOf(path) or _ABSENT for path, _, _ in self.sources])
-
-    @property
-    def current(self) -> bool:
-        """
-        Whether its files are unchanged since the last attempt.
-        """
-        for path, size, changed in self.sources:
-            if (statusOf(path) or _ABSENT) != (size, changed):
-                return False
-        return True
-
-
-class Reload:
-    """
-    A reload request that waits for zones.
-
-    @ivar left: number of zones that are not done yet.
-    @ivar done: fires with lines that report the result.
-    """
-
-    def __init__(self) -> None:
-        self.left = 0
-        self.lines: list[str] = []
-        self.unsaid = self._said = self._named = 0
-        self.done: Deferred[list[str]] = Deferred()
-        self._begun = False
-
-    @property
-    def listens(self) -> bool:
-        """
-        Whether further lines are kept, not only counted.
-        """
-        return self._said < _MOST_LINES
-
-    def say(self, line: str) -> None:
-        self._said += 1
-        if self._said <= _MOST_LINES:
-            self.lines.append(line)
-        else:
-            self.unsaid += 1
-
-    def name(self, line: str) -> None:
-        """
-        Report a zone that could not be loaded, no matter how many lines there are about other zones.
-        """
-        self._named += 1
-        if self._named <= LOADING_BROKEN.default:
-            self.lines.append(line)
-        else:
-            self.unsaid += 1
-
-    def begin(self) -> None:
-        """
-        Fire L{done} as soon as no zones are left: all have been counted.
-        """
-        self._begun = True
-        self.settle()
-
-    def settle(self) -> None:
-        if self._begun and not self.left and not self.done.called:
-            more = [f"and {self.unsaid} more lines, which are in the log"] if self.unsaid else []
-            self.done.callback([*self.lines, *more])
 
 
 class ZoneLoader:
@@ -295,6 +181,8 @@ class ZoneLoader:
             return False
         wanted.serial = built.serial
         wanted.sources = built.sources
+        if wanted.signed:
+            self._signing().served(wanted.apex, built)
         return current
 
     # -- signed zones
@@ -320,6 +208,12 @@ class ZoneLoader:
         if self._signedZones is not None:
             due = [nameToText(apex) for apex in self._signedZones.due(self._reactor.seconds())]
             self._make([self._wanted[text] for text in due if text in self._wanted and not self._wanted[text].pending])
+
+    def overdue(self, apex: bytes) -> float | None:
+        """
+        See L{SignedZones.overdue}.
+        """
+        return None if self._signedZones is None else self._signedZones.overdue(apex)
 
     def close(self) -> None:
         if self._looking.running:
@@ -368,7 +262,7 @@ class ZoneLoader:
                 wanted.again = True
                 continue
             wanted.pending = True
-            status = statusOf(wanted.file) or _ABSENT
+            status = statusOf(wanted.file) or ABSENT
             wanted.sources = ((wanted.file, *status),)
             size = status[0]
             if wanted.signed:
@@ -442,17 +336,12 @@ class ZoneLoader:
             return
         self._pause = COMPILER_PAUSE.default
         if result.get("image"):
-            built = Built(
-                wanted.zone,
-                str(result.get("image")),
-                numberIn(result, "offset"),
-                numberIn(result, "octets"),
-                numberIn(result, "serial"),
-                numberIn(result, "records"),
-                sources,
-                wanted.signed,
-            )
-            before = None if wanted.serial is None else self._publisher.serial(wanted.apex)
+            built = builtFrom(wanted.zone, result, sources, wanted.signed)
+            former = self.images.of(wanted.zone)
+            wasSigned = former is not None and bool(former.signed) and not wanted.signed
+            before = None if wanted.serial is None and not wasSigned else self._publisher.serial(wanted.apex)
+            if before is None and wasSigned and former is not None:
+                before = former.serial
             try:
                 self._publisher.loaded(wanted.apex, wanted.file, built)
                 made.append(built)
@@ -462,6 +351,14 @@ class ZoneLoader:
             else:
                 self._tell(wanted, complaints, built, before)
                 wanted.serial = built.serial
+                if wanted.signed:
+                    self._signing().served(wanted.apex, built, True)
+                elif wasSigned:
+                    _log.warn(
+                        "{zone}: it is no longer signed; while its parent has a DS record for it, resolvers that validate reject its "
+                        "answers: have that removed, or sign the zone until it is",
+                        zone=wanted.zone,
+                    )
                 said = result.get("signed")
                 for line in said if isinstance(said, list) else []:
                     _log.info("{zone}: {said}", zone=wanted.zone, said=line)

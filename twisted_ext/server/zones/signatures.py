@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from twisted_ext.errors import DNSFault
 from twisted_ext.expiry import ExpiryWarnings, timeLeft
+from twisted_ext.limits import EXPIRY_WARNED
 from twisted_ext.server.authority.zonetable import SERVING, Place, Zones
 from twisted_ext.server.limits import SIGNATURE_LINES, SIGNATURE_PAUSE, SIGNATURE_REST, SIGNATURE_STEP
 from twisted_ext.wire.names import nameToText
@@ -41,6 +42,9 @@ class SignatureWatch:
     """
     Reads the signatures of each zone once it is served, and again when it has changed: some milliseconds at a time, with pauses in which
     queries are answered. The result is L{Place.signatures<twisted_ext.server.authority.zonetable.Place.signatures>}.
+
+    @ivar overdue: returns for a zone that is signed here how many seconds its first signature has left when that should have been made anew
+        before; L{None} for others.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class SignatureWatch:
         @param image: returns the version of a zone that has not been opened, without opening it for queries; L{None} if it cannot be read.
         @param today: returns seconds since 1970.
         """
+        self.overdue: Callable[[bytes], float | None] = lambda apex: None
         self._reactor = reactor
         self._zones = zones
         self._image = image
@@ -159,7 +164,9 @@ class SignatureWatch:
     def _warn(self, place: Place) -> None:
         first, now = place.signatures, self._today()
         assert first is not None
-        if not self._warnings.isDue(place.text, first.time, now):
+        overdue = self.overdue(place.apex)
+        before = EXPIRY_WARNED.default * 86_400 if overdue is None else overdue
+        if not self._warnings.isDue(place.text, first.time, now, before):
             return
         if self._lines >= SIGNATURE_LINES.default:
             self._unsaid += 1
@@ -171,15 +178,18 @@ class SignatureWatch:
             "name": nameToText(first.name),
             "ends": f"{datetime.fromtimestamp(first.time, UTC):%Y-%m-%d %H:%M} UTC",
         }
+        advice = "sign the zone again" if overdue is None else "this server should have signed it again; the log says why it did not"
         if first.time <= now:
             _log.error(
                 "zone {zone}: signatures have expired, that of the {covered} records of {name} at {ends}: resolvers that validate reject "
-                "the answers; sign the zone again",
+                "the answers; {advice}",
+                advice=advice,
                 **said,
             )
         else:
             _log.warn(
-                "zone {zone}: the first signature ends in {left}: that of the {covered} records of {name}, at {ends}; sign the zone again",
+                "zone {zone}: the first signature ends in {left}: that of the {covered} records of {name}, at {ends}; {advice}",
                 left=timeLeft(first.time - now),
+                advice=advice,
                 **said,
             )

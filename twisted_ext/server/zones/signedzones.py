@@ -8,20 +8,28 @@ import json
 from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, Final
 
+from twisted.logger import Logger
+
 from twisted_ext.dnssec.sign.keyfiles import namePrefix
+from twisted_ext.files import STATE_FILE, openNow, replacingFile
 from twisted_ext.server.limits import RENEWAL_PAUSE
 from twisted_ext.server.zones.compilers import Job
 from twisted_ext.server.zones.imagefiles import Built, Images, statusOf
 from twisted_ext.zone.sign.policy import SigningPolicy
+from twisted_ext.zone.store.serials import isNewer
 
 if TYPE_CHECKING:
     from twisted_ext.dnssec.sign.validity import Validity
-    from twisted_ext.server.zones.loader import PendingZone
+    from twisted_ext.server.zones.pending import PendingZone
     from twisted_ext.server.zones.publish import ZonePublisher
 
 __all__ = ["SignedZones"]
 
+_log: Final = Logger(__name__)
+
 _HOUR: Final = 3600
+
+_UINT32: Final = 0xFFFFFFFF
 
 
 class SignedZones:
@@ -37,6 +45,8 @@ class SignedZones:
         self._publisher = publisher
         self._images = images
         self._validity: dict[bytes, Validity] = {}
+        # Of the versions that are served.
+        self._built: dict[bytes, Built] = {}
         # When the signatures of a zone were last made anew because of their age, on the reactor's clock.
         self._renewed: dict[bytes, float] = {}
 
@@ -45,26 +55,63 @@ class SignedZones:
 
     def remove(self, apex: bytes) -> None:
         self._validity.pop(apex, None)
+        self._built.pop(apex, None)
         self._renewed.pop(apex, None)
+
+    def served(self, apex: bytes, built: Built, isNew: bool = False) -> None:
+        """
+        Note that a version is served.
+
+        @param isNew: whether it was just made.
+        """
+        self._built[apex] = built
+        if isNew:
+            try:
+                with replacingFile(self._note(apex), STATE_FILE) as file:
+                    file.write(b"%d\n" % built.serial)
+            except OSError as error:
+                _log.warn("{zone}: its serial cannot be noted: {said}", zone=built.zone, said=error.strerror or error)
+
+    def _keys(self, apex: bytes) -> str:
+        return f"{self._folder}/{namePrefix(apex).removeprefix('K')}"
+
+    def _note(self, apex: bytes) -> str:
+        """
+        Return the path of the file with the last serial of a zone. It is there also after the zone was not served for a while.
+        """
+        return f"{self._keys(apex)}serial"
+
+    def _noted(self, apex: bytes) -> int | None:
+        """
+        Return the last serial with which a zone was signed here; L{None} if it never was.
+        """
+        try:
+            with open(self._note(apex), "rb", opener=openNow) as file:
+                return int(file.read(20)) & _UINT32
+        except (OSError, ValueError):
+            return None
 
     def job(self, wanted: PendingZone) -> Job:
         """
         Return a job that signs a zone, with a serial behind that of the version that is served, or was last.
         """
-        built = self._images.of(wanted.zone)
+        built, noted = self._images.of(wanted.zone), self._noted(wanted.apex)
         last = self._publisher.serial(wanted.apex)
         if last is None and built is not None:
             last = built.serial
-        keys = f"{self._folder}/{namePrefix(wanted.apex).removeprefix('K')}"
-        parts = [f'"keys":{quoted(keys)}', f'"policy":{wanted.signed}']
+        if last is None or (noted is not None and isNewer(noted, last)):
+            last = noted
+        parts = [f'"keys":{quoted(self._keys(wanted.apex))}', f'"policy":{wanted.signed}']
         if wanted.serials != "increment":
             parts.append(f'"serial":{quoted(wanted.serials)}')
         if last is not None:
             parts.append(f'"last":{last}')
-        if built is not None and built.signed:
+        if noted is not None or (built is not None and built.signed):
             parts.append('"wasSigned":true')
-            if built.signed == wanted.signed:
-                parts.append(f'"former":{quoted(built.path)}')
+        if built is not None and built.signed:
+            parts.append(f'"former":{quoted(built.path)}')
+            if built.signed != wanted.signed:
+                parts.append('"anew":true')
         return Job(self._images.newPath(), [(wanted.zone, wanted.file)], signing=f"{{{','.join(parts)}}}")
 
     def isUsable(self, built: Built) -> bool:
@@ -79,10 +126,18 @@ class SignedZones:
         found = statusOf(built.path)
         return found is not None and self._publisher.today() - found[1] / 1e9 < validity.signatures - validity.renew
 
+    def overdue(self, apex: bytes) -> float | None:
+        """
+        Return how many seconds the first signature of a zone has left when it should have been made anew before; L{None} if the zone is not
+        signed here.
+        """
+        validity = self._validity.get(apex)
+        return None if validity is None else float(validity.overdue)
+
     def due(self, now: float) -> list[bytes]:
         """
-        Return the zones whose first signature ends earlier than the policy says. Each is returned once in a while only, as signing it may
-        fail.
+        Return the zones whose first signature ends earlier than the policy says, or whose keys do something else now, or whose signatures
+        were made with a clock that was ahead. Each is returned once in a while only, as signing it may fail.
 
         @param now: the time on the reactor's clock.
         """
@@ -90,9 +145,10 @@ class SignedZones:
         found: list[bytes] = []
         for apex, validity in self._validity.items():
             if now >= self._renewed.get(apex, float("-inf")) + RENEWAL_PAUSE.default:
-                ends = self._publisher.ends(apex)
-                # Those that end too late were made with a clock that was ahead, and are not valid yet.
-                if ends is not None and not today + validity.least <= ends <= today + validity.signatures + _HOUR:
+                ends, built = self._publisher.ends(apex), self._built.get(apex)
+                # Those that end too late, or begin later, were made with a clock that was ahead, and are not valid yet.
+                isOld = ends is not None and not today + validity.least <= ends <= today + validity.signatures + _HOUR
+                if isOld or (built is not None and (built.begins > today or 0 < built.due <= today)):
                     found.append(apex)
         self._renewed.update(dict.fromkeys(found, now))
         return found

@@ -265,6 +265,7 @@ class ZoneSet:
                 # The server does not answer yet, so there is no need for turns.
                 pass
         self.loading = loading = ZoneLoader(self._reactor, self.placing, folder, watch=self._settings.watch)
+        self._signatures.overdue = loading.overdue
         self._folder = os.path.abspath(folder)
         for left in glob(f"{escape(folder)}/{_SHARED}*"):
             # Left by an earlier process that was killed.

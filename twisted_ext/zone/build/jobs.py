@@ -18,11 +18,12 @@ from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.limits import CHECKED_NODES, TELLING_OCTETS
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.nodes import CNAME, DNAME, hasKind
-from twisted_ext.zone.zonefile.findings import Finding
+from twisted_ext.zone.zonefile.findings import Finding, Report
 from twisted_ext.zone.zonefile.reader import MasterFileContent, Reader
 
 if TYPE_CHECKING:
     from twisted_ext.zone.sign.job import SignJob
+    from twisted_ext.zone.store.imagebuilder import ImageBuilder
 
 __all__ = ["CompileJobs", "fingerprintOf"]
 
@@ -152,7 +153,7 @@ class CompileJobs:
                 if signing is not None:
                     signing.sign(builder)
                     result["sources"] = reading.sources = [*reading.sources, *signing.sources]
-                    result |= {"signed": signing.said, "policy": signing.policy.toText()}
+                    result |= {"signed": signing.said, "policy": signing.policy.toText(), "due": signing.due, "begins": signing.begins}
                 fingerprint = fingerprintOf(reading.sources)
                 if image is None:
                     octets = builder.finish(fingerprint)
@@ -161,6 +162,8 @@ class CompileJobs:
                     builder.finishTo(image, fingerprint)
                     place, offset, size = image, 0, os.path.getsize(image)
                     self._checked(Image.open(image, checked=False), path, now, complaints)
+                if builder.uneven:
+                    self._uneven(builder, path, complaints)
                 header = builder.header
                 assert header is not None
                 result |= {"image": place, "offset": offset, "octets": size}
@@ -213,6 +216,15 @@ class CompileJobs:
         locate(path, built.apexName, report)
         # The server warns of signatures that end as long as it serves the zone, with one line for all of them.
         complaints += [_found(finding) for finding in report.findings if finding.check not in _ENDS]
+
+    @staticmethod
+    def _uneven(builder: ImageBuilder, path: str, complaints: list[_Complaint]) -> None:
+        from twisted_ext.zone.check.checkfile import locate, uneven
+
+        report = Report()
+        uneven(builder.apexName, builder.uneven, report)
+        locate(path, builder.apexName, report)
+        complaints += [_found(finding) for finding in report.findings]
 
     def _packed(self, image: bytes) -> int:
         """

@@ -5,24 +5,24 @@ Checks a master file and its zone, and reports all findings together.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import NamedTuple
 
 from twisted_ext.errors import BadChange, BadZone
 from twisted_ext.wire.canonical import canonicalOf
-from twisted_ext.wire.rrtypes import RRSIG, typeName
+from twisted_ext.wire.rrtypes import typeName
 from twisted_ext.zone.check.semantics import check, owned
 from twisted_ext.zone.limits import LOCATED_OCTETS
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
-from twisted_ext.zone.store.nodes import CNAME, DNAME, Node, decoded, gathered, keyBelow, recordsIn
+from twisted_ext.zone.store.nodes import CNAME, DNAME, Node, decoded, gathered, keyBelow, recordsIn, unevenIn
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.zonefile.findings import Report
 from twisted_ext.zone.zonefile.locations import RecordLocations
 from twisted_ext.zone.zonefile.reader import readMaster
 
-__all__ = ["CheckResult", "locate", "refused", "unlike", "vet"]
+__all__ = ["CheckResult", "locate", "refused", "uneven", "unlike", "vet"]
 
 
 class CheckResult(NamedTuple):
@@ -77,6 +77,14 @@ def refused(builder: ImageBuilder) -> Report:
     return report
 
 
+def uneven(apex: bytes, sets: Iterable[tuple[bytes, int, tuple[int, ...]]], report: Report) -> None:
+    """
+    Report RRsets whose records have different TTLs, as L{unevenIn<twisted_ext.zone.store.nodes.unevenIn>} returns them.
+    """
+    for labels, rrType, ttls in sets:
+        report.say("ttl-mixed", labels + apex, f"TTLs of {', '.join(map(str, ttls))} s; {ttls[0]} s is used for all", rrType)
+
+
 def unlike(builder: ImageBuilder, report: Report) -> None:
     """
     Find RRsets whose records have different TTLs, and duplicate records. An image contains neither.
@@ -84,20 +92,15 @@ def unlike(builder: ImageBuilder, report: Report) -> None:
     apex = builder.apexName
     for key in builder.mixed:
         records = builder.nodes[key]
-        ttls: dict[tuple[int, bytes], set[int]] = {}
         seen: set[tuple[int, bytes]] = set()
         twice: set[int] = set()
-        for _, rrType, ttl, octets in recordsIn(records, len(key)):
+        for _, rrType, _, octets in recordsIn(records, len(key)):
             rdata = canonicalOf(rrType, octets)
             if (rrType, rdata) in seen:
                 twice.add(rrType)
             seen.add((rrType, rdata))
-            ttls.setdefault((rrType, rdata[:2] if rrType == RRSIG else b""), set()).add(ttl)
         owner = records[: len(key)] + apex
-        for (rrType, _), several in ttls.items():
-            if len(several) > 1:
-                said = ", ".join([str(ttl) for ttl in sorted(several)])
-                report.say("ttl-mixed", owner, f"TTLs of {said} s; {min(several)} s is used for all", rrType)
+        uneven(apex, unevenIn(records, len(key)), report)
         for rrType in sorted(twice):
             report.say("repeated", owner, f"the same {typeName(rrType)} record is there more than once", rrType)
 

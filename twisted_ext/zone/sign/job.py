@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from twisted_ext.dnssec.sign.keyfiles import nameOf
+from twisted_ext.dnssec.sign.keyfiles import KeyFile, nameOf
 from twisted_ext.dnssec.sign.keyring import Keyring, makeKeys
 from twisted_ext.dnssec.sign.roles import Signers
 from twisted_ext.errors import BadImage, BadKey, StorageFault
@@ -18,7 +18,7 @@ from twisted_ext.files import STATE_FILE
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.rdata.times import dateFromSeconds
-from twisted_ext.wire.rrtypes import DS
+from twisted_ext.wire.rrtypes import DNSKEY, DS, SOA
 from twisted_ext.zone.sign.apex import signZone
 from twisted_ext.zone.sign.policy import SigningPolicy
 from twisted_ext.zone.sign.signing import Signing
@@ -50,9 +50,11 @@ class SignJob:
     @ivar said: what the operator has to know: which keys were made, and what the parent needs.
     @ivar policy: how it is signed.
     @ivar sources: the keys, as the sources of an image: path, octets and modification time. The first one is the folder.
+    @ivar due: when it has to be signed again because a key does something else then, in seconds since 1970; 0 for never.
+    @ivar begins: when the last of the signatures becomes valid, in seconds since 1970.
     """
 
-    __slots__ = ("said", "sources", "policy", "_folder", "_former", "_last", "_now", "_serial", "_wasSigned")
+    __slots__ = ("begins", "due", "said", "sources", "policy", "_anew", "_folder", "_former", "_last", "_now", "_serial", "_wasSigned")
 
     def __init__(
         self,
@@ -63,6 +65,7 @@ class SignJob:
         wasSigned: bool = False,
         serial: str = SERIALS[0],
         former: str = "",
+        anew: bool = False,
     ) -> None:
         """
         @param folder: of the zone's keys; they are made there if there are none.
@@ -70,7 +73,8 @@ class SignJob:
         @param now: seconds since 1970.
         @param wasSigned: whether the zone was signed with keys of this folder before. Then the parent has a DS record for one of them, and
             none is made.
-        @param former: the file with the image of the former version, if that was signed by the same policy.
+        @param former: the file with the image of the former version, if that was signed.
+        @param anew: whether that was signed by another policy, so that none of its signatures is kept.
         @param serial: how the next serial is chosen, one of L{SERIALS}; with C{increment}, that of the file is taken if it is newer.
         """
         self.said: list[str] = []
@@ -82,11 +86,14 @@ class SignJob:
         self._wasSigned = wasSigned
         self._serial = serial
         self._former = former
+        self._anew = anew
+        self.due = self.begins = 0
 
     @classmethod
     def fromTable(cls, table: Mapping[str, object], now: float) -> SignJob:
         """
-        Make it from a job: C{keys}, C{policy}, C{serial}, and C{last}, C{wasSigned} and C{former} for a zone that was signed before.
+        Make it from a job: C{keys}, C{policy}, C{serial}, and for a zone that was signed before C{last}, C{wasSigned},
+        C{former} and C{anew}.
         """
         last, policy = table.get("last"), table["policy"]
         if not isinstance(policy, dict):
@@ -94,7 +101,7 @@ class SignJob:
         number = None if last is None else int(str(last))
         given = SigningPolicy.fromTable(policy)
         serial, former = str(table.get("serial", SERIALS[0])), str(table.get("former", ""))
-        return cls(str(table["keys"]), given, number, now, bool(table.get("wasSigned")), serial, former)
+        return cls(str(table["keys"]), given, number, now, bool(table.get("wasSigned")), serial, former, bool(table.get("anew")))
 
     def sign(self, builder: ImageBuilder) -> None:
         """
@@ -107,8 +114,12 @@ class SignJob:
         zone, now = builder.apexName.lower(), self._now
         self._checkClock()
         policy = self.policy
-        ring = Keyring(self._folder, zone, now)
+        former = self._version(zone)
+        keys = None if former is None else former.node(0).of(DNSKEY)
+        ttl = policy.dnskeyTTL if keys is None else max(policy.dnskeyTTL, keys.ttl)
+        ring = Keyring(self._folder, zone, now, None if keys is None else keys.rdatas, ttl)
         active = ring.active
+        made: list[KeyFile] = []
         if not active and self._wasSigned:
             name = nameToText(zone)
             raise BadKey(
@@ -122,24 +133,29 @@ class SignJob:
             for file in made:
                 self.said.append(f"made the key {nameOf(file)} in {self._folder}")
                 active.append(file.key)
-        signers = Signers(active)
+        signers = Signers(active, ring.withheld)
+        self.said += ring.said
         gone = withoutSignatures(builder)
         if gone:
             self.said.append(f"{gone} signatures and denials in the file are replaced")
         expire = self._renumber(builder)
         days = policy.validity.least // _DAY
-        if expire > days * _DAY:
+        # Once, not at each signing.
+        if expire > days * _DAY and (former is None or self._anew or expire != _expireOf(former)):
             self.said.append(
                 f"a secondary that loses this server serves the zone for {expire // _DAY} d (SOA expire), and its signatures may end after "
                 f"{days} d; an expire of at most {days * _DAY} would do"
             )
-        counts = signZone(builder, Signing(signers, policy, tuple(ring.published)), now, former=self._version(zone))
+        counts = signZone(builder, Signing(signers, policy, tuple(ring.published)), now, former=None if self._anew else former)
+        with _writing(self._folder):
+            ring.note(made)
+        self.due, self.begins = ring.due, counts.latest
         kept = f" ({counts.kept} of them as before)" if counts.kept else ""
         self.said.append(f"signed: {counts.signatures} signatures{kept}, the first of which ends {_day(counts.ends)}")
         name = nameToText(zone)
         self.said += [f"the parent needs: {name} IN DS {rdataToText(DS, key.ds(zone))}" for key in signers.entries]
         self._noteClock()
-        for path in (self._folder, *[key.source for key in ring.active if key.source]):
+        for path in (self._folder, *dict.fromkeys([*ring.sources, *[key.source for key in active if key.source]])):
             found = os.stat(path)
             self.sources.append((path, found.st_size, found.st_mtime_ns))
 
@@ -204,6 +220,14 @@ class SignJob:
             serial = nextSerial(last)
         builder.nodes[b""] = records[:BETWEEN] + withSerial(soa, serial) + records[end:]
         return int.from_bytes(soa[-8:-4], "big")
+
+
+def _expireOf(image: Image) -> int:
+    """
+    Return the SOA expire of a version, in seconds.
+    """
+    soa = image.node(0).of(SOA)
+    return 0 if soa is None else int.from_bytes(soa.rdatas[0][-8:-4], "big")
 
 
 @contextmanager

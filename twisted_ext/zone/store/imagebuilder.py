@@ -24,7 +24,7 @@ from twisted_ext.wire.codes import IN, className
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA
-from twisted_ext.zone.limits import IMAGE_OCTETS, PROBES
+from twisted_ext.zone.limits import FINDINGS_KEPT, IMAGE_OCTETS, PROBES
 from twisted_ext.zone.store.image import ALIASES, Header, abridgedOf, digested
 from twisted_ext.zone.store.nodes import (
     BETWEEN,
@@ -46,6 +46,7 @@ from twisted_ext.zone.store.nodes import (
     keyBelow,
     recordsOf,
     sortKey,
+    unevenIn,
 )  # fmt: skip
 from twisted_ext.zone.store.serials import serialIn
 
@@ -76,10 +77,12 @@ class ImageBuilder:
     @ivar long: further records of keys whose C{nodes} have L{LONG} octets or more, so that these are not copied for each.
     @ivar aliases: whether records of type 65401 are ALIAS records, whose target's addresses are those of their owner.
     @ivar rrClass: the class of all records; only class IN can be built.
+    @ivar uneven: some of the RRsets whose records had different TTLs, as L{unevenIn<twisted_ext.zone.store.nodes.unevenIn>} has them. In
+        an image they have the lowest one.
     @ivar header: the header of the image, once it is built.
     """
 
-    __slots__ = ("apexName", "nodes", "counts", "marks", "mixed", "long", "rrClass", "aliases", "header")
+    __slots__ = ("apexName", "nodes", "counts", "marks", "mixed", "long", "rrClass", "aliases", "uneven", "header")
 
     def __init__(self, apexName: bytes, rrClass: int = IN) -> None:
         self.apexName = apexName
@@ -90,6 +93,7 @@ class ImageBuilder:
         self.mixed: set[bytes] = set()
         self.long: dict[bytes, bytearray] = {}
         self.aliases = False
+        self.uneven: list[tuple[bytes, int, tuple[int, ...]]] = []
         self.header: Header | None = None
 
     def add(self, owner: bytes, rrType: int, ttl: int, rdata: bytes) -> None:
@@ -264,6 +268,8 @@ class ImageBuilder:
             records = nodes[key]
             if (key or records[2:4] == _START) and isSettled(records, len(key)):
                 continue
+            if len(self.uneven) < FINDINGS_KEPT.default:
+                self.uneven += unevenIn(records, len(key))
             several = recordsOf(gathered(decoded(records, len(key), apexName)), len(key))
             nodes[key] = b"".join(several)
             counts[key] = len(several)

@@ -49,6 +49,7 @@ __all__ = [
     "STAR",
     "TO_APEX",
     "SOA_OCTETS",
+    "unevenIn",
 ]
 
 #: A delegation: NS records at a name other than the apex.
@@ -352,6 +353,16 @@ def recordsIn(records: bytes, labels: int) -> Iterator[tuple[bytes, int, int, by
         position = start + length
 
 
+def unevenIn(records: bytes, labels: int) -> list[tuple[bytes, int, tuple[int, ...]]]:
+    """
+    Return the owner's labels, the type and the TTLs, in ascending order, of each RRset of one node whose records have different ones.
+    """
+    ttls: dict[Kind, set[int]] = {}
+    for _, rrType, ttl, rdata in recordsIn(records, labels):
+        ttls.setdefault((rrType, int.from_bytes(rdata[:2], "big") if rrType == RRSIG else 0), set()).add(ttl)
+    return [(records[:labels], rrType, tuple(sorted(several))) for (rrType, _), several in ttls.items() if len(several) > 1]
+
+
 def rendered(rrset: RRSet, labels: int) -> list[bytes]:
     """
     Write the records of an RRset in wire format as in a transfer message.
@@ -383,14 +394,14 @@ def isSettled(records: bytes, labels: int) -> bool:
             # Whether a difference in case matters depends on which octets are names; do not decide that here.
             if not several:
                 several = {first.lower()}
-            if records[position : fixed + 8] != head or (rdata := records[start:after].lower()) in several:
+            if records[position : fixed + 10] != head or (rdata := records[start:after].lower()) in several:
                 return False
             several.add(rdata)
         elif kind in kinds:
             return False
         else:
             kinds.add(kind)
-            before, head, first, several = kind, records[position : fixed + 8], records[start:after], set()
+            before, head, first, several = kind, records[position : fixed + 10], records[start:after], set()
         position = after
     return True
 

@@ -5,6 +5,8 @@ C{txdns zone sign}: signs a zone with DNSSEC.
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
+from functools import partial
 from time import process_time, time
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +19,8 @@ from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.times import secondsFromDate, secondsFromDuration
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twisted_ext.apps.cli.terminal.arguments import Given
     from twisted_ext.zone.sign.policy import SigningPolicy
     from twisted_ext.zone.sign.signing import Signing
@@ -116,10 +120,12 @@ def main(words: list[str]) -> int:
     at = given[_NOW]
     now = time() if at is None else at
     reading = zone.content()
-    signing = _signing(folder, zone.apex, now, policy, output)
+    signing, note = _signing(folder, zone.apex, now, policy, output)
     began = process_time()
     counts = _sign(reading.builder, signing, now, given[_SERIAL], zone.path)
     _write(reading.builder, output)
+    with keyErrors(folder):
+        note()
     print(_said(reading.builder, counts, process_time() - began))
     for key in signing.signers.entries:
         print(f"the parent needs: {dsText(zone.apex, key)}")
@@ -144,16 +150,17 @@ def _policy(given: Given) -> SigningPolicy:
     )
 
 
-def _signing(folder: str, apex: bytes, now: float, policy: SigningPolicy, output: str) -> Signing:
+def _signing(folder: str, apex: bytes, now: float, policy: SigningPolicy, output: str) -> tuple[Signing, Callable[[], None]]:
     """
-    Return what the zone is signed with: the keys in the folder, or new ones, unless it was signed before.
+    Return what the zone is signed with: the keys in the folder, or new ones, unless it was signed before; and what notes that it is.
     """
     from twisted_ext.dnssec.sign.keyfiles import nameOf
+    from twisted_ext.dnssec.sign.keyfolder import lockedFolder
     from twisted_ext.dnssec.sign.keyring import Keyring, makeKeys
     from twisted_ext.dnssec.sign.roles import Signers
     from twisted_ext.zone.sign.signing import Signing
 
-    with keyErrors(folder):
+    with keyErrors(folder), lockedFolder(folder) if os.path.isdir(folder) or not os.path.isfile(output) else nullcontext():
         ring = Keyring(folder, apex.lower(), now)
         if not ring.active and os.path.isfile(output):
             raise BadKey(
@@ -164,13 +171,17 @@ def _signing(folder: str, apex: bytes, now: float, policy: SigningPolicy, output
     for file in made:
         print(f"made {nameOf(file)} ({roleOf(file.key, policy.split)})")
     active = [*ring.active, *[file.key for file in made]]
-    return Signing(Signers(active), policy, tuple(ring.published))
+    for line in ring.said:
+        complain(line)
+    return Signing(Signers(active, ring.withheld), policy, tuple(ring.published)), partial(ring.note, made)
 
 
 def _sign(builder: ImageBuilder, signing: Signing, now: float, way: str, path: str) -> SignedCounts:
     from twisted_ext.errors import BadZone, KeyFault
+    from twisted_ext.zone.check.checkfile import uneven
     from twisted_ext.zone.sign.apex import signZone
     from twisted_ext.zone.sign.whole import withoutSignatures
+    from twisted_ext.zone.zonefile.findings import Report
 
     progress = Percentage("signing")
     try:
@@ -179,7 +190,12 @@ def _sign(builder: ImageBuilder, signing: Signing, now: float, way: str, path: s
             complain(f"{path}: {gone} signatures and denials that were in it are replaced")
         if way != "keep":
             _renumber(builder, way, now)
-        return signZone(builder, signing, now, progress)
+        counts = signZone(builder, signing, now, progress)
+        report = Report()
+        uneven(builder.apexName, builder.uneven, report)
+        for finding in report.findings:
+            complain(f"{path}: {finding.subject}: {finding.text}")
+        return counts
     except BadZone as wrong:
         raise ExitError(BAD_ZONE, f"{path}: {wrong}") from wrong
     except KeyFault as fault:

@@ -1,0 +1,134 @@
+"""
+Zones that are to be loaded from master files, and the requests that wait for them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred
+
+from twisted_ext.server.limits import LOADING_BROKEN, LOADING_COMPLAINTS
+from twisted_ext.server.zones.imagefiles import Source, statusOf
+
+if TYPE_CHECKING:
+    from twisted_ext.server.config.zonesettings import ZoneSettings
+
+__all__ = ["ABSENT", "PendingZone", "Reload"]
+
+_MOST_LINES: Final = int(LOADING_COMPLAINTS.default)
+
+#: Size and time of a missing file.
+ABSENT: Final = (-1, -1)
+
+
+class PendingZone:
+    """
+    A zone configured to be loaded from a master file.
+
+    @ivar serial: the serial number of the version served, L{None} if there is none.
+    @ivar sources: the files of the last attempt, with their status at that time.
+    @ivar pending: whether it is being compiled.
+    @ivar again: whether it has to be compiled once more after that.
+    @ivar failed: whether the last attempt failed, not necessarily because of its files.
+    @ivar reloads: the reload requests that wait for it.
+    @ivar signing: how it is signed here; L{None} if it is not.
+    @ivar signed: the same as text; C{""} if it is not.
+    @ivar serials: how the serial of a signed version is chosen.
+    """
+
+    __slots__ = ("zone", "apex", "file", "serial", "sources", "pending", "again", "failed", "reloads", "signing", "signed", "serials")
+
+    def __init__(self, zone: ZoneSettings) -> None:
+        self.zone = zone.text
+        self.apex = zone.name
+        self.file = zone.file
+        self.serial: int | None = None
+        self.sources: tuple[Source, ...] = ((zone.file, *ABSENT),)
+        self.pending = False
+        self.again = False
+        self.failed = False
+        self.reloads: list[Reload] = []
+        self.signing = zone.signing
+        self.signed = zone.signingText
+        self.serials = str(zone.value("serial"))
+
+    def isFor(self, zone: ZoneSettings) -> bool:
+        return (self.file, self.signed, self.serials) == (zone.file, zone.signingText, zone.value("serial"))
+
+    def leave(self, said: str = "") -> None:
+        """
+        Complete the zone for all reload requests that wait for it, and report a line to them.
+        """
+        reloads, self.reloads = self.reloads, []
+        for reload in reloads:
+            if said:
+                reload.say(said)
+            reload.left -= 1
+            reload.settle()
+
+    @property
+    def status(self) -> tuple[tuple[int, int], ...]:
+        return tuple([statusOf(path) or ABSENT for path, _, _ in self.sources])
+
+    @property
+    def current(self) -> bool:
+        """
+        Whether its files are unchanged since the last attempt.
+        """
+        for path, size, changed in self.sources:
+            if (statusOf(path) or ABSENT) != (size, changed):
+                return False
+        return True
+
+
+class Reload:
+    """
+    A reload request that waits for zones.
+
+    @ivar left: number of zones that are not done yet.
+    @ivar done: fires with lines that report the result.
+    """
+
+    def __init__(self) -> None:
+        self.left = 0
+        self.lines: list[str] = []
+        self.unsaid = self._said = self._named = 0
+        self.done: Deferred[list[str]] = Deferred()
+        self._begun = False
+
+    @property
+    def listens(self) -> bool:
+        """
+        Whether further lines are kept, not only counted.
+        """
+        return self._said < _MOST_LINES
+
+    def say(self, line: str) -> None:
+        self._said += 1
+        if self._said <= _MOST_LINES:
+            self.lines.append(line)
+        else:
+            self.unsaid += 1
+
+    def name(self, line: str) -> None:
+        """
+        Report a zone that could not be loaded, no matter how many lines there are about other zones.
+        """
+        self._named += 1
+        if self._named <= LOADING_BROKEN.default:
+            self.lines.append(line)
+        else:
+            self.unsaid += 1
+
+    def begin(self) -> None:
+        """
+        Fire L{done} as soon as no zones are left: all have been counted.
+        """
+        self._begun = True
+        self.settle()
+
+    def settle(self) -> None:
+        if self._begun and not self.left and not self.done.called:
+            more = [f"and {self.unsaid} more lines, which are in the log"] if self.unsaid else []
+            self.done.callback([*self.lines, *more])
