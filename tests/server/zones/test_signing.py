@@ -112,6 +112,22 @@ class SignedLoadingTests(SignedLoadingCase):
         self.finish(loading.reloadZone(APEX))
         self.assertEqual(self.serial(NAME), 4)
 
+    def test_fullDisk(self) -> None:
+        """
+        A change that could not be written because the disk was full is tried again, although the file does not change once more.
+        """
+        self.load(self.writeSigned())
+        with patch.object(ImageBuilder, "finishTo", side_effect=OSError(28, "No space left on device", "x.image.new")):
+            self.writeSigned("a A 192.0.2.1\n")
+            self.advance()
+            self.assertIn("x.image.new cannot be written: No space left on device", self.said())
+            self.clock.advance(60)
+            self.compilers.run()
+            self.assertEqual(self.serial(NAME), 1)
+        self.clock.advance(60)
+        self.advance()
+        self.assertEqual(self.serial(NAME), 2)
+
     def test_signaturesAreKept(self) -> None:
         """
         When a zone changes, the signatures of what has not changed are kept; all are made anew if the former image is damaged.

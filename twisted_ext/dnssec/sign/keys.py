@@ -97,6 +97,9 @@ _SCHEME_P384: Final = ec.ECDSA(hashes.SHA384(), deterministic_signing=True)
 #: What a key signs to be tested. No record begins so: the first two octets of signed data are a type, and 0 is not one.
 _PROOF: Final = b"\0\0 Is this signature right?"
 
+#: What to do with a key in a folder that cannot sign: all keys there are of the zone.
+_MOVE: Final = "move its files out of the folder if the parent has no DS record of it, else replace that first"
+
 #: The exceptions of cryptography for invalid keys. Those that are raised here do not refer to them: they may have a part of the key.
 _INVALID: Final = (UnsupportedAlgorithm, InternalError, ValueError, OverflowError, TypeError)
 
@@ -294,7 +297,8 @@ def checkAlgorithm(algorithm: int, source: str = "") -> None:
         why = _RETIRED.get(algorithm)
         names = ", ".join([algorithmName(each) for each in SIGNING])
         because = f": {why}" if why else ""
-        raise badKey(source, f"zones are not signed by algorithm {algorithmName(algorithm)}{because}; choose one of {names}")
+        advice = _MOVE if source else f"choose one of {names}"
+        raise badKey(source, f"zones are not signed by algorithm {algorithmName(algorithm)}{because}; {advice}")
 
 
 def _checkKind(algorithm: int, flags: int, source: str) -> None:
@@ -305,9 +309,13 @@ def _checkKind(algorithm: int, flags: int, source: str) -> None:
 
 def _checkBits(bits: int, source: str) -> None:
     if bits < _LEAST_BITS:
-        raise badKey(source, f"an RSA key of {bits} bits can be broken; {_LEAST_BITS} to {_MOST_BITS} bits are right")
+        raise badKey(source, f"an RSA key of {bits} bits can be broken; {_LEAST_BITS} to {_MOST_BITS} bits are right{_orMove(source)}")
     if bits > _MOST_BITS:
-        raise badKey(source, f"validators refuse an RSA key of {bits} bits; {_LEAST_BITS} to {_MOST_BITS} bits are right")
+        raise badKey(source, f"validators refuse an RSA key of {bits} bits; {_LEAST_BITS} to {_MOST_BITS} bits are right{_orMove(source)}")
+
+
+def _orMove(source: str) -> str:
+    return f"; {_MOVE}" if source else ""
 
 
 def _octets(number: int) -> bytes:

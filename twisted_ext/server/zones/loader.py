@@ -103,7 +103,8 @@ class ZoneLoader:
         self._making: Deferred[None] | None = None
         self._taking: Deferred[None] | None = None
         self._busy = False
-        # Zones for which no process could be started, the timer for the next attempt, and the seconds until the one after that.
+        # Zones for which no process could be started, or whose images could not be written, the timer for the next attempt, and the
+        # seconds until the one after that.
         self._unstarted: dict[str, PendingZone] = {}
         self._retry: IDelayedCall | None = None
         self._pause = COMPILER_PAUSE.default
@@ -373,18 +374,26 @@ class ZoneLoader:
             wanted.again = False
             self._make([wanted])
             return
+        if wanted.failed and result.get("again"):
+            # Such as a full disk: it is not the file that has to change.
+            self._tryLater(wanted, COMPILER_PAUSE.most)
         wanted.leave()
 
     def _later(self, wanted: PendingZone, said: str) -> None:
         wanted.failed = True
         wanted.again = False
         self._publisher.fail(wanted.apex, said)
-        self._unstarted[wanted.zone] = wanted
         if self._retry is None:
             _log.error("{said}; zones to be compiled are tried again in {pause:g} s", said=said, pause=self._pause)
-            self._retry = self._reactor.callLater(self._pause, self._tryAgain)
+            self._tryLater(wanted, self._pause)
             self._pause = min(2 * self._pause, COMPILER_PAUSE.most)
+        self._unstarted[wanted.zone] = wanted
         wanted.leave(said)
+
+    def _tryLater(self, wanted: PendingZone, pause: float) -> None:
+        self._unstarted[wanted.zone] = wanted
+        if self._retry is None:
+            self._retry = self._reactor.callLater(pause, self._tryAgain)
 
     def _tryAgain(self) -> None:
         self._retry = None

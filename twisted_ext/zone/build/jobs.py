@@ -173,12 +173,15 @@ class CompileJobs:
             complaints[:] = [_said(f"the zone's name: {wrong}", path)]
         except (BadZone, BadKey, StorageFault) as bad:
             complaints.append(_said(str(bad), path))
+            result["again"] = isinstance(bad, StorageFault)
         except OSError as error:
             # That of the image, or a folder of keys.
+            result["again"] = True
             what = error.filename or "the image"
             complaints.append(_said(f"{what} cannot be written: {error.strerror or error}", path))
         except MemoryError:
             complaints.append(_said("there is not enough memory for this zone", path))
+            result["again"] = True
         return result
 
     def _tell(self, octets: int) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -213,7 +214,8 @@ def test_keysAsJSON(zone: Path, capsys: Captured) -> None:
         (["keys", "list"], USAGE, "one folder is wanted; write: txdns keys list"),
         (["keys", "list", "none"], BATCH, "none: No such file or directory"),
         (["keys", "ds", "Knone"], BATCH, "Knone.private: cannot be read: No such file or directory"),
-        (["keys", "ds", "."], BATCH, ".: there is no key that signs DNSKEY records"),
+        (["keys", "ds", "."], BATCH, ".: there is no key, nor in folders below it; one is a file such as Kexample.org.+013+44703.private"),
+        (["keys", "list", "."], BATCH, ".: there is no key, nor in folders below it"),
         (["keys", "ds", "keys", "--digest", "1"], USAGE, "'1' is not a digest that parents take; write 2"),
     ],
 )
@@ -240,3 +242,30 @@ def test_badZone(zone: Path, capsys: Captured) -> None:
     zone.write_text("@ 300 A nonsense\n")
     assert sign() == BAD_ZONE
     assert Path("example.org.signed").read_text() == signed
+
+
+def test_keysOfServer(zone: Path, capsys: Captured) -> None:
+    """
+    The folder in which a server keeps the keys of its zones, in one for each, can be named as it is.
+    """
+    Path("signing").mkdir()
+    for name in ("example.org", "example.com"):
+        assert main(["keys", "new", name, "--keys", f"signing/{name}."]) == OK
+    capsys.readouterr()
+    assert main(["keys", "ds", "signing"]) == OK
+    assert [line.split(" ")[:3] for line in capsys.readouterr().out.splitlines()] == [
+        ["example.com.", "IN", "DS"],
+        ["example.org.", "IN", "DS"],
+    ]
+    assert main(["keys", "list", "signing"]) == OK
+    assert [line.split(" ")[0] for line in capsys.readouterr().out.splitlines()] == ["example.com.", "example.org."]
+
+
+def test_twoAtOnceMakeOneKey(zone: Path) -> None:
+    """
+    Two processes that sign a zone at once with a folder without keys make one key.
+    """
+    words = [sys.executable, "-m", "twisted_ext", "zone", "sign", "example.org.zone", "--keys", "keys", "--output"]
+    running = [subprocess.Popen([*words, f"signed{number}"], stdout=subprocess.DEVNULL) for number in range(4)]
+    assert [each.wait() for each in running] == [OK] * 4
+    assert len([*Path("keys").glob("*.private")]) == 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.keys.made import dsText, keyErrors
+from twisted_ext.apps.cli.keys.made import dsText, keyErrors, keysIn
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option
 from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError
 from twisted_ext.errors import BadDescription
@@ -21,11 +21,12 @@ __all__ = ["ARGUMENTS", "main"]
 _HELP: Final = """\
 Usage: txdns keys ds KEY|FOLDER [--digest NUMBER]
 
-Prints the DS records for the parent of a zone: of one key, or of all keys in a folder that sign
-DNSKEY records.
+Prints the DS records for the parent of a zone: of one key, or of all keys that sign DNSKEY
+records in a folder, or in those below it.
 
   txdns keys ds /etc/keys/Kexample.org.+013+44703
   txdns keys ds /etc/keys
+  txdns keys ds /var/lib/txdns/signing
 
 {options}
 
@@ -61,8 +62,7 @@ def main(words: list[str]) -> int:
     files: list[KeyFile] = []
     with keyErrors(path):
         if os.path.isdir(path):
-            names = sorted([name for name in os.listdir(path) if name.startswith("K") and name.endswith(".private")])
-            files = [loadKey(os.path.join(path, name)) for name in names]
+            files = [loadKey(each) for each in keysIn(path)]
         else:
             files = [loadKey(path)]
     entries = [(zone, key) for zone in dict.fromkeys([file.zone for file in files]) for key in _entries(files, zone)]

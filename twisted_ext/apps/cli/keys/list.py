@@ -4,12 +4,11 @@ C{txdns keys list}: lists the keys in a folder.
 
 from __future__ import annotations
 
-import os
 from json import dumps
 from time import time
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.keys.made import keyErrors
+from twisted_ext.apps.cli.keys.made import keyErrors, keysIn
 from twisted_ext.apps.cli.terminal.arguments import Arguments, flag
 from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError, complain
 from twisted_ext.dnssec.algorithms import algorithmName
@@ -24,8 +23,9 @@ __all__ = ["ARGUMENTS", "main"]
 _HELP: Final = """\
 Usage: txdns keys list FOLDER [--json]
 
-Lists the keys in a folder: the zone, the tag, the algorithm, whether the key is for the DNSKEY
-records (ksk) or may be so for all (csk), and what the times in its file say that it does now.
+Lists the keys in a folder, or in those below it: the zone, the tag, the algorithm, whether the
+key is for the DNSKEY records (ksk) or may be so for all (csk), and what the times in its file
+say that it does now.
 
   txdns keys list /etc/keys
 
@@ -50,11 +50,11 @@ def main(words: list[str]) -> int:
     files: list[KeyFile] = []
     wrong = 0
     with keyErrors(folder):
-        names = sorted([name for name in os.listdir(folder) if name.startswith("K") and name.endswith(".private")])
-    for name in names:
+        paths = keysIn(folder)
+    for path in paths:
         try:
             with keyErrors(folder):
-                files.append(loadKey(os.path.join(folder, name)))
+                files.append(loadKey(path))
         except ExitError as ending:
             wrong += 1
             complain(ending.line)

@@ -4,6 +4,7 @@ What commands for keys have in common.
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.dnssec.sign.keys import PrivateKey
 
-__all__ = ["ALGORITHM", "SPLIT", "dsText", "keyErrors", "roleOf"]
+__all__ = ["ALGORITHM", "SPLIT", "dsText", "keyErrors", "keysIn", "roleOf"]
 
 #: Algorithms that sign.
 _ALGORITHMS: Final = (ECDSA_P256, ED25519, ECDSA_P384, ED448, RSASHA256)
@@ -60,6 +61,24 @@ def dsText(apex: bytes, key: PrivateKey, digest: int = 2) -> str:
     Return the DS record that leads to a key.
     """
     return f"{nameToText(apex)} IN DS {rdataToText(DS, key.ds(apex, digest))}"
+
+
+def keysIn(folder: str) -> list[str]:
+    """
+    Return the paths of the private files in a folder; if there are none, of those in the folders below it, as a server has them for each
+    zone.
+
+    @raise OSError: it cannot be read.
+    @raise ExitError: there are none.
+    """
+    found: list[str] = []
+    for place in (folder, *sorted([each.path for each in os.scandir(folder) if each.is_dir()])):
+        if found and place != folder and os.path.dirname(found[0]) == folder:
+            break
+        found += [f"{place}/{name}" for name in sorted(os.listdir(place)) if name.startswith("K") and name.endswith(".private")]
+    if not found:
+        raise ExitError(BATCH, f"{folder}: there is no key, nor in folders below it; one is a file such as Kexample.org.+013+44703.private")
+    return found
 
 
 @contextmanager

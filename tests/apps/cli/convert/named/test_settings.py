@@ -281,6 +281,7 @@ def test_keysOfSignedZonesAreCopied() -> None:
         return [finding.instead for finding in _converted(zone).findings if finding.severity is Severity.MISSING]
 
     copied = "copy Kexample.org.+* to signing/example.org. in the folder that state names, and set sign in its table"
+    copied += ', with serial = "unixtime": named serves a higher serial than the file has'
     assert advised("") == advised("allow-update { none; };") == [copied]
     assert advised("allow-update { 192.0.2.1; };") == ["keep named as its primary, and transfer it from there"]
 

@@ -137,7 +137,8 @@ class Zones:
         self._converted.missing(
             place,
             f"{name} is signed with keys that named has",
-            f"copy {keys}+* to signing/{keys.removeprefix('K')} in the folder that state names, and set sign in its table",
+            f"copy {keys}+* to signing/{keys.removeprefix('K')} in the folder that state names, and set sign in its table, with "
+            'serial = "unixtime": named serves a higher serial than the file has',
         )
 
     def _secondary(self, name: str, own: Mapping[str, Statement], place: Place) -> None:
