@@ -67,3 +67,13 @@ def test_signaturesOutliveTheirRenewal() -> None:
         with pytest.raises(ValueError, match="end before that"):
             Validity(signatures, renew)
     assert (Validity().signatures - Validity().renew) == 14 * _DAY
+
+
+def test_overdueIsWellBehindRenewal() -> None:
+    """
+    With the usual times, a server begins to sign a zone again when a signature has 13 days left, and it is late with 12 days and a bit.
+    """
+    validity = Validity()
+    assert 13 * 86400 < validity.least < 14 * 86400
+    assert 12 * 86400 < validity.overdue < validity.least - 20 * 3600
+    assert Validity(100, 99).overdue == 0

@@ -87,6 +87,16 @@ class SignatureTests(SynchronousTestCase):
         self.assertEqual(self.linesAt(END + 4 * DAY), [])
         self.assertNotIn("signaturesEnd", place.toJSON())
 
+    def test_zonesThatAreSignedHere(self) -> None:
+        """
+        For a zone that the server signs itself there is no line while it is about to do so, but once it should have.
+        """
+        self.zones.put(zoneAt("example."), now=1)
+        self.watch.overdue = lambda apex: 12.0 * DAY
+        self.assertEqual(self.linesAt(END - 13 * DAY), [])
+        (line,) = self.linesAt(END - 11 * DAY)
+        self.assertIn("this server should have signed it again; the log says why it did not", line)
+
     def test_changedZoneIsReadSoon(self) -> None:
         """
         A zone that is served later than the first round, because it had to be compiled, is read within seconds, not within a minute.

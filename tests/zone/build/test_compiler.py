@@ -104,6 +104,16 @@ class CompilingTests(SynchronousTestCase):
         self.assertEqual((image.serial, image.records, image.fingerprint), (7, 4, fingerprintOf(sources)))
         self.assertTrue(end["done"])
 
+    def test_ttlsThatDifferAreReported(self) -> None:
+        """
+        The log names the records of one set that have different TTLs, with their line, and the one that all of them get.
+        """
+        path = self.write("zone", ZONE.format(serial=1) + "a 60 A 192.0.2.1\na 120 A 192.0.2.2\n")
+        result, _ = self.perform({"name": "example.org", "path": path, "image": self.at("image")})
+        self.assertEqual(self.texts(result), ["a.example.org. A: TTLs of 60, 120 s; 60 s is used for all"])
+        complaints = cast("list[dict[str, object]]", result["complaints"])
+        self.assertEqual((complaints[0]["line"], complaints[0]["fatal"]), (4, False))
+
     def test_imagesArePackedIntoOneFile(self) -> None:
         """
         Images without a path of their own are packed into one file.

@@ -26,7 +26,7 @@ from twisted_ext.zone.limits import PROBES
 from twisted_ext.zone.store import imagebuilder
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder, valuesOf
-from twisted_ext.zone.store.nodes import CNAME, CUT, DNAME, HASHED, OCCLUDED, SAYING, SIGNED, recordsOf
+from twisted_ext.zone.store.nodes import CNAME, CUT, DNAME, HASHED, OCCLUDED, SAYING, SIGNED, recordsIn, recordsOf
 
 
 def builder(*lines: str) -> ImageBuilder:
@@ -98,6 +98,21 @@ class ImageBuilderTests(SynchronousTestCase):
         self.assertEqual([(rrset.rrType, len(rrset.rdatas)) for rrset in several.sets], [(15, 2), (16, 2), (33, 2), (64, 2)])
         self.assertEqual(several.sets[0].rdatas[0], b"\x00\x01\x01B\x04test\x00")
         self.assertEqual([rrset.rdatas for rrset in one.sets], [(b"\x01b\x04test\x00",)])
+
+    def test_setsHaveOneTTL(self) -> None:
+        """
+        Records of one set that differ only in their TTLs, by however little, have the lowest one, in queries and in transfers, which send
+        the octets of the image; those that had several are named.
+        """
+        for ttls in ((60, 120), (120, 60), (256, 255), (65536, 1), (1, 65537), (70000, 70001, 70000)):
+            lines = [f"a {ttl} A 192.0.2.{number}" for number, ttl in enumerate(ttls)]
+            made = builder(*lines, "b 60 A 192.0.2.1", "b 60 A 192.0.2.2")
+            image = Image(made.finish())
+            node = image.at(b"\x01a")
+            assert node is not None
+            self.assertEqual([rrset.ttl for rrset in node.sets], [min(ttls)])
+            self.assertEqual({ttl for _, _, ttl, _ in recordsIn(image.rendered(image.find(b"\x01a")), 2)}, {min(ttls)})
+            self.assertEqual(made.uneven, [(b"\x01a", 1, tuple(sorted(set(ttls))))])
 
     def test_signaturesOfOneTypeAreASet(self) -> None:
         """
