@@ -72,7 +72,6 @@ INTERPRETED = {
     "twisted_ext/dnssec/limits.py": _LIMITS,
     "twisted_ext/metrics/limits.py": _LIMITS,
     "twisted_ext/recursion/limits.py": _LIMITS,
-    "twisted_ext/resolver/forward/holdable.py": "its protocol is checked at run time",
     "twisted_ext/server/listeners/sockets.py": "it runs once, when a server starts",
     "twisted_ext/server/listeners/unixport.py": "its class extends socket.socket",
     "twisted_ext/server/reply/operations.py": "its protocols are checked at run time",

@@ -26,14 +26,14 @@ class ExpiryWarnings:
         # By label: when it expires, and when the next warning is due.
         self._known: dict[str, tuple[float, float]] = {}
 
-    def isDue(self, label: str, ends: float, now: float, before: float = EXPIRY_WARNED.default * _DAY) -> bool:
+    def isDue(self, label: str, ends: float, now: float, before: float | None = None) -> bool:
         """
         @param label: what expires; another end is that of a renewed one, whose warnings begin anew.
         @param ends: when it expires, in seconds since 1970.
-        @param before: how long before that warnings begin, in seconds.
+        @param before: how long before that warnings begin, in seconds; by default L{EXPIRY_WARNED} days.
         """
         left = ends - now
-        if left > before:
+        if left > (EXPIRY_WARNED.default * _DAY if before is None else before):
             self._known.pop(label, None)
             return False
         known = self._known.get(label)

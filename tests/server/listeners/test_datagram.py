@@ -165,6 +165,20 @@ class SocketTests(SynchronousTestCase):
         with self.listening("::") as (listener, clock):
             self.exchange(clock, ("::1", listener.port))
 
+    def test_everyReadIsHeard(self) -> None:
+        """
+        For the watchdog each turn counts in which something was read, however many datagrams that were, also if the last read found none.
+        """
+        with self.listening("127.0.0.1") as (listener, clock), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.connect(("127.0.0.1", listener.port))
+            for turn, count in enumerate((1, 7, 8, 9, 10, 20, 40, 64), 1):
+                for number in range(count):
+                    client.send(queryOf(id=number))
+                clock.readers[0].doRead()
+                self.assertEqual(listener.heard, turn, count)
+            clock.readers[0].doRead()
+            self.assertEqual(listener.heard, 8)
+
     def test_batchIsBounded(self) -> None:
         """
         Waiting datagrams are answered in one turn up to a limit, so that other events get their turn.

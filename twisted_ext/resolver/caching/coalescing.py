@@ -19,6 +19,7 @@ from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import FLIGHT_SECONDS, FLIGHT_VARIANTS, FLIGHT_WAITERS
 from twisted_ext.resolver.ask import Query, QueryStart, Waiter, lookUp, queryOf
 from twisted_ext.resolver.forward.failures import Abandoned
+from twisted_ext.resolver.forward.holdable import Holdable
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.transport.timers import SPARING
 from twisted_ext.wire.message import Question
@@ -37,7 +38,7 @@ _MOST_VARIANTS: Final = int(FLIGHT_VARIANTS.default)
 _SLACK: Final = 0.01
 
 
-class _Flight:
+class _Flight(Holdable):
     """
     A shared look-up and its waiters.
 

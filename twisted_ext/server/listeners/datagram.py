@@ -207,8 +207,10 @@ class _Reader:
                 now = self._seconds()
                 until = now + self._spend
                 self._responder.later = self._later
+                read = 0
                 for _ in range(_BATCHES):
                     count = self._drain(now)
+                    read += count
                     if count < _MORE or (count < _BATCH and self._later):
                         break
                     now = self._seconds()
@@ -216,7 +218,7 @@ class _Reader:
                         self._deferring = True
                     if outbox.count >= _KEPT_BACK:
                         outbox.flush(now)
-                if count:
+                if read:
                     self.heard += 1
                 if behind:
                     self._answerMissed()

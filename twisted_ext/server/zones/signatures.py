@@ -14,7 +14,6 @@ from twisted.logger import Logger
 
 from twisted_ext.errors import DNSFault
 from twisted_ext.expiry import ExpiryWarnings, timeLeft
-from twisted_ext.limits import EXPIRY_WARNED
 from twisted_ext.server.authority.zonetable import SERVING, Place, Zones
 from twisted_ext.server.limits import SIGNATURE_LINES, SIGNATURE_PAUSE, SIGNATURE_REST, SIGNATURE_STEP
 from twisted_ext.wire.names import nameToText
@@ -165,8 +164,7 @@ class SignatureWatch:
         first, now = place.signatures, self._today()
         assert first is not None
         overdue = self.overdue(place.apex)
-        before = EXPIRY_WARNED.default * 86_400 if overdue is None else overdue
-        if not self._warnings.isDue(place.text, first.time, now, before):
+        if not self._warnings.isDue(place.text, first.time, now, overdue):
             return
         if self._lines >= SIGNATURE_LINES.default:
             self._unsaid += 1
