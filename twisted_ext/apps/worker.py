@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Final, cast
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IReactorTime, ITransport
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime, ITransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger, globalLogBeginner
 from twisted.python.failure import Failure
@@ -230,6 +232,7 @@ def _secretsIn(said: dict[str, JSON]) -> list[bytes]:
 def main() -> None:
     prepareProcess()
     from twisted.internet import reactor
+    from twisted.internet.error import ReactorNotRunning
     from twisted.internet.stdio import StandardIO
 
     # A queue for the log, so that clients get answers even while the parent hangs and reads nothing.
@@ -237,8 +240,13 @@ def main() -> None:
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
 
     def stop() -> None:
-        if reactor.running:
+        # A signal to all processes of the server, and the parent that ends, may come in any order.
+        with suppress(ReactorNotRunning):
             reactor.stop()
+
+    def obeySignals() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda number, frame: IReactorFromThreads(reactor).callFromThread(stop))
 
     obeying = ParentMessages(cast(IReactorTime, reactor), stop)
 
@@ -248,6 +256,8 @@ def main() -> None:
         return obeying.service.stopService() if obeying.service is not None else None
 
     reactor.callWhenRunning(connect, obeying)
+    # In place of those of the reactor, which take a second stop for a fault.
+    reactor.callWhenRunning(obeySignals)
     reactor.addSystemEventTrigger("before", "shutdown", end)
     reactor.run()
     sys.exit(obeying.code)

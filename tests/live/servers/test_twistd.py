@@ -169,6 +169,22 @@ def test_workersIgnoreInterrupts(upstream: LivePeer, tmp_path: Path) -> None:
         assert "SIGINT" not in server.text()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signalToAllProcesses(upstream: LivePeer, tmp_path: Path, number: int) -> None:
+    """
+    A signal to the server and its workers at once, as systemd and Ctrl-C send it, stops them without a word about faults.
+    """
+    for attempt in range(4):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        with Twistd(folder, "--upstream", f"127.0.0.1:{upstream.port}", "--workers", "3") as server:
+            os.killpg(server.pid, number)
+            assert server.process is not None
+            assert server.process.wait(PATIENCE) == -number
+        assert "ReactorNotRunning" not in server.text()
+        assert "critical" not in server.text()
+
+
 def test_workersEndWithTheirParent(upstream: LivePeer, tmp_path: Path) -> None:
     """
     Workers do not outlive their parent.
