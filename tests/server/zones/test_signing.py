@@ -307,6 +307,23 @@ def test_choiceOfSerial(how: str, last: int | None, expected: int, tmp_path: Pat
     assert Image(builder.finish()).serial == expected
 
 
+@pytest.mark.parametrize(
+    ("how", "serial", "last", "expected"),
+    [
+        ("unixtime", 1_900_000_500, None, 1_900_000_501), ("unixtime", 1_900_000_500, 1_900_000_007, 1_900_000_501),
+        ("unixtime", 1_900_000_500, 1_900_000_600, 1_900_000_601), ("unixtime", 1_900_000_000, 7, 1_900_000_001),
+        ("dateserial", 2030040100, None, 2030040101), ("dateserial", 2030040100, 2030031703, 2030040101),
+    ],
+)  # fmt: skip
+def test_serialAheadOfTheTime(how: str, serial: int, last: int | None, expected: int, tmp_path: Path) -> None:
+    """
+    If the serial of the file or of the former version is ahead of the time, the next one is the newer of them plus one: it never goes back.
+    """
+    builder = smallZone(serial)
+    SignJob(str(tmp_path / "keys"), SigningPolicy(), last, 1_900_000_000, serial=how).sign(builder)
+    assert Image(builder.finish()).serial == expected
+
+
 def smallZone(serial: int = 1) -> ImageBuilder:
     lines = [f"example.org. 60 SOA ns mail {serial} 10800 1800 86400 60", "example.org. 60 NS ns.example.com."]
     return builderOf([recordFromText(line) for line in lines])
