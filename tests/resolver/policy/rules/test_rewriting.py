@@ -119,6 +119,10 @@ def shown(verdict: Verdict) -> str:
         ("||x.example^$important\n||x.example^$dnsrewrite=192.0.2.1", "x.example", "rewritten /0 2 192.0.2.1"),
         ("@@||x.example^$important\n||x.example^$dnsrewrite=192.0.2.1", "a.x.example", "rewritten /0 2 192.0.2.1"),
         ("||example^\n|x.example^$dnsrewrite=192.0.2.1", "a.x.example", "blocked /0 1"),
+        # Also when that for a domain above is the one that rewrites.
+        ("||example^$dnsrewrite=192.0.2.1\n||x.example^", "x.example", "rewritten /0 1 192.0.2.1"),
+        ("||example^$dnsrewrite=192.0.2.1\n@@||x.example^$important", "x.example", "rewritten /0 1 192.0.2.1"),
+        ("||example^$dnsrewrite=192.0.2.1\n|a.x.example^", "a.x.example", "rewritten /0 1 192.0.2.1"),
         # Several of one list for one domain together.
         ("|x.example^$dnsrewrite=192.0.2.1\n|x.example^$dnsrewrite=192.0.2.2", "x.example", "rewritten /0 1 192.0.2.1 192.0.2.2"),
         # That for the longer name, and an important one before.
