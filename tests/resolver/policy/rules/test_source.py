@@ -282,6 +282,15 @@ class PolicyTests(SynchronousTestCase):
         self.policy.use(None)
         self.assertEqual(textsOf(self.successResultOf(waiting)), ["192.0.2.80"])
 
+    def test_formerTableStays(self) -> None:
+        """
+        If a new table cannot be read, the lists of the former one stay in force.
+        """
+        self.list_({b"ads.example": BELOW})
+        self.policy.use(None)
+        self.assertTrue(self.isBlocked("x.ads.example"))
+        self.assertFalse(self.isBlocked("www.example"))
+
     def test_waitingIsCancelledMeanwhile(self) -> None:
         """
         A query that continues may cancel another one that waits.
