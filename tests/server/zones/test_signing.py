@@ -23,6 +23,7 @@ from twisted_ext.dnssec.sign.keys import newKey
 from twisted_ext.dnssec.sign.validity import Validity
 from twisted_ext.errors import BadDescription, BadKey, StorageFault
 from twisted_ext.server.authority.zonetable import Zones
+from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.zones.validate import checkZones, zonesIn
 from twisted_ext.wire.rrtypes import DNSKEY, NSEC, RRSIG, SOA
@@ -219,6 +220,19 @@ class SignedLoadingTests(SignedLoadingCase):
         Signatures are renewed although files are not watched.
         """
         self.load(self.writeSigned(), watch=False)
+        self.clock.advance(0.1)
+        place = self.zones.at(APEX)
+        assert place is not None
+        place.signatures, place.signaturesRead = FirstEnd(10, APEX, SOA), (place.since, 1)
+        self.advance()
+        self.assertEqual(self.serial(NAME), 2)
+
+    def test_renewalOfNameWithCapitals(self) -> None:
+        """
+        Signatures are renewed also if the operator has written the name of the zone with capitals.
+        """
+        zone = self.writeSigned()
+        self.load(ZoneSettings({"name": "Example.ORG.", "file": zone.file, "sign": "default"}))
         self.clock.advance(0.1)
         place = self.zones.at(APEX)
         assert place is not None

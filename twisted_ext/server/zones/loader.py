@@ -315,11 +315,11 @@ class ZoneLoader:
 
     def _renew(self) -> None:
         """
-        Have zones signed again whose signatures end soon.
+        Have zones signed again whose signatures end soon. The keys of C{_wanted} may have capitals, as the operator has written them.
         """
         if self._signedZones is not None:
-            due = [nameToText(apex) for apex in self._signedZones.due(self._reactor.seconds())]
-            self._make([self._wanted[text] for text in due if text in self._wanted and not self._wanted[text].pending])
+            due = set(self._signedZones.due(self._reactor.seconds()))
+            self._make([wanted for wanted in self._wanted.values() if wanted.apex in due and not wanted.pending] if due else [])
 
     def close(self) -> None:
         if self._looking.running:
