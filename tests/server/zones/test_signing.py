@@ -240,6 +240,29 @@ class SignedLoadingTests(SignedLoadingCase):
         self.advance()
         self.assertEqual(self.serial(NAME), 2)
 
+    def test_capitalsThatChange(self) -> None:
+        """
+        If only capitals of its name change in the settings, a zone is served all the time, its serial goes up, and its signatures are renewed
+        as before.
+        """
+        zone = self.writeSigned()
+        loading = self.load(zone)
+        self.clock.advance(0.1)
+        self.writeSigned("a A 192.0.2.1\n")
+        self.advance()
+        self.assertEqual(self.serial(NAME), 2)
+        waiting = loading.reload([ZoneSettings({"name": "Example.ORG.", "file": zone.file, "sign": "default"})])
+        self.clock.advance(0.1)
+        self.assertEqual(self.serial(NAME), 2)
+        lines = self.finish(waiting)
+        self.assertEqual(lines[0], "example.org.: is Example.ORG. now")
+        self.assertIn("serial 3, ", lines[-1])
+        place = self.zones.at(APEX)
+        assert place is not None
+        place.signatures, place.signaturesRead = FirstEnd(10, APEX, SOA), (place.since, 3)
+        self.advance()
+        self.assertEqual(self.serial(NAME), 4)
+
     def test_sixtyDays(self) -> None:
         """
         For sixty days, each signature that is served has at least 13 days left, and a version is made less than once a day.
