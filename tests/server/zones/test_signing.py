@@ -25,6 +25,7 @@ from twisted_ext.errors import BadDescription, BadKey, StorageFault
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.settings.settings import Settings
+from twisted_ext.server.zones import compilers
 from twisted_ext.server.zones.validate import checkZones, zonesIn
 from twisted_ext.wire.rrtypes import DNSKEY, NSEC, RRSIG, SOA
 from twisted_ext.wire.text import recordFromText
@@ -87,6 +88,26 @@ class SignedLoadingTests(SignedLoadingCase):
             self.writeSigned(more, serial=serial)
             self.advance()
             self.assertEqual(self.serial(NAME), expected)
+
+    def test_serialsByTheTime(self) -> None:
+        """
+        The serial of a zone that is signed is chosen as its settings say.
+        """
+        zone = self.writeSigned()
+        with patch.object(compilers, "time", lambda: 1_900_000_000):
+            self.load(ZoneSettings({**zone.values, "serial": "unixtime"}))
+        self.assertEqual(self.serial(NAME), 1_900_000_000)
+
+    def test_signedFromNowOn(self) -> None:
+        """
+        A zone that was served unsigned until now gets its first key when it is to be signed.
+        """
+        loading = self.load(self.writeSigned(sign=False))
+        self.clock.advance(0.1)
+        waiting = loading.reload([self.writeSigned()])
+        self.finish(waiting)
+        self.assertIn(RRSIG, self.types())
+        self.assertEqual(len([*self.keys.glob("*.private")]), 1)
 
     def test_signaturesAreKept(self) -> None:
         """
@@ -242,8 +263,8 @@ class SignedLoadingTests(SignedLoadingCase):
 
     def test_capitalsThatChange(self) -> None:
         """
-        If only capitals of its name change in the settings, a zone is served all the time, its serial goes up, and its signatures are renewed
-        as before.
+        If only capitals of its name change in the settings, a zone is served all the time, its serial goes up, and its signatures are
+        renewed as before.
         """
         zone = self.writeSigned()
         loading = self.load(zone)
