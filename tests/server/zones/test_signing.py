@@ -98,6 +98,20 @@ class SignedLoadingTests(SignedLoadingCase):
             self.load(ZoneSettings({**zone.values, "serial": "unixtime"}))
         self.assertEqual(self.serial(NAME), 1_900_000_000)
 
+    def test_otherChoiceOfSerials(self) -> None:
+        """
+        After a reload with another way to choose serials the next version has a serial that is chosen so.
+        """
+        zone = self.writeSigned()
+        with patch.object(compilers, "time", lambda: 1_900_000_000):
+            loading = self.load(zone)
+            self.clock.advance(0.1)
+            self.finish(loading.reload([ZoneSettings({**zone.values, "serial": "unixtime"})]))
+            self.assertEqual(self.serial(NAME), 1)
+            self.writeSigned("a A 192.0.2.1\n")
+            self.advance()
+        self.assertEqual(self.serial(NAME), 1_900_000_000)
+
     def test_signedFromNowOn(self) -> None:
         """
         A zone that was served unsigned until now gets its first key when it is to be signed.
