@@ -151,6 +151,17 @@ def test_whichRuleDecides(rules: str, name: str, expected: str) -> None:
     assert told(tableOf(rules), name) == expected
 
 
+def test_labelsAboveTheRule() -> None:
+    """
+    A verdict knows how many labels come before the domain of the rule, those with a dot in them included.
+    """
+    table = tableOf("||x.example^$dnsrewrite=192.0.2.1")
+    for above, labels in (("", 0), ("a.b.", 2), (r"b\.c.", 1), (r"b\.c.a.", 2), (r"a.b\.c.", 2)):
+        verdict = decided(nameFromText(f"{above}x.example"), _NOTHING, table)
+        assert verdict is not None
+        assert (verdict.labels, verdict.domain) == (labels, b"x.example"), above
+
+
 def test_firstListDecides() -> None:
     """
     Of lists that rewrite the same domain the first one counts.
