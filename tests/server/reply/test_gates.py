@@ -210,6 +210,25 @@ class GatesTests(SynchronousTestCase):
             self.ask(good)
             self.assertEqual(self.server.responder.counters.ready, asked)
 
+    def test_lengthsOfCookies(self) -> None:
+        """
+        A COOKIE option has a client cookie of eight octets, alone or with a server cookie of eight to 32 (RFC 7873, section 4).
+        """
+        for length in (8, 16, 24, 40):
+            reply = self.ask(queryOf(opt=optOf(options=[(COOKIE, bytes(length))])))
+            self.assertEqual(reply.flags & 15, Rcode.NOERROR, length)
+        for length in (0, 7, 9, 15, 41):
+            reply = self.ask(queryOf(opt=optOf(options=[(COOKIE, bytes(length))])))
+            self.assertEqual(reply.flags & 15, Rcode.FORMERR, length)
+
+    def test_nextEDNSVersion(self) -> None:
+        """
+        Version 1 is not known either.
+        """
+        reply = self.ask(queryOf(opt=optOf(version=1)))
+        assert reply.edns is not None
+        self.assertEqual((reply.edns.extendedRcode << 4 | reply.flags & 15, reply.answer), (Rcode.BADVERS, ()))
+
     def test_keepaliveWithTimeoutIsMalformed(self) -> None:
         """
         A keepalive option with a timeout in a query is malformed over TCP and ignored over UDP (RFC 7828, sections 3.2.1 and 3.3.1).
