@@ -336,6 +336,45 @@ def test_rewrittenAddresses() -> None:
     assert made.answer("x.example", "TXT").authority[0].name == nameFromText("x.example")
 
 
+def test_sameAddressTwice() -> None:
+    """
+    An address that several rules of a list give is in the answer once.
+    """
+    made = Answering("|x.example^$dnsrewrite=192.0.2.5\n||x.example^$dnsrewrite=192.0.2.5")
+    assert textsOf(made.answer("x.example")) == ["192.0.2.5"]
+
+
+def test_nameInItsOwnPlace() -> None:
+    """
+    A rule for a domain that gives clients a name in it does not lead that name to itself, whatever letters clients write it in.
+    """
+    made = Answering("||bing.com^$dnsrewrite=strict.bing.com")
+    for name in ("strict.bing.com", "STRICT.Bing.com"):
+        answer = made.answer(name)
+        assert [rrset.rrType for rrset in answer.answer] == [A], name
+        assert textsOf(answer) == ["192.0.2.20"]
+
+
+def test_rewrittenAliasForAny() -> None:
+    """
+    A query for records of any type gets the alias that a rule gives, and nothing is asked for it.
+    """
+    made = Answering("||x.example^$dnsrewrite=safe.example")
+    for kind in ("ANY", "CNAME"):
+        assert [rrset.rrType for rrset in made.answer("x.example", kind).answer] == [CNAME]
+    assert made.inner.asked == 0
+
+
+def test_otherTypesOfRewrittenNames() -> None:
+    """
+    What a rule does not give is denied also where blocked names are answered with addresses.
+    """
+    made = Answering("||x.example^$dnsrewrite=192.0.2.5")
+    made.policy.apply((), (), "null", ("block:/0",))
+    assert made.texts("x.example") == "192.0.2.5"
+    assert made.texts("x.example", "AAAA") == "nodata"
+
+
 @pytest.mark.parametrize(
     ("rcode", "expected"),
     [("nxdomain", Outcome.NXDOMAIN), ("noerror", Outcome.NODATA), ("refused", Refused), ("servfail", ServerFailed)],
