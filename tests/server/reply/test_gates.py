@@ -10,13 +10,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.packetcache.lanes import NEAR, SECRET, Server
 from tests.queries import COOKIE, optOf, queryOf
 from tests.wire.shown import optionsOf
+from twisted_ext.packetcache.clients import Client, Group
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.chaos import ChaosIdentity
 from twisted_ext.server.reply.cookies import Cookies
-from twisted_ext.server.reply.gates import ClassGate, FormGate, standardGates
+from twisted_ext.server.reply.gates import AccessGate, ClassGate, FormGate, MinimalAnyGate, standardGates
+from twisted_ext.server.reply.packetcaches import PROXIES
 from twisted_ext.server.reply.ratelimit import ClientRateLimit
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
-from twisted_ext.server.reply.requests import Request
+from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import QR, RA, RD, TC, Opcode, Rcode
 from twisted_ext.wire.edns import EDNS
@@ -209,6 +211,59 @@ class GatesTests(SynchronousTestCase):
             asked = self.server.responder.counters.ready
             self.ask(good)
             self.assertEqual(self.server.responder.counters.ready, asked)
+
+    def test_clientsOfZonesOnly(self) -> None:
+        """
+        Clients that may query zones only are refused all other names; requests of other opcodes have access rules of their own. A trusted
+        proxy that names no client is told why it is refused.
+        """
+        apex = nameFromText("example.test")
+        gate = AccessGate(lambda name: apex if name.endswith(apex) else None)
+
+        def refusal(name: str, opcode: int = Opcode.QUERY, group: str = "others", action: str = "zones") -> Refusal | None:
+            request = Request.fromWire(queryOf(name, flags=opcode << 11), ("192.0.2.1", 53535), "udp")
+            assert request is not None
+            request.record = Client("192.0.2.1", Group(group, action))
+            return gate(request, 0.0)
+
+        self.assertIsNone(refusal("www.example.test"))
+        self.assertIsNone(refusal("other.test", Opcode.NOTIFY))
+        self.assertIsNone(refusal("other.test", Opcode.UPDATE))
+        for found, text in ((refusal("other.test"), ""), (refusal("other.test", group=PROXIES, action="refuse"), "names no client")):
+            assert found is not None
+            self.assertEqual(found.rcode, Rcode.REFUSED)
+            self.assertIn(text, found.ede[0][1])
+            self.assertEqual(bool(text), bool(found.ede[0][1]))
+
+    def test_anyInZones(self) -> None:
+        """
+        ANY for a name in a zone of this server passes: the zone has an answer of its own that is as small.
+        """
+        apex = nameFromText("example.test")
+        gate = MinimalAnyGate(lambda name: apex if name.endswith(apex) else None)
+        for name, passes in (("www.example.test", True), ("www.example.org", False)):
+            request = Request.fromWire(queryOf(name, "ANY"), ("192.0.2.1", 53535), "udp")
+            assert request is not None
+            self.assertIs(gate(request, 0.0) is None, passes)
+
+    def test_lengthsOfCookies(self) -> None:
+        """
+        A COOKIE option has a client cookie of eight octets, alone or with a server cookie of eight to 32 (RFC 7873, section 4).
+        """
+        for length in (8, 16, 24, 40):
+            reply = self.ask(queryOf(opt=optOf(options=[(COOKIE, bytes(length))])))
+            self.assertEqual(reply.flags & 15, Rcode.NOERROR, length)
+        for length in (0, 7, 9, 15, 41):
+            reply = self.ask(queryOf(opt=optOf(options=[(COOKIE, bytes(length))])))
+            self.assertEqual(reply.flags & 15, Rcode.FORMERR, length)
+
+    def test_nextEDNSVersion(self) -> None:
+        """
+        Version 1 is not known either.
+        """
+        reply = self.ask(queryOf(opt=optOf(version=1)))
+        assert reply.edns is not None
+        self.assertEqual((reply.edns.extendedRcode << 4 | reply.flags & 15, reply.answer), (Rcode.BADVERS, ()))
 
     def test_keepaliveWithTimeoutIsMalformed(self) -> None:
         """

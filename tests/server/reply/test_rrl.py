@@ -13,13 +13,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.packetcache.lanes import SECRET, Server
 from tests.queries import COOKIE, mixedCase, optOf, queryOf
 from twisted_ext.errors import BadDescription
+from twisted_ext.packetcache.clients import Client, Group
 from twisted_ext.packetcache.table import KINDS, kindOf
 from twisted_ext.server.limits import RESPONSE_NETWORKS
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
+from twisted_ext.server.reply.requests import Request
 from twisted_ext.server.reply.rrl import ResponseRateLimit
 from twisted_ext.wire.codes import QR, RA, RD, TC
 from twisted_ext.wire.message import Message
+from twisted_ext.wire.names import nameFromText
 
 #: An address in the flooded network, another one in its /24, one in the next /24, and one elsewhere.
 VICTIM: Final = "192.0.2.7"
@@ -197,6 +200,40 @@ class LimitingTests(SynchronousTestCase):
         tokens = accounts[0].tokens
         self.assertFalse(self.limiting.takes(accounts[0], 5.0))
         self.assertEqual(accounts[0].tokens, tokens)
+
+    def test_clockGoesOnFromThere(self) -> None:
+        """
+        A network that has used up its replies gets further ones a second after the clock has gone back, not when it has caught up.
+        """
+        accounts = self.limiting.accountsFor(VICTIM, 1000.0)
+        assert accounts is not None
+        self.assertTrue(all(self.limiting.takes(accounts[0], 1000.0) for _ in range(10)))
+        accounts[0].shut = 0.0
+        self.assertFalse(self.limiting.takes(accounts[0], 900.0))
+        self.assertTrue(self.limiting.takes(accounts[0], 901.0))
+
+    def test_debtIsItsOwn(self) -> None:
+        """
+        What a flooded network pays off after the flood is not taken from the larger network that it is in.
+        """
+        self.server.askAll([queryOf()] * 100, VICTIM)
+        self.clock.advance(2.5)
+        self.assertEqual(countWhole(self.server.askAll([queryOf()], VICTIM)), 1)
+        replies = [self.server.ask(queryOf(), f"192.0.{1 + number % 15}.1".replace(".2.1", ".14.1")) for number in range(300)]
+        # The larger one has 80, of which the flooded one got 5.
+        self.assertEqual(countWhole([reply for reply in replies if reply is not None]), 75)
+
+    def test_signedQueriesAreExempt(self) -> None:
+        """
+        A query with a valid TSIG record is answered even in a flooded network, while the others of its client are not.
+        """
+        request = Request.fromWire(queryOf(), (VICTIM, 53535), "udp")
+        assert request is not None
+        request.record = Client(VICTIM, Group("any", "allow"), accounts=self.limiting.accountsFor(VICTIM, 1000.0))
+        reply = pack(">HHHHHH", 1, 0x8400, 1, 1, 0, 0)
+        self.assertEqual(sum([self.limiting.allows(request, reply, 1000.0) for _ in range(50)]), 10)
+        request.keyName = nameFromText("key.example")
+        self.assertTrue(self.limiting.allows(request, reply, 1000.0))
 
     def test_knownNetworksAreBounded(self) -> None:
         """

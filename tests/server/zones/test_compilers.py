@@ -10,15 +10,15 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.process.test_workers import Process, Processes
-from twisted_ext.server.limits import COMPILER_SILENCE
+from twisted_ext.server.limits import COMPILER_LINE, COMPILER_SILENCE
 from twisted_ext.server.zones.compilers import Compilers, Job, Result
 
 _SILENCE = COMPILER_SILENCE.default
 
 
-class SilenceTests(SynchronousTestCase):
+class SimulatedCase(SynchronousTestCase):
     """
-    Tests of simulated processes that become silent.
+    At most two simulated processes at a time.
     """
 
     def setUp(self) -> None:
@@ -60,6 +60,12 @@ class SilenceTests(SynchronousTestCase):
         self.reactor.advance(1)
         self.assertEqual(process.signals, ["KILL"])
         process.end()
+
+
+class SilenceTests(SimulatedCase):
+    """
+    Tests of simulated processes that become silent.
+    """
 
     def test_unstartedJobIsMarked(self) -> None:
         """
@@ -182,3 +188,85 @@ class SilenceTests(SynchronousTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.compilers.add(Job("/j", [("b.", "/b")]))
         self.assertEqual(len(self.running()), 1)
+
+    def test_signingIsTriedAgainToo(self) -> None:
+        """
+        If the process that signs a zone becomes silent, the other one gets the same job, and signs it as well.
+        """
+        self.compilers.add(Job("/i", [("a.", "/a")], signing='{"keys":"/keys"}'))
+        (first,) = self.running()
+        self.expectKill(first)
+        (second,) = self.running()
+        self.assertEqual([each["signing"] for each in first.received + second.received], [{"keys": "/keys"}] * 2)
+
+
+class EndTests(SimulatedCase):
+    """
+    Tests of simulated processes that end, or write something unexpected.
+    """
+
+    def test_endInTheMiddleOfPack(self) -> None:
+        """
+        If a process ends before a file with several zones is finished, all of them fail: nothing is served from that file.
+        """
+        self.compilers.add(Job("/i", [("a.", "/a"), ("b.", "/b")]))
+        (process,) = self.running()
+        process.writeLine(name="a.", image="/i", complaints=[])
+        process.end()
+        self.assertEqual([(name, "has ended" in text) for name, text in self.texts()], [("a.", True), ("b.", True)])
+        self.assertEqual([result.get("image") for result in self.results], [None, None])
+
+    def test_packThatCannotBeWritten(self) -> None:
+        """
+        If the file with several zones could not be written to the disk, all of them fail.
+        """
+        self.compilers.add(Job("/i", [("a.", "/a"), ("b.", "/b")]))
+        (process,) = self.running()
+        for name in ("a.", "b."):
+            process.writeLine(name=name, image="/i", complaints=[])
+        process.writeLine(done=False)
+        self.assertEqual(self.texts(), [(name, "the images could not be written") for name in ("a.", "b.")])
+        self.assertFalse(self.compilers.busy)
+
+    def test_waitingJobsGoOn(self) -> None:
+        """
+        When a process ends by itself, a new one takes the next of the jobs that wait.
+        """
+        for name in ("a", "b", "c"):
+            self.compilers.add(Job(f"/{name}.image", [(f"{name}.", f"/{name}")]))
+        first, _ = self.running()
+        self.assertTrue(self.compilers.queued)
+        first.end()
+        self.assertFalse(self.compilers.queued)
+        self.assertEqual([each["name"] for each in self.running()[1].received], ["c."])
+
+    def test_lastWordsInPieces(self) -> None:
+        """
+        The result names the last line that a process has written to its standard error, in however many pieces it comes.
+        """
+        self.compilers.add(Job("/i", [("a.", "/a")]))
+        (process,) = self.running()
+        for piece in (b"Traceback\nout", b" of ", b"memory\n"):
+            process.protocol.childDataReceived(2, piece)
+        process.end()
+        self.assertEqual([text.rpartition(": ")[2] for _, text in self.texts()], ["out of memory"])
+
+    def test_endlessLine(self) -> None:
+        """
+        A process that writes a line without an end is killed, so that the server does not keep all of it.
+        """
+        self.compilers.add(Job("/i", [("a.", "/a")]))
+        (process,) = self.running()
+        process.protocol.childDataReceived(1, b"x" * int(COMPILER_LINE.default))
+        self.assertEqual(process.signals, [])
+        process.protocol.childDataReceived(1, b"x")
+        self.assertEqual(process.signals, ["KILL"])
+
+    def test_linesOfOtherKinds(self) -> None:
+        """
+        Lines that are not JSON, or no JSON objects, are ignored; those beside them are not.
+        """
+        self.compilers.add(Job("/i", [("a.", "/a")]))
+        (process,) = self.running()
+        process.protocol.childDataReceived(1, b'5\n[1]\n{"busy":\nnull\n\xff\n{"name":"a.","image":"/i","complaints":[]}\n')
+        self.assertEqual(self.texts(), [("a.", "")])

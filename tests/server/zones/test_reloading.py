@@ -71,6 +71,49 @@ class ReloadingTests(LoadingCase):
         self.finish(last)
         self.assertEqual([place.text for place in self.zones], ["z0.example."])
 
+    def test_resultOfTheFormerFile(self) -> None:
+        """
+        What was compiled from the former file of a zone is not served once the settings have another file for it.
+        """
+        loading = self.load(self.write("example.org"), run=False)
+        self.write("elsewhere", serial=5)
+        moved = loading.reload([ZoneSettings.of("example.org", str(self.folder / "elsewhere"))])
+        self.clock.advance(0.1)
+        (first, second), self.compilers.jobs[1:] = self.compilers.jobs, []
+        self.assertEqual([path for _, path in first.zones], [str(self.folder / "example.org")])
+        self.compilers.run()
+        self.clock.advance(0.1)
+        self.assertIsNone(self.serial("example.org"))
+        self.compilers.add(second)
+        self.finish(moved)
+        self.assertEqual(self.serial("example.org"), 5)
+
+    def test_imageOfTheFormerFile(self) -> None:
+        """
+        After a restart with another file for a zone, the image that was made from the former one is not served.
+        """
+        self.close(self.load(self.write("example.org", serial=7)))
+        self.write("elsewhere", serial=5)
+        self.zones = Zones()
+        self.load(ZoneSettings.of("example.org", str(self.folder / "elsewhere")), run=False)
+        self.assertIsNone(self.serial("example.org"))
+        self.compilers.run()
+        self.clock.advance(0.1)
+        self.assertEqual(self.serial("example.org"), 5)
+
+    def test_serialThatWraps(self) -> None:
+        """
+        A serial number that wraps around is newer (RFC 1982), and one that goes the other way is older.
+        """
+        most = (1 << 32) - 1
+        loading = self.load(self.write("example.org", serial=most))
+        apex = nameFromText("example.org")
+        self.write("example.org", serial=1)
+        self.assertEqual(self.finish(loading.reloadZone(apex)), [f"example.org.: serial {most} is now 1, 3 records"])
+        self.write("example.org", serial=most)
+        (line,) = self.finish(loading.reloadZone(apex))
+        self.assertIn(f"serial 1 is now {most}, 3 records; it went back", line)
+
     def test_movedZoneEndsEarlierReload(self) -> None:
         """
         A caller that waits for a zone gets its result when the zone has moved to another file, or has been removed.

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.zones.loaded import LoadingCase
 from tests.zone.signing import END, signed
+from twisted_ext.errors import BadImage
 from twisted_ext.server.authority.zonetable import Place, Zones, zoneFigures
 from twisted_ext.server.limits import SIGNATURE_LINES
 from twisted_ext.server.zones.signatures import SignatureWatch
@@ -111,6 +112,28 @@ class SignatureTests(SynchronousTestCase):
         self.clock.pump([0.5] * 8)
         self.assertEqual(getattr(place.signatures, "time", None), END)
 
+    def test_changesOneAfterAnother(self) -> None:
+        """
+        Zones that keep changing do not put off when changed ones are read.
+        """
+        self.now = END - 20.0 * DAY
+        place = self.zones.expect(APEX)
+        self.watch.start()
+        self.clock.pump([1] * 3)
+        self.zones.put(zoneAt("example."), now=1)
+        for _ in range(10):
+            self.watch.changed()
+            self.clock.advance(0.5)
+        self.assertEqual(getattr(place.signatures, "time", None), END)
+
+    def test_hashedDenials(self) -> None:
+        """
+        A zone whose names are denied by hashes gets its line too.
+        """
+        self.zones.put(Zone.fromRecords(APEX, signed(TEXT, "example.", nsec3=True)), now=1)
+        (line,) = self.linesAt(END - 13 * DAY)
+        self.assertIn("zone example.: the first signature ends in 13 days", line)
+
     def test_linesAreBounded(self) -> None:
         """
         If the signatures of many zones end at the same time, a limited number of them is named, and the others are counted.
@@ -206,6 +229,25 @@ class LoadedSignatureTests(LoadingCase):
         self.assertEqual({place.unopened for place in self.zones}, {True})
         found = [place for place in self.zones if place.signatures is not None]
         self.assertEqual([(place.text, getattr(place.signatures, "time", 0)) for place in found], [("zone50.", END - DAY)])
+
+    def test_imagesThatCannotBeRead(self) -> None:
+        """
+        An image that cannot be read does not keep the others from being read.
+        """
+        self.load(*[self.write(f"zone{number}", self.SIGNATURES.format(f"zone{number}")) for number in range(120)])
+        self.clock.pump([0.1] * 50)
+        wrong = {"zone0.": OSError(5, "Input/output error"), "zone1.": BadImage("it is damaged")}
+
+        def image(place: Place) -> Version | None:
+            if place.text in wrong:
+                raise wrong[place.text]
+            return self.placing.image(place)
+
+        watch = SignatureWatch(self.clock, self.zones, image, today=lambda: END - 20.0 * DAY)
+        watch.start()
+        self.clock.pump([1] * 62)
+        watch.stop()
+        self.assertEqual({place.text for place in self.zones if place.signatures is None}, {*wrong})
 
     def test_loadingHasNoLineForEachSignature(self) -> None:
         """

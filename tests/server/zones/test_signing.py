@@ -23,7 +23,9 @@ from twisted_ext.dnssec.sign.keys import newKey
 from twisted_ext.dnssec.sign.validity import Validity
 from twisted_ext.errors import BadDescription, BadKey, StorageFault
 from twisted_ext.server.authority.zonetable import Zones
+from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.settings.settings import Settings
+from twisted_ext.server.zones import compilers
 from twisted_ext.server.zones.validate import checkZones, zonesIn
 from twisted_ext.wire.rrtypes import DNSKEY, NSEC, RRSIG, SOA
 from twisted_ext.wire.text import recordFromText
@@ -127,6 +129,39 @@ class SignedLoadingTests(SignedLoadingCase):
         self.clock.advance(60)
         self.advance()
         self.assertEqual(self.serial(NAME), 2)
+    def test_serialsByTheTime(self) -> None:
+        """
+        The serial of a zone that is signed is chosen as its settings say.
+        """
+        zone = self.writeSigned()
+        with patch.object(compilers, "time", lambda: 1_900_000_000):
+            self.load(ZoneSettings({**zone.values, "serial": "unixtime"}))
+        self.assertEqual(self.serial(NAME), 1_900_000_000)
+
+    def test_otherChoiceOfSerials(self) -> None:
+        """
+        After a reload with another way to choose serials the next version has a serial that is chosen so.
+        """
+        zone = self.writeSigned()
+        with patch.object(compilers, "time", lambda: 1_900_000_000):
+            loading = self.load(zone)
+            self.clock.advance(0.1)
+            self.finish(loading.reload([ZoneSettings({**zone.values, "serial": "unixtime"})]))
+            self.assertEqual(self.serial(NAME), 1)
+            self.writeSigned("a A 192.0.2.1\n")
+            self.advance()
+        self.assertEqual(self.serial(NAME), 1_900_000_000)
+
+    def test_signedFromNowOn(self) -> None:
+        """
+        A zone that was served unsigned until now gets its first key when it is to be signed.
+        """
+        loading = self.load(self.writeSigned(sign=False))
+        self.clock.advance(0.1)
+        waiting = loading.reload([self.writeSigned()])
+        self.finish(waiting)
+        self.assertIn(RRSIG, self.types())
+        self.assertEqual(len([*self.keys.glob("*.private")]), 1)
 
     def test_signaturesAreKept(self) -> None:
         """
@@ -268,6 +303,43 @@ class SignedLoadingTests(SignedLoadingCase):
         self.advance()
         self.assertEqual(self.serial(NAME), 2)
 
+    def test_renewalOfNameWithCapitals(self) -> None:
+        """
+        Signatures are renewed also if the operator has written the name of the zone with capitals.
+        """
+        zone = self.writeSigned()
+        self.load(ZoneSettings({"name": "Example.ORG.", "file": zone.file, "sign": "default"}))
+        self.clock.advance(0.1)
+        place = self.zones.at(APEX)
+        assert place is not None
+        place.signatures, place.signaturesRead = FirstEnd(10, APEX, SOA), (place.since, 1)
+        self.advance()
+        self.assertEqual(self.serial(NAME), 2)
+
+    def test_capitalsThatChange(self) -> None:
+        """
+        If only capitals of its name change in the settings, a zone is served all the time, its serial goes up, and its signatures are
+        renewed as before.
+        """
+        zone = self.writeSigned()
+        loading = self.load(zone)
+        self.placing.today = time
+        self.clock.advance(0.1)
+        self.writeSigned("a A 192.0.2.1\n")
+        self.advance()
+        self.assertEqual(self.serial(NAME), 2)
+        waiting = loading.reload([ZoneSettings({"name": "Example.ORG.", "file": zone.file, "sign": "default"})])
+        self.clock.advance(0.1)
+        self.assertEqual(self.serial(NAME), 2)
+        lines = self.finish(waiting)
+        self.assertEqual(lines[0], "example.org.: is Example.ORG. now")
+        self.assertIn("serial 3, ", lines[-1])
+        place = self.zones.at(APEX)
+        assert place is not None
+        place.signatures, place.signaturesRead = FirstEnd(10, APEX, SOA), (place.since, 3)
+        self.advance()
+        self.assertEqual(self.serial(NAME), 4)
+
     def test_sixtyDays(self) -> None:
         """
         For sixty days, each signature that is served has at least 13 days left, and a version is made less than once a day.
@@ -345,6 +417,23 @@ def test_choiceOfSerial(how: str, last: int | None, expected: int, tmp_path: Pat
     The next serial is behind that of the former version, and chosen as the settings say.
     """
     builder = smallZone(5)
+    SignJob(str(tmp_path / "keys"), SigningPolicy(), last, 1_900_000_000, serial=how).sign(builder)
+    assert Image(builder.finish()).serial == expected
+
+
+@pytest.mark.parametrize(
+    ("how", "serial", "last", "expected"),
+    [
+        ("unixtime", 1_900_000_500, None, 1_900_000_501), ("unixtime", 1_900_000_500, 1_900_000_007, 1_900_000_501),
+        ("unixtime", 1_900_000_500, 1_900_000_600, 1_900_000_601), ("unixtime", 1_900_000_000, 7, 1_900_000_001),
+        ("dateserial", 2030040100, None, 2030040101), ("dateserial", 2030040100, 2030031703, 2030040101),
+    ],
+)  # fmt: skip
+def test_serialAheadOfTheTime(how: str, serial: int, last: int | None, expected: int, tmp_path: Path) -> None:
+    """
+    If the serial of the file or of the former version is ahead of the time, the next one is the newer of them plus one: it never goes back.
+    """
+    builder = smallZone(serial)
     SignJob(str(tmp_path / "keys"), SigningPolicy(), last, 1_900_000_000, serial=how).sign(builder)
     assert Image(builder.finish()).serial == expected
 

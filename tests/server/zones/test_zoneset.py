@@ -235,6 +235,90 @@ class ZonedTests(SynchronousTestCase):
         node = self.zone(zoned).current.find(key)
         return node is not None and node.of(A) is not None
 
+    def test_reloadOfWatch(self) -> None:
+        """
+        A reload turns the watching of files and folders off, and on again, and watches other folders.
+        """
+        folders = [self.folder / name for name in ("first", "other")]
+        for folder in folders:
+            folder.mkdir()
+            (folder / f"{folder.name}.example").write_text(f"$ORIGIN {folder.name}.example.\n{ZONE}")
+
+        def settingsOf(folder: Path, watch: bool) -> Settings:
+            return Settings.of(zones=[str(folder)], state=str(self.folder / "state"), watch=watch)
+
+        zoned = ZoneSet(cast("IReactorTime", self.clock), settingsOf(folders[0], True))
+        self.addCleanup(zoned.close)
+
+        def served(folder: Path, *names: str) -> list[str]:
+            """
+            Write zones into a folder, let time pass, and return what is served.
+            """
+            for name in names:
+                (folder / name).write_text(f"$ORIGIN {name}.\n{ZONE}")
+            os.utime(folder, ns=(self.stamp, self.stamp))
+            self.stamp += 1_000_000_000
+            for _ in range(4):
+                self.clock.advance(WATCH_SECONDS.default)
+                for each in self.compilers:
+                    each.run()
+            return sorted([place.text for place in zoned.zones if place.state == "serving"])
+
+        def reload(folder: Path, watch: bool) -> None:
+            settings = settingsOf(folder, watch)
+            waiting = zoned.reload(settings, zonesIn(settings))
+            for _ in range(20):
+                self.clock.advance(0.01)
+                self.compilers[-1].run()
+            self.successResultOf(waiting)
+
+        zoned.begin()
+        self.assertEqual(served(folders[0]), ["first.example."])
+        reload(folders[0], False)
+        self.assertEqual(served(folders[0], "unseen.example"), ["first.example."])
+        (folders[0] / "first.example").unlink()
+        self.assertEqual(served(folders[0]), ["first.example."])
+        reload(folders[1], True)
+        self.assertEqual(served(folders[1]), ["other.example."])
+        self.assertEqual(served(folders[1], "more.example"), ["more.example.", "other.example."])
+        self.assertEqual(served(folders[0], "late.example"), ["more.example.", "other.example."])
+
+    def test_reloadOfWatchOfFiles(self) -> None:
+        """
+        Once a reload has turned the watching of files off, a changed file is loaded at the next reload, not before.
+        """
+        settings = [Settings.of(zone=[f"example.org={self.file}"], watch=watch) for watch in (True, False)]
+        zoned = ZoneSet(cast("IReactorTime", self.clock), settings[0])
+        self.addCleanup(zoned.close)
+        zoned.begin()
+        self.compilers[-1].run()
+        self.clock.advance(0.1)
+
+        def reload() -> None:
+            waiting = zoned.reload(settings[1], zonesIn(settings[1]))
+            for _ in range(20):
+                self.clock.advance(0.01)
+                self.compilers[-1].run()
+            self.successResultOf(waiting)
+
+        reload()
+        before = self.recordsOf(zoned)
+        self.file.write_text(f"$ORIGIN example.org.\n{ZONE}new A 192.0.2.1\n")
+        for _ in range(8):
+            self.clock.advance(WATCH_SECONDS.default)
+            self.compilers[-1].run()
+        self.assertEqual(self.recordsOf(zoned), before)
+        reload()
+        self.assertEqual(self.recordsOf(zoned), before + 1)
+
+    def recordsOf(self, zoned: ZoneSet) -> int:
+        """
+        Return how many records the zone has that is served.
+        """
+        version = zoned.zones.version(APEX)
+        assert version is not None
+        return sum([len(rrset.rdatas) for node in version.nodes() for rrset in node.sets])
+
     def test_rulesAddedByReload(self) -> None:
         """
         A zone that gets update rules by a reload accepts updates, which survive a restart.

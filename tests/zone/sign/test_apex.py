@@ -73,6 +73,17 @@ def test_whatTheParentIsToHave() -> None:
     assert sets[APEX, CDNSKEY, b""] == (600, frozenset((_KSK.dnskey,)))
 
 
+@pytest.mark.parametrize("denial", DENIALS)
+def test_countOfRecords(denial: str) -> None:
+    """
+    The image counts the records that it has, also when the signer has replaced those for the parent and the digest that were in the file.
+    """
+    image = Image(made(1, denial).finish())
+    sizes = [sum([len(rrset.rdatas) for rrset in image.node(index).sets]) for index in range(image.nodes)]
+    assert [image.tally(index) for index in range(image.nodes)] == sizes
+    assert image.records == sum(sizes)
+
+
 def test_withoutStart() -> None:
     """
     Without an SOA record there is no serial to be digested.

@@ -9,7 +9,7 @@ from time import time
 
 import pytest
 
-from tests.zone.sign.zones import builderOf, randomZone
+from tests.zone.sign.zones import APEX, builderOf, randomZone
 from twisted_ext.dnssec.sign.keys import newKey
 from twisted_ext.dnssec.sign.roles import Signers
 from twisted_ext.wire.records import RRSet
@@ -20,6 +20,7 @@ from twisted_ext.zone.sign.policy import DENIALS, SigningPolicy
 from twisted_ext.zone.sign.signing import Signing
 from twisted_ext.zone.sign.whole import SignedCounts
 from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.store.nodes import BETWEEN
 
 _DAY = 86400
 
@@ -69,6 +70,67 @@ def test_sameAsWithout(denial: str, digested: bool) -> None:
             assert counts.kept >= counts.signatures - 8 * digested
         kept += counts.kept
     assert kept > 300
+
+
+@pytest.mark.parametrize("denial", DENIALS)
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # As many octets, fewer, and more: the records of one version may begin those of the other.
+        (["a 300 A 192.0.2.1"], ["a 300 A 192.0.2.2"]),
+        (["a 300 A 192.0.2.1", "a 300 A 192.0.2.2"], ["a 300 A 192.0.2.1"]),
+        (["a 300 A 192.0.2.1"], ["a 300 A 192.0.2.1", "a 300 A 192.0.2.2"]),
+        (["a 300 TXT one"], ["a 300 TXT one two"]),
+        (["a 300 TXT one two"], ["a 300 TXT one"]),
+        (["a 300 A 192.0.2.1", "a 300 TXT one"], ["a 300 A 192.0.2.2", "a 300 TXT one"]),
+        (["a 300 A 192.0.2.1", "a 300 TXT one"], ["a 300 A 192.0.2.1", "a 300 TXT two"]),
+        (["a 300 A 192.0.2.1", "a 300 TXT one"], ["a 300 A 192.0.2.1"]),
+        (["a 300 A 192.0.2.1"], ["a 300 A 192.0.2.1", "a 300 TXT one"]),
+        # A name between others that has no records of its own.
+        (["x.a 300 A 192.0.2.1"], ["x.a 300 A 192.0.2.2"]),
+        (["x.a 300 A 192.0.2.1"], ["a 300 A 192.0.2.1", "x.a 300 A 192.0.2.1"]),
+        (["a 300 A 192.0.2.1", "x.a 300 A 192.0.2.1"], ["x.a 300 A 192.0.2.1"]),
+    ],
+)
+def test_changedSets(denial: str, before: list[str], after: list[str]) -> None:
+    """
+    A set whose records have changed gets a new signature, however many octets they have; so the result is the same as without a former
+    version.
+    """
+    signing = Signing(Signers(_KEYS[:2]), SigningPolicy(denial=denial))
+    top = ["@ 3600 SOA ns host 1 7200 900 1209600 300", "@ 3600 NS ns", "z 300 A 192.0.2.9"]
+    now = time()
+    former, _ = image([recordFromText(line, APEX) for line in [*top, *before]], signing, now)
+    records = [recordFromText(line, APEX) for line in [*top, *after]]
+    expected, _ = image(records, signing, now)
+    found, counts = image(records, signing, now, former)
+    assert bytes(found._buffer) == bytes(expected._buffer)
+    assert 0 < counts.kept < counts.signatures
+
+
+@pytest.mark.parametrize("denial", DENIALS)
+def test_changedSetAfterNameOfItsSize(denial: str) -> None:
+    """
+    A changed set gets a new signature also when its records have as many octets as all of the name before it, signatures included.
+    """
+    signing = Signing(Signers(_KEYS[:1]), SigningPolicy(denial=denial))
+    lines = ["@ 3600 SOA ns host 1 7200 900 1209600 300", "@ 3600 NS ns", "a 300 A 192.0.2.1"]
+    kept = [recordFromText(line, APEX) for line in lines]
+    now = time()
+
+    def version(octets: bytes, former: Image | None = None) -> Image:
+        """
+        Sign the zone with an opaque record of these octets at the name after C{a}.
+        """
+        return image([*kept, RRSet(b"\x01b" + APEX, 65280, 1, 300, (octets,))], signing, now, former)[0]
+
+    before = version(b"")
+    # The owner and what is before the rdata, as in any record of that name.
+    lead = len(before.rendered(before.find(b"\x01a"))) - len(b"\x01b") - BETWEEN
+    former = version(bytes(lead))
+    assert len(former.rendered(former.find(b"\x01a"))) == lead + len(b"\x01b") + BETWEEN
+    changed = b"\x01" * lead
+    assert bytes(version(changed, former)._buffer) == bytes(version(changed)._buffer)
 
 
 def test_timeHasCome() -> None:

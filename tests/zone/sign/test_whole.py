@@ -24,7 +24,7 @@ from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BadZone
 from twisted_ext.wire.names import canonicalKey, isBelow, nameFromText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import CDS, DNAME, DNSKEY, NSEC, NSEC3, NSEC3PARAM, RRSIG, SOA
+from twisted_ext.wire.rrtypes import CDS, DNAME, DNSKEY, NSEC, NSEC3, NSEC3PARAM, RRSIG, SOA, A
 from twisted_ext.wire.text import recordFromText
 from twisted_ext.zone.sign import denials
 from twisted_ext.zone.sign.policy import DENIALS, SigningPolicy
@@ -109,6 +109,27 @@ def test_hashedLikeTheOtherSigner(denial: str) -> None:
         sets = setsOf(builder)
         assert sets == expectedOf(records, _SPLIT, denial=denial), seed
         assert counts.names == len([None for _, rrType, _ in sets if rrType == NSEC3])
+
+
+@pytest.mark.parametrize("denial", DENIALS)
+@pytest.mark.parametrize("kind", ["NS ns.example.net.", "DNAME example.net."])
+def test_controlOctetsBesideCut(kind: str, denial: str) -> None:
+    """
+    Names whose labels have control octets, so that they end with the same octets as names below a delegation or a DNAME record, are signed
+    and denied like all others; only names below it are not.
+    """
+    lines = ["@ 3600 SOA ns host 1 7200 900 1209600 300", "@ 3600 NS ns.example.net.", f"sub 300 {kind}"]
+    below = [nameFromText(f"{text}.example.org.") for text in ("\\001.sub", "\\003.sub", "x\\003sub.sub")]
+    # Each alone, so that in canonical order it follows those below.
+    for text in ("\\001\\003sub", "x\\003sub", "\\001.\\003sub", "sub\\001", "\\001sub", "sub\\003sub", "a.x\\003sub"):
+        name = nameFromText(f"{text}.example.org.")
+        records = [recordFromText(line, APEX) for line in lines]
+        records += [RRSet(each, A, 1, 300, (b"\xc0\x00\x02\x01",)) for each in (name, *below)]
+        sets = setsOf(signed(records, denial=denial)[0])
+        assert {each for each, rrType, about in sets if rrType == RRSIG and about == A.to_bytes(2, "big")} == {name}, text
+        if denial == "nsec":
+            denied = {each for each, rrType, _ in sets if rrType == NSEC}
+            assert name in denied and not denied.intersection(below), text
 
 
 def test_equalHashes() -> None:

@@ -156,7 +156,7 @@ class _Compiler(ProcessProtocol):
         if said.get("done") is False:
             # None of the packed images is certain to be on disk.
             job.left = dict(job.zones)
-            results = job.failed("the images could not be written")
+            results, job.left = job.failed("the images could not be written"), {}
         self._compilers.took([*results, *job.failed("there is no result for it")])
         self._compilers.idle(self)
 

@@ -204,11 +204,11 @@ class ZoneLoader:
 
     def _renew(self) -> None:
         """
-        Have zones signed again whose signatures end soon.
+        Have zones signed again whose signatures end soon. The keys of C{_wanted} may have capitals, as the operator has written them.
         """
         if self._signedZones is not None:
-            due = [nameToText(apex) for apex in self._signedZones.due(self._reactor.seconds())]
-            self._make([self._wanted[text] for text in due if text in self._wanted and not self._wanted[text].pending])
+            due = set(self._signedZones.due(self._reactor.seconds()))
+            self._make([wanted for wanted in self._wanted.values() if wanted.apex in due and not wanted.pending] if due else [])
 
     def overdue(self, apex: bytes) -> float | None:
         """
@@ -530,13 +530,13 @@ class ZoneLoader:
         reload = Reload()
 
         def step() -> Iterator[None]:
-            seen: set[str] = set()
+            seen: dict[bytes, str] = {}
             changed: list[PendingZone] = []
             yield from first
             for zone in zones:
                 if not zone.file:
                     continue
-                seen.add(zone.text)
+                seen[zone.name] = zone.text
                 wanted = self._wanted.get(zone.text)
                 if wanted is None or not wanted.isFor(zone):
                     if wanted is not None:
@@ -547,9 +547,9 @@ class ZoneLoader:
                 elif wanted.failed or not wanted.current:
                     changed.append(wanted)
                 yield
-            for text in [text for text in self._wanted if text not in seen]:
-                self._drop(text)
-                reload.say(f"{text}{GONE}")
+            for text, apex in [(text, each.apex) for text, each in self._wanted.items() if seen.get(each.apex) != text]:
+                self._drop(text, renamed=apex in seen)
+                reload.say(f"{text}: is {seen[apex]} now" if apex in seen else f"{text}{GONE}")
                 yield
             size = int(BATCH_ZONES.default)
             for begin in range(0, len(changed), size):
@@ -567,11 +567,12 @@ class ZoneLoader:
         here = [wanted for wanted in self._wanted.values() if wanted.apex in apexes] if apexes else []
         return {wanted.apex: partial(self._drop, wanted.zone) for wanted in here}
 
-    def _drop(self, text: str) -> None:
+    def _drop(self, text: str, renamed: bool = False) -> None:
         gone = self._wanted.pop(text)
-        if self._signedZones is not None:
+        if self._signedZones is not None and not renamed:
             self._signedZones.remove(gone.apex)
-        self._publisher.remove(gone.apex)
+        if not renamed:
+            self._publisher.remove(gone.apex)
         self.images.forget(text)
         gone.leave()
 

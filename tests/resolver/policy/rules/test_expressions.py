@@ -57,6 +57,17 @@ def test_rules(rules: str, blocks: str, passes: str) -> None:
     assert [name for name in passes.split() if blocked(table, name)] == []
 
 
+def test_dotsInsideLabels() -> None:
+    """
+    An expression is matched with names as text, so it is about none with a dot inside a label, which would look like another name.
+    """
+    for rules in (r"/^b\.example$/", r"/^example$/", r"/(^|\.)example$/"):
+        table = tableOf(rules)
+        assert not blocked(table, r"b\.example"), rules
+        assert not blocked(table, r"b\.c.example"), rules
+    assert blocked(tableOf(r"/^b\.example$/"), "b.example")
+
+
 def test_types() -> None:
     """
     A rule may be for queries of some types.

@@ -119,6 +119,10 @@ def shown(verdict: Verdict) -> str:
         ("||x.example^$important\n||x.example^$dnsrewrite=192.0.2.1", "x.example", "rewritten /0 2 192.0.2.1"),
         ("@@||x.example^$important\n||x.example^$dnsrewrite=192.0.2.1", "a.x.example", "rewritten /0 2 192.0.2.1"),
         ("||example^\n|x.example^$dnsrewrite=192.0.2.1", "a.x.example", "blocked /0 1"),
+        # Also when that for a domain above is the one that rewrites.
+        ("||example^$dnsrewrite=192.0.2.1\n||x.example^", "x.example", "rewritten /0 1 192.0.2.1"),
+        ("||example^$dnsrewrite=192.0.2.1\n@@||x.example^$important", "x.example", "rewritten /0 1 192.0.2.1"),
+        ("||example^$dnsrewrite=192.0.2.1\n|a.x.example^", "a.x.example", "rewritten /0 1 192.0.2.1"),
         # Several of one list for one domain together.
         ("|x.example^$dnsrewrite=192.0.2.1\n|x.example^$dnsrewrite=192.0.2.2", "x.example", "rewritten /0 1 192.0.2.1 192.0.2.2"),
         # That for the longer name, and an important one before.
@@ -145,6 +149,17 @@ def test_whichRuleDecides(rules: str, name: str, expected: str) -> None:
     A rule that rewrites answers comes before others, and is excepted by such exceptions only.
     """
     assert told(tableOf(rules), name) == expected
+
+
+def test_labelsAboveTheRule() -> None:
+    """
+    A verdict knows how many labels come before the domain of the rule, those with a dot in them included.
+    """
+    table = tableOf("||x.example^$dnsrewrite=192.0.2.1")
+    for above, labels in (("", 0), ("a.b.", 2), (r"b\.c.", 1), (r"b\.c.a.", 2), (r"a.b\.c.", 2)):
+        verdict = decided(nameFromText(f"{above}x.example"), _NOTHING, table)
+        assert verdict is not None
+        assert (verdict.labels, verdict.domain) == (labels, b"x.example"), above
 
 
 def test_firstListDecides() -> None:
@@ -319,6 +334,45 @@ def test_rewrittenAddresses() -> None:
     assert made.texts("x.example", "TXT") == "nodata"
     assert made.texts("x.example", "ANY") == "192.0.2.5 192.0.2.6"
     assert made.answer("x.example", "TXT").authority[0].name == nameFromText("x.example")
+
+
+def test_sameAddressTwice() -> None:
+    """
+    An address that several rules of a list give is in the answer once.
+    """
+    made = Answering("|x.example^$dnsrewrite=192.0.2.5\n||x.example^$dnsrewrite=192.0.2.5")
+    assert textsOf(made.answer("x.example")) == ["192.0.2.5"]
+
+
+def test_nameInItsOwnPlace() -> None:
+    """
+    A rule for a domain that gives clients a name in it does not lead that name to itself, whatever letters clients write it in.
+    """
+    made = Answering("||bing.com^$dnsrewrite=strict.bing.com")
+    for name in ("strict.bing.com", "STRICT.Bing.com"):
+        answer = made.answer(name)
+        assert [rrset.rrType for rrset in answer.answer] == [A], name
+        assert textsOf(answer) == ["192.0.2.20"]
+
+
+def test_rewrittenAliasForAny() -> None:
+    """
+    A query for records of any type gets the alias that a rule gives, and nothing is asked for it.
+    """
+    made = Answering("||x.example^$dnsrewrite=safe.example")
+    for kind in ("ANY", "CNAME"):
+        assert [rrset.rrType for rrset in made.answer("x.example", kind).answer] == [CNAME]
+    assert made.inner.asked == 0
+
+
+def test_otherTypesOfRewrittenNames() -> None:
+    """
+    What a rule does not give is denied also where blocked names are answered with addresses.
+    """
+    made = Answering("||x.example^$dnsrewrite=192.0.2.5")
+    made.policy.apply((), (), "null", ("block:/0",))
+    assert made.texts("x.example") == "192.0.2.5"
+    assert made.texts("x.example", "AAAA") == "nodata"
 
 
 @pytest.mark.parametrize(

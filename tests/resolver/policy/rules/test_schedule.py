@@ -117,6 +117,15 @@ def test_badZones(zone: str, said: str) -> None:
     assert said in str(caught.value)
 
 
+def test_daysWithCapitals() -> None:
+    """
+    Days may be written with capitals and with spaces around them.
+    """
+    schedule = Schedule([" Sat-SUN "], [])
+    # The 23rd is a Monday.
+    assert [schedule.isOn(datetime(2026, 11, day, 12)) for day in range(23, 30)] == [False] * 5 + [True] * 2
+
+
 @pytest.mark.parametrize(
     ("days", "times", "said"),
     [
@@ -125,6 +134,7 @@ def test_badZones(zone: str, said: str) -> None:
         (("mon-x",), (), "'mon-x' is not a day"),
         ((), ("25:00-26:00",), "'25:00-26:00' has a time that there is not; write 14:00-17:30"),
         ((), ("24:00-25:00",), "has a time that there is not"),
+        ((), ("24:00-06:00",), "has a time that there is not"),
         ((), ("12:60-13:00",), "has a time that there is not"),
         ((), ("12-13",), "'12-13' is not a time of the day; write 14:00-17:30, or 21:00-06:30 for a night"),
         ((), ("",), "'' is not a time of the day"),

@@ -282,6 +282,38 @@ class PolicyTests(SynchronousTestCase):
         self.policy.use(None)
         self.assertEqual(textsOf(self.successResultOf(waiting)), ["192.0.2.80"])
 
+    def test_noListsAnyMore(self) -> None:
+        """
+        If lists are taken out of the settings while they are being read, queries that wait for them are answered at once.
+        """
+        self.policy.apply((), (), "nxdomain", _LISTS)
+        waiting = lookUp(self.source, questionOf("www.example"), QueryContext(9.0))
+        self.policy.apply((), (), "nxdomain", ())
+        self.assertEqual(textsOf(self.successResultOf(waiting)), ["192.0.2.80"])
+
+    def test_pauseWhileListsAreRead(self) -> None:
+        """
+        A pause lets queries go on that wait for the lists. If it ends before these have been read, further ones wait.
+        """
+        self.policy.apply((), (), "nxdomain", _LISTS)
+        waiting = lookUp(self.source, questionOf("www.example"), QueryContext(9.0))
+        self.policy.pause(True)
+        self.assertEqual(textsOf(self.successResultOf(waiting)), ["192.0.2.80"])
+        self.policy.pause(False)
+        later = lookUp(self.source, questionOf("www.example"), QueryContext(9.0))
+        self.assertNoResult(later)
+        self.policy.use(None)
+        self.assertEqual(textsOf(self.successResultOf(later)), ["192.0.2.80"])
+
+    def test_formerTableStays(self) -> None:
+        """
+        If a new table cannot be read, the lists of the former one stay in force.
+        """
+        self.list_({b"ads.example": BELOW})
+        self.policy.use(None)
+        self.assertTrue(self.isBlocked("x.ads.example"))
+        self.assertFalse(self.isBlocked("www.example"))
+
     def test_waitingIsCancelledMeanwhile(self) -> None:
         """
         A query that continues may cancel another one that waits.

@@ -127,6 +127,17 @@ def test_place(rules: dict[tuple[bytes, int], int], place: str) -> None:
     assert verdict.place == place
 
 
+@pytest.mark.parametrize("written", ["ads.example", "Ads.EXAMPLE.", "*.ads.example"])
+def test_ownSpellings(written: str) -> None:
+    """
+    The operator may write a domain in any case of letters, with a final dot, and with C{*.} before it.
+    """
+    for own in (OwnRules([written], []), OwnRules(["example"], [written])):
+        for name in ("ads.example", "x.ads.example"):
+            verdict = decided(nameFromText(name), own, None)
+            assert verdict is not None and verdict.domain == b"ads.example"
+
+
 def test_ownPlaces() -> None:
     """
     A verdict by a setting names the setting.

@@ -398,6 +398,50 @@ class FailureTests(FetchedCase):
         self.assertTrue(self.blocks("ads.example"))
         self.assertEqual(copy.read_text(), "ads.example\n")
 
+    def test_damagedCopyWhilePublisherIsDown(self) -> None:
+        """
+        While the publisher of a list with a damaged copy is down, changes of other lists do not lead to further attempts before their time.
+        """
+        lists = {"lists": "ads", "blockList": str(self.list)}
+        self.start(**lists)
+        self.children.finish()
+        self.wait(0)
+        self.arrive("fetched.example\n", '"a"')
+        (copy,) = (self.state / "lists").glob("*.list")
+        copy.write_text("evil.example\n")
+        self.wait(_HOUR)
+        self.start(**lists)
+        self.children.finish()
+        self.wait(0)
+        self.assertEqual(len(self.children.fetching), 1)
+        for minutes in (10, 20, 40):
+            self.end(failed="x")
+            for number in range(3):
+                self.list.write_text(f"{minutes}.{number}.example\n")
+                self.wait(30)
+                self.wait(30)
+                self.children.finish()
+                self.assertTrue(self.blocks(f"{minutes}.{number}.example"))
+                self.wait(0)
+                self.assertEqual(self.children.fetching, [])
+            self.wait((minutes - 3) * 60 - 1)
+            self.assertEqual(self.children.fetching, [])
+            self.wait(1)
+            self.assertEqual(len(self.children.fetching), 1)
+
+    def test_everyAfterFailures(self) -> None:
+        """
+        A list that may be fetched more often than once a day is tried again as often when it has failed many times.
+        """
+        self.start(list={"name": "ads", "url": URL, "every": "1h"})
+        self.wait(0)
+        for minutes in (10, 20, 40, 60, 60, 60):
+            self.end(failed="x")
+            self.wait(minutes * 60 - 1)
+            self.assertEqual(self.children.fetching, [])
+            self.wait(1)
+            self.assertEqual(len(self.children.fetching), 1)
+
     def test_listThatCannotBeReadIsNotFetchedAgain(self) -> None:
         """
         A list that is whole and cannot be used for another reason is not fetched before its time: its publisher can do nothing about it.

@@ -17,9 +17,12 @@ from tests.server.views.served import tableOf
 from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.features.base.feature import Site
+from twisted_ext.server.features.blocking.names import BlockedNames
 from twisted_ext.server.features.built import Features
 from twisted_ext.server.features.order import verbAt
 from twisted_ext.server.settings.settings import Settings
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import A
 
 _IN = "192.168.1.40 is in view children"
 
@@ -118,6 +121,32 @@ def test_paused(features: Features) -> None:
     assert isinstance(said, list)
     assert said[1] == "blocking is paused; without that:"
     assert "is blocked by ads:2" in str(said[2])
+
+
+def test_pausedAtAnotherTime(features: Features, tmp_path: Path) -> None:
+    """
+    What is decided at another time does not depend on the pause of now.
+    """
+    features.views["children"].active["blocking"].take({"table": None, "paused": ["children"]})
+    said = why(features, "games.example", "192.168.1.40", "22:00")["said"]
+    assert said == [_IN, f"games.example is blocked by games:1 ({tmp_path}/games): games.example"]
+
+
+@pytest.mark.parametrize("octets", [None, b"", b"x" * 100])
+def test_tableThatCannotBeMapped(features: Features, tmp_path: Path, octets: bytes | None) -> None:
+    """
+    If the next table of lists is gone or damaged, the former one stays in force, also for views.
+    """
+    path = tmp_path / "next"
+    if octets is not None:
+        path.write_bytes(octets)
+    before = [why(features, "ads.example", client)["said"] for client in ("192.168.1.7", "192.168.1.40")]
+    features.take("blocking", {"table": str(path), "paused": []})
+    assert [why(features, "ads.example", client)["said"] for client in ("192.168.1.7", "192.168.1.40")] == before
+    for policies in (features.active, features.views["children"].active):
+        blocking = policies["blocking"]
+        assert isinstance(blocking, BlockedNames)
+        assert blocking.policy.verdict(nameFromText("ads.example"), A) is not None
 
 
 @pytest.mark.parametrize(
