@@ -35,18 +35,22 @@ def isHostName(name: bytes) -> bool:
     return name[1:2] != b"-"
 
 
-def endOf(name: bytes, answer: tuple[RRSet, ...]) -> bytes | None:
+def endOf(name: bytes, answer: tuple[RRSet, ...], rrType: int) -> bytes | None:
     """
     Return the target of the last of the aliases that lead from a name, in its own case; L{None} if the name is not an alias.
 
     @param name: folded.
+    @param rrType: the type in question. No alias leads on from a name that has it, as some servers send both.
     """
     aliases: dict[bytes, bytes] = {}
+    owners: list[bytes] = []
     for rrset in answer:
         if rrset.rrType == CNAME:
             aliases.setdefault(rrset.name.lower(), rrset.rdatas[0])
+        elif rrset.rrType == rrType:
+            owners.append(rrset.name.lower())
     target = None
-    while name in aliases:
+    while name in aliases and name not in owners:
         target = aliases.pop(name)
         name = target.lower()
     return target

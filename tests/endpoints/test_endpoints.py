@@ -227,6 +227,16 @@ class HostTests(ReachingTestCase):
         self.assertEqual(self.reached(found), "192.0.2.80 80")
         undo()
 
+    def test_resolverInstalledByTwisted(self) -> None:
+        """
+        A resolver of this package that was given to Twisted's C{installResolver} is used as well.
+        """
+        self.listen("192.0.2.80")
+        self.here.installResolver(self.zone({("h.example", "A"): "192.0.2.80"}))
+        found = self.connect(HostEndpoint(self.here, "h.example", 80))
+        self.network.advance(1)
+        self.assertEqual(self.reached(found), "192.0.2.80 80")
+
     def test_ownResolverIsCreatedOnce(self) -> None:
         """
         An endpoint on another reactor without an installed resolver creates its own once.

@@ -73,3 +73,18 @@ class DryRunTests(ServiceCase):
             with self.assertRaises(BadDescription):
                 pathOf(self.here, settings)
         self.assertEqual(self.here.pending(), [])
+
+    def test_pathOfSettingsThatDoNotStart(self) -> None:
+        """
+        The stages are not listed of settings with which no server would start: a zone with a key that is not there, a certificate or a
+        cookie secret that cannot be read.
+        """
+        values: tuple[dict[str, object], ...] = (
+            {"zone": [{"name": "example.org", "file": "/nowhere", "allow-transfer": ["key=missing.test"]}]},
+            {"tls": ["127.0.0.1:8853"], "certificate": ["/nowhere/pem"]},
+            {"cookieSecret": "/nowhere/secret"},
+        )
+        for each in values:
+            with self.subTest(each), self.assertRaises(BadDescription):
+                pathOf(self.here, self.settings(**each))
+        self.assertEqual(self.here.pending(), [])

@@ -164,7 +164,7 @@ class ForwardStackTests(StackCase):
         """
         The path names the block lists, after local data and before the cache; without any there is no such step.
         """
-        path = self.stack(block=["ads.example", "zip"], blockList="/lists/ads", blockReply="null").path()
+        path = self.stack(block=["ads.example", "*.zip"], blockList="/lists/ads", blockReply="null").path()
         step = path.index("block: 2 given, /lists/ads, answered with null")
         self.assertTrue(path[step - 1].startswith("resolver.arpa"))
         self.assertTrue(path[step + 1].startswith("cache"))
@@ -435,7 +435,10 @@ class SystemTests(StackCase):
         here, alone = ListenAddresses(("192.0.2.7",), 53), self.file("nameserver 192.0.2.7\n")
         fault = self.fault(self.stack(here, resolvConf=alone))
         self.assertIsInstance(fault, Unreachable)
-        self.assertIn("names only this server itself", str(fault))
+        self.assertIn("names only this server itself; set upstream", str(fault))
+        empty = self.file("search example.org\n")
+        fault = self.fault(self.stack(ListenAddresses(("127.0.0.1",), 53), resolvConf=empty))
+        self.assertIn(f"{empty} names no server; set upstream", str(fault))
         self.flushLoggedErrors()
         canned, _ = self.serve()
         self.assertEqual(self.find(self.stack(here, resolvConf=self.file("nameserver 192.0.2.7\nnameserver 192.0.2.53\n"))), ["192.0.2.80"])

@@ -307,6 +307,7 @@ class _Words(_Command):
 
                 from twisted_ext.server.dryrun import pathOf
 
+                wantSomething(settings, self.config)
                 print("\n".join(pathOf(cast(IReactorTime, reactor), settings)))
                 raise SystemExit(0)
             self._checked = settings

@@ -186,9 +186,10 @@ class Way:
     def resolverInUse(self) -> NamesResolver:
         if self._resolver is None:
             reactor: object = self.reactor
-            installed = getattr(reactor, "nameResolver", None)
-            if isinstance(installed, NamesResolver):
-                return installed
+            # Twisted wraps what its installResolver is given, and keeps it in the second attribute.
+            for installed in (getattr(reactor, "nameResolver", None), getattr(reactor, "resolver", None)):
+                if isinstance(installed, NamesResolver):
+                    return installed
             if self.byName and isAsked():
                 return resolverOf(None)
             # The process-wide resolver runs on the global reactor and can serve no other.

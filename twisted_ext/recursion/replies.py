@@ -189,7 +189,7 @@ def scrubbed(question: Question, reply: Answer, zone: bytes, labels: int = 0) ->
             proved = proved or _isExpanded(rrset, labels if rrset.name is name else 0)
         elif rrset.rrType == CNAME:
             aliased = True
-    target = endOf(question.key[:-4], answer) if aliased and question.rrType not in (CNAME, ANY) else None
+    target = endOf(question.key[:-4], answer, question.rrType) if aliased and question.rrType not in (CNAME, ANY) else None
     if target is not None and proved and reply.outcome is _DATA and any(rrset.rrType == DNAME for rrset in answer):
         # NSD 4.6 sends a wrong proof for a wildcard behind a DNAME record, and the right one if asked for the target.
         answer = tuple([rrset for rrset in answer if _isAlias(rrset)])

@@ -16,7 +16,7 @@ from twisted_ext.server.listeners.sockets import listenAddresses
 from twisted_ext.server.reply.cookies import SECRET_OCTETS
 from twisted_ext.server.sources import ForwardStack, ZoneStack, stackFor
 from twisted_ext.server.upstreams import ListenAddresses
-from twisted_ext.server.zones.validate import zonesIn
+from twisted_ext.server.zones.validate import checkZones, zonesIn
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -66,10 +66,17 @@ def pathOf(reactor: IReactorTime, settings: Settings) -> list[str]:
     """
     Describe the steps that a query passes through under these settings, one line each.
 
-    @raise BadDescription: they cannot be used.
+    @raise BadDescription: they cannot be used: all is checked that a start checks and that leaves nothing behind.
     """
     zones = Zones()
-    for zone in zonesIn(settings):
+    settings.cookieSecrets()
+    configured = zonesIn(settings)
+    checkZones(settings, configured)
+    if not settings.selfSigned and (settings.tls or settings.https or settings.quic or settings.http3):
+        from twisted_ext.server.listeners.tls.encryption import encryptionFor
+
+        encryptionFor(settings, reactor.seconds)
+    for zone in configured:
         zones.expect(zone.name, zone.file)
     with _made(reactor, settings, zones, placesOf(settings)) as (gates, stack):
         first = "packet cache: replies to earlier queries with the same octets"

@@ -537,7 +537,8 @@ class Server(Service):
         self._reactor = reactor
 
     def _end(self, said: str) -> None:
-        self.log.critical("{said}", said=said)
+        # The reason was logged with the zone.
+        self.log.critical("no zone can be served")
         if self.useless is not None:
             self.useless(said)
 

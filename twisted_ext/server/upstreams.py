@@ -150,8 +150,9 @@ class SystemServers:
             _log.warn("{path}: {complaint}", path=self.path, complaint=text)
         servers = [server for server in configuration.servers if not self._listening.has(server)]
         if not servers:
-            _log.warn("{path} names only this server itself", path=self.path)
-            return FailingSource(lambda: Unreachable(f"{self.path} names only this server itself", ede=((22, "no upstream"),)))
+            said = f"{self.path} names {'no server' if configuration.defaulted else 'only this server itself'}; set upstream"
+            _log.warn("{said}", said=said)
+            return FailingSource(lambda: Unreachable(said, ede=((22, "no upstream"),)))
         flags = configuration.flags
 
         def plain(*servers: Server) -> IAnswerSource:

@@ -12,7 +12,7 @@ from twisted_ext.errors import ServerFailed, TrustFault
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import ROOT, nameFromText
-from twisted_ext.wire.rrtypes import DNAME, DNSKEY, DS, NSEC, RRSIG
+from twisted_ext.wire.rrtypes import DNAME, DNSKEY, DS, NSEC, RRSIG, A
 
 _SOA = "evil.test. 300 SOA ns.evil.test. host.evil.test. 1 2 3 4 {}"
 
@@ -75,6 +75,26 @@ class DetailTests(ValidatedTestCase):
         signing = self.internet.zones[ROOT].signing
         assert signing is not None
         return [each.key.dnskey for each in signing.state(self.internet.time()).keys if each.delegated]
+
+    def test_dataBesideAnAlias(self) -> None:
+        """
+        A name that has an address and an alias, each signed, as some servers send them, has the address; a forged alias beside it is bogus.
+        """
+        sets = [record("www.evil.test. 300 A 192.0.2.66"), record("www.evil.test. 300 CNAME www.example.net.")]
+        signed = len(sets)
+
+        def craft(reply: Message) -> Message | None:
+            question = reply.questions[0]
+            if question.name.lower() != nameFromText("www.evil.test") or question.rrType != A:
+                return None
+            return replyWith(reply, (*self.signed(*sets[:signed], key=key), *sets[signed:]), ())
+
+        key = self.evil(craft=craft)
+        answer = self.resolver().look("www.evil.test")
+        self.assertEqual((answer.outcome, answer.security), (Outcome.DATA, Security.SECURE))
+        self.assertIn(sets[0].rdatas, [rrset.rdatas for rrset in answer.answer])
+        signed = 1
+        self.assertIsInstance(self.resolver().fault("www.evil.test"), TrustFault)
 
     def test_typeDNAMEFollowsAliases(self) -> None:
         """

@@ -121,7 +121,7 @@ def targetOf(question: Question, answer: Answer) -> bytes | None:
     """
     if answer.outcome is not _NODATA or not answer.answer or question.rrType in (CNAME, ANY):
         return None
-    target = endOf(question.key[:-4], answer.answer)
+    target = endOf(question.key[:-4], answer.answer, question.rrType)
     if target is None:
         return None
     folded = target.lower()

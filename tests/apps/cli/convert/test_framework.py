@@ -13,7 +13,7 @@ import pytest
 
 from tests.apps.cli.convert.folders import MemoryDisk
 from twisted_ext.apps.cli.convert.converted import Converted, Place
-from twisted_ext.apps.cli.convert.formats import detected
+from twisted_ext.apps.cli.convert.formats import detected, formatNamed
 from twisted_ext.apps.cli.convert.included import Includes
 from twisted_ext.apps.cli.convert.output import jsonOf, tomlOf
 from twisted_ext.apps.cli.main import main
@@ -43,6 +43,13 @@ def test_formatIsDetected(path: str, text: str, found: str) -> None:
     """
     kind = detected(path, text)
     assert (kind.word if kind else "") == found
+
+
+def test_nameOfTheProgramOrItsMaker() -> None:
+    """
+    The configuration of named may be called that of BIND.
+    """
+    assert formatNamed("bind") is formatNamed("named") is not None
 
 
 def test_settingsKeepTheirPlaces() -> None:

@@ -207,6 +207,33 @@ def test_zoneFromStandardInput(capsys: Captured, monkeypatch: pytest.MonkeyPatch
     assert "can be served" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["check", "format", "stats"])
+def test_zoneFromPipe(command: str, capsys: Captured) -> None:
+    """
+    A zone can come from a pipe, such as C{/dev/stdin} or what a shell makes of C{<(...)}; an error names it.
+    """
+    for text, code in ((SOUND, OK), (SOUND + "x A x\n", BAD_ZONE)):
+        reading, writing = os.pipe()
+        os.write(writing, text.encode())
+        os.close(writing)
+        try:
+            assert main(["zone", command, f"example.org=/dev/fd/{reading}"]) == code
+        finally:
+            os.close(reading)
+        said = capsys.readouterr()
+        assert (f"/dev/fd/{reading}:" in said.out + said.err) is (code == BAD_ZONE)
+
+
+@pytest.mark.parametrize("command", ["check", "format", "stats", "serial"])
+def test_nameAndFile(command: str, zone: Path, capsys: Captured) -> None:
+    """
+    The name and the file may be two words.
+    """
+    Path("example.org.zone").rename("zonefile")
+    assert main(["zone", command, "example.org", "zonefile"]) == OK
+    assert "two zones" not in capsys.readouterr().err
+
+
 def test_formatIsCanonical(zone: Path, capsys: Captured) -> None:
     """
     Equal zones give the same canonical file, and the readable form is the same zone.

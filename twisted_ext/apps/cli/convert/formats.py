@@ -98,6 +98,10 @@ FORMATS: Final = (
 
 
 def formatNamed(word: str) -> Format | None:
+    """
+    Return the format with this name for C{--from}; BIND's server has that of its program, or its own.
+    """
+    word = "named" if word == "bind" else word
     for each in FORMATS:
         if each.word == word:
             return each

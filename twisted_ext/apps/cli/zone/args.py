@@ -5,6 +5,7 @@ Parses the arguments of commands for zones, and reads the zones.
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -35,6 +36,11 @@ _PATIENCE: Final = 60.0
 
 
 def oneZone(given: Given, arguments: Arguments) -> ZoneWord:
+    """
+    Return the zone that a command is for, given as L{ZoneWord} has it, or as C{NAME FILE}.
+    """
+    if len(given.bare) == 2 and "=" not in given.bare[0] and not os.path.exists(given.bare[0]):
+        given.bare[:] = ["=".join(given.bare)]
     if len(given.bare) != 1:
         raise ExitError(USAGE, f"{'two zones' if given.bare else 'no zone'}; write: {arguments.usage}")
     return ZoneWord(given.bare[0])
@@ -48,7 +54,7 @@ class ZoneWord:
     @ivar apex: the zone's name.
     """
 
-    __slots__ = ("path", "apex")
+    __slots__ = ("path", "apex", "_piped")
 
     def __init__(self, text: str) -> None:
         name, equals, path = text.partition("=")
@@ -62,15 +68,22 @@ class ZoneWord:
             if path == "-" or not ("." in name or name != os.path.basename(text)):
                 raise ExitError(USAGE, f"{text}: the zone's name is missing; write NAME={text}")
         self.apex = valueOf(nameFromText, name, text)
+        # Whether the octets can be read only once, and from nowhere but the beginning.
+        self._piped = path == "-" or _isPipe(path)
 
     def source(self) -> tuple[bytes | str, str]:
         """
-        Return the path of the file, and C{""}; for the standard input its content, and a name for it in errors.
+        Return the path of the file, and C{""}; for the standard input, or a pipe, its content, and a name for it in errors.
         """
-        return (sys.stdin.buffer.read(), "standard input") if self.path == "-" else (self.path, "")
+        if self.path == "-":
+            return sys.stdin.buffer.read(), "standard input"
+        if not self._piped:
+            return self.path, ""
+        with fileErrors(self.path), open(self.path, "rb") as file:
+            return file.read(), self.path
 
     def readable(self) -> None:
-        if self.path != "-":
+        if not self._piped:
             with fileErrors(self.path), open(self.path, "rb") as file:
                 file.read(1)
 
@@ -98,7 +111,7 @@ class ZoneWord:
         from twisted_ext.zone.store.image import MAGIC, Image
         from twisted_ext.zone.store.version import Version
 
-        if self.path == "-":
+        if self._piped:
             return None
         with fileErrors(self.path), open(self.path, "rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
@@ -121,6 +134,15 @@ class ZoneWord:
             return Version(Image(content.builder.finish()))
         except BadZone as wrong:
             raise ExitError(BAD_ZONE, f"{self.path}: {wrong}") from wrong
+
+
+def _isPipe(path: str) -> bool:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        # Whoever opens it says why.
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
 
 
 def transferred(target: str, apex: bytes) -> Version:

@@ -4,7 +4,6 @@ C{txdns zone check}: reports errors in a zone.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from json import dumps
@@ -88,8 +87,6 @@ def main(words: list[str]) -> int:
         _list(given[_JSON])
         return OK
     name = given[_ORIGIN]
-    if not name and len(given.bare) == 2 and "=" not in given.bare[0] and not os.path.exists(given.bare[0]):
-        name = given.bare.pop(0)
     if name and given.bare:
         given.bare[0] = f"{name}={given.bare[0]}"
     zone = oneZone(given, ARGUMENTS)
