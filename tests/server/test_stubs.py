@@ -13,6 +13,7 @@ from twisted_ext.testing.internet import Fault
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import DNSKEY, DS
 
 
 class StubTests(RecursingCase):
@@ -156,3 +157,52 @@ class MixedSourcesTests(RecursingCase):
         for name in ("lam.example", "lao.example"):
             self.assertIs(self.look(stack, name).outcome, Outcome.NXDOMAIN)
         self.assertEqual(textsOf(self.look(stack, "www.lan.example")), ["192.0.2.95"])
+
+
+class ValidatedRoutesTests(RecursingCase):
+    """
+    Tests for routes that validate: the keys of a domain's parents are found as those of other names are.
+    """
+
+    def route(self, domain: str, *addresses: str) -> list[str]:
+        """
+        Return a route that validates what servers at these addresses answer.
+        """
+        return [f"{domain}=validate:(udp:{','.join(addresses)}):anchor={self.anchor}"]
+
+    def test_serverThatKnowsOnlyItsOwnZone(self) -> None:
+        """
+        A server that refuses all other names is insecure below an unsigned parent, with recursion and with another upstream.
+        """
+        canned = CannedServer({("www.lan.plain.example", "A"): "192.0.2.95"})
+        server = canned.listen(self.internet.network.reactor("198.51.100.40"))
+        for usual in ({}, {"role": "forward", "upstream": f"recursive:hints={self.hints}:validate=no"}):
+            values = usual if not usual else usual | {"rootHints": "", "trustAnchor": []}
+            stack = self.stack(route=self.route("lan.plain.example", server.label), **values)
+            found = self.look(stack, "www.lan.plain.example")
+            self.assertEqual((textsOf(found), found.security), (["192.0.2.95"], Security.INSECURE))
+            self.assertEqual({each.question.key[:-4] for each in canned.asked}, {nameFromText("www.lan.plain.example")})
+            canned.asked.clear()
+
+    def test_keysInTheDomainAreItsServers(self) -> None:
+        """
+        Of a signed domain the server of the route is asked for keys, and others for the DS record; a false answer is bogus.
+        """
+        for name, security in (("good.example", Security.SECURE), ("bad.example", Security.BOGUS)):
+            servers = self.internet.zones[nameFromText(name)].servers
+            stack = self.stack(route=self.route(name, servers[0].addresses[0]))
+            self.internet.exchanges.clear()
+            self.assertIs(self.security(stack, f"www.{name}"), security)
+            asked = {(each.server in servers, each.query.questions[0].rrType) for each in self.internet.exchanges}
+            self.assertIn((True, DNSKEY), asked)
+            self.assertIn((False, DS), asked)
+            self.assertNotIn((True, DS), asked)
+
+    def test_unsignedDomainBelowASignedOne(self) -> None:
+        """
+        An answer without signatures is bogus if the parent is signed and does not prove the delegation to be unsigned.
+        """
+        canned = CannedServer({("www.lan.good.example", "A"): "192.0.2.95"})
+        server = canned.listen(self.internet.network.reactor("198.51.100.40"))
+        stack = self.stack(route=self.route("lan.good.example", server.label))
+        self.assertIs(self.security(stack, "www.lan.good.example"), Security.BOGUS)

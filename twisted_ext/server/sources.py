@@ -25,7 +25,7 @@ from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.resolver.combine.aliasfollower import AliasFollower
 from twisted_ext.resolver.combine.race import RaceSource
 from twisted_ext.resolver.combine.replaceable import ReplaceableSource
-from twisted_ext.resolver.combine.route import RouteSource
+from twisted_ext.resolver.combine.route import ParentsElsewhere, RouteSource
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.policy.domainlimit import DomainLimit
 from twisted_ext.resolver.sources import FailingSource, LocalSource
@@ -215,7 +215,11 @@ class ForwardStack:
             if recursor is not None:
                 recursor.source.close()
             raise
-        source = RouteSource(routes, default) if routes else default
+        source: IAnswerSource = default
+        if routes:
+            source = RouteSource(routes, default)
+            if any("validate:" in route for route in settings.route):
+                _joinParents(source, routes)
         follower: AliasFollower | None = None
         if recursor is None:
             source = follower = AliasFollower(source)
@@ -421,6 +425,17 @@ def _lifetimesOf(settings: Settings) -> Lifetimes:
     if settings.minTtl > settings.maxTtl:
         raise BadDescription(f"min-ttl is {settings.minTtl}, which is more than max-ttl, {settings.maxTtl}")
     return Lifetimes(settings.maxTtl, settings.minTtl, settings.maxNegativeTtl)
+
+
+def _joinParents(source: RouteSource, routes: Mapping[bytes, IAnswerSource]) -> None:
+    """
+    Have routes that validate find the keys of the parents of their domains as those of other names are found.
+    """
+    from twisted_ext.resolver.recursive.validating import ValidatingSource
+
+    for domain, routed in routes.items():
+        for validating in behind(routed, ValidatingSource):
+            validating.supportFrom(ParentsElsewhere(domain.lower(), validating.inner, source))
 
 
 def _boundsOf(settings: Settings) -> str:

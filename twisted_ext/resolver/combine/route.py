@@ -14,8 +14,10 @@ from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.resolver.ask import nothingOn
 from twisted_ext.resolver.sources import JoiningSource
 from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import isBelow, parentOf
+from twisted_ext.wire.rrtypes import DS
 
-__all__ = ["RouteSource"]
+__all__ = ["ParentsElsewhere", "RouteSource"]
 
 
 @implementer(IAnswerSource)
@@ -53,3 +55,30 @@ class RouteSource(JoiningSource):
 
     def unknown(self, question: Question) -> Unknown:
         return nothingOn("no route", question)
+
+
+@implementer(IAnswerSource)
+class ParentsElsewhere(JoiningSource):
+    """
+    Asks the server of a routed domain for the keys of zones in it, and for those of its parents, with the DS records of the domain itself,
+    whatever is asked for other names: the server of a domain need not know more than its own zones.
+    """
+
+    __slots__ = ("_domain", "_inner", "_others")
+
+    def __init__(self, domain: bytes, inner: IAnswerSource, others: RouteSource) -> None:
+        """
+        @param domain: folded.
+        """
+        super().__init__((inner, others))
+        self._domain = domain
+        self._inner = inner
+        self._others = others
+
+    def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+        name = question.key[:-4]
+        if name == self._domain and question.rrType == DS:
+            above = self._others.sourceFor(Question(parentOf(name), DS))
+            return None if above is None else above.ask(question, context)
+        source: IAnswerSource = self._inner if isBelow(name, self._domain) else self._others
+        return source.ask(question, context)

@@ -87,6 +87,7 @@ class AnchorRollovers:
     """
     The trust anchors of a validator, kept up to date.
 
+    @ivar source: answers questions for keys.
     @ivar changed: called after other keys are trusted than before, so that what was validated by them is forgotten.
     """
 
@@ -116,7 +117,7 @@ class AnchorRollovers:
         """
         self._reactor = reactor
         self._trust = trust
-        self._source = source
+        self.source = source
         self._folder = os.path.abspath(folder) if folder else ""
         self._signals = signals
         self._signalAt = 0.0
@@ -351,7 +352,7 @@ class AnchorRollovers:
         now = int(self._today())
         question = Question(point.zone, DNSKEY)
         context = QueryContext(self._reactor.seconds() + _PATIENCE, dnssecOk=True, checkingDisabled=True, budget=Work())
-        current = self._current = lookUp(self._source, question, context)
+        current = self._current = lookUp(self.source, question, context)
         current.addCallbacks(self._came, self._failed, callbackArgs=(point, now), errbackArgs=(point, now))
         current.addErrback(self._broken)
 
@@ -422,7 +423,7 @@ class AnchorRollovers:
             if name is not None:
                 context = QueryContext(self._reactor.seconds() + _PATIENCE, checkingDisabled=True, budget=Work())
                 # The query is the message: no reply to it matters.
-                lookUp(self._source, Question(name, NULL), context).addErrback(_ignore)
+                lookUp(self.source, Question(name, NULL), context).addErrback(_ignore)
 
     def _logOnce(self, text: str) -> None:
         if text not in self._logged:

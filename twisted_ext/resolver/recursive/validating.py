@@ -58,6 +58,7 @@ class ValidatingSource(WrappingSource):
 
     Queries with CD are passed on as they are (RFC 6840, section 5.9).
 
+    @ivar support: the keys and DS records, behind a cache.
     @ivar verdicts: how many answers were found to be what.
     @ivar rollovers: keeps the trust anchors up to date until this source is closed, if they are to be kept so.
     """
@@ -88,11 +89,20 @@ class ValidatingSource(WrappingSource):
         self.today = today
         self.distrust = distrust
         self._sentinel = sentinel
-        self.rollovers: AnchorRollovers | None = None
         self.denials = DenialStore(iterations=validator.chains.iterations) if aggressive else None
         self.verdicts = dict.fromkeys(Security, 0)
-        self.support = CachedSource(inner, reactor, store=Store(_SUPPORT_CACHE))
+        self.rollovers: AnchorRollovers | None = None
+        self._reactor = reactor
+        self.supportFrom(inner)
         self._clock = ClockWatch(reactor.seconds)
+
+    def supportFrom(self, source: IAnswerSource) -> None:
+        """
+        Ask a source for keys and DS records. By default, this is the inner one.
+        """
+        self.support = CachedSource(source, self._reactor, store=Store(_SUPPORT_CACHE))
+        if self.rollovers is not None:
+            self.rollovers.source = source
 
     def close(self) -> Deferred[None]:
         closing = [self._inner.close()]

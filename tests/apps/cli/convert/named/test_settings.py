@@ -23,7 +23,7 @@ def _converted(text: str, files: dict[str, str] | None = None) -> Converted:
     return converted("named", text, files)
 
 
-def _zones(text: str) -> list[object]:
+def _zones(text: str) -> list[dict[str, list[str]]]:
     found = _converted(text).values["zone"]
     assert isinstance(found, list)
     return found
@@ -124,13 +124,82 @@ def test_accessListsAreResolved() -> None:
     assert (values["refuse"], values["drop"]) == (["192.0.2.66/32"], ["203.0.113.0/24"])
 
 
+def _access(text: str) -> dict[str, list[str]]:
+    result = _converted(text)
+    return {name: found for name in ("allow", "refuse", "drop") if (found := result.texts(name))}
+
+
 def test_theFirstElementThatMatchesDecides() -> None:
     """
-    An element has no effect if one before it matches the same clients, and this is noted.
+    An element has no effect on the clients that one before it matches; here the longest prefix decides.
     """
-    result = _converted("options { allow-recursion { 10.0.0.0/8; ! 10.66.0.0/16; ! 192.168.0.0/16; 192.168.1.0/24; }; };")
-    assert (result.values["allow"], result.values["refuse"]) == (["10.0.0.0/8"], ["192.168.0.0/16"])
-    assert sum("has no effect" in line for line in linesOf(result)) == 2
+    options = "options { allow-recursion { %s }; };"
+    assert _access(options % "10.0.0.0/8; ! 10.66.0.0/16; ! 192.168.0.0/16; 192.168.1.0/24;") == {"allow": ["10.0.0.0/8"]}
+    assert _access(options % "none; 10.0.0.0/8;") == {}
+    assert _access(options % "! none; ! 10.0.0.0/8;") == {"allow": ["any"]}
+    assert _access(options % "! 10.0.0.0/8; any; 10.1.0.0/16;") == {"allow": ["any"], "refuse": ["10.0.0.0/8"]}
+    assert _access(options % "10.1.1.0/24; ! 10.1.0.0/16; 10/8;") == {"allow": ["10.1.1.0/24", "10.0.0.0/8"], "refuse": ["10.1.0.0/16"]}
+
+
+def test_whomANegatedListLeavesOutItDoesNotMatch() -> None:
+    """
+    An exception in a list is no match, be there a C{!} before the list or not.
+    """
+    options = "acl inner { ! 10.0.0.1; 10.0.0.0/8; }; options { allow-recursion { %s }; };"
+    assert _access(options % "! inner; 10.0.0.0/24;") == {"allow": ["10.0.0.1/32"]}
+    assert _access(options % "inner; 10.0.0.0/24;")["allow"] == ["10.0.0.0/8"]
+    assert "refuse" not in _access(options % "inner; 10.0.0.0/24;")
+    assert _access(options % "! { ! 10.0.0.1; any; }; any;") == {"allow": ["10.0.0.1/32"]}
+
+
+def test_zonesAreClosedToThoseWhoMayNotQueryThem() -> None:
+    """
+    A server for zones only refuses all clients but those that C{allow-query} or its view lets in.
+    """
+    everyone = ["0.0.0.0/0", "::/0"]
+    closed = {"allow": ["127.0.0.1/32"], "refuse": everyone}
+    assert _access("options { recursion no; allow-query { 127.0.0.1; }; };") == closed
+    assert _access("options { recursion no; allow-query { none; }; };")["refuse"][:2] == everyone
+    view = 'view "v" { match-clients { 127.0.0.1; }; zone "a" { type primary; file "a"; }; };'
+    assert _access("options { recursion no; };" + view) == closed
+    assert _access("options { recursion no; };") == _access("options { recursion no; allow-query { any; }; };") == {}
+
+
+def test_clientsOutsideTheListOfQueriesLookNothingUp() -> None:
+    """
+    If those that may look names up are not all among those that may query, only the latter are answered, and this is said.
+    """
+    result = _converted("options { allow-query { 10.0.0.0/16; }; allow-recursion { 10.0.0.0/8; }; };")
+    assert result.values["allow"] == ["10.0.0.0/16"]
+    assert "10.0.0.0/8" not in result.values["allow"] and result.values["refuse"] == ["0.0.0.0/0", "::/0"]
+    assert any("may look names up but not query the zones are refused" in line for line in linesOf(result))
+
+
+def test_clientsThatAreDroppedHaveExceptions() -> None:
+    """
+    An exception of C{blackhole} is answered as others.
+    """
+    text = "options { allow-recursion { any; }; blackhole { ! 10.0.0.1; 10.0.0.0/8; }; };"
+    assert _access(text) == {"allow": ["any", "10.0.0.1/32"], "drop": ["10.0.0.0/8"]}
+
+
+def test_listsOfZonesHaveNoExceptions() -> None:
+    """
+    Exceptions of transfers, notifications and updates are left out of the networks around them; an address that needs a key as well keeps
+    both.
+    """
+    both = "! { ! 127.0.0.2; any; }; key k1;"
+    narrow = "! 127.0.0.3; 127.0.0.0/30;"
+    zone = 'key k1 { algorithm hmac-sha256; secret "aaaa"; }; zone "a" { type %s; allow-transfer { %s }; %s { %s }; };'
+    (table,) = _zones(zone % ('primary; file "a"', both, "allow-update", both))
+    assert (table["allow-transfer"], table["update"]) == (["127.0.0.2/32 key=k1"], ["key k1 address 127.0.0.2/32 zone ANY"])
+    (table,) = _zones(zone % ('primary; file "a"', narrow, "allow-update", narrow))
+    pieces = ["127.0.0.2/32", "127.0.0.0/31"]
+    assert sorted(table["allow-transfer"]) == sorted(pieces)
+    assert sorted(table["update"]) == sorted(f"address {each} zone ANY" for each in pieces)
+    (table,) = _zones(zone % ("secondary; primaries { 192.0.2.1; }", "none; any;", "allow-notify", narrow))
+    assert "allow-transfer" not in table
+    assert sorted(table["allow-notify"]) == sorted(pieces)
 
 
 def test_aListThatNamesItselfIsReported() -> None:
@@ -185,8 +254,10 @@ def test_otherZonesAreRoutesAndStubs() -> None:
         'zone "m" { type mirror; primaries { 192.0.2.4; }; };'
     )
     values = _converted(text).values
-    assert (values["route"], values["stub"]) == (["f.=udp:192.0.2.1"], ["s.=192.0.2.2", "t.=192.0.2.3,ns.example"])
+    assert (values["route"], values["stub"]) == (["f.=validate:udp:192.0.2.1"], ["s.=192.0.2.2", "t.=192.0.2.3,ns.example"])
     values = _converted(f"options {{ forwarders {{ 9.9.9.9; }}; }}; {text}").values
+    assert values["route"] == ["f.=validate:udp:192.0.2.1", "s.=validate:udp:192.0.2.2", "t.=validate:udp:192.0.2.3"]
+    values = _converted(f"options {{ dnssec-validation no; forwarders {{ 9.9.9.9; }}; }}; {text}").values
     assert values["route"] == ["f.=udp:192.0.2.1", "s.=udp:192.0.2.2", "t.=udp:192.0.2.3"]
 
 

@@ -4,15 +4,16 @@ Resolves the lists that C{named.conf} names: addresses (C{acl}), servers (C{prim
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from ipaddress import ip_network
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from twisted_ext.apps.cli.convert.addresses import isAddress, labelOf, networkFrom, portFrom
 from twisted_ext.apps.cli.convert.converted import Converted, Place
 from twisted_ext.apps.cli.convert.limits import BLOCK_DEPTH
 from twisted_ext.apps.cli.convert.named.syntax import Statement
+from twisted_ext.apps.cli.convert.prefixes import EVERYONE, Network, Prefixes, byLength, disjoint, networksOf
 from twisted_ext.server.reply.acl import NEARBY
 
 __all__ = ["LOCALHOST", "Clients", "Lists", "Remote"]
@@ -24,36 +25,105 @@ LOCALHOST: Final = ("127.0.0.0/8", "::1/128")
 _LOCATIONS: Final = ("geoip", "ecs")
 
 
-@dataclass(slots=True)
+#: What an element of a list matches, and whether it is without a C{!}: networks, what is in another list, or with the name of a key the
+#: clients that sign with it.
+_Element = tuple["Prefixes[bool] | Clients | str", bool]
+
+
 class Clients:
     """
-    A list of clients.
+    A list of clients, as named matches them: the first element that matches a client decides. One that none matches is not in the list, nor
+    one that an element with C{!} matches.
 
-    @ivar allowed: networks, C{any} among them.
-    @ivar denied: networks that are left out.
-    @ivar keys: the names of TSIG keys.
+    @ivar networks: the prefixes at which that may change.
+    @ivar keys: the names of TSIG keys in it.
     """
 
-    allowed: list[str] = field(default_factory=list)
-    denied: list[str] = field(default_factory=list)
-    keys: list[str] = field(default_factory=list)
+    def __init__(self, elements: Iterable[_Element]) -> None:
+        # Once more an element changes nothing.
+        self._elements = list(dict.fromkeys(elements))
+        networks: dict[Network, None] = {}
+        keys: dict[str, None] = {}
+        for each, _ in self._elements:
+            networks |= dict.fromkeys(each.networks if isinstance(each, Clients) else () if isinstance(each, str) else each)
+            keys |= dict.fromkeys(each.keys if isinstance(each, Clients) else (each,) if isinstance(each, str) else ())
+        self.networks: list[Network] = list(networks)
+        self.keys: list[str] = list(keys)
+        # Lists of lists may lead to the same one by very many ways.
+        self._known: dict[tuple[Network, str], bool] = {}
+
+    @classmethod
+    def of(cls, networks: Iterable[str]) -> Clients:
+        """
+        Return a list of these networks.
+        """
+        prefixes: Prefixes[bool] = Prefixes()
+        for network in networksOf(networks):
+            prefixes.add(network, True)
+        return cls([(prefixes, True)])
+
+    def has(self, network: Network, key: str = "") -> bool:
+        """
+        Return whether clients in a network, and in no longer one of L{networks}, are in the list if they sign with this key.
+        """
+        known = self._known.get((network, key))
+        if known is None:
+            known = self._known[network, key] = next((isIn for each, isIn in self._elements if _matches(each, network, key)), False)
+        return known
+
+    @property
+    def rules(self) -> list[tuple[Network, bool]]:
+        """
+        The networks that are in the list without a key, and exceptions in them that are not.
+        """
+        return byLength(self.networks, self.has, False)
+
+    @property
+    def allowed(self) -> list[str]:
+        """
+        The networks of L{rules} that are in the list; C{any} for all addresses.
+        """
+        found = [str(network) for network, isIn in self.rules if isIn]
+        return ["any", *[each for each in found if each not in EVERYONE]] if set(EVERYONE) <= set(found) else found
+
+    @property
+    def denied(self) -> list[str]:
+        return [str(network) for network, isIn in self.rules if not isIn]
+
+    def hasAll(self, other: Clients) -> bool:
+        """
+        Return whether it has all clients of another list.
+        """
+        networks = [*networksOf(EVERYONE), *self.networks, *other.networks]
+        return all(self.has(each, key) or not other.has(each, key) for each in networks for key in ("", *other.keys))
 
     @property
     def isAny(self) -> bool:
-        return "any" in self.allowed and not self.denied
+        return self.allowed == ["any"] and not self.denied
 
     @property
     def isNone(self) -> bool:
-        return not self.allowed and not self.keys
+        return not self.grants()
 
     def grants(self) -> list[str]:
         """
-        Return the entries for a zone's access list.
+        Return the entries for a list without exceptions of a zone: networks, and keys that are needed elsewhere.
         """
-        return [*self.allowed, *[f"key={key}" for key in self.keys]]
+        found = disjoint(self.rules)
+        for key in self.keys:
+            if any(self.has(network, key) and not self.has(network) for network in (*networksOf(EVERYONE), *self.networks)):
+                signed = disjoint(byLength(self.networks, partial(self.has, key=key), False))
+                found += [f"key={key}" if each == "any" else f"{each} key={key}" for each in signed]
+        return found
 
-    def same(self, other: Clients) -> bool:
-        return set(self.allowed) == set(other.allowed) and set(self.denied) == set(other.denied)
+
+def _matches(element: Prefixes[bool] | Clients | str, network: Network, key: str) -> bool:
+    if isinstance(element, str):
+        return element == key
+    if isinstance(element, Clients):
+        # Those that it leaves out it does not match, be there a C{!} before it or not.
+        return element.has(network, key)
+    return element.find(network) is not None
 
 
 @dataclass(slots=True, frozen=True)
@@ -79,6 +149,8 @@ class Lists:
         self._keyOf: dict[str, str] = {}
         # What the lists of servers have, by name: lists of lists would double with each level.
         self._remotes: dict[str, list[Remote]] = {}
+        # What the lists of addresses match, by name, for the same reason.
+        self._made: dict[str, Clients] = {}
         self._deepest = int(BLOCK_DEPTH.default)
         for statement in statements:
             if statement.name == "acl":
@@ -96,74 +168,58 @@ class Lists:
                     self._keyOf[statement.value] = words[0]
 
     def clients(self, elements: Iterable[Statement], place: Place) -> Clients:
-        found = Clients()
-        self._addTo(found, elements, place, False, 0, set())
-        found.allowed = list(dict.fromkeys(found.allowed))
-        found.denied = [each for each in dict.fromkeys(found.denied) if each not in found.allowed]
-        return found
+        return Clients(self._elements(elements, place, 0))
 
-    def _addTo(
-        self, found: Clients, elements: Iterable[Statement], place: Place, negated: bool, depth: int, added: set[tuple[str, bool]]
-    ) -> None:
-        """
-        @param added: names of lists that were added, and whether negated. Once more they change nothing, but lists of lists would double
-            with each level.
-        """
+    def _elements(self, elements: Iterable[Statement], place: Place, depth: int) -> Iterator[_Element]:
         if depth > self._deepest:
             self._converted.wrong(place, "lists of addresses name each other in a circle")
             return
+        # Networks of the same sign that follow each other, which may be thousands.
+        run: Prefixes[bool] = Prefixes()
+        sign = True
         for element in elements:
             words = list(element.words)
-            negative = negated
+            isIn = True
             while words and words[0].startswith("!"):
-                negative = not negative
+                isIn = not isIn
                 words[0] = words[0][1:]
                 if not words[0]:
                     words.pop(0)
-            if not words and element.block is not None:
-                self._addTo(found, element.block, place, negative, depth + 1, added)
-                continue
             text = words[0] if words else ""
+            if text == "none":
+                text, isIn = "any", not isIn
             network = networkFrom(text)
-            if text == "any":
-                self._add(found, ["any"], negative, place)
-            elif text == "none":
-                # "! none" is any.
-                if negative:
-                    self._add(found, ["any"], False, place)
-            elif text == "localhost":
-                self._add(found, LOCALHOST, negative, place)
-            elif text == "localnets":
-                self._add(found, NEARBY, negative, place)
+            known = {"any": EVERYONE, "localhost": LOCALHOST, "localnets": NEARBY}.get(text, () if network is None else (network,))
+            if text == "localnets":
                 self._converted.note(place, "localnets: all private networks take the place of those of this machine")
+            if known:
+                if isIn is not sign:
+                    yield run, sign
+                    run, sign = Prefixes(), isIn
+                for each in networksOf(known):
+                    run.add(each, True)
+                continue
+            yield run, sign
+            run = Prefixes()
+            if not words and element.block is not None:
+                yield Clients(self._elements(element.block, place, depth + 1)), isIn
             elif text == "key" and len(words) > 1:
-                if negative:
-                    self._converted.missing(element.place, "a key cannot be left out")
-                else:
-                    found.keys.append(words[1])
-            elif text in _LOCATIONS:
-                self._converted.missing(place, "clients are not told apart by location")
-            elif network is not None:
-                self._add(found, [network], negative, place)
+                if not isIn:
+                    self._converted.missing(element.place, "a client that signs cannot be left out: it could do without")
+                yield words[1], isIn
             elif text in self._acls:
-                if (text, negative) not in added:
-                    self._addTo(found, self._acls[text].inside, place, negative, depth + 1, added)
-                    added.add((text, negative))
+                if text not in self._made:
+                    self._made[text] = Clients(self._elements(self._acls[text].inside, place, depth + 1))
+                yield self._made[text], isIn
             else:
-                self._converted.wrong(place, f"{text!r} is not an address, and there is no acl of this name")
-
-    def _add(self, found: Clients, networks: Iterable[str], negative: bool, place: Place) -> None:
-        """
-        Add networks. named takes the first element that matches, this server the longest prefix: what an element before it decides is left
-        out.
-        """
-        into, others = (found.denied, found.allowed) if negative else (found.allowed, found.denied)
-        for network in networks:
-            before = next((each for each in others if _covers(each, network)), None)
-            if before is None:
-                into.append(network)
-            else:
-                self._converted.note(place, f"{network} has no effect: {before} before it matches these clients")
+                if text in _LOCATIONS:
+                    self._converted.missing(place, "clients are not told apart by location", "list networks")
+                else:
+                    self._converted.wrong(place, f"{text!r} is not an address, and there is no acl of this name")
+                if not isIn:
+                    # It may be any client whom this leaves out.
+                    yield Clients.of(["any"]), False
+        yield run, sign
 
     def remotes(self, statement: Statement, depth: int = 0) -> list[Remote]:
         """
@@ -205,11 +261,3 @@ class Lists:
             where = f"tls://{host}{port}#{tls}"
         return f"{where} key={remote.key}" if remote.key else where
 
-
-def _covers(wide: str, narrow: str) -> bool:
-    if wide == "any":
-        return True
-    if narrow == "any":
-        return False
-    one, other = ip_network(wide), ip_network(narrow)
-    return one.version == other.version and one.prefixlen <= other.prefixlen and other.network_address in one

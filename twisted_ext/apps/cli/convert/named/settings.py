@@ -14,7 +14,8 @@ from twisted_ext.apps.cli.convert.included import Includes
 from twisted_ext.apps.cli.convert.named.lists import LOCALHOST, Clients, Lists
 from twisted_ext.apps.cli.convert.named.options import OUTCOMES
 from twisted_ext.apps.cli.convert.named.syntax import Statement, parsed
-from twisted_ext.apps.cli.convert.named.zones import ZONE_HANDLED, Zones, forwardersOf
+from twisted_ext.apps.cli.convert.named.zones import SERVED, ZONE_HANDLED, Zones, forwardersOf
+from twisted_ext.apps.cli.convert.prefixes import EVERYONE, Network, byLength, networksOf
 from twisted_ext.apps.cli.convert.privatereverse import denyPrivateReverse
 from twisted_ext.apps.cli.convert.words import numberFrom
 from twisted_ext.errors import BadDescription
@@ -42,7 +43,6 @@ HANDLED: Final = (
 _TRUST: Final = ("trust-anchors", "managed-keys", "trusted-keys", "dnssec-keys")
 _UNITS: Final = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 _POWERS: Final = {"k": 10, "m": 20, "g": 30}
-_ANYONE: Final = ("0.0.0.0/0", "::/0")
 
 #: Names of keys in tables of zones.
 _KEYS: Final = re.compile(r"""\bkey[= ]([^\s'",]+)""")
@@ -83,6 +83,8 @@ class Scope:
         self._forwarders = forwardersOf(self.find("forwarders"), self._lists)
         self.queried = self._clientsOf("allow-query")
         self.recursed = self._recursed()
+        self.validates = self._validates()
+        self.queried = self._ofZones() or self.queried
         self.recurses = self.recursed is not None and not self._forwarders
 
     def find(self, name: str) -> Statement | None:
@@ -94,9 +96,6 @@ class Scope:
 
     def transport(self, servers: Iterable[Upstream]) -> str:
         return "tls" if any(server.name for server in servers) else "udp"
-
-    def sameClients(self, clients: Clients) -> bool:
-        return self.queried is not None and self.queried.same(clients)
 
     # -- views
 
@@ -159,6 +158,18 @@ class Scope:
         found = self.find(name)
         return None if found is None else self._lists.clients(found.inside, found.place)
 
+    def _ofZones(self) -> Clients | None:
+        """
+        Return the clients that may query the zones, if each zone says so by itself and all say the same.
+        """
+        served = [each for each in self._statements if each.name == "zone" and any(inner.name == "type" for inner in each.inside)]
+        served = [each for each in served if next(inner for inner in each.inside if inner.name == "type").value.lower() in SERVED]
+        said = [inner for each in served for inner in each.inside if inner.name == "allow-query"]
+        lists = [self._lists.clients(each.inside, each.place) for each in said]
+        if not lists or len(lists) < len(served) or not all(lists[0].hasAll(each) and each.hasAll(lists[0]) for each in lists):
+            return None
+        return lists[0]
+
     # -- what is asked
 
     def _recursed(self) -> Clients | None:
@@ -175,7 +186,7 @@ class Scope:
             return None if self.queried.isNone else self.queried
         place = Place(self._whole.file, 0, "allow-recursion")
         self._converted.note(place, "by default named looks names up for its own networks; here, for all private networks")
-        return Clients([*LOCALHOST, *NEARBY])
+        return Clients.of([*LOCALHOST, *NEARBY])
 
     def _role(self) -> None:
         said = self.find("recursion")
@@ -183,18 +194,17 @@ class Scope:
         if self.recursed is None:
             self._converted.set("role", "serve", place)
             return
-        validates = self._validates()
         forwarders = self.find("forwarders")
         if forwarders is None or not self._forwarders:
             self._converted.set("role", "recurse", place)
-            if not validates:
+            if not self.validates:
                 found = self.find("dnssec-validation")
                 self._converted.set("validate", False, self._whole if found is None else found.place)
             return
         self._converted.set("role", "forward", forwarders.place)
         servers = [Upstream(each.address, each.port, self.tlsNames.get(each.name, "") if each.name else "") for each in self._forwarders]
         transport = "tls" if any(each.name for each in self._forwarders) else "udp"
-        self._converted.add("upstream", described(servers, transport, validated=validates), forwarders.place)
+        self._converted.add("upstream", described(servers, transport, validated=self.validates), forwarders.place)
         forward = self.find("forward")
         if forward is None or forward.value.lower() != "only":
             # With forward only, named has no such zones.
@@ -301,36 +311,56 @@ class Scope:
                     self._converted.missing(each.place, f"DNS over HTTPS has one path; {path} is not served")
 
     def _access(self) -> None:
-        answered = self.recursed or self.queried
+        """
+        Say who is answered. A client that may look names up, but not query the zones, or that is an exception among those that may, is
+        refused: clients that may query the zones only are those in no prefix.
+        """
         found = next((each for name in ("allow-recursion", "allow-query-cache", "allow-query") if (each := self.find(name))), None)
         place = self._whole if found is None else found.place
-        if self._view is not None:
-            matched = next((each for each in self._view.inside if each.name == "match-clients"), None)
-            if matched is not None:
-                clients = self._lists.clients(matched.inside, matched.place)
-                if not clients.isAny:
-                    answered, place, self.queried = clients, matched.place, clients
-        if answered is not None:
-            for network in answered.allowed:
-                self._converted.add("allow", network, place)
-            for network in answered.denied:
-                self._converted.add("refuse", network, place)
-            for key in answered.keys:
-                self._converted.missing(place, f"clients with the key {key} are not told apart", "allow their addresses")
+        matched = None if self._view is None else next((each for each in self._view.inside if each.name == "match-clients"), None)
         blackhole = self.find("blackhole")
-        if blackhole is not None:
-            for network in self._lists.clients(blackhole.inside, blackhole.place).allowed:
-                self._converted.add("drop", network, blackhole.place)
-        allowed = self._converted.texts("allow")
-        if self.queried is None or self.recursed is None or self.queried.isAny or "any" in allowed:
-            return
-        query = self.find("allow-query")
-        if self.queried.same(self.recursed) or self._view is not None:
-            for network in _ANYONE:
-                if network not in allowed:
-                    self._converted.add("refuse", network, place)
-        elif query is not None:
-            self._converted.differs(query.place, "clients that may not look names up can query the zones", "name them with refuse")
+        view = None if matched is None else self._lists.clients(matched.inside, matched.place)
+        dropped = None if blackhole is None else self._lists.clients(blackhole.inside, blackhole.place)
+        queried, recursed = self.queried, self.recursed
+
+        def action(network: Network) -> str:
+            if dropped is not None and dropped.has(network):
+                return "drop"
+            if view is not None and not view.has(network):
+                return "refuse"
+            if queried is None or queried.has(network):
+                return "zones" if recursed is None or not recursed.has(network) else "allow"
+            if recursed is not None and recursed.has(network):
+                narrowed.append(network)
+            return "refuse"
+
+        narrowed: list[Network] = []
+        lists = [each for each in (view, recursed, queried, dropped) if each is not None]
+        rules = byLength([network for each in lists for network in each.networks], action, "zones")
+        if narrowed:
+            text = f"clients that may look names up but not query the zones are refused: {', '.join(map(str, dict.fromkeys(narrowed)))}"
+            self._converted.differs(place, text, "allow them to query the zones")
+        # Those that may query zones among others: a server for zones only has no other way to allow them.
+        among = [network for network, each in rules if each == "zones"]
+        if among and recursed is not None:
+            text = f"clients that may query the zones only, among others, are refused: {', '.join(map(str, among))}"
+            self._converted.differs(place, text, "allow them to look names up")
+        written = dict(rules)
+        for network in among:
+            written[network] = "refuse" if recursed is not None else "allow"
+        if "refuse" in written.values() and "allow" not in written.values():
+            # By default private networks are answered.
+            for network in networksOf(NEARBY):
+                if network not in written and action(network) == "refuse":
+                    written[network] = "refuse"
+        for name in ("allow", "refuse", "drop"):
+            texts = [str(network) for network, each in written.items() if each == name]
+            if name == "allow" and set(EVERYONE) <= set(texts):
+                texts = ["any", *[each for each in texts if each not in EVERYONE]]
+            for text in texts:
+                self._converted.add(name, text, place if name != "drop" or blackhole is None else blackhole.place)
+        for key in dict.fromkeys([key for each in lists for key in each.keys]):
+            self._converted.missing(place, f"clients with the key {key} are not told apart", "allow their addresses")
 
     # -- options
 
@@ -383,8 +413,9 @@ class Scope:
                 elif each.name == "slip":
                     into.set("response-slip", _number(each.value), each.place)
                 elif each.name == "exempt-clients":
-                    for network in self._lists.clients(each.inside, each.place).allowed:
-                        into.add("response-exempt", network, each.place)
+                    for network in self._lists.clients(each.inside, each.place).grants():
+                        if "key=" not in network:
+                            into.add("response-exempt", network, each.place)
                 elif each.name == "log-only" and each.value.lower() == "yes":
                     into.differs(each.place, "replies above the rate are dropped, not only logged", "leave response-rate out")
                 else:

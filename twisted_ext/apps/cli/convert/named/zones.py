@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.apps.cli.convert.addresses import Upstream, described, isAddress, labelOf, portFrom
 from twisted_ext.apps.cli.convert.converted import Converted, Place
-from twisted_ext.apps.cli.convert.named.lists import Lists, Remote
+from twisted_ext.apps.cli.convert.named.lists import Clients, Lists, Remote
 from twisted_ext.apps.cli.convert.named.syntax import Statement
+from twisted_ext.apps.cli.convert.prefixes import EVERYONE
 from twisted_ext.apps.cli.convert.words import numberFrom
 from twisted_ext.dnssec.sign.keyfiles import namePrefix
 from twisted_ext.errors import BadDescription, BadName
@@ -20,10 +21,13 @@ from twisted_ext.wire.names import nameFromText, nameToText
 if TYPE_CHECKING:
     from twisted_ext.apps.cli.convert.named.settings import Scope
 
-__all__ = ["ZONE_HANDLED", "Zones", "forwardersOf"]
+__all__ = ["SERVED", "ZONE_HANDLED", "Zones", "forwardersOf"]
 
 #: Types of zones under their present names.
 _TYPES: Final[Mapping[str, str]] = {"master": "primary", "slave": "secondary"}
+
+#: Types of zones that clients query.
+SERVED: Final = ("primary", "master", "secondary", "slave", "mirror")
 
 #: The names of rules for updates that mean the same here.
 _RULES: Final[Mapping[str, str]] = {"name": "name", "subdomain": "subtree", "zonesub": "zone", "self": "self", "selfsub": "selfsub"}
@@ -122,7 +126,7 @@ class Zones:
         policy = self._said(own, "dnssec-policy")
         if policy is not None and policy.value.lower() not in ("none", "insecure"):
             self._signed(name, policy.place, updated="update" in table)
-        self._converted.zone(table, place)
+        self._serve(table, name, own, place)
 
     def _signed(self, name: str, place: Place, *, updated: bool) -> None:
         """
@@ -155,7 +159,7 @@ class Zones:
             table["catalog"] = "follow"
             if members:
                 table["member-primaries"] = self._texts(members)
-        self._converted.zone(table, place)
+        self._serve(table, name, own, place)
 
     def _mirror(self, name: str, own: Mapping[str, Statement], place: Place) -> None:
         if name != ".":
@@ -173,7 +177,7 @@ class Zones:
             else:
                 self._converted.needless(place, "names in it are looked up as usual")
             return
-        self._converted.add("route", f"{name}={described(servers, self._scope.transport(servers))}", place)
+        self._converted.add("route", f"{name}={described(servers, self._scope.transport(servers), validated=self._scope.validates)}", place)
         if "forward" not in own or own["forward"].value.lower() == "first":
             self._converted.note(place, "if these servers fail, the look-up fails, as with forward only")
 
@@ -197,7 +201,7 @@ class Zones:
             remotes = [each for each in map(_serverFrom, targets) if each is not None]
             servers = [Upstream(each.address, 0 if each.port == 53 else each.port) for each in remotes]
             if servers:
-                self._converted.add("route", f"{name}={described(servers)}", place)
+                self._converted.add("route", f"{name}={described(servers, validated=self._scope.validates)}", place)
                 self._converted.differs(place, "beside an upstream, its servers are asked as forwarders, and have to know all names below")
 
     def _hint(self, name: str, own: Mapping[str, Statement], place: Place) -> None:
@@ -233,8 +237,6 @@ class Zones:
             grants = [f"{each} tls" if encrypted else each for each in clients.grants()]
             if grants:
                 table["allow-transfer"] = grants
-            if clients.denied:
-                self._converted.differs(said.place, f"clients cannot be left out: {', '.join(clients.denied)}", "write narrower networks")
         notify = self._said(own, "notify")
         how = notify.value.lower() if notify is not None else "yes"
         also = self._said(own, "also-notify")
@@ -250,11 +252,22 @@ class Zones:
         form = self._said(own, "transfer-format")
         if form is not None and form.value.lower() == "one-answer":
             table["one-answer"] = ["any"]
+
+    def _serve(self, table: dict[str, object], name: str, own: Mapping[str, Statement], place: Place) -> None:
+        """
+        Add a zone, unless fewer clients may query it than others: these are not told apart by zone.
+        """
         query = own.get("allow-query")
         if query is not None:
             clients = self._lists.clients(query.inside, query.place)
-            if not clients.isAny and not self._scope.sameClients(clients):
-                self._converted.missing(query.place, "clients are not told apart by zone", "allow and refuse apply to all zones")
+            others = self._scope.queried or Clients.of(["any"])
+            if not clients.hasAll(others):
+                text = f"{name} is left out: only some of the clients of other zones may query it, and these are not told apart by zone"
+                self._converted.missing(query.place, text, "serve it by a second instance at another address")
+                return
+            if not others.hasAll(clients):
+                self._converted.differs(query.place, "clients are not told apart by zone: only those of all zones can query it")
+        self._converted.zone(table, place)
 
     def _converted_place(self, statement: Statement | None, name: str) -> Place:
         return statement.place if statement is not None else Place(self._converted.file, 0, f"zone {name}")
@@ -269,9 +282,11 @@ class Zones:
                 self._converted.missing(policy.place, "there is no session key", "make a key with txdns zone keygen, and set update")
         elif allowed is not None:
             clients = self._lists.clients(allowed.inside, allowed.place)
-            rules = [f"key {key} zone ANY" for key in clients.keys]
-            for network in clients.allowed:
-                rules += [f"address {each} zone ANY" for each in (("0.0.0.0/0", "::/0") if network == "any" else (network,))]
+            for grant in clients.grants():
+                network, _, key = grant.rpartition("key=") if "key=" in grant else (grant, "", "")
+                signed = f"key {key} " if key else ""
+                networks = EVERYONE if network == "any" else (network.strip(),) if network else ()
+                rules += [f"{signed}address {each} zone ANY" for each in networks] or [f"{signed}zone ANY"]
         if not rules:
             return
         table["update"] = rules
