@@ -84,6 +84,8 @@ class Scope:
         self.queried = self._clientsOf("allow-query")
         self.recursed = self._recursed()
         self.validates = self._validates()
+        zones = [each for each in self._statements if each.name == "zone"]
+        self._served = [each for each in zones if any(inner.name == "type" and inner.value.lower() in SERVED for inner in each.inside)]
         self.queried = self._ofZones() or self.queried
         self.recurses = self.recursed is not None and not self._forwarders
 
@@ -162,11 +164,9 @@ class Scope:
         """
         Return the clients that may query the zones, if each zone says so by itself and all say the same.
         """
-        served = [each for each in self._statements if each.name == "zone" and any(inner.name == "type" for inner in each.inside)]
-        served = [each for each in served if next(inner for inner in each.inside if inner.name == "type").value.lower() in SERVED]
-        said = [inner for each in served for inner in each.inside if inner.name == "allow-query"]
+        said = [inner for each in self._served for inner in each.inside if inner.name == "allow-query"]
         lists = [self._lists.clients(each.inside, each.place) for each in said]
-        if not lists or len(lists) < len(served) or not all(lists[0].hasAll(each) and each.hasAll(lists[0]) for each in lists):
+        if not lists or len(lists) < len(self._served) or not all(lists[0].hasAll(each) and each.hasAll(lists[0]) for each in lists):
             return None
         return lists[0]
 
@@ -342,7 +342,7 @@ class Scope:
             self._converted.differs(place, text, "allow them to query the zones")
         # Those that may query zones among others: a server for zones only has no other way to allow them.
         among = [network for network, each in rules if each == "zones"]
-        if among and recursed is not None:
+        if among and self._served and recursed is not None:
             text = f"clients that may query the zones only, among others, are refused: {', '.join(map(str, among))}"
             self._converted.differs(place, text, "allow them to look names up")
         written = dict(rules)
