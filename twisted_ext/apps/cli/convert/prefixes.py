@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final, Generic, TypeVar
 
-__all__ = ["EVERYONE", "Network", "Prefixes", "byLength", "contains", "disjoint", "networksOf"]
+from twisted_ext.apps.cli.convert.converted import Converted, Place
+from twisted_ext.server.reply.acl import ACTIONS, NEARBY
+
+__all__ = ["EVERYONE", "Network", "Prefixes", "byLength", "contains", "disjoint", "networksOf", "writeAccess"]
 
 Network = IPv4Network | IPv6Network
 
@@ -93,6 +96,42 @@ def disjoint(rules: Iterable[tuple[Network, bool]]) -> list[str]:
         found += parts
     texts = list(dict.fromkeys(map(str, found)))
     return ["any"] if set(EVERYONE) <= set(texts) else texts
+
+
+def writeAccess(
+    converted: Converted, networks: Iterable[Network], decide: Callable[[Network], str], placeOf: Callable[[Network], Place], *, zones: bool
+) -> None:
+    """
+    Write what is done with the queries of clients. The role is known.
+
+    @param decide: as of L{byLength}: one of L{ACTIONS<twisted_ext.server.reply.acl.ACTIONS>}, or C{zones} if zones only are answered.
+    @param zones: whether there are zones, which clients in no prefix may query.
+    """
+    serves = converted.values.get("role") == "serve"
+    zones = zones or serves
+
+    def written(network: Network) -> str:
+        decided = decide(network)
+        return decided if zones or decided != "zones" else "refuse"
+
+    rules = dict(byLength(networks, written, "zones" if zones else "refuse"))
+    among = [network for network, action in rules.items() if action == "zones"]
+    for network in among:
+        # A server for zones only has no other way to allow them.
+        rules[network] = "allow" if serves else "refuse"
+    if among and not serves:
+        text = f"clients that may query the zones only, among others, are refused: {', '.join(map(str, among))}"
+        converted.differs(placeOf(among[0]), text, "allow them to look names up")
+    if "allow" not in rules.values() and not serves:
+        # By default private networks are answered.
+        rules = {network: "refuse" for network in networksOf(NEARBY) if written(network) != "allow"} | rules
+    for action in ACTIONS:
+        found = [network for network, each in rules.items() if each == action]
+        if action == "allow" and set(EVERYONE) <= set(map(str, found)):
+            found = [network for network in found if network.prefixlen]
+            converted.add(action, "any", placeOf(networksOf(EVERYONE)[0]))
+        for network in found:
+            converted.add(action, str(network), placeOf(network))
 
 
 def contains(wide: Network, narrow: Network) -> bool:

@@ -14,6 +14,7 @@ from twisted_ext.apps.cli.convert.converted import Converted, Severity
 from twisted_ext.apps.cli.convert.formats import detected
 from twisted_ext.apps.cli.convert.output import tomlOf
 from twisted_ext.errors import BadDescription
+from twisted_ext.server.reply.acl import NEARBY
 from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.settings.tomlfile import valuesFromTOML
 
@@ -258,12 +259,15 @@ def test_modes() -> None:
 
 def test_access() -> None:
     """
-    Clients are refused without a reply. Trusted proxies are written if they are not the usual ones.
+    Clients are refused without a reply. Trusted proxies, at whose addresses each client would need a proxy, are named.
     """
     found = dns("disallowed_clients: [192.0.2.7, 192.0.2.64/26, phone]\ntrusted_proxies: [192.0.2.1]\nrefuse_any: false\nhandle_ddr: false")
     assert found.values["drop"] == ["192.0.2.7/32", "192.0.2.64/26"]
-    assert (found.values["trusted-proxies"], found.values["minimal-any"], found.values["designate"]) == (["192.0.2.1"], False, False)
-    assert said(found, Severity.MISSING) == ["phone"]
+    assert ("trusted-proxies" in found.values, found.values["minimal-any"], found.values["designate"]) == (False, False, False)
+    assert said(found, Severity.MISSING) == ["phone", "dns.trusted_proxies"]
+    assert said(dns("trusted_proxies: [127.0.0.0/8, '::1/128']"), Severity.MISSING) == []
+    found = dns("allowed_clients: [phone]")
+    assert (said(found, Severity.MISSING), found.values["refuse"]) == (["phone"], [*NEARBY])
     assert said(dns("serve_plain_dns: false"), Severity.MISSING) == ["dns.serve_plain_dns"]
     found = dns("allowed_clients: [192.0.2.0/24]\ndisallowed_clients: [192.0.2.7]")
     assert (found.values["allow"], "drop" in found.values, said(found, Severity.NEEDLESS)) == (["192.0.2.0/24"], False, ["192.0.2.7"])

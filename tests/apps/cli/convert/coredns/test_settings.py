@@ -12,6 +12,7 @@ from twisted_ext.apps.cli.convert.converted import Converted, Severity
 from twisted_ext.apps.cli.convert.coredns.options import OUTCOMES
 from twisted_ext.apps.cli.convert.coredns.settings import HANDLED
 from twisted_ext.apps.cli.convert.output import tomlOf
+from twisted_ext.server.reply.acl import NEARBY
 from twisted_ext.server.settings.tomlfile import valuesFromTOML
 
 __all__: list[str] = []
@@ -126,6 +127,30 @@ def test_accessLists() -> None:
     """
     values = _converted(". {\n acl {\n  allow net 192.168.0.0/16\n  drop net 192.0.2.66\n  block\n }\n}\n").values
     assert (values["allow"], values["drop"]) == (["192.168.0.0/16"], ["192.0.2.66/32"])
+
+
+def test_theFirstRuleOfAnAccessListDecides() -> None:
+    """
+    What a rule says of clients that one before it names has no effect, and a list of one zone is never looser for others.
+    """
+    forward = " forward . 192.0.2.53\n}\n"
+    result = _converted(". {\n acl {\n  allow net 10.1.0.0/16\n  block net 10.0.0.0/8\n  allow net 10.0.1.0/24\n }\n" + forward)
+    assert (result.texts("allow"), result.texts("refuse")) == (["any", "10.1.0.0/16"], ["10.0.0.0/8"])
+    result = _converted(". {\n acl {\n  block\n }\n" + forward)
+    assert (result.texts("allow"), result.texts("refuse")) == ([], [*NEARBY])
+    result = _converted("a.example {\n file a\n acl {\n  filter net 10.0.0.0/8\n }\n}\n. {\n" + forward)
+    assert (result.texts("allow"), result.texts("refuse")) == (["any"], ["10.0.0.0/8"])
+    assert [line for line in linesOf(result) if "not told apart by zone" in line and "are refused" not in line]
+
+
+def test_transfersOfTheZonesThatAreNamed() -> None:
+    """
+    A transfer for one zone opens no other zone of the same server.
+    """
+    text = "a.example b.example {\n auto {\n }\n file z a.example b.example\n transfer b.example {\n  to *\n }\n}\n"
+    zones = _converted(text).values["zone"]
+    assert isinstance(zones, list)
+    assert {zone["name"]: zone.get("allow-transfer") for zone in zones} == {"a.example.": None, "b.example.": ["any"]}
 
 
 def test_encryptedServers() -> None:

@@ -13,6 +13,7 @@ from twisted_ext.apps.cli.convert.output import tomlOf
 from twisted_ext.apps.cli.convert.unbound.options import OUTCOMES
 from twisted_ext.apps.cli.convert.unbound.settings import HANDLED
 from twisted_ext.apps.cli.convert.unbound.syntax import SECTIONS
+from twisted_ext.server.reply.acl import NEARBY
 from twisted_ext.server.settings.tomlfile import valuesFromTOML
 
 __all__: list[str] = []
@@ -91,11 +92,56 @@ def test_accessKeepsEachAction() -> None:
     """
     allow, refuse and deny become the three lists, without the host bits that Unbound ignores.
     """
-    values = _converted(
-        "server:\n access-control: 192.168.1.1/16 allow\n access-control: 0.0.0.0/0 refuse\n access-control: 198.51.100.0/24 deny\n"
-    ).values
-    assert values["allow"] == ["192.168.0.0/16", "127.0.0.0/8", "::1/128"]
-    assert (values["refuse"], values["drop"]) == (["0.0.0.0/0"], ["198.51.100.0/24"])
+    text = "server:\n access-control: 192.168.1.1/16 allow\n access-control: 0.0.0.0/0 refuse\n access-control: 198.51.100.0/24 deny\n"
+    values = _converted(text).values
+    assert (values["allow"], values["drop"]) == (["192.168.0.0/16", "127.0.0.0/8", "::1/128"], ["198.51.100.0/24"])
+    # What is in no network is refused here as well, but could query zones.
+    assert "refuse" not in values
+    values = _converted(f"{text}auth-zone:\n name: corp.example\n zonefile: corp.zone\n").values
+    assert values["refuse"] == ["0.0.0.0/0", "::/0"]
+
+
+def test_clientsOfLocalDataLookNothingUp() -> None:
+    """
+    Clients that get local data only are refused among others that are allowed, and where nobody is allowed nobody is.
+    """
+    text = "server:\n access-control: 10.0.0.0/8 allow\n access-control: 10.1.0.0/16 refuse_non_local\n"
+    result = _converted(f"{text} access-control: 10.2.0.0/16 deny_non_local\n access-control: 192.0.2.0/24 refuse_non_local\n")
+    assert (result.texts("allow")[0], result.texts("refuse")) == ("10.0.0.0/8", ["10.1.0.0/16", "10.2.0.0/16"])
+    assert sum("these clients get no local records" in line for line in linesOf(result)) == 3
+    result = _converted("server:\n access-control: 127.0.0.0/8 refuse\n access-control: ::1 deny\n")
+    assert (result.texts("allow"), result.texts("drop")) == ([], ["::1/128"])
+    assert set(result.texts("refuse")) == {*NEARBY} - {"::1/128"}
+
+
+@pytest.mark.parametrize("kind", "static refuse deny redirect always_nxdomain always_null always_refuse always_nodata".split())
+def test_rootThatIsNotLookedUp(kind: str) -> None:
+    """
+    A local zone for all names lets nothing be looked up; exceptions are named.
+    """
+    result = _converted(f"server:\n local-zone: . {kind}\n local-zone: example.com transparent\n")
+    assert result.values["recursive"] is False
+    assert any("no names are looked up" in line for line in linesOf(result))
+    assert not any("as usual" in line for line in linesOf(result))
+
+
+def test_exceptionsOfLocalZones() -> None:
+    """
+    A transparent zone is an exception of blocked names, and no exception in a static zone.
+    """
+    result = _converted("server:\n local-zone: a.example always_nxdomain\n local-zone: b.a.example always_transparent\n")
+    assert (result.texts("block"), result.texts("block-except")) == (["a.example."], ["b.a.example."])
+    result = _converted("server:\n local-zone: a.example static\n local-zone: b.a.example transparent\n")
+    assert result.texts("local-domain")[0] == "a.example." and any("are not looked up, as all others" in line for line in linesOf(result))
+
+
+def test_localDataThatUnboundReads() -> None:
+    """
+    Words of a record are separated by any white space; a label * is no wildcard.
+    """
+    result = _converted("server:\n local-data: \"www.example.\t300\tIN A\t192.0.2.1\"\n local-data: '*.w.example. A 192.0.2.1'\n")
+    assert result.texts("local") == ["www.example. 300 IN A 192.0.2.1"]
+    assert any("no wildcard" in line for line in linesOf(result))
 
 
 def test_localZonesAndData() -> None:

@@ -18,6 +18,7 @@ from twisted_ext.apps.cli.convert.adguard.upstreams import convertUpstreams
 from twisted_ext.apps.cli.convert.converted import Converted, Place
 from twisted_ext.apps.cli.convert.included import Includes
 from twisted_ext.apps.cli.convert.labels import unlike
+from twisted_ext.server.reply.acl import NEARBY
 
 __all__ = ["convert"]
 
@@ -26,7 +27,7 @@ _EVERYWHERE: Final = ("0.0.0.0", "::")
 #: Names that AdGuard Home refuses by default, and this server too.
 _REFUSED: Final = ("version.bind", "id.server", "hostname.bind")
 
-_PROXIES: Final = ["127.0.0.0/8", "::1/128"]
+_PROXIES: Final = {"127.0.0.0/8", "::1/128"}
 
 #: How blocked names are answered.
 _MODES: Final = {"default": "null", "null_ip": "null", "nxdomain": "nxdomain"}
@@ -156,13 +157,16 @@ class _AdGuard:
                     converted.needless(each.placeOfText, "others than the allowed clients are refused")
                 else:
                     converted.add(setting, network, each.placeOfText)
+        if allowed and not converted.texts("allow"):
+            # By default private networks are answered.
+            for network in NEARBY:
+                converted.add("refuse", network, dns.place("allowed_clients"))
         if not allowed:
             reason = "clients of private networks only are answered by default"
             converted.note(dns.place("allowed_clients"), reason, "allow others with allow")
-        proxies = dns.texts("trusted_proxies")
-        if [each.text for each in proxies] != _PROXIES:
-            for each in proxies:
-                converted.add("trusted-proxies", each.text, each.placeOfText)
+        if not {each.text for each in dns.texts("trusted_proxies")} <= _PROXIES:
+            reason = "a proxy has a port of its own, and each client at the address of one needs a proxy"
+            converted.missing(dns.place("trusted_proxies"), reason, "set https-clear, and trusted-proxies to the proxy alone")
         rate = dns.number("ratelimit")
         if rate:
             converted.set("client-rate", rate, dns.place("ratelimit"))

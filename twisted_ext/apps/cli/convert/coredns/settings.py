@@ -16,9 +16,11 @@ from twisted_ext.apps.cli.convert.coredns.options import OUTCOMES
 from twisted_ext.apps.cli.convert.coredns.syntax import Directive, Server, parsed
 from twisted_ext.apps.cli.convert.coredns.templates import templated
 from twisted_ext.apps.cli.convert.included import Includes
+from twisted_ext.apps.cli.convert.prefixes import Network, Prefixes, networksOf, writeAccess
 from twisted_ext.apps.cli.convert.words import numberFrom
 from twisted_ext.errors import BadDescription, BadName
 from twisted_ext.limits import STALE_SECONDS
+from twisted_ext.server.reply.acl import ACTIONS
 from twisted_ext.wire.names import nameFromText, nameToText
 
 __all__ = ["HANDLED", "convert"]
@@ -72,8 +74,8 @@ class _Conversion:
         self._caches = False
         #: The first plugin C{hosts}, which denies other types of its names.
         self._hostsAt: Place | None = None
-        #: Whether an access list refuses all clients that it does not name.
-        self._refusesOthers = False
+        #: The rules of each access list: actions and networks.
+        self._access: list[list[tuple[str, Prefixes[Place]]]] = []
         self._handlers: Mapping[str, Callable[[_Block, Directive], None]] = {
             "acl": self._acl,
             "auto": self._auto,
@@ -291,7 +293,11 @@ class _Conversion:
         grants: list[str] = []
         notified: list[str] = []
         inside = [option for option in each.block if option.name == "transfer"]
-        plugin = [option for other in block.server.directives if other.name == "transfer" for option in other.block]
+        name = str(table["name"])
+        plugins = [other for other in block.server.directives if other.name == "transfer"]
+        # Without zones, those of the server.
+        plugins = [other for other in plugins if not other.values or any(_isBelow(name, zone) for zone in self._named(other, other.values))]
+        plugin = [option for other in plugins for option in other.block]
         for option in [*inside, *plugin]:
             words = option.values[1:] if option.name == "transfer" else option.values
             if option.name == "to" or option.values[:1] == ["to"]:
@@ -303,7 +309,7 @@ class _Conversion:
         if notified:
             table["notify"] = notified
         if self._converted.zone(table, each.place):
-            self._zones.add(str(table["name"]))
+            self._zones.add(name)
 
     def _transfer(self, block: _Block, each: Directive) -> None:
         if not any(other.name in ("file", "auto", "secondary") for other in block.server.directives):
@@ -387,35 +393,46 @@ class _Conversion:
         self._converted.set(setting, seconds, place)
 
     def _acl(self, block: _Block, each: Directive) -> None:
-        named = self._named(each, each.values)
-        if (named or block.zones) != ["."]:
-            self._converted.missing(each.place, "clients are not told apart by zone", "allow and refuse apply to all zones")
-            return
+        if (self._named(each, each.values) or block.zones) != ["."]:
+            self._converted.differs(each.place, "clients are not told apart by zone: those that it stops get no answers of other zones")
+        rules: list[tuple[str, Prefixes[Place]]] = []
         for option in each.block:
             words = list(option.values)
-            networks: list[str] = []
-            for kind, mark in (("type", "net"),):
-                if words[:1] == [kind]:
-                    end = words.index(mark) if mark in words else len(words)
-                    if words[1:end] not in ([], ["*"]):
-                        self._converted.missing(option.place, "clients are not told apart by type")
-                        words = []
-                    else:
-                        words = words[end:]
-            if words[:1] == ["net"]:
-                networks = ["any" if word == "*" else networkFrom(word) or word for word in words[1:]]
-            elif words or not option.values:
-                networks = ["any"]
-            setting = {"allow": "allow", "block": "refuse", "drop": "drop"}.get(option.name)
-            if setting is None:
-                self._converted.missing(option.place, "clients are allowed, refused or dropped")
+            if words[:1] == ["type"]:
+                end = words.index("net") if "net" in words else len(words)
+                if words[1:end] not in ([], ["*"]):
+                    self._converted.missing(option.place, "clients are not told apart by type")
+                    continue
+                words = words[end:]
+            action = {"allow": "allow", "block": "refuse", "drop": "drop", "filter": "refuse"}.get(option.name)
+            if action is None:
+                self._converted.wrong(option.place, "clients are allowed, blocked, dropped or filtered")
                 continue
-            for network in networks:
-                if network == "any" and setting == "refuse":
-                    # What is not allowed is refused.
-                    self._refusesOthers = True
-                else:
-                    self._converted.add(setting, network, option.place)
+            if option.name == "filter":
+                self._converted.differs(option.place, "these clients are refused; they do not get empty answers")
+            networks: Prefixes[Place] = Prefixes()
+            for word in words[1:] or ["*"]:
+                network = "any" if word == "*" else networkFrom(word)
+                if network is None:
+                    self._converted.wrong(option.place, f"{word!r} is not a network", "write net 192.0.2.0/24")
+                for prefix in networksOf([] if network is None else [network]):
+                    networks.add(prefix, option.place)
+            rules.append((action, networks))
+        self._access.append(rules)
+
+    def _decided(self, network: Network) -> tuple[str, Place]:
+        """
+        Return what access lists say of clients, and where: in each the first rule decides, of several the strictest one.
+        """
+        found = ("allow", self._whole)
+        for rules in self._access:
+            for action, networks in rules:
+                place = networks.find(network)
+                if place is not None:
+                    if ACTIONS.index(action) > ACTIONS.index(found[0]) or found[1] is self._whole:
+                        found = action, place[1]
+                    break
+        return found
 
     def _log(self, block: _Block, each: Directive) -> None:
         self._converted.set("query-log", True, each.place)
@@ -481,8 +498,9 @@ class _Conversion:
                 into.set("cache", False, self._whole)
         if "forward-other-types" in into.values and self._hostsAt is not None:
             into.differs(self._hostsAt, "other types of its names are looked up, as with template", "set forward-other-types = false")
-        if not self._refusesOthers:
-            into.add("allow", "any", self._whole)
+        named = [network for rules in self._access for _, networks in rules for network in networks]
+        zones = bool(into.texts("zone") or into.texts("zones"))
+        writeAccess(into, named, lambda each: self._decided(each)[0], lambda each: self._decided(each)[1], zones=zones)
 
     def _named(self, each: Directive, words: list[str]) -> list[str]:
         found = [_name(word) for word in words]

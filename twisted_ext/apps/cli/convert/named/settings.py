@@ -15,7 +15,7 @@ from twisted_ext.apps.cli.convert.named.lists import LOCALHOST, Clients, Lists
 from twisted_ext.apps.cli.convert.named.options import OUTCOMES
 from twisted_ext.apps.cli.convert.named.syntax import Statement, parsed
 from twisted_ext.apps.cli.convert.named.zones import SERVED, ZONE_HANDLED, Zones, forwardersOf
-from twisted_ext.apps.cli.convert.prefixes import EVERYONE, Network, byLength, networksOf
+from twisted_ext.apps.cli.convert.prefixes import Network, writeAccess
 from twisted_ext.apps.cli.convert.privatereverse import denyPrivateReverse
 from twisted_ext.apps.cli.convert.words import numberFrom
 from twisted_ext.errors import BadDescription
@@ -336,29 +336,16 @@ class Scope:
 
         narrowed: list[Network] = []
         lists = [each for each in (view, recursed, queried, dropped) if each is not None]
-        rules = byLength([network for each in lists for network in each.networks], action, "zones")
+        writeAccess(
+            self._converted,
+            [network for each in lists for network in each.networks],
+            action,
+            lambda network: blackhole.place if blackhole is not None and dropped is not None and dropped.has(network) else place,
+            zones=bool(self._served),
+        )
         if narrowed:
             text = f"clients that may look names up but not query the zones are refused: {', '.join(map(str, dict.fromkeys(narrowed)))}"
             self._converted.differs(place, text, "allow them to query the zones")
-        # Those that may query zones among others: a server for zones only has no other way to allow them.
-        among = [network for network, each in rules if each == "zones"]
-        if among and self._served and recursed is not None:
-            text = f"clients that may query the zones only, among others, are refused: {', '.join(map(str, among))}"
-            self._converted.differs(place, text, "allow them to look names up")
-        written = dict(rules)
-        for network in among:
-            written[network] = "refuse" if recursed is not None else "allow"
-        if "refuse" in written.values() and "allow" not in written.values():
-            # By default private networks are answered.
-            for network in networksOf(NEARBY):
-                if network not in written and action(network) == "refuse":
-                    written[network] = "refuse"
-        for name in ("allow", "refuse", "drop"):
-            texts = [str(network) for network, each in written.items() if each == name]
-            if name == "allow" and set(EVERYONE) <= set(texts):
-                texts = ["any", *[each for each in texts if each not in EVERYONE]]
-            for text in texts:
-                self._converted.add(name, text, place if name != "drop" or blackhole is None else blackhole.place)
         for key in dict.fromkeys([key for each in lists for key in each.keys]):
             self._converted.missing(place, f"clients with the key {key} are not told apart", "allow their addresses")
 

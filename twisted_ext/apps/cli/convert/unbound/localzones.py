@@ -86,12 +86,14 @@ class LocalZones:
             self._zones[name] = kind, option.place
 
     def _data(self, text: str, place: Place) -> None:
-        owner, _, rest = text.strip().partition(" ")
+        owner, *rest = text.split(None, 1)
         name = _folded(owner)
-        if name is None or not rest.strip():
+        if name is None or not rest:
             self._converted.wrong(place, f"{text!r} is not a record", "write a name, a type and its data")
+        elif owner.startswith("*."):
+            self._converted.missing(place, "in Unbound this is the name with the label *, no wildcard", "write it to a zone for wildcards")
         else:
-            self._records.append(_Record(name, " ".join(_unquotedSpaces(rest)), place))
+            self._records.append(_Record(name, " ".join(_unquotedSpaces(rest[0])), place))
 
     def _pointer(self, option: Option) -> None:
         words = option.text.split()
@@ -158,6 +160,9 @@ class LocalZones:
 
     def _finishZone(self, name: str, kind: str, place: Place, records: list[_Record], replies: str, routed: set[str]) -> None:
         into = self._converted
+        if name == "." and kind not in ("nodefault", *_TRANSPARENT):
+            into.set("recursive", False, place)
+            into.differs(place, "no names are looked up, those of forward zones, stubs and transparent zones neither")
         if kind in _REDIRECTS:
             self._redirect(name, place, records)
             return
@@ -167,11 +172,19 @@ class LocalZones:
         else:
             for record in records:
                 self._keep(record)
+        if name == "." and kind not in _TRANSPARENT:
+            return
         if kind == "static":
             if into.add("local-domain", name, place) and not any(record.owner == name for record in records):
                 into.differs(place, "the name of the zone itself exists here, without records")
         elif kind in _TRANSPARENT:
-            if kind == "always_transparent" or not records:
+            above = next((each for each in namesAbove(name) if each != name and each in self._zones), "")
+            other = self._zones[above][0] if above else "transparent"
+            if other.startswith("always_n") or other in _DENIES:
+                into.add("block-except", name, place)
+            elif other not in ("nodefault", *_TRANSPARENT):
+                into.differs(place, f"names in it are not looked up, as all others in {above}", f"leave local-zone {above} out")
+            elif kind == "always_transparent" or not records:
                 into.needless(place, "names in it are looked up as usual")
         elif kind == "nodefault":
             if any(each in routed for each in namesAbove(name)) or "." in routed:
@@ -212,7 +225,7 @@ class LocalZones:
             if record.owner != name:
                 self._converted.wrong(record.place, f"below {name}, whose type is redirect, Unbound permits no records")
                 continue
-            for owner in (name, f"*.{name}"):
+            for owner in (name, "*." if name == "." else f"*.{name}"):
                 self._converted.add("local", f"{owner} {record.rest}", record.place)
 
 

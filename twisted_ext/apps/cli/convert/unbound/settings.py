@@ -18,6 +18,7 @@ from twisted_ext.apps.cli.convert.addresses import (
 )
 from twisted_ext.apps.cli.convert.converted import Converted, Place
 from twisted_ext.apps.cli.convert.included import Includes
+from twisted_ext.apps.cli.convert.prefixes import Network, Prefixes, networksOf, writeAccess
 from twisted_ext.apps.cli.convert.privatereverse import denyPrivateReverse
 from twisted_ext.apps.cli.convert.unbound.localzones import LocalZones
 from twisted_ext.apps.cli.convert.unbound.options import OUTCOMES
@@ -37,6 +38,14 @@ _QUIC_PORT: Final = 853
 
 #: Networks that Unbound answers if no access-control names any.
 _USUAL_CLIENTS: Final = ("127.0.0.0/8", "::1/128")
+
+#: What is done with the queries of a network, by the actions of access-control.
+_ACTIONS: Final = {
+    **dict.fromkeys(("allow", "allow_setrd", "allow_snoop", "allow_cookie"), "allow"),
+    **dict.fromkeys(("deny_non_local", "refuse_non_local"), "zones"),
+    "refuse": "refuse",
+    "deny": "drop",
+}
 
 #: Suffixes of sizes.
 _POWERS: Final = {"k": 10, "m": 20, "g": 30}
@@ -266,33 +275,31 @@ class _Conversion:
         return {usual, *[port for port in given if port is not None]}
 
     def _clients(self) -> None:
-        said: set[str] = set()
-        actions: dict[str, tuple[str, Place]] = {}
-        for option in self.server.options:
-            if option.name != "access-control":
-                continue
+        actions: Prefixes[tuple[str, Place]] = Prefixes()
+        # The last one of several for a network decides.
+        for option in [each for each in self.server.options if each.name == "access-control"][::-1]:
             network = networkFrom(option.value)
-            action = option.values[1] if len(option.values) > 1 else ""
+            action = _ACTIONS.get(option.values[1] if len(option.values) > 1 else "")
             if network is None:
                 self.converted.wrong(option.place, f"{option.value!r} is not a network", "write 192.0.2.0/24 allow")
                 continue
-            actions[network] = (action, option.place)
-        for network in _USUAL_CLIENTS:
-            actions.setdefault(network, ("allow", self.whole))
-        for network, (action, place) in actions.items():
-            said.add(network)
-            if action in ("allow", "allow_setrd", "allow_snoop", "allow_cookie"):
-                self.converted.add("allow", network, place)
-                if action == "allow_cookie":
-                    self.converted.add("require-cookie", network, place)
-            elif action in ("deny", "refuse"):
-                self.converted.add("drop" if action == "deny" else "refuse", network, place)
-            elif action in ("deny_non_local", "refuse_non_local"):
-                self.converted.differs(
-                    place, "clients that are not in allow get answers from zones, and REFUSED for all else, local records included"
-                )
-            else:
-                self.converted.wrong(place, f"{action!r} is not an action", "write allow, refuse or deny")
+            if action is None:
+                self.converted.wrong(option.place, f"{' '.join(option.values[1:])!r} is not an action", "write allow, refuse or deny")
+            elif action == "zones":
+                self.converted.differs(option.place, "these clients get no local records; zones only if they are in no network of allow")
+            elif option.values[1] == "allow_cookie":
+                self.converted.add("require-cookie", network, option.place)
+            actions.add(ip_network(network), (action or "refuse", option.place))
+        order = [*list(actions)[::-1], *networksOf(_USUAL_CLIENTS)]
+        for each in networksOf(_USUAL_CLIENTS):
+            actions.add(each, ("allow", self.whole))
+
+        def found(network: Network) -> tuple[str, Place]:
+            decided = actions.find(network)
+            return ("refuse", self.whole) if decided is None else decided[1]
+
+        zones = any(section.name == "auth-zone" for section in self.sections)
+        writeAccess(self.converted, order, lambda each: found(each)[0], lambda each: found(each)[1], zones=zones)
         if self.server.last("ip-ratelimit", "0") not in ("0", ""):
             self.converted.set("client-rate", _number(self.server.last("ip-ratelimit")), self._placeOf("ip-ratelimit"))
 
