@@ -441,6 +441,36 @@ def test_aliasesOfRewrittenNames() -> None:
     assert Answering("||x.example^$dnsrewrite=safe.example").texts("alias.example") == "x.example. 192.0.2.1"
 
 
+def test_errorsBehindRewrittenNames() -> None:
+    """
+    The extended errors of the answer for the name that a rule leads to reach clients, before that of the rule.
+    """
+    made = Answering("||x.example^$dnsrewrite=safe.example")
+    stale = Answer(Outcome.DATA, (rrsetOf(nameFromText("safe.example"), A, "192.0.2.9"),), ede=((3, "stale"),))
+    made.inner.set("safe.example", "A", stale)
+    assert made.answer("x.example").ede == ((3, "stale"), (4, ""))
+
+
+def test_aliasesOfRestingRules() -> None:
+    """
+    During a pause, an alias of a name that a rule gives addresses for is kept by clients for a minute at most; one of a name that is
+    replaced by another name keeps its TTLs, as the rule leaves such aliases alone.
+    """
+    for rules, engines, kept in (
+        ("||x.example^$dnsrewrite=192.0.2.5", (), False),
+        ("||x.example^$dnsrewrite=safe.example", (), True),
+        ("", ("bing",), True),
+    ):
+        made = Answering(rules, engines=engines)
+        target = "www.bing.com" if engines else "x.example"
+        chain = (rrsetOf(nameFromText("alias.example"), CNAME, f"{target}."), rrsetOf(nameFromText(target), A, "192.0.2.1"))
+        made.inner.set("alias.example", "A", Answer(Outcome.DATA, chain))
+        made.policy.pause(True)
+        answer = made.answer("alias.example")
+        assert textsOf(answer)[-1] == "192.0.2.1"
+        assert all(rrset.ttl > 60 for rrset in answer.answer) is kept
+
+
 def test_safeSearch() -> None:
     """
     A host of a search engine leads to the one that the engine has for children. An exception in a list is none to that: the operator's own
