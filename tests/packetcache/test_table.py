@@ -86,9 +86,9 @@ class TableTests(SynchronousTestCase):
         for now, ttl in ((150.5, 10), (151.0, 9), (159.9, 1), (160.0, None)):
             self.assertEqual(ttlOf(again(self.table, query, now)), ttl)
 
-    def test_clockSetBackProlongsNothing(self) -> None:
+    def test_clockSetBackRaisesNoTTL(self) -> None:
         """
-        A clock that is set back makes no record live longer than its TTL.
+        After the clock was set back, a reply is sent with the TTL that it had last, which does not go up, until its time is reached again.
         """
         query = queryOf()
         self.table.offer(query, replyOf(query, self.epoch, ttl=10, learned=100.0))
