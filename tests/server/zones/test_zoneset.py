@@ -382,6 +382,26 @@ class ZonedTests(SynchronousTestCase):
         self.end(zoned)
         self.assertTrue(self.has(self.serve(ruled), b"\x03new"))
 
+    def test_keysAddedByReload(self) -> None:
+        """
+        A rule of a reload may be for a key that the same reload brings, which requests may be signed with from then on.
+        """
+        keyFile = self.folder / "keys"
+        keyFile.write_text("one:c2VjcmV0\n")
+        keyFile.chmod(0o600)
+        table = {"name": "example.org", "file": str(self.file)}
+
+        def settings(key: str) -> Settings:
+            state = str(self.folder / "state")
+            return Settings.of(zone=[{**table, "update": [f"key {key} zone"]}], keyFile=str(keyFile), state=state)
+
+        zoned = self.serve(settings("one"))
+        assert zoned.keys is not None
+        self.assertEqual(list(zoned.keys), [nameFromText("one")])
+        keyFile.write_text("one:c2VjcmV0\ntwo:c2VjcmV0\n")
+        self.reload(zoned, settings("two"))
+        self.assertEqual(list(zoned.keys), [nameFromText("one"), nameFromText("two")])
+
     def test_changesOutliveRules(self) -> None:
         """
         Changes that clients have made stay in force after a restart without any rule for updates.
