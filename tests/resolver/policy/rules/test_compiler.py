@@ -177,6 +177,19 @@ def test_copyIsReadOnce(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert (made.names, made.kept, PolicyTable.map(second).count) == (1, False, 1)
 
 
+def test_damagedTable(compiling: Compiling, tmp_path: Path) -> None:
+    """
+    If the table in force is damaged or gone, all lists are read, as at the first start.
+    """
+    (tmp_path / "ads").write_text("ads.example\n")
+    for octets in (None, b"", b"txrules3 and nothing else"):
+        compiling.former = str(tmp_path / "former")
+        if octets is not None:
+            Path(compiling.former).write_bytes(octets)
+        (made,), table = compiling(f"block:{tmp_path}/ads")
+        assert (made.names, made.kept, table.rulesFor(b"ads.example")) == (1, False, [(SELF | BELOW, 1)])
+
+
 def test_slowList(tmp_path: Path) -> None:
     """
     A list that takes too long, such as one that is full of errors, is left out; the lists after it are read.
