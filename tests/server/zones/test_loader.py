@@ -16,6 +16,7 @@ from zope.interface import provider
 from tests.server.zones.loaded import LoadingCase
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.limits import Limit
+from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config import zonesettings
 from twisted_ext.server.config.zonesettings import ZoneSettings, apexIn, gather, zonesOf
@@ -125,7 +126,7 @@ class LoadingTests(LoadingCase):
         (job,) = self.compilers.jobs
         self.compilers.jobs.clear()
         path = str(self.folder / "example.org")
-        complaints = [{"path": path, "line": number, "text": "odd", "fatal": number == 500} for number in range(1, 501)]
+        complaints: list[JSON] = [{"path": path, "line": number, "text": "odd", "fatal": number == 500} for number in range(1, 501)]
         with capturedLogs() as events:
             loading._took([{"name": "example.org.", "complaints": complaints}])
             self.clock.advance(0.1)
