@@ -33,7 +33,7 @@ from twisted_ext.wire.codes import AD
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import AAAA, CNAME, MX, NSEC, RRSIG, A
+from twisted_ext.wire.rrtypes import AAAA, CNAME, HTTPS, MX, NSEC, RRSIG, A
 
 _NOTHING: Final = OwnRules((), ())
 
@@ -449,6 +449,19 @@ def test_errorsBehindRewrittenNames() -> None:
     stale = Answer(Outcome.DATA, (rrsetOf(nameFromText("safe.example"), A, "192.0.2.9"),), ede=((3, "stale"),))
     made.inner.set("safe.example", "A", stale)
     assert made.answer("x.example").ede == ((3, "stale"), (4, ""))
+
+
+def test_servicesAtTheirOwnNames() -> None:
+    """
+    A service that is at its own name leads to no other name, whatever an expression matches; neither does a record that is cut off.
+    """
+    made = Answering("/^(ads\\.example)?$/")
+    name = nameFromText("x.example")
+    for rdata in (b"\x00\x01\x00", b"\x00\x01"):
+        made.inner.set("x.example", "HTTPS", Answer(Outcome.DATA, (RRSet(name, HTTPS, 1, 300, (rdata,)),)))
+        assert made.answer("x.example", "HTTPS").outcome is Outcome.DATA
+    made.inner.set("x.example", "HTTPS", Answer(Outcome.DATA, (rrsetOf(name, HTTPS, "1 ads.example. alpn=h2"),)))
+    assert made.answer("x.example", "HTTPS").outcome is Outcome.NXDOMAIN
 
 
 def test_aliasesOfRestingRules() -> None:
