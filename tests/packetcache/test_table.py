@@ -107,6 +107,17 @@ class TableTests(SynchronousTestCase):
             self.assertIsNotNone(again(table, padded, 1.0))
             self.assertEqual(again(table, plain, 1.0) is not None, shared)
 
+    def test_replyByShapeNeedsCookie(self) -> None:
+        """
+        In the table of clients that need a valid cookie, the reply to one that had it is not used for a query without a cookie.
+        """
+        withCookie, without = queryOf(opt=optOf(options=[(COOKIE, bytes(24))])), queryOf(opt=optOf())
+        for shown in (False, True):
+            table = Table(sights=0, shown=shown)
+            table.offer(withCookie, replyOf(withCookie, self.epoch), varies=True, personal=True)
+            for query in (without, mixedCase(without, 0x5555)):
+                self.assertEqual(again(table, query, 1.0) is None, shown)
+
     def test_newEpochInvalidatesItsReplies(self) -> None:
         """
         A new epoch invalidates the replies of its source at once, by octets and by shape, and no others.
