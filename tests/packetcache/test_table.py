@@ -86,9 +86,9 @@ class TableTests(SynchronousTestCase):
         for now, ttl in ((150.5, 10), (151.0, 9), (159.9, 1), (160.0, None)):
             self.assertEqual(ttlOf(again(self.table, query, now)), ttl)
 
-    def test_clockSetBackProlongsNothing(self) -> None:
+    def test_clockSetBackRaisesNoTTL(self) -> None:
         """
-        A clock that is set back makes no record live longer than its TTL.
+        After the clock was set back, a reply is sent with the TTL that it had last, which does not go up, until its time is reached again.
         """
         query = queryOf()
         self.table.offer(query, replyOf(query, self.epoch, ttl=10, learned=100.0))
@@ -106,6 +106,17 @@ class TableTests(SynchronousTestCase):
             table.offer(padded, replyOf(padded, self.epoch), varies=True)
             self.assertIsNotNone(again(table, padded, 1.0))
             self.assertEqual(again(table, plain, 1.0) is not None, shared)
+
+    def test_replyByShapeNeedsCookie(self) -> None:
+        """
+        In the table of clients that need a valid cookie, the reply to one that had it is not used for a query without a cookie.
+        """
+        withCookie, without = queryOf(opt=optOf(options=[(COOKIE, bytes(24))])), queryOf(opt=optOf())
+        for shown in (False, True):
+            table = Table(sights=0, shown=shown)
+            table.offer(withCookie, replyOf(withCookie, self.epoch), varies=True, personal=True)
+            for query in (without, mixedCase(without, 0x5555)):
+                self.assertEqual(again(table, query, 1.0) is None, shown)
 
     def test_newEpochInvalidatesItsReplies(self) -> None:
         """

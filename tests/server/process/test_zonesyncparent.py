@@ -266,6 +266,48 @@ class MirroringTests(SynchronousTestCase):
             self.assertEqual(offer.expires, 500.0)
         self.assertIsNone(self.parent.worker.mirrored.expires(nameFromText("example.net")))
 
+    def test_zoneThatHasExpired(self) -> None:
+        """
+        A worker reports no negative time for a zone whose time is over, and offers no version of one that is not served any more.
+        """
+        self.zones.put(self.zone)
+        self.expiring[APEX] = 900.0
+        self.assertWorkersAgree()
+        worker = self.parent.newWorker()
+        self.assertEqual(worker.mirrored.expires(APEX), 0.0)
+        worker.take([["fail", APEX.hex(), "it has expired", EXPIRED]])
+        self.assertIsNone(worker.mirrored.expires(APEX))
+        offer = worker.mirrored.offer(APEX)
+        assert offer is not None
+        self.assertIsNone(offer.version)
+
+    def test_laterWorkerFollows(self) -> None:
+        """
+        A worker that starts after some changes follows the next ones.
+        """
+        self.zones.put(self.zone)
+        self.clock.advance(0)
+        for number in range(3):
+            self.change(f"h{number} 60 A 192.0.2.{number}")
+            self.clock.advance(0)
+        self.parent.worker = self.parent.newWorker()
+        for number in range(3, 6):
+            self.change(f"h{number} 60 A 192.0.2.{number}")
+            self.assertWorkersAgree()
+
+    def test_imageEndsUnfinishedChange(self) -> None:
+        """
+        The first parts of a large change are dropped if an image comes before its last part.
+        """
+        self.zones.put(self.zone)
+        self.assertWorkersAgree()
+        worker = self.parent.newWorker()
+        worker.take([["more", APEX.hex(), "AAAA"], ["gone", APEX.hex(), [b"\x02ns".hex()]]])
+        for words in self.parent.mirroring.everything():
+            worker.take(words)
+        worker.take([["edit", APEX.hex(), 1, [], "", None]])
+        self.assertEqual(worker.names(APEX), namesOf(self.zone.current))
+
     def test_unusableImageKeepsOldZone(self) -> None:
         """
         A worker that cannot use an image reports that and keeps its zone until the next image; a line that does not follow on the previous
@@ -285,6 +327,8 @@ class MirroringTests(SynchronousTestCase):
         self.assertNotEqual(worker.names(APEX), before)
         wrong: list[list[JSON]] = [
             ["edit", APEX.hex(), 3, [], "", None],
+            ["edit", APEX.hex(), -2, [], "", None],
+            ["edit", APEX.hex(), -3, [], "", None],
             ["edit", APEX.hex(), 2, [], "AAAA", None],
             ["sing", APEX.hex()],
             ["edit"],

@@ -8,7 +8,7 @@ from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_ext.server.limits import COOKIES_KNOWN
+from twisted_ext.server.limits import COOKIE_HASHES, COOKIES_KNOWN
 from twisted_ext.server.reply import cookies
 from twisted_ext.server.reply.cookies import Cookies
 
@@ -111,6 +111,30 @@ class CookiesTests(SynchronousTestCase):
         self.assertIsNone(known.known("192.0.2.1", mine, NOW + 1801))
         self.assertNotEqual(known.check("192.0.2.1", mine, NOW + 1801).option[4:], mine)
         self.assertFalse(known.check("192.0.2.1", mine, NOW + 10_000).verified)
+
+    def test_newCookiesAreYoung(self) -> None:
+        """
+        A client that never sends its server cookie back gets one each time that is valid for half an hour from then on.
+        """
+        known = Cookies(SECRET)
+        for passed in range(0, 20_000, 300):
+            mine = known.check("192.0.2.1", b"client01", NOW + passed).option[4:]
+            found = Cookies(SECRET).check("192.0.2.1", mine, NOW + passed + 1790)
+            self.assertTrue(found.verified)
+
+    def test_budgetIsForOneSecond(self) -> None:
+        """
+        A server that has made all new cookies of one second makes as many in the next one.
+        """
+        known = Cookies(SECRET, alone=True)
+        most = int(COOKIE_HASHES.default)
+        for second in range(3):
+            for number in range(second * most, (second + 1) * most):
+                self.assertFalse(known.spent(b"client01", NOW + second))
+                known.check("192.0.2.1", number.to_bytes(8, "big"), NOW + second)
+            self.assertTrue(known.spent(b"client01", NOW + second + 0.9))
+            # Clients with a server cookie are not affected.
+            self.assertFalse(known.spent(bytes(24), NOW + second))
 
     def test_knownCookiesAreBounded(self) -> None:
         """

@@ -137,6 +137,18 @@ def test_countsOfDirectReplies() -> None:
         assert reply is not None and reply.octets[6:8] == bytes([0, count])
 
 
+def test_directRepliesWithAndWithoutEDNS() -> None:
+    """
+    A reply has an OPT record in it, and counts that, if its own query has one, whatever queries came before.
+    """
+    builder = ReplyBuilder()
+    for opt in (b"", optOf(), b"", optOf(flags=0x8000)):
+        for _ in range(2):
+            reply = builder.direct(requestOf(queryOf(opt=opt)), DirectAnswer(_RECORD, 1, False, Epoch()))
+            assert reply is not None
+            assert (Message.fromWire(reply.octets).check().edns is not None) is bool(opt)
+
+
 def test_additionalRecordsOfOthers() -> None:
     """
     Additional records of upstreams are left out of answers; those of designated servers, which are made here, are not.

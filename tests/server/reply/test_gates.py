@@ -11,21 +11,31 @@ from tests.packetcache.lanes import NEAR, SECRET, Server
 from tests.queries import COOKIE, optOf, queryOf
 from tests.wire.shown import optionsOf
 from twisted_ext.packetcache.clients import Client, Group
+from twisted_ext.server.limits import COOKIE_HASHES
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.chaos import ChaosIdentity
 from twisted_ext.server.reply.cookies import Cookies
-from twisted_ext.server.reply.gates import AccessGate, ClassGate, FormGate, MinimalAnyGate, standardGates
+from twisted_ext.server.reply.gates import (
+    AccessGate,
+    ClassGate,
+    CookieGate,
+    FormGate,
+    MinimalAnyGate,
+    SignatureGate,
+    standardGates,
+)
 from twisted_ext.server.reply.packetcaches import PROXIES
 from twisted_ext.server.reply.ratelimit import ClientRateLimit
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.testing.sources import rrsetOf
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import QR, RA, RD, TC, Opcode, Rcode
 from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.options import ExtendedError
-from twisted_ext.wire.tsig import Key, sign, verify
+from twisted_ext.wire.tsig import Key, sign, signatureSize, verify
 
 VERSION = b"\x07version\x04bind\x00"
 
@@ -212,6 +222,47 @@ class GatesTests(SynchronousTestCase):
             self.ask(good)
             self.assertEqual(self.server.responder.counters.ready, asked)
 
+    def test_noCookieForOtherOpcodes(self) -> None:
+        """
+        A client that must show a cookie needs none for other opcodes, whose handlers have access rules of their own. A signed query needs
+        none either: a signature proves more than an address.
+        """
+        key = Key(nameFromText("key.example"), b"secret")
+        gate = CookieGate(self.cookies, self.clock.seconds)
+        for octets, transport, refused in (
+            (queryOf(), "udp", True),
+            (queryOf(), "tcp", False),
+            (queryOf("example.test", "SOA", flags=Opcode.NOTIFY << 11), "udp", False),
+            (queryOf("example.test", "SOA", flags=Opcode.UPDATE << 11), "udp", False),
+            (sign(queryOf(), key, self.clock.seconds())[0], "udp", False),
+        ):
+            request = Request.fromWire(octets, (NEAR, 53535), transport)
+            assert request is not None
+            request.record = Client(NEAR, Group("others", shown=True))
+            if request.opcode:
+                request.readZone()
+            self.assertEqual(gate(request, 0.0) is not None, refused)
+
+    def test_cookieForThoseThatNeedOne(self) -> None:
+        """
+        When the server has made all new cookies of this second, a client still gets one if it needs one to be answered, or asks for nothing
+        else.
+        """
+        bare = bytes.fromhex("123400000000000000000001") + optOf(options=[(COOKIE, b"clientA1")])
+        query = queryOf(opt=optOf(options=[(COOKIE, b"clientA1")]))
+        for octets, required, rcode, given in (
+            (query, (), Rcode.NOERROR, False),
+            (query, (NEAR,), Rcode.BADCOOKIE, True),
+            (bare, (), Rcode.NOERROR, True),
+        ):
+            cookies = Cookies(SECRET, alone=True)
+            for number in range(int(COOKIE_HASHES.default)):
+                cookies.check("192.0.2.1", number.to_bytes(8, "big"), self.clock.seconds())
+            self.server = Server(self.clock, cookies=cookies, required=required)
+            reply = self.ask(octets)
+            assert reply.edns is not None
+            self.assertEqual((reply.rcode, bool(reply.edns.options)), (rcode, given))
+
     def test_clientsOfZonesOnly(self) -> None:
         """
         Clients that may query zones only are refused all other names; requests of other opcodes have access rules of their own. A trusted
@@ -306,6 +357,45 @@ class GatesTests(SynchronousTestCase):
                 self.assertEqual(reply.edns is not None, bool(opt))
                 self.assertEqual(reply.edns is not None and bool(reply.edns.options), opt == cookie)
         self.assertEqual(self.server.inner.asked, 0)
+
+    def test_signedReplyFitsTheClient(self) -> None:
+        """
+        A reply to a signed query is not larger than the client's size, signature included: it is truncated where the same unsigned reply
+        would just fit.
+        """
+        key = Key(nameFromText("key.example"), b"secret")
+        self.server.responder.gates = standardGates(cookies=self.cookies, today=self.clock.seconds, keys={key.name: key})
+        now = self.clock.seconds()
+        name = "many.example.test"
+        whole = len(self.ask(queryOf(name, opt=optOf(1232))).wire)
+        more = signatureSize(key)
+        for size, truncated in ((whole, True), (whole + more - 1, True), (whole + more, False)):
+            signed, mac = sign(queryOf(name, opt=optOf(size)), key, now)
+            (octets,) = self.server.askAll([signed])
+            self.assertLessEqual(len(octets), size)
+            verdict = verify(octets, {key.name: key}, now, requestMac=mac)
+            self.assertEqual(verdict.error, 0)
+            self.assertEqual(bool(Message.fromWire(verdict.octets).check().flags & TC), truncated)
+
+    def test_largeForgeryIsNotRead(self) -> None:
+        """
+        The records of a large request of another opcode are not read when its signature is wrong; those of one with a good signature, or
+        of a small one, are.
+        """
+        key, other = (Key(nameFromText("key.example"), secret) for secret in (b"secret", b"guess"))
+        signatures = SignatureGate({key.name: key}, self.clock.seconds)
+        form = FormGate(None, signatures.isForged)
+        now = self.clock.seconds()
+        zone = (Question(nameFromText("example.test"), 6),)
+        rrset = rrsetOf(nameFromText("example.test"), 1, [f"192.0.2.{number}" for number in range(60)])
+        for records, signer, read in (((rrset,), other, False), ((rrset,), key, True), ((), other, True)):
+            wire = buildMessage(Message(1, Opcode.UPDATE << 11, zone, authority=records))
+            request = Request.fromWire(sign(wire, signer, now)[0], ("192.0.2.1", 53), "udp")
+            assert request is not None
+            self.assertIsNone(form(request, 0.0))
+            self.assertEqual(request.message is not None, read)
+            refusal = signatures(request, 0.0)
+            self.assertEqual(refusal and refusal.rcode, None if signer is key else Rcode.NOTAUTH)
 
     def test_malformedSignatureGetsFORMERR(self) -> None:
         """

@@ -13,12 +13,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.update.changed import SlowDisk
 from tests.zone.changing import APEX, ZONE, record, records, textsOf, versionOf
-from twisted_ext.errors import StorageFault
+from twisted_ext.errors import BadDescription, StorageFault
 from twisted_ext.limits import Limit
 from twisted_ext.server.authority.zonetable import FAILED, SERVING, Zones
+from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.limits import STORE_LOOKS
 from twisted_ext.server.update.commit import CommitQueue, Made
-from twisted_ext.server.zones.dbzones import DatabasePoller, StoreJournal
+from twisted_ext.server.zones.dbzones import DatabasePoller, StoreJournal, ZoneDatabases
 from twisted_ext.server.zones.sqlite import SQLiteStore
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
@@ -143,6 +144,22 @@ class StoringTests(SynchronousTestCase):
             self.assertEqual(self.storing.said, {})
             self.assertGreater(self.current().serial, before.serial)
         self.assertIsNotNone(self.current().find(b"\x03new"))
+
+    def test_changesBesideInvalidRecord(self) -> None:
+        """
+        What was changed together with an invalid record, or after it, is served once that record is corrected.
+        """
+        statement = "INSERT INTO records (id, zone, owner, type, ttl, rdata) VALUES (?, 1, ?, 'A', 60, ?)"
+        self.sql.execute("BEGIN")
+        self.sql.execute(statement, (98, "beside", "192.0.2.8"))
+        self.sql.execute(statement, (99, "new", "nowhere"))
+        self.sql.execute("COMMIT")
+        self.poll()
+        self.assertEqual(self.current().serial, 10)
+        self.sql.execute("UPDATE records SET rdata = '192.0.2.9' WHERE id = 99")
+        self.poll()
+        self.assertTrue(all(self.current().find(key) is not None for key in (b"\x06beside", b"\x03new")))
+        self.assertEqual(self.storing.said, {})
 
     def test_zonesFollowDatabase(self) -> None:
         """
@@ -361,3 +378,19 @@ class StoringTests(SynchronousTestCase):
         self.zones.remove(APEX)
         self.poll()
         self.assertIsNone(self.zones.at(APEX))
+
+    def test_refusedDatabaseLeavesNoneOpen(self) -> None:
+        """
+        If one of several new databases cannot be opened, the settings are refused, and the others are closed again.
+        """
+        wrong = self.mktemp()
+        with open(f"{wrong}-damaged", "wb") as file:
+            file.write(b"not a database" * 100)
+        databases = ZoneDatabases(self.clock, Zones(), self.disk, lambda version: None)
+        homes = {"one.example": f"{wrong}-before", "two.example": f"{wrong}-damaged"}
+        zones = [ZoneSettings({"name": f"{name}.", "store": path}) for name, path in homes.items()]
+        with patch.object(SQLiteStore, "close", autospec=True, side_effect=SQLiteStore.close) as closing:
+            with self.assertRaisesRegex(BadDescription, "store: "):
+                databases.apply(zones)
+        self.assertEqual([call.args[0].path for call in closing.call_args_list], [homes["one.example"]])
+        self.successResultOf(databases.close())

@@ -16,6 +16,7 @@ from zope.interface import provider
 from tests.server.zones.loaded import LoadingCase
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.limits import Limit
+from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config import zonesettings
 from twisted_ext.server.config.zonesettings import ZoneSettings, apexIn, gather, zonesOf
@@ -72,6 +73,80 @@ class LoadingTests(LoadingCase):
             for n in (1, 2, 4, 8)])
         self.compilers.run()
         self.assertEqual((tries, self.serial("example.org"), self.serial("example.net")), ([2] * 4, 2, 2))
+
+    def test_pausesBeginAnew(self) -> None:
+        """
+        Once a process could be started, the next failure to start one is tried again after the shortest pause.
+        """
+        loading = self.load(self.write("example.org"))
+
+        def tries(count: int) -> list[str]:
+            """
+            Return what is logged while no process can be started so many times, before one can.
+            """
+            self.write("example.org")
+            loading.reloadZone(nameFromText("example.org"))
+            with capturedLogs() as events:
+                for number in range(count):
+                    (job,) = self.compilers.jobs
+                    self.compilers.jobs.clear()
+                    loading._took(job.failed("no process", unstarted=True))
+                    self.clock.advance(2.0**number)
+            self.compilers.run()
+            self.clock.advance(0.1)
+            lines = [formatEvent(event) or "" for event in events]
+            return [line.rpartition("tried again in ")[2] for line in lines if "tried again" in line]
+
+        self.assertEqual([tries(3), tries(2)], [["1 s", "2 s", "4 s"], ["1 s", "2 s"]])
+
+    def test_watchedAgain(self) -> None:
+        """
+        A change that was noticed before the watching of files was turned off does not count later: a file that is being written then is
+        not read before it stays the same.
+        """
+        loading = self.load(self.write("example.org"))
+        self.write("example.org", serial=2)
+        self.clock.advance(WATCH_SECONDS.default)
+        loading.follow(False)
+        self.clock.advance(10 * CHANGING_SECONDS.default)
+        self.write("example.org", serial=3)
+        loading.follow(True)
+        self.clock.advance(WATCH_SECONDS.default)
+        self.assertEqual(self.compilers.jobs, [])
+        self.clock.advance(WATCH_SECONDS.default)
+        self.compilers.run()
+        self.assertEqual(self.serial("example.org"), 3)
+
+    def test_errorBeforeWarnings(self) -> None:
+        """
+        The log and the reply to a reload have the error for which a zone is not loaded, however many warnings come before it.
+        """
+        loading = self.load(self.write("example.org"))
+        waiting = loading.reloadZone(nameFromText("example.org"))
+        (job,) = self.compilers.jobs
+        self.compilers.jobs.clear()
+        path = str(self.folder / "example.org")
+        complaints: list[JSON] = [{"path": path, "line": number, "text": "odd", "fatal": number == 500} for number in range(1, 501)]
+        with capturedLogs() as events:
+            loading._took([{"name": "example.org.", "complaints": complaints}])
+            self.clock.advance(0.1)
+        expected = f"{path}:500: odd"
+        self.assertEqual(formatEvent(events[0]), expected)
+        self.assertEqual(self.successResultOf(waiting)[0], expected)
+        self.assertEqual(self.errorOf("example.org"), expected)
+
+    def test_largeZonesAreCompiledAlone(self) -> None:
+        """
+        A large zone is a job of its own, and so are small ones together that have as many octets: other processes take the rest meanwhile.
+        """
+        small = [self.write(f"small{number}.example") for number in range(5)]
+        large = self.write("large.example", "".join([f"h{number} A 192.0.2.1\n" for number in range(100)]))
+        most = int(3.5 * os.path.getsize(small[0].file))
+        with patch.object(loader, "BATCH_OCTETS", Limit(most, 1, 1 << 20)):
+            self.load(*small[:2], large, *small[2:], run=False)
+        found = [[os.path.basename(file) for _, file in job.zones] for job in self.compilers.jobs]
+        names = [f"small{number}.example" for number in range(5)]
+        self.assertEqual(found, [["large.example"], names[:4], names[4:]])
 
     def test_everChangingFileIsReadAnyway(self) -> None:
         """

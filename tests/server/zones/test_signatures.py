@@ -19,9 +19,11 @@ from twisted_ext.server.authority.zonetable import Place, Zones, zoneFigures
 from twisted_ext.server.limits import SIGNATURE_LINES
 from twisted_ext.server.zones.signatures import SignatureWatch
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.text import recordFromText
 from twisted_ext.zone.check.signatureends import FirstEnd, firstEnd
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.update.transactions import Transaction
 from twisted_ext.zone.zone import Zone
 
 APEX = nameFromText("example.")
@@ -87,6 +89,34 @@ class SignatureTests(SynchronousTestCase):
         self.zones.put(Zone.fromText(TEXT, APEX), now=2)
         self.assertEqual(self.linesAt(END + 4 * DAY), [])
         self.assertNotIn("signaturesEnd", place.toJSON())
+
+    def test_zoneThatComesBack(self) -> None:
+        """
+        A zone that was removed and is served again gets its line at once: the operator who adds it has to know.
+        """
+        zone = zoneAt("example.")
+        self.zones.put(zone, now=1)
+        self.assertEqual(len(self.linesAt(END - 13 * DAY)), 1)
+        self.zones.remove(APEX)
+        self.assertEqual(self.linesAt(END - 13 * DAY + 100), [])
+        self.zones.put(zone, now=2)
+        self.assertEqual(len(self.linesAt(END - 13 * DAY + 200)), 1)
+        self.assertEqual(self.linesAt(END - 13 * DAY + 300), [])
+
+    def test_signaturesOfUpdates(self) -> None:
+        """
+        Signatures that updates have brought to a zone without any are read too.
+        """
+        zone = Zone.fromText(TEXT, APEX)
+        transaction = Transaction(zone.current)
+        signature = recordFromText("ns 300 RRSIG A 13 2 300 20231214221320 20231114221320 1 example. AAAA", origin=APEX)
+        transaction.add(signature)
+        done = transaction.commit()
+        assert done is not None
+        zone.replace(done[0])
+        self.zones.put(zone, now=1)
+        (line,) = self.linesAt(END - 13 * DAY)
+        self.assertIn("zone example.: the first signature ends in 13 days: that of the A records of ns.example., at ", line)
 
     def test_zonesThatAreSignedHere(self) -> None:
         """

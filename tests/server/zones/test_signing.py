@@ -276,6 +276,44 @@ class SignedLoadingTests(SignedLoadingCase):
         self.advance()
         self.assertEqual(self.serial(NAME), 3)
 
+    def test_renewalWhileItIsSigned(self) -> None:
+        """
+        A zone whose signatures end soon is not signed twice if it is being signed already.
+        """
+        loading = self.load(self.writeSigned())
+        self.clock.advance(0.1)
+        place = self.zones.at(APEX)
+        assert place is not None
+        loading.reloadZone(APEX)
+        place.signatures, place.signaturesRead = FirstEnd(10, APEX, SOA), (place.since, 1)
+        self.clock.advance(1)
+        self.advance()
+        self.assertEqual(self.serial(NAME), 2)
+
+    def test_signedElsewhereFromNowOn(self) -> None:
+        """
+        A zone that is no longer signed here, or no longer served, has no signatures that this server should have renewed. One that is
+        signed here again has its signatures renewed without a pause.
+        """
+        signed, plain = self.writeSigned(), self.writeSigned(sign=False)
+        loading = self.load(signed)
+        self.clock.advance(0.1)
+        place = self.zones.at(APEX)
+        assert place is not None
+        place.signatures, place.signaturesRead = FirstEnd(10, APEX, SOA), (place.since, 1)
+        self.advance()
+        self.assertEqual(self.serial(NAME), 2)
+        self.assertIsNotNone(loading.overdue(APEX))
+        self.finish(loading.reload([plain]))
+        self.assertIsNone(loading.overdue(APEX))
+        self.finish(loading.reload([signed]))
+        self.assertEqual(self.serial(NAME), 3)
+        place.signatures, place.signaturesRead = FirstEnd(10, APEX, SOA), (place.since, 3)
+        self.advance()
+        self.assertEqual(self.serial(NAME), 4)
+        self.finish(loading.reload([]))
+        self.assertIsNone(loading.overdue(APEX))
+
     def test_signedAhead(self) -> None:
         """
         A zone that was signed with a clock that was ahead is signed again: its signatures are not valid yet.

@@ -22,6 +22,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.server.update.changed import SlowDisk
 from tests.server.zones.loaded import LocalCompilers
 from tests.zone.changing import APEX, ZONE, record, records
+from twisted_ext.errors import BadDescription
 from twisted_ext.packetcache.clients import Client, Group
 from twisted_ext.server.limits import WATCH_SECONDS
 from twisted_ext.server.reply.requests import Refusal, Request
@@ -380,6 +381,102 @@ class ZonedTests(SynchronousTestCase):
         self.assertEqual(self.update(zoned, record("new 60 A 192.0.2.9")), Rcode.NOERROR)
         self.end(zoned)
         self.assertTrue(self.has(self.serve(ruled), b"\x03new"))
+
+    def test_keysAddedByReload(self) -> None:
+        """
+        A rule of a reload may be for a key that the same reload brings, which requests may be signed with from then on.
+        """
+        keyFile = self.folder / "keys"
+        keyFile.write_text("one:c2VjcmV0\n")
+        keyFile.chmod(0o600)
+        table = {"name": "example.org", "file": str(self.file)}
+
+        def settings(key: str) -> Settings:
+            state = str(self.folder / "state")
+            return Settings.of(zone=[{**table, "update": [f"key {key} zone"]}], keyFile=str(keyFile), state=state)
+
+        zoned = self.serve(settings("one"))
+        assert zoned.keys is not None
+        self.assertEqual(list(zoned.keys), [nameFromText("one")])
+        keyFile.write_text("one:c2VjcmV0\ntwo:c2VjcmV0\n")
+        self.reload(zoned, settings("two"))
+        self.assertEqual(list(zoned.keys), [nameFromText("one"), nameFromText("two")])
+
+    def test_changesOutliveRules(self) -> None:
+        """
+        Changes that clients have made stay in force after a restart without any rule for updates.
+        """
+        zoned = self.serve(self.settings(file=str(self.file), update=[_RULE]))
+        self.assertEqual(self.update(zoned, record("new 60 A 192.0.2.9")), Rcode.NOERROR)
+        self.end(zoned)
+        self.assertTrue(self.has(self.serve(self.settings(file=str(self.file))), b"\x03new"))
+
+    def test_changesThatAreLost(self) -> None:
+        """
+        A server without a folder for its state says at the start that updates and transfers are lost when it stops, once; one with zones
+        from files only does not.
+        """
+        for table, count in (({"update": [_RULE]}, 1), ({}, 0)):
+            values = {"name": "example.org", "file": str(self.file), **table}
+            with capturedLogs() as events:
+                self.end(self.serve(Settings.of(zone=[values])))
+            lines = [formatEvent(event) or "" for event in events]
+            expected = "transfers and updates of example.org. are lost when the server stops; set state to keep them"
+            self.assertEqual([line for line in lines if "lost" in line], [expected] * count)
+
+    def test_foldersOfKilledProcesses(self) -> None:
+        """
+        Folders that a killed server had for its workers are removed at the next start, and other folders are left alone.
+        """
+        left, kept = self.folder / "state" / "workers-abc", self.folder / "state" / "worker"
+        for folder in (left, kept):
+            folder.mkdir(parents=True)
+            (folder / "file").write_text("x")
+        zoned = self.serve(self.settings(file=str(self.file)))
+        self.assertEqual((left.exists(), kept.exists()), (False, True))
+        self.assertTrue(Path(zoned.sharedFolder()).is_dir())
+
+    def test_zonesForNoOtherServer(self) -> None:
+        """
+        A zone that is opened for other servers, to send them NOTIFY, is one that has such servers; others stay unopened until a query.
+        """
+        other = self.folder / "other.example"
+        other.write_text(f"$ORIGIN other.example.\n{ZONE}")
+        tables = [
+            {"name": "example.org", "file": str(self.file), "allow-transfer": ["any"]},
+            {"name": "other.example", "file": str(other)},
+        ]
+        zoned = self.serve(Settings.of(zone=tables, state=str(self.folder / "state")))
+        self.assertEqual({place.text: place.unopened for place in zoned.zones}, {"example.org.": False, "other.example.": True})
+
+    def test_zonesOfPythonCode(self) -> None:
+        """
+        Zones that Python code makes are made anew by each reload, which removes those whose code is no longer in the settings. Where no
+        code is run, they are an error.
+        """
+        paths = [str(self.folder / name) for name in ("one.py", "two.py")]
+        for path in paths:
+            Path(path).write_text("")
+        apexes = dict(zip(paths, (nameFromText("one.example"), nameFromText("two.example")), strict=True))
+        serials = iter(range(1, 9))
+
+        def make(path: str) -> Zone:
+            return Zone.fromText(f"@ 300 SOA ns mail {next(serials)} 3600 600 86400 300\n@ 300 NS ns\n", apexes[path])
+
+        zoned = ZoneSet(self.clock, Settings.of(pyzone=paths), fromPython=make)
+        self.addCleanup(self.end, zoned)
+        zoned.begin()
+
+        def served() -> dict[str, int | None]:
+            return {place.text: place.currentSerial for place in zoned.zones}
+
+        self.assertEqual(served(), {"one.example.": 1, "two.example.": 2})
+        self.reload(zoned, Settings.of(pyzone=paths))
+        self.assertEqual(served(), {"one.example.": 3, "two.example.": 4})
+        self.reload(zoned, Settings.of(pyzone=paths[1:]))
+        self.assertEqual(served(), {"two.example.": 5})
+        with self.assertRaisesRegex(BadDescription, "pyzone: this server does not run Python code"):
+            ZoneSet(self.clock, Settings.of(pyzone=paths))
 
     def test_zoneMovesToDatabase(self) -> None:
         """

@@ -15,7 +15,7 @@ import pytest
 from twisted_ext.limits import Limit
 from twisted_ext.resolver.policy.localanswers import Complaints
 from twisted_ext.resolver.policy.rules import compiler
-from twisted_ext.resolver.policy.rules.compiler import compileLists
+from twisted_ext.resolver.policy.rules.compiler import compileLists, digestOf
 from twisted_ext.resolver.policy.rules.listfile import ListedRules, parseList
 from twisted_ext.resolver.policy.rules.table import BELOW, EXCEPT, SELF, PolicyTable, RuleList
 
@@ -139,6 +139,55 @@ def test_tooManyNames(compiling: Compiling, tmp_path: Path, monkeypatch: pytest.
     assert [each.names for each in lists] == [1, 0]
     assert "has more names than fit" in lists[1].said
     assert table.count == 1
+
+
+def test_growingFile(compiling: Compiling, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A file that another process writes to without end while it is read is left out; the list keeps the rules that it had.
+    """
+    ads = tmp_path / "ads"
+    ads.write_text("ads.example\n")
+    compiling(f"block:{ads}")
+    ads.write_text("new.example\n")
+
+    def parse(file: BinaryIO, complaints: Complaints) -> Iterator[ListedRules]:
+        with open(ads, "ab") as writing:
+            writing.write(b"more.example\n" * 1000)
+        return parseList(file, complaints)
+
+    monkeypatch.setattr(compiler, "parseList", parse)
+    monkeypatch.setattr(compiler, "BLOCK_LIST_OCTETS", Limit(default=1000, least=1, most=10_000))
+    lists, table = compiling(f"block:{ads}")
+    assert (lists[0].said, lists[0].kept) == ("has grown beyond 1000 octets while it was read", True)
+    assert [len(table.rulesFor(name)) for name in (b"ads.example", b"new.example", b"more.example")] == [1, 0, 0]
+
+
+def test_copyIsReadOnce(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The copy of a list that was fetched is not read again, however young it is: it never changes.
+    """
+    copy = tmp_path / "copy"
+    copy.write_text("ads.example\n")
+    with open(copy, "rb") as file:
+        copies = {"block:ads=https://lists.example/ads": (str(copy), digestOf(file))}
+    first, second = str(tmp_path / "1.rules"), str(tmp_path / "2.rules")
+    compileLists(first, "", [*copies], copies)
+    monkeypatch.delattr(compiler, "parseList")
+    (made,) = compileLists(second, first, [*copies], copies)
+    assert (made.names, made.kept, PolicyTable.map(second).count) == (1, False, 1)
+
+
+def test_damagedTable(compiling: Compiling, tmp_path: Path) -> None:
+    """
+    If the table in force is damaged or gone, all lists are read, as at the first start.
+    """
+    (tmp_path / "ads").write_text("ads.example\n")
+    for octets in (None, b"", b"txrules3 and nothing else"):
+        compiling.former = str(tmp_path / "former")
+        if octets is not None:
+            Path(compiling.former).write_bytes(octets)
+        (made,), table = compiling(f"block:{tmp_path}/ads")
+        assert (made.names, made.kept, table.rulesFor(b"ads.example")) == (1, False, [(SELF | BELOW, 1)])
 
 
 def test_slowList(tmp_path: Path) -> None:

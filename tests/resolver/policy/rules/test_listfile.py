@@ -64,6 +64,25 @@ def test_hostsLines() -> None:
     assert (names.below, names.excepted, complaints.count) == ([], [], 0)
 
 
+def test_usualNamesWithDots() -> None:
+    """
+    The names of the system are left out of a hosts file also if all of its lines are alike.
+    """
+    names, complaints = parsed(b"127.0.0.1 localhost.localdomain\n127.0.0.1 ads.example\n")
+    assert (names.rules, complaints.count) == ([(SELF, b"ads.example", 2)], 0)
+
+
+def test_longNamesOfHostsLines() -> None:
+    """
+    A name of more than 253 characters is an error in a hosts file too, whatever the other lines are like.
+    """
+    name = b".".join([b"a" * 45, *[b"b" * 49] * 4, b"example"])
+    for extra in (b"", b"# comment\n"):
+        for first, count in ((b"", 0), (b"c", 1)):
+            names, complaints = parsed(b"%b0.0.0.0 %b%b\n" % (extra, first, name))
+            assert (len(names.rules), complaints.count) == (1 - count, count)
+
+
 def test_commentsOfHostsLines() -> None:
     """
     A comment may follow a name in a hosts line without a space, as in the C library. In a line of an ad blocker, C{#} means other things.
@@ -187,7 +206,11 @@ good.ads.example.com CNAME rpz-passthru.
 """
 
 
-@pytest.mark.parametrize("data", [_COMPILED, _FULL, _ORIGIN, _ORIGIN.replace(b"@ SOA", b"; SOA")])
+_BRACKETS = _ORIGIN.replace(b"1 3600 600 86400 60", b"( 1 3600 600 86400 60 )")
+_NESTED = _ORIGIN.replace(b"$ORIGIN rpz.example. ; the zone", b"$ORIGIN example.\n$ORIGIN rpz")
+
+
+@pytest.mark.parametrize("data", [_COMPILED, _FULL, _ORIGIN, _ORIGIN.replace(b"@ SOA", b"; SOA"), _BRACKETS, _NESTED])
 def test_policyZones(data: bytes) -> None:
     """
     The owners of a policy zone are relative to its name, however they are written.
@@ -203,9 +226,11 @@ def test_ownersOutsideOfPolicyZones() -> None:
     """
     A rule that is not in its zone is reported, not taken for one about a name that nobody asks for.
     """
-    names, complaints = parsed(b"rpz.example. SOA a. b. 1 2 3 4 5\nads.example. CNAME .\nrpz.example. CNAME .\nxrpz.example. CNAME .\n")
+    owners = (b"ads.example.", b"rpz.example.", b"xrpz.example.", b"ads.example.xrpz.example.")
+    rules = b"".join([b"%b CNAME .\n" % owner for owner in owners])
+    names, complaints = parsed(b"rpz.example. SOA a. b. 1 2 3 4 5\n" + rules)
     assert names.rules == []
-    assert complaints.count == 3
+    assert complaints.count == 4
     assert "has a name that is not below that of the zone, rpz.example" in complaints.texts[0]
 
 

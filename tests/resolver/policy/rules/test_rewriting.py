@@ -33,7 +33,7 @@ from twisted_ext.wire.codes import AD
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import AAAA, CNAME, MX, NSEC, RRSIG, A
+from twisted_ext.wire.rrtypes import AAAA, CNAME, HTTPS, MX, NSEC, RRSIG, A
 
 _NOTHING: Final = OwnRules((), ())
 
@@ -439,6 +439,49 @@ def test_aliasesOfRewrittenNames() -> None:
     """
     assert Answering("||x.example^$dnsrewrite=192.0.2.5").texts("alias.example") == "192.0.2.5"
     assert Answering("||x.example^$dnsrewrite=safe.example").texts("alias.example") == "x.example. 192.0.2.1"
+
+
+def test_errorsBehindRewrittenNames() -> None:
+    """
+    The extended errors of the answer for the name that a rule leads to reach clients, before that of the rule.
+    """
+    made = Answering("||x.example^$dnsrewrite=safe.example")
+    stale = Answer(Outcome.DATA, (rrsetOf(nameFromText("safe.example"), A, "192.0.2.9"),), ede=((3, "stale"),))
+    made.inner.set("safe.example", "A", stale)
+    assert made.answer("x.example").ede == ((3, "stale"), (4, ""))
+
+
+def test_servicesAtTheirOwnNames() -> None:
+    """
+    A service that is at its own name leads to no other name, whatever an expression matches; neither does a record that is cut off.
+    """
+    made = Answering("/^(ads\\.example)?$/")
+    name = nameFromText("x.example")
+    for rdata in (b"\x00\x01\x00", b"\x00\x01"):
+        made.inner.set("x.example", "HTTPS", Answer(Outcome.DATA, (RRSet(name, HTTPS, 1, 300, (rdata,)),)))
+        assert made.answer("x.example", "HTTPS").outcome is Outcome.DATA
+    made.inner.set("x.example", "HTTPS", Answer(Outcome.DATA, (rrsetOf(name, HTTPS, "1 ads.example. alpn=h2"),)))
+    assert made.answer("x.example", "HTTPS").outcome is Outcome.NXDOMAIN
+
+
+def test_aliasesOfRestingRules() -> None:
+    """
+    During a pause, an alias of a name that a rule gives addresses for is kept by clients for a minute at most; one of a name that is
+    replaced by another name keeps its TTLs, as the rule leaves such aliases alone.
+    """
+    for rules, engines, kept in (
+        ("||x.example^$dnsrewrite=192.0.2.5", (), False),
+        ("||x.example^$dnsrewrite=safe.example", (), True),
+        ("", ("bing",), True),
+    ):
+        made = Answering(rules, engines=engines)
+        target = "www.bing.com" if engines else "x.example"
+        chain = (rrsetOf(nameFromText("alias.example"), CNAME, f"{target}."), rrsetOf(nameFromText(target), A, "192.0.2.1"))
+        made.inner.set("alias.example", "A", Answer(Outcome.DATA, chain))
+        made.policy.pause(True)
+        answer = made.answer("alias.example")
+        assert textsOf(answer)[-1] == "192.0.2.1"
+        assert all(rrset.ttl > 60 for rrset in answer.answer) is kept
 
 
 def test_safeSearch() -> None:

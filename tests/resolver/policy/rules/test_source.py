@@ -376,6 +376,32 @@ class PolicyTests(SynchronousTestCase):
         self.assertTrue(self.isBlocked("ads.example"))
         self.assertEqual(self.ttls("good.example"), usual)
 
+    def test_exceptionsThatEnd(self) -> None:
+        """
+        A name that is let through by a list of exceptions is kept by clients for no longer than a minute if that list rests at other times.
+        """
+        self.list_({b"ads.example": BELOW, b"good.ads.example": 1 | BELOW | EXCEPT})
+        usual = self.ttls("good.ads.example")
+        self.assertGreater(usual[0], 60)
+        everything = frozenset(_LISTS)
+        self.policy.apply((), (), "nxdomain", _LISTS, states=(everything, frozenset(_LISTS[:1])))
+        self.assertEqual(self.ttls("good.ads.example"), [60])
+        self.policy.apply((), (), "nxdomain", _LISTS, states=(everything, frozenset(_LISTS[1:])))
+        self.assertEqual(self.ttls("good.ads.example"), usual)
+
+    def test_listsOfOtherViews(self) -> None:
+        """
+        What would be decided with other lists is decided only by those of them that are for these clients: a table has the lists of all
+        views.
+        """
+        self.list_({b"ads.example": BELOW, b"good.ads.example": 1 | BELOW | EXCEPT})
+        name = nameFromText("good.ads.example")
+        for chosen, word in ((_LISTS, "excepted"), (_LISTS[:1], "blocked"), (_LISTS[1:], "excepted"), ((), "")):
+            self.policy.apply((), (), "nxdomain", chosen)
+            self.policy.use(self.policy.table)
+            verdict = self.policy.verdictWith(name, frozenset(_LISTS))
+            self.assertEqual("" if verdict is None else verdict.word, word)
+
     def cached(self) -> CannedSource:
         """
         Have a cache between the rules and an upstream.

@@ -148,3 +148,24 @@ def test_damagedFiles(tmp_path: Path) -> None:
     path.unlink()
     assert table.rulesFor(b"n5.example") == [(SELF, 5)]
     assert table.rulesFor(b"ads.example") == []
+
+
+def test_damagedBounds() -> None:
+    """
+    A file that was cut off in its buckets, or whose first or last bucket is elsewhere, is refused: names would no longer be found in it.
+    """
+    builder = TableBuilder()
+    builder.add([b"n%d.example" % number for number in range(1000)], SELF, range(1000))
+    header, offsets, *rest = builder.pack([RuleList("block:a")])
+    first, last = len(header), len(header) + len(offsets)
+    good = b"".join([header, offsets, *rest])
+    assert PolicyTable(good).count == 1000
+    for data in (
+        good[:first],
+        good[: first + 6],
+        good[:last],
+        good[:first] + b"\x00" + good[first + 1 :],
+        good[: last - 4] + b"\x00" + good[last - 3 :],
+    ):
+        with pytest.raises(BadImage, match="not a whole table"):
+            PolicyTable(data)
