@@ -229,6 +229,26 @@ def test_unknownFormat(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert main(["convert", "--from", "resolved", str(path)]) == 2
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("cache-min-ttl: 600\n cache-max-ttl: 300\n", "min-ttl is 600, which is more than max-ttl, 300"),
+        ("local-zone: a.example static\nstub-zone:\n name: a.example\n stub-addr: 192.0.2.1\n", "a.example. has an upstream as well"),
+        ("tls-cert-bundle: /missing\nforward-zone:\n name: .\n forward-tls-upstream: yes\n forward-addr: 192.0.2.1#dns.example\n", ""),
+    ],
+)
+def test_settingsWithWhichNoServerStarts(text: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    What settings say together is tried; files may be on another machine.
+    """
+    path = tmp_path / "unbound.conf"
+    path.write_text(f"server:\n {text}")
+    assert (main(["convert", str(path)]) == 2) is bool(reason)
+    complaints = capsys.readouterr().err
+    assert ("no server starts with them: " in complaints) is bool(reason)
+    assert reason in complaints
+
+
 def test_rootOfAContainer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
     With --root, all paths are those in a container: files are read below its folder, and settings name them as the container does. A link

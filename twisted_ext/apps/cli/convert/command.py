@@ -8,13 +8,14 @@ import os
 import sys
 from typing import Final
 
-from twisted_ext.apps.cli.convert.converted import Converted, Severity
+from twisted_ext.apps.cli.convert.converted import Converted, Place, Severity
 from twisted_ext.apps.cli.convert.formats import FORMATS, Format, detected, formatNamed
 from twisted_ext.apps.cli.convert.included import DISK, Includes, RootedDisk
 from twisted_ext.apps.cli.convert.output import jsonOf, tomlOf
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, didYouMean, flag
 from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError, complain, fileErrors
 from twisted_ext.errors import BadDescription
+from twisted_ext.server.config.types import File, Table
 
 __all__ = ["ARGUMENTS", "INCOMPLETE", "convertFile", "main"]
 
@@ -113,4 +114,29 @@ def convertFile(path: str, kind: Format | None = None, root: str = "") -> Conver
             kind.load()(text, path, includes, converted)
     except BadDescription as fault:
         raise ExitError(BATCH, str(fault)) from None
+    _try(converted)
     return converted
+
+
+def _try(converted: Converted) -> None:
+    """
+    Add a finding if a server would not start with these settings, because of what they say together.
+    """
+    # What follows takes as long to load as a server.
+    from twisted.internet.task import Clock
+
+    from twisted_ext.server.dryrun import checkSettings
+    from twisted_ext.server.settings.settings import Settings
+    from twisted_ext.server.upstreams import ListenAddresses
+
+    # Files may be on another machine, and lists are files.
+    given = [each for each in converted.ordered() if not isinstance(each[0].kind, (File, Table)) and each[0].name != "lists"]
+    settings = Settings({setting.name: setting.fromTOML(value) for setting, value in given})
+    try:
+        checkSettings(Clock(), settings, ListenAddresses((), 0))
+    except BadDescription as fault:
+        cause: BaseException | None = fault
+        while cause is not None and not isinstance(cause, OSError):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            converted.wrong(Place(converted.file, 0, "the settings"), f"no server starts with them: {fault}")

@@ -155,6 +155,13 @@ class Converted:
         """
         return self.add("zone", dict(table), place)
 
+    def none(self, name: str) -> None:
+        """
+        Let a setting that takes several values have none, not even its default ones.
+        """
+        self.values.setdefault(name, [])
+        self.places.setdefault(name, [])
+
     def remove(self, name: str) -> None:
         """
         Forget a setting, as a directive that resets a list does.

@@ -31,7 +31,7 @@ def tomlOf(converted: Converted) -> str:
         if setting.group != group:
             group = setting.group
             lines += ["", f"# -- {group}"] if lines[-1] else [f"# -- {group}"]
-        if isinstance(value, list) and setting.many:
+        if isinstance(value, list) and setting.many and value:
             lines.append(f"{setting.name} = [")
             lines += [f"    {_toml(each)}, {_from(place)}" for each, place in zip(value, places, strict=True)]
             lines.append("]")

@@ -10,7 +10,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final, Generic, TypeVar
 
 from twisted_ext.apps.cli.convert.converted import Converted, Place
-from twisted_ext.server.reply.acl import ACTIONS, NEARBY
+from twisted_ext.server.reply.acl import ACTIONS
 
 __all__ = ["EVERYONE", "Network", "Prefixes", "byLength", "contains", "disjoint", "networksOf", "writeAccess"]
 
@@ -122,9 +122,9 @@ def writeAccess(
     if among and not serves:
         text = f"clients that may query the zones only, among others, are refused: {', '.join(map(str, among))}"
         converted.differs(placeOf(among[0]), text, "allow them to look names up")
-    if "allow" not in rules.values() and not serves:
-        # By default private networks are answered.
-        rules = {network: "refuse" for network in networksOf(NEARBY) if written(network) != "allow"} | rules
+    if "allow" not in rules.values() and (not serves or any(network.prefixlen == 0 for network in rules)):
+        # By default private networks are answered, and with zones only all.
+        converted.none("allow")
     for action in ACTIONS:
         found = [network for network, each in rules.items() if each == action]
         if action == "allow" and set(EVERYONE) <= set(map(str, found)):

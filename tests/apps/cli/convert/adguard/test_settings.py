@@ -14,7 +14,6 @@ from twisted_ext.apps.cli.convert.converted import Converted, Severity
 from twisted_ext.apps.cli.convert.formats import detected
 from twisted_ext.apps.cli.convert.output import tomlOf
 from twisted_ext.errors import BadDescription
-from twisted_ext.server.reply.acl import NEARBY
 from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.settings.tomlfile import valuesFromTOML
 
@@ -267,7 +266,7 @@ def test_access() -> None:
     assert said(found, Severity.MISSING) == ["phone", "dns.trusted_proxies"]
     assert said(dns("trusted_proxies: [127.0.0.0/8, '::1/128']"), Severity.MISSING) == []
     found = dns("allowed_clients: [phone]")
-    assert (said(found, Severity.MISSING), found.values["refuse"]) == (["phone"], [*NEARBY])
+    assert (said(found, Severity.MISSING), found.values["allow"]) == (["phone"], [])
     assert said(dns("serve_plain_dns: false"), Severity.MISSING) == ["dns.serve_plain_dns"]
     found = dns("allowed_clients: [192.0.2.0/24]\ndisallowed_clients: [192.0.2.7]")
     assert (found.values["allow"], "drop" in found.values, said(found, Severity.NEEDLESS)) == (["192.0.2.0/24"], False, ["192.0.2.7"])

@@ -18,7 +18,6 @@ from twisted_ext.apps.cli.convert.adguard.upstreams import convertUpstreams
 from twisted_ext.apps.cli.convert.converted import Converted, Place
 from twisted_ext.apps.cli.convert.included import Includes
 from twisted_ext.apps.cli.convert.labels import unlike
-from twisted_ext.server.reply.acl import NEARBY
 
 __all__ = ["convert"]
 
@@ -159,8 +158,7 @@ class _AdGuard:
                     converted.add(setting, network, each.placeOfText)
         if allowed and not converted.texts("allow"):
             # By default private networks are answered.
-            for network in NEARBY:
-                converted.add("refuse", network, dns.place("allowed_clients"))
+            converted.none("allow")
         if not allowed:
             reason = "clients of private networks only are answered by default"
             converted.note(dns.place("allowed_clients"), reason, "allow others with allow")

@@ -18,7 +18,9 @@ from twisted_ext.errors import BadDescription
 __all__ = ["Statement", "parsed"]
 
 #: A quoted text, punctuation, a word, or a comment.
-_WORD: Final = re.compile(r'\s+|#[^\n]*|//[^\n]*|/\*.*?(?:\*/|\Z)|"((?:[^"\\]|\\.)*)"|([{};!])|((?:(?!/[/*])[^\s{};!"#])+|")', re.DOTALL)
+_WORD: Final = re.compile(
+    r'\s+|#[^\n]*|//[^\n]*|/\*.*?(?:\*/|\Z)|"([^"\\\n]*(?:\\.[^"\\\n]*)*)"|([{};!])|((?:(?!/[/*])[^\s{};!"#])+|")', re.DOTALL
+)
 
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 
@@ -120,6 +122,8 @@ class _Parser:
                 continue
             if now is None:
                 now = Statement(Place(path, word.line, ""))
+            if word.text == '"' and not word.isQuoted:
+                self._converted.wrong(Place(path, word.line, " ".join([*now.words, '"'])), "the quote is not closed on its line")
             if word.isMark("{"):
                 block = self._statements(words, path, depth + 1, word)
                 if now.block is None:

@@ -181,7 +181,7 @@ class LocalZones:
             above = next((each for each in namesAbove(name) if each != name and each in self._zones), "")
             other = self._zones[above][0] if above else "transparent"
             if other.startswith("always_n") or other in _DENIES:
-                into.add("block-except", name, place)
+                into.block(name, place, "block-except")
             elif other not in ("nodefault", *_TRANSPARENT):
                 into.differs(place, f"names in it are not looked up, as all others in {above}", f"leave local-zone {above} out")
             elif kind == "always_transparent" or not records:
