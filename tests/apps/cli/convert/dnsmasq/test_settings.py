@@ -30,6 +30,40 @@ def reasonsOf(result: Converted, line: int) -> list[str]:
     return [f"{finding.severity.value}: {finding.reason}" for finding in result.findings if finding.place.line == line]
 
 
+def test_namesInADomainThatHasAnAddress() -> None:
+    """
+    The address of a domain is that of all names in it, but for those with an address of their own.
+    """
+    text = "no-resolv\nserver=192.0.2.53\naddress=/a.example/192.0.2.9\ntxt-record=txt.a.example,hello\nhost-record=h.b.a.example,192.0.2.7"
+    result = converted("dnsmasq", text)
+    addresses = {tuple(text.split(" A ")) for text in result.texts("local") if " A " in text}
+    everywhere = ["a.example.", "txt.a.example.", "b.a.example."]
+    assert addresses == {
+        ("h.b.a.example.", "192.0.2.7"),
+        *[(name, "192.0.2.9") for name in everywhere],
+        *[(f"*.{name}", "192.0.2.9") for name in [*everywhere, "h.b.a.example."]],
+    }
+
+
+def test_recordsOfBlockedNames() -> None:
+    """
+    A blocked name stays blocked, with a line for its other records; one with an address of its own is an exception.
+    """
+    text = "no-resolv\nserver=192.0.2.53\naddress=/a.example/\ncaa-record=a.example,0,issue,ca.example\nhost-record=b.a.example,192.0.2.1\n"
+    result = converted("dnsmasq", text)
+    assert (result.texts("block"), result.texts("local")) == (["a.example"], ["b.a.example. A 192.0.2.1"])
+    assert [line for line in linesOf(result) if "caa-record" in line and "it is left out: the name is blocked" in line]
+
+
+def test_serversOfAllNames() -> None:
+    """
+    A server for # replaces those without a domain; without an address, no names are looked up.
+    """
+    result = converted("dnsmasq", "server=/#/192.0.2.1\nserver=192.0.2.2\nserver=/a.example/192.0.2.3\n")
+    assert (result.texts("upstream"), result.texts("route")) == (["udp:192.0.2.1"], ["a.example=udp:192.0.2.3"])
+    assert converted("dnsmasq", "local=/#/\n").values["recursive"] is False
+
+
 def test_upstreams() -> None:
     """
     Servers become upstreams and routes; several for one domain race; a reverse network has the reverse domains that it consists of.

@@ -63,6 +63,22 @@ def test_aForwarderOverTLSValidatesIfUnboundDoes() -> None:
     assert values["upstream"] == ["validate:tls:192.0.2.1@853#dns.example,[2001:db8::1]#b.example:ca=/etc/own.pem"]
 
 
+def test_anchorsOfZonesBesideAnUpstream() -> None:
+    """
+    A file with trust anchors of other zones than the root is one of what validates the answers of upstreams, and of routes.
+    """
+    text = (
+        "server:\n trust-anchor-file: own.key\n trust-anchor-file: more.key\n domain-insecure: b.example\n"
+        "forward-zone:\n name: .\n forward-addr: 192.0.2.1\n"
+        "forward-zone:\n name: a.example\n forward-addr: 192.0.2.2\nforward-zone:\n name: b.example\n forward-addr: 192.0.2.3\n"
+    )
+    digest = "IN DS 1 13 2 " + "00" * 32
+    result = _converted(text, {"/etc/own.key": f"a.example. {digest}\n", "/etc/more.key": f"c.example. {digest}\n"})
+    assert result.texts("upstream") == ["validate:(udp:192.0.2.1):anchor=/etc/own.key"]
+    assert result.texts("route") == ["a.example.=validate:(udp:192.0.2.2):anchor=/etc/own.key", "b.example.=udp:192.0.2.3"]
+    assert [line for line in linesOf(result) if "more.key" in line and "one file of trust anchors" in line]
+
+
 def test_stubsAreRoutesBesideAnUpstreamForAllNames() -> None:
     """
     A stub zone stays one with recursion; beside a forward-zone for all names it becomes a route, which has precedence.

@@ -108,6 +108,7 @@ class _Found:
 
     options: dict[str, Directive] = field(default_factory=dict)
     upstreams: list[_Upstream] = field(default_factory=list)
+    everything: list[_Upstream] = field(default_factory=list)
     routes: dict[str, list[_Upstream]] = field(default_factory=dict)
     addresses: dict[str, list[_Upstream]] = field(default_factory=dict)
     hosts: list[_Upstream] = field(default_factory=list)
@@ -396,7 +397,10 @@ class _Dnsmasq:
                 self._routed(domain, _Upstream(target, place))
 
     def _routed(self, domain: str, upstream: _Upstream) -> None:
-        if self._pattern(domain, upstream.place):
+        if domain == "#":
+            # All names, before the servers without a domain.
+            self._found.everything.append(upstream)
+        elif self._pattern(domain, upstream.place):
             if upstream.server:
                 self._found.routes.setdefault(domainOf(domain), []).append(upstream)
             else:
@@ -449,6 +453,15 @@ class _Dnsmasq:
         found = self._found
         converted = self._converted
         noResolv = found.options.get("no-resolv")
+        given = [each for each in found.everything if each.server not in ("", "#")]
+        if given:
+            for each in found.upstreams:
+                converted.needless(each.place, "servers for # are asked about all names")
+            found.upstreams = given
+            noResolv = noResolv or Directive("server", "", given[0].place)
+        elif any(not each.server for each in found.everything):
+            converted.set("recursive", False, found.everything[0].place)
+            found.upstreams = []
         resolvFile = found.options.get("resolv-file")
         if noResolv is None and found.upstreams:
             # dnsmasq adds those of resolv.conf.
@@ -554,6 +567,12 @@ class _Dnsmasq:
                 if not {each.server for each in found.addresses[domain]} & {"#", "::"}:
                     self._once("blocked names have the IPv6 address :: as well", place)
             del found.addresses[domain]
+        for text, place in self._converted.pairs("local") if chosen else []:
+            owner, *words = text.split()
+            if isWithin(owner.rstrip(".").lower(), chosen) and not {"A", "AAAA"} & set(words[:2]):
+                # With records of its own, a name is not asked of the list of blocked ones.
+                self._converted.drop("local", text)
+                self._converted.differs(place, "it is left out: the name is blocked, which here applies to all types")
         if chosen:
             first = next(iter(chosen.values()))
             self._converted.note(first, "a name whose alias leads to a blocked name is blocked as well")
@@ -583,6 +602,7 @@ class _Dnsmasq:
         if "#" in within:
             within["#"] = others
         reversed = False
+        types, between = self._ownNames()
         for domain, targets in self._found.addresses.items():
             for target, place in targets:
                 if not target:
@@ -590,10 +610,14 @@ class _Dnsmasq:
                         converted.missing(place, "no setting denies all names", "set recursive = false")
                     continue
                 for address in ("0.0.0.0", "::") if target == "#" else (target,):
-                    owners = ["*."] if domain == "#" else [f"{domain}.", f"*.{domain}."]
-                    record = f"{familyOf(address)} {address}"
-                    for owner in owners:
-                        converted.add("local", f"{owner} {record}", place)
+                    family = familyOf(address)
+                    for name in ([] if domain == "#" else [f"{domain}."]) + between[domain]:
+                        # A name with an address of its own has no other.
+                        if family not in types.get(name, ()):
+                            converted.add("local", f"{name} {family} {address}", place)
+                        converted.add("local", f"*.{name} {family} {address}", place)
+                    if domain == "#":
+                        converted.add("local", f"*. {family} {address}", place)
                 self._found.shared.append(place)
                 if target != "#" and not reversed:
                     reversed = True
@@ -603,6 +627,26 @@ class _Dnsmasq:
                     listed = ", ".join(below[:_LISTED]) + (f" and {len(below) - _LISTED} more" if len(below) > _LISTED else "")
                     converted.differs(place, f"names in {listed} have the address as well; dnsmasq has rules of their own for these")
                 self._found.names.add(f"{domain}.")
+
+    def _ownNames(self) -> tuple[dict[str, set[str]], dict[str, list[str]]]:
+        """
+        Return the types of records that names have, and for domains that have an address the names in them with records, and those between,
+        to which no wildcard applies.
+        """
+        types: dict[str, set[str]] = {}
+        for text in self._converted.texts("local"):
+            owner, *words = text.split()
+            types.setdefault(owner.lower(), set()).update(words[:2])
+        between: dict[str, list[str]] = {domain: [] for domain in self._found.addresses}
+        for owner in types:
+            above: list[str] = []
+            for name in namesAbove(owner):
+                domain = name.rstrip(".") or "#"
+                if domain in between:
+                    between[domain] += [each for each in above if each not in between[domain]]
+                    break
+                above.append(name)
+        return types, between
 
     # -- hosts files
 
@@ -676,6 +720,8 @@ class _Dnsmasq:
         converted = self._converted
         if "local-service" not in found.options:
             converted.note(self._whole, "dnsmasq answers every client, this server private networks only", "set allow for others")
+        if "local-ttl" not in found.options and (converted.texts("local") or found.hosts):
+            converted.note(self._whole, "the TTL of local records is 0 in dnsmasq", "set local-ttl = 0")
         private = found.options.get("bogus-priv")
         if private is None:
             reason = "without bogus-priv, dnsmasq asks upstreams for reverse names of private networks, here only private ones"

@@ -74,6 +74,8 @@ class _Conversion:
         self.server = Section("server", whole, [option for each in sections if each.name == "server" for option in each.options])
         self.routed: list[str] = []
         self.validates = self._validates()
+        anchors = ("auto-trust-anchor-file", "trust-anchor-file", "trusted-keys-file")
+        self.anchors = [option for option in self.server.options if option.name in anchors and option.value and self._hasOthers(option)]
         self.forwarded = self._zones("forward-zone")
         self.stubs = self._zones("stub-zone")
         self.local = LocalZones(converted)
@@ -174,7 +176,8 @@ class _Conversion:
             return ""
         transport = "tls" if encrypted else "tcp" if streamed else "udp"
         bundle = self.server.last("tls-cert-bundle") or self.server.last("ssl-cert-bundle")
-        return described(servers, transport, self._path(bundle), validated=self.validates)
+        anchors = self._path(self.anchors[0].value) if self.anchors else ""
+        return described(servers, transport, self._path(bundle), validated=self.validates, anchors=anchors)
 
     def _reverse(self) -> None:
         """
@@ -211,7 +214,7 @@ class _Conversion:
         elif not recurses:
             text = self._upstreams(section, "stub")
             if text:
-                self._routeToStub(name, text.removeprefix("validate:"), section)
+                self._routeToStub(name, text, section)
         elif self.converted.add("stub", f"{name}={','.join(targets)}", section.place):
             self.routed.append(name)
         if section.flag("stub-first"):
@@ -333,8 +336,10 @@ class _Conversion:
 
     def _trust(self) -> None:
         for option in self.server.options:
-            if option.name in ("auto-trust-anchor-file", "trust-anchor-file", "trusted-keys-file") and option.value:
-                self._anchorFile(option)
+            if option in self.anchors and self.converted.values["role"] == "recurse":
+                self.converted.add("trust-anchor", self._path(option.value), option.place)
+            elif option in self.anchors[1:]:
+                self.converted.missing(option.place, "an upstream is validated with one file of trust anchors", "write all to one file")
             elif option.name == "trust-anchor" and option.value:
                 owner = option.text.split()[0] if option.text.split() else ""
                 if owner == ".":
@@ -344,18 +349,20 @@ class _Conversion:
             elif option.name == "domain-insecure" and option.value:
                 self._insecure(option)
 
-    def _anchorFile(self, option: Option) -> None:
+    def _hasOthers(self, option: Option) -> bool:
+        """
+        Return whether a file has trust anchors of other zones than the root.
+        """
         path = self._path(option.value)
         try:
             text = self.includes.text(path)
         except BadDescription as fault:
             self.converted.note(option.place, f"the trust anchors of the root are built in; this file may have others, but: {fault}")
-            return
+            return False
         owners = {line.split()[0].lower() for line in text.splitlines() if line.strip() and line.lstrip()[0] not in ";#/"}
         if owners <= {"."}:
             self.converted.needless(option.place, "the trust anchors of the root are built in, and their rollovers are followed")
-        else:
-            self.converted.add("trust-anchor", path, option.place)
+        return not owners <= {"."}
 
     def _insecure(self, option: Option) -> None:
         name = _name(option.value)
@@ -384,7 +391,7 @@ class _Conversion:
         for index, route in enumerate(routes if isinstance(routes, list) else []):
             domain, _, description = str(route).partition("=")
             if domain == name and isinstance(routes, list):
-                routes[index] = f"{domain}={description.removeprefix('validate:')}"
+                routes[index] = f"{domain}={description.removeprefix('validate:(').removeprefix('validate:').partition('):anchor=')[0]}"
                 return
         self.converted.missing(option.place, "single domains of an upstream cannot be left unvalidated", f"set a route for {name}")
 
