@@ -7,13 +7,12 @@ Most options are converted where they stand. Servers, addresses and hosts files 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from glob import escape
 from ipaddress import ip_address
-from typing import Final, NamedTuple
+from typing import Final
 
-from twisted_ext.apps.cli.convert.addresses import namesAbove
 from twisted_ext.apps.cli.convert.converted import Converted, Place
+from twisted_ext.apps.cli.convert.dnsmasq.found import Found, Upstream
 from twisted_ext.apps.cli.convert.dnsmasq.lines import Directive, directives, filesIn, plain, split
 from twisted_ext.apps.cli.convert.dnsmasq.options import (
     COMMAND_LINE,
@@ -34,6 +33,7 @@ from twisted_ext.apps.cli.convert.dnsmasq.values import (
     reverseDomains,
     together,
 )
+from twisted_ext.apps.cli.convert.dnsmasq.wholedomains import addressDomains, blockDomains
 from twisted_ext.apps.cli.convert.included import Includes
 from twisted_ext.apps.cli.convert.words import numberFrom
 from twisted_ext.errors import BadDescription, CallerFault
@@ -68,56 +68,6 @@ _PRIVATE: Final = (
     *[f"{digit}.e.f.ip6.arpa" for digit in "89ab"],
 )
 
-#: Addresses that lead nowhere, by which names are blocked.
-_NULL: Final = frozenset(("#", "0.0.0.0", "::"))
-
-#: Domains that one finding lists.
-_LISTED: Final = 5
-
-_OTHER_TYPES: Final = "queries for other types of a blocked name have no data here; dnsmasq asks the upstreams for them"
-
-
-class _Upstream(NamedTuple):
-    """
-    @ivar server: the address, C{""} for none (the domain is local), C{"#"} for the usual servers.
-    """
-
-    server: str
-    place: Place
-
-
-@dataclass(slots=True)
-class _Once:
-    """
-    A finding that is the same for several directives: listed with the first of them.
-    """
-
-    place: Place
-    count: int = 0
-
-
-@dataclass(slots=True)
-class _Found:
-    """
-    What was collected.
-
-    @ivar options: the last value of each option.
-    @ivar routes: upstreams by domain; C{""} is that of names of one label.
-    @ivar addresses: the same of C{address=}.
-    """
-
-    options: dict[str, Directive] = field(default_factory=dict)
-    upstreams: list[_Upstream] = field(default_factory=list)
-    everything: list[_Upstream] = field(default_factory=list)
-    routes: dict[str, list[_Upstream]] = field(default_factory=dict)
-    addresses: dict[str, list[_Upstream]] = field(default_factory=dict)
-    hosts: list[_Upstream] = field(default_factory=list)
-    aliases: list[tuple[str, Place]] = field(default_factory=list)
-    names: set[str] = field(default_factory=set)
-    shared: list[Place] = field(default_factory=list)
-    mail: list[Directive] = field(default_factory=list)
-    once: dict[str, _Once] = field(default_factory=dict)
-
 
 def convert(text: str, path: str, includes: Includes, converted: Converted) -> None:
     _Dnsmasq(path, includes, converted).convert(text)
@@ -128,7 +78,7 @@ class _Dnsmasq:
         self._path = path
         self._includes = includes
         self._converted = converted
-        self._found = _Found()
+        self._found = Found()
         self._whole = Place(path, 0, "")
         self._steps: dict[str, Callable[[str, Place], object]] = {
             "addn-hosts": self._addHosts,
@@ -185,8 +135,13 @@ class _Dnsmasq:
             except CallerFault as fault:
                 self._converted.wrong(each.place, str(fault))
         self._found.mail = [each for each in every if each.name == "mx-host"]
-        for step in (self._mail, self._resolvers, self._hostsFiles, self._blocked, self._wildcards, self._domains, self._aliases):
-            step()
+        self._mail()
+        self._resolvers()
+        self._hostsFiles()
+        blockDomains(self._found, self._converted)
+        addressDomains(self._found, self._converted)
+        self._domains()
+        self._aliases()
         self._validation([each for each in every if each.name == "trust-anchor"])
         self._notes()
         self._contradictions()
@@ -220,12 +175,6 @@ class _Dnsmasq:
             converted.needless(place, "it names no file")
         else:
             converted.wrong(place, "dnsmasq has no such option")
-
-    def _once(self, reason: str, place: Place) -> None:
-        """
-        Note that some directives do not do the same, for a common reason.
-        """
-        self._found.once.setdefault(reason, _Once(place)).count += 1
 
     def _settleOnce(self) -> None:
         for reason, once in self._found.once.items():
@@ -290,7 +239,7 @@ class _Dnsmasq:
 
     def _rebinding(self, value: str, place: Place) -> None:
         self._converted.set("stop-rebinding", True, place)
-        self._once("an answer that is blocked is REFUSED here, and without records there", place)
+        self._found.onceMore("an answer that is blocked is REFUSED here, and without records there", place)
 
     def _rebindAllowed(self, value: str, place: Place) -> None:
         for word in value.strip("/").split("/"):
@@ -306,9 +255,9 @@ class _Dnsmasq:
                 self._converted.missing(place, "the domain is not taken from resolv.conf", "write the domain instead of #")
             return
         if rest[-1] == "local":
-            self._local(name, _Upstream("", place))
+            self._local(name, Upstream("", place))
             for domain in reverseDomains(rest[0]):
-                self._local(domain, _Upstream("", place))
+                self._local(domain, Upstream("", place))
         else:
             self._converted.needless(place, "domains of address ranges are those of DHCP clients")
 
@@ -386,17 +335,17 @@ class _Dnsmasq:
             return
         if not value.startswith("/"):
             for server in self._targets(value, place):
-                self._found.upstreams.append(_Upstream(server, place))
+                self._found.upstreams.append(Upstream(server, place))
             return
         *domains, target = value[1:].split("/")
         for domain in domains:
             if target and target != "#":
                 for server in self._targets(target, place):
-                    self._routed(domain, _Upstream(server, place))
+                    self._routed(domain, Upstream(server, place))
             else:
-                self._routed(domain, _Upstream(target, place))
+                self._routed(domain, Upstream(target, place))
 
-    def _routed(self, domain: str, upstream: _Upstream) -> None:
+    def _routed(self, domain: str, upstream: Upstream) -> None:
         if domain == "#":
             # All names, before the servers without a domain.
             self._found.everything.append(upstream)
@@ -406,7 +355,7 @@ class _Dnsmasq:
             else:
                 self._local(domainOf(domain), upstream)
 
-    def _local(self, domain: str, upstream: _Upstream) -> None:
+    def _local(self, domain: str, upstream: Upstream) -> None:
         if not domain:
             self._converted.set("domain-needed", True, upstream.place)
         else:
@@ -445,9 +394,9 @@ class _Dnsmasq:
         for domain in reverseDomains(network):
             if server:
                 for each in self._targets(server, place):
-                    self._found.routes.setdefault(domain, []).append(_Upstream(each, place))
+                    self._found.routes.setdefault(domain, []).append(Upstream(each, place))
             else:
-                self._local(domain, _Upstream("", place))
+                self._local(domain, Upstream("", place))
 
     def _resolvers(self) -> None:
         found = self._found
@@ -485,7 +434,7 @@ class _Dnsmasq:
         dnssec = "dnssec" in self._found.options
         return f"validate:({together(servers)})" if dnssec else together(servers)
 
-    def _fromResolvConf(self, given: Directive | None) -> list[_Upstream]:
+    def _fromResolvConf(self, given: Directive | None) -> list[Upstream]:
         path = plain(given.value) if given is not None and given.value else "/etc/resolv.conf"
         place = given.place if given is not None else Place(path, 0, "nameserver")
         try:
@@ -493,7 +442,7 @@ class _Dnsmasq:
         except BadDescription as fault:
             self._converted.note(self._whole, f"dnsmasq asks the servers of {path} as well, which cannot be read here: {fault}")
             return []
-        found: list[_Upstream] = []
+        found: list[Upstream] = []
         for index, line in enumerate(text.split("\n"), 1):
             words = line.split()
             if words[:1] == ["nameserver"] and len(words) > 1:
@@ -503,12 +452,12 @@ class _Dnsmasq:
                     continue
                 # That is dnsmasq itself, which leaves it out.
                 if not address.is_loopback:
-                    found.append(_Upstream(words[1], Place(path, index, line.strip())))
+                    found.append(Upstream(words[1], Place(path, index, line.strip())))
         if found:
             self._converted.note(place, f"dnsmasq asks the servers of {path} as well: they are in upstream; changes are not followed")
         return found
 
-    def _route(self, domain: str, upstreams: list[_Upstream], own: set[str]) -> None:
+    def _route(self, domain: str, upstreams: list[Upstream], own: set[str]) -> None:
         """
         @param own: the domains that the usual upstreams are not asked about.
         """
@@ -539,48 +488,7 @@ class _Dnsmasq:
             familyOf(target)
         for domain in domains:
             if self._pattern(domain, place):
-                self._found.addresses.setdefault("#" if domain == "#" else domainOf(domain), []).append(_Upstream(target, place))
-
-    def _blocked(self) -> None:
-        """
-        Block the domains that are denied, or those with null addresses if they are more: all blocked names have the same reply.
-        """
-        found = self._found
-        local = set(self._converted.texts("local-domain"))
-        denied: dict[str, Place] = {}
-        null: dict[str, Place] = {}
-        for domain, targets in found.addresses.items():
-            servers = {each.server for each in targets}
-            if "" in servers and domain != "#":
-                denied[domain] = targets[0].place
-            # Names in domains that are only known here are answered before the block list is asked.
-            elif servers <= _NULL and domain != "#" and not isWithin(domain, local):
-                null[domain] = targets[0].place
-        chosen = null if len(null) > len(denied) else denied
-        for domain, place in denied.items():
-            if chosen is null:
-                self._local(domain, _Upstream("", place))
-        for domain, place in chosen.items():
-            self._converted.block(domain, place)
-            if chosen is null:
-                self._once(_OTHER_TYPES, place)
-                if not {each.server for each in found.addresses[domain]} & {"#", "::"}:
-                    self._once("blocked names have the IPv6 address :: as well", place)
-            del found.addresses[domain]
-        for text, place in self._converted.pairs("local") if chosen else []:
-            owner, *words = text.split()
-            if isWithin(owner.rstrip(".").lower(), chosen) and not {"A", "AAAA"} & set(words[:2]):
-                # With records of its own, a name is not asked of the list of blocked ones.
-                self._converted.drop("local", text)
-                self._converted.differs(place, "it is left out: the name is blocked, which here applies to all types")
-        if chosen:
-            first = next(iter(chosen.values()))
-            self._converted.note(first, "a name whose alias leads to a blocked name is blocked as well")
-            if chosen is null:
-                self._converted.set("block-reply", "null", first)
-            for domain, upstreams in found.routes.items():
-                if isWithin(domain, chosen):
-                    self._converted.block(domain, upstreams[0].place, "block-except")
+                self._found.addresses.setdefault("#" if domain == "#" else domainOf(domain), []).append(Upstream(target, place))
 
     def _contradictions(self) -> None:
         """
@@ -591,68 +499,11 @@ class _Dnsmasq:
                 self._converted.drop("local-domain", domain)
                 self._converted.differs(place, f"{domain} has servers of its own as well: these are asked")
 
-    def _wildcards(self) -> None:
-        converted = self._converted
-        others = [*self._found.routes, *converted.texts("local-domain"), *[text.removeprefix("*.") for text in converted.texts("block")]]
-        within: dict[str, list[str]] = {domain: [] for domain in self._found.addresses}
-        for other in others:
-            for domain in namesAbove(other.partition(".")[2]):
-                if domain in within:
-                    within[domain].append(other)
-        if "#" in within:
-            within["#"] = others
-        reversed = False
-        types, between = self._ownNames()
-        for domain, targets in self._found.addresses.items():
-            for target, place in targets:
-                if not target:
-                    if domain == "#":
-                        converted.missing(place, "no setting denies all names", "set recursive = false")
-                    continue
-                for address in ("0.0.0.0", "::") if target == "#" else (target,):
-                    family = familyOf(address)
-                    for name in ([] if domain == "#" else [f"{domain}."]) + between[domain]:
-                        # A name with an address of its own has no other.
-                        if family not in types.get(name, ()):
-                            converted.add("local", f"{name} {family} {address}", place)
-                        converted.add("local", f"*.{name} {family} {address}", place)
-                    if domain == "#":
-                        converted.add("local", f"*. {family} {address}", place)
-                self._found.shared.append(place)
-                if target != "#" and not reversed:
-                    reversed = True
-                    converted.note(place, "the address has the domain as its reverse name", "set local-reverse = false if it should not")
-                below = within[domain]
-                if below:
-                    listed = ", ".join(below[:_LISTED]) + (f" and {len(below) - _LISTED} more" if len(below) > _LISTED else "")
-                    converted.differs(place, f"names in {listed} have the address as well; dnsmasq has rules of their own for these")
-                self._found.names.add(f"{domain}.")
-
-    def _ownNames(self) -> tuple[dict[str, set[str]], dict[str, list[str]]]:
-        """
-        Return the types of records that names have, and for domains that have an address the names in them with records, and those between,
-        to which no wildcard applies.
-        """
-        types: dict[str, set[str]] = {}
-        for text in self._converted.texts("local"):
-            owner, *words = text.split()
-            types.setdefault(owner.lower(), set()).update(words[:2])
-        between: dict[str, list[str]] = {domain: [] for domain in self._found.addresses}
-        for owner in types:
-            above: list[str] = []
-            for name in namesAbove(owner):
-                domain = name.rstrip(".") or "#"
-                if domain in between:
-                    between[domain] += [each for each in above if each not in between[domain]]
-                    break
-                above.append(name)
-        return types, between
-
     # -- hosts files
 
     def _addHosts(self, value: str, place: Place) -> None:
         if value:
-            self._found.hosts.append(_Upstream(plain(value), place))
+            self._found.hosts.append(Upstream(plain(value), place))
 
     def _hostsFiles(self) -> None:
         found = self._found
