@@ -114,6 +114,12 @@ def convertFile(path: str, kind: Format | None = None, root: str = "") -> Conver
             kind.load()(text, path, includes, converted)
     except BadDescription as fault:
         raise ExitError(BATCH, str(fault)) from None
+    lists = converted.pairs("list")
+    if lists:
+        place = lists[0][1]
+        converted.note(place, "a plain name in a list blocks all names below it as well")
+        if "state" not in converted.values and any("'url': " in text for text, _ in lists):
+            converted.note(place, "lists by URL are fetched at each start", "set state to a folder, in which they are kept")
     _try(converted)
     return converted
 

@@ -152,6 +152,14 @@ def test_transfersOfTheZonesThatAreNamed() -> None:
     assert {zone["name"]: zone.get("allow-transfer") for zone in zones} == {"a.example.": None, "b.example.": ["any"]}
 
 
+def test_otherServersAfterAnAnswer() -> None:
+    """
+    What asks other servers after an answer with some response code has no counterpart.
+    """
+    result = _converted(". {\n forward . 192.0.2.53 {\n  next NXDOMAIN\n  max_fails 3\n }\n}\n")
+    assert [finding.place.directive for finding in result.findings if finding.severity is Severity.MISSING] == ["next NXDOMAIN"]
+
+
 def test_encryptedServers() -> None:
     """
     Schemes are listeners, with the certificate of tls.

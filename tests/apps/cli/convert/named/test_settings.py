@@ -347,6 +347,34 @@ def test_limitsAndNames() -> None:
     assert (values["version-bind"], values["query-log"], values["http"]) == ("none of it", True, "127.0.0.1:8053")
 
 
+@pytest.mark.parametrize(
+    ("options", "setting", "value", "line"),
+    [
+        ("rate-limit { nxdomains-per-second 5; window 15; };", "response-rate", 5, "one rate is for replies of all kinds"),
+        ("rate-limit { nxdomains-per-second 5; responses-per-second 9; };", "response-rate", 9, ""),
+        ("require-server-cookie yes;", "require-cookie", ["any"], "clients that send no cookie need TCP as well"),
+        ("stale-answer-enable yes; stale-answer-client-timeout off;", "stale", 86400, "do not wait until the look-up has failed"),
+        ("stale-answer-enable yes; stale-answer-client-timeout 1800;", "stale-wait", 1.8, ""),
+    ],
+)
+def test_optionsThatDifferAreWritten(options: str, setting: str, value: object, line: str) -> None:
+    """
+    What named does differently is the nearest setting, with a line.
+    """
+    result = _converted(f"options {{ {options} }};")
+    assert result.values[setting] == value
+    assert any(line in each for each in linesOf(result)) if line else result.complete
+
+
+def test_primariesThatNotifyOnly() -> None:
+    """
+    With C{notify master-only}, primary zones notify and secondary ones do not.
+    """
+    text = "options { notify master-only; also-notify { 192.0.2.9; }; };"
+    zones = _zones(f'{text} zone a {{ type primary; file "a"; }}; zone b {{ type secondary; primaries {{ 192.0.2.1; }}; }};')
+    assert [zone.get("notify") for zone in zones] == [["192.0.2.9"], None]
+
+
 def test_signingAndReplyPoliciesAreListed() -> None:
     """
     What this server does not do is listed with advice.

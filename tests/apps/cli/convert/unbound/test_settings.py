@@ -149,6 +149,26 @@ def test_exceptionsOfLocalZones() -> None:
     assert result.texts("local-domain")[0] == "a.example." and any("are not looked up, as all others" in line for line in linesOf(result))
 
 
+@pytest.mark.parametrize(
+    ("line", "severity"),
+    [
+        ("forward-no-cache: yes", Severity.MISSING),
+        ("forward-no-cache: no", Severity.NEEDLESS),
+        ("fallback-enabled: yes", Severity.MISSING),
+        ("for-upstream: no", Severity.NOTE),
+        ("stub-prime: yes", Severity.NEEDLESS),
+    ],
+)
+def test_optionsOfZonesAreNamed(line: str, severity: Severity) -> None:
+    """
+    An option of a zone that becomes no setting is named.
+    """
+    kind = "stub-zone:\n stub-addr: 192.0.2.1" if line.startswith("stub") else "forward-zone:\n forward-addr: 192.0.2.1"
+    section = kind if line.startswith(("stub", "forward")) else "auth-zone:\n zonefile: a.zone"
+    result = _converted(f"{section}\n name: a.example\n {line}\n")
+    assert severity in [finding.severity for finding in result.findings if finding.place.line == 4]
+
+
 def test_localDataThatUnboundReads() -> None:
     """
     Words of a record are separated by any white space; a label * is no wildcard.

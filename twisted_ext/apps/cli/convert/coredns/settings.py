@@ -231,6 +231,8 @@ class _Conversion:
             self._converted.needless(option.place, "the fastest server is asked")
         elif option.name == "tls" and len(option.values) > 1:
             self._converted.missing(option.place, "the certificate of a client is named in the description", "add certificate= and key=")
+        elif option.name in ("next", "failover"):
+            self._converted.missing(option.place, "an answer is taken whatever its response code; no other servers are asked then")
         elif option.name not in ("force_tcp", "tls", "tls_servername"):
             self._converted.needless(option.place, "servers that fail are left out for a time that doubles")
 

@@ -389,12 +389,14 @@ class Scope:
         found = self.find("require-server-cookie")
         if found is not None and self._flag("require-server-cookie", False):
             into.add("require-cookie", "any", found.place)
+            into.differs(found.place, "clients that send no cookie need TCP as well", "set require-cookie to the networks of those that do")
         found = self.find("cookie-secret")
         if found is not None:
             into.missing(found.place, "secrets for cookies are in a file", "write each on a line of a file, and set cookie-secret to it")
         limit = self.find("rate-limit")
         if limit is not None:
-            for each in limit.inside:
+            # The usual rate goes before those of other kinds.
+            for each in sorted(limit.inside, key=lambda each: each.name != "responses-per-second"):
                 if each.name == "responses-per-second":
                     into.set("response-rate", _number(each.value), each.place)
                 elif each.name == "slip":
@@ -403,6 +405,9 @@ class Scope:
                     for network in self._lists.clients(each.inside, each.place).grants():
                         if "key=" not in network:
                             into.add("response-exempt", network, each.place)
+                elif each.name.endswith("-per-second") and "response-rate" not in into.values:
+                    into.set("response-rate", _number(each.value), each.place)
+                    into.differs(each.place, "one rate is for replies of all kinds")
                 elif each.name == "log-only" and each.value.lower() == "yes":
                     into.differs(each.place, "replies above the rate are dropped, not only logged", "leave response-rate out")
                 else:
@@ -437,6 +442,9 @@ class Scope:
         wait = self.find("stale-answer-client-timeout")
         if wait is not None and (milliseconds := numberFrom(wait.value)) is not None:
             into.set("stale-wait", STALE_WAIT.pick(milliseconds / 1000), wait.place)
+        else:
+            place = found.place if wait is None else wait.place
+            into.differs(place, "stale answers do not wait until the look-up has failed, but as long as stale-wait says", "set stale-wait")
 
     def _catalogs(self, zones: Zones) -> None:
         found = self.find("catalog-zones")

@@ -239,10 +239,12 @@ class Zones:
                 table["allow-transfer"] = grants
         notify = self._said(own, "notify")
         how = notify.value.lower() if notify is not None else "yes"
+        # Secondaries notify nobody with the latter two.
+        notifies = how != "no" and (isPrimary or how not in ("primary-only", "master-only"))
         also = self._said(own, "also-notify")
-        if also is not None and how != "no":
+        if also is not None and notifies:
             table["notify"] = self._texts(self._lists.remotes(also))
-        if how == "yes" and isPrimary:
+        if how in ("yes", "primary-only", "master-only") and isPrimary:
             self._notifying.append((name, self._converted_place(notify, name)))
         allowed = self._said(own, "allow-notify")
         if allowed is not None and not isPrimary:

@@ -470,6 +470,8 @@ class _Conversion:
         elif name == "rrset-roundrobin":
             if value == "yes":
                 into.note(place, "records keep the order in which they came", "clients choose among several addresses")
+            else:
+                into.needless(place, "records keep the order in which they came")
         elif name == "tcp-connection-limit":
             into.missing(place, "all clients have the same limit", "set tcp-connections-per-client")
         elif self.local.take(option) or name in HANDLED:
@@ -600,13 +602,13 @@ HANDLED: Final = frozenset(
     """
     access-control additional-tls-port additional-ssl-port allow-notify auth-zone auto-trust-anchor-file cache-max-negative-ttl
     cache-max-ttl cache-min-ttl control-enable cookie-secret directory do-ip4 do-not-query-localhost do-tcp do-udp domain-insecure
-    fallback-enabled for-downstream for-upstream forward-addr forward-first forward-host forward-no-cache forward-ssl-upstream
+    for-downstream forward-addr forward-first forward-host forward-ssl-upstream
     forward-tcp-upstream forward-tls-upstream forward-zone hide-identity hide-version http-endpoint https-port identity
     incoming-num-tcp include interface interface-automatic ip-address ip-ratelimit local-data local-data-ptr local-zone log-queries
     log-replies master module-config msg-cache-size name nsid port prefetch primary private-address private-domain qname-minimisation
     quic-port remote-control root-hints rpz rpz-action-override rpz-cname-override rpz-log rpz-log-name rpz-signal-nxdomain-ra
     rrset-cache-size rrset-roundrobin serve-expired serve-expired-client-timeout serve-expired-ttl server ssl-cert-bundle ssl-port
-    ssl-service-key ssl-service-pem ssl-upstream stub-addr stub-first stub-host stub-no-cache stub-prime stub-ssl-upstream
+    ssl-service-key ssl-service-pem ssl-upstream stub-addr stub-first stub-host stub-ssl-upstream
     stub-tcp-upstream stub-tls-upstream stub-zone tcp-connection-limit tcp-idle-timeout tls-additional-port tls-additional-ports
     tls-cert-bundle tls-port tls-service-key tls-service-pem tls-upstream trust-anchor trust-anchor-file trusted-keys-file url
     val-permissive-mode version zonefile
