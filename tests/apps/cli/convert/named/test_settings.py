@@ -219,6 +219,17 @@ def test_openQuotes() -> None:
     assert len(table["file"]) > 100_000
 
 
+def test_transfersToThoseWhoMayNotQuery() -> None:
+    """
+    Clients that may transfer or update a zone, but not query it, are reported: they are refused all of it here.
+    """
+    text = 'options { recursion no; allow-query { 10.0.0.0/8; }; }; zone a { type primary; file "a"; %s { %s; }; };'
+    for name in ("allow-transfer", "allow-update"):
+        for clients, isSaid in (("10.1.0.0/16", False), ("192.0.2.0/24", True)):
+            lines = linesOf(_converted(text % (name, clients)))
+            assert any("clients that may not query zones are refused this as well" in line for line in lines) is isSaid
+
+
 def test_aListThatNamesItselfIsReported() -> None:
     """
     A circle of lists ends with a finding.

@@ -139,6 +139,17 @@ def test_rootThatIsNotLookedUp(kind: str) -> None:
     assert not any("as usual" in line for line in linesOf(result))
 
 
+def test_authZonesInLocalZones() -> None:
+    """
+    A zone that a local zone hides is left out.
+    """
+    zone = "auth-zone:\n name: a.b.example\n zonefile: a.zone\n"
+    for local, served in (("b.example refuse", False), (". static", False), ("a.b.example transparent", True), ("example nodefault", True)):
+        result = _converted(f"server:\n local-zone: {local}\n{zone}")
+        assert ("zone" in result.values) is served
+        assert any("it is left out: local-zone" in line for line in linesOf(result)) is not served
+
+
 def test_exceptionsOfLocalZones() -> None:
     """
     A transparent zone is an exception of blocked names, and no exception in a static zone.

@@ -237,6 +237,7 @@ class Zones:
             grants = [f"{each} tls" if encrypted else each for each in clients.grants()]
             if grants:
                 table["allow-transfer"] = grants
+                self._within(clients, said.place)
         notify = self._said(own, "notify")
         how = notify.value.lower() if notify is not None else "yes"
         # Secondaries notify nobody with the latter two.
@@ -271,6 +272,13 @@ class Zones:
                 self._converted.differs(query.place, "clients are not told apart by zone: only those of all zones can query it")
         self._converted.zone(table, place)
 
+    def _within(self, clients: Clients, place: Place) -> None:
+        """
+        Report clients who get something of a zone, and may not query it.
+        """
+        if self._scope.queried is not None and not self._scope.queried.hasAll(clients):
+            self._converted.differs(place, "clients that may not query zones are refused this as well", "allow their queries")
+
     def _converted_place(self, statement: Statement | None, name: str) -> Place:
         return statement.place if statement is not None else Place(self._converted.file, 0, f"zone {name}")
 
@@ -284,6 +292,7 @@ class Zones:
                 self._converted.missing(policy.place, "there is no session key", "make a key with txdns zone keygen, and set update")
         elif allowed is not None:
             clients = self._lists.clients(allowed.inside, allowed.place)
+            self._within(clients, allowed.place)
             for grant in clients.grants():
                 network, _, key = grant.rpartition("key=") if "key=" in grant else (grant, "", "")
                 signed = f"key {key} " if key else ""

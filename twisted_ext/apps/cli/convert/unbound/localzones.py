@@ -75,6 +75,13 @@ class LocalZones:
         """
         return list(self._zones)
 
+    def denying(self, name: str) -> str:
+        """
+        Return the local zone that answers for the names of a domain before anything else does; C{""} if there is none.
+        """
+        zone = next((each for each in namesAbove(name) if each in self._zones), "")
+        return zone if zone and self._zones[zone][0] not in ("nodefault", *_TRANSPARENT) else ""
+
     def _zone(self, option: Option) -> None:
         name = _folded(option.value)
         kind = option.values[1] if len(option.values) > 1 else ""

@@ -529,6 +529,10 @@ class _Conversion:
         if name is None:
             self.converted.wrong(section.place, "the name is missing, or not valid")
             return
+        denying = self.local.denying(name)
+        if denying:
+            self.converted.missing(section.place, f"it is left out: local-zone {denying} answers for its names before it does")
+            return
         primaries: list[str] = []
         for option in section.options:
             if option.name in ("master", "primary"):
