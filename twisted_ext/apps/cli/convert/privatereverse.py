@@ -24,5 +24,6 @@ def denyPrivateReverse(converted: Converted, upstreams: Iterable[str], known: Co
         return
     for zone in EMPTY_ZONES:
         name = f"{zone}."
-        if not any(name == each or each.endswith(f".{name}") or name.endswith(f".{each}") for each in known if each != "."):
+        # Routes and zones below it have precedence.
+        if not any(name == each or name.endswith(f".{each}") for each in known if each != "."):
             converted.add("local-domain", name, place)

@@ -139,6 +139,22 @@ def test_rootThatIsNotLookedUp(kind: str) -> None:
     assert not any("as usual" in line for line in linesOf(result))
 
 
+def test_privateReverseNames() -> None:
+    """
+    They are denied but where a zone of theirs is opened, or has servers; a transparent part of one is no exception.
+    """
+    root = "forward-zone:\n name: .\n forward-addr: 192.168.1.1\n"
+    zone = "168.192.in-addr.arpa."
+    result = _converted(f"server:\n local-zone: 1.{zone} transparent\n local-zone: 10.in-addr.arpa. nodefault\n{root}")
+    assert zone in result.texts("local-domain") and "10.in-addr.arpa." not in result.texts("local-domain")
+    assert any(f"not looked up, as all others in {zone}" in line for line in linesOf(result))
+    # A part with servers of its own does not open the rest.
+    result = _converted(f"server:\n local-zone: 1.{zone} nodefault\n{root}stub-zone:\n name: 1.{zone}\n stub-addr: 192.168.1.2\n")
+    assert zone in result.texts("local-domain") and result.texts("route") == [f"1.{zone}=udp:192.168.1.2"]
+    result = _converted(f"{root}stub-zone:\n name: 1.{zone}\n stub-addr: 192.168.1.2\n")
+    assert any("nodefault, Unbound denies them by itself" in line for line in linesOf(result))
+
+
 def test_authZonesInLocalZones() -> None:
     """
     A zone that a local zone hides is left out.

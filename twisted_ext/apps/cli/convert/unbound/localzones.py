@@ -53,6 +53,7 @@ class LocalZones:
         self._converted = converted
         self._zones: dict[str, tuple[str, Place]] = {}
         self._records: list[_Record] = []
+        self._private: set[str] = set()
 
     def take(self, option: Option) -> bool:
         """
@@ -117,6 +118,8 @@ class LocalZones:
         """
         @param routed: domains that a route, a stub or a zone leads to.
         """
+        # Private reverse names are denied without a zone that says so.
+        self._private = {*self._converted.texts("local-domain")}
         within: dict[str, list[_Record]] = {name: [] for name in self._zones}
         alone: list[_Record] = []
         for record in self._records:
@@ -185,16 +188,18 @@ class LocalZones:
             if into.add("local-domain", name, place) and not any(record.owner == name for record in records):
                 into.differs(place, "the name of the zone itself exists here, without records")
         elif kind in _TRANSPARENT:
-            above = next((each for each in namesAbove(name) if each != name and each in self._zones), "")
-            other = self._zones[above][0] if above else "transparent"
+            above = next((each for each in namesAbove(name) if each != name and (each in self._zones or each in self._private)), "")
+            other = self._zones[above][0] if above in self._zones else "static" if above else "transparent"
             if other.startswith("always_n") or other in _DENIES:
                 into.block(name, place, "block-except")
             elif other not in ("nodefault", *_TRANSPARENT):
-                into.differs(place, f"names in it are not looked up, as all others in {above}", f"leave local-zone {above} out")
+                into.differs(place, f"names in it are not looked up, as all others in {above}", f"take {above} out of local-domain")
             elif kind == "always_transparent" or not records:
                 into.needless(place, "names in it are looked up as usual")
         elif kind == "nodefault":
-            if any(each in routed for each in namesAbove(name)) or "." in routed:
+            if self._private.intersection(namesAbove(name)):
+                into.needless(place, "Unbound has no zone of this name by itself, but one for names above it")
+            elif any(each in routed for each in namesAbove(name)) or "." in routed:
                 into.needless(place, "names in it are looked up where their route or stub leads")
             else:
                 into.differs(

@@ -13,6 +13,7 @@ from twisted_ext.apps.cli.convert.addresses import (
     described,
     isAddress,
     labelOf,
+    namesAbove,
     networkFrom,
     portFrom,
 )
@@ -27,6 +28,7 @@ from twisted_ext.apps.cli.convert.words import numberFrom
 from twisted_ext.errors import BadDescription, BadName
 from twisted_ext.limits import CACHE_BYTES, STALE_SECONDS, STALE_WAIT
 from twisted_ext.resolver.policy.rebinding import PRIVATE_PREFIXES
+from twisted_ext.resolver.policy.specialnames import EMPTY_ZONES
 from twisted_ext.wire.names import nameFromText, nameToText
 
 __all__ = ["HANDLED", "convert"]
@@ -89,8 +91,8 @@ class _Conversion:
         self._private()
         for option in self.server.options:
             self._option(option)
-        self.local.finish(self.routed)
         self._reverse()
+        self.local.finish(self.routed)
         for section in self.sections:
             self._section(section)
         # Unbound reads no hosts file.
@@ -183,8 +185,15 @@ class _Conversion:
         """
         Deny the reverse names of private addresses. With a route for all names, this server would look them up.
         """
+        if self.server.flag("unblock-lan-zones"):
+            return
+        for name, section in (*self.forwarded, *self.stubs):
+            zone = next((each for each in namesAbove(name) if each.rstrip(".") in EMPTY_ZONES), "")
+            if zone and not any(each in self.local.opened for each in namesAbove(name)):
+                text = f"names in it are looked up; without local-zone {zone} nodefault, Unbound denies them by itself"
+                self.converted.differs(section.place, text, "leave the zone out")
         root = next((section for name, section in self.forwarded if name == "."), None)
-        if root is None or self.server.flag("unblock-lan-zones"):
+        if root is None:
             return
         servers = [server for value in root.values("forward-addr") if (server := _server(value)) is not None]
         addresses = [server.address for server in servers]
