@@ -180,6 +180,16 @@ def test_clientsOutsideTheListOfQueriesLookNothingUp() -> None:
     assert any("may look names up but not query the zones are refused" in line for line in linesOf(result))
 
 
+def test_lookUpsTakeBothLists() -> None:
+    """
+    Names are looked up for clients that are in C{allow-recursion} and in C{allow-query-cache}, if both are given.
+    """
+    one, other = "allow-recursion { 10.0.0.0/16; 192.0.2.0/24; };", "allow-query-cache { ! 10.0.1.0/24; 10.0.0.0/8; };"
+    assert _access(f"options {{ {one} {other} }};") == {"allow": ["10.0.0.0/16"], "refuse": ["10.0.1.0/24"]}
+    assert _access(f"options {{ {other} }};") == {"allow": ["10.0.0.0/8"], "refuse": ["10.0.1.0/24"]}
+    assert _converted("options { allow-recursion { 10.0.0.0/8; }; allow-query-cache { 192.0.2.0/24; }; };").values["role"] == "serve"
+
+
 def test_clientsThatAreDroppedHaveExceptions() -> None:
     """
     An exception of C{blackhole} is answered as others.

@@ -90,6 +90,13 @@ class Clients:
     def denied(self) -> list[str]:
         return [str(network) for network, isIn in self.rules if not isIn]
 
+    def both(self, other: Clients) -> Clients:
+        """
+        Return a list of the clients that are in this list and in another one.
+        """
+        outside = Clients([(self, False), (Clients.of(["any"]), True)])
+        return Clients([(outside, False), (other, True)])
+
     def hasAll(self, other: Clients) -> bool:
         """
         Return whether it has all clients of another list.

@@ -178,10 +178,14 @@ class Scope:
         """
         if not self._flag("recursion", True):
             return None
-        for name in ("allow-recursion", "allow-query-cache"):
-            found = self._clientsOf(name)
-            if found is not None:
-                return None if found.isNone else found
+        found = self._clientsOf("allow-recursion")
+        cached = self._clientsOf("allow-query-cache")
+        if found is not None and cached is not None:
+            # Each of the two stands for the other one, if that is missing.
+            found = found.both(cached)
+        found = found or cached
+        if found is not None:
+            return None if found.isNone else found
         if self.queried is not None:
             return None if self.queried.isNone else self.queried
         place = Place(self._whole.file, 0, "allow-recursion")
