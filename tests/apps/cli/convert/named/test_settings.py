@@ -407,6 +407,18 @@ def test_signingAndReplyPoliciesAreListed() -> None:
     assert {finding.place.line for finding in result.findings if finding.severity is Severity.MISSING} == {2, 6, 7}
 
 
+def test_policyZonesAreListsOfBlockedNames() -> None:
+    """
+    The file of a policy zone is a list; one that is transferred, or that named applies in another way, is named.
+    """
+    zones = 'zone "own.rpz" { type primary; file "own"; }; zone "far.rpz" { type secondary; primaries { 192.0.2.1; }; file "far"; };'
+    policies = 'zone "own.rpz"; zone "far.rpz"; zone "own.rpz" policy passthru;'
+    result = _converted(f"options {{ response-policy {{ {policies} }}; }}; {zones}")
+    assert result.texts("block-list") == ["/etc/own"]
+    severities = [finding.severity for finding in result.findings if "policy" in finding.reason or "rules" in finding.reason]
+    assert severities == [Severity.DIFFERS, Severity.MISSING, Severity.MISSING]
+
+
 def test_keysOfSignedZonesAreCopied() -> None:
     """
     A zone that named signs is listed with the files of its keys and the folder in which the server looks for them, since its parent has

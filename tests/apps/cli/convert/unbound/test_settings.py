@@ -155,6 +155,17 @@ def test_privateReverseNames() -> None:
     assert any("nodefault, Unbound denies them by itself" in line for line in linesOf(result))
 
 
+def test_policyZonesAreListsOfBlockedNames() -> None:
+    """
+    The file of a policy zone is a list, unless Unbound applies it in another way.
+    """
+    result = _converted("rpz:\n name: rpz.example\n zonefile: own.rpz\n")
+    assert result.texts("block-list") == ["/etc/own.rpz"]
+    assert any("only its rules that are by name" in line for line in linesOf(result))
+    for more in ("rpz-action-override: passthru", "zonefile: ''"):
+        assert "block-list" not in _converted(f"rpz:\n name: rpz.example\n zonefile: own.rpz\n {more}\n").values
+
+
 def test_authZonesInLocalZones() -> None:
     """
     A zone that a local zone hides is left out.

@@ -119,10 +119,6 @@ OUTCOMES: Final[Mapping[str, Outcome]] = dict(
         ),
         ("resolver-use-dns64", never("queries to IPv4 addresses are not translated (NAT64)")),
         *rows(needless("ipv4only.arpa is looked up as other names"), "ipv4only-enable ipv4only-contact ipv4only-server"),
-        *rows(
-            missing("response policy zones (RPZ) are not converted", "block-list reads the rules of their file that block names"),
-            "response-policy",
-        ),
         *rows(needless("it belongs to response-policy"), "dnsrps-enable dnsrps-library dnsrps-options"),
         *rows(missing("answers are not filtered by other addresses or names than private ones", "see stop-rebinding"),
               "deny-answer-addresses deny-answer-aliases"),

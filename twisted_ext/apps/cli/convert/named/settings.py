@@ -34,7 +34,7 @@ HANDLED: Final = (
         allow-query-cache allow-query blackhole dnssec-validation validate-except version hostname server-id rate-limit max-cache-size
         max-cache-ttl max-ncache-ttl min-cache-ttl stale-answer-enable stale-cache-enable max-stale-ttl stale-answer-client-timeout prefetch
         minimal-any qname-minimization querylog tcp-clients tcp-idle-timeout transfers-in transfers-out cookie-secret
-        require-server-cookie root-key-sentinel catalog-zones match-clients
+        require-server-cookie response-policy root-key-sentinel catalog-zones match-clients
         """.split()
     )
     | ZONE_HANDLED
@@ -126,6 +126,7 @@ class Scope:
         self._access()
         zones = Zones(self, self._lists, self._converted, self._path)
         self._catalogs(zones)
+        self._policies()
         for statement in self._statements:
             if statement.name == "zone":
                 zones.convert(statement, self._known)
@@ -457,6 +458,16 @@ class Scope:
                 usual = next((one for one in each.words if one in ("default-primaries", "default-masters")), "")
                 members = self._lists.remotes(Statement(each.place, [usual], each.block)) if usual else []
                 zones.catalogs[f"{each.value.rstrip('.').lower()}."] = members
+
+    def _policies(self) -> None:
+        found = self.find("response-policy")
+        for each in found.inside if found is not None else ():
+            zone = next((one for one in self._served if one.value.rstrip(".").lower() == each.value.rstrip(".").lower()), None)
+            own = {inner.name: inner for inner in zone.inside} if zone is not None else {}
+            if "policy" in each.words or "file" not in own or own["type"].value.lower() not in ("primary", "master"):
+                self._converted.missing(each.place, "a policy zone is applied from a file, with the policy that it has", "see block-list")
+            elif self._converted.add("block-list", self._path(own["file"].value), each.place):
+                self._converted.differs(each.place, "only its rules that are by name are applied, and all that block in the same way")
 
     # -- other statements
 

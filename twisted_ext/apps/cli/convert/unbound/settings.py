@@ -520,9 +520,12 @@ class _Conversion:
         elif kind == "remote-control":
             self._remoteControl(section)
         elif kind == "rpz":
-            self.converted.missing(
-                section.place, "response policy zones (RPZ) are not converted", "block-list reads the rules of their file that block names"
-            )
+            path = section.last("zonefile")
+            if not path or section.last("rpz-action-override"):
+                self.converted.missing(section.place, "a policy zone is applied from a file, with the policy that it has", "see block-list")
+            elif self.converted.add("block-list", self._path(path), section.place):
+                text = "only its rules that are by name are applied, and all that block in the same way; the file is not transferred"
+                self.converted.differs(section.place, text)
         elif kind in ("view", "dnscrypt", "python", "dynlib", "cachedb", "ipset"):
             self._known(Option(kind, [], section.place))
         elif kind == "dnstap":
