@@ -156,6 +156,19 @@ def test_whomANegatedListLeavesOutItDoesNotMatch() -> None:
     assert _access(options % "! { ! 10.0.0.1; any; }; any;") == {"allow": ["10.0.0.1/32"]}
 
 
+def test_sameNetworkInANegatedList() -> None:
+    """
+    A network of a negated list without exceptions is left out where the very same one stands before it as well, as in named 9.18.
+    """
+    options = "acl inner { 10.1.0.0/16; 192.0.2.0/24; }; options { allow-recursion { %s }; };"
+    assert _access(options % "10.1.1.0/24; 10.1.0.0/16; ! inner; 10.0.0.0/8;") == {
+        "allow": ["10.1.1.0/24", "10.0.0.0/8"],
+        "refuse": ["10.1.0.0/16"],
+    }
+    assert _access(options % "10.1.0.0/16; ! { 10.1.0.0/16; ! 10.2.0.0/16; };") == {"allow": ["10.1.0.0/16"]}
+    assert _access(options % "10.1.0.0/16; ! 10.1.0.0/16;") == {"allow": ["10.1.0.0/16"]}
+
+
 def test_zonesAreClosedToThoseWhoMayNotQueryThem() -> None:
     """
     A server for zones only refuses all clients but those that C{allow-query} or its view lets in.

@@ -4,10 +4,10 @@ Resolves the lists that C{named.conf} names: addresses (C{acl}), servers (C{prim
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Union
 
 from twisted_ext.apps.cli.convert.addresses import isAddress, labelOf, networkFrom, portFrom
 from twisted_ext.apps.cli.convert.converted import Converted, Place
@@ -28,6 +28,9 @@ _LOCATIONS: Final = ("geoip", "ecs")
 #: What an element of a list matches, and whether it is without a C{!}: networks, what is in another list, or with the name of a key the
 #: clients that sign with it.
 _Element = tuple["Prefixes[bool] | Clients | str", bool]
+
+#: The same, for a single network.
+_Item = Union[Network, "Clients", str]
 
 
 class Clients:
@@ -51,6 +54,23 @@ class Clients:
         self.keys: list[str] = list(keys)
         # Lists of lists may lead to the same one by very many ways.
         self._known: dict[tuple[Network, str], bool] = {}
+
+    @classmethod
+    def inOrder(cls, items: Mapping[_Item, bool]) -> Clients:
+        elements: list[_Element] = []
+        # Networks of the same sign that follow each other may be thousands.
+        run: Prefixes[bool] = Prefixes()
+        before: bool | None = None
+        for item, isIn in items.items():
+            if isinstance(item, (Clients, str)):
+                elements.append((item, isIn))
+                before = None
+                continue
+            if isIn is not before:
+                run, before = Prefixes(), isIn
+                elements.append((run, isIn))
+            run.add(item, True)
+        return cls(elements)
 
     @classmethod
     def of(cls, networks: Iterable[str]) -> Clients:
@@ -128,9 +148,23 @@ def _matches(element: Prefixes[bool] | Clients | str, network: Network, key: str
     if isinstance(element, str):
         return element == key
     if isinstance(element, Clients):
-        # Those that it leaves out it does not match, be there a C{!} before it or not.
         return element.has(network, key)
     return element.find(network) is not None
+
+
+def _join(found: dict[_Item, bool], inner: Mapping[_Item, bool], isIn: bool) -> None:
+    """
+    Add a list to the one that has it.
+    """
+    if not all(inner.values()):
+        # Whom it leaves out it does not match, be there a C{!} before it or not.
+        found.setdefault(Clients.inOrder(inner), isIn)
+        return
+    for item in inner:
+        found.setdefault(item, isIn)
+        if not isIn and not isinstance(item, (Clients, str)):
+            # named 9.18 then leaves out the very same network where it stands before, too.
+            found[item] = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -157,7 +191,7 @@ class Lists:
         # What the lists of servers have, by name: lists of lists would double with each level.
         self._remotes: dict[str, list[Remote]] = {}
         # What the lists of addresses match, by name, for the same reason.
-        self._made: dict[str, Clients] = {}
+        self._made: dict[str, dict[_Item, bool]] = {}
         self._deepest = int(BLOCK_DEPTH.default)
         for statement in statements:
             if statement.name == "acl":
@@ -175,15 +209,16 @@ class Lists:
                     self._keyOf[statement.value] = words[0]
 
     def clients(self, elements: Iterable[Statement], place: Place) -> Clients:
-        return Clients(self._elements(elements, place, 0))
+        return Clients.inOrder(self._items(elements, place, 0))
 
-    def _elements(self, elements: Iterable[Statement], place: Place, depth: int) -> Iterator[_Element]:
+    def _items(self, elements: Iterable[Statement], place: Place, depth: int) -> dict[_Item, bool]:
+        """
+        Return what a list matches, in its order, and whether it is without a C{!}. Of what is there twice, the first one counts.
+        """
+        found: dict[_Item, bool] = {}
         if depth > self._deepest:
             self._converted.wrong(place, "lists of addresses name each other in a circle")
-            return
-        # Networks of the same sign that follow each other, which may be thousands.
-        run: Prefixes[bool] = Prefixes()
-        sign = True
+            return found
         for element in elements:
             words = list(element.words)
             isIn = True
@@ -200,24 +235,18 @@ class Lists:
             if text == "localnets":
                 self._converted.note(place, "localnets: all private networks take the place of those of this machine")
             if known:
-                if isIn is not sign:
-                    yield run, sign
-                    run, sign = Prefixes(), isIn
                 for each in networksOf(known):
-                    run.add(each, True)
-                continue
-            yield run, sign
-            run = Prefixes()
-            if not words and element.block is not None:
-                yield Clients(self._elements(element.block, place, depth + 1)), isIn
+                    found.setdefault(each, isIn)
+            elif not words and element.block is not None:
+                _join(found, self._items(element.block, place, depth + 1), isIn)
             elif text == "key" and len(words) > 1:
                 if not isIn:
                     self._converted.missing(element.place, "a client that signs cannot be left out: it could do without")
-                yield words[1], isIn
+                found.setdefault(words[1], isIn)
             elif text in self._acls:
                 if text not in self._made:
-                    self._made[text] = Clients(self._elements(self._acls[text].inside, place, depth + 1))
-                yield self._made[text], isIn
+                    self._made[text] = self._items(self._acls[text].inside, place, depth + 1)
+                _join(found, self._made[text], isIn)
             else:
                 if text in _LOCATIONS:
                     self._converted.missing(place, "clients are not told apart by location", "list networks")
@@ -225,8 +254,8 @@ class Lists:
                     self._converted.wrong(place, f"{text!r} is not an address, and there is no acl of this name")
                 if not isIn:
                     # It may be any client whom this leaves out.
-                    yield Clients.of(["any"]), False
-        yield run, sign
+                    _join(found, dict.fromkeys(networksOf(EVERYONE), True), False)
+        return found
 
     def remotes(self, statement: Statement, depth: int = 0) -> list[Remote]:
         """
