@@ -250,7 +250,7 @@ def test_timeIsNotTheSystems() -> None:
     reactor = DirectReactor()
     try:
         assert reactor.seconds is not runtime.seconds
-        ahead = [reactor.seconds() - time.monotonic() for _ in range(100)]
+        ahead = [reactor.seconds() - time.clock_gettime(time.CLOCK_BOOTTIME) for _ in range(100)]
         assert max(ahead) - min(ahead) < 0.01
         assert abs(reactor.seconds() - time.time()) < 3600
     finally:

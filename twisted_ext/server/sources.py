@@ -218,6 +218,7 @@ class ForwardStack:
         source: IAnswerSource = default
         if routes:
             source = RouteSource(routes, default)
+            # Others need no validator, which takes long to load.
             if any("validate:" in route for route in settings.route):
                 _joinParents(source, routes)
         follower: AliasFollower | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from select import epoll
-from time import monotonic, time
+from time import CLOCK_BOOTTIME, clock_gettime, time
 from typing import Final
 
 from mypy_extensions import mypyc_attr
@@ -35,15 +35,16 @@ _loggingErrors: Final = Logger(__name__).failureHandler("Unexpected error in mai
 
 _READABLE: Final = int(EPOLLIN)
 
-#: How far the clock on the wall was ahead of that which nobody sets, when this process began.
-_AHEAD: Final = time() - monotonic()
+#: How far the clock on the wall was ahead of that which nobody sets, when this process began. The latter goes on while the machine sleeps:
+#: what is cached must not live for as long after that.
+_AHEAD: Final = time() - clock_gettime(CLOCK_BOOTTIME)
 
 #: Maximum seconds of a wait: epoll(7) takes milliseconds as a C integer.
 _LONGEST: Final = 2147483.0
 
 
 def _seconds() -> float:
-    return monotonic() + _AHEAD
+    return clock_gettime(CLOCK_BOOTTIME) + _AHEAD
 
 
 @mypyc_attr(native_class=False)  # It extends a class of Twisted.

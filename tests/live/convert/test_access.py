@@ -23,3 +23,14 @@ def test_convertedAccessOpensNothing(kind: str, seed: int) -> None:
     result = compareAccess(kind, Random(seed))
     assert result.opened == [], result.text
     assert result.closed == [] or result.lines, result.text
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["named", "unbound"])
+def test_noneOfManyOpensAnything(kind: str) -> None:
+    """
+    Nor does one of sixty.
+    """
+    for seed in range(3, 63):
+        result = compareAccess(kind, Random(seed))
+        assert result.opened == [], f"seed {seed}: {result.text}"

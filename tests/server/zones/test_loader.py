@@ -22,7 +22,7 @@ from twisted_ext.server.config import zonesettings
 from twisted_ext.server.config.zonesettings import ZoneSettings, apexIn, gather, zonesOf
 from twisted_ext.server.limits import CHANGING_SECONDS, WATCH_SECONDS
 from twisted_ext.server.settings.settings import Settings
-from twisted_ext.server.zones import loader
+from twisted_ext.server.zones import loader, pending
 from twisted_ext.server.zones.imagefiles import Images
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.zone import Zone
@@ -455,6 +455,23 @@ class LoadingTests(LoadingCase):
             self.write(f"h{number}.example", serial=2)
         said = self.finish(begun.reload(zones))
         self.assertEqual([line.partition(":")[0] for line in said if line.startswith("b")], [f"b{number}.example." for number in range(8)])
+        with patch.object(pending, "LOADING_BROKEN", Limit(5, 1, 100)):
+            said = self.finish(begun.reload(zones))
+        self.assertEqual([line.partition(":")[0] for line in said if line.startswith("b")], [f"b{number}.example." for number in range(5)])
+        self.assertRegex(said[-1], "and [0-9]+ more lines, which are in the log")
+
+    def test_fileOfAnotherSizeWithTheSameTime(self) -> None:
+        """
+        A file has changed if its size has, although its time is the same, as if it was written twice within the resolution of the clock.
+        """
+        zone = self.write("example.org")
+        loading = self.load(zone)
+        path = Path(zone.file)
+        stamp = path.stat().st_mtime_ns
+        path.write_text(path.read_text().replace(" 1 ", " 12 ", 1))
+        os.utime(path, ns=(stamp, stamp))
+        self.finish(loading.reload([zone]))
+        self.assertEqual(self.serial("example.org"), 12)
 
 
 class SettingsTests(SynchronousTestCase):

@@ -298,9 +298,7 @@ class SignedLoadingTests(SignedLoadingCase):
         signed, plain = self.writeSigned(), self.writeSigned(sign=False)
         loading = self.load(signed)
         self.clock.advance(0.1)
-        place = self.zones.at(APEX)
-        assert place is not None
-        place.signatures, place.signaturesRead = FirstEnd(10, APEX, SOA), (place.since, 1)
+        self.endSoon()
         self.advance()
         self.assertEqual(self.serial(NAME), 2)
         self.assertIsNotNone(loading.overdue(APEX))
@@ -308,7 +306,7 @@ class SignedLoadingTests(SignedLoadingCase):
         self.assertIsNone(loading.overdue(APEX))
         self.finish(loading.reload([signed]))
         self.assertEqual(self.serial(NAME), 3)
-        place.signatures, place.signaturesRead = FirstEnd(10, APEX, SOA), (place.since, 3)
+        self.endSoon(3)
         self.advance()
         self.assertEqual(self.serial(NAME), 4)
         self.finish(loading.reload([]))
@@ -329,15 +327,23 @@ class SignedLoadingTests(SignedLoadingCase):
             self.advance()
             self.assertEqual(self.serial(NAME), expected)
 
+    def endSoon(self, serial: int = 1) -> None:
+        """
+        Have it that the first signature of the zone has ended.
+
+        @param serial: that of the version.
+        """
+        place = self.zones.at(APEX)
+        assert place is not None
+        place.signatures, place.signaturesRead = FirstEnd(10, APEX, SOA), (place.since, serial)
+
     def test_renewalWithoutWatch(self) -> None:
         """
         Signatures are renewed although files are not watched.
         """
         self.load(self.writeSigned(), watch=False)
         self.clock.advance(0.1)
-        place = self.zones.at(APEX)
-        assert place is not None
-        place.signatures, place.signaturesRead = FirstEnd(10, APEX, SOA), (place.since, 1)
+        self.endSoon()
         self.advance()
         self.assertEqual(self.serial(NAME), 2)
 
@@ -348,9 +354,7 @@ class SignedLoadingTests(SignedLoadingCase):
         zone = self.writeSigned()
         self.load(ZoneSettings({"name": "Example.ORG.", "file": zone.file, "sign": "default"}))
         self.clock.advance(0.1)
-        place = self.zones.at(APEX)
-        assert place is not None
-        place.signatures, place.signaturesRead = FirstEnd(10, APEX, SOA), (place.since, 1)
+        self.endSoon()
         self.advance()
         self.assertEqual(self.serial(NAME), 2)
 
@@ -529,6 +533,7 @@ def test_keysThatDoNotSignYet(tmp_path: Path) -> None:
         ({"file": "/z", "update": ["key k subtree . ANY"]}, "/state", "sign and update: only zones from files are signed; leave one"),
         ({"file": "/z", "primaries": ["192.0.2.1"]}, "/state", "sign and primaries: only zones from files are signed"),
         ({"store": "/z"}, "/state", "sign and store: only zones from files are signed"),
+        ({"file": "/z", "catalog": "follow"}, "/state", "sign and catalog: only zones from files are signed"),
         ({"file": "/z"}, "", "sign needs state, the folder where its keys are kept"),
     ],
 )

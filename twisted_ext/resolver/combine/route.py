@@ -60,8 +60,8 @@ class RouteSource(JoiningSource):
 @implementer(IAnswerSource)
 class ParentsElsewhere(JoiningSource):
     """
-    Asks the server of a routed domain for the keys of zones in it, and for those of its parents, with the DS records of the domain itself,
-    whatever is asked for other names: the server of a domain need not know more than its own zones.
+    Finds keys and DS records for a routed domain: those of zones in it at the domain's server, and those of its parents, with the DS
+    records of the domain itself, where other names are looked up. The server need not know more than its own zones.
     """
 
     __slots__ = ("_domain", "_inner", "_others")

@@ -129,7 +129,7 @@ def _warnOfOtherFamily(settings: Settings) -> None:
     names = [view.name for view in settings.views() if not any(each == "any" or ":" in each for each in view.clients)]
     if names:
         text = "view{s} {names}: no client is given by an IPv6 prefix, so a device that queries over IPv6 is not in {them}; add its prefix"
-        _log.warn(text, s="s"[: len(names) > 1], names=", ".join(names), them="them" if len(names) > 1 else "it")
+        _log.warn(text, s="s" if len(names) > 1 else "", names=", ".join(names), them="them" if len(names) > 1 else "it")
 
 
 def _warnOfHiddenViews(settings: Settings) -> None:

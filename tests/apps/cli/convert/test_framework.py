@@ -245,7 +245,7 @@ def test_settingsWithWhichNoServerStarts(text: str, reason: str, tmp_path: Path,
     path.write_text(f"server:\n {text}")
     assert (main(["convert", str(path)]) == 2) is bool(reason)
     complaints = capsys.readouterr().err
-    assert ("no server starts with them: " in complaints) is bool(reason)
+    assert ("a server does not start with them: " in complaints) is bool(reason)
     assert reason in complaints
 
 

@@ -145,4 +145,4 @@ def _try(converted: Converted) -> None:
         while cause is not None and not isinstance(cause, OSError):
             cause = cause.__cause__ or cause.__context__
         if cause is None:
-            converted.wrong(Place(converted.file, 0, "the settings"), f"no server starts with them: {fault}")
+            converted.wrong(Place(converted.file, 0, "the settings"), f"a server does not start with them: {fault}")

@@ -120,7 +120,7 @@ def writeAccess(
         # A server for zones only has no other way to allow them.
         rules[network] = "allow" if serves else "refuse"
     if among and not serves:
-        text = f"clients that may query the zones only, among others, are refused: {', '.join(map(str, among))}"
+        text = f"clients in {', '.join(map(str, among))} may query the zones there, but look no names up; here they are refused"
         converted.differs(placeOf(among[0]), text, "allow them to look names up")
     if "allow" not in rules.values() and (not serves or any(network.prefixlen == 0 for network in rules)):
         # By default private networks are answered, and with zones only all.

@@ -139,6 +139,8 @@ def test_theFirstRuleOfAnAccessListDecides() -> None:
     assert (result.values["allow"], result.texts("refuse")) == ([], [])
     result = _converted("a.example {\n file a\n acl {\n  filter net 10.0.0.0/8\n }\n}\n. {\n" + forward)
     assert (result.texts("allow"), result.texts("refuse")) == (["any"], ["10.0.0.0/8"])
+    # CoreDNS does not start with it.
+    assert _converted(". {\n acl {\n  allow 10.0.0.0/8\n  block\n }\n" + forward).values["allow"] == []
     assert [line for line in linesOf(result) if "not told apart by zone" in line and "are refused" not in line]
 
 

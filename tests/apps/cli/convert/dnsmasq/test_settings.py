@@ -61,6 +61,7 @@ def test_serversOfAllNames() -> None:
     """
     result = converted("dnsmasq", "server=/#/192.0.2.1\nserver=192.0.2.2\nserver=/a.example/192.0.2.3\n")
     assert (result.texts("upstream"), result.texts("route")) == (["udp:192.0.2.1"], ["a.example=udp:192.0.2.3"])
+    assert [reasonsOf(result, line) for line in (1, 2)] == [[], ["not needed: servers for # are asked about all names"]]
     assert converted("dnsmasq", "local=/#/\n").values["recursive"] is False
 
 

@@ -161,7 +161,7 @@ def test_policyZonesAreListsOfBlockedNames() -> None:
     """
     result = _converted("rpz:\n name: rpz.example\n zonefile: own.rpz\n")
     assert result.texts("block-list") == ["/etc/own.rpz"]
-    assert any("only its rules that are by name" in line for line in linesOf(result))
+    assert any("only its rules for names" in line for line in linesOf(result))
     for more in ("rpz-action-override: passthru", "zonefile: ''"):
         assert "block-list" not in _converted(f"rpz:\n name: rpz.example\n zonefile: own.rpz\n {more}\n").values
 

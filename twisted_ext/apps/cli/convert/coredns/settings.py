@@ -396,7 +396,7 @@ class _Conversion:
 
     def _acl(self, block: _Block, each: Directive) -> None:
         if (self._named(each, each.values) or block.zones) != ["."]:
-            self._converted.differs(each.place, "clients are not told apart by zone: those that it stops get no answers of other zones")
+            self._converted.differs(each.place, "clients are not told apart by zone: those that it stops get no answers from other zones")
         rules: list[tuple[str, Prefixes[Place]]] = []
         for option in each.block:
             words = list(option.values)
@@ -412,6 +412,9 @@ class _Conversion:
                 continue
             if option.name == "filter":
                 self._converted.differs(option.place, "these clients are refused; they do not get empty answers")
+            if words[:1] not in ([], ["net"]):
+                self._converted.wrong(option.place, f"{words[0]!r} is not the word net", "write net 192.0.2.0/24")
+                continue
             networks: Prefixes[Place] = Prefixes()
             for word in words[1:] or ["*"]:
                 network = "any" if word == "*" else networkFrom(word)

@@ -407,15 +407,15 @@ class _Dnsmasq:
             for each in found.upstreams:
                 converted.needless(each.place, "servers for # are asked about all names")
             found.upstreams = given
-            noResolv = noResolv or Directive("server", "", given[0].place)
         elif any(not each.server for each in found.everything):
             converted.set("recursive", False, found.everything[0].place)
             found.upstreams = []
         resolvFile = found.options.get("resolv-file")
-        if noResolv is None and found.upstreams:
+        isFollowed = noResolv is None and not found.everything
+        if isFollowed and found.upstreams:
             # dnsmasq adds those of resolv.conf.
             found.upstreams += self._fromResolvConf(resolvFile)
-        elif noResolv is None and resolvFile is not None and resolvFile.value:
+        elif isFollowed and resolvFile is not None and resolvFile.value:
             converted.set("resolv-conf", self._includes.pathOf(plain(resolvFile.value)), resolvFile.place)
         elif noResolv is not None and not found.upstreams and found.routes:
             # It knows no other names, so that these are refused.

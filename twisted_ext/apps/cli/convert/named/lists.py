@@ -57,6 +57,9 @@ class Clients:
 
     @classmethod
     def inOrder(cls, items: Mapping[_Item, bool]) -> Clients:
+        """
+        Return a list of these elements, each with whether it is without a C{!}.
+        """
         elements: list[_Element] = []
         # Networks of the same sign that follow each other may be thousands.
         run: Prefixes[bool] = Prefixes()
@@ -108,6 +111,9 @@ class Clients:
 
     @property
     def denied(self) -> list[str]:
+        """
+        The networks of L{rules} that are exceptions.
+        """
         return [str(network) for network, isIn in self.rules if not isIn]
 
     def both(self, other: Clients) -> Clients:

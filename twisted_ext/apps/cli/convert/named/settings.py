@@ -465,9 +465,9 @@ class Scope:
             zone = next((one for one in self._served if one.value.rstrip(".").lower() == each.value.rstrip(".").lower()), None)
             own = {inner.name: inner for inner in zone.inside} if zone is not None else {}
             if "policy" in each.words or "file" not in own or own["type"].value.lower() not in ("primary", "master"):
-                self._converted.missing(each.place, "a policy zone is applied from a file, with the policy that it has", "see block-list")
+                self._converted.missing(each.place, "only a policy zone from a file, without an override, becomes a list", "see block-list")
             elif self._converted.add("block-list", self._path(own["file"].value), each.place):
-                self._converted.differs(each.place, "only its rules that are by name are applied, and all that block in the same way")
+                self._converted.differs(each.place, "only its rules for names are applied, and all names that it blocks get one reply")
 
     # -- other statements
 

@@ -172,7 +172,7 @@ class LocalZones:
         into = self._converted
         if name == "." and kind not in ("nodefault", *_TRANSPARENT):
             into.set("recursive", False, place)
-            into.differs(place, "no names are looked up, those of forward zones, stubs and transparent zones neither")
+            into.differs(place, "no names are looked up, not even those of forward zones, stubs and transparent zones")
         if kind in _REDIRECTS:
             self._redirect(name, place, records)
             return

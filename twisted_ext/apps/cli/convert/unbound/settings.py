@@ -522,9 +522,10 @@ class _Conversion:
         elif kind == "rpz":
             path = section.last("zonefile")
             if not path or section.last("rpz-action-override"):
-                self.converted.missing(section.place, "a policy zone is applied from a file, with the policy that it has", "see block-list")
+                text = "only a policy zone from a file, without an override, becomes a list"
+                self.converted.missing(section.place, text, "see block-list")
             elif self.converted.add("block-list", self._path(path), section.place):
-                text = "only its rules that are by name are applied, and all that block in the same way; the file is not transferred"
+                text = "only its rules for names are applied, and all names that it blocks get one reply; the file is not transferred"
                 self.converted.differs(section.place, text)
         elif kind in ("view", "dnscrypt", "python", "dynlib", "cachedb", "ipset"):
             self._known(Option(kind, [], section.place))
