@@ -488,5 +488,11 @@ class GatesTests(SynchronousTestCase):
         self.assertEqual(len(self.server.askAll([queryOf(opt=optOf(options=[(COOKIE, mine)]))] * 50, "127.0.0.2")), 50)
         self.assertFalse(self.ask(queryOf(), "127.0.0.3").flags & TC)
         self.assertEqual(sum([self.server.stream(queryOf()) is not None for _ in range(50)]), 50)
+        replies = []
+        for transport in ("tls", "https", "quic"):
+            for _ in range(50):
+                self.server.responder.take(queryOf(), (NEAR, 4000), transport, replies.append)
+        self.assertEqual(len(replies), 150)
+        self.assertFalse([reply for reply in replies if reply[2] & 2])
         self.clock.advance(1)
         self.assertEqual(len([reply for reply in self.server.askAll([queryOf()] * 20) if not reply[2] & 2]), 10)

@@ -130,6 +130,18 @@ class ReplayingTests(SynchronousTestCase):
         self.assertEqual(self.runTurns(), 0)
         self.assertEqual(textsOf(self.current), self.wanted)
 
+    def test_newVersionEndsReplay(self) -> None:
+        """
+        A replay for a former version does not go on once a later version is served, and does not take its place.
+        """
+        self.place()
+        later = self.imageOf(ZONE.replace(" 10 ", f" {20 + _CHANGES} ", 1))
+        with patch("twisted_ext.server.update.updates._LONG", 2**30):
+            self.placing.loaded(APEX, "zone", Built("example.org.", later, 0, 0, 20 + _CHANGES, 9, ()))
+        put = [*self.put]
+        self.runTurns()
+        self.assertEqual(self.put, put)
+
     def test_crowdedReplayIsBuiltByThread(self) -> None:
         """
         If so much has changed that the zone needs a new image, a thread builds it. A zone that is removed meanwhile stays removed, and a

@@ -9,12 +9,12 @@ from itertools import count
 from unittest.mock import patch
 
 from tests.server.zones.loaded import LoadingCase
-from twisted_ext.errors import BadZone
+from twisted_ext.errors import BadImage, BadZone
 from twisted_ext.server.authority import zonetable
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.zones.compilers import Job
-from twisted_ext.server.zones.imagefiles import Built, Images, statusOf
+from twisted_ext.server.zones.imagefiles import Built, Images, Maps, statusOf
 from twisted_ext.wire.names import nameFromText
 
 
@@ -225,6 +225,29 @@ class ReloadingTests(LoadingCase):
         Images(str(index.parent)).close()
         self.assertEqual((before, len(index.read_text().splitlines())), (129, 1))
         self.assertIsNone(statusOf("/\x00"))
+
+    def test_removedZoneIsInNoIndex(self) -> None:
+        """
+        A zone that was removed has no image for the next server, although the index still has the line of it.
+        """
+        self.close(self.load(self.write("example.org"), self.write("example.net")))
+        folder = str(self.folder / "state" / "zones")
+        images = Images(folder)
+        images.forget("example.org.")
+        images.close()
+        again = Images(folder)
+        self.addCleanup(again.close)
+        self.assertEqual([built.zone for built in again], ["example.net."])
+
+    def test_imageOfAnotherZone(self) -> None:
+        """
+        An image is not served under the name of another zone, whatever the index says.
+        """
+        self.close(self.load(self.write("example.org")))
+        (path,) = (self.folder / "state" / "zones").glob("*.image")
+        opening = Maps().opening(nameFromText("example.net"), str(path), 0)
+        with self.assertRaisesRegex(BadImage, "is another zone's"):
+            opening()
 
     def test_imagePathsAreNotReused(self) -> None:
         """

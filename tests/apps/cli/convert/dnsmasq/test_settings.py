@@ -63,6 +63,9 @@ def test_serversOfAllNames() -> None:
     assert (result.texts("upstream"), result.texts("route")) == (["udp:192.0.2.1"], ["a.example=udp:192.0.2.3"])
     assert [reasonsOf(result, line) for line in (1, 2)] == [[], ["not needed: servers for # are asked about all names"]]
     assert converted("dnsmasq", "local=/#/\n").values["recursive"] is False
+    # Those of a file are not asked either.
+    files = {"/etc/more.conf": "nameserver 192.0.2.7\n"}
+    assert converted("dnsmasq", "server=/#/192.0.2.1\nresolv-file=/etc/more.conf\n", files).texts("upstream") == ["udp:192.0.2.1"]
 
 
 def test_upstreams() -> None:
