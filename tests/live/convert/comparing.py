@@ -224,6 +224,14 @@ def rulesFor(kind: str) -> Sequence[Rule]:
 _NOTHING: Final = Answered("NOERROR", frozenset())
 _DENIED: Final = Answered("NXDOMAIN", frozenset())
 
+def _isAliasOnly(theirs: Answered, ours: Answered) -> bool:
+    return _typesIn(theirs) == {"CNAME"} and theirs.records <= ours.records
+
+
+def _typesIn(answered: Answered) -> set[str]:
+    return {kind for _, kind, _ in answered.records}
+
+
 #: The kinds of differences by format.
 _RULES: Final = {
     "dnsmasq": (
@@ -231,10 +239,14 @@ _RULES: Final = {
         Rule("an answer that is blocked is REFUSED here", lambda _, theirs, ours: theirs == _NOTHING and ours.rcode == "REFUSED"),
         Rule("the address has the domain as its reverse name", lambda question, _, ours: question.rrType == "PTR" and bool(ours.records)),
         Rule("special-use names are answered here", lambda question, *_: question.name.endswith(("127.in-addr.arpa", "localhost"))),
-        Rule("answers with the alias alone; here it is followed", lambda _, theirs, ours: theirs.records < ours.records),
+        Rule("answers with the alias alone; here it is followed", lambda _, theirs, ours: _isAliasOnly(theirs, ours)),
         Rule("blocked names have the IPv6 address ::", lambda question, _, ours: question.rrType == "AAAA" and "::" in str(ours)),
+        Rule("blocked names have the IPv4 address 0", lambda question, _, ours: question.rrType == "A" and "/0.0.0.0" in str(ours)),
         Rule("a name with records exists for all types", lambda _, theirs, ours: theirs == _DENIED and ours == _NOTHING),
+        Rule("the name of a local domain itself exists", lambda _, theirs, ours: theirs == _DENIED and ours == _NOTHING),
+        Rule("MX records are not made for hosts", lambda question, *_: question.rrType == "MX"),
         Rule("queries for other types of a blocked name have no data", lambda _, theirs, ours: theirs != _NOTHING and ours == _NOTHING),
+        Rule("addresses that address= gives to a domain", lambda question, theirs, _: not _typesIn(theirs) & {question.rrType}),
     ),
 }
 

@@ -59,7 +59,7 @@ _RULES: Final = (
     Rule("a name with local records has no records of other types", lambda _, theirs, ours: theirs != _NOTHING and ours == _NOTHING),
     Rule("a name with records exists for all types", lambda _, theirs, ours: theirs.rcode == "NXDOMAIN" and ours == _NOTHING),
     Rule("names in it get NXDOMAIN", lambda _, theirs, ours: ours.rcode == "NXDOMAIN"),
-    Rule("a domain cannot be empty", lambda _, theirs, ours: theirs == _NOTHING),
+    Rule("may look names up but not query the zones are refused", lambda _, theirs, ours: ours.rcode == "REFUSED"),
     Rule("the name of the zone itself exists here", lambda _, theirs, ours: theirs.rcode == "NXDOMAIN" and ours == _NOTHING),
 )
 

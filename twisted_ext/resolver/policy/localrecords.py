@@ -5,7 +5,7 @@ Local records that take precedence over the answers of servers.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from socket import AF_INET, inet_pton
 from typing import Final
@@ -23,7 +23,7 @@ from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile, a
 from twisted_ext.resolver.sources import LocalSource, WrappingSource
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.names import ROOT, nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, ANY, CNAME, PTR, A
 
@@ -119,25 +119,41 @@ def readLocalFile(path: str, ttl: float | None = None) -> list[RRSet]:
 class LocalRecordsSource(WrappingSource):
     """
     Answers for names with local records, and passes everything else to the inner source. A name with a local record has no data of
-    other types, unless these are left to the inner source. C{*.lan} matches all names below C{lan} without records of their own. A local
-    alias is followed, in the inner source if its target is not local.
+    other types, unless these are left to the inner source. C{*.lan} matches all names below C{lan} without records of their own, but for
+    those in a domain below it of which more is said. A local alias is followed, in the inner source if its target is not local.
     """
 
-    __slots__ = ("_records", "_wild", "_origin", "_listed", "_onward")
+    __slots__ = ("_records", "_wild", "_origin", "_listed", "_onward", "_ends")
 
     def __init__(
-        self, inner: IAnswerSource, records: LocalRecords, listed: Callable[[bytes], bool] | None = None, *, otherTypes: bool = False
+        self,
+        inner: IAnswerSource,
+        records: LocalRecords,
+        listed: Callable[[bytes], Collection[int]] | None = None,
+        *,
+        otherTypes: bool = False,
+        domains: Iterable[bytes] = (),
     ) -> None:
         """
-        @param listed: returns whether the inner source lists this name, folded, so that wildcards do not match it.
+        @param listed: returns the types of addresses that the inner source lists for this name, folded. Wildcards do not match names with
+            any; if other types are asked for, they have those that are left.
         @param otherTypes: ask the inner source for the types that a name with local records does not have.
+        @param domains: domains whose names wildcards above them do not match.
         """
         super().__init__(inner)
         self._onward = otherTypes
         self._listed = listed
         self._records = records
         self._wild = any(name.startswith(_STAR) for name in records)
+        self._ends = frozenset([ROOT, *[domain.lower() for domain in domains]])
         self._origin = Origin("local")
+
+    @property
+    def names(self) -> Iterable[bytes]:
+        """
+        The owners of local records, folded.
+        """
+        return self._records
 
     def setsFor(self, name: bytes) -> Mapping[int, RRSet] | None:
         """
@@ -148,14 +164,15 @@ class LocalRecordsSource(WrappingSource):
         found = self._records.get(name)
         if found is None and self._wild:
             rest = name
-            while rest != b"\x00" and found is None:
+            while rest not in self._ends and found is None:
                 rest = rest[rest[0] + 1 :]
                 found = self._records.get(_STAR + rest)
                 if rest in self._records:
                     # A wildcard does not match names below an existing name.
                     break
-            if found is not None and self._listed is not None and self._listed(name):
-                return None
+            types = self._listed(name) if found is not None and self._listed is not None else ()
+            if found is not None and types:
+                return {kind: rrset for kind, rrset in found.items() if kind not in types} if self._onward else None
         return found
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:

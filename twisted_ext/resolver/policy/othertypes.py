@@ -4,7 +4,7 @@ Answers of upstreams for types that a name does not have locally.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 from copy import copy
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from twisted_ext.resolver.policy.localanswers import lastTime
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.codes import AD, IN, Rcode
 from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import ROOT, parentOf
 from twisted_ext.wire.rrtypes import CNAME
 
 if TYPE_CHECKING:
@@ -29,11 +30,11 @@ __all__ = ["OtherTypes"]
 @implementer(IAnswerSource)
 class OtherTypes(WrappingSource):
     """
-    Turns the denial of a name into that of its type if the name has local data of other types. Upstreams do not know such a name, but a
-    client that is told so for AAAA need not use its A record (RFC 8020).
+    Turns the denial of a name into that of its type if the name has local data of other types, or is above one that has. Upstreams do not
+    know such a name, but a client that is told so for AAAA need not use its A record, nor ask for the names below it (RFC 8020).
     """
 
-    __slots__ = ("_records", "_hosts")
+    __slots__ = ("_records", "_hosts", "_above", "_table", "_aboveHosts")
 
     def __init__(
         self, inner: IAnswerSource, records: LocalRecordsSource | None = None, hosts: Callable[[], HostsTable] | None = None
@@ -46,6 +47,9 @@ class OtherTypes(WrappingSource):
         super().__init__(inner)
         self._records = records
         self._hosts = hosts
+        self._above = _namesAbove(() if records is None else records.names)
+        self._table: HostsTable | None = None
+        self._aboveHosts: Container[bytes] = ()
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         return then(self._inner.ask(question, context), self._passed, question, context)
@@ -67,9 +71,26 @@ class OtherTypes(WrappingSource):
         """
         @param name: folded.
         """
-        if self._records is not None and self._records.setsFor(name) is not None:
+        if name in self._above or (self._records is not None and self._records.setsFor(name) is not None):
             return True
-        return self._hosts is not None and name in self._hosts().addresses
+        if self._hosts is None:
+            return False
+        table = self._hosts()
+        if table is not self._table:
+            self._table, self._aboveHosts = table, _namesAbove(table.addresses)
+        return name in table.addresses or name in self._aboveHosts
+
+
+def _namesAbove(names: Iterable[bytes]) -> frozenset[bytes]:
+    """
+    Return all names that some names are below, without the root.
+    """
+    found: set[bytes] = {ROOT}
+    for name in names:
+        # There may be a hundred thousand names in one domain.
+        while name != ROOT and (name := parentOf(name)) not in found:
+            found.add(name)
+    return frozenset(found - {ROOT})
 
 
 def _lastName(answer: Answer, question: Question) -> bytes:

@@ -214,6 +214,12 @@ class Hosts(LocalSource):
             self.refresh()
         return self.table
 
+    def typesOf(self, name: bytes) -> set[int]:
+        """
+        Return the types of addresses that a name, folded, has now.
+        """
+        return {A if len(each) == 4 else AAAA for each in self.current().addresses.get(name, ())}
+
     def ask(self, question: Question, context: QueryContext) -> Answer | None:
         if not 0.0 <= self._seconds() - self._looked < _PAUSE:
             self.refresh()

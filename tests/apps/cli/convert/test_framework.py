@@ -233,7 +233,6 @@ def test_unknownFormat(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     ("text", "reason"),
     [
         ("cache-min-ttl: 600\n cache-max-ttl: 300\n", "min-ttl is 600, which is more than max-ttl, 300"),
-        ("local-zone: a.example static\nstub-zone:\n name: a.example\n stub-addr: 192.0.2.1\n", "a.example. has an upstream as well"),
         ("tls-cert-bundle: /missing\nforward-zone:\n name: .\n forward-tls-upstream: yes\n forward-addr: 192.0.2.1#dns.example\n", ""),
     ],
 )

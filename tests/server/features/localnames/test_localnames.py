@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.networks import textsOf
 from tests.server.stacks import featuresOf, reloadStack
 from tests.server.test_recursor import RecursingCase
 from tests.server.test_service import US, ServiceCase
@@ -121,6 +122,24 @@ class LocalNamesTests(StackCase):
             self.assertEqual(self.find(stack, name), [address], name)
         self.assertEqual(self.find(stack, "alias.lan"), ["foo.dev.lan.", "192.0.2.11"])
 
+    def test_wildcardsEndWhereMoreIsSaid(self) -> None:
+        """
+        A wildcard does not match names in a domain below it that is local or has an upstream; one in such a domain does.
+        """
+        other, server = self.serve("192.0.2.54", {("a.sub.dev.lan", "A"): "192.0.2.90", ("sub.dev.lan", "A"): "192.0.2.91"})
+        local = ["*.dev.lan A 192.0.2.1", "*.sub.only.dev.lan A 192.0.2.2"]
+        stack = self.local(local=local, localDomain=["only.dev.lan"], route={"sub.dev.lan": f"udp:{server.label}"}, hostsFile=[""])
+        for name, addresses in (
+            ("x.dev.lan", ["192.0.2.1"]),
+            ("sub.dev.lan", ["192.0.2.91"]),
+            ("a.SUB.dev.lan", ["192.0.2.90"]),
+            ("only.dev.lan", []),
+            ("a.only.dev.lan", []),
+            ("a.sub.only.dev.lan", ["192.0.2.2"]),
+        ):
+            self.assertEqual(textsOf(self.answer(stack, name)), addresses, name)
+        self.assertEqual(len(other.asked), 2)
+
     def test_severalHostsFiles(self) -> None:
         """
         Several hosts files are read, and none of them with an empty name.
@@ -197,17 +216,32 @@ class LocalNamesTests(StackCase):
         self.assertEqual(self.find(stack, "alias.example", "AAAA"), ["listed.example.", "2001:db8::1"])
         self.assertIn("forward-other-types: ", "\n".join(stack.path()))
 
+    def test_wildcardsHaveTheOtherTypesOfListedNames(self) -> None:
+        """
+        With forward-other-types, a wildcard gives a name of the hosts file the addresses of the family that the file has none of.
+        """
+        hosts = self.file("192.0.2.11 foo.dev.lan\n")
+        local = ["*.dev.lan A 192.0.2.1", "*.dev.lan AAAA 2001:db8::1", "*.dev.lan TXT here"]
+        stack = self.local(hostsFile=hosts, local=local, forwardOtherTypes=True)
+        self.assertEqual(self.find(stack, "foo.dev.lan"), ["192.0.2.11"])
+        self.assertEqual(self.find(stack, "foo.dev.lan", "AAAA"), ["2001:db8::1"])
+        self.assertEqual(self.find(stack, "foo.dev.lan", "TXT"), ['"here"'])
+        self.assertEqual(self.find(stack, "x.dev.lan"), ["192.0.2.1"])
+        stack = self.local(hostsFile=hosts, local=local)
+        self.assertEqual(self.find(stack, "foo.dev.lan", "AAAA"), [])
+
     def test_localNamesExistForOtherTypes(self) -> None:
         """
         Where the upstream denies a name that has local data of another type, the name has no data of that type: clients that are told that
         it does not exist need not use its address. Names without local data remain denied.
         """
-        hosts = self.file("192.0.2.3 listed.example\n192.0.2.4 box\n")
-        local = ["own.example A 192.0.2.1", "*.wild.example A 192.0.2.2"]
+        hosts = self.file("192.0.2.3 listed.example\n192.0.2.4 box\n192.0.2.5 a.b.empty.example\n")
+        local = ["own.example A 192.0.2.1", "*.wild.example A 192.0.2.2", "a.nothing.example A 192.0.2.6"]
         local += ["alias.example CNAME listed.example", "gone.example CNAME no.example"]
         stack = self.local(forwardOtherTypes=True, domainNeeded=True, local=local, hostsFile=hosts, localDomain=["wild.example"])
         for _ in range(2):
-            for name in ("own.example", "x.wild.example", "listed.example", "alias.example", "box"):
+            # Below nothing.example is a name, so a client must not take it that there is none.
+            for name in ("own.example", "x.wild.example", "listed.example", "alias.example", "box", "nothing.example", "empty.example"):
                 answer = self.answer(stack, name, "AAAA")
                 self.assertEqual((answer.outcome, answer.rcode), (Outcome.NODATA, Rcode.NOERROR), name)
             for name in ("other.example", "gone.example", "printer"):

@@ -32,6 +32,15 @@ class RebindingTests(StackCase):
         self.assertEqual(Settings.of(**values).routedDomains(), [corp])
         self.assertEqual(Settings.of(**values, role="recurse").routedDomains(), [corp, lab])
 
+    def test_routesMayBeGuarded(self) -> None:
+        """
+        Domains with a route may have private addresses, unless rebinding-routes is false.
+        """
+        _, server = self.serve(records={("a.corp.example", "A"): "192.168.1.1"})
+        given: dict[str, object] = {"upstream": server.label, "route": {"corp.example": f"udp:{server.label}"}, "stopRebinding": True}
+        self.assertEqual(self.find(self.stack(None, **given), "a.corp.example"), ["192.168.1.1"])
+        self.assertIsInstance(self.fault(self.stack(None, rebindingRoutes=False, **given), "a.corp.example"), Refused)
+
     def test_path(self) -> None:
         """
         It stands behind block lists, and before the cache; the domains that are excepted are named.

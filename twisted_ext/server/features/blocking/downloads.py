@@ -52,7 +52,7 @@ _LEAST: Final = 0.5
 _RESOLVING: Final = frozenset(
     """
     role recursive interface port upstream route resolv-conf upgrade-upstreams upgrade-unverified hedge root-hints stub query-ipv6 minimize
-    hosts-file local local-file local-domain rebinding-allow
+    hosts-file local local-file local-domain rebinding-allow rebinding-routes
     """.split()
 )
 

@@ -76,8 +76,8 @@ class LocalNames(Active):
         hosts = self._hosts
         if not self._records:
             return source
-        listed = None if hosts is None else lambda name: name in hosts.current().addresses
-        self._around = LocalRecordsSource(source, self._records, listed, otherTypes=self._settings.forwardOtherTypes)
+        more, domains = self._settings.forwardOtherTypes, (*self._routed, *self._domains)
+        self._around = LocalRecordsSource(source, self._records, None if hosts is None else hosts.typesOf, otherTypes=more, domains=domains)
         return self._around
 
     def _askedForOthers(self, source: IAnswerSource) -> IAnswerSource:

@@ -23,17 +23,23 @@ class RebindingSettings(Section):
     rebindingAllow: tuple[str, ...] = setting(
         types.NAME,
         (),
-        "With stop-rebinding: this domain and all names below it may have private addresses; those with a route always may",
+        "With stop-rebinding: this domain and all names below it may have private addresses",
+        roles=RESOLVING,
+    )
+    rebindingRoutes: bool = setting(
+        types.FLAG,
+        True,
+        "With stop-rebinding: domains with a route or a stub may have private addresses",
         roles=RESOLVING,
     )
 
 
 class _Rebinding(Active):
-    def __init__(self, site: Site, allow: tuple[str, ...]) -> None:
+    def __init__(self, site: Site, settings: RebindingSettings) -> None:
         from twisted_ext.resolver.policy.rebinding import RebindingLog, StopRebinding
 
-        allowed = [nameFromText(name) for name in allow]
-        trusted = [*site.settings.routedDomains(), *allowed]
+        allowed = [nameFromText(name) for name in settings.rebindingAllow]
+        trusted = [*(site.settings.routedDomains() if settings.rebindingRoutes else ()), *allowed]
         log = RebindingLog(site.reactor)
         but = "".join([f", but for {nameToText(name)}" for name in allowed])
         self.parts = (
@@ -56,4 +62,4 @@ class RebindingFeature(Feature):
 
     def make(self, site: Site, former: Active | None) -> Active | None:
         wanted = site.settings[RebindingSettings]
-        return _Rebinding(site, wanted.rebindingAllow) if wanted.stopRebinding else None
+        return _Rebinding(site, wanted) if wanted.stopRebinding else None

@@ -47,22 +47,26 @@ def test_namesInADomainThatHasAnAddress() -> None:
 
 def test_recordsOfBlockedNames() -> None:
     """
-    A blocked name stays blocked, with a line for its other records; one with an address of its own is an exception.
+    A denied domain in which names have records is only known here: it is denied but for these.
     """
     text = "no-resolv\nserver=192.0.2.53\naddress=/a.example/\ncaa-record=a.example,0,issue,ca.example\nhost-record=b.a.example,192.0.2.1\n"
     result = converted("dnsmasq", text)
-    assert (result.texts("block"), result.texts("local")) == (["a.example"], ["b.a.example. A 192.0.2.1"])
-    assert [line for line in linesOf(result) if "caa-record" in line and "it is left out: the name is blocked" in line]
+    assert (result.texts("block"), result.texts("local-domain")) == ([], ["a.example"])
+    assert result.texts("local") == ['a.example. CAA 0 issue "ca.example"', "b.a.example. A 192.0.2.1"]
+    null = converted("dnsmasq", text.replace("address=/a.example/", "address=/a.example/#"))
+    assert "*.a.example. AAAA ::" in null.texts("local") and not null.texts("block")
 
 
 def test_serversOfAllNames() -> None:
     """
-    A server for # replaces those without a domain; without an address, no names are looked up.
+    A server for # replaces those without a domain; without an address it changes nothing.
     """
     result = converted("dnsmasq", "server=/#/192.0.2.1\nserver=192.0.2.2\nserver=/a.example/192.0.2.3\n")
     assert (result.texts("upstream"), result.texts("route")) == (["udp:192.0.2.1"], ["a.example=udp:192.0.2.3"])
     assert [reasonsOf(result, line) for line in (1, 2)] == [[], ["not needed: servers for # are asked about all names"]]
-    assert converted("dnsmasq", "local=/#/\n").values["recursive"] is False
+    assert converted("dnsmasq", "local=/#/\nno-resolv\n").values["recursive"] is False
+    assert "recursive" not in converted("dnsmasq", "local=/#/\n").values
+    assert converted("dnsmasq", "local=/#/\nno-resolv\nserver=192.0.2.2\n").texts("upstream") == ["udp:192.0.2.2"]
     # Those of a file are not asked either.
     files = {"/etc/more.conf": "nameserver 192.0.2.7\n"}
     assert converted("dnsmasq", "server=/#/192.0.2.1\nresolv-file=/etc/more.conf\n", files).texts("upstream") == ["udp:192.0.2.1"]
@@ -159,8 +163,25 @@ def test_addressesOfDomains() -> None:
         "*.stage.lan. A 192.0.2.1",
         "*. A 192.0.2.9",
     ]
-    reason = "differs: names in x.dev.lan have the address as well; dnsmasq has rules of their own for these"
-    assert reason in reasonsOf(result, 1) and reason in reasonsOf(result, 3)
+    assert result.texts("route") == ["x.dev.lan=udp:198.18.0.2"]
+
+
+def test_addressesOfDomainsWithinDomains() -> None:
+    """
+    A domain has the addresses of the nearest one above it of each family that it has none of, unless it has servers of its own. A domain
+    that is denied within one with an address is only known here, and so is what else is denied beside an address.
+    """
+    text = "address=/lan/192.0.2.1\naddress=/a.lan/2001:db8::1\naddress=/b.lan/#\naddress=/b.lan/192.0.2.2\naddress=/c.lan/\n"
+    more = "server=/d.lan/198.18.0.2\naddress=/d.lan/2001:db8::2\naddress=/e.lan/\naddress=/e.lan/192.0.2.3\ncname=f.lan,a.lan\n"
+    result = converted("dnsmasq", text + more + USUAL)
+    found = {each for each in result.texts("local") if not each.startswith("*") and "::" in each or "192" in each}
+    assert {each.replace("*.", "") for each in found} == {
+        "lan. A 192.0.2.1", "a.lan. AAAA 2001:db8::1", "a.lan. A 192.0.2.1", "b.lan. AAAA ::", "b.lan. A 192.0.2.2",
+        "d.lan. AAAA 2001:db8::2", "e.lan. A 192.0.2.3", "f.lan. A 192.0.2.1",
+    }  # fmt: skip
+    # An alias has no addresses, names below it have.
+    assert "*.f.lan. A 192.0.2.1" in found and "f.lan. A 192.0.2.1" not in found
+    assert (result.texts("local-domain"), result.texts("block")) == (["c.lan", "e.lan"], [])
 
 
 def test_blockedNames() -> None:
@@ -183,6 +204,11 @@ def test_domainsWithServersAreNotLocal() -> None:
     result = converted("dnsmasq", f"local=/lan/\nserver=/lan/198.18.0.2\n{USUAL}")
     assert result.texts("route") == ["lan=udp:198.18.0.2"] and "local-domain" not in result.values
     assert reasonsOf(result, 1) == ["differs: lan has servers of its own as well: these are asked"]
+    denied = converted("dnsmasq", f"address=/lan/\nserver=/lan/198.18.0.2\n{USUAL}")
+    assert denied.texts("route") == ["lan=udp:198.18.0.2"] and "block" not in denied.values
+    # An address beats the servers, so that a blocked domain stays blocked.
+    null = converted("dnsmasq", f"address=/lan/#\nserver=/lan/198.18.0.2\nserver=/a.lan/198.18.0.2\n{USUAL}")
+    assert (null.texts("block"), null.texts("block-except")) == (["*.lan"], ["a.lan"])
 
 
 def test_records() -> None:
@@ -214,7 +240,7 @@ dns-rr=lan,51,01:00:00:01:00
         "a.lan. 60 CNAME laptop.lan.",
         "b.lan. 60 CNAME laptop.lan.",
         "_ldap._tcp.lan. SRV 1 2 389 laptop.lan.",
-        "_none._tcp.lan. SRV 0 0 0 .",
+        "_none._tcp.lan. SRV 0 0 1 .",
         'lan. TXT "v=spf1 a, -all" "plain"',
         f'long.lan. TXT "{"x" * 255}" "{"x" * 45}"',
         "_http._tcp.lan. PTR My\\032Page._http._tcp.lan.",
@@ -346,8 +372,6 @@ def test_domainsWithinDomains() -> None:
     result = converted("dnsmasq", text)
     assert [route.partition("=")[0] for route in result.texts("route")] == ["corp.example", "www.corp.example", "b.ads.lan"]
     assert reasonsOf(result, 3) == ["not needed: the domain is not in one with servers of its own, so the usual upstreams are asked"]
-    below = [reason for reason in reasonsOf(result, 4) if "have the address as well" in reason]
-    assert below == ["differs: names in a.dev.lan have the address as well; dnsmasq has rules of their own for these"]
     assert result.texts("block-except") == ["b.ads.lan"]
 
 

@@ -174,7 +174,50 @@ def test_authZonesInLocalZones() -> None:
     for local, served in (("b.example refuse", False), (". static", False), ("a.b.example transparent", True), ("example nodefault", True)):
         result = _converted(f"server:\n local-zone: {local}\n{zone}")
         assert ("zone" in result.values) is served
-        assert any("it is left out: local-zone" in line for line in linesOf(result)) is not served
+        assert any("a.b.example. is left out: local-zone" in line for line in linesOf(result)) is not served
+
+
+def test_routesInLocalZones() -> None:
+    """
+    What a local zone answers by itself has no route and no stub, so that it is not opened; a blocked domain keeps its route for the names
+    that are exceptions.
+    """
+    for kind in ("forward", "stub"):
+        zone = f"{kind}-zone:\n name: a.b.example\n {kind}-addr: 192.0.2.53\n"
+        zones = {"b.example static": False, "a.b.example redirect": False, "b.example refuse": True, "b.example inform": True}
+        for local, routed in zones.items():
+            result = _converted(f"server:\n local-zone: {local}\n{zone}")
+            assert bool(result.texts("route") + result.texts("stub")) is routed, local
+            assert any("a.b.example. is left out: local-zone" in line for line in linesOf(result)) is not routed
+
+
+def test_nodefaultOpensNoZoneOfItsName() -> None:
+    """
+    nodefault is about the zone that Unbound has by itself: one of the file stands.
+    """
+    for text in ("home.arpa. static\n local-zone: home.arpa. nodefault", "home.arpa. nodefault\n local-zone: home.arpa. static"):
+        assert _converted(f"server:\n local-zone: {text}\n").texts("local-domain") == ["home.arpa.", "test."]
+
+
+def test_privateAddressesOfRoutes() -> None:
+    """
+    Unbound leaves private addresses out of answers of forward zones as well.
+    """
+    text = "server:\n private-address: 10.0.0.0/8\nforward-zone:\n name: corp.example\n forward-addr: 192.0.2.1\n"
+    assert _converted(text).values["rebinding-routes"] is False
+    assert "rebinding-routes" not in _converted("server:\n private-address: 10.0.0.0/8\n").values
+
+
+def test_recordsOfNullZones() -> None:
+    """
+    A zone of type always_null gives its names their own records, and the null addresses for the types that they do not have.
+    """
+    data = "server:\n local-zone: a.example always_null\n local-data: 'b.a.example. 60 IN A 192.0.2.1'\n"
+    records = _converted(data).texts("local")
+    assert {each for each in records if "*" not in each} == {
+        "b.a.example. 60 IN A 192.0.2.1", "b.a.example. AAAA ::", "a.example. A 0.0.0.0", "a.example. AAAA ::",
+    }  # fmt: skip
+    assert "*.b.a.example. A 0.0.0.0" in records
 
 
 def test_exceptionsOfLocalZones() -> None:

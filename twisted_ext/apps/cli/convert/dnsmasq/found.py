@@ -5,12 +5,15 @@ What a configuration of dnsmasq says, collected from its lines.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from twisted_ext.apps.cli.convert.converted import Place
 from twisted_ext.apps.cli.convert.dnsmasq.lines import Directive
 
-__all__ = ["Found", "Once", "Upstream"]
+__all__ = ["NULL", "Found", "Once", "Upstream"]
+
+#: Addresses that lead nowhere, by which names are blocked, and none, by which they are denied.
+NULL: Final = frozenset(("#", "0.0.0.0", "::", ""))
 
 
 class Upstream(NamedTuple):
@@ -54,6 +57,14 @@ class Found:
     shared: list[Place] = field(default_factory=list)
     mail: list[Directive] = field(default_factory=list)
     once: dict[str, Once] = field(default_factory=dict)
+
+    @property
+    def addressed(self) -> set[str]:
+        """
+        The domains whose names have an address that leads somewhere; C{"."} for all names.
+        """
+        found = [domain for domain, targets in self.addresses.items() if not {each.server for each in targets} <= NULL]
+        return {"." if domain == "#" else domain for domain in found}
 
     def onceMore(self, reason: str, place: Place) -> None:
         """

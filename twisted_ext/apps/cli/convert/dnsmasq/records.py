@@ -122,8 +122,7 @@ def _service(value: str, domain: str) -> Iterator[str]:
     if name.count(".") == 1 and domain:
         name = f"{name}.{domain}"
     numbers = [_number(text or default, 65535) for text, default in ((priority, "0"), (weight, "0"), (port, "1"))]
-    shown = absolute(target) if target else "."
-    yield f"{absolute(name)} SRV {' '.join(map(str, numbers if target else (0, 0, 0)))} {shown}"
+    yield f"{absolute(name)} SRV {' '.join(map(str, numbers))} {absolute(target) if target else '.'}"
 
 
 def _text(value: str, domain: str) -> Iterator[str]:

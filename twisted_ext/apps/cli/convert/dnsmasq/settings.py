@@ -143,8 +143,8 @@ class _Dnsmasq:
         self._domains()
         self._aliases()
         self._validation([each for each in every if each.name == "trust-anchor"])
-        self._notes()
         self._contradictions()
+        self._notes()
         self._otherTypes()
         self._settleOnce()
 
@@ -407,11 +407,11 @@ class _Dnsmasq:
             for each in found.upstreams:
                 converted.needless(each.place, "servers for # are asked about all names")
             found.upstreams = given
-        elif any(not each.server for each in found.everything):
-            converted.set("recursive", False, found.everything[0].place)
-            found.upstreams = []
+        for each in found.everything:
+            if not each.server:
+                converted.needless(each.place, "servers for all names are asked all the same, and without any no names are looked up")
         resolvFile = found.options.get("resolv-file")
-        isFollowed = noResolv is None and not found.everything
+        isFollowed = noResolv is None and not given
         if isFollowed and found.upstreams:
             # dnsmasq adds those of resolv.conf.
             found.upstreams += self._fromResolvConf(resolvFile)
@@ -426,7 +426,7 @@ class _Dnsmasq:
             converted.needless(noResolv.place, "the upstreams that are given replace those of resolv.conf")
         for server, place in found.upstreams:
             converted.add("upstream", self._described([server]), place)
-        own = {*found.routes, *converted.texts("local-domain")}
+        own = {*found.routes, *converted.texts("local-domain"), *found.addressed}
         for domain, upstreams in found.routes.items():
             self._route(domain, upstreams, own)
 
@@ -475,6 +475,8 @@ class _Dnsmasq:
             else:
                 converted.missing(place, "a domain cannot have the servers of resolv.conf as its own", f'set route = ["{domain}=ADDRESS"]')
         else:
+            if "." not in domain and "domain-needed" in self._found.options:
+                converted.note(place, f"with domain-needed, dnsmasq denies {domain} itself; here its servers are asked")
             # Servers of private domains are not validated there, unless the domain has a trust anchor.
             converted.add("route", f"{domain}={together(servers)}", place)
 
@@ -573,6 +575,9 @@ class _Dnsmasq:
             converted.note(self._whole, "dnsmasq answers every client, this server private networks only", "set allow for others")
         if "local-ttl" not in found.options and (converted.texts("local") or found.hosts):
             converted.note(self._whole, "the TTL of local records is 0 in dnsmasq", "set local-ttl = 0")
+        domains = converted.pairs("local-domain")
+        if domains:
+            converted.note(domains[0][1], "the name of a local domain itself exists here, without records; dnsmasq denies it (NXDOMAIN)")
         private = found.options.get("bogus-priv")
         if private is None:
             reason = "without bogus-priv, dnsmasq asks upstreams for reverse names of private networks, here only private ones"
@@ -584,6 +589,9 @@ class _Dnsmasq:
         else:
             converted.needless(private.place, "reverse names of private networks are denied anyway")
         converted.note(self._whole, "localhost and other special-use names are answered here; dnsmasq asks upstreams for them (RFC 6761)")
+        filtered = [converted.places[name][0] for name in ("filter-a", "filter-aaaa") if name in converted.values]
+        if filtered and found.addresses:
+            converted.note(filtered[0], "addresses that address= gives to a domain are not left out; dnsmasq leaves them out")
         rebinding = found.options.get("stop-dns-rebind")
         if rebinding is not None and found.routes:
-            converted.note(rebinding.place, "domains with a route may have private addresses, as with rebind-domain-ok")
+            converted.set("rebinding-routes", False, rebinding.place)

@@ -27,6 +27,9 @@ _TRANSPARENT: Final = ("transparent", "typetransparent", "inform", "always_trans
 _REDIRECTS: Final = ("redirect", "inform_redirect")
 _DENIES: Final = ("deny", "inform_deny", "always_deny", "refuse", "always_refuse")
 
+#: Those whose names are blocked.
+_BLOCKED: Final = ("always_nxdomain", "always_nodata", *_DENIES)
+
 _NOT_LOOKED_UP: Final = "a name with local records has no records of other types, as in most of the zones here"
 _EXISTS: Final = "a name with records exists for all types (NOERROR); Unbound passes on that it does not (NXDOMAIN)"
 _LOOKED_UP: Final = "other types of a name with local records are looked up, as in zones of type typetransparent"
@@ -55,9 +58,9 @@ class LocalZones:
         self._records: list[_Record] = []
         self._private: set[str] = set()
 
-    def take(self, option: Option) -> bool:
+    def take(self, option: Option) -> None:
         """
-        @return: whether the option is one of local zones.
+        Take an option, if it is one of local zones.
         """
         if option.name == "local-zone":
             self._zone(option)
@@ -65,9 +68,6 @@ class LocalZones:
             self._data(option.text, option.place)
         elif option.name == "local-data-ptr":
             self._pointer(option)
-        else:
-            return False
-        return True
 
     @property
     def opened(self) -> list[str]:
@@ -76,12 +76,15 @@ class LocalZones:
         """
         return list(self._zones)
 
-    def denying(self, name: str) -> str:
+    def denying(self, name: str, *, routed: bool) -> str:
         """
         Return the local zone that answers for the names of a domain before anything else does; C{""} if there is none.
+
+        @param routed: whether the domain has a route, which has precedence over all but blocked names.
         """
         zone = next((each for each in namesAbove(name) if each in self._zones), "")
-        return zone if zone and self._zones[zone][0] not in ("nodefault", *_TRANSPARENT) else ""
+        others = (*_TRANSPARENT, "nodefault", *(_BLOCKED if routed else ()))
+        return zone if zone and self._zones[zone][0] not in others else ""
 
     def _zone(self, option: Option) -> None:
         name = _folded(option.value)
@@ -90,7 +93,8 @@ class LocalZones:
             self._converted.wrong(option.place, f"{option.value!r} is not a domain name")
         elif not kind:
             self._converted.wrong(option.place, "the type is missing", "write static, transparent or another one behind the name")
-        else:
+        elif kind != "nodefault" or name not in self._zones:
+            # nodefault is about the zone that Unbound has by itself.
             self._zones[name] = kind, option.place
 
     def _data(self, text: str, place: Place) -> None:
@@ -129,7 +133,7 @@ class LocalZones:
             self._keep(record)
         self._otherTypes(within, alone)
         nulls = sum(kind == "always_null" for kind, _ in self._zones.values())
-        denied = sum(kind in ("always_nxdomain", *_DENIES) for kind, _ in self._zones.values())
+        denied = sum(kind in _BLOCKED for kind, _ in self._zones.values())
         # A list of blocked names gets one reply; the reply of the larger part is taken.
         replies = "null" if nulls > denied else "nxdomain"
         known = set(routed)
@@ -176,7 +180,7 @@ class LocalZones:
         if kind in _REDIRECTS:
             self._redirect(name, place, records)
             return
-        if kind.startswith("always_"):
+        if kind.startswith("always_") and kind != "always_null":
             for record in records:
                 into.needless(record.place, f"the type {kind} of its zone ignores it")
         else:
@@ -205,29 +209,30 @@ class LocalZones:
                 into.differs(
                     place, "reverse names of private addresses are denied, unless an upstream is private", f"set a route or stub for {name}"
                 )
-        elif kind == "always_nxdomain" or kind in _DENIES:
+        elif kind in _BLOCKED:
             if replies == "null":
                 into.differs(place, "all blocked names get the same reply, that of block-reply")
-            elif kind in _DENIES:
+            elif kind != "always_nxdomain":
                 into.differs(place, "names in it get NXDOMAIN")
             into.block(name, place)
         elif kind == "always_null":
-            self._null(name, place, replies)
-        elif kind == "always_nodata":
-            into.missing(place, "a domain cannot be empty without being denied", f'block = ["{name}"] replies with NXDOMAIN')
+            self._null(name, place, replies, records)
         elif kind.startswith("block_a"):
             into.missing(place, "addresses of single domains cannot be left out")
         else:
             into.wrong(place, f"{kind!r} is not a type of local zones")
 
-    def _null(self, name: str, place: Place, replies: str) -> None:
-        if replies == "null":
+    def _null(self, name: str, place: Place, replies: str, records: list[_Record]) -> None:
+        if replies == "null" and not records:
             self._converted.set("block-reply", "null", place)
             self._converted.block(name, place)
             return
-        for owner in (name, f"*.{name}"):
-            self._converted.add("local", f"{owner} A 0.0.0.0", place)
-            self._converted.add("local", f"{owner} AAAA ::", place)
+        types = {(record.owner, word) for record in records for word in record.rest.upper().split()[:3]}
+        for owner in dict.fromkeys([name, *[record.owner for record in records]]):
+            for data in ("A 0.0.0.0", "AAAA ::"):
+                if (owner, data.partition(" ")[0]) not in types:
+                    self._converted.add("local", f"{owner} {data}", place)
+                self._converted.add("local", f"*.{owner} {data}", place)
 
     def _redirect(self, name: str, place: Place, records: list[_Record]) -> None:
         if not records:

@@ -83,6 +83,8 @@ class _Conversion:
         self.local = LocalZones(converted)
 
     def convert(self) -> None:
+        for option in self.server.options:
+            self.local.take(option)
         self._role()
         self._listen()
         self._clients()
@@ -126,7 +128,7 @@ class _Conversion:
         recurses = root is None
         self.converted.set("role", "recurse" if recurses else "forward", self.whole if root is None else root.place)
         for name, section in self.forwarded:
-            text = self._upstreams(section, "forward")
+            text = "" if name != "." and self._isDenied(name, section, routed=True) else self._upstreams(section, "forward")
             if not text:
                 continue
             self.routed.append(name)
@@ -141,9 +143,19 @@ class _Conversion:
             if section.flag("forward-no-cache"):
                 self.converted.differs(section.place, "answers of these servers are cached, as long as their TTLs permit")
         for name, section in self.stubs:
-            self._stub(name, section, recurses)
+            if not self._isDenied(name, section, routed=True):
+                self._stub(name, section, recurses)
         if recurses and not self.validates:
             self.converted.set("validate", False, self.whole)
+
+    def _isDenied(self, name: str, section: Section, *, routed: bool) -> bool:
+        """
+        Return whether a local zone answers for the names of another zone, which is left out then.
+        """
+        denying = self.local.denying(name, routed=routed)
+        if denying:
+            self.converted.missing(section.place, f"{name} is left out: local-zone {denying} answers for its names before it does")
+        return bool(denying)
 
     def _upstreams(self, section: Section, kind: str) -> str:
         """
@@ -424,6 +436,8 @@ class _Conversion:
             else:
                 self.converted.missing(option.place, "stop-rebinding covers private addresses only")
         if isSet:
+            if self.routed:
+                self.converted.set("rebinding-routes", False, self._placeOf("private-address"))
             self.converted.differs(
                 self._placeOf("private-address"),
                 "an answer with a private address gets REFUSED; Unbound leaves the address out. All private networks count",
@@ -483,9 +497,7 @@ class _Conversion:
                 into.needless(place, "records keep the order in which they came")
         elif name == "tcp-connection-limit":
             into.missing(place, "all clients have the same limit", "set tcp-connections-per-client")
-        elif self.local.take(option) or name in HANDLED:
-            return
-        else:
+        elif name not in HANDLED:
             self._known(option)
 
     def _known(self, option: Option) -> None:
@@ -542,9 +554,7 @@ class _Conversion:
         if name is None:
             self.converted.wrong(section.place, "the name is missing, or not valid")
             return
-        denying = self.local.denying(name)
-        if denying:
-            self.converted.missing(section.place, f"it is left out: local-zone {denying} answers for its names before it does")
+        if self._isDenied(name, section, routed=False):
             return
         primaries: list[str] = []
         for option in section.options:
