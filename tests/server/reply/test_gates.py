@@ -486,6 +486,13 @@ class GatesTests(SynchronousTestCase):
         self.assertEqual(Message.fromWire(short[0]).check().flags, QR | RD | RA | TC)
         self.assertTrue(all(len(reply) <= len(queryOf()) for reply in short))
         self.assertEqual(len(self.server.askAll([queryOf(opt=optOf(options=[(COOKIE, mine)]))] * 50, "127.0.0.2")), 50)
+        # Its queries count all the same, also those that no reply is kept for, so that its others are limited.
+        third = self.ask(queryOf("0.example.test", opt=optOf(options=[(COOKIE, b"clientA2")])), "127.0.0.4").edns
+        assert third is not None
+        verified = [queryOf(f"{number}.example.test", opt=optOf(options=[third.options[0]])) for number in range(1, 10)]
+        self.assertEqual(len(self.server.askAll(verified, "127.0.0.4")), 9)
+        plain = self.server.askAll([queryOf(f"p{number}.example.test") for number in range(2)], "127.0.0.4")
+        self.assertFalse([reply for reply in plain if not reply[2] & 2])
         self.assertFalse(self.ask(queryOf(), "127.0.0.3").flags & TC)
         self.assertEqual(sum([self.server.stream(queryOf()) is not None for _ in range(50)]), 50)
         replies = []
