@@ -168,7 +168,7 @@ def namedText(random: Random) -> str:
     seen: dict[str, str] = {}
     for option in options:
         seen.setdefault(option.split()[0], option)
-    return "\n".join([f"options {{ {' '.join(seen.values())} }};", *zones, ""])
+    return "\n".join(["options {", *seen.values(), "};", *zones, ""])
 
 
 # -- comparing

@@ -6,10 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 
-__all__ = ["Upstream", "described", "isAddress", "labelOf", "namesAbove", "networkFrom", "portFrom"]
+from twisted_ext.errors import BadName
+from twisted_ext.wire.names import nameFromText, nameToText
+
+__all__ = ["Upstream", "described", "isAddress", "labelOf", "nameFrom", "namesAbove", "networkFrom", "portFrom", "reverseDomains"]
 
 #: Files with the certificates of the authorities that systems trust, which are the default here.
 _SYSTEM_AUTHORITIES: Final = (
@@ -61,6 +64,26 @@ def namesAbove(name: str) -> Iterator[str]:
         yield name
         name = name.partition(".")[2]
     yield "."
+
+
+def nameFrom(text: str) -> str | None:
+    """
+    Return a name in lower case with its final dot, L{None} if it is not valid.
+    """
+    try:
+        return nameToText(nameFromText(text)).lower() if text else None
+    except BadName:
+        return None
+
+
+def reverseDomains(network: IPv4Network | IPv6Network) -> Iterator[str]:
+    """
+    Iterate over the reverse domains of a network, without final dots: the octets or digits that the prefix ends within make several.
+    """
+    step = 8 if network.version == 4 else 4
+    for each in network.subnets(new_prefix=max(-(-network.prefixlen // step) * step, step)):
+        pointer = each.network_address.reverse_pointer.split(".")
+        yield ".".join(pointer[(each.max_prefixlen - each.prefixlen) // step :])
 
 
 def networkFrom(text: str) -> str | None:

@@ -10,8 +10,7 @@ from tests.apps.cli.convert.folders import converted, linesOf
 from tests.apps.cli.convert.optionnames import UNBOUND
 from twisted_ext.apps.cli.convert.converted import Converted, Severity
 from twisted_ext.apps.cli.convert.output import tomlOf
-from twisted_ext.apps.cli.convert.unbound.options import OUTCOMES
-from twisted_ext.apps.cli.convert.unbound.settings import HANDLED
+from twisted_ext.apps.cli.convert.unbound.settings import HANDLED, OUTCOMES
 from twisted_ext.apps.cli.convert.unbound.syntax import SECTIONS
 from twisted_ext.server.settings.tomlfile import valuesFromTOML
 

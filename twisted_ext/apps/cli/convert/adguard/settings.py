@@ -11,15 +11,25 @@ from twisted_ext.apps.cli.convert.addresses import isAddress, labelOf, networkFr
 from twisted_ext.apps.cli.convert.adguard.clients import clientsFrom, enginesIn, viewsOf, viewTable
 from twisted_ext.apps.cli.convert.adguard.filters import addLists
 from twisted_ext.apps.cli.convert.adguard.keys import Table, keysIn
-from twisted_ext.apps.cli.convert.adguard.options import MISSING, NEEDLESS, OTHERS
 from twisted_ext.apps.cli.convert.adguard.rewrites import convertRewrites
 from twisted_ext.apps.cli.convert.adguard.rules import Rules, clientsIn, convertRules
 from twisted_ext.apps.cli.convert.adguard.upstreams import convertUpstreams
 from twisted_ext.apps.cli.convert.converted import Converted, Place
 from twisted_ext.apps.cli.convert.included import Includes
 from twisted_ext.apps.cli.convert.labels import unlike
+from twisted_ext.apps.cli.convert.outcome import outcomesOf
 
 __all__ = ["convert"]
+
+#: Keys of C{dns} and C{filtering} that become no setting.
+_OUTCOMES: Final = outcomesOf("adguard")
+
+#: Keys and tables of the first level that are no part of a DNS server's answers.
+_OTHERS: Final = (
+    "http", "users", "auth_attempts", "block_auth_min", "http_proxy", "language", "theme", "debug_pprof", "web_session_ttl", "querylog",
+    "statistics", "log", "os", "bind_host", "bind_port", "beta_bind_port", "rlimit_nofile", "log_compress", "log_localtime",
+    "log_max_backups", "log_max_size", "log_max_age", "log_file", "verbose", "schema_version",
+)  # fmt: skip
 
 _EVERYWHERE: Final = ("0.0.0.0", "::")
 
@@ -218,10 +228,6 @@ class _AdGuard:
             dns.know(name)
         if dns.text("local_domain_name"):
             converted.needless(dns.place("local_domain_name"), "this server gives no addresses to clients")
-        for name, (usual, reason, advice) in MISSING.items():
-            found = dns.get(name)
-            if found is not None and found.value and found.value not in usual:
-                converted.missing(found.place, reason, advice)
         dns.know("dns64_prefixes")
 
     # -- blocking
@@ -336,12 +342,12 @@ class _AdGuard:
             if table.flag("enabled"):
                 advice = "let the router do so, or run dnsmasq for it"
                 converted.missing(table.place("enabled"), "this server gives no addresses to clients", advice)
-        for name in OTHERS:
+        for name in _OTHERS:
             found = root.get(name)
             if found is not None and found.value and name != "schema_version":
                 converted.needless(found.place, "it is about AdGuard Home's pages, logs and process")
         for table in (self._dns, self._filtering):
-            for name, (usual, reason) in NEEDLESS.items():
+            for name, outcome in _OUTCOMES.items():
                 key = table.get(name)
-                if key is not None and key.value and usual and key.text not in usual:
-                    converted.needless(key.place, reason)
+                if key is not None and key.value and (outcome.usual or outcome.kind == "missing") and key.text not in outcome.usual:
+                    outcome.report("", key.place, converted)

@@ -10,18 +10,25 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Final
 
-from twisted_ext.apps.cli.convert.addresses import Upstream, described, isAddress, labelOf, networkFrom, portFrom
+from twisted_ext.apps.cli.convert.addresses import (
+    Upstream,
+    described,
+    isAddress,
+    labelOf,
+    nameFrom,
+    networkFrom,
+    portFrom,
+    reverseDomains,
+)
 from twisted_ext.apps.cli.convert.converted import Converted, Place
-from twisted_ext.apps.cli.convert.coredns.options import OUTCOMES
 from twisted_ext.apps.cli.convert.coredns.syntax import Directive, Server, parsed
-from twisted_ext.apps.cli.convert.coredns.templates import templated
+from twisted_ext.apps.cli.convert.coredns.templates import OUTCOMES, templated
 from twisted_ext.apps.cli.convert.included import Includes
 from twisted_ext.apps.cli.convert.prefixes import Network, Prefixes, networksOf, writeAccess
 from twisted_ext.apps.cli.convert.words import numberFrom
-from twisted_ext.errors import BadDescription, BadName
+from twisted_ext.errors import BadDescription
 from twisted_ext.limits import STALE_SECONDS
 from twisted_ext.server.reply.acl import ACTIONS
-from twisted_ext.wire.names import nameFromText, nameToText
 
 __all__ = ["HANDLED", "convert"]
 
@@ -175,7 +182,7 @@ class _Conversion:
         if len(each.values) < 2:
             self._converted.wrong(each.place, "write forward, a domain, and servers")
             return
-        origin = _name(each.values[0])
+        origin = nameFrom(each.values[0])
         if origin is None:
             self._converted.wrong(each.place, f"{each.values[0]!r} is not a domain name")
             return
@@ -223,7 +230,7 @@ class _Conversion:
     def _forwardOption(self, option: Directive) -> None:
         if option.name == "except":
             for text in option.values:
-                name = _name(text)
+                name = nameFrom(text)
                 if name is not None:
                     self._converted.add("local-domain", name, option.place)
             self._converted.differs(option.place, "names that are not forwarded get NXDOMAIN")
@@ -239,7 +246,7 @@ class _Conversion:
     def _rewrite(self, block: _Block, each: Directive) -> None:
         words = [word for word in each.values if word not in ("stop", "continue", "exact")]
         if len(words) == 3 and words[0] == "name" and not each.block:
-            owner, target = _name(words[1]), _name(words[2])
+            owner, target = nameFrom(words[1]), nameFrom(words[2])
             if owner is not None and target is not None and "(" not in words[1]:
                 self._converted.add("local", f"{owner} CNAME {target}", each.place)
                 self._converted.differs(each.place, "clients see an alias, and the name that it leads to")
@@ -256,6 +263,12 @@ class _Conversion:
             self._table({"name": zone, "file": self._path(each.values[0])}, block, each)
         if each.find("fallthrough") is not None:
             self._converted.differs(each.place, "names that its zone does not have do not exist")
+        self._followed(each)
+
+    def _followed(self, each: Directive) -> None:
+        for option in each.block:
+            if option.name not in ("fallthrough", "directory", "transfer"):
+                self._converted.needless(option.place, "zone files are read again on change")
 
     def _auto(self, block: _Block, each: Directive) -> None:
         option = each.find("directory")
@@ -275,10 +288,11 @@ class _Conversion:
             self._converted.wrong(option.place, str(fault))
             return
         for path in paths:
-            name = _name(path.rpartition("/")[2].removeprefix(prefix).removesuffix(suffix))
+            name = nameFrom(path.rpartition("/")[2].removeprefix(prefix).removesuffix(suffix))
             if name is not None and any(_isBelow(name, zone) for zone in block.zones):
                 self._table({"name": name, "file": path}, block, each)
         self._converted.note(option.place, "these are the present files", "zones serves all files that are named like their zone")
+        self._followed(each)
 
     def _secondary(self, block: _Block, each: Directive) -> None:
         primaries: list[str] = []
@@ -508,7 +522,7 @@ class _Conversion:
         writeAccess(into, named, lambda each: self._decided(each)[0], lambda each: self._decided(each)[1], zones=zones)
 
     def _named(self, each: Directive, words: list[str]) -> list[str]:
-        found = [_name(word) for word in words]
+        found = [nameFrom(word) for word in words]
         for word, name in zip(words, found, strict=True):
             if name is None:
                 self._converted.wrong(each.place, f"{word!r} is not a domain name")
@@ -525,13 +539,6 @@ HANDLED: Final = frozenset(
 
 def nameOf(text: str) -> str:
     return text if text.endswith(".") else f"{text}."
-
-
-def _name(text: str) -> str | None:
-    try:
-        return nameToText(nameFromText(text)).lower() if text else None
-    except BadName:
-        return None
 
 
 def _isBelow(name: str, zone: str) -> bool:
@@ -571,14 +578,9 @@ def _zonesOf(text: str) -> Iterator[str | None]:
     """
     network = networkFrom(text) if "/" in text else None
     if network is None:
-        yield _name(text)
+        yield nameFrom(text)
         return
-    one = ip_network(network)
-    step = 8 if one.version == 4 else 4
-    length = -(-one.prefixlen // step) * step
-    for each in one.subnets(new_prefix=max(length, step)):
-        labels = each.network_address.reverse_pointer.split(".")
-        yield f"{'.'.join(labels[(each.max_prefixlen - each.prefixlen) // step :])}."
+    yield from [f"{each}." for each in reverseDomains(ip_network(network))]
 
 
 def _numbers(words: list[str]) -> list[int]:

@@ -8,10 +8,13 @@ import re
 from typing import Final
 
 from twisted_ext.apps.cli.convert.converted import Converted
-from twisted_ext.apps.cli.convert.coredns.options import OUTCOMES
 from twisted_ext.apps.cli.convert.coredns.syntax import Directive
+from twisted_ext.apps.cli.convert.outcome import outcomesOf
 
-__all__ = ["templated"]
+__all__ = ["OUTCOMES", "templated"]
+
+#: The plugins that become no setting.
+OUTCOMES: Final = outcomesOf("coredns")
 
 #: An answer for the name of the query: TTL, class, type and data, without further actions.
 _ANSWER: Final = re.compile(r"\{\{\s*\.Name\s*\}\}\s+(?:(\d+)\s+)?(?:IN\s+)?([A-Z]+)\s+([^{}]+)")

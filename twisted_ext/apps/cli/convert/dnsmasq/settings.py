@@ -11,36 +11,32 @@ from glob import escape
 from ipaddress import ip_address
 from typing import Final
 
+from twisted_ext.apps.cli.convert.addresses import reverseDomains
 from twisted_ext.apps.cli.convert.converted import Converted, Place
 from twisted_ext.apps.cli.convert.dnsmasq.found import Found, Upstream
 from twisted_ext.apps.cli.convert.dnsmasq.lines import Directive, directives, filesIn, plain, split
-from twisted_ext.apps.cli.convert.dnsmasq.options import (
-    COMMAND_LINE,
-    DHCP,
-    DHCP_ADVICE,
-    DHCP_REASON,
-    MISSING,
-    NEEDLESS,
-    NOTES,
-)
 from twisted_ext.apps.cli.convert.dnsmasq.records import RECORDS, absolute, familyOf
 from twisted_ext.apps.cli.convert.dnsmasq.values import (
     domainOf,
     folded,
     isNear,
     isWithin,
+    networkOf,
     number,
-    reverseDomains,
     together,
 )
 from twisted_ext.apps.cli.convert.dnsmasq.wholedomains import addressDomains, blockDomains
 from twisted_ext.apps.cli.convert.included import Includes
+from twisted_ext.apps.cli.convert.outcome import outcomesOf
 from twisted_ext.apps.cli.convert.words import numberFrom
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.limits import CACHE_BYTES
 from twisted_ext.transport.servers import Server
 
-__all__ = ["convert"]
+__all__ = ["OUTCOMES", "convert"]
+
+#: The options that become no setting.
+OUTCOMES: Final = outcomesOf("dnsmasq")
 
 #: Octets of our cache for one of dnsmasq's entries, an address.
 _ENTRY: Final = 400
@@ -152,6 +148,7 @@ class _Dnsmasq:
         name, value, place = each
         converted = self._converted
         step = self._steps.get(name)
+        outcome = OUTCOMES.get(name) or OUTCOMES.get(f"{name.partition('-')[0]}-*")
         if step is not None:
             step(value or "", place)
         elif name in RECORDS:
@@ -159,20 +156,8 @@ class _Dnsmasq:
         elif name in self._later:
             if name == "domain":
                 self._domain(value or "", place)
-        elif name in DHCP or name.startswith(("dhcp-", "tftp-", "pxe-")):
-            converted.missing(place, DHCP_REASON, DHCP_ADVICE)
-        elif name in MISSING:
-            converted.missing(place, *MISSING[name])
-        elif name in NEEDLESS:
-            converted.needless(place, NEEDLESS[name])
-        elif name == "bind-dynamic":
-            converted.needless(place, NEEDLESS["bind-interfaces"])
-        elif name in NOTES:
-            converted.note(place, NOTES[name])
-        elif name in COMMAND_LINE:
-            converted.needless(place, "this belongs on the command line")
-        elif name in ("conf-file", "conf-dir", "servers-file"):
-            converted.needless(place, "it names no file")
+        elif outcome is not None:
+            outcome.report(value or "", place, converted)
         else:
             converted.wrong(place, "dnsmasq has no such option")
 
@@ -256,7 +241,7 @@ class _Dnsmasq:
             return
         if rest[-1] == "local":
             self._local(name, Upstream("", place))
-            for domain in reverseDomains(rest[0]):
+            for domain in reverseDomains(networkOf(rest[0])):
                 self._local(domain, Upstream("", place))
         else:
             self._converted.needless(place, "domains of address ranges are those of DHCP clients")
@@ -391,7 +376,7 @@ class _Dnsmasq:
 
     def _reverse(self, value: str, place: Place) -> None:
         network, _, server = value.partition(",")
-        for domain in reverseDomains(network):
+        for domain in reverseDomains(networkOf(network)):
             if server:
                 for each in self._targets(server, place):
                     self._found.routes.setdefault(domain, []).append(Upstream(each, place))
@@ -467,6 +452,9 @@ class _Dnsmasq:
         if not domain:
             converted.missing(place, "names of one label have no upstreams of their own", "set a route for each of these names")
         elif "#" in servers:
+            for each in upstreams:
+                if each.server != "#":
+                    converted.needless(each.place, f"the usual servers are asked about {domain}, as another line says")
             usual = [each.server for each in self._found.upstreams]
             if not isWithin(domain.partition(".")[2], own):
                 converted.needless(place, "the domain is not in one with servers of its own, so the usual upstreams are asked")

@@ -4,7 +4,7 @@ Domains, networks and numbers in dnsmasq's directives.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from twisted_ext.apps.cli.convert.addresses import namesAbove
@@ -15,7 +15,7 @@ from twisted_ext.resolver.policy.rebinding import isPrivate
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.names import nameFromText, nameToText
 
-__all__ = ["domainOf", "folded", "isNear", "isWithin", "number", "reverseDomains", "together"]
+__all__ = ["domainOf", "folded", "isNear", "isWithin", "networkOf", "number", "together"]
 
 
 def number(text: str) -> int:
@@ -61,23 +61,12 @@ def isNear(server: str) -> bool:
     return isPrivate(ip_address(Server.fromText(server).address.partition("%")[0]).packed)
 
 
-def reverseDomains(network: str) -> Iterator[str]:
+def networkOf(text: str) -> IPv4Network | IPv6Network:
     """
-    Iterate over the reverse domains of a network: the octets or digits that the prefix ends within make several.
-
     @raise BadDescription: it is not a network.
     """
     try:
         # The name of an interface would count as a part of the address.
-        parsed = ip_network(plain(network).replace("%", " "), strict=False)
+        return ip_network(plain(text).replace("%", " "), strict=False)
     except ValueError:
-        raise BadDescription(f"{network!r} is not a valid network, such as 192.0.2.0/24") from None
-    step = 8 if isinstance(parsed, IPv4Network) else 4
-    length = -(-parsed.prefixlen // step) * step
-    for each in _subnets(parsed, max(length, step)):
-        pointer = each.network_address.reverse_pointer.split(".")
-        yield ".".join(pointer[(each.max_prefixlen - each.prefixlen) // step :])
-
-
-def _subnets(network: IPv4Network | IPv6Network, length: int) -> Iterator[IPv4Network | IPv6Network]:
-    yield from network.subnets(new_prefix=length)
+        raise BadDescription(f"{text!r} is not a valid network, such as 192.0.2.0/24") from None

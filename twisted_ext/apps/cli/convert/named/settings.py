@@ -12,9 +12,9 @@ from twisted_ext.apps.cli.convert.addresses import Upstream, described, labelOf,
 from twisted_ext.apps.cli.convert.converted import Converted, Place
 from twisted_ext.apps.cli.convert.included import Includes
 from twisted_ext.apps.cli.convert.named.lists import LOCALHOST, Clients, Lists
-from twisted_ext.apps.cli.convert.named.options import OUTCOMES
 from twisted_ext.apps.cli.convert.named.syntax import Statement, parsed
 from twisted_ext.apps.cli.convert.named.zones import SERVED, ZONE_HANDLED, Zones, forwardersOf
+from twisted_ext.apps.cli.convert.outcome import outcomesOf
 from twisted_ext.apps.cli.convert.prefixes import Network, writeAccess
 from twisted_ext.apps.cli.convert.privatereverse import denyPrivateReverse
 from twisted_ext.apps.cli.convert.words import numberFrom
@@ -23,7 +23,10 @@ from twisted_ext.limits import CACHE_BYTES, STALE_SECONDS, STALE_WAIT
 from twisted_ext.server.reply.acl import NEARBY
 from twisted_ext.wire.keyfile import readKeys
 
-__all__ = ["HANDLED", "Scope", "convert"]
+__all__ = ["HANDLED", "OUTCOMES", "Scope", "convert"]
+
+#: The statements that become no setting.
+OUTCOMES: Final = outcomesOf("named")
 
 #: Statements that are converted, besides those of zones.
 HANDLED: Final = (
@@ -39,6 +42,12 @@ HANDLED: Final = (
     )
     | ZONE_HANDLED
 )
+
+#: Statements about look-ups.
+_LOOKING_UP: Final = (
+    "max-cache-ttl", "min-cache-ttl", "max-ncache-ttl", "max-cache-size", "prefetch", "stale-answer-enable", "allow-recursion",
+    "allow-query-cache",
+)  # fmt: skip
 
 _TRUST: Final = ("trust-anchors", "managed-keys", "trusted-keys", "dnssec-keys")
 _UNITS: Final = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
@@ -421,6 +430,9 @@ class Scope:
     def _cache(self) -> None:
         into = self._converted
         if self.recursed is None:
+            for name in _LOOKING_UP:
+                if (each := self.find(name)) is not None:
+                    into.needless(each.place, "no names are looked up")
             return
         for name, setting in (("max-cache-ttl", "max-ttl"), ("min-cache-ttl", "min-ttl"), ("max-ncache-ttl", "max-negative-ttl")):
             found = self.find(name)

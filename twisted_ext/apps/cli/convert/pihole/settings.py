@@ -17,6 +17,7 @@ from twisted_ext.apps.cli.convert.dnsmasq.settings import convert as convertDnsm
 from twisted_ext.apps.cli.convert.expressions import isRule
 from twisted_ext.apps.cli.convert.included import Includes
 from twisted_ext.apps.cli.convert.labels import labelFrom, unlike
+from twisted_ext.apps.cli.convert.outcome import outcomesOf
 from twisted_ext.apps.cli.convert.pihole.gravity import DEFAULT, Gravity, Row, readGravity
 from twisted_ext.apps.cli.convert.pihole.keys import Key, keysIn
 
@@ -39,27 +40,8 @@ _FLAGS: Final = {
     "dns.queryLogging": "log-queries",
 }
 
-#: Keys that change nothing for clients, or nothing that there is here, with the reason.
-_NEEDLESS: Final = {
-    "dns.analyzeOnlyAandAAAA": "the query log has all types",
-    "dns.blockESNI": "no client asks for these names any more",
-    "dns.blockTTL": "clients keep answers for blocked names for a minute",
-    "dns.CNAMEdeepInspect": "names behind aliases are always looked at",
-    "dns.EDNS0ECS": "a client is known by its own address, or by what a proxy that is trusted says",
-    "dns.cache.optimizer": "stale answers are used while new ones are looked up; see stale",
-    "dns.cache.upstreamBlockedTTL": "answers of upstreams are cached by their TTL",
-    "dns.blocking.edns": "answers for blocked names say so (RFC 8914)",
-    "dns.ignoreLocalhost": "the query log has all clients",
-    "dns.piholePTR": "the machine's own names come from its hosts file",
-    "dns.replyWhenBusy": "nothing waits for a database",
-    "dns.showDNSSEC": "the query log has queries of clients",
-    "dns.rateLimit.count": "by default clients are not limited; see client-rate",
-    "dns.rateLimit.interval": "by default clients are not limited; see client-rate",
-    "dns.reply.host.force4": "there is no name for this server unless you give it one; see local",
-    "dns.reply.host.force6": "there is no name for this server unless you give it one; see local",
-    "dns.reply.host.IPv4": "there is no name for this server unless you give it one; see local",
-    "dns.reply.host.IPv6": "there is no name for this server unless you give it one; see local",
-}
+#: Keys that become no setting.
+_OUTCOMES: Final = outcomesOf("pihole")
 
 #: How blocked names are answered.
 _MODES: Final = {"NULL": "null", "NXDOMAIN": "nxdomain", "NX": "nxdomain"}
@@ -93,7 +75,7 @@ class _Pihole:
         self._path = path
         self._includes = includes
         self._converted = converted
-        self._known = {*_FLAGS, *_NEEDLESS, *_CANARIES}
+        self._known = {*_FLAGS, *_OUTCOMES, *_CANARIES}
         self._listNames: set[str] = set()
         self._expressions: dict[str, list[str]] = {}
 
@@ -289,9 +271,9 @@ class _Pihole:
         if self._value("dhcp.active") is True:
             place = self._place("dhcp.active")
             self._converted.missing(place, "this server gives no addresses to clients", "let the router do so, or run dnsmasq for it")
-        for name, reason in _NEEDLESS.items():
+        for name, outcome in _OUTCOMES.items():
             if name in self._keys and self._keys[name].isChanged:
-                self._converted.needless(self._keys[name].place, reason)
+                outcome.report("", self._keys[name].place, self._converted)
         if self._value("dns.listeningMode") == "ALL":
             place = self._place("dns.listeningMode")
             self._converted.differs(place, "clients of private networks only are answered by default", "allow others with allow")

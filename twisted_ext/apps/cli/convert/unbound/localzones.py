@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
-from twisted_ext.apps.cli.convert.addresses import namesAbove
+from twisted_ext.apps.cli.convert.addresses import nameFrom, namesAbove
 from twisted_ext.apps.cli.convert.converted import Converted, Place
 from twisted_ext.apps.cli.convert.unbound.syntax import Option
-from twisted_ext.errors import BadName
-from twisted_ext.wire.names import nameFromText, nameToText
 
 __all__ = ["LocalZones"]
 
@@ -30,6 +28,7 @@ _DENIES: Final = ("deny", "inform_deny", "always_deny", "refuse", "always_refuse
 #: Those whose names are blocked.
 _BLOCKED: Final = ("always_nxdomain", "always_nodata", *_DENIES)
 
+_AGAIN: Final = "the last zone of this name applies"
 _NOT_LOOKED_UP: Final = "a name with local records has no records of other types, as in most of the zones here"
 _EXISTS: Final = "a name with records exists for all types (NOERROR); Unbound passes on that it does not (NXDOMAIN)"
 _LOOKED_UP: Final = "other types of a name with local records are looked up, as in zones of type typetransparent"
@@ -87,7 +86,7 @@ class LocalZones:
         return zone if zone and self._zones[zone][0] not in others else ""
 
     def _zone(self, option: Option) -> None:
-        name = _folded(option.value)
+        name = nameFrom(option.value)
         kind = option.values[1] if len(option.values) > 1 else ""
         if name is None:
             self._converted.wrong(option.place, f"{option.value!r} is not a domain name")
@@ -95,11 +94,15 @@ class LocalZones:
             self._converted.wrong(option.place, "the type is missing", "write static, transparent or another one behind the name")
         elif kind != "nodefault" or name not in self._zones:
             # nodefault is about the zone that Unbound has by itself.
+            if name in self._zones:
+                self._converted.needless(self._zones[name][1], _AGAIN)
             self._zones[name] = kind, option.place
+        else:
+            self._converted.needless(option.place, "it is about the zone that Unbound has by itself, and there is one of the same name")
 
     def _data(self, text: str, place: Place) -> None:
         owner, *rest = text.split(None, 1)
-        name = _folded(owner)
+        name = nameFrom(owner)
         if name is None or not rest:
             self._converted.wrong(place, f"{text!r} is not a record", "write a name, a type and its data")
         elif owner.startswith("*."):
@@ -198,7 +201,7 @@ class LocalZones:
                 into.block(name, place, "block-except")
             elif other not in ("nodefault", *_TRANSPARENT):
                 into.differs(place, f"names in it are not looked up, as all others in {above}", f"take {above} out of local-domain")
-            elif kind == "always_transparent" or not records:
+            elif kind != "typetransparent" or not records:
                 into.needless(place, "names in it are looked up as usual")
         elif kind == "nodefault":
             if self._private.intersection(namesAbove(name)):
@@ -244,13 +247,6 @@ class LocalZones:
                 continue
             for owner in (name, "*." if name == "." else f"*.{name}"):
                 self._converted.add("local", f"{owner} {record.rest}", record.place)
-
-
-def _folded(text: str) -> str | None:
-    try:
-        return nameToText(nameFromText(text)).lower() if text else None
-    except BadName:
-        return None
 
 
 def _unquotedSpaces(text: str) -> list[str]:

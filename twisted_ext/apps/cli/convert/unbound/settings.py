@@ -13,25 +13,28 @@ from twisted_ext.apps.cli.convert.addresses import (
     described,
     isAddress,
     labelOf,
+    nameFrom,
     namesAbove,
     networkFrom,
     portFrom,
 )
 from twisted_ext.apps.cli.convert.converted import Converted, Place
 from twisted_ext.apps.cli.convert.included import Includes
+from twisted_ext.apps.cli.convert.outcome import outcomesOf
 from twisted_ext.apps.cli.convert.prefixes import Network, Prefixes, networksOf, writeAccess
 from twisted_ext.apps.cli.convert.privatereverse import denyPrivateReverse
 from twisted_ext.apps.cli.convert.unbound.localzones import LocalZones
-from twisted_ext.apps.cli.convert.unbound.options import OUTCOMES
 from twisted_ext.apps.cli.convert.unbound.syntax import Option, Section, parsed
 from twisted_ext.apps.cli.convert.words import numberFrom
-from twisted_ext.errors import BadDescription, BadName
+from twisted_ext.errors import BadDescription
 from twisted_ext.limits import CACHE_BYTES, STALE_SECONDS, STALE_WAIT
 from twisted_ext.resolver.policy.rebinding import PRIVATE_PREFIXES
 from twisted_ext.resolver.policy.specialnames import EMPTY_ZONES
-from twisted_ext.wire.names import nameFromText, nameToText
 
-__all__ = ["HANDLED", "convert"]
+__all__ = ["HANDLED", "OUTCOMES", "convert"]
+
+#: The options that become no setting.
+OUTCOMES: Final = outcomesOf("unbound")
 
 _PLAIN_PORT: Final = 53
 _TLS_PORT: Final = 853
@@ -115,11 +118,13 @@ class _Conversion:
         found: dict[str, Section] = {}
         for section in self.sections:
             if section.name == kind:
-                name = _name(section.last("name"))
+                name = nameFrom(section.last("name"))
                 if name is None:
                     said = section.last("name")
                     self.converted.wrong(section.place, f"{said!r} is not a domain name" if said else "a name is missing")
                 else:
+                    if name in found:
+                        self.converted.needless(found[name].place, "the last zone of this name applies")
                     found[name] = section
         return list(found.items())
 
@@ -386,7 +391,7 @@ class _Conversion:
         return not owners <= {"."}
 
     def _insecure(self, option: Option) -> None:
-        name = _name(option.value)
+        name = nameFrom(option.value)
         if name is None:
             self.converted.wrong(option.place, f"{option.value!r} is not a domain name")
             return
@@ -550,7 +555,7 @@ class _Conversion:
                     self._known(option)
 
     def _authZone(self, section: Section) -> None:
-        name = _name(section.last("name"))
+        name = nameFrom(section.last("name"))
         if name is None:
             self.converted.wrong(section.place, "the name is missing, or not valid")
             return
@@ -566,6 +571,8 @@ class _Conversion:
                     self.converted.missing(option.place, "a primary is given by its address", f"look up {host}, and write its addresses")
             elif option.name == "url":
                 self.converted.missing(option.place, "zones are not fetched over HTTP", "transfer the zone, or fetch the file by a timer")
+        if section.last("zonefile") and (primaries or name == "."):
+            self.converted.needless(section.place, "transferred zones are kept in the folder that state names")
         if name == ".":
             # Port 53 is the only one for the root.
             addresses = [each for each in primaries if isAddress(each)]
@@ -641,15 +648,6 @@ HANDLED: Final = frozenset(
     val-permissive-mode version zonefile
     """.split()
 ) | frozenset(_FLAGS)
-
-
-def _name(text: str) -> str | None:
-    if not text:
-        return None
-    try:
-        return nameToText(nameFromText(text)).lower()
-    except BadName:
-        return None
 
 
 def _server(text: str) -> Upstream | None:
