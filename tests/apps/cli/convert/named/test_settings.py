@@ -431,6 +431,29 @@ def test_policyZonesAreListsOfBlockedNames() -> None:
     assert severities == [Severity.DIFFERS, Severity.MISSING, Severity.MISSING]
 
 
+def test_policiesForSigning() -> None:
+    """
+    A policy of named becomes one of this server; no zone is signed by it until its keys are here.
+    """
+    own = """dnssec-policy "own" {
+     keys { ksk lifetime unlimited algorithm ecdsa256; zsk lifetime P30D algorithm 13; };
+     nsec3param iterations 5 optout yes salt-length 8;
+     signatures-validity P20D; signatures-refresh 12d; dnskey-ttl 2h; retire-safety 1h;
+    };"""
+    result = _converted(f'{own} zone "a.example" {{ type primary; file "a"; dnssec-policy own; }};')
+    wanted: dict[str, object] = {"name": "own", "cds": True, "keys": "ksk+zsk", "algorithm": "ecdsap256sha256", "denial": "nsec3-opt-out"}
+    assert result.values["signing-policy"] == [wanted | {"dnskey-ttl": "7200s", "signatures": "1728000s", "renew": "691200s"}]
+    lines = linesOf(result)
+    assert any("zsk lifetime P30D" in line and "not replaced on their own" in line for line in lines)
+    assert any("no iterations and no salt" in line for line in lines) and any("retire-safety" in line for line in lines)
+    assert any('set sign = "own" in its table' in line for line in lines) and "sign" not in str(result.values["zone"])
+    usual = _converted('dnssec-policy "b" { keys { csk key-directory lifetime 0 algorithm ed25519; }; };')
+    assert usual.values["signing-policy"] == [
+        {"name": "b", "cds": True, "keys": "csk", "algorithm": "ed25519", "signatures": "1209600s", "renew": "604800s"}
+    ]
+    assert "signing-policy" not in _converted('dnssec-policy "b" { keys { csk algorithm rsasha1; }; };').values
+
+
 def test_keysOfSignedZonesAreCopied() -> None:
     """
     A zone that named signs is listed with the files of its keys and the folder in which the server looks for them, since its parent has
@@ -441,7 +464,7 @@ def test_keysOfSignedZonesAreCopied() -> None:
         zone = f'zone "Example.ORG" {{ type primary; file "a"; dnssec-policy default; {more} }};'
         return [finding.instead for finding in _converted(zone).findings if finding.severity is Severity.MISSING]
 
-    copied = "copy Kexample.org.+* to signing/example.org. in the folder that state names, and set sign in its table"
+    copied = "copy Kexample.org.+* to signing/example.org. in the folder that state names, and set sign = \"default\" in its table"
     copied += ', with serial = "unixtime": named serves a higher serial than the file has'
     assert advised("") == advised("allow-update { none; };") == [copied]
     assert advised("allow-update { 192.0.2.1; };") == ["keep named as its primary, and transfer it from there"]

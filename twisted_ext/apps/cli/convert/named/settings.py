@@ -12,7 +12,9 @@ from twisted_ext.apps.cli.convert.addresses import Upstream, described, labelOf,
 from twisted_ext.apps.cli.convert.converted import Converted, Place
 from twisted_ext.apps.cli.convert.included import Includes
 from twisted_ext.apps.cli.convert.named.lists import LOCALHOST, Clients, Lists
+from twisted_ext.apps.cli.convert.named.signing import addPolicy
 from twisted_ext.apps.cli.convert.named.syntax import Statement, parsed
+from twisted_ext.apps.cli.convert.named.times import secondsIn
 from twisted_ext.apps.cli.convert.named.zones import SERVED, ZONE_HANDLED, Zones, forwardersOf
 from twisted_ext.apps.cli.convert.outcome import outcomesOf
 from twisted_ext.apps.cli.convert.prefixes import Network, writeAccess
@@ -50,7 +52,6 @@ _LOOKING_UP: Final = (
 )  # fmt: skip
 
 _TRUST: Final = ("trust-anchors", "managed-keys", "trusted-keys", "dnssec-keys")
-_UNITS: Final = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 _POWERS: Final = {"k": 10, "m": 20, "g": 30}
 
 #: Names of keys in tables of zones.
@@ -437,7 +438,7 @@ class Scope:
         for name, setting in (("max-cache-ttl", "max-ttl"), ("min-cache-ttl", "min-ttl"), ("max-ncache-ttl", "max-negative-ttl")):
             found = self.find(name)
             if found is not None:
-                into.set(setting, _seconds(found.value), found.place)
+                into.set(setting, secondsIn(found.value), found.place)
         found = self.find("max-cache-size")
         if found is not None:
             octets = _octets(found.value)
@@ -455,7 +456,7 @@ class Scope:
             into.set("stale", 0, found.place)
             return
         longest = self.find("max-stale-ttl")
-        into.set("stale", int(STALE_SECONDS.pick(_seconds(longest.value) if longest is not None else 86400)), found.place)
+        into.set("stale", int(STALE_SECONDS.pick(secondsIn(longest.value) if longest is not None else 86400)), found.place)
         wait = self.find("stale-answer-client-timeout")
         if wait is not None and (milliseconds := numberFrom(wait.value)) is not None:
             into.set("stale-wait", STALE_WAIT.pick(milliseconds / 1000), wait.place)
@@ -484,7 +485,7 @@ class Scope:
     # -- other statements
 
     def _statement(self, statement: Statement) -> None:
-        name, into, place = statement.name, self._converted, statement.place
+        name, into = statement.name, self._converted
         if name in ("options", "zone", "acl", "key", "primaries", "masters", "remote-servers", "http", "tls"):
             return
         if name == "logging":
@@ -498,7 +499,7 @@ class Scope:
         elif name == "server":
             self._server(statement)
         elif name == "dnssec-policy":
-            into.needless(place, "each zone that names it has a line of its own")
+            addPolicy(statement, into)
         else:
             self._known(statement)
 
@@ -568,20 +569,6 @@ class Scope:
 
 def _number(text: str) -> int:
     return numberFrom(text) or 0
-
-
-def _seconds(text: str) -> int:
-    """
-    Parse C{3600}, C{1h}, C{1w2d} and C{P1D}.
-    """
-    total, digits = 0, ""
-    for letter in text.lower().lstrip("p").replace("t", ""):
-        if letter.isdecimal():
-            digits += letter
-        elif letter in _UNITS and digits:
-            total += _number(digits) * _UNITS[letter]
-            digits = ""
-    return total + _number(digits)
 
 
 def _octets(text: str) -> int:

@@ -125,13 +125,14 @@ class Zones:
         self._replicated(table, name, own, isPrimary=True)
         policy = self._said(own, "dnssec-policy")
         if policy is not None and policy.value.lower() not in ("none", "insecure"):
-            self._signed(name, policy.place, updated="update" in table)
+            self._signed(name, policy, updated="update" in table)
         self._serve(table, name, own, place)
 
-    def _signed(self, name: str, place: Place, *, updated: bool) -> None:
+    def _signed(self, name: str, said: Statement, *, updated: bool) -> None:
         """
         Say how a zone stays signed: with other keys than those of the DS record in its parent it would be bogus.
         """
+        place, policy = said.place, said.value
         if updated:
             self._converted.missing(
                 place, f"{name} is not signed here, since it takes updates", "keep named as its primary, and transfer it from there"
@@ -141,7 +142,8 @@ class Zones:
         self._converted.missing(
             place,
             f"{name} is signed with keys that named has",
-            f"copy {keys}+* to signing/{keys.removeprefix('K')} in the folder that state names, and set sign in its table, with "
+            f"copy {keys}+* to signing/{keys.removeprefix('K')} in the folder that state names, and set "
+            f'sign = "{policy}" in its table, with '
             'serial = "unixtime": named serves a higher serial than the file has',
         )
 
