@@ -100,8 +100,8 @@ class KeyTimesTests(SignedLoadingCase):
         for days in (1, 3, 6):
             with self.subTest(days):
                 self.setUp()
-                # Their signatures are made at different times.
-                self.more = "".join([f"h{number} A 192.0.2.1\n" for number in range(60)])
+                # Their signatures are made at different times, in no day of the week none of them.
+                self.more = "".join([f"h{number} A 192.0.2.1\n" for number in range(300)])
                 self.now += days * _DAY
                 self.key(Publish=-1000, Activate=-1000)
                 self.begin()
