@@ -45,7 +45,11 @@ REQUIRED: Final = (
     "/share/fish/vendor_completions.d/txdns.fish",
     "/share/fish/vendor_completions.d/twistd.fish",
     ".dist-info/licenses/LICENSE",
+    *[f"twisted_ext/apps/cli/completion/scripts/{program}.{shell}" for program in ("txdns", "twistd") for shell in ("bash", "zsh", "fish")],
 )
+
+#: Where the completion of shells is, besides in the share folder: there C{txdns completion} finds it.
+SCRIPTS: Final = "twisted_ext/apps/cli/completion/scripts/"
 
 #: The target of a link at the end of the README.
 LINK: Final = re.compile(r"^(\.\. _\w+: )(?!https?:)(\S+)$", re.MULTILINE)
@@ -163,7 +167,7 @@ def wrongIn(wheel: Iterable[str], sdist: Iterable[str], files: Iterable[str]) ->
     known = ("twisted_ext/", "twisted/plugins/twisted_ext_dropin.py", "twisted_ext-")
     wrong += [f"{name} does not belong into the wheel" for name in sorted(names) if not name.startswith(known)]
     wrong += [f"the source distribution lacks {path}" for path in sorted(expected - packed)]
-    made = ("share/", "twisted_ext.egg-info/", "PKG-INFO")
+    made = ("share/", SCRIPTS, "twisted_ext.egg-info/", "PKG-INFO")
     wrong += [f"{path} does not belong into the source distribution" for path in sorted(packed - expected) if not path.startswith(made)]
     return wrong
 
@@ -189,6 +193,11 @@ def build(target: Path, options: list[str]) -> list[Path]:
         readme.write_text(linked(readme.read_text("utf-8"), documentation()), "utf-8")
         withPath = {**environment, "PYTHONPATH": str(checkout)}
         run(sys.executable, "docs/share.py", "share", folder=checkout, environment=withPath)
+        (checkout / SCRIPTS).mkdir()
+        for program in ("txdns", "twistd"):
+            for shell, path in (("bash", f"bash-completion/completions/{program}"), ("zsh", f"zsh/site-functions/_{program}")):
+                shutil.copy(checkout / "share" / path, checkout / SCRIPTS / f"{program}.{shell}")
+            shutil.copy(checkout / f"share/fish/vendor_completions.d/{program}.fish", checkout / SCRIPTS)
         tool = (sys.executable, "-m", "build", *options, "--outdir", str(made))
         run(*tool, "--sdist", folder=checkout, environment=environment)
         (sdist,) = made.glob("*.tar.gz")

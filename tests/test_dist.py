@@ -159,6 +159,8 @@ def test_installedWheelServesAndAsks(build: list[Path], tmp_path: Path) -> None:
     run(sys.executable, "-m", "pip", "--python", python, "install", *PIP_OPTIONS, wheel, folder=tmp_path)
     with zipfile.ZipFile(wheel) as archive:
         shared = [name.partition(".data/data/")[2] for name in archive.namelist() if ".data/data/" in name]
+        (bash,) = [name for name in archive.namelist() if name.endswith("/share/bash-completion/completions/twistd")]
+        assert archive.read("twisted_ext/apps/cli/completion/scripts/twistd.bash") == archive.read(bash)
     assert {"share/man/man1/txdns-query.1", "share/zsh/site-functions/_txdns"} <= set(shared)
     assert all((tmp_path / "environment" / path).is_file() for path in shared)
     port = freePort("127.0.0.1")

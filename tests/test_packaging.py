@@ -301,7 +301,7 @@ def test_wheelMetadata(wheel: Path) -> None:
     assert metadata["Requires-Python"] == ">=3.11"
     assert set(metadata.get_all("Provides-Extra", [])) >= set("shell cli all test".split())
     assert "LICENSE" in texts
-    assert b"txdns = twisted_ext.apps.cli.main:main" in texts["entry_points.txt"]
+    assert b"txdns = twisted_ext.apps.cli.main:program" in texts["entry_points.txt"]
     assert b"[pytest11]\ntwisted_ext = twisted_ext.testing.internet.fixtures" in texts["entry_points.txt"]
 
 

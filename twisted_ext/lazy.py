@@ -1,5 +1,5 @@
 """
-Packages that import a module only when one of its exported names is first accessed (PEP 562).
+Packages that import a module only when one of its exported names is first accessed (PEP 562), and modules that are read at their first use.
 """
 
 from __future__ import annotations
@@ -8,7 +8,29 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
-__all__ = ["lazyNames"]
+__all__ = ["lazily", "lazyNames"]
+
+
+def lazily(name: str) -> None:
+    """
+    Let a module be read when one of its attributes is first used, where Twisted would import it at once and never use it.
+
+    @param name: its full name. Nothing happens if it is imported already, or if there is none.
+    """
+    from importlib.util import LazyLoader, find_spec, module_from_spec
+
+    if name in sys.modules:
+        return
+    spec = find_spec(name)
+    if spec is None or spec.loader is None:
+        return
+    spec.loader = LazyLoader(spec.loader)
+    module = sys.modules[name] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    parent, _, last = name.rpartition(".")
+    if parent:
+        # As an import does once the module is there.
+        setattr(sys.modules[parent], last, module)
 
 
 def lazyNames(package: str, modules: Mapping[str, Sequence[str]]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:

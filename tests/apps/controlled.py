@@ -91,7 +91,7 @@ def _serve(folder: Path) -> None:
     from twisted_ext.metrics.activity import Activity, LiveQuery
     from twisted_ext.metrics.figures import Figures
     from twisted_ext.resolver.caching.cached import CachedSource
-    from twisted_ext.server.operations.control import ControlService
+    from twisted_ext.server.operations.controlservice import ControlService
     from twisted_ext.server.operations.operations import ServerStatus
     from twisted_ext.testing.sources import CannedSource, questionOf
     from twisted_ext.wire.names import nameFromText, nameToText

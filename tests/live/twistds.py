@@ -59,7 +59,7 @@ class Twistd:
     def __enter__(self) -> Self:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                twistd(*self.words), cwd=self.folder, stdout=log, stderr=log, env=self.environment, start_new_session=True
+                self.command, cwd=self.folder, stdout=log, stderr=log, env=self.environment, start_new_session=True
             )
         try:
             wait(lambda: self.ask("localhost") is not None, self)
@@ -70,6 +70,13 @@ class Twistd:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.stop()
+
+    @property
+    def command(self) -> list[str]:
+        """
+        The words of its command line.
+        """
+        return twistd(*self.words)
 
     @property
     def pid(self) -> int:

@@ -24,7 +24,7 @@ from twisted_ext.metrics.figures import JSON
 from twisted_ext.metrics.limits import LIVE_SECONDS
 from twisted_ext.server import service
 from twisted_ext.server.listeners.sockets import Bound
-from twisted_ext.server.operations.control import ControlService
+from twisted_ext.server.operations.controlservice import ControlService
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.service import Server, ServerService, makeServer
 from twisted_ext.server.settings.settings import SETTINGS, Settings

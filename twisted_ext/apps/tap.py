@@ -37,6 +37,7 @@ from twisted_ext.server.settings.startup import (
     WRONG,
     complainPlainly,
     end,
+    programName,
     wantSomething,
 )
 from twisted_ext.server.settings.tomlfile import readSettings
@@ -180,7 +181,7 @@ class _Command(usage.Options):
             meant = _suggestion(name, [each.removeprefix("opt_").replace("_", "-") for each in dir(self) if each.startswith("opt_")], "--")
         elif command is not None:
             meant = _suggestion(command[1], _ROLES)
-        return f"{said}{meant or '; twistd txdns --help lists what there is'}"
+        return f"{said}{meant or f'; {programName()} --help lists what there is'}"
 
 
 class _Words(_Command):
@@ -260,6 +261,8 @@ class _Words(_Command):
         self.showPath = True
 
     def getSynopsis(self) -> str:
+        if not programName().startswith("twistd"):
+            return f"Usage: {programName()} [options]"
         if self._isOfTxdns:
             return f"Usage: twistd [options] txdns {self.role or '[forward | recurse | serve | robot]'} [options]"
         command = None if self.parent is None else self.parent.subCommand
@@ -281,7 +284,6 @@ class _Words(_Command):
         Check all settings before anything starts. The options of C{twistd txdns} do so for those of its sub-command.
         """
         if not isinstance(self.parent, Options):
-            prepareProcess()
             self._check(self)
 
     def _check(self, sub: _Words) -> None:
@@ -295,6 +297,7 @@ class _Words(_Command):
         self.config = sub.config or self.config
         try:
             settings = self.settings()
+            prepareProcess(tls=_encrypts(settings))
             if self.showConfig or sub.showConfig:
                 from twisted_ext.server.zones.validate import checkZones, zonesIn
 
@@ -330,6 +333,14 @@ class _Words(_Command):
         """
         checked, self._checked = self._checked, None
         return self.settings() if checked is None else checked
+
+
+def _encrypts(settings: Settings) -> bool:
+    """
+    Return whether a server uses OpenSSL in any case, or runs what may take its reactor to do so: other people's endpoints and programs.
+    """
+    listeners = settings.tls or settings.https or settings.quic or settings.http3 or settings.certificate or settings.selfSigned
+    return bool(listeners or settings.manhole or settings.pyzone)
 
 
 def _optionsFor(setting: Setting) -> dict[str, Callable[..., None]]:
@@ -443,9 +454,9 @@ class Options(_Words):
         """
         Merge the sub-command's options, and check all settings before anything starts.
         """
-        prepareProcess()
         sub = _Words() if self.subOptions is None else self.subOptions
         if isinstance(sub, RobotOptions):
+            prepareProcess()
             if self.given or self.several or self.config:
                 raise usage.UsageError("the robot has its own options, which follow its name: twistd txdns robot --config FILE")
             return
@@ -567,7 +578,7 @@ def _giveUp(said: str) -> None:
         from twisted.internet import reactor
 
         with suppress(OSError, ValueError):
-            print(f"twistd txdns: {said}", file=sys.__stderr__ or sys.stderr, flush=True)
+            print(f"{programName()}: {said}", file=sys.__stderr__ or sys.stderr, flush=True)
         # This runs after the services have stopped.
         atexit.register(_leave)
         # The reactor may not be running yet.
@@ -626,8 +637,8 @@ def _watch(server: Server, settings: Settings) -> None:
         names = module.namespaceFor(operations)
         server.add(module.ManholeService(reactor, settings.manhole, settings.manholeKeys, names))
     if settings.control:
-        from twisted_ext.server.operations.control import ControlService
         from twisted_ext.server.operations.controlpath import controlPaths
+        from twisted_ext.server.operations.controlservice import ControlService
 
         chosen = settings.control != "auto"
         control = ControlService(cast(IReactorUNIX, reactor), settings.control if chosen else controlPaths(), operations)

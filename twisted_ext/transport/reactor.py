@@ -12,11 +12,13 @@ from time import CLOCK_BOOTTIME, clock_gettime, time
 from typing import Final
 
 from mypy_extensions import mypyc_attr
+from twisted.internet import posixbase
 from twisted.internet.epollreactor import EPOLLIN, EPollReactor
-from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.interfaces import IConnector, IListeningPort, IReactorSSL, IReadDescriptor
 from twisted.internet.main import installReactor
 from twisted.logger import Logger
 from twisted.python.log import callWithLogger, err
+from zope.interface import classImplements
 
 from twisted_ext.interfaces import IDirectReader
 
@@ -30,6 +32,9 @@ _disconnect: Final[Callable[[EPollReactor, object, BaseException, bool], None]] 
 _logError: Final[Callable[[], None]] = err
 _makeReactor: Final[Callable[[EPollReactor], None]] = installReactor
 _begin: Final[Callable[[EPollReactor], None]] = EPollReactor.__init__
+
+_connectSSL: Final[Callable[..., IConnector]] = EPollReactor.connectSSL
+_listenSSL: Final[Callable[..., IListeningPort]] = EPollReactor.listenSSL
 
 _loggingErrors: Final = Logger(__name__).failureHandler("Unexpected error in main loop")
 
@@ -74,6 +79,16 @@ class DirectReactor(EPollReactor):
             del direct[number]
         _removeReader(self, reader)
 
+    def connectSSL(
+        self, host: str, port: int, factory: object, contextFactory: object, timeout: float = 30, bindAddress: object = None
+    ) -> IConnector:
+        _letUseTLS()
+        return _connectSSL(self, host, port, factory, contextFactory, timeout, bindAddress)
+
+    def listenSSL(self, port: int, factory: object, contextFactory: object, backlog: int = 50, interface: str = "") -> IListeningPort:
+        _letUseTLS()
+        return _listenSSL(self, port, factory, contextFactory, backlog, interface)
+
     def mainLoop(self) -> None:
         """
         Run until the reactor is stopped, as Twisted's main loop does, but call C{runUntilCurrent} and C{timeout} only if there is something
@@ -100,6 +115,20 @@ class DirectReactor(EPollReactor):
         @param delay: for how many seconds to wait; L{None} for as long as it takes.
         """
         _iterate(self, self._poller, self._selectables, self._direct, -1.0 if delay is None else delay)
+
+
+# Twisted's is not where it was imported without OpenSSL.
+classImplements(DirectReactor, IReactorSSL)
+
+
+def _letUseTLS() -> None:
+    """
+    Give Twisted's reactor the module for TLS, where it was imported without (L{prepareProcess<twisted_ext.server.process.prepare>}).
+    """
+    if posixbase.tls is None:
+        from twisted.protocols import tls
+
+        posixbase.tls = tls
 
 
 def _iterate(

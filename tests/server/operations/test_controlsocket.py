@@ -20,8 +20,8 @@ from tests.server.operations.seeing import sightOf
 from twisted_ext.apps.cli.server import client
 from twisted_ext.apps.cli.terminal.exits import ExitError
 from twisted_ext.errors import CallerFault
-from twisted_ext.server.operations.control import ControlService
 from twisted_ext.server.operations.controlpath import controlPaths
+from twisted_ext.server.operations.controlservice import ControlService
 
 
 class SocketTests(SynchronousTestCase):

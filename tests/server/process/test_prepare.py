@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from tests.certificates import certificateFor
 
 _CHOICES: tuple[tuple[list[str], str], ...] = (
     ([], "DirectReactor False"),
@@ -44,6 +47,45 @@ runUntilDone(begin)
 """
 
 
+#: A reactor that was imported without OpenSSL, with TLS by the reactor's own interface and by endpoints.
+_ENCRYPTED = """
+import sys
+from twisted_ext.server.process.prepare import prepareProcess
+prepareProcess(tls=False)
+from twisted.internet import reactor
+print(*[name for name in ("OpenSSL", "twisted.protocols.tls", "twisted.internet.ssl") if name in sys.modules], "loaded")
+from twisted.internet import ssl
+from twisted.internet.endpoints import clientFromString, serverFromString, wrapClientTLS
+from twisted.internet.interfaces import IReactorSSL
+from twisted.internet.protocol import ClientFactory, Factory, Protocol
+assert IReactorSSL.providedBy(reactor)
+echoed = []
+class Echo(Protocol):
+    def dataReceived(self, data):
+        self.transport.write(data)
+class Hello(Protocol):
+    def connectionMade(self):
+        self.transport.write(b"hello")
+    def dataReceived(self, data):
+        echoed.append(data)
+        if len(echoed) == 3:
+            print(*echoed)
+            reactor.stop()
+class Hellos(ClientFactory):
+    protocol = Hello
+path = sys.argv[1]
+terms = ssl.CertificateOptions()
+own = reactor.listenSSL(0, Factory.forProtocol(Echo), ssl.DefaultOpenSSLContextFactory(path, path), interface="127.0.0.1")
+reactor.connectSSL("127.0.0.1", own.getHost().port, Hellos(), ssl.ClientContextFactory())
+wrapClientTLS(terms, clientFromString(reactor, f"tcp:127.0.0.1:{own.getHost().port}")).connect(Hellos())
+def listening(port):
+    wrapClientTLS(terms, clientFromString(reactor, f"tcp:127.0.0.1:{port.getHost().port}")).connect(Hellos())
+serverFromString(reactor, f"ssl:0:interface=127.0.0.1:privateKey={path}").listen(Factory.forProtocol(Echo)).addCallback(listening)
+reactor.callLater(30, reactor.stop)
+reactor.run()
+"""
+
+
 def _shown(program: str, *words: str) -> str:
     """
     Return the last line that a program prints.
@@ -72,3 +114,13 @@ def test_commandsRunOnTheReactor() -> None:
     Commands of C{txdns} run on the same reactor as the server.
     """
     assert _shown(_COMMAND) == "DirectReactor True"
+
+
+def test_encryptionWithoutTheReactors(tmp_path: Path) -> None:
+    """
+    A reactor that was imported without OpenSSL still connects and listens with TLS, by itself and by Twisted's endpoints.
+    """
+    (tmp_path / "server.pem").write_bytes(certificateFor("localhost"))
+    program = [sys.executable, "-c", _ENCRYPTED, str(tmp_path / "server.pem")]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == ["loaded", "b'hello' b'hello' b'hello'"], done.stderr

@@ -14,7 +14,7 @@ from tests.wire.rdata.samples import SAMPLES
 from twisted_ext.errors import BadMessage, BadRecord
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.fields import Rdata, declared
-from twisted_ext.wire.rdata.fieldtypes import Name, Number
+from twisted_ext.wire.rdata.fieldtypes import _UNUSUAL, Name, Number
 from twisted_ext.wire.rdata.registry import (
     canonicalRdata,
     declarationOf,
@@ -329,3 +329,13 @@ class MnemonicTests(SynchronousTestCase):
             self.assertTrue(isMeta(numberOf(name)), name)
         for name in ("A", "NULL", "SPF", "EUI64", "URI", "DLV", "TYPE65280"):
             self.assertFalse(isMeta(numberOf(name)), name)
+
+
+def test_unusualCharacters() -> None:
+    """
+    The characters that are remarked on in names are those of ASCII that are not letters, digits, or in C{_*/.\\-}.
+    """
+    usual = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_*/.\\-")
+    for code in range(sys.maxunicode + 1):
+        character = chr(code)
+        assert (_UNUSUAL.match(character) is not None) is (code < 128 and character not in usual), code

@@ -5,11 +5,9 @@ A limit on concurrent look-ups for one zone, so that a zone with unresponsive se
 
 from __future__ import annotations
 
-from functools import cache
-from itertools import islice, takewhile
+from itertools import islice
 from typing import Final
 
-from publicsuffixlist import PSLFILE, PublicSuffixList
 from zope.interface import classImplements
 
 from twisted_ext.answers import Answer, QueryContext
@@ -17,6 +15,7 @@ from twisted_ext.errors import BudgetSpent, DNSFault
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import DOMAIN_LOOKUPS, ZONE_CUTS, ZONE_LOOKUPS
 from twisted_ext.resolver.ask import Query, Waiter, WaitingStart, queryOf
+from twisted_ext.resolver.policy.suffixes import branchedDomains, registrableLabels
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, nameFromText, nameToText
@@ -39,42 +38,8 @@ _Place = tuple[bytes, bytes, bytes]
 #: Names whose registrable domain is cached.
 _MOST_DOMAINS: Final = 4096
 
-#: How a label begins that is encoded from other characters. The list may have it in another form.
-_ENCODED: Final = b"xn--"
-
 #: Labels from the right that are matched against the public suffix list; its longest suffix has five.
 _LABELS: Final = 7
-
-
-@cache
-def _suffixes() -> PublicSuffixList:
-    """
-    Load the public suffix list (https://publicsuffix.org), which takes about 30 ms the first time.
-
-    Only its ICANN section is used: domains in its private section, such as C{github.io}, are nearly always one zone on one set of servers.
-    """
-    return PublicSuffixList(only_icann=True)
-
-
-@cache
-def _branched() -> frozenset[bytes]:
-    """
-    Return the top-level domains that have longer public suffixes in the list's ICANN section, which precedes the other one.
-    """
-    with open(PSLFILE, "rb") as lines:
-        rules = takewhile(lambda line: b"===END ICANN" not in line, lines)
-        return frozenset([rule.split()[0].rpartition(b".")[2].lower() for rule in rules if b"." in rule and not rule.startswith(b"//")])
-
-
-def registrableLabels(labels: tuple[bytes, ...]) -> int:
-    """
-    Return how many labels, from the right, form the registrable domain: a public suffix and one more label, such as C{example.co.uk}; 0 for
-    a public suffix. Names in top-level domains that are not in the list count as registered directly below them.
-
-    @param labels: the labels of a folded name, without the root's.
-    """
-    domain = _suffixes().privatesuffix(labels)
-    return 0 if domain is None else len(domain)
 
 
 def domainOf(name: bytes) -> bytes | None:
@@ -99,8 +64,8 @@ def domainOf(name: bytes) -> bytes | None:
                 count = labels
     if not count:
         top = name[starts[-1] + 1 : -1]
-        if top not in _branched() and top[:4] != _ENCODED and name.find(b".") < 0:
-            # As in most top-level domains. The library takes five times as long as all the rest.
+        if top not in branchedDomains() and name.find(b".") < 0:
+            # As in most top-level domains.
             return name[starts[-2] :]
         count = registrableLabels(tuple([name[start + 1 : start + 1 + name[start]] for start in starts[-_LABELS:]]))
     return name[starts[-count] :] if 0 < count < len(starts) else None
@@ -143,8 +108,7 @@ class DomainLimit(WrappingSource):
         # The length of the registrable domain of names directly below these.
         self._domains: dict[bytes, int] = {}
         # Load the file now, so that the first query does not wait for it.
-        _suffixes()
-        _branched()
+        branchedDomains()
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         found = self._inner.ask(question, context)

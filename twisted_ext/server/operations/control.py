@@ -17,18 +17,14 @@ Errors are returned as an object with the key C{error}.
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import islice
-from typing import IO, TYPE_CHECKING, Any, Final, cast
+from typing import IO, TYPE_CHECKING, Final
 
-from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IListeningPort, IPushProducer, IReactorTime, IReactorUNIX
-from twisted.internet.protocol import Factory
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
@@ -37,10 +33,8 @@ from twisted_ext.errors import BadRecord, CallerFault
 from twisted_ext.limits import CACHE_LINE
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.server.features.order import declaredFigures, declaredVerbs
-from twisted_ext.server.limits import CONTROL_CLIENTS, CONTROL_LOAD, CONTROL_SECONDS
-from twisted_ext.server.listeners.sockets import freeSocketPath
-from twisted_ext.server.operations.controlpath import isOwn
-from twisted_ext.server.operations.http import BoundedRequest, BoundedSite, ConnectionLimit, replyJSON, replyLater
+from twisted_ext.server.limits import CONTROL_LOAD, CONTROL_SECONDS
+from twisted_ext.server.operations.http import BoundedRequest, BoundedSite, replyJSON, replyLater
 from twisted_ext.server.operations.operations import Operations, WhichZones
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
@@ -49,96 +43,13 @@ from twisted_ext.wire.rrtypes import A, typeNumber
 if TYPE_CHECKING:
     from twisted_ext.server.features.base.feature import Verb
 
-__all__ = ["ControlService", "LineStream", "controlSite", "controlTree", "linesIn"]
+__all__ = ["LineStream", "controlSite", "controlTree", "linesIn"]
 
 #: Lines of a dump that are sent at once.
 _LINES: Final = 64
 
 #: Digits of a number of zones or of a query in the live list.
 _DIGITS: Final = 12
-
-
-class ControlService(Service):
-    """
-    Listens on a Unix socket. A missing folder is created with access for its owner only.
-    """
-
-    def __init__(self, reactor: IReactorUNIX, path: str | Sequence[str], operations: Operations) -> None:
-        """
-        @param path: the path of the socket, or several, of which the first is used whose folder only this user can write to.
-        """
-        self._reactor = reactor
-        self._paths = (path,) if isinstance(path, str) else tuple(path)
-        self._operations = operations
-        self._port: IListeningPort | None = None
-        self._crowd: ConnectionLimit | None = None
-
-    def startService(self) -> None:
-        """
-        @raise CallerFault: the socket cannot be bound at this path.
-        """
-        self.running = 1
-        path = self._paths[0] if len(self._paths) == 1 else _firstOwn(self._paths)
-        _clear(path)
-        clock = IReactorTime(self._reactor)
-        site = controlSite(self._operations, clock)
-        self._crowd = ConnectionLimit(site, int(CONTROL_CLIENTS.default))
-        # Keep other users out even before the mode is set.
-        mask = os.umask(0o177)
-        try:
-            self._port = self._reactor.listenUNIX(path, cast("Factory[Any]", self._crowd), mode=0o600)
-        except Exception as error:
-            raise CallerFault(f"control: cannot listen at {path}: {getattr(error, 'socketError', error)}") from error
-        finally:
-            os.umask(mask)
-
-    def stopService(self) -> Deferred[None]:
-        self.running = 0
-        port, self._port = self._port, None
-        if self._crowd is not None:
-            self._crowd.end()
-        if port is None:
-            return succeed(None)
-        return maybeDeferred(port.stopListening).addCallback(lambda _: None)
-
-
-def _firstOwn(paths: Sequence[str]) -> str:
-    """
-    Return the first path whose folder only this user can write to. Missing folders are created.
-
-    @raise CallerFault: there is none.
-    """
-    reasons: list[str] = []
-    for path in paths:
-        folder = os.path.dirname(path)
-        try:
-            os.makedirs(folder, 0o700, exist_ok=True)
-            if isOwn(folder) and os.access(folder, os.W_OK):
-                return path
-            reasons.append(f"{folder} is not a folder that only we can write to")
-        except OSError as error:
-            reasons.append(f"{folder}: {error.strerror or error}")
-    raise CallerFault(f"control: there is no folder for the control socket ({'; '.join(reasons)}); name a path with --control")
-
-
-def _clear(path: str) -> None:
-    """
-    Check that no other user can replace files in the folder, and remove the socket of a server that has ended.
-
-    @raise CallerFault: the folder or the path cannot be used.
-    """
-    folder = os.path.dirname(os.path.abspath(path))
-    try:
-        os.makedirs(folder, 0o700, exist_ok=True)
-        found = os.stat(folder)
-        # Root's folders and those with the sticky bit are safe: other users cannot replace the server's files there.
-        if found.st_uid not in (0, os.geteuid()) or (found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX):
-            raise CallerFault(f"control: others can write to {folder}: the socket has to be in a folder that is the server's own")
-        problem = freeSocketPath(path)
-        if problem:
-            raise CallerFault(f"control: {problem}; give this one another path")
-    except OSError as error:
-        raise CallerFault(f"control: {error.filename or path}: {error.strerror or error}") from error
 
 
 class _ControlRequest(BoundedRequest):

@@ -4,12 +4,14 @@ Builds the text of C{twistd txdns --help}.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.server.config.types import COUNT, FLAG
 from twisted_ext.server.settings.settings import SETTINGS
+from twisted_ext.server.settings.startup import programName
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.setting import Setting
@@ -65,8 +67,13 @@ EXAMPLES: Final = {
     "serve": _SERVE,
 }
 
+#: How examples start a server, where it is the sub-command of twistd.
+_OF_TWISTD: Final = re.compile(r"twistd (?:-n )?txdns(?: (?:recurse|serve))?")
+
+_FOREGROUND: Final = "-n keeps it in the foreground. "
+
 _ENDING: Final = (
-    "-n keeps it in the foreground. Exit codes: 78 an option or a setting cannot be used; 1 another failure, such as a port in use.",
+    f"{_FOREGROUND}Exit codes: 78 an option or a setting cannot be used; 1 another failure, such as a port in use.",
 )
 
 
@@ -91,6 +98,7 @@ def usageOf(role: str, options: type, own: Sequence[tuple[str, str]] = ()) -> st
     def described(name: str) -> str:
         return " ".join(str(getattr(options, f"opt_{name}").__doc__).split())
 
+    program = programName()
     keys = "setting" if own else "option"
     lines = [*INTRODUCTIONS[role], f"Every {keys} is a key of the --config file as well."]
     rows: list[tuple[str, str]] = []
@@ -130,4 +138,9 @@ def usageOf(role: str, options: type, own: Sequence[tuple[str, str]] = ()) -> st
             wrapped = wrap(text, 92)
             lines.append(f"  {option if option.startswith('-') and option[2:3] == ',' else option:<26} {wrapped[0]}")
             lines += [f"{'':<29}{line}" for line in wrapped[1:]]
-    return "\n".join([*lines, "", "For example:", *EXAMPLES[role], "", *_ENDING, ""])
+    examples: Sequence[str] = EXAMPLES[role]
+    ending: Sequence[str] = _ENDING
+    if not program.startswith("twistd"):
+        examples = [_OF_TWISTD.sub(program, line) for line in examples]
+        ending = [line.removeprefix(_FOREGROUND) for line in ending]
+    return "\n".join([*lines, "", "For example:", *examples, "", *ending, ""])

@@ -1,5 +1,5 @@
 """
-Start-up errors of C{twistd txdns}: one line on the terminal, and an exit code.
+Start-up errors of a server: one line on the terminal, which begins with the program's name, and an exit code.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from twisted_ext.server.settings.settings import Settings
 
-__all__ = ["BROKEN_PIPE", "INTERRUPTED", "MISCONFIGURED", "WRONG", "complainPlainly", "end", "wantSomething"]
+__all__ = [
+    "BROKEN_PIPE", "INTERRUPTED", "MISCONFIGURED", "WRONG", "callProgram", "complainPlainly", "end", "programName", "wantSomething",
+]  # fmt: skip
 
 _log: Final = Logger(__name__)
 
@@ -57,6 +59,22 @@ _RECURSING: Final = (
 )
 
 
+#: The name of the program: the sub-command of twistd, unless another one runs the server.
+_program = "twistd txdns"
+
+
+def callProgram(name: str) -> None:
+    """
+    Say by which name the operator has started the server.
+    """
+    global _program
+    _program = name
+
+
+def programName() -> str:
+    return _program
+
+
 def end(text: str, code: int = WRONG) -> NoReturn:
     """
     Print why the server does not start, one line for each fault, and exit.
@@ -67,7 +85,7 @@ def end(text: str, code: int = WRONG) -> NoReturn:
     terminal = sys.__stderr__ or sys.stderr
     with suppress(OSError, ValueError):
         for line in text.splitlines():
-            print(f"twistd txdns: {printable(line)}", file=terminal, flush=True)
+            print(f"{_program}: {printable(line)}", file=terminal, flush=True)
     raise SystemExit(code)
 
 

@@ -31,8 +31,9 @@ __all__ = [
     "takeOctets",
 ]
 
-#: Characters that names rarely contain. Any octet is valid (RFC 2181, section 11), but a comma or an C{@} is usually a mistake.
-_UNUSUAL: Final = re.compile(r"[^A-Za-z0-9_*/.\\\u0080-\uffff\U00010000-\U0010ffff-]")
+#: Characters that names rarely contain: all of ASCII but C{A-Za-z0-9_*/.\\-}. Any octet is valid (RFC 2181, section 11), but a comma or an
+#: C{@} is usually a mistake. Written so, since a set of all others takes 5 ms to compile.
+_UNUSUAL: Final = re.compile(r"[\x00-)+,:-@\[\]^`{-\x7f]")
 
 #: Surrogates in place of octets that are not valid UTF-8.
 _FOREIGN: Final = re.compile(r"[\udc80-\udcff]")

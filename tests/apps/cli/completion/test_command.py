@@ -4,8 +4,11 @@ Tests of C{txdns completion}.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from twisted_ext.apps.cli.completion import command
 from twisted_ext.apps.cli.completion.command import PROGRAMS, SHELLS, completionScript
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.terminal.exits import OK, USAGE
@@ -21,6 +24,16 @@ def test_scriptIsPrinted(shell: str, program: str, capsys: pytest.CaptureFixture
     text = capsys.readouterr().out
     assert text == completionScript(shell, program)
     assert "python" not in text
+
+
+def test_scriptOfAReleaseIsPrinted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    An installed package prints the file that it brings, with nothing of a command imported for it.
+    """
+    monkeypatch.setattr(command, "SCRIPTS", str(tmp_path))
+    (tmp_path / "twistd.zsh").write_text("# from the file\n")
+    assert main(["completion", "zsh", "twistd"]) == OK
+    assert capsys.readouterr().out == "# from the file\n"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ C{txdns completion}: prints the completion of command lines for a shell.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
@@ -14,10 +15,13 @@ from twisted_ext.apps.cli.terminal.exits import OK, USAGE, ExitError
 if TYPE_CHECKING:
     from twisted_ext.apps.cli.completion.grammar import Grammar
 
-__all__ = ["ARGUMENTS", "PROGRAMS", "SHELLS", "completionScript", "main"]
+__all__ = ["ARGUMENTS", "PROGRAMS", "SCRIPTS", "SHELLS", "completionScript", "main"]
 
 #: The programs, the first of which is the default.
 PROGRAMS: Final = ("txdns", "twistd")
+
+#: The folder of completions that a release brings.
+SCRIPTS: Final = os.path.join(os.path.dirname(__file__), "scripts")
 
 #: The shells.
 SHELLS: Final = ("bash", "zsh", "fish")
@@ -69,5 +73,16 @@ def main(words: list[str]) -> int:
         raise ExitError(USAGE, f"{shell!r} is not a shell with completion; {didYouMean(shell, SHELLS, 'write bash, zsh or fish')}")
     if program not in PROGRAMS:
         raise ExitError(USAGE, f"{program!r} is not a program of this package; {didYouMean(program, PROGRAMS, 'write txdns or twistd')}")
-    print(completionScript(shell, program), end="")
+    print(_written(shell, program) or completionScript(shell, program), end="")
     return OK
+
+
+def _written(shell: str, program: str) -> str:
+    """
+    Return the completion that an installed package has in a file, C{""} in a checkout. To make it, all commands are imported.
+    """
+    try:
+        with open(os.path.join(SCRIPTS, f"{program}.{shell}"), encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        return ""

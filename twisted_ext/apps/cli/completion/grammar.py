@@ -186,6 +186,9 @@ def _grammarsOf(words: list[str], command: Command) -> Iterator[Grammar]:
     text = _helpOf(words[1:])
     usage, _, rest = text.partition("\n\n")
     grammar = Grammar(path, command.summary, text, bare=_bareKinds(usage))
+    if command.module == "launch":
+        yield Grammar(path, command.summary, text, options=_serverOptions(command.word, import_module("twisted_ext.apps.tap").Options))
+        return
     grammar.options += _optionsIn(text) if arguments is None else _optionsOf(arguments)
     if command.word == "query":
         grammar.options += _plusOptions()

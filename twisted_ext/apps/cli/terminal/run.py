@@ -65,7 +65,7 @@ def runUntilDone(
 
     @raise Exception: the exception that C{begin} raised.
     """
-    prepareProcess()
+    prepareProcess(tls=False)
     from twisted.internet import reactor
     from twisted.internet.error import ReactorNotRunning
 
