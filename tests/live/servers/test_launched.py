@@ -76,7 +76,7 @@ def test_workers(tmp_path: Path) -> None:
         (["forward", "--upstrem", "192.0.2.1"], 78, "txdns forward: option --upstrem not recognized; did you mean --upstream?"),
         (["serve"], 78, "txdns serve: there is no zone to serve; "),
         (["recurse", "x"], 78, "txdns recurse: unexpected argument 'x'; txdns recurse --help lists what there is"),
-        (["forward", "--config", "/nonexistent/a.toml"], 78, "txdns forward: /nonexistent/a.toml: cannot be read: No such file or directory"),
+        (["forward", "--config", "/nonexistent/a"], 78, "txdns forward: /nonexistent/a: cannot be read: No such file or directory"),
     ],
 )
 def test_mistakesAreOneLine(words: list[str], code: int, line: str, tmp_path: Path) -> None:
