@@ -23,7 +23,7 @@ _WEB: Final = ("twisted.web", "h2", "hyperlink", "urllib.request")
 _COMMANDS: Final = (
     (["explain", "localhost"], (*_ENCRYPTION, *_WEB)),
     (["query", "localhost", "@hosts:/etc/hosts"], (*_ENCRYPTION, *_WEB)),
-    (["query", "--help"], (*_ENCRYPTION, *_WEB, "twisted.internet.reactor")),
+    (["query", "--help"], (*_WEB, "twisted", "zope")),
     (["zone", "check", "--help"], (*_ENCRYPTION, *_WEB, "twisted.internet.reactor")),
     (["--version"], (*_ENCRYPTION, *_WEB, "twisted.internet")),
     (["--help"], ("twisted", "zope")),

@@ -51,6 +51,10 @@ _SERVERS: Final = (
     (re.compile(r"make serve$"), "In another terminal"),
 )
 
+#: Zones from files, in a command or a settings file, and what a server logs when they are loaded: a reader needs longer to type a query.
+_ZONES: Final = re.compile(r"--zone \S+=|^\[\[zone\]\]\n[^\[]*^file = ", re.MULTILINE)
+_LOADED: Final = "zones are served after"
+
 #: Commands that the follower itself stands for: its environment has them.
 _DONE: Final = re.compile(r"(txdns|make) demo$|(python3 -m )?pip install |python3 -m pip install |make test$")
 
@@ -179,16 +183,20 @@ class _Server:
                 start_new_session=True,
                 preexec_fn=_resetSIGINT,
             )
-        self._ready = ready
+        settings = re.search(r"--config (\S+)", typed)
+        path = folder / (settings.group(1) if settings else "")
+        self._ready = [ready]
+        if ready and _ZONES.search(typed + (f"\n{path.read_text('utf-8')}" if path.is_file() else "")):
+            self._ready.append(_LOADED)
         self._port = port
 
     def wait(self) -> None:
         """
-        Wait until it listens, or has ended.
+        Wait until it listens and has its zones, or has ended.
         """
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end and not self.hasEnded():
-            if self._ready in self.said() if self._ready else self._connects():
+            if all(text in self.said() for text in self._ready) if self._ready[0] else self._connects():
                 return
             time.sleep(0.02)
 

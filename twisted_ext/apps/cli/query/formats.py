@@ -17,9 +17,7 @@ A failed look-up is an object with C{question}, C{error}, C{kind}, C{server} and
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from json import dumps
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from twisted_ext.apps.cli.query.plusoptions import FLAGS, Flags
@@ -59,6 +57,7 @@ __all__ = [
     "LookupOutcome",
     "SecureSession",
     "dataOfRecords",
+    "errorsIn",
     "greeting",
     "linesOfRecords",
     "renderFault",
@@ -115,7 +114,6 @@ class SecureSession(NamedTuple):
         }
 
 
-@dataclass(slots=True, repr=False, eq=False)
 class LookupOutcome:
     """
     The outcome of a look-up.
@@ -128,15 +126,28 @@ class LookupOutcome:
     @ivar microseconds: whether times are printed in microseconds.
     """
 
-    question: Question
-    message: Message
-    source: str
-    server: str
-    seconds: float
-    when: datetime
-    truncated: bool = False
-    session: SecureSession | None = None
-    microseconds: bool = False
+    # Written out: dataclasses take 10 ms to import, which no other module of a usual query does.
+    def __init__(
+        self,
+        question: Question,
+        message: Message,
+        source: str,
+        server: str,
+        seconds: float,
+        when: datetime,
+        truncated: bool = False,
+        session: SecureSession | None = None,
+        microseconds: bool = False,
+    ) -> None:
+        self.question = question
+        self.message = message
+        self.source = source
+        self.server = server
+        self.seconds = seconds
+        self.when = when
+        self.truncated = truncated
+        self.session = session
+        self.microseconds = microseconds
 
     @property
     def size(self) -> int | None:
@@ -340,6 +351,8 @@ def _statistics(reply: LookupOutcome) -> Iterator[str]:
 
 
 def renderJSON(reply: LookupOutcome) -> str:
+    from json import dumps
+
     return dumps(_replyData(reply)) + "\n"
 
 
@@ -351,6 +364,8 @@ def renderFault(question: Question, fault: DNSFault) -> str:
         "server": fault.server,
         "attempts": fault.attempts,
     }
+    from json import dumps
+
     return dumps(data) + "\n"
 
 
@@ -374,7 +389,7 @@ def _replyData(reply: LookupOutcome) -> dict[str, object]:
         },
         "errors": [
             {"code": error.infoCode, "name": EDE_NAMES.get(error.infoCode, ""), "text": error.extraText}
-            for error in _errorsIn(edns)
+            for error in errorsIn(edns)
         ],
         "source": reply.source,
         "server": reply.server,
@@ -385,7 +400,7 @@ def _replyData(reply: LookupOutcome) -> dict[str, object]:
     }
 
 
-def _errorsIn(edns: EDNS | None) -> list[ExtendedError]:
+def errorsIn(edns: EDNS | None) -> list[ExtendedError]:
     """
     Return the extended errors of a message, without those that are cut off.
     """

@@ -1,0 +1,269 @@
+"""
+Usual queries of C{txdns query}, over UDP and TCP to one server, by blocking sockets: without a reactor, so that nothing of Twisted is
+loaded.
+
+Whatever is not usual is left to L{twisted_ext.apps.cli.query.lookup}, which asks anew: other options, and replies other than one that
+answers the query. So there is one place that knows what to do about those.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from twisted_ext.apps.cli.query.args import PAYLOAD
+from twisted_ext.apps.cli.query.display import chooseLetters, now, show, unanswered
+from twisted_ext.apps.cli.query.formats import LookupOutcome, errorsIn
+from twisted_ext.apps.cli.terminal.exits import OK, TERMINATED, complain
+from twisted_ext.errors import BadDescription, BadMessage
+from twisted_ext.limits import LOOKUP_SECONDS
+from twisted_ext.resolver.forward.nextstep import LASTING
+from twisted_ext.transport.servers import DNS_PORT, Server
+from twisted_ext.wire.builder import buildMessage
+from twisted_ext.wire.codes import AD, CD, DO, QR, RD, TC, Rcode
+from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.rrtypes import AXFR, IXFR
+
+if TYPE_CHECKING:
+    from twisted_ext.apps.cli.query.args import QueryOptions
+    from twisted_ext.errors import DNSFault
+
+__all__ = ["plainly"]
+
+#: Options that take more than one query, or a connection that stays.
+_OTHERS: Final = ("trace", "nssearch", "sigchase", "search", "keepopen")
+
+#: Response codes after which a query is repeated in another way.
+_REPEATED: Final = (Rcode.FORMERR, Rcode.NOTIMP, Rcode.BADVERS, Rcode.BADCOOKIE)
+
+_OPCODE: Final = 0x7800
+
+#: Seconds without an answer after which a terminal shows that the command waits.
+_PATIENCE: Final = 1.0
+
+
+class _Unusual(Exception):
+    """
+    This look-up takes more than plain sockets.
+    """
+
+
+class _Received(NamedTuple):
+    """
+    @ivar seconds: since the query was sent.
+    """
+
+    reply: Message
+    seconds: float
+
+
+def plainly(every: Sequence[QueryOptions]) -> tuple[int, Sequence[QueryOptions]]:
+    """
+    Do look-ups one after the other, and print their replies, until one is not usual.
+
+    @return: the highest exit code so far, and the look-ups that are left.
+    """
+    code = OK
+    waiting = _Waiting()
+    with _endedByTerm():
+        for index, wishes in enumerate(every):
+            server = _serverFor(wishes)
+            if server is None:
+                return code, every[index:]
+            try:
+                found = _lookUp(wishes, server, waiting)
+            except (_Unusual, OSError):
+                return code, every[index:]
+            if isinstance(found, LookupOutcome):
+                show(found, wishes)
+            else:
+                code = max(code, unanswered(Question(wishes.name, wishes.rrType, wishes.rrClass), found, wishes))
+    return code, ()
+
+
+@contextmanager
+def _endedByTerm() -> Iterator[None]:
+    """
+    Return a context manager in which SIGTERM ends the command with the code that shells use for that.
+    """
+
+    def end(number: int, frame: object) -> None:
+        raise SystemExit(TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Waiting:
+    """
+    Waits for a socket, and after a while says so once.
+    """
+
+    def __init__(self) -> None:
+        self._due = monotonic() + _PATIENCE if sys.stderr.isatty() else float("inf")
+
+    def forReply(self, sock: socket.socket, until: float) -> bool:
+        """
+        @return: whether something can be received.
+        """
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        while (left := until - monotonic()) > 0:
+            if poll.poll(max(min(left, self._due - monotonic()), 0) * 1000):
+                return True
+            if monotonic() >= self._due:
+                self._due = float("inf")
+                complain("txdns query: no answer yet; Ctrl-C ends it")
+        return False
+
+
+def _serverFor(wishes: QueryOptions) -> Server | None:
+    """
+    Return the one server of a usual look-up.
+    """
+    flags = wishes.flags
+    if wishes.encryption or wishes.options or wishes.rrType in (AXFR, IXFR) or any(flags[word] for word in _OTHERS) or wishes.needsServer:
+        return None
+    try:
+        server = Server.fromText(wishes.target, wishes.port or DNS_PORT) if wishes.target else _systemsServer(wishes.port)
+    except BadDescription:
+        return None
+    if server is None or (wishes.family and (":" in server.address) != (wishes.family == 6)):
+        return None
+    return server
+
+
+def _systemsServer(port: int | None) -> Server | None:
+    """
+    Return the server of the system, if it has just one, and queries go over UDP.
+    """
+    from twisted_ext.resolver.system.resolvconf import SYSTEM_RESOLV_CONF, ResolvConf
+
+    configuration = ResolvConf(SYSTEM_RESOLV_CONF, os.environ).configuration
+    if len(configuration.servers) != 1 or "use-vc" in configuration.flags:
+        return None
+    server = configuration.servers[0]
+    return Server(server.address, port) if port else server
+
+
+def _lookUp(wishes: QueryOptions, server: Server, waiting: _Waiting) -> LookupOutcome | DNSFault:
+    """
+    @return: the reply, or why there is none.
+
+    @raise OSError: the server cannot be reached.
+    """
+    wishes.servers = 1 if wishes.target else 0
+    question = Question(wishes.name, wishes.rrType, wishes.rrClass)
+    chooseLetters(wishes)
+    failed = None
+    began = monotonic()
+    until = began + min(wishes.seconds * wishes.tries, LOOKUP_SECONDS.most)
+    for _ in range(wishes.tries):
+        query = _query(wishes, question)
+        kind, truncated = "tcp" if wishes.flags["tcp"] else "udp", False
+        attempt = min(monotonic() + wishes.seconds, until)
+        received = (_byStream if kind == "tcp" else _byDatagram)(query, server, attempt, waiting)
+        if received is not None and received.reply.flags & TC and kind == "udp":
+            kind, truncated = "tcp", True
+            received = _byStream(query, server, monotonic() + wishes.seconds, waiting)
+        if received is None:
+            continue
+        reply = received.reply
+        if reply.rcode in _REPEATED or (truncated and reply.rcode not in (Rcode.NOERROR, Rcode.NXDOMAIN)):
+            raise _Unusual
+        outcome = LookupOutcome(
+            question, reply, source=kind, server=server.label, seconds=received.seconds, when=now(), microseconds=wishes.microseconds
+        )
+        outcome.truncated = truncated
+        if reply.rcode != Rcode.SERVFAIL or any(error.infoCode in LASTING for error in errorsIn(reply.edns)):
+            return outcome
+        # The next attempt may succeed.
+        failed = outcome
+    return failed or _silent(question, server, wishes, monotonic() - began)
+
+
+def _silent(question: Question, server: Server, wishes: QueryOptions, seconds: float) -> DNSFault:
+    from twisted_ext.resolver.forward.failures import mostTelling
+    from twisted_ext.resolver.system.configured import System, hintOf
+
+    fault = mostTelling(question, [], [server.label], wishes.tries, seconds)
+    if not wishes.target:
+        from twisted.internet.task import Clock
+
+        fault.text += hintOf(System(Clock()).configuration)
+    return fault
+
+
+def _query(wishes: QueryOptions, question: Question) -> Message:
+    flags = wishes.flags
+    bits = (RD if flags["recurse"] else 0) | (AD if flags["adflag"] else 0) | (CD if flags["cdflag"] else 0)
+    edns = EDNS(PAYLOAD, DO if wishes.dnssecOk else 0) if flags["edns"] or wishes.dnssecOk else None
+    return Message(int.from_bytes(os.urandom(2), "big"), bits, (question,), edns=edns)
+
+
+def _replyIn(octets: bytes, query: Message) -> Message:
+    """
+    @raise _Unusual: it is not a reply to this query.
+    """
+    try:
+        reply = Message.fromWire(octets).check()
+    except BadMessage as error:
+        raise _Unusual from error
+    if reply.id != query.id or not reply.flags & QR or (reply.flags ^ query.flags) & _OPCODE or reply.questions != query.questions:
+        raise _Unusual
+    return reply
+
+
+def _byDatagram(query: Message, server: Server, until: float, waiting: _Waiting) -> _Received | None:
+    """
+    @return: L{None} if no reply came in time.
+
+    @raise OSError: the server cannot be reached.
+    """
+    with socket.socket(server.family, socket.SOCK_DGRAM) as sock:
+        sock.connect(server.socketAddress())
+        began = monotonic()
+        sock.send(buildMessage(query))
+        if not waiting.forReply(sock, until):
+            return None
+        octets = sock.recv(65535)
+        seconds = monotonic() - began
+    return _Received(_replyIn(octets, query), seconds)
+
+
+def _byStream(query: Message, server: Server, until: float, waiting: _Waiting) -> _Received | None:
+    """
+    @return: L{None} if no connection was made or no whole reply came in time.
+
+    @raise OSError: the server cannot be reached.
+    """
+    wire = buildMessage(query)
+    began = monotonic()
+    with socket.socket(server.family, socket.SOCK_STREAM) as sock:
+        sock.settimeout(max(until - began, 0.001))
+        try:
+            sock.connect(server.socketAddress())
+        except TimeoutError:
+            return None
+        sock.sendall(len(wire).to_bytes(2, "big") + wire)
+        octets = b""
+        while len(octets) < 2 or len(octets) < 2 + int.from_bytes(octets[:2], "big"):
+            if not waiting.forReply(sock, until):
+                return None
+            more = sock.recv(65536)
+            if not more:
+                raise _Unusual
+            octets += more
+        seconds = monotonic() - began
+    return _Received(_replyIn(octets[2 : 2 + int.from_bytes(octets[:2], "big")], query), seconds)
