@@ -19,8 +19,8 @@ from benchmarks.variants import MISSING, PURE, Variant, variants
 
 ALL = (
     *("parsing", "compat", "cached", "cachememory", "uncached", "unreliable", "simulated", "addresses", "imports"),
-    *("packetcache", "bulk", "transfers", "zoneloads", "floods", "blocking", "relaying", "served", "recursion", "encrypted", "robotlogs"),
-    *("scaling", "bounds"),
+    *("commands", "packetcache", "bulk", "transfers", "zoneloads", "floods", "blocking", "relaying", "served", "recursion", "encrypted"),
+    *("robotlogs", "scaling", "bounds"),
 )
 
 #: Those that compare the builds themselves, or measure what does not depend on it.

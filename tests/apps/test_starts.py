@@ -64,7 +64,7 @@ _LISTENING: Final = ["--interface", "127.0.0.1", "--port", "0", "--state", ""]
 
 #: Modules that servers do not load to answer by UDP and TCP, by the settings.
 _SERVERS: Final = (
-    (["forward", "--upstream", "192.0.2.53"], (*_ENCRYPTION, "twisted.web", "h2")),
+    (["forward", "--upstream", "192.0.2.53"], (*_ENCRYPTION, "twisted.web", "h2", "twisted_ext.server.process.workers")),
     (["forward", "--upstream", "192.0.2.53", "--block", "ads.example"], (*_ENCRYPTION, "twisted.web", "h2")),
     (["serve", "--zone", "example.test=ZONE"], (*_ENCRYPTION, "twisted.web", "h2")),
 )
@@ -101,10 +101,36 @@ def test_servers(words: list[str], without: tuple[str, ...], tmp_path: Path) -> 
     zone.write_text("@ 300 SOA ns hostmaster 1 3600 600 86400 300\n@ 300 NS ns\nns 300 A 192.0.2.1\n")
     given = [word.replace("ZONE", str(zone)) for word in words]
     control = ["--control", str(tmp_path / "control" / "sock")]
-    for program, more in (([_SERVER, "-n", "--pidfile=", "txdns"], ()), ([_LAUNCHED], ("pdb", "twisted.trial", "twisted.scripts", *_WEB))):
+    launched = ("pdb", "difflib", "twisted.trial", "twisted.scripts", *_WEB)
+    for program, more in (([_SERVER, "-n", "--pidfile=", "txdns"], ()), ([_LAUNCHED], launched)):
         command = [sys.executable, "-c", *program, *given, *_LISTENING, *control]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
         assert "answering at" in done.stdout, done.stdout + done.stderr
         loaded = _loaded(done.stdout)
         assert "twisted_ext.server.service" in loaded
         assert [module for module in loaded if _isOf(module, (*without, *more))] == []
+
+
+#: What an application gets of Twisted, after other imports.
+_APPLICATION: Final = """
+from twisted.internet import reactor, ssl, tcp
+from twisted.internet.interfaces import ITLSTransport
+print([f"{kind.__module__}.{kind.__name__}" for kind in type(reactor).__mro__], ITLSTransport.implementedBy(tcp.Connection), ssl.SSL)
+print(sorted(vars(type(reactor))), sorted(vars(reactor)))
+"""
+
+
+def test_applications() -> None:
+    """
+    The reactor of an application is Twisted's, with all that it had, whether or not the application imports the client.
+    """
+    without, before, after = (
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True).stdout
+        for program in (
+            _APPLICATION,
+            f"import twisted_ext.client{_APPLICATION}",
+            _APPLICATION.replace("print", "import twisted_ext.client\nprint", 1),
+        )
+    )
+    assert "twisted.internet.base.ReactorBase" in without
+    assert before == after == without

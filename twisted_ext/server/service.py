@@ -37,7 +37,6 @@ from twisted_ext.server.listeners.sockets import (
 from twisted_ext.server.operations.operations import ServerStatus
 from twisted_ext.server.operations.systemd import notify, watchdogSeconds
 from twisted_ext.server.process.relay import Relay
-from twisted_ext.server.process.workers import Workforce
 from twisted_ext.server.reply.cookies import SECRET_OCTETS
 from twisted_ext.server.sources import stackFor
 from twisted_ext.server.upstreams import ListenAddresses
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.listeners.tls.encryption import Encryption
     from twisted_ext.server.operations.operations import Operations
     from twisted_ext.server.operations.watchdog import Watchdog
+    from twisted_ext.server.process.workers import Workforce
     from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.setup.offer import Offer
     from twisted_ext.server.setup.page import SetupPage
@@ -662,6 +662,8 @@ def makeServer(
     if settings.workers > 1:
         if received:
             raise BadDescription("workers: sockets from LISTEN_FDS cannot be shared; use --workers 1, or have no socket unit")
+        from twisted_ext.server.process.workers import Workforce
+
         dividedSockets((), _encryptedPlaces(settings))
         listening = placesOf(settings)
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import re
-from difflib import get_close_matches
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
@@ -137,6 +136,8 @@ def _tables(setting: Setting, tables: list[object], text: str, folder: str, wron
 
 
 def _meant(key: str) -> str:
+    from difflib import get_close_matches
+
     names = [setting.name for setting in SETTINGS]
     close = get_close_matches(key.replace("_", "-"), names, 1)
     return f"; did you mean {close[0]}?" if close else "; --show-config lists them all"
