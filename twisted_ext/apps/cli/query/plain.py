@@ -13,8 +13,8 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -107,25 +107,28 @@ def _endedByTerm() -> Iterator[None]:
 
 class _Waiting:
     """
-    Waits for a socket, and after a while says so once.
+    Waits for sockets, and after a while says so once.
     """
 
     def __init__(self) -> None:
         self._due = monotonic() + _PATIENCE if sys.stderr.isatty() else float("inf")
 
-    def forReply(self, sock: socket.socket, until: float) -> bool:
+    def forReply(self, sockets: Iterable[socket.socket], until: float) -> socket.socket | None:
         """
-        @return: whether something can be received.
+        @return: one that has something to receive.
         """
         poll = select.poll()
-        poll.register(sock, select.POLLIN)
+        numbers = {}
+        for sock in sockets:
+            poll.register(sock, select.POLLIN)
+            numbers[sock.fileno()] = sock
         while (left := until - monotonic()) > 0:
-            if poll.poll(max(min(left, self._due - monotonic()), 0) * 1000):
-                return True
+            if ready := poll.poll(max(min(left, self._due - monotonic()), 0) * 1000):
+                return numbers[ready[0][0]]
             if monotonic() >= self._due:
                 self._due = float("inf")
                 complain("txdns query: no answer yet; Ctrl-C ends it")
-        return False
+        return None
 
 
 def _serverFor(wishes: QueryOptions) -> Server | None:
@@ -167,37 +170,47 @@ def _lookUp(wishes: QueryOptions, server: Server, waiting: _Waiting) -> LookupOu
     question = Question(wishes.name, wishes.rrType, wishes.rrClass)
     chooseLetters(wishes)
     failed = None
+    attempts = 0
+    stream = bool(wishes.flags["tcp"])
     began = monotonic()
     until = began + min(wishes.seconds * wishes.tries, LOOKUP_SECONDS.most)
-    for _ in range(wishes.tries):
-        query = _query(wishes, question)
-        kind, truncated = "tcp" if wishes.flags["tcp"] else "udp", False
-        attempt = min(monotonic() + wishes.seconds, until)
-        received = (_byStream if kind == "tcp" else _byDatagram)(query, server, attempt, waiting)
-        if received is not None and received.reply.flags & TC and kind == "udp":
-            kind, truncated = "tcp", True
-            received = _byStream(query, server, monotonic() + wishes.seconds, waiting)
-        if received is None:
-            continue
-        reply = received.reply
-        if reply.rcode in _REPEATED or (truncated and reply.rcode not in (Rcode.NOERROR, Rcode.NXDOMAIN)):
-            raise _Unusual
-        outcome = LookupOutcome(
-            question, reply, source=kind, server=server.label, seconds=received.seconds, when=now(), microseconds=wishes.microseconds
-        )
-        outcome.truncated = truncated
-        if reply.rcode != Rcode.SERVFAIL or any(error.infoCode in LASTING for error in errorsIn(reply.edns)):
-            return outcome
-        # The next attempt may succeed.
-        failed = outcome
-    return failed or _silent(question, server, wishes, monotonic() - began)
+    with closing(_Datagrams(server, waiting)) as datagrams:
+        while attempts < wishes.tries and monotonic() < until:
+            attempts += 1
+            query = _query(wishes, question)
+            truncated = False
+            if stream:
+                received = _byStream(query, server, until, waiting)
+            else:
+                datagrams.send(query)
+                received = datagrams.receive(min(monotonic() + wishes.seconds, until))
+                truncated = received is not None and bool(received.reply.flags & TC)
+                if truncated:
+                    received = _byStream(query, server, monotonic() + wishes.seconds, waiting)
+            if received is None:
+                if truncated:
+                    raise _Unusual
+                continue
+            reply = received.reply
+            if reply.rcode in _REPEATED:
+                raise _Unusual
+            kind = "tcp" if stream or truncated else "udp"
+            outcome = LookupOutcome(
+                question, reply, source=kind, server=server.label, seconds=received.seconds, when=now(), microseconds=wishes.microseconds
+            )
+            outcome.truncated = truncated
+            if reply.rcode != Rcode.SERVFAIL or any(error.infoCode in LASTING for error in errorsIn(reply.edns)):
+                return outcome
+            # The next attempt may succeed.
+            failed = outcome
+    return failed or _silent(question, server, wishes, attempts, monotonic() - began)
 
 
-def _silent(question: Question, server: Server, wishes: QueryOptions, seconds: float) -> DNSFault:
+def _silent(question: Question, server: Server, wishes: QueryOptions, attempts: int, seconds: float) -> DNSFault:
     from twisted_ext.resolver.forward.failures import mostTelling
     from twisted_ext.resolver.system.configured import System, hintOf
 
-    fault = mostTelling(question, [], [server.label], wishes.tries, seconds)
+    fault = mostTelling(question, [], [server.label], attempts, seconds)
     if not wishes.target:
         from twisted.internet.task import Clock
 
@@ -225,21 +238,44 @@ def _replyIn(octets: bytes, query: Message) -> Message:
     return reply
 
 
-def _byDatagram(query: Message, server: Server, until: float, waiting: _Waiting) -> _Received | None:
+class _Datagrams:
     """
-    @return: L{None} if no reply came in time.
+    The queries of one look-up over UDP. Each goes out from a port of its own, and stays open: a late reply to an earlier one is an answer.
+    """
 
-    @raise OSError: the server cannot be reached.
-    """
-    with socket.socket(server.family, socket.SOCK_DGRAM) as sock:
-        sock.connect(server.socketAddress())
-        began = monotonic()
+    def __init__(self, server: Server, waiting: _Waiting) -> None:
+        self._server = server
+        self._waiting = waiting
+        # Each with its socket, and when it was sent.
+        self._sent: dict[socket.socket, tuple[Message, float]] = {}
+
+    def send(self, query: Message) -> None:
+        """
+        @raise OSError: the server cannot be reached.
+        """
+        sock = socket.socket(self._server.family, socket.SOCK_DGRAM)
+        self._sent[sock] = query, monotonic()
+        sock.connect(self._server.socketAddress())
         sock.send(buildMessage(query))
-        if not waiting.forReply(sock, until):
+
+    def receive(self, until: float) -> _Received | None:
+        """
+        @return: a reply, whose query has ended; L{None} if there was none in time.
+
+        @raise OSError: the server cannot be reached.
+        """
+        sock = self._waiting.forReply(self._sent, until)
+        if sock is None:
             return None
         octets = sock.recv(65535)
-        seconds = monotonic() - began
-    return _Received(_replyIn(octets, query), seconds)
+        now = monotonic()
+        query, began = self._sent.pop(sock)
+        sock.close()
+        return _Received(_replyIn(octets, query), now - began)
+
+    def close(self) -> None:
+        for sock in self._sent:
+            sock.close()
 
 
 def _byStream(query: Message, server: Server, until: float, waiting: _Waiting) -> _Received | None:
@@ -259,7 +295,7 @@ def _byStream(query: Message, server: Server, until: float, waiting: _Waiting) -
         sock.sendall(len(wire).to_bytes(2, "big") + wire)
         octets = b""
         while len(octets) < 2 or len(octets) < 2 + int.from_bytes(octets[:2], "big"):
-            if not waiting.forReply(sock, until):
+            if waiting.forReply((sock,), until) is None:
                 return None
             more = sock.recv(65536)
             if not more:
