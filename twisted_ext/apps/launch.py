@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from twisted.python import usage
 
 from twisted_ext._version import __version__
-from twisted_ext.server.settings.startup import callProgram, programName
+from twisted_ext.errors import BadDescription, DNSFault
+from twisted_ext.server.settings.startup import MISCONFIGURED, WRONG, callProgram, end, programName
 
 if TYPE_CHECKING:
     from twisted_ext.server.service import Server
@@ -40,12 +41,11 @@ def _run(role: str, words: list[str]) -> int:
     options.parent.update(_WORDS)
     try:
         options.parseOptions([role, *words])
-        service = cast("Server", tap.makeService(options))
+        return _serve(role, cast("Server", tap.makeService(options)))
     except SystemExit as ending:
         # What was asked for is printed, or what is wrong.
         callProgram(before)
         return ending.code if isinstance(ending.code, int) else 0
-    return _serve(role, service)
 
 
 def _serve(role: str, service: Server) -> int:
@@ -57,8 +57,12 @@ def _serve(role: str, service: Server) -> int:
     assert service.observer is not None
     globalLogBeginner.beginLoggingTo([service.observer])
     log.info("txdns {role} {version} starting up", role=role, version=__version__)
-    service.privilegedStartService()
-    service.startService()
+    try:
+        service.privilegedStartService()
+        service.startService()
+    except DNSFault as fault:
+        # A restart would not help against wrong settings.
+        end(str(fault), MISCONFIGURED if isinstance(fault, BadDescription) else WRONG)
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     reactor.run()
     log.info("stopped")

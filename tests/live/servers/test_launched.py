@@ -86,3 +86,14 @@ def test_mistakesAreOneLine(words: list[str], code: int, line: str, tmp_path: Pa
     done = subprocess.run([*_TXDNS, *words], capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.startswith(line) and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_faultsOfTheStartAreOneLine(tmp_path: Path) -> None:
+    """
+    What is found only when the server starts is one line as well.
+    """
+    words = ["--interface", "127.0.0.1", "--port", "0", "--state", "", "--upstream", "127.0.0.1:1", "--control", str(tmp_path)]
+    done = subprocess.run([*_TXDNS, "forward", *words], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    line = f"txdns forward: control: {tmp_path} is there already and is not a socket; give this one another path\n"
+    assert (done.returncode, done.stderr) == (1, line)
+    assert "error" not in done.stdout
