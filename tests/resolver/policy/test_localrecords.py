@@ -168,8 +168,9 @@ class LocalReverseTests(SynchronousTestCase):
     """
 
     def setUp(self) -> None:
-        texts = [*LOCAL, "gateway.lan A 192.168.1.1", "blocked.example A 0.0.0.0", "own.lan A 127.0.0.1", "own.lan AAAA ::1"]
-        self.source = LocalReverse(localRecords([localRecord(text) for text in texts]))
+        ofNone = ["blocked.example A 0.0.0.0", "own.lan A 127.0.0.1", "own.lan AAAA ::1"]
+        texts = [*LOCAL, "gateway.lan A 192.168.1.1", *ofNone, "gateway.lan A 192.168.1.7", "router.lan A 192.168.1.7"]
+        self.source = LocalReverse([localRecord(text) for text in texts])
 
     def find(self, name: str, rrType: str = "PTR") -> list[str] | None:
         """
@@ -180,8 +181,9 @@ class LocalReverseTests(SynchronousTestCase):
 
     def test_addressesHaveNames(self) -> None:
         """
-        An address has the first name that local records give it, with the TTL of that record.
+        An address has the name of the first record with it, with the TTL of that record, also if records of another name began earlier.
         """
+        self.assertEqual(self.find("7.1.168.192.in-addr.arpa"), ["gateway.lan."])
         self.assertEqual(self.find("1.1.168.192.in-addr.arpa"), ["router.lan."])
         self.assertEqual(self.find("1.1.168.192.in-addr.arpa", "ANY"), ["router.lan."])
         self.assertEqual(self.find("9." + "0." * 28 + "0.d.f.ip6.arpa"), ["Printer.lan."])

@@ -247,28 +247,25 @@ def _owned(rrset: RRSet, name: bytes) -> RRSet:
 @implementer(IAnswerSource)
 class LocalReverse(LocalSource):
     """
-    Answers for the names of addresses in local records: the first name that has the address. Wildcards, and the addresses of the loopback
-    interface, have none. It does not answer for other names.
+    Answers for the names of addresses in local records: that of the first record with the address. Wildcards, and the addresses of the
+    loopback interface, have none. It does not answer for other names.
 
-    @ivar names: for each packed address, the records of the name that it has.
+    @ivar names: for each packed address, the record with the name that it has.
     """
 
     __slots__ = ("names", "_origin")
 
     what = "the addresses of local records"
 
-    def __init__(self, records: LocalRecords) -> None:
+    def __init__(self, records: Iterable[RRSet]) -> None:
         self.names: dict[bytes, RRSet] = {}
         self._origin = Origin("local")
-        for name, sets in records.items():
-            if name.startswith(_STAR):
+        for rrset in records:
+            if rrset.rrType not in (A, AAAA) or rrset.name.startswith(_STAR):
                 continue
-            for rrType in (A, AAAA):
-                rrset = sets.get(rrType)
-                if rrset is not None:
-                    for rdata in rrset.rdatas:
-                        if rdata not in _NO_HOST and not (rrType == A and rdata[0] == _LOOPBACK):
-                            self.names.setdefault(rdata, rrset)
+            for rdata in rrset.rdatas:
+                if rdata not in _NO_HOST and not (rrset.rrType == A and rdata[0] == _LOOPBACK):
+                    self.names.setdefault(rdata, rrset)
 
     def ask(self, question: Question, context: QueryContext) -> Answer | None:
         if question.rrType not in (PTR, ANY) or question.rrClass != IN:

@@ -51,7 +51,7 @@ class LocalNames(Active):
         ttl, otherTypes = settings.localTtl, settings.forwardOtherTypes
         self._hosts = Hosts(site.reactor, paths, ttl=ttl, expand=expand, otherTypes=otherTypes) if paths else None
         self._seen: object = None
-        reverse = LocalReverse(self._records) if settings.localReverse and self._records else None
+        reverse = LocalReverse(records) if settings.localReverse else None
         self._reverse = reverse if reverse is not None and reverse.names else None
         self._domains = [nameFromText(name) for name in settings.localDomain]
         both = {name.lower() for name in self._domains} & {name.lower() for name in self._routed}

@@ -45,6 +45,17 @@ def test_namesInADomainThatHasAnAddress() -> None:
     }
 
 
+def test_recordsOfNamesInHostsFiles() -> None:
+    """
+    A name that a hosts file has as well has the addresses of both in dnsmasq, and of its records alone here.
+    """
+    text = f"\n\nhost-record=nas.lan,192.0.2.7\nhost-record=tv.lan,192.0.2.8\n{USUAL}"
+    result = converted("dnsmasq", text, {"/etc/hosts": "192.0.2.1 NAS.lan other.lan\n"})
+    said = "differs: dnsmasq adds what hosts files give nas.lan; here it has its records alone"
+    assert said in reasonsOf(result, 3)
+    assert reasonsOf(result, 4) == []
+
+
 def test_recordsOfBlockedNames() -> None:
     """
     A denied domain in which names have records is only known here: it is denied but for these.

@@ -44,6 +44,7 @@ class Found:
     @ivar everything: upstreams for C{#}, which is all names.
     @ivar routes: upstreams by domain; C{""} is that of names of one label.
     @ivar addresses: the same of C{address=}.
+    @ivar names: those of C{host-record} and C{cname}, with the first of these.
     """
 
     options: dict[str, Directive] = field(default_factory=dict)
@@ -53,7 +54,7 @@ class Found:
     addresses: dict[str, list[Upstream]] = field(default_factory=dict)
     hosts: list[Upstream] = field(default_factory=list)
     aliases: list[tuple[str, Place]] = field(default_factory=list)
-    names: set[str] = field(default_factory=set)
+    names: dict[str, Place] = field(default_factory=dict)
     shared: list[Place] = field(default_factory=list)
     mail: list[Directive] = field(default_factory=list)
     once: dict[str, Once] = field(default_factory=dict)

@@ -137,7 +137,7 @@ class _Dnsmasq:
         blockDomains(self._found, self._converted)
         addressDomains(self._found, self._converted)
         self._domains()
-        self._aliases()
+        self._ownNames()
         self._validation([each for each in every if each.name == "trust-anchor"])
         self._contradictions()
         self._notes()
@@ -257,7 +257,7 @@ class _Dnsmasq:
             if each.name == "cname":
                 self._found.aliases.append((rest[-1], place))
             if each.name in ("cname", "host-record"):
-                self._found.names.add(folded(name))
+                self._found.names.setdefault(folded(name), place)
             self._found.shared.append(place)
 
     def _otherTypes(self) -> None:
@@ -288,14 +288,17 @@ class _Dnsmasq:
         if alone is not None and not self._found.mail:
             self._converted.missing(alone.place, "the machine gets no MX record by itself", 'set local = ["NAME MX 1 TARGET"]')
 
-    def _aliases(self) -> None:
+    def _ownNames(self) -> None:
         """
-        Note aliases that dnsmasq does not follow, because it does not know their targets.
+        Note names that hosts files have as well, and aliases that dnsmasq does not follow, because it does not know their targets.
         """
-        if not self._found.aliases:
-            return
-        known = self._found.names | self._hostNames()
-        for target, place in self._found.aliases:
+        found = self._found
+        known = self._hostNames() if found.names else set()
+        for name, place in found.names.items():
+            if name in known:
+                self._converted.differs(place, f"dnsmasq adds what hosts files give {name[:-1]}; here it has its records alone")
+        known |= found.names.keys()
+        for target, place in found.aliases:
             if folded(target) not in known and not self._converted.judged(place):
                 self._converted.differs(place, "dnsmasq does not know its target, and answers with the alias alone; here it is followed")
 
