@@ -17,7 +17,6 @@ from twisted.internet.interfaces import IReactorSocket, IReactorTime, IReactorUN
 
 from tests.patience import PATIENCE
 from tests.test_architecture import ROOT
-from twisted_ext.resolver.ask import lookUp
 
 __all__ = ["Controlled", "controlled"]
 
@@ -84,37 +83,33 @@ def _serve(folder: Path) -> None:
     from twisted.python.failure import Failure
 
     from tests.metrics.samples import HOSTILE, busy
-    from tests.server.operations.seeing import Answering
-    from twisted_ext.answers import QueryContext, Trace
+    from tests.server.operations.seeing import Answering, SeenServer
+    from twisted_ext.answers import Trace
     from twisted_ext.apps.web.service import WebService
     from twisted_ext.errors import BadDescription
     from twisted_ext.metrics.activity import Activity, LiveQuery
     from twisted_ext.metrics.figures import Figures
     from twisted_ext.resolver.caching.cached import CachedSource
     from twisted_ext.server.operations.controlservice import ControlService
-    from twisted_ext.server.operations.operations import ServerStatus
     from twisted_ext.testing.sources import CannedSource, questionOf
     from twisted_ext.wire.names import nameFromText, nameToText
 
     clock = cast(IReactorTime, reactor)
-    sight = ServerStatus(clock, busy())
-    source = CannedSource({("www.example.com", "A"): "192.0.2.1", ("a.sub.example.com", "A"): "192.0.2.2"})
-    sight.source = sight.caching = CachedSource(source, clock)
-    for name in ("www.example.com", "a.sub.example.com"):
-        lookUp(sight.caching, questionOf(name), QueryContext(clock.seconds() + 5))
-    sight.listening = ("udp 127.0.0.1:5300", "tcp 127.0.0.1:5300")
-    hostile = questionOf("\\027]0;own\\007.example")
-    sight.tracing.finish(hostile, Trace(0.0), "192.0.2.9", 3, 0.5)
-
-    sight.responder = Answering(sight.caching)
+    server = SeenServer(clock, busy())
+    inner = CannedSource({("www.example.com", "A"): "192.0.2.1", ("a.sub.example.com", "A"): "192.0.2.2"})
+    server.source = server.caching = CachedSource(inner, clock)
+    server.responder = Answering(server.caching)
+    server.remember("www.example.com", "a.sub.example.com")
+    status = server.status
+    status.tracing.finish(questionOf("\\027]0;own\\007.example"), Trace(0.0), "192.0.2.9", 3, 0.5)
 
     def reloading() -> Deferred[list[str]]:
         if (folder / "broken").exists():
             raise BadDescription("txdns.toml:3: port takes a number, not 'x'\ntxdns.toml:4: prot: there is no such setting")
         return succeed(["nothing has changed"])
 
-    sight.reloading = reloading
-    figures = sight.figures
+    server.reloading = reloading
+    figures = status.figures
 
     def figuresWithUpstreams() -> Deferred[Figures]:
         def add(found: Figures) -> Figures:
@@ -126,12 +121,12 @@ def _serve(folder: Path) -> None:
 
         return figures().addCallback(add)
 
-    vars(sight).update(figures=figuresWithUpstreams)
+    vars(status).update(figures=figuresWithUpstreams)
 
     def countQueries() -> None:
-        sight.counters.udp += 25
+        server.counters.udp += 25
 
-    sight.counters.activity = activity = Activity(time() - clock.seconds())
+    server.counters.activity = activity = Activity(time() - clock.seconds())
     activity.clients.add("192.0.2.77", HOSTILE[0], 1, clock.seconds(), 10)
     activity.clients.add("2001:db8:1234:5678:9abc:def0:1234:5678", nameFromText("www.example"), 28, clock.seconds(), 30)
 
@@ -144,8 +139,8 @@ def _serve(folder: Path) -> None:
 
     LoopingCall(showQueries).start(0.2)
     LoopingCall(countQueries).start(0.1)
-    page = WebService(cast(IReactorSocket, reactor), "127.0.0.1", sight, port=0)
-    services = [sight, ControlService(cast(IReactorUNIX, reactor), str(folder / "control.sock"), sight), page]
+    page = WebService(cast(IReactorSocket, reactor), "127.0.0.1", status, port=0)
+    services = [status, ControlService(cast(IReactorUNIX, reactor), str(folder / "control.sock"), status), page]
     for service in services:
         service.startService()
 

@@ -30,7 +30,7 @@ from twisted.conch.ssh.transport import SSHClientTransport
 from twisted.conch.ssh.userauth import SSHUserAuthClient
 from twisted.test.iosim import IOPump, connect, makeFakeClient, makeFakeServer
 
-from tests.server.operations.seeing import sightOf
+from tests.server.operations.seeing import seenServer
 from twisted_ext.apps.manhole import AuthorizedKeys, ManholeService, hostKey, manholeFactory, namespaceFor
 from twisted_ext.errors import CallerFault
 from twisted_ext.server.limits import MANHOLE_SECONDS
@@ -162,7 +162,7 @@ class ManholeTests(SynchronousTestCase):
         self.key = newKey()
         self.writeKeys(self.key)
         self.clock = Clock()
-        self.sight = sightOf(self.clock)
+        self.seen = seenServer(self.clock)
 
     def writeKeys(self, *keys: Key) -> None:
         """
@@ -176,7 +176,7 @@ class ManholeTests(SynchronousTestCase):
         """
         Return a client with this key, and its pump.
         """
-        factory = manholeFactory(self.clock, AuthorizedKeys(str(self.keys)), newKey(), namespaceFor(self.sight))
+        factory = manholeFactory(self.clock, AuthorizedKeys(str(self.keys)), newKey(), namespaceFor(self.seen.status))
         factory.startFactory()
         server = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 9))
         client = Client(key)
@@ -202,10 +202,10 @@ class ManholeTests(SynchronousTestCase):
         """
         client, pump = self.connect(self.key)
         self.assertTrue(client.inside)
-        self.sight.counters.udp = 4711
+        self.seen.counters.udp = 4711
         self.assertIn(b"4711", self.typeIn(client, pump, b"counters.udp\r"))
         self.typeIn(client, pump, b"counters.udp = 12\r")
-        self.assertEqual(self.sight.counters.udp, 12)
+        self.assertEqual(self.seen.counters.udp, 12)
         self.assertIn(b"ZeroDivisionError", self.typeIn(client, pump, b"1/0\r"))
         client.loseConnection()
         pump.flush()
@@ -215,9 +215,9 @@ class ManholeTests(SynchronousTestCase):
         """
         The namespace has the server and its parts.
         """
-        names = namespaceFor(self.sight)
-        self.assertIs(names["server"], self.sight)
-        self.assertIs(names["caching"], self.sight.caching)
+        names = namespaceFor(self.seen.status)
+        self.assertIs(names["server"], self.seen.status)
+        self.assertIs(names["caching"], self.seen.caching)
         self.assertNotIn("packetCache", names)
 
     def test_otherKeysAndPasswordsAreRefused(self) -> None:

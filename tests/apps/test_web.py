@@ -26,7 +26,7 @@ from zope.interface import implementer
 
 from tests.apps.browsing import Browsing, browserPath, commandOf
 from tests.apps.controlled import Controlled, controlled
-from tests.server.operations.seeing import TODAY, Peer, Response, objectIn, sightOf, talk
+from tests.server.operations.seeing import TODAY, Peer, Response, objectIn, seenServer, talk
 from tests.typed import newMemoryReactor
 from twisted_ext.apps.web.service import PORT, WebService, webSite
 from twisted_ext.errors import CallerFault
@@ -52,8 +52,8 @@ class PageTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.sight = sightOf(self.clock, "www.example.com")
-        self.site = webSite(self.sight, self.clock, timer=self.clock.seconds)
+        self.server = seenServer(self.clock, "www.example.com")
+        self.site = webSite(self.server.status, self.clock, timer=self.clock.seconds)
 
     def get(self, target: str, method: str = "GET", host: str = "127.0.0.1:5380", **headers: str) -> Response:
         """
@@ -77,7 +77,7 @@ class PageTests(SynchronousTestCase):
         The page for devices and its files are those of the server's encrypted listeners, at an address or C{localhost} only.
         """
         offer = Offer.of(["tls://dns.example", "https://dns.example"])
-        self.site = webSite(self.sight, self.clock, timer=self.clock.seconds, setup=lambda: setupPages(offer))
+        self.site = webSite(self.server.status, self.clock, timer=self.clock.seconds, setup=lambda: setupPages(offer))
         page = self.get("/setup")
         self.assertEqual((page.code, page.headers["content-type"]), (200, "text/html; charset=utf-8"))
         self.assertEqual(page.headers["content-security-policy"], POLICY)
@@ -104,9 +104,9 @@ class PageTests(SynchronousTestCase):
         """
         The status has the figures and their history, but neither the process nor the user of the server.
         """
-        self.sight.startService()
+        self.server.status.startService()
         self.clock.pump([1.0] * 3)
-        self.sight.stopService()
+        self.server.status.stopService()
         status = objectIn(self.get("/status.json").json)
         self.assertEqual(Figures.fromJSON(status["figures"]).queries, 1000)
         self.assertEqual(status["history"], [[1.0, 0, 0, 0, 0, None, 0]] * 3)
@@ -124,7 +124,7 @@ class PageTests(SynchronousTestCase):
         """
         With the setting the page gets the clients, and the latest names of one.
         """
-        self.sight.counters.activity = activity = Activity(TODAY)
+        self.server.counters.activity = activity = Activity(TODAY)
         activity.asked("192.0.2.1", b"\x03WWW\x07example\x00", 1, 2.0)
         clients = {"shown": True, "total": 1, "clients": [{"client": "192.0.2.1", "queries": 1, "seen": TODAY + 2.0}]}
         self.assertEqual(self.get("/clients.json").json, clients)
@@ -135,7 +135,7 @@ class PageTests(SynchronousTestCase):
         """
         The page gets the queries after the last one that it knows; a number that is not valid counts as none.
         """
-        self.sight.counters.activity = activity = Activity(TODAY)
+        self.server.counters.activity = activity = Activity(TODAY)
         self.assertEqual(objectIn(self.get("/queries.json").json)["queries"], [])
         self.assertTrue(activity.live.on)
         for name in ("a.", "b."):
@@ -148,9 +148,9 @@ class PageTests(SynchronousTestCase):
         """
         The history has an hour and a day in named columns, and no names.
         """
-        self.sight.startService()
+        self.server.status.startService()
         self.clock.pump([1.0] * 40)
-        self.sight.stopService()
+        self.server.status.stopService()
         spans = objectIn(self.get("/history.json").json)
         self.assertEqual([*spans], ["hour", "day"])
         hour = objectIn(spans["hour"])
@@ -246,7 +246,7 @@ class PageTests(SynchronousTestCase):
         def broken() -> Figures:
             raise ZeroDivisionError("secret")
 
-        self.patch(self.sight, "figures", broken)
+        self.patch(self.server.status, "figures", broken)
         for target in ("/status.json", "/metrics"):
             response = self.get(target)
             self.assertEqual(response.code, 500)
@@ -274,7 +274,7 @@ class ListeningTests(SynchronousTestCase):
 
         self.patch(website, "boundTo", bind)
         for address, port, host in (("127.0.0.1:80", 80, "127.0.0.1"), ("[::1]:8080", 8080, "::1"), ("127.0.0.1", PORT, "127.0.0.1")):
-            service = WebService(cast(IReactorSocket, reactor), address, sightOf(Clock()))
+            service = WebService(cast(IReactorSocket, reactor), address, seenServer(Clock()).status)
             service.startService()
             self.assertEqual(bound.pop(), (host, port))
             self.assertEqual((bound, len(reactor.adoptedPorts)), ([], 1))
@@ -288,13 +288,13 @@ class ListeningTests(SynchronousTestCase):
         """
         reactor = newMemoryReactor()
         with self.assertRaises(CallerFault):
-            WebService(cast(IReactorSocket, reactor), "everywhere", sightOf(Clock()))
+            WebService(cast(IReactorSocket, reactor), "everywhere", seenServer(Clock()).status)
 
         def taken(address: str, port: int, kind: int) -> socket.socket:
             raise OSError(98, "Address already in use")
 
         self.patch(website, "boundTo", taken)
-        service = WebService(cast(IReactorSocket, reactor), "127.0.0.1:5380", sightOf(Clock()))
+        service = WebService(cast(IReactorSocket, reactor), "127.0.0.1:5380", seenServer(Clock()).status)
         with self.assertRaisesRegex(CallerFault, "^http: cannot listen at 127.0.0.1:5380: .*already in use"):
             service.startService()
         self.successResultOf(service.stopService())

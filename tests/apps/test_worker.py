@@ -18,7 +18,6 @@ from twisted_ext.apps.worker import ParentMessages
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.reply.operations import operationKey
-from twisted_ext.server.reply.respond import Responder
 from twisted_ext.server.service import ServerService
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Opcode, Rcode
@@ -88,7 +87,7 @@ class WorkerCase(SynchronousTestCase):
         Pass a message to the server and return the list of its replies.
         """
         replies: list[bytes] = []
-        cast(Responder, self.service.sight.responder).take(buildMessage(message), ("127.0.0.1", 1), "tcp", replies.append)
+        self.service.responder.take(buildMessage(message), ("127.0.0.1", 1), "tcp", replies.append)
         return replies
 
     def sendAllZones(self) -> None:
@@ -194,7 +193,7 @@ class FeatureTests(WorkerCase):
         What the keeper has published in the parent reaches the feature.
         """
         self.send(do="state", feature="ferry", state="sun")
-        active = self.service._features.active["ferry"]
+        active = self.service.features.active["ferry"]
         assert isinstance(active, Ferries)
         self.assertEqual(active.taken, ["sun"])
 

@@ -89,7 +89,7 @@ class EncryptedServiceTests(ServiceCase):
         A query over TLS is answered as over TCP, the second time from the packet cache, and the server reports where it listens.
         """
         service = self.start(selfSigned=True, local="www.example.org A 192.0.2.80")
-        self.assertEqual(service.sight.listening, (f"udp {US}:53", f"tcp {US}:53", f"tls {US}:853"))
+        self.assertEqual(service.listening, [f"udp {US}:53", f"tcp {US}:53", f"tls {US}:853"])
         client = self.shake()
         for _ in range(4):
             self.assertEqual(self.query(client).rcode, 0)

@@ -103,7 +103,7 @@ class HTTP3ServiceTests(ServiceCase):
         A query over HTTP/3 is answered, and the server reports where it listens.
         """
         service = self.start()
-        self.assertEqual(service.sight.listening, (f"udp {US}:53", f"tcp {US}:53", f"https {US}:443", f"http3 {US}:443"))
+        self.assertEqual(service.listening, [f"udp {US}:53", f"tcp {US}:53", f"https {US}:443", f"http3 {US}:443"])
         self.assertEqual(self.versions(service, ONLY, 2), ["h3", "h3"])
         counters = service.counters
         self.assertEqual((counters.tcp, counters.tlsFailed, counters.tcpOpened, counters.tcpOpen), (2, 0, 2, 0))

@@ -79,7 +79,7 @@ class HTTPSServiceTests(ServiceCase):
         A query over HTTPS is answered as over TCP, the second time from the packet cache, and the server reports where it listens.
         """
         service = self.start()
-        self.assertEqual(service.sight.listening, (f"udp {US}:53", f"tcp {US}:53", f"https {US}:443"))
+        self.assertEqual(service.listening, [f"udp {US}:53", f"tcp {US}:53", f"https {US}:443"])
         client = self.shake()
         for _ in range(4):
             self.assertEqual(len(self.query(client, queryOf("www.example.org")).answer), 1)

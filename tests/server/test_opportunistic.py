@@ -4,13 +4,13 @@ Tests of the setting C{opportunistic}.
 
 from __future__ import annotations
 
+from tests.server.operations.seeing import SeenServer
 from tests.server.stacks import reloadStack
 from tests.server.test_recursor import RecursingCase
 from tests.transport.tlsservers import ServerTLS, leaf
 from twisted_ext.answers import Security
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.exposition import exposition
-from twisted_ext.server.operations.operations import ServerStatus
 from twisted_ext.server.sources import ForwardStack
 
 
@@ -65,9 +65,9 @@ class OpportunisticTests(RecursingCase):
         self.transports(stack, "www.good.example")
         stack.flush()
         self.transports(stack, "www.good.example")
-        status = ServerStatus(self.here, Counters())
-        status.caching, status.recursing = stack.caching, lambda: stack.recursor
-        figures = self.successResultOf(status.figures())
+        server = SeenServer(self.here, Counters())
+        server.caching, server.recursor = stack.caching, stack.recursor
+        figures = self.successResultOf(server.status.figures())
         self.assertIn("authority, tls", {each["way"] for each in figures.upstreams})
         encrypted = figures.numbers["authoritiesEncrypted"]
         self.assertGreaterEqual(encrypted, 2)

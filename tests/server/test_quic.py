@@ -60,7 +60,7 @@ class QuicServiceTests(ServiceCase):
         A query over QUIC is answered as over TCP, the second time from the packet cache, and the server reports where it listens.
         """
         service = self.start()
-        self.assertEqual(service.sight.listening, (f"udp {US}:53", f"tcp {US}:53", f"quic {US}:853"))
+        self.assertEqual(service.listening, [f"udp {US}:53", f"tcp {US}:53", f"quic {US}:853"])
         replies = self.askBy(service, *[queryOf("www.example.test", opt=optOf())] * 4)
         self.assertEqual([len(reply.answer) for reply in replies], [1] * 4)
         counters = service.counters

@@ -11,6 +11,7 @@ from unittest.mock import patch
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.networks import textsOf
+from tests.server.operations.seeing import SeenServer
 from tests.server.stacks import forwardStack, reloadStack
 from twisted_ext.answers import Answer, Outcome, QueryContext, Security
 from twisted_ext.dnssec.anchors.negative import negativeFromText
@@ -19,8 +20,10 @@ from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.exposition import exposition
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.ask import lookUp
-from twisted_ext.server.operations.operations import ServerStatus
-from twisted_ext.server.process.workers import together
+from twisted_ext.server.features.base.feature import Site
+from twisted_ext.server.features.negativeanchors.feature import Suspended
+from twisted_ext.server.features.negativeanchors.keeper import NegativeAnchors
+from twisted_ext.server.operations.joining import delegationsOf
 from twisted_ext.server.recursor import Given, Recursor
 from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.sources import ForwardStack
@@ -172,21 +175,79 @@ class RecurseTests(RecursingCase):
         Operators suspend the validation of a name and resume it, which takes effect at once; a reload changes neither.
         """
         stack = self.stack()
-        status = ServerStatus(self.here, Counters())
-        status.caching, status.recursing = stack.caching, lambda: stack.recursor
+        keeper, _ = self.suspending(stack, self.settings())
         self.assertEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
-        self.successResultOf(status.suspend("bad.example=+1h"))
+        keeper.add("bad.example=+1h")
         self.assertNotEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
         reloadStack(stack, self.settings())
         self.assertNotEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
-        said = self.successResultOf(status.anchors())["negative"]
-        assert isinstance(said, list)
-        self.assertEqual([each["name"] for each in said if isinstance(each, dict)], ["bad.example."])
-        self.successResultOf(status.resume(nameFromText("Bad.example")))
+        self.assertEqual(self.negative(stack), ["bad.example."])
+        keeper.remove("Bad.example")
         self.assertEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
-        self.failureResultOf(status.resume(nameFromText("bad.example")), BadDescription)
-        self.failureResultOf(status.suspend("bad.example=+8d"), BadDescription)
-        self.failureResultOf(status.suspend("bad..example"), BadDescription)
+        self.assertRaises(BadDescription, keeper.remove, "bad.example")
+        self.assertRaises(BadDescription, keeper.add, "bad.example=+8d")
+        self.assertRaises(BadDescription, keeper.add, "bad..example")
+
+    def test_operatorsRemoveWhatTheSettingsHave(self) -> None:
+        """
+        Operators also remove a negative trust anchor of the settings; it is back when these are read again.
+        """
+        settings = self.settings(negativeTrustAnchor=["bad.example=+1h"])
+        stack = self.stack(negativeTrustAnchor=["bad.example=+1h"])
+        keeper, _ = self.suspending(stack, settings)
+        keeper.remove("bad.example")
+        self.assertEqual((self.negative(stack), self.security(stack, "www.bad.example")), ([], Security.BOGUS))
+        self.assertRaises(BadDescription, keeper.remove, "bad.example")
+        reloadStack(stack, settings)
+        keeper.apply(settings)
+        self.assertEqual(self.negative(stack), ["bad.example."])
+
+    def test_laterProcessesTakeThemAll(self) -> None:
+        """
+        A process that starts later takes what operators have said before, but for what has ended; after a reload nothing is taken twice.
+        """
+        keeper, states = self.suspending(self.stack(), self.settings())
+        keeper.add("bad.example=+1h")
+        keeper.add("good.example=+2h")
+        stack = self.stack()
+        told: list[bytes] = []
+
+        def suspend(name: bytes, until: int | None) -> None:
+            told.append(name)
+            stack.suspend(name, until)
+
+        site = Site(self.here, self.settings(), suspend=suspend)
+        active = Suspended(site, None)
+        self.internet.advance(3601)
+        active.take(states[-1])
+        self.assertEqual(self.negative(stack), ["good.example."])
+        del told[:]
+        Suspended(site, active).take(states[-1])
+        self.assertEqual(told, [])
+
+    def suspending(self, stack: ForwardStack, settings: Settings) -> tuple[NegativeAnchors, list[JSON]]:
+        """
+        Return what operators change negative trust anchors with, and what it has published.
+        """
+        keeper = NegativeAnchors(settings, self.internet.time)
+        active = Suspended(Site(self.here, settings, suspend=stack.suspend), None)
+        states: list[JSON] = []
+
+        def publish(state: JSON) -> None:
+            states.append(state)
+            active.take(state)
+
+        keeper.begin(publish)
+        return keeper, states
+
+    def negative(self, stack: ForwardStack) -> list[JSON]:
+        """
+        Return the names that are not validated.
+        """
+        assert stack.recursor is not None
+        said = stack.recursor.anchors()["negative"]
+        assert isinstance(said, list)
+        return [each["name"] for each in said if isinstance(each, dict)]
 
     def test_operatorsSeeSecurityAndAuthorities(self) -> None:
         """
@@ -194,8 +255,9 @@ class RecurseTests(RecursingCase):
         metrics, since any zone can name new servers.
         """
         stack = self.stack()
-        status = ServerStatus(self.here, Counters())
-        status.caching, status.recursing = stack.caching, lambda: stack.recursor
+        server = SeenServer(self.here, Counters())
+        server.caching, server.recursor = stack.caching, stack.recursor
+        status = server.status
         for name in ("www.good.example", "www.good.example", "www.plain.example", "www.bad.example"):
             self.security(stack, name)
         with patch("twisted_ext.server.operations.upstreamfigures._SHOWN", 1000):
@@ -219,18 +281,19 @@ class RecurseTests(RecursingCase):
         A flush forgets the delegations at and below the name, and keeps those of other zones.
         """
         stack = self.stack()
-        status = ServerStatus(self.here, Counters())
-        status.caching, status.recursing = stack.caching, lambda: stack.recursor
+        server = SeenServer(self.here, Counters())
+        server.caching, server.recursor = stack.caching, stack.recursor
+        status = server.status
         for name in ("www.good.example", "www.plain.example"):
             self.look(stack, name)
 
         def zones() -> set[object]:
-            said = self.successResultOf(status.delegations(b"\x07example\x00"))["delegations"]
+            said = self.successResultOf(status.do("delegations", {"name": "example"}))["delegations"]
             assert isinstance(said, list)
             return {each["zone"] for each in said if isinstance(each, dict)}
 
         self.assertEqual(zones(), {"example.", "good.example.", "plain.example."})
-        self.successResultOf(status.flush(nameFromText("good.example"), True))
+        self.successResultOf(status.do("cache/flush", {"name": "good.example", "below": "1"}))
         self.assertEqual(zones(), {"example.", "plain.example."})
         self.assertEqual(self.security(stack, "www.good.example"), Security.SECURE)
 
@@ -391,6 +454,6 @@ class TextTests(SynchronousTestCase):
         """
         first: JSON = {"delegations": [{"zone": "a."}, {"zone": "b."}], "count": 2, "more": 0}
         second: JSON = {"delegations": [{"zone": "b."}, {"zone": "c."}], "count": 3, "more": 1}
-        said = together([first, None, second])
+        said = delegationsOf([first, None, second])
         self.assertEqual(said["delegations"], [{"zone": "a."}, {"zone": "b."}, {"zone": "c."}])
         self.assertEqual((said["count"], said["more"]), (4, 1))

@@ -71,6 +71,12 @@ class ServiceCase(NetworkTestCase):
         """
         return Settings.of(**{"hostsFile": "", "upstream": self.server.label, **values})
 
+    def do(self, service: ServerService, path: str, **arguments: str) -> dict[str, JSON]:
+        """
+        Execute an operation.
+        """
+        return self.successResultOf(service.status.do(path, arguments))
+
     def run_(self, **values: object) -> ServerService:
         """
         Start a server, which is stopped when the test ends.
@@ -139,9 +145,9 @@ class ForwardServiceTests(ServiceCase):
         self.assertEqual(len(self.upstream.asked), 1)
         self.assertEqual(service.counters.udp, 5)
         self.assertGreater(service.counters.hits, 1)
-        figures = self.successResultOf(service.sight.figures())
+        figures = self.successResultOf(service.status.figures())
         self.assertEqual(figures.upstreams[0]["server"], "192.0.2.53:53")
-        self.assertEqual(self.successResultOf(service.sight.status())["listening"], ["udp 192.0.2.7:53", "tcp 192.0.2.7:53"])
+        self.assertEqual(self.successResultOf(service.status.status())["listening"], ["udp 192.0.2.7:53", "tcp 192.0.2.7:53"])
 
     def test_forbiddenClientIsRefused(self) -> None:
         """
@@ -164,10 +170,10 @@ class ForwardServiceTests(ServiceCase):
         Clients and live queries are personal data: by default there are none, also not while a page asks for them.
         """
         service = self.run_()
-        self.successResultOf(service.sight.queries(0))
+        self.successResultOf(service.status.queries(0))
         self.asked()
-        self.assertEqual(self.successResultOf(service.sight.clients()), {"shown": False})
-        self.assertEqual(self.successResultOf(service.sight.queries(0)), {"shown": False})
+        self.assertEqual(self.do(service, "clients"), {"shown": False})
+        self.assertEqual(self.successResultOf(service.status.queries(0)), {"shown": False})
 
     def test_clientsAreCountedBySetting(self) -> None:
         """
@@ -179,17 +185,17 @@ class ForwardServiceTests(ServiceCase):
         self.successResultOf(service.reload())
         for _ in range(5):
             self.asked()
-        found = self.successResultOf(service.sight.clients())
+        found = self.do(service, "clients")
         (client,) = cast("list[dict[str, JSON]]", found["clients"])
         self.assertEqual((client["client"], client["queries"], found["total"]), ("192.168.0.9", 5, 5))
-        (name,) = cast("list[dict[str, JSON]]", self.successResultOf(service.sight.clients("192.168.0.9"))["names"])
+        (name,) = cast("list[dict[str, JSON]]", self.do(service, "clients", address="192.168.0.9")["names"])
         self.assertEqual((name["name"], name["type"]), ("www.example.test.", "A"))
         self.wanted = self.settings()
         self.successResultOf(service.reload())
-        self.assertEqual(self.successResultOf(service.sight.clients()), {"shown": False})
+        self.assertEqual(self.do(service, "clients"), {"shown": False})
         self.wanted = self.settings(showClients=True)
         self.successResultOf(service.reload())
-        self.assertEqual(self.successResultOf(service.sight.clients())["total"], 0)
+        self.assertEqual(self.do(service, "clients")["total"], 0)
 
     def test_clientsAreShownByTheirNames(self) -> None:
         """
@@ -198,12 +204,12 @@ class ForwardServiceTests(ServiceCase):
         path = self.mktemp()
         Path(path).write_text("192.168.0.9 tablet.lan tablet\n")
         service = self.run_(showClients=True, hostsFile=[path])
-        self.successResultOf(service.sight.queries(0))
+        self.successResultOf(service.status.queries(0))
         self.asked()
-        for found, key in ((service.sight.clients(), "clients"), (service.sight.queries(0), "queries")):
+        for found, key in ((service.status.do("clients", {}), "clients"), (service.status.queries(0), "queries")):
             (shown,) = cast("list[dict[str, JSON]]", self.successResultOf(found)[key])
             self.assertEqual((shown["client"], shown["host"]), ("192.168.0.9", "tablet.lan"))
-        self.assertEqual((service.sight.hostAt("192.0.2.99"), service.sight.hostAt("")), ("", ""))
+        self.assertEqual((service.features.nameOf("192.0.2.99"), service.features.nameOf("")), ("", ""))
 
     def test_liveQueriesAreShownWhileAsked(self) -> None:
         """
@@ -211,11 +217,11 @@ class ForwardServiceTests(ServiceCase):
         """
         service = self.run_(showClients=True, stale=0)
         self.asked()
-        self.assertEqual(self.successResultOf(service.sight.queries(0))["queries"], [])
+        self.assertEqual(self.successResultOf(service.status.queries(0))["queries"], [])
         self.asked("new.example.test")
         for _ in range(4):
             self.asked()
-        found = self.successResultOf(service.sight.queries(0))
+        found = self.successResultOf(service.status.queries(0))
         shown = [(each["name"], each["status"], each["rcode"]) for each in cast("list[dict[str, JSON]]", found["queries"])]
         self.assertEqual(shown[0], ("new.example.test.", "forwarded", "NXDOMAIN"))
         self.assertEqual(shown[1:], [("www.example.test.", "cached", "NOERROR")] * 4)
@@ -224,16 +230,16 @@ class ForwardServiceTests(ServiceCase):
         assert service.counters.activity is not None
         self.assertFalse(service.counters.activity.live.on)
         self.asked("later.example.test")
-        self.assertEqual(self.successResultOf(service.sight.queries(0))["queries"], [])
+        self.assertEqual(self.successResultOf(service.status.queries(0))["queries"], [])
 
     def test_refusedAndFailedQueriesAreShown(self) -> None:
         """
         The live list has refused clients, and names that no upstream could answer.
         """
         service = self.run_(showClients=True, refuse=["192.168.0.9"])
-        self.successResultOf(service.sight.queries(0))
+        self.successResultOf(service.status.queries(0))
         self.asked()
-        (refused,) = cast("list[dict[str, JSON]]", self.successResultOf(service.sight.queries(0))["queries"])
+        (refused,) = cast("list[dict[str, JSON]]", self.successResultOf(service.status.queries(0))["queries"])
         self.assertEqual((refused["client"], refused["status"], refused["rcode"]), ("192.168.0.9", "refused", "REFUSED"))
 
     def test_queryLogHasEveryQuery(self) -> None:
@@ -303,7 +309,7 @@ class ForwardServiceTests(ServiceCase):
             self.addressOf()
         self.upstream.set("www.example.test", "A", "192.0.2.81")
         self.assertEqual(self.addressOf(), "192.0.2.80")
-        self.successResultOf(service.sight.flush(None, False))
+        self.do(service, "cache/flush", all="1")
         self.assertEqual(self.addressOf(), "192.0.2.81")
 
 
@@ -318,15 +324,15 @@ class TracingTests(ServiceCase):
         """
         service = self.run_()
         self.asked()
-        self.assertEqual(self.successResultOf(service.sight.traces()), [])
-        self.successResultOf(service.sight.trace(True, None))
+        self.assertEqual(self.do(service, "trace/show"), {"traces": []})
+        self.do(service, "trace/on")
         self.asked("other.example.test")
         self.asked("localhost")
         self.upstream.rcode = 5
         self.asked("bad.example.test")
-        self.successResultOf(service.sight.trace(False, None))
+        self.do(service, "trace/off")
         self.asked("more.example.test")
-        kept = self.successResultOf(service.sight.traces())
+        kept = cast("list[JSON]", self.do(service, "trace/show")["traces"])
         found = [(each["name"], each["rcode"]) for each in kept if isinstance(each, dict)]
         self.assertEqual(found, [("other.example.test.", "NXDOMAIN"), ("localhost.", "NOERROR"), ("bad.example.test.", "REFUSED")])
         assert isinstance(kept[0], dict)

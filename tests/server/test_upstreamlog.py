@@ -25,7 +25,7 @@ class HealthTests(ServiceCase):
         """
         Return the status of an upstream.
         """
-        return self.successResultOf(service.sight.figures()).upstreams[index]
+        return self.successResultOf(service.status.figures()).upstreams[index]
 
     def test_brokenDomainKeepsUpstreamHealthy(self) -> None:
         """

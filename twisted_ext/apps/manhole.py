@@ -263,5 +263,6 @@ def hostKey(path: str) -> Key:
 
 def namespaceFor(operations: object) -> dict[str, object]:
     names = ("counters", "source", "caching", "packetCache", "tracing", "history")
-    found = {name: getattr(operations, name) for name in names if getattr(operations, name, None) is not None}
+    places = (operations, getattr(operations, "serving", None))
+    found = {name: part for name in names for place in places if (part := getattr(place, name, None)) is not None}
     return {"__name__": "__manhole__", "server": operations, **found}

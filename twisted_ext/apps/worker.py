@@ -12,7 +12,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Final, cast
+from typing import cast
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime, ITransport
@@ -25,45 +25,14 @@ from twisted_ext.server.jobs.tuning import collectLess
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.operations.logqueue import queuedObserver, sinkFor
 from twisted_ext.server.operations.logs import relayedLine
-from twisted_ext.server.operations.operations import ServerStatus
 from twisted_ext.server.process.prepare import prepareProcess
 from twisted_ext.server.process.worker import LineSplitter
 from twisted_ext.server.service import ServerService
 from twisted_ext.server.settings.settings import Settings
-from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import nameFromText
 
 __all__ = ["ParentMessages", "main"]
 
 _log = Logger(__name__)
-
-#: Requests of the parent that have a result, and the calls that handle them.
-_ASKED: Final[dict[str, Callable[[ServerStatus, dict[str, JSON]], Deferred[object]]]] = {
-    "figures": lambda sight, _: cast("Deferred[object]", sight.figures().addCallback(Figures.toJSON)),
-    "cached": lambda sight, said: cast("Deferred[object]", sight.cached(_name(said))),
-    "flush": lambda sight, said: cast(
-        "Deferred[object]", sight.flush(None if said["name"] is None else _name(said), bool(said["subtree"]))
-    ),
-    "explain": lambda sight, said: cast(
-        "Deferred[object]", sight.explain(Question(_name(said), int(str(said["type"]))), str(said["client"]))
-    ),
-    "trace": lambda sight, said: cast(
-        "Deferred[object]", sight.trace(bool(said["on"]), None if said["name"] is None else _name(said))
-    ),
-    "delegations": lambda sight, said: cast("Deferred[object]", sight.delegations(_name(said))),
-    "anchors": lambda sight, _: cast("Deferred[object]", sight.anchors()),
-    "suspend": lambda sight, said: cast("Deferred[object]", sight.suspend(str(said["text"]))),
-    "resume": lambda sight, said: cast("Deferred[object]", sight.resume(_name(said))),
-    "traces": lambda sight, _: cast("Deferred[object]", sight.traces()),
-    "clients": lambda sight, said: cast("Deferred[object]", sight.clients(str(said["client"]))),
-    "queries": lambda sight, said: cast("Deferred[object]", sight.queries(int(str(said["after"])))),
-    "verb": lambda sight, said: cast("Deferred[object]", sight.ownPartOf(str(said["path"]), cast("dict[str, str]", said["arguments"]))),
-}
-
-
-def _name(said: dict[str, JSON]) -> bytes:
-    return nameFromText(str(said["name"]))
-
 
 class ParentMessages(Protocol):
     """
@@ -156,7 +125,12 @@ class ParentMessages(Protocol):
             return None
         if do == "reload":
             return service.goOverTo(Settings.fromJSON(cast("dict[str, object]", said["settings"])), cookieSecrets=_secretsIn(said))
-        return _ASKED[do](service.sight, said)
+        if do == "figures":
+            return service.status.figures().addCallback(Figures.toJSON)
+        if do == "queries":
+            return service.status.queries(int(str(said["after"])))
+        assert do == "verb"
+        return service.status.ownPartOf(str(said["path"]), cast("dict[str, str]", said["arguments"]))
 
     def _obey(self) -> None:
         """

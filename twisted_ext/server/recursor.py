@@ -16,13 +16,12 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, QueryContext
-from twisted_ext.dnssec.anchors.negative import NegativeTrustAnchors, hasEnded, negativeAnchorFromText, negativeFromText
+from twisted_ext.dnssec.anchors.negative import negativesOf
 from twisted_ext.dnssec.clockcheck import clockComplaint
 from twisted_ext.dnssec.times import timeToText
 from twisted_ext.dnssec.trustanchors import Anchor
 from twisted_ext.dnssec.validation import Validator
 from twisted_ext.dnssec.work import Work
-from twisted_ext.errors import BadDescription
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.recursion.delegations import Delegation, Delegations, FixedDelegation
 from twisted_ext.recursion.reporting import Reporter
@@ -119,15 +118,9 @@ def readGiven(settings: Settings, today: Callable[[], float] = time) -> Given:
         anchors, remarks = readAnchors(settings.trustAnchor, now)
         for remark in remarks:
             _log.warn("{remark}", remark=remark)
-        for text in settings.negativeTrustAnchor:
-            if hasEnded(text, now):
-                _log.warn("negative-trust-anchor {text} has ended, and is not used", text=text)
-            else:
-                name, until = negativeAnchorFromText(text, now)
-                negatives[name] = until
-        trial = NegativeTrustAnchors()
-        for name, until in negatives.items():
-            trial.add(name, now, until)
+        negatives, ended = negativesOf(settings.negativeTrustAnchor, now)
+        for text in ended:
+            _log.warn("negative-trust-anchor {text} has ended, and is not used", text=text)
     return Given(settings, root, tuple(anchors), negatives)
 
 
@@ -416,34 +409,15 @@ class Recursor:
         ]
         return {"anchors": shown, "negative": negative, "validates": self._validating is not None, "followed": followed}
 
-    def suspend(self, text: str) -> bytes:
+    def suspend(self, name: bytes, until: int | None) -> None:
         """
-        Add a negative trust anchor, or change its end.
+        Add or remove a negative trust anchor. What is known of the name has to be forgotten then.
 
-        @param text: C{NAME=UNTIL}, or only the name.
-
-        @return: the folded name.
-
-        @raise BadDescription: the text is not valid, or there are too many.
+        @param name: folded.
+        @param until: the time when it ends; L{None} to remove it.
         """
         now = int(self._today())
-        name, until = negativeFromText(text, now)
-        self.trust.negatives.add(name, now, until)
-        _log.info("{name} is not validated until {until}", name=nameToText(name), until=timeToText(until))
-        self.forget(name)
-        return name
-
-    def resume(self, name: bytes) -> bytes:
-        """
-        Remove a negative trust anchor.
-
-        @return: the folded name.
-
-        @raise BadDescription: there is none for this name.
-        """
-        folded = name.lower()
-        if not self.trust.negatives.remove(folded):
-            raise BadDescription(f"there is no negative trust anchor {nameToText(folded)}")
-        _log.info("{name} is validated again", name=nameToText(folded))
-        self.forget(folded)
-        return folded
+        if until is None or until <= now:
+            self.trust.negatives.remove(name)
+        else:
+            self.trust.negatives.add(name, now, until)

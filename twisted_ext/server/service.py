@@ -5,9 +5,9 @@ The DNS server as a Twisted service: listeners, answer sources and counters.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock, fail, gatherResults, maybeDeferred
@@ -34,24 +34,29 @@ from twisted_ext.server.listeners.sockets import (
     encryptedSockets,
     receivedSockets,
 )
-from twisted_ext.server.operations.operations import ServerStatus
+from twisted_ext.server.operations.status import Status
 from twisted_ext.server.operations.systemd import notify, watchdogSeconds
 from twisted_ext.server.process.relay import Relay
 from twisted_ext.server.reply.cookies import SECRET_OCTETS
+from twisted_ext.server.settings.changes import NOTHING, changedLines
 from twisted_ext.server.sources import stackFor
 from twisted_ext.server.upstreams import ListenAddresses
 from twisted_ext.server.zones.validate import zonesIn
 from twisted_ext.server.zones.zoneset import ZoneSet
 
 if TYPE_CHECKING:
+    from twisted_ext.interfaces import IAnswerSource
     from twisted_ext.metrics.figures import JSON
+    from twisted_ext.packetcache.packetcache import PacketCache
+    from twisted_ext.resolver.caching.cached import CachedSource
     from twisted_ext.server.config.keys import Keys
-    from twisted_ext.server.config.setting import Setting
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.listeners.tls.encryption import Encryption
     from twisted_ext.server.operations.operations import Operations
     from twisted_ext.server.operations.watchdog import Watchdog
     from twisted_ext.server.process.workers import Workforce
+    from twisted_ext.server.recursor import Recursor
+    from twisted_ext.server.reply.respond import Responder
     from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.setup.offer import Offer
     from twisted_ext.server.setup.page import SetupPage
@@ -68,7 +73,9 @@ class ServerService(Service):
     """
     The service of one process that answers queries: sockets, answer source and counters.
 
-    @ivar sight: status and control of this process.
+    @ivar status: the operations of this process.
+    @ivar counters: what it counts.
+    @ivar stack: the source that answers.
     @ivar watchdog: checks that the process still answers, while it runs.
     @ivar lost: called with a message if it does not, or if a socket is lost: this process has to be replaced.
     """
@@ -108,37 +115,30 @@ class ServerService(Service):
         self._listening = ListenAddresses(*_placeOf(bound)) if bound else placesOf(settings)
         # A worker's settings contain no zones: its parent loads them.
         self._worker = passing is not None
-        self.zoned = ZoneSet(reactor, settings, self._changed, fromPython, worker=self._worker)
+        self.zoned = ZoneSet(reactor, settings, self.changed, fromPython, worker=self._worker)
         self._serving: Frontend | None = None
-        self._features = Features(Site(reactor, settings, self._changed, self._observe, lambda: self.stack.asksInside()))
+        self.features = Features(
+            Site(
+                reactor,
+                settings,
+                self.changed,
+                self.observe,
+                lambda: self.stack.asksInside(),
+                lambda name, until: self.stack.suspend(name, until),
+            )
+        )
         try:
             self.stack = stackFor(
-                reactor, settings, self.zoned.zones, self._features, listening=self._listening, changed=self._changed
+                reactor, settings, self.zoned.zones, self.features, listening=self._listening, changed=self.changed
             )
         except BaseException:
-            self._features.close()
+            self.features.close()
             raise
         self._keepers = None if worker else Keepers(reactor, settings)
         # What keepers have published, for features that a reload switches on.
         self._published: dict[str, JSON] = {}
         self.counters = Counters()
-        self.sight = sight = ServerStatus(reactor, self.counters)
-        sight.source = self.stack
-        sight.caching = self.stack.caching
-        if self._keepers is not None:
-            sight.keepers = self._keepers
-        sight.encryption = self.encryption
-        sight.features = lambda: self._features
-        sight.views = lambda: self.stack.views
-        if not self._worker:
-            sight.zones = self.zoned.zones
-            sight.zoneFigures = self.zoned.figures
-            sight.zoneMetrics = self.zoned.metrics
-            sight.reloadingZone = self.zoned.reloadZone
-        sight.hostAt = lambda address: self._features.nameOf(address)
-        sight.recursing = lambda: self.stack.recursor
-        sight.flushed = self._changed
-        sight.reloading = self.reload
+        self.status = Status(reactor, self, None if self._worker else self.zoned, self._keepers, self.encryption)
         self.use(bound)
         try:
             large = self._worker or self.zoned.any or settings.role == "serve"
@@ -152,18 +152,15 @@ class ServerService(Service):
                 zones=self.zoned.zones,
                 large=large,
                 certificates=None if self.encryption is None else self.encryption.certificates,
-                features=self._features,
+                features=self.features,
                 views=self.stack.views,
             )
         except BaseException:
-            self._features.close()
+            self.features.close()
             self.stack.close()
             raise
-        self._features.begin()
-        sight.responder = self._serving.responder
+        self.features.begin()
         self._serving.responder.relieve = self._relieve
-        sight.packetCache = self._serving.packetCache
-        sight.watchingQueries = self._serving.observe
         self._looking = LoopingCall(self._look)
         self._looking.clock = reactor
         self._collection = QuietCollection(reactor.seconds())
@@ -180,7 +177,38 @@ class ServerService(Service):
         self._bound = list(bound)
         if bound:
             self._listening.at(*_placeOf(bound))
-        self.sight.listening = tuple([label for each in bound for label in each.labels])
+
+    # -- what its status shows
+
+    @property
+    def source(self) -> IAnswerSource:
+        return self.stack
+
+    @property
+    def caching(self) -> CachedSource | None:
+        return self.stack.caching
+
+    @property
+    def recursor(self) -> Recursor | None:
+        return self.stack.recursor
+
+    @property
+    def views(self) -> Mapping[str, IAnswerSource]:
+        return self.stack.views
+
+    @property
+    def packetCache(self) -> PacketCache:
+        return self._parts.packetCache
+
+    @property
+    def responder(self) -> Responder:
+        return self._parts.responder
+
+    @property
+    def listening(self) -> list[str]:
+        return [label for each in self._bound for label in each.labels]
+
+    # -- the rest
 
     def _pass(self, passing: Callable[[dict[str, object]], object], mirrored: ZoneSyncWorker) -> None:
         from twisted_ext.server.transfer.xfrout import OutgoingTransfers
@@ -205,7 +233,7 @@ class ServerService(Service):
     def _see(self) -> None:
         self._parts.see(self.zoned.operations, self.zoned.keys, self.zoned.expiring)
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
         # The stack may call this while it is still being built.
         if self._serving is not None:
             self._serving.epoch.bump()
@@ -218,9 +246,9 @@ class ServerService(Service):
             self._published.pop(feature, None)
         else:
             self._published[feature] = state
-        self._features.take(feature, state)
+        self.features.take(feature, state)
 
-    def _observe(self) -> None:
+    def observe(self) -> None:
         if self._serving is not None:
             self._serving.observe()
 
@@ -238,7 +266,7 @@ class ServerService(Service):
 
     def startService(self) -> None:
         self.running = 1
-        self.sight.startService()
+        self.status.startService()
         self.zoned.begin()
         self._see()
         if self._keepers is not None:
@@ -249,7 +277,7 @@ class ServerService(Service):
         self.watchdog.start()
         self._looking.start(_EVERY, now=False).addErrback(lambda failure: self.log.failure("while looking at files", failure=failure))
         self.stack.started()
-        self.log.info("answering at {listening}", listening=", ".join(self.sight.listening))
+        self.log.info("answering at {listening}", listening=", ".join(self.listening))
 
     def _offer(self) -> None:
         """
@@ -259,7 +287,7 @@ class ServerService(Service):
             self.encryption.changed = self._offer
         offer, authority, pin, issuer = _offered(self.settings, self._bound, self.encryption)
         self._parts.offer(offer, authority, pin, issuer)
-        self._features.listening(offer)
+        self.features.listening(offer)
 
     def _ended(self, reason: str) -> None:
         if not self.running:
@@ -280,7 +308,7 @@ class ServerService(Service):
         self._collection.look(self.counters.udp + self.counters.tcp, self._reactor.seconds())
         try:
             self.stack.look()
-            self._features.look()
+            self.features.look()
             if self._keepers is not None:
                 self._keepers.look()
             if self.encryption is not None:
@@ -301,11 +329,11 @@ class ServerService(Service):
             self._keepers.close()
         stopping = [
             self.zoned.close(),
-            maybeDeferred(self.sight.stopService),
+            maybeDeferred(self.status.stopService),
             self._parts.stop(),
             self.stack.close(),
         ]
-        self._features.close()
+        self.features.close()
         return gatherResults(stopping, consumeErrors=True).addCallback(lambda _: closeSockets(self._bound))
 
     def reload(self) -> Deferred[list[str]]:
@@ -335,7 +363,7 @@ class ServerService(Service):
         # One after the other, so that the settings written last are in force in the end.
         begun = self._reloads.run(begin)
         told = begun.addCallback(
-            lambda told: told[1].addCallback(lambda more: [*[line for line in told[0] if not more or line != _NOTHING], *more])
+            lambda told: told[1].addCallback(lambda more: [*[line for line in told[0] if not more or line != NOTHING], *more])
         )
         return told.addBoth(share)
 
@@ -378,7 +406,7 @@ class ServerService(Service):
         gatesOf(inForce, bytes(SECRET_OCTETS))
         secrets = inForce.cookieSecrets() if cookieSecrets is None else cookieSecrets
         certified = None if self.encryption is None else self.encryption.prepare(inForce)
-        former = self._features
+        former = self.features
         features = Features(replace(former.site, settings=inForce), former)
         try:
             self.stack.reload(inForce, features)
@@ -388,7 +416,7 @@ class ServerService(Service):
         if certified is not None:
             certified()
         self.settings = inForce
-        self._features = features
+        self.features = features
         self._parts.apply(inForce, secrets, features, self.stack.views)
         features.begin()
         features.takeOver(self._published, former)
@@ -399,7 +427,7 @@ class ServerService(Service):
             self._see()
         self._offer()
         self.stack.started()
-        return _told(before, settings, features.rereads())
+        return changedLines(before, settings, features.rereads())
 
 
 def _offered(
@@ -465,41 +493,6 @@ def _withEncrypted(sets: list[list[Bound]], settings: Settings) -> list[list[Bou
     return sets
 
 
-#: The line reported if nothing has changed.
-_NOTHING: Final = "nothing has changed"
-
-
-def _told(before: Settings, after: Settings, rereads: Sequence[str]) -> list[str]:
-    """
-    Format the changed settings, and on each reload those that need a restart to change.
-
-    @param rereads: what features have read again.
-    """
-    lines = [_line(setting, _short(before.value(setting)), _short(after.value(setting))) for setting in before.differing(after)]
-    if lines:
-        return lines
-    read = [
-        *rereads,
-        *(["secrets for cookies"] if after.cookieSecret and after.cookies else []),
-        *(["certificates"] if (after.tls or after.https or after.quic or after.http3) and after.certificate else []),
-        *(["trust anchors"] if after.trustAnchor and after.validate and after.role == "recurse" else []),
-    ]
-    return [f"no setting has changed; the files of {' and '.join(read)} were read again" if read else _NOTHING]
-
-
-def _line(setting: Setting, before: str, after: str) -> str:
-    if setting.live:
-        return f"{setting.name}: {before} is now {after}"
-    return f"{setting.name}: still {before}; {after} takes a restart"
-
-
-def _short(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    shown = ", ".join([str(each) for each in value]) if isinstance(value, tuple) else str(value)
-    return (shown if len(shown) <= 60 else f"{shown[:57]}...") or "none"
-
-
 class Server(Service):
     """
     The whole of C{twistd txdns}: one serving process, or a parent with several workers; also reports to systemd.
@@ -530,7 +523,7 @@ class Server(Service):
         self.lost: Callable[[str], object] | None = None
         if isinstance(inner, ServerService):
             inner.lost = self._ended
-        self.operations: Operations = inner.sight if isinstance(inner, ServerService) else cast("Operations", inner)
+        self.operations: Operations = inner.status if isinstance(inner, ServerService) else inner
         self._parts: list[Service] = [inner]
         self._alive = LoopingCall(self._tellAlive)
         self._alive.clock = reactor

@@ -387,6 +387,14 @@ class ForwardStack:
         self._changed()
         return count
 
+    def suspend(self, name: bytes, until: int | None) -> None:
+        """
+        See L{Recursor.suspend}. Without a recursive resolver, nothing is validated here.
+        """
+        if self._asking.recursor is not None:
+            self._asking.recursor.suspend(name, until)
+            self.flush(name, True)
+
     @property
     def recursor(self) -> Recursor | None:
         """
@@ -562,6 +570,11 @@ class ZoneStack:
     def _askBoth(self, question: Question, context: QueryContext) -> Answer | Start | None:
         answer = self._source.ask(question, context)
         return self._others.ask(question, context) if answer is None else answer
+
+    def suspend(self, name: bytes, until: int | None) -> None:
+        """
+        Do nothing: what is served here needs no validation.
+        """
 
     def look(self) -> None:
         """

@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from tests.server.operations.seeing import SeenServer
 from tests.server.test_service import ServiceCase
 from twisted_ext.answers import Answer, Origin, QueryContext
 from twisted_ext.errors import BadDescription
@@ -30,7 +31,6 @@ from twisted_ext.server.features import order
 from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Part, Site, Stage
 from twisted_ext.server.features.built import Features
 from twisted_ext.server.operations.control import controlTree
-from twisted_ext.server.operations.operations import ServerStatus
 from twisted_ext.server.reply.gates import Gate
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.settings import settings
@@ -233,7 +233,7 @@ class FeaturesTests(ServiceCase):
         An observer is told of queries only while it has something to watch, beside the query log.
         """
         service = self.run_(ferryFleet=1, queryLog=True)
-        active = service._features.active["ferry"]
+        active = service.features.active["ferry"]
         assert isinstance(active, Ferry)
         self.rcode()
         active.watch(True)
@@ -249,7 +249,7 @@ class FeaturesTests(ServiceCase):
         An observer that raises takes nothing from clients, nor from the other observers.
         """
         service = self.run_(ferryFleet=1, queryLog=True)
-        active = service._features.active["ferry"]
+        active = service.features.active["ferry"]
         assert isinstance(active, Ferry)
         active.watch(True)
         self.feature.log.broken = True
@@ -304,11 +304,11 @@ class FeaturesTests(ServiceCase):
         service = self.run_()
         harbor = self.feature.harbor
         assert harbor is not None
-        self.assertEqual(self.successResultOf(service.sight.status())["harbor"], "open")
-        numbers = self.successResultOf(service.sight.figures()).numbers
+        self.assertEqual(self.successResultOf(service.status.status())["harbor"], "open")
+        numbers = self.successResultOf(service.status.figures()).numbers
         self.assertEqual((numbers["harbors"], numbers.get("ferries")), (1, None))
         service.goOverTo(self.settings(ferryFleet=1))
-        figures = self.successResultOf(service.sight.figures())
+        figures = self.successResultOf(service.status.figures())
         self.assertEqual(figures.numbers["ferries"], 3)
         page = exposition(figures, version="1", started=0, declared=order.declaredFigures())
         self.assertIn("# HELP txdns_ferries Ferries at sea.\n# TYPE txdns_ferries gauge\ntxdns_ferries 3\n", page)
@@ -323,7 +323,7 @@ class FeaturesTests(ServiceCase):
         """
         steps = self.feature.steps
         service = self.run_(ferryFleet=1)
-        features = service._features
+        features = service.features
         gates = service._parts.responder.gates
         unusable: tuple[dict[str, object], ...] = (
             {"ferryFleet": 2, "ferryName": "titanic"},
@@ -334,7 +334,7 @@ class FeaturesTests(ServiceCase):
             with self.assertRaises(BadDescription):
                 service.goOverTo(self.settings(**values))
             self.assertEqual(steps, [f"{values['ferryName']} ends, then anna"])
-            self.assertIs(service._features, features)
+            self.assertIs(service.features, features)
             self.assertIs(service._parts.responder.gates, gates)
             self.assertEqual((self.rcode(), service.settings[FerrySettings].ferryFleet), (Rcode.NOERROR, 1))
 
@@ -392,7 +392,7 @@ def wrongPaths(paths: list[str]) -> list[str]:
     Return paths of commands that are there twice, that have other than one or two words, or that hide a command of the server.
     """
     with patch.object(order, "ORDER", ()):
-        site = controlTree(ServerStatus(Clock(), Counters()), Clock())
+        site = controlTree(SeenServer(Clock(), Counters()).status, Clock())
     own = {name.decode() for name in site.listStaticNames()}
     return sorted({path for path in paths if paths.count(path) > 1 or path.count("/") > 1 or path.split("/")[0] in own})
 

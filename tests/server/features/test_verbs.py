@@ -24,7 +24,8 @@ from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import Section, setting
 from twisted_ext.server.features import order
-from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Site, Verb
+from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Site
+from twisted_ext.server.features.base.verb import Verb
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.operations.control import controlSite
 from twisted_ext.server.process.workers import Workforce
@@ -70,7 +71,7 @@ class FerryFeature(Feature):
     verbs: ClassVar = (
         Verb("ferry/list", "shows a ferry", Ferries.list, takes=("NAME", "[COLOR]")),
         Verb("ferry/count", "counts ferries", Ferries.count, join=added),
-        Verb("harbor", "closes the harbor", Harbor.shut, changes=True, ofKeeper=True),
+        Verb("harbor", "closes the harbor", Harbor.shut, changes=True, inParent=True),
     )
 
     def __init__(self) -> None:
@@ -102,7 +103,7 @@ class OneProcessTests(ServiceCase):
         """
         Return the status and the reply of the control socket.
         """
-        response = talk(controlSite(service.sight, self.network.clock), self.network.clock, target, method)
+        response = talk(controlSite(service.status, self.network.clock), self.network.clock, target, method)
         return response.code, response.json
 
     def test_verbsOfActiveFeature(self) -> None:
@@ -143,7 +144,7 @@ class OneProcessTests(ServiceCase):
         """
         service = self.run_(ferries=True)
         self.assertEqual(self.control(service, "/ferry/sink")[0], 404)
-        self.failureResultOf(service.sight.do("ferry/sink", {}), CallerFault)
+        self.failureResultOf(service.status.do("ferry/sink", {}), CallerFault)
 
 
 class WorkersTests(SynchronousTestCase):
@@ -229,9 +230,9 @@ def test_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     [
         (["ferry", "list"], "write: txdns control ferry list NAME [COLOR] (shows a ferry)"),
         (["harbor", "now"], "write: txdns control harbor (closes the harbor)"),
-        (["ferry"], "unknown command 'ferry'; write one of status, "),
-        (["ferry", "sink"], "unknown command 'ferry sink'; write one of status, "),
-        (["ferry", "sink"], "nta add|remove, reload, ferry list, ferry count, harbor\n"),
+        (["ferry", "sink"], "unknown command 'ferry sink'; write: txdns control ferry list NAME [COLOR], or: txdns control ferry count\n"),
+        (["sink"], "unknown command 'sink'; write one of status, "),
+        ([], "anchors, reload, ferry list|count, harbor\n"),
         (["harbour"], "unknown command 'harbour'; did you mean harbor?"),
     ],
 )

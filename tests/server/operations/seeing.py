@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from time import time
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.address import IPv4Address
-from twisted.internet.interfaces import IProtocol, IPushProducer
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IProtocol, IPushProducer, IReactorTime
 from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
-from twisted.web.server import Site
+from twisted.web.server import Site as WebSite
 
 from tests.cache.canned import question, wishes
 from tests.metrics.samples import busy
@@ -21,10 +23,18 @@ from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
-from twisted_ext.server.operations.operations import ServerStatus
+from twisted_ext.server.features.base.feature import Site
+from twisted_ext.server.features.built import Features, Keepers
+from twisted_ext.server.operations.status import SourceHolder, Status
+from twisted_ext.server.settings.settings import Settings
 from twisted_ext.testing.sources import CannedSource
 
-__all__ = ["TODAY", "Answering", "Peer", "Response", "objectIn", "sightOf", "talk"]
+if TYPE_CHECKING:
+    from twisted_ext.metrics.counters import Counters
+    from twisted_ext.packetcache.packetcache import PacketCache
+    from twisted_ext.server.recursor import Recursor
+
+__all__ = ["TODAY", "Answering", "Peer", "Response", "SeenServer", "objectIn", "seenServer", "talk"]
 
 #: The time when the server starts, in seconds since 1970.
 TODAY: Final = 1.7e9
@@ -39,21 +49,67 @@ class Answering:
         self.source = source
 
 
-def sightOf(clock: Clock, *names: str) -> ServerStatus:
+class SeenServer:
+    """
+    A stand-in for a process that answers queries.
+
+    @ivar changes: how often the packet cache was invalidated.
+    @ivar reloading: returns the result of a reload.
+    """
+
+    def __init__(self, clock: IReactorTime, counters: Counters, today: Callable[[], float] = time, names: Iterable[str] = ()) -> None:
+        """
+        @param names: names that have an address.
+        """
+        inner = CannedSource({(name, "A"): "192.0.2.1" for name in (*names, "www.example.com", "a.sub.example.com")})
+        self.counters = counters
+        self.caching: CachedSource | None = CachedSource(inner, clock, today=today)
+        self.source: IAnswerSource = self.caching
+        self.responder: SourceHolder = Answering(self.caching)
+        self.recursor: Recursor | None = None
+        self.views: Mapping[str, IAnswerSource] = {}
+        self.features = Features(Site(clock, Settings.of(role="serve")))
+        self.packetCache: PacketCache | None = None
+        self.listening = ("udp 127.0.0.1:5300", "tcp 127.0.0.1:5300")
+        self.changes = 0
+        self.reloading: Callable[[], Deferred[list[str]]] = lambda: succeed(["nothing has changed"])
+        self.status = Status(clock, self, keepers=Keepers(clock, Settings.of(role="serve")), today=today)
+
+    def changed(self) -> None:
+        """
+        Count the call.
+        """
+        self.changes += 1
+
+    def observe(self) -> None:
+        """
+        Do nothing: there are no observers.
+        """
+
+    def reload(self) -> Deferred[list[str]]:
+        """
+        Return the result that was given.
+        """
+        return self.reloading()
+
+    def remember(self, *names: str) -> None:
+        """
+        Look names up, so that they are in the cache.
+        """
+        assert self.caching is not None
+        for name in names:
+            lookUp(self.caching, question(name), wishes())
+
+
+def seenServer(clock: Clock, *names: str) -> SeenServer:
     """
     Return a server with a cache and non-zero statistics.
 
     @param names: names that are in the cache already.
     """
-    inner = CannedSource({(name, "A"): "192.0.2.1" for name in (*names, "www.example.com", "a.sub.example.com")})
-    sight = ServerStatus(clock, busy(), today=lambda: TODAY + clock.seconds())
-    sight.caching = CachedSource(inner, clock, today=lambda: TODAY + clock.seconds())
-    sight.source = sight.caching
-    sight.responder = Answering(sight.caching)
-    sight.listening = ("udp 127.0.0.1:5300", "tcp 127.0.0.1:5300")
-    for name in names:
-        lookUp(sight.caching, question(name), wishes())
-    return sight
+    server = SeenServer(clock, busy(), lambda: TODAY + clock.seconds(), names)
+    server.remember(*names)
+    return server
 
 
 class Response:
@@ -199,7 +255,7 @@ class Peer:
 
 
 def talk(
-    site: Site, clock: Clock, target: str, method: str = "GET", body: bytes = b"", headers: Mapping[str, str] | None = None
+    site: WebSite, clock: Clock, target: str, method: str = "GET", body: bytes = b"", headers: Mapping[str, str] | None = None
 ) -> Response:
     """
     Send one request and return the response.

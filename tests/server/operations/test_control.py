@@ -5,6 +5,7 @@ Tests of the HTTP interface that controls a running server.
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 from typing import Final, cast
 from unittest.mock import patch
 
@@ -13,7 +14,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.cache.canned import question, wishes
-from tests.server.operations.seeing import TODAY, Peer, Response, objectIn, sightOf, talk
+from tests.server.operations.seeing import TODAY, Peer, Response, objectIn, seenServer, talk
 from twisted_ext.answers import QueryContext
 from twisted_ext.errors import BadDescription
 from twisted_ext.limits import Limit
@@ -40,10 +41,8 @@ class CommandTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.sight = sightOf(self.clock, "www.example.com", "a.sub.example.com")
-        self.site = controlSite(self.sight, self.clock)
-        self.flushed: list[bool] = []
-        self.sight.flushed = lambda: self.flushed.append(True)
+        self.server = seenServer(self.clock, "www.example.com", "a.sub.example.com")
+        self.site = controlSite(self.server.status, self.clock)
 
     def ask(self, target: str, method: str = "GET", body: bytes = b"", code: int = 200) -> dict[str, JSON]:
         """
@@ -76,28 +75,30 @@ class CommandTests(SynchronousTestCase):
         The cache entries of a name are listed in any case of its letters; a name without entries gets an empty list.
         """
         self.clock.advance(10.0)
-        (entry,) = cast("list[JSON]", self.ask("/cache/?name=WWW.example.com")["entries"])
+        (entry,) = cast("list[JSON]", self.ask("/cache/show?name=WWW.example.com")["entries"])
         shown = objectIn(entry)
         self.assertEqual((shown["name"], shown["type"], shown["left"], shown["age"]), ("www.example.com.", "A", 290.0, 10.0))
         self.assertEqual(shown["records"], ["www.example.com. 300 IN A 192.0.2.1"])
-        self.assertEqual(self.ask("/cache/?name=example.com")["entries"], [])
+        self.assertEqual(self.ask("/cache/show?name=example.com")["entries"], [])
 
     def test_flushRemovesNameOrSubtree(self) -> None:
         """
         A flush removes a name, a subtree or everything, and the copies in the packet cache.
         """
         self.assertEqual(self.ask("/cache/flush?name=example.com", "POST"), {"flushed": 0})
-        self.assertEqual(self.ask("/cache/flush?name=sub.example.com&subtree=1", "POST"), {"flushed": 1})
-        self.assertEqual(self.ask("/cache/flush", "POST"), {"flushed": 1})
-        self.assertEqual(self.flushed, [True] * 3)
+        self.assertEqual(self.ask("/cache/flush?name=sub.example.com&below=1", "POST"), {"flushed": 1})
+        self.assertEqual(self.ask("/cache/flush?all=1", "POST"), {"flushed": 1})
+        self.assertEqual(self.server.changes, 3)
+        for target in ("", "?all=1&name=example.com", "?all=1&below=1"):
+            self.assertIn("cache flush --all", str(self.ask(f"/cache/flush{target}", "POST", code=400)["error"]))
 
     def test_changesRequirePOST(self) -> None:
         """
         A GET request changes nothing.
         """
-        for target in ("/cache/flush", "/cache/load", "/reload", "/trace?on=1"):
+        for target in ("/cache/flush", "/cache/load", "/reload", "/trace/on"):
             self.assertIn("takes POST", str(self.ask(target, code=405)["error"]))
-        self.assertEqual((self.flushed, self.sight.tracing.on), ([], False))
+        self.assertEqual((self.server.changes, self.server.status.tracing.on), (0, False))
 
     def test_dumpCanBeLoaded(self) -> None:
         """
@@ -105,8 +106,8 @@ class CommandTests(SynchronousTestCase):
         """
         dump = talk(self.site, self.clock, "/cache/dump").body
         self.assertEqual(len(dump.splitlines()), 3)
-        other = sightOf(self.clock)
-        said = talk(controlSite(other, self.clock), self.clock, "/cache/load", "POST", dump)
+        other = seenServer(self.clock)
+        said = talk(controlSite(other.status, self.clock), self.clock, "/cache/load", "POST", dump)
         self.assertEqual(said.json, {"loaded": 2, "skipped": 0, "said": []})
         assert other.caching is not None
         self.assertIsNotNone(atHand(other.caching, question("a.sub.example.com"), wishes()))
@@ -116,8 +117,8 @@ class CommandTests(SynchronousTestCase):
         A damaged line of a dump is reported with its number, and the other lines are loaded.
         """
         dump = talk(self.site, self.clock, "/cache/dump").body
-        other = sightOf(self.clock)
-        response = talk(controlSite(other, self.clock), self.clock, "/cache/load", "POST", dump + b"{}\n")
+        other = seenServer(self.clock)
+        response = talk(controlSite(other.status, self.clock), self.clock, "/cache/load", "POST", dump + b"{}\n")
         said = objectIn(response.json)
         self.assertEqual((response.code, said["loaded"], said["skipped"]), (200, 2, 1))
         self.assertIn("line 4: ", str(said["said"]))
@@ -129,8 +130,8 @@ class CommandTests(SynchronousTestCase):
         The server does other work between the lines of a large dump.
         """
         names = [f"n{number}.example" for number in range(1000)]
-        dump = talk(controlSite(sightOf(self.clock, *names), self.clock), self.clock, "/cache/dump").body
-        other = sightOf(self.clock)
+        dump = talk(controlSite(seenServer(self.clock, *names).status, self.clock), self.clock, "/cache/dump").body
+        other = seenServer(self.clock)
         assert other.caching is not None
         lines = dump.decode("ascii").splitlines(keepends=True)
         self.assertGreater(len(list(other.caching.loading(lines))), len(lines) // 64)
@@ -140,9 +141,10 @@ class CommandTests(SynchronousTestCase):
         """
         A server without a cache says so.
         """
-        self.sight.caching = None
-        for target, method in (("/cache/?name=a", "GET"), ("/cache/dump", "GET"), ("/cache/flush", "POST"), ("/cache/load", "POST")):
-            self.assertEqual(self.ask(target, method, code=400), {"error": "this server keeps no cache"})
+        self.server.caching = None
+        for target in ("GET show?name=a", "GET dump", "POST flush?all=1", "POST load"):
+            method, _, rest = target.partition(" ")
+            self.assertEqual(self.ask(f"/cache/{rest}", method, code=400), {"error": "this server keeps no cache"})
 
     def test_explainListsSteps(self) -> None:
         """
@@ -153,23 +155,21 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual((said["outcome"], objectIn(step)["event"]), ("data", "hit"))
         self.assertEqual(self.ask("/explain?name=nobody.example")["outcome"], "unknown")
         self.assertIn("is not a record type", str(self.ask("/explain?name=a&type=FOO", code=400)["error"]))
-        self.assertIn("which name", str(self.ask("/explain", code=400)["error"]))
+        self.assertIn("NAME is missing; write: txdns control explain NAME", str(self.ask("/explain", code=400)["error"]))
 
     def test_invalidNameIsRefused(self) -> None:
         """
         An invalid domain name gets an error.
         """
         for name in ("a..b", "x" * 64, "%5c999"):
-            self.assertIn("error", self.ask(f"/cache/?name={name}", code=400))
+            self.assertIn("error", self.ask(f"/cache/show?name={name}", code=400))
 
     def test_reloadReportsItsResult(self) -> None:
         """
         A reload reads the settings again and returns the result, or the error if the settings are invalid.
         """
-        self.assertIn("no settings", str(self.ask("/reload", "POST", code=400)["error"]))
-        self.sight.reloading = lambda: succeed(["nothing has changed"])
         self.assertEqual(self.ask("/reload", "POST"), {"said": ["nothing has changed"]})
-        self.sight.reloading = lambda: fail(BadDescription("txdns.toml, line 3: port takes a number"))
+        self.server.reloading = lambda: fail(BadDescription("txdns.toml, line 3: port takes a number"))
         self.assertEqual(self.ask("/reload", "POST", code=400), {"error": "txdns.toml, line 3: port takes a number"})
 
     def test_reloadZoneReportsFailure(self) -> None:
@@ -179,17 +179,17 @@ class CommandTests(SynchronousTestCase):
         cases: tuple[tuple[dict[str, JSON], bool], ...] = (({}, False), ({"said": "example.org:5: nonsense"}, True))
         for said, failed in cases:
             zone: JSON = {"zone": "example.org.", "file": "/etc/zones/example.org", **said}
-            with (
-                patch.object(self.sight, "reloadingZone", lambda apex: succeed(["a line"])),
-                patch.object(self.sight, "served", lambda which, zone=zone: succeed({"zones": [zone], "count": 1, "more": 0})),
-            ):
-                self.assertEqual(self.ask("/zones/reload?name=example.org", "POST"), {"said": ["a line"], "failed": failed})
+            table = SimpleNamespace(at=lambda apex, zone=zone: SimpleNamespace(toJSON=lambda: zone))
+            zoned = SimpleNamespace(zones=table, reloadZone=lambda apex: succeed(["a line"]))
+            with patch.object(self.server.status, "zoned", zoned):
+                self.assertEqual(self.ask("/zone/reload?name=example.org", "POST"), {"said": ["a line"], "failed": failed})
 
     def test_zonesArePaged(self) -> None:
         """
         Zones are listed in pages with the total count: failed zones first, failed zones only, or all in order.
         """
-        zones = self.sight.zones = Zones()
+        zones = Zones()
+        self.patch(self.server.status, "zoned", SimpleNamespace(zones=zones))
         for number in range(7):
             zones.expect(b"\x02z%d\x00" % number, f"z{number}").state = SERVING
             if number % 3:
@@ -204,18 +204,18 @@ class CommandTests(SynchronousTestCase):
                 ("?begin=9", "", 7, 0),
                 ("?name=z5", "z5.", 1, 0),
             ):
-                said = self.ask(f"/zones/{query}")
+                said = self.ask(f"/zones{query}")
                 found = said["zones"]
                 assert isinstance(found, list)
                 self.assertEqual("".join([str(zone["zone"]) for zone in found if isinstance(zone, dict)]), names, query)
                 self.assertEqual((said["count"], said["more"]), (count, more), query)
-        self.assertIn("not a number", str(self.ask("/zones/?begin=-1", code=400)["error"]))
+        self.assertIn("not a number", str(self.ask("/zones?begin=-1", code=400)["error"]))
 
     def test_bugIsLoggedNotShown(self) -> None:
         """
         An unexpected exception is logged; the client learns only that there was one.
         """
-        self.sight.reloading = lambda: fail(ZeroDivisionError("secret"))
+        self.server.reloading = lambda: fail(ZeroDivisionError("secret"))
         said = self.ask("/reload", "POST", code=500)
         self.assertNotIn("secret", str(said))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
@@ -231,29 +231,27 @@ class CommandTests(SynchronousTestCase):
         """
         Tracing records live queries for one name or all names until it is turned off.
         """
-        self.assertEqual(self.ask("/trace?on=1&name=example.com", "POST"), {"tracing": True})
-        responder = self.sight.responder
-        assert responder is not None
+        self.assertEqual(self.ask("/trace/on?name=example.com", "POST"), {"tracing": True})
+        responder = self.server.responder
         for name in ("www.example.org", "WWW.example.com", "new.example.com"):
             asked, context = question(name), QueryContext(1e9, client="192.0.2.9")
             if atHand(responder.source, asked, context) is None:
                 lookUp(responder.source, asked, context).addErrback(lambda _: None)
-        hit, miss = [objectIn(each) for each in cast("list[JSON]", self.ask("/traces")["traces"])]
+        hit, miss = [objectIn(each) for each in cast("list[JSON]", self.ask("/trace/show")["traces"])]
         self.assertEqual((hit["name"], hit["rcode"], hit["client"]), ("WWW.example.com.", "NOERROR", "192.0.2.9"))
         (step,) = cast("list[JSON]", hit["steps"])
         self.assertEqual((objectIn(step)["source"], objectIn(step)["event"]), ("cache", "hit"))
         self.assertEqual((miss["name"], miss["rcode"]), ("new.example.com.", "SERVFAIL"))
-        self.assertEqual(self.ask("/trace?on=0", "POST"), {"tracing": False})
-        self.assertIs(responder.source, self.sight.caching)
+        self.assertEqual(self.ask("/trace/off", "POST"), {"tracing": False})
+        self.assertIs(responder.source, self.server.caching)
 
     def test_secondTraceNeedsOneStop(self) -> None:
         """
         One request turns tracing off, also if it was turned on twice.
         """
-        for target in ("/trace?on=1", "/trace?on=1&name=example.com", "/trace?on=0"):
+        for target in ("/trace/on", "/trace/on?name=example.com", "/trace/off"):
             self.ask(target, "POST")
-        assert self.sight.responder is not None
-        self.assertIs(self.sight.responder.source, self.sight.caching)
+        self.assertIs(self.server.responder.source, self.server.caching)
 
     def test_upstreamsShowHealth(self) -> None:
         """
@@ -264,8 +262,8 @@ class CommandTests(SynchronousTestCase):
         forwarding.standings[0].replied(0.02)
         for _ in range(3):
             forwarding.standings[1].silent(self.clock.seconds() - 1.5)
-        assert self.sight.caching is not None
-        self.patch(self.sight.caching, "_inner", forwarding)
+        assert self.server.caching is not None
+        self.patch(self.server.caching, "_inner", forwarding)
         one, other = [objectIn(each) for each in cast("list[JSON]", self.ask("/upstreams")["upstreams"])]
         self.assertEqual((one["server"], one["up"], one["rtt"]), ("192.0.2.1:53", True, 0.02))
         self.assertEqual((other["server"], other["up"], other["failures"], other["retryIn"]), ("[2001:db8::1]:5353", False, 3, 2.5))
@@ -278,8 +276,8 @@ class BoundTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.sight = sightOf(self.clock, *[f"n{number}.example" for number in range(2000)])
-        self.site = controlSite(self.sight, self.clock)
+        self.server = seenServer(self.clock, *[f"n{number}.example" for number in range(2000)])
+        self.site = controlSite(self.server.status, self.clock)
 
     def slowReader(self) -> Peer:
         """
@@ -371,7 +369,7 @@ class BoundTests(SynchronousTestCase):
         The work for a client that disconnects is cancelled.
         """
         cancelled: list[object] = []
-        self.sight.reloading = lambda: Deferred(cancelled.append)
+        self.server.reloading = lambda: Deferred(cancelled.append)
         peer = Peer(self.site, self.clock)
         peer.say(b"POST /reload HTTP/1.1\r\nHost: x\r\n\r\n")
         peer.leave()
@@ -380,7 +378,7 @@ class BoundTests(SynchronousTestCase):
 
 class TickingTests(SynchronousTestCase):
     """
-    Tests for L{ServerStatus<twisted_ext.server.operations.operations.ServerStatus>} as a service.
+    Tests for L{Status<twisted_ext.server.operations.status.Status>} as a service.
     """
 
     def test_historyIsRecorded(self) -> None:
@@ -388,13 +386,13 @@ class TickingTests(SynchronousTestCase):
         A running server records the history of its figures, and leaves no timer behind when it stops.
         """
         clock = Clock()
-        sight = sightOf(clock)
-        sight.startService()
+        server = seenServer(clock)
+        server.status.startService()
         for _ in range(10):
-            sight.counters.udp += 30
+            server.counters.udp += 30
             clock.advance(1.0)
-        self.assertEqual(sight.history.perSecond(), 30.0)
-        sight.stopService()
+        self.assertEqual(server.status.history.perSecond(), 30.0)
+        server.status.stopService()
         self.assertEqual(clock.getDelayedCalls(), [])
 
     def test_oldNamesAreForgotten(self) -> None:
@@ -402,9 +400,9 @@ class TickingTests(SynchronousTestCase):
         The names of old queries are forgotten after a time.
         """
         clock = Clock()
-        sight = sightOf(clock)
-        sight.startService()
+        server = seenServer(clock)
+        server.status.startService()
         for _ in range(1000):
             clock.advance(1.0)
-        sight.stopService()
-        self.assertEqual((sight.counters.names.most(5), sight.counters.slowest.most(5)), ([], []))
+        server.status.stopService()
+        self.assertEqual((server.counters.names.most(5), server.counters.slowest.most(5)), ([], []))

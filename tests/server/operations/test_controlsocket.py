@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorUNIX
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.server.operations.seeing import sightOf
+from tests.server.operations.seeing import seenServer
 from twisted_ext.apps.cli.server import client
 from twisted_ext.apps.cli.terminal.exits import ExitError
 from twisted_ext.errors import CallerFault
@@ -39,7 +39,7 @@ class SocketTests(SynchronousTestCase):
         """
         Return a service for a path.
         """
-        return ControlService(cast(IReactorUNIX, self.reactor), str(path), sightOf(Clock()))
+        return ControlService(cast(IReactorUNIX, self.reactor), str(path), seenServer(Clock()).status)
 
     def test_onlyOwnerCanOpenSocket(self) -> None:
         """
@@ -153,12 +153,12 @@ class SocketTests(SynchronousTestCase):
         (self.folder / "link").symlink_to(self.folder)
         (self.folder / "file").write_text("")
         paths = [str(folder / "control.sock") for folder in (self.folder / "file" / "x", shared, self.folder / "link", made)]
-        ControlService(cast(IReactorUNIX, self.reactor), paths, sightOf(Clock())).startService()
+        ControlService(cast(IReactorUNIX, self.reactor), paths, seenServer(Clock()).status).startService()
         self.addCleanup(self.reactor.close)
         self.assertTrue((made / "control.sock").is_socket())
         self.assertEqual(stat.S_IMODE(made.stat().st_mode), 0o700)
         with self.assertRaisesRegex(CallerFault, f"{shared} is not a folder that only we can write to; .*name a path with --control"):
-            ControlService(cast(IReactorUNIX, self.reactor), paths[:3], sightOf(Clock())).startService()
+            ControlService(cast(IReactorUNIX, self.reactor), paths[:3], seenServer(Clock()).status).startService()
 
     def test_clientTriesEveryPath(self) -> None:
         """

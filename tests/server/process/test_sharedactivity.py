@@ -13,7 +13,8 @@ from tests.server.operations.seeing import objectIn
 from twisted_ext.errors import TimedOut
 from twisted_ext.metrics.activity import LiveQueries, LiveQuery
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.server.process.sharedactivity import SharedActivity, clientsOf
+from twisted_ext.server.operations.joining import clientsOf
+from twisted_ext.server.process.sharedactivity import SharedActivity
 from twisted_ext.server.process.worker import Worker
 
 
@@ -132,7 +133,7 @@ class SharedTests(SynchronousTestCase):
             {"shown": True, "total": 7, "clients": [{"client": "a", "host": "tablet.lan", "queries": 7, "seen": 3.0}]},
         ]
         self.assertEqual(
-            clientsOf(said, ""),
+            clientsOf(said),
             {
                 "shown": True,
                 "total": 17,
@@ -142,15 +143,19 @@ class SharedTests(SynchronousTestCase):
                 ],
             },
         )
-        self.assertEqual(clientsOf([{"shown": False}], ""), {"shown": False})
+        self.assertEqual(clientsOf([{"shown": False}]), {"shown": False})
 
     def test_namesAreMerged(self) -> None:
         """
         The latest names of a client come from all workers, each once, the newest first.
         """
         said: list[JSON] = [
-            {"shown": True, "names": [{"name": "a.", "type": "A", "seen": 5.0}, {"name": "b.", "type": "A", "seen": 2.0}]},
-            {"shown": True, "names": [{"name": "b.", "type": "A", "seen": 9.0}]},
+            {
+                "shown": True,
+                "client": "192.0.2.1",
+                "names": [{"name": "a.", "type": "A", "seen": 5.0}, {"name": "b.", "type": "A", "seen": 2.0}],
+            },
+            {"shown": True, "client": "192.0.2.1", "names": [{"name": "b.", "type": "A", "seen": 9.0}]},
         ]
-        names = cast("list[JSON]", clientsOf(said, "192.0.2.1")["names"])
+        names = cast("list[JSON]", clientsOf(said)["names"])
         self.assertEqual([(objectIn(each)["name"], objectIn(each)["seen"]) for each in names], [("b.", 9.0), ("a.", 5.0)])

@@ -26,7 +26,6 @@ from twisted_ext.server.listeners.sockets import Bound, boundSockets
 from twisted_ext.server.process.worker import LineSplitter
 from twisted_ext.server.process.workers import Workforce
 from twisted_ext.server.settings.settings import Settings
-from twisted_ext.testing.sources import questionOf
 
 
 class Process:
@@ -306,9 +305,9 @@ class WorkforceTests(SynchronousTestCase):
         """
         for process in self.begin():
             process.writeLine(id=0)
-        asked = self.force.clients()
+        asked = self.force.do("clients", {})
         for number, process in enumerate(self.reactor.started):
-            self.assertEqual((process.received[-1]["do"], process.received[-1]["client"]), ("clients", ""))
+            self.assertEqual((process.received[-1]["do"], process.received[-1]["path"]), ("verb", "clients"))
             process.reply({"shown": True, "total": 3, "clients": [{"client": "192.0.2.1", "queries": 3, "seen": float(number)}]})
         clients = [{"client": "192.0.2.1", "queries": 6, "seen": 1.0}]
         self.assertEqual(self.successResultOf(asked), {"shown": True, "total": 6, "clients": clients})
@@ -343,11 +342,11 @@ class WorkforceTests(SynchronousTestCase):
         A worker that does not reply is left out after a while.
         """
         first, second = self.begin()
-        asked = self.force.flush(None, False)
-        first.reply(3)
+        asked = self.force.do("cache/flush", {"all": "1"})
+        first.reply({"flushed": 3})
         self.assertNoResult(asked)
         self.reactor.advance(WORKER_REPLY.default)
-        self.assertEqual(self.successResultOf(asked), 3)
+        self.assertEqual(self.successResultOf(asked), {"flushed": 3})
 
     def test_dyingWorkerDelaysNoRequest(self) -> None:
         """
@@ -356,10 +355,10 @@ class WorkforceTests(SynchronousTestCase):
         first, second = self.begin()
         second.deaf = True
         self.reactor.advance(1)
-        asked = self.force.flush(None, False)
-        first.reply(3)
+        asked = self.force.do("cache/flush", {"all": "1"})
+        first.reply({"flushed": 3})
         second.end()
-        self.assertEqual(self.successResultOf(asked), 3)
+        self.assertEqual(self.successResultOf(asked), {"flushed": 3})
         self.reactor.pump([WORKER_REPLY.default, 1.0])
         self.assertEqual([each["do"] for each in first.received].count("figures"), 2)
 
@@ -416,19 +415,19 @@ class WorkforceTests(SynchronousTestCase):
         A request to the server goes to all workers, or to one worker if that is enough.
         """
         first, second = self.begin()
-        shown = self.force.cached(b"\x03www\x00")
-        self.assertEqual(first.received[-1]["name"], "www.")
-        first.reply([{"name": "www."}])
-        second.reply([])
-        self.assertEqual(self.successResultOf(shown), [{"name": "www."}])
-        explained = self.force.explain(questionOf("www.example.org"), "192.0.2.7")
-        self.assertEqual(first.received[-1]["client"], "192.0.2.7")
+        shown = self.force.do("cache/show", {"name": "www"})
+        self.assertEqual((first.received[-1]["path"], first.received[-1]["arguments"]), ("cache/show", {"name": "www"}))
+        first.reply({"entries": [{"name": "www."}]})
+        second.reply({"entries": []})
+        self.assertEqual(self.successResultOf(shown), {"entries": [{"name": "www."}]})
+        explained = self.force.do("explain", {"name": "www.example.org", "client": "192.0.2.7"})
+        self.assertEqual(first.received[-1]["arguments"], {"name": "www.example.org", "client": "192.0.2.7"})
         first.reply({"steps": []})
         self.assertEqual(self.successResultOf(explained), {"steps": []})
-        traced = self.force.trace(True, None)
+        traced = self.force.do("trace/on", {})
         for process in (first, second):
-            process.reply(None)
-        self.successResultOf(traced)
+            process.reply({"tracing": True})
+        self.assertEqual(self.successResultOf(traced), {"tracing": True})
         status = self.successResultOf(self.force.status())
         workers = cast("list[dict[str, JSON]]", status["workers"])
         self.assertEqual([worker["process"] for worker in workers], [100, 101])
@@ -439,7 +438,7 @@ class WorkforceTests(SynchronousTestCase):
         The caller gets the error of a worker.
         """
         first, second = self.begin()
-        asked = self.force.cached(b"\x00")
+        asked = self.force.do("cache/show", {"name": "."})
         first.writeLine(id=first.received[-1]["id"], error="this server keeps no cache")
         second.reply([])
         self.assertIn("keeps no cache", str(self.failureResultOf(asked, CallerFault).value))
@@ -450,7 +449,7 @@ class WorkforceTests(SynchronousTestCase):
         """
         self.assertRaises(CallerFault, self.force.dump)
         self.failureResultOf(self.force.load([]), CallerFault)
-        self.failureResultOf(self.force.explain(questionOf("www.example.org")), TimedOut)
+        self.failureResultOf(self.force.do("explain", {"name": "www.example.org"}), TimedOut)
 
     def test_garblingWorkerIsKilled(self) -> None:
         """

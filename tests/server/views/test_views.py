@@ -27,7 +27,6 @@ from twisted_ext.server.settings.startup import wantSomething
 from twisted_ext.server.settings.tomlfile import readSettings, valuesFromTOML
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
-from twisted_ext.testing.sources import questionOf
 
 _CHILDREN = {"name": "children", "clients": ["192.168.0.8/29"], "block": ["games.example"], "block-reply": "null"}
 
@@ -202,9 +201,9 @@ class ViewsTests(ServiceCase):
         for _ in range(6):
             self.assertEqual(self.addressOf("www.games.example"), "0.0.0.0")
         self.assertGreater(self.service.counters.hits, 2)
-        self.assertEqual(self.successResultOf(self.service.sight.figures()).numbers["blocked"], 6)
+        self.assertEqual(self.successResultOf(self.service.status.figures()).numbers["blocked"], 6)
         self.reload()
-        self.assertEqual(self.successResultOf(self.service.sight.figures()).numbers["blocked"], 6)
+        self.assertEqual(self.successResultOf(self.service.status.figures()).numbers["blocked"], 6)
 
     def test_refusedClientsAreInNoView(self) -> None:
         """
@@ -223,13 +222,13 @@ class ViewsTests(ServiceCase):
         self.upstream.set("www.games.example", "A", "192.0.2.81")
 
         def outcome(client: str) -> object:
-            explained = self.service.sight.explain(questionOf("www.games.example"), client)
+            explained = self.service.status.do("explain", {"name": "www.games.example", "client": client})
             self.network.advance(0.1)
             found = self.successResultOf(explained)
             return [step["event"] for step in cast("list[dict[str, object]]", found["steps"]) if step["source"] == "block"]
 
         self.assertEqual([outcome(client) for client in ("192.168.0.9", "192.168.0.99", "")], [["blocked"], [], []])
-        self.failureResultOf(self.service.sight.explain(questionOf("a.example"), "192.168.0.999"), CallerFault)
+        self.failureResultOf(self.service.status.do("explain", {"name": "a.example", "client": "192.168.0.999"}), CallerFault)
 
     def test_viewsHaveTheCacheInCommon(self) -> None:
         """

@@ -91,7 +91,7 @@ def webSite(
     root.putChild(b"status.json", _Rendered(status, _JSON))
     history = SharedBytes(lambda: Deferred.fromCoroutine(_history(operations)), clock, WEB_FRESH.default)
     root.putChild(b"history.json", _Rendered(history, _JSON))
-    root.putChild(b"clients.json", _Asked(lambda request: operations.clients(_argument(request, b"client"))))
+    root.putChild(b"clients.json", _Asked(lambda request: operations.do("clients", {"address": _argument(request, b"client")})))
     root.putChild(b"queries.json", _Asked(lambda request: operations.queries(_after(request))))
     # Prometheus may address the server by any name, and the metrics contain no names that clients query.
     root.putChild(b"metrics", _Rendered(metrics, CONTENT_TYPE, anyHost=True))

@@ -4,6 +4,7 @@ Negative trust anchors: names at and below which validation is suspended for a t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from twisted_ext.dnssec.limits import NEGATIVE_ANCHOR_SECONDS, NEGATIVE_ANCHORS
@@ -72,6 +73,22 @@ def hasEnded(text: str, now: int) -> bool:
         return not until.startswith("+") and timeFromText(until) <= now
     except (ValueError, OverflowError):
         return False
+
+
+def negativesOf(texts: Iterable[str], now: int) -> tuple[dict[bytes, int], list[str]]:
+    """
+    Parse those of the settings.
+
+    @return: the folded names, with the times when that ends; and the texts of those that have ended.
+
+    @raise BadDescription: one is not valid, or there are too many.
+    """
+    trial, ended = NegativeTrustAnchors(), [text for text in texts if hasEnded(text, now)]
+    for text in texts:
+        if text not in ended:
+            name, until = negativeAnchorFromText(text, now)
+            trial.add(name, now, until)
+    return dict(trial.listed(now)), ended
 
 
 def _checked(name: bytes, until: int, now: int) -> int:

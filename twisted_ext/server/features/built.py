@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from twisted_ext.interfaces import IAnswerSource, IQueryObserver
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.features.base.feature import Active, Keeper, Part, Site, Stage, Verb
+    from twisted_ext.server.features.base.feature import Active, Keeper, Part, Site, Stage
+    from twisted_ext.server.features.base.verb import Verb
     from twisted_ext.server.reply.gates import Gate
     from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.setup.offer import Offer
@@ -138,7 +139,7 @@ class Features:
         active = place.active.get(name)
         if active is None:
             raise CallerFault(f"{name} is not switched on{f' in view {place.site.view}' if place.site.view else ''}")
-        return verb.run(active, arguments)
+        return verb.execute(active, arguments)
 
     def placeOf(self, address: str) -> Features:
         """
@@ -249,9 +250,10 @@ class Keepers:
         """
         keeper = self._keepers.get(name)
         if keeper is None:
-            raise CallerFault(f"{name} is not for this server")
+            roles = [" or ".join(feature.roles) for feature in order.ORDER if feature.name == name]
+            raise CallerFault(f"{' '.join(verb.words)} takes a server with the role {''.join(roles)}")
         keeper.seen(self.states)
-        return verb.run(keeper, arguments)
+        return verb.execute(keeper, arguments)
 
     def close(self) -> None:
         for keeper in self._keepers.values():

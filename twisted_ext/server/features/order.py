@@ -6,22 +6,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.errors import CallerFault
 from twisted_ext.server.features.base.feature import Feature
 from twisted_ext.server.features.blocking.feature import BlockingFeature
 from twisted_ext.server.features.designation.feature import DesignationFeature
 from twisted_ext.server.features.domainneeded.feature import DomainNeededFeature
 from twisted_ext.server.features.filter.feature import FilterFeature
 from twisted_ext.server.features.localnames.feature import LocalNamesFeature
+from twisted_ext.server.features.negativeanchors.feature import NegativeAnchorsFeature
 from twisted_ext.server.features.rebinding.feature import RebindingFeature
 from twisted_ext.server.features.special.feature import SpecialFeature
 from twisted_ext.server.features.views.feature import ViewsFeature
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figure import Figure
-    from twisted_ext.server.features.base.feature import Verb
+    from twisted_ext.server.features.base.verb import Verb
 
-__all__ = ["ORDER", "declaredFigures", "declaredVerbs", "verbAt"]
+__all__ = ["ORDER", "declaredFigures", "declaredVerbs"]
 
 ORDER: Final[tuple[Feature, ...]] = (
     ViewsFeature(),
@@ -32,6 +32,7 @@ ORDER: Final[tuple[Feature, ...]] = (
     BlockingFeature(),
     RebindingFeature(),
     FilterFeature(),
+    NegativeAnchorsFeature(),
 )
 
 
@@ -44,19 +45,6 @@ def declaredFigures() -> list[Figure]:
 
 def declaredVerbs() -> list[Verb]:
     """
-    Return the commands that features add.
+    Return the operations that features add.
     """
     return [verb for feature in ORDER for verb in feature.verbs]
-
-
-def verbAt(path: str) -> tuple[str, Verb]:
-    """
-    Return the name of the feature that has a command, and the command.
-
-    @raise CallerFault: there is none.
-    """
-    for feature in ORDER:
-        for verb in feature.verbs:
-            if verb.path == path:
-                return feature.name, verb
-    raise CallerFault(f"there is no command {path}")

@@ -1,16 +1,7 @@
 """
-Control of a running server: HTTP with JSON over a Unix socket that only its owner can open::
-
-    GET  /status  /stats  /upstreams  /traces  /types  /history
-    GET  /clients[?client=ADDRESS]   GET  /queries[?after=NUMBER]
-    GET  /cache?name=NAME            GET  /cache/dump
-    POST /cache/flush[?name=NAME[&subtree=1]]
-    POST /cache/load                 the file is the body
-    POST /reload
-    GET  /zones/[?name=NAME][&broken=1][&begin=NUMBER]
-    POST /zones/reload?name=NAME
-    GET  /explain?name=NAME[&type=TYPE]
-    POST /trace?on=1[&name=NAME]     POST /trace?on=0
+Control of a running server: HTTP with JSON over a Unix socket that only its owner can open. Each operation of
+L{the table<twisted_ext.server.operations.table>} has its path there: C{GET /cache/show?name=NAME}, or C{POST} if it changes something. The
+file of C{POST /cache/load} is the body, and C{GET /cache/dump} returns one.
 
 Errors are returned as an object with the key C{error}.
 """
@@ -23,34 +14,27 @@ from functools import partial
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 from zope.interface import implementer
 
-from twisted_ext.errors import BadRecord, CallerFault
+from twisted_ext.errors import CallerFault
 from twisted_ext.limits import CACHE_LINE
-from twisted_ext.metrics.figures import JSON, Figures
-from twisted_ext.server.features.order import declaredFigures, declaredVerbs
+from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.limits import CONTROL_LOAD, CONTROL_SECONDS
 from twisted_ext.server.operations.http import BoundedRequest, BoundedSite, replyJSON, replyLater
-from twisted_ext.server.operations.operations import Operations, WhichZones
-from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.rrtypes import A, typeNumber
+from twisted_ext.server.operations.operations import Operations
+from twisted_ext.server.operations.table import allVerbs
 
 if TYPE_CHECKING:
-    from twisted_ext.server.features.base.feature import Verb
+    from twisted_ext.server.features.base.verb import Verb
 
 __all__ = ["LineStream", "controlSite", "controlTree", "linesIn"]
 
 #: Lines of a dump that are sent at once.
 _LINES: Final = 64
-
-#: Digits of a number of zones or of a query in the live list.
-_DIGITS: Final = 12
-
 
 class _ControlRequest(BoundedRequest):
     """
@@ -63,13 +47,16 @@ class _ControlRequest(BoundedRequest):
 Work = Callable[[Request], Deferred[JSON]]
 
 
-class _Command(Resource):
+class _Leaf(Resource):
+    """
+    What has one path and one method.
+    """
+
     isLeaf = True
 
-    def __init__(self, method: bytes, work: Work) -> None:
+    def __init__(self, method: bytes) -> None:
         Resource.__init__(self)
         self._method = method
-        self._work = work
 
     def render(self, request: Request) -> bytes | int:
         if request.postpath:
@@ -77,6 +64,18 @@ class _Command(Resource):
         if request.method != self._method:
             request.setHeader(b"Allow", self._method)
             return replyJSON(request, {"error": f"{request.path.decode('ascii', 'replace')} takes {self._method.decode()}"}, 405)
+        return self.answer(request)
+
+    def answer(self, request: Request) -> bytes | int:
+        raise NotImplementedError
+
+
+class _Command(_Leaf):
+    def __init__(self, method: bytes, work: Work) -> None:
+        super().__init__(method)
+        self._work = work
+
+    def answer(self, request: Request) -> bytes | int:
         return replyLater(request, lambda: self._work(request))
 
 
@@ -98,169 +97,35 @@ def controlSite(operations: Operations, clock: IReactorTime) -> BoundedSite:
 
 def controlTree(operations: Operations, clock: IReactorTime) -> Resource:
     root = _Branch()
-    cache = _Branch()
-
-    def get(branch: Resource, word: str, work: Work) -> None:
-        branch.putChild(word.encode("ascii"), _Command(b"GET", work))
-
-    def post(branch: Resource, word: str, work: Work) -> None:
-        branch.putChild(word.encode("ascii"), _Command(b"POST", work))
-
-    def flush(request: Request) -> Deferred[JSON]:
-        name = _text(request, "name")
-        flushed = operations.flush(nameFromText(name) if name else None, _flag(request, "subtree"))
-        return flushed.addCallback(lambda count: {"flushed": count})
-
-    def load(request: Request) -> Deferred[JSON]:
-        assert request.content is not None
-        loading = operations.load(linesIn(request.content))
-        return loading.addCallback(lambda loaded: {"loaded": loaded.answers, "skipped": loaded.skipped, "said": [*loaded.complaints]})
-
-    def served(request: Request) -> Deferred[JSON]:
-        name, begin = _text(request, "name"), _text(request, "begin")
-        skipped = _numberIn(begin, "begin") if begin else None
-        apex = nameFromText(name).lower() if name else None
-        return operations.served(WhichZones(apex, _flag(request, "broken"), skipped)).addCallback(_whole)
-
-    def reloadZone(request: Request) -> Deferred[JSON]:
-        name = _text(request, "name")
-        if not name:
-            raise CallerFault("which zone? write zones/reload?name=NAME")
-        apex = nameFromText(name).lower()
-
-        def over(lines: list[str]) -> Deferred[JSON]:
-            def done(said: dict[str, JSON]) -> JSON:
-                zones = said["zones"]
-                return {"said": [*lines], "failed": isinstance(zones, list) and any(map(_isBroken, zones))}
-
-            return operations.served(WhichZones(apex)).addCallback(done)
-
-        return operations.reloadZone(apex).addCallback(over)
-
-    def explain(request: Request) -> Deferred[JSON]:
-        return operations.explain(_question(request), _text(request, "client")).addCallback(_whole)
-
-    def trace(request: Request) -> Deferred[JSON]:
-        on, name = _flag(request, "on"), _text(request, "name")
-        return operations.trace(on, nameFromText(name) if name else None).addCallback(lambda _: {"tracing": on})
-
-    def queries(request: Request) -> Deferred[JSON]:
-        return operations.queries(_numberIn(_text(request, "after"), "after")).addCallback(_whole)
-
-    def delegations(request: Request) -> Deferred[JSON]:
-        name = _text(request, "name")
-        return operations.delegations(nameFromText(name or ".").lower()).addCallback(_whole)
-
-    def suspend(request: Request) -> Deferred[JSON]:
-        text = _text(request, "name")
-        if not text:
-            raise CallerFault("which name? write nta/add?name=NAME=UNTIL")
-        return operations.suspend(text).addCallback(lambda _: {"added": text})
-
-    def resume(request: Request) -> Deferred[JSON]:
-        name = _text(request, "name")
-        if not name:
-            raise CallerFault("which name? write nta/remove?name=NAME")
-        return operations.resume(nameFromText(name)).addCallback(lambda _: {"removed": name})
-
     branches: dict[str, _Branch] = {}
-    for verb in declaredVerbs():
-        first, _, rest = verb.path.partition("/")
+    for verb in allVerbs():
+        first, *rest = verb.words
         branch = root
-        if rest and first not in branches:
-            branches[first] = _Branch()
-            root.putChild(first.encode("ascii"), branches[first])
         if rest:
+            if first not in branches:
+                branches[first] = _Branch()
+                root.putChild(first.encode("ascii"), branches[first])
             branch = branches[first]
-        (post if verb.changes else get)(branch, rest or first, partial(_ofFeature, operations, verb))
-    get(root, "status", lambda _: operations.status().addCallback(_whole))
-    get(root, "stats", lambda _: operations.figures().addCallback(_withWords).addCallback(_whole))
-    get(root, "upstreams", lambda _: operations.figures().addCallback(lambda figures: {"upstreams": [*figures.upstreams]}))
-    get(root, "traces", lambda _: operations.traces().addCallback(lambda traces: {"traces": traces}))
-    get(root, "types", lambda _: operations.figures().addCallback(lambda figures: {"types": {**figures.types}}))
-    get(root, "history", lambda _: succeed(operations.history.spans()))
-    get(root, "clients", lambda request: operations.clients(_text(request, "client")).addCallback(_whole))
-    get(root, "queries", queries)
-    get(root, "explain", explain)
-    post(root, "reload", lambda _: operations.reload().addCallback(lambda lines: {"said": [*lines]}))
-    post(root, "trace", trace)
-    get(root, "delegations", delegations)
-    get(root, "anchors", lambda _: operations.anchors().addCallback(_whole))
-    negative = _Branch()
-    post(negative, "add", suspend)
-    post(negative, "remove", resume)
-    root.putChild(b"nta", negative)
-    cache.putChild(b"", _Command(b"GET", lambda request: _cached(operations, request)))
-    cache.putChild(b"dump", _Dump(operations, clock))
-    post(cache, "flush", flush)
-    post(cache, "load", load)
-    root.putChild(b"cache", cache)
-    zones = _Branch()
-    zones.putChild(b"", _Command(b"GET", served))
-    post(zones, "reload", reloadZone)
-    root.putChild(b"zones", zones)
+        method = b"POST" if verb.changes else b"GET"
+        branch.putChild(verb.words[-1].encode("ascii"), _Command(method, partial(_executed, operations, verb)))
+    branches["cache"].putChild(b"dump", _Dump(operations, clock))
+    branches["cache"].putChild(b"load", _Command(b"POST", partial(_loaded, operations)))
     return root
 
 
-def _ofFeature(operations: Operations, verb: Verb, request: Request) -> Deferred[JSON]:
-    given = {key: text for key in verb.keys if (text := _text(request, key))}
-    for name, key in zip(verb.takes, verb.keys, strict=True):
-        if key not in given and not name.startswith("["):
-            raise CallerFault(f"{name} is missing; write: {verb.usage}")
+def _executed(operations: Operations, verb: Verb, request: Request) -> Deferred[JSON]:
+    given = {key.decode("ascii", "replace"): values[0].decode("utf-8", "replace") for key, values in request.args.items() if values[0]}
     return operations.do(verb.path, given).addCallback(_whole)
 
 
-def _withWords(figures: Figures) -> dict[str, JSON]:
-    """
-    Add what the numbers of features are called, which C{txdns control} does not know.
-    """
-    words: dict[str, JSON] = {each.key: each.words for each in declaredFigures() if each.words}
-    return {**figures.toJSON(), "words": words}
+def _loaded(operations: Operations, request: Request) -> Deferred[JSON]:
+    assert request.content is not None
+    loading = operations.load(linesIn(request.content))
+    return loading.addCallback(lambda loaded: {"loaded": loaded.answers, "skipped": loaded.skipped, "said": [*loaded.complaints]})
 
 
 def _whole(value: dict[str, JSON]) -> JSON:
     return value
-
-
-def _cached(operations: Operations, request: Request) -> Deferred[JSON]:
-    name = _text(request, "name")
-    if not name:
-        raise CallerFault("which name? write cache/?name=NAME")
-    return operations.cached(nameFromText(name)).addCallback(lambda entries: {"entries": entries})
-
-
-def _numberIn(text: str, key: str) -> int:
-    """
-    Read a number from a request; 0 if it is missing.
-
-    @raise CallerFault: it is not a number.
-    """
-    if text and not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
-        raise CallerFault(f"{key}={text[:20]} is not a number of at most {_DIGITS} digits")
-    return int(text or "0")
-
-
-def _isBroken(zone: JSON) -> bool:
-    return isinstance(zone, dict) and bool(zone.get("file") and zone.get("said"))
-
-
-def _text(request: Request, key: str) -> str:
-    values: list[bytes] = request.args.get(key.encode("ascii"), [])
-    return values[0].decode("utf-8", "replace") if values else ""
-
-
-def _flag(request: Request, key: str) -> bool:
-    return _text(request, key) in ("1", "on", "yes", "true")
-
-
-def _question(request: Request) -> Question:
-    name, said = _text(request, "name"), _text(request, "type")
-    if not name:
-        raise CallerFault("which name? write explain?name=NAME&type=TYPE")
-    rrType = typeNumber(said) if said else A
-    if rrType is None:
-        raise BadRecord(f"{said!r} is not a record type: write a mnemonic such as MX, or a number as TYPE65280")
-    return Question(nameFromText(name), rrType)
 
 
 def linesIn(content: IO[bytes]) -> Iterator[str]:
@@ -272,15 +137,13 @@ def linesIn(content: IO[bytes]) -> Iterator[str]:
         yield line.decode("utf-8", "replace")
 
 
-class _Dump(Resource):
-    isLeaf = True
-
+class _Dump(_Leaf):
     def __init__(self, operations: Operations, clock: IReactorTime) -> None:
-        Resource.__init__(self)
+        super().__init__(b"GET")
         self._operations = operations
         self._clock = clock
 
-    def render_GET(self, request: Request) -> bytes | int:
+    def answer(self, request: Request) -> bytes | int:
         try:
             lines = self._operations.dump()
         except CallerFault as fault:

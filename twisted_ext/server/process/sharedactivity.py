@@ -1,5 +1,5 @@
 """
-Merges what the workers count of clients, and their live lists of queries.
+Merges the live lists of queries of workers.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from twisted_ext.metrics.activity import LiveQueries
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.metrics.limits import CLIENT_NAMES, CLIENTS_SHOWN
 
 if TYPE_CHECKING:
     from twisted_ext.server.process.worker import Worker
 
-__all__ = ["SharedActivity", "clientsOf"]
+__all__ = ["SharedActivity"]
 
 
 class SharedActivity:
@@ -70,39 +69,6 @@ class SharedActivity:
         return gatherResults(asked, consumeErrors=True).addCallback(done)
 
 
-def clientsOf(said: list[JSON], client: str) -> dict[str, JSON]:
-    """
-    Add up what L{Operations.clients<twisted_ext.server.operations.operations.Operations>} returned in each worker.
-
-    @param client: the client whose names were asked for; empty for all clients.
-    """
-    found = [each for each in said if isinstance(each, dict) and each.get("shown")]
-    if not found:
-        return {"shown": False}
-    if client:
-        newest: dict[tuple[str, str], dict[str, JSON]] = {}
-        for name in _objects(found, "names"):
-            key = (str(name["name"]), str(name["type"]))
-            if key not in newest or _seenOf(name) > _seenOf(newest[key]):
-                newest[key] = name
-        names = sorted(newest.values(), key=_seenOf, reverse=True)[: int(CLIENT_NAMES.default)]
-        return {"shown": True, "client": client, "names": [*names]}
-    clients: dict[str, dict[str, JSON]] = {}
-    for each in _objects(found, "clients"):
-        known = clients.setdefault(str(each["client"]), {"client": each["client"], "queries": 0, "seen": 0.0})
-        known["queries"] = _countOf(known) + _countOf(each)
-        known["seen"] = max(_seenOf(known), _seenOf(each))
-        if each.get("host"):
-            known["host"] = each["host"]
-    most = sorted(clients.values(), key=_countOf, reverse=True)[: int(CLIENTS_SHOWN.default)]
-    totals = [each.get("total") for each in found]
-    return {"shown": True, "total": sum([total for total in totals if isinstance(total, int)]), "clients": [*most]}
-
-
-def _objects(found: list[dict[str, JSON]], key: str) -> list[dict[str, JSON]]:
-    return [item for each in found if isinstance(several := each.get(key), list) for item in several if isinstance(item, dict)]
-
-
 def _number(value: JSON) -> float:
     return value if isinstance(value, int | float) else 0
 
@@ -113,11 +79,3 @@ def _numberOf(query: dict[str, JSON]) -> float:
 
 def _timeOf(query: dict[str, JSON]) -> float:
     return _number(query.get("time"))
-
-
-def _seenOf(described: dict[str, JSON]) -> float:
-    return _number(described.get("seen"))
-
-
-def _countOf(client: dict[str, JSON]) -> int:
-    return int(_number(client.get("queries")))

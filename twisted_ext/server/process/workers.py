@@ -16,45 +16,36 @@ from signal import SIGBUS
 from time import time
 from typing import TYPE_CHECKING, Final, cast
 
-from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredLock, fail, gatherResults, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, DeferredLock, fail, gatherResults, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from twisted_ext._compiled import isCompiled
-from twisted_ext._version import __version__
-from twisted_ext.dnssec.anchors.negative import negativeFromText
-from twisted_ext.dnssec.times import timeToText
 from twisted_ext.errors import CallerFault, TimedOut
-from twisted_ext.metrics.figures import COUNTED, JSON, Figures, ZoneFigures, sumOf
-from twisted_ext.metrics.history import History
-from twisted_ext.server.authority.zonetable import countsOf
+from twisted_ext.metrics.figures import COUNTED, JSON, Figures, sumOf
 from twisted_ext.server.features.built import Keepers
-from twisted_ext.server.features.order import declaredFigures, verbAt
+from twisted_ext.server.features.order import declaredFigures
 from twisted_ext.server.jobs.subprocess import inThread, spawnModule, stateOf
 from twisted_ext.server.jobs.tuning import QuietCollection
-from twisted_ext.server.limits import CONTROL_SHOWN, WORKER_BEAT, WORKER_ENDING, WORKER_PAUSE, WORKER_SETTLED
+from twisted_ext.server.limits import WORKER_BEAT, WORKER_ENDING, WORKER_PAUSE, WORKER_SETTLED
 from twisted_ext.server.listeners.sockets import Bound, closeSockets
+from twisted_ext.server.operations.operations import Operations
 from twisted_ext.server.operations.upstreamlog import SharedUpstreamLog
 from twisted_ext.server.process.relay import RelayedRequests
-from twisted_ext.server.process.sharedactivity import SharedActivity, clientsOf
+from twisted_ext.server.process.sharedactivity import SharedActivity
 from twisted_ext.server.process.worker import Worker
 from twisted_ext.server.process.zonesyncparent import ZoneSyncParent
-from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from twisted_ext.cache.dump import LoadResult
     from twisted_ext.server.config.zonesettings import ZoneSettings
-    from twisted_ext.server.listeners.tls.encryption import Encryption
-    from twisted_ext.server.operations.operations import WhichZones
+    from twisted_ext.server.features.base.verb import Verb
     from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.zones.zoneset import ZoneSet
-    from twisted_ext.wire.message import Question
 
-__all__ = ["Workforce", "together"]
+__all__ = ["Workforce"]
 
 #: The module that a worker runs.
 _MODULE: Final = "twisted_ext.apps.worker"
@@ -82,14 +73,12 @@ _GROWING: Final = frozenset(
 )
 
 
-class Workforce(Service):
+class Workforce(Operations):
     """
-    The parent of the workers. Provides L{Operations<twisted_ext.server.operations.operations.Operations>} for all of them together.
+    The parent of the workers, with the operations of all of them together.
 
-    @ivar history: the recent figures of all workers together.
     @ivar encryption: the certificates of encrypted listeners, which this process reads and sends to the workers; L{None} without any.
     @ivar upstreamLog: collects the workers' reports about upstreams.
-    @ivar started: in seconds since 1970.
     """
 
     log = Logger(__name__)
@@ -114,12 +103,12 @@ class Workforce(Service):
         @param ready: called when all workers serve.
         @param zoned: the zones that workers serve, by default none.
         """
+        self._keepers = Keepers(reactor, settings)
+        super().__init__(time, zoned, self._keepers, None)
         self.clock = reactor
         self.settings = settings
-        self.history = History(time)
         self._activity = SharedActivity()
         self.upstreamLog = SharedUpstreamLog()
-        self.started = time()
         self.use(bound)
         self._secret = secret
         self._reread = reread
@@ -129,8 +118,6 @@ class Workforce(Service):
         self._workers: dict[int, Worker] = {}
         self._pauses: dict[int, float] = {}
         self._timers: dict[int, IDelayedCall] = {}
-        # Negative trust anchors that operators have added, for workers that start later.
-        self._suspended: dict[bytes, int] = {}
         self._former = Figures()
         self._former.processes = 0
         self._looking: LoopingCall | None = None
@@ -141,10 +128,7 @@ class Workforce(Service):
         self._beaten = 0.0
         self._done: Deferred[None] | None = None
         self._killing: IDelayedCall | None = None
-        self.encryption: Encryption | None = None
         self._cookieSecrets: tuple[bytes, ...] = ()
-        self._keepers = Keepers(reactor, settings)
-        self.zoned = zoned
         self._mirroring: ZoneSyncParent | None = None
         self._passed: RelayedRequests | None = None
         if zoned is not None:
@@ -232,10 +216,6 @@ class Workforce(Service):
         )
         for feature, state in self._keepers.states.items():
             worker.tell("state", feature=feature, state=state)
-        now = time()
-        for name, until in self._suspended.items():
-            if until > now:
-                worker.tell("suspend", text=f"{nameToText(name)}={timeToText(until)}")
         if self._mirroring is not None and self._passed is not None:
             worker.tell("operations", **self._passed.told())
             # Send pending changes to the other workers only: this one gets the complete state below.
@@ -459,21 +439,13 @@ class Workforce(Service):
 
         def add(_: object) -> Figures:
             figures = sumOf([self._former, *[worker.figures for worker in workers if worker.figures is not None]])
-            if self.zoned is not None:
-                figures.numbers.update(self.zoned.figures())
-            figures.numbers.update(self._keepers.figures())
-            if self.encryption is not None:
-                figures.numbers.update(self.encryption.figures())
+            figures.numbers.update(self.ownNumbers())
             return figures
 
         asked = [worker.ask("figures").addCallback(told, worker).addErrback(lambda _: None) for worker in workers]
         return gatherResults(asked, consumeErrors=True).addCallback(add)
 
-    def zoneMetrics(self) -> list[ZoneFigures]:
-        return [] if self.zoned is None else self.zoned.metrics()
-
-    def status(self) -> Deferred[dict[str, JSON]]:
-        listening: list[JSON] = [label for bound in self._bound[0] for label in bound.labels]
+    def facts(self) -> dict[str, JSON]:
         workers: list[JSON] = [
             {
                 "number": worker.number,
@@ -483,31 +455,7 @@ class Workforce(Service):
             }
             for worker in self._workers.values()
         ]
-        zones: dict[str, JSON] = {} if self.zoned is None else {"zones": {**countsOf(self.zoned.zones)}}
-        return succeed(
-            zones
-            | self._keepers.facts()
-            | {
-                "version": __version__,
-                "compiled": isCompiled(),
-                "process": os.getpid(),
-                "user": os.geteuid(),
-                "started": round(self.started, 3),
-                "uptime": round(time() - self.started, 3),
-                "listening": listening,
-                "perSecond": round(self.history.perSecond(), 1),
-                "workers": workers,
-            }
-        )
-
-    def cached(self, name: bytes) -> Deferred[list[JSON]]:
-        return self._all("cached", name=nameToText(name)).addCallback(_joined)
-
-    def flush(self, name: bytes | None, subtree: bool) -> Deferred[int]:
-        text = None if name is None else nameToText(name)
-        return self._all("flush", name=text, subtree=subtree).addCallback(
-            lambda counts: sum([count for count in counts if isinstance(count, int)])
-        )
+        return {"listening": [label for bound in self._bound[0] for label in bound.labels], "workers": workers}
 
     def dump(self) -> Iterator[str]:
         raise CallerFault("each worker has a cache of its own; a server with --workers 1 can be dumped")
@@ -567,73 +515,18 @@ class Workforce(Service):
         self._keepers.apply(self.settings)
         return reloaded
 
-    def served(self, which: WhichZones) -> Deferred[dict[str, JSON]]:
-        from twisted_ext.server.operations.operations import shownZones
-
-        return succeed({"zones": [], "count": 0, "more": 0} if self.zoned is None else shownZones(self.zoned.zones, which))
-
-    def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
-        if self.zoned is None:
-            return fail(CallerFault("this server has no zones"))
-        return self.zoned.reloadZone(apex)
-
-    def explain(self, question: Question, client: str = "") -> Deferred[dict[str, JSON]]:
-        return self._one("explain", name=nameToText(question.name), type=question.rrType, client=client)
-
-    def _one(self, do: str, **details: object) -> Deferred[dict[str, JSON]]:
-        """
-        Send a request to one worker.
-        """
-        worker = next((each for each in self._workers.values() if each.ready), None)
-        if worker is None:
-            return fail(TimedOut("no worker serves at the moment"))
-        return worker.ask(do, **details).addCallback(lambda said: said if isinstance(said, dict) else {})
-
-    def delegations(self, below: bytes) -> Deferred[dict[str, JSON]]:
-        return self._all("delegations", name=nameToText(below)).addCallback(together)
-
-    def anchors(self) -> Deferred[dict[str, JSON]]:
-        return self._one("anchors")
-
-    def suspend(self, text: str) -> Deferred[None]:
-        try:
-            name, until = negativeFromText(text, int(time()))
-        except CallerFault as fault:
-            return fail(fault)
-
-        def done(_: object) -> None:
-            self._suspended[name] = until
-
-        # All workers end it at the same time.
-        return self._all("suspend", text=f"{nameToText(name)}={timeToText(until)}").addCallback(done)
-
-    def resume(self, name: bytes) -> Deferred[None]:
-        self._suspended.pop(name.lower(), None)
-        return self._all("resume", name=nameToText(name)).addCallback(lambda _: None)
-
-    def clients(self, client: str = "") -> Deferred[dict[str, JSON]]:
-        return self._all("clients", client=client).addCallback(clientsOf, client)
-
     def queries(self, after: int) -> Deferred[dict[str, JSON]]:
         workers = [worker for worker in self._workers.values() if worker.ready]
         return self._activity.queries(workers, after, self.clock.seconds())
 
-    def do(self, path: str, arguments: Mapping[str, str]) -> Deferred[dict[str, JSON]]:
-        try:
-            name, verb = verbAt(path)
-        except CallerFault as fault:
-            return fail(fault)
-        if verb.ofKeeper:
-            return cast("Deferred[dict[str, JSON]]", maybeDeferred(self._keepers.run, name, verb, arguments))
+    def whereAnswered(self, owner: str, verb: Verb, arguments: Mapping[str, str]) -> Deferred[dict[str, JSON]]:
         if verb.join is not None:
-            return self._all("verb", path=path, arguments={**arguments}).addCallback(verb.join)
-        return self._one("verb", path=path, arguments={**arguments})
-
-    def trace(self, on: bool, below: bytes | None) -> Deferred[None]:
-        return self._all("trace", on=on, name=None if below is None else nameToText(below)).addCallback(lambda _: None)
-
-    def traces(self) -> Deferred[list[JSON]]:
-        return self._all("traces").addCallback(_joined)
+            return self._all("verb", path=verb.path, arguments={**arguments}).addCallback(verb.join)
+        worker = next((each for each in self._workers.values() if each.ready), None)
+        if worker is None:
+            return fail(TimedOut("no worker serves at the moment"))
+        asked = worker.ask("verb", path=verb.path, arguments={**arguments})
+        return asked.addCallback(lambda said: said if isinstance(said, dict) else {})
 
 
 def _reasonOf(ended: Failure) -> str:
@@ -655,21 +548,6 @@ def _with(lines: list[str], more: list[str]) -> list[str]:
 
 def _joined(lists: list[JSON]) -> list[JSON]:
     return [each for one in lists if isinstance(one, list) for each in one]
-
-
-def together(said: list[JSON]) -> dict[str, JSON]:
-    """
-    Return the delegations of all workers, each zone once.
-    """
-    zones: dict[str, JSON] = {}
-    more = 0
-    for one in said:
-        if isinstance(one, dict) and isinstance(found := one.get("delegations"), list):
-            zones.update({str(each["zone"]): each for each in found if isinstance(each, dict)})
-            left = one.get("more")
-            more = max(more, left if isinstance(left, int) else 0)
-    shown = list(zones.values())[: int(CONTROL_SHOWN.default)]
-    return {"delegations": shown, "count": len(zones) + more, "more": len(zones) + more - len(shown)}
 
 
 def _firstOf(failure: Failure) -> Failure:

@@ -289,7 +289,7 @@ class BlockingServerTests(ListCase, ServiceCase):
         """
         Return the numbers of the running server.
         """
-        return self.successResultOf(self.service.sight.figures()).numbers
+        return self.successResultOf(self.service.status.figures()).numbers
 
     def rcodes(self, *names: str) -> list[int]:
         """
@@ -312,7 +312,7 @@ class BlockingServerTests(ListCase, ServiceCase):
         self.assertEqual([str(query.question.name) for query in self.upstream.asked], [repr(b"\x03www\x07example\x04test\x00")])
         self.assertEqual((self.figures()["blocked"], self.figures()["blockNames"]), (6, 1))
         self.assertGreater(self.service.counters.hits, 4)
-        page = exposition(self.successResultOf(self.service.sight.figures()), version="1", started=0)
+        page = exposition(self.successResultOf(self.service.status.figures()), version="1", started=0)
         self.assertIn("\ntxdns_blocked_total 6\n", page)
         self.assertIn('\ntxdns_replies_total{rcode="NXDOMAIN"} 6\n', page)
         self.list.write_text("example.test\n")
@@ -371,7 +371,7 @@ class BlockingServerTests(ListCase, ServiceCase):
         self.list.write_text("ads.example\nnot a line\n")
         self.service = self.run_(blockList=str(self.list))
         self.children.finish()
-        blocking = self.successResultOf(self.service.sight.status())["blocking"]
+        blocking = self.successResultOf(self.service.status.status())["blocking"]
         said = "line 2: 'not a line' is not a domain, nor a line of a hosts file"
         self.assertEqual(
             blocking,

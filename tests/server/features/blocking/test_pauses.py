@@ -103,7 +103,7 @@ class PausedServerTests(ListCase, ServiceCase):
         self.upstream.set("www.ads.example", "A", "192.0.2.81")
 
     def control(self, target: str, method: str = "POST") -> tuple[int, JSON]:
-        response = talk(controlSite(self.service.sight, self.network.clock), self.network.clock, target, method)
+        response = talk(controlSite(self.service.status, self.network.clock), self.network.clock, target, method)
         return response.code, response.json
 
     def rcode(self) -> int:
@@ -125,7 +125,7 @@ class PausedServerTests(ListCase, ServiceCase):
         assert isinstance(said, dict)
         self.assertEqual(code, 200)
         self.assertEqual([self.rcode() for _ in range(4)], [0] * 4)
-        blocking = self.successResultOf(self.service.sight.status())["blocking"]
+        blocking = self.successResultOf(self.service.status.status())["blocking"]
         assert isinstance(blocking, dict) and isinstance(blocking["said"], list)
         self.assertIn("paused for view children until", str(blocking["said"][-1]))
         self.wanted = self.settings(blockList=str(self.list), view=[*view, "guests=192.168.9.9"])

@@ -19,7 +19,7 @@ from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.blocking.names import BlockedNames
 from twisted_ext.server.features.built import Features
-from twisted_ext.server.features.order import verbAt
+from twisted_ext.server.operations.table import verbAt
 from twisted_ext.server.settings.settings import Settings
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import A

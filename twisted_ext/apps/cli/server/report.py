@@ -18,13 +18,16 @@ __all__ = [
     "clientLines",
     "duration",
     "explanationLines",
+    "flushLines",
     "historyLines",
     "latencyLines",
     "listOf",
+    "loadedLines",
     "octets",
     "statLines",
     "statusLines",
     "traceLines",
+    "tracingLines",
     "typeLines",
     "upstreamLines",
     "zoneLines",
@@ -313,6 +316,32 @@ def cacheLines(said: dict[str, JSON]) -> Iterator[str]:
         yield f"{entry['name']} {entry['type']}: {entry['outcome']}, {ends}{server}, {entry['security']}"
         for record in listOf(entry["records"]):
             yield f"  {record}"
+
+
+def flushLines(said: dict[str, JSON]) -> Iterator[str]:
+    yield f"{_counted(said.get('flushed'), 'answer')} forgotten"
+
+
+def loadedLines(said: dict[str, JSON]) -> Iterator[str]:
+    taken = f"{_counted(said.get('loaded'), 'answer')} loaded"
+    skipped = said.get("skipped", 0)
+    if not skipped:
+        yield taken
+        return
+    yield f"{taken}, {_counted(skipped, 'line')} skipped:"
+    reasons = listOf(said["said"])
+    for reason in reasons:
+        yield f"  {reason}"
+    if isinstance(skipped, int) and skipped > len(reasons):
+        yield f"  and {skipped - len(reasons)} more"
+
+
+def _counted(count: JSON, what: str) -> str:
+    return f"{count} {what}" + ("" if count == 1 else "s")
+
+
+def tracingLines(said: dict[str, JSON]) -> Iterator[str]:
+    yield "tracing; to show the queries: txdns control trace show" if said.get("tracing") else "tracing stopped"
 
 
 def traceLines(said: dict[str, JSON]) -> Iterator[str]:

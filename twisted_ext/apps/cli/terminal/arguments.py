@@ -153,12 +153,14 @@ class Given:
 
 
 class Arguments:
-    def __init__(self, help: str, *options: Option[Any], exact: bool = False) -> None:
+    def __init__(self, help: str, *options: Option[Any], exact: bool = False, commands: Callable[[], str] | None = None) -> None:
         """
         @param help: its help, which begins with C{Usage:}; C{{options}} in it is replaced by the table of options.
         @param exact: take no abbreviated names, for commands that change something.
+        @param commands: returns what replaces C{{commands}}.
         """
         self._help = help
+        self._commands = commands
         self._exact = exact
         self._options = options
         self._names = {name: option for option in options for name in option.names}
@@ -175,6 +177,8 @@ class Arguments:
 
     @property
     def help(self) -> str:
+        if self._commands is not None:
+            return self._help.replace("{commands}", self._commands())
         if "{options}" not in self._help:
             return self._help
         from textwrap import wrap

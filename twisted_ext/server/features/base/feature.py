@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from time import time
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from twisted_ext.server.config.setting import Section
 
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from twisted_ext.interfaces import IAnswerSource, IQueryObserver
     from twisted_ext.metrics.figure import Figure
     from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.features.base.verb import Verb
     from twisted_ext.server.reply.gates import Gate
     from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.setup.offer import Offer
 
-__all__ = ["Active", "Feature", "Keeper", "Part", "Site", "Stage", "Verb"]
+__all__ = ["Active", "Feature", "Keeper", "Part", "Site", "Stage"]
 
 
 class Stage(IntEnum):
@@ -72,6 +73,8 @@ class Site:
     @ivar settings: those that are to be in force.
     @ivar changed: to be called when earlier replies may be out of date.
     @ivar observing: to be called when an observer has something to watch from now on, or no longer.
+    @ivar suspend: to be called with a folded name below which nothing is validated until a time in seconds since 1970, or L{None} for no
+        longer.
     @ivar today: returns the seconds since 1970.
     @ivar view: the name of the view whose settings these are; C{""} for those of all who are in none.
     @ivar inside: returns whether names without a route go to a server in a private network, or to a source that has no server address.
@@ -82,48 +85,9 @@ class Site:
     changed: Callable[[], object] = lambda: None
     observing: Callable[[], object] = lambda: None
     inside: Callable[[], bool] = lambda: False
+    suspend: Callable[[bytes, int | None], object] = lambda name, until: None
     today: Callable[[], float] = time
     view: str = ""
-
-
-@dataclass(slots=True, eq=False)
-class Verb:
-    """
-    A command of C{txdns control} that a feature adds.
-
-    @ivar path: its word, or its two words with a slash between them: C{"ferry/list"} for C{txdns control ferry list}. The first word is not
-        one of the server's own commands.
-    @ivar meaning: what it does, for usage errors.
-    @ivar run: executes it, with what its words after those of the path give, by lower-case name. The first argument is the active feature,
-        or the keeper. It returns a JSON object, or a Deferred, and raises L{CallerFault<twisted_ext.errors.CallerFault>} for words that
-        cannot be used. The lines in C{said} are printed, or else the object.
-    @ivar takes: the names of these words, such as C{"NAME"}; in brackets, if it may be left out: C{"[COLOR]"}.
-    @ivar changes: whether it changes something.
-    @ivar ofClient: whether the active feature of the view executes it that the client is in whose address is the argument C{client}.
-    @ivar ofKeeper: whether the keeper executes it, even while the feature is off.
-    @ivar join: joins what C{run} returns in all processes that answer queries, which may then be any JSON value, to the object; L{None} to
-        ask any one of them.
-    """
-
-    path: str
-    meaning: str
-    run: Callable[[Any, Mapping[str, str]], object]
-    takes: tuple[str, ...] = ()
-    changes: bool = False
-    ofKeeper: bool = False
-    ofClient: bool = False
-    join: Callable[[list[JSON]], dict[str, JSON]] | None = None
-
-    @property
-    def usage(self) -> str:
-        return " ".join(["txdns control", *self.path.split("/"), *self.takes])
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """
-        Return the names of its arguments.
-        """
-        return tuple([each.strip("[]").lower() for each in self.takes])
 
 
 class Active:
@@ -242,7 +206,7 @@ class Feature:
     @ivar name: one word, which no other feature has.
     @cvar settings: its settings; none by default.
     @cvar figures: the numbers that it and its keeper add to the statistics.
-    @cvar verbs: the commands that it adds.
+    @cvar verbs: the operations that it adds. The first word of their paths is not one of the server's own.
     @cvar roles: the roles of servers with which it can be switched on.
     """
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from twisted_ext.metrics.figure import Figure
 from twisted_ext.server.config.setting import RESOLVING
-from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Site, Verb
+from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Site
+from twisted_ext.server.features.base.verb import Verb
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 
 if TYPE_CHECKING:
@@ -57,17 +58,32 @@ class BlockingFeature(Feature):
         Figure("blockNames", "txdns_block_names", "Names in block lists.", words="names in block lists"),
     )
     verbs = (
-        Verb("why", "tells which rule decides about a name", _why, takes=("NAME", "CLIENT", "[TIME]", "[TYPE]"), ofClient=True),
-        Verb("pause", "blocks nothing for a time", _pause, takes=("VIEW", "[TIME]"), changes=True, ofKeeper=True),
-        Verb("resume", "blocks again", _resume, takes=("VIEW",), changes=True, ofKeeper=True),
-        Verb("lists/fetch", "fetches a list that has a URL now", _fetch, takes=("LIST",), changes=True, ofKeeper=True),
+        Verb(
+            "why",
+            "which rule of which list decides about a name for the client at this address",
+            _why,
+            takes=("NAME", "CLIENT", "[TIME]", "[TYPE]"),
+            ofClient=True,
+            more="now or at a time as 21:30 or 2026-11-25T21:30; TYPE is a type such as AAAA",
+        ),
+        Verb(
+            "pause",
+            "block nothing for the clients of a view for a time",
+            _pause,
+            takes=("VIEW", "[TIME]"),
+            changes=True,
+            inParent=True,
+            more="by default 5m, at most 24h; VIEW may be default, for those in no view, or all",
+        ),
+        Verb("resume", "block again", _resume, takes=("VIEW",), changes=True, inParent=True),
+        Verb("lists/fetch", "fetch a list that has a URL now", _fetch, takes=("LIST",), changes=True, inParent=True),
         Verb(
             "lists/accept",
-            "fetches a list, and uses it although it has lost most of its rules",
+            "fetch it, and use it although it has lost most of its rules",
             _accept,
             takes=("LIST",),
             changes=True,
-            ofKeeper=True,
+            inParent=True,
         ),
     )
     roles = RESOLVING

@@ -7,7 +7,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twisted_ext.server.config.setting import RESOLVING
-from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Site, Verb
+from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Site
+from twisted_ext.server.features.base.verb import Verb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,7 @@ class ViewsFeature(Feature):
     """
 
     name = "views"
-    verbs = (Verb("views", "shows the views of clients, or that of one client", _show, takes=("[ADDRESS]",), ofKeeper=True),)
+    verbs = (Verb("views", "the views of clients, or that of the client at ADDRESS", _show, takes=("[ADDRESS]",), inParent=True),)
     roles = RESOLVING
 
     def make(self, site: Site, former: Active | None) -> Active | None:

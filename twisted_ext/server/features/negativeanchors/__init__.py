@@ -1,0 +1,3 @@
+"""
+Negative trust anchors that operators add and remove while the server runs.
+"""

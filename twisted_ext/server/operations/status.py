@@ -1,0 +1,443 @@
+"""
+The status of one process that answers queries, and what can be done to it.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from time import time
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import Cooperator, LoopingCall
+from twisted.logger import Logger
+
+from twisted_ext.answers import QueryContext, Question
+from twisted_ext.cache.entries import nameOfKey, unpack
+from twisted_ext.errors import BadRecord, CallerFault
+from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.limits import LOOKUP_SECONDS
+from twisted_ext.metrics.counters import Counters
+from twisted_ext.metrics.figures import JSON, Figures, figuresOf
+from twisted_ext.server.limits import CONTROL_SHOWN
+from twisted_ext.server.operations.operations import Operations
+from twisted_ext.server.operations.querytrace import QueryTracer, TracedSource
+from twisted_ext.server.operations.table import verbAt
+from twisted_ext.server.operations.upstreamfigures import upstreamsOf
+from twisted_ext.wire.codes import rcodeName
+from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.rrtypes import A, typeName, typeNumber
+
+if TYPE_CHECKING:
+    from twisted_ext.cache.dump import LoadResult
+    from twisted_ext.cache.store import Store
+    from twisted_ext.packetcache.packetcache import PacketCache
+    from twisted_ext.resolver.caching.cached import CachedSource
+    from twisted_ext.resolver.lookup.explain import Explanation
+    from twisted_ext.server.features.base.verb import Verb
+    from twisted_ext.server.features.built import Features, Keepers
+    from twisted_ext.server.listeners.tls.encryption import Encryption
+    from twisted_ext.server.recursor import Recursor
+    from twisted_ext.server.zones.zoneset import ZoneSet
+
+__all__ = ["Serving", "SourceHolder", "Status"]
+
+#: Seconds between two samples of the history.
+_EVERY: Final = 1.0
+
+#: Samples after which the counts of query names are halved, so that recent queries weigh more.
+_AGING: Final = 300
+
+#: Samples between two looks at the latency of upstreams, which the history keeps once a minute.
+_UPSTREAMS: Final = 10
+
+
+class SourceHolder(Protocol):
+    """
+    An object that answers from a replaceable source.
+    """
+
+    source: IAnswerSource
+
+
+class Serving(Protocol):
+    """
+    What is looked at: a process that answers queries. Its parts may be replaced when the settings are read again.
+
+    @ivar source: the source that answers.
+    @ivar views: the sources of views by their names.
+    @ivar responder: the object whose C{source} is replaced in order to trace look-ups.
+    @ivar listening: the listening addresses, as displayed: C{'udp 127.0.0.1:53'}.
+    """
+
+    @property
+    def counters(self) -> Counters: ...
+
+    @property
+    def source(self) -> IAnswerSource: ...
+
+    @property
+    def caching(self) -> CachedSource | None: ...
+
+    @property
+    def recursor(self) -> Recursor | None: ...
+
+    @property
+    def views(self) -> Mapping[str, IAnswerSource]: ...
+
+    @property
+    def features(self) -> Features: ...
+
+    @property
+    def packetCache(self) -> PacketCache | None: ...
+
+    @property
+    def responder(self) -> SourceHolder: ...
+
+    @property
+    def listening(self) -> Sequence[str]: ...
+
+    def changed(self) -> object:
+        """
+        Invalidate the packet cache.
+        """
+
+    def observe(self) -> object:
+        """
+        Tell or no longer tell observers of queries, once they have something to watch or no longer.
+        """
+
+    def reload(self) -> Deferred[list[str]]:
+        """
+        See L{Operations.reload}.
+        """
+
+
+class Status(Operations):
+    """
+    The operations of one process that answers queries.
+
+    @ivar tracing: the traces of live queries.
+    """
+
+    log = Logger(__name__)
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        serving: Serving,
+        zoned: ZoneSet | None = None,
+        keepers: Keepers | None = None,
+        encryption: Encryption | None = None,
+        *,
+        today: Callable[[], float] = time,
+    ) -> None:
+        super().__init__(today, zoned, keepers, encryption)
+        self.serving = serving
+        self.tracing = QueryTracer()
+        self._reactor = reactor
+        self._ticks = 0
+        self._ticking: LoopingCall | None = None
+        self._cooperator = Cooperator(scheduler=lambda step: reactor.callLater(0, step))
+
+    def startService(self) -> None:
+        self.running = 1
+        self._ticking = LoopingCall(self._tick)
+        self._ticking.clock = self._reactor
+        self._ticking.start(_EVERY).addErrback(self._ended)
+
+    def stopService(self) -> None:
+        self.running = 0
+        if self._ticking is not None and self._ticking.running:
+            self._ticking.stop()
+        self._cooperator.stop()
+
+    def _tick(self) -> None:
+        counters = self.serving.counters
+        figures = figuresOf(counters, withNames=False)
+        figures.numbers["blocked"] = self._blocked()
+        now = self._reactor.seconds()
+        self.history.note(figures, now)
+        if self._ticks % _UPSTREAMS == 0:
+            self.history.noteUpstreams(self._upstreams(now))
+        self._ticks += 1
+        if self._ticks % _AGING == 0:
+            counters.names.halve()
+            counters.slowest.turn()
+            if counters.activity is not None:
+                counters.activity.clients.halve()
+        if counters.activity is not None and counters.activity.live.look(now):
+            self.serving.observe()
+
+    def _ended(self, failure: object) -> None:
+        self.log.error("the statistics are not recorded any more: {failure}", failure=failure)
+
+    # -- seeing
+
+    def facts(self) -> dict[str, JSON]:
+        return {"listening": [*self.serving.listening], "tracing": self.tracing.on}
+
+    def figures(self) -> Deferred[Figures]:
+        serving = self.serving
+        figures = figuresOf(serving.counters)
+        numbers = figures.numbers
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        numbers["cpuSeconds"] = round(usage.ru_utime + usage.ru_stime, 3)
+        numbers["residentOctets"] = _residentOctets()
+        if serving.caching is not None:
+            counted = serving.caching.stats
+            numbers["cacheEntries"] = counted.entries
+            numbers["cacheOctets"] = counted.octets
+            numbers["cacheHits"] = counted.hits
+            numbers["cacheMisses"] = counted.misses
+            numbers["cacheStale"] = counted.stale
+            numbers["cacheFailures"] = counted.failures
+            numbers["cachePrefetches"] = counted.prefetches
+            numbers["cacheEvictions"] = counted.evictions
+        numbers.update(self.ownNumbers())
+        numbers.update(serving.features.figures())
+        blocked = self._blocked()
+        if blocked or "blocked" in numbers:
+            numbers["blocked"] = blocked
+        if serving.packetCache is not None:
+            numbers["laneEntries"] = serving.packetCache.entries
+            numbers["laneOctets"] = serving.packetCache.octets
+        now = self._reactor.seconds()
+        figures.upstreams = self._upstreams(now)
+        if serving.recursor is not None:
+            numbers.update(serving.recursor.numbers(now))
+        return succeed(figures)
+
+    def _blocked(self) -> int:
+        packetCache = self.serving.packetCache
+        return self.serving.counters.blocked + (0 if packetCache is None else packetCache.blocked)
+
+    def _upstreams(self, now: float) -> list[dict[str, JSON]]:
+        recursor = self.serving.recursor
+        return upstreamsOf(self.serving.source, now) + ([] if recursor is None else recursor.authorities(now))
+
+    def clients(self, client: str) -> dict[str, JSON]:
+        """
+        Describe the most active clients.
+
+        @param client: an address whose latest names are wanted instead.
+
+        @return: C{shown}, whether clients are counted; C{total} and C{clients}, see L{Activity.clientsJSON}; or C{client} and C{names}, see
+            L{Activity.namesJSON}.
+        """
+        activity = self.serving.counters.activity
+        if activity is None:
+            return {"shown": False}
+        if client:
+            return {"shown": True, "client": client, "names": activity.namesJSON(client)}
+        return {"shown": True, **self._named(activity.clientsJSON(), "clients")}
+
+    def queries(self, after: int) -> Deferred[dict[str, JSON]]:
+        activity = self.serving.counters.activity
+        if activity is None:
+            return succeed({"shown": False})
+        if activity.live.watch(self._reactor.seconds()):
+            self.serving.observe()
+        return succeed({"shown": True, **self._named(activity.live.after(after), "queries")})
+
+    def _named(self, said: dict[str, JSON], key: str) -> dict[str, JSON]:
+        """
+        Add the names of clients, as far as this server knows them without a look-up.
+        """
+        described = said[key]
+        assert isinstance(described, list)
+        named: list[JSON] = []
+        for each in described:
+            assert isinstance(each, dict)
+            host = self.serving.features.nameOf(str(each["client"]))
+            named.append({**each, "host": host} if host else each)
+        return {**said, key: named}
+
+    def cached(self, name: str) -> dict[str, JSON]:
+        return {"entries": _keptFor(self._caching.store, nameFromText(name), self._reactor.seconds())}
+
+    @property
+    def _caching(self) -> CachedSource:
+        caching = self.serving.caching
+        if caching is None:
+            raise CallerFault("this server keeps no cache")
+        return caching
+
+    def explain(self, name: str, rrType: str, client: str) -> Deferred[dict[str, JSON]]:
+        """
+        Return the steps of a look-up, as C{txdns explain +json} prints them.
+
+        @param rrType: C{""} for A. It may change places with the client.
+        @param client: the address of the client whose view is to be asked; C{""} for clients in no view.
+        """
+        from twisted_ext.resolver.lookup.explain import explained
+
+        # A type has neither dots nor colons, an address has.
+        if "." in rrType or ":" in rrType:
+            rrType, client = client, rrType
+        number = typeNumber(rrType) if rrType else A
+        if number is None:
+            raise BadRecord(f"{rrType!r} is not a record type: write a mnemonic such as MX, or a number as TYPE65280")
+        question, source = Question(nameFromText(name), number), self.serving.source
+        if client:
+            source = self.serving.views.get(self.serving.features.placeOf(client).site.view, source)
+
+        def told(explanation: Explanation) -> dict[str, JSON]:
+            return explanation.data
+
+        context = QueryContext(self._reactor.seconds() + LOOKUP_SECONDS.default)
+        return explained(source, self._reactor, question, context).addCallback(told)
+
+    def traces(self) -> dict[str, JSON]:
+        """
+        Return the last traces, oldest first.
+        """
+        return {"traces": self.tracing.kept()}
+
+    # -- doing
+
+    @property
+    def _recursor(self) -> Recursor:
+        found = self.serving.recursor
+        if found is None:
+            raise CallerFault("this server does not resolve from the root; txdns recurse does")
+        return found
+
+    def delegations(self, below: str) -> dict[str, JSON]:
+        """
+        Describe the delegations that a recursive resolver knows, see L{Recursor.delegations}.
+
+        @param below: only at and below this name; C{""} for all.
+        """
+        return self._recursor.delegations(nameFromText(below or ".").lower())
+
+    def anchors(self) -> dict[str, JSON]:
+        """
+        Describe the trust anchors of a recursive resolver, see L{Recursor.anchors}.
+        """
+        return self._recursor.anchors()
+
+    def flush(self, name: str, below: bool, everything: bool) -> dict[str, JSON]:
+        """
+        Flush the cache entries of a name.
+
+        @param below: of its subdomains too.
+        @param everything: of all names; there is no name then.
+
+        @return: C{flushed}, how many answers.
+        """
+        serving = self.serving
+        if everything == bool(name) or (everything and below):
+            raise CallerFault("write: txdns control cache flush NAME, cache flush --below NAME or cache flush --all")
+        wire = nameFromText(name) if name else None
+        if serving.recursor is not None:
+            serving.recursor.forget(wire, below)
+        try:
+            return {"flushed": self._caching.flush(wire, below)}
+        finally:
+            serving.changed()
+
+    def dump(self) -> Iterator[str]:
+        return self._caching.dump()
+
+    def load(self, lines: Iterable[str]) -> Deferred[LoadResult]:
+        loading = self._caching.loading(lines, "the file")
+        done: list[LoadResult] = []
+
+        def steps() -> Iterator[None]:
+            done.append((yield from loading))
+
+        return self._cooperator.cooperate(steps()).whenDone().addCallback(lambda _: done[0])
+
+    def reload(self) -> Deferred[list[str]]:
+        return self.serving.reload()
+
+    def trace(self, on: bool, below: str = "") -> dict[str, JSON]:
+        """
+        Start or stop tracing live queries.
+
+        @param below: trace only this name and its subdomains; C{""} for all names.
+        """
+        apex, responder = nameFromText(below) if below else None, self.serving.responder
+        source = responder.source
+        inner = source.inner if isinstance(source, TracedSource) else source
+        if on:
+            responder.source = TracedSource(inner, self.tracing, self._reactor)
+            self.tracing.turnOn(apex)
+        else:
+            responder.source = inner
+            self.tracing.turnOff()
+        return {"tracing": on}
+
+    def whereAnswered(self, owner: str, verb: Verb, arguments: Mapping[str, str]) -> Deferred[dict[str, JSON]]:
+        def joined(said: JSON) -> dict[str, JSON]:
+            if verb.join is not None:
+                return verb.join([said])
+            assert isinstance(said, dict)
+            return said
+
+        return self.ownPartOf(verb.path, arguments).addCallback(joined)
+
+    def ownPartOf(self, path: str, arguments: Mapping[str, str]) -> Deferred[JSON]:
+        """
+        Execute an operation, and return what this process has to say.
+        """
+
+        def run() -> object:
+            owner, verb = verbAt(path)
+            return self.serving.features.run(owner, verb, arguments) if owner else verb.execute(self, arguments)
+
+        return cast("Deferred[JSON]", maybeDeferred(run))
+
+
+def _residentOctets() -> int:
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except (OSError, IndexError, ValueError):
+        # Not Linux: use the peak size instead, usually in kilobytes.
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _keptFor(store: Store, name: bytes, now: float) -> list[JSON]:
+    """
+    Describe the cache entries of a name.
+
+    @return: one object for each entry: C{name}, C{type} (the query type; C{ANY} for an NXDOMAIN), C{outcome}, C{rcode}, C{left} (seconds,
+        below zero for stale entries), C{age}, C{server}, C{security}, C{records}.
+    """
+    from twisted_ext.resolver.lookup.explain import recordLines
+
+    folded = name.lower()
+    shown: list[JSON] = []
+    # Keys begin with the name, so that only the wanted entries are unpacked.
+    for key in [key for key in store.keys() if key.startswith(folded)]:
+        if len(shown) >= CONTROL_SHOWN.default:
+            break
+        if nameOfKey(key) != folded:
+            continue
+        entry = store.ready.get(key)
+        if entry is None:
+            packed = store.packed(key)
+            if packed is None:
+                continue
+            entry = unpack(key, packed, store.servers)
+        kept = entry.kept
+        rrType = int.from_bytes(key[len(folded) : len(folded) + 2], "big")
+        shown.append(
+            {
+                "name": nameToText(folded),
+                # The cache files NXDOMAIN, which holds for all types, under type 0.
+                "type": typeName(rrType) if rrType else "ANY",
+                "outcome": kept.outcome.value,
+                "rcode": rcodeName(kept.rcode),
+                "left": round(entry.expires - now, 3),
+                "age": round(now - entry.learned, 3),
+                "server": kept.origin.server if kept.origin is not None else "",
+                "security": kept.security.value,
+                "records": [line for rrset in kept.answer for line in recordLines(rrset)],
+            }
+        )
+    return shown

@@ -1,0 +1,198 @@
+"""
+All operations on a running server: those of its own, and those of its features. The control socket, the parent of workers, and
+C{txdns control} with its help are made from this table, which imports nothing of the server.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted_ext.errors import CallerFault
+from twisted_ext.server.features.base.verb import Verb, flagOf, numberOf
+from twisted_ext.server.operations.joining import clientsOf, delegationsOf, firstOf, joinedOf, sumOf
+
+__all__ = ["OPERATIONS", "allVerbs", "verbAt"]
+
+_REPORT: Final = "twisted_ext.apps.cli.server.report:"
+_SPECIAL: Final = "twisted_ext.apps.cli.server.special:"
+
+
+#: Those that every server has. What needs a cache, zones or a recursive resolver says so where there is none.
+OPERATIONS: Final[tuple[Verb, ...]] = (
+    Verb(
+        "status",
+        "version, addresses and uptime of the server",
+        lambda server, _: server.status(),
+        inParent=True,
+        shown=f"{_REPORT}statusLines",
+    ),
+    Verb("stats", "its statistics", lambda server, _: server.stats(), inParent=True, shown=f"{_REPORT}statLines"),
+    Verb(
+        "upstreams",
+        "its upstream servers and their state",
+        lambda server, _: server.figures().addCallback(lambda figures: {"upstreams": [*figures.upstreams]}),
+        inParent=True,
+        shown=f"{_REPORT}upstreamLines",
+    ),
+    Verb(
+        "types",
+        "queries by type",
+        lambda server, _: server.figures().addCallback(lambda figures: {"types": {**figures.types}}),
+        inParent=True,
+        shown=f"{_REPORT}typeLines",
+    ),
+    Verb(
+        "clients",
+        "the most active clients, or the latest names of one",
+        lambda server, given: server.clients(given.get("address", "")),
+        takes=("[ADDRESS]",),
+        join=clientsOf,
+        more="takes a server with --show-clients",
+        shown=f"{_REPORT}clientLines",
+    ),
+    Verb(
+        "queries",
+        "queries as they arrive, until Ctrl-C",
+        lambda server, given: server.queries(numberOf(given, "after") or 0),
+        takes=("[WORD]...",),
+        inParent=True,
+        more="those that have each WORD in their name or client, or as their type, reply or status; +json: one object a line. Takes a "
+        "server with --show-clients",
+        command=f"{_SPECIAL}watch",
+    ),
+    Verb(
+        "history",
+        "queries, cache hits, blocked names, failures and latency of the last hour or day",
+        lambda server, _: server.history.spans(),
+        takes=("[hour | day]",),
+        inParent=True,
+        command=f"{_SPECIAL}showHistory",
+    ),
+    Verb(
+        "cache/show",
+        "cached answers for a name",
+        lambda server, given: server.cached(given["name"]),
+        takes=("NAME",),
+        join=joinedOf("entries"),
+        shown=f"{_REPORT}cacheLines",
+    ),
+    Verb(
+        "cache/flush",
+        "forget a name",
+        lambda server, given: server.flush(given.get("name", ""), flagOf(given, "below"), flagOf(given, "all")),
+        takes=("[NAME]",),
+        flags={"below": "all names below NAME as well", "all": "everything"},
+        changes=True,
+        join=sumOf("flushed"),
+        shown=f"{_REPORT}flushLines",
+    ),
+    Verb("cache/dump", "write the cache to a file or the standard output", None, takes=("[FILE]",), command=f"{_SPECIAL}dump"),
+    Verb(
+        "cache/load",
+        "load a dump",
+        None,
+        takes=("FILE",),
+        changes=True,
+        more="- for the standard input; lines that cannot be used are skipped and reported",
+        command=f"{_SPECIAL}load",
+    ),
+    Verb(
+        "explain",
+        "have the server look up a name, and show each step of the look-up",
+        lambda server, given: server.explain(given["name"], given.get("type", ""), given.get("client", "")),
+        takes=("NAME", "[TYPE]", "[CLIENT]"),
+        more="with the address of a client, as for this client",
+        shown=f"{_REPORT}explanationLines",
+    ),
+    Verb(
+        "trace/on",
+        "trace live queries, for this name and below it, or all",
+        lambda server, given: server.trace(True, given.get("name", "")),
+        takes=("[NAME]",),
+        changes=True,
+        join=firstOf,
+        shown=f"{_REPORT}tracingLines",
+    ),
+    Verb(
+        "trace/show",
+        "show the traced queries",
+        lambda server, _: server.traces(),
+        join=joinedOf("traces"),
+        shown=f"{_REPORT}traceLines",
+    ),
+    Verb(
+        "trace/off",
+        "stop tracing",
+        lambda server, _: server.trace(False),
+        changes=True,
+        join=firstOf,
+        shown=f"{_REPORT}tracingLines",
+    ),
+    Verb(
+        "zones",
+        "its zones, those with errors first, at most 1,000",
+        lambda server, given: server.served(given.get("name", ""), flagOf(given, "broken"), numberOf(given, "begin")),
+        takes=("[NAME]",),
+        flags={"broken": "only zones with errors", "all": "without a limit"},
+        inParent=True,
+        command=f"{_SPECIAL}showZones",
+    ),
+    Verb(
+        "zone/reload",
+        "load a zone from its master file even if the file has not changed",
+        lambda server, given: server.reloadZone(given["name"]),
+        takes=("NAME",),
+        changes=True,
+        inParent=True,
+    ),
+    Verb(
+        "delegations",
+        "zones whose servers a recursive resolver knows, at and below NAME",
+        lambda server, given: server.delegations(given.get("name", "")),
+        takes=("[NAME]",),
+        join=delegationsOf,
+        shown=f"{_REPORT}delegationLines",
+    ),
+    Verb(
+        "anchors",
+        "its trust anchors, and the names that are not validated",
+        lambda server, _: server.anchors(),
+        shown=f"{_REPORT}anchorLines",
+    ),
+    Verb(
+        "reload",
+        "reload the settings and the zones whose files have changed",
+        lambda server, _: server.reload().addCallback(lambda lines: {"said": [*lines]}),
+        changes=True,
+        inParent=True,
+        more="the cache and the sockets are kept",
+    ),
+)
+
+
+def allVerbs() -> list[Verb]:
+    """
+    Return all operations, those of features last.
+    """
+    # Only here: most commands need not load the settings of features.
+    from twisted_ext.server.features.order import declaredVerbs
+
+    return [*OPERATIONS, *declaredVerbs()]
+
+
+def verbAt(path: str) -> tuple[str, Verb]:
+    """
+    Return the name of the feature that has an operation, C{""} for one of the server itself, and the operation.
+
+    @raise CallerFault: there is none.
+    """
+    for verb in OPERATIONS:
+        if verb.path == path:
+            return "", verb
+    from twisted_ext.server.features.order import ORDER
+
+    for feature in ORDER:
+        for verb in feature.verbs:
+            if verb.path == path:
+                return feature.name, verb
+    raise CallerFault(f"there is no command {path}")
