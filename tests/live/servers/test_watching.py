@@ -65,11 +65,11 @@ def test_allViewsAgree(workers: int, tmp_path: Path) -> None:
             families = {family.name: family for family in text_string_to_metric_families(response.read().decode())}
         assert sum(sample.value for sample in families["txdns_queries"].samples) == figures.queries
         assert sum(sample.value for sample in families["txdns_replies"].samples) == figures.queries
-        assert channel.ask("POST", "cache/flush") == {"flushed": 0}
+        assert channel.ask("POST", "cache/flush", {"all": "1"}) == {"flushed": 0}
         assert channel.ask("GET", "explain", {"name": "www.example.org"})["records"] == ["www.example.org. 3600 IN A 192.0.2.1"]
-        assert channel.ask("POST", "trace", {"on": "1"}) == {"tracing": True}
+        assert channel.ask("POST", "trace/on") == {"tracing": True}
         assert server.ask("nowhere.example.org") is not None
-        (followed,) = [trace for trace in _list(channel.ask("GET", "traces")["traces"]) if "nowhere" in str(trace)]
+        (followed,) = [trace for trace in _list(channel.ask("GET", "trace/show")["traces"]) if "nowhere" in str(trace)]
         assert "REFUSED" in str(followed)
     assert not control.exists()
 
