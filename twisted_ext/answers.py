@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final, NamedTuple, Protocol
 
 from mypy_extensions import mypyc_attr
 
@@ -18,6 +18,7 @@ from twisted_ext.wire.records import RRSet
 
 __all__ = [
     "BLOCKED",
+    "KINDS",
     "Answer",
     "BlockedReply",
     "Budget",
@@ -25,6 +26,7 @@ __all__ = [
     "Epoch",
     "Note",
     "Origin",
+    "OriginKind",
     "Outcome",
     "QueryContext",
     "Question",
@@ -101,11 +103,43 @@ class Epoch:
 
 
 @mypyc_attr(allow_interpreted_subclasses=True, acyclic=True)
+class OriginKind(NamedTuple):
+    """
+    What the kind of an answer's source means.
+
+    @ivar shown: the status of such a query for people: C{"blocked"}, C{"cached"}, C{"forwarded"} or C{"local"}.
+    @ivar static: whether the answer is the same for all clients, and valid until its epoch ends, or else for a second; so the packet cache
+        keeps it.
+    @ivar reveals: whether to have the answer at hand reveals what other clients have asked for.
+    @ivar upstream: whether another server has sent it just now.
+    @ivar ruled: whether a rule has made it, whose place is L{Origin.server}.
+    """
+
+    shown: str
+    static: bool = False
+    reveals: bool = False
+    upstream: bool = False
+    ruled: bool = False
+
+
+#: The kinds of sources. An answer of any other kind is not kept by the packet cache.
+KINDS: Final[dict[str, OriginKind]] = {
+    **{kind: OriginKind("forwarded", upstream=True) for kind in ("udp", "tcp", "tls", "https", "quic")},
+    **{kind: OriginKind("forwarded") for kind in ("names", "threaded", "canned", "evidence")},
+    "recursive": OriginKind("forwarded", reveals=True),
+    **{kind: OriginKind("cached", reveals=True) for kind in ("cache", "stale", "denials")},
+    **{kind: OriginKind("local", static=True) for kind in ("hosts", "special", "local", "zone")},
+    "configuration": OriginKind("local"),
+    "blocked": OriginKind("blocked", static=True, ruled=True),
+    "rewritten": OriginKind("local", static=True, ruled=True),
+}
+
+
 class Origin:
     """
     Where an answer came from.
 
-    @ivar source: the kind of source: C{"udp"}, C{"tcp"}, C{"cache"}, C{"stale"}, C{"hosts"}, C{"special"}, C{"zone"}...
+    @ivar source: the kind of source, one of L{KINDS}.
     @ivar server: the server that replied, as C{"192.0.2.1:53"}, C{"[2001:db8::1]:53"} or a path; C{""} if no query was sent.
     @ivar attempts: queries sent for it.
     @ivar elapsed: seconds from the first query to the reply.

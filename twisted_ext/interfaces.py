@@ -25,7 +25,17 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.events import News
 
-__all__ = ["IAnswerSource", "IDirectReader", "IDirectSource", "IExchange", "IQueryObserver", "IResolverParser", "IZoneStore", "Start"]
+__all__ = [
+    "IAnswerSource",
+    "IDirectReader",
+    "IDirectSource",
+    "IExchange",
+    "IHitObserver",
+    "IQueryObserver",
+    "IResolverParser",
+    "IZoneStore",
+    "Start",
+]
 
 #: Starts a look-up that L{IAnswerSource.ask} could not finish at once. The context is the one that was passed to C{ask}, or a copy with
 #: another deadline, budget or trace. Called at most once. The L{Deferred} fires by C{context.deadline}; cancelling it ends all work
@@ -144,6 +154,21 @@ class IQueryObserver(Interface):
 
         @param why: the name of the gate that dropped it, C{"late"} for an answer that came too late for UDP, C{"overflow"} if too many
             requests waited, C{"limit"} for a reply above the response rate, C{"failure"} otherwise.
+        """
+
+
+class IHitObserver(IQueryObserver):
+    """
+    Is told of those that the packet cache has answered, too.
+    """
+
+    def hits(queries: Sequence[tuple[bytes, tuple[object, ...]]], bodies: Sequence[bytes], transport: str, now: float) -> None:
+        """
+        Some queries that arrived together were answered.
+
+        @param queries: each with where it came from, the client's address first, as the socket reports it.
+        @param bodies: the replies without their ids, which are those of the queries.
+        @param transport: C{"udp"}, C{"tcp"}, C{"tls"}, C{"https"} or C{"quic"}.
         """
 
 

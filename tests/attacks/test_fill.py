@@ -12,7 +12,7 @@ import pytest
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.attacks.whole import WholeServerTestCase, storeOf
-from tests.packetcache.lanes import again
+from tests.packetcache.lanes import again, forgetAll
 from tests.packetcache.test_table import replyOf
 from tests.queries import queryOf
 from twisted_ext.answers import Epoch
@@ -60,15 +60,17 @@ class FillTests(WholeServerTestCase):
 
         self.upstream.tamper = longer
 
-    def fill(self, *, logging: bool = False, often: int = 3, every: int = 25) -> Filled:
+    def fill(self, *, bare: bool = False, often: int = 3, every: int = 25) -> Filled:
         """
         Query the useful name now and then, and all the others in between.
 
-        @param logging: with a query log, which turns the packet cache off.
+        @param bare: without the packet cache.
         @param often: how often each of the others is queried.
         @param every: others between two queries for the useful name. The cache has room for some three hundred of them.
         """
-        service = self.run_(cacheSize=ROOM, queryLog=logging, prefetch=False)
+        service = self.run_(cacheSize=ROOM, prefetch=False)
+        if bare:
+            forgetAll(service.packetCache)
         filled = Filled()
         for _ in range(4):
             self.secondsToAnswer(HOT)
@@ -114,7 +116,7 @@ class FillTests(WholeServerTestCase):
         """
         The useful name stays in the cache without the packet cache too.
         """
-        filled = self.fill(logging=True, often=1, every=500)
+        filled = self.fill(bare=True, often=1, every=500)
         self.assertEqual((filled.packetCache, filled.fetched), (0, 1))
         self.assertLessEqual(filled.cache, ROOM)
 
@@ -143,7 +145,7 @@ class FillTests(WholeServerTestCase):
             store._readyMost = 0
 
         self.patch(Store, "__init__", alike)
-        self.assertGreater(self.fill(logging=True, often=1, every=500).fetched, 3)
+        self.assertGreater(self.fill(bare=True, often=1, every=500).fetched, 3)
 
     @pytest.mark.long
     def test_withoutSecondGenerationNameIsEvicted(self) -> None:
@@ -164,7 +166,8 @@ class FillTests(WholeServerTestCase):
         Expired entries are removed at once and are not kept in place of valid ones.
         """
         self.upstream.tamper = None
-        service = self.run_(cacheSize=ROOM, queryLog=True, stale=0, prefetch=False)
+        service = self.run_(cacheSize=ROOM, stale=0, prefetch=False)
+        forgetAll(service.packetCache)
         store = storeOf(service)
         for start in range(0, 300, 25):
             for _ in range(3):

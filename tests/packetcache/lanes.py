@@ -13,12 +13,13 @@ from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import LISTENER_BATCH
 from twisted_ext.native.loops import joined
 from twisted_ext.packetcache.clients import Client
+from twisted_ext.packetcache.packetcache import PacketCache
 from twisted_ext.packetcache.table import Reply, Table
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import standardGates
-from twisted_ext.server.reply.packetcaches import packetCacheFor
+from twisted_ext.server.reply.packetcaches import ForgetfulTable, packetCacheFor
 from twisted_ext.server.reply.ratelimit import ClientRateLimit
 from twisted_ext.server.reply.respond import Responder
 from twisted_ext.server.reply.rrl import ResponseRateLimit
@@ -26,7 +27,7 @@ from twisted_ext.testing.sources import CannedSource, Entry, answerOf, rrsetOf
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 
-__all__ = ["Forgetful", "NEAR", "RECORDS", "SECRET", "Server", "denial"]
+__all__ = ["Forgetful", "NEAR", "RECORDS", "SECRET", "Server", "denial", "forgetAll"]
 
 #: The address of a client that may query.
 NEAR = "127.0.0.1"
@@ -35,6 +36,15 @@ SECRET = bytes(range(16))
 
 #: The zone of the SOA record in denials.
 _ZONE = nameFromText("Example.Test")
+
+
+def forgetAll(packetCache: PacketCache) -> None:
+    """
+    Have a packet cache keep nothing from now on.
+    """
+    for group in packetCache.groups:
+        group.datagrams, group.messages, group.encrypted = ForgetfulTable(), ForgetfulTable(stream=True), ForgetfulTable(stream=True)
+    packetCache.clients.clear()
 
 
 def denial(question: Question, outcome: Outcome = Outcome.NXDOMAIN, ttl: int = 30) -> Answer:

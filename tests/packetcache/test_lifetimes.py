@@ -4,6 +4,8 @@ Tests of how long the packet cache keeps replies, and of the memory that they ta
 
 from __future__ import annotations
 
+from functools import partial
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.packetcache.lanes import NEAR, again
@@ -302,7 +304,7 @@ class StreamLifetimeTests(SynchronousTestCase):
         query = queryOf()
         for table, find in (
             (self.group.messages, self.packetCache.find),
-            (self.group.encrypted, self.packetCache.findEncrypted),
+            (self.group.encrypted, partial(self.packetCache.find, transport="tls")),
         ):
             table.offer(query, replyOf(query, self.epoch, 10, 100.0))
             for now, ttl in ((100.5, 10), (101.0, 9), (105.0, 5), (109.9, 1), (110.0, None)):
@@ -315,7 +317,7 @@ class StreamLifetimeTests(SynchronousTestCase):
         query = queryOf()
         for table, find in (
             (self.group.messages, self.packetCache.find),
-            (self.group.encrypted, self.packetCache.findEncrypted),
+            (self.group.encrypted, partial(self.packetCache.find, transport="tls")),
         ):
             table.offer(query, replyOf(query, self.epoch))
             self.assertIsNotNone(find(query, NEAR, 0.5))
@@ -333,7 +335,7 @@ class StreamLifetimeTests(SynchronousTestCase):
             return [
                 entry is not None,
                 self.packetCache.find(query, NEAR, 0.5) is not None,
-                self.packetCache.findEncrypted(query, NEAR, 0.5) is not None,
+                self.packetCache.find(query, NEAR, 0.5, "tls") is not None,
             ]
 
         for number, table in enumerate(self.group.tables):
@@ -355,7 +357,7 @@ class StreamLifetimeTests(SynchronousTestCase):
             reply = Reply(octets, ((len(octets) - 4, 60),), 0.0, 0, 60.0, self.epoch, len(query), blocked=True)
             for table, find in (
                 (self.group.messages, self.packetCache.find),
-                (self.group.encrypted, self.packetCache.findEncrypted),
+                (self.group.encrypted, partial(self.packetCache.find, transport="tls")),
             ):
                 table.offer(query, reply)
                 for now in (0.5, 0.5, 2.0, 5.0):

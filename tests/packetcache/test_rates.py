@@ -5,6 +5,7 @@ Tests of the rates that limit replies from the packet cache, over UDP and over s
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -81,7 +82,7 @@ class ClientRateTests(_RatesTestCase):
         """
         return [
             (self.group.messages, self.packetCache.find),
-            (self.group.encrypted, self.packetCache.findEncrypted),
+            (self.group.encrypted, partial(self.packetCache.find, transport="tls")),
         ]
 
     def test_streamRepliesTakeTokens(self) -> None:
@@ -171,7 +172,7 @@ class ClientRateTests(_RatesTestCase):
         for table in self.group.tables:
             table.offer(query, replyOf(query, self.epoch))
         self.assertIsNotNone(self.packetCache.find(query, NEAR, 0.5))
-        self.assertIsNotNone(self.packetCache.findEncrypted(query, NEAR, 0.5))
+        self.assertIsNotNone(self.packetCache.find(query, NEAR, 0.5, "tls"))
         self.assertEqual(self.ask(query, 0.5, 5), 1)
 
     def test_serverCountsStreamReplies(self) -> None:

@@ -251,6 +251,7 @@ class ForwardServiceTests(ServiceCase):
             self.said.clear()
             for _ in range(4):
                 self.asked()
+            self.assertEqual(service.counters.udpBeyond, 3)
             lines = [event for event in self.said if event.get("log_namespace") == "twisted_ext.queries"]
             self.assertEqual(len(lines), 4 if log or verbose else 0)
             if lines:
@@ -259,6 +260,11 @@ class ForwardServiceTests(ServiceCase):
                 self.assertEqual((first["rcode"], first["source"], first["server"]), ("NOERROR", "upstream", "192.0.2.53:53"))
                 self.assertEqual((first["milliseconds"], first["size"]), (20.0, 50))
                 self.assertEqual((second["source"], second["milliseconds"]), ("cache", 0.0))
+                # Nothing is slower for it: the packet cache answers, and says so.
+                self.assertEqual([line["fields"]["source"] for line in lines[2:]], ["cache", "packet-cache"])
+                self.assertEqual(
+                    formatEvent(lines[3]), "query www.example.test. IN A from 192.168.0.9 by udp: NOERROR, 50 octets, 0.0 ms, packet-cache"
+                )
                 self.assertEqual(
                     formatEvent(lines[0]),
                     "query www.example.test. IN A from 192.168.0.9 by udp: NOERROR, 50 octets, 20.0 ms, upstream 192.0.2.53:53",

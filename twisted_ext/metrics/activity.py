@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from twisted_ext.answers import BlockedReply
+from twisted_ext.answers import KINDS, BlockedReply
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.metrics.limits import (
     CLIENT_NAMES,
@@ -29,7 +29,7 @@ from twisted_ext.wire.codes import rcodeName
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import typeName
 
-__all__ = ["Activity", "ActiveClients", "LiveQueries", "LiveQuery", "isBlocked", "statusOf"]
+__all__ = ["Activity", "ActiveClients", "LiveQueries", "LiveQuery", "extendedErrors", "isBlocked", "statusOf"]
 
 _NAMES: Final = int(CLIENT_NAMES.default)
 
@@ -39,12 +39,12 @@ _PAUSE: Final = 1 / HITS_SAMPLED.default
 #: Extended errors that mean that a policy withheld the answer: Blocked, Censored, Filtered (RFC 8914).
 _BLOCKED: Final = frozenset((15, 16, 17))
 
-#: The status of a query by the source of its reply, as in the query log; others are names of gates, which refuse.
+#: The status of a query by what the query log calls the source of its reply; others are names of gates, which refuse.
 _STATUS: Final = {
-    **dict.fromkeys(("cache", "stale", "denials"), "cached"),
-    **dict.fromkeys(("upstream", "recursive", "names"), "forwarded"),
-    **dict.fromkeys(("zone", "local", "hosts", "special", "configuration", "transfer", "rewritten"), "local"),
-    "blocked": "blocked",
+    **{kind: means.shown for kind, means in KINDS.items()},
+    "upstream": "forwarded",
+    "packet-cache": "cached",
+    "transfer": "local",
     **dict.fromkeys(("failure", "late", "overflow"), "failed"),
 }
 
@@ -66,18 +66,26 @@ def isBlocked(reply: bytes) -> bool:
     Return whether a reply, without its id, is for a blocked name: by a list of this server, or by the extended error in an OPT record at
     its end.
     """
-    if isinstance(reply, BlockedReply):
-        return True
+    return isinstance(reply, BlockedReply) or any(code in _BLOCKED for code, _ in extendedErrors(reply))
+
+
+def extendedErrors(reply: bytes) -> tuple[tuple[int, str], ...]:
+    """
+    Return the extended errors (RFC 8914) in an OPT record at the end of a reply of this server.
+
+    @param reply: without its id.
+    """
     start = reply.rfind(b"\x00\x00\x29")
     if start < 0:
-        return False
+        return ()
+    found: list[tuple[int, str]] = []
     position = start + 11
     while position + 6 <= len(reply):
         code, length, value = [int.from_bytes(reply[at : at + 2], "big") for at in (position, position + 2, position + 4)]
         if code == 15 and length >= 2:
-            return value in _BLOCKED
+            found.append((value, reply[position + 6 : position + 4 + length].decode("utf-8", "replace")))
         position += 4 + length
-    return False
+    return tuple(found)
 
 
 @dataclass(slots=True, eq=False)

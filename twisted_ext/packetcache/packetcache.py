@@ -62,6 +62,8 @@ class PacketCache:
     @ivar epoch: the cell for replies without an epoch of their own; bump it when a cache is flushed or the permissions change.
     @ivar clients: state by client address.
     @ivar groups: the groups that clients belong to.
+    @ivar told: called with each batch that was answered: see L{IHitObserver<twisted_ext.interfaces.IHitObserver>}. It must not
+        raise. L{None} costs nothing.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class PacketCache:
         self.clients = clients
         self.groups = tuple(groups)
         self.epoch = Epoch()
+        self.told: Callable[[list[Any], list[bytes], str, float], object] | None = None
         self._cookies = cookies
         self._quick = quick
         self._seen = Epoch.changes
@@ -223,6 +226,8 @@ class PacketCache:
         counters.udpBeyond += others + held
         if answered:
             counters.unsent += send(answered, bodies)
+            if self.told is not None:
+                self.told(answered, bodies, "udp", now)
         if held:
             counters.limited(held, silent)
         if hit:
@@ -255,11 +260,12 @@ class PacketCache:
                 counters.observed(hit, weight, client.address, "udp", reply, now)
                 return
 
-    def find(self, octets: bytes, address: str, now: float) -> bytes | None:
+    def find(self, octets: bytes, address: str, now: float, transport: str = "tcp") -> bytes | None:
         """
         Find the reply to a message received by a stream.
 
         @param address: the client's.
+        @param transport: replies over any other than C{"tcp"} are padded if the query is.
 
         @return: the reply without its id.
         """
@@ -267,7 +273,7 @@ class PacketCache:
         bucket = client.bucket
         if bucket.tokens < 1.0:
             return None
-        table = client.group.messages
+        table = client.group.messages if transport == "tcp" else client.group.encrypted
         key = octets[2:]
         entry = table.find(key)
         if entry is not None and now < entry.until and entry.epoch.value == entry.value:
@@ -278,27 +284,8 @@ class PacketCache:
             reply = table.again(octets, key, now, client.address, self._cookies, entry)
         if reply is not None:
             bucket.tokens -= 1.0
-        return reply
-
-    def findEncrypted(self, octets: bytes, address: str, now: float) -> bytes | None:
-        """
-        Find the reply to a message received over an encrypted transport, as L{find} does. It is padded if the query is.
-        """
-        client = self.clients.known(address) or self.clients.find(address, now)
-        bucket = client.bucket
-        if bucket.tokens < 1.0:
-            return None
-        table = client.group.encrypted
-        key = octets[2:]
-        entry = table.find(key)
-        if entry is not None and now < entry.until and entry.epoch.value == entry.value:
-            reply: bytes | None = entry.reply
-            if entry.rcode >= BLOCKED:
-                self._blocked += 1
-        else:
-            reply = table.again(octets, key, now, client.address, self._cookies, entry)
-        if reply is not None:
-            bucket.tokens -= 1.0
+            if self.told is not None:
+                self.told([(octets, (address,))], [reply], transport, now)
         return reply
 
     def regroup(self, groups: Iterable[Group]) -> None:

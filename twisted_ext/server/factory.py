@@ -61,7 +61,7 @@ class _Answering:
         self.counters = factory.counters
         self.transport = "tcp"
 
-    def find(self, octets: bytes, address: str, now: float, /) -> bytes | None:
+    def find(self, octets: bytes, address: str, now: float, transport: str, /) -> bytes | None:
         return None
 
     def take(self, octets: bytes, stream: StreamPeer, send: Send) -> bool:

@@ -14,12 +14,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.interfaces import IAnswerSource, IQueryObserver
 from twisted_ext.metrics.activity import Activity
 from twisted_ext.metrics.counters import Counters
-from twisted_ext.packetcache.clients import Group, View
+from twisted_ext.packetcache.clients import View
 from twisted_ext.packetcache.packetcache import PacketCache
-from twisted_ext.packetcache.table import Table
 from twisted_ext.server.authority.source import AuthoritySource
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.features.base.feature import Stage
@@ -34,8 +33,8 @@ from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import Gate, standardGates
 from twisted_ext.server.reply.observers import Observers
 from twisted_ext.server.reply.operations import hopelessOf, opcodesOf, transfersIn
-from twisted_ext.server.reply.packetcaches import ClientGroups, ForgetfulTable, cacheOf
-from twisted_ext.server.reply.querylog import QueryLog
+from twisted_ext.server.reply.packetcaches import ClientGroups, cacheOf
+from twisted_ext.server.reply.querylog import LiveList, QueryLog
 from twisted_ext.server.reply.ratelimit import ClientRateLimit
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.respond import Responder
@@ -79,10 +78,6 @@ def _outside(settings: Settings, zones: Zones | None) -> View | None:
     Return what clients without access are answered.
     """
     return None if zones is None or settings.role == "serve" else View("public", AuthoritySource(zones), recursive=False)
-
-
-def _logging(settings: Settings) -> bool:
-    return settings.queryLog or settings.verbose > 0
 
 
 def _gates(
@@ -202,7 +197,6 @@ class Frontend:
             outside=_outside(settings, zones),
             isProxy=self._proxies.isItself,
         )
-        self._tables: dict[Group, tuple[Table, Table, Table]] = {}
         self.packetCache: PacketCache = cacheOf(self._groups, self._cookies, quick=zones is not None)
         self._divide(settings, views)
         self.responder = Responder(
@@ -219,8 +213,6 @@ class Frontend:
         self._errands: dict[int, Operation] = {}
         self._keys: Keys | None = None
         self._expiring: Callable[[bytes], float | None] | None = None
-        self._queryLog = QueryLog(reactor.seconds)
-        self._remember(not _logging(settings))
         self._count(settings)
         self._datagrams: list[DatagramListener] = []
         self._streams = StreamFactory(
@@ -256,24 +248,20 @@ class Frontend:
         """
         self._groups.configure([(View(each.name, views[each.name]), each.clients) for each in settings.views() if each.name in views])
         self.packetCache.regroup(self._groups.all)
-        self._tables = {group: self._tables.get(group, group.tables) for group in self._groups.all}
-
-    def _remember(self, remember: bool) -> None:
-        # Replies from the packet cache would bypass the query log.
-        self._queryLog.logged = not remember
-        for group, (datagrams, messages, encrypted) in self._tables.items():
-            group.datagrams = datagrams if remember else ForgetfulTable()
-            group.messages = messages if remember else ForgetfulTable(stream=True)
-            group.encrypted = encrypted if remember else ForgetfulTable(stream=True)
 
     def observe(self) -> None:
         """
-        Tell those of queries that have something to watch. Replies from the packet cache are still sent from there.
+        Tell those of queries that have something to watch. The packet cache samples for the live list, and is only followed for others.
         """
-        watched = self._queryLog.activity is not None and self._queryLog.activity.live.on
-        own = self._queryLog if self._queryLog.logged or watched else None
-        others = [] if self._features is None else self._features.observers()
-        self.responder.observer = Observers([*([own] if own else []), *others], self.responder.faults) if others else own
+        activity = self.responder.counters.activity
+        found: list[IQueryObserver] = [] if self._features is None else self._features.observers()
+        if self._settings.queryLog or self._settings.verbose:
+            found.append(QueryLog(self._reactor.seconds, self.packetCache.clients))
+        if activity is not None and activity.live.on:
+            found.append(LiveList(self._reactor.seconds, activity))
+        observers = Observers(found, self.responder.faults)
+        self.responder.observer = observers if len(found) > 1 else found[0] if found else None
+        self.packetCache.told = observers.hits if observers.watchesHits else None
 
     def _count(self, settings: Settings) -> None:
         """
@@ -284,7 +272,6 @@ class Frontend:
             counters.activity = None
         elif counters.activity is None:
             counters.activity = Activity(self._today() - self._reactor.seconds())
-        self._queryLog.activity = counters.activity
         self.observe()
 
     def see(
@@ -336,7 +323,6 @@ class Frontend:
         self.responder.replyBuilder = ReplyBuilder.of(settings)
         self.responder.replyBuilder.expiring = self._expiring
         self._divide(settings, views)
-        self._remember(not _logging(settings))
         self._count(settings)
         # The access decisions for known clients and the stored replies may both be out of date.
         self.packetCache.clear()

@@ -17,6 +17,7 @@ from typing import Final
 from twisted.internet.interfaces import IReactorTime
 
 from tests.docs.serving import serveUntilInputEnds
+from tests.packetcache.lanes import forgetAll
 from tests.server.stacks import forwardStack
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.packetcache.table import Reply, Table
@@ -88,8 +89,7 @@ class _Twofold:
             "refuse": ["127.0.0.3"],
         }
         settings = Settings.of(**words)
-        # A query log turns the packet cache off.
-        without = Settings.of(**words, queryLog=True)
+        without = Settings.of(**words)
         self.counting = (_Counting(), _Counting())
         self.counters = (Counters(), Counters())
         stack = forwardStack(reactor, settings, listening=ListenAddresses(("127.0.0.1",), bounds[0][0].port))
@@ -104,6 +104,8 @@ class _Twofold:
             if how != "right" and each is settings:
                 for group in serving.packetCache.groups:
                     group.datagrams, group.messages = _Wrong(how, False), _Wrong(how, True)
+            if each is without:
+                forgetAll(serving.packetCache)
             serving.listen(bound)
             ports.append(bound[0].port)
         stack.started()

@@ -47,7 +47,7 @@ class Parrot:
         self.size = 12
         self.seen = 0
 
-    def find(self, octets: bytes, address: str, now: float, /) -> bytes | None:
+    def find(self, octets: bytes, address: str, now: float, transport: str, /) -> bytes | None:
         self.seen += 1
         return octets[2:].ljust(self.size - 2, b"\x00") if octets[2:6] == b"lane" else None
 

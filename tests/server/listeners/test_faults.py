@@ -242,10 +242,10 @@ class StreamTests(StreamTestCase):
         """
         find = self.parrot.find
 
-        def sometimes(octets: bytes, address: str, now: float) -> bytes | None:
+        def sometimes(octets: bytes, address: str, now: float, transport: str) -> bytes | None:
             if octets[2:5] == b"bad":
                 raise MemoryError
-            return find(octets, address, now)
+            return find(octets, address, now, transport)
 
         self.patch(self.parrot, "find", sometimes)
 

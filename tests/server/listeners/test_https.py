@@ -246,9 +246,9 @@ class TurnTests(HTTPSTestCase):
         order: list[int] = []
         find = self.parrot.find
 
-        def noting(octets: bytes, address: str, now: float) -> bytes | None:
+        def noting(octets: bytes, address: str, now: float, transport: str) -> bytes | None:
             order.append(int.from_bytes(octets[:2], "big"))
-            return find(octets, address, now)
+            return find(octets, address, now, transport)
 
         self.patch(self.parrot, "find", noting)
         client, other = self.dial(WebClient), self.dial(WebClient)
@@ -268,11 +268,11 @@ class TurnTests(HTTPSTestCase):
         self.serve(perTurn=10)
         find = self.parrot.find
 
-        def ending(octets: bytes, address: str, now: float) -> bytes | None:
+        def ending(octets: bytes, address: str, now: float, transport: str) -> bytes | None:
             if self.parrot.seen == 15:
                 for stream in list(self.servings._streams):
                     stream.transport.abortConnection()
-            return find(octets, address, now)
+            return find(octets, address, now, transport)
 
         self.patch(self.parrot, "find", ending)
         client = self.dial(WebClient)
@@ -311,11 +311,11 @@ class TurnTests(HTTPSTestCase):
         """
         find = self.parrot.find
 
-        def ending(octets: bytes, address: str, now: float) -> bytes | None:
+        def ending(octets: bytes, address: str, now: float, transport: str) -> bytes | None:
             if self.parrot.seen == 5:
                 for stream in list(self.servings._streams):
                     self.there.callLater(0, stream.readConnectionLost)
-            return find(octets, address, now)
+            return find(octets, address, now, transport)
 
         self.patch(self.parrot, "find", ending)
         client = self.dial(PlainPeer)

@@ -20,7 +20,7 @@ from twisted_ext.server.limits import (
 from twisted_ext.server.listeners import stream
 from twisted_ext.testing.streams import MemoryConnection
 
-Find = Callable[[bytes, str, float], bytes | None]
+Find = Callable[[bytes, str, float, str], bytes | None]
 
 
 class ReplyTests(StreamTestCase):
@@ -204,9 +204,9 @@ class LimitTests(StreamTestCase):
             order: list[int] = []
             find = self.parrot.find
 
-            def noting(octets: bytes, address: str, now: float, order: list[int] = order, find: Find = find) -> bytes | None:
+            def noting(octets: bytes, address: str, now: float, way: str, order: list[int] = order, find: Find = find) -> bytes | None:
                 order.append(int.from_bytes(octets[:2], "big"))
-                return find(octets, address, now)
+                return find(octets, address, now, way)
 
             self.patch(self.parrot, "find", noting)
             client, other = self.connect(), self.connect()

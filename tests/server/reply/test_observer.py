@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
@@ -15,18 +15,22 @@ from zope.interface.verify import verifyObject
 from tests.packetcache.lanes import Server
 from tests.queries import optOf, queryOf
 from tests.typed import observing
-from twisted_ext.answers import Answer, Epoch
+from twisted_ext.answers import Answer, BlockedReply, Epoch
 from twisted_ext.errors import ServerFailed
-from twisted_ext.interfaces import IAnswerSource, IQueryObserver
-from twisted_ext.packetcache.clients import Client, Group
+from twisted_ext.interfaces import IAnswerSource, IHitObserver, IQueryObserver
+from twisted_ext.metrics.activity import Activity
+from twisted_ext.packetcache.clients import Client, Clients, Group
 from twisted_ext.server.reply.acl import Access
-from twisted_ext.server.reply.querylog import QueryLog
+from twisted_ext.server.reply.querylog import LiveList, QueryLog
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.reply.rrl import ResponseRateLimit
 from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
 from twisted_ext.zone.query.direct import DirectAnswer
 
 WWW = questionOf("www.example.test")
+
+#: All clients are alike.
+_CLIENTS = Clients(lambda address, now: Client(address, Group("all")))
 
 
 
@@ -81,7 +85,8 @@ class ObserverTests(SynchronousTestCase):
 
     def test_interface(self) -> None:
         verifyObject(IQueryObserver, self.observer)
-        verifyObject(IQueryObserver, QueryLog(self.clock.seconds))
+        verifyObject(IHitObserver, QueryLog(self.clock.seconds, _CLIENTS))
+        verifyObject(IQueryObserver, LiveList(self.clock.seconds, Activity()))
 
     def test_answers(self) -> None:
         """
@@ -176,7 +181,7 @@ class QueryLogTests(SynchronousTestCase):
         observer = observing(self.said.append)
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
-        self.log = QueryLog(self.clock.seconds)
+        self.log = QueryLog(self.clock.seconds, _CLIENTS)
         request = Request.fromWire(queryOf(), ("127.0.0.1", 4000), "udp", None, 0.0)
         assert request is not None
         request.record = Client("127.0.0.1", Group("all"))
@@ -206,3 +211,30 @@ class QueryLogTests(SynchronousTestCase):
         self.assertEqual(self.said, [])
         self.log.dropped(self.request, "late")
         self.assertEqual(self.takeSaid(), "no reply, 0.0 ms, late")
+
+    def test_hits(self) -> None:
+        """
+        A reply of the packet cache is logged with what is in its octets: rcode, size, truncation and extended errors; that for a blocked
+        name is known as such. A client is written as in other lines, and names as asked.
+        """
+        query = queryOf("wWw.example.test", "TXT")
+        body = b"\x82\x03" + bytes(8)
+        opt = b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x0a\x00\x0f\x00\x06\x00\x0fkids"
+        places: list[tuple[bytes, tuple[object, ...]]] = [(query, ("::ffff:192.0.2.1", 53)), (query, (bytes([192, 0, 2, 2]), 53))]
+        self.log.hits(places, [body, BlockedReply(b"\x81\x83" + bytes(8) + opt)], "tcp", 5.0)
+        lines = [each for each in self.said if each.get("log_namespace") == "twisted_ext.queries"]
+        self.assertEqual(
+            [formatEvent(each) for each in lines],
+            [
+                "query wWw.example.test. IN TXT from 192.0.2.1 by tcp: NXDOMAIN, 12 octets, truncated, 0.0 ms, packet-cache",
+                "query wWw.example.test. IN TXT from 192.0.2.2 by tcp: NXDOMAIN, 33 octets, 0.0 ms, blocked, EDE 15 (kids)",
+            ],
+        )
+        self.said.clear()
+
+    def test_hitsWithoutQuestion(self) -> None:
+        """
+        What the packet cache answers although it has no question is a query for the root in the log.
+        """
+        self.log.hits([(bytes(12), ("192.0.2.1", 53))], [b"\x80\x01" + bytes(8)], "udp", 5.0)
+        self.assertEqual(self.takeSaid(), "FORMERR, 12 octets, 0.0 ms, packet-cache")

@@ -242,13 +242,14 @@ class ViewsTests(ServiceCase):
 
     def test_loggedQueriesOfViews(self) -> None:
         """
-        With a query log, which no reply from the packet cache may bypass, views store none either. It names view and rule.
+        The query log names view and rule, and the view of what the packet cache answers.
         """
         view = {"name": "mine", "clients": "192.168.0.9", "block": "ads.example"}
         self.service = self.run_(view=[view], queryLog=True)
         for _ in range(5):
             self.assertEqual(self.addressOf(), "192.0.2.80")
-        self.assertEqual(self.service.counters.hits, 0)
+        self.assertEqual(self.service.counters.hits, 2)
+        self.assertTrue(formatEvent(self.said[-1]).endswith("0.0 ms, packet-cache, view mine"), formatEvent(self.said[-1]))
         self.asked("www.ads.example")
         last = self.said[-1]
         self.assertTrue(formatEvent(last).endswith("0.0 ms, blocked block, view mine, EDE 15"), formatEvent(last))

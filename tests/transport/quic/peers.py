@@ -153,7 +153,7 @@ class RudeSource:
         self.queries: list[bytes] = []
         self._act = act
 
-    def find(self, octets: bytes, address: str, now: float, /) -> bytes | None:
+    def find(self, octets: bytes, address: str, now: float, transport: str, /) -> bytes | None:
         return None
 
     def isDropped(self, host: str, /) -> bool:

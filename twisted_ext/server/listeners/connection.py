@@ -79,7 +79,7 @@ class ReplySource(Protocol):
     counters: Counters
     transport: str
 
-    def find(self, octets: bytes, address: str, now: float, /) -> bytes | None:
+    def find(self, octets: bytes, address: str, now: float, transport: str, /) -> bytes | None:
         """
         Look up a reply in the packet cache.
 
@@ -259,7 +259,7 @@ class StreamServing(StreamProtocol):
         """
         answering = self._answering
         counters = answering.counters
-        find = answering.find
+        find, transport = answering.find, answering.transport
         host = self.host
         replies = counters.replies
         most = self._servings.mostInFlight
@@ -270,7 +270,7 @@ class StreamServing(StreamProtocol):
         try:
             while position < end and size < _WINDOW:
                 octets = messages[position]
-                reply = find(octets, host, now)
+                reply = find(octets, host, now, transport)
                 if reply is not None:
                     length = len(reply)
                     hits += 1
@@ -300,7 +300,7 @@ class StreamServing(StreamProtocol):
             self._write(out[0] if len(out) == 1 else b"".join(out))
         if hits:
             counters.sampled(hit, hits)
-            counters.observed(hit, hits, host, self._answering.transport, answer, now)
+            counters.observed(hit, hits, host, transport, answer, now)
         if not understood:
             self.end()
         return position

@@ -349,8 +349,7 @@ class StreamResponder:
         self.transport = transport
         self._responder = responder
         self._clients = responder.packetCache.clients
-        cache = responder.packetCache
-        self.find: Callable[[bytes, str, float], bytes | None] = cache.find if transport == "tcp" else cache.findEncrypted
+        self.find = responder.packetCache.find
 
     def isDropped(self, host: str) -> bool:
         """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from zope.interface import classImplements
 
-from twisted_ext.interfaces import IQueryObserver
+from twisted_ext.interfaces import IHitObserver, IQueryObserver
 
 if TYPE_CHECKING:
     from twisted_ext.answers import Answer
@@ -23,11 +23,15 @@ __all__ = ["Observers"]
 class Observers:
     """
     Tells several observers. One that raises is logged, and the others are told all the same.
+
+    @ivar watchesHits: whether one of them is told of what the packet cache answers.
     """
 
     def __init__(self, observers: Sequence[IQueryObserver], faults: FaultLog) -> None:
         self._observers = tuple(observers)
+        self._watching: list[IHitObserver] = [IHitObserver(each) for each in observers if IHitObserver.providedBy(each)]
         self._faults = faults
+        self.watchesHits = bool(self._watching)
 
     def replied(self, request: Request, octets: bytes, cause: Answer | DirectAnswer | Refusal | None, gate: str) -> None:
         for each in self._observers:
@@ -43,5 +47,12 @@ class Observers:
             except Exception as error:
                 self._faults.note(f"observing {request}", error, request.arrived)
 
+    def hits(self, queries: Sequence[tuple[bytes, tuple[object, ...]]], bodies: Sequence[bytes], transport: str, now: float) -> None:
+        for each in self._watching:
+            try:
+                each.hits(queries, bodies, transport, now)
+            except Exception as error:
+                self._faults.note("observing the packet cache", error, now)
 
-classImplements(Observers, IQueryObserver)
+
+classImplements(Observers, IHitObserver)

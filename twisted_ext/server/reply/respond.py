@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, cast
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from twisted_ext.answers import Answer, Outcome, QueryContext
+from twisted_ext.answers import KINDS, Answer, Outcome, QueryContext
 from twisted_ext.cache.failures import causesOf
 from twisted_ext.errors import BadMessage, CallerFault, DNSFault, Refused, ServerFailed, TimedOut, Unknown, Unreachable
 from twisted_ext.interfaces import IAnswerSource, IDirectSource
@@ -71,17 +71,13 @@ _TRANSFER: Final = "transfer"
 #: Seconds for which static answers are kept in the packet cache before the source is asked again.
 _STATIC_SECONDS: Final = 1.0
 
-#: Kinds of sources whose answers are the same for all clients and valid until their epoch ends, or else are asked again after a second.
-_STATIC: Final = frozenset(("hosts", "special", "local", "zone", "blocked", "rewritten"))
-
-#: Kinds of answers that rules give.
-_RULED: Final = frozenset(("blocked", "rewritten"))
+#: See L{OriginKind}; sets, because each reply that misses the packet cache looks.
+_STATIC: Final = frozenset([kind for kind, means in KINDS.items() if means.static])
+_RULED: Final = frozenset([kind for kind, means in KINDS.items() if means.ruled])
+_REVEALING: Final = frozenset([kind for kind, means in KINDS.items() if means.reveals])
 
 #: When replies from zones expire.
 _FOREVER: Final = float("inf")
-
-#: Kinds of sources whose answers at hand reveal what other clients have asked for.
-_REMEMBERED: Final = frozenset(("cache", "stale", "denials", "recursive"))
 
 #: Share of an answer's TTL after which the cache is asked again, so that it can prefetch the answer before it expires.
 _SHARE: Final = 0.9
@@ -670,4 +666,4 @@ def _isRemembered(answer: Answer) -> bool:
     name is blocked for its aliases is known from a cache as well.
     """
     origin = answer.origin
-    return origin is not None and (origin.source in _REMEMBERED or (origin.source in _RULED and origin.epoch is None))
+    return origin is not None and (origin.source in _REVEALING or (origin.source in _RULED and origin.epoch is None))

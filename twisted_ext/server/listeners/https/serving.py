@@ -129,7 +129,7 @@ class HTTPSServing(StreamServing):
         try:
             for stream, octets in queries:
                 client = _Client(self, http.named.pop(stream, self.host))
-                reply = answering.find(octets, client.host, now)
+                reply = answering.find(octets, client.host, now, answering.transport)
                 if reply is not None:
                     counters.replies[reply[1] & 15] += 1
                     counters.sampled(octets)
@@ -146,7 +146,7 @@ class HTTPSServing(StreamServing):
             return
         answering = self._answering
         counters = answering.counters
-        find = answering.find
+        find, transport = answering.find, answering.transport
         host = self.host
         replies = counters.replies
         self.heard = True
@@ -157,7 +157,7 @@ class HTTPSServing(StreamServing):
         self._inside = True
         try:
             for stream, octets in queries:
-                reply = find(octets, host, now)
+                reply = find(octets, host, now, transport)
                 if reply is not None:
                     hits += 1
                     hit = octets
@@ -170,7 +170,7 @@ class HTTPSServing(StreamServing):
             self._inside = False
         if hits:
             counters.sampled(hit, hits)
-            counters.observed(hit, hits, host, answering.transport, answer, now)
+            counters.observed(hit, hits, host, transport, answer, now)
 
     def _pass(self, http: HTTPConnection, stream: int, octets: bytes, client: StreamPeer, now: float) -> None:
         """

@@ -47,7 +47,7 @@ class QuicResponder:
         self._responder = responder
         self.transport = transport
         self._clients = responder.packetCache.clients
-        self.find: Callable[[bytes, str, float], bytes | None] = responder.packetCache.findEncrypted
+        self.find = responder.packetCache.find
 
     def isDropped(self, host: str) -> bool:
         return self._clients.find(host, self._responder.seconds()).group.action == "drop"

@@ -84,7 +84,7 @@ class QuicReplySource(Protocol):
     counters: Counters
     transport: str
 
-    def find(self, octets: bytes, address: str, now: float, /) -> bytes | None:
+    def find(self, octets: bytes, address: str, now: float, transport: str, /) -> bytes | None:
         """
         Look up a reply in the packet cache.
 
@@ -266,7 +266,7 @@ class QuicServing:
         replies = self._replies
         counters = replies.counters
         counters.tcp += 1
-        reply = replies.find(octets, self.host, now)
+        reply = replies.find(octets, self.host, now, replies.transport)
         if reply is not None:
             counters.replies[reply[1] & 15] += 1
             counters.sampled(octets, 1)
