@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Final, cast
 
 from twisted.logger import LogEvent, Logger, LogLevel, eventAsText, formatTime
@@ -80,7 +81,13 @@ def _levelOf(event: LogEvent) -> str:
 
 def _stamped(event: LogEvent, text: str) -> str:
     indented = text.replace("\n", "\n  ")
-    return f"{formatTime(event.get('log_time'))} [{_levelOf(event)}] {indented}\n"
+    at = event.get("log_time")
+    when = formatTime(at) if at is None else _second(int(at))
+    return f"{when} [{_levelOf(event)}] {indented}\n"
+
+
+# Each line of a second has the same time. There is more than one only for events that were queued.
+_second: Final = lru_cache(4)(formatTime)
 
 
 def _prioritized(event: LogEvent, text: str) -> str:

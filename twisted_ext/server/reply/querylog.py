@@ -212,13 +212,7 @@ def _log(
     if named:
         parts.append(f"view {named}")
     parts += [f"EDE {code}{f' ({printable(text)})' if text else ''}" for code, text in result.ede]
-    _queries.info(
-        "query {name} {class_} {type} from {client} by {transport}: {result}",
-        name=fields["name"],
-        class_=fields["class"],
-        type=fields["type"],
-        client=client,
-        transport=transport,
-        result=", ".join(parts),
-        fields=fields,
-    )
+    outcome = ", ".join(parts)
+    # Twisted formats each field in Python, which for six of them would be half of what a line costs.
+    said = f"query {fields['name']} {fields['class']} {fields['type']} from {client} by {transport}: {outcome}"
+    _queries.info("{said}", said=said, result=outcome, fields=fields)
