@@ -64,5 +64,5 @@ def test_primaryOverTLSIsReadAsDescribed() -> None:
     """
     Paths in a primary's words start from the folder of the settings.
     """
-    (text,) = zones()[3].texts("primaries")
+    (text,) = zones()[3].primaries
     assert text == "tls://192.0.2.53#ns1.example.org ca=/etc/txdns/authority.pem certificate=/etc/txdns/ns2.pem"

@@ -154,8 +154,8 @@ class KeysTests(SynchronousTestCase):
         """
         table = {"name": "example.org", "primaries": ["tls://192.0.2.1 ca=ca.pem key=one certificate=/own.pem"]}
         zone = ZoneSettings.fromTable(table, "/etc/txdns")
-        self.assertEqual(zone.texts("primaries"), ("tls://192.0.2.1 ca=/etc/txdns/ca.pem key=one certificate=/own.pem",))
-        self.assertEqual(ZoneSettings.fromText(zone.toText()).texts("primaries"), zone.texts("primaries"))
+        self.assertEqual(zone.primaries, ("tls://192.0.2.1 ca=/etc/txdns/ca.pem key=one certificate=/own.pem",))
+        self.assertEqual(ZoneSettings.fromText(zone.toText()).primaries, zone.primaries)
 
 
 class GrantsTests(SynchronousTestCase):

@@ -60,19 +60,19 @@ class Terms:
 
     def _read(self, zone: ZoneSettings, keys: Keys) -> None:
         try:
-            self.isEncrypted = bool(zone.value("encrypted-transfers"))
-            self.primaries = tuple([self._primary(text, keys) for text in zone.texts("primaries")])
-            self.transfer = _grants(zone, "allow-transfer", keys)
-            self.singly = _grants(zone, "one-answer", keys)
+            self.isEncrypted = zone.encryptedTransfers
+            self.primaries = tuple([self._primary(text, keys) for text in zone.primaries])
+            self.transfer = _grants("allow-transfer", zone.allowTransfer, keys)
+            self.singly = _grants("one-answer", zone.oneAnswer, keys)
             # Only check these: they are for the member zones of a catalog.
-            for text in (*zone.texts("member-primaries"), *[text.split(None, 1)[-1] for text in zone.texts("group-primaries")]):
+            for text in (*zone.memberPrimaries, *[text.split(None, 1)[-1] for text in zone.groupPrimaries]):
                 self._primary(text, keys)
-            self.notify = tuple([RemoteServer.fromText(text, keys) for text in zone.texts("notify")])
-            self.notices = _grants(zone, "allow-notify", keys)
-            self.updaters = _grants(zone, "allow-update", keys)
+            self.notify = tuple([RemoteServer.fromText(text, keys) for text in zone.notify])
+            self.notices = _grants("allow-notify", zone.allowNotify, keys)
+            self.updaters = _grants("allow-update", zone.allowUpdate, keys)
         except BadDescription as fault:
             raise BadDescription(f"zone {zone.text}: {fault}") from None
-        self.digest = str(zone.value("zonemd"))
+        self.digest = zone.zonemd
 
 
     def _primary(self, text: str, keys: Keys) -> RemoteServer:
@@ -82,8 +82,7 @@ class Terms:
         return remote
 
 
-def _grants(zone: ZoneSettings, name: str, keys: Keys) -> Grants:
-    texts = zone.texts(name)
+def _grants(name: str, texts: tuple[str, ...], keys: Keys) -> Grants:
     if not texts:
         return NOBODY
     try:

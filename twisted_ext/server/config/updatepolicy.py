@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.reply.requests import Request
 
-__all__ = ["isProven", "journalOctets", "policyOf"]
+__all__ = ["isProven", "policyOf"]
 
 #: The policy of zones without one: no updates.
 _NOBODY: Final = Policy()
@@ -32,7 +32,7 @@ def policyOf(zone: ZoneSettings, keys: Iterable[bytes]) -> Policy:
     policy = zone.policy
     if policy is None:
         try:
-            policy = Policy.fromTexts(zone.texts("update"), zone.apexName) if zone.values.get("update") else _NOBODY
+            policy = Policy.fromTexts(zone.update, zone.apexName) if zone.update else _NOBODY
         except BadDescription as fault:
             raise BadDescription(f"zone {zone.text}: {fault}") from None
         zone.policy = policy
@@ -41,17 +41,9 @@ def policyOf(zone: ZoneSettings, keys: Iterable[bytes]) -> Policy:
     missing = policy.keysMissing(keys)
     if missing:
         raise BadDescription(f"zone {zone.text}: update: there is no TSIG key {missing[0]!r}; key-file names the file that has it")
-    if zone.texts("primaries"):
+    if zone.primaries:
         raise BadDescription(f"zone {zone.text}: update: it comes from its primaries, where it has to be changed")
     return policy
-
-
-def journalOctets(zone: ZoneSettings) -> float | None:
-    """
-    Return the maximum size of a zone's journal, or L{None} for the default.
-    """
-    value = zone.value("journal-size")
-    return float(value) if isinstance(value, int | float) and value else None
 
 
 def isProven(request: Request) -> bool:

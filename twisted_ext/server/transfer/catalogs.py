@@ -95,15 +95,15 @@ class CatalogSettings:
         """
         said = {zone.name: zone for zone in zones if not zone.plain}
         for zone in said.values():
-            kind = zone.values.get("catalog")
-            if kind == "produce" and (zone.file or zone.texts("primaries")):
+            kind = zone.catalog
+            if kind == "produce" and (zone.file or zone.primaries):
                 raise BadDescription(f"zone {zone.text}: a catalog to produce has no file and no primaries")
-            if kind == "follow" and not zone.texts("member-primaries") and not zone.texts("primaries"):
+            if kind == "follow" and not zone.memberPrimaries and not zone.primaries:
                 raise BadDescription(f"zone {zone.text}: the primaries of its zones are not known; set member-primaries")
-            for text in zone.texts("group-primaries"):
+            for text in zone.groupPrimaries:
                 if len(text.split(None, 1)) < 2:
                     raise BadDescription(f"zone {zone.text}: group-primaries: {text!r} takes the name of a group, then a server")
-            if zone.values.get("listed-in"):
+            if zone.listedIn:
                 _catalogOf(zone, said)
             yield
 
@@ -112,7 +112,7 @@ class CatalogSettings:
         Apply new zone settings, which L{checking} has validated.
         """
         self.said = {zone.name: zone for zone in zones}
-        followed = {zone.name: zone for zone in zones if not zone.plain and zone.value("catalog") == "follow"}
+        followed = {zone.name: zone for zone in zones if not zone.plain and zone.catalog == "follow"}
         steps: list[CatalogStep] = []
         for apex in [apex for apex in self.followed if apex not in followed]:
             steps += self.catalogs.leave(apex)
@@ -132,8 +132,8 @@ class CatalogSettings:
         said = self.followed[catalog]
         values: dict[str, Value] = {"name": nameToText(member.name)}
         groups = dict.fromkeys(member.groups)
-        ofGroups = [rest for group, rest in [text.split(None, 1) for text in said.texts("group-primaries")] if group in groups]
-        values["primaries"] = tuple(ofGroups) or said.texts("member-primaries") or said.texts("primaries")
+        ofGroups = [rest for group, rest in [text.split(None, 1) for text in said.groupPrimaries] if group in groups]
+        values["primaries"] = tuple(ofGroups) or said.memberPrimaries or said.primaries
         for name in _SHARED:
             value = said.value(name)
             if value:
@@ -212,15 +212,15 @@ class CatalogSettings:
         # Plain zones are listed in no catalog zone.
         said = [zone for zone in self.said.values() if not zone.plain]
         for zone in said:
-            if zone.values.get("catalog") == "produce":
+            if zone.catalog == "produce":
                 made[zone.name] = []
                 names[zone.name] = zone.apexName
         for count, zone in enumerate(said):
             if not count % _STEP:
                 yield
-            text = str(zone.value("listed-in"))
+            text = zone.listedIn
             if text:
-                made[nameFromText(text).lower()].append(Member(zone.name, uniqueLabel(zone.name), zone.texts("group")))
+                made[nameFromText(text).lower()].append(Member(zone.name, uniqueLabel(zone.name), zone.group))
         return [(names[apex], members) for apex, members in made.items()]
 
     @staticmethod
@@ -246,12 +246,12 @@ class CatalogSettings:
 
 
 def _catalogOf(zone: ZoneSettings, said: dict[bytes, ZoneSettings]) -> ZoneSettings:
-    text = str(zone.value("listed-in"))
+    text = zone.listedIn
     try:
         catalog = said.get(nameFromText(text).lower())
     except BadName as fault:
         raise BadDescription(f"zone {zone.text}: listed-in: {fault}") from None
-    if catalog is None or catalog.value("catalog") != "produce":
+    if catalog is None or catalog.catalog != "produce":
         raise BadDescription(f"zone {zone.text}: listed-in: {text} is not a catalog to produce; its table needs catalog = produce")
     return catalog
 

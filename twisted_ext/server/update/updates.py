@@ -19,7 +19,7 @@ from twisted_ext.errors import BadDescription, BadMessage, BadUpdate, BadZone, D
 from twisted_ext.files import STATE_FOLDER
 from twisted_ext.server.authority.zonetable import SERVING, Zones
 from twisted_ext.server.config.keys import Grants
-from twisted_ext.server.config.updatepolicy import isProven, journalOctets, policyOf
+from twisted_ext.server.config.updatepolicy import isProven, policyOf
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.reply.operations import Operation, Outcome, operationKey
 from twisted_ext.server.reply.requests import Refusal, Request
@@ -143,8 +143,8 @@ class UpdateHandler:
             policy = policyOf(zone, keys)
             if policy.rules:
                 path = "" if keeper is not None else self._pathOf(apex)
-                self.permit(apex, policy, serials=str(zone.value("serial")), path=path, most=journalOctets(zone), keeper=keeper)
-                self._wards[apex].grants = Grants.fromTexts(zone.texts("allow-update"))
+                self.permit(apex, policy, serials=zone.serial, path=path, most=zone.journalSize, keeper=keeper)
+                self._wards[apex].grants = Grants.fromTexts(zone.allowUpdate)
                 return
         ward = self._wards.get(apex)
         if ward is not None and zone is not None and ward.journal is not None and len(ward.journal):

@@ -362,7 +362,7 @@ class ZoneDatabases:
         """
         @raise BadDescription: a database cannot be opened.
         """
-        homes = {zone.name: str(zone.value("store")) for zone in zones if zone.value("store")}
+        homes = {zone.name: zone.store for zone in zones if zone.store}
         opened: dict[str, SQLiteStore] = {}
         try:
             for path in sorted(set(homes.values()) - set(self._open)):

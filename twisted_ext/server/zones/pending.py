@@ -51,10 +51,10 @@ class PendingZone:
         self.reloads: list[Reload] = []
         self.signing = zone.signing
         self.signed = zone.signingText
-        self.serials = str(zone.value("serial"))
+        self.serials = zone.serial
 
     def isFor(self, zone: ZoneSettings) -> bool:
-        return (self.file, self.signed, self.serials) == (zone.file, zone.signingText, zone.value("serial"))
+        return (self.file, self.signed, self.serials) == (zone.file, zone.signingText, zone.serial)
 
     def leave(self, said: str = "") -> None:
         """

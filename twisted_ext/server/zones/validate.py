@@ -55,9 +55,9 @@ def checking(settings: Settings, zones: Collection[ZoneSettings]) -> Generator[N
 
     keys = keysOf(settings)
     for zone in special:
-        if zone.value("store") and (zone.file or zone.texts("primaries")):
+        if zone.store and (zone.file or zone.primaries):
             raise BadDescription(f"zone {zone.text}: has a database and something else; its records come from one of them")
-        if not zone.file and not zone.texts("primaries") and not zone.value("store") and zone.value("catalog") != "produce":
+        if not zone.file and not zone.primaries and not zone.store and zone.catalog != "produce":
             raise BadDescription(f"zone {zone.text}: has neither a file nor primaries; say where its records come from")
         if zone.isSigned:
             _checkSigned(zone, settings)

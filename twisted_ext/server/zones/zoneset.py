@@ -58,9 +58,6 @@ _log: Final = Logger(__name__)
 #: Name prefix of the folders with files for workers.
 _SHARED: Final = "workers-"
 
-#: Zone settings that make new versions matter to other servers.
-_TOLD: Final = frozenset(("notify", "allow-transfer"))
-
 
 #: Number of zones above which they are excluded from garbage collection.
 _MANY: Final = 10_000
@@ -254,7 +251,7 @@ class ZoneSet:
         if not folder:
             self._own = self._own or TemporaryFolder()
             folder = self._own.path
-            forgotten = next((zone.text for zone in zones if zone.texts("update") or zone.texts("primaries")), "")
+            forgotten = next((zone.text for zone in zones if zone.update or zone.primaries), "")
             if forgotten:
                 text = "transfers and updates of {zone} are lost when the server stops; set state to keep them"
                 _log.warn(text, zone=forgotten)
@@ -314,23 +311,23 @@ class ZoneSet:
         replication, updating, keys = self._replication, self._updating, self.keys
         assert replication is not None and updating is not None and keys is not None
         special = [zone for zone in zones if not zone.plain]
-        if any(zone.values.get("update") for zone in special):
+        if any(zone.update for zone in special):
             updating.ready()
-        if self._stored is None and any(zone.values.get("store") for zone in special):
+        if self._stored is None and any(zone.store for zone in special):
             from twisted_ext.server.zones.dbzones import ZoneDatabases
 
             self._stored = ZoneDatabases(self._reactor, self.zones, partial(inThread, self._reactor), replication.changed)
         stored, loading = self._stored, self.loading
         if stored is not None:
             if loading is not None:
-                for drop in loading.among({zone.name for zone in special if zone.values.get("store")}).values():
+                for drop in loading.among({zone.name for zone in special if zone.store}).values():
                     drop()
             stored.apply(special)
         # Zones that were loaded from files until now.
         moved = {} if loading is None else loading.among({zone.name for zone in special if not zone.file})
 
         def go(apex: bytes, zone: ZoneSettings | None) -> None:
-            if zone is not None and not zone.plain and (_TOLD & zone.values.keys() or zone.values.get("catalog") == "follow"):
+            if zone is not None and not zone.plain and (zone.notify or zone.allowTransfer or zone.catalog == "follow"):
                 self._telling.add(apex)
             else:
                 self._telling.discard(apex)
