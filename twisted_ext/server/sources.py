@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -94,6 +94,22 @@ class _Asking:
     follower: AliasFollower | None = None
 
 
+class _Outermost(NamedTuple):
+    """
+    The sources that are consulted first.
+
+    @ivar views: those of each view by its name; all have the cache in common.
+    @ivar steps: describe C{source}, from the outermost on.
+    @ivar viewSteps: describe views.
+    """
+
+    source: IAnswerSource
+    views: dict[str, IAnswerSource]
+    steps: list[_Step]
+    viewSteps: list[_Step]
+    watch: LoopWatch | None
+
+
 @implementer(IAnswerSource)
 class ForwardStack:
     """
@@ -144,15 +160,12 @@ class ForwardStack:
             prefetch=settings.prefetch,
         )
         self._joinAliases(asking, settings)
-        self._watch: LoopWatch | None = None
         self._upstreamLog = UpstreamLog()
         try:
-            self._outermost = self._makeOutermost(settings, features)
+            self._use(self._makeOutermost(settings, features), settings)
         except BaseException:
             self.caching.close()
             raise
-        self._ask = self._outermost.ask
-        self._divide(features)
 
     # -- building the sources
 
@@ -251,9 +264,9 @@ class ForwardStack:
         if asking.follower is not None:
             asking.follower.targets = targets
 
-    def _makeOutermost(self, settings: Settings, features: Features) -> IAnswerSource:
+    def _makeOutermost(self, settings: Settings, features: Features) -> _Outermost:
         """
-        Wrap the cache in the sources that are consulted before it.
+        Wrap the cache in the sources that are consulted before it, for clients in no view and for each view. Nothing changes by that.
 
         @raise BadDescription: a record or a file cannot be used.
         """
@@ -265,14 +278,22 @@ class ForwardStack:
             stale = f", stale answers for {settings.stale} s" if settings.stale else ""
             prefetch = ", prefetching" if settings.prefetch else ""
             steps.append(lambda: f"cache: {settings.cacheSize} octets{prefetch}{stale}{_boundsOf(settings)}")
-        domains = settings.routedDomains()
-        self.caching.store.apart = frozenset([domain.lower() for domain in domains])
         watch = LoopWatch(self._reactor) if settings.loopDetection and settings.recursive else None
+        views = {name: self._makeAround(source, each.site.settings, each, watch, []) for name, each in features.views.items()}
+        viewSteps: list[_Step] = [partial(_viewSaid, view, features) for view in settings.views()]
         source = self._makeAround(source, settings, features, watch, steps)
-        self._watch, self._steps = watch, steps[::-1]
+        return _Outermost(source, views, steps[::-1], viewSteps, watch)
+
+    def _use(self, outermost: _Outermost, settings: Settings) -> None:
+        """
+        Answer from these sources from now on.
+        """
+        self._outermost = outermost
+        self._ask = outermost.source.ask
+        self.views = outermost.views
         # Do not store answers that the cache would never return.
         self._coalescing.learning = self.caching if settings.cache else None
-        return source
+        self.caching.store.apart = frozenset([domain.lower() for domain in settings.routedDomains()])
 
     def _makeAround(
         self, source: IAnswerSource, settings: Settings, features: Features, watch: LoopWatch | None, steps: list[_Step]
@@ -291,16 +312,6 @@ class ForwardStack:
             source = AuthorityFirst(AuthoritySource(zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias), source)
             steps.append(lambda: f"zones: {_counted(len(zones))}" if zones else "")
         return source
-
-    def _divide(self, features: Features) -> None:
-        """
-        Make the sources of the views, around the same cache.
-        """
-        inner: IAnswerSource = self.caching if self.settings.cache else self._coalescing
-        self.views = {
-            name: self._makeAround(inner, each.site.settings, each, self._watch, []) for name, each in features.views.items()
-        }
-        self._viewSteps: list[_Step] = [partial(_viewSaid, view, features) for view in self.settings.views()]
 
     def asksInside(self) -> bool:
         """
@@ -348,9 +359,7 @@ class ForwardStack:
             # What was cached before may outlive the new bounds.
             self.caching.flush()
         self.caching.tune(stale=settings.stale, staleWait=settings.staleWait, prefetch=settings.prefetch)
-        self._outermost = outermost
-        self._ask = outermost.ask
-        self._divide(features)
+        self._use(outermost, settings)
         self._changed()
 
     # -- changes of files and networks
@@ -359,8 +368,8 @@ class ForwardStack:
         """
         Called once the server listens: check whether an upstream forwards back to this server.
         """
-        if self._watch is not None:
-            self._watch.probe(self._asking.upstreams)
+        if self._outermost.watch is not None:
+            self._outermost.watch.probe(self._asking.upstreams)
         if self._asking.recursor is not None:
             self._asking.recursor.started()
 
@@ -411,7 +420,7 @@ class ForwardStack:
         return self.caching.close()
 
     def sources(self) -> tuple[IAnswerSource, ...]:
-        return (self._outermost,)
+        return (self._outermost.source,)
 
     # -- description
 
@@ -419,7 +428,7 @@ class ForwardStack:
         """
         Describe the steps that an accepted query passes through, in order, one line each.
         """
-        return [line for step in (*self._steps, *self._asking.steps, *self._viewSteps) if (line := step())]
+        return [line for step in (*self._outermost.steps, *self._asking.steps, *self._outermost.viewSteps) if (line := step())]
 
 
 def _viewSaid(view: View, features: Features) -> str:

@@ -35,6 +35,7 @@ from twisted_ext.server.reply.gates import Gate
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.settings import settings
 from twisted_ext.server.settings.settings import Settings
+from twisted_ext.server.sources import ForwardStack
 from twisted_ext.testing.sources import answerOf
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Question
@@ -55,6 +56,9 @@ class FerryGate:
 
     def __call__(self, request: Request, now: float) -> Refusal | None:
         return Refusal(Rcode.REFUSED) if request.question.rrType == 15 else None
+
+
+Around = Callable[[Features, IAnswerSource, Stage, list[Callable[[], str]]], IAnswerSource]
 
 
 @implementer(IAnswerSource)
@@ -196,6 +200,19 @@ class PickyFeature(Feature):
         return None
 
 
+def _breaking(view: str, around: Around) -> Around:
+    """
+    Return a replacement of L{Features.around} that fails in one view.
+    """
+
+    def breaking(self: Features, source: IAnswerSource, stage: Stage, steps: list[Callable[[], str]]) -> IAnswerSource:
+        if self.site.view == view:
+            raise BadDescription("no ferry")
+        return around(self, source, stage, steps)
+
+    return breaking
+
+
 class FeaturesTests(ServiceCase):
     def setUp(self) -> None:
         super().setUp()
@@ -316,6 +333,36 @@ class FeaturesTests(ServiceCase):
         self.network.advance(1.1)
         self.stop(service)
         self.assertEqual(harbor.said, ["applies 1", "looks", "closes"])
+
+    def test_figuresOfViewsAreAddedUp(self) -> None:
+        """
+        What a feature counts for a view of its own counts beside what it does for others.
+        """
+        views = [{"name": "one", "clients": "192.0.2.1"}, {"name": "two", "clients": "192.0.2.2"}]
+        service = self.run_(view=views, ferryFleet=1)
+        self.assertEqual(self.successResultOf(service.status.figures()).numbers["ferries"], 3)
+        self.patch(self.feature, "differs", lambda one, other: True)
+        service.goOverTo(self.settings(view=views, ferryFleet=2))
+        self.assertEqual(self.successResultOf(service.status.figures()).numbers["ferries"], 9)
+
+    def test_sourceThatCannotBeMadeChangesNothing(self) -> None:
+        """
+        If a source of a feature, or of one of its views, cannot be made, the cache is as before, and the settings that are in force stay.
+        """
+        view = [{"name": "one", "clients": "192.0.2.1"}]
+        for name in ("", "one"):
+            service = self.run_(ferryFleet=1, view=view)
+            self.patch(self.feature, "differs", lambda one, other: True)
+            stack, former = service.stack, service.settings
+            assert isinstance(stack, ForwardStack)
+            before = (stack.caching.store.apart, stack._coalescing.learning, stack.views, stack._outermost)
+
+            with patch.object(Features, "around", _breaking(name, Features.around)), self.assertRaises(BadDescription):
+                service.goOverTo(self.settings(ferryFleet=1, view=view, route=["lan=192.0.2.54"], cache=False))
+            self.assertEqual(before, (stack.caching.store.apart, stack._coalescing.learning, stack.views, stack._outermost))
+            self.assertIs(service.settings, former)
+            self.assertEqual(self.rcode(), Rcode.NOERROR)
+            self.stop(service)
 
     def test_failureChangesNothing(self) -> None:
         """

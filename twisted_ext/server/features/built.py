@@ -127,7 +127,11 @@ class Features:
         return next((name for active in self.active.values() if (name := active.nameOf(address))), "")
 
     def figures(self) -> dict[str, float]:
-        return {key: number for active in self._all() for key, number in active.figures().items()}
+        found: dict[str, float] = {}
+        for active in self._all():
+            for key, number in active.figures().items():
+                found[key] = found.get(key, 0) + number
+        return found
 
     def run(self, name: str, verb: Verb, arguments: Mapping[str, str]) -> object:
         """
