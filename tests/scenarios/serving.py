@@ -12,6 +12,7 @@ from typing import Final
 
 from tests.server.transfer.askers import Asker, Datagrams
 from tests.server.transfer.replicas import applyZones
+from twisted_ext.server.authority.sink import ZoneSink
 from twisted_ext.server.authority.source import AuthoritySource
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.keys import Keys
@@ -167,7 +168,8 @@ class ScenarioServer:
             tables.append(ZoneSettings.fromTable({"name": fetched, "primaries": [_CLIENT]}))
         shared = self.keys = Keys.fromTexts(keys)
         self.cookies = Cookies(bytes.fromhex(said["cookie-secret"])) if said.get("answer-cookie") == "yes" else None
-        self._replication = Replication(reactor, zones, str(folder), today=reactor.seconds)
+        sink = ZoneSink(zones, lambda place, version: None if version is None else self._replication.changed(version), reactor.seconds)
+        self._replication = Replication(reactor, sink, str(folder), today=reactor.seconds)
         applyZones(self._replication, tables, shared)
         operations = self._replication.operations
         gates = standardGates(

@@ -71,19 +71,19 @@ class ReplayingTests(SynchronousTestCase):
         settings = ZoneSettings.fromTable({"name": "example.org", "update": ["key dhcp.example.org zone ANY"]})
         self.updating.arrange(APEX, settings, [KEY.name])
         self.addCleanup(lambda: self.successResultOf(self.updating.close()))
-        self.placing = ZonePublisher(
+        self.publisher = ZonePublisher(
             self.clock,
             self.zones,
             self.updating.opening,
             takesLong=self.updating.takesLong,
-            put=lambda place: self.put.append(place.serial),
+            put=lambda place, version: self.put.append(place.serial),
         )
 
     def place(self, image: str = "") -> None:
         """
         Report an image of the zone.
         """
-        self.placing.loaded(APEX, "zone", Built("example.org.", image or self.image, 0, 0, 10, 9, ()))
+        self.publisher.loaded(APEX, "zone", Built("example.org.", image or self.image, 0, 0, 10, 9, ()))
 
     def runTurns(self) -> int:
         """
@@ -122,7 +122,7 @@ class ReplayingTests(SynchronousTestCase):
         self.assertEqual(self.current.serial, 10 + _CHANGES)
         self.assertEqual(textsOf(self.current), self.wanted)
         self.assertEqual(self.put, [10])
-        self.placing.remove(APEX)
+        self.publisher.gone(APEX)
         self.successResultOf(self.updating.close())
         self.begin()
         with patch("twisted_ext.server.update.updates._LONG", 2**30):
@@ -137,7 +137,7 @@ class ReplayingTests(SynchronousTestCase):
         self.place()
         later = self.imageOf(ZONE.replace(" 10 ", f" {20 + _CHANGES} ", 1))
         with patch("twisted_ext.server.update.updates._LONG", 2**30):
-            self.placing.loaded(APEX, "zone", Built("example.org.", later, 0, 0, 20 + _CHANGES, 9, ()))
+            self.publisher.loaded(APEX, "zone", Built("example.org.", later, 0, 0, 20 + _CHANGES, 9, ()))
         put = [*self.put]
         self.runTurns()
         self.assertEqual(self.put, put)
@@ -153,7 +153,7 @@ class ReplayingTests(SynchronousTestCase):
             self.assertEqual((len(self.disk.waiting), self.put), (1, []))
             fault = self.assertRaises(ServerFailed, self.zones.version, APEX)
             self.assertEqual(fault.ede, ((14, "the zone is being loaded"),))
-            self.placing.remove(APEX)
+            self.publisher.gone(APEX)
             self.disk.turn()
             self.assertEqual((self.put, self.runTurns()), ([], 0))
             self.successResultOf(self.updating.close())
@@ -176,7 +176,7 @@ class ReplayingTests(SynchronousTestCase):
             with patch("twisted_ext.server.update.updates._LONG", 2**30):
                 self.successResultOf(self.updating.close())
                 self.begin()
-                self.placing.remove(APEX)
+                self.publisher.gone(APEX)
                 self.place()
             self.assertEqual(textsOf(self.current), self.wanted)
 
@@ -216,10 +216,10 @@ class ReplayingTests(SynchronousTestCase):
         A zone that is removed during its replay, or a server that stops, leaves nothing behind.
         """
         self.place()
-        self.placing.remove(APEX)
+        self.publisher.gone(APEX)
         self.assertEqual(self.clock.calls, [])
         self.place()
-        self.placing.close()
+        self.publisher.close()
         self.assertEqual(self.clock.calls, [])
         self.begin()
         self.place()
@@ -243,7 +243,7 @@ class ReplayingTests(SynchronousTestCase):
         An error of the next sources appears once the zone is served, and an error of the journal makes the zone fail.
         """
         self.place()
-        self.placing.fail(APEX, "zone:1: no zone")
+        self.publisher.failed(APEX, "zone:1: no zone")
         place = self.zones.at(APEX)
         assert place is not None
         self.assertEqual((place.state, place.said), (LOADING, ""))
@@ -251,7 +251,7 @@ class ReplayingTests(SynchronousTestCase):
         self.assertEqual((place.state, place.said), (SERVING, "zone:1: no zone"))
         self.assertRaises(BadZone, self.place, self.imageOf(ZONE.replace(" 10 3600", " 11 3600")))
         self.assertEqual(textsOf(self.current), self.wanted)
-        self.placing.remove(APEX)
+        self.publisher.gone(APEX)
         self.successResultOf(self.updating.close())
         self.begin()
         self.place(self.imageOf(ZONE.replace(" 10 3600", " 3 3600")))

@@ -102,8 +102,8 @@ class LoadingCase(SynchronousTestCase):
             made.append(LocalCompilers(reactor, took))
             return made[0]
 
-        self.placing = ZonePublisher(self.clock, self.zones, _asLoaded, today=lambda: 5.0)
-        loading = ZoneLoader(self.clock, self.placing, str(self.folder / "state"), watch=watch, compilers=make)
+        self.publisher = ZonePublisher(self.clock, self.zones, _asLoaded, today=lambda: 5.0)
+        loading = ZoneLoader(self.clock, self.publisher, str(self.folder / "state"), watch=watch, compilers=make)
         self.compilers = made[0]
         self.addCleanup(self.close, loading)
         loading.begin(zones)

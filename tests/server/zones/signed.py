@@ -74,7 +74,7 @@ class SignedLoadingCase(LoadingCase):
         now = 1_800_000_000.0
         with patch.object(compilers, "time", lambda: now):
             self.load(self.writeSigned("".join([f"h{number} A 192.0.2.1\n" for number in range(20)])))
-            self.placing.today = lambda: now
+            self.publisher.today = lambda: now
             place = self.zones.at(APEX)
             assert place is not None
             for _ in range(days * 24):

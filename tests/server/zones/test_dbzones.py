@@ -15,6 +15,7 @@ from tests.server.update.changed import SlowDisk
 from tests.zone.changing import APEX, ZONE, record, records, textsOf, versionOf
 from twisted_ext.errors import BadDescription, StorageFault
 from twisted_ext.limits import Limit
+from twisted_ext.server.authority.sink import ZoneSink
 from twisted_ext.server.authority.zonetable import FAILED, SERVING, Zones
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.limits import STORE_LOOKS
@@ -47,9 +48,8 @@ class StoringTests(SynchronousTestCase):
         self.disk = SlowDisk()
         self.zones = Zones()
         self.serials: list[int] = []
-        self.storing = DatabasePoller(
-            self.clock, store, self.zones, self.disk, changed=lambda version: self.serials.append(version.serial), label="zones.db"
-        )
+        sink = ZoneSink(self.zones, lambda place, version: self.serials.append(place.serial))
+        self.storing = DatabasePoller(self.clock, store, sink, self.disk, label="zones.db")
         self.store = store
         started = self.storing.start()
         self.disk.settle()
@@ -322,7 +322,7 @@ class StoringTests(SynchronousTestCase):
         """
         zones = Zones()
         store = SQLiteStore(self.path)
-        storing = DatabasePoller(self.clock, store, zones, self.disk, label="zones.db")
+        storing = DatabasePoller(self.clock, store, ZoneSink(zones), self.disk, label="zones.db")
         storing.wanted = {APEX}
         with patch.object(store, "position", side_effect=StorageFault("zones.db: database is locked")):
             started = storing.start()
@@ -386,7 +386,7 @@ class StoringTests(SynchronousTestCase):
         wrong = self.mktemp()
         with open(f"{wrong}-damaged", "wb") as file:
             file.write(b"not a database" * 100)
-        databases = ZoneDatabases(self.clock, Zones(), self.disk, lambda version: None)
+        databases = ZoneDatabases(self.clock, ZoneSink(Zones()), self.disk)
         homes = {"one.example": f"{wrong}-before", "two.example": f"{wrong}-damaged"}
         zones = [ZoneSettings({"name": f"{name}.", "store": path}) for name, path in homes.items()]
         with patch.object(SQLiteStore, "close", autospec=True, side_effect=SQLiteStore.close) as closing:

@@ -40,7 +40,7 @@ class KeyTimesTests(SignedLoadingCase):
         """
         self.zones = Zones()
         self.loading = self.load(self.writeSigned(self.more))
-        self.placing.today = lambda: self.now
+        self.publisher.today = lambda: self.now
         self.advance()
 
     def key(self, **hours: float) -> int:
@@ -86,7 +86,7 @@ class KeyTimesTests(SignedLoadingCase):
         self.close(self.loading)
         self.zones = Zones()
         self.loading = self.load(self.writeSigned(self.more))
-        self.placing.today = lambda: self.now
+        self.publisher.today = lambda: self.now
         self.assertEqual(self.later(7)[1:], ({old, new}, {old, new}))
         self.assertEqual(self.later(6)[1:], ({old, new}, {new}))
         self.assertEqual(self.later(9)[1:], ({new}, {new}))

@@ -152,7 +152,7 @@ class ReloadingTests(LoadingCase):
         images = self.folder / "state" / "zones"
         before = sorted(images.glob("*.image"))
         refused = loading.reloadZone(nameFromText("example.org"))
-        with patch.object(self.placing, "loaded", side_effect=BadZone("not newer")):
+        with patch.object(self.publisher, "loaded", side_effect=BadZone("not newer")):
             self.finish(refused)
         self.assertEqual(self.errorOf("example.org"), "not newer")
         self.assertEqual(sorted(images.glob("*.image")), before)
@@ -167,7 +167,7 @@ class ReloadingTests(LoadingCase):
         """
         zones = [self.write(name) for name in ("example.net", "example.org")]
         loading = self.load(*zones)
-        loaded = self.placing.loaded
+        loaded = self.publisher.loaded
 
         def unthoughtOf(apex: bytes, file: str, built: Built) -> None:
             if built.zone == "example.net.":
@@ -176,7 +176,7 @@ class ReloadingTests(LoadingCase):
 
         for name in ("example.net", "example.org"):
             self.write(name, serial=2)
-        with patch.object(self.placing, "loaded", unthoughtOf):
+        with patch.object(self.publisher, "loaded", unthoughtOf):
             said = self.finish(loading.reload(zones))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertIn("example.net.: cannot be served; the log says why", said)

@@ -252,7 +252,7 @@ class LoadedSignatureTests(LoadingCase):
         zones = [self.write(f"zone{number}", self.SIGNATURES.format(f"zone{number}") if number == 50 else "") for number in range(120)]
         self.load(*zones)
         self.clock.pump([0.1] * 50)
-        watch = SignatureWatch(self.clock, self.zones, self.placing.image, today=lambda: END - 20.0 * DAY)
+        watch = SignatureWatch(self.clock, self.zones, self.publisher.image, today=lambda: END - 20.0 * DAY)
         watch.start()
         self.clock.pump([1] * 62)
         watch.stop()
@@ -271,7 +271,7 @@ class LoadedSignatureTests(LoadingCase):
         def image(place: Place) -> Version | None:
             if place.text in wrong:
                 raise wrong[place.text]
-            return self.placing.image(place)
+            return self.publisher.image(place)
 
         watch = SignatureWatch(self.clock, self.zones, image, today=lambda: END - 20.0 * DAY)
         watch.start()

@@ -267,7 +267,7 @@ class SignedLoadingTests(SignedLoadingCase):
         place = self.zones.at(APEX)
         assert place is not None
         least, today = Validity().least, time()
-        self.placing.today = lambda: today
+        self.publisher.today = lambda: today
         for left, version, expected in ((least + 10, 1, 1), (least - 10, 7, 1), (least - 10, 1, 2), (least - 10, 2, 2)):
             place.signatures, place.signaturesRead = FirstEnd(int(today) + left, APEX, SOA), (place.since, version)
             self.advance()
@@ -321,7 +321,7 @@ class SignedLoadingTests(SignedLoadingCase):
         place = self.zones.at(APEX)
         assert place is not None
         today = time()
-        self.placing.today = lambda: today
+        self.publisher.today = lambda: today
         for ahead, expected in ((0, 1), (86400, 2)):
             place.signatures, place.signaturesRead = FirstEnd(int(today) + Validity().signatures + ahead, APEX, SOA), (place.since, 1)
             self.advance()
@@ -365,7 +365,7 @@ class SignedLoadingTests(SignedLoadingCase):
         """
         zone = self.writeSigned()
         loading = self.load(zone)
-        self.placing.today = time
+        self.publisher.today = time
         self.clock.advance(0.1)
         self.writeSigned("a A 192.0.2.1\n")
         self.advance()

@@ -106,13 +106,13 @@ class PolicyLoadingTests(SignedLoadingCase):
             loading.reload([zone])
             self.clock.advance(0.1)
         served: list[set[int]] = []
-        loaded = self.placing.loaded
+        loaded = self.publisher.loaded
 
         def note(apex: bytes, file: str, built: Built) -> None:
             loaded(apex, file, built)
             served.append(self.types())
 
-        self.patch(self.placing, "loaded", note)
+        self.patch(self.publisher, "loaded", note)
         self.compilers.run()
         self.clock.advance(1)
         self.assertTrue(served)

@@ -18,7 +18,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadDescription, BadZone
-from twisted_ext.server.authority.zonetable import EXPIRED, Zones
+from twisted_ext.server.authority.sink import ZoneSink
+from twisted_ext.server.authority.zonetable import EXPIRED
 from twisted_ext.server.config.keys import Keys
 from twisted_ext.server.config.transferpolicy import NOBODY, USUAL, Terms, termsOf
 from twisted_ext.server.jobs.subprocess import inThread
@@ -37,7 +38,6 @@ from twisted_ext.wire.rrtypes import AXFR, IXFR
 from twisted_ext.zone.catalog.catalogs import Catalog, CatalogStep
 from twisted_ext.zone.store.events import VersionHistory
 from twisted_ext.zone.store.version import Version
-from twisted_ext.zone.zone import Zone
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.zonesettings import ZoneSettings
@@ -66,7 +66,7 @@ class Replication:
     def __init__(
         self,
         reactor: IReactorTime,
-        zones: Zones,
+        sink: ZoneSink,
         folder: str,
         *,
         journal: Callable[[bytes], Differences | None] = lambda apex: None,
@@ -81,7 +81,8 @@ class Replication:
 
         @raise OSError: the folder cannot be created.
         """
-        self._zones = zones
+        self._sink = sink
+        self._zones = sink.zones
         self._journal = journal
         self._today = today
         self._reactor = reactor
@@ -220,7 +221,7 @@ class Replication:
         if known is not None and (reset or not primaries):
             self._leaving[apex] = False
             if zone is None or reset:
-                self._zones.remove(apex)
+                self._sink.gone(apex)
             leaving = self.secondaries.remove(apex, forget=gone or reset)
             leaving.addBoth(self._left, apex)
             return
@@ -230,7 +231,7 @@ class Replication:
         if zone is None or terms is None or not primaries:
             return
         if known is None:
-            self._zones.expect(apex)
+            self._sink.expect(apex)
             self.secondaries.add(zone.apexName, primaries, terms.notices, terms.digest)
         else:
             known.digest = terms.digest
@@ -303,12 +304,7 @@ class Replication:
             zone = None if place is None else place.served()
             version = self.cataloging.next(name, members, None if zone is None else zone.current, self._today())
             if version is not None:
-                if zone is None:
-                    zone = Zone(version)
-                else:
-                    zone.replace(version)
-                self._zones.put(zone, now=self._today())
-                self.changed(version)
+                self._sink.arrived(version)
 
     def expires(self, apex: bytes) -> float | None:
         """
@@ -414,16 +410,9 @@ class Replication:
     def _install(self, apexName: bytes, version: Version | None) -> None:
         apex = apexName.lower()
         if version is None:
-            self._zones.fail(apex, "no primary has confirmed it for too long", EXPIRED)
-            return
-        place = self._zones.at(apex)
-        if place is not None and place.zone is not None:
-            place.zone.replace(version)
-            zone = place.zone
+            self._sink.failed(apex, "no primary has confirmed it for too long", EXPIRED)
         else:
-            zone = Zone(version)
-        self._zones.put(zone, now=self._today())
-        self.changed(version)
+            self._sink.arrived(version)
 
     def _told(self, apex: bytes, said: str) -> None:
         place = self._zones.at(apex)

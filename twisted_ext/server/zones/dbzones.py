@@ -5,7 +5,6 @@ Zones that the settings place in databases: served from there, and polled for ch
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from time import time
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, DeferredLock, gatherResults
@@ -26,13 +25,12 @@ from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.nodes import kindOf
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.update.transactions import Transaction
-from twisted_ext.zone.zone import Zone
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.interfaces import IZoneStore
-    from twisted_ext.server.authority.zonetable import Zones
+    from twisted_ext.server.authority.sink import ZoneSink
     from twisted_ext.server.config.zonesettings import ZoneSettings
 
 __all__ = ["DatabasePoller", "StoreJournal", "ZoneDatabases"]
@@ -87,25 +85,22 @@ class DatabasePoller:
         self,
         clock: IReactorTime,
         store: IZoneStore,
-        zones: Zones,
+        sink: ZoneSink,
         elsewhere: Elsewhere,
         *,
-        changed: Callable[[Version], object] = lambda version: None,
         label: str,
     ) -> None:
         """
         @param elsewhere: runs work in a thread.
-        @param changed: called with each new version of a zone that is published.
         @param label: the database, for display.
         """
         self.said: dict[bytes, str] = {}
         self.wanted: set[bytes] | None = None
         self.keeper = StoreJournal(store, self._note)
         self._store = store
-        self._zones = zones
+        self._sink = sink
         self._outside = elsewhere
         self._turns = DeferredLock()
-        self._changed = changed
         self._label = label
         # Position in the database's change feed; L{None} before the first load.
         self._position: int | None = None
@@ -148,7 +143,7 @@ class DatabasePoller:
 
     def _expect(self, apex: bytes) -> None:
         self._ours.add(apex)
-        self._zones.expect(apex, self._label)
+        self._sink.expect(apex, self._label)
 
     async def _load(self) -> None:
         position = await self.exclusively(self._store.position)
@@ -198,32 +193,24 @@ class DatabasePoller:
             self._install(version)
 
     def _install(self, version: Version) -> None:
-        place = self._zones.at(version.apex)
+        place = self._sink.zones.at(version.apex)
         zone = None if place is None else place.zone
         if zone is None or not _isSame(zone.current, version):
             self.historyOf(version.apex).forget()
-            self._serve(zone, version)
+            self._serve(version)
         else:
-            self._settled(zone)
+            self._serve(zone.current)
 
-    def _serve(self, zone: Zone | None, version: Version) -> None:
-        if zone is None:
-            zone = Zone(version)
-        else:
-            zone.replace(version)
-        self._settled(zone)
-        self._changed(version)
-
-    def _settled(self, zone: Zone) -> None:
-        apex = zone.apex
-        self._zones.put(zone, self._label, time())
+    def _serve(self, version: Version) -> None:
+        apex = version.apex
+        self._sink.arrived(version, self._label)
         if self.said.pop(apex, None) is not None:
             _log.info("{zone} is as {label} has it again", zone=nameToText(apex), label=self._label)
 
     def _complain(self, apex: bytes, fault: DNSFault) -> None:
         if self.said.get(apex) != str(fault):
             self.said[apex] = str(fault)
-            self._zones.fail(apex, str(fault))
+            self._sink.failed(apex, str(fault))
             _log.error("{zone} stays as it is: {fault}", zone=nameToText(apex), fault=fault)
 
     # -- changes
@@ -246,7 +233,7 @@ class DatabasePoller:
                 self._fault = str(fault)
                 _log.error("{label} cannot be read: {fault}", label=self._label, fault=fault)
                 for apex in self.wanted or ():
-                    self._zones.fail(apex, str(fault))
+                    self._sink.failed(apex, str(fault))
         except Exception:
             # The next poll may succeed.
             _log.failure("while looking at {label}", label=self._label)
@@ -277,10 +264,10 @@ class DatabasePoller:
                 self._ours.discard(apex)
                 self._histories.pop(apex, None)
                 self.said.pop(apex, None)
-                self._zones.remove(apex)
+                self._sink.gone(apex)
             return
         self._ours.add(apex)
-        place = self._zones.at(apex)
+        place = self._sink.zones.at(apex)
         zone = None if place is None else place.zone
         if zone is None or news.names is None or news.soa is None or apex in self.said:
             # Changes that could not be applied before are still missing in the zone.
@@ -303,7 +290,7 @@ class DatabasePoller:
             return
         if made is not None and zone.current is current and apex in self._ours:
             self.historyOf(apex).note([made[1]])
-            self._serve(zone, made[0])
+            self._serve(made[0])
 
     # -- shutdown
 
@@ -348,12 +335,11 @@ class ZoneDatabases:
     """
 
     def __init__(
-        self, reactor: IReactorTime, zones: Zones, elsewhere: Elsewhere, changed: Callable[[Version], object]
+        self, reactor: IReactorTime, sink: ZoneSink, elsewhere: Elsewhere
     ) -> None:
         self._reactor = reactor
-        self._zones = zones
+        self._sink = sink
         self._elsewhere = elsewhere
-        self._changed = changed
         self._open: dict[str, DatabasePoller] = {}
         self._homes: dict[bytes, str] = {}
         self._new: list[DatabasePoller] = []
@@ -372,11 +358,11 @@ class ZoneDatabases:
                 store.close()
             raise BadDescription(f"store: {fault}") from None
         for apex in set(self._homes) - set(homes):
-            self._zones.remove(apex)
+            self._sink.gone(apex)
         for path in set(self._open) - set(homes.values()):
             self._open.pop(path).close().addErrback(lambda failure: _log.failure("a database cannot be closed", failure))
         for path, store in opened.items():
-            storing = DatabasePoller(self._reactor, store, self._zones, self._elsewhere, changed=self._changed, label=path)
+            storing = DatabasePoller(self._reactor, store, self._sink, self._elsewhere, label=path)
             self._open[path] = storing
             self._new.append(storing)
         self._homes = homes

@@ -366,7 +366,7 @@ class ZoneLoader:
         wanted.failed = bool(first or not result.get("image"))
         if wanted.failed:
             first = first or f"{wanted.file}: there is no zone in it"
-            self._publisher.fail(wanted.apex, first)
+            self._publisher.failed(wanted.apex, first)
             serial = None if wanted.serial is None else self._publisher.serial(wanted.apex)
             outcome = "nothing is served" if serial is None else f"serial {serial} stays in force"
             self._tellBroken(wanted, complaints or [(first, True)], f"{wanted.zone}: {outcome}")
@@ -382,7 +382,7 @@ class ZoneLoader:
     def _later(self, wanted: PendingZone, said: str) -> None:
         wanted.failed = True
         wanted.again = False
-        self._publisher.fail(wanted.apex, said)
+        self._publisher.failed(wanted.apex, said)
         if self._retry is None:
             _log.error("{said}; zones to be compiled are tried again in {pause:g} s", said=said, pause=self._pause)
             self._tryLater(wanted, self._pause)
@@ -572,7 +572,7 @@ class ZoneLoader:
         if self._signedZones is not None and not renamed:
             self._signedZones.remove(gone.apex)
         if not renamed:
-            self._publisher.remove(gone.apex)
+            self._publisher.gone(gone.apex)
         self.images.forget(text)
         gone.leave()
 

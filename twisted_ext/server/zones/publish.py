@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
 
-from twisted_ext.server.authority.zonetable import SERVING, Place, Zones
+from twisted_ext.server.authority.sink import ZoneSink
+from twisted_ext.server.authority.zonetable import FAILED, SERVING, Place, Zones
 from twisted_ext.server.update.journalreplay import JournalReplays, Steps, finished
 from twisted_ext.server.zones.imagefiles import Built, Maps
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.zone.store.version import Version
+    from twisted_ext.zone.zone import Zone
 
 __all__ = ["ZonePublisher"]
 
@@ -27,11 +29,9 @@ _FEW: Final = 100
 _log: Final = Logger(__name__)
 
 
-class ZonePublisher:
+class ZonePublisher(ZoneSink):
     """
-    Publishes zones in a table.
-
-    @ivar today: returns seconds since 1970.
+    The door that also takes images of compiled zones.
     """
 
     def __init__(
@@ -41,27 +41,21 @@ class ZonePublisher:
         revise: Callable[[Version], Steps],
         *,
         takesLong: Callable[[bytes], bool] = lambda apex: False,
-        put: Callable[[Place], object] = lambda place: None,
+        put: Callable[[Place, Version | None], object] = lambda place, version: None,
         today: Callable[[], float] = time,
     ) -> None:
         """
         @param revise: applies later changes to a loaded version, and returns the version to serve.
         @param takesLong: returns whether that takes so long for a zone that it has to be done in turns.
-        @param put: called when a version of a zone has been published.
-        @param today: returns seconds since 1970.
+        @param put: see L{ZoneSink}.
         """
-        self._put = put
-        self._zones = zones
+        super().__init__(zones, put, today)
         self._maps = Maps()
         self._revise = revise
         self._takesLong = takesLong
         self._replaying = JournalReplays(reactor)
         # Errors of a zone's next version, reported while the replay of this one is under way.
         self._later: dict[bytes, str] = {}
-        self.today = today
-
-    def expect(self, apex: bytes, file: str) -> None:
-        self._zones.expect(apex, file)
 
     def loaded(self, apex: bytes, file: str, built: Built) -> None:
         """
@@ -70,33 +64,33 @@ class ZonePublisher:
         @raise DNSFault: it cannot be used.
         @raise OSError: the same.
         """
-        place = self._zones.expect(apex, file)
+        place = self.zones.expect(apex, file)
         opening = self._maps.opening(apex, built.path, built.offset)
         self._cancel(apex)
         if not self._takesLong(apex) or place.served() is not None:
             self._serve(place, lambda: finished(self._revise(opening())), built)
             return
         steps = self._revise(opening())
-        self._zones.defer(apex, file)
+        self.zones.defer(apex, file)
 
         def done(version: Version) -> None:
             self._serve(place, lambda: version, built)
             if said := self._later.pop(apex, ""):
-                self.fail(apex, said)
+                self.failed(apex, said)
 
         self._replaying.begin(apex, steps, done, lambda said: self._failed(place, said))
 
     def _failed(self, place: Place, said: str) -> None:
         _log.error("{zone}: {said}", zone=place.text, said=said)
         self._later.pop(place.apex, None)
-        self.fail(place.apex, said)
+        self.failed(place.apex, said)
 
     def _cancel(self, apex: bytes) -> None:
         self._replaying.cancel(apex)
         self._later.pop(apex, None)
 
     def _serve(self, place: Place, opening: Callable[[], Version], built: Built) -> None:
-        zones = self._zones
+        zones = self.zones
         if len(zones) <= _FEW and place.zone is None:
             version = opening()
 
@@ -105,7 +99,7 @@ class ZonePublisher:
 
             opening = opened
         zones.putLater(place.apex, opening, built.serial, built.records, self.today(), source=(built.path, built.offset))
-        self._put(place)
+        self._put(place, None)
 
     def image(self, place: Place) -> Version | None:
         """
@@ -124,7 +118,7 @@ class ZonePublisher:
         """
         Return the serial number served, which updates may have raised; L{None} if the zone is not served yet.
         """
-        place = self._zones.at(apex)
+        place = self.zones.at(apex)
         if place is None or place.state != SERVING:
             return None
         return place.serial if place.zone is None or place.unopened else place.zone.current.serial
@@ -133,21 +127,25 @@ class ZonePublisher:
         """
         Return when the first signature of the served version of a zone ends, in seconds since 1970; L{None} if that is not known (yet).
         """
-        place = self._zones.at(apex)
+        place = self.zones.at(apex)
         if place is None or place.signatures is None or place.signaturesRead != (place.since, self.serial(apex)):
             return None
         return place.signatures.time
 
-    def fail(self, apex: bytes, said: str) -> None:
+    def arrived(self, version: Version, file: str = "", zone: Zone | None = None) -> None:
+        self._cancel(version.apex)
+        super().arrived(version, file, zone)
+
+    def failed(self, apex: bytes, said: str, state: str = FAILED) -> None:
         if apex in self._replaying:
             # The version being replayed is still usable.
             self._later[apex] = said
             return
-        self._zones.fail(apex, said)
+        super().failed(apex, said, state)
 
-    def remove(self, apex: bytes) -> None:
+    def gone(self, apex: bytes) -> None:
         self._cancel(apex)
-        self._zones.remove(apex)
+        super().gone(apex)
 
     def close(self) -> None:
         self._replaying.close()

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from glob import escape, glob
-from time import time
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults, succeed
@@ -129,7 +128,7 @@ class ZoneSet:
         self.zones = Zones(changed)
         self.zones.damaged = self._damaged
         self._signatures = SignatureWatch(reactor, self.zones, self._imageOf)
-        self.placing = ZonePublisher(reactor, self.zones, self._revised, takesLong=self._takesLong, put=self._put)
+        self.publisher = ZonePublisher(reactor, self.zones, self._revised, takesLong=self._takesLong, put=self._put)
         self.loading: ZoneLoader | None = None
         self.operations: dict[int, Operation] = {}
         self.useless: Callable[[str], object] = lambda said: None
@@ -171,9 +170,9 @@ class ZoneSet:
     def _replaceMade(self, made: dict[str, Zone]) -> None:
         for zone in self._made.values():
             if zone.apex not in [each.apex for each in made.values()]:
-                self.zones.remove(zone.apex)
+                self.publisher.gone(zone.apex)
         for path, zone in made.items():
-            self.zones.put(zone, path, time())
+            self.publisher.arrived(zone.current, path, zone)
         self._made = made
 
     def _revised(self, version: Version) -> Steps:
@@ -182,12 +181,15 @@ class ZoneSet:
     def _takesLong(self, apex: bytes) -> bool:
         return self._updating is not None and self._updating.takesLong(apex)
 
-    def _put(self, place: Place) -> None:
+    def _put(self, place: Place, version: Version | None) -> None:
         self._signatures.changed()
-        if self._replication is not None and place.apex in self._telling:
+        if self._replication is None:
+            return
+        if version is None and place.apex in self._telling:
             zone = place.served()
-            if zone is not None:
-                self._replication.changed(zone.current)
+            version = None if zone is None else zone.current
+        if version is not None:
+            self._replication.changed(version)
 
     def _damaged(self, apex: bytes) -> None:
         if self.loading is not None:
@@ -200,7 +202,7 @@ class ZoneSet:
         if self.isRevised(place.apex):
             zone = place.served()
             return None if zone is None else zone.current
-        return self.placing.image(place)
+        return self.publisher.image(place)
 
     def _truncated(self, apex: bytes) -> None:
         """
@@ -261,7 +263,7 @@ class ZoneSet:
             for _ in self._applying(zones):
                 # The server does not answer yet, so there is no need for turns.
                 pass
-        self.loading = loading = ZoneLoader(self._reactor, self.placing, folder, watch=self._settings.watch)
+        self.loading = loading = ZoneLoader(self._reactor, self.publisher, folder, watch=self._settings.watch)
         self._signatures.overdue = loading.overdue
         self._folder = os.path.abspath(folder)
         for left in glob(f"{escape(folder)}/{_SHARED}*"):
@@ -294,7 +296,7 @@ class ZoneSet:
             self.keys = keysOf(self._settings)
             self._warnOfKeys()
         try:
-            replication = Replication(self._reactor, self.zones, f"{folder}/secondary", journal=self._journal, settings=self._settings)
+            replication = Replication(self._reactor, self.publisher, f"{folder}/secondary", journal=self._journal, settings=self._settings)
         except OSError as error:
             raise BadDescription(f"state: {folder} cannot be used: {error.strerror or error}") from None
         updating = UpdateHandler(self._reactor, self.zones, f"{folder}/journals", changed=replication.changed)
@@ -316,7 +318,7 @@ class ZoneSet:
         if self._stored is None and any(zone.store for zone in special):
             from twisted_ext.server.zones.dbzones import ZoneDatabases
 
-            self._stored = ZoneDatabases(self._reactor, self.zones, partial(inThread, self._reactor), replication.changed)
+            self._stored = ZoneDatabases(self._reactor, self.publisher, partial(inThread, self._reactor))
         stored, loading = self._stored, self.loading
         if stored is not None:
             if loading is not None:
@@ -570,7 +572,7 @@ class ZoneSet:
             self._listing.cancel()
         if self.loading is not None:
             self.loading.close()
-        self.placing.close()
+        self.publisher.close()
         stopping: list[Deferred[None]] = []
         if self._replication is not None:
             stopping.append(self._replication.stop())
