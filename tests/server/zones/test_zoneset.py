@@ -5,9 +5,10 @@ Tests of L{twisted_ext.server.zones.zoneset}: the effect of a reload on zones.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, permutations
 from pathlib import Path
 from typing import cast
 from unittest.mock import patch
@@ -27,6 +28,7 @@ from twisted_ext.packetcache.clients import Client, Group
 from twisted_ext.server.limits import WATCH_SECONDS
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.settings.settings import Settings
+from twisted_ext.server.transfer.replication import Replication
 from twisted_ext.server.update.commit import CommitQueue
 from twisted_ext.server.update.updates import UpdateHandler
 from twisted_ext.server.zones import loader as loadingModule
@@ -515,6 +517,45 @@ class ZonedTests(SynchronousTestCase):
         place = zoned.zones.at(APEX)
         assert place is not None
         self.assertEqual((place.state, place.zone), ("loading", None))
+
+    def test_zoneMovesBetweenOrigins(self) -> None:
+        """
+        A zone that a reload moves between a file, a database and primaries is served as it is in the new place, and secondaries are told
+        once of each version that came into force, whatever it came from.
+        """
+        path = str(self.folder / "zones.db")
+        store = SQLiteStore(path)
+        store.create(APEX, [*records(ZONE), record("store 60 A 192.0.2.7")])
+        store.close()
+        self.file.write_text(f"$ORIGIN example.org.\n{ZONE}file 60 A 192.0.2.8\n")
+        transferred = Zone.fromText(f"{ZONE}primaries 60 A 192.0.2.9\n", APEX).current
+        tables: dict[str, dict[str, object]] = {
+            "file": {"file": str(self.file)},
+            "store": {"store": path},
+            "primaries": {"primaries": ["192.0.2.1"]},
+        }
+
+        def arrives(zoned: ZoneSet, origin: str) -> None:
+            self.settle()
+            if origin == "primaries":
+                assert zoned._replication is not None
+                zoned._replication._install(APEX, transferred)
+            owners = [name for name in tables if self.has(zoned, bytes([len(name)]) + name.encode())]
+            self.assertEqual(owners, [origin])
+
+        for before, after in permutations(tables, 2):
+            with patch.object(Replication, "changed", autospec=True, side_effect=Replication.changed) as told:
+                zoned = self.serve(self.settings(**tables[before], allow_transfer=["any"]))
+                arrives(zoned, before)
+                self.assertEqual(len(told.mock_calls), 1, (before, after))
+                self.reload(zoned, self.settings(**tables[after], allow_transfer=["any"]))
+                arrives(zoned, after)
+                self.assertEqual(len(told.mock_calls), 2, (before, after))
+                place = zoned.zones.at(APEX)
+                assert place is not None
+                self.assertEqual((place.state, place.said), ("serving", ""))
+                self.end(zoned)
+            shutil.rmtree(self.folder / "state")
 
     def test_reloadSwitchesWholeZones(self) -> None:
         """
