@@ -33,6 +33,7 @@ __all__ = [
     "IHitObserver",
     "IQueryObserver",
     "IResolverParser",
+    "IServerFeature",
     "IZoneStore",
     "Start",
 ]
@@ -170,6 +171,18 @@ class IHitObserver(IQueryObserver):
         @param bodies: the replies without their ids, which are those of the queries.
         @param transport: C{"udp"}, C{"tcp"}, C{"tls"}, C{"https"} or C{"quic"}.
         """
+
+
+class IServerFeature(Interface):
+    """
+    A feature of the server of another package, found by Twisted's plugin system. Implementers extend
+    L{Feature<twisted_ext.server.features.base.feature.Feature>}, and provide L{twisted.plugin.IPlugin} too. It is loaded where one of its
+    settings, or its commands, are named.
+    """
+
+    name: str = Attribute("One word that no other feature has.")
+
+    settings = Attribute("The class of its settings, a subclass of L{Section<twisted_ext.server.config.setting.Section>}.")
 
 
 class IResolverParser(Interface):

@@ -28,8 +28,9 @@ from twisted_ext.server.config.types import COUNT, FLAG, ZONE
 from twisted_ext.server.operations.logqueue import drainAll, queuedObserver, sinkFor
 from twisted_ext.server.operations.logs import formatterFor, isOfJournal
 from twisted_ext.server.process.prepare import prepareProcess
+from twisted_ext.server.settings import settings as declared
 from twisted_ext.server.settings.helptext import usageOf
-from twisted_ext.server.settings.settings import SETTINGS, Settings
+from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.settings.startup import (
     BROKEN_PIPE,
     INTERRUPTED,
@@ -260,6 +261,21 @@ class _Words(_Command):
         """
         self.showPath = True
 
+    def parseOptions(self, options: list[str] | None = None) -> None:
+        """
+        Parse options, among which may be settings of plugins.
+        """
+        words = sys.argv[1:] if options is None else options
+        for word in words:
+            name = word.removeprefix("--").partition("=")[0]
+            if word.startswith("--") and not hasattr(type(self), f"opt_{name.replace('-', '_')}"):
+                # Loads plugins if this is no setting of this package's.
+                declared.settingNamed(name.removeprefix("no-"))
+        if _addOptions():
+            collect: Callable[[usage.Options], None] = usage.Options.__init__
+            collect(self)
+        super().parseOptions(options)
+
     def getSynopsis(self) -> str:
         if not programName().startswith("twistd"):
             return f"Usage: {programName()} [options]"
@@ -373,9 +389,22 @@ def _optionsFor(setting: Setting) -> dict[str, Callable[..., None]]:
     return made
 
 
-for _setting in SETTINGS:
-    for _name, _option in _optionsFor(_setting).items():
-        setattr(_Words, f"opt_{_name}", _option)
+def _addOptions() -> bool:
+    """
+    Make an option of each setting that has none yet.
+
+    @return: whether there are any.
+    """
+    added = False
+    for setting in declared.SETTINGS:
+        for name, option in _optionsFor(setting).items():
+            if not hasattr(_Words, f"opt_{name}"):
+                setattr(_Words, f"opt_{name}", option)
+                added = True
+    return added
+
+
+_addOptions()
 
 
 class ForwardOptions(_Words):

@@ -39,6 +39,7 @@ from twisted_ext.server.operations.systemd import notify, watchdogSeconds
 from twisted_ext.server.process.relay import Relay
 from twisted_ext.server.reply.cookies import SECRET_OCTETS
 from twisted_ext.server.settings.changes import NOTHING, changedLines
+from twisted_ext.server.settings.settings import pluginComplaints
 from twisted_ext.server.sources import stackFor
 from twisted_ext.server.upstreams import ListenAddresses
 from twisted_ext.server.zones.validate import zonesIn
@@ -649,6 +650,8 @@ def makeServer(
             f"tcp-connections: {settings.tcpConnections} connections need more open files than the {files} that the system allows this "
             "process; raise that limit (LimitNOFILE= of systemd, ulimit -n), or lower tcp-connections"
         )
+    for complaint in pluginComplaints:
+        Server.log.warn("{complaint}", complaint=complaint)
     cookieSecrets = settings.cookieSecrets()
     secret = cookieSecrets[0] if cookieSecrets else os.urandom(SECRET_OCTETS)
     received = receivedSockets()

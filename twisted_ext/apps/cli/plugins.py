@@ -17,13 +17,15 @@ _HELP: Final = """\
 Usage: txdns plugins [PREFIX ...] [+json]
 
 Lists the prefixes of resolver descriptions: those of twisted_ext, and those of plugins that
-Twisted's plugin system finds; or only those given.
+Twisted's plugin system finds; or only those given. Features that plugins add to servers are
+listed behind them, with their settings and the commands of txdns control.
 
   txdns plugins
   txdns plugins udp tcp
   txdns query www.example.com @PREFIX:...
 
-With +json, prints one object per line with the keys prefix, summary and from.
+With +json, prints one object per line with the keys prefix, summary and from, or feature,
+settings, commands and from.
 """
 
 
@@ -58,7 +60,33 @@ def main(words: list[str]) -> int:
         widths = [max(len(row[column]) for row in (heads, *rows)) for column in (0, 1)]
         for prefix, origin, summary in (heads, *rows):
             print(f"{prefix:<{widths[0]}}  {origin:<{widths[1]}}  {summary}")
+    if not given.bare:
+        complaints += [each for each in _showFeatures(json=given[_JSON]) if each not in complaints]
     sys.stdout.flush()
     for complaint in complaints:
         complain(f"txdns plugins: {complaint}")
     return OK
+
+
+def _showFeatures(*, json: bool) -> list[str]:
+    """
+    Print the features of plugins.
+
+    @return: an error text for each that cannot be used.
+    """
+    from twisted_ext.server.features import order
+    from twisted_ext.server.settings.plugged import adopt
+    from twisted_ext.server.settings.settings import pluginComplaints
+
+    known = order.ORDER
+    adopt()
+    for feature in order.ORDER[len(known) :]:
+        settings = [each.name for each in feature.settings.declared()]
+        commands = [" ".join(verb.words) for verb in feature.verbs]
+        origin = type(feature).__module__
+        if json:
+            print(dumps({"feature": feature.name, "settings": settings, "commands": commands, "from": origin}))
+        else:
+            print(f"\nfeature {feature.name} from {origin}")
+            print(f"  settings: {', '.join(settings) or 'none'}\n  commands: {', '.join(commands) or 'none'}")
+    return pluginComplaints

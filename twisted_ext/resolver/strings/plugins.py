@@ -1,12 +1,12 @@
 """
-Find the description prefixes that plugins provide.
+Find what Twisted plugins of other packages provide: prefixes of descriptions, and features of the server.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.plugin import getPlugins
@@ -14,18 +14,18 @@ from twisted.python.failure import Failure
 
 from twisted_ext.interfaces import IResolverParser
 
-__all__ = ["pluggedParsers"]
+if TYPE_CHECKING:
+    from zope.interface import Interface
+
+__all__ = ["pluggedParsers", "pluginsFor"]
 
 
-def pluggedParsers(builtIn: Mapping[str, IResolverParser]) -> tuple[list[IResolverParser], list[str]]:
+def pluginsFor(interface: type[Interface]) -> tuple[list[object], list[str]]:
     """
-    Load the prefixes among Twisted's plugins.
+    Load plugins.
 
-    @param builtIn: the built-in prefixes, which plugins cannot replace.
-
-    @return: the usable ones, the first for each prefix, and an error text for each of the others.
+    @return: those that provide an interface, and an error text for each plugin module that cannot be imported.
     """
-    found: dict[str, IResolverParser] = {}
     complaints: list[str] = []
 
     def overhear(event: LogEvent) -> None:
@@ -42,9 +42,21 @@ def pluggedParsers(builtIn: Mapping[str, IResolverParser]) -> tuple[list[IResolv
         # This imports all plugins of all packages, unless that has been done already. Their warnings do not concern the caller.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            plugins = list(getPlugins(IResolverParser))
+            return list(getPlugins(interface)), complaints
     finally:
         globalLogPublisher.removeObserver(observer)
+
+
+def pluggedParsers(builtIn: Mapping[str, IResolverParser]) -> tuple[list[IResolverParser], list[str]]:
+    """
+    Load the prefixes among Twisted's plugins.
+
+    @param builtIn: the built-in prefixes, which plugins cannot replace.
+
+    @return: the usable ones, the first for each prefix, and an error text for each of the others.
+    """
+    found: dict[str, IResolverParser] = {}
+    plugins, complaints = pluginsFor(IResolverParser)
     for plugin in plugins:
         prefix = getattr(plugin, "prefix", None)
         if builtIn.get(cast(str, prefix)) is plugin:
@@ -56,5 +68,5 @@ def pluggedParsers(builtIn: Mapping[str, IResolverParser]) -> tuple[list[IResolv
                 f"{plugin!r} is not used: the prefix {prefix!r} is taken by {(builtIn.get(prefix) or found[prefix])!r}"
             )
         else:
-            found[prefix] = plugin
+            found[prefix] = cast(IResolverParser, plugin)
     return list(found.values()), complaints

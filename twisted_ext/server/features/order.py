@@ -4,7 +4,7 @@ All features, from that which a query meets first to the last.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from twisted_ext.server.features.base.feature import Feature
 from twisted_ext.server.features.blocking.feature import BlockingFeature
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ORDER", "declaredFigures", "declaredVerbs"]
 
-ORDER: Final[tuple[Feature, ...]] = (
+#: Those of this package, and behind them those of plugins, once L{twisted_ext.server.settings.plugged} has adopted them.
+ORDER: tuple[Feature, ...] = (
     ViewsFeature(),
     LocalNamesFeature(),
     SpecialFeature(),

@@ -50,9 +50,10 @@ class Result:
     @ivar server: the upstream, or the place of the rule.
     @ivar rcode: L{None} without a reply.
     @ivar size: octets of the reply.
+    @ivar isAnswered: whether a source has answered, perhaps one of another package.
     """
 
-    __slots__ = ("source", "server", "rcode", "ede", "size", "truncated")
+    __slots__ = ("source", "server", "rcode", "ede", "size", "truncated", "isAnswered")
 
     def __init__(
         self,
@@ -62,6 +63,8 @@ class Result:
         ede: tuple[tuple[int, str], ...] = (),
         size: int = 0,
         truncated: bool = False,
+        *,
+        isAnswered: bool = False,
     ) -> None:
         self.source = source
         self.server = server
@@ -69,6 +72,15 @@ class Result:
         self.ede = ede
         self.size = size
         self.truncated = truncated
+        self.isAnswered = isAnswered
+
+    @property
+    def status(self) -> str:
+        """
+        Return what became of it, for people.
+        """
+        source = "local" if self.isAnswered and self.source not in KINDS and self.source != _UPSTREAM else self.source
+        return statusOf(source, self.ede)
 
 
 def _resultOf(octets: bytes, cause: Answer | DirectAnswer | Refusal | None, gate: str) -> Result:
@@ -90,7 +102,8 @@ def _resultOf(octets: bytes, cause: Answer | DirectAnswer | Refusal | None, gate
         rcode, ede = cause.rcode or rcode, cause.ede
     else:
         source = "zone" if isinstance(cause, DirectAnswer) else gate
-    return Result(source, server, rcode, ede, len(octets), bool(octets and octets[2] & 2))
+    truncated = bool(octets and octets[2] & 2)
+    return Result(source, server, rcode, ede, len(octets), truncated, isAnswered=isinstance(cause, Answer))
 
 
 class QueryLog:
@@ -164,7 +177,7 @@ class LiveList:
                 nameToText(question.name),
                 typeName(question.rrType),
                 "no reply" if result.rcode is None else rcodeName(result.rcode),
-                statusOf(result.source, result.ede),
+                result.status,
                 self._seconds() - request.arrived,
                 result.server,
             )

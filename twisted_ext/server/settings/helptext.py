@@ -10,7 +10,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.server.config.types import COUNT, FLAG
-from twisted_ext.server.settings.settings import SETTINGS
+from twisted_ext.server.settings.settings import allSettings
 from twisted_ext.server.settings.startup import programName
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def settingsFor(role: str) -> Iterator[Setting]:
     """
     Yield the settings that have an effect with a sub-command, or all of them for C{""}.
     """
-    for setting in SETTINGS:
+    for setting in allSettings():
         if not role or role in setting.roles:
             yield setting
 

@@ -23,7 +23,7 @@ from twisted_ext.limits import (
 from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import GROUPS, RESOLVING, Section, Setting, number, octets, setting, shown
 from twisted_ext.server.config.tables import checkedTable, tableFromText, tableToText, tableToTOML
-from twisted_ext.server.features.order import ORDER
+from twisted_ext.server.features import order
 from twisted_ext.server.limits import (
     CLIENT_RATE,
     CLIENT_STREAM_IDLE,
@@ -48,7 +48,7 @@ from twisted_ext.zone.limits import RECEIVED_OCTETS
 if TYPE_CHECKING:
     from twisted_ext.server.config.types import Value
 
-__all__ = ["SETTINGS", "Settings", "View", "ViewSettings", "settingNamed"]
+__all__ = ["SETTINGS", "Settings", "View", "ViewSettings", "allSettings", "declare", "pluginComplaints", "settingNamed"]
 
 _S = TypeVar("_S", bound=Section)
 
@@ -446,6 +446,8 @@ class Settings(Section):
         @raise BadDescription: a value is not valid; says which one, and what would be.
         """
         byAttribute = {each.attribute: each for each in SETTINGS}
+        if not values.keys() <= byAttribute.keys():
+            byAttribute = {each.attribute: each for each in allSettings()}
         checked: dict[str, Value] = {}
         for name, value in values.items():
             if name not in byAttribute:
@@ -466,6 +468,8 @@ class Settings(Section):
         """
         Make settings from the result of L{toJSON}, without checking them again.
         """
+        if not values.keys() <= _byName.keys():
+            _adopt()
         return cls({name: tuple(value) if isinstance(value, list) else cast("Value", value) for name, value in values.items()})
 
     def views(self) -> list[View]:
@@ -527,7 +531,7 @@ class Settings(Section):
     def toTOML(self) -> str:
         lines: list[str] = []
         group = ""
-        for each in SETTINGS:
+        for each in allSettings():
             if each.group != group:
                 group = each.group
                 lines += ["", f"# -- {group}"]
@@ -582,9 +586,9 @@ class ViewSettings:
 
     @classmethod
     def fromTable(cls, table: Mapping[str, object], folder: str = "") -> ViewSettings:
+        own = {each.name for each in _OF_VIEWS}
+        common = [key for key in table if key not in own and (found := settingNamed(key)) is not None and not found.inView]
         declared = (*_OF_VIEWS, *[each for each in SETTINGS if each.inView])
-        known = {each.name for each in declared}
-        common = [key for key in table if key not in known and settingNamed(key) is not None]
         if common and isinstance(table.get("name"), str):
             raise BadDescription("\n".join([f"view {table['name']}: {key} cannot differ between views" for key in common]))
         values = checkedTable(table, declared, "view", "children", folder)
@@ -613,13 +617,47 @@ class ViewSettings:
         return tableToTOML(self._values)
 
 
-_OF_FEATURES: Final = [each for feature in ORDER for each in feature.settings.declared()]
+#: All settings, by group: those of the server itself before those of features. They become more when features of plugins are adopted.
+SETTINGS: tuple[Setting, ...] = ()
 
-#: All settings, by group: those of the server itself before those of features.
-SETTINGS: Final = tuple(sorted([*Settings.declared(), *_OF_FEATURES], key=lambda each: [*GROUPS].index(each.group)))
+_byName: dict[str, Setting] = {}
 
-_BY_NAME: Final = {each.name: each for each in SETTINGS}
+#: An error text for each plugin that could not be adopted.
+pluginComplaints: Final[list[str]] = []
+
+
+def declare() -> None:
+    """
+    Collect the settings of the server and of all features.
+    """
+    global SETTINGS, _byName
+    ofFeatures = [each for feature in order.ORDER for each in feature.settings.declared()]
+    SETTINGS = tuple(sorted([*Settings.declared(), *ofFeatures], key=lambda each: [*GROUPS].index(each.group)))
+    _byName = {each.name: each for each in SETTINGS}
+
+
+declare()
+
+
+def allSettings() -> tuple[Setting, ...]:
+    """
+    Return all settings, those of plugins too.
+    """
+    _adopt()
+    return SETTINGS
+
+
+def _adopt() -> None:
+    # Plugins are other packages, which most servers do not have.
+    from twisted_ext.server.settings.plugged import adopt
+
+    adopt()
 
 
 def settingNamed(name: str) -> Setting | None:
-    return _BY_NAME.get(name)
+    """
+    Return the setting of this name. If it is none of this package's, plugins are loaded.
+    """
+    if name not in _byName:
+        _adopt()
+    return _byName.get(name)

@@ -13,7 +13,7 @@ from twisted_ext.errors import BadDescription
 from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile
 from twisted_ext.server.config import types
 from twisted_ext.server.limits import LOADING_COMPLAINTS, SETTINGS_OCTETS
-from twisted_ext.server.settings.settings import SETTINGS, settingNamed
+from twisted_ext.server.settings.settings import allSettings, settingNamed
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.setting import Setting
@@ -138,7 +138,7 @@ def _tables(setting: Setting, tables: list[object], text: str, folder: str, wron
 def _meant(key: str) -> str:
     from difflib import get_close_matches
 
-    names = [setting.name for setting in SETTINGS]
+    names = [setting.name for setting in allSettings()]
     close = get_close_matches(key.replace("_", "-"), names, 1)
     return f"; did you mean {close[0]}?" if close else "; --show-config lists them all"
 

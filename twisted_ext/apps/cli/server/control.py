@@ -61,7 +61,7 @@ def _commandLines() -> str:
     """
     from textwrap import wrap
 
-    described = [(verb, " ".join([*verb.words, *verb.takes])) for verb in allVerbs()]
+    described = [(verb, " ".join([*verb.words, *verb.takes])) for verb in _everyVerb()]
     column = max([len(usage) for _, usage in described]) + 4
     lines: list[str] = []
     for verb, usage in described:
@@ -166,20 +166,30 @@ def _verbOf(words: Sequence[str]) -> Verb:
     """
     Return the operation that these words begin with.
     """
-    # Features are only loaded if it is none of the server's own.
-    for verbs in (lambda: OPERATIONS, allVerbs):
+    for verbs in (lambda: OPERATIONS, _everyVerb):
         for verb in verbs():
             if [*words[: len(verb.words)]] == verb.words:
                 return verb
-    firsts = list(dict.fromkeys([verb.words[0] for verb in allVerbs()]))
-    alike = [verb.usage for verb in allVerbs() if verb.words[0] == words[0]]
+    firsts = list(dict.fromkeys([verb.words[0] for verb in _everyVerb()]))
+    alike = [verb.usage for verb in _everyVerb() if verb.words[0] == words[0]]
     said = f"write: {', or: '.join(alike)}" if alike else didYouMean(words[0], firsts, _everyCommand())
     raise ExitError(USAGE, said if alike and len(words) == 1 else f"unknown command {' '.join(words)!r}; {said}")
 
 
+def _everyVerb() -> list[Verb]:
+    """
+    Return all operations, those of plugins too.
+    """
+    # Features are only loaded for a command that is none of the server's own.
+    from twisted_ext.server.settings.plugged import adopt
+
+    adopt()
+    return allVerbs()
+
+
 def _everyCommand() -> str:
     groups: dict[str, list[str]] = {}
-    for verb in allVerbs():
+    for verb in _everyVerb():
         first, *rest = verb.words
         groups.setdefault(first, []).extend(rest)
     return f"write one of {', '.join([' '.join([first, *(['|'.join(rest)] if rest else [])]) for first, rest in groups.items()])}"

@@ -1,0 +1,7 @@
+"""
+The features that this file adds to servers.
+"""
+
+from greeting import GreetingFeature
+
+greeting = GreetingFeature()

@@ -1,0 +1,83 @@
+"""
+Features of other packages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted_ext.interfaces import IServerFeature
+from twisted_ext.resolver.strings.plugins import pluginsFor
+from twisted_ext.server.features import order
+from twisted_ext.server.features.base.feature import Feature
+from twisted_ext.server.operations.table import OPERATIONS
+from twisted_ext.server.settings import settings
+
+__all__ = ["adopt", "pluggedFeatures"]
+
+_isAdopted = False
+
+
+def adopt() -> None:
+    """
+    Load the features of plugins. Only the first call does something: it imports plugins of other packages, which takes time that few
+    servers need to spend.
+    """
+    global _isAdopted
+    if _isAdopted:
+        return
+    # Set first: a plugin may read settings while it is imported.
+    _isAdopted = True
+    found, wrong = pluggedFeatures(order.ORDER)
+    settings.pluginComplaints.extend(wrong)
+    if found:
+        order.ORDER = (*order.ORDER, *found)
+        settings.declare()
+
+
+def pluggedFeatures(known: Sequence[Feature]) -> tuple[list[Feature], list[str]]:
+    """
+    Load the features among Twisted's plugins.
+
+    @param known: those that there are already.
+
+    @return: the usable ones, by name, and an error text for each of the others.
+    """
+    found: list[Feature] = []
+    plugins, wrong = pluginsFor(IServerFeature)
+    for plugin in sorted(plugins, key=lambda each: str(getattr(each, "name", ""))):
+        if isinstance(plugin, Feature):
+            fault = _wrongWith(plugin, [*known, *found])
+        else:
+            fault = "it does not extend twisted_ext.server.features.base.feature.Feature"
+        if fault:
+            wrong.append(f"the feature {plugin!r} is not used: {fault}")
+        elif isinstance(plugin, Feature):
+            found.append(plugin)
+    return found, wrong
+
+
+def _wrongWith(feature: Feature, others: Sequence[Feature]) -> str:
+    """
+    Return why a feature cannot be used beside others; C{""} if it can.
+    """
+    name = getattr(feature, "name", None)
+    if not isinstance(name, str) or not name.isidentifier():
+        return f"its name {name!r} is not a word"
+    if name in [each.name for each in others]:
+        return f"the name {name} is taken"
+    try:
+        named = [each.name for each in feature.settings.declared()]
+    except (KeyError, AttributeError, TypeError) as error:
+        return f"its settings cannot be read: {type(error).__name__}: {error}"
+    theirs = {each.name for each in (*settings.SETTINGS, *[each for other in others for each in other.settings.declared()])}
+    taken = [each for each in named if each in theirs]
+    if taken:
+        return f"the setting {taken[0]} is taken"
+    figures = {word for other in others for each in other.figures for word in (each.key, each.metric)}
+    lost = [each.key for each in feature.figures if each.key in figures or each.metric in figures]
+    if lost:
+        return f"the figure {lost[0]} is taken"
+    words = {verb.words[0] for verb in (*OPERATIONS, *[verb for other in others for verb in other.verbs])}
+    heard = [verb.path for verb in feature.verbs if verb.words[0] in words or len(verb.words) > 2]
+    return f"the command {heard[0].replace('/', ' ')} is taken, or has more than two words" if heard else ""
