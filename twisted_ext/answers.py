@@ -102,7 +102,6 @@ class Epoch:
         Epoch.changes += 1
 
 
-@mypyc_attr(allow_interpreted_subclasses=True, acyclic=True)
 class OriginKind(NamedTuple):
     """
     What the kind of an answer's source means.
@@ -135,6 +134,7 @@ KINDS: Final[dict[str, OriginKind]] = {
 }
 
 
+@mypyc_attr(allow_interpreted_subclasses=True, acyclic=True)
 class Origin:
     """
     Where an answer came from.

@@ -173,7 +173,7 @@ class Bad:
 
 
 _BAD = [
-    Bad("registry", "'registry' is not a valid policy: write its name, an equals sign, and settings such as denial=nsec3"),
+    Bad("registry", "'registry' is not a valid signing-policy: write its name, an equals sign, and settings such as denial=nsec3"),
     Bad("default=cds", "signing-policy default: this name is built in; choose another one"),
     Bad("none=cds", "signing-policy none: this name is built in"),
     Bad("p=denial=nsec4", "signing-policy p: denial takes nsec, nsec3 or nsec3-opt-out, not 'nsec4'"),

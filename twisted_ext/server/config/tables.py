@@ -6,16 +6,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final, Generic, Protocol, Self, TypeVar, cast
 
 from twisted_ext.errors import BadDescription
+from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import Setting, shown
 
 if TYPE_CHECKING:
-    from twisted_ext.server.config.types import Value
+    from twisted_ext.server.config.types import Kind, Value
 
-__all__ = ["checkedTable", "meant", "tableFromText", "tableToTOML", "tableToText"]
+__all__ = ["Key", "TableSettings", "checkedTable", "key", "meant", "tableFromText", "tableToTOML", "tableToText"]
 
+T = TypeVar("T")
 
 #: Characters of a name that errors show.
 _SHOWN: Final = 80
@@ -87,3 +89,100 @@ def tableToText(values: Mapping[str, Value]) -> str:
 
 def tableToTOML(values: Mapping[str, Value]) -> str:
     return f"{{ {', '.join([f'{name} = {shown(value)}' for name, value in values.items()])} }}"
+
+
+class _Valued(Protocol):
+    @property
+    def values(self) -> Mapping[str, Value]: ...
+
+
+class Key(Generic[T]):
+    """
+    The value of one key in the settings of a table.
+    """
+
+    def __init__(self, setting: Setting, default: T) -> None:
+        self.setting = setting
+        self._default = default
+
+    def __set_name__(self, owner: type[object], name: str) -> None:
+        self.setting.__set_name__(owner, name)
+
+    def __get__(self, table: _Valued | None, owner: type[object]) -> T:
+        found = None if table is None else table.values.get(self.setting.name)
+        return self._default if found is None else cast(T, found)
+
+
+def key(kind: Kind, default: T, help: str) -> T:
+    """
+    Declare a key of a table as an attribute of the class with its settings. The name of the attribute, with hyphens, is that of the key.
+    """
+    return cast(T, Key(Setting("", kind, cast("Value", default), help), default))
+
+
+class TableSettings:
+    """
+    The settings in one table, which has a name. A subclass declares its keys with L{key}.
+
+    @cvar table: the word that the table is headed by, such as C{"list"}.
+    @cvar example: a name for errors.
+    @cvar short: what follows the name and an equals sign where it is written as one text, for errors.
+    @ivar name: its name.
+    @ivar values: those that were given, checked, by key.
+    """
+
+    table: ClassVar[str]
+    example: ClassVar[str]
+    short: ClassVar[str]
+
+    __slots__ = ("name", "values")
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        """
+        @raise BadDescription: values contradict each other.
+        """
+        self.values = values
+        self.name = str(values["name"])
+        self.check()
+
+    def check(self) -> None:
+        """
+        @raise BadDescription: values contradict each other.
+        """
+
+    @classmethod
+    def declared(cls) -> tuple[Setting, ...]:
+        """
+        Return the keys.
+        """
+        name = Setting("name", types.LABEL, "", f"The name of the {cls.table}")
+        return (name, *[each.setting for each in vars(cls).values() if isinstance(each, Key)])
+
+    @classmethod
+    def fromTable(cls, table: Mapping[str, object], folder: str = "") -> Self:
+        return cls(checkedTable(table, cls.declared(), cls.table, cls.example, folder))
+
+    @classmethod
+    def fromText(cls, text: str, folder: str = "") -> Self:
+        """
+        Parse the short form, or the result of L{toText}.
+        """
+        if text.startswith("{"):
+            return cls.fromTable(tableFromText(text, cls.table), folder)
+        name, equals, rest = text.partition("=")
+        if not equals or not name or not rest.strip():
+            raise BadDescription(f"{text!r} is not a valid {cls.table}: write its name, an equals sign, and {cls.short}")
+        return cls.fromTable({"name": name, **cls.keysIn(rest)}, folder)
+
+    @classmethod
+    def keysIn(cls, text: str) -> Mapping[str, object]:
+        """
+        Return the keys that the short form gives, from what follows the equals sign.
+        """
+        raise NotImplementedError
+
+    def toText(self) -> str:
+        return tableToText(self.values)
+
+    def toTOML(self) -> str:
+        return tableToTOML(self.values)

@@ -8,25 +8,23 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from heapq import merge
 from itertools import islice
-from typing import TYPE_CHECKING, Final, Generic, TextIO, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TextIO
 
 from twisted_ext.errors import BadDescription, BadName
 from twisted_ext.files import openNow
 from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import Setting
-from twisted_ext.server.config.tables import checkedTable, tableFromText, tableToText, tableToTOML
+from twisted_ext.server.config.tables import Key, checkedTable, key, tableFromText, tableToText, tableToTOML
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.zone.limits import JOURNAL_OCTETS
 
 if TYPE_CHECKING:
-    from twisted_ext.server.config.types import Kind, Value
+    from twisted_ext.server.config.types import Value
     from twisted_ext.server.settings.settings import Settings
     from twisted_ext.zone.sign.policy import SigningPolicy
     from twisted_ext.zone.update.policy import Policy
 
 __all__ = ["ZONE_SETTINGS", "ZoneSettings", "apexIn", "gather", "zonesOf"]
-
-T = TypeVar("T")
 
 #: The SOA record has to be within this many lines of a master file.
 _FIRST_LINES: Final = 1000
@@ -36,28 +34,6 @@ _ENTRIES: Final = 500
 
 #: File name extensions recognized in a folder of zones; the bare zone name is valid too.
 _ENDINGS: Final = (".zone", ".db", ".txt")
-
-
-class _Key(Generic[T]):
-    """
-    The value of one setting in a L{ZoneSettings}.
-    """
-
-    def __init__(self, setting: Setting, default: T) -> None:
-        self.setting = setting
-        self._default = default
-
-    def __set_name__(self, owner: type[ZoneSettings], name: str) -> None:
-        self.setting.__set_name__(owner, name)
-
-    def __get__(self, zone: ZoneSettings | None, owner: type[ZoneSettings]) -> T:
-        found = None if zone is None else zone.values.get(self.setting.name)
-        return self._default if found is None else cast(T, found)
-
-
-def _key(kind: Kind, default: T, help: str) -> T:
-    # The type is that of the attribute of a zone; its name, with hyphens, is that of the setting.
-    return cast(T, _Key(Setting("", kind, cast("Value", default), help), default))
 
 
 class ZoneSettings:
@@ -76,57 +52,57 @@ class ZoneSettings:
 
     __slots__ = ("name", "text", "file", "values", "plain", "policy", "terms", "signing")
 
-    store: str = _key(types.PATH, "", "The database that contains it, instead of a file; see txdns zone edit")
-    primaries: tuple[str, ...] = _key(
+    store: str = key(types.PATH, "", "The database that contains it, instead of a file; see txdns zone edit")
+    primaries: tuple[str, ...] = key(
         types.REMOTE,
         (),
         "Servers to transfer it from, instead of a file: 192.0.2.1, 192.0.2.1:5353 key=NAME, tls://192.0.2.1#ns1.example",
     )
-    allowTransfer: tuple[str, ...] = _key(
+    allowTransfer: tuple[str, ...] = key(
         types.GRANT,
         (),
         "Clients that may transfer it: 192.0.2.0/24, key=NAME, 192.0.2.0/24 key=NAME; with tls, over TLS only: key=NAME tls;"
         " with a certificate of the client: certificate=ns2.example, pin=DIGEST",
     )
-    encryptedTransfers: bool = _key(types.FLAG, False, "Transfer it over encrypted transports only, to and from this server (RFC 9103)")
-    oneAnswer: tuple[str, ...] = _key(
+    encryptedTransfers: bool = key(types.FLAG, False, "Transfer it over encrypted transports only, to and from this server (RFC 9103)")
+    oneAnswer: tuple[str, ...] = key(
         types.GRANT,
         (),
         "Clients that get each record in a separate message, as old servers need it: 192.0.2.7, key=NAME",
     )
-    notify: tuple[str, ...] = _key(
+    notify: tuple[str, ...] = key(
         types.REMOTE,
         (),
         "Servers to notify of changes: 192.0.2.1, 192.0.2.1:5353 key=NAME, tls://192.0.2.1#ns2.example",
     )
-    allowNotify: tuple[str, ...] = _key(types.GRANT, (), "Clients besides its primaries that may send NOTIFY for it")
-    zonemd: str = _key(types.DIGEST, "", "Of a transferred zone: check its ZONEMD record if there is one, or require one (RFC 8976)")
-    catalog: str = _key(
+    allowNotify: tuple[str, ...] = key(types.GRANT, (), "Clients besides its primaries that may send NOTIFY for it")
+    zonemd: str = key(types.DIGEST, "", "Of a transferred zone: check its ZONEMD record if there is one, or require one (RFC 8976)")
+    catalog: str = key(
         types.CATALOG,
         "",
         "Of a catalog zone (RFC 9432): follow it and serve its members, or produce it of zones with listed-in",
     )
-    memberPrimaries: tuple[str, ...] = _key(
+    memberPrimaries: tuple[str, ...] = key(
         types.REMOTE,
         (),
         "Of a catalog to follow: servers to transfer its zones from; by default its own primaries",
     )
-    groupPrimaries: tuple[str, ...] = _key(types.GROUPED, (), "The same for zones of one group: fast 192.0.2.1 key=NAME")
-    listedIn: str = _key(types.NAME, "", "The catalog of this server that lists it")
-    group: tuple[str, ...] = _key(types.TEXT, (), "Group of the zone in that catalog")
-    update: tuple[str, ...] = _key(
+    groupPrimaries: tuple[str, ...] = key(types.GROUPED, (), "The same for zones of one group: fast 192.0.2.1 key=NAME")
+    listedIn: str = key(types.NAME, "", "The catalog of this server that lists it")
+    group: tuple[str, ...] = key(types.TEXT, (), "Group of the zone in that catalog")
+    update: tuple[str, ...] = key(
         types.RULE,
         (),
         "Rule for updates (RFC 2136): key NAME subtree dyn A AAAA; the first one that matches decides",
     )
-    allowUpdate: tuple[str, ...] = _key(
+    allowUpdate: tuple[str, ...] = key(
         types.GRANT,
         (),
         "Clients whose updates are considered at all, before these rules: tls, key=NAME tls, certificate=host.example; by default any",
     )
-    sign: str = _key(types.SIGNING, "none", "Sign it with DNSSEC: default, or the name of a signing-policy; keys are in the state folder")
-    serial: str = _key(types.SERIALS, "increment", "How an update, or signing, chooses the next serial number")
-    journalSize: int = _key(types.Octets(JOURNAL_OCTETS), int(JOURNAL_OCTETS.default), "Maximum octets of its stored changes, for IXFR")
+    sign: str = key(types.SIGNING, "none", "Sign it with DNSSEC: default, or the name of a signing-policy; keys are in the state folder")
+    serial: str = key(types.SERIALS, "increment", "How an update, or signing, chooses the next serial number")
+    journalSize: int = key(types.Octets(JOURNAL_OCTETS), int(JOURNAL_OCTETS.default), "Maximum octets of its stored changes, for IXFR")
 
     def __init__(self, values: Mapping[str, Value], name: bytes = b"") -> None:
         """
@@ -240,7 +216,7 @@ class ZoneSettings:
 ZONE_SETTINGS: Final = (
     Setting("name", types.NAME, "", "The zone's name, its apex"),
     Setting("file", types.PATH, "", "Its master file"),
-    *[each.setting for each in vars(ZoneSettings).values() if isinstance(each, _Key)],
+    *[each.setting for each in vars(ZoneSettings).values() if isinstance(each, Key)],
 )
 
 _BY_NAME: Final = {setting.name: setting for setting in ZONE_SETTINGS}

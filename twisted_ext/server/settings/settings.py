@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.limits import (
@@ -22,7 +22,7 @@ from twisted_ext.limits import (
 )
 from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import GROUPS, RESOLVING, Section, Setting, number, octets, setting, shown
-from twisted_ext.server.config.tables import checkedTable, tableFromText, tableToText, tableToTOML
+from twisted_ext.server.config.tables import TableSettings, key
 from twisted_ext.server.features import order
 from twisted_ext.server.limits import (
     CLIENT_RATE,
@@ -559,62 +559,51 @@ class View:
     settings: Settings
 
 
-#: The keys of a C{[[view]]} table besides the settings that may differ.
-_OF_VIEWS: Final = (
-    Setting("name", types.LABEL, "", "The view's name"),
-    Setting("clients", types.PREFIX, (), "Its clients: 192.168.1.40, 192.168.9.0/24, any; the first view that has a client applies"),
-)
-
-
-class ViewSettings:
+class ViewSettings(TableSettings):
     """
     The settings of one view.
 
-    @ivar name: its name.
     @ivar clients: the prefixes of its clients.
-    @ivar given: the settings that it has of its own, checked, by name.
     """
 
-    __slots__ = ("clients", "given", "name", "_values")
+    table = "view"
+    example = "children"
+    short = "the addresses of its clients"
 
-    def __init__(self, values: Mapping[str, Value]) -> None:
-        self._values = values
-        self.name = str(values["name"])
-        clients = values["clients"]
-        self.clients: Sequence[str] = clients if isinstance(clients, tuple) else (str(clients),)
-        self.given = {name: value for name, value in values.items() if name not in ("name", "clients")}
+    __slots__ = ()
+
+    clients: tuple[str, ...] = key(
+        types.PREFIX, (), "Its clients: 192.168.1.40, 192.168.9.0/24, any; the first view that has a client applies"
+    )
+
+    @property
+    def given(self) -> dict[str, Value]:
+        """
+        The settings that it has of its own, checked, by name.
+        """
+        return {name: value for name, value in self.values.items() if name not in ("name", "clients")}
 
     @classmethod
-    def fromTable(cls, table: Mapping[str, object], folder: str = "") -> ViewSettings:
-        own = {each.name for each in _OF_VIEWS}
-        common = [key for key in table if key not in own and (found := settingNamed(key)) is not None and not found.inView]
-        declared = (*_OF_VIEWS, *[each for each in SETTINGS if each.inView])
+    def declared(cls) -> tuple[Setting, ...]:
+        return (*super().declared(), *[each for each in SETTINGS if each.inView])
+
+    @classmethod
+    def fromTable(cls, table: Mapping[str, object], folder: str = "") -> Self:
+        own = {each.name for each in super().declared()}
+        common = [name for name in table if name not in own and (found := settingNamed(name)) is not None and not found.inView]
         if common and isinstance(table.get("name"), str):
-            raise BadDescription("\n".join([f"view {table['name']}: {key} cannot differ between views" for key in common]))
-        values = checkedTable(table, declared, "view", "children", folder)
-        if values["name"] in ("all", "default"):
-            raise BadDescription(f"view {values['name']}: commands mean others by all and default; choose another name")
-        if not values.get("clients"):
-            raise BadDescription(f'view {values["name"]} has no clients; write clients = ["192.168.1.40"]')
-        return cls(values)
+            raise BadDescription("\n".join([f"view {table['name']}: {name} cannot differ between views" for name in common]))
+        return super().fromTable(table, folder)
+
+    def check(self) -> None:
+        if self.name in ("all", "default"):
+            raise BadDescription(f"view {self.name}: commands mean others by all and default; choose another name")
+        if not self.clients:
+            raise BadDescription(f'view {self.name} has no clients; write clients = ["192.168.1.40"]')
 
     @classmethod
-    def fromText(cls, text: str, folder: str = "") -> ViewSettings:
-        """
-        Parse C{NAME=CLIENT,CLIENT...}, or the result of L{toText}.
-        """
-        if text.startswith("{"):
-            return cls.fromTable(tableFromText(text, "view"), folder)
-        name, equals, clients = text.partition("=")
-        if not equals or not name or not clients:
-            raise BadDescription(f"{text!r} is not a valid view: write its name, an equals sign, and the addresses of its clients")
-        return cls.fromTable({"name": name, "clients": clients.split(",")}, folder)
-
-    def toText(self) -> str:
-        return tableToText(self._values)
-
-    def toTOML(self) -> str:
-        return tableToTOML(self._values)
+    def keysIn(cls, text: str) -> Mapping[str, object]:
+        return {"clients": text.split(",")}
 
 
 #: All settings, by group: those of the server itself before those of features. They become more when features of plugins are adopted.

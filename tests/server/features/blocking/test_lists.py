@@ -12,7 +12,7 @@ import pytest
 from tests.server.settings.faults import assertFaults
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.features.blocking.lists import linesOfLists, listsIn, namedLists, unusedLists
-from twisted_ext.server.features.blocking.listsettings import LIST_SETTINGS, ListSettings
+from twisted_ext.server.features.blocking.listsettings import ListSettings
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.settings.tomlfile import readSettings, valuesFromTOML
@@ -56,9 +56,9 @@ def test_everyFormReadsBack(given: str | dict[str, object]) -> None:
     assert again[BlockingSettings].list == settings[BlockingSettings].list
     (one,), (other,) = [namedLists(each[BlockingSettings]).values() for each in (settings, Settings.fromJSON(settings.toJSON()))]
     assert (one.name, one.file, one.url, one.every, one.allow) == (other.name, other.file, other.url, other.every, other.allow)
-    assert (one.lines, one.word) == (other.lines, other.word)
+    assert (one.names, one.word) == (other.names, other.word)
     assert (one.name, one.file or one.url, one.allow) == ("ads", place, "allow" in given)
-    assert one.every == (43_200 if "every" in given else 86_400)
+    assert one.seconds == (43_200 if "every" in given else 86_400)
 
 
 def test_linesInSettings() -> None:
@@ -150,5 +150,5 @@ def test_settingsOfTables() -> None:
     """
     Each key of a table is explained.
     """
-    assert [each.name for each in LIST_SETTINGS] == ["name", "file", "url", "names", "every", "allow", "rewrite"]
-    assert all(each.help for each in LIST_SETTINGS)
+    assert [each.name for each in ListSettings.declared()] == ["name", "file", "url", "names", "every", "allow", "rewrite"]
+    assert all(each.help for each in ListSettings.declared())

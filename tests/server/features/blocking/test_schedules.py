@@ -20,7 +20,7 @@ from twisted_ext.errors import BadDescription
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.blocking.lists import choicesIn, listsIn, unusedLists
 from twisted_ext.server.features.blocking.names import BlockedNames
-from twisted_ext.server.features.blocking.schedulesettings import SCHEDULE_SETTINGS, ScheduleSettings
+from twisted_ext.server.features.blocking.schedulesettings import ScheduleSettings
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.features.built import Features
 from twisted_ext.server.settings.settings import Settings
@@ -110,7 +110,7 @@ def test_settingsOfTables() -> None:
     """
     Each key of a table is explained.
     """
-    assert all(each.help for each in SCHEDULE_SETTINGS)
+    assert all(each.help for each in ScheduleSettings.declared())
 
 
 def test_listsBeginAndEnd(tmp_path: Path) -> None:

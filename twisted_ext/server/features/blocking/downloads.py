@@ -146,7 +146,7 @@ class Downloads:
         """
         now, copy = self._reactor.seconds(), self._copies.get(each.name)
         age = -1.0 if copy is None else self._today() - copy.fetched
-        return now if age < 0 else max(now, now + each.every * self._spread() - age)
+        return now if age < 0 else max(now, now + each.seconds * self._spread() - age)
 
     @property
     def copies(self) -> dict[str, tuple[str, str]]:
@@ -289,7 +289,7 @@ class Downloads:
         # A server that is redirected to can have any name.
         each.said = why = printable(why)
         each.failures += 1
-        wait = min(_AGAIN * 2.0 ** min(each.failures - 1, 16), _LONGEST, each.wanted.every) if retry else float(each.wanted.every)
+        wait = min(_AGAIN * 2.0 ** min(each.failures - 1, 16), _LONGEST, each.wanted.seconds) if retry else float(each.wanted.seconds)
         wait *= self._spread()
         each.due = self._reactor.seconds() + wait
         self.tidy()

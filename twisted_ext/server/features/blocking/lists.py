@@ -38,7 +38,7 @@ def namedLists(settings: BlockingSettings) -> dict[str, ListSettings]:
 
 
 def _shown(list: ListSettings) -> str:
-    return list.file or list.url or ", ".join(list.lines)[:60]
+    return list.file or list.url or ", ".join(list.names)[:60]
 
 
 def _schedules(settings: BlockingSettings) -> dict[str, ScheduleSettings]:
@@ -119,7 +119,7 @@ def linesOfLists(settings: Settings) -> dict[str, Sequence[str]]:
     Return the lines of those of L{listsOfAll} that have them in the settings.
     """
     words = frozenset(listsOfAll(settings))
-    return {each.word: each.lines for each in namedLists(settings[BlockingSettings]).values() if each.lines and each.word in words}
+    return {each.word: each.names for each in namedLists(settings[BlockingSettings]).values() if each.names and each.word in words}
 
 
 def unusedLists(settings: Settings) -> list[str]:

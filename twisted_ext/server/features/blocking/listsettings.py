@@ -6,19 +6,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config import types
-from twisted_ext.server.config.setting import Setting
-from twisted_ext.server.config.tables import checkedTable, tableFromText, tableToText, tableToTOML
+from twisted_ext.server.config.tables import TableSettings, key
 from twisted_ext.wire.rdata.times import secondsFromDuration
 
-if TYPE_CHECKING:
-    from twisted_ext.server.config.types import Value
-
-__all__ = ["LIST_SETTINGS", "ListSettings"]
+__all__ = ["ListSettings"]
 
 _SCHEME: Final = "https://"
 
@@ -44,90 +40,68 @@ def _url(text: str) -> str:
     return text.partition("#")[0]
 
 
-#: The settings of a C{[[list]]} table.
-LIST_SETTINGS: Final = (
-    Setting("name", types.LABEL, "", "The list's name"),
-    Setting("file", types.LIST, "", "Its file, in the formats of block-list"),
-    Setting("url", types.Text("a URL, such as https://lists.example/ads.txt", _url), "", "Where to fetch it, in place of a file"),
-    Setting("names", types.TEXT, (), "Its names, or other lines as files have them, in place of a file"),
-    # Who publishes a list asks not to be asked more often than each hour or so.
-    Setting("every", types.duration("1h", "30d"), "1d", "How often to fetch it"),
-    Setting("allow", types.FLAG, False, "It is a list of exceptions: names in it are not blocked, whichever list has them"),
-    Setting("rewrite", types.FLAG, False, "Rules with $dnsrewrite may give clients other answers than upstreams: it is trusted with that"),
-)
-
-
-class ListSettings:
+class ListSettings(TableSettings):
     """
     The settings of a list that has a name.
 
-    @ivar name: its name.
     @ivar file: the absolute path of its file; C{""} for none.
-    @ivar url: where it is fetched; C{""} if it is not.
-    @ivar lines: those that the settings give.
-    @ivar every: seconds between two fetches.
-    @ivar allow: whether it is a list of exceptions.
-    @ivar rewrite: whether it may rewrite answers.
+    @ivar names: the lines that the settings give.
     """
 
-    __slots__ = ("allow", "every", "file", "lines", "name", "rewrite", "url", "_values")
+    table = "list"
+    example = "ads"
+    short = "its file or URL"
 
-    def __init__(self, values: Mapping[str, Value]) -> None:
-        self.name = str(values["name"])
-        self.file = str(values.get("file", ""))
-        self.url = str(values.get("url", ""))
-        lines = values.get("names", ())
-        self.lines = lines if isinstance(lines, tuple) else (str(lines),)
-        self.every = secondsFromDuration(str(values.get("every", "1d")))
-        self.allow = bool(values.get("allow", False))
-        self.rewrite = bool(values.get("rewrite", False))
-        self._values = values
+    __slots__ = ()
 
-    @classmethod
-    def fromTable(cls, table: Mapping[str, object], folder: str = "") -> ListSettings:
-        values = checkedTable(table, LIST_SETTINGS, "list", "ads", folder)
-        name = str(values["name"])
-        given = [key for key in ("file", "url", "names") if values.get(key)]
+    file: str = key(types.LIST, "", "Its file, in the formats of block-list")
+    url: str = key(types.Text("a URL, such as https://lists.example/ads.txt", _url), "", "Where to fetch it, in place of a file")
+    names: tuple[str, ...] = key(types.TEXT, (), "Its names, or other lines as files have them, in place of a file")
+    # Who publishes a list asks not to be asked more often than each hour or so.
+    every: str = key(types.duration("1h", "30d"), "1d", "How often to fetch it")
+    allow: bool = key(types.FLAG, False, "It is a list of exceptions: names in it are not blocked, whichever list has them")
+    rewrite: bool = key(
+        types.FLAG, False, "Rules with $dnsrewrite may give clients other answers than upstreams: it is trusted with that"
+    )
+
+    def check(self) -> None:
+        name, values = self.name, self.values
+        given = [each for each in ("file", "url", "names") if values.get(each)]
         if not given:
             raise BadDescription(f'list {name} has no file, no url and no names; write file = "{name}.txt"')
         if len(given) > 1:
             raise BadDescription(f"list {name} has a {given[0]} and {'a ' * (given[1] == 'url')}{given[1]}; leave one of them out")
-        if "every" in values and not values.get("url"):
+        if "every" in values and not self.url:
             raise BadDescription(f"list {name}: every is for a list with a url; a file is read when it has changed")
-        if values.get("allow") and values.get("rewrite"):
+        if self.allow and self.rewrite:
             raise BadDescription(f"list {name} has allow and rewrite; a list of exceptions rewrites nothing: leave one of them out")
-        if values.get("file"):
-            values["file"] = os.path.abspath(str(values["file"]))
-        return cls(values)
+        if self.file:
+            self.values = {**values, "file": os.path.abspath(self.file)}
 
     @classmethod
-    def fromText(cls, text: str, folder: str = "") -> ListSettings:
+    def keysIn(cls, text: str) -> Mapping[str, object]:
+        return {"url" if "://" in text else "file": text}
+
+    @property
+    def seconds(self) -> int:
         """
-        Parse C{NAME=FILE} or C{NAME=URL}, or the result of L{toText}.
+        How long after it was fetched it is fetched again.
         """
-        if text.startswith("{"):
-            return cls.fromTable(tableFromText(text, "list"), folder)
-        name, equals, place = text.partition("=")
-        if not equals or not name or not place:
-            raise BadDescription(f"{text!r} is not a valid list: write its name, an equals sign, and its file or URL")
-        return cls.fromTable({"name": name, "url" if "://" in place else "file": place}, folder)
+        return secondsFromDuration(self.every)
 
     def toText(self) -> str:
-        return tableToText(self._values) if len(self._values) > 2 or self.lines else f"{self.name}={self.file or self.url}"
-
-    def toTOML(self) -> str:
-        return tableToTOML(self._values)
+        return super().toText() if len(self.values) > 2 or self.names else f"{self.name}={self.file or self.url}"
 
     @property
     def place(self) -> str:
         """
         Its file or URL; if it has neither, a text that changes with its lines.
         """
-        if self.lines:
+        if self.names:
             # Imported for lists of this kind only.
             from hashlib import blake2b
 
-            return f"settings:{blake2b(chr(10).join(self.lines).encode('utf-8'), digest_size=8).hexdigest()}"
+            return f"settings:{blake2b(chr(10).join(self.names).encode('utf-8'), digest_size=8).hexdigest()}"
         return self.file or self.url
 
     @property
