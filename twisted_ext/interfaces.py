@@ -34,6 +34,7 @@ __all__ = [
     "IQueryObserver",
     "IResolverParser",
     "IServerFeature",
+    "IStoreParser",
     "IZoneStore",
     "Start",
 ]
@@ -208,6 +209,26 @@ class IResolverParser(Interface):
         """
 
 
+class IStoreParser(Interface):
+    """
+    A kind of databases of zones, found by Twisted's plugin system.
+
+    Implementers provide L{twisted.plugin.IPlugin} too. C{twisted_ext.server.zones.stores.LazyStore} implements both, given four strings.
+    """
+
+    prefix: str = Attribute("The word before the first colon of a description, of lower-case letters and digits.")
+
+    summary: str = Attribute("One line for C{txdns plugins}: what databases these are, and how one is described.")
+
+    def load() -> Callable[[str], IZoneStore]:
+        """
+        Import the function that opens a database.
+
+        @return: a function called with the rest of the description, behind the prefix and its colon. It raises
+            L{twisted_ext.errors.BadDescription} or L{twisted_ext.errors.StorageFault} if it cannot open it. It may block.
+        """
+
+
 class IZoneStore(Interface):
     """
     A database of zones, which other processes may change as well.
@@ -216,9 +237,21 @@ class IZoneStore(Interface):
     snapshot of the database. All failures are a L{twisted_ext.errors.StorageFault}.
     """
 
+    label: str = Attribute("The database as people see it: without what must not be in a log, such as a password.")
+
     def zones() -> list[bytes]:
         """
         Return the names of all zones, in their original case.
+        """
+
+    def create(apexName: bytes, sets: Sequence[RRSet]) -> None:
+        """
+        Add a zone.
+
+        @param sets: its RRsets, including the SOA.
+
+        @raise StorageFault: it exists already.
+        @raise BadZone: it has no SOA.
         """
 
     def position() -> int:

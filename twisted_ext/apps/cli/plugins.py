@@ -18,14 +18,15 @@ Usage: txdns plugins [PREFIX ...] [+json]
 
 Lists the prefixes of resolver descriptions: those of twisted_ext, and those of plugins that
 Twisted's plugin system finds; or only those given. Features that plugins add to servers are
-listed behind them, with their settings and the commands of txdns control.
+listed behind them, with their settings and the commands of txdns control, and so are kinds of
+databases of zones.
 
   txdns plugins
   txdns plugins udp tcp
   txdns query www.example.com @PREFIX:...
 
-With +json, prints one object per line with the keys prefix, summary and from, or feature,
-settings, commands and from.
+With +json, prints one object per line with the keys prefix, summary and from; or feature,
+settings, commands and from; or store, summary and from.
 """
 
 
@@ -61,7 +62,8 @@ def main(words: list[str]) -> int:
         for prefix, origin, summary in (heads, *rows):
             print(f"{prefix:<{widths[0]}}  {origin:<{widths[1]}}  {summary}")
     if not given.bare:
-        complaints += [each for each in _showFeatures(json=given[_JSON]) if each not in complaints]
+        wrong = [*_showFeatures(json=given[_JSON]), *_showStores(json=given[_JSON])]
+        complaints += [each for each in dict.fromkeys(wrong) if each not in complaints]
     sys.stdout.flush()
     for complaint in complaints:
         complain(f"txdns plugins: {complaint}")
@@ -90,3 +92,22 @@ def _showFeatures(*, json: bool) -> list[str]:
             print(f"\nfeature {feature.name} from {origin}")
             print(f"  settings: {', '.join(settings) or 'none'}\n  commands: {', '.join(commands) or 'none'}")
     return pluginComplaints
+
+
+def _showStores(*, json: bool) -> list[str]:
+    """
+    Print the kinds of databases of plugins.
+
+    @return: an error text for each that cannot be used.
+    """
+    from twisted_ext.server.zones.stores import BUILT_IN, foundStores
+
+    found, complaints = foundStores()
+    for kind in found.values():
+        if kind not in BUILT_IN:
+            origin = str(getattr(kind, "module", type(kind).__module__))
+            if json:
+                print(dumps({"store": kind.prefix, "summary": kind.summary, "from": origin}))
+            else:
+                print(f"\nstore {kind.prefix} from {origin}\n  {kind.summary}")
+    return complaints

@@ -59,6 +59,7 @@ __all__ = [
     "NAME",
     "NEGATIVE_ANCHOR",
     "PATH",
+    "STORE",
     "PEM",
     "PLACE",
     "PORT",
@@ -244,6 +245,20 @@ class File(Text):
         return super().fromTOML(value)
 
 
+class Store(Text):
+    """
+    A database of zones: its path, relative to the folder of the settings file if it comes from one, or the description of another kind.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("the path of a database, or PREFIX: and what a plugin takes", _store)
+
+    def fromTOML(self, value: object, folder: str = "") -> Value:
+        if not isinstance(value, str) or not value:
+            return super().fromTOML(value)
+        return super().fromTOML(_store(value, folder))
+
+
 class Tabled(Protocol):
     """
     The settings in a table.
@@ -369,6 +384,13 @@ def _path(text: str) -> str:
     if "\x00" in text:
         raise BadDescription(f"{text!r} cannot be a path")
     return text
+
+
+def _store(text: str, folder: str = "") -> str:
+    # Few zones are in databases.
+    from twisted_ext.server.zones.stores import describedStore
+
+    return describedStore(text, folder) if text else text
 
 
 def _readable(text: str) -> str:
@@ -638,6 +660,7 @@ URL_PATH: Final = Text("the path of a URL, such as /dns-query", _urlPath)
 PREFIX: Final = Text("an address with or without the length of a prefix, such as 192.0.2.0/24, or any", _prefix)
 PROXY: Final = Text("an address with or without the length of a prefix, such as 192.0.2.0/24, any, or unix for Unix sockets", _proxy)
 PATH: Final = File("the path of a file", _path)
+STORE: Final = Store()
 LIST: Final = BlockList("the path of a file", _list)
 PEM: Final = File("the path of a file in PEM", _path)
 CONTROL: Final = File("the path of a Unix socket, or auto", _path, ("", "auto"))

@@ -52,7 +52,7 @@ class ZoneSettings:
 
     __slots__ = ("name", "text", "file", "values", "plain", "policy", "terms", "signing")
 
-    store: str = key(types.PATH, "", "The database that contains it, instead of a file; see txdns zone edit")
+    store: str = key(types.STORE, "", "The database that contains it, instead of a file: see txdns zone edit")
     primaries: tuple[str, ...] = key(
         types.REMOTE,
         (),
@@ -176,9 +176,8 @@ class ZoneSettings:
         """
         values = checkedTable(table, ZONE_SETTINGS, "zone", "example.org", folder)
         values["name"] = _apex(str(values["name"]))
-        for name in ("file", "store"):
-            if values.get(name):
-                values[name] = _absolute(str(values[name]))
+        if values.get("file"):
+            values["file"] = _absolute(str(values["file"]))
         return cls(values)
 
     @property

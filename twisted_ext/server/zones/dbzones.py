@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted_ext.errors import BadChange, BadDescription, BadZone, BudgetSpent, DNSFault, StorageFault
 from twisted_ext.server.limits import STORE_LOOKS
 from twisted_ext.server.update.commit import Elsewhere
-from twisted_ext.server.zones.sqlite import SQLiteStore
+from twisted_ext.server.zones.stores import storeFrom
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA
@@ -349,11 +349,11 @@ class ZoneDatabases:
         @raise BadDescription: a database cannot be opened.
         """
         homes = {zone.name: zone.store for zone in zones if zone.store}
-        opened: dict[str, SQLiteStore] = {}
+        opened: dict[str, IZoneStore] = {}
         try:
-            for path in sorted(set(homes.values()) - set(self._open)):
-                opened[path] = SQLiteStore(path)
-        except StorageFault as fault:
+            for text in sorted(set(homes.values()) - set(self._open)):
+                opened[text] = storeFrom(text)
+        except (StorageFault, BadDescription) as fault:
             for store in opened.values():
                 store.close()
             raise BadDescription(f"store: {fault}") from None
@@ -361,9 +361,9 @@ class ZoneDatabases:
             self._sink.gone(apex)
         for path in set(self._open) - set(homes.values()):
             self._open.pop(path).close().addErrback(lambda failure: _log.failure("a database cannot be closed", failure))
-        for path, store in opened.items():
-            storing = DatabasePoller(self._reactor, store, self._sink, self._elsewhere, label=path)
-            self._open[path] = storing
+        for text, store in opened.items():
+            storing = DatabasePoller(self._reactor, store, self._sink, self._elsewhere, label=store.label)
+            self._open[text] = storing
             self._new.append(storing)
         self._homes = homes
         for path, storing in self._open.items():

@@ -100,7 +100,7 @@ class SQLiteStore:
 
         @raise StorageFault: it cannot be opened, or is a database of another application.
         """
-        self.path = path
+        self.path = self.label = path
         self._seen = -1
         # Zones of a replaced database, until L{news} has reported that they are gone.
         self._former: set[str] | None = None

@@ -20,7 +20,7 @@ from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.records import RRSet
 
 if TYPE_CHECKING:
-    from twisted_ext.server.zones.sqlite import SQLiteStore
+    from twisted_ext.interfaces import IZoneStore
     from twisted_ext.zone.store.version import Version
 
 __all__ = ["ARGUMENTS", "main"]
@@ -44,7 +44,9 @@ Exit codes: 0 done, or nothing differs; 1 wrong usage, or not confirmed; 2 the z
 served; 8 a file or the database cannot be read or written.
 """
 
-_STORE: Final = Option("--store DATABASE", "an SQLite file; by default the value of TXDNS_STORE", "", str, what="a database")
+_STORE: Final = Option(
+    "--store DATABASE", "its path, or PREFIX: and what a plugin takes; by default the value of TXDNS_STORE", "", str, what="a database"
+)
 _FROM: Final = Option("--from FILE", "read the records from a master file instead of an editor", "", str, what="a master file")
 _YES: Final = flag("--yes", "do not ask for confirmation")
 
@@ -69,10 +71,11 @@ def main(words: list[str]) -> int:
         raise ExitError(USAGE, f"no database; write --store DATABASE or set TXDNS_STORE: {ARGUMENTS.usage}")
     apexName = valueOf(nameFromText, given.bare[0])
 
-    from twisted_ext.server.zones.sqlite import SQLiteStore
+    from twisted_ext.server.zones.stores import describedStore, storeFrom
 
+    described = valueOf(describedStore, path, "--store")
     try:
-        store = SQLiteStore(path)
+        store = storeFrom(described)
         try:
             return _Editing(store, apexName, asks=not given[_YES]).run(given[_FROM])
         finally:
@@ -82,7 +85,7 @@ def main(words: list[str]) -> int:
 
 
 class _Editing:
-    def __init__(self, store: SQLiteStore, apexName: bytes, *, asks: bool) -> None:
+    def __init__(self, store: IZoneStore, apexName: bytes, *, asks: bool) -> None:
         self._store = store
         self._apexName = apexName
         self._name = nameToText(apexName)
