@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.answers import Answer, QueryContext
     from twisted_ext.errors import BadZone
+    from twisted_ext.packetcache.clients import Client
     from twisted_ext.server.reply.requests import Refusal, Request
     from twisted_ext.transport.exchange import Channel, PendingQuery
     from twisted_ext.wire.message import Question
@@ -164,12 +165,19 @@ class IHitObserver(IQueryObserver):
     Is told of those that the packet cache has answered, too.
     """
 
-    def hits(queries: Sequence[tuple[bytes, tuple[object, ...]]], bodies: Sequence[bytes], transport: str, now: float) -> None:
+    def hits(
+        queries: Sequence[tuple[bytes, tuple[object, ...]]],
+        bodies: Sequence[bytes],
+        clients: Sequence[Client],
+        transport: str,
+        now: float,
+    ) -> None:
         """
         Some queries that arrived together were answered.
 
-        @param queries: each with where it came from, the client's address first, as the socket reports it.
+        @param queries: each with where it came from, as the socket reports it.
         @param bodies: the replies without their ids, which are those of the queries.
+        @param clients: who has sent them.
         @param transport: C{"udp"}, C{"tcp"}, C{"tls"}, C{"https"} or C{"quic"}.
         """
 
@@ -213,7 +221,7 @@ class IStoreParser(Interface):
     """
     A kind of databases of zones, found by Twisted's plugin system.
 
-    Implementers provide L{twisted.plugin.IPlugin} too. C{twisted_ext.server.zones.stores.LazyStore} implements both, given four strings.
+    Implementers provide L{twisted.plugin.IPlugin} too. C{twisted_ext.server.config.stores.LazyStore} implements both, given four strings.
     """
 
     prefix: str = Attribute("The word before the first colon of a description, of lower-case letters and digits.")

@@ -19,12 +19,11 @@ class DryRunTests(ServiceCase):
             local=["router.lan A 192.0.2.1"],
             stopRebinding=True,
             route={"corp.example": "192.0.2.54"},
-            queryLog=True,
         )
         self.assertEqual(
             pathOf(self.here, settings),
             [
-                "query log: each request and its reply",
+                "packet cache: replies to earlier queries with the same octets",
                 "gate: access",
                 "gate: opcode",
                 "gate: form",

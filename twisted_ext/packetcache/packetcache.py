@@ -81,7 +81,7 @@ class PacketCache:
         self.clients = clients
         self.groups = tuple(groups)
         self.epoch = Epoch()
-        self.told: Callable[[list[Any], list[bytes], str, float], object] | None = None
+        self.told: Callable[[list[Any], list[bytes], list[Client], str, float], object] | None = None
         self._cookies = cookies
         self._quick = quick
         self._seen = Epoch.changes
@@ -227,7 +227,8 @@ class PacketCache:
         if answered:
             counters.unsent += send(answered, bodies)
             if self.told is not None:
-                self.told(answered, bodies, "udp", now)
+                known = [clients.known(packet[1][0]) or clients.find(packet[1][0], now) for packet in answered]
+                self.told(answered, bodies, known, "udp", now)
         if held:
             counters.limited(held, silent)
         if hit:
@@ -285,7 +286,7 @@ class PacketCache:
         if reply is not None:
             bucket.tokens -= 1.0
             if self.told is not None:
-                self.told([(octets, (address,))], [reply], transport, now)
+                self.told([(octets, (address,))], [reply], [client], transport, now)
         return reply
 
     def regroup(self, groups: Iterable[Group]) -> None:

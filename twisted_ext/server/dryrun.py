@@ -79,7 +79,4 @@ def pathOf(reactor: IReactorTime, settings: Settings) -> list[str]:
     for zone in configured:
         zones.expect(zone.name, zone.file)
     with _made(reactor, settings, zones, placesOf(settings)) as (gates, stack):
-        first = "packet cache: replies to earlier queries with the same octets"
-        if settings.queryLog or settings.verbose:
-            first = "query log: each request and its reply"
-        return [first, *[f"gate: {gate.name}" for gate in gates], *stack.path()]
+        return ["packet cache: replies to earlier queries with the same octets", *[f"gate: {gate.name}" for gate in gates], *stack.path()]

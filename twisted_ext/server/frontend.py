@@ -31,10 +31,10 @@ from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.chaos import ChaosIdentity
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import Gate, standardGates
+from twisted_ext.server.reply.livelist import LiveList
 from twisted_ext.server.reply.observers import Observers
 from twisted_ext.server.reply.operations import hopelessOf, opcodesOf, transfersIn
 from twisted_ext.server.reply.packetcaches import ClientGroups, cacheOf
-from twisted_ext.server.reply.querylog import LiveList, QueryLog
 from twisted_ext.server.reply.ratelimit import ClientRateLimit
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.respond import Responder
@@ -255,8 +255,6 @@ class Frontend:
         """
         activity = self.responder.counters.activity
         found: list[IQueryObserver] = [] if self._features is None else self._features.observers()
-        if self._settings.queryLog or self._settings.verbose:
-            found.append(QueryLog(self._reactor.seconds, self.packetCache.clients))
         if activity is not None and activity.live.on:
             found.append(LiveList(self._reactor.seconds, activity))
         observers = Observers(found, self.responder.faults)

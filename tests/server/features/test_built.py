@@ -30,6 +30,7 @@ from twisted_ext.server.dryrun import pathOf
 from twisted_ext.server.features import order
 from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Part, Site, Stage
 from twisted_ext.server.features.built import Features
+from twisted_ext.server.features.querylog.feature import QueryLogFeature
 from twisted_ext.server.operations.control import controlTree
 from twisted_ext.server.reply.gates import Gate
 from twisted_ext.server.reply.requests import Refusal, Request
@@ -217,7 +218,7 @@ class FeaturesTests(ServiceCase):
     def setUp(self) -> None:
         super().setUp()
         self.feature = FerryFeature()
-        self.patch(order, "ORDER", (self.feature, PickyFeature()))
+        self.patch(order, "ORDER", (self.feature, PickyFeature(), QueryLogFeature()))
         self.patch(settings, "SETTINGS", (*settings.SETTINGS, *FerrySettings.declared()))
 
     def rcode(self, rrType: str = "A", name: str = "anna.example.test") -> int:

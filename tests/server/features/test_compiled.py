@@ -102,6 +102,7 @@ class CompiledTests(SynchronousTestCase):
             stopRebinding=True,
             filterA=True,
             tls="127.0.0.1",
+            queryLog=True,
         )
         # The views of the settings are no part of the path.
         self.assertEqual(list(interpretedParts(order.ORDER, everything)), ["views is not switched on"])

@@ -19,18 +19,16 @@ from twisted_ext.answers import Answer, BlockedReply, Epoch
 from twisted_ext.errors import ServerFailed
 from twisted_ext.interfaces import IAnswerSource, IHitObserver, IQueryObserver
 from twisted_ext.metrics.activity import Activity
-from twisted_ext.packetcache.clients import Client, Clients, Group
+from twisted_ext.packetcache.clients import Client, Group
+from twisted_ext.server.features.querylog.log import QueryLog
 from twisted_ext.server.reply.acl import Access
-from twisted_ext.server.reply.querylog import LiveList, QueryLog
+from twisted_ext.server.reply.livelist import LiveList
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.reply.rrl import ResponseRateLimit
 from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
 from twisted_ext.zone.query.direct import DirectAnswer
 
 WWW = questionOf("www.example.test")
-
-#: All clients are alike.
-_CLIENTS = Clients(lambda address, now: Client(address, Group("all")))
 
 
 
@@ -85,7 +83,7 @@ class ObserverTests(SynchronousTestCase):
 
     def test_interface(self) -> None:
         verifyObject(IQueryObserver, self.observer)
-        verifyObject(IHitObserver, QueryLog(self.clock.seconds, _CLIENTS))
+        verifyObject(IHitObserver, QueryLog(self.clock.seconds))
         verifyObject(IQueryObserver, LiveList(self.clock.seconds, Activity()))
 
     def test_answers(self) -> None:
@@ -181,7 +179,7 @@ class QueryLogTests(SynchronousTestCase):
         observer = observing(self.said.append)
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
-        self.log = QueryLog(self.clock.seconds, _CLIENTS)
+        self.log = QueryLog(self.clock.seconds)
         request = Request.fromWire(queryOf(), ("127.0.0.1", 4000), "udp", None, 0.0)
         assert request is not None
         request.record = Client("127.0.0.1", Group("all"))
@@ -215,13 +213,14 @@ class QueryLogTests(SynchronousTestCase):
     def test_hits(self) -> None:
         """
         A reply of the packet cache is logged with what is in its octets: rcode, size, truncation and extended errors; that for a blocked
-        name is known as such. A client is written as in other lines, and names as asked.
+        name is known as such. Names are written as asked.
         """
         query = queryOf("wWw.example.test", "TXT")
         body = b"\x82\x03" + bytes(8)
         opt = b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x0a\x00\x0f\x00\x06\x00\x0fkids"
-        places: list[tuple[bytes, tuple[object, ...]]] = [(query, ("::ffff:192.0.2.1", 53)), (query, (bytes([192, 0, 2, 2]), 53))]
-        self.log.hits(places, [body, BlockedReply(b"\x81\x83" + bytes(8) + opt)], "tcp", 5.0)
+        clients = [Client(address, Group("all")) for address in ("192.0.2.1", "192.0.2.2")]
+        blocked = BlockedReply(b"\x81\x83" + bytes(8) + opt)
+        self.log.hits([(query, (each.address, 53)) for each in clients], [body, blocked], clients, "tcp", 5.0)
         lines = [each for each in self.said if each.get("log_namespace") == "twisted_ext.queries"]
         self.assertEqual(
             [formatEvent(each) for each in lines],
@@ -236,5 +235,5 @@ class QueryLogTests(SynchronousTestCase):
         """
         What the packet cache answers although it has no question is a query for the root in the log.
         """
-        self.log.hits([(bytes(12), ("192.0.2.1", 53))], [b"\x80\x01" + bytes(8)], "udp", 5.0)
+        self.log.hits([(bytes(12), ("192.0.2.1", 53))], [b"\x80\x01" + bytes(8)], [self.request.record], "udp", 5.0)
         self.assertEqual(self.takeSaid(), "FORMERR, 12 octets, 0.0 ms, packet-cache")

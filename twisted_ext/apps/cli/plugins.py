@@ -100,7 +100,7 @@ def _showStores(*, json: bool) -> list[str]:
 
     @return: an error text for each that cannot be used.
     """
-    from twisted_ext.server.zones.stores import BUILT_IN, foundStores
+    from twisted_ext.server.config.stores import BUILT_IN, foundStores
 
     found, complaints = foundStores()
     for kind in found.values():

@@ -388,7 +388,7 @@ def _path(text: str) -> str:
 
 def _store(text: str, folder: str = "") -> str:
     # Few zones are in databases.
-    from twisted_ext.server.zones.stores import describedStore
+    from twisted_ext.server.config.stores import describedStore
 
     return describedStore(text, folder) if text else text
 

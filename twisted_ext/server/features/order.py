@@ -13,6 +13,7 @@ from twisted_ext.server.features.domainneeded.feature import DomainNeededFeature
 from twisted_ext.server.features.filter.feature import FilterFeature
 from twisted_ext.server.features.localnames.feature import LocalNamesFeature
 from twisted_ext.server.features.negativeanchors.feature import NegativeAnchorsFeature
+from twisted_ext.server.features.querylog.feature import QueryLogFeature
 from twisted_ext.server.features.rebinding.feature import RebindingFeature
 from twisted_ext.server.features.special.feature import SpecialFeature
 from twisted_ext.server.features.views.feature import ViewsFeature
@@ -33,6 +34,7 @@ ORDER: tuple[Feature, ...] = (
     BlockingFeature(),
     RebindingFeature(),
     FilterFeature(),
+    QueryLogFeature(),
     NegativeAnchorsFeature(),
 )
 

@@ -13,6 +13,7 @@ from twisted_ext.interfaces import IHitObserver, IQueryObserver
 
 if TYPE_CHECKING:
     from twisted_ext.answers import Answer
+    from twisted_ext.packetcache.clients import Client
     from twisted_ext.server.reply.requests import Refusal, Request
     from twisted_ext.transport.faultlog import FaultLog
     from twisted_ext.zone.query.direct import DirectAnswer
@@ -47,10 +48,17 @@ class Observers:
             except Exception as error:
                 self._faults.note(f"observing {request}", error, request.arrived)
 
-    def hits(self, queries: Sequence[tuple[bytes, tuple[object, ...]]], bodies: Sequence[bytes], transport: str, now: float) -> None:
+    def hits(
+        self,
+        queries: Sequence[tuple[bytes, tuple[object, ...]]],
+        bodies: Sequence[bytes],
+        clients: Sequence[Client],
+        transport: str,
+        now: float,
+    ) -> None:
         for each in self._watching:
             try:
-                each.hits(queries, bodies, transport, now)
+                each.hits(queries, bodies, clients, transport, now)
             except Exception as error:
                 self._faults.note("observing the packet cache", error, now)
 

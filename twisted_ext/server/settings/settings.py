@@ -400,7 +400,6 @@ class Settings(Section):
     nsid: str = setting(types.TEXT, "", "Name of this server for clients that ask for it (RFC 5001)")
 
     verbose: int = setting(types.COUNT, 0, "Log every query, as twistd dns does", short="v", group="Monitoring")
-    queryLog: bool = setting(types.FLAG, False, "Log every query with its reply")
     logFormat: str = setting(
         types.LOG_FORMAT,
         "text",

@@ -12,9 +12,9 @@ from twisted.internet.task import Cooperator, LoopingCall
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadChange, BadDescription, BadZone, BudgetSpent, DNSFault, StorageFault
+from twisted_ext.server.config.stores import storeFrom
 from twisted_ext.server.limits import STORE_LOOKS
 from twisted_ext.server.update.commit import Elsewhere
-from twisted_ext.server.zones.stores import storeFrom
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA

@@ -71,7 +71,7 @@ def main(words: list[str]) -> int:
         raise ExitError(USAGE, f"no database; write --store DATABASE or set TXDNS_STORE: {ARGUMENTS.usage}")
     apexName = valueOf(nameFromText, given.bare[0])
 
-    from twisted_ext.server.zones.stores import describedStore, storeFrom
+    from twisted_ext.server.config.stores import describedStore, storeFrom
 
     described = valueOf(describedStore, path, "--store")
     try:

@@ -18,9 +18,9 @@ from twisted_ext.apps.cli.main import main
 from twisted_ext.errors import BadDescription
 from twisted_ext.interfaces import IStoreParser, IZoneStore
 from twisted_ext.resolver.strings import plugins
+from twisted_ext.server.config.stores import BUILT_IN, LazyStore, describedStore, foundStores, storeFrom
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.zones.sqlite import SQLiteStore
-from twisted_ext.server.zones.stores import BUILT_IN, LazyStore, describedStore, foundStores, storeFrom
 
 __all__: list[str] = []
 
@@ -125,7 +125,7 @@ def test_kindsOfPlugins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     store.close()
     assert main(["plugins"]) == 0
     shown = capsys.readouterr()
-    assert "\nstore cellar from tests.server.zones.test_stores\n  databases in a cellar: cellar:secret@path\n" in shown.out
+    assert "\nstore cellar from tests.server.config.test_stores\n  databases in a cellar: cellar:secret@path\n" in shown.out
     assert "has no prefix" in shown.err and "the prefix 'sqlite' is taken by <LazyStore sqlite:" in shown.err
 
 

@@ -1,0 +1,3 @@
+"""
+The query log.
+"""
