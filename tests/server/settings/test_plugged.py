@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib.metadata import files
 from pathlib import Path
 from typing import ClassVar
 
@@ -150,6 +151,7 @@ def test_adoptedOnce(monkeypatch: pytest.MonkeyPatch) -> None:
         return [BellFeature()], []
 
     monkeypatch.setattr(plugged, "pluginsFor", found)
+    monkeypatch.setattr(order, "hasOtherPlugins", lambda: True)
     monkeypatch.setattr(order, "ORDER", order.ORDER)
     monkeypatch.setattr(plugged, "_isAdopted", False)
     for name in ("SETTINGS", "_byName"):
@@ -161,6 +163,18 @@ def test_adoptedOnce(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.settingNamed("bells") is None
     assert looked == [IServerFeature]
     assert settings.Settings.of(bell=True)[BellSettings].bell
+
+
+def test_whereTheyAreLookedFor(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Without plugins of other packages, none is looked for: those of Twisted and of this package are known, and have no features.
+    """
+    ofTwisted = {path.stem for path in files("twisted") or () if path.parts[:2] == ("twisted", "plugins") and path.suffix == ".py"}
+    assert len(ofTwisted) > 10 and ofTwisted <= order._KNOWN
+    monkeypatch.setattr(sys, "path", [str(ROOT), str(installed.parent), "/nonexistent"])
+    assert not order.hasOtherPlugins()
+    sys.path.append(str(installed))
+    assert order.hasOtherPlugins()
 
 
 @pytest.fixture(scope="module")

@@ -637,9 +637,10 @@ def allSettings() -> tuple[Setting, ...]:
 
 def _adopt() -> None:
     # Plugins are other packages, which most servers do not have.
-    from twisted_ext.server.settings.plugged import adopt
+    if order.hasOtherPlugins():
+        from twisted_ext.server.settings.plugged import adopt
 
-    adopt()
+        adopt()
 
 
 def settingNamed(name: str) -> Setting | None:

@@ -181,9 +181,12 @@ def _everyVerb() -> list[Verb]:
     Return all operations, those of plugins too.
     """
     # Features are only loaded for a command that is none of the server's own.
-    from twisted_ext.server.settings.plugged import adopt
+    from twisted_ext.server.features.order import hasOtherPlugins
 
-    adopt()
+    if hasOtherPlugins():
+        from twisted_ext.server.settings.plugged import adopt
+
+        adopt()
     return allVerbs()
 
 
