@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Final
 
 from twisted_ext._version import __version__
-from twisted_ext.apps.cli.completion.command import PROGRAMS, SHELLS, completionScript
+from twisted_ext.apps.cli.completion.command import completionScript
 from twisted_ext.apps.cli.completion.grammar import Grammar, Word, commandGrammars, twistdGrammars
+from twisted_ext.apps.cli.completion.shells import PROGRAMS, SHELLS
 from twisted_ext.apps.cli.main import COMMANDS
 from twisted_ext.apps.tap import Options
 from twisted_ext.server.config.setting import Setting, shown

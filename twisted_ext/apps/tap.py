@@ -24,13 +24,13 @@ from twisted.python.logfile import LogFile
 from twisted_ext._version import __version__
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
 from twisted_ext.server.config.setting import Setting
-from twisted_ext.server.config.types import COUNT, FLAG, ZONE
+from twisted_ext.server.config.types import COUNT, FLAG
 from twisted_ext.server.operations.logqueue import drainAll, queuedObserver, sinkFor
 from twisted_ext.server.operations.logs import formatterFor, isOfJournal
 from twisted_ext.server.process.prepare import prepareProcess
 from twisted_ext.server.settings import settings as declared
 from twisted_ext.server.settings.helptext import usageOf
-from twisted_ext.server.settings.settings import Settings
+from twisted_ext.server.settings.settings import ZONE, Settings
 from twisted_ext.server.settings.startup import (
     BROKEN_PIPE,
     INTERRUPTED,

@@ -321,6 +321,7 @@ def test_privilegedPortsAreServedUnprivileged(tmp_path: Path, workers: str) -> N
         serving = workersOf(server) if workers == "2" else [server.pid]
         assert {os.stat(f"/proc/{process}").st_uid for process in serving} == {65534}
         if workers == "2":
+            wait(lambda: server.text().count("serves as process") == 2, server)
             os.kill(serving[0], signal.SIGKILL)
             wait(lambda: server.text().count("serves as process") == 3, server)
             assert {os.stat(f"/proc/{process}").st_uid for process in workersOf(server)} == {65534}

@@ -33,6 +33,9 @@ __all__: list[str] = []
 _EXAMPLE = ROOT / "docs" / "listings" / "howto" / "feature"
 
 
+_NAMES = {each.name for each in settings.SETTINGS}
+
+
 class BellSettings(Section):
     bell: bool = setting(types.FLAG, False, "Ring a bell", group="Monitoring")
 
@@ -122,7 +125,7 @@ def test_whatIsTaken(kind: type[BellFeature], said: str, monkeypatch: pytest.Mon
     A feature whose name, setting, figure or command another one has is not used, and the others are.
     """
     monkeypatch.setattr(plugged, "pluginsFor", lambda interface: ([kind(), BellFeature()], ["a plugin module cannot be imported: X"]))
-    found, complaints = plugged.pluggedFeatures(order.ORDER)
+    found, complaints = plugged.pluggedFeatures(order.ORDER, _NAMES)
     assert [type(each) for each in found] == [BellFeature]
     assert complaints[0] == "a plugin module cannot be imported: X"
     (complaint,) = complaints[1:]
@@ -134,7 +137,7 @@ def test_twoOfOneName(monkeypatch: pytest.MonkeyPatch) -> None:
     The first one of two with the same names is used; what is no feature at all is not.
     """
     monkeypatch.setattr(plugged, "pluginsFor", lambda interface: ([BellFeature(), BellFeature(), object()], []))
-    found, complaints = plugged.pluggedFeatures(order.ORDER)
+    found, complaints = plugged.pluggedFeatures(order.ORDER, _NAMES)
     assert len(found) == 1
     assert ["the name bell is taken" in each for each in complaints] == [False, True]
     assert "does not extend twisted_ext.server.features.base.feature.Feature" in complaints[0]
@@ -153,9 +156,9 @@ def test_adoptedOnce(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugged, "pluginsFor", found)
     monkeypatch.setattr(order, "hasOtherPlugins", lambda: True)
     monkeypatch.setattr(order, "ORDER", order.ORDER)
-    monkeypatch.setattr(plugged, "_isAdopted", False)
     for name in ("SETTINGS", "_byName"):
         monkeypatch.setattr(settings, name, getattr(settings, name))
+    monkeypatch.setattr(settings, "_isAdopted", False)
     assert settings.settingNamed("port") is not None
     assert looked == []
     bell = settings.settingNamed("bell")

@@ -77,11 +77,10 @@ def _showFeatures(*, json: bool) -> list[str]:
     @return: an error text for each that cannot be used.
     """
     from twisted_ext.server.features import order
-    from twisted_ext.server.settings.plugged import adopt
-    from twisted_ext.server.settings.settings import pluginComplaints
+    from twisted_ext.server.settings.settings import allSettings, pluginComplaints
 
     known = order.ORDER
-    adopt()
+    allSettings()
     for feature in order.ORDER[len(known) :]:
         settings = [each.name for each in feature.settings.declared()]
         commands = [" ".join(verb.words) for verb in feature.verbs]

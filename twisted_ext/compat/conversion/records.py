@@ -21,7 +21,6 @@ from twisted.python.util import FancyEqMixin, FancyStrMixin
 from zope.interface import implementer
 
 from twisted_ext.compat.conversion.names import nameOf, wireFromName
-from twisted_ext.compat.conversion.payloads import Maker
 from twisted_ext.errors import BadMessage, BadRecord, WrongType
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import nameFromText
@@ -29,6 +28,9 @@ from twisted_ext.wire.rdata.fields import Field, Rdata
 from twisted_ext.wire.rdata.fieldtypes import Name, Number, Octets, Strings, Text, Unknown
 from twisted_ext.wire.rdata.registry import declarationOf, rdataFromWire, rdataToText
 from twisted_ext.wire.rrtypes import formOf, typeNumber
+
+if TYPE_CHECKING:
+    from twisted_ext.compat.conversion.payloads import Maker
 
 __all__ = ["Record", "makerOf", "recordNamed", "recordOf", "textOf"]
 
@@ -233,7 +235,7 @@ def makerOf(rrType: int) -> Maker:
         return lambda rdata, ttl: build(rdataFromWire(rrType, rdata).values, ttl)
     kind = recordOf(rrType)
     if kind is None:
-        return cast(Maker, dns.UnknownRecord)
+        return cast("Maker", dns.UnknownRecord)
 
     def make(rdata: bytes, ttl: int) -> Record:
         payload = kind.__new__(kind)

@@ -76,7 +76,6 @@ __all__ = [
     "SIGNING",
     "STUB",
     "TEXT",
-    "ZONE",
     "File",
     "Flag",
     "Kind",
@@ -311,12 +310,6 @@ class Table:
         Return the table as TOML.
         """
         return self._load().fromText(text).toTOML()
-
-
-def _zoneTable() -> type[Tabled]:
-    from twisted_ext.server.config.zonesettings import ZoneSettings
-
-    return ZoneSettings
 
 
 def _any(text: str) -> str:
@@ -676,9 +669,6 @@ LOG_FORMAT: Final = oneOf("text", "json")
 ROLE: Final = oneOf("forward", "recurse", "serve")
 MINIMIZATION: Final = oneOf("yes", "no", "strict")
 UPGRADE: Final = oneOf("no", "yes", "require")
-ZONE: Final = Table(
-    "the name of a zone and its master file, such as example.org=/etc/zones/example.org, or a table", _zoneTable
-)
 GRANT: Final = Text("clients: 192.0.2.0/24, key=NAME, tls, certificate=NAME, pin=DIGEST, several of these in one text, or any", _granted)
 GROUPED: Final = Remote("a group and a server, such as fast 192.0.2.1 key=NAME", _grouped)
 REMOTE: Final = Remote("a server, such as 192.0.2.1, 192.0.2.1:5353, 192.0.2.1 key=NAME or tls://192.0.2.1#ns1.example", _remote)

@@ -4,42 +4,21 @@ Features of other packages.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from twisted_ext.interfaces import IServerFeature
 from twisted_ext.resolver.strings.plugins import pluginsFor
-from twisted_ext.server.features import order
 from twisted_ext.server.features.base.feature import Feature
 from twisted_ext.server.operations.table import OPERATIONS
-from twisted_ext.server.settings import settings
 
-__all__ = ["adopt", "pluggedFeatures"]
+__all__ = ["pluggedFeatures"]
 
-_isAdopted = False
-
-
-def adopt() -> None:
+def pluggedFeatures(known: Sequence[Feature], names: Collection[str]) -> tuple[list[Feature], list[str]]:
     """
-    Load the features of plugins. Only the first call does something: it imports plugins of other packages, which takes time that few
-    servers need to spend.
-    """
-    global _isAdopted
-    if _isAdopted:
-        return
-    # Set first: a plugin may read settings while it is imported.
-    _isAdopted = True
-    found, wrong = pluggedFeatures(order.ORDER)
-    settings.pluginComplaints.extend(wrong)
-    if found:
-        order.ORDER = (*order.ORDER, *found)
-        settings.declare()
-
-
-def pluggedFeatures(known: Sequence[Feature]) -> tuple[list[Feature], list[str]]:
-    """
-    Load the features among Twisted's plugins.
+    Load the features among Twisted's plugins. This imports plugins of other packages, which takes time that few servers need to spend.
 
     @param known: those that there are already.
+    @param names: the names of settings that there are.
 
     @return: the usable ones, by name, and an error text for each of the others.
     """
@@ -47,7 +26,7 @@ def pluggedFeatures(known: Sequence[Feature]) -> tuple[list[Feature], list[str]]
     plugins, wrong = pluginsFor(IServerFeature)
     for plugin in sorted(plugins, key=lambda each: str(getattr(each, "name", ""))):
         if isinstance(plugin, Feature):
-            fault = _wrongWith(plugin, [*known, *found])
+            fault = _wrongWith(plugin, [*known, *found], names)
         else:
             fault = "it does not extend twisted_ext.server.features.base.feature.Feature"
         if fault:
@@ -57,7 +36,7 @@ def pluggedFeatures(known: Sequence[Feature]) -> tuple[list[Feature], list[str]]
     return found, wrong
 
 
-def _wrongWith(feature: Feature, others: Sequence[Feature]) -> str:
+def _wrongWith(feature: Feature, others: Sequence[Feature], names: Collection[str]) -> str:
     """
     Return why a feature cannot be used beside others; C{""} if it can.
     """
@@ -70,8 +49,8 @@ def _wrongWith(feature: Feature, others: Sequence[Feature]) -> str:
         named = [each.name for each in feature.settings.declared()]
     except (KeyError, AttributeError, TypeError) as error:
         return f"its settings cannot be read: {type(error).__name__}: {error}"
-    theirs = {each.name for each in (*settings.SETTINGS, *[each for other in others for each in other.settings.declared()])}
-    taken = [each for each in named if each in theirs]
+    theirs = {each.name for other in others for each in other.settings.declared()}
+    taken = [each for each in named if each in names or each in theirs]
     if taken:
         return f"the setting {taken[0]} is taken"
     figures = {word for other in others for each in other.figures for word in (each.key, each.metric)}

@@ -48,9 +48,21 @@ from twisted_ext.zone.limits import RECEIVED_OCTETS
 if TYPE_CHECKING:
     from twisted_ext.server.config.types import Value
 
-__all__ = ["SETTINGS", "Settings", "View", "ViewSettings", "allSettings", "declare", "pluginComplaints", "settingNamed"]
+__all__ = ["SETTINGS", "ZONE", "Settings", "View", "ViewSettings", "allSettings", "pluginComplaints", "settingNamed"]
 
 _S = TypeVar("_S", bound=Section)
+
+
+def _zoneTable() -> type[types.Tabled]:
+    from twisted_ext.server.config.zonesettings import ZoneSettings
+
+    return ZoneSettings
+
+
+#: The zones of a server.
+ZONE: Final = types.Table(
+    "the name of a zone and its master file, such as example.org=/etc/zones/example.org, or a table", _zoneTable
+)
 
 
 def _policyTable() -> type[types.Tabled]:
@@ -190,7 +202,7 @@ class Settings(Section):
         group="What to serve",
         roles=RESOLVING,
     )
-    zone: tuple[str, ...] = setting(types.ZONE, (), "Serve this zone from this master file: example.org=/etc/zones/example.org")
+    zone: tuple[str, ...] = setting(ZONE, (), "Serve this zone from this master file: example.org=/etc/zones/example.org")
     zoneDirectory: str = setting(
         types.PATH,
         "",
@@ -452,7 +464,7 @@ class Settings(Section):
             if name not in byAttribute:
                 raise BadDescription(f"there is no setting {name!r}")
             named = byAttribute[name]
-            folder = str(values.get("zoneDirectory", "")) if named.kind is types.ZONE else ""
+            folder = str(values.get("zoneDirectory", "")) if named.kind is ZONE else ""
             try:
                 checked[named.name] = named.fromTOML(list(value) if isinstance(value, tuple) else value, folder)
             except BadDescription as fault:
@@ -614,7 +626,10 @@ _byName: dict[str, Setting] = {}
 pluginComplaints: Final[list[str]] = []
 
 
-def declare() -> None:
+_isAdopted = False
+
+
+def _declare() -> None:
     """
     Collect the settings of the server and of all features.
     """
@@ -624,7 +639,7 @@ def declare() -> None:
     _byName = {each.name: each for each in SETTINGS}
 
 
-declare()
+_declare()
 
 
 def allSettings() -> tuple[Setting, ...]:
@@ -637,10 +652,18 @@ def allSettings() -> tuple[Setting, ...]:
 
 def _adopt() -> None:
     # Plugins are other packages, which most servers do not have.
-    if order.hasOtherPlugins():
-        from twisted_ext.server.settings.plugged import adopt
+    global _isAdopted
+    if _isAdopted or not order.hasOtherPlugins():
+        return
+    # Set first: a plugin may read settings while it is imported.
+    _isAdopted = True
+    from twisted_ext.server.settings.plugged import pluggedFeatures
 
-        adopt()
+    found, complaints = pluggedFeatures(order.ORDER, _byName)
+    pluginComplaints.extend(complaints)
+    if found:
+        order.ORDER = (*order.ORDER, *found)
+        _declare()
 
 
 def settingNamed(name: str) -> Setting | None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from twisted_ext.apps.cli.completion import command
-from twisted_ext.apps.cli.completion.command import PROGRAMS, SHELLS, completionScript
+from twisted_ext.apps.cli.completion.command import completionScript
+from twisted_ext.apps.cli.completion.shells import PROGRAMS, SHELLS
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.terminal.exits import OK, USAGE
 

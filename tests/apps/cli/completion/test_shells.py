@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from tests.apps.cli.completion.shells import Terminal, candidatesOfFish, terminal
-from twisted_ext.apps.cli.completion.command import PROGRAMS
+from twisted_ext.apps.cli.completion.shells import PROGRAMS
 from twisted_ext.apps.cli.main import COMMANDS
 from twisted_ext.server.settings.settings import SETTINGS
 from twisted_ext.wire.rrtypes import TYPE_NAMES

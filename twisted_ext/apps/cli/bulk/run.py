@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IReactorCore
 
-from twisted_ext.apps.cli.bulk.command import BulkWishes
 from twisted_ext.apps.cli.bulk.flow import BulkFlow
 from twisted_ext.apps.cli.bulk.input import Item
 from twisted_ext.apps.cli.bulk.resume import EarlierOutput, hold
@@ -19,6 +19,9 @@ from twisted_ext.apps.cli.terminal.progress import Progress, drawingFor
 from twisted_ext.apps.cli.terminal.upstream import upstreamFor
 from twisted_ext.ratecontrol import Rate
 from twisted_ext.resolver.lookup.stream import InOrder, Run
+
+if TYPE_CHECKING:
+    from twisted_ext.apps.cli.bulk.command import BulkWishes
 
 __all__ = ["BulkWork", "Streams"]
 

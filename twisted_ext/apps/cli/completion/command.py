@@ -9,22 +9,17 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from twisted_ext.apps.cli.completion.shells import PROGRAMS, SHELLS
 from twisted_ext.apps.cli.terminal.arguments import Arguments, didYouMean
 from twisted_ext.apps.cli.terminal.exits import OK, USAGE, ExitError
 
 if TYPE_CHECKING:
     from twisted_ext.apps.cli.completion.grammar import Grammar
 
-__all__ = ["ARGUMENTS", "PROGRAMS", "SCRIPTS", "SHELLS", "completionScript", "main"]
-
-#: The programs, the first of which is the default.
-PROGRAMS: Final = ("txdns", "twistd")
+__all__ = ["ARGUMENTS", "SCRIPTS", "completionScript", "main"]
 
 #: The folder of completions that a release brings.
 SCRIPTS: Final = os.path.join(os.path.dirname(__file__), "scripts")
-
-#: The shells.
-SHELLS: Final = ("bash", "zsh", "fish")
 
 _HELP: Final = """\
 Usage: txdns completion SHELL [PROGRAM]

@@ -14,7 +14,7 @@ from io import StringIO
 from textwrap import shorten
 from typing import Any, Final
 
-from twisted_ext.apps.cli.completion.command import PROGRAMS, SHELLS
+from twisted_ext.apps.cli.completion.shells import PROGRAMS, SHELLS
 from twisted_ext.apps.cli.main import COMMANDS, Command, main
 from twisted_ext.apps.cli.query.plushelp import PLUS_HELP
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option

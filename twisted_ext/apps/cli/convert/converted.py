@@ -10,9 +10,8 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import Setting
-from twisted_ext.server.settings.settings import SETTINGS, settingNamed
+from twisted_ext.server.settings.settings import SETTINGS, ZONE, settingNamed
 
 __all__ = ["Converted", "Finding", "Place", "Severity"]
 
@@ -250,9 +249,9 @@ class Converted:
             self.missing(place, f"this version has no setting {name}")
             return None
         try:
-            if setting.many and setting.kind is not types.ZONE:
+            if setting.many and setting.kind is not ZONE:
                 setting.fromTOML([value])
-            elif setting.kind is types.ZONE:
+            elif setting.kind is ZONE:
                 setting.kind.fromTOML(value)
             else:
                 setting.fromTOML(value)

@@ -184,9 +184,9 @@ def _everyVerb() -> list[Verb]:
     from twisted_ext.server.features.order import hasOtherPlugins
 
     if hasOtherPlugins():
-        from twisted_ext.server.settings.plugged import adopt
+        from twisted_ext.server.settings.settings import allSettings
 
-        adopt()
+        allSettings()
     return allVerbs()
 
 
