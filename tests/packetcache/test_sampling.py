@@ -65,6 +65,30 @@ class SamplingTests(SynchronousTestCase):
             {"client": "192.0.2.2", "name": "www.example.test.", "rcode": "NXDOMAIN", "status": "cached", "count": 2},
         )
 
+    def test_batchesAreTold(self) -> None:
+        """
+        Who asks is told of each batch after it was sent: queries, bodies and clients side by side, without those that were not answered;
+        and of each hit of a stream, with its transport.
+        """
+        told: list[object] = []
+        self.packetCache.told = lambda queries, bodies, clients, transport, now: told.append(
+            ([query for query, _ in queries], bodies, [client.address for client in clients], transport, now)
+        )
+        miss, again = queryOf("other.example.test"), bytes(bytearray(self.query))
+        self.drain([(self.query, "192.0.2.1"), (miss, "192.0.2.3"), (again, "192.0.2.2")], 1.0)
+        body = b"\x81\x83" + self.query[4:]
+        self.assertEqual(told, [([self.query, again], [body, body], ["192.0.2.1", "192.0.2.2"], "udp", 1.0)])
+        self.drain([(miss, "192.0.2.3")], 1.5)
+        self.assertEqual(len(told), 1)
+        for table in (self.group.messages, self.group.encrypted):
+            octets = self.query[:2] + b"\x81\x83" + self.query[4:]
+            table.offer(self.query, Reply(octets, (), 0.0, 0, 1e9, self.packetCache.epoch, len(self.query), known=True))
+        for transport in ("tcp", "tls", "https"):
+            del told[:]
+            self.assertEqual(self.packetCache.find(self.query, "192.0.2.4", 2.0, transport), body)
+            self.assertIsNone(self.packetCache.find(miss, "192.0.2.4", 2.0, transport))
+            self.assertEqual(told, [([self.query], [body], ["192.0.2.4"], transport, 2.0)])
+
     def test_blockedNameIsRecognizedWithoutEDNS(self) -> None:
         """
         A cached reply for a blocked name is shown as blocked although it has no extended error: found by its octets, by its shape, by a

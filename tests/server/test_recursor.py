@@ -198,9 +198,34 @@ class RecurseTests(RecursingCase):
         keeper.remove("bad.example")
         self.assertEqual((self.negative(stack), self.security(stack, "www.bad.example")), ([], Security.BOGUS))
         self.assertRaises(BadDescription, keeper.remove, "bad.example")
+        keeper.add("bad.example=+2h")
+        self.assertEqual(self.negative(stack), ["bad.example."])
+        keeper.remove("bad.example")
         reloadStack(stack, settings)
         keeper.apply(settings)
         self.assertEqual(self.negative(stack), ["bad.example."])
+        unvalidated = NegativeAnchors(self.settings(negativeTrustAnchor=["bad.example=+1h"], validate=False), self.internet.time)
+        self.assertRaises(BadDescription, unvalidated.remove, "bad.example")
+
+    def test_operatorsChangeTheEnd(self) -> None:
+        """
+        To add a negative trust anchor once more changes when it ends. One that has ended is published no more.
+        """
+        stack = self.stack()
+        keeper, states = self.suspending(stack, self.settings())
+        ends: list[object] = []
+        for text in ("bad.example=+1h", "bad.example=+2h", "bad.example=+1h"):
+            keeper.add(text)
+            assert stack.recursor is not None
+            ends.append(stack.recursor.anchors()["negative"])
+        first, second, third = ends
+        self.assertEqual(first, third)
+        self.assertNotEqual(first, second)
+        self.internet.advance(3601)
+        keeper.add("good.example=+1h")
+        state = states[-1]
+        assert isinstance(state, dict)
+        self.assertEqual(list(state), [nameFromText("good.example").hex()])
 
     def test_laterProcessesTakeThemAll(self) -> None:
         """

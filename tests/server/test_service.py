@@ -249,6 +249,8 @@ class ForwardServiceTests(ServiceCase):
         for log, verbose in ((False, 0), (True, 0), (False, 1)):
             service = self.run_(queryLog=log, verbose=verbose)
             self.said.clear()
+            # Who does not log pays nothing for it.
+            self.assertEqual(service.packetCache.told is None, not (log or verbose))
             for _ in range(4):
                 self.asked()
             self.assertEqual(service.counters.udpBeyond, 3)

@@ -270,7 +270,7 @@ class _Words(_Command):
             name = word.removeprefix("--").partition("=")[0]
             if word.startswith("--") and not hasattr(type(self), f"opt_{name.replace('-', '_')}"):
                 # Loads plugins if this is no setting of this package's.
-                declared.settingNamed(name.removeprefix("no-"))
+                declared.settingNamed(name)
         if _addOptions():
             collect: Callable[[usage.Options], None] = usage.Options.__init__
             collect(self)

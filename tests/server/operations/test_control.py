@@ -155,6 +155,10 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual((said["outcome"], objectIn(step)["event"]), ("data", "hit"))
         self.assertEqual(self.ask("/explain?name=nobody.example")["outcome"], "unknown")
         self.assertIn("is not a record type", str(self.ask("/explain?name=a&type=FOO", code=400)["error"]))
+        # The address of a client may come where the type would.
+        for query in ("type=192.0.2.1", "type=::1", "type=192.0.2.1&client=a", "type=a&client=::1"):
+            said = self.ask(f"/explain?name=www.example.com&{query}")
+            self.assertEqual((said["type"], said["outcome"]), ("A", "data"))
         self.assertIn("NAME is missing; write: txdns control explain NAME", str(self.ask("/explain", code=400)["error"]))
 
     def test_invalidNameIsRefused(self) -> None:
@@ -176,9 +180,11 @@ class CommandTests(SynchronousTestCase):
         """
         A reload of a zone returns its log lines and whether it failed.
         """
-        cases: tuple[tuple[dict[str, JSON], bool], ...] = (({}, False), ({"said": "example.org:5: nonsense"}, True))
-        for said, failed in cases:
-            zone: JSON = {"zone": "example.org.", "file": "/etc/zones/example.org", **said}
+        file: dict[str, JSON] = {"file": "/etc/zones/example.org"}
+        wrong: dict[str, JSON] = {"said": "example.org:5: nonsense"}
+        # The primaries of a zone without a file are asked, which takes a while.
+        for said, failed in ((file, False), ({**file, **wrong}, True), (wrong, False)):
+            zone: JSON = {"zone": "example.org.", **said}
             table = SimpleNamespace(at=lambda apex, zone=zone: SimpleNamespace(toJSON=lambda: zone))
             zoned = SimpleNamespace(zones=table, reloadZone=lambda apex: succeed(["a line"]))
             with patch.object(self.server.status, "zoned", zoned):

@@ -9,7 +9,7 @@ import os
 import tempfile
 from io import StringIO
 
-from twisted.logger import FileLogObserver, LogEvent, Logger, LogPublisher
+from twisted.logger import FileLogObserver, LogEvent, Logger, LogLevel, LogPublisher, formatTime
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.typed import observing
@@ -50,6 +50,17 @@ class LogsTests(SynchronousTestCase):
         self.assertRegex(first, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} \[info\] answering at udp 127\.0\.0\.1:53$")
         self.assertRegex(second, r" \[warn\] one$")
         self.assertEqual(third, "  two")
+
+    def test_eachLineHasItsOwnTime(self) -> None:
+        """
+        Lines of one second have the same time, those of others another one, also if they were queued.
+        """
+        line = formatterFor("text")
+        times = (1e9, 1e9 + 0.9, 1e9 + 1, 1e9 + 70, 1e9 + 0.5)
+        said = [line({"log_time": each, "log_format": "x", "log_level": LogLevel.info}) for each in times]
+        self.assertEqual(said, [f"{formatTime(each)} [info] x\n" for each in times])
+        self.assertEqual(len(set(said)), 3)
+        self.assertEqual(line({"log_format": "x", "log_level": LogLevel.info}), "- [info] x\n")
 
     def test_journalLineHasPriority(self) -> None:
         """

@@ -5,6 +5,7 @@ Tests of what an observer of queries is told.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
@@ -15,7 +16,7 @@ from zope.interface.verify import verifyObject
 from tests.packetcache.lanes import Server
 from tests.queries import optOf, queryOf
 from tests.typed import observing
-from twisted_ext.answers import Answer, BlockedReply, Epoch
+from twisted_ext.answers import Answer, BlockedReply, Epoch, Origin, Outcome
 from twisted_ext.errors import ServerFailed
 from twisted_ext.interfaces import IAnswerSource, IHitObserver, IQueryObserver
 from twisted_ext.metrics.activity import Activity
@@ -209,6 +210,20 @@ class QueryLogTests(SynchronousTestCase):
         self.assertEqual(self.said, [])
         self.log.dropped(self.request, "late")
         self.assertEqual(self.takeSaid(), "no reply, 0.0 ms, late")
+
+    def test_sourcesOfOtherPackages(self) -> None:
+        """
+        The live list shows an answer of a source that this package does not know as local, and the name of a gate as refused.
+        """
+        activity = Activity()
+        activity.live.watch(0.0)
+        live = LiveList(self.clock.seconds, activity)
+        live.replied(self.request, bytes(40), Answer(Outcome.NODATA, origin=Origin("inventory", "machines.csv")), "")
+        live.replied(self.request, bytes(40), Answer(Outcome.NODATA, origin=Origin("tls", "192.0.2.1:853")), "")
+        live.replied(self.request, bytes(40), Refusal(5), "ferry")
+        shown = cast("list[dict[str, object]]", activity.live.after(0)["queries"])
+        self.assertEqual([each["status"] for each in shown], ["local", "forwarded", "refused"])
+        self.assertEqual([each["server"] for each in shown], ["", "192.0.2.1:853", ""])
 
     def test_hits(self) -> None:
         """

@@ -159,13 +159,13 @@ def test_adoptedOnce(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SETTINGS", "_byName"):
         monkeypatch.setattr(settings, name, getattr(settings, name))
     monkeypatch.setattr(settings, "_isAdopted", False)
-    assert settings.settingNamed("port") is not None
+    assert settings.settingNamed("port") is not None and settings.Settings.of(port=5300).port == 5300
     assert looked == []
+    assert settings.Settings.of(bell=True)[BellSettings].bell
     bell = settings.settingNamed("bell")
     assert bell is not None and bell in settings.SETTINGS
     assert settings.settingNamed("bells") is None
     assert looked == [IServerFeature]
-    assert settings.Settings.of(bell=True)[BellSettings].bell
 
 
 def test_whereTheyAreLookedFor(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -238,6 +238,17 @@ class ReplayingTests(SynchronousTestCase):
         assert journal is not None
         self.assertEqual(len(journal), _CHANGES)
 
+    def test_arrivalEndsReplay(self) -> None:
+        """
+        A version that arrives from elsewhere while changes of a former image are applied is the one that is served, then too.
+        """
+        self.place()
+        arrived = Zone.fromText(ZONE.replace(" 10 3600", " 4000000000 3600"), APEX).current
+        self.publisher.arrived(arrived, "a primary")
+        self.runTurns()
+        self.assertIs(self.current, arrived)
+        self.assertEqual(self.put, [4_000_000_000])
+
     def test_errorsAppearInZoneStatus(self) -> None:
         """
         An error of the next sources appears once the zone is served, and an error of the journal makes the zone fail.
