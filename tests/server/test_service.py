@@ -648,6 +648,14 @@ class CreationTests(ServiceCase):
         path.write_text("zz")
         self.assertRaises(BadDescription, makeServer, self.here, settings)
 
+    def test_brokenPluginsAreLogged(self) -> None:
+        """
+        The log of the server says which plugins of other packages it goes without, and why.
+        """
+        self.patch(service, "pluginComplaints", ["the feature cellar is left out: {no} name"])
+        makeServer(self.here, Settings.of(upstream="192.0.2.53"))
+        self.assertEqual([formatEvent(event) for event in self.said], ["the feature cellar is left out: {no} name"])
+
     def test_connectionsTakeOpenFiles(self) -> None:
         """
         More connections than the system allows open files are refused before anything is bound, with what would be right.

@@ -4,6 +4,7 @@ Descriptions of databases of zones.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -126,6 +127,9 @@ def test_kindsOfPlugins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert main(["plugins"]) == 0
     shown = capsys.readouterr()
     assert "\nstore cellar from tests.server.config.test_stores\n  databases in a cellar: cellar:secret@path\n" in shown.out
+    assert main(["plugins", "+json"]) == 0
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last == {"store": "cellar", "summary": CellarParser.summary, "from": "tests.server.config.test_stores"}
     assert "has no prefix" in shown.err and "the prefix 'sqlite' is taken by <LazyStore sqlite:" in shown.err
 
 

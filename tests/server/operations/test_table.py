@@ -9,12 +9,14 @@ from importlib import import_module
 
 import pytest
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from tests.server.operations.seeing import objectIn, seenServer, talk
 from twisted_ext.apps.cli.main import main
-from twisted_ext.errors import BadDescription
+from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.server.features.base.verb import Verb, flagOf, numberOf
 from twisted_ext.server.operations.control import controlSite
+from twisted_ext.server.operations.status import Status
 from twisted_ext.server.operations.table import OPERATIONS, allVerbs
 
 __all__: list[str] = []
@@ -40,8 +42,37 @@ def test_missingWordsAreNamed(verb: Verb) -> None:
     needed = [name for name in verb.takes if not name.startswith("[")]
     if needed:
         clock = Clock()
-        response = talk(controlSite(seenServer(clock).status, clock), clock, f"/{verb.path}", "POST" if verb.changes else "GET")
-        assert (response.code, objectIn(response.json)) == (400, {"error": f"{needed[0]} is missing; write: {verb.usage}"})
+        for given in ("", f"?{verb.keys[0]}="):
+            site = controlSite(seenServer(clock).status, clock)
+            response = talk(site, clock, f"/{verb.path}{given}", "POST" if verb.changes else "GET")
+            assert (response.code, objectIn(response.json)) == (400, {"error": f"{needed[0]} is missing; write: {verb.usage}"})
+
+
+def test_operationsOfWorkers() -> None:
+    """
+    What the parent executes cannot be had from a worker, and the streams of the cache are not for those who want one object.
+    """
+    server = seenServer(Clock())
+    worker = Status(Clock(), server)
+    for status, path, said in (
+        (worker, "views", "views is executed where the whole server is controlled, not in a worker"),
+        (server.status, "cache/dump", "cache/dump cannot be executed by itself"),
+        (server.status, "cache/load", "FILE is missing"),
+        (server.status, "cache", "there is no command cache"),
+    ):
+        failures: list[Failure] = []
+        status.do(path, {}).addErrback(failures.append)
+        (failure,) = failures
+        assert isinstance(failure.value, CallerFault) and said in failure.getErrorMessage()
+
+
+def test_emptyArgumentsDoNotCount() -> None:
+    """
+    An argument without a value is as one that is missing, from the page and the manhole too.
+    """
+    failures: list[Failure] = []
+    seenServer(Clock()).status.do("cache/show", {"name": ""}).addErrback(failures.append)
+    assert [failure.getErrorMessage() for failure in failures] == ["NAME is missing; write: txdns control cache show NAME"]
 
 
 @pytest.mark.parametrize("verb", allVerbs(), ids=lambda verb: verb.path)

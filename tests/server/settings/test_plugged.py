@@ -4,6 +4,7 @@ Features of other packages.
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -215,6 +216,8 @@ def test_example(installed: Path) -> None:
     error as ever.
     """
     assert "feature greeting from greeting\n  settings: greeting\n  commands: greet\n" in _run(installed, "plugins")
+    described = json.loads(_run(installed, "plugins", "+json").splitlines()[-1])
+    assert described == {"feature": "greeting", "settings": ["greeting"], "commands": ["greet"], "from": "greeting"}
     assert "greet TEXT" in _run(installed, "control", "--help")
     assert "--greeting=" in _run(installed, "forward", "--help")
     assert "greeting: Good day\n" in _run(installed, "forward", "--greeting", "Good day", "--show-path")

@@ -100,7 +100,7 @@ def test_viewsThatCannotBe(views: object, said: str) -> None:
     assert str(caught.value) == said
 
 
-@pytest.mark.parametrize("text", ["a", "=any", "a=", "{", "[]", '{"name": "a"}'])
+@pytest.mark.parametrize("text", ["a", "=any", "a=", "a= ", "{", "[]", '{"name": "a"}'])
 def test_badTexts(text: str) -> None:
     """
     What is neither a name and clients nor a table is refused.

@@ -34,6 +34,7 @@ from twisted_ext.server.update.updates import UpdateHandler
 from twisted_ext.server.zones import loader as loadingModule
 from twisted_ext.server.zones.compilers import Compilers, Result
 from twisted_ext.server.zones.loader import ZoneLoader
+from twisted_ext.server.zones.signatures import SignatureWatch
 from twisted_ext.server.zones.sqlite import SQLiteStore
 from twisted_ext.server.zones.validate import zonesIn
 from twisted_ext.server.zones.zoneset import ZoneSet
@@ -544,13 +545,15 @@ class ZonedTests(SynchronousTestCase):
             self.assertEqual(owners, [origin])
 
         for before, after in permutations(tables, 2):
-            with patch.object(Replication, "changed", autospec=True, side_effect=Replication.changed) as told:
+            telling = patch.object(Replication, "changed", autospec=True, side_effect=Replication.changed)
+            with patch.object(SignatureWatch, "changed") as looked, telling as told:
                 zoned = self.serve(self.settings(**tables[before], allow_transfer=["any"]))
                 arrives(zoned, before)
                 self.assertEqual(len(told.mock_calls), 1, (before, after))
                 self.reload(zoned, self.settings(**tables[after], allow_transfer=["any"]))
                 arrives(zoned, after)
-                self.assertEqual(len(told.mock_calls), 2, (before, after))
+                # Signatures are looked at then, too.
+                self.assertEqual((len(told.mock_calls), len(looked.mock_calls)), (2, 2), (before, after))
                 place = zoned.zones.at(APEX)
                 assert place is not None
                 self.assertEqual((place.state, place.said), ("serving", ""))

@@ -241,6 +241,29 @@ def test_failedZoneReloadHasExitCode(failed: bool, code: int, monkeypatch: pytes
     assert capsys.readouterr().out == "example.org:5: nonsense\n"
 
 
+def test_zonesAreThoseThatAreNamed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    C{zones} asks for one zone or for those of a kind, not for both; a zone that is not there is an error.
+    """
+    asked: list[object] = []
+
+    def ask(channel: ControlChannel, method: str, path: str, given: dict[str, str]) -> dict[str, JSON]:
+        asked.append((method, path, given))
+        return {"zones": [], "count": 0, "more": 0}
+
+    monkeypatch.setattr(ControlChannel, "ask", ask)
+    start = ["control", "--socket", "control.sock", "zones"]
+    for words in (["a", "b"], ["a", "--broken"], ["a", "--all"]):
+        assert main([*start, *words]) == 1
+        assert "write: txdns control zones [NAME], or: txdns control zones [--broken] [--all]" in capsys.readouterr().err
+    assert asked == []
+    assert main([*start, "a.example"]) == 1
+    assert capsys.readouterr().err == "txdns control: the server has no zone a.example\n"
+    assert main([*start, "--broken"]) == main([*start, "--all", "--broken"]) == 0
+    given = [{"name": "a.example"}, {"broken": "1"}, {"broken": "1", "begin": "0"}]
+    assert asked == [("GET", "zones", each) for each in given]
+
+
 def test_misspelledCommandIsGuessed(capsys: pytest.CaptureFixture[str]) -> None:
     """
     A misspelled command gets a suggestion, and C{help} is a command.

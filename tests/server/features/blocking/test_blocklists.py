@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 
 from tests.server.features.blocking.listcase import ListCase, tableIn
 from tests.server.process.test_workers import Processes
-from tests.server.test_service import ServiceCase
+from tests.server.test_service import US, ServiceCase
 from twisted_ext.metrics.exposition import exposition
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.policy.rules.table import BELOW, SELF, PolicyTable, RuleList
@@ -22,6 +22,9 @@ from twisted_ext.server.features.blocking.lists import listsIn
 from twisted_ext.server.listeners.sockets import boundSockets
 from twisted_ext.server.process.workers import Workforce
 from twisted_ext.server.settings.settings import Settings
+from twisted_ext.testing.sources import questionOf
+from twisted_ext.wire.builder import buildQuery
+from twisted_ext.wire.codes import RD
 
 
 class BlockListsTests(ListCase):
@@ -297,6 +300,29 @@ class BlockingServerTests(ListCase, ServiceCase):
         """
         replies = [self.asked(name) for name in names]
         return [reply.flags & 15 for reply in replies if reply is not None]
+
+    def test_rewrittenAnswersAreRepeated(self) -> None:
+        """
+        The packet cache also repeats an answer that a rule gives in place of another, for its name or for an alias of it.
+        """
+        self.list.write_text("||home.example^$dnsrewrite=192.0.2.251\n")
+        self.service = self.run_(list=[{"name": "home", "file": str(self.list), "rewrite": True}], lists=["home"])
+        self.children.finish()
+        self.network.advance(0.1)
+        self.upstream.set("alias.example", "CNAME", "www.home.example.")
+        transport = self.client.transport
+        assert transport is not None
+        for name, asked, hits in (("www.home.example", 0, 3), ("alias.example", 1, 2)):
+            self.assertEqual(self.rcodes(name), [0])
+            before, got = self.service.counters.hits, len(self.client.got)
+            # Within one second of the age of the cached answer: a reply for an alias is not kept for longer.
+            self.network.advance(0.1)
+            for _ in range(4):
+                transport.write(b"\0\7" + buildQuery(RD, questionOf(name).toWire(), b""), (US, 53))
+                self.network.advance(0.1)
+            self.assertEqual(len({reply[2:] for reply in self.client.got[got:]}), 1)
+            # A reply is stored the second time that it is there without the upstream.
+            self.assertEqual((self.service.counters.hits - before, len(self.upstream.asked)), (hits, asked), name)
 
     def test_repliesAreRepeatedUntilTheListChanges(self) -> None:
         """

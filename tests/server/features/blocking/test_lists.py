@@ -137,7 +137,7 @@ def test_unknownLists() -> None:
         listsIn(Settings.of(list=["ads=/lists/one", "ads=/lists/two"], lists="ads"))
 
 
-@pytest.mark.parametrize("text", ["ads", "=a", "ads=", "{", "[1]", '{"name": "ads"}', "x" * 64 + "=a", "a\x1b[2J=a"])
+@pytest.mark.parametrize("text", ["ads", "=a", "ads=", "ads= ", "{", "[1]", '{"name": "ads"}', "x" * 64 + "=a", "a\x1b[2J=a"])
 def test_badTexts(text: str) -> None:
     """
     What is neither a name and a file nor a table is refused.
