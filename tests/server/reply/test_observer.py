@@ -24,9 +24,11 @@ from twisted_ext.packetcache.clients import Client, Group
 from twisted_ext.server.features.querylog.log import QueryLog
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.livelist import LiveList
+from twisted_ext.server.reply.observers import Observers
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.reply.rrl import ResponseRateLimit
 from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
+from twisted_ext.transport.faultlog import FaultLog
 from twisted_ext.zone.query.direct import DirectAnswer
 
 WWW = questionOf("www.example.test")
@@ -228,6 +230,27 @@ class QueryLogTests(SynchronousTestCase):
         live.dropped(self.request, "late")
         (dropped,) = cast("list[dict[str, object]]", activity.live.after(3)["queries"])
         self.assertEqual((dropped["status"], dropped["rcode"]), ("failed", "no reply"))
+
+    def test_observersOfHits(self) -> None:
+        """
+        Those who watch hits are told of them, one by one: a fault of the first takes nothing from the second.
+        """
+        faults: list[BaseException] = []
+        told: list[str] = []
+
+        @implementer(IHitObserver)
+        class Watching(Recorder):
+            def hits(self, *batch: object) -> None:
+                told.append("told")
+                if len(told) == 1:
+                    raise LookupError
+
+        every = Observers([Recorder(), Watching(), Watching()], FaultLog(faults.append))
+        self.assertTrue(every.watchesHits)
+        every.hits([], [], [], "udp", 1.0)
+        self.assertEqual((told, len(faults)), (["told", "told"], 1))
+        self.assertEqual(len(self.flushLoggedErrors(LookupError)), 1)
+        self.assertFalse(Observers([Recorder()], FaultLog(faults.append)).watchesHits)
 
     def test_hits(self) -> None:
         """
