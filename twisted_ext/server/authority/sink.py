@@ -8,6 +8,8 @@ from collections.abc import Callable
 from time import time
 from typing import TYPE_CHECKING
 
+from mypy_extensions import mypyc_attr
+
 from twisted_ext.server.authority.zonetable import FAILED, Place, Zones
 from twisted_ext.zone.zone import Zone
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["ZoneSink"]
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class ZoneSink:
     """
     Puts versions into the table of zones, and tells that it has.
@@ -61,6 +64,13 @@ class ZoneSink:
         place = self.zones.put(found, file, self.today())
         if isNew:
             self._put(place, version)
+
+    def former(self, apex: bytes) -> Version | None:
+        """
+        Return the version that arrived last, with the updates since then; L{None} if there is none.
+        """
+        place = self.zones.at(apex)
+        return None if place is None or place.zone is None else place.zone.current
 
     def failed(self, apex: bytes, said: str, state: str = FAILED) -> None:
         """

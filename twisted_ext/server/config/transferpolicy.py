@@ -21,7 +21,7 @@ NOBODY: Final = Grants()
 #: The zone settings that make up the policy.
 _READ: Final = (
     "primaries", "allow-transfer", "one-answer", "member-primaries", "group-primaries", "notify", "allow-notify", "zonemd",
-    "encrypted-transfers", "allow-update",
+    "encrypted-transfers", "allow-update", "sign",
 )  # fmt: skip
 
 
@@ -43,10 +43,11 @@ class Terms:
     @ivar notices: the servers that NOTIFY is accepted from, besides the primaries.
     @ivar digest: how to treat its ZONEMD record.
     @ivar updaters: the clients whose updates are considered; an empty list is all of them.
+    @ivar isSigned: whether it is signed here, so that the changes of its primaries are not those of what is served.
     @ivar isEncrypted: whether it is transferred over encrypted transports only (RFC 9103, section 11).
     """
 
-    __slots__ = ("keys", "primaries", "transfer", "singly", "notify", "notices", "updaters", "digest", "isEncrypted")
+    __slots__ = ("keys", "primaries", "transfer", "singly", "notify", "notices", "updaters", "digest", "isEncrypted", "isSigned")
 
     def __init__(self, zone: ZoneSettings | None, keys: Keys) -> None:
         self.keys = keys
@@ -54,7 +55,7 @@ class Terms:
         self.notify: tuple[RemoteServer, ...] = ()
         self.transfer = self.singly = self.notices = self.updaters = NOBODY
         self.digest = ""
-        self.isEncrypted = False
+        self.isEncrypted = self.isSigned = False
         if zone is not None:
             self._read(zone, keys)
 
@@ -73,7 +74,7 @@ class Terms:
         except BadDescription as fault:
             raise BadDescription(f"zone {zone.text}: {fault}") from None
         self.digest = zone.zonemd
-
+        self.isSigned = zone.isSigned
 
     def _primary(self, text: str, keys: Keys) -> RemoteServer:
         remote = RemoteServer.fromText(text, keys)

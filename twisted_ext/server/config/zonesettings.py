@@ -185,6 +185,13 @@ class ZoneSettings:
         return self.sign != "none"
 
     @property
+    def isSignedOnArrival(self) -> bool:
+        """
+        Whether its versions come from a database or a primary, and are signed here.
+        """
+        return self.signing is not None and ("store" in self.values or "primaries" in self.values)
+
+    @property
     def signingText(self) -> str:
         """
         Return how it is signed, as the text of a policy; C{""} if it is not.
@@ -198,6 +205,14 @@ class ZoneSettings:
         @param how: the name of a policy.
         """
         return ZoneSettings({**self.values, "sign": how}, self.name)
+
+    def fromFile(self, file: str) -> ZoneSettings:
+        """
+        Return the same settings with the file that has what arrived.
+        """
+        zone = ZoneSettings({**self.values, "file": file}, self.name)
+        zone.signing = self.signing
+        return zone
 
     def toText(self) -> str:
         if set(self.values) == {"name", "file"}:

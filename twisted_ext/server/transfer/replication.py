@@ -364,7 +364,8 @@ class Replication:
         self._catalogued(version)
         terms = self._terms.get(version.apex)
         secondary = self._watched(version.apex)
-        if terms is None or not terms.transfer or secondary is not None or self._journal(version.apex) is not None:
+        hasJournal = secondary is not None and terms is not None and not terms.isSigned
+        if terms is None or not terms.transfer or hasJournal or self._journal(version.apex) is not None:
             self._compared.pop(version.apex, None)
             self.notifying.changed(version.apex, version.soa)
             return
@@ -434,10 +435,9 @@ class Replication:
         zone = place.served()
         version = None if zone is None or place.state == EXPIRED else zone.current
         secondary = self._watched(apex)
-        if secondary is not None:
-            return Offer(version, grants, secondary.journal, secondary.expires, terms.singly, terms.isEncrypted)
-        journal = self._journal(apex)
+        expires = None if secondary is None else secondary.expires
+        journal = self._journal(apex) if secondary is None or terms.isSigned else secondary.journal
         compared = self._compared.get(apex)
         if journal is None and compared is not None:
             journal = compared.history
-        return Offer(version, grants, journal, singly=terms.singly, isEncrypted=terms.isEncrypted)
+        return Offer(version, grants, journal, expires, terms.singly, terms.isEncrypted)

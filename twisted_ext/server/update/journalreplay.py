@@ -172,12 +172,12 @@ def replaying(journal: Journal, version: Version, grow: Callable[[Callable[[], V
         return came
 
 
-def journalName(apex: bytes) -> str:
+def journalName(apex: bytes, ending: str = ".journal") -> str:
     """
-    Return the file name for the journal of a zone: the zone's name, or a hash of it if it is too long.
+    Return the file name for the journal of a zone, or something else of it: the zone's name, or a hash of it if it is too long.
     """
     text = quote(nameToText(apex, final=False), safe="") if apex != ROOT else "@"
-    return f"{text if len(text) <= _MOST_NAME else sha256(apex).hexdigest()}.journal"
+    return f"{text if len(text) <= _MOST_NAME else sha256(apex).hexdigest()}{ending}"
 
 
 class JournalReplays:

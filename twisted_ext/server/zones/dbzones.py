@@ -193,13 +193,12 @@ class DatabasePoller:
             self._install(version)
 
     def _install(self, version: Version) -> None:
-        place = self._sink.zones.at(version.apex)
-        zone = None if place is None else place.zone
-        if zone is None or not _isSame(zone.current, version):
+        former = self._sink.former(version.apex)
+        if former is None or not _isSame(former, version):
             self.historyOf(version.apex).forget()
             self._serve(version)
         else:
-            self._serve(zone.current)
+            self._serve(former)
 
     def _serve(self, version: Version) -> None:
         apex = version.apex
@@ -267,13 +266,11 @@ class DatabasePoller:
                 self._sink.gone(apex)
             return
         self._ours.add(apex)
-        place = self._sink.zones.at(apex)
-        zone = None if place is None else place.zone
-        if zone is None or news.names is None or news.soa is None or apex in self.said:
+        current = self._sink.former(apex)
+        if current is None or news.names is None or news.soa is None or apex in self.said:
             # Changes that could not be applied before are still missing in the zone.
             await self._reload(apex)
             return
-        current = zone.current
         if current.serial == news.serial:
             # A change made by this server.
             return
@@ -288,7 +285,7 @@ class DatabasePoller:
         except BadChange as fault:
             self._complain(apex, fault)
             return
-        if made is not None and zone.current is current and apex in self._ours:
+        if made is not None and self._sink.former(apex) is current and apex in self._ours:
             self.historyOf(apex).note([made[1]])
             self._serve(made[0])
 

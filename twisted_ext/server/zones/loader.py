@@ -115,9 +115,11 @@ class ZoneLoader:
 
     # -- start and stop
 
-    def begin(self, zones: Iterable[ZoneSettings]) -> None:
+    def begin(self, zones: Iterable[ZoneSettings], coming: Collection[str] = ()) -> None:
         """
         Publish all zones with current images, and compile the others.
+
+        @param coming: further zones, which L{arrived} is called for: their images stay.
         """
         starting = self._starting = Reload()
         began = self._reactor.seconds()
@@ -128,7 +130,7 @@ class ZoneLoader:
             wanted = self._want(zone)
             if not self._found(wanted):
                 stale.append(wanted)
-        self.images.forget(*[built.zone for built in self.images if built.zone not in self._wanted])
+        self.images.forget(*[built.zone for built in self.images if built.zone not in self._wanted and built.zone not in coming])
         starting.done.addCallback(self._started, began, len(self._wanted) - len(stale))
         # In turns, so that the first ones are compiled meanwhile.
         self._turns.run(self._makeAll, stale, starting).addErrback(_ended)
@@ -141,7 +143,7 @@ class ZoneLoader:
             self._signing().add(wanted.apex, wanted.signing.validity)
         elif self._signedZones is not None:
             self._signedZones.remove(wanted.apex)
-        self._publisher.expect(wanted.apex, wanted.file)
+        self._publisher.expect(wanted.apex, wanted.origin)
         return wanted
 
     def _started(self, _: list[str], began: float, ready: int) -> None:
@@ -175,7 +177,7 @@ class ZoneLoader:
         if not current and not wanted.signed:
             return False
         try:
-            self._publisher.loaded(wanted.apex, wanted.file, built)
+            self._publisher.loaded(wanted.apex, wanted.origin, built)
         except (DNSFault, OSError) as fault:
             _log.warn("{zone}: the image is rebuilt: {fault}", zone=wanted.zone, fault=fault)
             self.images.forget(wanted.zone)
@@ -187,6 +189,34 @@ class ZoneLoader:
         return current
 
     # -- signed zones
+
+    def arrived(self, zone: ZoneSettings, isNew: bool) -> None:
+        """
+        Sign a version that came from elsewhere, and serve it; or serve the one that was made of it before.
+
+        @param zone: with the file that has it.
+        @param isNew: whether that is another version than before.
+        """
+        wanted = self._wanted.get(zone.text)
+        isKnown = wanted is not None and wanted.isFor(zone)
+        if wanted is None or not isKnown:
+            wanted = self._want(zone)
+        # Of a zone that is new here, the former version is served while this one is signed.
+        if isKnown and isNew or not self._found(wanted):
+            self._make([wanted])
+
+    def withdraw(self, zone: ZoneSettings, forget: bool = False) -> None:
+        """
+        Follow a zone no longer that came from elsewhere.
+
+        @param forget: whether it will not come again, so that its image can go.
+        """
+        wanted = self._wanted.pop(zone.text, None)
+        if wanted is not None:
+            wanted.leave()
+        if forget:
+            self._signing().remove(zone.name)
+            self.images.forget(zone.text)
 
     def _isUsable(self, wanted: PendingZone, built: Built) -> bool:
         """
@@ -344,7 +374,7 @@ class ZoneLoader:
             if before is None and wasSigned and former is not None:
                 before = former.serial
             try:
-                self._publisher.loaded(wanted.apex, wanted.file, built)
+                self._publisher.loaded(wanted.apex, wanted.origin, built)
                 made.append(built)
             except (DNSFault, OSError) as fault:
                 first = str(fault)
@@ -370,8 +400,9 @@ class ZoneLoader:
             serial = None if wanted.serial is None else self._publisher.serial(wanted.apex)
             outcome = "nothing is served" if serial is None else f"serial {serial} stays in force"
             self._tellBroken(wanted, complaints or [(first, True)], f"{wanted.zone}: {outcome}")
-        if wanted.again:
-            wanted.again = False
+        again, wanted.again = wanted.again, False
+        # What came meanwhile may have been read already.
+        if again and not (wanted.isUnsigned and not wanted.failed and wanted.current):
             self._make([wanted])
             return
         if wanted.failed and result.get("again"):
@@ -547,7 +578,10 @@ class ZoneLoader:
                 elif wanted.failed or not wanted.current:
                     changed.append(wanted)
                 yield
-            for text, apex in [(text, each.apex) for text, each in self._wanted.items() if seen.get(each.apex) != text]:
+            # Those that came from elsewhere are withdrawn by whoever they came from.
+            changed += [wanted for wanted in self._wanted.values() if wanted.isUnsigned and wanted.failed]
+            gone = [(text, each.apex) for text, each in self._wanted.items() if seen.get(each.apex) != text and not each.isUnsigned]
+            for text, apex in gone:
                 self._drop(text, renamed=apex in seen)
                 reload.say(f"{text}: is {seen[apex]} now" if apex in seen else f"{text}{GONE}")
                 yield
@@ -562,9 +596,9 @@ class ZoneLoader:
 
     def among(self, apexes: Collection[bytes]) -> dict[bytes, Callable[[], None]]:
         """
-        Return those of some zones that are served from their files, each with a function that stops that.
+        Return those of some zones that are served from their master files, each with a function that stops that.
         """
-        here = [wanted for wanted in self._wanted.values() if wanted.apex in apexes] if apexes else []
+        here = [wanted for wanted in self._wanted.values() if wanted.apex in apexes and not wanted.isUnsigned] if apexes else []
         return {wanted.apex: partial(self._drop, wanted.zone) for wanted in here}
 
     def _drop(self, text: str, renamed: bool = False) -> None:

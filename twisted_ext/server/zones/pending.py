@@ -24,7 +24,7 @@ ABSENT: Final = (-1, -1)
 
 class PendingZone:
     """
-    A zone configured to be loaded from a master file.
+    A zone configured to be loaded from a master file, or from one with what arrived, which is signed here.
 
     @ivar serial: the serial number of the version served, L{None} if there is none.
     @ivar sources: the files of the last attempt, with their status at that time.
@@ -35,9 +35,14 @@ class PendingZone:
     @ivar signing: how it is signed here; L{None} if it is not.
     @ivar signed: the same as text; C{""} if it is not.
     @ivar serials: how the serial of a signed version is chosen.
+    @ivar isUnsigned: whether the file is an L{UnsignedVersion<twisted_ext.zone.sign.unsigned.UnsignedVersion>}.
+    @ivar origin: where it comes from, for people: the master file or database; C{""} for primaries.
     """
 
-    __slots__ = ("zone", "apex", "file", "serial", "sources", "pending", "again", "failed", "reloads", "signing", "signed", "serials")
+    __slots__ = (
+        "zone", "apex", "file", "serial", "sources", "pending", "again", "failed", "reloads", "signing", "signed", "serials", "isUnsigned",
+        "origin",
+    )  # fmt: skip
 
     def __init__(self, zone: ZoneSettings) -> None:
         self.zone = zone.text
@@ -52,6 +57,8 @@ class PendingZone:
         self.signing = zone.signing
         self.signed = zone.signingText
         self.serials = zone.serial
+        self.isUnsigned = zone.isSignedOnArrival
+        self.origin = zone.store if self.isUnsigned else zone.file
 
     def isFor(self, zone: ZoneSettings) -> bool:
         return (self.file, self.signed, self.serials) == (zone.file, zone.signingText, zone.serial)

@@ -106,6 +106,8 @@ class SignedZones:
             parts.append(f'"serial":{quoted(wanted.serials)}')
         if last is not None:
             parts.append(f'"last":{last}')
+        if wanted.isUnsigned:
+            parts.append('"unsigned":true')
         if noted is not None or (built is not None and built.signed):
             parts.append('"wasSigned":true')
         if built is not None and built.signed:

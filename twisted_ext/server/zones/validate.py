@@ -78,8 +78,8 @@ def _checkSigned(zone: ZoneSettings, settings: Settings) -> None:
     """
     @raise BadDescription: the zone cannot be signed.
     """
-    for name in ("primaries", "store", "update", "catalog"):
+    for name, what in (("update", "with updates"), ("catalog", "that list others")):
         if zone.values.get(name):
-            raise BadDescription(f"zone {zone.text}: sign and {name}: only zones from files are signed; leave one of them out")
+            raise BadDescription(f"zone {zone.text}: sign and {name}: zones {what} are not signed; leave one of them out")
     if not settings.stateFolder():
         raise BadDescription(f"zone {zone.text}: sign needs state, the folder where its keys are kept")

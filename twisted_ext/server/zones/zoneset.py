@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.transfer.replication import Replication
     from twisted_ext.server.update.journalreplay import Steps
     from twisted_ext.server.update.updates import UpdateHandler
+    from twisted_ext.server.zones.arrivals import Arrivals
     from twisted_ext.server.zones.dbzones import ZoneDatabases
     from twisted_ext.server.zones.loader import ZoneLoader
     from twisted_ext.server.zones.zonesyncworker import ZoneSyncWorker
@@ -136,6 +137,7 @@ class ZoneSet:
         self._replication: Replication | None = None
         self._updating: UpdateHandler | None = None
         self._stored: ZoneDatabases | None = None
+        self._arrivals: Arrivals | None = None
         # The folder for persistent state, once there are zones; the temporary one if the settings give none.
         self._folder = ""
         self._own: TemporaryFolder | None = None
@@ -257,19 +259,21 @@ class ZoneSet:
             if forgotten:
                 text = "transfers and updates of {zone} are lost when the server stops; set state to keep them"
                 _log.warn(text, zone=forgotten)
+        self.loading = loading = ZoneLoader(self._reactor, self.publisher, folder, watch=self._settings.watch)
+        self._signatures.overdue = loading.overdue
         # Changes made earlier are kept, even if updates are not allowed any more.
         if not all(zone.plain for zone in zones) or os.path.isdir(f"{folder}/journals"):
             self._connect(folder)
             for _ in self._applying(zones):
                 # The server does not answer yet, so there is no need for turns.
                 pass
-        self.loading = loading = ZoneLoader(self._reactor, self.publisher, folder, watch=self._settings.watch)
-        self._signatures.overdue = loading.overdue
         self._folder = os.path.abspath(folder)
         for left in glob(f"{escape(folder)}/{_SHARED}*"):
             # Left by an earlier process that was killed.
             shutil.rmtree(left, ignore_errors=True)
-        loading.begin(zones)
+        if self._arrivals is not None:
+            self._arrivals.sweep()
+        loading.begin(zones, () if self._arrivals is None else self._arrivals.signed)
         self._signatures.start()
         if self._replication is not None:
             self._replication.start()
@@ -291,12 +295,15 @@ class ZoneSet:
         from twisted_ext.server.config.transferpolicy import keysOf
         from twisted_ext.server.transfer.replication import Replication
         from twisted_ext.server.update.updates import UpdateHandler
+        from twisted_ext.server.zones.arrivals import Arrivals
 
+        assert self.loading is not None
+        arrivals = self._arrivals = Arrivals(self._reactor, self.publisher, self.loading, folder, partial(inThread, self._reactor))
         if self.keys is None:
             self.keys = keysOf(self._settings)
             self._warnOfKeys()
         try:
-            replication = Replication(self._reactor, self.publisher, f"{folder}/secondary", journal=self._journal, settings=self._settings)
+            replication = Replication(self._reactor, arrivals, f"{folder}/secondary", journal=self._journal, settings=self._settings)
         except OSError as error:
             raise BadDescription(f"state: {folder} cannot be used: {error.strerror or error}") from None
         updating = UpdateHandler(self._reactor, self.zones, f"{folder}/journals", changed=replication.changed)
@@ -310,15 +317,15 @@ class ZoneSet:
 
         @raise BadDescription: they cannot be used; nothing has changed then.
         """
-        replication, updating, keys = self._replication, self._updating, self.keys
-        assert replication is not None and updating is not None and keys is not None
+        replication, updating, keys, arrivals = self._replication, self._updating, self.keys, self._arrivals
+        assert replication is not None and updating is not None and keys is not None and arrivals is not None
         special = [zone for zone in zones if not zone.plain]
         if any(zone.update for zone in special):
             updating.ready()
         if self._stored is None and any(zone.store for zone in special):
             from twisted_ext.server.zones.dbzones import ZoneDatabases
 
-            self._stored = ZoneDatabases(self._reactor, self.publisher, partial(inThread, self._reactor))
+            self._stored = ZoneDatabases(self._reactor, arrivals, partial(inThread, self._reactor))
         stored, loading = self._stored, self.loading
         if stored is not None:
             if loading is not None:
@@ -335,6 +342,7 @@ class ZoneSet:
                 self._telling.discard(apex)
             if apex in moved:
                 moved[apex]()
+            arrivals.follow(apex, zone)
             updating.arrange(apex, zone, keys, None if stored is None else stored.keeperOf(apex))
 
         yield from replication.applying(zones, keys, go, updating.wards)
@@ -342,6 +350,9 @@ class ZoneSet:
             stored.start()
 
     def _journal(self, apex: bytes) -> Differences | None:
+        if self._arrivals is not None and apex in self._arrivals:
+            # What is served has other changes, as it is signed.
+            return None
         journal = None if self._updating is None else self._updating.journal(apex)
         return self._stored.historyOf(apex) if journal is None and self._stored is not None else journal
 
@@ -574,6 +585,8 @@ class ZoneSet:
             self.loading.close()
         self.publisher.close()
         stopping: list[Deferred[None]] = []
+        if self._arrivals is not None:
+            stopping.append(self._arrivals.close())
         if self._replication is not None:
             stopping.append(self._replication.stop())
         changing = succeed(None) if self._updating is None else self._updating.close()

@@ -11,7 +11,8 @@ time at which to check signatures::
     {"name": …, "path": …, "image": …, "now": …, "signing": {"keys": "/state/signing/example.org", "policy": {…}, "last": 7,
      "wasSigned": true, "former": "/state/6.image"}}
                                                     the zone is signed with the keys in this folder, as a version behind serial 7; if it was
-                                                    so before, no key is made; signatures of the former image are kept where that is right
+                                                    so before, no key is made; signatures of the former image are kept where that is right;
+                                                    with "unsigned": true its records are in an image and a journal, not in a master file
     {"seal": true}                                  the pack is complete; another one may follow
 
 Results, for a zone that could be built and for one that could not::

@@ -142,13 +142,14 @@ class CompileJobs:
         complaints: list[_Complaint] = []
         result: dict[str, object] = {"name": name, "sources": [], "complaints": complaints, "unsaid": 0}
         try:
-            reader = self._reader = Reader(nameFromText(name), tell=self._tell, divided=_CORES > 1)
-            reader.read(path)
-            reading = reader.reading
+            apex = nameFromText(name)
+            # What came from elsewhere was checked when it did, and there is no file whose lines could be named.
+            isUnsigned = signing is not None and signing.isUnsigned
+            reading = self._unsigned(apex, path) if isUnsigned else self._master(apex, path)
             result["sources"] = reading.sources
             complaints += [_found(finding) for finding in reading.complaints]
             result["unsaid"] = reading.unsaid
-            if reading.sound and not self._refused(reading, complaints):
+            if reading.sound and (isUnsigned or not self._refused(reading, complaints)):
                 builder = reading.builder
                 if signing is not None:
                     signing.sign(builder)
@@ -161,7 +162,8 @@ class CompileJobs:
                 else:
                     builder.finishTo(image, fingerprint)
                     place, offset, size = image, 0, os.path.getsize(image)
-                    self._checked(Image.open(image, checked=False), path, now, complaints)
+                    if not isUnsigned:
+                        self._checked(Image.open(image, checked=False), path, now, complaints)
                 if builder.uneven:
                     self._uneven(builder, path, complaints)
                 header = builder.header
@@ -183,6 +185,25 @@ class CompileJobs:
             complaints.append(_said("there is not enough memory for this zone", path))
             result["again"] = True
         return result
+
+    def _master(self, apex: bytes, path: str) -> MasterFileContent:
+        reader = self._reader = Reader(apex, tell=self._tell, divided=_CORES > 1)
+        reader.read(path)
+        return reader.reading
+
+    @staticmethod
+    def _unsigned(apex: bytes, path: str) -> MasterFileContent:
+        """
+        @raise StorageFault: it cannot be read.
+        """
+        from twisted_ext.zone.sign.unsigned import UnsignedVersion
+
+        builder, sources = UnsignedVersion(path).read()
+        if builder.apexName.lower() != apex.lower():
+            raise StorageFault(f"{path}: the image is another zone's")
+        content = MasterFileContent(builder)
+        content.sources = sources
+        return content
 
     def _tell(self, octets: int) -> None:
         self._untold += octets

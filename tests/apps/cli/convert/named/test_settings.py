@@ -447,6 +447,8 @@ def test_policiesForSigning() -> None:
     assert any("zsk lifetime P30D" in line and "not replaced on their own" in line for line in lines)
     assert any("no iterations and no salt" in line for line in lines) and any("retire-safety" in line for line in lines)
     assert any('set sign = "own" in its table' in line for line in lines) and "sign" not in str(result.values["zone"])
+    second = _converted('zone "a.example" { type secondary; primaries { 192.0.2.1; }; dnssec-policy default; inline-signing yes; };')
+    assert any("named serves a higher serial than its primary has" in line for line in linesOf(second))
     usual = _converted('dnssec-policy "b" { keys { csk key-directory lifetime 0 algorithm ed25519; }; };')
     assert usual.values["signing-policy"] == [
         {"name": "b", "cds": True, "keys": "csk", "algorithm": "ed25519", "signatures": "1209600s", "renew": "604800s"}

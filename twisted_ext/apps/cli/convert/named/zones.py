@@ -123,15 +123,15 @@ class Zones:
             self._converted.missing(form.place, "files in BIND's own format are not read", "convert them: named-compilezone -f raw -F text")
         self._updates(table, own)
         self._replicated(table, name, own, isPrimary=True)
-        policy = self._said(own, "dnssec-policy")
-        if policy is not None and policy.value.lower() not in ("none", "insecure"):
-            self._signed(name, policy, updated="update" in table)
+        self._signed(name, self._said(own, "dnssec-policy"), "the file", updated="update" in table)
         self._serve(table, name, own, place)
 
-    def _signed(self, name: str, said: Statement, *, updated: bool) -> None:
+    def _signed(self, name: str, said: Statement | None, source: str, *, updated: bool = False) -> None:
         """
         Say how a zone stays signed: with other keys than those of the DS record in its parent it would be bogus.
         """
+        if said is None or said.value.lower() in ("none", "insecure"):
+            return
         place, policy = said.place, said.value
         if updated:
             self._converted.missing(
@@ -144,7 +144,7 @@ class Zones:
             f"{name} is signed with keys that named has",
             f"copy {keys}+* to signing/{keys.removeprefix('K')} in the folder that state names, and set "
             f'sign = "{policy}" in its table, with '
-            'serial = "unixtime": named serves a higher serial than the file has',
+            f'serial = "unixtime": named serves a higher serial than {source} has',
         )
 
     def _secondary(self, name: str, own: Mapping[str, Statement], place: Place) -> None:
@@ -161,6 +161,7 @@ class Zones:
             table["catalog"] = "follow"
             if members:
                 table["member-primaries"] = self._texts(members)
+        self._signed(name, own.get("dnssec-policy"), "its primary")
         self._serve(table, name, own, place)
 
     def _mirror(self, name: str, own: Mapping[str, Statement], place: Place) -> None:

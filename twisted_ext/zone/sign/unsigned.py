@@ -1,0 +1,136 @@
+"""
+Versions of zones that come from a database or a primary and are signed here: kept on disk as they came, so that another process can sign
+them, again too.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.errors import BadImage, BudgetSpent, StorageFault
+from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.store.journal import Journal, originOf
+from twisted_ext.zone.store.traversal import builderOf, difference
+from twisted_ext.zone.store.version import Version
+
+if TYPE_CHECKING:
+    from twisted_ext.zone.store.imagebuilder import ImageBuilder
+
+__all__ = ["UnsignedVersion"]
+
+#: How often a reader looks while the two files are being replaced, which takes two renames.
+_LOOKS: Final = 100
+
+
+class UnsignedVersion:
+    """
+    The last version of a zone that came, in two files: an image, and a journal with what has changed since that was made. So a change of
+    some records of a large zone writes only these.
+
+    @ivar path: the image.
+    @ivar changes: the journal. It names the image that it belongs to, so that files of which only one was replaced are never mixed up.
+    """
+
+    __slots__ = ("path", "changes")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.changes = f"{path}.changes"
+
+    def keep(self, version: Version) -> bool:
+        """
+        Write a version. This waits for the disk.
+
+        @return: whether it differs from the one that is there.
+
+        @raise OSError: it cannot be written.
+        @raise StorageFault: the same.
+        """
+        origin = originOf(version.image)
+        held = self._held(version.apexName)
+        if held == (origin, version.serial):
+            return False
+        isOther = held is None or held[0] != origin
+        if isOther:
+            version.image.copyTo(f"{self.path}.next")
+            with open(f"{self.path}.next", "rb") as file:
+                os.fsync(file.fileno())
+        # First what has changed: until the image is replaced, it belongs to none.
+        self._keepChanges(version, origin)
+        if isOther:
+            os.rename(f"{self.path}.next", self.path)
+        return True
+
+    def _held(self, apexName: bytes) -> tuple[bytes, int] | None:
+        """
+        Return the origin of the image that is there, and the serial of the version; L{None} if they are not whole.
+        """
+        try:
+            image = Image.open(self.path)
+            journal = Journal(self.changes, apexName, readOnly=True)
+        except (OSError, BadImage, StorageFault):
+            return None
+        journal.close()
+        origin = originOf(image)
+        serial = image.serial if journal.newest is None else journal.newest
+        return (origin, serial) if journal.origin == origin and self._isWhole(journal) else None
+
+    @staticmethod
+    def _isWhole(journal: Journal) -> bool:
+        """
+        Return whether all of a journal could be read.
+        """
+        return journal.octets == os.path.getsize(journal.path)
+
+    def _keepChanges(self, version: Version, origin: bytes) -> None:
+        beside = f"{self.changes}.next"
+        with suppress(FileNotFoundError):
+            os.unlink(beside)
+        journal = Journal(beside, version.apexName)
+        try:
+            journal.clear(origin)
+            if version.overlay:
+                journal.append([difference(Version(version.image), version)])
+        finally:
+            journal.close()
+        os.rename(beside, self.changes)
+
+    def read(self) -> tuple[ImageBuilder, list[tuple[str, int, int]]]:
+        """
+        Return the records of the version, and the files as the sources of an image: path, octets and modification time.
+
+        @raise StorageFault: they cannot be read, or are damaged.
+        """
+        try:
+            for _ in range(_LOOKS):
+                found = [(path, os.stat(path)) for path in (self.path, self.changes)]
+                version = self._read()
+                if version is not None:
+                    return builderOf(version), [(path, status.st_size, status.st_mtime_ns) for path, status in found]
+        except OSError as error:
+            raise StorageFault(f"{error.filename}: {error.strerror or error}") from None
+        except (BadImage, BudgetSpent) as fault:
+            raise StorageFault(f"{self.path}: {fault}") from None
+        raise StorageFault(f"{self.changes}: does not belong to {self.path}")
+
+    def _read(self) -> Version | None:
+        """
+        Return the version; L{None} if only one of the files has been replaced yet.
+        """
+        image = Image.open(self.path)
+        journal = Journal(self.changes, image.apexName, readOnly=True)
+        try:
+            if journal.origin != originOf(image):
+                return None
+            if not self._isWhole(journal):
+                raise StorageFault(f"{self.changes}: is damaged")
+            return journal.replayed(Version(image))
+        finally:
+            journal.close()
+
+    def remove(self) -> None:
+        for path in (self.path, self.changes, f"{self.path}.next", f"{self.changes}.next"):
+            with suppress(OSError):
+                os.unlink(path)
