@@ -51,6 +51,7 @@ COMPILED = (
     "twisted_ext/resolver/system/hosts.py",
     "twisted_ext/server/authority/*.py",
     "twisted_ext/server/features/querylog/log.py",
+    "twisted_ext/server/features/views/selectors.py",
     "twisted_ext/server/listeners/*.py",
     "twisted_ext/server/reply/*.py",
     "twisted_ext/server/upstreams.py",

@@ -93,7 +93,10 @@ FIXTURES: Final = "testing.internet.fixtures"
 #: features.
 DECLARING: Final = tuple(
     f"twisted_ext.{name}"
-    for name in "errors limits metrics.figure server.config.setting server.config.types server.features.base wire".split()
+    for name in (
+        "errors limits metrics.figure server.config.setting server.config.types server.features.base server.limits "
+        "server.reply.acl.NEARBY wire"
+    ).split()
 )
 
 #: Module names that say nothing about the contents.

@@ -18,6 +18,7 @@ from tests.typed import unchecked
 from twisted_ext.apps import tap
 from twisted_ext.apps.tap import ForwardOptions, Options, RecurseOptions, _giveUp, makeService
 from twisted_ext.server.config.zonesettings import ZoneSettings
+from twisted_ext.server.features.cookies.feature import CookieSettings
 from twisted_ext.server.features.localnames.feature import LocalNamesSettings
 from twisted_ext.server.recursor import readGiven
 from twisted_ext.server.settings.settings import SETTINGS, Settings
@@ -192,7 +193,7 @@ def test_relativePathsStartAtTheFile(tmp_path: Path) -> None:
     assert settings[LocalNamesSettings].localFile == (f"{tmp_path}/records",)
     assert (settings[LocalNamesSettings].hostsFile, settings.keyFile) == (("",), f"{tmp_path}/./keys")
     assert (settings.state, settings.control) == (f"{tmp_path}/state", f"{tmp_path}/control.sock")
-    assert (settings.zones, settings.cookieSecret) == ((f"{tmp_path}/list",), f"{tmp_path}/secret")
+    assert (settings.zones, settings[CookieSettings].cookieSecret) == ((f"{tmp_path}/list",), f"{tmp_path}/secret")
     org, net = [ZoneSettings.fromText(text) for text in settings.zone]
     assert (org.file, net.value("store")) == (f"{tmp_path}/zone", "/var/lib/zones.sqlite")
     assert [zone.file for zone in zonesIn(settings)][-1] == f"{tmp_path}/zone"

@@ -6,9 +6,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from functools import partial
 from struct import pack
-from unittest import mock
 
 from tests.queries import COOKIE, mixedCase, optOf, queryOf
 from twisted_ext.metrics.counters import Counters
@@ -16,15 +14,12 @@ from twisted_ext.native.loops import joined
 from twisted_ext.packetcache.clients import Client
 from twisted_ext.packetcache.shape import shapeOf
 from twisted_ext.packetcache.table import Table
-from twisted_ext.server import frontend as module
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.keys import Keys
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.built import Features
 from twisted_ext.server.frontend import Frontend
 from twisted_ext.server.reply.cookies import Cookies
-from twisted_ext.server.reply.gates import standardGates
-from twisted_ext.server.reply.packetcaches import cacheOf
 from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.sources import stackFor
 from twisted_ext.testing.network import MemoryNetwork
@@ -105,14 +100,10 @@ class Side:
         zones = Zones()
         zones.put(Zone.fromText(_ZONE, "example.org"))
         self.settings = Settings.of(**_SETTINGS)
-        today = clock.seconds
-        with (
-            mock.patch.object(module, "cacheOf", partial(cacheOf, today=today)),
-            mock.patch.object(module, "standardGates", partial(standardGates, today=today)),
-        ):
-            self.stack = stackFor(clock, self.settings, zones, Features(Site(clock, self.settings)))
-            self.serving = Frontend(clock, self.settings, self.stack, Counters(), _SECRET, zones=zones)
-            self.serving.see({}, Keys([_KEY]))
+        features = Features(Site(clock, self.settings, today=clock.seconds, zones=zones, secret=_SECRET))
+        self.stack = stackFor(clock, self.settings, zones, features)
+        self.serving = Frontend(features, self.stack, Counters())
+        self.serving.see({}, Keys([_KEY]))
         for group in self.serving.packetCache.groups:
             if remembers:
                 # Stores every reply when it is first sent.

@@ -62,6 +62,7 @@ class PacketCache:
     @ivar epoch: the cell for replies without an epoch of their own; bump it when a cache is flushed or the permissions change.
     @ivar clients: state by client address.
     @ivar groups: the groups that clients belong to.
+    @ivar cookies: those in replies; L{None} where cookies are ignored.
     @ivar told: called with each batch that was answered: see L{IHitObserver<twisted_ext.interfaces.IHitObserver>}. It must not
         raise. L{None} costs nothing.
     """
@@ -76,13 +77,12 @@ class PacketCache:
     ) -> None:
         """
         @param quick: whether there are zones, whose replies do not age, so that they can be sent by the shortest path.
-        @param cookies: L{None} where cookies are ignored.
         """
         self.clients = clients
         self.groups = tuple(groups)
         self.epoch = Epoch()
         self.told: Callable[[list[Any], list[bytes], list[Client], str, float], object] | None = None
-        self._cookies = cookies
+        self.cookies = cookies
         self._quick = quick
         self._seen = Epoch.changes
         self._blocked = 0
@@ -127,7 +127,7 @@ class PacketCache:
         clients = self.clients
         replies = counters.replies
         count = len(arrived)
-        cookies = self._cookies
+        cookies = self.cookies
         quick = self._quick
         if quick and self._seen != Epoch.changes:
             # Not before each batch: there may be thousands of groups.
@@ -256,7 +256,7 @@ class PacketCache:
                 entry = table.find(hit[2:])
                 # It has been counted when it was sent.
                 blocked = table.blocked
-                reply = entry.reply if entry is not None else table.again(hit, hit[2:], now, client.address, self._cookies)
+                reply = entry.reply if entry is not None else table.again(hit, hit[2:], now, client.address, self.cookies)
                 table.blocked = blocked
                 counters.observed(hit, weight, client.address, "udp", reply, now)
                 return
@@ -282,7 +282,7 @@ class PacketCache:
             if entry.rcode >= BLOCKED:
                 self._blocked += 1
         else:
-            reply = table.again(octets, key, now, client.address, self._cookies, entry)
+            reply = table.again(octets, key, now, client.address, self.cookies, entry)
         if reply is not None:
             bucket.tokens -= 1.0
             if self.told is not None:

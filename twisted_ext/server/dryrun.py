@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.built import Features
+from twisted_ext.server.features.cookies.feature import secretsOf
 from twisted_ext.server.frontend import gatesOf
 from twisted_ext.server.listeners.sockets import listenAddresses
-from twisted_ext.server.reply.cookies import SECRET_OCTETS
 from twisted_ext.server.sources import ForwardStack, ZoneStack, stackFor
 from twisted_ext.server.upstreams import ListenAddresses
 from twisted_ext.server.zones.validate import checkZones, zonesIn
@@ -38,9 +38,9 @@ def placesOf(settings: Settings) -> ListenAddresses:
 def _made(
     reactor: IReactorTime, settings: Settings, zones: Zones, listening: ListenAddresses
 ) -> Iterator[tuple[tuple[Gate, ...], ForwardStack | ZoneStack]]:
-    features = Features(Site(reactor, settings))
+    features = Features(Site(reactor, settings, zones=zones))
     try:
-        gates = gatesOf(settings, bytes(SECRET_OCTETS), features)
+        gates = gatesOf(features)
         stack = stackFor(reactor, settings, zones, features, listening=listening)
         try:
             yield gates, stack
@@ -69,7 +69,7 @@ def pathOf(reactor: IReactorTime, settings: Settings) -> list[str]:
     @raise BadDescription: they cannot be used: all is checked that a start checks and that leaves nothing behind.
     """
     zones = Zones()
-    settings.cookieSecrets()
+    secretsOf(settings)
     configured = zonesIn(settings)
     checkZones(settings, configured)
     if not settings.selfSigned and (settings.tls or settings.https or settings.quic or settings.http3):

@@ -6,39 +6,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from time import time
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from twisted_ext.errors import BadDescription
 from twisted_ext.interfaces import IAnswerSource, IQueryObserver
 from twisted_ext.metrics.activity import Activity
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.packetcache.clients import View
 from twisted_ext.packetcache.packetcache import PacketCache
 from twisted_ext.server.authority.source import AuthoritySource
-from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.features.base.feature import Stage
 from twisted_ext.server.limits import HTTP3_OFFERED, ZONE_LANE_BYTES, ZONE_LANE_SIGHTS
 from twisted_ext.server.listeners.datagram import DatagramListener
 from twisted_ext.server.listeners.proxies.trusted import TrustedProxies
 from twisted_ext.server.listeners.stream import StreamFactory, StreamListener, StreamResponder
 from twisted_ext.server.operations.watchdog import Watchdog
-from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.chaos import ChaosIdentity
-from twisted_ext.server.reply.cookies import Cookies
-from twisted_ext.server.reply.gates import Gate, standardGates
+from twisted_ext.server.reply.gates import Gate, MinimalAnyGate, gatesFor
 from twisted_ext.server.reply.livelist import LiveList
 from twisted_ext.server.reply.observers import Observers
 from twisted_ext.server.reply.operations import hopelessOf, opcodesOf, transfersIn
 from twisted_ext.server.reply.packetcaches import ClientGroups, cacheOf
-from twisted_ext.server.reply.ratelimit import ClientRateLimit
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.respond import Responder
-from twisted_ext.server.reply.rrl import ResponseRateLimit
 from twisted_ext.server.reply.selftest import SelfTest
 
 if TYPE_CHECKING:
@@ -65,65 +57,29 @@ _log: Final = Logger(__name__)
 NO_VIEWS: Final[Mapping[str, IAnswerSource]] = {}
 
 
-def _rules(settings: Settings) -> Mapping[str, Sequence[str]]:
-    return {"allow": settings.allow, "refuse": settings.refuse, "drop": settings.drop}
-
-
-def _otherwise(zones: Zones | None) -> str:
-    return "refuse" if zones is None else "zones"
-
-
-def _outside(settings: Settings, zones: Zones | None) -> View | None:
+def gatesOf(features: Features, operations: dict[int, Operation] | None = None, keys: Keys | None = None) -> tuple[Gate, ...]:
     """
-    Return what clients without access are answered.
+    Return the gates that requests pass, in order.
+
+    @param operations: those that handle requests other than QUERY.
+    @param keys: TSIG keys that requests may be signed with.
     """
-    return None if zones is None or settings.role == "serve" else View("public", AuthoritySource(zones), recursive=False)
-
-
-def _gates(
-    settings: Settings,
-    rates: ClientRateLimit,
-    cookies: Cookies | None,
-    zones: Zones | None = None,
-    operations: dict[int, Operation] | None = None,
-    keys: Keys | None = None,
-    features: Features | None = None,
-) -> tuple[Gate, ...]:
-    entry, proof, last = [[] if features is None else features.gates(stage) for stage in (Stage.ENTRY, Stage.PROOF, Stage.LAST)]
-    alone = settings.role == "serve"
-    return standardGates(
-        # Each gate is a call for each query.
-        rates=rates if rates.perSecond else None,
-        cookies=cookies,
-        identity=ChaosIdentity.of(settings),
+    site = features.site
+    entry, proof, last = [features.gates(stage) for stage in (Stage.ENTRY, Stage.PROOF, Stage.LAST)]
+    if site.settings.minimalAny and site.settings.role != "serve":
         # A server that only serves zones answers ANY in full for its own names.
-        minimalAny=settings.minimalAny and not alone,
-        serves=None if zones is None else zones.find,
+        last.insert(0, MinimalAnyGate(None if site.zones is None else site.zones.find))
+    return gatesFor(
+        entry,
+        proof,
+        last,
+        identity=ChaosIdentity.of(site.settings),
+        today=site.today,
         keys=keys,
         opcodes=opcodesOf(operations or {}),
         transfers=transfersIn(operations or {}),
         hopeless=hopelessOf(operations or {}),
-        entry=entry,
-        proof=proof,
-        last=last,
     )
-
-
-def gatesOf(settings: Settings, secret: bytes, features: Features | None = None) -> tuple[Gate, ...]:
-    """
-    Return the gates that requests pass under these settings, in order.
-
-    @param features: those that are switched on; none by default.
-
-    @raise BadDescription: the settings contradict each other.
-    """
-    Access(_rules(settings))
-    ResponseRateLimit(exempt=settings.responseExempt)
-    Access({"allow": settings.requireCookie})
-    if settings.requireCookie and not settings.cookies:
-        raise BadDescription("require-cookie needs cookies = yes")
-    cookies = Cookies(secret) if settings.cookies else None
-    return _gates(settings, ClientRateLimit(settings.clientRate), cookies, features=features)
 
 
 def _setupPages(offer: Offer | None, authority: bytes, pin: str, issuer: Callable[[], str]) -> Mapping[bytes, Status]:
@@ -148,67 +104,45 @@ class Frontend:
 
     def __init__(
         self,
-        reactor: IReactorTime,
-        settings: Settings,
+        features: Features,
         source: IAnswerSource,
         counters: Counters,
-        secret: bytes,
         *,
-        zones: Zones | None = None,
-        cookieSecrets: Sequence[bytes] = (),
         large: bool = False,
         certificates: Certificates | None = None,
-        features: Features | None = None,
         views: Mapping[str, IAnswerSource] = NO_VIEWS,
-        today: Callable[[], float] = time,
     ) -> None:
         """
-        @param features: those that are switched on; none by default.
-        @param secret: of this server, for what is not shared with others.
-        @param cookieSecrets: those for cookies that other servers have too, if there are any; see L{Cookies}.
+        @param features: those that the settings of their site switch on.
         @param certificates: for encrypted listeners, if there are any.
-        @param zones: the public zones, which every client may query, if there are any.
         @param large: whether to size the packet cache for a server with many zones.
         @param views: what each view of the settings is answered by.
-
-        @raise BadDescription: the settings contradict each other.
         """
-        # Detect contradictory settings before anything is created.
-        gatesOf(settings, secret)
-        self._reactor = reactor
-        self._today = today
-        self._secret = secret
-        self._zones = zones
+        site = features.site
+        settings, zones = site.settings, site.zones
+        self._reactor = reactor = site.reactor
         self._features = features
-        self._access = Access(_rules(settings), _otherwise(zones))
-        self._rates = ClientRateLimit(settings.clientRate)
-        self._limiting = ResponseRateLimit()
-        self._limit(settings)
-        self._cookies = Cookies(*(cookieSecrets or (secret,)), alone=not cookieSecrets) if settings.cookies else None
         self._proxies = TrustedProxies(settings.trustedProxies)
+        # What clients without access are answered.
+        outside = None if zones is None or settings.role == "serve" else View("public", AuthoritySource(zones), recursive=False)
         self._groups = ClientGroups(
-            self._access,
-            self._rates,
-            self._limiting,
-            required=settings.requireCookie if settings.cookies else (),
             octets=ZONE_LANE_BYTES.default if large else None,
             sights=int(ZONE_LANE_SIGHTS.default) if large else None,
             public=zones is not None,
-            outside=_outside(settings, zones),
+            outside=outside,
             isProxy=self._proxies.isItself,
         )
-        self.packetCache: PacketCache = cacheOf(self._groups, self._cookies, quick=zones is not None)
-        self._divide(settings, views)
+        self.packetCache: PacketCache = cacheOf(self._groups, None, quick=zones is not None)
         self.responder = Responder(
             source,
             reactor,
-            gates=_gates(settings, self._rates, self._cookies, zones, features=features),
+            gates=gatesOf(features),
             replyBuilder=ReplyBuilder.of(settings),
             packetCache=self.packetCache,
             counters=counters,
-            limiting=self._limiting,
         )
-        self.responder.selfTest = SelfTest(secret)
+        self._admit(views)
+        self.responder.selfTest = SelfTest(site.secret)
         self._settings = settings
         self._errands: dict[int, Operation] = {}
         self._keys: Keys | None = None
@@ -239,22 +173,25 @@ class Frontend:
         """
         return self.packetCache.epoch
 
-    def _limit(self, settings: Settings) -> None:
-        self._limiting.configure(settings.responseRate, slip=settings.responseSlip, exempt=settings.responseExempt)
+    def _admit(self, views: Mapping[str, IAnswerSource]) -> None:
+        """
+        Have features decide of clients from now on, all of which are new.
 
-    def _divide(self, settings: Settings, views: Mapping[str, IAnswerSource]) -> None:
+        @param views: what each view is answered by.
         """
-        Divide clients into the views of the settings.
-        """
-        self._groups.configure([(View(each.name, views[each.name]), each.clients) for each in settings.views() if each.name in views])
+        features = self._features
+        # The order makes no difference: a client is in one view only.
+        self._groups.configure(features.admitting(), [View(*each) for each in views.items()], requires=features.requireCookies())
+        self.packetCache.cookies = features.cookies()
         self.packetCache.regroup(self._groups.all)
+        self.responder.limiting = features.limiting()
 
     def observe(self) -> None:
         """
         Tell those of queries that have something to watch. The packet cache samples for the live list, and is only followed for others.
         """
         activity = self.responder.counters.activity
-        found: list[IQueryObserver] = [] if self._features is None else self._features.observers()
+        found: list[IQueryObserver] = self._features.observers()
         if activity is not None and activity.live.on:
             found.append(LiveList(self._reactor.seconds, activity))
         observers = Observers(found, self.responder.faults)
@@ -269,7 +206,7 @@ class Frontend:
         if not settings.showClients:
             counters.activity = None
         elif counters.activity is None:
-            counters.activity = Activity(self._today() - self._reactor.seconds())
+            counters.activity = Activity(self._features.site.today() - self._reactor.seconds())
         self.observe()
 
     def see(
@@ -284,43 +221,23 @@ class Frontend:
         self._errands, self._keys, self._expiring = operations, keys, expiring
         self.responder.replyBuilder.expiring = expiring
         self.responder.operations = dict(operations)
-        self.responder.gates = self._gatesNow()
+        self.responder.gates = gatesOf(self._features, operations, keys)
 
-    def _gatesNow(self) -> tuple[Gate, ...]:
-        return _gates(self._settings, self._rates, self._cookies, self._zones, self._errands, self._keys, self._features)
-
-    def apply(
-        self,
-        settings: Settings,
-        cookieSecrets: Sequence[bytes] = (),
-        features: Features | None = None,
-        views: Mapping[str, IAnswerSource] = NO_VIEWS,
-    ) -> None:
+    def apply(self, features: Features, views: Mapping[str, IAnswerSource] = NO_VIEWS) -> None:
         """
         Apply new settings.
 
-        @param cookieSecrets: from the file of the settings; empty if there is none.
-        @param features: those that these settings switch on; by default those that it has.
+        @param features: those that these settings switch on.
         @param views: what each view of the settings is answered by.
-
-        @raise BadDescription: the settings contradict each other; nothing has changed then.
         """
-        rules = _rules(settings)
-        # Validate first: an invalid rule raises here, while the old rules are still in force.
-        Access(rules)
-        TrustedProxies(settings.trustedProxies)
-        self._access.configure(rules, _otherwise(self._zones))
-        self._limit(settings)
-        self._rates.configure(settings.clientRate)
+        settings = features.site.settings
         self._proxies.configure(settings.trustedProxies)
-        if self._cookies is not None:
-            self._cookies.configure(*(cookieSecrets or (self._secret,)), alone=not cookieSecrets)
         self._settings = settings
-        self._features = features or self._features
-        self.responder.gates = self._gatesNow()
+        self._features = features
+        self.responder.gates = gatesOf(features, self._errands, self._keys)
         self.responder.replyBuilder = ReplyBuilder.of(settings)
         self.responder.replyBuilder.expiring = self._expiring
-        self._divide(settings, views)
+        self._admit(views)
         self._count(settings)
         # The access decisions for known clients and the stored replies may both be out of date.
         self.packetCache.clear()
@@ -352,7 +269,7 @@ class Frontend:
                     socket=bound.datagram,
                     lost=partial(self._lostQUIC, lost),
                     heads=self._headMemory() if bound.encryption == "http3" else None,
-                    secret=self._secret,
+                    secret=self._features.site.secret,
                 )
                 self._quic.append(quic)
                 starting = quic.start().addCallback(lambda _: self._offerHTTP3())

@@ -22,7 +22,8 @@ from twisted_ext.metrics.counters import Counters
 from twisted_ext.server.dryrun import checkSettings, placesOf
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.built import Features, Keepers
-from twisted_ext.server.frontend import Frontend, gatesOf
+from twisted_ext.server.features.cookies.feature import secretsOf
+from twisted_ext.server.frontend import Frontend
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.jobs.tuning import QuietCollection, raiseDescriptors
 from twisted_ext.server.limits import DESCRIPTORS
@@ -126,6 +127,9 @@ class ServerService(Service):
                 self.observe,
                 lambda: self.stack.asksInside(),
                 lambda name, until: self.stack.suspend(name, until),
+                zones=self.zoned.zones,
+                secret=secret,
+                cookieSecrets=tuple(cookieSecrets),
             )
         )
         try:
@@ -143,18 +147,9 @@ class ServerService(Service):
         self.use(bound)
         try:
             large = self._worker or self.zoned.any or settings.role == "serve"
+            certificates = None if self.encryption is None else self.encryption.certificates
             self._serving = Frontend(
-                reactor,
-                settings,
-                self.stack,
-                self.counters,
-                secret,
-                cookieSecrets=cookieSecrets,
-                zones=self.zoned.zones,
-                large=large,
-                certificates=None if self.encryption is None else self.encryption.certificates,
-                features=self.features,
-                views=self.stack.views,
+                self.features, self.stack, self.counters, large=large, certificates=certificates, views=self.stack.views
             )
         except BaseException:
             self.features.close()
@@ -404,11 +399,10 @@ class ServerService(Service):
         if not self._worker:
             self.zoned.check(inForce, zones)
         # Detect all other errors before anything changes.
-        gatesOf(inForce, bytes(SECRET_OCTETS))
-        secrets = inForce.cookieSecrets() if cookieSecrets is None else cookieSecrets
+        secrets = tuple(secretsOf(inForce) if cookieSecrets is None else cookieSecrets)
         certified = None if self.encryption is None else self.encryption.prepare(inForce)
         former = self.features
-        features = Features(replace(former.site, settings=inForce), former)
+        features = Features(replace(former.site, settings=inForce, cookieSecrets=secrets), former)
         try:
             self.stack.reload(inForce, features)
         except BaseException:
@@ -418,7 +412,7 @@ class ServerService(Service):
             certified()
         self.settings = inForce
         self.features = features
-        self._parts.apply(inForce, secrets, features, self.stack.views)
+        self._parts.apply(features, self.stack.views)
         features.begin()
         features.takeOver(self._published, former)
         former.close(features)
@@ -652,7 +646,7 @@ def makeServer(
         )
     for complaint in pluginComplaints:
         Server.log.warn("{complaint}", complaint=complaint)
-    cookieSecrets = settings.cookieSecrets()
+    cookieSecrets = secretsOf(settings)
     secret = cookieSecrets[0] if cookieSecrets else os.urandom(SECRET_OCTETS)
     received = receivedSockets()
     if settings.workers > 1:

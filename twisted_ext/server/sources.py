@@ -33,6 +33,7 @@ from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.server.authority.source import AuthorityFirst, AuthoritySource
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.features.base.feature import Stage
+from twisted_ext.server.features.views.viewsettings import viewsOf
 from twisted_ext.server.operations.upstreamlog import UpstreamLog
 from twisted_ext.server.upstreams import (
     CountedUpstream,
@@ -53,8 +54,9 @@ if TYPE_CHECKING:
 
     from twisted_ext.interfaces import Start
     from twisted_ext.server.features.built import Features
+    from twisted_ext.server.features.views.viewsettings import View
     from twisted_ext.server.recursor import Given, Recursor
-    from twisted_ext.server.settings.settings import Settings, View
+    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["ForwardStack", "ZoneStack", "described", "stackFor"]
 
@@ -280,7 +282,7 @@ class ForwardStack:
             steps.append(lambda: f"cache: {settings.cacheSize} octets{prefetch}{stale}{_boundsOf(settings)}")
         watch = LoopWatch(self._reactor) if settings.loopDetection and settings.recursive else None
         views = {name: self._makeAround(source, each.site.settings, each, watch, []) for name, each in features.views.items()}
-        viewSteps: list[_Step] = [partial(_viewSaid, view, features) for view in settings.views()]
+        viewSteps: list[_Step] = [partial(_viewSaid, view, features) for view in viewsOf(settings)]
         source = self._makeAround(source, settings, features, watch, steps)
         return _Outermost(source, views, steps[::-1], viewSteps, watch)
 

@@ -21,6 +21,8 @@ from tests.packetcache.lanes import forgetAll
 from tests.server.stacks import forwardStack
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.packetcache.table import Reply, Table
+from twisted_ext.server.features.base.feature import Site
+from twisted_ext.server.features.built import Features
 from twisted_ext.server.frontend import Frontend
 from twisted_ext.server.listeners.sockets import boundSockets
 from twisted_ext.server.reply.gates import Gate
@@ -96,7 +98,7 @@ class _Twofold:
         ports = []
         remembering: list[Gate] = []
         for each, bound, counting, counters in zip((settings, without), bounds, self.counting, self.counters, strict=True):
-            serving = Frontend(reactor, each, stack, counters, _SECRET)
+            serving = Frontend(Features(Site(reactor, each, secret=_SECRET)), stack, counters)
             # Both ports share the state of clients' cookies.
             remembering = remembering or [gate for gate in serving.responder.gates if gate.name == "cookie"]
             others = [remembering[0] if gate.name == "cookie" else gate for gate in serving.responder.gates]

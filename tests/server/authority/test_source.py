@@ -367,9 +367,10 @@ class ServingTests(SynchronousTestCase):
         self.zone = Zone.fromText(EXAMPLE, "example.org")
         self.zones.put(self.zone)
         settings = Settings.of(**{"hostsFile": "", "upstream": ["192.0.2.99"], **values})
-        self.stack = stackFor(self.clock, settings, self.zones, Features(Site(self.clock, settings)))
+        features = Features(Site(self.clock, settings, zones=self.zones))
+        self.stack = stackFor(self.clock, settings, self.zones, features)
         self.addCleanup(self.stack.close)
-        self.serving = Frontend(self.clock, settings, self.stack, Counters(), bytes(16), zones=self.zones, large=True)
+        self.serving = Frontend(features, self.stack, Counters(), large=True)
 
     def ask(self, name: str, rrType: str = "A", *, client: str = "127.0.0.1", flags: int = RD, opt: bytes = b"") -> Message | None:
         """

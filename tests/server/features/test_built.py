@@ -24,6 +24,7 @@ from twisted_ext.metrics.exposition import exposition
 from twisted_ext.metrics.figure import Figure
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.sources import WrappingSource
+from twisted_ext.server import service
 from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import Section, number, setting
 from twisted_ext.server.dryrun import pathOf
@@ -392,8 +393,8 @@ class FeaturesTests(ServiceCase):
         """
         with self.assertRaises(BadDescription):
             self.run_(ferryFleet=1, minTtl=9, maxTtl=5)
-        with self.assertRaises(BadDescription):
-            self.run_(ferryFleet=1, requireCookie=["192.0.2.1"], cookies=False)
+        with patch.object(service, "Frontend", side_effect=BadDescription("no")), self.assertRaises(BadDescription):
+            self.run_(ferryFleet=1)
         self.assertEqual(self.feature.steps, 2 * ["anna ends, then none"])
         self.assertEqual(self.here.pending(), [])
 

@@ -74,7 +74,7 @@ def yieldsWhileHandling(source: str) -> Iterator[int]:
 
 def interpretedParts(features: Iterable[Feature], settings: Settings) -> Iterator[str]:
     """
-    Yield the classes of gates and observers of features that are not compiled, as dotted names.
+    Yield the classes of gates, observers and what decides of clients, of features that are not compiled, as dotted names.
     """
     for feature in features:
         active = feature.make(Site(Clock(), settings), None)
@@ -85,6 +85,7 @@ def interpretedParts(features: Iterable[Feature], settings: Settings) -> Iterato
         kinds: list[type[object]] = [type(part.gate) for part in active.parts if part.gate is not None]
         observer = active.observer()
         kinds += [] if observer is None else [type(observer)]
+        kinds += [type(each) for each in (getattr(active.admits, "__self__", None), active.cookies, active.limiting) if each is not None]
         yield from (f"{kind.__module__}.{kind.__qualname__}" for kind in kinds if not isCompiled(kind.__module__))
         active.close(None)
 
@@ -92,7 +93,7 @@ def interpretedParts(features: Iterable[Feature], settings: Settings) -> Iterato
 class CompiledTests(SynchronousTestCase):
     def test_gatesAndObservers(self) -> None:
         """
-        Every gate and observer of a feature is in a compiled module.
+        Every gate and observer of a feature, and what decides of clients, is in a compiled module.
         """
         everything = Settings.of(
             hostsFile="",
@@ -103,9 +104,12 @@ class CompiledTests(SynchronousTestCase):
             filterA=True,
             tls="127.0.0.1",
             queryLog=True,
+            clientRate=5,
+            responseRate=5,
+            requireCookie=["192.0.2.1"],
+            view=["children=192.0.2.1"],
         )
-        # The views of the settings are no part of the path.
-        self.assertEqual(list(interpretedParts(order.ORDER, everything)), ["views is not switched on"])
+        self.assertEqual(list(interpretedParts(order.ORDER, everything)), [])
 
     def test_interpretedOnesAreFound(self) -> None:
         settings = Settings({"ferry-fleet": 1})

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.reply.selectors}.
+Tests of L{twisted_ext.server.features.views.selectors}.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.server.reply.selectors import Selectors
+from twisted_ext.server.features.views.selectors import Selectors
 
 _ADDRESSES = st.one_of(
     st.builds("10.{}.{}.{}".format, st.integers(0, 1), st.integers(0, 3), st.integers(0, 7)),

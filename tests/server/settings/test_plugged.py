@@ -22,7 +22,7 @@ from twisted_ext.interfaces import IServerFeature
 from twisted_ext.metrics.figure import Figure
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.config import types
-from twisted_ext.server.config.setting import Section, setting
+from twisted_ext.server.config.setting import DECLARED, Section, setting
 from twisted_ext.server.features import order
 from twisted_ext.server.features.base.feature import Active, Feature, Site
 from twisted_ext.server.features.base.verb import Verb
@@ -157,8 +157,9 @@ def test_adoptedOnce(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugged, "pluginsFor", found)
     monkeypatch.setattr(order, "hasOtherPlugins", lambda: True)
     monkeypatch.setattr(order, "ORDER", order.ORDER)
-    for name in ("SETTINGS", "_byName"):
-        monkeypatch.setattr(settings, name, getattr(settings, name))
+    monkeypatch.setattr(settings, "SETTINGS", settings.SETTINGS)
+    for name in ("all", "byName"):
+        monkeypatch.setattr(DECLARED, name, getattr(DECLARED, name))
     monkeypatch.setattr(settings, "_isAdopted", False)
     assert settings.settingNamed("port") is not None and settings.Settings.of(port=5300).port == 5300
     assert looked == []

@@ -48,9 +48,7 @@ class Served:
         self.settings = settings
         self.features = Features(Site(self._clock, settings, self._changed, today=today))
         self.stack = stackFor(self._clock, settings, Zones(), self.features, changed=self._changed)
-        self.frontend = Frontend(
-            self._clock, settings, self.stack, Counters(), bytes(16), features=self.features, views=self.stack.views
-        )
+        self.frontend = Frontend(self.features, self.stack, Counters(), views=self.stack.views)
         self.features.begin()
         self.features.take("blocking", {"table": table, "paused": []})
 
@@ -65,7 +63,7 @@ class Served:
         features = Features(replace(former.site, settings=settings), former)
         self.stack.reload(settings, features)
         self.settings, self.features = settings, features
-        self.frontend.apply(settings, (), features, self.stack.views)
+        self.frontend.apply(features, self.stack.views)
         features.begin()
         features.takeOver({"blocking": {"table": self._table, "paused": []}}, former)
         former.close(features)

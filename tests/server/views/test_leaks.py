@@ -15,6 +15,8 @@ import pytest
 
 from tests.server.views.served import Served, meaningOf, queryFor, tableOf
 from twisted_ext.packetcache.clients import View
+from twisted_ext.server.features.views.viewsettings import viewsOf
+from twisted_ext.server.reply.admission import Admit
 from twisted_ext.server.reply.packetcaches import ClientGroups
 from twisted_ext.server.settings.settings import Settings
 from twisted_ext.testing.network import MemoryNetwork
@@ -122,7 +124,7 @@ class _Differential:
         """
         Return the settings of servers that have those of all, and those of each view, for everybody.
         """
-        return [Settings({**each.given, "view": ()}) for each in (settings, *[view.settings for view in settings.views()])]
+        return [Settings({**each.given, "view": ()}) for each in (settings, *[view.settings for view in viewsOf(settings)])]
 
     def change(self) -> None:
         """
@@ -211,8 +213,8 @@ def test_sharedTablesLeak(tmp_path: Path) -> None:
     """
     wanted = ClientGroups.configure
 
-    def configure(self: ClientGroups, views: list[tuple[View, list[str]]]) -> None:
-        wanted(self, views)
+    def configure(self: ClientGroups, admitting: list[Admit], views: list[View], *, requires: bool) -> None:
+        wanted(self, admitting, views, requires=requires)
         common = next(group for group in self.all if group.name == "allowed")
         for group in self.all:
             if group.view is not None:

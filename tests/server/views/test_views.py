@@ -22,7 +22,8 @@ from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.server.dryrun import pathOf
 from twisted_ext.server.features.blocking.names import BlockedNames
 from twisted_ext.server.features.blocking.settings import BlockingSettings
-from twisted_ext.server.settings.settings import Settings, ViewSettings
+from twisted_ext.server.features.views.viewsettings import ViewSettings, viewsOf
+from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.settings.startup import wantSomething
 from twisted_ext.server.settings.tomlfile import readSettings, valuesFromTOML
 from twisted_ext.testing.network import MemoryNetwork
@@ -41,7 +42,7 @@ def test_tables(tmp_path: Path) -> None:
         '[[view]]\nname = "children"\nclients = ["192.168.1.40", "any"]\nlists = ["ads"]\nblock-list = ["more.txt"]\n'
         '[[view]]\nname = "guests"\nclients = ["2001:db8::/32"]\nlists = []\n'
     )
-    children, guests = Settings(readSettings(str(path))).views()
+    children, guests = viewsOf(Settings(readSettings(str(path))))
     assert (children.name, children.clients, guests.clients) == ("children", ("192.168.1.40/32", "any"), ("2001:db8::/32",))
     ofChildren, ofGuests = children.settings[BlockingSettings], guests.settings[BlockingSettings]
     assert (ofChildren.lists, ofChildren.block, ofChildren.blockList) == (("ads",), ("casino.example.",), (str(tmp_path / "more.txt"),))
@@ -55,7 +56,7 @@ def test_everyFormReadsBack(given: object) -> None:
     """
     settings = Settings.of(view=[given])
     again = [Settings(valuesFromTOML(settings.toTOML(), "txdns.toml")), Settings.fromJSON(settings.toJSON())]
-    (view,), *others = [each.views() for each in (settings, *again)]
+    (view,), *others = [viewsOf(each) for each in (settings, *again)]
     for (other,) in others:
         assert (other.name, other.clients, other.settings.toTOML()) == (view.name, view.clients, view.settings.toTOML())
 
@@ -160,7 +161,7 @@ def test_mappedAddresses() -> None:
     A client that is given by an IPv4 address as IPv6 writes it is the one with that IPv4 address.
     """
     view = {"name": "a", "clients": ["::ffff:127.0.0.4", "::ffff:192.0.2.0/120", "::fffe:0:0/95"]}
-    assert Settings.of(view=[view]).views()[0].clients == ("127.0.0.4/32", "192.0.2.0/24", "::fffe:0:0/95")
+    assert viewsOf(Settings.of(view=[view]))[0].clients == ("127.0.0.4/32", "192.0.2.0/24", "::fffe:0:0/95")
 
 
 class ViewsTests(ServiceCase):

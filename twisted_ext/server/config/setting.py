@@ -5,9 +5,9 @@ Declarations of settings: each says the type of a value, its default and its hel
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar, cast
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.limits import Limit
@@ -16,7 +16,7 @@ from twisted_ext.server.config import types
 if TYPE_CHECKING:
     from twisted_ext.server.config.types import Kind, Value
 
-__all__ = ["GROUPS", "RESOLVING", "Section", "Setting", "number", "octets", "setting", "shown"]
+__all__ = ["DECLARED", "GROUPS", "RESOLVING", "Section", "Setting", "number", "octets", "setting", "shown"]
 
 _V = TypeVar("_V")
 
@@ -172,7 +172,11 @@ class Section:
     """
     The settings of one part of the server: an attribute for the value of each. A subclass declares them with L{setting}, L{number} and
     L{octets}, of which the first names its group.
+
+    @cvar isFirst: whether they are listed before those of the server itself in the same group.
     """
+
+    isFirst: ClassVar[bool] = False
 
     def __init__(self, given: Mapping[str, Value]) -> None:
         """
@@ -192,6 +196,32 @@ class Section:
             group = each.group = each.group or group
             each.roles = each.roles or GROUPS[group]
         return tuple(found)
+
+
+class Declarations:
+    """
+    The settings that there are, as L{twisted_ext.server.settings.settings} has collected them.
+
+    @ivar all: by group.
+    @ivar byName: each by its name.
+    @ivar adopt: adds those of plugins, if that has not been done yet.
+    """
+
+    def __init__(self) -> None:
+        self.all: tuple[Setting, ...] = ()
+        self.byName: dict[str, Setting] = {}
+        self.adopt: Callable[[], object] = lambda: None
+
+    def named(self, name: str) -> Setting | None:
+        """
+        Return the setting of this name. If it is none of this package's, plugins are loaded.
+        """
+        if name not in self.byName:
+            self.adopt()
+        return self.byName.get(name)
+
+
+DECLARED: Final = Declarations()
 
 
 def shown(value: Value) -> str:

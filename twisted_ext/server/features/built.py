@@ -11,16 +11,20 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.server.features import order
-from twisted_ext.server.reply.selectors import Selectors, checkedAddress
+from twisted_ext.server.features.views.selectors import Selectors, checkedAddress
+from twisted_ext.server.features.views.viewsettings import viewsOf
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.interfaces import IAnswerSource, IQueryObserver
     from twisted_ext.metrics.figures import JSON
+    from twisted_ext.packetcache.table import CookieOptions
     from twisted_ext.server.features.base.feature import Active, Keeper, Part, Site, Stage
     from twisted_ext.server.features.base.verb import Verb
+    from twisted_ext.server.reply.admission import Admit
     from twisted_ext.server.reply.gates import Gate
+    from twisted_ext.server.reply.rrl import ResponseRateLimit
     from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.setup.offer import Offer
 
@@ -62,7 +66,7 @@ class Features:
                 made = feature.make(site, before.get(feature.name))
                 if made is not None:
                     self.active[feature.name] = self._own[feature.name] = made
-            for view in () if outer is not None else site.settings.views():
+            for view in () if outer is not None else viewsOf(site.settings):
                 ofView = replace(site, settings=view.settings, view=view.name)
                 try:
                     self.views[view.name] = Features(ofView, None if former is None else former.views.get(view.name), self)
@@ -151,11 +155,26 @@ class Features:
 
         @raise CallerFault: this is not an address.
         """
-        views = self.site.settings.views()
+        views = viewsOf(self.site.settings)
         number = Selectors([view.clients for view in views]).find(checkedAddress(address))
         return self if number < 0 else self.views[views[number].name]
 
     # -- what they add
+
+    def admitting(self) -> list[Admit]:
+        return [active.admits for active in self.active.values() if active.admits is not None]
+
+    def requireCookies(self) -> bool:
+        """
+        Return whether some clients are answered over UDP only with a valid cookie.
+        """
+        return any(active.requiresCookies for active in self.active.values())
+
+    def cookies(self) -> CookieOptions | None:
+        return next((active.cookies for active in self.active.values() if active.cookies is not None), None)
+
+    def limiting(self) -> ResponseRateLimit | None:
+        return next((active.limiting for active in self.active.values() if active.limiting is not None), None)
 
     def gates(self, stage: Stage) -> list[Gate]:
         return [part.gate for part in self._partsAt(stage) if part.gate is not None]

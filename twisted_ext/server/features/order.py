@@ -8,14 +8,17 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
+from twisted_ext.server.features.access.feature import AccessFeature
 from twisted_ext.server.features.base.feature import Feature
 from twisted_ext.server.features.blocking.feature import BlockingFeature
+from twisted_ext.server.features.cookies.feature import CookieFeature
 from twisted_ext.server.features.designation.feature import DesignationFeature
 from twisted_ext.server.features.domainneeded.feature import DomainNeededFeature
 from twisted_ext.server.features.filter.feature import FilterFeature
 from twisted_ext.server.features.localnames.feature import LocalNamesFeature
 from twisted_ext.server.features.negativeanchors.feature import NegativeAnchorsFeature
 from twisted_ext.server.features.querylog.feature import QueryLogFeature
+from twisted_ext.server.features.rates.feature import ClientRateFeature, ResponseRateFeature
 from twisted_ext.server.features.rebinding.feature import RebindingFeature
 from twisted_ext.server.features.special.feature import SpecialFeature
 from twisted_ext.server.features.views.feature import ViewsFeature
@@ -28,7 +31,11 @@ __all__ = ["ORDER", "declaredFigures", "declaredVerbs"]
 
 #: Those of this package, and behind them those of plugins, once L{twisted_ext.server.settings.plugged} has adopted them.
 ORDER: tuple[Feature, ...] = (
+    AccessFeature(),
     ViewsFeature(),
+    CookieFeature(),
+    ClientRateFeature(),
+    ResponseRateFeature(),
     LocalNamesFeature(),
     SpecialFeature(),
     DesignationFeature(),

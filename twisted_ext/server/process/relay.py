@@ -17,6 +17,7 @@ from twisted.logger import Logger
 
 from twisted_ext.errors import Refused
 from twisted_ext.resolver.sources import FailingSource
+from twisted_ext.server.features.cookies.feature import CookieSettings
 from twisted_ext.server.limits import PASSED_OCTETS, PASSED_REPLY, PASSED_SECONDS, PASSED_WAITING
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
@@ -233,8 +234,9 @@ class RelayedRequests:
         self._keys = keys
         responder = self._responder
         responder.operations = dict(operations)
+        cookies = Cookies(*(self.cookieSecrets or (self._secret,)), alone=not self.cookieSecrets)
         responder.gates = standardGates(
-            cookies=Cookies(*(self.cookieSecrets or (self._secret,)), alone=not self.cookieSecrets) if settings.cookies else None,
+            cookies=cookies if settings[CookieSettings].cookies else None,
             keys=keys,
             opcodes=opcodesOf(operations),
             transfers=transfersIn(operations),

@@ -24,6 +24,7 @@ from twisted.logger import Logger
 from twisted_ext.errors import CallerFault, TimedOut
 from twisted_ext.metrics.figures import COUNTED, JSON, Figures, sumOf
 from twisted_ext.server.features.built import Keepers
+from twisted_ext.server.features.cookies.feature import secretsOf
 from twisted_ext.server.features.order import declaredFigures
 from twisted_ext.server.jobs.subprocess import inThread, spawnModule, stateOf
 from twisted_ext.server.jobs.tuning import QuietCollection
@@ -481,7 +482,7 @@ class Workforce(Operations):
         Return a Deferred for the lines about settings, and one for the lines about zones.
         """
         self._check(settings)
-        secrets = settings.cookieSecrets()
+        secrets = secretsOf(settings)
         certified = None if self.encryption is None else self.encryption.prepare(self.settings.goingOverTo(settings))
 
         def goOver() -> Deferred[list[str]]:

@@ -6,9 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadDescription
+
+if TYPE_CHECKING:
+    from twisted_ext.server.reply.admission import Admission
 
 __all__ = ["ACTIONS", "Access", "NEARBY"]
 
@@ -38,12 +41,7 @@ class Access:
     """
 
     def __init__(self, rules: Mapping[str, Iterable[str]] | None = None, otherwise: str = "refuse") -> None:
-        self.configure(rules, otherwise)
-
-    def configure(self, rules: Mapping[str, Iterable[str]] | None = None, otherwise: str = "refuse") -> None:
         """
-        Replace the rules.
-
         @param otherwise: the action for clients that match no prefix.
         @param rules: prefixes for each of L{ACTIONS}, such as C{{"allow": ["192.0.2.0/24"], "drop": ["192.0.2.66"]}}; C{any} means every
             address of both families. By default those of L{NEARBY} are allowed.
@@ -92,3 +90,6 @@ class Access:
             if action is not None:
                 return action
         return self._otherwise
+
+    def admit(self, admission: Admission) -> None:
+        admission.action = self.actionFor(admission.client)

@@ -4,15 +4,21 @@ DNS cookies, which show that a client's source address is not spoofed (RFC 7873;
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from hashlib import blake2s
 from hmac import compare_digest
 from ipaddress import ip_address
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.native.chosen import sipHash
+from twisted_ext.packetcache.table import CookieOptions
 from twisted_ext.server.limits import COOKIE_AHEAD, COOKIE_HASHES, COOKIE_RENEWAL, COOKIE_SECONDS, COOKIES_KNOWN
+from twisted_ext.server.reply.acl import Access
 
-__all__ = ["Cookies", "KnownCookie", "SECRET_OCTETS"]
+if TYPE_CHECKING:
+    from twisted_ext.server.reply.admission import Admission
+
+__all__ = ["CookieReplies", "Cookies", "KnownCookie", "RequiredCookies", "SECRET_OCTETS"]
 
 #: Octets of a server secret.
 SECRET_OCTETS: Final = 16
@@ -63,19 +69,13 @@ class Cookies:
         @param alone: whether no other server has them. Then cookies are made with BLAKE2s, which Python has in C, instead of the SipHash
             that servers have to agree on.
         """
-        self.configure(*secrets, alone=alone)
         # The number of cookies made in the current second for clients without a server cookie, and that second.
         self._made = 0
         self._second = 0
-
-    def configure(self, *secrets: bytes, alone: bool = False) -> None:
-        """
-        Use these secrets from now on.
-        """
         self.secrets = secrets
         self._alone = alone
         self._version = _OWN_VERSION if alone else _VERSION
-        # What was made with former secrets must not be sent any longer. By client address and the octets of its option.
+        # By client address and the octets of its option.
         self._young: dict[tuple[str, bytes], KnownCookie] = {}
         self._old: dict[tuple[str, bytes], KnownCookie] = {}
 
@@ -144,3 +144,52 @@ class Cookies:
 
     def _hashed(self, secret: bytes, data: bytes) -> bytes:
         return blake2s(data, digest_size=8, key=secret).digest() if self._alone else sipHash(secret, data)
+
+
+class RequiredCookies:
+    """
+    The clients that are answered over UDP only with a valid cookie.
+    """
+
+    def __init__(self, prefixes: Collection[str]) -> None:
+        """
+        @raise BadDescription: one of them is not valid.
+        """
+        self._wanting = Access({"allow": prefixes})
+
+    def isFor(self, client: str) -> bool:
+        return bool(client) and self._wanting.actionFor(client) == "allow"
+
+    def admit(self, admission: Admission) -> None:
+        admission.needsCookie = self.isFor(admission.client)
+
+
+class CookieReplies(CookieOptions):
+    """
+    The cookies in replies that the packet cache repeats.
+    """
+
+    __slots__ = ("_cookies", "_required", "_today", "_read", "_now")
+
+    def __init__(self, cookies: Cookies, required: RequiredCookies | None, today: Callable[[], float]) -> None:
+        """
+        @param required: the clients that need a valid cookie; L{None} for none.
+        """
+        self._cookies = cookies
+        self._required = required
+        self._today = today
+        # When the wall clock was read last, by the listeners' clock: once for a batch of datagrams.
+        self._read = self._now = 0.0
+
+    def optionFor(self, client: str, octets: bytes, now: float) -> bytes | None:
+        if now != self._read:
+            self._read = now
+            self._now = self._today()
+        known = self._cookies.known(client, octets, self._now)
+        required = self._required
+        if required is not None and not (known is not None and known.verified) and required.isFor(client):
+            # A client that needs a valid cookie and has none is refused by the cookie gate.
+            return b""
+        if known is not None:
+            return known.ending
+        return None if self._cookies.spent(octets, self._now) else b""

@@ -35,6 +35,7 @@ __all__ = [
     "Gate",
     "MinimalAnyGate",
     "OpcodeGate",
+    "QuestionGate",
     "RateGate",
     "SignatureGate",
     "TypeGate",
@@ -433,7 +434,7 @@ def standardGates(
     @return: the gates in their order. Access control comes first; the check for malformed requests comes before all gates that look into
         a request; the rate limit comes after the cookies that exempt from it. At each stage those given come after those of the server.
     """
-    proved = _QuestionGate() if cookies is None else CookieGate(cookies, today or time)
+    proved = QuestionGate() if cookies is None else CookieGate(cookies, today or time)
     limited = [] if rates is None else [RateGate(rates)]
     return gatesFor(
         (AccessGate(serves), *entry),
@@ -448,7 +449,7 @@ def standardGates(
     )
 
 
-class _QuestionGate:
+class QuestionGate:
     """
     Replies FORMERR to requests without a question, which are valid only where cookies are in use.
     """
@@ -462,7 +463,7 @@ class _QuestionGate:
 
 
 #: Gates that let every plain query pass.
-_ONLY_OTHERS: Final = (OpcodeGate, FormGate, VersionGate, _QuestionGate, SignatureGate, ClassGate)
+_ONLY_OTHERS: Final = (OpcodeGate, FormGate, VersionGate, QuestionGate, SignatureGate, ClassGate)
 
 
 def plainGates(gates: tuple[Gate, ...]) -> tuple[Gate, ...]:

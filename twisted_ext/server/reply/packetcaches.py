@@ -13,9 +13,9 @@ from twisted_ext.packetcache.clients import UNMETERED, Client, Clients, Group, V
 from twisted_ext.packetcache.packetcache import PacketCache
 from twisted_ext.packetcache.table import CookieOptions, Reply, Table
 from twisted_ext.server.reply.acl import Access
-from twisted_ext.server.reply.cookies import Cookies
+from twisted_ext.server.reply.admission import Admission, Admit
+from twisted_ext.server.reply.cookies import CookieReplies, Cookies, RequiredCookies
 from twisted_ext.server.reply.ratelimit import ClientRateLimit, siteOf
-from twisted_ext.server.reply.selectors import Selectors
 from twisted_ext.wire.rrtypes import SOA
 
 if TYPE_CHECKING:
@@ -57,19 +57,14 @@ class ForgetfulTable(Table):
 
 class ClientGroups:
     """
-    The groups of clients of a server, by what they may query and by their views, and the rates that apply to them.
+    The groups of clients of a server, by what they may query and by their views.
 
     @ivar all: the groups.
-    @ivar requires: whether some clients are answered over UDP only with a valid cookie.
     """
 
     def __init__(
         self,
-        access: Access,
-        rates: ClientRateLimit,
-        limiting: ResponseRateLimit | None = None,
         *,
-        required: Collection[str] = (),
         octets: float | None = None,
         sights: int | None = None,
         public: bool = False,
@@ -77,33 +72,28 @@ class ClientGroups:
         isProxy: Callable[[str], bool] = lambda address: False,
     ) -> None:
         """
-        For the arguments see L{packetCacheFor}.
+        @param octets: memory for the replies over UDP, and as much again for those over TCP and over encrypted transports, in each group
+            of clients that may query. The tables of the other groups are minimal.
+        @param sights: queries seen once that are remembered, for the same clients.
+        @param public: whether there are zones, which clients without other access may query.
+        @param outside: what these clients are answered; by default what all are.
+        @param isProxy: returns whether an address is that of a proxy, whose own requests are refused: it has to name its clients.
         """
-        self._access = access
-        self._rates = rates
-        self._limiting = limiting
         self._octets, self._sights = octets, sights
         self._isProxy = isProxy
-        self._wanting = Access({"allow": required})
-        self.requires = bool(required)
+        # By the action, and whether a client needs a valid cookie.
         self._groups = {
-            "allow": self._group("allowed", "allow", octets, sights),
-            "refuse": self._group("strangers", "refuse", 1, sights),
-            "drop": self._group("unwanted", "drop", 1, sights),
+            ("allow", False): self._group("allowed", "allow", octets, sights),
+            ("refuse", False): self._group("strangers", "refuse", 1, sights),
+            ("drop", False): self._group("unwanted", "drop", 1, sights),
         }
         self._proxies = self._group(PROXIES, "refuse", 1, sights)
         if public:
-            self._groups["zones"] = self._group("public", "zones", octets, sights, outside)
-        # Those of clients that need a valid cookie.
-        self._guarded: dict[str, Group] = {}
-        if required:
-            for action in self._groups.keys() & {"allow", "zones"}:
-                like = self._groups[action]
-                self._guarded[action] = self._group(like.name, action, octets, sights, like.view, shown=True)
-        self._selectors = Selectors(())
-        self._views: list[tuple[Group, Group]] = []
+            self._groups["zones", False] = self._group("public", "zones", octets, sights, outside)
+        self._views: dict[tuple[str, bool], Group] = {}
+        self._admitting: tuple[Admit, ...] = ()
         self.all: tuple[Group, ...] = ()
-        self.configure(())
+        self.configure((), (), requires=False)
 
     def _group(
         self, name: str, action: str, octets: float | None, sights: int | None, view: View | None = None, *, shown: bool = False
@@ -113,30 +103,28 @@ class ClientGroups:
         encrypted = Table(octets, sights=sights, stream=True, exact=True)
         return Group(name, action, datagrams, messages, encrypted, shown, view)
 
-    def configure(self, views: Sequence[tuple[View, Sequence[str]]]) -> None:
+    def configure(self, admitting: Sequence[Admit], views: Sequence[View], *, requires: bool) -> None:
         """
-        Replace the views of clients that may query everything.
+        Replace what decides of clients, and the views of those that may query everything.
 
-        @param views: each with the prefixes of its clients; the first view that has a client applies.
+        @param admitting: each is called for a new client, in this order.
+        @param requires: whether some clients are answered over UDP only with a valid cookie.
         """
+        self._admitting = tuple(admitting)
+        for action in ("allow", "zones"):
+            like = self._groups.get((action, False))
+            if requires and like is not None and (action, True) not in self._groups:
+                self._groups[action, True] = self._group(like.name, action, self._octets, self._sights, like.view, shown=True)
         # Views share what one has, so that their number does not change what all take.
         share = len(views) + 1
         octets = max(LANE_BYTES.pick(self._octets) / share, _LEAST_OCTETS)
         sights = max(1 << (int(LANE_SIGHTS.pick(self._sights)) // share).bit_length() >> 1, _LEAST_SIGHTS)
-        made: list[tuple[Group, Group]] = []
-        for view, _ in views:
-            group = self._group(view.name, "allow", octets, sights, view)
-            made.append((group, self._group(view.name, "allow", octets, sights, view, shown=True) if self.requires else group))
-        self._views = made
-        self._selectors = Selectors([clients for _, clients in views])
-        groups = [*self._groups.values(), *self._guarded.values(), self._proxies, *[group for pair in made for group in pair]]
-        self.all = tuple(dict.fromkeys(groups))
-
-    def needsCookie(self, client: str) -> bool:
-        """
-        Return whether a client is answered over UDP only with a valid cookie.
-        """
-        return bool(client) and self.requires and self._wanting.actionFor(client) == "allow"
+        self._views = {
+            (view.name, shown): self._group(view.name, "allow", octets, sights, view, shown=shown)
+            for view in views
+            for shown in ((False, True) if requires else (False,))
+        }
+        self.all = (*self._groups.values(), self._proxies, *self._views.values())
 
     def classify(self, address: str, now: float) -> Client:
         """
@@ -145,15 +133,15 @@ class ClientGroups:
         client = address[7:] if address.startswith("::ffff:") and "." in address else address
         if self._isProxy(address):
             return Client(client, self._proxies, UNMETERED, siteOf(client))
-        action = self._access.actionFor(client)
-        guarded = self.needsCookie(client)
-        number = self._selectors.find(client) if action == "allow" else -1
-        if number >= 0:
-            group = self._views[number][guarded]
-        else:
-            group = self._guarded.get(action, self._groups[action]) if guarded else self._groups[action]
-        accounts = None if self._limiting is None else self._limiting.accountsFor(client, now)
-        return Client(client, group, self._rates.bucketFor(client, now), siteOf(client), accounts)
+        admission = Admission(client, now)
+        for admit in self._admitting:
+            admit(admission)
+        shown = admission.needsCookie
+        group = self._views.get((admission.view, shown)) if admission.view else None
+        if group is None:
+            action = admission.action
+            group = self._groups.get((action, shown)) or self._groups[action, False]
+        return Client(client, group, admission.bucket, siteOf(client), admission.accounts)
 
 
 def packetCacheFor(
@@ -163,72 +151,29 @@ def packetCacheFor(
     *,
     limiting: ResponseRateLimit | None = None,
     required: Collection[str] = (),
-    octets: float | None = None,
-    sights: int | None = None,
-    public: bool = False,
-    outside: View | None = None,
-    isProxy: Callable[[str], bool] = lambda address: False,
     today: Callable[[], float] = time,
 ) -> PacketCache:
     """
     Make a packet cache that applies C{access}, C{rates} and C{limiting} to its clients.
 
     @param required: prefixes of clients that are answered over UDP only with a valid server cookie of C{cookies}.
-    @param octets: memory for the replies over UDP, and as much again for those over TCP and over encrypted transports, in each group of
-        clients that may query. The tables of the other groups are minimal.
-    @param sights: queries seen once that are remembered, for the same clients.
-    @param public: whether there are zones, which clients without other access may query.
-    @param outside: what these clients are answered; by default what all are.
-    @param isProxy: returns whether an address is that of a proxy, whose own requests are refused: it has to name its clients.
     """
-    groups = ClientGroups(
-        access or Access(),
-        rates or ClientRateLimit(),
-        limiting,
-        required=required,
-        octets=octets,
-        sights=sights,
-        public=public,
-        outside=outside,
-        isProxy=isProxy,
-    )
-    return cacheOf(groups, cookies, quick=public, today=today)
+    groups = ClientGroups()
+    admitting = [(access or Access()).admit, *[each.admit for each in (rates, limiting) if each is not None]]
+    demand = RequiredCookies(required) if required else None
+    if demand is not None:
+        admitting.append(demand.admit)
+    groups.configure(admitting, (), requires=demand is not None)
+    return cacheOf(groups, None if cookies is None else CookieReplies(cookies, demand, today))
 
 
-def cacheOf(groups: ClientGroups, cookies: Cookies | None, *, quick: bool = False, today: Callable[[], float] = time) -> PacketCache:
+def cacheOf(groups: ClientGroups, cookies: CookieOptions | None, *, quick: bool = False) -> PacketCache:
     """
     Make the packet cache for groups of clients.
 
     @param quick: see L{PacketCache}.
     """
-    options = None if cookies is None else _CookieReplies(cookies, groups.needsCookie if groups.requires else None, today)
-    return PacketCache(Clients(groups.classify), groups.all, cookies=options, quick=quick)
-
-
-class _CookieReplies(CookieOptions):
-    __slots__ = ("_cookies", "_wanted", "_today", "_read", "_now")
-
-    def __init__(self, cookies: Cookies, wanted: Callable[[str], bool] | None, today: Callable[[], float]) -> None:
-        """
-        @param wanted: returns whether a client needs a valid cookie, if there are such clients.
-        """
-        self._cookies = cookies
-        self._wanted = wanted
-        self._today = today
-        # When the wall clock was read last, by the listeners' clock: once for a batch of datagrams.
-        self._read = self._now = 0.0
-
-    def optionFor(self, client: str, octets: bytes, now: float) -> bytes | None:
-        if now != self._read:
-            self._read = now
-            self._now = self._today()
-        known = self._cookies.known(client, octets, self._now)
-        if not (known is not None and known.verified or self._wanted is None) and self._wanted(client):
-            # A client that needs a valid cookie and has none is refused by the cookie gate.
-            return b""
-        if known is not None:
-            return known.ending
-        return None if self._cookies.spent(octets, self._now) else b""
+    return PacketCache(Clients(groups.classify), groups.all, cookies=cookies, quick=quick)
 
 
 def offerReply(

@@ -5,11 +5,14 @@ The client rate limit: a token bucket for each client network.
 from __future__ import annotations
 
 from ipaddress import ip_address
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from twisted_ext.limits import Limit
 from twisted_ext.packetcache.clients import UNMETERED, Bucket
 from twisted_ext.server.limits import CLIENT_BURST, CLIENT_RATE, CLIENT_SLIP, CLIENTS_METERED
+
+if TYPE_CHECKING:
+    from twisted_ext.server.reply.admission import Admission
 
 __all__ = ["ClientRateLimit", "Generations", "networkOf", "siteOf"]
 
@@ -84,12 +87,6 @@ class ClientRateLimit:
     """
 
     def __init__(self, perSecond: float | None = None, *, burst: float | None = None, slip: int | None = None) -> None:
-        self.configure(perSecond, burst, slip)
-
-    def configure(self, perSecond: float | None = None, burst: float | None = None, slip: int | None = None) -> None:
-        """
-        Replace the limits, and forget what was counted.
-        """
         self.perSecond = CLIENT_RATE.pick(perSecond)
         self.most = max(self.perSecond * CLIENT_BURST.pick(burst), 1.0)
         self.slip = int(CLIENT_SLIP.pick(slip))
@@ -109,6 +106,9 @@ class ClientRateLimit:
             bucket = Bucket(self.most, now)
             self._buckets.keep(key, bucket)
         return bucket
+
+    def admit(self, admission: Admission) -> None:
+        admission.bucket = self.bucketFor(admission.client, admission.now)
 
     def take(self, bucket: Bucket, now: float) -> bool:
         """

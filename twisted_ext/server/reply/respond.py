@@ -97,6 +97,7 @@ class Responder:
     Answers that the source has from a cache go into the packet cache, which repeats them to all clients of the same group without asking
     the source. Clients with different answers are in a group of their own, with a view.
 
+    @ivar limiting: limits replies to the networks of clients; L{None} for no limit.
     @ivar observer: is told of each reply, and of each request without one; or L{None}.
     @ivar relieve: called after a L{MemoryError}, to free memory.
     @ivar selfTest: makes and answers the self-test query, which is answered regardless of access control.
@@ -123,7 +124,6 @@ class Responder:
     ) -> None:
         """
         @param packetCache: the packet cache; by default one that allows clients on this machine and in private networks.
-        @param limiting: response rate limiting for the networks of the clients; none by default.
         @param unrecursed: ask the source for queries without RD even if it has no immediate answer. The context is marked accordingly, and
             the source sends no queries for them.
         @param seconds: the deadline of a request.
@@ -147,7 +147,7 @@ class Responder:
         self._relieved = float("-inf")
         self.later: deque[Later] | None = None
         self._declining = RefusalLog()
-        self._limiting = limiting
+        self.limiting = limiting
         self._unrecursed = unrecursed
         self._patience = REQUEST_SECONDS.pick(seconds)
         self._late = REQUEST_LATE.pick(late)
@@ -533,7 +533,7 @@ class Responder:
         @param gate: the gate that refused the request.
         """
         request.replied = True
-        limiting = self._limiting
+        limiting = self.limiting
         if limiting is not None and request.record.accounts is not None and not limiting.allows(request, octets, self.seconds()):
             cut = limiting.instead(request, octets, self.replyBuilder)
             self.counters.limited(1, 0 if cut else 1)

@@ -25,6 +25,7 @@ from twisted_ext.server.reply.requests import Refusal
 from twisted_ext.wire.codes import Rcode
 
 if TYPE_CHECKING:
+    from twisted_ext.server.reply.admission import Admission
     from twisted_ext.server.reply.replybuilder import ReplyBuilder
     from twisted_ext.server.reply.requests import Request
 
@@ -60,14 +61,7 @@ class ResponseRateLimit:
         window: float | None = None,
         exempt: Iterable[str] = (),
     ) -> None:
-        self.configure(perSecond, slip, window, exempt)
-
-    def configure(
-        self, perSecond: float | None = None, slip: int | None = None, window: float | None = None, exempt: Iterable[str] = ()
-    ) -> None:
         """
-        Replace the limits, and forget what was counted.
-
         @param slip: one in this many suppressed replies is sent truncated; 0 for none.
         @param window: seconds for which a network has to stay below its limit before it gets replies again.
 
@@ -118,6 +112,9 @@ class ResponseRateLimit:
             )
             self._networks.keep(key, found)
         return found
+
+    def admit(self, admission: Admission) -> None:
+        admission.accounts = self.accountsFor(admission.client, admission.now)
 
     def takes(self, account: Account, now: float) -> bool:
         """

@@ -28,7 +28,6 @@ def changedLines(before: Settings, after: Settings, rereads: Sequence[str]) -> l
         return lines
     read = [
         *rereads,
-        *(["secrets for cookies"] if after.cookieSecret and after.cookies else []),
         *(["certificates"] if (after.tls or after.https or after.quic or after.http3) and after.certificate else []),
         *(["trust anchors"] if after.trustAnchor and after.validate and after.role == "recurse" else []),
     ]

@@ -6,9 +6,8 @@ C{--show-config} and the documentation are made from their declarations.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.limits import (
@@ -21,18 +20,24 @@ from twisted_ext.limits import (
     STALE_WAIT,
 )
 from twisted_ext.server.config import types
-from twisted_ext.server.config.setting import GROUPS, RESOLVING, Section, Setting, number, octets, setting, shown
-from twisted_ext.server.config.tables import TableSettings, key
+from twisted_ext.server.config.setting import (
+    DECLARED,
+    GROUPS,
+    RESOLVING,
+    Section,
+    Setting,
+    number,
+    octets,
+    setting,
+    shown,
+)
 from twisted_ext.server.features import order
 from twisted_ext.server.limits import (
-    CLIENT_RATE,
     CLIENT_STREAM_IDLE,
     CLIENT_STREAM_IN_FLIGHT,
     CLIENT_STREAM_MESSAGE,
     CLIENT_STREAMS,
     CLIENT_STREAMS_PER_PEER,
-    RESPONSE_RATE,
-    RESPONSE_SLIP,
     SPOOL_OCTETS,
     TRANSFERS_IN,
     TRANSFERS_OUT,
@@ -41,14 +46,13 @@ from twisted_ext.server.limits import (
     WORKERS,
     ZONE_METRICS,
 )
-from twisted_ext.server.reply.acl import NEARBY
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.limits import RECEIVED_OCTETS
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.types import Value
 
-__all__ = ["SETTINGS", "ZONE", "Settings", "View", "ViewSettings", "allSettings", "pluginComplaints", "settingNamed"]
+__all__ = ["SETTINGS", "ZONE", "Settings", "allSettings", "pluginComplaints", "settingNamed"]
 
 _S = TypeVar("_S", bound=Section)
 
@@ -72,10 +76,6 @@ def _policyTable() -> type[types.Tabled]:
 
 
 _POLICY: Final = types.Table("the name of a policy and its settings, such as hidden=denial=nsec3 keys=ksk+zsk, or a table", _policyTable)
-
-_VIEW: Final = types.Table(
-    "the name of a view and its clients, such as children=192.168.1.40,192.168.1.41, or a table", lambda: ViewSettings
-)
 
 
 class Settings(Section):
@@ -362,48 +362,9 @@ class Settings(Section):
     stale: int = number(STALE_SECONDS, "Seconds after expiry for which an answer is used if no other is available", unit="seconds")
     staleWait: float = number(STALE_WAIT, "Seconds to wait for a fresh answer before a stale one is used", unit="seconds", whole=False)
 
-    allow: tuple[str, ...] = setting(
-        types.PREFIX,
-        NEARBY,
-        "Answer clients at these addresses and refuse all others; by default this machine and private networks, with serve all clients",
-        group="Access control and replies",
-        serving=("any",),
+    minimalAny: bool = setting(
+        types.FLAG, True, "Answer queries for type ANY with one record (RFC 8482)", group="Access control and replies"
     )
-    refuse: tuple[str, ...] = setting(types.PREFIX, (), "Refuse these clients, although they are in an allowed network")
-    drop: tuple[str, ...] = setting(types.PREFIX, (), "Send these clients no reply at all")
-    view: tuple[str, ...] = setting(
-        _VIEW,
-        (),
-        "Answer these clients by settings of their own: children=192.168.1.40,192.168.1.41. In the settings file it is a table headed "
-        "[[view]], with name, clients and any of lists, block, block-list, block-except and block-reply; what it leaves out is as for all",
-        roles=RESOLVING,
-    )
-    cookies: bool = setting(types.FLAG, True, "Send and check DNS cookies (RFC 7873)", live=False)
-    cookieSecret: str = setting(
-        types.SECRET,
-        "",
-        "File with 32 hexadecimal digits on each line as secrets for cookies, for servers that share an address: cookies are made with the "
-        "first one, and accepted if made with any; by default one is drawn at each start",
-    )
-    requireCookie: tuple[str, ...] = setting(
-        types.PREFIX,
-        (),
-        "Answer these clients over UDP only with a valid cookie of this server; clients without a cookie have to use TCP",
-        live=False,
-    )
-    minimalAny: bool = setting(types.FLAG, True, "Answer queries for type ANY with one record (RFC 8482)")
-    clientRate: int = number(CLIENT_RATE, "Queries per second from one client; 0 for no limit", unit="queries")
-    responseRate: int = number(
-        RESPONSE_RATE,
-        "UDP replies of one kind per second to one client network, since source addresses may be spoofed; 0 for no limit",
-        unit="replies",
-    )
-    responseSlip: int = number(
-        RESPONSE_SLIP,
-        "Of the replies above that rate, one in this many is sent truncated, so that a real client can retry over TCP; 0 for none",
-        unit="replies",
-    )
-    responseExempt: tuple[str, ...] = setting(types.PREFIX, (), "Do not limit replies to these addresses")
     versionBind: str = setting(types.TEXT, "", "Answer to version.bind; by default such queries are refused")
     hostnameBind: str = setting(types.TEXT, "", "Answer to hostname.bind and id.server; by default such queries are refused")
     reportAgent: str = setting(
@@ -479,23 +440,9 @@ class Settings(Section):
         """
         Make settings from the result of L{toJSON}, without checking them again.
         """
-        if not values.keys() <= _byName.keys():
+        if not values.keys() <= DECLARED.byName.keys():
             _adopt()
         return cls({name: tuple(value) if isinstance(value, list) else cast("Value", value) for name, value in values.items()})
-
-    def views(self) -> list[View]:
-        """
-        Return the views, in their order.
-
-        @raise BadDescription: two have the same name.
-        """
-        found: dict[str, View] = {}
-        for text in self.view:
-            given = ViewSettings.fromText(text)
-            if given.name in found:
-                raise BadDescription(f"view {given.name} is given twice")
-            found[given.name] = View(given.name, given.clients, Settings({**self.given, **given.given}))
-        return list(found.values())
 
     def stateFolder(self, environment: Mapping[str, str] = os.environ) -> str:
         """
@@ -510,19 +457,6 @@ class Settings(Section):
         """
         own = [*self.route, *(self.stub if self.role == "recurse" else ())]
         return [nameFromText(each.partition("=")[0]) for each in own]
-
-    def cookieSecrets(self) -> tuple[bytes, ...]:
-        """
-        Read the secrets for cookies, none if the server draws one.
-
-        @raise BadDescription: their file cannot be used.
-        """
-        if not self.cookieSecret:
-            return ()
-        try:
-            return types.readSecrets(self.cookieSecret)
-        except OSError as error:
-            raise BadDescription(f"cookie-secret: {self.cookieSecret}: {error.strerror or error}") from None
 
     def value(self, declared: Setting) -> Value:
         section = declared.section
@@ -556,71 +490,8 @@ class Settings(Section):
         return "\n".join([*lines[1:], ""])
 
 
-@dataclass(slots=True, eq=False)
-class View:
-    """
-    A class of clients.
-
-    @ivar clients: the prefixes of their addresses.
-    @ivar settings: all settings that apply to them.
-    """
-
-    name: str
-    clients: Sequence[str]
-    settings: Settings
-
-
-class ViewSettings(TableSettings):
-    """
-    The settings of one view.
-
-    @ivar clients: the prefixes of its clients.
-    """
-
-    table = "view"
-    example = "children"
-    short = "the addresses of its clients"
-
-    __slots__ = ()
-
-    clients: tuple[str, ...] = key(
-        types.PREFIX, (), "Its clients: 192.168.1.40, 192.168.9.0/24, any; the first view that has a client applies"
-    )
-
-    @property
-    def given(self) -> dict[str, Value]:
-        """
-        The settings that it has of its own, checked, by name.
-        """
-        return {name: value for name, value in self.values.items() if name not in ("name", "clients")}
-
-    @classmethod
-    def declared(cls) -> tuple[Setting, ...]:
-        return (*super().declared(), *[each for each in SETTINGS if each.inView])
-
-    @classmethod
-    def fromTable(cls, table: Mapping[str, object], folder: str = "") -> Self:
-        own = {each.name for each in super().declared()}
-        common = [name for name in table if name not in own and (found := settingNamed(name)) is not None and not found.inView]
-        if common and isinstance(table.get("name"), str):
-            raise BadDescription("\n".join([f"view {table['name']}: {name} cannot differ between views" for name in common]))
-        return super().fromTable(table, folder)
-
-    def check(self) -> None:
-        if self.name in ("all", "default"):
-            raise BadDescription(f"view {self.name}: commands mean others by all and default; choose another name")
-        if not self.clients:
-            raise BadDescription(f'view {self.name} has no clients; write clients = ["192.168.1.40"]')
-
-    @classmethod
-    def keysIn(cls, text: str) -> Mapping[str, object]:
-        return {"clients": text.split(",")}
-
-
-#: All settings, by group: those of the server itself before those of features. They become more when features of plugins are adopted.
+#: All settings, by group: those of the server itself before those of most features. They become more when features of plugins are adopted.
 SETTINGS: tuple[Setting, ...] = ()
-
-_byName: dict[str, Setting] = {}
 
 #: An error text for each plugin that could not be adopted.
 pluginComplaints: Final[list[str]] = []
@@ -633,10 +504,11 @@ def _declare() -> None:
     """
     Collect the settings of the server and of all features.
     """
-    global SETTINGS, _byName
-    ofFeatures = [each for feature in order.ORDER for each in feature.settings.declared()]
-    SETTINGS = tuple(sorted([*Settings.declared(), *ofFeatures], key=lambda each: [*GROUPS].index(each.group)))
-    _byName = {each.name: each for each in SETTINGS}
+    global SETTINGS
+    sections: list[type[Section]] = [Settings, *[feature.settings for feature in order.ORDER]]
+    declared = [each for section in sorted(sections, key=lambda each: not each.isFirst) for each in section.declared()]
+    DECLARED.all = SETTINGS = tuple(sorted(declared, key=lambda each: [*GROUPS].index(each.group)))
+    DECLARED.byName = {each.name: each for each in SETTINGS}
 
 
 _declare()
@@ -659,17 +531,13 @@ def _adopt() -> None:
     _isAdopted = True
     from twisted_ext.server.settings.plugged import pluggedFeatures
 
-    found, complaints = pluggedFeatures(order.ORDER, _byName)
+    found, complaints = pluggedFeatures(order.ORDER, DECLARED.byName)
     pluginComplaints.extend(complaints)
     if found:
         order.ORDER = (*order.ORDER, *found)
         _declare()
 
 
-def settingNamed(name: str) -> Setting | None:
-    """
-    Return the setting of this name. If it is none of this package's, plugins are loaded.
-    """
-    if name not in _byName:
-        _adopt()
-    return _byName.get(name)
+DECLARED.adopt = _adopt
+
+settingNamed: Final = DECLARED.named

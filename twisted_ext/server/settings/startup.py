@@ -15,6 +15,8 @@ from twisted.logger import Logger
 from twisted_ext.errors import BadDescription, DNSFault
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.features.localnames.feature import LocalNamesSettings
+from twisted_ext.server.features.views.settings import ViewsSettings
+from twisted_ext.server.features.views.viewsettings import viewsOf
 from twisted_ext.wire.escapes import printable
 
 if TYPE_CHECKING:
@@ -111,7 +113,7 @@ def wantSomething(settings: Settings, config: str | None) -> None:
     blocking = settings[BlockingSettings]
     if settings.role == "serve" and (blocking.block or blocking.blockList or blocking.lists):
         _log.warn("block, block-list and lists have no effect with serve; use forward, which serves zones as well")
-    if settings.view:
+    if settings[ViewsSettings].view:
         _warnOfHiddenViews(settings)
         _warnOfOtherFamily(settings)
     if blocking.list:
@@ -144,16 +146,16 @@ def _warnOfOtherFamily(settings: Settings) -> None:
 
     if settings.interface and all(isIPAddress(each) for each in settings.interface):
         return
-    names = [view.name for view in settings.views() if not any(each == "any" or ":" in each for each in view.clients)]
+    names = [view.name for view in viewsOf(settings) if not any(each == "any" or ":" in each for each in view.clients)]
     if names:
         text = "view{s} {names}: no client is given by an IPv6 prefix, so a device that queries over IPv6 is not in {them}; add its prefix"
         _log.warn(text, s="s" if len(names) > 1 else "", names=", ".join(names), them="them" if len(names) > 1 else "it")
 
 
 def _warnOfHiddenViews(settings: Settings) -> None:
-    from twisted_ext.server.reply.selectors import Selectors
+    from twisted_ext.server.features.views.selectors import Selectors
 
-    views = settings.views()
+    views = viewsOf(settings)
     for number, earlier in Selectors([view.clients for view in views]).hidden.items():
         text = "view {name} gets no clients: {clients} is all in views before it, such as {earlier}"
         view = views[number]

@@ -7,11 +7,12 @@ feature does is imported when it is switched on.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from time import time
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from twisted_ext.server.config.setting import Section
 
@@ -21,12 +22,19 @@ if TYPE_CHECKING:
     from twisted_ext.interfaces import IAnswerSource, IQueryObserver
     from twisted_ext.metrics.figure import Figure
     from twisted_ext.metrics.figures import JSON
+    from twisted_ext.packetcache.table import CookieOptions
+    from twisted_ext.server.authority.zonetable import Zones
     from twisted_ext.server.features.base.verb import Verb
+    from twisted_ext.server.reply.admission import Admit
     from twisted_ext.server.reply.gates import Gate
+    from twisted_ext.server.reply.rrl import ResponseRateLimit
     from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.setup.offer import Offer
 
 __all__ = ["Active", "Feature", "Keeper", "Part", "Site", "Stage"]
+
+#: Octets of a secret.
+SECRET_OCTETS: Final = 16
 
 
 class Stage(IntEnum):
@@ -76,6 +84,9 @@ class Site:
     @ivar suspend: to be called with a folded name below which nothing is validated until a time in seconds since 1970, or L{None} for no
         longer.
     @ivar today: returns the seconds since 1970.
+    @ivar zones: the zones that every client may query; L{None} if there can be none.
+    @ivar secret: 16 octets that nobody else knows.
+    @ivar cookieSecrets: those for cookies that other servers have too, if there are any.
     @ivar view: the name of the view whose settings these are; C{""} for those of all who are in none.
     @ivar inside: returns whether names without a route go to a server in a private network, or to a source that has no server address.
     """
@@ -87,6 +98,9 @@ class Site:
     inside: Callable[[], bool] = lambda: False
     suspend: Callable[[bytes, int | None], object] = lambda name, until: None
     today: Callable[[], float] = time
+    zones: Zones | None = None
+    secret: bytes = field(default_factory=lambda: os.urandom(SECRET_OCTETS))
+    cookieSecrets: tuple[bytes, ...] = ()
     view: str = ""
 
 
@@ -95,10 +109,18 @@ class Active:
     A feature that is switched on. Each reload makes a new one.
 
     @ivar parts: what it adds to the path of a query, at each stage from the outermost to the innermost.
+    @ivar admits: decides something of each client that was not seen lately; L{None} for nothing.
+    @ivar requiresCookies: whether it wants a valid cookie of some clients.
+    @ivar cookies: the cookies in replies that the packet cache repeats; L{None} for none.
+    @ivar limiting: limits replies; L{None} for no limit.
     @ivar rereads: what a reload reads again although no setting has changed, such as C{"block lists"}; C{""} for nothing.
     """
 
     parts: tuple[Part, ...] = ()
+    admits: Admit | None = None
+    requiresCookies: bool = False
+    cookies: CookieOptions | None = None
+    limiting: ResponseRateLimit | None = None
     rereads: str = ""
 
     def observer(self) -> IQueryObserver | None:

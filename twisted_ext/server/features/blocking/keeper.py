@@ -25,6 +25,7 @@ from twisted_ext.server.features.blocking.downloads import Downloads
 from twisted_ext.server.features.blocking.lists import linesOfLists, listsIn, listsOfAll
 from twisted_ext.server.features.blocking.pauses import Pauses
 from twisted_ext.server.features.blocking.settings import BlockingSettings
+from twisted_ext.server.features.views.viewsettings import viewsOf
 from twisted_ext.server.jobs.subprocess import runModule
 
 if TYPE_CHECKING:
@@ -81,10 +82,10 @@ class BlockLists(Keeper):
         self._settings = settings
         self._wanted = self._words = listsOfAll(settings)
         self._lines = linesOfLists(settings)
-        self._pauses.apply([view.name for view in settings.views()])
+        self._pauses.apply([view.name for view in viewsOf(settings)])
         # Whether there is anything to pause.
         self._blocks = any(
-            each[BlockingSettings].block or listsIn(each) for each in (settings, *[view.settings for view in settings.views()])
+            each[BlockingSettings].block or listsIn(each) for each in (settings, *[view.settings for view in viewsOf(settings)])
         )
 
     def _useCopies(self) -> None:

@@ -13,6 +13,7 @@ from twisted_ext.server.config.tables import meant
 from twisted_ext.server.features.blocking.listsettings import ListSettings
 from twisted_ext.server.features.blocking.schedulesettings import ScheduleSettings
 from twisted_ext.server.features.blocking.settings import BlockingSettings
+from twisted_ext.server.features.views.viewsettings import viewsOf
 
 if TYPE_CHECKING:
     from twisted_ext.server.settings.settings import Settings
@@ -103,7 +104,7 @@ def listsOfAll(settings: Settings) -> list[str]:
     """
     Return what L{listsIn} does of these settings and of their views, each list once.
     """
-    return list(dict.fromkeys([list for each in (settings, *[view.settings for view in settings.views()]) for list in listsIn(each)]))
+    return list(dict.fromkeys([list for each in (settings, *[view.settings for view in viewsOf(settings)]) for list in listsIn(each)]))
 
 
 def fetchedLists(settings: Settings) -> list[ListSettings]:
@@ -126,6 +127,6 @@ def unusedLists(settings: Settings) -> list[str]:
     """
     Return the names of lists that are not applied, in no view.
     """
-    everywhere = [each[BlockingSettings].lists for each in (settings, *[view.settings for view in settings.views()])]
+    everywhere = [each[BlockingSettings].lists for each in (settings, *[view.settings for view in viewsOf(settings)])]
     applied = {_choice(text)[0] for lists in everywhere for text in lists}
     return [name for name in namedLists(settings[BlockingSettings]) if name not in applied]

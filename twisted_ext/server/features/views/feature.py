@@ -1,5 +1,5 @@
 """
-The command C{txdns control views}. The views themselves are a part of the settings, and of the groups of clients.
+Views: classes of clients that are answered by settings of their own; and the command C{txdns control views}.
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 from twisted_ext.server.config.setting import RESOLVING
 from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Site
 from twisted_ext.server.features.base.verb import Verb
+from twisted_ext.server.features.views.settings import ViewsSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.features.views.keeper import Views
+    from twisted_ext.server.features.views.viewsettings import View
     from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["ViewsFeature"]
@@ -27,17 +29,29 @@ def _show(views: Views, arguments: Mapping[str, str]) -> JSON:
     return views.of(address) if address else views.all()
 
 
+class _Views(Active):
+    def __init__(self, views: Sequence[View]) -> None:
+        from twisted_ext.server.features.views.selectors import Selectors
+
+        self.admits = Selectors([view.clients for view in views], [view.name for view in views]).admit
+
+
 class ViewsFeature(Feature):
     """
-    Shows views.
+    Divides clients into views, and shows them. What each view is answered is made where features and sources are.
     """
 
     name = "views"
+    settings = ViewsSettings
     verbs = (Verb("views", "the views of clients, or that of the client at ADDRESS", _show, takes=("[ADDRESS]",), inParent=True),)
     roles = RESOLVING
 
     def make(self, site: Site, former: Active | None) -> Active | None:
-        return None
+        if not site.settings[ViewsSettings].view:
+            return None
+        from twisted_ext.server.features.views.viewsettings import viewsOf
+
+        return _Views(viewsOf(site.settings))
 
     def keeper(self, reactor: IReactorTime, settings: Settings) -> Keeper | None:
         from twisted_ext.server.features.views.keeper import Views

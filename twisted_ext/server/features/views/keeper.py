@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 from twisted_ext.server.config.setting import shown
 from twisted_ext.server.features.base.feature import Keeper
-from twisted_ext.server.reply.selectors import Selectors, checkedAddress
+from twisted_ext.server.features.views.selectors import Selectors, checkedAddress
+from twisted_ext.server.features.views.viewsettings import viewsOf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.settings.settings import Settings, View
+    from twisted_ext.server.features.views.viewsettings import View
+    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["Views"]
 
@@ -36,7 +38,7 @@ class Views(Keeper):
 
     def apply(self, settings: Settings) -> None:
         self._settings = settings
-        self._views = settings.views()
+        self._views = viewsOf(settings)
         self._selectors = Selectors([view.clients for view in self._views])
 
     def all(self) -> dict[str, JSON]:

@@ -15,6 +15,7 @@ from twisted_ext.apps.cli.convert.converted import Converted, Severity
 from twisted_ext.apps.cli.convert.output import tomlOf
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.terminal.exits import BATCH, OK, ExitError
+from twisted_ext.server.features.views.viewsettings import viewsOf
 from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.settings.tomlfile import valuesFromTOML
 
@@ -124,7 +125,7 @@ def test_listsGroupsAndClients(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert {"aa:bb:cc:dd:ee:ff", "tablet.lan"} <= {name for _, name, _ in said(found, Severity.MISSING)}
     settings = Settings(valuesFromTOML(tomlOf(found), "txdns.toml"))
-    assert [view.name for view in settings.views()] == ["children", "default-children", "unblocked", "guests-friends"]
+    assert [view.name for view in viewsOf(settings)] == ["children", "default-children", "unblocked", "guests-friends"]
 
 
 def test_groupsOfLikeNames(tmp_path: Path) -> None:
@@ -138,7 +139,7 @@ def test_groupsOfLikeNames(tmp_path: Path) -> None:
         client=[("192.168.1.1", (1,)), ("192.168.1.2", (2,)), ("192.168.1.3", (1, 2, 3)), ("192.168.1.4", (3,))],
     )
     settings = Settings(valuesFromTOML(tomlOf(converted(tmp_path)), "txdns.toml"))
-    names = [view.name for view in settings.views()]
+    names = [view.name for view in viewsOf(settings)]
     assert sorted(names)[:2] == ["kids", "kids-2"]
     assert len({*names}) == 4
 

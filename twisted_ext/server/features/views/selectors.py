@@ -6,9 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadDescription, CallerFault
+
+if TYPE_CHECKING:
+    from twisted_ext.server.reply.admission import Admission
 
 __all__ = ["Selectors", "checkedAddress"]
 
@@ -23,15 +26,17 @@ class Selectors:
     @ivar hidden: by their numbers, lists that no address can get to, each with the number of an earlier one that has all of theirs.
     """
 
-    def __init__(self, lists: Sequence[Sequence[str]]) -> None:
+    def __init__(self, lists: Sequence[Sequence[str]], names: Sequence[str] = ()) -> None:
         """
         @param lists: prefixes such as C{"192.0.2.0/24"}, or C{"any"}.
+        @param names: those of the views that they are of, for L{admit}.
 
         @raise BadDescription: a prefix is not valid.
         """
         # By the version of the address and the length of the prefix: the number of the list, by the bits of the prefix.
         self._prefixes: dict[int, dict[int, dict[int, int]]] = {4: {}, 6: {}}
         self.hidden: dict[int, int] = {}
+        self._names = names
         for number, prefixes in enumerate(lists):
             earlier: set[int] = set()
             for prefix in [each for given in prefixes for each in (_EVERYONE if given == "any" else (given,))]:
@@ -74,6 +79,15 @@ class Selectors:
         if address.version == 6 and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
         return self._firstFor(address.version, int(address), address.max_prefixlen, address.max_prefixlen)
+
+    def admit(self, admission: Admission) -> None:
+        """
+        Decide which view a client is in that may query everything.
+        """
+        if admission.action == "allow":
+            number = self.find(admission.client)
+            if number >= 0:
+                admission.view = self._names[number]
 
 
 def checkedAddress(text: str) -> str:

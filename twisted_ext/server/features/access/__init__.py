@@ -1,0 +1,3 @@
+"""
+Which clients are answered.
+"""

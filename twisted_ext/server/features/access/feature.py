@@ -1,0 +1,50 @@
+"""
+Access: which clients are answered, by their addresses.
+"""
+
+from __future__ import annotations
+
+from twisted_ext.server.config import types
+from twisted_ext.server.config.setting import Section, setting
+from twisted_ext.server.features.base.feature import Active, Feature, Part, Site, Stage
+from twisted_ext.server.reply.acl import NEARBY
+
+__all__ = ["AccessFeature", "AccessSettings"]
+
+
+class AccessSettings(Section):
+    isFirst = True
+
+    allow: tuple[str, ...] = setting(
+        types.PREFIX,
+        NEARBY,
+        "Answer clients at these addresses and refuse all others; by default this machine and private networks, with serve all clients",
+        group="Access control and replies",
+        serving=("any",),
+    )
+    refuse: tuple[str, ...] = setting(types.PREFIX, (), "Refuse these clients, although they are in an allowed network")
+    drop: tuple[str, ...] = setting(types.PREFIX, (), "Send these clients no reply at all")
+
+
+class _Access(Active):
+    def __init__(self, site: Site, settings: AccessSettings) -> None:
+        # Imported where queries are answered only.
+        from twisted_ext.server.reply.acl import Access
+        from twisted_ext.server.reply.gates import AccessGate
+
+        rules = {"allow": settings.allow, "refuse": settings.refuse, "drop": settings.drop}
+        # Without other access, clients may query the zones, if there are any.
+        self.admits = Access(rules, "refuse" if site.zones is None else "zones").admit
+        self.parts = (Part(Stage.ENTRY, gate=AccessGate(None if site.zones is None else site.zones.find)),)
+
+
+class AccessFeature(Feature):
+    """
+    Decides whether a client is answered.
+    """
+
+    name = "access"
+    settings = AccessSettings
+
+    def make(self, site: Site, former: Active | None) -> Active | None:
+        return _Access(site, site.settings[AccessSettings])

@@ -1,0 +1,3 @@
+"""
+DNS cookies of clients.
+"""

@@ -1,0 +1,3 @@
+"""
+Limits on what one client asks, and on what it is sent.
+"""

@@ -1,0 +1,89 @@
+"""
+Limits on how much one client asks, and on the replies to one network.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted_ext.server.config import types
+from twisted_ext.server.config.setting import Section, number, setting
+from twisted_ext.server.features.base.feature import Active, Feature, Part, Site, Stage
+from twisted_ext.server.limits import CLIENT_RATE, RESPONSE_RATE, RESPONSE_SLIP
+
+if TYPE_CHECKING:
+    from twisted_ext.server.reply.rrl import ResponseRateLimit
+
+__all__ = ["ClientRateFeature", "ClientRateSettings", "ResponseRateFeature", "ResponseRateSettings"]
+
+
+class ClientRateSettings(Section):
+    isFirst = True
+
+    clientRate: int = number(
+        CLIENT_RATE, "Queries per second from one client; 0 for no limit", unit="queries", group="Access control and replies"
+    )
+
+
+class ResponseRateSettings(Section):
+    isFirst = True
+
+    responseRate: int = number(
+        RESPONSE_RATE,
+        "UDP replies of one kind per second to one client network, since source addresses may be spoofed; 0 for no limit",
+        unit="replies",
+        group="Access control and replies",
+    )
+    responseSlip: int = number(
+        RESPONSE_SLIP,
+        "Of the replies above that rate, one in this many is sent truncated, so that a real client can retry over TCP; 0 for none",
+        unit="replies",
+    )
+    responseExempt: tuple[str, ...] = setting(types.PREFIX, (), "Do not limit replies to these addresses")
+
+
+class _ClientRate(Active):
+    def __init__(self, perSecond: float) -> None:
+        # Imported where there is a limit only.
+        from twisted_ext.server.reply.gates import RateGate
+        from twisted_ext.server.reply.ratelimit import ClientRateLimit
+
+        rates = ClientRateLimit(perSecond)
+        self.admits = rates.admit
+        self.parts = (Part(Stage.PROOF, gate=RateGate(rates)),)
+
+
+class ClientRateFeature(Feature):
+    """
+    Limits the queries of each client.
+    """
+
+    name = "clientrate"
+    settings = ClientRateSettings
+
+    def make(self, site: Site, former: Active | None) -> Active | None:
+        rate = site.settings[ClientRateSettings].clientRate
+        return _ClientRate(rate) if rate else None
+
+
+class _ResponseRate(Active):
+    def __init__(self, limiting: ResponseRateLimit) -> None:
+        self.limiting = limiting
+        self.admits = limiting.admit
+
+
+class ResponseRateFeature(Feature):
+    """
+    Limits the replies to each network.
+    """
+
+    name = "responserate"
+    settings = ResponseRateSettings
+
+    def make(self, site: Site, former: Active | None) -> Active | None:
+        # Imported where queries are answered only.
+        from twisted_ext.server.reply.rrl import ResponseRateLimit
+
+        wanted = site.settings[ResponseRateSettings]
+        limiting = ResponseRateLimit(wanted.responseRate, slip=wanted.responseSlip, exempt=wanted.responseExempt)
+        return _ResponseRate(limiting) if limiting.perSecond else None
