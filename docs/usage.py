@@ -37,7 +37,7 @@ def fieldsOf(docstring: str) -> tuple[str, dict[str, str]]:
     found: dict[str, str] = {}
     for field in fields:
         head, _, said = field.partition(": ")
-        found[head.removeprefix("param ")] = said
+        found[head.removeprefix("param ").removeprefix("keyword ")] = said
     return text, found
 
 

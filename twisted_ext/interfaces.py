@@ -213,7 +213,8 @@ class IResolverParser(Interface):
         @return: a function called with a L{twisted_ext.resolver.strings.descriptions.Site}, the description's positional arguments, and its
             C{key=value} arguments as keywords. Its signature is the schema: other arguments are errors in the description. Arguments are
             converted to the annotated types: C{str}, C{int}, C{float}, C{bool}, L{IAnswerSource} for a nested description, or any class
-            with a C{fromText} that takes the text and raises L{twisted_ext.errors.CallerFault}.
+            with a C{fromText} that takes the text and raises L{twisted_ext.errors.CallerFault}. With C{**options: Unpack[Group]}, the keys
+            of the L{TypedDict<typing.TypedDict>} C{Group} are further arguments.
         """
 
 

@@ -190,10 +190,10 @@ class DescribedTests(ReachingTestCase):
         text = "".join([f":{key}={value}" for key, value in options.items()])
         self.patch(dane, "DaneEndpoint", endpoint)
         self.describedEndpoint(f"dane:a:25{text}:starttls=smtp:alpn=h2,x")
-        self.assertEqual(given[0], {**options, "starttls": "smtp", "alpn": ["h2", "x"], "priorityDelay": None})
+        self.assertEqual(given[0], {**options, "starttls": "smtp", "alpn": ["h2", "x"]})
         self.patch(mail, "MailEndpoint", endpoint)
         self.describedEndpoint(f"mx:a{text}")
-        self.assertEqual(given[1], {**options, "priorityDelay": None})
+        self.assertEqual(given[1], options)
 
     def test_invalidDescriptionIsExplained(self) -> None:
         """

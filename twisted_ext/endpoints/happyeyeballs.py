@@ -49,7 +49,7 @@ if TYPE_CHECKING:
         IReactorTime,
     )
 
-__all__ = ["Attempt", "ConnectAttempt", "Options", "TargetsFailed", "Way", "newCancellation"]
+__all__ = ["Attempt", "ConnectAttempt", "HostOptions", "Options", "TargetsFailed", "Way", "newCancellation"]
 
 newCancellation: Final[Callable[[IAddress], ConnectingCancelledError]] = ConnectingCancelledError
 
@@ -130,15 +130,30 @@ def _reasonOf(error: BaseException) -> str:
     return str(error).rstrip(".") or kind.__name__
 
 
-class Options(TypedDict, total=False):
+class _Attempts(TypedDict, total=False):
     """
-    The keyword arguments common to all endpoints.
+    How each attempt is made.
     """
 
     resolver: object
     timeout: float | None
     bindAddress: BindAddress
     attemptDelay: float | None
+
+
+class HostOptions(_Attempts, total=False):
+    """
+    Those of L{Options} that make a difference to a single host.
+    """
+
+    lookupTimeout: float | None
+
+
+class Options(_Attempts, total=False):
+    """
+    The keyword arguments common to all endpoints.
+    """
+
     priorityDelay: float | None
     lookupTimeout: float | None
 

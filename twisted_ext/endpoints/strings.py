@@ -7,12 +7,13 @@ The arguments of a prefix are the parameters of its function. Escape a colon or 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypedDict, Unpack, cast
 
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
 from twisted_ext.discovery.weights import SMTP
 from twisted_ext.endpoints.endpoints import HostEndpoint, HTTPSEndpoint, Options, SRVEndpoint
+from twisted_ext.endpoints.happyeyeballs import HostOptions
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.files import openNow
 from twisted_ext.resolver.strings.schema import Parameter, Schema, nearest
@@ -33,42 +34,84 @@ _BEGIN = b"-----BEGIN CERTIFICATE-----"
 _END = b"-----END CERTIFICATE-----"
 
 
+class _Protocols(list[str]):
+    """
+    Comma-separated ALPN protocol ids.
+    """
+
+    @classmethod
+    def fromText(cls, text: str) -> _Protocols:
+        return cls([each.strip() for each in text.split(",") if each.strip()])
+
+
+# The options of prefixes. A prefix shows them in the order of the bases, then of the keys.
+
+
+class _StartTLS(TypedDict, total=False):
+    """
+    What a connection begins with.
+    """
+
+    starttls: str
+
+
+class _Mail(TypedDict, total=False):
+    """
+    How mail servers are dealt with.
+    """
+
+    fallback: str
+    hello: str
+
+
+class _Negotiation(TypedDict, total=False):
+    """
+    What is offered in the handshake.
+    """
+
+    alpn: _Protocols
+
+
+class _Files(TypedDict, total=False):
+    """
+    Files for TLS.
+
+    @ivar trustRoots: a PEM file of certificates.
+    @ivar certificate: a PEM file with the client certificate.
+    @ivar privateKey: a PEM file with its key, unless the certificate's file contains it.
+    """
+
+    trustRoots: str
+    certificate: str
+    privateKey: str
+
+
+class _DaneOptions(_StartTLS, _Mail, _Negotiation, _Files, HostOptions, total=False):
+    """
+    The options of C{dane}.
+    """
+
+
+class _MailOptions(_Mail, _Files, HostOptions, total=False):
+    """
+    The options of C{mx}.
+    """
+
+
 def srvEndpoint(
-    reactor: IReactorTime,
-    owner: str,
-    *,
-    defaultPort: int | None = None,
-    resolver: str | None = None,
-    timeout: float | None = None,
-    bindAddress: str | None = None,
-    attemptDelay: float | None = None,
-    priorityDelay: float | None = None,
-    lookupTimeout: float | None = None,
+    reactor: IReactorTime, owner: str, *, defaultPort: int | None = None, **options: Unpack[Options]
 ) -> SRVEndpoint:
     """
     Build C{srv:_xmpp-client._tcp.example.org}.
     """
-    options = _options(resolver, timeout, bindAddress, attemptDelay, priorityDelay, lookupTimeout)
     return SRVEndpoint(reactor, owner, defaultPort, **options)
 
 
-def dnsEndpoint(
-    reactor: IReactorTime,
-    host: str,
-    port: int,
-    *,
-    resolver: str | None = None,
-    timeout: float | None = None,
-    bindAddress: str | None = None,
-    attemptDelay: float | None = None,
-    lookupTimeout: float | None = None,
-) -> HostEndpoint:
+def dnsEndpoint(reactor: IReactorTime, host: str, port: int, **options: Unpack[HostOptions]) -> HostEndpoint:
     """
     Build C{dns:www.example.org:80}.
     """
-    return HostEndpoint(
-        reactor, host, port, **_options(resolver, timeout, bindAddress, attemptDelay, None, lookupTimeout)
-    )
+    return HostEndpoint(reactor, host, port, **options)
 
 
 def httpsEndpoint(
@@ -76,17 +119,12 @@ def httpsEndpoint(
     host: str,
     port: int = 443,
     *,
-    alpn: str | None = None,
+    alpn: _Protocols | None = None,
     trustRoots: str | None = None,
     certificate: str | None = None,
     privateKey: str | None = None,
     recordDelay: float | None = None,
-    resolver: str | None = None,
-    timeout: float | None = None,
-    bindAddress: str | None = None,
-    attemptDelay: float | None = None,
-    priorityDelay: float | None = None,
-    lookupTimeout: float | None = None,
+    **options: Unpack[Options],
 ) -> HTTPSEndpoint:
     """
     Build C{https-rr:www.example.org}.
@@ -102,93 +140,30 @@ def httpsEndpoint(
         reactor,
         host,
         port,
-        alpn=_idsIn(alpn),
+        alpn=alpn,
         trustRoot=None if trustRoots is None else _trustRootOf(Path(trustRoots)),
         clientCertificate=None if certificate is None else _ownCertificate(Path(certificate), Path(privateKey or certificate)),
         recordDelay=recordDelay,
-        **_options(resolver, timeout, bindAddress, attemptDelay, priorityDelay, lookupTimeout),
+        **options,
     )
 
 
-def daneEndpoint(
-    reactor: IReactorTime,
-    host: str,
-    port: int,
-    *,
-    starttls: str | None = None,
-    fallback: str | None = None,
-    hello: str | None = None,
-    alpn: str | None = None,
-    trustRoots: str | None = None,
-    certificate: str | None = None,
-    privateKey: str | None = None,
-    resolver: str | None = None,
-    timeout: float | None = None,
-    bindAddress: str | None = None,
-    attemptDelay: float | None = None,
-    lookupTimeout: float | None = None,
-) -> DaneEndpoint:
+def daneEndpoint(reactor: IReactorTime, host: str, port: int, **options: Unpack[_DaneOptions]) -> DaneEndpoint:
     """
     Build C{dane:www.example.org:443} or C{dane:mail.example.org:25:starttls=smtp}.
-
-    @param alpn: ALPN protocol ids, separated by commas.
-    @param trustRoots: a PEM file of certificates.
-    @param certificate: a PEM file with the client certificate.
-    @param privateKey: a PEM file with its key; L{None} if the certificate's file contains it.
     """
     from twisted_ext.endpoints.dane import DaneEndpoint
 
-    return DaneEndpoint(
-        reactor,
-        host,
-        port,
-        starttls=starttls,
-        fallback=fallback,
-        hello=hello,
-        alpn=_idsIn(alpn),
-        trustRoots=trustRoots,
-        certificate=certificate,
-        privateKey=privateKey,
-        **_options(resolver, timeout, bindAddress, attemptDelay, None, lookupTimeout),
-    )
+    return DaneEndpoint(reactor, host, port, **options)
 
 
-def mxEndpoint(
-    reactor: IReactorTime,
-    domain: str,
-    port: int = SMTP,
-    *,
-    fallback: str | None = None,
-    hello: str | None = None,
-    trustRoots: str | None = None,
-    certificate: str | None = None,
-    privateKey: str | None = None,
-    resolver: str | None = None,
-    timeout: float | None = None,
-    bindAddress: str | None = None,
-    attemptDelay: float | None = None,
-    lookupTimeout: float | None = None,
-) -> MailEndpoint:
+def mxEndpoint(reactor: IReactorTime, domain: str, port: int = SMTP, **options: Unpack[_MailOptions]) -> MailEndpoint:
     """
     Build C{mx:example.org}.
-
-    @param trustRoots: a PEM file of certificates.
-    @param certificate: a PEM file with the client certificate.
-    @param privateKey: a PEM file with its key; L{None} if the certificate's file contains it.
     """
     from twisted_ext.endpoints.mail import MailEndpoint
 
-    return MailEndpoint(
-        reactor,
-        domain,
-        port,
-        fallback=fallback,
-        hello=hello,
-        trustRoots=trustRoots,
-        certificate=certificate,
-        privateKey=privateKey,
-        **_options(resolver, timeout, bindAddress, attemptDelay, None, lookupTimeout),
-    )
+    return MailEndpoint(reactor, domain, port, **options)
 
 
 def endpointFromWords(
@@ -240,28 +215,6 @@ def _text(word: object) -> str:
         except UnicodeDecodeError:
             raise CallerFault(f"{word!r} is not UTF-8 text") from None
     return str(word)
-
-
-def _options(
-    resolver: str | None,
-    timeout: float | None,
-    bindAddress: str | None,
-    attemptDelay: float | None,
-    priorityDelay: float | None,
-    lookupTimeout: float | None,
-) -> Options:
-    return {
-        "resolver": resolver,
-        "timeout": timeout,
-        "bindAddress": bindAddress,
-        "attemptDelay": attemptDelay,
-        "priorityDelay": priorityDelay,
-        "lookupTimeout": lookupTimeout,
-    }
-
-
-def _idsIn(alpn: str | None) -> list[str] | None:
-    return None if alpn is None else [each.strip() for each in alpn.split(",") if each.strip()]
 
 
 def _octetsOf(path: Path) -> bytes:

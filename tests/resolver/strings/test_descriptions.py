@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib
 import sys
 from types import ModuleType
+from typing import TypedDict, Unpack
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +24,23 @@ from twisted_ext.resolver.strings import descriptions, reader
 from twisted_ext.resolver.strings.descriptions import BUILT_IN, LazyParser, Site, sourceFromString
 from twisted_ext.resolver.strings.schema import Schema
 from twisted_ext.wire.message import Question
+
+
+class Shared(TypedDict, total=False):
+    """
+    Options that may be left out.
+    """
+
+    keep: float
+    inner: IAnswerSource | None
+
+
+class Group(Shared):
+    """
+    These, and one that may not.
+    """
+
+    name: str
 
 
 @implementer(IAnswerSource)
@@ -371,6 +389,37 @@ class SchemaTests(SynchronousTestCase):
             """
 
         self.assertEqual(Schema(function).usage("tls"), "tls:place[:port]:name=...[:keep=...]")
+
+    def test_groupsAreParameters(self) -> None:
+        """
+        The keys of a group are options, in the order of its bases and then its own, behind the other parameters.
+        """
+
+        def function(site: object, place: str, **options: Unpack[Group]) -> None:
+            """
+            Do nothing.
+            """
+
+        for annotation in ("Unpack[Group]", Unpack[Group]):
+            function.__annotations__["options"] = annotation
+            schema = Schema(function)
+            self.assertEqual(schema.usage("tls"), "tls:place[:keep=...][:inner=(source)]:name=...")
+            keep, inner, name = schema.parameters[1:]
+            self.assertEqual((keep.convert("1"), inner.wantsSource, name.convert("1")), (1.0, True, "1"))
+            self.assertIs(schema.named("name"), name)
+            self.assertIsNone(schema.named("other"))
+
+    def test_anyNamesAreNoGroup(self) -> None:
+        """
+        Options that may have any names are no group.
+        """
+
+        def function(site: object, /, **options: str) -> None:
+            """
+            Do nothing.
+            """
+
+        self.assertEqual(Schema(function).usage("zone"), "zone[:name=...]")
 
     def test_objectWithoutSignatureIsRefused(self) -> None:
         """

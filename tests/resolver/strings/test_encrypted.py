@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.certificates import authority, written
 from tests.networks import WWW, NetworkTestCase
 from tests.transport.tlsservers import ServerTLS, keyOf, leaf, signedBy
-from twisted_ext.errors import Unreachable
+from twisted_ext.errors import BadDescription, Unreachable
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.testing.servers import CannedServer
@@ -69,6 +69,23 @@ class TLSDescriptionTests(NetworkTestCase):
         ):
             self.assertEqual(self.find(self.build(description)), ["192.0.2.80"], description)
         self.assertEqual(self.network.datagrams, [])
+
+    def test_unknownOptionIsRefused(self) -> None:
+        """
+        An option that the prefix does not have is refused, with the nearest one or all of them; so is one that is given twice.
+        """
+        shared = "servers, port, name, pins, hashes, ca, crl, dane"
+        for description, words in (
+            ("tls:192.0.2.53:pin=x", "column 16: tls has no option 'pin'; did you mean 'pins'?"),
+            (
+                "tls:192.0.2.53:zzz=x",
+                f"tls has no option 'zzz'; there are {shared}, certificate, key, minimum, resume, keep, bootstrap, tsig",
+            ),
+            ("quic:192.0.2.53:zzz=x", f"quic has no option 'zzz'; there are {shared}, keep, bootstrap"),
+            ("tls:192.0.2.53:ca=x:ca=y", "column 21: ca is given twice"),
+        ):
+            fault = self.assertRaises(BadDescription, sourceFromString, self.here, description)
+            self.assertTrue(str(fault).endswith(words), str(fault))
 
     def test_serversHaveNamesOfTheirOwn(self) -> None:
         """

@@ -4,9 +4,10 @@ The functions behind the prefixes of encrypted transports, and the types of thei
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.interfaces import IAnswerSource
@@ -22,9 +23,10 @@ from twisted_ext.transport.urls import ServerURL, canonicalHost, isAddress
 if TYPE_CHECKING:
     from twisted_ext.transport.exchange import StreamTransport
     from twisted_ext.transport.tls.dane import Dane
-    from twisted_ext.wire.tsig import Key
 
-__all__ = ["EncryptedServers", "Hashes", "Pins", "parseTLS", "reached"]
+__all__ = [
+    "EncryptedServers", "Hashes", "Pins", "QUICOptions", "ServerOptions", "TLSOptions", "parseTLS", "reached", "reachedByList", "termsFor",
+]
 
 _PORT: Final = Port(TLS_PORT)
 
@@ -145,38 +147,116 @@ class Hashes(tuple[bytes, ...]):
         return cls(found)
 
 
+# The options of prefixes, which C{parseTLS} documents. A prefix shows them in the order of the bases, then of the keys.
+
+
+class _Naming(TypedDict, total=False):
+    """
+    The name in the certificates of servers that have none in the description.
+    """
+
+    name: str
+
+
+class _Proofs(TypedDict, total=False):
+    """
+    What proves the identity of a server.
+    """
+
+    pins: Pins
+    hashes: Hashes
+    ca: str
+    crl: str
+    dane: IAnswerSource
+
+
+class _Handshakes(TypedDict, total=False):
+    """
+    What a client shows, and how it begins a connection.
+    """
+
+    certificate: str
+    key: str
+    minimum: str
+    resume: bool
+
+
+class _Reaching(TypedDict, total=False):
+    """
+    How long connections are kept, and where the address is looked up.
+    """
+
+    keep: float
+    bootstrap: Addresses
+
+
+class ServerOptions(_Proofs, _Handshakes, _Reaching, total=False):
+    """
+    Those that C{tls} and C{https} share.
+    """
+
+
+class TLSOptions(_Naming, ServerOptions, total=False):
+    """
+    The options of C{tls}.
+    """
+
+    tsig: SharedKey
+
+
+class QUICOptions(_Naming, _Proofs, _Reaching, total=False):
+    """
+    The options of C{quic}, all of which C{tls} has as well.
+    """
+
+
+def termsFor(
+    options: ServerOptions, name: str, place: Dane | None, make: type[TLSTerms] | partial[TLSTerms] = TLSTerms
+) -> TLSTerms:
+    """
+    Return what is expected of a server.
+
+    @param place: where its TLSA records are.
+    @param make: makes the terms.
+    """
+    return make(
+        name,
+        pins=options.get("pins", ()),
+        hashes=options.get("hashes", ()),
+        ca=options.get("ca", ""),
+        crl=options.get("crl", ""),
+        dane=place,
+        certificate=options.get("certificate", ""),
+        key=options.get("key", ""),
+        minimum=options.get("minimum", "1.2"),
+        resume=options.get("resume", True),
+    )
+
+
 def reached(
     site: Site,
     host: str,
     port: int,
     known: Iterable[Server],
-    transport: StreamTransport,
-    bootstrap: Addresses | None,
-    dane: IAnswerSource | None,
-    place: Dane | None,
-    key: Key | None = None,
+    forward: Callable[[Sequence[Server]], ForwardingSource],
+    options: ServerOptions,
 ) -> IAnswerSource:
     """
     Build the source for servers at known addresses, or else for the one with this host name and port.
 
-    @param bootstrap: the servers that are asked for its address.
-    @param dane: the source for TLSA records, and for the address without C{bootstrap}; L{None} for the system's configuration.
-    @param place: where the TLSA records are.
-    @param key: signs the queries.
+    @param forward: makes the source for servers.
+    @param options: C{bootstrap} are the servers that are asked for its address; without them C{dane} is, or the system's configuration.
     """
     servers = list(known)
-
-    def build(addresses: Sequence[str]) -> ForwardingSource:
-        return ForwardingSource(site.reactor, servers or [Server(each, port) for each in addresses], transport=transport, key=key)
-
+    bootstrap = options.get("bootstrap")
     if servers:
         if bootstrap is not None:
             raise CallerFault("bootstrap is for a server given by its name; leave it out with an address")
-        return authenticated(site, build(()), place, dane)
+        return forward(servers)
 
     from twisted_ext.resolver.combine.bootstrap import BootstrappedSource
 
-    finder = dane
+    finder = options.get("dane")
     if bootstrap is not None:
         plain = bootstrap.servers(DNS_PORT)
         for server in plain:
@@ -188,28 +268,35 @@ def reached(
 
         # To look up its own upstream's address, a server would wait for that upstream.
         finder = System(site.reactor, isItself=site.isItself)
-    return authenticated(site, BootstrappedSource(site.reactor, host, finder, build), place, dane)
+    return BootstrappedSource(site.reactor, host, finder, lambda addresses: forward([Server(each, port) for each in addresses]))
 
 
-def parseTLS(
+def reachedByList(
     site: Site,
     servers: EncryptedServers,
-    port: Port = _PORT,
-    *,
-    name: str = "",
-    pins: Pins | None = None,
-    hashes: Hashes | None = None,
-    ca: str = "",
-    crl: str = "",
-    dane: IAnswerSource | None = None,
-    certificate: str = "",
-    key: str = "",
-    minimum: str = "1.2",
-    resume: bool = True,
-    keep: float | None = None,
-    bootstrap: Addresses | None = None,
-    tsig: SharedKey | None = None,
+    port: Port,
+    transport: Callable[[TLSTerms, float | None, Mapping[Server, str]], StreamTransport],
+    protocol: str = "tcp",
+    **options: Unpack[TLSOptions],
 ) -> IAnswerSource:
+    """
+    Build the source for servers of a list.
+
+    @param transport: makes the transport from the terms, the seconds to keep a connection, and the names of servers.
+    @param protocol: the one in the name of TLSA records.
+    """
+    first = servers[0]
+    dane = options.get("dane")
+    tsig = options.get("tsig")
+    name = servers.nameWith(options.get("name", ""), options.get("pins"))
+    place = servers.place(dane, name, port, protocol)
+    names = servers.names(port)
+    way = transport(termsFor(options, name, place), options.get("keep"), names)
+    forward = partial(ForwardingSource, site.reactor, transport=way, key=None if tsig is None else tsig.key)
+    return authenticated(site, reached(site, first.host, first.port or port, names, forward, options), place, dane)
+
+
+def parseTLS(site: Site, servers: EncryptedServers, port: Port = _PORT, **options: Unpack[TLSOptions]) -> IAnswerSource:
     """
     Query servers over TLS, which hides queries and replies from observers, and protects them from changes. Each server has to prove its
     identity. If it cannot, or cannot be reached over TLS, the look-up fails: nothing is sent in the clear instead. Queries share a
@@ -218,44 +305,27 @@ def parseTLS(
     @param servers: addresses separated by commas, each with C{@port} and C{#name} if needed: C{tls:192.0.2.53#dns.example}; or a URL:
         C{tls://192.0.2.53#dns.example}, C{tls://dns.example}.
     @param port: the port of servers without one, 853 by default.
-    @param name: the name in the certificates of servers without C{#name}. Without any name, the certificate has to be for the address.
-    @param pins: digests of public keys in base64, separated by commas. With pins and without a name, the server's key has to be one of
+    @keyword name: the name in the certificates of servers without C{#name}. Without any name, the certificate has to be for the address.
+    @keyword pins: digests of public keys in base64, separated by commas. With pins and without a name, the server's key has to be one of
         them, and its certificate does not matter otherwise.
-    @param hashes: digests of certificates in hexadecimal, as in DNS stamps; one of them has to be among those that prove the name.
-    @param ca: a file with the certificates of authorities to trust instead of the system's.
-    @param crl: a file with the revocation lists of all authorities from the server's to the root, in PEM. A certificate that one of them
+    @keyword hashes: digests of certificates in hexadecimal, as in DNS stamps; one of them has to be among those that prove the name.
+    @keyword ca: a file with the certificates of authorities to trust instead of the system's.
+    @keyword crl: a file with the revocation lists of all authorities from the server's to the root, in PEM. A certificate that one of them
         revokes is refused, and so is one for which the file has no list that is still valid. The file is read again when it has changed.
-    @param dane: a source that validates, in parentheses, for the server's TLSA records (DANE), which say what its certificate has to be:
+    @keyword dane: a source that validates, in parentheses, for the server's TLSA records (DANE), which say what its certificate has to be:
         C{dane=(recursive)}. They have to be secure by DNSSEC; otherwise the look-up fails. This source looks up the server's address as
         well, unless C{bootstrap} does, so it must not query this server by its name itself.
-    @param certificate: a file with the client's own certificate, for servers that demand one.
-    @param key: a file with its key, if that is not in the same file.
-    @param minimum: the lowest TLS version to accept, 1.2 or 1.3.
-    @param resume: C{no} begins each connection with a full handshake.
-    @param keep: the number of seconds that an idle connection is kept open, 10 by default.
-    @param bootstrap: servers that are asked, in the clear, for the address of a server given by its name; by default those of the system.
+    @keyword certificate: a file with the client's own certificate, for servers that demand one.
+    @keyword key: a file with its key, if that is not in the same file.
+    @keyword minimum: the lowest TLS version to accept, 1.2 or 1.3.
+    @keyword resume: C{no} begins each connection with a full handshake.
+    @keyword keep: the number of seconds that an idle connection is kept open, 10 by default.
+    @keyword bootstrap: servers that are asked, in the clear, for the address of a server given by its name; by default those of the system.
         Only this address is asked for.
-    @param tsig: a file with a TSIG key, or the key, as for C{udp}.
+    @keyword tsig: a file with a TSIG key, or the key, as for C{udp}.
 
     @return: L{ForwardingSource<twisted_ext.resolver.forward.forwarder.ForwardingSource>}, or
         L{BootstrappedSource<twisted_ext.resolver.combine.bootstrap.BootstrappedSource>} in front of it; with C{dane},
         L{DaneSource<twisted_ext.resolver.combine.dane.DaneSource>} in front of these.
     """
-    first = servers[0]
-    name = servers.nameWith(name, pins)
-    place = servers.place(dane, name, port)
-    terms = TLSTerms(
-        name,
-        pins=pins or (),
-        hashes=hashes or (),
-        ca=ca,
-        crl=crl,
-        dane=place,
-        certificate=certificate,
-        key=key,
-        minimum=minimum,
-        resume=resume,
-    )
-    names = servers.names(port)
-    shared = None if tsig is None else tsig.key
-    return reached(site, first.host, first.port or port, names, TLS(terms, keep, names), bootstrap, dane, place, shared)
+    return reachedByList(site, servers, port, TLS, **options)

@@ -4,18 +4,20 @@ The function behind the prefix C{https}.
 
 from __future__ import annotations
 
-from typing import Final
+from functools import partial
+from typing import Final, Unpack
 
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.strings.dane import daneFor
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
+from twisted_ext.resolver.strings.dane import authenticated, daneFor
 from twisted_ext.resolver.strings.descriptions import Site
-from twisted_ext.resolver.strings.encrypted import Hashes, Pins, reached
+from twisted_ext.resolver.strings.encrypted import ServerOptions, reached, termsFor
 from twisted_ext.resolver.strings.parsers import Addresses
 from twisted_ext.transport.https.alternatives import AUTO, FIRST, MODES, NEVER, ONLY
 from twisted_ext.transport.urls import ServerURL
 
-__all__ = ["HTTP3", "HTTPSURL", "Method", "parseHTTPS"]
+__all__ = ["HTTP3", "HTTPSOptions", "HTTPSURL", "Method", "parseHTTPS"]
 
 
 class HTTPSURL(ServerURL):
@@ -79,25 +81,17 @@ _AUTO: Final = HTTP3(AUTO)
 _PROXY_PORT: Final = 3128
 
 
+class HTTPSOptions(ServerOptions, total=False):
+    """
+    The options of C{https} that come last.
+    """
+
+    proxy: Addresses
+    http3: HTTP3
+
+
 def parseHTTPS(
-    site: Site,
-    url: HTTPSURL,
-    *,
-    address: Addresses | None = None,
-    method: Method = _POST,
-    pins: Pins | None = None,
-    hashes: Hashes | None = None,
-    ca: str = "",
-    crl: str = "",
-    dane: IAnswerSource | None = None,
-    certificate: str = "",
-    key: str = "",
-    minimum: str = "1.2",
-    resume: bool = True,
-    keep: float | None = None,
-    bootstrap: Addresses | None = None,
-    proxy: Addresses | None = None,
-    http3: HTTP3 = _AUTO,
+    site: Site, url: HTTPSURL, *, address: Addresses | None = None, method: Method = _POST, **options: Unpack[HTTPSOptions]
 ) -> IAnswerSource:
     """
     Query a server over HTTPS (HTTP/2 or HTTP/3), so that observers can neither read nor change queries and replies, and few can tell them
@@ -110,20 +104,20 @@ def parseHTTPS(
         than the URL.
     @param method: C{GET} lets HTTP caches on the server's side answer. C{POST}, the default, sends less, and leaves no names in the logs of
         web servers.
-    @param pins: digests of public keys in base64, separated by commas; one of them has to be among those that prove the name.
-    @param hashes: as for C{tls}.
-    @param ca: as for C{tls}.
-    @param crl: as for C{tls}.
-    @param dane: as for C{tls}; the records are those of the URL's host and port, such as C{_443._tcp.dns.example}.
-    @param certificate: as for C{tls}.
-    @param key: as for C{tls}.
-    @param minimum: as for C{tls}.
-    @param resume: as for C{tls}.
-    @param keep: as for C{tls}.
-    @param bootstrap: as for C{tls}.
-    @param proxy: HTTP proxies through which the server is reached, separated by commas, with C{@port} after one that has another port than
-        3128: C{proxy=192.0.2.8@8080}. They look the server's address up, and learn nothing of queries and replies.
-    @param http3: C{auto}, the default, uses HTTP/3 once the server offers it (RFC 7838), if the extra C{quic} is installed; C{first} does
+    @keyword pins: digests of public keys in base64, separated by commas; one of them has to be among those that prove the name.
+    @keyword hashes: as for C{tls}.
+    @keyword ca: as for C{tls}.
+    @keyword crl: as for C{tls}.
+    @keyword dane: as for C{tls}; the records are those of the URL's host and port, such as C{_443._tcp.dns.example}.
+    @keyword certificate: as for C{tls}.
+    @keyword key: as for C{tls}.
+    @keyword minimum: as for C{tls}.
+    @keyword resume: as for C{tls}.
+    @keyword keep: as for C{tls}.
+    @keyword bootstrap: as for C{tls}.
+    @keyword proxy: HTTP proxies through which the server is reached, separated by commas, with C{@port} after one that has another port
+        than 3128: C{proxy=192.0.2.8@8080}. They look the server's address up, and learn nothing of queries and replies.
+    @keyword http3: C{auto}, the default, uses HTTP/3 once the server offers it (RFC 7838), if the extra C{quic} is installed; C{first} does
         from the first connection on. If HTTP/3 fails, HTTP/2 takes its place for five minutes; the server has to prove its identity by
         either. C{only} never uses HTTP/2, C{no} never HTTP/3. Not with C{proxy} or C{certificate}.
 
@@ -136,28 +130,19 @@ def parseHTTPS(
     except ModuleNotFoundError as error:
         raise CallerFault(f"queries by HTTPS need {error.name}, which is not installed: pip install 'twisted-ext[https]'") from error
 
+    dane, proxy, http3 = options.get("dane"), options.get("proxy"), options.get("http3", _AUTO)
     place = daneFor(dane, [url.identity], [url.port])
-    terms = httpsTerms(
-        url.identity,
-        pins=pins or (),
-        hashes=hashes or (),
-        ca=ca,
-        crl=crl,
-        dane=place,
-        certificate=certificate,
-        key=key,
-        minimum=minimum,
-        resume=resume,
-    )
-    if certificate:
+    terms = termsFor(options, url.identity, place, httpsTerms)
+    if options.get("certificate"):
         if http3 in (FIRST, ONLY):
             raise CallerFault("the client's certificate is only shown over HTTP/2: leave out certificate or http3")
         http3 = HTTP3(NEVER)
-    transport = HTTPS(url, terms, get=method == "GET", keep=keep, proxied=proxy is not None, http3=http3)
+    transport = HTTPS(url, terms, get=method == "GET", keep=options.get("keep"), proxied=proxy is not None, http3=http3)
     if proxy is not None:
-        if address is not None or bootstrap is not None:
+        if address is not None or "bootstrap" in options:
             raise CallerFault("a proxy looks the server's address up itself: leave out address and bootstrap")
         known = proxy.servers(_PROXY_PORT)
     else:
         known = address.servers(url.port) if address is not None else [] if url.address is None else [url.address]
-    return reached(site, url.host, url.port, known, transport, bootstrap, dane, place)
+    forward = partial(ForwardingSource, site.reactor, transport=transport)
+    return authenticated(site, reached(site, url.host, url.port, known, forward, options), place, dane)

@@ -9,7 +9,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from twisted_ext.errors import CallerFault
 from twisted_ext.interfaces import IAnswerSource
@@ -82,7 +82,7 @@ class Parameter:
 
 class Schema:
     """
-    The parameters of a function after the first.
+    The parameters of a function after the first. Each key of a L{TypedDict<typing.TypedDict>} behind L{Unpack<typing.Unpack>} is one.
 
     @ivar positional: the parameters that need no key, in order; the last one may take any number of values.
     @ivar parameters: all of them.
@@ -99,7 +99,7 @@ class Schema:
         except (TypeError, ValueError) as error:
             raise CallerFault(f"it has no signature: {error}") from error
         namespace = getattr(inspect.unwrap(function), "__globals__", {})
-        self.parameters = [Parameter(parameter, _kindOf(parameter.annotation, namespace)) for parameter in declared]
+        self.parameters = [each for parameter in declared for each in _parametersFor(parameter, namespace)]
         self.positional = [parameter for parameter in self.parameters if parameter.positional]
         self._rest = next(
             (parameter for parameter in self.parameters if parameter.many and not parameter.positional), None
@@ -122,12 +122,26 @@ class Schema:
         return "".join([prefix, *[str(parameter) for parameter in self.parameters]])
 
 
+def _parametersFor(parameter: inspect.Parameter, namespace: dict[str, object]) -> Iterator[Parameter]:
+    """
+    Yield a parameter; or the options of the group that it takes, in their order.
+    """
+    kind = _kindOf(parameter.annotation, namespace)
+    if parameter.kind is not parameter.VAR_KEYWORD or not typing.is_typeddict(kind):
+        yield Parameter(parameter, kind)
+        return
+    for name, annotation in typing.get_type_hints(kind).items():
+        default = parameter.empty if name in getattr(kind, "__required_keys__", ()) else None
+        yield Parameter(inspect.Parameter(name, parameter.KEYWORD_ONLY, default=default), _kindOf(annotation, namespace))
+
+
 def _kindOf(annotation: object, namespace: dict[str, object]) -> object:
     """
-    Return the only class in an annotation apart from L{None}. Strings are looked up and never evaluated.
+    Return the only class in an annotation apart from L{None}. Strings are looked up and never evaluated, unlike those in a group.
     """
     if isinstance(annotation, str):
-        words = [word.strip() for word in annotation.removeprefix("Optional[").removesuffix("]").split("|")]
+        inner = annotation.removeprefix("Optional[").removeprefix("Unpack[").removesuffix("]")
+        words = [word.strip() for word in inner.split("|")]
         names = [word for word in words if word != "None"]
         if len(names) != 1:
             return str
@@ -139,7 +153,7 @@ def _kindOf(annotation: object, namespace: dict[str, object]) -> object:
             # It may be imported for the type checker only.
             return IAnswerSource
         return found
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Unpack):
         choices = [choice for choice in typing.get_args(annotation) if choice is not type(None)]
         return choices[0] if len(choices) == 1 else str
     return annotation
