@@ -22,7 +22,6 @@ from twisted_ext.server.listeners.stream import StreamFactory, StreamListener, S
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import standardGates
-from twisted_ext.server.reply.operations import opcodesOf, transfersIn
 from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.respond import Responder
@@ -172,9 +171,7 @@ class ScenarioServer:
         self._replication = Replication(reactor, sink, str(folder), today=reactor.seconds)
         applyZones(self._replication, tables, shared)
         operations = self._replication.operations
-        gates = standardGates(
-            keys=shared, cookies=self.cookies, opcodes=opcodesOf(operations), transfers=transfersIn(operations), today=reactor.seconds
-        )
+        gates = standardGates(keys=shared, cookies=self.cookies, today=reactor.seconds, operations=operations)
         required = [value.split()[0] for key, value in scenario.config if key == "access-control" and value.endswith(" allow_cookie")]
         self._responder = responder = Responder(
             AuthoritySource(zones),

@@ -24,10 +24,9 @@ from twisted_ext.server.listeners.proxies.trusted import TrustedProxies
 from twisted_ext.server.listeners.stream import StreamFactory, StreamListener, StreamResponder
 from twisted_ext.server.operations.watchdog import Watchdog
 from twisted_ext.server.reply.chaos import ChaosIdentity
-from twisted_ext.server.reply.gates import Gate, MinimalAnyGate, gatesFor
+from twisted_ext.server.reply.gates import Gate, MinimalAnyGate, SignatureGate, gatesFor
 from twisted_ext.server.reply.livelist import LiveList
 from twisted_ext.server.reply.observers import Observers
-from twisted_ext.server.reply.operations import hopelessOf, opcodesOf, transfersIn
 from twisted_ext.server.reply.packetcaches import ClientGroups, cacheOf
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.respond import Responder
@@ -74,11 +73,8 @@ def gatesOf(features: Features, operations: dict[int, Operation] | None = None, 
         proof,
         last,
         identity=ChaosIdentity.of(site.settings),
-        today=site.today,
-        keys=keys,
-        opcodes=opcodesOf(operations or {}),
-        transfers=transfersIn(operations or {}),
-        hopeless=hopelessOf(operations or {}),
+        signing=SignatureGate(keys or {}, site.today),
+        operations=operations,
     )
 
 

@@ -32,7 +32,6 @@ def main(words: list[str]) -> None:
     from twisted_ext.server.listeners.stream import StreamListener
     from twisted_ext.server.reply.acl import Access
     from twisted_ext.server.reply.gates import standardGates
-    from twisted_ext.server.reply.operations import opcodesOf
     from twisted_ext.server.reply.packetcaches import packetCacheFor
     from twisted_ext.server.reply.respond import Responder
     from twisted_ext.server.update.journalreplay import finished
@@ -60,7 +59,7 @@ def main(words: list[str]) -> None:
     responder = Responder(
         AuthoritySource(zones),
         reactor,
-        gates=standardGates(keys=keys, opcodes=opcodesOf(updating.operations)),
+        gates=standardGates(keys=keys, operations=updating.operations),
         packetCache=packetCacheFor(Access({"allow": ["any"]})),
         operations=updating.operations,
     )

@@ -28,10 +28,7 @@ from twisted_ext.server.reply.gates import standardGates
 from twisted_ext.server.reply.operations import (
     MessageStream,
     Operation,
-    hopelessOf,
-    opcodesOf,
     operationKey,
-    transfersIn,
 )
 from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.requests import Refusal, Request
@@ -86,7 +83,7 @@ class RelayTests(SynchronousTestCase):
         self.responder = Responder(
             AuthoritySource(self.zones),
             self.clock,
-            gates=standardGates(opcodes=opcodesOf(theirs), transfers=transfersIn(theirs), hopeless=hopelessOf(theirs)),
+            gates=standardGates(operations=theirs),
             packetCache=packetCacheFor(Access({"allow": ["any"]})),
             operations=theirs,
         )

@@ -21,7 +21,9 @@ from twisted_ext.server.reply.gates import (
     CookieGate,
     FormGate,
     MinimalAnyGate,
+    QuestionGate,
     SignatureGate,
+    gatesFor,
     standardGates,
 )
 from twisted_ext.server.reply.packetcaches import PROXIES
@@ -82,7 +84,7 @@ class GatesTests(SynchronousTestCase):
         Given gates come after those of the server at their stage: before the message is checked, before its signature is, and last.
         """
         first, second, third = (ClassGate(ChaosIdentity()) for _ in range(3))
-        gates = standardGates(entry=[first], proof=[second], last=[third])
+        gates = gatesFor([AccessGate(), first], [QuestionGate(), second], [MinimalAnyGate(), third])
         self.assertEqual([gates.index(each) for each in (first, second, third)], [1, 6, len(gates) - 1])
         self.assertEqual([gates[0].name, gates[5].name, gates[7].name], ["access", "question", "signature"])
 
@@ -426,7 +428,7 @@ class GatesTests(SynchronousTestCase):
         """
         identity = ChaosIdentity(version="txdns", host="here", nsid="ns1")
         responder = self.server.responder
-        responder.gates = standardGates(cookies=self.cookies, identity=identity)
+        responder.gates = gatesFor([AccessGate()], [CookieGate(self.cookies, self.clock.seconds)], [], identity=identity)
         responder.replyBuilder = ReplyBuilder(identity=identity)
         reply = self.ask(queryOf(b"\x07VERSION\x04bind\x00", "TXT", rrClass=3))
         self.assertEqual((reply.rcode, [each.rdatas for each in reply.answer]), (0, [(b"\x05txdns",)]))

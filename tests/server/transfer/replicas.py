@@ -27,7 +27,7 @@ from twisted_ext.server.listeners.tls.certificates import Certificates
 from twisted_ext.server.listeners.tls.serving import ALPN, tlsServing
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.gates import standardGates
-from twisted_ext.server.reply.operations import Outcome, opcodesOf, transfersIn
+from twisted_ext.server.reply.operations import Outcome
 from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.requests import Request
 from twisted_ext.server.reply.respond import Responder
@@ -140,9 +140,7 @@ class Host:
             reactor, sink, self.folder, journal=lambda apex: self.changes, today=self.today, settings=self.settings
         )
         operations = self.replication.operations
-        gates = standardGates(
-            keys=KEYS, opcodes=opcodesOf(operations), transfers=transfersIn(operations), today=self.today
-        )
+        gates = standardGates(keys=KEYS, today=self.today, operations=operations)
         self.responder = Responder(
             AuthoritySource(self.zones), reactor, gates=gates, operations=operations, packetCache=packetCacheFor(Access({"allow": ["any"]}))
         )

@@ -27,9 +27,6 @@ from twisted_ext.server.reply.operations import (
     MessageStream,
     Operation,
     Outcome,
-    hopelessOf,
-    opcodesOf,
-    transfersIn,
 )
 from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
@@ -238,9 +235,7 @@ class RelayedRequests:
         responder.gates = standardGates(
             cookies=cookies if settings[CookieSettings].cookies else None,
             keys=keys,
-            opcodes=opcodesOf(operations),
-            transfers=transfersIn(operations),
-            hopeless=hopelessOf(operations),
+            operations=operations,
         )
         responder.replyBuilder = ReplyBuilder.of(settings)
         responder.replyBuilder.expiring = expiring

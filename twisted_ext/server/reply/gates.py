@@ -6,7 +6,7 @@ Each gate checks one thing and is independent of the others. L{gatesFor} puts th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from time import time
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -16,6 +16,7 @@ from twisted_ext.errors import BadMessage
 from twisted_ext.server.limits import REFUSAL_TTL
 from twisted_ext.server.reply.chaos import ChaosIdentity
 from twisted_ext.server.reply.cookies import Cookies
+from twisted_ext.server.reply.operations import Operation, hopelessOf, opcodesOf, transfersIn
 from twisted_ext.server.reply.packetcaches import PROXIES
 from twisted_ext.server.reply.ratelimit import ClientRateLimit
 from twisted_ext.server.reply.requests import Refusal, Request
@@ -382,11 +383,8 @@ def gatesFor(
     last: Iterable[Gate],
     *,
     identity: ChaosIdentity | None = None,
-    today: Callable[[], float] | None = None,
-    keys: Mapping[bytes, Key] | None = None,
-    opcodes: frozenset[int] = frozenset(),
-    transfers: bool = False,
-    hopeless: Callable[[Request], bool] | None = None,
+    signing: SignatureGate | None = None,
+    operations: Mapping[int, Operation] | None = None,
 ) -> tuple[Gate, ...]:
     """
     Return gates in their order: those given, at three stages, and those of the protocol between them.
@@ -395,57 +393,43 @@ def gatesFor(
     @param proof: gates for well-formed messages, before signatures are verified.
     @param last: gates for queries that could be looked up.
     @param identity: what the server discloses about itself; nothing by default.
-    @param today: returns seconds since 1970.
-    @param keys: TSIG keys that requests may be signed with, by folded name.
-    @param opcodes: opcodes besides QUERY that have a handler.
-    @param transfers: whether there are zones to transfer.
-    @param hopeless: returns whether a non-query will be refused; see L{FormGate}.
+    @param signing: has the keys that requests may be signed with; none by default.
+    @param operations: those that handle other requests than queries, and transfers.
     """
-    signing = SignatureGate(keys or {}, today or time)
-    form = FormGate(hopeless, signing.isForged)
+    signing = signing or SignatureGate({}, time)
+    others = operations or {}
+    form = FormGate(hopelessOf(others), signing.isForged)
     known = ClassGate(identity or ChaosIdentity())
-    return (*entry, OpcodeGate(opcodes), form, VersionGate(), *proof, signing, known, TypeGate(transfers=transfers), *last)
+    types = TypeGate(transfers=transfersIn(others))
+    return (*entry, OpcodeGate(opcodesOf(others)), form, VersionGate(), *proof, signing, known, types, *last)
 
 
 def standardGates(
     *,
     rates: ClientRateLimit | None = None,
     cookies: Cookies | None = None,
-    identity: ChaosIdentity | None = None,
     minimalAny: bool = True,
     today: Callable[[], float] | None = None,
     keys: Mapping[bytes, Key] | None = None,
-    opcodes: frozenset[int] = frozenset(),
-    transfers: bool = False,
-    serves: Callable[[bytes], object] | None = None,
-    hopeless: Callable[[Request], bool] | None = None,
-    entry: Sequence[Gate] = (),
-    proof: Sequence[Gate] = (),
-    last: Sequence[Gate] = (),
+    operations: Mapping[int, Operation] | None = None,
 ) -> tuple[Gate, ...]:
     """
-    Return the gates of a server.
+    Return the gates of a server without features.
 
     @param rates: the rate limit for each client, L{None} for no limit.
     @param cookies: L{None} to ignore cookies.
-    @param serves: returns something other than L{None} for folded names in the server's zones.
-    @param entry: see L{gatesFor}, as for the other parameters.
+    @param today: returns seconds since 1970.
+    @param keys: TSIG keys that requests may be signed with, by folded name.
+    @param operations: see L{gatesFor}.
 
     @return: the gates in their order. Access control comes first; the check for malformed requests comes before all gates that look into
-        a request; the rate limit comes after the cookies that exempt from it. At each stage those given come after those of the server.
+        a request; the rate limit comes after the cookies that exempt from it.
     """
     proved = QuestionGate() if cookies is None else CookieGate(cookies, today or time)
     limited = [] if rates is None else [RateGate(rates)]
+    signing = SignatureGate(keys or {}, today or time)
     return gatesFor(
-        (AccessGate(serves), *entry),
-        (proved, *limited, *proof),
-        (*([MinimalAnyGate(serves)] if minimalAny else []), *last),
-        identity=identity,
-        today=today,
-        keys=keys,
-        opcodes=opcodes,
-        transfers=transfers,
-        hopeless=hopeless,
+        [AccessGate()], [proved, *limited], [MinimalAnyGate()] if minimalAny else [], signing=signing, operations=operations
     )
 
 

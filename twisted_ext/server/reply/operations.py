@@ -65,7 +65,7 @@ def operationKey(opcode: int, rrType: int = 0) -> int:
     return opcode << 16 if opcode else rrType
 
 
-def opcodesOf(operations: dict[int, Operation]) -> frozenset[int]:
+def opcodesOf(operations: Mapping[int, Operation]) -> frozenset[int]:
     return frozenset([key >> 16 for key in operations if key >> 16])
 
 
@@ -96,5 +96,5 @@ def hopelessOf(operations: Mapping[int, Operation]) -> Callable[[Request], bool]
     return hopeless
 
 
-def transfersIn(operations: dict[int, Operation]) -> bool:
+def transfersIn(operations: Mapping[int, Operation]) -> bool:
     return IXFR in operations or AXFR in operations

@@ -18,6 +18,7 @@ from twisted_ext.metrics.names import questionName
 from twisted_ext.server.reply.results import Result, resultOf
 from twisted_ext.wire.codes import className, rcodeName
 from twisted_ext.wire.escapes import printable
+from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import typeName
 
@@ -57,9 +58,7 @@ class QueryLog:
             self._logRequest(request, Result(why))
 
     def _logRequest(self, request: Request, result: Result) -> None:
-        question = request.question
-        seconds = self._seconds() - request.arrived
-        _log(request.client, request.record, request.transport, question.name, question.rrClass, question.rrType, seconds, result)
+        _log(request.client, request.record, request.transport, request.question, self._seconds() - request.arrived, result)
 
     def hits(
         self,
@@ -74,15 +73,13 @@ class QueryLog:
             rrType, rrClass = int.from_bytes(query[end : end + 2], "big"), int.from_bytes(query[end + 2 : end + 4], "big")
             source = "blocked" if isinstance(body, BlockedReply) else _PACKET_CACHE
             result = Result(source, "", body[1] & 15, extendedErrors(body), len(body) + _ID, bool(body[0] & 2))
-            _log(client.address, client, transport, query[_HEADER:end] or b"\0", rrClass, rrType, 0.0, result)
+            _log(client.address, client, transport, Question(query[_HEADER:end] or b"\0", rrType, rrClass), 0.0, result)
 
 
 classImplements(QueryLog, IHitObserver)
 
 
-def _log(
-    client: str, record: Client, transport: str, name: bytes, rrClass: int, rrType: int, seconds: float, result: Result
-) -> None:
+def _log(client: str, record: Client, transport: str, question: Question, seconds: float, result: Result) -> None:
     """
     Write a line.
     """
@@ -97,9 +94,9 @@ def _log(
         "event": "query",
         "client": client,
         "transport": transport,
-        "name": nameToText(name),
-        "class": className(rrClass),
-        "type": typeName(rrType),
+        "name": nameToText(question.name),
+        "class": className(question.rrClass),
+        "type": typeName(question.rrType),
         "rcode": shown,
         "milliseconds": round(seconds * 1000, 3),
         "source": source,
