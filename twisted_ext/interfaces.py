@@ -277,11 +277,13 @@ class IZoneStore(Interface):
 
     def news(since: int) -> tuple[int, dict[bytes, News | BadZone]]:
         """
-        Return the changes since a position. This is cheap if there are none.
+        Return the changes since a position. This is cheap if there are none. What C{write} has written need not be among them; if it is,
+        it has names and their SOA record, by whose serial a server knows that it has it.
 
         @param since: the position that C{position} or the last C{news} returned.
 
-        @return: the current position, and for each changed zone, by its folded name, its changes or its error.
+        @return: the current position, and for each changed zone, by its folded name, its changes or its error. Changes
+            with names and their SOA record are applied; without one of these, the whole zone is read again, and secondaries get all of it.
         """
 
     def write(differences: Sequence[Difference]) -> None:

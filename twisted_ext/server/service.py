@@ -373,7 +373,7 @@ class ServerService(Service):
         return inThread(self._reactor, self._reread).addCallback(self._listed)
 
     def _listed(self, settings: Settings) -> Deferred[tuple[list[str], Deferred[list[str]]]]:
-        return self.zoned.listed(self.settings.goingOverTo(settings)).addCallback(self._reloaded, settings)
+        return self.zoned.list.read(self.settings.goingOverTo(settings)).addCallback(self._reloaded, settings)
 
     def _reloaded(self, zones: list[ZoneSettings], settings: Settings) -> tuple[list[str], Deferred[list[str]]]:
         lines = self.goOverTo(settings, zones)
@@ -397,7 +397,7 @@ class ServerService(Service):
         before = self.settings
         inForce = before.goingOverTo(settings)
         if not self._worker:
-            self.zoned.check(inForce, zones)
+            self.zoned.list.check(inForce, zones)
         # Detect all other errors before anything changes.
         secrets = tuple(secretsOf(inForce) if cookieSecrets is None else cookieSecrets)
         certified = None if self.encryption is None else self.encryption.prepare(inForce)

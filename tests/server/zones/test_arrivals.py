@@ -412,8 +412,8 @@ class UnsignedVersionTests(SignedLoadingCase):
         A job for another zone gets nothing of these files.
         """
         self.file.keep(versionOf())
-        job = {"name": "example.net.", "path": self.file.path, "image": "x", "now": 1_800_000_000}
-        signing = {"keys": "k/n", "policy": json.loads(SigningPolicy().toText()), "unsigned": True}
-        result = CompileJobs().perform(json.dumps({**job, "signing": signing}).encode())
+        job = {"name": "example.net.", "path": self.file.path, "image": "x", "now": 1_800_000_000, "unsigned": True}
+        signing = {"keys": "k/n", "policy": json.loads(SigningPolicy().toText())}
+        result = CompileJobs().perform(json.dumps({**job, "stages": {"sign": signing}}).encode())
         self.assertIn("the image is another zone's", str(result["complaints"]))
         self.assertFalse(os.path.exists("k"))

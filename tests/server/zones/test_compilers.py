@@ -189,15 +189,15 @@ class SilenceTests(SimulatedCase):
         self.compilers.add(Job("/j", [("b.", "/b")]))
         self.assertEqual(len(self.running()), 1)
 
-    def test_signingIsTriedAgainToo(self) -> None:
+    def test_stagesAreTriedAgainToo(self) -> None:
         """
         If the process that signs a zone becomes silent, the other one gets the same job, and signs it as well.
         """
-        self.compilers.add(Job("/i", [("a.", "/a")], signing='{"keys":"/keys"}'))
+        self.compilers.add(Job("/i", [("a.", "/a")], {"a.": ',"stages":{"sign":{"keys":"/keys"}}'}))
         (first,) = self.running()
         self.expectKill(first)
         (second,) = self.running()
-        self.assertEqual([each["signing"] for each in first.received + second.received], [{"keys": "/keys"}] * 2)
+        self.assertEqual([each["stages"] for each in first.received + second.received], [{"sign": {"keys": "/keys"}}] * 2)
 
 
 class EndTests(SimulatedCase):

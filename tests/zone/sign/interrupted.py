@@ -84,7 +84,7 @@ def signOnce(folder: Path, more: dict[str, object]) -> dict[str, object]:
     Have a zone signed as the server does.
     """
     signing = {"keys": str(folder / "signing" / "example.org."), "policy": json.loads(SigningPolicy().toText()), **more}
-    job = {"name": "example.org.", "path": str(folder / "zone"), "image": str(folder / "image"), "now": _NOW, "signing": signing}
+    job = {"name": "example.org.", "path": str(folder / "zone"), "image": str(folder / "image"), "now": _NOW, "stages": {"sign": signing}}
     return CompileJobs().perform(json.dumps(job).encode())
 
 

@@ -4,6 +4,7 @@ The table of zone settings: the keys of a C{[[zone]]} table in the TOML file, th
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from heapq import merge
@@ -192,11 +193,16 @@ class ZoneSettings:
         return self.signing is not None and ("store" in self.values or "primaries" in self.values)
 
     @property
-    def signingText(self) -> str:
+    def stages(self) -> str:
         """
-        Return how it is signed, as the text of a policy; C{""} if it is not.
+        What each version goes through before it is served, as a JSON object: by the name of the setting, what is to be done
+        (L{twisted_ext.zone.build.stages}). C{""} for nothing. If it changes, the zone is loaded again.
         """
-        return "" if self.signing is None else self.signing.toText()
+        if self.plain:
+            return ""
+        told = [f'"{name}":{json.dumps(self.values[name])}' for name in _STAGES if name in self.values]
+        told += [] if self.signing is None else [f'"sign":{self.signing.toText()}']
+        return f"{{{','.join(told)}}}" if told else ""
 
     def signed(self, how: str) -> ZoneSettings:
         """
@@ -232,6 +238,9 @@ ZONE_SETTINGS: Final = (
     Setting("file", types.PATH, "", "Its master file"),
     *[each.setting for each in vars(ZoneSettings).values() if isinstance(each, Key)],
 )
+
+#: Those of them, besides C{sign}, that are stages.
+_STAGES: Final[tuple[str, ...]] = ()
 
 _BY_NAME: Final = {setting.name: setting for setting in ZONE_SETTINGS}
 

@@ -494,7 +494,7 @@ class Workforce(Operations):
         zoned = self.zoned
         if zoned is None:
             return succeed((goOver(), succeed([])))
-        listed = zoned.listed(self.settings.goingOverTo(settings))
+        listed = zoned.list.read(self.settings.goingOverTo(settings))
 
         def reload(zones: list[ZoneSettings]) -> tuple[Deferred[list[str]], Deferred[list[str]]]:
             again = zoned.reload(self.settings.goingOverTo(settings), zones)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from json.encoder import encode_basestring_ascii as quoted
 from time import time
@@ -39,6 +39,8 @@ _decode: Final = json.JSONDecoder().decode
 
 Result = dict[str, "JSON"]
 
+_NOTHING: Final[Mapping[str, str]] = {}
+
 
 class Job:
     """
@@ -48,27 +50,28 @@ class Job:
     @ivar zones: the name and master file of each.
     @ivar tried: whether a process has hung on this job. The next one then reports each zone at once, so that the zone that hangs is known.
     @ivar left: zones without a result yet.
-    @ivar signing: how the one zone is signed, as JSON for L{SignJob<twisted_ext.zone.sign.job.SignJob>}; C{""} if it is not signed here.
+    @ivar more: further members of the objects for some of the zones, such as their stages, as JSON that begins with a comma.
     """
 
-    __slots__ = ("image", "zones", "tried", "left", "signing")
+    __slots__ = ("image", "zones", "tried", "left", "more")
 
-    def __init__(self, image: str, zones: list[tuple[str, str]], tried: bool = False, signing: str = "") -> None:
+    def __init__(self, image: str, zones: list[tuple[str, str]], more: Mapping[str, str] = _NOTHING, tried: bool = False) -> None:
         self.image = image
         self.zones = zones
         self.tried = tried
         self.left = dict(zones)
-        self.signing = signing
+        self.more = more
 
     def lines(self) -> bytes:
         # Written by hand: there may be a hundred thousand zones.
         image = quoted(self.image)
         if len(self.zones) == 1:
             zone, path = self.zones[0]
-            signing = f',"signing":{self.signing}' if self.signing else ""
-            return f'{{"name":{quoted(zone)},"path":{quoted(path)},"image":{image},"now":{time()}{signing}}}\n'.encode("ascii")
+            more = self.more.get(zone, "")
+            return f'{{"name":{quoted(zone)},"path":{quoted(path)},"image":{image},"now":{time()}{more}}}\n'.encode("ascii")
         each = ',"each":true' if self.tried else ""
-        said = [f'{{"name":{quoted(zone)},"path":{quoted(path)}}}\n' for zone, path in self.zones]
+        further = self.more.get
+        said = [f'{{"name":{quoted(zone)},"path":{quoted(path)}{further(zone, "")}}}\n' for zone, path in self.zones]
         return f'{{"pack":{image}{each}}}\n{"".join(said)}{{"seal":true}}\n'.encode("ascii")
 
     def failed(self, said: str, *, unstarted: bool = False) -> list[Result]:
@@ -243,14 +246,14 @@ class Compilers:
         if not job.tried:
             what = job.zones[0][0] if len(job.zones) == 1 else f"{len(job.zones)} zones"
             _log.warn("the process that compiles {what} hangs; another one tries", what=what)
-            self.add(Job(job.image, job.zones, True, job.signing))
+            self.add(Job(job.image, job.zones, job.more, True))
             return
         # Zones are compiled one after the other. If all have results, the process hung while writing them.
         stuck = next(iter(job.left), None)
         others = [(zone, path) for zone, path in job.zones if zone != stuck] if stuck else []
         job.left = {zone: path for zone, path in job.zones if stuck in (None, zone)}
         if others:
-            self.add(Job(job.image, others, True))
+            self.add(Job(job.image, others, job.more, True))
         said = f"the process that compiled it wrote nothing for {self.silence:g} s and was ended, as was another one before"
         self.took(job.failed(said))
 
@@ -324,16 +327,14 @@ def sourcesOf(result: Result) -> tuple[tuple[str, int, int], ...]:
     return tuple(found)
 
 
-def builtFrom(zone: str, result: Result, sources: tuple[Source, ...], signed: str) -> Built:
+def builtFrom(zone: str, result: Result, sources: tuple[Source, ...]) -> Built:
     """
     Return the image that was made of a zone.
-
-    @param signed: how it was signed.
     """
     offset, octets, serial, records, due, begins = [
         _numberIn(result, key) for key in ("offset", "octets", "serial", "records", "due", "begins")
     ]
-    return Built(zone, str(result.get("image")), offset, octets, serial, records, sources, signed, due, begins)
+    return Built(zone, str(result.get("image")), offset, octets, serial, records, sources, str(result.get("made", "")), due, begins)
 
 
 def _numberIn(result: Result, key: str) -> int:

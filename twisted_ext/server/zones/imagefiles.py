@@ -43,12 +43,13 @@ class Built:
     @ivar path: the file with the image.
     @ivar offset: the offset of the image in the file.
     @ivar sources: the files that it was made from, the zone's own first.
-    @ivar signed: how it was signed here, as the text of a policy; C{""} if it was not.
+    @ivar made: the stages that it went through, see L{ZoneSettings.stages
+        <twisted_ext.server.config.zonesettings.ZoneSettings.stages>}.
     @ivar due: when it has to be signed again because a key does something else then, in seconds since 1970; 0 for never.
     @ivar begins: when the last of its signatures becomes valid, in seconds since 1970.
     """
 
-    __slots__ = ("zone", "path", "offset", "octets", "serial", "records", "sources", "signed", "due", "begins")
+    __slots__ = ("zone", "path", "offset", "octets", "serial", "records", "sources", "made", "due", "begins")
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class Built:
         serial: int,
         records: int,
         sources: tuple[Source, ...],
-        signed: str = "",
+        made: str = "",
         due: int = 0,
         begins: int = 0,
     ) -> None:
@@ -70,7 +71,7 @@ class Built:
         self.serial = serial
         self.records = records
         self.sources = sources
-        self.signed = signed
+        self.made = made
         self.due = due
         self.begins = begins
 
@@ -78,8 +79,8 @@ class Built:
         # There may be a hundred thousand of them, and making an encoder for each would take longer than using it.
         sources = ", ".join([f"[{quoted(path)}, {size}, {changed}]" for path, size, changed in self.sources])
         numbers = f"{self.offset}, {self.octets}, {self.serial}, {self.records}"
-        signed = f", {quoted(self.signed)}, {self.due}, {self.begins}" if self.signed else ""
-        return f"[{quoted(self.zone)}, {quoted(self.path)}, {numbers}, [{sources}]{signed}]\n"
+        made = f", {quoted(self.made)}, {self.due}, {self.begins}" if self.made else ""
+        return f"[{quoted(self.zone)}, {quoted(self.path)}, {numbers}, [{sources}]{made}]\n"
 
     @classmethod
     def fromList(cls, said: object) -> Built:
@@ -91,13 +92,20 @@ class Built:
                 raise TypeError
             zone, path, offset, octets, serial, records, sources, *rest = said
             if len(rest) < 2:
-                # It is not signed, or by a version that did not note more.
+                # It is not made, or by a version that did not note more.
                 rest = [*(rest or [""]), 0, 0]
-            signed, due, begins = rest
+            made, due, begins = rest
             found = tuple([(str(file), int(size), int(changed)) for file, size, changed in sources])
-            return cls(str(zone), str(path), int(offset), int(octets), int(serial), int(records), found, str(signed), int(due), int(begins))
+            return cls(str(zone), str(path), int(offset), int(octets), int(serial), int(records), found, str(made), int(due), int(begins))
         except (TypeError, ValueError):
             raise ValueError(f"{said!r:.200} is not an image") from None
+
+    @property
+    def isSigned(self) -> bool:
+        """
+        Whether it was signed here.
+        """
+        return '"sign":' in self.made
 
     @property
     def current(self) -> bool:

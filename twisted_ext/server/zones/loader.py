@@ -31,7 +31,7 @@ from twisted_ext.server.limits import (
 )
 from twisted_ext.server.zones.compilers import Compilers, Job, Result, builtFrom, complaintsOf, sourcesOf
 from twisted_ext.server.zones.imagefiles import Built, Images, Source, statusOf
-from twisted_ext.server.zones.pending import ABSENT, PendingZone, Reload
+from twisted_ext.server.zones.pending import ABSENT, GONE, PendingZone, Reload
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.zones.publish import ZonePublisher
     from twisted_ext.server.zones.signedzones import SignedZones
 
-__all__ = ["GONE", "ZoneLoader"]
+__all__ = ["ZoneLoader"]
 
 _log: Final = Logger(__name__)
 
@@ -53,9 +53,6 @@ _MOST_LINES: Final = int(LOADING_COMPLAINTS.default)
 
 #: The folder in that of the state where keys are, in one for each zone.
 _KEYS: Final = "signing"
-
-#: Ending of the line that reports a removed zone.
-GONE: Final = ": is served no more"
 
 
 class ZoneLoader:
@@ -173,8 +170,8 @@ class ZoneLoader:
         built = self.images.of(wanted.zone)
         if built is None or not built.sources or built.sources[0][0] != wanted.file or not self._isUsable(wanted, built):
             return False
-        current = built.current and built.signed == wanted.signed
-        if not current and not wanted.signed:
+        current = built.current and built.made == wanted.stages
+        if not current and wanted.signing is None:
             return False
         try:
             self._publisher.loaded(wanted.apex, wanted.origin, built)
@@ -184,7 +181,7 @@ class ZoneLoader:
             return False
         wanted.serial = built.serial
         wanted.sources = built.sources
-        if wanted.signed:
+        if wanted.signing is not None:
             self._signing().served(wanted.apex, built)
         return current
 
@@ -222,7 +219,7 @@ class ZoneLoader:
         """
         Return whether an image is signed if the zone is to be, and not if it is not.
         """
-        return self._signing().isUsable(built) if wanted.signed else not built.signed
+        return not built.isSigned if wanted.signing is None else self._signing().isUsable(built)
 
     def _signing(self) -> SignedZones:
         if self._signedZones is None:
@@ -296,7 +293,7 @@ class ZoneLoader:
             status = statusOf(wanted.file) or ABSENT
             wanted.sources = ((wanted.file, *status),)
             size = status[0]
-            if wanted.signed:
+            if wanted.signing is not None:
                 self._compilers.add(self._signing().job(wanted))
                 continue
             if size > BATCH_OCTETS.default:
@@ -311,7 +308,8 @@ class ZoneLoader:
             self._job(batch)
 
     def _job(self, several: list[PendingZone]) -> None:
-        self._compilers.add(Job(self.images.newPath(), [(wanted.zone, wanted.file) for wanted in several]))
+        more = {wanted.zone: wanted.moreOf() for wanted in several if wanted.stages}
+        self._compilers.add(Job(self.images.newPath(), [(wanted.zone, wanted.file) for wanted in several], more))
 
     def _took(self, results: list[Result]) -> None:
         self._results.append(results)
@@ -345,8 +343,8 @@ class ZoneLoader:
             if wanted is None or (sources and wanted.file != sources[0][0]):
                 # Removed, or configured with another file, in the meantime.
                 continue
-            if result.get("image") and result.get("policy", "") != wanted.signed:
-                # It is to be signed otherwise now, or no longer.
+            if result.get("image") and result.get("made", "") != wanted.stages:
+                # It is to go through other stages now.
                 continue
             try:
                 self._result(wanted, result, sources, made)
@@ -367,9 +365,9 @@ class ZoneLoader:
             return
         self._pause = COMPILER_PAUSE.default
         if result.get("image"):
-            built = builtFrom(wanted.zone, result, sources, wanted.signed)
+            built = builtFrom(wanted.zone, result, sources)
             former = self.images.of(wanted.zone)
-            wasSigned = former is not None and bool(former.signed) and not wanted.signed
+            wasSigned = former is not None and former.isSigned and wanted.signing is None
             before = None if wanted.serial is None and not wasSigned else self._publisher.serial(wanted.apex)
             if before is None and wasSigned and former is not None:
                 before = former.serial
@@ -382,7 +380,7 @@ class ZoneLoader:
             else:
                 self._tell(wanted, complaints, built, before)
                 wanted.serial = built.serial
-                if wanted.signed:
+                if wanted.signing is not None:
                     self._signing().served(wanted.apex, built, True)
                 elif wasSigned:
                     _log.warn(

@@ -4,6 +4,9 @@ Zones that are to be loaded from master files, and the requests that wait for th
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
@@ -14,12 +17,15 @@ from twisted_ext.server.zones.imagefiles import Source, statusOf
 if TYPE_CHECKING:
     from twisted_ext.server.config.zonesettings import ZoneSettings
 
-__all__ = ["ABSENT", "PendingZone", "Reload"]
+__all__ = ["ABSENT", "GONE", "PendingZone", "Reload"]
 
 _MOST_LINES: Final = int(LOADING_COMPLAINTS.default)
 
 #: Size and time of a missing file.
 ABSENT: Final = (-1, -1)
+
+#: Ending of the line that reports a removed zone.
+GONE: Final = ": is served no more"
 
 
 class PendingZone:
@@ -33,14 +39,15 @@ class PendingZone:
     @ivar failed: whether the last attempt failed, not necessarily because of its files.
     @ivar reloads: the reload requests that wait for it.
     @ivar signing: how it is signed here; L{None} if it is not.
-    @ivar signed: the same as text; C{""} if it is not.
+    @ivar stages: what each version goes through, see L{ZoneSettings.stages
+        <twisted_ext.server.config.zonesettings.ZoneSettings.stages>}.
     @ivar serials: how the serial of a signed version is chosen.
     @ivar isUnsigned: whether the file is an L{UnsignedVersion<twisted_ext.zone.sign.unsigned.UnsignedVersion>}.
     @ivar origin: where it comes from, for people: the master file or database; C{""} for primaries.
     """
 
     __slots__ = (
-        "zone", "apex", "file", "serial", "sources", "pending", "again", "failed", "reloads", "signing", "signed", "serials", "isUnsigned",
+        "zone", "apex", "file", "serial", "sources", "pending", "again", "failed", "reloads", "signing", "stages", "serials", "isUnsigned",
         "origin",
     )  # fmt: skip
 
@@ -55,13 +62,25 @@ class PendingZone:
         self.failed = False
         self.reloads: list[Reload] = []
         self.signing = zone.signing
-        self.signed = zone.signingText
+        self.stages = zone.stages
         self.serials = zone.serial
         self.isUnsigned = zone.isSignedOnArrival
         self.origin = zone.store if self.isUnsigned else zone.file
 
     def isFor(self, zone: ZoneSettings) -> bool:
-        return (self.file, self.signed, self.serials) == (zone.file, zone.signingText, zone.serial)
+        return (self.file, self.stages, self.serials) == (zone.file, zone.stages, zone.serial)
+
+    def moreOf(self, sign: Mapping[str, object] | None = None) -> str:
+        """
+        Return what jobs say of it besides its name and file, as JSON that begins with a comma.
+
+        @param sign: how it is signed, if it is.
+        """
+        if not self.stages:
+            return ""
+        stages = self.stages if sign is None else json.dumps({**json.loads(self.stages), "sign": sign})
+        unsigned = ',"unsigned":true' if self.isUnsigned else ""
+        return f',"stages":{stages},"made":{quoted(self.stages)}{unsigned}'
 
     def leave(self, said: str = "") -> None:
         """

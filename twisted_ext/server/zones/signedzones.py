@@ -5,7 +5,6 @@ Which zones are signed here, with which keys, and when their signatures have to 
 from __future__ import annotations
 
 import json
-from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
@@ -96,32 +95,32 @@ class SignedZones:
         Return a job that signs a zone, with a serial behind that of the version that is served, or was last.
         """
         built, noted = self._images.of(wanted.zone), self._noted(wanted.apex)
+        policy = _policyIn(wanted.stages)
         last = self._publisher.serial(wanted.apex)
         if last is None and built is not None:
             last = built.serial
         if last is None or (noted is not None and isNewer(noted, last)):
             last = noted
-        parts = [f'"keys":{quoted(self._keys(wanted.apex))}', f'"policy":{wanted.signed}']
+        sign: dict[str, object] = {"keys": self._keys(wanted.apex), "policy": policy}
         if wanted.serials != "increment":
-            parts.append(f'"serial":{quoted(wanted.serials)}')
+            sign["serial"] = wanted.serials
         if last is not None:
-            parts.append(f'"last":{last}')
-        if wanted.isUnsigned:
-            parts.append('"unsigned":true')
-        if noted is not None or (built is not None and built.signed):
-            parts.append('"wasSigned":true')
-        if built is not None and built.signed:
-            parts.append(f'"former":{quoted(built.path)}')
-            if built.signed != wanted.signed:
-                parts.append('"anew":true')
-        return Job(self._images.newPath(), [(wanted.zone, wanted.file)], signing=f"{{{','.join(parts)}}}")
+            sign["last"] = last
+        isSigned = built is not None and built.isSigned
+        if noted is not None or isSigned:
+            sign["wasSigned"] = True
+        if built is not None and isSigned:
+            sign["former"] = built.path
+            if _policyIn(built.made) != policy:
+                sign["anew"] = True
+        return Job(self._images.newPath(), [(wanted.zone, wanted.file)], {wanted.zone: wanted.moreOf(sign)})
 
     def isUsable(self, built: Built) -> bool:
         """
         Return whether an image has signatures that were made here, and none ends soon: when it was made, each had at least so long left.
         """
         try:
-            validity = SigningPolicy.fromTable(json.loads(built.signed)).validity
+            validity = SigningPolicy.fromTable(_policyIn(built.made)).validity
         except (ValueError, TypeError, KeyError):
             # It was not signed, or the index is damaged.
             return False
@@ -154,3 +153,16 @@ class SignedZones:
                     found.append(apex)
         self._renewed.update(dict.fromkeys(found, now))
         return found
+
+
+def _policyIn(stages: str) -> dict[str, object]:
+    """
+    Return the policy among the stages of a zone that is signed.
+
+    @raise ValueError: they are not valid, or no stage is that.
+    """
+    said = json.loads(stages)
+    policy = said.get("sign") if isinstance(said, dict) else None
+    if not isinstance(policy, dict):
+        raise ValueError("it is not signed")
+    return policy

@@ -14,29 +14,25 @@ from functools import partial
 from glob import escape, glob
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import CancelledError, Deferred, fail, gatherResults, succeed
+from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_ext.errors import BadDescription, CallerFault, DNSFault
+from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.files import TemporaryFolder
 from twisted_ext.metrics.figures import ZoneFigures
 from twisted_ext.server.authority.zonetable import Place, Zones, zoneFigures
 from twisted_ext.server.config.ownership import refuseForeign
 from twisted_ext.server.jobs.subprocess import inThread
-from twisted_ext.server.jobs.turns import paced
-from twisted_ext.server.limits import WATCH_SECONDS
 from twisted_ext.server.update.journalreplay import journalName
-from twisted_ext.server.zones.folders import Folders
 from twisted_ext.server.zones.publish import ZonePublisher
 from twisted_ext.server.zones.signatures import SignatureWatch
-from twisted_ext.server.zones.validate import checking, checkZones, zonesIn
+from twisted_ext.server.zones.validate import checkZones, zonesIn
+from twisted_ext.server.zones.zonelist import ZoneList
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
-    from twisted_ext.server.config.keys import Keys
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.reply.operations import Operation
     from twisted_ext.server.settings.settings import Settings
@@ -84,6 +80,7 @@ class ZoneSet:
     """
     A server's zones, as configured: loaded, transferred in and out, and updated.
 
+    @ivar list: which zones these are.
     @ivar loading: loads them from master files; L{None} as long as there are no zones.
     @ivar operations: the operations for requests other than QUERY; empty as long as there are no zones.
     @ivar mirrored: in a worker, applies the parent's messages to the table.
@@ -110,12 +107,7 @@ class ZoneSet:
         self._reactor = reactor
         self._settings = settings
         self._worker = worker
-        # The settings of the zones served now, and their folders, watched for files that are added or removed.
-        self._inForce = settings
-        self._folders = Folders(() if worker else settings.zones)
-        self._polling = LoopingCall(self._poll)
-        self._polling.clock = reactor
-        self._looking: Deferred[None] | None = None
+        self.list = ZoneList(reactor, settings, self._serve)
         with _uncollected():
             self._beginning = zonesIn(settings)
             self.keys = None if worker else checkZones(settings, self._beginning)
@@ -147,9 +139,6 @@ class ZoneSet:
             from twisted_ext.server.zones.zonesyncworker import ZoneSyncWorker
 
             self.mirrored = ZoneSyncWorker(self.zones)
-        self._listing: Deferred[None] | None = None
-        # The zones validated last, and their keys.
-        self._checked: tuple[list[ZoneSettings] | None, Keys | None] = None, None
         self._closed = False
         self._retry: IDelayedCall | None = None
 
@@ -236,7 +225,7 @@ class ZoneSet:
         if self._worker:
             self._beginning = []
             return
-        self._follow()
+        self.list.follow(self._settings)
         self._replaceMade(self._fromCode(self._settings))
         if self._settings.pyzone:
             self._signatures.start()
@@ -363,51 +352,11 @@ class ZoneSet:
             said = f"none of {wanted} zones can be served; the log says why. The first of them" if wanted > 1 else first.text
             self.useless(f"{said} cannot be served: {first.said}" if wanted == 1 else f"{said}: {first.said}")
 
-    def listed(self, settings: Settings) -> Deferred[list[ZoneSettings]]:
-        """
-        Read the zone settings, in short turns if there are many.
-
-        @return: fails with L{BadDescription} if the zones contradict each other, or a list of them cannot be read.
-        """
-        if self._closed:
-            return fail(BadDescription("the server is stopping"))
-        if not (settings.zone or settings.zones):
-            return succeed([])
-        from twisted_ext.server.config.zonesettings import gather
-
-        zones: list[ZoneSettings] = []
-
-        def steps() -> Iterator[None]:
-            found: dict[bytes, ZoneSettings] = {}
-            yield from gather(settings, found)
-            zones.extend(found.values())
-            yield
-            keys = yield from checking(settings, zones)
-            self._checked = zones, keys
-
-        listing = self._listing = paced(self._reactor, steps())
-        return listing.addCallback(lambda _: zones)
-
-    def check(self, settings: Settings, zones: list[ZoneSettings] | None = None) -> Keys | None:
-        """
-        @param zones: the result of L{listed}, which has validated them already.
-
-        @return: the TSIG keys, if the settings use any.
-
-        @raise BadDescription: the zone settings cannot be used.
-        """
-        checked, keys = self._checked
-        if zones is None or zones is not checked:
-            zones = zonesIn(settings) if zones is None else zones
-            keys = checkZones(settings, zones)
-            self._checked = zones, keys
-        return keys
-
     def reload(self, settings: Settings, zones: list[ZoneSettings]) -> Deferred[list[str]]:
         """
         Apply the zone settings, and reload zones whose files have changed.
 
-        @param zones: the result of L{listed}.
+        @param zones: the result of L{ZoneList.read}.
 
         @return: lines that report the result.
 
@@ -415,16 +364,19 @@ class ZoneSet:
         """
         if self._closed:
             raise BadDescription("the server is stopping")
-        keys = self.check(settings, zones)
-        self._checked = None, None
+        self.list.check(settings, zones)
         self._replaceMade(self._fromCode(settings))
-        if settings.zones != self._folders.paths:
-            self._folders = Folders(settings.zones, read=True)
-            self._follow()
-        self._inForce = settings
-        return self._serve(settings, zones, keys)
+        self.list.follow(settings)
+        return self._serve(settings, zones)
 
-    def _serve(self, settings: Settings, zones: list[ZoneSettings], keys: Keys | None) -> Deferred[list[str]]:
+    def _serve(self, settings: Settings, zones: list[ZoneSettings]) -> Deferred[list[str]]:
+        """
+        @param zones: validated, or to be.
+
+        @raise BadDescription: they cannot be used; nothing has changed then.
+        """
+        keys = self.list.check(settings, zones)
+        self.list.forget()
         loading = self.loading
         if loading is None:
             if not zones:
@@ -437,54 +389,6 @@ class ZoneSet:
             self._connect(self._folder).start()
         loading.follow(settings.watch)
         return loading.reload(zones, () if self._replication is None else self._applying(zones))
-
-    def _follow(self) -> None:
-        if self._folders.paths and not self._polling.running:
-            self._polling.start(WATCH_SECONDS.default, now=False).addErrback(
-                lambda failure: _log.failure("while looking at folders of zones", failure)
-            )
-        elif not self._folders.paths and self._polling.running:
-            self._polling.stop()
-
-    def _poll(self) -> None:
-        if self._inForce.watch and self._looking is None:
-            found: list[str] = []
-            looking = self._looking = paced(self._reactor, self._folders.changed(self._reactor.seconds(), found))
-            looking.addCallback(lambda _: self._again(found)).addErrback(self._unread).addBoth(self._polled)
-
-    def _again(self, found: list[str]) -> Deferred[None] | None:
-        if not found or self._closed:
-            return None
-        settings = self._inForce
-
-        def take(zones: list[ZoneSettings]) -> Deferred[None] | None:
-            if self._closed or settings is not self._inForce:
-                return None
-            keys = self.check(settings, zones)
-            self._checked = None, None
-            # The results for single zones are logged anyway.
-            return self._serve(settings, zones, keys).addCallback(self._tellGone)
-
-        _log.info("{path}: its zones are read again, since files were added or removed", path=", ".join(found))
-        return self.listed(settings).addCallback(take)
-
-    @staticmethod
-    def _tellGone(lines: list[str]) -> None:
-        from twisted_ext.server.zones.loader import GONE
-
-        for line in lines:
-            if line.endswith(GONE):
-                _log.info("{line}", line=line)
-
-    @staticmethod
-    def _unread(failure: Failure) -> None:
-        if isinstance(failure.value, DNSFault):
-            _log.error("added and removed zones are ignored, and all others stay as they are: {fault}", fault=str(failure.value))
-        elif not isinstance(failure.value, CancelledError):
-            _log.failure("while looking at folders of zones", failure)
-
-    def _polled(self, _: object) -> None:
-        self._looking = None
 
     def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
         """
@@ -522,7 +426,7 @@ class ZoneSet:
         """
         Return the metrics of each zone; none if there are more zones than may have them.
         """
-        if len(self.zones) > self._inForce.zoneMetrics:
+        if len(self.zones) > self.list.settings.zoneMetrics:
             return []
         replication = self._replication
         found = []
@@ -572,15 +476,10 @@ class ZoneSet:
         @return: fires when everything is stopped.
         """
         self._closed = True
-        if self._polling.running:
-            self._polling.stop()
-        if self._looking is not None:
-            self._looking.cancel()
+        self.list.close()
         self._signatures.stop()
         if self._retry is not None and self._retry.active():
             self._retry.cancel()
-        if self._listing is not None:
-            self._listing.cancel()
         if self.loading is not None:
             self.loading.close()
         self.publisher.close()

@@ -8,11 +8,13 @@ time at which to check signatures::
                                                     "each": true the result of each of these zones is flushed at once
     {"name": "example.org.", "path": "/zones/example.org", "image": "/state/zones/example.org.image", "now": …}
     {"name": "example.net.", "path": "/zones/example.net"}
-    {"name": …, "path": …, "image": …, "now": …, "signing": {"keys": "/state/signing/example.org", "policy": {…}, "last": 7,
-     "wasSigned": true, "former": "/state/6.image"}}
-                                                    the zone is signed with the keys in this folder, as a version behind serial 7; if it was
-                                                    so before, no key is made; signatures of the former image are kept where that is right;
-                                                    with "unsigned": true its records are in an image and a journal, not in a master file
+    {"name": …, "path": …, "image": …, "now": …, "made": …, "stages": {"sign": {"keys": "/state/signing/example.org", "policy": {…},
+     "last": 7, "wasSigned": true, "former": "/state/6.image"}}}
+                                                    stages are applied to it before the image is built (stages.py): here it is signed with
+                                                    the keys in this folder, as a version behind serial 7; if it was so before, no key is
+                                                    made; signatures of the former image are kept where that is right. "made" says which
+                                                    stages these were, and is repeated in the result
+    {"name": …, "path": …, "unsigned": true, …}     its records are in an image and a journal, not in a master file
     {"seal": true}                                  the pack is complete; another one may follow
 
 Results, for a zone that could be built and for one that could not::

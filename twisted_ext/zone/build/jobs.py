@@ -6,15 +6,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from io import FileIO
 from json.encoder import encode_basestring_ascii as quoted
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from twisted_ext.files import forState
 from twisted_ext.errors import BadKey, BadName, BadZone, StorageFault
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.zone.build.stages import STAGES
 from twisted_ext.zone.limits import CHECKED_NODES, TELLING_OCTETS
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.nodes import CNAME, DNAME, hasKind
@@ -22,7 +23,6 @@ from twisted_ext.zone.zonefile.findings import Finding, Report
 from twisted_ext.zone.zonefile.reader import MasterFileContent, Reader
 
 if TYPE_CHECKING:
-    from twisted_ext.zone.sign.job import SignJob
     from twisted_ext.zone.store.imagebuilder import ImageBuilder
 
 __all__ = ["CompileJobs", "fingerprintOf"]
@@ -96,7 +96,7 @@ class CompileJobs:
         """
         Return a result as a line of JSON.
         """
-        if not self._fingerprint or result["complaints"] or "signed" in result:
+        if not self._fingerprint or result["complaints"] or "made" in result:
             return _toJSON(result).encode("ascii") + b"\n"
         # Written by hand, of what there is already: there may be a hundred thousand zones.
         return (
@@ -115,15 +115,7 @@ class CompileJobs:
                 return self._begin(job["pack"])
             if "seal" in job:
                 return self.end()
-            now = job.get("now")
-            when = float(now) if now is not None else None
-            signing = None
-            if "signing" in job:
-                # Imported for zones that are signed only.
-                from twisted_ext.zone.sign.job import SignJob
-
-                signing = SignJob.fromTable(job["signing"], when or 0.0)
-            return self._compile(str(name), str(job["path"]), job.get("image"), when, signing)
+            return self._compile(str(name), str(job["path"]), job)
         except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             return {"name": None, "complaints": [_said(f"no job: {error!r}")], "sources": [], "unsaid": 0}
 
@@ -138,23 +130,30 @@ class CompileJobs:
         self._path, self._offset, self._unpacked = path, 0, ""
         return {"pack": path, "complaints": []}
 
-    def _compile(self, name: str, path: str, image: str | None, now: float | None, signing: SignJob | None) -> dict[str, object]:
+    def _compile(self, name: str, path: str, job: Mapping[str, Any]) -> dict[str, object]:
+        image: str | None = job.get("image")
+        now = None if job.get("now") is None else float(job["now"])
+        given: dict[str, Any] = job.get("stages") or {}
+        stages = [(stage, given[each]) for each, stage in STAGES if each in given]
+        if len(stages) < len(given):
+            raise ValueError(f"not all of these stages are known: {', '.join(given)}")
         complaints: list[_Complaint] = []
         result: dict[str, object] = {"name": name, "sources": [], "complaints": complaints, "unsaid": 0}
         try:
             apex = nameFromText(name)
             # What came from elsewhere was checked when it did, and there is no file whose lines could be named.
-            isUnsigned = signing is not None and signing.isUnsigned
+            isUnsigned = bool(job.get("unsigned"))
             reading = self._unsigned(apex, path) if isUnsigned else self._master(apex, path)
             result["sources"] = reading.sources
             complaints += [_found(finding) for finding in reading.complaints]
             result["unsaid"] = reading.unsaid
             if reading.sound and (isUnsigned or not self._refused(reading, complaints)):
                 builder = reading.builder
-                if signing is not None:
-                    signing.sign(builder)
-                    result["sources"] = reading.sources = [*reading.sources, *signing.sources]
-                    result |= {"signed": signing.said, "policy": signing.policy.toText(), "due": signing.due, "begins": signing.begins}
+                for stage, wish in stages:
+                    stage(reading, wish, now or 0.0, result)
+                    result["sources"] = reading.sources
+                if stages:
+                    result["made"] = str(job.get("made", ""))
                 fingerprint = fingerprintOf(reading.sources)
                 if image is None:
                     octets = builder.finish(fingerprint)

@@ -49,15 +49,13 @@ class SignJob:
 
     @ivar said: what the operator has to know: which keys were made, and what the parent needs.
     @ivar policy: how it is signed.
-    @ivar isUnsigned: whether the records came from elsewhere and are in an
-        L{UnsignedVersion<twisted_ext.zone.sign.unsigned.UnsignedVersion>}, not in a master file.
     @ivar sources: the keys, as the sources of an image: path, octets and modification time. The first one is the folder.
     @ivar due: when it has to be signed again because a key does something else then, in seconds since 1970; 0 for never.
     @ivar begins: when the last of the signatures becomes valid, in seconds since 1970.
     """
 
     __slots__ = (
-        "begins", "due", "said", "sources", "policy", "isUnsigned", "_anew", "_folder", "_former", "_last", "_now", "_serial", "_wasSigned",
+        "begins", "due", "said", "sources", "policy", "_anew", "_folder", "_former", "_last", "_now", "_serial", "_wasSigned",
     )  # fmt: skip
 
     def __init__(
@@ -85,7 +83,6 @@ class SignJob:
         self.sources: list[tuple[str, int, int]] = []
         self._folder = folder
         self.policy = policy
-        self.isUnsigned = False
         self._last = last
         self._now = now
         self._wasSigned = wasSigned
@@ -97,7 +94,7 @@ class SignJob:
     @classmethod
     def fromTable(cls, table: Mapping[str, object], now: float) -> SignJob:
         """
-        Make it from a job: C{keys}, C{policy}, C{serial}, C{unsigned}, and for a zone that was signed before C{last}, C{wasSigned},
+        Make it from a job: C{keys}, C{policy}, C{serial}, and for a zone that was signed before C{last}, C{wasSigned},
         C{former} and C{anew}.
         """
         last, policy = table.get("last"), table["policy"]
@@ -106,9 +103,7 @@ class SignJob:
         number = None if last is None else int(str(last))
         given = SigningPolicy.fromTable(policy)
         serial, former = str(table.get("serial", SERIALS[0])), str(table.get("former", ""))
-        job = cls(str(table["keys"]), given, number, now, bool(table.get("wasSigned")), serial, former, bool(table.get("anew")))
-        job.isUnsigned = bool(table.get("unsigned"))
-        return job
+        return cls(str(table["keys"]), given, number, now, bool(table.get("wasSigned")), serial, former, bool(table.get("anew")))
 
     def sign(self, builder: ImageBuilder) -> None:
         """

@@ -1,0 +1,160 @@
+"""
+Which zones the settings name: their tables, lists and folders, which are read, validated and watched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_ext.errors import BadDescription, DNSFault
+from twisted_ext.server.jobs.turns import paced
+from twisted_ext.server.limits import WATCH_SECONDS
+from twisted_ext.server.zones.folders import Folders
+from twisted_ext.server.zones.pending import GONE
+from twisted_ext.server.zones.validate import checking, checkZones, zonesIn
+
+if TYPE_CHECKING:
+    from twisted_ext.server.config.keys import Keys
+    from twisted_ext.server.config.zonesettings import ZoneSettings
+    from twisted_ext.server.settings.settings import Settings
+
+__all__ = ["ZoneList"]
+
+_log: Final = Logger(__name__)
+
+
+class ZoneList:
+    """
+    The zones of a server's settings.
+
+    @ivar settings: those in force.
+    """
+
+    def __init__(
+        self, reactor: IReactorTime, settings: Settings, serve: Callable[[Settings, list[ZoneSettings]], Deferred[list[str]]]
+    ) -> None:
+        """
+        @param serve: serves other zones, when files were added to a folder or removed; returns lines that report the result.
+        """
+        self.settings = settings
+        self._serve = serve
+        self._reactor = reactor
+        self._folders = Folders(settings.zones)
+        self._polling = LoopingCall(self._poll)
+        self._polling.clock = reactor
+        self._looking: Deferred[None] | None = None
+        self._listing: Deferred[None] | None = None
+        # The zones validated last, and their keys.
+        self._checked: tuple[list[ZoneSettings] | None, Keys | None] = None, None
+        self._closed = False
+
+    def read(self, settings: Settings) -> Deferred[list[ZoneSettings]]:
+        """
+        Read the zones, in short turns if there are many.
+
+        @return: fails with L{BadDescription} if the zones contradict each other, or a list of them cannot be read.
+        """
+        if self._closed:
+            return fail(BadDescription("the server is stopping"))
+        if not (settings.zone or settings.zones):
+            return succeed([])
+        from twisted_ext.server.config.zonesettings import gather
+
+        zones: list[ZoneSettings] = []
+
+        def steps() -> Iterator[None]:
+            found: dict[bytes, ZoneSettings] = {}
+            yield from gather(settings, found)
+            zones.extend(found.values())
+            yield
+            keys = yield from checking(settings, zones)
+            self._checked = zones, keys
+
+        listing = self._listing = paced(self._reactor, steps())
+        return listing.addCallback(lambda _: zones)
+
+    def check(self, settings: Settings, zones: list[ZoneSettings] | None = None) -> Keys | None:
+        """
+        @param zones: the result of L{read}, which has validated them already.
+
+        @return: the TSIG keys, if the settings use any.
+
+        @raise BadDescription: the zone settings cannot be used.
+        """
+        checked, keys = self._checked
+        if zones is None or zones is not checked:
+            zones = zonesIn(settings) if zones is None else zones
+            keys = checkZones(settings, zones)
+            self._checked = zones, keys
+        return keys
+
+    def forget(self) -> None:
+        """
+        Forget what was validated: it is used once.
+        """
+        self._checked = None, None
+
+    def follow(self, settings: Settings) -> None:
+        """
+        Watch the folders of these settings from now on.
+        """
+        if settings.zones != self._folders.paths:
+            self._folders = Folders(settings.zones, read=True)
+        self.settings = settings
+        if self._folders.paths and not self._polling.running:
+            self._polling.start(WATCH_SECONDS.default, now=False).addErrback(
+                lambda failure: _log.failure("while looking at folders of zones", failure)
+            )
+        elif not self._folders.paths and self._polling.running:
+            self._polling.stop()
+
+    def _poll(self) -> None:
+        if self.settings.watch and self._looking is None:
+            found: list[str] = []
+            looking = self._looking = paced(self._reactor, self._folders.changed(self._reactor.seconds(), found))
+            looking.addCallback(lambda _: self._again(found)).addErrback(self._unread).addBoth(self._polled)
+
+    def _again(self, found: list[str]) -> Deferred[None] | None:
+        if not found or self._closed:
+            return None
+        settings = self.settings
+
+        def take(zones: list[ZoneSettings]) -> Deferred[None] | None:
+            if self._closed or settings is not self.settings:
+                return None
+            # The results for single zones are logged anyway.
+            return self._serve(settings, zones).addCallback(self._tellGone)
+
+        _log.info("{path}: its zones are read again, since files were added or removed", path=", ".join(found))
+        return self.read(settings).addCallback(take)
+
+    @staticmethod
+    def _tellGone(lines: list[str]) -> None:
+        for line in lines:
+            if line.endswith(GONE):
+                _log.info("{line}", line=line)
+
+    @staticmethod
+    def _unread(failure: Failure) -> None:
+        if isinstance(failure.value, DNSFault):
+            _log.error("added and removed zones are ignored, and all others stay as they are: {fault}", fault=str(failure.value))
+        elif not isinstance(failure.value, CancelledError):
+            _log.failure("while looking at folders of zones", failure)
+
+    def _polled(self, _: object) -> None:
+        self._looking = None
+
+    def close(self) -> None:
+        self._closed = True
+        if self._polling.running:
+            self._polling.stop()
+        for each in (self._looking, self._listing):
+            if each is not None:
+                each.cancel()
