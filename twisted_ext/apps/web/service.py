@@ -1,5 +1,5 @@
 """
-Serves the status page and C{/metrics} at an address, both read-only.
+Serves the status page, C{/metrics}, C{/ready} and C{/healthz} at an address, all of them read-only.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from json import dumps
 from time import perf_counter
 from typing import Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorSocket, IReactorTime
 from twisted.logger import Logger
 from twisted.web.resource import Resource
@@ -38,6 +38,9 @@ PORT: Final = 5380
 _DIGITS: Final = 12
 
 _JSON: Final = "application/json; charset=utf-8"
+
+#: How the octets begin that say that all is well.
+_READY: Final = b'{"ready":true'
 
 #: Values with which browsers mark requests of other sites' pages (Fetch Metadata of the W3C).
 _FOREIGN: Final = (b"cross-site", b"same-site")
@@ -93,6 +96,10 @@ def webSite(
     root.putChild(b"history.json", _Rendered(history, _JSON))
     root.putChild(b"clients.json", _Asked(lambda request: operations.do("clients", {"address": _argument(request, b"client")})))
     root.putChild(b"queries.json", _Asked(lambda request: operations.queries(_after(request))))
+    # Load balancers may address the server by any name, and learn no names that clients query, nor those of zones.
+    ready = SharedBytes(lambda: Deferred.fromCoroutine(_ready(operations)), clock, WEB_FRESH.default)
+    root.putChild(b"ready", _Health(ready))
+    root.putChild(b"healthz", _Health(SharedBytes(lambda: succeed(_encoded({"ready": operations.alive})), clock, 0.0)))
     # Prometheus may address the server by any name, and the metrics contain no names that clients query.
     root.putChild(b"metrics", _Rendered(metrics, CONTENT_TYPE, anyHost=True))
     return PublicSite(root, clock, _PageRequest, timer=timer)
@@ -110,6 +117,11 @@ async def _status(operations: Operations) -> bytes:
         "latencies": history.latencies(),
     }
     return _encoded(drawn)
+
+
+async def _ready(operations: Operations) -> bytes:
+    said = await operations.ready()
+    return _encoded({"ready": said["ready"], "reasons": said["reasons"]})
 
 
 async def _history(operations: Operations) -> bytes:
@@ -207,6 +219,25 @@ class _Rendered(_StatusPage):
 
     def found(self, request: Request) -> int:
         return sendLater(request, self._shared.get().addCallback(Document, self._kind))
+
+
+class _Health(_StatusPage):
+    """
+    What a load balancer asks: 200 while it is well, else 503.
+    """
+
+    anyHost = True
+
+    def __init__(self, shared: SharedBytes) -> None:
+        super().__init__()
+        self._shared = shared
+
+    def found(self, request: Request) -> int:
+        return sendLater(request, self._shared.get().addCallback(self._documented))
+
+    @staticmethod
+    def _documented(octets: bytes) -> Document:
+        return Document(octets, _JSON, 200 if octets.startswith(_READY) else 503)
 
 
 class _Asked(_StatusPage):

@@ -5,7 +5,7 @@ What a running server offers to its control socket, status page and manhole, whe
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, cast
 
 from twisted.application.service import Service
@@ -18,6 +18,7 @@ from twisted_ext.metrics.history import History
 from twisted_ext.server.authority.zonetable import SERVING, countsOf
 from twisted_ext.server.features.order import declaredFigures
 from twisted_ext.server.limits import CONTROL_SHOWN
+from twisted_ext.server.operations.health import checksIn, readiness, zoneReasons
 from twisted_ext.server.operations.table import verbAt
 from twisted_ext.wire.names import nameFromText
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.features.base.verb import Verb
     from twisted_ext.server.features.built import Keepers
     from twisted_ext.server.listeners.tls.encryption import Encryption
+    from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.zones.zoneset import ZoneSet
 
 __all__ = ["Operations"]
@@ -120,6 +122,45 @@ class Operations(Service):
         @param after: the number of the last one that the caller knows; 0 for none.
 
         @return: C{shown}, whether queries are shown at all; C{queries}, C{next} and C{skipped}, see L{LiveQueries.after}.
+        """
+        raise NotImplementedError
+
+    # -- health
+
+    @property
+    def alive(self) -> bool:
+        """
+        Whether a process answers queries.
+        """
+        return bool(self.running)
+
+    def ready(self, checks: str = "") -> Deferred[dict[str, JSON]]:
+        """
+        Tell whether this server should get queries.
+
+        @param checks: what to look at, of L{CHECKS<twisted_ext.server.operations.health.CHECKS>}, with commas; by default what the settings
+            say.
+
+        @return: see L{readiness<twisted_ext.server.operations.health.readiness>}.
+        """
+        wanted = checksIn(checks, self.inForce.ready)
+        reasons = [] if self.running else ["the server is starting or stopping"]
+        if "zones" in wanted and self.zones is not None:
+            reasons += zoneReasons(countsOf(self.zones))
+        return self.reasons(wanted).addCallback(lambda more: readiness([*reasons, *more]))
+
+    @property
+    def inForce(self) -> Settings:
+        """
+        The settings in force.
+        """
+        raise NotImplementedError
+
+    def reasons(self, wanted: Collection[str]) -> Deferred[list[str]]:
+        """
+        Return why processes that answer queries are not ready.
+
+        @param wanted: what to look at.
         """
         raise NotImplementedError
 

@@ -5,7 +5,7 @@ The status of one process that answers queries, and what can be done to it.
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from time import time
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
@@ -21,14 +21,17 @@ from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import LOOKUP_SECONDS
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.figures import JSON, Figures, figuresOf
-from twisted_ext.server.limits import CONTROL_SHOWN
+from twisted_ext.resolver.ask import behind, lookUp
+from twisted_ext.resolver.forward.forwarder import ForwardingSource
+from twisted_ext.server.limits import CONTROL_SHOWN, HEALTH_PAUSE
+from twisted_ext.server.operations.health import areSilent, upstreamReasons
 from twisted_ext.server.operations.operations import Operations
 from twisted_ext.server.operations.querytrace import QueryTracer, TracedSource
 from twisted_ext.server.operations.table import verbAt
 from twisted_ext.server.operations.upstreamfigures import upstreamsOf
 from twisted_ext.wire.codes import rcodeName
-from twisted_ext.wire.names import nameFromText, nameToText
-from twisted_ext.wire.rrtypes import A, typeName, typeNumber
+from twisted_ext.wire.names import ROOT, nameFromText, nameToText
+from twisted_ext.wire.rrtypes import NS, A, typeName, typeNumber
 
 if TYPE_CHECKING:
     from twisted_ext.cache.dump import LoadResult
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.features.built import Features, Keepers
     from twisted_ext.server.listeners.tls.encryption import Encryption
     from twisted_ext.server.recursor import Recursor
+    from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.zones.zoneset import ZoneSet
 
 __all__ = ["Serving", "SourceHolder", "Status"]
@@ -139,6 +143,8 @@ class Status(Operations):
         self.tracing = QueryTracer()
         self._reactor = reactor
         self._ticks = 0
+        # When upstreams that do not reply may be asked again.
+        self._retryAt = float("-inf")
         self._ticking: LoopingCall | None = None
         self._cooperator = Cooperator(scheduler=lambda step: reactor.callLater(0, step))
 
@@ -173,6 +179,25 @@ class Status(Operations):
 
     def _ended(self, failure: object) -> None:
         self.log.error("the statistics are not recorded any more: {failure}", failure=failure)
+
+    # -- health
+
+    @property
+    def inForce(self) -> Settings:
+        return self.serving.features.site.settings
+
+    def reasons(self, wanted: Collection[str]) -> Deferred[list[str]]:
+        now = self._reactor.seconds()
+        if "upstreams" not in wanted:
+            return succeed([])
+        upstreams = upstreamsOf(self.serving.source, now)
+        if areSilent(upstreams) and now >= self._retryAt:
+            # No client may come before this server is ready, so nothing else would find out that they are back.
+            self._retryAt = now + HEALTH_PAUSE.default
+            context = QueryContext(deadline=now + HEALTH_PAUSE.default)
+            for each in behind(self.serving.source, ForwardingSource):
+                lookUp(each, Question(ROOT, NS), context).addErrback(lambda _: None)
+        return succeed(upstreamReasons(upstreams))
 
     # -- seeing
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from signal import SIGBUS
 from time import time
 from typing import TYPE_CHECKING, Final, cast
@@ -30,6 +30,7 @@ from twisted_ext.server.jobs.subprocess import inThread, spawnModule, stateOf
 from twisted_ext.server.jobs.tuning import QuietCollection
 from twisted_ext.server.limits import WORKER_BEAT, WORKER_ENDING, WORKER_PAUSE, WORKER_SETTLED
 from twisted_ext.server.listeners.sockets import Bound, closeSockets
+from twisted_ext.server.operations.health import commonOf, workerReasons
 from twisted_ext.server.operations.operations import Operations
 from twisted_ext.server.operations.upstreamlog import SharedUpstreamLog
 from twisted_ext.server.process.relay import RelayedRequests
@@ -445,6 +446,22 @@ class Workforce(Operations):
 
         asked = [worker.ask("figures").addCallback(told, worker).addErrback(lambda _: None) for worker in workers]
         return gatherResults(asked, consumeErrors=True).addCallback(add)
+
+    @property
+    def inForce(self) -> Settings:
+        return self.settings
+
+    @property
+    def alive(self) -> bool:
+        return bool(self.running) and any(worker.ready for worker in self._workers.values())
+
+    def reasons(self, wanted: Collection[str]) -> Deferred[list[str]]:
+        def told(said: list[JSON]) -> list[str]:
+            answering = [each for each in said if isinstance(each, dict)]
+            missing = workerReasons(len(answering), len(self._bound)) if "workers" in wanted else []
+            return [*missing, *commonOf(said)]
+
+        return self._all("verb", path="ready", arguments={"checks": ",".join(wanted)}).addCallback(told)
 
     def facts(self) -> dict[str, JSON]:
         workers: list[JSON] = [

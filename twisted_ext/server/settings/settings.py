@@ -380,6 +380,12 @@ class Settings(Section):
         live=False,
     )
     http: str = setting(types.HTTP_ADDRESS, "", "Show the status page and /metrics at this address", live=False)
+    ready: tuple[str, ...] = setting(
+        types.READINESS,
+        ("zones", "upstreams", "workers"),
+        "What has to work before /ready and txdns control ready say that this server should get queries: zones are loaded, an upstream "
+        "replies, all workers answer",
+    )
     zoneMetrics: int = number(
         ZONE_METRICS, "Number of zones up to which /metrics has series for each zone; with more, it has only totals and the first expiries"
     )
