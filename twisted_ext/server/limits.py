@@ -24,7 +24,8 @@ __all__ = [
     "CLIENTS_METERED", "RESPONSE_RATE", "RESPONSE_SLIP", "RESPONSE_WINDOW", "RESPONSE_PAUSE", "RESPONSE_NETWORKS", "COOKIE_SECONDS",
     "COOKIE_SECRETS",
     "COOKIE_RENEWAL", "COOKIE_AHEAD", "COOKIES_KNOWN", "COOKIE_HASHES", "REFUSAL_TTL", "ZONE_LANE_BYTES", "ZONE_LANE_SIGHTS",
-    "WATCH_SECONDS", "WATCH_FILES", "CHANGING_SECONDS", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE", "COMPILER_PAUSE", "HEALTH_PAUSE",
+    "WATCH_SECONDS", "WATCH_FILES", "CHANGING_SECONDS", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE", "COMPILER_PAUSE",
+    "HEALTH_PAUSE", "PEERS_KNOWN", "PEERS_PER_ZONE",
     "BATCH_ZONES", "BATCH_OCTETS", "LOADING_COMPLAINTS", "RENEWAL_PAUSE", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER",
     "TRANSFERS_WAITING", "TRANSFERS_IN", "JOURNALS_OPEN", "STARTS", "PROBES", "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT",
     "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTIFY_CHECK", "NOTIFY_CHECKS", "NOTIFY_WATCHED",
@@ -277,6 +278,12 @@ COMPILERS: Final = Limit(default=2, least=1, most=64)
 
 #: Octets of one line that such a process writes.
 COMPILER_LINE: Final = Limit(default=1 << 20, least=1 << 14, most=1 << 26)
+
+#: Servers of one zone of which it is kept what happened with them last, for operators.
+PEERS_PER_ZONE: Final = Limit(default=64, least=1, most=10_000)
+
+#: The same for all zones: some 200 octets each.
+PEERS_KNOWN: Final = Limit(default=100_000, least=64, most=10_000_000)
 
 #: Seconds between two tries to reach upstreams that do not reply, while it is asked whether the server is ready.
 HEALTH_PAUSE: Final = Limit(default=2.0, least=0.1, most=60.0)

@@ -73,7 +73,8 @@ def test_commandsOfTheContainerServe(tmp_path: Path) -> None:
         assert text in settings
         settings = settings.replace(text, own)
     (tmp_path / "txdns.toml").write_text(settings + '\ninterface = "127.0.0.1"\n')
-    entry, words, check = wordsOf("ENTRYPOINT"), wordsOf("CMD"), re.findall(r'^    CMD \["sh", "-c", "(.*?)"\]$', _TEXT, re.MULTILINE | re.DOTALL)
+    entry, words = wordsOf("ENTRYPOINT"), wordsOf("CMD")
+    check = re.findall(r'^    CMD \["sh", "-c", "(.*?)"\]$', _TEXT, re.MULTILINE | re.DOTALL)
     assert (entry[0], words) == ("twistd", ["--config", "/etc/txdns/txdns.toml"])
     said = check[0].replace("\\\n", " ").replace("5300", str(port)).replace("/var/lib/txdns", str(tmp_path))
     health = said.replace("txdns ", f"{sys.executable} -m twisted_ext.apps.cli.main ")

@@ -195,7 +195,7 @@ class CommandTests(SynchronousTestCase):
         Zones are listed in pages with the total count: failed zones first, failed zones only, or all in order.
         """
         zones = Zones()
-        self.patch(self.server.status, "zoned", SimpleNamespace(zones=zones))
+        self.patch(self.server.status, "zoned", SimpleNamespace(zones=zones, facts=lambda apex: {"kind": "file"}))
         for number in range(7):
             zones.expect(b"\x02z%d\x00" % number, f"z{number}").state = SERVING
             if number % 3:

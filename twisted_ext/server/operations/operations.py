@@ -174,8 +174,9 @@ class Operations(Service):
         @param broken: only those with problems.
         @param begin: how many to skip, for a list in several parts; L{None} for the first part only, where zones with problems come first.
 
-        @return: C{zones}, each with C{zone}, C{state}, C{serial}, C{records}, C{file}, and C{said} if it has problems; C{count}, the number
-            of zones selected; C{more}, the number of these after the last one returned.
+        @return: C{zones}, each with C{zone}, C{state}, C{serial}, C{records}, C{file}, and C{said} if it has problems, and for one that is
+            named what L{ZoneSet.facts<twisted_ext.server.zones.zoneset.ZoneSet.facts>} returns; C{count}, the number of zones selected;
+            C{more}, the number of these after the last one returned.
         """
         zones, skipped = self.zones, begin or 0
         places: list[Place] = []
@@ -189,7 +190,10 @@ class Operations(Service):
             elif begin is None:
                 places.sort(key=_isWrong, reverse=True)
         shown = places[skipped : skipped + int(CONTROL_SHOWN.default)]
-        return {"zones": [place.toJSON() for place in shown], "count": len(places), "more": max(len(places) - skipped - len(shown), 0)}
+        described: list[JSON] = [place.toJSON() for place in shown]
+        if name and self.zoned is not None:
+            described = [{**place.toJSON(), **self.zoned.facts(place.apex)} for place in shown]
+        return {"zones": described, "count": len(places), "more": max(len(places) - skipped - len(shown), 0)}
 
     def reloadZone(self, name: str) -> Deferred[dict[str, JSON]]:
         """

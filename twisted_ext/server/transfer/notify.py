@@ -18,6 +18,7 @@ from twisted_ext.server.config.keys import RemoteServer
 from twisted_ext.server.limits import NOTIFIES, NOTIFY_DELAY, NOTIFY_TRIES, NOTIFY_WAIT, PROBE_TRIES, PROBE_WAIT
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.transfer.notifywatch import Awaited, NotifyWatch
+from twisted_ext.server.transfer.peerfacts import PeerFact, PeerFacts
 from twisted_ext.server.transfer.udpexchange import MessageSender, exchange
 from twisted_ext.wire.codes import AA, Ede, Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
@@ -27,6 +28,7 @@ from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.zone.store.serials import serialIn
 
 if TYPE_CHECKING:
+    from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.transfer.xfrin import Secondary
 
 __all__ = ["NotifyReceiver", "NotifySender", "notify"]
@@ -119,6 +121,24 @@ class NotifySender:
         self._missing: dict[str, list[tuple[bytes, str]]] = {}
         self._watchTimer: IDelayedCall | None = None
         self._stopped = False
+        self._outcomes = PeerFacts()
+
+    def factsOf(self, zone: bytes) -> list[dict[str, JSON]]:
+        """
+        Return what happened last with each server that is notified of a zone: C{server}; C{serial}, that it was told of; C{at}, in seconds
+        since 1970; C{said}, if it did not acknowledge that; C{waiting}, if it is being told now.
+        """
+        outcomes = self._outcomes.of(zone)
+        found: list[dict[str, JSON]] = []
+        for remote in self._targets.get(zone, ()):
+            label = remote.server.label
+            known = outcomes[label].toJSON() if label in outcomes else {}
+            waits = zone in self._waiting.get(label, ()) or (zone, label) in self._flights
+            found.append({"server": label, **known, **({"waiting": True} if waits else {})})
+        return found
+
+    def _note(self, awaited: Awaited, said: str = "") -> None:
+        self._outcomes.note(*awaited.key, PeerFact(serialIn(awaited.soa.rdatas[0]), self._today(), said))
 
     def figures(self) -> dict[str, float]:
         """
@@ -134,8 +154,8 @@ class NotifySender:
     def targets(self, apex: bytes, remotes: Sequence[RemoteServer]) -> None:
         if remotes:
             self._targets[apex] = list(remotes)
-        else:
-            self._targets.pop(apex, None)
+        elif self._targets.pop(apex, None):
+            self._outcomes.forget(apex)
 
     def changed(self, apex: bytes, soa: RRSet) -> None:
         if self._stopped:
@@ -186,6 +206,7 @@ class NotifySender:
 
     def _cbConfirmed(self, reply: Message, awaited: Awaited) -> None:
         self.confirmed += 1
+        self._note(awaited)
         self._watch.expect(awaited, self._reactor.seconds())
         self._await()
 
@@ -193,6 +214,7 @@ class NotifySender:
         if isinstance(failure.value, CancelledError):
             return
         self.givenUp += 1
+        self._note(awaited, str(failure.value))
         if not isinstance(failure.value, DNSFault):
             _log.failure("a NOTIFY could not be sent", failure=failure)
             return
@@ -263,6 +285,7 @@ class NotifySender:
         label = awaited.remote.server.label
         if awaited.isLast:
             self.unseen += 1
+            self._note(awaited, why)
             self._missing.setdefault(label, []).append((awaited.zone, why))
             if len(self._missing[label]) >= _MISSING:
                 self._report(label)

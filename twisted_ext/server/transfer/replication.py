@@ -29,6 +29,7 @@ from twisted_ext.server.reply.operations import Operation, operationKey
 from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.transfer.catalogs import CatalogSettings
 from twisted_ext.server.transfer.notify import NotifyReceiver, NotifySender
+from twisted_ext.server.transfer.peerfacts import PeerFact, PeerFacts
 from twisted_ext.server.transfer.secondaries import Secondaries
 from twisted_ext.server.transfer.xfrin import Secondary
 from twisted_ext.server.transfer.xfrout import Offer, OutgoingTransfers
@@ -40,6 +41,7 @@ from twisted_ext.zone.store.events import VersionHistory
 from twisted_ext.zone.store.version import Version
 
 if TYPE_CHECKING:
+    from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.zone.transfer.sender import Differences
 
@@ -104,6 +106,8 @@ class Replication:
         self.cataloging = CatalogSettings(f"{folder}/catalogs" if folder else "")
         # How often each zone was transferred to a client.
         self._sent: Counter[bytes] = Counter()
+        # What was sent to whom last.
+        self._fetched = PeerFacts()
         self.notifying = NotifySender(reactor, today=today)
         self.secondaries = (
             Secondaries(reactor, folder, self._install, told=self._told, today=today, settings=settings) if folder else None
@@ -356,8 +360,32 @@ class Replication:
         secondary = self._watched(apex)
         return self._sent[apex], 0 if secondary is None else secondary.received
 
+    def factsOf(self, apex: bytes) -> dict[str, JSON]:
+        """
+        Describe the exchange of a zone with other servers.
+
+        @return: for a secondary zone what L{Secondary.facts} returns; C{notified}, see L{NotifySender.factsOf}; C{fetched}, the clients
+            that the zone was sent to, each with C{client}, C{serial} and C{at}. A NOTIFY that was acknowledged does not prove that a server
+            has the version, so these are two facts.
+        """
+        secondary = self._watched(apex)
+        facts: dict[str, JSON] = {} if secondary is None else secondary.facts()
+        if notified := self.notifying.factsOf(apex):
+            facts["notified"] = [*notified]
+        if fetched := self._fetched.of(apex):
+            facts["fetched"] = [{"client": client, **fact.toJSON()} for client, fact in fetched.items()]
+        return facts
+
+    def changesOf(self, apex: bytes) -> Differences | None:
+        """
+        Return the recent changes of a zone that clients can get by IXFR.
+        """
+        offer = self._offer(apex)
+        return None if offer is None else offer.journal
+
     def _wasSent(self, zone: bytes, serial: int, client: str, keyName: bytes) -> None:
         self._sent[zone] += 1
+        self._fetched.note(zone, client, PeerFact(serial, self._today()))
         self.notifying.sent(zone, serial, client, keyName)
 
     def changed(self, version: Version) -> None:

@@ -19,6 +19,7 @@ from twisted_ext.errors import BadImage, BadMessage, BudgetSpent, DNSFault, Serv
 from twisted_ext.server.config.keys import Grants, RemoteServer
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.limits import PROBE_TRIES, PROBE_WAIT
+from twisted_ext.server.transfer.peerfacts import PeerFact
 from twisted_ext.server.transfer.secondarystore import SecondaryStore, Spool
 from twisted_ext.server.transfer.udpexchange import MessageSender, exchange
 from twisted_ext.transport.tls.links import connectorTo
@@ -33,6 +34,7 @@ from twisted_ext.zone.transfer.receiver import TransferKind, TransferReceiver, s
 from twisted_ext.zone.transfer.refresh import RefreshState, RefreshStep, SecondaryState
 
 if TYPE_CHECKING:
+    from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.reply.requests import TLSPeer
     from twisted_ext.server.transfer.secondaries import Secondaries
     from twisted_ext.zone.store.changeset import Difference
@@ -63,6 +65,7 @@ class Secondary:
     @ivar version: the stored version, served or not; L{None} if there is none.
     @ivar said: the last error, or C{""}.
     @ivar received: number of complete transfers.
+    @ivar heard: what each primary said last, by its label.
     @ivar digest: how to check ZONEMD, see L{prove}; C{""} for not at all.
     """
 
@@ -72,6 +75,7 @@ class Secondary:
         self.version: Version | None = None
         self.said = ""
         self.received = 0
+        self.heard: dict[str, PeerFact] = {}
         self.text = nameToText(apexName)
         self.primaries = list(primaries)
         self.grants = grants
@@ -107,6 +111,31 @@ class Secondary:
         if journal is not None:
             self._all.opened(self)
         return journal
+
+    def _hear(self, label: str, serial: int | None, said: str = "") -> None:
+        """
+        Note what a primary has, or why it does not say so.
+        """
+        before = self.heard.get(label)
+        known = before.serial if serial is None and before is not None else serial
+        self.heard[label] = PeerFact(known, self._today(), said)
+
+    def facts(self) -> dict[str, JSON]:
+        """
+        Describe the refresh cycle: C{primaries}, each with C{server}, and if it was asked C{serial}, C{at} and C{said} if it failed;
+        C{refreshState}, C{refreshed}, C{refresh} and C{expires}, in seconds since 1970.
+        """
+        refreshing = self.refreshing
+        labels = [remote.server.label for remote in self.primaries]
+        primaries: list[JSON] = [
+            {"server": label, **(self.heard[label].toJSON() if label in self.heard else {})} for label in labels
+        ]
+        known: dict[str, JSON] = {"primaries": primaries, "refreshState": refreshing.state.value}
+        if refreshing.waiting:
+            known["refresh"] = round(refreshing.nextAt, 3)
+        if refreshing.refreshedAt:
+            known |= {"refreshed": round(refreshing.refreshedAt, 3), "expires": round(refreshing.expiresAt, 3)}
+        return known
 
     def rest(self) -> bool:
         """
@@ -361,6 +390,7 @@ class Secondary:
                 if rrset.rrType == SOA and rrset.name.lower() == self.apexName.lower() and len(rrset.rdatas[0]) >= 22:
                     seconds = int.from_bytes(expire, "big") if expire is not None and len(expire) == 4 else None
                     serial = serialIn(rrset.rdatas[0])
+                    self._hear(label, serial)
                     step = self.refreshing.probed(self._today(), serial, seconds)
                     if step is None or not step.fetch:
                         await self._notNewer(serial, label)
@@ -376,6 +406,7 @@ class Secondary:
                 # Knot DNS refuses SOA queries for catalog zones, without a signature. Try a transfer over TCP, whose reply has to be
                 # signed.
                 return self.refreshing.undisclosed(self._today())
+            self._hear(label, None, str(fault))
             self._complain("zone {zone} could not be refreshed: {fault}", fault)
         return self.refreshing.failed(self._today())
 
@@ -417,6 +448,7 @@ class Secondary:
             if self._isPlain(fault, label):
                 spool.drop()
                 return await self._fetch(step, remote)
+            self._hear(label, None, str(fault))
             self._complain("zone {zone} could not be fetched: {fault}", fault)
             # A cycle, from Python 3.12 on: Twisted's frame in the traceback refers to the exception.
             fault.__traceback__ = None
@@ -459,6 +491,7 @@ class Secondary:
             version = await self._aside(self._holding.apply)
         self.version = version
         self.said = ""
+        self._hear(remote.server.label, version.serial)
         self.received += 1
         self._all.received += 1
         step = refreshing.received(self._today(), version.soa.rdatas[0], receiving.expire)

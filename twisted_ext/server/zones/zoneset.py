@@ -33,6 +33,7 @@ from twisted_ext.server.zones.zonelist import ZoneList
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
+    from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.reply.operations import Operation
     from twisted_ext.server.settings.settings import Settings
@@ -436,6 +437,36 @@ class ZoneSet:
             ends = None if place.signatures is None else place.signatures.time
             found.append(ZoneFigures(place.text, place.currentSerial, until, ends, sent, received))
         return found
+
+    def facts(self, apex: bytes) -> dict[str, JSON]:
+        """
+        Describe one zone: where it comes from, as C{kind} (C{file}, C{secondary}, C{database}, C{code} or C{catalog}); C{signed}, if it is
+        signed here; C{image}, the file with its image; C{journal} with C{octets}, C{oldest} and C{newest}, serials; and what
+        L{Replication.factsOf<twisted_ext.server.transfer.replication.Replication.factsOf>} returns.
+        """
+        from twisted_ext.zone.store.journal import Journal
+
+        place, replication = self.zones.at(apex), self._replication
+        exchanged = {} if replication is None else replication.factsOf(apex)
+        zone = None if replication is None else replication.cataloging.zoneAt(apex)
+        kind = "file"
+        if "primaries" in exchanged:
+            kind = "secondary"
+        elif self._stored is not None and self._stored.keeperOf(apex) is not None:
+            kind = "database"
+        elif zone is not None and zone.catalog == "produce":
+            kind = "catalog"
+        elif apex in [each.apex for each in self._made.values()]:
+            kind = "code"
+        facts: dict[str, JSON] = {"kind": kind, **exchanged}
+        if self.loading is not None and self.loading.overdue(apex) is not None:
+            facts["signed"] = True
+        if place is not None and place.source is not None:
+            facts["image"] = place.source[0]
+        journal = None if replication is None else replication.changesOf(apex)
+        if isinstance(journal, Journal) and journal.newest is not None:
+            facts["journal"] = {"octets": journal.octets, "oldest": journal.oldest, "newest": journal.newest}
+        return facts
 
     # -- for the parent of workers
 

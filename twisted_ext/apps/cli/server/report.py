@@ -89,16 +89,51 @@ def zoneLines(said: dict[str, JSON]) -> Iterator[str]:
         assert isinstance(zone, dict)
         serial = f", serial {zone['serial']}, {zone['records']} records" if "serial" in zone else ""
         yield f"{zone['zone']} {zone['state']}{serial}"
-        ends = zone.get("signaturesEnd")
-        if isinstance(ends, int):
-            yield f"  the first signature ends at {datetime.fromtimestamp(ends, UTC):%Y-%m-%d %H:%M} UTC"
+        if zone.get("signed"):
+            yield "  signed here"
+        if "signaturesEnd" in zone:
+            yield f"  the first signature ends{_at(zone, 'signaturesEnd')}"
         if zone.get("file"):
             yield f"  from {zone['file']}"
         if zone.get("said"):
             yield f"  {zone['said']}"
+        yield from _exchangeLines(zone)
     more = said.get("more")
     if isinstance(more, int) and more > 0:
         yield f"and {more} more zones; use --all to list them"
+
+
+def _exchangeLines(zone: dict[str, JSON]) -> Iterator[str]:
+    """
+    Yield what is known of the servers that a zone is exchanged with.
+    """
+    if "primaries" in zone:
+        asked = f", asked again{_at(zone, 'refresh')}" if "refresh" in zone else ""
+        confirmed = f", confirmed{_at(zone, 'refreshed')}, expires{_at(zone, 'expires')}" if "refreshed" in zone else ""
+        yield f"  {zone.get('refreshState')}{confirmed}{asked}"
+    for primary in map(_object, listOf(zone.get("primaries", []))):
+        has = f"serial {primary['serial']}" if "serial" in primary else "no serial yet"
+        when = _at(primary, "at") if "at" in primary else ", not asked yet"
+        yield f"  primary {primary['server']}: {has}{when}{_because(primary)}"
+    for told in map(_object, listOf(zone.get("notified", []))):
+        what = f"told of {told['serial']}{_at(told, 'at')}" if "at" in told else "told of nothing yet"
+        outcome = _because(told) or (", acknowledged" if "at" in told else "")
+        yield f"  {told['server']}: {what}{outcome}{', being told now' if told.get('waiting') else ''}"
+    for sent in map(_object, listOf(zone.get("fetched", []))):
+        yield f"  {sent['client']} has fetched {sent['serial']}{_at(sent, 'at')}"
+    if "journal" in zone:
+        kept = _object(zone["journal"])
+        yield f"  changes from serial {kept['oldest']} to {kept['newest']} are kept, {octets(_number(kept['octets']))}"
+    if zone.get("image"):
+        yield f"  image {zone['image']}"
+
+
+def _at(said: dict[str, JSON], key: str) -> str:
+    return f" at {datetime.fromtimestamp(_number(said[key]), UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _because(said: dict[str, JSON]) -> str:
+    return f": {said['said']}" if said.get("said") else ""
 
 
 def statLines(said: dict[str, JSON]) -> Iterator[str]:
