@@ -15,6 +15,7 @@ from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Final, cast
+from unittest.mock import patch
 from urllib.request import urlopen
 
 import pytest
@@ -111,6 +112,17 @@ class PageTests(SynchronousTestCase):
         self.assertEqual(Figures.fromJSON(status["figures"]).queries, 1000)
         self.assertEqual(status["history"], [[1.0, 0, 0, 0, 0, None, 0]] * 3)
         self.assertEqual(set(objectIn(status["status"])), {"version", "compiled", "uptime", "listening", "perSecond"})
+
+    def test_listsAndPauses(self) -> None:
+        """
+        The status has what features say for the page, and nothing else of them: no URL with a key in it.
+        """
+        shown: JSON = {"lists": [{"name": "ads", "place": "https://lists.example"}], "paused": ["children"]}
+        said: dict[str, JSON] = {"blocking": {"shown": shown, "lists": "https://lists.example/?key=secret"}}
+        with patch.object(self.server.status, "keepers", SimpleNamespace(facts=lambda: said, figures=dict, samples=dict)):
+            response = self.get("/status.json")
+        self.assertEqual(objectIn(objectIn(response.json)["status"])["blocking"], shown)
+        self.assertNotIn(b"secret", response.body)
 
     def test_clientsAreOffByDefault(self) -> None:
         """

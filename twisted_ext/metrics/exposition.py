@@ -142,8 +142,17 @@ _PLAIN: Final[tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...]
 )
 
 
+_NONE: Final[Mapping[str, Mapping[str, float]]] = {}
+
+
 def exposition(
-    figures: Figures, *, version: str, started: float, zones: Sequence[ZoneFigures] = (), declared: Iterable[Figure] = ()
+    figures: Figures,
+    *,
+    version: str,
+    started: float,
+    zones: Sequence[ZoneFigures] = (),
+    declared: Iterable[Figure] = (),
+    samples: Mapping[str, Mapping[str, float]] = _NONE,
 ) -> str:
     """
     Return the metrics page.
@@ -151,21 +160,31 @@ def exposition(
     @param started: when the server was started, in seconds since 1970.
     @param zones: the zones that have metrics of their own.
     @param declared: the numbers of features.
+    @param samples: those with a label, by the key and the value of the label.
     """
-    return "".join([f"{line}\n" for line in _lines(figures, version, started, zones, declared)])
+    own = [*_features(figures, declared, samples)]
+    return "".join([f"{line}\n" for line in _lines(figures, version, started, zones, own)])
+
+
+def _features(figures: Figures, declared: Iterable[Figure], samples: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    for each in declared:
+        kind = "counter" if each.grows else "gauge"
+        if each.label:
+            if labeled := samples.get(each.key):
+                yield from _metric(each.metric, kind, each.meaning, [({each.label: value}, number) for value, number in labeled.items()])
+        elif each.key in figures.numbers:
+            yield from _metric(each.metric, kind, each.meaning, [({}, figures.numbers[each.key])])
 
 
 def _lines(
-    figures: Figures, version: str, started: float, zones: Sequence[ZoneFigures], declared: Iterable[Figure]
+    figures: Figures, version: str, started: float, zones: Sequence[ZoneFigures], own: Iterable[str]
 ) -> Iterator[str]:
     numbers = figures.numbers
     for metric, kind, meaning, label, parts in _PLAIN:
         samples: list[_Sample] = [({label: value} if label else {}, numbers[name]) for value, name in parts if name in numbers]
         if samples:
             yield from _metric(metric, kind, meaning, samples)
-    for each in declared:
-        if each.key in numbers:
-            yield from _metric(each.metric, "counter" if each.grows else "gauge", each.meaning, [({}, numbers[each.key])])
+    yield from own
     yield from _metric("txdns_lane_hits_total", "counter", "Queries answered from the packet cache.", [({}, figures.laneHits)])
     meaning = "Questions by type; packet cache hits are sampled."
     yield from _metric("txdns_questions_total", "counter", meaning, _labeled("type", figures.types))

@@ -46,6 +46,20 @@ function upstreams(found, latencies) {
   }));
 }
 
+function blocking({ lists, paused }) {
+  byId("paused").hidden = !paused.length;
+  say("paused", `Paused for ${paused.map((view) => (view === "default" ? "clients in no view" : view)).join(", ")}.`);
+  byId("lists").tBodies[0].replaceChildren(...lists.map(({ name, place, names, wrong, failing }) => {
+    const row = document.createElement("tr");
+    const lines = wrong ? `, ${number(wrong)} lines cannot be used` : "";
+    row.append(
+      cell(name, "name"), cell(place === name ? "" : place), cell(number(names), "number"),
+      cell((failing ? "not fetched or read last time" : "in force") + lines, failing ? "down" : "up"),
+    );
+    return row;
+  }));
+}
+
 function latency({ bounds, counts }) {
   const label = (bound) => (bound < 1 ? `up to ${+(bound * 1000).toFixed(3)} ms` : `up to ${bound} s`);
   bars("latency", counts.map((count, index) => [index < bounds.length ? label(bounds[index]) : "more", count, number(count)]));
@@ -80,6 +94,8 @@ function draw({ status, figures, history, latencies }) {
   byId("validation").hidden = !("secure" in numbers);
   bars("security", ["secure", "insecure", "bogus", "indeterminate"].map((each) => [each, numbers[each] || 0, number(numbers[each] || 0)]));
   upstreams(figures.upstreams, latencies);
+  byId("blocking").hidden = !status.blocking;
+  if (status.blocking) blocking(status.blocking);
 }
 
 async function namesOf(client) {

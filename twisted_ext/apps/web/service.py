@@ -109,6 +109,8 @@ async def _status(operations: Operations) -> bytes:
     status = await operations.status()
     figures = await operations.figures()
     shown: dict[str, JSON] = {key: status[key] for key in ("version", "compiled", "uptime", "listening", "perSecond") if key in status}
+    # Of what features say, as much as is for this page.
+    shown |= {key: said["shown"] for key, said in status.items() if isinstance(said, dict) and "shown" in said}
     history = operations.history
     drawn: dict[str, JSON] = {
         "status": shown,
@@ -145,7 +147,15 @@ def _after(request: Request) -> int:
 async def _metrics(operations: Operations) -> bytes:
     figures = await operations.figures()
     zones = operations.zoneMetrics()
-    return exposition(figures, version=__version__, started=operations.started, zones=zones, declared=declaredFigures()).encode("utf-8")
+    text = exposition(
+        figures,
+        version=__version__,
+        started=operations.started,
+        zones=zones,
+        declared=declaredFigures(),
+        samples=operations.samples(),
+    )
+    return text.encode("utf-8")
 
 
 class _PageRequest(BoundedRequest):

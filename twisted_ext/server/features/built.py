@@ -262,6 +262,9 @@ class Keepers:
     def figures(self) -> dict[str, float]:
         return {key: number for keeper in self._keepers.values() for key, number in keeper.figures().items()}
 
+    def samples(self) -> dict[str, dict[str, float]]:
+        return {key: labeled for keeper in self._keepers.values() for key, labeled in keeper.samples().items()}
+
     def facts(self) -> dict[str, JSON]:
         return {key: fact for keeper in self._keepers.values() for key, fact in keeper.facts().items()}
 

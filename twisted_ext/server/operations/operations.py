@@ -102,6 +102,12 @@ class Operations(Service):
             numbers.update(self.encryption.figures())
         return numbers
 
+    def samples(self) -> dict[str, dict[str, float]]:
+        """
+        Return the numbers of features that have a label: by the key of the figure, and the value of the label.
+        """
+        return {} if self.keepers is None else self.keepers.samples()
+
     def stats(self) -> Deferred[dict[str, JSON]]:
         """
         Return the figures, with what the numbers of features are called, which C{txdns control} does not know.

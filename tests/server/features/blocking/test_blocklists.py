@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 
 from tests.server.features.blocking.listcase import ListCase, tableIn
+from tests.server.operations.seeing import objectIn
 from tests.server.process.test_workers import Processes
 from tests.server.test_service import US, ServiceCase
 from twisted_ext.metrics.exposition import exposition
@@ -19,6 +20,7 @@ from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.policy.rules.table import BELOW, SELF, PolicyTable, RuleList
 from twisted_ext.server.features.blocking.keeper import BlockLists
 from twisted_ext.server.features.blocking.lists import listsIn
+from twisted_ext.server.features.order import declaredFigures
 from twisted_ext.server.listeners.sockets import boundSockets
 from twisted_ext.server.process.workers import Workforce
 from twisted_ext.server.settings.settings import Settings
@@ -90,6 +92,7 @@ class BlockListsTests(ListCase):
         text = f"block list {self.list}: cannot be read: No such file or directory; it keeps its former 1 name"
         self.assertIn(text, self.logged)
         self.assertEqual(lists.figures()["blockListsWrong"], 1)
+        self.assertEqual(lists.samples()["blockListFailing"], {str(self.list): 1.0})
         lists.look()
         lists.look()
         self.assertEqual(self.children.started, [])
@@ -338,8 +341,18 @@ class BlockingServerTests(ListCase, ServiceCase):
         self.assertEqual([str(query.question.name) for query in self.upstream.asked], [repr(b"\x03www\x07example\x04test\x00")])
         self.assertEqual((self.figures()["blocked"], self.figures()["blockNames"]), (6, 1))
         self.assertGreater(self.service.counters.hits, 4)
-        page = exposition(self.successResultOf(self.service.status.figures()), version="1", started=0)
+        figures, samples = self.successResultOf(self.service.status.figures()), self.service.status.samples()
+        page = exposition(figures, version="1", started=0, declared=declaredFigures(), samples=samples)
         self.assertIn("\ntxdns_blocked_total 6\n", page)
+        self.assertIn(f'\ntxdns_block_list_names{{list="{self.list}"}} 1\n', page)
+        self.assertIn(f'\ntxdns_block_list_failing{{list="{self.list}"}} 0\n', page)
+        self.assertNotIn("txdns_blocking_paused", page)
+        self.successResultOf(self.service.status.do("pause", {"view": "default"}))
+        self.assertEqual(self.service.status.samples()["blockingPaused"], {"default": 1.0})
+        shown = objectIn(self.successResultOf(self.service.status.status())["blocking"])["shown"]
+        listed = {"name": str(self.list), "place": str(self.list), "names": 1, "wrong": 0, "failing": False}
+        self.assertEqual(shown, {"lists": [listed], "paused": ["default"]})
+        self.successResultOf(self.service.status.do("resume", {"view": "default"}))
         self.assertIn('\ntxdns_replies_total{rcode="NXDOMAIN"} 6\n', page)
         self.list.write_text("example.test\n")
         self.network.advance(3.0)
@@ -406,6 +419,10 @@ class BlockingServerTests(ListCase, ServiceCase):
                 "reading": False,
                 "lists": [{"list": f"block:{self.list}", "names": 1, "wrong": 1, "said": said, "kept": False}],
                 "said": ["blocking: 1 name", f"  {self.list}: 1 name; lines that cannot be used: 1 ({said})"],
+                "shown": {
+                    "lists": [{"name": str(self.list), "place": str(self.list), "names": 1, "wrong": 1, "failing": False}],
+                    "paused": [],
+                },
             },
         )
 

@@ -317,6 +317,9 @@ class FailureTests(FetchedCase):
         self.wait(1)
         self.arrive("ads.example\n")
         self.assertEqual(made.figures(), {"blockLists": 1, "blockNames": 1, "blockListsWrong": 0})
+        samples = made.samples()
+        self.assertEqual((samples["blockListNames"], samples["blockListFailing"]), ({"ads": 1}, {"ads": 0.0}))
+        self.assertEqual([*samples["blockListFetched"]], ["ads"])
         since = self.clock.seconds()
         self.wait(_DAY)
         for minutes in (10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440):

@@ -209,6 +209,12 @@ class Keeper:
         """
         return {}
 
+    def samples(self) -> dict[str, dict[str, float]]:
+        """
+        Return its numbers that have a label: by the key of the figure, and the value of the label.
+        """
+        return {}
+
     def facts(self) -> dict[str, JSON]:
         """
         Return what the status of the server says of it, by key. Of an object, C{txdns control status} prints the lines in C{said}.

@@ -55,6 +55,15 @@ class BlockingFeature(Feature):
     figures = (
         Figure("blockLists", "txdns_block_lists", "Configured block lists."),
         Figure("blockListsWrong", "txdns_block_lists_wrong", "Block lists that could not be fetched or read last time."),
+        Figure("blockListNames", "txdns_block_list_names", "Names in a block list.", label="list"),
+        Figure("blockListFailing", "txdns_block_list_failing", "Whether a block list could not be fetched or read.", label="list"),
+        Figure(
+            "blockListFetched",
+            "txdns_block_list_fetched_seconds",
+            "When a block list that has a URL was fetched last, in seconds since 1970.",
+            label="list",
+        ),
+        Figure("blockingPaused", "txdns_blocking_paused", "Views in which blocking is paused; default for none.", label="view"),
         Figure("blockNames", "txdns_block_names", "Names in block lists.", words="names in block lists"),
     )
     verbs = (

@@ -157,15 +157,24 @@ class BlockLists(Keeper):
         """
         Return the numbers for metrics; none without lists.
         """
-        return {"blockLists": len(self._wanted), "blockNames": self.names, "blockListsWrong": self._wrong} if self._wanted else {}
+        return {"blockLists": len(self._wanted), "blockNames": self.names, "blockListsWrong": len(self._failing)} if self._wanted else {}
 
     @property
-    def _wrong(self) -> int:
+    def _failing(self) -> set[str]:
         """
-        How many lists could not be fetched, or not be read.
+        The lists that could not be fetched, or not be read.
         """
-        failed = self._downloads.failed()
-        return len(failed.union([each.list for each in self.lists if each.kept]))
+        return self._downloads.failed().union([each.list for each in self.lists if each.kept])
+
+    def samples(self) -> dict[str, dict[str, float]]:
+        failing = self._failing
+        fetched = [each for each in self._downloads.facts() if isinstance(each, dict)]
+        return {
+            "blockListNames": {each.name: each.names for each in self.lists},
+            "blockListFailing": {RuleList(word).name: float(word in failing) for word in self._wanted},
+            "blockListFetched": {str(each["name"]): at for each in fetched if isinstance(at := each["fetched"], int | float)},
+            "blockingPaused": {view or "default": 1.0 for view in self._pauses.paused},
+        }
 
     def facts(self) -> dict[str, JSON]:
         """
@@ -181,9 +190,21 @@ class BlockLists(Keeper):
             {"list": each.list, "names": each.names, "wrong": each.wrong, "said": each.said, "kept": each.kept} for each in self.lists
         ]
         told: dict[str, JSON] = {"names": self.names, "reading": self._reading, "lists": lists, "said": [*said]}
+        told["shown"] = self._shown()
         if fetched := self._downloads.facts():
             told["fetched"] = fetched
         return {"blocking": told}
+
+    def _shown(self) -> dict[str, JSON]:
+        """
+        Describe lists and pauses for the status page, without the rest of URLs, which may have a key.
+        """
+        failing, known = self._failing, {each.list: each for each in self.lists}
+        lists: list[JSON] = []
+        for word in self._wanted:
+            each = known.get(word) or RuleList(word)
+            lists.append({"name": each.name, "place": each.place, "names": each.names, "wrong": each.wrong, "failing": word in failing})
+        return {"lists": lists, "paused": [view or "default" for view in self._pauses.paused]}
 
     def fetch(self, name: str, anyway: bool) -> dict[str, JSON]:
         """
