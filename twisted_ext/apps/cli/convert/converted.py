@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config.setting import Setting
 from twisted_ext.server.settings.settings import SETTINGS, ZONE, settingNamed
+from twisted_ext.wire.escapes import printable
 
 __all__ = ["Converted", "Finding", "Place", "Severity"]
 
@@ -71,7 +72,8 @@ class Finding:
     def __str__(self) -> str:
         advice = f"; {self.instead}" if self.instead else ""
         directive = f"{_shortened(self.place.directive)}: " if self.place.directive else ""
-        return f"{self.place}: {directive}{self.severity.value}: {self.reason}{advice}"
+        # What a file names may have control characters.
+        return printable(f"{self.place}: {directive}{self.severity.value}: {self.reason}{advice}")
 
 
 #: The length of directives in lines about them.

@@ -76,6 +76,15 @@ def test_tagsMakeNothing() -> None:
     assert found.values["interface"] == ["192.0.2.1"]
 
 
+def test_controlCharactersOfPaths() -> None:
+    """
+    A path with control characters makes a finding of one line.
+    """
+    found = converted("adguard", 'dns: {upstream_dns_file: "\\r\\u2028x"}\n')
+    (line,) = [str(each) for each in found.findings if "upstream_dns_file" in str(each)]
+    assert line == "/etc/first.conf:1: dns.upstream_dns_file: not valid: /etc/\\r\\u2028x: No such file or directory"
+
+
 #: Tables, and keys in them.
 _KEYS: Final = (
     ("dns", "bind_hosts port ratelimit upstream_dns upstream_dns_file bootstrap_dns fallback_dns upstream_mode allowed_clients "
