@@ -50,6 +50,7 @@ COMPILED = (
     "twisted_ext/resolver/sources.py",
     "twisted_ext/resolver/system/hosts.py",
     "twisted_ext/server/authority/*.py",
+    "twisted_ext/server/features/queryhistory/recording.py",
     "twisted_ext/server/features/querylog/log.py",
     "twisted_ext/server/features/views/selectors.py",
     "twisted_ext/server/listeners/*.py",

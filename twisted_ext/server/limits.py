@@ -25,7 +25,7 @@ __all__ = [
     "COOKIE_SECRETS",
     "COOKIE_RENEWAL", "COOKIE_AHEAD", "COOKIES_KNOWN", "COOKIE_HASHES", "REFUSAL_TTL", "ZONE_LANE_BYTES", "ZONE_LANE_SIGHTS",
     "WATCH_SECONDS", "WATCH_FILES", "CHANGING_SECONDS", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE", "COMPILER_PAUSE",
-    "HEALTH_PAUSE", "PEERS_KNOWN", "PEERS_PER_ZONE",
+    "HISTORY_DAYS", "HISTORY_OCTETS", "HISTORY_PAUSE", "HISTORY_QUEUE", "HEALTH_PAUSE", "PEERS_KNOWN", "PEERS_PER_ZONE",
     "BATCH_ZONES", "BATCH_OCTETS", "LOADING_COMPLAINTS", "RENEWAL_PAUSE", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER",
     "TRANSFERS_WAITING", "TRANSFERS_IN", "JOURNALS_OPEN", "STARTS", "PROBES", "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT",
     "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTIFY_CHECK", "NOTIFY_CHECKS", "NOTIFY_WATCHED",
@@ -100,6 +100,9 @@ WEB_SHARE: Final = Limit(default=0.1, least=0.001, most=1.0)
 
 #: Seconds for which one rendering of the figures is reused for all clients.
 WEB_FRESH: Final = Limit(default=1.0, least=0.0, most=60.0)
+
+#: Seconds between two tries to reach upstreams that do not reply, while it is asked whether the server is ready.
+HEALTH_PAUSE: Final = Limit(default=2.0, least=0.1, most=60.0)
 
 # -- upstreams
 
@@ -279,15 +282,6 @@ COMPILERS: Final = Limit(default=2, least=1, most=64)
 #: Octets of one line that such a process writes.
 COMPILER_LINE: Final = Limit(default=1 << 20, least=1 << 14, most=1 << 26)
 
-#: Servers of one zone of which it is kept what happened with them last, for operators.
-PEERS_PER_ZONE: Final = Limit(default=64, least=1, most=10_000)
-
-#: The same for all zones: some 200 octets each.
-PEERS_KNOWN: Final = Limit(default=100_000, least=64, most=10_000_000)
-
-#: Seconds between two tries to reach upstreams that do not reply, while it is asked whether the server is ready.
-HEALTH_PAUSE: Final = Limit(default=2.0, least=0.1, most=60.0)
-
 #: Seconds without output after which such a process is killed: while it reads, it reports every few megabytes, and even on a busy
 #: machine the image of the largest zone is written in less.
 COMPILER_SILENCE: Final = Limit(default=300.0, least=0.1, most=86400.0)
@@ -326,6 +320,20 @@ SIGNATURE_LINES: Final = Limit(default=100, least=1, most=100_000)
 
 #: Zones up to which each has metrics of its own, four series each; with more, only totals and the first ends of all zones are shown.
 ZONE_METRICS: Final = Limit(default=1000, least=0, most=1_000_000)
+
+# -- history
+
+#: Days for which the history of queries is kept.
+HISTORY_DAYS: Final = Limit(default=30, least=1, most=3650)
+
+#: Octets that it takes: a million queries take some 70 MB, and the file that is written cannot be removed.
+HISTORY_OCTETS: Final = Limit(default=4_000_000_000, least=256_000_000, most=2**44)
+
+#: Octets that wait for its process; some seconds of a busy server.
+HISTORY_QUEUE: Final = Limit(default=2**23, least=2**16, most=2**28)
+
+#: Seconds until its process is started again, doubled each time up to the maximum.
+HISTORY_PAUSE: Final = Limit(default=1.0, least=0.1, most=60.0)
 
 # -- a server and its workers
 
@@ -497,6 +505,12 @@ NOTIFY_WATCHED: Final = Limit(default=50_000, least=0, most=1_000_000)
 
 #: Seconds between two SOA queries that NOTIFY messages for one zone can cause.
 NOTICES_PER_ZONE: Final = Limit(default=1.0, least=0.0, most=600.0)
+
+#: Servers of one zone of which it is kept what happened with them last, for operators.
+PEERS_PER_ZONE: Final = Limit(default=64, least=1, most=10_000)
+
+#: The same for all zones: some 200 octets each.
+PEERS_KNOWN: Final = Limit(default=100_000, least=64, most=10_000_000)
 
 # -- databases
 

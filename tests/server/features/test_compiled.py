@@ -104,6 +104,7 @@ class CompiledTests(SynchronousTestCase):
             filterA=True,
             tls="127.0.0.1",
             queryLog=True,
+            queryHistory=True,
             clientRate=5,
             responseRate=5,
             requireCookie=["192.0.2.1"],

@@ -68,6 +68,7 @@ __all__ = [
     "READABLE",
     "RECORD",
     "REMOTE",
+    "HISTORY_CLIENTS",
     "READINESS",
     "ROLE",
     "ROUTE",
@@ -667,6 +668,7 @@ BLOCK_EXCEPTION: Final = BlockException("a domain, or file: and the path of a fi
 BLOCK_REPLY: Final = Text("nxdomain, null, or an address, such as 192.0.2.1 or 192.0.2.1,2001:db8::1", _blockReply)
 DESCRIPTION: Final = Text("an address of a server or a description, such as 192.0.2.1, udp:192.0.2.1:5353 or threaded", _description)
 LOG_FORMAT: Final = oneOf("text", "json")
+HISTORY_CLIENTS: Final = oneOf("full", "network", "hash", "none")
 READINESS: Final = oneOf("zones", "upstreams", "workers")
 ROLE: Final = oneOf("forward", "recurse", "serve")
 MINIMIZATION: Final = oneOf("yes", "no", "strict")

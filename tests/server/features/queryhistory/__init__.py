@@ -1,0 +1,3 @@
+"""
+Tests of the feature that keeps the history of queries.
+"""

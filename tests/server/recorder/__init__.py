@@ -1,0 +1,3 @@
+"""
+Tests of the process that keeps the history of queries, and of what reads it.
+"""

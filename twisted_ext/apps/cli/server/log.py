@@ -1,0 +1,365 @@
+"""
+C{txdns log}: searches the history of queries that a server keeps.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+from ipaddress import ip_address, ip_network
+from itertools import islice, takewhile
+from json import dumps
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.apps.cli.server.client import SOCKET, ControlChannel
+from twisted_ext.apps.cli.server.report import duration, octets
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, didYouMean, flag, whole
+from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, USAGE, ExitError, complain, fileErrors
+from twisted_ext.errors import BadDescription
+from twisted_ext.files import openNow
+from twisted_ext.server.recorder.rows import KEY_OCTETS, STATUSES, TRANSPORTS, formsOf, reversedName, shownName
+from twisted_ext.wire.codes import Rcode, rcodeName
+from twisted_ext.wire.escapes import printable
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.times import secondsFromDuration
+from twisted_ext.wire.rrtypes import typeName, typeNumber
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from ipaddress import IPv4Network, IPv6Network
+
+    from twisted_ext.apps.cli.terminal.arguments import Given
+    from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.recorder.rows import Row
+    from twisted_ext.server.recorder.search import Filter, Found
+
+__all__ = ["ARGUMENTS", "follow", "lineOf", "main"]
+
+_HELP: Final = """\
+Usage: txdns log [FILTER...] [--limit N] [+json] [--folder PATH | --socket PATH]
+       txdns log why ID
+       txdns log follow [FILTER...] [+json]
+       txdns log stats [+json]
+
+Searches the history that a server keeps with query-history = true: what clients have asked,
+what became of it, and which rule of which list decided. The newest queries come first. why ID
+shows one of them, and what the server would do now; follow shows new ones as they are written;
+stats shows how far back the history goes.
+
+The folder of the history is that of the running server, or that of --folder, which needs no
+server. Each filter that is given has to hold.
+
+{options}
+
+TIME is so long ago, such as 90m, 12h or 2d, or a date in local time: 2026-11-24 or
+2026-11-24T15:30.
+
+  txdns log --client 192.0.2.77 --status blocked --since 2d
+  txdns log --name example.com --below --since 2026-11-24 --until 2026-11-25
+  txdns log --part track +json | jq -r .name | sort | uniq -c
+  txdns log why 12.345
+
+Exit codes: 0 queries were found, 1 wrong usage, 2 none were, 8 the folder or a file in it
+cannot be read, 9 no server.
+"""
+
+#: Seconds between two looks for new queries.
+_EVERY: Final = 1.0
+
+#: New queries that are shown at a look; a terminal shows no more in a second.
+_SHOWN: Final = 10_000
+
+
+def _name(text: str) -> bytes:
+    return nameFromText(text)
+
+
+def _client(text: str) -> str | IPv4Network | IPv6Network | None:
+    try:
+        return ip_network(text, strict=False) if "/" in text else str(ip_address(text))
+    except ValueError:
+        pass
+    if len(text) == 24 and all(letter in "0123456789abcdef" for letter in text):
+        return text
+    raise BadDescription(f"{text!r} is not an address; write 192.0.2.1, 192.0.2.0/24, or what the history has instead")
+
+
+def _type(text: str) -> int:
+    number = 255 if text.upper() in ("ANY", "*") else typeNumber(text)
+    if number is None:
+        raise BadDescription(f"{text!r} is not a record type; write A, AAAA, MX or TYPE65280")
+    return number
+
+
+def _rcode(text: str) -> int:
+    try:
+        return Rcode[text.upper()]
+    except KeyError:
+        raise BadDescription(f"{text!r} is not an rcode; {didYouMean(text.upper(), Rcode.__members__, 'write NXDOMAIN')}") from None
+
+
+def _status(text: str) -> str:
+    if text not in STATUSES:
+        raise BadDescription(f"{text!r} is not one of {', '.join(STATUSES)}")
+    return text
+
+
+def _moment(text: str) -> float:
+    """
+    Return a time in seconds since 1970.
+    """
+    try:
+        return time.time() - secondsFromDuration(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise BadDescription(f"{text!r} is not a time; write 12h, 2d, 2026-11-24 or 2026-11-24T15:30") from None
+
+
+_NAME: Final = Option("--name NAME", "queries for this name", b"", _name)
+_BELOW: Final = flag("--below", "with --name: and for all names below it")
+_PART: Final = Option("--part TEXT", "queries for names that have this text", "", str)
+_CLIENT: Final = Option("--client ADDRESS", "queries of this client, or of a network such as 192.0.2.0/24", None, _client)
+_TYPE: Final = Option("--type TYPE", "queries for this record type", 0, _type)
+_RCODE: Final = Option("--rcode RCODE", "queries with this rcode, such as NXDOMAIN", 0, _rcode)
+_RULE: Final = Option("--rule TEXT", "queries that a rule decided whose list or line has this text", "", str)
+_STATUS: Final = Option("--status WORD", f"what became of them: {', '.join(STATUSES)}; may be repeated", "", _status, words=STATUSES)
+_SINCE: Final = Option("--since TIME", "queries from this time on", 0.0, _moment)
+_UNTIL: Final = Option("--until TIME", "queries before this time", 0.0, _moment)
+_LIMIT: Final = Option("--limit N", "show so many queries at most (100)", 100, whole(1, 10**9))
+_JSON: Final = flag("+json", "a JSON object for each query")
+_FOLDER: Final = Option("--folder PATH", "the folder of the history: history in the folder of the server's state", "", str)
+
+ARGUMENTS: Final = Arguments(
+    _HELP, _NAME, _BELOW, _PART, _CLIENT, _TYPE, _RCODE, _RULE, _STATUS, _SINCE, _UNTIL, _LIMIT, _JSON, _FOLDER, SOCKET
+)
+
+
+def main(words: list[str]) -> int:
+    given = ARGUMENTS.parse(words)
+    word, *more = given.bare or [""]
+    takes = {"": 0, "stats": 0, "follow": 0, "why": 1}
+    if word not in takes:
+        raise ExitError(USAGE, f"{word!r} is not a command; {didYouMean(word, takes, 'write txdns log, or log why, follow or stats')}")
+    if len(more) != takes[word]:
+        wrong = "write: txdns log why ID, with an ID that txdns log shows" if word == "why" else f"unexpected argument {more[0]!r}"
+        raise ExitError(USAGE, wrong)
+    if given[_BELOW] and _NAME not in given:
+        raise ExitError(USAGE, "--below belongs to --name")
+    folder = given[_FOLDER] or _folderOf(given[SOCKET])
+    if word == "stats":
+        return _stats(folder, given[_JSON])
+    if word == "why":
+        return _why(folder, more[0], given)
+    wanted = _filter(given, folder)
+    return follow(folder, wanted, given[_JSON]) if word == "follow" else _found(folder, wanted, given)
+
+
+def _folderOf(socket: str) -> str:
+    """
+    Return the folder of the running server's history.
+    """
+    try:
+        said = ControlChannel(socket).ask("GET", "status").get("queryHistory")
+    except ExitError as ending:
+        raise ExitError(ending.code, f"{ending.line}, or the folder of a history with --folder PATH") from ending
+    folder = said.get("folder") if isinstance(said, dict) else None
+    if not isinstance(folder, str):
+        raise ExitError(USAGE, "the server keeps no history of queries; query-history = true in its file makes it do so")
+    return folder
+
+
+def _filter(given: Given, folder: str) -> Filter:
+    from twisted_ext.server.recorder.search import Filter
+
+    client = given[_CLIENT]
+    return Filter(
+        name=reversedName(given[_NAME]) if _NAME in given else None,
+        isBelow=given[_BELOW],
+        part=given[_PART],
+        clients=_forms(client, folder) if isinstance(client, str) else client,
+        type=given[_TYPE] if _TYPE in given else None,
+        rcode=given[_RCODE] if _RCODE in given else None,
+        rule=given[_RULE],
+        statuses=frozenset([STATUSES.index(each) for each in given.all(_STATUS)]),
+        since=int(given[_SINCE] * 1_000_000) if _SINCE in given else None,
+        until=int(given[_UNTIL] * 1_000_000) if _UNTIL in given else None,
+    )
+
+
+def _forms(client: str, folder: str) -> frozenset[str]:
+    """
+    Return all that the history may have of a client.
+    """
+    key = b""
+    # There is one if the history has hashes.
+    with fileErrors(f"{folder}/key"), suppress(FileNotFoundError), open(f"{folder}/key", "rb", opener=openNow) as file:
+        key = file.read(KEY_OCTETS)
+    return formsOf(client, key) | {client}
+
+
+def _rows(folder: str, wanted: Filter, complain: Callable[[str], object]) -> Iterator[Found]:
+    from twisted_ext.server.recorder.search import search
+
+    # Not around those who print: their errors are others.
+    with fileErrors(folder):
+        yield from search(folder, wanted, complain)
+
+
+def _found(folder: str, wanted: Filter, given: Given) -> int:
+    shown = 0
+    wrong: list[str] = []
+    for each in islice(_rows(folder, wanted, wrong.append), given[_LIMIT]):
+        print(_shown(each, given[_JSON]))
+        shown += 1
+    for line in wrong:
+        complain(line)
+    if shown == given[_LIMIT] and _LIMIT not in given:
+        complain(f"there may be more; --limit N shows more than {shown}")
+    return OK if shown else DECLINED
+
+
+def follow(
+    folder: str, wanted: Filter, json: bool, pause: Callable[[float], object] = time.sleep, complain: Callable[[str], object] = complain
+) -> int:
+    """
+    Print queries as they are written, until the user presses Ctrl-C.
+    """
+    from twisted_ext.server.recorder.search import Filter
+
+    last = next((_placeOf(each) for each in _rows(folder, Filter(), complain)), (0, 0))
+    try:
+        while True:
+            pause(_EVERY)
+            fresh = list(islice(takewhile(partial(_isAfter, last), _rows(folder, wanted, complain)), _SHOWN))
+            for each in reversed(fresh):
+                print(_shown(each, json))
+                last = _placeOf(each)
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        # The usual way to leave.
+        return OK
+
+
+def _isAfter(place: tuple[int, int], found: Found) -> bool:
+    return _placeOf(found) > place
+
+
+def _placeOf(found: Found) -> tuple[int, int]:
+    segment, _, row = found.place.partition(".")
+    return int(segment), int(row)
+
+
+def _stats(folder: str, json: bool) -> int:
+    from sqlite3 import Error
+
+    from twisted_ext.server.recorder.search import extent
+
+    with fileErrors(folder):
+        try:
+            said = extent(folder)
+        except Error as error:
+            raise OSError(None, str(error)) from error
+    if json:
+        print(dumps({"folder": folder, **said}))
+        return OK
+    print(f"{folder}: {said['rows']:,} queries in {said['segments']} files, {octets(said['octets'] or 0)}")
+    if said["first"] is not None and said["last"] is not None:
+        first, last = float(said["first"]), float(said["last"])
+        print(f"from {_clock(first)} to {_clock(last)}, {duration(last - first)}")
+    return OK
+
+
+def _why(folder: str, place: str, given: Given) -> int:
+    from sqlite3 import Error
+
+    from twisted_ext.server.recorder.search import Found, rowAt
+
+    with fileErrors(folder):
+        try:
+            row = rowAt(folder, place)
+        except Error as error:
+            raise OSError(None, str(error)) from error
+    if row is None:
+        raise ExitError(DECLINED, f"the history has no query {place}; txdns log shows their IDs")
+    print(_shown(Found(place, row), given[_JSON]))
+    for line in _causes(row):
+        print(printable(f"  {line}"))
+    asked = {"name": shownName(row.name), "type": typeName(row.type)}
+    try:
+        asked["client"] = str(ip_address(row.client))
+    except ValueError:
+        # What is kept of it is no address.
+        pass
+    try:
+        said = ControlChannel(given[SOCKET]).ask("GET", "explain", asked)
+    except ExitError as ending:
+        if ending.code != NO_REPLY:
+            raise
+        print("What a server would do now is not known, as none runs.")
+        return OK
+    now = str(said.get("rcode"))
+    print(printable(f"Now: {said.get('outcome')} ({now}){_reason(said)}"))
+    then = "no reply" if row.rcode < 0 else rcodeName(row.rcode)
+    print("The rcode is the same now." if now == then else printable(f"Then {then}, now {now}."))
+    return OK
+
+
+def _causes(row: Row) -> Iterator[str]:
+    if row.rule:
+        yield f"decided by {row.rule}"
+    if row.upstream:
+        yield f"answered by {row.upstream}"
+    if row.ede:
+        yield f"extended error: {row.ede}"
+    if row.view:
+        yield f"in the view {row.view}"
+
+
+def _reason(said: dict[str, JSON]) -> str:
+    origin = said.get("origin")
+    words = [str(origin[key]) for key in ("source", "server") if origin.get(key)] if isinstance(origin, dict) else []
+    words += [str(said["reason"])] if said.get("reason") else []
+    return f": {': '.join(words)}" if words else ""
+
+
+def _shown(found: Found, json: bool) -> str:
+    return dumps(_object(found)) if json else printable(lineOf(found))
+
+
+def _object(found: Found) -> dict[str, JSON]:
+    row = found.row
+    return {
+        "id": found.place,
+        "time": row.at / 1e6,
+        "client": row.client,
+        "name": shownName(row.name),
+        "type": typeName(row.type),
+        "rcode": None if row.rcode < 0 else rcodeName(row.rcode),
+        "status": STATUSES[row.status],
+        "milliseconds": row.micros / 1000,
+        "rule": row.rule,
+        "server": row.upstream,
+        "ede": row.ede,
+        "view": row.view,
+        "transport": TRANSPORTS[row.transport],
+    }
+
+
+def lineOf(found: Found) -> str:
+    """
+    Format a query. Its name comes from the network: the caller must escape the line before printing.
+    """
+    said = _object(found)
+    by = f"  by {found.row.rule or found.row.upstream}" if found.row.rule or found.row.upstream else ""
+    reply = f"{said['status']:<9} {said['rcode'] or 'no reply':<9} {found.row.micros / 1000:>9,.1f} ms"
+    return f"{found.place:>9}  {_clock(found.row.at / 1e6)}  {found.row.client or '-':<15}  {reply}  {said['type']:<6} {said['name']}{by}"
+
+
+def _clock(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

@@ -1,0 +1,3 @@
+"""
+The history of queries: what clients asked for weeks, on disk.
+"""

@@ -1,0 +1,232 @@
+"""
+Makes rows of the history of what processes that answer queries have told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from hmac import digest
+from ipaddress import ip_address, ip_network
+from typing import Any, Final, NamedTuple
+
+from twisted_ext.wire.names import nameToText
+
+__all__ = ["KEY_OCTETS", "STATUSES", "TRANSPORTS", "Row", "Rows", "formsOf", "reversedName", "shownName"]
+
+#: What became of a query. What is not listed is C{"local"}.
+STATUSES: Final = ("local", "cached", "forwarded", "blocked", "refused", "failed", "dropped")
+
+TRANSPORTS: Final = ("udp", "tcp", "tls", "https", "quic")
+
+_STATUS: Final = {word: number for number, word in enumerate(STATUSES)}
+_TRANSPORT: Final = {word: number for number, word in enumerate(TRANSPORTS)}
+
+_HEADER: Final = 12
+
+#: Causes that are remembered for queries that the packet cache answers; then half of them are forgotten.
+_CAUSES: Final = 100_000
+
+#: Characters of a text that is kept, such as that of an extended error, which other servers choose.
+_TEXT: Final = 200
+
+#: Octets of the key for hashes of addresses.
+KEY_OCTETS: Final = 32
+
+#: Octets of the digest of a client's address.
+_DIGEST: Final = 12
+
+
+class Row(NamedTuple):
+    """
+    A query.
+
+    @ivar at: when it was answered, in microseconds since 1970.
+    @ivar client: its address, or what is kept of that; C{""} for nothing.
+    @ivar name: with its labels in reverse, so that all names below another one are next to each other; in lower case.
+    @ivar rcode: -1 if there was no reply.
+    @ivar ede: the text of the first extended error.
+    @ivar micros: how long the answer took; 0 if it was at hand.
+    @ivar rule: the list and line that has decided; C{""} for none.
+    @ivar upstream: the server that has answered; C{""} for none.
+    @ivar status: the place of what became of it in L{STATUSES}.
+    @ivar transport: the same in L{TRANSPORTS}.
+    """
+
+    at: int
+    client: str
+    name: str
+    type: int
+    rcode: int
+    ede: str
+    micros: int
+    rule: str
+    upstream: str
+    view: str
+    status: int
+    transport: int
+
+
+def reversedName(name: bytes) -> str:
+    """
+    Return a name in wire form as text with its labels in reverse: C{"org.example.www"}. That of the root is C{""}.
+    """
+    labels: list[str] = []
+    position = 0
+    while position < len(name) and name[position]:
+        end = position + 1 + name[position]
+        labels.append(nameToText(name[position:end] + b"\0", final=False).lower())
+        position = end
+    return ".".join(reversed(labels))
+
+
+def shownName(text: str) -> str:
+    """
+    Return the name that L{reversedName} has written, with its final dot.
+    """
+    labels: list[str] = []
+    label = ""
+    isEscaped = False
+    for character in text:
+        if character == "." and not isEscaped:
+            labels.append(label)
+            label = ""
+            continue
+        isEscaped = character == "\\" and not isEscaped
+        label += character
+    labels.append(label)
+    return ".".join([*reversed(labels), ""]) if text else "."
+
+
+class Rows:
+    """
+    Makes rows. What the packet cache has answered has no cause: it gets that of the last query of the same view, name and type that was not
+    answered by it.
+    """
+
+    def __init__(self, clients: str = "full", key: bytes = b"", skip: Sequence[str] = (), views: Sequence[str] = ()) -> None:
+        """
+        @param clients: how clients are kept, C{"full"}, C{"network"}, C{"hash"} or C{"none"}.
+        @param key: for C{"hash"}.
+        @param skip: names in wire form as hexadecimal digits; these and those below them are not kept.
+        @param views: the views whose queries are not kept.
+        """
+        self._shown = _showing(clients, key)
+        self._clients: dict[str, str] = {}
+        self._skip = [reversedName(bytes.fromhex(each)) for each in skip]
+        self._views = frozenset(views)
+        self._names: dict[bytes, str] = {}
+        self._causes: dict[tuple[str, str, int], tuple[str, str, str]] = {}
+
+    def of(self, batch: object) -> Iterator[Row]:
+        """
+        Return the rows of a batch.
+
+        @raise ValueError: it is not valid.
+        """
+        if not isinstance(batch, list):
+            raise ValueError("a batch is a list")
+        for told in batch:
+            try:
+                if told[0] == "h":
+                    yield from self._hits(*told[1:])
+                elif told[0] == "r":
+                    row = self._replied(*told[1:])
+                    if row is not None:
+                        yield row
+            except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError) as error:
+                raise ValueError(f"what was told cannot be used: {error!r}") from None
+
+    def _nameOf(self, name: bytes) -> str:
+        found = self._names.get(name)
+        if found is None:
+            if len(self._names) >= _CAUSES:
+                self._names.clear()
+            found = self._names[name] = reversedName(name)
+        return found
+
+    def _clientOf(self, address: str) -> str:
+        found = self._clients.get(address)
+        if found is None:
+            if len(self._clients) >= _CAUSES:
+                self._clients.clear()
+            found = self._clients[address] = self._shown(address)
+        return found
+
+    def _isSkipped(self, name: str, view: str) -> bool:
+        return view in self._views or any(name == each or name.startswith(f"{each}.") or not each for each in self._skip)
+
+    def _hits(
+        self, time: float, transport: str, queries: list[bytes], replies: list[bytes], clients: list[str], views: list[str],
+        blocked: list[int],
+    ) -> Iterator[Row]:  # fmt: skip
+        at, way = int(time * 1_000_000), _TRANSPORT[transport]
+        stopped = frozenset(blocked)
+        for place, (query, reply, client, view) in enumerate(zip(queries, replies, clients, views, strict=True)):
+            end = _endOf(query)
+            name = self._nameOf(query[_HEADER:end].lower())
+            if self._isSkipped(name, view):
+                continue
+            rrType = int.from_bytes(query[end : end + 2], "big")
+            ede, rule, _ = self._causes.get((view, name, rrType), ("", "", ""))
+            isBlocked = place in stopped
+            status = _STATUS["blocked" if isBlocked else "cached"]
+            yield Row(at, self._clientOf(client), name, rrType, reply[1] & 15, ede, 0, rule if isBlocked else "", "", view, status, way)
+
+    def _replied(
+        self, time: float, micros: int, transport: str, client: str, view: str, wire: bytes, rrType: int, rcode: int, ede: str, status: str,
+        server: str, rule: str,
+    ) -> Row | None:  # fmt: skip
+        name = self._nameOf(wire.lower())
+        if self._isSkipped(name, view):
+            return None
+        ede, rule, server = ede[:_TEXT], rule[:_TEXT], server[:_TEXT]
+        key = (view, name, rrType)
+        self._causes.pop(key, None)
+        if ede or rule:
+            self._causes[key] = ede, rule, server
+            if len(self._causes) > _CAUSES:
+                for each in list(self._causes)[: _CAUSES // 2]:
+                    del self._causes[each]
+        at, kept, number, way = int(time * 1_000_000), self._clientOf(client), _STATUS.get(status, 0), _TRANSPORT[transport]
+        return Row(at, kept, name, rrType, rcode, ede, micros, rule, server, view, number, way)
+
+
+def _endOf(query: bytes) -> int:
+    """
+    Return where the name of the question ends.
+    """
+    end = _HEADER
+    while query[end]:
+        end += 1 + query[end]
+    return end + 1
+
+
+def formsOf(address: str, key: bytes = b"") -> frozenset[str]:
+    """
+    Return all that can be kept of a client's address.
+
+    @param key: of the hashes, if it is known.
+    """
+    ways = ("full", "network", "hash") if key else ("full", "network")
+    return frozenset([_showing(how, key)(address) for how in ways])
+
+
+def _showing(how: str, key: bytes) -> Callable[[str], str]:
+    """
+    Return what makes of an address what is kept of it.
+    """
+    if how == "full":
+        return lambda address: address
+    if how == "none":
+        return lambda address: ""
+
+    def network(address: str) -> str:
+        try:
+            parsed: Any = ip_address(address.partition("%")[0])
+        except ValueError:
+            return ""
+        return str(ip_network((parsed, 24 if parsed.version == 4 else 56), strict=False))
+
+    if how == "network":
+        return network
+    return lambda address: digest(key, address.encode(), "sha256")[:_DIGEST].hex() if address else ""
