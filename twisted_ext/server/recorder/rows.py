@@ -128,12 +128,12 @@ class Rows:
         for told in batch:
             try:
                 if told[0] == "h":
-                    yield from self._hits(*told[1:])
+                    yield from self._hits(told)
                 elif told[0] == "r":
-                    row = self._replied(*told[1:])
+                    row = self._replied(told)
                     if row is not None:
                         yield row
-            except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError) as error:
+            except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
                 raise ValueError(f"what was told cannot be used: {error!r}") from None
 
     def _nameOf(self, name: bytes) -> str:
@@ -155,10 +155,8 @@ class Rows:
     def _isSkipped(self, name: str, view: str) -> bool:
         return view in self._views or any(name == each or name.startswith(f"{each}.") or not each for each in self._skip)
 
-    def _hits(
-        self, time: float, transport: str, queries: list[bytes], replies: list[bytes], clients: list[str], views: list[str],
-        blocked: list[int],
-    ) -> Iterator[Row]:  # fmt: skip
+    def _hits(self, told: tuple[Any, ...]) -> Iterator[Row]:
+        _, time, transport, queries, replies, clients, views, blocked = told
         at, way = int(time * 1_000_000), _TRANSPORT[transport]
         stopped = frozenset(blocked)
         for place, (query, reply, client, view) in enumerate(zip(queries, replies, clients, views, strict=True)):
@@ -172,10 +170,8 @@ class Rows:
             status = _STATUS["blocked" if isBlocked else "cached"]
             yield Row(at, self._clientOf(client), name, rrType, reply[1] & 15, ede, 0, rule if isBlocked else "", "", view, status, way)
 
-    def _replied(
-        self, time: float, micros: int, transport: str, client: str, view: str, wire: bytes, rrType: int, rcode: int, ede: str, status: str,
-        server: str, rule: str,
-    ) -> Row | None:  # fmt: skip
+    def _replied(self, told: tuple[Any, ...]) -> Row | None:
+        _, time, micros, transport, client, view, wire, rrType, rcode, ede, status, server, rule = told
         name = self._nameOf(wire.lower())
         if self._isSkipped(name, view):
             return None

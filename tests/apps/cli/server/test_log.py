@@ -169,7 +169,7 @@ def test_stats(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, lines, _ = _log(capsys, folder, "stats")
     assert (code, lines) == (
         0,
-        [f"{folder}: 5 queries in 2 files, {size / 1000:.1f} KB", "from 2023-11-14 22:13:20 to 2023-11-14 22:13:24, 4 s"],
+        [f"{folder}: queries: 5, files: 2, {size / 1000:.1f} KB", "from 2023-11-14 22:13:20 to 2023-11-14 22:13:24, 4 s"],
     )
     _, (line,), _ = _log(capsys, folder, "stats", "+json")
     assert json.loads(line) == {"folder": str(folder), "segments": 2, "octets": size, "rows": 5, "first": BEGIN, "last": BEGIN + 4}

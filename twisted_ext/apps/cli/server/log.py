@@ -268,7 +268,7 @@ def _stats(folder: str, json: bool) -> int:
     if json:
         print(dumps({"folder": folder, **said}))
         return OK
-    print(f"{folder}: {said['rows']:,} queries in {said['segments']} files, {octets(said['octets'] or 0)}")
+    print(f"{folder}: queries: {said['rows']:,}, files: {said['segments']}, {octets(said['octets'] or 0)}")
     if said["first"] is not None and said["last"] is not None:
         first, last = float(said["first"]), float(said["last"])
         print(f"from {_clock(first)} to {_clock(last)}, {duration(last - first)}")
