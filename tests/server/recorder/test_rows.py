@@ -57,6 +57,16 @@ def test_hitsHaveTheCauseOfTheirAnswer() -> None:
     assert (child.rule, STATUSES[child.status]) == ("", "blocked")
 
 
+def test_rulesOfOtherAnswers() -> None:
+    """
+    A rewritten answer has its rule when it is repeated too; an answer from before its name was blocked has not that of the block.
+    """
+    local = told("a.lan", status="local", server="", rule="rpz:3")
+    blocked = told("x.example", status="blocked", rcode=3, server="", rule="ads.txt:7", ede="Blocked")
+    rows = _rows(local, hit("a.lan"), blocked, hit("x.example"))
+    assert [(row.rule, row.ede) for row in rows] == [("rpz:3", ""), ("rpz:3", ""), ("ads.txt:7", "Blocked"), ("", "")]
+
+
 def test_aCauseEnds() -> None:
     """
     When a name is answered without a rule, later hits have none.

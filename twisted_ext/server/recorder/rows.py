@@ -115,7 +115,7 @@ class Rows:
         self._skip = [reversedName(bytes.fromhex(each)) for each in skip]
         self._views = frozenset(views)
         self._names: dict[bytes, str] = {}
-        self._causes: dict[tuple[str, str, int], tuple[str, str, str]] = {}
+        self._causes: dict[tuple[str, str, int], tuple[str, str, bool]] = {}
 
     def of(self, batch: object) -> Iterator[Row]:
         """
@@ -165,10 +165,13 @@ class Rows:
             if self._isSkipped(name, view):
                 continue
             rrType = int.from_bytes(query[end : end + 2], "big")
-            ede, rule, _ = self._causes.get((view, name, rrType), ("", "", ""))
+            ede, rule, wasBlocked = self._causes.get((view, name, rrType), ("", "", False))
             isBlocked = place in stopped
+            if isBlocked != wasBlocked:
+                # It repeats another answer, such as one from before a list was changed.
+                ede = rule = ""
             status = _STATUS["blocked" if isBlocked else "cached"]
-            yield Row(at, self._clientOf(client), name, rrType, reply[1] & 15, ede, 0, rule if isBlocked else "", "", view, status, way)
+            yield Row(at, self._clientOf(client), name, rrType, reply[1] & 15, ede, 0, rule, "", view, status, way)
 
     def _replied(self, told: tuple[Any, ...]) -> Row | None:
         _, time, micros, transport, client, view, wire, rrType, rcode, ede, status, server, rule = told
@@ -179,7 +182,7 @@ class Rows:
         key = (view, name, rrType)
         self._causes.pop(key, None)
         if ede or rule:
-            self._causes[key] = ede, rule, server
+            self._causes[key] = ede, rule, status == "blocked"
             if len(self._causes) > _CAUSES:
                 for each in list(self._causes)[: _CAUSES // 2]:
                     del self._causes[each]
