@@ -63,6 +63,13 @@ def _recordersOf(server: Twistd) -> list[int]:
     return found
 
 
+def _begin(folder: Path, server: Twistd) -> None:
+    """
+    Wait until queries are in the history: those before its process listens are dropped.
+    """
+    wait(lambda: server.ask("localhost") is not None and _found(folder), server)
+
+
 def _hasEnded(process: int) -> bool:
     try:
         return "State:\tZ" in Path(f"/proc/{process}/status").read_text()
@@ -75,7 +82,7 @@ def test_everyQueryOnce(tmp_path: Path) -> None:
     With two workers, each query is in the history once: look-ups, hits of the packet cache and blocked names, with their causes.
     """
     with Upstream(otherwise="192.0.2.80") as upstream, _server(tmp_path, upstream, "--workers", "2", "--block", "ads.example") as server:
-        wait(lambda: _found(tmp_path), server)
+        _begin(tmp_path, server)
         for _ in range(5):
             for number in range(200):
                 exchange(server.port, f"h{number}.example.org")
@@ -110,7 +117,7 @@ def test_recorderIsKilled(tmp_path: Path) -> None:
         for number in range(50):
             upstream.canned.set(f"h{number}.example.org", "A", f"192.0.2.{number}")
         with _server(tmp_path, upstream) as server:
-            wait(lambda: _found(tmp_path), server)
+            _begin(tmp_path, server)
             (first,) = _recordersOf(server)
             with Load(server.port) as load:
                 before = len(_found(tmp_path))
@@ -134,7 +141,7 @@ def test_recorderStands(tmp_path: Path) -> None:
         for number in range(50):
             upstream.canned.set(f"h{number}.example.org", "A", f"192.0.2.{number}")
         with _server(tmp_path, upstream) as server:
-            wait(lambda: _found(tmp_path), server)
+            _begin(tmp_path, server)
             (recorder,) = _recordersOf(server)
             os.kill(recorder, signal.SIGSTOP)
             with Load(server.port) as load:
@@ -151,7 +158,7 @@ def test_serverIsKilled(tmp_path: Path) -> None:
     """
     with Upstream(otherwise="192.0.2.80") as upstream:
         with _server(tmp_path, upstream) as server:
-            wait(lambda: _found(tmp_path), server)
+            _begin(tmp_path, server)
             (recorder,) = _recordersOf(server)
             os.kill(server.pid, signal.SIGKILL)
             wait(lambda: _hasEnded(recorder))
