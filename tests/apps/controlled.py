@@ -39,7 +39,7 @@ def controlled(folder: Path, without: str = "") -> Iterator[Controlled]:
     """
     Start a server, and stop it afterwards.
 
-    @param without: the defenses of the page to switch off: C{escapes}, C{policy}, or both with a comma between them.
+    @param without: what to switch off, with commas: C{history}, or of the defenses of the page C{escapes} and C{policy}.
     """
     command = [sys.executable, "-m", "tests.apps.controlled", str(folder), without]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -75,7 +75,7 @@ def _switchOffDefenses(without: str) -> None:
         setattr(service._File, begin, unescaped)
 
 
-def _serve(folder: Path) -> None:
+def _serve(folder: Path, hasHistory: bool) -> None:
     from twisted.internet import reactor, stdio
     from twisted.internet.defer import Deferred, succeed
     from twisted.internet.protocol import Protocol, connectionDone
@@ -84,6 +84,7 @@ def _serve(folder: Path) -> None:
 
     from tests.metrics.samples import HOSTILE, busy
     from tests.server.operations.seeing import Answering, SeenServer
+    from tests.server.recorder.histories import historyOf, rowOf
     from twisted_ext.answers import Trace
     from twisted_ext.apps.web.service import WebService
     from twisted_ext.errors import BadDescription
@@ -91,11 +92,16 @@ def _serve(folder: Path) -> None:
     from twisted_ext.metrics.figures import Figures
     from twisted_ext.resolver.caching.cached import CachedSource
     from twisted_ext.server.operations.controlservice import ControlService
+    from twisted_ext.server.settings.settings import Settings
     from twisted_ext.testing.sources import CannedSource, questionOf
     from twisted_ext.wire.names import nameFromText, nameToText
 
     clock = cast(IReactorTime, reactor)
-    server = SeenServer(clock, busy())
+    (folder / "history").mkdir()
+    name = nameToText(HOSTILE[0])
+    historyOf(folder / "history", [rowOf(name, at, rule=f"ads:{at}", ede="<b>Blocked</b>", status="blocked") for at in range(120)])
+    settings = Settings.of(role="serve", state=str(folder), showClients=True, queryHistory=hasHistory)
+    server = SeenServer(clock, busy(), settings=settings)
     inner = CannedSource({("www.example.com", "A"): "192.0.2.1", ("a.sub.example.com", "A"): "192.0.2.2"})
     server.source = server.caching = CachedSource(inner, clock)
     server.responder = Answering(server.caching)
@@ -159,4 +165,4 @@ def _serve(folder: Path) -> None:
 
 if __name__ == "__main__":
     _switchOffDefenses(sys.argv[2])
-    _serve(Path(sys.argv[1]))
+    _serve(Path(sys.argv[1]), "history" not in sys.argv[2])

@@ -556,9 +556,19 @@ def test_pageIsAccessible(page: Browsing, width: int, phone: bool, scheme: str) 
     page.value("document.querySelector('#clients button').click()")
     page.value("document.querySelectorAll('details').forEach(each => { each.open = true })")
     page.wait("document.querySelector('tr.names li')")
-    # Rows of the same kind tell nothing new, and take a while.
     page.press("p")
-    most = "#liveTable tbody tr:nth-child(n+6), #values tbody tr:nth-child(n+4)"
+    violations(page, "#liveTable tbody tr:nth-child(n+6), #values tbody tr:nth-child(n+4)")
+    page.open(f"{page.value('location.origin')}/queries", "document.querySelectorAll('tbody tr').length == 100")
+    violations(page, "tbody tr:nth-child(n+4)")
+    page.open("about:blank", "location.href == 'about:blank'")
+
+
+def violations(page: Browsing, most: str) -> None:
+    """
+    Fail if axe finds violations.
+
+    @param most: selects rows of which others have the same kind: they tell nothing new, and take a while.
+    """
     page.value(f"document.querySelectorAll('{most}').forEach(row => row.remove())")
     page.value(resources.files("axe_core_python").joinpath("axe.min.js").read_text("utf-8") + "; 0")
     run = "axe.run({ resultTypes: ['violations'] }).then(found => found.violations.map(each => [each.id, each.nodes[0].html]))"

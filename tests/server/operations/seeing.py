@@ -57,10 +57,18 @@ class SeenServer:
     @ivar reloading: returns the result of a reload.
     """
 
-    def __init__(self, clock: IReactorTime, counters: Counters, today: Callable[[], float] = time, names: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        counters: Counters,
+        today: Callable[[], float] = time,
+        names: Iterable[str] = (),
+        settings: Settings | None = None,
+    ) -> None:
         """
         @param names: names that have an address.
         """
+        inForce = settings or Settings.of(role="serve")
         inner = CannedSource({(name, "A"): "192.0.2.1" for name in (*names, "www.example.com", "a.sub.example.com")})
         self.counters = counters
         self.caching: CachedSource | None = CachedSource(inner, clock, today=today)
@@ -68,12 +76,12 @@ class SeenServer:
         self.responder: SourceHolder = Answering(self.caching)
         self.recursor: Recursor | None = None
         self.views: Mapping[str, IAnswerSource] = {}
-        self.features = Features(Site(clock, Settings.of(role="serve")))
+        self.features = Features(Site(clock, inForce))
         self.packetCache: PacketCache | None = None
         self.listening = ("udp 127.0.0.1:5300", "tcp 127.0.0.1:5300")
         self.changes = 0
         self.reloading: Callable[[], Deferred[list[str]]] = lambda: succeed(["nothing has changed"])
-        self.status = Status(clock, self, keepers=Keepers(clock, Settings.of(role="serve")), today=today)
+        self.status = Status(clock, self, keepers=Keepers(clock, inForce), today=today)
 
     def changed(self) -> None:
         """

@@ -17,7 +17,7 @@ from hypothesis import strategies as some
 
 from tests.server.recorder.histories import BEGIN, historyOf, rowOf
 from twisted_ext.server.recorder.rows import STATUSES, Row, reversedName, shownName
-from twisted_ext.server.recorder.search import Filter, rowAt, search
+from twisted_ext.server.recorder.search import Filter, Place, rowAt, search
 from twisted_ext.wire.names import nameFromText
 
 _NAMES = tuple("example www.example xwww.example a\\.b.example a.b.example exam-ple example.org %.example _x.example .".split())
@@ -113,7 +113,17 @@ _FILTERS = some.builds(
     statuses=some.frozensets(some.integers(0, len(STATUSES) - 1)),
     since=_TIMES,
     until=_TIMES,
+    before=some.one_of(some.none(), some.builds(Place, some.integers(0, 4), some.integers(0, 900))),
 )
+
+
+def _olderThan(place: Place) -> int:
+    """
+    Return how many rows are older than a place.
+    """
+    begins = (0, 0, 700, 1500, 2000)[place.segment]
+    sizes = (0, 700, 800, 500, 0)[place.segment]
+    return begins + min(max(place.row - 1, 0), sizes)
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -124,7 +134,8 @@ def test_asByLookingAtEachRow(folder: Path, wanted: Filter) -> None:
     """
     complaints: list[str] = []
     found = [each.row for each in search(str(folder), wanted, complaints.append)]
-    assert found == [row for row in reversed(_ROWS) if _isFound(row, wanted)]
+    older = _ROWS if wanted.before is None else _ROWS[: _olderThan(wanted.before)]
+    assert found == [row for row in reversed(older) if _isFound(row, wanted)]
     assert complaints == []
 
 
@@ -148,8 +159,11 @@ def test_placesOfRows(folder: Path) -> None:
     """
     for each in list(search(str(folder), Filter(), print))[::97]:
         assert rowAt(str(folder), each.place) == each.row
-    for place in ("", "1", "1.", ".1", "1.x", "9.1", "1.99999", "1.1 OR 1", "1." + "9" * 40, "-1.1", "1.\u0661"):
+        assert Place.fromText(str(each.place)) == each.place
+    for place in (Place(9, 1), Place(1, 99999)):
         assert rowAt(str(folder), place) is None
+    for text in ("", "1", "1.", ".1", "1.x", "1.1 OR 1", "1." + "9" * 40, "-1.1", "1.\u0661", "1.2.3"):
+        assert Place.fromText(text) is None
 
 
 def test_filesThatGoWhileTheyAreSearched(tmp_path: Path) -> None:

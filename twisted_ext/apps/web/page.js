@@ -94,6 +94,7 @@ function draw({ status, figures, history, latencies }) {
   byId("validation").hidden = !("secure" in numbers);
   bars("security", ["secure", "insecure", "bogus", "indeterminate"].map((each) => [each, numbers[each] || 0, number(numbers[each] || 0)]));
   upstreams(figures.upstreams, latencies);
+  byId("earlier").hidden = !status.queryHistory;
   byId("blocking").hidden = !status.blocking;
   if (status.blocking) blocking(status.blocking);
 }

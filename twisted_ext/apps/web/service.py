@@ -9,7 +9,7 @@ from importlib import resources
 from ipaddress import ip_address
 from json import dumps
 from time import perf_counter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorSocket, IReactorTime
@@ -26,8 +26,11 @@ from twisted_ext.server.listeners.sockets import labelOf
 from twisted_ext.server.operations.http import BoundedRequest
 from twisted_ext.server.operations.operations import Operations
 from twisted_ext.server.operations.publichttp import PublicSite, SharedBytes
-from twisted_ext.server.operations.website import Document, Page, SiteService, refuse, sendLater
+from twisted_ext.server.operations.website import HEADERS, Document, Page, SiteService, refuse, sendLater
 from twisted_ext.server.setup.page import POLICY, SetupPage
+
+if TYPE_CHECKING:
+    from twisted_ext.apps.web.queries import EarlierQueries
 
 __all__ = ["PORT", "WebService", "webSite"]
 
@@ -94,8 +97,9 @@ def webSite(
     root.putChild(b"status.json", _Rendered(status, _JSON))
     history = SharedBytes(lambda: Deferred.fromCoroutine(_history(operations)), clock, WEB_FRESH.default)
     root.putChild(b"history.json", _Rendered(history, _JSON))
-    root.putChild(b"clients.json", _Asked(lambda request: operations.do("clients", {"address": _argument(request, b"client")})))
+    root.putChild(b"clients.json", _Asked(lambda request: operations.do("clients", {"address": _argument(request, "client")})))
     root.putChild(b"queries.json", _Asked(lambda request: operations.queries(_after(request))))
+    root.putChild(b"queries", _Queries(operations, clock))
     # Load balancers may address the server by any name, and learn no names that clients query, nor those of zones.
     ready = SharedBytes(lambda: Deferred.fromCoroutine(_ready(operations)), clock, WEB_FRESH.default)
     root.putChild(b"ready", _Health(ready))
@@ -134,13 +138,13 @@ def _encoded(value: dict[str, JSON]) -> bytes:
     return dumps(value, separators=(",", ":")).encode("ascii") + b"\n"
 
 
-def _argument(request: Request, key: bytes) -> str:
-    values: list[bytes] = request.args.get(key, [])
+def _argument(request: Request, key: str) -> str:
+    values: list[bytes] = request.args.get(key.encode(), [])
     return values[0].decode("utf-8", "replace") if values else ""
 
 
 def _after(request: Request) -> int:
-    text = _argument(request, b"after")
+    text = _argument(request, "after")
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else 0
 
 
@@ -250,20 +254,51 @@ class _Health(_StatusPage):
         return Document(octets, _JSON, 200 if octets.startswith(_READY) else 503)
 
 
-class _Asked(_StatusPage):
+class _OwnSite(_StatusPage):
     """
     A document that depends on the query of its address.
     """
 
+    def found(self, request: Request) -> bytes | int:
+        # A page of another site can send requests, although it cannot read the replies: requests switch the live list on, and searches
+        # take time.
+        if request.getHeader(b"sec-fetch-site") in _FOREIGN:
+            return refuse(request, 403, "Other sites may not request this.")
+        return sendLater(request, self.document(request))
+
+    def document(self, request: Request) -> Deferred[Document]:
+        raise NotImplementedError
+
+
+class _Asked(_OwnSite):
     def __init__(self, ask: Callable[[Request], Deferred[dict[str, JSON]]]) -> None:
         super().__init__()
         self._ask = ask
 
-    def found(self, request: Request) -> bytes | int:
-        # A page of another site can send requests, although it cannot read the replies, and requests switch the live list on.
-        if request.getHeader(b"sec-fetch-site") in _FOREIGN:
-            return refuse(request, 403, "Other sites may not request this.")
-        return sendLater(request, self._ask(request).addCallback(lambda value: Document(_encoded(value), _JSON)))
+    def document(self, request: Request) -> Deferred[Document]:
+        return self._ask(request).addCallback(lambda value: Document(_encoded(value), _JSON))
+
+
+class _Queries(_OwnSite):
+    """
+    Earlier queries. The only page with a form.
+    """
+
+    headers = tuple((name, value.replace("form-action 'none'", "form-action 'self'")) for name, value in HEADERS)
+
+    def __init__(self, operations: Operations, reactor: IReactorTime) -> None:
+        super().__init__()
+        self._operations = operations
+        self._reactor = reactor
+        self._earlier: EarlierQueries | None = None
+
+    def document(self, request: Request) -> Deferred[Document]:
+        # Imported when one looks: most servers keep no history.
+        from twisted_ext.apps.web.queries import FIELDS, EarlierQueries
+
+        if self._earlier is None:
+            self._earlier = EarlierQueries(self._operations, self._reactor)
+        return Deferred.fromCoroutine(self._earlier.page({key: _argument(request, key).strip() for key in FIELDS}))
 
 
 def _isOurs(host: str | bytes | None) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from twisted_ext.wire.names import nameToText
 
-__all__ = ["KEY_OCTETS", "STATUSES", "TRANSPORTS", "Row", "Rows", "formsOf", "reversedName", "shownName"]
+__all__ = ["KEY", "KEY_OCTETS", "STATUSES", "TRANSPORTS", "Row", "Rows", "formsOf", "reversedName", "shownName"]
 
 #: What became of a query. What is not listed is C{"local"}.
 STATUSES: Final = ("local", "cached", "forwarded", "blocked", "refused", "failed", "dropped")
@@ -29,7 +29,8 @@ _CAUSES: Final = 100_000
 #: Characters of a text that is kept, such as that of an extended error, which other servers choose.
 _TEXT: Final = 200
 
-#: Octets of the key for hashes of addresses.
+#: The name of the file in the folder of the history that has the key for hashes of addresses, and the octets of that key.
+KEY: Final = "key"
 KEY_OCTETS: Final = 32
 
 #: Octets of the digest of a client's address.

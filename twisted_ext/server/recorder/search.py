@@ -7,20 +7,25 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from twisted_ext.server.recorder.rows import Row, shownName
 from twisted_ext.server.recorder.segments import CLIENT, NAME, RULE, Segment, segmentsIn
 
-__all__ = ["Filter", "Found", "extent", "rowAt", "search"]
+__all__ = ["Filter", "Found", "Place", "counts", "extent", "rowAt", "search"]
 
 #: Instructions of SQLite's machine between two looks at the clock.
 _STEPS: Final = 100_000
+
+#: Digits of a number in a place.
+_DIGITS: Final = 15
 
 _COLUMNS: Final = """
 SELECT q.id, q.at, coalesce(c.text, ''), n.text, q.type, q.rcode, coalesce(e.text, ''), q.micros, coalesce(r.text, ''),
@@ -28,6 +33,27 @@ SELECT q.id, q.at, coalesce(c.text, ''), n.text, q.type, q.rcode, coalesce(e.tex
 FROM query q LEFT JOIN word n ON n.id = q.name LEFT JOIN word c ON c.id = q.client LEFT JOIN word e ON e.id = q.ede
     LEFT JOIN word r ON r.id = q.rule LEFT JOIN word u ON u.id = q.upstream LEFT JOIN word v ON v.id = q.view
 """
+
+
+class Place(NamedTuple):
+    """
+    Where a query is: the number of its file and that of its row. As text: C{"12.345"}.
+    """
+
+    segment: int
+    row: int
+
+    def __str__(self) -> str:
+        return f"{self.segment}.{self.row}"
+
+    @classmethod
+    def fromText(cls, text: str) -> Place | None:
+        """
+        Return L{None} if the text is not valid.
+        """
+        numbers = text.split(".")
+        isValid = len(numbers) == 2 and all(each.isascii() and each.isdigit() and len(each) <= _DIGITS for each in numbers)
+        return cls(int(numbers[0]), int(numbers[1])) if isValid else None
 
 
 @dataclass(slots=True)
@@ -42,6 +68,7 @@ class Filter:
     @ivar rule: a text that the place of the rule has.
     @ivar statuses: what became of it, as places in L{STATUSES<twisted_ext.server.recorder.rows.STATUSES>}.
     @ivar since: in microseconds since 1970, as C{until}, which is not included.
+    @ivar before: the place of a query that came after it.
     """
 
     name: str | None = None
@@ -54,17 +81,16 @@ class Filter:
     statuses: frozenset[int] = field(default_factory=frozenset)
     since: int | None = None
     until: int | None = None
+    before: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """
     A query that was found.
-
-    @ivar place: the number of its file and of its row: C{"12.345"}.
     """
 
-    place: str
+    place: Place
     row: Row
 
 
@@ -77,27 +103,44 @@ def search(folder: str, wanted: Filter, complain: Callable[[str], object], *, se
 
     @raise OSError: the folder cannot be read.
     """
-    for segment in reversed(segmentsIn(folder)):
-        try:
-            yield from _searched(segment, wanted, seconds)
-        except sqlite3.Error as error:
-            # Unless it was removed meanwhile.
-            if os.path.exists(segment.path):
-                complain(f"{segment.path}: {error}")
+    for segment, sql, condition, values in _looked(folder, wanted, complain, seconds):
+        with _complaining(segment, complain):
+            for place, *found in sql.execute(f"{_COLUMNS} {condition} ORDER BY q.id DESC", values):
+                yield Found(Place(segment.number, place), Row(*found))
 
 
-def rowAt(folder: str, place: str) -> Row | None:
+def counts(folder: str, wanted: Filter, kind: str, complain: Callable[[str], object], *, seconds: float = 60.0) -> Counter[str]:
+    """
+    Count queries.
+
+    @param kind: by what: C{"client"}, C{"name"} or C{"rule"}. What has none is not counted.
+    @param complain: as for L{search}.
+
+    @return: how many there are of each, as the word of its row.
+
+    @raise OSError: the folder cannot be read.
+    """
+    assert kind in ("client", "name", "rule")
+    found: Counter[str] = Counter()
+    for segment, sql, condition, values in _looked(folder, wanted, complain, seconds):
+        with _complaining(segment, complain):
+            grouped = f"SELECT q.{kind} AS word, count(*) AS queries FROM query q {condition} GROUP BY q.{kind}"
+            for text, count in sql.execute(f"SELECT w.text, g.queries FROM ({grouped}) g JOIN word w ON w.id = g.word", values):
+                found[text] += count
+    return found
+
+
+def rowAt(folder: str, place: Place) -> Row | None:
     """
     Return a row by its place, L{None} if there is none.
 
     @raise OSError: the folder cannot be read.
     @raise sqlite3.Error: its file cannot be read.
     """
-    number, _, row = place.partition(".")
     for segment in segmentsIn(folder):
-        if str(segment.number) == number and row.isascii() and row.isdigit() and len(row) < 16:
+        if segment.number == place.segment:
             with closing(_opened(segment)) as sql:
-                found = sql.execute(f"{_COLUMNS} WHERE q.id = ?", (int(row),)).fetchone()
+                found = sql.execute(f"{_COLUMNS} WHERE q.id = ?", (place.row,)).fetchone()
             return None if found is None else Row(*found[1:])
     return None
 
@@ -134,21 +177,49 @@ def _opened(segment: Segment) -> sqlite3.Connection:
     return sql
 
 
-def _searched(segment: Segment, wanted: Filter, seconds: float) -> Iterator[Found]:
-    with closing(_opened(segment)) as sql:
-        ends = time.monotonic() + seconds
-        sql.set_progress_handler(lambda: time.monotonic() > ends, _STEPS)
-        about = dict(sql.execute("SELECT key, value FROM about").fetchall())
-        if "closed" in about:
-            if wanted.since is not None and (about["last"] is None or about["last"] < wanted.since):
-                return
-            if wanted.until is not None and (about["first"] is None or about["first"] >= wanted.until):
-                return
-        clauses = _Clauses(sql)
-        if not clauses.add(wanted):
-            return
-        for place, *values in sql.execute(f"{_COLUMNS} {clauses.text} ORDER BY q.id DESC", clauses.values):
-            yield Found(f"{segment.number}.{place}", Row(*values))
+@contextmanager
+def _complaining(segment: Segment, complain: Callable[[str], object]) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        # Unless it was removed meanwhile.
+        if os.path.exists(segment.path):
+            complain(f"{segment.path}: {error}")
+
+
+def _looked(
+    folder: str, wanted: Filter, complain: Callable[[str], object], seconds: float
+) -> Iterator[tuple[Segment, sqlite3.Connection, str, list[object]]]:
+    """
+    Open the files in which there can be what is wanted, the newest first. Return with each the condition and its values.
+    """
+    for segment in reversed(segmentsIn(folder)):
+        if wanted.before is not None and segment.number > wanted.before.segment:
+            continue
+        with _complaining(segment, complain), closing(_opened(segment)) as sql:
+            ends = time.monotonic() + seconds
+            sql.set_progress_handler(partial(_isLate, ends), _STEPS)
+            clauses = _Clauses(sql)
+            if _canHave(sql, wanted) and clauses.add(wanted):
+                if wanted.before is not None and segment.number == wanted.before.segment:
+                    clauses.before(wanted.before.row)
+                yield segment, sql, clauses.text, clauses.values
+
+
+def _isLate(ends: float) -> bool:
+    return time.monotonic() > ends
+
+
+def _canHave(sql: sqlite3.Connection, wanted: Filter) -> bool:
+    """
+    Return whether a file can have queries of the time that is wanted.
+    """
+    about = dict(sql.execute("SELECT key, value FROM about").fetchall())
+    if "closed" not in about:
+        return True
+    isTooOld = wanted.since is not None and (about["last"] is None or about["last"] < wanted.since)
+    isTooNew = wanted.until is not None and (about["first"] is None or about["first"] >= wanted.until)
+    return not isTooOld and not isTooNew
 
 
 class _Clauses:
@@ -176,6 +247,13 @@ class _Clauses:
             and (wanted.clients is None or self._client(wanted.clients))
             and self._rest(wanted)
         )
+
+    def before(self, row: int) -> None:
+        """
+        Demand that a row is older than this one.
+        """
+        self._said.append("q.id < ?")
+        self.values.append(row)
 
     def _name(self, name: str, isBelow: bool) -> bool:
         if not isBelow:

@@ -194,7 +194,7 @@ def test_serversWithoutAHistory(tmp_path: Path, capsys: pytest.CaptureFixture[st
     """
     Without C{--folder} it is that of the server; one that keeps none is told how to.
     """
-    with controlled(tmp_path) as server:
+    with controlled(tmp_path, "history") as server:
         assert main(["log", "--socket", str(server.path)]) == 1
     assert "query-history = true in its file makes it do so" in capsys.readouterr().err
     assert main(["log", "--socket", str(tmp_path / "none")]) == 9
@@ -228,3 +228,25 @@ def test_nothingIsWritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     before = sorted(os.listdir(folder))
     _log(capsys, folder, "--part", "example")
     assert sorted(os.listdir(folder)) == before
+
+
+def test_top(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Clients, names and rules are counted, the most frequent first, with filters and a limit.
+    """
+    historyOf(folder, [rowOf("b.example", number, client=f"192.0.2.{number % 3}", rule="ads.txt:9") for number in range(8)])
+    assert _log(capsys, folder, "top", "names") == (
+        0,
+        ["           8  b.example.", "           2  www.example.", "           1  x.ads.example.", "           1  \\027[2j.example."]
+        + ["           1  hashed.example."],
+        "",
+    )
+    _, lines, _ = _log(capsys, folder, "top", "clients", "--name", "b.example", "--limit", "2")
+    assert lines == ["           3  192.0.2.0", "           3  192.0.2.1"]
+    assert _log(capsys, folder, "top", "rules", "+json")[1] == [
+        '{"rule": "ads.txt:9", "queries": 8}',
+        '{"rule": "ads.txt:7", "queries": 1}',
+    ]
+    assert _log(capsys, folder, "top", "rules", "--name", "absent.example") == (2, [], "")
+    assert "write: txdns log top clients|names|rules" in _log(capsys, folder, "top")[2]
+    assert "did you mean names" in _log(capsys, folder, "top", "name")[2]

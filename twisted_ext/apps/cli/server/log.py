@@ -6,10 +6,8 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import suppress
-from datetime import datetime
 from functools import partial
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from itertools import islice, takewhile
 from json import dumps
 from typing import TYPE_CHECKING, Final
@@ -19,35 +17,34 @@ from twisted_ext.apps.cli.server.report import duration, octets
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, didYouMean, flag, whole
 from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, USAGE, ExitError, complain, fileErrors
 from twisted_ext.errors import BadDescription
-from twisted_ext.files import openNow
-from twisted_ext.server.recorder.rows import KEY_OCTETS, STATUSES, TRANSPORTS, formsOf, reversedName, shownName
+from twisted_ext.server.features.queryhistory.fields import clientFromText, keptClients, momentFromText, statusFromText
+from twisted_ext.server.recorder.rows import STATUSES, TRANSPORTS, reversedName, shownName
 from twisted_ext.wire.codes import Rcode, rcodeName
 from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.rdata.times import secondsFromDuration
 from twisted_ext.wire.rrtypes import typeName, typeNumber
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from ipaddress import IPv4Network, IPv6Network
 
     from twisted_ext.apps.cli.terminal.arguments import Given
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.recorder.rows import Row
-    from twisted_ext.server.recorder.search import Filter, Found
+    from twisted_ext.server.recorder.search import Filter, Found, Place
 
 __all__ = ["ARGUMENTS", "follow", "lineOf", "main"]
 
 _HELP: Final = """\
 Usage: txdns log [FILTER...] [--limit N] [+json] [--folder PATH | --socket PATH]
        txdns log why ID
+       txdns log top clients|names|rules [FILTER...] [--limit N] [+json]
        txdns log follow [FILTER...] [+json]
        txdns log stats [+json]
 
 Searches the history that a server keeps with query-history = true: what clients have asked,
 what became of it, and which rule of which list decided. The newest queries come first. why ID
-shows one of them, and what the server would do now; follow shows new ones as they are written;
-stats shows how far back the history goes.
+shows one of them, and what the server would do now; top counts them by client, name or rule;
+follow shows new ones as they are written; stats shows how far back the history goes.
 
 The folder of the history is that of the running server, or that of --folder, which needs no
 server. Each filter that is given has to hold.
@@ -61,6 +58,7 @@ TIME is so long ago, such as 90m, 12h or 2d, or a date in local time: 2026-11-24
   txdns log --name example.com --below --since 2026-11-24 --until 2026-11-25
   txdns log --part track +json | jq -r .name | sort | uniq -c
   txdns log why 12.345
+  txdns log top names --status blocked --since 7d --limit 20
 
 Exit codes: 0 queries were found, 1 wrong usage, 2 none were, 8 the folder or a file in it
 cannot be read, 9 no server.
@@ -77,16 +75,6 @@ def _name(text: str) -> bytes:
     return nameFromText(text)
 
 
-def _client(text: str) -> str | IPv4Network | IPv6Network | None:
-    try:
-        return ip_network(text, strict=False) if "/" in text else str(ip_address(text))
-    except ValueError:
-        pass
-    if len(text) == 24 and all(letter in "0123456789abcdef" for letter in text):
-        return text
-    raise BadDescription(f"{text!r} is not an address; write 192.0.2.1, 192.0.2.0/24, or what the history has instead")
-
-
 def _type(text: str) -> int:
     number = 255 if text.upper() in ("ANY", "*") else typeNumber(text)
     if number is None:
@@ -101,36 +89,28 @@ def _rcode(text: str) -> int:
         raise BadDescription(f"{text!r} is not an rcode; {didYouMean(text.upper(), Rcode.__members__, 'write NXDOMAIN')}") from None
 
 
-def _status(text: str) -> str:
-    if text not in STATUSES:
-        raise BadDescription(f"{text!r} is not one of {', '.join(STATUSES)}")
-    return text
+#: What C{top} counts, with the names of columns.
+_COUNTED: Final = {"clients": "client", "names": "name", "rules": "rule"}
 
+#: Lines of C{top} without C{--limit}: as many as people look at.
+_TOP: Final = 10
 
-def _moment(text: str) -> float:
-    """
-    Return a time in seconds since 1970.
-    """
-    try:
-        return time.time() - secondsFromDuration(text)
-    except ValueError:
-        pass
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError, OSError):
-        raise BadDescription(f"{text!r} is not a time; write 12h, 2d, 2026-11-24 or 2026-11-24T15:30") from None
-
+#: How commands go on.
+_WRITE: Final = {
+    "why": "write: txdns log why ID, with an ID that txdns log shows",
+    "top": f"write: txdns log top {'|'.join(_COUNTED)}",
+}
 
 _NAME: Final = Option("--name NAME", "queries for this name", b"", _name)
 _BELOW: Final = flag("--below", "with --name: and for all names below it")
 _PART: Final = Option("--part TEXT", "queries for names that have this text", "", str)
-_CLIENT: Final = Option("--client ADDRESS", "queries of this client, or of a network such as 192.0.2.0/24", None, _client)
+_CLIENT: Final = Option("--client ADDRESS", "queries of this client, or of a network such as 192.0.2.0/24", None, clientFromText)
 _TYPE: Final = Option("--type TYPE", "queries for this record type", 0, _type)
 _RCODE: Final = Option("--rcode RCODE", "queries with this rcode, such as NXDOMAIN", 0, _rcode)
 _RULE: Final = Option("--rule TEXT", "queries that a rule decided whose list or line has this text", "", str)
-_STATUS: Final = Option("--status WORD", f"what became of them: {', '.join(STATUSES)}; may be repeated", "", _status, words=STATUSES)
-_SINCE: Final = Option("--since TIME", "queries from this time on", 0.0, _moment)
-_UNTIL: Final = Option("--until TIME", "queries before this time", 0.0, _moment)
+_STATUS: Final = Option("--status WORD", f"what became of them: {', '.join(STATUSES)}; may be repeated", "", statusFromText, words=STATUSES)
+_SINCE: Final = Option("--since TIME", "queries from this time on", 0.0, momentFromText)
+_UNTIL: Final = Option("--until TIME", "queries before this time", 0.0, momentFromText)
 _LIMIT: Final = Option("--limit N", "show so many queries at most (100)", 100, whole(1, 10**9))
 _JSON: Final = flag("+json", "a JSON object for each query")
 _FOLDER: Final = Option("--folder PATH", "the folder of the history: history in the folder of the server's state", "", str)
@@ -143,12 +123,11 @@ ARGUMENTS: Final = Arguments(
 def main(words: list[str]) -> int:
     given = ARGUMENTS.parse(words)
     word, *more = given.bare or [""]
-    takes = {"": 0, "stats": 0, "follow": 0, "why": 1}
+    takes = {"": 0, "stats": 0, "follow": 0, "why": 1, "top": 1}
     if word not in takes:
-        raise ExitError(USAGE, f"{word!r} is not a command; {didYouMean(word, takes, 'write txdns log, or log why, follow or stats')}")
+        raise ExitError(USAGE, f"{word!r} is not a command; {didYouMean(word, takes, 'write txdns log, or log why, top, follow or stats')}")
     if len(more) != takes[word]:
-        wrong = "write: txdns log why ID, with an ID that txdns log shows" if word == "why" else f"unexpected argument {more[0]!r}"
-        raise ExitError(USAGE, wrong)
+        raise ExitError(USAGE, _WRITE.get(word) or f"unexpected argument {more[0]!r}")
     if given[_BELOW] and _NAME not in given:
         raise ExitError(USAGE, "--below belongs to --name")
     folder = given[_FOLDER] or _folderOf(given[SOCKET])
@@ -157,6 +136,8 @@ def main(words: list[str]) -> int:
     if word == "why":
         return _why(folder, more[0], given)
     wanted = _filter(given, folder)
+    if word == "top":
+        return _top(folder, wanted, more[0], given)
     return follow(folder, wanted, given[_JSON]) if word == "follow" else _found(folder, wanted, given)
 
 
@@ -178,11 +159,13 @@ def _filter(given: Given, folder: str) -> Filter:
     from twisted_ext.server.recorder.search import Filter
 
     client = given[_CLIENT]
+    with fileErrors(folder):
+        clients = None if client is None else keptClients(client, folder)
     return Filter(
         name=reversedName(given[_NAME]) if _NAME in given else None,
         isBelow=given[_BELOW],
         part=given[_PART],
-        clients=_forms(client, folder) if isinstance(client, str) else client,
+        clients=clients,
         type=given[_TYPE] if _TYPE in given else None,
         rcode=given[_RCODE] if _RCODE in given else None,
         rule=given[_RULE],
@@ -190,17 +173,6 @@ def _filter(given: Given, folder: str) -> Filter:
         since=int(given[_SINCE] * 1_000_000) if _SINCE in given else None,
         until=int(given[_UNTIL] * 1_000_000) if _UNTIL in given else None,
     )
-
-
-def _forms(client: str, folder: str) -> frozenset[str]:
-    """
-    Return all that the history may have of a client.
-    """
-    key = b""
-    # There is one if the history has hashes.
-    with fileErrors(f"{folder}/key"), suppress(FileNotFoundError), open(f"{folder}/key", "rb", opener=openNow) as file:
-        key = file.read(KEY_OCTETS)
-    return formsOf(client, key) | {client}
 
 
 def _rows(folder: str, wanted: Filter, complain: Callable[[str], object]) -> Iterator[Found]:
@@ -230,29 +202,38 @@ def follow(
     """
     Print queries as they are written, until the user presses Ctrl-C.
     """
-    from twisted_ext.server.recorder.search import Filter
+    from twisted_ext.server.recorder.search import Filter, Place
 
-    last = next((_placeOf(each) for each in _rows(folder, Filter(), complain)), (0, 0))
+    last = next((each.place for each in _rows(folder, Filter(), complain)), Place(0, 0))
     try:
         while True:
             pause(_EVERY)
             fresh = list(islice(takewhile(partial(_isAfter, last), _rows(folder, wanted, complain)), _SHOWN))
             for each in reversed(fresh):
                 print(_shown(each, json))
-                last = _placeOf(each)
+                last = each.place
             sys.stdout.flush()
     except KeyboardInterrupt:
         # The usual way to leave.
         return OK
 
 
-def _isAfter(place: tuple[int, int], found: Found) -> bool:
-    return _placeOf(found) > place
+def _isAfter(place: Place, found: Found) -> bool:
+    return found.place > place
 
 
-def _placeOf(found: Found) -> tuple[int, int]:
-    segment, _, row = found.place.partition(".")
-    return int(segment), int(row)
+def _top(folder: str, wanted: Filter, what: str, given: Given) -> int:
+    from twisted_ext.server.recorder.search import counts
+
+    if what not in _COUNTED:
+        raise ExitError(USAGE, f"{what!r} cannot be counted; {didYouMean(what, _COUNTED, _WRITE['top'])}")
+    kind = _COUNTED[what]
+    with fileErrors(folder):
+        found = counts(folder, wanted, kind, complain)
+    for text, count in found.most_common(given[_LIMIT] if _LIMIT in given else _TOP):
+        shown = shownName(text) if kind == "name" else text
+        print(dumps({kind: shown, "queries": count}) if given[_JSON] else printable(f"{count:>12,}  {shown}"))
+    return OK if found else DECLINED
 
 
 def _stats(folder: str, json: bool) -> int:
@@ -275,18 +256,19 @@ def _stats(folder: str, json: bool) -> int:
     return OK
 
 
-def _why(folder: str, place: str, given: Given) -> int:
+def _why(folder: str, text: str, given: Given) -> int:
     from sqlite3 import Error
 
-    from twisted_ext.server.recorder.search import Found, rowAt
+    from twisted_ext.server.recorder.search import Found, Place, rowAt
 
+    place = Place.fromText(text)
     with fileErrors(folder):
         try:
-            row = rowAt(folder, place)
+            row = None if place is None else rowAt(folder, place)
         except Error as error:
             raise OSError(None, str(error)) from error
-    if row is None:
-        raise ExitError(DECLINED, f"the history has no query {place}; txdns log shows their IDs")
+    if place is None or row is None:
+        raise ExitError(DECLINED, f"the history has no query {text}; txdns log shows their IDs")
     print(_shown(Found(place, row), given[_JSON]))
     for line in _causes(row):
         print(printable(f"  {line}"))
@@ -335,7 +317,7 @@ def _shown(found: Found, json: bool) -> str:
 def _object(found: Found) -> dict[str, JSON]:
     row = found.row
     return {
-        "id": found.place,
+        "id": str(found.place),
         "time": row.at / 1e6,
         "client": row.client,
         "name": shownName(row.name),
@@ -358,7 +340,7 @@ def lineOf(found: Found) -> str:
     said = _object(found)
     by = f"  by {found.row.rule or found.row.upstream}" if found.row.rule or found.row.upstream else ""
     reply = f"{said['status']:<9} {said['rcode'] or 'no reply':<9} {found.row.micros / 1000:>9,.1f} ms"
-    return f"{found.place:>9}  {_clock(found.row.at / 1e6)}  {found.row.client or '-':<15}  {reply}  {said['type']:<6} {said['name']}{by}"
+    return f"{said['id']:>9}  {_clock(found.row.at / 1e6)}  {found.row.client or '-':<15}  {reply}  {said['type']:<6} {said['name']}{by}"
 
 
 def _clock(seconds: float) -> str:

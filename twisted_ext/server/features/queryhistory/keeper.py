@@ -21,7 +21,7 @@ from twisted_ext.server.features.views.viewsettings import viewsOf
 from twisted_ext.server.jobs.subprocess import spawnModule
 from twisted_ext.server.limits import HISTORY_PAUSE
 from twisted_ext.server.recorder.frames import SOCKET
-from twisted_ext.server.recorder.rows import KEY_OCTETS
+from twisted_ext.server.recorder.rows import KEY, KEY_OCTETS
 from twisted_ext.wire.names import nameFromText
 
 if TYPE_CHECKING:
@@ -39,9 +39,8 @@ _log: Final = Logger(__name__)
 
 _MODULE: Final = "twisted_ext.server.recorder"
 
-#: The folder of the history in that of the state, and the key for addresses that are kept as hashes in it.
+#: The folder of the history in that of the state.
 _FOLDER: Final = "history"
-_KEY: Final = "key"
 
 #: Octets of the longest line of the recorder.
 _LINE: Final = 10_000
@@ -130,7 +129,7 @@ class HistoryKeeper(Keeper):
         """
         Return the key for hashes of addresses, which is made if there is none.
         """
-        path = f"{self.folder}/{_KEY}"
+        path = f"{self.folder}/{KEY}"
         with suppress(OSError), open(path, "rb", opener=openNow) as file:
             found = file.read(KEY_OCTETS)
             if len(found) == KEY_OCTETS:
@@ -199,8 +198,9 @@ class HistoryKeeper(Keeper):
     def facts(self) -> dict[str, JSON]:
         if not self._isWanted():
             return {}
-        state = f"queries cannot be written: {self._said}" if self._said else f"{self._before + self._rows:,} queries written"
-        return {"queryHistory": {"folder": self.folder, "rows": self._before + self._rows, "said": [f"history: {state}"]}}
+        rows = self._before + self._rows
+        state = f"queries cannot be written: {self._said}" if self._said else f"{rows:,} queries written"
+        return {"queryHistory": {"folder": self.folder, "rows": rows, "said": [f"history: {state}"], "shown": True}}
 
     def _stop(self) -> None:
         self._publish(None)

@@ -44,12 +44,14 @@ class RecorderPipe:
 
     def follow(self, path: str) -> None:
         """
-        Use the socket of this path from now on; C{""} for none.
+        Use the socket of this path from now on; C{""} for none. What was sent before there was one has waited.
         """
         if path != self._path:
-            self.close()
+            if self._path:
+                self.close()
             self._path = path
             self._tryAt = float("-inf")
+            self._go()
 
     def send(self, batch: list[Any], queries: int) -> None:
         """
@@ -60,7 +62,7 @@ class RecorderPipe:
         if self._untold:
             batch.append(("d", self._untold))
         octets = framed(batch)
-        if self._octets + len(octets) > HISTORY_QUEUE.default or not self._path:
+        if self._octets + len(octets) > HISTORY_QUEUE.default:
             self.dropped += queries
             self._untold += queries
         else:
@@ -106,7 +108,7 @@ class RecorderPipe:
                 sending.close()
             if self._waiting:
                 self._octets -= len(self._waiting.popleft())
-        if self._waiting and self._again is None:
+        if self._waiting and self._path and self._again is None:
             # Perhaps no other query comes.
             self._again = self._reactor.callLater(_SOON if self._socket is not None else _AGAIN, self._goAgain)
 
