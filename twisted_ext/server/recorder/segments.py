@@ -92,6 +92,7 @@ class Writer:
     Writes the newest file of a history.
 
     @ivar rows: how many rows it has.
+    @ivar words: how many words.
     @ivar began: when it was made, in seconds since 1970.
     """
 
@@ -105,7 +106,9 @@ class Writer:
         self.path = f"{folder}/{max([0, *numbers, *damaged]) + 1:0{_DIGITS}}{_ENDING}"
         self.rows = 0
         self.began = now
-        self._words: dict[tuple[int, str], int] = {}
+        # By kind: a key for both would take half as much again.
+        self._words: list[dict[str, int]] = [{} for _ in range(VIEW + 1)]
+        self.words = 0
         os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         self._sql = sqlite3.connect(self.path, isolation_level=None)
         try:
@@ -114,10 +117,6 @@ class Writer:
         except BaseException:
             self.drop()
             raise
-
-    @property
-    def words(self) -> int:
-        return len(self._words)
 
     def write(self, rows: Sequence[Row]) -> None:
         """
@@ -131,10 +130,10 @@ class Writer:
         def numberOf(kind: int, text: str) -> int | None:
             if not text and kind != NAME:
                 return None
-            key = (kind, text)
-            number = self._words.get(key)
+            words = self._words[kind]
+            number = words.get(text)
             if number is None:
-                number = self._words[key] = len(self._words) + 1
+                number = words[text] = self.words + len(fresh) + 1
                 fresh.append((number, kind, text))
             return number
 
@@ -152,11 +151,12 @@ class Writer:
             sql.execute("COMMIT")
         except BaseException:
             for _, kind, text in fresh:
-                del self._words[kind, text]
+                del self._words[kind][text]
             with suppress(sqlite3.Error):
                 sql.execute("ROLLBACK")
             raise
         self.rows += len(values)
+        self.words += len(fresh)
 
     def close(self) -> str:
         """
