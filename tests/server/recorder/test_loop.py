@@ -90,9 +90,9 @@ def test_figures(recording: Recording) -> None:
     """
     The parent is told how many rows were written, and how many could not be.
     """
-    recording.take(told("a.example"), ("d", 40))
+    recording.take(told("a.example"))
     recording.lookAgain()
-    assert json.loads(recording.lines[-1]) == {"rows": 1, "dropped": 40, "said": ""}
+    assert json.loads(recording.lines[-1]) == {"rows": 1, "unwritten": 0, "said": ""}
 
 
 def test_daysAreOver(recording: Recording) -> None:
@@ -148,7 +148,7 @@ def test_aFullDisk(recording: Recording) -> None:
         held["_reportAt"] = 0.0
         recording.recorder.look()
     assert json.loads(recording.lines[-1])["said"] == "less than a twentieth of the file system is free, or 256 MB"
-    assert recording.recorder.dropped == 2
+    assert recording.recorder.unwritten == 2
     recording.lookAgain()
     recording.take(told("d.example"))
     assert (recording.names(), recording.said) == (["example.d", "example.a"], "")

@@ -1,6 +1,7 @@
 """
 The process of the recorder: C{python -m twisted_ext.server.recorder FOLDER}. Each line of the input has its settings, as a JSON object; it
-ends with the input. Lines of the output are JSON objects for figures, or text for the log.
+ends with the input. Lines of the output are JSON objects, or text for the log: an empty object once it listens, one with C{failed} if it
+cannot, and figures.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def main(words: list[str]) -> int:
     try:
         recorder = Recorder(folder, json.loads(orders.readline() or b"{}"), report)
     except OSError as error:
-        report(f"{error.filename or folder}: {error.strerror or error}")
+        report(json.dumps({"failed": f"{error.filename or folder}: {error.strerror or error}"}))
         return 1
     report("{}")
     recorder.run(orders)

@@ -9,7 +9,6 @@ A batch is a list of these tuples, in the order in which queries were answered:
     of the client; and the positions of those that were blocked
   - C{("r", time, microseconds, transport, client, view, name, type, rcode, ede, status, server, rule)} for another one: the name in wire
     form; C{rcode} is -1 if there was no reply; and the text of the first extended error
-  - C{("d", count)} for queries that could not be told
 
 Times are in seconds since 1970.
 """

@@ -67,7 +67,7 @@ class _Connection:
 class Recorder:
     """
     @ivar rows: how many were written.
-    @ivar dropped: how many could not be, besides those that were not told.
+    @ivar unwritten: how many could not be.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Recorder:
 
         @raise OSError: the folder or the socket cannot be made.
         """
-        self.rows = self.dropped = 0
+        self.rows = self.unwritten = 0
         self._folder = folder
         self._report = report
         self._today = today
@@ -184,8 +184,6 @@ class Recorder:
         """
         if not self._waiting:
             self._since = time.monotonic()
-        if isinstance(batch, list):
-            self.dropped += sum([told[1] for told in batch if told[0] == "d"])
         self._waiting.extend(self._made.of(batch))
         if len(self._waiting) >= _BATCH:
             self._write()
@@ -208,13 +206,13 @@ class Recorder:
                 self._turn()
         if now >= self._reportAt:
             self._reportAt = now + _REPORT
-            self._report(json.dumps({"rows": self.rows, "dropped": self.dropped, "said": self._said}))
+            self._report(json.dumps({"rows": self.rows, "unwritten": self.unwritten, "said": self._said}))
 
     def _write(self) -> None:
         rows, self._waiting = self._waiting, []
         now = time.monotonic()
         if now < self._writeAt:
-            self.dropped += len(rows)
+            self.unwritten += len(rows)
             return
         try:
             if not self._hasRoom():
@@ -223,7 +221,7 @@ class Recorder:
                 self._writer = Writer(self._folder, self._today())
             self._writer.write(rows)
         except (OSError, OverflowError, ValueError, sqlite3.Error) as error:
-            self.dropped += len(rows)
+            self.unwritten += len(rows)
             self._writeAt = now + _LOOK
             self._said = str(getattr(error, "strerror", None) or error)
             if self._writer is not None and not self._writer.rows:

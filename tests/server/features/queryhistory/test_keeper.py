@@ -11,6 +11,7 @@ import pytest
 from twisted.internet.interfaces import IReactorProcess, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from zope.interface import directlyProvides
 
 from tests.typed import failureOf, newProcessDone, unchecked
@@ -101,11 +102,11 @@ def test_aRecorderThatEnds() -> None:
         count = len(processes.started)
         processes.advance(0.1)
         assert len(processes.started) == count + 1
-    processes.say('{"rows": 7, "dropped": 0, "said": ""}')
+    processes.say('{"rows": 7, "unwritten": 3, "said": ""}')
     processes.end()
     processes.advance(1)
     assert len(processes.started) == 5
-    assert keeper.figures() == {"historyRows": 7.0, "historyWrong": 0.0}
+    assert keeper.figures() == {"historyRows": 7, "historyUnwritten": 3, "historyWrong": 0.0}
     keeper.close()
     processes.end()
     assert processes.getDelayedCalls() == []
@@ -118,10 +119,32 @@ def test_aFullDiskIsSaid() -> None:
     processes = Processes()
     keeper = HistoryKeeper(processes, _settings())
     keeper.begin(lambda state: None)
-    processes.say('{"rows": 7, "dropped": 1, "said": "disk full"}')
+    processes.say('{"rows": 7, "unwritten": 1, "said": "disk full"}')
     assert keeper.figures()["historyWrong"] == 1.0 and "disk full" in str(keeper.facts())
-    processes.say('{"rows": 8, "dropped": 1, "said": ""}')
+    processes.say('{"rows": 8, "unwritten": 1, "said": ""}')
     assert keeper.figures()["historyWrong"] == 0.0 and "8 queries written" in str(keeper.facts())
+
+
+def test_aRecorderThatCannotBegin() -> None:
+    """
+    Why the recorder cannot begin is logged once, and is in the figures and facts until it listens.
+    """
+    processes = Processes()
+    keeper = HistoryKeeper(processes, _settings())
+    keeper.begin(lambda state: None)
+    with capturedLogs() as events:
+        for _ in range(3):
+            processes.say('{"failed": "/x/recorder.sock: Permission denied"}')
+            processes.end()
+            assert keeper.figures()["historyWrong"] == 1.0 and "Permission denied" in str(keeper.facts())
+            processes.advance(60)
+        processes.say("{}")
+        assert keeper.figures()["historyWrong"] == 0.0
+    assert [formatEvent(event) for event in events] == [
+        "the history of queries is not kept: /x/recorder.sock: Permission denied; that is tried again",
+        "the history of queries is kept again",
+    ]
+    keeper.close()
 
 
 def test_withoutAFolder() -> None:

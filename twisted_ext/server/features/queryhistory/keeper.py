@@ -76,7 +76,10 @@ class HistoryKeeper(Keeper):
         self._pause = HISTORY_PAUSE.default
         self._again: IDelayedCall | None = None
         self._rows = self._before = 0
-        self._said = ""
+        # Queries that it was told and could not write, and those of its predecessors.
+        self._unwritten = self._unwrittenBefore = 0
+        # Why nothing is written, and why the recorder cannot begin.
+        self._said = self._failed = ""
         self._began = False
         if self._isWanted() and not settings.stateFolder():
             raise BadDescription("query-history needs a folder where it is kept; set state")
@@ -149,7 +152,7 @@ class HistoryKeeper(Keeper):
             process.transport.writeToChild(0, self._orders())
         except OSError as error:
             self._process = None
-            _log.error("the history of queries is not kept: {said}", said=error.strerror or error)
+            self._failure(error.strerror or str(error))
             self._later()
 
     def _later(self) -> None:
@@ -167,13 +170,19 @@ class HistoryKeeper(Keeper):
         if not isinstance(said, dict):
             _log.warn("history: {line}", line=line)
             return
+        if "failed" in said:
+            # It ends.
+            self._failure(str(said["failed"]))
+            return
         if not said:
             # It listens.
+            self._failure("")
             self._publish(f"{self.folder}/{SOCKET}")
             return
         # It has worked for some seconds.
         self._pause = HISTORY_PAUSE.default
         self._rows = int(said.get("rows", 0))
+        self._unwritten = int(said.get("unwritten", 0))
         why = str(said.get("said", ""))
         if why != self._said:
             self._said = why
@@ -182,24 +191,42 @@ class HistoryKeeper(Keeper):
             else:
                 _log.info("history: queries are written again")
 
+    def _failure(self, failure: str) -> None:
+        """
+        Note why the recorder cannot begin, or that it has.
+        """
+        if failure == self._failed:
+            return
+        self._failed = failure
+        if failure:
+            _log.error("the history of queries is not kept: {failure}; that is tried again", failure=failure)
+        else:
+            _log.info("the history of queries is kept again")
+
     def ended(self, process: _Process, reason: Failure) -> None:
         if process is not self._process:
             return
         self._process = None
         self._before += self._rows
-        self._rows = 0
-        text = "the recorder of the history has ended: {reason}; another one begins in {pause:g} s"
-        _log.error(text, reason=reason.getErrorMessage(), pause=self._pause)
+        self._unwrittenBefore += self._unwritten
+        self._rows = self._unwritten = 0
+        if not self._failed:
+            text = "the recorder of the history has ended: {reason}; another one begins in {pause:g} s"
+            _log.error(text, reason=reason.getErrorMessage(), pause=self._pause)
         self._later()
 
     def figures(self) -> dict[str, float]:
-        return {"historyRows": self._before + self._rows, "historyWrong": float(bool(self._said))} if self._isWanted() else {}
+        if not self._isWanted():
+            return {}
+        rows, unwritten = self._before + self._rows, self._unwrittenBefore + self._unwritten
+        return {"historyRows": rows, "historyUnwritten": unwritten, "historyWrong": float(bool(self._said or self._failed))}
 
     def facts(self) -> dict[str, JSON]:
         if not self._isWanted():
             return {}
         rows = self._before + self._rows
-        state = f"queries cannot be written: {self._said}" if self._said else f"{rows:,} queries written"
+        wrong = self._failed or self._said
+        state = f"queries cannot be written: {wrong}" if wrong else f"{rows:,} queries written"
         return {"queryHistory": {"folder": self.folder, "rows": rows, "said": [f"history: {state}"], "shown": True}}
 
     def _stop(self) -> None:

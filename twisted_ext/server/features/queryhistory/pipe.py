@@ -38,8 +38,6 @@ class RecorderPipe:
         self._waiting: deque[bytes] = deque()
         self._octets = 0
         self._tryAt = float("-inf")
-        # Queries that were dropped since the recorder was told of that.
-        self._untold = 0
         self._again: IDelayedCall | None = None
 
     def follow(self, path: str) -> None:
@@ -59,15 +57,11 @@ class RecorderPipe:
 
         @param queries: how many queries it has.
         """
-        if self._untold:
-            batch.append(("d", self._untold))
         octets = framed(batch)
         if self._octets + len(octets) > HISTORY_QUEUE.default:
             self.dropped += queries
-            self._untold += queries
         else:
             self.told += queries
-            self._untold = 0
             self._waiting.append(octets)
             self._octets += len(octets)
         self._go()
