@@ -5,9 +5,10 @@ Tests of the server's HTTP/2, with the h2 library as the client.
 from __future__ import annotations
 
 from contextlib import suppress
+from unittest.mock import patch
 
 import pytest
-from hpack import Encoder, NeverIndexedHeaderTuple
+from hpack import Decoder, Encoder, NeverIndexedHeaderTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -116,6 +117,28 @@ def test_knownHeadersAreNotDecodedAgain() -> None:
         assert [message for _, message in peer.queries] == [query(name) for name in (b"one", b"two", b"one", b"two", b"one")]
     # The first request of each connection fills the table.
     assert len(memory) == 2
+
+
+def test_onlyTheFirstHeadersAreDecompressed() -> None:
+    """
+    Of a hundred requests of a connection, each for another name, the first one fills the table, and the second one shows that it stays.
+    """
+    peer = CorePeer(HeadMemory(Endpoint()))
+    peer.exchange()
+    decode, reading = Decoder.decode, peer.server._reader._decoder
+    decompressed: list[bytes] = []
+
+    def counting(self: Decoder, data: bytes, raw: bool = False) -> object:
+        # The client decompresses replies.
+        decompressed.extend([data] if self is reading else [])
+        return decode(self, data, raw=raw)
+
+    with patch.object(Decoder, "decode", counting):
+        for number in range(100):
+            peer.ask(GET(target(query(b"n%d" % number))))
+            peer.exchange()
+    assert len(peer.queries) == 100
+    assert len(decompressed) == 2
 
 
 def test_headersWithAnotherTableMeanSomethingElse() -> None:

@@ -56,5 +56,6 @@ def test_stepsAreBounded() -> None:
     """
     for number in range(60_000):
         decoded(number.to_bytes(3, "big") * 2)
-    assert len(httpshuffman._steps) <= httpshuffman._STEPS
+        assert httpshuffman._steps.count <= httpshuffman._STEPS
+    assert len([step for step in httpshuffman._steps.known if step is not None]) == httpshuffman._steps.count
     assert decoded(_encoder.encode(b"/dns-query?dns=AAAB")) == b"/dns-query?dns=AAAB"

@@ -9,7 +9,7 @@ do, cost one dictionary look-up. Where only the path differs from a header befor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hpack import Decoder, HPACKError, OversizedHeaderListError
 
@@ -166,11 +166,12 @@ class HeadReader:
                         memory.keep(key, head)
                     return head
         table = self._decoder.header_table
-        entries = table.dynamic_entries
-        before = (entries[0] if entries else None, len(entries), table.maxsize)
+        # Compiled code takes pairs apart and makes others when it reads them with their type; here they are compared by identity.
+        entries: Any = table.dynamic_entries
+        before: Any = (entries[0] if entries else None, len(entries), table.maxsize)
         fields = self._decode(block)
         head = headOf(fields, memory.endpoint)
-        after = (entries[0] if entries else None, len(entries), table.maxsize)
+        after: Any = (entries[0] if entries else None, len(entries), table.maxsize)
         # A new entry comes first, and is another object even if it has the same name and value.
         if before[0] is not after[0] or before[1:] != after[1:]:
             self._table = 0

@@ -19,7 +19,7 @@ _STEPS: Final = 8192
 #: The end of a string, which does not occur in one.
 _END: Final = 256
 
-#: The state after an error.
+#: The node after an error.
 _WRONG: Final = -1
 
 
@@ -56,12 +56,20 @@ def _endStates() -> frozenset[int]:
 _ends: Final = _endStates()
 
 
-class _Steps(dict[int, tuple[int, bytes]]):
+class _Steps:
     """
-    The node and the symbols after an octet, by 256 times the node before plus the octet.
+    What an octet does, by the node before, times 256, plus the octet: the node after it, times 256, and the symbols. A list, since compiled
+    code reads it without making an object of the number.
     """
 
-    def __missing__(self, key: int) -> tuple[int, bytes]:
+    def __init__(self) -> None:
+        self.known: list[tuple[int, bytes] | None] = [None] * (len(_nodes) << 8)
+        self.count = 0
+
+    def make(self, key: int) -> tuple[int, bytes]:
+        if self.count >= _STEPS:
+            self.known[:] = [None] * len(self.known)
+            self.count = 0
         node = key >> 8
         symbols = bytearray()
         for shift in range(7, -1, -1):
@@ -72,9 +80,8 @@ class _Steps(dict[int, tuple[int, bytes]]):
                     break
                 symbols.append(~node)
                 node = 0
-        if len(self) >= _STEPS:
-            self.clear()
-        made = self[key] = (node, bytes(symbols))
+        made = self.known[key] = (node << 8, bytes(symbols))
+        self.count += 1
         return made
 
 
@@ -85,12 +92,15 @@ def decoded(octets: bytes) -> bytes | None:
     """
     Return the string, or L{None} if it is malformed.
     """
-    steps = _steps
-    state = 0
+    known = _steps.known
+    node = 0
     symbols = []
     for octet in octets:
-        state, some = steps[state << 8 | octet]
-        if state < 0:
+        step = known[node | octet]
+        if step is None:
+            step = _steps.make(node | octet)
+        node, some = step
+        if node < 0:
             return None
         symbols.append(some)
-    return b"".join(symbols) if state in _ends else None
+    return b"".join(symbols) if node >> 8 in _ends else None
