@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.apps.controlled import controlled
 from tests.server.recorder.histories import BEGIN, historyOf, rowOf
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.server.log import follow
+from twisted_ext.server.features.queryhistory import fields
 from twisted_ext.server.recorder.rows import formsOf
 from twisted_ext.server.recorder.search import Filter
 from twisted_ext.server.recorder.segments import Writer
@@ -120,7 +122,6 @@ def test_thereMayBeMore(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     ("words", "said"),
     [
         (["--name", "a..b"], "--name: "),
-        (["--client", "printer"], "--client: 'printer' is not an address; write 192.0.2.1, 192.0.2.0/24, or what the history has instead"),
         (["--type", "AAAAA"], "--type: 'AAAAA' is not a record type; write A, AAAA, MX or TYPE65280"),
         (["--rcode", "NXDOMAI"], "--rcode: 'NXDOMAI' is not an rcode; did you mean NXDOMAIN?"),
         (["--status", "stopped"], "--status: 'stopped' is not one of local, cached, forwarded, blocked, refused, failed, dropped"),
@@ -139,6 +140,25 @@ def test_wrongWords(folder: Path, capsys: pytest.CaptureFixture[str], words: lis
     """
     code, lines, err = _log(capsys, folder, *words)
     assert (code, lines) == (1, []) and said in err and len(err.splitlines()) == 1
+
+
+def test_clientsByTheirHost(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A client may be the name of a host; all its addresses are searched for, in all forms in which they can be kept.
+    """
+
+    def found(host: str, port: None, *, type: int) -> list[tuple[object, ...]]:
+        if host != "nas.lan":
+            raise socket.gaierror(-2, "Name or service not known")
+        return [(2, 1, 6, "", ("192.0.2.9", 0)), (10, 1, 6, "", ("2001:db8::9", 0, 0, 0))]
+
+    monkeypatch.setattr(fields, "getaddrinfo", found)
+    code, lines, _ = _log(capsys, folder, "--client", "nas.lan")
+    # One is kept as a hash, the other one as a network.
+    assert code == 0 and [line.split()[-1] for line in lines] == ["hashed.example.", "\\027[2j.example."]
+    code, _, err = _log(capsys, folder, "--client", "printer")
+    wrong = "--client: 'printer' is neither an address nor a host; write nas.lan, 192.0.2.1 or 192.0.2.0/24"
+    assert code == 1 and wrong in err
 
 
 def test_foldersThatCannotBeRead(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from twisted_ext.apps.cli.server.report import duration, octets
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, didYouMean, flag, whole
 from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, USAGE, ExitError, complain, fileErrors
 from twisted_ext.errors import BadDescription
-from twisted_ext.server.features.queryhistory.fields import clientFromText, keptClients, momentFromText, statusFromText
+from twisted_ext.server.features.queryhistory.fields import hostFromText, keptClients, momentFromText, statusFromText
 from twisted_ext.server.recorder.rows import STATUSES, TRANSPORTS, reversedName, shownName
 from twisted_ext.wire.codes import Rcode, rcodeName
 from twisted_ext.wire.escapes import printable
@@ -104,7 +104,7 @@ _WRITE: Final = {
 _NAME: Final = Option("--name NAME", "queries for this name", b"", _name)
 _BELOW: Final = flag("--below", "with --name: and for all names below it")
 _PART: Final = Option("--part TEXT", "queries for names that have this text", "", str)
-_CLIENT: Final = Option("--client ADDRESS", "queries of this client, or of a network such as 192.0.2.0/24", None, clientFromText)
+_CLIENT: Final = Option("--client CLIENT", "queries of this address, host, or network such as 192.0.2.0/24", None, hostFromText)
 _TYPE: Final = Option("--type TYPE", "queries for this record type", 0, _type)
 _RCODE: Final = Option("--rcode RCODE", "queries with this rcode, such as NXDOMAIN", 0, _rcode)
 _RULE: Final = Option("--rule TEXT", "queries that a rule decided whose list or line has this text", "", str)

@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from socket import SOCK_STREAM, getaddrinfo
 from typing import Final
 
 from twisted_ext.errors import BadDescription
@@ -15,7 +16,7 @@ from twisted_ext.files import openNow
 from twisted_ext.server.recorder.rows import KEY, KEY_OCTETS, STATUSES, formsOf
 from twisted_ext.wire.rdata.times import secondsFromDuration
 
-__all__ = ["clientFromText", "keptClients", "momentFromText", "statusFromText"]
+__all__ = ["clientFromText", "hostFromText", "keptClients", "momentFromText", "statusFromText"]
 
 #: Hexadecimal digits of a client that is kept as a hash.
 _DIGITS: Final = 24
@@ -36,19 +37,38 @@ def clientFromText(text: str) -> str | IPv4Network | IPv6Network:
     raise BadDescription(f"{text!r} is not an address; write 192.0.2.1, 192.0.2.0/24, or what the history has instead")
 
 
-def keptClients(client: str | IPv4Network | IPv6Network, folder: str) -> frozenset[str] | IPv4Network | IPv6Network:
+def hostFromText(text: str) -> str | frozenset[str] | IPv4Network | IPv6Network:
+    """
+    Return what L{clientFromText} does, or the addresses of a host. This blocks.
+
+    @raise BadDescription: there is no such host.
+    """
+    try:
+        return clientFromText(text)
+    except BadDescription:
+        try:
+            found = getaddrinfo(text, None, type=SOCK_STREAM)
+        except (OSError, UnicodeError):
+            raise BadDescription(f"{text!r} is neither an address nor a host; write nas.lan, 192.0.2.1 or 192.0.2.0/24") from None
+        return frozenset([str(ip_address(each[4][0])) for each in found])
+
+
+def keptClients(
+    client: str | frozenset[str] | IPv4Network | IPv6Network, folder: str
+) -> frozenset[str] | IPv4Network | IPv6Network:
     """
     Return all that a history may have of a client.
 
     @raise OSError: the key of its hashes cannot be read.
     """
-    if not isinstance(client, str):
+    if isinstance(client, (IPv4Network, IPv6Network)):
         return client
     key = b""
     # There is one if the history has hashes.
     with suppress(FileNotFoundError), open(f"{folder}/{KEY}", "rb", opener=openNow) as file:
         key = file.read(KEY_OCTETS)
-    return formsOf(client, key) | {client}
+    asked = frozenset([client]) if isinstance(client, str) else client
+    return asked.union(*[formsOf(each, key) for each in asked])
 
 
 def statusFromText(text: str) -> str:
