@@ -125,6 +125,15 @@ class EarlierQueriesTests(SynchronousTestCase):
             self.assertEqual(fields["name"], "example")
         self.assertEqual(found, [*[f"2.{row}" for row in range(100, 1, -1)], *[f"1.{row}" for row in range(150, 0, -1)]])
 
+    def test_onePageExactly(self) -> None:
+        """
+        Where no older queries are there is no link to them.
+        """
+        self.history(*[rowOf() for _ in range(100)])
+        response = self.get()
+        self.assertEqual(len(self.rows(response)), 100)
+        self.assertNotIn(b"Older queries", response.body)
+
     def test_wrongField(self) -> None:
         """
         A field that cannot be used is named, and the form keeps what was written.

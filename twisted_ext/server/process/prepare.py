@@ -8,7 +8,7 @@ import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Final
+from typing import Final, cast
 
 __all__ = ["prepareProcess"]
 
@@ -24,8 +24,8 @@ def _withoutOpenSSL() -> Iterator[None]:
     if "OpenSSL" in sys.modules or "twisted.internet.tcp" in sys.modules:
         yield
         return
-    # The documented way to let an import fail. Types have only modules here.
-    sys.modules["OpenSSL"] = None  # type: ignore[assignment]
+    # The documented way to let an import fail.
+    cast("dict[str, object]", sys.modules)["OpenSSL"] = None
     try:
         yield
     finally:

@@ -68,7 +68,7 @@ class Filter:
     @ivar rule: a text that the place of the rule has.
     @ivar statuses: what became of it, as places in L{STATUSES<twisted_ext.server.recorder.rows.STATUSES>}.
     @ivar since: in microseconds since 1970, as C{until}, which is not included.
-    @ivar before: the place of a query that came after it.
+    @ivar before: the place of a query; only older ones are found.
     """
 
     name: str | None = None

@@ -267,6 +267,8 @@ def test_top(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         '{"rule": "ads.txt:9", "queries": 8}',
         '{"rule": "ads.txt:7", "queries": 1}',
     ]
+    historyOf(folder, [rowOf(f"n{number}.example") for number in range(12)])
+    assert len(_log(capsys, folder, "top", "names")[1]) == 10
     assert _log(capsys, folder, "top", "rules", "--name", "absent.example") == (2, [], "")
     assert "write: txdns log top clients|names|rules" in _log(capsys, folder, "top")[2]
     assert "did you mean names" in _log(capsys, folder, "top", "name")[2]

@@ -55,9 +55,9 @@ class QueryHistoryFeature(Feature):
     settings = QueryHistorySettings
     figures = (
         Figure("historyTold", "txdns_history_queries_total", "Queries that were told to the history.", grows=True),
-        Figure("historyDropped", "txdns_history_dropped_total", "Queries that were not, as it could not keep up.", grows=True),
+        Figure("historyDropped", "txdns_history_dropped_total", "Queries not told to the history, as it could not keep up.", grows=True),
         Figure("historyRows", "txdns_history_rows", "Queries that the history has written since its process began."),
-        Figure("historyUnwritten", "txdns_history_unwritten_total", "Queries that it was told and could not write.", grows=True),
+        Figure("historyUnwritten", "txdns_history_unwritten_total", "Queries told to the history that it could not write.", grows=True),
         Figure("historyWrong", "txdns_history_wrong", "Whether the history cannot be written."),
     )
 

@@ -39,7 +39,7 @@ def clientFromText(text: str) -> str | IPv4Network | IPv6Network:
 
 def hostFromText(text: str) -> str | frozenset[str] | IPv4Network | IPv6Network:
     """
-    Return what L{clientFromText} does, or the addresses of a host. This blocks.
+    Return what L{clientFromText} does, or the addresses of a host, for which the system's resolver is waited for.
 
     @raise BadDescription: there is no such host.
     """
@@ -53,9 +53,7 @@ def hostFromText(text: str) -> str | frozenset[str] | IPv4Network | IPv6Network:
         return frozenset([str(ip_address(each[4][0])) for each in found])
 
 
-def keptClients(
-    client: str | frozenset[str] | IPv4Network | IPv6Network, folder: str
-) -> frozenset[str] | IPv4Network | IPv6Network:
+def keptClients(client: str | frozenset[str] | IPv4Network | IPv6Network, folder: str) -> frozenset[str] | IPv4Network | IPv6Network:
     """
     Return all that a history may have of a client.
 

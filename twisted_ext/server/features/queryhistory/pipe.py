@@ -42,7 +42,7 @@ class RecorderPipe:
 
     def follow(self, path: str) -> None:
         """
-        Use the socket of this path from now on; C{""} for none. What was sent before there was one has waited.
+        Use the socket of this path from now on; C{""} for none. Batches that were sent before its path was known have waited.
         """
         if path != self._path:
             if self._path:

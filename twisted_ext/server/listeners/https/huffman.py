@@ -58,8 +58,11 @@ _ends: Final = _endStates()
 
 class _Steps:
     """
-    What an octet does, by the node before, times 256, plus the octet: the node after it, times 256, and the symbols. A list, since compiled
-    code reads it without making an object of the number.
+    The steps of the decoder.
+
+    @ivar known: for 256 times a node plus an octet, 256 times the node after it, and the symbols; L{None} until that is needed. A list,
+        since compiled code finds its elements without making an object of the number.
+    @ivar count: how many are known.
     """
 
     def __init__(self) -> None:
