@@ -10,9 +10,10 @@ from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.records import RRSet, groupRecords
 from twisted_ext.wire.rrtypes import typeNumber
 from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.update.transactions import Transaction
 from twisted_ext.zone.zone import Zone
 
-__all__ = ["APEX", "ZONE", "record", "records", "textsOf", "versionOf", "zoneOf"]
+__all__ = ["APEX", "ZONE", "edited", "record", "records", "textsOf", "versionOf", "zoneOf"]
 
 APEX = nameFromText("example.org.")
 
@@ -62,6 +63,18 @@ def versionOf(text: str = ZONE) -> Version:
     Return the only version of a zone with these records.
     """
     return zoneOf(text).current
+
+
+def edited(version: Version, *lines: str) -> Version:
+    """
+    Return a version with further records, and the next serial.
+    """
+    transaction = Transaction(version)
+    for line in lines:
+        transaction.add(record(line))
+    made = transaction.commit()
+    assert made is not None
+    return made[0]
 
 
 def textsOf(version: Version) -> set[tuple[bytes, int, int, bytes]]:

@@ -13,7 +13,7 @@ from twisted.internet.defer import succeed
 
 from tests.server.update.changed import SlowDisk
 from tests.server.zones.signed import APEX, NAME, SignedLoadingCase
-from tests.zone.changing import ZONE, record, textsOf, versionOf
+from tests.zone.changing import ZONE, edited, textsOf, versionOf
 from twisted_ext.errors import BadDescription, StorageFault
 from twisted_ext.server.authority.zonetable import EXPIRED, FAILED, SERVING, Zones
 from twisted_ext.server.config.zonesettings import ZoneSettings
@@ -25,25 +25,12 @@ from twisted_ext.zone.sign.policy import SigningPolicy
 from twisted_ext.zone.sign.unsigned import UnsignedVersion
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.version import Version
-from twisted_ext.zone.update.transactions import Transaction
 
 _MADE = {RRSIG, NSEC, NSEC3PARAM, DNSKEY, SOA}
 
 
 def settingsOf(**values: str) -> ZoneSettings:
     return ZoneSettings({"name": f"{NAME}.", "sign": "default", "store": "/zones.sqlite", **values})
-
-
-def edited(version: Version, *lines: str) -> Version:
-    """
-    Return a version with further records, and the next serial.
-    """
-    transaction = Transaction(version)
-    for line in lines:
-        transaction.add(record(line))
-    made = transaction.commit()
-    assert made is not None
-    return made[0]
 
 
 class ArrivalTests(SignedLoadingCase):
@@ -78,7 +65,7 @@ class ArrivalTests(SignedLoadingCase):
         self.zones = Zones()
         with patch.object(ZoneLoader, "begin"):
             self.began = self.begin(zone)
-        self.began.begin([], self.arrivals.signed)
+        self.began.begin([], self.arrivals.staged)
 
     def come(self, version: Version) -> None:
         """
@@ -267,7 +254,7 @@ class ArrivalTests(SignedLoadingCase):
             self.come(versionOf())
             place = self.zones.at(APEX)
             assert place is not None
-            self.assertEqual((place.state, place.said), (FAILED, "it cannot be signed: No space left on device"))
+            self.assertEqual((place.state, place.said), (FAILED, "it cannot be written: No space left on device"))
             self.assertIn("No space left on device; that is tried again in 60 s", self.said())
         self.clock.advance(60)
         self.settle()

@@ -7,13 +7,18 @@ from __future__ import annotations
 import json
 from unittest.mock import patch
 
-from tests.server.zones.signed import NAME, SignedLoadingCase
+from tests.server.update.changed import SlowDisk
+from tests.server.zones.signed import APEX, NAME, SignedLoadingCase
+from tests.zone.changing import edited, versionOf
 from twisted_ext.errors import BadZone
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config import zonesettings
 from twisted_ext.server.config.zonesettings import ZoneSettings
+from twisted_ext.server.zones.arrivals import Arrivals
+from twisted_ext.wire.rrtypes import DNSKEY, RRSIG
 from twisted_ext.zone.build import jobs, stages
 from twisted_ext.zone.build.jobs import CompileJobs
+from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.zonefile.reader import MasterFileContent
 
 
@@ -87,6 +92,36 @@ class StageTests(SignedLoadingCase):
         self.zones = Zones()
         self.load(less)
         self.assertEqual((self.compilers.made, self.serial(NAME)), (1, None))
+
+    def test_whatArrivesPassesThemToo(self) -> None:
+        """
+        A version from a database or a primary passes them before it is served, whether or not the zone is signed. Once its settings have
+        none, what came last is served, without a word about signatures.
+        """
+        loading = self.load()
+        disk = SlowDisk()
+        arrivals = Arrivals(self.clock, self.publisher, loading, str(self.folder / "state"), disk)
+        self.addCleanup(arrivals.close)
+
+        def come(version: Version) -> None:
+            arrivals.arrived(version, "zones.sqlite")
+            disk.settle()
+            self.compilers.run()
+            self.clock.advance(0.1)
+
+        values = {"name": f"{NAME}.", "store": "/zones.sqlite"}
+        arrivals.follow(APEX, ZoneSettings({**values, "most-names": 30}))
+        version = versionOf()
+        come(version)
+        self.assertEqual(self.serial(NAME), version.serial)
+        self.assertEqual(self.types() & {RRSIG, DNSKEY}, set())
+        arrivals.follow(APEX, ZoneSettings({**values, "most-names": 2}))
+        come(edited(version, "new 60 A 192.0.2.1"))
+        self.assertEqual(self.serial(NAME), version.serial)
+        self.assertIn("where most-names allows 2", self.said())
+        arrivals.follow(APEX, ZoneSettings(values))
+        self.assertEqual(self.serial(NAME), version.serial + 1)
+        self.assertNotIn("no longer signed", self.said())
 
     def test_beforeSigning(self) -> None:
         """

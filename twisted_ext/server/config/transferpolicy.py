@@ -43,11 +43,11 @@ class Terms:
     @ivar notices: the servers that NOTIFY is accepted from, besides the primaries.
     @ivar digest: how to treat its ZONEMD record.
     @ivar updaters: the clients whose updates are considered; an empty list is all of them.
-    @ivar isSigned: whether it is signed here, so that the changes of its primaries are not those of what is served.
+    @ivar isStaged: whether it goes through stages here, so that the changes of its primaries are not those of what is served.
     @ivar isEncrypted: whether it is transferred over encrypted transports only (RFC 9103, section 11).
     """
 
-    __slots__ = ("keys", "primaries", "transfer", "singly", "notify", "notices", "updaters", "digest", "isEncrypted", "isSigned")
+    __slots__ = ("keys", "primaries", "transfer", "singly", "notify", "notices", "updaters", "digest", "isEncrypted", "isStaged")
 
     def __init__(self, zone: ZoneSettings | None, keys: Keys) -> None:
         self.keys = keys
@@ -55,7 +55,7 @@ class Terms:
         self.notify: tuple[RemoteServer, ...] = ()
         self.transfer = self.singly = self.notices = self.updaters = NOBODY
         self.digest = ""
-        self.isEncrypted = self.isSigned = False
+        self.isEncrypted = self.isStaged = False
         if zone is not None:
             self._read(zone, keys)
 
@@ -74,7 +74,7 @@ class Terms:
         except BadDescription as fault:
             raise BadDescription(f"zone {zone.text}: {fault}") from None
         self.digest = zone.zonemd
-        self.isSigned = zone.isSigned
+        self.isStaged = bool(zone.stages)
 
     def _primary(self, text: str, keys: Keys) -> RemoteServer:
         remote = RemoteServer.fromText(text, keys)

@@ -186,11 +186,11 @@ class ZoneSettings:
         return self.sign != "none"
 
     @property
-    def isSignedOnArrival(self) -> bool:
+    def isStagedOnArrival(self) -> bool:
         """
-        Whether its versions come from a database or a primary, and are signed here.
+        Whether its versions come from a database or a primary, and go through L{stages} here.
         """
-        return self.signing is not None and ("store" in self.values or "primaries" in self.values)
+        return bool(self.stages) and ("store" in self.values or "primaries" in self.values)
 
     @property
     def stages(self) -> str:

@@ -1,5 +1,6 @@
 """
-The door for versions of zones that come from a database or a primary: on to the table of zones, or first to where they are signed.
+The door for versions of zones that come from a database or a primary: on to the table of zones, or first to
+where stages make others of them, such as signed ones.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _log: Final = Logger(__name__)
 
 class _Arrival:
     """
-    A zone that is signed when it arrives.
+    A zone that goes through stages when it arrives.
 
     @ivar zone: its settings, with the file that has the version as it came.
     @ivar version: the last one that came; L{None} if there is none, or if it has expired.
@@ -60,7 +61,7 @@ class _Arrival:
 
 class Arrivals(ZoneSink):
     """
-    Passes versions on. Those of zones that are signed here are kept in files, of which the loader serves signed ones: so they are never
+    Passes versions on. Those of zones with stages are kept in files, of which the loader makes what is served: so they are never
     served as they came, and are signed again when their signatures end, whether or not the origin can be reached then.
     """
 
@@ -77,7 +78,7 @@ class Arrivals(ZoneSink):
         self._loader = loader
         self._folder = f"{folder}/{_FOLDER}"
         self._elsewhere = elsewhere
-        self._signed: dict[bytes, _Arrival] = {}
+        self._staged: dict[bytes, _Arrival] = {}
         # Files are written and removed one after the other.
         self._turns = DeferredLock()
         self._retries: dict[bytes, IDelayedCall] = {}
@@ -85,16 +86,16 @@ class Arrivals(ZoneSink):
 
     def __contains__(self, apex: bytes) -> bool:
         """
-        Return whether a zone is signed on its arrival.
+        Return whether a zone goes through stages on its arrival.
         """
-        return apex in self._signed
+        return apex in self._staged
 
     @property
-    def signed(self) -> Collection[str]:
+    def staged(self) -> Collection[str]:
         """
-        The names of the zones that are signed on their arrival.
+        The names of the zones that go through stages on their arrival.
         """
-        return {arrival.zone.text for arrival in self._signed.values()}
+        return {arrival.zone.text for arrival in self._staged.values()}
 
     # -- settings
 
@@ -104,8 +105,8 @@ class Arrivals(ZoneSink):
 
         @raise BadDescription: the folder for its versions cannot be made.
         """
-        arrival = self._signed.get(apex)
-        if zone is None or not zone.isSignedOnArrival:
+        arrival = self._staged.get(apex)
+        if zone is None or not zone.isStagedOnArrival:
             if arrival is not None:
                 self._leave(apex, arrival, zone)
             return
@@ -116,9 +117,9 @@ class Arrivals(ZoneSink):
             except OSError as error:
                 raise BadDescription(f"state: {self._folder} cannot be used: {error.strerror or error}") from None
             former = super().former(apex)
-            self._signed[apex] = _Arrival(zone, path)
+            self._staged[apex] = _Arrival(zone, path)
             if former is not None:
-                # It was served unsigned until now, and is until it is signed.
+                # It was served as it came until now, and is until that is done.
                 self.arrived(former)
             return
         arrival.zone = zone.fromFile(path)
@@ -126,22 +127,23 @@ class Arrivals(ZoneSink):
             self._loader.arrived(arrival.zone, False)
 
     def _leave(self, apex: bytes, arrival: _Arrival, zone: ZoneSettings | None) -> None:
-        del self._signed[apex]
+        del self._staged[apex]
         self._loader.withdraw(arrival.zone, forget=True)
         self._turns.run(self._elsewhere, arrival.file.remove)
         if zone is not None and not zone.file and arrival.version is not None:
-            _log.warn(
-                "{zone}: it is no longer signed; while its parent has a DS record for it, resolvers that validate reject its answers: have "
-                "that removed, or sign the zone until it is",
-                zone=arrival.zone.text,
-            )
+            if arrival.zone.signing is not None:
+                _log.warn(
+                    "{zone}: it is no longer signed; while its parent has a DS record for it, resolvers that validate reject its answers: "
+                    "have that removed, or sign the zone until it is",
+                    zone=arrival.zone.text,
+                )
             self._sink.arrived(arrival.version, arrival.label)
 
     def sweep(self) -> None:
         """
-        Remove the files of zones that are not signed here any more.
+        Remove the files of zones that have no stages any more.
         """
-        kept = {path for arrival in self._signed.values() for path in (arrival.file.path, arrival.file.changes)}
+        kept = {path for arrival in self._staged.values() for path in (arrival.file.path, arrival.file.changes)}
         try:
             there = [entry.path for entry in os.scandir(self._folder)]
         except OSError:
@@ -156,11 +158,11 @@ class Arrivals(ZoneSink):
         self._sink.expect(apex, file)
 
     def former(self, apex: bytes) -> Version | None:
-        arrival = self._signed.get(apex)
+        arrival = self._staged.get(apex)
         return super().former(apex) if arrival is None else arrival.version
 
     def arrived(self, version: Version, file: str = "", zone: Zone | None = None) -> None:
-        arrival = self._signed.get(version.apex)
+        arrival = self._staged.get(version.apex)
         if arrival is None:
             self._sink.arrived(version, file, zone)
             return
@@ -174,7 +176,7 @@ class Arrivals(ZoneSink):
             self._loader.arrived(arrival.zone, False)
 
     def _keep(self, apex: bytes) -> None:
-        arrival = self._signed.get(apex)
+        arrival = self._staged.get(apex)
         if arrival is not None and not arrival.isKeeping:
             retry = self._retries.pop(apex, None)
             if retry is not None and retry.active():
@@ -186,18 +188,18 @@ class Arrivals(ZoneSink):
 
     async def _keeping(self, apex: bytes, arrival: _Arrival) -> None:
         """
-        Keep the version that came last, and have it signed.
+        Keep the version that came last, and tell the loader of it.
         """
         try:
             while (version := arrival.version) is not None and arrival.kept is not version:
                 isNew = await self._turns.run(self._elsewhere, partial(arrival.file.keep, version))
-                if self._closed or self._signed.get(apex) is not arrival:
+                if self._closed or self._staged.get(apex) is not arrival:
                     return
                 if arrival.version is version:
                     arrival.kept = version
                     self._loader.arrived(arrival.zone, bool(isNew))
         except (OSError, StorageFault) as error:
-            said = f"it cannot be signed: {getattr(error, 'strerror', None) or error}"
+            said = f"it cannot be written: {getattr(error, 'strerror', None) or error}"
             _log.error("{zone}: {said}; that is tried again in {pause:g} s", zone=arrival.zone.text, said=said, pause=COMPILER_PAUSE.most)
             self._sink.failed(apex, said)
             if not self._closed:
@@ -206,15 +208,15 @@ class Arrivals(ZoneSink):
             arrival.isKeeping = False
 
     def failed(self, apex: bytes, said: str, state: str = FAILED) -> None:
-        arrival = self._signed.get(apex)
+        arrival = self._staged.get(apex)
         if arrival is not None and state == EXPIRED:
             arrival.version = arrival.kept = None
-            # Nothing of it is to be served that is signed from here on.
+            # Nothing that was made of it is to be served from here on.
             self._loader.withdraw(arrival.zone)
         self._sink.failed(apex, said, state)
 
     def gone(self, apex: bytes) -> None:
-        arrival = self._signed.get(apex)
+        arrival = self._staged.get(apex)
         if arrival is not None:
             arrival.version = arrival.kept = None
             self._loader.withdraw(arrival.zone)

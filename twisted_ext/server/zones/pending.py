@@ -30,7 +30,7 @@ GONE: Final = ": is served no more"
 
 class PendingZone:
     """
-    A zone configured to be loaded from a master file, or from one with what arrived, which is signed here.
+    A zone configured to be loaded from a master file, or from one with what arrived, which goes through stages here.
 
     @ivar serial: the serial number of the version served, L{None} if there is none.
     @ivar sources: the files of the last attempt, with their status at that time.
@@ -64,7 +64,7 @@ class PendingZone:
         self.signing = zone.signing
         self.stages = zone.stages
         self.serials = zone.serial
-        self.isUnsigned = zone.isSignedOnArrival
+        self.isUnsigned = zone.isStagedOnArrival
         self.origin = zone.store if self.isUnsigned else zone.file
 
     def isFor(self, zone: ZoneSettings) -> bool:

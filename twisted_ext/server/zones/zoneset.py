@@ -263,7 +263,7 @@ class ZoneSet:
             shutil.rmtree(left, ignore_errors=True)
         if self._arrivals is not None:
             self._arrivals.sweep()
-        loading.begin(zones, () if self._arrivals is None else self._arrivals.signed)
+        loading.begin(zones, () if self._arrivals is None else self._arrivals.staged)
         self._signatures.start()
         if self._replication is not None:
             self._replication.start()
