@@ -171,7 +171,7 @@ class _Server:
 
     def __init__(self, place: tuple[str, str], typed: str, ready: str, port: int, folder: Path, environment: Mapping[str, str]) -> None:
         self.place = place
-        self._log = folder / ".log"
+        self._log = folder / f".log{place[1].count('&')}"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 ["sh", "-c", f"exec {typed}"],
@@ -236,6 +236,7 @@ class Follower:
         self._ports = ports
         self._home = folder / "home"
         self._server: _Server | None = None
+        self._background: _Server | None = None
         self._shell: list[str] = []
         self._extras: set[str] = set()
         kept = {name: value for name, value in os.environ.items() if name in ("LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE")}
@@ -261,14 +262,23 @@ class Follower:
 
     def __exit__(self, *_: object) -> None:
         self._stop()
+        self._stopBackground()
 
     def _stop(self, tally: Tally | None = None) -> None:
-        if self._server is None:
+        server, self._server = self._server, None
+        self._end(server, tally)
+
+    def _stopBackground(self, tally: Tally | None = None) -> None:
+        server, self._background = self._background, None
+        self._end(server, tally)
+
+    @staticmethod
+    def _end(server: _Server | None, tally: Tally | None) -> None:
+        if server is None:
             return
-        if tally is not None and self._server.hasEnded():
-            tally.differences.append(Difference(*self._server.place, "(a server runs until Ctrl-C)", self._server.said()))
-        self._server.stop()
-        self._server = None
+        if tally is not None and server.hasEnded():
+            tally.differences.append(Difference(*server.place, "(a server runs until Ctrl-C)", server.said()))
+        server.stop()
 
     def follow(self, page: Path) -> Tally:
         """
@@ -301,6 +311,7 @@ class Follower:
             self._runFragments(fragments, tally)
         # The next page of a group types its own command to start the server.
         self._stop(tally)
+        self._stopBackground(tally)
         return tally
 
     def _hide(self, text: str, programs: list[str]) -> None:
@@ -344,6 +355,8 @@ class Follower:
                 self._environment[variable[1]] = self._ports.real(variable[2])
             elif not step.shown.strip() and self._serve(block, step, tally):
                 continue
+            elif step.typed == "kill %1":
+                self._stopBackground(tally)
             elif (interactive := shellOf(step.typed)) is not None:
                 self._shell = [self._ports.real(word) for word in interactive]
             else:
@@ -369,19 +382,24 @@ class Follower:
 
     def _serve(self, block: Block, step: Step, tally: Tally) -> bool:
         """
-        Start a server in another terminal, in the place of the previous one. Return whether the command starts one.
+        Start a server in another terminal, in the place of the previous one, or beside it with C{&}. Return whether the command starts one.
         """
         found = next((ready for pattern, ready in _SERVERS if pattern.match(step.typed)), None)
         if found is None:
             return False
-        self._stop(tally)
-        typed = self._ports.real(step.typed)
+        inBackground = step.typed.endswith(" &")
+        (self._stopBackground if inBackground else self._stop)(tally)
+        typed = self._ports.real(step.typed).removesuffix(" &")
         if typed.startswith("make "):
             typed += f" PORT={self._ports['5300']}"
-        self._server = _Server((repr(block), step.typed), typed, found, int(self._ports["10053"]), self._folder, self._environment)
-        self._server.wait()
-        if self._server.hasEnded():
-            self._stop(tally)
+        server = _Server((repr(block), step.typed), typed, found, int(self._ports["10053"]), self._folder, self._environment)
+        server.wait()
+        if inBackground:
+            self._background = server
+        else:
+            self._server = server
+        if server.hasEnded():
+            (self._stopBackground if inBackground else self._stop)(tally)
         return True
 
     def _checkOut(self) -> None:

@@ -34,6 +34,10 @@ _VARYING: Final[_Replacements] = (
     (re.compile(r"queries: [\d.]+ per second"), "queries: 0 per second"),
     # The history of queries.
     (re.compile(r"^( *\d+\.\d+  )\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.MULTILINE), r"\g<1>2026-11-27 01:00:00"),
+    # Zones that go from server to server.
+    (re.compile(r"\b(at|confirmed at|expires at|asked again at) \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"), r"\1 A TIME"),
+    (re.compile(r"^( +from) (/\S+/)?(?=example)", re.MULTILINE), r"\1 /"),
+    (re.compile(r"^( +image) \S+\.image", re.MULTILINE), r"\1 /"),
     # Keys of signed zones.
     (re.compile(r"(\+\d{3}\+)\d{5}"), r"\g<1>00000"),
     (re.compile(r"IN DS \d+ (\d+) 2 [0-9A-F]{64}"), r"IN DS 0 \1 2 00"),

@@ -114,6 +114,9 @@ def _exchangeLines(zone: dict[str, JSON]) -> Iterator[str]:
     for primary in map(_object, listOf(zone.get("primaries", []))):
         has = f"serial {primary['serial']}" if "serial" in primary else "no serial yet"
         when = _at(primary, "at") if "at" in primary else ", not asked yet"
+        if primary.get("said"):
+            # What it has was said before it failed.
+            when = f"{' before' if 'serial' in primary else ''}, asked{when}"
         yield f"  primary {primary['server']}: {has}{when}{_because(primary)}"
     for told in map(_object, listOf(zone.get("notified", []))):
         what = f"told of {told['serial']}{_at(told, 'at')}" if "at" in told else "told of nothing yet"
