@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from tests.server.recorder.histories import hit, told
-from twisted_ext.server.recorder.rows import STATUSES, Row, Rows, formsOf, reversedName, shownName
+from twisted_ext.server.recorder.rows import SECURITIES, STATUSES, Row, Rows, formsOf, reversedName, shownName
 from twisted_ext.wire.names import nameToText
 
 _LABELS = some.lists(some.binary(min_size=1, max_size=20), max_size=6)
@@ -55,6 +55,18 @@ def test_hitsHaveTheCauseOfTheirAnswer() -> None:
     assert (other.rule, other.ede, STATUSES[other.status], other.rcode) == ("", "", "cached", 3)
     # Another view may have another rule.
     assert (child.rule, STATUSES[child.status]) == ("", "blocked")
+
+
+def test_hitsAreAsSecureAsTheirAnswer() -> None:
+    """
+    What the packet cache answers is as secure as the answer was that it repeats; not that of a name that is blocked since.
+    """
+    words = ("", "insecure", "secure", "bogus")
+    for word in words:
+        rows = _rows(told("x.example", security=word), hit("x.example", "y.example"))
+        assert [SECURITIES[row.security] for row in rows] == [word, word, ""]
+    secured, blocked = _rows(told("x.example", security="secure", ede="why"), hit("x.example", blocked=(0,)))
+    assert (SECURITIES[secured.security], blocked.security) == ("secure", 0)
 
 
 def test_rulesOfOtherAnswers() -> None:

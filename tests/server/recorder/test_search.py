@@ -41,6 +41,7 @@ def _made(count: int) -> list[Row]:
             view=chance.choice(("", "children")),
             status=chance.choice(STATUSES),
             micros=number,
+            security=chance.choice((0, 0, 1, 2, 3)),
         )
         for number in range(count)
     ]
@@ -83,6 +84,7 @@ def _isFound(row: Row, wanted: Filter) -> bool:
         and wanted.rcode in (None, row.rcode)
         and (not wanted.rule or wanted.rule.lower() in row.rule.lower())
         and (not wanted.statuses or row.status in wanted.statuses)
+        and wanted.security in (None, row.security)
         and (wanted.since is None or row.at >= wanted.since)
         and (wanted.until is None or row.at < wanted.until)
     )
@@ -111,6 +113,7 @@ _FILTERS = some.builds(
     rcode=some.sampled_from((None, None, 0, 3, -1)),
     rule=some.sampled_from(("", "", "ads", "ADS.txt:7", "%", "_")),
     statuses=some.frozensets(some.integers(0, len(STATUSES) - 1)),
+    security=some.sampled_from((None, None, 0, 2)),
     since=_TIMES,
     until=_TIMES,
     before=some.one_of(some.none(), some.builds(Place, some.integers(0, 4), some.integers(0, 900))),
@@ -146,8 +149,8 @@ def test_eachFilterAlone(folder: Path) -> None:
     whole = Filter()
     parts: list[dict[str, Any]] = [
         {"name": "example.www"}, {"part": "ww"}, {"clients": frozenset(["192.0.2.7"])}, {"clients": ip_network("192.0.2.0/24")},
-        {"type": 65}, {"rcode": -1}, {"rule": "txt:70"}, {"statuses": frozenset([3])}, {"since": (BEGIN + 100) * 1_000_000},
-        {"until": (BEGIN + 100) * 1_000_000},
+        {"type": 65}, {"rcode": -1}, {"rule": "txt:70"}, {"statuses": frozenset([3])}, {"security": 3},
+        {"since": (BEGIN + 100) * 1_000_000}, {"until": (BEGIN + 100) * 1_000_000},
     ]  # fmt: skip
     for each in parts:
         assert 0 < len(list(search(str(folder), replace(whole, **each), print))) < len(_ROWS)

@@ -18,7 +18,7 @@ from twisted_ext.errors import CallerFault
 from twisted_ext.server.features.queryhistory.fields import clientFromText, keptClients, momentFromText, statusFromText
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.operations.website import Document
-from twisted_ext.server.recorder.rows import STATUSES, reversedName, shownName
+from twisted_ext.server.recorder.rows import SECURITIES, STATUSES, reversedName, shownName
 from twisted_ext.server.recorder.search import Filter, Found, Place, search
 from twisted_ext.wire.codes import rcodeName
 from twisted_ext.wire.escapes import printable
@@ -194,7 +194,7 @@ def _cells(given: Mapping[str, str], found: Found) -> Iterator[Any]:
     yield STATUSES[row.status]
     yield "no reply" if row.rcode < 0 else rcodeName(row.rcode)
     yield f"{row.micros / 1000:,.1f}"
-    yield printable(", ".join([each for each in (row.rule or row.upstream, row.ede) if each]))
+    yield printable(", ".join([each for each in (row.rule or row.upstream, SECURITIES[row.security], row.ede) if each]))
     yield str(found.place)
 
 

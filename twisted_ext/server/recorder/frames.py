@@ -7,8 +7,9 @@ A batch is a list of these tuples, in the order in which queries were answered:
   - C{("h", time, transport, queries, replies, clients, views, blocked)} for queries that the packet cache has answered together: the
     octets of each; its reply without the id, or only the first two octets if its rcode is NOERROR and it was not blocked; address and view
     of the client; and the positions of those that were blocked
-  - C{("r", time, microseconds, transport, client, view, name, type, rcode, ede, status, server, rule)} for another one: the name in wire
-    form; C{rcode} is -1 if there was no reply; and the text of the first extended error
+  - C{("r", time, microseconds, transport, client, view, name, type, rcode, ede, status, server, rule, security)} for another one: the
+    name in wire form; C{rcode} is -1 if there was no reply; the text of the first extended error; and a word of
+    L{SECURITIES<twisted_ext.server.recorder.rows.SECURITIES>}
 
 Times are in seconds since 1970.
 """
@@ -27,7 +28,7 @@ __all__ = ["FRAME_OCTETS", "HANDSHAKE", "SOCKET", "Unframed", "framed"]
 SOCKET: Final = "recorder.sock"
 
 #: The first frame of each connection.
-HANDSHAKE: Final = ("txdns-history", 1, sys.version_info[:2])
+HANDSHAKE: Final = ("txdns-history", 2, sys.version_info[:2])
 
 #: Octets of the largest frame: 512 queries with replies of 65,535 octets are less.
 FRAME_OCTETS: Final = 1 << 26

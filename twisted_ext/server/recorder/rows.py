@@ -11,20 +11,28 @@ from typing import Any, Final, NamedTuple
 
 from twisted_ext.wire.names import nameToText
 
-__all__ = ["KEY", "KEY_OCTETS", "STATUSES", "TRANSPORTS", "Row", "Rows", "formsOf", "reversedName", "shownName"]
+__all__ = ["KEY", "KEY_OCTETS", "SECURITIES", "STATUSES", "TRANSPORTS", "Row", "Rows", "formsOf", "reversedName", "shownName"]
 
 #: What became of a query. What is not listed is C{"local"}.
 STATUSES: Final = ("local", "cached", "forwarded", "blocked", "refused", "failed", "dropped")
 
+#: What DNSSEC has proved of an answer; C{""} if nothing was validated.
+SECURITIES: Final = ("", "insecure", "secure", "bogus")
+
 TRANSPORTS: Final = ("udp", "tcp", "tls", "https", "quic")
 
 _STATUS: Final = {word: number for number, word in enumerate(STATUSES)}
+_SECURITY: Final = {word: number for number, word in enumerate(SECURITIES)}
 _TRANSPORT: Final = {word: number for number, word in enumerate(TRANSPORTS)}
 
 _HEADER: Final = 12
 
 #: Causes that are remembered for queries that the packet cache answers; then half of them are forgotten.
 _CAUSES: Final = 100_000
+
+#: That of what nothing has decided or proved, and those of what was only validated.
+_NO_CAUSE: Final = ("", "", False, 0)
+_PROVED: Final = tuple([("", "", False, number) for number in range(len(SECURITIES))])
 
 #: Characters of a text that is kept, such as that of an extended error, which other servers choose.
 _TEXT: Final = 200
@@ -51,6 +59,7 @@ class Row(NamedTuple):
     @ivar upstream: the server that has answered; C{""} for none.
     @ivar status: the place of what became of it in L{STATUSES}.
     @ivar transport: the same in L{TRANSPORTS}.
+    @ivar security: the same in L{SECURITIES}.
     """
 
     at: int
@@ -65,6 +74,7 @@ class Row(NamedTuple):
     view: str
     status: int
     transport: int
+    security: int = 0
 
 
 def reversedName(name: bytes) -> str:
@@ -116,7 +126,7 @@ class Rows:
         self._skip = [reversedName(bytes.fromhex(each)) for each in skip]
         self._views = frozenset(views)
         self._names: dict[bytes, str] = {}
-        self._causes: dict[tuple[str, str, int], tuple[str, str, bool]] = {}
+        self._causes: dict[tuple[str, str, int], tuple[str, str, bool, int]] = {}
 
     def of(self, batch: object) -> Iterator[Row]:
         """
@@ -166,29 +176,32 @@ class Rows:
             if self._isSkipped(name, view):
                 continue
             rrType = int.from_bytes(query[end : end + 2], "big")
-            ede, rule, wasBlocked = self._causes.get((view, name, rrType), ("", "", False))
+            ede, rule, wasBlocked, security = self._causes.get((view, name, rrType), _NO_CAUSE)
             isBlocked = place in stopped
             if isBlocked != wasBlocked:
                 # It repeats another answer, such as one from before a list was changed.
                 ede = rule = ""
+                security = 0
             status = _STATUS["blocked" if isBlocked else "cached"]
-            yield Row(at, self._clientOf(client), name, rrType, reply[1] & 15, ede, 0, rule, "", view, status, way)
+            yield Row(at, self._clientOf(client), name, rrType, reply[1] & 15, ede, 0, rule, "", view, status, way, security)
 
     def _replied(self, told: tuple[Any, ...]) -> Row | None:
-        _, time, micros, transport, client, view, wire, rrType, rcode, ede, status, server, rule = told
+        _, time, micros, transport, client, view, wire, rrType, rcode, ede, status, server, rule, secured = told
         name = self._nameOf(wire.lower())
         if self._isSkipped(name, view):
             return None
         ede, rule, server = ede[:_TEXT], rule[:_TEXT], server[:_TEXT]
         key = (view, name, rrType)
         self._causes.pop(key, None)
-        if ede or rule:
-            self._causes[key] = ede, rule, status == "blocked"
+        security = _SECURITY[secured]
+        if ede or rule or security:
+            # Most are only secure or insecure.
+            self._causes[key] = (ede, rule, status == "blocked", security) if ede or rule else _PROVED[security]
             if len(self._causes) > _CAUSES:
                 for each in list(self._causes)[: _CAUSES // 2]:
                     del self._causes[each]
         at, kept, number, way = int(time * 1_000_000), self._clientOf(client), _STATUS.get(status, 0), _TRANSPORT[transport]
-        return Row(at, kept, name, rrType, rcode, ede, micros, rule, server, view, number, way)
+        return Row(at, kept, name, rrType, rcode, ede, micros, rule, server, view, number, way, security)
 
 
 def _endOf(query: bytes) -> int:

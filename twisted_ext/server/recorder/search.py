@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from twisted_ext.server.recorder.rows import Row, shownName
-from twisted_ext.server.recorder.segments import CLIENT, NAME, RULE, Segment, segmentsIn
+from twisted_ext.server.recorder.segments import CLIENT, NAME, RULE, VERSION, Segment, segmentsIn
 
 __all__ = ["Filter", "Found", "Place", "counts", "extent", "rowAt", "search"]
 
@@ -29,7 +29,8 @@ _DIGITS: Final = 15
 
 _COLUMNS: Final = """
 SELECT q.id, q.at, coalesce(c.text, ''), n.text, q.type, q.rcode, coalesce(e.text, ''), q.micros, coalesce(r.text, ''),
-    coalesce(u.text, ''), coalesce(v.text, ''), q.status, q.transport
+    coalesce(u.text, ''), coalesce(v.text, ''), q.status, q.transport,
+    q.security
 FROM query q LEFT JOIN word n ON n.id = q.name LEFT JOIN word c ON c.id = q.client LEFT JOIN word e ON e.id = q.ede
     LEFT JOIN word r ON r.id = q.rule LEFT JOIN word u ON u.id = q.upstream LEFT JOIN word v ON v.id = q.view
 """
@@ -67,6 +68,7 @@ class Filter:
     @ivar clients: clients as they are kept, of which it is one; or a network that has its address.
     @ivar rule: a text that the place of the rule has.
     @ivar statuses: what became of it, as places in L{STATUSES<twisted_ext.server.recorder.rows.STATUSES>}.
+    @ivar security: what DNSSEC has proved, as a place in L{SECURITIES<twisted_ext.server.recorder.rows.SECURITIES>}.
     @ivar since: in microseconds since 1970, as C{until}, which is not included.
     @ivar before: the place of a query; only older ones are found.
     """
@@ -79,6 +81,7 @@ class Filter:
     rcode: int | None = None
     rule: str = ""
     statuses: frozenset[int] = field(default_factory=frozenset)
+    security: int | None = None
     since: int | None = None
     until: int | None = None
     before: Place | None = None
@@ -173,7 +176,13 @@ def extent(folder: str) -> dict[str, int | float | None]:
 def _opened(segment: Segment) -> sqlite3.Connection:
     # SQLite has to write to repair what a process has left that was killed.
     sql = sqlite3.connect(f"file:{quote(segment.path)}?mode=rw", uri=True, isolation_level=None, timeout=5.0)
-    sql.execute("PRAGMA query_only = ON")
+    try:
+        sql.execute("PRAGMA query_only = ON")
+        if sql.execute("PRAGMA user_version").fetchone() != (VERSION,):
+            raise sqlite3.DatabaseError("another version of txdns has written it, and only that one can read it")
+    except BaseException:
+        sql.close()
+        raise
     return sql
 
 
@@ -292,7 +301,7 @@ class _Clauses:
         return bool(found)
 
     def _rest(self, wanted: Filter) -> bool:
-        for column, value in (("type", wanted.type), ("rcode", wanted.rcode)):
+        for column, value in (("type", wanted.type), ("rcode", wanted.rcode), ("security", wanted.security)):
             if value is not None:
                 self._said.append(f"q.{column} = ?")
                 self.values.append(value)

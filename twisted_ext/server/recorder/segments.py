@@ -17,14 +17,14 @@ from typing import Final
 
 from twisted_ext.server.recorder.rows import Row
 
-__all__ = ["CLIENT", "EDE", "NAME", "RULE", "UPSTREAM", "VIEW", "Segment", "Writer", "finish", "segmentsIn", "unclosed"]
+__all__ = ["CLIENT", "EDE", "NAME", "RULE", "UPSTREAM", "VERSION", "VIEW", "Segment", "Writer", "finish", "segmentsIn", "unclosed"]
 
 #: Kinds of words.
 NAME, CLIENT, EDE, RULE, UPSTREAM, VIEW = range(6)
 
 #: In the header of the database: so that other files are not taken for ours, and what the tables are like.
 _APPLICATION: Final = 0x74786871
-_VERSION: Final = 1
+VERSION: Final = 2
 
 _ENDING: Final = ".sqlite"
 
@@ -36,12 +36,13 @@ _DIGITS: Final = 8
 _SCHEMA: Final = f"""
 PRAGMA page_size = 8192;
 PRAGMA application_id = {_APPLICATION};
-PRAGMA user_version = {_VERSION};
+PRAGMA user_version = {VERSION};
 PRAGMA journal_mode = WAL;
 CREATE TABLE word (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, text TEXT NOT NULL);
 CREATE TABLE query (
     id INTEGER PRIMARY KEY, at INTEGER NOT NULL, client INTEGER, name INTEGER NOT NULL, type INTEGER NOT NULL, rcode INTEGER NOT NULL,
-    ede INTEGER, micros INTEGER NOT NULL, rule INTEGER, upstream INTEGER, view INTEGER, status INTEGER NOT NULL, transport INTEGER NOT NULL
+    ede INTEGER, micros INTEGER NOT NULL, rule INTEGER, upstream INTEGER, view INTEGER, status INTEGER NOT NULL, transport INTEGER NOT NULL,
+    security INTEGER NOT NULL
 );
 CREATE TABLE about (key TEXT PRIMARY KEY, value);
 """
@@ -54,7 +55,7 @@ CREATE INDEX IF NOT EXISTS byrcode ON query (rcode) WHERE rcode <> 0;
 CREATE INDEX IF NOT EXISTS byrule ON query (rule) WHERE rule IS NOT NULL;
 """
 
-_INSERT: Final = "INSERT INTO query VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT: Final = "INSERT INTO query VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,7 @@ class Writer:
             (
                 row.at, numberOf(CLIENT, row.client), numberOf(NAME, row.name), row.type, row.rcode, numberOf(EDE, row.ede), row.micros,
                 numberOf(RULE, row.rule), numberOf(UPSTREAM, row.upstream), numberOf(VIEW, row.view), row.status, row.transport,
+                row.security,
             )
             for row in rows
         ]  # fmt: skip

@@ -63,6 +63,7 @@ class Refusal:
     @ivar silent: send no reply.
     @ivar bare: omit the question section.
     @ivar flags: header flags to set, such as AA.
+    @ivar isBogus: whether the look-up failed because an answer did not validate.
     @ivar lasting: whether the same query gets the same refusal from the gate until the settings change, so that the packet cache may
         repeat it.
     """
@@ -75,6 +76,7 @@ class Refusal:
     silent: bool = False
     bare: bool = False
     flags: int = 0
+    isBogus: bool = False
     lasting: bool = True
 
 

@@ -16,7 +16,17 @@ from twisted.python.failure import Failure
 
 from twisted_ext.answers import KINDS, Answer, Outcome, QueryContext
 from twisted_ext.cache.failures import causesOf
-from twisted_ext.errors import BadMessage, CallerFault, DNSFault, Refused, ServerFailed, TimedOut, Unknown, Unreachable
+from twisted_ext.errors import (
+    BadMessage,
+    CallerFault,
+    DNSFault,
+    Refused,
+    ServerFailed,
+    TimedOut,
+    TrustFault,
+    Unknown,
+    Unreachable,
+)
 from twisted_ext.interfaces import IAnswerSource, IDirectSource
 from twisted_ext.limits import (
     MEMORY_PAUSE,
@@ -615,7 +625,7 @@ class Responder:
         if isinstance(fault, BadMessage | CallerFault):
             # The malformed message came from an upstream, not from the client.
             return Refusal(Rcode.SERVFAIL, ede or ((_NETWORK, "the servers' replies make no sense"),))
-        return Refusal(fault.rcode, ede or ((_OTHER, ""),))
+        return Refusal(fault.rcode, ede or ((_OTHER, ""),), isBogus=isinstance(fault, TrustFault))
 
     # -- the end
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from twisted_ext.answers import KINDS, Answer
+from twisted_ext.answers import KINDS, Answer, Security
 from twisted_ext.metrics.activity import statusOf
 from twisted_ext.server.reply.requests import Refusal
 from twisted_ext.zone.query.direct import DirectAnswer
@@ -25,10 +25,11 @@ class Result:
     @ivar server: the upstream, or the place of the rule.
     @ivar rcode: L{None} without a reply.
     @ivar size: octets of the reply.
+    @ivar security: the DNSSEC status, a value of L{Security<twisted_ext.answers.Security>}; C{""} if nothing was validated.
     @ivar isAnswered: whether a source has answered, perhaps one of another package.
     """
 
-    __slots__ = ("source", "server", "rcode", "ede", "size", "truncated", "isAnswered")
+    __slots__ = ("source", "server", "rcode", "ede", "size", "truncated", "security", "isAnswered")
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class Result:
         size: int = 0,
         truncated: bool = False,
         *,
+        security: str = "",
         isAnswered: bool = False,
     ) -> None:
         self.source = source
@@ -47,6 +49,7 @@ class Result:
         self.ede = ede
         self.size = size
         self.truncated = truncated
+        self.security = security
         self.isAnswered = isAnswered
 
     @property
@@ -59,7 +62,7 @@ class Result:
 
 
 def resultOf(octets: bytes, cause: Answer | DirectAnswer | Refusal | None, gate: str) -> Result:
-    source = server = ""
+    source = server = security = ""
     rcode = octets[3] & 15 if octets else 0
     ede: tuple[tuple[int, str], ...] = ()
     if isinstance(cause, Answer):
@@ -72,10 +75,14 @@ def resultOf(octets: bytes, cause: Answer | DirectAnswer | Refusal | None, gate:
             if kind is not None and (kind.upstream or kind.ruled):
                 server = origin.server
         rcode, ede = cause.rcode or rcode, cause.ede
+        if cause.security is not Security.INDETERMINATE:
+            security = cause.security.value
     elif isinstance(cause, Refusal):
         source = gate or "failure"
         rcode, ede = cause.rcode or rcode, cause.ede
+        if cause.isBogus:
+            security = Security.BOGUS.value
     else:
         source = "zone" if isinstance(cause, DirectAnswer) else gate
     truncated = bool(octets and octets[2] & 2)
-    return Result(source, server, rcode, ede, len(octets), truncated, isAnswered=isinstance(cause, Answer))
+    return Result(source, server, rcode, ede, len(octets), truncated, security=security, isAnswered=isinstance(cause, Answer))

@@ -7,7 +7,9 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -32,7 +34,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     key = bytes(range(32))
     (hashed,) = [form for form in formsOf("192.0.2.9", key) if len(form) == 24]
     rows = [
-        rowOf("www.example", micros=1500, upstream="192.0.2.53:53", status="forwarded"),
+        rowOf("www.example", micros=1500, upstream="192.0.2.53:53", status="forwarded", security=2),
         rowOf("www.example", BEGIN + 1, status="cached"),
         rowOf("x.ads.example", BEGIN + 2, status="blocked", rcode=3, rule="ads.txt:7", ede="Blocked", view="children", type=28),
         rowOf("\\027[2j.example", BEGIN + 3, client="192.0.2.0/24"),
@@ -83,6 +85,8 @@ def test_lines(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["--status", "cached", "--status", "blocked"], "2.1 1.2"),
         (["--since", "2023-11-14T22:13:22"], "2.3 2.2 2.1"),
         (["--until", "2023-11-14 22:13:22"], "1.2 1.1"),
+        (["--security", "secure"], "1.1"),
+        (["--security", "bogus"], ""),
         (["--since", "2h"], ""),
         (["--limit", "2"], "2.3 2.2"),
         (["--part", "example", "--status", "blocked", "--type", "A"], ""),
@@ -105,7 +109,7 @@ def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(line) == {
         "id": "2.1", "time": BEGIN + 2.0, "client": "192.0.2.7", "name": "x.ads.example.", "type": "AAAA", "rcode": "NXDOMAIN",
         "status": "blocked", "milliseconds": 0.0, "rule": "ads.txt:7", "server": "", "ede": "Blocked", "view": "children",
-        "transport": "udp",
+        "security": "", "transport": "udp",
     }  # fmt: skip
 
 
@@ -125,6 +129,7 @@ def test_thereMayBeMore(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixt
         (["--type", "AAAAA"], "--type: 'AAAAA' is not a record type; write A, AAAA, MX or TYPE65280"),
         (["--rcode", "NXDOMAI"], "--rcode: 'NXDOMAI' is not an rcode; did you mean NXDOMAIN?"),
         (["--status", "stopped"], "--status: 'stopped' is not one of local, cached, forwarded, blocked, refused, failed, dropped"),
+        (["--security", "good"], "--security: 'good' is not one of insecure, secure, bogus"),
         (["--since", "yesterday"], "--since: 'yesterday' is not a time; write 12h, 2d, 2026-11-24 or 2026-11-24T15:30"),
         (["--since", "9999999-01-01"], "is not a time"),
         (["--limit", "0"], "--limit: '0' is not a number from 1 to 1000000000"),
@@ -169,6 +174,18 @@ def test_foldersThatCannotBeRead(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert _log(capsys, tmp_path) == (2, [], "")
 
 
+def test_filesOfOtherVersions(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A file that another version has written is named, and the others are searched.
+    """
+    path = folder / "00000001.sqlite"
+    path.chmod(0o600)
+    with closing(sqlite3.connect(path)) as sql:
+        sql.execute("PRAGMA user_version = 1")
+    code, lines, err = _log(capsys, folder)
+    assert (code, len(lines), err) == (0, 3, f"{path}: another version of txdns has written it, and only that one can read it\n")
+
+
 def test_damagedFiles(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
     A damaged file is named, and the others are searched.
@@ -203,6 +220,7 @@ def test_why(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], m
     code, lines, _ = _log(capsys, folder, "why", "2.1")
     causes = ["  decided by ads.txt:7", "  extended error: Blocked", "  in the view children"]
     assert (code, lines[1:]) == (0, [*causes, "What a server would do now is not known, as none runs."])
+    assert _log(capsys, folder, "why", "1.1")[1][1:3] == ["  answered by 192.0.2.53:53", "  DNSSEC: secure"]
     assert _log(capsys, folder, "why", "2.9") == (2, [], "txdns log: the history has no query 2.9; txdns log shows their IDs\n")
     (tmp_path / "server").mkdir()
     with controlled(tmp_path / "server") as server:

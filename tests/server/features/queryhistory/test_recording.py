@@ -12,12 +12,12 @@ from zope.interface.verify import verifyObject
 
 from tests.packetcache.lanes import Server
 from tests.queries import optOf, queryOf
-from twisted_ext.answers import Answer, BlockedReply, Origin, Outcome
-from twisted_ext.errors import ServerFailed
+from twisted_ext.answers import Answer, BlockedReply, Origin, Outcome, Security
+from twisted_ext.errors import ServerFailed, TrustFault
 from twisted_ext.interfaces import IHitObserver
 from twisted_ext.packetcache.clients import Client, Group
 from twisted_ext.server.features.queryhistory.recording import Recording
-from twisted_ext.server.recorder.rows import STATUSES, Row, Rows
+from twisted_ext.server.recorder.rows import SECURITIES, STATUSES, Row, Rows
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.rrl import ResponseRateLimit
 from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
@@ -96,6 +96,25 @@ class RecordingTests(SynchronousTestCase):
         held.release(ServerFailed("192.0.2.53:53 answered SERVFAIL", rcode=2))
         found = [(row.client, row.rcode, STATUSES[row.status]) for row in self.rows()]
         self.assertEqual(found, [("127.0.0.2", 5, "refused"), ("127.0.0.3", -1, "dropped"), ("127.0.0.1", 2, "failed")])
+
+    def test_validation(self) -> None:
+        """
+        What DNSSEC has proved of an answer, or that it did not validate, and why.
+        """
+        held = HeldSource()
+        server = self.server(held)
+        for security in (Security.SECURE, Security.INSECURE, Security.INDETERMINATE):
+            server.ask(queryOf())
+            answer = answerOf(WWW, "192.0.2.80")
+            answer.security = security
+            held.release(answer)
+        server.ask(queryOf())
+        held.release(TrustFault("the signature has expired", rcode=2, ede=((7, "the signature has expired"),)))
+        server.ask(queryOf())
+        held.release(ServerFailed("192.0.2.53:53 answered SERVFAIL", rcode=2))
+        rows = self.rows()
+        self.assertEqual([SECURITIES[row.security] for row in rows], ["secure", "insecure", "", "bogus", ""])
+        self.assertIn("the signature has expired", rows[3].ede)
 
     def test_floods(self) -> None:
         """

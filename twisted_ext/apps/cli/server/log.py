@@ -18,7 +18,7 @@ from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, didYouMea
 from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, USAGE, ExitError, complain, fileErrors
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.features.queryhistory.fields import hostFromText, keptClients, momentFromText, statusFromText
-from twisted_ext.server.recorder.rows import STATUSES, TRANSPORTS, reversedName, shownName
+from twisted_ext.server.recorder.rows import SECURITIES, STATUSES, TRANSPORTS, reversedName, shownName
 from twisted_ext.wire.codes import Rcode, rcodeName
 from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import nameFromText
@@ -82,6 +82,12 @@ def _type(text: str) -> int:
     return number
 
 
+def _security(text: str) -> int:
+    if text not in SECURITIES[1:]:
+        raise BadDescription(f"{text!r} is not one of {', '.join(SECURITIES[1:])}")
+    return SECURITIES.index(text)
+
+
 def _rcode(text: str) -> int:
     try:
         return Rcode[text.upper()]
@@ -109,6 +115,9 @@ _TYPE: Final = Option("--type TYPE", "queries for this record type", 0, _type)
 _RCODE: Final = Option("--rcode RCODE", "queries with this rcode, such as NXDOMAIN", 0, _rcode)
 _RULE: Final = Option("--rule TEXT", "queries that a rule decided whose list or line has this text", "", str)
 _STATUS: Final = Option("--status WORD", f"what became of them: {', '.join(STATUSES)}; may be repeated", "", statusFromText, words=STATUSES)
+_SECURITY: Final = Option(
+    "--security WORD", f"what DNSSEC has proved of the answer: {', '.join(SECURITIES[1:])}", 0, _security, words=SECURITIES[1:]
+)
 _SINCE: Final = Option("--since TIME", "queries from this time on", 0.0, momentFromText)
 _UNTIL: Final = Option("--until TIME", "queries before this time", 0.0, momentFromText)
 _LIMIT: Final = Option("--limit N", "show so many queries at most (100)", 100, whole(1, 10**9))
@@ -116,7 +125,8 @@ _JSON: Final = flag("+json", "a JSON object for each query")
 _FOLDER: Final = Option("--folder PATH", "the folder of the history: history in the folder of the server's state", "", str)
 
 ARGUMENTS: Final = Arguments(
-    _HELP, _NAME, _BELOW, _PART, _CLIENT, _TYPE, _RCODE, _RULE, _STATUS, _SINCE, _UNTIL, _LIMIT, _JSON, _FOLDER, SOCKET
+    _HELP, _NAME, _BELOW, _PART, _CLIENT, _TYPE, _RCODE, _RULE, _STATUS, _SECURITY, _SINCE, _UNTIL, _LIMIT, _JSON, _FOLDER,
+    SOCKET,
 )
 
 
@@ -170,6 +180,7 @@ def _filter(given: Given, folder: str) -> Filter:
         rcode=given[_RCODE] if _RCODE in given else None,
         rule=given[_RULE],
         statuses=frozenset([STATUSES.index(each) for each in given.all(_STATUS)]),
+        security=given[_SECURITY] if _SECURITY in given else None,
         since=int(given[_SINCE] * 1_000_000) if _SINCE in given else None,
         until=int(given[_UNTIL] * 1_000_000) if _UNTIL in given else None,
     )
@@ -297,6 +308,8 @@ def _causes(row: Row) -> Iterator[str]:
         yield f"decided by {row.rule}"
     if row.upstream:
         yield f"answered by {row.upstream}"
+    if row.security:
+        yield f"DNSSEC: {SECURITIES[row.security]}"
     if row.ede:
         yield f"extended error: {row.ede}"
     if row.view:
@@ -328,6 +341,7 @@ def _object(found: Found) -> dict[str, JSON]:
         "rule": row.rule,
         "server": row.upstream,
         "ede": row.ede,
+        "security": SECURITIES[row.security],
         "view": row.view,
         "transport": TRANSPORTS[row.transport],
     }

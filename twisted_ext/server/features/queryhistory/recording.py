@@ -81,7 +81,7 @@ class Recording:
         self._others.append(
             (
                 "r", self._today(), micros, request.transport, request.client, named, question.name, question.rrType, rcode, ede, status,
-                server, rule,
+                server, rule, result.security,
             )  # fmt: skip
         )
         self._more(1)
