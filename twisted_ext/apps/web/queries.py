@@ -118,7 +118,7 @@ def _micros(text: str) -> int | None:
 
 
 async def _refused(given: Mapping[str, str], text: str, code: int) -> Document:
-    return (await _document(given, [tags.p(printable(text), role="alert")]))._replace(code=code)
+    return (await _document(given, [tags.p(text, role="alert")]))._replace(code=code)
 
 
 async def _document(given: Mapping[str, str], content: list[Tag]) -> Document:
@@ -171,7 +171,7 @@ def _form(given: Mapping[str, str]) -> Tag:
 
 def _table(given: Mapping[str, str], found: list[Found], wrong: list[str]) -> Iterator[Tag]:
     for line in wrong:
-        yield tags.p(printable(line), role="alert")
+        yield tags.p(line, role="alert")
     if not found:
         yield tags.p("No queries were found.", role="status")
         return

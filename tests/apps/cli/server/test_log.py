@@ -17,6 +17,7 @@ import pytest
 from tests.apps.controlled import controlled
 from tests.server.recorder.histories import BEGIN, historyOf, rowOf
 from twisted_ext.apps.cli.main import main
+from twisted_ext.apps.cli.server.client import ControlChannel
 from twisted_ext.apps.cli.server.log import follow
 from twisted_ext.server.features.queryhistory import fields
 from twisted_ext.server.recorder.rows import formsOf
@@ -226,6 +227,20 @@ def test_why(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], m
     with controlled(tmp_path / "server") as server:
         _, lines, _ = _log(capsys, folder, "why", "2.1", "--socket", str(server.path))
     assert lines[4].startswith("Now: ") and lines[5].startswith(("Then NXDOMAIN, now ", "The rcode is the same"))
+
+
+def test_textsOfOthersAreEscaped(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    What upstreams, lists and a server say cannot act on the terminal: not in a line, a cause, a count, or what a server would do now.
+    """
+    evil = "\x1b[2J\x07\u202e"
+    historyOf(tmp_path, [rowOf("x.example", rule=f"ads{evil}:7", ede=evil, upstream=evil, view=evil, client=evil)])
+    said = {"outcome": "nxdomain", "rcode": f"NX{evil}", "reason": evil, "origin": {"source": "blocked", "server": evil}}
+    monkeypatch.setattr(ControlChannel, "ask", lambda *_: said)
+    for words, count in (("--limit 1", 1), ("why 1.1", 7), ("top clients", 1), ("top rules", 1)):
+        code, lines, err = _log(capsys, tmp_path, *words.split())
+        assert code == 0 and lines and all(line.isprintable() for line in [*lines, err.strip()]), (lines, err)
+        assert len(lines) == count
 
 
 def test_serversWithoutAHistory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
