@@ -106,7 +106,7 @@ class ExchangeTests(StepTestCase):
         self.assertEqual((primary["server"], primary["serial"]), (_PRIMARY, 10))
         self.assertIn("does not answer", str(primary["said"]))
         self.assertIn(self.facts()["refreshState"], ("stale", "probing"))
-        self.assertRegex(self.lines(), rf"primary {_PRIMARY}: serial 10 at .* UTC: .*does not answer")
+        self.assertRegex(self.lines(), rf"primary {_PRIMARY}: serial 10 before, asked at .* UTC: .*does not answer")
 
     def test_secondaryIsDown(self) -> None:
         """

@@ -236,6 +236,7 @@ def test_textsOfOthersAreEscaped(tmp_path: Path, capsys: pytest.CaptureFixture[s
     evil = "\x1b[2J\x07\u202e"
     historyOf(tmp_path, [rowOf("x.example", rule=f"ads{evil}:7", ede=evil, upstream=evil, view=evil, client=evil)])
     said = {"outcome": "nxdomain", "rcode": f"NX{evil}", "reason": evil, "origin": {"source": "blocked", "server": evil}}
+    monkeypatch.setenv("TXDNS_CONTROL", str(tmp_path / "control.sock"))
     monkeypatch.setattr(ControlChannel, "ask", lambda *_: said)
     for words, count in (("--limit 1", 1), ("why 1.1", 7), ("top clients", 1), ("top rules", 1)):
         code, lines, err = _log(capsys, tmp_path, *words.split())
