@@ -95,7 +95,13 @@ def compiledModules() -> list[str]:
 
 
 #: The extension written in C. What it does is done in Python where it is missing.
-NATIVE = Extension("twisted_ext.native._extension", ["twisted_ext/native/_extension.c"], py_limited_api=True, optional=True)
+NATIVE = Extension(
+    "twisted_ext.native._extension",
+    ["twisted_ext/native/_extension.c", "twisted_ext/native/_replies.c"],
+    depends=["twisted_ext/native/_native.h"],
+    py_limited_api=True,
+    optional=True,
+)
 
 #: Options with which the compiled modules, which are linked into one file, call each other and Python directly. By default each call looks
 #: up a function that another library may replace, which takes a twentieth of the time of a look-up.

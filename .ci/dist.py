@@ -162,7 +162,7 @@ def wrongIn(wheel: Iterable[str], sdist: Iterable[str], files: Iterable[str]) ->
     names, packed, expected = set(wheel), set(sdist), set(files)
     wrong = [f"the wheel lacks {path}" for path in REQUIRED if not any(name.endswith(path) for name in names)]
     # Modules and data of the package, whichever setup.cfg forgot. Sources in C are for builds only.
-    packaged = [path for path in sorted(expected) if path.startswith("twisted_ext/") and not path.endswith(".c")]
+    packaged = [path for path in sorted(expected) if path.startswith("twisted_ext/") and not path.endswith((".c", ".h"))]
     wrong += [f"the wheel lacks {path}" for path in packaged if path not in names]
     known = ("twisted_ext/", "twisted/plugins/twisted_ext_dropin.py", "twisted_ext-")
     wrong += [f"{name} does not belong into the wheel" for name in sorted(names) if not name.startswith(known)]

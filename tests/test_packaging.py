@@ -282,7 +282,7 @@ def test_wheelContents(wheel: Path) -> None:
     names = {name for name in zipfile.ZipFile(wheel).namelist() if not name.endswith("/")}
     sources = wheel.parent / "sources"
     # The C source is only of use to those that build.
-    found = [path for path in (sources / "twisted_ext").rglob("*") if path.is_file() and path.suffix != ".c"]
+    found = [path for path in (sources / "twisted_ext").rglob("*") if path.is_file() and path.suffix not in (".c", ".h")]
     expected = {str(path.relative_to(sources)) for path in found}
     assert {"twisted_ext/py.typed", "twisted_ext/apps/web/page.html"} <= expected
     expected |= {DROPIN}

@@ -18,17 +18,29 @@ from unittest import SkipTest
 from tests.test_architecture import ROOT
 from twisted_ext.native import chosen, loops, siphash
 
-__all__ = ["TWINS", "Twin", "builtExtension", "builtInto", "loaded", "otherBatches", "twin"]
+__all__ = ["TWINS", "CExtension", "Twin", "builtExtension", "builtInto", "loaded", "otherBatches", "twin"]
 
 TWINS = ("python", "c")
 
 
 class Twin(chosen.Batches, Protocol):
     """
-    All functions of the C extension.
+    The functions that both have.
     """
 
     def sipHash(self, key: bytes, data: bytes, /) -> bytes: ...
+
+
+class CExtension(Twin, Protocol):
+    """
+    The same, with what only the C extension has.
+    """
+
+    @property
+    def mapped(self) -> chosen.Mapping: ...
+
+    @property
+    def replies(self) -> chosen.Replies: ...
 
 
 class _Python:
@@ -57,28 +69,28 @@ def builtInto(folder: Path, *options: str) -> Path:
     @raise SkipTest: the compiler or Python's headers are not installed.
     """
     headers = Path(sysconfig.get_paths()["include"])
-    source = ROOT / "twisted_ext" / "native" / "_extension.c"
+    sources = sorted(map(str, (ROOT / "twisted_ext" / "native").glob("*.c")))
     made = folder / "_extension.abi3.so"
     if not (headers / "Python.h").exists():
         raise SkipTest("Python's headers are not installed")
     command = ["cc", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror", "-O1", "-shared", "-fPIC", f"-I{headers}", *options]
     try:
-        subprocess.run([*command, str(source), "-o", str(made)], check=True)
+        subprocess.run([*command, *sources, "-o", str(made)], check=True)
     except (FileNotFoundError, PermissionError):
         raise SkipTest("a C compiler is not installed") from None
     return made
 
 
-def loaded(path: Path) -> Twin:
+def loaded(path: Path) -> CExtension:
     spec = spec_from_file_location("_extension", path, loader=ExtensionFileLoader("_extension", str(path)))
     assert spec is not None and spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    return cast("Twin", module)
+    return cast("CExtension", module)
 
 
 @cache
-def builtExtension() -> Twin:
+def builtExtension() -> CExtension:
     """
     Return the C extension: the one in this environment, or else a new one.
     """

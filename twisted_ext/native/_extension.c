@@ -1,5 +1,6 @@
 /*
- * Batches of datagrams by recvmmsg and sendmmsg, and SipHash-2-4. Optional: loops.py and siphash.py have the same functions in Python.
+ * Batches of datagrams by recvmmsg and sendmmsg, and SipHash-2-4. Optional: loops.py and siphash.py have the same functions in Python. What
+ * _replies.c makes is made in Python by what answers all queries.
  *
  * A place is a tuple of two bytes objects: the octets of the client's IP address, and its socket address with, for sockets that report
  * where a datagram was sent to, the ancillary data by which the reply leaves from there. The kernel gets the latter as they are.
@@ -8,9 +9,7 @@
  * run any code, is off while they hold something.
  */
 #define _GNU_SOURCE
-#define Py_LIMITED_API 0x030B0000
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "_native.h"
 
 #include <arpa/inet.h>
 #include <endian.h>
@@ -180,7 +179,7 @@ static int received(State *state, PyObject *socket, int most, int size, PyObject
 }
 
 /* Arguments are checked by hand: where queries come one at a time, the time of PyArg_ParseTuple is noticeable. */
-static int taken(const char *name, Py_ssize_t count, Py_ssize_t expected) {
+int taken(const char *name, Py_ssize_t count, Py_ssize_t expected) {
     if (count != expected)
         PyErr_Format(PyExc_TypeError, "%s takes %zd arguments, not %zd", name, expected, count);
     return count == expected;
@@ -365,23 +364,15 @@ static void rounds(uint64_t v[4], int count) {
     }
 }
 
-static PyObject *sipHash(PyObject *module, PyObject *args) {
-    const char *key, *data;
-    Py_ssize_t keyLength, length;
-    uint64_t halves[2], word;
-    if (!PyArg_ParseTuple(args, "y#y#", &key, &keyLength, &data, &length))
-        return NULL;
-    if (keyLength != sizeof halves)
-        return PyErr_Format(PyExc_ValueError, "a key of SipHash has 16 octets, not %zd", keyLength);
-    memcpy(halves, key, sizeof halves);
-    halves[0] = le64toh(halves[0]), halves[1] = le64toh(halves[1]);
+uint64_t sipHashed(const uint64_t halves[2], const uint8_t *data, size_t length) {
     uint64_t v[4] = {halves[0] ^ 0x736F6D6570736575, halves[1] ^ 0x646F72616E646F6D, halves[0] ^ 0x6C7967656E657261,
                      halves[1] ^ 0x7465646279746573};
-    Py_ssize_t left = length;
+    uint64_t word;
+    size_t left = length;
     for (int last = 0; !last; data += sizeof word, left -= sizeof word) {
-        last = left < (Py_ssize_t)sizeof word;
+        last = left < sizeof word;
         unsigned char piece[sizeof word] = {[7] = (unsigned char)length};
-        memcpy(piece, data, last ? (size_t)left : sizeof word);
+        memcpy(piece, data, last ? left : sizeof word);
         memcpy(&word, piece, sizeof word);
         word = le64toh(word);
         v[3] ^= word;
@@ -390,7 +381,20 @@ static PyObject *sipHash(PyObject *module, PyObject *args) {
     }
     v[2] ^= 0xFF;
     rounds(v, 4);
-    word = htole64(v[0] ^ v[1] ^ v[2] ^ v[3]);
+    return htole64(v[0] ^ v[1] ^ v[2] ^ v[3]);
+}
+
+static PyObject *sipHash(PyObject *module, PyObject *args) {
+    const char *key, *data;
+    Py_ssize_t keyLength, length;
+    uint64_t halves[2];
+    if (!PyArg_ParseTuple(args, "y#y#", &key, &keyLength, &data, &length))
+        return NULL;
+    if (keyLength != sizeof halves)
+        return PyErr_Format(PyExc_ValueError, "a key of SipHash has 16 octets, not %zd", keyLength);
+    memcpy(halves, key, sizeof halves);
+    halves[0] = le64toh(halves[0]), halves[1] = le64toh(halves[1]);
+    uint64_t word = sipHashed(halves, (const uint8_t *)data, (size_t)length);
     return PyBytes_FromStringAndSize((char *)&word, sizeof word);
 }
 
@@ -407,6 +411,8 @@ static PyMethodDef methods[] = {
     {"sendConnected", FAST(sendConnected), METH_FASTCALL, NULL},
     {"addressOf", addressOf, METH_O, NULL},
     {"sipHash", sipHash, METH_VARARGS, NULL},
+    {"mapped", FAST(mapped), METH_FASTCALL, NULL},
+    {"replies", FAST(replies), METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -45,6 +45,7 @@ class Group:
     @ivar encrypted: cached replies for encrypted transports, which may be padded.
     @ivar shown: whether a client needs a valid cookie to be answered over UDP.
     @ivar view: what they are answered; L{None} for what all are who are in no view.
+    @ivar isZonal: whether they may be answered from zones without a look at the query itself.
     """
 
     name: str
@@ -54,6 +55,10 @@ class Group:
     encrypted: Table = field(default_factory=partial(Table, stream=True, exact=True))
     shown: bool = False
     view: View | None = None
+    isZonal: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.isZonal = self.view is None and not self.shown and self.action in ("allow", "zones")
 
     @property
     def tables(self) -> tuple[Table, Table, Table]:
@@ -132,11 +137,12 @@ class Client:
     @ivar table: the group's cached replies for UDP.
     @ivar bucket: the query rate limit, shared by all addresses of its network.
     @ivar site: the name of that network, whose addresses count as one client; the address itself where it is a network of its own.
+    @ivar isZonal: that of the group.
     @ivar accounts: the response rate limits of its network, one for each of L{KINDS<twisted_ext.packetcache.table.KINDS>}; L{None} where
         replies are not limited.
     """
 
-    __slots__ = ("address", "group", "table", "bucket", "site", "accounts")
+    __slots__ = ("address", "group", "table", "bucket", "site", "accounts", "isZonal")
 
     def __init__(
         self, address: str, group: Group, bucket: Bucket = UNMETERED, site: str = "", accounts: tuple[Account, ...] | None = None
@@ -145,6 +151,7 @@ class Client:
         self.site = site or address
         self.group = group
         self.table = group.datagrams
+        self.isZonal = group.isZonal
         self.bucket = bucket
         self.accounts = accounts
 

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from twisted_ext.answers import BLOCKED, BlockedReply, Epoch
 from twisted_ext.packetcache.clients import Client, Clients, Group
-from twisted_ext.packetcache.table import CookieOptions, kindOf
+from twisted_ext.packetcache.table import CookieOptions, kindOf, truncated
 
 __all__ = ["Address", "PacketCounters", "PacketCache"]
 
@@ -63,6 +63,8 @@ class PacketCache:
     @ivar clients: state by client address.
     @ivar groups: the groups that clients belong to.
     @ivar cookies: those in replies; L{None} where cookies are ignored.
+    @ivar made: makes replies from zones to all datagrams of a batch, without their IDs; L{None} for those that it leaves to others. These
+        replies are not kept. L{None} if there is nothing that makes them.
     @ivar told: called with each batch that was answered: see L{IHitObserver<twisted_ext.interfaces.IHitObserver>}. It must not
         raise. L{None} costs nothing.
     """
@@ -82,6 +84,7 @@ class PacketCache:
         self.groups = tuple(groups)
         self.epoch = Epoch()
         self.told: Callable[[list[Any], list[bytes], list[Client], str, float], object] | None = None
+        self.made: Callable[[list[Any], float], list[bytes | None]] | None = None
         self.cookies = cookies
         self._quick = quick
         self._seen = Epoch.changes
@@ -134,8 +137,17 @@ class PacketCache:
             self._seen = Epoch.changes
             for group in self.groups:
                 group.datagrams.freshen()
-        fine = others = held = silent = 0
+        fine = others = held = silent = index = 0
         hit = b""
+        makes = self.made
+        made: list[bytes | None] = []
+        if makes is not None:
+            try:
+                made = makes(arrived, now)
+            except Exception as error:
+                if failed is None:
+                    raise
+                failed(error)
         packets: Iterator[tuple[Any, ...]] = iter(arrived)
         datagram: bytes
         address: _Place
@@ -143,12 +155,40 @@ class PacketCache:
             # Entering the try block is free, and happens once per batch.
             try:
                 for packet in packets:
+                    reply: bytes | None = None
+                    if made:
+                        reply = made[index]
+                        index += 1
                     datagram, address = packet
                     client = clients.known(address[0])
                     if client is None:
                         client = clients.find(address[0], now)
                     bucket = client.bucket
                     if bucket.tokens >= 1.0:
+                        if reply is not None and client.isZonal:
+                            if client.accounts is not None:
+                                account = client.accounts[kindOf(reply)]
+                                if account.tokens < 1.0:
+                                    if now >= account.shut:
+                                        beyond(datagram, address, client, now)
+                                        others += 1
+                                        continue
+                                    held += 1
+                                    reply = truncated(reply) if account.holdBack() else b""
+                                    if reply:
+                                        replies[reply[1] & 15] += 1
+                                        answered.append(packet)
+                                        bodies.append(reply)
+                                    else:
+                                        silent += 1
+                                    continue
+                                account.tokens -= 1.0
+                            bucket.tokens -= 1.0
+                            replies[reply[1] & 15] += 1
+                            hit = datagram
+                            answered.append(packet)
+                            bodies.append(reply)
+                            continue
                         key = datagram[2:]
                         table = client.table
                         if quick and client.accounts is None:
@@ -254,9 +294,10 @@ class PacketCache:
                 client = self.clients.known(address[0]) or self.clients.find(address[0], now)
                 table = client.table
                 entry = table.find(hit[2:])
+                made = [None] if self.made is None or not client.isZonal else self.made([(datagram, address)], now)
                 # It has been counted when it was sent.
                 blocked = table.blocked
-                reply = entry.reply if entry is not None else table.again(hit, hit[2:], now, client.address, self.cookies)
+                reply = made[0] or (entry.reply if entry is not None else table.again(hit, hit[2:], now, client.address, self.cookies))
                 table.blocked = blocked
                 counters.observed(hit, weight, client.address, "udp", reply, now)
                 return

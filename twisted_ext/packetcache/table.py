@@ -40,6 +40,7 @@ _TTL: Final = 96
 
 #: Octets of an OPT record without options; TC in the header's third octet.
 _OPT: Final = 11
+_OPT_BEGIN: Final = b"\x00\x00\x29"
 _TC: Final = 2
 
 #: The largest reply by a stream, in octets.
@@ -60,6 +61,27 @@ def kindOf(reply: bytes) -> int:
     if reply[5] or reply[4]:
         return 0
     return 2 if reply[0] & 4 else 3
+
+
+def truncated(reply: bytes) -> bytes:
+    """
+    Return a reply without its ID, with TC and without records; empty if it has EDNS options, as L{Entry.truncated} does.
+    """
+    end = 10
+    while reply[end]:
+        end += 1 + reply[end]
+    if reply[9] and (len(reply) < end + 5 + _OPT or reply[-_OPT:-8] != _OPT_BEGIN or reply[-2:] != b"\x00\x00"):
+        return b""
+    return _truncated(reply, end + 5)
+
+
+def _truncated(octets: bytes, question: int) -> bytes:
+    """
+    @param question: where the question ends.
+    """
+    opt = octets[-_OPT:] if octets[9] else b""
+    start = bytes([octets[0] | _TC, octets[1]])
+    return b"%b%b\x00\x00\x00\x00\x00%c%b%b" % (start, octets[2:4], 1 if opt else 0, octets[10:question], opt)
 
 
 class Reply:
@@ -149,13 +171,7 @@ class Entry:
         Return the reply with TC and without records; empty if it has EDNS options, which have to be composed each time.
         """
         octets = self.reply
-        opt = b""
-        if octets[9]:
-            if not self.plain:
-                return b""
-            opt = octets[-_OPT:]
-        start = bytes([octets[0] | _TC, octets[1]])
-        return b"%b%b\x00\x00\x00\x00\x00%c%b%b" % (start, octets[2:4], 1 if opt else 0, octets[10 : self._question], opt)
+        return b"" if octets[9] and not self.plain else _truncated(octets, self._question)
 
     def renew(self, now: float) -> bool:
         """

@@ -14,8 +14,10 @@ from twisted.logger import Logger
 from twisted_ext.interfaces import IAnswerSource, IQueryObserver
 from twisted_ext.metrics.activity import Activity
 from twisted_ext.metrics.counters import Counters
+from twisted_ext.native import chosen
 from twisted_ext.packetcache.clients import View
 from twisted_ext.packetcache.packetcache import PacketCache
+from twisted_ext.server.authority.replying import ZoneReplies
 from twisted_ext.server.authority.source import AuthoritySource
 from twisted_ext.server.features.base.feature import Stage
 from twisted_ext.server.limits import HTTP3_OFFERED, ZONE_LANE_BYTES, ZONE_LANE_SIGHTS
@@ -24,13 +26,26 @@ from twisted_ext.server.listeners.proxies.trusted import TrustedProxies
 from twisted_ext.server.listeners.stream import StreamFactory, StreamListener, StreamResponder
 from twisted_ext.server.operations.watchdog import Watchdog
 from twisted_ext.server.reply.chaos import ChaosIdentity
-from twisted_ext.server.reply.gates import Gate, MinimalAnyGate, SignatureGate, gatesFor
+from twisted_ext.server.reply.cookies import CookieReplies
+from twisted_ext.server.reply.gates import (
+    AccessGate,
+    CookieGate,
+    Gate,
+    MinimalAnyGate,
+    QuestionGate,
+    RateGate,
+    SignatureGate,
+    TypeGate,
+    gatesFor,
+    plainGates,
+)
 from twisted_ext.server.reply.livelist import LiveList
 from twisted_ext.server.reply.observers import Observers
 from twisted_ext.server.reply.packetcaches import ClientGroups, cacheOf
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.respond import Responder
 from twisted_ext.server.reply.selftest import SelfTest
+from twisted_ext.server.sources import ZoneStack
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -54,6 +69,10 @@ _log: Final = Logger(__name__)
 
 #: Of a server whose clients are all answered alike.
 NO_VIEWS: Final[Mapping[str, IAnswerSource]] = {}
+
+
+#: Gates that decide of a plain query by what is known of its client, or by its type alone.
+_FORESEEN: Final = frozenset((AccessGate, CookieGate, QuestionGate, RateGate, TypeGate))
 
 
 def gatesOf(features: Features, operations: dict[int, Operation] | None = None, keys: Keys | None = None) -> tuple[Gate, ...]:
@@ -193,6 +212,31 @@ class Frontend:
         observers = Observers(found, self.responder.faults)
         self.responder.observer = observers if len(found) > 1 else found[0] if found else None
         self.packetCache.told = observers.hits if observers.watchesHits else None
+        self._makeReplies()
+
+    def _makeReplies(self) -> None:
+        """
+        Have the C extension make replies from zones, while nothing else has to see queries for them.
+        """
+        responder = self.responder
+        builder = responder.replyBuilder
+        source = responder.source
+        self.packetCache.made = None
+        if chosen.replies is None or not isinstance(source, ZoneStack) or responder.observer is not None or builder.reports:
+            return
+        if not _FORESEEN.issuperset(map(type, plainGates(responder.gates))):
+            return
+        cookies = self.packetCache.cookies
+        authority = source.authority
+        self.packetCache.made = ZoneReplies(
+            authority.zones,
+            self._features.site.today,
+            builder.opts,
+            flags=builder.available,
+            secret=cookies.secret if isinstance(cookies, CookieReplies) else None,
+            others=responder.operations,
+            denies=not authority.expandAlias,
+        ).repliesTo
 
     def _count(self, settings: Settings) -> None:
         """
@@ -218,6 +262,7 @@ class Frontend:
         self.responder.replyBuilder.expiring = expiring
         self.responder.operations = dict(operations)
         self.responder.gates = gatesOf(self._features, operations, keys)
+        self._makeReplies()
 
     def apply(self, features: Features, views: Mapping[str, IAnswerSource] = NO_VIEWS) -> None:
         """

@@ -27,7 +27,7 @@ __all__ = [
     "WATCH_SECONDS", "WATCH_FILES", "CHANGING_SECONDS", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE", "COMPILER_PAUSE",
     "HISTORY_DAYS", "HISTORY_OCTETS", "HISTORY_PAUSE", "HISTORY_QUEUE", "HEALTH_PAUSE", "PEERS_KNOWN", "PEERS_PER_ZONE",
     "BATCH_ZONES", "BATCH_OCTETS", "LOADING_COMPLAINTS", "RENEWAL_PAUSE", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER",
-    "TRANSFERS_WAITING", "TRANSFERS_IN", "JOURNALS_OPEN", "STARTS", "PROBES", "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT",
+    "TRANSFERS_WAITING", "TRANSFERS_IN", "JOURNALS_OPEN", "STARTS", "PROBES", "ZONES_MAPPED", "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT",
     "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTIFY_CHECK", "NOTIFY_CHECKS", "NOTIFY_WATCHED",
     "NOTICES_PER_ZONE", "STORE_LOOKS", "DECLINED_LINES", "DECLINED_SECONDS", "SIGNATURE_STEP", "SIGNATURE_REST", "SIGNATURE_PAUSE",
     "SIGNATURE_LINES", "ZONE_METRICS",
@@ -511,6 +511,12 @@ PEERS_PER_ZONE: Final = Limit(default=64, least=1, most=10_000)
 
 #: The same for all zones: some 200 octets each.
 PEERS_KNOWN: Final = Limit(default=100_000, least=64, most=10_000_000)
+
+# -- zones
+
+#: Zones whose versions the C extension is told of at a time; each takes half a kilobyte. When there are more, all are forgotten, and the
+#: extension is told again of those that are asked.
+ZONES_MAPPED: Final = Limit(default=50_000, least=1, most=10_000_000)
 
 # -- databases
 

@@ -538,6 +538,8 @@ class ZoneStack:
     """
     The answer source of an authoritative-only server. Names outside its zones are refused, but for those by which clients ask what it
     designates.
+
+    @ivar authority: answers from the zones, before anything else does.
     """
 
     caching = None
@@ -551,11 +553,11 @@ class ZoneStack:
         self._use(settings, features)
 
     def _use(self, settings: Settings, features: Features) -> None:
-        self._source = AuthoritySource(self._zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias)
+        self.authority = AuthoritySource(self._zones, minimalAny=settings.minimalAny, expandAlias=settings.expandAlias)
         self._steps: list[_Step] = []
         nothing = _NothingElse()
         self._others = features.around(nothing, Stage.LOCAL, self._steps)
-        self._ask = self._source.ask if self._others is nothing else self._askBoth
+        self._ask = self.authority.ask if self._others is nothing else self._askBoth
 
     def reload(self, settings: Settings, features: Features) -> None:
         """
@@ -579,7 +581,7 @@ class ZoneStack:
         """
 
     def _askBoth(self, question: Question, context: QueryContext) -> Answer | Start | None:
-        answer = self._source.ask(question, context)
+        answer = self.authority.ask(question, context)
         return self._others.ask(question, context) if answer is None else answer
 
     def suspend(self, name: bytes, until: int | None) -> None:
@@ -596,13 +598,13 @@ class ZoneStack:
         return self._ask(question, context)
 
     def directAnswer(self, question: Question, dnssecOk: bool) -> DirectAnswer | None:
-        return self._source.directAnswer(question, dnssecOk)
+        return self.authority.directAnswer(question, dnssecOk)
 
     def close(self) -> Deferred[None]:
-        return self._source.close()
+        return self.authority.close()
 
     def sources(self) -> tuple[IAnswerSource, ...]:
-        return (cast(IAnswerSource, self._source),)
+        return (cast(IAnswerSource, self.authority),)
 
     def path(self) -> list[str]:
         others = [line for step in self._steps[::-1] if (line := step())]

@@ -50,7 +50,7 @@ class AuthoritySource:
         self._version = zones.version
         self._served = zones.served
         self._minimalAny = minimalAny
-        self._expandAlias = expandAlias
+        self.expandAlias = expandAlias
 
     def ask(self, question: Question, context: QueryContext) -> Answer | None:
         answer = answerAcross(self._version, question, dnssecOk=context.dnssecOk)
@@ -82,7 +82,7 @@ class AuthoritySource:
         @raise AliasLeads: the target is in none of our zones.
         """
         version = self._version(question.key[:-4])
-        if version is None or not (self._expandAlias or version.image.aliases):
+        if version is None or not (self.expandAlias or version.image.aliases):
             return None
         node = version.find(question.key[: -len(version.apex) - 4])
         alias = None if node is None else node.of(ALIAS)

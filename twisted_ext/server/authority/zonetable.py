@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import DNSFault, ServerFailed
 from twisted_ext.wire.codes import Ede
-from twisted_ext.wire.names import nameToText, parentOf
+from twisted_ext.wire.names import labelCount, nameToText, parentOf
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
@@ -133,7 +133,7 @@ class Zones:
     All zones of a server, found by names in them.
     """
 
-    __slots__ = ("_versions", "_places", "changed", "damaged", "told")
+    __slots__ = ("_versions", "_places", "changed", "damaged", "depths", "told")
 
     def __init__(self, changed: Callable[[], object] = lambda: None) -> None:
         """
@@ -141,6 +141,8 @@ class Zones:
         """
         self._places: dict[bytes, Place] = {}
         self._versions = 0
+        #: Bit n is set if the name of a zone has, or had, n labels, bit 63 if it has more.
+        self.depths = 0
         self.changed = changed
         #: Called with the name of a zone that could not be opened when it was first queried.
         self.damaged: Callable[[bytes], object] = lambda apex: None
@@ -152,6 +154,13 @@ class Zones:
 
     def __iter__(self) -> Iterator[Place]:
         return iter(self._places.values())
+
+    @property
+    def places(self) -> dict[bytes, Place]:
+        """
+        All of them by apex, for those who only read.
+        """
+        return self._places
 
     def at(self, apex: bytes) -> Place | None:
         return self._places.get(apex)
@@ -216,6 +225,7 @@ class Zones:
         place = self._places.get(apex)
         if place is None:
             place = self._places[apex] = Place(apex, file)
+            self.depths |= 1 << min(labelCount(apex), 63)
             self._disturb(apex)
             self.told(apex)
         return place

@@ -394,6 +394,8 @@ class Status(Operations):
         else:
             responder.source = inner
             self.tracing.turnOff()
+        # What nobody sees can only be made from zones while nothing is traced.
+        self.serving.observe()
         return {"tracing": on}
 
     def whereAnswered(self, owner: str, verb: Verb, arguments: Mapping[str, str]) -> Deferred[dict[str, JSON]]:

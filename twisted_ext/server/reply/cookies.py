@@ -10,7 +10,7 @@ from hmac import compare_digest
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.native.chosen import sipHash
+from twisted_ext.native.chosen import replies, sipHash
 from twisted_ext.packetcache.table import CookieOptions
 from twisted_ext.server.limits import COOKIE_AHEAD, COOKIE_HASHES, COOKIE_RENEWAL, COOKIE_SECONDS, COOKIES_KNOWN
 from twisted_ext.server.reply.acl import Access
@@ -66,15 +66,15 @@ class Cookies:
     def __init__(self, *secrets: bytes, alone: bool = False) -> None:
         """
         @param secrets: each of L{SECRET_OCTETS} octets.
-        @param alone: whether no other server has them. Then cookies are made with BLAKE2s, which Python has in C, instead of the SipHash
-            that servers have to agree on.
+        @param alone: whether no other server has them. Without the C extension cookies are made with BLAKE2s then, which Python has in C,
+            instead of the SipHash that servers have to agree on.
         """
         # The number of cookies made in the current second for clients without a server cookie, and that second.
         self._made = 0
         self._second = 0
         self.secrets = secrets
-        self._alone = alone
-        self._version = _OWN_VERSION if alone else _VERSION
+        self._alone = alone and replies is None
+        self._version = _OWN_VERSION if self._alone else _VERSION
         # By client address and the octets of its option.
         self._young: dict[tuple[str, bytes], KnownCookie] = {}
         self._old: dict[tuple[str, bytes], KnownCookie] = {}
@@ -180,6 +180,13 @@ class CookieReplies(CookieOptions):
         self._today = today
         # When the wall clock was read last, by the listeners' clock: once for a batch of datagrams.
         self._read = self._now = 0.0
+
+    @property
+    def secret(self) -> bytes:
+        """
+        The secret that cookies are made with.
+        """
+        return self._cookies.secrets[0]
 
     def optionFor(self, client: str, octets: bytes, now: float) -> bytes | None:
         if now != self._read:

@@ -72,6 +72,9 @@ class ReplyBuilder:
     """
     Builds replies from answers and refusals.
 
+    @ivar available: RA, or 0.
+    @ivar opts: the OPT record of replies without options, and that to queries with DO.
+    @ivar reports: whether replies from zones name an agent for reports of failures.
     @ivar expiring: returns the seconds until the zone of a folded name expires, for SOA queries with the EXPIRE option (RFC 7314); L{None}
         to ignore that option.
     """
@@ -95,12 +98,12 @@ class ReplyBuilder:
         self._minimal = minimal
         # In units of 100 ms, for clients that send the option (RFC 7828, section 3.3.2).
         self._idle = int(CLIENT_STREAM_IDLE.pick(idle) * 10).to_bytes(2, "big")
-        self._available = RA if recursion else 0
+        self.available = RA if recursion else 0
         self._nsid = (identity or ChaosIdentity()).nsid
         self._agent = agent.lower()
         self._report = _REPORT.to_bytes(2, "big") + len(agent).to_bytes(2, "big") + agent if agent else b""
-        self._plainOPT = EDNS(_SIZE).toWire()
-        self._dnssecOPT = EDNS(_SIZE, DO).toWire()
+        self.reports = bool(agent)
+        self.opts = EDNS(_SIZE).toWire(), EDNS(_SIZE, DO).toWire()
         self._heads: dict[int, bytes] = {}
 
     @classmethod
@@ -113,7 +116,7 @@ class ReplyBuilder:
         Build the reply to an answered request. The cookie is not included yet, but there is room for it.
         """
         edns = request.edns
-        flags = QR | self._available | request.flags & (RD | CD)
+        flags = QR | self.available | request.flags & (RD | CD)
         dnssecOk = False
         opt = b""
         if edns is not None:
@@ -151,7 +154,7 @@ class ReplyBuilder:
             if self._report:
                 opt = self._reporting(request, opt)
         wire = request.wire
-        head = self._head(QR | AA | self._available | request.flags & RD, answer.count, bool(opt))
+        head = self._head(QR | AA | self.available | request.flags & RD, answer.count, bool(opt))
         octets = b"".join([wire[:2], head, wire[HEADER_OCTETS : request.questionEnd], answer.octets, opt])
         if len(octets) > request.size - len(request.cookie):
             return None
@@ -173,7 +176,7 @@ class ReplyBuilder:
         """
         Build the reply for a refusal, including the cookie.
         """
-        flags = QR | request.flags & (_OPCODE | RD | CD) | (0 if request.opcode else self._available) | refusal.rcode & 15 | refusal.flags
+        flags = QR | request.flags & (_OPCODE | RD | CD) | (0 if request.opcode else self.available) | refusal.rcode & 15 | refusal.flags
         if refusal.truncated:
             flags |= TC
         opt = b"" if request.edns is None else self._opt(request, refusal.rcode >> 4, refusal.ede)
@@ -206,7 +209,7 @@ class ReplyBuilder:
         expiring = self.expiring is not None and request.question.rrType == SOA
         if ede or (edns.options and (self._nsid or expiring or request.transport != "udp")):
             return self._opt(request, extendedRcode, ede)
-        return self._dnssecOPT if edns.flags & DO else self._plainOPT
+        return self.opts[1 if edns.flags & DO else 0]
 
     def _reporting(self, request: Request, opt: bytes) -> bytes:
         """

@@ -25,7 +25,7 @@ from twisted_ext.zone.query.referrals import addresses, cutAbove, referral, star
 from twisted_ext.zone.store.nodes import CNAME, CUT, DNAME, HASHED, OCCLUDED, STAR, WILDCARD, Node
 from twisted_ext.zone.store.version import Version
 
-__all__ = ["aliasTarget", "answerAcross"]
+__all__ = ["aliasTarget", "answerAcross", "deniedBy"]
 
 #: Nodes at which the records of a type may not be the whole answer.
 _SPECIAL: Final = CUT | CNAME | OCCLUDED | HASHED
@@ -117,6 +117,18 @@ def _plain(version: Version, question: Question, dnssecOk: bool) -> Answer | Non
     found.wire = b""
     found._message = None
     return found
+
+
+def deniedBy(version: Version) -> tuple[RRSet, ...]:
+    """
+    Return the authority section of negative answers without proofs: the SOA record, its TTL the lesser of its own and its MINIMUM field
+    (RFC 2308, section 3).
+    """
+    denied = version.denial
+    if denied is None:
+        soa = version.soa
+        denied = version.denial = (soa.withTTL(min(soa.ttl, int.from_bytes(soa.rdatas[0][-4:], "big"))),)
+    return denied
 
 
 class _Walk:
@@ -293,18 +305,16 @@ class _Walk:
 
     def _deny(self) -> None:
         """
-        Add the SOA with the TTL of a negative answer: the lesser of its TTL and its MINIMUM field (RFC 2308, section 3).
+        Add the SOA of a negative answer.
         """
         version = self.version
         denied = version.signedDenial if self.dnssecOk else version.denial
         if denied is None:
-            soa = version.soa
-            ttl = min(soa.ttl, int.from_bytes(soa.rdatas[0][-4:], "big"))
-            version.denial = denied = (soa.withTTL(ttl),)
+            denied = deniedBy(version)
             if self.dnssecOk:
                 signatures = version.top.signatures(SOA)
                 if signatures is not None:
-                    denied += (signatures.withTTL(ttl),)
+                    denied += (signatures.withTTL(denied[0].ttl),)
                 version.signedDenial = denied
         self.authority += denied
 

@@ -19,7 +19,7 @@ from twisted_ext.zone.store.nodes import BETWEEN, CNAME, CUT, HASHED, OCCLUDED, 
 from twisted_ext.zone.store.nodes import DNAME as REDIRECTED
 from twisted_ext.zone.store.version import Version
 
-__all__ = ["DirectAnswer", "directAnswer", "picked"]
+__all__ = ["INDIRECT", "DirectAnswer", "directAnswer", "picked"]
 
 #: Nodes at which the records of a type may not be the whole answer.
 _SPECIAL: Final = CUT | CNAME | OCCLUDED | HASHED
@@ -28,7 +28,7 @@ _SPECIAL: Final = CUT | CNAME | OCCLUDED | HASHED
 _CLOSED: Final = CUT | REDIRECTED | OCCLUDED | HASHED
 
 #: Types whose records have names to compress, or that need more than their records; and those that only have a meaning in questions.
-_INDIRECT: Final = frozenset((*COMPRESSED, DNAME, DS, RRSIG, OPT, NXNAME, *range(IXFR - 2, ANY + 1)))
+INDIRECT: Final = frozenset((*COMPRESSED, DNAME, DS, RRSIG, OPT, NXNAME, *range(IXFR - 2, ANY + 1)))
 
 #: The type of an alias.
 _ALIAS: Final = b"\x00\x05"
@@ -67,7 +67,7 @@ def directAnswer(find: Callable[[bytes], Version | None], question: Question, dn
     @return: L{None} where L{answerAcross<twisted_ext.zone.query.answers.answerAcross>} has to answer.
     """
     rrType = question.rrType
-    if rrType in _INDIRECT:
+    if rrType in INDIRECT:
         return None
     folded = question.key
     version = find(folded[:-4])

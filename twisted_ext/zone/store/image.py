@@ -348,6 +348,18 @@ class Image:
         place = self._records + index
         return self._buffer[self._area + self._words[place] : self._area + self._words[place + 1]]
 
+    def mapping(self) -> tuple[bytes | mmap, tuple[int, ...]] | None:
+        """
+        Return what other code needs to read the image: its buffer; and where in it the octets of the arrays C{records}, C{names} and
+        C{slots} and of the parts C{flags}, C{keys} and C{area} begin, one less than the number of slots, the number of nodes, and the
+        sizes of keys and area. L{None} if slots are not at checksums of keys.
+        """
+        if self._salt:
+            return None
+        words = [4 * each for each in (self._records, self._names, self._slots)]
+        sizes = self._words[self._names + self.nodes], self._octets
+        return self._buffer, (*words, self._flags, self._keys, self._area, self._mask, self.nodes, *sizes)
+
     def heavy(self) -> list[int]:
         """
         Return the nodes with so many octets of records that one record might not fit into a message, without reading the others.

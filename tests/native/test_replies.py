@@ -1,0 +1,226 @@
+"""
+Tests of the replies that the C extension makes from zones.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from typing import Any
+
+import pytest
+
+from tests.native.differing import SECRET, TODAY, Differing, extended, queryFor, zonesOf
+from tests.native.twins import builtExtension
+from tests.queries import optOf, queryOf
+from tests.typed import unchecked
+from tests.zone.plain import HEAD, versionOf
+from twisted_ext.native import siphash
+from twisted_ext.native.loops import Place
+from twisted_ext.server.authority.mapping import denialOf
+from twisted_ext.server.authority.replying import ZoneReplies
+from twisted_ext.server.authority.zonetable import EXPIRED, Zones
+from twisted_ext.server.reply.replybuilder import ReplyBuilder
+from twisted_ext.wire.message import Message
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.zone.zone import Zone
+
+_HERE = bytes([127, 0, 0, 1])
+_PLACE: Place = (_HERE, b"")
+
+
+def _replies(zones: Zones, secret: bytes | None = None) -> ZoneReplies:
+    return ZoneReplies(zones, lambda: TODAY, ReplyBuilder().opts, secret=secret)
+
+
+def _asked(made: ZoneReplies, query: bytes, address: bytes = _HERE) -> Message | None:
+    """
+    Return the reply to a query that a client sends twice: at the first time a zone is mapped.
+    """
+    made.repliesTo([(query, (address, b""))], 0.0)
+    (body,) = made.repliesTo([(query, (address, b""))], 0.0)
+    return None if body is None else Message.fromWire(query[:2] + body)
+
+
+def test_repliesAreThoseOfPython() -> None:
+    """
+    For random queries the replies are those of Python, octet by octet. C{python -m tests.native.differing} compares ten million.
+    """
+    differing = Differing(random.randrange(1 << 32))
+    assert differing.run(10_000) == ""
+    assert differing.made > 500 and differing.denied > 200 and differing.cookies > 20
+
+
+def test_differencesAreFound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The comparison finds wrong replies: here denials whose pointers are off by one.
+    """
+    extension = builtExtension()
+
+    def wrong(*given: object) -> object:
+        denial = given[4]
+        if isinstance(denial, tuple):
+            given = (*given[:4], (denial[0], denial[1] - 1, *denial[2:]), *given[5:])
+        return unchecked(extension.mapped)(*given)
+
+    monkeypatch.setattr("tests.native.differing.builtExtension", lambda: type("Wrong", (), {"mapped": wrong, "replies": extension.replies}))
+    assert "Python" in Differing(1).run(20_000)
+
+
+def test_changesAreSeenAtOnce() -> None:
+    """
+    After a version was published, or its zone has expired or gone, no reply is made from the former one.
+    """
+    zones = Zones()
+    zones.put(Zone(versionOf(HEAD + "www A 192.0.2.1\n")))
+    query = (queryOf("www.example."), _PLACE)
+    with extended():
+        made = _replies(zones)
+        assert made.repliesTo([query], 0.0) == [None]
+        (before,) = made.repliesTo([query], 0.0)
+        assert before is not None and before.endswith(bytes([192, 0, 2, 1]))
+        zones.revise(nameFromText("example."), versionOf(HEAD + "www A 192.0.2.2\n"))
+        assert made.repliesTo([query], 0.0) == [None]
+        (after,) = made.repliesTo([query], 0.0)
+        assert after is not None and after.endswith(bytes([192, 0, 2, 2]))
+        zones.fail(nameFromText("example."), "expired", EXPIRED)
+        assert made.repliesTo(2 * [query], 0.0) == [None, None]
+        zones.put(Zone(versionOf(HEAD)))
+        zones.put(Zone(versionOf("@ SOA a. b. 1 2 3 4 5\nwww A 192.0.2.3\n", "www.example.")))
+        # It is the apex of another zone now.
+        assert made.repliesTo(2 * [query], 0.0) == [None, None]
+        zones.remove(nameFromText("www.example."))
+        made.repliesTo([query], 0.0)
+        (denied,) = made.repliesTo([query], 0.0)
+        assert denied is not None and denied[1] & 15 == 3
+        zones.remove(nameFromText("example."))
+        assert made.repliesTo(2 * [query], 0.0) == [None, None]
+
+
+def test_cookies() -> None:
+    """
+    A client cookie alone gets a server cookie of RFC 9018, version 1, for the client's address; IPv4 over IPv6 is IPv4. Any other option is
+    left to Python, and so are cookies where they are ignored, and those of clients whose address is text.
+    """
+    zones = Zones()
+    zones.put(Zone(versionOf(HEAD + "www A 192.0.2.1\n")))
+    client = bytes(range(8))
+
+    def ask(*options: tuple[int, bytes], address: bytes = _HERE, secret: bytes | None = SECRET) -> bytes:
+        with extended():
+            reply = _asked(_replies(zones, secret), queryOf("www.example.", opt=optOf(options=options)), address)
+        return b"" if reply is None or reply.edns is None else dict(reply.edns.options)[10]
+
+    option = (10, client)
+    start = client + b"\x01\x00\x00\x00" + int(TODAY).to_bytes(4, "big")
+    for host, address in ((_HERE, _HERE), (_HERE, bytes(10) + b"\xff\xff" + _HERE), (bytes(range(16)), bytes(range(16)))):
+        assert ask(option, address=address) == start + siphash.sipHash(SECRET, start + host)
+    for options in ([option, (3, b"")], [(10, 2 * client)], [(10, client[:7])], [(3, b"")], [(10, client), (10, client)]):
+        assert ask(*options) == b""
+    assert ask(option, secret=None) == b""
+    text: Any = "127.0.0.1"
+    assert ask(option, address=text) == b""
+
+
+def test_namesOfTheSOARecord() -> None:
+    """
+    A question below a name in the SOA record, whose denial is compressed otherwise, is left to Python.
+    """
+    zones = Zones()
+    version = versionOf("@ SOA ns1.hosts mail.elsewhere. 1 2 3 4 5\n@ NS ns1.hosts\nhosts A 192.0.2.1\n")
+    zones.put(Zone(version))
+    denial = denialOf(version)
+    assert denial is not None and denial[3:] == (b"\x05hosts", b"")
+    with extended():
+        assert _asked(_replies(zones), queryOf("x.hosts.example.")) is None
+        assert _asked(_replies(zones), queryOf("hosts.x.example.")) is not None
+
+
+def _mapped(buffer: bytes, places: tuple[int, ...], denial: object) -> object:
+    return unchecked(builtExtension().mapped)(buffer, places, b"\x07example\x00", {}, denial, False)
+
+
+def test_damagedImages() -> None:
+    """
+    Whatever the octets of an image are, replies are made, or are left to Python: nothing outside of it is read.
+    """
+    chance = random.Random(random.randrange(1 << 32))
+    extension = builtExtension()
+    builder = ReplyBuilder()
+    terms = (0, *builder.opts, bytes(32), SECRET)
+    for _ in range(60):
+        zones, names = zonesOf(chance)
+        version = next(iter(zones)).zone
+        assert version is not None
+        mapping = version.current.image.mapping()
+        assert mapping is not None
+        octets, places = bytearray(mapping[0]), mapping[1]
+        for _ in range(chance.choice((1, 10, 1000))):
+            octets[chance.randrange(places[1] if chance.random() < 0.5 else 0, len(octets))] = chance.randrange(256)
+        image = bytes(octets)
+        try:
+            made = extension.mapped(image, places, version.apex, {}, denialOf(version.current), False)
+        except ValueError:
+            continue
+        arrived: list[tuple[bytes, Place]] = [(queryFor(chance.choice(names), chance), _PLACE) for _ in range(300)]
+        found = extension.replies({version.apex: None}, {version.apex: made}, (1 << 64) - 1, terms, 0, arrived, [])
+        assert len(found) == len(arrived)
+
+
+def test_partsOutsideOfTheBuffer() -> None:
+    """
+    Parts that reach beyond the buffer, and numbers that cannot be those of an image, are errors.
+    """
+    version = versionOf(HEAD + "www A 192.0.2.1\n")
+    mapping = version.image.mapping()
+    assert mapping is not None
+    buffer, places = bytes(mapping[0]), mapping[1]
+    _mapped(buffer, places, None)
+    for index in range(len(places)):
+        for value in (len(buffer) + 1, 1 << 40, sys.maxsize):
+            with pytest.raises(ValueError):
+                _mapped(buffer, (*places[:index], value, *places[index + 1 :]), None)
+    with pytest.raises(ValueError):
+        _mapped(buffer[: places[4]], places, None)
+    denial: Any
+    for denial in ((bytes(9), 2, b"\x08", b"", b""), (bytes(2000), 2, b"", b"", b""), (b"", 1000, b"", b"", b"")):
+        with pytest.raises(ValueError):
+            _mapped(buffer, places, denial)
+    for denial in ((), (b"", 2, b"", b""), ("", 2, b"", b"", b""), (b"", "", b"", b"", b""), (b"", 2, b"", None, b""), "text"):
+        with pytest.raises(TypeError):
+            _mapped(buffer, places, denial)
+    mapped = unchecked(builtExtension().mapped)
+    arguments: tuple[Any, ...]
+    apex = b"\x00"
+    for arguments in ((), (buffer, places, "", {}, None, 0), (buffer, places, apex, [], None, 0), (buffer, (), apex, {}, None, 0)):
+        with pytest.raises(TypeError):
+            mapped(*arguments)
+    with pytest.raises((TypeError, BufferError)):
+        mapped("text", places, b"\x00", {}, None, False)
+    with pytest.raises(OverflowError):
+        mapped(buffer, (-1, *places[1:]), b"\x00", {}, None, False)
+
+
+def test_wrongCalls() -> None:
+    """
+    Arguments of other types are errors.
+    """
+    replies = unchecked(builtExtension().replies)
+    opt = ReplyBuilder().opts[0]
+    fine: tuple[object, ...] = ({}, {}, 0, (0, opt, opt, bytes(32), None), 0, [(b"", _PLACE)], [])
+    assert replies(*fine) == [None]
+    wrong: list[tuple[int, object]] = [
+        (0, []), (1, None), (2, "1"), (3, ()), (3, (0, opt, opt, bytes(31), None)), (3, (0, b"", opt, bytes(32), None)),
+        (3, ("", opt, opt, bytes(32), None)), (3, (0, opt, opt, bytes(32), bytes(15))), (4, None), (5, ()), (5, [b""]), (5, [("", _PLACE)]),
+        (5, [(b"", b"")]), (5, [(b"", ())]), (6, ()),
+    ]  # fmt: skip
+    for index, value in wrong:
+        with pytest.raises(TypeError):
+            replies(*fine[:index], value, *fine[index + 1 :])
+    with pytest.raises(TypeError):
+        replies(*fine[1:])
+    # Something else in the place of a map is left to Python.
+    query = (queryOf("www.example."), _PLACE)
+    assert replies({}, {nameFromText("example."): "map"}, 2, fine[3], 0, [query], []) == [None]
+
+
