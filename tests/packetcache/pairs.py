@@ -100,7 +100,9 @@ class Side:
         zones = Zones()
         zones.put(Zone.fromText(_ZONE, "example.org"))
         self.settings = Settings.of(**_SETTINGS)
-        features = Features(Site(clock, self.settings, today=clock.seconds, zones=zones, secret=_SECRET))
+        # Shared ones: those of a server alone differ with the C extension.
+        site = Site(clock, self.settings, today=clock.seconds, zones=zones, secret=_SECRET, cookieSecrets=(_SECRET,))
+        features = Features(site)
         self.stack = stackFor(clock, self.settings, zones, features)
         self.serving = Frontend(features, self.stack, Counters())
         self.serving.see({}, Keys([_KEY]))
