@@ -63,9 +63,26 @@ twice A 192.0.2.1
 a.b.c AAAA 2001:db8::1
 """
 
-_TYPES: Final = (1, 1, 1, 28, 16, 16, 5, 2, 6, 15, 33, 257, 12, 39, 43, 46, 47, 50, 128, 255, 252, 99, 13, 65, 64, 249, 0, 41, 65401, 65535)
+#: Texts whose replies are just below and above the sizes that clients allow, with and without OPT record and cookie.
+_SIZES: Final = "".join(
+    [
+        f"t{size} TXT {' '.join(pieces)}\n"
+        for size in (*range(425, 480), *range(1130, 1200))
+        for pieces in [[f'"{"y" * min(255, size - start)}"' for start in range(0, size, 255)]]
+    ]
+)
 
-_LABELS: Final = (b"x", b"www", b"Q", b"*", b"mail", b"h", b"m", b"hosts", b"ns1", b"inner", b"a", b"b", b"c", b"\x00.\xff", b"z" * 63)
+#: An apex with a DNAME record.
+_AWAY: Final = HEAD + "@ DNAME elsewhere.\n@ A 192.0.2.1\n"
+
+#: Names of a zone with 63 labels, and of one in it with 64.
+_DEEP: Final = 62 * "d." + "deep."
+
+_PLAIN: Final = (*(16 * (1,)), *(8 * (16,)))
+
+_TYPES: Final = (*_PLAIN, 28, 28, 5, 2, 6, 15, 33, 257, 12, 39, 43, 46, 47, 50, 128, 255, 252, 99, 64, 249, 0, 41, 65401, 65535)
+
+_LABELS: Final = (b"x", b"x", b"Q", b"www", b"new", b"cut", b"*", b"mail", b"h", b"ns1", b"hosts", b"inner", b"a", b"\x00.\xff", b"z" * 63)
 
 
 @contextmanager
@@ -88,31 +105,35 @@ def zonesOf(chance: random.Random) -> tuple[Zones, list[bytes]]:
     Return the zones of a server; and names that are in them, or nearly.
     """
     large = ("y" * 200,) * 4
-    kinds = [
+    kinds: list[list[Version]] = [
         [versionOf(ZONE + MORE)],
         [versionOf(signed(HEAD + RECORDS + CUTS + MORE))],
         [byNSEC()],
+        [versionOf(HEAD + _SIZES)],
         [versionOf(_FLAT, "flat.test.")],
-        [versionOf(ZONE + MORE), versionOf(_INNER % large, "sub.example."), versionOf(_FLAT, "Flat.test.")],
+        [versionOf(ZONE + MORE), versionOf(_INNER % large, "sub.example."), versionOf(_FLAT, "Flat.test."), versionOf(_AWAY, "away.test.")],
         [versionOf("@ SOA a.root. h.root. 1 2 3 4 5\n@ NS a.root.\na.root A 192.0.2.1\n*.wild A 192.0.2.2\n", ".")],
+        [versionOf(HEAD + "www A 192.0.2.1\n", _DEEP), versionOf(HEAD + "www A 192.0.2.2\n", f"d.{_DEEP}")],
+        [Zone.fromText("@ SOA a. b. 1 2 3 4 5\n@ NS a.\nx ALIAS www\nwww A 192.0.2.1\nx TXT x\n", "alias.test.").current],
     ]
     zones = Zones()
     names: list[bytes] = []
     for version in chance.choice(kinds):
-        for node in version.nodes():
-            names.append(node.key + version.apexName)
-        zone = Zone(_edited(version, chance) if chance.random() < 0.2 else version)
-        zones.put(zone)
+        names += [node.key + version.apexName for node in version.nodes()]
+        if chance.random() < 0.4:
+            version = _edited(version, chance)
+            names += [label + version.apexName for label in (b"\x03new", b"\x01x\x03new", b"\x03cut", b"\x01x\x03cut")]
+        zones.put(Zone(version))
     return zones, [*names, nameFromText("other.invalid.")]
 
 
 def _edited(version: Version, chance: random.Random) -> Version:
     """
-    Return a version that differs from its image; perhaps in its cuts.
+    Return a version that differs from its image in some names; perhaps in its cuts.
     """
     transaction = Transaction(version)
-    for line in ("new A 192.0.2.77", *(["cut NS ns.elsewhere."] if chance.random() < 0.3 else [])):
-        (made,) = setsOf(line, nameToText(version.apex))
+    lines = ["new A 192.0.2.77", "www TXT changed", *chance.choice(([], [], ["cut NS ns.elsewhere."], ["deep NS ns.elsewhere."]))]
+    for made in setsOf("\n".join(lines), nameToText(version.apex)):
         transaction.add(made)
     committed = transaction.commit()
     assert committed is not None
@@ -123,7 +144,7 @@ def queryFor(name: bytes, chance: random.Random) -> bytes:
     """
     Return a query, perhaps a damaged one.
     """
-    for _ in range(chance.choice((0, 0, 0, 1, 1, 2, 5))):
+    for _ in range(chance.choice((0, 0, 0, 0, 1, 1, 1, 2, 5))):
         label = chance.choice(_LABELS)
         if len(name) + len(label) < 255:
             name = bytes([len(label)]) + label + name
@@ -138,7 +159,9 @@ def queryFor(name: bytes, chance: random.Random) -> bytes:
         size = chance.choice((0, 512, 600, 1232, 4096)).to_bytes(2, "big")
         fields = chance.choice((0, 0, 0x8000, 0x8000, 0x10000, 0xC000, 1 << 24)).to_bytes(4, "big")
         opt = b"\x00\x00\x29" + size + fields + len(option).to_bytes(2, "big") + option
-    flags = chance.choice((0, 0x100, 0x110, 0x120, 0x130)) if chance.random() < 0.95 else chance.getrandbits(16)
+    flags = chance.choice((0, 0x100, 0x110, 0x120, 0x130))
+    if chance.random() < 0.1:
+        flags ^= 1 << chance.randrange(16)
     rrClass = 1 if chance.random() < 0.98 else chance.choice((3, 255))
     head = b"".join([number.to_bytes(2, "big") for number in (chance.getrandbits(16), flags, 1, 0, 0, 1 if opt else 0)])
     query = head + name + chance.choice(_TYPES).to_bytes(2, "big") + rrClass.to_bytes(2, "big") + opt

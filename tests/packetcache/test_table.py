@@ -17,7 +17,7 @@ from twisted_ext.native.loops import joined
 from twisted_ext.packetcache import table as module
 from twisted_ext.packetcache.clients import Client, Clients, Group
 from twisted_ext.packetcache.shape import hasShape, shapeOf
-from twisted_ext.packetcache.table import Reply, Table
+from twisted_ext.packetcache.table import Reply, Table, truncated
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.testing.sources import CannedSource, answerOf, questionOf
@@ -32,6 +32,25 @@ def replyOf(query: bytes, epoch: Epoch, ttl: int = 60, learned: float = 0.0, age
     record = b"\xc0\x0c" + pack(">HHIH", 1, 1, ttl, 4 + padding) + b"\xc0\x00\x02\x01" + bytes(padding)
     octets = query[:2] + b"\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00" + query[12:] + record
     return Reply(octets, ((len(query) + 6, ttl),), learned, age, learned + age + ttl, epoch, len(query), whole=True)
+
+
+def test_truncated() -> None:
+    """
+    A reply is cut to its question, with TC, and with its OPT record if that has no options; otherwise nothing is left of it.
+    """
+    question = queryOf("www.example.test")[12:]
+    record = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x01"
+    for opt, kept in (
+        (b"", True),
+        (optOf(), True),
+        (optOf(options=[(10, bytes(24))]), False),
+        # A cookie that ends as an OPT record begins.
+        (optOf(options=[(10, bytes(13) + optOf()[:9] + b"\x00\x01")]), False),
+    ):
+        additional = bytes([0, 1 if opt else 0])
+        reply = b"\x84\x03\x00\x01\x00\x01\x00\x00" + additional + question + record + opt
+        cut = b"\x86\x03\x00\x01\x00\x00\x00\x00" + additional + question + opt
+        assert truncated(reply) == (cut if kept else b"")
 
 
 def ttlOf(reply: bytes | None) -> int | None:

@@ -17,12 +17,13 @@ from tests.zone.plain import HEAD, versionOf
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.native import chosen
 from twisted_ext.native.loops import Place, joined
-from twisted_ext.packetcache.clients import Client
+from twisted_ext.packetcache.clients import Client, Group, View
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.built import Features
 from twisted_ext.server.frontend import Frontend
 from twisted_ext.server.operations.querytrace import QueryTracer, TracedSource
+from twisted_ext.server.reply.requests import Request
 from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.sources import stackFor
 from twisted_ext.wire.codes import DO, TC
@@ -78,6 +79,17 @@ def _compared(reply: bytes) -> bytes:
     if reply[2] << 8 & TC:
         return reply[:2] + b"\x83\x00" + reply[4:]
     return reply[:-16] if reply[-28:-24] == b"\x00\x0a\x00\x18" else reply
+
+
+class _Strange:
+    """
+    A gate of a plugin, which nobody here knows.
+    """
+
+    name = "strange"
+
+    def __call__(self, request: Request, now: float) -> None:
+        return None
 
 
 class ZoneRepliesTests(SynchronousTestCase):
@@ -152,11 +164,12 @@ class ZoneRepliesTests(SynchronousTestCase):
         self.isLimited = True
         self.begin(responseRate=5)
         cut = 0
-        for round in range(12):
+        for round in range(60):
             opt = optOf() if round % 2 else b""
-            replies = self.ask(*[queryOf(f"x{number}-{round}.example.", opt=opt) for number in range(6)], client="192.0.2.77")
+            names = [f"x{number}-{round}.example." for number in range(1 + round % 7)]
+            replies = self.ask(*[queryOf(name, opt=opt) for name in names], client="192.0.2.77")
             cut += sum([bool(reply[2] << 8 & TC) for reply in replies])
-            self.advance(0.3)
+            self.advance(0.2 + round % 5 / 2)
         self.assertGreater(self.quick.counters.refusals.get("limit", 0), 10)
         self.assertGreater(cut, 5)
 
@@ -178,7 +191,9 @@ class ZoneRepliesTests(SynchronousTestCase):
         self.begin(refuse=["192.0.2.1"], drop=["192.0.2.2"])
         for client in ("127.0.0.1", "192.0.2.1", "192.0.2.2", "192.0.2.3"):
             for _ in range(3):
-                self.ask(queryOf("h1.example."), queryOf("no.example."), client=client)
+                replies = self.ask(queryOf("h1.example."), queryOf("no.example."), client=client)
+                rcodes = {"192.0.2.1": [5, 5], "192.0.2.2": []}.get(client, [0, 3])
+                self.assertEqual(sorted(reply[3] & 15 for reply in replies), rcodes)
 
     def test_changesAreSeenAtOnce(self) -> None:
         """
@@ -200,7 +215,37 @@ class ZoneRepliesTests(SynchronousTestCase):
         query = queryOf("h1.example.", opt=optOf(options=[(10, bytes(8))]))
         self.ask(query)
         (reply,) = self.ask(query)
-        self.ask(queryOf("h1.example.", opt=optOf(options=[(10, reply[-24:])])))
+        frontend = self.quick.frontend
+        for _ in range(2):
+            self.ask(queryOf("h1.example.", opt=optOf(options=[(10, reply[-24:])])))
+        options = frontend.packetCache.cookies
+        assert options is not None
+        ending = options.optionFor("127.0.0.1", reply[-24:], self.quick.clock.seconds())
+        assert ending is not None
+        self.assertEqual(ending[-24:], reply[-24:])
+
+    def test_aliasesAreExpanded(self) -> None:
+        """
+        Where records of type 65401 are ALIAS records by a setting, an address of their target is no denial.
+        """
+        with patch(f"{__name__}._ZONE", f"{_ZONE}apart TYPE65401 \\# 4 02683100\n"):
+            self.begin(expandAlias=True)
+        for _ in range(2):
+            self.ask(queryOf("apart.example."), queryOf("h1.example."))
+
+    def test_samples(self) -> None:
+        """
+        The client and the name of what was made are counted as samples.
+        """
+        self.begin(showClients=True)
+        self.ask(queryOf("no.example."))
+        for _ in range(5):
+            self.advance(10.0)
+            self.ask(queryOf("no.example."), queryOf("no.example."))
+        made, plain = self.quick.counters.activity, self.plain.counters.activity
+        assert made is not None and plain is not None
+        self.assertEqual((made.clientsJSON()["total"], made.namesJSON("127.0.0.1")), (11, plain.namesJSON("127.0.0.1")))
+        self.assertEqual(made.clientsJSON(), plain.clientsJSON())
 
     def test_onlyWhileNobodyElseLooks(self) -> None:
         """
@@ -217,5 +262,13 @@ class ZoneRepliesTests(SynchronousTestCase):
         frontend.responder.source = source
         frontend.observe()
         self.assertIsNotNone(frontend.packetCache.made)
+        gates = frontend.responder.gates
+        frontend.responder.gates = (*gates, _Strange())
+        frontend.observe()
+        self.assertIsNone(frontend.packetCache.made)
+        frontend.responder.gates = gates
+        frontend.observe()
+        self.assertTrue(all(group.isZonal == (group.action in ("allow", "zones")) for group in frontend.packetCache.groups))
+        self.assertFalse(Group("children", view=View("children", source)).isZonal)
         for settings in ({"queryLog": True}, {"reportAgent": "agent.example."}, {"role": "forward", "upstream": ["192.0.2.99"]}):
             self.assertIsNone(Serving(settings).frontend.packetCache.made, settings)

@@ -284,7 +284,7 @@ static size_t answered(const Terms *terms, const Mapped *map, const Query *query
         return 0; /* The apex, which versions keep. */
     size_t keyLength = query->nameLength - map->apexLength, labels = keyLength;
     const uint8_t *key = query->folded;
-    int proved = query->dnssec && map->proves, mayDeny = map->denialLength != 0 && !proved && map->overlay == NULL;
+    int proved = query->dnssec && map->proves, mayDeny = map->denialLength != 0 && !proved;
     if (map->overlay != NULL) {
         PyObject *name = PyBytes_FromStringAndSize((const char *)key, (Py_ssize_t)keyLength);
         int differs = name == NULL ? -1 : PyDict_Contains(map->overlay, name);
@@ -315,7 +315,7 @@ static size_t answered(const Terms *terms, const Mapped *map, const Query *query
             return 0;
         if (!(flags & WILDCARD))
             return mayDeny ? denied(terms, map, query, keyLength, address, reply, NXDOMAIN) : 0;
-        if (above != 1 + (size_t)key[0] || proved)
+        if (proved)
             return 0;
         uint8_t star[2 + NAME] = {1, '*'};
         labels = 2 + keyLength - above;

@@ -294,10 +294,9 @@ class PacketCache:
                 client = self.clients.known(address[0]) or self.clients.find(address[0], now)
                 table = client.table
                 entry = table.find(hit[2:])
-                made = [None] if self.made is None or not client.isZonal else self.made([(datagram, address)], now)
                 # It has been counted when it was sent.
                 blocked = table.blocked
-                reply = made[0] or (entry.reply if entry is not None else table.again(hit, hit[2:], now, client.address, self.cookies))
+                reply = entry.reply if entry is not None else table.again(hit, hit[2:], now, client.address, self.cookies)
                 table.blocked = blocked
                 counters.observed(hit, weight, client.address, "udp", reply, now)
                 return

@@ -70,7 +70,7 @@ def truncated(reply: bytes) -> bytes:
     end = 10
     while reply[end]:
         end += 1 + reply[end]
-    if reply[9] and (len(reply) < end + 5 + _OPT or reply[-_OPT:-8] != _OPT_BEGIN or reply[-2:] != b"\x00\x00"):
+    if reply[9] and (reply[-_OPT:-8] != _OPT_BEGIN or reply[-2:] != b"\x00\x00"):
         return b""
     return _truncated(reply, end + 5)
 

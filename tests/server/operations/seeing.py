@@ -54,6 +54,7 @@ class SeenServer:
     A stand-in for a process that answers queries.
 
     @ivar changes: how often the packet cache was invalidated.
+    @ivar observed: how often it was to find out who looks at queries.
     @ivar reloading: returns the result of a reload.
     """
 
@@ -79,7 +80,7 @@ class SeenServer:
         self.features = Features(Site(clock, inForce))
         self.packetCache: PacketCache | None = None
         self.listening = ("udp 127.0.0.1:5300", "tcp 127.0.0.1:5300")
-        self.changes = 0
+        self.changes = self.observed = 0
         self.reloading: Callable[[], Deferred[list[str]]] = lambda: succeed(["nothing has changed"])
         self.status = Status(clock, self, keepers=Keepers(clock, inForce), today=today)
 
@@ -91,8 +92,9 @@ class SeenServer:
 
     def observe(self) -> None:
         """
-        Do nothing: there are no observers.
+        Count the call: there are no observers.
         """
+        self.observed += 1
 
     def reload(self) -> Deferred[list[str]]:
         """

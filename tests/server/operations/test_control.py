@@ -238,6 +238,8 @@ class CommandTests(SynchronousTestCase):
         Tracing records live queries for one name or all names until it is turned off.
         """
         self.assertEqual(self.ask("/trace/on?name=example.com", "POST"), {"tracing": True})
+        # Replies that nobody sees are made no more.
+        self.assertEqual(self.server.observed, 1)
         responder = self.server.responder
         for name in ("www.example.org", "WWW.example.com", "new.example.com"):
             asked, context = question(name), QueryContext(1e9, client="192.0.2.9")
@@ -249,6 +251,7 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual((objectIn(step)["source"], objectIn(step)["event"]), ("cache", "hit"))
         self.assertEqual((miss["name"], miss["rcode"]), ("new.example.com.", "SERVFAIL"))
         self.assertEqual(self.ask("/trace/off", "POST"), {"tracing": False})
+        self.assertEqual(self.server.observed, 2)
         self.assertIs(responder.source, self.server.caching)
 
     def test_secondTraceNeedsOneStop(self) -> None:
