@@ -52,7 +52,7 @@ class Load:
     What came of some seconds of asking.
 
     @ivar answered: queries that got a reply, of whatever kind.
-    @ivar good: of those, without an error.
+    @ivar good: of those, with the expected response code.
     @ivar latency: the average, in seconds; 0 where it was not measured.
     @ivar wrong: of the replies looked at, those that were not what the zone says.
     """
@@ -79,9 +79,10 @@ class Load:
         return None
 
 
-def readDnsperf(text: str) -> Load:
+def readDnsperf(text: str, good: str = "NOERROR") -> Load:
     """
     @param text: what dnsperf printed.
+    @param good: the expected response code.
 
     @raise ValueError: these are not its statistics.
     """
@@ -92,11 +93,11 @@ def readDnsperf(text: str) -> Load:
             raise ValueError(f"dnsperf did not print {pattern!r}")
         return float(match[1])
 
-    good = re.search(r"\bNOERROR (\d+)", text)
+    found = re.search(rf"\b{good} (\d+)", text)
     seconds = figure(r"Run time \(s\)")
     answered = int(figure("Queries completed"))
     latency = figure(r"Average Latency \(s\)") if answered else 0.0
-    return Load(int(figure("Queries sent")), answered, int(good[1]) if good else 0, seconds, latency)
+    return Load(int(figure("Queries sent")), answered, int(found[1]) if found else 0, seconds, latency)
 
 
 def dnsperf(
@@ -112,6 +113,7 @@ def dnsperf(
     rate: int | None = None,
     source: int | None = None,
     options: str = "",
+    good: str = "NOERROR",
 ) -> Load:
     """
     Ask for so many seconds, or for the file's lines once, whatever is less.
@@ -120,6 +122,7 @@ def dnsperf(
     @param rate: queries in a second.
     @param source: the port of the first client; those of others follow.
     @param options: further words of its command.
+    @param good: the expected response code.
     """
     words = f"dnsperf -s 127.0.0.1 -p {port} -m {transport} -c {clients} -q {window} -T 1 -t 2 -l {max(round(seconds), 1)}"
     if once:
@@ -139,7 +142,7 @@ def dnsperf(
             break
         if left == 1:
             raise OSError(f"dnsperf ended with {done.returncode}: {done.stderr.strip()}")
-    return readDnsperf(done.stdout)
+    return readDnsperf(done.stdout, good)
 
 
 def spelled(name: str, bits: int) -> str:

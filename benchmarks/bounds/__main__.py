@@ -3,10 +3,10 @@ The table of work and its bounds, interpreted and compiled, with other servers a
 
     python -m benchmarks bounds [UNIT ...] [--rounds N] [--seconds S] [--base PYTHON] [--resume] [--record]
 
-Units: C{zone}, C{cache} (hits, random case, cookies, latency), C{first}, C{fresh}, C{many}, C{client}, C{parse}, C{plain}, C{signed},
-C{zones}, C{axfr}, C{bulk}; by default all, which takes about twelve minutes. With C{--record}, C{benchmarks/bounds.json} is written after
-each unit and C{docs/measured.rst} and C{README.rst} at the end; C{--resume} measures only the units that the file does not have. C{--base}
-is the interpreter of an environment with an earlier state of the package, which must not have been faster by more than 3 %.
+Units: C{zone}, C{cache} (hits, random case, cookies, latency), C{first}, C{fresh}, C{missing}, C{many}, C{client}, C{parse}, C{plain},
+C{signed}, C{zones}, C{axfr}, C{bulk}; by default all, which takes about twelve minutes. With C{--record}, C{benchmarks/bounds.json} is
+written after each unit and C{docs/measured.rst} and C{README.rst} at the end; C{--resume} measures only the units that the file does not
+have. C{--base} is the interpreter of an environment with an earlier state of the package, which must not have been faster by more than 3 %.
 """
 
 from __future__ import annotations
@@ -142,9 +142,9 @@ class Bounds:
         with ExitStack() as stack:
             self._hits("cache", self._kinds(KINDS, UNBOUND), self._upstream(stack))
 
-    def _once(self, key: str, server: Server, path: Path) -> None:
+    def _once(self, key: str, server: Server, path: Path, good: str = "NOERROR") -> None:
         before = server.cpu()
-        load = dnsperf(server.port, path, _LONG, _ASKING, once=True)
+        load = dnsperf(server.port, path, _LONG, _ASKING, once=True, good=good)
         spent = server.cpu() - before
         if objection := load.objection():
             self._remark(f"{key}, {server.kind.name}: {objection}.")
@@ -166,15 +166,24 @@ class Bounds:
                 with Server(kind, ("", 0), _SERVED) as server:
                     self._once("first", server, path)
 
-    def fresh(self) -> None:
-        path = self._folder / "fresh"
+    def _new(self, key: str, below: str, good: str = "NOERROR") -> None:
+        """
+        Ask for names that nobody has asked for, others in each round.
+        """
+        path = self._folder / key
         with ExitStack() as stack:
             kinds = self._kinds(authorities({"example.test": self._zone}), NSD)
             servers = [stack.enter_context(Server(kind, ("", 0), _SERVED)) for kind in kinds]
             for number in range(self.report.rounds):
-                path.write_text("".join([f"y{number}-{index}.wild.example.test A\n" for index in range(_NEW)]))
+                path.write_text("".join([f"y{number}-{index}.{below} A\n" for index in range(_NEW)]))
                 for server in servers:
-                    self._once("fresh", server, path)
+                    self._once(key, server, path, good)
+
+    def fresh(self) -> None:
+        self._new("fresh", "wild.example.test")
+
+    def missing(self) -> None:
+        self._new("missing", "example.test", "NXDOMAIN")
 
     def many(self) -> None:
         path = self._folder / "many"

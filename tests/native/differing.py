@@ -16,14 +16,16 @@ from unittest.mock import patch
 
 from twisted.internet.task import Clock
 
-from tests.native.twins import builtExtension
+from tests.native.twins import CExtension, builtExtension
 from tests.packetcache.lanes import Forgetful
 from tests.zone.plain import HEAD, setsOf, versionOf
 from tests.zone.query.test_answers import ZONE
 from tests.zone.query.test_denial import CUTS, RECORDS, byNSEC, signed
 from tests.zone.query.test_direct import MORE
 from twisted_ext.native import chosen
+from twisted_ext.native.loops import Place
 from twisted_ext.server.authority import mapping, replying
+from twisted_ext.server.authority.mapping import denialOf
 from twisted_ext.server.authority.replying import ZoneReplies
 from twisted_ext.server.authority.source import AuthoritySource
 from twisted_ext.server.authority.zonetable import Zones
@@ -38,7 +40,7 @@ from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.update.transactions import Transaction
 from twisted_ext.zone.zone import Zone
 
-__all__ = ["SECRET", "TODAY", "Differing", "extended", "queryFor", "zonesOf"]
+__all__ = ["SECRET", "TODAY", "Differing", "damagedImage", "extended", "queryFor", "zonesOf"]
 
 SECRET: Final = bytes(range(16))
 TODAY: Final = 1_700_000_000.0
@@ -171,6 +173,29 @@ def queryFor(name: bytes, chance: random.Random) -> bytes:
             octets[chance.randrange(len(octets))] = chance.randrange(256)
         query = bytes(octets[: chance.choice((len(octets), chance.randrange(len(octets) + 1)))])
     return query
+
+
+def damagedImage(extension: CExtension, chance: random.Random) -> None:
+    """
+    Ask for names of a zone some octets of whose image are wrong, which must end nothing and read nothing outside of it.
+    """
+    zones, names = zonesOf(chance)
+    version = next(iter(zones)).zone
+    assert version is not None
+    mapping = version.current.image.mapping()
+    assert mapping is not None
+    octets, places = bytearray(mapping[0]), mapping[1]
+    for _ in range(chance.choice((1, 10, 1000))):
+        octets[chance.randrange(places[1] if chance.random() < 0.5 else 0, len(octets))] = chance.randrange(256)
+    try:
+        made = extension.mapped(bytes(octets), places, version.apex, {}, denialOf(version.current), False)
+    except ValueError:
+        return
+    arrived: list[tuple[bytes, Place]] = [(queryFor(chance.choice(names), chance), (bytes([127, 0, 0, 1]), b"")) for _ in range(300)]
+    terms = (0, *ReplyBuilder().opts, bytes(32), SECRET)
+    found = extension.replies({version.apex: None}, {version.apex: made}, (1 << 64) - 1, terms, 0, arrived, [])
+    if len(found) != len(arrived):
+        raise AssertionError(f"{len(found)} results for {len(arrived)} queries")
 
 
 class Differing:

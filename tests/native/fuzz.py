@@ -1,5 +1,5 @@
 """
-Calls the C extension with random datagrams, places and arguments, and compares it with Python.
+Calls the C extension with random datagrams, places, arguments and damaged images of zones, and compares it with Python.
 
     python -m tests.native.fuzz [--seconds N] [--seed N] [--sanitize]
 
@@ -24,7 +24,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from tests.native.twins import Twin, builtExtension, builtInto, loaded, twin
+from tests.native.differing import damagedImage
+from tests.native.twins import CExtension, builtExtension, builtInto, loaded, twin
 
 __all__ = ["Fuzz", "main"]
 
@@ -62,7 +63,7 @@ class Fuzz:
     @ivar rounds: how many calls were made.
     """
 
-    def __init__(self, extension: Twin, seed: int) -> None:
+    def __init__(self, extension: CExtension, seed: int) -> None:
         self._extension = extension
         self._python = twin("python")
         self._random = random.Random(seed)
@@ -83,6 +84,7 @@ class Fuzz:
                 for _ in range(20):
                     self._round(*self._random.choice(pairs))
                     self.rounds += 1
+                damagedImage(self._extension, self._random)
                 if self.rounds == _SETTLED:
                     gc.collect()
                     settled = self._memory()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.native.differing import SECRET, TODAY, Differing, extended, queryFor, zonesOf
+from tests.native.differing import SECRET, TODAY, Differing, damagedImage, extended
 from tests.native.twins import builtExtension
 from tests.queries import optOf, queryOf
 from tests.typed import unchecked
@@ -183,26 +183,8 @@ def test_damagedImages() -> None:
     Whatever the octets of an image are, replies are made, or are left to Python: nothing outside of it is read.
     """
     chance = random.Random(random.randrange(1 << 32))
-    extension = builtExtension()
-    builder = ReplyBuilder()
-    terms = (0, *builder.opts, bytes(32), SECRET)
     for _ in range(60):
-        zones, names = zonesOf(chance)
-        version = next(iter(zones)).zone
-        assert version is not None
-        mapping = version.current.image.mapping()
-        assert mapping is not None
-        octets, places = bytearray(mapping[0]), mapping[1]
-        for _ in range(chance.choice((1, 10, 1000))):
-            octets[chance.randrange(places[1] if chance.random() < 0.5 else 0, len(octets))] = chance.randrange(256)
-        image = bytes(octets)
-        try:
-            made = extension.mapped(image, places, version.apex, {}, denialOf(version.current), False)
-        except ValueError:
-            continue
-        arrived: list[tuple[bytes, Place]] = [(queryFor(chance.choice(names), chance), _PLACE) for _ in range(300)]
-        found = extension.replies({version.apex: None}, {version.apex: made}, (1 << 64) - 1, terms, 0, arrived, [])
-        assert len(found) == len(arrived)
+        damagedImage(builtExtension(), chance)
 
 
 def test_partsOutsideOfTheBuffer() -> None:
