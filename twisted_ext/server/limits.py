@@ -30,7 +30,7 @@ __all__ = [
     "TRANSFERS_WAITING", "TRANSFERS_IN", "JOURNALS_OPEN", "STARTS", "PROBES", "ZONES_MAPPED", "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT",
     "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTIFY_CHECK", "NOTIFY_CHECKS", "NOTIFY_WATCHED",
     "NOTICES_PER_ZONE", "STORE_LOOKS", "DECLINED_LINES", "DECLINED_SECONDS", "SIGNATURE_STEP", "SIGNATURE_REST", "SIGNATURE_PAUSE",
-    "SIGNATURE_LINES", "ZONE_METRICS",
+    "SIGNATURE_LINES", "ZONE_METRICS", "RECORDS_LOST", "ZONES_LOST", "COPY_PAUSE",
     "UPSTREAM_LINES", "UPSTREAM_LINES_SECONDS", "LOADING_BROKEN", "LOG_OCTETS", "LOG_FLUSH", "WATCHDOG_SECONDS", "WATCHDOG_PATIENCE",
     "WATCHDOG_FAILURES", "WATCHDOG_PORTS", "SPOOL_OCTETS",
     "HTTPS_HEAD", "HTTPS_FIELDS", "HTTPS_CONTINUATIONS", "HTTPS_BODIES", "HTTPS_RESETS", "HTTPS_RESET_RATE", "HTTPS_CONTROLS",
@@ -522,6 +522,19 @@ ZONES_MAPPED: Final = Limit(default=50_000, least=1, most=10_000_000)
 
 #: Seconds between two polls of a database with zones; a poll costs almost nothing if nothing has changed.
 STORE_LOOKS: Final = Limit(default=0.5, least=0.05, most=60)
+
+#: Seconds between two writes of the last good copy of a zone: it is needed only where its database is away, so that a zone that changes
+#: all the time need not be written all the time.
+COPY_PAUSE: Final = Limit(default=10, least=1, most=3600)
+
+# -- guards
+
+#: Percent of a zone's records that may be gone from its next version: half is more than people change in one go, and much less than a
+#: mistake takes away. At 100 nothing waits.
+RECORDS_LOST: Final = Limit(default=50, least=1, most=100)
+
+#: Percent of a catalog's zones that may be gone from its next version; the same for lists and folders of zones.
+ZONES_LOST: Final = Limit(default=10, least=1, most=100)
 
 # -- the log
 

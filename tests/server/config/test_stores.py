@@ -14,14 +14,15 @@ from twisted.plugin import IPlugin
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from tests.server.zones.stored import newStore
 from tests.zone.changing import APEX, ZONE, records
 from twisted_ext.apps.cli.main import main
-from twisted_ext.errors import BadDescription
+from twisted_ext.errors import BadDescription, StorageFault
 from twisted_ext.interfaces import IStoreParser, IZoneStore
 from twisted_ext.resolver.strings import plugins
 from twisted_ext.server.config.stores import BUILT_IN, LazyStore, describedStore, foundStores, storeFrom
 from twisted_ext.server.config.zonesettings import ZoneSettings
-from twisted_ext.server.zones.sqlite import SQLiteStore
+from twisted_ext.server.zones.sqlite import makeDatabase
 
 __all__: list[str] = []
 
@@ -44,7 +45,7 @@ class CellarParser:
 
         def opened(text: str) -> IZoneStore:
             _OPENED.append(text)
-            store = SQLiteStore(text.partition("@")[2])
+            store = newStore(text.partition("@")[2])
             store.label = f"cellar:{store.path}"
             return store
 
@@ -82,11 +83,14 @@ def test_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert describedStore(text) == f"{tmp_path}/zones.db"
     assert describedStore("zones.db", "/etc/txdns") == "/etc/txdns/zones.db"
     assert describedStore("./sqlite:zones.db") == f"{tmp_path}/sqlite:zones.db"
+    with pytest.raises(StorageFault, match="there is no database; txdns zone edit --store"):
+        storeFrom("zones.db")
+    assert not os.path.exists("zones.db")
+    makeDatabase("zones.db")
     store = storeFrom("zones.db")
     verifyObject(IZoneStore, store)
     assert store.label == f"{tmp_path}/zones.db"
     store.close()
-    assert os.path.exists("zones.db")
 
 
 @pytest.mark.usefixtures("cellar")

@@ -16,6 +16,7 @@ from tests.networks import NetworkTestCase
 from tests.zone.changing import APEX, ZONE, record, records, textsOf
 from twisted_ext.answers import QueryContext
 from twisted_ext.errors import DNSFault
+from twisted_ext.server.authority.guards import Guards
 from twisted_ext.server.authority.sink import ZoneSink
 from twisted_ext.server.authority.source import AuthoritySource
 from twisted_ext.server.authority.zonetable import Zones
@@ -136,8 +137,15 @@ class Host:
         reactor = self.reactor
         self.zones = Zones()
         sink = ZoneSink(self.zones, lambda place, version: None if version is None else self.replication.changed(version), self.today)
+        self.guards = Guards()
         self.replication = Replication(
-            reactor, sink, self.folder, journal=lambda apex: self.changes, today=self.today, settings=self.settings
+            reactor,
+            sink,
+            self.folder,
+            journal=lambda apex: self.changes,
+            today=self.today,
+            settings=self.settings,
+            guards=self.guards,
         )
         operations = self.replication.operations
         gates = standardGates(keys=KEYS, today=self.today, operations=operations)

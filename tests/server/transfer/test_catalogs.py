@@ -103,6 +103,33 @@ class CatalogTests(ReplicaTestCase):
         self.changeTo()
         self.assertEqual(self.served(), [])
 
+    def test_manyZonesThatGoWait(self) -> None:
+        """
+        A catalog that has lost many of its zones at once loses none of them until an operator accepts it, nor by a restart.
+        """
+        names = [f"zone{number}.example" for number in range(30)]
+        self.produce(*names)
+        self.follow()
+        self.network.advance(5)
+
+        def count() -> int:
+            return len([place for place in self.secondary.zones if place.state == SERVING])
+
+        self.assertEqual(count(), 31)
+        self.changeTo(*names[:18])
+        self.assertEqual(count(), 31)
+        self.assertIn("records are gone", " ".join([place.said for place in self.secondary.zones]))
+        self.secondary.end()
+        self.secondary.begin()
+        self.follow()
+        self.network.advance(5)
+        self.assertEqual(count(), 31)
+        catalog = nameFromText(CATALOG)
+        self.assertTrue(self.secondary.guards.accept(catalog))
+        self.secondary.replication.refresh(catalog)
+        self.network.advance(5)
+        self.assertEqual(count(), 19)
+
     def test_manyZonesAreAddedInTurns(self) -> None:
         """
         Each turn adds or removes a limited number of zones; a newer version of the catalog replaces what is left of the older one.

@@ -25,7 +25,7 @@ from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA, Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.rrtypes import IXFR, SOA
+from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA
 from twisted_ext.zone.transfer.ingest import gather
 from twisted_ext.zone.transfer.refresh import SecondaryState
 
@@ -170,6 +170,38 @@ class SecondaryTests(StepTestCase):
         self.assertEqual(self.secondary.serial(), 10)
         self.network.advance(60)
         self.assertEqual(self.secondary.serial(), 11)
+
+    def test_lossWaits(self) -> None:
+        """
+        A version that has lost most of its records is not taken, by changes or as a whole, until an operator accepts it; the former one is
+        served meanwhile, also after a restart.
+        """
+        lines = [f"h{number} 300 A 192.0.2.{number}" for number in range(40)]
+        self.begin(QUICK)
+        self.primary.change(*lines)
+        self.network.advance(2)
+        self.assertEqual(self.secondary.serial(), 11)
+        asked = self.recordTransferTypes()
+        self.primary.change(remove=lines)
+        self.network.advance(2)
+        self.assertEqual(self.secondary.serial(), 11)
+        place = self.secondary.zones.at(APEX)
+        assert place is not None
+        self.assertIn("40 of 51 records are gone; to take that: txdns control zone accept example.org.", place.said)
+        self.assertIn(IXFR, asked)
+        self.primary.changes.differences.clear()
+        self.secondary.end()
+        self.secondary.begin()
+        self.secondary.apply(primaries=[PRIMARY])
+        self.secondary.replication.refresh(APEX)
+        self.network.advance(2)
+        self.assertEqual(self.secondary.serial(), 11)
+        self.assertIn(AXFR, asked)
+        self.assertTrue(self.secondary.guards.accept(APEX))
+        self.assertTrue(self.secondary.replication.refresh(APEX))
+        self.network.advance(2)
+        self.assertEqual(self.secondary.serial(), 12)
+        self.assertInStep()
 
     def test_zoneExpiresWithoutPrimary(self) -> None:
         """

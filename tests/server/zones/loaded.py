@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from twisted_ext.server.authority.guards import Guards
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.update.journalreplay import Steps
@@ -102,8 +103,9 @@ class LoadingCase(SynchronousTestCase):
             made.append(LocalCompilers(reactor, took))
             return made[0]
 
+        self.guards = Guards()
         self.publisher = ZonePublisher(self.clock, self.zones, _asLoaded, today=lambda: 5.0)
-        loading = ZoneLoader(self.clock, self.publisher, str(self.folder / "state"), watch=watch, compilers=make)
+        loading = ZoneLoader(self.clock, self.publisher, str(self.folder / "state"), watch=watch, guards=self.guards, compilers=make)
         self.compilers = made[0]
         self.addCleanup(self.close, loading)
         loading.begin(zones)

@@ -12,16 +12,18 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.update.changed import SlowDisk
+from tests.server.zones.stored import newStore
 from tests.zone.changing import APEX, ZONE, record, records, textsOf, versionOf
 from twisted_ext.errors import BadDescription, StorageFault
 from twisted_ext.limits import Limit
+from twisted_ext.server.authority.guards import Guards
 from twisted_ext.server.authority.sink import ZoneSink
 from twisted_ext.server.authority.zonetable import FAILED, SERVING, Zones
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.limits import STORE_LOOKS
 from twisted_ext.server.update.commit import CommitQueue, Made
 from twisted_ext.server.zones.dbzones import DatabasePoller, StoreJournal, ZoneDatabases
-from twisted_ext.server.zones.sqlite import SQLiteStore
+from twisted_ext.server.zones.sqlite import SQLiteStore, makeDatabase
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import A
@@ -40,7 +42,7 @@ class StoringTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         path = self.path = self.mktemp()
-        store = SQLiteStore(path)
+        store = newStore(path)
         store.create(APEX, records(ZONE))
         self.sql = sqlite3.connect(path, isolation_level=None)
         self.addCleanup(self.sql.close)
@@ -194,7 +196,7 @@ class StoringTests(SynchronousTestCase):
         self.assertEqual(self.current(other).serial, 10)
         for turn, serial in enumerate((10, 77, 3)):
             beside = f"{self.path}.{turn}"
-            new = SQLiteStore(beside)
+            new = newStore(beside)
             new.create(APEX, [*records(ZONE.replace(" 10 3600", f" {serial} 3600")), record(f"turn{turn} 60 A 192.0.2.9")])
             new.close()
             os.rename(beside, self.path)
@@ -244,7 +246,7 @@ class StoringTests(SynchronousTestCase):
         """
         place = self.zones.at(APEX)
         assert place is not None and place.zone is not None
-        changing = CommitQueue(self.clock, place.zone, StoreJournal(self.store), self.storing.exclusively)
+        changing = CommitQueue(self.clock, place.zone, StoreJournal(lambda: self.store), self.storing.exclusively)
 
         def add(version: Version) -> Made:
             transaction = Transaction(version)
@@ -386,7 +388,8 @@ class StoringTests(SynchronousTestCase):
         wrong = self.mktemp()
         with open(f"{wrong}-damaged", "wb") as file:
             file.write(b"not a database" * 100)
-        databases = ZoneDatabases(self.clock, ZoneSink(Zones()), self.disk)
+        databases = ZoneDatabases(self.clock, ZoneSink(Zones()), self.disk, Guards())
+        makeDatabase(f"{wrong}-before")
         homes = {"one.example": f"{wrong}-before", "two.example": f"{wrong}-damaged"}
         zones = [ZoneSettings({"name": f"{name}.", "store": path}) for name, path in homes.items()]
         with patch.object(SQLiteStore, "close", autospec=True, side_effect=SQLiteStore.close) as closing:

@@ -9,6 +9,7 @@ import sqlite3
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
+from tests.server.zones.stored import newStore
 from tests.zone.changing import APEX, ZONE, record, records, versionOf
 from twisted_ext.errors import BadZone, StorageFault
 from twisted_ext.interfaces import IZoneStore
@@ -27,7 +28,7 @@ class SQLiteStoreTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.path = self.mktemp()
-        self.store = SQLiteStore(self.path)
+        self.store = newStore(self.path)
         self.addCleanup(self.store.close)
         self.store.create(APEX, records(ZONE))
         self.sql = sqlite3.connect(self.path, isolation_level=None)

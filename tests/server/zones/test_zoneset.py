@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from itertools import pairwise, permutations
@@ -22,8 +23,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.update.changed import SlowDisk
 from tests.server.zones.loaded import LocalCompilers
+from tests.server.zones.stored import newStore
 from tests.zone.changing import APEX, ZONE, record, records
-from twisted_ext.errors import BadDescription
+from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.packetcache.clients import Client, Group
 from twisted_ext.server.limits import WATCH_SECONDS
 from twisted_ext.server.reply.requests import Refusal, Request
@@ -35,7 +37,6 @@ from twisted_ext.server.zones import loader as loadingModule
 from twisted_ext.server.zones.compilers import Compilers, Result
 from twisted_ext.server.zones.loader import ZoneLoader
 from twisted_ext.server.zones.signatures import SignatureWatch
-from twisted_ext.server.zones.sqlite import SQLiteStore
 from twisted_ext.server.zones.validate import zonesIn
 from twisted_ext.server.zones.zoneset import ZoneSet
 from twisted_ext.wire.builder import buildMessage
@@ -143,6 +144,61 @@ class ZonedTests(SynchronousTestCase):
         for _ in range(4):
             self.clock.advance(1)
         self.assertEqual(len(zoned.zones), 2)
+
+    def test_manyFilesThatGoWait(self) -> None:
+        """
+        When many files vanish from a folder of zones at once, the zones are served until a reload.
+        """
+        folder = self.folder / "zones"
+        folder.mkdir()
+        for number in range(30):
+            (folder / f"z{number}.example").write_text(f"$ORIGIN z{number}.example.\n{ZONE}")
+        settings = Settings.of(zones=[str(folder)], state=str(self.folder / "state"))
+        zoned = self.serve(settings)
+        self.assertEqual(len(zoned.zones), 30)
+        for number in range(11):
+            (folder / f"z{number}.example").unlink()
+        os.utime(folder, ns=(self.stamp, self.stamp))
+        with capturedLogs() as events:
+            for _ in range(4):
+                self.clock.advance(WATCH_SECONDS.default)
+                self.settle()
+        self.assertIn("11 of 30 zones are gone; to take that: txdns control reload", "\n".join([formatEvent(event) for event in events]))
+        self.assertEqual(len(zoned.zones), 30)
+        self.reload(zoned, settings)
+        self.assertEqual(len(zoned.zones), 19)
+
+    def test_acceptedZone(self) -> None:
+        """
+        An operator accepts what waits, wherever the zone comes from, and only that.
+        """
+        path = str(self.folder / "zones.db")
+        many = "".join([f"h{number} 300 A 192.0.2.{number}\n" for number in range(40)])
+        store = newStore(path)
+        store.create(APEX, records(ZONE + many))
+        store.close()
+        sql = sqlite3.connect(path, isolation_level=None)
+        self.addCleanup(sql.close)
+        self.file.write_text(ZONE + many)
+        for settings, lose in (
+            (self.settings(store=path), lambda: sql.execute("DELETE FROM records WHERE owner LIKE 'h%'")),
+            (self.settings(file=str(self.file)), lambda: self.file.write_text(ZONE)),
+        ):
+            zoned = self.serve(settings)
+            self.failureResultOf(zoned.acceptZone(APEX), CallerFault)
+            self.assertEqual(self.zone(zoned).current.recordCount, 51)
+            lose()
+            waiting = zoned.reloadZone(APEX)
+            self.settle()
+            lines: list[str] = self.successResultOf(waiting)
+            self.assertIn("40 of 51 records are gone", "\n".join(lines))
+            self.assertEqual(self.zone(zoned).current.recordCount, 51)
+            waiting = zoned.acceptZone(APEX)
+            self.settle()
+            lines = self.successResultOf(waiting)
+            self.assertIn("11 records", "\n".join(lines))
+            self.assertEqual(self.zone(zoned).current.recordCount, 11)
+            self.end(zoned)
 
     def settings(self, **values: object) -> Settings:
         """
@@ -486,7 +542,7 @@ class ZonedTests(SynchronousTestCase):
         A zone that moves from a file to a database by a reload is served from the database, and its updates are stored there.
         """
         path = str(self.folder / "zones.db")
-        store = SQLiteStore(path)
+        store = newStore(path)
         store.create(APEX, [*records(ZONE), record("inside 60 A 192.0.2.7")])
         store.close()
         zoned = self.serve(self.settings(file=str(self.file), update=[_RULE]))
@@ -525,7 +581,7 @@ class ZonedTests(SynchronousTestCase):
         once of each version that came into force, whatever it came from.
         """
         path = str(self.folder / "zones.db")
-        store = SQLiteStore(path)
+        store = newStore(path)
         store.create(APEX, [*records(ZONE), record("store 60 A 192.0.2.7")])
         store.close()
         self.file.write_text(f"$ORIGIN example.org.\n{ZONE}file 60 A 192.0.2.8\n")

@@ -201,11 +201,14 @@ class Operations(Service):
             described = [{**place.toJSON(), **self.zoned.facts(place.apex)} for place in shown]
         return {"zones": described, "count": len(places), "more": max(len(places) - skipped - len(shown), 0)}
 
-    def reloadZone(self, name: str) -> Deferred[dict[str, JSON]]:
+    def reloadZone(self, name: str, *, accept: bool = False) -> Deferred[dict[str, JSON]]:
         """
         Load a zone again.
 
-        @return: C{said}, lines that describe the result, and C{failed}. Fails with a L{CallerFault} if there is no such zone.
+        @param accept: whether to take it although it has lost much.
+
+        @return: C{said}, lines that describe the result, and C{failed}. Fails with a L{CallerFault} if there is no such zone, or no version
+            to accept.
         """
         zoned, apex = self.zoned, nameFromText(name).lower()
         if zoned is None:
@@ -216,7 +219,7 @@ class Operations(Service):
             said = {} if place is None else place.toJSON()
             return {"said": [*lines], "failed": bool(said.get("file") and said.get("said"))}
 
-        return zoned.reloadZone(apex).addCallback(done)
+        return (zoned.acceptZone if accept else zoned.reloadZone)(apex).addCallback(done)
 
     # -- doing
 

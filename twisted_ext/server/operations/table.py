@@ -155,6 +155,14 @@ OPERATIONS: Final[tuple[Verb, ...]] = (
         inParent=True,
     ),
     Verb(
+        "zone/accept",
+        "take the next version of a zone, although it has lost most of its records",
+        lambda server, given: server.reloadZone(given["name"], accept=True),
+        takes=("NAME",),
+        changes=True,
+        inParent=True,
+    ),
+    Verb(
         "delegations",
         "zones whose servers a recursive resolver knows, at and below NAME",
         lambda server, given: server.delegations(given.get("name", "")),

@@ -38,6 +38,7 @@ from twisted_ext.server.limits import (
     CLIENT_STREAM_MESSAGE,
     CLIENT_STREAMS,
     CLIENT_STREAMS_PER_PEER,
+    RECORDS_LOST,
     SPOOL_OCTETS,
     TRANSFERS_IN,
     TRANSFERS_OUT,
@@ -45,6 +46,7 @@ from twisted_ext.server.limits import (
     TRANSFERS_WAITING,
     WORKERS,
     ZONE_METRICS,
+    ZONES_LOST,
 )
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.limits import RECEIVED_OCTETS
@@ -388,6 +390,15 @@ class Settings(Section):
     )
     zoneMetrics: int = number(
         ZONE_METRICS, "Number of zones up to which /metrics has series for each zone; with more, it has only totals and the first expiries"
+    )
+    recordsLost: int = number(
+        RECORDS_LOST,
+        "Percent of a zone's records that may be gone from its next version; if it has lost more, and more than 10, it waits until txdns "
+        "control zone accept takes it. With 100 nothing waits",
+    )
+    zonesLost: int = number(
+        ZONES_LOST,
+        "The same for a catalog: percent of its zones that may be gone from its next version",
     )
     showClients: bool = setting(
         types.FLAG, False, "Count queries by client, and show clients and live queries on the status page and to txdns control"

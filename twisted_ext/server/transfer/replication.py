@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadDescription, BadZone
+from twisted_ext.server.authority.guards import Guards
 from twisted_ext.server.authority.sink import ZoneSink
 from twisted_ext.server.authority.zonetable import EXPIRED
 from twisted_ext.server.config.keys import Keys
@@ -74,16 +75,19 @@ class Replication:
         journal: Callable[[bytes], Differences | None] = lambda apex: None,
         today: Callable[[], float] = time,
         settings: Settings | None = None,
+        guards: Guards | None = None,
     ) -> None:
         """
         @param folder: where secondary zones are stored, or C{""}.
         @param settings: the limits on concurrent transfers.
         @param journal: returns the recent changes of a primary zone.
         @param today: returns seconds since 1970.
+        @param guards: decide which versions wait.
 
         @raise OSError: the folder cannot be created.
         """
         self._sink = sink
+        self._guards = guards or Guards()
         self._zones = sink.zones
         self._journal = journal
         self._today = today
@@ -110,7 +114,9 @@ class Replication:
         self._fetched = PeerFacts()
         self.notifying = NotifySender(reactor, today=today)
         self.secondaries = (
-            Secondaries(reactor, folder, self._install, told=self._told, today=today, settings=settings) if folder else None
+            Secondaries(reactor, folder, self._install, told=self._told, today=today, settings=settings, guards=self._guards)
+            if folder
+            else None
         )
         self.transferring = OutgoingTransfers(self._offer, settings=settings, today=today, sent=self._wasSent)
         self.operations: dict[int, Operation] = {
@@ -143,6 +149,7 @@ class Replication:
             yield
         self._keys = keys
         steps = self.cataloging.apply(zones)
+        self._guards.catalogs = self.cataloging.followed
         said = self.cataloging.said
         # Unchanged members of catalog zones, perhaps a hundred thousand, need no update here.
         known = [apex for apex in self._terms if apex in said or apex not in self._fromCatalogs]
@@ -224,6 +231,7 @@ class Replication:
         known = self.secondaries.at(apex)
         if known is not None and (reset or not primaries):
             self._leaving[apex] = False
+            self._guards.forget(apex)
             if zone is None or reset:
                 self._sink.gone(apex)
             leaving = self.secondaries.remove(apex, forget=gone or reset)

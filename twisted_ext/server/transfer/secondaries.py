@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorProcess, IReactorT
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.files import STATE_FOLDER
+from twisted_ext.server.authority.guards import Guards
 from twisted_ext.server.config.keys import Grants, RemoteServer
 from twisted_ext.server.jobs.subprocess import runModule
 from twisted_ext.server.limits import JOURNALS_OPEN, NOTICES_PER_ZONE, PROBES, STARTS
@@ -38,6 +39,7 @@ class Secondaries:
     @ivar folder: where the zones are stored.
     @ivar install: puts a version of a zone into service, called with its name as written; or takes it out of service, with L{None}.
     @ivar told: called with the error of a zone, and with an empty text when it has recovered.
+    @ivar guards: decide which versions wait.
     @ivar today: returns seconds since 1970.
     @ivar room: limits the octets of all transfers.
     @ivar most: maximum octets of one transfer, or L{None} for the default.
@@ -56,6 +58,7 @@ class Secondaries:
         told: Callable[[bytes, str], object] = lambda apex, said: None,
         today: Callable[[], float] = time,
         settings: Settings | None = None,
+        guards: Guards | None = None,
     ) -> None:
         """
         @param folder: created if it does not exist.
@@ -68,6 +71,7 @@ class Secondaries:
         self.folder = folder
         self.install = install
         self.told = told
+        self.guards = guards or Guards()
         self.today = today
         settings = settings or Settings()
         removeUnfinished(folder)

@@ -475,6 +475,7 @@ class Secondary:
             if version.crowded:
                 # The next image is due, and a full transfer makes one.
                 raise BudgetSpent(f"{self.text} has changed so much that all of it is fetched again")
+            self._guard(current, version)
             await self._prove(version, remote)
             imaged = current.image.serial
             await self._aside(lambda: self._holding.change(differences, imaged))
@@ -484,6 +485,7 @@ class Secondary:
             try:
                 if version.serial != receiving.serial or version.apex != self.apexName.lower():
                     raise BadImage(f"the image of {self.text} is of another zone")
+                self._guard(current, version)
                 await self._prove(version, remote)
             except DNSFault:
                 self._holding.reject()
@@ -511,6 +513,14 @@ class Secondary:
         self._all.install(self.apexName, version)
         await self._confirm()
         return step
+
+    def _guard(self, current: Version | None, version: Version) -> None:
+        """
+        @raise BadMessage: the version has lost so much that it waits until an operator accepts it.
+        """
+        said = self._all.guards.judge(version.apex, 0 if current is None else current.recordCount, version.recordCount)
+        if said:
+            raise BadMessage(said)
 
     async def _prove(self, version: Version, remote: RemoteServer) -> None:
         if self.digest:

@@ -1,6 +1,7 @@
 """
 The door for versions of zones that come from a database or a primary: on to the table of zones, or first to
-where stages make others of them, such as signed ones.
+where stages make others of them, such as signed ones. Those from databases are kept on disk, and served from there while their database
+cannot be reached at a start.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from twisted_ext.errors import BadDescription, StorageFault
 from twisted_ext.files import STATE_FOLDER
 from twisted_ext.server.authority.sink import ZoneSink
 from twisted_ext.server.authority.zonetable import EXPIRED, FAILED, SERVING
-from twisted_ext.server.limits import COMPILER_PAUSE
+from twisted_ext.server.limits import COMPILER_PAUSE, COPY_PAUSE
 from twisted_ext.server.update.commit import Elsewhere
 from twisted_ext.server.update.journalreplay import journalName
 from twisted_ext.zone.sign.unsigned import UnsignedVersion
@@ -31,28 +32,30 @@ if TYPE_CHECKING:
 
 __all__ = ["Arrivals"]
 
-#: The folder in that of the state with the versions as they came.
-_FOLDER: Final = "unsigned"
+#: The folders in that of the state with the versions as they came: of zones with stages, and of those that are served as they come.
+_FOLDERS: Final = {True: "unsigned", False: "copies"}
 
 _log: Final = Logger(__name__)
 
 
 class _Arrival:
     """
-    A zone that goes through stages when it arrives.
+    A zone whose versions are kept as they arrive.
 
     @ivar zone: its settings, with the file that has the version as it came.
+    @ivar isStaged: whether it goes through stages, so that what is served is made of that file.
     @ivar version: the last one that came; L{None} if there is none, or if it has expired.
-    @ivar kept: the last one that the loader was told of.
+    @ivar kept: the last one that is on disk, and that the loader was told of if it goes through stages.
     @ivar label: where it comes from, for people.
     @ivar isKeeping: whether it is being written.
     """
 
-    __slots__ = ("zone", "file", "version", "kept", "label", "isKeeping")
+    __slots__ = ("zone", "isStaged", "file", "version", "kept", "label", "isKeeping")
 
     def __init__(self, zone: ZoneSettings, path: str) -> None:
         self.file = UnsignedVersion(path)
         self.zone = zone.fromFile(path)
+        self.isStaged = zone.isStagedOnArrival
         self.version: Version | None = None
         self.kept: Version | None = None
         self.label = ""
@@ -62,23 +65,26 @@ class _Arrival:
 class Arrivals(ZoneSink):
     """
     Passes versions on. Those of zones with stages are kept in files, of which the loader makes what is served: so they are never
-    served as they came, and are signed again when their signatures end, whether or not the origin can be reached then.
+    served as they came, and are signed again when their signatures end, whether or not the origin can be reached then. Those of other
+    zones in databases are kept too, a while after they were served, and are the last good copies for a start without the database.
     """
 
     def __init__(
-        self, reactor: IReactorTime, sink: ZoneSink, loader: ZoneLoader, folder: str, elsewhere: Elsewhere
+        self, reactor: IReactorTime, sink: ZoneSink, loader: ZoneLoader, folder: str, elsewhere: Elsewhere, *, isLasting: bool = True
     ) -> None:
         """
         @param folder: that of the state.
+        @param isLasting: whether it is there at the next start, so that last good copies are of use.
         @param elsewhere: runs work in a thread.
         """
         super().__init__(sink.zones, today=sink.today)
         self._reactor = reactor
         self._sink = sink
         self._loader = loader
-        self._folder = f"{folder}/{_FOLDER}"
+        self._folder = folder
+        self._isLasting = isLasting
         self._elsewhere = elsewhere
-        self._staged: dict[bytes, _Arrival] = {}
+        self._kept: dict[bytes, _Arrival] = {}
         # Files are written and removed one after the other.
         self._turns = DeferredLock()
         self._retries: dict[bytes, IDelayedCall] = {}
@@ -88,14 +94,18 @@ class Arrivals(ZoneSink):
         """
         Return whether a zone goes through stages on its arrival.
         """
-        return apex in self._staged
+        return self._stagedAt(apex) is not None
+
+    def _stagedAt(self, apex: bytes) -> _Arrival | None:
+        arrival = self._kept.get(apex)
+        return arrival if arrival is not None and arrival.isStaged else None
 
     @property
     def staged(self) -> Collection[str]:
         """
         The names of the zones that go through stages on their arrival.
         """
-        return {arrival.zone.text for arrival in self._staged.values()}
+        return {arrival.zone.text for arrival in self._kept.values() if arrival.isStaged}
 
     # -- settings
 
@@ -105,31 +115,46 @@ class Arrivals(ZoneSink):
 
         @raise BadDescription: the folder for its versions cannot be made.
         """
-        arrival = self._staged.get(apex)
-        if zone is None or not zone.isStagedOnArrival:
-            if arrival is not None:
-                self._leave(apex, arrival, zone)
+        arrival = self._kept.get(apex)
+        isStaged = zone is not None and zone.isStagedOnArrival
+        if arrival is not None and (zone is None or arrival.isStaged != isStaged or not self._isKept(zone)):
+            self._leave(apex, arrival, zone)
+            arrival = None
+        if zone is None or not self._isKept(zone):
             return
-        path = f"{self._folder}/{journalName(apex, '.image')}"
-        if arrival is None:
-            try:
-                os.makedirs(self._folder, STATE_FOLDER, exist_ok=True)
-            except OSError as error:
-                raise BadDescription(f"state: {self._folder} cannot be used: {error.strerror or error}") from None
-            former = super().former(apex)
-            self._staged[apex] = _Arrival(zone, path)
-            if former is not None:
-                # It was served as it came until now, and is until that is done.
-                self.arrived(former)
+        folder = f"{self._folder}/{_FOLDERS[isStaged]}"
+        path = f"{folder}/{journalName(apex, '.image')}"
+        if arrival is not None:
+            arrival.zone = zone.fromFile(path)
+            if arrival.kept is not None and isStaged:
+                self._loader.arrived(arrival.zone, False)
             return
-        arrival.zone = zone.fromFile(path)
-        if arrival.kept is not None:
-            self._loader.arrived(arrival.zone, False)
+        try:
+            os.makedirs(folder, STATE_FOLDER, exist_ok=True)
+        except OSError as error:
+            raise BadDescription(f"state: {folder} cannot be used: {error.strerror or error}") from None
+        former = super().former(apex)
+        arrival = self._kept[apex] = _Arrival(zone, path)
+        if former is not None:
+            # It was served as it came until now, and is until that is done.
+            self.arrived(former, self.zones.expect(apex).file)
+        elif zone.store and (copy := arrival.file.version()) is not None and copy.apex == apex:
+            arrival.version = arrival.kept = copy
+            if isStaged:
+                self._loader.arrived(arrival.zone, False)
+            else:
+                self._sink.arrived(copy)
+
+    def _isKept(self, zone: ZoneSettings) -> bool:
+        return zone.isStagedOnArrival or (self._isLasting and bool(zone.store))
 
     def _leave(self, apex: bytes, arrival: _Arrival, zone: ZoneSettings | None) -> None:
-        del self._staged[apex]
-        self._loader.withdraw(arrival.zone, forget=True)
+        del self._kept[apex]
+        self._stopRetrying(apex)
         self._turns.run(self._elsewhere, arrival.file.remove)
+        if not arrival.isStaged:
+            return
+        self._loader.withdraw(arrival.zone, forget=True)
         if zone is not None and not zone.file and arrival.version is not None:
             if arrival.zone.signing is not None:
                 _log.warn(
@@ -139,18 +164,24 @@ class Arrivals(ZoneSink):
                 )
             self._sink.arrived(arrival.version, arrival.label)
 
+    def _stopRetrying(self, apex: bytes) -> None:
+        retry = self._retries.pop(apex, None)
+        if retry is not None and retry.active():
+            retry.cancel()
+
     def sweep(self) -> None:
         """
-        Remove the files of zones that have no stages any more.
+        Remove the files of zones that are not kept any more.
         """
-        kept = {path for arrival in self._staged.values() for path in (arrival.file.path, arrival.file.changes)}
-        try:
-            there = [entry.path for entry in os.scandir(self._folder)]
-        except OSError:
-            return
-        for path in there:
-            if path not in kept:
-                os.unlink(path)
+        kept = {path for arrival in self._kept.values() for path in (arrival.file.path, arrival.file.changes)}
+        for folder in _FOLDERS.values():
+            try:
+                there = [entry.path for entry in os.scandir(f"{self._folder}/{folder}")]
+            except OSError:
+                continue
+            for path in there:
+                if path not in kept:
+                    os.unlink(path)
 
     # -- the door
 
@@ -158,29 +189,36 @@ class Arrivals(ZoneSink):
         self._sink.expect(apex, file)
 
     def former(self, apex: bytes) -> Version | None:
-        arrival = self._staged.get(apex)
+        arrival = self._stagedAt(apex)
         return super().former(apex) if arrival is None else arrival.version
 
     def arrived(self, version: Version, file: str = "", zone: Zone | None = None) -> None:
-        arrival = self._staged.get(version.apex)
-        if arrival is None:
+        arrival = self._kept.get(version.apex)
+        if arrival is None or not arrival.isStaged:
             self._sink.arrived(version, file, zone)
+        if arrival is None:
             return
         arrival.version = version
         arrival.label = file
         place = self.zones.at(version.apex)
-        if arrival.kept is not version:
+        if not arrival.isStaged:
+            if arrival.kept is not version:
+                # The first one at once.
+                self._keepLater(version.apex, 0.0 if arrival.kept is None else COPY_PAUSE.default)
+        elif arrival.kept is not version:
             self._keep(version.apex)
         elif place is None or place.said or place.state != SERVING:
             # It is confirmed after it could not be.
             self._loader.arrived(arrival.zone, False)
 
+    def _keepLater(self, apex: bytes, pause: float) -> None:
+        if apex not in self._retries and not self._closed:
+            self._retries[apex] = self._reactor.callLater(pause, self._keep, apex)
+
     def _keep(self, apex: bytes) -> None:
-        arrival = self._staged.get(apex)
+        self._stopRetrying(apex)
+        arrival = self._kept.get(apex)
         if arrival is not None and not arrival.isKeeping:
-            retry = self._retries.pop(apex, None)
-            if retry is not None and retry.active():
-                retry.cancel()
             arrival.isKeeping = True
             Deferred.fromCoroutine(self._keeping(apex, arrival)).addErrback(
                 lambda failure: _log.failure("while {zone} is kept", failure, zone=arrival.zone.text)
@@ -193,7 +231,12 @@ class Arrivals(ZoneSink):
         try:
             while (version := arrival.version) is not None and arrival.kept is not version:
                 isNew = await self._turns.run(self._elsewhere, partial(arrival.file.keep, version))
-                if self._closed or self._staged.get(apex) is not arrival:
+                if self._kept.get(apex) is not arrival or (self._closed and arrival.isStaged):
+                    return
+                if not arrival.isStaged:
+                    arrival.kept = version
+                    if arrival.version is not version:
+                        self._keepLater(apex, COPY_PAUSE.default)
                     return
                 if arrival.version is version:
                     arrival.kept = version
@@ -201,14 +244,15 @@ class Arrivals(ZoneSink):
         except (OSError, StorageFault) as error:
             said = f"it cannot be written: {getattr(error, 'strerror', None) or error}"
             _log.error("{zone}: {said}; that is tried again in {pause:g} s", zone=arrival.zone.text, said=said, pause=COMPILER_PAUSE.most)
-            self._sink.failed(apex, said)
-            if not self._closed:
-                self._retries[apex] = self._reactor.callLater(COMPILER_PAUSE.most, self._keep, apex)
+            if arrival.isStaged:
+                self._sink.failed(apex, said)
+            self._stopRetrying(apex)
+            self._keepLater(apex, COMPILER_PAUSE.most)
         finally:
             arrival.isKeeping = False
 
     def failed(self, apex: bytes, said: str, state: str = FAILED) -> None:
-        arrival = self._staged.get(apex)
+        arrival = self._stagedAt(apex)
         if arrival is not None and state == EXPIRED:
             arrival.version = arrival.kept = None
             # Nothing that was made of it is to be served from here on.
@@ -216,18 +260,27 @@ class Arrivals(ZoneSink):
         self._sink.failed(apex, said, state)
 
     def gone(self, apex: bytes) -> None:
-        arrival = self._staged.get(apex)
+        arrival = self._kept.get(apex)
         if arrival is not None:
             arrival.version = arrival.kept = None
-            self._loader.withdraw(arrival.zone)
+            if arrival.isStaged:
+                self._loader.withdraw(arrival.zone)
+            else:
+                self._stopRetrying(apex)
+                self._turns.run(self._elsewhere, arrival.file.remove)
         self._sink.gone(apex)
 
     def close(self) -> Deferred[None]:
         """
+        Write what has not been kept yet.
+
         @return: fires when nothing is being written.
         """
-        self._closed = True
-        for retry in self._retries.values():
-            if retry.active():
+        for apex, retry in list(self._retries.items()):
+            arrival = self._kept.get(apex)
+            if retry.active() and arrival is not None and not arrival.isStaged:
+                self._keep(apex)
+            elif retry.active():
                 retry.cancel()
+        self._closed = True
         return self._turns.run(lambda: None)

@@ -5,6 +5,7 @@ Zones that the settings place in databases: served from there, and polled for ch
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, DeferredLock, gatherResults
@@ -12,6 +13,7 @@ from twisted.internet.task import Cooperator, LoopingCall
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadChange, BadDescription, BadZone, BudgetSpent, DNSFault, StorageFault
+from twisted_ext.server.authority.guards import Guards
 from twisted_ext.server.config.stores import storeFrom
 from twisted_ext.server.limits import STORE_LOOKS
 from twisted_ext.server.update.commit import Elsewhere
@@ -23,6 +25,7 @@ from twisted_ext.zone.store.events import History, News
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.nodes import kindOf
+from twisted_ext.zone.store.serials import isNewer
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.update.transactions import Transaction
 
@@ -47,15 +50,18 @@ class StoreJournal:
     of a journal.
     """
 
-    def __init__(self, store: IZoneStore, note: Callable[[Sequence[Difference]], object] = lambda differences: None) -> None:
+    def __init__(
+        self, opened: Callable[[], IZoneStore], note: Callable[[Sequence[Difference]], object] = lambda differences: None
+    ) -> None:
         """
+        @param opened: returns the database, in the thread that stores changes.
         @param note: called with the stored differences, in the thread that stored them.
         """
-        self._store = store
+        self._opened = opened
         self._note = note
 
     def append(self, differences: Sequence[Difference]) -> None:
-        self._store.write(differences)
+        self._opened().write(differences)
         self._note(differences)
 
     # The database keeps no old changes, and its owner closes it.
@@ -84,21 +90,28 @@ class DatabasePoller:
     def __init__(
         self,
         clock: IReactorTime,
-        store: IZoneStore,
+        store: IZoneStore | None,
         sink: ZoneSink,
         elsewhere: Elsewhere,
         *,
         label: str,
+        opening: Callable[[], IZoneStore] | None = None,
+        guards: Guards | None = None,
     ) -> None:
         """
+        @param store: the database; L{None} if it could not be opened yet.
+        @param opening: opens it then, in the thread, and is called again after L{StorageFault}.
         @param elsewhere: runs work in a thread.
         @param label: the database, for display.
+        @param guards: decide which versions wait.
         """
         self.said: dict[bytes, str] = {}
         self.wanted: set[bytes] | None = None
-        self.keeper = StoreJournal(store, self._note)
+        self.keeper = StoreJournal(self._opened, self._note)
+        self._opening = opening
         self._store = store
         self._sink = sink
+        self._guards = guards or Guards()
         self._outside = elsewhere
         self._turns = DeferredLock()
         self._label = label
@@ -117,6 +130,17 @@ class DatabasePoller:
 
     def historyOf(self, apex: bytes) -> History:
         return self._histories.setdefault(apex, History())
+
+    def _opened(self) -> IZoneStore:
+        """
+        Return the database; called in the thread.
+
+        @raise StorageFault: it cannot be opened.
+        """
+        if self._store is None:
+            assert self._opening is not None
+            self._store = self._opening()
+        return self._store
 
     def _note(self, differences: Sequence[Difference]) -> None:
         self.historyOf(differences[0].before.name.lower()).note(differences)
@@ -146,15 +170,18 @@ class DatabasePoller:
         self._sink.expect(apex, self._label)
 
     async def _load(self) -> None:
-        position = await self.exclusively(self._store.position)
+        position = await self.exclusively(lambda: self._opened().position())
         assert isinstance(position, int)
-        names = await self.exclusively(self._store.zones)
+        names = await self.exclusively(lambda: self._opened().zones())
         assert isinstance(names, list)
         there = {name.lower(): name for name in names}
         for apex in sorted(there if self.wanted is None else self.wanted):
             if self.wanted is None:
                 self._expect(apex)
-            await self._reload(there.get(apex, apex))
+            if apex in there:
+                await self._reload(there[apex])
+            else:
+                self._gone(apex)
         self._position = position
 
     def follow(self, wanted: set[bytes]) -> None:
@@ -173,7 +200,7 @@ class DatabasePoller:
             builder = ImageBuilder(name)
             # In a database the type is text, and ALIAS can only mean type 65401.
             builder.aliases = True
-            builder.addSets(self._store.load(name))
+            builder.addSets(self._opened().load(name))
             return Version(Image(builder.finish()))
 
         apex = name.lower()
@@ -189,13 +216,45 @@ class DatabasePoller:
             return
         assert isinstance(version, Version)
         # The zone may have been removed in the meantime.
-        if apex in self._ours and not self._closed:
+        if apex in self._ours and not self._closed and self._passes(version):
             self._install(version)
+
+    def _passes(self, version: Version) -> bool:
+        """
+        Return whether a version may be served now; report it if not.
+        """
+        former = self._sink.former(version.apex)
+        said = self._guards.judge(version.apex, 0 if former is None else former.recordCount, version.recordCount)
+        if said:
+            self._complain(version.apex, BadZone(said))
+        return not said
+
+    def _gone(self, apex: bytes) -> None:
+        """
+        Report that the database lacks a zone, which is served until that is accepted.
+        """
+        former = self._sink.former(apex)
+        if former is None:
+            self._complain(apex, BadZone(f"{self._label}: has no zone {nameToText(apex)}"))
+        elif said := self._guards.judgeGone(apex, former.recordCount):
+            self._complain(apex, BadZone(said))
+        else:
+            self._histories.pop(apex, None)
+            self.said.pop(apex, None)
+            self._sink.gone(apex)
 
     def _install(self, version: Version) -> None:
         former = self._sink.former(version.apex)
         if former is None or not _isSame(former, version):
             self.historyOf(version.apex).forget()
+            if former is not None and isNewer(former.serial, version.serial):
+                _log.warn(
+                    "{zone}: serial {before} is now {now} in {label}; it went back, so secondaries will not take it",
+                    zone=nameToText(version.apex),
+                    before=former.serial,
+                    now=version.serial,
+                    label=self._label,
+                )
             self._serve(version)
         else:
             self._serve(former)
@@ -226,11 +285,20 @@ class DatabasePoller:
                 await self._load()
             else:
                 await self._follow(self._position)
-            self._fault = ""
+            if self._fault:
+                self._fault = ""
+                self._confirm()
         except DNSFault as fault:
             if self._fault != str(fault) and not self._closed:
                 self._fault = str(fault)
-                _log.error("{label} cannot be read: {fault}", label=self._label, fault=fault)
+                served = sum([self._sink.former(apex) is not None for apex in self._ours])
+                _log.error(
+                    "{label} cannot be read: {fault}; {served} of its {all} zones are served as they were",
+                    label=self._label,
+                    fault=fault,
+                    served=served,
+                    all=len(self._ours),
+                )
                 for apex in self.wanted or ():
                     self._sink.failed(apex, str(fault))
         except Exception:
@@ -239,11 +307,47 @@ class DatabasePoller:
         if not self._begun.called:
             self._begun.callback(None)
 
+    def _confirm(self) -> None:
+        """
+        Report that the database can be read again, with all zones that have not changed.
+        """
+        _log.info("{label} can be read again", label=self._label)
+        for apex in self._ours - set(self.said):
+            version = self._sink.former(apex)
+            if version is not None:
+                self._sink.arrived(version, self._label)
+
+    def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
+        """
+        Read a zone again.
+
+        @return: fires with lines that report the result.
+        """
+        return Deferred.fromCoroutine(self._again(apex))
+
+    async def _again(self, apex: bytes) -> list[str]:
+        text = nameToText(apex)
+        try:
+            names = await self.exclusively(lambda: self._opened().zones())
+        except StorageFault as fault:
+            return [f"{text}: {self._label} cannot be read: {fault}"]
+        assert isinstance(names, list)
+        name = next((name for name in names if name.lower() == apex), None)
+        if name is None:
+            self._gone(apex)
+        else:
+            await self._reload(name)
+        version = self._sink.former(apex)
+        said = self.said.get(apex)
+        if said is not None:
+            return [f"{text}: stays as it is: {said}"]
+        return [f"{text}: is served no more" if version is None else f"{text}: serial {version.serial}, {version.recordCount} records"]
+
     async def _follow(self, since: int) -> None:
         unread, self._unread = self._unread, set()
         for apex in unread & self._ours:
             await self._reload(apex)
-        told = await self.exclusively(lambda: self._store.news(since))
+        told = await self.exclusively(lambda: self._opened().news(since))
         assert isinstance(told, tuple)
         position, found = told
         for apex, news in found.items():
@@ -259,7 +363,9 @@ class DatabasePoller:
             self._complain(apex, news)
             return
         if news.serial is None:
-            if apex in self._ours:
+            if apex in self._ours and self.wanted is not None:
+                self._gone(apex)
+            elif apex in self._ours:
                 self._ours.discard(apex)
                 self._histories.pop(apex, None)
                 self.said.pop(apex, None)
@@ -273,6 +379,7 @@ class DatabasePoller:
             return
         if current.serial == news.serial:
             # A change made by this server.
+            self._sink.arrived(current, self._label)
             return
         transaction = Transaction(current)
         await self._cooperator.cooperate(_steps(transaction, news.names)).whenDone()
@@ -285,7 +392,7 @@ class DatabasePoller:
         except BadChange as fault:
             self._complain(apex, fault)
             return
-        if made is not None and self._sink.former(apex) is current and apex in self._ours:
+        if made is not None and self._sink.former(apex) is current and apex in self._ours and self._passes(made[0]):
             self.historyOf(apex).note([made[1]])
             self._serve(made[0])
 
@@ -296,9 +403,16 @@ class DatabasePoller:
         if self._looking.running:
             self._looking.stop()
         self._cooperator.stop()
-        return self.exclusively(self._store.close).addCallbacks(
+        return self.exclusively(lambda: None if self._store is None else self._store.close()).addCallbacks(
             lambda _: None, lambda failure: _log.failure("{label} cannot be closed", failure, label=self._label)
         )
+
+
+def _kindOf(text: str) -> str:
+    """
+    Return what a log may show of the description of a database: the path of a file, and of others not what may be a password.
+    """
+    return text if text.startswith("/") else f"the database {text.partition(':')[0]}:"
 
 
 def _isSame(current: Version, version: Version) -> bool:
@@ -331,35 +445,53 @@ class ZoneDatabases:
     The databases of a server. Each is opened for its first zone, and closed after its last one is removed.
     """
 
-    def __init__(
-        self, reactor: IReactorTime, sink: ZoneSink, elsewhere: Elsewhere
-    ) -> None:
+    def __init__(self, reactor: IReactorTime, sink: ZoneSink, elsewhere: Elsewhere, guards: Guards) -> None:
         self._reactor = reactor
         self._sink = sink
         self._elsewhere = elsewhere
+        self._guards = guards
         self._open: dict[str, DatabasePoller] = {}
         self._homes: dict[bytes, str] = {}
         self._new: list[DatabasePoller] = []
 
-    def apply(self, zones: Iterable[ZoneSettings]) -> None:
+    def apply(self, zones: Iterable[ZoneSettings], *, starts: bool = False) -> None:
         """
-        @raise BadDescription: a database cannot be opened.
+        @param starts: whether the server is starting: then a database that cannot be opened is tried again, and the last good copies of
+            its zones are served meanwhile.
+
+        @raise BadDescription: a database cannot be opened, or there is no such kind.
         """
         homes = {zone.name: zone.store for zone in zones if zone.store}
-        opened: dict[str, IZoneStore] = {}
+        opened: dict[str, IZoneStore | None] = {}
         try:
             for text in sorted(set(homes.values()) - set(self._open)):
-                opened[text] = storeFrom(text)
+                try:
+                    opened[text] = storeFrom(text)
+                except StorageFault:
+                    if not starts:
+                        raise
+                    # The poller tries again at once, and logs it.
+                    opened[text] = None
         except (StorageFault, BadDescription) as fault:
             for store in opened.values():
-                store.close()
+                if store is not None:
+                    store.close()
             raise BadDescription(f"store: {fault}") from None
         for apex in set(self._homes) - set(homes):
+            self._guards.forget(apex)
             self._sink.gone(apex)
         for path in set(self._open) - set(homes.values()):
             self._open.pop(path).close().addErrback(lambda failure: _log.failure("a database cannot be closed", failure))
         for text, store in opened.items():
-            storing = DatabasePoller(self._reactor, store, self._sink, self._elsewhere, label=store.label)
+            storing = DatabasePoller(
+                self._reactor,
+                store,
+                self._sink,
+                self._elsewhere,
+                label=_kindOf(text) if store is None else store.label,
+                opening=partial(storeFrom, text),
+                guards=self._guards,
+            )
             self._open[text] = storing
             self._new.append(storing)
         self._homes = homes
@@ -386,6 +518,13 @@ class ZoneDatabases:
             return None
         storing = self._open[home]
         return storing.keeper, storing.exclusively
+
+    def reloadZone(self, apex: bytes) -> Deferred[list[str]] | None:
+        """
+        @return: see L{DatabasePoller.reloadZone}; L{None} for zones that are in none of the databases.
+        """
+        home = self._homes.get(apex)
+        return None if home is None else self._open[home].reloadZone(apex)
 
     def historyOf(self, apex: bytes) -> History | None:
         """

@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 
 from twisted_ext.errors import CallerFault, DNSFault
 from twisted_ext.files import TemporaryFolder
+from twisted_ext.server.authority.guards import Guards
 from twisted_ext.server.jobs.turns import paced
 from twisted_ext.server.limits import (
     BATCH_OCTETS,
@@ -69,17 +70,20 @@ class ZoneLoader:
         folder: str = "",
         *,
         watch: bool = True,
+        guards: Guards | None = None,
         compilers: Callable[[IReactorTime, Callable[[list[Result]], object]], Compilers] = Compilers,
     ) -> None:
         """
         @param folder: for images; C{""} for a temporary one.
         @param watch: whether to reload zones when their files change.
+        @param guards: decide which versions wait.
         @param compilers: makes the pool of compiler processes.
 
         @raise BadDescription: the folder cannot be used.
         """
         self._reactor = reactor
         self._publisher = publisher
+        self._guards = guards or Guards()
         self._own = None if folder else TemporaryFolder()
         self._keys = f"{folder}/{_KEYS}/"
         self.images = Images(f"{folder if self._own is None else self._own.path}/zones")
@@ -121,14 +125,16 @@ class ZoneLoader:
         starting = self._starting = Reload()
         began = self._reactor.seconds()
         stale: list[PendingZone] = []
+        count = 0
         for zone in zones:
             if not zone.file:
                 continue
+            count += 1
             wanted = self._want(zone)
             if not self._found(wanted):
                 stale.append(wanted)
         self.images.forget(*[built.zone for built in self.images if built.zone not in self._wanted and built.zone not in coming])
-        starting.done.addCallback(self._started, began, len(self._wanted) - len(stale))
+        starting.done.addCallback(self._started, began, count - len(stale))
         # In turns, so that the first ones are compiled meanwhile.
         self._turns.run(self._makeAll, stale, starting).addErrback(_ended)
         looking = self._looking.start(WATCH_SECONDS.default, now=False)
@@ -145,12 +151,14 @@ class ZoneLoader:
 
     def _started(self, _: list[str], began: float, ready: int) -> None:
         self._starting = None
-        served = sum([wanted.serial is not None for wanted in self._wanted.values()])
-        if self._wanted:
+        # Others may arrive at any time.
+        files = [wanted for wanted in self._wanted.values() if not wanted.isUnsigned]
+        served = sum([wanted.serial is not None for wanted in files])
+        if files:
             _log.info(
                 "{served} of {all} zones are served after {seconds:.2f} s, {ready} of them from existing images",
                 served=served,
-                all=len(self._wanted),
+                all=len(files),
                 seconds=self._reactor.seconds() - began,
                 ready=ready,
             )
@@ -160,15 +168,15 @@ class ZoneLoader:
         if unnamed > 0:
             text = "{count} more zones could not be loaded; txdns control zones --broken lists all {broken}"
             _log.error(text, count=unnamed, broken=self._broken)
-        self.settled.callback((len(self._wanted), served))
+        self.settled.callback((len(files), served))
 
     def _found(self, wanted: PendingZone) -> bool:
         """
         Publish the current image of a zone, if there is one; return whether there is. If it is signed, a former one is published too:
         its signatures are valid, and the next version may lack a key.
         """
-        built = self.images.of(wanted.zone)
-        if built is None or not built.sources or built.sources[0][0] != wanted.file or not self._isUsable(wanted, built):
+        built = self._formerOf(wanted)
+        if built is None or not self._isUsable(wanted, built):
             return False
         current = built.current and built.made == wanted.stages
         if not current and wanted.signing is None:
@@ -366,6 +374,12 @@ class ZoneLoader:
         self._pause = COMPILER_PAUSE.default
         if result.get("image"):
             built = builtFrom(wanted.zone, result, sources)
+            former = self._formerOf(wanted)
+            if not wanted.isUnsigned and former is not None and former.made == wanted.stages:
+                first = self._guards.judge(wanted.apex, former.records, built.records)
+        if result.get("image") and first:
+            complaints.append((f"{wanted.file}: {first}", True))
+        elif result.get("image"):
             former = self.images.of(wanted.zone)
             wasSigned = former is not None and former.isSigned and wanted.signing is None
             before = None if wanted.serial is None and not wasSigned else self._publisher.serial(wanted.apex)
@@ -394,6 +408,7 @@ class ZoneLoader:
         wanted.failed = bool(first or not result.get("image"))
         if wanted.failed:
             first = first or f"{wanted.file}: there is no zone in it"
+            self._standIn(wanted)
             self._publisher.failed(wanted.apex, first)
             serial = None if wanted.serial is None else self._publisher.serial(wanted.apex)
             outcome = "nothing is served" if serial is None else f"serial {serial} stays in force"
@@ -407,6 +422,28 @@ class ZoneLoader:
             # Such as a full disk: it is not the file that has to change.
             self._tryLater(wanted, COMPILER_PAUSE.most)
         wanted.leave()
+
+    def _formerOf(self, wanted: PendingZone) -> Built | None:
+        """
+        Return the last good image made of a zone's file, by this process or an earlier one.
+        """
+        built = self.images.of(wanted.zone)
+        return built if built is not None and built.sources and built.sources[0][0] == wanted.file else None
+
+    def _standIn(self, wanted: PendingZone) -> None:
+        """
+        Serve the last good image of a zone whose file cannot be used, if nothing is served yet.
+        """
+        built = self._formerOf(wanted)
+        if wanted.serial is not None or built is None or built.made != wanted.stages or not self._isUsable(wanted, built):
+            return
+        try:
+            self._publisher.loaded(wanted.apex, wanted.origin, built)
+        except (DNSFault, OSError) as fault:
+            _log.warn("{zone}: its former image cannot be served: {fault}", zone=wanted.zone, fault=fault)
+            self.images.forget(wanted.zone)
+            return
+        wanted.serial = built.serial
 
     def _later(self, wanted: PendingZone, said: str) -> None:
         wanted.failed = True
@@ -592,6 +629,13 @@ class ZoneLoader:
         self._turns.run(lambda: self._cooperator.cooperate(step()).whenDone()).addCallbacks(lambda _: reload.begin(), reload.done.errback)
         return reload.done
 
+    def lost(self, apexes: Collection[bytes]) -> tuple[int, int]:
+        """
+        Return how many zones are served from master files, and how many of them are not among these.
+        """
+        here = [wanted.apex for wanted in self._wanted.values() if not wanted.isUnsigned]
+        return len(here), sum([apex not in apexes for apex in here])
+
     def among(self, apexes: Collection[bytes]) -> dict[bytes, Callable[[], None]]:
         """
         Return those of some zones that are served from their master files, each with a function that stops that.
@@ -604,6 +648,7 @@ class ZoneLoader:
         if self._signedZones is not None and not renamed:
             self._signedZones.remove(gone.apex)
         if not renamed:
+            self._guards.forget(gone.apex)
             self._publisher.gone(gone.apex)
         self.images.forget(text)
         gone.leave()

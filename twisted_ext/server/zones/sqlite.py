@@ -12,8 +12,9 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Final
+from urllib.parse import quote
 
 from zope.interface import implementer
 
@@ -31,7 +32,7 @@ from twisted_ext.zone.store.events import News
 from twisted_ext.zone.store.nodes import keyBelow
 from twisted_ext.zone.store.serials import withSerial
 
-__all__ = ["SQLiteStore"]
+__all__ = ["SQLiteStore", "makeDatabase"]
 
 #: The application id in the database header, so that other databases are not mistaken for one of ours.
 _APPLICATION: Final = 0x74786473
@@ -96,9 +97,7 @@ class SQLiteStore:
 
     def __init__(self, path: str) -> None:
         """
-        Open a database, or create one.
-
-        @raise StorageFault: it cannot be opened, or is a database of another application.
+        @raise StorageFault: there is none, it cannot be opened, or is a database of another application.
         """
         self.path = self.label = path
         self._seen = -1
@@ -112,8 +111,14 @@ class SQLiteStore:
         if not isPlain(self.path):
             # Opening a named pipe would block until another process writes to it.
             raise StorageFault(f"{self.path}: a file was expected, which this is not")
+        if _fileAt(self.path) is None:
+            raise StorageFault(self._missing())
         with self._asking():
-            self._connection = sqlite3.connect(self.path, timeout=STORE_SECONDS.default, isolation_level=None, check_same_thread=False)
+            # The mode, since SQLite would make a file that is missing.
+            place = f"file:{quote(self.path)}?mode=rw"
+            self._connection = sqlite3.connect(
+                place, timeout=STORE_SECONDS.default, isolation_level=None, check_same_thread=False, uri=True
+            )
         try:
             with self._asking():
                 self._open()
@@ -129,7 +134,9 @@ class SQLiteStore:
         @raise StorageFault: it cannot be opened; it will be retried.
         """
         there = _fileAt(self.path)
-        if there is None or there == self._file:
+        if there is None:
+            raise StorageFault(self._missing())
+        if there == self._file:
             self._logs = {path: _fileAt(path, empty=True) for path in (f"{self.path}-wal", f"{self.path}-shm")}
             return
         if self._file is not None:
@@ -145,16 +152,14 @@ class SQLiteStore:
         self._seen = -1
         self._connect()
 
+    def _missing(self) -> str:
+        return f"{self.path}: there is no database; txdns zone edit --store {self.path} makes one"
+
     def _open(self) -> None:
         execute = self._connection.execute
         (application,) = execute("PRAGMA application_id").fetchone()
         if application != _APPLICATION:
-            (tables,) = execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if application or tables:
-                raise StorageFault(f"{self.path}: a database of another application")
-            # With WAL, readers and the writer do not block each other.
-            execute("PRAGMA journal_mode = WAL")
-            self._connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+            raise StorageFault(f"{self.path}: a database of another application")
         execute("PRAGMA foreign_keys = ON")
         execute("PRAGMA synchronous = FULL")
 
@@ -349,6 +354,24 @@ class SQLiteStore:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def makeDatabase(path: str) -> None:
+    """
+    Make a database without zones, unless there is a file that is not empty.
+
+    @raise StorageFault: it cannot be made.
+    """
+    if _fileAt(path) is not None or not isPlain(path):
+        return
+    try:
+        with closing(sqlite3.connect(path, timeout=STORE_SECONDS.default, isolation_level=None)) as connection:
+            # With WAL, readers and the writer do not block each other.
+            connection.execute("PRAGMA journal_mode = WAL")
+            if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+    except sqlite3.Error as error:
+        raise StorageFault(f"{path}: {error}") from error
 
 
 def _fileAt(path: str, *, empty: bool = False) -> tuple[int, int] | None:

@@ -38,13 +38,19 @@ class ZoneList:
     """
 
     def __init__(
-        self, reactor: IReactorTime, settings: Settings, serve: Callable[[Settings, list[ZoneSettings]], Deferred[list[str]]]
+        self,
+        reactor: IReactorTime,
+        settings: Settings,
+        serve: Callable[[Settings, list[ZoneSettings]], Deferred[list[str]]],
+        judge: Callable[[list[ZoneSettings]], str],
     ) -> None:
         """
         @param serve: serves other zones, when files were added to a folder or removed; returns lines that report the result.
+        @param judge: returns why all zones stay although files were removed; C{""} if they do not.
         """
         self.settings = settings
         self._serve = serve
+        self._judge = judge
         self._reactor = reactor
         self._folders = Folders(settings.zones)
         self._polling = LoopingCall(self._poll)
@@ -129,6 +135,8 @@ class ZoneList:
         def take(zones: list[ZoneSettings]) -> Deferred[None] | None:
             if self._closed or settings is not self.settings:
                 return None
+            if said := self._judge(zones):
+                raise BadDescription(said)
             # The results for single zones are logged anyway.
             return self._serve(settings, zones).addCallback(self._tellGone)
 

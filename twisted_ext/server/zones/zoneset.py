@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.files import TemporaryFolder
 from twisted_ext.metrics.figures import ZoneFigures
+from twisted_ext.server.authority.guards import Guards
 from twisted_ext.server.authority.zonetable import Place, Zones, zoneFigures
 from twisted_ext.server.config.ownership import refuseForeign
 from twisted_ext.server.jobs.subprocess import inThread
@@ -84,6 +85,7 @@ class ZoneSet:
     @ivar list: which zones these are.
     @ivar loading: loads them from master files; L{None} as long as there are no zones.
     @ivar operations: the operations for requests other than QUERY; empty as long as there are no zones.
+    @ivar guards: decide which versions wait until an operator accepts them.
     @ivar mirrored: in a worker, applies the parent's messages to the table.
     @ivar broken: called with a message if this process cannot safely continue.
     @ivar useless: called with a message if none of the initial zones can be served.
@@ -108,7 +110,7 @@ class ZoneSet:
         self._reactor = reactor
         self._settings = settings
         self._worker = worker
-        self.list = ZoneList(reactor, settings, self._serve)
+        self.list = ZoneList(reactor, settings, self._serve, self._judge)
         with _uncollected():
             self._beginning = zonesIn(settings)
             self.keys = None if worker else checkZones(settings, self._beginning)
@@ -123,6 +125,7 @@ class ZoneSet:
         self.zones.damaged = self._damaged
         self._signatures = SignatureWatch(reactor, self.zones, self._imageOf)
         self.publisher = ZonePublisher(reactor, self.zones, self._revised, takesLong=self._takesLong, put=self._put)
+        self.guards = Guards(settings)
         self.loading: ZoneLoader | None = None
         self.operations: dict[int, Operation] = {}
         self.useless: Callable[[str], object] = lambda said: None
@@ -249,12 +252,12 @@ class ZoneSet:
             if forgotten:
                 text = "transfers and updates of {zone} are lost when the server stops; set state to keep them"
                 _log.warn(text, zone=forgotten)
-        self.loading = loading = ZoneLoader(self._reactor, self.publisher, folder, watch=self._settings.watch)
+        self.loading = loading = ZoneLoader(self._reactor, self.publisher, folder, watch=self._settings.watch, guards=self.guards)
         self._signatures.overdue = loading.overdue
         # Changes made earlier are kept, even if updates are not allowed any more.
         if not all(zone.plain for zone in zones) or os.path.isdir(f"{folder}/journals"):
             self._connect(folder)
-            for _ in self._applying(zones):
+            for _ in self._applying(zones, starts=True):
                 # The server does not answer yet, so there is no need for turns.
                 pass
         self._folder = os.path.abspath(folder)
@@ -288,12 +291,26 @@ class ZoneSet:
         from twisted_ext.server.zones.arrivals import Arrivals
 
         assert self.loading is not None
-        arrivals = self._arrivals = Arrivals(self._reactor, self.publisher, self.loading, folder, partial(inThread, self._reactor))
+        arrivals = self._arrivals = Arrivals(
+            self._reactor,
+            self.publisher,
+            self.loading,
+            folder,
+            partial(inThread, self._reactor),
+            isLasting=self._own is None,
+        )
         if self.keys is None:
             self.keys = keysOf(self._settings)
             self._warnOfKeys()
         try:
-            replication = Replication(self._reactor, arrivals, f"{folder}/secondary", journal=self._journal, settings=self._settings)
+            replication = Replication(
+                self._reactor,
+                arrivals,
+                f"{folder}/secondary",
+                journal=self._journal,
+                settings=self._settings,
+                guards=self.guards,
+            )
         except OSError as error:
             raise BadDescription(f"state: {folder} cannot be used: {error.strerror or error}") from None
         updating = UpdateHandler(self._reactor, self.zones, f"{folder}/journals", changed=replication.changed)
@@ -301,9 +318,11 @@ class ZoneSet:
         self.operations = {**replication.operations, **updating.operations}
         return replication
 
-    def _applying(self, zones: list[ZoneSettings]) -> Iterator[None]:
+    def _applying(self, zones: list[ZoneSettings], *, starts: bool = False) -> Iterator[None]:
         """
         Apply new zone settings in short steps, one for each zone.
+
+        @param starts: whether the server is starting.
 
         @raise BadDescription: they cannot be used; nothing has changed then.
         """
@@ -315,13 +334,13 @@ class ZoneSet:
         if self._stored is None and any(zone.store for zone in special):
             from twisted_ext.server.zones.dbzones import ZoneDatabases
 
-            self._stored = ZoneDatabases(self._reactor, arrivals, partial(inThread, self._reactor))
+            self._stored = ZoneDatabases(self._reactor, arrivals, partial(inThread, self._reactor), self.guards)
         stored, loading = self._stored, self.loading
         if stored is not None:
             if loading is not None:
                 for drop in loading.among({zone.name for zone in special if zone.store}).values():
                     drop()
-            stored.apply(special)
+            stored.apply(special, starts=starts)
         # Zones that were loaded from files until now.
         moved = {} if loading is None else loading.among({zone.name for zone in special if not zone.file})
 
@@ -368,6 +387,7 @@ class ZoneSet:
         self.list.check(settings, zones)
         self._replaceMade(self._fromCode(settings))
         self.list.follow(settings)
+        self.guards.follow(settings)
         return self._serve(settings, zones)
 
     def _serve(self, settings: Settings, zones: list[ZoneSettings]) -> Deferred[list[str]]:
@@ -391,15 +411,35 @@ class ZoneSet:
         loading.follow(settings.watch)
         return loading.reload(zones, () if self._replication is None else self._applying(zones))
 
+    def _judge(self, zones: list[ZoneSettings]) -> str:
+        """
+        Judge that folders and lists name only these zones now; see L{Guards.judgeZones}.
+        """
+        standing, gone = (0, 0) if self.loading is None else self.loading.lost({zone.name for zone in zones})
+        return self.guards.judgeZones(standing, gone)
+
     def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
         """
         @return: lines that report the result. Fails with L{CallerFault} if there is no such zone.
         """
         if self._replication is not None and self._replication.refresh(apex):
             return succeed(["its primaries are asked whether it has changed"])
+        reading = None if self._stored is None else self._stored.reloadZone(apex)
+        if reading is not None:
+            return reading
         if self.loading is None:
             return fail(CallerFault("there are no zones with master files here"))
         return self.loading.reloadZone(apex)
+
+    def acceptZone(self, apex: bytes) -> Deferred[list[str]]:
+        """
+        Take the next version of a zone, although it has lost much.
+
+        @return: lines that report the result. Fails with L{CallerFault} if no version waits.
+        """
+        if not self.guards.accept(apex):
+            return fail(CallerFault(f"no version of {nameToText(apex)} waits"))
+        return self.reloadZone(apex)
 
     @property
     def expiring(self) -> Callable[[bytes], float | None]:

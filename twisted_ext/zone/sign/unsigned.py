@@ -115,6 +115,15 @@ class UnsignedVersion:
             raise StorageFault(f"{self.path}: {fault}") from None
         raise StorageFault(f"{self.changes}: does not belong to {self.path}")
 
+    def version(self) -> Version | None:
+        """
+        Return the version; L{None} if there is none, or it cannot be read.
+        """
+        try:
+            return self._read()
+        except (OSError, BadImage, BudgetSpent, StorageFault):
+            return None
+
     def _read(self) -> Version | None:
         """
         Return the version; L{None} if only one of the files has been replaced yet.

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.apps.test_commands import run
+from tests.server.zones.stored import newStore
 from twisted_ext.apps.cli.main import main
-from twisted_ext.server.zones.sqlite import SQLiteStore
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import rdataToText
 
@@ -44,7 +44,7 @@ def recordsIn(path: Path) -> set[str]:
     """
     Return the records of the zone.
     """
-    store = SQLiteStore(str(path))
+    store = newStore(str(path))
     try:
         sets = store.load(APEX)
     finally:

@@ -75,6 +75,10 @@ def main(words: list[str]) -> int:
 
     described = valueOf(describedStore, path, "--store")
     try:
+        if described.startswith("/"):
+            from twisted_ext.server.zones.sqlite import makeDatabase
+
+            makeDatabase(described)
         store = storeFrom(described)
         try:
             return _Editing(store, apexName, asks=not given[_YES]).run(given[_FROM])

@@ -1,0 +1,418 @@
+"""
+Tests of L{twisted_ext.server.authority.guards}, of the last good copies of zones, and of what waits of each origin.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import cast
+
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.server.update.changed import SlowDisk
+from tests.server.zones.loaded import LoadingCase
+from tests.server.zones.stored import newStore
+from tests.zone.changing import APEX, ZONE, edited, records, textsOf, versionOf
+from twisted_ext.errors import BadDescription
+from twisted_ext.server.authority.guards import Guards
+from twisted_ext.server.authority.sink import ZoneSink
+from twisted_ext.server.authority.zonetable import FAILED, SERVING, Place, Zones
+from twisted_ext.server.config.zonesettings import ZoneSettings
+from twisted_ext.server.limits import COPY_PAUSE, STORE_LOOKS
+from twisted_ext.server.settings.settings import Settings
+from twisted_ext.server.zones.arrivals import Arrivals
+from twisted_ext.server.zones.dbzones import ZoneDatabases
+from twisted_ext.server.zones.loader import ZoneLoader
+from twisted_ext.wire.names import nameFromText
+from twisted_ext.zone.store.traversal import difference
+from twisted_ext.zone.store.version import Version
+
+_MANY = "".join([f"h{number} 300 A 192.0.2.{number}\n" for number in range(40)])
+
+
+def test_shares() -> None:
+    """
+    What has lost more than half of its records waits, but not small zones; zones in a catalog are held to a tenth.
+    """
+    guards = Guards(Settings())
+    for standing, arrived, waits in ((100, 50, False), (100, 49, True), (20, 10, False), (21, 10, True), (0, 0, False), (5, 500, False)):
+        assert bool(guards.judge(APEX, standing, arrived)) == waits, (standing, arrived)
+        assert (APEX in guards.waiting) == waits
+    guards.catalogs = {APEX}
+    for standing, arrived, waits in ((200, 180, False), (200, 179, True), (50, 40, False), (50, 39, True)):
+        assert bool(guards.judge(APEX, standing, arrived)) == waits, (standing, arrived)
+    assert guards.judge(APEX, 5000, 12) == "4,988 of 5,000 records are gone; to take that: txdns control zone accept example.org."
+    assert guards.judgeZones(5000, 501) == "501 of 5,000 zones are gone; to take that: txdns control reload"
+    assert not guards.judgeZones(5000, 500) and not guards.judgeZones(10, 10)
+
+
+def test_acceptedOnce() -> None:
+    """
+    What is accepted is the next version alone, and only if one waits.
+    """
+    guards = Guards(Settings())
+    assert not guards.accept(APEX)
+    assert guards.judge(APEX, 100, 1)
+    assert guards.accept(APEX)
+    assert not guards.judge(APEX, 100, 1) and APEX not in guards.waiting
+    assert guards.judge(APEX, 100, 1)
+    assert guards.accept(APEX) and not guards.judge(APEX, 100, 100)
+    assert guards.judge(APEX, 100, 1)
+
+
+def test_bounds() -> None:
+    """
+    The bounds are settings, and 100 switches a guard off; other numbers are refused.
+    """
+    guards = Guards(Settings.of(recordsLost=100, zonesLost=100))
+    assert not guards.judge(APEX, 1000, 1) and not guards.judgeGone(APEX, 1000) and not guards.judgeZones(1000, 1000)
+    guards.follow(Settings.of(recordsLost=20, zonesLost=50))
+    assert guards.judge(APEX, 100, 79) and not guards.judge(APEX, 100, 80)
+    assert guards.judgeGone(APEX, 3) == "all of its 3 records are gone; to take that: txdns control zone accept example.org."
+    for wrong in (0, 101):
+        try:
+            Settings.of(recordsLost=wrong)
+        except BadDescription as fault:
+            assert "takes a number from 1 to 100" in str(fault)
+        else:
+            raise AssertionError(wrong)
+
+
+class DatabaseTests(SynchronousTestCase):
+    """
+    Zones of a database on a server with a state folder.
+    """
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        self.path = str(self.folder / "zones.sqlite")
+        store = newStore(self.path)
+        store.create(APEX, records(ZONE + _MANY))
+        store.close()
+        self.sql = sqlite3.connect(self.path, isolation_level=None)
+        self.sql.execute("PRAGMA foreign_keys = ON")
+        self.addCleanup(self.sql.close)
+        self.begin()
+        self.addCleanup(self.end)
+
+    def begin(self, *, starts: bool = True) -> None:
+        """
+        Start as a server does.
+        """
+        self.clock = Clock()
+        self.disk = SlowDisk()
+        self.zones = Zones()
+        self.guards = Guards(Settings())
+        # Without stages the loader has nothing to do.
+        loader = cast("ZoneLoader", None)
+        self.arrivals = Arrivals(self.clock, ZoneSink(self.zones), loader, str(self.folder / "state"), self.disk)
+        self.databases = ZoneDatabases(self.clock, self.arrivals, self.disk, self.guards)
+        zone = ZoneSettings({"name": "example.org.", "store": self.path})
+        self.databases.apply([zone], starts=starts)
+        self.arrivals.follow(APEX, zone)
+        self.databases.start()
+
+    def end(self) -> None:
+        kept, closed = self.arrivals.close(), self.databases.close()
+        self.disk.settle()
+        self.successResultOf(kept)
+        self.successResultOf(closed)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def poll(self, seconds: float = STORE_LOOKS.default) -> None:
+        self.clock.advance(seconds)
+        for _ in range(20):
+            self.disk.settle()
+            self.clock.advance(0)
+
+    @property
+    def place(self) -> Place:
+        place = self.zones.at(APEX)
+        assert place is not None
+        return place
+
+    def current(self) -> Version:
+        assert self.place.zone is not None and self.place.state == SERVING, self.place
+        return self.place.zone.current
+
+    def accept(self) -> list[str]:
+        """
+        Do what C{txdns control zone accept} does.
+        """
+        self.assertTrue(self.guards.accept(APEX))
+        reading = self.databases.reloadZone(APEX)
+        assert reading is not None
+        self.poll()
+        return self.successResultOf(reading)
+
+    def test_startWithoutDatabase(self) -> None:
+        """
+        A server that starts while its database is away serves the last good copy, before it asks for the database, and follows that once it
+        is back. It does not make one.
+        """
+        self.poll()
+        self.sql.execute("INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, 'late', 'A', 60, '192.0.2.9')")
+        self.poll()
+        before = textsOf(self.current())
+        self.end()
+        os.rename(self.path, f"{self.path}.away")
+        self.begin()
+        self.assertEqual(textsOf(self.current()), before)
+        self.poll()
+        self.assertEqual(textsOf(self.current()), before)
+        self.assertIn("there is no database; txdns zone edit --store", self.place.said)
+        self.assertFalse(os.path.exists(self.path))
+        os.rename(f"{self.path}.away", self.path)
+        self.poll()
+        self.assertEqual((textsOf(self.current()), self.place.said), (before, ""))
+        self.sql.execute("DELETE FROM records WHERE owner = 'late'")
+        self.poll()
+        self.assertNotEqual(textsOf(self.current()), before)
+
+    def test_reloadWithoutDatabase(self) -> None:
+        """
+        Settings that name a new database that cannot be opened are refused.
+        """
+        self.end()
+        os.unlink(self.path)
+        with self.assertRaisesRegex(BadDescription, "store: .*there is no database"):
+            self.begin(starts=False)
+
+    def test_databaseGoesAway(self) -> None:
+        """
+        While the database is away, its zones are served and marked, and updates are refused; when it is back, the mark is gone.
+        """
+        self.poll()
+        before = self.current()
+        os.rename(self.path, f"{self.path}.away")
+        self.poll()
+        self.assertIs(self.current(), before)
+        self.assertIn("there is no database", self.place.said)
+        os.rename(f"{self.path}.away", self.path)
+        self.poll()
+        self.assertIs(self.current(), before)
+        self.assertEqual(self.place.said, "")
+
+    def test_zoneVanishes(self) -> None:
+        """
+        A zone that the database has no more is served until that is accepted, over restarts too; then it is gone, and comes back with its
+        row.
+        """
+        self.poll()
+        before = textsOf(self.current())
+        self.sql.execute("DELETE FROM zones")
+        self.poll()
+        self.assertEqual(textsOf(self.current()), before)
+        self.assertIn("all of its 51 records are gone; to take that: txdns control zone accept example.org.", self.place.said)
+        self.end()
+        self.begin()
+        self.poll()
+        self.assertEqual(textsOf(self.current()), before)
+        self.assertIn("records are gone", self.place.said)
+        self.assertEqual(self.accept(), ["example.org.: is served no more"])
+        self.assertIsNone(self.zones.at(APEX))
+        self.end()
+        self.begin()
+        self.poll()
+        self.assertEqual((self.place.state, self.place.zone), (FAILED, None))
+        store = newStore(self.path)
+        store.create(APEX, records(ZONE))
+        store.close()
+        self.poll()
+        self.assertEqual(textsOf(self.current()), textsOf(versionOf(ZONE)))
+
+    def test_recordsVanish(self) -> None:
+        """
+        A zone that has lost most of its records stays as it was until that is accepted, or the records are back.
+        """
+        self.poll()
+        before = self.current()
+        for _ in range(2):
+            self.sql.execute("BEGIN")
+            self.sql.execute("CREATE TEMP TABLE gone AS SELECT * FROM records WHERE owner LIKE 'h%'")
+            self.sql.execute("DELETE FROM records WHERE owner LIKE 'h%'")
+            self.sql.execute("COMMIT")
+            self.poll()
+            self.assertIs(self.current(), before)
+            self.assertIn("40 of 51 records are gone", self.place.said)
+            self.sql.execute("INSERT INTO records SELECT * FROM gone")
+            self.sql.execute("DROP TABLE gone")
+            self.poll()
+            self.assertEqual(self.place.said, "")
+            self.assertEqual(self.current().recordCount, 51)
+            before = self.current()
+        self.sql.execute("DELETE FROM records WHERE owner LIKE 'h%'")
+        self.poll()
+        self.assertEqual(self.accept(), [f"example.org.: serial {self.current().serial}, 11 records"])
+        self.assertEqual((self.current().recordCount, self.place.said), (11, ""))
+
+    def test_namesAreNoSQL(self) -> None:
+        """
+        Names and data in the database, and names in queries for it, are data: none is taken for SQL.
+        """
+        self.poll()
+        hostile = "x';DROP TABLE records;--"
+        for owner, kind, data in ((hostile, "A", "192.0.2.1"), ("text", "TXT", f'"{hostile}"'), ("@", hostile, "1")):
+            self.sql.execute("INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, ?, ?, 60, ?)", (owner, kind, data))
+            self.poll()
+        self.assertIn("is not a record type", self.place.said)
+        self.sql.execute("DELETE FROM records WHERE type = ?", (hostile,))
+        self.sql.execute("INSERT INTO zones (name) VALUES (?)", (hostile,))
+        self.poll()
+        self.assertEqual(self.place.said, "")
+        node = self.current().find(bytes([len(hostile)]) + hostile.lower().encode())
+        assert node is not None
+        self.assertEqual(len(node.sets), 1)
+
+    def test_oldBackup(self) -> None:
+        """
+        A database that was put back from a backup, with an older serial, is served, and the log warns that secondaries will not take it.
+        """
+        self.poll()
+        beside = f"{self.path}.old"
+        store = newStore(beside)
+        store.create(APEX, records(ZONE.replace(" 10 ", " 3 ") + _MANY))
+        store.close()
+        os.rename(beside, self.path)
+        with capturedLogs() as events:
+            self.poll()
+        self.assertEqual(self.current().serial, 3)
+        self.assertIn("serial 10 is now 3 in ", "\n".join([formatEvent(event) for event in events]))
+
+    def test_soaVanishes(self) -> None:
+        """
+        A zone that has lost its SOA record stays as it was.
+        """
+        self.poll()
+        before = self.current()
+        self.sql.execute("DELETE FROM records WHERE type = 'SOA'")
+        self.poll()
+        self.assertIs(self.current(), before)
+        self.assertIn("SOA", self.place.said)
+
+    def test_copiesAreWrittenNowAndThen(self) -> None:
+        """
+        A zone that changes all the time is written every ten seconds, and when the server stops; one that does not change is not written.
+        """
+        folder = self.folder / "state" / "copies"
+        self.poll()
+        written = sorted(os.listdir(folder))
+        self.assertEqual(len(written), 2)
+        changes = folder / next(name for name in written if name.endswith(".changes"))
+        before = changes.stat().st_mtime_ns
+        for number in range(4):
+            self.sql.execute(f"INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, 'n{number}', 'A', 60, '192.0.2.9')")
+            self.poll()
+            self.assertEqual(changes.stat().st_mtime_ns, before)
+        self.poll(COPY_PAUSE.default)
+        self.assertNotEqual(changes.stat().st_mtime_ns, before)
+        before = changes.stat().st_mtime_ns
+        self.poll(COPY_PAUSE.default)
+        self.assertEqual(changes.stat().st_mtime_ns, before)
+        self.sql.execute("DELETE FROM records WHERE owner = 'n3'")
+        self.poll()
+        expected = textsOf(self.current())
+        self.end()
+        shutil.move(self.path, f"{self.path}.away")
+        self.begin()
+        self.assertEqual(textsOf(self.current()), expected)
+
+    def test_damagedCopy(self) -> None:
+        """
+        Whatever the octets of a copy are, it is served whole or not at all, and the database is.
+        """
+        self.poll()
+        before = textsOf(self.current())
+        self.end()
+        (path,) = (self.folder / "state" / "copies").glob("*.image")
+        whole = path.read_bytes()
+        for octets in (b"", whole[: len(whole) // 2], whole[:40] + bytes([whole[40] ^ 1]) + whole[41:], os.urandom(200)):
+            path.write_bytes(octets)
+            self.begin()
+            self.assertTrue(self.place.zone is None or textsOf(self.place.zone.current) == before)
+            self.poll()
+            self.assertEqual(textsOf(self.current()), before)
+            self.end()
+
+    def test_updatesAreCopied(self) -> None:
+        """
+        What this server has changed in the database by updates is in the copy too.
+        """
+        self.poll()
+        keeper = self.databases.keeperOf(APEX)
+        zone = self.place.zone
+        assert keeper is not None and zone is not None
+        after = edited(zone.current, "made 300 A 192.0.2.1")
+        keeper[0].append([difference(zone.current, after)])
+        zone.replace(after)
+        self.poll()
+        self.poll(COPY_PAUSE.default)
+        self.end()
+        os.unlink(self.path)
+        self.begin()
+        self.assertEqual(textsOf(self.current()), textsOf(after))
+
+
+class FileTests(LoadingCase):
+    """
+    Zones in master files.
+    """
+
+    def test_fileHasLostMuch(self) -> None:
+        """
+        A file that has lost most of its records is not loaded until that is accepted, also if it was cut while no server ran.
+        """
+        zone = self.write("example.org.zone", _MANY)
+        apex = nameFromText("example.org.zone")
+        loading = self.load(zone)
+        self.write("example.org.zone", serial=2)
+        done = loading.reload([zone])
+        lines = "\n".join(self.finish(done))
+        self.assertIn("40 of 43 records are gone; to take that: txdns control zone accept example.org.zone.", lines)
+        self.assertIn("serial 1 stays in force", lines)
+        place = self.zones.at(apex)
+        assert place is not None
+        self.assertEqual((place.state, place.currentSerial), (SERVING, 1))
+        self.close(loading)
+        self.zones = Zones()
+        loading = self.load(zone)
+        place = self.zones.at(apex)
+        assert place is not None
+        self.assertEqual((place.state, place.currentSerial), (SERVING, 1))
+        self.assertIn("40 of 43 records are gone", place.said)
+        self.assertTrue(self.guards.accept(apex))
+        self.assertEqual(self.finish(loading.reloadZone(apex)), ["example.org.zone.: serial 1 is now 2, 3 records"])
+        self.assertEqual((place.currentSerial, place.said), (2, ""))
+
+    def test_brokenFileAfterRestart(self) -> None:
+        """
+        A server that starts with a file that cannot be loaded serves the last good image of it, and says so.
+        """
+        zone = self.write("example.org.zone")
+        loading = self.load(zone)
+        self.close(loading)
+        for text in ("nonsense", None):
+            path = Path(zone.file)
+            path.unlink() if text is None else path.write_text(text)
+            self.zones = Zones()
+            loading = self.load(zone)
+            place = self.zones.at(nameFromText("example.org.zone"))
+            assert place is not None
+            self.assertEqual((place.state, place.currentSerial), (SERVING, 1))
+            self.assertIn(zone.file, place.said)
+            self.close(loading)
+
+    def test_zonesThatAreGone(self) -> None:
+        """
+        The loader counts the zones that folders and lists name no more.
+        """
+        zones = [self.write(f"z{number}.test") for number in range(3)]
+        loading = self.load(*zones)
+        self.assertEqual(loading.lost({zones[0].name}), (3, 2))
+        self.assertEqual(loading.lost({zone.name for zone in zones}), (3, 0))
