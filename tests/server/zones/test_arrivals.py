@@ -137,6 +137,14 @@ class ArrivalTests(SignedLoadingCase):
         self.come(after)
         self.assertServes(after, 20)
 
+    def test_signedVersionIsNotJudgedAgain(self) -> None:
+        """
+        What has arrived was judged before: its signed version is taken whatever it has lost.
+        """
+        self.come(versionOf(ZONE + "".join([f"h{count} 300 A 192.0.2.1\n" for count in range(60)])))
+        self.come(after := versionOf(ZONE.replace(" 10 ", " 20 ")))
+        self.assertServes(after, 20)
+
     def test_manyAtOnce(self) -> None:
         """
         Versions that come while one is written, or signed, are signed in the end: the last one, and none after it.

@@ -285,6 +285,20 @@ class DatabaseTests(SynchronousTestCase):
         self.assertEqual(self.current().serial, 3)
         self.assertIn("serial 10 is now 3 in ", "\n".join([formatEvent(event) for event in events]))
 
+    def test_nothingWaitsWithoutItsZone(self) -> None:
+        """
+        When the settings do not name a zone any more, nothing of it waits.
+        """
+        self.poll()
+        self.sql.execute("DELETE FROM zones")
+        self.poll()
+        self.assertEqual(set(self.guards.waiting), {APEX})
+        self.databases.apply([])
+        self.arrivals.follow(APEX, None)
+        self.poll()
+        self.assertEqual((self.guards.waiting, self.zones.at(APEX)), ({}, None))
+        self.assertEqual(os.listdir(self.folder / "state" / "copies"), [])
+
     def test_soaVanishes(self) -> None:
         """
         A zone that has lost its SOA record stays as it was.
@@ -386,9 +400,17 @@ class FileTests(LoadingCase):
         assert place is not None
         self.assertEqual((place.state, place.currentSerial), (SERVING, 1))
         self.assertIn("40 of 43 records are gone", place.said)
+        self.assertEqual(set(self.guards.waiting), {apex})
         self.assertTrue(self.guards.accept(apex))
         self.assertEqual(self.finish(loading.reloadZone(apex)), ["example.org.zone.: serial 1 is now 2, 3 records"])
         self.assertEqual((place.currentSerial, place.said), (2, ""))
+        self.write("example.org.zone", _MANY, serial=3)
+        self.finish(loading.reload([zone]))
+        self.write("example.org.zone", serial=4)
+        self.finish(loading.reload([zone]))
+        self.assertEqual(set(self.guards.waiting), {apex})
+        self.finish(loading.reload([]))
+        self.assertEqual(self.guards.waiting, {})
 
     def test_brokenFileAfterRestart(self) -> None:
         """

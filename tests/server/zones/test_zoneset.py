@@ -167,6 +167,15 @@ class ZonedTests(SynchronousTestCase):
         self.assertEqual(len(zoned.zones), 30)
         self.reload(zoned, settings)
         self.assertEqual(len(zoned.zones), 19)
+        # With another share the same loss waits no more.
+        self.reload(zoned, Settings.of(zones=[str(folder)], state=str(self.folder / "state"), zonesLost=100))
+        for number in range(11, 26):
+            (folder / f"z{number}.example").unlink()
+        os.utime(folder, ns=(self.stamp + 1, self.stamp + 1))
+        for _ in range(4):
+            self.clock.advance(WATCH_SECONDS.default)
+            self.settle()
+        self.assertEqual(len(zoned.zones), 4)
 
     def test_acceptedZone(self) -> None:
         """

@@ -234,9 +234,8 @@ class Arrivals(ZoneSink):
                 if self._kept.get(apex) is not arrival or (self._closed and arrival.isStaged):
                     return
                 if not arrival.isStaged:
+                    # What has come meanwhile has its turn later.
                     arrival.kept = version
-                    if arrival.version is not version:
-                        self._keepLater(apex, COPY_PAUSE.default)
                     return
                 if arrival.version is version:
                     arrival.kept = version
