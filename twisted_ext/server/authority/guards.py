@@ -34,7 +34,8 @@ class Guards:
         self.waiting: dict[bytes, str] = {}
         self.catalogs: Collection[bytes] = ()
         self._accepted: set[bytes] = set()
-        self._records, self._zones = RECORDS_LOST.default, ZONES_LOST.default
+        self._records = float(RECORDS_LOST.default)
+        self._zones = float(ZONES_LOST.default)
         if settings is not None:
             self.follow(settings)
 
@@ -42,7 +43,8 @@ class Guards:
         """
         Apply changed bounds, to what is judged from here on.
         """
-        self._records, self._zones = settings.recordsLost, settings.zonesLost
+        self._records = float(settings.recordsLost)
+        self._zones = float(settings.zonesLost)
 
     def judge(self, apex: bytes, standing: int, arrived: int, few: int = _FEW) -> str:
         """
