@@ -133,7 +133,7 @@ def share(path: Path) -> float:
             number += 1
             write(lineOf(item, result))
 
-        run = Run(source, reactor, pull=namesOf(Lines(reactor, file.fileno()), 1), done=done, window=Window(128))
+        run = Run(source, reactor, pull=namesOf(Lines(reactor, file.fileno()).next, 1), done=done, window=Window(128))
         began = time.process_time()
         run.fill()
         while source.waiting:

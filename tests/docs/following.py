@@ -72,7 +72,11 @@ EXTRAS: Final = {
     "qr": ("segno",),
     "yaml": ("yaml",),
     "lists": ("re2",),
+    "dask": ("distributed", "pyarrow", "fsspec"),
 }
+
+#: Libraries of one extra that those of another one need.
+_NEEDED: Final = {"dask": ("yaml",)}
 
 #: How a page names extras.
 _NAMED_EXTRAS: Final = re.compile(r"twisted-ext\[([\w,]+)\]|'\.\[([\w,]+)\]'|extra ``(\w+)``|``(\w+)`` extra")
@@ -320,7 +324,8 @@ class Follower:
         were not installed. Libraries of other projects, such as dnspython for aioxmpp, use what is there, so nothing is hidden from them.
         """
         self._extras |= {extra for found in _NAMED_EXTRAS.findall(text) for extra in re.findall(r"\w+", "".join(found))}
-        hidden = [library for extra, libraries in EXTRAS.items() if extra not in self._extras for library in libraries]
+        named = {library for extra in self._extras for library in (*EXTRAS.get(extra, ()), *_NEEDED.get(extra, ()))}
+        hidden = [library for libraries in EXTRAS.values() for library in libraries if library not in named]
         if any(re.search(rf"^(from|import) ({'|'.join(_LIBRARIES)})\b", program, re.MULTILINE) for program in programs):
             hidden = []
         path = Path(self._clean["PYTHONPATH"])

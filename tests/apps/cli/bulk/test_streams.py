@@ -167,7 +167,7 @@ class FeedingTests(SynchronousTestCase):
         A line is a name, or a name and a type; every line that is not blank gives one item, valid or not.
         """
         text = "a.example\nb.example mx\n\na..b\nc.example FOO\na b c\nbücher.example\n".encode() + b"\xff.example\n"
-        found = self.feed(lambda lines: namesOf(lines, A), text)
+        found = self.feed(lambda lines: namesOf(lines.next, A), text)
         self.assertEqual(
             [item for item, _ in found],
             [

@@ -33,10 +33,10 @@ class ProgressTests(SynchronousTestCase):
         The line shows part, names, speed, window and failures.
         """
         self.assertEqual(
-            progressLine(12_345, 41_000.4, 0.5, 256, 7),
+            progressLine(12_345, 41_000.4, 0.5, "window 256", 7),
             "[############............]  50%  12,345 names  41,000/s  window 256  7 without answer",
         )
-        self.assertEqual(progressLine(1, 1, None, 8, 0), "1 names  1/s  window 8")
+        self.assertEqual(progressLine(1, 1, None, "window 8", 0), "1 names  1/s  window 8")
 
     def test_speedIsRecent(self) -> None:
         """
@@ -68,8 +68,8 @@ class ProgressTests(SynchronousTestCase):
         screen = Screen()
         drawing = drawingFor(screen)
         self.assertIsInstance(drawing, RichDrawing)
-        drawing.draw(5, 1.0, 0.5, 32, 0)
-        drawing.draw(5, 1.0, None, 32, 0)
+        drawing.draw(5, 1.0, 0.5, "window 32", 0)
+        drawing.draw(5, 1.0, None, "window 32", 0)
         drawing.close()
         self.assertIn("5 names", screen.getvalue())
         self.assertIsInstance(drawingFor(StringIO()), PlainDrawing)

@@ -9,9 +9,10 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
-from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, flag, number, whole
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, Option, flag, number, whole
 from twisted_ext.apps.cli.terminal.exits import USAGE, ExitError
 from twisted_ext.apps.cli.terminal.upstream import SERVER, targetIn
+from twisted_ext.errors import BadDescription
 from twisted_ext.limits import BULK_WINDOW, LOOKUP_SECONDS
 from twisted_ext.wire.rrtypes import PTR, A, typeNumber
 
@@ -32,8 +33,13 @@ with # are skipped.
   txdns bulk names.txt --resume all.json            continue an interrupted run
   txdns bulk --reverse 192.0.2.0/24 2001:db8::/120  the names of all these addresses
   txdns bulk --reverse ranges.txt @cache:system
+  txdns bulk names.parquet MX --dask-local 4 --output mx   a folder, by four processes
 
 {options}
+
+With --dask-local, each part of FILE becomes one file of the folder, whole or not at all, and the
+same command goes on with the parts that are not there yet, whatever was ended before. FILE may be
+a Parquet file, and FILE and the folder may be URLs for which there is a package of fsspec.
 
 An output line has name, type, rcode, ttl and data, and aliases and errors if there are any; or
 name, type, error and kind if the look-up failed.
@@ -41,6 +47,12 @@ name, type, error and kind if the look-up failed.
 Exit codes: 0 every name has its line; 1 wrong usage; 8 a file cannot be read or written; 9 no
 name got a reply; 130 interrupted, 143 terminated by SIGTERM, both with complete lines written.
 """
+
+def _format(text: str) -> str:
+    if text not in ("lines", "parquet"):
+        raise BadDescription(f"{text!r} is not a format; write lines or parquet")
+    return text
+
 
 _OUTPUT: Final = Option[str | None]("--output FILE", "write to this new file instead of the standard output", None, str, also="-o")
 _RESUME: Final = Option[str | None]("--resume FILE", "append to this file, and skip names that have a line in it", None, str)
@@ -67,7 +79,17 @@ _PROGRESS: Final = Option[bool | None](
     "--[no-]progress", "show progress on the standard error even if that is not a terminal, or never", None
 )
 
-ARGUMENTS: Final = Arguments(_HELP, SERVER, _OUTPUT, _RESUME, _ORDERED, _REVERSE, _WINDOW, _RATE, _TIME, _PROGRESS)
+_DASK_LOCAL: Final = Option[int | None](
+    "--dask-local N", "divide the work among N processes of this machine; --output is a folder then", None, whole(1, 1024)
+)
+_COLUMN: Final = Option("--column NAME", "column of the names in a Parquet file (name)", "name", str)
+_FORMAT: Final = Option[str | None](
+    "--format FORMAT", "of the files in the folder: lines or parquet; by default that of FILE", None, _format
+)
+
+ARGUMENTS: Final = Arguments(
+    _HELP, SERVER, _OUTPUT, _RESUME, _ORDERED, _REVERSE, _WINDOW, _RATE, _TIME, _PROGRESS, _DASK_LOCAL, _COLUMN, _FORMAT
+)
 
 
 @dataclass(slots=True)
@@ -77,6 +99,9 @@ class BulkWishes:
 
     @ivar file: the file of names or ranges, C{"-"} for the standard input; not used if there are C{ranges}.
     @ivar target: the server or description after C{@}, or C{""}.
+    @ivar daskLocal: how many processes of this machine share the work; L{None} for this one alone.
+    @ivar column: the column of names in a Parquet file.
+    @ivar format: of the files in the output folder; C{""} for that of the input.
     """
 
     file: str
@@ -91,6 +116,9 @@ class BulkWishes:
     rate: float | None
     time: float | None
     progress: bool | None
+    daskLocal: int | None
+    column: str
+    format: str
 
 
 def parseBulk(words: list[str]) -> BulkWishes:
@@ -114,6 +142,10 @@ def parseBulk(words: list[str]) -> BulkWishes:
         wrong = files[1] if len(files) > 1 else files[0]
         kind = "not an address or range" if ranges else "not a record type, and the file of names is given already"
         raise ExitError(USAGE, f"{wrong!r} is {kind}; write: {ARGUMENTS.usage}")
+    if given[_DASK_LOCAL] is not None:
+        _checkDivisible(given, files)
+    elif given[_FORMAT] is not None or given[_COLUMN] != _COLUMN.default:
+        raise ExitError(USAGE, "--format and --column are for --dask-local, which reads and writes files in parts")
     if not files and not ranges and sys.stdin.isatty():
         raise ExitError(USAGE, f"a file of names is missing; write: {ARGUMENTS.usage}, with - for the standard input")
     return BulkWishes(
@@ -129,7 +161,27 @@ def parseBulk(words: list[str]) -> BulkWishes:
         given[_RATE],
         given[_TIME],
         given[_PROGRESS],
+        given[_DASK_LOCAL],
+        given[_COLUMN],
+        given[_FORMAT] or "",
     )
+
+
+def _checkDivisible(given: Given, files: list[str]) -> None:
+    """
+    @raise ExitError: the arguments have what cannot be done in parts.
+    """
+    for name, isGiven, why in (
+        ("--resume", given[_RESUME] is not None, "the same command goes on by itself"),
+        ("--ordered", given[_ORDERED], "parts are done in any order"),
+        ("--reverse", given[_REVERSE], "a range cannot be divided"),
+    ):
+        if isGiven:
+            raise ExitError(USAGE, f"--dask-local and {name}: {why}; leave {name} out")
+    if files in ([], ["-"]):
+        raise ExitError(USAGE, "--dask-local reads FILE in parts, so it has to be a file; a pipe or the standard input cannot be divided")
+    if given[_OUTPUT] is None:
+        raise ExitError(USAGE, "--dask-local takes --output FOLDER, with one file for each part")
 
 
 def _isRange(word: str) -> bool:
@@ -148,8 +200,22 @@ def _isRange(word: str) -> bool:
 
 def main(words: list[str]) -> int:
     wishes = parseBulk(words)
+    if wishes.daskLocal is not None:
+        return _divided(wishes)
     from twisted_ext.apps.cli.bulk.run import BulkWork, Streams
     from twisted_ext.apps.cli.terminal.run import runUntilDone
 
     with Streams(wishes) as streams:
         return runUntilDone(lambda reactor: BulkWork(reactor, wishes, streams).run())
+
+
+def _divided(wishes: BulkWishes) -> int:
+    try:
+        import distributed  # noqa: F401
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        said = f"--dask-local needs {error.name}; install it: pip install 'twisted-ext[dask]'"
+        raise ExitError(USAGE, said) from error
+    from twisted_ext.apps.cli.bulk.divided import runOnCluster
+
+    return runOnCluster(wishes)

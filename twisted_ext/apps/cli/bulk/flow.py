@@ -62,7 +62,7 @@ class BulkFlow:
             self._feed = rangesOf(lambda: next(ranges, None))
         else:
             self._lines = Lines(descriptors, streams.input, self._wake)
-            self._feed = rangesOf(self._lines.next) if wishes.reverse else namesOf(self._lines, wishes.rrType)
+            self._feed = rangesOf(self._lines.next) if wishes.reverse else namesOf(self._lines.next, wishes.rrType)
         if streams.resuming is not None:
             self._feed = streams.resuming.around(self._feed)
 

@@ -132,11 +132,12 @@ class Lines:
 classImplements(Lines, IReadDescriptor)
 
 
-def namesOf(lines: Lines, rrType: int) -> Callable[[], Fed | None]:
+def namesOf(following: Callable[[], str | None], rrType: int) -> Callable[[], Fed | None]:
     """
     Return a function that reads a name, or a name and a type, from each line.
+
+    @param following: returns the next line; L{None} if there is none, now or at the end.
     """
-    following = lines.next
     usual = typeName(rrType)
 
     def feed() -> Fed | None:

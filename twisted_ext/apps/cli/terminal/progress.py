@@ -20,9 +20,10 @@ _EVERY = 0.25
 _BAR = 24
 
 
-def progressLine(done: int, perSecond: float, part: float | None, window: int, failed: int) -> str:
+def progressLine(done: int, perSecond: float, part: float | None, shown: str, failed: int) -> str:
     """
     @param part: the fraction of the input that has been read, 0 to 1, or L{None} if its size is unknown.
+    @param shown: what else is shown, such as the number of look-ups under way.
     """
     pieces = []
     if part is not None:
@@ -30,7 +31,7 @@ def progressLine(done: int, perSecond: float, part: float | None, window: int, f
         pieces.append(f"[{'#' * filled}{'.' * (_BAR - filled)}] {part:4.0%}")
     pieces.append(f"{done:,} names")
     pieces.append(f"{perSecond:,.0f}/s")
-    pieces.append(f"window {window}")
+    pieces.append(shown)
     if failed:
         pieces.append(f"{failed:,} without answer")
     return "  ".join(pieces)
@@ -40,8 +41,8 @@ class PlainDrawing:
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
 
-    def draw(self, done: int, perSecond: float, part: float | None, window: int, failed: int) -> None:
-        self._stream.write(f"\r{progressLine(done, perSecond, part, window, failed)}\x1b[K")
+    def draw(self, done: int, perSecond: float, part: float | None, shown: str, failed: int) -> None:
+        self._stream.write(f"\r{progressLine(done, perSecond, part, shown, failed)}\x1b[K")
         self._stream.flush()
 
     def close(self) -> None:
@@ -60,8 +61,8 @@ class RichDrawing:
         self._task = self._progress.add_task("", total=None)
         self._progress.start()
 
-    def draw(self, done: int, perSecond: float, part: float | None, window: int, failed: int) -> None:
-        text = progressLine(done, perSecond, None, window, failed)
+    def draw(self, done: int, perSecond: float, part: float | None, shown: str, failed: int) -> None:
+        text = progressLine(done, perSecond, None, shown, failed)
         if part is None:
             self._progress.update(self._task, description=text)
         else:
@@ -101,7 +102,7 @@ class Progress:
             speed = (self.done - self._before) / (now - self._at)
             self._speed = speed if not self._before else 0.7 * self._speed + 0.3 * speed
         self._before, self._at = self.done, now
-        self._drawing.draw(self.done, self._speed, self._part(), self._window(), self.failed)
+        self._drawing.draw(self.done, self._speed, self._part(), f"window {self._window()}", self.failed)
         self._timer = self._clock.callLater(_EVERY, self._tick)
 
     def close(self) -> None:

@@ -1,0 +1,216 @@
+"""
+Tests of how partitions are given to the workers of a cluster, with futures in place of Dask, and of the command's words.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import distributed
+import pytest
+
+from twisted_ext.apps.cli.bulk import divided as running
+from twisted_ext.apps.cli.bulk.command import main, parseBulk
+from twisted_ext.apps.cli.bulk.feed import Feed, Pace, Tally
+from twisted_ext.apps.cli.bulk.plan import Order, Partition
+from twisted_ext.apps.cli.bulk.sources import LINES, InputFile
+from twisted_ext.apps.cli.bulk.task import Done, NoReply
+from twisted_ext.apps.cli.terminal.exits import BATCH, NO_REPLY, OK, USAGE, ExitError
+from twisted_ext.wire.rrtypes import MX, A
+
+_ORDER = Order(InputFile("names", LINES, 1000, 100, ""), LINES, A, "")
+
+
+class Promise:
+    """
+    In place of a future.
+    """
+
+    def __init__(self, partition: Partition, result: Done | BaseException) -> None:
+        self.partition = partition
+        self.status = "error" if isinstance(result, BaseException) else "finished"
+        self._result = result
+        self.released = False
+
+    def result(self) -> object:
+        return self._result
+
+    exception = result
+
+    def release(self) -> None:
+        self.released = True
+
+
+@dataclass
+class Waited:
+    """
+    In place of what C{distributed.wait} returns.
+    """
+
+    done: set[Promise]
+
+
+class Cluster:
+    """
+    In place of a client.
+
+    @ivar most: the most tasks that it had at once.
+    """
+
+    def __init__(self, wrong: dict[int, BaseException] | None = None, workers: int = 2) -> None:
+        self.wrong = wrong or {}
+        self.workers = workers
+        self.under: list[Promise] = []
+        self.made: list[Promise] = []
+        self.most = 0
+
+    def nthreads(self) -> dict[str, int]:
+        return {str(number): 1 for number in range(self.workers)}
+
+    def submit(self, function: object, partition: Partition, *, pure: bool, retries: int) -> Promise:
+        assert not pure and retries == 3
+        promise = Promise(partition, self.wrong.get(partition.number, Done(partition.number, 10, 9, 0.1, 0.1)))
+        self.under.append(promise)
+        self.made.append(promise)
+        self.most = max(self.most, len(self.under))
+        return promise
+
+    def as_current(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def wait(self, futures: Sequence[object], *, timeout: float, return_when: str) -> Waited:
+        return Waited({self.under.pop(0)})
+
+
+def fed(monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> tuple[Tally, list[float | None]]:
+    """
+    Run all partitions; return what came of them, and the rate of each.
+    """
+    monkeypatch.setattr(distributed, "wait", cluster.wait)
+    feed = Feed(cast("distributed.Client", cluster))
+    rates: list[float | None] = []
+
+    def make(number: int, workers: int) -> Partition:
+        rates.append(1000 / workers)
+        return _ORDER.of(number, "out", 1000 / workers)
+
+    return feed.run(iter(range(_ORDER.partitions)), make), rates
+
+
+def test_fewAtOnce(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Each worker has four partitions at once, and all are done; futures are released.
+    """
+    cluster = Cluster()
+    tally, rates = fed(monkeypatch, cluster)
+    assert (tally.partitions, tally.names, tally.answered, tally.failed) == (10, 100, 90, [])
+    assert cluster.most == 8
+    assert rates == 10 * [500]
+    assert all(promise.released for promise in cluster.made)
+
+
+def test_failedPartitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A partition that fails is named with the reason, and all others are done.
+    """
+    killed = distributed.KilledWorker.__new__(distributed.KilledWorker)
+    tally, _ = fed(monkeypatch, Cluster({1: killed, 2: OSError(28, "No space left"), 3: NoReply("timed out")}))
+    assert tally.partitions == 7
+    assert tally.failed == [
+        "partition 1 (octets 100 to 199 of names): ended 4 workers",
+        "partition 2 (octets 200 to 299 of names): OSError: [Errno 28] No space left",
+        "partition 3 (octets 300 to 399 of names): no name got a reply: timed out",
+    ]
+    assert not tally.isSilent
+    tally, _ = fed(monkeypatch, Cluster({3: NoReply("timed out")}))
+    assert tally.isSilent and len(tally.failed) == 1
+
+
+def test_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Progress has names a second, the part that is done, the workers and the time that is left.
+    """
+    now = [100.0]
+    monkeypatch.setattr("twisted_ext.apps.cli.bulk.feed.time.monotonic", lambda: now[0])
+    pace = Pace(40)
+    now[0] += 10
+    assert pace.line(Tally(partitions=4, names=5000), 3) == (500.0, 0.1, "3 workers  1:30 left")
+    assert pace.line(Tally(partitions=40, names=5000), 1) == (500.0, 1.0, "1 worker")
+    assert pace.line(Tally(), 0) == (0.0, 0.0, "0 workers")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["names", "--dask-local", "2"], "takes --output FOLDER"),
+        (["--dask-local", "2", "--output", "out"], "has to be a file"),
+        (["-", "--dask-local", "2", "--output", "out"], "cannot be divided"),
+        (["names", "--dask-local", "2", "--resume", "out"], "the same command goes on by itself; leave --resume out"),
+        (["names", "--dask-local", "2", "--output", "out", "--ordered"], "leave --ordered out"),
+        (["names", "--dask-local", "2", "--output", "out", "--reverse"], "a range cannot be divided"),
+        (["names", "--dask-local", "0", "--output", "out"], "is not a number from 1 to 1024"),
+        (["names", "--dask-local", "2", "--output", "out", "--format", "csv"], "write lines or parquet"),
+        (["names", "--format", "parquet"], "are for --dask-local"),
+        (["names", "--column", "domain"], "are for --dask-local"),
+    ],
+)
+def test_wrongWords(words: list[str], said: str) -> None:
+    """
+    What cannot be done in parts is an error that says what can.
+    """
+    with pytest.raises(ExitError) as caught:
+        parseBulk(words)
+    assert caught.value.code == USAGE
+    assert said in str(caught.value)
+
+
+def test_withoutDask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """
+    Without the extra the error says how to install it.
+    """
+    for name in ("distributed", "pyarrow"):
+        with monkeypatch.context() as patching:
+            patching.setitem(cast("dict[str, object]", sys.modules), name, None)
+            with pytest.raises(ExitError, match=rf"needs {name}; install it: pip install 'twisted-ext\[dask\]'"):
+                main(["names", "--dask-local", "2", "--output", str(tmp_path / "out")])
+
+
+def test_endings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    The exit code tells whether all partitions are there, and what is wrong if not; an interrupted run says how to go on.
+    """
+    names = tmp_path / "names"
+    names.write_text("a.example\n")
+    wishes = parseBulk([str(names), "MX", "--dask-local", "2", "--output", str(tmp_path / "out"), "--no-progress"])
+    assert wishes.rrType == MX
+    outcomes: list[tuple[Tally | BaseException, int, str]] = [
+        (Tally(partitions=1), OK, ""),
+        (Tally(failed=["partition 0: x"], isSilent=False), BATCH, "1 of 1 partitions are not done; the same command tries them again"),
+        (Tally(failed=["partition 0: x"]), NO_REPLY, "are not done"),
+        (KeyboardInterrupt(), 130, "interrupted; 0 of 1 partitions are in"),
+        (running._Terminated(), 143, "the same command goes on"),
+    ]
+    for outcome, code, said in outcomes:
+
+        def filled(*given: object, outcome: Tally | BaseException = outcome) -> Tally:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return outcome
+
+        monkeypatch.setattr(running, "_filled", filled)
+        if code == OK:
+            assert running.runOnCluster(wishes) == OK
+            continue
+        with pytest.raises(ExitError) as caught:
+            running.runOnCluster(wishes)
+        assert caught.value.code == code
+        assert said in str(caught.value)
+    assert capsys.readouterr().err == 2 * "txdns bulk: partition 0: x\n"
+    (tmp_path / "out" / "part-000000.jsonl").touch()
+    monkeypatch.delattr(running, "_filled")
+    assert running.runOnCluster(wishes) == OK

@@ -1,0 +1,139 @@
+"""
+Runs C{txdns bulk} on several processes, those of this machine or of a Dask cluster.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from twisted_ext.apps.cli.bulk.feed import Feed, Pace, Tally
+from twisted_ext.apps.cli.bulk.plan import Folder, Order
+from twisted_ext.apps.cli.bulk.sources import inputFile
+from twisted_ext.apps.cli.terminal.colors import isTerminal
+from twisted_ext.apps.cli.terminal.exits import BATCH, INTERRUPTED, NO_REPLY, OK, TERMINATED, ExitError, complain
+from twisted_ext.apps.cli.terminal.progress import drawingFor
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from distributed import Client
+
+    from twisted_ext.apps.cli.bulk.command import BulkWishes
+    from twisted_ext.apps.cli.bulk.plan import Partition
+
+__all__ = ["runOnCluster"]
+
+#: Reasons of partitions that are shown one by one.
+_SHOWN: Final = 5
+
+#: Seconds between two drawings of the progress.
+_EVERY: Final = 0.25
+
+
+class _Terminated(BaseException):
+    """
+    SIGTERM has arrived.
+    """
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+def runOnCluster(wishes: BulkWishes) -> int:
+    """
+    @raise ExitError: see the exit codes of the command.
+    """
+    source = inputFile(_absolute(wishes.file), wishes.column)
+    order = Order(source, wishes.format or source.format, wishes.rrType, wishes.target, wishes.time, wishes.window)
+    folder = Folder(_absolute(wishes.output or ""))
+    before = signal.signal(signal.SIGTERM, _terminate)
+    tally = Tally()
+    try:
+        folder.begin(order)
+        left = [*folder.left(order)]
+        tally = _filled(wishes, order, folder, left) if left else tally
+    except (KeyboardInterrupt, _Terminated) as end:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        there = order.partitions - len([*folder.left(order)])
+        said = f"interrupted; {there:,} of {order.partitions:,} partitions are in {folder.path}; the same command goes on"
+        raise ExitError(INTERRUPTED if isinstance(end, KeyboardInterrupt) else TERMINATED, said) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        folder.close()
+    if tally.failed:
+        for line in tally.failed[:_SHOWN]:
+            complain(f"txdns bulk: {line}")
+        more = f", of which {_SHOWN} are shown" if len(tally.failed) > _SHOWN else ""
+        said = f"{len(tally.failed):,} of {order.partitions:,} partitions are not done{more}; the same command tries them again"
+        raise ExitError(NO_REPLY if tally.isSilent else BATCH, said)
+    return OK
+
+
+def _absolute(path: str) -> str:
+    """
+    Return a path or URL that means the same to every process.
+    """
+    return path if "://" in path else os.path.abspath(path)
+
+
+def _filled(wishes: BulkWishes, order: Order, folder: Folder, left: list[int]) -> Tally:
+    """
+    Do the partitions that are left.
+    """
+    isDrawn = wishes.progress if wishes.progress is not None else isTerminal(sys.stderr)
+    drawing = drawingFor(sys.stderr) if isDrawn else None
+    pace = Pace(len(left))
+    drawnAt = 0.0
+
+    def told(tally: Tally, workers: int) -> None:
+        nonlocal drawnAt
+        if drawing is not None and time.monotonic() - drawnAt >= _EVERY:
+            drawnAt = time.monotonic()
+            speed, part, shown = pace.line(tally, workers)
+            drawing.draw(tally.names, speed, part, shown, tally.names - tally.answered)
+
+    def make(number: int, workers: int) -> Partition:
+        rate = None if wishes.rate is None else wishes.rate / workers
+        return order.of(number, folder.outputOf(number, order.format), rate)
+
+    try:
+        with _client(wishes) as client:
+            tally = Feed(client, told=told).run(iter(left), make)
+    finally:
+        if drawing is not None:
+            drawing.close()
+    if isDrawn:
+        complain(f"txdns bulk: {tally.names:,} names in {tally.partitions:,} partitions, {tally.names - tally.answered:,} without answer")
+    return tally
+
+
+@contextmanager
+def _client(wishes: BulkWishes) -> Iterator[Client]:
+    import dask
+    from distributed import Client, LocalCluster
+
+    # What these say of workers that end is said by this command in its own words.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    with dask.config.set({"distributed.scheduler.allowed-failures": 3, "distributed.admin.log-format": "%(message)s"}):
+        with (
+            # Others on this machine have no key for it.
+            LocalCluster(
+                n_workers=wishes.daskLocal,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                protocol="tls",
+                security=True,
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+            ) as cluster,
+            Client(cluster, set_as_default=False) as client,
+        ):
+            yield client

@@ -1,0 +1,178 @@
+"""
+How the work of C{txdns bulk} is divided into partitions, and what of it is left.
+
+Each partition of the input becomes one file in the output folder, whose name is made of its number and which appears whole. So what is
+there is done, whoever has done it: the same command goes on after any process was killed, and a partition that was done twice is there
+once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Final
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from twisted_ext.apps.cli.bulk.resume import hold
+from twisted_ext.apps.cli.bulk.sources import LINES, PARQUET, InputFile
+from twisted_ext.apps.cli.terminal.exits import BATCH, ExitError
+from twisted_ext.wire.rrtypes import typeName
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+__all__ = ["ENDINGS", "ORDER", "Folder", "Order", "Partition"]
+
+#: The file that says what a folder of partitions is of; tools that read the folder skip such names.
+ORDER: Final = "_run.json"
+
+#: What the files of each format end in.
+ENDINGS: Final = {LINES: ".jsonl", PARQUET: ".parquet"}
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """
+    A part of the input, and what to do with it: all that a worker gets.
+
+    @ivar number: its place in the input, from 0 on.
+    @ivar first: the first row, or octet for lines.
+    @ivar count: how many of these.
+    @ivar output: the file that it becomes: a path or URL.
+    @ivar target: the server or description after C{@}, or C{""}.
+    @ivar seconds: the timeout of each look-up; L{None} for the default, as with C{window} and C{rate}.
+    @ivar rate: look-ups that this partition may begin in a second.
+    """
+
+    number: int
+    input: InputFile
+    first: int
+    count: int
+    output: str
+    format: str
+    rrType: int
+    target: str
+    seconds: float | None = None
+    window: int | None = None
+    rate: float | None = None
+
+    @property
+    def text(self) -> str:
+        return f"partition {self.number} ({self.input.rangeOf(self.first, self.count)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """
+    What is to be done, without where the result goes.
+
+    @ivar format: L{LINES} or L{PARQUET}.
+    """
+
+    input: InputFile
+    format: str
+    rrType: int
+    target: str
+    seconds: float | None = None
+    window: int | None = None
+
+    @property
+    def partitions(self) -> int:
+        return -(-self.input.size // self.input.step)
+
+    def of(self, number: int, output: str, rate: float | None = None) -> Partition:
+        step = self.input.step
+        first = number * step
+        count = min(step, self.input.size - first)
+        return Partition(
+            number, self.input, first, count, output, self.format, self.rrType, self.target, self.seconds, self.window, rate
+        )
+
+    def toJSON(self) -> dict[str, object]:
+        """
+        Return what the rows of the output depend on. The servers are not among it: a run may go on with others.
+        """
+        return {"type": typeName(self.rrType), "format": self.format, **asdict(self.input)}
+
+
+class Folder:
+    """
+    The output folder of a run, on a disk or wherever fsspec reaches.
+    """
+
+    def __init__(self, path: str) -> None:
+        """
+        @param path: a path or URL.
+
+        @raise ExitError: it cannot be used.
+        """
+        self.path = path
+        try:
+            files, root = fsspec.core.url_to_fs(path)
+            files.makedirs(root, exist_ok=True)
+        except (ValueError, ImportError, OSError) as error:
+            raise ExitError(BATCH, f"--output {path}: {error}; write the name of a folder") from error
+        self._files: AbstractFileSystem = files
+        self._root = root.rstrip("/")
+        self._lock: int | None = None
+
+    def begin(self, order: Order) -> None:
+        """
+        Begin a run here, or go on with it.
+
+        @raise ExitError: the folder has the output of another run, or another process is writing to it.
+        """
+        path = f"{self._root}/{ORDER}"
+        wanted = order.toJSON()
+        try:
+            if self._files.exists(path):
+                there = json.loads(self._files.cat_file(path))
+                if there != wanted:
+                    raise ExitError(BATCH, f"{self.path} belongs to another run ({_difference(there, wanted)}); choose a new folder")
+            elif any(self._files.ls(self._root, detail=False)):
+                raise ExitError(BATCH, f"{self.path} has other files in it; choose a new folder")
+            else:
+                self._files.pipe_file(path, json.dumps(wanted, indent=1).encode())
+            if self.isLocal:
+                self._lock = os.open(path, os.O_RDWR)
+                hold(self._lock)
+        except (OSError, ValueError) as error:
+            raise ExitError(BATCH, f"--output {self.path}: {getattr(error, 'strerror', None) or error}") from error
+
+    @property
+    def isLocal(self) -> bool:
+        return isinstance(self._files, LocalFileSystem)
+
+    def outputOf(self, number: int, format: str) -> str:
+        return f"{self.path.rstrip('/')}/part-{number:06d}{ENDINGS[format]}"
+
+    def left(self, order: Order) -> Iterator[int]:
+        """
+        Return the numbers of the partitions that are not done; unfinished files of killed processes are removed.
+        """
+        done: set[str] = set()
+        for path in self._files.ls(self._root, detail=False):
+            name = str(path).rpartition("/")[2]
+            if name.startswith("."):
+                self._files.rm_file(path)
+            done.add(name)
+        return iter([number for number in range(order.partitions) if self.outputOf(number, order.format).rpartition("/")[2] not in done])
+
+    def close(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _difference(there: object, wanted: dict[str, object]) -> str:
+    """
+    Return in what a run differs from the one that a folder is of.
+    """
+    if not isinstance(there, dict):
+        return f"{ORDER} is damaged"
+    others = [f"{key} {there.get(key)}, not {value}" for key, value in wanted.items() if there.get(key) != value]
+    return ", ".join(others) or "other settings"
