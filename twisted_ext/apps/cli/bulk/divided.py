@@ -19,6 +19,7 @@ from twisted_ext.apps.cli.bulk.sources import inputFile
 from twisted_ext.apps.cli.terminal.colors import isTerminal
 from twisted_ext.apps.cli.terminal.exits import BATCH, INTERRUPTED, NO_REPLY, OK, TERMINATED, ExitError, complain
 from twisted_ext.apps.cli.terminal.progress import drawingFor
+from twisted_ext.files import TemporaryFolder
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -122,8 +123,10 @@ def _client(wishes: BulkWishes) -> Iterator[Client]:
 
     # What these say of workers that end is said by this command in its own words.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    with dask.config.set({"distributed.scheduler.allowed-failures": 3, "distributed.admin.log-format": "%(message)s"}):
+    scratch = TemporaryFolder()
+    try:
         with (
+            dask.config.set({"distributed.scheduler.allowed-failures": 3, "temporary-directory": scratch.path}),
             # Others on this machine have no key for it.
             LocalCluster(
                 n_workers=wishes.daskLocal,
@@ -133,7 +136,10 @@ def _client(wishes: BulkWishes) -> Iterator[Client]:
                 security=True,
                 dashboard_address=None,
                 silence_logs=logging.CRITICAL,
+                local_directory=scratch.path,
             ) as cluster,
             Client(cluster, set_as_default=False) as client,
         ):
             yield client
+    finally:
+        scratch.close()
