@@ -165,6 +165,9 @@ WITHOUT_EXTRAS: Final = {
         (["twistd", "-n", "--pidfile=", "txdns", "--port", "0", "--quic", "127.0.0.1:0", "--self-signed"], "quic needs "),
         (["txdns", "query", "@quic://192.0.2.53", "www.example.com"], "'twisted-ext[quic]'"),
     ],
+    "dask": [
+        (["txdns", "bulk", "list.txt", "--dask-local", "2", "-o", "out"], "need distributed; install it: pip install 'twisted-ext[dask]'")
+    ],
     "cli": [(["txdns", "top", "--socket", "none"], "txdns top: no server listens at none")],
 }
 
@@ -182,7 +185,8 @@ def test_missingExtraIsNamed(wheel: Path, tmp_path: Path) -> None:
     (tmp_path / "keys").write_text("")
     (tmp_path / "AdGuardHome.yaml").write_text("schema_version: 33\n")
     (tmp_path / "list.txt").write_text("/^ads/\n")
-    missing = "import importlib.util, sys; sys.exit(any(map(importlib.util.find_spec, ('bcrypt', 'rich', 're2', 'segno', 'yaml'))))"
+    libraries = ("bcrypt", "distributed", "rich", "re2", "segno", "yaml")
+    missing = f"import importlib.util, sys; sys.exit(any(map(importlib.util.find_spec, {libraries})))"
     run(python, "-c", missing, folder=tmp_path)
     for extra, commands in WITHOUT_EXTRAS.items():
         for (program, *words), line in commands:

@@ -4,6 +4,9 @@ Tests of cached failures (RFC 9520).
 
 from __future__ import annotations
 
+import copyreg
+from collections.abc import Callable
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.cache.failures import Failures, again
@@ -84,12 +87,18 @@ class FailuresTests(SynchronousTestCase):
 
     def test_copiedFaultHasNoTraceback(self) -> None:
         """
-        A copied fault has the type and the attributes of the original, but not its traceback.
+        A copied fault has the type and the attributes of the original, but not its traceback, also where another library has changed how
+        exceptions are pickled, as Dask does.
         """
 
         class Particular(ServerFailed):
             rcode = 9
 
+        def reduced(fault: Particular) -> tuple[Callable[[], Particular], tuple[()]]:
+            return lambda: fault, ()
+
+        copyreg.pickle(Particular, reduced)
+        self.addCleanup(copyreg.dispatch_table.pop, Particular)
         try:
             raise Particular("no", server="192.0.2.1:53", ede=((1, "x"),))
         except DNSFault as raised:

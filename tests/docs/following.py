@@ -34,7 +34,7 @@ __all__ = ["DEMO_PORTS", "PORTS", "EXTRAS", "Difference", "Follower", "Ports", "
 
 #: The ports in the documentation: those of C{txdns demo}, and those of servers that pages start.
 DEMO_PORTS: Final = ("5301", "5302", "8080")
-PORTS: Final = (*DEMO_PORTS, "5300", "5380", "8053", "8443", "8853", "9153", "10053")
+PORTS: Final = (*DEMO_PORTS, "5300", "5380", "8053", "8443", "8786", "8853", "9153", "10053")
 
 #: Pages that go on with the files of another one: they follow it in the same folder.
 GROUPS: Final = (("howto/encryptedserver", "howto/encrypting", "howto/devices", "commands"),)
@@ -49,6 +49,8 @@ _SERVERS: Final = (
     (re.compile(r"twistd -n (?!.*--show-)"), "answering at"),
     (re.compile(r"python \w+_server\.py$"), ""),
     (re.compile(r"make serve$"), "In another terminal"),
+    (re.compile(r"dask scheduler "), "Scheduler at:"),
+    (re.compile(r"dask worker "), "Registered to:"),
 )
 
 #: Zones from files, in a command or a settings file, and what a server logs when they are loaded: a reader needs longer to type a query.

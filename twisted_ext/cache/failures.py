@@ -4,7 +4,6 @@ The failure cache: failed questions are not retried for a while (RFC 9520).
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -50,7 +49,10 @@ def again(fault: DNSFault) -> DNSFault:
     """
     Return a copy of the exception without traceback and context: many callers may get the same failure.
     """
-    return copy(fault)
+    # Not copy(), which does what pickle does: libraries such as tblib, which Dask loads, make that keep traceback and context.
+    made = type(fault).__new__(type(fault), *fault.args)
+    made.__dict__.update(fault.__dict__)
+    return made
 
 
 def causesOf(fault: DNSFault) -> tuple[tuple[int, str], ...]:

@@ -14,13 +14,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.live.asking import zoneOf
 from tests.patience import PATIENCE
-from tests.peers import LivePeer, living, nsd
+from tests.peers import LivePeer, freePort, living, nsd
 
 __all__: list[str] = []
 
@@ -164,6 +165,70 @@ def test_killedCommand(tmp_path: Path, server: LivePeer) -> None:
             assert said.endswith("partitions are in " + str(study.output) + "; the same command goes on\n"), said
         before, written = written, {path: path.stat().st_mtime_ns for path in study.output.glob("part-*")}
         assert written.items() >= before.items()
+    study.start()
+    study.finish()
+    study.check()
+
+
+class Cluster:
+    """
+    A Dask scheduler and two workers, each in a process group of its own.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.address = f"tcp://127.0.0.1:{freePort('127.0.0.1')}"
+        self._folder = folder
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def _run(self, *words: str) -> None:
+        environment = {**os.environ, "DASK_TEMPORARY_DIRECTORY": str(self._folder)}
+        with (self._folder / "cluster.log").open("ab") as log:
+            command = [sys.executable, "-m", "dask", *words, "--no-dashboard"]
+            self.processes.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True))
+
+    def start(self) -> None:
+        self._run("scheduler", "--host", "127.0.0.1", "--port", self.address.rpartition(":")[2])
+        for _ in range(2):
+            self._run("worker", self.address, "--nthreads", "1", "--host", "127.0.0.1", "--death-timeout", "60")
+
+    def stop(self) -> None:
+        for process in self.processes:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(PATIENCE)
+        self.processes.clear()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """
+    Return a cluster, which is stopped after the test.
+    """
+    made = Cluster(tmp_path)
+    yield made
+    made.stop()
+
+
+def test_clusterSharesTheWork(tmp_path: Path, server: LivePeer, cluster: Cluster) -> None:
+    """
+    The workers of a cluster do what those of one machine do. When its scheduler is killed, the command says so and how to go on, and it
+    does with a new one.
+    """
+    study = Study(tmp_path, server, "--rate", str(_RATE))
+    place = study.words.index("--dask-local")
+    study.words[place : place + 2] = ["--dask", cluster.address]
+    for _ in range(_KILLS):
+        cluster.start()
+        process = study.start()
+        there = study.waitFor(1 + len([*study.output.glob("part-*")]))
+        cluster.processes[0].kill()
+        said = process.communicate(timeout=2 * PATIENCE)[1]
+        if process.returncode:
+            assert process.returncode == 9, said
+            assert "the same command goes on" in said, said
+        assert len([*study.output.glob("part-*")]) >= there
+        cluster.stop()
+    cluster.start()
     study.start()
     study.finish()
     study.check()

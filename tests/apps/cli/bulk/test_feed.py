@@ -5,7 +5,7 @@ Tests of how partitions are given to the workers of a cluster, with futures in p
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,10 @@ from typing import cast
 import distributed
 import pytest
 
+from twisted_ext._version import __version__
 from twisted_ext.apps.cli.bulk import divided as running
 from twisted_ext.apps.cli.bulk.command import main, parseBulk
-from twisted_ext.apps.cli.bulk.feed import Feed, Pace, Tally
+from twisted_ext.apps.cli.bulk.feed import Feed, NoWorkers, Pace, SchedulerGone, Tally
 from twisted_ext.apps.cli.bulk.plan import Order, Partition
 from twisted_ext.apps.cli.bulk.sources import LINES, InputFile
 from twisted_ext.apps.cli.bulk.task import Done, NoReply
@@ -122,13 +123,70 @@ def test_failedPartitions(monkeypatch: pytest.MonkeyPatch) -> None:
     tally, _ = fed(monkeypatch, Cluster({1: killed, 2: OSError(28, "No space left"), 3: NoReply("timed out")}))
     assert tally.partitions == 7
     assert tally.failed == [
-        "partition 1 (octets 100 to 199 of names): ended 4 workers",
+        "partition 1 (octets 100 to 199 of names): ended each worker that had it",
         "partition 2 (octets 200 to 299 of names): OSError: [Errno 28] No space left",
         "partition 3 (octets 300 to 399 of names): no name got a reply: timed out",
     ]
     assert not tally.isSilent
     tally, _ = fed(monkeypatch, Cluster({3: NoReply("timed out")}))
     assert tally.isSilent and len(tally.failed) == 1
+
+
+def test_workersComeAndGo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Each worker is looked at once, before it gets anything. Without any for long, or without the scheduler, the run ends.
+    """
+    cluster = Cluster(workers=0)
+    with pytest.raises(NoWorkers):
+        Feed(cast("distributed.Client", cluster), patience=0.3).run(iter([1]), lambda number, workers: _ORDER.of(number, "out"))
+    assert cluster.made == []
+    met: list[tuple[list[str], int]] = []
+    cluster = Cluster()
+    monkeypatch.setattr(distributed, "wait", cluster.wait)
+
+    def make(number: int, workers: int) -> Partition:
+        cluster.workers = 3 if number > 8 else 2
+        return _ORDER.of(number, "out")
+
+    feed = Feed(cast("distributed.Client", cluster), met=lambda workers: met.append(([*workers], len(cluster.made))))
+    assert feed.run(iter(range(10)), make).partitions == 10
+    assert met == [(["0", "1"], 0), (["2"], 10)]
+
+    for status in ("cancelled", "lost"):
+        cluster = Cluster()
+        monkeypatch.setattr(distributed, "wait", cluster.wait)
+        feed = Feed(cast("distributed.Client", cluster), told=lambda tally, workers: None)
+        original = cluster.submit
+
+        def submit(*given: object, status: str = status, original: Callable[..., Promise] = original, **named: object) -> Promise:
+            promise = original(*given, **named)
+            promise.status = status
+            return promise
+
+        monkeypatch.setattr(cluster, "submit", submit)
+        with pytest.raises(SchedulerGone, match=rf"partition 0 \(octets 0 to 99 of names\) is {status}"):
+            feed.run(iter(range(10)), make)
+
+
+def test_otherVersions(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A worker with another version of the package, or without it, ends the run before it gets anything; one with threads is remarked on.
+    """
+
+    class Workers:
+        def __init__(self, said: object) -> None:
+            self.said = said
+
+        def run(self, function: object, *, workers: list[str], on_error: str) -> dict[str, object]:
+            return dict.fromkeys(workers, self.said)
+
+    others = {"0.0": "worker tcp://a has twisted_ext 0.0, this is ", ImportError("no module"): "cannot load twisted_ext (no module)"}
+    for said, told in others.items():
+        with pytest.raises(ExitError) as caught:
+            running._check(cast("distributed.Client", Workers(said)), {"tcp://a": 1})
+        assert told in str(caught.value)
+    running._check(cast("distributed.Client", Workers(__version__)), {"tcp://a": 1, "tcp://b": 4})
+    assert capsys.readouterr().err.startswith("txdns bulk: worker tcp://b has 4 threads")
 
 
 def test_pace(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,6 +213,8 @@ def test_pace(monkeypatch: pytest.MonkeyPatch) -> None:
         (["names", "--dask-local", "2", "--output", "out", "--reverse"], "a range cannot be divided"),
         (["names", "--dask-local", "0", "--output", "out"], "is not a number from 1 to 1024"),
         (["names", "--dask-local", "2", "--output", "out", "--format", "csv"], "write lines or parquet"),
+        (["names", "--dask", "tcp://192.0.2.1:8786", "--dask-local", "2"], "leave one of them out"),
+        (["names", "--dask", "tcp://192.0.2.1:8786"], "--dask takes --output FOLDER"),
         (["names", "--format", "parquet"], "are for --dask-local"),
         (["names", "--column", "domain"], "are for --dask-local"),
     ],
@@ -176,7 +236,7 @@ def test_withoutDask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("distributed", "pyarrow"):
         with monkeypatch.context() as patching:
             patching.setitem(cast("dict[str, object]", sys.modules), name, None)
-            with pytest.raises(ExitError, match=rf"needs {name}; install it: pip install 'twisted-ext\[dask\]'"):
+            with pytest.raises(ExitError, match=rf"need {name}; install it: pip install 'twisted-ext\[dask\]'"):
                 main(["names", "--dask-local", "2", "--output", str(tmp_path / "out")])
 
 

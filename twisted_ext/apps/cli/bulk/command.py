@@ -33,13 +33,14 @@ with # are skipped.
   txdns bulk names.txt --resume all.json            continue an interrupted run
   txdns bulk --reverse 192.0.2.0/24 2001:db8::/120  the names of all these addresses
   txdns bulk --reverse ranges.txt @cache:system
-  txdns bulk names.parquet MX --dask-local 4 --output mx   a folder, by four processes
+  txdns bulk names.parquet --dask-local 4 -o out    a folder of answers, by four processes
 
 {options}
 
-With --dask-local, each part of FILE becomes one file of the folder, whole or not at all, and the
-same command goes on with the parts that are not there yet, whatever was ended before. FILE may be
-a Parquet file, and FILE and the folder may be URLs for which there is a package of fsspec.
+With --dask-local and --dask, each part of FILE becomes one file of the folder, whole or not at
+all, and the same command goes on with the parts that are not there yet, whatever was ended
+before. FILE may be a Parquet file, and FILE and the folder may be URLs for which there is a
+package of fsspec; all workers have to reach them.
 
 An output line has name, type, rcode, ttl and data, and aliases and errors if there are any; or
 name, type, error and kind if the look-up failed.
@@ -82,13 +83,14 @@ _PROGRESS: Final = Option[bool | None](
 _DASK_LOCAL: Final = Option[int | None](
     "--dask-local N", "divide the work among N processes of this machine; --output is a folder then", None, whole(1, 1024)
 )
+_DASK: Final = Option("--dask ADDRESS", "divide the work among the workers of this Dask scheduler: tcp://192.0.2.1:8786", "", str)
 _COLUMN: Final = Option("--column NAME", "column of the names in a Parquet file (name)", "name", str)
 _FORMAT: Final = Option[str | None](
     "--format FORMAT", "of the files in the folder: lines or parquet; by default that of FILE", None, _format
 )
 
 ARGUMENTS: Final = Arguments(
-    _HELP, SERVER, _OUTPUT, _RESUME, _ORDERED, _REVERSE, _WINDOW, _RATE, _TIME, _PROGRESS, _DASK_LOCAL, _COLUMN, _FORMAT
+    _HELP, SERVER, _OUTPUT, _RESUME, _ORDERED, _REVERSE, _WINDOW, _RATE, _TIME, _PROGRESS, _DASK_LOCAL, _DASK, _COLUMN, _FORMAT
 )
 
 
@@ -100,6 +102,7 @@ class BulkWishes:
     @ivar file: the file of names or ranges, C{"-"} for the standard input; not used if there are C{ranges}.
     @ivar target: the server or description after C{@}, or C{""}.
     @ivar daskLocal: how many processes of this machine share the work; L{None} for this one alone.
+    @ivar dask: the address of the Dask scheduler whose workers share the work, or C{""}.
     @ivar column: the column of names in a Parquet file.
     @ivar format: of the files in the output folder; C{""} for that of the input.
     """
@@ -117,6 +120,7 @@ class BulkWishes:
     time: float | None
     progress: bool | None
     daskLocal: int | None
+    dask: str
     column: str
     format: str
 
@@ -142,10 +146,10 @@ def parseBulk(words: list[str]) -> BulkWishes:
         wrong = files[1] if len(files) > 1 else files[0]
         kind = "not an address or range" if ranges else "not a record type, and the file of names is given already"
         raise ExitError(USAGE, f"{wrong!r} is {kind}; write: {ARGUMENTS.usage}")
-    if given[_DASK_LOCAL] is not None:
+    if given[_DASK_LOCAL] is not None or given[_DASK]:
         _checkDivisible(given, files)
     elif given[_FORMAT] is not None or given[_COLUMN] != _COLUMN.default:
-        raise ExitError(USAGE, "--format and --column are for --dask-local, which reads and writes files in parts")
+        raise ExitError(USAGE, "--format and --column are for --dask-local and --dask, which read and write files in parts")
     if not files and not ranges and sys.stdin.isatty():
         raise ExitError(USAGE, f"a file of names is missing; write: {ARGUMENTS.usage}, with - for the standard input")
     return BulkWishes(
@@ -162,6 +166,7 @@ def parseBulk(words: list[str]) -> BulkWishes:
         given[_TIME],
         given[_PROGRESS],
         given[_DASK_LOCAL],
+        given[_DASK],
         given[_COLUMN],
         given[_FORMAT] or "",
     )
@@ -171,17 +176,20 @@ def _checkDivisible(given: Given, files: list[str]) -> None:
     """
     @raise ExitError: the arguments have what cannot be done in parts.
     """
+    if given[_DASK] and given[_DASK_LOCAL] is not None:
+        raise ExitError(USAGE, "--dask and --dask-local: the workers are those of a cluster or of this machine; leave one of them out")
+    option = "--dask" if given[_DASK] else "--dask-local"
     for name, isGiven, why in (
         ("--resume", given[_RESUME] is not None, "the same command goes on by itself"),
         ("--ordered", given[_ORDERED], "parts are done in any order"),
         ("--reverse", given[_REVERSE], "a range cannot be divided"),
     ):
         if isGiven:
-            raise ExitError(USAGE, f"--dask-local and {name}: {why}; leave {name} out")
+            raise ExitError(USAGE, f"{option} and {name}: {why}; leave {name} out")
     if files in ([], ["-"]):
-        raise ExitError(USAGE, "--dask-local reads FILE in parts, so it has to be a file; a pipe or the standard input cannot be divided")
+        raise ExitError(USAGE, f"{option} reads FILE in parts, so it has to be a file; a pipe or the standard input cannot be divided")
     if given[_OUTPUT] is None:
-        raise ExitError(USAGE, "--dask-local takes --output FOLDER, with one file for each part")
+        raise ExitError(USAGE, f"{option} takes --output FOLDER, with one file for each part")
 
 
 def _isRange(word: str) -> bool:
@@ -200,7 +208,7 @@ def _isRange(word: str) -> bool:
 
 def main(words: list[str]) -> int:
     wishes = parseBulk(words)
-    if wishes.daskLocal is not None:
+    if wishes.daskLocal is not None or wishes.dask:
         return _divided(wishes)
     from twisted_ext.apps.cli.bulk.run import BulkWork, Streams
     from twisted_ext.apps.cli.terminal.run import runUntilDone
@@ -214,7 +222,7 @@ def _divided(wishes: BulkWishes) -> int:
         import distributed  # noqa: F401
         import pyarrow  # noqa: F401
     except ImportError as error:
-        said = f"--dask-local needs {error.name}; install it: pip install 'twisted-ext[dask]'"
+        said = f"--dask and --dask-local need {error.name}; install it: pip install 'twisted-ext[dask]'"
         raise ExitError(USAGE, said) from error
     from twisted_ext.apps.cli.bulk.divided import runOnCluster
 

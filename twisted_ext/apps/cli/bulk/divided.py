@@ -9,13 +9,17 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.bulk.feed import Feed, Pace, Tally
+from twisted_ext._version import __version__
+from twisted_ext.apps.cli.bulk.feed import Feed, NoWorkers, Pace, SchedulerGone, Tally
 from twisted_ext.apps.cli.bulk.plan import Folder, Order
 from twisted_ext.apps.cli.bulk.sources import inputFile
+from twisted_ext.apps.cli.bulk.task import installedVersion
 from twisted_ext.apps.cli.terminal.colors import isTerminal
 from twisted_ext.apps.cli.terminal.exits import BATCH, INTERRUPTED, NO_REPLY, OK, TERMINATED, ExitError, complain
 from twisted_ext.apps.cli.terminal.progress import drawingFor
@@ -36,6 +40,9 @@ _SHOWN: Final = 5
 
 #: Seconds between two drawings of the progress.
 _EVERY: Final = 0.25
+
+#: Seconds that a scheduler gets to answer.
+_PATIENCE: Final = 10.0
 
 
 class _Terminated(BaseException):
@@ -107,7 +114,17 @@ def _filled(wishes: BulkWishes, order: Order, folder: Folder, left: list[int]) -
 
     try:
         with _client(wishes) as client:
-            tally = Feed(client, told=told).run(iter(left), make)
+            tally = Feed(client, told=told, met=partial(_check, client)).run(iter(left), make)
+    except NoWorkers:
+        said = "the processes that look names up end again and again; --dask-local 1 with TXDNS_DEBUG=1 shows more"
+        if wishes.dask:
+            said = f"{wishes.dask} has no workers; start: dask worker {wishes.dask} --nthreads 1"
+        raise ExitError(NO_REPLY, said) from None
+    except SchedulerGone as gone:
+        there = order.partitions - len([*folder.left(order)])
+        where = wishes.dask or "the scheduler"
+        said = f"{where} is gone ({gone}); {there:,} of {order.partitions:,} partitions are in {folder.path}; the same command goes on"
+        raise ExitError(NO_REPLY, said) from None
     finally:
         if drawing is not None:
             drawing.close()
@@ -116,30 +133,61 @@ def _filled(wishes: BulkWishes, order: Order, folder: Folder, left: list[int]) -
     return tally
 
 
+def _check(client: Client, workers: Mapping[str, int]) -> None:
+    """
+    Look at workers that are new.
+
+    @raise ExitError: one of them has another version.
+    """
+    found = client.run(installedVersion, workers=list(workers), on_error="return")
+    for address, version in found.items():
+        if version != __version__:
+            has = f"cannot load twisted_ext ({version})" if isinstance(version, BaseException) else f"has twisted_ext {version}"
+            raise ExitError(BATCH, f"worker {address} {has}, this is {__version__}; install the same")
+    for address, threads in workers.items():
+        if threads > 1:
+            complain(f"txdns bulk: worker {address} has {threads} threads; they share its look-ups, so that one is as fast: --nthreads 1")
+
+
 @contextmanager
 def _client(wishes: BulkWishes) -> Iterator[Client]:
     import dask
     from distributed import Client, LocalCluster
 
-    # What these say of workers that end is said by this command in its own words.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    scratch = TemporaryFolder()
-    try:
-        with (
-            dask.config.set({"distributed.scheduler.allowed-failures": 3, "temporary-directory": scratch.path}),
+    isQuiet = not os.environ.get("TXDNS_DEBUG")
+    with ExitStack() as stack:
+        if isQuiet:
+            # What these say of workers that end is said by this command in its own words.
+            stack.callback(logging.disable, logging.root.manager.disable)
+            logging.disable(logging.CRITICAL)
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+        if wishes.dask:
+            try:
+                client = Client(wishes.dask, timeout=_PATIENCE, set_as_default=False)
+            except (OSError, ValueError) as error:
+                raise ExitError(NO_REPLY, f"{wishes.dask}: no scheduler answers there: {error}") from error
+            yield stack.enter_context(client)
+            return
+        scratch = TemporaryFolder()
+        stack.callback(scratch.close)
+        settings = {
+            "distributed.scheduler.allowed-failures": 3,
+            # Nothing to look at by HTTP.
+            "distributed.scheduler.http.routes": [],
+            "distributed.worker.http.routes": [],
+            "temporary-directory": scratch.path,
+        }
+        stack.enter_context(dask.config.set(settings))
+        cluster = LocalCluster(
+            n_workers=wishes.daskLocal,
+            threads_per_worker=1,
+            host="127.0.0.1",
             # Others on this machine have no key for it.
-            LocalCluster(
-                n_workers=wishes.daskLocal,
-                threads_per_worker=1,
-                host="127.0.0.1",
-                protocol="tls",
-                security=True,
-                dashboard_address=None,
-                silence_logs=logging.CRITICAL,
-                local_directory=scratch.path,
-            ) as cluster,
-            Client(cluster, set_as_default=False) as client,
-        ):
-            yield client
-    finally:
-        scratch.close()
+            protocol="tls",
+            security=True,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL if isQuiet else logging.WARNING,
+            local_directory=scratch.path,
+        )
+        yield stack.enter_context(Client(stack.enter_context(cluster), set_as_default=False))

@@ -5,7 +5,8 @@ Gives the partitions of a run to the workers of a Dask cluster, a few at a time,
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -15,14 +16,32 @@ from twisted_ext.apps.cli.bulk.task import Done, NoReply, resolvePartition
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-__all__ = ["Feed", "Tally"]
+__all__ = ["Feed", "NoWorkers", "Pace", "SchedulerGone", "Tally"]
 
 #: Partitions that are given to each worker at once: one in work and some that wait for it. More would wait as well, and when a worker dies,
 #: all that wait for it count as what may have killed it.
 _EACH: Final = 4
 
-#: How often an error of a partition is tried again, and how many workers it may end.
+#: How often an error of a partition is tried again.
 _RETRIES: Final = 3
+
+#: Seconds between two looks at the workers.
+_PAUSE: Final = 0.25
+
+#: Seconds until having no worker is an error: one that starts takes five.
+_PATIENCE: Final = 30.0
+
+
+class NoWorkers(Exception):
+    """
+    A cluster has no workers.
+    """
+
+
+class SchedulerGone(Exception):
+    """
+    A cluster has ended.
+    """
 
 
 @dataclass(slots=True)
@@ -54,36 +73,78 @@ class Feed:
     Keeps the workers of a cluster busy until no partition is left.
     """
 
-    def __init__(self, client: Client, *, told: Callable[[Tally, int], object] = lambda tally, workers: None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        told: Callable[[Tally, int], object] = lambda tally, workers: None,
+        met: Callable[[Mapping[str, int]], object] = lambda workers: None,
+        patience: float = _PATIENCE,
+    ) -> None:
         """
         @param told: called with what is done and the number of workers, after each partition and some times a second.
+        @param met: called with workers that were not there before, and how many threads each has, before they get anything.
+        @param patience: seconds until having no worker is an error.
         """
         self.tally = Tally()
         self._client = client
         self._told = told
+        self._met = met
+        self._patience = patience
+        self._known: set[str] = set()
+        self._aloneSince = time.monotonic()
 
-    @property
-    def workers(self) -> int:
-        return len(self._client.nthreads())
+    def _workers(self) -> int:
+        """
+        Return how many workers there are.
+
+        @raise NoWorkers: there have been none for long.
+        """
+        there = self._client.nthreads()
+        now = time.monotonic()
+        new = {address: threads for address, threads in there.items() if address not in self._known}
+        if new:
+            self._met(new)
+            self._known.update(new)
+        if there:
+            self._aloneSince = now
+        elif now - self._aloneSince > self._patience:
+            raise NoWorkers
+        return len(there)
 
     def run(self, numbers: Iterator[int], make: Callable[[int, int], Partition]) -> Tally:
         """
         @param numbers: the partitions that are left.
         @param make: makes one of them, given its number and that of the workers there are.
+
+        @raise NoWorkers: there are none.
+        @raise SchedulerGone: the cluster has ended.
         """
+        from distributed.comm import CommClosedError
+
+        try:
+            return self._fed(numbers, make)
+        except (CancelledError, CommClosedError) as error:
+            raise SchedulerGone(str(error).partition("\n")[0]) from error
+
+    def _fed(self, numbers: Iterator[int], make: Callable[[int, int], Partition]) -> Tally:
         from distributed import wait
 
         under: dict[Future[Done], Partition] = {}
         while True:
-            workers = self.workers
-            while len(under) < _EACH * max(workers, 1) and (number := next(numbers, None)) is not None:
-                partition = make(number, max(workers, 1))
+            workers = self._workers()
+            while len(under) < _EACH * workers and (number := next(numbers, None)) is not None:
+                partition = make(number, workers)
                 under[self._client.submit(resolvePartition, partition, pure=False, retries=_RETRIES)] = partition
             if not under:
-                return self.tally
+                if workers:
+                    return self.tally
+                time.sleep(_PAUSE)
+                self._told(self.tally, workers)
+                continue
             try:
                 with self._client.as_current():
-                    ended = wait(list(under), timeout=0.25, return_when="FIRST_COMPLETED").done
+                    ended = wait(list(under), timeout=_PAUSE, return_when="FIRST_COMPLETED").done
             except TimeoutError:
                 ended = set()
             for future in ended:
@@ -95,11 +156,13 @@ class Feed:
 
         if future.status == "finished":
             self.tally.took(future.result())
+        elif future.status != "error":
+            raise SchedulerGone(f"{partition.text} is {future.status}")
         else:
             error = future.exception()
             self.tally.isSilent &= isinstance(error, NoReply)
             if isinstance(error, KilledWorker):
-                said = f"ended {_RETRIES + 1} workers"
+                said = "ended each worker that had it"
             elif isinstance(error, NoReply):
                 said = f"no name got a reply: {error}"
             else:

@@ -15,11 +15,19 @@ from time import perf_counter, process_time
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from twisted_ext._version import __version__
 from twisted_ext.apps.cli.bulk.plan import Partition
 from twisted_ext.apps.cli.bulk.sources import PARQUET, namesIn
 from twisted_ext.apps.cli.bulk.workerlookups import engineFor
 
-__all__ = ["Done", "NoReply", "parquetOf", "publish", "resolvePartition"]
+__all__ = ["Done", "NoReply", "installedVersion", "parquetOf", "publish", "resolvePartition"]
+
+
+def installedVersion() -> str:
+    """
+    Return the version of this package in the process that calls this.
+    """
+    return __version__
 
 
 class NoReply(Exception):
