@@ -5,7 +5,9 @@ Key files, against the programs of BIND, ldns and Knot that write and read them.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+from base64 import b64decode, b64encode
 from pathlib import Path
 
 import pytest
@@ -58,7 +60,20 @@ def test_keysOfBIND(algorithm: int, options: list[str], tmp_path: Path) -> None:
     file = loadKey(str(tmp_path / name))
     assert (file.zone, nameOf(file)) == (APEX, name)
     assert len(file.times) == (8 if TIMES[0] in options else 3)
-    assert writeBind(file) == tuple((tmp_path / f"{name}{suffix}").read_text() for suffix in (".private", ".key"))
+    private, public = ((tmp_path / f"{name}{suffix}").read_text() for suffix in (".private", ".key"))
+    assert writeBind(file) == (_padded(private, algorithm), public)
+
+
+def _padded(text: str, algorithm: int) -> str:
+    """
+    Return a private key with the zeros before a small number, which BIND leaves out for one key in 256.
+    """
+    octets = {13: 32, 14: 48}.get(algorithm, 0)
+
+    def whole(found: re.Match[str]) -> str:
+        return b64encode(b64decode(found[0]).rjust(octets, b"\0")).decode()
+
+    return re.sub(r"(?<=^PrivateKey: )\S+", whole, text, flags=re.MULTILINE)
 
 
 def test_revokedKeysOfBIND(tmp_path: Path) -> None:
