@@ -175,9 +175,11 @@ def queryFor(name: bytes, chance: random.Random) -> bytes:
     return query
 
 
-def damagedImage(extension: CExtension, chance: random.Random) -> None:
+def damagedImage(extension: CExtension, chance: random.Random) -> int:
     """
     Ask for names of a zone some octets of whose image are wrong, which must end nothing and read nothing outside of it.
+
+    @return: how many replies were made.
     """
     zones, names = zonesOf(chance)
     version = next(iter(zones)).zone
@@ -190,12 +192,13 @@ def damagedImage(extension: CExtension, chance: random.Random) -> None:
     try:
         made = extension.mapped(bytes(octets), places, version.apex, {}, denialOf(version.current), False)
     except ValueError:
-        return
+        return 0
     arrived: list[tuple[bytes, Place]] = [(queryFor(chance.choice(names), chance), (bytes([127, 0, 0, 1]), b"")) for _ in range(300)]
     terms = (0, *ReplyBuilder().opts, bytes(32), SECRET)
     found = extension.replies({version.apex: None}, {version.apex: made}, (1 << 64) - 1, terms, 0, arrived, [])
     if len(found) != len(arrived):
         raise AssertionError(f"{len(found)} results for {len(arrived)} queries")
+    return sum([body is not None for body in found])
 
 
 class Differing:

@@ -87,7 +87,7 @@ class Arrivals(ZoneSink):
         self._kept: dict[bytes, _Arrival] = {}
         # Files are written and removed one after the other.
         self._turns = DeferredLock()
-        self._retries: dict[bytes, IDelayedCall] = {}
+        self._timers: dict[bytes, IDelayedCall] = {}
         self._closed = False
 
     def __contains__(self, apex: bytes) -> bool:
@@ -150,7 +150,7 @@ class Arrivals(ZoneSink):
 
     def _leave(self, apex: bytes, arrival: _Arrival, zone: ZoneSettings | None) -> None:
         del self._kept[apex]
-        self._stopRetrying(apex)
+        self._cancel(apex)
         self._turns.run(self._elsewhere, arrival.file.remove)
         if not arrival.isStaged:
             return
@@ -164,10 +164,10 @@ class Arrivals(ZoneSink):
                 )
             self._sink.arrived(arrival.version, arrival.label)
 
-    def _stopRetrying(self, apex: bytes) -> None:
-        retry = self._retries.pop(apex, None)
-        if retry is not None and retry.active():
-            retry.cancel()
+    def _cancel(self, apex: bytes) -> None:
+        timer = self._timers.pop(apex, None)
+        if timer is not None and timer.active():
+            timer.cancel()
 
     def sweep(self) -> None:
         """
@@ -212,11 +212,11 @@ class Arrivals(ZoneSink):
             self._loader.arrived(arrival.zone, False)
 
     def _keepLater(self, apex: bytes, pause: float) -> None:
-        if apex not in self._retries and not self._closed:
-            self._retries[apex] = self._reactor.callLater(pause, self._keep, apex)
+        if apex not in self._timers and not self._closed:
+            self._timers[apex] = self._reactor.callLater(pause, self._keep, apex)
 
     def _keep(self, apex: bytes) -> None:
-        self._stopRetrying(apex)
+        self._cancel(apex)
         arrival = self._kept.get(apex)
         if arrival is not None and not arrival.isKeeping:
             arrival.isKeeping = True
@@ -245,7 +245,7 @@ class Arrivals(ZoneSink):
             _log.error("{zone}: {said}; that is tried again in {pause:g} s", zone=arrival.zone.text, said=said, pause=COMPILER_PAUSE.most)
             if arrival.isStaged:
                 self._sink.failed(apex, said)
-            self._stopRetrying(apex)
+            self._cancel(apex)
             self._keepLater(apex, COMPILER_PAUSE.most)
         finally:
             arrival.isKeeping = False
@@ -265,7 +265,7 @@ class Arrivals(ZoneSink):
             if arrival.isStaged:
                 self._loader.withdraw(arrival.zone)
             else:
-                self._stopRetrying(apex)
+                self._cancel(apex)
                 self._turns.run(self._elsewhere, arrival.file.remove)
         self._sink.gone(apex)
 
@@ -275,11 +275,11 @@ class Arrivals(ZoneSink):
 
         @return: fires when nothing is being written.
         """
-        for apex, retry in list(self._retries.items()):
+        for apex, timer in list(self._timers.items()):
             arrival = self._kept.get(apex)
-            if retry.active() and arrival is not None and not arrival.isStaged:
+            if timer.active() and arrival is not None and not arrival.isStaged:
                 self._keep(apex)
-            elif retry.active():
-                retry.cancel()
+            elif timer.active():
+                timer.cancel()
         self._closed = True
         return self._turns.run(lambda: None)

@@ -16,8 +16,9 @@ import pytest
 
 from twisted_ext._version import __version__
 from twisted_ext.apps.cli.bulk import divided as running
+from twisted_ext.apps.cli.bulk import sources
 from twisted_ext.apps.cli.bulk.command import main, parseBulk
-from twisted_ext.apps.cli.bulk.feed import Feed, NoWorkers, Pace, SchedulerGone, Tally
+from twisted_ext.apps.cli.bulk.feed import EACH, Feed, NoWorkers, Pace, SchedulerGone, Tally
 from twisted_ext.apps.cli.bulk.plan import Order, Partition
 from twisted_ext.apps.cli.bulk.sources import LINES, InputFile
 from twisted_ext.apps.cli.bulk.task import Done, NoReply
@@ -88,12 +89,12 @@ class Cluster:
         return Waited({self.under.pop(0)})
 
 
-def fed(monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> tuple[Tally, list[float | None]]:
+def fed(monkeypatch: pytest.MonkeyPatch, cluster: Cluster, each: int = EACH) -> tuple[Tally, list[float | None]]:
     """
     Run all partitions; return what came of them, and the rate of each.
     """
     monkeypatch.setattr(distributed, "wait", cluster.wait)
-    feed = Feed(cast("distributed.Client", cluster))
+    feed = Feed(cast("distributed.Client", cluster), each=each)
     rates: list[float | None] = []
 
     def make(number: int, workers: int) -> Partition:
@@ -113,6 +114,10 @@ def test_fewAtOnce(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cluster.most == 8
     assert rates == 10 * [500]
     assert all(promise.released for promise in cluster.made)
+    # Where they share a rate, one at once: a share is that of the workers there are when a partition begins.
+    cluster = Cluster()
+    tally, _ = fed(monkeypatch, cluster, 1)
+    assert (tally.partitions, cluster.most) == (10, 2)
 
 
 def test_failedPartitions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,6 +190,7 @@ def test_otherVersions(capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(ExitError) as caught:
             running._check(cast("distributed.Client", Workers(said)), {"tcp://a": 1})
         assert told in str(caught.value)
+    running._check(cast("distributed.Client", Workers(ConnectionError("it has ended"))), {"tcp://a": 1})
     running._check(cast("distributed.Client", Workers(__version__)), {"tcp://a": 1, "tcp://b": 4})
     assert capsys.readouterr().err.startswith("txdns bulk: worker tcp://b has 4 threads")
 
@@ -200,6 +206,24 @@ def test_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pace.line(Tally(partitions=4, names=5000), 3) == (500.0, 0.1, "3 workers  1:30 left")
     assert pace.line(Tally(partitions=40, names=5000), 1) == (500.0, 1.0, "1 worker")
     assert pace.line(Tally(), 0) == (0.0, 0.0, "0 workers")
+
+
+def test_sharesOfTheRate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """
+    Workers share the rate, and with one each has a partition at a time.
+    """
+    names = tmp_path / "names"
+    names.write_text("a.example\n" * 100)
+    monkeypatch.setattr(sources, "OCTETS", 100)
+    for words, most, rate in (((), 8, None), (("--rate", "1000"), 2, 500)):
+        cluster = Cluster()
+        monkeypatch.setattr(distributed, "wait", cluster.wait)
+        monkeypatch.setattr(running, "_client", lambda wishes, cluster=cluster: nullcontext(cluster))
+        monkeypatch.setattr(running, "_check", lambda client, workers: None)
+        output = str(tmp_path / f"out{most}")
+        assert running.runOnCluster(parseBulk([str(names), "--dask-local", "2", "--output", output, "--no-progress", *words])) == OK
+        assert cluster.most == most
+        assert {promise.partition.rate for promise in cluster.made} == {rate}
 
 
 @pytest.mark.parametrize(
@@ -233,7 +257,7 @@ def test_withoutDask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """
     Without the extra the error says how to install it.
     """
-    for name in ("distributed", "pyarrow"):
+    for name in ("distributed", "fsspec", "pyarrow"):
         with monkeypatch.context() as patching:
             patching.setitem(cast("dict[str, object]", sys.modules), name, None)
             with pytest.raises(ExitError, match=rf"need {name}; install it: pip install 'twisted-ext\[dask\]'"):

@@ -21,9 +21,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from twisted_ext.apps.cli.bulk import plan, sources, task, workerlookups
-from twisted_ext.apps.cli.bulk.plan import Folder, Order
+from twisted_ext.apps.cli.bulk.plan import Folder, Order, publish
 from twisted_ext.apps.cli.bulk.sources import LINES, PARQUET, InputFile, inputFile, namesIn
-from twisted_ext.apps.cli.bulk.task import NoReply, parquetOf, publish, resolvePartition
+from twisted_ext.apps.cli.bulk.task import NoReply, parquetOf, resolvePartition
 from twisted_ext.apps.cli.bulk.workerlookups import Batch
 from twisted_ext.apps.cli.terminal.exits import BATCH, ExitError
 from twisted_ext.errors import ServerFailed, TimedOut
@@ -222,12 +222,15 @@ def test_otherRuns(tmp_path: Path) -> None:
     path.write_text("a.example\nb.example\n")
     with pytest.raises(ExitError, match=r"belongs to another run \(size 10, not 20.*\); choose a new folder"):
         folder.begin(orderFor(path, step=100))
+    folder.close()
     (tmp_path / "out" / plan.ORDER).write_text("[]")
     with pytest.raises(ExitError, match="_run.json is damaged"):
         folder.begin(order)
+    folder.close()
     (tmp_path / "out" / plan.ORDER).write_text("{")
     with pytest.raises(ExitError, match="--output"):
         folder.begin(order)
+    folder.close()
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "mine").touch()
     with pytest.raises(ExitError, match="has other files in it"):
@@ -238,7 +241,7 @@ def test_otherRuns(tmp_path: Path) -> None:
 
 def test_silentServers(tmp_path: Path, looking: LocalEngine) -> None:
     """
-    A partition of which no name got a reply is not published, but one with refusals is.
+    A partition of which no name got a reply is not published, but one with refusals is, and one with a single answer.
     """
     path = tmp_path / "names.txt"
     path.write_text("a.example\nb.example\n")
@@ -252,6 +255,10 @@ def test_silentServers(tmp_path: Path, looking: LocalEngine) -> None:
     looking.source = CannedSource(otherwise=ServerFailed("REFUSED", rcode=5))
     assert resolvePartition(partition).answered == 0
     assert [row["kind"] for row in rowsOf(tmp_path / "out")] == 2 * ["ServerFailed"]
+    (tmp_path / "out" / "part-000000.jsonl").unlink()
+    looking.source = CannedSource({("b.example", "A"): "192.0.2.1"}, otherwise=TimedOut("no reply"))
+    assert resolvePartition(partition).answered == 1
+    assert sorted([str(row.get("kind")) for row in rowsOf(tmp_path / "out")]) == ["None", "TimedOut"]
 
 
 def test_urls(tmp_path: Path, looking: LocalEngine) -> None:

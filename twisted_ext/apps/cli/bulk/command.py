@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Final
 
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, Option, flag, number, whole
@@ -219,8 +220,8 @@ def main(words: list[str]) -> int:
 
 def _divided(wishes: BulkWishes) -> int:
     try:
-        import distributed  # noqa: F401
-        import pyarrow  # noqa: F401
+        for library in ("distributed", "fsspec", "pyarrow"):
+            import_module(library)
     except ImportError as error:
         said = f"--dask and --dask-local need {error.name}; install it: pip install 'twisted-ext[dask]'"
         raise ExitError(USAGE, said) from error

@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext._version import __version__
-from twisted_ext.apps.cli.bulk.feed import Feed, NoWorkers, Pace, SchedulerGone, Tally
+from twisted_ext.apps.cli.bulk.feed import EACH, Feed, NoWorkers, Pace, SchedulerGone, Tally
 from twisted_ext.apps.cli.bulk.plan import Folder, Order
 from twisted_ext.apps.cli.bulk.sources import inputFile
 from twisted_ext.apps.cli.bulk.task import installedVersion
@@ -114,7 +114,7 @@ def _filled(wishes: BulkWishes, order: Order, folder: Folder, left: list[int]) -
 
     try:
         with _client(wishes) as client:
-            tally = Feed(client, told=told, met=partial(_check, client)).run(iter(left), make)
+            tally = Feed(client, told=told, met=partial(_check, client), each=EACH if wishes.rate is None else 1).run(iter(left), make)
     except NoWorkers:
         said = "the processes that look names up end again and again; --dask-local 1 with TXDNS_DEBUG=1 shows more"
         if wishes.dask:
@@ -141,7 +141,8 @@ def _check(client: Client, workers: Mapping[str, int]) -> None:
     """
     found = client.run(installedVersion, workers=list(workers), on_error="return")
     for address, version in found.items():
-        if version != __version__:
+        # One that has ended meanwhile gets nothing.
+        if version != __version__ and not isinstance(version, OSError):
             has = f"cannot load twisted_ext ({version})" if isinstance(version, BaseException) else f"has twisted_ext {version}"
             raise ExitError(BATCH, f"worker {address} {has}, this is {__version__}; install the same")
     for address, threads in workers.items():

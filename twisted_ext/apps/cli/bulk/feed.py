@@ -16,11 +16,11 @@ from twisted_ext.apps.cli.bulk.task import Done, NoReply, resolvePartition
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-__all__ = ["Feed", "NoWorkers", "Pace", "SchedulerGone", "Tally"]
+__all__ = ["EACH", "Feed", "NoWorkers", "Pace", "SchedulerGone", "Tally"]
 
 #: Partitions that are given to each worker at once: one in work and some that wait for it. More would wait as well, and when a worker dies,
 #: all that wait for it count as what may have killed it.
-_EACH: Final = 4
+EACH: Final = 4
 
 #: How often an error of a partition is tried again.
 _RETRIES: Final = 3
@@ -79,17 +79,21 @@ class Feed:
         *,
         told: Callable[[Tally, int], object] = lambda tally, workers: None,
         met: Callable[[Mapping[str, int]], object] = lambda workers: None,
+        each: int = EACH,
         patience: float = _PATIENCE,
     ) -> None:
         """
         @param told: called with what is done and the number of workers, after each partition and some times a second.
         @param met: called with workers that were not there before, and how many threads each has, before they get anything.
+        @param each: partitions that a worker has at once. With more than one, what a partition is told of the workers there are may be
+            out of date when its turn comes.
         @param patience: seconds until having no worker is an error.
         """
         self.tally = Tally()
         self._client = client
         self._told = told
         self._met = met
+        self._each = each
         self._patience = patience
         self._known: set[str] = set()
         self._aloneSince = time.monotonic()
@@ -133,7 +137,7 @@ class Feed:
         under: dict[Future[Done], Partition] = {}
         while True:
             workers = self._workers()
-            while len(under) < _EACH * workers and (number := next(numbers, None)) is not None:
+            while len(under) < self._each * workers and (number := next(numbers, None)) is not None:
                 partition = make(number, workers)
                 under[self._client.submit(resolvePartition, partition, pure=False, retries=_RETRIES)] = partition
             if not under:

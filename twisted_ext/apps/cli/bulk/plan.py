@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -25,7 +27,7 @@ from twisted_ext.wire.rrtypes import typeName
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-__all__ = ["ENDINGS", "ORDER", "Folder", "Order", "Partition"]
+__all__ = ["ENDINGS", "ORDER", "Folder", "Order", "Partition", "publish"]
 
 #: The file that says what a folder of partitions is of; tools that read the folder skip such names.
 ORDER: Final = "_run.json"
@@ -129,6 +131,9 @@ class Folder:
         path = f"{self._root}/{ORDER}"
         wanted = order.toJSON()
         try:
+            if self.isLocal:
+                self._lock = os.open(self._root, os.O_RDONLY)
+                hold(self._lock)
             if self._files.exists(path):
                 there = json.loads(self._files.cat_file(path))
                 if there != wanted:
@@ -136,10 +141,7 @@ class Folder:
             elif any(self._files.ls(self._root, detail=False)):
                 raise ExitError(BATCH, f"{self.path} has other files in it; choose a new folder")
             else:
-                self._files.pipe_file(path, json.dumps(wanted, indent=1).encode())
-            if self.isLocal:
-                self._lock = os.open(path, os.O_RDWR)
-                hold(self._lock)
+                publish(f"{self.path.rstrip('/')}/{ORDER}", json.dumps(wanted, indent=1).encode())
         except (OSError, ValueError) as error:
             raise ExitError(BATCH, f"--output {self.path}: {getattr(error, 'strerror', None) or error}") from error
 
@@ -155,6 +157,7 @@ class Folder:
         Return the numbers of the partitions that are not done; unfinished files of killed processes are removed.
         """
         done: set[str] = set()
+        self._files.invalidate_cache()
         for path in self._files.ls(self._root, detail=False):
             name = str(path).rpartition("/")[2]
             if name.startswith("."):
@@ -176,3 +179,28 @@ def _difference(there: object, wanted: dict[str, object]) -> str:
         return f"{ORDER} is damaged"
     others = [f"{key} {there.get(key)}, not {value}" for key, value in wanted.items() if there.get(key) != value]
     return ", ".join(others) or "other settings"
+
+
+def publish(path: str, octets: bytes) -> None:
+    """
+    Write a file that appears whole.
+
+    @raise OSError: it cannot be written.
+    """
+    files, place = fsspec.core.url_to_fs(path)
+    if not isinstance(files, LocalFileSystem):
+        # Object stores show an object when all of it is there.
+        files.pipe_file(place, octets)
+        return
+    folder, _, name = place.rpartition("/")
+    beside = f"{folder}/.{name}.{uuid.uuid4().hex}"
+    try:
+        with open(beside, "wb") as file:
+            file.write(octets)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(beside, place)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(beside)
+        raise

@@ -4,23 +4,19 @@ One partition of a run, as a task of any engine that calls functions: what it pu
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from time import perf_counter, process_time
 
 import fsspec
-from fsspec.implementations.local import LocalFileSystem
 
 from twisted_ext._version import __version__
-from twisted_ext.apps.cli.bulk.plan import Partition
+from twisted_ext.apps.cli.bulk.plan import Partition, publish
 from twisted_ext.apps.cli.bulk.sources import PARQUET, namesIn
 from twisted_ext.apps.cli.bulk.workerlookups import engineFor
 
-__all__ = ["Done", "NoReply", "installedVersion", "parquetOf", "publish", "resolvePartition"]
+__all__ = ["Done", "NoReply", "installedVersion", "parquetOf", "resolvePartition"]
 
 
 def installedVersion() -> str:
@@ -100,28 +96,3 @@ def parquetOf(lines: Sequence[str]) -> bytes:
         table = schema.empty_table()
     write_table(table, made, compression="zstd")
     return made.getvalue()
-
-
-def publish(path: str, octets: bytes) -> None:
-    """
-    Write a file that appears whole.
-
-    @raise OSError: it cannot be written.
-    """
-    files, place = fsspec.core.url_to_fs(path)
-    if not isinstance(files, LocalFileSystem):
-        # Object stores show an object when all of it is there.
-        files.pipe_file(place, octets)
-        return
-    folder, _, name = place.rpartition("/")
-    beside = f"{folder}/.{name}.{uuid.uuid4().hex}"
-    try:
-        with open(beside, "wb") as file:
-            file.write(octets)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(beside, place)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(beside)
-        raise
