@@ -248,9 +248,9 @@ class IZoneStore(Interface):
 
     label: str = Attribute("The database as people see it: without what must not be in a log, such as a password.")
 
-    def zones() -> list[bytes]:
+    def zones() -> dict[bytes, int]:
         """
-        Return the names of all zones, in their original case.
+        Return the names of all zones, in their original case, with their serial numbers.
         """
 
     def create(apexName: bytes, sets: Sequence[RRSet]) -> None:

@@ -21,7 +21,7 @@ from twisted_ext.wire.rrtypes import SOA, A
 def test_databaseZoneFollowsSQLAndUpdates(tmp_path: Path) -> None:
     """
     A zone is put into a database by a command and served from it. Changes by SQL are served soon, changes by updates are in the database,
-    and both survive a restart.
+    and both survive a restart, even one without the database.
     """
     (tmp_path / "zone").write_text(ZONE)
     words = ["zone", "edit", "--store", str(tmp_path / "db"), "--from", str(tmp_path / "zone"), "--yes", "example.org"]
@@ -57,3 +57,10 @@ allow-transfer = ["127.0.0.0/8"]
         assert serialOf(server) == 12
         assert found(server, "n.dyn.example.org", A) == {"192.0.2.9"}
         assert found(server, "sql.example.org", A) == {"192.0.2.77"}
+        done = run(peer("nsupdate"), statements.replace("192.0.2.9", "192.0.2.10"))
+        assert (done.returncode, done.stderr) == (0, ""), done
+    (tmp_path / "db").rename(tmp_path / "away")
+    with Twistd(tmp_path, "--config", str(tmp_path / "settings.toml"), port=server.port) as twistd:
+        wait(lambda: ask(server, "example.org", SOA).rcode == Rcode.NOERROR, twistd)
+        assert serialOf(server) == 13
+        assert found(server, "n.dyn.example.org", A) == {"192.0.2.9", "192.0.2.10"}

@@ -126,7 +126,7 @@ def test_kindsOfPlugins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     store = storeFrom(zone.store)
     assert (store.label, _OPENED) == (f"cellar:{tmp_path}/zones.db", [f"secret@{tmp_path}/zones.db"])
     store.create(APEX, records(ZONE))
-    assert store.zones() == [APEX]
+    assert list(store.zones()) == [APEX]
     store.close()
     assert main(["plugins"]) == 0
     shown = capsys.readouterr()

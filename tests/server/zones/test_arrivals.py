@@ -52,7 +52,7 @@ class ArrivalTests(SignedLoadingCase):
         loading = self.load()
         state = str(self.folder / "state")
         self.arrivals = Arrivals(self.clock, self.publisher, loading, state, self.disk)
-        self.addCleanup(self.arrivals.close)
+        self.addCleanup(self.arrivals.close, succeed(None))
         self.arrivals.follow(APEX, zone)
         return loading
 
@@ -60,7 +60,7 @@ class ArrivalTests(SignedLoadingCase):
         """
         End the process and begin another one.
         """
-        self.arrivals.close()
+        self.arrivals.close(succeed(None))
         self.close(self.began)
         self.zones = Zones()
         with patch.object(ZoneLoader, "begin"):

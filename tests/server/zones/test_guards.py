@@ -10,6 +10,7 @@ import sqlite3
 from pathlib import Path
 from typing import cast
 
+from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
@@ -119,7 +120,7 @@ class DatabaseTests(SynchronousTestCase):
         self.databases.start()
 
     def end(self) -> None:
-        kept, closed = self.arrivals.close(), self.databases.close()
+        kept, closed = self.arrivals.close(succeed(None)), self.databases.close()
         self.disk.settle()
         self.successResultOf(kept)
         self.successResultOf(closed)
@@ -337,6 +338,40 @@ class DatabaseTests(SynchronousTestCase):
         self.begin()
         self.assertEqual(textsOf(self.current()), expected)
 
+    def test_copyIsOlderThanTheDatabase(self) -> None:
+        """
+        After a crash, a copy is served while the database is read, if it has the same serial number. If it lacks the last changes, clients
+        never see it: an update that was acknowledged stays.
+        """
+        self.poll()
+        copies = self.folder / "state" / "copies"
+        self.poll(COPY_PAUSE.default)
+        shutil.copytree(copies, self.folder / "crashed")
+        self.sql.execute("INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, 'late', 'A', 60, '192.0.2.9')")
+        self.poll()
+        late = textsOf(self.current())
+
+        def starts() -> list[set[tuple[bytes, int, int, bytes]] | None]:
+            """
+            Return what clients see of a start.
+            """
+            self.begin()
+            seen: list[set[tuple[bytes, int, int, bytes]] | None] = []
+            for _ in range(10):
+                zone = self.place.zone
+                seen.append(None if zone is None else textsOf(zone.current))
+                self.disk.turn()
+            return seen
+
+        self.end()
+        seen = starts()
+        self.assertEqual((seen[0], seen.count(late)), (None, 8))
+        self.end()
+        shutil.rmtree(copies)
+        shutil.move(self.folder / "crashed", copies)
+        seen = starts()
+        self.assertEqual(seen, [None] * 3 + [late] * 7)
+
     def test_damagedCopy(self) -> None:
         """
         Whatever the octets of a copy are, it is served whole or not at all, and the database is.
@@ -365,10 +400,19 @@ class DatabaseTests(SynchronousTestCase):
         after = edited(zone.current, "made 300 A 192.0.2.1")
         keeper[0].append([difference(zone.current, after)])
         zone.replace(after)
-        self.poll()
+        self.arrivals.changed(after)
         self.poll(COPY_PAUSE.default)
+        later = edited(after, "made2 300 A 192.0.2.1")
+        keeper[0].append([difference(after, later)])
+        shutil.copytree(self.folder / "state", self.folder / "crashed")
+        zone.replace(later)
+        self.arrivals.changed(later)
         self.end()
         os.unlink(self.path)
+        self.begin()
+        self.assertEqual(textsOf(self.current()), textsOf(later))
+        self.end()
+        shutil.copytree(self.folder / "crashed", self.folder / "state", dirs_exist_ok=True)
         self.begin()
         self.assertEqual(textsOf(self.current()), textsOf(after))
 

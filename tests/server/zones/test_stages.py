@@ -7,6 +7,8 @@ from __future__ import annotations
 import json
 from unittest.mock import patch
 
+from twisted.internet.defer import succeed
+
 from tests.server.update.changed import SlowDisk
 from tests.server.zones.signed import APEX, NAME, SignedLoadingCase
 from tests.zone.changing import edited, versionOf
@@ -101,7 +103,7 @@ class StageTests(SignedLoadingCase):
         loading = self.load()
         disk = SlowDisk()
         arrivals = Arrivals(self.clock, self.publisher, loading, str(self.folder / "state"), disk)
-        self.addCleanup(arrivals.close)
+        self.addCleanup(arrivals.close, succeed(None))
 
         def come(version: Version) -> None:
             arrivals.arrived(version, "zones.sqlite")

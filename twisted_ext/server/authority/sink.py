@@ -49,6 +49,13 @@ class ZoneSink:
         """
         self.zones.expect(apex, file)
 
+    def standIn(self, apex: bytes, serial: int | None = None) -> None:
+        """
+        Serve the last good copy of a zone that has not arrived yet, if there is one.
+
+        @param serial: that of the zone where it comes from: a copy with another one is not served; L{None} if nothing can be known of it.
+        """
+
     def arrived(self, version: Version, file: str = "", zone: Zone | None = None) -> None:
         """
         Serve a version. If it is in force already, it is confirmed.

@@ -44,7 +44,7 @@ class _Arrival:
 
     @ivar zone: its settings, with the file that has the version as it came.
     @ivar isStaged: whether it goes through stages, so that what is served is made of that file.
-    @ivar version: the last one that came; L{None} if there is none, or if it has expired.
+    @ivar version: the last one that came, or the copy of it that is there at a start; L{None} if there is none, or if it has expired.
     @ivar kept: the last one that is on disk, and that the loader was told of if it goes through stages.
     @ivar label: where it comes from, for people.
     @ivar isKeeping: whether it is being written.
@@ -142,8 +142,6 @@ class Arrivals(ZoneSink):
             arrival.version = arrival.kept = copy
             if isStaged:
                 self._loader.arrived(arrival.zone, False)
-            else:
-                self._sink.arrived(copy)
 
     def _isKept(self, zone: ZoneSettings) -> bool:
         return zone.isStagedOnArrival or (self._isLasting and bool(zone.store))
@@ -189,8 +187,24 @@ class Arrivals(ZoneSink):
         self._sink.expect(apex, file)
 
     def former(self, apex: bytes) -> Version | None:
-        arrival = self._stagedAt(apex)
-        return super().former(apex) if arrival is None else arrival.version
+        arrival = self._kept.get(apex)
+        served = None if arrival is not None and arrival.isStaged else super().former(apex)
+        return arrival.version if served is None and arrival is not None else served
+
+    def standIn(self, apex: bytes, serial: int | None = None) -> None:
+        arrival = self._kept.get(apex)
+        version = None if arrival is None or arrival.isStaged or super().former(apex) is not None else arrival.version
+        if version is not None and serial in (None, version.serial):
+            self._sink.arrived(version)
+
+    def changed(self, version: Version) -> None:
+        """
+        Keep a version that an update has made. It is in force, and the database has it.
+        """
+        arrival = self._kept.get(version.apex)
+        if arrival is not None and not arrival.isStaged:
+            arrival.version = version
+            self._keepLater(version.apex, COPY_PAUSE.default)
 
     def arrived(self, version: Version, file: str = "", zone: Zone | None = None) -> None:
         arrival = self._kept.get(version.apex)
@@ -269,17 +283,25 @@ class Arrivals(ZoneSink):
                 self._turns.run(self._elsewhere, arrival.file.remove)
         self._sink.gone(apex)
 
-    def close(self) -> Deferred[None]:
+    def close(self, changing: Deferred[None]) -> Deferred[None]:
         """
-        Write what has not been kept yet.
+        Write the last good copies that are not written yet.
+
+        @param changing: fires when the last update is in force.
 
         @return: fires when nothing is being written.
         """
-        for apex, timer in list(self._timers.items()):
-            arrival = self._kept.get(apex)
-            if timer.active() and arrival is not None and not arrival.isStaged:
-                self._keep(apex)
-            elif timer.active():
-                timer.cancel()
         self._closed = True
-        return self._turns.run(lambda: None)
+        for apex in list(self._timers):
+            self._cancel(apex)
+        return changing.addCallback(lambda _: Deferred.fromCoroutine(self._finish()))
+
+    async def _finish(self) -> None:
+        for arrival in self._kept.values():
+            if not arrival.isStaged and arrival.version is not None and arrival.version is not arrival.kept:
+                try:
+                    await self._turns.run(self._elsewhere, partial(arrival.file.keep, arrival.version))
+                except (OSError, StorageFault) as error:
+                    said = getattr(error, "strerror", None) or error
+                    _log.error("{zone}: its last version cannot be written: {said}", zone=arrival.zone.text, said=said)
+        await self._turns.run(lambda: None)

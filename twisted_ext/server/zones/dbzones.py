@@ -160,6 +160,8 @@ class DatabasePoller:
         self._begun = Deferred()
         for apex in self.wanted or ():
             self._expect(apex)
+            if self._store is None:
+                self._sink.standIn(apex)
         self._looking.start(STORE_LOOKS.default).addErrback(
             lambda failure: _log.failure("{label} is not polled any more", failure, label=self._label)
         )
@@ -173,8 +175,12 @@ class DatabasePoller:
         position = await self.exclusively(lambda: self._opened().position())
         assert isinstance(position, int)
         names = await self.exclusively(lambda: self._opened().zones())
-        assert isinstance(names, list)
+        assert isinstance(names, dict)
         there = {name.lower(): name for name in names}
+        for apex in self.wanted or ():
+            if apex in there:
+                # To read the records takes longer.
+                self._sink.standIn(apex, names[there[apex]])
         for apex in sorted(there if self.wanted is None else self.wanted):
             if self.wanted is None:
                 self._expect(apex)
@@ -268,6 +274,7 @@ class DatabasePoller:
     def _complain(self, apex: bytes, fault: DNSFault) -> None:
         if self.said.get(apex) != str(fault):
             self.said[apex] = str(fault)
+            self._sink.standIn(apex)
             self._sink.failed(apex, str(fault))
             _log.error("{zone} stays as it is: {fault}", zone=nameToText(apex), fault=fault)
 
@@ -291,6 +298,8 @@ class DatabasePoller:
         except DNSFault as fault:
             if self._fault != str(fault) and not self._closed:
                 self._fault = str(fault)
+                for apex in self.wanted or ():
+                    self._sink.standIn(apex)
                 served = sum([self._sink.former(apex) is not None for apex in self._ours])
                 _log.error(
                     "{label} cannot be read: {fault}; {served} of its {all} zones are served as they were",
@@ -331,7 +340,7 @@ class DatabasePoller:
             names = await self.exclusively(lambda: self._opened().zones())
         except StorageFault as fault:
             return [f"{text}: {self._label} cannot be read: {fault}"]
-        assert isinstance(names, list)
+        assert isinstance(names, dict)
         name = next((name for name in names if name.lower() == apex), None)
         if name is None:
             self._gone(apex)

@@ -183,16 +183,14 @@ class SQLiteStore:
 
     # -- reading
 
-    def zones(self) -> list[bytes]:
+    def zones(self) -> dict[bytes, int]:
         with self._asking():
-            names = [str(name) for (name,) in self._connection.execute("SELECT name FROM zones ORDER BY name")]
-        found: list[bytes] = []
-        for name in names:
-            try:
-                found.append(nameFromText(name))
-            except BadName:
-                # An invalid name cannot be queried, so there is no zone to report the error for.
-                continue
+            rows = self._connection.execute("SELECT name, serial FROM zones ORDER BY name").fetchall()
+        found: dict[bytes, int] = {}
+        for name, serial in rows:
+            # An invalid name cannot be queried, so there is no zone to report the error for.
+            with suppress(BadName):
+                found[nameFromText(str(name))] = int(serial)
         return found
 
     def position(self) -> int:

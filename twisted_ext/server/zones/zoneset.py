@@ -313,7 +313,7 @@ class ZoneSet:
             )
         except OSError as error:
             raise BadDescription(f"state: {folder} cannot be used: {error.strerror or error}") from None
-        updating = UpdateHandler(self._reactor, self.zones, f"{folder}/journals", changed=replication.changed)
+        updating = UpdateHandler(self._reactor, self.zones, f"{folder}/journals", changed=self._changed)
         self._replication, self._updating = replication, updating
         self.operations = {**replication.operations, **updating.operations}
         return replication
@@ -357,6 +357,14 @@ class ZoneSet:
         yield from replication.applying(zones, keys, go, updating.wards)
         if stored is not None:
             stored.start()
+
+    def _changed(self, version: Version) -> None:
+        """
+        Have a version that an update has made kept, and others told of it.
+        """
+        assert self._replication is not None and self._arrivals is not None
+        self._arrivals.changed(version)
+        self._replication.changed(version)
 
     def _journal(self, apex: bytes) -> Differences | None:
         if self._arrivals is not None and apex in self._arrivals:
@@ -555,11 +563,11 @@ class ZoneSet:
             self.loading.close()
         self.publisher.close()
         stopping: list[Deferred[None]] = []
-        if self._arrivals is not None:
-            stopping.append(self._arrivals.close())
         if self._replication is not None:
             stopping.append(self._replication.stop())
         changing = succeed(None) if self._updating is None else self._updating.close()
+        if self._arrivals is not None:
+            changing = self._arrivals.close(changing)
         # Close the storage after the services that write to it.
         stopping.append(changing.addCallback(lambda _: None if self._stored is None else self._stored.close()))
 
