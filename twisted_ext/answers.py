@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import ClassVar, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Protocol
 
 from mypy_extensions import mypyc_attr
 
 from twisted_ext.wire.codes import AA, AD, TC
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.records import RRSet
+
+if TYPE_CHECKING:
+    from twisted_ext.ratecontrol import ServerRates
 
 __all__ = [
     "BLOCKED",
@@ -387,6 +390,12 @@ class Budget(Protocol):
     The remaining work budget of one look-up, shared with all look-ups that it causes.
     """
 
+    @property
+    def isBegun(self) -> bool:
+        """
+        Whether anything was subtracted.
+        """
+
     def spend(self, amount: int = 1) -> None:
         """
         Subtract C{amount}.
@@ -431,6 +440,8 @@ class QueryContext:
         however many others are pending.
     @ivar budget: the remaining work budget, or L{None} for no limit.
     @ivar trace: records the steps, or L{None}.
+    @ivar serverRates: limits the queries to each server, or L{None}. The look-up fails with L{twisted_ext.ratecontrol.NotYet} if it would
+        have to wait long for its turn.
     @ivar depth: the number of look-ups of name servers' addresses that this one is a part of.
     @ivar aliases: the number of aliases that have led to this question.
     @ivar validated: whether the answer is validated here, so that one without signatures is of no use.
@@ -455,6 +466,7 @@ class QueryContext:
         "served",
         "budget",
         "trace",
+        "serverRates",
         "depth",
         "aliases",
         "validated",
@@ -479,6 +491,7 @@ class QueryContext:
         client: str | None = None,
         budget: Budget | None = None,
         trace: Trace | None = None,
+        serverRates: ServerRates | None = None,
     ) -> None:
         self.depth = self.aliases = 0
         self.validated = False
@@ -497,6 +510,7 @@ class QueryContext:
         self.served = client is not None
         self.budget = budget
         self.trace = trace
+        self.serverRates = serverRates
         self.flight: object = None
         plain = recursionDesired and edns and not (dnssecOk or checkingDisabled or authenticData or options or stream)
         self.variant = b"" if plain else self._variant()
@@ -612,6 +626,7 @@ class QueryContext:
         other.served = self.served
         other.budget = self.budget
         other.trace = self.trace
+        other.serverRates = self.serverRates
         other.flight = self.flight
         other.depth = self.depth
         other.aliases = self.aliases

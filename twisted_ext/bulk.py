@@ -23,7 +23,7 @@ from twisted_ext.answers import Answer
 from twisted_ext.compat.foreign import sourceOf
 from twisted_ext.errors import CallerFault
 from twisted_ext.limits import BULK_KEPT_BACK
-from twisted_ext.ratecontrol import Rate, Window
+from twisted_ext.ratecontrol import Rate, ServerRates, Window
 from twisted_ext.resolver.lookup.stream import InOrder, Run
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
@@ -190,6 +190,7 @@ async def bulk(
     ordered: bool = False,
     seconds: float | None = None,
     rate: float | None = None,
+    rateServer: float | None = None,
     clock: IReactorTime | None = None,
 ) -> AsyncGenerator[tuple[Asked, Answer | Exception], None]:
     """
@@ -208,6 +209,8 @@ async def bulk(
     @param ordered: return results in the order of the names, not in the order of arrival.
     @param seconds: the timeout of one look-up.
     @param rate: the maximum number of look-ups that start per second.
+    @param rateServer: the maximum number of queries to each server per second, one at least. Names whose servers may not be asked yet wait,
+        and others are looked up meanwhile. It has no effect on an C{IResolver} that asks servers by itself.
     @param clock: the reactor that C{resolver} uses; L{None} for the global one.
 
     @raise CallerFault: an argument is not valid.
@@ -222,7 +225,8 @@ async def bulk(
     assert clock is not None
     size = window if isinstance(window, Window) else Window(most=window)
     feed = _Feed(names, expectType(rrType), clock, int(BULK_KEPT_BACK.default) if ordered else size.most)
-    begin = partial(Run, sourceOf(resolver, clock), clock, window=size, seconds=seconds, rate=None if rate is None else Rate(rate))
+    limits = (None if rate is None else Rate(rate), None if rateServer is None else ServerRates(rateServer))
+    begin = partial(Run, sourceOf(resolver, clock), clock, window=size, seconds=seconds, rate=limits[0], serverRates=limits[1])
     order = InOrder(feed.pull, feed.done)
     run = begin(pull=order.pull, done=order.done) if ordered else begin(pull=feed.pull, done=feed.done)
     feed.more = run.fill

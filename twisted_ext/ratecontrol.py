@@ -4,10 +4,13 @@ Control how many look-ups run in parallel and how many start per second, based o
 
 from __future__ import annotations
 
+from math import isfinite
+from typing import Final
+
 from twisted_ext.errors import CallerFault
 from twisted_ext.limits import BULK_WINDOW, LOSS_SHARE
 
-__all__ = ["Rate", "Window"]
+__all__ = ["NotYet", "Rate", "ServerRates", "Window"]
 
 #: After doubling has ended, a window grows by this many look-ups, or by this fraction of its size, whichever is more.
 _STEP = 2
@@ -101,6 +104,12 @@ class Window:
         self.size = min(self.most, self.size * 2)
 
 
+def _expectRate(perSecond: object, what: str) -> float:
+    if not isinstance(perSecond, int | float) or not 0 < perSecond or not isfinite(perSecond):
+        raise CallerFault(f"a rate takes a number above zero, of {what} in a second, not {perSecond!r}")
+    return float(perSecond)
+
+
 class Rate:
     """
     Limits the number of look-ups that start per second, evenly spaced.
@@ -117,9 +126,7 @@ class Rate:
 
         @raise CallerFault: the rate is not a number above zero.
         """
-        if not isinstance(perSecond, int | float) or not 0 < perSecond:
-            raise CallerFault(f"a rate takes a number above zero, of look-ups to begin in a second, not {perSecond!r}")
-        self.perSecond = perSecond
+        self.perSecond = _expectRate(perSecond, "look-ups to begin")
         self._next: float | None = None
 
     def take(self, now: float) -> float:
@@ -134,3 +141,70 @@ class Rate:
             return self._next - now
         self._next += 1 / self.perSecond
         return 0.0
+
+    def giveBack(self) -> None:
+        """
+        Do not count the last look-up: nothing was sent for it.
+        """
+        if self._next is not None:
+            self._next -= 1 / self.perSecond
+
+
+class NotYet(Exception):
+    """
+    A look-up was given up before its next query, since no server for that may be asked for a while. It is to be begun again then.
+
+    @ivar servers: their addresses.
+    @ivar seconds: when that is, from now on.
+    """
+
+    def __init__(self, servers: tuple[str, ...], seconds: float) -> None:
+        super().__init__(f"{', '.join(servers)} may be asked in {seconds:.3f} s")
+        self.servers = servers
+        self.seconds = seconds
+
+
+class ServerRates:
+    """
+    Limits the number of queries per second to each server, evenly spaced: of all look-ups whose context has this object.
+
+    @ivar perSecond: the limit for one server.
+    @ivar lookAhead: how long a later query of a look-up may wait for its turn, in seconds. A look-up that would have to wait longer, or at
+        all before its first query, is given up, so that it does not keep others from the servers that they need. Two turns at least:
+        otherwise one that takes two queries of a server would never get the second one.
+    """
+
+    #: Idle time that may be caught up on, in seconds: a late timer is no reason to be slower.
+    _CREDIT: Final = 0.02
+
+    #: Servers above which those are forgotten that could be asked at once.
+    _MOST: Final = 65_536
+
+    def __init__(self, perSecond: object) -> None:
+        """
+        @param perSecond: checked here, since it may come from a user.
+
+        @raise CallerFault: it is less than one, or not a number.
+        """
+        self.perSecond = _expectRate(perSecond, "queries to one server")
+        if self.perSecond < 1:
+            # The time for a look-up would be over before its second query.
+            raise CallerFault(f"a rate for each server is 1 a second or more, not {perSecond!r}")
+        self.lookAhead = max(0.25, 2 / self.perSecond)
+        self._next: dict[str, float] = {}
+        self._most = self._MOST
+
+    def wait(self, server: str, now: float) -> float:
+        """
+        Return the seconds until the turn of a query that is begun now; 0 for one that may be sent.
+        """
+        return max(0.0, self._next.get(server, now) - now)
+
+    def count(self, server: str, now: float) -> None:
+        """
+        Give the next turn to a query.
+        """
+        self._next[server] = max(self._next.get(server, now), now - self._CREDIT) + 1 / self.perSecond
+        if len(self._next) > self._most:
+            self._next = {server: turn for server, turn in self._next.items() if turn > now}
+            self._most = max(self._MOST, 2 * len(self._next))

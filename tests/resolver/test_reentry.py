@@ -34,6 +34,8 @@ class OneQueryBudget:
     def __init__(self) -> None:
         self.left = 1
 
+    isBegun = False
+
     def spend(self, amount: int = 1) -> None:
         self.left -= amount
         if self.left < 0:

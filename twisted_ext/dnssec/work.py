@@ -146,6 +146,10 @@ class Work:
         self.turnEnd = self.verifications + _TURN
 
     @property
+    def isBegun(self) -> bool:
+        return self.packets > 0
+
+    @property
     def spent(self) -> bool:
         """
         Whether nothing more can be resolved for what is being resolved now.

@@ -358,6 +358,8 @@ class ForwardingTests(NetworkTestCase):
         class Budget:
             left = 2
 
+            isBegun = False
+
             def spend(self, amount: int = 1) -> None:
                 if self.left < amount:
                     raise BudgetSpent("spent")

@@ -21,6 +21,7 @@ from twisted_ext.resolver.ask import QueryStart, Waiter
 from twisted_ext.resolver.forward.admission import Admission
 from twisted_ext.resolver.forward.cookies import ClientCookies
 from twisted_ext.resolver.forward.lookup import ForwardedLookup
+from twisted_ext.resolver.forward.ratedlookup import lookupFor
 from twisted_ext.resolver.forward.serverstats import ServerStats, bestOf, nextOf
 from twisted_ext.resolver.sources import LocalSource
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
@@ -223,9 +224,7 @@ class _Start(QueryStart):
         source = self._source
         if source.closed:
             raise Closed("the resolver is closed")
-        lookup = ForwardedLookup(source, self._question, context)
-        lookup.waiter = waiter
-        return lookup
+        return lookupFor(source, self._question, context, waiter)
 
     def now(self) -> float:
         return self._source.seconds()

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import Final, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -18,8 +19,9 @@ from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.errors import DNSFault, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import BULK_ALIASES, BULK_KEPT_BACK, LOOKUP_SECONDS
-from twisted_ext.ratecontrol import Rate, Window
+from twisted_ext.ratecontrol import NotYet, Rate, ServerRates, Window
 from twisted_ext.resolver.ask import Query, askedOn, lookUp, queryOf, unknown
+from twisted_ext.resolver.lookup.postponed import MOST_POSTPONED, Postponed
 from twisted_ext.wire.message import Question
 
 __all__ = ["BulkLookup", "InOrder", "Run", "OrderSlot"]
@@ -29,6 +31,9 @@ Item = TypeVar("Item")
 #: Look-ups that begin within this many seconds share one deadline, so the last of them get that much less time than the first.
 _SHARED: Final = 0.1
 
+#: Look-ups that are postponed before others get their turn in the reactor: a millisecond.
+_TURNED_AWAY: Final = 100
+
 _NODATA: Final = Outcome.NODATA
 
 
@@ -36,7 +41,8 @@ class Run(Generic[Item]):
     """
     Begins look-ups as earlier ones end, with callbacks in place of an iterator.
 
-    @ivar underway: the number of look-ups in progress, C{window} at most.
+    @ivar underway: the number of names without a result: look-ups in progress, C{window} at most, and names whose server may not be asked
+        yet.
     @ivar held: while true, no look-up is begun, because the consumer of the results cannot take more. Call L{fill} when it can.
     """
 
@@ -50,8 +56,10 @@ class Run(Generic[Item]):
         window: Window,
         seconds: float | None = None,
         rate: Rate | None = None,
+        serverRates: ServerRates | None = None,
     ) -> None:
         """
+        @param serverRates: limits the queries to each server. Names that have to wait for theirs take no room from others.
         @param pull: returns the next item and its question, or an exception that is already its result; L{None} if there is none now. Call
             L{fill} when there is.
         @param done: called with each result, exactly once: an answer, or an exception.
@@ -65,6 +73,12 @@ class Run(Generic[Item]):
         self._done = done
         self._seconds = LOOKUP_SECONDS.pick(seconds)
         self._rate = rate
+        self._serverRates = serverRates
+        self._postponed: Postponed[tuple[Item, Question]] | None = None if serverRates is None else Postponed(serverRates)
+        # How many names are postponed, and how many were since look-ups were begun last.
+        self._apart = self._turnedAway = 0
+        self._waking: IDelayedCall | None = None
+        self._wakesAt = inf
         self._context = QueryContext(0.0)
         self._renewAt = float("-inf")
         self._lookups: set[BulkLookup[Item]] = set()
@@ -84,12 +98,21 @@ class Run(Generic[Item]):
         self._filling = True
         window = self.window
         source = self._source
-        isLate = False
+        isLate = hasWaited = False
+        postponed = self._postponed
+        self._turnedAway = 0
         try:
-            while self.underway < window.size and not self.held:
+            while self.underway - self._apart < window.size and not self.held and self._turnedAway < _TURNED_AWAY:
                 if self._rate is not None and not self._mayBegin(self._rate):
                     break
-                pulled = self._pull()
+                pulled: tuple[Item, Question | Exception] | None = None
+                if postponed is not None:
+                    pulled = postponed.next(self._clock.seconds())
+                    hasWaited = pulled is not None
+                    if not hasWaited and self._apart >= MOST_POSTPONED:
+                        break
+                if pulled is None:
+                    pulled = self._pull()
                 if pulled is None:
                     break
                 item, question = pulled
@@ -101,8 +124,11 @@ class Run(Generic[Item]):
                 isLate = True
                 if now >= self._renewAt:
                     self._renewAt = now + _SHARED
-                    self._context = QueryContext(self._renewAt + self._seconds)
-                self.underway += 1
+                    self._context = QueryContext(self._renewAt + self._seconds, serverRates=self._serverRates)
+                if hasWaited:
+                    self._apart -= 1
+                else:
+                    self.underway += 1
                 context = self._context
                 lookup: BulkLookup[Item] | None = None
                 try:
@@ -110,7 +136,7 @@ class Run(Generic[Item]):
                     if not isinstance(answer, Answer):
                         if answer is None:
                             raise unknown(source, question)
-                        lookup = BulkLookup(self, item, question)
+                        lookup = BulkLookup(self, item, question, hasWaited)
                         self._lookups.add(lookup)
                         query = lookup.query = queryOf(answer, lookup, context)
                         query.begin(now)
@@ -122,11 +148,44 @@ class Run(Generic[Item]):
                     # If the source fails at once, the item still gets its result.
                     if lookup is not None:
                         self._lookups.discard(lookup)
-                    self._end(item, fault, True)
+                    self._fail(item, question, fault, hasWaited)
                 else:
                     self._took(answer, item, question, context)
         finally:
             self._filling = False
+        if postponed is not None:
+            self._awaitTurns(postponed)
+
+    def _awaitTurns(self, postponed: Postponed[tuple[Item, Question]]) -> None:
+        """
+        Begin look-ups when the next server may be asked. If there is no room for one, those under way are waited for first.
+        """
+        if self._closed or self.held or self._timer is not None or self.underway - self._apart >= self.window.size:
+            return
+        now = self._clock.seconds()
+        due = now if self._turnedAway >= _TURNED_AWAY else max(postponed.due, now)
+        if due < self._wakesAt:
+            if self._waking is not None:
+                self._waking.cancel()
+            self._wakesAt = due
+            self._waking = self._clock.callLater(due - now, self._wake)
+
+    def _wake(self) -> None:
+        self._waking = None
+        self._wakesAt = inf
+        self.fill()
+
+    def _postpone(self, item: Item, question: Question, fault: NotYet, hasWaited: bool) -> None:
+        postponed = self._postponed
+        assert postponed is not None
+        now = self._clock.seconds()
+        postponed.add((item, question), fault.servers, now + fault.seconds, hasWaited)
+        self._apart += 1
+        self._turnedAway += 1
+        if self._rate is not None:
+            self._rate.giveBack()
+        if not self._filling:
+            self._fill(now)
 
     def _mayBegin(self, rate: Rate) -> bool:
         if self._timer is not None:
@@ -162,7 +221,13 @@ class Run(Generic[Item]):
     def failed(self, lookup: BulkLookup[Item], fault: Exception) -> None:
         if lookup in self._lookups:
             self._lookups.discard(lookup)
-            self._end(lookup.item, fault, True)
+            self._fail(lookup.item, lookup.question, fault, lookup.hasWaited)
+
+    def _fail(self, item: Item, question: Question, fault: Exception, hasWaited: bool) -> None:
+        if isinstance(fault, NotYet):
+            self._postpone(item, question, fault, hasWaited)
+        else:
+            self._end(item, fault, True)
 
     def _took(self, answer: Answer, item: Item, question: Question, context: QueryContext) -> None:
         """
@@ -171,12 +236,16 @@ class Run(Generic[Item]):
         if answer.outcome is _NODATA and answer.answer and found(question, answer)[2] is not None:
             following = Deferred.fromCoroutine(self._follow(question, answer, context))
             self._following.add(following)
-            following.addCallbacks(self._followed, self._notFollowed, callbackArgs=(item, following), errbackArgs=(item, following))
+            following.addCallbacks(
+                self._followed, self._notFollowed, callbackArgs=(item, following), errbackArgs=(item, question, following)
+            )
             return
         origin = answer.origin
         self._end(item, answer, origin is not None and origin.attempts > 1)
 
     async def _follow(self, question: Question, answer: Answer, context: QueryContext) -> Answer:
+        if context.serverRates is not None:
+            context = context.but(aliases=1)
         steps = await askedOn(partial(lookUp, self._source), question, answer, context, int(BULK_ALIASES.default))
         if found(*steps[-1])[2] is not None:
             raise Unknown(f"its aliases form a loop, or are more than {BULK_ALIASES.default:.0f}")
@@ -186,11 +255,11 @@ class Run(Generic[Item]):
         self._following.discard(following)
         self._end(item, answer, False)
 
-    def _notFollowed(self, failure: Failure, item: Item, following: Deferred[Answer]) -> None:
+    def _notFollowed(self, failure: Failure, item: Item, question: Question, following: Deferred[Answer]) -> None:
         self._following.discard(following)
         if not self._closed:
             fault = failure.value
-            self._end(item, fault if isinstance(fault, Exception) else DNSFault(repr(fault)), True)
+            self._fail(item, question, fault if isinstance(fault, Exception) else DNSFault(repr(fault)), False)
 
     def _end(self, item: Item, result: Answer | Exception, lost: bool) -> None:
         self.underway -= 1
@@ -208,6 +277,9 @@ class Run(Generic[Item]):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._waking is not None:
+            self._waking.cancel()
+            self._waking = None
         lookups, self._lookups = self._lookups, set()
         for lookup in lookups:
             lookup.query.cancel()
@@ -219,16 +291,19 @@ class Run(Generic[Item]):
 class BulkLookup(Generic[Item]):
     """
     One look-up of a L{Run}, which waits for its answer.
+
+    @ivar hasWaited: whether it was postponed before.
     """
 
-    __slots__ = ("run", "item", "question", "query")
+    __slots__ = ("run", "item", "question", "hasWaited", "query")
 
     query: Query
 
-    def __init__(self, run: Run[Item], item: Item, question: Question) -> None:
+    def __init__(self, run: Run[Item], item: Item, question: Question, hasWaited: bool) -> None:
         self.run = run
         self.item = item
         self.question = question
+        self.hasWaited = hasWaited
 
     def callback(self, answer: Answer, /) -> None:
         self.run.answered(self, answer)

@@ -20,6 +20,7 @@ from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BadDescription, Closed, ServerFailed, TimedOut, Unreachable
 from twisted_ext.files import STATE_FILE, STATE_FOLDER, openNow, replacingFile
 from twisted_ext.limits import FIRST_WAIT
+from twisted_ext.ratecontrol import NotYet
 from twisted_ext.recursion.limits import (
     ENCRYPTED_CONNECTIONS,
     ENCRYPTED_FILE_OCTETS,
@@ -33,6 +34,7 @@ from twisted_ext.resolver.ask import Waiter, lookUp
 from twisted_ext.resolver.forward.failures import Abandoned
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.forward.lookup import ForwardedLookup
+from twisted_ext.resolver.forward.ratedlookup import lookupFor
 from twisted_ext.resolver.recursive.pool import ServerPool, ZoneServers
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.tls.opportunistic import OpportunisticTLS
@@ -362,7 +364,7 @@ class _OpportunisticLookup:
         if self._done or self._plain is not None:
             return
         fault = failure.value
-        if isinstance(fault, Closed):
+        if isinstance(fault, Closed | NotYet):
             self._end()
             self._waiter.errback(fault)
         else:
@@ -376,8 +378,7 @@ class _OpportunisticLookup:
 
     def _beginPlain(self, now: float) -> None:
         self._letGo()
-        plain = self._plain = ForwardedLookup(self._servers, self._question, self._context)
-        plain.waiter = self
+        plain = self._plain = lookupFor(self._servers, self._question, self._context, self)
         plain.begin(now)
 
     def callback(self, answer: Answer, /) -> None:

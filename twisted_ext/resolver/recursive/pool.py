@@ -23,6 +23,7 @@ from twisted_ext.resolver.forward.admission import Admission
 from twisted_ext.resolver.forward.cookies import ClientCookies
 from twisted_ext.resolver.forward.forwarder import Parts, Upstream, partsFor
 from twisted_ext.resolver.forward.lookup import ForwardedLookup
+from twisted_ext.resolver.forward.ratedlookup import lookupFor
 from twisted_ext.resolver.forward.serverstats import ServerStats
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
 from twisted_ext.transport.exchange import TCP, StreamTransport
@@ -295,9 +296,7 @@ class ServerPool:
             self._used.update(servers.upstreams)
         if self.encryption is not None:
             return self.encryption.prepare(servers, question, context, waiter)
-        lookup = ForwardedLookup(servers, question, context)
-        lookup.waiter = waiter
-        return lookup
+        return lookupFor(servers, question, context, waiter)
 
     def partsOf(self, context: QueryContext) -> Parts:
         variant = context.variant

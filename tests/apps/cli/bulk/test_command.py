@@ -404,6 +404,7 @@ class ArgumentTests(SynchronousTestCase):
             (["a.txt", "b.txt"], "'b.txt' is not a record type, and the file of names is given already"),
             (["-", "--window", "0"], "is not a number from 1 to"),
             (["-", "--rate", "fast"], "is not a number from 0.001 to 1000000000"),
+            (["-", "--rate-server", "0.5"], "is not a number from 1 to 1000000000"),
             (["-", "--time", "0"], "is not a number from 0.05"),
             (["-", "--foo"], "--foo"),
             (["-", "--output", "x", "--resume", "x"], "write one of them"),

@@ -215,15 +215,18 @@ def test_sharesOfTheRate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     names = tmp_path / "names"
     names.write_text("a.example\n" * 100)
     monkeypatch.setattr(sources, "OCTETS", 100)
-    for words, most, rate in (((), 8, None), (("--rate", "1000"), 2, 500)):
+    cases = (((), 8, None, None), (("--rate", "1000"), 2, 500, None), (("--rate-server", "50"), 2, None, 25))
+    for count, (words, most, rate, rateServer) in enumerate(cases):
         cluster = Cluster()
         monkeypatch.setattr(distributed, "wait", cluster.wait)
         monkeypatch.setattr(running, "_client", lambda wishes, cluster=cluster: nullcontext(cluster))
         monkeypatch.setattr(running, "_check", lambda client, workers: None)
-        output = str(tmp_path / f"out{most}")
+        output = str(tmp_path / f"out{count}")
         assert running.runOnCluster(parseBulk([str(names), "--dask-local", "2", "--output", output, "--no-progress", *words])) == OK
         assert cluster.most == most
-        assert {promise.partition.rate for promise in cluster.made} == {rate}
+        assert {(promise.partition.rate, promise.partition.rateServer) for promise in cluster.made} == {(rate, rateServer)}
+    with pytest.raises(ExitError, match="--rate-server 1 is less than 1 a second for each of 2 workers; write 2 or more"):
+        running.runOnCluster(parseBulk([str(names), "--dask-local", "2", "--output", str(tmp_path / "out"), "--rate-server", "1"]))
 
 
 @pytest.mark.parametrize(

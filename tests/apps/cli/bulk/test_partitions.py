@@ -45,10 +45,13 @@ class LocalEngine:
         self.source = source
         self.asked: list[str] = []
 
-    def resolve(self, names: list[str], rrType: int, seconds: float | None, rate: float | None) -> Batch:
+    def resolve(
+        self, names: list[str], rrType: int, seconds: float | None, rate: float | None, rateServer: float | None
+    ) -> Batch:
         self.asked += names
         clock = Clock()
         batch = Batch(clock, self.source, names, rrType, window=Window(), seconds=seconds, rate=rate)
+        assert rateServer is None
         done: Deferred[None] = batch.begin()
         for _ in range(1000):
             clock.advance(0.1)

@@ -71,6 +71,9 @@ _WINDOW: Final = Option[int | None](
     whole(1, int(BULK_WINDOW.most)),
 )
 _RATE: Final = Option[float | None]("--rate N", "start at most N look-ups per second", None, number(0.001, 1e9))
+_RATE_SERVER: Final = Option[float | None](
+    "--rate-server N", "send at most N queries per second to each server; other names go on", None, number(1, 1e9)
+)
 _TIME: Final = Option[float | None](
     "--time SECONDS",
     f"the timeout of each look-up ({LOOKUP_SECONDS.default:g})",
@@ -91,7 +94,8 @@ _FORMAT: Final = Option[str | None](
 )
 
 ARGUMENTS: Final = Arguments(
-    _HELP, SERVER, _OUTPUT, _RESUME, _ORDERED, _REVERSE, _WINDOW, _RATE, _TIME, _PROGRESS, _DASK_LOCAL, _DASK, _COLUMN, _FORMAT
+    *(_HELP, SERVER, _OUTPUT, _RESUME, _ORDERED, _REVERSE, _WINDOW, _RATE, _RATE_SERVER, _TIME, _PROGRESS),
+    *(_DASK_LOCAL, _DASK, _COLUMN, _FORMAT),
 )
 
 
@@ -118,6 +122,7 @@ class BulkWishes:
     reverse: bool
     window: int | None
     rate: float | None
+    rateServer: float | None
     time: float | None
     progress: bool | None
     daskLocal: int | None
@@ -164,6 +169,7 @@ def parseBulk(words: list[str]) -> BulkWishes:
         reverse,
         given[_WINDOW],
         given[_RATE],
+        given[_RATE_SERVER],
         given[_TIME],
         given[_PROGRESS],
         given[_DASK_LOCAL],

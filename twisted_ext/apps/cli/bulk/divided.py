@@ -21,7 +21,7 @@ from twisted_ext.apps.cli.bulk.plan import Folder, Order
 from twisted_ext.apps.cli.bulk.sources import inputFile
 from twisted_ext.apps.cli.bulk.task import installedVersion
 from twisted_ext.apps.cli.terminal.colors import isTerminal
-from twisted_ext.apps.cli.terminal.exits import BATCH, INTERRUPTED, NO_REPLY, OK, TERMINATED, ExitError, complain
+from twisted_ext.apps.cli.terminal.exits import BATCH, INTERRUPTED, NO_REPLY, OK, TERMINATED, USAGE, ExitError, complain
 from twisted_ext.apps.cli.terminal.progress import drawingFor
 from twisted_ext.files import TemporaryFolder
 
@@ -110,11 +110,17 @@ def _filled(wishes: BulkWishes, order: Order, folder: Folder, left: list[int]) -
 
     def make(number: int, workers: int) -> Partition:
         rate = None if wishes.rate is None else wishes.rate / workers
-        return order.of(number, folder.outputOf(number, order.format), rate)
+        rateServer = None if wishes.rateServer is None else wishes.rateServer / workers
+        if rateServer is not None and rateServer < 1:
+            said = f"--rate-server {wishes.rateServer:g} is less than 1 a second for each of {workers} workers; write {workers} or more"
+            raise ExitError(USAGE, said)
+        return order.of(number, folder.outputOf(number, order.format), rate, rateServer)
 
+    # A rate is shared by partitions that are under way.
+    each = EACH if wishes.rate is None and wishes.rateServer is None else 1
     try:
         with _client(wishes) as client:
-            tally = Feed(client, told=told, met=partial(_check, client), each=EACH if wishes.rate is None else 1).run(iter(left), make)
+            tally = Feed(client, told=told, met=partial(_check, client), each=each).run(iter(left), make)
     except NoWorkers:
         said = "the processes that look names up end again and again; --dask-local 1 with TXDNS_DEBUG=1 shows more"
         if wishes.dask:

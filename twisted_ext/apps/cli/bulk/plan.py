@@ -48,6 +48,7 @@ class Partition:
     @ivar target: the server or description after C{@}, or C{""}.
     @ivar seconds: the timeout of each look-up; L{None} for the default, as with C{window} and C{rate}.
     @ivar rate: look-ups that this partition may begin in a second.
+    @ivar rateServer: queries that it may send to each server in a second.
     """
 
     number: int
@@ -61,6 +62,7 @@ class Partition:
     seconds: float | None = None
     window: int | None = None
     rate: float | None = None
+    rateServer: float | None = None
 
     @property
     def text(self) -> str:
@@ -86,12 +88,13 @@ class Order:
     def partitions(self) -> int:
         return -(-self.input.size // self.input.step)
 
-    def of(self, number: int, output: str, rate: float | None = None) -> Partition:
+    def of(self, number: int, output: str, rate: float | None = None, rateServer: float | None = None) -> Partition:
         step = self.input.step
         first = number * step
         count = min(step, self.input.size - first)
         return Partition(
-            number, self.input, first, count, output, self.format, self.rrType, self.target, self.seconds, self.window, rate
+            *(number, self.input, first, count, output, self.format, self.rrType, self.target),
+            *(self.seconds, self.window, rate, rateServer),
         )
 
     def toJSON(self) -> dict[str, object]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IReactorCore
@@ -17,7 +18,7 @@ from twisted_ext.apps.cli.terminal.colors import isTerminal
 from twisted_ext.apps.cli.terminal.exits import BATCH, BROKEN_PIPE, NO_REPLY, OK, ExitError, complain
 from twisted_ext.apps.cli.terminal.progress import Progress, drawingFor
 from twisted_ext.apps.cli.terminal.upstream import upstreamFor
-from twisted_ext.ratecontrol import Rate
+from twisted_ext.ratecontrol import Rate, ServerRates
 from twisted_ext.resolver.lookup.stream import InOrder, Run
 
 if TYPE_CHECKING:
@@ -77,13 +78,12 @@ class BulkWork(BulkFlow):
     async def run(self) -> int:
         wishes = self._wishes
         upstream = await upstreamFor(self._reactor, wishes.target)
+        source, clock, window = upstream.source, self._reactor, self._window
         rate = None if wishes.rate is None else Rate(wishes.rate)
-        source, clock, window, seconds = upstream.source, self._reactor, self._window, wishes.time
+        serverRates = None if wishes.rateServer is None else ServerRates(wishes.rateServer)
+        begin = partial(Run, source, clock, window=window, seconds=wishes.time, rate=rate, serverRates=serverRates)
         order: InOrder[Item] = InOrder(self._pull, self._done)
-        if wishes.ordered:
-            self._run = Run(source, clock, pull=order.pull, done=order.done, window=window, seconds=seconds, rate=rate)
-        else:
-            self._run = Run(source, clock, pull=self._pull, done=self._done, window=window, seconds=seconds, rate=rate)
+        self._run = begin(pull=order.pull, done=order.done) if wishes.ordered else begin(pull=self._pull, done=self._done)
         # By default show no progress if the output goes to the same terminal.
         shown = isTerminal(sys.stderr) and (bool(self._streams.path) or not sys.stdout.isatty())
         drawn = wishes.progress if wishes.progress is not None else shown

@@ -65,7 +65,8 @@ def resolvePartition(partition: Partition) -> Done:
     if isParquet:
         # It has no room for octets that are not UTF-8.
         names = [name.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for name in names]
-    batch = engineFor(partition.target, partition.window).resolve(names, partition.rrType, partition.seconds, partition.rate)
+    engine = engineFor(partition.target, partition.window)
+    batch = engine.resolve(names, partition.rrType, partition.seconds, partition.rate, partition.rateServer)
     if batch.unreached is not None and not batch.answered:
         raise NoReply(str(batch.unreached))
     publish(partition.output, parquetOf(batch.lines) if isParquet else "".join(batch.lines).encode("ascii"))

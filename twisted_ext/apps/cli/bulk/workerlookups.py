@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -19,7 +19,7 @@ from twisted_ext.answers import Answer
 from twisted_ext.apps.cli.bulk.input import Fed, Item, namesOf
 from twisted_ext.apps.cli.bulk.output import lineOf
 from twisted_ext.errors import TimedOut, Unreachable
-from twisted_ext.ratecontrol import Rate, Window
+from twisted_ext.ratecontrol import Rate, ServerRates, Window
 from twisted_ext.resolver.lookup.stream import Run
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class Batch:
         window: Window,
         seconds: float | None = None,
         rate: float | None = None,
+        serverRates: ServerRates | None = None,
     ) -> None:
         self.lines: list[str] = []
         self.answered = 0
@@ -84,8 +85,8 @@ class Batch:
         self._left = len(names)
         following = iter(names)
         self._feed: Callable[[], Fed | None] = namesOf(lambda: next(following, None), rrType)
-        limit = None if rate is None else Rate(rate)
-        self._run: Run[Item] = Run(source, clock, pull=self._feed, done=self._took, window=window, seconds=seconds, rate=limit)
+        begin = partial(Run[Item], source, clock, pull=self._feed, done=self._took, window=window, seconds=seconds)
+        self._run: Run[Item] = begin(rate=None if rate is None else Rate(rate), serverRates=serverRates)
 
     def begin(self) -> Deferred[None]:
         if self._left:
@@ -124,6 +125,7 @@ class Engine:
 
         self._reactor = runningReactor()
         self._window = Window(most=window)
+        self._serverRates: ServerRates | None = None
         self._source = self._awaited(lambda: Deferred.fromCoroutine(upstreamFor(self._reactor, target))).source
 
     def _awaited(self, begin: Callable[[], Deferred[_Result]]) -> _Result:
@@ -143,13 +145,23 @@ class Engine:
             raise AssertionError("unreachable")
         return result
 
-    def resolve(self, names: Sequence[str], rrType: int, seconds: float | None, rate: float | None) -> Batch:
+    def resolve(
+        self, names: Sequence[str], rrType: int, seconds: float | None, rate: float | None, rateServer: float | None
+    ) -> Batch:
         """
         Return the batch, done.
         """
 
         def begin() -> Deferred[Batch]:
-            batch = Batch(self._reactor, self._source, names, rrType, window=self._window, seconds=seconds, rate=rate)
+            rates = self._serverRates
+            if rateServer is None:
+                rates = None
+            elif rates is None or rates.perSecond != rateServer:
+                # Kept, since the servers of one partition are those of the next one.
+                rates = self._serverRates = ServerRates(rateServer)
+            batch = Batch(
+                self._reactor, self._source, names, rrType, window=self._window, seconds=seconds, rate=rate, serverRates=rates
+            )
             return batch.begin().addCallback(lambda _: batch)
 
         return self._awaited(begin)
