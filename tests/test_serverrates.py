@@ -13,19 +13,22 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.networks import NetworkTestCase
 from tests.resolver.recursive.stacks import Stack
+from tests.server.test_followedaliases import alias, bare
 from tests.test_bulk import Results, collect, names
 from tests.typed import unchecked
 from twisted_ext.answers import Answer, Outcome, Security
-from twisted_ext.bulk import bulk
+from twisted_ext.bulk import bulk, dataOf
 from twisted_ext.errors import CallerFault, TimedOut
-from twisted_ext.ratecontrol import Rate, ServerRates
+from twisted_ext.ratecontrol import NotYet, Rate, ServerRates, Window
 from twisted_ext.resolver.lookup import stream
 from twisted_ext.resolver.lookup.postponed import Postponed
 from twisted_ext.testing.internet import Fault, Internet
+from twisted_ext.testing.network import Datagram
 from twisted_ext.testing.servers import CannedServer, Reply
-from twisted_ext.testing.sources import CannedSource
+from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf
 from twisted_ext.transport.servers import Server
-from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.rrtypes import A
 
 
 def most(times: Iterable[float], seconds: float = 1.0) -> int:
@@ -34,6 +37,17 @@ def most(times: Iterable[float], seconds: float = 1.0) -> int:
     """
     times = sorted(times)
     return max([sum(1 for other in times if begin <= other < begin + seconds - 1e-6) for begin in times], default=0)
+
+
+class TurningAway(HeldSource):
+    """
+    Fails look-ups in their middle.
+    """
+
+    def turnAway(self, fault: NotYet) -> None:
+        held, self._held = self._held, []
+        for _, waiting in held:
+            waiting.errback(fault)
 
 
 class ForwardedTests(NetworkTestCase):
@@ -46,7 +60,14 @@ class ForwardedTests(NetworkTestCase):
         return canned, canned.listen(self.network.reactor(address))
 
     def run_(
-        self, servers: Sequence[Server], asked: Iterable[str], seconds: float, *, rateServer: float, isStream: bool = False
+        self,
+        servers: Sequence[Server],
+        asked: Iterable[str],
+        seconds: float,
+        *,
+        rateServer: float,
+        rate: float | None = None,
+        isStream: bool = False,
     ) -> tuple[Results, bool]:
         """
         Look names up for some time.
@@ -55,7 +76,7 @@ class ForwardedTests(NetworkTestCase):
         """
         source = self.forward(*servers, stream=isStream)
         found: Results = []
-        done = collect(bulk(source, asked, clock=self.here, rateServer=rateServer), found)
+        done = collect(bulk(source, asked, clock=self.here, rateServer=rateServer, rate=rate), found)
         for _ in range(round(seconds * 100)):
             self.network.advance(0.01)
         isDone = bool(done.called)
@@ -125,6 +146,8 @@ class ForwardedTests(NetworkTestCase):
         self.network.shape("192.0.2.54", delay=0.03)
         _, isDone = self.run_([one, two], names(200), 5.5, rateServer=20)
         self.assertTrue(isDone)
+        # There are no other queries, such as those that find out which one is faster.
+        self.assertEqual(len(first.asked) + len(second.asked), 200)
         for canned in (first, second):
             self.assertGreater(len(canned.asked), 80)
             self.assertLessEqual(most(each.at for each in canned.asked), 21)
@@ -137,17 +160,111 @@ class ForwardedTests(NetworkTestCase):
         self.assertTrue(isDone)
         self.assertEqual([type(result) for _, result in found], 30 * [TimedOut])
 
+    def test_deadlineInTheQueue(self) -> None:
+        """
+        A query that is to be sent again in its turn, after the deadline of its look-up, is not sent, and the look-up ends in time.
+        """
+        found: Results = []
+        source = self.forward(self.nowhere())
+        done = collect(bulk(source, names(2), clock=self.here, rateServer=1, seconds=1.5), found)
+        self.network.advance(1.62)
+        self.assertEqual([str(name) for name, _ in found], names(1))
+        self.network.advance(2)
+        self.assertTrue(done.called)
+        sent = [datagram.at for datagram in self.network.datagrams]
+        self.assertLessEqual(most(sent), 2)
+
+    def test_repeatedAndTruncated(self) -> None:
+        """
+        What is sent again in its turn, and then over TCP, is counted each time.
+        """
+        canned, server = self.start(otherwise=[f"192.0.2.{number}" for number in range(100)])
+        seen: dict[bytes, int] = {}
+        kept: list[float] = []
+
+        def admit(datagram: Datagram) -> bool:
+            kept.append(self.here.seconds())
+            question = datagram.octets[12:]
+            seen[question] = seen.get(question, 0) + 1
+            return seen[question] > 1
+
+        self.network.shape("192.0.2.53", delay=0.01, admit=admit)
+        found, isDone = self.run_([server], names(60), 20, rateServer=20)
+        self.assertTrue(isDone)
+        tcp = [each.at for each in canned.asked if each.transport == "tcp"]
+        self.assertEqual(len(tcp), 60)
+        self.assertLessEqual(most(kept + tcp), 21)
+
+    def test_deadServerOfTwo(self) -> None:
+        """
+        A server that is known to be dead gets no names because the other one may not be asked yet.
+        """
+        canned, server = self.start()
+        found, isDone = self.run_([self.nowhere(), server], names(200), 14, rateServer=20)
+        self.assertTrue(isDone)
+        self.assertEqual(len(canned.asked), 200)
+        dead = [datagram for datagram in self.network.datagrams if datagram.destination[0] == "192.0.2.99"]
+        self.assertLess(len(dead), 60)
+
+    def test_bothRates(self) -> None:
+        """
+        A name that had to wait counts once for C{rate}.
+        """
+        canned, server = self.start()
+        found, isDone = self.run_([server], names(30), 3.3, rateServer=10, rate=11)
+        self.assertTrue(isDone)
+
+    def test_turns(self) -> None:
+        """
+        The reactor gets its turn while very many names have to wait.
+        """
+        _, server = self.start()
+        read: list[str] = []
+
+        def reading() -> Iterable[str]:
+            for name in names(1000):
+                read.append(name)
+                yield name
+
+        source = self.forward(server)
+        done = collect(bulk(source, reading(), clock=self.here, rateServer=10), [])
+        self.assertLess(len(read), 110)
+        self.network.advance(0.01)
+        self.assertEqual(len(read), 1000)
+        done.addErrback(lambda _: None)
+        done.cancel()
+
+    def test_turnedAwayLater(self) -> None:
+        """
+        A look-up that finds only in its middle that it has to wait gives its room to others, and is begun again by itself.
+        """
+        source = TurningAway()
+        found: Results = []
+        done = collect(bulk(source, names(2), clock=self.here, rateServer=10, window=Window(1, least=1, most=1)), found)
+        self.assertEqual(len(source.held), 1)
+        source.turnAway(NotYet(("192.0.2.53",), 1.0))
+        self.assertEqual([nameToText(each.name, final=False) for each in source.held], names(2)[1:])
+        source.release(answerOf(questionOf("x.example"), "192.0.2.1"))
+        self.network.advance(0.9)
+        self.assertEqual(source.held, [])
+        self.network.advance(0.2)
+        self.assertEqual([nameToText(each.name, final=False) for each in source.held], names(1))
+        source.release(answerOf(questionOf("x.example"), "192.0.2.1"))
+        self.network.advance(0)
+        self.assertTrue(done.called)
+
     def test_aliasesOfOneServer(self) -> None:
         """
         A name takes two queries of one server if its alias leads out of the answer, at the lowest rate too.
         """
         canned, server = self.start()
         for name in names(5):
-            canned.set(name, "CNAME", f"to.{name}.")
-            canned.set(f"to.{name}", "A", "192.0.2.9")
-        found, isDone = self.run_([server], names(5), 30, rateServer=1)
+            canned.set(name, "A", alias(name, f"to.{name}"))
+        canned.tamper = bare
+        found, isDone = self.run_([server], names(5), 12, rateServer=1)
         self.assertTrue(isDone)
-        self.assertEqual({type(result) for _, result in found}, {Answer})
+        self.assertEqual([dataOf(result, A) for _, result in found if isinstance(result, Answer)], 5 * [["192.0.2.80"]])
+        self.assertEqual(len(canned.asked), 10)
         self.assertLessEqual(most(each.at for each in canned.asked), 2)
 
     def test_leavingEarly(self) -> None:
@@ -229,6 +346,17 @@ class RecursiveTests(SynchronousTestCase):
         self.assertLess(max(at for at, name, _ in found if "net" in name), 4)
         self.assertGreater(max(at for at, _, _ in found), 9)
         self.assertLessEqual(max(self.busiest().values()), 21)
+
+    def test_onlyServer(self) -> None:
+        """
+        Validation asks the only server of a zone once more, in its turn.
+        """
+        self.internet.zone("example.com", "n0 300 A 192.0.2.80", servers=["ns1.example.com"])
+        began = self.internet.time()
+        found = self.run_(["n0.example.com"], rateServer=1)
+        self.assertEqual([result.security for _, _, result in found if isinstance(result, Answer)], [Security.SECURE])
+        self.assertEqual([each.server.name for each in self.internet.exchanges].count(nameFromText("ns1.example.com")), 2)
+        self.assertLess(self.internet.time() - began, 12)
 
     def test_lowestRate(self) -> None:
         """

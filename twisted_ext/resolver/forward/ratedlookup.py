@@ -37,7 +37,7 @@ class RatedLookup(ForwardedLookup):
         self._isGranted = False
         budget = context.budget
         # Whether it is a part of another one, which has sent something already.
-        self._isPart = bool(context.aliases or context.depth or (budget is not None and budget.isBegun))
+        self._isPart = bool(context.aliases or (budget is not None and budget.isBegun))
 
     def overdue(self, now: float) -> None:
         go = self._parked
@@ -89,7 +89,7 @@ class RatedLookup(ForwardedLookup):
             return True
         source, context, rates = self._source, self.context, self._rates
         wait = self._waitFor(index, now)
-        if not self.attempts and wait and (wait > (rates.lookAhead if self._isPart else 0.0) or now + wait >= context.deadline):
+        if not self.attempts and wait > (rates.lookAhead if self._isPart else 0.0):
             servers = tuple([source.upstreams[each].server.address for each in self._usable(index, now)])
             self._over()
             self.refuse(NotYet(servers, wait))

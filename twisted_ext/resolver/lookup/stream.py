@@ -114,6 +114,8 @@ class Run(Generic[Item]):
                 if pulled is None:
                     pulled = self._pull()
                 if pulled is None:
+                    if self._rate is not None:
+                        self._rate.giveBack()
                     break
                 item, question = pulled
                 if isinstance(question, Exception):

@@ -20,7 +20,6 @@ from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BadDescription, Closed, ServerFailed, TimedOut, Unreachable
 from twisted_ext.files import STATE_FILE, STATE_FOLDER, openNow, replacingFile
 from twisted_ext.limits import FIRST_WAIT
-from twisted_ext.ratecontrol import NotYet
 from twisted_ext.recursion.limits import (
     ENCRYPTED_CONNECTIONS,
     ENCRYPTED_FILE_OCTETS,
@@ -364,7 +363,7 @@ class _OpportunisticLookup:
         if self._done or self._plain is not None:
             return
         fault = failure.value
-        if isinstance(fault, Closed | NotYet):
+        if isinstance(fault, Closed):
             self._end()
             self._waiter.errback(fault)
         else:
