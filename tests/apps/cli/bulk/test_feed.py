@@ -229,6 +229,25 @@ def test_sharesOfTheRate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         running.runOnCluster(parseBulk([str(names), "--dask-local", "2", "--output", str(tmp_path / "out"), "--rate-server", "1"]))
 
 
+def test_nothingIsLeftOfKilledWorkers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """
+    What a worker that was killed has begun to write is not in the folder when the run is done.
+    """
+    (tmp_path / "names").write_text("a.example\n")
+    cluster = Cluster()
+
+    def wait(futures: Sequence[object], *, timeout: float, return_when: str) -> Waited:
+        (tmp_path / "out" / ".part-000000.jsonl.killed").write_text("{")
+        return cluster.wait(futures, timeout=timeout, return_when=return_when)
+
+    monkeypatch.setattr(distributed, "wait", wait)
+    monkeypatch.setattr(running, "_client", lambda wishes: nullcontext(cluster))
+    monkeypatch.setattr(running, "_check", lambda client, workers: None)
+    words = [str(tmp_path / "names"), "--dask-local", "2", "--output", str(tmp_path / "out"), "--no-progress"]
+    assert running.runOnCluster(parseBulk(words)) == OK
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["_run.json"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -67,7 +67,10 @@ def runOnCluster(wishes: BulkWishes) -> int:
     try:
         folder.begin(order)
         left = [*folder.left(order)]
-        tally = _filled(wishes, order, folder, left) if left else tally
+        if left:
+            tally = _filled(wishes, order, folder, left)
+            # What workers that were killed had begun is removed.
+            folder.left(order)
     except (KeyboardInterrupt, _Terminated) as end:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         there = order.partitions - len([*folder.left(order)])
