@@ -18,10 +18,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from distributed import Client, Security
 
 from tests.live.asking import zoneOf
 from tests.patience import PATIENCE
 from tests.peers import LivePeer, freePort, living, nsd
+from twisted_ext.apps.cli.bulk.command import parseBulk
+from twisted_ext.apps.cli.bulk.divided import _client
 
 __all__: list[str] = []
 
@@ -246,3 +249,17 @@ def test_silentServer(tmp_path: Path) -> None:
     assert done.returncode == 9, done.stderr
     assert "no name got a reply" in done.stderr
     assert [path.name for path in folder.iterdir()] == ["_run.json"]
+
+
+def test_strangersOfThisMachine() -> None:
+    """
+    The scheduler of C{--dask-local} listens at the loopback address only, and talks to nobody who lacks the keys of this run: not without
+    TLS, and not with keys of their own.
+    """
+    with _client(parseBulk(["names", "--dask-local", "1", "--output", "out"])) as client:
+        address = client.scheduler.address
+        assert address.startswith("tls://127.0.0.1:")
+        for stranger, security in ((address.replace("tls", "tcp"), None), (address, Security.temporary())):
+            with pytest.raises((OSError, ValueError)):
+                Client(stranger, security=security, timeout=2, set_as_default=False)
+        assert client.submit(abs, -1, pure=False, retries=0).result() == 1
