@@ -26,10 +26,10 @@ LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
     frozenset(layer.split())
     for layer in (
         "_compiled _version errors files lazy limits palette",
-        "wire",
+        "wire ratecontrol",
         "answers",
         "outcomes",
-        "addressranges aliases cache discovery dnssec expiry packetcache ratecontrol",
+        "addressranges aliases cache discovery dnssec expiry packetcache",
         "metrics recursion zone watch",
         "interfaces",
         "native",

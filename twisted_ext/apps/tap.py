@@ -38,6 +38,7 @@ from twisted_ext.server.settings.startup import (
     WRONG,
     complainPlainly,
     end,
+    neededModule,
     programName,
     wantSomething,
 )
@@ -655,14 +656,11 @@ def _watch(server: Server, settings: Settings) -> None:
         _warnOfStrangers(settings)
         web = import_module("twisted_ext.apps.web.service").WebService(reactor, settings.http, operations, setup=server.setupPages)
         server.add(web, web.bind)
+    if settings.api:
+        api = neededModule("api", "twisted_ext.apps.apiservice", "api").apiServiceFor(reactor, settings, operations.zoned)
+        server.add(api, api.bind)
     if settings.manhole:
-        try:
-            module = import_module("twisted_ext.apps.manhole")
-        except ModuleNotFoundError as error:
-            package = (error.name or "").partition(".")[0]
-            if package in ("", "twisted_ext"):
-                raise
-            raise CallerFault(f"manhole needs {package}, which is not installed: pip install 'twisted-ext[shell]'") from error
+        module = neededModule("manhole", "twisted_ext.apps.manhole", "shell")
         names = module.namespaceFor(operations)
         server.add(module.ManholeService(reactor, settings.manhole, settings.manholeKeys, names))
     if settings.control:

@@ -218,10 +218,8 @@ def main() -> None:
         with suppress(ReactorNotRunning):
             reactor.stop()
 
-    def obeySignals() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda number, frame: IReactorFromThreads(reactor).callFromThread(stop))
-
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: IReactorFromThreads(reactor).callFromThread(stop))
     obeying = ParentMessages(cast(IReactorTime, reactor), stop)
 
     connect: Callable[[Protocol], object] = StandardIO
@@ -230,10 +228,10 @@ def main() -> None:
         return obeying.service.stopService() if obeying.service is not None else None
 
     reactor.callWhenRunning(connect, obeying)
-    # In place of those of the reactor, which take a second stop for a fault.
-    reactor.callWhenRunning(obeySignals)
     reactor.addSystemEventTrigger("before", "shutdown", end)
-    reactor.run()
+    # Its own handlers would take a second stop for a fault. Workers have no processes of their own, which they are needed for as well.
+    run: Callable[..., object] = reactor.run
+    run(installSignalHandlers=False)
     sys.exit(obeying.code)
 
 

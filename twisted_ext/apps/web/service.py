@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib import resources
-from ipaddress import ip_address
 from json import dumps
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
@@ -26,7 +25,7 @@ from twisted_ext.server.listeners.sockets import labelOf
 from twisted_ext.server.operations.http import BoundedRequest
 from twisted_ext.server.operations.operations import Operations
 from twisted_ext.server.operations.publichttp import PublicSite, SharedBytes
-from twisted_ext.server.operations.website import HEADERS, Document, Page, SiteService, refuse, sendLater
+from twisted_ext.server.operations.website import HEADERS, Document, Page, SiteService, isOurs, refuse, sendLater
 from twisted_ext.server.setup.page import POLICY, SetupPage
 
 if TYPE_CHECKING:
@@ -175,7 +174,7 @@ class _StatusPage(Page):
 
     def show(self, request: Request) -> bytes | int:
         # DNS rebinding: a foreign page may point its own name at this server and then read everything. It cannot do so with an address.
-        if not self.anyHost and not _isOurs(request.getHeader(b"host")):
+        if not self.anyHost and not isOurs(request.getHeader(b"host")):
             return refuse(request, 421, "Use the address of the server or localhost in the URL of this page.")
         return Page.show(self, request) if self.isLeaf and request.postpath else self.found(request)
 
@@ -207,7 +206,7 @@ class _Setup(_StatusPage):
         self._pages = pages
 
     def show(self, request: Request) -> bytes | int:
-        return self.found(request) if _isOurs(request.getHeader(b"host")) else super().show(request)
+        return self.found(request) if isOurs(request.getHeader(b"host")) else super().show(request)
 
     def found(self, request: Request) -> bytes | int:
         page = next((each for each in self._pages() if each.path.encode() == request.path), None)
@@ -299,24 +298,3 @@ class _Queries(_OwnSite):
         if self._earlier is None:
             self._earlier = EarlierQueries(self._operations, self._reactor)
         return Deferred.fromCoroutine(self._earlier.page({key: _argument(request, key).strip() for key in FIELDS}))
-
-
-def _isOurs(host: str | bytes | None) -> bool:
-    """
-    Return whether a host is an address or C{localhost}, which no other machine can claim.
-    """
-    text = host.decode("latin-1") if isinstance(host, bytes) else host or ""
-    if text.startswith("["):
-        name, _, rest = text[1:].partition("]")
-    else:
-        name, colon, port = text.partition(":")
-        rest = colon + port
-    if rest and not (rest.startswith(":") and rest[1:].isdigit()):
-        return False
-    if name.lower().rstrip(".") == "localhost":
-        return True
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from typing import Self
 
 __all__ = [
+    "API_ADDRESS",
+    "API_PORT",
     "BLOCKED",
     "BLOCK_EXCEPTION",
     "BLOCK_REPLY",
@@ -43,6 +45,7 @@ __all__ = [
     "COUNT",
     "DESCRIPTION",
     "DIGEST",
+    "DOOR",
     "FLAG",
     "GRANT",
     "GROUPED",
@@ -100,6 +103,9 @@ Value = bool | int | float | str | tuple[str, ...]
 
 #: The default port of the status page.
 _HTTP: Final = 5380
+
+#: The default port of the API: that of PowerDNS, which clients expect.
+API_PORT: Final = 8081
 
 #: Begins the path of a file where there may be a domain as well.
 _FILE: Final = "file:"
@@ -347,8 +353,8 @@ def _place(text: str) -> str:
     return Server("127.0.0.1" if text == "localhost" else text).address
 
 
-def _httpAddress(text: str) -> str:
-    return Server.fromText(text, _HTTP).label if text else text
+def _httpAddress(text: str, port: int = _HTTP) -> str:
+    return Server.fromText(text, port).label if text else text
 
 
 def _listenAt(text: str, encryption: str) -> str:
@@ -645,6 +651,7 @@ HOST_NAME: Final = Text("a host name, such as dns.example", _hostName)
 PLACE: Final = Text(
     "an address of this machine, such as 127.0.0.1 or ::1, or the name of an interface, such as eth0, or nothing for all addresses", _place
 )
+API_ADDRESS: Final = Text("an address with or without a port, such as 127.0.0.1:8081 or ::1", partial(_httpAddress, port=API_PORT))
 HTTP_ADDRESS: Final = Text("an address with or without a port, such as 127.0.0.1:5380 or ::1", _httpAddress)
 LISTEN_HTTP3: Final = listenKind("http3", HTTPS_PORT)
 LISTEN_HTTPS: Final = listenKind("https", HTTPS_PORT)
@@ -680,6 +687,7 @@ RULE: Final = Text("a rule, such as key NAME subtree dyn A AAAA, or address 192.
 CATALOG: Final = oneOf("follow", "produce")
 DIGEST: Final = oneOf("check", "require")
 SIGNING: Final = Text("none, default, or the name of a signing-policy", _label, ("none", "default"))
+DOOR: Final = oneOf("api")
 SERIALS: Final = oneOf("increment", "unixtime", "dateserial")
 STUB: Final = Text(
     "a domain and the addresses or names of its authoritative servers, such as corp.example=192.0.2.1,[2001:db8::1]:5353,ns.example.net",

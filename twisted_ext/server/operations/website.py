@@ -5,6 +5,7 @@ Read-only web pages with security headers, and the service that serves a site at
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_address
 from socket import SOCK_STREAM
 from socket import socket as Socket
 from typing import Any, Final, NamedTuple, cast
@@ -25,7 +26,7 @@ from twisted_ext.server.operations.http import finishWith
 from twisted_ext.server.operations.publichttp import PublicSite
 from twisted_ext.transport.servers import Server
 
-__all__ = ["HEADERS", "Document", "Page", "SiteService", "refuse", "sendLater"]
+__all__ = ["HEADERS", "Document", "Page", "SiteService", "isOurs", "refuse", "sendLater"]
 
 _log: Final = Logger(__name__)
 
@@ -122,6 +123,27 @@ def sendLater(request: Request, making: Deferred[Document]) -> int:
     making.addCallbacks(reply, fault)
     making.addErrback(lambda failure: _log.failure("while replying to {path}", failure=failure, path=request.path))
     return NOT_DONE_YET
+
+
+def isOurs(host: str | bytes | None) -> bool:
+    """
+    Return whether a host is an address or C{localhost}, which no other machine can claim.
+    """
+    text = host.decode("latin-1") if isinstance(host, bytes) else host or ""
+    if text.startswith("["):
+        name, _, rest = text[1:].partition("]")
+    else:
+        name, colon, port = text.partition(":")
+        rest = colon + port
+    if rest and not (rest.startswith(":") and rest[1:].isdigit()):
+        return False
+    if name.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 class SiteService(Service):

@@ -382,6 +382,16 @@ class Settings(Section):
         live=False,
     )
     http: str = setting(types.HTTP_ADDRESS, "", "Show the status page and /metrics at this address", live=False)
+    api: str = setting(
+        types.API_ADDRESS,
+        "",
+        "Serve the HTTP API, by which other programs change zones, at this address of the loopback interface; it takes api-tokens",
+        live=False,
+    )
+    apiTokens: str = setting(types.READABLE, "", "File with the tokens of the API, which txdns api token makes", live=False)
+    apiHosts: tuple[str, ...] = setting(
+        types.HOST_NAME, (), "Names by which clients address the API; addresses and localhost are taken always", live=False
+    )
     ready: tuple[str, ...] = setting(
         types.READINESS,
         ("zones", "upstreams", "workers"),

@@ -8,11 +8,12 @@ import atexit
 import os
 import sys
 from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from twisted.logger import Logger
 
-from twisted_ext.errors import BadDescription, DNSFault
+from twisted_ext.errors import BadDescription, CallerFault, DNSFault
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.features.localnames.feature import LocalNamesSettings
 from twisted_ext.server.features.views.settings import ViewsSettings
@@ -21,12 +22,13 @@ from twisted_ext.wire.escapes import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
+    from types import ModuleType, TracebackType
 
     from twisted_ext.server.settings.settings import Settings
 
 __all__ = [
-    "BROKEN_PIPE", "INTERRUPTED", "MISCONFIGURED", "WRONG", "callProgram", "complainPlainly", "end", "programName", "wantSomething",
+    "BROKEN_PIPE", "INTERRUPTED", "MISCONFIGURED", "WRONG", "callProgram", "complainPlainly", "end", "neededModule", "programName",
+    "wantSomething",
 ]  # fmt: skip
 
 _log: Final = Logger(__name__)
@@ -184,3 +186,18 @@ def complainPlainly(logsToFile: Callable[[], bool]) -> None:
             before(kind, error, traceback)
 
     sys.excepthook = complain
+
+
+def neededModule(setting: str, module: str, extra: str) -> ModuleType:
+    """
+    Import what a setting takes.
+
+    @raise CallerFault: a library of an extra is missing.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "twisted_ext"):
+            raise
+        raise CallerFault(f"{setting} needs {package}, which is not installed: pip install 'twisted-ext[{extra}]'") from error

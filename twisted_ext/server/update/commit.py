@@ -357,6 +357,7 @@ class EditableZone:
     @ivar damaged: an image that must not be served any more, or L{None}.
     @ivar keeper: storage for changes used in place of a journal, and the function that runs work on it.
     @ivar grants: the clients that the policy is for; an empty list is all of them.
+    @ivar doors: how it may be changed other than by updates: see the setting C{edit}.
     """
 
     policy: Policy
@@ -368,6 +369,7 @@ class EditableZone:
     damaged: Image | None = None
     keeper: tuple[StoreJournal, Elsewhere] | None = None
     grants: Grants = NOBODY
+    doors: frozenset[str] = frozenset()
 
     @property
     def imagePath(self) -> str:

@@ -141,15 +141,17 @@ class UpdateHandler:
         """
         if zone is not None and not zone.plain:
             policy = policyOf(zone, keys)
-            if policy.rules:
+            if policy.rules or zone.doors:
                 path = "" if keeper is not None else self._pathOf(apex)
                 self.permit(apex, policy, serials=zone.serial, path=path, most=zone.journalSize, keeper=keeper)
                 self._wards[apex].grants = Grants.fromTexts(zone.allowUpdate)
+                self._wards[apex].doors = zone.doors
                 return
         ward = self._wards.get(apex)
         if ward is not None and zone is not None and ward.journal is not None and len(ward.journal):
             # Keep the changes made earlier, although updates are not allowed any more.
             ward.policy = Policy()
+            ward.doors = frozenset()
         elif ward is not None:
             self.forbid(apex)
 
@@ -330,6 +332,40 @@ class UpdateHandler:
             changing.zone = zone
         return changing
 
+    def _queueOf(self, ward: EditableZone, apex: bytes) -> CommitQueue | None:
+        """
+        Return the commit queue of a zone; L{None} while it is not loaded.
+
+        @raise StorageFault: its journal cannot be used.
+        """
+        zone = self._find(apex)
+        if zone is not None and ward.path and ward.journal is None:
+            # It was loaded before updates were allowed.
+            ward.journal = begun(ward.path, zone.current, ward.most)
+        return None if zone is None else self._changingOf(ward, zone)
+
+    # -- for changes that are not updates
+
+    def wardOf(self, apex: bytes) -> EditableZone | None:
+        return self._wards.get(apex)
+
+    def queueOf(self, apex: bytes) -> CommitQueue:
+        """
+        Return the commit queue of a zone that may be changed.
+
+        @raise StorageFault: it cannot be changed now.
+        """
+        queue = self._queueOf(self._wards[apex], apex)
+        if queue is None:
+            raise StorageFault(f"{nameToText(apex)} is being loaded")
+        return queue
+
+    def serialsOf(self, apex: bytes) -> str:
+        """
+        Return how a change of a zone chooses the next serial number.
+        """
+        return self._wards[apex].serials
+
     # -- requests
 
     def isHopeless(self, request: Request, signed: bool) -> bool:
@@ -351,15 +387,11 @@ class UpdateHandler:
         if not policy.admits(keyName, client):
             # Over TCP the client could prove its address.
             return self._UNPROVEN if not client and policy.admits(keyName, request.client) else self._DENIED
-        zone = self._find(apex)
-        if zone is not None and ward.path and ward.journal is None:
-            # It was loaded before updates were allowed.
-            try:
-                ward.journal = begun(ward.path, zone.current, ward.most)
-            except StorageFault as fault:
-                _log.error("{fault}", fault=fault)
-                return self._UNKEPT
-        changing = None if zone is None else self._changingOf(ward, zone)
+        try:
+            changing = self._queueOf(ward, apex)
+        except StorageFault as fault:
+            _log.error("{fault}", fault=fault)
+            return self._UNKEPT
         if changing is None:
             return self._ABSENT
         if request.message is None:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.reply.operations import Operation
     from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.transfer.replication import Replication
+    from twisted_ext.server.update.edits import ZoneEdits
     from twisted_ext.server.update.journalreplay import Steps
     from twisted_ext.server.update.updates import UpdateHandler
     from twisted_ext.server.zones.arrivals import Arrivals
@@ -248,7 +249,7 @@ class ZoneSet:
         if not folder:
             self._own = self._own or TemporaryFolder()
             folder = self._own.path
-            forgotten = next((zone.text for zone in zones if zone.update or zone.primaries), "")
+            forgotten = next((zone.text for zone in zones if zone.update or zone.edit or zone.primaries), "")
             if forgotten:
                 text = "transfers and updates of {zone} are lost when the server stops; set state to keep them"
                 _log.warn(text, zone=forgotten)
@@ -329,7 +330,7 @@ class ZoneSet:
         replication, updating, keys, arrivals = self._replication, self._updating, self.keys, self._arrivals
         assert replication is not None and updating is not None and keys is not None and arrivals is not None
         special = [zone for zone in zones if not zone.plain]
-        if any(zone.update for zone in special):
+        if any(zone.update or zone.edit for zone in special):
             updating.ready()
         if self._stored is None and any(zone.store for zone in special):
             from twisted_ext.server.zones.dbzones import ZoneDatabases
@@ -515,6 +516,27 @@ class ZoneSet:
         if isinstance(journal, Journal) and journal.newest is not None:
             facts["journal"] = {"octets": journal.octets, "oldest": journal.oldest, "newest": journal.newest}
         return facts
+
+    def edits(self) -> ZoneEdits | None:
+        """
+        Return what changes zones; L{None} while no zone has settings that let it be changed.
+        """
+        if self._updating is None:
+            return None
+        from twisted_ext.server.update.edits import ZoneEdits
+
+        return ZoneEdits(self._updating, self.zones, self.facts, self.publisher.today)
+
+    def notify(self, apex: bytes) -> bool:
+        """
+        Tell the secondaries of a zone of its version again; return whether there is one.
+        """
+        place = self.zones.at(apex)
+        zone = None if place is None else place.served()
+        if zone is None or self._replication is None:
+            return False
+        self._replication.notifying.changed(apex, zone.current.soa)
+        return True
 
     # -- for the parent of workers
 

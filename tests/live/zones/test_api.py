@@ -1,0 +1,390 @@
+"""
+Live tests of the HTTP API: by what clients of PowerDNS send.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live.twistds import Twistd, wait
+from tests.live.zones.test_updates import ROOT, ServerAddress, ask, found, run, serialOf
+from tests.peers import freePort, peer
+from twisted_ext.wire.codes import Rcode
+from twisted_ext.wire.rrtypes import SOA, A
+
+_ZONE = "/localhost/zones/example.org."
+
+ZONE = """
+@ 3600 SOA ns1 hostmaster 10 10800 3600 604800 3600
+@ 3600 NS ns1
+ns1 300 A 192.0.2.1
+www 300 A 192.0.2.80
+"""
+
+
+class Api:
+    """
+    A server with the API, and a client of it.
+
+    @ivar secrets: by the names of tokens.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = freePort("127.0.0.1")
+        self.server = ServerAddress(folder)
+        self.secrets: dict[str, str] = {}
+        for name, words in {
+            "all": ["--scope", "zones"],
+            "reads": [],
+            "acme": ["--scope", "zones", "--only", "name _acme-challenge.example.org TXT"],
+        }.items():
+            command = [sys.executable, "-m", "twisted_ext.apps.cli.main", "api", "token", name, *words]
+            made = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+            with (folder / "tokens").open("a") as file:
+                file.write(made.stdout)
+            self.secrets[name] = made.stderr.split()[-1]
+        (folder / "tokens").chmod(0o600)
+        for name in ("example.org", "fixed.example"):
+            (folder / name).write_text(ZONE)
+        (folder / "settings.toml").write_text(
+            f"""
+role = "serve"
+state = "{folder}/state"
+api = "127.0.0.1:{self.port}"
+api-tokens = "{folder}/tokens"
+[[zone]]
+name = "example.org"
+file = "{folder}/example.org"
+edit = ["api"]
+update = ["address 127.0.0.0/8 zone ANY"]
+[[zone]]
+name = "fixed.example"
+file = "{folder}/fixed.example"
+"""
+        )
+        self.twistd = Twistd(folder, "--config", str(folder / "settings.toml"), port=self.server.port)
+
+    def begin(self) -> None:
+        self.twistd.__enter__()
+        wait(lambda: ask(self.server, "example.org", SOA).rcode == Rcode.NOERROR, self.twistd)
+
+    def ask(self, method: str, path: str, body: object = None, token: str = "all", **headers: str) -> tuple[int, Any, dict[str, str]]:
+        """
+        Return the status, the body and the headers of a reply.
+        """
+        return _askAt(self.port, method, path, body, self.secrets.get(token, token), **headers)
+
+    def patch(self, *rrsets: dict[str, object], zone: str = "example.org.", token: str = "all", **headers: str) -> tuple[int, Any]:
+        code, body, _ = self.ask("PATCH", f"/api/v1/servers/localhost/zones/{zone}", {"rrsets": rrsets}, token, **headers)
+        return code, body
+
+
+def _askAt(port: int, method: str, path: str, body: object, secret: str, **headers: str) -> tuple[int, Any, dict[str, str]]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        octets = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, octets, {"X-API-Key": secret, **given} if secret else given)
+        reply = connection.getresponse()
+        text = reply.read()
+        kind = reply.headers.get("content-type", "")
+        told = {name.lower(): value for name, value in reply.headers.items()}
+        return reply.status, json.loads(text) if kind == "application/json" else text.decode(), told
+    finally:
+        connection.close()
+
+
+def _alias(name: str, target: str) -> dict[str, object]:
+    return change(name, "CNAME", "REPLACE", target)
+
+
+def _terraform(name: str, content: str) -> dict[str, object]:
+    records = [{"content": content, "disabled": False, "name": name, "type": "A", "ttl": 0, "set-ptr": False}]
+    return {"name": name, "type": "A", "changetype": "REPLACE", "ttl": 60, "records": records}
+
+
+def change(name: str, kind: str, how: str, *contents: str, ttl: int = 60) -> dict[str, object]:
+    records = [{"content": content, "disabled": False} for content in contents]
+    return {"name": name, "type": kind, "changetype": how, "ttl": ttl, "records": records}
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    made = Api(tmp_path)
+    made.begin()
+    yield made
+    made.twistd.stop()
+
+
+def test_recordsByPowerDNSClients(api: Api) -> None:
+    """
+    A client of PowerDNS finds the server and its zones, changes records, and sees them; so do DNS clients, at once, and after a crash.
+    """
+    zones = "/api/v1/servers/localhost/zones"
+    assert api.ask("GET", "/api")[1] == [{"version": 1, "url": "/api/v1"}]
+    assert api.ask("GET", "/api/v1/servers/localhost")[1]["daemon_type"] == "authoritative"
+    assert {zone["name"] for zone in api.ask("GET", zones)[1]} == {"example.org.", "fixed.example."}
+    assert [zone["serial"] for zone in api.ask("GET", f"{zones}?zone=example.org")[1]] == [10]
+    assert api.ask("GET", f"{zones}/example.net.")[0] == 404
+    changes = change("new.example.org.", "A", "REPLACE", "192.0.2.7", "192.0.2.8"), change("www.example.org.", "A", "DELETE")
+    assert api.patch(*changes) == (204, "")
+    assert found(api.server, "new.example.org", A) == {"192.0.2.7", "192.0.2.8"}
+    assert ask(api.server, "www.example.org", A).rcode == Rcode.NXDOMAIN
+    code, body, headers = api.ask("GET", f"{zones}/example.org")
+    sets = {(each["name"], each["type"]): each for each in body["rrsets"]}
+    assert sets["new.example.org.", "A"] == {
+        "name": "new.example.org.",
+        "type": "A",
+        "ttl": 60,
+        "records": [{"content": "192.0.2.7", "disabled": False}, {"content": "192.0.2.8", "disabled": False}],
+        "comments": [],
+    }
+    assert (code, body["serial"], len(sets)) == (200, 11, 4)
+    assert api.patch(change("new.example.org.", "A", "PRUNE", "192.0.2.7"), change("new.example.org.", "TXT", "EXTEND", '"a b"'))[0] == 204
+    assert api.patch(change("late.example.org.", "A", "REPLACE", "192.0.2.9"), If_Match=headers["etag"])[0] == 412
+    code, text, _ = api.ask("GET", f"{zones}/example.org./export")
+    assert "new.example.org.\t60\tIN\tA\t192.0.2.8" in text.splitlines()
+    assert api.ask("PUT", f"{zones}/example.org/notify")[:2] == (200, {"result": "Notification queued"})
+    process = api.twistd.process
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    with Twistd(api.folder, "--config", str(api.folder / "settings.toml"), port=api.server.port) as twistd:
+        wait(lambda: ask(api.server, "example.org", SOA).rcode == Rcode.NOERROR, twistd)
+        assert (serialOf(api.server), found(api.server, "new.example.org", A)) == (12, {"192.0.2.8"})
+    audit = [json.loads(line) for line in (api.folder / "state" / "audit.jsonl").read_text().splitlines()]
+    assert [(each["token"], each["status"], each.get("serial")) for each in audit] == [
+        *(("all", 204, 11), ("all", 204, 12), ("all", 412, None), ("all", 200, None)),
+    ]
+    assert not any(secret in json.dumps(audit) for secret in api.secrets.values())
+
+
+
+#: What clients send, or attackers, in this order, with the status that PowerDNS gives to it.
+CONTRACTS: list[tuple[int, str, str, object]] = [
+    (200, "GET", "", None),
+    (404, "GET", "/other", None),
+    (405, "PATCH", "", None),
+    (200, "GET", "/localhost", None),
+    (405, "DELETE", "/localhost", None),
+    (404, "GET", "/localhost/zones/example.net.", None),
+    (404, "PATCH", "/localhost/zones/example.net.", {"rrsets": []}),
+    # external-dns sends the whole zone, Terraform empty fields and records with more in them, dnscontrol null.
+    (204, "PATCH", _ZONE, {"id": "example.org.", "kind": "Native", "rrsets": [change("e.example.org.", "TXT", "REPLACE", '"heritage=x"')]}),
+    (204, "PATCH", _ZONE, {"id": "", "name": "", "rrsets": [_terraform("t.example.org.", "192.0.2.7")]}),
+    (204, "PATCH", _ZONE, {"name": "", "nameservers": None, "rrsets": [change("d.example.org.", "A", "REPLACE", "192.0.2.7")]}),
+    # lexicon and lego.
+    (204, "PATCH", _ZONE, {"rrsets": [change("_acme-challenge.example.org.", "TXT", "REPLACE", '"token"', ttl=120)]}),
+    (204, "PATCH", _ZONE, {"rrsets": [{"name": "_acme-challenge.example.org.", "type": "TXT", "changetype": "DELETE", "records": []}]}),
+    (204, "PATCH", _ZONE, {"rrsets": [{"name": "gone.example.org.", "type": "A", "changetype": "DELETE"}]}),
+    (204, "PATCH", _ZONE, {"rrsets": []}),
+    # What is to make room for something else comes first, as octoDNS has it.
+    (422, "PATCH", _ZONE, {"rrsets": [_alias("d.example.org.", "e.example.org."), change("d.example.org.", "A", "DELETE")]}),
+    (204, "PATCH", _ZONE, {"rrsets": [change("d.example.org.", "A", "DELETE"), _alias("d.example.org.", "e.example.org.")]}),
+    (422, "PATCH", _ZONE, {"rrsets": [change("d.example.org.", "A", "REPLACE", "192.0.2.1")]}),
+    (422, "PATCH", _ZONE, {"rrsets": [_alias("e.example.org.", "d.example.org.")]}),
+    (422, "PATCH", _ZONE, {}),
+    (400, "PATCH", _ZONE, b"nothing"),
+    (422, "PATCH", _ZONE, {"rrsets": [change("a.example.org", "A", "REPLACE", "192.0.2.1")]}),
+    (422, "PATCH", _ZONE, {"rrsets": [change("a.example.net.", "A", "REPLACE", "192.0.2.1")]}),
+    (422, "PATCH", _ZONE, {"rrsets": [change("a.example.org.", "A", "REPLACE", "192.0.2.1", "192.0.2.1")]}),
+    (422, "PATCH", _ZONE, {"rrsets": [change("a.example.org.", "A", "REPLACE", "300.0.2.1")]}),
+    (422, "PATCH", _ZONE, {"rrsets": [change("a.example.org.", "A", "REPLACE", "192.0.2.1\n192.0.2.2")]}),
+    (422, "PATCH", _ZONE, {"rrsets": [change("a.example.org.", "TXT", "REPLACE", "two words")]}),
+    (422, "PATCH", _ZONE, {"rrsets": [change("a.example.org.", "MX", "REPLACE", "10 mail")]}),
+    (422, "PATCH", _ZONE, {"rrsets": [change("a.example.org.", "NONE", "REPLACE", "x")]}),
+    (422, "PATCH", _ZONE, {"rrsets": [change("a.example.org.", "A", "CHANGE", "192.0.2.1")]}),
+    (422, "PATCH", _ZONE, {"rrsets": [{"name": "a.example.org.", "type": "A", "ttl": 60, "records": [{"content": "192.0.2.1"}]}]}),
+    (422, "PATCH", _ZONE, {"rrsets": [{**change("a.example.org.", "A", "REPLACE", "192.0.2.1"), "ttl": None}]}),
+    (422, "PATCH", _ZONE, {"rrsets": 2 * [change("a.example.org.", "A", "REPLACE", "192.0.2.1")]}),
+    (200, "PUT", f"{_ZONE}/notify", None),
+    (422, "PUT", f"{_ZONE}/axfr-retrieve", None),
+    (200, "GET", f"{_ZONE}/export", None),
+    (200, "GET", f"{_ZONE}?rrsets=false", None),
+]
+
+
+def test_contracts(api: Api) -> None:
+    """
+    Each request gets its status; in an error, the reason.
+    """
+    for code, method, path, body in CONTRACTS:
+        said = api.ask(method, f"/api/v1/servers{path}", body)
+        assert said[0] == code, (method, path, body, said)
+        if code >= 400:
+            assert said[2]["content-type"] == "application/json"
+            assert said[1]["error"]
+        assert said[2].get("cache-control") == "no-store"
+
+
+def test_contractsAreThoseOfPowerDNS(tmp_path: Path) -> None:
+    """
+    C{pdns_server} gives the same statuses to these requests.
+    """
+    server, util = peer("pdns_server"), peer("pdnsutil")
+    schema = Path("/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql")
+    if not schema.exists():
+        pytest.skip("pdns_server has no SQLite backend; on Debian: apt install pdns-backend-sqlite3")
+    with closing(sqlite3.connect(tmp_path / "pdns.db")) as sql:
+        sql.executescript(schema.read_text())
+    port = freePort("127.0.0.1")
+    (tmp_path / "pdns.conf").write_text(
+        f"launch=gsqlite3\ngsqlite3-database={tmp_path}/pdns.db\nlocal-address=127.0.0.1\nlocal-port={freePort('127.0.0.1')}\napi=yes\n"
+        f"api-key=judge\nwebserver=yes\nwebserver-address=127.0.0.1\nwebserver-port={port}\nsocket-dir={tmp_path}\n"
+    )
+    (tmp_path / "zone").write_text(f"$ORIGIN example.org.\n{ZONE}")
+    subprocess.run([util, f"--config-dir={tmp_path}", "load-zone", "example.org", tmp_path / "zone"], check=True, capture_output=True)
+    subprocess.run([util, f"--config-dir={tmp_path}", "set-kind", "example.org", "master"], check=True, capture_output=True)
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen([server, f"--config-dir={tmp_path}", "--guardian=no", "--daemon=no"], stdout=log, stderr=log)
+    try:
+        wait(lambda: _answers(port))
+        for code, method, path, body in CONTRACTS:
+            assert (_askAt(port, method, f"/api/v1/servers{path}", body, "judge")[0], method, path, body) == (code, method, path, body)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(port: int) -> bool:
+    try:
+        return _askAt(port, "GET", "/api", None, "judge")[0] == 200
+    except OSError:
+        return False
+
+
+def test_tokens(api: Api) -> None:
+    """
+    A token does what its scope and its rules let it do; another one, or none, nothing.
+    """
+    www = change("www.example.org.", "A", "REPLACE", "192.0.2.81")
+    challenge = change("_acme-challenge.example.org.", "TXT", "REPLACE", '"x"')
+    assert [api.patch(www, token=token)[0] for token in ("reads", "acme", "wrong", "")] == [403, 403, 401, 401]
+    assert api.patch(challenge, token="acme")[0] == 204
+    assert api.patch(challenge, www, token="acme") == (403, {"error": "the token acme may not change RRset www.example.org. IN A"})
+    assert api.patch({**challenge, "type": "A"}, token="acme")[0] in (403, 422)
+    assert found(api.server, "www.example.org", A) == {"192.0.2.80"}
+    assert api.ask("GET", "/api", token="", Authorization=f"Bearer {api.secrets['reads']}")[0] == 200
+    code, _, headers = api.ask("GET", "/api", token="wrong")
+    assert (code, headers["www-authenticate"]) == (401, 'X-API-Key realm="txdns", Bearer')
+    # A zone that may not be changed here says where to change it.
+    code, body = api.patch(change("www.fixed.example.", "A", "REPLACE", "192.0.2.1"), zone="fixed.example.")
+    assert (code, "set edit" in body["error"]) == (409, True)
+    # The file is read again; one that others can read lets nobody in.
+    (api.folder / "tokens").chmod(0o644)
+    assert api.ask("GET", "/api")[0] == 503
+    (api.folder / "tokens").chmod(0o600)
+    assert api.ask("GET", "/api")[0] == 200
+    for _ in range(10):
+        api.ask("GET", "/api", token="wrong")
+    code, _, headers = api.ask("GET", "/api")
+    assert (code, int(headers["retry-after"]) <= 60) == (429, True)
+
+
+def test_hostileRequests(api: Api) -> None:
+    """
+    What is no request of a client gets a refusal, and the server goes on.
+    """
+    patch = f"/api/v1/servers{_ZONE}"
+    deep = b'{"rrsets":' + 100_000 * b"[" + 100_000 * b"]" + b"}"
+    cases: list[tuple[int, str, str, object, dict[str, str]]] = [
+        (421, "GET", "/api", None, {"Host": "attacker.example"}),
+        (421, "GET", "/api", None, {"Host": ""}),
+        (404, "GET", "/", None, {}),
+        (404, "GET", "/api/v1/servers/localhost/zones/../../../../etc/passwd", None, {}),
+        (404, "GET", "/api/v1/servers/localhost/zones/%2e%2e%2fetc", None, {}),
+        (404, "GET", f"/api/v1/servers/localhost/zones/{'a.' * 300}", None, {}),
+        (415, "PATCH", patch, b"\x1f\x8b", {"Content-Encoding": "gzip"}),
+        (422, "PATCH", patch, deep, {}),
+        (400, "PATCH", patch, b'{"rrsets": NaN}', {}),
+        (422, "PATCH", patch, b'{"rrsets": "\xff"}', {}),
+        (422, "PATCH", patch, {"rrsets": [{"name": 5}]}, {}),
+        (422, "PATCH", patch, {"rrsets": [change("a." * 150 + "example.org.", "A", "REPLACE", "192.0.2.1")]}, {}),
+        (422, "PATCH", patch, {"rrsets": [change("a.example.org.", "A", "REPLACE", "192.0.2.1", ttl=2**40)]}, {}),
+        (422, "PATCH", patch, {"rrsets": [change("a.example.org.", "TXT", "REPLACE", '"' + "x" * 70_000 + '"')]}, {}),
+        (422, "PATCH", patch, {"rrsets": [change("example.org.", "NS", "DELETE")]}, {}),
+        (422, "PATCH", patch, {"rrsets": [change("example.org.", "SOA", "DELETE")]}, {}),
+    ]
+    for code, method, path, body, headers in cases:
+        assert (api.ask(method, path, body, **headers)[0], path, headers) == (code, path, headers)
+    # Octets beyond the limit are not read.
+    with socket.create_connection(("127.0.0.1", api.port), timeout=10) as raw:
+        raw.sendall(b"PATCH /api HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000000\r\n\r\n" + 1000 * b"x")
+        assert raw.recv(1000).startswith(b"HTTP/1.1 413 ")
+    assert serialOf(api.server) == 10
+    assert api.ask("GET", "/api")[0] == 200
+
+
+def test_fourDoors(api: Api) -> None:
+    """
+    A hundred changes at once, half of them updates, are all there, each with its own serial number.
+    """
+    numbers = range(50)
+
+    def byAPI(number: int) -> int:
+        return api.patch(change("all.example.org.", "A", "EXTEND", f"192.0.2.{number}"))[0]
+
+    def byUpdate(number: int) -> int:
+        statements = f"server 127.0.0.1 {api.server.port}\nzone example.org\nupdate add all.example.org. 60 A 192.0.3.{number}\nsend\n"
+        return run(peer("nsupdate"), statements).returncode
+
+    with ThreadPoolExecutor(16) as pool:
+        told, done = list(pool.map(byAPI, numbers)), list(pool.map(byUpdate, numbers))
+    assert (set(told), set(done)) == ({204}, {0})
+    wanted = {f"192.0.{block}.{number}" for block in (2, 3) for number in numbers}
+    records = api.ask("GET", f"/api/v1/servers{_ZONE}?rrset_name=all.example.org.&rrset_type=A")[1]["rrsets"][0]["records"]
+    assert sorted(each["content"] for each in records) == sorted(wanted)
+    assert serialOf(api.server) == 110
+    # With one tag for all, one of them is the first.
+    tag = api.ask("GET", f"/api/v1/servers{_ZONE}")[2]["etag"]
+
+    def matching(number: int) -> int:
+        return api.patch(change("one.example.org.", "A", "EXTEND", f"192.0.2.{number}"), If_Match=tag)[0]
+
+    with ThreadPoolExecutor(16) as pool:
+        codes = list(pool.map(matching, numbers))
+    assert sorted(codes) == [204, *49 * [412]]
+    assert serialOf(api.server) == 111
+
+
+def test_zoneOfADatabase(tmp_path: Path) -> None:
+    """
+    A zone of a database may be changed without a setting, and what is changed is in the database; after C{kill -9} too.
+    """
+    made = Api(tmp_path)
+    words = ["zone", "edit", "--store", str(tmp_path / "db"), "--from", str(tmp_path / "example.org"), "--yes", "stored.example"]
+    subprocess.run([sys.executable, "-m", "twisted_ext.apps.cli.main", *words], cwd=ROOT, check=True, capture_output=True)
+    with (tmp_path / "settings.toml").open("a") as file:
+        file.write(f'[[zone]]\nname = "stored.example"\nstore = "{tmp_path}/db"\n')
+    made.begin()
+    try:
+        for number in range(5):
+            changes = change(f"n{number}.stored.example.", "A", "REPLACE", "192.0.2.9"), change("gone.stored.example.", "A", "DELETE")
+            wait(lambda: ask(made.server, "stored.example", SOA).rcode == Rcode.NOERROR, made.twistd)
+            assert made.patch(*changes, zone="stored.example.")[0] == 204
+            process = made.twistd.process
+            assert process is not None
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            with closing(sqlite3.connect(tmp_path / "db")) as sql:
+                assert sql.execute("SELECT rdata FROM records WHERE owner = ?", (f"n{number}",)).fetchall() == [("192.0.2.9",)]
+            made.begin()
+            wait(lambda: ask(made.server, "stored.example", SOA).rcode == Rcode.NOERROR, made.twistd)
+            assert found(made.server, f"n{number}.stored.example", A) == {"192.0.2.9"}
+    finally:
+        made.twistd.stop()

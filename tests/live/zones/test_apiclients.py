@@ -1,0 +1,110 @@
+"""
+Live tests of the HTTP API by programs of other projects, as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live.zones.test_api import Api
+from tests.live.zones.test_updates import ask, found, serialOf
+from twisted_ext.wire.codes import Rcode
+from twisted_ext.wire.rrtypes import MX, TXT, A
+
+#: Records that octoDNS makes.
+_COUNT = 2000
+
+_OCTODNS = """
+providers:
+  zones:
+    class: octodns.provider.yaml.YamlProvider
+    directory: {folder}/zones
+    enforce_order: false
+  server:
+    class: octodns_powerdns.PowerDnsProvider
+    host: 127.0.0.1
+    port: {port}
+    api_key: {secret}
+zones:
+  example.org.:
+    sources: [zones]
+    targets: [server]
+"""
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    made = Api(tmp_path)
+    made.begin()
+    yield made
+    made.twistd.stop()
+
+
+def run(folder: Path, *words: str) -> str:
+    """
+    Run a program of Python, and return what it says.
+    """
+    environment = {**os.environ, "HOME": str(folder), "TLDEXTRACT_CACHE": str(folder / "cache"), "no_proxy": "*"}
+    done = subprocess.run([sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_octoDNS(api: Api, tmp_path: Path) -> None:
+    """
+    octoDNS makes a zone what its file says, in one change, and finds nothing to do then; also after some of it has changed.
+    """
+    pytest.importorskip("octodns_powerdns", reason="octodns-powerdns is not installed")
+    (tmp_path / "zones").mkdir()
+    lines = ["'':", "  - {type: MX, ttl: 300, values: [{preference: 10, exchange: mail.example.org.}]}"]
+    lines += ["mail: {type: A, ttl: 60, value: 192.0.2.25}"]
+    lines += [f"h{number}: {{type: A, ttl: 60, values: [192.0.2.{number % 250}]}}" for number in range(_COUNT)]
+    lines += ["text: {type: TXT, ttl: 60, value: 'v=spf1 -all'}", "alias: {type: CNAME, ttl: 60, value: www.example.net.}"]
+    (tmp_path / "zones" / "example.org.yaml").write_text("\n".join(lines))
+    (tmp_path / "octodns.yaml").write_text(_OCTODNS.format(folder=tmp_path, port=api.port, secret=api.secrets["all"]))
+    words = ("-m", "octodns.cmds.sync", "--config-file", str(tmp_path / "octodns.yaml"))
+    assert f"Creates={_COUNT + 4}" in run(tmp_path, *words, "--doit", "--force")
+    assert serialOf(api.server) == 11
+    assert found(api.server, f"h{_COUNT - 1}.example.org", A) == {f"192.0.2.{(_COUNT - 1) % 250}"}
+    assert found(api.server, "example.org", MX) == {"10 mail.example.org."}
+    assert ask(api.server, "www.example.org", A).rcode == Rcode.NXDOMAIN
+    assert "No changes were planned" in run(tmp_path, *words)
+    lines[3] = lines[3].replace("192.0.2.0", "192.0.2.251")
+    del lines[10]
+    (tmp_path / "zones" / "example.org.yaml").write_text("\n".join(lines))
+    run(tmp_path, *words, "--doit", "--force")
+    assert serialOf(api.server) == 12
+    assert found(api.server, "h0.example.org", A) == {"192.0.2.251"}
+    assert "No changes were planned" in run(tmp_path, *words)
+
+
+def test_lexicon(api: Api, tmp_path: Path) -> None:
+    """
+    dns-lexicon, by which certbot answers challenges, makes, lists and removes a record; its token may change no other.
+    """
+    pytest.importorskip("lexicon", reason="dns-lexicon is not installed")
+    given = {"auth_token": api.secrets["acme"], "pdns_server": f"http://127.0.0.1:{api.port}", "pdns_server_id": "localhost"}
+    config = {"provider_name": "powerdns", "domain": "example.org", "powerdns": given}
+
+    def lexicon(work: str) -> str:
+        # As certbot does. Its own command asks the resolver of the system which zone that is.
+        program = f"""
+from lexicon.client import Client
+from lexicon.config import ConfigResolver
+with Client(ConfigResolver().with_dict({config!r})) as zone:
+    print(zone.{work})
+"""
+        return run(tmp_path, "-c", program)
+
+    challenge = '("TXT", "_acme-challenge.example.org.", "token-of-a-challenge")'
+    assert "True" in lexicon(f"create_record{challenge}")
+    assert found(api.server, "_acme-challenge.example.org", TXT) == {'"token-of-a-challenge"'}
+    assert "token-of-a-challenge" in lexicon('list_records("TXT", "_acme-challenge.example.org.")')
+    assert "True" in lexicon(f"delete_record(None, *{challenge})")
+    assert ask(api.server, "_acme-challenge.example.org", TXT).rcode == Rcode.NXDOMAIN

@@ -1,0 +1,86 @@
+"""
+The service of the API.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from ipaddress import ip_address
+from time import time
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorSocket, IReactorTime
+from twisted.logger import Logger
+
+from twisted_ext.errors import CallerFault
+from twisted_ext.server.api.audit import AuditLog
+from twisted_ext.server.api.powerdns.door import PowerDNSDoor
+from twisted_ext.server.api.site import ApiDoor, apiSite
+from twisted_ext.server.api.tokens import ApiTokens
+from twisted_ext.server.config.types import API_PORT
+from twisted_ext.server.listeners.sockets import labelOf
+from twisted_ext.server.operations.website import SiteService
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted_ext.server.settings.settings import Settings
+    from twisted_ext.server.zones.zoneset import ZoneSet
+
+__all__ = ["ApiService", "apiServiceFor"]
+
+
+def apiServiceFor(reactor: IReactorSocket, settings: Settings, zoned: ZoneSet | None) -> ApiService:
+    """
+    Return the service that the settings ask for.
+
+    @raise CallerFault: it cannot be made.
+    """
+    if not settings.apiTokens:
+        raise CallerFault("api takes api-tokens, a file with tokens of those who may use it: txdns api token NAME --scope zones >> FILE")
+    if zoned is None:
+        raise CallerFault("api: this server has no zones")
+    tokens = ApiTokens(settings.apiTokens)
+    audit = AuditLog(settings.stateFolder()) if settings.stateFolder() else None
+    return ApiService(reactor, settings.api, zoned, tokens, time, audit=audit, hosts=settings.apiHosts)
+
+
+class ApiService(SiteService):
+    log: Final = Logger(__name__)
+
+    def __init__(
+        self,
+        reactor: IReactorSocket,
+        address: str,
+        zoned: ZoneSet,
+        tokens: ApiTokens,
+        today: Callable[[], float],
+        *,
+        audit: AuditLog | None = None,
+        hosts: tuple[str, ...] = (),
+        port: int | None = None,
+    ) -> None:
+        """
+        @raise CallerFault: the address is not valid, or others reach it.
+        """
+        clock = IReactorTime(reactor)
+        doors: dict[tuple[str, ...], ApiDoor] = {("api",): PowerDNSDoor(zoned, clock)}
+        make = partial(apiSite, doors, tokens, clock, today, audit=audit, hosts=hosts)
+        super().__init__(reactor, address, API_PORT, make, port=port, setting="api")
+        if not ip_address(self._server.address.partition("%")[0]).is_loopback:
+            raise CallerFault(f"api: at {self._server.label} tokens are sent in the clear; use 127.0.0.1 or ::1 behind a proxy with TLS")
+        self._audit = audit
+
+    def startService(self) -> None:
+        super().startService()
+        if self._audit is not None:
+            self._audit.start()
+        self.log.info("the API is at http://{place}/api", place=labelOf(self._server.address, self.port))
+
+    def stopService(self) -> Deferred[None]:
+        def close(_: None) -> None:
+            if self._audit is not None:
+                self._audit.close()
+
+        return super().stopService().addCallback(close)

@@ -1,0 +1,3 @@
+"""
+C{txdns api}: tokens of the HTTP API.
+"""

@@ -1,0 +1,103 @@
+"""
+The audit log: who has changed what over the API, or tried to, as a JSON object on each line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Final
+
+from twisted.logger import Logger
+
+from twisted_ext.files import STATE_FILE, STATE_FOLDER
+from twisted_ext.metrics.figures import JSON
+from twisted_ext.server.operations.logqueue import LogQueue
+
+__all__ = ["AuditLog"]
+
+_log: Final = Logger(__name__)
+
+#: Octets of a file from which the next one is begun, and how many are kept.
+_OCTETS: Final = 10 * 1024 * 1024
+_KEPT: Final = 5
+
+
+class _Rotated:
+    """
+    A file that gives way to a new one once it is long.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def open(self) -> None:
+        """
+        @raise OSError: it cannot be opened.
+        """
+        if self._descriptor < 0:
+            os.makedirs(os.path.dirname(self._path), STATE_FOLDER, exist_ok=True)
+            self._descriptor = self._opened()
+
+    def _opened(self) -> int:
+        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, STATE_FILE)
+
+    def write(self, text: str) -> None:
+        """
+        @raise OSError: it cannot be written.
+        """
+        self.open()
+        octets = text.encode("utf-8")
+        if os.fstat(self._descriptor).st_size + len(octets) > _OCTETS:
+            self._rotate()
+        left = memoryview(octets)
+        while left:
+            left = left[os.write(self._descriptor, left) :]
+
+    def _rotate(self) -> None:
+        for number in range(_KEPT - 1, 0, -1):
+            older = f"{self._path}.{number - 1}" if number > 1 else self._path
+            if os.path.exists(older):
+                os.replace(older, f"{self._path}.{number}")
+        descriptor, self._descriptor = self._descriptor, self._opened()
+        os.close(descriptor)
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+
+
+class AuditLog:
+    """
+    Writes the log, in a thread.
+    """
+
+    def __init__(self, folder: str) -> None:
+        """
+        @param folder: that of the state.
+        """
+        self.path = f"{folder}/audit.jsonl"
+        self._file = _Rotated(self.path)
+        self._queue = LogQueue(self._file, lambda count: json.dumps({"dropped": count}) + "\n")
+
+    def start(self) -> None:
+        """
+        Begin to write. A file that cannot be opened is tried again with each entry.
+        """
+        try:
+            self._file.open()
+        except OSError as error:
+            _log.error("{path}: {error}; what is changed over the API is not noted there", path=self.path, error=error.strerror or error)
+        self._queue.start()
+
+    def note(self, entry: Mapping[str, JSON]) -> None:
+        self._queue.write(json.dumps(entry, ensure_ascii=True) + "\n")
+
+    def close(self) -> None:
+        self._queue.finish()
+        self._file.close()

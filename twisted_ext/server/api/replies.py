@@ -1,0 +1,42 @@
+"""
+What the API replies.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from twisted_ext.metrics.figures import JSON
+
+__all__ = ["ApiRefusal", "ApiReply"]
+
+
+class ApiReply(NamedTuple):
+    """
+    A reply.
+
+    @ivar body: octets as they are, or what is sent as JSON; L{None} for no body.
+    @ivar kind: the type of a body of octets.
+    @ivar headers: further headers.
+    """
+
+    code: int = 200
+    body: bytes | JSON = None
+    kind: str = "text/plain; charset=utf-8"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class ApiRefusal(Exception):
+    """
+    A request cannot be done.
+
+    @ivar code: the status of the reply.
+    @ivar text: why, in one line for the client.
+    @ivar headers: of the reply.
+    """
+
+    def __init__(self, code: int, text: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+        self.headers = headers
