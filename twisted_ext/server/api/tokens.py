@@ -103,7 +103,7 @@ class ApiTokens:
         """
         self.path = path
         self._today = today
-        self._status: tuple[int, int, int, int] | None = _statusOf(path)
+        self._status: tuple[int, ...] | None = _statusOf(path)
         self._tokens = _read(path)
 
     def __len__(self) -> int:
@@ -118,7 +118,7 @@ class ApiTokens:
         status = _statusOf(self.path)
         if status != self._status:
             # Until it has been read, so that one that is mended is read again.
-            self._tokens, self._status = {}, None
+            self._tokens, self._status = {}, ()
             self._tokens = _read(self.path)
             self._status = status
         # Found by its hash, of which the time of a comparison tells nothing that helps to find a secret.
