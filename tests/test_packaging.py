@@ -166,7 +166,7 @@ WITHOUT_EXTRAS: Final = {
         (["txdns", "query", "@quic://192.0.2.53", "www.example.com"], "'twisted-ext[quic]'"),
     ],
     "api": [
-        (["twistd", "-n", "--pidfile=", "txdns", "--port", "0", "--api", "127.0.0.1:0", "--api-tokens", "list.txt"], "api needs "),
+        (["twistd", "-n", "--pidfile=", "txdns", "--port", "0", "--api", "127.0.0.1", "--api-tokens", "list.txt"], "api needs "),
     ],
     "dask": [
         (["txdns", "bulk", "list.txt", "--dask-local", "2", "-o", "out"], "need distributed; install it: pip install 'twisted-ext[dask]'")

@@ -467,7 +467,8 @@ class ReloadTests(ServiceCase):
             | {"cache-size"}
             | {"tcp-idle", "tcp-timeout", "tcp-connections", "tcp-connections-per-client", "tcp-requests"}
             | {"cookies", "require-cookie"}
-            | {"http", "control", "manhole", "manhole-keys", "transfers-out", "transfers-out-per-client", "transfers-waiting"}
+            | {"http", "api", "api-tokens", "api-hosts"}
+            | {"control", "manhole", "manhole-keys", "transfers-out", "transfers-out-per-client", "transfers-waiting"}
             | {"transfers-in", "transfer-max-size", "transfers-max-size", "log-format"},
         )
         self.wanted = self.settings(port=5353, cacheSize=100_000, nsid="new")

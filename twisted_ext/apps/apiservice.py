@@ -16,6 +16,8 @@ from twisted.logger import Logger
 from twisted_ext.errors import CallerFault
 from twisted_ext.server.api.audit import AuditLog
 from twisted_ext.server.api.powerdns.door import PowerDNSDoor
+from twisted_ext.server.api.powerdns.lookups import PowerDNSLookups
+from twisted_ext.server.api.resources import ResourcesDoor
 from twisted_ext.server.api.site import ApiDoor, apiSite
 from twisted_ext.server.api.tokens import ApiTokens
 from twisted_ext.server.config.types import API_PORT
@@ -25,13 +27,13 @@ from twisted_ext.server.operations.website import SiteService
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from twisted_ext.server.operations.operations import Operations
     from twisted_ext.server.settings.settings import Settings
-    from twisted_ext.server.zones.zoneset import ZoneSet
 
 __all__ = ["ApiService", "apiServiceFor"]
 
 
-def apiServiceFor(reactor: IReactorSocket, settings: Settings, zoned: ZoneSet | None) -> ApiService:
+def apiServiceFor(reactor: IReactorSocket, settings: Settings, operations: Operations) -> ApiService:
     """
     Return the service that the settings ask for.
 
@@ -39,11 +41,11 @@ def apiServiceFor(reactor: IReactorSocket, settings: Settings, zoned: ZoneSet | 
     """
     if not settings.apiTokens:
         raise CallerFault("api takes api-tokens, a file with tokens of those who may use it: txdns api token NAME --scope zones >> FILE")
-    if zoned is None:
+    if operations.zoned is None:
         raise CallerFault("api: this server has no zones")
     tokens = ApiTokens(settings.apiTokens)
     audit = AuditLog(settings.stateFolder()) if settings.stateFolder() else None
-    return ApiService(reactor, settings.api, zoned, tokens, time, audit=audit, hosts=settings.apiHosts)
+    return ApiService(reactor, settings.api, operations, tokens, time, audit=audit, hosts=settings.apiHosts)
 
 
 class ApiService(SiteService):
@@ -53,7 +55,7 @@ class ApiService(SiteService):
         self,
         reactor: IReactorSocket,
         address: str,
-        zoned: ZoneSet,
+        operations: Operations,
         tokens: ApiTokens,
         today: Callable[[], float],
         *,
@@ -65,7 +67,10 @@ class ApiService(SiteService):
         @raise CallerFault: the address is not valid, or others reach it.
         """
         clock = IReactorTime(reactor)
-        doors: dict[tuple[str, ...], ApiDoor] = {("api",): PowerDNSDoor(zoned, clock)}
+        assert operations.zoned is not None
+        powerDNS = PowerDNSDoor(operations.zoned, PowerDNSLookups(operations, clock, today), clock)
+        # The longer path first.
+        doors: dict[tuple[str, ...], ApiDoor] = {("api", "2"): ResourcesDoor(operations), ("api",): powerDNS}
         make = partial(apiSite, doors, tokens, clock, today, audit=audit, hosts=hosts)
         super().__init__(reactor, address, API_PORT, make, port=port, setting="api")
         if not ip_address(self._server.address.partition("%")[0]).is_loopback:

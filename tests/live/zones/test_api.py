@@ -51,6 +51,7 @@ class Api:
         for name, words in {
             "all": ["--scope", "zones"],
             "reads": [],
+            "boss": ["--scope", "admin"],
             "acme": ["--scope", "zones", "--only", "name _acme-challenge.example.org TXT"],
         }.items():
             command = [sys.executable, "-m", "twisted_ext.apps.cli.main", "api", "token", name, *words]
@@ -216,6 +217,17 @@ CONTRACTS: list[tuple[int, str, str, object]] = [
     (422, "PUT", f"{_ZONE}/axfr-retrieve", None),
     (200, "GET", f"{_ZONE}/export", None),
     (200, "GET", f"{_ZONE}?rrsets=false", None),
+    # PowerDNS-Admin and dnscontrol.
+    (200, "GET", f"{_ZONE}/cryptokeys", None),
+    (404, "GET", "/localhost/zones/example.net./cryptokeys", None),
+    (200, "GET", "/localhost/search-data?q=*example*&max=5", None),
+    (422, "GET", "/localhost/search-data?q=", None),
+    (422, "GET", "/localhost/search-data?q=a&max=0", None),
+    (422, "GET", "/localhost/search-data?q=a&object_type=all-of-them", None),
+    (200, "GET", "/localhost/statistics", None),
+    (422, "GET", "/localhost/statistics?statistic=none", None),
+    (200, "PUT", "/localhost/cache/flush?domain=example.org.", None),
+    (422, "PUT", "/localhost/cache/flush?domain=example.org", None),
 ]
 
 
@@ -294,6 +306,63 @@ def test_tokens(api: Api) -> None:
         api.ask("GET", "/api", token="wrong")
     code, _, headers = api.ask("GET", "/api")
     assert (code, int(headers["retry-after"]) <= 60) == (429, True)
+
+
+def test_search(api: Api) -> None:
+    """
+    Zones, names and contents are found by a part of them, and no more than are wanted; figures have the names that they have in PowerDNS.
+    """
+    server = "/api/v1/servers/localhost"
+    found = api.ask("GET", f"{server}/search-data?q=example.org")[1]
+    assert {(each["object_type"], each["name"], each.get("type")) for each in found} == {
+        *(("zone", "example.org.", None), ("record", "example.org.", "SOA"), ("record", "example.org.", "NS")),
+    }
+    assert [each["content"] for each in api.ask("GET", f"{server}/search-data?q=192.0.2.8?&object_type=record")[1]] == 2 * ["192.0.2.80"]
+    assert len(api.ask("GET", f"{server}/search-data?q=*&max=3")[1]) == 3
+    figures = {each["name"]: int(each["value"]) for each in api.ask("GET", f"{server}/statistics")[1]}
+    assert figures["udp-queries"] > 0
+    assert api.ask("GET", f"{server}/statistics?statistic=uptime")[1][0]["name"] == "uptime"
+
+
+def test_ownRequests(api: Api) -> None:
+    """
+    The operations of the control socket are requests as well, and RRsets are changed one by one, by those who say which version they mean.
+    """
+    assert api.ask("GET", "/api/2/status")[1]["zones"]["serving"] == 2
+    assert api.ask("GET", "/api/2/zones?name=example.org")[1]["zones"][0]["kind"] == "file"
+    code, said, headers = api.ask("POST", "/api/2/zone/reload?name=example.org")
+    assert (code, headers["content-type"]) == (403, "application/problem+json")
+    problem = json.loads(said)
+    assert (problem["title"], problem["status"]) == ("Forbidden", 403)
+    assert "this takes admin" in problem["detail"]
+    code, said, _ = api.ask("POST", "/api/2/zone/reload?name=example.org", token="boss")
+    assert (code, said["failed"]) == (200, False)
+    wrong = (404, "GET", "/api/2/none"), (405, "PUT", "/api/2/status"), (400, "GET", "/api/2/zones?nam=x")
+    for code, method, path in (*wrong, (422, "GET", "/api/2/zones?name=a..b")):
+        assert (api.ask(method, path)[0], path) == (code, path)
+    www = "/api/2/zones/example.org/rrsets/www.example.org./A"
+    code, said, headers = api.ask("GET", www)
+    assert (code, said) == (200, {"ttl": 300, "data": ["192.0.2.80"]})
+    body = {"ttl": 60, "data": ["192.0.2.81", "192.0.2.82"]}
+    assert api.ask("PUT", www, body)[0] == 428
+    assert api.ask("PUT", www, {**body, "color": "red"}, If_Match="*")[0] == 422
+    assert api.ask("PUT", www, {**body, "data": []}, If_Match="*")[0] == 422
+    assert api.ask("PUT", www, body, "acme", If_Match="*")[0] == 403
+    change = {"zone": "example.org.", "before": 10, "serial": 11}
+    lines = {"removed": ["www.example.org. 300 A 192.0.2.80"], "added": [f"www.example.org. 60 A 192.0.2.{end}" for end in (81, 82)]}
+    assert api.ask("PUT", f"{www}?dry-run=1", body, If_Match=headers["etag"])[1] == {**change, **lines}
+    assert serialOf(api.server) == 10
+    code, said, told = api.ask("PUT", www, body, If_Match=headers["etag"])
+    assert (code, said, found(api.server, "www.example.org", A)) == (200, {**change, **lines}, {"192.0.2.81", "192.0.2.82"})
+    assert api.ask("DELETE", www, If_Match=headers["etag"])[0] == 412
+    assert api.ask("DELETE", www, If_Match=told["etag"])[0] == 200
+    assert ask(api.server, "www.example.org", A).rcode == Rcode.NXDOMAIN
+    # Names may be relative to the zone, or its own.
+    assert api.ask("GET", "/api/2/zones/example.org/rrsets/ns1/A")[1]["data"] == ["192.0.2.1"]
+    assert api.ask("GET", "/api/2/zones/example.org/rrsets/@/NS")[1]["data"] == ["ns1.example.org."]
+    document = api.ask("GET", "/api/2/openapi.json")[1]
+    assert document["openapi"] == "3.1.0"
+    assert {"/api/2/status", "/api/2/zone/reload", "/api/2/zones/{zone}/rrsets/{owner}/{type}"} <= set(document["paths"])
 
 
 def test_hostileRequests(api: Api) -> None:

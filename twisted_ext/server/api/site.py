@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import unquote
@@ -51,19 +52,16 @@ _NETWORKS: Final = 10_000
 #: Methods that change nothing.
 _SAFE: Final = ("GET", "HEAD")
 
+#: Requests of this server's own, whose errors are problems (RFC 9457).
+_OWN: Final = b"/api/2/"
+_PROBLEM: Final = "application/problem+json"
+
 _HEADERS: Final = (
     (b"Content-Security-Policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"X-Content-Type-Options", b"nosniff"),
     (b"Cross-Origin-Resource-Policy", b"same-origin"),
     (b"Cache-Control", b"no-store"),
 )
-
-_REASONS: Final = {
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-}
 
 
 class ApiAsked:
@@ -212,7 +210,7 @@ class _Root(Resource):
             if given:
                 self._wrong.note(network, now)
                 self._note(request, None, 401, client, {})
-            raise ApiRefusal(401, _REASONS[401], (("WWW-Authenticate", 'X-API-Key realm="txdns", Bearer'),))
+            raise ApiRefusal(401, "Unauthorized", (("WWW-Authenticate", 'X-API-Key realm="txdns", Bearer'),))
         return token
 
     def _doorOf(self, asked: ApiAsked) -> ApiDoor:
@@ -220,13 +218,16 @@ class _Root(Resource):
             if tuple(asked.segments[: len(prefix)]) == prefix:
                 asked.segments = asked.segments[len(prefix) :]
                 return door
-        raise ApiRefusal(404, _REASONS[404])
+        raise ApiRefusal(404, "Not Found")
 
     def _reply(self, request: Request, asked: ApiAsked | None, made: ApiReply, isGone: bool = False) -> None:
         if asked is not None and asked.method not in _SAFE:
             self._note(request, asked.token, made.code, asked.client, asked.told)
         if isGone:
             return
+        if made.code >= 400 and request.path.startswith(_OWN) and isinstance(made.body, dict) and "error" in made.body:
+            problem = {"type": "about:blank", "title": HTTPStatus(made.code).phrase, "status": made.code}
+            made = made._replace(body=json.dumps({**problem, "detail": made.body["error"]}).encode(), kind=_PROBLEM)
         request.setResponseCode(made.code)
         for name, value in made.headers:
             request.setHeader(name.encode("latin-1"), value.encode("latin-1", "replace"))

@@ -16,7 +16,7 @@ from twisted_ext.wire.rdata.registry import rdataFromText, rdataToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import TXT, isMeta, typeNumber
 
-__all__ = ["DELETE", "EXTEND", "PRUNE", "REPLACE", "PatchBody", "RRSetChange", "bodyOf", "changeOf", "idToName"]
+__all__ = ["DELETE", "EXTEND", "PRUNE", "REPLACE", "PatchBody", "RRSetChange", "bodyOf", "canonicalName", "changeOf", "idToName"]
 
 REPLACE: Final = "REPLACE"
 DELETE: Final = "DELETE"
@@ -107,19 +107,28 @@ def bodyOf(octets: bytes, kind: type[_Body]) -> _Body:
         raise ApiRefusal(400, "the body is not JSON") from None
 
 
+def canonicalName(text: str) -> bytes:
+    """
+    Return a name with its final dot in wire form.
+
+    @raise ApiRefusal: it is none.
+    """
+    if not text.endswith("."):
+        raise ApiRefusal(422, f"DNS Name '{text}' is not canonical")
+    try:
+        return nameFromText(text)
+    except BadName as fault:
+        raise ApiRefusal(422, f"DNS Name '{text}' is not valid: {fault}") from None
+
+
 def changeOf(body: RRSetBody, apex: bytes) -> RRSetChange:
     """
     @param apex: the zone's name, folded.
 
     @raise ApiRefusal: it is not valid.
     """
-    if not body.name.endswith("."):
-        raise ApiRefusal(422, f"DNS Name '{body.name}' is not canonical")
+    name = canonicalName(body.name)
     text = f"RRset {body.name} IN {body.type}"
-    try:
-        name = nameFromText(body.name)
-    except BadName as fault:
-        raise ApiRefusal(422, f"{text}: {fault}") from None
     rrType = typeNumber(body.type.upper())
     if rrType is None or isMeta(rrType):
         raise ApiRefusal(422, f"{text}: unknown type given")

@@ -31,6 +31,7 @@ from twisted_ext.zone.zonefile.writer import canonicalFile
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.api.powerdns.lookups import PowerDNSLookups
     from twisted_ext.server.api.site import ApiAsked
     from twisted_ext.server.authority.zonetable import Place
     from twisted_ext.server.update.edits import Edited
@@ -59,8 +60,9 @@ class PowerDNSDoor:
     Replies to the requests.
     """
 
-    def __init__(self, zoned: ZoneSet, clock: IReactorTime) -> None:
+    def __init__(self, zoned: ZoneSet, lookups: PowerDNSLookups, clock: IReactorTime) -> None:
         self._zoned = zoned
+        self._lookups = lookups
         self._clock = clock
 
     def __call__(self, asked: ApiAsked, /) -> Deferred[ApiReply]:
@@ -96,6 +98,16 @@ class PowerDNSDoor:
                 return {"PUT": lambda asked: self._retrieve(asked, name)}
             case ["v1", "servers", "localhost", "zones", name, "rectify"]:
                 return {"PUT": lambda asked: self._rectify(asked, name)}
+            case ["v1", "servers", "localhost", "zones", name, "cryptokeys"]:
+                return {"GET": lambda asked: self._lookups.cryptokeys(self._placeOf(name))}
+            case ["v1", "servers", "localhost", "zones", name, "cryptokeys", number]:
+                return {"GET": lambda asked: self._lookups.cryptokey(self._placeOf(name), number)}
+            case ["v1", "servers", "localhost", "search-data"]:
+                return {"GET": self._lookups.search}
+            case ["v1", "servers", "localhost", "statistics"]:
+                return {"GET": self._lookups.statistics}
+            case ["v1", "servers", "localhost", "cache", "flush"]:
+                return {"PUT": self._lookups.flush}
         return {}
 
     # -- reading

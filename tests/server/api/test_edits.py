@@ -1,0 +1,116 @@
+"""
+Tests of L{twisted_ext.server.update.edits}.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.server.update.changed import TODAY, UpdatedServer
+from tests.zone.changing import APEX, record, textsOf
+from twisted_ext.errors import BadChange, StorageFault
+from twisted_ext.metrics.figures import JSON
+from twisted_ext.server.authority.zonetable import EXPIRED
+from twisted_ext.server.update.edits import Edited, NotEditable, StaleEdit, ZoneEdits, etagOf
+from twisted_ext.zone.update.transactions import Transaction
+
+
+class EditTests(SynchronousTestCase):
+    """
+    Changes of a zone, whose journal is slow.
+    """
+
+    def setUp(self) -> None:
+        self.server = UpdatedServer(path=self.mktemp())
+        ward = self.server.updating.wardOf(APEX)
+        assert ward is not None
+        ward.doors = frozenset(["api"])
+        self.facts: dict[str, JSON] = {"kind": "file"}
+        self.edits = ZoneEdits(self.server.updating, self.server.zones, lambda apex: self.facts, lambda: TODAY)
+
+    def adding(self, number: int, match: str = "") -> Deferred[Edited]:
+        """
+        Begin to add an address to a name.
+        """
+        line = f"n 60 A 192.0.2.{number}"
+        return self.edits.change(APEX, lambda transaction: transaction.add(record(line)), door="api", who="test", match=match)
+
+    def test_allOfManyAtOnce(self) -> None:
+        """
+        Changes that come while the disk is busy are all made, each of what the one before has made, beside updates.
+        """
+        changing = [self.adding(number) for number in range(20)]
+        self.server.update(record("n 60 A 192.0.3.1"))
+        changing += [self.edits.change(APEX, lambda tx: tx.add(record("late 60 A 192.0.2.1")), door="api", who="t")]
+        self.server.disk.settle()
+        self.assertEqual([self.successResultOf(each).version.serial for each in changing], [*range(11, 31), 32])
+        self.assertEqual(len([text for text in textsOf(self.server.zone.current) if text[0].startswith(b"\x01n\x07")]), 21)
+
+    def test_oneTagForAll(self) -> None:
+        """
+        Of several changes with the tag of one version, the first one is made, though none was on disk when they came.
+        """
+        tag = etagOf(self.server.zone.current)
+        changing = [self.adding(number, tag) for number in range(5)]
+        self.server.disk.settle()
+        self.assertEqual(self.successResultOf(changing[0]).version.serial, 11)
+        for each in changing[1:]:
+            self.assertIn("it is at serial 11", str(self.failureResultOf(each, StaleEdit).value))
+        self.assertEqual(self.server.zone.current.serial, 11)
+
+    def test_dryRun(self) -> None:
+        """
+        A dry run says what would be, and nothing is; also what cannot be.
+        """
+        before = textsOf(self.server.zone.current)
+        trying = self.edits.change(APEX, lambda tx: tx.add(record("n 60 A 192.0.2.1")), door="api", who="t", dry=True)
+        edited = self.successResultOf(trying)
+        self.assertEqual((edited.before, edited.version.serial), (10, 11))
+        assert edited.difference is not None
+        self.assertEqual(len(edited.difference.added), 1)
+        self.assertEqual((textsOf(self.server.zone.current), self.server.disk.waiting), (before, []))
+
+        def wrong(transaction: Transaction) -> None:
+            transaction.add(record("www 60 A 192.0.2.1"))
+
+        self.failureResultOf(self.edits.change(APEX, wrong, door="api", who="t", dry=True), BadChange)
+        self.failureResultOf(self.edits.change(APEX, wrong, door="api", who="t"), BadChange)
+        self.assertEqual(textsOf(self.server.zone.current), before)
+
+    def test_nothingToChange(self) -> None:
+        """
+        What is there already is no change.
+        """
+        changing = self.edits.change(APEX, lambda tx: tx.add(record("ns1 3600 A 192.0.2.1")), door="api", who="t")
+        edited = self.successResultOf(changing)
+        self.assertEqual((edited.before, edited.version.serial, edited.difference), (10, 10, None))
+
+    def test_notHere(self) -> None:
+        """
+        Zones that are to be changed elsewhere, or not by this door, say so.
+        """
+
+        def said(door: str = "api", **facts: JSON) -> str:
+            self.facts = {"kind": "file", **facts}
+            return str(self.failureResultOf(self.edits.change(APEX, lambda tx: None, door=door, who="t"), NotEditable).value)
+
+        self.assertEqual(said(kind="secondary"), "example.org. comes from its primaries; change it there")
+        self.assertEqual(said(kind="code"), "example.org. is made by code of this server")
+        self.assertIn("example.org. is signed here; change ", said(signed=True))
+        self.assertIn('set edit = ["console"] in its [[zone]]', said("console"))
+        self.server.zones.fail(APEX, "it has expired", EXPIRED)
+        self.assertEqual(said(), "example.org. is not loaded: it has expired")
+        unknown = self.edits.change(b"\x04none\x00", lambda tx: None, door="api", who="t")
+        self.assertEqual(str(self.failureResultOf(unknown, NotEditable).value), "none. is not served here")
+
+    def test_diskFails(self) -> None:
+        """
+        A change that cannot be stored is not in force.
+        """
+
+        changing = self.edits.change(APEX, lambda tx: tx.add(record("n 60 A 192.0.2.1")), door="api", who="t")
+        ((_, done),) = self.server.disk.waiting
+        done.errback(StorageFault("no space left"))
+        self.failureResultOf(changing, StorageFault)
+        self.assertEqual(self.server.zone.current.serial, 10)
