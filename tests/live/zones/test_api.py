@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -429,6 +430,29 @@ def test_fourDoors(api: Api) -> None:
         codes = list(pool.map(matching, numbers))
     assert sorted(codes) == [204, *49 * [412]]
     assert serialOf(api.server) == 111
+
+
+def test_workers(tmp_path: Path) -> None:
+    """
+    With several processes, all of them answer from what was changed, and the API is there once.
+    """
+    made = Api(tmp_path)
+
+    def areAll(address: str) -> bool:
+        return all(found(made.server, "w.example.org", A) == {address} for _ in range(8))
+
+    settings = tmp_path / "settings.toml"
+    settings.write_text(f"workers = 2\n{settings.read_text()}")
+    made.begin()
+    try:
+        for number in range(20):
+            address = f"192.0.2.{number}"
+            assert made.patch(change("w.example.org.", "A", "REPLACE", address))[0] == 204
+            # The processes hear of it one after the other.
+            wait(partial(areAll, address))
+        assert made.ask("GET", "/api/2/status")[1]["zones"]["serving"] == 2
+    finally:
+        made.twistd.stop()
 
 
 def test_zoneOfADatabase(tmp_path: Path) -> None:

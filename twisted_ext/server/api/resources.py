@@ -10,10 +10,11 @@ import msgspec
 from twisted.internet.defer import Deferred, succeed
 
 from twisted_ext.errors import BadName, BadRecord
+from twisted_ext.server.api.bodies import bodyOf
 from twisted_ext.server.api.openapi import openAPI
 from twisted_ext.server.api.replies import ApiRefusal, ApiReply
 from twisted_ext.server.operations.table import allVerbs
-from twisted_ext.server.update.edits import NotEditable, etagOf
+from twisted_ext.server.update.edits import etagOf
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rdata.registry import rdataFromText, rdataToText
@@ -103,9 +104,6 @@ class ResourcesDoor:
         if not asked.token.mayChange(asked.client, name, rrType):
             raise ApiRefusal(403, f"the token {asked.token.name} may not change {nameToText(name)} {typeName(rrType)}")
         rrset = None if asked.method == "DELETE" else _rrsetOf(asked.body, name, rrType)
-        edits = zoned.edits()
-        if edits is None:
-            raise NotEditable(f'{place.text} comes from {place.file}; set edit = ["api"] in its [[zone]] to change it here')
 
         def apply(transaction: Transaction) -> None:
             if rrset is None:
@@ -115,7 +113,7 @@ class ResourcesDoor:
 
         isDry = asked.fields.get("dry-run", "") in ("1", "true", "yes")
         who = f"API by {asked.token.name}"
-        changing = edits.change(apex, apply, door="api", who=who, match=asked.match, dry=isDry)
+        changing = zoned.edits().change(apex, apply, door="api", who=who, match=asked.match, dry=isDry)
 
         def done(edited: Edited) -> ApiReply:
             said = _difference(edited)
@@ -159,12 +157,7 @@ def _shown(version: Version, name: bytes, rrType: int) -> ApiReply:
 
 
 def _rrsetOf(body: bytes, name: bytes, rrType: int) -> RRSet:
-    try:
-        given = msgspec.json.decode(body, type=RRSetResource)
-    except msgspec.ValidationError as error:
-        raise ApiRefusal(422, str(error)) from None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise ApiRefusal(400, "the body is not JSON") from None
+    given = bodyOf(body, RRSetResource)
     if not given.data:
         raise ApiRefusal(422, "data is empty; DELETE removes the records")
     if not 0 <= given.ttl < 2**31:

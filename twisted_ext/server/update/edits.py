@@ -95,12 +95,13 @@ class ZoneEdits:
 
     def __init__(
         self,
-        updating: UpdateHandler,
+        updating: UpdateHandler | None,
         zones: Zones,
         facts: Callable[[bytes], Mapping[str, JSON]],
         today: Callable[[], float],
     ) -> None:
         """
+        @param updating: has the commit queues; L{None} while no zone may be changed.
         @param facts: returns where a zone comes from, see L{ZoneSet.facts<twisted_ext.server.zones.zoneset.ZoneSet.facts>}.
         @param today: returns seconds since 1970.
         """
@@ -125,7 +126,7 @@ class ZoneEdits:
             raise NotEditable(f"{text} {why}")
         if facts.get("signed"):
             raise NotEditable(f"{text} is signed here; change {place.file or 'what it is made of'}, of which it is signed anew")
-        ward = self._updating.wardOf(apex)
+        ward = None if self._updating is None else self._updating.wardOf(apex)
         if ward is None or door not in ward.doors:
             raise NotEditable(f'{text} comes from {place.file}; set edit = ["{door}"] in its [[zone]] to change it here')
         if place.state != SERVING:
@@ -157,10 +158,10 @@ class ZoneEdits:
         edits: list[Edited] = []
         try:
             self.expectEditable(apex, door)
-            queue = self._updating.queueOf(apex)
+            assert self._updating is not None
+            queue, serials = self._updating.queueOf(apex), self._updating.serialsOf(apex)
         except (NotEditable, StorageFault):
             return fail()
-        serials = self._updating.serialsOf(apex)
 
         def make(version: Version) -> tuple[Version, Difference] | None:
             if match not in ("", "*") and etagOf(version) != match:

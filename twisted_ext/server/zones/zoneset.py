@@ -517,12 +517,10 @@ class ZoneSet:
             facts["journal"] = {"octets": journal.octets, "oldest": journal.oldest, "newest": journal.newest}
         return facts
 
-    def edits(self) -> ZoneEdits | None:
+    def edits(self) -> ZoneEdits:
         """
-        Return what changes zones; L{None} while no zone has settings that let it be changed.
+        Return what changes zones.
         """
-        if self._updating is None:
-            return None
         from twisted_ext.server.update.edits import ZoneEdits
 
         return ZoneEdits(self._updating, self.zones, self.facts, self.publisher.today)

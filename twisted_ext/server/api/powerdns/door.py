@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
-from twisted_ext.server.api.powerdns.bodies import (
+from twisted_ext.server.api.bodies import bodyOf
+from twisted_ext.server.api.powerdns.rrsets import (
     EXTEND,
     PRUNE,
     PatchBody,
     RRSetChange,
-    bodyOf,
     changeOf,
     idToName,
 )
 from twisted_ext.server.api.replies import ApiRefusal, ApiReply
 from twisted_ext.server.jobs.turns import paced
-from twisted_ext.server.update.edits import NotEditable, StaleEdit, etagOf
+from twisted_ext.server.update.edits import StaleEdit, etagOf
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.rrtypes import CNAME, typeName
@@ -253,8 +253,6 @@ class PowerDNSDoor:
         asked.expectScope("zones")
         place = self._placeOf(name)
         edits = self._zoned.edits()
-        if edits is None:
-            raise NotEditable(f'{place.text} comes from {place.file}; set edit = ["api"] in its [[zone]] to change it here')
         edits.expectEditable(place.apex, "api")
         body = bodyOf(asked.body, PatchBody)
         if body.rrsets is None:

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from twisted_ext.dnssec.keys import keyTag
 from twisted_ext.errors import CallerFault
-from twisted_ext.server.api.powerdns.bodies import canonicalName
+from twisted_ext.server.api.powerdns.rrsets import canonicalName
 from twisted_ext.server.api.replies import ApiRefusal, ApiReply
 from twisted_ext.server.jobs.turns import paced
 from twisted_ext.wire.names import nameToText

@@ -1,10 +1,10 @@
 """
-Bodies of requests, and what they have that cannot be used: in the words of PowerDNS, by which some clients go.
+Changes of RRsets in requests, and what they have that cannot be used: in the words of PowerDNS, by which some clients go.
 """
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
@@ -16,7 +16,7 @@ from twisted_ext.wire.rdata.registry import rdataFromText, rdataToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import TXT, isMeta, typeNumber
 
-__all__ = ["DELETE", "EXTEND", "PRUNE", "REPLACE", "PatchBody", "RRSetChange", "bodyOf", "canonicalName", "changeOf", "idToName"]
+__all__ = ["DELETE", "EXTEND", "PRUNE", "REPLACE", "PatchBody", "RRSetChange", "canonicalName", "changeOf", "idToName"]
 
 REPLACE: Final = "REPLACE"
 DELETE: Final = "DELETE"
@@ -32,8 +32,6 @@ _QUOTED: Final = (TXT, 99)
 
 #: Another origin than the root, to find names without a final dot.
 _ELSEWHERE: Final = b"\x07invalid\x00"
-
-_Body = TypeVar("_Body")
 
 
 class RecordBody(msgspec.Struct):
@@ -93,18 +91,6 @@ class RRSetChange:
         self.rrType = rrType
         self.rrset = rrset
         self.text = text
-
-
-def bodyOf(octets: bytes, kind: type[_Body]) -> _Body:
-    """
-    @raise ApiRefusal: the body is not what it should be.
-    """
-    try:
-        return msgspec.json.decode(octets, type=kind)
-    except msgspec.ValidationError as error:
-        raise ApiRefusal(422, str(error)) from None
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise ApiRefusal(400, "the body is not JSON") from None
 
 
 def canonicalName(text: str) -> bytes:
