@@ -281,6 +281,27 @@ def _answers(port: int) -> bool:
         return False
 
 
+def test_refusedNotDropped(api: Api) -> None:
+    """
+    What cannot be kept is refused; a change without records adds and removes nothing.
+    """
+    www = change("www.example.org.", "A", "REPLACE", "192.0.2.81")
+    records = [{"content": "192.0.2.81", "disabled": True}]
+    for wrong, said in (
+        ({**www, "comments": [{"content": "mine", "account": "me"}]}, "RRset www.example.org. IN A: comments are not kept here"),
+        ({**www, "records": records}, "RRset www.example.org. IN A: disabled records are not kept here"),
+        (change("www.example.net.", "A", "REPLACE", "192.0.2.1"), "RRset www.example.net. IN A: Name is out of zone"),
+        (change("t.example.org.", "TXT", "REPLACE", '"a"\n"b"'), "a record has one line"),
+    ):
+        code, body = api.patch(wrong)
+        assert (code, said in body["error"]) == (422, True), body
+    for how in ("EXTEND", "PRUNE"):
+        assert api.patch({**www, "changetype": how, "records": []})[0] == 204
+    assert (serialOf(api.server), found(api.server, "www.example.org", A)) == (10, {"192.0.2.80"})
+    assert api.patch({**www, "records": [], "comments": []})[0] == 204
+    assert ask(api.server, "www.example.org", A).rcode == Rcode.NXDOMAIN
+
+
 def test_tokens(api: Api) -> None:
     """
     A token does what its scope and its rules let it do; another one, or none, nothing.
