@@ -153,6 +153,8 @@ class _Root(Resource):
         self._audit = audit
         self._hosts = frozenset([host.lower().rstrip(".") for host in hosts])
         self._wrong = _WrongTokens()
+        # Why the tokens cannot be read, said once.
+        self._said = ""
 
     def render(self, request: Request) -> int:
         for name, value in _HEADERS:
@@ -194,9 +196,6 @@ class _Root(Resource):
         return asked
 
     def _tokenOf(self, request: Request, client: str) -> ApiToken:
-        network, now = siteOf(client), self._clock.seconds()
-        if wait := self._wrong.waitFor(network, now):
-            raise ApiRefusal(429, f"too many wrong tokens; try again in {wait:.0f} s", (("Retry-After", f"{wait:.0f}"),))
         given = request.getHeader(b"x-api-key")
         if given is None:
             scheme, _, bearer = (request.getHeader(b"authorization") or b"").partition(b" ")
@@ -204,14 +203,21 @@ class _Root(Resource):
         try:
             token = self._tokens.find(given, client) if given else None
         except BadDescription as fault:
-            _log.error("{fault}; no token is taken until it is mended", fault=fault)
+            if str(fault) != self._said:
+                self._said = str(fault)
+                _log.error("{fault}; no token is taken until it is mended", fault=fault)
             raise ApiRefusal(503, "the tokens of this server cannot be read; its log says why") from None
-        if token is None:
-            if given:
-                self._wrong.note(network, now)
-                self._note(request, None, 401, client, {})
-            raise ApiRefusal(401, "Unauthorized", (("WWW-Authenticate", 'X-API-Key realm="txdns", Bearer'),))
-        return token
+        self._said = ""
+        if token is not None:
+            # Whatever others do: behind a proxy all clients have one address, and must not be locked out by one of them.
+            return token
+        network, now = siteOf(client), self._clock.seconds()
+        if wait := self._wrong.waitFor(network, now):
+            raise ApiRefusal(429, f"too many wrong tokens; try again in {wait:.0f} s", (("Retry-After", f"{wait:.0f}"),))
+        if given:
+            self._wrong.note(network, now)
+            self._note(request, None, 401, client, {})
+        raise ApiRefusal(401, "Unauthorized", (("WWW-Authenticate", 'X-API-Key realm="txdns", Bearer'),))
 
     def _doorOf(self, asked: ApiAsked) -> ApiDoor:
         for prefix, door in self._doors.items():
