@@ -139,6 +139,7 @@ class ServerService(Service):
         except BaseException:
             self.features.close()
             raise
+        self.zoned.connected = self._see
         self._keepers = None if worker else Keepers(reactor, settings)
         # What keepers have published, for features that a reload switches on.
         self._published: dict[str, JSON] = {}
@@ -662,7 +663,7 @@ def makeServer(
 
         # Detect settings that workers could not use before starting any.
         check(settings)
-        wanted = settings.role == "serve" or settings.pyzone or zonesIn(settings)
+        wanted = settings.role == "serve" or settings.api or settings.pyzone or zonesIn(settings)
         zoned = ZoneSet(reactor, settings, fromPython=fromPython) if wanted else None
         force = Workforce(reactor, settings, (), secret, reread=reread, check=check, ready=lambda: notify("READY=1"), zoned=zoned)
         force.cookieSecrets = cookieSecrets

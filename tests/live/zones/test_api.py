@@ -177,6 +177,12 @@ def test_recordsByPowerDNSClients(api: Api) -> None:
 
 
 
+_COMMENTED = "/localhost/zones/added.example."
+_ADDED: dict[str, object] = {"name": "added.example.", "kind": "Native", "nameservers": []}
+_RECORDS = [{"content": "192.0.2.80", "disabled": False}]
+_A_SET: dict[str, object] = {"name": "www.added.example.", "type": "A", "ttl": 60, "records": _RECORDS}
+_MASTER_FILE = "@ 60 SOA a b 1 2 3 4 5\n@ 60 NS a\na 60 A 192.0.2.1"
+
 #: What clients send, or attackers, in this order, with the status that PowerDNS gives to it.
 CONTRACTS: list[tuple[int, str, str, object]] = [
     (200, "GET", "", None),
@@ -229,6 +235,43 @@ CONTRACTS: list[tuple[int, str, str, object]] = [
     (422, "GET", "/localhost/statistics?statistic=none", None),
     (200, "PUT", "/localhost/cache/flush?domain=example.org.", None),
     (422, "PUT", "/localhost/cache/flush?domain=example.org", None),
+    # Zones: octoDNS and Terraform, which send more than has a meaning.
+    (201, "POST", "/localhost/zones", {**_ADDED, "masters": [], "serial": 0, "soa_edit_api": "INCEPTION-INCREMENT", "rrsets": [_A_SET]}),
+    (409, "POST", "/localhost/zones", _ADDED),
+    (201, "POST", "/localhost/zones", {**_ADDED, "name": "t.example.", "dnsssec": False, "nameservers": ["ns1.example.net."]}),
+    (201, "POST", "/localhost/zones", {**_ADDED, "name": "a/b.example."}),
+    (200, "GET", "/localhost/zones/a=2Fb.example.", None),
+    (201, "POST", "/localhost/zones", {"name": "text.example.", "kind": "Master", "zone": _MASTER_FILE}),
+    (201, "POST", "/localhost/zones", {"name": "copy.example.", "kind": "Slave", "masters": ["127.0.0.2:1"]}),
+    (200, "GET", "/localhost/zones/copy.example.", None),
+    (200, "PUT", "/localhost/zones/copy.example./axfr-retrieve", None),
+    (422, "POST", "/localhost/zones", {**_ADDED, "name": "other.example"}),
+    (422, "POST", "/localhost/zones", {"kind": "Native"}),
+    (422, "POST", "/localhost/zones", {"name": "other.example."}),
+    (422, "POST", "/localhost/zones", {**_ADDED, "name": "a..example."}),
+    (422, "POST", "/localhost/zones", {**_ADDED, "name": "a:b.example."}),
+    (422, "POST", "/localhost/zones", {**_ADDED, "name": "other.example.", "nameservers": ["ns1.example"]}),
+    (422, "POST", "/localhost/zones", {**_ADDED, "name": "other.example.", "nameservers": [{"a": 1}]}),
+    (422, "POST", "/localhost/zones", {**_ADDED, "name": "other.example.", "nameservers": "ns1.example."}),
+    (422, "POST", "/localhost/zones", {**_ADDED, "name": "other.example.", "rrsets": [_A_SET]}),
+    (422, "POST", "/localhost/zones", {**_ADDED, "name": "other.example.", "rrsets": [], "zone": "@ 60 NS a"}),
+    (422, "POST", "/localhost/zones", {**_ADDED, "name": "other.example.", "zone": "no records"}),
+    (422, "POST", "/localhost/zones", {**_ADDED, "name": "other.example.", "kind": "Slave", "masters": ["nobody"]}),
+    (422, "POST", "/localhost/zones", {**_ADDED, "name": "signed.example.", "dnssec": True}),
+    (400, "POST", "/localhost/zones", b"{"),
+    (404, "GET", "/localhost/zones/other.example.", None),
+    (204, "PATCH", _COMMENTED, {"rrsets": [{**_A_SET, "changetype": "REPLACE", "comments": [{"content": "mine", "account": "me"}]}]}),
+    (204, "PATCH", _COMMENTED, {"rrsets": [{**_A_SET, "changetype": "REPLACE", "records": [{"content": "192.0.2.9", "disabled": True}]}]}),
+    (204, "PATCH", _COMMENTED, {"rrsets": [{"name": "www.added.example.", "type": "A", "changetype": "REPLACE", "comments": []}]}),
+    (422, "PATCH", _COMMENTED, {"rrsets": [{"name": "www.added.example.", "type": "A", "changetype": "REPLACE", "ttl": 60}]}),
+    (422, "PATCH", _COMMENTED, {"rrsets": [{**_A_SET, "changetype": "REPLACE", "comments": [{"content": "mine"}]}]}),
+    (204, "PATCH", _COMMENTED, {"rrsets": [{"name": "added.example.", "type": "NS", "changetype": "DELETE"}]}),
+    (204, "PUT", _COMMENTED, {"kind": "Master", "masters": ["192.0.2.1"], "account": "me", "soa_edit_api": "EPOCH"}),
+    (204, "PUT", _COMMENTED, {"api_rectify": True, "id": "", "name": "", "url": ""}),
+    (404, "PUT", "/localhost/zones/other.example.", {"kind": "Native"}),
+    (204, "DELETE", _COMMENTED, None),
+    (404, "DELETE", _COMMENTED, None),
+    (204, "DELETE", "/localhost/zones/copy.example.", None),
 ]
 
 
@@ -288,8 +331,8 @@ def test_refusedNotDropped(api: Api) -> None:
     www = change("www.example.org.", "A", "REPLACE", "192.0.2.81")
     records = [{"content": "192.0.2.81", "disabled": True}]
     for wrong, said in (
-        ({**www, "comments": [{"content": "mine", "account": "me"}]}, "RRset www.example.org. IN A: comments are not kept here"),
-        ({**www, "records": records}, "RRset www.example.org. IN A: disabled records are not kept here"),
+        ({**www, "comments": [{"content": "mine", "account": "me"}]}, "comments are kept of zones that the API has added only"),
+        ({**www, "records": records}, "disabled records are kept of zones that the API has added only"),
         (change("www.example.net.", "A", "REPLACE", "192.0.2.1"), "RRset www.example.net. IN A: Name is out of zone"),
         (change("t.example.org.", "TXT", "REPLACE", '"a"\n"b"'), "a record has one line"),
     ):

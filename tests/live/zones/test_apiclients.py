@@ -93,6 +93,22 @@ def test_octoDNS(api: Api, tmp_path: Path) -> None:
     assert "No changes were planned" in run(tmp_path, *words)
 
 
+def test_octoDNSAddsZone(api: Api, tmp_path: Path) -> None:
+    """
+    octoDNS adds a zone that is not there yet, and finds nothing to do then.
+    """
+    expectInstalled("octodns_powerdns")
+    (tmp_path / "zones").mkdir()
+    lines = ["'': {type: NS, ttl: 300, values: [ns1.example.net., ns2.example.net.]}", "www: {type: A, ttl: 60, value: 192.0.2.80}"]
+    (tmp_path / "zones" / "new.example.yaml").write_text("\n".join(lines))
+    config = _OCTODNS.format(folder=tmp_path, port=api.port, secret=api.secrets["all"]).replace("example.org.", "new.example.")
+    (tmp_path / "octodns.yaml").write_text(config)
+    words = ("-m", "octodns.cmds.sync", "--config-file", str(tmp_path / "octodns.yaml"))
+    assert "Creates=2" in run(tmp_path, *words, "--doit", "--force")
+    assert found(api.server, "www.new.example", A) == {"192.0.2.80"}
+    assert "No changes were planned" in run(tmp_path, *words)
+
+
 def test_lexicon(api: Api, tmp_path: Path) -> None:
     """
     dns-lexicon, by which certbot answers challenges, makes, lists and removes a record; its token may change no other.

@@ -139,11 +139,11 @@ def found(server: UpdatableServer | ServerAddress | LivePeer, name: str, rrType:
     }
 
 
-def serialOf(server: UpdatableServer | ServerAddress | LivePeer) -> int:
+def serialOf(server: UpdatableServer | ServerAddress | LivePeer, zone: str = "example.org") -> int:
     """
     Return the serial number in its answer.
     """
-    return serialIn(ask(server, "example.org", SOA).answer[0].rdatas[0])
+    return serialIn(ask(server, zone, SOA).answer[0].rdatas[0])
 
 
 def run(program: str | Path, script: str, *words: str) -> subprocess.CompletedProcess[str]:

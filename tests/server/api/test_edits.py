@@ -100,7 +100,8 @@ class EditTests(SynchronousTestCase):
         self.assertIn("example.org. is signed here; change ", said(signed=True))
         self.assertIn('set edit = ["console"] in its [[zone]]', said("console"))
         self.server.zones.fail(APEX, "it has expired", EXPIRED)
-        self.assertEqual(said(), "example.org. is not loaded: it has expired")
+        expired = self.edits.change(APEX, lambda tx: None, door="api", who="t")
+        self.assertEqual(str(self.failureResultOf(expired, StorageFault).value), "example.org. is not loaded: it has expired")
         unknown = self.edits.change(b"\x04none\x00", lambda tx: None, door="api", who="t")
         self.assertEqual(str(self.failureResultOf(unknown, NotEditable).value), "none. is not served here")
 

@@ -22,7 +22,7 @@ from twisted_ext.interfaces import IStoreParser, IZoneStore
 from twisted_ext.resolver.strings import plugins
 from twisted_ext.server.config.stores import BUILT_IN, LazyStore, describedStore, foundStores, storeFrom
 from twisted_ext.server.config.zonesettings import ZoneSettings
-from twisted_ext.server.zones.sqlite import makeDatabase
+from twisted_ext.server.zones.databases.sqlite import makeDatabase
 
 __all__: list[str] = []
 

@@ -4,7 +4,7 @@ Databases for tests of what serves them.
 
 from __future__ import annotations
 
-from twisted_ext.server.zones.sqlite import SQLiteStore, makeDatabase
+from twisted_ext.server.zones.databases.sqlite import SQLiteStore, makeDatabase
 
 __all__ = ["newStore"]
 

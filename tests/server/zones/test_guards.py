@@ -27,7 +27,7 @@ from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.limits import COPY_PAUSE, STORE_LOOKS
 from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.zones.arrivals import Arrivals
-from twisted_ext.server.zones.dbzones import ZoneDatabases
+from twisted_ext.server.zones.databases.dbzones import ZoneDatabases
 from twisted_ext.server.zones.loader import ZoneLoader
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.store.traversal import difference

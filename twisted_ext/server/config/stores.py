@@ -49,7 +49,12 @@ class LazyStore:
         return f"<LazyStore {self.prefix}: {self.module}.{self.function}>"
 
 
-BUILT_IN: Final = (LazyStore("sqlite", "twisted_ext.server.zones.sqlite", "SQLiteStore", "an SQLite database: [sqlite:]path"),)
+BUILT_IN: Final = (
+    LazyStore("sqlite", "twisted_ext.server.zones.databases.sqlite", "SQLiteStore", "an SQLite database: [sqlite:]path"),
+)
+
+#: That of zones that were added while the server runs. Settings do not name it.
+_ADDED: Final = LazyStore("added", "twisted_ext.server.zones.databases.added", "AddedDatabase", "")
 
 
 @lru_cache(1)
@@ -90,7 +95,7 @@ def describedStore(text: str, folder: str = "") -> str:
         if not path or "\x00" in path:
             raise BadDescription(f"{text!r} is not the path of a database")
         return os.path.abspath(os.path.join(folder, path))
-    if found[1] not in foundStores()[0]:
+    if found[1] != _ADDED.prefix and found[1] not in foundStores()[0]:
         known = ", ".join([f"{each}:" for each in foundStores()[0]])
         raise BadDescription(f"there is no kind of databases {found[1]}: there are {known}; write ./{text} for a path")
     return text
@@ -105,5 +110,5 @@ def storeFrom(text: str) -> IZoneStore:
     """
     text = describedStore(text)
     prefix, _, rest = ("sqlite", "", text) if text.startswith("/") else text.partition(":")
-    kind = BUILT_IN[0] if prefix == BUILT_IN[0].prefix else foundStores()[0][prefix]
+    kind = next((each for each in (*BUILT_IN, _ADDED) if each.prefix == prefix), None) or foundStores()[0][prefix]
     return kind.load()(rest)

@@ -196,6 +196,13 @@ class ZoneSettings:
         return frozenset(("api",) if self.store else self.edit)
 
     @property
+    def isAdded(self) -> bool:
+        """
+        Whether it was added while the server ran, and its records are kept with its settings.
+        """
+        return self.store.startswith("added:")
+
+    @property
     def isStagedOnArrival(self) -> bool:
         """
         Whether its versions come from a database or a primary, and go through L{stages} here.

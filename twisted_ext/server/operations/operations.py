@@ -20,7 +20,7 @@ from twisted_ext.server.features.order import declaredFigures
 from twisted_ext.server.limits import CONTROL_SHOWN
 from twisted_ext.server.operations.health import checksIn, readiness, zoneReasons
 from twisted_ext.server.operations.table import verbAt
-from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.names import nameFromText, nameToText
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -220,6 +220,32 @@ class Operations(Service):
             return {"said": [*lines], "failed": bool(said.get("file") and said.get("said"))}
 
         return (zoned.acceptZone if accept else zoned.reloadZone)(apex).addCallback(done)
+
+    def addZone(self, name: str, primary: str) -> Deferred[dict[str, JSON]]:
+        """
+        Add a zone, a secondary one if a primary is given.
+
+        @return: C{said}, lines that describe the result. Fails with a L{CallerFault} if it cannot be added.
+        """
+        if self.zoned is None:
+            raise CallerFault("this server has no zones")
+        from twisted_ext.server.zones.databases.added import AddedZone
+
+        zone = AddedZone(nameFromText(name).lower(), {"primaries": [primary]} if primary else {}, {})
+        added = self.zoned.added
+        adding = added.add(zone, () if primary else [added.soaOf(zone.name, 1)])
+        return adding.addCallback(lambda _: {"said": [f"{nameToText(zone.name)} is added"]})
+
+    def removeZone(self, name: str) -> Deferred[dict[str, JSON]]:
+        """
+        Remove a zone that was added.
+
+        @return: see L{addZone}.
+        """
+        if self.zoned is None:
+            raise CallerFault("this server has no zones")
+        apex = nameFromText(name).lower()
+        return self.zoned.added.remove(apex).addCallback(lambda _: {"said": [f"{nameToText(apex)} is removed"]})
 
     # -- doing
 

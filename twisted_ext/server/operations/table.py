@@ -163,6 +163,23 @@ OPERATIONS: Final[tuple[Verb, ...]] = (
         inParent=True,
     ),
     Verb(
+        "zone/add",
+        "add a zone while the server runs: a new one, or with PRIMARY one to transfer from there",
+        lambda server, given: server.addZone(given["name"], given.get("primary", "")),
+        takes=("NAME", "[PRIMARY]"),
+        changes=True,
+        inParent=True,
+        more="it is kept in the state folder; records come by the API or by updates",
+    ),
+    Verb(
+        "zone/remove",
+        "remove a zone that was added; its records stay in a file for a week",
+        lambda server, given: server.removeZone(given["name"]),
+        takes=("NAME",),
+        changes=True,
+        inParent=True,
+    ),
+    Verb(
         "delegations",
         "zones whose servers a recursive resolver knows, at and below NAME",
         lambda server, given: server.delegations(given.get("name", "")),

@@ -134,6 +134,7 @@ class Workforce(Operations):
         self._mirroring: ZoneSyncParent | None = None
         self._passed: RelayedRequests | None = None
         if zoned is not None:
+            zoned.connected = self._see
             self._mirroring = ZoneSyncParent(
                 reactor, zoned.zones, self._spread, zoned.sharedFolder, revised=zoned.isRevised, until=zoned.until
             )

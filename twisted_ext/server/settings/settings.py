@@ -392,6 +392,12 @@ class Settings(Section):
     apiHosts: tuple[str, ...] = setting(
         types.HOST_NAME, (), "Names by which clients address the API; addresses and localhost are taken always", live=False
     )
+    defaultSoa: str = setting(
+        types.TEXT,
+        "a.misconfigured.dns.server.invalid. hostmaster.@ 0 10800 3600 604800 3600",
+        "SOA record of a zone that is added while the server runs, and without one; @ is the name of the zone",
+        live=False,
+    )
     ready: tuple[str, ...] = setting(
         types.READINESS,
         ("zones", "upstreams", "workers"),

@@ -124,6 +124,9 @@ def wantSomething(settings: Settings, config: str | None) -> None:
         unused = unusedLists(settings)
         if unused:
             _log.warn("lists that are not applied: {names}; name them in lists", names=", ".join(unused))
+    if settings.api:
+        # Zones may be added by it.
+        return
     local = settings[LocalNamesSettings]
     if settings.role != "serve" or settings.recursive or settings.pyzone or local.local or local.localFile or any(local.hostsFile):
         return

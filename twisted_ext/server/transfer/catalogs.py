@@ -120,13 +120,29 @@ class CatalogSettings:
         # The settings of a catalog zone may have changed.
         altered = [apex for apex, zone in followed.items() if apex in self.followed and zone.values != self.followed[apex].values]
         self.followed = followed
-        again = self.catalogs.reconsider()
-        self._beginAnew(again)
-        steps += again
+        steps += self._reconsidered()
         steps += [CatalogStep("change", apex, member) for apex in altered for member in self.catalogs.members(apex)]
         self._note(steps)
         self.owners.write()
         return steps
+
+    def revise(self, apex: bytes, zone: ZoneSettings | None) -> list[CatalogStep]:
+        """
+        Apply new settings of one zone, which is no catalog zone; L{None} if it is configured no more.
+        """
+        if zone is None:
+            self.said.pop(apex, None)
+        else:
+            self.said[apex] = zone
+        steps = self._reconsidered() if self.followed else []
+        self._note(steps)
+        self.owners.write()
+        return steps
+
+    def _reconsidered(self) -> list[CatalogStep]:
+        again = self.catalogs.reconsider()
+        self._beginAnew(again)
+        return again
 
     def _settingsOf(self, catalog: bytes, member: Member) -> ZoneSettings:
         said = self.followed[catalog]

@@ -165,6 +165,22 @@ class Replication:
                 self._catalogued(served.current)
         yield from self._produce()
 
+    def revising(
+        self, apex: bytes, zone: ZoneSettings | None, keys: Keys, also: Callable[[bytes, ZoneSettings | None], object]
+    ) -> Iterator[None]:
+        """
+        Apply the settings of one zone, L{None} if it is configured no more; see L{applying}.
+        """
+        if zone is not None and termsOf(zone, keys).primaries and self.secondaries is None:
+            raise BadDescription(f"zone {zone.text}: a folder is needed to store it; set state")
+        former = self.cataloging.said.get(apex)
+        steps = self.cataloging.revise(apex, zone)
+        also(apex, zone)
+        self._arrange(apex, gone=zone is None)
+        self._settle(steps)
+        if any(each is not None and each.listedIn for each in (former, zone)):
+            yield from self._produce()
+
     # -- members of catalog zones, in short turns
 
     def _settle(self, steps: list[CatalogStep]) -> None:

@@ -28,7 +28,7 @@ from twisted_ext.zone.store.version import Version
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-    from twisted_ext.server.zones.dbzones import StoreJournal
+    from twisted_ext.server.zones.databases.dbzones import StoreJournal
     from twisted_ext.zone.update.policy import Policy
     from twisted_ext.zone.zone import Zone
 
@@ -358,6 +358,7 @@ class EditableZone:
     @ivar keeper: storage for changes used in place of a journal, and the function that runs work on it.
     @ivar grants: the clients that the policy is for; an empty list is all of them.
     @ivar doors: how it may be changed other than by updates: see the setting C{edit}.
+    @ivar needsNS: whether the last NS record of its name has to stay.
     """
 
     policy: Policy
@@ -370,6 +371,7 @@ class EditableZone:
     keeper: tuple[StoreJournal, Elsewhere] | None = None
     grants: Grants = NOBODY
     doors: frozenset[str] = frozenset()
+    needsNS: bool = True
 
     @property
     def imagePath(self) -> str:

@@ -5,7 +5,7 @@ others, by the commit queue of its zone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from twisted.internet.defer import Deferred, fail
@@ -115,6 +115,7 @@ class ZoneEdits:
         @param door: what changes it: C{api} or C{console}.
 
         @raise NotEditable: it may not be changed that way.
+        @raise StorageFault: it is not loaded now.
         """
         place = self._zones.at(apex)
         text = nameToText(apex)
@@ -130,7 +131,7 @@ class ZoneEdits:
         if ward is None or door not in ward.doors:
             raise NotEditable(f'{text} comes from {place.file}; set edit = ["{door}"] in its [[zone]] to change it here')
         if place.state != SERVING:
-            raise NotEditable(f"{text} is not loaded: {place.said or place.state}")
+            raise StorageFault(f"{text} is not loaded: {place.said or place.state}")
 
     def change(
         self,
@@ -141,6 +142,7 @@ class ZoneEdits:
         who: str,
         match: str = "",
         dry: bool = False,
+        beside: Sequence[object] = (),
     ) -> Deferred[Edited]:
         """
         Change a zone.
@@ -151,6 +153,7 @@ class ZoneEdits:
         @param who: who changes it, for the log.
         @param match: the entity tag of the version that it is for; C{""} for any, C{*} too.
         @param dry: whether to return what would be, without changing anything.
+        @param beside: what the database of the zone is to store with that; with it there is a new version in any case.
 
         @return: fires once the change is in force and on disk. Fails with L{NotEditable}, L{StaleEdit}, L{StorageFault} or what C{steps}
             raises; then nothing has changed.
@@ -159,19 +162,22 @@ class ZoneEdits:
         try:
             self.expectEditable(apex, door)
             assert self._updating is not None
-            queue, serials = self._updating.queueOf(apex), self._updating.serialsOf(apex)
+            queue, ward = self._updating.queueOf(apex), self._updating.wardOf(apex)
+            assert ward is not None
         except (NotEditable, StorageFault):
             return fail()
 
         def make(version: Version) -> tuple[Version, Difference] | None:
             if match not in ("", "*") and etagOf(version) != match:
                 raise StaleEdit(version, match)
-            transaction = Transaction(version)
+            transaction = Transaction(version, needsNS=ward.needsNS)
             steps(transaction)
-            made = transaction.commit(serials, self._today())
+            made = transaction.commit(ward.serials, self._today(), always=bool(beside))
             edited = Edited(version, version.serial, None) if made is None else Edited(made[0], version.serial, made[1])
             if dry:
                 raise _DryRun(edited)
+            if made is not None:
+                made[1].beside = beside
             edits.append(edited)
             return made
 

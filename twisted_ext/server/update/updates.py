@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.server.config.zonesettings import ZoneSettings
-    from twisted_ext.server.zones.dbzones import StoreJournal
+    from twisted_ext.server.zones.databases.dbzones import StoreJournal
     from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.image import Image
     from twisted_ext.zone.store.version import Version
@@ -146,6 +146,8 @@ class UpdateHandler:
                 self.permit(apex, policy, serials=zone.serial, path=path, most=zone.journalSize, keeper=keeper)
                 self._wards[apex].grants = Grants.fromTexts(zone.allowUpdate)
                 self._wards[apex].doors = zone.doors
+                # Clients of PowerDNS make zones without.
+                self._wards[apex].needsNS = not zone.isAdded
                 return
         ward = self._wards.get(apex)
         if ward is not None and zone is not None and ward.journal is not None and len(ward.journal):
@@ -359,12 +361,6 @@ class UpdateHandler:
         if queue is None:
             raise StorageFault(f"{nameToText(apex)} is being loaded")
         return queue
-
-    def serialsOf(self, apex: bytes) -> str:
-        """
-        Return how a change of a zone chooses the next serial number.
-        """
-        return self._wards[apex].serials
 
     # -- requests
 

@@ -629,6 +629,15 @@ class ZoneLoader:
         self._turns.run(lambda: self._cooperator.cooperate(step()).whenDone()).addCallbacks(lambda _: reload.begin(), reload.done.errback)
         return reload.done
 
+    def inTurn(self, steps: Iterator[None]) -> Deferred[None]:
+        """
+        Run short steps while no reload is under way.
+
+        @return: fires when they are done.
+        """
+        running = self._turns.run(lambda: self._cooperator.cooperate(steps).whenDone())
+        return running.addCallback(lambda _: None)
+
     def lost(self, apexes: Collection[bytes]) -> tuple[int, int]:
         """
         Return how many zones are served from master files, and how many of them are not among these.

@@ -8,7 +8,7 @@ import gc
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from glob import escape, glob
@@ -43,7 +43,9 @@ if TYPE_CHECKING:
     from twisted_ext.server.update.journalreplay import Steps
     from twisted_ext.server.update.updates import UpdateHandler
     from twisted_ext.server.zones.arrivals import Arrivals
-    from twisted_ext.server.zones.dbzones import ZoneDatabases
+    from twisted_ext.server.zones.databases.added import AddedZone
+    from twisted_ext.server.zones.databases.addedzones import AddedZones
+    from twisted_ext.server.zones.databases.dbzones import ZoneDatabases
     from twisted_ext.server.zones.loader import ZoneLoader
     from twisted_ext.server.zones.zonesyncworker import ZoneSyncWorker
     from twisted_ext.zone.store.version import Version
@@ -57,6 +59,9 @@ _log: Final = Logger(__name__)
 #: Name prefix of the folders with files for workers.
 _SHARED: Final = "workers-"
 
+
+#: The database of zones that were added, in the folder of the state: without it, nothing of them is loaded.
+_ADDED: Final = "added.sqlite"
 
 #: Number of zones above which they are excluded from garbage collection.
 _MANY: Final = 10_000
@@ -90,6 +95,7 @@ class ZoneSet:
     @ivar mirrored: in a worker, applies the parent's messages to the table.
     @ivar broken: called with a message if this process cannot safely continue.
     @ivar useless: called with a message if none of the initial zones can be served.
+    @ivar connected: called when there are operations that there were not, because the first zone was added.
     """
 
     def __init__(
@@ -131,9 +137,11 @@ class ZoneSet:
         self.operations: dict[int, Operation] = {}
         self.useless: Callable[[str], object] = lambda said: None
         self.broken: Callable[[str], object] = lambda said: None
+        self.connected: Callable[[], object] = lambda: None
         self._replication: Replication | None = None
         self._updating: UpdateHandler | None = None
         self._stored: ZoneDatabases | None = None
+        self._added: AddedZones | None = None
         self._arrivals: Arrivals | None = None
         # The folder for persistent state, once there are zones; the temporary one if the settings give none.
         self._folder = ""
@@ -234,7 +242,10 @@ class ZoneSet:
         self._replaceMade(self._fromCode(self._settings))
         if self._settings.pyzone:
             self._signatures.start()
-        if self._beginning:
+        folder = self._settings.stateFolder()
+        if folder and os.path.exists(f"{folder}/{_ADDED}"):
+            self.added.begin()
+        if self._beginning or self._added is not None:
             beginning, self._beginning = self._beginning, []
             with _uncollected():
                 self._open(beginning)
@@ -256,7 +267,7 @@ class ZoneSet:
         self.loading = loading = ZoneLoader(self._reactor, self.publisher, folder, watch=self._settings.watch, guards=self.guards)
         self._signatures.overdue = loading.overdue
         # Changes made earlier are kept, even if updates are not allowed any more.
-        if not all(zone.plain for zone in zones) or os.path.isdir(f"{folder}/journals"):
+        if self._added is not None or not all(zone.plain for zone in zones) or os.path.isdir(f"{folder}/journals"):
             self._connect(folder)
             for _ in self._applying(zones, starts=True):
                 # The server does not answer yet, so there is no need for turns.
@@ -327,16 +338,15 @@ class ZoneSet:
 
         @raise BadDescription: they cannot be used; nothing has changed then.
         """
-        replication, updating, keys, arrivals = self._replication, self._updating, self.keys, self._arrivals
-        assert replication is not None and updating is not None and keys is not None and arrivals is not None
+        replication, keys = self._replication, self.keys
+        assert replication is not None and self._updating is not None and keys is not None
+        if self._added is not None:
+            # Those of now, not those of when this reload was asked for.
+            zones = [*zones, *self._added.besides(zones)]
         special = [zone for zone in zones if not zone.plain]
         if any(zone.update or zone.edit for zone in special):
-            updating.ready()
-        if self._stored is None and any(zone.store for zone in special):
-            from twisted_ext.server.zones.dbzones import ZoneDatabases
-
-            self._stored = ZoneDatabases(self._reactor, arrivals, partial(inThread, self._reactor), self.guards)
-        stored, loading = self._stored, self.loading
+            self._updating.ready()
+        stored, loading = self._storedFor(special), self.loading
         if stored is not None:
             if loading is not None:
                 for drop in loading.among({zone.name for zone in special if zone.store}).values():
@@ -346,18 +356,101 @@ class ZoneSet:
         moved = {} if loading is None else loading.among({zone.name for zone in special if not zone.file})
 
         def go(apex: bytes, zone: ZoneSettings | None) -> None:
-            if zone is not None and not zone.plain and (zone.notify or zone.allowTransfer or zone.catalog == "follow"):
-                self._telling.add(apex)
-            else:
-                self._telling.discard(apex)
             if apex in moved:
                 moved[apex]()
-            arrivals.follow(apex, zone)
-            updating.arrange(apex, zone, keys, None if stored is None else stored.keeperOf(apex))
+            self._arrange(apex, zone)
 
-        yield from replication.applying(zones, keys, go, updating.wards)
+        yield from replication.applying(zones, keys, go, self._updating.wards)
         if stored is not None:
             stored.start()
+
+    def _storedFor(self, zones: Iterable[ZoneSettings]) -> ZoneDatabases | None:
+        """
+        Return the databases, if there are any or some of these zones are in one.
+        """
+        if self._stored is None and any(zone.store for zone in zones):
+            from twisted_ext.server.zones.databases.dbzones import ZoneDatabases
+
+            assert self._arrivals is not None
+            self._stored = ZoneDatabases(self._reactor, self._arrivals, partial(inThread, self._reactor), self.guards)
+        return self._stored
+
+    def _arrange(self, apex: bytes, zone: ZoneSettings | None) -> None:
+        """
+        Apply the settings of a zone to all but its source.
+        """
+        updating, arrivals, stored, keys = self._updating, self._arrivals, self._stored, self.keys
+        assert updating is not None and arrivals is not None and keys is not None
+        if zone is not None and not zone.plain and (zone.notify or zone.allowTransfer or zone.catalog == "follow"):
+            self._telling.add(apex)
+        else:
+            self._telling.discard(apex)
+        arrivals.follow(apex, zone)
+        updating.arrange(apex, zone, keys, None if stored is None else stored.keeperOf(apex))
+
+    # -- zones that are added and removed
+
+    @property
+    def added(self) -> AddedZones:
+        """
+        The zones that were added while the server ran.
+
+        @raise CallerFault: they cannot be kept.
+        """
+        if self._added is None:
+            from twisted_ext.server.zones.databases.addedzones import AddedZones
+
+            folder = self._settings.stateFolder()
+            if not folder:
+                raise CallerFault("zones are added to a server with state, the folder where they are kept")
+            self._added = AddedZones(
+                folder,
+                partial(inThread, self._reactor),
+                check=self._checkAdded,
+                put=self._revise,
+                isThere=lambda apex: self.zones.at(apex) is not None,
+                former=self._formerOf,
+                today=self.publisher.today,
+                soa=self._settings.defaultSoa,
+            )
+        return self._added
+
+    def _formerOf(self, apex: bytes) -> Version | None:
+        place = self.zones.at(apex)
+        zone = None if place is None else place.served()
+        return None if zone is None else zone.current
+
+    def addedAt(self, apex: bytes) -> AddedZone | None:
+        return None if self._added is None else self._added.at(apex)
+
+    def _checkAdded(self, zones: Sequence[ZoneSettings]) -> None:
+        """
+        @raise BadDescription: they cannot be used with the other zones.
+        """
+        said = self._beginning if self._replication is None else self._replication.cataloging.said.values()
+        checkZones(self.list.settings, [*zones, *[zone for zone in said if not zone.plain and zone.catalog == "produce"]])
+
+    def _revise(self, apex: bytes, zone: ZoneSettings | None) -> Deferred[None]:
+        """
+        Serve a zone that was added, or whose settings have changed, or that is gone.
+
+        @return: fires when that is done; of a secondary zone, when its transfer begins. Fails with L{BadDescription} if it cannot be.
+        """
+        loading = self.loading or self._open([])
+        if self._replication is None:
+            self._connect(self._folder).start()
+            self.connected()
+        replication, keys = self._replication, self.keys
+        assert replication is not None and keys is not None
+        serving: list[Deferred[None]] = []
+
+        def steps() -> Iterator[None]:
+            stored = self._storedFor([] if zone is None else [zone])
+            if stored is not None:
+                serving.append(stored.revise(apex, zone))
+            yield from replication.revising(apex, zone, keys, self._arrange)
+
+        return loading.inTurn(steps()).addCallback(lambda _: gatherResults(serving)).addCallback(lambda _: None)
 
     def _changed(self, version: Version) -> None:
         """
@@ -583,6 +676,8 @@ class ZoneSet:
             self.loading.close()
         self.publisher.close()
         stopping: list[Deferred[None]] = []
+        if self._added is not None:
+            stopping.append(self._added.close())
         if self._replication is not None:
             stopping.append(self._replication.stop())
         changing = succeed(None) if self._updating is None else self._updating.close()

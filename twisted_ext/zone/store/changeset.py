@@ -85,9 +85,10 @@ class Difference:
     @ivar removed: RRsets of the other records removed.
     @ivar after: the new SOA.
     @ivar added: RRsets of the other records added.
+    @ivar beside: what a database is to store with them that is not in the zone.
     """
 
-    __slots__ = ("before", "removed", "after", "added")
+    __slots__ = ("before", "removed", "after", "added", "beside")
 
     def __init__(self, before: RRSet, removed: Sequence[RRSet], after: RRSet, added: Sequence[RRSet]) -> None:
         """
@@ -99,6 +100,7 @@ class Difference:
         self.removed = tuple(removed)
         self.after = after
         self.added = tuple(added)
+        self.beside: Sequence[object] = ()
 
     @property
     def oldSerial(self) -> int:

@@ -38,10 +38,14 @@ class Transaction:
     @ivar version: the version before the changes.
     """
 
-    __slots__ = ("version", "_apex", "_touched", "_before", "_known")
+    __slots__ = ("version", "_apex", "_touched", "_before", "_known", "_needsNS")
 
-    def __init__(self, version: Version) -> None:
+    def __init__(self, version: Version, *, needsNS: bool = True) -> None:
+        """
+        @param needsNS: whether the last NS record of the zone's name has to stay.
+        """
         self.version = version
+        self._needsNS = needsNS
         self._apex = version.apex
         # The RRsets of names that were changed, or opened for a change, by their keys.
         self._touched: dict[bytes, dict[Kind, RRSet]] = {}
@@ -164,13 +168,16 @@ class Transaction:
 
     # -- commit
 
-    def commit(self, serials: str = "increment", now: float = 0.0, *, bounded: bool = True) -> tuple[Version, Difference] | None:
+    def commit(
+        self, serials: str = "increment", now: float = 0.0, *, bounded: bool = True, always: bool = False
+    ) -> tuple[Version, Difference] | None:
         """
         Build the next version. Unless the changes include a newer SOA, set the next serial number.
 
         @param serials: the method, see L{nextSerial<twisted_ext.zone.store.serials.nextSerial>}.
         @param now: seconds since 1970.
         @param bounded: see L{Version.edited<twisted_ext.zone.store.version.Version.edited>}.
+        @param always: whether to set the next serial number although no record has changed.
 
         @return: the version and the difference to it; L{None} if nothing has changed.
 
@@ -179,7 +186,7 @@ class Transaction:
         """
         version = self.version
         changed = [key for key, sets in self._touched.items() if not _alike(sets, self._before[key])]
-        if not changed:
+        if not changed and not always:
             return None
         apex = self._open(b"")
         before = self._before[b""][_SOA]
@@ -209,7 +216,7 @@ class Transaction:
 
         @raise BadChange: a zone cannot have these RRsets at one name.
         """
-        if not key and _NS not in sets:
+        if not key and _NS not in sets and _NS in before and self._needsNS:
             raise self._bad(key, "no NS record; a zone has one at least")
         if len(sets) > max(NAME_TYPES.default, len(before)):
             raise self._bad(key, f"{len(sets)} types of records; at most {NAME_TYPES.default:.0f} are allowed")

@@ -5,7 +5,7 @@ The requests below C{/api}: servers, zones, and changes of their records.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, succeed
@@ -20,18 +20,21 @@ from twisted_ext.server.api.powerdns.rrsets import (
     changeOf,
     idToName,
 )
+from twisted_ext.server.api.powerdns.zonebodies import MASTER, NATIVE, SLAVE, facetsOf
 from twisted_ext.server.api.replies import ApiRefusal, ApiReply
 from twisted_ext.server.jobs.turns import paced
 from twisted_ext.server.update.edits import etagOf
+from twisted_ext.server.zones.databases.added import Aside, AsideChange
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
-from twisted_ext.wire.rrtypes import CNAME, typeName
+from twisted_ext.wire.rrtypes import CNAME, SOA, typeName
 from twisted_ext.zone.update.transactions import BESIDE_ALIASES, Transaction
 from twisted_ext.zone.zonefile.writer import canonicalFile
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.api.powerdns.lookups import PowerDNSLookups
+    from twisted_ext.server.api.powerdns.zones import PowerDNSZones
     from twisted_ext.server.api.site import ApiAsked
     from twisted_ext.server.authority.zonetable import Place
     from twisted_ext.server.update.edits import Edited
@@ -47,6 +50,11 @@ _SERVER: Final = "/api/v1/servers/localhost"
 
 _NOT_FOUND: Final = "Not Found"
 
+_NO_ASIDE: Final = Aside()
+
+#: What lists of zones tell of each as well.
+_LISTED: Final = ("kind", "account", "catalog", "masters")
+
 #: Steps between which others get their turn: zones of a list, RRsets of a body, names of a zone.
 _ZONES: Final = 100
 _SETS: Final = 50
@@ -60,10 +68,18 @@ class PowerDNSDoor:
     Replies to the requests.
     """
 
-    def __init__(self, zoned: ZoneSet, lookups: PowerDNSLookups, clock: IReactorTime) -> None:
+    def __init__(
+        self, zoned: ZoneSet, lookups: PowerDNSLookups, altering: PowerDNSZones, clock: IReactorTime, today: Callable[[], float]
+    ) -> None:
+        """
+        @param altering: adds, changes and removes zones.
+        @param today: returns seconds since 1970.
+        """
         self._zoned = zoned
         self._lookups = lookups
+        self._altering = altering
         self._clock = clock
+        self._today = today
 
     def __call__(self, asked: ApiAsked, /) -> Deferred[ApiReply]:
         handler = self._handlers(asked.segments).get(asked.method)
@@ -87,9 +103,14 @@ class PowerDNSDoor:
             case ["v1", "servers", "localhost"]:
                 return {"GET": lambda asked: ApiReply(body=_server())}
             case ["v1", "servers", "localhost", "zones"]:
-                return {"GET": self._zones}
+                return {"GET": self._zones, "POST": self._create}
             case ["v1", "servers", "localhost", "zones", name]:
-                return {"GET": lambda asked: self._zone(asked, name), "PATCH": lambda asked: self._patch(asked, name)}
+                return {
+                    "GET": lambda asked: self._zone(asked, name),
+                    "PATCH": lambda asked: self._patch(asked, name),
+                    "PUT": lambda asked: self._altering.alter(asked, name).addCallback(lambda _: ApiReply(204)),
+                    "DELETE": lambda asked: self._altering.remove(asked, name).addCallback(lambda _: ApiReply(204)),
+                }
             case ["v1", "servers", "localhost", "zones", name, "export"]:
                 return {"GET": lambda asked: self._export(name)}
             case ["v1", "servers", "localhost", "zones", name, "notify"]:
@@ -145,24 +166,26 @@ class PowerDNSDoor:
 
         return paced(self._clock, steps()).addCallback(lambda _: ApiReply(body=listed))
 
-    def _described(self, place: Place) -> dict[str, JSON]:
-        facts = self._zoned.facts(place.apex)
+    def _described(self, place: Place, whole: bool = False) -> dict[str, JSON]:
+        """
+        @param whole: whether to tell what is not in lists of zones.
+        """
+        facts, added = self._zoned.facts(place.apex), self._zoned.addedAt(place.apex)
         primaries, told = facts.get("primaries"), facts.get("notified")
         serial = place.currentSerial or 0
-        kind = "Native"
-        if facts.get("kind") == "secondary":
-            kind = "Slave"
-        elif told:
-            kind = "Master"
+        notes: dict[str, JSON] = dict(added.notes) if added is not None else {}
+        if "kind" not in notes:
+            notes["kind"] = SLAVE if facts.get("kind") == "secondary" else MASTER if told else NATIVE
+            notes["masters"] = [str(each["server"]) for each in _tables(primaries)]
+        facets: dict[str, JSON] = facetsOf(notes)
+        shown: dict[str, JSON] = {"nsec3narrow": False, "nsec3param": "", **facets} if whole else {name: facets[name] for name in _LISTED}
+        identifier = place.text.replace("/", "=2F")
         return {
-            "id": place.text,
-            "url": f"{_SERVER}/zones/{place.text}",
+            "id": identifier,
+            "url": f"{_SERVER}/zones/{identifier}",
             "name": place.text,
-            "kind": kind,
             "dnssec": bool(facts.get("signed")),
-            "account": "",
-            "catalog": "",
-            "masters": [str(each["server"]) for each in _tables(primaries)],
+            **shown,
             "serial": serial,
             "edited_serial": serial,
             "notified_serial": max([int(str(each.get("serial", 0))) for each in _tables(told)], default=0),
@@ -170,19 +193,26 @@ class PowerDNSDoor:
         }
 
     def _zone(self, asked: ApiAsked, name: str) -> ApiReply | Deferred[ApiReply]:
-        place = self._placeOf(name)
-        described = self._described(place) | {
-            "api_rectify": False,
-            "master_tsig_key_ids": [],
-            "nsec3narrow": False,
-            "nsec3param": "",
-            "slave_tsig_key_ids": [],
-            "soa_edit": "",
-            "soa_edit_api": "DEFAULT",
-        }
+        return self._shown(asked, self._placeOf(name))
+
+    def _shown(self, asked: ApiAsked, place: Place, code: int = 200) -> ApiReply | Deferred[ApiReply]:
+        described = self._described(place, whole=True)
         if asked.fields.get("rrsets", "true") == "false":
-            return ApiReply(body=described)
+            return ApiReply(code, described)
+        added = self._zoned.addedAt(place.apex)
+        if added is not None and added.isSecondary and place.served() is None:
+            # It was not transferred yet, and is no error of this server.
+            return ApiReply(code, {**described, "rrsets": []})
+        if added is None:
+            return self._written(asked, place, described, {}, code)
+        asides = self._zoned.added.asides(place.apex)
+        return asides.addCallback(lambda known: self._written(asked, place, described, known, code))
+
+    def _written(
+        self, asked: ApiAsked, place: Place, described: dict[str, JSON], asides: Mapping[tuple[bytes, int], Aside], code: int
+    ) -> Deferred[ApiReply]:
         version = self._versionOf(place)
+        left = dict(asides)
         wantedName, wantedType = asked.fields.get("rrset_name", "").lower(), asked.fields.get("rrset_type", "").upper()
         sets: list[JSON] = []
 
@@ -195,16 +225,22 @@ class PowerDNSDoor:
                     records: list[JSON] = [
                         {"content": rdataToText(rrset.rrType, rdata), "disabled": False} for rdata in rrset.rdatas
                     ]
-                    sets.append({"name": owner, "type": kind, "ttl": rrset.ttl, "records": records, "comments": []})
+                    aside = left.pop((rrset.name.lower(), rrset.rrType), _NO_ASIDE)
+                    sets.append(_setOf(owner, kind, rrset.ttl, records, aside))
                 if count % _NAMES == 0:
                     yield
+            for (name, rrType), aside in left.items():
+                owner, kind = nameToText(name), typeName(rrType)
+                if (wantedName and owner != wantedName) or (wantedType and kind != wantedType):
+                    continue
+                sets.append(_setOf(owner, kind, aside.ttl, [], aside))
             # In pieces, since a large zone takes long.
             yield from self._encoded(described, sets, pieces)
 
         pieces: list[str] = []
         headers = (("ETag", etagOf(version)),)
         reading = paced(self._clock, steps())
-        return reading.addCallback(lambda _: ApiReply(200, "".join(pieces).encode("ascii"), "application/json", headers))
+        return reading.addCallback(lambda _: ApiReply(code, "".join(pieces).encode("ascii"), "application/json", headers))
 
     @staticmethod
     def _encoded(described: dict[str, JSON], sets: list[JSON], pieces: list[str]) -> Iterator[None]:
@@ -230,6 +266,12 @@ class PowerDNSDoor:
 
     # -- doing
 
+    def _create(self, asked: ApiAsked) -> Deferred[ApiReply]:
+        def done(apex: bytes) -> ApiReply | Deferred[ApiReply]:
+            return self._shown(asked, self._placeOf(nameToText(apex)), 201)
+
+        return self._altering.create(asked).addCallback(done)
+
     def _notify(self, asked: ApiAsked, name: str) -> ApiReply:
         asked.expectScope("zones")
         place = self._placeOf(name)
@@ -241,7 +283,9 @@ class PowerDNSDoor:
         place = self._placeOf(name)
         if self._zoned.facts(place.apex).get("kind") != "secondary":
             raise ApiRefusal(422, f"Domain '{place.text}' is not a slave domain (or has no master defined)")
-        reply = ApiReply(body={"result": f"Added retrieval request for '{place.text}'"})
+        masters = self._described(place)["masters"]
+        source = f" from master {masters[0]}" if isinstance(masters, list) and masters else ""
+        reply = ApiReply(body={"result": f"Added retrieval request for '{place.text}'{source}"})
         return self._zoned.reloadZone(place.apex).addCallback(lambda _: reply)
 
     def _rectify(self, asked: ApiAsked, name: str) -> ApiReply:
@@ -258,10 +302,12 @@ class PowerDNSDoor:
             raise ApiRefusal(422, "No rrsets given in update request")
         bodies, changes = body.rrsets, list[RRSetChange]()
         seen: set[tuple[bytes, int, str]] = set()
+        asides: list[AsideChange] = []
+        added, now = self._zoned.addedAt(place.apex), self._today()
 
         def steps() -> Iterator[None]:
             for count, each in enumerate(bodies):
-                change = changeOf(each, place.apex)
+                change = changeOf(each, place.apex, now)
                 key = (change.name.lower(), change.rrType, change.how)
                 if key in seen:
                     raise ApiRefusal(422, f"Duplicate {change.text} with changetype: {change.how}")
@@ -269,12 +315,31 @@ class PowerDNSDoor:
                 if not asked.token.mayChange(asked.client, change.name, change.rrType):
                     raise ApiRefusal(403, f"the token {asked.token.name} may not change {change.text}")
                 changes.append(change)
+                if change.comments or change.disabled:
+                    if added is None:
+                        what = "comments" if change.comments else "disabled records"
+                        raise ApiRefusal(422, f"{change.text}: {what} are kept of zones that the API has added only; leave them out")
+                    if change.disabled and change.rrType == SOA:
+                        raise ApiRefusal(422, f"{change.text}: a zone cannot be disabled; remove it")
+                asides.append(change.aside)
                 if count % _SETS == 0:
                     yield
 
-        def make(_: object) -> Deferred[Edited]:
+        def known(_: object) -> Deferred[dict[tuple[bytes, int], Aside]]:
+            return succeed({}) if added is None else self._zoned.added.asides(place.apex)
+
+        def make(there: Mapping[tuple[bytes, int], Aside]) -> Deferred[Edited]:
             who = f"API by {asked.token.name}"
-            return edits.change(place.apex, lambda transaction: _apply(transaction, changes), door="api", who=who, match=asked.match)
+            # Of RRsets without such things, nothing is to be written.
+            beside = [each for each in asides if each.disabled or each.more or each.comments or (each.name.lower(), each.rrType) in there]
+            return edits.change(
+                place.apex,
+                lambda transaction: _apply(transaction, changes),
+                door="api",
+                who=who,
+                match=asked.match,
+                beside=beside,
+            )
 
         def done(edited: Edited) -> ApiReply:
             asked.told = {"zone": place.text, "before": edited.before, "serial": edited.version.serial, "rrsets": len(changes)}
@@ -285,7 +350,7 @@ class PowerDNSDoor:
             )
             return ApiReply(204, headers=headers)
 
-        return paced(self._clock, steps()).addCallback(make).addCallback(done)
+        return paced(self._clock, steps()).addCallback(known).addCallback(make).addCallback(done)
 
 
 def _server() -> dict[str, JSON]:
@@ -298,6 +363,11 @@ def _server() -> dict[str, JSON]:
         "config_url": f"{_SERVER}/config{{/config_setting}}",
         "zones_url": f"{_SERVER}/zones{{/zone}}",
     }
+
+
+def _setOf(owner: str, kind: str, ttl: int, records: list[JSON], aside: Aside) -> JSON:
+    disabled: list[JSON] = [{"content": text, "disabled": True} for text in aside.disabled]
+    return {"name": owner, "type": kind, "ttl": ttl, "records": [*records, *disabled], "comments": [{**each} for each in aside.comments]}
 
 
 def _tables(value: JSON) -> list[dict[str, JSON]]:
@@ -313,7 +383,7 @@ def _apply(transaction: Transaction, changes: list[RRSetChange]) -> None:
     for change in changes:
         rrset = change.rrset
         if rrset is None:
-            if change.how not in (EXTEND, PRUNE):
+            if change.how not in (EXTEND, PRUNE) and change.hasRecords:
                 transaction.removeType(change.name, change.rrType)
         elif change.how == PRUNE:
             transaction.remove(rrset)

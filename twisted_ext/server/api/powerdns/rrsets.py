@@ -4,19 +4,23 @@ Changes of RRsets in requests, and what they have that cannot be used: in the wo
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from twisted_ext.errors import BadName, BadRecord
 from twisted_ext.server.api.replies import ApiRefusal
+from twisted_ext.server.zones.databases.added import AsideChange
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import isBelow, nameFromText
 from twisted_ext.wire.rdata.registry import rdataFromText, rdataToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import TXT, isMeta, typeNumber
 
-__all__ = ["DELETE", "EXTEND", "PRUNE", "REPLACE", "PatchBody", "RRSetChange", "canonicalName", "changeOf", "idToName"]
+if TYPE_CHECKING:
+    from twisted_ext.metrics.figures import JSON
+
+__all__ = ["DELETE", "EXTEND", "PRUNE", "REPLACE", "PatchBody", "RRSetBody", "RRSetChange", "canonicalName", "changeOf", "idToName"]
 
 REPLACE: Final = "REPLACE"
 DELETE: Final = "DELETE"
@@ -48,8 +52,8 @@ class CommentBody(msgspec.Struct):
     A comment.
     """
 
-    content: str = ""
-    account: str = ""
+    content: str
+    account: str
     modified_at: int | None = None
 
 
@@ -81,16 +85,37 @@ class RRSetChange:
     @ivar how: L{REPLACE}, L{DELETE}, L{EXTEND} or L{PRUNE}.
     @ivar rrset: the records; L{None} for none.
     @ivar text: what it is of, for errors.
+    @ivar hasRecords: whether it is a change of records: else only of comments.
+    @ivar disabled: contents of records that are not to be served, as text.
+    @ivar ttl: that of all records, in seconds.
+    @ivar comments: those from now on; L{None} for those that there are.
     """
 
-    __slots__ = ("how", "name", "rrType", "rrset", "text")
+    __slots__ = ("how", "name", "rrType", "rrset", "text", "hasRecords", "disabled", "ttl", "comments")
 
-    def __init__(self, how: str, name: bytes, rrType: int, rrset: RRSet | None, text: str) -> None:
+    def __init__(self, how: str, name: bytes, rrType: int, text: str) -> None:
         self.how = how
         self.name = name
         self.rrType = rrType
-        self.rrset = rrset
         self.text = text
+        self.rrset: RRSet | None = None
+        self.hasRecords = True
+        self.disabled: tuple[str, ...] = ()
+        self.ttl = 0
+        self.comments: tuple[dict[str, JSON], ...] | None = None
+
+    @property
+    def aside(self) -> AsideChange:
+        """
+        What it changes beside records.
+        """
+        texts = () if self.rrset is None else tuple([rdataToText(self.rrType, rdata) for rdata in self.rrset.rdatas])
+        comments = () if self.how == DELETE else self.comments
+        if self.how in (REPLACE, DELETE):
+            return AsideChange(self.name, self.rrType, self.ttl, self.disabled if self.hasRecords else None, comments)
+        if self.how == PRUNE:
+            return AsideChange(self.name, self.rrType, self.ttl, None, comments, less=(*texts, *self.disabled))
+        return AsideChange(self.name, self.rrType, self.ttl, None, comments, less=texts, more=self.disabled)
 
 
 def canonicalName(text: str) -> bytes:
@@ -107,9 +132,10 @@ def canonicalName(text: str) -> bytes:
         raise ApiRefusal(422, f"DNS Name '{text}' is not valid: {fault}") from None
 
 
-def changeOf(body: RRSetBody, apex: bytes) -> RRSetChange:
+def changeOf(body: RRSetBody, apex: bytes, now: float) -> RRSetChange:
     """
     @param apex: the zone's name, folded.
+    @param now: seconds since 1970, for comments without a time.
 
     @raise ApiRefusal: it is not valid.
     """
@@ -125,26 +151,39 @@ def changeOf(body: RRSetBody, apex: bytes) -> RRSetChange:
         raise ApiRefusal(422, "Changetype not understood")
     if not isBelow(name.lower(), apex):
         raise ApiRefusal(422, f"{text}: Name is out of zone")
-    if body.comments:
-        raise ApiRefusal(422, f"{text}: comments are not kept here; leave them out")
-    records = () if how == DELETE else tuple(body.records or ())
-    if not records:
-        return RRSetChange(how, name, rrType, None, text)
+    change = RRSetChange(how, name, rrType, text)
+    if how == DELETE:
+        return change
+    if body.comments is not None:
+        times = [round(now) if each.modified_at is None else each.modified_at for each in body.comments]
+        change.comments = tuple(
+            [
+                {"content": each.content, "account": each.account, "modified_at": time}
+                for each, time in zip(body.comments, times, strict=True)
+            ]
+        )
+    change.hasRecords = body.records is not None
+    if body.records is None and body.comments is None:
+        raise ApiRefusal(422, f"No change for {text}")
+    if not body.records:
+        return change
     # Which records go does not depend on it.
     ttl = 0 if how == PRUNE else body.ttl
     if ttl is None:
         raise ApiRefusal(422, "Key 'ttl' not an Integer or not present")
     if not 0 <= ttl <= _MOST_TTL:
         raise ApiRefusal(422, f"{text}: the TTL is from 0 to {_MOST_TTL}, not {ttl}")
-    rdatas: dict[bytes, None] = {}
-    for record in records:
-        if record.disabled:
-            raise ApiRefusal(422, f"{text}: disabled records are not kept here; leave them out")
+    rdatas: dict[bytes, bool] = {}
+    for record in body.records:
         rdata = _rdataOf(body, rrType, record.content)
         if rdata in rdatas:
             raise ApiRefusal(422, f'Duplicate record in {text} with content "{record.content}"')
-        rdatas[rdata] = None
-    return RRSetChange(how, name, rrType, RRSet(name, rrType, IN, ttl, tuple(rdatas)), text)
+        rdatas[rdata] = record.disabled
+    enabled = tuple([rdata for rdata, isDisabled in rdatas.items() if not isDisabled])
+    change.ttl = ttl
+    change.disabled = tuple([rdataToText(rrType, rdata) for rdata, isDisabled in rdatas.items() if isDisabled])
+    change.rrset = RRSet(name, rrType, IN, ttl, enabled) if enabled else None
+    return change
 
 
 def _rdataOf(body: RRSetBody, rrType: int, content: str) -> bytes:

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.zones.dbzones}: serving the zones of a database.
+Tests of L{twisted_ext.server.zones.databases.dbzones}: serving the zones of a database.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from twisted_ext.server.authority.zonetable import FAILED, SERVING, Zones
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.limits import STORE_LOOKS
 from twisted_ext.server.update.commit import CommitQueue, Made
-from twisted_ext.server.zones.dbzones import DatabasePoller, StoreJournal, ZoneDatabases
-from twisted_ext.server.zones.sqlite import SQLiteStore, makeDatabase
+from twisted_ext.server.zones.databases.dbzones import DatabasePoller, StoreJournal, ZoneDatabases
+from twisted_ext.server.zones.databases.sqlite import SQLiteStore, makeDatabase
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import A

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred, DeferredLock, gatherResults
+from twisted.internet.defer import Deferred, DeferredLock, gatherResults, succeed
 from twisted.internet.task import Cooperator, LoopingCall
 from twisted.logger import Logger
 
@@ -167,6 +167,14 @@ class DatabasePoller:
         )
         return self._begun
 
+    def settled(self) -> Deferred[None]:
+        """
+        @return: fires when the zones of L{start} are served, or reading them has failed.
+        """
+        waiting: Deferred[None] = Deferred()
+        self._begun.addCallback(waiting.callback)
+        return waiting
+
     def _expect(self, apex: bytes) -> None:
         self._ours.add(apex)
         self._sink.expect(apex, self._label)
@@ -194,12 +202,32 @@ class DatabasePoller:
         """
         Serve the newly wanted zones, and stop following those that are not wanted any more.
         """
+        former, self.wanted = self.wanted or set(), wanted
         self._ours &= wanted
-        for apex in wanted - (self.wanted or set()):
-            self._expect(apex)
-            Deferred.fromCoroutine(self._reload(apex)).addErrback(
-                lambda failure: _log.failure("a zone of {label} cannot be loaded", failure, label=self._label)
-            )
+        for apex in wanted - former:
+            self._begin(apex)
+
+    def add(self, apex: bytes) -> Deferred[None]:
+        """
+        Serve one more zone.
+
+        @return: fires when it is served, or when the log says why it is not.
+        """
+        self.wanted = {apex, *(self.wanted or ())}
+        return self._begin(apex)
+
+    def drop(self, apex: bytes) -> None:
+        """
+        Follow a zone no longer.
+        """
+        self.wanted = (self.wanted or set()) - {apex}
+        self._ours.discard(apex)
+
+    def _begin(self, apex: bytes) -> Deferred[None]:
+        self._expect(apex)
+        return Deferred.fromCoroutine(self._reload(apex)).addErrback(
+            lambda failure: _log.failure("a zone of {label} cannot be loaded", failure, label=self._label)
+        )
 
     async def _reload(self, name: bytes) -> None:
         def load() -> Version:
@@ -490,25 +518,62 @@ class ZoneDatabases:
             self._guards.forget(apex)
             self._sink.gone(apex)
         for path in set(self._open) - set(homes.values()):
-            self._open.pop(path).close().addErrback(lambda failure: _log.failure("a database cannot be closed", failure))
+            self._close(path)
         for text, store in opened.items():
-            storing = DatabasePoller(
-                self._reactor,
-                store,
-                self._sink,
-                self._elsewhere,
-                label=_kindOf(text) if store is None else store.label,
-                opening=partial(storeFrom, text),
-                guards=self._guards,
-            )
-            self._open[text] = storing
-            self._new.append(storing)
+            self._new.append(self._poller(text, store))
         self._homes = homes
         for path, storing in self._open.items():
             wanted = {apex for apex, home in homes.items() if home == path}
-            if storing.wanted != wanted and storing not in self._new:
+            if storing in self._new:
+                storing.wanted = wanted
+            else:
                 storing.follow(wanted)
-            storing.wanted = wanted
+
+    def _poller(self, text: str, store: IZoneStore | None) -> DatabasePoller:
+        storing = self._open[text] = DatabasePoller(
+            self._reactor,
+            store,
+            self._sink,
+            self._elsewhere,
+            label=_kindOf(text) if store is None else store.label,
+            opening=partial(storeFrom, text),
+            guards=self._guards,
+        )
+        return storing
+
+    def _close(self, text: str) -> None:
+        self._open.pop(text).close().addErrback(lambda failure: _log.failure("a database cannot be closed", failure))
+
+    def revise(self, apex: bytes, zone: ZoneSettings | None) -> Deferred[None]:
+        """
+        Serve one more zone, or one less.
+
+        @return: fires when it is served, or when the log says why it is not.
+
+        @raise BadDescription: its database cannot be opened.
+        """
+        former, home = self._homes.get(apex, ""), "" if zone is None else zone.store
+        if former == home:
+            return self._open[home].settled() if home else succeed(None)
+        if home and home not in self._open:
+            try:
+                self._poller(home, storeFrom(home)).wanted = {apex}
+            except StorageFault as fault:
+                raise BadDescription(f"store: {fault}") from None
+            begun: Deferred[None] = self._open[home].start()
+        else:
+            begun = self._open[home].add(apex) if home else succeed(None)
+        if former:
+            del self._homes[apex]
+            self._open[former].drop(apex)
+            if former not in self._homes.values():
+                self._close(former)
+            if not home:
+                self._guards.forget(apex)
+                self._sink.gone(apex)
+        if home:
+            self._homes[apex] = home
+        return begun
 
     def start(self) -> None:
         """

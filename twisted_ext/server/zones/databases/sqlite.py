@@ -338,17 +338,20 @@ class SQLiteStore:
         @raise StorageFault: it exists already.
         @raise BadZone: it has no SOA.
         """
+        with self._transaction("IMMEDIATE"):
+            self._create(apexName, sets)
+
+    def _create(self, apexName: bytes, sets: Sequence[RRSet]) -> None:
         soa = next((rrset for rrset in sets if rrset.rrType == SOA), None)
         if soa is None:
             raise BadZone(f"{nameToText(apexName)} has no SOA")
-        with self._transaction("IMMEDIATE"):
-            if self._find(apexName) is not None:
-                raise StorageFault(f"{self.path}: has a zone {nameToText(apexName)} already")
-            cursor = self._connection.execute("INSERT INTO zones (name) VALUES (?)", (nameToText(apexName),))
-            zone = int(cursor.lastrowid or 0)
-            self._insert(apexName, zone, sets)
-            serial = int.from_bytes(soa.rdatas[0][-20:-16], "big")
-            self._connection.execute("UPDATE zones SET serial = ? WHERE id = ?", (serial, zone))
+        if self._find(apexName) is not None:
+            raise StorageFault(f"{self.path}: has a zone {nameToText(apexName)} already")
+        cursor = self._connection.execute("INSERT INTO zones (name) VALUES (?)", (nameToText(apexName),))
+        zone = int(cursor.lastrowid or 0)
+        self._insert(apexName, zone, sets)
+        serial = int.from_bytes(soa.rdatas[0][-20:-16], "big")
+        self._connection.execute("UPDATE zones SET serial = ? WHERE id = ?", (serial, zone))
 
     def close(self) -> None:
         self._connection.close()

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.zones.sqlite}: zones that can be changed by SQL.
+Tests of L{twisted_ext.server.zones.databases.sqlite}: zones that can be changed by SQL.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tests.server.zones.stored import newStore
 from tests.zone.changing import APEX, ZONE, record, records, versionOf
 from twisted_ext.errors import BadZone, StorageFault
 from twisted_ext.interfaces import IZoneStore
-from twisted_ext.server.zones.sqlite import SQLiteStore
+from twisted_ext.server.zones.databases.sqlite import SQLiteStore
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import SOA
 from twisted_ext.zone.store.events import News

@@ -1,0 +1,273 @@
+"""
+Live tests of zones that are added, changed and removed while the server runs.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live.twistds import Twistd, wait
+from tests.live.zones.test_api import Api, change
+from tests.live.zones.test_updates import ROOT, ServerAddress, ask, found, serialOf
+from twisted_ext.wire.codes import Rcode
+from twisted_ext.wire.rrtypes import NS, SOA, A
+
+_ZONES = "/api/v1/servers/localhost/zones"
+
+_ADDED: dict[str, object] = {"name": "added.example.", "kind": "Native", "nameservers": ["ns1.example.net.", "ns2.example.net."]}
+_WWW = {"name": "www.added.example.", "type": "A", "ttl": 60, "records": [{"content": "192.0.2.80", "disabled": False}]}
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    made = Api(tmp_path)
+    made.begin()
+    yield made
+    made.twistd.stop()
+
+
+def killed(api: Api) -> None:
+    """
+    Kill the server, and start it again.
+    """
+    process = api.twistd.process
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    restarted(api)
+
+
+def restarted(api: Api) -> None:
+    api.twistd.stop()
+    api.twistd = Twistd(api.folder, "--config", str(api.folder / "settings.toml"), port=api.server.port)
+    api.begin()
+
+
+def setsOf(zone: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(each["name"], each["type"]): each for each in zone["rrsets"]}
+
+
+def test_zoneComesAndGoes(api: Api) -> None:
+    """
+    A zone that is added is served at once, with an SOA record if it has none, and is changed like others. One that is removed is served no
+    more; its records stay in a file.
+    """
+    code, zone, _ = api.ask("POST", _ZONES, {**_ADDED, "rrsets": [_WWW]})
+    assert (code, zone["id"], zone["kind"], zone["serial"] % 100) == (201, "added.example.", "Native", 1)
+    soa = f"a.misconfigured.dns.server.invalid. hostmaster.added.example. {zone['serial']} 10800 3600 604800 3600"
+    assert setsOf(zone)["added.example.", "SOA"]["records"] == [{"content": soa, "disabled": False}]
+    assert found(api.server, "added.example", NS) == {"ns1.example.net.", "ns2.example.net."}
+    assert found(api.server, "www.added.example", A) == {"192.0.2.80"}
+    assert api.patch(change("mail.added.example.", "A", "REPLACE", "192.0.2.25"), zone="added.example.") == (204, "")
+    assert serialOf(api.server, "added.example") == zone["serial"] + 1
+    assert found(api.server, "mail.added.example", A) == {"192.0.2.25"}
+    assert [each["name"] for each in api.ask("GET", f"{_ZONES}?zone=added.example.")[1]] == ["added.example."]
+    assert api.ask("GET", "/api/2/zones?name=added.example")[1]["zones"][0]["kind"] == "database"
+    assert api.ask("DELETE", f"{_ZONES}/added.example.")[0] == 204
+    assert ask(api.server, "www.added.example", A).rcode == Rcode.REFUSED
+    (kept,) = (api.folder / "state" / "removed").iterdir()
+    assert "mail.added.example. 60 IN A 192.0.2.25" in kept.read_text().splitlines()
+    # The name can be taken again, by another kind of zone.
+    assert api.ask("POST", _ZONES, {"name": "added.example.", "kind": "Slave", "masters": ["127.0.0.2:1"]})[0] == 201
+    assert api.ask("GET", f"{_ZONES}/added.example.")[1]["rrsets"] == []
+
+
+def test_whatIsKeptBesideRecords(api: Api) -> None:
+    """
+    Comments and disabled records are kept of zones that were added, and are no part of what is served.
+    """
+    comment = {"content": "mine", "account": "me", "modified_at": 1_111_111}
+    assert api.ask("POST", _ZONES, {**_ADDED, "rrsets": [{**_WWW, "comments": [comment]}]})[0] == 201
+
+    def patch(**fields: object) -> dict[str, Any]:
+        said = {"name": "www.added.example.", "type": "A", "ttl": 60, "changetype": "REPLACE", **fields}
+        assert api.patch(said, zone="added.example.") == (204, "")
+        return setsOf(api.ask("GET", f"{_ZONES}/added.example.")[1]).get(("www.added.example.", "A"), {})
+
+    off, on = {"content": "192.0.2.80", "disabled": True}, {"content": "192.0.2.81", "disabled": False}
+    assert patch(records=[off, on]) == {**_WWW, "records": [on, off], "comments": [comment]}
+    assert found(api.server, "www.added.example", A) == {"192.0.2.81"}
+    serial = serialOf(api.server, "added.example")
+    other = {"content": "yours", "account": "you", "modified_at": 5}
+    assert patch(comments=[other])["comments"] == [other]
+    assert serialOf(api.server, "added.example") == serial + 1
+    killed(api)
+    wait(lambda: found(api.server, "www.added.example", A) == {"192.0.2.81"}, api.twistd)
+    assert patch(records=[off]) == {**_WWW, "records": [off], "comments": [other]}
+    assert ask(api.server, "www.added.example", A).rcode == Rcode.NXDOMAIN
+    there, hidden = {**off, "disabled": False}, {**on, "disabled": True}
+    assert patch(changetype="EXTEND", records=[there])["records"] == [there]
+    assert patch(changetype="EXTEND", records=[hidden])["records"] == [there, hidden]
+    assert patch(changetype="PRUNE", records=[on])["records"] == [there]
+    assert patch(changetype="DELETE") == {}
+    assert patch(records=[on])["comments"] == []
+
+
+def test_killLosesNothing(api: Api) -> None:
+    """
+    What was acknowledged is there after a kill, each time: zones that were added or removed, and their records.
+    """
+    for count in range(6):
+        name = f"zone{count}.example."
+        assert api.ask("POST", _ZONES, {"name": name, "kind": "Native", "nameservers": ["ns1.example.net."]})[0] == 201
+        assert api.patch(change(f"www.{name}", "A", "REPLACE", f"192.0.2.{count}"), zone=name)[0] == 204
+        if count:
+            assert api.ask("DELETE", f"{_ZONES}/zone{count - 1}.example.")[0] == 204
+        killed(api)
+        wait(partial(_serves, api, name), api.twistd)
+        assert found(api.server, f"www.{name}", A) == {f"192.0.2.{count}"}
+        assert {zone["name"] for zone in api.ask("GET", _ZONES)[1]} == {"example.org.", "fixed.example.", name}
+
+
+def _serves(api: Api, name: str) -> bool:
+    return ask(api.server, name, SOA).rcode == Rcode.NOERROR
+
+
+def test_settingsComeFirst(api: Api) -> None:
+    """
+    Zones of the settings are neither added nor removed by a client; one that comes into the settings later is served as they have it.
+    """
+    assert api.ask("POST", _ZONES, {**_ADDED, "name": "fixed.example."})[0] == 409
+    code, said, _ = api.ask("DELETE", f"{_ZONES}/fixed.example.")
+    assert (code, "change it there" in said["error"]) == (409, True)
+    assert api.ask("PUT", f"{_ZONES}/fixed.example.", {"account": "me"})[0] == 409
+    assert api.ask("POST", _ZONES, {**_ADDED, "rrsets": [_WWW]})[0] == 201
+    (api.folder / "added.example").write_text("@ 60 SOA ns1 h 1 1 1 1 1\n@ 60 NS ns1\nns1 60 A 192.0.2.1\n")
+    table = f'[[zone]]\nname = "added.example"\nfile = "{api.folder}/added.example"\n'
+    settings = api.folder / "settings.toml"
+    before = settings.read_text()
+    settings.write_text(before + table)
+    assert api.ask("POST", "/api/2/reload", token="boss")[0] == 200
+    wait(lambda: found(api.server, "ns1.added.example", A) == {"192.0.2.1"}, api.twistd)
+    assert ask(api.server, "www.added.example", A).rcode == Rcode.NXDOMAIN
+    assert api.ask("DELETE", f"{_ZONES}/added.example.")[0] == 409
+    restarted(api)
+    wait(lambda: found(api.server, "ns1.added.example", A) == {"192.0.2.1"}, api.twistd)
+    # What was added comes back when the settings do not have it any more.
+    settings.write_text(before)
+    assert api.ask("POST", "/api/2/reload", token="boss")[0] == 200
+    wait(lambda: found(api.server, "www.added.example", A) == {"192.0.2.80"}, api.twistd)
+    assert api.ask("DELETE", f"{_ZONES}/added.example.")[0] == 204
+
+
+def test_catalogListsIt(api: Api) -> None:
+    """
+    A zone that is added is in the catalog that it names, as long as it is there and names it.
+    """
+    settings = api.folder / "settings.toml"
+    settings.write_text(settings.read_text() + '[[zone]]\nname = "catalog.example"\ncatalog = "produce"\nallow-transfer = ["127.0.0.1"]\n')
+    restarted(api)
+
+    def members() -> set[str]:
+        zone = api.ask("GET", f"{_ZONES}/catalog.example.")[1]
+        return {record["content"] for each in zone["rrsets"] if each["type"] == "PTR" for record in each["records"]}
+
+    assert api.ask("POST", _ZONES, {**_ADDED, "catalog": "catalog.example."})[0] == 201
+    assert api.ask("POST", _ZONES, {**_ADDED, "name": "other.example.", "catalog": "catalog.example."})[0] == 201
+    assert members() == {"added.example.", "other.example."}
+    assert api.ask("PUT", f"{_ZONES}/other.example.", {"catalog": ""})[0] == 204
+    assert members() == {"added.example."}
+    killed(api)
+    wait(lambda: members() == {"added.example."}, api.twistd)
+    assert api.ask("DELETE", f"{_ZONES}/added.example.")[0] == 204
+    assert members() == set()
+    code, said, _ = api.ask("PUT", f"{_ZONES}/other.example.", {"catalog": "none.example."})
+    assert (code, "none.example. is not a catalog to produce" in said["error"]) == (422, True)
+
+
+def test_secondary(api: Api, tmp_path: Path) -> None:
+    """
+    A secondary zone that is added is transferred; it keeps its records when it becomes a primary one, and loses them when it is one again.
+    """
+    folder = tmp_path / "primary"
+    folder.mkdir()
+    address = ServerAddress(folder)
+    (folder / "moved.example").write_text("@ 60 SOA ns1 h 7 3600 600 86400 60\n@ 60 NS ns1\nns1 60 A 192.0.2.1\n")
+    (folder / "primary.toml").write_text(
+        f'role = "serve"\nstate = "{folder}/state"\n[[zone]]\nname = "moved.example"\nfile = "{folder}/moved.example"\n'
+        'allow-transfer = ["127.0.0.0/8"]\n'
+    )
+    with Twistd(folder, "--config", str(folder / "primary.toml"), port=address.port) as primary:
+        wait(lambda: ask(address, "moved.example", SOA).rcode == Rcode.NOERROR, primary)
+        masters = [f"127.0.0.1:{address.port}"]
+        assert api.ask("POST", _ZONES, {"name": "moved.example.", "kind": "Slave", "masters": masters})[0] == 201
+        wait(lambda: found(api.server, "ns1.moved.example", A) == {"192.0.2.1"}, api.twistd)
+        assert api.ask("PUT", f"{_ZONES}/moved.example./axfr-retrieve")[1]["result"].endswith(f"from master {masters[0]}")
+        www = change("www.moved.example.", "A", "REPLACE", "192.0.2.80")
+        assert api.patch(www, zone="moved.example.")[0] == 409
+        assert api.ask("PUT", f"{_ZONES}/moved.example.", {"kind": "Native"})[0] == 204
+        wait(lambda: api.patch(www, zone="moved.example.")[0] == 204, api.twistd)
+        killed(api)
+        wait(lambda: found(api.server, "www.moved.example", A) == {"192.0.2.80"}, api.twistd)
+        assert found(api.server, "ns1.moved.example", A) == {"192.0.2.1"}
+        assert api.ask("PUT", f"{_ZONES}/moved.example.", {"kind": "Slave", "masters": masters})[0] == 204
+        wait(lambda: ask(api.server, "www.moved.example", A).rcode == Rcode.NXDOMAIN, api.twistd)
+        assert serialOf(api.server, "moved.example") == 7
+
+
+def test_withWorkers(tmp_path: Path) -> None:
+    """
+    Each worker serves a zone within a second after it was added, and no more after it was removed. The server began without any zone.
+    """
+    api = Api(tmp_path)
+    settings = tmp_path / "settings.toml"
+    settings.write_text("workers = 2\n" + settings.read_text().partition("[[zone]]")[0])
+    with api.twistd:
+        wait(lambda: _status(api) == 200, api.twistd)
+        assert api.ask("POST", _ZONES, {**_ADDED, "rrsets": [_WWW]})[0] == 201
+        wait(lambda: _answers(api) == {(Rcode.NOERROR, 1)}, api.twistd)
+        assert api.patch({**_WWW, "changetype": "DELETE"}, zone="added.example.")[0] == 204
+        wait(lambda: _answers(api) == {(Rcode.NXDOMAIN, 0)}, api.twistd)
+        assert api.ask("DELETE", f"{_ZONES}/added.example.")[0] == 204
+        wait(lambda: _answers(api) == {(Rcode.REFUSED, 0)}, api.twistd)
+
+
+def _status(api: Api) -> int:
+    try:
+        return api.ask("GET", "/api")[0]
+    except OSError:
+        return 0
+
+
+def _answers(api: Api) -> set[tuple[Rcode, int]]:
+    """
+    Return what queries from many ports get, which the system gives to different workers.
+    """
+    replies = [ask(api.server, "www.added.example", A) for _ in range(20)]
+    return {(Rcode(reply.rcode), len(reply.answer)) for reply in replies}
+
+
+def test_byControl(tmp_path: Path) -> None:
+    """
+    C{txdns control} adds and removes zones as well, of a server without any.
+    """
+    address = ServerAddress(tmp_path)
+    (tmp_path / "settings.toml").write_text(f'role = "serve"\nstate = "{tmp_path}/state"\n')
+
+    def control(*words: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "twisted_ext.apps.cli.main", "control", "--socket", str(tmp_path / "c"), *words]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    words = ("--config", str(tmp_path / "settings.toml"), "--control", str(tmp_path / "c"))
+    with Twistd(tmp_path, *words, port=address.port) as twistd:
+        wait(lambda: control("status")[0] == 0, twistd)
+        assert control("zone", "add", "added.example") == (0, "added.example. is added\n")
+        assert serialOf(address, "added.example") == 1
+        code, said = control("zone", "add", "added.example")
+        assert (code, "is there already" in said) == (1, True)
+        code, said = control("zone", "add", "other.example", "nonsense")
+        assert (code, "primaries takes a server" in said) == (1, True)
+        assert control("zone", "remove", "added.example") == (0, "added.example. is removed\n")
+        assert ask(address, "added.example", SOA).rcode == Rcode.REFUSED
+        code, said = control("zone", "remove", "added.example")
+        assert (code, "there is no zone added.example." in said) == (1, True)
