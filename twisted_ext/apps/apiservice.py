@@ -17,7 +17,6 @@ from twisted_ext.errors import CallerFault
 from twisted_ext.server.api.audit import AuditLog
 from twisted_ext.server.api.powerdns.door import PowerDNSDoor
 from twisted_ext.server.api.powerdns.lookups import PowerDNSLookups
-from twisted_ext.server.api.powerdns.zones import PowerDNSZones
 from twisted_ext.server.api.resources import ResourcesDoor
 from twisted_ext.server.api.site import ApiDoor, apiSite
 from twisted_ext.server.api.tokens import ApiTokens
@@ -70,8 +69,8 @@ class ApiService(SiteService):
         """
         clock = IReactorTime(reactor)
         assert operations.zoned is not None
-        altering = PowerDNSZones(operations.zoned, clock, today, partial(inThread, reactor))
-        powerDNS = PowerDNSDoor(operations.zoned, PowerDNSLookups(operations, clock, today), altering, clock, today)
+        lookups = PowerDNSLookups(operations, clock, today)
+        powerDNS = PowerDNSDoor(operations.zoned, lookups, clock, today, partial(inThread, reactor))
         # The longer path first.
         doors: dict[tuple[str, ...], ApiDoor] = {("api", "2"): ResourcesDoor(operations), ("api",): powerDNS}
         make = partial(apiSite, doors, tokens, clock, today, audit=audit, hosts=hosts)

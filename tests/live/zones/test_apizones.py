@@ -18,6 +18,7 @@ import pytest
 from tests.live.twistds import Twistd, wait
 from tests.live.zones.test_api import Api, change
 from tests.live.zones.test_updates import ROOT, ServerAddress, ask, found, serialOf
+from tests.peers import peer
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.rrtypes import NS, SOA, A
 
@@ -271,3 +272,85 @@ def test_byControl(tmp_path: Path) -> None:
         assert ask(address, "added.example", SOA).rcode == Rcode.REFUSED
         code, said = control("zone", "remove", "added.example")
         assert (code, "there is no zone added.example." in said) == (1, True)
+
+
+def test_metadataIsInForce(api: Api) -> None:
+    """
+    Metadata says who may transfer a zone and who is notified of it, and is there after a restart; that of tools is kept, and what has no
+    meaning here is refused.
+    """
+    path = f"{_ZONES}/added.example./metadata"
+    assert api.ask("POST", _ZONES, _ADDED)[0] == 201
+    assert _transferred(api) == set()
+    shown = {"type": "Metadata", "kind": "ALLOW-AXFR-FROM", "metadata": ["192.0.2.0/24", "127.0.0.0/8"]}
+    assert api.ask("POST", path, {"kind": "ALLOW-AXFR-FROM", "metadata": ["192.0.2.0/24"]})[0] == 201
+    assert api.ask("POST", path, {"kind": "ALLOW-AXFR-FROM", "metadata": ["127.0.0.0/8"]})[1] == shown
+    assert "NS" in _transferred(api)
+    assert api.ask("PUT", f"{path}/X-MINE", {"metadata": ["a", "b"]})[0] == 200
+    killed(api)
+    wait(lambda: "NS" in _transferred(api), api.twistd)
+    assert [each["kind"] for each in api.ask("GET", path)[1]] == ["ALLOW-AXFR-FROM", "SOA-EDIT-API", "X-MINE"]
+    assert api.ask("GET", f"{path}/X-MINE")[1]["metadata"] == ["a", "b"]
+    # What another client says of the zone does not end it.
+    assert api.ask("PUT", f"{_ZONES}/added.example.", {"account": "me"})[0] == 204
+    assert "NS" in _transferred(api)
+    assert api.ask("DELETE", f"{path}/ALLOW-AXFR-FROM")[0] == 200
+    assert _transferred(api) == set()
+    wrong = ("NSEC3PARAM", ["1 0 1 ab"]), ("NONSENSE", ["a"]), ("ALSO-NOTIFY", ["nonsense"]), ("X-A", ["a" * 2000]), ("X-A", 5)
+    for kind, values in wrong:
+        assert (api.ask("PUT", f"{path}/{kind}", {"metadata": values})[0], kind) == (422, kind)
+    assert api.ask("PUT", f"{path}/X-MINE", {"metadata": ["a"]}, token="reads")[0] == 403
+    assert api.ask("PUT", f"{_ZONES}/fixed.example./metadata/X-A", {"metadata": ["a"]})[0] == 409
+
+
+def _transferred(api: Api, *words: str) -> set[str]:
+    """
+    Return the types that a transfer of the zone has; none if it is refused.
+    """
+    asked = ("+onesoa", "+noall", "+answer", "@127.0.0.1", "-p", str(api.server.port), *words, "added.example", "AXFR")
+    command: list[str | Path] = [peer("dig"), *asked]
+    lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+    return {line.split()[3] for line in lines if line and not line.startswith(";") and len(line.split()) > 4} - {"TSIG"}
+
+
+def test_tsigKeys(api: Api) -> None:
+    """
+    A key that is added signs transfers at once and after a restart; it can be changed, and removed when no zone needs it. Its secret is
+    shown to administrators only, and others of this machine cannot read it.
+    """
+    keys = "/api/v1/servers/localhost/tsigkeys"
+    assert api.ask("POST", keys, {"name": "moves", "algorithm": "hmac-sha256"})[0] == 403
+    code, key, _ = api.ask("POST", keys, {"name": "moves", "algorithm": "hmac-sha256"}, token="boss")
+    assert (code, key["id"], key["name"], key["algorithm"]) == (201, "moves.", "moves", "hmac-sha256")
+    assert api.ask("GET", keys)[1] == [{**key, "key": ""}]
+    assert (api.ask("GET", f"{keys}/moves.")[0], api.ask("GET", f"{keys}/moves.", token="boss")[1]) == (403, key)
+    assert api.ask("POST", keys, {"name": "moves", "algorithm": "hmac-sha256"}, token="boss")[0] == 409
+    assert api.ask("POST", _ZONES, {**_ADDED, "slave_tsig_key_ids": ["moves."]})[0] == 201
+    signed = ("-y", f"hmac-sha256:moves:{key['key']}")
+    assert (_transferred(api), "NS" in _transferred(api, *signed)) == (set(), True)
+    kept = api.folder / "state" / "added.keys"
+    assert (kept.stat().st_mode & 0o777, key["key"] in kept.read_text()) == (0o600, True)
+    killed(api)
+    wait(lambda: "NS" in _transferred(api, *signed), api.twistd)
+    code, said, _ = api.ask("DELETE", f"{keys}/moves.", token="boss")
+    assert (code, "added.example" in said["error"]) == (422, True)
+    assert "NS" in _transferred(api, *signed)
+    other = api.ask("PUT", f"{keys}/moves.", {"algorithm": "hmac-sha512"}, token="boss")[1]
+    assert (other["algorithm"], other["key"]) == ("hmac-sha512", key["key"])
+    assert (_transferred(api, *signed), "NS" in _transferred(api, "-y", f"hmac-sha512:moves:{key['key']}")) == (set(), True)
+    assert api.ask("PUT", f"{_ZONES}/added.example.", {"slave_tsig_key_ids": []})[0] == 204
+    assert api.ask("DELETE", f"{keys}/moves.", token="boss")[0] == 204
+    assert api.ask("GET", keys)[1] == []
+    for wrong in (
+        {"name": "a..b", "algorithm": "hmac-sha256"},
+        {"name": "a", "algorithm": "hmac-sha256", "key": "not base64"},
+        {"name": "a", "algorithm": "hmac-sha256", "key": "A" * 1_000_000},
+        {"name": "a", "algorithm": "hmac-md5"},
+        {"name": "a." * 300, "algorithm": "hmac-sha256"},
+        {"name": "../../../etc/passwd", "algorithm": "hmac-sha256", "key": "AAAA\n"},
+        {"name": "a"},
+        {"algorithm": "hmac-sha256"},
+    ):
+        assert (api.ask("POST", keys, wrong, token="boss")[0], wrong) == (422, wrong)
+    audit = (api.folder / "state" / "audit.jsonl").read_text()
+    assert key["key"] not in audit + api.twistd.text()

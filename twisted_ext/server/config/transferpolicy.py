@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadDescription
+from twisted_ext.server.config.addedkeys import addedKeys
 from twisted_ext.server.config.keys import Grants, Keys, RemoteServer
 
 if TYPE_CHECKING:
@@ -27,11 +28,17 @@ _READ: Final = (
 
 def keysOf(settings: Settings) -> Keys:
     """
-    Read the TSIG keys.
+    Read the TSIG keys: those of the settings, and those that were added, of which one with the same name is ignored.
 
     @raise BadDescription: a key is not valid.
     """
-    return Keys.fromFile(settings.keyFile, weak=settings.weakKeys) if settings.keyFile else Keys()
+    keys = Keys.fromFile(settings.keyFile, weak=settings.weakKeys) if settings.keyFile else Keys()
+    added = [key for key in addedKeys(settings) if key.name not in keys]
+    if not added:
+        return keys
+    joined = keys.joined(Keys(added, weak=settings.weakKeys))
+    joined.exposed = keys.exposed
+    return joined
 
 
 class Terms:

@@ -5,11 +5,13 @@ Settings of the process for a server: its garbage collector, and its limit on op
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from twisted_ext.server.limits import DESCRIPTORS
 
-__all__ = ["QuietCollection", "collectLess", "raiseDescriptors"]
+__all__ = ["QuietCollection", "collectLess", "raiseDescriptors", "uncollected"]
 
 #: Allocations before a collection of the youngest generation, of which every second includes the next older one; and collections before one
 #: of all objects, which are never reached. A collection takes up to a microsecond for each object, and with these figures scans at most
@@ -85,3 +87,17 @@ def raiseDescriptors(most: float | None = None) -> int:
         # Some systems allow less than they report.
         return soft
     return wanted
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """
+    Disable garbage collection while many long-lived objects are created.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -4,10 +4,12 @@ Validates zone settings before any of them takes effect.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Generator
 from typing import TYPE_CHECKING, cast
 
 from twisted_ext.errors import BadDescription
+from twisted_ext.server.config.addedkeys import addedKeysPath
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.keys import Keys
@@ -47,7 +49,7 @@ def checking(settings: Settings, zones: Collection[ZoneSettings]) -> Generator[N
     Validate the zone settings in short steps; see L{checkZones}.
     """
     special = [zone for zone in zones if not zone.plain]
-    if not special and not settings.keyFile:
+    if not special and not settings.keyFile and not os.path.exists(addedKeysPath(settings)):
         return None
     from twisted_ext.server.config.transferpolicy import keysOf, termsOf
     from twisted_ext.server.config.updatepolicy import policyOf

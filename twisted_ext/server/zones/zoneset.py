@@ -9,7 +9,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from glob import escape, glob
 from typing import TYPE_CHECKING, Final
@@ -26,6 +25,7 @@ from twisted_ext.server.authority.guards import Guards
 from twisted_ext.server.authority.zonetable import Place, Zones, zoneFigures
 from twisted_ext.server.config.ownership import refuseForeign
 from twisted_ext.server.jobs.subprocess import inThread
+from twisted_ext.server.jobs.tuning import uncollected
 from twisted_ext.server.update.journalreplay import journalName
 from twisted_ext.server.zones.publish import ZonePublisher
 from twisted_ext.server.zones.signatures import SignatureWatch
@@ -70,20 +70,6 @@ _MANY: Final = 10_000
 _AGAIN: Final = 1.0
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """
-    Disable garbage collection while many long-lived objects are created.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
 class ZoneSet:
     """
     A server's zones, as configured: loaded, transferred in and out, and updated.
@@ -118,7 +104,7 @@ class ZoneSet:
         self._settings = settings
         self._worker = worker
         self.list = ZoneList(reactor, settings, self._serve, self._judge)
-        with _uncollected():
+        with uncollected():
             self._beginning = zonesIn(settings)
             self.keys = None if worker else checkZones(settings, self._beginning)
             self._warnOfKeys()
@@ -247,7 +233,7 @@ class ZoneSet:
             self.added.begin()
         if self._beginning or self._added is not None:
             beginning, self._beginning = self._beginning, []
-            with _uncollected():
+            with uncollected():
                 self._open(beginning)
                 if len(beginning) >= _MANY:
                     # They stay, and a garbage collection that scans them takes a quarter of a second.
@@ -500,18 +486,29 @@ class ZoneSet:
         """
         keys = self.list.check(settings, zones)
         self.list.forget()
+        if keys is not None:
+            self.keys = keys
+            self._warnOfKeys()
         loading = self.loading
         if loading is None:
             if not zones:
                 return succeed([])
             loading = self._open([])
-        if keys:
-            self.keys = keys
-            self._warnOfKeys()
         if self._replication is None and not all(zone.plain for zone in zones):
             self._connect(self._folder).start()
         loading.follow(settings.watch)
         return loading.reload(zones, () if self._replication is None else self._applying(zones))
+
+    def rekey(self) -> Deferred[list[str]]:
+        """
+        Read the TSIG keys again, and serve all zones with them; see L{reload}.
+        """
+        settings = self.list.settings
+        return self.list.read(settings).addCallback(lambda zones: self._serve(settings, zones)).addCallback(self._rekeyed)
+
+    def _rekeyed(self, lines: list[str]) -> list[str]:
+        self.connected()
+        return lines
 
     def _judge(self, zones: list[ZoneSettings]) -> str:
         """

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from twisted_ext.server.api.bodies import bodyOf
+from twisted_ext.server.api.powerdns.metadata import PowerDNSMetadata
 from twisted_ext.server.api.powerdns.rrsets import (
     EXTEND,
     PRUNE,
@@ -20,7 +21,9 @@ from twisted_ext.server.api.powerdns.rrsets import (
     changeOf,
     idToName,
 )
+from twisted_ext.server.api.powerdns.tsigkeys import TSIGKeys
 from twisted_ext.server.api.powerdns.zonebodies import MASTER, NATIVE, SLAVE, facetsOf
+from twisted_ext.server.api.powerdns.zones import PowerDNSZones
 from twisted_ext.server.api.replies import ApiRefusal, ApiReply
 from twisted_ext.server.jobs.turns import paced
 from twisted_ext.server.update.edits import etagOf
@@ -34,9 +37,9 @@ from twisted_ext.zone.zonefile.writer import canonicalFile
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.api.powerdns.lookups import PowerDNSLookups
-    from twisted_ext.server.api.powerdns.zones import PowerDNSZones
     from twisted_ext.server.api.site import ApiAsked
     from twisted_ext.server.authority.zonetable import Place
+    from twisted_ext.server.update.commit import Elsewhere
     from twisted_ext.server.update.edits import Edited
     from twisted_ext.server.zones.zoneset import ZoneSet
     from twisted_ext.zone.store.version import Version
@@ -69,15 +72,17 @@ class PowerDNSDoor:
     """
 
     def __init__(
-        self, zoned: ZoneSet, lookups: PowerDNSLookups, altering: PowerDNSZones, clock: IReactorTime, today: Callable[[], float]
+        self, zoned: ZoneSet, lookups: PowerDNSLookups, clock: IReactorTime, today: Callable[[], float], elsewhere: Elsewhere
     ) -> None:
         """
-        @param altering: adds, changes and removes zones.
         @param today: returns seconds since 1970.
+        @param elsewhere: runs work in a thread.
         """
         self._zoned = zoned
         self._lookups = lookups
-        self._altering = altering
+        self._altering = PowerDNSZones(zoned, clock, today, elsewhere)
+        self._metadata = PowerDNSMetadata(zoned, self._altering)
+        self._keys = TSIGKeys(zoned, elsewhere)
         self._clock = clock
         self._today = today
 
@@ -123,6 +128,25 @@ class PowerDNSDoor:
                 return {"GET": lambda asked: self._lookups.cryptokeys(self._placeOf(name))}
             case ["v1", "servers", "localhost", "zones", name, "cryptokeys", number]:
                 return {"GET": lambda asked: self._lookups.cryptokey(self._placeOf(name), number)}
+            case ["v1", "servers", "localhost", "zones", name, "metadata"]:
+                return {
+                    "GET": lambda asked: self._metadata.all(self._placeOf(name)),
+                    "POST": lambda asked: self._metadata.create(asked, name),
+                }
+            case ["v1", "servers", "localhost", "zones", name, "metadata", kind]:
+                return {
+                    "GET": lambda asked: self._metadata.one(self._placeOf(name), kind),
+                    "PUT": lambda asked: self._metadata.replace(asked, name, kind),
+                    "DELETE": lambda asked: self._metadata.remove(asked, name, kind),
+                }
+            case ["v1", "servers", "localhost", "tsigkeys"]:
+                return {"GET": self._keys.all, "POST": self._keys.create}
+            case ["v1", "servers", "localhost", "tsigkeys", name]:
+                return {
+                    "GET": lambda asked: self._keys.one(asked, name),
+                    "PUT": lambda asked: self._keys.alter(asked, name),
+                    "DELETE": lambda asked: self._keys.remove(asked, name),
+                }
             case ["v1", "servers", "localhost", "search-data"]:
                 return {"GET": self._lookups.search}
             case ["v1", "servers", "localhost", "statistics"]:

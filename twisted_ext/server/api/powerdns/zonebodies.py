@@ -16,7 +16,7 @@ from twisted_ext.wire.names import nameToText
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
 
-__all__ = ["MASTER", "NATIVE", "SLAVE", "ZoneBody", "facetsOf", "keyNames", "notesOf", "settingsOf"]
+__all__ = ["MASTER", "METADATA", "NATIVE", "SLAVE", "ZoneBody", "facetsOf", "notesOf", "settingsOf", "textsIn"]
 
 NATIVE: Final = "Native"
 MASTER: Final = "Master"
@@ -37,9 +37,8 @@ _SERIALS: Final[Mapping[str, str]] = {
 }
 
 #: Kinds of metadata that are settings here, and how a value of theirs is written in these.
-_METADATA: Final[Mapping[str, tuple[str, Callable[[str], str]]]] = {
+METADATA: Final[Mapping[str, tuple[str, Callable[[str], str]]]] = {
     "ALLOW-AXFR-FROM": ("allow-transfer", str),
-    "TSIG-ALLOW-AXFR": ("allow-transfer", lambda name: f"key={name}"),
     "ALSO-NOTIFY": ("notify", str),
 }
 
@@ -131,7 +130,7 @@ def settingsOf(notes: Mapping[str, JSON]) -> dict[str, object]:
     @raise ApiRefusal: it is a secondary zone without a primary.
     """
     settings: dict[str, object] = {}
-    keys = keyNames(notes, "master_tsig_key_ids")
+    keys = _keyNames(notes, "master_tsig_key_ids")
     if notes.get("kind") == SLAVE:
         primaries = [f"{place} key={keys[0]}" if keys else place for place in textsIn(notes.get("masters"))]
         if not primaries:
@@ -143,8 +142,9 @@ def settingsOf(notes: Mapping[str, JSON]) -> dict[str, object]:
         settings["listed-in"] = catalog
     known = notes.get("metadata")
     metadata = dict(known) if isinstance(known, dict) else {}
-    metadata["TSIG-ALLOW-AXFR"] = [*keyNames(notes, "slave_tsig_key_ids")]
-    for kind, (name, written) in _METADATA.items():
+    metadata["TSIG-ALLOW-AXFR"] = [*_keyNames(notes, "slave_tsig_key_ids")]
+    # What only that of keys is, is no metadata that a client may change.
+    for kind, (name, written) in {**METADATA, "TSIG-ALLOW-AXFR": ("allow-transfer", _keyed)}.items():
         texts = [written(text) for text in textsIn(metadata.get(kind))]
         if texts:
             before = settings.get(name, [])
@@ -153,7 +153,11 @@ def settingsOf(notes: Mapping[str, JSON]) -> dict[str, object]:
     return settings
 
 
-def keyNames(notes: Mapping[str, JSON], field: str) -> list[str]:
+def _keyed(name: str) -> str:
+    return f"key={name}"
+
+
+def _keyNames(notes: Mapping[str, JSON], field: str) -> list[str]:
     """
     Return names of keys without their final dot, as in the settings.
     """
