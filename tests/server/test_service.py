@@ -467,7 +467,7 @@ class ReloadTests(ServiceCase):
             | {"cache-size"}
             | {"tcp-idle", "tcp-timeout", "tcp-connections", "tcp-connections-per-client", "tcp-requests"}
             | {"cookies", "require-cookie"}
-            | {"http", "api", "api-tokens", "api-hosts", "default-soa"}
+            | {"http", "api", "api-tokens", "api-tls", "api-hosts", "default-soa"}
             | {"control", "manhole", "manhole-keys", "transfers-out", "transfers-out-per-client", "transfers-waiting"}
             | {"transfers-in", "transfer-max-size", "transfers-max-size", "log-format"},
         )

@@ -28,6 +28,7 @@ from twisted_ext.server.operations.website import SiteService
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from twisted_ext.server.operations.encryptedsite import SiteEncryption
     from twisted_ext.server.operations.operations import Operations
     from twisted_ext.server.settings.settings import Settings
 
@@ -46,7 +47,9 @@ def apiServiceFor(reactor: IReactorSocket, settings: Settings, operations: Opera
         raise CallerFault("api: this server has no zones")
     tokens = ApiTokens(settings.apiTokens)
     audit = AuditLog(settings.stateFolder()) if settings.stateFolder() else None
-    return ApiService(reactor, settings.api, operations, tokens, time, audit=audit, hosts=settings.apiHosts)
+    return ApiService(
+        reactor, settings.api, operations, tokens, time, audit=audit, hosts=settings.apiHosts, certificate=settings.apiTls
+    )
 
 
 class ApiService(SiteService):
@@ -62,30 +65,48 @@ class ApiService(SiteService):
         *,
         audit: AuditLog | None = None,
         hosts: tuple[str, ...] = (),
+        certificate: str = "",
         port: int | None = None,
     ) -> None:
         """
-        @raise CallerFault: the address is not valid, or others reach it.
+        @param certificate: the path of the file with certificate and key; C{""} for no encryption.
+
+        @raise CallerFault: the address is not valid, or others reach it and it is not encrypted.
         """
         clock = IReactorTime(reactor)
         assert operations.zoned is not None
         lookups = PowerDNSLookups(operations, clock, today)
-        powerDNS = PowerDNSDoor(operations.zoned, lookups, clock, today, partial(inThread, reactor))
+        elsewhere = partial(inThread, reactor)
+        powerDNS = PowerDNSDoor(operations.zoned, lookups, clock, today, elsewhere)
         # The longer path first.
-        doors: dict[tuple[str, ...], ApiDoor] = {("api", "2"): ResourcesDoor(operations), ("api",): powerDNS}
+        doors: dict[tuple[str, ...], ApiDoor] = {("api", "2"): ResourcesDoor(operations, audit, elsewhere), ("api",): powerDNS}
         make = partial(apiSite, doors, tokens, clock, today, audit=audit, hosts=hosts)
-        super().__init__(reactor, address, API_PORT, make, port=port, setting="api")
-        if not ip_address(self._server.address.partition("%")[0]).is_loopback:
-            raise CallerFault(f"api: at {self._server.label} tokens are sent in the clear; use 127.0.0.1 or ::1 behind a proxy with TLS")
+        self._encryption: SiteEncryption | None = None
+        if certificate:
+            from twisted_ext.server.operations.encryptedsite import SiteEncryption
+
+            self._encryption = SiteEncryption(certificate, clock)
+        wrap = None if self._encryption is None else self._encryption.wrap
+        super().__init__(reactor, address, API_PORT, make, port=port, setting="api", wrap=wrap)
+        if not certificate and not ip_address(self._server.address.partition("%")[0]).is_loopback:
+            raise CallerFault(
+                f"api: at {self._server.label} tokens are sent in the clear; set api-tls, or use 127.0.0.1 or ::1 behind a proxy with TLS"
+            )
         self._audit = audit
 
     def startService(self) -> None:
         super().startService()
         if self._audit is not None:
             self._audit.start()
-        self.log.info("the API is at http://{place}/api", place=labelOf(self._server.address, self.port))
+        if self._encryption is not None:
+            self._encryption.start()
+        scheme = "http" if self._encryption is None else "https"
+        self.log.info("the API is at {scheme}://{place}/api", scheme=scheme, place=labelOf(self._server.address, self.port))
 
     def stopService(self) -> Deferred[None]:
+        if self._encryption is not None:
+            self._encryption.stop()
+
         def close(_: None) -> None:
             if self._audit is not None:
                 self._audit.close()

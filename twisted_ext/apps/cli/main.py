@@ -85,7 +85,7 @@ COMMANDS: Final = (
     Command("control", "cli.server.control", "inspect and control a running server"),
     Command("top", "cli.server.top", "show live statistics of a running server"),
     Command("log", "cli.server.log", "search the history of queries that a server keeps"),
-    Command("api", "cli.api.command", "make tokens for the HTTP API of a server"),
+    Command("api", "cli.api.command", "make tokens for the HTTP API of a server, and send requests to it"),
     Command("setup", "cli.server.setup", "print settings for phones and browsers that use an encrypted server"),
     Command("convert", "cli.convert.command", "convert the configuration of dnsmasq and others to settings of this server"),
     Command("robot", "robot.program.console", "try the information robot and its plugins in this terminal"),

@@ -95,9 +95,41 @@ class AuditLog:
             _log.error("{path}: {error}; what is changed over the API is not noted there", path=self.path, error=error.strerror or error)
         self._queue.start()
 
+    def latest(self, most: int, before: float) -> list[JSON]:
+        """
+        Read the latest entries, the newest first. It blocks, and entries of the last moment may be missing.
+
+        @param before: seconds since 1970; later ones are left out.
+        """
+        found: list[JSON] = []
+        for number in range(_KEPT):
+            try:
+                with open(f"{self.path}.{number}" if number else self.path, encoding="utf-8", errors="replace") as file:
+                    lines = file.read().splitlines()
+            except OSError:
+                break
+            for line in reversed(lines):
+                entry = _entryIn(line)
+                if entry is not None and float(str(entry["at"])) < before:
+                    found.append(entry)
+                    if len(found) >= most:
+                        return found
+        return found
+
     def note(self, entry: Mapping[str, JSON]) -> None:
         self._queue.write(json.dumps(entry, ensure_ascii=True) + "\n")
 
     def close(self) -> None:
         self._queue.finish()
         self._file.close()
+
+
+def _entryIn(line: str) -> dict[str, JSON] | None:
+    """
+    Return the entry of a line; L{None} for one that was not written to its end, or is about entries that are missing.
+    """
+    try:
+        entry = json.loads(line)
+        return entry if isinstance(entry, dict) and float(entry["at"]) else None
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -4,14 +4,15 @@ The requests of this server's own below C{/api/2}: every operation of the contro
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import re
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 from twisted.internet.defer import Deferred, succeed
 
 from twisted_ext.errors import BadName, BadRecord
 from twisted_ext.server.api.bodies import bodyOf
-from twisted_ext.server.api.openapi import openAPI
+from twisted_ext.server.api.openapi import NUMBERS, SWITCHES, argumentsOf, openAPI
 from twisted_ext.server.api.replies import ApiRefusal, ApiReply
 from twisted_ext.server.operations.table import allVerbs
 from twisted_ext.server.update.edits import etagOf
@@ -23,17 +24,31 @@ from twisted_ext.wire.rrtypes import isMeta, typeName, typeNumber
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.api.audit import AuditLog
     from twisted_ext.server.api.site import ApiAsked
     from twisted_ext.server.features.base.verb import Verb
     from twisted_ext.server.operations.operations import Operations
+    from twisted_ext.server.update.commit import Elsewhere
     from twisted_ext.server.update.edits import Edited
+    from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.version import Version
     from twisted_ext.zone.update.transactions import Transaction
 
 __all__ = ["ResourcesDoor"]
 
-#: Differences that a reply shows, in records.
+#: Records of a difference, or entries of the audit log, that a reply shows at most.
 _SHOWN: Final = 1000
+
+#: Entries of the audit log without a limit in the request.
+_ENTRIES: Final = 100
+
+#: Octets of changes that a reply may have: as many records as take 20 ms to write as text.
+_OCTETS: Final = 2**19
+
+_NEVER: Final = float("inf")
+
+_WHOLE: Final = re.compile(r"[0-9]{1,12}")
+_DECIMAL: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 
 
 class RRSetResource(msgspec.Struct, forbid_unknown_fields=True):
@@ -53,8 +68,14 @@ class ResourcesDoor:
     Replies to these requests.
     """
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: Operations, audit: AuditLog | None, elsewhere: Elsewhere) -> None:
+        """
+        @param audit: L{None} if there is none.
+        @param elsewhere: runs work in a thread.
+        """
         self._operations = operations
+        self._audit = audit
+        self._elsewhere = elsewhere
         # What is more than one JSON object for a request has no route.
         self._verbs = {verb.path: verb for verb in allVerbs() if verb.run is not None}
 
@@ -63,6 +84,12 @@ class ResourcesDoor:
             case ["openapi.json"]:
                 _expectMethod(asked, "GET")
                 return succeed(ApiReply(body=openAPI(self._verbs, RRSetResource)))
+            case ["audit"]:
+                _expectMethod(asked, "GET")
+                return self._audited(asked)
+            case ["zones", zone, "changes"]:
+                _expectMethod(asked, "GET")
+                return succeed(self._changes(asked, zone))
             case ["zones", zone, "rrsets", owner, kind]:
                 return self._rrset(asked, *_named(zone, owner, kind))
         verb = self._verbs.get("/".join(asked.segments))
@@ -76,9 +103,14 @@ class ResourcesDoor:
         _expectMethod(asked, "POST" if verb.changes else "GET")
         if verb.changes:
             asked.expectScope("admin")
-        if unknown := set(asked.fields) - {*verb.keys, *verb.flags}:
-            there = ", ".join((*verb.keys, *verb.flags)) or "none"
+        arguments = argumentsOf(verb)
+        if unknown := set(asked.fields) - {*arguments}:
+            there = ", ".join(arguments) or "none"
             raise ApiRefusal(400, f"{min(unknown)} is not an argument of {verb.path}; it has {there}")
+        for flag in verb.flags:
+            _flagIn(asked, flag)
+        for name in NUMBERS.get(verb.path, ()):
+            _numberIn(asked, name, 0)
         doing = self._operations.do(verb.path, asked.fields)
         asked.told = {key: asked.fields[key] for key in sorted(asked.fields)}
 
@@ -87,9 +119,45 @@ class ResourcesDoor:
 
         return doing.addCallback(done)
 
+    # -- what has happened
+
+    def _audited(self, asked: ApiAsked) -> Deferred[ApiReply]:
+        """
+        Show the latest entries of the audit log.
+        """
+        asked.expectScope("admin")
+        _expectFields(asked, "limit", "before")
+        audit, most, before = self._audit, _numberIn(asked, "limit", _ENTRIES), _numberIn(asked, "before", _NEVER, _DECIMAL)
+        if audit is None:
+            raise ApiRefusal(404, "there is no audit log; it takes state, the folder where it is kept")
+        reading = self._elsewhere(lambda: audit.latest(min(int(most), _SHOWN), before))
+        return reading.addCallback(lambda entries: ApiReply(body={"entries": cast("JSON", entries)}))
+
+    def _changes(self, asked: ApiAsked, zone: str) -> ApiReply:
+        """
+        Show the changes of a zone since a serial number.
+        """
+        _expectFields(asked, "since")
+        zoned, apex = self._operations.zoned, _apexOf(zone)
+        place = None if zoned is None else zoned.zones.at(apex)
+        served = None if place is None else place.served()
+        if zoned is None or served is None:
+            raise ApiRefusal(404, f"{nameToText(apex)} is not served here")
+        current = served.current.serial
+        since = int(_numberIn(asked, "since", current))
+        kept = zoned.changesOf(apex)
+        octets = 0 if since == current else None if kept is None else kept.octetsSince(since)
+        if octets is None:
+            raise ApiRefusal(404, f"the changes of {nameToText(apex)} since {since} are not kept; it is at {current}")
+        if octets > _OCTETS:
+            raise ApiRefusal(422, f"the changes since {since} have {octets} octets, more than {_OCTETS}; ask for fewer, or for the zone")
+        differences = () if kept is None or since == current else kept.since(since) or ()
+        return ApiReply(body={"zone": nameToText(apex), "serial": current, "changes": [_changed(each) for each in differences]})
+
     # -- RRsets
 
     def _rrset(self, asked: ApiAsked, apex: bytes, name: bytes, rrType: int) -> Deferred[ApiReply]:
+        _expectFields(asked, *(() if asked.method == "GET" else ("dry-run",)))
         zoned = self._operations.zoned
         place = None if zoned is None else zoned.zones.at(apex)
         zone = None if place is None else place.served()
@@ -111,7 +179,7 @@ class ResourcesDoor:
             else:
                 transaction.replace(rrset)
 
-        isDry = asked.fields.get("dry-run", "") in ("1", "true", "yes")
+        isDry = _flagIn(asked, "dry-run")
         who = f"API by {asked.token.name}"
         changing = zoned.edits().change(apex, apply, door="api", who=who, match=asked.match, dry=isDry)
 
@@ -123,12 +191,52 @@ class ResourcesDoor:
         return changing.addCallback(done)
 
 
+def _expectFields(asked: ApiAsked, *names: str) -> None:
+    """
+    @raise ApiRefusal: the request has other arguments.
+    """
+    if unknown := set(asked.fields) - {*names}:
+        raise ApiRefusal(400, f"{min(unknown)} is not an argument of this; it has {', '.join(names) or 'none'}")
+
+
+def _flagIn(asked: ApiAsked, name: str) -> bool:
+    """
+    @raise ApiRefusal: the argument is neither on nor off.
+    """
+    text = asked.fields.get(name, "0")
+    if text not in SWITCHES:
+        raise ApiRefusal(400, f"{name} is one of {', '.join(SWITCHES)}, not {text[:40]!r}")
+    return text in ("1", "true")
+
+
+def _numberIn(asked: ApiAsked, name: str, default: float, form: re.Pattern[str] = _WHOLE) -> float:
+    """
+    @raise ApiRefusal: the argument is not a number.
+    """
+    text = asked.fields.get(name)
+    if text is None:
+        return default
+    if not form.fullmatch(text):
+        raise ApiRefusal(400, f"{name} is a number, not {text[:40]!r}")
+    return float(text)
+
+
 def _expectMethod(asked: ApiAsked, *methods: str) -> None:
     """
     @raise ApiRefusal: the request has another one.
     """
     if asked.method not in methods:
         raise ApiRefusal(405, f"this takes {', '.join(methods)}", (("Allow", ", ".join(methods)),))
+
+
+def _apexOf(text: str) -> bytes:
+    """
+    @raise ApiRefusal: it is not a name.
+    """
+    try:
+        return nameFromText(text).lower()
+    except BadName as fault:
+        raise ApiRefusal(404, str(fault)) from None
 
 
 def _named(zone: str, owner: str, kind: str) -> tuple[bytes, bytes, int]:
@@ -140,8 +248,8 @@ def _named(zone: str, owner: str, kind: str) -> tuple[bytes, bytes, int]:
     rrType = typeNumber(kind.upper())
     if rrType is None or isMeta(rrType):
         raise ApiRefusal(404, f"{kind} is not a record type")
+    apex = _apexOf(zone)
     try:
-        apex = nameFromText(zone).lower()
         return apex, apex if owner == "@" else nameFromText(owner, apex), rrType
     except BadName as fault:
         raise ApiRefusal(404, str(fault)) from None
@@ -171,14 +279,16 @@ def _rrsetOf(body: bytes, name: bytes, rrType: int) -> RRSet:
 
 def _difference(edited: Edited) -> dict[str, JSON]:
     difference = edited.difference
-    removed = () if difference is None else (*difference.removed,)
-    added = () if difference is None else (*difference.added,)
+    lines: dict[str, JSON] = {"removed": [], "added": []} if difference is None else _changed(difference)
+    return {"zone": nameToText(edited.version.apexName), **lines, "before": edited.before, "serial": edited.version.serial}
+
+
+def _changed(difference: Difference) -> dict[str, JSON]:
     return {
-        "zone": nameToText(edited.version.apexName),
-        "before": edited.before,
-        "serial": edited.version.serial,
-        "removed": [*_lines(removed)],
-        "added": [*_lines(added)],
+        "before": difference.oldSerial,
+        "serial": difference.newSerial,
+        "removed": [*_lines(difference.removed)],
+        "added": [*_lines(difference.added)],
     }
 
 

@@ -211,10 +211,10 @@ class _Root(Resource):
         if token is not None:
             # Whatever others do: behind a proxy all clients have one address, and must not be locked out by one of them.
             return token
-        network, now = siteOf(client), self._clock.seconds()
-        if wait := self._wrong.waitFor(network, now):
-            raise ApiRefusal(429, f"too many wrong tokens; try again in {wait:.0f} s", (("Retry-After", f"{wait:.0f}"),))
         if given:
+            network, now = siteOf(client), self._clock.seconds()
+            if wait := self._wrong.waitFor(network, now):
+                raise ApiRefusal(429, f"too many wrong tokens; try again in {wait:.0f} s", (("Retry-After", f"{wait:.0f}"),))
             self._wrong.note(network, now)
             self._note(request, None, 401, client, {})
         raise ApiRefusal(401, "Unauthorized", (("WWW-Authenticate", 'X-API-Key realm="txdns", Bearer'),))

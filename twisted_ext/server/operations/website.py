@@ -160,6 +160,7 @@ class SiteService(Service):
         *,
         port: int | None = None,
         setting: str = "http",
+        wrap: Callable[[PublicSite], ServerFactory[Any]] | None = None,
     ) -> None:
         """
         @param address: an address of this machine, as C{127.0.0.1:5380}, C{[::1]:5380} or without a port.
@@ -167,6 +168,7 @@ class SiteService(Service):
         @param make: makes the site.
         @param port: overrides the port of C{address}; 0 for one that the kernel chooses.
         @param setting: the name of the setting, for errors.
+        @param wrap: returns what makes the protocols of connections, with those of the site inside; by default the site does.
 
         @raise CallerFault: C{address} is not valid.
         """
@@ -175,6 +177,7 @@ class SiteService(Service):
         self._wanted = self._server.port if port is None else port
         self._make = make
         self._setting = setting
+        self._wrap = wrap
         self._bound: Socket | None = None
         self._port: IListeningPort | None = None
         self._site: PublicSite | None = None
@@ -203,7 +206,8 @@ class SiteService(Service):
         assert self._bound is not None and self._site is not None
         # The reactor duplicates the socket.
         with self._bound as bound:
-            self._port = self._reactor.adoptStreamPort(bound.fileno(), bound.family, cast("ServerFactory[Any]", self._site))
+            factory = cast("ServerFactory[Any]", self._site) if self._wrap is None else self._wrap(self._site)
+            self._port = self._reactor.adoptStreamPort(bound.fileno(), bound.family, factory)
         self._bound = None
         self._site.listens(self._port)
 

@@ -385,7 +385,14 @@ class Settings(Section):
     api: str = setting(
         types.API_ADDRESS,
         "",
-        "Serve the HTTP API, by which other programs change zones, at this address of the loopback interface; it takes api-tokens",
+        "Serve the HTTP API, by which other programs change zones, at this address; it takes api-tokens, and api-tls unless only this "
+        "machine reaches the address",
+        live=False,
+    )
+    apiTls: str = setting(
+        types.PEM,
+        "",
+        "Serve the API over HTTPS, with the certificate of this file, its chain and its private key, in PEM; read again when it changes",
         live=False,
     )
     apiTokens: str = setting(types.READABLE, "", "File with the tokens of the API, which txdns api token makes", live=False)

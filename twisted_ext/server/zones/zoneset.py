@@ -607,6 +607,13 @@ class ZoneSet:
             facts["journal"] = {"octets": journal.octets, "oldest": journal.oldest, "newest": journal.newest}
         return facts
 
+    def changesOf(self, apex: bytes) -> Differences | None:
+        """
+        Return the recent changes of a zone; L{None} if none are kept.
+        """
+        journal = self._journal(apex)
+        return journal if journal is not None or self._replication is None else self._replication.changesOf(apex)
+
     def edits(self) -> ZoneEdits:
         """
         Return what changes zones.

@@ -1,7 +1,7 @@
 # What is used here of Twisted's wrappers of protocols, which have no types.
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress, IProtocol, IProtocolFactory, ITCPTransport, ITransport
@@ -15,6 +15,7 @@ class ProtocolWrapper(Protocol):
     transport: ITCPTransport | None
     disconnecting: bool
     wrappedProtocol: IProtocol
+    def __init__(self, factory: WrappingFactory[Self], wrappedProtocol: IProtocol) -> None: ...
     def makeConnection(self, transport: ITransport) -> None: ...
     def write(self, data: bytes) -> None: ...
     def writeSequence(self, iovec: Iterable[bytes]) -> None: ...
