@@ -37,7 +37,10 @@ DEMO_PORTS: Final = ("5301", "5302", "8080")
 PORTS: Final = (*DEMO_PORTS, "5300", "5380", "8053", "8081", "8443", "8786", "8853", "9153", "10053")
 
 #: Pages that go on with the files of another one: they follow it in the same folder.
-GROUPS: Final = (("howto/encryptedserver", "howto/encrypting", "howto/devices", "commands"),)
+GROUPS: Final = (
+    ("howto/encryptedserver", "howto/encrypting", "howto/devices", "commands"),
+    ("howto/api", "howto/octodns", "howto/dns01"),
+)
 
 #: Pages with figures of a running server, which counts queries: on a busy machine one may be repeated, and then they are followed again.
 COUNTING: Final = ("howto/watching",)
@@ -83,6 +86,9 @@ _NEEDED: Final = {"dask": ("yaml",)}
 
 #: How a page names extras.
 _NAMED_EXTRAS: Final = re.compile(r"twisted-ext\[([\w,]+)\]|'\.\[([\w,]+)\]'|extra ``(\w+)``|``(\w+)`` extra")
+
+#: How a page names a program of another project, which has libraries of its own.
+_FOREIGN: Final = re.compile(r"pip install octodns")
 
 #: Python runs it before each program.
 _HIDING: Final = """
@@ -329,7 +335,8 @@ class Follower:
         self._extras |= {extra for found in _NAMED_EXTRAS.findall(text) for extra in re.findall(r"\w+", "".join(found))}
         named = {library for extra in self._extras for library in (*EXTRAS.get(extra, ()), *_NEEDED.get(extra, ()))}
         hidden = [library for libraries in EXTRAS.values() for library in libraries if library not in named]
-        if any(re.search(rf"^(from|import) ({'|'.join(_LIBRARIES)})\b", program, re.MULTILINE) for program in programs):
+        foreign = any(re.search(rf"^(from|import) ({'|'.join(_LIBRARIES)})\b", program, re.MULTILINE) for program in programs)
+        if foreign or _FOREIGN.search(text):
             hidden = []
         path = Path(self._clean["PYTHONPATH"])
         path.mkdir(exist_ok=True)

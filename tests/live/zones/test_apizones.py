@@ -6,9 +6,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +21,7 @@ import pytest
 
 from tests.live.twistds import Twistd, wait
 from tests.live.zones.test_api import Api, change
-from tests.live.zones.test_updates import ROOT, ServerAddress, ask, found, serialOf
+from tests.live.zones.test_updates import ROOT, ServerAddress, ask, found, run, serialOf
 from tests.peers import peer
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.rrtypes import NS, SOA, A
@@ -354,3 +358,96 @@ def test_tsigKeys(api: Api) -> None:
         assert (api.ask("POST", keys, wrong, token="boss")[0], wrong) == (422, wrong)
     audit = (api.folder / "state" / "audit.jsonl").read_text()
     assert key["key"] not in audit + api.twistd.text()
+
+
+def test_fourDoorsOfADatabase(tmp_path: Path) -> None:
+    """
+    A hundred changes of one zone at once, by updates, by PowerDNS' API, by requests of our own, and by another program in its database:
+    all that were acknowledged are there, each with its own serial number. What comes between a change and the database is tried again.
+    """
+    api = Api(tmp_path)
+    words = ["zone", "edit", "--store", str(tmp_path / "db"), "--from", str(tmp_path / "example.org"), "--yes", "stored.example"]
+    subprocess.run([sys.executable, "-m", "twisted_ext.apps.cli.main", *words], cwd=ROOT, check=True, capture_output=True)
+    table = f'[[zone]]\nname = "stored.example"\nstore = "{tmp_path}/db"\nupdate = ["address 127.0.0.0/8 zone ANY"]\n'
+    with (tmp_path / "settings.toml").open("a") as file:
+        file.write(table)
+    api.begin()
+    zone = "stored.example."
+
+    def byUpdate(number: int) -> bool:
+        statements = f"server 127.0.0.1 {api.server.port}\nzone {zone}\nupdate add all.{zone} 60 A 192.0.3.{number}\nsend\n"
+        return run(peer("nsupdate"), statements).returncode == 0
+
+    def byPowerDNS(number: int) -> bool:
+        return api.patch(change(f"all.{zone}", "A", "EXTEND", f"192.0.4.{number}"), zone=zone)[0] == 204
+
+    def byOwn(number: int) -> bool:
+        path = f"/api/2/zones/{zone}/rrsets/own{number}/A"
+        return api.ask("PUT", path, {"ttl": 60, "data": [f"192.0.5.{number}"]}, If_Match="*")[0] == 200
+
+    def byDatabase(number: int) -> bool:
+        with closing(sqlite3.connect(tmp_path / "db", timeout=20)) as sql, sql:
+            values = ("all", "A", 60, f"192.0.6.{number}")
+            sql.execute("INSERT INTO records (zone, owner, type, ttl, rdata) SELECT id, ?, ?, ?, ? FROM zones", values)
+        return True
+
+    def until(door: Callable[[int], bool], number: int) -> None:
+        end = time.monotonic() + 60
+        while not door(number):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+
+    try:
+        wait(lambda: ask(api.server, zone, SOA).rcode == Rcode.NOERROR, api.twistd)
+        before = serialOf(api.server, zone)
+        with ThreadPoolExecutor(16) as pool:
+            doors = (byUpdate, byPowerDNS, byOwn, byDatabase)
+            done = [pool.submit(until, door, number) for number in range(25) for door in doors]
+            for each in done:
+                each.result()
+        wanted = {f"192.0.{block}.{number}" for block in (3, 4, 6) for number in range(25)}
+        wait(lambda: found(api.server, f"all.{zone}", A) == wanted, api.twistd)
+        assert all(found(api.server, f"own{number}.{zone}", A) == {f"192.0.5.{number}"} for number in range(25))
+        assert serialOf(api.server, zone) == before + 100
+        with closing(sqlite3.connect(tmp_path / "db")) as sql:
+            counted = "SELECT count(*), count(DISTINCT rdata) FROM records WHERE owner = 'all'"
+            assert sql.execute(counted).fetchall() == [(75, 75)]
+    finally:
+        api.twistd.stop()
+
+
+@pytest.mark.long
+def test_twentyKills(api: Api) -> None:
+    """
+    Of changes under load, those that were acknowledged are there after each of twenty kills.
+    """
+    zone = "example.org."
+    acknowledged: set[str] = set()
+    for count in range(20):
+        stop = time.monotonic() + 0.3
+
+        def go(worker: int, count: int = count, stop: float = stop) -> None:
+            number = 0
+            while time.monotonic() < stop:
+                address = f"10.{count}.{worker}.{number % 250}"
+                try:
+                    if api.patch(change(f"all{count}.{zone}", "A", "EXTEND", address))[0] == 204:
+                        acknowledged.add(address)
+                except OSError:
+                    return
+                number += 1
+
+        with ThreadPoolExecutor(4) as pool:
+            working = [pool.submit(go, worker) for worker in range(4)]
+            time.sleep(0.2)
+            process = api.twistd.process
+            assert process is not None
+            os.kill(process.pid, signal.SIGKILL)
+            for each in working:
+                each.result()
+        process.wait()
+        restarted(api)
+        wait(partial(_serves, api, "example.org"), api.twistd)
+        there = {address for each in range(count + 1) for address in found(api.server, f"all{each}.example.org", A)}
+        assert acknowledged <= there
+    assert len(acknowledged) > 200

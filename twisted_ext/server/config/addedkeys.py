@@ -1,5 +1,5 @@
 """
-The TSIG keys that were added while the server runs, in a file of its state that nobody else may read.
+The TSIG keys that were added while the server runs, in a file of its state that other users cannot read.
 """
 
 from __future__ import annotations
