@@ -189,6 +189,50 @@ def test_catalogListsIt(api: Api) -> None:
     assert (code, "none.example. is not a catalog to produce" in said["error"]) == (422, True)
 
 
+def test_hostileZones(api: Api) -> None:
+    """
+    A master file reaches no other file and makes no more records than it has; names are no paths, and sizes have bounds.
+    """
+    (api.folder / "hidden").write_text("secret 60 TXT secret\n")
+    top = "@ 60 SOA a b 1 1 1 1 1\n@ 60 NS a\n"
+    for text in (
+        f"{top}$INCLUDE {api.folder}/hidden\n",
+        f"{top}$GENERATE 1-60000 h$ A 192.0.2.1\n",
+        f"{top}  $generate 1-60000 h$ A 192.0.2.1\n",
+        f"{top}www.example.org. 60 A 192.0.2.1\n",
+        f"{top}@ 60 SOA a b 1 1 1 1 1\nwww A\n",
+        "\x00",
+    ):
+        code, said, _ = api.ask("POST", _ZONES, {"name": "added.example.", "kind": "Native", "zone": text})
+        assert (code, "secret" in str(said)) == (422, False), text
+    for name in ("../../added.example.", "/etc/passwd", "a\x00.example.", "a/../b.example.", "a." * 300, "", "*.example", "$x.example."):
+        assert (api.ask("POST", _ZONES, {**_ADDED, "name": name})[0], name) == (422, name)
+    wrong: list[dict[str, object]] = [
+        {"serial": -1},
+        {"serial": 2**32},
+        {"account": "a" * 2000},
+        {"kind": "Consumer"},
+        {"kind": "Slave", "masters": []},
+        {"kind": "Slave", "masters": ["/etc/passwd"]},
+        {"masters": 5},
+        {"catalog": "a..b."},
+        {"rrsets": [{**_WWW, "name": "added.example.", "type": "SOA", "records": [{"content": "a. b. 1", "disabled": False}]}]},
+        {"rrsets": [{**_WWW, "records": [{"content": "192.0.2.1", "disabled": False}] * 2}]},
+        {"rrsets": [_WWW, _WWW]},
+    ]
+    for fields in wrong:
+        assert (api.ask("POST", _ZONES, {**_ADDED, **fields})[0], fields) == (422, fields)
+    assert api.ask("POST", _ZONES, {**_ADDED, "name": "a/b.example."})[0] == 201
+    assert {path.name for path in (api.folder / "state").iterdir()} >= {"added.sqlite"}
+    assert api.ask("DELETE", f"{_ZONES}/a=2Fb.example.")[0] == 204
+    (kept,) = (api.folder / "state" / "removed").iterdir()
+    assert kept.name.startswith("a%2Fb.example.")
+    assert [zone["name"] for zone in api.ask("GET", _ZONES)[1]] == ["example.org.", "fixed.example."]
+    assert api.ask("POST", _ZONES, _ADDED, token="reads")[0] == 403
+    assert api.ask("POST", _ZONES, _ADDED, token="acme")[0] == 403
+    assert "Traceback" not in api.twistd.text()
+
+
 def test_secondary(api: Api, tmp_path: Path) -> None:
     """
     A secondary zone that is added is transferred; it keeps its records when it becomes a primary one, and loses them when it is one again.

@@ -4,6 +4,7 @@ What the API replies.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from twisted_ext.metrics.figures import JSON
@@ -18,12 +19,14 @@ class ApiReply(NamedTuple):
     @ivar body: octets as they are, or what is sent as JSON; L{None} for no body.
     @ivar kind: the type of a body of octets.
     @ivar headers: further headers.
+    @ivar parts: what is written after one another instead of a body, of the same kind; L{None} for a body.
     """
 
     code: int = 200
     body: bytes | JSON = None
     kind: str = "text/plain; charset=utf-8"
     headers: tuple[tuple[str, str], ...] = ()
+    parts: Iterator[bytes] | None = None
 
 
 class ApiRefusal(Exception):

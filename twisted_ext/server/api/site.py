@@ -20,6 +20,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault, StorageFault
 from twisted_ext.server.api.replies import ApiRefusal, ApiReply
+from twisted_ext.server.api.streaming import StreamedBody
 from twisted_ext.server.operations.http import BoundedRequest, finishWith
 from twisted_ext.server.operations.publichttp import PublicSite
 from twisted_ext.server.operations.website import isOurs
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.api.audit import AuditLog
-    from twisted_ext.server.api.tokens import ApiToken, ApiTokens
+from twisted_ext.server.api.tokens import ApiToken, ApiTokens
 
 __all__ = ["ApiAsked", "ApiDoor", "ApiRequest", "apiSite"]
 
@@ -237,6 +238,10 @@ class _Root(Resource):
         request.setResponseCode(made.code)
         for name, value in made.headers:
             request.setHeader(name.encode("latin-1"), value.encode("latin-1", "replace"))
+        if made.parts is not None:
+            request.setHeader(b"Content-Type", made.kind.encode("ascii"))
+            StreamedBody(request, made.parts, self._clock).begin()
+            return
         if made.body is None:
             body = b""
         elif isinstance(made.body, bytes):

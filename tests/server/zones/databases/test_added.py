@@ -161,6 +161,16 @@ class AddedZoneTests(SynchronousTestCase):
             file.write("of another program")
         self.assertRaises(BadDescription, self.newZones(other).begin)
 
+    def test_othersDoNotRead(self) -> None:
+        """
+        The files are those of a server's state, which other users cannot read.
+        """
+        self.version = Zone.fromText(_TEXT, _NAME).current
+        self.successResultOf(self.added.add(_zone(), _sets()))
+        self.successResultOf(self.added.remove(_NAME))
+        files = ("added.sqlite", "added.sqlite-wal", f"removed/added.example.{self.now:.0f}.zone")
+        self.assertEqual({os.stat(f"{self.folder}/{name}").st_mode & 0o007 for name in files}, {0})
+
     def test_alter(self) -> None:
         """
         Other settings are served and kept. A zone that was secondary keeps its records as a primary one, if it has any; what a primary one

@@ -5,12 +5,14 @@ The requests below C{/api}: servers, zones, and changes of their records.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
+from twisted_ext.errors import BadName
 from twisted_ext.server.api.bodies import bodyOf
 from twisted_ext.server.api.powerdns.metadata import PowerDNSMetadata
 from twisted_ext.server.api.powerdns.rrsets import (
@@ -28,9 +30,10 @@ from twisted_ext.server.api.replies import ApiRefusal, ApiReply
 from twisted_ext.server.jobs.turns import paced
 from twisted_ext.server.update.edits import etagOf
 from twisted_ext.server.zones.databases.added import Aside, AsideChange
-from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.rrtypes import CNAME, SOA, typeName
+from twisted_ext.zone.store.nodes import keyBelow
 from twisted_ext.zone.update.transactions import BESIDE_ALIASES, Transaction
 from twisted_ext.zone.zonefile.writer import canonicalFile
 
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.update.commit import Elsewhere
     from twisted_ext.server.update.edits import Edited
     from twisted_ext.server.zones.zoneset import ZoneSet
+    from twisted_ext.zone.store.nodes import Node
     from twisted_ext.zone.store.version import Version
 
 __all__ = ["PowerDNSDoor"]
@@ -234,59 +238,29 @@ class PowerDNSDoor:
 
     def _written(
         self, asked: ApiAsked, place: Place, described: dict[str, JSON], asides: Mapping[tuple[bytes, int], Aside], code: int
-    ) -> Deferred[ApiReply]:
+    ) -> ApiReply:
         version = self._versionOf(place)
-        left = dict(asides)
-        wantedName, wantedType = asked.fields.get("rrset_name", "").lower(), asked.fields.get("rrset_type", "").upper()
-        sets: list[JSON] = []
+        sets = _setsIn(version, asked.fields.get("rrset_name", "").lower(), asked.fields.get("rrset_type", "").upper(), dict(asides))
 
-        def steps() -> Iterator[None]:
-            for count, node in enumerate(version.nodes()):
-                for rrset in node.sets:
-                    owner, kind = nameToText(rrset.name), typeName(rrset.rrType)
-                    if (wantedName and owner.lower() != wantedName) or (wantedType and kind != wantedType):
-                        continue
-                    records: list[JSON] = [
-                        {"content": rdataToText(rrset.rrType, rdata), "disabled": False} for rdata in rrset.rdatas
-                    ]
-                    aside = left.pop((rrset.name.lower(), rrset.rrType), _NO_ASIDE)
-                    sets.append(_setOf(owner, kind, rrset.ttl, records, aside))
-                if count % _NAMES == 0:
-                    yield
-            for (name, rrType), aside in left.items():
-                owner, kind = nameToText(name), typeName(rrType)
-                if (wantedName and owner != wantedName) or (wantedType and kind != wantedType):
-                    continue
-                sets.append(_setOf(owner, kind, aside.ttl, [], aside))
-            # In pieces, since a large zone takes long.
-            yield from self._encoded(described, sets, pieces)
+        def parts() -> Iterator[bytes]:
+            yield (json.dumps(described)[:-1] + ', "rrsets": [').encode("ascii")
+            isFirst = True
+            while some := list(islice(sets, _NAMES)):
+                yield (("" if isFirst else ", ") + json.dumps(some)[1:-1]).encode("ascii")
+                isFirst = False
+            yield b"]}"
 
-        pieces: list[str] = []
-        headers = (("ETag", etagOf(version)),)
-        reading = paced(self._clock, steps())
-        return reading.addCallback(lambda _: ApiReply(code, "".join(pieces).encode("ascii"), "application/json", headers))
+        return ApiReply(code, None, "application/json", (("ETag", etagOf(version)),), parts())
 
-    @staticmethod
-    def _encoded(described: dict[str, JSON], sets: list[JSON], pieces: list[str]) -> Iterator[None]:
-        pieces.append(json.dumps(described)[:-1] + ', "rrsets": [')
-        for begin in range(0, len(sets), _NAMES):
-            pieces.append((", " if begin else "") + json.dumps(sets[begin : begin + _NAMES])[1:-1])
-            yield
-        pieces.append("]}")
-
-    def _export(self, name: str) -> Deferred[ApiReply]:
+    def _export(self, name: str) -> ApiReply:
         version = self._versionOf(self._placeOf(name))
-        lines: list[str] = []
 
-        def steps() -> Iterator[None]:
-            sets = [rrset for node in version.nodes() for rrset in node.sets]
-            for count, line in enumerate(canonicalFile(sets)):
-                lines.append(line.replace(" ", "\t", 4) + "\n")
-                if count % _NAMES == 0:
-                    yield
+        def parts() -> Iterator[bytes]:
+            lines = (line for node in version.nodes() for line in canonicalFile(node.sets))
+            while some := [line.replace(" ", "\t", 4) for line in islice(lines, _NAMES)]:
+                yield "".join([f"{line}\n" for line in some]).encode("utf-8")
 
-        reading = paced(self._clock, steps())
-        return reading.addCallback(lambda _: ApiReply(200, "".join(lines).encode("utf-8"), "text/plain; charset=us-ascii"))
+        return ApiReply(200, None, "text/plain; charset=us-ascii", parts=parts())
 
     # -- doing
 
@@ -387,6 +361,37 @@ def _server() -> dict[str, JSON]:
         "config_url": f"{_SERVER}/config{{/config_setting}}",
         "zones_url": f"{_SERVER}/zones{{/zone}}",
     }
+
+
+def _setsIn(version: Version, name: str, kind: str, left: dict[tuple[bytes, int], Aside]) -> Iterator[JSON]:
+    """
+    Iterate over the RRsets of a zone.
+
+    @param name: only those of this name, C{""} for all.
+    @param kind: only those of this type, C{""} for all.
+    @param left: what is kept beside them.
+    """
+    for node in _nodesOf(version, name):
+        for rrset in node.sets:
+            if kind and typeName(rrset.rrType) != kind:
+                continue
+            records: list[JSON] = [{"content": rdataToText(rrset.rrType, rdata), "disabled": False} for rdata in rrset.rdatas]
+            aside = left.pop((rrset.name.lower(), rrset.rrType), _NO_ASIDE)
+            yield _setOf(nameToText(rrset.name), typeName(rrset.rrType), rrset.ttl, records, aside)
+    for (owner, rrType), aside in left.items():
+        if (not name or nameToText(owner) == name) and (not kind or typeName(rrType) == kind):
+            yield _setOf(nameToText(owner), typeName(rrType), aside.ttl, [], aside)
+
+
+def _nodesOf(version: Version, name: str) -> Iterable[Node]:
+    if not name:
+        return version.nodes()
+    try:
+        key = keyBelow(nameFromText(name), version.apex)
+    except BadName:
+        key = None
+    node = None if key is None else version.find(key)
+    return () if node is None else (node,)
 
 
 def _setOf(owner: str, kind: str, ttl: int, records: list[JSON], aside: Aside) -> JSON:

@@ -255,7 +255,8 @@ def _setsIn(text: str, name: bytes) -> list[RRSet]:
     if _GENERATE.search(text):
         raise BadZone("An error occurred while parsing the zonedata: $GENERATE is not taken here; write the records")
     reading = readMaster(text.encode(), name)
-    if wrong := [str(complaint) for complaint in reading.complaints if complaint.fatal]:
+    # One that lies outside would be left out.
+    if wrong := [str(complaint) for complaint in reading.complaints if complaint.fatal or complaint.check == "outside"]:
         raise BadZone(f"An error occurred while parsing the zonedata: {wrong[0]}")
     return [*groupRecords([RRSet(owner, rrType, IN, ttl, (rdata,)) for owner, rrType, ttl, rdata in reading.records()])]
 

@@ -6,9 +6,12 @@ of each, and what clients of the API say of it; C{asides} has what they keep bes
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from twisted_ext.files import STATE_FILE
 from twisted_ext.server.zones.databases.sqlite import SQLiteStore, makeDatabase
 from twisted_ext.wire.names import nameFromText, nameToText
 
@@ -168,6 +171,9 @@ def makeAddedDatabase(path: str) -> AddedDatabase:
 
     @raise StorageFault: it cannot be made, or opened.
     """
+    with suppress(OSError):
+        # SQLite would let others read it, and gives its other files the same permissions.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, STATE_FILE))
     makeDatabase(path)
     return AddedDatabase(path)
 
