@@ -164,12 +164,15 @@ def test_recordsByPowerDNSClients(api: Api) -> None:
     assert api.ask("PUT", f"{zones}/example.org/notify")[:2] == (200, {"result": "Notification queued"})
     process = api.twistd.process
     assert process is not None
+    # It is written by a thread, a moment after the reply.
+    log = api.folder / "state" / "audit.jsonl"
+    wait(lambda: len(log.read_text().splitlines()) == 4)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     with Twistd(api.folder, "--config", str(api.folder / "settings.toml"), port=api.server.port) as twistd:
         wait(lambda: ask(api.server, "example.org", SOA).rcode == Rcode.NOERROR, twistd)
         assert (serialOf(api.server), found(api.server, "new.example.org", A)) == (12, {"192.0.2.8"})
-    audit = [json.loads(line) for line in (api.folder / "state" / "audit.jsonl").read_text().splitlines()]
+    audit = [json.loads(line) for line in log.read_text().splitlines()]
     assert [(each["token"], each["status"], each.get("serial")) for each in audit] == [
         *(("all", 204, 11), ("all", 204, 12), ("all", 412, None), ("all", 200, None)),
     ]
@@ -428,7 +431,11 @@ def test_ownRequests(api: Api) -> None:
     assert api.ask("PUT", www, body, "acme", If_Match="*")[0] == 403
     change = {"zone": "example.org.", "before": 10, "serial": 11}
     lines = {"removed": ["www.example.org. 300 A 192.0.2.80"], "added": [f"www.example.org. 60 A 192.0.2.{end}" for end in (81, 82)]}
-    assert api.ask("PUT", f"{www}?dry-run=1", body, If_Match=headers["etag"])[1] == {**change, **lines}
+    assert api.ask("PUT", f"{www}?dry-run=1", body, If_Match=headers["etag"])[1] == {**change, **lines, "findings": []}
+    mail = {"ttl": 60, "data": ["10 none.example.org."]}
+    findings = api.ask("PUT", "/api/2/zones/example.org/rrsets/@/MX?dry-run=true", mail, If_Match="*")[1]["findings"]
+    assert findings
+    assert all("none.example.org." in each for each in findings)
     assert serialOf(api.server) == 10
     code, said, told = api.ask("PUT", www, body, If_Match=headers["etag"])
     assert (code, said, found(api.server, "www.example.org", A)) == (200, {**change, **lines}, {"192.0.2.81", "192.0.2.82"})

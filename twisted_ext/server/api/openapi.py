@@ -86,6 +86,7 @@ def openAPI(verbs: Mapping[str, Verb], rrset: type[msgspec.Struct]) -> dict[str,
     _, schemas = msgspec.json.schema_components([rrset], ref_template=_SCHEMAS)
     lines = {"type": "array", "items": _TEXT}
     change = {"before": _NUMBER, "serial": _NUMBER, "removed": lines, "added": lines}
+    whole = _object({"zone": _TEXT, **change})
     return {
         "openapi": "3.1.0",
         "info": {"title": "txdns", "version": __version__, "description": "Operations of a server, and the records of its zones."},
@@ -94,7 +95,7 @@ def openAPI(verbs: Mapping[str, Verb], rrset: type[msgspec.Struct]) -> dict[str,
             "schemas": {
                 **schemas,
                 "Problem": _object({"type": _TEXT, "title": _TEXT, "status": _NUMBER, "detail": _TEXT}),
-                "Change": _object({"zone": _TEXT, **change}),
+                "Change": {**whole, "properties": {**whole["properties"], "findings": {"type": ["array", "null"], "items": _TEXT}}},
                 "Changes": _object({"zone": _TEXT, "serial": _NUMBER, "changes": {"type": "array", "items": _object(change)}}),
             },
             "securitySchemes": {
