@@ -168,6 +168,10 @@ WITHOUT_EXTRAS: Final = {
     "api": [
         (["twistd", "-n", "--pidfile=", "txdns", "--port", "0", "--api", "127.0.0.1", "--api-tokens", "list.txt"], "api needs "),
     ],
+    "console": [
+        (["twistd", "-n", "--pidfile=", "txdns", "--port", "0", "--console", "127.0.0.1", "--console-users", "list.txt"], "console needs "),
+        (["txdns", "console", "user", "anna"], "this needs "),
+    ],
     "dask": [
         (["txdns", "bulk", "list.txt", "--dask-local", "2", "-o", "out"], "need distributed; install it: pip install 'twisted-ext[dask]'")
     ],

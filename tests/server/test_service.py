@@ -468,6 +468,7 @@ class ReloadTests(ServiceCase):
             | {"tcp-idle", "tcp-timeout", "tcp-connections", "tcp-connections-per-client", "tcp-requests"}
             | {"cookies", "require-cookie"}
             | {"http", "api", "api-tokens", "api-tls", "api-hosts", "default-soa"}
+            | {"console", "console-tls", "console-users", "console-hosts"}
             | {"control", "manhole", "manhole-keys", "transfers-out", "transfers-out-per-client", "transfers-waiting"}
             | {"transfers-in", "transfer-max-size", "transfers-max-size", "log-format"},
         )

@@ -14,7 +14,6 @@ from twisted.internet.interfaces import IReactorSocket, IReactorTime
 from twisted.logger import Logger
 
 from twisted_ext.errors import CallerFault
-from twisted_ext.server.api.audit import AuditLog
 from twisted_ext.server.api.powerdns.door import PowerDNSDoor
 from twisted_ext.server.api.powerdns.lookups import PowerDNSLookups
 from twisted_ext.server.api.resources import ResourcesDoor
@@ -23,6 +22,7 @@ from twisted_ext.server.api.tokens import ApiTokens
 from twisted_ext.server.config.types import API_PORT
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.listeners.sockets import labelOf
+from twisted_ext.server.operations.audit import AuditLog
 from twisted_ext.server.operations.website import SiteService
 
 if TYPE_CHECKING:
@@ -35,9 +35,11 @@ if TYPE_CHECKING:
 __all__ = ["ApiService", "apiServiceFor"]
 
 
-def apiServiceFor(reactor: IReactorSocket, settings: Settings, operations: Operations) -> ApiService:
+def apiServiceFor(reactor: IReactorSocket, settings: Settings, operations: Operations, audit: AuditLog | None) -> ApiService:
     """
     Return the service that the settings ask for.
+
+    @param audit: L{None} if there is no folder for it.
 
     @raise CallerFault: it cannot be made.
     """
@@ -46,7 +48,6 @@ def apiServiceFor(reactor: IReactorSocket, settings: Settings, operations: Opera
     if operations.zoned is None:
         raise CallerFault("api: this server has no zones")
     tokens = ApiTokens(settings.apiTokens)
-    audit = AuditLog(settings.stateFolder()) if settings.stateFolder() else None
     return ApiService(
         reactor, settings.api, operations, tokens, time, audit=audit, hosts=settings.apiHosts, certificate=settings.apiTls
     )
@@ -92,12 +93,9 @@ class ApiService(SiteService):
             raise CallerFault(
                 f"api: at {self._server.label} tokens are sent in the clear; set api-tls, or use 127.0.0.1 or ::1 behind a proxy with TLS"
             )
-        self._audit = audit
 
     def startService(self) -> None:
         super().startService()
-        if self._audit is not None:
-            self._audit.start()
         if self._encryption is not None:
             self._encryption.start()
         scheme = "http" if self._encryption is None else "https"
@@ -106,9 +104,4 @@ class ApiService(SiteService):
     def stopService(self) -> Deferred[None]:
         if self._encryption is not None:
             self._encryption.stop()
-
-        def close(_: None) -> None:
-            if self._audit is not None:
-                self._audit.close()
-
-        return super().stopService().addCallback(close)
+        return super().stopService()

@@ -656,9 +656,8 @@ def _watch(server: Server, settings: Settings) -> None:
         _warnOfStrangers(settings)
         web = import_module("twisted_ext.apps.web.service").WebService(reactor, settings.http, operations, setup=server.setupPages)
         server.add(web, web.bind)
-    if settings.api:
-        api = neededModule("api", "twisted_ext.apps.apiservice", "api").apiServiceFor(reactor, settings, operations)
-        server.add(api, api.bind)
+    if settings.api or settings.console:
+        import_module("twisted_ext.apps.administration").addAdministration(server, settings, reactor)
     if settings.manhole:
         module = neededModule("manhole", "twisted_ext.apps.manhole", "shell")
         names = module.namespaceFor(operations)

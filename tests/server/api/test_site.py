@@ -17,10 +17,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.server.operations.seeing import Response, talk
 from twisted_ext.errors import StorageFault
 from twisted_ext.server.api import site as module
-from twisted_ext.server.api.audit import AuditLog
 from twisted_ext.server.api.replies import ApiReply
 from twisted_ext.server.api.site import ApiAsked, ApiDoor, apiSite
 from twisted_ext.server.api.tokens import ApiTokens
+from twisted_ext.server.operations.attempts import FailedAttempts
+from twisted_ext.server.operations.audit import AuditLog
 
 
 class SiteTests(SynchronousTestCase):
@@ -36,7 +37,7 @@ class SiteTests(SynchronousTestCase):
         path.chmod(0o600)
         self.clock = Clock()
         self.audit = AuditLog(str(self.folder / "state"))
-        self.addCleanup(self.audit.close)
+        self.addCleanup(self.audit.stopService)
         tokens = ApiTokens(str(path), self.clock.seconds)
         doors: dict[tuple[str, ...], ApiDoor] = {("api",): self.door}
         today = self.clock.seconds
@@ -84,7 +85,7 @@ class SiteTests(SynchronousTestCase):
         self.assertEqual(self.ask(X_API_Key="another").code, 429)
         self.clock.advance(1.1)
         self.assertEqual(self.ask(X_API_Key="another").code, 401)
-        with patch.object(module, "_FAILURES", 1000):
+        with patch.object(FailedAttempts, "waitFor", lambda *_: 0.0):
             self.assertEqual({self.ask(X_API_Key="wrong").code for _ in range(20)}, {401})
 
     def test_fileOfTokensIsBroken(self) -> None:
@@ -142,7 +143,7 @@ class SiteTests(SynchronousTestCase):
         """
         The audit log takes no more than some files of a size.
         """
-        with patch("twisted_ext.server.api.audit._OCTETS", 1000):
+        with patch("twisted_ext.server.operations.audit._OCTETS", 1000):
             for _ in range(100):
                 self.ask("/api/y", "PATCH")
         sizes = [path.stat().st_size for path in (self.folder / "state").iterdir()]

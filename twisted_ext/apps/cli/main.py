@@ -85,6 +85,7 @@ COMMANDS: Final = (
     Command("control", "cli.server.control", "inspect and control a running server"),
     Command("top", "cli.server.top", "show live statistics of a running server"),
     Command("log", "cli.server.log", "search the history of queries that a server keeps"),
+    Command("console", "cli.console.command", "make users for the console of a server"),
     Command("api", "cli.api.command", "make tokens for the HTTP API of a server, and send requests to it"),
     Command("setup", "cli.server.setup", "print settings for phones and browsers that use an encrypted server"),
     Command("convert", "cli.convert.command", "convert the configuration of dnsmasq and others to settings of this server"),

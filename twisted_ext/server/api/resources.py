@@ -21,12 +21,13 @@ from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rdata.registry import rdataFromText, rdataToText
 from twisted_ext.wire.records import RRSet, eachRecord
 from twisted_ext.wire.rrtypes import isMeta, typeName, typeNumber
+from twisted_ext.zone.check.semantics import newFindings
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.api.audit import AuditLog
     from twisted_ext.server.api.site import ApiAsked
     from twisted_ext.server.features.base.verb import Verb
+    from twisted_ext.server.operations.audit import AuditLog
     from twisted_ext.server.operations.operations import Operations
     from twisted_ext.server.update.commit import Elsewhere
     from twisted_ext.server.update.edits import Edited
@@ -44,9 +45,6 @@ _ENTRIES: Final = 100
 
 #: Octets of changes that a reply may have: as many records as take 20 ms to write as text.
 _OCTETS: Final = 2**19
-
-#: Names of a zone up to which a dry run checks it: a fifth of a second of a thread.
-_CHECKED: Final = 20_000
 
 _NEVER: Final = float("inf")
 
@@ -193,7 +191,7 @@ class ResourcesDoor:
             asked.told = {"zone": place.text, "before": edited.before, "serial": edited.version.serial, "dry": isDry}
             if not isDry:
                 return ApiReply(200, said, headers=(("ETag", etagOf(edited.version)),))
-            checking = self._elsewhere(lambda: _newFindings(former, edited.version))
+            checking = self._elsewhere(lambda: newFindings(former, edited.version))
             return checking.addCallback(lambda found: ApiReply(200, {**said, "findings": cast("JSON", found)}))
 
         return changing.addCallback(done)
@@ -289,18 +287,6 @@ def _difference(edited: Edited) -> dict[str, JSON]:
     difference = edited.difference
     lines: dict[str, JSON] = {"removed": [], "added": []} if difference is None else _changed(difference)
     return {"zone": nameToText(edited.version.apexName), **lines, "before": edited.before, "serial": edited.version.serial}
-
-
-def _newFindings(before: Version, after: Version) -> list[str] | None:
-    """
-    Return what C{txdns zone check} says of a version and not of the one before; L{None} if that takes too long to find out.
-    """
-    if after.nodeCount > _CHECKED:
-        return None
-    from twisted_ext.zone.check.semantics import check
-
-    known = {str(finding) for finding in check(before).findings}
-    return [text for text in [str(finding) for finding in check(after).findings] if text not in known]
 
 
 def _changed(difference: Difference) -> dict[str, JSON]:

@@ -5,7 +5,6 @@ The site of the API: who asks, what is asked, and the reply, which the audit log
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from time import perf_counter
@@ -21,6 +20,7 @@ from twisted.web.server import NOT_DONE_YET
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault, StorageFault
 from twisted_ext.server.api.replies import ApiRefusal, ApiReply
 from twisted_ext.server.api.streaming import StreamedBody
+from twisted_ext.server.operations.attempts import FailedAttempts
 from twisted_ext.server.operations.http import BoundedRequest, finishWith
 from twisted_ext.server.operations.publichttp import PublicSite
 from twisted_ext.server.operations.website import isOurs
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from twisted.web.server import Request
 
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.api.audit import AuditLog
-from twisted_ext.server.api.tokens import ApiToken, ApiTokens
+    from twisted_ext.server.api.tokens import ApiToken, ApiTokens
+    from twisted_ext.server.operations.audit import AuditLog
 
 __all__ = ["ApiAsked", "ApiDoor", "ApiRequest", "apiSite"]
 
@@ -45,10 +45,8 @@ _MOST_OCTETS: Final = 4 * 1024 * 1024
 #: The share of this process's time that the API may take while others wait for theirs.
 _SHARE: Final = 0.25
 
-#: Wrong tokens from a network in a minute, after which it has to wait; and networks that are counted.
+#: Wrong tokens from a network in a minute, after which it has to wait.
 _FAILURES: Final = 10
-_MINUTE: Final = 60.0
-_NETWORKS: Final = 10_000
 
 #: Methods that change nothing.
 _SAFE: Final = ("GET", "HEAD")
@@ -112,28 +110,6 @@ class ApiRequest(BoundedRequest):
     defaultContentType = None
 
 
-class _WrongTokens:
-    """
-    Counts wrong tokens by network.
-    """
-
-    def __init__(self) -> None:
-        self._known: OrderedDict[str, tuple[float, int]] = OrderedDict()
-
-    def waitFor(self, network: str, now: float) -> float:
-        """
-        Return the seconds after which the network may try again; 0 for at once.
-        """
-        began, count = self._known.get(network, (now, 0))
-        return max(0.0, began + _MINUTE - now) if count >= _FAILURES else 0.0
-
-    def note(self, network: str, now: float) -> None:
-        began, count = self._known.pop(network, (now, 0))
-        self._known[network] = (now, 1) if now - began >= _MINUTE else (began, count + 1)
-        if len(self._known) > _NETWORKS:
-            self._known.popitem(last=False)
-
-
 class _Root(Resource):
     isLeaf = True
 
@@ -153,7 +129,7 @@ class _Root(Resource):
         self._today = today
         self._audit = audit
         self._hosts = frozenset([host.lower().rstrip(".") for host in hosts])
-        self._wrong = _WrongTokens()
+        self._wrong = FailedAttempts(_FAILURES)
         # Why the tokens cannot be read, said once.
         self._said = ""
 

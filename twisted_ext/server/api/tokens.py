@@ -12,7 +12,6 @@ Who may use the API: tokens in a file, of which the server knows the hashes only
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import tomllib
@@ -26,7 +25,7 @@ from time import time
 from typing import Final
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.files import openNow
+from twisted_ext.server.config.secretfiles import FileStatus, fileStatus, readSecret
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.update.policy import Policy
 
@@ -103,7 +102,7 @@ class ApiTokens:
         """
         self.path = path
         self._today = today
-        self._status: tuple[int, ...] | None = _statusOf(path)
+        self._status: FileStatus | tuple[()] | None = fileStatus(path)
         self._tokens = _read(path)
 
     def __len__(self) -> int:
@@ -115,7 +114,7 @@ class ApiTokens:
 
         @raise BadDescription: the file has changed, and is not valid any more. No token is taken then.
         """
-        status = _statusOf(self.path)
+        status = fileStatus(self.path)
         if status != self._status:
             # Until it has been read, so that one that is mended is read again.
             self._tokens, self._status = {}, ()
@@ -161,27 +160,8 @@ def _keyOf(name: str) -> bytes:
     return nameFromText(f"{name.lower()}.")
 
 
-def _statusOf(path: str) -> tuple[int, int, int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_mode
-
-
 def _read(path: str) -> dict[bytes, ApiToken]:
-    try:
-        with open(path, encoding="utf-8", opener=openNow) as file:
-            mode = os.fstat(file.fileno()).st_mode
-            text = file.read(_MOST_OCTETS + 1)
-    except OSError as error:
-        raise BadDescription(f"api-tokens: {path}: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise BadDescription(f"api-tokens: {path} is not text in UTF-8") from None
-    if mode & 0o137:
-        raise BadDescription(f"api-tokens: {path} can be read by others (mode {mode & 0o777:04o}); write: chmod 0600 {path}")
-    if len(text) > _MOST_OCTETS:
-        raise BadDescription(f"api-tokens: {path} is longer than {_MOST_OCTETS:,} octets")
+    text = readSecret("api-tokens", path, _MOST_OCTETS)
     try:
         return _tokensIn(text)
     except (tomllib.TOMLDecodeError, BadDescription) as fault:

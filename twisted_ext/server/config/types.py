@@ -41,6 +41,8 @@ __all__ = [
     "BLOCK_EXCEPTION",
     "BLOCK_REPLY",
     "CATALOG",
+    "CONSOLE_ADDRESS",
+    "CONSOLE_PORT",
     "CONTROL",
     "COUNT",
     "DESCRIPTION",
@@ -101,11 +103,10 @@ __all__ = [
 #: The value of a setting, or the values of a setting that takes several.
 Value = bool | int | float | str | tuple[str, ...]
 
-#: The default port of the status page.
+#: The default ports of the status page, of the API, that of PowerDNS, which clients expect, and of the console.
 _HTTP: Final = 5380
-
-#: The default port of the API: that of PowerDNS, which clients expect.
 API_PORT: Final = 8081
+CONSOLE_PORT: Final = 8082
 
 #: Begins the path of a file where there may be a domain as well.
 _FILE: Final = "file:"
@@ -652,6 +653,7 @@ PLACE: Final = Text(
     "an address of this machine, such as 127.0.0.1 or ::1, or the name of an interface, such as eth0, or nothing for all addresses", _place
 )
 API_ADDRESS: Final = Text("an address with or without a port, such as 127.0.0.1:8081 or ::1", partial(_httpAddress, port=API_PORT))
+CONSOLE_ADDRESS: Final = Text("an address with or without a port, such as 127.0.0.1:8082 or ::1", partial(_httpAddress, port=CONSOLE_PORT))
 HTTP_ADDRESS: Final = Text("an address with or without a port, such as 127.0.0.1:5380 or ::1", _httpAddress)
 LISTEN_HTTP3: Final = listenKind("http3", HTTPS_PORT)
 LISTEN_HTTPS: Final = listenKind("https", HTTPS_PORT)
@@ -687,7 +689,7 @@ RULE: Final = Text("a rule, such as key NAME subtree dyn A AAAA, or address 192.
 CATALOG: Final = oneOf("follow", "produce")
 DIGEST: Final = oneOf("check", "require")
 SIGNING: Final = Text("none, default, or the name of a signing-policy", _label, ("none", "default"))
-DOOR: Final = oneOf("api")
+DOOR: Final = oneOf("api", "console")
 SERIALS: Final = oneOf("increment", "unixtime", "dateserial")
 STUB: Final = Text(
     "a domain and the addresses or names of its authoritative servers, such as corp.example=192.0.2.1,[2001:db8::1]:5353,ns.example.net",

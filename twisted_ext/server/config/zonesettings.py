@@ -101,7 +101,7 @@ class ZoneSettings:
         (),
         "Clients whose updates are considered at all, before these rules: tls, key=NAME tls, certificate=host.example; by default any",
     )
-    edit: tuple[str, ...] = key(types.DOOR, (), "What else may change it: api, for the HTTP API; a zone of a database always may")
+    edit: tuple[str, ...] = key(types.DOOR, (), "What else may change it: api, the HTTP API; console; a zone of a database: both")
     sign: str = key(types.SIGNING, "none", "Sign it with DNSSEC: default, or the name of a signing-policy; keys are in the state folder")
     serial: str = key(types.SERIALS, "increment", "How an update, or signing, chooses the next serial number")
     journalSize: int = key(types.Octets(JOURNAL_OCTETS), int(JOURNAL_OCTETS.default), "Maximum octets of its stored changes, for IXFR")
@@ -193,7 +193,7 @@ class ZoneSettings:
         """
         if self.primaries or self.isSigned or self.catalog:
             return frozenset()
-        return frozenset(("api",) if self.store else self.edit)
+        return frozenset(("api", "console") if self.store else self.edit)
 
     @property
     def isAdded(self) -> bool:

@@ -399,6 +399,23 @@ class Settings(Section):
     apiHosts: tuple[str, ...] = setting(
         types.HOST_NAME, (), "Names by which clients address the API; addresses and localhost are taken always", live=False
     )
+    console: str = setting(
+        types.CONSOLE_ADDRESS,
+        "",
+        "Serve the console, by which people change zones in a browser, at this address; it takes console-users, and console-tls unless "
+        "only this machine reaches the address",
+        live=False,
+    )
+    consoleTls: str = setting(
+        types.PEM,
+        "",
+        "Serve the console over HTTPS, with the certificate of this file, its chain and its key, in PEM; read again when it changes",
+        live=False,
+    )
+    consoleUsers: str = setting(types.READABLE, "", "File with the users of the console, which txdns console user makes", live=False)
+    consoleHosts: tuple[str, ...] = setting(
+        types.HOST_NAME, (), "Names by which browsers address the console; addresses and localhost are taken always", live=False
+    )
     defaultSoa: str = setting(
         types.TEXT,
         "a.misconfigured.dns.server.invalid. hostmaster.@ 0 10800 3600 604800 3600",

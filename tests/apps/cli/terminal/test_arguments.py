@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from twisted_ext.apps.cli.api.command import SUBCOMMANDS as API
+from twisted_ext.apps.cli.console.command import SUBCOMMANDS as CONSOLE
 from twisted_ext.apps.cli.keys.command import SUBCOMMANDS as KEYS
 from twisted_ext.apps.cli.main import COMMANDS
 from twisted_ext.apps.cli.policy.command import SUBCOMMANDS as POLICY
@@ -106,10 +107,12 @@ UNTOLD: Final = {"-m", "-d", "-E", "-G", "-V", "+colour", "--json", "--short", "
 
 
 #: Commands whose help has no options, or those of a server.
-_WITHOUT: Final = ("zone", "keys", "policy", "api", "shell", "robot", "forward", "recurse", "serve")
+_WITHOUT: Final = ("zone", "keys", "policy", "api", "console", "shell", "robot", "forward", "recurse", "serve")
+
+_COMMANDS: Final = (*COMMANDS, *ZONE, *KEYS, *POLICY, *API, *CONSOLE)
 
 
-@pytest.mark.parametrize("module", [each.module for each in (*COMMANDS, *ZONE, *KEYS, *POLICY, *API) if each.word not in _WITHOUT])
+@pytest.mark.parametrize("module", [each.module for each in _COMMANDS if each.word not in _WITHOUT])
 def test_helpDescribesEveryOption(module: str) -> None:
     """
     The help of each command has all of its options.

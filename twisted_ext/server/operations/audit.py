@@ -1,5 +1,5 @@
 """
-The audit log: who has changed what over the API, or tried to, as a JSON object on each line.
+The audit log: who has changed what over the API or in the console, or tried to, as a JSON object on each line.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
+from twisted.application.service import Service
 from twisted.logger import Logger
 
 from twisted_ext.files import STATE_FILE, STATE_FOLDER
@@ -72,7 +73,7 @@ class _Rotated:
             os.close(self._descriptor)
 
 
-class AuditLog:
+class AuditLog(Service):
     """
     Writes the log, in a thread.
     """
@@ -85,14 +86,15 @@ class AuditLog:
         self._file = _Rotated(self.path)
         self._queue = LogQueue(self._file, lambda count: json.dumps({"dropped": count}) + "\n")
 
-    def start(self) -> None:
+    def startService(self) -> None:
         """
         Begin to write. A file that cannot be opened is tried again with each entry.
         """
+        self.running = 1
         try:
             self._file.open()
         except OSError as error:
-            _log.error("{path}: {error}; what is changed over the API is not noted there", path=self.path, error=error.strerror or error)
+            _log.error("{path}: {error}; what is changed is not noted there", path=self.path, error=error.strerror or error)
         self._queue.start()
 
     def latest(self, most: int, before: float) -> list[JSON]:
@@ -119,7 +121,8 @@ class AuditLog:
     def note(self, entry: Mapping[str, JSON]) -> None:
         self._queue.write(json.dumps(entry, ensure_ascii=True) + "\n")
 
-    def close(self) -> None:
+    def stopService(self) -> None:
+        self.running = 0
         self._queue.finish()
         self._file.close()
 

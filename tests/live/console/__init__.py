@@ -1,0 +1,3 @@
+"""
+Live tests of the console.
+"""

@@ -1,0 +1,3 @@
+"""
+The sub-commands of C{txdns console}.
+"""

@@ -1,0 +1,131 @@
+"""
+The service of the console.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from ipaddress import ip_address
+from time import time
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorSocket, IReactorTime
+from twisted.logger import Logger
+
+from twisted_ext.errors import CallerFault
+from twisted_ext.server.config.types import CONSOLE_PORT
+from twisted_ext.server.console.home import HomePage
+from twisted_ext.server.console.site import ConsolePage, consoleSite
+from twisted_ext.server.console.users import ConsoleUsers, Passwords
+from twisted_ext.server.console.zones import ZonePages
+from twisted_ext.server.jobs.subprocess import inThread
+from twisted_ext.server.listeners.sockets import labelOf
+from twisted_ext.server.operations.website import SiteService
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted_ext.server.operations.audit import AuditLog
+    from twisted_ext.server.operations.encryptedsite import SiteEncryption
+    from twisted_ext.server.operations.operations import Operations
+    from twisted_ext.server.settings.settings import Settings
+
+__all__ = ["ConsoleService", "consoleServiceFor"]
+
+
+def consoleServiceFor(reactor: IReactorSocket, settings: Settings, operations: Operations, audit: AuditLog | None) -> ConsoleService:
+    """
+    Return the service that the settings ask for.
+
+    @param audit: L{None} if there is no folder for it.
+
+    @raise CallerFault: it cannot be made.
+    """
+    if not settings.consoleUsers:
+        raise CallerFault("console takes console-users, a file with those who may sign in: txdns console user NAME --scope admin >> FILE")
+    users = ConsoleUsers(settings.consoleUsers)
+    return ConsoleService(
+        reactor, settings.console, operations, users, time, audit=audit, hosts=settings.consoleHosts, certificate=settings.consoleTls
+    )
+
+
+class ConsoleService(SiteService):
+    log: Final = Logger(__name__)
+
+    def __init__(
+        self,
+        reactor: IReactorSocket,
+        address: str,
+        operations: Operations,
+        users: ConsoleUsers,
+        today: Callable[[], float],
+        *,
+        audit: AuditLog | None = None,
+        hosts: tuple[str, ...] = (),
+        certificate: str = "",
+        port: int | None = None,
+    ) -> None:
+        """
+        @param certificate: the path of the file with certificate and key; C{""} for no encryption.
+
+        @raise CallerFault: the address is not valid, or others reach it and it is not encrypted.
+        """
+        clock, elsewhere = IReactorTime(reactor), partial(inThread, reactor)
+        self._encryption: SiteEncryption | None = None
+        if certificate:
+            from twisted_ext.server.operations.encryptedsite import SiteEncryption
+
+            self._encryption = SiteEncryption(certificate, clock)
+        pages = _Pages(HomePage(operations, audit, elsewhere), ZonePages(operations, clock, elsewhere))
+        make = partial(
+            consoleSite, pages, users, Passwords(elsewhere), clock, today, audit=audit, hosts=hosts, isEncrypted=bool(certificate)
+        )
+        wrap = None if self._encryption is None else self._encryption.wrap
+        super().__init__(reactor, address, CONSOLE_PORT, make, port=port, setting="console", wrap=wrap)
+        if not certificate and not ip_address(self._server.address.partition("%")[0]).is_loopback:
+            raise CallerFault(
+                f"console: at {self._server.label} passwords are sent in the clear; set console-tls, or use 127.0.0.1 or ::1 behind a"
+                " proxy with TLS"
+            )
+
+    def startService(self) -> None:
+        super().startService()
+        if self._encryption is not None:
+            self._encryption.start()
+        scheme = "http" if self._encryption is None else "https"
+        self.log.info("the console is at {scheme}://{place}/", scheme=scheme, place=labelOf(self._server.address, self.port))
+
+    def stopService(self) -> Deferred[None]:
+        if self._encryption is not None:
+            self._encryption.stop()
+        return super().stopService()
+
+
+class _Pages:
+    """
+    Finds the page of a request.
+    """
+
+    def __init__(self, home: HomePage, zones: ZonePages) -> None:
+        self._home = home
+        self._zones = zones
+
+    def __call__(self, method: str, parts: list[str]) -> ConsolePage | None:
+        zones = self._zones
+        match method, *parts:
+            case ["GET"]:
+                return self._home
+            case "GET", "zones":
+                return zones.list
+            case "POST", "zones":
+                return zones.add
+            case "GET", "zones", name:
+                return partial(zones.zone, text=name)
+            case "POST", "zones", name:
+                return partial(zones.do, text=name)
+            case "GET", "zones", name, "edit":
+                return partial(zones.form, text=name)
+            case "POST", "zones", name, "edit":
+                return partial(zones.change, text=name)
+        return None

@@ -1,0 +1,3 @@
+"""
+The console: what an operator does with a server in a browser.
+"""

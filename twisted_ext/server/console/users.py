@@ -1,0 +1,194 @@
+"""
+Who may sign in at the console: users in a file, with hashes of their passwords::
+
+    [[user]]
+    name = "anna"
+    scope = "admin"
+    password = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$..."
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
+from argon2.low_level import Type
+from twisted.internet.defer import Deferred, DeferredLock
+
+from twisted_ext.errors import BadDescription
+from twisted_ext.server.config.secretfiles import FileStatus, fileStatus, readSecret
+
+if TYPE_CHECKING:
+    from twisted_ext.server.update.commit import Elsewhere
+
+__all__ = ["SCOPES", "ConsoleUser", "ConsoleUsers", "Passwords", "TooManyTries", "hashOf", "userToTOML"]
+
+#: What a user may do; each includes those before it: look; change records of zones; everything.
+SCOPES: Final = ("read", "zones", "admin")
+
+_KEYS: Final = ("name", "scope", "password")
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+#: A file of users is refused if it is longer: 5,000 users.
+_MOST_OCTETS: Final = 1024 * 1024
+
+#: Characters of a password: of longer ones the hash would take noticeably longer, and shorter ones are guessed.
+_LONGEST: Final = 1024
+_SHORTEST: Final = 8
+
+#: 19 MiB and two passes: the first choice of RFC 9106 for servers with little memory, as OWASP gives it; 40 ms.
+_HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1, type=Type.ID)
+
+#: Tries that wait for their turn: each takes 19 MiB and 40 ms.
+_WAITING: Final = 8
+
+#: The hash of a password that no one has, so that an unknown name takes as long as a wrong password.
+_UNKNOWN: Final = "$argon2id$v=19$m=19456,t=2,p=1$r9QTI48HOMvT5CtSnGPi4w$DIS0N9CRovZOObgNunSWB7814n90zFq8kuMZfK7jef4"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleUser:
+    """
+    A user.
+
+    @ivar password: the hash of the password, in the form of argon2.
+    """
+
+    name: str
+    scope: str
+    password: str
+
+    def reaches(self, scope: str) -> bool:
+        return SCOPES.index(self.scope) >= SCOPES.index(scope)
+
+
+class ConsoleUsers:
+    """
+    The users of a file, which is read again when it changes.
+    """
+
+    def __init__(self, path: str) -> None:
+        """
+        @raise BadDescription: the file is not valid.
+        """
+        self.path = path
+        self._status: FileStatus | tuple[()] | None = fileStatus(path)
+        self._users = _read(path)
+
+    def find(self, name: str) -> ConsoleUser | None:
+        """
+        @raise BadDescription: the file has changed, and is not valid any more. There is no user then.
+        """
+        status = fileStatus(self.path)
+        if status != self._status:
+            # Until it has been read, so that one that is mended is read again.
+            self._users, self._status = {}, ()
+            self._users = _read(self.path)
+            self._status = status
+        return self._users.get(name.lower())
+
+
+class TooManyTries(Exception):
+    """
+    So many passwords are being compared that another one has to be tried later.
+    """
+
+
+class Passwords:
+    """
+    Compares passwords, one at a time in a thread.
+    """
+
+    def __init__(self, elsewhere: Elsewhere) -> None:
+        self._elsewhere = elsewhere
+        self._turns = DeferredLock()
+
+    def isRight(self, user: ConsoleUser | None, password: str) -> Deferred[bool]:
+        """
+        Return whether a user has a password; it takes as long for L{None}. Fails with L{TooManyTries}.
+        """
+        if len(self._turns.waiting) >= _WAITING:
+            raise TooManyTries
+        kept = _UNKNOWN if user is None else user.password
+
+        def work() -> bool:
+            try:
+                return _HASHER.verify(kept, password[:_LONGEST]) and user is not None and len(password) <= _LONGEST
+            except (VerifyMismatchError, VerificationError, InvalidHashError):
+                return False
+
+        return self._turns.run(lambda: self._elsewhere(work)).addCallback(bool)
+
+
+def hashOf(password: str) -> str:
+    """
+    @raise BadDescription: the password is too short or too long.
+    """
+    if not _SHORTEST <= len(password) <= _LONGEST:
+        raise BadDescription(f"a password has {_SHORTEST} to {_LONGEST} characters, not {len(password)}")
+    return _HASHER.hash(password)
+
+
+def userToTOML(name: str, scope: str, password: str) -> str:
+    """
+    Return the entry of a user for a file.
+
+    @raise BadDescription: it is not valid.
+    """
+    text = f'[[user]]\nname = "{name}"\nscope = "{scope}"\npassword = "{hashOf(password)}"\n'
+    try:
+        _usersIn(text)
+    except tomllib.TOMLDecodeError:
+        raise BadDescription(_nameFault(name)) from None
+    return text
+
+
+def _nameFault(name: object) -> str:
+    return f"a user's name is of up to 63 letters of ASCII, digits, dots, - and _, not {name!r}"
+
+
+def _read(path: str) -> dict[str, ConsoleUser]:
+    text = readSecret("console-users", path, _MOST_OCTETS)
+    try:
+        return _usersIn(text)
+    except (tomllib.TOMLDecodeError, BadDescription) as fault:
+        raise BadDescription(f"console-users: {path}: {fault}") from None
+
+
+def _usersIn(text: str) -> dict[str, ConsoleUser]:
+    """
+    @raise BadDescription: a user is not valid.
+    @raise tomllib.TOMLDecodeError: nor is the text.
+    """
+    whole = tomllib.loads(text)
+    tables = whole.get("user", [])
+    if set(whole) - {"user"} or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise BadDescription("it has [[user]] tables and nothing else; txdns console user makes them")
+    found: dict[str, ConsoleUser] = {}
+    for table in tables:
+        user = _userOf(table)
+        if user.name.lower() in found:
+            raise BadDescription(f"user {user.name}: there are two of this name")
+        found[user.name.lower()] = user
+    return found
+
+
+def _userOf(table: Mapping[str, object]) -> ConsoleUser:
+    name = table.get("name")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise BadDescription(_nameFault(name))
+    wrong: Callable[[str], BadDescription] = lambda what: BadDescription(f"user {name}: {what}")  # noqa: E731
+    if unknown := set(table) - set(_KEYS):
+        raise wrong(f"{min(unknown)}: there is no such key; there are {', '.join(_KEYS)}")
+    scope, password = table.get("scope"), table.get("password")
+    if scope not in SCOPES:
+        raise wrong(f"scope is one of {', '.join(SCOPES)}, not {scope!r}")
+    if not isinstance(password, str) or not password.startswith("$argon2id$"):
+        raise wrong("password is a hash that begins with $argon2id$; txdns console user makes it")
+    return ConsoleUser(name, str(scope), password)
