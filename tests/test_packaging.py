@@ -36,6 +36,7 @@ DROPIN: Final = "twisted/plugins/twisted_ext_dropin.py"
 
 #: The modules of requirements that have other names than these.
 MODULES: Final = {
+    "argon2-cffi": "argon2",
     "google-re2": "re2",
     "mypy-extensions": "mypy_extensions",
     "pyopenssl": "OpenSSL",

@@ -58,7 +58,7 @@ def controlled(folder: Path, without: str = "") -> Iterator[Controlled]:
 
 def _switchOffDefenses(without: str) -> None:
     from twisted_ext.apps.web import service
-    from twisted_ext.server.operations.website import Page
+    from twisted_ext.server.web.website import Page
 
     if "policy" in without:
         Page.headers = ()

@@ -35,9 +35,9 @@ from twisted_ext.metrics.activity import Activity, LiveQuery
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.metrics.history import COLUMNS
 from twisted_ext.server.limits import WEB_SECONDS
-from twisted_ext.server.operations import website
 from twisted_ext.server.setup.offer import Offer
 from twisted_ext.server.setup.page import POLICY, setupPages
+from twisted_ext.server.web import website
 
 #: The files of the page.
 FILES: Final = ("page.html", "page.css", "page.js", "dom.js", "charts.js", "live.js", "icon.svg")

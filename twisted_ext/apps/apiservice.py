@@ -23,14 +23,14 @@ from twisted_ext.server.config.types import API_PORT
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.listeners.sockets import labelOf
 from twisted_ext.server.operations.audit import AuditLog
-from twisted_ext.server.operations.website import SiteService
+from twisted_ext.server.web.website import SiteService
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twisted_ext.server.operations.encryptedsite import SiteEncryption
     from twisted_ext.server.operations.operations import Operations
     from twisted_ext.server.settings.settings import Settings
+    from twisted_ext.server.web.encryptedsite import SiteEncryption
 
 __all__ = ["ApiService", "apiServiceFor"]
 
@@ -84,7 +84,7 @@ class ApiService(SiteService):
         make = partial(apiSite, doors, tokens, clock, today, audit=audit, hosts=hosts)
         self._encryption: SiteEncryption | None = None
         if certificate:
-            from twisted_ext.server.operations.encryptedsite import SiteEncryption
+            from twisted_ext.server.web.encryptedsite import SiteEncryption
 
             self._encryption = SiteEncryption(certificate, clock)
         wrap = None if self._encryption is None else self._encryption.wrap

@@ -21,15 +21,15 @@ from twisted_ext.server.console.users import ConsoleUsers, Passwords
 from twisted_ext.server.console.zones import ZonePages
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.listeners.sockets import labelOf
-from twisted_ext.server.operations.website import SiteService
+from twisted_ext.server.web.website import SiteService
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twisted_ext.server.operations.audit import AuditLog
-    from twisted_ext.server.operations.encryptedsite import SiteEncryption
     from twisted_ext.server.operations.operations import Operations
     from twisted_ext.server.settings.settings import Settings
+    from twisted_ext.server.web.encryptedsite import SiteEncryption
 
 __all__ = ["ConsoleService", "consoleServiceFor"]
 
@@ -74,7 +74,7 @@ class ConsoleService(SiteService):
         clock, elsewhere = IReactorTime(reactor), partial(inThread, reactor)
         self._encryption: SiteEncryption | None = None
         if certificate:
-            from twisted_ext.server.operations.encryptedsite import SiteEncryption
+            from twisted_ext.server.web.encryptedsite import SiteEncryption
 
             self._encryption = SiteEncryption(certificate, clock)
         pages = _Pages(HomePage(operations, audit, elsewhere), ZonePages(operations, clock, elsewhere))

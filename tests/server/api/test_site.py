@@ -20,8 +20,8 @@ from twisted_ext.server.api import site as module
 from twisted_ext.server.api.replies import ApiReply
 from twisted_ext.server.api.site import ApiAsked, ApiDoor, apiSite
 from twisted_ext.server.api.tokens import ApiTokens
-from twisted_ext.server.operations.attempts import FailedAttempts
 from twisted_ext.server.operations.audit import AuditLog
+from twisted_ext.server.web.attempts import FailedAttempts
 
 
 class SiteTests(SynchronousTestCase):

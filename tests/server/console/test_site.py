@@ -21,8 +21,8 @@ from twisted_ext.server.console import site as module
 from twisted_ext.server.console.replies import ConsoleAsked, ConsoleReply
 from twisted_ext.server.console.site import ConsolePage, consoleSite
 from twisted_ext.server.console.users import ConsoleUsers, Passwords, userToTOML
-from twisted_ext.server.operations.attempts import FailedAttempts
 from twisted_ext.server.operations.audit import AuditLog
+from twisted_ext.server.web.attempts import FailedAttempts
 
 #: Made once: a hash takes 40 ms.
 _USERS = userToTOML("anna", "zones", "right password") + userToTOML("guest", "read", "right password")

@@ -17,9 +17,9 @@ from twisted.web.template import Tag, flattenString, tags
 from twisted_ext.errors import CallerFault
 from twisted_ext.server.features.queryhistory.fields import clientFromText, keptClients, momentFromText, statusFromText
 from twisted_ext.server.jobs.subprocess import inThread
-from twisted_ext.server.operations.website import Document
 from twisted_ext.server.recorder.rows import SECURITIES, STATUSES, reversedName, shownName
 from twisted_ext.server.recorder.search import Filter, Found, Place, search
+from twisted_ext.server.web.website import Document
 from twisted_ext.wire.codes import rcodeName
 from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import nameFromText

@@ -22,11 +22,11 @@ from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.features.order import declaredFigures
 from twisted_ext.server.limits import WEB_FRESH
 from twisted_ext.server.listeners.sockets import labelOf
-from twisted_ext.server.operations.http import BoundedRequest
 from twisted_ext.server.operations.operations import Operations
-from twisted_ext.server.operations.publichttp import PublicSite, SharedBytes
-from twisted_ext.server.operations.website import HEADERS, Document, Page, SiteService, isOurs, refuse, sendLater
 from twisted_ext.server.setup.page import POLICY, SetupPage
+from twisted_ext.server.web.http import BoundedRequest
+from twisted_ext.server.web.publichttp import PublicSite, SharedBytes
+from twisted_ext.server.web.website import HEADERS, Document, Page, SiteService, isOurs, refuse, sendLater
 
 if TYPE_CHECKING:
     from twisted_ext.apps.web.queries import EarlierQueries

@@ -20,12 +20,12 @@ from twisted.web.server import NOT_DONE_YET
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault, StorageFault
 from twisted_ext.server.api.replies import ApiRefusal, ApiReply
 from twisted_ext.server.api.streaming import StreamedBody
-from twisted_ext.server.operations.attempts import FailedAttempts
-from twisted_ext.server.operations.http import BoundedRequest, finishWith
-from twisted_ext.server.operations.publichttp import PublicSite
-from twisted_ext.server.operations.website import isOurs
 from twisted_ext.server.reply.ratelimit import siteOf
 from twisted_ext.server.update.edits import NotEditable, StaleEdit
+from twisted_ext.server.web.attempts import FailedAttempts
+from twisted_ext.server.web.http import BoundedRequest, finishWith
+from twisted_ext.server.web.publichttp import PublicSite
+from twisted_ext.server.web.website import isOurs
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure

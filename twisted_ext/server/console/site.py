@@ -23,11 +23,11 @@ from twisted_ext.errors import BadDescription, CallerFault, DNSFault
 from twisted_ext.server.console.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply
 from twisted_ext.server.console.sessions import LONGEST, ConsoleSessions
 from twisted_ext.server.console.users import ConsoleUsers, Passwords, TooManyTries
-from twisted_ext.server.operations.attempts import FailedAttempts
-from twisted_ext.server.operations.http import BoundedRequest, finishWith
-from twisted_ext.server.operations.publichttp import PublicSite
-from twisted_ext.server.operations.website import isOurs
 from twisted_ext.server.reply.ratelimit import siteOf
+from twisted_ext.server.web.attempts import FailedAttempts
+from twisted_ext.server.web.http import BoundedRequest, finishWith
+from twisted_ext.server.web.publichttp import PublicSite
+from twisted_ext.server.web.website import isOurs
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure

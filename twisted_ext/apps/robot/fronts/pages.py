@@ -32,9 +32,9 @@ from twisted_ext.apps.robot.stepping import CURRENT
 from twisted_ext.apps.robot.table import Table, option
 from twisted_ext.errors import BadDescription, StorageFault
 from twisted_ext.server.config import types
-from twisted_ext.server.operations.http import BoundedRequest
-from twisted_ext.server.operations.publichttp import PublicSite
-from twisted_ext.server.operations.website import HEADERS, Document, Page, SiteService, sendLater
+from twisted_ext.server.web.http import BoundedRequest
+from twisted_ext.server.web.publichttp import PublicSite
+from twisted_ext.server.web.website import HEADERS, Document, Page, SiteService, sendLater
 
 if TYPE_CHECKING:
     from twisted_ext.apps.robot.robot import Robot

@@ -24,8 +24,8 @@ from twisted_ext.apps.robot.limits import HOOK_LINES
 from twisted_ext.apps.robot.people import Person, Place
 from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.server.operations.http import replyJSON, replyLater
-from twisted_ext.server.operations.website import Page
+from twisted_ext.server.web.http import replyJSON, replyLater
+from twisted_ext.server.web.website import Page
 
 if TYPE_CHECKING:
     from twisted_ext.apps.robot.robot import Robot

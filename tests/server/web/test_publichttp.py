@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.operations.publichttp}.
+Tests of L{twisted_ext.server.web.publichttp}.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from twisted_ext.server.limits import (
     WEB_REQUESTS,
     WEB_SECONDS,
 )
-from twisted_ext.server.operations.http import BoundedRequest
-from twisted_ext.server.operations.publichttp import PublicSite, SharedBytes
+from twisted_ext.server.web.http import BoundedRequest
+from twisted_ext.server.web.publichttp import PublicSite, SharedBytes
 
 #: One request, and one after which the connection ends.
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -22,8 +22,8 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from twisted_ext.errors import CallerFault
 from twisted_ext.server.listeners.sockets import boundTo
-from twisted_ext.server.operations.http import finishWith
-from twisted_ext.server.operations.publichttp import PublicSite
+from twisted_ext.server.web.http import finishWith
+from twisted_ext.server.web.publichttp import PublicSite
 from twisted_ext.transport.servers import Server
 
 __all__ = ["HEADERS", "Document", "Page", "SiteService", "isOurs", "refuse", "sendLater"]

@@ -31,8 +31,8 @@ from twisted_ext.server.limits import (
     WEB_SECONDS,
     WEB_SHARE,
 )
-from twisted_ext.server.operations.http import BoundedRequest, BoundedSite
 from twisted_ext.server.reply.ratelimit import siteOf
+from twisted_ext.server.web.http import BoundedRequest, BoundedSite
 
 if TYPE_CHECKING:
     from twisted.internet.protocol import Protocol

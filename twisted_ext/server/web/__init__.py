@@ -1,0 +1,3 @@
+"""
+Sites of a server: their limits, their service, and HTTPS.
+"""
