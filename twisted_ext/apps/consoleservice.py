@@ -15,7 +15,9 @@ from twisted.logger import Logger
 
 from twisted_ext.errors import CallerFault
 from twisted_ext.server.config.types import CONSOLE_PORT
+from twisted_ext.server.console.blocking import BlockingPage
 from twisted_ext.server.console.home import HomePage
+from twisted_ext.server.console.look import LookPage
 from twisted_ext.server.console.site import ConsolePage, consoleSite
 from twisted_ext.server.console.users import ConsoleUsers, Passwords
 from twisted_ext.server.console.zones import ZonePages
@@ -77,7 +79,8 @@ class ConsoleService(SiteService):
             from twisted_ext.server.web.encryptedsite import SiteEncryption
 
             self._encryption = SiteEncryption(certificate, clock)
-        pages = _Pages(HomePage(operations, audit, elsewhere), ZonePages(operations, clock, elsewhere))
+        home, zones = HomePage(operations, audit, elsewhere), ZonePages(operations, clock, elsewhere)
+        pages = _Pages(home, zones, BlockingPage(operations), LookPage(operations))
         make = partial(
             consoleSite, pages, users, Passwords(elsewhere), clock, today, audit=audit, hosts=hosts, isEncrypted=bool(certificate)
         )
@@ -107,15 +110,25 @@ class _Pages:
     Finds the page of a request.
     """
 
-    def __init__(self, home: HomePage, zones: ZonePages) -> None:
+    def __init__(self, home: HomePage, zones: ZonePages, blocking: BlockingPage, look: LookPage) -> None:
         self._home = home
         self._zones = zones
+        self._blocking = blocking
+        self._look = look
 
     def __call__(self, method: str, parts: list[str]) -> ConsolePage | None:
         zones = self._zones
         match method, *parts:
             case ["GET"]:
                 return self._home
+            case "GET", "blocking":
+                return self._blocking.show
+            case "POST", "blocking":
+                return self._blocking.do
+            case "GET", "look":
+                return self._look.show
+            case "POST", "look":
+                return self._look.flush
             case "GET", "zones":
                 return zones.list
             case "POST", "zones":

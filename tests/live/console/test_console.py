@@ -320,7 +320,7 @@ def test_inABrowser(console: Console, tmp_path: Path, width: int, phone: bool, s
         page.press("Enter")
         page.wait("document.querySelector('.said')")
         wait(lambda: found(console.server, "www.example.org", A) == {"192.0.2.99"}, console.twistd)
-        for path in ("/", "/zones"):
+        for path in ("/", "/zones", "/blocking", "/look"):
             page.open(f"{address}{path}", f"location.pathname == '{path}' && document.querySelector('main h1')")
             expectFine()
         hosts = page.value("performance.getEntriesByType('resource').map(each => new URL(each.name).host)")

@@ -5,13 +5,17 @@ What the console is asked, and what it replies.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.console.users import ConsoleUser
 
-__all__ = ["ConsoleAsked", "ConsoleRefusal", "ConsoleReply"]
+__all__ = ["ConsoleAsked", "ConsoleRefusal", "ConsoleReply", "leadingTo"]
+
+#: Characters of what was done, which is in the address of the next page.
+_SAID: Final = 200
 
 
 class ConsoleAsked:
@@ -76,6 +80,15 @@ class ConsoleReply:
         self.cookie = cookie
         self.octets = octets
         self.kind = kind
+
+
+def leadingTo(path: str, said: str, **fields: str) -> ConsoleReply:
+    """
+    Return the way to a page of this site, which says what was done.
+
+    @param fields: further ones of the address.
+    """
+    return ConsoleReply(location=f"{path}?{urlencode({'said': said[:_SAID], **fields})}")
 
 
 class ConsoleRefusal(Exception):

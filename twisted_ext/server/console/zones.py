@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import BadChange, BadName, BadRecord, CallerFault
-from twisted_ext.server.console.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply
+from twisted_ext.server.console.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, leadingTo
 from twisted_ext.server.jobs.turns import paced
 from twisted_ext.server.update.edits import Edited, NotEditable, StaleEdit, etagOf
 from twisted_ext.wire.codes import IN
@@ -155,7 +155,7 @@ class ZonePages:
         path = _pathOf(place.text)
         if action == "reload":
             doing = self._operations.do("zone/reload", {"name": place.text})
-            return doing.addCallback(lambda said: _go(path, "; ".join(_linesIn(said))))
+            return doing.addCallback(lambda said: leadingTo(path, "; ".join(_linesIn(said))))
         if action == "notify":
             self._zoned.notify(place.apex)
             return _done(path, "Its secondaries are notified.")
@@ -247,7 +247,7 @@ class ZonePages:
         def done(edited: Edited) -> ConsoleReply | Deferred[ConsoleReply]:
             if not isDry:
                 asked.told |= {"before": edited.before, "serial": edited.version.serial}
-                return _go(_pathOf(place.text), f"It is at serial {edited.version.serial} now.", q=nameToText(name))
+                return leadingTo(_pathOf(place.text), f"It is at serial {edited.version.serial} now.", q=nameToText(name))
             checking = self._elsewhere(lambda: newFindings(former, edited.version))
             lines = _differenceOf(edited)
             return checking.addCallback(
@@ -351,12 +351,8 @@ def _pathOf(zone: str) -> str:
     return f"/zones/{quote(zone, safe='')}"
 
 
-def _go(path: str, said: str, **fields: str) -> ConsoleReply:
-    return ConsoleReply(location=f"{path}?{urlencode({'said': said[:200], **fields})}")
-
-
 def _done(path: str, said: str) -> Deferred[ConsoleReply]:
-    return _now(_go(path, said))
+    return _now(leadingTo(path, said))
 
 
 def _now(reply: ConsoleReply) -> Deferred[ConsoleReply]:
