@@ -5,11 +5,9 @@ The service of the API.
 from __future__ import annotations
 
 from functools import partial
-from ipaddress import ip_address
 from time import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorSocket, IReactorTime
 from twisted.logger import Logger
 
@@ -21,16 +19,14 @@ from twisted_ext.server.api.site import ApiDoor, apiSite
 from twisted_ext.server.api.tokens import ApiTokens
 from twisted_ext.server.config.types import API_PORT
 from twisted_ext.server.jobs.subprocess import inThread
-from twisted_ext.server.listeners.sockets import labelOf
 from twisted_ext.server.operations.audit import AuditLog
-from twisted_ext.server.web.website import SiteService
+from twisted_ext.server.web.securedservice import SecuredService
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twisted_ext.server.operations.operations import Operations
     from twisted_ext.server.settings.settings import Settings
-    from twisted_ext.server.web.encryptedsite import SiteEncryption
 
 __all__ = ["ApiService", "apiServiceFor"]
 
@@ -53,8 +49,11 @@ def apiServiceFor(reactor: IReactorSocket, settings: Settings, operations: Opera
     )
 
 
-class ApiService(SiteService):
-    log: Final = Logger(__name__)
+class ApiService(SecuredService):
+    log = Logger(__name__)
+    setting = "api"
+    secrets = "tokens"
+    path = "/api"
 
     def __init__(
         self,
@@ -82,26 +81,4 @@ class ApiService(SiteService):
         # The longer path first.
         doors: dict[tuple[str, ...], ApiDoor] = {("api", "2"): ResourcesDoor(operations, audit, elsewhere), ("api",): powerDNS}
         make = partial(apiSite, doors, tokens, clock, today, audit=audit, hosts=hosts)
-        self._encryption: SiteEncryption | None = None
-        if certificate:
-            from twisted_ext.server.web.encryptedsite import SiteEncryption
-
-            self._encryption = SiteEncryption(certificate, clock)
-        wrap = None if self._encryption is None else self._encryption.wrap
-        super().__init__(reactor, address, API_PORT, make, port=port, setting="api", wrap=wrap)
-        if not certificate and not ip_address(self._server.address.partition("%")[0]).is_loopback:
-            raise CallerFault(
-                f"api: at {self._server.label} tokens are sent in the clear; set api-tls, or use 127.0.0.1 or ::1 behind a proxy with TLS"
-            )
-
-    def startService(self) -> None:
-        super().startService()
-        if self._encryption is not None:
-            self._encryption.start()
-        scheme = "http" if self._encryption is None else "https"
-        self.log.info("the API is at {scheme}://{place}/api", scheme=scheme, place=labelOf(self._server.address, self.port))
-
-    def stopService(self) -> Deferred[None]:
-        if self._encryption is not None:
-            self._encryption.stop()
-        return super().stopService()
+        super().__init__(reactor, address, API_PORT, make, certificate, port=port)

@@ -5,11 +5,9 @@ The service of the console.
 from __future__ import annotations
 
 from functools import partial
-from ipaddress import ip_address
 from time import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorSocket, IReactorTime
 from twisted.logger import Logger
 
@@ -22,8 +20,7 @@ from twisted_ext.server.console.site import ConsolePage, consoleSite
 from twisted_ext.server.console.users import ConsoleUsers, Passwords
 from twisted_ext.server.console.zones import ZonePages
 from twisted_ext.server.jobs.subprocess import inThread
-from twisted_ext.server.listeners.sockets import labelOf
-from twisted_ext.server.web.website import SiteService
+from twisted_ext.server.web.securedservice import SecuredService
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +28,6 @@ if TYPE_CHECKING:
     from twisted_ext.server.operations.audit import AuditLog
     from twisted_ext.server.operations.operations import Operations
     from twisted_ext.server.settings.settings import Settings
-    from twisted_ext.server.web.encryptedsite import SiteEncryption
 
 __all__ = ["ConsoleService", "consoleServiceFor"]
 
@@ -52,8 +48,11 @@ def consoleServiceFor(reactor: IReactorSocket, settings: Settings, operations: O
     )
 
 
-class ConsoleService(SiteService):
-    log: Final = Logger(__name__)
+class ConsoleService(SecuredService):
+    log = Logger(__name__)
+    setting = "console"
+    secrets = "passwords"
+    path = "/"
 
     def __init__(
         self,
@@ -74,35 +73,12 @@ class ConsoleService(SiteService):
         @raise CallerFault: the address is not valid, or others reach it and it is not encrypted.
         """
         clock, elsewhere = IReactorTime(reactor), partial(inThread, reactor)
-        self._encryption: SiteEncryption | None = None
-        if certificate:
-            from twisted_ext.server.web.encryptedsite import SiteEncryption
-
-            self._encryption = SiteEncryption(certificate, clock)
         home, zones = HomePage(operations, audit, elsewhere), ZonePages(operations, clock, elsewhere)
         pages = _Pages(home, zones, BlockingPage(operations), LookPage(operations))
         make = partial(
             consoleSite, pages, users, Passwords(elsewhere), clock, today, audit=audit, hosts=hosts, isEncrypted=bool(certificate)
         )
-        wrap = None if self._encryption is None else self._encryption.wrap
-        super().__init__(reactor, address, CONSOLE_PORT, make, port=port, setting="console", wrap=wrap)
-        if not certificate and not ip_address(self._server.address.partition("%")[0]).is_loopback:
-            raise CallerFault(
-                f"console: at {self._server.label} passwords are sent in the clear; set console-tls, or use 127.0.0.1 or ::1 behind a"
-                " proxy with TLS"
-            )
-
-    def startService(self) -> None:
-        super().startService()
-        if self._encryption is not None:
-            self._encryption.start()
-        scheme = "http" if self._encryption is None else "https"
-        self.log.info("the console is at {scheme}://{place}/", scheme=scheme, place=labelOf(self._server.address, self.port))
-
-    def stopService(self) -> Deferred[None]:
-        if self._encryption is not None:
-            self._encryption.stop()
-        return super().stopService()
+        super().__init__(reactor, address, CONSOLE_PORT, make, certificate, port=port)
 
 
 class _Pages:

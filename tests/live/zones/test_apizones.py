@@ -117,6 +117,25 @@ def test_whatIsKeptBesideRecords(api: Api) -> None:
     assert patch(records=[on])["comments"] == []
 
 
+def test_wholeZoneIsReplaced(api: Api) -> None:
+    """
+    All records of a zone are replaced at once, with what is kept beside them; without an SOA record nothing is.
+    """
+    assert api.ask("POST", _ZONES, {**_ADDED, "rrsets": [{**_WWW, "comments": [{"content": "mine", "account": "me"}]}]})[0] == 201
+    path, serial = f"{_ZONES}/added.example.", serialOf(api.server, "added.example")
+    other = {**_WWW, "name": "other.added.example."}
+    assert api.ask("PUT", path, {"rrsets": [other]})[0] == 422
+    soa = f"ns1.example.net. h.example.net. {serial + 5} 1 1 1 1"
+    top = {"name": "added.example.", "type": "SOA", "ttl": 60, "records": [{"content": soa, "disabled": False}]}
+    assert api.ask("PUT", path, {"rrsets": [top, other], "account": "you"})[0] == 204
+    zone = api.ask("GET", path)[1]
+    assert (zone["account"], {key[1] for key in setsOf(zone)}) == ("you", {"SOA", "A"})
+    assert found(api.server, "other.added.example", A) == {"192.0.2.80"}
+    assert ask(api.server, "www.added.example", A).rcode == Rcode.NXDOMAIN
+    assert serialOf(api.server, "added.example") == serial + 5
+    assert api.ask("PUT", f"{_ZONES}/fixed.example.", {"rrsets": [top]})[0] == 409
+
+
 def test_killLosesNothing(api: Api) -> None:
     """
     What was acknowledged is there after a kill, each time: zones that were added or removed, and their records.
