@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -183,7 +183,10 @@ def _userOf(table: Mapping[str, object]) -> ConsoleUser:
     name = table.get("name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise BadDescription(_nameFault(name))
-    wrong: Callable[[str], BadDescription] = lambda what: BadDescription(f"user {name}: {what}")  # noqa: E731
+
+    def wrong(what: str) -> BadDescription:
+        return BadDescription(f"user {name}: {what}")
+
     if unknown := set(table) - set(_KEYS):
         raise wrong(f"{min(unknown)}: there is no such key; there are {', '.join(_KEYS)}")
     scope, password = table.get("scope"), table.get("password")

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from twisted.internet.defer import Deferred
 
-from twisted_ext.errors import BadChange, BadName, BadRecord, CallerFault
+from twisted_ext.errors import BadChange, BadName, BadRecord, CallerFault, StorageFault
 from twisted_ext.server.console.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, leadingTo
 from twisted_ext.server.jobs.turns import paced
 from twisted_ext.server.update.edits import Edited, NotEditable, StaleEdit, etagOf
@@ -137,9 +137,7 @@ class ZonePages:
         """
         try:
             self._zoned.edits().expectEditable(apex, "console")
-        except CallerFault as fault:
-            return str(fault)
-        except Exception as fault:
+        except (CallerFault, StorageFault) as fault:
             return str(fault)
         return ""
 

@@ -44,7 +44,7 @@ class AddedZoneTests(SynchronousTestCase):
         self.served: dict[bytes, ZoneSettings] = {}
         self.version: Version | None = None
         self.fault: Exception | None = None
-        self.disk: Exception | None = None
+        self.disk: Exception | Deferred[None] | None = None
         self.now = 1_800_000_000.0
         self.added = self.newZones()
 
@@ -59,6 +59,8 @@ class AddedZoneTests(SynchronousTestCase):
             return succeed(None)
 
         def outside(work: Callable[[], object]) -> Deferred[object]:
+            if isinstance(self.disk, Deferred):
+                return self.disk.addCallback(lambda _: work())
             return maybeDeferred(work) if self.disk is None else fail(self.disk)
 
         def check(zones: Sequence[ZoneSettings]) -> None:
@@ -87,6 +89,41 @@ class AddedZoneTests(SynchronousTestCase):
         made.begin()
         return made
 
+    def altered(self, apex: bytes, **settings: object) -> Deferred[None]:
+        return self.added.alter(apex, lambda zone: zone._replace(settings=settings))
+
+    def test_noneOfManyChangesIsLost(self) -> None:
+        """
+        Changes of one zone that come while the disk is busy are each made of the one before.
+        """
+        self.successResultOf(self.added.add(_zone(), _sets()))
+        self.disk = Deferred()
+
+        def noted(number: int) -> Callable[[AddedZone], AddedZone]:
+            return lambda zone: zone._replace(notes={**zone.notes, str(number): number})
+
+        changing = [self.added.alter(_NAME, noted(number)) for number in range(5)]
+        for each in changing:
+            self.assertNoResult(each)
+        busy, self.disk = self.disk, None
+        busy.callback(None)
+        for each in changing:
+            self.successResultOf(each)
+        zone = self.again().at(_NAME)
+        assert zone is not None
+        self.assertEqual(set(zone.notes), {"account", *map(str, range(5))})
+
+    def test_damagedRows(self) -> None:
+        """
+        A row that this server has not written is an error that names it, and not a fault.
+        """
+        self.successResultOf(self.added.add(_zone(), _sets()))
+        for settings, name in (("nonsense", "added.example."), ("[]", "added.example."), ("{}", "a..b")):
+            self.added._opened()._connection.execute("UPDATE settings SET settings = ?, zone = ?", (settings, name))
+            with self.assertRaises(BadDescription) as caught:
+                self.newZones().begin()
+            self.assertIn(f"the row of {name!r} is not one", str(caught.exception))
+
     def test_keptForTheNextStart(self) -> None:
         """
         A zone and what is kept beside its records are there after a restart, a secondary one too; one that was removed is not.
@@ -113,7 +150,7 @@ class AddedZoneTests(SynchronousTestCase):
         self.assertEqual(self.added.besides([said]), [])
         self.assertIsNone(self.added.at(_NAME))
         self.failureResultOf(self.added.remove(_NAME), ZoneThere)
-        self.failureResultOf(self.added.alter(_NAME, {}, {}), ZoneThere)
+        self.failureResultOf(self.added.alter(_NAME, lambda zone: zone), ZoneThere)
         self.assertEqual([zone.name for zone in self.added.besides([])], [_NAME])
 
     def test_failureLeavesNothing(self) -> None:
@@ -178,16 +215,16 @@ class AddedZoneTests(SynchronousTestCase):
         """
         apex = nameFromText("copy.example")
         self.successResultOf(self.added.add(_zone("copy.example", primaries=["192.0.2.1"])))
-        self.successResultOf(self.added.alter(apex, {"primaries": ["192.0.2.2"]}, {"account": "you"}))
+        self.successResultOf(self.altered(apex, primaries=["192.0.2.2"]))
         self.assertEqual(self.served[apex].primaries, ("192.0.2.2",))
-        self.failureResultOf(self.added.alter(apex, {"primaries": ["nonsense"]}, {}), BadDescription)
-        said = str(self.failureResultOf(self.added.alter(apex, {}, {})).value)
+        self.failureResultOf(self.altered(apex, primaries=["nonsense"]), BadDescription)
+        said = str(self.failureResultOf(self.altered(apex)).value)
         self.assertIn("was not transferred yet", said)
         self.version = Zone.fromText(_TEXT, "copy.example").current
-        self.successResultOf(self.added.alter(apex, {"serial": "unixtime"}, {}))
+        self.successResultOf(self.altered(apex, serial="unixtime"))
         self.assertTrue(self.served[apex].isAdded)
         self.assertEqual(len(self.added._opened().load(apex)), 3)
-        self.successResultOf(self.added.alter(apex, {"primaries": ["192.0.2.1"]}, {}))
+        self.successResultOf(self.altered(apex, primaries=["192.0.2.1"]))
         self.assertFalse(self.served[apex].isAdded)
         self.assertRaises(BadZone, self.added._opened().load, apex)
         self.assertEqual(os.listdir(f"{self.folder}/removed"), ["copy.example.1800000000.zone"])

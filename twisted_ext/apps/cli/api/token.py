@@ -30,7 +30,7 @@ Exit codes: 0 done, 1 wrong usage.
 """
 
 _SCOPE: Final = Option(
-    "--scope SCOPE", "what it may do: read, zones (change records too), or admin (everything)", "read", str, what="a scope"
+    "--scope SCOPE", "what it may do: read, zones (change, add and remove zones), or admin (everything)", "read", str, what="a scope"
 )
 _ONLY: Final = Option(
     "--only RULE", "records that it may change, as the end of an update rule: name NAME TYPE, subtree NAME TYPE ...", "", str, what="a rule"

@@ -199,12 +199,15 @@ class PowerDNSZones:
         @param change: returns what is kept of the zone from now on, of what is kept of it until now.
         """
         _expectAll(asked, apex)
-        known = self._zoned.addedAt(apex)
-        if known is None:
+        if self._zoned.addedAt(apex) is None:
             raise self._refusalOf(apex)
-        notes = change(dict(known.notes))
-        asked.told = {"zone": nameToText(apex), "kind": notes.get("kind", "")}
-        return self._zoned.added.alter(apex, {**_others(known), **settingsOf(notes)}, notes)
+
+        def altered(zone: AddedZone) -> AddedZone:
+            notes = change(dict(zone.notes))
+            asked.told = {"zone": nameToText(apex), "kind": notes.get("kind", "")}
+            return AddedZone(zone.name, {**_others(zone), **settingsOf(notes)}, notes)
+
+        return self._zoned.added.alter(apex, altered)
 
     def remove(self, asked: ApiAsked, name: str) -> Deferred[None]:
         asked.expectScope("zones")

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from twisted_ext.errors import BadName, StorageFault
 from twisted_ext.files import STATE_FILE
 from twisted_ext.server.zones.databases.sqlite import SQLiteStore, makeDatabase
 from twisted_ext.wire.names import nameFromText, nameToText
@@ -101,7 +102,16 @@ class AddedDatabase(SQLiteStore):
     def added(self) -> list[AddedZone]:
         with self._asking():
             rows = self._connection.execute("SELECT zone, settings, notes FROM settings ORDER BY zone").fetchall()
-        return [AddedZone(nameFromText(zone), json.loads(settings), json.loads(notes)) for zone, settings, notes in rows]
+        return [self._addedIn(*row) for row in rows]
+
+    def _addedIn(self, name: str, settings: str, notes: str) -> AddedZone:
+        try:
+            zone = AddedZone(nameFromText(name), json.loads(settings), json.loads(notes))
+        except (BadName, ValueError, TypeError):
+            zone = None
+        if zone is None or not isinstance(zone.settings, dict) or not isinstance(zone.notes, dict):
+            raise StorageFault(f"{self.path}: table settings: the row of {name!r} is not one that this server has written")
+        return zone
 
     def put(self, zone: AddedZone, sets: Sequence[RRSet] | None = None, asides: Iterable[AsideChange] = ()) -> None:
         """

@@ -6,7 +6,7 @@ where both have a zone.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from twisted.internet.defer import Deferred, DeferredLock
@@ -27,7 +27,6 @@ from twisted_ext.zone.store.serials import withSerial
 from twisted_ext.zone.zonefile.writer import canonicalFile
 
 if TYPE_CHECKING:
-    from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.update.commit import Elsewhere
     from twisted_ext.zone.store.version import Version
 
@@ -120,15 +119,25 @@ class AddedZones:
             zones = self._opened().added()
         except StorageFault as fault:
             raise BadDescription(f"state: {fault}") from None
-        for zone in zones:
-            try:
-                settings = self._settingsOf(zone)
-                self._check([settings])
-            except BadDescription as fault:
-                _log.error("{fault}; it was added while the server ran, and is not served", fault=str(fault))
-            else:
-                self._settings[zone.apex] = settings
-            self._zones[zone.apex] = zone
+        self._zones = {zone.apex: zone for zone in zones}
+        try:
+            settings = [self._settingsOf(zone) for zone in zones]
+            self._check(settings)
+        except BadDescription:
+            settings = [made for zone in zones if (made := self._usable(zone)) is not None]
+        self._settings = {each.name: each for each in settings}
+
+    def _usable(self, zone: AddedZone) -> ZoneSettings | None:
+        """
+        Return the settings of a zone; L{None} if they cannot be used, which is logged.
+        """
+        try:
+            settings = self._settingsOf(zone)
+            self._check([settings])
+        except BadDescription as fault:
+            _log.error("{fault}; it was added while the server ran, and is not served", fault=str(fault))
+            return None
+        return settings
 
     def besides(self, zones: Collection[ZoneSettings]) -> list[ZoneSettings]:
         """
@@ -136,7 +145,7 @@ class AddedZones:
         """
         said = {zone.name for zone in zones if zone.name in self._zones}
         for apex in said - self.taken:
-            _log.warn("{zone} is in the settings, so what was added of it is not served", zone=nameToText(apex))
+            _log.warn("{zone} is in the settings now; the zone of that name that was added is not served", zone=nameToText(apex))
         self.taken = said
         return [zone for apex, zone in self._settings.items() if apex not in said]
 
@@ -157,7 +166,10 @@ class AddedZones:
         @raise StorageFault: it cannot be opened.
         """
         if self._database is None:
-            os.makedirs(self._folder, STATE_FOLDER, exist_ok=True)
+            try:
+                os.makedirs(self._folder, STATE_FOLDER, exist_ok=True)
+            except OSError as error:
+                raise StorageFault(f"{self._folder}: {error.strerror or error}") from None
             self._database = makeAddedDatabase(self._path)
         return self._database
 
@@ -225,17 +237,20 @@ class AddedZones:
             raise
         _log.info("{zone} is added", zone=text)
 
-    def alter(self, apex: bytes, settings: Mapping[str, object], notes: Mapping[str, JSON]) -> Deferred[None]:
+    def alter(self, apex: bytes, change: Callable[[AddedZone], AddedZone]) -> Deferred[None]:
         """
-        Change the settings of a zone. One that was secondary until now keeps the records that it has.
+        Change the settings of a zone, or what is said of it. One that was secondary until now keeps the records that it has.
 
-        @return: see L{add}.
+        @param change: returns the zone from now on, of that until now. It is called when all changes before are done, so that none of
+            them is lost.
+
+        @return: see L{add}; fails with what C{change} raises as well.
         """
-        return self._changes.run(lambda: Deferred.fromCoroutine(self._alter(apex, settings, notes)))
+        return self._changes.run(lambda: Deferred.fromCoroutine(self._alter(apex, change)))
 
-    async def _alter(self, apex: bytes, settings: Mapping[str, object], notes: Mapping[str, JSON]) -> None:
+    async def _alter(self, apex: bytes, change: Callable[[AddedZone], AddedZone]) -> None:
         former, formerSettings = self._expect(apex), self._settings.get(apex)
-        zone = AddedZone(former.name, settings, notes)
+        zone = change(former)
         made = self._settingsOf(zone)
         self._check([made])
         version = None if former.isSecondary == zone.isSecondary else self._former(apex)
