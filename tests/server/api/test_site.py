@@ -62,6 +62,9 @@ class SiteTests(SynchronousTestCase):
         self.assertEqual((reply.code, reply.json), (200, ["GET", "a/b", "c", "127.0.0.1"]))
         self.assertEqual(reply.headers["content-type"], "application/json")
         self.assertEqual(self.ask("/other").code, 404)
+        self.assertEqual(self.ask("/api/x?a=1&b=1").code, 200)
+        reply = self.ask("/api/x?a=1&a=2")
+        self.assertEqual((reply.code, reply.json), (400, {"error": "a is given more than once"}))
 
     def test_hosts(self) -> None:
         """

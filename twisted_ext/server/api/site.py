@@ -165,6 +165,9 @@ class _Root(Resource):
         path = request.path.decode("ascii", "replace")
         segments = [unquote(each, errors="replace") for each in path.strip("/").split("/")]
         fields = {key.decode("utf-8", "replace"): values[0].decode("utf-8", "replace") for key, values in request.args.items() if values}
+        if twice := [key for key, values in request.args.items() if len(values) > 1]:
+            # Of dry-run=0&dry-run=1, one of the two would be done that the client does not mean.
+            raise ApiRefusal(400, f"{min(twice).decode('utf-8', 'replace')} is given more than once")
         if request.getHeader(b"content-encoding") not in (None, b"identity"):
             raise ApiRefusal(415, "send the body as it is, without Content-Encoding")
         body = request.content.read() if request.content is not None else b""
