@@ -23,7 +23,8 @@ SWITCHES: Final = ("1", "0", "true", "false")
 
 _TEXT: Final = {"type": "string"}
 _NUMBER: Final = {"type": "integer"}
-_SWITCH: Final = {"enum": [*SWITCHES]}
+#: In an address, numbers and truth values are the same texts.
+_SWITCH: Final = {"enum": [*SWITCHES, 1, 0, True, False]}
 _COUNT: Final = {"type": "integer", "minimum": 0, "maximum": 999_999_999_999}
 
 _TIME: Final = {"type": "number", "minimum": 0}
