@@ -19,9 +19,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.metrics.samples import HOSTILE, busy
 from tests.server.operations.seeing import TODAY, Response, SeenServer, talk
 from tests.server.recorder.histories import BEGIN, historyOf, rowOf
-from twisted_ext.apps.web import queries
-from twisted_ext.apps.web.queries import FIELDS, EarlierQueries
+from twisted_ext.apps.web.queries import EarlierQueries
 from twisted_ext.apps.web.service import webSite
+from twisted_ext.server.features.queryhistory import searching
+from twisted_ext.server.features.queryhistory.searching import FIELDS
 from twisted_ext.server.recorder.rows import Row
 from twisted_ext.server.settings.settings import Settings
 from twisted_ext.wire.names import nameToText
@@ -221,7 +222,7 @@ class EarlierQueriesTests(SynchronousTestCase):
             running.append(Deferred())
             return running[-1]
 
-        with patch.object(queries, "inThread", inThread):
+        with patch.object(searching, "inThread", inThread):
             pages = [Deferred.fromCoroutine(making.page(dict.fromkeys(FIELDS, ""))) for _ in range(6)]
             self.assertEqual(len(running), 1)
             self.assertEqual(self.successResultOf(pages[5]).code, 503)

@@ -14,9 +14,14 @@ from twisted.logger import Logger
 from twisted_ext.errors import CallerFault
 from twisted_ext.server.config.types import CONSOLE_PORT
 from twisted_ext.server.console.blocking import BlockingPage
+from twisted_ext.server.console.clients import ClientsPage
 from twisted_ext.server.console.home import HomePage
 from twisted_ext.server.console.look import LookPage
+from twisted_ext.server.console.names import NamesPage
+from twisted_ext.server.console.queries import QueriesPage
+from twisted_ext.server.console.settings import SettingsPage
 from twisted_ext.server.console.site import ConsolePage, consoleSite
+from twisted_ext.server.console.upstreams import UpstreamsPage
 from twisted_ext.server.console.users import ConsoleUsers, Passwords
 from twisted_ext.server.console.zones import ZonePages
 from twisted_ext.server.jobs.subprocess import inThread
@@ -73,8 +78,7 @@ class ConsoleService(SecuredService):
         @raise CallerFault: the address is not valid, or others reach it and it is not encrypted.
         """
         clock, elsewhere = IReactorTime(reactor), partial(inThread, reactor)
-        home, zones = HomePage(operations, audit, elsewhere), ZonePages(operations, clock, elsewhere)
-        pages = _Pages(home, zones, BlockingPage(operations), LookPage(operations))
+        pages = _Pages(reactor, operations, audit)
         make = partial(
             consoleSite, pages, users, Passwords(elsewhere), clock, today, audit=audit, hosts=hosts, isEncrypted=bool(certificate)
         )
@@ -86,29 +90,32 @@ class _Pages:
     Finds the page of a request.
     """
 
-    def __init__(self, home: HomePage, zones: ZonePages, blocking: BlockingPage, look: LookPage) -> None:
-        self._home = home
-        self._zones = zones
-        self._blocking = blocking
-        self._look = look
+    def __init__(self, reactor: IReactorSocket, operations: Operations, audit: AuditLog | None) -> None:
+        elsewhere = partial(inThread, reactor)
+        self._zones = ZonePages(operations, IReactorTime(reactor), elsewhere)
+        self._clients = ClientsPage(operations)
+        blocking, look, settings = BlockingPage(operations), LookPage(operations), SettingsPage(operations)
+        self._pages: dict[tuple[str, ...], ConsolePage] = {
+            ("GET",): HomePage(operations, audit, elsewhere),
+            ("GET", "queries"): QueriesPage(operations, reactor),
+            ("GET", "clients"): self._clients.list,
+            ("GET", "blocking"): blocking.show,
+            ("POST", "blocking"): blocking.do,
+            ("GET", "names"): NamesPage(operations),
+            ("GET", "upstreams"): UpstreamsPage(operations),
+            ("GET", "look"): look.show,
+            ("POST", "look"): look.flush,
+            ("GET", "settings"): settings.show,
+            ("POST", "settings"): settings.do,
+            ("GET", "zones"): self._zones.list,
+            ("POST", "zones"): self._zones.add,
+        }
 
     def __call__(self, method: str, parts: list[str]) -> ConsolePage | None:
         zones = self._zones
         match method, *parts:
-            case ["GET"]:
-                return self._home
-            case "GET", "blocking":
-                return self._blocking.show
-            case "POST", "blocking":
-                return self._blocking.do
-            case "GET", "look":
-                return self._look.show
-            case "POST", "look":
-                return self._look.flush
-            case "GET", "zones":
-                return zones.list
-            case "POST", "zones":
-                return zones.add
+            case "GET", "clients", address:
+                return partial(self._clients.one, address=address)
             case "GET", "zones", name:
                 return partial(zones.zone, text=name)
             case "POST", "zones", name:
@@ -117,4 +124,4 @@ class _Pages:
                 return partial(zones.form, text=name)
             case "POST", "zones", name, "edit":
                 return partial(zones.change, text=name)
-        return None
+        return self._pages.get((method, *parts))

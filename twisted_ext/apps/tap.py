@@ -41,6 +41,7 @@ from twisted_ext.server.settings.startup import (
     neededModule,
     programName,
     wantSomething,
+    withAdded,
 )
 from twisted_ext.server.settings.tomlfile import readSettings
 
@@ -342,7 +343,7 @@ class _Words(_Command):
         if directory and self.zones:
             # The option may follow those of zones, or be a line of the file.
             several["zone"] = tuple([str(ZONE.fromTOML(self.zones.get(text, text), directory)) for text in several["zone"]])
-        return Settings({**values, **self.given, **several})
+        return withAdded(Settings({**values, **self.given, **several}, options={*self.given, *several}))
 
     def first(self) -> Settings:
         """

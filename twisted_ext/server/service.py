@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock, fail, gatherResults, maybeDeferred
@@ -39,6 +39,7 @@ from twisted_ext.server.operations.status import Status
 from twisted_ext.server.operations.systemd import notify, watchdogSeconds
 from twisted_ext.server.process.relay import Relay
 from twisted_ext.server.reply.cookies import SECRET_OCTETS
+from twisted_ext.server.settings.additions import AddedSettings
 from twisted_ext.server.settings.changes import NOTHING, changedLines
 from twisted_ext.server.settings.settings import pluginComplaints
 from twisted_ext.server.sources import stackFor
@@ -66,6 +67,8 @@ if TYPE_CHECKING:
     from twisted_ext.zone.zone import Zone
 
 __all__ = ["ServerService", "Server", "makeServer"]
+
+_T = TypeVar("_T")
 
 #: Seconds between two checks of the files that answers come from.
 _EVERY: Final = 1.0
@@ -377,18 +380,22 @@ class ServerService(Service):
         return self.zoned.list.read(self.settings.goingOverTo(settings)).addCallback(self._reloaded, settings)
 
     def _reloaded(self, zones: list[ZoneSettings], settings: Settings) -> tuple[list[str], Deferred[list[str]]]:
-        lines = self.goOverTo(settings, zones)
+        self.zoned.list.check(self.settings.goingOverTo(settings), zones)
+        lines = self.goOverTo(settings)
         loaded = self.zoned.reload(self.settings, zones)
         self._see()
         return lines, loaded
 
-    def goOverTo(
-        self, settings: Settings, zones: list[ZoneSettings] | None = None, cookieSecrets: Sequence[bytes] | None = None
-    ) -> list[str]:
+    def inTurn(self, work: Callable[[], Deferred[_T]]) -> Deferred[_T]:
         """
-        Apply new settings; those that cannot change at run time stay as they were.
+        Do something between two reloads.
+        """
+        return self._reloads.run(work)
 
-        @param zones: the zones that the settings name, if the caller has read them already.
+    def goOverTo(self, settings: Settings, cookieSecrets: Sequence[bytes] | None = None) -> list[str]:
+        """
+        Apply new settings, of which the caller has checked the zones; those that cannot change at run time stay as they were.
+
         @param cookieSecrets: in a worker those that its parent has read; L{None} to read them here.
 
         @return: lines that report the result.
@@ -397,8 +404,6 @@ class ServerService(Service):
         """
         before = self.settings
         inForce = before.goingOverTo(settings)
-        if not self._worker:
-            self.zoned.list.check(inForce, zones)
         # Detect all other errors before anything changes.
         secrets = tuple(secretsOf(inForce) if cookieSecrets is None else cookieSecrets)
         certified = None if self.encryption is None else self.encryption.prepare(inForce)
@@ -520,6 +525,7 @@ class Server(Service):
         if isinstance(inner, ServerService):
             inner.lost = self._ended
         self.operations: Operations = inner.status if isinstance(inner, ServerService) else inner
+        self.operations.addedSettings = AddedSettings(self.operations)
         self._parts: list[Service] = [inner]
         self._alive = LoopingCall(self._tellAlive)
         self._alive.clock = reactor

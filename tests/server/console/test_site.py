@@ -79,7 +79,7 @@ class SiteTests(SynchronousTestCase):
                 raise self.fault
             self.taken.append(dict(asked.form))
             return ConsoleReply(location="/")
-        return ConsoleReply("refused", {"title": "A page", "said": asked.fields.get("said", "")})
+        return ConsoleReply("refused", {"title": "A page", "fault": asked.fields.get("said", "")})
 
     def get(self, target: str = "/", **headers: str) -> Response:
         given = {"Host": _HOST, **{name.replace("_", "-"): value for name, value in headers.items()}}

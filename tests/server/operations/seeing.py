@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from time import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, succeed
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from twisted_ext.server.recursor import Recursor
 
 __all__ = ["TODAY", "Answering", "Peer", "Response", "SeenServer", "objectIn", "seenServer", "talk"]
+
+_T = TypeVar("_T")
 
 #: The time when the server starts, in seconds since 1970.
 TODAY: Final = 1.7e9
@@ -101,6 +104,20 @@ class SeenServer:
         Return the result that was given.
         """
         return self.reloading()
+
+    def inTurn(self, work: Callable[[], Deferred[_T]]) -> Deferred[_T]:
+        """
+        Do it at once: there is no other reload.
+        """
+        return work()
+
+    def goOverTo(self, settings: Settings) -> list[str]:
+        """
+        Make the features anew.
+        """
+        former = self.features
+        self.features = Features(replace(former.site, settings=settings), former)
+        return []
 
     def remember(self, *names: str) -> None:
         """

@@ -4,45 +4,29 @@ The page of earlier queries: a form, and what the history of queries has of it. 
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
-from twisted.internet.defer import DeferredLock
 from twisted.web.template import Tag, flattenString, tags
 
-from twisted_ext.errors import CallerFault
-from twisted_ext.server.features.queryhistory.fields import clientFromText, keptClients, momentFromText, statusFromText
-from twisted_ext.server.jobs.subprocess import inThread
-from twisted_ext.server.recorder.rows import SECURITIES, STATUSES, reversedName, shownName
-from twisted_ext.server.recorder.search import Filter, Found, Place, search
+from twisted_ext.errors import CallerFault, StorageFault, TimedOut
+from twisted_ext.server.features.queryhistory.searching import MATCHES, HistorySearch, NoHistory
+from twisted_ext.server.recorder.rows import SECURITIES, STATUSES, shownName
 from twisted_ext.server.web.website import Document
 from twisted_ext.wire.codes import rcodeName
 from twisted_ext.wire.escapes import printable
-from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import typeName
 
 if TYPE_CHECKING:
     from twisted_ext.server.operations.operations import Operations
+    from twisted_ext.server.recorder.search import Found
 
-__all__ = ["EarlierQueries", "FIELDS"]
-
-#: The fields of the form; C{before} is that of the link to older queries.
-FIELDS: Final = ("name", "match", "client", "outcome", "since", "until", "before")
+__all__ = ["EarlierQueries"]
 
 #: Queries on a page.
 _SHOWN: Final = 100
-
-#: Seconds that a search may take in one file, which has a million queries at most. All that the form can ask for takes less than one.
-_SECONDS: Final = 5.0
-
-#: Searches that wait for another one; people with browsers make few.
-_WAITING: Final = 4
-
-_MATCHES: Final = {"below": "is, or is below", "is": "is", "part": "has the text"}
 
 #: What the choices are called for those who do not see where they are.
 _LABELS: Final = {"match": "How the name is compared", "outcome": "Outcome"}
@@ -59,62 +43,23 @@ class EarlierQueries:
         """
         @param reactor: searches are made in its threads.
         """
-        self._operations = operations
-        self._reactor = reactor
-        self._lock = DeferredLock()
+        self._history = HistorySearch(operations, reactor)
 
     async def page(self, given: Mapping[str, str]) -> Document:
         """
         @param given: what the form says, by L{FIELDS}.
         """
-        if not self._operations.inForce.showClients:
-            text = "What clients ask is not shown here; show-clients = true in the server's file shows it."
-            return await _refused(given, text, 403)
-        said = (await self._operations.status()).get("queryHistory")
-        if not isinstance(said, dict):
-            text = "This server keeps no history of queries; query-history = true in its file makes it do so."
-            return await _refused(given, text, 404)
-        if len(self._lock.waiting) >= _WAITING:
-            return await _refused(given, "Other searches are going on; try again in some seconds.", 503)
-        folder = str(said.get("folder"))
-        wrong: list[str] = []
         try:
-            wanted = _filter(given, folder)
-            found = await self._lock.run(inThread, self._reactor, lambda: list(islice(_searched(folder, wanted, wrong), _SHOWN + 1)))
+            found, wrong = await self._history.find(given, _SHOWN + 1)
+        except NoHistory as none:
+            return await _refused(given, str(none), 403 if none.isHidden else 404)
+        except TimedOut as busy:
+            return await _refused(given, str(busy), 503)
+        except StorageFault as fault:
+            return await _refused(given, str(fault), 500)
         except CallerFault as error:
             return await _refused(given, f"{error}.", 400)
-        except OSError as error:
-            return await _refused(given, f"The history cannot be read: {error.strerror or error}.", 500)
-        except sqlite3.Error as error:
-            return await _refused(given, f"The history cannot be read: {error}.", 500)
         return await _document(given, list(_table(given, found, wrong)))
-
-
-def _searched(folder: str, wanted: Filter, wrong: list[str]) -> Iterator[Found]:
-    return search(folder, wanted, wrong.append, seconds=_SECONDS)
-
-
-def _filter(given: Mapping[str, str], folder: str) -> Filter:
-    """
-    @raise CallerFault: a field is not valid.
-    """
-    wanted = Filter(before=Place.fromText(given["before"]))
-    if given["name"]:
-        if given["match"] == "part":
-            wanted.part = given["name"]
-        else:
-            wanted.name = reversedName(nameFromText(given["name"]))
-            wanted.isBelow = given["match"] != "is"
-    if given["client"]:
-        wanted.clients = keptClients(clientFromText(given["client"]), folder)
-    if given["outcome"]:
-        wanted.statuses = frozenset([STATUSES.index(statusFromText(given["outcome"]))])
-    wanted.since, wanted.until = _micros(given["since"]), _micros(given["until"])
-    return wanted
-
-
-def _micros(text: str) -> int | None:
-    return int(momentFromText(text) * 1_000_000) if text else None
 
 
 async def _refused(given: Mapping[str, str], text: str, code: int) -> Document:
@@ -155,7 +100,7 @@ def _form(given: Mapping[str, str]) -> Tag:
 
     times = tags.datalist(*[tags.option(value=value) for value in ("1h", "12h", "1d", "7d", "30d")], id="times")
     return tags.form(
-        field("Name", choice("match", _MATCHES), text("name", "example.com")),
+        field("Name", choice("match", MATCHES), text("name", "example.com")),
         field("Client", text("client", "192.0.2.7 or 192.0.2.0/24")),
         field("Outcome", choice("outcome", {"": "any", **{each: each for each in STATUSES}})),
         field("From", moment("since")),

@@ -293,7 +293,8 @@ class _Queries(_OwnSite):
 
     def document(self, request: Request) -> Deferred[Document]:
         # Imported when one looks: most servers keep no history.
-        from twisted_ext.apps.web.queries import FIELDS, EarlierQueries
+        from twisted_ext.apps.web.queries import EarlierQueries
+        from twisted_ext.server.features.queryhistory.searching import FIELDS
 
         if self._earlier is None:
             self._earlier = EarlierQueries(self._operations, self._reactor)

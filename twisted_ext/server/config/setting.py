@@ -54,6 +54,7 @@ class Setting:
     @ivar roles: the roles with which it has an effect.
     @ivar serving: the default of servers that answer from their zones alone; L{None} if it is the same.
     @ivar inView: whether each view may have a value of its own.
+    @ivar atRunTime: whether values may be added and removed while the server runs, without the settings file.
     @ivar attribute: the name of the attribute of its L{Section}.
     @ivar section: the class that declares it.
     """
@@ -69,6 +70,7 @@ class Setting:
     roles: tuple[str, ...] = ()
     serving: Value | None = None
     inView: bool = False
+    atRunTime: bool = False
     attribute: str = ""
     section: type[object] = object
 
@@ -129,6 +131,7 @@ def setting(
     roles: tuple[str, ...] = (),
     serving: _V | None = None,
     inView: bool = False,
+    atRunTime: bool = False,
 ) -> _V:
     """
     Declare a setting as an attribute of a class, which names it. Type checkers see the type of its value.
@@ -138,9 +141,12 @@ def setting(
     @param roles: the roles with which it has an effect; C{()} for those of the group.
     @param serving: the default with the role C{serve}; L{None} if it is the same.
     @param inView: whether each view may have a value of its own.
+    @param atRunTime: whether values may be added and removed while the server runs.
     """
     value, elsewhere = cast("Value", default), cast("Value | None", serving)
-    made = Setting("", kind, value, help, short=short, group=group, live=live, roles=roles, serving=elsewhere, inView=inView)
+    made = Setting(
+        "", kind, value, help, short=short, group=group, live=live, roles=roles, serving=elsewhere, inView=inView, atRunTime=atRunTime
+    )
     return cast("_V", made)
 
 

@@ -1,24 +1,33 @@
 """
-The page of blocking: which lists there are, for whom blocking is paused, and which rule decides about a name.
+The page of blocking: which names and lists are blocked for whom, for whom blocking is paused, and which rule decides about a name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import CallerFault, DNSFault
 from twisted_ext.server.console.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, leadingTo
+from twisted_ext.server.features.blocking.lists import choiceIn, namedLists
+from twisted_ext.server.features.blocking.settings import BlockingSettings
+from twisted_ext.server.features.views.viewsettings import viewsOf
 
 if TYPE_CHECKING:
+    from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.operations.operations import Operations
+    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["BlockingPage"]
 
 #: For how long blocking can be paused here, by what that is called.
 _TIMES: Final = {"5m": "5 minutes", "30m": "30 minutes", "2h": "2 hours", "24h": "24 hours"}
+
+#: What is shown of a list that the server has not read.
+_NO_FACTS: Final = {"names": None, "wrong": 0, "failing": False}
 
 
 class BlockingPage:
@@ -33,22 +42,26 @@ class BlockingPage:
         return Deferred.fromCoroutine(self._show(asked))
 
     async def _show(self, asked: ConsoleAsked) -> ConsoleReply:
-        status = await self._operations.status()
+        status, inForce = await self._operations.status(), self._operations.inForce
         blocking = status.get("blocking")
         shown = blocking.get("shown") if isinstance(blocking, dict) else None
+        known = shown.get("lists") if isinstance(shown, dict) else None
         why: list[str] = []
         name, client = asked.fields.get("name", "").strip(), asked.fields.get("client", asked.client).strip()
         if name:
             why = await self._why(name, client)
+        views = [each.name for each in viewsOf(inForce)]
         values: dict[str, object] = {
             "title": "Blocking",
             "shown": shown if isinstance(shown, dict) else None,
-            "views": await self._views(),
+            "pausable": [*views, "default", "all"] if views else ["default"],
+            "views": views,
             "times": _TIMES,
             "name": name,
             "client": client,
             "why": why,
-            "said": asked.fields.get("said", "")[:200],
+            "rules": list(_rulesIn(inForce)),
+            "lists": list(_listsIn(inForce, known if isinstance(known, list) else [])),
         }
         return ConsoleReply("blocking", values)
 
@@ -57,18 +70,6 @@ class BlockingPage:
             return _linesIn(await self._operations.do("why", {"name": name, "client": client}))
         except (CallerFault, DNSFault) as fault:
             return [str(fault)]
-
-    async def _views(self) -> list[str]:
-        """
-        Return the names of the views that can be paused.
-        """
-        try:
-            said = await self._operations.do("views", {})
-        except (CallerFault, DNSFault):
-            return ["default"]
-        found = said.get("views")
-        names = [str(each["view"]) for each in found if isinstance(each, dict) and each.get("view")] if isinstance(found, list) else []
-        return [*names, "default", "all"] if names else ["default"]
 
     def do(self, asked: ConsoleAsked) -> Deferred[ConsoleReply]:
         """
@@ -91,3 +92,50 @@ class BlockingPage:
 def _linesIn(said: Mapping[str, object]) -> list[str]:
     lines = said.get("said")
     return [str(line) for line in lines] if isinstance(lines, list) else []
+
+
+def _scopesIn(settings: Settings) -> Iterator[tuple[str, BlockingSettings]]:
+    """
+    Return what applies to all clients, and to each view, with its name.
+    """
+    yield "", settings[BlockingSettings]
+    for view in viewsOf(settings):
+        yield view.name, view.settings[BlockingSettings]
+
+
+def _rulesIn(settings: Settings) -> Iterator[dict[str, object]]:
+    """
+    Return the names that are blocked or allowed one by one; those of views only where these have others.
+    """
+    own = dict(_scopesIn(settings.own))
+    common = settings[BlockingSettings]
+    for view, wanted in _scopesIn(settings):
+        before = own.get(view)
+        for setting, values, usual, former in (
+            ("block", wanted.block, common.block, () if before is None else before.block),
+            ("block-except", wanted.blockExcept, common.blockExcept, () if before is None else before.blockExcept),
+        ):
+            for value in values:
+                if not view or value not in usual:
+                    yield {"setting": setting, "value": value, "view": view, "isAdded": value not in former}
+
+
+def _listsIn(settings: Settings, known: Sequence[JSON]) -> Iterator[dict[str, object]]:
+    """
+    Return the lists that have names, each with those that it applies to; and what else the server has read.
+
+    @param known: what it says of those that it has read.
+    """
+    facts = {str(each["name"]): each for each in known if isinstance(each, dict)}
+    for name, given in namedLists(settings[BlockingSettings]).items():
+        found = facts.pop(name, {})
+        applied: list[dict[str, object]] = []
+        for view, wanted in _scopesIn(settings):
+            chosen = [each for each in wanted.lists if choiceIn(each)[0] == name]
+            for each in chosen or [name]:
+                _, when = choiceIn(each)
+                applied.append({"view": view, "value": each, "when": f" during {when}" if when else "", "isOn": bool(chosen)})
+        place = str(found.get("place") or given.file or urlsplit(given.url).hostname or "the settings")
+        yield {**_NO_FACTS, **found, "name": name, "place": place, "applied": applied, "isFetched": bool(given.url)}
+    for found in facts.values():
+        yield {**_NO_FACTS, **found, "applied": [], "isFetched": False}

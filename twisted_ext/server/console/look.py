@@ -54,7 +54,6 @@ class LookPage:
             "steps": steps[:_STEPS] if isinstance(steps, list) else [],
             "entries": entries[:_ENTRIES],
             "fault": fault,
-            "said": asked.fields.get("said", "")[:200],
         }
         return ConsoleReply("look", values)
 

@@ -5,17 +5,27 @@ What the console is asked, and what it replies.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlencode
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.console.sessions import ConsoleSession
     from twisted_ext.server.console.users import ConsoleUser
 
-__all__ = ["ConsoleAsked", "ConsoleRefusal", "ConsoleReply", "leadingTo"]
+__all__ = ["ConsoleAsked", "ConsoleRefusal", "ConsoleReply", "Undo", "leadingTo", "ownPath"]
 
-#: Characters of what was done, which is in the address of the next page.
-_SAID: Final = 200
+#: Characters of what was done.
+_SAID: Final = 400
+
+
+class Undo(NamedTuple):
+    """
+    A form that undoes what was done: the path that it is sent to, and its fields.
+    """
+
+    path: str
+    fields: Mapping[str, str]
 
 
 class ConsoleAsked:
@@ -27,6 +37,7 @@ class ConsoleAsked:
     @ivar form: the fields of a form, the same.
     @ivar user: who asks; L{None} on the page where one signs in.
     @ivar proof: what a form of the session has.
+    @ivar session: that of the user; L{None} where one signs in.
     @ivar client: the address from which.
     @ivar told: what the audit log is to know besides.
     """
@@ -39,6 +50,7 @@ class ConsoleAsked:
         self.client = client
         self.user: ConsoleUser | None = None
         self.proof = ""
+        self.session: ConsoleSession | None = None
         self.told: dict[str, JSON] = {}
 
     def expectScope(self, scope: str) -> None:
@@ -60,6 +72,9 @@ class ConsoleReply:
     @ivar cookie: the content of a C{Set-Cookie} header; C{""} for none.
     @ivar octets: those of a file.
     @ivar kind: their type.
+    @ivar name: the name under which a browser is to keep the file; C{""} to show it.
+    @ivar said: what was done, which the next page of the session says.
+    @ivar undo: what undoes it.
     """
 
     def __init__(
@@ -72,6 +87,9 @@ class ConsoleReply:
         cookie: str = "",
         octets: bytes = b"",
         kind: bytes = b"text/html; charset=utf-8",
+        name: str = "",
+        said: str = "",
+        undo: Undo | None = None,
     ) -> None:
         self.template = template
         self.values = values or {}
@@ -80,15 +98,26 @@ class ConsoleReply:
         self.cookie = cookie
         self.octets = octets
         self.kind = kind
+        self.name = name
+        self.said = said
+        self.undo = undo
 
 
-def leadingTo(path: str, said: str, **fields: str) -> ConsoleReply:
+def leadingTo(path: str, said: str, *, undo: Undo | None = None, **fields: str) -> ConsoleReply:
     """
     Return the way to a page of this site, which says what was done.
 
-    @param fields: further ones of the address.
+    @param fields: those of the address.
     """
-    return ConsoleReply(location=f"{path}?{urlencode({'said': said[:_SAID], **fields})}")
+    return ConsoleReply(location=f"{path}?{urlencode(fields)}" if fields else path, said=said[:_SAID], undo=undo)
+
+
+def ownPath(text: str) -> str:
+    """
+    Return the path of a page of this site; that of another site leads home.
+    """
+    isOwn = text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isascii() and text.isprintable()
+    return text if isOwn else "/"
 
 
 class ConsoleRefusal(Exception):

@@ -11,6 +11,7 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from twisted_ext.server.console.replies import Undo
     from twisted_ext.server.console.users import ConsoleUser
 
 __all__ = ["ConsoleSession", "ConsoleSessions", "LONGEST"]
@@ -32,14 +33,18 @@ class ConsoleSession:
 
     @ivar user: as when the session began.
     @ivar proof: what a form of this session has, and that of another site does not know.
+    @ivar said: what its next page says was done.
+    @ivar undo: what undoes that.
     """
 
-    __slots__ = ("user", "proof", "began", "used")
+    __slots__ = ("user", "proof", "began", "used", "said", "undo")
 
     def __init__(self, user: ConsoleUser, now: float) -> None:
         self.user = user
         self.proof = secrets.token_urlsafe(_SECRET)
         self.began = self.used = now
+        self.said = ""
+        self.undo: Undo | None = None
 
     def isProven(self, proof: str) -> bool:
         return compare_digest(self.proof.encode(), proof.encode("utf-8", "replace"))

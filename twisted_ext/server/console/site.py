@@ -20,7 +20,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
-from twisted_ext.server.console.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply
+from twisted_ext.server.console.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, ownPath
 from twisted_ext.server.console.sessions import LONGEST, ConsoleSessions
 from twisted_ext.server.console.users import ConsoleUsers, Passwords, TooManyTries
 from twisted_ext.server.reply.ratelimit import siteOf
@@ -66,6 +66,8 @@ _HEADERS: Final = (
     (b"Cross-Origin-Resource-Policy", b"same-origin"),
     (b"Cache-Control", b"no-store"),
 )
+
+_INTERNAL: Final = "An internal error has happened; the log of the server has it."
 
 _FILES: Final = {"console.css": b"text/css; charset=utf-8", "icon.svg": b"image/svg+xml"}
 
@@ -165,7 +167,7 @@ class _Console(Resource):
         if session is None:
             to = "/" + "/".join([quote(part, safe="") for part in parts]) if method == "GET" else "/"
             return ConsoleReply(location=f"/signin?to={quote(to, safe='')}")
-        asked.user, asked.proof = session.user, session.proof
+        asked.user, asked.proof, asked.session = session.user, session.proof, session
         told.append(asked)
         if method == "POST" and not session.isProven(asked.form.get("proof", "")):
             raise ConsoleRefusal(403, "This form is not of this session. Open the page again.")
@@ -233,7 +235,7 @@ class _Console(Resource):
             self._sessions.end(former)
             secret = self._sessions.begin(user, self._clock.seconds())
             self._note(asked, 303, {"user": user.name})
-            return ConsoleReply(location=_ownPath(to), cookie=self._setCookie(secret, LONGEST))
+            return ConsoleReply(location=ownPath(to), cookie=self._setCookie(secret, LONGEST))
 
         try:
             return self._passwords.isRight(user, asked.form.get("password", "")).addCallback(compared)
@@ -254,18 +256,34 @@ class _Console(Resource):
             return
         if made.cookie:
             request.responseHeaders.addRawHeader(b"Set-Cookie", made.cookie.encode("latin-1"))
+        session = None if asked is None else asked.session
+        if made.said and session is not None:
+            session.said, session.undo = made.said, made.undo
         if made.location:
             request.setResponseCode(303)
             request.setHeader(b"Location", made.location.encode("ascii", "backslashreplace"))
             finishWith(request, b"")
             return
+        octets = made.octets
+        if not octets:
+            try:
+                octets = self._drawn(asked, made).encode("utf-8")
+            except Exception:
+                _log.failure("while drawing {path}", path=request.path)
+                made = _refused(_INTERNAL, 500)
+                octets = self._drawn(None, made).encode("utf-8")
         request.setResponseCode(made.code)
         request.setHeader(b"Content-Type", made.kind)
-        finishWith(request, made.octets or self._drawn(asked, made).encode("utf-8"))
+        if made.name:
+            request.setHeader(b"Content-Disposition", f'attachment; filename="{made.name}"'.encode("ascii", "replace"))
+        finishWith(request, octets)
 
     def _drawn(self, asked: ConsoleAsked | None, made: ConsoleReply) -> str:
-        user = None if asked is None else asked.user
-        frame = {"user": user, "proof": "" if asked is None else asked.proof, "parts": [] if asked is None else asked.parts}
+        session = None if asked is None else asked.session
+        frame: dict[str, object] = {"user": None, "proof": "", "parts": [], "said": "", "undo": None}
+        if asked is not None and session is not None:
+            frame = {"user": asked.user, "proof": asked.proof, "parts": asked.parts, "said": session.said, "undo": session.undo}
+            session.said, session.undo = "", None
         return self._templates.get_template(f"{made.template}.html").render(**frame, **made.values)
 
     def _note(self, asked: ConsoleAsked, code: int, told: Mapping[str, JSON]) -> None:
@@ -296,27 +314,22 @@ def _clientOf(request: Request) -> str:
     return str(getattr(None if transport is None else transport.getPeer(), "host", ""))
 
 
-def _ownPath(text: str) -> str:
-    """
-    Return the path of a page of this site; that of another site leads home.
-    """
-    isOwn = text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isascii() and text.isprintable()
-    return text if isOwn else "/"
-
-
 def _signInPage(to: str, said: str = "", code: int = 200) -> ConsoleReply:
-    return ConsoleReply("signin", {"title": "Sign in", "to": _ownPath(to), "said": said}, code)
+    return ConsoleReply("signin", {"title": "Sign in", "to": ownPath(to), "fault": said}, code)
 
 
 def _explained(failure: Failure, request: Request) -> ConsoleReply:
     fault = failure.value
     if isinstance(fault, ConsoleRefusal):
-        return ConsoleReply("refused", {"title": "That cannot be done", "said": fault.text}, fault.code)
+        return _refused(fault.text, fault.code)
     if isinstance(fault, DNSFault | CallerFault):
-        return ConsoleReply("refused", {"title": "That cannot be done", "said": str(fault)}, 422)
+        return _refused(str(fault), 422)
     _log.failure("while replying to {method} {path}", failure=failure, method=request.method, path=request.path)
-    said = "An internal error has happened; the log of the server has it."
-    return ConsoleReply("refused", {"title": "That cannot be done", "said": said}, 500)
+    return _refused(_INTERNAL, 500)
+
+
+def _refused(said: str, code: int) -> ConsoleReply:
+    return ConsoleReply("refused", {"title": "That cannot be done", "fault": said}, code)
 
 
 def consoleSite(

@@ -124,7 +124,6 @@ class ZonePages:
                     "rows": rows,
                     "count": count,
                     "q": wanted,
-                    "said": asked.fields.get("said", "")[:200],
                     **_around(begin, count, {"q": wanted}),
                 },
             )

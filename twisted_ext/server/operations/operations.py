@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
@@ -31,10 +31,13 @@ if TYPE_CHECKING:
     from twisted_ext.server.features.base.verb import Verb
     from twisted_ext.server.features.built import Keepers
     from twisted_ext.server.listeners.tls.encryption import Encryption
+    from twisted_ext.server.settings.additions import AddedSettings, AddedValue
     from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.zones.zoneset import ZoneSet
 
 __all__ = ["Operations"]
+
+_T = TypeVar("_T")
 
 
 class Operations(Service):
@@ -44,6 +47,7 @@ class Operations(Service):
     @ivar zoned: the zones; L{None} where there are none, or where another process has them.
     @ivar keepers: the halves of features that a server has once, if this process has them.
     @ivar encryption: the certificates of encrypted listeners; L{None} without any.
+    @ivar addedSettings: changes settings while the server runs; L{None} where they cannot be changed.
     @ivar history: the recent figures.
     @ivar started: in seconds since 1970.
     """
@@ -52,6 +56,7 @@ class Operations(Service):
         self.zoned = zoned
         self.keepers = keepers
         self.encryption = encryption
+        self.addedSettings: AddedSettings | None = None
         self.history = History(today)
         self.started = today()
         self._today = today
@@ -263,6 +268,34 @@ class Operations(Service):
         Read the settings again.
 
         @return: lines that describe the result. Fails with a L{CallerFault} if the settings are not valid; the old ones stay in force then.
+        """
+        raise NotImplementedError
+
+    def alter(self, wanted: Iterable[tuple[str, str, str, bool]]) -> Deferred[list[AddedValue]]:
+        """
+        Add values to settings and remove some, see L{AddedSettings.alter<twisted_ext.server.settings.additions.AddedSettings.alter>}.
+        """
+        if self.addedSettings is None:
+            return fail(CallerFault("settings are changed where the whole server is controlled"))
+        return self.addedSettings.alter(wanted)
+
+    def inTurn(self, work: Callable[[], Deferred[_T]]) -> Deferred[_T]:
+        """
+        Do something between two reloads.
+        """
+        raise NotImplementedError
+
+    def elsewhere(self, work: Callable[[], _T]) -> Deferred[_T]:
+        """
+        Do something in a thread.
+        """
+        raise NotImplementedError
+
+    def goOver(self, settings: Settings) -> Deferred[list[str]]:
+        """
+        Apply settings that have the same zones; those that take a restart stay as they are.
+
+        @return: lines that describe the result. Fails with a L{CallerFault} if they cannot be used; nothing has changed then.
         """
         raise NotImplementedError
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import resource
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from time import time
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -23,6 +23,7 @@ from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.figures import JSON, Figures, figuresOf
 from twisted_ext.resolver.ask import behind, lookUp
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
+from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.limits import CONTROL_SHOWN, HEALTH_PAUSE
 from twisted_ext.server.operations.health import areSilent, upstreamReasons
 from twisted_ext.server.operations.operations import Operations
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from twisted_ext.server.zones.zoneset import ZoneSet
 
 __all__ = ["Serving", "SourceHolder", "Status"]
+
+_T = TypeVar("_T")
 
 #: Seconds between two samples of the history.
 _EVERY: Final = 1.0
@@ -116,6 +119,16 @@ class Serving(Protocol):
     def reload(self) -> Deferred[list[str]]:
         """
         See L{Operations.reload}.
+        """
+
+    def inTurn(self, work: Callable[[], Deferred[_T]]) -> Deferred[_T]:
+        """
+        See L{Operations.inTurn}.
+        """
+
+    def goOverTo(self, settings: Settings) -> list[str]:
+        """
+        See L{Operations.goOver}.
         """
 
 
@@ -378,6 +391,15 @@ class Status(Operations):
 
     def reload(self) -> Deferred[list[str]]:
         return self.serving.reload()
+
+    def inTurn(self, work: Callable[[], Deferred[_T]]) -> Deferred[_T]:
+        return self.serving.inTurn(work)
+
+    def elsewhere(self, work: Callable[[], _T]) -> Deferred[_T]:
+        return inThread(self._reactor, work)
+
+    def goOver(self, settings: Settings) -> Deferred[list[str]]:
+        return maybeDeferred(self.serving.goOverTo, settings)
 
     def trace(self, on: bool, below: str = "") -> dict[str, JSON]:
         """

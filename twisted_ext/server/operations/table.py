@@ -5,16 +5,28 @@ C{txdns control} with its help are made from this table, which imports nothing o
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import CallerFault
 from twisted_ext.server.features.base.verb import Verb, flagOf, numberOf
 from twisted_ext.server.operations.joining import clientsOf, delegationsOf, firstOf, joinedOf, sumOf
 
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.operations.operations import Operations
+
 __all__ = ["OPERATIONS", "allVerbs", "verbAt"]
 
 _REPORT: Final = "twisted_ext.apps.cli.server.report:"
 _SPECIAL: Final = "twisted_ext.apps.cli.server.special:"
+
+
+def _altered(server: Operations, given: Mapping[str, str], isRemoved: bool) -> Deferred[dict[str, JSON]]:
+    altering = server.alter([(given["setting"], given["value"], given.get("view", ""), isRemoved)])
+    return altering.addCallback(lambda changed: {"said": [str(each) for each in changed] or ["nothing has changed"]})
 
 
 #: Those that every server has. What needs a cache, zones or a recursive resolver says so where there is none.
@@ -176,6 +188,24 @@ OPERATIONS: Final[tuple[Verb, ...]] = (
         "remove a zone that was added; its records stay in a file for a week",
         lambda server, given: server.removeZone(given["name"]),
         takes=("NAME",),
+        changes=True,
+        inParent=True,
+    ),
+    Verb(
+        "setting/add",
+        "add a value to a setting, at once and for later starts too",
+        lambda server, given: _altered(server, given, False),
+        takes=("SETTING", "VALUE", "[VIEW]"),
+        changes=True,
+        inParent=True,
+        more="such as block ads.example, or block-except cdn.example children for the clients of view children. SETTING is block, "
+        "block-except, lists, safe-search, local, or clients of a view. It is kept in the state folder",
+    ),
+    Verb(
+        "setting/remove",
+        "remove a value from a setting, whether it was added or is in the settings file",
+        lambda server, given: _altered(server, given, True),
+        takes=("SETTING", "VALUE", "[VIEW]"),
         changes=True,
         inParent=True,
     ),

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from signal import SIGBUS
 from time import time
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from twisted.internet.defer import Deferred, DeferredLock, fail, gatherResults, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from twisted_ext.server.zones.zoneset import ZoneSet
 
 __all__ = ["Workforce"]
+
+_T = TypeVar("_T")
 
 #: The module that a worker runs.
 _MODULE: Final = "twisted_ext.apps.worker"
@@ -494,6 +496,19 @@ class Workforce(Operations):
         # One after the other, so that the settings written last are in force in the end.
         begun = self._reloads.run(begin)
         return begun.addCallback(lambda both: both[0].addCallback(lambda lines: both[1].addCallback(lambda more: _with(lines, more))))
+
+    def inTurn(self, work: Callable[[], Deferred[_T]]) -> Deferred[_T]:
+        return self._reloads.run(work)
+
+    def elsewhere(self, work: Callable[[], _T]) -> Deferred[_T]:
+        return inThread(self.clock, work)
+
+    def goOver(self, settings: Settings) -> Deferred[list[str]]:
+        try:
+            self._check(settings)
+        except CallerFault:
+            return fail()
+        return self._goOver(settings)
 
     def _listed(self, settings: Settings) -> Deferred[tuple[Deferred[list[str]], Deferred[list[str]]]]:
         """

@@ -6,7 +6,7 @@ C{--show-config} and the documentation are made from their declarations.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from twisted_ext.errors import BadDescription
@@ -84,6 +84,10 @@ class Settings(Section):
     """
     A value for each setting: those of the server itself are attributes, and C{settings[RebindingSettings]} has those of a feature as
     attributes.
+
+    @ivar given: those that do not have their defaults, by name.
+    @ivar own: these, without the values that were added and removed while the server ran.
+    @ivar options: the names of those that are given by options.
     """
 
     interface: tuple[str, ...] = setting(
@@ -449,13 +453,18 @@ class Settings(Section):
         types.READABLE, "", "Keys that may log in to the manhole: a file in the format of authorized_keys", live=False
     )
 
-    def __init__(self, values: Mapping[str, Value] | None = None) -> None:
+    def __init__(
+        self, values: Mapping[str, Value] | None = None, *, own: Settings | None = None, options: Collection[str] = ()
+    ) -> None:
         """
         @param values: checked values by setting name; missing ones get their defaults.
+        @param own: by default these.
         """
         given = values or {}
         super().__init__(given)
         self.given = dict(given)
+        self.options = options
+        self._own = own
         self._sections: dict[type[Section], Section] = {}
 
     def __getitem__(self, section: type[_S]) -> _S:
@@ -528,7 +537,12 @@ class Settings(Section):
         Return the settings in force after a reload: from C{other} those that can change at run time, the rest from these.
         """
         mixed = [(each.name, (other if each.live else self).given) for each in SETTINGS]
-        return Settings({name: given[name] for name, given in mixed if name in given})
+        own = None if other._own is None else self.own.goingOverTo(other.own)
+        return Settings({name: given[name] for name, given in mixed if name in given}, own=own, options=other.options)
+
+    @property
+    def own(self) -> Settings:
+        return self if self._own is None else self._own
 
     def toTOML(self) -> str:
         lines: list[str] = []

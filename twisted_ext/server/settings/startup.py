@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from twisted_ext.server.settings.settings import Settings
 
 __all__ = [
-    "BROKEN_PIPE", "INTERRUPTED", "MISCONFIGURED", "WRONG", "callProgram", "complainPlainly", "end", "neededModule", "programName",
-    "wantSomething",
+    "ADDED", "BROKEN_PIPE", "INTERRUPTED", "MISCONFIGURED", "WRONG", "callProgram", "complainPlainly", "end", "neededModule", "programName",
+    "wantSomething", "withAdded",
 ]  # fmt: skip
 
 _log: Final = Logger(__name__)
@@ -44,6 +44,9 @@ INTERRUPTED: Final = 130
 
 #: The exit status that shells use for programs ended by SIGPIPE.
 BROKEN_PIPE: Final = 141
+
+#: The name of the file, in the state folder, of values that were added and removed while the server ran.
+ADDED: Final = "added.toml"
 
 #: Settings that only a recursive resolver uses.
 _RECURSING: Final = (
@@ -91,6 +94,21 @@ def end(text: str, code: int = WRONG) -> NoReturn:
         for line in text.splitlines():
             print(f"{_program}: {printable(line)}", file=terminal, flush=True)
     raise SystemExit(code)
+
+
+def withAdded(own: Settings) -> Settings:
+    """
+    Return settings with the values that were added and removed while the server ran.
+
+    @raise BadDescription: the file of these is not valid.
+    """
+    folder = own.stateFolder()
+    if not folder or not os.path.exists(os.path.join(folder, ADDED)):
+        return own
+    # Most servers need not load this.
+    from twisted_ext.server.settings import additions
+
+    return additions.withAdded(own, additions.addedIn(folder))
 
 
 def wantSomething(settings: Settings, config: str | None) -> None:

@@ -4,6 +4,7 @@ Tests of what is gathered of queries for the history.
 
 from __future__ import annotations
 
+import marshal
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -21,6 +22,7 @@ from twisted_ext.server.recorder.rows import SECURITIES, STATUSES, Row, Rows
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.rrl import ResponseRateLimit
 from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
+from twisted_ext.wire.codes import Rcode
 
 WWW = questionOf("www.example.test")
 
@@ -51,7 +53,8 @@ class RecordingTests(SynchronousTestCase):
         self.recording.flush()
         made = Rows()
         sent, self.sent = self.sent, []
-        rows = [list(made.of(batch)) for batch, _ in sent]
+        # As the recorder gets them.
+        rows = [list(made.of(marshal.loads(marshal.dumps(batch)))) for batch, _ in sent]
         self.assertEqual([len(each) for each in rows], [count for _, count in sent])
         return [row for each in rows for row in each]
 
@@ -74,6 +77,18 @@ class RecordingTests(SynchronousTestCase):
         held.release(answer)
         (row,) = self.rows()
         self.assertEqual(row, Row(int(TODAY * 1e6), "127.0.0.1", "test.example.www", 1, 0, "", 250_000, "", "192.0.2.53:53", "", 2, 0))
+
+    def test_rcodes(self) -> None:
+        """
+        An answer that this server makes, and a failure, have their rcodes, however these are given.
+        """
+        held = HeldSource()
+        server = self.server(held)
+        server.ask(queryOf())
+        held.release(Answer(Outcome.NXDOMAIN, rcode=Rcode.NXDOMAIN, origin=Origin("local")))
+        server.ask(queryOf())
+        held.release(ServerFailed("no upstream replies", rcode=Rcode.SERVFAIL))
+        self.assertEqual([row.rcode for row in self.rows()], [3, 2])
 
     def test_rules(self) -> None:
         """

@@ -18,7 +18,7 @@ from twisted_ext.server.features.views.viewsettings import viewsOf
 if TYPE_CHECKING:
     from twisted_ext.server.settings.settings import Settings
 
-__all__ = ["choicesIn", "fetchedLists", "linesOfLists", "listsIn", "listsOfAll", "namedLists", "unusedLists"]
+__all__ = ["choiceIn", "choicesIn", "fetchedLists", "linesOfLists", "listsIn", "listsOfAll", "namedLists", "schedulesIn", "unusedLists"]
 
 _FILE: Final = "file:"
 
@@ -42,7 +42,12 @@ def _shown(list: ListSettings) -> str:
     return list.file or list.url or ", ".join(list.names)[:60]
 
 
-def _schedules(settings: BlockingSettings) -> dict[str, ScheduleSettings]:
+def schedulesIn(settings: BlockingSettings) -> dict[str, ScheduleSettings]:
+    """
+    Return the schedules, by their names.
+
+    @raise BadDescription: two have the same.
+    """
     found: dict[str, ScheduleSettings] = {}
     for text in settings.schedule:
         each = ScheduleSettings.fromText(text)
@@ -60,10 +65,10 @@ def choicesIn(settings: Settings) -> list[tuple[str, ScheduleSettings | None]]:
     @raise BadDescription: there is no list, or no schedule, with a name that is to be applied.
     """
     wanted = settings[BlockingSettings]
-    named, schedules = namedLists(wanted), _schedules(wanted)
+    named, schedules = namedLists(wanted), schedulesIn(wanted)
     chosen: list[tuple[ListSettings, ScheduleSettings | None]] = []
     for text in wanted.lists:
-        name, when = _choice(text)
+        name, when = choiceIn(text)
         if name not in named:
             known = meant(name, list(named)) if named else "; give it a file or a URL by list, or a table headed [[list]]"
             raise BadDescription(f"lists: there is no list {name}{known}")
@@ -79,7 +84,7 @@ def choicesIn(settings: Settings) -> list[tuple[str, ScheduleSettings | None]]:
     return list(dict.fromkeys(found))
 
 
-def _choice(text: str) -> tuple[str, str]:
+def choiceIn(text: str) -> tuple[str, str]:
     """
     Return the name of a list, and that of its schedule, C{""} for always.
 
@@ -128,5 +133,5 @@ def unusedLists(settings: Settings) -> list[str]:
     Return the names of lists that are not applied, in no view.
     """
     everywhere = [each[BlockingSettings].lists for each in (settings, *[view.settings for view in viewsOf(settings)])]
-    applied = {_choice(text)[0] for lists in everywhere for text in lists}
+    applied = {choiceIn(text)[0] for lists in everywhere for text in lists}
     return [name for name in namedLists(settings[BlockingSettings]) if name not in applied]

@@ -50,7 +50,9 @@ _LIST: Final = types.Table("the name of a list and its file or URL, such as ads=
 
 
 class BlockingSettings(Section):
-    block: tuple[str, ...] = setting(types.BLOCKED, (), "Block this domain and all names below it", group="Blocking", inView=True)
+    block: tuple[str, ...] = setting(
+        types.BLOCKED, (), "Block this domain and all names below it", group="Blocking", inView=True, atRunTime=True
+    )
     blockList: tuple[str, ...] = setting(
         types.LIST,
         (),
@@ -72,6 +74,7 @@ class BlockingSettings(Section):
         "Apply the list with this name: block the names in it, or leave them alone if it is one of exceptions. A list may apply at times: "
         "games during homework, where homework is a schedule",
         inView=True,
+        atRunTime=True,
     )
     schedule: tuple[str, ...] = setting(
         _SCHEDULE,
@@ -85,6 +88,7 @@ class BlockingSettings(Section):
         (),
         "Do not block this domain and all names below it, whichever list has them; file:PATH for a file of domains, as for block-list",
         inView=True,
+        atRunTime=True,
     )
     safeSearch: tuple[str, ...] = setting(
         _ENGINE,
@@ -92,6 +96,7 @@ class BlockingSettings(Section):
         "Have this search engine leave out what is for adults: its names lead to the host that it offers for that, unless block-except has "
         "them. One of google, bing, duckduckgo, youtube, youtube-moderate, yandex, brave, ecosia and pixabay",
         inView=True,
+        atRunTime=True,
     )
     blockReply: str = setting(
         types.BLOCK_REPLY,

@@ -24,6 +24,7 @@ class LocalNamesSettings(Section):
         types.RECORD,
         (),
         'Answer with this record: "router.lan A 192.168.1.1", or "*.dev.lan A 192.168.1.1" for all names below dev.lan',
+        atRunTime=True,
     )
     localFile: tuple[str, ...] = setting(types.READABLE, (), "Answer with the records of this file, one on each line")
     localTtl: int = number(

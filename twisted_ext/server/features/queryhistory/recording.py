@@ -72,7 +72,8 @@ class Recording:
         question, view = request.question, request.record.group.view
         named = view.name if view is not None and view.recursive else ""
         now = self._reactor.seconds()
-        rcode = -1 if result.rcode is None else result.rcode
+        # A plain number, not one of an enumeration: the recorder is told no other objects.
+        rcode = -1 if result.rcode is None else int(result.rcode)
         kind = KINDS.get(result.source)
         server, rule = ("", result.server) if kind is not None and kind.ruled else (result.server, "")
         ede = result.ede[0][1] if result.ede else ""

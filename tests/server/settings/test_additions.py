@@ -1,0 +1,204 @@
+"""
+Tests of values of settings that are added and removed while a server runs.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_ext.errors import BadDescription, CallerFault, StorageFault
+from twisted_ext.server.features.blocking.settings import BlockingSettings
+from twisted_ext.server.features.views.viewsettings import viewsOf
+from twisted_ext.server.settings import additions
+from twisted_ext.server.settings.additions import AddedValue, added, addedIn, checkedValue, removed, withAdded, write
+from twisted_ext.server.settings.settings import Settings
+
+OWN = Settings.of(
+    upstream=["192.0.2.1"],
+    block=["ads.example"],
+    list=["ads=/etc/ads.txt", "games=/etc/games.txt"],
+    lists=["ads"],
+    schedule=["homework=mon-fri 14:00-17:30"],
+    view=[
+        {"name": "children", "clients": ["192.0.2.40"], "block": ["games.example"]},
+        {"name": "guests", "clients": ["192.0.2.50"]},
+    ],
+)
+
+
+def blockedIn(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """
+    Return the names that are blocked for all clients, and in each view.
+    """
+    return {"": settings[BlockingSettings].block} | {each.name: each.settings[BlockingSettings].block for each in viewsOf(settings)}
+
+
+class AddedTests(SynchronousTestCase):
+    """
+    What is added and removed is in force on top of the settings.
+    """
+
+    def after(self, *changes: tuple[str, str, str, bool]) -> tuple[Settings, list[AddedValue]]:
+        values: list[AddedValue] = []
+        for setting, text, view, isRemoved in changes:
+            change = checkedValue(OWN, setting, text, view, isRemoved=isRemoved)
+            values = (removed if isRemoved else added)(values, change, OWN)
+        return withAdded(OWN, values), values
+
+    def test_all(self) -> None:
+        """
+        A value for all clients is added in each view, also where the view has values of its own.
+        """
+        made, _ = self.after(("block", "one.example", "", False))
+        wanted = {
+            "": ("ads.example.", "one.example."),
+            "children": ("games.example.", "one.example."),
+            "guests": ("ads.example.", "one.example."),
+        }
+        self.assertEqual(blockedIn(made), wanted)
+        self.assertIs(made.own, OWN)
+
+    def test_view(self) -> None:
+        """
+        A value for a view is added to what the view has of all.
+        """
+        made, _ = self.after(("block", "one.example", "guests", False), ("block", "two.example", "", False))
+        wanted = {
+            "": ("ads.example.", "two.example."),
+            "children": ("games.example.", "two.example."),
+            "guests": ("ads.example.", "two.example.", "one.example."),
+        }
+        self.assertEqual(blockedIn(made), wanted)
+
+    def test_removed(self) -> None:
+        """
+        A value of the settings is removed, and put back; of one that was added nothing is left.
+        """
+        made, values = self.after(("block", "ads.example", "", True), ("lists", "ads", "children", True))
+        self.assertEqual(blockedIn(made), {"": (), "children": ("games.example.",), "guests": ()})
+        self.assertEqual([each.settings[BlockingSettings].lists for each in viewsOf(made)], [(), ("ads",)])
+        self.assertEqual([each.isRemoved for each in values], [True, True])
+        for first, second in ((False, True), (True, False)):
+            made, values = self.after(("block", "ads.example", "", first), ("block", "ads.example", "", second))
+            self.assertEqual([each.isRemoved for each in values], [second] if second else [])
+            made, values = self.after(("block", "one.example", "", first), ("block", "one.example", "", second))
+            self.assertEqual([each.isRemoved for each in values], [] if second else [False])
+
+    def test_clients(self) -> None:
+        """
+        A client is put into a view.
+        """
+        made, _ = self.after(("clients", "192.0.2.41", "children", False))
+        self.assertEqual(viewsOf(made)[0].clients, ("192.0.2.40/32", "192.0.2.41/32"))
+
+    def test_gone(self) -> None:
+        """
+        What was added for a view or a list that the operator has taken out of the settings since has no effect, and is kept.
+        """
+        _, values = self.after(
+            ("block", "one.example", "guests", False), ("lists", "games during homework", "", False), ("lists", "games", "children", False)
+        )
+        other = Settings.of(upstream=["192.0.2.1"], list=["ads=/etc/ads.txt"], lists=["ads"])
+        self.assertEqual(withAdded(other, values).given, other.given)
+
+    def test_refused(self) -> None:
+        """
+        What cannot be added is said, with what could be.
+        """
+        for setting, text, view, said in (
+            ("upstream", "192.0.2.1", "", "'upstream' is not changed while the server runs"),
+            ("blok", "ads.example", "", "did you mean block?"),
+            ("block", "a..b", "", "block takes a domain name"),
+            ("block", "a.example", "child", "there is no view child; did you mean children?"),
+            ("local", "a.lan A 192.0.2.1", "children", "local is the same in all views; leave the view out"),
+            ("clients", "192.0.2.1", "", "clients are those of a view; give its name"),
+            ("lists", "none", "", "there is no list none in the settings"),
+            ("lists", "ads during never", "", "there is no list ads, or no schedule never in the settings"),
+            ("block-except", "file:/etc/passwd", "", "files are named in the settings file only"),
+            ("local", f"a.lan TXT {'a' * 3000}", "", "a value has at most 2000 characters, not 3010"),
+        ):
+            with self.assertRaises(BadDescription) as caught:
+                checkedValue(OWN, setting, text, view)
+            self.assertIn(said, str(caught.exception))
+        self.patch(additions, "_MOST", 1)
+        with self.assertRaises(CallerFault):
+            self.after(("block", "one.example", "", False), ("block", "two.example", "", False))
+
+    def test_reload(self) -> None:
+        """
+        Settings that are read again keep apart what is their own, with what takes a restart.
+        """
+        made, values = self.after(("block", "one.example", "", False))
+        after = OWN.goingOverTo(made)
+        self.assertEqual((after.given["block"], after.own.given["block"]), (("ads.example.", "one.example."), ("ads.example.",)))
+        again = after.goingOverTo(withAdded(OWN, []))
+        self.assertIs(again.own, again)
+        self.assertEqual(again.given["block"], ("ads.example.",))
+
+
+class FileTests(SynchronousTestCase):
+    """
+    The file in the state folder.
+    """
+
+    def setUp(self) -> None:
+        self.folder = self.mktemp()
+        self.path = os.path.join(self.folder, "added.toml")
+
+    def test_kept(self) -> None:
+        """
+        What is written is read again; without a file there is nothing.
+        """
+        self.assertEqual(addedIn(self.folder), [])
+        values = [
+            AddedValue("block", "ads.example.", "children"),
+            AddedValue("lists", "games during homework", isRemoved=True),
+            AddedValue("local", 'printer.lan TXT "a \\"b\\" \\\\ \x7f"'),
+        ]
+        write(self.folder, values)
+        self.assertEqual(sorted(addedIn(self.folder), key=str), sorted(values, key=str))
+
+    @given(st.text(max_size=40).filter(str.isprintable))
+    def test_anyText(self, text: str) -> None:
+        """
+        A text is kept as it is, whatever characters it has.
+        """
+        folder = self.mktemp()
+        write(folder, [AddedValue("lists", text)])
+        self.assertEqual(addedIn(folder), [AddedValue("lists", text)])
+
+    def test_wrong(self) -> None:
+        """
+        A file that is not valid says where and what.
+        """
+        os.makedirs(self.folder)
+        for text, said in (
+            ("[[added]", "added.toml:1"),
+            ("added = 1", "added is not a list of tables"),
+            ("[[added]]\nsetting = 1", "has the texts setting, value, view and nothing else"),
+            ('[[added]]\nsetting = "block"\nvalue = "a.example"\nother = "x"', "has the texts"),
+            ('[[added]]\nsetting = "port"\nvalue = "53"', "'port' is not changed while the server runs"),
+            ('[[removed]]\nsetting = "block"\nvalue = "a..b"', "block takes a domain name"),
+            ('other = "x"', "other: the file has [[added]] and [[removed]] tables and nothing else"),
+        ):
+            Path(self.path).write_text(text)
+            with self.assertRaises(BadDescription) as caught:
+                addedIn(self.folder)
+            self.assertIn(said, str(caught.exception))
+            self.assertIn(self.path, str(caught.exception))
+
+    def test_full(self) -> None:
+        """
+        If the file cannot be written, the former one stays.
+        """
+        write(self.folder, [AddedValue("block", "ads.example.")])
+        blocked = os.path.join(self.folder, "file", "below")
+        Path(self.folder, "file").touch()
+        with self.assertRaises(StorageFault):
+            write(blocked, [])
+        self.assertEqual(len(addedIn(self.folder)), 1)

@@ -1,0 +1,118 @@
+"""
+Searches the history of queries for pages of a browser, one search at a time.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import DeferredLock
+
+from twisted_ext.errors import CallerFault, StorageFault, TimedOut
+from twisted_ext.server.features.queryhistory.fields import clientFromText, keptClients, momentFromText, statusFromText
+from twisted_ext.server.jobs.subprocess import inThread
+from twisted_ext.server.recorder.rows import STATUSES, reversedName
+from twisted_ext.server.recorder.search import Filter, Found, Place, search
+from twisted_ext.wire.names import nameFromText
+
+if TYPE_CHECKING:
+    from twisted_ext.server.operations.operations import Operations
+
+__all__ = ["FIELDS", "MATCHES", "HistorySearch", "NoHistory"]
+
+#: The fields of the form; C{before} is that of the link to older queries.
+FIELDS: Final = ("name", "match", "client", "outcome", "since", "until", "before")
+
+#: How a name is compared, each as a form says it.
+MATCHES: Final = {"below": "is, or is below", "is": "is", "part": "has the text"}
+
+#: Seconds that a search may take in one file, which has a million queries at most. All that the form can ask for takes less than one.
+_SECONDS: Final = 5.0
+
+#: Searches that wait for another one; people with browsers make few.
+_WAITING: Final = 4
+
+
+class NoHistory(CallerFault):
+    """
+    There is no history of queries, or it is not shown.
+
+    @ivar isHidden: whether there may be one.
+    """
+
+    def __init__(self, text: str, isHidden: bool) -> None:
+        super().__init__(text)
+        self.isHidden = isHidden
+
+
+class HistorySearch:
+    """
+    Searches the history of a server.
+    """
+
+    def __init__(self, operations: Operations, reactor: object) -> None:
+        """
+        @param reactor: searches are made in its threads.
+        """
+        self._operations = operations
+        self._reactor = reactor
+        self._lock = DeferredLock()
+
+    async def find(self, given: Mapping[str, str], most: int) -> tuple[list[Found], list[str]]:
+        """
+        Return queries, the newest first, and a line for each file that could not be searched.
+
+        @param given: what the form says, by L{FIELDS}.
+        @param most: how many queries.
+
+        @raise NoHistory: there is nothing to search.
+        @raise CallerFault: a field is not valid.
+        @raise TimedOut: too many searches wait.
+        @raise StorageFault: the history cannot be read.
+        """
+        if not self._operations.inForce.showClients:
+            raise NoHistory("What clients ask is not shown here; show-clients = true in the server's file shows it.", True)
+        said = (await self._operations.status()).get("queryHistory")
+        if not isinstance(said, dict):
+            raise NoHistory("This server keeps no history of queries; query-history = true in its file makes it do so.", False)
+        if len(self._lock.waiting) >= _WAITING:
+            raise TimedOut("Other searches are going on; try again in some seconds.")
+        folder = str(said.get("folder"))
+        wrong: list[str] = []
+        try:
+            wanted = _filter(given, folder)
+            return await self._lock.run(inThread, self._reactor, lambda: list(islice(_searched(folder, wanted, wrong), most))), wrong
+        except OSError as error:
+            raise StorageFault(f"The history cannot be read: {error.strerror or error}.") from None
+        except sqlite3.Error as error:
+            raise StorageFault(f"The history cannot be read: {error}.") from None
+
+
+def _searched(folder: str, wanted: Filter, wrong: list[str]) -> Iterator[Found]:
+    return search(folder, wanted, wrong.append, seconds=_SECONDS)
+
+
+def _filter(given: Mapping[str, str], folder: str) -> Filter:
+    """
+    @raise CallerFault: a field is not valid.
+    """
+    wanted = Filter(before=Place.fromText(given["before"]))
+    if given["name"]:
+        if given["match"] == "part":
+            wanted.part = given["name"]
+        else:
+            wanted.name = reversedName(nameFromText(given["name"]))
+            wanted.isBelow = given["match"] != "is"
+    if given["client"]:
+        wanted.clients = keptClients(clientFromText(given["client"]), folder)
+    if given["outcome"]:
+        wanted.statuses = frozenset([STATUSES.index(statusFromText(given["outcome"]))])
+    wanted.since, wanted.until = _micros(given["since"]), _micros(given["until"])
+    return wanted
+
+
+def _micros(text: str) -> int | None:
+    return int(momentFromText(text) * 1_000_000) if text else None

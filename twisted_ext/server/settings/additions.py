@@ -1,0 +1,328 @@
+"""
+Values of settings that were added or removed while the server ran. They are in a file of the state folder, and in force on top of what the
+settings file and the options say::
+
+    [[added]]
+    setting = "block"
+    value = "ads.example."
+    view = "children"
+
+    [[removed]]
+    setting = "lists"
+    value = "social"
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from twisted_ext.errors import BadDescription, CallerFault, StorageFault
+from twisted_ext.files import STATE_FOLDER, replacingFile
+from twisted_ext.server.config.setting import DECLARED, Setting
+from twisted_ext.server.config.tables import meant
+from twisted_ext.server.config.types import Value
+from twisted_ext.server.features.blocking.lists import choiceIn, namedLists, schedulesIn
+from twisted_ext.server.features.blocking.settings import BlockingSettings
+from twisted_ext.server.features.views.settings import ViewsSettings
+from twisted_ext.server.features.views.viewsettings import ViewSettings
+from twisted_ext.server.settings.settings import Settings
+from twisted_ext.server.settings.startup import ADDED
+from twisted_ext.server.settings.tomlfile import documentIn, textOf
+
+if TYPE_CHECKING:
+    from twisted_ext.server.operations.operations import Operations
+
+__all__ = ["AddedSettings", "AddedValue", "added", "addedIn", "checkedValue", "removed", "withAdded", "write"]
+
+_log: Final = Logger(__name__)
+
+#: Values in the file: what people add one by one. Each is compared with all others of its setting.
+_MOST: Final = 10_000
+
+#: Characters of a value: the text of a long record.
+_LONGEST: Final = 2_000
+
+_HEAD: Final = "# Values that were added and removed while the server ran. txdns control setting changes them.\n"
+
+_KEYS: Final = ("setting", "value", "view")
+
+
+@dataclass(frozen=True, slots=True)
+class AddedValue:
+    """
+    A value that a setting has besides those of the settings file and the options, or that it has no longer.
+
+    @ivar setting: the name of the setting; C{clients} for those of a view.
+    @ivar value: as the setting keeps it.
+    @ivar view: the view that it is for; C{""} for all clients.
+    """
+
+    setting: str
+    value: str
+    view: str = ""
+    isRemoved: bool = False
+
+    def __str__(self) -> str:
+        whose = f"view {self.view}" if self.view else "all clients"
+        return f"{self.setting} {'no longer has' if self.isRemoved else 'has'} {self.value} for {whose}"
+
+    def on(self, former: Value) -> tuple[str, ...]:
+        """
+        Return the values of the setting with this change.
+        """
+        values = cast("tuple[str, ...]", former)
+        if self.isRemoved:
+            return tuple([each for each in values if each != self.value])
+        return values if self.value in values else (*values, self.value)
+
+
+def _settings() -> dict[str, Setting]:
+    """
+    Return the settings that can be changed like this, by name.
+    """
+    found = {each.name: each for each in DECLARED.all if each.atRunTime}
+    return found | {each.name: each for each in ViewSettings.declared() if each.name == "clients"}
+
+
+def checkedValue(own: Settings, setting: str, text: str, view: str, *, isRemoved: bool = False) -> AddedValue:
+    """
+    Check a value.
+
+    @param own: the settings that it is for.
+
+    @raise BadDescription: it cannot be added.
+    """
+    known = _settings()
+    if setting not in known:
+        raise BadDescription(f"{setting[:80]!r} is not changed while the server runs{meant(setting[:80], sorted(known))}")
+    views = _viewsIn(own)
+    if view and view not in views:
+        raise BadDescription(f"there is no view {view[:80]}{meant(view[:80], [*views]) if views else '; the settings have none'}")
+    if setting == "clients" and not view:
+        raise BadDescription("clients are those of a view; give its name")
+    if view and setting != "clients" and not known[setting].inView:
+        raise BadDescription(f"{setting} is the same in all views; leave the view out")
+    if len(text) > _LONGEST:
+        raise BadDescription(f"a value has at most {_LONGEST} characters, not {len(text)}")
+    if text.startswith("file:"):
+        raise BadDescription("files are named in the settings file only")
+    try:
+        value = str(known[setting].kind.fromTOML(text))
+    except BadDescription as fault:
+        raise BadDescription(f"{setting} {fault}") from None
+    found = AddedValue(setting, value, view, isRemoved)
+    if not isRemoved and not _isUsable(found, own, views):
+        name, schedule = choiceIn(value)
+        raise BadDescription(f"there is no list {name[:80]}{f', or no schedule {schedule[:80]}' if schedule else ''} in the settings")
+    return found
+
+
+def _viewsIn(own: Settings) -> dict[str, ViewSettings]:
+    return {each.name: each for each in map(ViewSettings.fromText, own[ViewsSettings].view)}
+
+
+def _isUsable(value: AddedValue, own: Settings, views: Mapping[str, object]) -> bool:
+    """
+    Return whether the settings have what a value names: an operator may have taken it away since.
+    """
+    if value.view and value.view not in views:
+        return False
+    if value.setting != "lists" or value.isRemoved:
+        return True
+    blocking = own[BlockingSettings]
+    name, schedule = choiceIn(value.value)
+    return name in namedLists(blocking) and (not schedule or schedule in schedulesIn(blocking))
+
+
+# -- what is in force
+
+
+def withAdded(own: Settings, values: Sequence[AddedValue]) -> Settings:
+    """
+    Return settings with the values that were added, and without those that were removed. Values for views, lists and schedules that are
+    gone have no effect.
+
+    @raise BadDescription: the settings themselves cannot be used.
+    """
+    views = _viewsIn(own)
+    usable = [each for each in values if _isUsable(each, own, views)]
+    if not usable:
+        return own
+    given = dict(own.given)
+    for each in usable:
+        if not each.view:
+            given[each.setting] = each.on(DECLARED.byName[each.setting].valueIn(given))
+    tables = []
+    for view in views.values():
+        own_ = dict(view.values)
+        for each in usable:
+            if each.view == view.name or (not each.view and each.setting in own_):
+                former = own_.get(each.setting)
+                own_[each.setting] = each.on(DECLARED.byName[each.setting].valueIn(given) if former is None else former)
+        tables.append(ViewSettings(own_).toText())
+    if tables:
+        given["view"] = tuple(tables)
+    return Settings(given, own=own)
+
+
+def added(values: Iterable[AddedValue], wanted: AddedValue, own: Settings) -> list[AddedValue]:
+    """
+    Return values that were added, with another one.
+
+    @param own: the settings without any.
+
+    @raise CallerFault: there are too many.
+    """
+    kept = _without(values, wanted)
+    if wanted.value not in _ownValues(own, wanted):
+        kept.append(wanted)
+    return _bounded(kept)
+
+
+def removed(values: Iterable[AddedValue], wanted: AddedValue, own: Settings) -> list[AddedValue]:
+    """
+    Return values that were added, without one; if it is one of the settings, with the word that it is removed. For the parameters see
+    L{added}.
+    """
+    kept = _without(values, wanted)
+    if wanted.value in _ownValues(own, wanted):
+        kept.append(AddedValue(wanted.setting, wanted.value, wanted.view, isRemoved=True))
+    return _bounded(kept)
+
+
+def _without(values: Iterable[AddedValue], wanted: AddedValue) -> list[AddedValue]:
+    same = (wanted.setting, wanted.value, wanted.view)
+    return [each for each in values if (each.setting, each.value, each.view) != same]
+
+
+def _ownValues(own: Settings, wanted: AddedValue) -> Sequence[str]:
+    """
+    Return the values that the settings give to what a value is for.
+    """
+    usual = () if wanted.setting == "clients" else DECLARED.byName[wanted.setting].valueIn(own.given)
+    if wanted.view:
+        found = _viewsIn(own)[wanted.view].values.get(wanted.setting, usual)
+        return cast("Sequence[str]", found)
+    return cast("Sequence[str]", usual)
+
+
+def _bounded(values: list[AddedValue]) -> list[AddedValue]:
+    if len(values) > _MOST:
+        raise CallerFault(f"{_MOST:,} values were added while the server ran; write those that stay into the settings file")
+    return values
+
+
+# -- the file
+
+
+def addedIn(folder: str) -> list[AddedValue]:
+    """
+    Return the values in the file of a state folder; none if there is no file.
+
+    @raise BadDescription: it is not valid; says where.
+    """
+    path = os.path.join(folder, ADDED)
+    if not os.path.exists(path):
+        return []
+    document = documentIn(textOf(path), path)
+    found: list[AddedValue] = []
+    for word in ("added", "removed"):
+        tables = document.pop(word, [])
+        if not isinstance(tables, list):
+            raise BadDescription(f"{path}: {word} is not a list of tables; they are headed [[{word}]]")
+        found += [_valueIn(table, word, path) for table in tables]
+    if document:
+        raise BadDescription(f"{path}: {min(document)}: the file has [[added]] and [[removed]] tables and nothing else")
+    return found
+
+
+def _valueIn(table: object, word: str, path: str) -> AddedValue:
+    if not isinstance(table, dict) or not all(isinstance(each, str) for each in table.values()) or not table.keys() <= {*_KEYS}:
+        raise BadDescription(f"{path}: a table [[{word}]] has the texts {', '.join(_KEYS)} and nothing else")
+    setting, value, view = [str(table.get(key, "")) for key in _KEYS]
+    known = _settings().get(setting)
+    if known is None:
+        raise BadDescription(f"{path}: {setting[:80]!r} is not changed while the server runs{meant(setting[:80], sorted(_settings()))}")
+    try:
+        text = str(known.kind.fromTOML(value))
+    except BadDescription as fault:
+        raise BadDescription(f"{path}: {setting} {fault}") from None
+    return AddedValue(setting, text, view, word == "removed")
+
+
+def write(folder: str, values: Iterable[AddedValue]) -> None:
+    """
+    Replace the values in the file of a state folder.
+
+    @raise StorageFault: it cannot be written; the former values stay in it.
+    """
+    tables = [_HEAD]
+    for each in values:
+        lines = [f"{key} = {_quoted(text)}" for key in _KEYS if (text := getattr(each, key))]
+        tables.append("\n".join([f"[[{'removed' if each.isRemoved else 'added'}]]", *lines, ""]))
+    path = os.path.join(folder, ADDED)
+    try:
+        os.makedirs(folder, STATE_FOLDER, exist_ok=True)
+        with replacingFile(path, new=0o640) as file:
+            file.write("\n".join(tables).encode("utf-8"))
+    except OSError as error:
+        raise StorageFault(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def _quoted(text: str) -> str:
+    # The one character that TOML demands to be escaped and JSON does not.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+class AddedSettings:
+    """
+    Changes the settings of a server that runs.
+    """
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+
+    def alter(self, wanted: Iterable[tuple[str, str, str, bool]]) -> Deferred[list[AddedValue]]:
+        """
+        Add values to settings and remove some, in force at once and for later starts too.
+
+        @param wanted: for each the name of a setting, the value as text, the view that it is for, C{""} for all clients, and whether it is
+            removed.
+
+        @return: the changes that were made: of values that were there, or were not, there are none. Fails with a L{CallerFault} or a
+            L{StorageFault} if they cannot be made or kept; then nothing has changed.
+        """
+        changes = [*wanted]
+        return self._operations.inTurn(lambda: Deferred.fromCoroutine(self._alter(changes)))
+
+    async def _alter(self, wanted: Iterable[tuple[str, str, str, bool]]) -> list[AddedValue]:
+        operations = self._operations
+        own, folder = operations.inForce.own, operations.inForce.stateFolder()
+        if not folder:
+            raise CallerFault("what is changed is kept in the state folder, and this server has none; state in its settings names one")
+        former = values = await operations.elsewhere(lambda: addedIn(folder))
+        changes: list[AddedValue] = []
+        for setting, text, view, isRemoved in wanted:
+            change = checkedValue(own, setting, text, view, isRemoved=isRemoved)
+            after = (removed if isRemoved else added)(values, change, own)
+            if after != values:
+                changes.append(change)
+            values = after
+        if not changes:
+            return []
+        await operations.goOver(withAdded(own, values))
+        try:
+            await operations.elsewhere(lambda: write(folder, values))
+        except StorageFault:
+            await operations.goOver(withAdded(own, former))
+            raise
+        for change in changes:
+            _log.info("{change}", change=str(change))
+        return changes
