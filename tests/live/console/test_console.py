@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from copy import copy
 from importlib import resources
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -97,6 +98,12 @@ class Browser:
             status = reply.status
         connection.close()
         return status
+
+    def fork(self) -> Browser:
+        """
+        Return another tab, with the same session and page.
+        """
+        return copy(self)
 
     def get(self, path: str) -> int:
         return self._ask("GET", path)

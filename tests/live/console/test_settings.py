@@ -9,6 +9,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -214,3 +215,41 @@ def test_settings(console: Console) -> None:
         browser.get("/settings")
         assert (browser.post("/settings", **fields), fields) == (422, fields)
     assert "Traceback" not in console.twistd.text()
+
+
+def test_workers(tmp_path: Path) -> None:
+    """
+    With several processes that answer, a name is blocked in all of them before the page says so.
+    """
+    console = consoleAt(tmp_path, "workers = 2\n")
+    try:
+        browser = Browser(console)
+        for number in range(10):
+            browser.get("/blocking")
+            press(browser, "Block", name=f"a{number}.example", view="")
+            assert [blocked(console, f"a{number}.example") for _ in range(8)] == [True] * 8
+        assert "Traceback" not in console.twistd.text()
+    finally:
+        console.twistd.stop()
+
+
+def test_notKept(console: Console) -> None:
+    """
+    If a change cannot be kept, the page says so, and it is not in force. One hundred changes at once are all kept.
+    """
+    state = console.folder / "state"
+    added = state / "added.toml"
+    added.mkdir(parents=True)
+    browser = Browser(console)
+    browser.get("/blocking")
+    assert browser.post("/settings", action="block", name="one.example") == 422
+    assert "added.toml" in browser.page
+    assert not blocked(console, "one.example")
+    added.rmdir()
+    names = [f"n{number}.example" for number in range(100)]
+    browser.get("/blocking")
+    with ThreadPoolExecutor(16) as pool:
+        said = list(pool.map(lambda name: browser.fork().post("/settings", action="block", name=name), names))
+    assert said == [303] * 100
+    assert {name for name in names if f'"{name}."' in added.read_text()} == set(names)
+    assert all(blocked(console, name) for name in names)

@@ -26,6 +26,9 @@ __all__ = ["BlockingPage"]
 #: For how long blocking can be paused here, by what that is called.
 _TIMES: Final = {"5m": "5 minutes", "30m": "30 minutes", "2h": "2 hours", "24h": "24 hours"}
 
+#: Names of the page that are blocked or allowed one by one.
+_RULES: Final = 200
+
 #: What is shown of a list that the server has not read.
 _NO_FACTS: Final = {"names": None, "wrong": 0, "failing": False}
 
@@ -51,6 +54,8 @@ class BlockingPage:
         if name:
             why = await self._why(name, client)
         views = [each.name for each in viewsOf(inForce)]
+        wanted = asked.fields.get("q", "").strip().lower()
+        rules = [each for each in _rulesIn(inForce) if wanted in str(each["value"])]
         values: dict[str, object] = {
             "title": "Blocking",
             "shown": shown if isinstance(shown, dict) else None,
@@ -60,7 +65,9 @@ class BlockingPage:
             "name": name,
             "client": client,
             "why": why,
-            "rules": list(_rulesIn(inForce)),
+            "rules": rules[:_RULES],
+            "ruleCount": len(rules),
+            "q": wanted,
             "lists": list(_listsIn(inForce, known if isinstance(known, list) else [])),
         }
         return ConsoleReply("blocking", values)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
@@ -43,8 +43,8 @@ __all__ = ["AddedSettings", "AddedValue", "added", "addedIn", "checkedValue", "r
 
 _log: Final = Logger(__name__)
 
-#: Values in the file: what people add one by one. Each is compared with all others of its setting.
-_MOST: Final = 10_000
+#: Values in the file: what people add one by one. All are checked, for each view once more, in one turn of the reactor.
+_MOST: Final = 2_000
 
 #: Characters of a value: the text of a long record.
 _LONGEST: Final = 2_000
@@ -73,14 +73,14 @@ class AddedValue:
         whose = f"view {self.view}" if self.view else "all clients"
         return f"{self.setting} {'no longer has' if self.isRemoved else 'has'} {self.value} for {whose}"
 
-    def on(self, former: Value) -> tuple[str, ...]:
+    def on(self, values: dict[str, None]) -> None:
         """
-        Return the values of the setting with this change.
+        Make this change to the values of its setting.
         """
-        values = cast("tuple[str, ...]", former)
         if self.isRemoved:
-            return tuple([each for each in values if each != self.value])
-        return values if self.value in values else (*values, self.value)
+            values.pop(self.value, None)
+        else:
+            values[self.value] = None
 
 
 def _settings() -> dict[str, Setting]:
@@ -118,7 +118,7 @@ def checkedValue(own: Settings, setting: str, text: str, view: str, *, isRemoved
     except BadDescription as fault:
         raise BadDescription(f"{setting} {fault}") from None
     found = AddedValue(setting, value, view, isRemoved)
-    if not isRemoved and not _isUsable(found, own, views):
+    if not _usableIn(own, views)(found):
         name, schedule = choiceIn(value)
         raise BadDescription(f"there is no list {name[:80]}{f', or no schedule {schedule[:80]}' if schedule else ''} in the settings")
     return found
@@ -128,17 +128,21 @@ def _viewsIn(own: Settings) -> dict[str, ViewSettings]:
     return {each.name: each for each in map(ViewSettings.fromText, own[ViewsSettings].view)}
 
 
-def _isUsable(value: AddedValue, own: Settings, views: Mapping[str, object]) -> bool:
+def _usableIn(own: Settings, views: Mapping[str, object]) -> Callable[[AddedValue], bool]:
     """
-    Return whether the settings have what a value names: an operator may have taken it away since.
+    Return what tells whether settings have what a value names: an operator may have taken it away since.
     """
-    if value.view and value.view not in views:
-        return False
-    if value.setting != "lists" or value.isRemoved:
-        return True
-    blocking = own[BlockingSettings]
-    name, schedule = choiceIn(value.value)
-    return name in namedLists(blocking) and (not schedule or schedule in schedulesIn(blocking))
+    lists, schedules = namedLists(own[BlockingSettings]), schedulesIn(own[BlockingSettings])
+
+    def isUsable(value: AddedValue) -> bool:
+        if value.view and value.view not in views:
+            return False
+        if value.setting != "lists" or value.isRemoved:
+            return True
+        name, schedule = choiceIn(value.value)
+        return name in lists and (not schedule or schedule in schedules)
+
+    return isUsable
 
 
 # -- what is in force
@@ -152,24 +156,34 @@ def withAdded(own: Settings, values: Sequence[AddedValue]) -> Settings:
     @raise BadDescription: the settings themselves cannot be used.
     """
     views = _viewsIn(own)
-    usable = [each for each in values if _isUsable(each, own, views)]
+    isUsable = _usableIn(own, views)
+    usable = [each for each in values if isUsable(each)]
     if not usable:
         return own
-    given = dict(own.given)
-    for each in usable:
-        if not each.view:
-            given[each.setting] = each.on(DECLARED.byName[each.setting].valueIn(given))
-    tables = []
+    given = {**own.given, **_changed([each for each in usable if not each.view], own.given, own.given)}
+    tables: list[str] = []
     for view in views.values():
-        own_ = dict(view.values)
-        for each in usable:
-            if each.view == view.name or (not each.view and each.setting in own_):
-                former = own_.get(each.setting)
-                own_[each.setting] = each.on(DECLARED.byName[each.setting].valueIn(given) if former is None else former)
-        tables.append(ViewSettings(own_).toText())
+        ours = [each for each in usable if each.view == view.name or (not each.view and each.setting in view.values)]
+        tables.append(ViewSettings({**view.values, **_changed(ours, view.values, given)}).toText())
     if tables:
         given["view"] = tuple(tables)
     return Settings(given, own=own)
+
+
+def _changed(values: Iterable[AddedValue], given: Mapping[str, Value], common: Mapping[str, Value]) -> dict[str, Value]:
+    """
+    Return the settings that are changed.
+
+    @param given: those that are changed.
+    @param common: those that hold where these say nothing.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for each in values:
+        if each.setting not in found:
+            former = given[each.setting] if each.setting in given else DECLARED.byName[each.setting].valueIn(common)
+            found[each.setting] = dict.fromkeys(cast("tuple[str, ...]", former))
+        each.on(found[each.setting])
+    return {name: tuple(each) for name, each in found.items()}
 
 
 def added(values: Iterable[AddedValue], wanted: AddedValue, own: Settings) -> list[AddedValue]:
@@ -231,25 +245,25 @@ def addedIn(folder: str) -> list[AddedValue]:
     path = os.path.join(folder, ADDED)
     if not os.path.exists(path):
         return []
-    document = documentIn(textOf(path), path)
+    document, known = documentIn(textOf(path), path), _settings()
     found: list[AddedValue] = []
     for word in ("added", "removed"):
         tables = document.pop(word, [])
         if not isinstance(tables, list):
             raise BadDescription(f"{path}: {word} is not a list of tables; they are headed [[{word}]]")
-        found += [_valueIn(table, word, path) for table in tables]
+        found += [_valueIn(table, word, path, known) for table in tables]
     if document:
         raise BadDescription(f"{path}: {min(document)}: the file has [[added]] and [[removed]] tables and nothing else")
     return found
 
 
-def _valueIn(table: object, word: str, path: str) -> AddedValue:
+def _valueIn(table: object, word: str, path: str, settings: Mapping[str, Setting]) -> AddedValue:
     if not isinstance(table, dict) or not all(isinstance(each, str) for each in table.values()) or not table.keys() <= {*_KEYS}:
         raise BadDescription(f"{path}: a table [[{word}]] has the texts {', '.join(_KEYS)} and nothing else")
     setting, value, view = [str(table.get(key, "")) for key in _KEYS]
-    known = _settings().get(setting)
+    known = settings.get(setting)
     if known is None:
-        raise BadDescription(f"{path}: {setting[:80]!r} is not changed while the server runs{meant(setting[:80], sorted(_settings()))}")
+        raise BadDescription(f"{path}: {setting[:80]!r} is not changed while the server runs{meant(setting[:80], sorted(settings))}")
     try:
         text = str(known.kind.fromTOML(value))
     except BadDescription as fault:
