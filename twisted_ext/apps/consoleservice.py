@@ -23,7 +23,9 @@ from twisted_ext.server.console.settings import SettingsPage
 from twisted_ext.server.console.site import ConsolePage, consoleSite
 from twisted_ext.server.console.upstreams import UpstreamsPage
 from twisted_ext.server.console.users import ConsoleUsers, Passwords
+from twisted_ext.server.console.zonechanges import ZoneChangesPage
 from twisted_ext.server.console.zones import ZonePages
+from twisted_ext.server.console.zonetext import ZoneTextPage
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.web.securedservice import SecuredService
 
@@ -93,6 +95,8 @@ class _Pages:
     def __init__(self, reactor: IReactorSocket, operations: Operations, audit: AuditLog | None) -> None:
         elsewhere = partial(inThread, reactor)
         self._zones = ZonePages(operations, IReactorTime(reactor), elsewhere)
+        self._text = ZoneTextPage(operations, elsewhere)
+        self._changes = ZoneChangesPage(operations)
         self._clients = ClientsPage(operations)
         blocking, look, settings = BlockingPage(operations), LookPage(operations), SettingsPage(operations)
         self._pages: dict[tuple[str, ...], ConsolePage] = {
@@ -124,4 +128,14 @@ class _Pages:
                 return partial(zones.form, text=name)
             case "POST", "zones", name, "edit":
                 return partial(zones.change, text=name)
+            case "GET", "zones", name, "text":
+                return partial(self._text.show, text=name)
+            case "POST", "zones", name, "text":
+                return partial(self._text.change, text=name)
+            case "GET", "zones", name, "file":
+                return partial(self._text.file, text=name)
+            case "GET", "zones", name, "changes":
+                return partial(self._changes.show, text=name)
+            case "POST", "zones", name, "changes":
+                return partial(self._changes.back, text=name)
         return self._pages.get((method, *parts))

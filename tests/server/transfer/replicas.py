@@ -86,6 +86,9 @@ class Changes:
                 return self.differences[index:]
         return None
 
+    def serials(self) -> list[int]:
+        return [each.oldSerial for each in self.differences]
+
     def octetsSince(self, serial: int) -> int | None:
         return None if self.since(serial) is None else 0
 

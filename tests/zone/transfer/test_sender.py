@@ -54,6 +54,9 @@ class _Journal:
                 return self.differences[index:]
         return None
 
+    def serials(self) -> list[int]:
+        return [each.oldSerial for each in self.differences]
+
     def octetsSince(self, serial: int) -> int | None:
         return None if self.since(serial) is None else self.size
 

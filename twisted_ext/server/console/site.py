@@ -40,8 +40,8 @@ __all__ = ["ConsolePages", "consoleSite"]
 
 _log: Final = Logger(__name__)
 
-#: Octets of a form: the text of the largest RRset.
-_MOST_OCTETS: Final = 256 * 1024
+#: Octets of a form: the text of a zone of some 15,000 records.
+_MOST_OCTETS: Final = 1024 * 1024
 
 #: Fields of a form.
 _FIELDS: Final = 50

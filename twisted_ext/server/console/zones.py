@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from twisted_ext.server.operations.operations import Operations
     from twisted_ext.server.update.commit import Elsewhere
     from twisted_ext.server.zones.zoneset import ZoneSet
+    from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.version import Version
     from twisted_ext.zone.update.transactions import Transaction
 
-__all__ = ["ZonePages"]
+__all__ = ["ZonePages", "expectZone", "linesOf", "pathOf", "placeOf", "whyNot"]
 
 #: Zones, and RRsets, of a page.
 _ROWS: Final = 100
@@ -67,21 +68,7 @@ class ZonePages:
         """
         @raise ConsoleRefusal: there are none.
         """
-        if self._operations.zoned is None:
-            raise ConsoleRefusal(404, "This server has no zones.")
-        return self._operations.zoned
-
-    def _placeOf(self, text: str) -> Place:
-        """
-        @raise ConsoleRefusal: there is no such zone.
-        """
-        try:
-            place = self._zoned.zones.at(nameFromText(text).lower())
-        except BadName:
-            place = None
-        if place is None:
-            raise ConsoleRefusal(404, f"There is no zone {text[:80]}.")
-        return place
+        return _zonedOf(self._operations)
 
     # -- lists
 
@@ -93,7 +80,7 @@ class ZonePages:
         return ConsoleReply("zones", values)
 
     def zone(self, asked: ConsoleAsked, text: str) -> Deferred[ConsoleReply]:
-        place = self._placeOf(text)
+        place = placeOf(self._operations, text)
         zone = place.served()
         wanted, begin = asked.fields.get("q", "").lower(), _numberIn(asked.fields, "from")
         rows: list[dict[str, object]] = []
@@ -120,7 +107,7 @@ class ZonePages:
                     "place": place,
                     "facts": self._zoned.facts(place.apex),
                     "added": self._zoned.addedAt(place.apex) is not None,
-                    "why": self._whyNot(place.apex),
+                    "why": whyNot(self._operations, place.apex),
                     "rows": rows,
                     "count": count,
                     "q": wanted,
@@ -130,16 +117,6 @@ class ZonePages:
 
         return paced(self._clock, iter(()) if zone is None else steps(zone.current)).addCallback(page)
 
-    def _whyNot(self, apex: bytes) -> str:
-        """
-        Return why a zone cannot be changed here; C{""} if it can.
-        """
-        try:
-            self._zoned.edits().expectEditable(apex, "console")
-        except (CallerFault, StorageFault) as fault:
-            return str(fault)
-        return ""
-
     # -- operations
 
     def do(self, asked: ConsoleAsked, text: str) -> Deferred[ConsoleReply]:
@@ -147,9 +124,9 @@ class ZonePages:
         Reload, notify or remove a zone.
         """
         asked.expectScope("admin")
-        place, action = self._placeOf(text), asked.form.get("action", "")
+        place, action = placeOf(self._operations, text), asked.form.get("action", "")
         asked.told = {"zone": place.text, "action": action}
-        path = _pathOf(place.text)
+        path = pathOf(place.text)
         if action == "reload":
             doing = self._operations.do("zone/reload", {"name": place.text})
             return doing.addCallback(lambda said: leadingTo(path, "; ".join(_linesIn(said))))
@@ -170,7 +147,7 @@ class ZonePages:
         if not name:
             raise ConsoleRefusal(422, "The name of the zone is missing.")
         adding = self._operations.addZone(name, primary)
-        return adding.addCallback(lambda _: ConsoleReply(location=_pathOf(nameToText(nameFromText(name)))))
+        return adding.addCallback(lambda _: ConsoleReply(location=pathOf(nameToText(nameFromText(name)))))
 
     # -- changes of records
 
@@ -178,16 +155,13 @@ class ZonePages:
         """
         Show the form for the records of a name and type.
         """
-        place = self._placeOf(text)
-        zone = place.served()
-        if zone is None:
-            raise ConsoleRefusal(503, f"{place.text} is not loaded: {place.said or place.state}")
+        place, version = expectZone(self._operations, text)
         owner, kind = asked.fields.get("name", ""), asked.fields.get("type", "A")
         name, rrType = _named(owner or "@", kind, place.apex)
-        rrset = _setAt(zone.current, name, rrType)
+        rrset = _setAt(version, name, rrType)
         ttl = 3600 if rrset is None else rrset.ttl
         data = "" if rrset is None else "\n".join([rdataToText(rrType, rdata) for rdata in rrset.rdatas])
-        return self._edit(place, owner, kind, str(ttl), data, etagOf(zone.current), new=rrset is None)
+        return self._edit(place, owner, kind, str(ttl), data, etagOf(version), new=rrset is None)
 
     def _edit(
         self, place: Place, owner: str, kind: str, ttl: str, data: str, etag: str, *, new: bool = False, code: int = 200, **more: object
@@ -202,7 +176,7 @@ class ZonePages:
             "etag": etag,
             "new": new,
             "types": _TYPES,
-            "why": self._whyNot(place.apex),
+            "why": whyNot(self._operations, place.apex),
             "difference": None,
             "findings": [],
             "fault": "",
@@ -215,11 +189,8 @@ class ZonePages:
         Show what a form would change, or change it.
         """
         asked.expectScope("zones")
-        place, form = self._placeOf(text), asked.form
-        zone = place.served()
-        if zone is None:
-            raise ConsoleRefusal(503, f"{place.text} is not loaded: {place.said or place.state}")
-        former = zone.current
+        place, former = expectZone(self._operations, text)
+        form = asked.form
         owner, kind, ttl = form.get("name", "").strip(), form.get("type", "").strip().upper(), form.get("ttl", "").strip()
         data, etag = form.get("data", ""), form.get("etag", "")
         isDry = form.get("action", "") != "apply"
@@ -244,9 +215,9 @@ class ZonePages:
         def done(edited: Edited) -> ConsoleReply | Deferred[ConsoleReply]:
             if not isDry:
                 asked.told |= {"before": edited.before, "serial": edited.version.serial}
-                return leadingTo(_pathOf(place.text), f"It is at serial {edited.version.serial} now.", q=nameToText(name))
+                return leadingTo(pathOf(place.text), f"It is at serial {edited.version.serial} now.", q=nameToText(name))
             checking = self._elsewhere(lambda: newFindings(former, edited.version))
-            lines = _differenceOf(edited)
+            lines = [] if edited.difference is None else linesOf(edited.difference)
             return checking.addCallback(
                 lambda found: self._edit(place, owner, kind, ttl, data, etag, difference=lines, findings=found or [])
             )
@@ -263,6 +234,52 @@ class ZonePages:
             raise fault
 
         return changing.addCallbacks(done, failed)
+
+
+def _zonedOf(operations: Operations) -> ZoneSet:
+    """
+    @raise ConsoleRefusal: there are none.
+    """
+    if operations.zoned is None:
+        raise ConsoleRefusal(404, "This server has no zones.")
+    return operations.zoned
+
+
+def placeOf(operations: Operations, text: str) -> Place:
+    """
+    @raise ConsoleRefusal: there is no such zone.
+    """
+    try:
+        place = _zonedOf(operations).zones.at(nameFromText(text).lower())
+    except BadName:
+        place = None
+    if place is None:
+        raise ConsoleRefusal(404, f"There is no zone {text[:80]}.")
+    return place
+
+
+def expectZone(operations: Operations, text: str) -> tuple[Place, Version]:
+    """
+    Return the place of a zone, and its version in force.
+
+    @raise ConsoleRefusal: there is none.
+    """
+    place = placeOf(operations, text)
+    zone = place.served()
+    if zone is None:
+        raise ConsoleRefusal(503, f"{place.text} is not loaded: {place.said or place.state}")
+    return place, zone.current
+
+
+def whyNot(operations: Operations, apex: bytes) -> str:
+    """
+    Return why a zone cannot be changed here; C{""} if it can.
+    """
+    try:
+        _zonedOf(operations).edits().expectEditable(apex, "console")
+    except (CallerFault, StorageFault) as fault:
+        return str(fault)
+    return ""
 
 
 def _named(owner: str, kind: str, apex: bytes) -> tuple[bytes, int]:
@@ -314,13 +331,10 @@ def _rowOf(rrset: RRSet, owner: str) -> dict[str, object]:
     return {"owner": owner, "kind": kind, "ttl": rrset.ttl, "data": data, "query": urlencode({"name": owner, "type": kind})}
 
 
-def _differenceOf(edited: Edited) -> list[tuple[str, str]]:
+def linesOf(difference: Difference) -> list[tuple[str, str]]:
     """
     Return the records that go and come, each with its sign.
     """
-    difference = edited.difference
-    if difference is None:
-        return []
     found: list[tuple[str, str]] = []
     for sign, sets in (("-", difference.removed), ("+", difference.added)):
         for each in eachRecord(sets):
@@ -344,7 +358,7 @@ def _around(begin: int, count: int, fields: Mapping[str, str]) -> dict[str, obje
     return {"begin": begin, "end": min(begin + _ROWS, count), "before": before, "after": after}
 
 
-def _pathOf(zone: str) -> str:
+def pathOf(zone: str) -> str:
     return f"/zones/{quote(zone, safe='')}"
 
 

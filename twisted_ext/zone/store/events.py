@@ -74,6 +74,9 @@ class History:
                 return [each for each, _ in kept[place:]]
         return None
 
+    def serials(self) -> list[int]:
+        return [difference.oldSerial for difference, _ in self._kept]
+
     def octetsSince(self, serial: int) -> int | None:
         differences = self.since(serial)
         return None if differences is None else sum([octetsOf(each.sets) for each in differences])

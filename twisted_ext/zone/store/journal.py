@@ -441,6 +441,9 @@ class Journal:
         start = pages.places.get(serial)
         return None if start is None else list(self._load(pages, pages.entries[start:]))
 
+    def serials(self) -> list[int]:
+        return [*self._pages.places]
+
     def octetsSince(self, serial: int) -> int | None:
         if serial == self.newest:
             return 0

@@ -37,13 +37,18 @@ _WORTH: Final = 8
 
 class Differences(Protocol):
     """
-    The changes of a zone, as far as transfers need them.
+    The changes of a zone that are kept, for transfers and for people who look at them.
     """
 
     def since(self, serial: int) -> Sequence[Difference] | None:
         """
         Return all changes from this serial number to the zone's own, each beginning where the one before ends; L{None} if they are not
         kept.
+        """
+
+    def serials(self) -> list[int]:
+        """
+        Return the serial numbers from which changes are kept, oldest first.
         """
 
     def octetsSince(self, serial: int) -> int | None:
