@@ -23,9 +23,10 @@ from twisted_ext.server.console.settings import SettingsPage
 from twisted_ext.server.console.site import ConsolePage, consoleSite
 from twisted_ext.server.console.upstreams import UpstreamsPage
 from twisted_ext.server.console.users import ConsoleUsers, Passwords
-from twisted_ext.server.console.zonechanges import ZoneChangesPage
-from twisted_ext.server.console.zones import ZonePages
-from twisted_ext.server.console.zonetext import ZoneTextPage
+from twisted_ext.server.console.zones.changes import ZoneChangesPage
+from twisted_ext.server.console.zones.keys import ZoneKeysPage
+from twisted_ext.server.console.zones.pages import ZonePages
+from twisted_ext.server.console.zones.text import ZoneTextPage
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.web.securedservice import SecuredService
 
@@ -80,7 +81,7 @@ class ConsoleService(SecuredService):
         @raise CallerFault: the address is not valid, or others reach it and it is not encrypted.
         """
         clock, elsewhere = IReactorTime(reactor), partial(inThread, reactor)
-        pages = _Pages(reactor, operations, audit)
+        pages = _Pages(reactor, operations, audit, today)
         make = partial(
             consoleSite, pages, users, Passwords(elsewhere), clock, today, audit=audit, hosts=hosts, isEncrypted=bool(certificate)
         )
@@ -92,11 +93,14 @@ class _Pages:
     Finds the page of a request.
     """
 
-    def __init__(self, reactor: IReactorSocket, operations: Operations, audit: AuditLog | None) -> None:
+    def __init__(
+        self, reactor: IReactorSocket, operations: Operations, audit: AuditLog | None, today: Callable[[], float]
+    ) -> None:
         elsewhere = partial(inThread, reactor)
         self._zones = ZonePages(operations, IReactorTime(reactor), elsewhere)
         self._text = ZoneTextPage(operations, elsewhere)
         self._changes = ZoneChangesPage(operations)
+        self._keys = ZoneKeysPage(operations, IReactorTime(reactor), today)
         self._clients = ClientsPage(operations)
         blocking, look, settings = BlockingPage(operations), LookPage(operations), SettingsPage(operations)
         self._pages: dict[tuple[str, ...], ConsolePage] = {
@@ -132,6 +136,8 @@ class _Pages:
                 return partial(self._text.show, text=name)
             case "POST", "zones", name, "text":
                 return partial(self._text.change, text=name)
+            case "GET", "zones", name, "keys":
+                return partial(self._keys, text=name)
             case "GET", "zones", name, "file":
                 return partial(self._text.file, text=name)
             case "GET", "zones", name, "changes":

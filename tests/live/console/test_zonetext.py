@@ -148,3 +148,26 @@ def test_back(console: Console) -> None:
     assert browser.post("/zones/example.org/changes", back="10", etag=browser.field("etag")) == 303
     assert addresses(ask(console.server, "www.example.org", A)) == ["192.0.2.80"]
     assert "Traceback" not in console.twistd.text()
+
+
+def test_keys(tmp_path: Path) -> None:
+    """
+    The page of a zone that is signed here has the DS record for the zone above, and how long the signatures are valid; another zone has
+    no such page.
+    """
+    console = Console(tmp_path)
+    settings = tmp_path / "settings.toml"
+    settings.write_text(settings.read_text() + 'sign = "default"\n')
+    console.begin()
+    try:
+        browser = Browser(console, "guest")
+        wait(lambda: browser.get("/zones/fixed.example/keys") == 200, console.twistd)
+        (ds,) = re.findall(r"fixed\.example\. DS (\d+) 13 2 [0-9A-F]{64}", browser.page)
+        assert f'<td class="number">{ds}</td>' in browser.page
+        assert "The first one ends at" in browser.page
+        assert " days</td>" in browser.page
+        browser.get("/zones/fixed.example")
+        assert "/zones/fixed.example./keys" in browser.page
+        assert browser.get("/zones/example.org/keys") == 404
+    finally:
+        console.twistd.stop()

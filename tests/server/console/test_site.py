@@ -267,7 +267,7 @@ class SiteTests(SynchronousTestCase):
         self.signIn()
         proof = self.proof()
         self.assertEqual(self.post("/form", {"proof": proof, **{f"f{number}": "x" for number in range(60)}}).code, 400)
-        self.assertEqual(self.post("/form", {"proof": proof, "x": "y" * 300_000}).code, 413)
+        self.assertEqual(self.post("/form", {"proof": proof, "x": "y" * 1_100_000}).code, 413)
         self.fault = CallerFault("the zone is red")
         self.assertIn(b"the zone is red", self.post("/form", {"proof": proof}).body)
         self.fault = ValueError("secret")

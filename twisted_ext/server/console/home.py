@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
 
+from twisted_ext.metrics.history import SPANS
 from twisted_ext.server.authority.zonetable import SERVING
+from twisted_ext.server.console.charts import chartsOf, joined
 from twisted_ext.server.console.replies import ConsoleAsked, ConsoleReply
 
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ __all__ = ["HomePage"]
 
 #: Lines of the audit log, and zones with problems, that the page has.
 _LINES: Final = 10
+
+#: Seconds of uptime below which the last hour is of more interest than the day.
+_YOUNG: Final = 2 * 3600.0
 
 _NEVER: Final = float("inf")
 
@@ -47,7 +52,10 @@ class HomePage:
         if self._audit is not None and asked.user is not None and asked.user.reaches("admin"):
             audit = self._audit
             entries = await self._elsewhere(lambda: audit.latest(_LINES, _NEVER))
+        span = asked.fields.get("span", "") if asked.fields.get("span") in SPANS else "hour" if self._isYoung(status) else "day"
+        points = joined(_spanIn(await operations.do("history", {}), span))
         failures = sum([count for code, count in figures.replies.items() if code == "SERVFAIL"])
+        blocked = sum([each["blocked"] or 0.0 for each in points])
         values: dict[str, object] = {
             "title": "Home",
             "ready": ready["ready"],
@@ -56,13 +64,27 @@ class HomePage:
             "tiles": [
                 ("queries a second", status.get("perSecond", 0)),
                 ("queries", f"{figures.queries:,}"),
+                (f"blocked in the last {span}", f"{blocked:,.0f}"),
                 ("answers that failed", f"{failures:,}"),
                 ("zones", f"{len(zones):,}"),
             ],
             "broken": [place for place in zones if place.said or place.state != SERVING][:_LINES],
             "entries": entries,
+            "span": span,
+            "spans": [*SPANS],
+            "charts": chartsOf(points) if len(points) > 1 else [],
         }
         return ConsoleReply("home", values)
+
+
+    def _isYoung(self, status: Mapping[str, JSON]) -> bool:
+        uptime = status.get("uptime")
+        return not isinstance(uptime, int | float) or uptime < _YOUNG
+
+
+def _spanIn(said: Mapping[str, JSON], span: str) -> Mapping[str, JSON]:
+    found = said.get(span)
+    return found if isinstance(found, dict) else {}
 
 
 def _facts(status: Mapping[str, JSON]) -> list[tuple[str, str]]:

@@ -10,8 +10,8 @@ from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import BadChange
 from twisted_ext.server.console.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, leadingTo
-from twisted_ext.server.console.zones import expectZone, linesOf, pathOf, whyNot
-from twisted_ext.server.console.zonetext import take
+from twisted_ext.server.console.zones.pages import expectZone, linesOf, pathOf, whyNot
+from twisted_ext.server.console.zones.text import take
 from twisted_ext.server.update.edits import StaleEdit, etagOf
 from twisted_ext.zone.store.changeset import Difference, applied, condensed
 

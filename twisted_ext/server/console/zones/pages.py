@@ -18,7 +18,7 @@ from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rdata.registry import rdataFromText, rdataToText
 from twisted_ext.wire.records import RRSet, eachRecord
-from twisted_ext.wire.rrtypes import isMeta, typeName, typeNumber
+from twisted_ext.wire.rrtypes import DNSKEY, isMeta, typeName, typeNumber
 from twisted_ext.zone.check.semantics import newFindings
 from twisted_ext.zone.store.nodes import keyBelow
 
@@ -108,6 +108,7 @@ class ZonePages:
                     "facts": self._zoned.facts(place.apex),
                     "added": self._zoned.addedAt(place.apex) is not None,
                     "why": whyNot(self._operations, place.apex),
+                    "hasKeys": zone is not None and any(rrset.rrType == DNSKEY for rrset in zone.current.top.sets),
                     "rows": rows,
                     "count": count,
                     "q": wanted,

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import BadChange
 from twisted_ext.server.console.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, leadingTo
-from twisted_ext.server.console.zones import expectZone, linesOf, pathOf, whyNot
+from twisted_ext.server.console.zones.pages import expectZone, linesOf, pathOf, whyNot
 from twisted_ext.server.update.edits import NotEditable, StaleEdit, etagOf
 from twisted_ext.zone.check.checkfile import vet
 from twisted_ext.zone.store.changeset import setsOf
