@@ -13,6 +13,7 @@ from twisted.logger import Logger
 
 from twisted_ext.errors import CallerFault
 from twisted_ext.server.config.types import CONSOLE_PORT
+from twisted_ext.server.console.backup import BackupPage
 from twisted_ext.server.console.blocking import BlockingPage
 from twisted_ext.server.console.clients import ClientsPage
 from twisted_ext.server.console.home import HomePage
@@ -115,6 +116,7 @@ class _Pages:
             ("POST", "look"): look.flush,
             ("GET", "settings"): settings.show,
             ("POST", "settings"): settings.do,
+            ("POST", "backup"): BackupPage(operations, elsewhere, today),
             ("GET", "zones"): self._zones.list,
             ("POST", "zones"): self._zones.add,
         }

@@ -92,7 +92,8 @@ class Browser:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         connection.request(method, path, body.encode() if body else None, headers)
         with connection.getresponse() as reply:
-            self.page = reply.read().decode()
+            self.octets = reply.read()
+            self.page = self.octets.decode("utf-8", "replace")
             self.location = reply.headers.get("location", "")
             self._cookie = (reply.headers.get("set-cookie") or self._cookie).partition(";")[0]
             status = reply.status
@@ -114,6 +115,13 @@ class Browser:
         """
         proof = re.search(r'name="proof" value="([^"]+)"', self.page)
         return self._ask("POST", path, urlencode({**fields, "proof": html.unescape(proof[1]) if proof else ""}))
+
+    def download(self, path: str, **fields: str) -> bytes:
+        """
+        Send a form of the last page, whose reply is a file.
+        """
+        assert self.post(path, **fields) == 200, self.page
+        return self.octets
 
     def field(self, name: str) -> str:
         """

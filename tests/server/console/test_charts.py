@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from twisted_ext.metrics.figures import JSON
 from twisted_ext.metrics.history import COLUMNS
 from twisted_ext.server.console.charts import Chart, Series, chartsOf, joined
 
@@ -41,8 +42,10 @@ class ChartTests(SynchronousTestCase):
         """
         A server that was asked nothing yet has drawings all the same.
         """
-        for steps in ([], [[0.0, 60.0, 0, 0, 0, 0, None, None, 0]] * 2):
-            charts = chartsOf(joined({"columns": [*COLUMNS], "steps": [*steps]}))
+        step: list[JSON] = [0.0, 60.0, 0, 0, 0, 0, None, None, 0]
+        cases: list[list[JSON]] = [[], [step, step]]
+        for steps in cases:
+            charts = chartsOf(joined({"columns": [*COLUMNS], "steps": steps}))
             self.assertEqual([each.top for each in charts], ["0.0", "0.0 ms"])
         self.assertEqual(joined({}), [])
 
@@ -50,8 +53,8 @@ class ChartTests(SynchronousTestCase):
         """
         Steps are joined so that there are at most 96 points: counts are added up, latencies weighed by look-ups.
         """
-        rows = [[60.0 * number, 60.0, 10, 6, number % 2 + 1, 0, 0.1 if number % 2 else 0.4, 0.5, 2] for number in range(1440)]
-        points = joined({"columns": [*COLUMNS], "steps": [*rows]})
+        rows: list[JSON] = [[60.0 * number, 60.0, 10, 6, number % 2 + 1, 0, 0.1 if number % 2 else 0.4, 0.5, 2] for number in range(1440)]
+        points = joined({"columns": [*COLUMNS], "steps": rows})
         self.assertEqual(len(points), 96)
         first = points[0]
         wanted = {"start": 0.0, "seconds": 900.0, "queries": 150, "hits": 90, "blocked": 30, "latency95": 0.5}

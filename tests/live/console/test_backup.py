@@ -1,0 +1,88 @@
+"""
+Live tests of backups that the console makes.
+"""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+import tarfile
+from functools import partial
+from pathlib import Path
+
+from tests.live.console.test_console import Browser, Console
+from tests.live.console.test_settings import blocked, consoleAt, press
+from tests.live.twistds import Twistd, addresses, wait
+from tests.live.zones.test_updates import ask
+from twisted_ext.wire.rrtypes import A
+
+
+def membersOf(octets: bytes) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(octets)) as archive:
+        members = archive.getmembers()
+        assert {(each.isfile(), each.mode) for each in members} == {(True, 0o600)}
+        files = [(each.name, archive.extractfile(each)) for each in members]
+        return {name: file.read() for name, file in files if file is not None}
+
+
+def gives(console: Console, name: str, address: str) -> bool:
+    return addresses(ask(console.server, name, A)) == [address]
+
+
+def test_backup(tmp_path: Path) -> None:
+    """
+    A backup, unpacked into an empty folder, is a server that answers the same: zones that were changed or added here, names that were
+    blocked, lists. Secrets are in it if that is wanted.
+    """
+    (tmp_path / "first").mkdir()
+    console = consoleAt(tmp_path / "first", f'block-list = ["{tmp_path}/more.txt"]\nroot-hints = ""\n')
+    ended = False
+    try:
+        (tmp_path / "more.txt").write_text("more.example\n")
+        browser = Browser(console)
+        browser.get("/blocking")
+        press(browser, "Block", name="one.example", view="children")
+        press(browser, "Block", name="two.example", view="")
+        browser.get("/zones")
+        assert browser.post("/zones", name="new.example") == 303
+        for zone, owner in (("new.example", "www"), ("example.org", "www2")):
+            browser.get(f"/zones/{zone}/edit")
+            fields = {"name": owner, "type": "A", "ttl": "60", "data": "192.0.2.7", "etag": browser.field("etag")}
+            assert browser.post(f"/zones/{zone}/edit", action="apply", **fields) == 303
+        guest = Browser(console, "guest")
+        guest.get("/zones")
+        assert guest.post("/backup") == 403
+        browser.get("/settings")
+        plain = membersOf(browser.download("/backup"))
+        assert not [name for name in plain if name.startswith(("secrets", "state/signing"))]
+        assert b"console-users" in plain["README"]
+        assert b"argon2" not in b"".join(plain.values())
+        browser.get("/settings")
+        members = membersOf(browser.download("/backup", keys="1"))
+        assert b"argon2id" in members["secrets/users"]
+        assert members["files/ads.txt"] == b"ads.example.net\n"
+        console.twistd.stop()
+        ended = True
+        (tmp_path / "first").rename(tmp_path / "gone")
+        second = tmp_path / "second"
+        for name, content in members.items():
+            path = second / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            path.chmod(0o600)
+        database = sqlite3.connect(second / "state" / "added.sqlite")
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        database.close()
+        with Twistd(second, "--config", str(second / "settings.toml"), port=console.server.port) as server:
+            wait(lambda: blocked(console, "two.example"), server)
+            wait(lambda: blocked(console, "ads.example.net"), server)
+            wait(lambda: blocked(console, "more.example"), server)
+            for name in ("www.new.example", "www2.example.org"):
+                wait(partial(gives, console, name, "192.0.2.7"), server)
+            again = Browser(console)
+            assert again.get("/blocking?name=one.example&client=127.0.0.9") == 200
+            assert "one.example is blocked" in again.page
+            assert "Traceback" not in server.text()
+    finally:
+        if not ended:
+            console.twistd.stop()
