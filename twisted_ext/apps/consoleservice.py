@@ -114,6 +114,8 @@ class _Pages:
             ("GET", "upstreams"): UpstreamsPage(operations),
             ("GET", "look"): look.show,
             ("POST", "look"): look.flush,
+            ("GET", "look", "chain"): look.chain,
+            ("GET", "look", "chain.svg"): look.picture,
             ("GET", "settings"): settings.show,
             ("POST", "settings"): settings.do,
             ("POST", "backup"): BackupPage(operations, elsewhere, today),

@@ -78,6 +78,10 @@ def test_look(console: Console) -> None:
     assert browser.post("/look", name="none.example.net", below="1") == 303
     assert browser.get(browser.location) == 200
     assert "The cache has forgotten" in browser.page
+    # Its upstream does not reply.
+    for path in ("/look/chain", "/look/chain.svg"):
+        for query in ("name=www.example.net", "name=a..b", "name=example.org&type=NONSENSE", ""):
+            assert (guest.get(f"{path}?{query}"), query) == (422, query)
     for query in ("name=a..b", "name=example.org&type=NONSENSE", "name=example.org&client=nonsense", "name=<script>"):
         assert (browser.get(f"/look?{query}"), "<script" in browser.page) == (200, False)
     assert "Traceback" not in console.twistd.text()

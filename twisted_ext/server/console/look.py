@@ -4,14 +4,16 @@ The page of look-ups: what the server does to answer a question, and what it has
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import CallerFault, DNSFault
-from twisted_ext.server.console.replies import ConsoleAsked, ConsoleReply, leadingTo
+from twisted_ext.server.console.replies import DRAWING, ConsoleAsked, ConsoleReply, leadingTo
 
 if TYPE_CHECKING:
+    from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.operations.operations import Operations
 
 __all__ = ["LookPage"]
@@ -33,7 +35,7 @@ class LookPage:
         return Deferred.fromCoroutine(self._show(asked))
 
     async def _show(self, asked: ConsoleAsked) -> ConsoleReply:
-        name, kind = asked.fields.get("name", "").strip(), asked.fields.get("type", "").strip() or "A"
+        name, kind = _askedIn(asked)
         client = asked.fields.get("client", "").strip()
         explained: dict[str, object] | None = None
         entries: list[object] = []
@@ -51,11 +53,30 @@ class LookPage:
             "kind": kind,
             "client": client,
             "explained": explained,
-            "steps": steps[:_STEPS] if isinstance(steps, list) else [],
+            "steps": _timed(steps[:_STEPS]) if isinstance(steps, list) else [],
             "entries": entries[:_ENTRIES],
             "fault": fault,
         }
         return ConsoleReply("look", values)
+
+    def chain(self, asked: ConsoleAsked) -> Deferred[ConsoleReply]:
+        """
+        Show the chain of trust of an answer.
+        """
+
+        def page(said: Mapping[str, object]) -> ConsoleReply:
+            return ConsoleReply("chain", {"title": f"Chain of trust of {name}", "name": name, "kind": kind, **said})
+
+        name, kind = _askedIn(asked)
+        return self._operations.do("chain", {"name": name, "type": kind}).addCallback(page)
+
+    def picture(self, asked: ConsoleAsked) -> Deferred[ConsoleReply]:
+        """
+        Send the chain of trust as a drawing.
+        """
+        name, kind = _askedIn(asked)
+        drawing = self._operations.do("chain", {"name": name, "type": kind})
+        return drawing.addCallback(lambda said: ConsoleReply(octets=str(said["svg"]).encode("utf-8"), kind=DRAWING))
 
     async def _entries(self, name: str) -> list[object]:
         try:
@@ -76,3 +97,20 @@ class LookPage:
         flushing = self._operations.do("cache/flush", {"name": name, "below": "1" if asked.form.get("below") else ""})
         text = "The cache has forgotten {} answers."
         return flushing.addCallback(lambda said: leadingTo("/look", text.format(said.get("flushed", 0)), name=name))
+
+
+def _askedIn(asked: ConsoleAsked) -> tuple[str, str]:
+    """
+    Return the name and the type that a form asks for.
+    """
+    return asked.fields.get("name", "").strip(), asked.fields.get("type", "").strip() or "A"
+
+
+def _timed(steps: list[JSON]) -> list[dict[str, JSON]]:
+    """
+    Return the steps with the share of the whole time that passes until the next one.
+    """
+    found = [each for each in steps if isinstance(each, dict)]
+    times = [float(str(each["at"])) for each in found]
+    whole = (times[-1] - times[0] if times else 0.0) or 1.0
+    return [{**each, "share": (after - at) / whole} for each, at, after in zip(found, times, [*times[1:], *times[-1:]], strict=True)]

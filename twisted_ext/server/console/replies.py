@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from twisted_ext.server.console.sessions import ConsoleSession
     from twisted_ext.server.console.users import ConsoleUser
 
-__all__ = ["ConsoleAsked", "ConsoleRefusal", "ConsoleReply", "Undo", "leadingTo", "ownPath"]
+__all__ = ["DRAWING", "ConsoleAsked", "ConsoleRefusal", "ConsoleReply", "Undo", "leadingTo", "ownPath"]
+
+#: The type of drawings that are made here, which have a style of their own.
+DRAWING: Final = b"image/svg+xml; charset=utf-8"
 
 #: Characters of what was done.
 _SAID: Final = 400

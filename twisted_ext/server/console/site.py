@@ -20,7 +20,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
-from twisted_ext.server.console.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, ownPath
+from twisted_ext.server.console.replies import DRAWING, ConsoleAsked, ConsoleRefusal, ConsoleReply, ownPath
 from twisted_ext.server.console.sessions import LONGEST, ConsoleSessions
 from twisted_ext.server.console.users import ConsoleUsers, Passwords, TooManyTries
 from twisted_ext.server.reply.ratelimit import siteOf
@@ -274,6 +274,8 @@ class _Console(Resource):
                 octets = self._drawn(None, made).encode("utf-8")
         request.setResponseCode(made.code)
         request.setHeader(b"Content-Type", made.kind)
+        if made.kind == DRAWING:
+            request.setHeader(b"Content-Security-Policy", b"default-src 'none'; style-src 'unsafe-inline'")
         if made.name:
             request.setHeader(b"Content-Disposition", f'attachment; filename="{made.name}"'.encode("ascii", "replace"))
         finishWith(request, octets)

@@ -328,6 +328,35 @@ class Status(Operations):
         context = QueryContext(self._reactor.seconds() + LOOKUP_SECONDS.default)
         return explained(source, self._reactor, question, context).addCallback(told)
 
+    def chain(self, name: str, rrType: str) -> Deferred[dict[str, JSON]]:
+        """
+        Return the chain of trust of an answer.
+
+        @param rrType: C{""} for A.
+
+        @return: C{security}, C{said}, the chain as lines, and C{svg}, a drawing of it.
+        """
+        # Here, for few servers are asked for it.
+        from twisted_ext.dnssec.drawing.chaindrawing import svgOf
+        from twisted_ext.dnssec.drawing.chaintext import chainLines
+        from twisted_ext.dnssec.evidence import Evidence
+        from twisted_ext.dnssec.inspection import inspect
+        from twisted_ext.dnssec.trustanchors import TrustAnchors
+        from twisted_ext.palette import Palette
+        from twisted_ext.resolver.recursive.evidence import proved
+
+        number = typeNumber(rrType) if rrType else A
+        if number is None:
+            raise BadRecord(f"{rrType!r} is not a record type: write a mnemonic such as MX, or a number as TYPE65280")
+
+        def told(evidence: Evidence) -> dict[str, JSON]:
+            inspection = inspect(evidence, TrustAnchors(evidence.anchors))
+            lines = [*chainLines(inspection, Palette(False), True)]
+            return {"security": inspection.verdict.security.value, "said": [*lines], "svg": svgOf(inspection)}
+
+        context = QueryContext(self._reactor.seconds() + LOOKUP_SECONDS.default)
+        return proved(self.serving.source, Question(nameFromText(name), number), context).addCallback(told)
+
     def traces(self) -> dict[str, JSON]:
         """
         Return the last traces, oldest first.

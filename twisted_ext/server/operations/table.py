@@ -126,6 +126,12 @@ OPERATIONS: Final[tuple[Verb, ...]] = (
         shown=f"{_REPORT}explanationLines",
     ),
     Verb(
+        "chain",
+        "have the server look up a name, and show the chain of trust from the root to the answer",
+        lambda server, given: server.chain(given["name"], given.get("type", "")),
+        takes=("NAME", "[TYPE]"),
+    ),
+    Verb(
         "trace/on",
         "trace live queries, for this name and below it, or all",
         lambda server, given: server.trace(True, given.get("name", "")),
