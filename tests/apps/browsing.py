@@ -138,6 +138,14 @@ class Browsing:
         for kind in ("keyDown", "keyUp"):
             self._call("Input.dispatchKeyEvent", type=kind, key=key, text=text, windowsVirtualKeyCode=code)
 
+    def selectAll(self) -> None:
+        """
+        Press Ctrl-A.
+        """
+        key = {"key": "a", "code": "KeyA", "modifiers": 2, "windowsVirtualKeyCode": 65}
+        self._call("Input.dispatchKeyEvent", type="rawKeyDown", commands=["selectAll"], **key)
+        self._call("Input.dispatchKeyEvent", type="keyUp", **key)
+
 
 def browserPath() -> str:
     """

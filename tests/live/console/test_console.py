@@ -17,7 +17,6 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from tests.apps.browsing import Browsing, browserPath, commandOf
 from tests.live.twistds import Twistd, wait
 from tests.live.zones.test_updates import ROOT, ServerAddress, ask, found, serialOf
 from tests.peers import freePort
@@ -31,7 +30,7 @@ ns1 300 A 192.0.2.1
 www 300 A 192.0.2.80
 """
 
-_PASSWORD = "correct horse battery"
+PASSWORD = "correct horse battery"
 
 
 class Console:
@@ -46,7 +45,7 @@ class Console:
         with (folder / "users").open("w") as file:
             for name, scope in {"anna": "admin", "bert": "zones", "guest": "read"}.items():
                 command = [sys.executable, "-m", "twisted_ext.apps.cli.main", "console", "user", name, "--scope", scope]
-                done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, input=f"{_PASSWORD}\n")
+                done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, input=f"{PASSWORD}\n")
                 file.write(done.stdout)
         (folder / "users").chmod(0o600)
         for name in ("example.org", "fixed.example"):
@@ -84,7 +83,7 @@ class Browser:
         self._console = console
         self._cookie = ""
         self.page = ""
-        assert self.post("/signin", name=name, password=_PASSWORD, to="/") == 303
+        assert self.post("/signin", name=name, password=PASSWORD, to="/") == 303
 
     def _ask(self, method: str, path: str, body: str = "") -> int:
         port = self._console.port
@@ -294,64 +293,3 @@ def test_startup(tmp_path: Path) -> None:
             wait(lambda: ask(made.server, "example.org", SOA).rcode == Rcode.NOERROR, twistd)
         assert said in twistd.text()
         twistd.stop()
-
-
-@pytest.mark.parametrize(("width", "phone", "scheme"), [(375, True, "dark"), (768, False, "light"), (1280, False, "light")])
-def test_inABrowser(console: Console, tmp_path: Path, width: int, phone: bool, scheme: str) -> None:
-    """
-    A user changes a record by the keyboard alone, on screens of each size, light and dark; axe finds nothing, and no page is wider than
-    the screen.
-    """
-    pytest.importorskip("axe_core_python", reason="no axe: pip install axe-core-python")
-    address = f"http://127.0.0.1:{console.port}"
-    with Browsing(commandOf(browserPath(), tmp_path / "browser")) as page:
-        page.prefer(scheme)
-        page.screen(width, phone=phone)
-
-        def expectFine() -> None:
-            assert _violations(page) == []
-            assert page.value("document.documentElement.scrollWidth <= innerWidth")
-
-        page.open(f"{address}/zones/example.org.", "document.getElementById('password')")
-        expectFine()
-        _type(page, "anna")
-        page.press("Tab")
-        _type(page, _PASSWORD)
-        page.press("Enter")
-        page.wait("document.title.startsWith('example.org.')")
-        expectFine()
-        page.value("document.querySelector('a[aria-label=\"Change www.example.org. A\"]').focus()")
-        page.press("Enter")
-        page.wait("document.getElementById('data')")
-        expectFine()
-        page.value("document.getElementById('data').select()")
-        page.value("document.getElementById('data').focus()")
-        _type(page, "192.0.2.99")
-        page.press("Tab")
-        page.press("Enter")
-        page.wait("document.getElementById('differenceTitle')")
-        expectFine()
-        page.value("document.querySelector('button[value=apply]').focus()")
-        page.press("Enter")
-        page.wait("document.querySelector('.said')")
-        wait(lambda: found(console.server, "www.example.org", A) == {"192.0.2.99"}, console.twistd)
-        for path in ("/", "/zones", "/blocking", "/look"):
-            page.open(f"{address}{path}", f"location.pathname == '{path}' && document.querySelector('main h1')")
-            expectFine()
-        hosts = page.value("performance.getEntriesByType('resource').map(each => new URL(each.name).host)")
-        assert isinstance(hosts, list)
-        assert set(hosts) <= {f"127.0.0.1:{console.port}"}
-        page.open("about:blank", "location.href == 'about:blank'")
-
-
-def _type(page: Browsing, text: str) -> None:
-    for character in text:
-        page.press(character)
-
-
-def _violations(page: Browsing) -> object:
-    page.value(resources.files("axe_core_python").joinpath("axe.min.js").read_text("utf-8") + "; 0")
-    run = "axe.run({ resultTypes: ['violations'] }).then(found => found.violations.map(each => [each.id, each.nodes[0].html]))"
-    page.value(f"window.found = null; {run}.then(found => {{ window.found = found }}); 0")
-    page.wait("window.found")
-    return page.value("found")

@@ -21,9 +21,11 @@ from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.rrtypes import A
 
 
-def consoleAt(folder: Path, more: str = "") -> Console:
+def consoleAt(folder: Path, more: str = "", tables: str = "") -> Console:
     """
     Return a server that forwards, with two lists, a view, and the history of queries.
+
+    @param more: further settings, and C{tables} further tables.
     """
     made = Console(folder)
     (folder / "ads.txt").write_text("ads.example.net\n")
@@ -32,7 +34,7 @@ def consoleAt(folder: Path, more: str = "") -> Console:
     own = 'role = "forward"\nupstream = ["127.0.0.1:1"]\nlists = ["ads"]\nlocal-domain = ["lan"]\n'
     own += "show-clients = true\nquery-history = true\n"
     text = settings.read_text().replace('role = "serve"\n', own + more)
-    tables = f"""
+    tables += f"""
 [[list]]
 name = "ads"
 file = "{folder}/ads.txt"

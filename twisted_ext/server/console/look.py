@@ -65,7 +65,8 @@ class LookPage:
         """
 
         def page(said: Mapping[str, object]) -> ConsoleReply:
-            return ConsoleReply("chain", {"title": f"Chain of trust of {name}", "name": name, "kind": kind, **said})
+            values = {"title": f"Chain of trust of {name}", "name": name, "kind": kind, "security": said["security"], "lines": said["said"]}
+            return ConsoleReply("chain", values)
 
         name, kind = _askedIn(asked)
         return self._operations.do("chain", {"name": name, "type": kind}).addCallback(page)

@@ -6,6 +6,7 @@ Nothing needs scripts: each action is a form, whose reply leads to a page. So th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from importlib import resources
 from time import perf_counter
@@ -66,6 +67,9 @@ _HEADERS: Final = (
     (b"Cross-Origin-Resource-Policy", b"same-origin"),
     (b"Cache-Control", b"no-store"),
 )
+
+#: Control characters, but for those of lines, and the marks and overrides of directions (Unicode, annex 9).
+_UNSEEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 _INTERNAL: Final = "An internal error has happened; the log of the server has it."
 
@@ -143,7 +147,7 @@ class _Console(Resource):
             # A page of another site could point its own name here.
             raise ConsoleRefusal(421, "This name is not in console-hosts. Use the address of the server, or localhost.")
         path = request.path.decode("ascii", "replace")
-        parts = [unquote(each, errors="replace") for each in path.strip("/").split("/")] if path != "/" else []
+        parts = [_shown(unquote(each, errors="replace")) for each in path.strip("/").split("/")] if path != "/" else []
         if len(parts) == 2 and parts[0] == "static":
             return self._file(parts[1])
         method = request.method.decode("ascii", "replace")
@@ -155,7 +159,8 @@ class _Console(Resource):
         if method == "POST":
             asked.form = _fieldsIn(request.content.read() if request.content is not None else b"")
         else:
-            asked.fields = {name.decode("utf-8", "replace"): values[0].decode("utf-8", "replace") for name, values in request.args.items()}
+            given = {name.decode("utf-8", "replace"): values[0].decode("utf-8", "replace") for name, values in request.args.items()}
+            asked.fields = {name: _shown(value) for name, value in given.items()}
         secret = self._secretIn(request)
         if parts == ["signin"]:
             return self._signIn(asked, secret) if method == "POST" else _signInPage(asked.fields.get("to", ""))
@@ -307,7 +312,14 @@ def _fieldsIn(octets: bytes) -> dict[str, str]:
         found = parse_qs(octets.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_FIELDS)
     except ValueError:
         raise ConsoleRefusal(400, "The form has too many fields.") from None
-    return {name: values[0] for name, values in found.items()}
+    return {name: values[0] if name == "password" else _shown(values[0]) for name, values in found.items()}
+
+
+def _shown(text: str) -> str:
+    """
+    Return a text with a mark in place of characters that no one sees, and of those that would change the direction of what follows.
+    """
+    return _UNSEEN.sub("\ufffd", text)
 
 
 def _clientOf(request: Request) -> str:

@@ -1,0 +1,155 @@
+"""
+Ten tasks of a household and of a small company, done in a browser by the keyboard alone: how many clicks each takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live.console.keyboards import Keyboard
+from tests.live.console.test_console import PASSWORD, Console
+from tests.live.console.test_settings import blocked, consoleAt
+from tests.live.twistds import Twistd, addresses, wait
+from tests.live.zones.test_updates import ServerAddress, ask, serialOf
+from twisted_ext.wire.rrtypes import A
+
+#: For each task the clicks, and the fields that something is written into or chosen in. The page about the console has the same.
+TASKS = {
+    "block an app for the children": (2, 0),
+    "see why a page fails": (2, 1),
+    "allow a name": (2, 0),
+    "pause a view": (2, 1),
+    "add a name": (2, 2),
+    "add a record to a zone": (5, 2),
+    "roll a zone back": (5, 0),
+    "find the busiest device": (1, 0),
+    "refresh a secondary": (3, 0),
+    "back up": (2, 0),
+}
+
+
+@pytest.fixture
+def primary(tmp_path: Path) -> Iterator[Twistd]:
+    """
+    Start a server with a zone that may be transferred.
+    """
+    folder = tmp_path / "primary"
+    folder.mkdir()
+    (folder / "zone").write_text("@ 60 SOA ns1 hostmaster 1 36000 36000 604800 60\n@ 60 NS ns1\nns1 60 A 192.0.2.1\n")
+    settings = f'role = "serve"\nstate = "{folder}/state"\n[[zone]]\nname = "second.example"\nfile = "zone"\n'
+    settings += 'allow-transfer = ["127.0.0.1"]\n'
+    (folder / "settings.toml").write_text(settings)
+    with Twistd(folder, "--config", str(folder / "settings.toml")) as made:
+        yield made
+
+
+@pytest.fixture
+def console(tmp_path: Path, primary: Twistd) -> Iterator[Console]:
+    """
+    Start a server that has it as a secondary.
+    """
+    folder = tmp_path / "console"
+    folder.mkdir()
+    tables = f'[[zone]]\nname = "second.example"\nprimaries = ["127.0.0.1:{primary.port}"]\n'
+    made = consoleAt(folder, tables=tables)
+    yield made
+    made.twistd.stop()
+
+
+def test_tasks(console: Console, primary: Twistd, tmp_path: Path) -> None:
+    """
+    Each task is done in as few clicks as the page about the console says.
+    """
+    wait(lambda: blocked(console, "ads.example.net") and serialOf(console.server, "second.example") == 1, console.twistd)
+    counted: dict[str, tuple[int, int]] = {}
+    with Keyboard(tmp_path / "browser", f"http://127.0.0.1:{console.port}") as person:
+        person.page.screen(1280)
+        person.signIn("anna", PASSWORD)
+
+        def task(name: str, work: Callable[[], object], isDone: Callable[[], object]) -> None:
+            person.begin()
+            work()
+            counted[name] = person.clicks, person.fields
+            wait(isDone, console.twistd)
+
+        def block() -> None:
+            person.click("Blocking")
+            person.click("Switch games on for view children")
+
+        task("block an app for the children", block, lambda: person.said == "lists has games for view children")
+
+        def why() -> None:
+            person.click("Blocking")
+            person.write("Name", "ads.example.net")
+            person.click("Look")
+
+        task("see why a page fails", why, lambda: person.has("ads.example.net is blocked by ads:1"))
+
+        def allow() -> None:
+            person.click("Queries")
+            person.click("Allow ads.example.net.")
+
+        task("allow a name", allow, lambda: not blocked(console, "ads.example.net"))
+
+        def pause() -> None:
+            person.click("Blocking")
+            person.choose("Clients of view", "chi")
+            person.click("Pause")
+
+        task("pause a view", pause, lambda: person.has("Blocking is paused for children."))
+
+        def name() -> None:
+            person.click("Names")
+            person.write("Name, such as printer.lan", "printer.lan")
+            person.write("Address or other data", "192.0.2.40")
+            person.click("Add")
+
+        task("add a name", name, lambda: addresses(ask(console.server, "printer.lan", A)) == ["192.0.2.40"])
+
+        def record() -> None:
+            person.click("Zones")
+            person.click("example.org.")
+            person.click("Add records")
+            person.write("Name, @ for the zone itself", "shop")
+            person.write("Data, one record on each line; none removes them", "192.0.2.41")
+            person.click("Show what changes")
+            person.click("Change it")
+
+        task("add a record to a zone", record, lambda: addresses(ask(console.server, "shop.example.org", A)) == ["192.0.2.41"])
+
+        def back() -> None:
+            person.click("Zones")
+            person.click("example.org.")
+            person.click("Changes")
+            person.click("Go back to before this")
+            person.click("Go back")
+
+        task("roll a zone back", back, lambda: addresses(ask(console.server, "shop.example.org", A)) == [])
+        task("find the busiest device", lambda: person.click("Clients"), lambda: person.has("100 %"))
+        zone, address = primary.folder / "zone", ServerAddress(primary.folder)
+        address.port = primary.port
+
+        def refresh() -> None:
+            zone.write_text(zone.read_text().replace("hostmaster 1 ", "hostmaster 2 "))
+            wait(lambda: serialOf(address, "second.example") == 2, primary)
+            person.click("Zones")
+            person.click("second.example.")
+            person.click("Transfer now")
+
+        task("refresh a secondary", refresh, lambda: serialOf(console.server, "second.example") == 2)
+
+        def save() -> None:
+            person.click("Settings")
+            person.to("Back up")
+            person.clicks += 1
+            # The reply is a file, not a page.
+            person.page.press("Enter")
+
+        audit = console.folder / "state" / "audit.jsonl"
+        task("back up", save, lambda: '"path":"/backup","status":200' in audit.read_text().replace(" ", ""))
+    assert counted == TASKS
+    assert "Traceback" not in console.twistd.text()
+
