@@ -28,6 +28,7 @@ from twisted_ext.server.console.zones.changes import ZoneChangesPage
 from twisted_ext.server.console.zones.keys import ZoneKeysPage
 from twisted_ext.server.console.zones.pages import ZonePages
 from twisted_ext.server.console.zones.text import ZoneTextPage
+from twisted_ext.server.jobs.sparing import SparingThread
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.web.securedservice import SecuredService
 
@@ -97,7 +98,7 @@ class _Pages:
     def __init__(
         self, reactor: IReactorSocket, operations: Operations, audit: AuditLog | None, today: Callable[[], float]
     ) -> None:
-        elsewhere = partial(inThread, reactor)
+        elsewhere = SparingThread(reactor)
         self._zones = ZonePages(operations, IReactorTime(reactor), elsewhere)
         self._text = ZoneTextPage(operations, elsewhere)
         self._changes = ZoneChangesPage(operations)

@@ -81,20 +81,20 @@ class Browser:
 
     def __init__(self, console: Console, name: str = "anna") -> None:
         self._console = console
-        self._cookie = ""
+        self.cookie = ""
         self.page = ""
         assert self.post("/signin", name=name, password=PASSWORD, to="/") == 303
 
     def _ask(self, method: str, path: str, body: str = "") -> int:
         port = self._console.port
-        headers = {"Cookie": self._cookie, "Origin": f"http://127.0.0.1:{port}", "Content-Type": "application/x-www-form-urlencoded"}
+        headers = {"Cookie": self.cookie, "Origin": f"http://127.0.0.1:{port}", "Content-Type": "application/x-www-form-urlencoded"}
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         connection.request(method, path, body.encode() if body else None, headers)
         with connection.getresponse() as reply:
             self.octets = reply.read()
             self.page = self.octets.decode("utf-8", "replace")
             self.location = reply.headers.get("location", "")
-            self._cookie = (reply.headers.get("set-cookie") or self._cookie).partition(";")[0]
+            self.cookie = (reply.headers.get("set-cookie") or self.cookie).partition(";")[0]
             status = reply.status
         connection.close()
         return status

@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from twisted_ext.errors import BadDescription, CallerFault, DNSFault
+from twisted_ext.errors import BadDescription, CallerFault, DNSFault, TimedOut
 from twisted_ext.server.console.replies import DRAWING, ConsoleAsked, ConsoleRefusal, ConsoleReply, ownPath
 from twisted_ext.server.console.sessions import LONGEST, ConsoleSessions
 from twisted_ext.server.console.users import ConsoleUsers, Passwords, TooManyTries
@@ -336,6 +336,8 @@ def _explained(failure: Failure, request: Request) -> ConsoleReply:
     fault = failure.value
     if isinstance(fault, ConsoleRefusal):
         return _refused(fault.text, fault.code)
+    if isinstance(fault, TimedOut):
+        return _refused(f"{str(fault)[:1].upper()}{str(fault)[1:]}.", 503)
     if isinstance(fault, DNSFault | CallerFault):
         return _refused(str(fault), 422)
     _log.failure("while replying to {method} {path}", failure=failure, method=request.method, path=request.path)
