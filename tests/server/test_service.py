@@ -203,7 +203,18 @@ class ForwardServiceTests(ServiceCase):
         """
         path = self.mktemp()
         Path(path).write_text("192.168.0.9 tablet.lan tablet\n")
-        service = self.run_(showClients=True, hostsFile=[path])
+        self.expectTablet(self.run_(showClients=True, hostsFile=[path]))
+
+    def test_clientsAreShownByTheirRecords(self) -> None:
+        """
+        So has one in a local record.
+        """
+        self.expectTablet(self.run_(showClients=True, hostsFile=[""], local=["tablet.lan A 192.168.0.9"]))
+
+    def expectTablet(self, service: ServerService) -> None:
+        """
+        Check that a client is shown by its name.
+        """
         self.successResultOf(service.status.queries(0))
         self.asked()
         for found, key in ((service.status.do("clients", {}), "clients"), (service.status.queries(0), "queries")):

@@ -21,17 +21,19 @@ from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.rrtypes import A
 
 
-def consoleAt(folder: Path, more: str = "", tables: str = "") -> Console:
+def consoleAt(folder: Path, more: str = "", tables: str = "", upstream: str = "127.0.0.1:1", isInFiles: bool = True) -> Console:
     """
     Return a server that forwards, with two lists, a view, and the history of queries.
 
     @param more: further settings, and C{tables} further tables.
+    @param upstream: by default one that does not reply.
+    @param isInFiles: whether the lists are files.
     """
     made = Console(folder)
     (folder / "ads.txt").write_text("ads.example.net\n")
     (folder / "games.txt").write_text("games.example.net\n")
     settings = folder / "settings.toml"
-    own = 'role = "forward"\nupstream = ["127.0.0.1:1"]\nlists = ["ads"]\nlocal-domain = ["lan"]\n'
+    own = f'role = "forward"\nupstream = ["{upstream}"]\nlists = ["ads"]\nlocal-domain = ["lan"]\n'
     own += "show-clients = true\nquery-history = true\n"
     text = settings.read_text().replace('role = "serve"\n', own + more)
     tables += f"""
@@ -45,6 +47,8 @@ file = "{folder}/games.txt"
 name = "children"
 clients = ["127.0.0.9"]
 """
+    if not isInFiles:
+        text, tables = [re.sub(r'file = ".*/(ads|games).txt"', r'names = ["\1.example.net"]', each) for each in (text, tables)]
     settings.write_text(text + tables)
     made.begin()
     return made

@@ -125,6 +125,9 @@ class AddedTests(SynchronousTestCase):
             with self.assertRaises(BadDescription) as caught:
                 checkedValue(OWN, setting, text, view)
             self.assertIn(said, str(caught.exception))
+        with self.assertRaises(BadDescription) as caught:
+            checkedValue(Settings.of(role="serve"), "block", "a.example", "")
+        self.assertIn("block has no effect with serve", str(caught.exception))
         self.patch(additions, "_MOST", 1)
         with self.assertRaises(CallerFault):
             self.after(("block", "one.example", "", False), ("block", "two.example", "", False))

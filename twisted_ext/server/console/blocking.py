@@ -4,7 +4,8 @@ The page of blocking: which names and lists are blocked for whom, for whom block
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -30,7 +31,7 @@ _TIMES: Final = {"5m": "5 minutes", "30m": "30 minutes", "2h": "2 hours", "24h":
 _RULES: Final = 200
 
 #: What is shown of a list that the server has not read.
-_NO_FACTS: Final = {"names": None, "wrong": 0, "failing": False}
+_NO_FACTS: Final = {"names": None, "wrong": 0, "failing": False, "fetched": "", "said": "", "isFetched": False}
 
 
 class BlockingPage:
@@ -49,6 +50,7 @@ class BlockingPage:
         blocking = status.get("blocking")
         shown = blocking.get("shown") if isinstance(blocking, dict) else None
         known = shown.get("lists") if isinstance(shown, dict) else None
+        fetched = blocking.get("fetched") if isinstance(blocking, dict) else None
         why: list[str] = []
         name, client = asked.fields.get("name", "").strip(), asked.fields.get("client", asked.client).strip()
         if name:
@@ -68,7 +70,7 @@ class BlockingPage:
             "rules": rules[:_RULES],
             "ruleCount": len(rules),
             "q": wanted,
-            "lists": list(_listsIn(inForce, known if isinstance(known, list) else [])),
+            "lists": list(_listsIn(inForce, _named(known), _named(fetched))),
         }
         return ConsoleReply("blocking", values)
 
@@ -127,13 +129,22 @@ def _rulesIn(settings: Settings) -> Iterator[dict[str, object]]:
                     yield {"setting": setting, "value": value, "view": view, "isAdded": value not in former}
 
 
-def _listsIn(settings: Settings, known: Sequence[JSON]) -> Iterator[dict[str, object]]:
+def _named(facts: JSON) -> dict[str, dict[str, JSON]]:
+    """
+    Return what the server says of each list, by its name.
+    """
+    return {str(each["name"]): each for each in facts if isinstance(each, dict)} if isinstance(facts, list) else {}
+
+
+def _listsIn(
+    settings: Settings, facts: dict[str, dict[str, JSON]], fetched: Mapping[str, Mapping[str, JSON]]
+) -> Iterator[dict[str, object]]:
     """
     Return the lists that have names, each with those that it applies to; and what else the server has read.
 
-    @param known: what it says of those that it has read.
+    @param facts: what it says of those that it has read.
+    @param fetched: the same of those that it fetches.
     """
-    facts = {str(each["name"]): each for each in known if isinstance(each, dict)}
     for name, given in namedLists(settings[BlockingSettings]).items():
         found = facts.pop(name, {})
         applied: list[dict[str, object]] = []
@@ -143,6 +154,10 @@ def _listsIn(settings: Settings, known: Sequence[JSON]) -> Iterator[dict[str, ob
                 _, when = choiceIn(each)
                 applied.append({"view": view, "value": each, "when": f" during {when}" if when else "", "isOn": bool(chosen)})
         place = str(found.get("place") or given.file or urlsplit(given.url).hostname or "the settings")
-        yield {**_NO_FACTS, **found, "name": name, "place": place, "applied": applied, "isFetched": bool(given.url)}
+        copy = fetched.get(name, {})
+        at = copy.get("fetched")
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(at)) if isinstance(at, int | float) else "not yet" if given.url else ""
+        more = {"fetched": when, "said": copy.get("said") or "", "isFetched": bool(given.url)}
+        yield {**_NO_FACTS, **found, "name": name, "place": place, "applied": applied, **more}
     for found in facts.values():
-        yield {**_NO_FACTS, **found, "applied": [], "isFetched": False}
+        yield {**_NO_FACTS, **found, "applied": []}

@@ -109,6 +109,8 @@ def checkedValue(own: Settings, setting: str, text: str, view: str, *, isRemoved
         raise BadDescription("clients are those of a view; give its name")
     if view and setting != "clients" and not known[setting].inView:
         raise BadDescription(f"{setting} is the same in all views; leave the view out")
+    if own.role not in known[setting].roles and setting != "clients":
+        raise BadDescription(f"{setting} has no effect with {own.role}")
     if len(text) > _LONGEST:
         raise BadDescription(f"a value has at most {_LONGEST} characters, not {len(text)}")
     if text.startswith("file:"):

@@ -118,12 +118,12 @@ class LocalNames(Active):
             self._site.changed()
 
     def nameOf(self, address: str) -> str:
-        if self._hosts is None:
-            return ""
         try:
             packed = socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
         except OSError:
             # A client of a Unix socket, or an address with a scope.
             return ""
-        name = self._hosts.current().names.get(packed)
+        name = None if self._hosts is None else self._hosts.current().names.get(packed)
+        if name is None and self._reverse is not None and packed in self._reverse.names:
+            name = self._reverse.names[packed].name
         return "" if name is None else nameToText(name, final=False)
