@@ -56,7 +56,7 @@ clients = ["127.0.0.9"]
 
 @pytest.fixture
 def console(tmp_path: Path) -> Iterator[Console]:
-    made = consoleAt(tmp_path)
+    made = consoleAt(tmp_path, tables='[[schedule]]\nname = "homework"\ndays = ["mon-fri"]\ntimes = ["14:00-17:30"]\n')
     yield made
     made.twistd.stop()
 
@@ -131,6 +131,7 @@ def test_kept(console: Console) -> None:
     browser.get("/blocking")
     assert press(browser, "Switch ads off for all clients") == "lists no longer has ads for all clients"
     assert press(browser, "Switch games on for view children") == "lists has games for view children"
+    assert "view children: on" in browser.page
     said = press(browser, "Block", name="Tracker.Example.NET", view="")
     assert said == "Tracker.Example.NET and all names below it are blocked for all clients."
     for end in ("reload", "restart", "kill"):
@@ -205,6 +206,10 @@ def test_settings(console: Console) -> None:
     wanted = {"block": "changed while the server runs", "upstream": "the settings file", "port": "an option", "cache-size": "by default"}
     assert {name: origins.get(name) for name in wanted} == wanted
     assert guest.get("/settings") == 403
+    fields = {"action": "add", "setting": "lists", "value": "games during homework", "view": "children", "back": "/blocking"}
+    assert browser.post("/settings", **fields) == 303
+    browser.get("/blocking")
+    assert "view children during homework (mon-fri 14:00-17:30): on" in browser.page
     assert browser.get("/upstreams") == 200
     assert "127.0.0.1:1" in browser.page
     for fields in (

@@ -175,6 +175,8 @@ class SiteTests(SynchronousTestCase):
         self.assertEqual(self.post("/form", {"proof": proof}, Origin="", Sec_Fetch_Site="same-origin").code, 303)
         with patch.object(module._Console, "_expectOwnPage", lambda *_: None):
             self.assertEqual(self.post("/form", {"proof": proof}, Origin="http://attacker.example").code, 303)
+        with patch.object(sessionsModule.ConsoleSession, "isProven", lambda *_: True):
+            self.assertEqual(self.post("/form", {}).code, 303)
         # That one too where nobody is signed in: it would have the victim work in the attacker's session.
         self.cookie = ""
         self.assertEqual(self.post("/signin", {"name": "anna"}, Origin="http://attacker.example").code, 403)

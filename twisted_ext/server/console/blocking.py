@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import CallerFault, DNSFault
 from twisted_ext.server.console.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, leadingTo
-from twisted_ext.server.features.blocking.lists import choiceIn, namedLists
+from twisted_ext.server.features.blocking.lists import choiceIn, namedLists, schedulesIn
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.features.views.viewsettings import viewsOf
 
@@ -145,6 +145,7 @@ def _listsIn(
     @param facts: what it says of those that it has read.
     @param fetched: the same of those that it fetches.
     """
+    schedules = schedulesIn(settings[BlockingSettings])
     for name, given in namedLists(settings[BlockingSettings]).items():
         found = facts.pop(name, {})
         applied: list[dict[str, object]] = []
@@ -152,7 +153,9 @@ def _listsIn(
             chosen = [each for each in wanted.lists if choiceIn(each)[0] == name]
             for each in chosen or [name]:
                 _, when = choiceIn(each)
-                applied.append({"view": view, "value": each, "when": f" during {when}" if when else "", "isOn": bool(chosen)})
+                during = schedules.get(when)
+                times = "" if during is None else f" during {when} ({' '.join([*during.days, *during.times])})"
+                applied.append({"view": view, "value": each, "when": times, "isOn": bool(chosen)})
         place = str(found.get("place") or given.file or urlsplit(given.url).hostname or "the settings")
         copy = fetched.get(name, {})
         at = copy.get("fetched")
