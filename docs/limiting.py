@@ -1,5 +1,6 @@
 """
-Write the tables of the limits page from the C{limits} modules of the package and their comments.
+Write the tables of the limits page from the C{limits} modules of the package, from the numbers beside their use in all modules, and from
+their comments.
 
     python docs/limiting.py FILE
 """
@@ -20,6 +21,7 @@ from twisted_ext.limits import Limit
 SECTION = re.compile(r"# -- (.+)")
 COMMENT = re.compile(r"#: ?(.*)")
 DEFINITION = re.compile(r"([A-Z][A-Z_0-9]+): Final = Limit\(")
+FIXED = re.compile(r"(_?[A-Z][A-Z_0-9]+): Final(?:\[\w+\])? = ([0-9][0-9_.]*(?: (?:\*|<<) [0-9][0-9_.]*)*)$")
 MARKUP = re.compile(r"[CLB]\{([^}]*)\}")
 
 
@@ -57,9 +59,26 @@ def rows(source: str) -> Iterator[tuple[str, str, str]]:
             words = []
 
 
+def fixed() -> Iterator[tuple[str, str, str, str]]:
+    """
+    Yield module, name, value and reason of each number that no one chooses, which is beside its use.
+    """
+    root = Path(twisted_ext.__path__[0])
+    for path in sorted(root.rglob("*.py")):
+        words: list[str] = []
+        for line in path.read_text("utf-8").splitlines() if path.name != "limits.py" else ():
+            if found := COMMENT.match(line):
+                words.append(found[1])
+                continue
+            if words and (found := FIXED.match(line)):
+                module = ".".join(path.relative_to(root).with_suffix("").parts)
+                yield module, found[1].lstrip("_"), found[2], MARKUP.sub(r"``\1``", " ".join(words))
+            words = []
+
+
 def tables() -> str:
     """
-    Return a heading and a table for each section of the modules.
+    Return a heading and a table for each section of the modules, and one for fixed numbers.
     """
     lines: list[str] = []
     sections: dict[str, list[tuple[str, str, Limit]]] = {}
@@ -74,7 +93,12 @@ def tables() -> str:
             lines += [f"   * - ``{name}``", f"     - {shown(limit.default)}", f"     - {shown(limit.least)}"]
             lines += [f"     - {shown(limit.most)}", f"     - {reason}"]
         lines.append("")
-    return "\n".join(lines)
+    title = "Numbers that are fixed"
+    lines += [title, "=" * len(title), "", ".. list-table::", "   :header-rows: 1", "   :widths: 26 22 12 40", ""]
+    lines += ["   * - module", "     - name", "     - value", "     - what it limits, or is"]
+    for place, name, value, reason in fixed():
+        lines += [f"   * - ``{place}``", f"     - ``{name}``", f"     - {value}", f"     - {reason}"]
+    return "\n".join([*lines, ""])
 
 
 if __name__ == "__main__":

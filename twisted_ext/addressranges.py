@@ -10,10 +10,12 @@ from socket import AF_INET, AF_INET6, inet_pton
 from typing import Final
 
 from twisted_ext.errors import BadName, CallerFault
-from twisted_ext.limits import RANGE_ADDRESSES
 from twisted_ext.wire.names import nameToText
 
 __all__ = ["AddressRange", "BadAddress", "reverseName", "reverseNameOf"]
+
+#: Addresses in one range, so that a /64 written by mistake is an error and does not run for a thousand years.
+_RANGE_ADDRESSES: Final = 2**32
 
 _IPV4: Final = b"\x07in-addr\x04arpa\x00"
 _IPV6: Final = b"\x03ip6\x04arpa\x00"
@@ -69,7 +71,7 @@ class AddressRange:
     @classmethod
     def fromText(cls, text: str) -> AddressRange:
         """
-        @raise BadAddress: the text is not an address or a range, or the range has more than L{RANGE_ADDRESSES} addresses.
+        @raise BadAddress: the text is not an address or a range, or the range has more than C{_RANGE_ADDRESSES} addresses.
         """
         try:
             if "/" in text:
@@ -88,7 +90,7 @@ class AddressRange:
         except ValueError:
             right = "192.0.2.1, 2001:db8::1, 192.0.2.0/24 or 192.0.2.3-192.0.2.9"
             raise BadAddress(f"{text!r} is not a valid address; write {right}") from None
-        most = int(RANGE_ADDRESSES.default)
+        most = _RANGE_ADDRESSES
         if self.count > most:
             raise BadAddress(f"{text!r} has {self.count} addresses; a range may have {most}")
         return self

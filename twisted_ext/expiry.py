@@ -6,9 +6,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from twisted_ext.limits import EXPIRY_PAUSE, EXPIRY_WARNED
-
 __all__ = ["ExpiryWarnings", "timeLeft"]
+
+#: Days before something expires at which the log has the first warning: certificates of 90 days are renewed 30 days before, so by then the
+#: renewal has failed for some time.
+_EXPIRY_WARNED: Final = 14
+
+#: Hours between two such warnings at least, and after the end.
+_EXPIRY_PAUSE: Final = 1
 
 _HOUR: Final = 3600
 _DAY: Final = 86_400
@@ -16,8 +21,8 @@ _DAY: Final = 86_400
 
 class ExpiryWarnings:
     """
-    Which warnings are due. The first is due L{EXPIRY_WARNED} days before something expires, each later one after half of the time that is
-    left then, and those behind the last L{EXPIRY_PAUSE} hours after as many.
+    Which warnings are due. The first is due C{_EXPIRY_WARNED} days before something expires, each later one after half of the time that is
+    left then, and those behind the last C{_EXPIRY_PAUSE} hours after as many.
     """
 
     __slots__ = ("_known",)
@@ -30,16 +35,16 @@ class ExpiryWarnings:
         """
         @param label: what expires; another end is that of a renewed one, whose warnings begin anew.
         @param ends: when it expires, in seconds since 1970.
-        @param before: how long before that warnings begin, in seconds; by default L{EXPIRY_WARNED} days.
+        @param before: how long before that warnings begin, in seconds; by default C{_EXPIRY_WARNED} days.
         """
         left = ends - now
-        if left > (EXPIRY_WARNED.default * _DAY if before is None else before):
+        if left > (_EXPIRY_WARNED * _DAY if before is None else before):
             self._known.pop(label, None)
             return False
         known = self._known.get(label)
         if known is not None and known[0] == ends and now < known[1]:
             return False
-        self._known[label] = ends, now + max(left / 2, EXPIRY_PAUSE.default * _HOUR)
+        self._known[label] = ends, now + max(left / 2, _EXPIRY_PAUSE * _HOUR)
         return True
 
     def keep(self, labels: set[str]) -> None:

@@ -9,43 +9,27 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
-    "Limit", "MESSAGE_SIZE", "DATAGRAM_SIZE", "POINTERS_PER_NAME", "POINTER_HOPS", "NAMES_COMPRESSED", "EDNS_OPTIONS", "TSIG_FUDGE",
-    "TSIG_UNSIGNED", "KEY_FILE_OCTETS",
-    "LOOKUP_SECONDS", "QUESTIONS_REMEMBERED", "NAMES_REMEMBERED", "RESOLUTION_DELAY", "FAMILY_GRACE", "SERVICES_OCTETS",
-    "INTERFACE_OCTETS", "ROUTES_REMEMBERED", "ADDRESSES_SORTED", "CALLS_REMEMBERED", "CALL_CHARACTERS", "CALL_ROWS",
-    "SYSTEM_SECONDS", "QUERY_TRIES",
-    "REPLY_ALIASES",
-    "BULK_WINDOW", "BULK_KEPT_BACK", "BULK_ALIASES", "BULK_LINE", "BULK_OUTPUT", "LOSS_SHARE", "RANGE_ADDRESSES", "HOSTS_OCTETS",
-    "HOSTS_ADDRESSES", "HOSTS_TTL", "CONFIGURATION_OCTETS",
-    "LOST_CONFIGURATION_SECONDS", "FILE_COMPLAINTS", "LOOK_SECONDS", "CONFIGURED_SERVERS", "SEARCH_DOMAINS",
-    "NDOTS", "CONFIGURED_TIMEOUT", "CONFIGURED_ATTEMPTS", "SORTLIST_PAIRS", "LOCAL_OCTETS", "LOCAL_TTL", "LOCAL_ALIASES",
-    "BLOCK_LISTS", "BLOCK_LIST_OCTETS", "BLOCK_LINE", "BLOCK_NAMES", "BLOCK_TTL", "BLOCK_SECONDS", "BLOCK_PAUSE",
-    "LIST_FETCH_OCTETS", "LIST_FETCH_SECONDS", "LIST_FETCH_HOPS", "LISTS_AT_ONCE", "LIST_SLOW_SECONDS",
-    "LISTS_RUNNING",
-    "HEDGE_SECONDS",
-    "RESOLVER_THREADS", "THREADED_WAITING", "LOOP_PATIENCE", "THREADED_TTL", "DESCRIPTION_CHARACTERS", "DESCRIPTION_DEPTH",
-    "STAMP_CHARACTERS", "DESIGNATIONS", "DESIGNATED_LEAST_SECONDS", "DESIGNATED_MOST_SECONDS", "DESIGNATED_RETRY_SECONDS",
-    "DESIGNATED_SECONDS", "CACHE_BYTES",
-    "CACHE_ENTRY_BYTES", "CACHE_LARGE_BYTES",
-    "CACHE_READY_BYTES", "CACHE_SECONDS", "CACHE_LEAST_SECONDS", "NEGATIVE_SECONDS", "REFERRAL_SECONDS",
-    "RRSET_RECORDS", "FAILURE_SECONDS", "FAILURE_MOST_SECONDS", "FAILURES_KEPT", "FAILURE_PATIENCE", "STALE_SECONDS", "STALE_TTL",
-    "STALE_WAIT", "STALE_RECHECK", "PREFETCH_SHARE", "PREFETCH_HITS", "PREFETCHES", "CACHE_LINE", "FLIGHT_SECONDS", "FLIGHT_WAITERS",
-    "FLIGHT_VARIANTS", "LOOKUPS_BURST", "LOOKUPS_WAITING", "ZONE_LOOKUPS", "DOMAIN_LOOKUPS", "ZONE_CUTS",
-    "SOCKET_QUERIES", "POOL_SOCKETS", "PORT_TRIES", "NEAR_MISSES", "NEAR_MISSES_HEARD", "FIRST_WAIT", "SERVER_WAIT",
-    "SERVER_TRIES", "FAILURE_TRIES", "FAILURES_IN_A_ROW", "STREAM_WAIT", "STREAM_IN_FLIGHT", "STREAM_WAITING", "STREAM_KEPT",
-    "TLS_KEPT", "TLS_PADDING", "TLS_SESSIONS", "TLS_SESSION_SECONDS", "TLS_PINS", "TLS_NAMES_SHOWN",
-    "TRUST_OCTETS", "DANE_RECORDS", "DANE_SECONDS", "DANE_AGAIN",
-    "BOOTSTRAP_ADDRESSES", "BOOTSTRAP_SECONDS", "BOOTSTRAP_MOST_SECONDS", "QUIC_SILENT", "BACK_OFF",
-    "DECLINES", "SILENT_TRIES", "SILENT_SECONDS", "PROBE_AFTER",
-    "COOKIE_CLIENT_SECONDS", "NO_COOKIE_SECONDS", "NO_UDP_SECONDS", "NO_UDP_SIGNS",
-    "HTTPS_CANCELED", "HTTPS_FRAMES", "HTTPS_GET_OCTETS", "HTTPS_HEADERS", "HTTPS_PAUSE", "HTTPS_PROXY_OCTETS",
-    "HTTPS_STREAMS", "HTTPS_WINDOW", "HTTP3_FAILED", "HTTP3_FRESH", "HTTP3_HANDSHAKE",
-    "NO_EDNS_SECONDS", "NO_EDNS_SIGNS", "NO_CASE_SECONDS", "TRANSFER_BEGIN", "TRANSFER_WAIT", "TRANSFER_SECONDS",
+    "Limit", "MESSAGE_SIZE", "DATAGRAM_SIZE", "POINTERS_PER_NAME", "POINTER_HOPS", "NAMES_COMPRESSED", "EDNS_OPTIONS",
+    "LOOKUP_SECONDS", "RESOLUTION_DELAY", "FAMILY_GRACE", "ROUTES_REMEMBERED", "ADDRESSES_SORTED", "CALLS_REMEMBERED",
+    "CALL_CHARACTERS", "CALL_ROWS", "SYSTEM_SECONDS", "QUERY_TRIES", "REPLY_ALIASES", "BULK_WINDOW", "BULK_KEPT_BACK", "BULK_LINE",
+    "BULK_OUTPUT", "HOSTS_OCTETS", "HOSTS_ADDRESSES", "HOSTS_TTL", "CONFIGURATION_OCTETS", "LOST_CONFIGURATION_SECONDS",
+    "FILE_COMPLAINTS", "LOOK_SECONDS", "CONFIGURED_SERVERS", "SEARCH_DOMAINS", "NDOTS", "CONFIGURED_TIMEOUT", "CONFIGURED_ATTEMPTS",
+    "LOCAL_TTL", "LOCAL_ALIASES", "BLOCK_LIST_OCTETS", "BLOCK_NAMES", "BLOCK_SECONDS", "LIST_FETCH_OCTETS", "LIST_FETCH_SECONDS",
+    "HEDGE_SECONDS", "RESOLVER_THREADS", "THREADED_WAITING", "THREADED_TTL", "DESCRIPTION_CHARACTERS", "STAMP_CHARACTERS",
+    "DESIGNATIONS", "DESIGNATED_LEAST_SECONDS", "DESIGNATED_MOST_SECONDS", "DESIGNATED_RETRY_SECONDS", "DESIGNATED_SECONDS",
+    "CACHE_BYTES", "CACHE_ENTRY_BYTES", "CACHE_READY_BYTES", "CACHE_SECONDS", "CACHE_LEAST_SECONDS", "NEGATIVE_SECONDS",
+    "REFERRAL_SECONDS", "RRSET_RECORDS", "FAILURE_SECONDS", "FAILURE_MOST_SECONDS", "FAILURES_KEPT", "FAILURE_PATIENCE",
+    "STALE_SECONDS", "STALE_WAIT", "CACHE_LINE", "FLIGHT_SECONDS", "FLIGHT_VARIANTS", "LOOKUPS_BURST", "LOOKUPS_WAITING",
+    "ZONE_LOOKUPS", "DOMAIN_LOOKUPS", "ZONE_CUTS", "SOCKET_QUERIES", "POOL_SOCKETS", "PORT_TRIES", "NEAR_MISSES_HEARD",
+    "FIRST_WAIT", "SERVER_WAIT", "SERVER_TRIES", "FAILURE_TRIES", "FAILURES_IN_A_ROW", "STREAM_WAIT", "STREAM_IN_FLIGHT",
+    "STREAM_WAITING", "STREAM_KEPT", "TLS_KEPT", "TLS_SESSIONS", "TLS_SESSION_SECONDS", "TLS_PINS", "TRUST_OCTETS", "DANE_RECORDS",
+    "BOOTSTRAP_SECONDS", "BACK_OFF", "DECLINES", "PROBE_AFTER", "COOKIE_CLIENT_SECONDS", "NO_COOKIE_SECONDS", "NO_UDP_SECONDS",
+    "NO_UDP_SIGNS", "HTTPS_CANCELED", "HTTPS_FRAMES", "HTTPS_HEADERS", "HTTPS_PAUSE", "HTTPS_PROXY_OCTETS", "HTTPS_STREAMS",
+    "HTTP3_FAILED", "HTTP3_FRESH", "HTTP3_HANDSHAKE", "NO_EDNS_SECONDS", "NO_EDNS_SIGNS", "TRANSFER_WAIT", "TRANSFER_SECONDS",
     "TRANSFER_RATE", "TRANSFER_OCTETS", "TLS_LINKS", "TLS_LINK_KEPT", "LANE_BYTES", "LANE_SIGHTS", "CLIENTS_KNOWN",
-    "EXPIRY_WARNED", "EXPIRY_PAUSE", "REQUEST_SECONDS", "REQUEST_LATE", "REQUESTS_PER_CLIENT", "REQUESTS_WAITING", "REQUEST_YIELDS",
-    "LISTENER_BATCH", "LISTENER_BUFFER", "LISTENER_MISSES", "LISTENER_TURN", "FAULT_KINDS", "FAULT_SECONDS",
-    "MEMORY_PAUSE", "DESCRIPTIONS_KEPT",
-    "ATTEMPT_SECONDS", "ATTEMPT_DELAY", "PRIORITY_DELAY", "ATTEMPTS", "ATTEMPTS_AT_ONCE", "TARGET_ADDRESSES", "STARTTLS_OCTETS",
+    "REQUEST_SECONDS", "REQUEST_LATE", "REQUESTS_PER_CLIENT", "REQUESTS_WAITING", "REQUEST_YIELDS", "LISTENER_BATCH",
+    "LISTENER_BUFFER", "LISTENER_MISSES", "LISTENER_TURN", "FAULT_KINDS", "FAULT_SECONDS", "DESCRIPTIONS_KEPT", "ATTEMPT_SECONDS",
+    "ATTEMPT_DELAY", "PRIORITY_DELAY", "ATTEMPTS", "ATTEMPTS_AT_ONCE", "TARGET_ADDRESSES", "STARTTLS_OCTETS",
 ]
 
 
@@ -98,15 +82,6 @@ NAMES_COMPRESSED: Final = Limit(default=120, least=0, most=4096)
 #: EDNS options parsed from one OPT record (CVE-2026-41292).
 EDNS_OPTIONS: Final = Limit(default=100, least=1, most=1000)
 
-#: Permitted clock difference in signed messages, in seconds (recommended by RFC 8945, section 10).
-TSIG_FUDGE: Final = Limit(default=300, least=1, most=3600)
-
-#: Consecutive unsigned messages in a signed stream (RFC 8945, section 5.3.1: 99 must be accepted).
-TSIG_UNSIGNED: Final = Limit(default=99, least=0, most=99)
-
-#: Octets of a TSIG key file.
-KEY_FILE_OCTETS: Final = Limit(default=1 << 20, least=1 << 10, most=16 << 20)
-
 # -- look-ups
 
 #: CNAME records, and DNAME records, followed within one reply; records after more of them are dropped. Resolvers follow 11 to 16.
@@ -117,21 +92,12 @@ LOOKUP_SECONDS: Final = Limit(default=5.0, least=0.05, most=600.0)
 
 # -- twisted.names and the reactor
 
-#: Parsed names that a resolver caches, so that repeated look-ups of the same name need no parsing.
-QUESTIONS_REMEMBERED: Final = Limit(default=1024, least=1, most=65_536)
-
-#: Names cached in Twisted's form, so that equal ones share their octets.
-NAMES_REMEMBERED: Final = Limit(default=4096, least=1, most=1_000_000)
-
 #: Seconds that addresses of one family wait for those of the other, so that they can be sorted together (RFC 8305, section 8).
 RESOLUTION_DELAY: Final = Limit(default=0.05, least=0.0, most=2.0)
 
 #: Seconds to wait for the slower address family once addresses of the other have been delivered: a server that drops queries for one type
 #: must not delay connections until the deadline (RFC 4074, section 4.2).
 FAMILY_GRACE: Final = Limit(default=1.0, least=0.0, most=600.0)
-
-#: Octets read from the services file; usual ones have 13,000, those with all registered services a million.
-SERVICES_OCTETS: Final = Limit(default=4 << 20, least=1 << 10, most=64 << 20)
 
 # -- connecting
 
@@ -158,9 +124,6 @@ TARGET_ADDRESSES: Final = Limit(default=16, least=1, most=100)
 #: Octets of the replies that an SMTP server has sent before TLS and that are not complete: 128 lines of the longest kind (RFC 5321, section
 #: 4.5.3.1.5).
 STARTTLS_OCTETS: Final = Limit(default=1 << 16, least=1 << 10, most=1 << 20)
-
-#: Octets read from the kernel about the addresses of this host, some 80 for each of them.
-INTERFACE_OCTETS: Final = Limit(default=1 << 20, least=1 << 12, most=1 << 24)
 
 #: Destinations whose source address is cached for a second, so that sorting does not open a socket for each address.
 ROUTES_REMEMBERED: Final = Limit(default=1024, least=1, most=65_536)
@@ -195,20 +158,11 @@ BULK_WINDOW: Final = Limit(default=800, least=1, most=20_000)
 #: Answers held back to return them in the order of their names; a slow name then delays all others.
 BULK_KEPT_BACK: Final = Limit(default=100_000, least=1, most=1_000_000)
 
-#: Consecutive aliases that are followed if the server does not.
-BULK_ALIASES: Final = Limit(default=11, least=1, most=16)
-
 #: Octets of a line of input; a name of 255 octets, each of them escaped, takes 1,016.
 BULK_LINE: Final = Limit(default=4096, least=1024, most=1 << 20)
 
 #: Octets of output buffered for the consumer; at this size no look-ups are started until half of it has been written.
 BULK_OUTPUT: Final = Limit(default=1 << 18, least=1 << 12, most=1 << 26)
-
-#: Share of look-ups in a round that may be lost before the number of parallel look-ups is reduced.
-LOSS_SHARE: Final = Limit(default=0.05, least=0.0, most=0.9)
-
-#: Addresses in one range, so that a /64 written by mistake is an error and does not run for a thousand years.
-RANGE_ADDRESSES: Final = Limit(default=2**32, least=1, most=2**32)
 
 # -- local answer sources
 
@@ -250,12 +204,6 @@ CONFIGURED_TIMEOUT: Final = Limit(default=5, least=1, most=30)
 #: Queries to each server (C{options attempts:}); the C library's range.
 CONFIGURED_ATTEMPTS: Final = Limit(default=2, least=1, most=5)
 
-#: Pairs of address and mask in C{sortlist}; the C library's limit.
-SORTLIST_PAIRS: Final = Limit(default=10, least=0, most=10)
-
-#: Octets read from a file of local records: some hundred thousand records.
-LOCAL_OCTETS: Final = Limit(default=16 << 20, least=1 << 10, most=256 << 20)
-
 #: TTL of local records without their own.
 LOCAL_TTL: Final = Limit(default=3600, least=0, most=604800)
 
@@ -264,44 +212,20 @@ LOCAL_ALIASES: Final = Limit(default=8, least=1, most=16)
 
 # -- block lists
 
-#: Files of block lists and exceptions. Their paths are arguments of the process that reads them.
-BLOCK_LISTS: Final = Limit(default=256, least=1, most=1000)
-
 #: Octets of one block list: a million names take 30 MB.
 BLOCK_LIST_OCTETS: Final = Limit(default=512 << 20, least=1 << 10, most=1 << 32)
-
-#: Octets of a line in a block list: the longest name with what surrounds it, or a comment.
-BLOCK_LINE: Final = Limit(default=1024, least=300, most=65_536)
 
 #: Names of all block lists. The process that reads them takes 70 octets for each, the server 15.
 BLOCK_NAMES: Final = Limit(default=10_000_000, least=1, most=100_000_000)
 
-#: TTL of the answers for blocked names: after so many seconds clients see that a name is not blocked any more.
-BLOCK_TTL: Final = Limit(default=60, least=0, most=86_400)
-
 #: Seconds for reading one block list. A million names take two seconds, ten times as long on a small router.
 BLOCK_SECONDS: Final = Limit(default=120.0, least=1.0, most=3600.0)
-
-#: Seconds until block lists are read again after the process that reads them has failed, as for lack of memory.
-BLOCK_PAUSE: Final = Limit(default=60.0, least=1.0, most=86_400.0)
 
 #: Octets that a server may send for one list that is fetched. The longest published ones take a third of this.
 LIST_FETCH_OCTETS: Final = Limit(default=64 << 20, least=1 << 10, most=1 << 32)
 
 #: Seconds for fetching one list, redirects included: 64 MiB at two megabits per second.
 LIST_FETCH_SECONDS: Final = Limit(default=300.0, least=1.0, most=3600.0)
-
-#: Redirects that are followed for one list.
-LIST_FETCH_HOPS: Final = Limit(default=5, least=0, most=20)
-
-#: Lists that are fetched at a time, each by a process of its own, besides those of slow hosts.
-LISTS_AT_ONCE: Final = Limit(default=2, least=1, most=64)
-
-#: Seconds after which the host of a list that is being fetched is slow. Most lists are there in two.
-LIST_SLOW_SECONDS: Final = Limit(default=10.0, least=0.1, most=3600.0)
-
-#: Lists that are fetched at a time in all. Each process takes 50 MB.
-LISTS_RUNNING: Final = Limit(default=8, least=1, most=64)
 
 # -- combining sources
 
@@ -315,9 +239,6 @@ RESOLVER_THREADS: Final = Limit(default=8, least=1, most=256)
 #: Look-ups that wait for such a thread or use one.
 THREADED_WAITING: Final = Limit(default=10_000, least=1, most=1_000_000)
 
-#: Seconds beyond the timeout after which a thread that waits for a loop's answer assumes that the loop does not run.
-LOOP_PATIENCE: Final = Limit(default=5.0, least=0.0, most=60.0)
-
 #: TTL of answers from the system's resolver, which returns none.
 THREADED_TTL: Final = Limit(default=60, least=0, most=86400)
 
@@ -325,9 +246,6 @@ THREADED_TTL: Final = Limit(default=60, least=0, most=86400)
 
 #: Characters of a description: room for a few hundred routes.
 DESCRIPTION_CHARACTERS: Final = Limit(default=65536, least=1, most=1 << 20)
-
-#: Nesting depth of descriptions.
-DESCRIPTION_DEPTH: Final = Limit(default=32, least=1, most=64)
 
 #: Characters of a DNS stamp. One with the longest name and path, eight digests and eight addresses has about 1,600.
 STAMP_CHARACTERS: Final = Limit(default=4096, least=64, most=65_536)
@@ -356,10 +274,6 @@ CACHE_BYTES: Final = Limit(default=64 * 2**20, least=64 * 2**10, most=64 * 2**30
 
 #: Octets of memory for one answer; larger ones are not cached, so that no single answer displaces hundreds.
 CACHE_ENTRY_BYTES: Final = Limit(default=64 * 2**10, least=2**10, most=2**20)
-
-#: Octets of memory above which an answer counts as large: all large ones share an eighth of the cache, and the oldest is evicted first, so
-#: that names with thousands of records are cached but displace little (CVE-2024-1737).
-CACHE_LARGE_BYTES: Final = Limit(default=4096, least=1024, most=2**20)
 
 #: Octets of a cache's memory for new and frequently requested answers, which are kept as objects; at most an eighth of the cache. The
 #: others are packed, which takes a quarter of the memory and is invisible to the garbage collector.
@@ -395,23 +309,8 @@ FAILURE_PATIENCE: Final = Limit(default=2.0, least=0.0, most=60.0)
 #: Seconds after expiry during which an answer may be used if no fresh one is available: 1 to 3 days (RFC 8767, section 5).
 STALE_SECONDS: Final = Limit(default=86400, least=0, most=3 * 86400)
 
-#: TTL of stale answers (RFC 8767, section 4).
-STALE_TTL: Final = Limit(default=30, least=1, most=60)
-
 #: Seconds to wait for a fresh answer before a stale one is used (RFC 8767, section 5).
 STALE_WAIT: Final = Limit(default=1.8, least=0.0, most=10.0)
-
-#: Seconds after a failure during which stale answers are used at once, without a query (RFC 8767, section 5).
-STALE_RECHECK: Final = Limit(default=30, least=1, most=300)
-
-#: Remaining share of an answer's TTL below which a request for it starts a prefetch.
-PREFETCH_SHARE: Final = Limit(default=0.1, least=0.01, most=0.5)
-
-#: Requests for an answer before it is prefetched.
-PREFETCH_HITS: Final = Limit(default=3, least=1, most=1000)
-
-#: Parallel prefetches.
-PREFETCHES: Final = Limit(default=64, least=1, most=10_000)
 
 #: Characters of one line of a cache file.
 CACHE_LINE: Final = Limit(default=2**20, least=1024, most=2**24)
@@ -420,9 +319,6 @@ CACHE_LINE: Final = Limit(default=2**20, least=1024, most=2**24)
 
 #: Seconds that a look-up shared by several callers may take, regardless of which caller started it.
 FLIGHT_SECONDS: Final = Limit(default=5.0, least=0.05, most=600.0)
-
-#: Callers that wait for one shared look-up; further ones are refused.
-FLIGHT_WAITERS: Final = Limit(default=10_000, least=1, most=1_000_000)
 
 #: Parallel look-ups of one question with different options, above all client subnets (CVE-2025-5994); further ones are refused.
 FLIGHT_VARIANTS: Final = Limit(default=100, least=1, most=10_000)
@@ -455,10 +351,6 @@ POOL_SOCKETS: Final = Limit(default=8, least=1, most=64)
 
 #: Random ports tried for one socket: if all are in use, nearly all ports are.
 PORT_TRIES: Final = Limit(default=64, least=1, most=1024)
-
-#: Replies from the right address and port but with a wrong id or question (near misses of spoofing attempts), after which the query is sent
-#: over TCP (same number as PowerDNS).
-NEAR_MISSES: Final = Limit(default=1, least=1, most=16)
 
 #: Near misses after which a socket is no longer read: an attacker has this many of 65,536 chances.
 NEAR_MISSES_HEARD: Final = Limit(default=64, least=1, most=1024)
@@ -495,9 +387,6 @@ STREAM_KEPT: Final = Limit(default=0.0, least=0.0, most=600.0)
 #: The same over TLS, where a new connection costs several round trips and both sides some CPU time (RFC 7858, section 3.4).
 TLS_KEPT: Final = Limit(default=10.0, least=0.0, most=600.0)
 
-#: Queries over encrypted transports are padded to multiples of so many octets, which hides the length of the name (RFC 8467, section 4.1).
-TLS_PADDING: Final = Limit(default=128, least=128, most=128)
-
 #: TLS sessions that are kept for later connections of one client, one for each server.
 TLS_SESSIONS: Final = Limit(default=256, least=1, most=10000)
 
@@ -507,44 +396,20 @@ TLS_SESSION_SECONDS: Final = Limit(default=7200, least=60, most=86400)
 #: Pins of one server: its present and next key, and those of authorities.
 TLS_PINS: Final = Limit(default=64, least=64, most=64)
 
-#: Names of a wrong certificate that an error shows; some certificates have hundreds.
-TLS_NAMES_SHOWN: Final = Limit(default=4, least=4, most=4)
-
 #: Octets of a file with certificates of authorities or revocation lists. The system's authorities take 0.2 MB, long lists some megabytes.
 TRUST_OCTETS: Final = Limit(default=1 << 24, least=1 << 24, most=1 << 24)
 
 #: TLSA records of one server that are compared with its certificates: each takes a digest of each.
 DANE_RECORDS: Final = Limit(default=32, least=32, most=32)
 
-#: Seconds for which TLSA records are used at most, whatever their TTL.
-DANE_SECONDS: Final = Limit(default=86400, least=1, most=86400)
-
-#: Seconds before the TLSA records of a server are looked up again because it showed no certificate that they match: it may have renewed it.
-DANE_AGAIN: Final = Limit(default=10, least=1, most=600)
-
-#: Addresses that are used of a server given by its name.
-BOOTSTRAP_ADDRESSES: Final = Limit(default=16, least=1, most=64)
-
 #: Seconds before the addresses of a server are looked up again, if it cannot be reached or their TTL is shorter.
 BOOTSTRAP_SECONDS: Final = Limit(default=30, least=1, most=3600)
-
-#: Seconds for which they are used if their TTL is longer.
-BOOTSTRAP_MOST_SECONDS: Final = Limit(default=86_400, least=60, most=604_800)
-
-#: Seconds without a datagram after which a QUIC connection to a server is considered dead.
-QUIC_SILENT: Final = Limit(default=30.0, least=1.0, most=600.0)
 
 #: Seconds to avoid a server that has not answered; doubled each time, up to the maximum.
 BACK_OFF: Final = Limit(default=1.0, least=0.1, most=60.0)
 
 #: Consecutive domains for which a server refuses or fails look-ups before it is avoided.
 DECLINES: Final = Limit(default=8, least=2, most=1000)
-
-#: Consecutive queries without a reply before a server is reported as down.
-SILENT_TRIES: Final = Limit(default=3, least=1, most=1000)
-
-#: Seconds since the first of these queries: at a thousand queries per second, three consecutive lost datagrams mean nothing.
-SILENT_SECONDS: Final = Limit(default=1.0, least=0.0, most=600.0)
 
 #: Seconds after which an unused server gets a copy of a real query, to measure it.
 PROBE_AFTER: Final = Limit(default=30.0, least=1.0, most=3600.0)
@@ -568,9 +433,6 @@ COOKIE_CLIENT_SECONDS: Final = Limit(default=86_400.0, least=60.0, most=36 * 86_
 #: has replied over TCP without the cookie that it sent before: not all locations of an anycast address need to support them.
 NO_COOKIE_SECONDS: Final = Limit(default=900.0, least=1.0, most=3600.0)
 
-#: Seconds to send queries without mixed case to a server that has shown not to preserve it.
-NO_CASE_SECONDS: Final = Limit(default=900.0, least=1.0, most=3600.0)
-
 #: Queries in flight on one HTTPS connection, if the server allows as many (RFC 9113, section 6.5.2, recommends that servers allow 100);
 #: further ones wait for replies.
 HTTPS_STREAMS: Final = Limit(default=100, least=1, most=1000)
@@ -585,12 +447,6 @@ HTTPS_CANCELED: Final = Limit(default=100, least=1, most=1000)
 
 #: Octets of the headers of a response after decompression. The compressed ones may be a thousandth of that (CVE-2016-6581).
 HTTPS_HEADERS: Final = Limit(default=16_384, least=1024, most=65_536)
-
-#: Octets that an HTTPS server may send before they are acknowledged, over all streams; one stream may have one DNS message.
-HTTPS_WINDOW: Final = Limit(default=1 << 20, least=65_535, most=1 << 24)
-
-#: Octets of a query that GET carries; servers limit the length of a path, so longer ones are sent by POST.
-HTTPS_GET_OCTETS: Final = Limit(default=1024, least=12, most=4096)
 
 #: Octets of the headers of a proxy's answer to CONNECT.
 HTTPS_PROXY_OCTETS: Final = Limit(default=8192, least=256, most=65_536)
@@ -608,9 +464,6 @@ HTTP3_FAILED: Final = Limit(default=300.0, least=1.0, most=86_400.0)
 
 #: Seconds for which a server's offer of HTTP/3 is remembered at most. Servers say a day or a month (RFC 7838, section 3.1).
 HTTP3_FRESH: Final = Limit(default=86_400.0, least=1.0, most=2_592_000.0)
-
-#: Seconds for the first message of a transfer, the connection included.
-TRANSFER_BEGIN: Final = Limit(default=30.0, least=0.1, most=3600.0)
 
 #: Seconds for each further message.
 TRANSFER_WAIT: Final = Limit(default=30.0, least=1.0, most=3600.0)
@@ -642,15 +495,6 @@ LANE_SIGHTS: Final = Limit(default=1 << 16, least=1 << 8, most=1 << 24)
 
 #: Client addresses known at a time.
 CLIENTS_KNOWN: Final = Limit(default=20_000, least=16, most=10_000_000)
-
-# -- warnings of what expires
-
-#: Days before something expires at which the log has the first warning: certificates of 90 days are renewed 30 days before, so by then the
-#: renewal has failed for some time.
-EXPIRY_WARNED: Final = Limit(default=14, least=1, most=90)
-
-#: Hours between two such warnings at least, and after the end.
-EXPIRY_PAUSE: Final = Limit(default=1, least=1, most=24)
 
 # -- requests
 
@@ -687,9 +531,6 @@ LISTENER_TURN: Final = Limit(default=0.002, least=0.0001, most=1.0)
 
 #: Kinds of unexpected exceptions that are logged with a traceback, each once.
 FAULT_KINDS: Final = Limit(default=50, least=1, most=10_000)
-
-#: Minimum time between two occasions on which a server drops its caches for lack of memory, in seconds.
-MEMORY_PAUSE: Final = Limit(default=10.0, least=0.1, most=3600.0)
 
 #: Seconds between two log lines about unexpected exceptions that have been logged before.
 FAULT_SECONDS: Final = Limit(default=10.0, least=0.1, most=3600.0)

@@ -8,9 +8,12 @@ from math import isfinite
 from typing import Final
 
 from twisted_ext.errors import CallerFault
-from twisted_ext.limits import BULK_WINDOW, LOSS_SHARE
+from twisted_ext.limits import BULK_WINDOW
 
 __all__ = ["NotYet", "Rate", "ServerRates", "Window"]
+
+#: Share of look-ups in a round that may be lost before the number of parallel look-ups is reduced.
+_LOSS_SHARE: Final = 0.05
 
 #: After doubling has ended, a window grows by this many look-ups, or by this fraction of its size, whichever is more.
 _STEP = 2
@@ -45,7 +48,7 @@ class Window:
         self.most = int(BULK_WINDOW.pick(most))
         self.least = min(least, self.most)
         self.size = min(max(size, self.least), self.most)
-        self.tolerated = LOSS_SHARE.default
+        self.tolerated = _LOSS_SHARE
         self._doubling = True
         self._goal = self.size
         self._done = self._lost = 0

@@ -9,10 +9,13 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from twisted_ext.limits import LOOK_SECONDS, SERVICES_OCTETS
+from twisted_ext.limits import LOOK_SECONDS
 from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile
 
 __all__ = ["Ports", "systemServicesPath"]
+
+#: Octets read from the services file; usual ones have 13,000, those with all registered services a million.
+_SERVICES_OCTETS: Final = 4 << 20
 
 _PAUSE: Final = LOOK_SECONDS.default
 
@@ -48,7 +51,7 @@ class Ports:
         self.complaints = Complaints()
         self._numbers = {}
         self._names = {}
-        data = self._file.read(int(SERVICES_OCTETS.default), self.complaints)
+        data = self._file.read(_SERVICES_OCTETS, self.complaints)
         for number, line in enumerate((data or b"").split(b"\n"), 1):
             fields = line.partition(b"#")[0].split()
             if fields:

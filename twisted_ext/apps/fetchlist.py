@@ -25,7 +25,7 @@ from twisted.internet.task import react
 from twisted_ext.endpoints.documents import DocumentFetcher, FetchFailed
 from twisted_ext.errors import BadDescription
 from twisted_ext.files import STATE_FILE
-from twisted_ext.limits import LIST_FETCH_HOPS, LIST_FETCH_OCTETS, LIST_FETCH_SECONDS
+from twisted_ext.limits import LIST_FETCH_OCTETS, LIST_FETCH_SECONDS
 from twisted_ext.resolver.policy.localanswers import Complaints
 from twisted_ext.resolver.policy.rules.compiler import digestOf
 from twisted_ext.resolver.policy.rules.listfile import parseList
@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from twisted_ext.interfaces import IAnswerSource
 
 __all__ = ["ListFetcher", "main"]
+
+#: Redirects that are followed for one list.
+_LIST_FETCH_HOPS: Final = 5
 
 #: How much this process gives way to others: a server on the same processor goes first.
 _NICE: Final = 10
@@ -104,7 +107,7 @@ class ListFetcher:
             self._source,
             "txdns",
             octets=int(LIST_FETCH_OCTETS.default),
-            hops=int(LIST_FETCH_HOPS.default),
+            hops=_LIST_FETCH_HOPS,
             private=[*self._private, *_literal(job["url"])],
             whole=True,
             trustRoot=self.trustRoot,

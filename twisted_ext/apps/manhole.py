@@ -36,11 +36,14 @@ from zope.interface import implementer
 
 from twisted_ext.errors import CallerFault
 from twisted_ext.files import openNow
-from twisted_ext.server.limits import MANHOLE_CLIENTS, MANHOLE_SECONDS
+from twisted_ext.server.limits import MANHOLE_SECONDS
 from twisted_ext.server.web.http import ConnectionLimit
 from twisted_ext.wire.escapes import printable
 
 __all__ = ["AuthorizedKeys", "ManholeService", "hostKey", "manholeFactory", "namespaceFor"]
+
+#: Manhole connections at a time.
+_MANHOLE_CLIENTS: Final = 8
 
 _log: Final = Logger(__name__)
 _endpointFrom: Final[Callable[[IReactorTime, str], IStreamServerEndpoint]] = serverFromString
@@ -65,7 +68,7 @@ class ManholeService(Service):
         self._keys = AuthorizedKeys(keys)
         self._keys.check()
         self._factory = manholeFactory(reactor, self._keys, hostKey(f"{keys}.host"), namespace)
-        self._crowd = ConnectionLimit(self._factory, int(MANHOLE_CLIENTS.default))
+        self._crowd = ConnectionLimit(self._factory, _MANHOLE_CLIENTS)
         self.port: IListeningPort | None = None
         self._where = endpoint
 

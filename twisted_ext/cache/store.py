@@ -32,11 +32,15 @@ from twisted_ext.cache.entries import (
 )
 from twisted_ext.cache.failures import FAILURE_OCTETS, Failures
 from twisted_ext.cache.lifetimes import Lifetimes
-from twisted_ext.limits import CACHE_BYTES, CACHE_ENTRY_BYTES, CACHE_LARGE_BYTES, CACHE_READY_BYTES, FAILURES_KEPT
+from twisted_ext.limits import CACHE_BYTES, CACHE_ENTRY_BYTES, CACHE_READY_BYTES, FAILURES_KEPT
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow
 
 __all__ = ["Statistics", "Store"]
+
+#: Octets of memory above which an answer counts as large: all large ones share an eighth of the cache, and the oldest is evicted first, so
+#: that names with thousands of records are cached but displace little (CVE-2024-1737).
+_CACHE_LARGE_BYTES: Final = 4096
 
 #: Members of Enums that are compared with in each look-up: to look up one in its class takes as long as ten attributes.
 _DATA: Final = Outcome.DATA
@@ -227,7 +231,7 @@ class Store:
         # Octets of large answers by key, in insertion order.
         self._large: dict[bytes, int] = {}
         self._largeBytes = 0
-        self._largeFrom = int(CACHE_LARGE_BYTES.default)
+        self._largeFrom = _CACHE_LARGE_BYTES
         self._largeMost = self.mostBytes // _LARGE_SHARE
         self._hits = self._stale = self._kept = self._evictions = 0
 

@@ -16,7 +16,7 @@ from twisted_ext.answers import Answer, Security
 from twisted_ext.dnssec.algorithms import STANDARD, Profile
 from twisted_ext.dnssec.denial.proving import Delegation, Denials, proveNoDS
 from twisted_ext.dnssec.keys import ZoneKey, delegatedKeys, keysOf, unusableDelegation
-from twisted_ext.dnssec.limits import CHAIN_SECONDS, CHAINS
+from twisted_ext.dnssec.limits import CHAINS
 from twisted_ext.dnssec.signatures import SetVerdict, verifySet
 from twisted_ext.dnssec.trustanchors import ZoneAnchors
 from twisted_ext.dnssec.verdicts import BOGUS, DNSKEY_MISSING, INDETERMINATE, NSEC_MISSING, Reason
@@ -30,8 +30,10 @@ from twisted_ext.wire.rrtypes import CNAME, DNSKEY, DS, NSEC, NSEC3, RRSIG
 
 __all__ = ["PAUSE", "Chains", "Fetching", "Verified", "ZoneTrust", "signaturesIn", "verifiedDenials"]
 
+
 _MOST: Final = int(CHAINS.default)
-_MOST_SECONDS: Final = int(CHAIN_SECONDS.default)
+#: Seconds for which the keys of a zone are used without asking for them and for its DS records again.
+_MOST_SECONDS: Final = 86_400
 
 #: Seconds for which a zone that failed validation is not tried again: its operator is about to mend it.
 _BOGUS_SECONDS: Final = 60

@@ -7,10 +7,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from twisted_ext.dnssec.limits import CLOCK_BEGINS, CLOCK_DOUBTED, CLOCK_SIGNATURES
+from twisted_ext.dnssec.limits import CLOCK_BEGINS, CLOCK_DOUBTED
 from twisted_ext.dnssec.times import timeToText
 
 __all__ = ["clockComplaint"]
+
+#: Signatures of different sets that must all be outside of their time before the clock is suspected, so that one zone with expired
+#: signatures does not suffice.
+_CLOCK_SIGNATURES: Final = 2
 
 _MEND: Final = "set the clock, as by NTP: until then every signed name fails to validate"
 
@@ -23,7 +27,7 @@ def clockComplaint(now: int, windows: Iterable[tuple[int, int]]) -> str | None:
     Return a line for the log and for extended errors if the clock is wrong, as far as that can be seen.
 
     One signature that is valid now clears the clock. Otherwise all have to be off to the same side by C{CLOCK_DOUBTED}, and there have to
-    be C{CLOCK_SIGNATURES} of them, since an attacker or a careless signer can serve one that expired long ago.
+    be C{_CLOCK_SIGNATURES} of them, since an attacker or a careless signer can serve one that expired long ago.
 
     @param now: what the clock says.
     @param windows: inception and expiration of signatures seen, one from each of several record sets, best those of zones that are
@@ -46,7 +50,7 @@ def clockComplaint(now: int, windows: Iterable[tuple[int, int]]) -> str | None:
         else:
             ahead += now >= expiration + CLOCK_DOUBTED.default
             latest = max(latest, expiration)
-    if count >= CLOCK_SIGNATURES.default:
+    if count >= _CLOCK_SIGNATURES:
         if behind == count:
             return f"the clock is at {timeToText(now)}, but all {count} signatures seen begin at {timeToText(earliest)} or later; {_MEND}"
         if ahead == count:

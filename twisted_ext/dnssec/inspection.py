@@ -13,7 +13,6 @@ from twisted_ext.dnssec.algorithms import STANDARD, Profile, algorithmName, dige
 from twisted_ext.dnssec.chains import ZoneTrust, signaturesIn
 from twisted_ext.dnssec.evidence import Evidence
 from twisted_ext.dnssec.keys import SECURE_ENTRY_POINT, ZoneKey, keysOf, matches
-from twisted_ext.dnssec.limits import INSPECTED_SIGNATURES
 from twisted_ext.dnssec.signatures import Signature, verifySet
 from twisted_ext.dnssec.times import timeToText
 from twisted_ext.dnssec.trustanchors import TrustAnchors
@@ -29,7 +28,9 @@ from twisted_ext.wire.text import recordToText
 
 __all__ = ["DelegationSigner", "Inspection", "ShownKey", "ShownSet", "ShownSignature", "ShownZone", "inspect"]
 
-_MOST_SIGNATURES: Final = int(INSPECTED_SIGNATURES.default)
+
+#: Signatures of one evidence that are checked for display: each RRset of a chain has one or two.
+_MOST_SIGNATURES: Final = 512
 
 _HALF: Final = 1 << 31
 _WHOLE: Final = (1 << 32) - 1

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.dnssec.algorithms import STANDARD, Profile, algorithmName, digestName, digestOf
-from twisted_ext.dnssec.limits import CACHED_KEY_OCTETS, DS_TRIED, KEYS_CACHED, KEYS_PER_TAG, KEYS_READ, REASONS
+from twisted_ext.dnssec.limits import DS_TRIED, KEYS_CACHED, KEYS_PER_TAG, KEYS_READ, REASONS
 from twisted_ext.dnssec.verdicts import (
     BOGUS,
     DNSKEY_MISSING,
@@ -26,6 +26,7 @@ __all__ = [
     "REVOKED", "SECURE_ENTRY_POINT", "ZONE", "ZoneKey", "delegatedKeys", "digestOf", "keyTag", "keysOf", "matches", "unusableDelegation",
 ]
 
+
 #: Flags of a key (RFC 4034, section 2.1.1; RFC 5011, section 3).
 ZONE: Final = 0x0100
 REVOKED: Final = 0x0080
@@ -38,7 +39,8 @@ _DNSSEC: Final = 3
 _RSAMD5: Final = 1
 
 _CACHED: Final = int(KEYS_CACHED.default)
-_CACHED_OCTETS: Final = int(CACHED_KEY_OCTETS.default)
+#: Octets of a key record that is kept: those of RSA with 4096 bits have 520.
+_CACHED_OCTETS: Final = 1100
 _READ: Final = int(KEYS_READ.default)
 _PER_TAG: Final = int(KEYS_PER_TAG.default)
 _DS_TRIED: Final = int(DS_TRIED.default)

@@ -9,16 +9,12 @@ from typing import Final
 from twisted_ext.limits import Limit
 
 __all__ = [
-    "AGGRESSIVE_BYTES", "AGGRESSIVE_ENTRY_BYTES", "AGGRESSIVE_HASHES", "AGGRESSIVE_SECONDS", "AGGRESSIVE_ZONE_BYTES", "ANCHORS",
-    "ANCHOR_ADD_SECONDS", "ANCHOR_FILE_OCTETS", "ANCHOR_KEYS", "ANCHOR_MISSING_SECONDS", "ANCHOR_QUERY_SECONDS",
-    "ANCHOR_REMOVE_SECONDS", "ANCHOR_RETRY_SECONDS", "ANCHOR_SIGHTINGS", "ANCHOR_TOMBSTONES", "CACHED_KEY_OCTETS", "CHAINS",
-    "CHAIN_SECONDS", "CLOCK_BEGINS", "CLOCK_DOUBTED", "CLOCK_SIGNATURES", "DENIAL_RECORDS", "DS_TRIED", "EVIDENCE_ANSWERS",
-    "EVIDENCE_OCTETS", "EVIDENCE_RETRIES", "EVIDENCE_STEPS", "EXPONENT_BITS", "FETCH_PACKETS", "INSPECTED_SIGNATURES", "KEYS_CACHED",
-    "KEYS_PER_TAG", "KEYS_READ", "NAME_SERVER_LOOKUPS", "NEGATIVE_ANCHORS", "NEGATIVE_ANCHOR_SECONDS", "NSEC3_HASHES", "NSEC3_ITERATIONS",
-    "NSEC3_PARAMETERS", "NSEC3_PROOF_HASHES", "OCTETS", "PACKETS", "QUERY_FAILURES", "QUERY_HASHES", "QUERY_VERIFICATIONS", "REASONS",
-    "RSA_LEAST_BITS", "RSA_MOST_BITS", "SIGNALED_TAGS", "SIGNATURES_CACHED", "SIGNATURES_READ", "SIGNATURES_TRIED",
-    "TURN_VERIFICATIONS", "VERIFICATIONS",
-    "VERIFICATION_FAILURES",
+    "AGGRESSIVE_BYTES", "AGGRESSIVE_HASHES", "AGGRESSIVE_ZONE_BYTES", "ANCHORS", "ANCHOR_ADD_SECONDS", "ANCHOR_FILE_OCTETS",
+    "ANCHOR_KEYS", "ANCHOR_QUERY_SECONDS", "ANCHOR_RETRY_SECONDS", "ANCHOR_SIGHTINGS", "ANCHOR_TOMBSTONES", "CHAINS",
+    "CLOCK_BEGINS", "CLOCK_DOUBTED", "DS_TRIED", "EVIDENCE_ANSWERS", "EVIDENCE_STEPS", "EXPONENT_BITS", "FETCH_PACKETS",
+    "KEYS_CACHED", "KEYS_PER_TAG", "KEYS_READ", "NAME_SERVER_LOOKUPS", "NEGATIVE_ANCHORS", "NEGATIVE_ANCHOR_SECONDS",
+    "NSEC3_HASHES", "NSEC3_ITERATIONS", "NSEC3_PARAMETERS", "NSEC3_PROOF_HASHES", "OCTETS", "PACKETS", "QUERY_FAILURES",
+    "QUERY_HASHES", "QUERY_VERIFICATIONS", "REASONS", "RSA_LEAST_BITS", "RSA_MOST_BITS", "TURN_VERIFICATIONS", "VERIFICATIONS",
 ]
 
 # -- work for one query of a client
@@ -41,10 +37,6 @@ OCTETS: Final = Limit(default=262_144, least=65_536, most=1 << 24)
 #: BIND allows 16, Knot Resolver 32, PowerDNS 30.
 VERIFICATIONS: Final = Limit(default=16, least=4, most=100)
 
-#: Checks of wrong signatures for one fetch; with one more the fetch ends. BIND allows 1. A signature that one of two keys with its tag has
-#: made is not wrong.
-VERIFICATION_FAILURES: Final = Limit(default=2, least=1, most=100)
-
 #: Names hashed for NSEC3 in one fetch (CVE-2023-50868). Unbound suspends after 8; a denial needs one hash for each label between the name
 #: and its closest encloser, and two more.
 NSEC3_HASHES: Final = Limit(default=16, least=4, most=150)
@@ -63,12 +55,6 @@ TURN_VERIFICATIONS: Final = Limit(default=8, least=4, most=100)
 QUERY_HASHES: Final = Limit(default=200, least=16, most=2000)
 
 # -- signatures
-
-#: Signatures of one RRset that are tried (as Unbound). One for each algorithm is usual, two during a rollover.
-SIGNATURES_TRIED: Final = Limit(default=8, least=2, most=64)
-
-#: Signatures of one RRset that are parsed: expired ones and those by unknown keys are not verified, and cost little.
-SIGNATURES_READ: Final = Limit(default=100, least=8, most=1000)
 
 #: Keys of a zone with the same tag and algorithm that are tried for one signature (KeyTrap). Collisions of two happen by chance.
 KEYS_PER_TAG: Final = Limit(default=2, least=1, most=16)
@@ -96,9 +82,6 @@ EXPONENT_BITS: Final = Limit(default=64, least=17, most=4096)
 #: Parsed keys that are kept, so that those of busy zones are parsed once. One takes 1 to 3 KB.
 KEYS_CACHED: Final = Limit(default=2048, least=16, most=100_000)
 
-#: Octets of a key record that is kept: those of RSA with 4096 bits have 520.
-CACHED_KEY_OCTETS: Final = Limit(default=1100, least=64, most=65_535)
-
 # -- clock
 
 #: The clock is wrong if it is before this time, in seconds since 1970: 1 January 2020. A machine without a battery starts in 1970.
@@ -106,11 +89,6 @@ CLOCK_BEGINS: Final = Limit(default=1_577_836_800, least=0, most=4_102_444_800)
 
 #: If a signature is expired or not yet valid by this many seconds, a year, the reason says that the clock may be wrong.
 CLOCK_DOUBTED: Final = Limit(default=31_536_000, least=86_400, most=1_000_000_000)
-
-# -- signing
-
-#: Signatures that are kept by key and data, for zones of tests that are signed again and again.
-SIGNATURES_CACHED: Final = Limit(default=65_536, least=0, most=1_000_000)
 
 # -- denial of existence
 
@@ -126,9 +104,6 @@ NSEC3_PROOF_HASHES: Final = Limit(default=16, least=4, most=64)
 #: Sets of NSEC3 parameters tried for one proof: two while a zone changes from one salt to another.
 NSEC3_PARAMETERS: Final = Limit(default=2, least=1, most=8)
 
-#: NSEC and NSEC3 records of one reply that are considered. A proof takes three, an alias chain as many for each of its names.
-DENIAL_RECORDS: Final = Limit(default=48, least=4, most=256)
-
 # -- aggressive use of denials
 
 #: Octets of memory for denials that are used for other names than those asked for (RFC 8198). Unbound: 1 MiB.
@@ -137,12 +112,6 @@ AGGRESSIVE_BYTES: Final = Limit(default=8 << 20, least=64 << 10, most=1 << 30)
 #: The same for one zone, so that none displaces all others. The root's 1,440 delegations take 2 MB.
 AGGRESSIVE_ZONE_BYTES: Final = Limit(default=2 << 20, least=16 << 10, most=1 << 30)
 
-#: Octets of memory for one set and its signatures; larger ones are not stored. The largest type bitmap takes 8,704.
-AGGRESSIVE_ENTRY_BYTES: Final = Limit(default=4096, least=1024, most=65_536)
-
-#: Seconds for which a denial is used at most (RFC 2308, section 5; RFC 9077, section 3).
-AGGRESSIVE_SECONDS: Final = Limit(default=10_800, least=1, most=10_800)
-
 #: NSEC3 hashes to find out whether stored records deny one name.
 AGGRESSIVE_HASHES: Final = Limit(default=8, least=3, most=64)
 
@@ -150,9 +119,6 @@ AGGRESSIVE_HASHES: Final = Limit(default=8, least=3, most=64)
 
 #: Zones whose keys, or the proof that they have none, are in memory. A zone takes about a kilobyte.
 CHAINS: Final = Limit(default=20_000, least=100, most=1_000_000)
-
-#: Seconds for which the keys of a zone are used without asking for them and for its DS records again.
-CHAIN_SECONDS: Final = Limit(default=86_400, least=1, most=604_800)
 
 # -- trust anchors
 
@@ -174,13 +140,6 @@ ANCHOR_TOMBSTONES: Final = Limit(default=64, least=8, most=1024)
 #: Seconds that a new key has to be published before it is trusted, the add hold-down time (RFC 5011, section 2.4.1).
 ANCHOR_ADD_SECONDS: Final = Limit(default=30 * 86400, least=1, most=365 * 86400)
 
-#: Seconds from the last sight of a revoked key to its removal, the remove hold-down time (RFC 5011, section 2.4.2).
-ANCHOR_REMOVE_SECONDS: Final = Limit(default=30 * 86400, least=1, most=365 * 86400)
-
-#: Seconds after which a trusted key that is not published any more is removed, if another one is trusted and published. RFC 5011,
-#: section 4.1, has no such time; that of Unbound (C{keep-missing}) is a little more than a year.
-ANCHOR_MISSING_SECONDS: Final = Limit(default=366 * 86400, least=30 * 86400, most=10 * 366 * 86400)
-
 #: Times that a new key must have been seen before it is trusted: a clock that jumps ahead by a month must not make the second sight
 #: unnecessary (Unbound's figure).
 ANCHOR_SIGHTINGS: Final = Limit(default=2, least=2, most=100)
@@ -199,27 +158,10 @@ NEGATIVE_ANCHOR_SECONDS: Final = Limit(default=3600, least=1, most=7 * 86400)
 #: Negative trust anchors at a time. Each is an exception made by an operator, who has to remember it.
 NEGATIVE_ANCHORS: Final = Limit(default=1000, least=1, most=100_000)
 
-#: Key tags in the name of one trust anchor signal: as many as a label of 63 octets has room for (RFC 8145, section 5.1).
-SIGNALED_TAGS: Final = Limit(default=12, least=1, most=12)
-
-#: Signatures of different sets that must all be outside of their time before the clock is suspected, so that one zone with expired
-#: signatures does not suffice.
-CLOCK_SIGNATURES: Final = Limit(default=2, least=1, most=100)
-
 # -- evidence
-
-#: Octets of saved evidence as JSON: that of a name with three zones takes 10,000; an answer of 64 KiB takes 87,000 in base64.
-EVIDENCE_OCTETS: Final = Limit(default=4 << 20, least=1 << 16, most=1 << 26)
 
 #: Supporting answers in saved evidence: two for each label of two names are usual.
 EVIDENCE_ANSWERS: Final = Limit(default=512, least=16, most=10_000)
 
-#: Look-ups that are repeated while evidence is collected because a server did not answer: with a tenth of all packets lost, an answer with
-#: four zones above it needs one.
-EVIDENCE_RETRIES: Final = Limit(default=4, least=0, most=32)
-
 #: Answers in saved evidence: one, and one for each alias that leads to another zone.
 EVIDENCE_STEPS: Final = Limit(default=16, least=1, most=64)
-
-#: Signatures of one evidence that are checked for display: each RRset of a chain has one or two.
-INSPECTED_SIGNATURES: Final = Limit(default=512, least=16, most=10_000)

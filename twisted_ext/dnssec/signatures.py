@@ -11,14 +11,7 @@ from typing import Final
 
 from twisted_ext.dnssec.algorithms import STANDARD, Profile, algorithmName
 from twisted_ext.dnssec.keys import ZoneKey
-from twisted_ext.dnssec.limits import (
-    CLOCK_BEGINS,
-    CLOCK_DOUBTED,
-    KEYS_PER_TAG,
-    REASONS,
-    SIGNATURES_READ,
-    SIGNATURES_TRIED,
-)
+from twisted_ext.dnssec.limits import CLOCK_BEGINS, CLOCK_DOUBTED, KEYS_PER_TAG, REASONS
 from twisted_ext.dnssec.verdicts import (
     BOGUS,
     DNSKEY_MISSING,
@@ -39,6 +32,7 @@ from twisted_ext.wire.rrtypes import DNSKEY, DS, NSEC, NSEC3, typeName
 
 __all__ = ["SetVerdict", "Signature", "clockDoubt", "signedData", "verifySet"]
 
+
 #: The fields before the signer's name: type covered, algorithm, labels, original TTL, expiration, inception, key tag.
 _fields: Final = Struct(">HBBIIIH").unpack_from
 _SIGNER: Final = 18
@@ -46,8 +40,10 @@ _SIGNER: Final = 18
 _head: Final = Struct(">HHI").pack
 _length: Final = Struct(">H").pack
 
-_TRIED: Final = int(SIGNATURES_TRIED.default)
-_READ: Final = int(SIGNATURES_READ.default)
+#: Signatures of one RRset that are tried (as Unbound). One for each algorithm is usual, two during a rollover.
+_TRIED: Final = 8
+#: Signatures of one RRset that are parsed: expired ones and those by unknown keys are not verified, and cost little.
+_READ: Final = 100
 _PER_TAG: Final = int(KEYS_PER_TAG.default)
 _REASONS: Final = int(REASONS.default)
 _CLOCK_BEGINS: Final = int(CLOCK_BEGINS.default)

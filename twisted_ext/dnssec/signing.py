@@ -20,7 +20,6 @@ from mypy_extensions import mypyc_attr
 
 from twisted_ext.dnssec.algorithms import ECDSA_P256, ECDSA_P384, ED448, ED25519, RSA, algorithmName, digestOf
 from twisted_ext.dnssec.keys import REVOKED, SECURE_ENTRY_POINT, ZONE, keyTag
-from twisted_ext.dnssec.limits import SIGNATURES_CACHED
 from twisted_ext.dnssec.publickeys import RSA_HASHES
 from twisted_ext.dnssec.signatures import Signature, signedData
 from twisted_ext.errors import BadZone, CallerFault
@@ -31,6 +30,7 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import DNAME, DNSKEY, DS, NS, NSEC, NSEC3, NSEC3PARAM, RRSIG, SOA
 
 __all__ = ["Params", "SigningKey", "sign", "signZone"]
+
 
 #: The default digest of DS records, the only one that all validators have to support (RFC 8624, section 3.3).
 _SHA256: Final = 2
@@ -56,7 +56,8 @@ _BASES: Final = (2, 3, 5, 7, 11, 13, 17, 19)
 
 #: Signatures by a digest of key and data: all algorithms are used in their deterministic form.
 _signatures: Final[dict[bytes, bytes]] = {}
-_MOST_SIGNATURES: Final = int(SIGNATURES_CACHED.default)
+#: Signatures that are kept by key and data, for zones of tests that are signed again and again.
+_MOST_SIGNATURES: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)

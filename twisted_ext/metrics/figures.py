@@ -9,12 +9,14 @@ from dataclasses import dataclass, field, fields
 from typing import Final, TypeAlias, Union
 
 from twisted_ext.metrics.counters import BOUNDS, RCODES, Counters
-from twisted_ext.metrics.limits import NAMES_SHOWN
 from twisted_ext.wire.codes import rcodeName
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import typeName
 
 __all__ = ["COUNTED", "Figures", "JSON", "ZoneFigures", "figuresOf", "sumOf"]
+
+#: Names shown at a time.
+_NAMES_SHOWN: Final = 20
 
 #: A JSON value.
 JSON: TypeAlias = Union[str, int, float, bool, None, "list[JSON]", "dict[str, JSON]"]
@@ -190,7 +192,7 @@ def figuresOf(counters: Counters, *, withNames: bool = True) -> Figures:
     figures.latencyTotal = counters.latency.total
     if not withNames:
         return figures
-    most = int(NAMES_SHOWN.default)
+    most = _NAMES_SHOWN
     figures.asked = [(nameToText(name), count) for name, count in counters.names.most(most)]
     figures.slowest = [(nameToText(name), seconds) for name, seconds in counters.slowest.most(most)]
     return figures
@@ -244,7 +246,7 @@ def sumOf(several: Iterable[Figures]) -> Figures:
             key = f"{upstream.get('server')} {upstream.get('way')}"
             known = upstreams.get(key)
             upstreams[key] = {**upstream} if known is None else _sumOfUpstreams(known, upstream)
-    most = int(NAMES_SHOWN.default)
+    most = _NAMES_SHOWN
     total.asked = sorted(asked.items(), key=lambda pair: (-pair[1], pair[0]))[:most]
     total.slowest = sorted(slowest.items(), key=lambda pair: (-pair[1], pair[0]))[:most]
     total.upstreams = list(upstreams.values())

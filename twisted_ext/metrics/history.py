@@ -11,9 +11,12 @@ from typing import Final
 
 from twisted_ext.metrics.counters import BOUNDS
 from twisted_ext.metrics.figures import JSON, Figures
-from twisted_ext.metrics.limits import HISTORY_DAY, HISTORY_HOUR, HISTORY_LATENCIES, HISTORY_SECONDS, HISTORY_UPSTREAMS
+from twisted_ext.metrics.limits import HISTORY_DAY, HISTORY_HOUR, HISTORY_LATENCIES, HISTORY_UPSTREAMS
 
 __all__ = ["COLUMNS", "History", "Moment", "SPANS", "Step"]
+
+#: Seconds of history on the status page.
+_HISTORY_SECONDS: Final = 300
 
 #: The values of each step of an hour or a day, in the order of L{Step.toJSON}.
 COLUMNS: Final = ("start", "seconds", "queries", "hits", "lookups", "failures", "latency", "latency95", "blocked")
@@ -149,7 +152,7 @@ class _UpstreamLatency:
 
 class History:
     """
-    A ring of moments about a second apart, as many as L{HISTORY_SECONDS} allows, and rings of longer steps for an hour and a day; the
+    A ring of moments about a second apart, as many as C{_HISTORY_SECONDS} allows, and rings of longer steps for an hour and a day; the
     oldest are dropped.
     """
 
@@ -158,7 +161,7 @@ class History:
         @param today: returns seconds since 1970.
         """
         self.today = today
-        self._moments: deque[Moment] = deque(maxlen=int(HISTORY_SECONDS.default) + 1)
+        self._moments: deque[Moment] = deque(maxlen=_HISTORY_SECONDS + 1)
         hour, day = int(HISTORY_HOUR.default), int(HISTORY_DAY.default)
         self._spans = {"hour": _Span(SPANS["hour"], hour), "day": _Span(SPANS["day"], day)}
         self._upstreams: dict[str, _UpstreamLatency] = {}

@@ -9,9 +9,9 @@ from typing import Final
 from twisted_ext.limits import Limit
 
 __all__ = [
-    "NAMES_COUNTED", "NAMES_SLOW", "NAMES_SHOWN", "HISTORY_SECONDS", "HISTORY_HOUR", "HISTORY_DAY", "HISTORY_UPSTREAMS",
-    "HISTORY_LATENCIES", "HISTORY_SAVED", "HISTORY_OCTETS", "CLIENTS_COUNTED", "CLIENTS_SHOWN", "CLIENT_NAMES", "HITS_SAMPLED", "LIVE_KEPT",
-    "LIVE_RATE", "LIVE_SECONDS", "LIVE_SHOWN",
+    "NAMES_COUNTED", "NAMES_SLOW", "HISTORY_HOUR", "HISTORY_DAY", "HISTORY_UPSTREAMS", "HISTORY_LATENCIES", "HISTORY_SAVED",
+    "HISTORY_OCTETS", "CLIENTS_COUNTED", "CLIENTS_SHOWN", "CLIENT_NAMES", "HITS_SAMPLED", "LIVE_KEPT", "LIVE_RATE", "LIVE_SECONDS",
+    "LIVE_SHOWN",
 ]
 
 # -- names and history
@@ -21,12 +21,6 @@ NAMES_COUNTED: Final = Limit(default=1024, least=16, most=65536)
 
 #: Names whose look-up times are kept.
 NAMES_SLOW: Final = Limit(default=64, least=8, most=4096)
-
-#: Names shown at a time.
-NAMES_SHOWN: Final = Limit(default=20, least=1, most=1000)
-
-#: Seconds of history on the status page.
-HISTORY_SECONDS: Final = Limit(default=300, least=10, most=3600)
 
 #: Steps of the last hour, each 3600 seconds divided by this number; some 300 octets each.
 HISTORY_HOUR: Final = Limit(default=180, least=12, most=3600)

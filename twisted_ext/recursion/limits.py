@@ -10,21 +10,13 @@ from twisted_ext.limits import Limit
 
 __all__ = [
     "ADDRESSES_PER_SERVER", "ADDRESS_LOOKUPS", "ADDRESS_LOOKUPS_FAILED", "DELEGATIONS", "DELEGATION_SECONDS", "DELEGATION_SERVERS",
-    "ENCRYPTED_CONNECTIONS", "ENCRYPTED_DAMPING", "ENCRYPTED_DECLINES", "ENCRYPTED_FILE_OCTETS", "ENCRYPTED_PERSISTENCE",
-    "ENCRYPTED_PROBES", "ENCRYPTED_SAVE_SECONDS", "ENCRYPTED_SECONDS", "ENCRYPTED_SERVERS", "ENCRYPTED_WAIT",
-    "LAME_PAIRS", "LAME_SECONDS", "LOCAL_ROOT_OCTETS", "LOCAL_ROOT_SECONDS", "MINIMIZED_LABELS", "MINIMIZED_QUERIES", "PASSED_NAMES",
-    "REFERRALS", "REFRESH_SECONDS",
-    "REPORTS_PER_SECOND", "REPORTS_REMEMBERED", "REPORTS_WAITING", "REPORT_AGENTS", "REPORT_AGENT_SECONDS", "REPORT_SECONDS",
-    "RESOLUTION_ALIASES", "RESOLUTION_DEPTH", "SERVERS", "UNRESOLVED_SECONDS",
+    "ENCRYPTED_CONNECTIONS", "ENCRYPTED_DAMPING", "ENCRYPTED_DECLINES", "ENCRYPTED_PERSISTENCE", "ENCRYPTED_PROBES",
+    "ENCRYPTED_SAVE_SECONDS", "ENCRYPTED_SECONDS", "ENCRYPTED_SERVERS", "ENCRYPTED_WAIT", "LAME_PAIRS", "LAME_SECONDS",
+    "MINIMIZED_LABELS", "MINIMIZED_QUERIES", "REFERRALS", "REFRESH_SECONDS", "REPORTS_PER_SECOND", "REPORTS_REMEMBERED",
+    "REPORT_AGENTS", "REPORT_AGENT_SECONDS", "REPORT_SECONDS", "SERVERS", "UNRESOLVED_SECONDS",
 ]
 
 # -- recursion
-
-#: Look-ups of name servers' addresses inside of each other: as BIND.
-RESOLUTION_DEPTH: Final = Limit(default=7, least=3, most=20)
-
-#: Aliases that one look-up follows, within a zone and from zone to zone: as Unbound and BIND.
-RESOLUTION_ALIASES: Final = Limit(default=11, least=1, most=64)
 
 #: Referrals that one look-up follows: a name has at most 127 labels, and real ones have few cuts.
 REFERRALS: Final = Limit(default=30, least=10, most=130)
@@ -47,10 +39,6 @@ MINIMIZED_QUERIES: Final = Limit(default=10, least=1, most=50)
 #: Labels that the first of these queries add one at a time; later ones share the remaining labels (RFC 9156, section 2.3).
 MINIMIZED_LABELS: Final = Limit(default=4, least=1, most=50)
 
-#: Names of which it is remembered that no zone begins there, so that no query is sent for them on the way to names below. Each takes some
-#: 300 octets; the oldest are forgotten first.
-PASSED_NAMES: Final = Limit(default=10_000, least=100, most=1_000_000)
-
 #: Delegations in memory. Each takes about two kilobytes.
 DELEGATIONS: Final = Limit(default=20_000, least=100, most=1_000_000)
 
@@ -70,12 +58,6 @@ LAME_PAIRS: Final = Limit(default=256, least=16, most=4096)
 
 #: Seconds for which a name server whose address could not be found is not looked up again: as PowerDNS.
 UNRESOLVED_SECONDS: Final = Limit(default=60, least=1, most=3600)
-
-#: Octets of a transfer of the root zone (RFC 8806). It has two million; ten times as many leave room to grow.
-LOCAL_ROOT_OCTETS: Final = Limit(default=20_000_000, least=65_535, most=1 << 30)
-
-#: Seconds for a transfer of the root zone. The servers of the root are queried meanwhile.
-LOCAL_ROOT_SECONDS: Final = Limit(default=120, least=5, most=3600)
 
 #: Authoritative servers whose statistics are remembered; the oldest are forgotten first. As Unbound's infrastructure cache.
 SERVERS: Final = Limit(default=10_000, least=100, most=1_000_000)
@@ -110,9 +92,6 @@ ENCRYPTED_SERVERS: Final = Limit(default=10_000, least=100, most=100_000)
 #: Seconds between two saves of this memory.
 ENCRYPTED_SAVE_SECONDS: Final = Limit(default=600, least=10, most=86_400)
 
-#: Octets of the file with it: that of the most servers.
-ENCRYPTED_FILE_OCTETS: Final = Limit(default=8 << 20, least=1 << 16, most=64 << 20)
-
 # -- reports of errors
 
 #: Zones whose agents for reports are remembered (RFC 9567).
@@ -123,9 +102,6 @@ REPORT_AGENT_SECONDS: Final = Limit(default=86_400, least=60, most=604_800)
 
 #: Reports sent in one second: an agent may be in a domain whose operator has not agreed to it.
 REPORTS_PER_SECOND: Final = Limit(default=10, least=1, most=1000)
-
-#: Reports under way.
-REPORTS_WAITING: Final = Limit(default=32, least=1, most=1000)
 
 #: Seconds for which the same report is not repeated. RFC 9567, section 6.2, leaves that to the TTL of the agent's reply.
 REPORT_SECONDS: Final = Limit(default=3600, least=60, most=86_400)

@@ -20,7 +20,6 @@ from twisted_ext.packetcache.packetcache import PacketCache
 from twisted_ext.server.authority.replying import ZoneReplies
 from twisted_ext.server.authority.source import AuthoritySource
 from twisted_ext.server.features.base.feature import Stage
-from twisted_ext.server.limits import HTTP3_OFFERED, ZONE_LANE_BYTES, ZONE_LANE_SIGHTS
 from twisted_ext.server.listeners.datagram import DatagramListener
 from twisted_ext.server.listeners.proxies.trusted import TrustedProxies
 from twisted_ext.server.listeners.stream import StreamFactory, StreamListener, StreamResponder
@@ -64,6 +63,16 @@ if TYPE_CHECKING:
     from twisted_ext.server.setup.offer import Offer
 
 __all__ = ["Frontend", "gatesOf"]
+
+#: Queries seen once that such a server remembers, so that it notices when they repeat.
+_ZONE_LANE_SIGHTS: Final = 1 << 18
+
+#: Octets for the stored replies of a server with zones, for UDP and for TCP each: half of it holds all replies for a hundred thousand
+#: names.
+_ZONE_LANE_BYTES: Final = 128 << 20
+
+#: Seconds for which clients of HTTP/2 remember that the server has HTTP/3 as well (RFC 7838, section 3.1).
+_HTTP3_OFFERED: Final = 86_400
 
 _log: Final = Logger(__name__)
 
@@ -141,8 +150,8 @@ class Frontend:
         # What clients without access are answered.
         outside = None if zones is None or settings.role == "serve" else View("public", AuthoritySource(zones), recursive=False)
         self._groups = ClientGroups(
-            octets=ZONE_LANE_BYTES.default if large else None,
-            sights=int(ZONE_LANE_SIGHTS.default) if large else None,
+            octets=_ZONE_LANE_BYTES if large else None,
+            sights=_ZONE_LANE_SIGHTS if large else None,
             public=zones is not None,
             outside=outside,
             isProxy=self._proxies.isItself,
@@ -360,7 +369,7 @@ class Frontend:
             for everywhere in ("::" if ":" in place else "0.0.0.0",)
         ]
         common = set.intersection(*ports) if ports else set()
-        offer = f'h3=":{min(common)}"; ma={HTTP3_OFFERED.default}' if common else ""
+        offer = f'h3=":{min(common)}"; ma={_HTTP3_OFFERED}' if common else ""
         self._heads.endpoint.alternatives = offer.encode("ascii")
 
     def _headMemory(self) -> HeadMemory:

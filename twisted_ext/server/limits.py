@@ -9,41 +9,26 @@ from typing import Final
 from twisted_ext.limits import Limit
 
 __all__ = [
-    "CONTROL_OCTETS", "CONTROL_LOAD", "CONTROL_SECONDS", "CONTROL_CLIENTS", "CONTROL_SHOWN", "AUTHORITIES_SHOWN", "TRACES_KEPT",
-    "TRACES_TAKEN", "MANHOLE_CLIENTS", "MANHOLE_SECONDS",
-    "WEB_CLIENTS", "WEB_CLIENTS_PER_PEER", "WEB_ACCEPTS", "WEB_SECONDS", "WEB_REQUEST_SECONDS",
-    "WEB_REPLY_SECONDS", "WEB_REQUEST_OCTETS", "WEB_REQUESTS", "WEB_SHARE", "WEB_FRESH", "CLIENT_STREAMS", "CLIENT_STREAMS_PER_PEER",
-    "CLIENT_STREAM_YIELDS", "CLIENT_STREAM_IN_FLIGHT", "CLIENT_STREAM_TURN", "CLIENT_STREAM_UNREAD", "CLIENT_STREAM_IDLE",
-    "CLIENT_STREAM_GRACE", "CLIENT_STREAMS_PER_SECONDARY", "SECONDARIES_KNOWN",
-    "CLIENT_STREAM_MESSAGE", "CLIENT_STREAM_STALLED", "CERTIFICATE_OCTETS", "CHAIN_CERTIFICATES", "TICKET_KEY_SECONDS", "SELF_SIGNED_DAYS",
-    "QUIC_CONNECTIONS", "QUIC_CONNECTIONS_PER_PEER", "QUIC_HALF_OPEN", "QUIC_IDLE", "QUIC_STREAM_WINDOW", "QUIC_PARTIAL_OCTETS",
-    "QUIC_CANCELS", "QUIC_TICKETS", "QUIC_HELD", "QUIC_RESETS", "HTTP3_OFFERED",
-    "WORKERS", "DESCRIPTORS", "SETTINGS_OCTETS", "WORKER_SETTLED", "WORKER_PAUSE",
-    "WORKER_ENDING", "WORKER_BEAT", "WORKER_SILENT", "WORKER_BUSY", "WORKER_STARTING", "WORKER_REPLY", "WORKER_LINE", "WORKER_PIECE",
-    "WORKER_TAKING", "PASSED_WAITING", "PASSED_OCTETS", "PASSED_REPLY", "PASSED_SECONDS", "CLIENT_RATE", "CLIENT_BURST", "CLIENT_SLIP",
-    "CLIENTS_METERED", "RESPONSE_RATE", "RESPONSE_SLIP", "RESPONSE_WINDOW", "RESPONSE_PAUSE", "RESPONSE_NETWORKS", "COOKIE_SECONDS",
-    "COOKIE_SECRETS",
-    "COOKIE_RENEWAL", "COOKIE_AHEAD", "COOKIES_KNOWN", "COOKIE_HASHES", "REFUSAL_TTL", "ZONE_LANE_BYTES", "ZONE_LANE_SIGHTS",
-    "WATCH_SECONDS", "WATCH_FILES", "CHANGING_SECONDS", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE", "COMPILER_PAUSE",
-    "HISTORY_DAYS", "HISTORY_OCTETS", "HISTORY_PAUSE", "HISTORY_QUEUE", "HEALTH_PAUSE", "PEERS_KNOWN", "PEERS_PER_ZONE",
-    "BATCH_ZONES", "BATCH_OCTETS", "LOADING_COMPLAINTS", "RENEWAL_PAUSE", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER",
-    "TRANSFERS_WAITING", "TRANSFERS_IN", "JOURNALS_OPEN", "STARTS", "PROBES", "ZONES_MAPPED", "PROBE_WAIT", "PROBE_TRIES", "NOTIFY_WAIT",
-    "NOTIFY_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTIFY_CHECK", "NOTIFY_CHECKS", "NOTIFY_WATCHED",
-    "NOTICES_PER_ZONE", "STORE_LOOKS", "DECLINED_LINES", "DECLINED_SECONDS", "SIGNATURE_STEP", "SIGNATURE_REST", "SIGNATURE_PAUSE",
-    "SIGNATURE_LINES", "ZONE_METRICS", "RECORDS_LOST", "ZONES_LOST", "COPY_PAUSE",
-    "UPSTREAM_LINES", "UPSTREAM_LINES_SECONDS", "LOADING_BROKEN", "LOG_OCTETS", "LOG_FLUSH", "WATCHDOG_SECONDS", "WATCHDOG_PATIENCE",
-    "WATCHDOG_FAILURES", "WATCHDOG_PORTS", "SPOOL_OCTETS",
-    "HTTPS_HEAD", "HTTPS_FIELDS", "HTTPS_CONTINUATIONS", "HTTPS_BODIES", "HTTPS_RESETS", "HTTPS_RESET_RATE", "HTTPS_CONTROLS",
-    "HTTPS_CONTROL_RATE", "HTTPS_SETTINGS", "HTTPS_REMEMBERED", "PROXY_HEADER", "FORWARDED_ELEMENTS", "TLS_HANDSHAKES_TURN",
+    "CONTROL_SECONDS", "CONTROL_CLIENTS", "CONTROL_SHOWN", "TRACES_KEPT", "TRACES_TAKEN", "MANHOLE_SECONDS", "WEB_CLIENTS",
+    "WEB_CLIENTS_PER_PEER", "WEB_ACCEPTS", "WEB_SECONDS", "WEB_REQUEST_SECONDS", "WEB_REPLY_SECONDS", "WEB_REQUEST_OCTETS",
+    "WEB_REQUESTS", "WEB_SHARE", "WEB_FRESH", "CLIENT_STREAMS", "CLIENT_STREAMS_PER_PEER", "CLIENT_STREAM_YIELDS",
+    "CLIENT_STREAM_IN_FLIGHT", "CLIENT_STREAM_TURN", "CLIENT_STREAM_UNREAD", "CLIENT_STREAM_IDLE", "CLIENT_STREAM_GRACE",
+    "CLIENT_STREAMS_PER_SECONDARY", "SECONDARIES_KNOWN", "CLIENT_STREAM_MESSAGE", "CLIENT_STREAM_STALLED", "CERTIFICATE_OCTETS",
+    "TICKET_KEY_SECONDS", "QUIC_CONNECTIONS", "QUIC_CONNECTIONS_PER_PEER", "QUIC_HALF_OPEN", "QUIC_IDLE", "WORKERS", "DESCRIPTORS",
+    "WORKER_SETTLED", "WORKER_PAUSE", "WORKER_ENDING", "WORKER_BEAT", "WORKER_SILENT", "WORKER_BUSY", "WORKER_STARTING",
+    "WORKER_REPLY", "WORKER_PIECE", "WORKER_TAKING", "PASSED_WAITING", "PASSED_OCTETS", "PASSED_SECONDS", "CLIENT_RATE",
+    "CLIENT_BURST", "CLIENT_SLIP", "CLIENTS_METERED", "RESPONSE_RATE", "RESPONSE_SLIP", "RESPONSE_WINDOW", "RESPONSE_NETWORKS",
+    "COOKIES_KNOWN", "COOKIE_HASHES", "WATCH_SECONDS", "CHANGING_SECONDS", "COMPILERS", "COMPILER_LINE", "COMPILER_SILENCE",
+    "COMPILER_PAUSE", "HISTORY_DAYS", "HISTORY_OCTETS", "HISTORY_PAUSE", "HISTORY_QUEUE", "HEALTH_PAUSE", "PEERS_KNOWN",
+    "PEERS_PER_ZONE", "BATCH_OCTETS", "LOADING_COMPLAINTS", "TRANSFERS_OUT", "TRANSFERS_OUT_PER_PEER", "TRANSFERS_WAITING",
+    "TRANSFERS_IN", "JOURNALS_OPEN", "STARTS", "PROBES", "PROBE_WAIT", "PROBE_TRIES", "NOTIFIES", "NOTIFY_DELAY", "NOTIFY_CHECK",
+    "NOTIFY_WATCHED", "STORE_LOOKS", "DECLINED_LINES", "DECLINED_SECONDS", "SIGNATURE_LINES", "ZONE_METRICS", "RECORDS_LOST",
+    "ZONES_LOST", "COPY_PAUSE", "LOADING_BROKEN", "LOG_OCTETS", "LOG_FLUSH", "WATCHDOG_SECONDS", "WATCHDOG_PATIENCE",
+    "WATCHDOG_FAILURES", "SPOOL_OCTETS", "HTTPS_HEAD", "HTTPS_FIELDS", "HTTPS_CONTINUATIONS", "HTTPS_BODIES", "HTTPS_RESETS",
+    "HTTPS_CONTROLS", "HTTPS_REMEMBERED", "PROXY_HEADER", "FORWARDED_ELEMENTS", "TLS_HANDSHAKES_TURN",
 ]
 
 # -- control and monitoring
-
-#: Octets of one command on the control socket.
-CONTROL_OCTETS: Final = Limit(default=65536, least=4096, most=2**20)
-
-#: Octets of a cache dump that a running server loads.
-CONTROL_LOAD: Final = Limit(default=2**30, least=2**20, most=2**36)
 
 #: Seconds for which a control connection may be idle.
 CONTROL_SECONDS: Final = Limit(default=60, least=1, most=3600)
@@ -54,17 +39,11 @@ CONTROL_CLIENTS: Final = Limit(default=32, least=1, most=1000)
 #: Cached answers shown for one name.
 CONTROL_SHOWN: Final = Limit(default=1000, least=1, most=100_000)
 
-#: Authoritative servers shown, those first that were asked most: a recursive resolver knows thousands.
-AUTHORITIES_SHOWN: Final = Limit(default=10, least=1, most=1000)
-
 #: Look-ups whose steps are kept while tracing is on; the oldest are dropped first.
 TRACES_KEPT: Final = Limit(default=100, least=1, most=10_000)
 
 #: Look-ups after which tracing stops by itself, in case the operator forgot to turn it off.
 TRACES_TAKEN: Final = Limit(default=10_000, least=1, most=1_000_000)
-
-#: Manhole connections at a time.
-MANHOLE_CLIENTS: Final = Limit(default=8, least=1, most=100)
 
 #: Seconds that a client of the manhole has to authenticate with its key.
 MANHOLE_SECONDS: Final = Limit(default=30, least=5, most=600)
@@ -103,15 +82,6 @@ WEB_FRESH: Final = Limit(default=1.0, least=0.0, most=60.0)
 
 #: Seconds between two tries to reach upstreams that do not reply, while it is asked whether the server is ready.
 HEALTH_PAUSE: Final = Limit(default=2.0, least=0.1, most=60.0)
-
-# -- upstreams
-
-#: Log lines about one upstream that stops and resumes replying, within C{UPSTREAM_LINES_SECONDS}: three outages and their ends are
-#: logged at once; a server that keeps flapping is not logged each time.
-UPSTREAM_LINES: Final = Limit(default=6, least=2, most=1000)
-
-#: Seconds within which an upstream gets at most that many lines.
-UPSTREAM_LINES_SECONDS: Final = Limit(default=600.0, least=1.0, most=86_400.0)
 
 # -- client connections
 
@@ -181,17 +151,8 @@ HTTPS_BODIES: Final = Limit(default=262_144, least=65_536, most=1 << 24)
 #: that leave a page reset a few dozen. nghttp2 has the same number.
 HTTPS_RESETS: Final = Limit(default=1000, least=10, most=1_000_000)
 
-#: How many of them are forgiven per second. nghttp2 has the same number.
-HTTPS_RESET_RATE: Final = Limit(default=33.0, least=0.0, most=100_000.0)
-
 #: Frames that carry no part of a request, such as SETTINGS, PING and PRIORITY, before the connection is closed.
 HTTPS_CONTROLS: Final = Limit(default=1000, least=10, most=1_000_000)
-
-#: How many of them are forgiven per second. Each request forgives a few more: clients send WINDOW_UPDATE and PRIORITY frames with it.
-HTTPS_CONTROL_RATE: Final = Limit(default=100.0, least=0.0, most=100_000.0)
-
-#: Values in one SETTINGS frame. RFC 9113 defines six.
-HTTPS_SETTINGS: Final = Limit(default=32, least=6, most=1024)
 
 #: Octets of decoded headers that are kept for all connections, so that the same header need not be decompressed again.
 HTTPS_REMEMBERED: Final = Limit(default=4 << 20, least=1 << 16, most=1 << 30)
@@ -210,15 +171,9 @@ FORWARDED_ELEMENTS: Final = Limit(default=32, least=1, most=1000)
 #: Octets of a file with a certificate and its chain, or with a key. Chains take some 10 KB.
 CERTIFICATE_OCTETS: Final = Limit(default=1 << 18, least=1 << 12, most=1 << 22)
 
-#: Certificates in such a file: the server's own, and those of the authorities above it; two to four are usual.
-CHAIN_CERTIFICATES: Final = Limit(default=10, least=1, most=100)
-
 #: Seconds for which one key encrypts session tickets: a client can resume a session for at most as long (RFC 9325, section 3.3, has keys
 #: replaced regularly, such as once a day).
 TICKET_KEY_SECONDS: Final = Limit(default=86_400, least=60, most=604_800)
-
-#: Days for which a self-signed certificate is valid: the maximum that clients accept (825 is Apple's bound for private roots).
-SELF_SIGNED_DAYS: Final = Limit(default=825, least=1, most=3650)
 
 # -- QUIC
 
@@ -235,43 +190,10 @@ QUIC_HALF_OPEN: Final = Limit(default=32, least=0, most=20_000)
 #: Seconds between queries on a QUIC connection. More than for TCP: a new handshake is expensive for both ends.
 QUIC_IDLE: Final = Limit(default=30.0, least=0.5, most=600.0)
 
-#: Octets of one stream that a client may send before the server reads them; the window grows as they arrive. Queries take less than 1 KB.
-QUIC_STREAM_WINDOW: Final = Limit(default=4096, least=1024, most=65_536)
-
-#: Octets of unfinished messages of one QUIC connection: the largest update, and one for each of the other streams.
-QUIC_PARTIAL_OCTETS: Final = Limit(default=1 << 17, least=1 << 16, most=1 << 23)
-
-#: Streams of one QUIC connection that the client may cancel, beyond as many as were answered. Each makes the server work for no reply.
-QUIC_CANCELS: Final = Limit(default=100, least=1, most=100_000)
-
-#: TLS sessions that the server remembers for resumption over QUIC, each for one use, so that early data cannot be replayed.
-QUIC_TICKETS: Final = Limit(default=4096, least=1, most=1_000_000)
-
-#: Octets of unfinished requests and unread replies of all QUIC connections of a listener. Beyond it, the connection with most of them is
-#: closed.
-QUIC_HELD: Final = Limit(default=8 << 20, least=1 << 20, most=1 << 30)
-
-#: Stateless resets per second (RFC 9000, section 10.3): replies to packets of connections that the server does not know, such as those of a
-#: process that has ended.
-QUIC_RESETS: Final = Limit(default=100.0, least=1.0, most=100_000.0)
-
-#: Seconds for which clients of HTTP/2 remember that the server has HTTP/3 as well (RFC 7838, section 3.1).
-HTTP3_OFFERED: Final = Limit(default=86_400, least=0, most=2_592_000)
-
 # -- zones
-
-#: Octets for the stored replies of a server with zones, for UDP and for TCP each: half of it holds all replies for a hundred thousand
-#: names.
-ZONE_LANE_BYTES: Final = Limit(default=128 << 20, least=1 << 16, most=4 << 30)
-
-#: Queries seen once that such a server remembers, so that it notices when they repeat.
-ZONE_LANE_SIGHTS: Final = Limit(default=1 << 18, least=1 << 8, most=1 << 24)
 
 #: Seconds between two checks of the master files.
 WATCH_SECONDS: Final = Limit(default=0.5, least=0.1, most=3600.0)
-
-#: Zones whose master files are checked each time: fifty thousand in two seconds, for a twentieth of a processor.
-WATCH_FILES: Final = Limit(default=12_500, least=1, most=1_000_000)
 
 #: Seconds for which a master file, or a folder of them, may keep changing before it is read regardless.
 CHANGING_SECONDS: Final = Limit(default=10.0, least=0.5, most=3600.0)
@@ -289,9 +211,6 @@ COMPILER_SILENCE: Final = Limit(default=300.0, least=0.1, most=86400.0)
 #: Seconds before zones are retried for which no such process could be started, doubled each time up to the maximum.
 COMPILER_PAUSE: Final = Limit(default=1.0, least=0.1, most=60.0)
 
-#: Small zones that are compiled in one go, into one file.
-BATCH_ZONES: Final = Limit(default=500, least=1, most=100_000)
-
 #: Octets of their master files together; a larger file is compiled by itself.
 BATCH_OCTETS: Final = Limit(default=4 << 20, least=1 << 10, most=1 << 30)
 
@@ -299,21 +218,9 @@ BATCH_OCTETS: Final = Limit(default=4 << 20, least=1 << 10, most=1 << 30)
 #: reload.
 LOADING_COMPLAINTS: Final = Limit(default=100, least=1, most=10_000)
 
-#: Seconds until a zone whose signatures end too early, and which could not be signed, is tried again: a key may be missing for a while.
-RENEWAL_PAUSE: Final = Limit(default=600.0, least=1.0, most=86_400.0)
-
 #: Zones that failed to load at one start or reload and are named in the log one by one, in addition to the lines above; the rest are
 #: counted, and C{txdns control zones --broken} names all of them.
 LOADING_BROKEN: Final = Limit(default=1000, least=1, most=100_000)
-
-#: Seconds for which signatures of zones are read in one turn, to find out when the first one ends.
-SIGNATURE_STEP: Final = Limit(default=0.002, least=0.0001, most=0.1)
-
-#: Seconds between two such turns, so that reading takes a twenty-fifth of the time.
-SIGNATURE_REST: Final = Limit(default=0.05, least=0.0, most=60.0)
-
-#: Seconds after which changed zones are looked for.
-SIGNATURE_PAUSE: Final = Limit(default=60.0, least=1.0, most=86_400.0)
 
 #: Log lines about signatures that end soon, each time; further zones are counted.
 SIGNATURE_LINES: Final = Limit(default=100, least=1, most=100_000)
@@ -344,9 +251,6 @@ WORKERS: Final = Limit(default=1, least=1, most=256)
 #: take some five thousand.
 DESCRIPTORS: Final = Limit(default=16_384, least=64, most=1 << 20)
 
-#: Octets of a settings file, which may have a table for each of a hundred thousand zones.
-SETTINGS_OCTETS: Final = Limit(default=64 << 20, least=1 << 10, most=1 << 30)
-
 #: Seconds of uptime after which a worker counts as having started well; if it dies later, its replacement starts at once.
 WORKER_SETTLED: Final = Limit(default=5.0, least=0.0, most=600.0)
 
@@ -373,9 +277,6 @@ WORKER_STARTING: Final = Limit(default=60.0, least=1.0, most=3600.0)
 #: Seconds that workers get to report their status; a worker that does not is left out.
 WORKER_REPLY: Final = Limit(default=2.0, least=0.1, most=60.0)
 
-#: Octets of one line between a worker and its parent.
-WORKER_LINE: Final = Limit(default=1 << 22, least=1 << 16, most=1 << 26)
-
 #: Octets of records sent to a worker in one line.
 WORKER_PIECE: Final = Limit(default=1 << 18, least=1 << 10, most=1 << 20)
 
@@ -388,9 +289,6 @@ PASSED_WAITING: Final = Limit(default=256, least=1, most=10_000)
 
 #: Octets of these and of the queued ones; half of them for UDP.
 PASSED_OCTETS: Final = Limit(default=1 << 20, least=1 << 16, most=1 << 26)
-
-#: Octets of a reply that the parent returns through a worker; the worker sends larger transfers itself.
-PASSED_REPLY: Final = Limit(default=1 << 18, least=1 << 16, most=1 << 21)
 
 #: Seconds for a reply to a forwarded request; has to be more than the seconds for which a worker may make no progress.
 PASSED_SECONDS: Final = Limit(default=60.0, least=2.0, most=600.0)
@@ -419,23 +317,8 @@ RESPONSE_SLIP: Final = Limit(default=2, least=0, most=100)
 #: sent too many queries is answered again this much later.
 RESPONSE_WINDOW: Final = Limit(default=5.0, least=0.0, most=3600.0)
 
-#: Seconds for which a network over its limit stays blocked without another check.
-RESPONSE_PAUSE: Final = Limit(default=0.1, least=0.001, most=10.0)
-
 #: Networks whose replies are counted at a time, and as many larger ones; some 800 octets each.
 RESPONSE_NETWORKS: Final = Limit(default=20_000, least=16, most=10_000_000)
-
-#: Seconds for which a server cookie is valid (RFC 9018, section 4.3).
-COOKIE_SECONDS: Final = Limit(default=3600, least=60, most=86400)
-
-#: Seconds after which a client gets a new one (RFC 9018, section 4.3).
-COOKIE_RENEWAL: Final = Limit(default=1800, least=30, most=43200)
-
-#: Seconds that a cookie's timestamp may be in the future, if made by another server with the same secret (RFC 9018, section 4.3).
-COOKIE_AHEAD: Final = Limit(default=300, least=0, most=3600)
-
-#: Secrets for cookies: the current one, the next one and the one before (RFC 9018, section 5). A wrong cookie costs a hash for each.
-COOKIE_SECRETS: Final = Limit(default=4, least=1, most=16)
 
 #: Pairs of address and cookie that are cached, so that a client costs one hash instead of one for each query.
 COOKIES_KNOWN: Final = Limit(default=20_000, least=16, most=10_000_000)
@@ -443,9 +326,6 @@ COOKIES_KNOWN: Final = Limit(default=20_000, least=16, most=10_000_000)
 #: Server cookies made per second for clients that have none yet. Beyond that such clients get replies without a cookie (RFC 7873,
 #: section 5.2.3, requires one "at least occasionally"): each takes nine microseconds, and client cookies can be forged.
 COOKIE_HASHES: Final = Limit(default=2000, least=1, most=1_000_000)
-
-#: TTL of the minimal response to an ANY query (RFC 8482, section 4.2).
-REFUSAL_TTL: Final = Limit(default=3600, least=1, most=604800)
 
 # -- transfers and NOTIFY
 
@@ -481,12 +361,6 @@ PROBE_WAIT: Final = Limit(default=2.0, least=0.1, most=60.0)
 #: How often the SOA query is sent.
 PROBE_TRIES: Final = Limit(default=3, least=1, most=10)
 
-#: Seconds that a server gets to acknowledge a NOTIFY, doubled each time (RFC 1996, section 3.6 has 60).
-NOTIFY_WAIT: Final = Limit(default=3.0, least=0.1, most=600.0)
-
-#: How often a NOTIFY is sent.
-NOTIFY_TRIES: Final = Limit(default=6, least=1, most=20)
-
 #: NOTIFY messages awaiting a reply at a time, at most three quarters of them to one server; further ones are queued.
 NOTIFIES: Final = Limit(default=200, least=1, most=10_000)
 
@@ -497,26 +371,14 @@ NOTIFY_DELAY: Final = Limit(default=0.5, least=0.0, most=60.0)
 #: again; three times as long before each later check. A thousand small zones are transferred in less.
 NOTIFY_CHECK: Final = Limit(default=10.0, least=1.0, most=3600.0)
 
-#: Number of these checks, with the last one after less than seven minutes: then the secondary's own SOA timers have to do.
-NOTIFY_CHECKS: Final = Limit(default=4, least=1, most=6)
-
 #: Pairs of a zone and a secondary to be checked at a time, some 300 octets each. For further ones the acknowledgment has to do.
 NOTIFY_WATCHED: Final = Limit(default=50_000, least=0, most=1_000_000)
-
-#: Seconds between two SOA queries that NOTIFY messages for one zone can cause.
-NOTICES_PER_ZONE: Final = Limit(default=1.0, least=0.0, most=600.0)
 
 #: Servers of one zone of which it is kept what happened with them last, for operators.
 PEERS_PER_ZONE: Final = Limit(default=64, least=1, most=10_000)
 
 #: The same for all zones: some 200 octets each.
 PEERS_KNOWN: Final = Limit(default=100_000, least=64, most=10_000_000)
-
-# -- zones
-
-#: Zones whose versions the C extension is told of at a time; each takes half a kilobyte. When there are more, all are forgotten, and the
-#: extension is told again of those that are asked.
-ZONES_MAPPED: Final = Limit(default=50_000, least=1, most=10_000_000)
 
 # -- databases
 
@@ -559,7 +421,3 @@ WATCHDOG_PATIENCE: Final = Limit(default=2.0, least=0.1, most=60.0)
 
 #: Times in a row that a listener neither replies nor reads anything before the process exits to be restarted.
 WATCHDOG_FAILURES: Final = Limit(default=3, least=1, most=1000)
-
-#: Source ports for self-test queries if several processes share an address: the chance that none of 24 leads to one of two is one in 16
-#: million.
-WATCHDOG_PORTS: Final = Limit(default=24, least=1, most=256)

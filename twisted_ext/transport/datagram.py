@@ -13,7 +13,7 @@ from zope.interface import classImplements
 
 from twisted_ext.errors import Unreachable
 from twisted_ext.interfaces import IExchange
-from twisted_ext.limits import NEAR_MISSES, NEAR_MISSES_HEARD, POOL_SOCKETS, SOCKET_QUERIES
+from twisted_ext.limits import NEAR_MISSES_HEARD, POOL_SOCKETS, SOCKET_QUERIES
 from twisted_ext.transport.exchange import Channel, PendingQuery
 from twisted_ext.transport.pollers import outboxOf, pollerFor
 from twisted_ext.transport.random import Draw
@@ -21,6 +21,10 @@ from twisted_ext.transport.servers import Server
 from twisted_ext.transport.udpsockets import PortMaker, QuerySocket, RawMaker, unreachable
 
 __all__ = ["DatagramExchange", "Datagrams"]
+
+#: Replies from the right address and port but with a wrong id or question (near misses of spoofing attempts), after which the query is sent
+#: over TCP (same number as PowerDNS).
+_NEAR_MISSES: Final = 1
 
 #: Compiled code would look it up in its module for each query.
 _next: Final = next
@@ -148,7 +152,7 @@ class Datagrams:
         self.draw = draw or Draw()
         self.width = int(POOL_SOCKETS.pick(width))
         self.queriesEach = int(SOCKET_QUERIES.pick(queriesEach))
-        self.nearMisses = int(NEAR_MISSES.default)
+        self.nearMisses = _NEAR_MISSES
         self.nearMissesHeard = int(NEAR_MISSES_HEARD.pick(nearMissesHeard))
         self.outbox = outboxOf(reactor)
         self.make = self._maker(reactor)

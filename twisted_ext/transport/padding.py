@@ -7,12 +7,13 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from twisted_ext.limits import TLS_PADDING
 from twisted_ext.wire.names import nameEnd
 
 __all__ = ["padded"]
 
-_BLOCK: Final = int(TLS_PADDING.default)
+
+#: Queries over encrypted transports are padded to multiples of so many octets, which hides the length of the name (RFC 8467, section 4.1).
+_BLOCK: Final = 128
 
 _KEEPALIVE: Final = 11
 _PADDING: Final = 12

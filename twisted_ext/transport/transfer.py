@@ -17,7 +17,7 @@ from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, TimedOut, Unreachable
-from twisted_ext.limits import TRANSFER_BEGIN, TRANSFER_RATE, TRANSFER_SECONDS, TRANSFER_WAIT
+from twisted_ext.limits import TRANSFER_RATE, TRANSFER_SECONDS, TRANSFER_WAIT
 from twisted_ext.transport.padding import padded
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from twisted_ext.wire.tsig import Key
 
 __all__ = ["fetchZone"]
+
+#: Seconds for the first message of a transfer, the connection included.
+_TRANSFER_BEGIN: Final = 30.0
 
 _draw: Final = Draw()
 
@@ -278,7 +281,7 @@ def fetchZone(
     serial = None if soa is None else serialIn(soa.rdatas[0])
     receiving = TransferReceiver(zone, id, label, keep, serial=serial, verifying=verifying, most=most)
     made = _Fetch(
-        reactor, label, query, receiving, today, TRANSFER_BEGIN.default if begin is None else begin, TRANSFER_WAIT.pick(wait),
+        reactor, label, query, receiving, today, _TRANSFER_BEGIN if begin is None else begin, TRANSFER_WAIT.pick(wait),
         TRANSFER_SECONDS.default if seconds is None else seconds,
     )  # fmt: skip
     deferred = made.deferred

@@ -13,10 +13,12 @@ from typing import Final
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.files import openNow
-from twisted_ext.limits import KEY_FILE_OCTETS
 from twisted_ext.wire.tsig import Key
 
 __all__ = ["readKeys"]
+
+#: Octets of a TSIG key file.
+_KEY_FILE_OCTETS: Final = 1 << 20
 
 _CLAUSE: Final = re.compile(
     r'key\s+"?(?P<name>[^\s"{;]+)"?\s*\{(?P<body>[^{}]*)\}\s*;?|(?P<line>[^\s{}#;]+)|#[^\n]*|//[^\n]*|\s+', re.ASCII
@@ -36,10 +38,10 @@ def readKeys(path: str) -> tuple[list[Key], str]:
     try:
         with open(path, "rb", opener=openNow) as file:
             mode = os.fstat(file.fileno()).st_mode
-            text = (file.read(int(KEY_FILE_OCTETS.default) + 1) or b"").decode("utf-8")
+            text = (file.read(_KEY_FILE_OCTETS + 1) or b"").decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadDescription(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(text) > KEY_FILE_OCTETS.default:
+    if len(text) > _KEY_FILE_OCTETS:
         raise BadDescription(f"{path} is too large for a file of keys")
     if mode & stat.S_IWOTH and stat.S_ISREG(mode):
         raise BadDescription(f"{path}: every user of this machine can write to it, and so choose the keys: chmod 640 {path}")

@@ -13,7 +13,6 @@ from struct import error as StructError
 from typing import Final
 
 from twisted_ext.errors import BadDescription, BadMessage, BadName
-from twisted_ext.limits import TSIG_FUDGE, TSIG_UNSIGNED
 from twisted_ext.wire.codes import ANY_CLASS, Rcode, rcodeName
 from twisted_ext.wire.message import HEADER, HEADER_OCTETS
 from twisted_ext.wire.names import MOST_OCTETS, nameFromText, nameToText
@@ -37,9 +36,12 @@ __all__ = [
     "verify",
 ]
 
+#: Consecutive unsigned messages in a signed stream (RFC 8945, section 5.3.1: 99 must be accepted).
+_TSIG_UNSIGNED: Final = 99
+
+
 #: Error for a signature that does not match; outside of TSIG this number means BADVERS (RFC 8945, section 3).
 BADSIG: Final = 16
-
 
 
 def signatureError(error: int) -> str:
@@ -68,8 +70,9 @@ ALGORITHMS: Final = {mnemonic: wire for mnemonic, wire, _, _, _ in _TABLE}
 _HASHES: Final = {wire: (digest, whole, most) for _, wire, digest, whole, most in _TABLE}
 _MNEMONICS: Final = {wire: mnemonic for mnemonic, wire, _, _, _ in _TABLE}
 
-_FUDGE: Final = int(TSIG_FUDGE.default)
-_MOST_UNSIGNED: Final = int(TSIG_UNSIGNED.default)
+#: Permitted clock difference in signed messages, in seconds (recommended by RFC 8945, section 10).
+_FUDGE: Final = 300
+_MOST_UNSIGNED: Final = _TSIG_UNSIGNED
 
 #: Minimum octets of a truncated MAC: ten, or half of the hash if that is more (RFC 8945, section 5.2.2.1).
 _LEAST_MAC: Final = 10
@@ -432,7 +435,7 @@ class StreamSigning:
 
 class StreamVerifying:
     """
-    Verifies the messages of a reply in turn. Up to L{TSIG_UNSIGNED} in a row may be unsigned, but not the first or the last one.
+    Verifies the messages of a reply in turn. Up to C{_TSIG_UNSIGNED} in a row may be unsigned, but not the first or the last one.
 
     @ivar complete: whether the latest message was signed: only then may the messages received so far be used.
     """

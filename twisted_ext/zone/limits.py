@@ -9,15 +9,12 @@ from typing import Final
 from twisted_ext.limits import Limit
 
 __all__ = [
-    "IMAGE_OCTETS", "PROBES", "OVERLAY_NODES", "OVERLAY_OCTETS", "NSEC3_STEPS", "STRETCH_OCTETS", "CHAIN_LINKS",
-    "GLUE_HOSTS", "NSEC3_ITERATIONS", "NSEC3_HASHES",
-    "SET_RECORDS", "NAME_TYPES", "UPDATE_RECORDS", "JOURNAL_OCTETS", "JOURNAL_ENTRY_OCTETS",
-    "UPDATES_WAITING", "IMAGE_PAUSE", "STORE_SECONDS", "STORE_NEWS", "STORE_FEED",
-    "RECEIVED_OCTETS", "RECEIVED_MESSAGES", "CHANGES_RECORDS", "CHANGES_OCTETS", "COMPARED_NODES",
-    "GATHERED_OCTETS", "HELD_OCTETS", "NAME_OCTETS", "GATHERING_SECONDS", "REFRESHES", "RETRIES", "EXPIRES",
-    "MASTER_OCTETS", "ENTRY_OCTETS", "INCLUDE_DEPTH", "INCLUDED_FILES", "REPEATED_OCTETS", "RECORDS_GENERATED",
-    "GENERATED_OCTETS", "MASTER_COMPLAINTS", "ENTRIES_UNCLOSED", "TELLING_OCTETS", "DIVIDED_OCTETS",
-    "FINDINGS_KEPT", "CHECKED_NODES", "LOCATED_OCTETS", "CHECKED_ALIASES", "SIGNATURE_WARNING", "CATALOG_MEMBERS", "CATALOG_GROUPS",
+    "IMAGE_OCTETS", "PROBES", "OVERLAY_NODES", "OVERLAY_OCTETS", "NSEC3_STEPS", "CHAIN_LINKS", "NSEC3_ITERATIONS", "NSEC3_HASHES",
+    "SET_RECORDS", "NAME_TYPES", "UPDATE_RECORDS", "JOURNAL_OCTETS", "UPDATES_WAITING", "IMAGE_PAUSE", "RECEIVED_OCTETS",
+    "RECEIVED_MESSAGES", "CHANGES_RECORDS", "CHANGES_OCTETS", "COMPARED_NODES", "GATHERED_OCTETS", "HELD_OCTETS", "NAME_OCTETS",
+    "REFRESHES", "RETRIES", "EXPIRES", "MASTER_OCTETS", "ENTRY_OCTETS", "INCLUDE_DEPTH", "INCLUDED_FILES", "REPEATED_OCTETS",
+    "RECORDS_GENERATED", "GENERATED_OCTETS", "MASTER_COMPLAINTS", "ENTRIES_UNCLOSED", "TELLING_OCTETS", "DIVIDED_OCTETS",
+    "FINDINGS_KEPT", "CATALOG_MEMBERS",
 ]
 
 # -- images
@@ -40,9 +37,6 @@ NSEC3_STEPS: Final = Limit(default=256, least=16, most=4096)
 OVERLAY_OCTETS: Final = Limit(default=16_000_000, least=65536, most=256_000_000)
 
 # -- transfers
-
-#: Octets of records passed on at a time: the room in a message of 65,535 octets besides header, question, SOA and TSIG.
-STRETCH_OCTETS: Final = Limit(default=48_000, least=512, most=64_000)
 
 #: Octets of a zone received by transfer: otherwise the primary would decide how much is stored.
 RECEIVED_OCTETS: Final = Limit(default=1 << 30, least=65535, most=4 << 30)
@@ -71,9 +65,6 @@ HELD_OCTETS: Final = Limit(default=3 << 30, least=1 << 20, most=64 << 30)
 #: Octets of records at one name: a message has room for 65,535 of each type.
 NAME_OCTETS: Final = Limit(default=4 << 20, least=65535, most=1 << 30)
 
-#: Seconds that the process which builds its image may take. Ten million records take half a minute on a processor of their own.
-GATHERING_SECONDS: Final = Limit(default=1200, least=1, most=86400)
-
 #: Refresh interval in seconds, regardless of the SOA.
 REFRESHES: Final = Limit(default=3600, least=1, most=2_419_200)
 
@@ -87,9 +78,6 @@ EXPIRES: Final = Limit(default=1_209_600, least=2, most=14_515_200)
 
 #: Length of the alias chain that one answer follows, in all zones of a server together.
 CHAIN_LINKS: Final = Limit(default=16, least=1, most=64)
-
-#: Name servers of one delegation whose addresses are looked up for every referral; thirteen are many.
-GLUE_HOSTS: Final = Limit(default=100, least=13, most=4096)
 
 #: NSEC3 iterations of a zone; with more, negative answers have no proof (RFC 9276, section 3.2; CVE-2023-50868).
 NSEC3_ITERATIONS: Final = Limit(default=150, least=0, most=2500)
@@ -111,9 +99,6 @@ UPDATE_RECORDS: Final = Limit(default=2000, least=1, most=6000)
 
 #: Octets of a zone's journal; with more, the oldest differences that an image includes are deleted.
 JOURNAL_OCTETS: Final = Limit(default=2**26, least=65536, most=2**36)
-
-#: Octets of one difference in a journal: a larger change is sent as a whole zone.
-JOURNAL_ENTRY_OCTETS: Final = Limit(default=2**28, least=2**17, most=2**31)
 
 #: Updates of one zone that wait for the disk. Further clients get an error and have to try again.
 UPDATES_WAITING: Final = Limit(default=1000, least=1, most=100_000)
@@ -159,37 +144,11 @@ DIVIDED_OCTETS: Final = Limit(default=2**24, least=1, most=2**40)
 #: Findings of one check that are kept; further ones are only counted.
 FINDINGS_KEPT: Final = Limit(default=100, least=1, most=100_000)
 
-#: Names of a zone up to which a server runs all checks when it loads it; in larger ones it looks for fatal errors only, and the
-#: command-line check does the rest. So many names take a tenth of a second.
-CHECKED_NODES: Final = Limit(default=20_000, least=0, most=2**32)
-
-#: Octets of a master file up to which it is read again to add line numbers to findings: some seconds for the largest.
-LOCATED_OCTETS: Final = Limit(default=16 << 20, least=0, most=2**34)
-
-#: Aliases that are followed to check where they lead.
-CHECKED_ALIASES: Final = Limit(default=16, least=1, most=64)
-
-#: Seconds before the expiration of a signature below which it gets a warning.
-SIGNATURE_WARNING: Final = Limit(default=3 * 86400, least=0, most=90 * 86400)
-
 # -- catalogs
 
 #: Member zones of one catalog: each of them causes queries to its primaries.
 CATALOG_MEMBERS: Final = Limit(default=200_000, least=1, most=10_000_000)
 
-#: Groups of one member zone.
-CATALOG_GROUPS: Final = Limit(default=16, least=1, most=1000)
-
 #: Seconds after which a failed build of an image is tried again.
 IMAGE_PAUSE: Final = Limit(default=60, least=1, most=3600)
 
-# -- databases
-
-#: Seconds to wait for another process that writes to a database.
-STORE_SECONDS: Final = Limit(default=5, least=0, most=60)
-
-#: Names changed in a database above which a zone is read as a whole.
-STORE_NEWS: Final = Limit(default=5000, least=1, most=100_000)
-
-#: Changed names that a database records for the servers that poll it.
-STORE_FEED: Final = Limit(default=100_000, least=1000, most=10_000_000)

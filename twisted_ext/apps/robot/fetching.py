@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from twisted_ext.apps.robot.commands import CommandError
 from twisted_ext.apps.robot.interfaces import IFetcher
-from twisted_ext.apps.robot.limits import FETCH_HOPS, FETCH_OCTETS, FETCH_SECONDS, FETCHES_AT_ONCE
+from twisted_ext.apps.robot.limits import FETCH_OCTETS, FETCH_SECONDS
 from twisted_ext.apps.robot.table import Table, option
 from twisted_ext.endpoints.documents import DocumentFetcher, FetchFailed
 from twisted_ext.errors import BadDescription
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from twisted_ext.apps.robot.robot import Robot
 
 __all__ = ["FetchSettings", "Fetcher"]
+
+#: Redirects that are followed for one document.
+_FETCH_HOPS: Final = 3
+
+#: Documents fetched at a time.
+_FETCHES_AT_ONCE: Final = 8
 
 #: A host as in C{[http]}.
 _HOST: Final = re.compile(r"(http://)?((?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)(?::([0-9]{1,5}))?")
@@ -74,7 +80,7 @@ class Fetcher:
 
     def __init__(self, robot: Robot) -> None:
         self._robot = robot
-        self._turns = DeferredSemaphore(int(FETCHES_AT_ONCE.default))
+        self._turns = DeferredSemaphore(_FETCHES_AT_ONCE)
 
     def fetch(self, url: str) -> Deferred[bytes]:
         fetching = self._turns.run(lambda: Deferred.fromCoroutine(self._fetch(url)))
@@ -87,7 +93,7 @@ class Fetcher:
             self._robot.resolver.source,
             "txdns-robot",
             octets=int(FETCH_OCTETS.default),
-            hops=int(FETCH_HOPS.default),
+            hops=_FETCH_HOPS,
             private=settings.privateDomains(),
             hint="; [http] private lists those that are meant",
             trustRoot=self.trustRoot,

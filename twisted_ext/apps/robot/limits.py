@@ -9,94 +9,15 @@ from typing import Final
 from twisted_ext.limits import Limit
 
 __all__ = [
-    "AUTHORITIES",
-    "AUTHORITY_SECONDS",
-    "CALLS_AT_ONCE",
-    "CALLS_OF_PERSON",
-    "CALL_SECONDS",
-    "CHANNEL_MEMBERS",
-    "CONSOLE_OCTETS",
-    "CTCP_SECONDS",
-    "DATABASE_WAITING",
-    "EXPANSIONS",
-    "FACTOIDS",
-    "FACTOIDS_LISTED",
-    "FACTOID_CHARACTERS",
-    "FACTOID_NAME",
-    "FETCHES_AT_ONCE",
-    "FETCH_HOPS",
-    "FETCH_OCTETS",
-    "FETCH_SECONDS",
-    "FINI_SECONDS",
-    "FOLLOWED_HERE",
-    "FOLLOWED_PACKAGES",
-    "HOOK_LINES",
-    "HOOK_OCTETS",
-    "IGNORED",
-    "JITTER_SECONDS",
-    "JOBS",
-    "JOB_SECONDS",
-    "LINE_BURST",
-    "LINE_CHARACTERS",
-    "LINE_SECONDS",
-    "LOG_CHARACTERS",
-    "LOG_DAYS",
-    "LOG_LINES",
-    "LOG_SEARCHES",
-    "LOG_SEARCH_SECONDS",
-    "LOG_UNLOGGED",
-    "LOG_WAITING",
-    "LOG_WORDS",
-    "MORE_KEPT",
-    "NEGOTIATION_SECONDS",
-    "PAGES_KEPT",
-    "PAGE_DAYS",
-    "PAGE_OCTETS",
-    "PLACES_KEPT",
-    "PLACE_CALLS",
-    "PROVIDER_RESULTS",
-    "QUEUE_LINES",
-    "QUEUE_SECONDS",
-    "QUEUE_TARGET",
-    "QUOTES",
-    "QUOTES_OF_CHANNEL",
-    "QUOTES_SHOWN",
-    "QUOTE_CHARACTERS",
-    "RECONNECT_SECONDS",
-    "REGISTRATION_SECONDS",
-    "REJOINS",
-    "RELAY_KEPT",
-    "RELAY_SECONDS",
-    "REMINDERS",
-    "REMINDERS_AT_ONCE",
-    "REMINDERS_OF_PERSON",
-    "REMINDER_CHARACTERS",
-    "REMINDER_DAYS",
-    "REMINDER_KEPT_DAYS",
-    "REMINDER_LATE_SECONDS",
-    "SAID_LINES",
-    "SECRET_CHARACTERS",
-    "SEEN_KEPT",
-    "SHOWN_LINES",
-    "SPLIT_NAMED",
-    "SPLIT_SECONDS",
-    "STEP_SECONDS",
-    "STORED_KEY",
-    "STORED_OCTETS",
-    "STORED_VALUES",
-    "TELL_AGAIN",
-    "TELL_AT_ONCE",
-    "TELL_CHARACTERS",
-    "TELL_DAYS",
-    "TELL_EACH",
-    "TELL_KEPT",
-    "WATCHES",
-    "WATCHES_AT_ONCE",
-    "WATCHES_OF_PERSON",
-    "WATCHES_OF_PLACE",
-    "WATCH_FAILURES",
-    "WATCH_OCTETS",
-]
+    "AUTHORITIES", "AUTHORITY_SECONDS", "CALLS_AT_ONCE", "CALLS_OF_PERSON", "CALL_SECONDS", "CHANNEL_MEMBERS", "CONSOLE_OCTETS",
+    "DATABASE_WAITING", "EXPANSIONS", "FACTOIDS", "FACTOIDS_LISTED", "FETCH_OCTETS", "FETCH_SECONDS", "FINI_SECONDS",
+    "FOLLOWED_HERE", "FOLLOWED_PACKAGES", "HOOK_LINES", "HOOK_OCTETS", "IGNORED", "JOBS", "JOB_SECONDS", "LINE_BURST",
+    "LINE_CHARACTERS", "LINE_SECONDS", "LOG_DAYS", "LOG_LINES", "LOG_SEARCHES", "LOG_SEARCH_SECONDS", "LOG_UNLOGGED", "LOG_WAITING",
+    "MORE_KEPT", "PAGES_KEPT", "PAGE_DAYS", "PAGE_OCTETS", "PLACES_KEPT", "PLACE_CALLS", "QUOTES", "QUOTES_OF_CHANNEL",
+    "QUOTES_SHOWN", "REGISTRATION_SECONDS", "REMINDERS", "REMINDERS_AT_ONCE", "REMINDERS_OF_PERSON", "SAID_LINES", "SEEN_KEPT",
+    "STEP_SECONDS", "STORED_VALUES", "TELL_DAYS", "TELL_EACH", "TELL_KEPT", "WATCHES", "WATCHES_OF_PERSON", "WATCHES_OF_PLACE",
+    "WATCH_FAILURES", "WATCH_OCTETS",
+]  # fmt: skip
 
 # -- the information robot
 
@@ -147,9 +68,6 @@ HOOK_OCTETS: Final = Limit(default=16_384, least=1024, most=1 << 20)
 #: Lines of a reply of the webhook.
 HOOK_LINES: Final = Limit(default=40, least=1, most=1000)
 
-#: Characters of a logged line. IRC has 512; other chats have long ones.
-LOG_CHARACTERS: Final = Limit(default=2000, least=100, most=100_000)
-
 #: Lines that wait for the database while it cannot be written to. More are dropped.
 LOG_WAITING: Final = Limit(default=20_000, least=100, most=1_000_000)
 
@@ -158,9 +76,6 @@ LOG_DAYS: Final = Limit(default=0, least=0, most=36_500)
 
 #: Lines on one page: browsers stay quick, and making it takes few milliseconds.
 LOG_LINES: Final = Limit(default=1000, least=10, most=10_000)
-
-#: Words of a search.
-LOG_WORDS: Final = Limit(default=8, least=1, most=100)
 
 #: Searches that wait for their turn.
 LOG_SEARCHES: Final = Limit(default=16, least=1, most=1000)
@@ -171,9 +86,6 @@ LOG_SEARCH_SECONDS: Final = Limit(default=1.0, least=0.1, most=60.0)
 #: Nicks that are not logged.
 LOG_UNLOGGED: Final = Limit(default=1000, least=1, most=100_000)
 
-#: Characters of a secret in a file or the environment.
-SECRET_CHARACTERS: Final = Limit(default=1000, least=1, most=100_000)
-
 #: Octets of a line typed into the console.
 CONSOLE_OCTETS: Final = Limit(default=10_000, least=100, most=1_000_000)
 
@@ -183,15 +95,6 @@ FETCH_OCTETS: Final = Limit(default=1_000_000, least=1000, most=100_000_000)
 #: Seconds for one document, redirects included.
 FETCH_SECONDS: Final = Limit(default=10.0, least=0.1, most=600.0)
 
-#: Redirects that are followed for one document.
-FETCH_HOPS: Final = Limit(default=3, least=0, most=20)
-
-#: Documents fetched at a time.
-FETCHES_AT_ONCE: Final = Limit(default=8, least=1, most=100)
-
-#: Results that a provider's reply shows.
-PROVIDER_RESULTS: Final = Limit(default=3, least=1, most=100)
-
 #: Packages whose releases are announced, in all places.
 FOLLOWED_PACKAGES: Final = Limit(default=200, least=1, most=10_000)
 
@@ -199,12 +102,6 @@ FOLLOWED_PACKAGES: Final = Limit(default=200, least=1, most=10_000)
 FOLLOWED_HERE: Final = Limit(default=20, least=1, most=1000)
 #: Calls that wait for the database's threads: a disk that hangs takes no more memory than theirs.
 DATABASE_WAITING: Final = Limit(default=10_000, least=10, most=1_000_000)
-
-#: Octets of a stored value as JSON. It is written as a whole each time.
-STORED_OCTETS: Final = Limit(default=1 << 20, least=1024, most=1 << 26)
-
-#: Characters of the key of a stored value.
-STORED_KEY: Final = Limit(default=200, least=20, most=1000)
 
 #: Values that are stored. A plugin that needs one for each person or name has to store them as one, or to have a table of its own.
 STORED_VALUES: Final = Limit(default=10_000, least=10, most=1_000_000)
@@ -215,26 +112,14 @@ JOB_SECONDS: Final = Limit(default=60.0, least=1.0, most=366 * 86400.0)
 #: Scheduled jobs of one plugin.
 JOBS: Final = Limit(default=1000, least=1, most=100_000)
 
-#: Seconds by which a run of a job is late at most, at random: not every robot in the world asks a server at the full hour.
-JITTER_SECONDS: Final = Limit(default=60.0, least=0.0, most=3600.0)
-
 #: Nicks of which C{seen} remembers when they last spoke. The ones that have been silent for longest are forgotten.
 SEEN_KEPT: Final = Limit(default=20_000, least=10, most=1_000_000)
-
-#: Characters of a message for an absent person: it has to fit into a line with the sender's name.
-TELL_CHARACTERS: Final = Limit(default=350, least=10, most=10_000)
 
 #: Messages that wait for one person, and those of one sender.
 TELL_EACH: Final = Limit(default=20, least=1, most=1000)
 
 #: Messages that wait for all persons.
 TELL_KEPT: Final = Limit(default=10_000, least=1, most=1_000_000)
-
-#: Seconds after which a message that was said, and not acknowledged, is said again: joining over and over does not make the robot flood.
-TELL_AGAIN: Final = Limit(default=3600.0, least=60.0, most=86400.0)
-
-#: Messages that are given at once; the others follow when the person speaks again.
-TELL_AT_ONCE: Final = Limit(default=5, least=1, most=100)
 
 #: Days after which a message that could not be given is dropped.
 TELL_DAYS: Final = Limit(default=60, least=1, most=3650)
@@ -245,18 +130,6 @@ REMINDERS: Final = Limit(default=10_000, least=1, most=1_000_000)
 #: Reminders of one person.
 REMINDERS_OF_PERSON: Final = Limit(default=20, least=1, most=1000)
 
-#: Characters of a reminder: it has to fit into a line with the nick.
-REMINDER_CHARACTERS: Final = Limit(default=350, least=10, most=10_000)
-
-#: Days from now in which a reminder is due at most: five years.
-REMINDER_DAYS: Final = Limit(default=1830, least=1, most=36_500)
-
-#: Days after which a reminder is dropped that could not be said, because the robot is not in the channel.
-REMINDER_KEPT_DAYS: Final = Limit(default=60, least=1, most=3650)
-
-#: Seconds after which a reminder is said with a note that it is late.
-REMINDER_LATE_SECONDS: Final = Limit(default=60.0, least=30.0, most=86_400.0)
-
 #: Reminders that are said in one place at a time. After a long outage, the others follow every ten seconds.
 REMINDERS_AT_ONCE: Final = Limit(default=5, least=1, most=100)
 
@@ -265,12 +138,6 @@ EXPANSIONS: Final = Limit(default=5, least=1, most=20)
 
 #: Factoids of one network, their other names included. Their names are in memory.
 FACTOIDS: Final = Limit(default=5000, least=1, most=1_000_000)
-
-#: Characters of a factoid: it has to fit into a line with its name.
-FACTOID_CHARACTERS: Final = Limit(default=350, least=10, most=10_000)
-
-#: Characters of the name of a factoid. Each question in a channel that is not longer is compared with the names.
-FACTOID_NAME: Final = Limit(default=50, least=1, most=300)
 
 #: Names of factoids that a list shows: a line is not longer.
 FACTOIDS_LISTED: Final = Limit(default=20, least=1, most=1000)
@@ -281,17 +148,11 @@ QUOTES: Final = Limit(default=50_000, least=1, most=1_000_000)
 #: Quotes of one channel. A search reads all of them.
 QUOTES_OF_CHANNEL: Final = Limit(default=2000, least=1, most=1_000_000)
 
-#: Characters of a quote.
-QUOTE_CHARACTERS: Final = Limit(default=350, least=10, most=10_000)
-
 #: Quotes that a search shows.
 QUOTES_SHOWN: Final = Limit(default=20, least=1, most=200)
 
 #: Masks of ignored persons. Each command is compared with all of them.
 IGNORED: Final = Limit(default=500, least=1, most=10_000)
-
-#: Lines of a reply that are shown in a channel at once. More would hide what people say.
-SHOWN_LINES: Final = Limit(default=4, least=1, most=100)
 
 #: Short lines that are sent to a network at once. Most servers close the connection of a client that is ten seconds ahead (RFC 1459,
 #: section 8.10).
@@ -300,46 +161,13 @@ LINE_BURST: Final = Limit(default=5, least=1, most=1000)
 #: Seconds that a line counts for. The same section takes two of them for a line.
 LINE_SECONDS: Final = Limit(default=2.0, least=0.0, most=60.0)
 
-#: Lines of one urgency that wait for one channel or person: 25 seconds of a busy relay while the network is away.
-QUEUE_TARGET: Final = Limit(default=500, least=1, most=100_000)
-
-#: Lines of one urgency that wait for a network, so that a few channels from which the robot is banned leave room for the others.
-QUEUE_LINES: Final = Limit(default=10_000, least=1, most=1_000_000)
-
-#: Seconds for which a line waits. Older ones would confuse people more than they tell them.
-QUEUE_SECONDS: Final = Limit(default=300.0, least=1.0, most=86_400.0)
-
-#: The longest pause between two attempts to connect, in seconds.
-RECONNECT_SECONDS: Final = Limit(default=300.0, least=1.0, most=86_400.0)
-
 #: Seconds until a server has accepted the robot, after which the connection is closed. The same time without a line from it ends a
 #: connection, too.
 REGISTRATION_SECONDS: Final = Limit(default=60.0, least=1.0, most=3600.0)
 
-#: Seconds from the connection for capabilities and SASL, after which the robot goes on without what the server has not answered. The other
-#: half of the time for registration is left for the rest.
-NEGOTIATION_SECONDS: Final = Limit(default=30.0, least=0.5, most=1800.0)
-
-#: Attempts to return to a channel after a kick or a refusal. The pauses double: the last attempt is made after 21 minutes.
-REJOINS: Final = Limit(default=8, least=0, most=20)
-
 #: Persons remembered in one channel.
 CHANNEL_MEMBERS: Final = Limit(default=20_000, least=1, most=1_000_000)
 
-#: Seconds between two replies to CTCP queries on a network.
-CTCP_SECONDS: Final = Limit(default=10.0, least=0.1, most=3600.0)
-
-#: Lines that the relay remembers, to recognize what another relay repeats.
-RELAY_KEPT: Final = Limit(default=1000, least=1, most=100_000)
-
-#: Seconds for which it does.
-RELAY_SECONDS: Final = Limit(default=60.0, least=1.0, most=3600.0)
-
-#: Seconds for which the persons that a netsplit takes away, or brings back, are gathered for one line.
-SPLIT_SECONDS: Final = Limit(default=5.0, least=0.1, most=60.0)
-
-#: Nicks in that line.
-SPLIT_NAMED: Final = Limit(default=8, least=1, most=100)
 #: Addresses of a zone's servers that one command queries: the root has 26. The owner of a zone chooses them, and the robot sends packets to
 #: each.
 AUTHORITIES: Final = Limit(default=26, least=1, most=100)
@@ -361,6 +189,3 @@ WATCH_OCTETS: Final = Limit(default=5000, least=1000, most=100_000)
 
 #: Look-ups of a watched name or zone that fail one after the other before that is announced: resolvers and networks are away for minutes.
 WATCH_FAILURES: Final = Limit(default=3, least=1, most=100)
-
-#: Watched names and zones that are looked up at a time.
-WATCHES_AT_ONCE: Final = Limit(default=8, least=1, most=100)

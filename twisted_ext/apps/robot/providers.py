@@ -14,7 +14,6 @@ from xml.parsers import expat
 
 from twisted_ext.apps.robot.commands import CommandError
 from twisted_ext.apps.robot.interfaces import IFetcher
-from twisted_ext.apps.robot.limits import PROVIDER_RESULTS
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config import types
 
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from twisted_ext.apps.robot.robot import Robot
 
 __all__ = ["TEMPLATE", "document", "filled", "lineFrom", "linesFrom", "newestIn", "textAt", "urlKind", "urlWith"]
+
+#: Results that a provider's reply shows.
+_PROVIDER_RESULTS: Final = 3
 
 #: A place in a template. Not str.format, whose fields reach the attributes of objects.
 _FIELD: Final = re.compile(r"\{([^{}]*)\}")
@@ -116,7 +118,7 @@ def linesFrom(found: JSON, results: str, template: str) -> list[str]:
     items = _valueAt(found, results)
     if not isinstance(items, list):
         raise CommandError(f"the provider's document has no list at {results!r}")
-    return [lineFrom(item, template) for item in items[: int(PROVIDER_RESULTS.default)]]
+    return [lineFrom(item, template) for item in items[: _PROVIDER_RESULTS]]
 
 
 def newestIn(octets: bytes) -> str:

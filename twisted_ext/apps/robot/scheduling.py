@@ -15,7 +15,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from zope.interface import implementer
 
 from twisted_ext.apps.robot.interfaces import IJob, IScheduler, IStorage, RetrievalError
-from twisted_ext.apps.robot.limits import JITTER_SECONDS, JOB_SECONDS, JOBS
+from twisted_ext.apps.robot.limits import JOB_SECONDS, JOBS
 from twisted_ext.apps.robot.stepping import CURRENT, runPlugin
 from twisted_ext.errors import CallerFault, StorageFault
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from twisted_ext.apps.robot.robot import Robot
 
 __all__ = ["Scheduler"]
+
+#: Seconds by which a run of a job is late at most, at random: not every robot in the world asks a server at the full hour.
+_JITTER_SECONDS: Final = 60.0
 
 #: The part of the time until a run by which it is late at most.
 _JITTER: Final = 0.1
@@ -122,7 +125,7 @@ class _Job:
     def _wait(self) -> None:
         if not self.cancelled:
             wait = self.due - self.robot.reactor.seconds()
-            late = self.scheduler.late(min(abs(wait) * _JITTER, JITTER_SECONDS.default))
+            late = self.scheduler.late(min(abs(wait) * _JITTER, _JITTER_SECONDS))
             self.timer = self.robot.reactor.callLater(max(wait, 0.0) + late, self._run)
 
     def _run(self) -> None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from twisted_ext.apps.robot.limits import SECRET_CHARACTERS
 from twisted_ext.errors import BadDescription
 from twisted_ext.files import openNow
 from twisted_ext.server.config.types import Value
 
 __all__ = ["SECRET", "Secret"]
+
+#: Characters of a secret in a file or the environment.
+_SECRET_CHARACTERS: Final = 1000
 
 
 class Secret(str):
@@ -50,9 +52,9 @@ class _SecretKind:
             case _:
                 return self.fromText("")
         found = found.strip()
-        if not found or not found.isprintable() or len(found) > SECRET_CHARACTERS.default:
+        if not found or not found.isprintable() or len(found) > _SECRET_CHARACTERS:
             raise BadDescription(
-                f"takes {self.allowed}; the {origin} has to hold one line of at most {SECRET_CHARACTERS.default} printable characters"
+                f"takes {self.allowed}; the {origin} has to hold one line of at most {_SECRET_CHARACTERS} printable characters"
             )
         secret = Secret(found)
         secret.origin = origin
@@ -62,7 +64,7 @@ class _SecretKind:
 def _read(path: str, allowed: str) -> str:
     try:
         with open(path, "rb", opener=openNow) as opened:
-            return opened.read(int(SECRET_CHARACTERS.default) * 4 + 1).decode("utf-8")
+            return opened.read(_SECRET_CHARACTERS * 4 + 1).decode("utf-8")
     except OSError as error:
         raise BadDescription(f"takes {allowed}; {path}: {error.strerror or error}") from None
     except ValueError:

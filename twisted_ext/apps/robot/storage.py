@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from twisted_ext.apps.robot.database import prepared
 from twisted_ext.apps.robot.interfaces import JSON, IStorage, Migrate, RetrievalError
-from twisted_ext.apps.robot.limits import STORED_KEY, STORED_OCTETS, STORED_VALUES
+from twisted_ext.apps.robot.limits import STORED_VALUES
 from twisted_ext.apps.robot.stepping import CURRENT, runPlugin
 from twisted_ext.errors import CallerFault, StorageFault
 
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from twisted_ext.apps.robot.robot import Robot
 
 __all__ = ["Storage"]
+
+#: Octets of a stored value as JSON. It is written as a whole each time.
+_STORED_OCTETS: Final = 1 << 20
+
+#: Characters of the key of a stored value.
+_STORED_KEY: Final = 200
 
 _TABLES: Final = ("CREATE TABLE stored (key TEXT PRIMARY KEY, version TEXT NOT NULL, value TEXT NOT NULL)",)
 
@@ -60,14 +66,14 @@ class Storage:
 
 
 def _encoded(key: str, value: JSON) -> str:
-    if not 0 < len(key) <= STORED_KEY.default:
-        raise CallerFault(f"the key of a stored value takes 1 to {STORED_KEY.default} characters, not {len(key)}")
+    if not 0 < len(key) <= _STORED_KEY:
+        raise CallerFault(f"the key of a stored value takes 1 to {_STORED_KEY} characters, not {len(key)}")
     try:
         text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
         raise CallerFault(f"the value for {key!r} cannot be written as JSON: {error}") from error
-    if len(text) > STORED_OCTETS.default:
-        raise CallerFault(f"the value for {key!r} takes {len(text)} octets; {STORED_OCTETS.default} may be stored under one key")
+    if len(text) > _STORED_OCTETS:
+        raise CallerFault(f"the value for {key!r} takes {len(text)} octets; {_STORED_OCTETS} may be stored under one key")
     return text
 
 

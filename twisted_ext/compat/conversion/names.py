@@ -12,10 +12,12 @@ from typing import Final, TypeVar, cast
 from mypy_extensions import mypyc_attr
 from twisted.names.dns import Name, Query
 
-from twisted_ext.limits import NAMES_REMEMBERED
 from twisted_ext.wire.names import ROOT, labelsOf, nameFromText, nameToText
 
 __all__ = ["ExactName", "emptyOf", "expectName", "nameOf", "newName", "plainTexts", "queryOf", "wireFromName"]
+
+#: Names cached in Twisted's form, so that equal ones share their octets.
+_NAMES_REMEMBERED: Final = 4096
 
 _T = TypeVar("_T")
 
@@ -62,7 +64,7 @@ newName: Final = emptyOf(Name)
 
 #: Maps uncompressed names to the text of a L{Name<twisted.names.dns.Name>}. Names that need an L{ExactName} are never in it.
 plainTexts: dict[bytes, bytes] = {ROOT: b""}
-_mostTexts: Final = int(NAMES_REMEMBERED.default)
+_mostTexts: Final = _NAMES_REMEMBERED
 
 #: Octets that are unambiguous in a L{Name<twisted.names.dns.Name>}.
 _PLAIN: Final = bytes(set(range(0x21, 0x7F)) - set(b".\\"))

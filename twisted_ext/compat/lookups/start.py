@@ -19,7 +19,6 @@ from twisted_ext.compat.conversion.results import Result, resultFromAnswer
 from twisted_ext.compat.conversion.timeouts import Timeout, secondsAndWaits
 from twisted_ext.errors import Closed, DNSFault, WrongType
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.limits import QUESTIONS_REMEMBERED
 from twisted_ext.resolver.ask import Query, QueryStart, unknown
 from twisted_ext.wire.names import ROOT, isAbsolute, nameFromText
 
@@ -27,6 +26,9 @@ if TYPE_CHECKING:
     from twisted_ext.interfaces import Start
 
 __all__ = ["NameLookups", "PendingResult", "ebAnswer", "notText"]
+
+#: Parsed names that a resolver caches, so that repeated look-ups of the same name need no parsing.
+_QUESTIONS_REMEMBERED: Final = 1024
 
 _NXDOMAIN: Final = Outcome.NXDOMAIN
 
@@ -58,7 +60,7 @@ class NameLookups:
         # The context of the previous look-up; contexts are not changed once they have been passed on.
         self._recent = self.absolute
         self.questions: dict[tuple[object, int], tuple[Question, QueryContext]] = {}
-        self.mostQuestions = QUESTIONS_REMEMBERED.default
+        self.mostQuestions = _QUESTIONS_REMEMBERED
 
     def use(self, source: IAnswerSource) -> None:
         self.source = source

@@ -24,9 +24,7 @@ from twisted_ext.dnssec.keys import REVOKED, SECURE_ENTRY_POINT, ZONE, ZoneKey, 
 from twisted_ext.dnssec.limits import (
     ANCHOR_ADD_SECONDS,
     ANCHOR_KEYS,
-    ANCHOR_MISSING_SECONDS,
     ANCHOR_QUERY_SECONDS,
-    ANCHOR_REMOVE_SECONDS,
     ANCHOR_RETRY_SECONDS,
     ANCHOR_SIGHTINGS,
     ANCHOR_TOMBSTONES,
@@ -37,6 +35,13 @@ from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import DS
 
 __all__ = ["KeyState", "ManagedKey", "Round", "TrustPoint", "keyIdentity", "revokedForm", "unrevokedForm"]
+
+#: Seconds from the last sight of a revoked key to its removal, the remove hold-down time (RFC 5011, section 2.4.2).
+_ANCHOR_REMOVE_SECONDS: Final = 30 * 86400
+
+#: Seconds after which a trusted key that is not published any more is removed, if another one is trusted and published. RFC 5011,
+#: section 4.1, has no such time; that of Unbound (C{keep-missing}) is a little more than a year.
+_ANCHOR_MISSING_SECONDS: Final = 366 * 86400
 
 #: Flags in the first and the second octet of a key's rdata.
 _ZONE: Final = ZONE >> 8
@@ -410,7 +415,7 @@ class TrustPoint:
         elif state is KeyState.REVOKED and seen:
             key.since = now
             return
-        elif state is KeyState.REVOKED and elapsed >= ANCHOR_REMOVE_SECONDS.default:
+        elif state is KeyState.REVOKED and elapsed >= _ANCHOR_REMOVE_SECONDS:
             key.state, key.since = KeyState.REMOVED, now
             said = "was revoked and is removed"
         else:
@@ -436,7 +441,7 @@ class TrustPoint:
                 del self.keys[key.rdata]
                 events.append(self._event(key, "does not sign keys; those that do are trusted in its place"))
             for key in keys:
-                if key.state is KeyState.MISSING and now - key.since >= ANCHOR_MISSING_SECONDS.default:
+                if key.state is KeyState.MISSING and now - key.since >= _ANCHOR_MISSING_SECONDS:
                     del self.keys[key.rdata]
                     events.append(self._event(key, "has been missing for long and is removed"))
         removed = sorted([key for key in self.keys.values() if key.state is KeyState.REMOVED], key=lambda key: key.since)

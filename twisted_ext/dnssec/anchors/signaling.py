@@ -4,11 +4,15 @@ Tell the operators of a zone which of its keys this resolver trusts, by the name
 
 from __future__ import annotations
 
-from twisted_ext.dnssec.limits import SIGNALED_TAGS
+from typing import Final
+
 from twisted_ext.dnssec.trustanchors import ZoneAnchors
 from twisted_ext.wire.names import MOST_OCTETS
 
 __all__ = ["signalName"]
+
+#: Key tags in the name of one trust anchor signal: as many as a label of 63 octets has room for (RFC 8145, section 5.1).
+_SIGNALED_TAGS: Final = 12
 
 
 def signalName(anchors: ZoneAnchors) -> bytes | None:
@@ -17,7 +21,7 @@ def signalName(anchors: ZoneAnchors) -> bytes | None:
 
     @return: L{None} if the zone has no trust anchors, or if its name leaves no room.
     """
-    tags = anchors.tags()[: int(SIGNALED_TAGS.default)]
+    tags = anchors.tags()[: _SIGNALED_TAGS]
     label = b"-".join([b"_ta", *[b"%04x" % tag for tag in tags]])
     name = bytes([len(label)]) + label + anchors.zone
     return name if tags and len(name) <= MOST_OCTETS else None

@@ -19,9 +19,7 @@ from twisted_ext.dnssec.denial.proofs import Proof
 from twisted_ext.dnssec.denial.spans import Span
 from twisted_ext.dnssec.limits import (
     AGGRESSIVE_BYTES,
-    AGGRESSIVE_ENTRY_BYTES,
     AGGRESSIVE_HASHES,
-    AGGRESSIVE_SECONDS,
     AGGRESSIVE_ZONE_BYTES,
     NSEC3_ITERATIONS,
     NSEC3_PARAMETERS,
@@ -33,6 +31,12 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME, DNAME, DS, NS, NSEC, NSEC3, NXNAME, OPT, RRSIG, SOA
 
 __all__ = ["DenialStore", "Synthesis"]
+
+#: Seconds for which a denial is used at most (RFC 2308, section 5; RFC 9077, section 3).
+_AGGRESSIVE_SECONDS: Final = 10_800
+
+#: Octets of memory for one set and its signatures; larger ones are not stored. The largest type bitmap takes 8,704.
+_AGGRESSIVE_ENTRY_BYTES: Final = 4096
 
 _MOST_PARAMETERS: Final = int(NSEC3_PARAMETERS.default)
 
@@ -320,9 +324,9 @@ class DenialStore:
         rdata = soa.rdatas[0] if len(soa.rdatas) == 1 else b""
         if soa.rrType != SOA or soa.rrClass != IN or len(rdata) < _NUMBERS + 2 or soa.name.lower() != zone:
             return False
-        ttl = min(ttl, int.from_bytes(rdata[-4:], "big"), int(AGGRESSIVE_SECONDS.default))
+        ttl = min(ttl, int.from_bytes(rdata[-4:], "big"), _AGGRESSIVE_SECONDS)
         entry = _Entry(soa, signatures, None, now + ttl)
-        if ttl <= 0 or entry.octets > AGGRESSIVE_ENTRY_BYTES.default:
+        if ttl <= 0 or entry.octets > _AGGRESSIVE_ENTRY_BYTES:
             return False
         found = self._zone(zone)
         before = found.octets
@@ -342,7 +346,7 @@ class DenialStore:
 
         @return: whether it was stored: not if it could never deny another name.
         """
-        ttl = min(ttl, int(AGGRESSIVE_SECONDS.default))
+        ttl = min(ttl, _AGGRESSIVE_SECONDS)
         if ttl <= 0 or wildcard is not None or rrset.rrClass != IN or len(rrset.rdatas) != 1:
             return False
         zone = zone.lower()
@@ -378,7 +382,7 @@ class DenialStore:
             return False
         if not isBelow(encloser, zone) or not isBelow(rrset.name.lower(), encloser):
             return False
-        ttl = min(ttl, int(AGGRESSIVE_SECONDS.default))
+        ttl = min(ttl, _AGGRESSIVE_SECONDS)
         return self._insert(zone, (encloser, rrType), _Entry(rrset, signatures, None, now + ttl))
 
     def _zone(self, name: bytes) -> _Zone:
@@ -391,7 +395,7 @@ class DenialStore:
         return found
 
     def _insert(self, name: bytes, place: _Place, entry: _Entry) -> bool:
-        if entry.octets > AGGRESSIVE_ENTRY_BYTES.default:
+        if entry.octets > _AGGRESSIVE_ENTRY_BYTES:
             return False
         zone = self._zone(name)
         before = zone.octets

@@ -15,7 +15,7 @@ from twisted_ext.dnssec.denial import nsec, nsec3
 from twisted_ext.dnssec.denial.nsec import NSECSpan, keyOf, readNSEC
 from twisted_ext.dnssec.denial.nsec3 import HashCount, HashedChain, NSEC3Span, WorkCount, readNSEC3
 from twisted_ext.dnssec.denial.proofs import BOGUS, ITERATIONS, MISSING, Delegation, Proof, Reason, unproven
-from twisted_ext.dnssec.limits import DENIAL_RECORDS, NSEC3_ITERATIONS, NSEC3_PARAMETERS, NSEC3_PROOF_HASHES
+from twisted_ext.dnssec.limits import NSEC3_ITERATIONS, NSEC3_PARAMETERS, NSEC3_PROOF_HASHES
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import ROOT, isBelow
 from twisted_ext.wire.records import RRSet
@@ -23,7 +23,9 @@ from twisted_ext.wire.rrtypes import DS, NSEC, NSEC3
 
 __all__ = ["Delegation", "Denials", "Proof", "Reason", "proveNoCloser", "proveNoDS", "proveNoData", "proveNoName"]
 
-_MOST_RECORDS: Final = int(DENIAL_RECORDS.default)
+
+#: NSEC and NSEC3 records of one reply that are considered. A proof takes three, an alias chain as many for each of its names.
+_MOST_RECORDS: Final = 48
 _MOST_PARAMETERS: Final = int(NSEC3_PARAMETERS.default)
 
 

@@ -19,13 +19,15 @@ from twisted_ext.compat.conversion.timeouts import secondsAndWaits
 from twisted_ext.errors import CallerFault
 from twisted_ext.integrations.aioxmpp.perthread import resolverHere
 from twisted_ext.integrations.dnspython import NoAnswer, RecordSet, Timeout, asTheirs, lookUp
-from twisted_ext.limits import LOOKUP_SECONDS, LOOP_PATIENCE
+from twisted_ext.limits import LOOKUP_SECONDS
 from twisted_ext.resolver.ask import behind
 from twisted_ext.wire.codes import IN, RD
 
 __all__ = ["BlockingResolver"]
 
-_PATIENCE: Final = LOOP_PATIENCE.default
+
+#: Seconds beyond the timeout after which a thread that waits for a loop's answer assumes that the loop does not run.
+_PATIENCE: Final = 5.0
 
 _isInIOThread: Final = cast("Callable[[], bool]", isInIOThread)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -19,16 +19,7 @@ from twisted_ext.cache.store import Statistics, Store
 from twisted_ext.cache.variants import kinOf, madePlainer, needsNoSignatures, unsignedOf
 from twisted_ext.errors import BudgetSpent, DNSFault, PeerFault, TrustFault, WorkSpent
 from twisted_ext.interfaces import IAnswerSource, Start
-from twisted_ext.limits import (
-    FLIGHT_SECONDS,
-    PREFETCH_HITS,
-    PREFETCH_SHARE,
-    PREFETCHES,
-    STALE_RECHECK,
-    STALE_SECONDS,
-    STALE_TTL,
-    STALE_WAIT,
-)
+from twisted_ext.limits import FLIGHT_SECONDS, STALE_SECONDS, STALE_WAIT
 from twisted_ext.resolver.ask import Query, QueryStart, Waiter, behind, lookUp, queryOf
 from twisted_ext.resolver.caching.coalescing import CoalescingSource, LearningSource
 from twisted_ext.wire.message import Question
@@ -39,6 +30,21 @@ if TYPE_CHECKING:
     from twisted_ext.cache.dump import LoadResult
 
 __all__ = ["CachedSource"]
+
+#: TTL of stale answers (RFC 8767, section 4).
+_STALE_TTL: Final = 30
+
+#: Seconds after a failure during which stale answers are used at once, without a query (RFC 8767, section 5).
+_STALE_RECHECK: Final = 30
+
+#: Remaining share of an answer's TTL below which a request for it starts a prefetch.
+_PREFETCH_SHARE: Final = 0.1
+
+#: Requests for an answer before it is prefetched.
+_PREFETCH_HITS: Final = 3
+
+#: Parallel prefetches.
+_PREFETCHES: Final = 64
 
 
 class CachedSource(LearningSource):
@@ -83,7 +89,7 @@ class CachedSource(LearningSource):
         self._today = today
         self._ready = self.store.ready
         self._staleWait = STALE_WAIT.pick(staleWait)
-        self._prefetchShare = PREFETCH_SHARE.default if prefetch else 0.0
+        self._prefetchShare = _PREFETCH_SHARE if prefetch else 0.0
         self._fetching: dict[bytes, Deferred[Answer]] = {}
         self._closed = False
         self._misses = self._refused = self._prefetches = self._staleGiven = 0
@@ -332,7 +338,7 @@ class CachedSource(LearningSource):
             # Another look-up has meanwhile found that the name does not exist.
             self.store.given(entry)
             return self.store.show(entry, now)
-        answer = entry.showStale(now, min(int(STALE_TTL.default), self.store.lifetimes.most), now + STALE_RECHECK.default)
+        answer = entry.showStale(now, min(_STALE_TTL, self.store.lifetimes.most), now + _STALE_RECHECK)
         self._staleGiven += 1
         if context.trace is not None:
             self._trace(entry, context, now)
@@ -351,10 +357,10 @@ class CachedSource(LearningSource):
     # -- prefetching
 
     def _considerPrefetch(self, entry: Entry, question: Question, context: QueryContext, now: float) -> None:
-        if entry.expires - now > (entry.expires - entry.learned) * self._prefetchShare or entry.asked < PREFETCH_HITS.default:
+        if entry.expires - now > (entry.expires - entry.learned) * self._prefetchShare or entry.asked < _PREFETCH_HITS:
             return
         key = question.key + context.variant
-        if key in self._fetching or len(self._fetching) >= PREFETCHES.default or context.options or self._closed:
+        if key in self._fetching or len(self._fetching) >= _PREFETCHES or context.options or self._closed:
             return
         entry.fetched = True
         self._prefetches += 1
@@ -406,7 +412,7 @@ class CachedSource(LearningSource):
     def tune(self, *, stale: float, staleWait: float, prefetch: bool) -> None:
         self.store.keepStale = STALE_SECONDS.pick(stale) if stale else 0
         self._staleWait = STALE_WAIT.pick(staleWait)
-        self._prefetchShare = PREFETCH_SHARE.default if prefetch else 0.0
+        self._prefetchShare = _PREFETCH_SHARE if prefetch else 0.0
 
     def dump(self) -> Iterator[str]:
         """

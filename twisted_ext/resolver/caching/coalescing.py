@@ -16,7 +16,7 @@ from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.cache.failures import again
 from twisted_ext.errors import Closed, DNSFault, Refused, ServerFailed, TimedOut, WorkSpent
 from twisted_ext.interfaces import IAnswerSource, Start
-from twisted_ext.limits import FLIGHT_SECONDS, FLIGHT_VARIANTS, FLIGHT_WAITERS
+from twisted_ext.limits import FLIGHT_SECONDS, FLIGHT_VARIANTS
 from twisted_ext.resolver.ask import Query, QueryStart, Waiter, lookUp, queryOf
 from twisted_ext.resolver.forward.failures import Abandoned
 from twisted_ext.resolver.forward.holdable import Holdable
@@ -29,9 +29,11 @@ if TYPE_CHECKING:
 
 __all__ = ["CoalescingSource", "Deadlines", "LearningSource"]
 
+
 _log: Final = Logger(__name__)
 
-_MOST_WAITERS: Final = int(FLIGHT_WAITERS.default)
+#: Callers that wait for one shared look-up; further ones are refused.
+_MOST_WAITERS: Final = 10_000
 _MOST_VARIANTS: Final = int(FLIGHT_VARIANTS.default)
 
 #: Deadlines within this many seconds of each other count as equal.
@@ -325,7 +327,6 @@ class LearningSource(WrappingSource):
         @param asked: when the look-up began, by the reactor's clock.
         """
         raise NotImplementedError
-
 
 
 class CoalescingSource(WrappingSource):

@@ -15,7 +15,6 @@ from twisted_ext.aliases import endOf
 from twisted_ext.answers import Answer, Budget, Outcome, QueryContext, Security
 from twisted_ext.errors import ServerFailed, WorkSpent
 from twisted_ext.interfaces import IAnswerSource, Start
-from twisted_ext.recursion.limits import RESOLUTION_ALIASES
 from twisted_ext.resolver.ask import Query, Waiter, WaitingStart, lookUp, queryOf
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.message import Question
@@ -24,7 +23,9 @@ from twisted_ext.wire.rrtypes import ANY, CNAME, SOA
 
 __all__ = ["AliasFollower", "joined", "targetOf"]
 
-_ALIASES: Final = int(RESOLUTION_ALIASES.default)
+
+#: Aliases that one look-up follows, within a zone and from zone to zone: as Unbound and BIND.
+_ALIASES: Final = 11
 
 #: A member of an Enum that is compared with in each look-up: to look it up in its class takes as long as ten attributes.
 _NODATA: Final = Outcome.NODATA

@@ -17,7 +17,7 @@ from zope.interface import implementer
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import Closed, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource, Start
-from twisted_ext.limits import BOOTSTRAP_ADDRESSES, BOOTSTRAP_MOST_SECONDS, BOOTSTRAP_SECONDS, FLIGHT_SECONDS
+from twisted_ext.limits import BOOTSTRAP_SECONDS, FLIGHT_SECONDS
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.resolver.combine.replaceable import ReplaceableSource
@@ -33,9 +33,14 @@ if TYPE_CHECKING:
 
 __all__ = ["BootstrappedSource"]
 
+#: Seconds for which they are used if their TTL is longer.
+_BOOTSTRAP_MOST_SECONDS: Final = 86_400
+
+
 _FAMILIES: Final = {A: socket.AF_INET, AAAA: socket.AF_INET6}
 
-_MOST: Final = int(BOOTSTRAP_ADDRESSES.default)
+#: Addresses that are used of a server given by its name.
+_MOST: Final = 16
 
 #: Seconds between two look-ups of the addresses.
 _AGAIN: Final = BOOTSTRAP_SECONDS.default
@@ -117,7 +122,7 @@ class BootstrappedSource(WrappingSource):
         if not addresses:
             return _why(results)
         ttl = min([rrset.ttl for answer in answers for rrset in answer.answer], default=0)
-        self._expires = now + min(max(ttl, _AGAIN), BOOTSTRAP_MOST_SECONDS.default)
+        self._expires = now + min(max(ttl, _AGAIN), _BOOTSTRAP_MOST_SECONDS)
         if set(addresses) != set(self._addresses):
             self._addresses = addresses
             source = self._build(addresses)

@@ -5,7 +5,7 @@ Forward to a server that proves its identity by TLSA records (DANE, RFC 7671): l
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
@@ -14,7 +14,6 @@ from zope.interface import implementer
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import Closed, DNSFault, TimedOut, Unreachable
 from twisted_ext.interfaces import IAnswerSource, Start
-from twisted_ext.limits import DANE_AGAIN, DANE_SECONDS
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.resolver.sources import WrappingSource, closeAll
@@ -29,6 +28,12 @@ if TYPE_CHECKING:
     from twisted_ext.transport.tls.dane import Dane
 
 __all__ = ["DaneSource"]
+
+#: Seconds for which TLSA records are used at most, whatever their TTL.
+_DANE_SECONDS: Final = 86400
+
+#: Seconds before the TLSA records of a server are looked up again because it showed no certificate that they match: it may have renewed it.
+_DANE_AGAIN: Final = 10
 
 
 @implementer(IAnswerSource)
@@ -82,8 +87,8 @@ class DaneSource(WrappingSource):
             raise self._fault(found.problem if found.exists else f"{found.problem}; add one, or leave out dane")
         self.dane.records = found.usable
         now = self._reactor.seconds()
-        self._until = now + min(DANE_SECONDS.default, found.ttl)
-        self._again = now + DANE_AGAIN.default
+        self._until = now + min(_DANE_SECONDS, found.ttl)
+        self._again = now + _DANE_AGAIN
 
     def _notFound(self, failure: Failure) -> Failure:
         if not isinstance(failure.value, DNSFault) or isinstance(failure.value, Closed):

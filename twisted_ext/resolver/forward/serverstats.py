@@ -14,7 +14,6 @@ from twisted_ext.limits import (
     DECLINES,
     FAILURES_IN_A_ROW,
     FIRST_WAIT,
-    NO_CASE_SECONDS,
     NO_COOKIE_SECONDS,
     NO_EDNS_SECONDS,
     NO_EDNS_SIGNS,
@@ -22,11 +21,18 @@ from twisted_ext.limits import (
     NO_UDP_SIGNS,
     PROBE_AFTER,
     SERVER_WAIT,
-    SILENT_SECONDS,
-    SILENT_TRIES,
 )
 
 __all__ = ["ServerStats", "bestOf", "domainAsked", "dueForProbe", "nextOf"]
+
+#: Consecutive queries without a reply before a server is reported as down.
+_SILENT_TRIES: Final = 3
+
+#: Seconds since the first of these queries: at a thousand queries per second, three consecutive lost datagrams mean nothing.
+_SILENT_SECONDS: Final = 1.0
+
+#: Seconds to send queries without mixed case to a server that has shown not to preserve it.
+_NO_CASE_SECONDS: Final = 900.0
 
 #: Longer durations, in seconds, are not the server's: the clock has been set.
 _CREDIBLE: Final = 120.0
@@ -202,7 +208,7 @@ class ServerStats:
         Return whether to report the server as down to operators: several consecutive tries without any reply, over some time, so that a few
         lost datagrams do not count. The content of its replies does not matter.
         """
-        return self.failures >= SILENT_TRIES.default and now - self.silentSince >= SILENT_SECONDS.default
+        return self.failures >= _SILENT_TRIES and now - self.silentSince >= _SILENT_SECONDS
 
     def reconsidered(self, now: float) -> None:
         """
@@ -253,7 +259,7 @@ class ServerStats:
         """
         Record that it changed the case of a name in a reply that cannot be spoofed.
         """
-        self.sameCaseUntil = now + NO_CASE_SECONDS.default
+        self.sameCaseUntil = now + _NO_CASE_SECONDS
 
     def neededStream(self, now: float) -> None:
         """

@@ -18,13 +18,16 @@ from twisted_ext.aliases import found, together
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.errors import DNSFault, Unknown
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.limits import BULK_ALIASES, BULK_KEPT_BACK, LOOKUP_SECONDS
+from twisted_ext.limits import BULK_KEPT_BACK, LOOKUP_SECONDS
 from twisted_ext.ratecontrol import NotYet, Rate, ServerRates, Window
 from twisted_ext.resolver.ask import Query, askedOn, lookUp, queryOf, unknown
 from twisted_ext.resolver.lookup.postponed import MOST_POSTPONED, Postponed
 from twisted_ext.wire.message import Question
 
 __all__ = ["BulkLookup", "InOrder", "Run", "OrderSlot"]
+
+#: Consecutive aliases that are followed if the server does not.
+_BULK_ALIASES: Final = 11
 
 Item = TypeVar("Item")
 
@@ -248,9 +251,9 @@ class Run(Generic[Item]):
     async def _follow(self, question: Question, answer: Answer, context: QueryContext) -> Answer:
         if context.serverRates is not None:
             context = context.but(aliases=1)
-        steps = await askedOn(partial(lookUp, self._source), question, answer, context, int(BULK_ALIASES.default))
+        steps = await askedOn(partial(lookUp, self._source), question, answer, context, _BULK_ALIASES)
         if found(*steps[-1])[2] is not None:
-            raise Unknown(f"its aliases form a loop, or are more than {BULK_ALIASES.default:.0f}")
+            raise Unknown(f"its aliases form a loop, or are more than {_BULK_ALIASES:.0f}")
         return together([each for _, each in steps])
 
     def _followed(self, answer: Answer, item: Item, following: Deferred[Answer]) -> None:

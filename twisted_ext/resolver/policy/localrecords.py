@@ -18,7 +18,7 @@ from twisted_ext.aliases import together
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import BadDescription, BadName, BadRecord, DNSFault, Unknown
 from twisted_ext.interfaces import IAnswerSource, Start
-from twisted_ext.limits import LOCAL_ALIASES, LOCAL_OCTETS, LOCAL_TTL
+from twisted_ext.limits import LOCAL_ALIASES, LOCAL_TTL
 from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile, addressFromReverse, known, lastTime
 from twisted_ext.resolver.sources import LocalSource, WrappingSource
 from twisted_ext.wire.codes import IN
@@ -28,6 +28,9 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, ANY, CNAME, PTR, A
 
 __all__ = ["LocalRecords", "LocalRecordsSource", "LocalReverse", "localRecord", "localRecords", "readLocalFile"]
+
+#: Octets read from a file of local records: some hundred thousand records.
+_LOCAL_OCTETS: Final = 16 << 20
 
 _STAR: Final = b"\x01*"
 
@@ -100,7 +103,7 @@ def readLocalFile(path: str, ttl: float | None = None) -> list[RRSet]:
     @raise BadDescription: the file cannot be read, or a line is not a valid record; says which and why.
     """
     complaints = Complaints()
-    data = FollowedFile(path).read(int(LOCAL_OCTETS.default), complaints)
+    data = FollowedFile(path).read(_LOCAL_OCTETS, complaints)
     if data is None or complaints.count:
         raise BadDescription(f"{path}: {complaints}")
     found: list[RRSet] = []

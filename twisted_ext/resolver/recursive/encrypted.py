@@ -22,7 +22,6 @@ from twisted_ext.files import STATE_FILE, STATE_FOLDER, openNow, replacingFile
 from twisted_ext.limits import FIRST_WAIT
 from twisted_ext.recursion.limits import (
     ENCRYPTED_CONNECTIONS,
-    ENCRYPTED_FILE_OCTETS,
     ENCRYPTED_PROBES,
     ENCRYPTED_SAVE_SECONDS,
     ENCRYPTED_SECONDS,
@@ -46,6 +45,9 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 __all__ = ["EncryptedAuthorities"]
+
+#: Octets of the file with it: that of the most servers.
+_ENCRYPTED_FILE_OCTETS: Final = 8 << 20
 
 _log: Final = Logger(__name__)
 
@@ -248,7 +250,7 @@ class EncryptedAuthorities:
         if self._loaded or not self._path:
             return
         self._loaded = True
-        most = int(ENCRYPTED_FILE_OCTETS.default)
+        most = _ENCRYPTED_FILE_OCTETS
         try:
             with open(self._path, "rb", opener=openNow) as file:
                 octets = file.read(most + 1)

@@ -24,7 +24,6 @@ from twisted_ext.dnssec.trustanchors import ZoneAnchors
 from twisted_ext.dnssec.validation import Validated, Validator
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BadMessage, BudgetSpent, DNSFault, ServerFailed, Unknown
-from twisted_ext.recursion.limits import LOCAL_ROOT_OCTETS, LOCAL_ROOT_SECONDS
 from twisted_ext.resolver.recursive.pool import ServerPool
 from twisted_ext.transport.servers import DNS_PORT, Server
 from twisted_ext.transport.transfer import fetchZone
@@ -43,6 +42,12 @@ from twisted_ext.zone.transfer.receiver import TransferKind, TransferReceiver, s
 from twisted_ext.zone.transfer.refresh import RefreshState, RefreshStep
 
 __all__ = ["LocalRoot"]
+
+#: Seconds for a transfer of the root zone. The servers of the root are queried meanwhile.
+_LOCAL_ROOT_SECONDS: Final = 120
+
+#: Octets of a transfer of the root zone (RFC 8806). It has two million; ten times as many leave room to grow.
+_LOCAL_ROOT_OCTETS: Final = 20_000_000
 
 #: Seconds for the reply to a query for the SOA record.
 _PROBE: Final = 5.0
@@ -185,7 +190,7 @@ class LocalRoot:
         messages: list[bytes] = []
         received = await fetchZone(
             self._reactor, server, ROOT, messages.append, soa=None if current is None else current.soa, edns=False, today=self._today,
-            most=LOCAL_ROOT_OCTETS.default, seconds=LOCAL_ROOT_SECONDS.default,
+            most=_LOCAL_ROOT_OCTETS, seconds=_LOCAL_ROOT_SECONDS,
         )  # fmt: skip
         refreshing = self._refreshing
         if received.kind is TransferKind.CURRENT or (refreshing.serving and not isNewer(received.serial, refreshing.serial)):

@@ -15,7 +15,6 @@ from zope.interface import implementer
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import DNSFault
 from twisted_ext.interfaces import IAnswerSource, Start
-from twisted_ext.recursion.limits import REPORTS_WAITING
 from twisted_ext.recursion.reporting import Reporter
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.sources import WrappingSource
@@ -23,10 +22,12 @@ from twisted_ext.wire.message import Question
 
 __all__ = ["ReportingSource"]
 
+
 #: Seconds for one report.
 _SECONDS: Final = 10.0
 
-_WAITING: Final = int(REPORTS_WAITING.default)
+#: Reports under way.
+_WAITING: Final = 32
 
 
 @implementer(IAnswerSource)

@@ -21,7 +21,6 @@ from twisted_ext.errors import DNSFault, TimedOut, WorkSpent
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.recursion.delegations import Delegation, Delegations
 from twisted_ext.recursion.iteration import FindAddresses, Iteration, Need, Options, Pause, Result
-from twisted_ext.recursion.limits import RESOLUTION_DEPTH
 from twisted_ext.recursion.reporting import REPORT_CHANNEL, Reporter
 from twisted_ext.resolver.ask import Query, QueryStart, Waiter, lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
@@ -39,7 +38,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RecursiveSource", "recursiveStack"]
 
-_DEPTH: Final = int(RESOLUTION_DEPTH.default)
+
+#: Look-ups of name servers' addresses inside of each other: as BIND.
+_DEPTH: Final = 7
 
 #: Members of Enums that are compared with in each look-up: to look up one in its class takes as long as ten attributes.
 _DATA: Final = Outcome.DATA

@@ -9,11 +9,14 @@ from typing import Final
 
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.limits import DESCRIPTION_CHARACTERS, DESCRIPTION_DEPTH
+from twisted_ext.limits import DESCRIPTION_CHARACTERS
 from twisted_ext.resolver.strings.descriptions import Site, foundParsers, parserFor
 from twisted_ext.resolver.strings.schema import Parameter, Schema, nearest
 
 __all__ = ["Plan", "read"]
+
+#: Nesting depth of descriptions.
+_DESCRIPTION_DEPTH: Final = 32
 
 #: Characters of a description shown in an error.
 _SHOWN: Final = 100
@@ -118,8 +121,8 @@ class _Reading:
 
     def description(self, start: int, inside: bool, depth: int) -> tuple[Plan, int]:
         text = self._text
-        if depth > DESCRIPTION_DEPTH.default:
-            raise _fault(text, start, f"more than {DESCRIPTION_DEPTH.default:.0f} descriptions within each other")
+        if depth > _DESCRIPTION_DEPTH:
+            raise _fault(text, start, f"more than {_DESCRIPTION_DEPTH:.0f} descriptions within each other")
         index = start
         while index < self._end and text[index] != ":" and not (inside and text[index] == ")"):
             index += 1

@@ -9,9 +9,11 @@ import struct
 from typing import Final
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.limits import INTERFACE_OCTETS
 
 __all__ = ["InterfaceAddress", "addressesOf", "interfaceAddresses", "readAddresses"]
+
+#: Octets read from the kernel about the addresses of this host, some 80 for each of them.
+_INTERFACE_OCTETS: Final = 1 << 20
 
 _GET_ADDRESSES: Final = 22
 _ADDRESS: Final = 20
@@ -48,7 +50,7 @@ def interfaceAddresses() -> list[InterfaceAddress]:
             # The kernel's complete reply is available as soon as the request is sent.
             kernel.setblocking(False)
             kernel.send(_REQUEST)
-            while heard < INTERFACE_OCTETS.default:
+            while heard < _INTERFACE_OCTETS:
                 octets = kernel.recv(65536)
                 heard += len(octets)
                 if readAddresses(octets, found):

@@ -18,7 +18,6 @@ from twisted_ext.limits import (
     LOST_CONFIGURATION_SECONDS,
     NDOTS,
     SEARCH_DOMAINS,
-    SORTLIST_PAIRS,
     Limit,
 )
 from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile
@@ -26,6 +25,9 @@ from twisted_ext.transport.servers import Server
 from twisted_ext.wire.names import ROOT, nameFromText, nameToText
 
 __all__ = ["DEFAULT_SERVER", "FLAGS", "SYSTEM_RESOLV_CONF", "ResolvConf", "SystemConfiguration"]
+
+#: Pairs of address and mask in C{sortlist}; the C library's limit.
+_SORTLIST_PAIRS: Final = 10
 
 #: The server if none is configured, as in Twisted and the C library.
 DEFAULT_SERVER: Final = "127.0.0.1"
@@ -169,8 +171,8 @@ class _Reading:
             except (OSError, ValueError):
                 into.complaints.add(number, f"{value!r} is not an address with a mask, such as 192.0.2.0/255.255.255.0")
                 continue
-            if len(into.sortlist) >= SORTLIST_PAIRS.default:
-                into.complaints.add(number, f"{value!r} is not used: {SORTLIST_PAIRS.default:.0f} pairs are the most")
+            if len(into.sortlist) >= _SORTLIST_PAIRS:
+                into.complaints.add(number, f"{value!r} is not used: {_SORTLIST_PAIRS:.0f} pairs are the most")
             else:
                 into.sortlist.append(pair)
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted_ext.answers import Epoch
 from twisted_ext.native.chosen import replies
 from twisted_ext.server.authority.mapping import mappedOf
-from twisted_ext.server.limits import ZONES_MAPPED
 from twisted_ext.zone.query.direct import INDIRECT
 
 if TYPE_CHECKING:
@@ -22,7 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ZoneReplies"]
 
-_MOST: Final = int(ZONES_MAPPED.default)
+
+#: Zones whose versions the C extension is told of at a time; each takes half a kilobyte. When there are more, all are forgotten, and the
+#: extension is told again of those that are asked.
+_MOST: Final = 50_000
 
 
 class ZoneReplies:

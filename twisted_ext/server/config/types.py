@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
 from twisted_ext.files import openNow
 from twisted_ext.limits import Limit
-from twisted_ext.server.limits import COOKIE_SECRETS
 from twisted_ext.server.listeners.places import DATAGRAMS
 from twisted_ext.server.listeners.sockets import (
     HTTPS_CLEAR_PORT,
@@ -99,6 +98,9 @@ __all__ = [
     "oneOf",
     "readSecrets",
 ]
+
+#: Secrets for cookies: the current one, the next one and the one before (RFC 9018, section 5). A wrong cookie costs a hash for each.
+_COOKIE_SECRETS: Final = 4
 
 #: The value of a setting, or the values of a setting that takes several.
 Value = bool | int | float | str | tuple[str, ...]
@@ -418,7 +420,7 @@ def readSecrets(path: str) -> tuple[bytes, ...]:
     """
     from twisted_ext.server.reply.cookies import SECRET_OCTETS
 
-    most = int(COOKIE_SECRETS.default)
+    most = _COOKIE_SECRETS
     with open(path, "rb", opener=openNow) as opened:
         text = opened.read(1024)
     try:

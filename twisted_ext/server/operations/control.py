@@ -23,7 +23,7 @@ from zope.interface import implementer
 from twisted_ext.errors import CallerFault
 from twisted_ext.limits import CACHE_LINE
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.server.limits import CONTROL_LOAD, CONTROL_SECONDS
+from twisted_ext.server.limits import CONTROL_SECONDS
 from twisted_ext.server.operations.operations import Operations
 from twisted_ext.server.operations.table import allVerbs
 from twisted_ext.server.web.http import BoundedRequest, BoundedSite, replyJSON, replyLater
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LineStream", "controlSite", "controlTree", "linesIn"]
 
+#: Octets of a cache dump that a running server loads.
+_CONTROL_LOAD: Final = 2**30
+
 #: Lines of a dump that are sent at once.
 _LINES: Final = 64
 
@@ -41,7 +44,7 @@ class _ControlRequest(BoundedRequest):
     A request whose body may be a whole cache file. Twisted spools it to a temporary file.
     """
 
-    mostOctets = int(CONTROL_LOAD.default)
+    mostOctets = _CONTROL_LOAD
 
 
 Work = Callable[[Request], Deferred[JSON]]

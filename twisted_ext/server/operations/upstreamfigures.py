@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.resolver.ask import behind
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
-from twisted_ext.server.limits import AUTHORITIES_SHOWN
 
 if TYPE_CHECKING:
     from twisted_ext.interfaces import IAnswerSource
@@ -20,7 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["authoritiesOf", "poolNumbers", "upstreamsOf"]
 
-_SHOWN: Final = int(AUTHORITIES_SHOWN.default)
+
+#: Authoritative servers shown, those first that were asked most: a recursive resolver knows thousands.
+_SHOWN: Final = 10
 
 
 def upstreamsOf(source: IAnswerSource | None, now: float) -> list[dict[str, JSON]]:

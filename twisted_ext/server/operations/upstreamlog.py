@@ -14,14 +14,20 @@ from twisted.logger import Logger, LogLevel
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.forward.serverstats import ServerStats
-from twisted_ext.server.limits import UPSTREAM_LINES, UPSTREAM_LINES_SECONDS
 from twisted_ext.wire.escapes import printable
 
 __all__ = ["SharedUpstreamLog", "UpstreamLog", "logUpstream"]
 
+#: Seconds within which an upstream gets at most that many lines.
+_UPSTREAM_LINES_SECONDS: Final = 600.0
+
+#: Log lines about one upstream that stops and resumes replying, within C{_UPSTREAM_LINES_SECONDS}: three outages and their ends are
+#: logged at once; a server that keeps flapping is not logged each time.
+_UPSTREAM_LINES: Final = 6
+
 _log: Final = Logger(namespace="twisted_ext.upstreams")
 
-_MOST: Final = int(UPSTREAM_LINES.default)
+_MOST: Final = _UPSTREAM_LINES
 
 
 def logUpstream(fields: dict[str, JSON]) -> None:
@@ -62,8 +68,8 @@ class _Watched:
 
 class UpstreamLog:
     """
-    Compares the state of upstreams with the state that was logged last. A flapping server gets L{UPSTREAM_LINES} lines in
-    L{UPSTREAM_LINES_SECONDS}; its state at the end of that time is logged then.
+    Compares the state of upstreams with the state that was logged last. A flapping server gets C{_UPSTREAM_LINES} lines in
+    C{_UPSTREAM_LINES_SECONDS}; its state at the end of that time is logged then.
     """
 
     def __init__(self) -> None:
@@ -94,7 +100,7 @@ class UpstreamLog:
         if down != watched.wasDown:
             watched.wasDown = down
             watched.unlogged += 1
-        if down == watched.down or (len(watched.lines) == _MOST and now - watched.lines[0] < UPSTREAM_LINES_SECONDS.default):
+        if down == watched.down or (len(watched.lines) == _MOST and now - watched.lines[0] < _UPSTREAM_LINES_SECONDS):
             return
         watched.lines.append(now)
         watched.down = down

@@ -24,7 +24,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_ext.server.limits import WATCHDOG_FAILURES, WATCHDOG_PATIENCE, WATCHDOG_PORTS, WATCHDOG_SECONDS
+from twisted_ext.server.limits import WATCHDOG_FAILURES, WATCHDOG_PATIENCE, WATCHDOG_SECONDS
 from twisted_ext.server.listeners.datagram import DatagramListener
 from twisted_ext.server.listeners.places import UNIX
 from twisted_ext.server.reply.selftest import SelfTest
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from twisted_ext.server.listeners.stream import StreamListener
 
 __all__ = ["Watchdog"]
+
+#: Source ports for self-test queries if several processes share an address: the chance that none of 24 leads to one of two is one in 16
+#: million.
+_WATCHDOG_PORTS: Final = 24
 
 #: Transports on UDP whose listeners are asked for their versions.
 _QUIC: Final = ("quic", "http3")
@@ -117,7 +121,7 @@ class Watchdog:
         self._faults = faults
         # Checks in a row that failed for lack of memory.
         self._short = 0
-        self._ports = int(WATCHDOG_PORTS.default) if shared else 1
+        self._ports = _WATCHDOG_PORTS if shared else 1
         self._asking: list[_Asking] = []
         self._looping = LoopingCall(self._look)
         self._looping.clock = reactor

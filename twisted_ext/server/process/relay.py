@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twisted_ext.errors import Refused
 from twisted_ext.resolver.sources import FailingSource
 from twisted_ext.server.features.cookies.feature import CookieSettings
-from twisted_ext.server.limits import PASSED_OCTETS, PASSED_REPLY, PASSED_SECONDS, PASSED_WAITING
+from twisted_ext.server.limits import PASSED_OCTETS, PASSED_SECONDS, PASSED_WAITING
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import standardGates
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["RelayedRequests", "Relay", "keysFrom"]
+
+#: Octets of a reply that the parent returns through a worker; the worker sends larger transfers itself.
+_PASSED_REPLY: Final = 1 << 18
 
 # Info codes of extended errors (RFC 8914).
 _OTHER: Final = 0
@@ -273,7 +276,7 @@ class RelayedRequests:
             octets = 0
             for message in made:
                 octets += len(message)
-                if octets > PASSED_REPLY.default and isinstance(made, Delegable):
+                if octets > _PASSED_REPLY and isinstance(made, Delegable):
                     reply({"passed": number, "own": made.handOver()})
                     return
                 messages.append(message)

@@ -16,14 +16,7 @@ from twisted.internet.protocol import ProcessProtocol
 
 from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.figures import JSON, Figures
-from twisted_ext.server.limits import (
-    WORKER_BUSY,
-    WORKER_LINE,
-    WORKER_REPLY,
-    WORKER_SILENT,
-    WORKER_STARTING,
-    WORKER_TAKING,
-)
+from twisted_ext.server.limits import WORKER_BUSY, WORKER_REPLY, WORKER_SILENT, WORKER_STARTING, WORKER_TAKING
 from twisted_ext.server.operations.logs import relayed
 
 if TYPE_CHECKING:
@@ -32,6 +25,9 @@ if TYPE_CHECKING:
     from twisted_ext.server.process.workers import Workforce
 
 __all__ = ["LineSplitter", "Worker"]
+
+#: Octets of one line between a worker and its parent.
+_WORKER_LINE: Final = 1 << 22
 
 
 #: The states of a process by their letters on Linux (proc(5)).
@@ -52,7 +48,7 @@ class LineSplitter:
         @raise ValueError: a line is not valid or too long.
         """
         *lines, self._left = (self._left + data).split(b"\n")
-        if len(self._left) > WORKER_LINE.default:
+        if len(self._left) > _WORKER_LINE:
             raise ValueError("a line without an end")
         for line in lines:
             said = json.loads(line)

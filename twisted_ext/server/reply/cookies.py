@@ -12,13 +12,22 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.native.chosen import replies, sipHash
 from twisted_ext.packetcache.table import CookieOptions
-from twisted_ext.server.limits import COOKIE_AHEAD, COOKIE_HASHES, COOKIE_RENEWAL, COOKIE_SECONDS, COOKIES_KNOWN
+from twisted_ext.server.limits import COOKIE_HASHES, COOKIES_KNOWN
 from twisted_ext.server.reply.acl import Access
 
 if TYPE_CHECKING:
     from twisted_ext.server.reply.admission import Admission
 
 __all__ = ["CookieReplies", "Cookies", "KnownCookie", "RequiredCookies", "SECRET_OCTETS"]
+
+#: Seconds for which a server cookie is valid (RFC 9018, section 4.3).
+_COOKIE_SECONDS: Final = 3600
+
+#: Seconds after which a client gets a new one (RFC 9018, section 4.3).
+_COOKIE_RENEWAL: Final = 1800
+
+#: Seconds that a cookie's timestamp may be in the future, if made by another server with the same secret (RFC 9018, section 4.3).
+_COOKIE_AHEAD: Final = 300
 
 #: Octets of a server secret.
 SECRET_OCTETS: Final = 16
@@ -129,18 +138,18 @@ class Cookies:
             made = int.from_bytes(ours[4:8], "big")
             # Serial arithmetic, for the year 2106 (RFC 9018, section 4.3).
             age = (int(today) - made + 0x80000000 & 0xFFFFFFFF) - 0x80000000
-            if -COOKIE_AHEAD.default <= age <= COOKIE_SECONDS.default:
+            if -_COOKIE_AHEAD <= age <= _COOKIE_SECONDS:
                 for secret in self.secrets:
                     # In constant time, so that timing does not reveal how much of a guess is right.
                     if compare_digest(self._hashed(secret, theirs + ours[:8] + packed), ours[8:]):
                         verified = True
                         break
-            if verified and secret is self.secrets[0] and age < COOKIE_RENEWAL.default:
-                return KnownCookie(octets, today + min(COOKIE_RENEWAL.default - age, COOKIE_RENEWAL.default), True)
+            if verified and secret is self.secrets[0] and age < _COOKIE_RENEWAL:
+                return KnownCookie(octets, today + min(_COOKIE_RENEWAL - age, _COOKIE_RENEWAL), True)
         start = self._version + (int(today) & 0xFFFFFFFF).to_bytes(4, "big")
         cookie = theirs + start + self._hashed(self.secrets[0], theirs + start + packed)
         # Reuse this cookie for queries from the same address with the same option within this time.
-        return KnownCookie(cookie, today + COOKIE_RENEWAL.default / 2, verified)
+        return KnownCookie(cookie, today + _COOKIE_RENEWAL / 2, verified)
 
     def _hashed(self, secret: bytes, data: bytes) -> bytes:
         return blake2s(data, digest_size=8, key=secret).digest() if self._alone else sipHash(secret, data)

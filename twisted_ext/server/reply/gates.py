@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 from mypy_extensions import mypyc_attr
 
 from twisted_ext.errors import BadMessage
-from twisted_ext.server.limits import REFUSAL_TTL
 from twisted_ext.server.reply.chaos import ChaosIdentity
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.operations import Operation, hopelessOf, opcodesOf, transfersIn
@@ -45,6 +44,9 @@ __all__ = [
     "plainGates",
     "standardGates",
 ]
+
+#: TTL of the minimal response to an ANY query (RFC 8482, section 4.2).
+_REFUSAL_TTL: Final = 3600
 
 #: Drop the request without a reply.
 DROP: Final = Refusal(Rcode.NOERROR, silent=True)
@@ -374,7 +376,7 @@ class MinimalAnyGate:
         question = request.question
         if question.rrType != ANY or (self._serves is not None and self._serves(question.key[:-4]) is not None):
             return None
-        return Refusal(Rcode.NOERROR, answer=(RRSet(question.name, HINFO, IN, int(REFUSAL_TTL.default), (self._RDATA,)),))
+        return Refusal(Rcode.NOERROR, answer=(RRSet(question.name, HINFO, IN, _REFUSAL_TTL, (self._RDATA,)),))
 
 
 def gatesFor(

@@ -28,13 +28,7 @@ from twisted_ext.errors import (
     Unreachable,
 )
 from twisted_ext.interfaces import IAnswerSource, IDirectSource
-from twisted_ext.limits import (
-    MEMORY_PAUSE,
-    REQUEST_LATE,
-    REQUEST_SECONDS,
-    REQUESTS_PER_CLIENT,
-    REQUESTS_WAITING,
-)
+from twisted_ext.limits import REQUEST_LATE, REQUEST_SECONDS, REQUESTS_PER_CLIENT, REQUESTS_WAITING
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.packetcache.clients import Client
 from twisted_ext.packetcache.packetcache import Address, PacketCache
@@ -62,6 +56,9 @@ if TYPE_CHECKING:
     from twisted_ext.wire.records import RRSet
 
 __all__ = ["Later", "Responder"]
+
+#: Minimum time between two occasions on which a server drops its caches for lack of memory, in seconds.
+_MEMORY_PAUSE: Final = 10.0
 
 #: A request that waits to be looked up: what starts the look-up, the request, its context, and how to reply.
 Later = tuple["Start", Request, QueryContext, Send]
@@ -226,7 +223,7 @@ class Responder:
         self.counters.faults += 1
         if isinstance(error, MemoryError):
             now = self.seconds()
-            if now >= self._relieved + MEMORY_PAUSE.default:
+            if now >= self._relieved + _MEMORY_PAUSE:
                 self._relieved = now
                 self.relieve()
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.packetcache.clients import Account, Bucket
 from twisted_ext.packetcache.table import KINDS, kindOf
-from twisted_ext.server.limits import RESPONSE_NETWORKS, RESPONSE_PAUSE, RESPONSE_RATE, RESPONSE_SLIP, RESPONSE_WINDOW
+from twisted_ext.server.limits import RESPONSE_NETWORKS, RESPONSE_RATE, RESPONSE_SLIP, RESPONSE_WINDOW
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.ratelimit import Generations
 from twisted_ext.server.reply.requests import Refusal
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from twisted_ext.server.reply.requests import Request
 
 __all__ = ["ResponseRateLimit"]
+
+#: Seconds for which a network over its limit stays blocked without another check.
+_RESPONSE_PAUSE: Final = 0.1
 
 #: Prefix lengths of the networks that are counted, and each one's limit as a multiple of the smallest network's.
 _LATTICE: Final = {4: ((24, 1), (20, 8), (16, 32)), 6: ((56, 1), (48, 8), (32, 64))}
@@ -123,7 +126,7 @@ class ResponseRateLimit:
         if account.tokens < 1.0 and now >= account.shut:
             self._fill(account, now)
             if account.tokens < 1.0:
-                account.shut = now + RESPONSE_PAUSE.default
+                account.shut = now + _RESPONSE_PAUSE
         if account.tokens < 1.0:
             return False
         account.tokens -= 1.0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.errors import BadDescription
 from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile
 from twisted_ext.server.config import types
-from twisted_ext.server.limits import LOADING_COMPLAINTS, SETTINGS_OCTETS
+from twisted_ext.server.limits import LOADING_COMPLAINTS
 from twisted_ext.server.settings.settings import allSettings, settingNamed
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.types import Value
 
 __all__ = ["documentIn", "readSettings", "textOf", "valuesFromTOML"]
+
+#: Octets of a settings file, which may have a table for each of a hundred thousand zones.
+_SETTINGS_OCTETS: Final = 64 << 20
 
 #: Line and column in the error messages of Python's TOML parser.
 _PLACE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
@@ -45,7 +48,7 @@ def textOf(path: str) -> str:
     @raise BadDescription: it cannot be read, is too long, or is not valid UTF-8.
     """
     complaints = Complaints()
-    data = FollowedFile(path).read(int(SETTINGS_OCTETS.default), complaints)
+    data = FollowedFile(path).read(_SETTINGS_OCTETS, complaints)
     if data is None or complaints.count:
         raise BadDescription(f"{path}: {complaints}")
     try:

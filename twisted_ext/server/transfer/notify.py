@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 
 from twisted_ext.errors import DNSFault
 from twisted_ext.server.config.keys import RemoteServer
-from twisted_ext.server.limits import NOTIFIES, NOTIFY_DELAY, NOTIFY_TRIES, NOTIFY_WAIT, PROBE_TRIES, PROBE_WAIT
+from twisted_ext.server.limits import NOTIFIES, NOTIFY_DELAY, PROBE_TRIES, PROBE_WAIT
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.transfer.notifywatch import Awaited, NotifyWatch
 from twisted_ext.server.transfer.peerfacts import PeerFact, PeerFacts
@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     from twisted_ext.server.transfer.xfrin import Secondary
 
 __all__ = ["NotifyReceiver", "NotifySender", "notify"]
+
+#: Seconds that a server gets to acknowledge a NOTIFY, doubled each time (RFC 1996, section 3.6 has 60).
+_NOTIFY_WAIT: Final = 3.0
+
+#: How often a NOTIFY is sent.
+_NOTIFY_TRIES: Final = 6
 
 #: NOTIFY messages sent in one turn of the reactor: some 10 ms.
 _PER_TURN: Final = 50
@@ -196,7 +202,7 @@ class NotifySender:
             self._watch.forget(notice)
             self._told[label] += 1
             self.repeated += awaited.checks > 0
-            wait, tries = NOTIFY_WAIT.default, int(NOTIFY_TRIES.default)
+            wait, tries = _NOTIFY_WAIT, _NOTIFY_TRIES
             flight = notify(self._sender, awaited.remote, zone, awaited.soa, wait=wait, tries=tries, today=self._today).addCallback(
                 self._cbConfirmed, awaited
             )

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.server.limits import NOTIFY_CHECK, NOTIFY_CHECKS, NOTIFY_WATCHED
+from twisted_ext.server.limits import NOTIFY_CHECK, NOTIFY_WATCHED
 from twisted_ext.zone.store.serials import isNewer, serialIn
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from twisted_ext.wire.records import RRSet
 
 __all__ = ["Awaited", "NotifyWatch"]
+
+#: Number of these checks, with the last one after less than seven minutes: then the secondary's own SOA timers have to do.
+_NOTIFY_CHECKS: Final = 4
 
 #: The next check of a server comes after this many times the wait for the previous one.
 _GROWTH: Final = 3
@@ -45,7 +48,7 @@ class Awaited:
         """
         Whether the server is not notified again after the next check.
         """
-        return self.checks >= NOTIFY_CHECKS.default - 1
+        return self.checks >= _NOTIFY_CHECKS - 1
 
     def isMetBy(self, serial: int) -> bool:
         """
@@ -72,7 +75,7 @@ class NotifyWatch:
         """
         self._most = int(NOTIFY_WATCHED.pick(most))
         # By the number of checks, each in the order in which they are due: the wait for a check depends on that number only.
-        self._stages: list[dict[tuple[bytes, str], tuple[float, Awaited]]] = [{} for _ in range(int(NOTIFY_CHECKS.default))]
+        self._stages: list[dict[tuple[bytes, str], tuple[float, Awaited]]] = [{} for _ in range(_NOTIFY_CHECKS)]
 
     def __len__(self) -> int:
         return sum(map(len, self._stages))

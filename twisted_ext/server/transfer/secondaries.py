@@ -8,7 +8,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorProcess, IReactorTime
@@ -18,18 +18,23 @@ from twisted_ext.files import STATE_FOLDER
 from twisted_ext.server.authority.guards import Guards
 from twisted_ext.server.config.keys import Grants, RemoteServer
 from twisted_ext.server.jobs.subprocess import runModule
-from twisted_ext.server.limits import JOURNALS_OPEN, NOTICES_PER_ZONE, PROBES, STARTS
+from twisted_ext.server.limits import JOURNALS_OPEN, PROBES, STARTS
 from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.transfer.fairqueue import Slots
 from twisted_ext.server.transfer.secondarystore import SecondaryStore, SpoolRoom, removeUnfinished
 from twisted_ext.server.transfer.xfrin import Secondary
 from twisted_ext.transport.tls.links import TLSLinks
-from twisted_ext.zone.limits import GATHERING_SECONDS
 
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
 __all__ = ["Secondaries"]
+
+#: Seconds between two SOA queries that NOTIFY messages for one zone can cause.
+_NOTICES_PER_ZONE: Final = 1.0
+
+#: Seconds that the process which builds its image may take. Ten million records take half a minute on a processor of their own.
+_GATHERING_SECONDS: Final = 1200
 
 
 class Secondaries:
@@ -81,7 +86,7 @@ class Secondaries:
         self.probes = Slots(int(PROBES.default))
         self.links = TLSLinks(reactor)
         self.received = 0
-        self.noticeWait = NOTICES_PER_ZONE.default
+        self.noticeWait = _NOTICES_PER_ZONE
         self._zones: dict[bytes, Secondary] = {}
         # Zones with an open journal, the most recently used one last.
         self._open: dict[Secondary, None] = {}
@@ -186,7 +191,7 @@ class Secondaries:
 
             said = gather(words)
         else:
-            seconds = GATHERING_SECONDS.default
+            seconds = _GATHERING_SECONDS
             said = json.loads(await runModule(self.reactor, "twisted_ext.zone.transfer.ingestjob", words, seconds=seconds))
         if "fault" in said:
             raise BadMessage(said["fault"])

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -18,12 +18,14 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from twisted_ext.errors import CallerFault, DNSFault
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.server.limits import CONTROL_OCTETS
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
 __all__ = ["BoundedRequest", "BoundedSite", "ConnectionLimit", "finishWith", "replyJSON", "replyLater"]
+
+#: Octets of one command on the control socket.
+_CONTROL_OCTETS: Final = 65536
 
 log = Logger(__name__)
 
@@ -33,7 +35,7 @@ class BoundedRequest(Request):
     A request with a limit on the size of its body.
     """
 
-    mostOctets = int(CONTROL_OCTETS.default)
+    mostOctets = _CONTROL_OCTETS
     _octets = 0
     _refused = False
 

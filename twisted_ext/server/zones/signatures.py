@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from twisted_ext.errors import DNSFault
 from twisted_ext.expiry import ExpiryWarnings, timeLeft
 from twisted_ext.server.authority.zonetable import SERVING, Place, Zones
-from twisted_ext.server.limits import SIGNATURE_LINES, SIGNATURE_PAUSE, SIGNATURE_REST, SIGNATURE_STEP
+from twisted_ext.server.limits import SIGNATURE_LINES
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import typeName
 from twisted_ext.zone.check.signatureends import firstEnd
@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
 __all__ = ["SignatureWatch"]
+
+#: Seconds for which signatures of zones are read in one turn, to find out when the first one ends.
+_SIGNATURE_STEP: Final = 0.002
+
+#: Seconds between two such turns, so that reading takes a twenty-fifth of the time.
+_SIGNATURE_REST: Final = 0.05
+
+#: Seconds after which changed zones are looked for.
+_SIGNATURE_PAUSE: Final = 60.0
 
 #: Zones without a change that are passed in one step.
 _ZONES: Final = 500
@@ -72,7 +81,7 @@ class SignatureWatch:
 
     def start(self) -> None:
         if self._timer is None:
-            self._timer = self._reactor.callLater(SIGNATURE_REST.default, self._step)
+            self._timer = self._reactor.callLater(_SIGNATURE_REST, self._step)
 
     def changed(self) -> None:
         """
@@ -90,19 +99,19 @@ class SignatureWatch:
 
     def _step(self) -> None:
         steps = self._steps = self._steps or self._round()
-        wait = SIGNATURE_REST.default
+        wait = _SIGNATURE_REST
         try:
-            end = self._reactor.seconds() + SIGNATURE_STEP.default
+            end = self._reactor.seconds() + _SIGNATURE_STEP
             while self._reactor.seconds() < end:
                 next(steps)
         except StopIteration:
             self._steps = None
-            wait = SIGNATURE_PAUSE.default
+            wait = _SIGNATURE_PAUSE
         except Exception:
             # A bug with one zone must not end the warnings about the others.
             _log.failure("while reading signatures")
             self._steps = None
-            wait = SIGNATURE_PAUSE.default
+            wait = _SIGNATURE_PAUSE
         self._timer = self._reactor.callLater(wait, self._step)
 
     def _round(self) -> Generator[None]:
@@ -157,7 +166,7 @@ class SignatureWatch:
         else:
             place.signatures = None
         place.signaturesRead = key
-        if took * _SHARE > SIGNATURE_PAUSE.default:
+        if took * _SHARE > _SIGNATURE_PAUSE:
             self._rests[place.apex] = self._reactor.seconds() + took * _SHARE
 
     def _warn(self, place: Place) -> None:

@@ -11,7 +11,6 @@ from twisted.logger import Logger
 
 from twisted_ext.dnssec.sign.keyfiles import namePrefix
 from twisted_ext.files import STATE_FILE, openNow, replacingFile
-from twisted_ext.server.limits import RENEWAL_PAUSE
 from twisted_ext.server.zones.compilers import Job
 from twisted_ext.server.zones.imagefiles import Built, Images, statusOf
 from twisted_ext.zone.sign.policy import SigningPolicy
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from twisted_ext.server.zones.publish import ZonePublisher
 
 __all__ = ["SignedZones"]
+
+#: Seconds until a zone whose signatures end too early, and which could not be signed, is tried again: a key may be missing for a while.
+_RENEWAL_PAUSE: Final = 600.0
 
 _log: Final = Logger(__name__)
 
@@ -145,7 +147,7 @@ class SignedZones:
         today = self._publisher.today()
         found: list[bytes] = []
         for apex, validity in self._validity.items():
-            if now >= self._renewed.get(apex, float("-inf")) + RENEWAL_PAUSE.default:
+            if now >= self._renewed.get(apex, float("-inf")) + _RENEWAL_PAUSE:
                 ends, built = self._publisher.ends(apex), self._built.get(apex)
                 # Those that end too late, or begin later, were made with a clock that was ahead, and are not valid yet.
                 isOld = ends is not None and not today + validity.least <= ends <= today + validity.signatures + _HOUR

@@ -24,19 +24,15 @@ from h2.settings import SettingCodes, Settings
 from hpack import Decoder, Encoder, HeaderTuple, NeverIndexedHeaderTuple
 
 from twisted_ext.errors import BadMessage
-from twisted_ext.limits import (
-    HTTPS_CANCELED,
-    HTTPS_FRAMES,
-    HTTPS_HEADERS,
-    HTTPS_STREAMS,
-    HTTPS_WINDOW,
-    MESSAGE_SIZE,
-)
+from twisted_ext.limits import HTTPS_CANCELED, HTTPS_FRAMES, HTTPS_HEADERS, HTTPS_STREAMS, MESSAGE_SIZE
 from twisted_ext.transport.https.reply import Trouble, ageOf, alternativesIn, declined, judged, shownText
 from twisted_ext.transport.https.request import MESSAGE_ID, encodedFor, requestFields
 from twisted_ext.transport.urls import ServerURL
 
 __all__ = ["H2", "HTTPSConnection", "Outcome"]
+
+#: Octets that an HTTPS server may send before they are acknowledged, over all streams; one stream may have one DNS message.
+_HTTPS_WINDOW: Final = 1 << 20
 
 #: The ALPN identifier of HTTP/2 (RFC 9113, section 3.2).
 H2: Final = b"h2"
@@ -148,7 +144,7 @@ class HTTPSConnection:
         connection.local_settings = Settings(client=True, initial_values=settings)
         connection.decoder.max_header_list_size = headers
         connection.initiate_connection()
-        connection.increment_flow_control_window(int(HTTPS_WINDOW.default) - _FIRST_WINDOW)
+        connection.increment_flow_control_window(_HTTPS_WINDOW - _FIRST_WINDOW)
 
     @property
     def free(self) -> int:
@@ -243,7 +239,7 @@ class HTTPSConnection:
                 self._refused(event, outcomes)
             elif isinstance(event, WindowUpdated | RemoteSettingsChanged):
                 self._unblock()
-        if self._unacknowledged * 2 > HTTPS_WINDOW.default:
+        if self._unacknowledged * 2 > _HTTPS_WINDOW:
             self._connection.increment_flow_control_window(self._unacknowledged)
             self._unacknowledged = 0
 

@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTi
 from twisted.internet.protocol import DatagramProtocol
 
 from twisted_ext.errors import BadDescription, Unreachable
-from twisted_ext.limits import MESSAGE_SIZE, QUIC_SILENT, TLS_SESSION_SECONDS
+from twisted_ext.limits import MESSAGE_SIZE, TLS_SESSION_SECONDS
 from twisted_ext.transport.quic.link import QuicLink, WatchedConnection
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.tls.terms import TLSDetails, namesOf, pinOf, pinToText
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from twisted_ext.transport.tls.terms import TLSTerms
 
 __all__ = ["QuicClient"]
+
+#: Seconds without a datagram after which a QUIC connection to a server is considered dead.
+_QUIC_SILENT: Final = 30.0
 
 #: Octets of the largest datagram that is read.
 _DATAGRAM: Final = 65535
@@ -96,7 +99,7 @@ class QuicClient(DatagramProtocol):
             # The name is checked by the terms; here it is only sent, and only if it is no address.
             server_name=wanted if wanted and not _isAddress(wanted) else None,
             verify_mode=ssl.CERT_NONE,
-            idle_timeout=QUIC_SILENT.default,
+            idle_timeout=_QUIC_SILENT,
             max_stream_data=streamOctets,
             session_ticket=ticket if ticket is not None and ticket.is_valid else None,
         )

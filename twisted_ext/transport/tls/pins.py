@@ -13,9 +13,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.limits import TLS_NAMES_SHOWN
 
 __all__ = ["namesOf", "pinFromText", "pinOf", "pinToText"]
+
+#: Names of a wrong certificate that an error shows; some certificates have hundreds.
+_TLS_NAMES_SHOWN: Final = 4
 
 #: Octets of a pin: a SHA-256 digest.
 _PIN_OCTETS: Final = 32
@@ -85,6 +87,6 @@ def namesOf(certificate: x509.Certificate) -> str:
         except ValueError:
             subject = ""
         return f"no host name (subject {subject!r})"
-    most = int(TLS_NAMES_SHOWN.default)
+    most = _TLS_NAMES_SHOWN
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return f"{', '.join([repr(name) for name in names[:most]])}{more}"

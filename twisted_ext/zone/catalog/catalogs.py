@@ -16,7 +16,7 @@ from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rdata.fieldtypes import joinedStrings
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import NS, PTR, SOA, TXT
-from twisted_ext.zone.limits import CATALOG_GROUPS, CATALOG_MEMBERS
+from twisted_ext.zone.limits import CATALOG_MEMBERS
 from twisted_ext.zone.store.nodes import parentKey
 from twisted_ext.zone.store.traversal import candidates, finished
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
 __all__ = ["Catalog", "CatalogStep", "Catalogs", "Member", "Steps", "catalogSets", "catalogVersion", "uniqueLabel"]
+
+#: Groups of one member zone.
+_CATALOG_GROUPS: Final = 16
 
 #: The schema version (RFC 9432, section 4.3.1).
 SCHEMA: Final = b"2"
@@ -181,7 +184,7 @@ def _groups(version: Version, key: bytes) -> tuple[str, ...]:
     if found is None:
         return ()
     words = sorted({joinedStrings(rdata).decode("utf-8", "backslashreplace") for rdata in found.rdatas})
-    return tuple(words[: int(CATALOG_GROUPS.default)])
+    return tuple(words[: _CATALOG_GROUPS])
 
 
 def _owner(version: Version, key: bytes) -> bytes:

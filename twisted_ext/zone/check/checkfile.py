@@ -7,13 +7,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from itertools import chain
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from twisted_ext.errors import BadChange, BadZone
 from twisted_ext.wire.canonical import canonicalOf
 from twisted_ext.wire.rrtypes import typeName
 from twisted_ext.zone.check.semantics import check, owned
-from twisted_ext.zone.limits import LOCATED_OCTETS
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.nodes import CNAME, DNAME, Node, decoded, gathered, keyBelow, recordsIn, unevenIn
@@ -23,6 +22,9 @@ from twisted_ext.zone.zonefile.locations import RecordLocations
 from twisted_ext.zone.zonefile.reader import readMaster
 
 __all__ = ["CheckResult", "locate", "refused", "uneven", "unlike", "vet"]
+
+#: Octets of a master file up to which it is read again to add line numbers to findings: some seconds for the largest.
+_LOCATED_OCTETS: Final = 16 << 20
 
 
 class CheckResult(NamedTuple):
@@ -125,7 +127,7 @@ def locate(source: bytes | str, apex: bytes, report: Report, path: str = "") -> 
             return
     else:
         size = len(source)
-    if size > LOCATED_OCTETS.default:
+    if size > _LOCATED_OCTETS:
         return
     locating = RecordLocations(apex, set(wanted.values()))
     locating.read(source, path)

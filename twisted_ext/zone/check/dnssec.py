@@ -22,7 +22,6 @@ from twisted_ext.wire.rdata.types.dnssec import DNSKEY
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import DNSKEY as _DNSKEY
 from twisted_ext.wire.rrtypes import DS, NS, NSEC, NSEC3, NSEC3PARAM, RRSIG, typeName
-from twisted_ext.zone.limits import SIGNATURE_WARNING
 from twisted_ext.zone.query.denial import hashed
 from twisted_ext.zone.store.nodes import CUT, HASHED, OCCLUDED, SIGNED, Node, parentKey
 from twisted_ext.zone.store.order import orderedNodes
@@ -32,6 +31,9 @@ if TYPE_CHECKING:
     from twisted_ext.zone.zonefile.findings import Report
 
 __all__ = ["prove"]
+
+#: Seconds before the expiration of a signature below which it gets a warning.
+_SIGNATURE_WARNING: Final = 3 * 86400
 
 #: Types that are signed at a delegation, and types in its NSEC record.
 _SIGNED_AT_CUTS: Final = frozenset((DS, NSEC))
@@ -183,7 +185,7 @@ class _Proving:
                 left = _apart(end, now)
                 if left < 0:
                     self.say("rrsig-expired", name, f"the signature of {typeName(rrType)} ended {dateFromSeconds(end)}", rrType)
-                elif left < SIGNATURE_WARNING.default:
+                elif left < _SIGNATURE_WARNING:
                     self.say("rrsig-ending", name, f"the signature of {typeName(rrType)} ends {dateFromSeconds(end)}", rrType)
                 if _apart(begin, now) > 0:
                     self.say("rrsig-early", name, f"the signature of {typeName(rrType)} begins {dateFromSeconds(begin)}", rrType)

@@ -16,7 +16,6 @@ from twisted_ext.wire.names import ROOT, isBelow, labelsOf, nameEnd, nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeName
 from twisted_ext.zone.check.cds import announcedAt, announcedKeys
-from twisted_ext.zone.limits import CHECKED_ALIASES
 from twisted_ext.zone.query.referrals import cutAbove
 from twisted_ext.zone.store.nodes import CNAME, CUT, DNAME, HASHED, OCCLUDED, Node, keyBelow
 from twisted_ext.zone.zonefile.findings import Report
@@ -25,6 +24,9 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
 __all__ = ["check", "newFindings", "owned"]
+
+#: Aliases that are followed to check where they lead.
+_CHECKED_ALIASES: Final = 16
 
 #: Types whose rdata has a host name, and the offset of the name.
 _HOSTS: Final = {rrtypes.NS: 0, rrtypes.MX: 2, rrtypes.SRV: 6}
@@ -221,7 +223,7 @@ class _Checking:
         assert rrset is not None
         seen = {node.key}
         target = rrset.rdatas[0]
-        for _ in range(int(CHECKED_ALIASES.default)):
+        for _ in range(_CHECKED_ALIASES):
             state, found = self._reach(target)
             if state == "missing":
                 self.say("cname-dangling", rrset.name, f"the alias leads to {nameToText(target)}, which does not exist", rrtypes.CNAME)
@@ -234,7 +236,7 @@ class _Checking:
             if following is None:
                 return
             target = following.rdatas[0]
-        self.say("cname-loop", rrset.name, f"the aliases from here do not end within {int(CHECKED_ALIASES.default)} steps", rrtypes.CNAME)
+        self.say("cname-loop", rrset.name, f"the aliases from here do not end within {_CHECKED_ALIASES} steps", rrtypes.CNAME)
 
     def _delegation(self, node: Node) -> None:
         rrset = node.of(rrtypes.NS)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.wire.names import isBelow
 from twisted_ext.wire.rrtypes import AAAA, DS, MX, NS, SRV, A
-from twisted_ext.zone.limits import GLUE_HOSTS
 from twisted_ext.zone.query.denial import undelegated
 from twisted_ext.zone.store.nodes import CUT, DNAME, OCCLUDED, keyBelow
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["addresses", "cutAbove", "referral", "startsAbove"]
 
+
 #: Types whose rdata has a host name, and the offset of the name.
 _HOSTS: Final = {NS: 0, MX: 2, SRV: 6}
 
@@ -28,7 +28,8 @@ _HOSTS: Final = {NS: 0, MX: 2, SRV: 6}
 _ENDS: Final = CUT | DNAME
 _GLUE: Final = CUT | OCCLUDED
 
-_MOST_HOSTS: Final = int(GLUE_HOSTS.default)
+#: Name servers of one delegation whose addresses are looked up for every referral; thirteen are many.
+_MOST_HOSTS: Final = 100
 
 Sets = tuple["RRSet", ...]
 

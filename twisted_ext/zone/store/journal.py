@@ -23,7 +23,7 @@ from zlib import crc32
 from twisted_ext.errors import BadChange, BadMessage, StorageFault
 from twisted_ext.files import STATE_FILE, closeLocked, forState, syncFolder
 from twisted_ext.wire.names import nameToText
-from twisted_ext.zone.limits import CHANGES_OCTETS, JOURNAL_ENTRY_OCTETS, JOURNAL_OCTETS
+from twisted_ext.zone.limits import CHANGES_OCTETS, JOURNAL_OCTETS
 from twisted_ext.zone.store.changeset import Difference, applied, fromRendered, longestRendered, rendered
 from twisted_ext.zone.store.serials import isNewer
 from twisted_ext.zone.store.traversal import finished, portions
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
 __all__ = ["ORIGIN_OCTETS", "Journal", "NoJournal", "encoded", "fingerprintOf", "originOf"]
+
 
 _MAGIC: Final = b"txdnsjn1"
 
@@ -47,7 +48,8 @@ _ENTRY: Final = Struct(">IIIII")
 _LENGTH: Final = Struct(">II")
 _COVERED: Final = Struct(">III")
 
-_MOST_ENTRY: Final = int(JOURNAL_ENTRY_OCTETS.default)
+#: Octets of one difference in a journal: a larger change is sent as a whole zone.
+_MOST_ENTRY: Final = 2**28
 
 #: How many octets of a file, and how many entries, are read in one step.
 _PIECE: Final = 2**20

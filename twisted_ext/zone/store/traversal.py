@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from twisted_ext.errors import BadChange
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.zone.limits import STRETCH_OCTETS
 from twisted_ext.zone.store.changeset import Difference, compareSets, setsOf
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.nodes import CNAME, CUT, DNAME, EMPTY, HASHED, SIGNED, Node, recordsOf
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
 __all__ = ["builderOf", "candidates", "difference", "differing", "finished", "portions", "stretches"]
+
+#: Octets of records passed on at a time: the room in a message of 65,535 octets besides header, question, SOA and TSIG.
+_STRETCH_OCTETS: Final = 48_000
 
 _T = TypeVar("_T")
 
@@ -108,7 +110,7 @@ def candidates(before: Version, after: Version) -> Iterator[bytes | None]:
                     yield key
 
 
-def stretches(version: Version, limit: int = int(STRETCH_OCTETS.default)) -> Iterator[tuple[bytes | memoryview, int]]:
+def stretches(version: Version, limit: int = _STRETCH_OCTETS) -> Iterator[tuple[bytes | memoryview, int]]:
     """
     Return all records in wire format for transfer messages, which have the apex at octet 12 in their question. The SOA comes first.
 

@@ -11,11 +11,18 @@ from glob import escape, iglob
 from itertools import islice
 from typing import Final, Protocol
 
-from twisted_ext.apps.cli.convert.limits import INCLUDED_DEPTH, INCLUDED_FILES, INCLUDED_OCTETS
+from twisted_ext.apps.cli.convert.limits import INCLUDED_FILES
 from twisted_ext.errors import BadDescription
 from twisted_ext.files import openNow
 
 __all__ = ["DISK", "Disk", "Includes", "RootedDisk"]
+
+#: Octets of all these files together: room for a block list of a million names, which takes half a minute and 1.3 GB.
+_INCLUDED_OCTETS: Final = 32 << 20
+
+#: Files that include each other, one in another: deeper than any configuration is written, and no deep recursion (Unbound permits 10,
+#: dnsmasq any number).
+_INCLUDED_DEPTH: Final = 20
 
 
 class Disk(Protocol):
@@ -94,8 +101,8 @@ class Includes:
         disk: Disk = DISK,
         *,
         mostFiles: int = int(INCLUDED_FILES.default),
-        mostOctets: int = int(INCLUDED_OCTETS.default),
-        deepest: int = int(INCLUDED_DEPTH.default),
+        mostOctets: int = _INCLUDED_OCTETS,
+        deepest: int = _INCLUDED_DEPTH,
     ) -> None:
         """
         @param folder: see L{folder}; C{""} for the working directory.

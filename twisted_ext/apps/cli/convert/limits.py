@@ -8,19 +8,12 @@ from typing import Final
 
 from twisted_ext.limits import Limit
 
-__all__ = ["BLOCK_DEPTH", "INCLUDED_DEPTH", "INCLUDED_FILES", "INCLUDED_OCTETS", "SNIPPETS", "WORDS"]
+__all__ = ["BLOCK_DEPTH", "INCLUDED_FILES", "SNIPPETS", "WORDS"]
 
 # -- converted configurations
 
 #: Files that one configuration may consist of. Folders of configuration files have some dozens; one for each of many zones is possible.
 INCLUDED_FILES: Final = Limit(default=10_000, least=1, most=1_000_000)
-
-#: Files that include each other, one in another: deeper than any configuration is written, and no deep recursion (Unbound permits 10,
-#: dnsmasq any number).
-INCLUDED_DEPTH: Final = Limit(default=20, least=1, most=100)
-
-#: Octets of all these files together: room for a block list of a million names, which takes half a minute and 1.3 GB.
-INCLUDED_OCTETS: Final = Limit(default=32 << 20, least=1 << 10, most=1 << 30)
 
 #: Words that one file may have: those of a million local zones of Unbound, or of 300,000 zones of named, which take half a minute and 1 GB.
 WORDS: Final = Limit(default=4_000_000, least=1, most=100_000_000)

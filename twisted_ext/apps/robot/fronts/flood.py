@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING, Final
 from twisted.logger import Logger
 
 from twisted_ext.apps.robot.interfaces import Urgency
-from twisted_ext.apps.robot.limits import QUEUE_LINES, QUEUE_SECONDS, QUEUE_TARGET
 from twisted_ext.apps.robot.people import folded
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 __all__ = ["Outbox"]
+
+#: Lines of one urgency that wait for one channel or person: 25 seconds of a busy relay while the network is away.
+_QUEUE_TARGET: Final = 500
+
+#: Seconds for which a line waits. Older ones would confuse people more than they tell them.
+_QUEUE_SECONDS: Final = 300.0
+
+#: Lines of one urgency that wait for a network, so that a few channels from which the robot is banned leave room for the others.
+_QUEUE_LINES: Final = 10_000
 
 _log: Final = Logger(__name__)
 
@@ -48,7 +56,7 @@ class _Waiting:
         self.looked = float("-inf")
 
     def isFull(self, key: str) -> bool:
-        return self.count >= QUEUE_LINES.default or len(self.queues.get(key, ())) >= QUEUE_TARGET.default
+        return self.count >= _QUEUE_LINES or len(self.queues.get(key, ())) >= _QUEUE_TARGET
 
 
 class Outbox:
@@ -74,7 +82,7 @@ class Outbox:
         self._open = False
         self._commands: deque[str] = deque()
         self._waiting = {urgency: _Waiting() for urgency in sorted(Urgency)}
-        self._unheard: deque[tuple[Urgency, str, float, str]] = deque(maxlen=int(QUEUE_LINES.default))
+        self._unheard: deque[tuple[Urgency, str, float, str]] = deque(maxlen=_QUEUE_LINES)
         self._dropped = 0
         self._spent = 0.0
         self._timer: IDelayedCall | None = None
@@ -107,7 +115,7 @@ class Outbox:
         """
         Send a line before all others. It is forgotten when the connection ends.
         """
-        if self._open and len(self._commands) < QUEUE_TARGET.default:
+        if self._open and len(self._commands) < _QUEUE_TARGET:
             self._commands.append(line)
             self.pump()
 
@@ -184,7 +192,7 @@ class Outbox:
         return None
 
     def _expire(self, waiting: _Waiting, queue: deque[tuple[float, str]]) -> None:
-        while queue and self._reactor.seconds() - queue[0][0] > QUEUE_SECONDS.default:
+        while queue and self._reactor.seconds() - queue[0][0] > _QUEUE_SECONDS:
             queue.popleft()
             waiting.count -= 1
             self._drop()

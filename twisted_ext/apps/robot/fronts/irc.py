@@ -22,7 +22,7 @@ from twisted_ext.apps.robot.fronts.ircformat import piecesOf
 from twisted_ext.apps.robot.fronts.ircprotocol import IRCConnection
 from twisted_ext.apps.robot.fronts.networks import endpointFrom
 from twisted_ext.apps.robot.interfaces import IFront, Urgency
-from twisted_ext.apps.robot.limits import RECONNECT_SECONDS, REGISTRATION_SECONDS, REJOINS, SHOWN_LINES
+from twisted_ext.apps.robot.limits import REGISTRATION_SECONDS
 from twisted_ext.apps.robot.people import folded
 from twisted_ext.apps.robot.text import clean
 
@@ -34,6 +34,15 @@ if TYPE_CHECKING:
     from twisted_ext.apps.robot.text import Line
 
 __all__ = ["IRCFront"]
+
+#: Lines of a reply that are shown in a channel at once. More would hide what people say.
+_SHOWN_LINES: Final = 4
+
+#: Attempts to return to a channel after a kick or a refusal. The pauses double: the last attempt is made after 21 minutes.
+_REJOINS: Final = 8
+
+#: The longest pause between two attempts to connect, in seconds.
+_RECONNECT_SECONDS: Final = 300.0
 
 _log: Final = Logger(__name__)
 
@@ -61,7 +70,7 @@ class IRCFront(ClientService):
     """
 
     name: str
-    most = int(SHOWN_LINES.default)
+    most = _SHOWN_LINES
 
     def __init__(self, robot: Robot, settings: NetworkSettings, endpoint: IStreamClientEndpoint | None = None) -> None:
         """
@@ -177,7 +186,7 @@ class IRCFront(ClientService):
         if key in self._rejoins or key not in self.settings.keys:
             return
         tries = self._tries[key] = 1 if stayed >= _STAY else self._tries.get(key, 0) + 1
-        if tries > REJOINS.default:
+        if tries > _REJOINS:
             _log.warn("{network}: the robot stays out of {channel} until it connects again", network=self.name, channel=key)
             return
         self._rejoins[key] = self.robot.reactor.callLater(_REJOIN * 2 ** (tries - 1), self.join, key)
@@ -189,7 +198,7 @@ class IRCFront(ClientService):
 
     def _pause(self, attempts: int) -> float:
         failures = max(attempts - 1, self._failures)
-        return min(float(2 ** min(failures, 30)), RECONNECT_SECONDS.default) * random.uniform(0.5, 1.0)
+        return min(float(2 ** min(failures, 30)), _RECONNECT_SECONDS) * random.uniform(0.5, 1.0)
 
     def _write(self, line: str) -> None:
         if self._connection is not None:

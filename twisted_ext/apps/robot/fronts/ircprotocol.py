@@ -19,7 +19,7 @@ from twisted.words.protocols.irc import IRCClient, numeric_to_symbolic
 
 from twisted_ext.apps.robot.events import Event, Joined, Kicked, Left, Message, Quit, Renamed, Topic
 from twisted_ext.apps.robot.fronts.ircformat import decoded, withoutFormats
-from twisted_ext.apps.robot.limits import CHANNEL_MEMBERS, CTCP_SECONDS, NEGOTIATION_SECONDS, REGISTRATION_SECONDS
+from twisted_ext.apps.robot.limits import CHANNEL_MEMBERS, REGISTRATION_SECONDS
 from twisted_ext.apps.robot.people import Mask, Person, Place, folded
 from twisted_ext.apps.robot.text import clean
 
@@ -29,6 +29,13 @@ if TYPE_CHECKING:
     from twisted_ext.apps.robot.fronts.irc import IRCFront
 
 __all__ = ["IRCConnection"]
+
+#: Seconds from the connection for capabilities and SASL, after which the robot goes on without what the server has not answered. The other
+#: half of the time for registration is left for the rest.
+_NEGOTIATION_SECONDS: Final = 30.0
+
+#: Seconds between two replies to CTCP queries on a network.
+_CTCP_SECONDS: Final = 10.0
 
 _log: Final = Logger(__name__)
 
@@ -87,7 +94,7 @@ class IRCConnection(IRCClient):
         super().connectionMade()
         self._front.opened(self)
         self._late = self._reactor.callLater(REGISTRATION_SECONDS.default, self._giveUp, "the server has not accepted the robot")
-        self._negotiation = self._reactor.callLater(NEGOTIATION_SECONDS.default, self._negotiatedTooLong)
+        self._negotiation = self._reactor.callLater(_NEGOTIATION_SECONDS, self._negotiatedTooLong)
         self.sendLine("CAP LS 302")
         if self._front.settings.password and self._maySend("the server's password"):
             self.sendLine(f"PASS :{self._front.settings.password}")
@@ -224,7 +231,7 @@ class IRCConnection(IRCClient):
             self.sendLine("CAP END")
 
     def _negotiatedTooLong(self) -> None:
-        reason = f"the server has not answered {self._request} within {NEGOTIATION_SECONDS.default:g} seconds"
+        reason = f"the server has not answered {self._request} within {_NEGOTIATION_SECONDS:g} seconds"
         if self._mechanism and (self._request == "CAP LS" or "sasl" in self._offered):
             self._notLoggedIn(reason)
         else:
@@ -326,7 +333,7 @@ class IRCConnection(IRCClient):
     def _answerCTCP(self, person: Person, tag: str, text: str) -> None:
         now = self._reactor.seconds()
         answer = {"VERSION": "VERSION twisted_ext", "PING": f"PING {withoutFormats(text)[:64]}"}.get(tag)
-        if answer is not None and now - self._ctcpAt >= CTCP_SECONDS.default:
+        if answer is not None and now - self._ctcpAt >= _CTCP_SECONDS:
             self._ctcpAt = now
             self._front.outbox.command(f"NOTICE {person.nick} :\x01{answer}\x01")
 

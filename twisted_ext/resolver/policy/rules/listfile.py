@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from twisted_ext.limits import BLOCK_LINE
 from twisted_ext.resolver.policy.localanswers import Complaints
 from twisted_ext.resolver.policy.rules.adblocklines import AdblockRule, adblockRule, isAdblock
 from twisted_ext.resolver.policy.rules.condition import Condition
@@ -26,6 +25,9 @@ from twisted_ext.resolver.policy.rules.table import BELOW, SELF
 from twisted_ext.resolver.system.hosts import fieldsOf
 
 __all__ = ["ListedRules", "domainIn", "parseList"]
+
+#: Octets of a line in a block list: the longest name with what surrounds it, or a comment.
+_BLOCK_LINE: Final = 1024
 
 #: Octets read at once.
 _PIECE: Final = 1 << 20
@@ -85,7 +87,7 @@ def parseList(file: BinaryIO, complaints: Complaints) -> Iterator[ListedRules]:
 
     @raise OSError: it cannot be read.
     """
-    most = int(BLOCK_LINE.default)
+    most = _BLOCK_LINE
     number = 1
     left = b""
     first, skipping = True, False
@@ -168,8 +170,8 @@ def _parseLine(line: bytes, original: bytes, zone: PolicyZone) -> Sequence[Adblo
 
     @raise ValueError: it cannot be used.
     """
-    if len(line) > BLOCK_LINE.default:
-        raise ValueError(f"has more than {int(BLOCK_LINE.default)} octets")
+    if len(line) > _BLOCK_LINE:
+        raise ValueError(f"has more than {_BLOCK_LINE} octets")
     if zone.takes(line):
         return []
     line = line.strip()

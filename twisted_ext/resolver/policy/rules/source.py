@@ -19,7 +19,6 @@ from twisted_ext.answers import Answer, Epoch, Origin, Outcome, QueryContext
 from twisted_ext.cache.entries import Entry
 from twisted_ext.errors import BadDescription, Refused, ServerFailed, TimedOut
 from twisted_ext.interfaces import IAnswerSource, Start
-from twisted_ext.limits import BLOCK_TTL
 from twisted_ext.resolver.ask import behind, lookUp, then
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.policy.localanswers import emptySOA, known, knownAddresses, lastTime
@@ -34,6 +33,9 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, ANY, CNAME, HTTPS, NSEC, NSEC3, RRSIG, SVCB, A
 
 __all__ = ["BlockReply", "Policy", "PolicySource", "readReply"]
+
+#: TTL of the answers for blocked names: after so many seconds clients see that a name is not blocked any more.
+_BLOCK_TTL: Final = 60
 
 # Info codes of extended errors (RFC 8914).
 _FORGED: Final = 4
@@ -330,7 +332,7 @@ class PolicySource(WrappingSource):
         targets = [target.lower() for rrset in answer.answer for target in _targets(rrset)]
         if not self._policy.mayBlock(question.key[:-4], targets, question.rrType):
             return answer
-        most = int(BLOCK_TTL.default)
+        most = _BLOCK_TTL
         sections = [
             tuple([rrset if rrset.ttl <= most else rrset.withTTL(most) for rrset in section])
             for section in (answer.answer, answer.authority, answer.additional)
@@ -354,7 +356,7 @@ class PolicySource(WrappingSource):
             return self._inner.ask(question, context)
         if context.trace is not None:
             context.trace.note(lastTime(context.trace), "block", "rewritten", **_shown(why), alias=nameToText(host))
-        alias = Answer(Outcome.DATA, (RRSet(question.name, CNAME, IN, int(BLOCK_TTL.default), (host,)),))
+        alias = Answer(Outcome.DATA, (RRSet(question.name, CNAME, IN, _BLOCK_TTL, (host,)),))
         found = self._inner.ask(Question(host, question.rrType, IN), context)
         return then(found, self._behind, alias, question, context)
 
@@ -394,7 +396,7 @@ class PolicySource(WrappingSource):
         if context.trace is not None:
             through = nameToText(alias) if alias else None
             context.trace.note(lastTime(context.trace), "block", why.word, **_shown(why), alias=through)
-        ttl = int(BLOCK_TTL.default)
+        ttl = _BLOCK_TTL
         rcode = next((each.rcode for each in why.rewrites if each.rcode), 0)
         if rcode in (Rcode.REFUSED, Rcode.SERVFAIL):
             fault = Refused if rcode == Rcode.REFUSED else ServerFailed

@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from twisted_ext.errors import CallerFault
-from twisted_ext.limits import LIST_FETCH_SECONDS, LIST_SLOW_SECONDS, LISTS_AT_ONCE, LISTS_RUNNING
+from twisted_ext.limits import LIST_FETCH_SECONDS
 from twisted_ext.resolver.policy.rules.table import RuleList
 from twisted_ext.server.config.tables import meant
 from twisted_ext.server.features.blocking.copies import Copies, Copy
@@ -32,6 +32,15 @@ if TYPE_CHECKING:
     from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["Downloads"]
+
+#: Seconds after which the host of a list that is being fetched is slow. Most lists are there in two.
+_LIST_SLOW_SECONDS: Final = 10.0
+
+#: Lists that are fetched at a time in all. Each process takes 50 MB.
+_LISTS_RUNNING: Final = 8
+
+#: Lists that are fetched at a time, each by a process of its own, besides those of slow hosts.
+_LISTS_AT_ONCE: Final = 2
 
 _log: Final = Logger(__name__)
 
@@ -191,8 +200,8 @@ class Downloads:
         now = self._reactor.seconds()
         for each in [*self._downloads.values()]:
             running = [other for other in self._downloads.values() if other.fetching is not None]
-            quick = sum([now - other.since < LIST_SLOW_SECONDS.default for other in running])
-            if quick >= LISTS_AT_ONCE.default or len(running) >= LISTS_RUNNING.default:
+            quick = sum([now - other.since < _LIST_SLOW_SECONDS for other in running])
+            if quick >= _LISTS_AT_ONCE or len(running) >= _LISTS_RUNNING:
                 return
             if each.fetching is None and now >= each.due and each.host not in [other.host for other in running]:
                 each.since = now

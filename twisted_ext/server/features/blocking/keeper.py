@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadImage, CallerFault
 from twisted_ext.files import STATE_FOLDER, TemporaryFolder
-from twisted_ext.limits import BLOCK_LISTS, BLOCK_PAUSE, BLOCK_SECONDS
+from twisted_ext.limits import BLOCK_SECONDS
 from twisted_ext.resolver.policy.rules.table import DAMAGED, IN_SETTINGS, PolicyTable, RuleList, stateOf
 from twisted_ext.server.features.base.feature import Keeper
 from twisted_ext.server.features.blocking.downloads import Downloads
@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["BlockLists"]
+
+#: Seconds until block lists are read again after the process that reads them has failed, as for lack of memory.
+_BLOCK_PAUSE: Final = 60.0
+
+#: Files of block lists and exceptions. Their paths are arguments of the process that reads them.
+_BLOCK_LISTS: Final = 256
 
 _log: Final = Logger(__name__)
 
@@ -297,7 +303,7 @@ class BlockLists(Keeper):
             return
         self._again = False
         self._retry = float("inf")
-        words = self._words[: int(BLOCK_LISTS.default)]
+        words = self._words[: _BLOCK_LISTS]
         if len(words) < len(self._words):
             text = "block-list: only the first {most} of {count} files are read"
             _log.error(text, most=len(words), count=len(self._words))
@@ -376,7 +382,7 @@ class BlockLists(Keeper):
     def _failed(self, why: str) -> None:
         kept = "the former ones stay in force" if self.path else "their names are not blocked"
         _log.error("the block lists cannot be read, {kept}: {why}", kept=kept, why=why)
-        self._retry = self._reactor.seconds() + BLOCK_PAUSE.default
+        self._retry = self._reactor.seconds() + _BLOCK_PAUSE
         self._told = self.path
         self._tellAll()
 

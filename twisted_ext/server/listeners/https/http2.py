@@ -21,13 +21,10 @@ from twisted_ext.server.limits import (
     CLIENT_STREAM_IN_FLIGHT,
     HTTPS_BODIES,
     HTTPS_CONTINUATIONS,
-    HTTPS_CONTROL_RATE,
     HTTPS_CONTROLS,
     HTTPS_FIELDS,
     HTTPS_HEAD,
-    HTTPS_RESET_RATE,
     HTTPS_RESETS,
-    HTTPS_SETTINGS,
 )
 from twisted_ext.server.listeners.https.frames import (
     ACK,
@@ -85,6 +82,15 @@ from twisted_ext.server.listeners.https.request import BAD_MESSAGE, TOO_LARGE, H
 from twisted_ext.wire.message import HEADER_OCTETS
 
 __all__ = ["HTTP2"]
+
+#: Values in one SETTINGS frame. RFC 9113 defines six.
+_HTTPS_SETTINGS: Final = 32
+
+#: How many of them are forgiven per second. nghttp2 has the same number.
+_HTTPS_RESET_RATE: Final = 33.0
+
+#: How many of them are forgiven per second. Each request forgives a few more: clients send WINDOW_UPDATE and PRIORITY frames with it.
+_HTTPS_CONTROL_RATE: Final = 100.0
 
 #: The size of an HPACK table if no setting says otherwise.
 _TABLE: Final = 4096
@@ -424,7 +430,7 @@ class HTTP2:
             return
         if len(payload) % setting.size:
             raise ConnectionFailed(FRAME_SIZE_ERROR, "SETTINGS have six octets each")
-        if len(payload) > setting.size * int(HTTPS_SETTINGS.default):
+        if len(payload) > setting.size * _HTTPS_SETTINGS:
             raise ConnectionFailed(ENHANCE_YOUR_CALM, "too many SETTINGS")
         self._charge(self._controls, now, "too many SETTINGS")
         self._settled = True
@@ -528,9 +534,9 @@ class HTTP2:
 
     def _charge(self, bucket: Bucket, now: float, reason: str) -> None:
         if bucket is self._resets:
-            bucket.fill(now, HTTPS_RESET_RATE.default, HTTPS_RESETS.default)
+            bucket.fill(now, _HTTPS_RESET_RATE, HTTPS_RESETS.default)
         else:
-            bucket.fill(now, HTTPS_CONTROL_RATE.default, HTTPS_CONTROLS.default)
+            bucket.fill(now, _HTTPS_CONTROL_RATE, HTTPS_CONTROLS.default)
         bucket.tokens -= 1.0
         if bucket.tokens < 0.0:
             raise ConnectionFailed(ENHANCE_YOUR_CALM, reason)

@@ -19,16 +19,10 @@ from twisted_ext.server.limits import (
     CLIENT_STREAM_MESSAGE,
     CLIENT_STREAM_STALLED,
     CLIENT_STREAM_UNREAD,
-    QUIC_CANCELS,
     QUIC_CONNECTIONS,
     QUIC_CONNECTIONS_PER_PEER,
     QUIC_HALF_OPEN,
-    QUIC_HELD,
     QUIC_IDLE,
-    QUIC_PARTIAL_OCTETS,
-    QUIC_RESETS,
-    QUIC_STREAM_WINDOW,
-    QUIC_TICKETS,
 )
 from twisted_ext.server.listeners.quic.handshake import ServerConnection
 from twisted_ext.server.listeners.quic.serving import QuicReplySource, QuicServing
@@ -45,6 +39,26 @@ if TYPE_CHECKING:
     from twisted_ext.server.listeners.tls.certificates import Certificates, Pair
 
 __all__ = ["MakeQuicServing", "QuicServings"]
+
+#: TLS sessions that the server remembers for resumption over QUIC, each for one use, so that early data cannot be replayed.
+_QUIC_TICKETS: Final = 4096
+
+#: Octets of one stream that a client may send before the server reads them; the window grows as they arrive. Queries take less than 1 KB.
+_QUIC_STREAM_WINDOW: Final = 4096
+
+#: Stateless resets per second (RFC 9000, section 10.3): replies to packets of connections that the server does not know, such as those of a
+#: process that has ended.
+_QUIC_RESETS: Final = 100.0
+
+#: Octets of unfinished messages of one QUIC connection: the largest update, and one for each of the other streams.
+_QUIC_PARTIAL_OCTETS: Final = 1 << 17
+
+#: Octets of unfinished requests and unread replies of all QUIC connections of a listener. Beyond it, the connection with most of them is
+#: closed.
+_QUIC_HELD: Final = 8 << 20
+
+#: Streams of one QUIC connection that the client may cancel, beyond as many as were answered. Each makes the server work for no reply.
+_QUIC_CANCELS: Final = 100
 
 #: Makes what serves a connection, from the connections of the listener, the client's address and aioquic's connection.
 MakeQuicServing = Callable[["QuicServings", "NetworkAddress", ServerConnection], QuicServing]
@@ -138,10 +152,10 @@ class QuicServings:
         self.mostPerPeer = int(QUIC_CONNECTIONS_PER_PEER.pick(perPeer))
         self.mostHalfOpen = int(QUIC_HALF_OPEN.pick(halfOpen))
         self.mostInFlight = int(CLIENT_STREAM_IN_FLIGHT.pick(inFlight))
-        self.mostPartial = int(QUIC_PARTIAL_OCTETS.default)
+        self.mostPartial = _QUIC_PARTIAL_OCTETS
         self.mostUnread = int(CLIENT_STREAM_UNREAD.default)
-        self.mostCancels = int(QUIC_CANCELS.default)
-        self.mostHeld = int(QUIC_HELD.default)
+        self.mostCancels = _QUIC_CANCELS
+        self.mostHeld = _QUIC_HELD
         self.held = 0
         self.mark = reservedVersion(int.from_bytes(os.urandom(2), "big"))
         self.idle = QUIC_IDLE.pick(idle)
@@ -152,11 +166,11 @@ class QuicServings:
         self._make = make
         self._alpn = alpn
         self._secret = blake2s(secret or os.urandom(32)).digest()
-        self._resets = Bucket(QUIC_RESETS.default, clock.seconds())
+        self._resets = Bucket(_QUIC_RESETS, clock.seconds())
         self._known: tuple[Pair, ...] = ()
         self._configuration: QuicConfiguration | None = None
         self._tokens = QuicRetryTokenHandler()
-        self._tickets = _Tickets(int(QUIC_TICKETS.default))
+        self._tickets = _Tickets(_QUIC_TICKETS)
         self._routes: dict[bytes, QuicServing] = {}
         # In the order in which they were opened.
         self._servings: dict[QuicServing, None] = {}
@@ -228,7 +242,7 @@ class QuicServings:
         if size < _RESET_LEAST or not datagram[0] & 0x40 or self.replies.isDropped(address[0]):
             return
         resets = self._resets
-        resets.fill(self.clock.seconds(), QUIC_RESETS.default, QUIC_RESETS.default)
+        resets.fill(self.clock.seconds(), _QUIC_RESETS, _QUIC_RESETS)
         if resets.tokens >= 1.0:
             resets.tokens -= 1.0
             start = os.urandom(size - _TOKEN)
@@ -406,7 +420,7 @@ class QuicServings:
                 connection_id_length=_ID,
                 # The sweep closes idle connections before, with a notice to the client.
                 idle_timeout=self.idle + self.message,
-                max_stream_data=int(QUIC_STREAM_WINDOW.default),
+                max_stream_data=_QUIC_STREAM_WINDOW,
                 max_data=self.mostPartial,
                 certificate=pair.leaf,
                 certificate_chain=list(pair.chain),

@@ -22,7 +22,7 @@ from zope.interface import implementer
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.expiry import timeLeft
-from twisted_ext.server.limits import CHAIN_CERTIFICATES, TICKET_KEY_SECONDS
+from twisted_ext.server.limits import TICKET_KEY_SECONDS
 from twisted_ext.server.listeners.tls.clients import askForCertificates, peerOf
 from twisted_ext.server.reply.requests import TLSPeer
 from twisted_ext.transport.tls.pemfiles import Key, certificatesFrom, keyFrom
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from twisted.protocols.tls import TLSMemoryBIOProtocol
 
 __all__ = ["Certificates", "ContextFactory", "Key", "Pair", "WrongProtocol", "reasonOf"]
+
+#: Certificates in such a file: the server's own, and those of the authorities above it; two to four are usual.
+_CHAIN_CERTIFICATES: Final = 10
 
 #: Suites of TLS 1.2 with forward secrecy and authenticated encryption (RFC 9325, section 4.2); those of TLS 1.3 all have both.
 _CIPHERS: Final = b"ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -368,7 +371,7 @@ def reasonOf(error: SSL.Error) -> str:
 
 def _certificatesIn(text: bytes, label: str) -> list[x509.Certificate]:
     found = certificatesFrom(text, label)
-    most = int(CHAIN_CERTIFICATES.default)
+    most = _CHAIN_CERTIFICATES
     if len(found) > most:
         raise BadDescription(f"{label}: {len(found)} certificates; a server sends its own and its chain, at most {most}")
     return found

@@ -20,10 +20,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.files import STATE_FOLDER, openNow, replacingFile
-from twisted_ext.server.limits import CERTIFICATE_OCTETS, SELF_SIGNED_DAYS
+from twisted_ext.server.limits import CERTIFICATE_OCTETS
 from twisted_ext.server.listeners.tls.certificates import Pair
 
 __all__ = ["keptPair", "newPair"]
+
+#: Days for which a self-signed certificate is valid: the maximum that clients accept (825 is Apple's bound for private roots).
+_SELF_SIGNED_DAYS: Final = 825
 
 #: The file in the state folder with key and certificate.
 _FILE: Final = "self-signed.pem"
@@ -50,7 +53,7 @@ def newPair(names: Iterable[str] = (), now: datetime | None = None) -> Pair:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(start)
-        .not_valid_after(start + timedelta(days=SELF_SIGNED_DAYS.default))
+        .not_valid_after(start + timedelta(days=_SELF_SIGNED_DAYS))
         .add_extension(x509.SubjectAlternativeName(_generalNames(names)), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

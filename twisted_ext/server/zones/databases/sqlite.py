@@ -26,13 +26,21 @@ from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rdata.registry import rdataFromText, rdataToText
 from twisted_ext.wire.records import RRSet, eachRecord, groupRecords
 from twisted_ext.wire.rrtypes import SOA, isMeta, typeName, typeNumber
-from twisted_ext.zone.limits import STORE_FEED, STORE_NEWS, STORE_SECONDS
 from twisted_ext.zone.store.changeset import Difference
 from twisted_ext.zone.store.events import News
 from twisted_ext.zone.store.nodes import keyBelow
 from twisted_ext.zone.store.serials import withSerial
 
 __all__ = ["SQLiteStore", "makeDatabase"]
+
+#: Seconds to wait for another process that writes to a database.
+_STORE_SECONDS: Final = 5
+
+#: Names changed in a database above which a zone is read as a whole.
+_STORE_NEWS: Final = 5000
+
+#: Changed names that a database records for the servers that poll it.
+_STORE_FEED: Final = 100_000
 
 #: The application id in the database header, so that other databases are not mistaken for one of ours.
 _APPLICATION: Final = 0x74786473
@@ -83,7 +91,7 @@ CREATE TRIGGER zones_named AFTER UPDATE OF name ON zones BEGIN
     INSERT INTO changes (zone) VALUES (NEW.name);
 END;
 CREATE TRIGGER changes_kept AFTER INSERT ON changes BEGIN
-    DELETE FROM changes WHERE id <= NEW.id - {STORE_FEED.default:.0f};
+    DELETE FROM changes WHERE id <= NEW.id - {_STORE_FEED:.0f};
 END;
 PRAGMA application_id = {_APPLICATION};
 """
@@ -117,7 +125,7 @@ class SQLiteStore:
             # The mode, since SQLite would make a file that is missing.
             place = f"file:{quote(self.path)}?mode=rw"
             self._connection = sqlite3.connect(
-                place, timeout=STORE_SECONDS.default, isolation_level=None, check_same_thread=False, uri=True
+                place, timeout=_STORE_SECONDS, isolation_level=None, check_same_thread=False, uri=True
             )
         try:
             with self._asking():
@@ -239,11 +247,11 @@ class SQLiteStore:
         with self._transaction("DEFERRED"):
             execute = self._connection.execute
             (first, last) = execute("SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM changes").fetchone()
-            rows = execute("SELECT DISTINCT zone, owner FROM changes WHERE id > ? LIMIT ?", (since, int(STORE_NEWS.default) + 1)).fetchall()
+            rows = execute("SELECT DISTINCT zone, owner FROM changes WHERE id > ? LIMIT ?", (since, _STORE_NEWS + 1)).fetchall()
             if first > since + 1 or last < since or former is not None:
                 # More has changed than the feed keeps, or it is another database.
                 rows = [(name, None) for name in {nameToText(name) for name in self.zones()} | (former or set())]
-            elif len(rows) > STORE_NEWS.default:
+            elif len(rows) > _STORE_NEWS:
                 rows = [(zone, None) for (zone,) in execute("SELECT DISTINCT zone FROM changes WHERE id > ?", (since,))]
             told: dict[str, set[str] | None] = {}
             for zone, owner in rows:
@@ -366,7 +374,7 @@ def makeDatabase(path: str) -> None:
     if _fileAt(path) is not None or not isPlain(path):
         return
     try:
-        with closing(sqlite3.connect(path, timeout=STORE_SECONDS.default, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(path, timeout=_STORE_SECONDS, isolation_level=None)) as connection:
             # With WAL, readers and the writer do not block each other.
             connection.execute("PRAGMA journal_mode = WAL")
             if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:

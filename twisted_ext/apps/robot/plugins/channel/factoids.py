@@ -13,7 +13,7 @@ from unicodedata import normalize
 from twisted.internet.defer import Deferred
 
 from twisted_ext.apps.robot.events import Message
-from twisted_ext.apps.robot.limits import FACTOID_CHARACTERS, FACTOID_NAME, FACTOIDS, FACTOIDS_LISTED
+from twisted_ext.apps.robot.limits import FACTOIDS, FACTOIDS_LISTED
 from twisted_ext.apps.robot.plugin import Call, CommandError, Effect, Rest, RobotPlugin, command, hears
 from twisted_ext.apps.robot.text import Said, bold, clean, dim, line
 
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from twisted_ext.apps.robot.robot import Robot
 
 __all__ = ["Factoids"]
+
+#: Characters of the name of a factoid. Each question in a channel that is not longer is compared with the names.
+_FACTOID_NAME: Final = 50
+
+#: Characters of a factoid: it has to fit into a line with its name.
+_FACTOID_CHARACTERS: Final = 350
 
 #: C{key} is what names are compared by; C{meant} the key of the factoid of which this is another name, or empty.
 _TABLES: Final = (
@@ -67,8 +73,8 @@ class Factoids(RobotPlugin):
             raise CommandError("write learn NAME as TEXT")
         name, key = _named(before)
         text = after[0].strip()
-        if len(text) > FACTOID_CHARACTERS.default:
-            raise CommandError(f"a factoid takes at most {FACTOID_CHARACTERS.default} characters")
+        if len(text) > _FACTOID_CHARACTERS:
+            raise CommandError(f"a factoid takes at most {_FACTOID_CHARACTERS} characters")
         row = (name, text, call.person.nick, self.robot.reactor.seconds())
         await self.robot.database.write(_learnt, call.place.front, key, "", row)
         self._known.add((call.place.front, key))
@@ -130,7 +136,7 @@ class Factoids(RobotPlugin):
         """
         Return the command for a question that was said to the robot.
         """
-        found = _ASKED.fullmatch(text.strip()) if len(text) <= 2 * FACTOID_NAME.default else None
+        found = _ASKED.fullmatch(text.strip()) if len(text) <= 2 * _FACTOID_NAME else None
         if found is None or (message.place.front, _keyOf(found[1])) not in self._known:
             return None
         return f"whatis {found[1].strip()}"
@@ -159,8 +165,8 @@ def _named(text: str) -> tuple[str, str]:
     @raise CommandError: it is not a name.
     """
     shown = " ".join(text.split()).strip('"').rstrip("? ")
-    if not 0 < len(shown) <= FACTOID_NAME.default or "?" in shown or clean(shown) != shown:
-        raise CommandError(f"a name takes 1 to {FACTOID_NAME.default} characters that can be seen, and no question mark")
+    if not 0 < len(shown) <= _FACTOID_NAME or "?" in shown or clean(shown) != shown:
+        raise CommandError(f"a name takes 1 to {_FACTOID_NAME} characters that can be seen, and no question mark")
     return shown, _keyOf(shown)
 
 

@@ -17,11 +17,14 @@ from twisted.web.server import Request
 
 from twisted_ext.apps.robot.database import Database
 from twisted_ext.apps.robot.fronts.pages import DocumentPage, htmlPage
-from twisted_ext.apps.robot.limits import LOG_LINES, LOG_SEARCH_SECONDS, LOG_SEARCHES, LOG_WORDS
+from twisted_ext.apps.robot.limits import LOG_LINES, LOG_SEARCH_SECONDS, LOG_SEARCHES
 from twisted_ext.apps.robot.people import folded
 from twisted_ext.server.web.website import Document
 
 __all__ = ["LogPage", "channelPath"]
+
+#: Words of a search.
+_LOG_WORDS: Final = 8
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -279,7 +282,7 @@ class _Reply:
         """
         terms = [phrase or word for phrase, word in _TERM.findall(text)]
         # Each in quotes: none is an operator. One without a letter or digit would match nothing.
-        words = " AND ".join([f'"{term}"' for term in terms if any(map(str.isalnum, term))][: int(LOG_WORDS.default)])
+        words = " AND ".join([f'"{term}"' for term in terms if any(map(str.isalnum, term))][: _LOG_WORDS])
         if not words:
             return []
         match = f"{{nick text}} : ({words})" + (f' AND channel : "{channel.number}"' if channel else "")

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 
 from twisted_ext.apps.robot.events import Event, Joined, Kicked, Left, Message, Quit, Renamed, Spoken, Topic
 from twisted_ext.apps.robot.interfaces import IPages, IScheduler, IStorage, RetrievalError
-from twisted_ext.apps.robot.limits import LOG_CHARACTERS, LOG_DAYS, LOG_UNLOGGED, LOG_WAITING
+from twisted_ext.apps.robot.limits import LOG_DAYS, LOG_UNLOGGED, LOG_WAITING
 from twisted_ext.apps.robot.people import Place, folded
 from twisted_ext.apps.robot.plugin import Call, CommandError, Effect, Rest, RobotPlugin, command, hears, option
 from twisted_ext.apps.robot.plugins.channel.logpages import LogPage, channelPath
@@ -27,6 +27,9 @@ from twisted_ext.apps.robot.text import Said, clean
 from twisted_ext.server.config import types
 
 __all__ = ["Logs"]
+
+#: Characters of a logged line. IRC has 512; other chats have long ones.
+_LOG_CHARACTERS: Final = 2000
 
 _log: Final = Logger(__name__)
 
@@ -259,7 +262,7 @@ class Logs(RobotPlugin):
 
 def _stored(text: str) -> str:
     # U+FFFE and U+FFFF are not allowed in XML.
-    return clean(_FORMATS.sub("", text)[: int(LOG_CHARACTERS.default)]).replace("\ufffe", "\ufffd").replace("\uffff", "\ufffd")
+    return clean(_FORMATS.sub("", text)[: _LOG_CHARACTERS]).replace("\ufffe", "\ufffd").replace("\uffff", "\ufffd")
 
 
 def _store(connection: sqlite3.Connection, rows: list[_Row]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import Deferred
 
 from twisted_ext.apps.robot.access import OWNER
-from twisted_ext.apps.robot.limits import QUOTE_CHARACTERS, QUOTES, QUOTES_OF_CHANNEL, QUOTES_SHOWN
+from twisted_ext.apps.robot.limits import QUOTES, QUOTES_OF_CHANNEL, QUOTES_SHOWN
 from twisted_ext.apps.robot.plugin import Call, CommandError, Effect, Rest, RobotPlugin, command, option
 from twisted_ext.apps.robot.text import Line, Said, bold, dim, line
 from twisted_ext.server.config import types
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from twisted_ext.apps.robot.robot import Robot
 
 __all__ = ["Quotes"]
+
+#: Characters of a quote.
+_QUOTE_CHARACTERS: Final = 350
 
 #: C{folded} is the text without case, for searches; C{owner} the first of the L{identities<Person.identities>} of the person who added it.
 _TABLES: Final = (
@@ -61,8 +64,8 @@ class Quotes(RobotPlugin):
         """
         Add a quote of this channel.
         """
-        if len(text) > QUOTE_CHARACTERS.default:
-            raise CommandError(f"a quote takes at most {QUOTE_CHARACTERS.default} characters")
+        if len(text) > _QUOTE_CHARACTERS:
+            raise CommandError(f"a quote takes at most {_QUOTE_CHARACTERS} characters")
         row = (str(text), text.casefold(), call.person.nick, call.person.identities[0], self.robot.reactor.seconds())
         return f"this is quote {await self.robot.database.write(_added, _keyOf(call), row)}"
 

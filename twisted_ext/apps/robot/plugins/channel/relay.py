@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.apps.robot.events import Joined, Kicked, Left, Message, Quit, Renamed, Spoken
 from twisted_ext.apps.robot.interfaces import IDiscriminating, Urgency
-from twisted_ext.apps.robot.limits import CHANNEL_MEMBERS, RELAY_KEPT, RELAY_SECONDS, SPLIT_NAMED, SPLIT_SECONDS
+from twisted_ext.apps.robot.limits import CHANNEL_MEMBERS
 from twisted_ext.apps.robot.people import Person, Place, folded
 from twisted_ext.apps.robot.plugin import RobotPlugin, hears, option
 from twisted_ext.apps.robot.text import Line, dim, line, name
@@ -23,6 +23,18 @@ if TYPE_CHECKING:
     from twisted_ext.apps.robot.robot import Robot
 
 __all__ = ["Relay"]
+
+#: Seconds for which the persons that a netsplit takes away, or brings back, are gathered for one line.
+_SPLIT_SECONDS: Final = 5.0
+
+#: Nicks in that line.
+_SPLIT_NAMED: Final = 8
+
+#: Seconds for which it does.
+_RELAY_SECONDS: Final = 60.0
+
+#: Lines that the relay remembers, to recognize what another relay repeats.
+_RELAY_KEPT: Final = 1000
 
 #: How relays begin the lines that they repeat: <nick>, [nick], (nick), * nick.
 _REPEATED: Final = re.compile(r"(?:[<\[(][^<>\[\]()]{1,80}[>\])]|\*+ \S{1,80}) ")
@@ -55,8 +67,8 @@ class Relay(RobotPlugin):
                 others = self._others.setdefault(place.key, [])
                 others += [other for other in places if other.key != place.key and other not in others]
         #: Lines that the robot has said in a link, and the texts that it has heard there, with their times.
-        self._said: deque[tuple[float, str]] = deque(maxlen=int(RELAY_KEPT.default))
-        self._heard: deque[tuple[float, str]] = deque(maxlen=int(RELAY_KEPT.default))
+        self._said: deque[tuple[float, str]] = deque(maxlen=_RELAY_KEPT)
+        self._heard: deque[tuple[float, str]] = deque(maxlen=_RELAY_KEPT)
         self._relaying = False
         #: Nicks by place and what has happened to them, and those who may come back.
         self._gathered: dict[tuple[tuple[str, str], str], list[str]] = {}
@@ -118,7 +130,7 @@ class Relay(RobotPlugin):
         Return whether another relay in the channel repeats what was said in the link before. It may have any form; if it is the usual one,
         it is recognized at the first round, and if not, when it repeats a line of ours.
         """
-        since = self.robot.reactor.seconds() - RELAY_SECONDS.default
+        since = self.robot.reactor.seconds() - _RELAY_SECONDS
         if any(said in text for when, said in self._said if when >= since):
             return True
         rest = text
@@ -174,14 +186,14 @@ class Relay(RobotPlugin):
         if self.joins and place.key in self._others:
             if key not in self._gathered:
                 self._gathered[key] = []
-                self._timers.add(self.robot.reactor.callLater(SPLIT_SECONDS.default, self._reportAll, place, what))
+                self._timers.add(self.robot.reactor.callLater(_SPLIT_SECONDS, self._reportAll, place, what))
             self._gathered[key].append(nick)
 
     def _reportAll(self, place: Place, what: str) -> None:
         self._timers = {timer for timer in self._timers if timer.active()}
         nicks = self._gathered.pop((place.key, what))
-        shown = ", ".join(nicks[: int(SPLIT_NAMED.default)])
-        more = len(nicks) - int(SPLIT_NAMED.default)
+        shown = ", ".join(nicks[: _SPLIT_NAMED])
+        more = len(nicks) - _SPLIT_NAMED
         self._report(place, f"{shown} and {more} others" if more > 0 else shown, what)
 
 

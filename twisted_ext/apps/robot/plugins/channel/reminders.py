@@ -14,15 +14,7 @@ from twisted.logger import Logger
 
 from twisted_ext.apps.robot.access import OWNER
 from twisted_ext.apps.robot.interfaces import IScheduler
-from twisted_ext.apps.robot.limits import (
-    REMINDER_CHARACTERS,
-    REMINDER_DAYS,
-    REMINDER_KEPT_DAYS,
-    REMINDER_LATE_SECONDS,
-    REMINDERS,
-    REMINDERS_AT_ONCE,
-    REMINDERS_OF_PERSON,
-)
+from twisted_ext.apps.robot.limits import REMINDERS, REMINDERS_AT_ONCE, REMINDERS_OF_PERSON
 from twisted_ext.apps.robot.moments import TIME_ZONE, momentFrom, momentShown, zoneFrom
 from twisted_ext.apps.robot.people import Place, folded
 from twisted_ext.apps.robot.plugin import Call, CommandError, Effect, Rest, RobotPlugin, command, option
@@ -33,6 +25,18 @@ if TYPE_CHECKING:
     from twisted_ext.apps.robot.robot import Robot
 
 __all__ = ["Reminders"]
+
+#: Seconds after which a reminder is said with a note that it is late.
+_REMINDER_LATE_SECONDS: Final = 60.0
+
+#: Days after which a reminder is dropped that could not be said, because the robot is not in the channel.
+_REMINDER_KEPT_DAYS: Final = 60
+
+#: Days from now in which a reminder is due at most: five years.
+_REMINDER_DAYS: Final = 1830
+
+#: Characters of a reminder: it has to fit into a line with the nick.
+_REMINDER_CHARACTERS: Final = 350
 
 _log: Final = Logger(__name__)
 
@@ -96,10 +100,10 @@ class Reminders(RobotPlugin):
         scheduler.schedule(_LOOK, self._look)
 
     async def _expire(self) -> None:
-        before = self.robot.reactor.seconds() - REMINDER_KEPT_DAYS.default * 86400.0
+        before = self.robot.reactor.seconds() - _REMINDER_KEPT_DAYS * 86400.0
         expired = await self.robot.database.write(_expired, before)
         if expired:
-            days = REMINDER_KEPT_DAYS.default
+            days = _REMINDER_KEPT_DAYS
             _log.warn("{count} reminders were dropped: they could not be said for {days} days", count=expired, days=days)
 
     # -- commands
@@ -113,10 +117,10 @@ class Reminders(RobotPlugin):
         due, text = momentFrom(when, now, zone)
         if due <= now:
             raise CommandError(f"{momentShown(due, zone)} is over; it is {momentShown(now, zone)}")
-        if due > now + REMINDER_DAYS.default * 86400.0:
-            raise CommandError(f"a reminder is due within {REMINDER_DAYS.default} days")
-        if len(text) > REMINDER_CHARACTERS.default:
-            raise CommandError(f"a reminder takes at most {REMINDER_CHARACTERS.default} characters")
+        if due > now + _REMINDER_DAYS * 86400.0:
+            raise CommandError(f"a reminder is due within {_REMINDER_DAYS} days")
+        if len(text) > _REMINDER_CHARACTERS:
+            raise CommandError(f"a reminder takes at most {_REMINDER_CHARACTERS} characters")
         # As it is after a restart.
         place = Place(call.place.front, str(call.place.target), call.place.private)
         if not self.robot.isReady(place):
@@ -163,7 +167,7 @@ class Reminders(RobotPlugin):
             said = await self.robot.database.write(_dueAt, where, now)
             for _, nick, due, text in said:
                 late = f" (late: it was due at {momentShown(due, zoneFrom(self.timeZone))})"
-                isLate = now - due > REMINDER_LATE_SECONDS.default
+                isLate = now - due > _REMINDER_LATE_SECONDS
                 self.robot.say(place, line(name(nick), f": {text}", dim(late if isLate else "")))
             # After they were said: a robot that is killed in between says them twice.
             await self.robot.database.write(_forgotten, [number for number, *_ in said])

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 
 from twisted_ext.apps.robot.events import Joined, Message
 from twisted_ext.apps.robot.interfaces import IScheduler
-from twisted_ext.apps.robot.limits import TELL_AGAIN, TELL_AT_ONCE, TELL_CHARACTERS, TELL_DAYS, TELL_EACH, TELL_KEPT
+from twisted_ext.apps.robot.limits import TELL_DAYS, TELL_EACH, TELL_KEPT
 from twisted_ext.apps.robot.people import Person, Place, folded
 from twisted_ext.apps.robot.plugin import Call, CommandError, Effect, Rest, RobotPlugin, command, hears, option
 from twisted_ext.apps.robot.text import Said, dim, line, name
@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     from twisted_ext.apps.robot.robot import Robot
 
 __all__ = ["Tell"]
+
+#: Characters of a message for an absent person: it has to fit into a line with the sender's name.
+_TELL_CHARACTERS: Final = 350
+
+#: Messages that are given at once; the others follow when the person speaks again.
+_TELL_AT_ONCE: Final = 5
+
+#: Seconds after which a message that was said, and not acknowledged, is said again: joining over and over does not make the robot flood.
+_TELL_AGAIN: Final = 3600.0
 
 #: C{target} is the channel in which it was written, or empty; C{given} when it was said to the receiver.
 _TABLES: Final = (
@@ -67,8 +76,8 @@ class Tell(RobotPlugin):
         front = self.robot.fronts.get(call.place.front)
         if front is not None and folded(nick) == folded(front.nick):
             raise CommandError("that is the robot itself")
-        if len(text) > TELL_CHARACTERS.default or len(nick) > 100:
-            raise CommandError(f"a message takes at most {TELL_CHARACTERS.default} characters, and a nick 100")
+        if len(text) > _TELL_CHARACTERS or len(nick) > 100:
+            raise CommandError(f"a message takes at most {_TELL_CHARACTERS} characters, and a nick 100")
         key = (call.place.front, folded(nick))
         target = "" if call.place.private else call.place.target
         await self.robot.database.write(_written, key, call.person.nick, target, self.robot.reactor.seconds(), str(text))
@@ -133,7 +142,7 @@ def _read(connection: sqlite3.Connection, key: _Key, now: float, spoke: bool) ->
         connection.execute(f"DELETE {mine} AND given IS NOT NULL", key)
     left = connection.execute(f"SELECT count(*) {mine}", key).fetchone()[0]
     first = f"SELECT id, sender, target, time, said {mine} AND (given IS NULL OR given <= ?) ORDER BY id LIMIT ?"
-    return left, connection.execute(first, (*key, now - TELL_AGAIN.default, int(TELL_AT_ONCE.default))).fetchall()
+    return left, connection.execute(first, (*key, now - _TELL_AGAIN, _TELL_AT_ONCE)).fetchall()
 
 
 def _given(connection: sqlite3.Connection, now: float, ids: list[int]) -> None:

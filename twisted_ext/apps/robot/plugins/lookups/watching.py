@@ -18,14 +18,7 @@ from twisted.internet.interfaces import IReactorTCP
 
 from twisted_ext.answers import Answer
 from twisted_ext.apps.robot.interfaces import JSON, IScheduler, IStorage, RetrievalError
-from twisted_ext.apps.robot.limits import (
-    WATCH_FAILURES,
-    WATCH_OCTETS,
-    WATCHES,
-    WATCHES_AT_ONCE,
-    WATCHES_OF_PERSON,
-    WATCHES_OF_PLACE,
-)
+from twisted_ext.apps.robot.limits import WATCH_FAILURES, WATCH_OCTETS, WATCHES, WATCHES_OF_PERSON, WATCHES_OF_PLACE
 from twisted_ext.apps.robot.people import Place, folded
 from twisted_ext.apps.robot.plugin import Call, CommandError, Effect, command, option
 from twisted_ext.apps.robot.plugins.lookups.authorities import (
@@ -56,6 +49,9 @@ if TYPE_CHECKING:
     from twisted_ext.apps.robot.robot import Robot
 
 __all__ = ["Watching"]
+
+#: Watched names and zones that are looked up at a time.
+_WATCHES_AT_ONCE: Final = 8
 
 _KEY: Final = "watching"
 _VERSION: Final = "1"
@@ -195,7 +191,7 @@ class Watching(AskingPlugin):
 
     async def _poll(self, zones: bool) -> None:
         watches = [each for each in self._watches if zones is not bool(each.type)]
-        limit = DeferredSemaphore(int(WATCHES_AT_ONCE.default))
+        limit = DeferredSemaphore(_WATCHES_AT_ONCE)
         looks = settled(limit.run(lambda watch: Deferred.fromCoroutine(self._look(watch)), each) for each in watches)
         found = dict(zip(watches, await looks, strict=True))
         if self._compare({watch: after for watch, after in found.items() if watch in self._watches}):
