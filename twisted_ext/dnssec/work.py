@@ -31,7 +31,6 @@ _FETCH_PACKETS: Final = int(FETCH_PACKETS.default)
 _LOOKUPS: Final = int(NAME_SERVER_LOOKUPS.default)
 _OCTETS: Final = int(OCTETS.default)
 _VERIFICATIONS: Final = int(VERIFICATIONS.default)
-_FAILURES: Final = _VERIFICATION_FAILURES
 _HASHES: Final = int(NSEC3_HASHES.default)
 _QUERY_VERIFICATIONS: Final = int(QUERY_VERIFICATIONS.default)
 _QUERY_FAILURES: Final = int(QUERY_FAILURES.default)
@@ -102,7 +101,7 @@ class Work:
         octets: int = _OCTETS,
         hashes: int = _HASHES,
         verifications: int = _VERIFICATIONS,
-        failures: int = _FAILURES,
+        failures: int = _VERIFICATION_FAILURES,
         queryHashes: int = _QUERY_HASHES,
         queryVerifications: int = _QUERY_VERIFICATIONS,
         queryFailures: int = _QUERY_FAILURES,

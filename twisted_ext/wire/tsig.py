@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 #: Consecutive unsigned messages in a signed stream (RFC 8945, section 5.3.1: 99 must be accepted).
-_TSIG_UNSIGNED: Final = 99
+_MOST_UNSIGNED: Final = 99
 
 
 #: Error for a signature that does not match; outside of TSIG this number means BADVERS (RFC 8945, section 3).
@@ -72,8 +72,6 @@ _MNEMONICS: Final = {wire: mnemonic for mnemonic, wire, _, _, _ in _TABLE}
 
 #: Permitted clock difference in signed messages, in seconds (recommended by RFC 8945, section 10).
 _FUDGE: Final = 300
-_MOST_UNSIGNED: Final = _TSIG_UNSIGNED
-
 #: Minimum octets of a truncated MAC: ten, or half of the hash if that is more (RFC 8945, section 5.2.2.1).
 _LEAST_MAC: Final = 10
 
@@ -435,7 +433,7 @@ class StreamSigning:
 
 class StreamVerifying:
     """
-    Verifies the messages of a reply in turn. Up to C{_TSIG_UNSIGNED} in a row may be unsigned, but not the first or the last one.
+    Verifies the messages of a reply in turn. Up to C{_MOST_UNSIGNED} in a row may be unsigned, but not the first or the last one.
 
     @ivar complete: whether the latest message was signed: only then may the messages received so far be used.
     """

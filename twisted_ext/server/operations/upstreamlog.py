@@ -27,8 +27,6 @@ _UPSTREAM_LINES: Final = 6
 
 _log: Final = Logger(namespace="twisted_ext.upstreams")
 
-_MOST: Final = _UPSTREAM_LINES
-
 
 def logUpstream(fields: dict[str, JSON]) -> None:
     """
@@ -62,7 +60,7 @@ class _Watched:
     down: bool = False
     wasDown: bool = False
     since: float = 0.0
-    lines: deque[float] = field(default_factory=lambda: deque(maxlen=_MOST))
+    lines: deque[float] = field(default_factory=lambda: deque(maxlen=_UPSTREAM_LINES))
     unlogged: int = 0
 
 
@@ -100,7 +98,7 @@ class UpstreamLog:
         if down != watched.wasDown:
             watched.wasDown = down
             watched.unlogged += 1
-        if down == watched.down or (len(watched.lines) == _MOST and now - watched.lines[0] < _UPSTREAM_LINES_SECONDS):
+        if down == watched.down or (len(watched.lines) == _UPSTREAM_LINES and now - watched.lines[0] < _UPSTREAM_LINES_SECONDS):
             return
         watched.lines.append(now)
         watched.down = down
