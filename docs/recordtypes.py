@@ -74,7 +74,7 @@ def lookupNames() -> str:
     return "\n".join(lines) + "\n"
 
 
-MODULES: Final = {COMPAT / "_dnsnames.py": dnsNames, COMPAT / "_lookupnames.py": lookupNames}
+MODULES: Final = {COMPAT / "_dnsnames.pyi": dnsNames, COMPAT / "_lookupnames.pyi": lookupNames}
 
 
 def payloadOf(number: int, text: str) -> object:
