@@ -120,6 +120,23 @@ def test_allowFromQueries(console: Console) -> None:
     assert "Traceback" not in console.twistd.text()
 
 
+def test_otherwise(console: Console) -> None:
+    """
+    What is blocked for one view holds there, although it is allowed for all clients; and the page says where something else decides.
+    """
+    wait(lambda: blocked(console, "ads.example.net"), console.twistd)
+    browser = Browser(console)
+    browser.get("/blocking")
+    press(browser, "Allow", name="ads.example.net", view="")
+    press(browser, "Block", name="ads.example.net", view="children")
+    for client, said in (("127.0.0.9", "ads.example.net is blocked by"), ("127.0.0.1", "ads.example.net is an exception by")):
+        assert browser.get(f"/blocking?name=ads.example.net&client={client}") == 200
+        assert said in browser.page
+    browser.get("/blocking")
+    said = press(browser, "Block", name="ads.example.net", view="children", client="127.0.0.1")
+    assert "For 127.0.0.1 it is otherwise: ads.example.net is an exception by" in said
+
+
 def test_kept(console: Console) -> None:
     """
     What was changed is in force after a reload, a restart and a kill, until it is taken back; so is what was switched off. The settings

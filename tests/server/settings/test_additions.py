@@ -89,6 +89,19 @@ class AddedTests(SynchronousTestCase):
             made, values = self.after(("block", "one.example", "", first), ("block", "one.example", "", second))
             self.assertEqual([each.isRemoved for each in values], [] if second else [False])
 
+    def test_viewWins(self) -> None:
+        """
+        What is removed for a view stays removed there, although it is added for all clients, before or after.
+        """
+        everyone = ("block", "one.example", "", False)
+        for view in ("guests", "children"):
+            for changes in ((everyone, ("block", "one.example", view, True)), (everyone, ("block", "one.example", view, True), everyone)):
+                made, _ = self.after(*changes)
+                found = {name: "one.example." in values for name, values in blockedIn(made).items()}
+                self.assertEqual(found, {"": True, "children": view != "children", "guests": view != "guests"})
+            made, values = self.after(everyone, ("block", "one.example", view, True), ("block", "one.example", view, False))
+            self.assertEqual([(each.view, each.isRemoved) for each in values], [("", False)])
+
     def test_clients(self) -> None:
         """
         A client is put into a view.

@@ -99,7 +99,22 @@ class SettingsPage:
         # What was decided before is taken back, so that the two do not contradict each other.
         _, undo = await self._alter(asked, [(other, name, view, True), (wanted, name, view, False)])
         said = f"{name} and all names below it are {_DONE[action]} for {f'view {view}' if view else 'all clients'}."
-        return leadingTo(back, said, undo=undo)
+        return leadingTo(back, f"{said}{await self._but(name, client, action)}", undo=undo)
+
+    async def _but(self, name: str, client: str, action: str) -> str:
+        """
+        Return what else decides about a name for a client, if that is otherwise; C{""} if not.
+        """
+        if not client:
+            return ""
+        try:
+            said = await self._operations.do("why", {"name": name, "client": client})
+        except (CallerFault, DNSFault):
+            return ""
+        lines = said.get("said")
+        if said.get("blocked") is (action == "block") or not isinstance(lines, list) or not lines:
+            return ""
+        return f" For {client} it is otherwise: {lines[-1]}"
 
     async def _viewOf(self, client: str) -> str:
         """

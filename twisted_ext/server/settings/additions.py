@@ -165,7 +165,9 @@ def withAdded(own: Settings, values: Sequence[AddedValue]) -> Settings:
     given = {**own.given, **_changed([each for each in usable if not each.view], own.given, own.given)}
     tables: list[str] = []
     for view in views.values():
-        ours = [each for each in usable if each.view == view.name or (not each.view and each.setting in view.values)]
+        # What was decided for the view comes last, so that it holds.
+        ours = [each for each in usable if not each.view and each.setting in view.values]
+        ours += [each for each in usable if each.view == view.name]
         tables.append(ViewSettings({**view.values, **_changed(ours, view.values, given)}).toText())
     if tables:
         given["view"] = tuple(tables)
@@ -197,18 +199,18 @@ def added(values: Iterable[AddedValue], wanted: AddedValue, own: Settings) -> li
     @raise CallerFault: there are too many.
     """
     kept = _without(values, wanted)
-    if wanted.value not in _ownValues(own, wanted):
+    if wanted.value not in _valuesIn(withAdded(own, kept), wanted):
         kept.append(wanted)
     return _bounded(kept)
 
 
 def removed(values: Iterable[AddedValue], wanted: AddedValue, own: Settings) -> list[AddedValue]:
     """
-    Return values that were added, without one; if it is one of the settings, with the word that it is removed. For the parameters see
-    L{added}.
+    Return values that were added, without one; if it is there all the same, from the settings or for all clients, with the word that it is
+    removed. For the parameters see L{added}.
     """
     kept = _without(values, wanted)
-    if wanted.value in _ownValues(own, wanted):
+    if wanted.value in _valuesIn(withAdded(own, kept), wanted):
         kept.append(AddedValue(wanted.setting, wanted.value, wanted.view, isRemoved=True))
     return _bounded(kept)
 
@@ -218,15 +220,13 @@ def _without(values: Iterable[AddedValue], wanted: AddedValue) -> list[AddedValu
     return [each for each in values if (each.setting, each.value, each.view) != same]
 
 
-def _ownValues(own: Settings, wanted: AddedValue) -> Sequence[str]:
+def _valuesIn(settings: Settings, wanted: AddedValue) -> Sequence[str]:
     """
-    Return the values that the settings give to what a value is for.
+    Return the values that settings have of what a value is for.
     """
-    usual = () if wanted.setting == "clients" else DECLARED.byName[wanted.setting].valueIn(own.given)
-    if wanted.view:
-        found = _viewsIn(own)[wanted.view].values.get(wanted.setting, usual)
-        return cast("Sequence[str]", found)
-    return cast("Sequence[str]", usual)
+    usual = () if wanted.setting == "clients" else DECLARED.byName[wanted.setting].valueIn(settings.given)
+    found = _viewsIn(settings)[wanted.view].values.get(wanted.setting, usual) if wanted.view else usual
+    return cast("Sequence[str]", found)
 
 
 def _bounded(values: list[AddedValue]) -> list[AddedValue]:
