@@ -154,7 +154,7 @@ class PrimariesTests(StepTestCase):
         """
         self.begin()
         # Without the queries for announced versions, which would find the change too, only later.
-        late = {"zone.transfer.refresh._RECHECKS": 0, "server.transfer.notifywatch.NOTIFY_CHECK.default": 3600}
+        late = {"zone.transfer.refresh._RECHECKS": 0, "server.transfer.notify.NOTIFY_CHECK.default": 3600}
         for name, value in {"server.transfer.notify.NOTIFY_DELAY.default": 0, **late}.items():
             patching = patch(f"twisted_ext.{name}", value)
             patching.start()

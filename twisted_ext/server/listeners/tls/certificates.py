@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import PublicKeyAlgorithmOID
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface import implementer
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.expiry import timeLeft
 from twisted_ext.server.limits import TICKET_KEY_SECONDS
-from twisted_ext.server.listeners.tls.clients import askForCertificates, peerOf
 from twisted_ext.server.reply.requests import TLSPeer
+from twisted_ext.transport.tls.faults import chainProblem
 from twisted_ext.transport.tls.pemfiles import Key, certificatesFrom, keyFrom
+from twisted_ext.transport.tls.pins import pinOf
 
 if TYPE_CHECKING:
     from twisted.protocols.tls import TLSMemoryBIOProtocol
@@ -45,6 +46,67 @@ _SESSIONS: Final = b"txdns"
 _DOT: Final = b"dot"
 
 _OPTIONS: Final = SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
+
+_PRIVATE: Final = TLSPeer(True)
+_OLD: Final = TLSPeer(False)
+
+#: Octets of a session context (OpenSSL's SSL_MAX_SID_CTX_LENGTH).
+_CONTEXT_OCTETS: Final = 32
+
+
+def askForCertificates(context: SSL.Context, authorities: bytes, sessions: bytes) -> None:
+    """
+    Make the connections of a context ask for certificates.
+
+    @param authorities: certificates in PEM; the clients' own or their issuers'.
+    @param sessions: begins the name of the session context. Sessions that began under other authorities are not continued.
+    """
+    store = context.get_cert_store()
+    assert store is not None
+    # The operator may list a client's own certificate, or an authority that is not a root.
+    store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
+    for each in x509.load_pem_x509_certificates(authorities):
+        store.add_cert(crypto.X509.from_cryptography(each))
+        context.add_client_ca(each)
+    context.set_session_id((sessions + sha256(authorities).digest())[:_CONTEXT_OCTETS])
+    context.set_verify(SSL.VERIFY_PEER, _check)
+
+
+def _check(connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, fine: int) -> bool:
+    """
+    Called by OpenSSL for each certificate and each error.
+    """
+    if fine:
+        return True
+    try:
+        problem = chainProblem(certificate.to_cryptography(), error, depth).replace("for servers", "for clients")
+    except ValueError as fault:
+        problem = f"its certificate cannot be read: {fault}"
+    connection.set_app_data(problem)
+    return False
+
+
+def peerOf(connection: SSL.Connection, isAsked: bool) -> TLSPeer:
+    """
+    Return what a client has proved in a handshake.
+
+    @param isAsked: whether it was asked for a certificate.
+    """
+    isPrivate = connection.get_protocol_version() >= SSL.TLS1_3_VERSION
+    certificate = connection.get_peer_certificate(as_cryptography=True) if isAsked else None
+    # A session can be continued for longer than its certificate is valid.
+    if certificate is None or certificate.not_valid_after_utc < datetime.now(UTC):
+        return _PRIVATE if isPrivate else _OLD
+    return TLSPeer(isPrivate, _namesIn(certificate), pinOf(certificate))
+
+
+def _namesIn(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return ()
+    names = [name.lower() for name in found.get_values_for_type(x509.DNSName)]
+    return (*names, *map(str, found.get_values_for_type(x509.IPAddress)))
 
 
 class WrongProtocol(SSL.Error):

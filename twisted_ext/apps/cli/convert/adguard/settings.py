@@ -5,18 +5,18 @@ Converts AdGuard Home's C{AdGuardHome.yaml}. Earlier versions have some tables i
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from twisted_ext.apps.cli.convert.addresses import isAddress, labelOf, networkFrom
 from twisted_ext.apps.cli.convert.adguard.clients import clientsFrom, enginesIn, viewsOf, viewTable
-from twisted_ext.apps.cli.convert.adguard.filters import addLists
 from twisted_ext.apps.cli.convert.adguard.keys import Table, keysIn
 from twisted_ext.apps.cli.convert.adguard.rewrites import convertRewrites
 from twisted_ext.apps.cli.convert.adguard.rules import Rules, clientsIn, convertRules
 from twisted_ext.apps.cli.convert.adguard.upstreams import convertUpstreams
 from twisted_ext.apps.cli.convert.converted import Converted, Place
 from twisted_ext.apps.cli.convert.included import Includes
-from twisted_ext.apps.cli.convert.labels import unlike
+from twisted_ext.apps.cli.convert.labels import labelFrom, unlike
 from twisted_ext.apps.cli.convert.outcome import outcomesOf
 
 __all__ = ["convert"]
@@ -45,6 +45,48 @@ _DURATION: Final = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?", 
 
 #: The longest minimum TTL of a cache.
 _HOUR: Final = 3600
+
+#: Hours between two fetches: the default, and the most.
+_DAY = 24
+_MONTH = 30 * _DAY
+
+
+def addLists(root: Table, hours: int, names: set[str], converted: Converted) -> Iterator[tuple[str, Place]]:
+    """
+    Add the lists that are switched on; iterate over the names that they have got, with their places.
+
+    @param hours: how often they are fetched.
+    @param names: gets these names.
+    """
+    every = {} if hours in (0, _DAY) else {"every": f"{min(hours, _MONTH)}h"}
+    for key in ("filters", "whitelist_filters"):
+        for each in root.tables(key):
+            each.know("id", "last_updated")
+            url, title = each.text("url").strip(), each.text("name")
+            place = each.place("url")._replace(directive=" ".join((url or title).split()))
+            if not each.flag("enabled"):
+                continue
+            table: dict[str, object] = {"name": unlike(names, _label(title, url))}
+            if url.startswith("https://"):
+                table |= {"url": url, **every}
+            elif url.startswith("http://"):
+                converted.missing(place, "lists are fetched over https only", "use its https URL, or download it to a file")
+                continue
+            elif url:
+                table["file"] = url
+            if key == "whitelist_filters":
+                table["allow"] = True
+            if converted.add("list", table, place):
+                yield str(table["name"]), place
+
+
+def _label(title: str, url: str) -> str:
+    """
+    Return a name for a list: its title, or if that has no letters that names have, the last part of its address.
+    """
+    if re.search("[A-Za-z0-9]", title):
+        return labelFrom(title)
+    return labelFrom(url.rstrip("/").rpartition("/")[2].partition(".")[0])
 
 
 def convert(text: str, path: str, includes: Includes, converted: Converted) -> None:

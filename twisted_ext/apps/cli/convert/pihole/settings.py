@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+import sqlite3
+import tomllib
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from twisted_ext.apps.cli.convert.converted import Converted, Place
 from twisted_ext.apps.cli.convert.dnsmasq.settings import convert as convertDnsmasq
@@ -18,8 +22,7 @@ from twisted_ext.apps.cli.convert.expressions import isRule
 from twisted_ext.apps.cli.convert.included import Includes
 from twisted_ext.apps.cli.convert.labels import labelFrom, unlike
 from twisted_ext.apps.cli.convert.outcome import outcomesOf
-from twisted_ext.apps.cli.convert.pihole.gravity import DEFAULT, Gravity, Row, readGravity
-from twisted_ext.apps.cli.convert.pihole.keys import Key, keysIn
+from twisted_ext.errors import BadDescription
 
 __all__ = ["convert"]
 
@@ -58,6 +61,155 @@ _SHARED: Final = ("githubusercontent.com", "github.com", "gitlab.com", "jsdelivr
 
 #: Expressions that are about a domain and all names below it.
 _BELOW: Final = re.compile(r"\(\\\.\|\^\)((?:[\w-]+\\\.)+[\w-]+)\$|\(\^\|\\\.\)((?:[\w-]+\\\.)+[\w-]+)\$")
+
+#: The rows that are read of a table: more than anybody has, but for the names of lists, which are not read.
+_MOST: Final = 100_000
+
+#: The number of the group of clients that are in no other one.
+DEFAULT: Final = 0
+
+_SECTION: Final = re.compile(r"\s*\[([\w.]+)\]\s*(?:#.*)?")
+_ASSIGNMENT: Final = re.compile(r"\s*(\w+)\s*=\s*(.*)")
+_TEXT: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
+
+#: What Pi-hole writes behind a value that is not the default.
+_CHANGED: Final = "### CHANGED"
+
+
+@dataclass(slots=True, eq=False)
+class Key:
+    """
+    A key with its value.
+
+    @ivar name: with those of its tables: C{dns.upstreams}.
+    @ivar line: the line that it begins in.
+    @ivar isChanged: whether it is marked as not the default.
+    @ivar lines: of an array, the line of each text in it.
+    """
+
+    name: str
+    path: str
+    line: int
+    value: object = None
+    isChanged: bool = False
+    lines: list[int] = field(default_factory=list)
+
+    @property
+    def place(self) -> Place:
+        return Place(self.path, self.line, self.name)
+
+    def texts(self) -> list[tuple[str, int]]:
+        """
+        Return the texts of an array, or the text, each with its line; none if it has none.
+        """
+        values = self.value if isinstance(self.value, list) else [self.value]
+        texts = [each for each in values if isinstance(each, str) and each]
+        lines = self.lines if len(self.lines) == len(values) else [self.line] * len(values)
+        return list(zip(texts, lines, strict=False))
+
+
+def keysIn(text: str, path: str) -> dict[str, Key]:
+    """
+    Read a file.
+
+    @raise BadDescription: it is not TOML.
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadDescription(f"{path}: {error}") from None
+    found: dict[str, Key] = {}
+    section = ""
+    last: Key | None = None
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith("#"):
+            continue
+        if (matched := _SECTION.fullmatch(line)) is not None:
+            section, last = matched[1], None
+            continue
+        rest = line
+        if (matched := _ASSIGNMENT.match(line)) is not None and not line.lstrip().startswith('"'):
+            name = f"{section}.{matched[1]}" if section else matched[1]
+            last = found.setdefault(name, Key(name, path, number))
+            rest = matched[2]
+        if last is not None:
+            value, mark, _ = rest.partition(_CHANGED)
+            last.isChanged = last.isChanged or bool(mark)
+            last.lines += [number] * len(_TEXT.findall(value))
+    for key in found.values():
+        key.value = _valueAt(table, key.name)
+    return found
+
+
+def _valueAt(table: object, name: str) -> object:
+    for part in name.split("."):
+        table = table.get(part) if isinstance(table, dict) else None
+    return table
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """
+    A list, a domain, or a client.
+
+    @ivar text: its address, its name, or its expression.
+    @ivar type: of a list, 1 for exceptions; of a domain, 0 for exceptions, 1 for what is blocked, with 2 added for expressions.
+    @ivar groups: the numbers of the groups that it is in.
+    """
+
+    number: int
+    text: str
+    type: int
+    groups: frozenset[int]
+
+
+@dataclass(slots=True)
+class Gravity:
+    """
+    @ivar groups: the names of the groups that are not switched off, by their numbers.
+    @ivar lists: those that are not switched off; so are C{domains}.
+    """
+
+    groups: dict[int, str] = field(default_factory=dict)
+    lists: list[Row] = field(default_factory=list)
+    domains: list[Row] = field(default_factory=list)
+    clients: list[Row] = field(default_factory=list)
+
+
+def readGravity(path: str) -> Gravity:
+    """
+    Read a database, without a change to it.
+
+    @raise BadDescription: it cannot be read.
+    """
+    try:
+        # Immutable: no lock and no journal is written beside it, where this user may not write.
+        with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro&immutable=1", uri=True)) as database:
+            found = Gravity()
+            groups = _rows(database, 'SELECT id, name FROM "group" WHERE enabled = 1')
+            found.groups = {int(str(number)): str(name) for number, name in groups}
+            # Lists of exceptions came with a later version.
+            hasType = any(column == "type" for _, column in _rows(database, "SELECT cid, name FROM pragma_table_info('adlist')"))
+            found.lists = _joined(database, "adlist", "address", "type" if hasType else "0", "WHERE enabled = 1")
+            found.domains = _joined(database, "domainlist", "domain", "type", "WHERE enabled = 1")
+            found.clients = _joined(database, "client", "ip", "0", "")
+            return found
+    except (sqlite3.Error, ValueError, TypeError) as error:
+        raise BadDescription(f"{path}: {error}") from None
+
+
+def _rows(database: sqlite3.Connection, query: str) -> Iterator[tuple[object, ...]]:
+    yield from database.execute(query).fetchmany(_MOST)
+
+
+def _joined(database: sqlite3.Connection, table: str, text: str, type: str, which: str) -> list[Row]:
+    groups: dict[int, set[int]] = {}
+    for row, group in _rows(database, f"SELECT {table}_id, group_id FROM {table}_by_group"):
+        groups.setdefault(int(str(row)), set()).add(int(str(group)))
+    return [
+        Row(int(str(number)), str(said), int(str(kind)), frozenset(groups.get(int(str(number)), ())))
+        for number, said, kind in _rows(database, f"SELECT id, {text}, {type} FROM {table} {which} ORDER BY id")
+    ]
 
 
 def convert(text: str, path: str, includes: Includes, converted: Converted) -> None:
