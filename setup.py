@@ -79,7 +79,7 @@ INTERPRETED = {
     "twisted_ext/server/listeners/https/serving.py": "its class and that of TLS are bases of one, and compiled classes have one base",
     "twisted_ext/server/listeners/sockets.py": "it runs once, when a server starts",
     "twisted_ext/server/listeners/unixport.py": "its class extends socket.socket",
-    "twisted_ext/server/reply/operations.py": "its protocols are checked at run time",
+    "twisted_ext/server/reply/opcodes.py": "its protocols are checked at run time",
     "twisted_ext/wire/options.py": "its classes are registered when they are defined, and applications extend them",
     "twisted_ext/wire/tokens.py": "it is only used for text",
     "twisted_ext/zone/build/compaction.py": _STARTED,

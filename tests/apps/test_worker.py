@@ -17,7 +17,7 @@ from tests.zone.changing import APEX, ZONE, zoneOf
 from twisted_ext.apps.worker import ParentMessages
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.authority.zonetable import Zones
-from twisted_ext.server.reply.operations import operationKey
+from twisted_ext.server.reply.opcodes import handlerKey
 from twisted_ext.server.service import ServerService
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Opcode, Rcode
@@ -47,7 +47,7 @@ class WorkerCase(SynchronousTestCase):
         self.clock.advance(0)
         self.addCleanup(self.assertStopped)
         self.send(do="serve", settings=self.settings, bound=[], secret="00" * 16, zoned=True)
-        self.send(do="operations", operations=[operationKey(Opcode.UPDATE)], keys=[])
+        self.send(do="operations", operations=[handlerKey(Opcode.UPDATE)], keys=[])
 
     def write(self, octets: bytes) -> None:
         """

@@ -16,7 +16,7 @@ from tests.zone.changing import APEX
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.server.authority.source import AuthoritySource
 from twisted_ext.server.reply.gates import ClassGate, FormGate, OpcodeGate, SignatureGate, TypeGate
-from twisted_ext.server.reply.operations import opcodesOf
+from twisted_ext.server.reply.opcodes import opcodesOf
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message, Question
@@ -145,7 +145,7 @@ class ClassesTests(ReplicaTestCase):
         """
         Requests with unsupported opcodes cost no look-up. Without the opcode gate they would be answered like queries.
         """
-        others = [opcode for opcode in range(1, 16) if opcode not in opcodesOf(self.primary.replication.operations)]
+        others = [opcode for opcode in range(1, 16) if opcode not in opcodesOf(self.primary.replication.handlers)]
         self.assertGreater(len(others), 12)
         for opcode in others:
             self.assertEqual(self.countLookups(queryOf(APEX, "SOA", flags=opcode << 11)), 0)

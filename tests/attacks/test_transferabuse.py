@@ -406,7 +406,7 @@ class TransferAbuseTests(ReplicaTestCase):
         asker.ask(transferOf()[0], transferOf(soa=soaOf(9))[0])
         self.network.advance(1)
         self.assertEqual([(octets[3] & 15, octets[6:8]) for octets in asker.messages], [(Rcode.REFUSED, bytes(2))] * 2)
-        self.assertIn(AXFR, self.primary.responder.operations)
+        self.assertIn(AXFR, self.primary.responder.handlers)
         with patch.object(Grants, "allows", lambda *_: True):
             asker.ask(transferOf()[0])
             self.network.advance(1)

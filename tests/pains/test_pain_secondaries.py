@@ -6,7 +6,7 @@ signatures and without NOTIFY.
 from __future__ import annotations
 
 from tests.server.transfer.replicas import PRIMARY, SECONDARY, ReplicaTestCase
-from twisted_ext.server.reply.operations import Outcome
+from twisted_ext.server.reply.opcodes import Outcome
 from twisted_ext.server.reply.requests import Request
 from twisted_ext.wire.rrtypes import AXFR, IXFR
 
@@ -33,7 +33,7 @@ class SecondaryTests(ReplicaTestCase):
             return transferring(request)
 
         for rrType in (AXFR, IXFR):
-            self.primary.responder.operations[rrType] = watching
+            self.primary.responder.handlers[rrType] = watching
         self.primary.change("new 300 A 192.0.2.9")
         self.network.advance(2)
         self.assertEqual((self.secondary.serial(), asked), (11, [(IXFR, b"\x03one\x03key\x00")]))

@@ -170,14 +170,14 @@ class ScenarioServer:
         sink = ZoneSink(zones, lambda place, version: None if version is None else self._replication.changed(version), reactor.seconds)
         self._replication = Replication(reactor, sink, str(folder), today=reactor.seconds)
         applyZones(self._replication, tables, shared)
-        operations = self._replication.operations
-        gates = standardGates(keys=shared, cookies=self.cookies, today=reactor.seconds, operations=operations)
+        operations = self._replication.handlers
+        gates = standardGates(keys=shared, cookies=self.cookies, today=reactor.seconds, handlers=operations)
         required = [value.split()[0] for key, value in scenario.config if key == "access-control" and value.endswith(" allow_cookie")]
         self._responder = responder = Responder(
             AuthoritySource(zones),
             reactor,
             gates=gates,
-            operations=operations,
+            handlers=operations,
             packetCache=packetCacheFor(Access({"allow": ["any"]}), cookies=self.cookies, required=required, today=reactor.seconds),
             replyBuilder=ReplyBuilder(recursion=False, idle=idle),
         )

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.listeners.sockets import Bound
     from twisted_ext.server.listeners.stream import MakeServing
     from twisted_ext.server.listeners.tls.certificates import Certificates
-    from twisted_ext.server.reply.operations import Operation
+    from twisted_ext.server.reply.opcodes import OpcodeHandler
     from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.setup.offer import Offer
 
@@ -84,11 +84,11 @@ NO_VIEWS: Final[Mapping[str, IAnswerSource]] = {}
 _FORESEEN: Final = frozenset((AccessGate, CookieGate, QuestionGate, RateGate, TypeGate))
 
 
-def gatesOf(features: Features, operations: dict[int, Operation] | None = None, keys: Keys | None = None) -> tuple[Gate, ...]:
+def gatesOf(features: Features, handlers: dict[int, OpcodeHandler] | None = None, keys: Keys | None = None) -> tuple[Gate, ...]:
     """
     Return the gates that requests pass, in order.
 
-    @param operations: those that handle requests other than QUERY.
+    @param handlers: those that handle requests other than QUERY.
     @param keys: TSIG keys that requests may be signed with.
     """
     site = features.site
@@ -102,7 +102,7 @@ def gatesOf(features: Features, operations: dict[int, Operation] | None = None, 
         last,
         identity=ChaosIdentity.of(site.settings),
         signing=SignatureGate(keys or {}, site.today),
-        operations=operations,
+        handlers=handlers,
     )
 
 
@@ -168,7 +168,7 @@ class Frontend:
         self._admit(views)
         self.responder.selfTest = SelfTest(site.secret)
         self._settings = settings
-        self._errands: dict[int, Operation] = {}
+        self._handlers: dict[int, OpcodeHandler] = {}
         self._keys: Keys | None = None
         self._expiring: Callable[[bytes], float | None] | None = None
         self._count(settings)
@@ -243,7 +243,7 @@ class Frontend:
             builder.opts,
             flags=builder.available,
             secret=cookies.secret if isinstance(cookies, CookieReplies) else None,
-            others=responder.operations,
+            others=responder.handlers,
             denies=not authority.expandAlias,
         ).repliesTo
 
@@ -259,18 +259,18 @@ class Frontend:
         self.observe()
 
     def see(
-        self, operations: dict[int, Operation], keys: Keys | None, expiring: Callable[[bytes], float | None] | None = None
+        self, handlers: dict[int, OpcodeHandler], keys: Keys | None, expiring: Callable[[bytes], float | None] | None = None
     ) -> None:
         """
-        Set the operations that handle requests other than QUERY.
+        Set the handlers that handle requests other than QUERY.
 
         @param keys: TSIG keys that requests may be signed with.
         @param expiring: see L{ReplyBuilder}.
         """
-        self._errands, self._keys, self._expiring = operations, keys, expiring
+        self._handlers, self._keys, self._expiring = handlers, keys, expiring
         self.responder.replyBuilder.expiring = expiring
-        self.responder.operations = dict(operations)
-        self.responder.gates = gatesOf(self._features, operations, keys)
+        self.responder.handlers = dict(handlers)
+        self.responder.gates = gatesOf(self._features, handlers, keys)
         self._makeReplies()
 
     def apply(self, features: Features, views: Mapping[str, IAnswerSource] = NO_VIEWS) -> None:
@@ -284,7 +284,7 @@ class Frontend:
         self._proxies.configure(settings.trustedProxies)
         self._settings = settings
         self._features = features
-        self.responder.gates = gatesOf(features, self._errands, self._keys)
+        self.responder.gates = gatesOf(features, self._handlers, self._keys)
         self.responder.replyBuilder = ReplyBuilder.of(settings)
         self.responder.replyBuilder.expiring = self._expiring
         self._admit(views)

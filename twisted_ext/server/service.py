@@ -222,16 +222,16 @@ class ServerService(Service):
         """
         In a worker: forward some requests to the parent.
 
-        @param operations: the keys of these operations, see L{operationKey<twisted_ext.server.reply.operations.operationKey>}.
+        @param operations: the keys of these requests, see L{handlerKey<twisted_ext.server.reply.opcodes.handlerKey>}.
         @param keys: the TSIG keys for requests that are parsed in this process.
         """
         assert self.passing is not None
-        self.zoned.operations = dict.fromkeys(operations, self.passing)
+        self.zoned.handlers = dict.fromkeys(operations, self.passing)
         self.zoned.keys = keys
         self._see()
 
     def _see(self) -> None:
-        self._parts.see(self.zoned.operations, self.zoned.keys, self.zoned.expiring)
+        self._parts.see(self.zoned.handlers, self.zoned.keys, self.zoned.expiring)
 
     def changed(self) -> None:
         # The stack may call this while it is still being built.

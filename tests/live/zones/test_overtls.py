@@ -16,7 +16,7 @@ from tests.peers import LivePeer, freePort
 from tests.server.transfer.overtls import NAME
 from tests.server.transfer.replicas import Host
 from tests.zone.changing import APEX, textsOf
-from twisted_ext.server.reply.operations import Outcome
+from twisted_ext.server.reply.opcodes import Outcome
 from twisted_ext.server.reply.requests import Request, TLSPeer
 from twisted_ext.wire.rrtypes import AXFR, IXFR
 from twisted_ext.zone.zone import Zone
@@ -173,7 +173,7 @@ async def test_firstConnectionOfNSDIsRefused(files: Files) -> None:
             return transferring(request)
 
         for rrType in (AXFR, IXFR):
-            host.responder.operations[rrType] = watching
+            host.responder.handlers[rrType] = watching
         with nsdOverTLS(host, files, freePort(ADDRESS), isMutual=True, keyed=False) as server:
             await until(lambda: peers, server.log)
             first = peers[0]

@@ -27,7 +27,7 @@ from tests.live.zones.test_secondaries import ZONE
 from tests.peers import LivePeer
 from tests.server.transfer.replicas import Host
 from tests.zone.changing import APEX, textsOf
-from twisted_ext.server.reply.operations import Outcome
+from twisted_ext.server.reply.opcodes import Outcome
 from twisted_ext.server.reply.requests import Request
 from twisted_ext.wire.rrtypes import AXFR, IXFR
 from twisted_ext.zone.zone import Zone
@@ -91,7 +91,7 @@ async def test_otherServersFollowOurZone(program: str) -> None:
                 kinds.append(request.question.rrType)
                 return whole(request)
 
-            host.responder.operations.update({AXFR: counted, IXFR: counted})
+            host.responder.handlers.update({AXFR: counted, IXFR: counted})
             host.change("new 300 A 192.0.2.99", remove=["mail 300 AAAA 2001:db8::3"])
             await reach("11")
             assert await digShort(server, "new.example.org", "A") == ["192.0.2.99"]

@@ -59,9 +59,9 @@ def main(words: list[str]) -> None:
     responder = Responder(
         AuthoritySource(zones),
         reactor,
-        gates=standardGates(keys=keys, operations=updating.operations),
+        gates=standardGates(keys=keys, handlers=updating.handlers),
         packetCache=packetCacheFor(Access({"allow": ["any"]})),
-        operations=updating.operations,
+        handlers=updating.handlers,
     )
     DatagramListener(reactor, responder, "127.0.0.1", int(port)).start()
     StreamListener(reactor, responder, "127.0.0.1", int(port)).start()

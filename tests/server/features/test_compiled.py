@@ -145,5 +145,5 @@ class CompiledTests(SynchronousTestCase):
 
     def test_modulesOfSetup(self) -> None:
         self.assertTrue(isCompiled("twisted_ext.server.reply.gates"))
-        self.assertFalse(isCompiled("twisted_ext.server.reply.operations"))
+        self.assertFalse(isCompiled("twisted_ext.server.reply.opcodes"))
         self.assertFalse(isCompiled("twisted_ext.server.service"))

@@ -25,10 +25,10 @@ from twisted_ext.server.process.relay import Relay, RelayedRequests, keysFrom
 from twisted_ext.server.reply import gates
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.gates import standardGates
-from twisted_ext.server.reply.operations import (
+from twisted_ext.server.reply.opcodes import (
     MessageStream,
-    Operation,
-    operationKey,
+    OpcodeHandler,
+    handlerKey,
 )
 from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.requests import Refusal, Request
@@ -71,21 +71,21 @@ class RelayTests(SynchronousTestCase):
         )
         self.sending = sending
         self.relayed = RelayedRequests(self.clock, Settings(), bytes(16), self.settle)
-        transfers: dict[int, Operation] = {operationKey(0, AXFR): sending, operationKey(0, IXFR): sending}
-        operations = {**self.server.updating.operations, **transfers}
+        transfers: dict[int, OpcodeHandler] = {handlerKey(0, AXFR): sending, handlerKey(0, IXFR): sending}
+        operations = {**self.server.updating.handlers, **transfers}
         with patch.object(gates, "time", lambda: TODAY):
             self.relayed.see(Settings(), operations, Keys([KEY, *KEYS.values()]))
         self.ownTransfers: list[bool] = []
         # Fires when the worker has room for one more transfer of its own.
         self.turn: Deferred[Refusal | MessageStream] | None = None
         self.relay = Relay(self.clock, self.sendLine, self.sendOwn)
-        theirs: dict[int, Operation] = dict.fromkeys(operations, self.relay)
+        theirs: dict[int, OpcodeHandler] = dict.fromkeys(operations, self.relay)
         self.responder = Responder(
             AuthoritySource(self.zones),
             self.clock,
-            gates=standardGates(operations=theirs),
+            gates=standardGates(handlers=theirs),
             packetCache=packetCacheFor(Access({"allow": ["any"]})),
-            operations=theirs,
+            handlers=theirs,
         )
         self.connected = True
 
@@ -178,7 +178,7 @@ class RelayTests(SynchronousTestCase):
         Workers sign transfers with keys that they get from the parent, and read no key file.
         """
         told = json.loads(json.dumps(self.relayed.told()))
-        self.assertEqual(told["operations"], [*self.relayed.operations])
+        self.assertEqual(told["operations"], [*self.relayed.handlers])
         keys = keysFrom(told["keys"])
         self.assertEqual({*keys}, {KEY.name, *KEYS})
         for name, key in keys.items():
@@ -253,7 +253,7 @@ class RelayTests(SynchronousTestCase):
             (10_000, 1 << 20, 100, 1000),
         ):
             self.relay = Relay(self.clock, self.sendLine, self.sendOwn, most=most, octets=octets)
-            self.responder.operations = {operationKey(Opcode.UPDATE): self.relay}
+            self.responder.handlers = {handlerKey(Opcode.UPDATE): self.relay}
             replies = [self.send(wire, f"10.1.{number % networks}.1", transport="udp") for number in range(1000)]
             self.assertEqual(len(self.relay), waiting)
             self.assertEqual([len(reply) for reply in replies], [0] * waiting + [1] * (1000 - waiting))
@@ -270,7 +270,7 @@ class RelayTests(SynchronousTestCase):
         """
         self.connected = False
         self.relay = Relay(self.clock, self.sendLine, self.sendOwn, most=8)
-        self.responder.operations = {operationKey(Opcode.UPDATE): self.relay}
+        self.responder.handlers = {handlerKey(Opcode.UPDATE): self.relay}
         wire = buildMessage(Message(77, Opcode.UPDATE << 11, (Question(APEX, SOA),)))
         many = [self.send(wire, "10.1.0.1") for _ in range(10)]
         one = self.send(wire, "10.2.0.1")

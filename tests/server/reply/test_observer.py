@@ -161,7 +161,7 @@ class ObserverTests(SynchronousTestCase):
         def messages(request: Request) -> Iterator[bytes]:
             return iter([request.wire[:2] + b"\x80\x00", request.wire[:2] + b"\x80\x01"])
 
-        server.responder.operations = {1: messages}
+        server.responder.handlers = {1: messages}
         sent: list[bytes] = []
         server.responder.take(queryOf(id=7), ("127.0.0.1", 4000), "udp", sent.append)
         server.responder.take(queryOf(id=8), ("127.0.0.1", 4000), "tcp", sent.append, flow=sent.extend)

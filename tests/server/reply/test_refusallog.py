@@ -120,6 +120,6 @@ class DecliningTests(SynchronousTestCase):
         A server without operations other than QUERY logs no refusals.
         """
         server = self.server()
-        self.patch(server.responder, "operations", {})
+        self.patch(server.responder, "handlers", {})
         server.update(NEW, client="198.51.100.1", key=Key.fromText("other:c2VjcmV0"))
         self.assertEqual(self.lines, [])

@@ -28,7 +28,7 @@ from twisted_ext.server.listeners.tls.certificates import Certificates
 from twisted_ext.server.listeners.tls.serving import ALPN, tlsServing
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.gates import standardGates
-from twisted_ext.server.reply.operations import Outcome
+from twisted_ext.server.reply.opcodes import Outcome
 from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.requests import Request
 from twisted_ext.server.reply.respond import Responder
@@ -150,10 +150,10 @@ class Host:
             settings=self.settings,
             guards=self.guards,
         )
-        operations = self.replication.operations
-        gates = standardGates(keys=KEYS, today=self.today, operations=operations)
+        operations = self.replication.handlers
+        gates = standardGates(keys=KEYS, today=self.today, handlers=operations)
         self.responder = Responder(
-            AuthoritySource(self.zones), reactor, gates=gates, operations=operations, packetCache=packetCacheFor(Access({"allow": ["any"]}))
+            AuthoritySource(self.zones), reactor, gates=gates, handlers=operations, packetCache=packetCacheFor(Access({"allow": ["any"]}))
         )
         self.responder.replyBuilder.expiring = self.replication.expires
         self.datagrams = DatagramListener(reactor, self.responder, self.address, self.port)
@@ -301,7 +301,7 @@ class StepTestCase(ReplicaTestCase):
             return transferring(request)
 
         for rrType in (AXFR, IXFR):
-            self.primary.responder.operations[rrType] = watching
+            self.primary.responder.handlers[rrType] = watching
         return asked
 
     @property

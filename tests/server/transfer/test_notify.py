@@ -18,7 +18,7 @@ from tests.zone.changing import APEX
 from twisted_ext.errors import Unreachable
 from twisted_ext.server.config.keys import RemoteServer
 from twisted_ext.server.reply.gates import FormGate
-from twisted_ext.server.reply.operations import hopelessOf, operationKey
+from twisted_ext.server.reply.opcodes import handlerKey, hopelessOf
 from twisted_ext.server.reply.requests import Request, TLSPeer
 from twisted_ext.server.transfer.notify import NotifyReceiver, NotifySender
 from twisted_ext.server.transfer.xfrin import Secondary
@@ -378,7 +378,7 @@ class NoticingTests(NetworkTestCase):
             request = Request.fromWire(octets, (client, 53), "tcp")
             assert request is not None
             # It is small enough to be parsed, since the reply may have to be signed.
-            FormGate(hopelessOf({operationKey(Opcode.NOTIFY): self.noticing}))(request, 0.0)
+            FormGate(hopelessOf({handlerKey(Opcode.NOTIFY): self.noticing}))(request, 0.0)
             self.assertEqual(request.seemsSigned(), signed)
             self.assertEqual(self.noticing.isHopeless(request, signed), hopeless)
             self.assertEqual(request.message is None, hopeless and not signed)

@@ -16,7 +16,7 @@ from tests.server.transfer.replicas import KEYS, PRIMARY, QUICK, SECONDARY, Host
 from tests.zone.changing import APEX, ZONE
 from twisted_ext.errors import BadMessage
 from twisted_ext.server.config.zonesettings import ZoneSettings
-from twisted_ext.server.reply.operations import Outcome
+from twisted_ext.server.reply.opcodes import Outcome
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.transfer.udpexchange import exchange
 from twisted_ext.server.transfer.xfrout import _Counted
@@ -61,13 +61,13 @@ class PrimariesTests(StepTestCase):
                 yield from list(self.pieces(request.id))[:kept]
                 raise RuntimeError("cut")
 
-            self.primary.responder.operations[IXFR] = self.primary.responder.operations[AXFR] = cut
+            self.primary.responder.handlers[IXFR] = self.primary.responder.handlers[AXFR] = cut
             self.primary.change(f"new{kept} 300 A 192.0.2.9")
             self.network.advance(8)
             self.assertEqual((self.secondary.serial(), self.state), (10, SecondaryState.STALE))
             # One error for IXFR and one for AXFR.
             self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
-        self.primary.responder.operations[IXFR] = self.primary.responder.operations[AXFR] = transferring
+        self.primary.responder.handlers[IXFR] = self.primary.responder.handlers[AXFR] = transferring
         self.network.advance(60)
         self.assertEqual(self.secondary.serial(), 10 + len(whole))
         self.assertInStep()
@@ -87,7 +87,7 @@ class PrimariesTests(StepTestCase):
             def mixed(request: Request, strangers: list[tuple[bytes, int]] = strangers) -> Iterator[bytes]:
                 return self.pieces(request.id, strangers)
 
-            self.primary.responder.operations[IXFR] = self.primary.responder.operations[AXFR] = mixed
+            self.primary.responder.handlers[IXFR] = self.primary.responder.handlers[AXFR] = mixed
             # Small transfers are gathered in this process, large ones in another.
             with capturedLogs() as events, patch("twisted_ext.server.transfer.secondarystore.GATHERED_OCTETS.default", gathered):
                 self.secondary.apply(primaries=[PRIMARY])
@@ -193,7 +193,7 @@ class PrimariesTests(StepTestCase):
             self.primary.change("new 300 A 192.0.2.9")
             self.network.advance(30)
             self.assertEqual((self.secondary.serial(), [call.kwargs.get("opcode") for call in asked.mock_calls]), (11, [Opcode.NOTIFY]))
-            self.primary.responder.operations[IXFR] = self.primary.responder.operations[AXFR] = part
+            self.primary.responder.handlers[IXFR] = self.primary.responder.handlers[AXFR] = part
             asked.reset_mock()
             self.primary.change("newer 300 A 192.0.2.9")
             self.network.advance(15)
@@ -249,7 +249,7 @@ class PrimariesTests(StepTestCase):
             return Refusal(Rcode.FORMERR) if request.edns is not None else transferring(request)
 
         for rrType in (AXFR, IXFR):
-            self.primary.responder.operations[rrType] = old
+            self.primary.responder.handlers[rrType] = old
         asked = self.answerDatagrams(answer)
         self.network.advance(4000)
         self.assertEqual((self.secondary.serial(), [query[11] for query in asked]), (11, [1, 0]))

@@ -155,7 +155,7 @@ class SecondaryTests(StepTestCase):
         self.secondary.apply(primaries=[f"{PRIMARY} key=one.key"])
         self.network.advance(1)
         self.assertEqual(self.secondary.serial(), 10)
-        self.primary.responder.operations[SOA] = refuse
+        self.primary.responder.handlers[SOA] = refuse
         self.primary.change("new 300 A 192.0.2.99")
         self.network.advance(1)
         self.assertEqual(self.secondary.serial(), 11)

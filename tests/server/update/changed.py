@@ -16,7 +16,7 @@ from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.keys import Keys
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.gates import standardGates
-from twisted_ext.server.reply.operations import operationKey
+from twisted_ext.server.reply.opcodes import handlerKey
 from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.respond import Responder
 from twisted_ext.server.update.journalreplay import finished
@@ -102,10 +102,10 @@ class UpdatedServer:
             AuthoritySource(self.zones),
             self.clock,
             gates=standardGates(
-                keys=Keys([KEY]), today=lambda: TODAY, operations={operationKey(Opcode.UPDATE): self.updating}
+                keys=Keys([KEY]), today=lambda: TODAY, handlers={handlerKey(Opcode.UPDATE): self.updating}
             ),
             packetCache=packetCacheFor(Access({"allow": ["any"]})),
-            operations={operationKey(Opcode.UPDATE): self.updating},
+            handlers={handlerKey(Opcode.UPDATE): self.updating},
         )
 
     def opened(self, version: Version) -> Version:

@@ -320,7 +320,7 @@ class UpdatingTests(SynchronousTestCase):
             found = UpdatedServer(())
             found.updating = UpdateHandler(found.clock, found.zones, folder, elsewhere=found.disk, today=lambda: TODAY)
             found.updating.ready()
-            found.responder.operations = found.updating.operations
+            found.responder.handlers = found.updating.handlers
             found.updating.arrange(APEX, settings, [KEY.name])
             found.zones.remove(APEX)
             found.zone = Zone(found.opened(zoneOf().current))

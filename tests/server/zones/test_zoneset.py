@@ -275,7 +275,7 @@ class ZonedTests(SynchronousTestCase):
         request = Request.fromWire(wire, ("127.0.0.1", 5300), "tcp")
         assert request is not None
         request.readWhole()
-        outcome = zoned.operations[Opcode.UPDATE << 16](request)
+        outcome = zoned.handlers[Opcode.UPDATE << 16](request)
         self.settle()
         if isinstance(outcome, Refusal):
             return outcome.rcode
@@ -292,7 +292,7 @@ class ZonedTests(SynchronousTestCase):
         request = Request.fromWire(wire, ("127.0.0.1", 5300), "tcp")
         assert request is not None
         request.record = Client("127.0.0.1", Group("all"))
-        outcome = zoned.operations[IXFR](request)
+        outcome = zoned.handlers[IXFR](request)
         assert isinstance(outcome, Iterator), outcome
         found = [rrset.rrType for octets in outcome for rrset in Message.fromWire(octets).check().answer]
         return [rrType for rrType in found if rrType != SOA]
@@ -677,8 +677,8 @@ class ZonedTests(SynchronousTestCase):
             request.readWhole()
             request.record = Client("127.0.0.1", Group("all"))
             requests.append(request)
-        outcome = zoned.operations[AXFR](requests[1])
+        outcome = zoned.handlers[AXFR](requests[1])
         if not isinstance(outcome, Refusal):
             cast("Generator[bytes, None, None]", outcome).close()
-        updating = cast("UpdateHandler", zoned.operations[Opcode.UPDATE << 16])
+        updating = cast("UpdateHandler", zoned.handlers[Opcode.UPDATE << 16])
         return not updating.isHopeless(requests[0], False), not isinstance(outcome, Refusal)

@@ -22,10 +22,10 @@ from twisted_ext.server.limits import PASSED_OCTETS, PASSED_SECONDS, PASSED_WAIT
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import standardGates
-from twisted_ext.server.reply.operations import (
+from twisted_ext.server.reply.opcodes import (
     Delegable,
     MessageStream,
-    Operation,
+    OpcodeHandler,
     Outcome,
 )
 from twisted_ext.server.reply.packetcaches import packetCacheFor
@@ -216,29 +216,29 @@ class RelayedRequests:
         # The worker has already checked ACL and rate limits.
         packetCache = packetCacheFor(Access({"allow": ["any"]}))
         nobody = FailingSource(lambda: Refused("the parent process does not answer queries"))
-        self.operations: dict[int, Operation] = {}
+        self.handlers: dict[int, OpcodeHandler] = {}
         self._responder = Responder(nobody, clock, gates=(), packetCache=packetCache)
         self.see(settings, {}, None)
 
     def see(
         self,
         settings: Settings,
-        operations: dict[int, Operation],
+        handlers: dict[int, OpcodeHandler],
         keys: Keys | None,
         expiring: Callable[[bytes], float | None] | None = None,
     ) -> None:
         """
-        Set the operations for forwarded requests; see L{Frontend.see<twisted_ext.server.frontend.Frontend.see>}.
+        Set the handlers for forwarded requests; see L{Frontend.see<twisted_ext.server.frontend.Frontend.see>}.
         """
-        self.operations = operations
+        self.handlers = handlers
         self._keys = keys
         responder = self._responder
-        responder.operations = dict(operations)
+        responder.handlers = dict(handlers)
         cookies = Cookies(*(self.cookieSecrets or (self._secret,)), alone=not self.cookieSecrets)
         responder.gates = standardGates(
             cookies=cookies if settings[CookieSettings].cookies else None,
             keys=keys,
-            operations=operations,
+            handlers=handlers,
         )
         responder.replyBuilder = ReplyBuilder.of(settings)
         responder.replyBuilder.expiring = expiring
@@ -249,7 +249,7 @@ class RelayedRequests:
         """
         keys = [] if self._keys is None else [*self._keys.values()]
         return {
-            "operations": [*self.operations],
+            "operations": [*self.handlers],
             "keys": [[key.name.hex(), key.secret.hex(), key.algorithm.hex(), key.macSize] for key in keys],
         }
 

@@ -259,7 +259,7 @@ class Workforce(Operations):
         zoned, passed = self.zoned, self._passed
         if zoned is None or passed is None:
             return
-        passed.see(self.settings, zoned.operations, zoned.keys, zoned.expiring)
+        passed.see(self.settings, zoned.handlers, zoned.keys, zoned.expiring)
         for worker in self._workers.values():
             worker.tell("operations", **passed.told())
 

@@ -15,7 +15,7 @@ from mypy_extensions import mypyc_attr
 from twisted_ext.errors import BadMessage
 from twisted_ext.server.reply.chaos import ChaosIdentity
 from twisted_ext.server.reply.cookies import Cookies
-from twisted_ext.server.reply.operations import Operation, hopelessOf, opcodesOf, transfersIn
+from twisted_ext.server.reply.opcodes import OpcodeHandler, hopelessOf, opcodesOf, transfersIn
 from twisted_ext.server.reply.packetcaches import PROXIES
 from twisted_ext.server.reply.ratelimit import ClientRateLimit
 from twisted_ext.server.reply.requests import Refusal, Request
@@ -386,7 +386,7 @@ def gatesFor(
     *,
     identity: ChaosIdentity | None = None,
     signing: SignatureGate | None = None,
-    operations: Mapping[int, Operation] | None = None,
+    handlers: Mapping[int, OpcodeHandler] | None = None,
 ) -> tuple[Gate, ...]:
     """
     Return gates in their order: those given, at three stages, and those of the protocol between them.
@@ -396,10 +396,10 @@ def gatesFor(
     @param last: gates for queries that could be looked up.
     @param identity: what the server discloses about itself; nothing by default.
     @param signing: has the keys that requests may be signed with; none by default.
-    @param operations: those that handle other requests than queries, and transfers.
+    @param handlers: those that handle other requests than queries, and transfers.
     """
     signing = signing or SignatureGate({}, time)
-    others = operations or {}
+    others = handlers or {}
     form = FormGate(hopelessOf(others), signing.isForged)
     known = ClassGate(identity or ChaosIdentity())
     types = TypeGate(transfers=transfersIn(others))
@@ -413,7 +413,7 @@ def standardGates(
     minimalAny: bool = True,
     today: Callable[[], float] | None = None,
     keys: Mapping[bytes, Key] | None = None,
-    operations: Mapping[int, Operation] | None = None,
+    handlers: Mapping[int, OpcodeHandler] | None = None,
 ) -> tuple[Gate, ...]:
     """
     Return the gates of a server without features.
@@ -422,7 +422,7 @@ def standardGates(
     @param cookies: L{None} to ignore cookies.
     @param today: returns seconds since 1970.
     @param keys: TSIG keys that requests may be signed with, by folded name.
-    @param operations: see L{gatesFor}.
+    @param handlers: see L{gatesFor}.
 
     @return: the gates in their order. Access control comes first; the check for malformed requests comes before all gates that look into
         a request; the rate limit comes after the cookies that exempt from it.
@@ -431,7 +431,7 @@ def standardGates(
     limited = [] if rates is None else [RateGate(rates)]
     signing = SignatureGate(keys or {}, today or time)
     return gatesFor(
-        [AccessGate()], [proved, *limited], [MinimalAnyGate()] if minimalAny else [], signing=signing, operations=operations
+        [AccessGate()], [proved, *limited], [MinimalAnyGate()] if minimalAny else [], signing=signing, handlers=handlers
     )
 
 

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
     from twisted_ext.interfaces import IQueryObserver, Start
-    from twisted_ext.server.reply.operations import MessageStream, Operation
+    from twisted_ext.server.reply.opcodes import MessageStream, OpcodeHandler
     from twisted_ext.server.reply.rrl import ResponseRateLimit
     from twisted_ext.wire.records import RRSet
 
@@ -127,7 +127,7 @@ class Responder:
         late: float | None = None,
         perClient: int | None = None,
         waiting: int | None = None,
-        operations: Mapping[int, Operation] | None = None,
+        handlers: Mapping[int, OpcodeHandler] | None = None,
     ) -> None:
         """
         @param packetCache: the packet cache; by default one that allows clients on this machine and in private networks.
@@ -137,7 +137,7 @@ class Responder:
         @param late: seconds after which no answer is sent over UDP.
         @param perClient: requests of one client (IPv4 address or IPv6 /64) that may wait for answers.
         @param waiting: requests of all clients that may wait.
-        @param operations: handlers of operations, by L{operationKey<twisted_ext.server.reply.operations.operationKey>}.
+        @param handlers: what handles other requests than queries, by L{handlerKey<twisted_ext.server.reply.opcodes.handlerKey>}.
         """
         self.source = source
         self.packetCache = packetCacheFor() if packetCache is None else packetCache
@@ -146,7 +146,7 @@ class Responder:
         self.gates = standardGates() if gates is None else gates
         self.seconds: Callable[[], float] = clock.seconds
         self._clock = clock
-        self.operations = dict(operations or {})
+        self.handlers = dict(handlers or {})
         self.observer: IQueryObserver | None = None
         self.faults = FaultLog(self._faulty)
         self.selfTest = SelfTest(urandom(16))
@@ -268,14 +268,14 @@ class Responder:
             refusal = gate(request, now)
             if refusal is not None:
                 self.counters.refused(gate.name)
-                if gate.name == "signature" and self.operations:
+                if gate.name == "signature" and self.handlers:
                     self._declining.tell(request, refusal)
                 self._refuse(request, refusal, send, gate.name)
                 return
-        if self.operations:
-            operation = self.operations.get(request.opcode << 16 or question.rrType)
-            if operation is not None:
-                self._run(operation, request, send, flow)
+        if self.handlers:
+            handler = self.handlers.get(request.opcode << 16 or question.rrType)
+            if handler is not None:
+                self._run(handler, request, send, flow)
                 return
         counters = self.counters
         counters.asked(request.folded, question.rrType)
@@ -336,9 +336,9 @@ class Responder:
         except Exception as error:
             self._broken(error, request, send)
 
-    def _run(self, operation: Operation, request: Request, send: Send, flow: Callable[[Iterator[bytes]], None] | None) -> None:
+    def _run(self, handler: OpcodeHandler, request: Request, send: Send, flow: Callable[[Iterator[bytes]], None] | None) -> None:
         try:
-            outcome = operation(request)
+            outcome = handler(request)
         except Exception as error:
             outcome = self._failure(error)
         if isinstance(outcome, Deferred):

@@ -26,7 +26,7 @@ from twisted_ext.server.config.transferpolicy import NOBODY, USUAL, Terms, terms
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.jobs.turns import paced
 from twisted_ext.server.limits import STARTS
-from twisted_ext.server.reply.operations import Operation, operationKey
+from twisted_ext.server.reply.opcodes import OpcodeHandler, handlerKey
 from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.transfer.catalogs import CatalogSettings
 from twisted_ext.server.transfer.notify import NotifyReceiver, NotifySender
@@ -61,7 +61,7 @@ class Replication:
     """
     All transfers and NOTIFY messages of a server, in both directions.
 
-    @ivar operations: the operations for them, to register with L{Responder<twisted_ext.server.reply.respond.Responder>}.
+    @ivar handlers: the handlers for them, to register with L{Responder<twisted_ext.server.reply.respond.Responder>}.
     @ivar secondaries: the secondary zones; L{None} without a folder to store them in.
     @ivar cataloging: the zone settings, including those for members of catalog zones.
     """
@@ -119,10 +119,10 @@ class Replication:
             else None
         )
         self.transferring = OutgoingTransfers(self._offer, settings=settings, today=today, sent=self._wasSent)
-        self.operations: dict[int, Operation] = {
-            operationKey(Opcode.QUERY, AXFR): self.transferring,
-            operationKey(Opcode.QUERY, IXFR): self.transferring,
-            operationKey(Opcode.NOTIFY): NotifyReceiver(self._watched),
+        self.handlers: dict[int, OpcodeHandler] = {
+            handlerKey(Opcode.QUERY, AXFR): self.transferring,
+            handlerKey(Opcode.QUERY, IXFR): self.transferring,
+            handlerKey(Opcode.NOTIFY): NotifyReceiver(self._watched),
         }
 
     def applying(

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import DATAGRAM_SIZE
 from twisted_ext.server.config.keys import Grants
-from twisted_ext.server.reply.operations import MessageStream, Outcome
+from twisted_ext.server.reply.opcodes import MessageStream, Outcome
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.transfer.fairqueue import Slots

@@ -21,7 +21,7 @@ from twisted_ext.server.authority.zonetable import SERVING, Zones
 from twisted_ext.server.config.keys import Grants
 from twisted_ext.server.config.updatepolicy import isProven, policyOf
 from twisted_ext.server.jobs.subprocess import inThread
-from twisted_ext.server.reply.operations import Operation, Outcome, operationKey
+from twisted_ext.server.reply.opcodes import OpcodeHandler, Outcome, handlerKey
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.update.commit import CommitQueue, Compactor, EditableZone, Elsewhere
 from twisted_ext.server.update.journalreplay import Steps, begun, compacted, journalName, mended, replaying
@@ -101,8 +101,8 @@ class UpdateHandler:
         return place.served() if place is not None and place.state == SERVING else None
 
     @property
-    def operations(self) -> dict[int, Operation]:
-        return {operationKey(Opcode.UPDATE): self}
+    def handlers(self) -> dict[int, OpcodeHandler]:
+        return {handlerKey(Opcode.UPDATE): self}
 
     # -- zones
 

@@ -36,7 +36,7 @@ from twisted_ext.wire.names import nameToText
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.config.zonesettings import ZoneSettings
-    from twisted_ext.server.reply.operations import Operation
+    from twisted_ext.server.reply.opcodes import OpcodeHandler
     from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.transfer.replication import Replication
     from twisted_ext.server.update.edits import ZoneEdits
@@ -76,12 +76,12 @@ class ZoneSet:
 
     @ivar list: which zones these are.
     @ivar loading: loads them from master files; L{None} as long as there are no zones.
-    @ivar operations: the operations for requests other than QUERY; empty as long as there are no zones.
+    @ivar handlers: the handlers for requests other than QUERY; empty as long as there are no zones.
     @ivar guards: decide which versions wait until an operator accepts them.
     @ivar mirrored: in a worker, applies the parent's messages to the table.
     @ivar broken: called with a message if this process cannot safely continue.
     @ivar useless: called with a message if none of the initial zones can be served.
-    @ivar connected: called when there are operations that there were not, because the first zone was added.
+    @ivar connected: called when there are handlers that there were not, because the first zone was added.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class ZoneSet:
         self.publisher = ZonePublisher(reactor, self.zones, self._revised, takesLong=self._takesLong, put=self._put)
         self.guards = Guards(settings)
         self.loading: ZoneLoader | None = None
-        self.operations: dict[int, Operation] = {}
+        self.handlers: dict[int, OpcodeHandler] = {}
         self.useless: Callable[[str], object] = lambda said: None
         self.broken: Callable[[str], object] = lambda said: None
         self.connected: Callable[[], object] = lambda: None
@@ -313,7 +313,7 @@ class ZoneSet:
             raise BadDescription(f"state: {folder} cannot be used: {error.strerror or error}") from None
         updating = UpdateHandler(self._reactor, self.zones, f"{folder}/journals", changed=self._changed)
         self._replication, self._updating = replication, updating
-        self.operations = {**replication.operations, **updating.operations}
+        self.handlers = {**replication.handlers, **updating.handlers}
         return replication
 
     def _applying(self, zones: list[ZoneSettings], *, starts: bool = False) -> Iterator[None]:
@@ -545,7 +545,7 @@ class ZoneSet:
         """
         Returns the seconds for which a zone may be served (RFC 7314).
         """
-        if self.mirrored is not None and self.operations:
+        if self.mirrored is not None and self.handlers:
             return self.mirrored.expires
         return self._expires if self._replication is None else self._replication.expires
 

@@ -13,15 +13,15 @@ from twisted.internet.defer import Deferred
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.wire.rrtypes import AXFR, IXFR
 
-__all__ = ["Operation", "MessageStream", "EarlyRefusal", "Delegable", "Outcome", "operationKey", "hopelessOf", "opcodesOf", "transfersIn"]
+__all__ = ["OpcodeHandler", "MessageStream", "EarlyRefusal", "Delegable", "Outcome", "handlerKey", "hopelessOf", "opcodesOf", "transfersIn"]
 
 #: Whole messages, signed if needed, made as the client reads them.
 MessageStream = Iterator[bytes]
 
-#: The outcome of an operation: one reply or many, now or later.
+#: What a handler makes of a request: one reply or many, now or later.
 Outcome = Refusal | MessageStream | Deferred[Refusal] | Deferred[Refusal | MessageStream]
 
-Operation = Callable[[Request], Outcome]
+OpcodeHandler = Callable[[Request], Outcome]
 
 #: Octets up to which a signed request is read whole even if it will be refused, so that the reply can be signed as well.
 _SIGNED_OCTETS: Final = 512
@@ -44,7 +44,7 @@ class Delegable(Protocol):
 @runtime_checkable
 class EarlyRefusal(Protocol):
     """
-    An operation that can tell from the question alone that it will refuse a request.
+    A handler that can tell from the question alone that it will refuse a request.
     """
 
     def isHopeless(self, request: Request, signed: bool) -> bool:
@@ -56,7 +56,7 @@ class EarlyRefusal(Protocol):
         """
 
 
-def operationKey(opcode: int, rrType: int = 0) -> int:
+def handlerKey(opcode: int, rrType: int = 0) -> int:
     """
     Return the key under which a handler is registered.
 
@@ -65,19 +65,19 @@ def operationKey(opcode: int, rrType: int = 0) -> int:
     return opcode << 16 if opcode else rrType
 
 
-def opcodesOf(operations: Mapping[int, Operation]) -> frozenset[int]:
-    return frozenset([key >> 16 for key in operations if key >> 16])
+def opcodesOf(handlers: Mapping[int, OpcodeHandler]) -> frozenset[int]:
+    return frozenset([key >> 16 for key in handlers if key >> 16])
 
 
-def hopelessOf(operations: Mapping[int, Operation]) -> Callable[[Request], bool]:
+def hopelessOf(handlers: Mapping[int, OpcodeHandler]) -> Callable[[Request], bool]:
     """
     Return a predicate on non-queries of which only the question has been read: whether the handler will refuse the request, or another
     process will read it.
     """
     foreseeing: dict[int, EarlyRefusal] = {}
     unread: set[int] = set()
-    for key, operation in operations.items():
-        sees: object = operation
+    for key, handler in handlers.items():
+        sees: object = handler
         if key >> 16 and getattr(sees, "unread", False):
             # Another process reads and judges it.
             unread.add(key >> 16)
@@ -96,5 +96,5 @@ def hopelessOf(operations: Mapping[int, Operation]) -> Callable[[Request], bool]
     return hopeless
 
 
-def transfersIn(operations: Mapping[int, Operation]) -> bool:
-    return IXFR in operations or AXFR in operations
+def transfersIn(handlers: Mapping[int, OpcodeHandler]) -> bool:
+    return IXFR in handlers or AXFR in handlers
