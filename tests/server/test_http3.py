@@ -16,12 +16,12 @@ from tests.server.test_service import SECRET, US, ServiceCase
 from tests.transport.waiting import Waiter
 from tests.typed import clientOf
 from twisted_ext.errors import BadDescription
+from twisted_ext.server.devices.listening import offerOf
 from twisted_ext.server.limits import WATCHDOG_SECONDS
 from twisted_ext.server.listeners.quic.listener import QuicListener
 from twisted_ext.server.listeners.sockets import Bound, encryptedPlaces
 from twisted_ext.server.listeners.tls import encryption as encryption
 from twisted_ext.server.service import ServerService
-from twisted_ext.server.setup.listening import offerOf
 from twisted_ext.transport.https.alternatives import AUTO, ONLY
 from twisted_ext.transport.https.exchange import HTTPSExchange, httpsTerms
 from twisted_ext.transport.servers import Server

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.answers import Epoch
     from twisted_ext.server.config.keys import Keys
+    from twisted_ext.server.devices.offer import Offer
     from twisted_ext.server.features.built import Features
     from twisted_ext.server.listeners.https.headers import HeadMemory
     from twisted_ext.server.listeners.https.request import Status
@@ -60,7 +61,6 @@ if TYPE_CHECKING:
     from twisted_ext.server.listeners.tls.certificates import Certificates
     from twisted_ext.server.reply.opcodes import OpcodeHandler
     from twisted_ext.server.settings.settings import Settings
-    from twisted_ext.server.setup.offer import Offer
 
 __all__ = ["Frontend", "gatesOf"]
 
@@ -108,8 +108,8 @@ def gatesOf(features: Features, handlers: dict[int, OpcodeHandler] | None = None
 
 def _setupPages(offer: Offer | None, authority: bytes, pin: str, issuer: Callable[[], str]) -> Mapping[bytes, Status]:
     # Only here: few servers get to show them.
+    from twisted_ext.server.devices.page import POLICY, setupPages
     from twisted_ext.server.listeners.https.request import Status
-    from twisted_ext.server.setup.page import POLICY, setupPages
 
     common = ((b"cache-control", b"no-cache"), (b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
     shown: dict[bytes, Status] = {}

@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from twisted_ext.resolver.caching.cached import CachedSource
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.server.config.zonesettings import ZoneSettings
+    from twisted_ext.server.devices.offer import Offer
+    from twisted_ext.server.devices.page import SetupPage
     from twisted_ext.server.listeners.tls.encryption import Encryption
     from twisted_ext.server.operations.operations import Operations
     from twisted_ext.server.operations.watchdog import Watchdog
@@ -61,8 +63,6 @@ if TYPE_CHECKING:
     from twisted_ext.server.recursor import Recursor
     from twisted_ext.server.reply.respond import Responder
     from twisted_ext.server.settings.settings import Settings
-    from twisted_ext.server.setup.offer import Offer
-    from twisted_ext.server.setup.page import SetupPage
     from twisted_ext.server.zones.zonesyncworker import ZoneSyncWorker
     from twisted_ext.zone.zone import Zone
 
@@ -442,7 +442,7 @@ def _offered(
     if encryption is None:
         return None, b"", "", str
     # Only here: servers without encryption need not load this.
-    from twisted_ext.server.setup.listening import offerOf
+    from twisted_ext.server.devices.listening import offerOf
 
     pair = encryption.certificates.pairs[0]
     offer = offerOf(settings, bound, pair.names)
@@ -563,7 +563,7 @@ class Server(Service):
         """
         Return the pages that tell people how to use the encrypted listeners.
         """
-        from twisted_ext.server.setup.page import setupPages
+        from twisted_ext.server.devices.page import setupPages
 
         offer, authority, pin, issuer = _offered(self._inner.settings, self._inner.bound, self._inner.encryption)
         return setupPages(offer, authority, pin, issuer())

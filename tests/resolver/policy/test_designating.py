@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted_ext.answers import Answer, Outcome, QueryContext
 from twisted_ext.resolver.policy.designating import DesignatingSource
-from twisted_ext.server.setup.offer import Offer
+from twisted_ext.server.devices.offer import Offer
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import ANY, SOA, SVCB, A

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from twisted_ext.interfaces import IAnswerSource, IQueryObserver
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.packetcache.table import CookieOptions
+    from twisted_ext.server.devices.offer import Offer
     from twisted_ext.server.features.base.feature import Active, Keeper, Part, Site, Stage
     from twisted_ext.server.features.base.verb import Verb
     from twisted_ext.server.reply.admission import Admit
     from twisted_ext.server.reply.gates import Gate
     from twisted_ext.server.reply.rrl import ResponseRateLimit
     from twisted_ext.server.settings.settings import Settings
-    from twisted_ext.server.setup.offer import Offer
 
 __all__ = ["Features", "Keepers"]
 

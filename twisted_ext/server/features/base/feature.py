@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.packetcache.table import CookieOptions
     from twisted_ext.server.authority.zonetable import Zones
+    from twisted_ext.server.devices.offer import Offer
     from twisted_ext.server.features.base.verb import Verb
     from twisted_ext.server.reply.admission import Admit
     from twisted_ext.server.reply.gates import Gate
     from twisted_ext.server.reply.rrl import ResponseRateLimit
     from twisted_ext.server.settings.settings import Settings
-    from twisted_ext.server.setup.offer import Offer
 
 __all__ = ["Active", "Feature", "Keeper", "Part", "Site", "Stage"]
 

@@ -14,7 +14,7 @@ from twisted_ext.wire.names import nameFromText
 
 if TYPE_CHECKING:
     from twisted_ext.resolver.policy.designating import DesignatingSource
-    from twisted_ext.server.setup.offer import Offer
+    from twisted_ext.server.devices.offer import Offer
 
 __all__ = ["DesignationFeature", "DesignationSettings"]
 

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from twisted_ext.errors import CallerFault
-from twisted_ext.server.setup.qrcode import qrSVG, qrText
+from twisted_ext.server.devices.qrcode import qrSVG, qrText
 
 __all__: list[str] = []
 

@@ -15,9 +15,9 @@ from textwrap import wrap
 from typing import Final
 
 from twisted_ext.errors import CallerFault
-from twisted_ext.server.setup.documents import SetupDocument, documentsFor, refusalsFor
-from twisted_ext.server.setup.offer import Offer
-from twisted_ext.server.setup.qrcode import qrSVG
+from twisted_ext.server.devices.documents import SetupDocument, documentsFor, refusalsFor
+from twisted_ext.server.devices.offer import Offer
+from twisted_ext.server.devices.qrcode import qrSVG
 from twisted_ext.transport.urls import PORTS
 
 __all__ = ["POLICY", "SETUP", "SetupPage", "setupPages"]
@@ -106,7 +106,7 @@ def setupPages(offer: Offer | None, authority: bytes = b"", pin: str = "", issue
     Make the page and its files.
 
     @param offer: what the server really offers; L{None} if clients cannot use it.
-    @param authority: see L{documentFor<twisted_ext.server.setup.documents.documentFor>}.
+    @param authority: see L{documentFor<twisted_ext.server.devices.documents.documentFor>}.
     @param pin: that of the certificate, if it is self-signed, so that most clients reject it.
     @param issuer: the name of the authority, if its certificate is not known and the system does not trust it; else C{""}.
     """

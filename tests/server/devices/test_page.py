@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.certificates import authority
 from tests.test_architecture import ROOT
 from twisted_ext.errors import CallerFault
-from twisted_ext.server.setup import page as module
-from twisted_ext.server.setup.offer import Offer
-from twisted_ext.server.setup.page import POLICY, SETUP, setupPages
+from twisted_ext.server.devices import page as module
+from twisted_ext.server.devices.offer import Offer
+from twisted_ext.server.devices.page import POLICY, SETUP, setupPages
 
 __all__: list[str] = []
 

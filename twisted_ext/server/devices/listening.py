@@ -9,8 +9,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from twisted_ext.errors import BadDescription
+from twisted_ext.server.devices.offer import Offer
 from twisted_ext.server.features.designation.feature import DesignationSettings
-from twisted_ext.server.setup.offer import Offer
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.urls import PORTS, canonicalHost, isAddress
 
