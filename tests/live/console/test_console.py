@@ -220,6 +220,19 @@ def test_zones(console: Console) -> None:
     wait(lambda: serialOf(console.server) == 20, console.twistd)
     browser.get("/zones/example.org.")
     assert browser.post("/zones/example.org.", action="notify") == 303
+    browser.get("/zones/example.org.")
+    assert browser.post("/zones/example.org.", action="freeze") == 303
+    browser.get("/zones/example.org.")
+    assert "example.org. is frozen" in browser.page
+    assert "/edit" not in browser.page
+    fields = {"name": "www", "type": "A", "ttl": "60", "data": "192.0.2.1", "etag": "*"}
+    assert browser.post("/zones/example.org./edit", action="apply", **fields) == 422
+    browser.get("/zones/example.org.")
+    assert browser.post("/zones/example.org.", action="thaw") == 303
+    browser.get("/zones/example.org./edit?name=www&type=A")
+    assert browser.post("/zones/example.org./edit", action="apply", **{**fields, "etag": browser.field("etag")}) == 303
+    browser.get("/zones/fixed.example.")
+    assert browser.post("/zones/fixed.example.", action="freeze") == 422
     assert browser.get("/zones/fixed.example.") == 200
     assert "set edit = [&#34;console&#34;] in its [[zone]]" in browser.page
     assert "/edit" not in browser.page

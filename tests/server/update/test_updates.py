@@ -136,6 +136,20 @@ class UpdatingTests(SynchronousTestCase):
         self.assertEqual(Message.fromWire(octets).rcode, Rcode.NOTAUTH)
         self.assertEqual(server.zone.current.serial, 10)
 
+    def test_frozenZoneRefuses(self) -> None:
+        """
+        A zone that is frozen refuses updates, of those only whose clients might change it, and takes them again once it is thawed.
+        """
+        server = self.server()
+        ward = server.updating.wardOf(APEX)
+        assert ward is not None
+        ward.isFrozen = True
+        (reply,) = server.update(NEW)
+        self.assertEqual((reply.rcode, server.changes), (Rcode.REFUSED, []))
+        ward.isFrozen = False
+        (reply,) = server.update(NEW)
+        self.assertEqual((reply.rcode, server.changes), (Rcode.NOERROR, [11]))
+
     def test_addressRuleRequiresTCP(self) -> None:
         """
         An address rule requires TCP, since the source address of a datagram can be spoofed. If datagrams were trusted, the update would be

@@ -252,6 +252,18 @@ class Operations(Service):
         apex = nameFromText(name).lower()
         return self.zoned.added.remove(apex).addCallback(lambda _: {"said": [f"{nameToText(apex)} is removed"]})
 
+    def freezeZone(self, name: str, isFrozen: bool) -> Deferred[dict[str, JSON]]:
+        """
+        Refuse changes of a zone, or take them again.
+
+        @return: see L{addZone}.
+        """
+        if self.zoned is None:
+            raise CallerFault("this server has no zones")
+        apex = nameFromText(name).lower()
+        self.zoned.edits().freeze(apex, isFrozen)
+        return succeed({"said": [f"{nameToText(apex)} is {'frozen' if isFrozen else 'thawed'}"]})
+
     # -- doing
 
     def dump(self) -> Iterator[str]:

@@ -190,6 +190,23 @@ OPERATIONS: Final[tuple[Verb, ...]] = (
         more="it is kept in the state folder; records come by the API or by updates",
     ),
     Verb(
+        "zone/freeze",
+        "refuse changes of a zone by updates, the API and the console, until it is thawed or the server ends",
+        lambda server, given: server.freezeZone(given["name"], True),
+        takes=("NAME",),
+        changes=True,
+        inParent=True,
+        more="its file, its database and its primaries are followed all the same",
+    ),
+    Verb(
+        "zone/thaw",
+        "take changes of a zone again",
+        lambda server, given: server.freezeZone(given["name"], False),
+        takes=("NAME",),
+        changes=True,
+        inParent=True,
+    ),
+    Verb(
         "zone/remove",
         "remove a zone that was added; its records stay in a file for a week",
         lambda server, given: server.removeZone(given["name"]),

@@ -359,6 +359,7 @@ class EditableZone:
     @ivar grants: the clients that the policy is for; an empty list is all of them.
     @ivar doors: how it may be changed other than by updates: see the setting C{edit}.
     @ivar needsNS: whether the last NS record of its name has to stay.
+    @ivar isFrozen: whether it is not to be changed at present.
     """
 
     policy: Policy
@@ -372,6 +373,7 @@ class EditableZone:
     grants: Grants = NOBODY
     doors: frozenset[str] = frozenset()
     needsNS: bool = True
+    isFrozen: bool = False
 
     @property
     def imagePath(self) -> str:

@@ -130,8 +130,22 @@ class ZoneEdits:
         ward = None if self._updating is None else self._updating.wardOf(apex)
         if ward is None or door not in ward.doors:
             raise NotEditable(f'{text} comes from {place.file}; set edit = ["{door}"] in its [[zone]] to change it here')
+        if ward.isFrozen:
+            raise NotEditable(f"{text} is frozen; it takes changes again once it is thawed")
         if place.state != SERVING:
             raise StorageFault(f"{text} is not loaded: {place.said or place.state}")
+
+    def freeze(self, apex: bytes, isFrozen: bool) -> None:
+        """
+        Refuse changes of a zone from updates, the API and the console until it is thawed or the server ends; or take them again.
+
+        @raise NotEditable: it takes none in any case.
+        """
+        ward = None if self._updating is None else self._updating.wardOf(apex)
+        if ward is None:
+            raise NotEditable(f"{nameToText(apex)} is not changed by updates, the API or the console")
+        ward.isFrozen = isFrozen
+        _log.info("{zone} {what}", zone=nameToText(apex), what="is frozen" if isFrozen else "is thawed")
 
     def change(
         self,

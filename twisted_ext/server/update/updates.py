@@ -63,6 +63,7 @@ class UpdateHandler:
 
     _UNKNOWN: Final = Refusal(Rcode.NOTAUTH, ((Ede.NOT_AUTHORITATIVE, "no such zone here"),))
     _DENIED: Final = Refusal(Rcode.REFUSED, ((Ede.PROHIBITED, ""),))
+    _FROZEN: Final = Refusal(Rcode.REFUSED, ((Ede.PROHIBITED, "the zone is frozen"),))
     _MALFORMED: Final = Refusal(Rcode.FORMERR)
     _UNPROVEN: Final = Refusal(Rcode.NOERROR, truncated=True)
     _DONE: Final = Refusal(Rcode.NOERROR)
@@ -383,6 +384,8 @@ class UpdateHandler:
         if not policy.admits(keyName, client):
             # Over TCP the client could prove its address.
             return self._UNPROVEN if not client and policy.admits(keyName, request.client) else self._DENIED
+        if ward.isFrozen:
+            return self._FROZEN
         try:
             changing = self._queueOf(ward, apex)
         except StorageFault as fault:

@@ -580,8 +580,8 @@ class ZoneSet:
     def facts(self, apex: bytes) -> dict[str, JSON]:
         """
         Describe one zone: where it comes from, as C{kind} (C{file}, C{secondary}, C{database}, C{code} or C{catalog}); C{signed}, if it is
-        signed here; C{image}, the file with its image; C{journal} with C{octets}, C{oldest} and C{newest}, serials; and what
-        L{Replication.factsOf<twisted_ext.server.transfer.replication.Replication.factsOf>} returns.
+        signed here; C{frozen}, if changes are refused; C{image}, the file with its image; C{journal} with C{octets}, C{oldest} and
+        C{newest}, serials; and what L{Replication.factsOf<twisted_ext.server.transfer.replication.Replication.factsOf>} returns.
         """
         from twisted_ext.zone.store.journal import Journal
 
@@ -600,6 +600,8 @@ class ZoneSet:
         facts: dict[str, JSON] = {"kind": kind, **exchanged}
         if self.loading is not None and self.loading.overdue(apex) is not None:
             facts["signed"] = True
+        if self._updating is not None and (ward := self._updating.wardOf(apex)) is not None and ward.isFrozen:
+            facts["frozen"] = True
         if place is not None and place.source is not None:
             facts["image"] = place.source[0]
         journal = None if replication is None else replication.changesOf(apex)

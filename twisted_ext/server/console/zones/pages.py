@@ -122,7 +122,7 @@ class ZonePages:
 
     def do(self, asked: ConsoleAsked, text: str) -> Deferred[ConsoleReply]:
         """
-        Reload, notify or remove a zone.
+        Reload, notify, freeze, thaw or remove a zone.
         """
         asked.expectScope("admin")
         place, action = placeOf(self._operations, text), asked.form.get("action", "")
@@ -130,6 +130,9 @@ class ZonePages:
         path = pathOf(place.text)
         if action == "reload":
             doing = self._operations.do("zone/reload", {"name": place.text})
+            return doing.addCallback(lambda said: leadingTo(path, "; ".join(_linesIn(said))))
+        if action in ("freeze", "thaw"):
+            doing = self._operations.do(f"zone/{action}", {"name": place.text})
             return doing.addCallback(lambda said: leadingTo(path, "; ".join(_linesIn(said))))
         if action == "notify":
             self._zoned.notify(place.apex)
