@@ -13,7 +13,7 @@ from tests.live.console.keyboards import Keyboard
 from tests.live.console.test_console import PASSWORD, Console
 from tests.live.console.test_settings import blocked, consoleAt
 from tests.live.twistds import Twistd, addresses, wait
-from tests.live.zones.test_updates import ServerAddress, ask, serialOf
+from tests.live.zones.test_updates import ROOT, ServerAddress, ask, serialOf
 from twisted_ext.wire.rrtypes import A
 
 #: For each task the clicks, and the fields that something is written into or chosen in. The page about the console has the same.
@@ -29,6 +29,16 @@ TASKS = {
     "refresh a secondary": (3, 0),
     "back up": (2, 0),
 }
+
+
+def test_documented() -> None:
+    """
+    The page about the console has the same numbers.
+    """
+    page = (ROOT / "docs" / "howto" / "console.rst").read_text("utf-8")
+    for name, (clicks, fields) in TASKS.items():
+        more = f", {fields} field{'s' if fields > 1 else ''}" if fields else ""
+        assert f"   * - {name}\n     - {clicks}{more}\n" in page, name
 
 
 @pytest.fixture
