@@ -14,7 +14,7 @@ from tests.live.console.test_console import Browser, Console
 from tests.live.console.test_settings import blocked, consoleAt, press
 from tests.live.twistds import Twistd, addresses, wait
 from tests.live.zones.test_updates import ask
-from twisted_ext.wire.rrtypes import A
+from twisted_ext.wire.rrtypes import DNSKEY, A
 
 
 def membersOf(octets: bytes) -> dict[str, bytes]:
@@ -29,13 +29,23 @@ def gives(console: Console, name: str, address: str) -> bool:
     return addresses(ask(console.server, name, A)) == [address]
 
 
+def isSigned(console: Console, name: str) -> bool:
+    return any(rrset.rrType == DNSKEY for rrset in ask(console.server, name, DNSKEY).answer)
+
+
 def test_backup(tmp_path: Path) -> None:
     """
     A backup, unpacked into an empty folder, is a server that answers the same: zones that were changed or added here, names that were
     blocked, lists. Secrets are in it if that is wanted.
     """
     (tmp_path / "first").mkdir()
-    console = consoleAt(tmp_path / "first", f'block-list = ["{tmp_path}/more.txt"]\nroot-hints = ""\n')
+    signed = "@ 60 SOA ns1 hostmaster 1 36000 3600 604800 60\n@ 60 NS ns1\nns1 60 A 192.0.2.1\n"
+    tables = ""
+    for name, more in (("all.example", ""), ("own.example", 'sign = "default"\n')):
+        (tmp_path / name).write_text(signed)
+        tables += f'[[zone]]\nname = "{name}"\nfile = "{tmp_path}/{name}"\n{more}'
+    own = f'block-list = ["{tmp_path}/more.txt"]\nroot-hints = ""\nsign = "default"\n'
+    console = consoleAt(tmp_path / "first", own, tables)
     ended = False
     try:
         (tmp_path / "more.txt").write_text("more.example\n")
@@ -60,6 +70,8 @@ def test_backup(tmp_path: Path) -> None:
         browser.get("/settings")
         members = membersOf(browser.download("/backup", keys="1"))
         assert b"argon2id" in members["secrets/users"]
+        # Of what is signed here, by its own settings or by those of all zones, its file.
+        assert [members[f"zones/{name}"].decode() for name in ("all.example", "own.example")] == [signed] * 2
         assert members["files/ads.txt"] == b"ads.example.net\n"
         console.twistd.stop()
         ended = True
@@ -79,6 +91,8 @@ def test_backup(tmp_path: Path) -> None:
             wait(lambda: blocked(console, "more.example"), server)
             for name in ("www.new.example", "www2.example.org"):
                 wait(partial(gives, console, name, "192.0.2.7"), server)
+            for name in ("all.example", "own.example"):
+                wait(partial(isSigned, console, name), server)
             again = Browser(console)
             assert again.get("/blocking?name=one.example&client=127.0.0.9") == 200
             assert "one.example is blocked" in again.page

@@ -55,8 +55,13 @@ def test_text(console: Console) -> None:
     assert serialOf(console.server) == 10
     assert browser.post("/zones/example.org/text", action="apply", text=textIn(browser), etag=browser.field("etag")) == 303
     assert (serialOf(console.server), addresses(ask(console.server, "www.example.org", A))) == (11, ["192.0.2.81"])
+    browser.get("/zones/example.org/text")
+    text = "".join([line for line in textIn(browser).splitlines(keepends=True) if not line.startswith("www")])
+    assert browser.post("/zones/example.org/text", action="apply", text=text, etag="") == 412
+    assert browser.post("/zones/example.org/text", action="apply", text=text, etag=browser.field("etag")) == 303
+    assert ask(console.server, "www.example.org", A).rcode == Rcode.NXDOMAIN
     assert browser.get("/zones/example.org/file") == 200
-    assert "192.0.2.81" in browser.page
+    assert ("hello" in browser.page, "192.0.2.81" in browser.page) == (True, False)
 
 
 def test_wrongText(console: Console) -> None:

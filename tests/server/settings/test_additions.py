@@ -5,18 +5,36 @@ Tests of values of settings that are added and removed while a server runs.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, cast
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.errors import BadDescription, CallerFault, StorageFault
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.features.views.viewsettings import viewsOf
 from twisted_ext.server.settings import additions
-from twisted_ext.server.settings.additions import AddedValue, added, addedIn, checkedValue, removed, withAdded, write
+from twisted_ext.server.settings.additions import (
+    AddedSettings,
+    AddedValue,
+    added,
+    addedIn,
+    checkedValue,
+    removed,
+    withAdded,
+    write,
+)
 from twisted_ext.server.settings.settings import Settings
+
+if TYPE_CHECKING:
+    from twisted_ext.server.operations.operations import Operations
+
+_T = TypeVar("_T")
 
 OWN = Settings.of(
     upstream=["192.0.2.1"],
@@ -155,6 +173,50 @@ class AddedTests(SynchronousTestCase):
         again = after.goingOverTo(withAdded(OWN, []))
         self.assertIs(again.own, again)
         self.assertEqual(again.given["block"], ("ads.example.",))
+
+
+class _Running:
+    """
+    A server that runs, whose settings are replaced at once.
+
+    @ivar inForce: its settings.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.inForce = settings
+
+    def inTurn(self, work: Callable[[], Deferred[_T]]) -> Deferred[_T]:
+        return work()
+
+    def elsewhere(self, work: Callable[[], _T]) -> Deferred[_T]:
+        return maybeDeferred(work)
+
+    def goOver(self, settings: Settings) -> Deferred[list[str]]:
+        self.inForce = self.inForce.goingOverTo(settings)
+        return succeed([])
+
+
+class RunningTests(SynchronousTestCase):
+    """
+    Changes while a server runs.
+    """
+
+    def test_notKept(self) -> None:
+        """
+        A change that cannot be written is taken back: what is in force is what the next start has.
+        """
+        running = _Running(Settings.of(upstream=["192.0.2.1"], block=["ads.example"], state=self.mktemp()))
+        settings = AddedSettings(cast("Operations", running))
+        self.assertEqual(len(self.successResultOf(settings.alter([("block", "one.example", "", False)]))), 1)
+        self.assertEqual(running.inForce.given["block"], ("ads.example.", "one.example."))
+
+        def refuse(folder: str, values: object) -> None:
+            raise StorageFault("the disk is full")
+
+        with patch.object(additions, "write", refuse):
+            self.failureResultOf(settings.alter([("block", "two.example", "", False)]), StorageFault)
+        self.assertEqual(running.inForce.given["block"], ("ads.example.", "one.example."))
+        self.assertEqual([each.value for each in addedIn(running.inForce.stateFolder())], ["one.example."])
 
 
 class FileTests(SynchronousTestCase):

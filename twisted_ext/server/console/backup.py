@@ -197,8 +197,9 @@ class _Backup:
         tables: list[str] = []
         for text in self._settings.zone:
             zone = ZoneSettings.fromText(text)
-            found.pop(zone.name, None)
-            tables.append(tableToTOML({**zone.values, "file": self._zone("zones", zone)} if zone.file else zone.values))
+            # With what is set for all zones, such as sign, which is in the settings beside it.
+            whole = found.pop(zone.name, zone)
+            tables.append(tableToTOML({**zone.values, "file": self._zone("zones", whole)} if zone.file else zone.values))
         self._tables["zone"] = tables
         if given.pop("zones", None):
             for zone in found.values():

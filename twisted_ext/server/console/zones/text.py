@@ -126,8 +126,6 @@ class ZoneTextPage:
             return self._page(place, text, etag, 422, fault="This text is not a valid zone.", findings=findings)
         wanted = after
         found = cast("Difference", await self._elsewhere(lambda: difference(former, wanted)))
-        if etag != etagOf(former):
-            return self._stale(place, former, text, etag, found)
 
         def apply(transaction: Transaction) -> None:
             take(transaction, wanted, (*found.removed, *found.added))
@@ -138,7 +136,7 @@ class ZoneTextPage:
         assert zoned is not None
         who = f"console by {asked.user.name}"
         try:
-            edited = await zoned.edits().change(place.apex, apply, door="console", who=who, match=etag, dry=isDry)
+            edited = await zoned.edits().change(place.apex, apply, door="console", who=who, match=etag or "-", dry=isDry)
         except StaleEdit as fault:
             return self._stale(place, fault.version, text, etag, found)
         except (BadChange, NotEditable) as fault:
