@@ -17,8 +17,8 @@ from twisted_ext.answers import Answer, Origin, Outcome
 from twisted_ext.cache.store import Store
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.text import recordFromText
 
 SHAPES = ("address", "web", "denied", "mixed")
 

@@ -25,7 +25,7 @@ from benchmarks.loads import query, right
 from benchmarks.peering import CORES
 from benchmarks.servers import PATH
 from twisted_ext.dnssec.algorithms import ECDSA_P256
-from twisted_ext.dnssec.signing import SigningKey, signZone
+from twisted_ext.testing.internet.seededsigner import SigningKey, signZone
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rdata.registry import rdataFromText, rdataToText
 from twisted_ext.wire.records import RRSet

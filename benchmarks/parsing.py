@@ -18,8 +18,7 @@ from twisted.names.dns import Message as TheirMessage
 
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import QR
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.records import RRSet

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.variants import compiledPython
-from twisted_ext.dnssec.sign.keyfiles import KeyFile
-from twisted_ext.dnssec.sign.keyfolder import saveKey
-from twisted_ext.dnssec.sign.keys import newKey
+from twisted_ext.dnssec.privatekeys.keyfiles import KeyFile
+from twisted_ext.dnssec.privatekeys.keyfolder import saveKey
+from twisted_ext.dnssec.privatekeys.keys import newKey
 from twisted_ext.wire.names import nameFromText
 
 __all__ = ["main"]

@@ -30,7 +30,7 @@ from twisted_ext.resolver.recursive.validating import ValidatingSource
 from twisted_ext.testing.internet import Internet
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.names import ROOT
-from twisted_ext.wire.text import recordFromText
+from twisted_ext.wire.rdata.text import recordFromText
 
 __all__ = ["Simulation", "Sizes"]
 

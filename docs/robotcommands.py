@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Final
 
 from twisted_ext.apps.robot.commands import Effect, commandsOf
-from twisted_ext.apps.robot.fetching import FetchSettings
 from twisted_ext.apps.robot.fronts.networks import NetworkSettings
 from twisted_ext.apps.robot.fronts.pages import WebSettings
 from twisted_ext.apps.robot.loading import BUILT_IN
 from twisted_ext.apps.robot.program.settings import RobotSettings
+from twisted_ext.apps.robot.providers import FetchSettings
 from twisted_ext.apps.robot.table import Table
 
 #: Who may call a command, unless C{[access.commands]} names a role for it.

@@ -27,7 +27,7 @@ from twisted_ext.server.config.setting import Setting, shown
 from twisted_ext.server.config.types import COUNT, FLAG
 from twisted_ext.server.config.zonesettings import ZONE_SETTINGS
 from twisted_ext.server.settings.helptext import EXAMPLES, INTRODUCTIONS, LIKE_TWISTD
-from twisted_ext.server.settings.settings import SETTINGS
+from twisted_ext.server.settings.plugged import allSettings
 
 #: Where each shell looks for the completion of a program, below a share folder.
 COMPLETIONS: Final = {
@@ -239,7 +239,7 @@ def serverPage() -> str:
     own = [("config", "FILE"), ("show_config", ""), ("show_path", ""), ("version", "")]
     lines += terms([(f"{bold('--' + name.replace('_', '-'))} {italic(value)}".strip(), described(name)) for name, value in own])
     group = ""
-    for setting in SETTINGS:
+    for setting in allSettings(plugins=False):
         if setting.group != group:
             group = setting.group
             lines.append(f".SS {escaped(group)}")
@@ -274,7 +274,7 @@ def filePage() -> str:
         ".SH SETTINGS",
     ]
     group = ""
-    for setting in SETTINGS:
+    for setting in allSettings(plugins=False):
         if setting.group != group:
             group = setting.group
             lines.append(f".SS {escaped(group)}")

@@ -21,7 +21,7 @@ from typing import Final
 from twisted_ext.apps.cli.main import COMMANDS, main
 from twisted_ext.resolver.strings.descriptions import BUILT_IN
 from twisted_ext.resolver.strings.schema import Schema
-from twisted_ext.server.settings.settings import Settings
+from twisted_ext.server.config.settings import Settings
 
 _LINK: Final = re.compile(r"L\{(\w+)<([\w.]+)>\}")
 _CODE: Final = re.compile(r"C\{([^}]*)\}")

@@ -15,9 +15,8 @@ from twisted_ext.errors import DNSFault
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
-from twisted_ext.testing.datagrams import MemoryPort
 from twisted_ext.testing.network import Link, MemoryNetwork
-from twisted_ext.testing.reactors import MemoryReactor
+from twisted_ext.testing.reactors import MemoryPort, MemoryReactor
 from twisted_ext.testing.servers import CannedServer, Reply
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport.exchange import TCP

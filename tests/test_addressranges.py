@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.addressranges}.
+Tests of L{twisted_ext.wire.addressranges}.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_ext.addressranges import AddressRange, BadAddress, reverseNameOf
+from twisted_ext.wire.addressranges import AddressRange, BadAddress, reverseNameOf
 from twisted_ext.wire.names import nameToText
 
 

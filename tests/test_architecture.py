@@ -25,12 +25,12 @@ MAX_LINES: Final = 700
 LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
     frozenset(layer.split())
     for layer in (
-        "_compiled _version errors files lazy limits palette",
+        "_compiled _version errors files lazy limits",
         "wire ratecontrol",
         "answers",
         "outcomes",
-        "addressranges aliases cache discovery dnssec expiry packetcache",
-        "metrics recursion zone watch",
+        "aliases cache discovery dnssec packetcache",
+        "drawing metrics recursion zone watch",
         "interfaces",
         "native",
         "transport",
@@ -94,7 +94,7 @@ FIXTURES: Final = "testing.internet.fixtures"
 DECLARING: Final = tuple(
     f"twisted_ext.{name}"
     for name in (
-        "errors limits metrics.figure server.config.setting server.config.types server.features.base server.limits "
+        "errors limits metrics.figure server.config.setting server.config.tables server.config.types server.features.base server.limits "
         "server.reply.acl.NEARBY wire"
     ).split()
 )

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from twisted_ext.expiry import ExpiryWarnings, timeLeft
+from twisted_ext.watch.expiry import ExpiryWarnings, timeLeft
 
 _DAY = 86_400.0
 

@@ -13,8 +13,8 @@ from twisted_ext.outcomes import answerFromReply, relevant
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.message import Message
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.text import recordFromText
 
 
 def signature(owner: str, covered: str) -> str:

@@ -21,7 +21,7 @@ from twisted_ext.bulk import bulk, dataOf
 from twisted_ext.errors import CallerFault, TimedOut
 from twisted_ext.ratecontrol import NotYet, Rate, ServerRates, Window
 from twisted_ext.resolver.lookup import stream
-from twisted_ext.resolver.lookup.postponed import Postponed
+from twisted_ext.resolver.lookup.stream import Postponed
 from twisted_ext.testing.internet import Fault, Internet
 from twisted_ext.testing.network import Datagram
 from twisted_ext.testing.servers import CannedServer, Reply

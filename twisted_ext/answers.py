@@ -440,8 +440,8 @@ class QueryContext:
         however many others are pending.
     @ivar budget: the remaining work budget, or L{None} for no limit.
     @ivar trace: records the steps, or L{None}.
-    @ivar serverRates: limits the queries to each server, or L{None}. The look-up fails with L{twisted_ext.ratecontrol.NotYet} if it would
-        have to wait long for its turn.
+    @ivar serverRates: limits the queries to each server, or L{None}. The look-up fails with
+        L{NotYet<twisted_ext.ratecontrol.NotYet>} if it would have to wait long for its turn.
     @ivar depth: the number of look-ups of name servers' addresses that this one is a part of.
     @ivar aliases: the number of aliases that have led to this question.
     @ivar validated: whether the answer is validated here, so that one without signatures is of no use.

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from twisted.internet.defer import Deferred
 
-from twisted_ext.addressranges import AddressRange, reverseNameOf
 from twisted_ext.answers import Answer
 from twisted_ext.compat.foreign import sourceOf
 from twisted_ext.errors import CallerFault
 from twisted_ext.limits import BULK_KEPT_BACK
 from twisted_ext.ratecontrol import Rate, ServerRates, Window
 from twisted_ext.resolver.lookup.stream import InOrder, Run
+from twisted_ext.wire.addressranges import AddressRange, reverseNameOf
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import ANY, CNAME, PTR, A, expectType
@@ -59,7 +59,7 @@ def reverse(text: str) -> Iterable[Question]:
 
     @param text: C{"192.0.2.0/24"}, C{"2001:db8::/120"}, C{"192.0.2.3-192.0.2.9"} or one address.
 
-    @raise twisted_ext.addressranges.BadAddress: it is not a valid range, or has too many addresses.
+    @raise twisted_ext.wire.addressranges.BadAddress: it is not a valid range, or has too many addresses.
     """
     addresses = AddressRange.fromText(text)
     return (Question(name, PTR) for _, name in addresses)

@@ -21,7 +21,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime, IResolver, IResolverSimple
 from zope.interface import moduleProvides
 
-from twisted_ext.addressranges import reverseName
 from twisted_ext.compat.adapters import resolverFromSource, sourceFromResolver
 from twisted_ext.compat.conversion.results import Result
 from twisted_ext.compat.conversion.timeouts import Timeout
@@ -29,6 +28,7 @@ from twisted_ext.compat.install import globalReactor
 from twisted_ext.compat.lookupmethods import LOOKUP_METHODS, Lookup, typeOfLookup
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.compat.resolvers import Resolver, ThreadedResolver, sourceFor
+from twisted_ext.wire.addressranges import reverseName
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorPluggableNameResolver

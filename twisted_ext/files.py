@@ -16,7 +16,7 @@ from typing import IO, Final
 
 __all__ = [
     "STATE_FILE", "STATE_FOLDER", "TemporaryFolder", "closeLocked", "forState", "isPlain", "newFileBeside", "openNow", "replacingFile",
-    "syncFolder",
+    "stateIn", "stateOf", "syncFolder",
 ]
 
 #: Never open an existing file or follow a link.
@@ -209,6 +209,24 @@ def syncFolder(path: str) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def stateIn(found: os.stat_result) -> tuple[int, ...]:
+    """
+    Return numbers of which one changes whenever a file is written or replaced, or its permissions change.
+    """
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev
+
+
+def stateOf(path: str) -> tuple[int, ...]:
+    """
+    Return L{stateIn} of a file; nothing if it cannot be looked at.
+    """
+    try:
+        return stateIn(os.stat(path))
+    except (OSError, ValueError):
+        # ValueError: no file can have such a name.
+        return ()
 
 
 def isPlain(path: str) -> bool:

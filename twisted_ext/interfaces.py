@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from twisted_ext.transport.exchange import Channel, PendingQuery
     from twisted_ext.wire.message import Question
     from twisted_ext.wire.records import RRSet
-    from twisted_ext.zone.query.direct import DirectAnswer
     from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.events import News
+    from twisted_ext.zone.store.version import DirectAnswer
 
 __all__ = [
     "IAnswerSource",

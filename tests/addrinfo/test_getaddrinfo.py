@@ -26,7 +26,7 @@ from twisted_ext.compat.names import NamesResolver
 from twisted_ext.errors import Closed, DNSFault, ServerFailed, TimedOut, Unknown
 from twisted_ext.limits import CALL_CHARACTERS, CALL_ROWS, CALLS_REMEMBERED
 from twisted_ext.resolver.combine.chain import ChainSource
-from twisted_ext.resolver.system.hosts import Hosts
+from twisted_ext.resolver.local.hosts import Hosts
 
 __all__ = ["Case"]
 

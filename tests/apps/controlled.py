@@ -91,8 +91,8 @@ def _serve(folder: Path, hasHistory: bool) -> None:
     from twisted_ext.metrics.activity import Activity, LiveQuery
     from twisted_ext.metrics.figures import Figures
     from twisted_ext.resolver.caching.cached import CachedSource
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.operations.controlservice import ControlService
-    from twisted_ext.server.settings.settings import Settings
     from twisted_ext.testing.sources import CannedSource, questionOf
     from twisted_ext.wire.names import nameFromText, nameToText
 

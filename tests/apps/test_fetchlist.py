@@ -14,7 +14,7 @@ from tests.endpoints.web import WebTestCase, response, trustRoot
 from twisted_ext.apps.fetchlist import ListFetcher
 from twisted_ext.endpoints import documents
 from twisted_ext.limits import LIST_FETCH_OCTETS, LIST_FETCH_SECONDS
-from twisted_ext.server.settings.settings import Settings
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.testing.sources import Entry
 
 #: The addresses of hosts.

@@ -21,10 +21,10 @@ from tests.server.operations.seeing import TODAY, Response, SeenServer, talk
 from tests.server.recorder.histories import BEGIN, historyOf, rowOf
 from twisted_ext.apps.web.queries import EarlierQueries
 from twisted_ext.apps.web.service import webSite
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.queryhistory import searching
 from twisted_ext.server.features.queryhistory.searching import FIELDS
 from twisted_ext.server.recorder.rows import Row
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.wire.names import nameToText
 
 

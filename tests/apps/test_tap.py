@@ -17,11 +17,12 @@ from twisted.plugin import getPlugins
 from tests.typed import unchecked
 from twisted_ext.apps import tap
 from twisted_ext.apps.tap import ForwardOptions, Options, RecurseOptions, _giveUp, makeService
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.features.cookies.feature import CookieSettings
 from twisted_ext.server.features.localnames.feature import LocalNamesSettings
-from twisted_ext.server.recursor import readGiven
-from twisted_ext.server.settings.settings import SETTINGS, Settings
+from twisted_ext.server.lookup.recursor import readGiven
+from twisted_ext.server.settings.plugged import allSettings
 from twisted_ext.server.zones.validate import zonesIn
 from twisted_ext.wire.names import nameFromText
 
@@ -121,7 +122,7 @@ def test_settingsDoNotShadowOptions() -> None:
     """
     No setting has the name of an option of the command itself.
     """
-    assert not {setting.name for setting in SETTINGS} & {"help", "version", "config", "show-config", "show-path"}
+    assert not {setting.name for setting in allSettings(plugins=False)} & {"help", "version", "config", "show-config", "show-path"}
 
 
 def test_noArgumentsMeanDefaults() -> None:
@@ -147,7 +148,7 @@ def test_everySettingHasAnOption() -> None:
     Each setting has an option, which the help shows.
     """
     text = str(Options())
-    for setting in SETTINGS:
+    for setting in allSettings(plugins=False):
         assert f"--{setting.name}" in text, setting.name
     for switch in ("no-cache", "no-recursive", "no-prefetch"):
         assert f"--{switch}" in text

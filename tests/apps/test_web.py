@@ -34,8 +34,8 @@ from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.activity import Activity, LiveQuery
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.metrics.history import COLUMNS
-from twisted_ext.server.devices.offer import Offer
 from twisted_ext.server.devices.page import POLICY, setupPages
+from twisted_ext.server.features.base.offer import Offer
 from twisted_ext.server.limits import WEB_SECONDS
 from twisted_ext.server.web import website
 

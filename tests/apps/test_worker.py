@@ -46,7 +46,7 @@ class WorkerCase(SynchronousTestCase):
         self.zones.put(self.zone)
         self.clock.advance(0)
         self.addCleanup(self.assertStopped)
-        self.send(do="serve", settings=self.settings, bound=[], secret="00" * 16, zoned=True)
+        self.send(do="serve", settings=self.settings, bound=[], secret="00" * 16, hasZones=True)
         self.send(do="operations", operations=[handlerKey(Opcode.UPDATE)], keys=[])
 
     def write(self, octets: bytes) -> None:

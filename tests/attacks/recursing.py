@@ -29,9 +29,9 @@ from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA, QR
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import ROOT, isBelow, nameFromText
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, NS, A
-from twisted_ext.wire.text import recordFromText
 
 __all__ = ["ENDLESS", "RecursingTestCase", "addressesIn", "anyReferral", "boundless", "repliesWith", "serversOf"]
 

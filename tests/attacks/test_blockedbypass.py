@@ -13,7 +13,7 @@ from tests.networks import NetworkTestCase
 from tests.queries import optOf, queryOf
 from tests.server.views.served import Served, queryFor, tableOf
 from twisted_ext.resolver.policy.rules import source
-from twisted_ext.server.settings.settings import Settings
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.wire.codes import AD, CD, RD, Rcode
 from twisted_ext.wire.message import Message

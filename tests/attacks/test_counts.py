@@ -17,10 +17,9 @@ from twisted_ext.limits import EDNS_OPTIONS, Limit
 from twisted_ext.outcomes import answerFromReply, ignoredIn
 from twisted_ext.resolver.forward import lookup
 from twisted_ext.testing.sources import questionOf
-from twisted_ext.wire import edns
+from twisted_ext.wire import message
 from twisted_ext.wire.builder import buildMessage
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 
 VICTIM = questionOf("victim.test")
 QUESTION = VICTIM.toWire()
@@ -102,7 +101,7 @@ class MessageTests(SynchronousTestCase):
 
         self.assertEqual(read(most), most)
         self.assertRaises(BadMessage, read, most + 1)
-        self.patch(edns, "EDNS_OPTIONS", Limit(1 << 20, 1, 1 << 20))
+        self.patch(message, "EDNS_OPTIONS", Limit(1 << 20, 1, 1 << 20))
         self.assertEqual(read(16000), 16000)
 
     def test_attack24_firstOfRepeatedOptionsCounts(self) -> None:

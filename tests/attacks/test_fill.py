@@ -88,7 +88,7 @@ class FillTests(WholeServerTestCase):
                 self.assertIsNotNone(self.secondsToAnswer(HOT))
             filled.beyond += service.counters.udpBeyond - before
             filled.cache = max(filled.cache, storeOf(service).octets)
-            filled.packetCache = max(filled.packetCache, service._parts.packetCache.octets)
+            filled.packetCache = max(filled.packetCache, service.frontend.packetCache.octets)
             self.network.sent.clear()
             filled.fetched += len([each for each in self.upstream.asked if each.question.key.startswith(b"\x03hot")])
             self.upstream.asked.clear()

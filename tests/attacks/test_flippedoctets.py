@@ -21,13 +21,12 @@ from twisted_ext.resolver.combine.aliasfollower import targetOf
 from twisted_ext.testing.internet import Params
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildMessage
-from twisted_ext.wire.canonical import canonicalOf
 from twisted_ext.wire.codes import DO, IN, Rcode
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 from twisted_ext.wire.names import ROOT, nameFromText, parentOf
+from twisted_ext.wire.rdata.canonical import canonicalOf
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.rrtypes import CNAME, DNSKEY, DS, RRSIG
-from twisted_ext.wire.text import recordFromText
 
 #: What is asked: data, denials, and data of a wildcard and of an alias.
 QUESTIONS: Final = (

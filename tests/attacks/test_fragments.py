@@ -18,8 +18,7 @@ from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import TC
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message
+from twisted_ext.wire.message import EDNS, Message
 
 LONG = [f'"{str(number) * 200}"' for number in range(8)]
 

@@ -15,11 +15,11 @@ from tests.server.features.blocking.test_downloads import FetchedCase
 from tests.server.views.served import tableOf
 from tests.typed import unchecked
 from twisted_ext.errors import BadDescription
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.blocking.keeper import BlockLists
 from twisted_ext.server.features.blocking.names import BlockedNames
 from twisted_ext.server.features.built import Features
-from twisted_ext.server.settings.settings import Settings
 
 #: A line that clears a terminal, one that sets its title, one with markup, a right-to-left mark, and a line with an end in it.
 HOSTILE = "\x1b[2Jads.example\n||\x1b]0;owned\x07.example^\n<script>alert(1)</script>\n\u202eads.example example\na\x9b2J.example b\n"

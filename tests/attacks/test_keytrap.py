@@ -17,9 +17,9 @@ from twisted_ext.dnssec import keys as keysModule
 from twisted_ext.dnssec import signatures as signaturesModule
 from twisted_ext.dnssec.keys import ZoneKey, delegatedKeys
 from twisted_ext.dnssec.signatures import verifySet
-from twisted_ext.dnssec.signing import SigningKey, sign
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BudgetSpent, ServerFailed, TrustFault
+from twisted_ext.testing.internet.seededsigner import SigningKey, sign
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameFromText

@@ -15,7 +15,7 @@ from twisted_ext.recursion import iteration
 from twisted_ext.recursion.delegations import Delegations
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.recursive.stubs import stubDelegation
-from twisted_ext.server.settings.settings import Settings
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.testing.internet import Internet
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import questionOf, rrsetOf

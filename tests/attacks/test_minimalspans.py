@@ -14,9 +14,9 @@ from twisted_ext.dnssec.denial import aggressive
 from twisted_ext.dnssec.denial.nsec3 import hashOf
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, DNSKEY, DS, RRSIG, SOA, A
-from twisted_ext.wire.text import recordFromText
 
 _ZONE: Final = nameFromText("evil.test")
 

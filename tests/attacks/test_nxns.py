@@ -19,8 +19,8 @@ from twisted_ext.recursion.delegations import Delegation
 from twisted_ext.testing.internet import Fault
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import labelsOf, nameFromLabels, nameFromText, nameToText
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.text import recordFromText
 
 
 class DelegationTests(RecursingTestCase):

@@ -9,8 +9,8 @@ import os
 from tests.attacks.test_fragments import Unwatched
 from tests.attacks.test_spoofing import GENUINE, VICTIM, forge
 from tests.networks import NetworkTestCase, socketOf
-from twisted_ext.testing.datagrams import MemoryPort
 from twisted_ext.testing.network import Datagram
+from twisted_ext.testing.reactors import MemoryPort
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams

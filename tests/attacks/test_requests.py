@@ -20,10 +20,9 @@ from twisted_ext.server.reply.gates import ClassGate, FormGate, OpcodeGate, Type
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.requests import Request
 from twisted_ext.testing.sources import answerOf
-from twisted_ext.wire import edns
+from twisted_ext.wire import message
 from twisted_ext.wire.codes import Rcode
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 
 QUESTION: Final = queryOf()[12:]
 OPT: Final = optOf()
@@ -106,7 +105,7 @@ class LyingTests(RequestsTestCase):
         counts, rest = LIARS["sixteen thousand options"]
         wire = b"\x12\x34\x01\x00" + pack(">HHHH", *counts) + rest
         self.assertEqual(self.rcodeOf(wire, True), Rcode.FORMERR)
-        self.patch(edns, "EDNS_OPTIONS", Limit(default=1 << 20, least=1, most=1 << 20))
+        self.patch(message, "EDNS_OPTIONS", Limit(default=1 << 20, least=1, most=1 << 20))
         self.assertEqual(self.rcodeOf(wire, True), 0)
         self.assertEqual(EDNS_OPTIONS.default, 100)
 

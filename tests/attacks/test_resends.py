@@ -17,8 +17,7 @@ from twisted_ext.testing.internet import Internet
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import QR, Rcode
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 
 SERVER = "ns1.example.org"
 

@@ -58,7 +58,7 @@ class BombTests(WholeServerTestCase):
         Return the reply over TCP.
         """
         sent: list[bytes] = []
-        service._parts.responder.take(queryOf(name), ("192.168.0.9", 4000), "tcp", sent.append)
+        service.frontend.responder.take(queryOf(name), ("192.168.0.9", 4000), "tcp", sent.append)
         self.network.advance(0.2)
         return Message.fromWire(sent[0])
 

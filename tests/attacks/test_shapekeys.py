@@ -50,7 +50,7 @@ class ShapeKeyTests(WholeServerTestCase):
         Such datagrams get replies no larger than they are, which say that they are malformed.
         """
         service = self.prepare()
-        packetCache = service._parts.packetCache
+        packetCache = service.frontend.packetCache
         self.assertEqual([len(group.datagrams) for group in packetCache.groups if len(group.datagrams)], [1])
         replies = self.attack()
         self.assertEqual([reply[3] & 15 for reply in replies], [1] * 5)
@@ -62,7 +62,7 @@ class ShapeKeyTests(WholeServerTestCase):
         If shapes were stored among whole datagrams, each such datagram would get the whole reply.
         """
         service = self.prepare()
-        for group in service._parts.packetCache.groups:
+        for group in service.frontend.packetCache.groups:
             for table in (group.datagrams, group.messages):
                 table._young.update(table._youngShapes)
         replies = self.attack()

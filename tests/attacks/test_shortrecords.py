@@ -11,9 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_ext.dnssec.algorithms import TESTING
 from twisted_ext.dnssec.keys import ZoneKey, delegatedKeys, keysOf, matches, unusableDelegation
 from twisted_ext.dnssec.signatures import verifySet
-from twisted_ext.dnssec.signing import SigningKey, sign
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BadMessage, BudgetSpent
+from twisted_ext.testing.internet.seededsigner import SigningKey, sign
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet

@@ -13,9 +13,9 @@ from tests.packetcache.lanes import NEAR, Server
 from tests.queries import optOf, queryOf
 from twisted_ext.answers import Answer, Origin, QueryContext
 from twisted_ext.resolver.caching.cached import CachedSource
-from twisted_ext.resolver.policy import specialnames
-from twisted_ext.resolver.policy.designating import DesignatingSource
-from twisted_ext.resolver.policy.specialnames import PrivateReverse
+from twisted_ext.resolver.combine.designating import DesignatingSource
+from twisted_ext.resolver.local import specialnames
+from twisted_ext.resolver.local.specialnames import PrivateReverse
 from twisted_ext.server.reply import respond
 from twisted_ext.server.reply.requests import Request, Send
 from twisted_ext.server.reply.respond import Responder

@@ -16,9 +16,9 @@ from tests.attacks.test_spoofing import chiSquare
 from tests.networks import socketOf
 from twisted_ext.answers import Answer
 from twisted_ext.resolver.forward import lookup
-from twisted_ext.testing.datagrams import MemoryPort
 from twisted_ext.testing.internet import Fault
 from twisted_ext.testing.network import Datagram
+from twisted_ext.testing.reactors import MemoryPort
 from twisted_ext.testing.sources import questionOf, rrsetOf
 from twisted_ext.transport.random import Draw
 from twisted_ext.wire.builder import buildMessage

@@ -14,8 +14,8 @@ from twisted_ext.limits import Limit
 from twisted_ext.server.limits import CLIENT_STREAM_MESSAGE, TLS_HANDSHAKES_TURN
 from twisted_ext.server.listeners import stream as streamlisteners
 from twisted_ext.server.listeners.connection import StreamServing
+from twisted_ext.server.listeners.stream import Turns
 from twisted_ext.server.listeners.tls.serving import TLSServing
-from twisted_ext.server.listeners.turns import Turns
 from twisted_ext.wire.framing import frame
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.attacks.whole import WholeServerTestCase
 from twisted_ext.limits import Limit
-from twisted_ext.resolver.policy import domainlimit
+from twisted_ext.resolver.lookup import domainlimit
 from twisted_ext.server.reply import respond
 from twisted_ext.server.reply import waiting as waitingRequests
 from twisted_ext.server.service import ServerService

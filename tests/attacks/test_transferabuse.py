@@ -20,8 +20,8 @@ from tests.zone.changing import APEX, ZONE, record
 from tests.zone.transfer.test_receiver import reply
 from twisted_ext.errors import BudgetSpent
 from twisted_ext.server.config.keys import Grants, Keys
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.transfer.secondarystore import Spool
 from twisted_ext.server.transfer.xfrin import Secondary
 from twisted_ext.testing.network import MemoryNetwork
@@ -206,14 +206,14 @@ class TransferAbuseTests(ReplicaTestCase):
             self.network.advance(15)
 
         askers = crowd()
-        self.assertEqual(self.primary.replication.transferring.slots.running, 0)
+        self.assertEqual(self.primary.replication.transfers.slots.running, 0)
         self.secondary.apply(primaries=[PRIMARY])
         self.network.advance(2)
         self.assertEqual(self.secondary.serial(), 10)
         ended(askers)
         with patch.object(Grants, "allows", lambda *_: True):
             askers = crowd()
-            self.assertGreater(self.primary.replication.transferring.slots.running, 5)
+            self.assertGreater(self.primary.replication.transfers.slots.running, 5)
         ended(askers)
 
     def octetsAccepted(self) -> int:

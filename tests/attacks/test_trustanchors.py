@@ -10,14 +10,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.dnssec.algorithms import ECDSA_P256
 from twisted_ext.dnssec.anchors import rollover
-from twisted_ext.dnssec.anchors.probe import observeSet
+from twisted_ext.dnssec.anchors.managed import observeSet
 from twisted_ext.dnssec.anchors.rollover import Round, TrustPoint
 from twisted_ext.dnssec.anchors.statefile import trustPointFromText, trustPointToText
 from twisted_ext.dnssec.limits import ANCHOR_TOMBSTONES
-from twisted_ext.dnssec.signing import SigningKey, sign
 from twisted_ext.dnssec.trustanchors import Anchor
 from twisted_ext.dnssec.work import Work
 from twisted_ext.limits import Limit
+from twisted_ext.testing.internet.seededsigner import SigningKey, sign
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet

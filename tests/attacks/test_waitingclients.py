@@ -113,7 +113,7 @@ class WaitingTests(WholeServerTestCase):
         """
         self.assertGreater(CLIENT_STREAM_YIELDS.default, 0.1)
         service = self.run_(allow=["192.168.0.0/16"])
-        self.patch(service._parts._streams, "most", 2)
+        self.patch(service.frontend._streams, "most", 2)
         self.upstream.silent = True
         clients = [self.connect(f"192.168.1.{number}") for number in range(2)]
         self.network.advance(0.05)
@@ -123,13 +123,13 @@ class WaitingTests(WholeServerTestCase):
         third = self.connect("192.168.1.9")
         self.network.advance(0.05)
         self.assertEqual(([client.lost for client in clients], third.lost), ([False, False], True))
-        for serving in service._parts._streams._streams:
+        for serving in service.frontend._streams._streams:
             serving._flows.append(iter(()))
         self.network.advance(1)
         third = self.connect("192.168.1.9")
         self.network.advance(0.05)
         self.assertEqual(([client.lost for client in clients], third.lost), ([False, False], True))
-        for serving in service._parts._streams._streams:
+        for serving in service.frontend._streams._streams:
             serving._flows.clear()
         third = self.connect("192.168.1.9")
         self.network.advance(0.05)

@@ -12,7 +12,6 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.answers import Answer, Outcome, QueryContext, Security
-from twisted_ext.dnssec.signing import Params, SigningKey, sign
 from twisted_ext.dnssec.trustanchors import ZoneAnchors
 from twisted_ext.dnssec.validation import Validator
 from twisted_ext.dnssec.work import Work
@@ -25,19 +24,20 @@ from twisted_ext.resolver.combine.aliasfollower import AliasFollower
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.recursive.source import RecursiveSource
 from twisted_ext.resolver.recursive.validating import ValidatingSource
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.service import ServerService
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.testing.internet import Internet, InternetZone, KeyPlan, NameServer
+from twisted_ext.testing.internet.seededsigner import Params, SigningKey, sign
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import ROOT, nameFromText
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeName
-from twisted_ext.wire.text import recordFromText
 
 __all__ = ["Craft", "Forwarded", "Resolver", "ValidatedTestCase", "boundless", "crafting", "keyOf", "record", "replyWith"]
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 from tests.queries import queryOf
 from tests.server.test_service import SECRET, US, ServiceCase
 from twisted_ext.cache.store import Store
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.service import ServerService
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.wire.message import Message
 
 __all__ = ["EVIL", "US", "WholeServerTestCase", "storeOf"]

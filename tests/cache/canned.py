@@ -7,9 +7,9 @@ from __future__ import annotations
 from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import typeNumber
-from twisted_ext.wire.text import recordFromText
 
 __all__ = ["answered", "denied", "question", "records", "wishes"]
 

@@ -23,8 +23,7 @@ from twisted_ext.cache.entries import (
 )
 from twisted_ext.outcomes import answerFromReply
 from twisted_ext.wire.builder import buildMessage
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 from twisted_ext.wire.names import ROOT, nameFromLabels
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.replies import readReply

@@ -16,8 +16,7 @@ from twisted_ext.cache.store import Store
 from twisted_ext.outcomes import answerFromReply
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 from twisted_ext.wire.records import RRSet
 
 NOW = 1000.1

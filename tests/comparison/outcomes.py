@@ -16,7 +16,7 @@ from twisted_ext.server.reply.requests import Request
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import ROOT, canonicalKey, labelCount, labelsOf, nameFromText, nameToText, parentOf
-from twisted_ext.wire.text import recordToText
+from twisted_ext.wire.rdata.text import recordToText
 from twisted_ext.wire.tsig import splitSigned
 from twisted_ext.zone.zonefile.reader import readMaster
 

@@ -24,7 +24,7 @@ from twisted_ext.compat.lookupmethods import Lookups
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.errors import BadRecord, CallerFault, Closed, ServerFailed
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.policy.specialnames import Special
+from twisted_ext.resolver.local.specialnames import Special
 from twisted_ext.wire import rrtypes
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.fieldtypes import Unknown as UnknownRdata

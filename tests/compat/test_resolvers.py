@@ -13,7 +13,6 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.typed import unchecked
-from twisted_ext.addressranges import reverseName
 from twisted_ext.compat.conversion.errors import DNSQueryTimeoutError, DNSServerError
 from twisted_ext.compat.conversion.timeouts import secondsAndWaits
 from twisted_ext.compat.install import globalReactor
@@ -24,6 +23,7 @@ from twisted_ext.errors import BadDescription, BadName, CallerFault
 from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
+from twisted_ext.wire.addressranges import reverseName
 
 FIRST, SECOND = "192.0.2.53", "192.0.2.54"
 QUERY = dns.Query(b"www.example", dns.A)

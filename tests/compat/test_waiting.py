@@ -13,7 +13,7 @@ from twisted_ext.compat.lookups.watch import waitFor
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.errors import ServerFailed, TimedOut
 from twisted_ext.testing.sources import CannedSource, HeldSource
-from twisted_ext.wire.literals import ipv4ToText
+from twisted_ext.wire.escapes import ipv4ToText
 
 __all__: list[str] = []
 

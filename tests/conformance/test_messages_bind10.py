@@ -12,8 +12,7 @@ from tests.corpora import corpus
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.builder import Writer, buildMessage
 from twisted_ext.wire.codes import ANY_CLASS, IN, NONE, Rcode
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.reader import Reader
 from twisted_ext.wire.records import RRSet

@@ -20,7 +20,7 @@ from twisted_ext.dnssec import keys as module
 from twisted_ext.dnssec.algorithms import STANDARD, TESTING
 from twisted_ext.dnssec.keys import ZoneKey, delegatedKeys, keysOf, keyTag, matches, unusableDelegation
 from twisted_ext.dnssec.limits import KEYS_CACHED, KEYS_READ
-from twisted_ext.dnssec.signing import SigningKey
+from twisted_ext.testing.internet.seededsigner import SigningKey
 from twisted_ext.wire.names import nameFromText
 
 ZONE = nameFromText("Example.")

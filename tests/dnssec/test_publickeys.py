@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.dnssec.publickeys import parsePublicKey
-from twisted_ext.dnssec.signing import SigningKey
+from twisted_ext.testing.internet.seededsigner import SigningKey
 
 #: All algorithms that can sign, and the sizes of signatures by keys of the default size.
 SIGNING = {5: 128, 7: 128, 8: 128, 10: 128, 13: 64, 14: 96, 15: 64, 16: 114}

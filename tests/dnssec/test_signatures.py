@@ -22,9 +22,9 @@ from twisted_ext.dnssec import signatures as module
 from twisted_ext.dnssec.algorithms import STANDARD, TESTING, Profile
 from twisted_ext.dnssec.keys import ZoneKey
 from twisted_ext.dnssec.signatures import SetVerdict, Signature, clockDoubt, signedData, verifySet
-from twisted_ext.dnssec.signing import SigningKey, sign
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BadMessage, BudgetSpent
+from twisted_ext.testing.internet.seededsigner import SigningKey, sign
 from twisted_ext.wire.names import ROOT, nameFromText
 from twisted_ext.wire.rdata.registry import rdataFromText
 from twisted_ext.wire.records import RRSet

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.records import RRSet, groupRecords
 from twisted_ext.wire.rrtypes import RRSIG
-from twisted_ext.wire.text import recordFromText
 
 __all__ = ["VectorEntry", "readEntries", "signedSets"]
 

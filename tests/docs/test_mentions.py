@@ -12,7 +12,7 @@ import pytest
 from tests.docs.pages import ROOT
 from twisted_ext.apps.cli.main import COMMANDS
 from twisted_ext.server.config.setting import GROUPS
-from twisted_ext.server.settings.settings import SETTINGS
+from twisted_ext.server.settings.plugged import allSettings
 
 __all__: list[str] = []
 
@@ -56,7 +56,7 @@ def unnamed(text: str) -> list[str]:
         *[f"command {command.word}" for command in COMMANDS if command.word not in commands],
         *[
             f"settings {group}"
-            for group in {each.group: None for each in SETTINGS}
+            for group in {each.group: None for each in allSettings(plugins=False)}
             if groups.get(group) != GROUPS[group]
         ],
         *[f"extra {extra}" for extra in extras() if extra not in found],

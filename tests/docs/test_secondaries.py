@@ -13,11 +13,10 @@ import pytest
 
 from tests.test_architecture import ROOT
 from twisted_ext.errors import BadDescription
-from twisted_ext.server.config.keys import Keys
+from twisted_ext.server.config.keys import Keys, TLSPeer
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.transferpolicy import Terms, termsOf
 from twisted_ext.server.config.zonesettings import ZoneSettings
-from twisted_ext.server.reply.requests import TLSPeer
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.zones.validate import checkZones
 
 PAGE: Final = (ROOT / "docs" / "howto" / "secondaries.rst").read_text("utf-8")

@@ -18,7 +18,7 @@ from tests.requirements import missing
 from tests.test_architecture import ROOT
 from twisted_ext.apps.cli.main import COMMANDS
 from twisted_ext.server.config.zonesettings import ZONE_SETTINGS
-from twisted_ext.server.settings.settings import SETTINGS
+from twisted_ext.server.settings.plugged import allSettings
 
 _SHARE: Final = runpy.run_path(str(ROOT / "docs" / "share.py"))
 
@@ -48,7 +48,7 @@ def test_everyOptionAndSettingIsDescribed(pages: dict[str, str]) -> None:
     assert "\\fB\\-\\-output\\fR, \\fB\\-o\\fR \\fIFILE\\fR\nwrite to this new file" in pages["man1/txdns-bulk.1"]
     assert "\\fB+tls\\-ca\\fR\\fI[=FILE]\\fR\ntrust the authorities" in pages["man1/txdns-query.1"]
     assert "\\fBcache dump [FILE]\\fR\nwrite the cache" in pages["man1/txdns-control.1"]
-    for setting in SETTINGS:
+    for setting in allSettings(plugins=False):
         name = setting.name.replace("-", "\\-")
         assert f"\\fB\\-\\-{name}\\fR" in pages["man8/twistd-txdns.8"]
         assert f"\n\\fB{name}\\fR\n" in pages["man5/txdns.toml.5"]

@@ -11,7 +11,7 @@ from typing import Final
 
 from tests.test_architecture import ROOT
 from twisted_ext.apps.cli.remote.statements import Batch
-from twisted_ext.server.config.updatepolicy import policyOf
+from twisted_ext.server.config.transferpolicy import policyOf
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.wire.names import nameFromText
 

@@ -24,9 +24,8 @@ from tests.zone.query.test_denial import CUTS, RECORDS, byNSEC, signed
 from tests.zone.query.test_direct import MORE
 from twisted_ext.native import chosen
 from twisted_ext.native.loops import Place
-from twisted_ext.server.authority import mapping, replying
-from twisted_ext.server.authority.mapping import denialOf
-from twisted_ext.server.authority.replying import ZoneReplies
+from twisted_ext.server.authority import replying
+from twisted_ext.server.authority.replying import ZoneReplies, denialOf
 from twisted_ext.server.authority.source import AuthoritySource
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.reply import cookies
@@ -94,7 +93,7 @@ def extended() -> Iterator[None]:
     """
     extension = builtExtension()
     with (
-        patch.object(mapping, "mapped", extension.mapped),
+        patch.object(replying, "mapped", extension.mapped),
         patch.object(replying, "replies", extension.replies),
         patch.object(chosen, "replies", extension.replies),
         patch.object(cookies, "replies", extension.replies),

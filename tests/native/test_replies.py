@@ -17,8 +17,7 @@ from tests.typed import unchecked
 from tests.zone.plain import HEAD, versionOf
 from twisted_ext.native import siphash
 from twisted_ext.native.loops import Place
-from twisted_ext.server.authority.mapping import denialOf
-from twisted_ext.server.authority.replying import ZoneReplies
+from twisted_ext.server.authority.replying import ZoneReplies, denialOf
 from twisted_ext.server.authority.zonetable import EXPIRED, Zones
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.wire.message import Message

@@ -17,8 +17,8 @@ from twisted_ext.compat.names import NamesResolver
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
+from twisted_ext.resolver.local.hosts import Hosts
 from twisted_ext.resolver.system.configured import System
-from twisted_ext.resolver.system.hosts import Hosts
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import atHand

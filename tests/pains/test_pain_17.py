@@ -18,7 +18,7 @@ from twisted_ext.bulk import Asked, bulk, dataOf
 from twisted_ext.errors import BadName, TimedOut
 from twisted_ext.limits import Limit
 from twisted_ext.ratecontrol import Window
-from twisted_ext.resolver.forward import admission
+from twisted_ext.resolver.forward import forwarder
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.testing.network import Datagram, Link, MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
@@ -128,7 +128,7 @@ class BulkTests(SynchronousTestCase):
         answered, queries = self.overload(Window(5_000, least=5_000, most=5_000))
         self.assertEqual(answered, 5_000)
         self.assertLess(queries, 6_250)
-        self.patch(admission, "LOOKUPS_BURST", Limit(20_000, 20_000, 20_000))
+        self.patch(forwarder, "LOOKUPS_BURST", Limit(20_000, 20_000, 20_000))
         self.setUp()
         _, queries = self.overload(Window(5_000, least=5_000, most=5_000))
         self.assertGreater(queries, 15_000)

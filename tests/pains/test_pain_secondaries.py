@@ -25,7 +25,7 @@ class SecondaryTests(ReplicaTestCase):
         self.secondary.apply(primaries=[f"{PRIMARY} key=one.key"])
         self.network.advance(2)
         self.assertEqual(self.secondary.serial(), 10)
-        transferring = self.primary.replication.transferring
+        transferring = self.primary.replication.transfers
         asked: list[tuple[int, bytes]] = []
 
         def watching(request: Request) -> Outcome:

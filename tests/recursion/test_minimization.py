@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.recursion.minimization} (RFC 9156).
+Tests of L{twisted_ext.recursion.iteration} (RFC 9156).
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.recursion.worlds import name
+from twisted_ext.recursion.iteration import Minimizer
 from twisted_ext.recursion.limits import MINIMIZED_LABELS, MINIMIZED_QUERIES
-from twisted_ext.recursion.minimization import Minimizer
 from twisted_ext.wire.names import ROOT, isBelow, labelCount, nameToText
 
 

@@ -16,9 +16,9 @@ from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import ROOT, nameFromText, nameToText
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import NS, typeName
-from twisted_ext.wire.text import recordFromText
 
 __all__ = ["ROOT_ADDRESS", "World", "denial", "name", "nothing", "referral", "reply", "sets"]
 

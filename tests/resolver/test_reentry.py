@@ -19,7 +19,7 @@ from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.resolver.combine.race import RaceSource
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
-from twisted_ext.testing.datagrams import newCannotListen
+from twisted_ext.testing.reactors import newCannotListen
 from twisted_ext.testing.sources import HeldSource, questionOf
 from twisted_ext.transport.datagram import Datagrams
 from twisted_ext.transport.servers import Server

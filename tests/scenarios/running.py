@@ -22,8 +22,7 @@ from twisted_ext.testing.scenarios.matching import Mismatch, Query, Unsupported,
 from twisted_ext.testing.scenarios.reading import Entry, Scenario, Step
 from twisted_ext.testing.sources import atHand
 from twisted_ext.wire import codes
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 from twisted_ext.wire.records import RRSet
 
 if TYPE_CHECKING:

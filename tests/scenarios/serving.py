@@ -30,8 +30,7 @@ from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.reactors import MemoryReactor
 from twisted_ext.testing.scenarios.reading import BadScenario, Entry, Scenario, Step
 from twisted_ext.wire import codes
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message
+from twisted_ext.wire.message import EDNS, Message
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA

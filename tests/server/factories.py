@@ -21,9 +21,8 @@ from twisted_ext.testing.reactors import MemoryReactor
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import QR, RD
-from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.framing import StreamBuffer, frame
-from twisted_ext.wire.message import Message
+from twisted_ext.wire.message import EDNS, Message
 from twisted_ext.wire.rdata.registry import rdataToText
 
 __all__ = ["OnlyQuery", "Result", "Server", "Zone", "record"]

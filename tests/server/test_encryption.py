@@ -16,8 +16,9 @@ from tests.server.listeners.tlsstreams import Contexts, TLSClient
 from tests.server.test_service import SECRET, US, ServiceCase
 from tests.typed import clientOf, observing
 from twisted_ext.errors import BadDescription
+from twisted_ext.server.config.places import placeFromText
 from twisted_ext.server.limits import WATCHDOG_SECONDS
-from twisted_ext.server.listeners.sockets import Bound, encryptedPlaces, encryptedSockets, placeFromText
+from twisted_ext.server.listeners.sockets import Bound, encryptedPlaces, encryptedSockets
 from twisted_ext.server.service import ServerService
 from twisted_ext.wire.framing import frame
 from twisted_ext.wire.message import Message

@@ -22,8 +22,7 @@ from twisted_ext.server import DNSServerFactory
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf, rrsetOf
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA, QR, RA, RD, TC, Rcode
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message
+from twisted_ext.wire.message import EDNS, Message
 from twisted_ext.zone import Zone as Built
 
 

@@ -18,7 +18,7 @@ from twisted_ext.compat.server import Peer
 from twisted_ext.server import DNSServerFactory
 from twisted_ext.testing.sources import CannedSource
 from twisted_ext.wire.codes import AA, Rcode
-from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import EDNS
 
 
 class OverridingTests(Server):

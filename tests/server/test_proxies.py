@@ -17,11 +17,11 @@ from tests.server.listeners.tlsstreams import Contexts
 from tests.server.test_service import SECRET, US, ServiceCase
 from tests.typed import clientOf
 from twisted_ext.errors import BadDescription
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.limits import CLIENT_STREAM_MESSAGE, WATCHDOG_SECONDS
 from twisted_ext.server.listeners.proxies.trusted import TrustedProxies
 from twisted_ext.server.listeners.sockets import Bound, encryptedPlaces
 from twisted_ext.server.service import ServerService
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.testing.streams import MemoryConnection
 from twisted_ext.wire.framing import frame
 from twisted_ext.wire.message import Message

@@ -4,8 +4,8 @@ Tests of the settings for queries to authoritative servers.
 
 from __future__ import annotations
 
+from tests.server.lookup.test_recursor import RecursingCase
 from tests.server.stacks import reloadStack
-from tests.server.test_recursor import RecursingCase
 from twisted_ext.answers import Security
 
 

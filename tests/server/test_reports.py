@@ -5,12 +5,12 @@ Tests of error reporting (RFC 9567) by a server, as resolver and as authority.
 from __future__ import annotations
 
 from tests.queries import optOf, queryOf
-from tests.server.test_recursor import RecursingCase
+from tests.server.lookup.test_recursor import RecursingCase
 from tests.zone.plain import HEAD, answer, versionOf
 from twisted_ext.answers import Security
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.requests import Request
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import isBelow, nameFromText, nameToText
 

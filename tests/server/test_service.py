@@ -23,11 +23,12 @@ from twisted_ext.errors import BadDescription, DNSFault
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.metrics.limits import LIVE_SECONDS
 from twisted_ext.server import service
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.operations.controlservice import ControlService
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.service import Server, ServerService, makeServer
-from twisted_ext.server.settings.settings import SETTINGS, Settings
+from twisted_ext.server.settings.plugged import allSettings
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.codes import RD
@@ -471,7 +472,7 @@ class ReloadTests(ServiceCase):
         A reload never claims that a setting is in force when it is not: the server reads the new value of each setting that it can change.
         """
         service = self.run_()
-        restarting = {setting.name for setting in SETTINGS if not setting.live}
+        restarting = {setting.name for setting in allSettings(plugins=False) if not setting.live}
         self.assertEqual(
             restarting,
             {"interface", "port", "tls", "https", "https-clear", "https-path", "quic", "http3", "self-signed", "workers", "role", "state"}
@@ -619,7 +620,7 @@ class CreationTests(ServiceCase):
         service = self.run_()
 
         def names() -> list[str]:
-            return [gate.name for gate in service._parts.responder.gates]
+            return [gate.name for gate in service.frontend.responder.gates]
 
         self.assertNotIn("rate", names())
         service.goOverTo(self.settings(clientRate=5))

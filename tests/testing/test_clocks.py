@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
 
 from tests.typed import unchecked
-from twisted_ext.testing.clocks import OrderedClock
+from twisted_ext.testing.datagrams import OrderedClock
 
 #: What is done to a clock: the name, a number that selects a call, and seconds.
 _STEPS = st.lists(

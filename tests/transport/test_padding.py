@@ -9,8 +9,7 @@ import pytest
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport.padding import padded
 from twisted_ext.wire.builder import buildMessage
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message
+from twisted_ext.wire.message import EDNS, Message
 from twisted_ext.wire.names import nameFromText
 
 ID = b"\x12\x34"

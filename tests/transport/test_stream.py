@@ -14,8 +14,7 @@ from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.stream import StreamExchange, secondsAllowed, wishing
 from twisted_ext.wire.builder import buildMessage, buildQuery
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message
+from twisted_ext.wire.message import EDNS, Message
 
 WIRE = questionOf("www.example.test").toWire()
 

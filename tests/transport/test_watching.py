@@ -17,9 +17,8 @@ from zope.interface import directlyProvides
 
 from tests.transport.waiting import Waiter
 from twisted_ext.errors import Unreachable
-from twisted_ext.testing.datagrams import MemoryPort
 from twisted_ext.testing.internet import Internet
-from twisted_ext.testing.reactors import MemoryReactor
+from twisted_ext.testing.reactors import MemoryPort, MemoryReactor
 from twisted_ext.transport import datagram
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
 from twisted_ext.transport.pollers import EachPoller, EpollPoller, Outbox, Poller

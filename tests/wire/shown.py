@@ -4,7 +4,7 @@ What a message holds, in forms that tests compare: typed options, records as tex
 
 from __future__ import annotations
 
-from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import EDNS
 from twisted_ext.wire.options import Option, optionFromWire
 
 __all__ = ["optionsOf"]

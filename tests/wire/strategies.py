@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 from twisted_ext.wire.names import MOST_OCTETS, nameFromLabels
 from twisted_ext.wire.records import RRSet
 

@@ -19,8 +19,7 @@ from tests.wire.strategies import messages, names, plainNames
 from twisted_ext.limits import NAMES_COMPRESSED
 from twisted_ext.wire.builder import Writer, buildMessage, buildQuery
 from twisted_ext.wire.codes import AA, DO, QR, RD, TC
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.reader import Reader
 from twisted_ext.wire.records import RRSet

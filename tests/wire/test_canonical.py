@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_ext.wire.canonical import canonicalOf, distinct
+from twisted_ext.wire.rdata.canonical import canonicalOf, distinct
 
 
 class CanonicalTests(SynchronousTestCase):

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_ext.wire.edns} and L{twisted_ext.wire.codes}.
+Tests for L{twisted_ext.wire.message} and L{twisted_ext.wire.codes}.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.wire import strategies
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.codes import DO, className, classNumber, rcodeName
-from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import EDNS
 
 
 class EDNSTests(SynchronousTestCase):

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_ext.wire.literals}, with the standard library as the reference.
+Tests for L{twisted_ext.wire.escapes}, with the standard library as the reference.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_ext.wire.literals import ipv4FromText, ipv4ToText, ipv6FromText, ipv6ToText
+from twisted_ext.wire.escapes import ipv4FromText, ipv4ToText, ipv6FromText, ipv6ToText
 
 #: Addresses with runs of zeros.
 _SPARSE = st.lists(st.sampled_from([b"\x00\x00", b"\x12\x00", b"\x00\x01"]), min_size=8, max_size=8).map(b"".join)

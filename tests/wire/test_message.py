@@ -16,8 +16,7 @@ from twisted_ext.errors import BadCount, BadMessage
 from twisted_ext.limits import EDNS_OPTIONS, Limit
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import ANY_CLASS, NONE, QR, Opcode
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 from twisted_ext.wire.names import ROOT, nameFromText
 from twisted_ext.wire.records import RRSet, eachRecord, groupRecords
 from twisted_ext.wire.rrtypes import TSIG
@@ -182,7 +181,7 @@ class SpecialRecordTests(SynchronousTestCase):
         options = b"\x00\x03\x00\x00" * 16000
         wire = header(1, 0, 0, 1) + QUESTION + b"\x00\x00\x29\x04\xd0\x00\x00\x00\x00" + len(options).to_bytes(2, "big") + options
         self.assertIn("more than 100", errorOf(wire))
-        with patch("twisted_ext.wire.edns.EDNS_OPTIONS", Limit(1 << 30, 1, 1 << 30)):
+        with patch("twisted_ext.wire.message.EDNS_OPTIONS", Limit(1 << 30, 1, 1 << 30)):
             edns = Message.fromWire(wire).edns
         assert edns is not None
         self.assertEqual(len(edns.options), 16000)

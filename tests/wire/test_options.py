@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.wire.shown import optionsOf
 from twisted_ext.errors import BadDescription, BadMessage
-from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import EDNS
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.options import (
     Chain,

@@ -14,9 +14,9 @@ from twisted_ext.compat.foreign import setsFrom
 from twisted_ext.resolver.lookup.explain import recordLines
 from twisted_ext.wire.codes import CH, IN
 from twisted_ext.wire.message import Message
+from twisted_ext.wire.rdata.text import recordFromText, recordToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import INTERNET_ONLY, TXT, A, formOf
-from twisted_ext.wire.text import recordFromText, recordToText
 
 __all__: list[str] = []
 

@@ -14,8 +14,7 @@ from twisted_ext.answers import Origin, Outcome
 from twisted_ext.errors import BadMessage, ServerFailed
 from twisted_ext.outcomes import answerFromMessage, answerFromReply
 from twisted_ext.wire.builder import buildMessage
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.replies import readReply

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_ext.wire.text}.
+Tests for L{twisted_ext.wire.rdata.text}.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.errors import BadRecord
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.text import recordFromText, recordToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, CNAME, DNSKEY, MX, TSIG, A
-from twisted_ext.wire.text import recordFromText, recordToText
 
 EXAMPLE = nameFromText("example.")
 WWW = nameFromText("www.example.")

@@ -8,7 +8,7 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_ext.wire.tlsrecords import TLSRecords
+from twisted_ext.wire.framing import TLSRecords
 
 
 def record(size: int) -> bytes:

@@ -14,8 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_ext.errors import BadDescription, BadMessage
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import QR, RD, Rcode
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.tsig import (

@@ -35,7 +35,7 @@ from twisted_ext.wire.rrtypes import AAAA, A
 if TYPE_CHECKING:
     from twisted_ext.compat.names import NamesResolver
     from twisted_ext.interfaces import Start
-    from twisted_ext.resolver.system.hosts import Hosts
+    from twisted_ext.resolver.local.hosts import Hosts
 
 __all__ = ["AddressLookups", "Host"]
 
@@ -279,7 +279,7 @@ class AddressLookups:
 
     def _hostsFiles(self) -> list[Hosts]:
         if self._hosts is None:
-            from twisted_ext.resolver.system.hosts import Hosts
+            from twisted_ext.resolver.local.hosts import Hosts
 
             self._hosts = list(behind(self.resolver.source, Hosts))
         return self._hosts

@@ -7,7 +7,6 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.addressranges import reverseNameOf
 from twisted_ext.aliases import found, isHostName
 from twisted_ext.answers import Question
 from twisted_ext.compat.conversion.errors import addressError
@@ -15,6 +14,7 @@ from twisted_ext.compat.conversion.timeouts import Timeout
 from twisted_ext.errors import Closed, DNSFault
 from twisted_ext.limits import LOCAL_ALIASES
 from twisted_ext.resolver.ask import askedOn
+from twisted_ext.wire.addressranges import reverseNameOf
 from twisted_ext.wire.names import ROOT, nameToText
 from twisted_ext.wire.rrtypes import PTR
 

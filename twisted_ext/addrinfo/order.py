@@ -12,7 +12,7 @@ from typing import Final
 
 from twisted_ext.addrinfo.routes import GLOBAL, Own, SourceFor, ownAddresses, packed, scopeOf, sourceFor
 from twisted_ext.limits import ADDRESSES_SORTED, CONFIGURATION_OCTETS, LOOK_SECONDS, ROUTES_REMEMBERED
-from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile
+from twisted_ext.resolver.local.localanswers import Complaints, FollowedFile
 
 __all__ = ["GAI_CONF", "Order", "Policies"]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from twisted_ext.limits import LOOK_SECONDS
-from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile
+from twisted_ext.resolver.local.localanswers import Complaints, FollowedFile
 
 __all__ = ["Ports", "systemServicesPath"]
 

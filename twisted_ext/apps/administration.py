@@ -11,8 +11,8 @@ from twisted_ext.server.settings.startup import neededModule
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorSocket
 
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.service import Server
-    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["addAdministration"]
 

@@ -28,16 +28,15 @@ from twisted_ext.server.console.zones.changes import ZoneChangesPage
 from twisted_ext.server.console.zones.keys import ZoneKeysPage
 from twisted_ext.server.console.zones.pages import ZonePages
 from twisted_ext.server.console.zones.text import ZoneTextPage
-from twisted_ext.server.jobs.sparing import SparingThread
-from twisted_ext.server.jobs.subprocess import inThread
+from twisted_ext.server.jobs.subprocess import SparingThread, inThread
 from twisted_ext.server.web.securedservice import SecuredService
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.operations.audit import AuditLog
     from twisted_ext.server.operations.operations import Operations
-    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["ConsoleService", "consoleServiceFor"]
 

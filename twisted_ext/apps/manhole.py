@@ -68,7 +68,7 @@ class ManholeService(Service):
         self._keys = AuthorizedKeys(keys)
         self._keys.check()
         self._factory = manholeFactory(reactor, self._keys, hostKey(f"{keys}.host"), namespace)
-        self._crowd = ConnectionLimit(self._factory, _MANHOLE_CLIENTS)
+        self._connections = ConnectionLimit(self._factory, _MANHOLE_CLIENTS)
         self.port: IListeningPort | None = None
         self._where = endpoint
 
@@ -85,7 +85,7 @@ class ManholeService(Service):
                 _log.error("{fault}", fault=fault)
 
         starting = True
-        self._endpoint.listen(self._crowd).addCallbacks(self._cbListening, failed)
+        self._endpoint.listen(self._connections).addCallbacks(self._cbListening, failed)
         # Almost all endpoints fail at once, if at all. Later failures are logged.
         starting = False
         if faults:
@@ -97,7 +97,7 @@ class ManholeService(Service):
 
     def stopService(self) -> Deferred[None]:
         self.running = 0
-        self._crowd.end()
+        self._connections.end()
         port, self.port = self.port, None
         return succeed(None) if port is None else maybeDeferred(port.stopListening).addCallback(lambda _: None)
 

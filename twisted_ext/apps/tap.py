@@ -23,14 +23,14 @@ from twisted.python.logfile import LogFile
 
 from twisted_ext._version import __version__
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
-from twisted_ext.server.config.setting import Setting
+from twisted_ext.server.config.setting import DECLARED, Setting
+from twisted_ext.server.config.settings import ZONE, Settings
 from twisted_ext.server.config.types import COUNT, FLAG
 from twisted_ext.server.operations.logqueue import drainAll, queuedObserver, sinkFor
 from twisted_ext.server.operations.logs import formatterFor, isOfJournal
 from twisted_ext.server.process.prepare import prepareProcess
-from twisted_ext.server.settings import settings as declared
 from twisted_ext.server.settings.helptext import usageOf
-from twisted_ext.server.settings.settings import ZONE, Settings
+from twisted_ext.server.settings.plugged import allSettings
 from twisted_ext.server.settings.startup import (
     BROKEN_PIPE,
     INTERRUPTED,
@@ -189,7 +189,7 @@ class _Command(usage.Options):
 
 class _Words(_Command):
     """
-    Command-line options that are settings, which a tap of another package can add its own to.
+    Command-line options that are settings. A tap of another package can add its own.
 
     @ivar given: the values of the options that were given, by the names of their settings.
     @ivar several: the same for settings that can be given several times.
@@ -272,7 +272,7 @@ class _Words(_Command):
             name = word.removeprefix("--").partition("=")[0]
             if word.startswith("--") and not hasattr(type(self), f"opt_{name.replace('-', '_')}"):
                 # Loads plugins if this is no setting of this package's.
-                declared.settingNamed(name)
+                DECLARED.named(name)
         if _addOptions():
             collect: Callable[[usage.Options], None] = usage.Options.__init__
             collect(self)
@@ -398,7 +398,7 @@ def _addOptions() -> bool:
     @return: whether there are any.
     """
     added = False
-    for setting in declared.SETTINGS:
+    for setting in allSettings(plugins=False):
         for name, option in _optionsFor(setting).items():
             if not hasattr(_Words, f"opt_{name}"):
                 setattr(_Words, f"opt_{name}", option)

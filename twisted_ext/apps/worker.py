@@ -21,6 +21,7 @@ from twisted.logger import Logger, globalLogBeginner
 from twisted.python.failure import Failure
 
 from twisted_ext.metrics.figures import JSON, Figures
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.jobs.tuning import collectLess
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.operations.logqueue import queuedObserver, sinkFor
@@ -28,7 +29,6 @@ from twisted_ext.server.operations.logs import relayedLine
 from twisted_ext.server.process.prepare import prepareProcess
 from twisted_ext.server.process.worker import LineSplitter
 from twisted_ext.server.service import ServerService
-from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["ParentMessages", "main"]
 
@@ -56,8 +56,8 @@ class ParentMessages(Protocol):
         self._lines.feed(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self.service is not None and self.service.passing is not None:
-            self.service.passing.close()
+        if self.service is not None and self.service.relay is not None:
+            self.service.relay.close()
         self._stop()
 
     def _say(self, **said: object) -> None:
@@ -108,8 +108,8 @@ class ParentMessages(Protocol):
                 self._obey()
             return None
         if do == "passed":
-            assert service.passing is not None
-            service.passing.take(said)
+            assert service.relay is not None
+            service.relay.take(said)
             return None
         if do == "operations":
             from twisted_ext.server.process.relay import keysFrom
@@ -138,7 +138,7 @@ class ParentMessages(Protocol):
         """
         self._going = True
         service = self.service
-        assert service is not None and service.zoned.mirrored is not None
+        assert service is not None and service.zoneSet.zoneSync is not None
         while self._steps is not None or self._zones:
             try:
                 if self._steps is None:
@@ -146,7 +146,7 @@ class ParentMessages(Protocol):
                     if words is None:
                         self._begin(service)
                         continue
-                    self._steps = service.zoned.mirrored.obeying(words)
+                    self._steps = service.zoneSet.zoneSync.obeying(words)
                 next(self._steps)
             except StopIteration:
                 self._steps = None
@@ -176,9 +176,9 @@ class ParentMessages(Protocol):
                     os.set_inheritable(each.fileno(), False)
             bound.append(Bound(str(pair["address"]), cast(int, pair["port"]), opened[0], opened[1], str(pair.get("encryption", ""))))
         settings = Settings.fromJSON(cast("dict[str, object]", said["settings"]))
-        zoned = bool(said.get("zoned"))
+        hasZones = bool(said.get("hasZones"))
         secret = bytes.fromhex(str(said["secret"]))
-        passing = self._tell if zoned else None
+        toParent = self._tell if hasZones else None
         encryption = None
         if said.get("certificates"):
             from twisted_ext.server.listeners.tls.encryption import Encryption
@@ -190,12 +190,12 @@ class ParentMessages(Protocol):
             bound,
             secret,
             cookieSecrets=_secretsIn(said),
-            passing=passing,
+            toParent=toParent,
             encryption=encryption,
             worker=True,
         )
         service.lost = self._lost
-        if not zoned:
+        if not hasZones:
             self._begin(service)
 
 

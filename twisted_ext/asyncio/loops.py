@@ -13,9 +13,9 @@ from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.base import ReactorBase
 from twisted.internet.interfaces import IReactorTime
 
+from twisted_ext.compat.install import Slot
 from twisted_ext.compat.lookups.ask import resolverOf
 from twisted_ext.compat.names import NamesResolver
-from twisted_ext.compat.slots import Slot
 from twisted_ext.errors import CallerFault
 from twisted_ext.limits import DESCRIPTIONS_KEPT
 

@@ -96,8 +96,8 @@ def sourceFor(
     from twisted_ext.resolver.caching.cached import CachedSource
     from twisted_ext.resolver.combine.chain import ChainSource
     from twisted_ext.resolver.forward.forwarder import ForwardingSource
-    from twisted_ext.resolver.policy.specialnames import Special
-    from twisted_ext.resolver.system.hosts import Hosts
+    from twisted_ext.resolver.local.hosts import Hosts
+    from twisted_ext.resolver.local.specialnames import Special
 
     forwarding = ForwardingSource(reactor, serversFrom(servers))
     return ChainSource([Hosts(reactor, _path(hosts)), Special(), CachedSource(forwarding, reactor)])

@@ -23,9 +23,9 @@ from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA, QR, Rcode
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.rdata.text import recordFromText, recordToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, CNAME, DNAME, DNSKEY, DS, SOA, typeName, typeNumber
-from twisted_ext.wire.text import recordFromText, recordToText
 
 __all__ = ["FORMAT", "VERSION", "Evidence", "Step", "aliasTarget", "followed"]
 

@@ -22,9 +22,9 @@ from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BadMessage, BudgetSpent, DNSFault
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import canonicalKey, isBelow, nameToText
+from twisted_ext.wire.rdata.text import recordToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import DNSKEY, DS, NSEC, NSEC3, RRSIG, SOA, typeName
-from twisted_ext.wire.text import recordToText
 
 __all__ = ["DelegationSigner", "Inspection", "ShownKey", "ShownSet", "ShownSignature", "ShownZone", "inspect"]
 

@@ -24,8 +24,8 @@ from twisted_ext.dnssec.verdicts import (
 )
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BadMessage, BudgetSpent
-from twisted_ext.wire.canonical import canonicalOf
 from twisted_ext.wire.names import ROOT, labelCount, nameToText
+from twisted_ext.wire.rdata.canonical import canonicalOf
 from twisted_ext.wire.rdata.times import dateFromSeconds
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import DNSKEY, DS, NSEC, NSEC3, typeName

@@ -15,12 +15,12 @@ from twisted_ext.lazy import lazyNames
 
 if TYPE_CHECKING:
     from twisted_ext.discovery.targets import Target
-    from twisted_ext.endpoints.checked import HandshakeFailed
     from twisted_ext.endpoints.dane import DaneEndpoint, DaneMissing
     from twisted_ext.endpoints.endpoints import HostEndpoint, HTTPSEndpoint, SRVEndpoint, TargetsEndpoint
     from twisted_ext.endpoints.happyeyeballs import Attempt, TargetsFailed
     from twisted_ext.endpoints.mail import MailEndpoint
     from twisted_ext.endpoints.srvconnect import SRVConnector
+    from twisted_ext.endpoints.starttls import HandshakeFailed
 
 __all__ = [
     "Attempt",
@@ -41,7 +41,7 @@ __getattr__, __dir__ = lazyNames(
     __name__,
     {
         "twisted_ext.discovery.targets": ("Target",),
-        "twisted_ext.endpoints.checked": ("HandshakeFailed",),
+        "twisted_ext.endpoints.starttls": ("HandshakeFailed",),
         "twisted_ext.endpoints.dane": ("DaneEndpoint", "DaneMissing",),
         "twisted_ext.endpoints.endpoints": ("HTTPSEndpoint", "HostEndpoint", "SRVEndpoint", "TargetsEndpoint",),
         "twisted_ext.endpoints.happyeyeballs": ("Attempt", "TargetsFailed",),

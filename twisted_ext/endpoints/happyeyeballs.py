@@ -356,7 +356,7 @@ class ConnectAttempt:
         self._resolver = resolver
         self._address = address
         self._securing = securing
-        self._building = RecordingFactory(protocolFactory)
+        self._factory = RecordingFactory(protocolFactory)
         self._finding: Deferred[None] | None = None
         self._unopened: deque[Target] = deque()
         self._places: list[_Place] = []
@@ -480,7 +480,7 @@ class ConnectAttempt:
         self._left -= 1
         way = self._way
         try:
-            attempt = dial(way.reactor, address, target.port, self._building, way.timeout, way.bindAddress, self._securing)
+            attempt = dial(way.reactor, address, target.port, self._factory, way.timeout, way.bindAddress, self._securing)
         except Exception as error:
             attempt = fail(error)
         self._underWay[attempt] = target.priority
@@ -495,8 +495,8 @@ class ConnectAttempt:
         if self._over:
             return
         del self._underWay[attempt]
-        if self._building.failure is not None:
-            self._fail(self._building.failure)
+        if self._factory.failure is not None:
+            self._fail(self._factory.failure)
             return
         self._ended.append(Attempt(target, address, cast(BaseException, failure.value)))
         self._failed = True

@@ -17,9 +17,8 @@ from twisted_ext.compat.lookups.follow import chanceOf
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.discovery.targets import Target, checkedPort, hostIn
 from twisted_ext.discovery.weights import SMTP, ShufflingSource, mailTargets
-from twisted_ext.endpoints.dane import DaneEndpoint, DaneMissing
+from twisted_ext.endpoints.dane import DaneEndpoint, DaneMissing, ValidatingResolver
 from twisted_ext.endpoints.happyeyeballs import Attempt, Options, TargetsFailed, Way, newCancellation
-from twisted_ext.endpoints.tlsarecords import ValidatingResolver
 from twisted_ext.errors import DNSFault
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.wire.message import Question

@@ -11,8 +11,8 @@ from twisted_ext.errors import BadDescription, BadRecord
 from twisted_ext.recursion.delegations import Delegation, NameServer, addressesIn
 from twisted_ext.recursion.limits import DELEGATION_SERVERS
 from twisted_ext.wire.names import ROOT, nameFromText, nameToText
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.rrtypes import AAAA, NS, A
-from twisted_ext.wire.text import recordFromText
 
 __all__ = ["ROOT_SERVERS", "TRANSFER_SERVERS", "builtInRoot", "rootFromText"]
 

@@ -11,6 +11,8 @@ L{Iteration.run} is a generator. It yields what it needs, and is sent the time a
         need = steps.send((now, result))       # an Answer or a DNSFault
 
 The answer is the generator's return value; a fault is raised.
+
+Names are minimized (RFC 9156): the servers of a zone are sent no more of a name than they need.
 """
 
 from __future__ import annotations
@@ -23,8 +25,14 @@ from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BudgetSpent, DNSFault, PolicyFault, ServerFailed, TimedOut, Unreachable
 from twisted_ext.limits import FAILURE_PATIENCE
 from twisted_ext.recursion.delegations import Delegation, Delegations, NameServer, addressesIn
-from twisted_ext.recursion.limits import ADDRESS_LOOKUPS, ADDRESS_LOOKUPS_FAILED, DELEGATION_SERVERS, REFERRALS
-from twisted_ext.recursion.minimization import Minimizer
+from twisted_ext.recursion.limits import (
+    ADDRESS_LOOKUPS,
+    ADDRESS_LOOKUPS_FAILED,
+    DELEGATION_SERVERS,
+    MINIMIZED_LABELS,
+    MINIMIZED_QUERIES,
+    REFERRALS,
+)
 from twisted_ext.recursion.replies import Meaning, Referral, glueOf, meaningOf, scrubbed
 from twisted_ext.wire.codes import AA, IN, Rcode
 from twisted_ext.wire.message import Message, Question
@@ -32,7 +40,7 @@ from twisted_ext.wire.names import ROOT, isBelow, labelCount, nameToText, parent
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, DS, NS, RRSIG, SOA, A, typeName
 
-__all__ = ["FindAddresses", "Iteration", "Need", "Options", "Pause", "QueryZone", "Result"]
+__all__ = ["FindAddresses", "Iteration", "Minimizer", "Need", "Options", "Pause", "QueryZone", "Result"]
 
 _REFERRALS: Final = int(REFERRALS.default)
 _LOOKUPS: Final = int(ADDRESS_LOOKUPS.default)
@@ -53,6 +61,47 @@ _HELPFUL: Final = (Meaning.ANSWER, Meaning.REFERRAL)
 #: Extended errors (RFC 8914).
 _NO_REACHABLE_AUTHORITY: Final = 22
 _INVALID_DATA: Final = 24
+
+_QUERIES: Final = int(MINIMIZED_QUERIES.default)
+_SINGLE: Final = int(MINIMIZED_LABELS.default)
+
+
+class Minimizer:
+    """
+    The names to send on the way to one name.
+
+    @ivar name: folded.
+    @ivar enabled: false if the whole name has to be sent from now on.
+    @ivar labels: the number of labels of the name.
+    """
+
+    __slots__ = ("name", "enabled", "labels", "_queries")
+
+    def __init__(self, name: bytes, enabled: bool = True, labels: int | None = None) -> None:
+        self.name = name
+        self.enabled = enabled
+        self.labels = labelCount(name) if labels is None else labels
+        self._queries = 0
+
+    def next(self, known: int) -> bytes:
+        """
+        Return the next name to send.
+
+        @param known: the number of labels that are known to exist or to have been asked: those of the zone, or of the last name sent.
+        """
+        left = self.labels - known
+        if not self.enabled or left <= 1 or self._queries >= _QUERIES:
+            return self.name
+        self._queries += 1
+        step = 1
+        if self._queries > _SINGLE:
+            # Spread the other labels over the queries left (RFC 9156, section 2.3).
+            step = max(1, left // (_QUERIES - self._queries + 1))
+        name = self.name
+        position = 0
+        for _ in range(left - step):
+            position += name[position] + 1
+        return name[position:]
 
 
 class QueryZone:

@@ -14,7 +14,7 @@ from typing import Final
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.recursion.limits import ENCRYPTED_DAMPING, ENCRYPTED_DECLINES, ENCRYPTED_PERSISTENCE, ENCRYPTED_SERVERS
-from twisted_ext.wire.literals import ipv4FromText, ipv6FromText
+from twisted_ext.wire.escapes import ipv4FromText, ipv6FromText
 
 __all__ = ["EncryptedServer", "EncryptedServers", "Tried"]
 

@@ -14,15 +14,15 @@ from twisted_ext.server.features.built import Features
 from twisted_ext.server.features.cookies.feature import secretsOf
 from twisted_ext.server.frontend import gatesOf
 from twisted_ext.server.listeners.sockets import listenAddresses
-from twisted_ext.server.sources import ForwardStack, ZoneStack, stackFor
-from twisted_ext.server.upstreams import ListenAddresses
+from twisted_ext.server.lookup.sources import ForwardStack, ZoneStack, stackFor
+from twisted_ext.server.lookup.upstreams import ListenAddresses
 from twisted_ext.server.zones.validate import checkZones, zonesIn
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.reply.gates import Gate
-    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["checkSettings", "pathOf", "placesOf"]
 

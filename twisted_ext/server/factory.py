@@ -112,7 +112,7 @@ class DNSServerFactory(MessageServing, ServerFactory):
         """
         self.counters = Counters()
         self._access = access or Access({"allow": ["any"]})
-        self._servings: _Connections | None = None
+        self._connections: _Connections | None = None
         super().__init__(_withZones(authorities), caches, clients, verbose, reactor=reactor)
 
     def _use(self, source: IAnswerSource) -> None:
@@ -145,15 +145,15 @@ class DNSServerFactory(MessageServing, ServerFactory):
             own = cast("Callable[[object], Protocol]", make)(self)
             own.factory = self
             return own
-        if self._servings is None:
-            self._servings = _Connections(self)
-        stream = self._servings.buildProtocol(addr)
+        if self._connections is None:
+            self._connections = _Connections(self)
+        stream = self._connections.buildProtocol(addr)
         if stream is not None:
             stream.factory = self
         return stream
 
     def stopFactory(self) -> None:
-        servings, self._servings = self._servings, None
+        servings, self._connections = self._connections, None
         if servings is not None:
             servings.close()
 

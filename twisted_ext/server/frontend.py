@@ -23,8 +23,9 @@ from twisted_ext.server.features.base.feature import Stage
 from twisted_ext.server.listeners.datagram import DatagramListener
 from twisted_ext.server.listeners.proxies.trusted import TrustedProxies
 from twisted_ext.server.listeners.stream import StreamFactory, StreamListener, StreamResponder
+from twisted_ext.server.lookup.sources import ZoneStack
 from twisted_ext.server.operations.watchdog import Watchdog
-from twisted_ext.server.reply.chaos import ChaosIdentity
+from twisted_ext.server.reply.chaos import ChaosIdentity, SelfTest
 from twisted_ext.server.reply.cookies import CookieReplies
 from twisted_ext.server.reply.gates import (
     AccessGate,
@@ -38,20 +39,18 @@ from twisted_ext.server.reply.gates import (
     gatesFor,
     plainGates,
 )
-from twisted_ext.server.reply.livelist import LiveList
-from twisted_ext.server.reply.observers import Observers
+from twisted_ext.server.reply.observers import LiveList, Observers
 from twisted_ext.server.reply.packetcaches import ClientGroups, cacheOf
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.respond import Responder
-from twisted_ext.server.reply.selftest import SelfTest
-from twisted_ext.server.sources import ZoneStack
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from twisted_ext.answers import Epoch
     from twisted_ext.server.config.keys import Keys
-    from twisted_ext.server.devices.offer import Offer
+    from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.features.base.offer import Offer
     from twisted_ext.server.features.built import Features
     from twisted_ext.server.listeners.https.headers import HeadMemory
     from twisted_ext.server.listeners.https.request import Status
@@ -60,7 +59,6 @@ if TYPE_CHECKING:
     from twisted_ext.server.listeners.stream import MakeServing
     from twisted_ext.server.listeners.tls.certificates import Certificates
     from twisted_ext.server.reply.opcodes import OpcodeHandler
-    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["Frontend", "gatesOf"]
 

@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.metrics.counters import Counters
+from twisted_ext.server.config.types import SECRET_OCTETS
 from twisted_ext.server.dryrun import checkSettings, placesOf
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.built import Features, Keepers
@@ -35,15 +36,14 @@ from twisted_ext.server.listeners.sockets import (
     encryptedSockets,
     receivedSockets,
 )
+from twisted_ext.server.lookup.sources import stackFor
+from twisted_ext.server.lookup.upstreams import ListenAddresses
 from twisted_ext.server.operations.status import Status
-from twisted_ext.server.operations.systemd import notify, watchdogSeconds
+from twisted_ext.server.operations.watchdog import notify, watchdogSeconds
 from twisted_ext.server.process.relay import Relay
-from twisted_ext.server.reply.cookies import SECRET_OCTETS
 from twisted_ext.server.settings.additions import AddedSettings
 from twisted_ext.server.settings.changes import NOTHING, changedLines
-from twisted_ext.server.settings.settings import pluginComplaints
-from twisted_ext.server.sources import stackFor
-from twisted_ext.server.upstreams import ListenAddresses
+from twisted_ext.server.settings.plugged import pluginComplaints
 from twisted_ext.server.zones.validate import zonesIn
 from twisted_ext.server.zones.zoneset import ZoneSet
 
@@ -53,16 +53,16 @@ if TYPE_CHECKING:
     from twisted_ext.packetcache.packetcache import PacketCache
     from twisted_ext.resolver.caching.cached import CachedSource
     from twisted_ext.server.config.keys import Keys
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.zonesettings import ZoneSettings
-    from twisted_ext.server.devices.offer import Offer
     from twisted_ext.server.devices.page import SetupPage
+    from twisted_ext.server.features.base.offer import Offer
     from twisted_ext.server.listeners.tls.encryption import Encryption
+    from twisted_ext.server.lookup.recursor import Recursor
     from twisted_ext.server.operations.operations import Operations
     from twisted_ext.server.operations.watchdog import Watchdog
     from twisted_ext.server.process.workers import Workforce
-    from twisted_ext.server.recursor import Recursor
     from twisted_ext.server.reply.respond import Responder
-    from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.zones.zonesyncworker import ZoneSyncWorker
     from twisted_ext.zone.zone import Zone
 
@@ -96,7 +96,7 @@ class ServerService(Service):
         *,
         cookieSecrets: Sequence[bytes] = (),
         reread: Callable[[], Settings] | None = None,
-        passing: Callable[[dict[str, object]], object] | None = None,
+        toParent: Callable[[dict[str, object]], object] | None = None,
         fromPython: Callable[[str], Zone] | None = None,
         encryption: Encryption | None = None,
         worker: bool = False,
@@ -105,7 +105,7 @@ class ServerService(Service):
         @param worker: whether this is a worker process, whose parent has the keepers of features.
         @param encryption: the certificates of encrypted listeners; by default read as the settings say.
         @param bound: the sockets to listen on, which this service owns from now on; empty if L{use} is called later.
-        @param passing: in a worker, whose zones the parent process manages, sends a message to the parent.
+        @param toParent: in a worker, whose zones the parent process manages, sends a message to the parent.
 
         @raise BadDescription: the settings cannot be used. The sockets stay open then.
         """
@@ -119,9 +119,9 @@ class ServerService(Service):
         self._waiting: list[Deferred[list[str]]] | None = None
         self._listening = ListenAddresses(*_placeOf(bound)) if bound else placesOf(settings)
         # A worker's settings contain no zones: its parent loads them.
-        self._worker = passing is not None
-        self.zoned = ZoneSet(reactor, settings, self.changed, fromPython, worker=self._worker)
-        self._serving: Frontend | None = None
+        self._worker = toParent is not None
+        self.zoneSet = ZoneSet(reactor, settings, self.changed, fromPython, worker=self._worker)
+        self._frontend: Frontend | None = None
         self.features = Features(
             Site(
                 reactor,
@@ -130,29 +130,29 @@ class ServerService(Service):
                 self.observe,
                 lambda: self.stack.asksInside(),
                 lambda name, until: self.stack.suspend(name, until),
-                zones=self.zoned.zones,
+                zones=self.zoneSet.zones,
                 secret=secret,
                 cookieSecrets=tuple(cookieSecrets),
             )
         )
         try:
             self.stack = stackFor(
-                reactor, settings, self.zoned.zones, self.features, listening=self._listening, changed=self.changed
+                reactor, settings, self.zoneSet.zones, self.features, listening=self._listening, changed=self.changed
             )
         except BaseException:
             self.features.close()
             raise
-        self.zoned.connected = self._see
+        self.zoneSet.connected = self._see
         self._keepers = None if worker else Keepers(reactor, settings)
         # What keepers have published, for features that a reload switches on.
         self._published: dict[str, JSON] = {}
         self.counters = Counters()
-        self.status = Status(reactor, self, None if self._worker else self.zoned, self._keepers, self.encryption)
+        self.status = Status(reactor, self, None if self._worker else self.zoneSet, self._keepers, self.encryption)
         self.use(bound)
         try:
-            large = self._worker or self.zoned.any or settings.role == "serve"
+            large = self._worker or self.zoneSet.any or settings.role == "serve"
             certificates = None if self.encryption is None else self.encryption.certificates
-            self._serving = Frontend(
+            self._frontend = Frontend(
                 self.features, self.stack, self.counters, large=large, certificates=certificates, views=self.stack.views
             )
         except BaseException:
@@ -160,15 +160,15 @@ class ServerService(Service):
             self.stack.close()
             raise
         self.features.begin()
-        self._serving.responder.relieve = self._relieve
+        self._frontend.responder.relieve = self._relieve
         self._looking = LoopingCall(self._look)
         self._looking.clock = reactor
         self._collection = QuietCollection(reactor.seconds())
         self.lost: Callable[[str], object] | None = None
         self.watchdog: Watchdog | None = None
-        self.passing: Relay | None = None
-        if passing is not None and self.zoned.mirrored is not None:
-            self._pass(passing, self.zoned.mirrored)
+        self.relay: Relay | None = None
+        if toParent is not None and self.zoneSet.zoneSync is not None:
+            self._pass(toParent, self.zoneSet.zoneSync)
 
     def use(self, bound: Sequence[Bound]) -> None:
         """
@@ -198,11 +198,11 @@ class ServerService(Service):
 
     @property
     def packetCache(self) -> PacketCache:
-        return self._parts.packetCache
+        return self.frontend.packetCache
 
     @property
     def responder(self) -> Responder:
-        return self._parts.responder
+        return self.frontend.responder
 
     @property
     def listening(self) -> list[str]:
@@ -210,13 +210,13 @@ class ServerService(Service):
 
     # -- the rest
 
-    def _pass(self, passing: Callable[[dict[str, object]], object], mirrored: ZoneSyncWorker) -> None:
+    def _pass(self, toParent: Callable[[dict[str, object]], object], zoneSync: ZoneSyncWorker) -> None:
         from twisted_ext.server.transfer.xfrout import OutgoingTransfers
 
-        whole = OutgoingTransfers(mirrored.offer, settings=self.settings)
-        singly = OutgoingTransfers(mirrored.offerSingly, settings=self.settings)
-        self.passing = Relay(self._reactor, passing, lambda request, single: singly(request) if single else whole(request))
-        mirrored.lacks = lambda apex, path: passing({"lacks": apex.hex(), "path": path})
+        whole = OutgoingTransfers(zoneSync.offer, settings=self.settings)
+        singly = OutgoingTransfers(zoneSync.offerSingly, settings=self.settings)
+        self.relay = Relay(self._reactor, toParent, lambda request, single: singly(request) if single else whole(request))
+        zoneSync.lacks = lambda apex, path: toParent({"lacks": apex.hex(), "path": path})
 
     def passOn(self, operations: Iterable[int], keys: Keys) -> None:
         """
@@ -225,18 +225,18 @@ class ServerService(Service):
         @param operations: the keys of these requests, see L{handlerKey<twisted_ext.server.reply.opcodes.handlerKey>}.
         @param keys: the TSIG keys for requests that are parsed in this process.
         """
-        assert self.passing is not None
-        self.zoned.handlers = dict.fromkeys(operations, self.passing)
-        self.zoned.keys = keys
+        assert self.relay is not None
+        self.zoneSet.handlers = dict.fromkeys(operations, self.relay)
+        self.zoneSet.keys = keys
         self._see()
 
     def _see(self) -> None:
-        self._parts.see(self.zoned.handlers, self.zoned.keys, self.zoned.expiring)
+        self.frontend.see(self.zoneSet.handlers, self.zoneSet.keys, self.zoneSet.expiring)
 
     def changed(self) -> None:
         # The stack may call this while it is still being built.
-        if self._serving is not None:
-            self._serving.epoch.bump()
+        if self._frontend is not None:
+            self._frontend.epoch.bump()
 
     def take(self, feature: str, state: JSON) -> None:
         """
@@ -249,8 +249,8 @@ class ServerService(Service):
         self.features.take(feature, state)
 
     def observe(self) -> None:
-        if self._serving is not None:
-            self._serving.observe()
+        if self._frontend is not None:
+            self._frontend.observe()
 
     @property
     def bound(self) -> Sequence[Bound]:
@@ -260,20 +260,20 @@ class ServerService(Service):
         return self._bound
 
     @property
-    def _parts(self) -> Frontend:
-        assert self._serving is not None
-        return self._serving
+    def frontend(self) -> Frontend:
+        assert self._frontend is not None
+        return self._frontend
 
     def startService(self) -> None:
         self.running = 1
         self.status.startService()
-        self.zoned.begin()
+        self.zoneSet.begin()
         self._see()
         if self._keepers is not None:
             self._keepers.begin(self.take)
-        self._parts.listen(self._bound, self._ended)
+        self.frontend.listen(self._bound, self._ended)
         self._offer()
-        self.watchdog = self._parts.watchdog(self._ended, shared=self.settings.workers > 1)
+        self.watchdog = self.frontend.watchdog(self._ended, shared=self.settings.workers > 1)
         self.watchdog.start()
         self._looking.start(_EVERY, now=False).addErrback(lambda failure: self.log.failure("while looking at files", failure=failure))
         self.stack.started()
@@ -286,7 +286,7 @@ class ServerService(Service):
         if self.encryption is not None:
             self.encryption.changed = self._offer
         offer, authority, pin, issuer = _offered(self.settings, self._bound, self.encryption)
-        self._parts.offer(offer, authority, pin, issuer)
+        self.frontend.offer(offer, authority, pin, issuer)
         self.features.listening(offer)
 
     def _ended(self, reason: str) -> None:
@@ -297,7 +297,7 @@ class ServerService(Service):
             self.lost(reason)
 
     def _relieve(self) -> None:
-        self._parts.packetCache.clear()
+        self.frontend.packetCache.clear()
         if self.stack.caching is not None:
             self.stack.caching.flush()
         if self.stack.recursor is not None:
@@ -315,22 +315,22 @@ class ServerService(Service):
                 self.encryption.look()
         except Exception as error:
             # The next attempt may succeed.
-            self._parts.responder.faults.note("looking at files", error, self._reactor.seconds())
+            self.frontend.responder.faults.note("looking at files", error, self._reactor.seconds())
 
     def stopService(self) -> Deferred[None]:
         self.running = 0
         if self.watchdog is not None:
             self.watchdog.stop()
-        if self.passing is not None:
-            self.passing.close()
+        if self.relay is not None:
+            self.relay.close()
         if self._looking.running:
             self._looking.stop()
         if self._keepers is not None:
             self._keepers.close()
         stopping = [
-            self.zoned.close(),
+            self.zoneSet.close(),
             maybeDeferred(self.status.stopService),
-            self._parts.stop(),
+            self.frontend.stop(),
             self.stack.close(),
         ]
         self.features.close()
@@ -377,12 +377,12 @@ class ServerService(Service):
         return inThread(self._reactor, self._reread).addCallback(self._listed)
 
     def _listed(self, settings: Settings) -> Deferred[tuple[list[str], Deferred[list[str]]]]:
-        return self.zoned.list.read(self.settings.goingOverTo(settings)).addCallback(self._reloaded, settings)
+        return self.zoneSet.list.read(self.settings.goingOverTo(settings)).addCallback(self._reloaded, settings)
 
     def _reloaded(self, zones: list[ZoneSettings], settings: Settings) -> tuple[list[str], Deferred[list[str]]]:
-        self.zoned.list.check(self.settings.goingOverTo(settings), zones)
+        self.zoneSet.list.check(self.settings.goingOverTo(settings), zones)
         lines = self.goOverTo(settings)
-        loaded = self.zoned.reload(self.settings, zones)
+        loaded = self.zoneSet.reload(self.settings, zones)
         self._see()
         return lines, loaded
 
@@ -418,7 +418,7 @@ class ServerService(Service):
             certified()
         self.settings = inForce
         self.features = features
-        self._parts.apply(features, self.stack.views)
+        self.frontend.apply(features, self.stack.views)
         features.begin()
         features.takeOver(self._published, former)
         former.close(features)
@@ -515,17 +515,17 @@ class Server(Service):
         """
         self._inner = inner
         self._binding = [bind]
-        zoned = inner.zoned
-        if zoned is not None:
-            zoned.useless = self._end
-            zoned.broken = self._break
+        zoneSet = inner.zoneSet
+        if zoneSet is not None:
+            zoneSet.useless = self._end
+            zoneSet.broken = self._break
         self.observer: ILogObserver | None = None
         self.useless: Callable[[str], object] | None = None
         self.lost: Callable[[str], object] | None = None
         if isinstance(inner, ServerService):
             inner.lost = self._ended
         self.operations: Operations = inner.status if isinstance(inner, ServerService) else inner
-        self.operations.addedSettings = AddedSettings(self.operations)
+        self.operations.alterSettings = AddedSettings(self.operations).alter
         self._parts: list[Service] = [inner]
         self._alive = LoopingCall(self._tellAlive)
         self._alive.clock = reactor
@@ -670,8 +670,8 @@ def makeServer(
         # Detect settings that workers could not use before starting any.
         check(settings)
         wanted = settings.role == "serve" or settings.api or settings.pyzone or zonesIn(settings)
-        zoned = ZoneSet(reactor, settings, fromPython=fromPython) if wanted else None
-        force = Workforce(reactor, settings, (), secret, reread=reread, check=check, ready=lambda: notify("READY=1"), zoned=zoned)
+        zoneSet = ZoneSet(reactor, settings, fromPython=fromPython) if wanted else None
+        force = Workforce(reactor, settings, (), secret, reread=reread, check=check, ready=lambda: notify("READY=1"), zoneSet=zoneSet)
         force.cookieSecrets = cookieSecrets
         force.encryption = _encryptionFor(reactor, settings)
 

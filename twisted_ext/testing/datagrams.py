@@ -1,123 +1,112 @@
 """
-UDP ports of an in-memory network.
+Addresses and datagrams of an in-memory network, and a clock for many delayed calls.
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
-from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import CannotListenError, MessageLengthError
-from twisted.internet.interfaces import IListeningPort, IUDPTransport
-from twisted.internet.protocol import AbstractDatagramProtocol
-from zope.interface import implementer
-
-from twisted_ext.testing.network import Address, Datagram, isUnspecified, normal
+from twisted.internet.base import DelayedCall
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import Clock
 
 if TYPE_CHECKING:
-    from twisted_ext.testing.reactors import MemoryReactor
+    pass
 
-__all__ = ["MemoryPort", "newCannotListen"]
+__all__ = ["Address", "Datagram", "OrderedClock", "isLoopback", "isUnspecified", "normal", "takeDue"]
 
-#: The largest payload of a UDP datagram in octets.
-_MOST = 65507
-
-newCannotListen: Final[Callable[[str, int, OSError], CannotListenError]] = CannotListenError
+#: An IP address and a port.
+Address = tuple[str, int]
 
 
-class _Receiver(Protocol):
+class _OrderedCall(DelayedCall):
     """
-    The methods of a UDP protocol, including what Twisted's classes leave out: addresses of four elements, and refusals.
+    A delayed call that tells its clock of each change of its time, not only of one to an earlier time.
     """
 
-    def doStop(self) -> None: ...
+    def reset(self, secondsFromNow: float) -> None:
+        super().reset(secondsFromNow)
+        self.resetter(self)
 
-    def datagramReceived(self, datagram: bytes, addr: tuple[str, int] | tuple[str, int, int, int]) -> None: ...
+    def delay(self, secondsLater: float) -> None:
+        super().delay(secondsLater)
+        self.resetter(self)
 
-    def connectionRefused(self) -> None: ...
+
+class OrderedClock(Clock):
+    """
+    A clock that puts each new call into its place. Twisted's own sorts all calls for each one that is added and each one that is due, which
+    with some hundred of them takes longer than what is tested.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Whether the time of a call has changed since they were last sorted.
+        self._moved = False
+
+    def callLater(self, delay: float, callable: Callable[..., object], *args: object, **kw: object) -> IDelayedCall:
+        call = _OrderedCall(self.rightNow + delay, callable, args, kw, self.calls.remove, self._noteMove, self.seconds)
+        self._sortCalls()
+        # Behind those of the same time.
+        insort(self.calls, call, key=DelayedCall.getTime)
+        return call
+
+    def _noteMove(self, _: DelayedCall) -> None:
+        self._moved = True
+
+    def _sortCalls(self) -> None:
+        if self._moved:
+            self._moved = False
+            self.calls.sort(key=DelayedCall.getTime)
 
 
-@implementer(IListeningPort, IUDPTransport)
-class MemoryPort:
-    def __init__(self, reactor: MemoryReactor, port: int, protocol: AbstractDatagramProtocol, interface: str, maxPacketSize: int) -> None:
-        self.protocol = protocol
-        self._receiving = cast(_Receiver, protocol)
-        self.interface = normal(interface) if interface else "0.0.0.0"
-        self.maxPacketSize = maxPacketSize
-        self.port = port
-        self.peer: Address | None = None
-        self._reactor = reactor
-        self._listening = False
+def takeDue(clock: Clock, until: float) -> DelayedCall | None:
+    """
+    Take the next call from a clock, if its time is not after C{until}.
+    """
+    clock._sortCalls()
+    calls = clock.calls
+    return calls.pop(0) if calls and calls[0].getTime() <= until else None
 
-    def startListening(self) -> None:
-        self.port = self._reactor.bind(self._reactor.datagramPorts, self, self.port)
-        self._listening = True
-        self.protocol.makeConnection(self)
 
-    def stopListening(self) -> Deferred[None]:
-        if self._listening:
-            self._listening = False
-            del self._reactor.datagramPorts[self.interface, self.port]
-            self._receiving.doStop()
-        return succeed(None)
+@lru_cache(1024)
+def normal(address: str) -> str:
+    """
+    Return the address in its canonical short form, without a scope.
+    """
+    return str(ip_address(address.partition("%")[0]))
 
-    loseConnection = stopListening
 
-    def getHost(self) -> IPv4Address | IPv6Address:
-        return (IPv6Address if ":" in self.interface else IPv4Address)("UDP", self.interface, self.port)
+@lru_cache(1024)
+def isLoopback(address: str) -> bool:
+    return ip_address(address).is_loopback
 
-    def connect(self, host: str, port: int) -> None:
-        if self.peer is not None:
-            raise RuntimeError("already connected, reconnecting is not currently supported")
-        self.peer = (normal(host), port)
-        # Choose a route at once, as the kernel does.
-        self._reactor.sourceFor(self.peer[0], self.interface)
 
-    def write(self, packet: bytes, addr: tuple[str, int] | tuple[str, int, int, int] | None = None) -> None:
-        if len(packet) > _MOST:
-            raise MessageLengthError("message too long")
-        if self.peer is not None:
-            destination = self.peer
-        elif addr is not None:
-            destination = (normal(addr[0]), addr[1])
-        else:
-            raise ValueError("a port that is not connected needs a destination")
-        source = self._reactor.sourceFor(destination[0], self.interface)
-        self._reactor.network.carry(self._reactor, (source, self.port), destination, packet)
+@lru_cache(1024)
+def isUnspecified(address: str) -> bool:
+    return ip_address(address).is_unspecified
 
-    def writeSequence(self, packet: list[bytes], addr: tuple[str, int]) -> None:
-        self.write(b"".join(packet), addr)
 
-    def takes(self, datagram: Datagram) -> bool:
-        """
-        Return whether a datagram is for this port: of the right family, and from the peer if the port is connected.
-        """
-        address = datagram.destination[0]
-        if self.peer is not None and datagram.source != self.peer:
-            return False
-        if isUnspecified(self.interface):
-            return (":" in address) == (":" in self.interface)
-        return address == self.interface
+@dataclass(slots=True, eq=False)
+class Datagram:
+    """
+    A datagram on an in-memory network.
 
-    def received(self, datagram: Datagram) -> None:
-        host, port = datagram.source
-        addr = (host, port) if ":" not in host else (host, port, 0, 0)
-        self._receiving.datagramReceived(datagram.octets[: self.maxPacketSize], addr)
+    @ivar at: when it was sent.
+    @ivar source: its source address and port, which may be spoofed.
+    @ivar destination: its destination address and port.
+    @ivar octets: its payload.
+    """
 
-    def refused(self, destination: Address) -> None:
-        """
-        Handle an ICMP error: no process listens at C{destination}.
-        """
-        if self.peer == destination:
-            self._receiving.connectionRefused()
-
-    def setBroadcastAllowed(self, enabled: bool) -> None:
-        pass
-
-    def getBroadcastAllowed(self) -> bool:
-        return False
+    at: float
+    source: Address
+    destination: Address
+    octets: bytes
 
     def __repr__(self) -> str:
-        return f"UDP port {self.interface}:{self.port}"
+        return f"<Datagram {self.source} to {self.destination}, {len(self.octets)} octets>"

@@ -14,63 +14,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
-from ipaddress import ip_address
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from twisted.internet.task import Clock
 
-from twisted_ext.testing.clocks import OrderedClock, takeDue
-
-if TYPE_CHECKING:
-    from twisted_ext.testing.reactors import MemoryReactor
+from twisted_ext.testing.datagrams import Address, Datagram, OrderedClock, isLoopback, isUnspecified, normal, takeDue
+from twisted_ext.testing.reactors import MemoryReactor
 
 __all__ = ["Address", "Datagram", "Link", "MemoryNetwork", "isLoopback", "isUnspecified", "normal"]
 
-#: An IP address and a port.
-Address = tuple[str, int]
-
 #: Turns of the reactor at one moment after which a test is considered to loop.
 _MOST_TURNS: Final = 1_000_000
-
-
-@lru_cache(1024)
-def normal(address: str) -> str:
-    """
-    Return the address in its canonical short form, without a scope.
-    """
-    return str(ip_address(address.partition("%")[0]))
-
-
-@lru_cache(1024)
-def isLoopback(address: str) -> bool:
-    return ip_address(address).is_loopback
-
-
-@lru_cache(1024)
-def isUnspecified(address: str) -> bool:
-    return ip_address(address).is_unspecified
-
-
-@dataclass(slots=True, eq=False)
-class Datagram:
-    """
-    A datagram on an in-memory network.
-
-    @ivar at: when it was sent.
-    @ivar source: its source address and port, which may be spoofed.
-    @ivar destination: its destination address and port.
-    @ivar octets: its payload.
-    """
-
-    at: float
-    source: Address
-    destination: Address
-    octets: bytes
-
-    def __repr__(self) -> str:
-        return f"<Datagram {self.source} to {self.destination}, {len(self.octets)} octets>"
 
 
 @dataclass(eq=False)
@@ -159,8 +114,6 @@ class MemoryNetwork:
 
         @return: the host's reactor.
         """
-        from twisted_ext.testing.reactors import MemoryReactor
-
         if not addresses:
             number = len(self._reactors) + 1
             addresses = (f"192.0.2.{number}", f"2001:db8::{number:x}")

@@ -31,9 +31,8 @@ from twisted_ext.testing.sources import questionOf, rrsetOf
 from twisted_ext.transport.servers import DNS_PORT, Server
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA, QR, RA, RD, TC
-from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.framing import StreamBuffer, frame
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME, SOA
 

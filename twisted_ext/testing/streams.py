@@ -27,7 +27,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.endpoints.dial import ConnectorFactory, failureOf, newTimeout
-from twisted_ext.testing.network import normal
+from twisted_ext.testing.datagrams import normal
 
 if TYPE_CHECKING:
     from twisted_ext.testing.reactors import MemoryReactor

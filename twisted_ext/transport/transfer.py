@@ -22,9 +22,8 @@ from twisted_ext.transport.padding import padded
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.builder import buildMessage
-from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.framing import StreamBuffer, frame
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AXFR, IXFR
 from twisted_ext.zone.store.serials import serialIn
@@ -72,7 +71,7 @@ class _Fetch:
         self._giveUp: Callable[[], object] | None = None
         self._link: Link | None = None
         self._query = query
-        self._receiving = receiving
+        self._receiver = receiving
         self._today = today
         self._label = label
         self._clock = clock
@@ -95,13 +94,13 @@ class _Fetch:
         self._finish(TimedOut(f"{self._label} took too long for a transfer", server=self._label))
 
     def _look(self) -> None:
-        came = self._receiving.octets - self._before
+        came = self._receiver.octets - self._before
         least = TRANSFER_RATE.default * _LOOK
-        if self._receiving.messages and came < least:
+        if self._receiver.messages and came < least:
             said = f"{self._label} sends a zone too slowly: {came} octets in {_LOOK} seconds; minimum {least:.0f}"
             self._finish(TimedOut(said, server=self._label))
             return
-        self._before = self._receiving.octets
+        self._before = self._receiver.octets
         self._slow = self._clock.callLater(_LOOK, self._look)
 
     # -- called by the connection
@@ -121,17 +120,17 @@ class _Fetch:
         if self._idle is not None and self._idle.active():
             self._idle.reset(self._wait)
         try:
-            self._receiving.take(octets, self._today())
+            self._receiver.take(octets, self._today())
         except (DNSFault, OSError) as fault:
             # For example, the disk may be full.
             self._finish(fault)
             return
-        if self._receiving.done:
+        if self._receiver.done:
             self._finish()
 
     def lost(self, fault: DNSFault) -> None:
         link, self._link = self._link, None
-        if link is not None and link.isReused and not self._receiving.messages and self.deferred is not None:
+        if link is not None and link.isReused and not self._receiver.messages and self.deferred is not None:
             # The server closed the idle connection before it read the request.
             self.start(True)
         else:
@@ -156,7 +155,7 @@ class _Fetch:
         if deferred is None:
             return
         if fault is None:
-            deferred.callback(self._receiving)
+            deferred.callback(self._receiver)
         else:
             deferred.errback(fault)
 

@@ -277,19 +277,19 @@ class PortSocket(QuerySocket):
     A UDP port of the reactor, connected to the server.
     """
 
-    __slots__ = ("_port", "_protocol")
+    __slots__ = ("_port", "_receiver")
 
     def __init__(self, exchange: DatagramExchange, port: IListeningPort, protocol: _Receiver) -> None:
         super().__init__(exchange, protocol.write)
         self._port = port
-        self._protocol = protocol
+        self._receiver = protocol
 
     def shut(self) -> None:
-        self._protocol.socket = None
+        self._receiver.socket = None
         self._port.stopListening()
 
     def mute(self) -> None:
-        self._protocol.socket = None
+        self._receiver.socket = None
 
 
 @mypyc_attr(native_class=False)  # Twisted's class has its attributes in the class.

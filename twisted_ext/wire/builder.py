@@ -9,8 +9,7 @@ from typing import Final
 
 from twisted_ext.limits import MESSAGE_SIZE, NAMES_COMPRESSED
 from twisted_ext.wire.codes import AA, TC
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import HEADER, HEADER_OCTETS, Message
+from twisted_ext.wire.message import EDNS, HEADER, HEADER_OCTETS, Message
 from twisted_ext.wire.names import ROOT, isBelow
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, CNAME, MB, MD, MF, MG, MINFO, MR, MX, NS, PTR, SOA, A

@@ -1,5 +1,5 @@
 """
-EDNS options as typed values. L{EDNS<twisted_ext.wire.edns.EDNS>} keeps every option as a code and octets.
+EDNS options as typed values. L{EDNS<twisted_ext.wire.message.EDNS>} keeps every option as a code and octets.
 """
 
 from __future__ import annotations

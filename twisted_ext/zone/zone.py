@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from twisted_ext.answers import Epoch, Origin
 from twisted_ext.errors import BadZone
 from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA
-from twisted_ext.wire.text import recordFromText
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.version import Version

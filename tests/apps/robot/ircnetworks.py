@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tests.typed import failureOf
-from twisted_ext.apps.robot.access import Access
+from twisted_ext.apps.robot.commands import Access
 from twisted_ext.apps.robot.database import Database
 from twisted_ext.apps.robot.events import Event
 from twisted_ext.apps.robot.fronts.irc import IRCFront

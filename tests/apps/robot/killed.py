@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, cast
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from twisted_ext.apps.robot.access import Access
+from twisted_ext.apps.robot.commands import Access
 from twisted_ext.apps.robot.database import Database
 from twisted_ext.apps.robot.events import Joined, Message
 from twisted_ext.apps.robot.interfaces import IFront, IStorage, Urgency

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from twisted_ext.apps.robot.access import Access
+from twisted_ext.apps.robot.commands import Access
 from twisted_ext.apps.robot.database import Database
 from twisted_ext.apps.robot.events import Joined, Message
 from twisted_ext.apps.robot.interfaces import IFront, IRobotPlugin, IScheduler, Urgency

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorThreads
 from zope.interface import implementer
 
 from tests.apps.robot.robots import MemoryFront
-from twisted_ext.apps.robot.access import Access
+from twisted_ext.apps.robot.commands import Access
 from twisted_ext.apps.robot.database import Database
 from twisted_ext.apps.robot.events import Message
 from twisted_ext.apps.robot.interfaces import IPages, IScheduler

@@ -16,8 +16,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_ext.apps.robot.access import Access
-from twisted_ext.apps.robot.commands import CommandError
+from twisted_ext.apps.robot.commands import Access, CommandError
 from twisted_ext.apps.robot.database import Database
 from twisted_ext.apps.robot.events import Message
 from twisted_ext.apps.robot.interfaces import IFetcher, IFront, IRobotPlugin, Urgency

@@ -7,8 +7,7 @@ from __future__ import annotations
 import pytest
 
 from tests.apps.robot.robots import ALICE, BOB, BOSS, CHANNEL
-from twisted_ext.apps.robot.access import ANYONE, OWNER, Access
-from twisted_ext.apps.robot.commands import Call, Command, Effect, command, commandsOf
+from twisted_ext.apps.robot.commands import ANYONE, OWNER, Access, Call, Command, Effect, command, commandsOf
 from twisted_ext.apps.robot.people import Person, Place
 
 __all__: list[str] = []

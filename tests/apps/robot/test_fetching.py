@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.apps.robot.fetching}: what is fetched, and what is refused.
+Tests of L{twisted_ext.apps.robot.providers}: what is fetched, and what is refused.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from twisted.logger import capturedLogs, formatEvent
 from tests.endpoints.web import WebTestCase, response, trustRoot
 from twisted_ext.apps.robot.commands import CommandError
 from twisted_ext.apps.robot.database import Database
-from twisted_ext.apps.robot.fetching import Fetcher, FetchSettings
 from twisted_ext.apps.robot.interfaces import IFetcher
 from twisted_ext.apps.robot.limits import FETCH_OCTETS, FETCH_SECONDS
 from twisted_ext.apps.robot.program.settings import RobotSettings
+from twisted_ext.apps.robot.providers import Fetcher, FetchSettings
 from twisted_ext.apps.robot.robot import Robot
 from twisted_ext.endpoints import documents
 from twisted_ext.testing.sources import Entry

@@ -31,7 +31,6 @@ from tests.typed import failureOf, unchecked
 from twisted_ext.apps.robot import interfaces, loading
 from twisted_ext.apps.robot.commands import Call, command
 from twisted_ext.apps.robot.events import Message
-from twisted_ext.apps.robot.fetching import Fetcher
 from twisted_ext.apps.robot.fronts.irc import IRCFront
 from twisted_ext.apps.robot.fronts.pages import Pages, WebSettings
 from twisted_ext.apps.robot.interfaces import (
@@ -49,9 +48,9 @@ from twisted_ext.apps.robot.people import Person, Place
 from twisted_ext.apps.robot.plugin import ModulePlugin, RobotPlugin
 from twisted_ext.apps.robot.program.console import Console
 from twisted_ext.apps.robot.program.settings import RobotSettings
-from twisted_ext.apps.robot.robot import Robot
+from twisted_ext.apps.robot.providers import Fetcher
+from twisted_ext.apps.robot.robot import Robot, Storage
 from twisted_ext.apps.robot.scheduling import Scheduler
-from twisted_ext.apps.robot.storage import Storage
 from twisted_ext.apps.robot.text import Said
 
 __all__: list[str] = []
@@ -59,7 +58,7 @@ __all__: list[str] = []
 _Staged = Callable[..., Stage]
 
 #: The modules on which plugins and fronts build.
-_CORE: Final = "access commands database events interfaces people plugin robot scheduling stepping storage table text".split()
+_CORE: Final = "commands database events interfaces people plugin robot scheduling stepping table text".split()
 
 _register: Final[Callable[[type, type, type], None]] = registerAdapter
 

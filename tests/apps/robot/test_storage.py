@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.apps.robot.storage}.
+Tests of L{twisted_ext.apps.robot.robot}.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import sqlite3
 from typing import cast
 
 from tests.apps.robot.memory import RobotCase
-from twisted_ext.apps.robot import storage
+from twisted_ext.apps.robot import robot
 from twisted_ext.apps.robot.interfaces import JSON, IStorage, RetrievalError
 from twisted_ext.errors import CallerFault, StorageFault
 from twisted_ext.limits import Limit
@@ -131,7 +131,7 @@ class StorageTests(RobotCase):
         """
         When as many values are stored as may be, another key is refused, and those that exist can be replaced.
         """
-        self.patch(storage, "STORED_VALUES", Limit(default=2, least=1, most=9))
+        self.patch(robot, "STORED_VALUES", Limit(default=2, least=1, most=9))
         self.store("a", 1)
         self.store("b", 1)
         self.failureResultOf(IStorage(self.robot).store("c", "1", 1), CallerFault)

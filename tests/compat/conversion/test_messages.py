@@ -12,7 +12,7 @@ from tests.typed import newA, newMX
 from twisted_ext.compat.conversion.messages import Message, messageFromAnswer
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA, AD, CD, QR, RA, RD, TC
-from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import EDNS
 from twisted_ext.wire.message import Message as WireMessage
 
 _WIRE = buildMessage(

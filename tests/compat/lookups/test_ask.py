@@ -13,7 +13,7 @@ from twisted_ext.compat.foreign import NamesSource
 from twisted_ext.compat.lookups.ask import resolverOf
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.errors import BadDescription, CallerFault
-from twisted_ext.resolver.policy.specialnames import Special
+from twisted_ext.resolver.local.specialnames import Special
 from twisted_ext.resolver.system.configured import System
 from twisted_ext.testing.network import MemoryNetwork
 

@@ -17,11 +17,11 @@ from twisted_ext.dnssec.anchors.statefile import trustPointFromText
 from twisted_ext.dnssec.keys import ZoneKey
 from twisted_ext.errors import BadRecord
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.rdata.times import secondsFromDate
 from twisted_ext.wire.rdata.types.dnssec import RRSIG as Signature
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import DNSKEY, RRSIG
-from twisted_ext.wire.text import recordFromText
 
 __all__ = ["Player", "Scenario", "readScenario"]
 

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.dnssec.anchors.probe} and L{twisted_ext.dnssec.anchors.managed}, with keys that sign.
+Tests of L{twisted_ext.dnssec.anchors.managed} and L{twisted_ext.dnssec.anchors.managed}, with keys that sign.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.dnssec.algorithms import ECDSA_P256, RSASHA256
-from twisted_ext.dnssec.anchors.managed import ManagedAnchors
-from twisted_ext.dnssec.anchors.probe import observeSet
+from twisted_ext.dnssec.anchors.managed import ManagedAnchors, observeSet
 from twisted_ext.dnssec.anchors.rollover import KeyState, Round, TrustPoint
-from twisted_ext.dnssec.signing import SigningKey, sign
 from twisted_ext.dnssec.times import timeFromText
 from twisted_ext.dnssec.trustanchors import ROOT_ANCHORS, Anchor
 from twisted_ext.dnssec.work import Work
+from twisted_ext.testing.internet.seededsigner import SigningKey, sign
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import ROOT, nameFromText
 from twisted_ext.wire.records import RRSet

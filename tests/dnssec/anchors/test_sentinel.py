@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.dnssec.anchors.sentinel} and L{twisted_ext.dnssec.anchors.signaling}.
+Tests of L{twisted_ext.dnssec.anchors.sentinel} and L{twisted_ext.dnssec.anchors.sentinel}.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.dnssec.anchors.testkeys import ZONE_NAME, digestAnchor, key
-from twisted_ext.dnssec.anchors.sentinel import refusesSentinel, sentinelOf
-from twisted_ext.dnssec.anchors.signaling import signalName
+from twisted_ext.dnssec.anchors.sentinel import refusesSentinel, sentinelOf, signalName
 from twisted_ext.dnssec.keys import keyTag
 from twisted_ext.dnssec.trustanchors import ROOT_ANCHORS, TrustAnchors, ZoneAnchors
 from twisted_ext.wire.names import ROOT, nameFromText, nameToText

@@ -20,7 +20,7 @@ from tests.transport.tls.test_dane import record
 from tests.typed import unchecked
 from twisted_ext.answers import Security
 from twisted_ext.dnssec.anchors.formats import anchorsFromFile
-from twisted_ext.endpoints import tlsarecords
+from twisted_ext.endpoints import dane
 from twisted_ext.endpoints.dane import DaneEndpoint
 from twisted_ext.errors import CallerFault
 from twisted_ext.resolver.strings import recursion
@@ -161,7 +161,7 @@ def test_withoutDefense(net: DaneNetwork, monkeypatch: pytest.MonkeyPatch) -> No
     publish(net, record(own, 3), signs=False)
     net.serve(Shown([own]))
     assert "cannot be authenticated" in connected(net)
-    monkeypatch.setattr(tlsarecords, "Security", SimpleNamespace(SECURE=Security.INSECURE, INSECURE=Security.INSECURE))
+    monkeypatch.setattr(dane, "Security", SimpleNamespace(SECURE=Security.INSECURE, INSECURE=Security.INSECURE))
     assert connected(net) == "hello"
 
 

@@ -17,10 +17,9 @@ from tests.transport.tls.chains import Shown, issuer, keyFor, names, signed
 from tests.transport.tls.test_dane import record
 from tests.typed import unchecked
 from twisted_ext.endpoints import starttls
-from twisted_ext.endpoints.checked import HandshakeFailed
 from twisted_ext.endpoints.dane import DaneEndpoint
 from twisted_ext.endpoints.mail import MailEndpoint
-from twisted_ext.endpoints.starttls import SMTPStart
+from twisted_ext.endpoints.starttls import HandshakeFailed, SMTPStart
 from twisted_ext.limits import STARTTLS_OCTETS
 from twisted_ext.testing.internet.faults import Fault
 

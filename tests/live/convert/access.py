@@ -29,10 +29,8 @@ from tests.live.convert.comparing import ForwardingPeer, ourServer
 from tests.live.convert.upstreams import FakeUpstreams
 from tests.live.twistds import wait
 from tests.peers import freePort
-from twisted_ext.apps.cli.convert.command import convertFile
+from twisted_ext.apps.cli.convert.command import convertFile, formatNamed, tomlOf
 from twisted_ext.apps.cli.convert.converted import Converted, Severity
-from twisted_ext.apps.cli.convert.formats import formatNamed
-from twisted_ext.apps.cli.convert.output import tomlOf
 
 __all__ = ["Opened", "compareAccess", "namedText", "unboundText"]
 

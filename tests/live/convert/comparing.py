@@ -30,10 +30,8 @@ import dns.reversename
 from tests.live.convert.upstreams import FakeUpstreams
 from tests.live.twistds import Twistd
 from tests.peers import LivePeer, freePort
-from twisted_ext.apps.cli.convert.command import convertFile
+from twisted_ext.apps.cli.convert.command import convertFile, formatNamed, tomlOf
 from twisted_ext.apps.cli.convert.converted import Converted
-from twisted_ext.apps.cli.convert.formats import formatNamed
-from twisted_ext.apps.cli.convert.output import tomlOf
 
 __all__ = [
     "Answered", "Comparison", "Difference", "ForwardingPeer", "Question", "Rule", "adaptedDnsmasq", "answerOf", "compareDnsmasq",

@@ -36,12 +36,10 @@ from tests.live.convert.comparing import (
 from tests.live.convert.upstreams import FakeUpstreams
 from tests.live.twistds import wait
 from tests.peers import LivePeer, freePort
-from twisted_ext.apps.cli.convert.command import convertFile
+from twisted_ext.apps.cli.convert.command import convertFile, detected, formatNamed, tomlOf
 from twisted_ext.apps.cli.convert.converted import Converted
-from twisted_ext.apps.cli.convert.formats import detected, formatNamed
 from twisted_ext.apps.cli.convert.included import Includes
 from twisted_ext.apps.cli.convert.named.syntax import Statement, parsed
-from twisted_ext.apps.cli.convert.output import tomlOf
 
 __all__ = ["adaptedCorefile", "adaptedNamed", "adaptedUnbound", "compareCoredns", "compareNamed", "compareUnbound", "compared"]
 

@@ -18,8 +18,7 @@ from twisted_ext.errors import BadMessage
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AD, RD, TC, rcodeName
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message
+from twisted_ext.wire.message import EDNS, Message
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.rrtypes import CNAME, DNAME, MX, NS, PTR, SOA, SRV, typeName

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from tests.live.differential.questions import Case, casesOf
-from twisted_ext.dnssec.signing import Params
 from twisted_ext.testing.internet import Fault
+from twisted_ext.testing.internet.seededsigner import Params
 
 if TYPE_CHECKING:
     from twisted_ext.testing.internet import Internet

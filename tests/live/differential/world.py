@@ -14,7 +14,7 @@ from tests.live.differential.faulty import BOGUS, MISBEHAVING, addBogus, addMisb
 from tests.live.differential.ordinary import TOPS, addFamilies, addTops, familiesFor
 from twisted_ext.testing.internet import Fault, Internet
 from twisted_ext.wire.names import ROOT, nameFromText, nameToText
-from twisted_ext.wire.text import recordToText
+from twisted_ext.wire.rdata.text import recordToText
 
 if TYPE_CHECKING:
     from tests.live.differential.questions import Case

@@ -15,7 +15,7 @@ from tests.live.encrypted.serving import NAME, WRONG_PIN, Encrypted
 from tests.peers import LivePeer, programPath, unbound
 from tests.requirements import missing
 from twisted_ext.server.devices.documents import documentFor
-from twisted_ext.server.devices.offer import Offer
+from twisted_ext.server.features.base.offer import Offer
 
 __all__ = ["FORWARDERS", "Check", "Forwarder", "checksOf"]
 

@@ -17,7 +17,7 @@ from tests.live.encrypted.serving import NAME, Encrypted, output
 from tests.live.encrypted.websites import Website
 from tests.peers import peer
 from twisted_ext.server.devices.documents import documentFor
-from twisted_ext.server.devices.offer import Offer
+from twisted_ext.server.features.base.offer import Offer
 
 
 def _trust(database: Path, authority: Path) -> None:

@@ -21,7 +21,7 @@ from tests.live.servers.resolving import ECDSA, RESOLVER, authority, signed, wai
 from tests.live.twistds import twistd
 from tests.patience import PATIENCE
 from tests.peers import peer
-from twisted_ext.dnssec.signing import SigningKey
+from twisted_ext.testing.internet.seededsigner import SigningKey
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import ROOT

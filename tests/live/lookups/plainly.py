@@ -27,11 +27,11 @@ __all__ = ["SERVERS", "Compared", "compareQueries", "randomQueries"]
 #: Runs queries, each followed by a NUL and its exit code, or by a NUL and a word if it is not done that way.
 _PLAIN: Final = """
 import json, sys
-from twisted_ext.apps.cli.query import plain
+from twisted_ext.apps.cli.query.command import plainly
 from twisted_ext.apps.cli.query.args import parseQueries
 for words in json.load(sys.stdin):
     for wishes in parseQueries(words, []):
-        code, left = plain.plainly([wishes])
+        code, left = plainly([wishes])
         print(f"\\0{'left' if left else code}", end="", flush=True)
         print(f"\\0{'left' if left else code}", end="", flush=True, file=sys.stderr)
 assert not any(name.partition(".")[0] in ("twisted", "zope") for name in sys.modules)

@@ -23,8 +23,8 @@ from twisted_ext.resolver.recursive.localroot import LocalRoot
 from twisted_ext.resolver.recursive.pool import ServerPool
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.names import ROOT
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.rrtypes import DS, NS
-from twisted_ext.wire.text import recordFromText
 
 __all__: list[str] = []
 

@@ -21,12 +21,12 @@ from typing import Final
 from tests.live.twistds import twistd
 from tests.patience import PATIENCE
 from tests.peers import peer
-from twisted_ext.dnssec.signing import SigningKey, signZone
+from twisted_ext.testing.internet.seededsigner import SigningKey, signZone
 from twisted_ext.wire.names import ROOT, nameFromText
 from twisted_ext.wire.rdata.registry import rdataToText
+from twisted_ext.wire.rdata.text import recordFromText, recordToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import DS, A
-from twisted_ext.wire.text import recordFromText, recordToText
 
 __all__ = ["ECDSA", "RESOLVER", "authority", "main", "signed", "waitFor", "zoneOf"]
 

@@ -21,14 +21,14 @@ from tests.packetcache.lanes import forgetAll
 from tests.server.stacks import forwardStack
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.packetcache.table import Reply, Table
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.built import Features
 from twisted_ext.server.frontend import Frontend
 from twisted_ext.server.listeners.sockets import boundSockets
+from twisted_ext.server.lookup.upstreams import ListenAddresses
 from twisted_ext.server.reply.gates import Gate
 from twisted_ext.server.reply.requests import Refusal, Request
-from twisted_ext.server.settings.settings import Settings
-from twisted_ext.server.upstreams import ListenAddresses
 
 __all__ = ["LOADING", "SAMPLED", "main"]
 

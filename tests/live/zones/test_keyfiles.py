@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.peers import peer
-from twisted_ext.dnssec.sign.keyfiles import KeyFile, nameOf, readPKCS8, writeBind, writeState
-from twisted_ext.dnssec.sign.keyfolder import loadKey, loadKeys, saveKey
-from twisted_ext.dnssec.sign.keys import SIGNING, newKey
+from twisted_ext.dnssec.privatekeys.keyfiles import KeyFile, nameOf, readPKCS8, writeBind, writeState
+from twisted_ext.dnssec.privatekeys.keyfolder import loadKey, loadKeys, saveKey
+from twisted_ext.dnssec.privatekeys.keys import SIGNING, newKey
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.rrtypes import DS

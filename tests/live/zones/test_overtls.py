@@ -16,8 +16,9 @@ from tests.peers import LivePeer, freePort
 from tests.server.transfer.overtls import NAME
 from tests.server.transfer.replicas import Host
 from tests.zone.changing import APEX, textsOf
+from twisted_ext.server.config.keys import TLSPeer
 from twisted_ext.server.reply.opcodes import Outcome
-from twisted_ext.server.reply.requests import Request, TLSPeer
+from twisted_ext.server.reply.requests import Request
 from twisted_ext.wire.rrtypes import AXFR, IXFR
 from twisted_ext.zone.zone import Zone
 
@@ -166,7 +167,7 @@ async def test_firstConnectionOfNSDIsRefused(files: Files) -> None:
         host.zones.put(Zone.fromText(ZONE, APEX))
         host.apply(allow_transfer=[f"certificate={CLIENT}"])
         peers: list[TLSPeer | None] = []
-        transferring = host.replication.transferring
+        transferring = host.replication.transfers
 
         def watching(request: Request) -> Outcome:
             peers.append(request.peer)

@@ -19,18 +19,18 @@ from tests.live.twistds import REPLY, Twistd
 from tests.peers import LivePeer, peer, unbound
 from tests.queries import optOf
 from tests.zone.sign.zones import builderOf, randomZone
-from twisted_ext.dnssec.sign.keyfiles import KeyFile
-from twisted_ext.dnssec.sign.keyfolder import saveKey
-from twisted_ext.dnssec.sign.keys import PrivateKey, newKey
-from twisted_ext.dnssec.sign.roles import Signers
+from twisted_ext.dnssec.privatekeys.keyfiles import KeyFile
+from twisted_ext.dnssec.privatekeys.keyfolder import saveKey
+from twisted_ext.dnssec.privatekeys.keys import PrivateKey, newKey
+from twisted_ext.dnssec.privatekeys.roles import Signers
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.codes import AD, RD, Rcode
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import isBelow, nameFromText, nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
+from twisted_ext.wire.rdata.text import recordToText
 from twisted_ext.wire.rrtypes import DNAME, DS, NS
-from twisted_ext.wire.text import recordToText
 from twisted_ext.zone.sign.policy import DENIALS, SigningPolicy
 from twisted_ext.zone.sign.signing import Signing
 from twisted_ext.zone.sign.whole import signWhole

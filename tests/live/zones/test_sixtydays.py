@@ -13,12 +13,12 @@ from tests.live.twistds import Twistd, wait
 from tests.live.zones.test_signedzones import ask
 from tests.peers import peer, unbound
 from tests.server.zones.signed import APEX, NAME, SignedLoadingCase
-from twisted_ext.dnssec.sign.keyfolder import loadKeys
-from twisted_ext.dnssec.sign.validity import Validity
+from twisted_ext.dnssec.privatekeys.keyfolder import loadKeys
+from twisted_ext.dnssec.privatekeys.validity import Validity
 from twisted_ext.wire.codes import AD, Rcode
 from twisted_ext.wire.rdata.registry import rdataToText
+from twisted_ext.wire.rdata.text import recordToText
 from twisted_ext.wire.rrtypes import DS, RRSIG
-from twisted_ext.wire.text import recordToText
 from twisted_ext.zone.store.version import Version
 
 _DAYS = 60

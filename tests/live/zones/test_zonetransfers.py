@@ -84,7 +84,7 @@ async def test_otherServersFollowOurZone(program: str) -> None:
             await reach("10")
             assert await digShort(server, "host2999.example.org", "A") == ["10.0.11.183"]
             assert await digShort(server, "mixed.case.example.org", "A") == ["192.0.2.5"]
-            whole = host.replication.transferring
+            whole = host.replication.transfers
             kinds: list[int] = []
 
             def counted(request: Request) -> Outcome:

@@ -10,7 +10,7 @@ from twisted_ext.answers import Answer, Outcome
 from twisted_ext.resolver.combine.aliasfollower import targetOf
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.text import recordFromText
+from twisted_ext.wire.rdata.text import recordFromText
 
 
 class TargetTests(SynchronousTestCase):

@@ -19,7 +19,7 @@ from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.combine.chain import ChainSource
-from twisted_ext.resolver.policy.specialnames import Special
+from twisted_ext.resolver.local.specialnames import Special
 from twisted_ext.testing.sources import HeldSource, atHand
 
 if TYPE_CHECKING:

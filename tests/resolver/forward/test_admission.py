@@ -55,7 +55,7 @@ class Buffer:
 
 class AdmissionTests(NetworkTestCase):
     """
-    Tests for L{Admission<twisted_ext.resolver.forward.admission.Admission>} through look-ups.
+    Tests for L{Admission<twisted_ext.resolver.forward.forwarder.Admission>} through look-ups.
     """
 
     def setUp(self) -> None:

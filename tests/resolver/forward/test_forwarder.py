@@ -18,8 +18,7 @@ from twisted_ext.testing.servers import CannedServer, ReceivedQuery
 from twisted_ext.testing.sources import atHand, questionOf
 from twisted_ext.transport.exchange import TCP
 from twisted_ext.wire.builder import buildMessage
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message
+from twisted_ext.wire.message import EDNS, Message
 
 
 def withEDNS(asked: list[ReceivedQuery]) -> list[bool]:

@@ -17,7 +17,7 @@ from twisted_ext.resolver.recursive.source import recursiveStack
 from twisted_ext.testing.internet import Exchange, Internet
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.names import ROOT
-from twisted_ext.wire.text import recordFromText
+from twisted_ext.wire.rdata.text import recordFromText
 
 __all__ = ["Stack", "rootOf", "validatorOf"]
 

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.resolver.recursive.clockwatch}: validation while the clock of this machine is wrong.
+Tests of L{twisted_ext.resolver.recursive.validating}: validation while the clock of this machine is wrong.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from twisted_ext.dnssec.verdicts import BOGUS, EXPIRED, NOT_YET_VALID
 from twisted_ext.errors import DNSFault, TrustFault
 from twisted_ext.recursion.hints import rootFromText
 from twisted_ext.resolver.ask import lookUp
-from twisted_ext.resolver.recursive.clockwatch import ClockWatch
 from twisted_ext.resolver.recursive.configured import Trust
 from twisted_ext.resolver.recursive.source import recursiveStack
+from twisted_ext.resolver.recursive.validating import ClockWatch
 from twisted_ext.testing.internet import DAY, Fault, Internet
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.names import nameFromText

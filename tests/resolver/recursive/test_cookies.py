@@ -20,8 +20,7 @@ from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import QR, Rcode
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message
+from twisted_ext.wire.message import EDNS, Message
 
 SERVER = "ns1.example.org"
 RECORDS = "".join([f"h{number} 60 A 192.0.2.{number}\n" for number in range(50)])

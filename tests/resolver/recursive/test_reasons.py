@@ -7,8 +7,8 @@ from __future__ import annotations
 from base64 import b32hexencode
 
 from tests.attacks.validated import ValidatedTestCase, record, replyWith
-from twisted_ext.dnssec.signing import SigningKey
 from twisted_ext.testing.internet import Fault
+from twisted_ext.testing.internet.seededsigner import SigningKey
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet

@@ -21,8 +21,8 @@ from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.rrtypes import CNAME, A
-from twisted_ext.wire.text import recordFromText
 
 _LONG = ".".join(["a" * 63, "b" * 63, "c" * 40])
 

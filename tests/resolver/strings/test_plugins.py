@@ -13,8 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted import plugins
 from twisted_ext.errors import BadDescription
+from twisted_ext.resolver.local.hosts import Hosts
 from twisted_ext.resolver.strings.descriptions import BUILT_IN, LazyParser, foundParsers, parserFor, sourceFromString
-from twisted_ext.resolver.system.hosts import Hosts
 
 GOOD = """
 from twisted_ext.resolver.strings.descriptions import LazyParser
@@ -26,7 +26,7 @@ shadow = LazyParser("udp", "txdns_test_toy", "parseToy", "takes a prefix of ours
 """
 
 TOY = """
-from twisted_ext.resolver.system.hosts import Hosts
+from twisted_ext.resolver.local.hosts import Hosts
 
 def parseToy(site, path: str):
     return Hosts(site.reactor, path)

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.api.streaming}.
+Tests of L{twisted_ext.server.api.site}.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Request
 
-from twisted_ext.server.api.streaming import StreamedBody
+from twisted_ext.server.api.site import StreamedBody
 
 
 class _Asked:

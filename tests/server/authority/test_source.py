@@ -18,11 +18,11 @@ from twisted_ext.packetcache.table import Table
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.server.authority.source import AuthorityFirst, AuthoritySource
 from twisted_ext.server.authority.zonetable import EXPIRED, FAILED, Zones, countsOf
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.built import Features
 from twisted_ext.server.frontend import Frontend
-from twisted_ext.server.settings.settings import Settings
-from twisted_ext.server.sources import stackFor
+from twisted_ext.server.lookup.sources import stackFor
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, atHand, questionOf
 from twisted_ext.wire.codes import AA, QR, RA, RD, Rcode

@@ -10,11 +10,10 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.server.config.keys import Grants, Keys, RemoteServer
+from twisted_ext.server.config.keys import Grants, Keys, RemoteServer, TLSPeer
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.transferpolicy import termsOf
 from twisted_ext.server.config.zonesettings import ZoneSettings
-from twisted_ext.server.reply.requests import TLSPeer
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.zones.validate import checkZones
 from twisted_ext.transport.tls.terms import pinFromText
 from twisted_ext.wire.names import nameFromText

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.config.ownership}, and of when code that makes zones is run.
+Tests of L{twisted_ext.server.config.secretfiles}, and of when code that makes zones is run.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.zone.changing import zoneOf
 from twisted_ext.errors import BadDescription
-from twisted_ext.server.config.ownership import refuseForeign
-from twisted_ext.server.settings.settings import Settings
+from twisted_ext.server.config.secretfiles import refuseForeign
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.zones.zoneset import ZoneSet
 from twisted_ext.zone.zone import Zone
 
@@ -135,11 +135,11 @@ class RunTests(OwnershipTestCase):
         """
         The code runs when the service starts, after privileges are dropped, and not when the service is created.
         """
-        zoned = self.makeZoneSet()
-        self.assertEqual((self.ran, zoned.any), ([], True))
-        zoned.begin()
+        zoneSet = self.makeZoneSet()
+        self.assertEqual((self.ran, zoneSet.any), ([], True))
+        zoneSet.begin()
         self.assertEqual(self.ran, [str(self.file)])
-        self.assertEqual(len(list(zoned.zones)), 1)
+        self.assertEqual(len(list(zoneSet.zones)), 1)
 
     def test_writableCodeIsNotRun(self) -> None:
         """
@@ -149,8 +149,8 @@ class RunTests(OwnershipTestCase):
         with self.assertRaisesRegex(BadDescription, "is not run"):
             self.makeZoneSet()
         self.file.chmod(0o644)
-        zoned = self.makeZoneSet()
+        zoneSet = self.makeZoneSet()
         self.file.chmod(0o666)
         with self.assertRaisesRegex(BadDescription, "is not run"):
-            zoned.begin()
+            zoneSet.begin()
         self.assertEqual(self.ran, [])

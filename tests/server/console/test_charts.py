@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.metrics.history import COLUMNS
-from twisted_ext.server.console.charts import Chart, Series, chartsOf, joined
+from twisted_ext.server.console.home import Chart, Series, chartsOf, joined
 
 
 def plain(value: float) -> str:

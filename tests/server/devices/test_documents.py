@@ -12,7 +12,7 @@ import pytest
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.devices.documents import DOCUMENTS, documentFor, documentsFor
-from twisted_ext.server.devices.offer import Offer
+from twisted_ext.server.features.base.offer import Offer
 from twisted_ext.transport.stamps import Stamp
 from twisted_ext.transport.urls import ServerURL
 

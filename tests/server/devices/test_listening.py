@@ -7,9 +7,9 @@ from __future__ import annotations
 import pytest
 
 from twisted_ext.errors import BadDescription
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.devices.listening import nameFor, offerOf
 from twisted_ext.server.listeners.sockets import Bound
-from twisted_ext.server.settings.settings import Settings
 
 __all__: list[str] = []
 

@@ -10,7 +10,7 @@ import pytest
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.resolver.forward.ddr import DesignatedServers
-from twisted_ext.server.devices.offer import DESIGNATED_TTL, Offer
+from twisted_ext.server.features.base.offer import DESIGNATED_TTL, Offer
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.urls import ServerURL
 from twisted_ext.wire.rdata.types.svcb import SVCB

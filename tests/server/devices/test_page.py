@@ -18,8 +18,8 @@ from tests.certificates import authority
 from tests.test_architecture import ROOT
 from twisted_ext.errors import CallerFault
 from twisted_ext.server.devices import page as module
-from twisted_ext.server.devices.offer import Offer
 from twisted_ext.server.devices.page import POLICY, SETUP, setupPages
+from twisted_ext.server.features.base.offer import Offer
 
 __all__: list[str] = []
 

@@ -26,22 +26,21 @@ from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.server import service
 from twisted_ext.server.config import types
-from twisted_ext.server.config.setting import Section, number, setting
+from twisted_ext.server.config.setting import DECLARED, Section, number, setting
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.dryrun import pathOf
 from twisted_ext.server.features import order
 from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Part, Site, Stage
 from twisted_ext.server.features.built import Features
 from twisted_ext.server.features.querylog.feature import QueryLogFeature
+from twisted_ext.server.lookup.sources import ForwardStack
 from twisted_ext.server.operations.control import controlTree
 from twisted_ext.server.reply.gates import Gate
 from twisted_ext.server.reply.requests import Refusal, Request
-from twisted_ext.server.settings import settings
-from twisted_ext.server.settings.settings import Settings
-from twisted_ext.server.sources import ForwardStack
 from twisted_ext.testing.sources import answerOf
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Question
-from twisted_ext.zone.query.direct import DirectAnswer
+from twisted_ext.zone.store.version import DirectAnswer
 
 
 class FerrySettings(Section):
@@ -220,7 +219,7 @@ class FeaturesTests(ServiceCase):
         super().setUp()
         self.feature = FerryFeature()
         self.patch(order, "ORDER", (self.feature, PickyFeature(), QueryLogFeature()))
-        self.patch(settings, "SETTINGS", (*settings.SETTINGS, *FerrySettings.declared()))
+        self.patch(DECLARED, "all", (*DECLARED.all, *FerrySettings.declared()))
 
     def rcode(self, rrType: str = "A", name: str = "anna.example.test") -> int:
         reply = self.asked(name, rrType)
@@ -233,7 +232,7 @@ class FeaturesTests(ServiceCase):
         """
         service = self.run_()
         self.assertEqual(self.rcode(), Rcode.NXDOMAIN)
-        self.assertEqual((self.feature.steps, service._parts.responder.observer), ([], None))
+        self.assertEqual((self.feature.steps, service.frontend.responder.observer), ([], None))
         self.assertNotIn("ferry", str(pathOf(self.here, self.settings())))
 
     def test_partsAreOnThePath(self) -> None:
@@ -373,7 +372,7 @@ class FeaturesTests(ServiceCase):
         steps = self.feature.steps
         service = self.run_(ferryFleet=1)
         features = service.features
-        gates = service._parts.responder.gates
+        gates = service.frontend.responder.gates
         unusable: tuple[dict[str, object], ...] = (
             {"ferryFleet": 2, "ferryName": "titanic"},
             {"ferryFleet": 2, "ferryName": "berta", "minTtl": 9, "maxTtl": 5},
@@ -384,7 +383,7 @@ class FeaturesTests(ServiceCase):
                 service.goOverTo(self.settings(**values))
             self.assertEqual(steps, [f"{values['ferryName']} ends, then anna"])
             self.assertIs(service.features, features)
-            self.assertIs(service._parts.responder.gates, gates)
+            self.assertIs(service.frontend.responder.gates, gates)
             self.assertEqual((self.rcode(), service.settings[FerrySettings].ferryFleet), (Rcode.NOERROR, 1))
 
     def test_failureAtStart(self) -> None:
@@ -460,4 +459,4 @@ class OrderTests(SynchronousTestCase):
             self.assertEqual(len({getattr(each, attribute) for each in figures}), len(figures))
         self.assertEqual(len({feature.name for feature in order.ORDER}), len(order.ORDER))
         for attribute in ("name", "attribute"):
-            self.assertEqual(len({getattr(each, attribute) for each in settings.SETTINGS}), len(settings.SETTINGS))
+            self.assertEqual(len({getattr(each, attribute) for each in DECLARED.all}), len(DECLARED.all))

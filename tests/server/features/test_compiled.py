@@ -17,9 +17,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.features.test_built import FerryFeature
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features import order
 from twisted_ext.server.features.base.feature import Feature, Site
-from twisted_ext.server.settings.settings import Settings
 
 #: Attributes of which GCC reads the form that a compiled class has, such as C{__signed}, as a word of its own.
 _WORDS_OF_C: Final = re.compile(

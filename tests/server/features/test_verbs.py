@@ -22,7 +22,8 @@ from twisted_ext.apps.cli.terminal.exits import USAGE
 from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.config import types
-from twisted_ext.server.config.setting import Section, setting
+from twisted_ext.server.config.setting import DECLARED, Section, setting
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features import order
 from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Site
 from twisted_ext.server.features.base.verb import Verb
@@ -30,8 +31,6 @@ from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.operations.control import controlSite
 from twisted_ext.server.process.workers import Workforce
 from twisted_ext.server.service import ServerService
-from twisted_ext.server.settings import settings
-from twisted_ext.server.settings.settings import Settings
 
 
 class FerrySettings(Section):
@@ -90,7 +89,7 @@ def declare(patch: Callable[[object, str, object], object]) -> FerryFeature:
     """
     feature = FerryFeature()
     patch(order, "ORDER", (feature,))
-    patch(settings, "SETTINGS", (*settings.SETTINGS, *FerrySettings.declared()))
+    patch(DECLARED, "all", (*DECLARED.all, *FerrySettings.declared()))
     return feature
 
 

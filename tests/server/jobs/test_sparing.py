@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.errors import TimedOut
-from twisted_ext.server.jobs.sparing import SparingThread
+from twisted_ext.server.jobs.subprocess import SparingThread
 
 
 class SparingTests(SynchronousTestCase):

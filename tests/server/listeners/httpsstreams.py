@@ -106,7 +106,7 @@ class _Port(ServerFactory):
 
     def __init__(self, servings: StreamFactory, memory: HeadMemory, contexts: ContextFactory | None = None) -> None:
         self._servings = servings
-        self._make = httpsServing(servings.answering, memory, contexts)
+        self._make = httpsServing(servings.replySource, memory, contexts)
 
     def buildProtocol(self, addr: IAddress | None) -> StreamServing | None:
         return self._servings.buildProtocol(addr, self._make)

@@ -25,9 +25,7 @@ from tests.transport.tls.chains import Shown, issuer, names, signed
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.limits import TICKET_KEY_SECONDS
 from twisted_ext.server.listeners.tls.certificates import Certificates, Pair
-from twisted_ext.server.listeners.tls.encryption import Encryption
-from twisted_ext.server.listeners.tls.files import CertificateFiles, readPairs
-from twisted_ext.server.listeners.tls.selfsigned import keptPair, newPair
+from twisted_ext.server.listeners.tls.encryption import CertificateFiles, Encryption, keptPair, newPair, readPairs
 
 KEY = newKey()
 CERTIFICATE = issued(["dns.example"], KEY)

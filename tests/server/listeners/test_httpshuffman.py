@@ -11,8 +11,8 @@ from hpack.huffman_table import decode_huffman
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twisted_ext.server.listeners.https import huffman as httpshuffman
-from twisted_ext.server.listeners.https.huffman import decoded
+from twisted_ext.server.listeners.https import headers
+from twisted_ext.server.listeners.https.headers import decoded
 
 _encoder = HuffmanEncoder(REQUEST_CODES, REQUEST_CODES_LENGTH)
 
@@ -56,6 +56,6 @@ def test_stepsAreBounded() -> None:
     """
     for number in range(60_000):
         decoded(number.to_bytes(3, "big") * 2)
-        assert httpshuffman._steps.count <= httpshuffman._STEPS
-    assert len([step for step in httpshuffman._steps.known if step is not None]) == httpshuffman._steps.count
+        assert headers._steps.count <= headers._STEPS
+    assert len([step for step in headers._steps.known if step is not None]) == headers._steps.count
     assert decoded(_encoder.encode(b"/dns-query?dns=AAAB")) == b"/dns-query?dns=AAAB"

@@ -24,9 +24,8 @@ from twisted_ext.transport.quic.wire import (
     UNSPECIFIED_ERROR,
 )
 from twisted_ext.wire.builder import buildMessage
-from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.framing import StreamBuffer, frame
-from twisted_ext.wire.message import Message
+from twisted_ext.wire.message import EDNS, Message
 
 
 class QuicServingTests(QuicServingCase):

@@ -12,7 +12,7 @@ from tests.server.listeners.streams import Client, request
 from tests.server.listeners.tlsstreams import PAIR, Contexts, TLSTestCase
 from tests.typed import observing
 from twisted_ext.server.listeners.stream import StreamFactory
-from twisted_ext.server.listeners.tls.selfsigned import newPair
+from twisted_ext.server.listeners.tls.encryption import newPair
 from twisted_ext.wire.framing import frame
 
 

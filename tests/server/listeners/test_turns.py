@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_ext.server.listeners.turns import Turns
+from twisted_ext.server.listeners.stream import Turns
 
 
 class _Turning(Clock):

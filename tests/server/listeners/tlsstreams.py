@@ -20,7 +20,7 @@ from tests.typed import clientOf
 from twisted_ext.server.listeners.connection import StreamServing
 from twisted_ext.server.listeners.stream import MakeServing, StreamFactory
 from twisted_ext.server.listeners.tls.certificates import Certificates, Pair
-from twisted_ext.server.listeners.tls.selfsigned import newPair
+from twisted_ext.server.listeners.tls.encryption import newPair
 from twisted_ext.server.listeners.tls.serving import ALPN, tlsServing
 
 __all__ = ["PAIR", "Contexts", "TLSClient", "TLSTestCase", "leafOf", "shaken"]

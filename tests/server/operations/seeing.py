@@ -24,16 +24,16 @@ from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.built import Features, Keepers
 from twisted_ext.server.operations.status import SourceHolder, Status
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.testing.sources import CannedSource
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.counters import Counters
     from twisted_ext.packetcache.packetcache import PacketCache
-    from twisted_ext.server.recursor import Recursor
+    from twisted_ext.server.lookup.recursor import Recursor
 
 __all__ = ["TODAY", "Answering", "Peer", "Response", "SeenServer", "objectIn", "seenServer", "talk"]
 

@@ -186,8 +186,8 @@ class CommandTests(SynchronousTestCase):
         for said, failed in ((file, False), ({**file, **wrong}, True), (wrong, False)):
             zone: JSON = {"zone": "example.org.", **said}
             table = SimpleNamespace(at=lambda apex, zone=zone: SimpleNamespace(toJSON=lambda: zone))
-            zoned = SimpleNamespace(zones=table, reloadZone=lambda apex: succeed(["a line"]))
-            with patch.object(self.server.status, "zoned", zoned):
+            zoneSet = SimpleNamespace(zones=table, reloadZone=lambda apex: succeed(["a line"]))
+            with patch.object(self.server.status, "zoneSet", zoneSet):
                 self.assertEqual(self.ask("/zone/reload?name=example.org", "POST"), {"said": ["a line"], "failed": failed})
 
     def test_zonesArePaged(self) -> None:
@@ -195,7 +195,7 @@ class CommandTests(SynchronousTestCase):
         Zones are listed in pages with the total count: failed zones first, failed zones only, or all in order.
         """
         zones = Zones()
-        self.patch(self.server.status, "zoned", SimpleNamespace(zones=zones, facts=lambda apex: {"kind": "file"}))
+        self.patch(self.server.status, "zoneSet", SimpleNamespace(zones=zones, facts=lambda apex: {"kind": "file"}))
         for number in range(7):
             zones.expect(b"\x02z%d\x00" % number, f"z{number}").state = SERVING
             if number % 3:

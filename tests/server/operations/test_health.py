@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.operations.health}: whether a server should get queries.
+Tests of L{twisted_ext.server.operations.operations}: whether a server should get queries.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.server.limits import HEALTH_PAUSE, WEB_FRESH
-from twisted_ext.server.operations.health import (
+from twisted_ext.server.operations.operations import (
     areSilent,
     checksIn,
     commonOf,

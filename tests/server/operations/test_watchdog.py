@@ -19,7 +19,7 @@ from twisted_ext.server.listeners.datagram import _Protocol
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.listeners.stream import _Port
 from twisted_ext.server.operations.watchdog import Watchdog
-from twisted_ext.server.reply.selftest import SelfTest
+from twisted_ext.server.reply.chaos import SelfTest
 from twisted_ext.server.service import Server, ServerService
 from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.codes import CH, Rcode
@@ -82,7 +82,7 @@ class WatchdogTests(ServiceCase):
         self.rounds(5)
         counters = self.service.counters
         self.assertEqual((counters.tcpOpened, counters.tcpOpen), (0, 0))
-        self.assertEqual(self.service._parts.responder.selfTest.connections, set())
+        self.assertEqual(self.service.frontend.responder.selfTest.connections, set())
         clients: list[Protocol] = []
 
         def build() -> Protocol:
@@ -190,16 +190,16 @@ class WatchdogTests(ServiceCase):
         for _ in range(4):
             self.asked()
         before = len(self.upstream.asked)
-        self.service._parts.responder.faults.note("testing", MemoryError(), 0.0)
-        self.assertEqual((len(self.service._parts.packetCache.clients), self.service._parts.packetCache.octets), (0, 0))
+        self.service.frontend.responder.faults.note("testing", MemoryError(), 0.0)
+        self.assertEqual((len(self.service.frontend.packetCache.clients), self.service.frontend.packetCache.octets), (0, 0))
         for _ in range(4):
             self.assertEqual(self.addressOf(), "192.0.2.80")
         self.assertEqual(len(self.upstream.asked), before + 1)
-        self.service._parts.responder.faults.note("testing", MemoryError(), 0.0)
+        self.service.frontend.responder.faults.note("testing", MemoryError(), 0.0)
         self.addressOf()
         self.assertEqual(len(self.upstream.asked), before + 1)
         self.network.advance(10)
-        self.service._parts.responder.faults.note("testing", MemoryError(), 0.0)
+        self.service.frontend.responder.faults.note("testing", MemoryError(), 0.0)
         self.addressOf()
         self.assertEqual(len(self.upstream.asked), before + 2)
         self.assertEqual(len(self.flushLoggedErrors(MemoryError)), 1)
@@ -257,7 +257,7 @@ class WatchdogTests(ServiceCase):
         A socket that the reactor drops is reported at once; a socket that the server closes is not.
         """
         self.start()
-        parts = self.service._parts
+        parts = self.service.frontend
         (listener,) = parts._datagrams
         assert listener._listening is not None
         listener._listening.stopListening()
@@ -305,7 +305,7 @@ class SelfTestTests(ServiceCase):
         A client that does not know the secret is refused as for any other name of class CH; the answer is a random token of this process.
         """
         service = self.run_(allow=["192.168.0.0/16"])
-        own = service._parts.responder.selfTest
+        own = service.frontend.responder.selfTest
         reply = self.exchange(own.query())
         assert reply is not None
         self.assertEqual(reply.answer[0].rdatas, (bytes([16]) + own.token,))

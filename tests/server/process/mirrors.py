@@ -47,8 +47,8 @@ class Follower:
     def __init__(self, words: Iterable[list[JSON]] = ()) -> None:
         self.zones = Zones()
         self.lacked: list[tuple[bytes, str]] = []
-        self.mirrored = ZoneSyncWorker(self.zones, today=lambda: 1000.0)
-        self.mirrored.lacks = lambda apex, path: self.lacked.append((apex, path))
+        self.zoneSync = ZoneSyncWorker(self.zones, today=lambda: 1000.0)
+        self.zoneSync.lacks = lambda apex, path: self.lacked.append((apex, path))
         for some in words:
             self.take(some)
 
@@ -58,7 +58,7 @@ class Follower:
 
         @return: the number of turns that this took.
         """
-        return 1 + len(list(self.mirrored.obeying(json.loads(json.dumps(words)))))
+        return 1 + len(list(self.zoneSync.obeying(json.loads(json.dumps(words)))))
 
     def names(self, apex: bytes) -> dict[bytes, _Name] | str:
         """

@@ -20,6 +20,7 @@ from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.authority.source import AuthoritySource
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.keys import Grants, Keys
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.limits import PASSED_SECONDS
 from twisted_ext.server.process.relay import Relay, RelayedRequests, keysFrom
 from twisted_ext.server.reply import gates
@@ -33,7 +34,6 @@ from twisted_ext.server.reply.opcodes import (
 from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.reply.respond import Responder
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.transfer.xfrout import Offer, OutgoingTransfers
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Opcode, Rcode

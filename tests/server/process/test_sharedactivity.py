@@ -13,7 +13,7 @@ from tests.server.operations.seeing import objectIn
 from twisted_ext.errors import TimedOut
 from twisted_ext.metrics.activity import LiveQueries, LiveQuery
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.server.operations.joining import clientsOf
+from twisted_ext.server.operations.table import clientsOf
 from twisted_ext.server.process.sharedactivity import SharedActivity
 from twisted_ext.server.process.worker import Worker
 

@@ -21,11 +21,11 @@ from zope.interface import implementer
 from twisted_ext.errors import BadDescription, CallerFault, TimedOut
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.figures import JSON, figuresOf
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.limits import WORKER_ENDING, WORKER_PAUSE, WORKER_REPLY, WORKER_SETTLED
 from twisted_ext.server.listeners.sockets import Bound, boundSockets
 from twisted_ext.server.process.worker import LineSplitter
 from twisted_ext.server.process.workers import Workforce
-from twisted_ext.server.settings.settings import Settings
 
 
 class Process:

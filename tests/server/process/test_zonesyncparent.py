@@ -255,16 +255,16 @@ class MirroringTests(SynchronousTestCase):
         """
         self.zones.put(self.zone)
         self.assertWorkersAgree()
-        self.assertEqual(self.parent.worker.mirrored.expires(APEX), 86400)
+        self.assertEqual(self.parent.worker.zoneSync.expires(APEX), 86400)
         self.expiring[APEX] = 1500.0
         self.zones.told(APEX)
         self.clock.advance(0)
         for worker in (self.parent.worker, self.parent.newWorker()):
-            self.assertEqual(worker.mirrored.expires(APEX), 500.0)
-            offer = worker.mirrored.offerSingly(APEX)
+            self.assertEqual(worker.zoneSync.expires(APEX), 500.0)
+            offer = worker.zoneSync.offerSingly(APEX)
             assert offer is not None and offer.singly is not None
             self.assertEqual(offer.expires, 500.0)
-        self.assertIsNone(self.parent.worker.mirrored.expires(nameFromText("example.net")))
+        self.assertIsNone(self.parent.worker.zoneSync.expires(nameFromText("example.net")))
 
     def test_zoneThatHasExpired(self) -> None:
         """
@@ -274,10 +274,10 @@ class MirroringTests(SynchronousTestCase):
         self.expiring[APEX] = 900.0
         self.assertWorkersAgree()
         worker = self.parent.newWorker()
-        self.assertEqual(worker.mirrored.expires(APEX), 0.0)
+        self.assertEqual(worker.zoneSync.expires(APEX), 0.0)
         worker.take([["fail", APEX.hex(), "it has expired", EXPIRED]])
-        self.assertIsNone(worker.mirrored.expires(APEX))
-        offer = worker.mirrored.offer(APEX)
+        self.assertIsNone(worker.zoneSync.expires(APEX))
+        offer = worker.zoneSync.offer(APEX)
         assert offer is not None
         self.assertIsNone(offer.version)
 

@@ -148,4 +148,4 @@ class CookiesTests(SynchronousTestCase):
         with mock.patch.object(cookies, "sipHash", return_value=bytes(8)):
             for number in range(int(COOKIES_KNOWN.default) * 2):
                 known.check("192.0.2.1", number.to_bytes(8, "big"), NOW)
-        self.assertLessEqual(len(known._young) + len(known._old), COOKIES_KNOWN.default)
+        self.assertLessEqual(len(known._known), COOKIES_KNOWN.default)

@@ -12,12 +12,11 @@ from twisted_ext.server.reply.chaos import ChaosIdentity
 from twisted_ext.server.reply.replybuilder import ReplyBuilder, padded
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.wire.codes import RA, Opcode, Rcode
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message
+from twisted_ext.wire.message import EDNS, Message
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import A
-from twisted_ext.zone.query.direct import DirectAnswer
+from twisted_ext.zone.store.version import DirectAnswer
 
 _NSID = 3
 _EXPIRE = 9

@@ -33,8 +33,7 @@ from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.testing.sources import rrsetOf
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import QR, RA, RD, TC, Opcode, Rcode
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.options import ExtendedError
 from twisted_ext.wire.tsig import Key, sign, signatureSize, verify

@@ -23,13 +23,12 @@ from twisted_ext.metrics.activity import Activity
 from twisted_ext.packetcache.clients import Client, Group
 from twisted_ext.server.features.querylog.log import QueryLog
 from twisted_ext.server.reply.acl import Access
-from twisted_ext.server.reply.livelist import LiveList
-from twisted_ext.server.reply.observers import Observers
+from twisted_ext.server.reply.observers import LiveList, Observers
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.reply.rrl import ResponseRateLimit
 from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
 from twisted_ext.transport.faultlog import FaultLog
-from twisted_ext.zone.query.direct import DirectAnswer
+from twisted_ext.zone.store.version import DirectAnswer
 
 WWW = questionOf("www.example.test")
 

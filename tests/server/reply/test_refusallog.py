@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.reply.refusallog}: the log of refused transfers, notifies and updates.
+Tests of L{twisted_ext.server.reply.opcodes}: the log of refused transfers, notifies and updates.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from zope.interface import implementer
 
 from tests.server.update.changed import KEY, UpdatedServer
 from tests.zone.changing import record
-from twisted_ext.server.reply.refusallog import RefusalLog
+from twisted_ext.server.reply.opcodes import RefusalLog
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Rcode
@@ -24,7 +24,7 @@ NEW = record("new 60 A 192.0.2.9")
 
 class DecliningTests(SynchronousTestCase):
     """
-    Tests for L{RefusalLog<twisted_ext.server.reply.refusallog.RefusalLog>}.
+    Tests for L{RefusalLog<twisted_ext.server.reply.opcodes.RefusalLog>}.
     """
 
     def setUp(self) -> None:
@@ -35,7 +35,7 @@ class DecliningTests(SynchronousTestCase):
 
         @implementer(ILogObserver)
         def observe(event: LogEvent) -> None:
-            if event.get("log_namespace") == "twisted_ext.server.reply.refusallog":
+            if event.get("log_namespace") == "twisted_ext.server.reply.opcodes":
                 lines.append(formatEvent(event))
 
         globalLogPublisher.addObserver(observe)

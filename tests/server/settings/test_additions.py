@@ -16,12 +16,13 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.errors import BadDescription, CallerFault, StorageFault
+from twisted_ext.server.config.setting import AddedValue
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.blocking.settings import BlockingSettings
-from twisted_ext.server.features.views.viewsettings import viewsOf
+from twisted_ext.server.features.views.settings import viewsOf
 from twisted_ext.server.settings import additions
 from twisted_ext.server.settings.additions import (
     AddedSettings,
-    AddedValue,
     added,
     addedIn,
     checkedValue,
@@ -29,7 +30,6 @@ from twisted_ext.server.settings.additions import (
     withAdded,
     write,
 )
-from twisted_ext.server.settings.settings import Settings
 
 if TYPE_CHECKING:
     from twisted_ext.server.operations.operations import Operations

@@ -21,12 +21,14 @@ from tests.test_architecture import ROOT
 from twisted_ext.interfaces import IServerFeature
 from twisted_ext.metrics.figure import Figure
 from twisted_ext.metrics.figures import JSON
+from twisted_ext.resolver.strings import plugins
 from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import DECLARED, Section, setting
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features import order
 from twisted_ext.server.features.base.feature import Active, Feature, Site
 from twisted_ext.server.features.base.verb import Verb
-from twisted_ext.server.settings import plugged, settings
+from twisted_ext.server.settings import plugged
 
 __all__: list[str] = []
 
@@ -34,7 +36,7 @@ __all__: list[str] = []
 _EXAMPLE = ROOT / "docs" / "listings" / "howto" / "feature"
 
 
-_NAMES = {each.name for each in settings.SETTINGS}
+_NAMES = {each.name for each in DECLARED.all}
 
 
 class BellSettings(Section):
@@ -125,7 +127,7 @@ def test_whatIsTaken(kind: type[BellFeature], said: str, monkeypatch: pytest.Mon
     """
     A feature whose name, setting, figure or command another one has is not used, and the others are.
     """
-    monkeypatch.setattr(plugged, "pluginsFor", lambda interface: ([kind(), BellFeature()], ["a plugin module cannot be imported: X"]))
+    monkeypatch.setattr(plugins, "pluginsFor", lambda interface: ([kind(), BellFeature()], ["a plugin module cannot be imported: X"]))
     found, complaints = plugged.pluggedFeatures(order.ORDER, _NAMES)
     assert [type(each) for each in found] == [BellFeature]
     assert complaints[0] == "a plugin module cannot be imported: X"
@@ -137,7 +139,7 @@ def test_twoOfOneName(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     The first one of two with the same names is used; what is no feature at all is not.
     """
-    monkeypatch.setattr(plugged, "pluginsFor", lambda interface: ([BellFeature(), BellFeature(), object()], []))
+    monkeypatch.setattr(plugins, "pluginsFor", lambda interface: ([BellFeature(), BellFeature(), object()], []))
     found, complaints = plugged.pluggedFeatures(order.ORDER, _NAMES)
     assert len(found) == 1
     assert ["the name bell is taken" in each for each in complaints] == [False, True]
@@ -154,19 +156,18 @@ def test_adoptedOnce(monkeypatch: pytest.MonkeyPatch) -> None:
         looked.append(interface)
         return [BellFeature()], []
 
-    monkeypatch.setattr(plugged, "pluginsFor", found)
-    monkeypatch.setattr(order, "hasOtherPlugins", lambda: True)
+    monkeypatch.setattr(plugins, "pluginsFor", found)
+    monkeypatch.setattr(plugged, "hasOtherPlugins", lambda: True)
     monkeypatch.setattr(order, "ORDER", order.ORDER)
-    monkeypatch.setattr(settings, "SETTINGS", settings.SETTINGS)
     for name in ("all", "byName"):
         monkeypatch.setattr(DECLARED, name, getattr(DECLARED, name))
-    monkeypatch.setattr(settings, "_isAdopted", False)
-    assert settings.settingNamed("port") is not None and settings.Settings.of(port=5300).port == 5300
+    monkeypatch.setattr(plugged, "_isAdopted", False)
+    assert DECLARED.named("port") is not None and Settings.of(port=5300).port == 5300
     assert looked == []
-    assert settings.Settings.of(bell=True)[BellSettings].bell
-    bell = settings.settingNamed("bell")
-    assert bell is not None and bell in settings.SETTINGS
-    assert settings.settingNamed("bells") is None
+    assert Settings.of(bell=True)[BellSettings].bell
+    bell = DECLARED.named("bell")
+    assert bell is not None and bell in DECLARED.all
+    assert DECLARED.named("bells") is None
     assert looked == [IServerFeature]
 
 
@@ -175,11 +176,11 @@ def test_whereTheyAreLookedFor(installed: Path, monkeypatch: pytest.MonkeyPatch)
     Without plugins of other packages, none is looked for: those of Twisted and of this package are known, and have no features.
     """
     ofTwisted = {path.stem for path in files("twisted") or () if path.parts[:2] == ("twisted", "plugins") and path.suffix == ".py"}
-    assert len(ofTwisted) > 10 and ofTwisted <= order._KNOWN
+    assert len(ofTwisted) > 10 and ofTwisted <= plugged._KNOWN
     monkeypatch.setattr(sys, "path", [str(ROOT), str(installed.parent), "/nonexistent"])
-    assert not order.hasOtherPlugins()
+    assert not plugged.hasOtherPlugins()
     sys.path.append(str(installed))
-    assert order.hasOtherPlugins()
+    assert plugged.hasOtherPlugins()
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +243,8 @@ def test_workersHaveIt(installed: Path) -> None:
     """
     A worker, which gets the settings that were given, loads the plugin for them, and no other does.
     """
-    program = "from twisted_ext.server.settings.settings import Settings; from twisted_ext.server.features import order; "
+    program = "from twisted_ext.server.config.settings import Settings; from twisted_ext.server import service; "
+    program += "from twisted_ext.server.features import order; "
     for given, names in (({"greeting": "x"}, ["greeting"]), ({"port": 53}, [])):
         shown = _python(installed, f"{program}Settings.fromJSON({given!r}); print([each.name for each in order.ORDER])")
         assert [name for name in ("greeting",) if repr(name) in shown] == names

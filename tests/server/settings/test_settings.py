@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.settings.settings}, L{twisted_ext.server.config.types} and
+Tests of L{twisted_ext.server.config.settings}, L{twisted_ext.server.config.types} and
 L{twisted_ext.server.settings.tomlfile}.
 """
 
@@ -15,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twisted_ext.errors import BadDescription
+from twisted_ext.server.config.setting import DECLARED
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.cookies.feature import CookieSettings, secretsOf
 from twisted_ext.server.features.order import ORDER
-from twisted_ext.server.settings.settings import SETTINGS, Settings, settingNamed
+from twisted_ext.server.settings.plugged import allSettings
 from twisted_ext.server.settings.tomlfile import readSettings, valuesFromTOML
 
 
@@ -38,8 +40,8 @@ def test_everySettingIsComplete() -> None:
     for feature in ORDER:
         hints.update(typing.get_type_hints(feature.settings))
     del hints["isFirst"]
-    assert set(hints) == {setting.attribute for setting in SETTINGS}
-    for setting in SETTINGS:
+    assert set(hints) == {setting.attribute for setting in allSettings(plugins=False)}
+    for setting in allSettings(plugins=False):
         assert setting.help and not setting.help.endswith("."), setting.name
         assert setting.group, setting.name
         assert setting.allowed, setting.name
@@ -54,7 +56,7 @@ def test_shortOptions() -> None:
     """
     The one-letter options of C{twistd dns} keep their meaning, and no letter has two meanings.
     """
-    letters = {setting.short: setting.name for setting in SETTINGS if setting.short}
+    letters = {setting.short: setting.name for setting in allSettings(plugins=False) if setting.short}
     assert letters == {"i": "interface", "p": "port", "c": "cache", "r": "recursive", "v": "verbose"}
 
 
@@ -205,7 +207,7 @@ def test_invalidValueIsRefused(name: str, value: object, said: str) -> None:
     """
     The error for an invalid value says what would be valid.
     """
-    setting = settingNamed(name)
+    setting = DECLARED.named(name)
     assert setting is not None
     with pytest.raises(BadDescription) as caught:
         setting.fromTOML(value, "/etc/txdns")

@@ -13,8 +13,8 @@ from zope.interface import implementer
 
 from tests.typed import observing
 from twisted_ext.errors import BadDescription, DNSFault
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.types import Value
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.settings.startup import complainPlainly, end, wantSomething
 
 

@@ -21,6 +21,7 @@ from twisted_ext.server.authority.sink import ZoneSink
 from twisted_ext.server.authority.source import AuthoritySource
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.keys import Keys
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.listeners.datagram import DatagramListener
 from twisted_ext.server.listeners.stream import StreamFactory, StreamListener, StreamResponder
@@ -32,7 +33,6 @@ from twisted_ext.server.reply.opcodes import Outcome
 from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.requests import Request
 from twisted_ext.server.reply.respond import Responder
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.transfer.replication import Replication
 from twisted_ext.testing.sources import atHand
 from twisted_ext.wire.message import Question
@@ -163,7 +163,7 @@ class Host:
         self.streams.start()
         self.overTLS = None if self.certificates is None else StreamFactory(StreamResponder(self.responder, "tls"), reactor)
         if self.certificates is not None and self.overTLS is not None:
-            make = tlsServing(self.overTLS.answering, self.certificates.contextFactory(ALPN))
+            make = tlsServing(self.overTLS.replySource, self.certificates.contextFactory(ALPN))
             self.tls = StreamListener(
                 reactor, self.responder, self.address, self.tlsPort, servings=self.overTLS, way="tls", make=make
             )
@@ -294,7 +294,7 @@ class StepTestCase(ReplicaTestCase):
         Return a list that will hold the types of the transfers that the primary is asked for.
         """
         asked: list[int] = []
-        transferring = self.primary.replication.transferring
+        transferring = self.primary.replication.transfers
 
         def watching(request: Request) -> Outcome:
             asked.append(request.question.rrType)

@@ -16,10 +16,10 @@ from tests.networks import NetworkTestCase
 from tests.server.transfer.replicas import KEYS, soaOf
 from tests.zone.changing import APEX
 from twisted_ext.errors import Unreachable
-from twisted_ext.server.config.keys import RemoteServer
+from twisted_ext.server.config.keys import RemoteServer, TLSPeer
 from twisted_ext.server.reply.gates import FormGate
 from twisted_ext.server.reply.opcodes import handlerKey, hopelessOf
-from twisted_ext.server.reply.requests import Request, TLSPeer
+from twisted_ext.server.reply.requests import Request
 from twisted_ext.server.transfer.notify import NotifyReceiver, NotifySender
 from twisted_ext.server.transfer.xfrin import Secondary
 from twisted_ext.transport.servers import Server

@@ -53,7 +53,7 @@ class PrimariesTests(StepTestCase):
         A transfer that ends early at any message keeps the old zone in service, and the next transfer brings the new one.
         """
         self.begin(QUICK)
-        transferring = self.primary.replication.transferring
+        transferring = self.primary.replication.transfers
         whole = list(self.pieces(1))
         for kept in range(len(whole)):
 
@@ -181,7 +181,7 @@ class PrimariesTests(StepTestCase):
         A secondary that was sent the new version is not asked for its SOA later; one that was sent a part of it is.
         """
         self.begin()
-        transferring = self.primary.replication.transferring
+        transferring = self.primary.replication.transfers
 
         def part(request: Request) -> Outcome:
             flow = transferring(request)
@@ -243,7 +243,7 @@ class PrimariesTests(StepTestCase):
             asker = Message.fromWire(query)
             return buildMessage(Message(asker.id, 0x8400, asker.questions, (soaOf(11),)))
 
-        transferring = self.primary.replication.transferring
+        transferring = self.primary.replication.transfers
 
         def old(request: Request) -> Outcome:
             return Refusal(Rcode.FORMERR) if request.edns is not None else transferring(request)

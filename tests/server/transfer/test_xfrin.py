@@ -19,8 +19,8 @@ from tests.server.transfer.askers import Datagrams
 from tests.server.transfer.replicas import PRIMARY, QUICK, SECONDARY, Host, StepTestCase, applyZones, soaOf
 from tests.zone.changing import APEX, ZONE
 from twisted_ext.server.config.keys import Grants, Keys, RemoteServer
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.reply.requests import Refusal, Request
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA, Opcode, Rcode
@@ -320,9 +320,9 @@ class SecondaryTests(StepTestCase):
         assert zone is not None
         other = secondaries.add(nameFromText("other.example."), [RemoteServer(Server(PRIMARY))], Grants(), "")
         with patch("twisted_ext.server.transfer.secondaries.JOURNALS_OPEN.default", 1):
-            self.assertTrue(zone._holding.isOpen)
+            self.assertTrue(zone._store.isOpen)
             secondaries.opened(other)
-            self.assertFalse(zone._holding.isOpen)
+            self.assertFalse(zone._store.isOpen)
             journal = zone.journal
             assert journal is not None
             self.assertEqual(len(journal), 1)

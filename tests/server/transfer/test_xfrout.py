@@ -15,8 +15,8 @@ from tests.server.transfer.askers import Asker, Datagrams, transferOf
 from tests.server.transfer.replicas import KEYS, PRIMARY, Host, ReplicaTestCase, soaOf
 from tests.wire.shown import optionsOf
 from tests.zone.changing import APEX, ZONE, record, textsOf
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.reply.requests import Refusal, Request
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.transfer.xfrout import OutgoingTransfers
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message
@@ -54,7 +54,7 @@ class TransferringTests(ReplicaTestCase):
         """
         The outgoing transfers of the primary.
         """
-        return self.primary.replication.transferring
+        return self.primary.replication.transfers
 
     def connect(self) -> Asker:
         """

@@ -14,8 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.server.update.changed import KEY, TODAY, UpdatedServer
 from tests.zone.changing import APEX, ZONE, record, textsOf, zoneOf
 from twisted_ext.errors import BadDescription, BadZone, StorageFault
+from twisted_ext.server.config.keys import TLSPeer
 from twisted_ext.server.config.zonesettings import ZoneSettings
-from twisted_ext.server.reply.requests import TLSPeer
 from twisted_ext.server.update import updates as module
 from twisted_ext.server.update.commit import Compactor
 from twisted_ext.server.update.updates import UpdateHandler
@@ -159,7 +159,7 @@ class UpdatingTests(SynchronousTestCase):
         (reply,) = server.update(NEW, client="192.0.2.1", transport="udp")
         self.assertTrue(reply.flags & TC)
         self.assertEqual(server.zone.current.serial, 10)
-        with patch.object(module, "isProven", lambda request: True):
+        with patch.object(module, "_isProven", lambda request: True):
             server.update(NEW, client="192.0.2.1", transport="udp")
         self.assertEqual(server.zone.current.serial, 11)
         server.update(record("two 60 A 192.0.2.1"), client="192.0.2.1")

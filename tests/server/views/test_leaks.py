@@ -15,10 +15,9 @@ import pytest
 
 from tests.server.views.served import Served, meaningOf, queryFor, tableOf
 from twisted_ext.packetcache.clients import View
-from twisted_ext.server.features.views.viewsettings import viewsOf
-from twisted_ext.server.reply.admission import Admit
-from twisted_ext.server.reply.packetcaches import ClientGroups
-from twisted_ext.server.settings.settings import Settings
+from twisted_ext.server.config.settings import Settings
+from twisted_ext.server.features.views.settings import viewsOf
+from twisted_ext.server.reply.packetcaches import Admit, ClientGroups
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 

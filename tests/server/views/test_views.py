@@ -19,11 +19,11 @@ from tests.server.test_service import ServiceCase
 from tests.server.views.served import Served, meaningOf, queryFor, tableOf
 from tests.typed import observing
 from twisted_ext.errors import BadDescription, CallerFault
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.dryrun import pathOf
 from twisted_ext.server.features.blocking.names import BlockedNames
 from twisted_ext.server.features.blocking.settings import BlockingSettings
-from twisted_ext.server.features.views.viewsettings import ViewSettings, viewsOf
-from twisted_ext.server.settings.settings import Settings
+from twisted_ext.server.features.views.settings import ViewSettings, viewsOf
 from twisted_ext.server.settings.startup import wantSomething
 from twisted_ext.server.settings.tomlfile import readSettings, valuesFromTOML
 from twisted_ext.testing.network import MemoryNetwork

@@ -23,9 +23,9 @@ from twisted_ext.errors import BadDescription
 from twisted_ext.server.authority.guards import Guards
 from twisted_ext.server.authority.sink import ZoneSink
 from twisted_ext.server.authority.zonetable import FAILED, SERVING, Place, Zones
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.limits import COPY_PAUSE, STORE_LOOKS
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.zones.arrivals import Arrivals
 from twisted_ext.server.zones.databases.dbzones import ZoneDatabases
 from twisted_ext.server.zones.loader import ZoneLoader

@@ -10,9 +10,9 @@ from unittest.mock import patch
 from tests.server.zones.signed import APEX, SignedLoadingCase
 from twisted_ext.dnssec.algorithms import ECDSA_P256
 from twisted_ext.dnssec.keys import keyTag
-from twisted_ext.dnssec.sign.keyfiles import KeyFile
-from twisted_ext.dnssec.sign.keyfolder import saveKey
-from twisted_ext.dnssec.sign.keys import newKey
+from twisted_ext.dnssec.privatekeys.keyfiles import KeyFile
+from twisted_ext.dnssec.privatekeys.keyfolder import saveKey
+from twisted_ext.dnssec.privatekeys.keys import newKey
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.zones import compilers
 from twisted_ext.wire.rrtypes import DNSKEY, RRSIG, SOA

@@ -19,9 +19,9 @@ from twisted_ext.limits import Limit
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config import zonesettings
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings, apexIn, gather, zonesOf
 from twisted_ext.server.limits import CHANGING_SECONDS, WATCH_SECONDS
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.zones import loader, pending
 from twisted_ext.server.zones.imagefiles import Images
 from twisted_ext.wire.names import nameFromText

@@ -19,7 +19,7 @@ from twisted_ext.server.authority.zonetable import Place, Zones, zoneFigures
 from twisted_ext.server.limits import SIGNATURE_LINES
 from twisted_ext.server.zones.signatures import SignatureWatch
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.text import recordFromText
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.zone.check.signatureends import FirstEnd, firstEnd
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.version import Version

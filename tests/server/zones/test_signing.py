@@ -16,19 +16,19 @@ import pytest
 from tests.server.zones.signed import APEX, NAME, SignedLoadingCase
 from tests.zone.sign.zones import builderOf
 from twisted_ext.dnssec.algorithms import ECDSA_P256
-from twisted_ext.dnssec.sign.keyfiles import KeyFile
-from twisted_ext.dnssec.sign.keyfolder import saveKey
-from twisted_ext.dnssec.sign.keyring import Keyring, makeKeys
-from twisted_ext.dnssec.sign.keys import newKey
-from twisted_ext.dnssec.sign.validity import Validity
+from twisted_ext.dnssec.privatekeys.keyfiles import KeyFile
+from twisted_ext.dnssec.privatekeys.keyfolder import saveKey
+from twisted_ext.dnssec.privatekeys.keyring import Keyring, makeKeys
+from twisted_ext.dnssec.privatekeys.keys import newKey
+from twisted_ext.dnssec.privatekeys.validity import Validity
 from twisted_ext.errors import BadDescription, BadKey, StorageFault
 from twisted_ext.server.authority.zonetable import Zones
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.zones import compilers
 from twisted_ext.server.zones.validate import checkZones, zonesIn
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.rrtypes import DNSKEY, NSEC, RRSIG, SOA
-from twisted_ext.wire.text import recordFromText
 from twisted_ext.zone.check.signatureends import FirstEnd
 from twisted_ext.zone.sign.job import SignJob
 from twisted_ext.zone.sign.policy import SigningPolicy

@@ -16,14 +16,14 @@ from tests.server.zones.signed import APEX, NAME, SignedLoadingCase
 from tests.zone.sign.zones import builderOf
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.authority.zonetable import Zones
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.signingpolicy import SigningPolicySettings
 from twisted_ext.server.config.zonesettings import ZoneSettings
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.settings.tomlfile import valuesFromTOML
 from twisted_ext.server.zones.imagefiles import Built
 from twisted_ext.server.zones.validate import zonesIn
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.rrtypes import CDS, DNSKEY, NSEC, NSEC3PARAM, RRSIG, ZONEMD
-from twisted_ext.wire.text import recordFromText
 from twisted_ext.zone.check import zonemd
 from twisted_ext.zone.sign.job import SignJob
 from twisted_ext.zone.sign.policy import SigningPolicy

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.zone.build.stages}: what each version of a zone goes through before it is served.
+Tests of L{twisted_ext.zone.build.jobs}: what each version of a zone goes through before it is served.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from twisted_ext.server.config import zonesettings
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.zones.arrivals import Arrivals
 from twisted_ext.wire.rrtypes import DNSKEY, RRSIG
-from twisted_ext.zone.build import jobs, stages
+from twisted_ext.zone.build import jobs
 from twisted_ext.zone.build.jobs import CompileJobs
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.zonefile.reader import MasterFileContent
@@ -41,7 +41,7 @@ class StageTests(SignedLoadingCase):
     def setUp(self) -> None:
         super().setUp()
         for module, name, value in (
-            (jobs, "STAGES", (("most-names", _bound), *stages.STAGES)),
+            (jobs, "STAGES", (("most-names", _bound), *jobs.STAGES)),
             (zonesettings, "_STAGES", ("most-names",)),
         ):
             patching = patch.object(module, name, value)

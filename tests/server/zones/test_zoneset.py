@@ -27,9 +27,9 @@ from tests.server.zones.stored import newStore
 from tests.zone.changing import APEX, ZONE, record, records
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.packetcache.clients import Client, Group
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.limits import WATCH_SECONDS
 from twisted_ext.server.reply.requests import Refusal, Request
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.transfer.replication import Replication
 from twisted_ext.server.update.commit import CommitQueue
 from twisted_ext.server.update.updates import UpdateHandler
@@ -87,13 +87,13 @@ class ZonedTests(SynchronousTestCase):
         """
         for most, names in ((1, ["example.org."]), (0, [])):
             settings = Settings.of(zone=[f"example.org={self.file}"], zoneMetrics=most)
-            zoned = ZoneSet(cast("IReactorTime", self.clock), settings)
-            zoned.begin()
+            zoneSet = ZoneSet(cast("IReactorTime", self.clock), settings)
+            zoneSet.begin()
             self.compilers[-1].run()
-            self.assertEqual([each.zone for each in zoned.metrics()], names)
-            place = zoned.zones.at(APEX)
+            self.assertEqual([each.zone for each in zoneSet.metrics()], names)
+            place = zoneSet.zones.at(APEX)
             assert place is not None and place.served() is not None
-            version = zoned.zones.version(APEX)
+            version = zoneSet.zones.version(APEX)
             assert version is not None
             transaction = Transaction(version)
             transaction.add(record("added 300 A 192.0.2.9"))
@@ -102,9 +102,9 @@ class ZonedTests(SynchronousTestCase):
             before = place.toJSON()["records"]
             assert place.zone is not None and isinstance(before, int)
             place.zone.replace(done[0])
-            self.assertEqual([each.serial for each in zoned.metrics()], [11] * most)
+            self.assertEqual([each.serial for each in zoneSet.metrics()], [11] * most)
             self.assertEqual((place.toJSON()["serial"], place.toJSON()["records"]), (11, before + 1))
-            self.successResultOf(zoned.close())
+            self.successResultOf(zoneSet.close())
             self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_zonesFollowFolder(self) -> None:
@@ -114,8 +114,8 @@ class ZonedTests(SynchronousTestCase):
         """
         folder = self.folder / "zones"
         folder.mkdir()
-        zoned = ZoneSet(cast("IReactorTime", self.clock), Settings.of(zones=[str(folder)], state=str(self.folder / "state")))
-        self.addCleanup(zoned.close)
+        zoneSet = ZoneSet(cast("IReactorTime", self.clock), Settings.of(zones=[str(folder)], state=str(self.folder / "state")))
+        self.addCleanup(zoneSet.close)
 
         def served(*names: str) -> list[str]:
             for name in names:
@@ -127,10 +127,10 @@ class ZonedTests(SynchronousTestCase):
                 self.clock.advance(WATCH_SECONDS.default)
                 for each in self.compilers:
                     each.run()
-            return [place.text for place in zoned.zones if place.state == "serving"]
+            return [place.text for place in zoneSet.zones if place.state == "serving"]
 
         (folder / "one.example").write_text(f"$ORIGIN one.example.\n{ZONE}")
-        zoned.begin()
+        zoneSet.begin()
         self.assertEqual(served(), ["one.example."])
         self.assertEqual(served("two.example", ".hidden", "two.example~"), ["one.example.", "two.example."])
         (folder / "one.example").unlink()
@@ -143,7 +143,7 @@ class ZonedTests(SynchronousTestCase):
         folder.rename(self.folder / "aside")
         for _ in range(4):
             self.clock.advance(1)
-        self.assertEqual(len(zoned.zones), 2)
+        self.assertEqual(len(zoneSet.zones), 2)
 
     def test_manyFilesThatGoWait(self) -> None:
         """
@@ -154,8 +154,8 @@ class ZonedTests(SynchronousTestCase):
         for number in range(30):
             (folder / f"z{number}.example").write_text(f"$ORIGIN z{number}.example.\n{ZONE}")
         settings = Settings.of(zones=[str(folder)], state=str(self.folder / "state"))
-        zoned = self.serve(settings)
-        self.assertEqual(len(zoned.zones), 30)
+        zoneSet = self.serve(settings)
+        self.assertEqual(len(zoneSet.zones), 30)
         for number in range(11):
             (folder / f"z{number}.example").unlink()
         os.utime(folder, ns=(self.stamp, self.stamp))
@@ -164,18 +164,18 @@ class ZonedTests(SynchronousTestCase):
                 self.clock.advance(WATCH_SECONDS.default)
                 self.settle()
         self.assertIn("11 of 30 zones are gone; to take that: txdns control reload", "\n".join([formatEvent(event) for event in events]))
-        self.assertEqual(len(zoned.zones), 30)
-        self.reload(zoned, settings)
-        self.assertEqual(len(zoned.zones), 19)
+        self.assertEqual(len(zoneSet.zones), 30)
+        self.reload(zoneSet, settings)
+        self.assertEqual(len(zoneSet.zones), 19)
         # With another share the same loss waits no more.
-        self.reload(zoned, Settings.of(zones=[str(folder)], state=str(self.folder / "state"), zonesLost=100))
+        self.reload(zoneSet, Settings.of(zones=[str(folder)], state=str(self.folder / "state"), zonesLost=100))
         for number in range(11, 26):
             (folder / f"z{number}.example").unlink()
         os.utime(folder, ns=(self.stamp + 1, self.stamp + 1))
         for _ in range(4):
             self.clock.advance(WATCH_SECONDS.default)
             self.settle()
-        self.assertEqual(len(zoned.zones), 4)
+        self.assertEqual(len(zoneSet.zones), 4)
 
     def test_acceptedZone(self) -> None:
         """
@@ -193,21 +193,21 @@ class ZonedTests(SynchronousTestCase):
             (self.settings(store=path), lambda: sql.execute("DELETE FROM records WHERE owner LIKE 'h%'")),
             (self.settings(file=str(self.file)), lambda: self.file.write_text(ZONE)),
         ):
-            zoned = self.serve(settings)
-            self.failureResultOf(zoned.acceptZone(APEX), CallerFault)
-            self.assertEqual(self.zone(zoned).current.recordCount, 51)
+            zoneSet = self.serve(settings)
+            self.failureResultOf(zoneSet.acceptZone(APEX), CallerFault)
+            self.assertEqual(self.zone(zoneSet).current.recordCount, 51)
             lose()
-            waiting = zoned.reloadZone(APEX)
+            waiting = zoneSet.reloadZone(APEX)
             self.settle()
             lines: list[str] = self.successResultOf(waiting)
             self.assertIn("40 of 51 records are gone", "\n".join(lines))
-            self.assertEqual(self.zone(zoned).current.recordCount, 51)
-            waiting = zoned.acceptZone(APEX)
+            self.assertEqual(self.zone(zoneSet).current.recordCount, 51)
+            waiting = zoneSet.acceptZone(APEX)
             self.settle()
             lines = self.successResultOf(waiting)
             self.assertIn("11 records", "\n".join(lines))
-            self.assertEqual(self.zone(zoned).current.recordCount, 11)
-            self.end(zoned)
+            self.assertEqual(self.zone(zoneSet).current.recordCount, 11)
+            self.end(zoneSet)
 
     def settings(self, **values: object) -> Settings:
         """
@@ -222,19 +222,19 @@ class ZonedTests(SynchronousTestCase):
         """
         Start with these settings.
         """
-        zoned = ZoneSet(self.clock, settings)
-        zoned.begin()
-        self.addCleanup(self.end, zoned)
+        zoneSet = ZoneSet(self.clock, settings)
+        zoneSet.begin()
+        self.addCleanup(self.end, zoneSet)
         self.settle()
-        return zoned
+        return zoneSet
 
-    def end(self, zoned: ZoneSet) -> None:
+    def end(self, zoneSet: ZoneSet) -> None:
         """
         Close the zones, and check that nothing is left.
         """
-        if zoned not in self.ended:
-            self.ended.append(zoned)
-            closed = zoned.close()
+        if zoneSet not in self.ended:
+            self.ended.append(zoneSet)
+            closed = zoneSet.close()
             self.settle()
             self.successResultOf(closed)
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -249,25 +249,25 @@ class ZonedTests(SynchronousTestCase):
             for compilers in self.compilers:
                 compilers.run()
 
-    def reload(self, zoned: ZoneSet, settings: Settings) -> list[str]:
+    def reload(self, zoneSet: ZoneSet, settings: Settings) -> list[str]:
         """
         Switch to other settings.
         """
-        waiting = zoned.reload(settings, zonesIn(settings))
+        waiting = zoneSet.reload(settings, zonesIn(settings))
         self.settle()
         return self.successResultOf(waiting)
 
-    def zone(self, zoned: ZoneSet) -> Zone:
+    def zone(self, zoneSet: ZoneSet) -> Zone:
         """
         Return the zone.
         """
-        place = zoned.zones.at(APEX)
+        place = zoneSet.zones.at(APEX)
         assert place is not None
         zone = place.served()
         assert zone is not None, place
         return zone
 
-    def update(self, zoned: ZoneSet, *changes: RRSet) -> int:
+    def update(self, zoneSet: ZoneSet, *changes: RRSet) -> int:
         """
         Return the RCODE of the reply to an update.
         """
@@ -275,7 +275,7 @@ class ZonedTests(SynchronousTestCase):
         request = Request.fromWire(wire, ("127.0.0.1", 5300), "tcp")
         assert request is not None
         request.readWhole()
-        outcome = zoned.handlers[Opcode.UPDATE << 16](request)
+        outcome = zoneSet.handlers[Opcode.UPDATE << 16](request)
         self.settle()
         if isinstance(outcome, Refusal):
             return outcome.rcode
@@ -284,7 +284,7 @@ class ZonedTests(SynchronousTestCase):
         cast("Deferred[Refusal]", outcome).addCallback(said.append)
         return said[0].rcode
 
-    def changedSince(self, zoned: ZoneSet, soa: RRSet) -> list[int]:
+    def changedSince(self, zoneSet: ZoneSet, soa: RRSet) -> list[int]:
         """
         Return the types of the records in an incremental transfer, without SOA.
         """
@@ -292,16 +292,16 @@ class ZonedTests(SynchronousTestCase):
         request = Request.fromWire(wire, ("127.0.0.1", 5300), "tcp")
         assert request is not None
         request.record = Client("127.0.0.1", Group("all"))
-        outcome = zoned.handlers[IXFR](request)
+        outcome = zoneSet.handlers[IXFR](request)
         assert isinstance(outcome, Iterator), outcome
         found = [rrset.rrType for octets in outcome for rrset in Message.fromWire(octets).check().answer]
         return [rrType for rrType in found if rrType != SOA]
 
-    def has(self, zoned: ZoneSet, key: bytes) -> bool:
+    def has(self, zoneSet: ZoneSet, key: bytes) -> bool:
         """
         Return whether a name has an address.
         """
-        node = self.zone(zoned).current.find(key)
+        node = self.zone(zoneSet).current.find(key)
         return node is not None and node.of(A) is not None
 
     def test_reloadOfWatch(self) -> None:
@@ -316,8 +316,8 @@ class ZonedTests(SynchronousTestCase):
         def settingsOf(folder: Path, watch: bool) -> Settings:
             return Settings.of(zones=[str(folder)], state=str(self.folder / "state"), watch=watch)
 
-        zoned = ZoneSet(cast("IReactorTime", self.clock), settingsOf(folders[0], True))
-        self.addCleanup(zoned.close)
+        zoneSet = ZoneSet(cast("IReactorTime", self.clock), settingsOf(folders[0], True))
+        self.addCleanup(zoneSet.close)
 
         def served(folder: Path, *names: str) -> list[str]:
             """
@@ -331,17 +331,17 @@ class ZonedTests(SynchronousTestCase):
                 self.clock.advance(WATCH_SECONDS.default)
                 for each in self.compilers:
                     each.run()
-            return sorted([place.text for place in zoned.zones if place.state == "serving"])
+            return sorted([place.text for place in zoneSet.zones if place.state == "serving"])
 
         def reload(folder: Path, watch: bool) -> None:
             settings = settingsOf(folder, watch)
-            waiting = zoned.reload(settings, zonesIn(settings))
+            waiting = zoneSet.reload(settings, zonesIn(settings))
             for _ in range(20):
                 self.clock.advance(0.01)
                 self.compilers[-1].run()
             self.successResultOf(waiting)
 
-        zoned.begin()
+        zoneSet.begin()
         self.assertEqual(served(folders[0]), ["first.example."])
         reload(folders[0], False)
         self.assertEqual(served(folders[0], "unseen.example"), ["first.example."])
@@ -357,34 +357,34 @@ class ZonedTests(SynchronousTestCase):
         Once a reload has turned the watching of files off, a changed file is loaded at the next reload, not before.
         """
         settings = [Settings.of(zone=[f"example.org={self.file}"], watch=watch) for watch in (True, False)]
-        zoned = ZoneSet(cast("IReactorTime", self.clock), settings[0])
-        self.addCleanup(zoned.close)
-        zoned.begin()
+        zoneSet = ZoneSet(cast("IReactorTime", self.clock), settings[0])
+        self.addCleanup(zoneSet.close)
+        zoneSet.begin()
         self.compilers[-1].run()
         self.clock.advance(0.1)
 
         def reload() -> None:
-            waiting = zoned.reload(settings[1], zonesIn(settings[1]))
+            waiting = zoneSet.reload(settings[1], zonesIn(settings[1]))
             for _ in range(20):
                 self.clock.advance(0.01)
                 self.compilers[-1].run()
             self.successResultOf(waiting)
 
         reload()
-        before = self.recordsOf(zoned)
+        before = self.recordsOf(zoneSet)
         self.file.write_text(f"$ORIGIN example.org.\n{ZONE}new A 192.0.2.1\n")
         for _ in range(8):
             self.clock.advance(WATCH_SECONDS.default)
             self.compilers[-1].run()
-        self.assertEqual(self.recordsOf(zoned), before)
+        self.assertEqual(self.recordsOf(zoneSet), before)
         reload()
-        self.assertEqual(self.recordsOf(zoned), before + 1)
+        self.assertEqual(self.recordsOf(zoneSet), before + 1)
 
-    def recordsOf(self, zoned: ZoneSet) -> int:
+    def recordsOf(self, zoneSet: ZoneSet) -> int:
         """
         Return how many records the zone has that is served.
         """
-        version = zoned.zones.version(APEX)
+        version = zoneSet.zones.version(APEX)
         assert version is not None
         return sum([len(rrset.rdatas) for node in version.nodes() for rrset in node.sets])
 
@@ -392,12 +392,12 @@ class ZonedTests(SynchronousTestCase):
         """
         A zone that gets update rules by a reload accepts updates, which survive a restart.
         """
-        zoned = self.serve(self.settings(file=str(self.file)))
+        zoneSet = self.serve(self.settings(file=str(self.file)))
         ruled = self.settings(file=str(self.file), update=[_RULE])
-        self.reload(zoned, ruled)
-        self.assertEqual(self.update(zoned, record("new 60 A 192.0.2.9")), Rcode.NOERROR)
-        self.assertTrue(self.has(zoned, b"\x03new"))
-        self.end(zoned)
+        self.reload(zoneSet, ruled)
+        self.assertEqual(self.update(zoneSet, record("new 60 A 192.0.2.9")), Rcode.NOERROR)
+        self.assertTrue(self.has(zoneSet, b"\x03new"))
+        self.end(zoneSet)
         self.assertTrue(self.has(self.serve(ruled), b"\x03new"))
 
     def test_truncatedImageIsReplaced(self) -> None:
@@ -405,34 +405,34 @@ class ZonedTests(SynchronousTestCase):
         A truncated image is replaced by a new one with all acknowledged updates; this is tried again if the zone was being changed at that
         moment.
         """
-        zoned = self.serve(self.settings(file=str(self.file), update=[_RULE]))
+        zoneSet = self.serve(self.settings(file=str(self.file), update=[_RULE]))
         broken: list[str] = []
-        zoned.broken = broken.append
-        self.assertEqual(self.update(zoned, record("new 60 A 192.0.2.9")), Rcode.NOERROR)
-        before = self.zone(zoned).current.image
-        zoned.damaged(APEX, True)
+        zoneSet.broken = broken.append
+        self.assertEqual(self.update(zoneSet, record("new 60 A 192.0.2.9")), Rcode.NOERROR)
+        before = self.zone(zoneSet).current.image
+        zoneSet.damaged(APEX, True)
         self.settle()
-        self.assertIsNot(self.zone(zoned).current.image, before)
-        self.assertTrue(self.has(zoned, b"\x03new"))
-        before = self.zone(zoned).current.image
+        self.assertIsNot(self.zone(zoneSet).current.image, before)
+        self.assertTrue(self.has(zoneSet, b"\x03new"))
+        before = self.zone(zoneSet).current.image
         with patch.object(CommitQueue, "busy", True):
-            zoned.damaged(APEX, True)
+            zoneSet.damaged(APEX, True)
             self.settle()
-        self.assertIs(self.zone(zoned).current.image, before)
+        self.assertIs(self.zone(zoneSet).current.image, before)
         self.clock.advance(1)
         self.settle()
-        self.assertIsNot(self.zone(zoned).current.image, before)
-        self.assertEqual(self.update(zoned, record("last 60 A 192.0.2.9")), Rcode.NOERROR)
+        self.assertIsNot(self.zone(zoneSet).current.image, before)
+        self.assertEqual(self.update(zoneSet, record("last 60 A 192.0.2.9")), Rcode.NOERROR)
         self.assertEqual(broken, [])
 
     def test_truncatedImageWithoutFileIsFatal(self) -> None:
         """
         If a truncated image has no master file, the process cannot continue and says why.
         """
-        zoned = self.serve(self.settings(file=str(self.file), update=[_RULE]))
+        zoneSet = self.serve(self.settings(file=str(self.file), update=[_RULE]))
         broken: list[str] = []
-        zoned.broken = broken.append
-        zoned.damaged(b"\x05other\x00", True)
+        zoneSet.broken = broken.append
+        zoneSet.damaged(b"\x05other\x00", True)
         self.settle()
         (said,) = broken
         self.assertIn("the file with the image of other. was truncated while it was in use: there is no zone other.", said)
@@ -442,12 +442,12 @@ class ZonedTests(SynchronousTestCase):
         A zone that loses its update rules and gets them back accepts updates again, which survive a restart.
         """
         ruled = self.settings(file=str(self.file), update=[_RULE])
-        zoned = self.serve(ruled)
-        self.reload(zoned, self.settings(file=str(self.file)))
-        self.assertEqual(self.update(zoned, record("new 60 A 192.0.2.9")), Rcode.REFUSED)
-        self.reload(zoned, ruled)
-        self.assertEqual(self.update(zoned, record("new 60 A 192.0.2.9")), Rcode.NOERROR)
-        self.end(zoned)
+        zoneSet = self.serve(ruled)
+        self.reload(zoneSet, self.settings(file=str(self.file)))
+        self.assertEqual(self.update(zoneSet, record("new 60 A 192.0.2.9")), Rcode.REFUSED)
+        self.reload(zoneSet, ruled)
+        self.assertEqual(self.update(zoneSet, record("new 60 A 192.0.2.9")), Rcode.NOERROR)
+        self.end(zoneSet)
         self.assertTrue(self.has(self.serve(ruled), b"\x03new"))
 
     def test_keysAddedByReload(self) -> None:
@@ -463,20 +463,20 @@ class ZonedTests(SynchronousTestCase):
             state = str(self.folder / "state")
             return Settings.of(zone=[{**table, "update": [f"key {key} zone"]}], keyFile=str(keyFile), state=state)
 
-        zoned = self.serve(settings("one"))
-        assert zoned.keys is not None
-        self.assertEqual(list(zoned.keys), [nameFromText("one")])
+        zoneSet = self.serve(settings("one"))
+        assert zoneSet.keys is not None
+        self.assertEqual(list(zoneSet.keys), [nameFromText("one")])
         keyFile.write_text("one:c2VjcmV0\ntwo:c2VjcmV0\n")
-        self.reload(zoned, settings("two"))
-        self.assertEqual(list(zoned.keys), [nameFromText("one"), nameFromText("two")])
+        self.reload(zoneSet, settings("two"))
+        self.assertEqual(list(zoneSet.keys), [nameFromText("one"), nameFromText("two")])
 
     def test_changesOutliveRules(self) -> None:
         """
         Changes that clients have made stay in force after a restart without any rule for updates.
         """
-        zoned = self.serve(self.settings(file=str(self.file), update=[_RULE]))
-        self.assertEqual(self.update(zoned, record("new 60 A 192.0.2.9")), Rcode.NOERROR)
-        self.end(zoned)
+        zoneSet = self.serve(self.settings(file=str(self.file), update=[_RULE]))
+        self.assertEqual(self.update(zoneSet, record("new 60 A 192.0.2.9")), Rcode.NOERROR)
+        self.end(zoneSet)
         self.assertTrue(self.has(self.serve(self.settings(file=str(self.file))), b"\x03new"))
 
     def test_changesThatAreLost(self) -> None:
@@ -500,9 +500,9 @@ class ZonedTests(SynchronousTestCase):
         for folder in (left, kept):
             folder.mkdir(parents=True)
             (folder / "file").write_text("x")
-        zoned = self.serve(self.settings(file=str(self.file)))
+        zoneSet = self.serve(self.settings(file=str(self.file)))
         self.assertEqual((left.exists(), kept.exists()), (False, True))
-        self.assertTrue(Path(zoned.sharedFolder()).is_dir())
+        self.assertTrue(Path(zoneSet.sharedFolder()).is_dir())
 
     def test_zonesForNoOtherServer(self) -> None:
         """
@@ -514,8 +514,8 @@ class ZonedTests(SynchronousTestCase):
             {"name": "example.org", "file": str(self.file), "allow-transfer": ["any"]},
             {"name": "other.example", "file": str(other)},
         ]
-        zoned = self.serve(Settings.of(zone=tables, state=str(self.folder / "state")))
-        self.assertEqual({place.text: place.unopened for place in zoned.zones}, {"example.org.": False, "other.example.": True})
+        zoneSet = self.serve(Settings.of(zone=tables, state=str(self.folder / "state")))
+        self.assertEqual({place.text: place.unopened for place in zoneSet.zones}, {"example.org.": False, "other.example.": True})
 
     def test_zonesOfPythonCode(self) -> None:
         """
@@ -531,17 +531,17 @@ class ZonedTests(SynchronousTestCase):
         def make(path: str) -> Zone:
             return Zone.fromText(f"@ 300 SOA ns mail {next(serials)} 3600 600 86400 300\n@ 300 NS ns\n", apexes[path])
 
-        zoned = ZoneSet(self.clock, Settings.of(pyzone=paths), fromPython=make)
-        self.addCleanup(self.end, zoned)
-        zoned.begin()
+        zoneSet = ZoneSet(self.clock, Settings.of(pyzone=paths), fromPython=make)
+        self.addCleanup(self.end, zoneSet)
+        zoneSet.begin()
 
         def served() -> dict[str, int | None]:
-            return {place.text: place.currentSerial for place in zoned.zones}
+            return {place.text: place.currentSerial for place in zoneSet.zones}
 
         self.assertEqual(served(), {"one.example.": 1, "two.example.": 2})
-        self.reload(zoned, Settings.of(pyzone=paths))
+        self.reload(zoneSet, Settings.of(pyzone=paths))
         self.assertEqual(served(), {"one.example.": 3, "two.example.": 4})
-        self.reload(zoned, Settings.of(pyzone=paths[1:]))
+        self.reload(zoneSet, Settings.of(pyzone=paths[1:]))
         self.assertEqual(served(), {"two.example.": 5})
         with self.assertRaisesRegex(BadDescription, "pyzone: this server does not run Python code"):
             ZoneSet(self.clock, Settings.of(pyzone=paths))
@@ -554,33 +554,33 @@ class ZonedTests(SynchronousTestCase):
         store = newStore(path)
         store.create(APEX, [*records(ZONE), record("inside 60 A 192.0.2.7")])
         store.close()
-        zoned = self.serve(self.settings(file=str(self.file), update=[_RULE]))
-        self.assertEqual(self.update(zoned), Rcode.NOERROR)
+        zoneSet = self.serve(self.settings(file=str(self.file), update=[_RULE]))
+        self.assertEqual(self.update(zoneSet), Rcode.NOERROR)
         moved = self.settings(store=path, update=[_RULE], allow_transfer=["any"])
-        self.reload(zoned, moved)
-        self.assertTrue(self.has(zoned, b"\x06inside"))
-        before = self.zone(zoned).current.soa
-        self.assertEqual(self.update(zoned, record("new 60 A 192.0.2.9")), Rcode.NOERROR)
-        self.assertEqual(self.changedSince(zoned, before), [A])
-        self.end(zoned)
+        self.reload(zoneSet, moved)
+        self.assertTrue(self.has(zoneSet, b"\x06inside"))
+        before = self.zone(zoneSet).current.soa
+        self.assertEqual(self.update(zoneSet, record("new 60 A 192.0.2.9")), Rcode.NOERROR)
+        self.assertEqual(self.changedSince(zoneSet, before), [A])
+        self.end(zoneSet)
         self.assertTrue(self.has(self.serve(moved), b"\x03new"))
 
     def test_expireOfPrimaryZones(self) -> None:
         """
         A server without secondary zones also reports the expire time of its zones (RFC 7314, section 3.1).
         """
-        zoned = self.serve(Settings.of(zone=[{"name": "example.org", "file": str(self.file)}], state=str(self.folder / "state")))
-        assert zoned.expiring is not None
-        self.assertEqual(zoned.expiring(APEX), 86400)
-        self.assertIsNone(zoned.expiring(b"\x05other\x00"))
+        zoneSet = self.serve(Settings.of(zone=[{"name": "example.org", "file": str(self.file)}], state=str(self.folder / "state")))
+        assert zoneSet.expiring is not None
+        self.assertEqual(zoneSet.expiring(APEX), 86400)
+        self.assertIsNone(zoneSet.expiring(b"\x05other\x00"))
 
     def test_zoneMovesToPrimaries(self) -> None:
         """
         A zone that moves from a file to primaries by a reload is loading, and not unknown.
         """
-        zoned = self.serve(self.settings(file=str(self.file), update=[_RULE]))
-        self.reload(zoned, self.settings(primaries=["192.0.2.1"]))
-        place = zoned.zones.at(APEX)
+        zoneSet = self.serve(self.settings(file=str(self.file), update=[_RULE]))
+        self.reload(zoneSet, self.settings(primaries=["192.0.2.1"]))
+        place = zoneSet.zones.at(APEX)
         assert place is not None
         self.assertEqual((place.state, place.zone), ("loading", None))
 
@@ -601,28 +601,28 @@ class ZonedTests(SynchronousTestCase):
             "primaries": {"primaries": ["192.0.2.1"]},
         }
 
-        def arrives(zoned: ZoneSet, origin: str) -> None:
+        def arrives(zoneSet: ZoneSet, origin: str) -> None:
             self.settle()
             if origin == "primaries":
-                assert zoned._replication is not None
-                zoned._replication._install(APEX, transferred)
-            owners = [name for name in tables if self.has(zoned, bytes([len(name)]) + name.encode())]
+                assert zoneSet._replication is not None
+                zoneSet._replication._install(APEX, transferred)
+            owners = [name for name in tables if self.has(zoneSet, bytes([len(name)]) + name.encode())]
             self.assertEqual(owners, [origin])
 
         for before, after in permutations(tables, 2):
             telling = patch.object(Replication, "changed", autospec=True, side_effect=Replication.changed)
             with patch.object(SignatureWatch, "changed") as looked, telling as told:
-                zoned = self.serve(self.settings(**tables[before], allow_transfer=["any"]))
-                arrives(zoned, before)
+                zoneSet = self.serve(self.settings(**tables[before], allow_transfer=["any"]))
+                arrives(zoneSet, before)
                 self.assertEqual(len(told.mock_calls), 1, (before, after))
-                self.reload(zoned, self.settings(**tables[after], allow_transfer=["any"]))
-                arrives(zoned, after)
+                self.reload(zoneSet, self.settings(**tables[after], allow_transfer=["any"]))
+                arrives(zoneSet, after)
                 # Signatures are looked at then, too.
                 self.assertEqual((len(told.mock_calls), len(looked.mock_calls)), (2, 2), (before, after))
-                place = zoned.zones.at(APEX)
+                place = zoneSet.zones.at(APEX)
                 assert place is not None
                 self.assertEqual((place.state, place.said), ("serving", ""))
-                self.end(zoned)
+                self.end(zoneSet)
             shutil.rmtree(self.folder / "state")
 
     def test_reloadSwitchesWholeZones(self) -> None:
@@ -642,30 +642,30 @@ class ZonedTests(SynchronousTestCase):
             """
             Return the numbers of zones that switched in one turn.
             """
-            zoned = self.serve(settings())
-            before = [self.granted(zoned, name) for name in names]
+            zoneSet = self.serve(settings())
+            before = [self.granted(zoneSet, name) for name in names]
             self.assertEqual(before, [(False, False)] * len(names))
-            assert zoned.loading is not None
-            zoned.loading._cooperator = Cooperator(lambda: lambda: not lasting, lambda step: self.clock.callLater(1, step))
+            assert zoneSet.loading is not None
+            zoneSet.loading._cooperator = Cooperator(lambda: lambda: not lasting, lambda step: self.clock.callLater(1, step))
             changed = settings(update=[_RULE], **{"allow-transfer": ["any"]})
-            done = zoned.reload(changed, zonesIn(changed))
+            done = zoneSet.reload(changed, zonesIn(changed))
             counts = [0]
             while counts[-1] < len(names):
                 self.clock.advance(1)
-                now = [self.granted(zoned, name) for name in names]
+                now = [self.granted(zoneSet, name) for name in names]
                 self.assertEqual(set(now) - {(True, True), (False, False)}, set())
                 counts.append(now.count((True, True)))
             for _ in range(100):
                 self.clock.advance(1)
                 self.settle()
             self.successResultOf(done)
-            self.end(zoned)
+            self.end(zoneSet)
             return {after - before for before, after in pairwise(counts)}
 
         self.assertEqual(turns(False), {0, 1})
         self.assertEqual(turns(True), {len(names)})
 
-    def granted(self, zoned: ZoneSet, name: str) -> tuple[bool, bool]:
+    def granted(self, zoneSet: ZoneSet, name: str) -> tuple[bool, bool]:
         """
         Return whether updates and transfers of a zone are allowed.
         """
@@ -677,8 +677,8 @@ class ZonedTests(SynchronousTestCase):
             request.readWhole()
             request.record = Client("127.0.0.1", Group("all"))
             requests.append(request)
-        outcome = zoned.handlers[AXFR](requests[1])
+        outcome = zoneSet.handlers[AXFR](requests[1])
         if not isinstance(outcome, Refusal):
             cast("Generator[bytes, None, None]", outcome).close()
-        updating = cast("UpdateHandler", zoned.handlers[Opcode.UPDATE << 16])
+        updating = cast("UpdateHandler", zoneSet.handlers[Opcode.UPDATE << 16])
         return not updating.isHopeless(requests[0], False), not isinstance(outcome, Refusal)

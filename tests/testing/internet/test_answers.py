@@ -10,11 +10,10 @@ import pytest
 from dns.rcode import NOERROR, NXDOMAIN
 
 from tests.testing.internet.oracle import trustedKeys, validate
-from twisted_ext.dnssec.signing import Params, SigningKey, signZone
 from twisted_ext.testing.internet import DAY, Delegation, Fault, Internet, KeyPlan
+from twisted_ext.testing.internet.seededsigner import Params, SigningKey, signZone
 from twisted_ext.wire.codes import AA, DO, TC, Rcode
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 from twisted_ext.wire.names import isBelow, nameFromText, nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import DNSKEY, DS, NSEC, NSEC3, NSEC3PARAM, RRSIG, typeNumber

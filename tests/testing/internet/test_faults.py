@@ -11,12 +11,12 @@ import pytest
 from tests.testing.internet.oracle import NotProved, validate
 from twisted_ext.dnssec.keys import REVOKED, ZONE, delegatedKeys, keysOf, unusableDelegation
 from twisted_ext.dnssec.signatures import Signature, verifySet
-from twisted_ext.dnssec.signing import Params
 from twisted_ext.dnssec.verdicts import DNSKEY_MISSING, NSEC_MISSING
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BadMessage
 from twisted_ext.testing.internet import DAY, Fault, Internet
 from twisted_ext.testing.internet.misbehavior import FALSE_ADDRESSES
+from twisted_ext.testing.internet.seededsigner import Params
 from twisted_ext.wire.codes import AA, DO, TC, Rcode
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameFromText

@@ -18,8 +18,8 @@ from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.codes import AA
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.rrtypes import typeName
-from twisted_ext.wire.text import recordFromText
 
 LABELS = ("a", "b", "c", "*", "zz", "A1")
 

@@ -22,11 +22,10 @@ from twisted_ext.testing.scenarios.reading import parseScenario
 from twisted_ext.testing.scenarios.resolver import recursiveResolver
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.codes import AD, DO, QR, RA, RD
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message
+from twisted_ext.wire.message import EDNS, Message
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.rrtypes import A
-from twisted_ext.wire.text import recordFromText
 
 RECORDS = """
 www 300 A 192.0.2.80

@@ -22,7 +22,7 @@ from twisted_ext.testing.scenarios.player import FORWARDER, Build, Mismatch, Pla
 from twisted_ext.testing.scenarios.reading import BadScenario, parseScenario, readScenario
 from twisted_ext.testing.sources import CannedSource, HeldSource
 from twisted_ext.wire.codes import CD, DO, RD, Opcode
-from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import EDNS
 
 TEXT: Final = """
 stub-addr: {server}

@@ -15,8 +15,7 @@ from twisted_ext.limits import HTTPS_PAUSE
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport.https.reply import aged, ageOf, declined, shownText
 from twisted_ext.wire.builder import buildMessage
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message
+from twisted_ext.wire.message import EDNS, Message
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import NS, A
 

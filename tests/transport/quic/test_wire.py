@@ -21,9 +21,8 @@ from twisted_ext.transport.quic.wire import (
     wantsKeepalive,
 )
 from twisted_ext.wire.builder import buildMessage
-from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.framing import frame
-from twisted_ext.wire.message import Message
+from twisted_ext.wire.message import EDNS, Message
 
 
 class StreamMessageTests(SynchronousTestCase):

@@ -10,7 +10,7 @@ from dns.rdatatype import RdataType
 from hypothesis import strategies as st
 
 from tests.wire.strategies import labels, plainNames
-from twisted_ext.wire.literals import ipv4ToText, ipv6ToText
+from twisted_ext.wire.escapes import ipv4ToText, ipv6ToText
 from twisted_ext.wire.names import nameFromLabels
 from twisted_ext.wire.rdata.bitmaps import TypeBits
 from twisted_ext.wire.rdata.fields import Field, Rdata

@@ -13,9 +13,9 @@ from tests.corpora import corpus
 from tests.wire.rdata.lines import entries, octetsEscaped, records
 from twisted_ext.errors import BadRecord
 from twisted_ext.wire.rdata.registry import rdataFromText, rdataToText
+from twisted_ext.wire.rdata.text import recordFromText, recordToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SVCB
-from twisted_ext.wire.text import recordFromText, recordToText
 
 
 def wireOf(record: RRSet) -> bytes:

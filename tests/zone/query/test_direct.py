@@ -19,8 +19,8 @@ from twisted_ext.wire.codes import CD, DO, RD
 from twisted_ext.wire.names import isBelow, nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, NXNAME, TXT, A
-from twisted_ext.zone.query.direct import DirectAnswer, directAnswer, picked
-from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.query.direct import directAnswer, picked
+from twisted_ext.zone.store.version import DirectAnswer, Version
 
 APEX = nameFromText("example.")
 

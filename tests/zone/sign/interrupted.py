@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from twisted_ext.dnssec.sign.keyfolder import loadKeys
+from twisted_ext.dnssec.privatekeys.keyfolder import loadKeys
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import RRSIG
 from twisted_ext.zone.build.jobs import CompileJobs

@@ -13,14 +13,14 @@ import pytest
 from tests.peers import peer
 from tests.zone.sign.zones import APEX, builderOf, randomZone, setsOf
 from twisted_ext.dnssec.keys import keysOf
-from twisted_ext.dnssec.sign.keys import newKey
-from twisted_ext.dnssec.sign.roles import Signers
+from twisted_ext.dnssec.privatekeys.keys import newKey
+from twisted_ext.dnssec.privatekeys.roles import Signers
 from twisted_ext.dnssec.signatures import verifySet
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BadZone
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CDNSKEY, CDS, RRSIG, ZONEMD
-from twisted_ext.wire.text import recordFromText
 from twisted_ext.zone.check import zonemd
 from twisted_ext.zone.sign.apex import signZone
 from twisted_ext.zone.sign.policy import DENIALS, SigningPolicy

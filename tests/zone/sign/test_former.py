@@ -10,11 +10,11 @@ from time import time
 import pytest
 
 from tests.zone.sign.zones import APEX, builderOf, randomZone
-from twisted_ext.dnssec.sign.keys import newKey
-from twisted_ext.dnssec.sign.roles import Signers
+from twisted_ext.dnssec.privatekeys.keys import newKey
+from twisted_ext.dnssec.privatekeys.roles import Signers
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA
-from twisted_ext.wire.text import recordFromText
 from twisted_ext.zone.sign.apex import signZone
 from twisted_ext.zone.sign.policy import DENIALS, SigningPolicy
 from twisted_ext.zone.sign.signing import Signing

@@ -15,13 +15,13 @@ import pytest
 from tests.zone.sign.zones import builderOf
 from twisted_ext.dnssec.algorithms import ECDSA_P256
 from twisted_ext.dnssec.keys import keyTag
-from twisted_ext.dnssec.sign.keyfiles import KeyFile, nameOf
-from twisted_ext.dnssec.sign.keyfolder import saveKey
-from twisted_ext.dnssec.sign.keys import PrivateKey, newKey
+from twisted_ext.dnssec.privatekeys.keyfiles import KeyFile, nameOf
+from twisted_ext.dnssec.privatekeys.keyfolder import saveKey
+from twisted_ext.dnssec.privatekeys.keys import PrivateKey, newKey
 from twisted_ext.errors import BadKey
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.rrtypes import CDS, DNSKEY, RRSIG, SOA
-from twisted_ext.wire.text import recordFromText
 from twisted_ext.zone.sign.job import SignJob
 from twisted_ext.zone.sign.policy import SigningPolicy
 from twisted_ext.zone.store.image import Image
@@ -206,7 +206,7 @@ def test_withoutTheWait(zone: _Zone, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     It is the wait that keeps answers from being bogus.
     """
-    from twisted_ext.dnssec.sign import keyring
+    from twisted_ext.dnssec.privatekeys import keyring
 
     zone.key(0, Publish=-1, Activate=-1, Inactive=10, Delete=20)
     zone.sign(0)

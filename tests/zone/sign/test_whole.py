@@ -15,18 +15,18 @@ import pytest
 from tests.peers import peer
 from tests.zone.sign.zones import APEX, Sets, builderOf, bySet, otherKey, randomZone, setsOf
 from twisted_ext.dnssec.keys import keysOf
-from twisted_ext.dnssec.sign.keys import PrivateKey, newKey
-from twisted_ext.dnssec.sign.roles import Signers
-from twisted_ext.dnssec.sign.validity import Validity
+from twisted_ext.dnssec.privatekeys.keys import PrivateKey, newKey
+from twisted_ext.dnssec.privatekeys.roles import Signers
+from twisted_ext.dnssec.privatekeys.validity import Validity
 from twisted_ext.dnssec.signatures import verifySet
-from twisted_ext.dnssec.signing import Params, sign, signZone
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BadZone
+from twisted_ext.testing.internet.seededsigner import Params, sign, signZone
 from twisted_ext.wire.names import canonicalKey, isBelow, nameFromText
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CDS, DNAME, DNSKEY, NSEC, NSEC3, NSEC3PARAM, RRSIG, SOA, A
-from twisted_ext.wire.text import recordFromText
-from twisted_ext.zone.sign import denials
+from twisted_ext.zone.sign import whole
 from twisted_ext.zone.sign.policy import DENIALS, SigningPolicy
 from twisted_ext.zone.sign.signing import Signing
 from twisted_ext.zone.sign.whole import SignedCounts, signWhole, withoutSignatures
@@ -136,7 +136,7 @@ def test_equalHashes() -> None:
     """
     Two names of one hash cannot be in one chain (RFC 5155, section 7.1).
     """
-    with patch.object(denials, "sha1", lambda octets, usedforsecurity: sha1(octets[:1], usedforsecurity=False)):
+    with patch.object(whole, "sha1", lambda octets, usedforsecurity: sha1(octets[:1], usedforsecurity=False)):
         with pytest.raises(BadZone, match="have the same hash"):
             signed(randomZone(7), denial="nsec3")
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import random
 
-from twisted_ext.dnssec.sign.keys import PrivateKey
-from twisted_ext.dnssec.signing import SigningKey
+from twisted_ext.dnssec.privatekeys.keys import PrivateKey
+from twisted_ext.testing.internet.seededsigner import SigningKey
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.text import recordFromText
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.version import Version

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.zone.changing import APEX, versionOf
-from twisted_ext.wire.canonical import canonicalOf
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.canonical import canonicalOf
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import NS, SOA, A
 from twisted_ext.zone.store import changeset as module

@@ -12,10 +12,10 @@ from tests.zone.changing import APEX, ZONE, record, textsOf, versionOf
 from twisted_ext.errors import BadUpdate
 from twisted_ext.limits import Limit
 from twisted_ext.wire.builder import buildMessage
-from twisted_ext.wire.canonical import canonicalOf
 from twisted_ext.wire.codes import ANY_CLASS, CH, IN, NONE, Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rdata.canonical import canonicalOf
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, AXFR, CNAME, DNAME, NS, SOA, TXT, WKS, A, typeNumber
 from twisted_ext.zone.store.version import Version

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.zone.masters import readText
 from twisted_ext.zone.store.nodes import isSettled
-from twisted_ext.zone.zonefile import fastparser, plainnames, rdatacache
+from twisted_ext.zone.zonefile import fastparser, rdatacache
 from twisted_ext.zone.zonefile.reader import Reader
 
 _WORDS = st.sampled_from(
@@ -332,7 +332,7 @@ a.b-c.example. 60 IN A 192.0.2.1
         The caches of words and names are bounded and may be emptied at any time.
         """
         text = "".join([f"a{number} {number} CNAME b{number}.c\nx-{number} {number} IN MX {number} b\n" for number in range(500)])
-        with patch.object(fastparser, "_REMEMBERED", 16), patch.object(plainnames, "_REMEMBERED", 16):
+        with patch.object(fastparser, "_REMEMBERED", 16), patch.object(rdatacache, "_REMEMBERED", 16):
             self.assertEqualBothWays(text)
             reader = Reader(b"\x07example\x00")
             reader.read(text.encode())

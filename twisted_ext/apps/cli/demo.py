@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
-from twisted_ext.addressranges import reverseName
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, whole
 from twisted_ext.apps.cli.terminal.exits import INTERRUPTED, OK, USAGE, ExitError
 from twisted_ext.apps.cli.terminal.run import runUntilDone
 from twisted_ext.testing.servers import CannedServer, Reply, whereOf
 from twisted_ext.testing.sources import rrsetOf
+from twisted_ext.wire.addressranges import reverseName
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message
+from twisted_ext.wire.message import EDNS, Message
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.options import ExtendedError
 

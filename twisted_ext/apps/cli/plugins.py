@@ -77,10 +77,10 @@ def _showFeatures(*, json: bool) -> list[str]:
     @return: an error text for each that cannot be used.
     """
     from twisted_ext.server.features import order
-    from twisted_ext.server.settings.settings import allSettings, pluginComplaints
+    from twisted_ext.server.settings import plugged
 
     known = order.ORDER
-    allSettings()
+    plugged.allSettings()
     for feature in order.ORDER[len(known) :]:
         settings = [each.name for each in feature.settings.declared()]
         commands = [" ".join(verb.words) for verb in feature.verbs]
@@ -90,7 +90,7 @@ def _showFeatures(*, json: bool) -> list[str]:
         else:
             print(f"\nfeature {feature.name} from {origin}")
             print(f"  settings: {', '.join(settings) or 'none'}\n  commands: {', '.join(commands) or 'none'}")
-    return pluginComplaints
+    return plugged.pluginComplaints
 
 
 def _showStores(*, json: bool) -> list[str]:

@@ -1,18 +1,18 @@
 """
-Commands: functions of plugins with typed parameters, called with the words that a person wrote.
+Commands: functions of plugins with typed parameters, called with the words that a person wrote, by those who may.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from twisted_ext.apps.robot.interfaces import Urgency
-from twisted_ext.apps.robot.people import Person, Place
+from twisted_ext.apps.robot.people import Mask, Person, Place
 from twisted_ext.errors import CallerFault
 from twisted_ext.resolver.strings.schema import Schema
 
@@ -20,7 +20,21 @@ if TYPE_CHECKING:
     from twisted_ext.apps.robot.robot import Robot
     from twisted_ext.apps.robot.text import Reply, Said
 
-__all__ = ["Call", "Command", "CommandError", "Effect", "Rest", "command", "commandsOf", "hears", "hooksOf"]
+__all__ = [
+    "ANYONE",
+    "OWNER",
+    "OWN_FRONTS",
+    "Access",
+    "Call",
+    "Command",
+    "CommandError",
+    "Effect",
+    "Rest",
+    "command",
+    "commandsOf",
+    "hears",
+    "hooksOf",
+]
 
 _F = TypeVar("_F", bound=Callable[..., object])
 
@@ -33,6 +47,56 @@ _ESCAPE: Final = re.compile(r"\\(.)")
 #: The attributes that the decorators set.
 _COMMAND: Final = "robotCommand"
 _HOOK: Final = "robotHook"
+
+#: The role that everyone has.
+ANYONE: Final = "anyone"
+
+#: The role that may do everything.
+OWNER: Final = "owner"
+
+#: Fronts on which the person is the owner: the console belongs to the operator's terminal.
+OWN_FRONTS: Final = frozenset(["console"])
+
+
+class Access:
+    def __init__(
+        self,
+        roles: Mapping[str, Sequence[str]] | None = None,
+        commands: Mapping[str, str] | None = None,
+        channels: Mapping[tuple[str, str], frozenset[str]] | None = None,
+    ) -> None:
+        """
+        @param roles: the masks of persons by role; L{OWNER} is one of them.
+        @param commands: the roles that may call a command. Without one, everyone may call a command that only reads, and the owner
+            any other.
+        @param channels: the only commands that are taken in a channel, by L{Place.key}.
+        """
+        self._roles = {role: [Mask(text) for text in masks] for role, masks in (roles or {}).items()}
+        self._commands = dict(commands or {})
+        self._channels = dict(channels or {})
+
+    def has(self, person: Person, role: str) -> bool:
+        """
+        Return whether a person has a role.
+        """
+        if role == ANYONE:
+            return True
+        held = [*self._roles.get(role, ()), *self._roles.get(OWNER, ())]
+        return person.front in OWN_FRONTS or any(mask.matches(person) for mask in held)
+
+    def refusal(self, command: Command, person: Person, place: Place) -> str:
+        """
+        Return why a person may not call a command there, or C{""}.
+        """
+        allowed = self._channels.get(place.key)
+        if allowed is not None and command.word not in allowed and not self.has(person, OWNER):
+            return f"{command.word} is not allowed in {place.target}"
+        role = self._commands.get(command.word, ANYONE if command.effect is Effect.READS else OWNER)
+        if self.has(person, role):
+            return ""
+        if role == OWNER:
+            return f"{command.word} {command.effect.value}: only the owner may call it, unless [access.commands] names a role for it"
+        return f"{command.word} takes the role {role}"
 
 
 class CommandError(Exception):

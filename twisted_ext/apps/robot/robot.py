@@ -1,25 +1,29 @@
 """
-The robot: passes events to plugins, and commands from persons to the functions that answer them.
+The robot: passes events to plugins, commands from persons to the functions that answer them, and keeps values of plugins as JSON in a
+database.
 """
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred, succeed
 from twisted.internet.error import DNSLookupError
 from twisted.logger import Logger
 from twisted.python.components import Componentized, registerAdapter
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
-from twisted_ext.apps.robot.access import OWN_FRONTS, Access
-from twisted_ext.apps.robot.commands import Call, CommandError
+from twisted_ext.apps.robot.commands import OWN_FRONTS, Access, Call, CommandError
+from twisted_ext.apps.robot.database import prepared
 from twisted_ext.apps.robot.events import Event, Message, Spoken
-from twisted_ext.apps.robot.fetching import Fetcher
 from twisted_ext.apps.robot.interfaces import (
+    JSON,
     IDiscriminating,
     IFetcher,
     IFront,
@@ -27,6 +31,8 @@ from twisted_ext.apps.robot.interfaces import (
     IRobotPlugin,
     IScheduler,
     IStorage,
+    Migrate,
+    RetrievalError,
     Urgency,
 )
 from twisted_ext.apps.robot.limits import (
@@ -37,14 +43,15 @@ from twisted_ext.apps.robot.limits import (
     MORE_KEPT,
     PLACE_CALLS,
     PLACES_KEPT,
+    STORED_VALUES,
 )
 from twisted_ext.apps.robot.loading import Plugins, foundPlugins
 from twisted_ext.apps.robot.people import Place, folded
+from twisted_ext.apps.robot.providers import Fetcher
 from twisted_ext.apps.robot.scheduling import Scheduler
 from twisted_ext.apps.robot.stepping import CURRENT, runPlugin, within
-from twisted_ext.apps.robot.storage import Storage
 from twisted_ext.apps.robot.text import Line, Reply, Said, bad, clean, dim, line, linesOf
-from twisted_ext.errors import DNSFault, StorageFault
+from twisted_ext.errors import CallerFault, DNSFault, StorageFault
 from twisted_ext.transport.faultlog import FaultLog
 
 if TYPE_CHECKING:
@@ -54,9 +61,81 @@ if TYPE_CHECKING:
     from twisted_ext.apps.robot.program.settings import RobotSettings
     from twisted_ext.compat.names import NamesResolver
 
-__all__ = ["Robot"]
+__all__ = ["Robot", "Storage"]
 
 _log: Final = Logger(__name__)
+
+#: Octets of a stored value as JSON. It is written as a whole each time.
+_STORED_OCTETS: Final = 1 << 20
+
+#: Characters of the key of a stored value.
+_STORED_KEY: Final = 200
+
+_TABLES: Final = ("CREATE TABLE stored (key TEXT PRIMARY KEY, version TEXT NOT NULL, value TEXT NOT NULL)",)
+
+
+@implementer(IStorage)
+class Storage:
+    def __init__(self, robot: Robot) -> None:
+        self._database = robot.database
+
+    def store(self, key: str, version: str, value: JSON) -> Deferred[None]:
+        return maybeDeferred(self._store, key, version, value)
+
+    def _store(self, key: str, version: str, value: JSON, old: str | None = None) -> Deferred[None]:
+        # Encoded now: the caller may change it afterwards.
+        return self._database.write(_written, key, version, _encoded(key, value), old)
+
+    def retrieve(self, key: str, version: str, migrate: Migrate | None = None) -> Deferred[JSON]:
+        return Deferred.fromCoroutine(self._retrieve(key, version, migrate))
+
+    async def _retrieve(self, key: str, version: str, migrate: Migrate | None) -> JSON:
+        # In the thread that writes: a plugin that is loaded again finds what it has just stored.
+        found = await self._database.write(_read, key)
+        if found is None:
+            raise RetrievalError(f"nothing is stored under {key!r}")
+        old, text = found
+        try:
+            value: JSON = json.loads(text)
+        except ValueError as error:
+            raise StorageFault(f"what is stored under {key!r} is damaged: {error}") from error
+        if old == version:
+            return value
+        if migrate is None:
+            raise RetrievalError(f"the value stored under {key!r} has version {old!r}, not {version!r}")
+        changed = cast(JSON, await runPlugin(CURRENT.get(), migrate, old, value))
+        await self._store(key, version, changed, old)
+        return changed
+
+
+def _encoded(key: str, value: JSON) -> str:
+    if not 0 < len(key) <= _STORED_KEY:
+        raise CallerFault(f"the key of a stored value takes 1 to {_STORED_KEY} characters, not {len(key)}")
+    try:
+        text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CallerFault(f"the value for {key!r} cannot be written as JSON: {error}") from error
+    if len(text) > _STORED_OCTETS:
+        raise CallerFault(f"the value for {key!r} takes {len(text)} octets; {_STORED_OCTETS} may be stored under one key")
+    return text
+
+
+def _written(connection: sqlite3.Connection, key: str, version: str, text: str, old: str | None) -> None:
+    """
+    @param old: replace a value only if it still has this version.
+    """
+    prepared(connection, "storage", _TABLES)
+    if old is not None:
+        connection.execute("UPDATE stored SET version = ?, value = ? WHERE key = ? AND version = ?", (version, text, key, old))
+        return
+    connection.execute("INSERT OR REPLACE INTO stored VALUES (?, ?, ?)", (key, version, text))
+    if connection.execute("SELECT count(*) FROM stored").fetchone()[0] > STORED_VALUES.default:
+        raise CallerFault(f"{STORED_VALUES.default} values are stored already, so there is no place for {key!r}")
+
+
+def _read(connection: sqlite3.Connection, key: str) -> tuple[str, str] | None:
+    prepared(connection, "storage", _TABLES)
+    return cast("tuple[str, str] | None", connection.execute("SELECT version, value FROM stored WHERE key = ?", (key,)).fetchone())
 
 
 class Robot(Componentized):

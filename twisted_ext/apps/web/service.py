@@ -19,10 +19,10 @@ from twisted.web.server import Request
 from twisted_ext._version import __version__
 from twisted_ext.metrics.exposition import CONTENT_TYPE, exposition
 from twisted_ext.metrics.figures import JSON
+from twisted_ext.server.config.places import labelOf
 from twisted_ext.server.devices.page import POLICY, SetupPage
 from twisted_ext.server.features.order import declaredFigures
 from twisted_ext.server.limits import WEB_FRESH
-from twisted_ext.server.listeners.sockets import labelOf
 from twisted_ext.server.operations.operations import Operations
 from twisted_ext.server.web.http import BoundedRequest
 from twisted_ext.server.web.publichttp import PublicSite, SharedBytes

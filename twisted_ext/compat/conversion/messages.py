@@ -16,7 +16,7 @@ from twisted_ext.compat.conversion.names import queryOf
 from twisted_ext.compat.conversion.results import headersFrom
 from twisted_ext.errors import BadMessage
 from twisted_ext.wire.codes import AA, AD, CD, RA, RD, TC
-from twisted_ext.wire.edns import EDNS
+from twisted_ext.wire.message import EDNS
 from twisted_ext.wire.message import Message as WireMessage
 
 __all__ = ["Message", "messageFromAnswer"]

@@ -258,7 +258,7 @@ class NAPTRWalk:
     def __init__(self, asking: ServiceLookups, rng: ShufflingSource) -> None:
         from twisted_ext.discovery.posixregex import Work
 
-        self._asking = asking
+        self._lookups = asking
         self._rng = rng
         self._left = int(REWRITE_LOOKUPS.default)
         self._most = int(SERVICE_TARGETS.default)
@@ -303,7 +303,7 @@ class NAPTRWalk:
             return []
         self._left -= 1
         try:
-            found = await self._asking.records(name, rrtypes.NAPTR)
+            found = await self._lookups.records(name, rrtypes.NAPTR)
             with about(name, rrtypes.NAPTR):
                 return rulesFrom(found.read(NAPTR))
         except LookupFailed as failure:
@@ -341,7 +341,7 @@ class NAPTRWalk:
             return []
         self._left -= 1
         try:
-            return await self._asking.servers(name, self._rng)
+            return await self._lookups.servers(name, self._rng)
         except LookupFailed as failure:
             self._failure = self._failure or failure
             return []

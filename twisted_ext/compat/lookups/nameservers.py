@@ -13,7 +13,7 @@ from twisted_ext.compat.conversion.timeouts import Timeout
 from twisted_ext.compat.lookups.follow import ServiceLookups, nameOf
 from twisted_ext.errors import DNSFault, Unknown
 from twisted_ext.watch.limits import ZONE_NAMES, ZONE_SERVERS
-from twisted_ext.wire.literals import ipv4ToText, ipv6ToText
+from twisted_ext.wire.escapes import ipv4ToText, ipv6ToText
 from twisted_ext.wire.names import ROOT, nameToText, parentOf
 from twisted_ext.wire.rrtypes import AAAA, NS, A
 

@@ -13,8 +13,8 @@ from twisted_ext.wire.codes import IN, className
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.fieldtypes import nameFromToken
 from twisted_ext.wire.rdata.registry import declarationOf
+from twisted_ext.wire.rdata.text import headFromTokens
 from twisted_ext.wire.rrtypes import DNSKEY, DS, RRSIG, typeName
-from twisted_ext.wire.text import headFromTokens
 from twisted_ext.wire.tokens import TOKEN, Tokens
 
 __all__ = ["Faults", "RecordLine", "recordLines", "withoutColumn"]

@@ -273,7 +273,7 @@ class TrustPoint:
         why: str = "",
     ) -> Round:
         """
-        Record a look at the zone's keys. L{observeSet<twisted_ext.dnssec.anchors.probe.observeSet>} does this for a reply.
+        Record a look at the zone's keys. L{observeSet<twisted_ext.dnssec.anchors.managed.observeSet>} does this for a reply.
 
         @param rdatas: the rdata of the DNSKEY records.
         @param signers: the rdata of those keys with a valid signature over this set, each as in the set: at least those of L{candidates}

@@ -1,5 +1,6 @@
 """
-Let clients find out whether this resolver trusts a key of the root, by names that it answers in a special way (RFC 8509).
+What others can learn about the keys that this resolver trusts: clients, by names that it answers in a special way (RFC 8509), and operators
+of zones, by the name of a query (RFC 8145, section 5).
 """
 
 from __future__ import annotations
@@ -7,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+from twisted_ext.dnssec.trustanchors import ZoneAnchors
+from twisted_ext.wire.names import MOST_OCTETS
 from twisted_ext.wire.rrtypes import AAAA, A
 
-__all__ = ["refusesSentinel", "sentinelOf"]
+__all__ = ["refusesSentinel", "sentinelOf", "signalName"]
 
 _IS: Final = b"root-key-sentinel-is-ta-"
 _NOT: Final = b"root-key-sentinel-not-ta-"
@@ -18,6 +21,21 @@ _NOT: Final = b"root-key-sentinel-not-ta-"
 _DIGITS: Final = 5
 
 _MOST_TAG: Final = 0xFFFF
+
+#: Key tags in the name of one trust anchor signal: as many as a label of 63 octets has room for (RFC 8145, section 5.1).
+_SIGNALED_TAGS: Final = 12
+
+
+def signalName(anchors: ZoneAnchors) -> bytes | None:
+    """
+    Return the name to query for, with type NULL: the tags in hex and ascending order, such as C{_ta-4f66-9728.} for the root.
+
+    @return: L{None} if the zone has no trust anchors, or if its name leaves no room.
+    """
+    tags = anchors.tags()[: _SIGNALED_TAGS]
+    label = b"-".join([b"_ta", *[b"%04x" % tag for tag in tags]])
+    name = bytes([len(label)]) + label + anchors.zone
+    return name if tags and len(name) <= MOST_OCTETS else None
 
 
 def sentinelOf(name: bytes) -> tuple[bool, int] | None:

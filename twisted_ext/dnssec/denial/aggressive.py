@@ -15,8 +15,7 @@ from twisted_ext.answers import Outcome
 from twisted_ext.dnssec.denial import nsec, nsec3
 from twisted_ext.dnssec.denial.nsec import NSECSpan, keyOf, readNSEC
 from twisted_ext.dnssec.denial.nsec3 import HashCount, HashedChain, NSEC3Span, readNSEC3
-from twisted_ext.dnssec.denial.proofs import Proof
-from twisted_ext.dnssec.denial.spans import Span
+from twisted_ext.dnssec.denial.proofs import Proof, Span
 from twisted_ext.dnssec.limits import (
     AGGRESSIVE_BYTES,
     AGGRESSIVE_HASHES,

@@ -10,8 +10,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from twisted_ext.answers import Outcome
-from twisted_ext.dnssec.denial.proofs import BOGUS, MISSING, Delegation, Proof, proven, unproven
-from twisted_ext.dnssec.denial.spans import Span, readTypes
+from twisted_ext.dnssec.denial.proofs import BOGUS, MISSING, Delegation, Proof, Span, proven, readTypes, unproven
 from twisted_ext.wire.names import MOST_LABEL_OCTETS, MOST_OCTETS, labelCount, labelsOf
 from twisted_ext.wire.records import RRSet
 

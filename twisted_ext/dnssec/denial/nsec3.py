@@ -11,8 +11,17 @@ from struct import Struct
 from typing import Final, Protocol
 
 from twisted_ext.answers import Outcome
-from twisted_ext.dnssec.denial.proofs import BOGUS, MISSING, Delegation, Proof, optedOut, proven, unproven
-from twisted_ext.dnssec.denial.spans import Span, readTypes
+from twisted_ext.dnssec.denial.proofs import (
+    BOGUS,
+    MISSING,
+    Delegation,
+    Proof,
+    Span,
+    optedOut,
+    proven,
+    readTypes,
+    unproven,
+)
 from twisted_ext.errors import BudgetSpent
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet

@@ -104,7 +104,7 @@ def chained(sources: Sequence[IAnswerSource], clock: IReactorTime | None = None)
     chain = ChainSource(sources, clock)
     if not any(getattr(each, "leadsOn", False) for source in sources for each in behind(source, object)):
         return chain
-    from twisted_ext.resolver.policy.localzones import FollowingChain
+    from twisted_ext.resolver.local.localzones import FollowingChain
 
     return FollowingChain(chain)
 

@@ -60,7 +60,7 @@ class DesignatedSource(WrappingSource):
     """
 
     __slots__ = (
-        *("why", "unverified", "_reactor", "_server", "_build", "_servers", "_strict", "_accept", "_encrypted", "_switch", "_pending"),
+        *("why", "unverified", "_reactor", "_server", "_build", "_servers", "_strict", "_accept", "_encrypted", "_replaceable", "_pending"),
         *("_waiting", "_discovery", "_checking", "_closed"),
     )
 
@@ -92,7 +92,7 @@ class DesignatedSource(WrappingSource):
         self.unverified = False
         self._encrypted: IAnswerSource | None = None
         # What look-ups go through, so that a server that is left has time for those under way.
-        self._switch = ReplaceableSource(FailingSource(self._none))
+        self._replaceable = ReplaceableSource(FailingSource(self._none))
         self._checking: Deferred[None] | None = None
         self._pending = 0
         # The look-ups that wait for the discovery, with the timers of those that end before it.
@@ -135,7 +135,7 @@ class DesignatedSource(WrappingSource):
         for running in (self._discovery, self._checking):
             if running is not None:
                 running.cancel()
-        return closeAll([self._switch, *super().sources()])
+        return closeAll([self._replaceable, *super().sources()])
 
     def _forward(self, question: Question, context: QueryContext) -> Answer | Start | None:
         encrypted = self._encrypted
@@ -145,7 +145,7 @@ class DesignatedSource(WrappingSource):
             if self._strict:
                 raise self._none()
             return self._inner.ask(question, context)
-        found = self._switch.ask(question, context)
+        found = self._replaceable.ask(question, context)
         return partial(self._start, found, encrypted) if callable(found) else found
 
     def _start(self, start: Start, encrypted: IAnswerSource, context: QueryContext) -> Deferred[Answer]:
@@ -173,7 +173,7 @@ class DesignatedSource(WrappingSource):
             return
         self._encrypted = source
         self.unverified = unverified
-        self._switch.replace(FailingSource(self._none) if source is None else source)
+        self._replaceable.replace(FailingSource(self._none) if source is None else source)
 
     # -- checking that a server is still designated
 

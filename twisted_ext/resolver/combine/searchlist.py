@@ -17,7 +17,7 @@ from twisted_ext.errors import DNSFault, ServerFailed, Unknown
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import NDOTS, SEARCH_DOMAINS
 from twisted_ext.resolver.ask import lookUp, nothingOn, unknown
-from twisted_ext.resolver.policy.localanswers import lastTime
+from twisted_ext.resolver.local.localanswers import lastTime
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Question

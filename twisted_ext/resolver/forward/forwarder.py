@@ -1,12 +1,15 @@
 """
-The forwarding answer source, which sends questions to upstream servers.
+The forwarding answer source, which sends questions to upstream servers. If thousands begin at once, they are sent as replies arrive, so
+that the replies do not overflow a receive buffer with room for some hundreds.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, gatherResults, succeed
@@ -14,14 +17,15 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import classImplements
 
 from twisted_ext.answers import QueryContext
-from twisted_ext.errors import CallerFault, Closed
+from twisted_ext.errors import CallerFault, Closed, QueueFull
 from twisted_ext.interfaces import IAnswerSource, IExchange, Start
-from twisted_ext.limits import DATAGRAM_SIZE, SERVER_TRIES
+from twisted_ext.limits import DATAGRAM_SIZE, LOOKUPS_BURST, LOOKUPS_WAITING, SERVER_TRIES
+from twisted_ext.ratecontrol import NotYet, ServerRates
 from twisted_ext.resolver.ask import QueryStart, Waiter
-from twisted_ext.resolver.forward.admission import Admission
 from twisted_ext.resolver.forward.cookies import ClientCookies
+from twisted_ext.resolver.forward.failures import named
+from twisted_ext.resolver.forward.holdable import Holdable
 from twisted_ext.resolver.forward.lookup import ForwardedLookup
-from twisted_ext.resolver.forward.ratedlookup import lookupFor
 from twisted_ext.resolver.forward.serverstats import ServerStats, bestOf, nextOf
 from twisted_ext.resolver.sources import LocalSource
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
@@ -31,13 +35,21 @@ from twisted_ext.transport.replymatch import mixed
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.timers import Timetable, TimetableItem
 from twisted_ext.wire.codes import AD, CD, DO, RD
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Question
+from twisted_ext.wire.message import EDNS, Question
 
 if TYPE_CHECKING:
+    from collections.abc import Sized
+
+    from twisted_ext.answers import QueryContext
+    from twisted_ext.resolver.ask import Waiter
+    from twisted_ext.resolver.forward.lookup import ForwardedLookup
+    from twisted_ext.resolver.forward.nextstep import Came
+    from twisted_ext.resolver.forward.serverstats import ServerStats
+    from twisted_ext.resolver.recursive.pool import ZoneServers
+    from twisted_ext.wire.message import Question
     from twisted_ext.wire.tsig import Key
 
-__all__ = ["ForwardingSource", "Parts", "Upstream", "partsFor"]
+__all__ = ["Admission", "ForwardingSource", "Parts", "RatedLookup", "Upstream", "lookupFor", "partsFor"]
 
 _SIZE: Final = int(DATAGRAM_SIZE.default)
 
@@ -46,6 +58,225 @@ Parts = tuple[bytes, bytes, bytes]
 
 #: Combinations of query settings whose message parts are kept ready.
 _MOST_PARTS: Final = 64
+
+#: Look-ups that begin within this many seconds count as simultaneous.
+_MOMENT: Final = 0.02
+
+#: Round-trip times up to which each reply admits one more look-up. Longer ones may be due to queueing in a full receive buffer.
+_BRISK: Final = 0.01
+
+#: Seconds without any reply after which all queued look-ups begin, each with a timeout of its own.
+_SILENCE: Final = 1.5
+
+
+class Admission:
+    """
+    The admission queue of one forwarding source. It forms when many look-ups begin at once and drains as replies arrive; the number in
+    progress is adjusted to what gets through without loss (additive increase, multiplicative decrease). A look-up whose first query has
+    timed out does not count, because it is not load on the servers.
+
+    @ivar queue: queued look-ups, oldest first, and the time when each was queued.
+    @ivar late: the number of look-ups in progress whose first query has timed out.
+    @ivar free: the number of look-ups that may begin at once; below it no accounting is done.
+    @ivar size: the window: the maximum number of look-ups in progress while others are queued.
+    """
+
+    __slots__ = (
+        *("queue", "late", "free", "size", "_under", "_standings", "_seconds", "_most"),
+        *("_since", "_then", "_heard", "_growing", "_cutUntil", "_admitting", "_closed"),
+    )
+
+    def __init__(
+        self, under: Sized, standings: Sequence[ServerStats], seconds: Callable[[], float], most: int | None
+    ) -> None:
+        """
+        @param under: all look-ups in progress.
+        """
+        self.queue: OrderedDict[ForwardedLookup, float] = OrderedDict()
+        self.late = 0
+        self.free = int(LOOKUPS_BURST.default)
+        self.size = float(self.free)
+        self._under = under
+        self._standings = standings
+        self._seconds = seconds
+        self._most = int(LOOKUPS_WAITING.pick(most))
+        # The number of look-ups in progress at a recent time.
+        self._since = -inf
+        self._then = 0
+        self._heard = 0.0
+        self._growing = True
+        self._cutUntil = -inf
+        self._admitting = self._closed = False
+
+    def enter(self, flight: ForwardedLookup, now: float) -> None:
+        """
+        Begin a look-up now, or queue it until there is room. If the queue is full, the look-up fails with L{QueueFull}.
+        """
+        queue = self.queue
+        if flight.context.served:
+            flight.launch(now)
+            return
+        if not queue:
+            busy = len(self._under) - self.late
+            if busy < self._then or now - self._since > _MOMENT:
+                self._since = now
+                self._then = busy
+            if busy - self._then < self.free:
+                flight.launch(now)
+                return
+            self.size = float(max(self.free, busy))
+            self._growing = True
+            self._heard = now
+        if len(queue) >= self._most:
+            text = f"{named(flight.question)}: {len(queue)} look-ups are queued already, and no more are accepted"
+            flight.refuse(QueueFull(text))
+            return
+        queue[flight] = now
+        holder = flight.context.flight
+        if isinstance(holder, Holdable):
+            holder.hold(now)
+
+    def left(self, flight: ForwardedLookup) -> None:
+        """
+        Called when a look-up has ended or was cancelled.
+        """
+        if self.queue.pop(flight, None) is not None:
+            return
+        if flight.attempts == 1:
+            self.size = min(self.size + (1.0 if self._growing and self._brisk() else 2.0 / self.size), LOOKUPS_BURST.most)
+        self.admit(self._seconds())
+
+    def _brisk(self) -> bool:
+        """
+        Return whether replies arrive so fast that queries cannot be queueing in a server's buffer.
+        """
+        return any(standing.rtt is not None and standing.rtt <= _BRISK for standing in self._standings)
+
+    def lost(self, now: float) -> None:
+        """
+        Called when a look-up's first query timed out.
+        """
+        if now >= self._cutUntil:
+            # Losses among queries that were sent together are one signal.
+            self._cutUntil = now + max([standing.timeout for standing in self._standings])
+            self._growing = False
+            self.size = max(self.size / 2, float(self.free))
+        self.admit(now)
+
+    def admit(self, now: float) -> None:
+        if self._admitting or self._closed:
+            return
+        if not all(standing.failures for standing in self._standings):
+            self._heard = now
+        silent = now - self._heard >= _SILENCE
+        queue = self.queue
+        self._admitting = True
+        try:
+            while queue and (silent or len(self._under) - self.late < self.size):
+                flight, since = queue.popitem(last=False)
+                context = flight.context
+                if isinstance(context.flight, Holdable):
+                    context.flight.proceed(now)
+                # The time in the queue is not the servers' delay.
+                flight.context = context.but(deadline=context.deadline + now - since)
+                flight.launch(now)
+        finally:
+            self._admitting = False
+
+    def close(self) -> list[ForwardedLookup]:
+        self._closed = True
+        return list(self.queue)
+
+
+class RatedLookup(ForwardedLookup):
+    """
+    A look-up that asks each server no more often than its context allows. It has no probes: each of its queries is for its own answer.
+    """
+
+    __slots__ = ("_rates", "_parked", "_isGranted", "_isPart")
+
+    def __init__(self, source: ForwardingSource | ZoneServers, question: Question, context: QueryContext, rates: ServerRates) -> None:
+        super().__init__(source, question, context)
+        self._rates = rates
+        # Sends the query that waits for its turn.
+        self._parked: Callable[[float], None] | None = None
+        self._isGranted = False
+        budget = context.budget
+        # Whether it is a part of another one, which has sent something already.
+        self._isPart = bool(context.aliases or (budget is not None and budget.isBegun))
+
+    def overdue(self, now: float) -> None:
+        go = self._parked
+        if go is None or now >= self.context.deadline:
+            super().overdue(now)
+            return
+        self._parked = None
+        # It may go over TCP.
+        self._isGranted = True
+        go(now)
+        self._isGranted = False
+
+    def _send(self, index: int, now: float, again: bool = False) -> None:
+        if not self.attempts:
+            index = min([(self._waitFor(each, now), each != index, each) for each in self._usable(index, now)])[2]
+        if self._isItsTurn(index, now, partial(super()._send, index, again=again)):
+            # It may go over TCP.
+            self._isGranted = True
+            super()._send(index, now, again)
+            self._isGranted = False
+
+    def _byStream(self, index: int, now: float, because: Came | None) -> None:
+        if self._isItsTurn(index, now, partial(super()._byStream, index, because=because)):
+            super()._byStream(index, now, because)
+
+    def _probe(self, chosen: int, now: float) -> None:
+        pass
+
+    def _usable(self, first: int, now: float) -> list[int]:
+        """
+        Return the indices of the servers that work.
+
+        @param first: one that is to be asked in any case.
+        """
+        return [index for index, standing in enumerate(self._source.standings) if index == first or standing.downUntil <= now]
+
+    def _waitFor(self, index: int, now: float) -> float:
+        return self._rates.wait(self._source.upstreams[index].server.address, now)
+
+    def _isItsTurn(self, index: int, now: float, go: Callable[[float], None]) -> bool:
+        """
+        Return whether the next query may be sent to a server now. If not, it is sent in its turn, or the look-up ends with L{NotYet}.
+
+        @param go: sends it. What has waited until now is sent no more.
+        """
+        self._parked = None
+        if self._isGranted:
+            self._isGranted = False
+            return True
+        source, context, rates = self._source, self.context, self._rates
+        wait = self._waitFor(index, now)
+        if not self.attempts and wait > (rates.lookAhead if self._isPart else 0.0):
+            servers = tuple([source.upstreams[each].server.address for each in self._usable(index, now)])
+            self._over()
+            self.refuse(NotYet(servers, wait))
+            return False
+        rates.count(source.upstreams[index].server.address, now)
+        if not wait:
+            return True
+        self._parked = go
+        self.due = min(now + wait, context.deadline)
+        source.timetable.add(self)
+        return False
+
+
+def lookupFor(source: ForwardingSource | ZoneServers, question: Question, context: QueryContext, waiter: Waiter) -> ForwardedLookup:
+    """
+    Return the look-up of a question, to be begun.
+    """
+    rates = context.serverRates
+    lookup = ForwardedLookup(source, question, context) if rates is None else RatedLookup(source, question, context, rates)
+    lookup.waiter = waiter
+    return lookup
 
 
 @dataclass(slots=True, eq=False)

@@ -109,12 +109,12 @@ class _SignedQuery(PendingQuery):
     A query as it was signed, in front of another one.
     """
 
-    __slots__ = ("_signer", "_asking", "_unsigned", "_mac")
+    __slots__ = ("_signer", "_pending", "_unsigned", "_mac")
 
     def __init__(self, signer: _Signer, asking: PendingQuery, query: bytes, mac: bytes) -> None:
         self.query = query
         self._signer = signer
-        self._asking = asking
+        self._pending = asking
         # The other one may have gone on to another query when a reply to this one arrives.
         self._unsigned = asking.query
         self._mac = mac
@@ -130,10 +130,10 @@ class _SignedQuery(PendingQuery):
             self._fail(ServerFailed(f"{signer.label} sent a reply that cannot be read: {fault}", server=signer.label), now, leg, key)
             return True
         if verdict.good:
-            return self._asking.replied(key + verdict.octets[2:], now, leg, key)
+            return self._pending.replied(key + verdict.octets[2:], now, leg, key)
         # With a valid MAC, it is the server that does not accept the signature.
         if not signer.reliable and (verdict.error or verdict.record is None):
-            return self._asking.replied(self._truncated(key), now, leg, key)
+            return self._pending.replied(self._truncated(key), now, leg, key)
         self._fail(_faultOf(octets, verdict, signer), now, leg, key)
         return True
 
@@ -147,13 +147,13 @@ class _SignedQuery(PendingQuery):
 
     def _fail(self, fault: DNSFault, now: float, leg: Channel, key: bytes) -> None:
         leg.release(key)
-        self._asking.failed(fault, now, leg, key)
+        self._pending.failed(fault, now, leg, key)
 
     def doubted(self, now: float, leg: Channel, key: bytes) -> None:
-        self._asking.doubted(now, leg, key)
+        self._pending.doubted(now, leg, key)
 
     def failed(self, fault: DNSFault, now: float, leg: Channel, key: bytes) -> None:
-        self._asking.failed(fault, now, leg, key)
+        self._pending.failed(fault, now, leg, key)
 
 
 def _faultOf(octets: bytes, verdict: Verdict, signer: _Signer) -> ServerFailed:

@@ -17,7 +17,7 @@ from twisted_ext.answers import Answer, Origin, QueryContext
 from twisted_ext.errors import Refused
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.resolver.ask import then
-from twisted_ext.resolver.policy.localanswers import lastTime
+from twisted_ext.resolver.local.localanswers import lastTime
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, nameToText

@@ -13,7 +13,7 @@ from zope.interface import implementer
 from twisted_ext.answers import Answer, Outcome, QueryContext, Security
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.resolver.ask import then
-from twisted_ext.resolver.policy.localanswers import emptySOA, lastTime
+from twisted_ext.resolver.local.localanswers import emptySOA, lastTime
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.codes import AD
 from twisted_ext.wire.message import Question

@@ -21,7 +21,7 @@ from twisted_ext.recursion.delegations import Delegation
 from twisted_ext.recursion.hints import TRANSFER_SERVERS, builtInRoot, rootFromText
 from twisted_ext.recursion.iteration import Options
 from twisted_ext.transport.servers import Server
-from twisted_ext.wire.literals import ipv4FromText, ipv6FromText
+from twisted_ext.wire.escapes import ipv4FromText, ipv6FromText
 from twisted_ext.wire.names import ROOT, isBelow
 from twisted_ext.wire.rrtypes import AAAA, A
 

@@ -30,9 +30,8 @@ from twisted_ext.recursion.limits import (
 from twisted_ext.recursion.opportunistic import EncryptedServers
 from twisted_ext.resolver.ask import Waiter, lookUp
 from twisted_ext.resolver.forward.failures import Abandoned
-from twisted_ext.resolver.forward.forwarder import ForwardingSource
+from twisted_ext.resolver.forward.forwarder import ForwardingSource, lookupFor
 from twisted_ext.resolver.forward.lookup import ForwardedLookup
-from twisted_ext.resolver.forward.ratedlookup import lookupFor
 from twisted_ext.resolver.recursive.pool import ServerPool, ZoneServers
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.tls.opportunistic import OpportunisticTLS

@@ -19,11 +19,9 @@ from twisted_ext.errors import Closed, DNSFault, TimedOut, Unreachable
 from twisted_ext.limits import SERVER_TRIES
 from twisted_ext.recursion.limits import SERVERS
 from twisted_ext.resolver.ask import Query, Waiter
-from twisted_ext.resolver.forward.admission import Admission
 from twisted_ext.resolver.forward.cookies import ClientCookies
-from twisted_ext.resolver.forward.forwarder import Parts, Upstream, partsFor
+from twisted_ext.resolver.forward.forwarder import Admission, Parts, Upstream, lookupFor, partsFor
 from twisted_ext.resolver.forward.lookup import ForwardedLookup
-from twisted_ext.resolver.forward.ratedlookup import lookupFor
 from twisted_ext.resolver.forward.serverstats import ServerStats
 from twisted_ext.transport.datagram import DatagramExchange, Datagrams
 from twisted_ext.transport.exchange import TCP, StreamTransport

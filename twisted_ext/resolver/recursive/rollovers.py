@@ -24,17 +24,16 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_ext.answers import Answer, QueryContext
-from twisted_ext.dnssec.anchors.managed import ManagedAnchors
-from twisted_ext.dnssec.anchors.probe import observeSet
+from twisted_ext.dnssec.anchors.managed import ManagedAnchors, observeSet
 from twisted_ext.dnssec.anchors.rollover import Round, TrustPoint
-from twisted_ext.dnssec.anchors.signaling import signalName
+from twisted_ext.dnssec.anchors.sentinel import signalName
 from twisted_ext.dnssec.anchors.statefile import trustPointFromText, trustPointToText
 from twisted_ext.dnssec.chains import signaturesIn
 from twisted_ext.dnssec.limits import ANCHOR_FILE_OCTETS
 from twisted_ext.dnssec.trustanchors import Anchor, TrustAnchors
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import BadDescription, DNSFault
-from twisted_ext.files import STATE_FILE, STATE_FOLDER, closeLocked, forState, openNow, replacingFile
+from twisted_ext.files import STATE_FILE, STATE_FOLDER, closeLocked, forState, openNow, replacingFile, stateOf
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.recursive.configured import Trust
@@ -45,9 +44,6 @@ from twisted_ext.wire.rrtypes import DNSKEY, NULL
 __all__ = ["AnchorRollovers", "stateFileFor"]
 
 _log: Final = Logger(__name__)
-
-#: Time, size and inode of a file; L{None} if there is none.
-_Version = tuple[int, int, int] | None
 
 #: Seconds for one query for keys, with all that it takes to reach the zone's servers.
 _PATIENCE: Final = 30.0
@@ -129,7 +125,7 @@ class AnchorRollovers:
         # Zones whose last state could not be written: the one in memory counts.
         self._unsaved: set[bytes] = set()
         # The versions of the files that were read or written last.
-        self._versions: list[_Version] = []
+        self._versions: list[tuple[int, ...]] = []
         self._logged: set[str] = set()
         self._call: IDelayedCall | None = None
         self._current: Deferred[Answer] | None = None
@@ -219,7 +215,7 @@ class AnchorRollovers:
         """
         before = _recordsOf(self._trust.anchors)
         followed = self._followed()
-        self._versions = [self._version(zone) for zone in followed]
+        self._versions = [stateOf(self._path(zone)) for zone in followed]
         former = {} if self._managed is None else self._managed.points
         restored: list[TrustPoint] = []
         damaged: set[bytes] = set()
@@ -251,13 +247,6 @@ class AnchorRollovers:
             return []
         return list(dict.fromkeys([anchor.zone for anchor in self._configured if anchor.managed]))
 
-    def _version(self, zone: bytes) -> _Version:
-        try:
-            found = os.stat(self._path(zone))
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
-
     def _restored(self, zone: bytes) -> TrustPoint | None:
         """
         Read the state of a zone; return L{None} if there is none yet.
@@ -285,7 +274,7 @@ class AnchorRollovers:
 
     def _wasSaved(self, zone: bytes, failure: Failure | None) -> None:
         self._saving = None
-        self._versions = [self._version(each) for each in self._followed()]
+        self._versions = [stateOf(self._path(each)) for each in self._followed()]
         if failure is None:
             if zone in self._unsaved:
                 self._unsaved.discard(zone)
@@ -342,7 +331,7 @@ class AnchorRollovers:
         if not self._locks():
             self._schedule(_BUSY)
             return
-        if self._versions != [self._version(zone) for zone in self._followed()]:
+        if self._versions != [stateOf(self._path(zone)) for zone in self._followed()]:
             # Another process has made a round, or an operator has restored a file.
             self._read()
         point = self._due()

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from twisted_ext.answers import Answer, Note
-from twisted_ext.palette import Palette
+from twisted_ext.drawing.palette import Palette
 from twisted_ext.resolver.lookup.explain import recordLines
 from twisted_ext.resolver.recursive.recording import Recording
 from twisted_ext.wire.codes import rcodeName

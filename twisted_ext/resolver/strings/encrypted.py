@@ -4,15 +4,15 @@ The functions behind the prefixes of encrypted transports, and the types of thei
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.interfaces import IAnswerSource
+from twisted_ext.resolver.ask import behind
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
-from twisted_ext.resolver.strings.dane import authenticated, daneFor
 from twisted_ext.resolver.strings.descriptions import Site
 from twisted_ext.resolver.strings.parsers import Addresses, Port, SharedKey
 from twisted_ext.transport.servers import DNS_PORT, Server
@@ -25,13 +25,60 @@ if TYPE_CHECKING:
     from twisted_ext.transport.tls.dane import Dane
 
 __all__ = [
-    "EncryptedServers", "Hashes", "Pins", "QUICOptions", "ServerOptions", "TLSOptions", "parseTLS", "reached", "reachedByList", "termsFor",
+    "EncryptedServers",
+    "Hashes",
+    "Pins",
+    "QUICOptions",
+    "ServerOptions",
+    "TLSOptions",
+    "authenticated",
+    "daneFor",
+    "parseTLS",
+    "reached",
+    "reachedByList",
+    "termsFor",
 ]
 
 _PORT: Final = Port(TLS_PORT)
 
 #: Octets of a SHA-256 digest.
 _DIGEST_OCTETS: Final = 32
+
+
+def daneFor(records: IAnswerSource | None, names: Collection[str], ports: Collection[int], protocol: str = "tcp") -> Dane | None:
+    """
+    Return what TLSA records are looked up for.
+
+    @param records: the source for them; L{None} to use no DANE.
+    @param names: those of all servers.
+    @param ports: those of all servers.
+
+    @raise CallerFault: DANE cannot be used for these.
+    """
+    if records is None:
+        return None
+    from twisted_ext.resolver.recursive.validating import ValidatingSource
+    from twisted_ext.transport.tls.dane import Dane
+
+    if len(set(names)) > 1 or len(set(ports)) > 1:
+        raise CallerFault("dane is for servers with one name and one port: write a description for each of the others")
+    name = canonicalHost(next(iter(names)) or "192.0.2.53")
+    if isAddress(name):
+        raise CallerFault("dane needs the server's name, at which its TLSA records are: write #dns.example behind its address")
+    if next(behind(records, ValidatingSource), None) is None:
+        raise CallerFault("dane needs a source that validates with DNSSEC: write dane=(recursive) or dane=(validate:udp:192.0.2.1)")
+    return Dane(name, next(iter(ports)), protocol)
+
+
+def authenticated(site: Site, source: IAnswerSource, dane: Dane | None, records: IAnswerSource | None) -> IAnswerSource:
+    """
+    Return a source that looks TLSA records up before C{source} needs them; C{source} itself without DANE.
+    """
+    if dane is None or records is None:
+        return source
+    from twisted_ext.resolver.combine.dane import DaneSource
+
+    return DaneSource(site.reactor, dane, records, source)
 
 
 @dataclass(frozen=True, slots=True)

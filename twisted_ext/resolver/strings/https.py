@@ -10,9 +10,8 @@ from typing import Final, Unpack
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
-from twisted_ext.resolver.strings.dane import authenticated, daneFor
 from twisted_ext.resolver.strings.descriptions import Site
-from twisted_ext.resolver.strings.encrypted import ServerOptions, reached, termsFor
+from twisted_ext.resolver.strings.encrypted import ServerOptions, authenticated, daneFor, reached, termsFor
 from twisted_ext.resolver.strings.parsers import Addresses
 from twisted_ext.transport.https.alternatives import AUTO, FIRST, MODES, NEVER, ONLY
 from twisted_ext.transport.urls import ServerURL

@@ -109,7 +109,7 @@ class SharedKey:
         """
         @raise BadDescription: it is not valid, or the file cannot be used.
         """
-        from twisted_ext.wire.keyfile import readKeys
+        from twisted_ext.resolver.system.tsigkeys import readKeys
         from twisted_ext.wire.tsig import Key
 
         if ":" in text and not text.startswith((".", "/")):
@@ -234,9 +234,9 @@ def parseHosts(site: Site, path: str | None = None, *more: str, ttl: int | None 
     @param ttl: the TTL of their records in seconds.
     @param expand: a domain that names of one label have as well: with C{lan}, C{nas} is also C{nas.lan}.
 
-    @return: L{Hosts<twisted_ext.resolver.system.hosts.Hosts>}
+    @return: L{Hosts<twisted_ext.resolver.local.hosts.Hosts>}
     """
-    from twisted_ext.resolver.system.hosts import Hosts
+    from twisted_ext.resolver.local.hosts import Hosts
 
     return Hosts(site.reactor, path if path is None else [path, *more], ttl=ttl, expand=expand.name)
 
@@ -250,12 +250,12 @@ def parseLocalDomain(site: Site, domains: Domains, source: IAnswerSource, *, ttl
     @param source: the hosts file.
     @param ttl: how many seconds a denial may be cached, an hour by default.
 
-    @return: L{LocalDomains<twisted_ext.resolver.policy.localdomains.LocalDomains>}
+    @return: L{LocalDomains<twisted_ext.resolver.local.localdomains.LocalDomains>}
     """
     from twisted_ext.limits import LOCAL_TTL
     from twisted_ext.resolver.combine.chain import ChainSource
-    from twisted_ext.resolver.policy.localdomains import LocalDomains
-    from twisted_ext.resolver.system.hosts import Hosts
+    from twisted_ext.resolver.local.hosts import Hosts
+    from twisted_ext.resolver.local.localdomains import LocalDomains
 
     if not isinstance(source, Hosts):
         raise CallerFault("a local domain takes the hosts file with its names, such as localdomain:lan:hosts")
@@ -315,9 +315,9 @@ def parseSpecial(site: Site, *, local: bool = False) -> IAnswerSource:
 
     @param local: C{yes} sends names below C{local} to the servers.
 
-    @return: L{Special<twisted_ext.resolver.policy.specialnames.Special>}
+    @return: L{Special<twisted_ext.resolver.local.specialnames.Special>}
     """
-    from twisted_ext.resolver.policy.specialnames import Special
+    from twisted_ext.resolver.local.specialnames import Special
 
     return Special(local=local)
 
@@ -456,9 +456,9 @@ def parseZone(site: Site, /, **files: str) -> IAnswerSource:
 
     @param files: names of zones and the paths of their master files: C{zone:example.org=/etc/zones/example.org}.
 
-    @return: L{ZonesSource<twisted_ext.resolver.policy.localzones.ZonesSource>}
+    @return: L{ZonesSource<twisted_ext.resolver.local.localzones.ZonesSource>}
     """
-    from twisted_ext.resolver.policy.localzones import ZonesSource, zoneFromFile
+    from twisted_ext.resolver.local.localzones import ZonesSource, zoneFromFile
 
     if not files:
         raise CallerFault("a zone needs its name and its file, such as example.org=/etc/zones/example.org")

@@ -23,9 +23,9 @@ from twisted_ext.limits import CONFIGURED_ATTEMPTS, LOOK_SECONDS
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.combine.chain import ChainSource
 from twisted_ext.resolver.combine.searchlist import SearchListSource
-from twisted_ext.resolver.policy.specialnames import Special, isSpecial
+from twisted_ext.resolver.local.hosts import Hosts
+from twisted_ext.resolver.local.specialnames import Special, isSpecial
 from twisted_ext.resolver.sources import FailingSource, WrappingSource, closeAll
-from twisted_ext.resolver.system.hosts import Hosts
 from twisted_ext.resolver.system.resolvconf import SYSTEM_RESOLV_CONF, ResolvConf, SystemConfiguration
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import ROOT, isBelow, nameFromText

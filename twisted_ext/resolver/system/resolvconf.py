@@ -20,7 +20,7 @@ from twisted_ext.limits import (
     SEARCH_DOMAINS,
     Limit,
 )
-from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile
+from twisted_ext.resolver.local.localanswers import Complaints, FollowedFile
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.names import ROOT, nameFromText, nameToText
 

@@ -19,7 +19,7 @@ from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.errors import BudgetSpent, Closed, ServerFailed, TimedOut
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import RESOLVER_THREADS, THREADED_TTL, THREADED_WAITING
-from twisted_ext.resolver.policy.localanswers import addressFromReverse, known, knownAddresses
+from twisted_ext.resolver.local.localanswers import addressFromReverse, known, knownAddresses
 from twisted_ext.resolver.sources import LocalSource
 from twisted_ext.wire.codes import IN, Rcode
 from twisted_ext.wire.message import Question

@@ -1,15 +1,33 @@
 """
-What the API replies.
+Bodies of requests, in JSON, and what the API replies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+import msgspec
 
 from twisted_ext.metrics.figures import JSON
 
-__all__ = ["ApiRefusal", "ApiReply"]
+__all__ = ["ApiRefusal", "ApiReply", "bodyOf"]
+
+_Body = TypeVar("_Body")
+
+
+def bodyOf(octets: bytes, kind: type[_Body]) -> _Body:
+    """
+    @param kind: the shape that it should have.
+
+    @raise ApiRefusal: it has another one, or is not JSON.
+    """
+    try:
+        return msgspec.json.decode(octets, type=kind)
+    except msgspec.ValidationError as error:
+        raise ApiRefusal(422, str(error)) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise ApiRefusal(400, "the body is not JSON") from None
 
 
 class ApiReply(NamedTuple):

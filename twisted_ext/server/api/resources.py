@@ -11,9 +11,8 @@ import msgspec
 from twisted.internet.defer import Deferred, succeed
 
 from twisted_ext.errors import BadName, BadRecord
-from twisted_ext.server.api.bodies import bodyOf
 from twisted_ext.server.api.openapi import NUMBERS, SWITCHES, argumentsOf, openAPI
-from twisted_ext.server.api.replies import ApiRefusal, ApiReply
+from twisted_ext.server.api.replies import ApiRefusal, ApiReply, bodyOf
 from twisted_ext.server.operations.table import allVerbs
 from twisted_ext.server.update.edits import etagOf
 from twisted_ext.wire.codes import IN
@@ -139,14 +138,14 @@ class ResourcesDoor:
         Show the changes of a zone since a serial number.
         """
         _expectFields(asked, "since")
-        zoned, apex = self._operations.zoned, _apexOf(zone)
-        place = None if zoned is None else zoned.zones.at(apex)
+        zoneSet, apex = self._operations.zoneSet, _apexOf(zone)
+        place = None if zoneSet is None else zoneSet.zones.at(apex)
         served = None if place is None else place.served()
-        if zoned is None or served is None:
+        if zoneSet is None or served is None:
             raise ApiRefusal(404, f"{nameToText(apex)} is not served here")
         current = served.current.serial
         since = int(_numberIn(asked, "since", current))
-        kept = zoned.changesOf(apex)
+        kept = zoneSet.changesOf(apex)
         octets = 0 if since == current else None if kept is None else kept.octetsSince(since)
         if octets is None:
             raise ApiRefusal(404, f"the changes of {nameToText(apex)} since {since} are not kept; it is at {current}")
@@ -159,10 +158,10 @@ class ResourcesDoor:
 
     def _rrset(self, asked: ApiAsked, apex: bytes, name: bytes, rrType: int) -> Deferred[ApiReply]:
         _expectFields(asked, *(() if asked.method == "GET" else ("dry-run",)))
-        zoned = self._operations.zoned
-        place = None if zoned is None else zoned.zones.at(apex)
+        zoneSet = self._operations.zoneSet
+        place = None if zoneSet is None else zoneSet.zones.at(apex)
         zone = None if place is None else place.served()
-        if zoned is None or zone is None or place is None:
+        if zoneSet is None or zone is None or place is None:
             raise ApiRefusal(404, f"{nameToText(apex)} is not served here")
         _expectMethod(asked, "GET", "PUT", "DELETE")
         if asked.method == "GET":
@@ -182,7 +181,7 @@ class ResourcesDoor:
 
         isDry = _flagIn(asked, "dry-run")
         who = f"API by {asked.token.name}"
-        changing = zoned.edits().change(apex, apply, door="api", who=who, match=asked.match, dry=isDry)
+        changing = zoneSet.edits().change(apex, apply, door="api", who=who, match=asked.match, dry=isDry)
 
         former = zone.current
 

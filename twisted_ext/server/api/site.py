@@ -5,21 +5,21 @@ The site of the API: who asks, what is asked, and the reply, which the audit log
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import unquote
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.logger import Logger
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET
+from twisted.web.server import NOT_DONE_YET, Request
+from zope.interface import implementer
 
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault, StorageFault
 from twisted_ext.server.api.replies import ApiRefusal, ApiReply
-from twisted_ext.server.api.streaming import StreamedBody
 from twisted_ext.server.reply.ratelimit import siteOf
 from twisted_ext.server.update.edits import NotEditable, StaleEdit
 from twisted_ext.server.web.attempts import FailedAttempts
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.api.tokens import ApiToken, ApiTokens
     from twisted_ext.server.operations.audit import AuditLog
 
-__all__ = ["ApiAsked", "ApiDoor", "ApiRequest", "apiSite"]
+__all__ = ["ApiAsked", "ApiDoor", "ApiRequest", "StreamedBody", "apiSite"]
 
 _log: Final = Logger(__name__)
 
@@ -61,6 +61,71 @@ _HEADERS: Final = (
     (b"Cross-Origin-Resource-Policy", b"same-origin"),
     (b"Cache-Control", b"no-store"),
 )
+
+#: Seconds that a turn may take: queries wait for it.
+_TURN: Final = 0.002
+
+
+@implementer(IPushProducer)
+class StreamedBody:
+    """
+    Writes a body in short turns, as long as the client reads it.
+    """
+
+    def __init__(self, request: Request, parts: Iterator[bytes], clock: IReactorTime) -> None:
+        """
+        @param parts: the body. Each step has to be shorter than a turn.
+        """
+        self._request = request
+        self._parts = parts
+        self._clock = clock
+        self._next: IDelayedCall | None = None
+        self._isPaused = False
+
+    def begin(self) -> None:
+        self._request.registerProducer(self, True)
+        self.resumeProducing()
+
+    def pauseProducing(self) -> None:
+        self._isPaused = True
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+
+    def resumeProducing(self) -> None:
+        self._isPaused = False
+        if self._next is None:
+            self._next = self._clock.callLater(0, self._turn)
+
+    def stopProducing(self) -> None:
+        self.pauseProducing()
+        close = getattr(self._parts, "close", None)
+        if close is not None:
+            close()
+
+    def _turn(self) -> None:
+        self._next = None
+        end = self._clock.seconds() + _TURN
+        made: list[bytes] = []
+        isWhole = True
+        try:
+            for part in self._parts:
+                made.append(part)
+                if self._clock.seconds() >= end:
+                    isWhole = False
+                    break
+        except Exception:
+            _log.failure("while a body was made; the connection is closed, so that the client does not take what it has for all")
+            self._request.unregisterProducer()
+            if self._request.channel is not None:
+                self._request.channel.loseConnection()
+            return
+        self._request.write(b"".join(made))
+        if isWhole:
+            self._request.unregisterProducer()
+            self._request.finish()
+        elif not self._isPaused:
+            self.resumeProducing()
 
 
 class ApiAsked:
@@ -129,7 +194,7 @@ class _Root(Resource):
         self._today = today
         self._audit = audit
         self._hosts = frozenset([host.lower().rstrip(".") for host in hosts])
-        self._wrong = FailedAttempts(_FAILURES)
+        self._attempts = FailedAttempts(_FAILURES)
         # Why the tokens cannot be read, said once.
         self._said = ""
 
@@ -193,9 +258,9 @@ class _Root(Resource):
             return token
         if given:
             network, now = siteOf(client), self._clock.seconds()
-            if wait := self._wrong.waitFor(network, now):
+            if wait := self._attempts.waitFor(network, now):
                 raise ApiRefusal(429, f"too many wrong tokens; try again in {wait:.0f} s", (("Retry-After", f"{wait:.0f}"),))
-            self._wrong.note(network, now)
+            self._attempts.note(network, now)
             self._note(request, None, 401, client, {})
         raise ApiRefusal(401, "Unauthorized", (("WWW-Authenticate", 'X-API-Key realm="txdns", Bearer'),))
 

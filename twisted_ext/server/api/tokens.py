@@ -25,23 +25,13 @@ from time import time
 from typing import Final
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.server.config.secretfiles import FileStatus, fileStatus, readSecret
+from twisted_ext.server.config.secretfiles import SCOPES, SecretTables
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.update.policy import Policy
 
-__all__ = ["SCOPES", "ApiToken", "ApiTokens", "newSecret", "tokenToTOML"]
-
-#: What a token may do; each includes those before it: read; change the records of zones; everything.
-SCOPES: Final = ("read", "zones", "admin")
-
-_KEYS: Final = ("name", "scope", "secret", "only", "from", "until")
-
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+__all__ = ["ApiToken", "ApiTokens", "newSecret", "tokenToTOML"]
 
 _HASH: Final = re.compile(r"sha256\$[0-9a-f]{64}")
-
-#: A file of tokens is refused if it is longer: 10,000 tokens.
-_MOST_OCTETS: Final = 4 * 1024 * 1024
 
 #: Octets of a new secret: as many bits as its hash has.
 _SECRET: Final = 32
@@ -91,22 +81,27 @@ class ApiToken:
         return self.policy is None or self.policy.allows(_keyOf(self.name), client, name, rrType)
 
 
-class ApiTokens:
+class ApiTokens(SecretTables[bytes, ApiToken]):
     """
-    The tokens of a file, which is read again when it changes.
+    The tokens of a file, by their hashes.
     """
+
+    setting = "api-tokens"
+    word = "token"
+    maker = "txdns api token"
+    #: 10,000 tokens.
+    most = 4 * 1024 * 1024
+    keys = ("secret", "only", "from", "until")
 
     def __init__(self, path: str, today: Callable[[], float] = time) -> None:
         """
         @raise BadDescription: the file is not valid.
         """
-        self.path = path
+        super().__init__(path)
         self._today = today
-        self._status: FileStatus | tuple[()] | None = fileStatus(path)
-        self._tokens = _read(path)
 
     def __len__(self) -> int:
-        return len(self._tokens)
+        return len(self._entries)
 
     def find(self, secret: bytes, client: str) -> ApiToken | None:
         """
@@ -114,18 +109,38 @@ class ApiTokens:
 
         @raise BadDescription: the file has changed, and is not valid any more. No token is taken then.
         """
-        status = fileStatus(self.path)
-        if status != self._status:
-            # Until it has been read, so that one that is mended is read again.
-            self._tokens, self._status = {}, ()
-            self._tokens = _read(self.path)
-            self._status = status
         # Found by its hash, of which the time of a comparison tells nothing that helps to find a secret.
         digest = sha256(secret).digest()
-        token = self._tokens.get(digest)
+        token = self.entries().get(digest)
         if token is None or not compare_digest(token.digest, digest) or not token.isValid(client, self._today()):
             return None
         return token
+
+    @classmethod
+    def entriesIn(cls, text: str) -> dict[bytes, ApiToken]:
+        found: dict[bytes, ApiToken] = {}
+        names: set[str] = set()
+        for table in cls.tablesIn(text):
+            token = cls._tokenOf(table)
+            if token.name.lower() in names or token.digest in found:
+                raise BadDescription(f"token {token.name}: there are two of its name or secret")
+            names.add(token.name.lower())
+            found[token.digest] = token
+        return found
+
+    @classmethod
+    def _tokenOf(cls, table: Mapping[str, object]) -> ApiToken:
+        name, scope, wrong = cls.begun(table)
+        secret = table.get("secret")
+        if not isinstance(secret, str) or not _HASH.fullmatch(secret):
+            raise wrong("secret is sha256$ and 64 hexadecimal digits; txdns api token makes it")
+        only, places = _texts(table.get("only", []), wrong, "only"), _texts(table.get("from", []), wrong, "from")
+        try:
+            policy = Policy.fromTexts([f"key {name} {rule}" for rule in only]) if only else None
+            networks = tuple([ip_network(place) for place in places])
+        except (BadDescription, ValueError) as fault:
+            raise wrong(str(fault)) from None
+        return ApiToken(name, scope, bytes.fromhex(secret[7:]), policy, networks, _end(table.get("until"), wrong))
 
 
 def newSecret() -> str:
@@ -146,7 +161,7 @@ def tokenToTOML(name: str, scope: str, secret: str, only: list[str], networks: l
         lines.append(f"until = {until}")
     text = "\n".join(lines) + "\n"
     try:
-        _tokensIn(text)
+        ApiTokens.entriesIn(text)
     except tomllib.TOMLDecodeError:
         raise BadDescription(f"{until!r} is not a date; write one such as 2027-01-31") from None
     return text
@@ -158,60 +173,6 @@ def _quoted(text: str) -> str:
 
 def _keyOf(name: str) -> bytes:
     return nameFromText(f"{name.lower()}.")
-
-
-def _read(path: str) -> dict[bytes, ApiToken]:
-    text = readSecret("api-tokens", path, _MOST_OCTETS)
-    try:
-        return _tokensIn(text)
-    except (tomllib.TOMLDecodeError, BadDescription) as fault:
-        raise BadDescription(f"api-tokens: {path}: {fault}") from None
-
-
-def _tokensIn(text: str) -> dict[bytes, ApiToken]:
-    """
-    @raise BadDescription: a token is not valid.
-    @raise tomllib.TOMLDecodeError: nor is the text.
-    """
-    whole = tomllib.loads(text)
-    tables = whole.get("token", [])
-    if set(whole) - {"token"} or not isinstance(tables, list):
-        raise BadDescription("it has [[token]] tables and nothing else; txdns api token makes them")
-    found: dict[bytes, ApiToken] = {}
-    names: set[str] = set()
-    for table in tables:
-        token = _tokenOf(table)
-        if token.name.lower() in names or token.digest in found:
-            raise BadDescription(f"token {token.name}: there are two of its name or secret")
-        names.add(token.name.lower())
-        found[token.digest] = token
-    return found
-
-
-def _tokenOf(table: Mapping[str, object]) -> ApiToken:
-    if not isinstance(table, dict):
-        raise BadDescription("it has [[token]] tables and nothing else; txdns api token makes them")
-    name = table.get("name")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise BadDescription(f"a token's name is of up to 63 letters of ASCII, digits, - and _, not {name!r}")
-
-    def wrong(what: str) -> BadDescription:
-        return BadDescription(f"token {name}: {what}")
-
-    if unknown := set(table) - set(_KEYS):
-        raise wrong(f"{min(unknown)}: there is no such key; there are {', '.join(_KEYS)}")
-    scope, secret = table.get("scope"), table.get("secret")
-    if scope not in SCOPES:
-        raise wrong(f"scope is one of {', '.join(SCOPES)}, not {scope!r}")
-    if not isinstance(secret, str) or not _HASH.fullmatch(secret):
-        raise wrong("secret is sha256$ and 64 hexadecimal digits; txdns api token makes it")
-    only, places = _texts(table.get("only", []), wrong, "only"), _texts(table.get("from", []), wrong, "from")
-    try:
-        policy = Policy.fromTexts([f"key {name} {rule}" for rule in only]) if only else None
-        networks = tuple([ip_network(place) for place in places])
-    except (BadDescription, ValueError) as fault:
-        raise wrong(str(fault)) from None
-    return ApiToken(name, str(scope), bytes.fromhex(secret[7:]), policy, networks, _end(table.get("until"), wrong))
 
 
 def _texts(value: object, wrong: Callable[[str], BadDescription], key: str) -> list[str]:

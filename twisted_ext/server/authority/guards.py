@@ -12,7 +12,7 @@ from twisted_ext.server.limits import RECORDS_LOST, ZONES_LOST
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
-    from twisted_ext.server.settings.settings import Settings
+    from twisted_ext.server.config.settings import Settings
 
 __all__ = ["Guards"]
 

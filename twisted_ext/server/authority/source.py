@@ -21,7 +21,8 @@ from twisted_ext.wire.rdata.fieldtypes import plainName
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, ALIAS, ANY, CNAME, DNAME, RRSIG, A
 from twisted_ext.zone.query.answers import aliasTarget, answerAcross
-from twisted_ext.zone.query.direct import DirectAnswer, directAnswer
+from twisted_ext.zone.query.direct import directAnswer
+from twisted_ext.zone.store.version import DirectAnswer
 
 if TYPE_CHECKING:
     from twisted_ext.interfaces import Start

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import StorageFault
 from twisted_ext.files import STATE_FOLDER, replacingFile
-from twisted_ext.wire.keyfile import readKeys
+from twisted_ext.resolver.system.tsigkeys import readKeys
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.tsig import ALGORITHMS, Key
 
 if TYPE_CHECKING:
-    from twisted_ext.server.settings.settings import Settings
+    from twisted_ext.server.config.settings import Settings
 
 __all__ = ["addedKeys", "addedKeysPath", "algorithmOf", "keepKeys"]
 

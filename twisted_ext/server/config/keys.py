@@ -10,16 +10,15 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadDescription, BadName
+from twisted_ext.resolver.system.tsigkeys import readKeys
 from twisted_ext.transport.servers import Server
-from twisted_ext.wire.keyfile import readKeys
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.tsig import ALGORITHMS, Key
 
 if TYPE_CHECKING:
-    from twisted_ext.server.reply.requests import TLSPeer
     from twisted_ext.transport.tls.terms import TLSTerms
 
-__all__ = ["REMOTE_FILES", "Grants", "Keys", "RemoteServer", "checkRemote"]
+__all__ = ["REMOTE_FILES", "Grants", "Keys", "RemoteServer", "TLSPeer", "checkRemote"]
 
 #: Words after the URL of a TLS server that name files.
 REMOTE_FILES: Final = ("ca", "certificate", "private-key")
@@ -69,7 +68,7 @@ class Keys(Mapping[bytes, Key]):
     @classmethod
     def fromFile(cls, path: str, *, weak: bool = False) -> Keys:
         """
-        Read a key file, see L{twisted_ext.wire.keyfile}.
+        Read a key file, see L{twisted_ext.resolver.system.tsigkeys}.
 
         @raise BadDescription: the file cannot be read, is writable by every user, or contains something else than keys.
         """
@@ -212,6 +211,31 @@ def _remoteFrom(text: str) -> tuple[Server, str, dict[str, str]]:
     if server is None:
         raise BadDescription(f"{place!r}: a server is given by its address; its name can follow: tls://192.0.2.1#{url.host}")
     return server, url.name, words
+
+
+@dataclass(slots=True, frozen=True)
+class TLSPeer:
+    """
+    What a client has proved on an encrypted connection.
+
+    @ivar isPrivate: whether the connection hides what is transferred as RFC 9103 (section 7.2) demands it: TLS 1.3, or QUIC.
+    @ivar names: the host names and addresses in its certificate, in lower case, if it showed one that is trusted.
+    @ivar pin: the digest of the public key of that certificate, C{b""} without one.
+    """
+
+    isPrivate: bool
+    names: tuple[str, ...] = ()
+    pin: bytes = b""
+
+    def toJSON(self) -> list[object]:
+        return [self.isPrivate, list(self.names), self.pin.hex()]
+
+    @classmethod
+    def fromJSON(cls, said: object) -> TLSPeer | None:
+        if not isinstance(said, list):
+            return None
+        isPrivate, names, pin = said
+        return cls(bool(isPrivate), tuple(names), bytes.fromhex(str(pin)))
 
 
 @dataclass(slots=True, frozen=True)

@@ -5,7 +5,7 @@ Declarations of settings: each says the type of a value, its default and its hel
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, TypeVar, cast
 
@@ -16,7 +16,7 @@ from twisted_ext.server.config import types
 if TYPE_CHECKING:
     from twisted_ext.server.config.types import Kind, Value
 
-__all__ = ["DECLARED", "GROUPS", "RESOLVING", "Section", "Setting", "number", "octets", "setting", "shown"]
+__all__ = ["ADDED", "DECLARED", "GROUPS", "RESOLVING", "AddedValue", "Section", "Setting", "number", "octets", "setting", "shown"]
 
 _V = TypeVar("_V")
 
@@ -204,11 +204,44 @@ class Section:
         return tuple(found)
 
 
+#: The file of the state folder with the values that were added and removed.
+ADDED: Final = "added.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class AddedValue:
+    """
+    A value that a setting has besides those of the settings file and the options, or that it has no longer.
+
+    @ivar setting: the name of the setting; C{clients} for those of a view.
+    @ivar value: as the setting keeps it.
+    @ivar view: the view that it is for; C{""} for all clients.
+    """
+
+    setting: str
+    value: str
+    view: str = ""
+    isRemoved: bool = False
+
+    def __str__(self) -> str:
+        whose = f"view {self.view}" if self.view else "all clients"
+        return f"{self.setting} {'no longer has' if self.isRemoved else 'has'} {self.value} for {whose}"
+
+    def on(self, values: dict[str, None]) -> None:
+        """
+        Make this change to the values of its setting.
+        """
+        if self.isRemoved:
+            values.pop(self.value, None)
+        else:
+            values[self.value] = None
+
+
 class Declarations:
     """
-    The settings that there are, as L{twisted_ext.server.settings.settings} has collected them.
+    The settings that there are: those of the server, and those of the features that L{twisted_ext.server.features.order} lists.
 
-    @ivar all: by group.
+    @ivar all: by group, those of the server itself before those of most features.
     @ivar byName: each by its name.
     @ivar adopt: adds those of plugins, if that has not been done yet.
     """
@@ -217,6 +250,21 @@ class Declarations:
         self.all: tuple[Setting, ...] = ()
         self.byName: dict[str, Setting] = {}
         self.adopt: Callable[[], object] = lambda: None
+
+    def declare(self, sections: Iterable[type[Section]]) -> None:
+        """
+        Replace the settings by those of these sections.
+        """
+        declared = [each for section in sorted(sections, key=lambda each: not each.isFirst) for each in section.declared()]
+        self.all = tuple(sorted(declared, key=lambda each: [*GROUPS].index(each.group)))
+        self.byName = {each.name: each for each in self.all}
+
+    def withPlugins(self) -> tuple[Setting, ...]:
+        """
+        Return all settings, those of plugins too.
+        """
+        self.adopt()
+        return self.all
 
     def named(self, name: str) -> Setting | None:
         """

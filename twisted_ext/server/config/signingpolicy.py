@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.dnssec.algorithms import ECDSA_P256, ECDSA_P384, ED448, ED25519, RSASHA256, algorithmName
-from twisted_ext.dnssec.sign.validity import Validity
+from twisted_ext.dnssec.privatekeys.validity import Validity
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config import types
 from twisted_ext.server.config.tables import TableSettings, key, meant
@@ -16,7 +16,7 @@ from twisted_ext.wire.rdata.times import secondsFromDuration
 from twisted_ext.zone.sign.policy import DENIALS, SigningPolicy
 
 if TYPE_CHECKING:
-    from twisted_ext.server.settings.settings import Settings
+    from twisted_ext.server.config.settings import Settings
 
 __all__ = ["SigningPolicies", "SigningPolicySettings"]
 

@@ -1,20 +1,23 @@
 """
-The transfer policy of a zone: its primaries, the clients that may transfer it, and the servers to send NOTIFY to or accept it from.
+What others may do with a zone, from its settings: its primaries, the clients that may transfer it, the servers to send NOTIFY to or accept
+it from, and who may update it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config.addedkeys import addedKeys
 from twisted_ext.server.config.keys import Grants, Keys, RemoteServer
+from twisted_ext.zone.update.policy import Policy
 
 if TYPE_CHECKING:
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.zonesettings import ZoneSettings
-    from twisted_ext.server.settings.settings import Settings
 
-__all__ = ["NOBODY", "USUAL", "Terms", "keysOf", "termsOf"]
+__all__ = ["NOBODY", "USUAL", "Terms", "keysOf", "policyOf", "termsOf"]
 
 #: Grants nothing.
 NOBODY: Final = Grants()
@@ -24,6 +27,34 @@ _READ: Final = (
     "primaries", "allow-transfer", "one-answer", "member-primaries", "group-primaries", "notify", "allow-notify", "zonemd",
     "encrypted-transfers", "allow-update", "sign",
 )  # fmt: skip
+
+#: The policy of zones without one: no updates.
+_NOBODY: Final = Policy()
+
+
+def policyOf(zone: ZoneSettings, keys: Iterable[bytes]) -> Policy:
+    """
+    Return the update policy of a zone.
+
+    @param keys: the names of the known TSIG keys.
+
+    @raise BadDescription: the policy of the zone is not valid.
+    """
+    policy = zone.policy
+    if policy is None:
+        try:
+            policy = Policy.fromTexts(zone.update, zone.apexName) if zone.update else _NOBODY
+        except BadDescription as fault:
+            raise BadDescription(f"zone {zone.text}: {fault}") from None
+        zone.policy = policy
+    if not policy.rules:
+        return policy
+    missing = policy.keysMissing(keys)
+    if missing:
+        raise BadDescription(f"zone {zone.text}: update: there is no TSIG key {missing[0]!r}; key-file names the file that has it")
+    if zone.primaries:
+        raise BadDescription(f"zone {zone.text}: update: it comes from its primaries, where it has to be changed")
+    return policy
 
 
 def keysOf(settings: Settings) -> Keys:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
 from twisted_ext.files import openNow
 from twisted_ext.limits import Limit
-from twisted_ext.server.listeners.places import DATAGRAMS
-from twisted_ext.server.listeners.sockets import (
+from twisted_ext.server.config.places import (
+    DATAGRAMS,
     HTTPS_CLEAR_PORT,
     HTTPS_PORT,
     QUIC_PORT,
@@ -38,9 +38,12 @@ __all__ = [
     "COUNT", "DESCRIPTION", "DIGEST", "DOOR", "FLAG", "GRANT", "GROUPED", "HTTP_ADDRESS", "LOCAL_ROOT", "LISTEN_HTTP3", "LISTEN_HTTPS",
     "LISTEN_QUIC", "LISTEN_TLS", "LABEL", "LIST", "LISTING", "MINIMIZATION", "NAME", "NEGATIVE_ANCHOR", "PATH", "STORE", "PEM", "PLACE",
     "PORT", "PREFIX", "PROXY", "READABLE", "RECORD", "REMOTE", "HISTORY_CLIENTS", "READINESS", "ROLE", "ROUTE", "RULE", "SECRET",
-    "SERIALS", "SIGNING", "STUB", "TEXT", "File", "Flag", "Kind", "Number", "Octets", "Table", "Tabled", "Text", "URL_PATH", "Value",
-    "describedUpstream", "duration", "listenKind", "oneOf", "readSecrets",
+    "SECRET_OCTETS", "SERIALS", "SIGNING", "STUB", "TEXT", "File", "Flag", "Kind", "Number", "Octets", "Table", "Tabled", "Text",
+    "URL_PATH", "Value", "describedUpstream", "duration", "listenKind", "oneOf", "readSecrets",
 ]  # fmt: skip
+
+#: Octets of a secret from which server cookies are made (SipHash, RFC 9018, section 4.4).
+SECRET_OCTETS: Final = 16
 
 #: Secrets for cookies: the current one, the next one and the one before (RFC 9018, section 5). A wrong cookie costs a hash for each.
 _COOKIE_SECRETS: Final = 4
@@ -361,17 +364,15 @@ def readSecrets(path: str) -> tuple[bytes, ...]:
     @raise BadDescription: the file contains anything else.
     @raise OSError: it cannot be read.
     """
-    from twisted_ext.server.reply.cookies import SECRET_OCTETS
-
-    most = _COOKIE_SECRETS
     with open(path, "rb", opener=openNow) as opened:
         text = opened.read(1024)
     try:
         secrets = tuple([bytes.fromhex(line) for line in text.decode("ascii").split("\n") if line.strip()])
     except ValueError:
         secrets = ()
-    if not 1 <= len(secrets) <= most or any(len(secret) != SECRET_OCTETS for secret in secrets):
-        raise BadDescription(f"{path} has to hold {2 * SECRET_OCTETS} hexadecimal digits on each of one to {most} lines, and nothing else")
+    if not 1 <= len(secrets) <= _COOKIE_SECRETS or any(len(secret) != SECRET_OCTETS for secret in secrets):
+        expected = f"{2 * SECRET_OCTETS} hexadecimal digits on each of one to {_COOKIE_SECRETS} lines, and nothing else"
+        raise BadDescription(f"{path} has to hold {expected}")
     return secrets
 
 
@@ -382,7 +383,7 @@ def _secret(text: str) -> str:
 
 
 def _record(text: str) -> str:
-    from twisted_ext.resolver.policy.localrecords import localRecord
+    from twisted_ext.resolver.local.localrecords import localRecord
 
     localRecord(text)
     return text

@@ -20,8 +20,8 @@ from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.zone.limits import JOURNAL_OCTETS
 
 if TYPE_CHECKING:
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.types import Value
-    from twisted_ext.server.settings.settings import Settings
     from twisted_ext.zone.sign.policy import SigningPolicy
     from twisted_ext.zone.update.policy import Policy
 
@@ -46,7 +46,7 @@ class ZoneSettings:
     @ivar file: the absolute path of the master file; C{""} for a zone without one.
     @ivar values: the values that were set, checked, by setting name.
     @ivar plain: whether nothing but a file is set, as for most zones of a large server.
-    @ivar policy: the cached result of L{policyOf<twisted_ext.server.config.updatepolicy.policyOf>}.
+    @ivar policy: the cached result of L{policyOf<twisted_ext.server.config.transferpolicy.policyOf>}.
     @ivar terms: the cached policy of L{twisted_ext.server.transfer.replication}.
     @ivar signing: how it is signed, L{None} if it is not; L{gather} looks up policies other than the default.
     """
@@ -213,7 +213,7 @@ class ZoneSettings:
     def stages(self) -> str:
         """
         What each version goes through before it is served, as a JSON object: by the name of the setting, what is to be done
-        (L{twisted_ext.zone.build.stages}). C{""} for nothing. If it changes, the zone is loaded again.
+        (L{twisted_ext.zone.build.jobs}). C{""} for nothing. If it changes, the zone is loaded again.
         """
         if self.plain:
             return ""

@@ -19,11 +19,11 @@ from twisted.internet.defer import Deferred
 from twisted_ext.errors import StorageFault
 from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import DECLARED, shown
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.tables import tableToTOML
 from twisted_ext.server.config.zonesettings import ZoneSettings, gather
 from twisted_ext.server.console.replies import ConsoleAsked, ConsoleReply
 from twisted_ext.server.features.blocking.listsettings import ListSettings
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.zone.zonefile.writer import readableFile
 
 if TYPE_CHECKING:

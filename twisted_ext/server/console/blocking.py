@@ -15,12 +15,12 @@ from twisted_ext.errors import CallerFault, DNSFault
 from twisted_ext.server.console.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, leadingTo
 from twisted_ext.server.features.blocking.lists import choiceIn, namedLists, schedulesIn
 from twisted_ext.server.features.blocking.settings import BlockingSettings
-from twisted_ext.server.features.views.viewsettings import viewsOf
+from twisted_ext.server.features.views.settings import viewsOf
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.operations.operations import Operations
-    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["BlockingPage"]
 

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import CallerFault, DNSFault
 from twisted_ext.server.console.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply
-from twisted_ext.server.features.views.viewsettings import viewsOf
+from twisted_ext.server.features.views.settings import viewsOf
 
 if TYPE_CHECKING:
     from twisted_ext.server.operations.operations import Operations

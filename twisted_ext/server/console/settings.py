@@ -14,11 +14,11 @@ from twisted.internet.defer import Deferred
 from twisted_ext.errors import CallerFault, DNSFault
 from twisted_ext.server.config.setting import shown
 from twisted_ext.server.console.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, Undo, leadingTo, ownPath
-from twisted_ext.server.settings.settings import allSettings
+from twisted_ext.server.settings.plugged import allSettings
 
 if TYPE_CHECKING:
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.operations.operations import Operations
-    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["SettingsPage"]
 

@@ -112,7 +112,7 @@ class _Console(Resource):
         # The prefix has browsers keep it from other ports and names.
         self._cookie = "__Host-txdns" if isEncrypted else "txdns"
         self._sessions = ConsoleSessions()
-        self._wrong = FailedAttempts(_WRONG, ofAll=_WRONG_OF_ALL)
+        self._attempts = FailedAttempts(_WRONG, ofAll=_WRONG_OF_ALL)
         self._said = ""
         self._templates = Environment(
             loader=PackageLoader("twisted_ext.server.console"),
@@ -226,14 +226,14 @@ class _Console(Resource):
     def _signIn(self, asked: ConsoleAsked, former: str) -> Deferred[ConsoleReply]:
         name, to = asked.form.get("name", ""), asked.form.get("to", "")
         network, now = siteOf(asked.client), self._clock.seconds()
-        if wait := self._wrong.waitFor(network, now):
+        if wait := self._attempts.waitFor(network, now):
             raise ConsoleRefusal(429, f"There were too many wrong passwords. Try again in {wait:.0f} seconds.")
         self._user(name)
         user = self._users.find(name)
 
         def compared(isRight: bool) -> ConsoleReply:
             if not isRight or user is None:
-                self._wrong.note(network, self._clock.seconds())
+                self._attempts.note(network, self._clock.seconds())
                 self._note(asked, 401, {"user": name[:64]})
                 return _signInPage(to, "The name or the password is wrong.", 401)
             # Another secret than before, which someone else may have put into this browser.

@@ -9,9 +9,7 @@ Who may sign in at the console: users in a file, with hashes of their passwords:
 
 from __future__ import annotations
 
-import re
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -21,22 +19,12 @@ from argon2.low_level import Type
 from twisted.internet.defer import Deferred, DeferredLock
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.server.config.secretfiles import FileStatus, fileStatus, readSecret
+from twisted_ext.server.config.secretfiles import SCOPES, SecretTables
 
 if TYPE_CHECKING:
     from twisted_ext.server.update.commit import Elsewhere
 
-__all__ = ["SCOPES", "ConsoleUser", "ConsoleUsers", "Passwords", "TooManyTries", "hashOf", "userToTOML"]
-
-#: What a user may do; each includes those before it: look; change records of zones; everything.
-SCOPES: Final = ("read", "zones", "admin")
-
-_KEYS: Final = ("name", "scope", "password")
-
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-
-#: A file of users is refused if it is longer: 5,000 users.
-_MOST_OCTETS: Final = 1024 * 1024
+__all__ = ["ConsoleUser", "ConsoleUsers", "Passwords", "TooManyTries", "hashOf", "userToTOML"]
 
 #: Characters of a password: of longer ones the hash would take noticeably longer, and shorter ones are guessed.
 _LONGEST: Final = 1024
@@ -68,30 +56,37 @@ class ConsoleUser:
         return SCOPES.index(self.scope) >= SCOPES.index(scope)
 
 
-class ConsoleUsers:
+class ConsoleUsers(SecretTables[str, ConsoleUser]):
     """
-    The users of a file, which is read again when it changes.
+    The users of a file, by their names in lower case.
     """
 
-    def __init__(self, path: str) -> None:
-        """
-        @raise BadDescription: the file is not valid.
-        """
-        self.path = path
-        self._status: FileStatus | tuple[()] | None = fileStatus(path)
-        self._users = _read(path)
+    setting = "console-users"
+    word = "user"
+    maker = "txdns console user"
+    #: 5,000 users.
+    most = 1024 * 1024
+    keys = ("password",)
+    marks = "._-"
 
     def find(self, name: str) -> ConsoleUser | None:
         """
         @raise BadDescription: the file has changed, and is not valid any more. There is no user then.
         """
-        status = fileStatus(self.path)
-        if status != self._status:
-            # Until it has been read, so that one that is mended is read again.
-            self._users, self._status = {}, ()
-            self._users = _read(self.path)
-            self._status = status
-        return self._users.get(name.lower())
+        return self.entries().get(name.lower())
+
+    @classmethod
+    def entriesIn(cls, text: str) -> dict[str, ConsoleUser]:
+        found: dict[str, ConsoleUser] = {}
+        for table in cls.tablesIn(text):
+            name, scope, wrong = cls.begun(table)
+            password = table.get("password")
+            if not isinstance(password, str) or not password.startswith("$argon2id$"):
+                raise wrong("password is a hash that begins with $argon2id$; txdns console user makes it")
+            if name.lower() in found:
+                raise BadDescription(f"user {name}: there are two of this name")
+            found[name.lower()] = ConsoleUser(name, scope, password)
+        return found
 
 
 class TooManyTries(Exception):
@@ -143,55 +138,7 @@ def userToTOML(name: str, scope: str, password: str) -> str:
     """
     text = f'[[user]]\nname = "{name}"\nscope = "{scope}"\npassword = "{hashOf(password)}"\n'
     try:
-        _usersIn(text)
+        ConsoleUsers.entriesIn(text)
     except tomllib.TOMLDecodeError:
-        raise BadDescription(_nameFault(name)) from None
+        raise ConsoleUsers.nameFault(name) from None
     return text
-
-
-def _nameFault(name: object) -> str:
-    return f"a user's name is of up to 63 letters of ASCII, digits, dots, - and _, not {name!r}"
-
-
-def _read(path: str) -> dict[str, ConsoleUser]:
-    text = readSecret("console-users", path, _MOST_OCTETS)
-    try:
-        return _usersIn(text)
-    except (tomllib.TOMLDecodeError, BadDescription) as fault:
-        raise BadDescription(f"console-users: {path}: {fault}") from None
-
-
-def _usersIn(text: str) -> dict[str, ConsoleUser]:
-    """
-    @raise BadDescription: a user is not valid.
-    @raise tomllib.TOMLDecodeError: nor is the text.
-    """
-    whole = tomllib.loads(text)
-    tables = whole.get("user", [])
-    if set(whole) - {"user"} or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise BadDescription("it has [[user]] tables and nothing else; txdns console user makes them")
-    found: dict[str, ConsoleUser] = {}
-    for table in tables:
-        user = _userOf(table)
-        if user.name.lower() in found:
-            raise BadDescription(f"user {user.name}: there are two of this name")
-        found[user.name.lower()] = user
-    return found
-
-
-def _userOf(table: Mapping[str, object]) -> ConsoleUser:
-    name = table.get("name")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise BadDescription(_nameFault(name))
-
-    def wrong(what: str) -> BadDescription:
-        return BadDescription(f"user {name}: {what}")
-
-    if unknown := set(table) - set(_KEYS):
-        raise wrong(f"{min(unknown)}: there is no such key; there are {', '.join(_KEYS)}")
-    scope, password = table.get("scope"), table.get("password")
-    if scope not in SCOPES:
-        raise wrong(f"scope is one of {', '.join(SCOPES)}, not {scope!r}")
-    if not isinstance(password, str) or not password.startswith("$argon2id$"):
-        raise wrong("password is a hash that begins with $argon2id$; txdns console user makes it")
-    return ConsoleUser(name, str(scope), password)

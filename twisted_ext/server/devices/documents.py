@@ -11,7 +11,7 @@ from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.server.devices.offer import Offer
+from twisted_ext.server.features.base.offer import Offer
 from twisted_ext.transport.stamps import Stamp
 from twisted_ext.transport.urls import PORTS, ServerURL
 

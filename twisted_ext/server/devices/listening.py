@@ -9,14 +9,14 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.server.devices.offer import Offer
+from twisted_ext.server.features.base.offer import Offer
 from twisted_ext.server.features.designation.feature import DesignationSettings
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.urls import PORTS, canonicalHost, isAddress
 
 if TYPE_CHECKING:
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.listeners.sockets import Bound
-    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["nameFor", "offerOf"]
 

@@ -16,8 +16,8 @@ from typing import Final
 
 from twisted_ext.errors import CallerFault
 from twisted_ext.server.devices.documents import SetupDocument, documentsFor, refusalsFor
-from twisted_ext.server.devices.offer import Offer
 from twisted_ext.server.devices.qrcode import qrSVG
+from twisted_ext.server.features.base.offer import Offer
 from twisted_ext.transport.urls import PORTS
 
 __all__ = ["POLICY", "SETUP", "SetupPage", "setupPages"]

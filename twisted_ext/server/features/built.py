@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.server.features import order
 from twisted_ext.server.features.views.selectors import Selectors, checkedAddress
-from twisted_ext.server.features.views.viewsettings import viewsOf
+from twisted_ext.server.features.views.settings import viewsOf
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from twisted_ext.interfaces import IAnswerSource, IQueryObserver
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.packetcache.table import CookieOptions
-    from twisted_ext.server.devices.offer import Offer
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.features.base.feature import Active, Keeper, Part, Site, Stage
+    from twisted_ext.server.features.base.offer import Offer
     from twisted_ext.server.features.base.verb import Verb
-    from twisted_ext.server.reply.admission import Admit
     from twisted_ext.server.reply.gates import Gate
+    from twisted_ext.server.reply.packetcaches import Admit
     from twisted_ext.server.reply.rrl import ResponseRateLimit
-    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["Features", "Keepers"]
 

@@ -4,10 +4,10 @@ All features, from that which a query meets first to the last.
 
 from __future__ import annotations
 
-import os
-import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from twisted_ext.server.config.setting import DECLARED
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.access.feature import AccessFeature
 from twisted_ext.server.features.base.feature import Feature
 from twisted_ext.server.features.blocking.feature import BlockingFeature
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from twisted_ext.metrics.figure import Figure
     from twisted_ext.server.features.base.verb import Verb
 
-__all__ = ["ORDER", "declaredFigures", "declaredVerbs"]
+__all__ = ["ORDER", "declare", "declaredFigures", "declaredVerbs"]
 
 #: Those of this package, and behind them those of plugins, once L{twisted_ext.server.settings.plugged} has adopted them.
 ORDER: tuple[Feature, ...] = (
@@ -50,28 +50,14 @@ ORDER: tuple[Feature, ...] = (
 )
 
 
-#: The plugins of Twisted and of this package, none of which is a feature.
-_KNOWN: Final = frozenset(
+def declare() -> None:
     """
-    __init__ cred_anonymous cred_file cred_memory cred_sshkeys cred_unix twisted_conch twisted_core twisted_ext_dropin twisted_ftp
-    twisted_inet twisted_mail twisted_names twisted_portforward twisted_reactors twisted_runner twisted_socks twisted_trial twisted_web
-    twisted_words
-    """.split()
-)
+    Make the settings of the server and of these features known.
+    """
+    DECLARED.declare([Settings, *[feature.settings for feature in ORDER]])
 
 
-def hasOtherPlugins() -> bool:
-    """
-    Return whether there are plugins of other packages. To look for features among them takes a tenth of a second.
-    """
-    for path in sys.path:
-        try:
-            names = os.listdir(os.path.join(path or ".", "twisted", "plugins"))
-        except OSError:
-            continue
-        if any(name.endswith(".py") and name[:-3] not in _KNOWN for name in names):
-            return True
-    return False
+declare()
 
 
 def declaredFigures() -> list[Figure]:

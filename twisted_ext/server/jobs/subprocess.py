@@ -1,5 +1,6 @@
 """
-Runs work in subprocesses and threads.
+Runs work in subprocesses and threads. A thread that computes delays each turn of the reactor by some milliseconds, and several of them by
+as many times that: L{SparingThread} leaves most of the time to the reactor.
 """
 
 from __future__ import annotations
@@ -9,16 +10,19 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from signal import SIG_BLOCK, SIG_SETMASK, SIGHUP, SIGINT, pthread_sigmask
+from time import perf_counter
 from typing import Final, TypeVar, cast
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredLock, fail, maybeDeferred
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IProcessTransport, IReactorProcess, IReactorThreads, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
-__all__ = ["inThread", "pythonCommand", "runModule", "spawnModule", "stateOf"]
+from twisted_ext.errors import TimedOut
+
+__all__ = ["SparingThread", "inThread", "pythonCommand", "runModule", "spawnModule", "stateOf"]
 
 _Result = TypeVar("_Result")
 
@@ -28,6 +32,48 @@ _HUGE: Final = "glibc.malloc.hugetlb"
 
 #: Maximum octets of output of a child.
 _MOST: Final = 1 << 20
+
+#: Work that waits for other work. Those who wait are people; more of them than this are a flood.
+_WAITING: Final = 16
+
+#: The share of the time in which there is work, while more of it waits.
+_SHARE: Final = 0.25
+
+#: Seconds of the longest rest.
+_LONGEST: Final = 1.0
+
+
+class SparingThread:
+    """
+    Does one piece of work after the other, with rests in between.
+    """
+
+    def __init__(self, reactor: object, timer: Callable[[], float] = perf_counter) -> None:
+        """
+        @param reactor: has the threads.
+        @param timer: a clock in seconds to measure work.
+        """
+        self._reactor = reactor
+        self._timer = timer
+        self._lock = DeferredLock()
+
+    def __call__(self, work: Callable[[], object]) -> Deferred[object]:
+        """
+        Return the result of work. Fails with L{TimedOut} if too much waits already.
+        """
+        if len(self._lock.waiting) >= _WAITING:
+            return fail(TimedOut("the server is busy with other pages; try again in some seconds"))
+        return self._lock.acquire().addCallback(lambda _: self._begin(work))
+
+    def _begin(self, work: Callable[[], object]) -> Deferred[object]:
+        began = self._timer()
+
+        def ended(result: object) -> object:
+            rest = min((self._timer() - began) * (1 / _SHARE - 1), _LONGEST)
+            IReactorTime(self._reactor).callLater(rest, self._lock.release)
+            return result
+
+        return inThread(self._reactor, work).addBoth(ended)
 
 
 class _Child(ProcessProtocol):

@@ -31,8 +31,8 @@ from twisted_ext.wire.framing import StreamBuffer
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.counters import Counters
+    from twisted_ext.server.config.keys import TLSPeer
     from twisted_ext.server.listeners.stream import StreamFactory
-    from twisted_ext.server.reply.requests import TLSPeer
 
 __all__ = ["ReplySource", "Send", "StreamPeer", "StreamServing"]
 
@@ -135,7 +135,7 @@ class StreamServing(StreamProtocol):
         self.shaken = False
         self.since = servings.seconds()
         self._servings = servings
-        self._answering = servings.answering
+        self._replySource = servings.replySource
         self._seconds = servings.seconds
         buffer = StreamBuffer()
         self._buffer = buffer
@@ -206,7 +206,7 @@ class StreamServing(StreamProtocol):
             if messages:
                 self.heard = True
                 self.since = now
-                self._answering.counters.tcp += len(messages)
+                self._replySource.counters.tcp += len(messages)
                 self._began = now if partial else None
                 if self._held:
                     self._held += messages
@@ -257,7 +257,7 @@ class StreamServing(StreamProtocol):
 
         @return: the position of the first message that was not processed.
         """
-        answering = self._answering
+        answering = self._replySource
         counters = answering.counters
         find, transport = answering.find, answering.transport
         host = self.host
@@ -392,7 +392,7 @@ class StreamServing(StreamProtocol):
         if self._pausedAt is not None:
             self._unread += len(octets)
             if self._unread > self._servings.mostUnread:
-                self._answering.counters.tcpIdled += 1
+                self._replySource.counters.tcpIdled += 1
                 self.abort()
                 return
         direct = self._direct

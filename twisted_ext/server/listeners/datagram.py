@@ -32,9 +32,10 @@ from twisted_ext.limits import LISTENER_BATCH, LISTENER_BUFFER, LISTENER_MISSES,
 from twisted_ext.native import chosen
 from twisted_ext.native.loops import Place, joined
 from twisted_ext.packetcache.packetcache import Address
+from twisted_ext.server.config.places import labelOf
 from twisted_ext.server.listeners.proxies.header import headerIn
 from twisted_ext.server.listeners.proxies.trusted import TrustedProxies
-from twisted_ext.server.listeners.sockets import boundTo, labelOf
+from twisted_ext.server.listeners.sockets import boundTo
 from twisted_ext.server.reply.packetcaches import PROXIES
 from twisted_ext.transport.pollers import outboxOf
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import socket
 import stat
 from collections.abc import Iterable, MutableMapping, Sequence
@@ -17,60 +16,35 @@ from typing import Final
 from twisted_ext.errors import BadDescription
 from twisted_ext.limits import LISTENER_BUFFER, PORT_TRIES
 from twisted_ext.resolver.system.interfaces import addressesOf
-from twisted_ext.server.listeners.places import DATAGRAMS, UNIX, ReceivedPlace, UnixPlace, placeFromEndpoint
-from twisted_ext.transport.servers import Server
+from twisted_ext.server.config.places import (
+    DATAGRAMS,
+    UNIX,
+    ReceivedPlace,
+    UnixPlace,
+    describedPlace,
+    isInterface,
+    labelOf,
+)
 
 __all__ = [
     "BACKLOG",
-    "HTTPS_CLEAR_PORT",
-    "HTTPS_PORT",
-    "QUIC_PORT",
-    "TLS_PORT",
     "Bound",
     "boundSockets",
     "boundTo",
     "closeSockets",
-    "describedPlace",
     "dividedSockets",
     "encryptedPlaces",
     "encryptedSockets",
     "freeSocketPath",
-    "isInterface",
-    "labelOf",
     "listenAddresses",
-    "placeFromText",
     "receivedSockets",
 ]
-
-#: The port of DNS over TLS (RFC 7858, section 3.1).
-TLS_PORT: Final = 853
-
-#: The port of HTTPS.
-HTTPS_PORT: Final = 443
-
-#: The port of DNS over HTTPS behind a reverse proxy: that of HTTP.
-HTTPS_CLEAR_PORT: Final = 80
-
-#: The port of DNS over QUIC (RFC 9250, section 4.1.1).
-QUIC_PORT: Final = 853
-
-#: The default ports of encrypted transports.
-_PORTS: Final = {
-    "tls": TLS_PORT,
-    "https": HTTPS_PORT,
-    "https-clear": HTTPS_CLEAR_PORT,
-    "quic": QUIC_PORT,
-    "http3": HTTPS_PORT,
-}
 
 #: The first descriptor that systemd hands down (sd_listen_fds(3)).
 _FIRST: Final = 3
 
 #: All addresses of this machine, of both families.
 _EVERYWHERE: Final = ("0.0.0.0", "::")
-
-#: Names of interfaces on Linux have up to 15 characters; those of only digits and dots are taken for addresses.
-_INTERFACE: Final = re.compile(r"(?=.*[A-Za-z])[\w.@-]{1,15}", re.ASCII)
 
 #: The listen(2) backlog: connections that the kernel queues until they are accepted.
 BACKLOG: Final = 511
@@ -81,7 +55,7 @@ class Bound:
     """
     The bound sockets of one address; that for TCP listens. Without sockets the reactor makes them, as in tests on simulated networks.
 
-    @ivar address: the address, as it was given; L{UNIX} and the path for a Unix socket.
+    @ivar address: the address, as it was given; L{UNIX<twisted_ext.server.config.places.UNIX>} and the path for a Unix socket.
     @ivar port: the port; the real one if 0 was given.
     @ivar datagram: the UDP socket; L{None} if systemd passed none.
     @ivar stream: the TCP socket, likewise.
@@ -115,49 +89,11 @@ class Bound:
         return [f"{way} {where}" for way, each in ways if each is not None or not self.sockets]
 
 
-def labelOf(address: str, port: int) -> str:
-    if address.startswith(UNIX):
-        return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-
-
-def placeFromText(text: str, port: int) -> tuple[str, int]:
-    """
-    Parse a place to listen at: C{192.0.2.1}, C{192.0.2.1:853}, C{::1}, C{[::1]:853}, C{any} or C{any:853}.
-
-    @param port: the port if the text has none.
-
-    @return: the address, C{"any"} for all of this machine, and the port, 0 for any free one.
-
-    @raise BadDescription: the text is none of these.
-    """
-    address, colon, digits = text.rpartition(":")
-    if not colon or ":" in address.strip("[]") and not address.endswith("]") or text.endswith("]"):
-        address, digits = text, str(port)
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 5 and int(digits) < 65536):
-        raise BadDescription(f"{digits!r} is not a valid port; it takes a number from 0 to 65535")
-    if address.startswith("[") and address.endswith("]"):
-        address = address[1:-1]
-    if address not in ("any", ""):
-        address = Server("127.0.0.1" if address == "localhost" else address).address
-    return address or "any", int(digits)
-
-
-def describedPlace(text: str, encryption: str) -> tuple[str, int] | UnixPlace | ReceivedPlace:
-    """
-    Parse a place for an encrypted transport: as for L{placeFromText}, or a description of a Twisted endpoint.
-
-    @raise BadDescription: it is neither.
-    """
-    described = placeFromEndpoint(text, encryption)
-    return placeFromText(text, _PORTS[encryption]) if described is None else described
-
-
 def encryptedPlaces(places: Sequence[str], encryption: str) -> list[Bound]:
     """
     Return what listens at these addresses, without sockets.
 
-    @param places: see L{describedPlace}.
+    @param places: see L{describedPlace<twisted_ext.server.config.places.describedPlace>}.
     """
     described = dict.fromkeys([describedPlace(place, encryption) for place in places])
     return [
@@ -172,7 +108,7 @@ def encryptedSockets(places: Sequence[str], encryption: str, copies: int = 1) ->
     """
     Bind sockets for an encrypted transport, on UDP for QUIC and HTTP/3 and on TCP for the others.
 
-    @param places: see L{describedPlace}; those that systemd passes are left out.
+    @param places: see L{describedPlace<twisted_ext.server.config.places.describedPlace>}; those that systemd passes are left out.
     @param encryption: as for L{Bound}.
     @param copies: how many sets of sockets to bind to the same addresses and ports; a Unix socket is the same in all of them.
 
@@ -252,13 +188,6 @@ def closeSockets(several: Iterable[Bound]) -> None:
             # It may be in a folder that this user cannot write to any more; the next server removes it then.
             with suppress(OSError):
                 os.unlink(bound.path)
-
-
-def isInterface(text: str) -> bool:
-    """
-    Return whether a text may be the name of a network interface, and is not an address.
-    """
-    return _INTERFACE.fullmatch(text) is not None
 
 
 def listenAddresses(places: Iterable[str], *, strict: bool = True) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ of the limit is for them: beyond, a client whose network has one already is turn
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from socket import AF_UNIX
 from typing import TYPE_CHECKING, Final, cast
@@ -33,6 +34,7 @@ from twisted.internet.interfaces import (
 from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 
+from twisted_ext.server.config.places import UNIX
 from twisted_ext.server.limits import (
     CLIENT_STREAM_GRACE,
     CLIENT_STREAM_IDLE,
@@ -50,10 +52,8 @@ from twisted_ext.server.limits import (
     TLS_HANDSHAKES_TURN,
 )
 from twisted_ext.server.listeners.connection import ReplySource, Send, StreamPeer, StreamServing
-from twisted_ext.server.listeners.places import UNIX
 from twisted_ext.server.listeners.proxies.stream import ProxiedStream
 from twisted_ext.server.listeners.sockets import BACKLOG
-from twisted_ext.server.listeners.turns import Turns
 from twisted_ext.server.reply.ratelimit import networkOf, siteOf
 from twisted_ext.transport.faultlog import FaultLog
 from twisted_ext.wire.framing import frame
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.listeners.proxies.trusted import TrustedProxies
     from twisted_ext.server.reply.respond import Responder
 
-__all__ = ["MakeServing", "StreamFactory", "StreamListener", "StreamResponder"]
+__all__ = ["MakeServing", "StreamFactory", "StreamListener", "StreamResponder", "Turns"]
 
 #: Seconds between two sweeps.
 _SWEEP: Final = 0.5
@@ -81,6 +81,54 @@ _SHAKING: Final = 2
 _log: Final = Logger(__name__)
 
 
+class Turns:
+    """
+    Pieces of work of one kind, of which each turn has so many at most. The rest waits, the oldest first.
+    """
+
+    def __init__(self, clock: IReactorTime, most: int) -> None:
+        self._clock = clock
+        self._most = most
+        self._done = 0
+        self._waiting: deque[Callable[[], bool]] = deque()
+        self._next: IDelayedCall | None = None
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def admit(self, work: Callable[[], bool]) -> bool:
+        """
+        @param work: called in a later turn if this one has no room; returns whether there was still something to do.
+
+        @return: whether this turn has room, so that the caller does the work itself.
+        """
+        if self._next is None:
+            self._next = self._clock.callLater(0, self._turn)
+        if self._done < self._most and not self._waiting:
+            self._done += 1
+            return True
+        self._waiting.append(work)
+        return False
+
+    def _turn(self) -> None:
+        self._next = None
+        self._done = 0
+        waiting = self._waiting
+        while waiting and self._done < self._most:
+            self._done += waiting.popleft()()
+        if self._done:
+            self._next = self._clock.callLater(0, self._turn)
+
+    def close(self) -> None:
+        """
+        Forget what waits.
+        """
+        self._waiting.clear()
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+
+
 @mypyc_attr(allow_interpreted_subclasses=True)
 class StreamFactory(ServerFactory):
     """
@@ -92,7 +140,7 @@ class StreamFactory(ServerFactory):
     @ivar patience: seconds for a reply.
     @ivar proxies: whose connections may begin with a PROXY header.
     @ivar own: addresses and ports of connections that the server opened to test itself: see L{SelfTest
-        <twisted_ext.server.reply.selftest.SelfTest>}. L{None} without such tests.
+        <twisted_ext.server.reply.chaos.SelfTest>}. L{None} without such tests.
     @ivar handshakes: divides the handshakes of TLS among the turns of the reactor.
     """
 
@@ -110,7 +158,7 @@ class StreamFactory(ServerFactory):
         idle: float | None = None,
         message: float | None = None,
     ) -> None:
-        self.answering = answering
+        self.replySource = answering
         self.clock = clock
         self.faults = FaultLog(self._faulty)
         self.seconds: Callable[[], float] = clock.seconds
@@ -149,7 +197,7 @@ class StreamFactory(ServerFactory):
         return len(self._streams)
 
     def _faulty(self, error: BaseException) -> None:
-        self.answering.counters.faults += 1
+        self.replySource.counters.faults += 1
 
     def accept(self, addr: IAddress | None, make: MakeServing | None) -> StreamServing | ProxiedStream | None:
         """
@@ -180,7 +228,7 @@ class StreamFactory(ServerFactory):
         """
         @param make: makes the protocol, by default one for TCP.
         """
-        counters = self.answering.counters
+        counters = self.replySource.counters
         host = getattr(addr, "host", "")
         site = siteOf(host)
         theirs = self._peers.get(site, ())
@@ -233,7 +281,7 @@ class StreamFactory(ServerFactory):
         )
 
     def opened(self, stream: StreamServing) -> None:
-        counters = self.answering.counters
+        counters = self.replySource.counters
         # A self-test comes from the address that it goes to. Counters must not decrease, so count such a connection once it is known.
         stream.doubtful = self.own is not None and stream.local is not None and stream.local[0] == stream.host
         if not stream.doubtful:
@@ -252,7 +300,7 @@ class StreamFactory(ServerFactory):
         """
         if stream not in self._streams:
             return
-        self.answering.counters.tcpOpen -= 1
+        self.replySource.counters.tcpOpen -= 1
         if stream.doubtful:
             self._countDoubtful(stream)
         if self.own is not None:
@@ -274,13 +322,13 @@ class StreamFactory(ServerFactory):
         self.endShaking(stream)
         stream.shaken = True
         if not stream.doubtful:
-            self.answering.counters.tlsHandshakes += 1
+            self.replySource.counters.tlsHandshakes += 1
 
     def _countDoubtful(self, stream: StreamServing) -> None:
         stream.doubtful = False
         if self.own is None or (stream.host, stream.port) not in self.own:
-            self.answering.counters.tcpOpened += 1
-            self.answering.counters.tlsHandshakes += stream.shaken
+            self.replySource.counters.tcpOpened += 1
+            self.replySource.counters.tlsHandshakes += stream.shaken
 
     def beginShaking(self, stream: StreamServing) -> None:
         """
@@ -306,7 +354,7 @@ class StreamFactory(ServerFactory):
             if stream.doubtful and stream.heard and (self.own is None or (stream.host, stream.port) not in self.own):
                 self._countDoubtful(stream)
         for stream in [stream for stream in self._streams if stream.overdue(now)]:
-            self.answering.counters.tcpIdled += 1
+            self.replySource.counters.tcpIdled += 1
             stream.abort()
 
     def gone(self) -> None:

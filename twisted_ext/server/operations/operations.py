@@ -1,12 +1,14 @@
 """
 What a running server offers to its control socket, status page and manhole, whether it is one process or several.
+
+Load balancers, and scripts that start one server after the other, ask whether it is ready before they send clients there.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, TypeVar, cast
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
@@ -15,10 +17,9 @@ from twisted_ext._compiled import isCompiled
 from twisted_ext._version import __version__
 from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.history import History
-from twisted_ext.server.authority.zonetable import SERVING, countsOf
+from twisted_ext.server.authority.zonetable import LOADING, SERVING, countsOf
 from twisted_ext.server.features.order import declaredFigures
 from twisted_ext.server.limits import CONTROL_SHOWN
-from twisted_ext.server.operations.health import checksIn, readiness, zoneReasons
 from twisted_ext.server.operations.table import verbAt
 from twisted_ext.wire.names import nameFromText, nameToText
 
@@ -28,35 +29,110 @@ if TYPE_CHECKING:
     from twisted_ext.cache.dump import LoadResult
     from twisted_ext.metrics.figures import JSON, Figures, ZoneFigures
     from twisted_ext.server.authority.zonetable import Place, Zones
+    from twisted_ext.server.config.setting import AddedValue
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.features.base.verb import Verb
     from twisted_ext.server.features.built import Keepers
     from twisted_ext.server.listeners.tls.encryption import Encryption
-    from twisted_ext.server.settings.additions import AddedSettings, AddedValue
-    from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.zones.zoneset import ZoneSet
 
-__all__ = ["Operations"]
+__all__ = ["CHECKS", "Operations", "areSilent", "checksIn", "commonOf", "readiness", "upstreamReasons", "workerReasons", "zoneReasons"]
 
 _T = TypeVar("_T")
+
+#: What may be looked at.
+CHECKS: Final = ("zones", "upstreams", "workers")
+
+
+def checksIn(text: str, default: Collection[str]) -> Collection[str]:
+    """
+    Return what is to be looked at.
+
+    @param text: words with commas between them; C{""} for the default.
+
+    @raise CallerFault: there is no such word.
+    """
+    words = [each.strip() for each in text.split(",")] if text else list(default)
+    for word in words:
+        if word not in CHECKS:
+            raise CallerFault(f"{word!r} is nothing to look at; there are {', '.join(CHECKS)}")
+    return words
+
+
+def zoneReasons(counts: Mapping[str, int]) -> list[str]:
+    """
+    Return why a server is not ready because of its zones. A zone that is broken is so on all servers, and one that has expired was given up
+    by its primaries: neither is a reason to ask none of them, unless nothing else can be served.
+
+    @param counts: see L{countsOf<twisted_ext.server.authority.zonetable.countsOf>}.
+    """
+    every, loading = counts["all"], counts.get(LOADING, 0)
+    if loading:
+        return [f"{loading} of {_counted(every, 'zone')} {'is' if loading == 1 else 'are'} being loaded"]
+    return [f"none of {_counted(every, 'zone')} can be served"] if every and not counts[SERVING] else []
+
+
+def areSilent(upstreams: Sequence[Mapping[str, JSON]]) -> bool:
+    """
+    Return whether there are upstreams, and none of them replies. Authoritative servers are none.
+
+    @param upstreams: see L{upstreamsOf<twisted_ext.server.lookup.upstreamfigures.upstreamsOf>}.
+    """
+    asked = [each for each in upstreams if not str(each.get("way")).startswith("authority")]
+    return bool(asked) and not any(each.get("up") for each in asked)
+
+
+def upstreamReasons(upstreams: Sequence[Mapping[str, JSON]]) -> list[str]:
+    return [f"none of {_counted(len(upstreams), 'upstream')} replies"] if areSilent(upstreams) else []
+
+
+def workerReasons(serving: int, every: int) -> list[str]:
+    """
+    Return why a server is not ready because of its workers. The system goes on giving queries to one that has ended, until another one
+    replaces it.
+    """
+    missing = every - serving
+    return [f"{missing} of {_counted(every, 'worker')} {'does' if missing == 1 else 'do'} not answer"] if missing else []
+
+
+def readiness(reasons: Sequence[str]) -> dict[str, JSON]:
+    """
+    Return the answer: C{ready}, C{reasons}; and C{said} and C{failed} for C{txdns control}.
+    """
+    said: list[JSON] = [f"not ready: {each}" for each in reasons] or ["ready"]
+    return {"ready": not reasons, "reasons": [*reasons], "said": said, "failed": bool(reasons)}
+
+
+def commonOf(said: Sequence[JSON]) -> list[str]:
+    """
+    Return the reasons that all workers give: an upstream that one of them has heard of works.
+    """
+    found = [each["reasons"] for each in said if isinstance(each, dict)]
+    several = [[str(reason) for reason in reasons] for reasons in found if isinstance(reasons, list)]
+    return [reason for reason in several[0] if all(reason in others for others in several)] if several else []
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 class Operations(Service):
     """
     The operations of a server. What is asked of the processes that answer queries is left to subclasses.
 
-    @ivar zoned: the zones; L{None} where there are none, or where another process has them.
+    @ivar zoneSet: the zones; L{None} where there are none, or where another process has them.
     @ivar keepers: the halves of features that a server has once, if this process has them.
     @ivar encryption: the certificates of encrypted listeners; L{None} without any.
-    @ivar addedSettings: changes settings while the server runs; L{None} where they cannot be changed.
+    @ivar alterSettings: changes settings while the server runs; L{None} where they cannot be changed.
     @ivar history: the recent figures.
     @ivar started: in seconds since 1970.
     """
 
-    def __init__(self, today: Callable[[], float], zoned: ZoneSet | None, keepers: Keepers | None, encryption: Encryption | None) -> None:
-        self.zoned = zoned
+    def __init__(self, today: Callable[[], float], zoneSet: ZoneSet | None, keepers: Keepers | None, encryption: Encryption | None) -> None:
+        self.zoneSet = zoneSet
         self.keepers = keepers
         self.encryption = encryption
-        self.addedSettings: AddedSettings | None = None
+        self.alterSettings: Callable[[Iterable[tuple[str, str, str, bool]]], Deferred[list[AddedValue]]] | None = None
         self.history = History(today)
         self.started = today()
         self._today = today
@@ -65,7 +141,7 @@ class Operations(Service):
 
     @property
     def zones(self) -> Zones | None:
-        return None if self.zoned is None else self.zoned.zones
+        return None if self.zoneSet is None else self.zoneSet.zones
 
     def facts(self) -> dict[str, JSON]:
         """
@@ -100,7 +176,7 @@ class Operations(Service):
         """
         Return the numbers for the statistics that a server has once.
         """
-        numbers: dict[str, float] = {} if self.zoned is None else {**self.zoned.figures()}
+        numbers: dict[str, float] = {} if self.zoneSet is None else {**self.zoneSet.figures()}
         if self.keepers is not None:
             numbers.update(self.keepers.figures())
         if self.encryption is not None:
@@ -124,7 +200,7 @@ class Operations(Service):
         """
         Return the metrics of each zone; none if there are too many.
         """
-        return [] if self.zoned is None else self.zoned.metrics()
+        return [] if self.zoneSet is None else self.zoneSet.metrics()
 
     def queries(self, after: int) -> Deferred[dict[str, JSON]]:
         """
@@ -149,10 +225,10 @@ class Operations(Service):
         """
         Tell whether this server should get queries.
 
-        @param checks: what to look at, of L{CHECKS<twisted_ext.server.operations.health.CHECKS>}, with commas; by default what the settings
+        @param checks: what to look at, of L{CHECKS}, with commas; by default what the settings
             say.
 
-        @return: see L{readiness<twisted_ext.server.operations.health.readiness>}.
+        @return: see L{readiness<twisted_ext.server.operations.operations.readiness>}.
         """
         wanted = checksIn(checks, self.inForce.ready)
         reasons = [] if self.running else ["the server is starting or stopping"]
@@ -202,8 +278,8 @@ class Operations(Service):
                 places.sort(key=_isWrong, reverse=True)
         shown = places[skipped : skipped + int(CONTROL_SHOWN.default)]
         described: list[JSON] = [place.toJSON() for place in shown]
-        if name and self.zoned is not None:
-            described = [{**place.toJSON(), **self.zoned.facts(place.apex)} for place in shown]
+        if name and self.zoneSet is not None:
+            described = [{**place.toJSON(), **self.zoneSet.facts(place.apex)} for place in shown]
         return {"zones": described, "count": len(places), "more": max(len(places) - skipped - len(shown), 0)}
 
     def reloadZone(self, name: str, *, accept: bool = False) -> Deferred[dict[str, JSON]]:
@@ -215,16 +291,16 @@ class Operations(Service):
         @return: C{said}, lines that describe the result, and C{failed}. Fails with a L{CallerFault} if there is no such zone, or no version
             to accept.
         """
-        zoned, apex = self.zoned, nameFromText(name).lower()
-        if zoned is None:
+        zoneSet, apex = self.zoneSet, nameFromText(name).lower()
+        if zoneSet is None:
             raise CallerFault("this server has no zones")
 
         def done(lines: list[str]) -> dict[str, JSON]:
-            place = zoned.zones.at(apex)
+            place = zoneSet.zones.at(apex)
             said = {} if place is None else place.toJSON()
             return {"said": [*lines], "failed": bool(said.get("file") and said.get("said"))}
 
-        return (zoned.acceptZone if accept else zoned.reloadZone)(apex).addCallback(done)
+        return (zoneSet.acceptZone if accept else zoneSet.reloadZone)(apex).addCallback(done)
 
     def addZone(self, name: str, primary: str) -> Deferred[dict[str, JSON]]:
         """
@@ -232,12 +308,12 @@ class Operations(Service):
 
         @return: C{said}, lines that describe the result. Fails with a L{CallerFault} if it cannot be added.
         """
-        if self.zoned is None:
+        if self.zoneSet is None:
             raise CallerFault("this server has no zones")
         from twisted_ext.server.zones.databases.added import AddedZone
 
         zone = AddedZone(nameFromText(name).lower(), {"primaries": [primary]} if primary else {}, {})
-        added = self.zoned.added
+        added = self.zoneSet.added
         adding = added.add(zone, () if primary else [added.soaOf(zone.name, 1)])
         return adding.addCallback(lambda _: {"said": [f"{nameToText(zone.name)} is added"]})
 
@@ -247,10 +323,10 @@ class Operations(Service):
 
         @return: see L{addZone}.
         """
-        if self.zoned is None:
+        if self.zoneSet is None:
             raise CallerFault("this server has no zones")
         apex = nameFromText(name).lower()
-        return self.zoned.added.remove(apex).addCallback(lambda _: {"said": [f"{nameToText(apex)} is removed"]})
+        return self.zoneSet.added.remove(apex).addCallback(lambda _: {"said": [f"{nameToText(apex)} is removed"]})
 
     def freezeZone(self, name: str, isFrozen: bool) -> Deferred[dict[str, JSON]]:
         """
@@ -258,10 +334,10 @@ class Operations(Service):
 
         @return: see L{addZone}.
         """
-        if self.zoned is None:
+        if self.zoneSet is None:
             raise CallerFault("this server has no zones")
         apex = nameFromText(name).lower()
-        self.zoned.edits().freeze(apex, isFrozen)
+        self.zoneSet.edits().freeze(apex, isFrozen)
         return succeed({"said": [f"{nameToText(apex)} is {'frozen' if isFrozen else 'thawed'}"]})
 
     # -- doing
@@ -287,9 +363,9 @@ class Operations(Service):
         """
         Add values to settings and remove some, see L{AddedSettings.alter<twisted_ext.server.settings.additions.AddedSettings.alter>}.
         """
-        if self.addedSettings is None:
+        if self.alterSettings is None:
             return fail(CallerFault("settings are changed where the whole server is controlled"))
-        return self.addedSettings.alter(wanted)
+        return self.alterSettings(wanted)
 
     def inTurn(self, work: Callable[[], Deferred[_T]]) -> Deferred[_T]:
         """

@@ -104,11 +104,11 @@ class TracedSource:
 
     def __init__(self, inner: IAnswerSource, tracing: QueryTracer, clock: IReactorTime) -> None:
         self.inner = inner
-        self._tracing = tracing
+        self._tracer = tracing
         self._seconds = clock.seconds
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
-        trace = context.trace = self._tracing.begin(question, self._seconds())
+        trace = context.trace = self._tracer.begin(question, self._seconds())
         if trace is None:
             return self.inner.ask(question, context)
         try:
@@ -135,7 +135,7 @@ class TracedSource:
 
     def _over(self, question: Question, context: QueryContext, rcode: int) -> None:
         if context.trace is not None:
-            self._tracing.finish(question, context.trace, context.client or "", rcode, self._seconds())
+            self._tracer.finish(question, context.trace, context.client or "", rcode, self._seconds())
 
     def close(self) -> Deferred[None]:
         return self.inner.close()

@@ -25,11 +25,10 @@ from twisted_ext.resolver.ask import behind, lookUp
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.limits import CONTROL_SHOWN, HEALTH_PAUSE
-from twisted_ext.server.operations.health import areSilent, upstreamReasons
-from twisted_ext.server.operations.operations import Operations
+from twisted_ext.server.lookup.upstreamfigures import upstreamsOf
+from twisted_ext.server.operations.operations import Operations, areSilent, upstreamReasons
 from twisted_ext.server.operations.querytrace import QueryTracer, TracedSource
 from twisted_ext.server.operations.table import verbAt
-from twisted_ext.server.operations.upstreamfigures import upstreamsOf
 from twisted_ext.wire.codes import rcodeName
 from twisted_ext.wire.names import ROOT, nameFromText, nameToText
 from twisted_ext.wire.rrtypes import NS, A, typeName, typeNumber
@@ -40,11 +39,11 @@ if TYPE_CHECKING:
     from twisted_ext.packetcache.packetcache import PacketCache
     from twisted_ext.resolver.caching.cached import CachedSource
     from twisted_ext.resolver.lookup.explain import Explanation
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.features.base.verb import Verb
     from twisted_ext.server.features.built import Features, Keepers
     from twisted_ext.server.listeners.tls.encryption import Encryption
-    from twisted_ext.server.recursor import Recursor
-    from twisted_ext.server.settings.settings import Settings
+    from twisted_ext.server.lookup.recursor import Recursor
     from twisted_ext.server.zones.zoneset import ZoneSet
 
 __all__ = ["Serving", "SourceHolder", "Status"]
@@ -145,13 +144,13 @@ class Status(Operations):
         self,
         reactor: IReactorTime,
         serving: Serving,
-        zoned: ZoneSet | None = None,
+        zoneSet: ZoneSet | None = None,
         keepers: Keepers | None = None,
         encryption: Encryption | None = None,
         *,
         today: Callable[[], float] = time,
     ) -> None:
-        super().__init__(today, zoned, keepers, encryption)
+        super().__init__(today, zoneSet, keepers, encryption)
         self.serving = serving
         self.tracing = QueryTracer()
         self._reactor = reactor
@@ -337,12 +336,12 @@ class Status(Operations):
         @return: C{security}, C{said}, the chain as lines, and C{svg}, a drawing of it.
         """
         # Here, for few servers are asked for it.
-        from twisted_ext.dnssec.drawing.chaindrawing import svgOf
-        from twisted_ext.dnssec.drawing.chaintext import chainLines
         from twisted_ext.dnssec.evidence import Evidence
         from twisted_ext.dnssec.inspection import inspect
         from twisted_ext.dnssec.trustanchors import TrustAnchors
-        from twisted_ext.palette import Palette
+        from twisted_ext.drawing.chaindrawing import svgOf
+        from twisted_ext.drawing.chaintext import chainLines
+        from twisted_ext.drawing.palette import Palette
         from twisted_ext.resolver.recursive.evidence import proved
 
         number = typeNumber(rrType) if rrType else A

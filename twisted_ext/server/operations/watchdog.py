@@ -8,11 +8,16 @@ server.
 
 QUIC listeners are asked for their versions (RFC 9000, section 6) instead: a handshake would cost 100 times as much as a query. They mark
 their replies with a version that shows which process answered.
+
+systemd is told that the server is ready, and that it lives, if it asked for that (sd_notify(3)).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache, partial
 from os import urandom
 from typing import TYPE_CHECKING, Final, cast
@@ -24,10 +29,10 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from twisted_ext.server.config.places import UNIX
 from twisted_ext.server.limits import WATCHDOG_FAILURES, WATCHDOG_PATIENCE, WATCHDOG_SECONDS
 from twisted_ext.server.listeners.datagram import DatagramListener
-from twisted_ext.server.listeners.places import UNIX
-from twisted_ext.server.reply.selftest import SelfTest
+from twisted_ext.server.reply.chaos import SelfTest
 from twisted_ext.transport.quic.wire import versionProbe, versionsIn
 
 if TYPE_CHECKING:
@@ -36,7 +41,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.listeners.quic.listener import QuicListener
     from twisted_ext.server.listeners.stream import StreamListener
 
-__all__ = ["Watchdog"]
+__all__ = ["Watchdog", "notify", "watchdogSeconds"]
 
 #: Source ports for self-test queries if several processes share an address: the chance that none of 24 leads to one of two is one in 16
 #: million.
@@ -53,6 +58,35 @@ _SIZE: Final = 4096
 
 #: Wildcard addresses, and the address to query for each.
 _OWN: Final = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
+
+
+def notify(state: str, environment: Mapping[str, str] = os.environ) -> bool:
+    """
+    Send a notification; return whether it was sent.
+
+    @param state: assignments, one on each line: C{READY=1}.
+    """
+    path = environment.get("NOTIFY_SOCKET", "")
+    if path[:1] not in ("/", "@"):
+        return False
+    # An abstract socket's name begins with a zero octet.
+    address = "\x00" + path[1:] if path.startswith("@") else path
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as telling:
+        telling.setblocking(False)
+        telling.sendto(state.encode("utf-8"), address)
+        return True
+    return False
+
+
+def watchdogSeconds(environment: Mapping[str, str] = os.environ, process: int | None = None) -> float:
+    """
+    Return the interval for C{WATCHDOG=1} in seconds, half of what systemd asks for; 0 for never.
+    """
+    ours = str(os.getpid() if process is None else process)
+    if environment.get("WATCHDOG_PID", ours) != ours:
+        return 0.0
+    microseconds = environment.get("WATCHDOG_USEC", "")
+    return int(microseconds) / 2e6 if microseconds.isdecimal() else 0.0
 
 
 @cache

@@ -17,6 +17,7 @@ from twisted.logger import Logger
 
 from twisted_ext.errors import Refused
 from twisted_ext.resolver.sources import FailingSource
+from twisted_ext.server.config.keys import TLSPeer
 from twisted_ext.server.features.cookies.feature import CookieSettings
 from twisted_ext.server.limits import PASSED_OCTETS, PASSED_SECONDS, PASSED_WAITING
 from twisted_ext.server.reply.acl import Access
@@ -30,7 +31,7 @@ from twisted_ext.server.reply.opcodes import (
 )
 from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
-from twisted_ext.server.reply.requests import Refusal, Request, TLSPeer
+from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.reply.respond import Responder
 from twisted_ext.server.transfer.fairqueue import Slots
 from twisted_ext.wire.codes import Opcode, Rcode
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.config.keys import Keys
-    from twisted_ext.server.settings.settings import Settings
+    from twisted_ext.server.config.settings import Settings
 
 __all__ = ["RelayedRequests", "Relay", "keysFrom"]
 

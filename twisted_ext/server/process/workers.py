@@ -30,9 +30,8 @@ from twisted_ext.server.jobs.subprocess import inThread, spawnModule, stateOf
 from twisted_ext.server.jobs.tuning import QuietCollection
 from twisted_ext.server.limits import WORKER_BEAT, WORKER_ENDING, WORKER_PAUSE, WORKER_SETTLED
 from twisted_ext.server.listeners.sockets import Bound, closeSockets
-from twisted_ext.server.operations.health import commonOf, workerReasons
-from twisted_ext.server.operations.operations import Operations
-from twisted_ext.server.operations.upstreamlog import SharedUpstreamLog
+from twisted_ext.server.lookup.upstreamlog import SharedUpstreamLog
+from twisted_ext.server.operations.operations import Operations, commonOf, workerReasons
 from twisted_ext.server.process.relay import RelayedRequests
 from twisted_ext.server.process.sharedactivity import SharedActivity
 from twisted_ext.server.process.worker import Worker
@@ -42,9 +41,9 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from twisted_ext.cache.dump import LoadResult
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.features.base.verb import Verb
-    from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.zones.zoneset import ZoneSet
 
 __all__ = ["Workforce"]
@@ -97,7 +96,7 @@ class Workforce(Operations):
         reread: Callable[[], Settings] | None = None,
         check: Callable[[Settings], object] = lambda settings: None,
         ready: Callable[[], object] = lambda: None,
-        zoned: ZoneSet | None = None,
+        zoneSet: ZoneSet | None = None,
         stateOf: Callable[[int], str] = stateOf,
     ) -> None:
         """
@@ -105,10 +104,10 @@ class Workforce(Operations):
         @param secret: the secret for cookies, the same for all workers.
         @param check: raises L{BadDescription<twisted_ext.errors.BadDescription>} for settings that workers could not use.
         @param ready: called when all workers serve.
-        @param zoned: the zones that workers serve, by default none.
+        @param zoneSet: the zones that workers serve, by default none.
         """
         self._keepers = Keepers(reactor, settings)
-        super().__init__(time, zoned, self._keepers, None)
+        super().__init__(time, zoneSet, self._keepers, None)
         self.clock = reactor
         self.settings = settings
         self._activity = SharedActivity()
@@ -133,14 +132,14 @@ class Workforce(Operations):
         self._done: Deferred[None] | None = None
         self._killing: IDelayedCall | None = None
         self._cookieSecrets: tuple[bytes, ...] = ()
-        self._mirroring: ZoneSyncParent | None = None
-        self._passed: RelayedRequests | None = None
-        if zoned is not None:
-            zoned.connected = self._see
-            self._mirroring = ZoneSyncParent(
-                reactor, zoned.zones, self._spread, zoned.sharedFolder, revised=zoned.isRevised, until=zoned.until
+        self._zoneSync: ZoneSyncParent | None = None
+        self._relayed: RelayedRequests | None = None
+        if zoneSet is not None:
+            zoneSet.connected = self._see
+            self._zoneSync = ZoneSyncParent(
+                reactor, zoneSet.zones, self._spread, zoneSet.sharedFolder, revised=zoneSet.isRevised, until=zoneSet.until
             )
-            self._passed = RelayedRequests(reactor, settings, secret, self.settled)
+            self._relayed = RelayedRequests(reactor, settings, secret, self.settled)
 
     @property
     def cookieSecrets(self) -> tuple[bytes, ...]:
@@ -152,8 +151,8 @@ class Workforce(Operations):
     @cookieSecrets.setter
     def cookieSecrets(self, secrets: tuple[bytes, ...]) -> None:
         self._cookieSecrets = secrets
-        if self._passed is not None:
-            self._passed.cookieSecrets = secrets
+        if self._relayed is not None:
+            self._relayed.cookieSecrets = secrets
 
     def use(self, bound: Sequence[Sequence[Bound]]) -> None:
         """
@@ -174,8 +173,8 @@ class Workforce(Operations):
         self.running = 1
         if self.encryption is not None:
             self.encryption.changed = self._certify
-        if self.zoned is not None:
-            self.zoned.begin()
+        if self.zoneSet is not None:
+            self.zoneSet.begin()
             self._see()
         self._keepers.begin(self._published)
         for number in range(len(self._bound)):
@@ -216,18 +215,18 @@ class Workforce(Operations):
             bound=told,
             secret=self._secret.hex(),
             cookieSecrets=[each.hex() for each in self.cookieSecrets],
-            zoned=self.zoned is not None,
+            hasZones=self.zoneSet is not None,
             certificates=None if self.encryption is None else self.encryption.certificates.toJSON(),
         )
         for feature, state in self._keepers.states.items():
             worker.tell("state", feature=feature, state=state)
-        if self._mirroring is not None and self._passed is not None:
-            worker.tell("operations", **self._passed.told())
+        if self._zoneSync is not None and self._relayed is not None:
+            worker.tell("operations", **self._relayed.told())
             # Send pending changes to the other workers only: this one gets the complete state below.
             del self._workers[number]
-            self._mirroring.flush()
+            self._zoneSync.flush()
             self._workers[number] = worker
-            for words in self._mirroring.everything():
+            for words in self._zoneSync.everything():
                 worker.tellZones(words)
             # The worker answers no client before it is up to date with the others.
             worker.tell("begin")
@@ -256,10 +255,10 @@ class Workforce(Operations):
         """
         Send workers the keys, and the operations whose requests they have to forward.
         """
-        zoned, passed = self.zoned, self._passed
-        if zoned is None or passed is None:
+        zoneSet, passed = self.zoneSet, self._relayed
+        if zoneSet is None or passed is None:
             return
-        passed.see(self.settings, zoned.handlers, zoned.keys, zoned.expiring)
+        passed.see(self.settings, zoneSet.handlers, zoneSet.keys, zoneSet.expiring)
         for worker in self._workers.values():
             worker.tell("operations", **passed.told())
 
@@ -275,7 +274,7 @@ class Workforce(Operations):
         """
         @return: fires when all workers serve everything that is in force now.
         """
-        mirroring = self._mirroring
+        mirroring = self._zoneSync
         if mirroring is None:
             return succeed(None)
 
@@ -288,25 +287,25 @@ class Workforce(Operations):
         """
         Called when a worker has applied zone changes, or has ended.
         """
-        mirroring = self._mirroring
+        mirroring = self._zoneSync
         if mirroring is not None and mirroring.leftovers and not any(each.behind for each in self._workers.values()):
             mirroring.taken()
 
     def passed(self, worker: Worker, said: dict[str, JSON]) -> None:
-        if self._passed is not None:
-            self._passed.take(said, worker.reply)
+        if self._relayed is not None:
+            self._relayed.take(said, worker.reply)
 
     def lacks(self, worker: Worker, apex: bytes, path: str) -> None:
         """
         Handle a worker's report that it cannot use an image: have the image rebuilt if it is damaged, otherwise replace the worker.
         """
-        if self.zoned is None or self._mirroring is None or not self._mirroring.isShown(apex, path):
+        if self.zoneSet is None or self._zoneSync is None or not self._zoneSync.isShown(apex, path):
             return
-        place = self.zoned.zones.at(apex)
+        place = self.zoneSet.zones.at(apex)
         self.log.error("worker {number} cannot use {path}", number=worker.number, path=path)
-        truncated = self._mirroring.isTruncated(apex)
+        truncated = self._zoneSync.isTruncated(apex)
         if place is not None and (truncated or (place.source is not None and place.source[0] == path)):
-            self.zoned.damaged(apex, truncated)
+            self.zoneSet.damaged(apex, truncated)
         else:
             worker.kill("KILL")
 
@@ -351,12 +350,12 @@ class Workforce(Operations):
         Stop all workers; kill those that do not exit in time.
         """
         self.running = 0
-        closing = succeed(None) if self.zoned is None else self.zoned.close()
+        closing = succeed(None) if self.zoneSet is None else self.zoneSet.close()
         self._keepers.close()
-        if self._mirroring is not None:
-            self._mirroring.close()
-        if self._passed is not None:
-            self._passed.close()
+        if self._zoneSync is not None:
+            self._zoneSync.close()
+        if self._relayed is not None:
+            self._relayed.close()
         if self._looking is not None and self._looking.running:
             self._looking.stop()
         if self._beating is not None and self._beating.running:
@@ -524,13 +523,13 @@ class Workforce(Operations):
             self.cookieSecrets = secrets
             return self._goOver(settings)
 
-        zoned = self.zoned
-        if zoned is None:
+        zoneSet = self.zoneSet
+        if zoneSet is None:
             return succeed((goOver(), succeed([])))
-        listed = zoned.list.read(self.settings.goingOverTo(settings))
+        listed = zoneSet.list.read(self.settings.goingOverTo(settings))
 
         def reload(zones: list[ZoneSettings]) -> tuple[Deferred[list[str]], Deferred[list[str]]]:
-            again = zoned.reload(self.settings.goingOverTo(settings), zones)
+            again = zoneSet.reload(self.settings.goingOverTo(settings), zones)
             return goOver(), again
 
         return listed.addCallback(reload)

@@ -115,7 +115,7 @@ class Recorder:
         self._days = float(settings.get("days", 30))
         self._octets = int(settings.get("octets", 4_000_000_000))
         key = bytes.fromhex(str(settings.get("key", "")))
-        self._made = Rows(str(settings.get("clients", "full")), key, settings.get("skip", ()), settings.get("views", ()))
+        self._rows = Rows(str(settings.get("clients", "full")), key, settings.get("skip", ()), settings.get("views", ()))
 
     # -- reading
 
@@ -184,7 +184,7 @@ class Recorder:
         """
         if not self._waiting:
             self._since = time.monotonic()
-        self._waiting.extend(self._made.of(batch))
+        self._waiting.extend(self._rows.of(batch))
         if len(self._waiting) >= _BATCH:
             self._write()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.errors import BadDescription
 
 if TYPE_CHECKING:
-    from twisted_ext.server.reply.admission import Admission
+    from twisted_ext.server.reply.packetcaches import Admission
 
 __all__ = ["ACTIONS", "Access", "NEARBY"]
 

@@ -14,11 +14,12 @@ from twisted_ext.native.chosen import replies, sipHash
 from twisted_ext.packetcache.table import CookieOptions
 from twisted_ext.server.limits import COOKIE_HASHES, COOKIES_KNOWN
 from twisted_ext.server.reply.acl import Access
+from twisted_ext.server.reply.ratelimit import Generations
 
 if TYPE_CHECKING:
-    from twisted_ext.server.reply.admission import Admission
+    from twisted_ext.server.reply.packetcaches import Admission
 
-__all__ = ["CookieReplies", "Cookies", "KnownCookie", "RequiredCookies", "SECRET_OCTETS"]
+__all__ = ["CookieReplies", "Cookies", "KnownCookie", "RequiredCookies"]
 
 #: Seconds for which a server cookie is valid (RFC 9018, section 4.3).
 _COOKIE_SECONDS: Final = 3600
@@ -28,9 +29,6 @@ _COOKIE_RENEWAL: Final = 1800
 
 #: Seconds that a cookie's timestamp may be in the future, if made by another server with the same secret (RFC 9018, section 4.3).
 _COOKIE_AHEAD: Final = 300
-
-#: Octets of a server secret.
-SECRET_OCTETS: Final = 16
 
 _CLIENT: Final = 8
 _SERVER: Final = 16
@@ -74,7 +72,7 @@ class Cookies:
 
     def __init__(self, *secrets: bytes, alone: bool = False) -> None:
         """
-        @param secrets: each of L{SECRET_OCTETS} octets.
+        @param secrets: each of 16 octets.
         @param alone: whether no other server has them. Without the C extension cookies are made with BLAKE2s then, which Python has in C,
             instead of the SipHash that servers have to agree on.
         """
@@ -85,8 +83,7 @@ class Cookies:
         self._alone = alone and replies is None
         self._version = _OWN_VERSION if self._alone else _VERSION
         # By client address and the octets of its option.
-        self._young: dict[tuple[str, bytes], KnownCookie] = {}
-        self._old: dict[tuple[str, bytes], KnownCookie] = {}
+        self._known: Generations[tuple[str, bytes], KnownCookie] = Generations(COOKIES_KNOWN)
 
     def spent(self, octets: bytes, today: float) -> bool:
         """
@@ -103,7 +100,7 @@ class Cookies:
 
         @return: L{None} where L{check} has to be called.
         """
-        found = self._young.get((client, octets))
+        found = self._known.find((client, octets))
         return None if found is None or today >= found.until else found
 
     def check(self, client: str, octets: bytes, today: float) -> KnownCookie:
@@ -113,14 +110,10 @@ class Cookies:
         @param octets: the content of the option, 8 or 16 to 40 octets.
         @param today: seconds since 1970, the only clock that servers with a shared secret have in common.
         """
-        key = (client, octets)
-        found = self._young.get(key) or self._old.pop(key, None)
-        if found is None or today >= found.until:
+        found = self.known(client, octets, today)
+        if found is None:
             found = self._find(client, octets, today)
-        if len(self._young) >= COOKIES_KNOWN.default // 2 and key not in self._young:
-            self._old = self._young
-            self._young = {}
-        self._young[key] = found
+            self._known.keep((client, octets), found)
         return found
 
     def _find(self, client: str, octets: bytes, today: float) -> KnownCookie:
@@ -164,10 +157,10 @@ class RequiredCookies:
         """
         @raise BadDescription: one of them is not valid.
         """
-        self._wanting = Access({"allow": prefixes})
+        self._access = Access({"allow": prefixes})
 
     def isFor(self, client: str) -> bool:
-        return bool(client) and self._wanting.actionFor(client) == "allow"
+        return bool(client) and self._access.actionFor(client) == "allow"
 
     def admit(self, admission: Admission) -> None:
         admission.needsCookie = self.isFor(admission.client)

@@ -1,5 +1,6 @@
 """
-The packet cache of a server: its groups of clients, how much it keeps for each, and which replies it is offered.
+The packet cache of a server: what is decided of clients before it answers them, their groups, how much it keeps for each, and which replies
+it is offered.
 """
 
 from __future__ import annotations
@@ -9,11 +10,10 @@ from time import time
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.limits import LANE_BYTES, LANE_SIGHTS
-from twisted_ext.packetcache.clients import UNMETERED, Client, Clients, Group, View
+from twisted_ext.packetcache.clients import UNMETERED, Account, Bucket, Client, Clients, Group, View
 from twisted_ext.packetcache.packetcache import PacketCache
 from twisted_ext.packetcache.table import CookieOptions, Reply, Table
 from twisted_ext.server.reply.acl import Access
-from twisted_ext.server.reply.admission import Admission, Admit
 from twisted_ext.server.reply.cookies import CookieReplies, Cookies, RequiredCookies
 from twisted_ext.server.reply.ratelimit import ClientRateLimit, siteOf
 from twisted_ext.wire.rrtypes import SOA
@@ -24,7 +24,18 @@ if TYPE_CHECKING:
     from twisted_ext.server.reply.requests import Request
     from twisted_ext.server.reply.rrl import ResponseRateLimit
 
-__all__ = ["PROXIES", "ClientGroups", "ForgetfulTable", "cacheOf", "isForOneTransport", "offerReply", "packetCacheFor", "tableFor"]
+__all__ = [
+    "PROXIES",
+    "Admission",
+    "Admit",
+    "ClientGroups",
+    "ForgetfulTable",
+    "cacheOf",
+    "isForOneTransport",
+    "offerReply",
+    "packetCacheFor",
+    "tableFor",
+]
 
 #: The name of the group of trusted proxies that do not name their clients.
 PROXIES: Final = "proxies"
@@ -44,6 +55,35 @@ _LEAST_SIGHTS: Final = 256
 
 #: Octets of an OPT record without options.
 _OPT_OCTETS: Final = 11
+
+
+class Admission:
+    """
+    What features decide, one after the other.
+
+    @ivar client: the address, an IPv4 one not mapped into IPv6; C{""} for a client of a Unix socket.
+    @ivar now: the clock's seconds.
+    @ivar action: what the client gets: C{"allow"}, C{"zones"}, C{"refuse"} or C{"drop"}, see L{twisted_ext.server.reply.acl}.
+    @ivar view: the name of the view that it is in; C{""} for none.
+    @ivar needsCookie: whether it is answered over UDP only with a valid cookie.
+    @ivar bucket: the rate limit of its queries.
+    @ivar accounts: those of the replies to its network; L{None} for no limit.
+    """
+
+    __slots__ = ("client", "now", "action", "view", "needsCookie", "bucket", "accounts")
+
+    def __init__(self, client: str, now: float) -> None:
+        self.client = client
+        self.now = now
+        self.action = "allow"
+        self.view = ""
+        self.needsCookie = False
+        self.bucket: Bucket = UNMETERED
+        self.accounts: tuple[Account, ...] | None = None
+
+
+#: Decides something of a client.
+Admit = Callable[[Admission], None]
 
 
 class ForgetfulTable(Table):

@@ -12,7 +12,7 @@ from twisted_ext.packetcache.clients import UNMETERED, Bucket
 from twisted_ext.server.limits import CLIENT_BURST, CLIENT_RATE, CLIENT_SLIP, CLIENTS_METERED
 
 if TYPE_CHECKING:
-    from twisted_ext.server.reply.admission import Admission
+    from twisted_ext.server.reply.packetcaches import Admission
 
 __all__ = ["ClientRateLimit", "Generations", "networkOf", "siteOf"]
 

@@ -15,15 +15,14 @@ from twisted_ext.server.reply.chaos import ChaosIdentity
 from twisted_ext.server.reply.replywriter import Sections, WrittenReply, compose
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.wire.codes import AA, AD, CD, DO, QR, RA, RD, TC, Rcode
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import HEADER, HEADER_OCTETS
+from twisted_ext.wire.message import EDNS, HEADER, HEADER_OCTETS
 from twisted_ext.wire.names import isBelow, nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import NSEC, NSEC3, RRSIG, SOA
-from twisted_ext.zone.query.direct import DirectAnswer
+from twisted_ext.zone.store.version import DirectAnswer
 
 if TYPE_CHECKING:
-    from twisted_ext.server.settings.settings import Settings
+    from twisted_ext.server.config.settings import Settings
 
 __all__ = ["ReplyBuilder", "padded", "withCookie"]
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import DATAGRAM_SIZE, MESSAGE_SIZE
+from twisted_ext.server.config.keys import TLSPeer
 from twisted_ext.wire.codes import QR, Rcode
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import HEADER_OCTETS, Message, Question
+from twisted_ext.wire.message import EDNS, HEADER_OCTETS, Message, Question
 from twisted_ext.wire.names import ROOT
 from twisted_ext.wire.reader import Reader
 from twisted_ext.wire.records import RRSet, readRecords
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from twisted_ext.packetcache.packetcache import Address
     from twisted_ext.wire.tsig import TSIGRecord, Verdict
 
-__all__ = ["Refusal", "Request", "Send", "TLSPeer"]
+__all__ = ["Refusal", "Request", "Send"]
 
 _counts: Final = Struct(">HHHH").unpack_from
 
@@ -78,31 +78,6 @@ class Refusal:
     flags: int = 0
     isBogus: bool = False
     lasting: bool = True
-
-
-@dataclass(slots=True, frozen=True)
-class TLSPeer:
-    """
-    What a client has proved on an encrypted connection.
-
-    @ivar isPrivate: whether the connection hides what is transferred as RFC 9103 (section 7.2) demands it: TLS 1.3, or QUIC.
-    @ivar names: the host names and addresses in its certificate, in lower case, if it showed one that is trusted.
-    @ivar pin: the digest of the public key of that certificate, C{b""} without one.
-    """
-
-    isPrivate: bool
-    names: tuple[str, ...] = ()
-    pin: bytes = b""
-
-    def toJSON(self) -> list[object]:
-        return [self.isPrivate, list(self.names), self.pin.hex()]
-
-    @classmethod
-    def fromJSON(cls, said: object) -> TLSPeer | None:
-        if not isinstance(said, list):
-            return None
-        isPrivate, names, pin = said
-        return cls(bool(isPrivate), tuple(names), bytes.fromhex(str(pin)))
 
 
 #: What is known of clients without certificates over QUIC.

@@ -34,18 +34,19 @@ from twisted_ext.packetcache.clients import Client
 from twisted_ext.packetcache.packetcache import Address, PacketCache
 from twisted_ext.packetcache.table import Reply
 from twisted_ext.resolver.ask import queryOf, unknown
+from twisted_ext.server.config.keys import TLSPeer
+from twisted_ext.server.reply.chaos import SelfTest
 from twisted_ext.server.reply.gates import Gate, plainGates, standardGates
+from twisted_ext.server.reply.opcodes import RefusalLog
 from twisted_ext.server.reply.packetcaches import isForOneTransport, offerReply, packetCacheFor, tableFor
-from twisted_ext.server.reply.refusallog import RefusalLog
 from twisted_ext.server.reply.replybuilder import ReplyBuilder, padded, withCookie
 from twisted_ext.server.reply.replywriter import WrittenReply
-from twisted_ext.server.reply.requests import Refusal, Request, Send, TLSPeer
-from twisted_ext.server.reply.selftest import SelfTest
+from twisted_ext.server.reply.requests import Refusal, Request, Send
 from twisted_ext.server.reply.waiting import WaitingRequest, WaitingRequests
 from twisted_ext.transport.faultlog import FaultLog
 from twisted_ext.wire.codes import CD, CH, DO, IN, RA, RD, Rcode
 from twisted_ext.wire.message import HEADER_OCTETS, Question
-from twisted_ext.zone.query.direct import DirectAnswer
+from twisted_ext.zone.store.version import DirectAnswer
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -153,7 +154,7 @@ class Responder:
         self.relieve: Callable[[], object] = self.packetCache.clear
         self._relieved = float("-inf")
         self.later: deque[Later] | None = None
-        self._declining = RefusalLog()
+        self._refusals = RefusalLog()
         self.limiting = limiting
         self._unrecursed = unrecursed
         self._patience = REQUEST_SECONDS.pick(seconds)
@@ -269,7 +270,7 @@ class Responder:
             if refusal is not None:
                 self.counters.refused(gate.name)
                 if gate.name == "signature" and self.handlers:
-                    self._declining.tell(request, refusal)
+                    self._refusals.tell(request, refusal)
                 self._refuse(request, refusal, send, gate.name)
                 return
         if self.handlers:
@@ -357,7 +358,7 @@ class Responder:
         self, outcome: Refusal | MessageStream, request: Request, send: Send, flow: Callable[[Iterator[bytes]], None] | None
     ) -> None:
         if isinstance(outcome, Refusal):
-            self._declining.tell(request, outcome)
+            self._refusals.tell(request, outcome)
             self._refuse(request, outcome, send)
         elif flow is not None:
             request.replied = True

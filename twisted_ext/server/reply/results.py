@@ -9,7 +9,7 @@ from typing import Final
 from twisted_ext.answers import KINDS, Answer, Security
 from twisted_ext.metrics.activity import statusOf
 from twisted_ext.server.reply.requests import Refusal
-from twisted_ext.zone.query.direct import DirectAnswer
+from twisted_ext.zone.store.version import DirectAnswer
 
 __all__ = ["Result", "resultOf"]
 

@@ -25,7 +25,7 @@ from twisted_ext.server.reply.requests import Refusal
 from twisted_ext.wire.codes import Rcode
 
 if TYPE_CHECKING:
-    from twisted_ext.server.reply.admission import Admission
+    from twisted_ext.server.reply.packetcaches import Admission
     from twisted_ext.server.reply.replybuilder import ReplyBuilder
     from twisted_ext.server.reply.requests import Request
 

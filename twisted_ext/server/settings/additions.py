@@ -17,29 +17,25 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, Protocol, TypeVar, cast
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription, CallerFault, StorageFault
 from twisted_ext.files import STATE_FOLDER, replacingFile
-from twisted_ext.server.config.setting import DECLARED, Setting
+from twisted_ext.server.config.setting import ADDED, DECLARED, AddedValue, Setting
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.tables import meant
 from twisted_ext.server.config.types import Value
 from twisted_ext.server.features.blocking.lists import choiceIn, namedLists, schedulesIn
 from twisted_ext.server.features.blocking.settings import BlockingSettings
-from twisted_ext.server.features.views.settings import ViewsSettings
-from twisted_ext.server.features.views.viewsettings import ViewSettings
-from twisted_ext.server.settings.settings import Settings
-from twisted_ext.server.settings.startup import ADDED
+from twisted_ext.server.features.views.settings import ViewSettings, ViewsSettings
 from twisted_ext.server.settings.tomlfile import documentIn, textOf
 
-if TYPE_CHECKING:
-    from twisted_ext.server.operations.operations import Operations
+__all__ = ["AddedSettings", "added", "addedIn", "checkedValue", "removed", "withAdded", "write"]
 
-__all__ = ["AddedSettings", "AddedValue", "added", "addedIn", "checkedValue", "removed", "withAdded", "write"]
+_T = TypeVar("_T")
 
 _log: Final = Logger(__name__)
 
@@ -52,35 +48,6 @@ _LONGEST: Final = 2_000
 _HEAD: Final = "# Values that were added and removed while the server ran. txdns control setting changes them.\n"
 
 _KEYS: Final = ("setting", "value", "view")
-
-
-@dataclass(frozen=True, slots=True)
-class AddedValue:
-    """
-    A value that a setting has besides those of the settings file and the options, or that it has no longer.
-
-    @ivar setting: the name of the setting; C{clients} for those of a view.
-    @ivar value: as the setting keeps it.
-    @ivar view: the view that it is for; C{""} for all clients.
-    """
-
-    setting: str
-    value: str
-    view: str = ""
-    isRemoved: bool = False
-
-    def __str__(self) -> str:
-        whose = f"view {self.view}" if self.view else "all clients"
-        return f"{self.setting} {'no longer has' if self.isRemoved else 'has'} {self.value} for {whose}"
-
-    def on(self, values: dict[str, None]) -> None:
-        """
-        Make this change to the values of its setting.
-        """
-        if self.isRemoved:
-            values.pop(self.value, None)
-        else:
-            values[self.value] = None
 
 
 def _settings() -> dict[str, Setting]:
@@ -297,12 +264,27 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+class _Server(Protocol):
+    """
+    What a server that runs has for it, see L{Operations<twisted_ext.server.operations.operations.Operations>}.
+    """
+
+    @property
+    def inForce(self) -> Settings: ...
+
+    def inTurn(self, change: Callable[[], Deferred[_T]]) -> Deferred[_T]: ...
+
+    def elsewhere(self, work: Callable[[], _T]) -> Deferred[_T]: ...
+
+    def goOver(self, settings: Settings) -> Deferred[list[str]]: ...
+
+
 class AddedSettings:
     """
     Changes the settings of a server that runs.
     """
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: _Server) -> None:
         self._operations = operations
 
     def alter(self, wanted: Iterable[tuple[str, str, str, bool]]) -> Deferred[list[AddedValue]]:

@@ -10,7 +10,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.server.config.types import COUNT, FLAG
-from twisted_ext.server.settings.settings import allSettings
+from twisted_ext.server.settings.plugged import allSettings
 from twisted_ext.server.settings.startup import programName
 
 if TYPE_CHECKING:

@@ -1,17 +1,50 @@
 """
-Features of other packages.
+All settings: those of the server, of its features, and of features of other packages, which are found when they are needed.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Collection, Sequence
+from typing import Final
 
 from twisted_ext.interfaces import IServerFeature
-from twisted_ext.resolver.strings.plugins import pluginsFor
+from twisted_ext.server.config.setting import DECLARED, Setting
+from twisted_ext.server.features import order
 from twisted_ext.server.features.base.feature import Feature
 from twisted_ext.server.operations.table import OPERATIONS
 
-__all__ = ["pluggedFeatures"]
+__all__ = ["allSettings", "hasOtherPlugins", "pluggedFeatures", "pluginComplaints"]
+
+#: The plugins of Twisted and of this package, none of which is a feature.
+_KNOWN: Final = frozenset(
+    """
+    __init__ cred_anonymous cred_file cred_memory cred_sshkeys cred_unix twisted_conch twisted_core twisted_ext_dropin twisted_ftp
+    twisted_inet twisted_mail twisted_names twisted_portforward twisted_reactors twisted_runner twisted_socks twisted_trial twisted_web
+    twisted_words
+    """.split()
+)
+
+#: An error text for each plugin that could not be adopted.
+pluginComplaints: Final[list[str]] = []
+
+_isAdopted = False
+
+
+def hasOtherPlugins() -> bool:
+    """
+    Return whether there are plugins of other packages. To look for features among them takes a tenth of a second.
+    """
+    for path in sys.path:
+        try:
+            names = os.listdir(os.path.join(path or ".", "twisted", "plugins"))
+        except OSError:
+            continue
+        if any(name.endswith(".py") and name[:-3] not in _KNOWN for name in names):
+            return True
+    return False
+
 
 def pluggedFeatures(known: Sequence[Feature], names: Collection[str]) -> tuple[list[Feature], list[str]]:
     """
@@ -22,6 +55,8 @@ def pluggedFeatures(known: Sequence[Feature], names: Collection[str]) -> tuple[l
 
     @return: the usable ones, by name, and an error text for each of the others.
     """
+    from twisted_ext.resolver.strings.plugins import pluginsFor
+
     found: list[Feature] = []
     plugins, wrong = pluginsFor(IServerFeature)
     for plugin in sorted(plugins, key=lambda each: str(getattr(each, "name", ""))):
@@ -60,3 +95,31 @@ def _wrongWith(feature: Feature, others: Sequence[Feature], names: Collection[st
     words = {verb.words[0] for verb in (*OPERATIONS, *[verb for other in others for verb in other.verbs])}
     heard = [verb.path for verb in feature.verbs if verb.words[0] in words or len(verb.words) > 2]
     return f"the command {heard[0].replace('/', ' ')} is taken, or has more than two words" if heard else ""
+
+
+def _adopt() -> None:
+    """
+    Add the features of plugins, which are other packages. Most servers have none.
+    """
+    global _isAdopted
+    if _isAdopted or not hasOtherPlugins():
+        return
+    # Set first: a plugin may read settings while it is imported.
+    _isAdopted = True
+    found, complaints = pluggedFeatures(order.ORDER, DECLARED.byName)
+    pluginComplaints.extend(complaints)
+    if found:
+        order.ORDER = (*order.ORDER, *found)
+        order.declare()
+
+
+DECLARED.adopt = _adopt
+
+
+def allSettings(*, plugins: bool = True) -> tuple[Setting, ...]:
+    """
+    Return the settings of the server and of all features.
+
+    @param plugins: those of plugins too, which are loaded for that.
+    """
+    return DECLARED.withPlugins() if plugins else DECLARED.all

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault
+from twisted_ext.server.config.setting import ADDED
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.features.localnames.feature import LocalNamesSettings
-from twisted_ext.server.features.views.settings import ViewsSettings
-from twisted_ext.server.features.views.viewsettings import viewsOf
+from twisted_ext.server.features.views.settings import ViewsSettings, viewsOf
 from twisted_ext.wire.escapes import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType, TracebackType
 
-    from twisted_ext.server.settings.settings import Settings
+    from twisted_ext.server.config.settings import Settings
 
 __all__ = [
-    "ADDED", "BROKEN_PIPE", "INTERRUPTED", "MISCONFIGURED", "WRONG", "callProgram", "complainPlainly", "end", "neededModule", "programName",
+    "BROKEN_PIPE", "INTERRUPTED", "MISCONFIGURED", "WRONG", "callProgram", "complainPlainly", "end", "neededModule", "programName",
     "wantSomething", "withAdded",
 ]  # fmt: skip
 
@@ -44,9 +44,6 @@ INTERRUPTED: Final = 130
 
 #: The exit status that shells use for programs ended by SIGPIPE.
 BROKEN_PIPE: Final = 141
-
-#: The name of the file, in the state folder, of values that were added and removed while the server ran.
-ADDED: Final = "added.toml"
 
 #: Settings that only a recursive resolver uses.
 _RECURSING: Final = (

@@ -10,10 +10,11 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.resolver.policy.localanswers import Complaints, FollowedFile
+from twisted_ext.resolver.local.localanswers import Complaints, FollowedFile
 from twisted_ext.server.config import types
+from twisted_ext.server.config.setting import DECLARED
 from twisted_ext.server.limits import LOADING_COMPLAINTS
-from twisted_ext.server.settings.settings import allSettings, settingNamed
+from twisted_ext.server.settings.plugged import allSettings
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.setting import Setting
@@ -71,7 +72,7 @@ def valuesFromTOML(text: str, path: str, zoneDirectory: str = "") -> dict[str, V
     values: dict[str, Value] = {}
     wrong: list[tuple[int, str]] = []
     for key, value in document.items():
-        setting = settingNamed(key)
+        setting = DECLARED.named(key)
         if setting is None:
             wrong.append((_lineOf(text, key), f"{key}: there is no such setting{_meant(key)}"))
             continue
@@ -85,7 +86,7 @@ def valuesFromTOML(text: str, path: str, zoneDirectory: str = "") -> dict[str, V
             if isinstance(setting.kind, types.Table) and tables:
                 wrong += [(_lineOf(text, key), said) for said in str(fault).splitlines()]
             else:
-                single = settingNamed(key.removesuffix("s"))
+                single = DECLARED.named(key.removesuffix("s"))
                 headed = tables and single is not None and isinstance(single.kind, types.Table)
                 hint = f"; tables of {key} are headed [[{key.removesuffix('s')}]]" if headed else ""
                 wrong.append((_lineOf(text, key), f"{key} {fault}{hint}"))

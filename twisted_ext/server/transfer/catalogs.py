@@ -19,7 +19,7 @@ from zlib import crc32
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription, BadMessage, BadName, BadZone
-from twisted_ext.files import forState, syncFolder
+from twisted_ext.files import STATE_FILE, replacingFile, syncFolder
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.zone.catalog.catalogs import Catalog, Catalogs, CatalogStep, Member, catalogVersion, uniqueLabel
@@ -338,12 +338,8 @@ class OwnershipLog:
 
     def _replace(self) -> None:
         kept = self._kept.copy()
-        beside = f"{self._path}.new"
-        with open(beside, "w", encoding="ascii", opener=forState) as file:
-            file.writelines([_line(apex, owner) for apex, owner in kept.items()])
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, self._path)
+        with replacingFile(self._path, new=STATE_FILE) as file:
+            file.writelines([_line(apex, owner).encode("ascii") for apex, owner in kept.items()])
         syncFolder(self._path)
         self._lines = len(kept)
         self._incomplete = False

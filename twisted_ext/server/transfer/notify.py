@@ -239,14 +239,14 @@ class NotifySender:
         self._missing: dict[str, list[tuple[bytes, str]]] = {}
         self._watchTimer: IDelayedCall | None = None
         self._stopped = False
-        self._outcomes = PeerFacts()
+        self._facts = PeerFacts()
 
     def factsOf(self, zone: bytes) -> list[dict[str, JSON]]:
         """
         Return what happened last with each server that is notified of a zone: C{server}; C{serial}, that it was told of; C{at}, in seconds
         since 1970; C{said}, if it did not acknowledge that; C{waiting}, if it is being told now.
         """
-        outcomes = self._outcomes.of(zone)
+        outcomes = self._facts.of(zone)
         found: list[dict[str, JSON]] = []
         for remote in self._targets.get(zone, ()):
             label = remote.server.label
@@ -256,7 +256,7 @@ class NotifySender:
         return found
 
     def _note(self, awaited: Awaited, said: str = "") -> None:
-        self._outcomes.note(*awaited.key, PeerFact(serialIn(awaited.soa.rdatas[0]), self._today(), said))
+        self._facts.note(*awaited.key, PeerFact(serialIn(awaited.soa.rdatas[0]), self._today(), said))
 
     def figures(self) -> dict[str, float]:
         """
@@ -273,7 +273,7 @@ class NotifySender:
         if remotes:
             self._targets[apex] = list(remotes)
         elif self._targets.pop(apex, None):
-            self._outcomes.forget(apex)
+            self._facts.forget(apex)
 
     def changed(self, apex: bytes, soa: RRSet) -> None:
         if self._stopped:

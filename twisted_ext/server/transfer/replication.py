@@ -22,12 +22,12 @@ from twisted_ext.server.authority.guards import Guards
 from twisted_ext.server.authority.sink import ZoneSink
 from twisted_ext.server.authority.zonetable import EXPIRED
 from twisted_ext.server.config.keys import Keys
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.transferpolicy import NOBODY, USUAL, Terms, termsOf
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.jobs.turns import paced
 from twisted_ext.server.limits import STARTS
 from twisted_ext.server.reply.opcodes import OpcodeHandler, handlerKey
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.transfer.catalogs import CatalogSettings
 from twisted_ext.server.transfer.notify import NotifyReceiver, NotifySender
 from twisted_ext.server.transfer.peerfacts import PeerFact, PeerFacts
@@ -111,17 +111,17 @@ class Replication:
         # How often each zone was transferred to a client.
         self._sent: Counter[bytes] = Counter()
         # What was sent to whom last.
-        self._fetched = PeerFacts()
+        self._facts = PeerFacts()
         self.notifying = NotifySender(reactor, today=today)
         self.secondaries = (
             Secondaries(reactor, folder, self._install, told=self._told, today=today, settings=settings, guards=self._guards)
             if folder
             else None
         )
-        self.transferring = OutgoingTransfers(self._offer, settings=settings, today=today, sent=self._wasSent)
+        self.transfers = OutgoingTransfers(self._offer, settings=settings, today=today, sent=self._wasSent)
         self.handlers: dict[int, OpcodeHandler] = {
-            handlerKey(Opcode.QUERY, AXFR): self.transferring,
-            handlerKey(Opcode.QUERY, IXFR): self.transferring,
+            handlerKey(Opcode.QUERY, AXFR): self.transfers,
+            handlerKey(Opcode.QUERY, IXFR): self.transfers,
             handlerKey(Opcode.NOTIFY): NotifyReceiver(self._watched),
         }
 
@@ -396,7 +396,7 @@ class Replication:
         facts: dict[str, JSON] = {} if secondary is None else secondary.facts()
         if notified := self.notifying.factsOf(apex):
             facts["notified"] = [*notified]
-        if fetched := self._fetched.of(apex):
+        if fetched := self._facts.of(apex):
             facts["fetched"] = [{"client": client, **fact.toJSON()} for client, fact in fetched.items()]
         return facts
 
@@ -409,7 +409,7 @@ class Replication:
 
     def _wasSent(self, zone: bytes, serial: int, client: str, keyName: bytes) -> None:
         self._sent[zone] += 1
-        self._fetched.note(zone, client, PeerFact(serial, self._today()))
+        self._facts.note(zone, client, PeerFact(serial, self._today()))
         self.notifying.sent(zone, serial, client, keyName)
 
     def changed(self, version: Version) -> None:

@@ -17,9 +17,9 @@ from twisted_ext.errors import BadMessage
 from twisted_ext.files import STATE_FOLDER
 from twisted_ext.server.authority.guards import Guards
 from twisted_ext.server.config.keys import Grants, RemoteServer
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.jobs.subprocess import runModule
 from twisted_ext.server.limits import JOURNALS_OPEN, PROBES, STARTS
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.transfer.fairqueue import Slots
 from twisted_ext.server.transfer.secondarystore import SecondaryStore, SpoolRoom, removeUnfinished
 from twisted_ext.server.transfer.xfrin import Secondary

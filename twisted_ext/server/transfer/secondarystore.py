@@ -15,7 +15,7 @@ from typing import Final
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadImage, BudgetSpent, StorageFault
-from twisted_ext.files import forState
+from twisted_ext.files import STATE_FILE, forState, replacingFile
 from twisted_ext.server.limits import SPOOL_OCTETS
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.limits import GATHERED_OCTETS
@@ -285,12 +285,8 @@ class SecondaryStore:
 
         @raise OSError: they cannot be written.
         """
-        beside = f"{self._timesPath}.new"
-        with open(beside, "w", encoding="utf-8", opener=forState) as file:
-            json.dump({"refreshed": refreshedAt, "expires": expiresAt}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(beside, self._timesPath)
+        with replacingFile(self._timesPath, new=STATE_FILE) as file:
+            file.write(json.dumps({"refreshed": refreshedAt, "expires": expiresAt}).encode())
 
     def reject(self) -> None:
         with suppress(OSError):

@@ -20,8 +20,7 @@ from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import QR, Opcode, Rcode, rcodeName
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.tsig import sign, verify
 

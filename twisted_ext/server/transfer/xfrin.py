@@ -35,7 +35,7 @@ from twisted_ext.zone.transfer.refresh import RefreshState, RefreshStep, Seconda
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.reply.requests import TLSPeer
+    from twisted_ext.server.config.keys import TLSPeer
     from twisted_ext.server.transfer.secondaries import Secondaries
     from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.journal import Journal
@@ -79,9 +79,9 @@ class Secondary:
         self.text = nameToText(apexName)
         self.primaries = list(primaries)
         self.grants = grants
-        self._all = all_
+        self._secondaries = all_
         self._today = all_.today
-        self._holding = SecondaryStore(all_.folder, apexName)
+        self._store = SecondaryStore(all_.folder, apexName)
         self.refreshing = RefreshState(len(self.primaries), random, self._today())
         self._timer: IDelayedCall | None = None
         self._flight: Deferred[None] | None = None
@@ -91,7 +91,7 @@ class Secondary:
         # Whether a NOTIFY came during an SOA query or a transfer.
         self._called = False
         # The first step of what has begun while the last one is being stored.
-        self._following: RefreshStep | None = None
+        self._step: RefreshStep | None = None
         # Primaries that do not support EDNS.
         self._plain: set[str] = set()
         # Fires when the current work in a thread has ended; it cannot be cancelled.
@@ -101,15 +101,15 @@ class Secondary:
 
     @property
     def journal(self) -> Journal | None:
-        if self._thread is not None and not self._holding.isOpen:
+        if self._thread is not None and not self._store.isOpen:
             # A thread may be opening it right now.
             return None
         try:
-            journal = self._holding.journal
+            journal = self._store.journal
         except (StorageFault, OSError):
             return None
         if journal is not None:
-            self._all.opened(self)
+            self._secondaries.opened(self)
         return journal
 
     def _hear(self, label: str, serial: int | None, said: str = "") -> None:
@@ -144,7 +144,7 @@ class Secondary:
         @return: whether they were closed.
         """
         if self._thread is None:
-            self._holding.rest()
+            self._store.rest()
         return self._thread is None
 
     @property
@@ -162,17 +162,17 @@ class Secondary:
         self._running = True
         now = self._today()
         try:
-            held = self._holding.restore()
+            held = self._store.restore()
         except (StorageFault, OSError) as fault:
             self._complain("{zone}: the stored data cannot be read: {fault}", fault)
             held = None
-        if self._holding.isOpen:
-            self._all.opened(self)
+        if self._store.isOpen:
+            self._secondaries.opened(self)
         if held is not None:
             self.version, refreshedAt, expiresAt = held
             self.refreshing.restore(self.version.soa.rdatas[0], refreshedAt, expiresAt, now)
             if self.refreshing.serving:
-                self._all.install(self.apexName, self.version)
+                self._secondaries.install(self.apexName, self.version)
             else:
                 self._giveUp()
         self._look()
@@ -193,7 +193,7 @@ class Secondary:
                 ending.append(ended)
         if flight is not None:
             flight.cancel()
-        return gatherResults(ending).addCallback(lambda _: self._holding.close())
+        return gatherResults(ending).addCallback(lambda _: self._store.close())
 
     def _aside(self, work: Callable[[], _Result]) -> Deferred[_Result]:
         """
@@ -209,14 +209,14 @@ class Secondary:
                 done.callback(result)
             ended.callback(None)
 
-        inThread(self._all.reactor, work).addBoth(over)
+        inThread(self._secondaries.reactor, work).addBoth(over)
         return done
 
     def forget(self) -> None:
         """
         Remove the stored data, after L{stop}.
         """
-        self._holding.remove()
+        self._store.remove()
 
     # -- NOTIFY
 
@@ -265,7 +265,7 @@ class Secondary:
         Return when a NOTIFY may cause the next SOA query.
         """
         # Possibly spoofed NOTIFY messages must not cause repeated attempts to fetch a zone that cannot be fetched.
-        return self._noticed + self._all.noticeWait * (1 if self.refreshing.state is SecondaryState.CURRENT else _FAILED)
+        return self._noticed + self._secondaries.noticeWait * (1 if self.refreshing.state is SecondaryState.CURRENT else _FAILED)
 
     def _noticeLater(self) -> None:
         """
@@ -312,7 +312,7 @@ class Secondary:
         at = self.refreshing.wakeAt()
         if at is not None and self._running:
             wait = min(max(0.0, at - self._today()), _LONGEST)
-            self._timer = self._all.reactor.callLater(wait, self._look)
+            self._timer = self._secondaries.reactor.callLater(wait, self._look)
 
     def _disarm(self) -> None:
         if self._timer is not None:
@@ -321,11 +321,11 @@ class Secondary:
 
     def _giveUp(self) -> None:
         _log.warn("zone {zone} has expired: no primary has confirmed it", zone=self.text)
-        self._all.install(self.apexName, None)
+        self._secondaries.install(self.apexName, None)
 
     def _complain(self, format: str, fault: object) -> None:
         self.said = str(fault)
-        self._all.told(self.apexName.lower(), self.said)
+        self._secondaries.told(self.apexName.lower(), self.said)
         # A primary that is down fails the request for the changes and the one for the whole zone alike.
         if self.said != self._logged:
             self._logged = self.said
@@ -339,7 +339,7 @@ class Secondary:
         """
         if self._flight is not None:
             # What came before is still being stored, in a thread.
-            self._following = step
+            self._step = step
         elif self._running:
             flight = Deferred.fromCoroutine(self._run(step))
             if not flight.called:
@@ -364,7 +364,7 @@ class Secondary:
                     _log.failure("while refreshing {zone}", zone=self.text)
                     step = self.refreshing.failed(self._today())
                 if step is None:
-                    step, self._following = self._following, None
+                    step, self._step = self._step, None
         finally:
             self._flight = None
         called, self._called = self._called, False
@@ -377,14 +377,14 @@ class Secondary:
         label = remote.server.label
         options = () if label in self._plain else ((_EXPIRE, b""),)
         try:
-            await self._all.probes.acquire(label)
+            await self._secondaries.probes.acquire(label)
             try:
                 reply = await exchange(
-                    MessageSender(self._all.reactor, self._all.links), remote, question, options=options, wait=PROBE_WAIT.default,
-                    tries=int(PROBE_TRIES.default), today=self._today, unsignedRefusals=True,
+                    MessageSender(self._secondaries.reactor, self._secondaries.links), remote, question, options=options,
+                    wait=PROBE_WAIT.default, tries=int(PROBE_TRIES.default), today=self._today, unsignedRefusals=True,
                 )  # fmt: skip
             finally:
-                self._all.probes.release(label)
+                self._secondaries.probes.release(label)
             expire = None if reply.edns is None else reply.edns.option(_EXPIRE)
             for rrset in reply.answer:
                 if rrset.rrType == SOA and rrset.name.lower() == self.apexName.lower() and len(rrset.rdatas[0]) >= 22:
@@ -428,17 +428,17 @@ class Secondary:
 
     async def _fetch(self, step: RefreshStep, remote: RemoteServer) -> RefreshStep | None:
         label = remote.server.label
-        spool = Spool(self._holding.spoolPath, self._all.room, label)
-        slots = self._all.slots
+        spool = Spool(self._store.spoolPath, self._secondaries.room, label)
+        slots = self._secondaries.slots
         version = self.version if step.serial is not None else None
         try:
             await slots.acquire(label)
             try:
                 soa = None if version is None else version.soa
                 receiving = await fetchZone(
-                    self._all.reactor, remote.server, self.apexName, spool.keep, key=remote.key, soa=soa,
-                    edns=label not in self._plain, today=self._today, most=self._all.most,
-                    connect=connectorTo(self._all.reactor, remote.server, remote.tls, links=self._all.links),
+                    self._secondaries.reactor, remote.server, self.apexName, spool.keep, key=remote.key, soa=soa,
+                    edns=label not in self._plain, today=self._today, most=self._secondaries.most,
+                    connect=connectorTo(self._secondaries.reactor, remote.server, remote.tls, links=self._secondaries.links),
                 )  # fmt: skip
                 spool.close()
                 return await self._received(receiving, spool, remote)
@@ -478,8 +478,8 @@ class Secondary:
             self._guard(current, version)
             await self._prove(version, remote)
             imaged = current.image.serial
-            await self._aside(lambda: self._holding.change(differences, imaged))
-            self._all.opened(self)
+            await self._aside(lambda: self._store.change(differences, imaged))
+            self._secondaries.opened(self)
         else:
             version, strangers = await self._built(spool)
             try:
@@ -488,14 +488,14 @@ class Secondary:
                 self._guard(current, version)
                 await self._prove(version, remote)
             except DNSFault:
-                self._holding.reject()
+                self._store.reject()
                 raise
-            version = await self._aside(self._holding.apply)
+            version = await self._aside(self._store.apply)
         self.version = version
         self.said = ""
         self._hear(remote.server.label, version.serial)
         self.received += 1
-        self._all.received += 1
+        self._secondaries.received += 1
         step = refreshing.received(self._today(), version.soa.rdatas[0], receiving.expire)
         _log.info(
             "zone {zone} {serial} from {server}: {octets} octets of {kind}",
@@ -510,7 +510,7 @@ class Secondary:
                 "zone {zone} from {server}: {strangers} outside of the zone are left out", zone=self.text, server=remote.server.label,
                 strangers=strangers,
             )  # fmt: skip
-        self._all.install(self.apexName, version)
+        self._secondaries.install(self.apexName, version)
         await self._confirm()
         return step
 
@@ -518,7 +518,7 @@ class Secondary:
         """
         @raise BadMessage: the version has lost so much that it waits until an operator accepts it.
         """
-        said = self._all.guards.judge(version.apex, 0 if current is None else current.recordCount, version.recordCount)
+        said = self._secondaries.guards.judge(version.apex, 0 if current is None else current.recordCount, version.recordCount)
         if said:
             raise BadMessage(said)
 
@@ -530,13 +530,13 @@ class Secondary:
         """
         Return the version that was transferred, and what to say of records outside of the zone.
         """
-        holding = self._holding
+        holding = self._store
         if not spool.path:
             # Keep the messages: the spool drops them if this is cancelled.
             messages = list(spool.messages)
             strangers = await self._aside(lambda: holding.build(messages))
         else:
-            strangers = await self._all.gather(self.apexName, spool.path, holding.nextPath)
+            strangers = await self._secondaries.gather(self.apexName, spool.path, holding.nextPath)
         return await self._aside(holding.built), strangers
 
     async def _confirm(self) -> None:
@@ -544,9 +544,9 @@ class Secondary:
         at, until = refreshing.refreshedAt, refreshing.expiresAt
         # A new expiry counts as a change, so report it even without an error.
         self.said = ""
-        self._all.told(self.apexName.lower(), "")
+        self._secondaries.told(self.apexName.lower(), "")
         try:
-            await self._aside(lambda: self._holding.confirm(at, until))
+            await self._aside(lambda: self._store.confirm(at, until))
         except OSError as error:
             self._complain("zone {zone}: its expiry cannot be stored: {fault}", error)
 

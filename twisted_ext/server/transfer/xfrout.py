@@ -14,13 +14,12 @@ from twisted.logger import Logger
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import DATAGRAM_SIZE
 from twisted_ext.server.config.keys import Grants
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.reply.opcodes import MessageStream, Outcome
 from twisted_ext.server.reply.requests import Refusal, Request
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.transfer.fairqueue import Slots
 from twisted_ext.wire.codes import DO, Ede, Rcode
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import HEADER_OCTETS, Message
+from twisted_ext.wire.message import EDNS, HEADER_OCTETS, Message
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import AXFR, SOA
 from twisted_ext.wire.tsig import StreamSigning

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from functools import partial
+from ipaddress import ip_address
 from time import time
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +20,7 @@ from twisted_ext.errors import BadDescription, BadMessage, BadUpdate, BadZone, D
 from twisted_ext.files import STATE_FOLDER
 from twisted_ext.server.authority.zonetable import SERVING, Zones
 from twisted_ext.server.config.keys import Grants
-from twisted_ext.server.config.updatepolicy import isProven, policyOf
+from twisted_ext.server.config.transferpolicy import policyOf
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.reply.opcodes import OpcodeHandler, Outcome, handlerKey
 from twisted_ext.server.reply.requests import Refusal, Request
@@ -380,7 +381,7 @@ class UpdateHandler:
         policy, keyName = ward.policy, request.keyName
         if ward.grants and not ward.grants.allows(request.client, keyName, request.peer):
             return self._DENIED
-        client = request.client if isProven(request) else ""
+        client = request.client if _isProven(request) else ""
         if not policy.admits(keyName, client):
             # Over TCP the client could prove its address.
             return self._UNPROVEN if not client and policy.admits(keyName, request.client) else self._DENIED
@@ -474,3 +475,15 @@ def changesText(difference: Difference) -> str:
 def _short(rrType: int, rdata: bytes) -> str:
     text = rdataToText(rrType, rdata)
     return text if len(text) <= _CHARACTERS else f"{text[:_CHARACTERS]}…"
+
+
+def _isProven(request: Request) -> bool:
+    """
+    Return whether the source address of a request is verified. That of a UDP datagram can be spoofed, except for loopback addresses.
+    """
+    if request.transport != "udp" or request.verified:
+        return True
+    try:
+        return ip_address(request.client.partition("%")[0]).is_loopback
+    except ValueError:
+        return False

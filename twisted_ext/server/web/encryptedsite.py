@@ -13,8 +13,7 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 
 from twisted_ext.server.listeners.tls.certificates import ContextFactory
-from twisted_ext.server.listeners.tls.encryption import Encryption
-from twisted_ext.server.listeners.tls.files import CertificateFiles
+from twisted_ext.server.listeners.tls.encryption import CertificateFiles, Encryption
 from twisted_ext.server.web.publichttp import PublicSite
 
 __all__ = ["SiteEncryption"]

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorSocket, IReactorTime
 
 from twisted_ext.errors import CallerFault
-from twisted_ext.server.listeners.sockets import labelOf
+from twisted_ext.server.config.places import labelOf
 from twisted_ext.server.web.publichttp import PublicSite
 from twisted_ext.server.web.website import SiteService
 

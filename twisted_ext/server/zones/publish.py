@@ -53,7 +53,7 @@ class ZonePublisher(ZoneSink):
         self._maps = Maps()
         self._revise = revise
         self._takesLong = takesLong
-        self._replaying = JournalReplays(reactor)
+        self._replays = JournalReplays(reactor)
         # Errors of a zone's next version, reported while the replay of this one is under way.
         self._later: dict[bytes, str] = {}
 
@@ -78,7 +78,7 @@ class ZonePublisher(ZoneSink):
             if said := self._later.pop(apex, ""):
                 self.failed(apex, said)
 
-        self._replaying.begin(apex, steps, done, lambda said: self._failed(place, said))
+        self._replays.begin(apex, steps, done, lambda said: self._failed(place, said))
 
     def _failed(self, place: Place, said: str) -> None:
         _log.error("{zone}: {said}", zone=place.text, said=said)
@@ -86,7 +86,7 @@ class ZonePublisher(ZoneSink):
         self.failed(place.apex, said)
 
     def _cancel(self, apex: bytes) -> None:
-        self._replaying.cancel(apex)
+        self._replays.cancel(apex)
         self._later.pop(apex, None)
 
     def _serve(self, place: Place, opening: Callable[[], Version], built: Built) -> None:
@@ -137,7 +137,7 @@ class ZonePublisher(ZoneSink):
         super().arrived(version, file, zone)
 
     def failed(self, apex: bytes, said: str, state: str = FAILED) -> None:
-        if apex in self._replaying:
+        if apex in self._replays:
             # The version being replayed is still usable.
             self._later[apex] = said
             return
@@ -148,4 +148,4 @@ class ZonePublisher(ZoneSink):
         super().gone(apex)
 
     def close(self) -> None:
-        self._replaying.close()
+        self._replays.close()

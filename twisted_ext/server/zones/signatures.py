@@ -13,9 +13,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from twisted_ext.errors import DNSFault
-from twisted_ext.expiry import ExpiryWarnings, timeLeft
 from twisted_ext.server.authority.zonetable import SERVING, Place, Zones
 from twisted_ext.server.limits import SIGNATURE_LINES
+from twisted_ext.watch.expiry import ExpiryWarnings, timeLeft
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import typeName
 from twisted_ext.zone.check.signatureends import firstEnd

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
 
-from twisted_ext.dnssec.sign.keyfiles import namePrefix
+from twisted_ext.dnssec.privatekeys.keyfiles import namePrefix
 from twisted_ext.files import STATE_FILE, openNow, replacingFile
 from twisted_ext.server.zones.compilers import Job
 from twisted_ext.server.zones.imagefiles import Built, Images, statusOf
@@ -17,7 +17,7 @@ from twisted_ext.zone.sign.policy import SigningPolicy
 from twisted_ext.zone.store.serials import isNewer
 
 if TYPE_CHECKING:
-    from twisted_ext.dnssec.sign.validity import Validity
+    from twisted_ext.dnssec.privatekeys.validity import Validity
     from twisted_ext.server.zones.pending import PendingZone
     from twisted_ext.server.zones.publish import ZonePublisher
 

@@ -13,8 +13,8 @@ from twisted_ext.server.config.addedkeys import addedKeysPath
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.keys import Keys
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.zonesettings import ZoneSettings
-    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["checkZones", "checking", "zonesIn"]
 
@@ -51,8 +51,7 @@ def checking(settings: Settings, zones: Collection[ZoneSettings]) -> Generator[N
     special = [zone for zone in zones if not zone.plain]
     if not special and not settings.keyFile and not os.path.exists(addedKeysPath(settings)):
         return None
-    from twisted_ext.server.config.transferpolicy import keysOf, termsOf
-    from twisted_ext.server.config.updatepolicy import policyOf
+    from twisted_ext.server.config.transferpolicy import keysOf, policyOf, termsOf
     from twisted_ext.server.transfer.catalogs import CatalogSettings
 
     keys = keysOf(settings)

@@ -25,8 +25,8 @@ from twisted_ext.server.zones.validate import checking, checkZones, zonesIn
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.keys import Keys
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.zonesettings import ZoneSettings
-    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["ZoneList"]
 

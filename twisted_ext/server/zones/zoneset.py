@@ -23,7 +23,7 @@ from twisted_ext.files import TemporaryFolder
 from twisted_ext.metrics.figures import ZoneFigures
 from twisted_ext.server.authority.guards import Guards
 from twisted_ext.server.authority.zonetable import Place, Zones, zoneFigures
-from twisted_ext.server.config.ownership import refuseForeign
+from twisted_ext.server.config.secretfiles import refuseForeign
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.jobs.tuning import uncollected
 from twisted_ext.server.update.journalreplay import journalName
@@ -35,9 +35,9 @@ from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.reply.opcodes import OpcodeHandler
-    from twisted_ext.server.settings.settings import Settings
     from twisted_ext.server.transfer.replication import Replication
     from twisted_ext.server.update.edits import ZoneEdits
     from twisted_ext.server.update.journalreplay import Steps
@@ -78,7 +78,7 @@ class ZoneSet:
     @ivar loading: loads them from master files; L{None} as long as there are no zones.
     @ivar handlers: the handlers for requests other than QUERY; empty as long as there are no zones.
     @ivar guards: decide which versions wait until an operator accepts them.
-    @ivar mirrored: in a worker, applies the parent's messages to the table.
+    @ivar zoneSync: in a worker, applies the parent's messages to the table.
     @ivar broken: called with a message if this process cannot safely continue.
     @ivar useless: called with a message if none of the initial zones can be served.
     @ivar connected: called when there are handlers that there were not, because the first zone was added.
@@ -126,18 +126,18 @@ class ZoneSet:
         self.connected: Callable[[], object] = lambda: None
         self._replication: Replication | None = None
         self._updating: UpdateHandler | None = None
-        self._stored: ZoneDatabases | None = None
+        self._databases: ZoneDatabases | None = None
         self._added: AddedZones | None = None
         self._arrivals: Arrivals | None = None
         # The folder for persistent state, once there are zones; the temporary one if the settings give none.
         self._folder = ""
-        self._own: TemporaryFolder | None = None
-        self._telling: set[bytes] = set()
-        self.mirrored: ZoneSyncWorker | None = None
+        self._ownFolder: TemporaryFolder | None = None
+        self._notifying: set[bytes] = set()
+        self.zoneSync: ZoneSyncWorker | None = None
         if worker:
             from twisted_ext.server.zones.zonesyncworker import ZoneSyncWorker
 
-            self.mirrored = ZoneSyncWorker(self.zones)
+            self.zoneSync = ZoneSyncWorker(self.zones)
         self._closed = False
         self._retry: IDelayedCall | None = None
 
@@ -175,7 +175,7 @@ class ZoneSet:
         self._signatures.changed()
         if self._replication is None:
             return
-        if version is None and place.apex in self._telling:
+        if version is None and place.apex in self._notifying:
             zone = place.served()
             version = None if zone is None else zone.current
         if version is not None:
@@ -244,8 +244,8 @@ class ZoneSet:
 
         folder = self._settings.stateFolder()
         if not folder:
-            self._own = self._own or TemporaryFolder()
-            folder = self._own.path
+            self._ownFolder = self._ownFolder or TemporaryFolder()
+            folder = self._ownFolder.path
             forgotten = next((zone.text for zone in zones if zone.update or zone.edit or zone.primaries), "")
             if forgotten:
                 text = "transfers and updates of {zone} are lost when the server stops; set state to keep them"
@@ -295,7 +295,7 @@ class ZoneSet:
             self.loading,
             folder,
             partial(inThread, self._reactor),
-            isLasting=self._own is None,
+            isLasting=self._ownFolder is None,
         )
         if self.keys is None:
             self.keys = keysOf(self._settings)
@@ -354,23 +354,23 @@ class ZoneSet:
         """
         Return the databases, if there are any or some of these zones are in one.
         """
-        if self._stored is None and any(zone.store for zone in zones):
+        if self._databases is None and any(zone.store for zone in zones):
             from twisted_ext.server.zones.databases.dbzones import ZoneDatabases
 
             assert self._arrivals is not None
-            self._stored = ZoneDatabases(self._reactor, self._arrivals, partial(inThread, self._reactor), self.guards)
-        return self._stored
+            self._databases = ZoneDatabases(self._reactor, self._arrivals, partial(inThread, self._reactor), self.guards)
+        return self._databases
 
     def _arrange(self, apex: bytes, zone: ZoneSettings | None) -> None:
         """
         Apply the settings of a zone to all but its source.
         """
-        updating, arrivals, stored, keys = self._updating, self._arrivals, self._stored, self.keys
+        updating, arrivals, stored, keys = self._updating, self._arrivals, self._databases, self.keys
         assert updating is not None and arrivals is not None and keys is not None
         if zone is not None and not zone.plain and (zone.notify or zone.allowTransfer or zone.catalog == "follow"):
-            self._telling.add(apex)
+            self._notifying.add(apex)
         else:
-            self._telling.discard(apex)
+            self._notifying.discard(apex)
         arrivals.follow(apex, zone)
         updating.arrange(apex, zone, keys, None if stored is None else stored.keeperOf(apex))
 
@@ -451,7 +451,7 @@ class ZoneSet:
             # What is served has other changes, as it is signed.
             return None
         journal = None if self._updating is None else self._updating.journal(apex)
-        return self._stored.historyOf(apex) if journal is None and self._stored is not None else journal
+        return self._databases.historyOf(apex) if journal is None and self._databases is not None else journal
 
     def _settled(self, counts: tuple[int, int]) -> None:
         wanted, served = counts
@@ -523,7 +523,7 @@ class ZoneSet:
         """
         if self._replication is not None and self._replication.refresh(apex):
             return succeed(["its primaries are asked whether it has changed"])
-        reading = None if self._stored is None else self._stored.reloadZone(apex)
+        reading = None if self._databases is None else self._databases.reloadZone(apex)
         if reading is not None:
             return reading
         if self.loading is None:
@@ -545,8 +545,8 @@ class ZoneSet:
         """
         Returns the seconds for which a zone may be served (RFC 7314).
         """
-        if self.mirrored is not None and self.handlers:
-            return self.mirrored.expires
+        if self.zoneSync is not None and self.handlers:
+            return self.zoneSync.expires
         return self._expires if self._replication is None else self._replication.expires
 
     def _expires(self, apex: bytes) -> float | None:
@@ -591,7 +591,7 @@ class ZoneSet:
         kind = "file"
         if "primaries" in exchanged:
             kind = "secondary"
-        elif self._stored is not None and self._stored.keeperOf(apex) is not None:
+        elif self._databases is not None and self._databases.keeperOf(apex) is not None:
             kind = "database"
         elif zone is not None and zone.catalog == "produce":
             kind = "catalog"
@@ -654,8 +654,8 @@ class ZoneSet:
         """
         folder = self._folder
         if not folder:
-            self._own = self._own or TemporaryFolder()
-            folder = self._own.path
+            self._ownFolder = self._ownFolder or TemporaryFolder()
+            folder = self._ownFolder.path
         return tempfile.mkdtemp(prefix=_SHARED, dir=folder)
 
     def damaged(self, apex: bytes, truncated: bool = False) -> None:
@@ -690,10 +690,10 @@ class ZoneSet:
         if self._arrivals is not None:
             changing = self._arrivals.close(changing)
         # Close the storage after the services that write to it.
-        stopping.append(changing.addCallback(lambda _: None if self._stored is None else self._stored.close()))
+        stopping.append(changing.addCallback(lambda _: None if self._databases is None else self._databases.close()))
 
         def over(_: object) -> None:
-            if self._own is not None:
-                self._own.close()
+            if self._ownFolder is not None:
+                self._ownFolder.close()
 
         return gatherResults(stopping, consumeErrors=True).addCallback(over)

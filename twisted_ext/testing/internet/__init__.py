@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING
 from twisted_ext.lazy import lazyNames
 
 if TYPE_CHECKING:
-    from twisted_ext.dnssec.signing import Params
     from twisted_ext.testing.internet.faults import Fault
     from twisted_ext.testing.internet.keyplans import DAY, HOUR, KeyPlan, Roll
     from twisted_ext.testing.internet.nameservers import Exchange, NameServer
+    from twisted_ext.testing.internet.seededsigner import Params
     from twisted_ext.testing.internet.world import Internet
     from twisted_ext.testing.internet.zones import Delegation, InternetZone
 
@@ -47,7 +47,7 @@ __all__ = [
 __getattr__, __dir__ = lazyNames(
     __name__,
     {
-        "twisted_ext.dnssec.signing": ["Params"],
+        "twisted_ext.testing.internet.seededsigner": ["Params"],
         "twisted_ext.testing.internet.faults": ["Fault"],
         "twisted_ext.testing.internet.keyplans": ["DAY", "HOUR", "KeyPlan", "Roll"],
         "twisted_ext.testing.internet.nameservers": ["Exchange", "NameServer"],

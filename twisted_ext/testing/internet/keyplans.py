@@ -18,7 +18,7 @@ from typing import Final
 
 from twisted_ext.dnssec.algorithms import ECDSA_P256, ECDSA_P384, ED448, ED25519, RSA
 from twisted_ext.dnssec.keys import SECURE_ENTRY_POINT, ZONE
-from twisted_ext.dnssec.signing import SigningKey
+from twisted_ext.testing.internet.seededsigner import SigningKey
 
 __all__ = ["DAY", "HOUR", "KeyPlan", "KeyState", "PlannedKey", "Roll"]
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.testing.internet.faults import Fault, Faults
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA, DO, QR, RD, TC, Rcode
-from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.escapes import toBase32Hex
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 from twisted_ext.wire.names import isBelow, labelCount, nameFromText, parentOf
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, DS, NS, NSEC, NSEC3, RRSIG, SOA, TXT, A

@@ -15,8 +15,7 @@ from twisted_ext.testing.internet.signatures import NO_DIGEST, NO_DS, PLACEHOLDE
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA, DO, IN, QR, RD, Opcode, Rcode
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message
+from twisted_ext.wire.message import EDNS, Message
 from twisted_ext.wire.names import labelCount, parentOf
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AXFR, DNSKEY, DS, RRSIG, SOA, ZONEMD

@@ -13,8 +13,8 @@ from twisted_ext.errors import BadMessage
 from twisted_ext.wire.codes import AA, AD, CD, DO, QR, RA, RD, TC, Opcode, Rcode
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import ROOT, nameToText
+from twisted_ext.wire.rdata.text import recordToText
 from twisted_ext.wire.rrtypes import typeName
-from twisted_ext.wire.text import recordToText
 
 if TYPE_CHECKING:
     from twisted_ext.testing.internet.nameservers import NameServer

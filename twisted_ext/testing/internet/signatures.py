@@ -9,9 +9,9 @@ from typing import Final
 from twisted_ext.dnssec.algorithms import ECDSA_P256, ECDSA_P384, ED25519, digestOf
 from twisted_ext.dnssec.keys import REVOKED, SECURE_ENTRY_POINT, ZONE, keyTag
 from twisted_ext.dnssec.signatures import Signature, signedData
-from twisted_ext.dnssec.signing import SigningKey
 from twisted_ext.testing.internet.faults import Fault, Faults
 from twisted_ext.testing.internet.keyplans import DAY, KeyPlan, KeyState, PlannedKey
+from twisted_ext.testing.internet.seededsigner import SigningKey
 from twisted_ext.wire.names import parentOf
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CDNSKEY, CDS, DNSKEY, DS, TXT

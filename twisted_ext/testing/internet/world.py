@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from twisted.internet.base import DelayedCall
 from twisted.internet.error import CannotListenError
 
-from twisted_ext.dnssec.signing import Params
-from twisted_ext.testing.internet.addresses import MEASUREMENTS, addressFor
+from twisted_ext.testing.datagrams import Datagram, normal
 from twisted_ext.testing.internet.faults import NONE, Fault, faultFrom
-from twisted_ext.testing.internet.hosts import OwnHost
+from twisted_ext.testing.internet.hosts import MEASUREMENTS, OwnHost, addressFor
 from twisted_ext.testing.internet.keyplans import KeyPlan
 from twisted_ext.testing.internet.nameservers import Exchange, NameServer
 from twisted_ext.testing.internet.recording import recordingOf
+from twisted_ext.testing.internet.seededsigner import Params
 from twisted_ext.testing.internet.signatures import SigningZone
 from twisted_ext.testing.internet.zones import Delegation, InternetZone, checkedRecords
-from twisted_ext.testing.network import Datagram, MemoryNetwork, normal
+from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.wire.codes import AD, CD, DO, RD
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 from twisted_ext.wire.names import (
     ROOT,
     isBelow,
@@ -36,9 +35,9 @@ from twisted_ext.wire.names import (
     nameToText,
     parentOf,
 )
+from twisted_ext.wire.rdata.text import recordToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import DS, typeNumber
-from twisted_ext.wire.text import recordToText
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred

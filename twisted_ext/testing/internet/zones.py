@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.dnssec.signing import Params, signZone
 from twisted_ext.testing.internet.faults import Fault, FaultSet
+from twisted_ext.testing.internet.seededsigner import Params, signZone
 from twisted_ext.testing.internet.signatures import NO_DIGEST, NO_DS, PLACEHOLDER
 from twisted_ext.wire.names import isBelow, joined, nameFromText, nameToText
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import AAAA, CNAME, DNSKEY, DS, NS, SOA, ZONEMD, A
-from twisted_ext.wire.text import recordFromText
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.nodes import decoded

@@ -16,8 +16,8 @@ from typing import Final, NamedTuple
 
 from twisted_ext.errors import DNSFault
 from twisted_ext.wire.names import ROOT
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.rrtypes import DNSKEY, DS
-from twisted_ext.wire.text import recordFromText
 
 __all__ = ["BadScenario", "Configuration", "Setting", "configurationOf", "settingsIn"]
 

@@ -15,13 +15,12 @@ from twisted_ext.errors import BadMessage
 from twisted_ext.testing.scenarios.reading import FLAGS, Entry, Scenario
 from twisted_ext.wire import codes
 from twisted_ext.wire.builder import buildMessage
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 from twisted_ext.wire.names import isBelow
 from twisted_ext.wire.rdata.registry import canonicalRdata
+from twisted_ext.wire.rdata.text import recordToText
 from twisted_ext.wire.records import RRSet, eachRecord
 from twisted_ext.wire.rrtypes import OPT, RRSIG, typeName
-from twisted_ext.wire.text import recordToText
 
 __all__ = [
     "COMPARED", "Mismatch", "Query", "Unsupported", "checkWords", "delayOf", "messageText", "mismatches", "queryMatches", "replyTo",

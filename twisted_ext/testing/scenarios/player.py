@@ -23,7 +23,7 @@ from twisted_ext.server.reply.gates import standardGates
 from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.respond import Responder
-from twisted_ext.testing.network import normal
+from twisted_ext.testing.datagrams import normal
 from twisted_ext.testing.reactors import MemoryReactor
 from twisted_ext.testing.scenarios.configuration import Configuration
 from twisted_ext.testing.scenarios.matching import (
@@ -42,9 +42,8 @@ from twisted_ext.transport.faultlog import FaultLog
 from twisted_ext.transport.servers import DNS_PORT
 from twisted_ext.wire import codes
 from twisted_ext.wire.builder import buildMessage
-from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.framing import StreamBuffer, frame
-from twisted_ext.wire.message import Message
+from twisted_ext.wire.message import EDNS, Message
 from twisted_ext.wire.rdata.types.dnssec import RRSIG as Signature
 from twisted_ext.wire.rrtypes import RRSIG
 

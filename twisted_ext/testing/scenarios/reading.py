@@ -18,9 +18,9 @@ from twisted_ext.testing.scenarios.configuration import BadScenario, Configurati
 from twisted_ext.wire import codes
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import ROOT, nameFromText
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.records import RRSet, groupRecords
 from twisted_ext.wire.rrtypes import typeNumber
-from twisted_ext.wire.text import recordFromText
 
 __all__ = ["BadScenario", "Entry", "Range", "Scenario", "Step", "readScenario", "parseScenario"]
 

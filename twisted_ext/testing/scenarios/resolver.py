@@ -27,8 +27,8 @@ from twisted_ext.testing.scenarios.matching import Unsupported
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.urls import isAddress
 from twisted_ext.wire.names import ROOT, isBelow, nameFromText
+from twisted_ext.wire.rdata.text import recordFromText
 from twisted_ext.wire.rrtypes import AAAA, A
-from twisted_ext.wire.text import recordFromText
 
 if TYPE_CHECKING:
     from twisted_ext.interfaces import IAnswerSource

@@ -11,7 +11,8 @@ from twisted.internet.interfaces import ITCPTransport, IUDPTransport
 from twisted.internet.protocol import DatagramProtocol, Protocol, ServerFactory
 
 from twisted_ext.errors import BadMessage
-from twisted_ext.testing.network import MemoryNetwork, normal
+from twisted_ext.testing.datagrams import normal
+from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.reactors import MemoryReactor
 from twisted_ext.testing.scenarios.matching import Query, delayOf, queryMatches, replyTo
 from twisted_ext.testing.scenarios.reading import Entry, Scenario

@@ -25,8 +25,17 @@ from hpack import Decoder, Encoder, HeaderTuple, NeverIndexedHeaderTuple
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import HTTPS_CANCELED, HTTPS_FRAMES, HTTPS_HEADERS, HTTPS_STREAMS, MESSAGE_SIZE
-from twisted_ext.transport.https.reply import Trouble, ageOf, alternativesIn, declined, judged, shownText
-from twisted_ext.transport.https.request import MESSAGE_ID, encodedFor, requestFields
+from twisted_ext.transport.https.reply import (
+    MESSAGE_ID,
+    Trouble,
+    ageOf,
+    alternativesIn,
+    declined,
+    encodedFor,
+    judged,
+    requestFields,
+    shownText,
+)
 from twisted_ext.transport.urls import ServerURL
 
 __all__ = ["H2", "HTTPSConnection", "Outcome"]

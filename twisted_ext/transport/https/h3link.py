@@ -22,8 +22,16 @@ from twisted_ext.transport.https.h3 import (
     REQUEST_REJECTED,
     codeName,
 )
-from twisted_ext.transport.https.reply import Trouble, ageOf, alternativesIn, declined, judged
-from twisted_ext.transport.https.request import MESSAGE_ID, encodedFor, requestFields
+from twisted_ext.transport.https.reply import (
+    MESSAGE_ID,
+    Trouble,
+    ageOf,
+    alternativesIn,
+    declined,
+    encodedFor,
+    judged,
+    requestFields,
+)
 from twisted_ext.transport.quic.client import QuicClient
 from twisted_ext.transport.servers import Server
 

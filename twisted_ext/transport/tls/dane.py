@@ -2,7 +2,7 @@
 Decide by TLSA records whether a server has shown the right certificate (DANE: RFC 6698, RFC 7671).
 
 The records come from L{DaneSource<twisted_ext.resolver.combine.dane.DaneSource>} or
-L{lookUpTLSA<twisted_ext.endpoints.tlsarecords.lookUpTLSA>}, which take only those that DNSSEC proves.
+L{lookUpTLSA<twisted_ext.endpoints.dane.lookUpTLSA>}, which take only those that DNSSEC proves.
 """
 
 from __future__ import annotations

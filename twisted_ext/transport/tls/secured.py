@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_ext.transport.tls.layer import TLSLayer
-from twisted_ext.wire.tlsrecords import TLSRecords
+from twisted_ext.wire.framing import TLSRecords
 
 __all__ = ["DirectTransport", "Secured"]
 

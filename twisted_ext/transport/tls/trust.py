@@ -7,7 +7,6 @@ the transport or to the version of the library: the purpose of each certificate,
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, cast
@@ -22,6 +21,7 @@ from service_identity.cryptography import extract_patterns
 from service_identity.hazmat import DNS_ID, IPAddress_ID, verify_service_identity
 
 from twisted_ext.errors import BadDescription
+from twisted_ext.files import stateOf
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.tls.faults import chainProblem, revocationProblem
 from twisted_ext.transport.tls.pemfiles import certificatesIn, listsIn
@@ -74,7 +74,7 @@ class Authorities:
         # The store of a context ends with it.
         self._context: SSL.Context | None = None
         if crl:
-            self._state = _stateOf(crl)
+            self._state = stateOf(crl)
             self._lists = listsIn(crl)
 
     def store(self) -> crypto.X509Store:
@@ -108,7 +108,7 @@ class Authorities:
         """
         Read the revocation lists again if the file has changed. If they cannot be used, the former ones stay in force until they expire.
         """
-        state = _stateOf(self.crl)
+        state = stateOf(self.crl)
         if state in (self._state, ()):
             return
         try:
@@ -123,14 +123,6 @@ class Authorities:
         Describe OpenSSL's error, see L{chainProblem}.
         """
         return revocationProblem(certificate, code, self._lists, self.crl) or chainProblem(certificate, code, depth)
-
-
-def _stateOf(path: str) -> tuple[int, ...]:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return ()
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def certificateProblem(

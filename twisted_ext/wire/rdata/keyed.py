@@ -9,8 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from twisted_ext.errors import BadMessage, BadName
-from twisted_ext.wire.escapes import unescaped
-from twisted_ext.wire.literals import ipv4ToText, ipv6ToText
+from twisted_ext.wire.escapes import ipv4ToText, ipv6ToText, unescaped
 from twisted_ext.wire.rdata.fields import Field
 from twisted_ext.wire.rdata.fieldtypes import takeOctets
 from twisted_ext.wire.tokens import Tokens, badRecord

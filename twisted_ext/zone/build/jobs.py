@@ -1,5 +1,6 @@
 """
-The jobs of a process that compiles zones, which L{twisted_ext.zone.build.compiler} describes.
+The jobs of a process that compiles zones, which L{twisted_ext.zone.build.compiler} describes, and the stages that each version of a zone
+passes before it becomes an image, in their order.
 """
 
 from __future__ import annotations
@@ -15,17 +16,19 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from twisted_ext.files import forState
 from twisted_ext.errors import BadKey, BadName, BadZone, StorageFault
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.zone.build.stages import STAGES
 from twisted_ext.zone.limits import TELLING_OCTETS
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.nodes import CNAME, DNAME, hasKind
 from twisted_ext.zone.zonefile.findings import Finding, Report
 from twisted_ext.zone.zonefile.reader import MasterFileContent, Reader
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from twisted_ext.zone.store.imagebuilder import ImageBuilder
+    from twisted_ext.zone.zonefile.reader import MasterFileContent
 
-__all__ = ["CompileJobs", "fingerprintOf"]
+__all__ = ["STAGES", "CompileJobs", "Stage", "fingerprintOf"]
 
 #: Names of a zone up to which a server runs all checks when it loads it; in larger ones it looks for fatal errors only, and the
 #: command-line check does the rest. So many names take a tenth of a second.
@@ -47,6 +50,24 @@ _ENDS: Final = frozenset(("rrsig-expired", "rrsig-ending"))
 
 #: Records at the apex that belong to the parent zone, by their first octets: DS, DELEG.
 _PARENTAL: Final = (b"\xc0\x0c\x00\x2b", b"\xc0\x0c\xf0\x00")
+
+#: Gets the records with what they were read from, which it may change; what its job says of it; the time, in seconds since 1970; and the
+#: result, which it may add to. It raises L{BadZone<twisted_ext.errors.BadZone>} if the version is not to be served.
+Stage = Callable[["MasterFileContent", Any, float, "dict[str, object]"], None]
+
+
+def _sign(content: MasterFileContent, given: Any, now: float, result: dict[str, object]) -> None:
+    # Imported for zones that are signed only.
+    from twisted_ext.zone.sign.job import SignJob
+
+    signing = SignJob.fromTable(given, now)
+    signing.sign(content.builder)
+    content.sources = [*content.sources, *signing.sources]
+    result |= {"signed": signing.said, "due": signing.due, "begins": signing.begins}
+
+
+#: By the names that jobs have for them, which are those of the settings of zones.
+STAGES: Final[tuple[tuple[str, Stage], ...]] = (("sign", _sign),)
 
 
 def fingerprintOf(sources: Iterable[Sequence[object]]) -> bytes:

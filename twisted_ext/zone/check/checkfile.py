@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from twisted_ext.errors import BadChange, BadZone
-from twisted_ext.wire.canonical import canonicalOf
+from twisted_ext.wire.rdata.canonical import canonicalOf
 from twisted_ext.wire.rrtypes import typeName
 from twisted_ext.zone.check.semantics import check, owned
 from twisted_ext.zone.store.image import Image

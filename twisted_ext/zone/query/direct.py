@@ -17,9 +17,9 @@ from twisted_ext.wire.names import ROOT, isBelow
 from twisted_ext.wire.rrtypes import ANY, DNAME, DS, IXFR, NSEC, NXNAME, OPT, RRSIG
 from twisted_ext.zone.store.nodes import BETWEEN, CNAME, CUT, HASHED, OCCLUDED, STAR, WILDCARD
 from twisted_ext.zone.store.nodes import DNAME as REDIRECTED
-from twisted_ext.zone.store.version import Version
+from twisted_ext.zone.store.version import DirectAnswer, Version
 
-__all__ = ["INDIRECT", "DirectAnswer", "directAnswer", "picked"]
+__all__ = ["INDIRECT", "directAnswer", "picked"]
 
 #: Nodes at which the records of a type may not be the whole answer.
 _SPECIAL: Final = CUT | CNAME | OCCLUDED | HASHED
@@ -38,25 +38,6 @@ _QUESTION: Final = 12
 
 #: Wildcard answers that a version keeps. There are as many as types at wildcards, which clients cannot invent.
 _MOST_KEPT: Final = 1000
-
-
-class DirectAnswer:
-    """
-    The records of an answer section, all with AA and without other sections.
-
-    @ivar octets: the records in wire format, to follow the question in a message.
-    @ivar count: how many they are.
-    @ivar synthesized: whether a wildcard matched, so that the number of such answers is not bounded.
-    @ivar epoch: the epoch of the zone; the answer is valid while it is unchanged.
-    """
-
-    __slots__ = ("octets", "count", "synthesized", "epoch")
-
-    def __init__(self, octets: bytes, count: int, synthesized: bool, epoch: Epoch) -> None:
-        self.octets = octets
-        self.count = count
-        self.synthesized = synthesized
-        self.epoch = epoch
 
 
 def directAnswer(find: Callable[[bytes], Version | None], question: Question, dnssecOk: bool) -> DirectAnswer | None:

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from struct import Struct
 from typing import Final
 
-from twisted_ext.dnssec.sign.roles import Signers
+from twisted_ext.dnssec.privatekeys.roles import Signers
 from twisted_ext.dnssec.signatures import Signature, signedData
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import labelCount

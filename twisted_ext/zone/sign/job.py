@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from twisted_ext.dnssec.sign.keyfiles import KeyFile, nameOf
-from twisted_ext.dnssec.sign.keyring import Keyring, makeKeys
-from twisted_ext.dnssec.sign.roles import Signers
+from twisted_ext.dnssec.privatekeys.keyfiles import KeyFile, nameOf
+from twisted_ext.dnssec.privatekeys.keyring import Keyring, makeKeys
+from twisted_ext.dnssec.privatekeys.roles import Signers
 from twisted_ext.errors import BadImage, BadKey, StorageFault
 from twisted_ext.files import STATE_FILE
 from twisted_ext.wire.names import nameToText

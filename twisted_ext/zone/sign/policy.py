@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from twisted_ext.dnssec.algorithms import ECDSA_P256
-from twisted_ext.dnssec.sign.validity import Validity
+from twisted_ext.dnssec.privatekeys.validity import Validity
 
 __all__ = ["DENIALS", "SigningPolicy"]
 

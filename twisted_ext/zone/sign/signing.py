@@ -4,7 +4,7 @@ What a zone is signed with.
 
 from __future__ import annotations
 
-from twisted_ext.dnssec.sign.roles import Signers
+from twisted_ext.dnssec.privatekeys.roles import Signers
 from twisted_ext.zone.sign.policy import SigningPolicy
 
 __all__ = ["Signing"]

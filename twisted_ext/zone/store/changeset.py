@@ -10,8 +10,8 @@ from struct import error as StructError
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadChange, BadMessage
-from twisted_ext.wire.canonical import canonicalOf
 from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rdata.canonical import canonicalOf
 from twisted_ext.wire.records import RRSet, eachRecord
 from twisted_ext.wire.rrtypes import SOA, typeName
 from twisted_ext.zone.store.nodes import Kind, keyBelow, kindOf

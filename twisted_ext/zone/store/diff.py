@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.wire.canonical import canonicalOf
 from twisted_ext.wire.codes import className
 from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rdata.canonical import canonicalOf
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import NSEC, NSEC3, RRSIG, typeName

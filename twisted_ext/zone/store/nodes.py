@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from struct import Struct
 from typing import Final
 
-from twisted_ext.wire.canonical import distinct
+from twisted_ext.wire.rdata.canonical import distinct
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME as _CNAME
 from twisted_ext.wire.rrtypes import DNAME as _DNAME

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.wire.canonical import canonicalOf
+from twisted_ext.wire.rdata.canonical import canonicalOf
 from twisted_ext.wire.records import RRSet
 from twisted_ext.zone.store.nodes import sortKey
 

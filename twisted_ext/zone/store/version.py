@@ -30,10 +30,28 @@ from twisted_ext.zone.store.overlay import UNCHANGED, Overlay, OverlayEditor, by
 from twisted_ext.zone.store.serials import serialIn
 
 if TYPE_CHECKING:
-    from twisted_ext.answers import Origin
-    from twisted_ext.zone.query.direct import DirectAnswer
+    from twisted_ext.answers import Epoch, Origin
 
-__all__ = ["Version"]
+__all__ = ["DirectAnswer", "Version"]
+
+
+class DirectAnswer:
+    """
+    The records of an answer section, all with AA and without other sections.
+
+    @ivar octets: the records in wire format, to follow the question in a message.
+    @ivar count: how many they are.
+    @ivar synthesized: whether a wildcard matched, so that the number of such answers is not bounded.
+    @ivar epoch: the epoch of the zone; the answer is valid while it is unchanged.
+    """
+
+    __slots__ = ("octets", "count", "synthesized", "epoch")
+
+    def __init__(self, octets: bytes, count: int, synthesized: bool, epoch: Epoch) -> None:
+        self.octets = octets
+        self.count = count
+        self.synthesized = synthesized
+        self.epoch = epoch
 
 
 class Version:

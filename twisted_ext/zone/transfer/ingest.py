@@ -12,9 +12,9 @@ from struct import error as StructError
 from typing import BinaryIO, Final
 
 from twisted_ext.errors import BadMessage, BadZone, BudgetSpent, DNSFault
-from twisted_ext.wire.canonical import canonicalOf
 from twisted_ext.wire.message import HEADER_OCTETS
 from twisted_ext.wire.names import MOST_OCTETS, nameToText
+from twisted_ext.wire.rdata.canonical import canonicalOf
 from twisted_ext.wire.rdata.fieldtypes import Unknown
 from twisted_ext.wire.rdata.registry import declarationOf, layoutOf
 from twisted_ext.wire.reader import Reader

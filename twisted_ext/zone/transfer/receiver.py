@@ -13,10 +13,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadMessage, BudgetSpent, DNSFault, ServerFailed
-from twisted_ext.wire.canonical import canonicalOf
 from twisted_ext.wire.codes import IN, QR, Rcode, rcodeName
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.names import isBelow, nameToText
+from twisted_ext.wire.rdata.canonical import canonicalOf
 from twisted_ext.wire.rdata.fieldtypes import Unknown
 from twisted_ext.wire.rdata.registry import declarationOf, layoutOf
 from twisted_ext.wire.records import RRSet

@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadChange
-from twisted_ext.wire.canonical import canonicalOf
 from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rdata.canonical import canonicalOf
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME, DNAME, KEY, NS, NSEC, RRSIG, SOA, typeName
 from twisted_ext.zone.limits import NAME_TYPES, SET_RECORDS

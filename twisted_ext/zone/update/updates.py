@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadChange, BadMessage, BadUpdate, BudgetSpent
-from twisted_ext.wire.canonical import canonicalOf
 from twisted_ext.wire.codes import ANY_CLASS, IN, NONE, Opcode, Rcode
 from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rdata.canonical import canonicalOf
 from twisted_ext.wire.rdata.registry import rdataFromWire
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, CNAME, DNAME, NS, RRSIG, SOA, WKS, isMeta, typeName

@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Final
 from twisted_ext.errors import CallerFault
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.rdata.fields import MOST_RDATA
+from twisted_ext.wire.rdata.text import headFromTokens
 from twisted_ext.wire.rdata.times import secondsFromDuration
 from twisted_ext.wire.rrtypes import AAAA, ALIAS, RRSIG, TXT, A, isMeta
-from twisted_ext.wire.text import headFromTokens
 from twisted_ext.wire.tokens import Tokens
 from twisted_ext.zone.store.imagebuilder import LONG
 from twisted_ext.zone.store.nodes import SAYING, TO_APEX
-from twisted_ext.zone.zonefile.plainnames import LENGTHS
-from twisted_ext.zone.zonefile.rdatacache import keep, parserOf, rdataFrom
+from twisted_ext.zone.zonefile.rdatacache import LENGTHS, keep, parserOf, rdataFrom
 
 if TYPE_CHECKING:
     from twisted_ext.zone.zonefile.reader import Reader

@@ -19,7 +19,7 @@ _TOKENS: Final = re.compile(rb'[\s()]+|;[^\n]*|"(?:[^"\\]|\\.)*"|(?P<word>(?:[^\
 
 class RecordLocations(Reader):
     """
-    Stores the positions of the records of some names, and none of the records.
+    Stores where the records of some names are in the file, and not the records.
 
     @ivar places: path and line by key and type, and by key and 0 for the first record of a name.
     """

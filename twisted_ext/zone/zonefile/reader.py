@@ -17,9 +17,9 @@ from twisted_ext.errors import BadRecord
 from twisted_ext.wire.codes import IN, className
 from twisted_ext.wire.names import isBelow, nameToText
 from twisted_ext.wire.rdata.fieldtypes import nameFromToken
+from twisted_ext.wire.rdata.text import headFromTokens
 from twisted_ext.wire.rdata.times import secondsFromDuration
 from twisted_ext.wire.rrtypes import AAAA, ALIAS, APL, HTTPS, KX, SOA, SRV, SVCB, WKS, A, isMeta, typeName
-from twisted_ext.wire.text import headFromTokens
 from twisted_ext.wire.tokens import Tokens, badRecord
 from twisted_ext.zone.limits import (
     ENTRIES_UNCLOSED,
@@ -37,8 +37,7 @@ from twisted_ext.zone.store.nodes import SAYING, TO_APEX, hasKind, recordsIn
 from twisted_ext.zone.zonefile.fastparser import MOST_TTL, formsOf, gathered, skim
 from twisted_ext.zone.zonefile.findings import Finding
 from twisted_ext.zone.zonefile.halves import SecondHalf, middleOf
-from twisted_ext.zone.zonefile.plainnames import PlainNames
-from twisted_ext.zone.zonefile.rdatacache import rdataFrom
+from twisted_ext.zone.zonefile.rdatacache import PlainNames, rdataFrom
 from twisted_ext.zone.zonefile.scanner import UnclosedEntry, afterwards, entryEnd, goesOn, linesOf, normalized
 
 __all__ = ["Line", "Reader", "MasterFileContent", "Source", "readMaster"]

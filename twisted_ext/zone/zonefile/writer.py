@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from twisted_ext.errors import BadMessage
-from twisted_ext.wire.canonical import canonicalOf
 from twisted_ext.wire.codes import className
 from twisted_ext.wire.names import canonicalKey, isBelow, nameEnd, nameToText
+from twisted_ext.wire.rdata.canonical import canonicalOf
 from twisted_ext.wire.rdata.fields import Rdata
 from twisted_ext.wire.rdata.fieldtypes import Name
 from twisted_ext.wire.rdata.registry import declarationOf, rdataToText

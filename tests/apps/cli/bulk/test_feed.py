@@ -19,9 +19,8 @@ from twisted_ext.apps.cli.bulk import divided as running
 from twisted_ext.apps.cli.bulk import sources
 from twisted_ext.apps.cli.bulk.command import main, parseBulk
 from twisted_ext.apps.cli.bulk.feed import EACH, Feed, NoWorkers, Pace, SchedulerGone, Tally
-from twisted_ext.apps.cli.bulk.plan import Order, Partition
+from twisted_ext.apps.cli.bulk.plan import Done, NoReply, Order, Partition
 from twisted_ext.apps.cli.bulk.sources import LINES, InputFile
-from twisted_ext.apps.cli.bulk.task import Done, NoReply
 from twisted_ext.apps.cli.terminal.exits import BATCH, NO_REPLY, OK, USAGE, ExitError
 from twisted_ext.wire.rrtypes import MX, A
 

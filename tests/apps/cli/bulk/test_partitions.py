@@ -20,10 +20,9 @@ from pyarrow.parquet import read_table, write_table
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from twisted_ext.apps.cli.bulk import plan, sources, task, workerlookups
-from twisted_ext.apps.cli.bulk.plan import Folder, Order, publish
+from twisted_ext.apps.cli.bulk import plan, sources, workerlookups
+from twisted_ext.apps.cli.bulk.plan import Folder, NoReply, Order, parquetOf, publish, resolvePartition
 from twisted_ext.apps.cli.bulk.sources import LINES, PARQUET, InputFile, inputFile, namesIn
-from twisted_ext.apps.cli.bulk.task import NoReply, parquetOf, resolvePartition
 from twisted_ext.apps.cli.bulk.workerlookups import Batch
 from twisted_ext.apps.cli.terminal.exits import BATCH, ExitError
 from twisted_ext.errors import ServerFailed, TimedOut
@@ -66,7 +65,7 @@ def looking(monkeypatch: pytest.MonkeyPatch) -> LocalEngine:
     Let partitions be looked up in this process.
     """
     local = LocalEngine(CannedSource(otherwise="192.0.2.1"))
-    monkeypatch.setattr(task, "engineFor", lambda target, window: local)
+    monkeypatch.setattr(plan, "engineFor", lambda target, window: local)
     return local
 
 
@@ -203,7 +202,7 @@ def test_killedWhileWriting(tmp_path: Path, looking: LocalEngine) -> None:
     assert [*folder.left(order)] == [0]
     assert os.listdir(tmp_path / "out") == [plan.ORDER]
     folder.close()
-    with patch("os.rename", side_effect=OSError(28, "No space left on device")), pytest.raises(OSError, match="No space"):
+    with patch("os.replace", side_effect=OSError(28, "No space left on device")), pytest.raises(OSError, match="No space"):
         publish(str(tmp_path / "out" / "part-000000.jsonl"), b"x")
     assert os.listdir(tmp_path / "out") == [plan.ORDER]
 

@@ -13,7 +13,7 @@ import pytest
 from tests.apps.cli.completion.shells import Terminal, candidatesOfFish, terminal
 from twisted_ext.apps.cli.completion.shells import PROGRAMS
 from twisted_ext.apps.cli.main import COMMANDS
-from twisted_ext.server.settings.settings import SETTINGS
+from twisted_ext.server.settings.plugged import allSettings
 from twisted_ext.wire.rrtypes import TYPE_NAMES
 from twisted_ext.wire.tsig import ALGORITHMS
 
@@ -137,4 +137,4 @@ def test_everySettingIsOffered(folder: Path) -> None:
     Every setting is an option with a description in the completion of twistd txdns.
     """
     offered = candidatesOfFish("twistd", ["twistd txdns --"], folder)["twistd txdns --"]
-    assert {f"--{setting.name}" for setting in SETTINGS} <= {name for name, help in offered.items() if help}
+    assert {f"--{setting.name}" for setting in allSettings(plugins=False)} <= {name for name, help in offered.items() if help}

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
+from twisted_ext.apps.cli.convert.command import formatNamed
 from twisted_ext.apps.cli.convert.converted import Converted
-from twisted_ext.apps.cli.convert.formats import formatNamed
 from twisted_ext.apps.cli.convert.included import Includes
 
 __all__ = ["MemoryDisk", "converted", "linesOf"]

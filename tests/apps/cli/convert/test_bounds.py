@@ -7,8 +7,8 @@ from __future__ import annotations
 import pytest
 
 from tests.apps.cli.convert.folders import converted, linesOf
+from twisted_ext.apps.cli.convert.command import tomlOf
 from twisted_ext.apps.cli.convert.limits import BLOCK_DEPTH, SNIPPETS
-from twisted_ext.apps.cli.convert.output import tomlOf
 from twisted_ext.apps.cli.convert.words import Word, bounded, numberFrom
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.settings.tomlfile import valuesFromTOML

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.apps.cli.convert.folders import MemoryDisk
+from twisted_ext.apps.cli.convert.command import detected, formatNamed, jsonOf, tomlOf
 from twisted_ext.apps.cli.convert.converted import Converted, Place
-from twisted_ext.apps.cli.convert.formats import detected, formatNamed
 from twisted_ext.apps.cli.convert.included import Includes
-from twisted_ext.apps.cli.convert.output import jsonOf, tomlOf
 from twisted_ext.apps.cli.main import main
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.settings.tomlfile import valuesFromTOML

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from tests.apps.cli.convert.folders import converted
+from twisted_ext.apps.cli.convert.command import jsonOf, tomlOf
 from twisted_ext.apps.cli.convert.dnsmasq.records import RECORDS
 from twisted_ext.apps.cli.convert.dnsmasq.settings import OUTCOMES
-from twisted_ext.apps.cli.convert.output import jsonOf, tomlOf
 from twisted_ext.server.settings.tomlfile import valuesFromTOML
 
 __all__: list[str] = []

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.apps.cli.convert.folders import converted
+from twisted_ext.apps.cli.convert.command import detected
 from twisted_ext.apps.cli.convert.converted import Converted, Severity
-from twisted_ext.apps.cli.convert.formats import detected
 
 __all__ = ["directivesIn", "isIdle", "vanished"]
 

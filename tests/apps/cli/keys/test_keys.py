@@ -18,9 +18,9 @@ from twisted_ext.apps.cli.keys.command import SUBCOMMANDS
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE
 from twisted_ext.apps.cli.zone.args import BAD_ZONE
-from twisted_ext.dnssec.sign.keyfiles import KeyFile
-from twisted_ext.dnssec.sign.keyfolder import saveKey
-from twisted_ext.dnssec.sign.keys import newKey
+from twisted_ext.dnssec.privatekeys.keyfiles import KeyFile
+from twisted_ext.dnssec.privatekeys.keyfolder import saveKey
+from twisted_ext.dnssec.privatekeys.keys import newKey
 from twisted_ext.wire.names import nameFromText
 
 Captured = pytest.CaptureFixture[str]

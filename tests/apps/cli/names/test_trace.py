@@ -20,8 +20,8 @@ from twisted_ext.answers import Answer, Note
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.names.trace import ARGUMENTS, _trace
 from twisted_ext.apps.cli.terminal.exits import BATCH, NO_REPLY, OK, USAGE
+from twisted_ext.drawing.palette import Palette
 from twisted_ext.errors import BadDescription
-from twisted_ext.palette import Palette
 from twisted_ext.recursion.delegations import Delegation
 from twisted_ext.recursion.hints import rootFromText
 from twisted_ext.resolver.recursive.pool import ServerPool

@@ -15,10 +15,10 @@ from tests.dnssec.evidences import anchorsIn, evidenceOf, smallInternet
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.names.validate import ARGUMENTS, _validate, rootFrom
 from twisted_ext.apps.cli.terminal.exits import BATCH, BOGUS, INDETERMINATE, INSECURE, NO_REPLY, OK, USAGE, ExitError
-from twisted_ext.dnssec.drawing.chaindrawing import htmlOf, svgOf
-from twisted_ext.dnssec.drawing.chaintext import chainLines
 from twisted_ext.dnssec.inspection import Inspection, inspect
-from twisted_ext.palette import Palette
+from twisted_ext.drawing.chaindrawing import htmlOf, svgOf
+from twisted_ext.drawing.chaintext import chainLines
+from twisted_ext.drawing.palette import Palette
 from twisted_ext.testing.internet import Fault, Internet
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText

@@ -17,8 +17,7 @@ from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA, QR, RD, TC, Opcode, Rcode, Z
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import TXT, A
 

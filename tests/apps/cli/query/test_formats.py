@@ -13,13 +13,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.queries import parseQuery
 from twisted_ext.apps.cli.query.formats import LookupOutcome, renderFault, renderJSON, renderShort, renderText
 from twisted_ext.apps.cli.terminal.colors import paletteFor
+from twisted_ext.drawing.palette import Palette
 from twisted_ext.errors import TimedOut
-from twisted_ext.palette import Palette
 from twisted_ext.testing.sources import questionOf, rrsetOf
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA, DO, QR, RA, RD
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message
+from twisted_ext.wire.message import EDNS, Message
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import CNAME, MX, TXT, A
 

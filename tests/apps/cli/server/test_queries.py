@@ -17,7 +17,7 @@ import pytest
 from tests.apps.controlled import controlled
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.server.client import ControlChannel
-from twisted_ext.apps.cli.server.queries import watchQueries
+from twisted_ext.apps.cli.server.special import watchQueries
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, USAGE, ExitError
 from twisted_ext.metrics.figures import JSON
 

@@ -21,7 +21,7 @@ from twisted_ext.apps.cli.upstream.findings import ServerFindings, TransportFind
 from twisted_ext.apps.cli.upstream.probe import Probe, mixedCase
 from twisted_ext.apps.cli.upstream.report import failureLine, reportData, reportLines
 from twisted_ext.apps.cli.upstream.targets import serversIn
-from twisted_ext.palette import Palette
+from twisted_ext.drawing.palette import Palette
 from twisted_ext.server.listeners.https.headers import HeadMemory
 from twisted_ext.server.listeners.https.request import Endpoint
 from twisted_ext.server.listeners.quic.listener import QuicListener
@@ -33,8 +33,7 @@ from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import CannedSource, rrsetOf
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AD, DO
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message
+from twisted_ext.wire.message import EDNS, Message
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import RRSIG
 

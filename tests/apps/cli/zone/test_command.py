@@ -21,7 +21,7 @@ from twisted_ext.apps.cli.zone import check, serial
 from twisted_ext.apps.cli.zone.args import BAD_ZONE, DIFFERENT
 from twisted_ext.apps.cli.zone.command import SUBCOMMANDS
 from twisted_ext.apps.cli.zone.serial import raised
-from twisted_ext.palette import Palette
+from twisted_ext.drawing.palette import Palette
 
 Captured = pytest.CaptureFixture[str]
 

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.apps.robot.fronts.flood}.
+Tests of L{twisted_ext.apps.robot.fronts.irc}.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_ext.apps.robot.fronts.flood import Outbox
+from twisted_ext.apps.robot.fronts.irc import Outbox
 from twisted_ext.apps.robot.interfaces import Urgency
 
 __all__: list[str] = []

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.apps.robot.fronts.ircformat}.
+Tests of L{twisted_ext.apps.robot.fronts.ircprotocol}.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_ext.apps.robot.fronts.ircformat import piecesOf, withoutFormats
+from twisted_ext.apps.robot.fronts.ircprotocol import piecesOf, withoutFormats
 from twisted_ext.apps.robot.text import bad, bold, line, linesOf
 
 __all__: list[str] = []

@@ -16,8 +16,7 @@ from tests.server.operations.seeing import Peer, Response, talk
 from tests.typed import observing
 from twisted_ext.apps.robot.commands import Call, Effect, Rest, command, hears
 from twisted_ext.apps.robot.events import Message
-from twisted_ext.apps.robot.fronts.pages import Pages, WebSettings
-from twisted_ext.apps.robot.fronts.webhook import Webhook
+from twisted_ext.apps.robot.fronts.pages import Pages, Webhook, WebSettings
 from twisted_ext.apps.robot.limits import CALL_SECONDS, HOOK_LINES, HOOK_OCTETS
 from twisted_ext.apps.robot.people import Mask, Place
 from twisted_ext.apps.robot.plugin import RobotPlugin

@@ -16,8 +16,7 @@ from twisted_ext.apps.robot.loading import foundPlugins, userFolder
 from twisted_ext.apps.robot.people import Person, Place
 from twisted_ext.apps.robot.plugin import Call, RobotPlugin, command, option
 from twisted_ext.apps.robot.program.settings import RobotSettings, readRobotSettings, robotSettingsIn
-from twisted_ext.apps.robot.secret import SECRET, Secret
-from twisted_ext.apps.robot.table import Table
+from twisted_ext.apps.robot.table import SECRET, Secret, Table
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config import types
 

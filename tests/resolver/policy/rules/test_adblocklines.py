@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twisted_ext.limits import BLOCK_NAMES
-from twisted_ext.resolver.policy.localanswers import Complaints
+from twisted_ext.resolver.local.localanswers import Complaints
 from twisted_ext.resolver.policy.rules.adblocklines import adblockRule
 from twisted_ext.resolver.policy.rules.compiler import compileLists
 from twisted_ext.resolver.policy.rules.condition import Condition

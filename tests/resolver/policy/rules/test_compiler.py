@@ -13,7 +13,7 @@ from typing import BinaryIO
 import pytest
 
 from twisted_ext.limits import Limit
-from twisted_ext.resolver.policy.localanswers import Complaints
+from twisted_ext.resolver.local.localanswers import Complaints
 from twisted_ext.resolver.policy.rules import compiler
 from twisted_ext.resolver.policy.rules.compiler import compileLists, digestOf
 from twisted_ext.resolver.policy.rules.listfile import ListedRules, parseList

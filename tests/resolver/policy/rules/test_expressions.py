@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tests.resolver.policy.rules.test_adblocklines import blocked, tableOf
 from tests.resolver.policy.rules.test_rewriting import shown
 from twisted_ext.errors import BadImage
-from twisted_ext.resolver.policy.localanswers import Complaints
+from twisted_ext.resolver.local.localanswers import Complaints
 from twisted_ext.resolver.policy.rules.compiler import compileLists
 from twisted_ext.resolver.policy.rules.expressions import LIST_COST, costOf
 from twisted_ext.resolver.policy.rules.listfile import parseList

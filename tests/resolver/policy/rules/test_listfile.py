@@ -9,7 +9,7 @@ from io import BytesIO
 
 import pytest
 
-from twisted_ext.resolver.policy.localanswers import Complaints
+from twisted_ext.resolver.local.localanswers import Complaints
 from twisted_ext.resolver.policy.rules.listfile import parseList
 from twisted_ext.resolver.policy.rules.table import BELOW, EXCEPT, IMPORTANT, SELF
 

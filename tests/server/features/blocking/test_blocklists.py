@@ -18,12 +18,12 @@ from tests.server.test_service import US, ServiceCase
 from twisted_ext.metrics.exposition import exposition
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.policy.rules.table import BELOW, SELF, PolicyTable, RuleList
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.blocking.keeper import BlockLists
 from twisted_ext.server.features.blocking.lists import listsIn
 from twisted_ext.server.features.order import declaredFigures
 from twisted_ext.server.listeners.sockets import boundSockets
 from twisted_ext.server.process.workers import Workforce
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildQuery
 from twisted_ext.wire.codes import RD

@@ -21,10 +21,10 @@ from twisted_ext.errors import CallerFault
 from twisted_ext.limits import BLOCK_NAMES
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.policy.rules.table import PolicyTable
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.blocking import downloads
 from twisted_ext.server.features.blocking.downloads import Downloads
 from twisted_ext.server.features.blocking.keeper import BlockLists
-from twisted_ext.server.settings.settings import Settings
 
 URL = "https://lists.example/ads.txt?key=hunter2"
 

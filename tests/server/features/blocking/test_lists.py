@@ -11,10 +11,10 @@ import pytest
 
 from tests.server.settings.faults import assertFaults
 from twisted_ext.errors import BadDescription
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.blocking.lists import linesOfLists, listsIn, namedLists, unusedLists
 from twisted_ext.server.features.blocking.listsettings import ListSettings
 from twisted_ext.server.features.blocking.settings import BlockingSettings
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.settings.tomlfile import readSettings, valuesFromTOML
 
 

@@ -16,11 +16,11 @@ from tests.server.process.test_workers import Processes
 from tests.server.test_service import ServiceCase
 from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.figures import JSON
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.blocking.pauses import Pauses
 from twisted_ext.server.listeners.sockets import boundSockets
 from twisted_ext.server.operations.control import controlSite
 from twisted_ext.server.process.workers import Workforce
-from twisted_ext.server.settings.settings import Settings
 
 
 class PausesTests(SynchronousTestCase):

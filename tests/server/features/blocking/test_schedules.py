@@ -17,13 +17,13 @@ from twisted.internet.task import Clock
 from tests.server.settings.faults import assertFaults
 from tests.server.views.served import tableOf
 from twisted_ext.errors import BadDescription
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.blocking.lists import choicesIn, listsIn, unusedLists
 from twisted_ext.server.features.blocking.names import BlockedNames
 from twisted_ext.server.features.blocking.schedulesettings import ScheduleSettings
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.features.built import Features
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.settings.tomlfile import valuesFromTOML
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import A

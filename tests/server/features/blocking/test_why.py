@@ -16,11 +16,11 @@ from twisted.internet.task import Clock
 from tests.server.views.served import tableOf
 from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.figures import JSON
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.blocking.names import BlockedNames
 from twisted_ext.server.features.built import Features
 from twisted_ext.server.operations.table import verbAt
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import A
 

@@ -17,8 +17,8 @@ from zope.interface import directlyProvides
 from tests.typed import failureOf, newProcessDone, unchecked
 from twisted_ext.errors import BadDescription
 from twisted_ext.metrics.figures import JSON
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.queryhistory.keeper import HistoryKeeper
-from twisted_ext.server.settings.settings import Settings
 
 
 class Processes(Clock):

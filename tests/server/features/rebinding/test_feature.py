@@ -4,10 +4,10 @@ A server that protects its clients against DNS rebinding.
 
 from __future__ import annotations
 
+from tests.server.lookup.test_sources import StackCase
 from tests.server.test_service import ServiceCase
-from tests.server.test_sources import StackCase
 from twisted_ext.errors import Refused
-from twisted_ext.server.settings.settings import Settings
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.wire.codes import Rcode
 
 

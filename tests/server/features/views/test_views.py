@@ -7,8 +7,8 @@ from __future__ import annotations
 import pytest
 
 from twisted_ext.errors import CallerFault
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.views.keeper import Views
-from twisted_ext.server.settings.settings import Settings
 
 _CHILDREN = {"name": "children", "clients": ["192.168.1.40/30", "192.168.1.0/24"], "block": ["games.example"], "block-reply": "nxdomain"}
 

@@ -202,7 +202,7 @@ class StoringTests(SynchronousTestCase):
             os.rename(beside, self.path)
             place = self.zones.at(APEX)
             assert place is not None and place.zone is not None
-            result = CommitQueue(self.clock, place.zone, self.storing.keeper, self.storing.exclusively).change(self.withRecord)
+            result = CommitQueue(self.clock, place.zone, self.storing.journal, self.storing.exclusively).change(self.withRecord)
             self.disk.settle()
             if turn != 0:
                 self.failureResultOf(result, StorageFault)
@@ -279,7 +279,7 @@ class StoringTests(SynchronousTestCase):
         before = self.current()
         self.sql.execute("INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, 'new', 'A', 60, '192.0.2.9')")
         self.poll()
-        changing = CommitQueue(self.clock, self.zone(), self.storing.keeper, self.storing.exclusively)
+        changing = CommitQueue(self.clock, self.zone(), self.storing.journal, self.storing.exclusively)
         result = changing.change(lambda version: self.added(version, "newer 60 A 192.0.2.9"))
         self.disk.settle()
         self.successResultOf(result)

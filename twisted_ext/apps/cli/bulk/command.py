@@ -200,7 +200,7 @@ def _checkDivisible(given: Given, files: list[str]) -> None:
 
 
 def _isRange(word: str) -> bool:
-    from twisted_ext.addressranges import AddressRange, BadAddress
+    from twisted_ext.wire.addressranges import AddressRange, BadAddress
 
     if os.path.exists(word) or word == "-":
         return False

@@ -10,8 +10,7 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.bulk.plan import Partition
-from twisted_ext.apps.cli.bulk.task import Done, NoReply, resolvePartition
+from twisted_ext.apps.cli.bulk.plan import Done, NoReply, Partition, resolvePartition
 
 if TYPE_CHECKING:
     from distributed import Client, Future

@@ -11,7 +11,6 @@ from mypy_extensions import mypyc_attr
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorFDSet, IReactorTime
 
-from twisted_ext.addressranges import AddressRange
 from twisted_ext.answers import Answer
 from twisted_ext.apps.cli.bulk.input import Fed, Item, Lines, namesOf, rangesOf
 from twisted_ext.apps.cli.bulk.output import LineWriter, lineOf
@@ -21,6 +20,7 @@ from twisted_ext.apps.cli.terminal.run import interruptedBy
 from twisted_ext.errors import TimedOut, Unreachable
 from twisted_ext.ratecontrol import Window
 from twisted_ext.resolver.lookup.stream import OrderSlot, Run
+from twisted_ext.wire.addressranges import AddressRange
 
 if TYPE_CHECKING:
     from twisted_ext.apps.cli.bulk.command import BulkWishes
@@ -63,8 +63,8 @@ class BulkFlow:
         else:
             self._lines = Lines(descriptors, streams.input, self._wake)
             self._feed = rangesOf(self._lines.next) if wishes.reverse else namesOf(self._lines.next, wishes.rrType)
-        if streams.resuming is not None:
-            self._feed = streams.resuming.around(self._feed)
+        if streams.earlier is not None:
+            self._feed = streams.earlier.around(self._feed)
 
     def _pull(self) -> Fed | None:
         try:

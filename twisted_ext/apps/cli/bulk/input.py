@@ -14,9 +14,9 @@ from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import classImplements
 
-from twisted_ext.addressranges import AddressRange
 from twisted_ext.errors import BadName, CallerFault
 from twisted_ext.limits import BULK_LINE
+from twisted_ext.wire.addressranges import AddressRange
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import PTR, typeName, typeNumber

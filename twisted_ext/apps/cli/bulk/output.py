@@ -31,7 +31,7 @@ from twisted_ext.apps.cli.bulk.input import Item
 from twisted_ext.errors import ServerFailed
 from twisted_ext.limits import BULK_OUTPUT
 from twisted_ext.wire.codes import EDE_NAMES, rcodeName
-from twisted_ext.wire.literals import ipv4ToText
+from twisted_ext.wire.escapes import ipv4ToText
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.rrtypes import ANY, CNAME, SOA, A, typeNumber

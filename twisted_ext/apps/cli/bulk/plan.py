@@ -4,36 +4,133 @@ How the work of C{txdns bulk} is divided into partitions, and what of it is left
 Each partition of the input becomes one file in the output folder, whose name is made of its number and which appears whole. So what is
 there is done, whoever has done it: the same command goes on after any process was killed, and a partition that was done twice is there
 once.
+
+A partition is a task of any engine that calls functions: what it publishes is there whole, under its own name, or not at all.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import uuid
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from io import BytesIO
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Final
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from twisted_ext._version import __version__
 from twisted_ext.apps.cli.bulk.resume import hold
-from twisted_ext.apps.cli.bulk.sources import LINES, PARQUET, InputFile
+from twisted_ext.apps.cli.bulk.sources import LINES, PARQUET, InputFile, namesIn
+from twisted_ext.apps.cli.bulk.workerlookups import engineFor
 from twisted_ext.apps.cli.terminal.exits import BATCH, ExitError
+from twisted_ext.files import replacingFile
 from twisted_ext.wire.rrtypes import typeName
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-__all__ = ["ENDINGS", "ORDER", "Folder", "Order", "Partition", "publish"]
+__all__ = [
+    "ENDINGS",
+    "ORDER",
+    "Done",
+    "Folder",
+    "NoReply",
+    "Order",
+    "Partition",
+    "installedVersion",
+    "parquetOf",
+    "publish",
+    "resolvePartition",
+]
 
 #: The file that says what a folder of partitions is of; tools that read the folder skip such names.
 ORDER: Final = "_run.json"
 
 #: What the files of each format end in.
 ENDINGS: Final = {LINES: ".jsonl", PARQUET: ".parquet"}
+
+
+def installedVersion() -> str:
+    """
+    Return the version of this package in the process that calls this.
+    """
+    return __version__
+
+
+class NoReply(Exception):
+    """
+    No name of a partition got a reply. It is not published, since it would count as done.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """
+    What has become of a partition.
+
+    @ivar names: how many it has; 0 if it was there already.
+    @ivar cpu: processor time of the worker, in seconds.
+    """
+
+    number: int
+    names: int
+    answered: int
+    seconds: float
+    cpu: float
+
+
+def resolvePartition(partition: Partition) -> Done:
+    """
+    Look up the names of a partition, and publish the result.
+
+    @raise NoReply: none got a reply.
+    @raise OSError: the input cannot be read, or the output not written.
+    """
+    began, spent = perf_counter(), process_time()
+    files, place = fsspec.core.url_to_fs(partition.output)
+    if files.exists(place):
+        # A worker that was taken for dead has published it.
+        return Done(partition.number, 0, 0, 0.0, 0.0)
+    names = namesIn(partition.input, partition.first, partition.count)
+    isParquet = partition.format == PARQUET
+    if isParquet:
+        # It has no room for octets that are not UTF-8.
+        names = [name.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for name in names]
+    engine = engineFor(partition.target, partition.window)
+    batch = engine.resolve(names, partition.rrType, partition.seconds, partition.rate, partition.rateServer)
+    if batch.unreached is not None and not batch.answered:
+        raise NoReply(str(batch.unreached))
+    publish(partition.output, parquetOf(batch.lines) if isParquet else "".join(batch.lines).encode("ascii"))
+    return Done(partition.number, len(names), batch.answered, perf_counter() - began, process_time() - spent)
+
+
+def parquetOf(lines: Sequence[str]) -> bytes:
+    """
+    Return lines of output as a Parquet file, with a column for each of their fields.
+    """
+    import pyarrow
+    from pyarrow.json import ParseOptions, ReadOptions, read_json
+    from pyarrow.parquet import write_table
+
+    text = pyarrow.string()
+    errors = pyarrow.list_(pyarrow.struct([("code", pyarrow.int64()), ("name", text), ("text", text)]))
+    columns = [("name", text), ("type", text), ("rcode", text), ("ttl", pyarrow.int64()), ("data", pyarrow.list_(text))]
+    columns += [("aliases", pyarrow.list_(text)), ("error", text), ("kind", text), ("errors", errors)]
+    schema = pyarrow.schema(columns)
+    made = BytesIO()
+    if lines:
+        octets = "".join(lines).encode("ascii")
+        # Other threads would take the cores of other workers.
+        options = ReadOptions(use_threads=False, block_size=len(octets) + 1)
+        table = read_json(BytesIO(octets), read_options=options, parse_options=ParseOptions(explicit_schema=schema))
+        table = table.select(schema.names)
+    else:
+        table = schema.empty_table()
+    write_table(table, made, compression="zstd")
+    return made.getvalue()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,15 +292,5 @@ def publish(path: str, octets: bytes) -> None:
         # Object stores show an object when all of it is there.
         files.pipe_file(place, octets)
         return
-    folder, _, name = place.rpartition("/")
-    beside = f"{folder}/.{name}.{uuid.uuid4().hex}"
-    try:
-        with open(beside, "wb") as file:
-            file.write(octets)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(beside, place)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(beside)
-        raise
+    with replacingFile(place) as file:
+        file.write(octets)

@@ -32,7 +32,7 @@ class Streams:
 
     @ivar input: the input; L{None} if all ranges are arguments of the command.
     @ivar path: the output's path, or C{""} for the standard output.
-    @ivar resuming: the existing lines of the output, or L{None} without C{--resume}.
+    @ivar earlier: the existing lines of the output, or L{None} without C{--resume}.
     """
 
     def __init__(self, wishes: BulkWishes) -> None:
@@ -41,11 +41,11 @@ class Streams:
         if not wishes.ranges:
             hint = "write a range such as 192.0.2.0/24, or a file of them" if wishes.reverse else "write a file with one name per line"
             self.input = 0 if wishes.file == "-" else self._open(wishes.file, os.O_RDONLY, hint)
-        self.resuming: EarlierOutput | None = None
+        self.earlier: EarlierOutput | None = None
         self.output = 1
         self.path = wishes.resume or wishes.output or ""
         if wishes.resume is not None:
-            self.resuming = EarlierOutput(wishes.resume)
+            self.earlier = EarlierOutput(wishes.resume)
             self.output = self._open(wishes.resume, os.O_WRONLY | os.O_APPEND, "write the file of an earlier --output")
         elif wishes.output is not None:
             hint = "write the name of a new file"
@@ -68,8 +68,8 @@ class Streams:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self.resuming is not None:
-            self.resuming.close()
+        if self.earlier is not None:
+            self.earlier.close()
         for fileno in self._opened:
             os.close(fileno)
 

@@ -4,23 +4,216 @@ C{txdns convert}: writes settings that do what the configuration of another prog
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from typing import Final
 
 from twisted_ext.apps.cli.convert.converted import Converted, Place, Severity
-from twisted_ext.apps.cli.convert.formats import FORMATS, Format, detected, formatNamed
 from twisted_ext.apps.cli.convert.included import DISK, Includes, RootedDisk
-from twisted_ext.apps.cli.convert.output import jsonOf, tomlOf
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, didYouMean, flag
 from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError, complain, fileErrors
 from twisted_ext.errors import BadDescription
+from twisted_ext.server.config import types
 from twisted_ext.server.config.types import File, Table
+from twisted_ext.wire.escapes import printable
 
-__all__ = ["ARGUMENTS", "INCOMPLETE", "convertFile", "main"]
+__all__ = ["ARGUMENTS", "FORMATS", "INCOMPLETE", "Format", "convertFile", "detected", "formatNamed", "jsonOf", "main", "tomlOf"]
 
 #: Exit code: something has no counterpart, or does not do the same.
 INCOMPLETE: Final = 2
+
+#: What converts a configuration: its text, its absolute path, what reads the files that it includes, and the result to fill.
+Converter = Callable[[str, str, Includes, Converted], None]
+
+
+def tomlOf(converted: Converted) -> str:
+    """
+    Format the settings as C{--show-config} groups them. A comment names file, line and directive of each value.
+    """
+    lines = [f"# Converted from {printable(converted.file)} by txdns convert.", ""]
+    tables: list[str] = []
+    group = ""
+    for setting, value in converted.ordered():
+        places = converted.places[setting.name]
+        if isinstance(setting.kind, types.Table):
+            assert isinstance(value, list)
+            for table, place in zip(value, places, strict=True):
+                tables += ["", _from(place), f"[[{setting.name}]]", *_table(table)]
+            continue
+        if setting.group != group:
+            group = setting.group
+            lines += ["", f"# -- {group}"] if lines[-1] else [f"# -- {group}"]
+        if isinstance(value, list) and setting.many and value:
+            lines.append(f"{setting.name} = [")
+            lines += [f"    {_toml(each)}, {_from(place)}" for each, place in zip(value, places, strict=True)]
+            lines.append("]")
+        else:
+            lines += [*[_from(place) for place in places], f"{setting.name} = {_toml(value)}"]
+    # Tables come last: all that follows them in the file would be theirs.
+    return "\n".join([*lines, *tables, ""])
+
+
+def _from(place: Place) -> str:
+    said = f"# {place}: {place.directive}" if place.directive else f"# {place}"
+    return printable(" ".join(said.split()))
+
+
+def _table(table: Mapping[str, object]) -> Iterator[str]:
+    for name, value in table.items():
+        yield f"{name} = {_toml(value)}"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join([_toml(each) for each in value])}]"
+    # The escapes of JSON are valid in TOML. Further ones, so that a terminal does not interpret what is in a foreign file.
+    text = json.dumps(str(value), ensure_ascii=False)
+    return text if text.isprintable() else "".join([each if each.isprintable() else f"\\U{ord(each):08x}" for each in text])
+
+
+def jsonOf(converted: Converted) -> str:
+    """
+    Format settings, places and findings as one object.
+    """
+    document = {
+        "format": converted.kind,
+        "file": converted.file,
+        "complete": converted.complete,
+        "settings": {setting.name: value for setting, value in converted.ordered()},
+        "places": {setting.name: [place._asdict() for place in converted.places[setting.name]] for setting, _ in converted.ordered()},
+        "findings": [
+            {**each.place._asdict(), "severity": each.severity.value, "reason": each.reason, "instead": each.instead}
+            for each in converted.sortedFindings()
+        ],
+    }
+    return json.dumps(document, indent=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """
+    A format of configurations. Its module has the function C{convert}, a L{Converter}.
+
+    @ivar word: its name for C{--from}.
+    @ivar title: its name for people.
+    @ivar names: a regular expression for names of files.
+    @ivar marks: one for lines that only this format has.
+    @ivar module: the name of its module, relative to this package.
+    """
+
+    word: str
+    title: str
+    names: re.Pattern[str]
+    marks: re.Pattern[str]
+    module: str
+
+    def load(self) -> Converter:
+        found: Converter = import_module(f"twisted_ext.apps.cli.convert.{self.module}").convert
+        return found
+
+
+def _format(word: str, title: str, names: str, marks: str, module: str = "") -> Format:
+    return Format(word, title, re.compile(names), re.compile(marks, re.MULTILINE), module or word)
+
+
+#: All formats. If the name of a file says nothing, the first one that has a mark in it is taken.
+FORMATS: Final = (
+    _format("resolved", "systemd-resolved's resolved.conf", r"resolved(-.*)?\.conf$", r"^\[Resolve\]\s*$"),
+    _format(
+        "pihole",
+        "Pi-hole's pihole.toml",
+        r"pihole(-ftl)?\.toml",
+        r"^# (?:Pi-hole configuration file|This file is managed by pihole-FTL)",
+        "pihole.settings",
+    ),
+    _format(
+        "adguard",
+        "AdGuard Home's AdGuardHome.yaml",
+        r"adguardhome.*\.ya?ml",
+        r"^(?:schema_version: \d+\s*$|(?:whitelist_filters|user_rules):)",
+        "adguard.settings",
+    ),
+    _format(
+        "dnsmasq",
+        "dnsmasq's dnsmasq.conf",
+        r"(.*[-_.])?dnsmasq([-_.].*)?$",
+        r"^(?:domain-needed|bogus-priv|expand-hosts|no-resolv|no-hosts|no-poll|strict-order|all-servers|stop-dns-rebind|bind-interfaces"
+        r"|bind-dynamic|(?:address|server|local)=/\S+|(?:server|listen-address|interface|addn-hosts|conf-dir|conf-file|resolv-file"
+        r"|cache-size|dhcp-[a-z]+|host-record|cname|srv-host|port|txt-record|mx-host|ptr-record)=\S+)\s*(?:#.*)?$",
+        "dnsmasq.settings",
+    ),
+    _format(
+        "coredns",
+        "CoreDNS's Corefile",
+        r"(.*[-_.])?corefile([-_.].*)?$",
+        r"^[^\s#{}]+[^#{}\n]*\{\s*(?:#.*)?\n\s+(?:errors|log|forward|cache|file|hosts|bind)\b",
+        "coredns.settings",
+    ),
+    _format(
+        "named",
+        "BIND's named.conf",
+        r"named[-_.]?.*conf.*$",
+        r'^\s*(?:(?:options|logging)\s*\{|acl\s+\S+\s*\{|zone\s+"[^"]*"(?:\s+IN)?\s*\{)',
+        "named.settings",
+    ),
+    _format(
+        "unbound",
+        "Unbound's unbound.conf",
+        r"(.*[-_.])?unbound([-_.].*)?$",
+        r"^\s*(?:server|forward-zone|stub-zone|auth-zone|remote-control|include-toplevel):",
+        "unbound.settings",
+    ),
+)
+
+
+def formatNamed(word: str) -> Format | None:
+    """
+    Return the format with this name for C{--from}; BIND's server has that of its program, or its own.
+    """
+    word = "named" if word == "bind" else word
+    for each in FORMATS:
+        if each.word == word:
+            return each
+    return None
+
+
+def detected(path: str, text: str) -> Format | None:
+    """
+    Return the format of a configuration, by its name, or else by its text; L{None} if neither is known.
+    """
+    name = os.path.basename(path).lower()
+    for each in FORMATS:
+        if each.names.match(name):
+            return each
+    for each in FORMATS:
+        if each.marks.search(text):
+            return each
+    return None
+
+
+def _known(word: str) -> Format:
+    found = formatNamed(word)
+    if found is None:
+        raise BadDescription(f"{word!r} is not a known format; {didYouMean(word, _WORDS, f'write {_LISTED}')}")
+    return found
+
+
+_FROM: Final = Option[Format | None](
+    "--from FORMAT", "the format of FILE; by default told by the file's name, or else by its text", None, _known, what="a format"
+)
+_OUTPUT: Final = Option("--output FILE", "write the settings to this new file", "", str, also="-o", what="a file")
+_ROOT: Final = Option("--root FOLDER", "the folder in which FILE and all its files are, such as a container's", "", str, what="a folder")
+_ALL: Final = flag("--all", "list directives that are not needed here as well")
+_JSON: Final = flag("--json", "print settings and findings as JSON")
 
 _WORDS: Final = sorted([each.word for each in FORMATS])
 
@@ -50,22 +243,6 @@ instead). The severities are "no counterpart", "differs", "not valid", "note" an
 Exit codes: 0 every directive has a counterpart; 1 wrong usage; 2 some directive has none, does
 not quite the same, or is not valid; 8 a file cannot be read or written.
 """
-
-
-def _known(word: str) -> Format:
-    found = formatNamed(word)
-    if found is None:
-        raise BadDescription(f"{word!r} is not a known format; {didYouMean(word, _WORDS, f'write {_LISTED}')}")
-    return found
-
-
-_FROM: Final = Option[Format | None](
-    "--from FORMAT", "the format of FILE; by default told by the file's name, or else by its text", None, _known, what="a format"
-)
-_OUTPUT: Final = Option("--output FILE", "write the settings to this new file", "", str, also="-o", what="a file")
-_ROOT: Final = Option("--root FOLDER", "the folder in which FILE and all its files are, such as a container's", "", str, what="a folder")
-_ALL: Final = flag("--all", "list directives that are not needed here as well")
-_JSON: Final = flag("--json", "print settings and findings as JSON")
 
 ARGUMENTS: Final = Arguments(_HELP, _FROM, _ROOT, _OUTPUT, _ALL, _JSON)
 
@@ -131,9 +308,9 @@ def _try(converted: Converted) -> None:
     # What follows takes as long to load as a server.
     from twisted.internet.task import Clock
 
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.dryrun import checkSettings
-    from twisted_ext.server.settings.settings import Settings
-    from twisted_ext.server.upstreams import ListenAddresses
+    from twisted_ext.server.lookup.upstreams import ListenAddresses
 
     # Files may be on another machine, and lists are files.
     given = [each for each in converted.ordered() if not isinstance(each[0].kind, (File, Table)) and each[0].name != "lists"]

@@ -10,8 +10,9 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.server.config.setting import Setting
-from twisted_ext.server.settings.settings import SETTINGS, ZONE, settingNamed
+from twisted_ext.server.config.setting import DECLARED, Setting
+from twisted_ext.server.config.settings import ZONE
+from twisted_ext.server.settings.plugged import allSettings
 from twisted_ext.wire.escapes import printable
 
 __all__ = ["Converted", "Finding", "Place", "Severity"]
@@ -238,7 +239,7 @@ class Converted:
         """
         Iterate over the settings that have values, in the order of C{--show-config}.
         """
-        for setting in SETTINGS:
+        for setting in allSettings(plugins=False):
             if setting.name in self.values:
                 yield setting, self.values[setting.name]
 
@@ -246,7 +247,7 @@ class Converted:
         """
         Return the setting if the value is valid for it. If not, add a finding.
         """
-        setting = settingNamed(name)
+        setting = DECLARED.named(name)
         if setting is None:
             self.missing(place, f"this version has no setting {name}")
             return None

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from ipaddress import ip_address
 
 from twisted_ext.apps.cli.convert.converted import Converted, Place
-from twisted_ext.resolver.policy.specialnames import EMPTY_ZONES
+from twisted_ext.resolver.local.specialnames import EMPTY_ZONES
 
 __all__ = ["denyPrivateReverse"]
 

@@ -13,8 +13,8 @@ from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError
 from twisted_ext.errors import BadDescription
 
 if TYPE_CHECKING:
-    from twisted_ext.dnssec.sign.keyfiles import KeyFile
-    from twisted_ext.dnssec.sign.keys import PrivateKey
+    from twisted_ext.dnssec.privatekeys.keyfiles import KeyFile
+    from twisted_ext.dnssec.privatekeys.keys import PrivateKey
 
 __all__ = ["ARGUMENTS", "main"]
 
@@ -46,7 +46,7 @@ ARGUMENTS: Final = Arguments(_HELP, _DIGEST)
 
 
 def _entries(files: list[KeyFile], zone: bytes) -> tuple[PrivateKey, ...]:
-    from twisted_ext.dnssec.sign.roles import Signers
+    from twisted_ext.dnssec.privatekeys.roles import Signers
 
     return Signers([file.key for file in files if file.zone == zone]).entries
 
@@ -57,7 +57,7 @@ def main(words: list[str]) -> int:
         raise ExitError(USAGE, f"one key or folder is wanted; write: {ARGUMENTS.usage}")
     (path,) = given.bare
 
-    from twisted_ext.dnssec.sign.keyfolder import loadKey
+    from twisted_ext.dnssec.privatekeys.keyfolder import loadKey
 
     files: list[KeyFile] = []
     with keyErrors(path):

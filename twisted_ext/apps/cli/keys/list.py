@@ -16,7 +16,7 @@ from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.times import dateFromSeconds
 
 if TYPE_CHECKING:
-    from twisted_ext.dnssec.sign.keyfiles import KeyFile
+    from twisted_ext.dnssec.privatekeys.keyfiles import KeyFile
 
 __all__ = ["ARGUMENTS", "main"]
 
@@ -45,7 +45,7 @@ def main(words: list[str]) -> int:
         raise ExitError(USAGE, f"one folder is wanted; write: {ARGUMENTS.usage}")
     (folder,) = given.bare
 
-    from twisted_ext.dnssec.sign.keyfolder import loadKey
+    from twisted_ext.dnssec.privatekeys.keyfolder import loadKey
 
     files: list[KeyFile] = []
     wrong = 0
@@ -65,7 +65,7 @@ def main(words: list[str]) -> int:
 
 
 def _show(file: KeyFile, now: float, asJSON: bool) -> None:
-    from twisted_ext.dnssec.sign.keyring import stateOf
+    from twisted_ext.dnssec.privatekeys.keyring import stateOf
 
     key, zone, algorithm = file.key, nameToText(file.zone), algorithmName(file.key.algorithm)
     state = stateOf(file, now) or "not in the zone"

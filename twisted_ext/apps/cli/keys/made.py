@@ -19,7 +19,7 @@ from twisted_ext.wire.rrtypes import DS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from twisted_ext.dnssec.sign.keys import PrivateKey
+    from twisted_ext.dnssec.privatekeys.keys import PrivateKey
 
 __all__ = ["ALGORITHM", "SPLIT", "dsText", "keyErrors", "keysIn", "roleOf"]
 

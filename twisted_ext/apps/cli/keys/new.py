@@ -42,8 +42,8 @@ def main(words: list[str]) -> int:
     (name,) = given.bare
     apex = valueOf(nameFromText, name, name)
 
-    from twisted_ext.dnssec.sign.keyfiles import nameOf
-    from twisted_ext.dnssec.sign.keyring import makeKeys
+    from twisted_ext.dnssec.privatekeys.keyfiles import nameOf
+    from twisted_ext.dnssec.privatekeys.keyring import makeKeys
 
     with keyErrors(given[_KEYS]):
         files = makeKeys(given[_KEYS], apex.lower(), given[ALGORITHM], time(), split=given[SPLIT], bits=given[_BITS])

@@ -15,8 +15,8 @@ from twisted_ext.apps.cli.terminal.colors import paletteFor
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, USAGE, ExitError
 from twisted_ext.apps.cli.terminal.run import runUntilDone
 from twisted_ext.apps.cli.terminal.upstream import SERVER, resolverFor, targetIn, typeIn
+from twisted_ext.drawing.palette import Palette
 from twisted_ext.errors import CallerFault
-from twisted_ext.palette import Palette
 from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import PTR, A, typeName
@@ -69,7 +69,7 @@ def main(words: list[str]) -> int:
 
 
 def _reverse(address: str) -> str:
-    from twisted_ext.addressranges import reverseName
+    from twisted_ext.wire.addressranges import reverseName
 
     try:
         return reverseName(address) + "."

@@ -228,14 +228,14 @@ def show(evidence: Evidence, anchors: TrustAnchors, now: int | None, given: Give
     """
     Print the chain, and write the files that the arguments name.
     """
-    from twisted_ext.dnssec.drawing.chaintext import chainLines
     from twisted_ext.dnssec.inspection import inspect
+    from twisted_ext.drawing.chaintext import chainLines
 
     inspection = inspect(evidence, anchors, now)
     if given[_SAVE]:
         _write(given[_SAVE], evidence.toJSON())
     if given[_SVG] or given[_HTML]:
-        from twisted_ext.dnssec.drawing.chaindrawing import htmlOf, svgOf
+        from twisted_ext.drawing.chaindrawing import htmlOf, svgOf
 
         if given[_SVG]:
             _write(given[_SVG], svgOf(inspection))

@@ -37,7 +37,7 @@ def main(words: list[str]) -> int:
         raise ExitError(USAGE, "a list is missing; write txdns policy check ads.txt")
 
     from twisted_ext.files import openNow
-    from twisted_ext.resolver.policy.localanswers import Complaints
+    from twisted_ext.resolver.local.localanswers import Complaints
     from twisted_ext.resolver.policy.rules.listfile import parseList
     from twisted_ext.wire.escapes import printable
 

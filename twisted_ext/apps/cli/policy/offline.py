@@ -16,12 +16,12 @@ from twisted.internet.task import Clock
 from twisted_ext.apps.cli.terminal.exits import BATCH, USAGE, ExitError, complain
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.resolver.policy.rules.compiler import compileLists
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.blocking.copies import Copies
 from twisted_ext.server.features.blocking.lists import fetchedLists, linesOfLists, listsOfAll
 from twisted_ext.server.features.blocking.names import BlockedNames
 from twisted_ext.server.features.built import Features
-from twisted_ext.server.settings.settings import Settings
 from twisted_ext.server.settings.tomlfile import readSettings
 
 if TYPE_CHECKING:

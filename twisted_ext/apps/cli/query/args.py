@@ -598,7 +598,7 @@ def _reverseName(text: str) -> bytes | None:
     """
     from ipaddress import ip_address
 
-    from twisted_ext.addressranges import reverseNameOf
+    from twisted_ext.wire.addressranges import reverseNameOf
 
     try:
         return reverseNameOf(ip_address(text.partition("%")[0]).packed)

@@ -41,9 +41,8 @@ from twisted_ext.transport.exchange import PendingQuery
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA, AD, CD, CO, DO, QR, RA, RD, TC, Rcode, Z
-from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.framing import StreamBuffer, frame
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 from twisted_ext.wire.options import Cookie, Padding
 from twisted_ext.wire.tsig import Key, sign, signatureError, verify
 

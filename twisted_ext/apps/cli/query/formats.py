@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from twisted_ext.apps.cli.query.plusoptions import FLAGS, Flags
 from twisted_ext.apps.cli.query.recordtext import classText, dataText, inWords, ttlText, typeText
+from twisted_ext.drawing.palette import Palette
 from twisted_ext.errors import BadMessage, DNSFault
-from twisted_ext.palette import Palette
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import (
     AA,
@@ -42,9 +42,8 @@ from twisted_ext.wire.codes import (
     className,
     rcodeName,
 )
-from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.escapes import printable
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.options import Expire, ExtendedError, optionFromWire
 from twisted_ext.wire.records import RRSet, eachRecord

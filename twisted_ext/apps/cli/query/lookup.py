@@ -23,8 +23,7 @@ from twisted_ext.limits import LOOKUP_SECONDS
 from twisted_ext.resolver.ask import behind, lookUp
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.codes import QR
-from twisted_ext.wire.edns import EDNS
-from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.message import EDNS, Message, Question
 from twisted_ext.wire.options import Cookie, ExtendedError
 from twisted_ext.wire.rrtypes import AXFR, IXFR
 

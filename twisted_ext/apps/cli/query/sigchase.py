@@ -13,8 +13,8 @@ from twisted_ext.answers import QueryContext
 from twisted_ext.apps.cli.names.validate import EXITS, anchorsFrom
 from twisted_ext.apps.cli.terminal.colors import paletteFor
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, complain
-from twisted_ext.dnssec.drawing.chaintext import chainLines
 from twisted_ext.dnssec.inspection import inspect
+from twisted_ext.drawing.chaintext import chainLines
 from twisted_ext.errors import DNSFault
 from twisted_ext.limits import LOOKUP_SECONDS
 from twisted_ext.resolver.recursive.evidence import collectEvidence

@@ -20,8 +20,8 @@ from twisted_ext.apps.cli.query.recordtext import dataText
 from twisted_ext.apps.cli.terminal.colors import paletteFor
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, complain
 from twisted_ext.apps.cli.terminal.upstream import CommandUpstream
+from twisted_ext.drawing.palette import Palette
 from twisted_ext.errors import DNSFault
-from twisted_ext.palette import Palette
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.transport.servers import DNS_PORT, Server
 from twisted_ext.wire.codes import AA, rcodeName

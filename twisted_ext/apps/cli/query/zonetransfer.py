@@ -14,9 +14,9 @@ from twisted_ext.apps.cli.query.recordtext import dataText
 from twisted_ext.apps.cli.terminal.colors import encodable, paletteFor
 from twisted_ext.apps.cli.terminal.encryption import isURL
 from twisted_ext.apps.cli.terminal.exits import NO_REPLY, OK, USAGE, ExitError, complain
+from twisted_ext.drawing.palette import Palette
 from twisted_ext.errors import DNSFault, ServerFailed
 from twisted_ext.limits import TRANSFER_OCTETS
-from twisted_ext.palette import Palette
 from twisted_ext.wire.names import ROOT
 from twisted_ext.wire.records import RRSet, eachRecord
 from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA

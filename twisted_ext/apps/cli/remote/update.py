@@ -18,9 +18,8 @@ from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, USAGE, E
 from twisted_ext.errors import BadDescription, BadMessage, CallerFault, Unreachable
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import QR, RD, TC, Opcode, Rcode, rcodeName
-from twisted_ext.wire.edns import EDNS
 from twisted_ext.wire.escapes import printable
-from twisted_ext.wire.message import HEADER, Message, Question
+from twisted_ext.wire.message import EDNS, HEADER, Message, Question
 from twisted_ext.wire.names import ROOT, nameToText, parentOf
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA

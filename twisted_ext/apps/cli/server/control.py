@@ -181,11 +181,9 @@ def _everyVerb() -> list[Verb]:
     Return all operations, those of plugins too.
     """
     # Features are only loaded for a command that is none of the server's own.
-    from twisted_ext.server.features.order import hasOtherPlugins
+    from twisted_ext.server.settings.plugged import allSettings, hasOtherPlugins
 
     if hasOtherPlugins():
-        from twisted_ext.server.settings.settings import allSettings
-
         allSettings()
     return allVerbs()
 

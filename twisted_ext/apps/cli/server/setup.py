@@ -73,7 +73,7 @@ def main(words: list[str]) -> int:
     authority = _authority(given[_CA]) if given[_CA] else b""
 
     from twisted_ext.server.devices.documents import documentFor, documentsFor
-    from twisted_ext.server.devices.offer import Offer
+    from twisted_ext.server.features.base.offer import Offer
 
     try:
         offer = Offer.of(given.bare, given.all(_ADDRESS))

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import IO, TextIO
 
-from twisted_ext.palette import Palette
+from twisted_ext.drawing.palette import Palette
 
 __all__ = ["encodable", "isTerminal", "paletteFor"]
 

@@ -258,7 +258,7 @@ async def _named(reactor: IReactorTime, target: str, port: int, family: int) -> 
     from twisted_ext.limits import LOOKUP_SECONDS
     from twisted_ext.resolver.ask import lookUp
     from twisted_ext.resolver.system.configured import System
-    from twisted_ext.wire.literals import ipv4ToText, ipv6ToText
+    from twisted_ext.wire.escapes import ipv4ToText, ipv6ToText
 
     try:
         name = nameFromText(target)

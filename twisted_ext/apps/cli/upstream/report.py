@@ -14,7 +14,7 @@ from twisted_ext.wire.escapes import printable
 
 if TYPE_CHECKING:
     from twisted_ext.apps.cli.upstream.findings import CertificateFacts, Features, ServerFindings, TransportFindings
-    from twisted_ext.palette import Palette
+    from twisted_ext.drawing.palette import Palette
 
 __all__ = ["failureLine", "reportData", "reportLines"]
 

@@ -14,8 +14,8 @@ from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, flag
 from twisted_ext.apps.cli.terminal.colors import paletteFor
 from twisted_ext.apps.cli.terminal.exits import OK
 from twisted_ext.apps.cli.zone.args import BAD_ZONE, Percentage, ZoneWord, oneZone
+from twisted_ext.drawing.palette import Palette
 from twisted_ext.errors import BadDescription
-from twisted_ext.palette import Palette
 from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import nameToText
 

@@ -133,7 +133,7 @@ def main(words: list[str]) -> int:
 
 
 def _policy(given: Given) -> SigningPolicy:
-    from twisted_ext.dnssec.sign.validity import Validity
+    from twisted_ext.dnssec.privatekeys.validity import Validity
     from twisted_ext.zone.sign.policy import SigningPolicy
 
     try:
@@ -154,10 +154,10 @@ def _signing(folder: str, apex: bytes, now: float, policy: SigningPolicy, output
     """
     Return what the zone is signed with: the keys in the folder, or new ones, unless it was signed before; and what notes that it is.
     """
-    from twisted_ext.dnssec.sign.keyfiles import nameOf
-    from twisted_ext.dnssec.sign.keyfolder import lockedFolder
-    from twisted_ext.dnssec.sign.keyring import Keyring, makeKeys
-    from twisted_ext.dnssec.sign.roles import Signers
+    from twisted_ext.dnssec.privatekeys.keyfiles import nameOf
+    from twisted_ext.dnssec.privatekeys.keyfolder import lockedFolder
+    from twisted_ext.dnssec.privatekeys.keyring import Keyring, makeKeys
+    from twisted_ext.dnssec.privatekeys.roles import Signers
     from twisted_ext.zone.sign.signing import Signing
 
     with keyErrors(folder), lockedFolder(folder) if os.path.isdir(folder) or not os.path.isfile(output) else nullcontext():

@@ -11,8 +11,7 @@ from twisted.internet.endpoints import clientFromString, wrapClientTLS
 
 from twisted_ext.apps.robot.limits import LINE_BURST, LINE_SECONDS
 from twisted_ext.apps.robot.people import folded
-from twisted_ext.apps.robot.secret import SECRET
-from twisted_ext.apps.robot.table import Table, option
+from twisted_ext.apps.robot.table import SECRET, Table, option
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config import types
 

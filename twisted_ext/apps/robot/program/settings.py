@@ -11,14 +11,13 @@ from difflib import get_close_matches
 from operator import itemgetter
 from typing import TYPE_CHECKING, ClassVar, Final, cast
 
-from twisted_ext.apps.robot.access import ANYONE, OWNER, Access
-from twisted_ext.apps.robot.commands import commandsOf
-from twisted_ext.apps.robot.fetching import FetchSettings
+from twisted_ext.apps.robot.commands import ANYONE, OWNER, Access, commandsOf
 from twisted_ext.apps.robot.fronts.networks import NetworkSettings
 from twisted_ext.apps.robot.fronts.pages import WebSettings
 from twisted_ext.apps.robot.loading import BUILT_IN, foundPlugins
 from twisted_ext.apps.robot.people import Mask, folded
 from twisted_ext.apps.robot.plugin import ModulePlugin
+from twisted_ext.apps.robot.providers import FetchSettings
 from twisted_ext.apps.robot.table import Table, option
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config import types

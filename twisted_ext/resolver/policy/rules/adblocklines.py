@@ -12,8 +12,7 @@ from typing import Final
 
 from twisted_ext.resolver.policy.rules.condition import Condition
 from twisted_ext.resolver.policy.rules.expressions import KEY, costOf
-from twisted_ext.resolver.policy.rules.listnames import nameIn, shownPart
-from twisted_ext.resolver.policy.rules.rewriting import ANYTHING, Rewrite, readRewrite
+from twisted_ext.resolver.policy.rules.rewriting import ANYTHING, Rewrite, nameIn, readRewrite, shownPart
 from twisted_ext.resolver.policy.rules.table import BELOW, EXCEPT, IMPORTANT, SELF
 from twisted_ext.wire.rrtypes import typeNumber
 

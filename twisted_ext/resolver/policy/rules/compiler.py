@@ -26,9 +26,9 @@ from types import MappingProxyType
 from typing import Any, BinaryIO, Final
 
 from twisted_ext.errors import BadImage
-from twisted_ext.files import STATE_FILE, openNow
+from twisted_ext.files import STATE_FILE, openNow, stateIn
 from twisted_ext.limits import BLOCK_LIST_OCTETS, BLOCK_NAMES, BLOCK_SECONDS
-from twisted_ext.resolver.policy.localanswers import Complaints
+from twisted_ext.resolver.local.localanswers import Complaints
 from twisted_ext.resolver.policy.rules.listfile import parseList
 from twisted_ext.resolver.policy.rules.table import (
     DAMAGED,
@@ -37,7 +37,6 @@ from twisted_ext.resolver.policy.rules.table import (
     PolicyTable,
     RuleList,
     TableBuilder,
-    stateOf,
 )
 
 __all__ = ["compileLists", "digestOf", "main", "packLists"]
@@ -97,7 +96,7 @@ def _readFile(
             most = int(BLOCK_LIST_OCTETS.default)
             if found.st_size > most:
                 raise _Unusable(f"has more than {most} octets")
-            return _read(builder, word, file, number, clock, stateOf(found) if settled else ())
+            return _read(builder, word, file, number, clock, stateIn(found) if settled else ())
     except (OSError, ValueError) as error:
         raise _Unusable(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
@@ -148,7 +147,7 @@ def _isUnchanged(each: RuleList, path: str) -> bool:
     Return whether the file of a list that was read is the same.
     """
     with suppress(OSError, ValueError):
-        return not each.kept and list(each.state) == list(stateOf(os.stat(path)))
+        return not each.kept and list(each.state) == list(stateIn(os.stat(path)))
     return False
 
 

@@ -18,11 +18,11 @@ from zope.interface import implementer
 
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import BadDescription
-from twisted_ext.files import openNow
+from twisted_ext.files import openNow, stateOf
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.resolver.policy.rules.compiler import packLists
 from twisted_ext.resolver.policy.rules.source import Policy, PolicySource
-from twisted_ext.resolver.policy.rules.table import PolicyTable, RuleList, stateOf
+from twisted_ext.resolver.policy.rules.table import PolicyTable, RuleList
 from twisted_ext.wire.message import Question
 
 __all__ = ["FollowedLists"]
@@ -88,7 +88,7 @@ class FollowedLists(PolicySource):
 
     def _look(self) -> None:
         self._looked = self._reactor.seconds()
-        states = [_stateOf(word) for word in self._words]
+        states = [stateOf(RuleList(word).path) for word in self._words]
         isNew = self._seen is None
         isStill, self._seen = states == self._seen, states
         if self._reading is None and not self._closed and states != self._made and (isNew or isStill):
@@ -127,10 +127,3 @@ class FollowedLists(PolicySource):
         # What waits for the first rules goes on without them.
         self._policy.use(None)
         return super().close()
-
-
-def _stateOf(word: str) -> tuple[int, ...]:
-    try:
-        return stateOf(os.stat(RuleList(word).path))
-    except (OSError, ValueError):
-        return ()

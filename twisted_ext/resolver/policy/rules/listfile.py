@@ -16,13 +16,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from twisted_ext.resolver.policy.localanswers import Complaints
+from twisted_ext.resolver.local.hosts import fieldsOf
+from twisted_ext.resolver.local.localanswers import Complaints
 from twisted_ext.resolver.policy.rules.adblocklines import AdblockRule, adblockRule, isAdblock
 from twisted_ext.resolver.policy.rules.condition import Condition
 from twisted_ext.resolver.policy.rules.foreignlines import PolicyZone, foreignRules
-from twisted_ext.resolver.policy.rules.listnames import nameIn, shownPart
+from twisted_ext.resolver.policy.rules.rewriting import nameIn, shownPart
 from twisted_ext.resolver.policy.rules.table import BELOW, SELF
-from twisted_ext.resolver.system.hosts import fieldsOf
 
 __all__ = ["ListedRules", "domainIn", "parseList"]
 

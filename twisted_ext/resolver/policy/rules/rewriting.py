@@ -5,18 +5,18 @@ C{$dnsrewrite=NOERROR;CNAME;safe.example} in lists of ad blockers.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from struct import Struct
 from typing import Final
 
-from twisted_ext.errors import DNSFault
-from twisted_ext.resolver.policy.rules.listnames import nameIn, shownPart
+from twisted_ext.errors import BadName, DNSFault
 from twisted_ext.wire.codes import Rcode
-from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rrtypes import AAAA, CNAME, MX, PTR, SRV, A, typeNumber
 
-__all__ = ["ANYTHING", "Rewrite", "readRewrite"]
+__all__ = ["ANYTHING", "Rewrite", "nameIn", "readRewrite", "shownPart"]
 
 _HEAD: Final = Struct(">HH")
 
@@ -25,6 +25,37 @@ _RCODES: Final = {b"noerror": 0, b"servfail": Rcode.SERVFAIL, b"nxdomain": Rcode
 
 #: Types whose records are the same in lower case, which lists are read in.
 _TYPES: Final = (A, AAAA, CNAME, MX, PTR, SRV)
+
+_CHARACTERS: Final = re.compile(rb"[a-z0-9_.-]+")
+
+_ADDRESS: Final = re.compile(rb"\d{1,3}(?:\.\d{1,3}){3}")
+
+
+def nameIn(text: bytes) -> bytes:
+    """
+    Return a name, lower case with dots between labels.
+
+    @param text: the name, in UTF-8 if it is not in ASCII.
+
+    @raise ValueError: it is not a name.
+    """
+    try:
+        wire = nameFromText(text) if text.isascii() else nameFromText(text.decode("utf-8"))
+    except (BadName, UnicodeDecodeError):
+        raise ValueError(f"{shownPart(text)} is not a domain name") from None
+    name = nameToText(wire.lower()).removesuffix(".").encode("ascii")
+    if not name or not _CHARACTERS.fullmatch(name):
+        raise ValueError(f"{shownPart(text)} is not a domain name")
+    if _ADDRESS.fullmatch(name):
+        raise ValueError(f"{shownPart(text)} is an address, not a domain name")
+    return name
+
+
+def shownPart(text: bytes) -> str:
+    """
+    Return the beginning of a line, or of a part of it, in quotation marks.
+    """
+    return repr(text[:60].decode("utf-8", "backslashreplace"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from twisted_ext.errors import BadDescription, Refused, ServerFailed, TimedOut
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.resolver.ask import behind, lookUp, then
 from twisted_ext.resolver.caching.cached import CachedSource
-from twisted_ext.resolver.policy.localanswers import emptySOA, known, knownAddresses, lastTime
+from twisted_ext.resolver.local.localanswers import emptySOA, known, knownAddresses, lastTime
 from twisted_ext.resolver.policy.rules.rewriting import Rewrite
 from twisted_ext.resolver.policy.rules.table import PolicyTable
 from twisted_ext.resolver.policy.rules.verdict import OwnRules, Verdict, decided

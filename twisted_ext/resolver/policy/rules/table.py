@@ -33,7 +33,7 @@ from twisted_ext.resolver.policy.rules.expressions import KEY, LIST_COST, Expres
 
 __all__ = [
     "BELOW", "CONDITIONAL", "DAMAGED", "EXCEPT", "IMPORTANT", "IN_SETTINGS", "SELF", "SOURCE", "PolicyTable", "RuleList", "TableBuilder",
-    "rankOf", "stateOf",
+    "rankOf",
 ]
 
 #: The number of a list.
@@ -88,7 +88,7 @@ _PARTS: Final = 256
 #: L{CONDITIONAL} in the first octet of the bits of a rule.
 _CONDITIONAL_HIGH: Final = CONDITIONAL >> 8
 
-#: The L{stateOf} a list whose lines are in the settings: its name changes with them.
+#: The L{state<twisted_ext.files.stateIn>} of a list whose lines are in the settings: its name changes with them.
 IN_SETTINGS: Final = (1,)
 
 #: What is said of the copy of a list that has another digest than what was fetched.
@@ -118,7 +118,7 @@ class RuleList:
     @ivar wrong: how many of its lines cannot be used.
     @ivar said: the first of them, or why the list could not be used.
     @ivar kept: whether it could not be used, and its rules are those that it had before.
-    @ivar state: the L{stateOf} its file; none if the file may change and keep it.
+    @ivar state: the L{state<twisted_ext.files.stateIn>} of its file; none if the file may change and keep it.
     """
 
     list: str
@@ -160,13 +160,6 @@ class RuleList:
         Its name, if it has one, and its place.
         """
         return self.path if self.name == self.path else f"{self.name} ({self.place})"
-
-
-def stateOf(found: os.stat_result) -> tuple[int, ...]:
-    """
-    Return numbers that change with a file.
-    """
-    return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev)
 
 
 class TableBuilder:

@@ -13,7 +13,6 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from twisted_ext.errors import BadName
-from twisted_ext.server.api.bodies import bodyOf
 from twisted_ext.server.api.powerdns.metadata import PowerDNSMetadata
 from twisted_ext.server.api.powerdns.rrsets import (
     EXTEND,
@@ -26,7 +25,7 @@ from twisted_ext.server.api.powerdns.rrsets import (
 from twisted_ext.server.api.powerdns.tsigkeys import TSIGKeys
 from twisted_ext.server.api.powerdns.zonebodies import MASTER, NATIVE, SLAVE, facetsOf
 from twisted_ext.server.api.powerdns.zones import PowerDNSZones
-from twisted_ext.server.api.replies import ApiRefusal, ApiReply
+from twisted_ext.server.api.replies import ApiRefusal, ApiReply, bodyOf
 from twisted_ext.server.jobs.turns import paced
 from twisted_ext.server.update.edits import etagOf
 from twisted_ext.server.zones.databases.added import Aside, AsideChange
@@ -76,17 +75,17 @@ class PowerDNSDoor:
     """
 
     def __init__(
-        self, zoned: ZoneSet, lookups: PowerDNSLookups, clock: IReactorTime, today: Callable[[], float], elsewhere: Elsewhere
+        self, zoneSet: ZoneSet, lookups: PowerDNSLookups, clock: IReactorTime, today: Callable[[], float], elsewhere: Elsewhere
     ) -> None:
         """
         @param today: returns seconds since 1970.
         @param elsewhere: runs work in a thread.
         """
-        self._zoned = zoned
+        self._zoneSet = zoneSet
         self._lookups = lookups
-        self._altering = PowerDNSZones(zoned, clock, today, elsewhere)
-        self._metadata = PowerDNSMetadata(zoned, self._altering)
-        self._keys = TSIGKeys(zoned, elsewhere)
+        self._altering = PowerDNSZones(zoneSet, clock, today, elsewhere)
+        self._metadata = PowerDNSMetadata(zoneSet, self._altering)
+        self._keys = TSIGKeys(zoneSet, elsewhere)
         self._clock = clock
         self._today = today
 
@@ -165,7 +164,7 @@ class PowerDNSDoor:
         """
         @raise ApiRefusal: there is no such zone.
         """
-        place = self._zoned.zones.at(idToName(name))
+        place = self._zoneSet.zones.at(idToName(name))
         if place is None:
             raise ApiRefusal(404, _NOT_FOUND)
         return place
@@ -183,7 +182,7 @@ class PowerDNSDoor:
             except ApiRefusal:
                 places = []
         else:
-            places = list(self._zoned.zones)
+            places = list(self._zoneSet.zones)
         listed: list[JSON] = []
 
         def steps() -> Iterator[None]:
@@ -198,7 +197,7 @@ class PowerDNSDoor:
         """
         @param whole: whether to tell what is not in lists of zones.
         """
-        facts, added = self._zoned.facts(place.apex), self._zoned.addedAt(place.apex)
+        facts, added = self._zoneSet.facts(place.apex), self._zoneSet.addedAt(place.apex)
         primaries, told = facts.get("primaries"), facts.get("notified")
         serial = place.currentSerial or 0
         notes: dict[str, JSON] = dict(added.notes) if added is not None else {}
@@ -227,13 +226,13 @@ class PowerDNSDoor:
         described = self._described(place, whole=True)
         if asked.fields.get("rrsets", "true") == "false":
             return ApiReply(code, described)
-        added = self._zoned.addedAt(place.apex)
+        added = self._zoneSet.addedAt(place.apex)
         if added is not None and added.isSecondary and place.served() is None:
             # It was not transferred yet, and is no error of this server.
             return ApiReply(code, {**described, "rrsets": []})
         if added is None:
             return self._written(asked, place, described, {}, code)
-        asides = self._zoned.added.asides(place.apex)
+        asides = self._zoneSet.added.asides(place.apex)
         return asides.addCallback(lambda known: self._written(asked, place, described, known, code))
 
     def _written(
@@ -273,18 +272,18 @@ class PowerDNSDoor:
     def _notify(self, asked: ApiAsked, name: str) -> ApiReply:
         asked.expectScope("zones")
         place = self._placeOf(name)
-        self._zoned.notify(place.apex)
+        self._zoneSet.notify(place.apex)
         return ApiReply(body={"result": "Notification queued"})
 
     def _retrieve(self, asked: ApiAsked, name: str) -> Deferred[ApiReply]:
         asked.expectScope("zones")
         place = self._placeOf(name)
-        if self._zoned.facts(place.apex).get("kind") != "secondary":
+        if self._zoneSet.facts(place.apex).get("kind") != "secondary":
             raise ApiRefusal(422, f"Domain '{place.text}' is not a slave domain (or has no master defined)")
         masters = self._described(place)["masters"]
         source = f" from master {masters[0]}" if isinstance(masters, list) and masters else ""
         reply = ApiReply(body={"result": f"Added retrieval request for '{place.text}'{source}"})
-        return self._zoned.reloadZone(place.apex).addCallback(lambda _: reply)
+        return self._zoneSet.reloadZone(place.apex).addCallback(lambda _: reply)
 
     def _rectify(self, asked: ApiAsked, name: str) -> ApiReply:
         asked.expectScope("zones")
@@ -294,14 +293,14 @@ class PowerDNSDoor:
     def _patch(self, asked: ApiAsked, name: str) -> Deferred[ApiReply]:
         asked.expectScope("zones")
         place = self._placeOf(name)
-        edits = self._zoned.edits()
+        edits = self._zoneSet.edits()
         body = bodyOf(asked.body, PatchBody)
         if body.rrsets is None:
             raise ApiRefusal(422, "No rrsets given in update request")
         bodies, changes = body.rrsets, list[RRSetChange]()
         seen: set[tuple[bytes, int, str]] = set()
         asides: list[AsideChange] = []
-        added, now = self._zoned.addedAt(place.apex), self._today()
+        added, now = self._zoneSet.addedAt(place.apex), self._today()
 
         def steps() -> Iterator[None]:
             for count, each in enumerate(bodies):
@@ -324,7 +323,7 @@ class PowerDNSDoor:
                     yield
 
         def known(_: object) -> Deferred[dict[tuple[bytes, int], Aside]]:
-            return succeed({}) if added is None else self._zoned.added.asides(place.apex)
+            return succeed({}) if added is None else self._zoneSet.added.asides(place.apex)
 
         def make(there: Mapping[tuple[bytes, int], Aside]) -> Deferred[Edited]:
             who = f"API by {asked.token.name}"

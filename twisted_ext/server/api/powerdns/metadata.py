@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from twisted.internet.defer import Deferred
 
-from twisted_ext.server.api.bodies import bodyOf
 from twisted_ext.server.api.powerdns.rrsets import idToName
 from twisted_ext.server.api.powerdns.zonebodies import METADATA, textsIn
-from twisted_ext.server.api.replies import ApiRefusal, ApiReply
+from twisted_ext.server.api.replies import ApiRefusal, ApiReply, bodyOf
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
@@ -52,13 +51,13 @@ class PowerDNSMetadata:
     Replies to these requests.
     """
 
-    def __init__(self, zoned: ZoneSet, altering: PowerDNSZones) -> None:
-        self._zoned = zoned
-        self._altering = altering
+    def __init__(self, zoneSet: ZoneSet, altering: PowerDNSZones) -> None:
+        self._zoneSet = zoneSet
+        self._zones = altering
 
     def all(self, place: Place) -> ApiReply:
         known = self._known(place)
-        added = self._zoned.addedAt(place.apex)
+        added = self._zoneSet.addedAt(place.apex)
         soaEditApi = "" if added is None else str(added.notes.get("soa_edit_api", ""))
         known |= {"SOA-EDIT-API": [soaEditApi]} if soaEditApi else {}
         return ApiReply(body=[_shown(kind, known[kind]) for kind in sorted(known)])
@@ -69,7 +68,7 @@ class PowerDNSMetadata:
         return ApiReply(body=_shown(kind, self._known(place).get(kind, [])))
 
     def _known(self, place: Place) -> dict[str, list[str]]:
-        added = self._zoned.addedAt(place.apex)
+        added = self._zoneSet.addedAt(place.apex)
         return {} if added is None else _metadataIn(dict(added.notes))
 
     def create(self, asked: ApiAsked, name: str) -> Deferred[ApiReply]:
@@ -106,7 +105,7 @@ class PowerDNSMetadata:
                 raise ApiRefusal(422, f"a zone has at most {_MOST_KINDS} kinds of metadata")
             return {**notes, "metadata": {each: [*texts] for each, texts in known.items() if texts}}
 
-        altering = self._altering.note(asked, idToName(name), change)
+        altering = self._zones.note(asked, idToName(name), change)
         return altering.addCallback(lambda _: ApiReply(201 if more else 200, _shown(kind, whole)))
 
 

@@ -14,8 +14,7 @@ import msgspec
 from twisted.internet.defer import Deferred, DeferredLock
 
 from twisted_ext.errors import BadDescription, BadName
-from twisted_ext.server.api.bodies import bodyOf
-from twisted_ext.server.api.replies import ApiRefusal, ApiReply
+from twisted_ext.server.api.replies import ApiRefusal, ApiReply, bodyOf
 from twisted_ext.server.config.addedkeys import addedKeys, addedKeysPath, algorithmOf, keepKeys
 from twisted_ext.server.config.keys import Keys
 from twisted_ext.wire.names import nameFromText, nameToText
@@ -52,8 +51,8 @@ class TSIGKeys:
     Replies to these requests.
     """
 
-    def __init__(self, zoned: ZoneSet, elsewhere: Elsewhere) -> None:
-        self._zoned = zoned
+    def __init__(self, zoneSet: ZoneSet, elsewhere: Elsewhere) -> None:
+        self._zoneSet = zoneSet
         self._elsewhere = elsewhere
         self._changes = DeferredLock()
 
@@ -63,7 +62,7 @@ class TSIGKeys:
         """
         Show all keys, without their secrets.
         """
-        return ApiReply(body=[_shown(key, secret=False) for key in (self._zoned.keys or Keys()).values()])
+        return ApiReply(body=[_shown(key, secret=False) for key in (self._zoneSet.keys or Keys()).values()])
 
     def one(self, asked: ApiAsked, name: str) -> ApiReply:
         asked.expectScope("admin")
@@ -73,7 +72,7 @@ class TSIGKeys:
         """
         @raise ApiRefusal: there is no such key.
         """
-        found = (self._zoned.keys or Keys()).get(_nameOf(text, 404))
+        found = (self._zoneSet.keys or Keys()).get(_nameOf(text, 404))
         if found is None:
             raise ApiRefusal(404, f"TSIG key with name '{text}' not found")
         return found
@@ -90,7 +89,7 @@ class TSIGKeys:
         key = Key(name, _secretOf(body.key) if body.key else os.urandom(_SECRET), _algorithmOf(body.algorithm or "", 400))
 
         def change(keys: dict[bytes, Key]) -> None:
-            if name in keys or name in (self._zoned.keys or ()):
+            if name in keys or name in (self._zoneSet.keys or ()):
                 raise ApiRefusal(409, "Conflict")
             if len(keys) >= _MOST:
                 raise ApiRefusal(422, f"there are {_MOST} keys, which is the most; remove some")
@@ -108,7 +107,7 @@ class TSIGKeys:
 
         def change(keys: dict[bytes, Key]) -> None:
             _expectAdded(keys, former)
-            if name != former.name and name in (self._zoned.keys or ()):
+            if name != former.name and name in (self._zoneSet.keys or ()):
                 raise ApiRefusal(409, "Conflict")
             del keys[former.name]
             keys[name] = key
@@ -133,7 +132,7 @@ class TSIGKeys:
         asked.told = {"key": asked.segments[-1] if len(asked.segments) > 4 else ""}
 
         async def changing() -> ApiReply:
-            settings = self._zoned.list.settings
+            settings = self._zoneSet.list.settings
             path = addedKeysPath(settings)
             if not path:
                 raise ApiRefusal(422, "keys are added to a server with state, the folder where they are kept")
@@ -145,10 +144,10 @@ class TSIGKeys:
             Keys(keys.values(), weak=settings.weakKeys)
             await self._elsewhere(lambda: keepKeys(path, keys.values()))
             try:
-                await self._zoned.rekey()
+                await self._zoneSet.rekey()
             except BadDescription:
                 await self._elsewhere(lambda: keepKeys(path, former))
-                await self._zoned.rekey()
+                await self._zoneSet.rekey()
                 raise
             return reply()
 

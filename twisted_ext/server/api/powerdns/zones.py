@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import BadName, BadZone
-from twisted_ext.server.api.bodies import bodyOf
 from twisted_ext.server.api.powerdns.rrsets import REPLACE, RRSetChange, canonicalName, changeOf, idToName
 from twisted_ext.server.api.powerdns.zonebodies import ZoneBody, notesOf, settingsOf
-from twisted_ext.server.api.replies import ApiRefusal
+from twisted_ext.server.api.replies import ApiRefusal, bodyOf
 from twisted_ext.server.jobs.turns import paced
 from twisted_ext.server.zones.databases.added import AddedZone, AsideChange
 from twisted_ext.wire.codes import IN
@@ -59,11 +58,11 @@ class PowerDNSZones:
     Does these requests.
     """
 
-    def __init__(self, zoned: ZoneSet, clock: IReactorTime, today: Callable[[], float], elsewhere: Elsewhere) -> None:
+    def __init__(self, zoneSet: ZoneSet, clock: IReactorTime, today: Callable[[], float], elsewhere: Elsewhere) -> None:
         """
         @param elsewhere: runs work in a thread.
         """
-        self._zoned = zoned
+        self._zoneSet = zoneSet
         self._clock = clock
         self._today = today
         self._elsewhere = elsewhere
@@ -80,7 +79,7 @@ class PowerDNSZones:
         body = bodyOf(asked.body, ZoneBody)
         name = _nameOf(body)
         _expectAll(asked, name)
-        if self._zoned.zones.at(name) is not None:
+        if self._zoneSet.zones.at(name) is not None:
             raise ApiRefusal(409, "Conflict")
         if body.kind is None:
             raise ApiRefusal(422, "Key 'kind' not present or not a String")
@@ -101,7 +100,7 @@ class PowerDNSZones:
 
         def complete(_: None) -> Deferred[None]:
             whole = [] if zone.isSecondary else self._completed(body, name, sets, settings)
-            return self._zoned.added.add(zone, whole, asides)
+            return self._zoneSet.added.add(zone, whole, asides)
 
         def done(_: None) -> bytes:
             asked.told = {"zone": nameToText(name), "kind": notes["kind"], "rrsets": len(sets)}
@@ -144,7 +143,7 @@ class PowerDNSZones:
         serial = body.serial or 0
         if not 0 <= serial < 2**32:
             raise ApiRefusal(422, f"serial is from 0 to {2**32 - 1}, not {serial}")
-        soa = top.get(SOA) or self._zoned.added.soaOf(name, serial)
+        soa = top.get(SOA) or self._zoneSet.added.soaOf(name, serial)
         if body.soa_edit_api != "":
             how, rdata = str(settings["serial"]), soa.rdatas[0]
             serial = serialIn(rdata)
@@ -189,9 +188,9 @@ class PowerDNSZones:
             known = {(each.name.lower(), each.rrType) for each in asides}
             gone = [AsideChange(name, rrType, 0, (), ()) for name, rrType in there if (name, rrType) not in known]
             who = f"API by {asked.token.name}"
-            return self._zoned.edits().change(apex, apply, door="api", who=who, match=asked.match, beside=[*gone, *asides])
+            return self._zoneSet.edits().change(apex, apply, door="api", who=who, match=asked.match, beside=[*gone, *asides])
 
-        collecting = paced(self._clock, self._collecting(body, apex, sets, asides)).addCallback(lambda _: self._zoned.added.asides(apex))
+        collecting = paced(self._clock, self._collecting(body, apex, sets, asides)).addCallback(lambda _: self._zoneSet.added.asides(apex))
         return collecting.addCallback(change).addCallback(lambda edited: asked.told.update(serial=edited.version.serial))
 
     def note(self, asked: ApiAsked, apex: bytes, change: Callable[[dict[str, JSON]], dict[str, JSON]]) -> Deferred[None]:
@@ -199,7 +198,7 @@ class PowerDNSZones:
         @param change: returns what is kept of the zone from now on, of what is kept of it until now.
         """
         _expectAll(asked, apex)
-        if self._zoned.addedAt(apex) is None:
+        if self._zoneSet.addedAt(apex) is None:
             raise self._refusalOf(apex)
 
         def altered(zone: AddedZone) -> AddedZone:
@@ -207,22 +206,22 @@ class PowerDNSZones:
             asked.told = {"zone": nameToText(apex), "kind": notes.get("kind", "")}
             return AddedZone(zone.name, {**_others(zone), **settingsOf(notes)}, notes)
 
-        return self._zoned.added.alter(apex, altered)
+        return self._zoneSet.added.alter(apex, altered)
 
     def remove(self, asked: ApiAsked, name: str) -> Deferred[None]:
         asked.expectScope("zones")
         apex = idToName(name)
         _expectAll(asked, apex)
-        if self._zoned.addedAt(apex) is None:
+        if self._zoneSet.addedAt(apex) is None:
             raise self._refusalOf(apex)
         asked.told = {"zone": nameToText(apex)}
-        return self._zoned.added.remove(apex)
+        return self._zoneSet.added.remove(apex)
 
     def _refusalOf(self, apex: bytes) -> ApiRefusal:
         """
         Return why a zone that was not added cannot be changed.
         """
-        place = self._zoned.zones.at(apex)
+        place = self._zoneSet.zones.at(apex)
         if place is None:
             return ApiRefusal(404, "Not Found")
         return ApiRefusal(409, f"{place.text} comes from {place.file or 'the settings of the server'}; change it there")

@@ -65,8 +65,8 @@ class ZoneChangesPage:
         """
         Return the latest changes, oldest first, as far as they are not too large.
         """
-        zoned = self._operations.zoned
-        kept = None if zoned is None else zoned.changesOf(apex)
+        zoneSet = self._operations.zoneSet
+        kept = None if zoneSet is None else zoneSet.changesOf(apex)
         if kept is None:
             return []
         for serial in kept.serials()[-_CHANGES:]:
@@ -90,10 +90,10 @@ class ZoneChangesPage:
         def apply(transaction: Transaction) -> None:
             take(transaction, wanted, (*between.removed, *between.added))
 
-        zoned = self._operations.zoned
-        assert zoned is not None
+        zoneSet = self._operations.zoneSet
+        assert zoneSet is not None
         who = f"console by {asked.user.name}, back to {wanted.serial}"
-        changing = zoned.edits().change(place.apex, apply, door="console", who=who, match=form.get("etag") or "-")
+        changing = zoneSet.edits().change(place.apex, apply, door="console", who=who, match=form.get("etag") or "-")
 
         def failed(failure: object) -> ConsoleReply:
             fault = getattr(failure, "value", failure)

@@ -64,7 +64,7 @@ class ZonePages:
         self._elsewhere = elsewhere
 
     @property
-    def _zoned(self) -> ZoneSet:
+    def _zoneSet(self) -> ZoneSet:
         """
         @raise ConsoleRefusal: there are none.
         """
@@ -74,7 +74,7 @@ class ZonePages:
 
     def list(self, asked: ConsoleAsked) -> ConsoleReply:
         wanted, begin = asked.fields.get("q", "").lower(), _numberIn(asked.fields, "from")
-        places = sorted([place for place in self._zoned.zones if wanted in place.text], key=lambda place: place.text)
+        places = sorted([place for place in self._zoneSet.zones if wanted in place.text], key=lambda place: place.text)
         shown = places[begin : begin + _ROWS]
         values = {"title": "Zones", "zones": shown, "count": len(places), "q": wanted, **_around(begin, len(places), {"q": wanted})}
         return ConsoleReply("zones", values)
@@ -105,8 +105,8 @@ class ZonePages:
                 {
                     "title": place.text,
                     "place": place,
-                    "facts": self._zoned.facts(place.apex),
-                    "added": self._zoned.addedAt(place.apex) is not None,
+                    "facts": self._zoneSet.facts(place.apex),
+                    "added": self._zoneSet.addedAt(place.apex) is not None,
                     "why": whyNot(self._operations, place.apex),
                     "hasKeys": zone is not None and any(rrset.rrType == DNSKEY for rrset in zone.current.top.sets),
                     "rows": rows,
@@ -135,10 +135,10 @@ class ZonePages:
             doing = self._operations.do(f"zone/{action}", {"name": place.text})
             return doing.addCallback(lambda said: leadingTo(path, "; ".join(_linesIn(said))))
         if action == "notify":
-            self._zoned.notify(place.apex)
+            self._zoneSet.notify(place.apex)
             return _done(path, "Its secondaries are notified.")
         if action == "remove" and asked.form.get("sure", "") == place.text:
-            removing = self._zoned.added.remove(place.apex)
+            removing = self._zoneSet.added.remove(place.apex)
             return removing.addCallback(lambda _: ConsoleReply(location="/zones"))
         if action == "remove":
             raise ConsoleRefusal(422, f"Write {place.text} into the field beside the button to remove the zone.")
@@ -214,7 +214,7 @@ class ZonePages:
         assert asked.user is not None
         asked.told = {"zone": place.text, "name": nameToText(name), "type": kind, "dry": isDry}
         who = f"console by {asked.user.name}"
-        changing = self._zoned.edits().change(place.apex, apply, door="console", who=who, match=etag or "*", dry=isDry)
+        changing = self._zoneSet.edits().change(place.apex, apply, door="console", who=who, match=etag or "*", dry=isDry)
 
         def done(edited: Edited) -> ConsoleReply | Deferred[ConsoleReply]:
             if not isDry:
@@ -244,9 +244,9 @@ def _zonedOf(operations: Operations) -> ZoneSet:
     """
     @raise ConsoleRefusal: there are none.
     """
-    if operations.zoned is None:
+    if operations.zoneSet is None:
         raise ConsoleRefusal(404, "This server has no zones.")
-    return operations.zoned
+    return operations.zoneSet
 
 
 def placeOf(operations: Operations, text: str) -> Place:

@@ -132,11 +132,11 @@ class ZoneTextPage:
 
         assert asked.user is not None
         asked.told = {"zone": place.text, "dry": isDry}
-        zoned = self._operations.zoned
-        assert zoned is not None
+        zoneSet = self._operations.zoneSet
+        assert zoneSet is not None
         who = f"console by {asked.user.name}"
         try:
-            edited = await zoned.edits().change(place.apex, apply, door="console", who=who, match=etag or "-", dry=isDry)
+            edited = await zoneSet.edits().change(place.apex, apply, door="console", who=who, match=etag or "-", dry=isDry)
         except StaleEdit as fault:
             return self._stale(place, fault.version, text, etag, found)
         except (BadChange, NotEditable) as fault:
@@ -151,8 +151,8 @@ class ZoneTextPage:
         """
         Show what others have changed meanwhile, as far as that is kept, and what the text would change now.
         """
-        zoned, serial = self._operations.zoned, etag.strip('"').partition("-")[0]
-        kept = None if zoned is None or not serial.isdigit() else zoned.changesOf(place.apex)
+        zoneSet, serial = self._operations.zoneSet, etag.strip('"').partition("-")[0]
+        kept = None if zoneSet is None or not serial.isdigit() else zoneSet.changesOf(place.apex)
         between = None if kept is None else kept.since(int(serial))
         theirs = None if between is None else [line for each in between for line in linesOf(each)]
         fault = f"Someone else has changed the zone meanwhile: it is at serial {now.serial}. This would take their changes back."

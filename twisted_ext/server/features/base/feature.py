@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from time import time
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar
 
 from twisted_ext.server.config.setting import Section
+from twisted_ext.server.config.types import SECRET_OCTETS
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -24,17 +25,14 @@ if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.packetcache.table import CookieOptions
     from twisted_ext.server.authority.zonetable import Zones
-    from twisted_ext.server.devices.offer import Offer
+    from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.features.base.offer import Offer
     from twisted_ext.server.features.base.verb import Verb
-    from twisted_ext.server.reply.admission import Admit
     from twisted_ext.server.reply.gates import Gate
+    from twisted_ext.server.reply.packetcaches import Admit
     from twisted_ext.server.reply.rrl import ResponseRateLimit
-    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["Active", "Feature", "Keeper", "Part", "Site", "Stage"]
-
-#: Octets of a secret.
-SECRET_OCTETS: Final = 16
 
 
 class Stage(IntEnum):
@@ -142,7 +140,7 @@ class Active:
 
     def take(self, state: JSON) -> None:
         """
-        Take what its keeper has published: after L{begin} if there is something already, and each time when that changes. A successor has
+        Take what its keeper has published: after L{begin} if there is something already, and whenever it changes. A successor has
         to get it from its predecessor.
 
         @param state: L{None} if there is nothing any more.

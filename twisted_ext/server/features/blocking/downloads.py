@@ -28,8 +28,8 @@ from twisted_ext.wire.escapes import printable
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.features.blocking.listsettings import ListSettings
-    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["Downloads"]
 

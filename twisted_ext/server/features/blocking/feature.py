@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.features.blocking.keeper import BlockLists
     from twisted_ext.server.features.blocking.names import BlockedNames
-    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["BlockingFeature"]
 

@@ -17,20 +17,20 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadImage, CallerFault
-from twisted_ext.files import STATE_FOLDER, TemporaryFolder
+from twisted_ext.files import STATE_FOLDER, TemporaryFolder, stateOf
 from twisted_ext.limits import BLOCK_SECONDS
-from twisted_ext.resolver.policy.rules.table import DAMAGED, IN_SETTINGS, PolicyTable, RuleList, stateOf
+from twisted_ext.resolver.policy.rules.table import DAMAGED, IN_SETTINGS, PolicyTable, RuleList
 from twisted_ext.server.features.base.feature import Keeper
 from twisted_ext.server.features.blocking.downloads import Downloads
 from twisted_ext.server.features.blocking.lists import linesOfLists, listsIn, listsOfAll
 from twisted_ext.server.features.blocking.pauses import Pauses
 from twisted_ext.server.features.blocking.settings import BlockingSettings
-from twisted_ext.server.features.views.viewsettings import viewsOf
+from twisted_ext.server.features.views.settings import viewsOf
 from twisted_ext.server.jobs.subprocess import runModule
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.settings.settings import Settings
+    from twisted_ext.server.config.settings import Settings
 
 __all__ = ["BlockLists"]
 
@@ -117,10 +117,7 @@ class BlockLists(Keeper):
     def _stateOf(self, word: str) -> tuple[int, ...]:
         if word in self._lines:
             return IN_SETTINGS
-        try:
-            return stateOf(os.stat(self._downloads.copies.get(word, (RuleList(word).path, ""))[0]))
-        except (OSError, ValueError):
-            return ()
+        return stateOf(self._downloads.copies.get(word, (RuleList(word).path, ""))[0])
 
     def _tellNothing(self) -> None:
         """

@@ -13,10 +13,10 @@ from twisted_ext.server.config.tables import meant
 from twisted_ext.server.features.blocking.listsettings import ListSettings
 from twisted_ext.server.features.blocking.schedulesettings import ScheduleSettings
 from twisted_ext.server.features.blocking.settings import BlockingSettings
-from twisted_ext.server.features.views.viewsettings import viewsOf
+from twisted_ext.server.features.views.settings import viewsOf
 
 if TYPE_CHECKING:
-    from twisted_ext.server.settings.settings import Settings
+    from twisted_ext.server.config.settings import Settings
 
 __all__ = ["choiceIn", "choicesIn", "fetchedLists", "linesOfLists", "listsIn", "listsOfAll", "namedLists", "schedulesIn", "unusedLists"]
 

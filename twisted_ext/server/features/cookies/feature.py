@@ -12,7 +12,7 @@ from twisted_ext.server.config.setting import Section, setting
 from twisted_ext.server.features.base.feature import Active, Feature, Part, Site, Stage
 
 if TYPE_CHECKING:
-    from twisted_ext.server.settings.settings import Settings
+    from twisted_ext.server.config.settings import Settings
 
 __all__ = ["CookieFeature", "CookieSettings", "secretsOf"]
 

@@ -13,8 +13,8 @@ from twisted_ext.server.features.base.feature import Active, Feature, Part, Site
 from twisted_ext.wire.names import nameFromText
 
 if TYPE_CHECKING:
-    from twisted_ext.resolver.policy.designating import DesignatingSource
-    from twisted_ext.server.devices.offer import Offer
+    from twisted_ext.resolver.combine.designating import DesignatingSource
+    from twisted_ext.server.features.base.offer import Offer
 
 __all__ = ["DesignationFeature", "DesignationSettings"]
 
@@ -72,7 +72,7 @@ class DesignationFeature(Feature):
     settings = DesignationSettings
 
     def make(self, site: Site, former: Active | None) -> Active | None:
-        from twisted_ext.resolver.policy.designating import DesignatingIfAny, DesignatingSource
+        from twisted_ext.resolver.combine.designating import DesignatingIfAny, DesignatingSource
 
         settings = site.settings
         if settings.role != "serve":

@@ -22,7 +22,7 @@ class DomainNeededSettings(Section):
 
 class _DomainNeeded(Active):
     def __init__(self, site: Site) -> None:
-        from twisted_ext.resolver.policy.localdomains import PlainNames
+        from twisted_ext.resolver.local.localdomains import PlainNames
         from twisted_ext.server.features.base.chain import inFront
 
         names = PlainNames(site.settings.routedDomains())

@@ -9,18 +9,18 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from twisted_ext.addressranges import reverseNameOf
 from twisted_ext.errors import BadDescription
-from twisted_ext.resolver.policy.localrecords import (
+from twisted_ext.resolver.local.hosts import Hosts
+from twisted_ext.resolver.local.localrecords import (
     LocalRecordsSource,
     LocalReverse,
     localRecord,
     localRecords,
     readLocalFile,
 )
-from twisted_ext.resolver.system.hosts import Hosts
 from twisted_ext.server.features.base.chain import inFront
 from twisted_ext.server.features.base.feature import Active, Part, Site, Stage
+from twisted_ext.wire.addressranges import reverseNameOf
 from twisted_ext.wire.names import nameFromText, nameToText
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class LocalNames(Active):
         return self._around
 
     def _askedForOthers(self, source: IAnswerSource) -> IAnswerSource:
-        from twisted_ext.resolver.policy.othertypes import OtherTypes
+        from twisted_ext.resolver.local.othertypes import OtherTypes
 
         return OtherTypes(source, self._around, None if self._hosts is None else self._hosts.current)
 
@@ -94,7 +94,7 @@ class LocalNames(Active):
         if self._reverse is not None:
             yield Part(Stage.LOCAL, lambda: "local-reverse: the names of addresses in local records", wrap=inFront(self._reverse))
         if self._domains:
-            from twisted_ext.resolver.policy.localdomains import LocalDomains
+            from twisted_ext.resolver.local.localdomains import LocalDomains
 
             addresses = () if self._reverse is None else self._reverse.names
             domains = LocalDomains(

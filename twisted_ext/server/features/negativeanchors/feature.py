@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.features.negativeanchors.keeper import NegativeAnchors
-    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["NegativeAnchorsFeature", "Suspended"]
 

@@ -18,7 +18,7 @@ from twisted_ext.wire.names import nameFromText, nameToText
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.settings.settings import Settings
+    from twisted_ext.server.config.settings import Settings
 
 __all__ = ["NegativeAnchors"]
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from twisted_ext.interfaces import IQueryObserver
     from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.features.queryhistory.pipe import RecorderPipe
     from twisted_ext.server.features.queryhistory.recording import Recording
-    from twisted_ext.server.settings.settings import Settings
 
 __all__ = ["QueryHistoryFeature"]
 

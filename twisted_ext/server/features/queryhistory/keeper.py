@@ -17,7 +17,7 @@ from twisted_ext.errors import BadDescription
 from twisted_ext.files import openNow, replacingFile
 from twisted_ext.server.features.base.feature import Keeper
 from twisted_ext.server.features.queryhistory.settings import QueryHistorySettings
-from twisted_ext.server.features.views.viewsettings import viewsOf
+from twisted_ext.server.features.views.settings import viewsOf
 from twisted_ext.server.jobs.subprocess import spawnModule
 from twisted_ext.server.limits import HISTORY_PAUSE
 from twisted_ext.server.recorder.frames import SOCKET
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.settings.settings import Settings
+    from twisted_ext.server.config.settings import Settings
 
 __all__ = ["HistoryKeeper"]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from twisted_ext.answers import Answer
     from twisted_ext.packetcache.clients import Client
     from twisted_ext.server.reply.requests import Refusal, Request
-    from twisted_ext.zone.query.direct import DirectAnswer
+    from twisted_ext.zone.store.version import DirectAnswer
 
 __all__ = ["Recording"]
 

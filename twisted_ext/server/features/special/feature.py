@@ -15,7 +15,7 @@ _LOCAL = b"\x05local\x00"
 
 class _Special(Active):
     def __init__(self, site: Site) -> None:
-        from twisted_ext.resolver.policy.specialnames import PrivateReverse, Special
+        from twisted_ext.resolver.local.specialnames import PrivateReverse, Special
         from twisted_ext.server.features.base.chain import inFront
 
         routed = site.settings.routedDomains()

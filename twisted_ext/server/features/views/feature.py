@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.features.views.keeper import Views
-    from twisted_ext.server.features.views.viewsettings import View
-    from twisted_ext.server.settings.settings import Settings
+    from twisted_ext.server.features.views.settings import View
 
 __all__ = ["ViewsFeature"]
 
@@ -49,7 +49,7 @@ class ViewsFeature(Feature):
     def make(self, site: Site, former: Active | None) -> Active | None:
         if not site.settings[ViewsSettings].view:
             return None
-        from twisted_ext.server.features.views.viewsettings import viewsOf
+        from twisted_ext.server.features.views.settings import viewsOf
 
         return _Views(viewsOf(site.settings))
 

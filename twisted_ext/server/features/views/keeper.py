@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from twisted_ext.server.config.setting import shown
 from twisted_ext.server.features.base.feature import Keeper
 from twisted_ext.server.features.views.selectors import Selectors, checkedAddress
-from twisted_ext.server.features.views.viewsettings import viewsOf
+from twisted_ext.server.features.views.settings import viewsOf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.features.views.viewsettings import View
-    from twisted_ext.server.settings.settings import Settings
+    from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.features.views.settings import View
 
 __all__ = ["Views"]
 

@@ -1,25 +1,88 @@
 """
-The settings for views.
+The settings of views: of each a C{[[view]]} table, or C{--view NAME=CLIENTS}.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
 
+from twisted_ext.errors import BadDescription
 from twisted_ext.server.config import types
-from twisted_ext.server.config.setting import RESOLVING, Section, setting
+from twisted_ext.server.config.setting import DECLARED, RESOLVING, Section, Setting, setting
+from twisted_ext.server.config.tables import TableSettings, key
 
-__all__ = ["ViewsSettings"]
+if TYPE_CHECKING:
+    from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.config.types import Value
+
+__all__ = ["View", "ViewSettings", "ViewsSettings", "viewsOf"]
 
 
-def _viewTable() -> type[types.Tabled]:
-    from twisted_ext.server.features.views.viewsettings import ViewSettings
+@dataclass(slots=True, eq=False)
+class View:
+    """
+    A class of clients.
 
-    return ViewSettings
+    @ivar clients: the prefixes of their addresses.
+    @ivar settings: all settings that apply to them.
+    """
+
+    name: str
+    clients: Sequence[str]
+    settings: Settings
+
+
+class ViewSettings(TableSettings):
+    """
+    The settings of one view.
+
+    @ivar clients: the prefixes of its clients.
+    """
+
+    table = "view"
+    example = "children"
+    short = "the addresses of its clients"
+
+    __slots__ = ()
+
+    clients: tuple[str, ...] = key(
+        types.PREFIX, (), "Its clients: 192.168.1.40, 192.168.9.0/24, any; the first view that has a client applies"
+    )
+
+    @property
+    def given(self) -> dict[str, Value]:
+        """
+        The settings that it has of its own, checked, by name.
+        """
+        return {name: value for name, value in self.values.items() if name not in ("name", "clients")}
+
+    @classmethod
+    def declared(cls) -> tuple[Setting, ...]:
+        return (*super().declared(), *[each for each in DECLARED.all if each.inView])
+
+    @classmethod
+    def fromTable(cls, table: Mapping[str, object], folder: str = "") -> Self:
+        own = {each.name for each in super().declared()}
+        common = [name for name in table if name not in own and (found := DECLARED.named(name)) is not None and not found.inView]
+        if common and isinstance(table.get("name"), str):
+            raise BadDescription("\n".join([f"view {table['name']}: {name} cannot differ between views" for name in common]))
+        return super().fromTable(table, folder)
+
+    def check(self) -> None:
+        if self.name in ("all", "default"):
+            raise BadDescription(f"view {self.name}: commands mean others by all and default; choose another name")
+        if not self.clients:
+            raise BadDescription(f'view {self.name} has no clients; write clients = ["192.168.1.40"]')
+
+    @classmethod
+    def keysIn(cls, text: str) -> Mapping[str, object]:
+        return {"clients": text.split(",")}
 
 
 _VIEW: Final = types.Table(
-    "the name of a view and its clients, such as children=192.168.1.40,192.168.1.41, or a table", _viewTable
+    "the name of a view and its clients, such as children=192.168.1.40,192.168.1.41, or a table", lambda: ViewSettings
 )
 
 
@@ -34,3 +97,18 @@ class ViewsSettings(Section):
         group="Access control and replies",
         roles=RESOLVING,
     )
+
+
+def viewsOf(settings: Settings) -> list[View]:
+    """
+    Return the views, in their order.
+
+    @raise BadDescription: two have the same name.
+    """
+    found: dict[str, View] = {}
+    for text in settings[ViewsSettings].view:
+        given = ViewSettings.fromText(text)
+        if given.name in found:
+            raise BadDescription(f"view {given.name} is given twice")
+        found[given.name] = View(given.name, given.clients, type(settings)({**settings.given, **given.given}))
+    return list(found.values())

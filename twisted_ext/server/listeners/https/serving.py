@@ -25,11 +25,11 @@ from twisted_ext.server.listeners.https.request import BAD_MESSAGE
 from twisted_ext.server.listeners.tls.serving import HandshakeLog, TLSServing
 
 if TYPE_CHECKING:
+    from twisted_ext.server.config.keys import TLSPeer
     from twisted_ext.server.listeners.https.request import HTTPConnection
     from twisted_ext.server.listeners.proxies.trusted import TrustedProxies
     from twisted_ext.server.listeners.stream import MakeServing, StreamFactory
     from twisted_ext.server.listeners.tls.certificates import ContextFactory
-    from twisted_ext.server.reply.requests import TLSPeer
 
 __all__ = ["ALPN", "EncryptedServing", "HTTPSServing", "httpsServing"]
 
@@ -62,7 +62,7 @@ class HTTPSServing(StreamServing):
         """
         Set the source of the replies, and what all connections share, or all of trusted proxies.
         """
-        self._answering = answering
+        self._replySource = answering
         self.memory = memory
 
     # -- input
@@ -120,7 +120,7 @@ class HTTPSServing(StreamServing):
         """
         Answer queries of the clients of a proxy, each of which counts as one.
         """
-        answering = self._answering
+        answering = self._replySource
         counters = answering.counters
         self.heard = True
         self.since = now
@@ -144,7 +144,7 @@ class HTTPSServing(StreamServing):
         if self.memory.endpoint.proxies is not None:
             self._answerNamed(http, queries, now)
             return
-        answering = self._answering
+        answering = self._replySource
         counters = answering.counters
         find, transport = answering.find, answering.transport
         host = self.host
@@ -176,11 +176,11 @@ class HTTPSServing(StreamServing):
         """
         Pass on a query that the packet cache does not answer.
         """
-        self._answering.counters.tcpBeyond += 1
+        self._replySource.counters.tcpBeyond += 1
         if not self.waiting:
             self.asked = now
         self.waiting += 1
-        if not self._answering.take(octets, client, partial(self._reply, stream)):
+        if not self._replySource.take(octets, client, partial(self._reply, stream)):
             self.waiting -= 1
             http.refuse(stream, BAD_MESSAGE)
 
@@ -210,7 +210,7 @@ class HTTPSServing(StreamServing):
         if http.closing:
             self.end()
         elif http.queued > self._servings.mostUnread:
-            self._answering.counters.tcpIdled += 1
+            self._replySource.counters.tcpIdled += 1
             self.abort()
         elif http.more and self._turn is None and self._pausedAt is None:
             self._spring.pauseProducing()

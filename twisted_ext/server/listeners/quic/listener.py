@@ -12,9 +12,9 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort, IReactorSocket, IReactorTime, IReactorUDP
 from twisted.internet.protocol import DatagramProtocol
 
+from twisted_ext.server.config.places import labelOf
 from twisted_ext.server.listeners.quic.serving import QuicServing
 from twisted_ext.server.listeners.quic.servings import QuicServings
-from twisted_ext.server.listeners.sockets import labelOf
 from twisted_ext.transport.quic.wire import ALPN
 
 if TYPE_CHECKING:

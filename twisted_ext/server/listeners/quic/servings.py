@@ -1,5 +1,8 @@
 """
 The QUIC connections of a listener: which datagram belongs to which connection, who may open one, and for how long it stays.
+
+aioquic takes one certificate for all connections, and does not tell the name that a client asks for (SNI). The first message of the
+handshake is therefore read twice, once for the name.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from aioquic.quic.configuration import SMALLEST_MAX_DATAGRAM_SIZE, QuicConfiguration
 from aioquic.quic.packet import encode_quic_retry, encode_quic_version_negotiation
 from aioquic.quic.retry import QuicRetryTokenHandler
+from aioquic.tls import Context, pull_client_hello
 
 from twisted_ext.packetcache.clients import Bucket
 from twisted_ext.server.limits import (
@@ -24,21 +28,22 @@ from twisted_ext.server.limits import (
     QUIC_HALF_OPEN,
     QUIC_IDLE,
 )
-from twisted_ext.server.listeners.quic.handshake import ServerConnection
 from twisted_ext.server.listeners.quic.serving import QuicReplySource, QuicServing
 from twisted_ext.server.listeners.tls.serving import HandshakeLog
 from twisted_ext.server.reply.ratelimit import siteOf
 from twisted_ext.transport.faultlog import FaultLog
+from twisted_ext.transport.quic.link import WatchedConnection
 from twisted_ext.transport.quic.wire import ALPN, Initial, initialOf, reservedVersion
 
 if TYPE_CHECKING:
+    from aioquic._buffer import Buffer
     from aioquic.quic.connection import NetworkAddress
     from aioquic.tls import SessionTicket
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
     from twisted_ext.server.listeners.tls.certificates import Certificates, Pair
 
-__all__ = ["MakeQuicServing", "QuicServings"]
+__all__ = ["MakeQuicServing", "QuicServings", "ServerConnection"]
 
 #: TLS sessions that the server remembers for resumption over QUIC, each for one use, so that early data cannot be replayed.
 _QUIC_TICKETS: Final = 4096
@@ -61,7 +66,7 @@ _QUIC_HELD: Final = 8 << 20
 _QUIC_CANCELS: Final = 100
 
 #: Makes what serves a connection, from the connections of the listener, the client's address and aioquic's connection.
-MakeQuicServing = Callable[["QuicServings", "NetworkAddress", ServerConnection], QuicServing]
+MakeQuicServing = Callable[["QuicServings", "NetworkAddress", "ServerConnection"], QuicServing]
 
 #: Seconds between two sweeps.
 _SWEEP: Final = 0.5
@@ -76,6 +81,68 @@ _RESET_LEAST: Final = 21
 
 #: Fraction of the connection limit to close at once, so that not every new connection needs a search.
 _MAKE_ROOM: Final = 16
+
+
+class _Context(Context):
+    pairFor: Callable[[str], Pair]
+
+    def _server_handle_hello(self, input_buf: Buffer, initial_buf: Buffer, handshake_buf: Buffer) -> None:
+        start = input_buf.tell()
+        hello = pull_client_hello(input_buf)
+        input_buf.seek(start)
+        pair = self.pairFor(hello.server_name or "")
+        self.certificate, self.certificate_chain, self.certificate_private_key = pair.leaf, list(pair.chain), pair.key
+        super()._server_handle_hello(input_buf, initial_buf, handshake_buf)
+
+
+class ServerConnection(WatchedConnection):
+    """
+    A connection that shows the certificate for the name that the client asks for.
+    """
+
+    def __init__(
+        self,
+        configuration: QuicConfiguration,
+        pairFor: Callable[[str], Pair],
+        original: bytes,
+        retried: bytes | None,
+        fetch: Callable[[bytes], SessionTicket | None],
+        keep: Callable[[SessionTicket], None],
+        tokenFor: Callable[[bytes], bytes],
+        streams: int,
+    ) -> None:
+        """
+        @param pairFor: returns the certificate for a name, C{""} if the client sends none.
+        @param original: the id to which the client has sent its first datagram.
+        @param retried: the id that it was given by a Retry.
+        @param tokenFor: returns the token of stateless resets for a connection id.
+        @param streams: the number of streams that the client may have open.
+        """
+        self._pairFor = pairFor
+        self._tokenFor = tokenFor
+        super().__init__(
+            configuration=configuration,
+            original_destination_connection_id=original,
+            retry_source_connection_id=retried,
+            session_ticket_fetcher=fetch,
+            session_ticket_handler=keep,
+        )
+        self._host_cids[0].stateless_reset_token = tokenFor(self.host_cid)
+        limit = self._local_max_streams_bidi
+        limit.value = limit.sent = min(limit.value, streams)
+
+    def _replenish_connection_ids(self) -> None:
+        had = len(self._host_cids)
+        super()._replenish_connection_ids()
+        for each in self._host_cids[had:]:
+            each.stateless_reset_token = self._tokenFor(each.cid)
+
+    def _initialize(self, peer_cid: bytes) -> None:
+        super()._initialize(peer_cid)
+        context = self.tls
+        context.__class__ = _Context
+        assert isinstance(context, _Context)
+        context.pairFor = self._pairFor
 
 
 class _Tickets:

@@ -21,12 +21,12 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from zope.interface import implementer
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.expiry import timeLeft
+from twisted_ext.server.config.keys import TLSPeer
 from twisted_ext.server.limits import TICKET_KEY_SECONDS
-from twisted_ext.server.reply.requests import TLSPeer
 from twisted_ext.transport.tls.faults import chainProblem
 from twisted_ext.transport.tls.pemfiles import Key, certificatesFrom, keyFrom
 from twisted_ext.transport.tls.pins import pinOf
+from twisted_ext.watch.expiry import timeLeft
 
 if TYPE_CHECKING:
     from twisted.protocols.tls import TLSMemoryBIOProtocol

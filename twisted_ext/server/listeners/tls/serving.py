@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from twisted_ext.server.limits import DECLINED_SECONDS
 from twisted_ext.server.listeners.connection import ReplySource, StreamServing
 from twisted_ext.server.listeners.tls.certificates import reasonOf
-from twisted_ext.wire.tlsrecords import TLSRecords
+from twisted_ext.wire.framing import TLSRecords
 
 if TYPE_CHECKING:
     from twisted_ext.server.listeners.stream import MakeServing, StreamFactory
@@ -89,8 +89,8 @@ class TLSServing(StreamServing):
         failures: HandshakeLog,
     ) -> None:
         super().__init__(servings, address, site)
-        self._answering = answering
-        self._failures = failures
+        self._replySource = answering
+        self._handshakes = failures
         self._contexts = contexts
         self._tls = contexts.connection()
         self._isShaking = True
@@ -104,7 +104,7 @@ class TLSServing(StreamServing):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._isShaking:
-            self._answering.counters.tlsFailed += 1
+            self._replySource.counters.tlsFailed += 1
         super().connectionLost(reason)
 
     # -- input
@@ -174,7 +174,7 @@ class TLSServing(StreamServing):
         """
         End a connection whose octets are not TLS, or not acceptable. The alert says why.
         """
-        self._failures.note(self.host, error, self._seconds(), str(self._tls.get_app_data() or ""))
+        self._handshakes.note(self.host, error, self._seconds(), str(self._tls.get_app_data() or ""))
         self._flush()
         super().end()
 
@@ -201,7 +201,7 @@ class TLSServing(StreamServing):
             most = size + (size // _RECORD + 1) * _EXTRA + _ROOM
             sealed = tls.bio_read(most)
         except Error as error:
-            self._failures.note(self.host, error, self._seconds())
+            self._handshakes.note(self.host, error, self._seconds())
             self.abort()
             return
         super()._write(sealed)

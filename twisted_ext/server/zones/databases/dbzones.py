@@ -84,7 +84,7 @@ class DatabasePoller:
 
     @ivar said: errors by the zones' folded names.
     @ivar wanted: the folded names of the zones to serve; L{None} for all.
-    @ivar keeper: the storage for changes made by this server.
+    @ivar journal: the storage for changes made by this server.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class DatabasePoller:
         """
         self.said: dict[bytes, str] = {}
         self.wanted: set[bytes] | None = None
-        self.keeper = StoreJournal(self._opened, self._note)
+        self.journal = StoreJournal(self._opened, self._note)
         self._opening = opening
         self._store = store
         self._sink = sink
@@ -591,7 +591,7 @@ class ZoneDatabases:
         if home is None:
             return None
         storing = self._open[home]
-        return storing.keeper, storing.exclusively
+        return storing.journal, storing.exclusively
 
     def reloadZone(self, apex: bytes) -> Deferred[list[str]] | None:
         """

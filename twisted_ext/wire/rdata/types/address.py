@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from twisted_ext.wire.literals import ipv4FromText, ipv4ToText, ipv6FromText, ipv6ToText
+from twisted_ext.wire.escapes import ipv4FromText, ipv4ToText, ipv6FromText, ipv6ToText
 from twisted_ext.wire.rdata.fields import Field, Rdata
 from twisted_ext.wire.rdata.fieldtypes import takeOctets
 from twisted_ext.wire.tokens import Tokens, badRecord

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 from twisted_ext.errors import BadMessage
-from twisted_ext.wire.escapes import quoted
-from twisted_ext.wire.literals import ipv4FromText, ipv6FromText
+from twisted_ext.wire.escapes import ipv4FromText, ipv6FromText, quoted
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rdata.fields import Rdata
 from twisted_ext.wire.rdata.fieldtypes import plainName

@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from twisted_ext.errors import BadMessage
-from twisted_ext.wire.escapes import fromBase64, fromHex
-from twisted_ext.wire.literals import ipv4FromText, ipv4ToText, ipv6FromText, ipv6ToText
+from twisted_ext.wire.escapes import fromBase64, fromHex, ipv4FromText, ipv4ToText, ipv6FromText, ipv6ToText
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.fields import Field, Rdata
 from twisted_ext.wire.rdata.fieldtypes import (

@@ -53,7 +53,7 @@ class _Options(Field[tuple[tuple[int, bytes], ...]]):
 
 class OPT(Rdata):
     """
-    The options of EDNS (RFC 6891); L{twisted_ext.wire.edns} reads the whole record, whose class and TTL have other meanings.
+    The options of EDNS (RFC 6891); L{twisted_ext.wire.message} reads the whole record, whose class and TTL have other meanings.
     """
 
     options = _Options()

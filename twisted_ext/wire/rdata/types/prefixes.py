@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 from twisted_ext.errors import BadMessage
-from twisted_ext.wire.literals import ipv4FromText, ipv4ToText, ipv6FromText, ipv6ToText
+from twisted_ext.wire.escapes import ipv4FromText, ipv4ToText, ipv6FromText, ipv6ToText
 from twisted_ext.wire.rdata.fields import Field, Rdata
 from twisted_ext.wire.rdata.fieldtypes import Name, Number, plainName, takeOctets
 from twisted_ext.wire.rdata.types.address import Address6

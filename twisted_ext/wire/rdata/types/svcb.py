@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 from twisted_ext.errors import BadMessage
-from twisted_ext.wire.escapes import fromBase64, quoted, toBase64, unescaped
-from twisted_ext.wire.literals import ipv4FromText, ipv6FromText
+from twisted_ext.wire.escapes import fromBase64, ipv4FromText, ipv6FromText, quoted, toBase64, unescaped
 from twisted_ext.wire.rdata.fields import Rdata
 from twisted_ext.wire.rdata.fieldtypes import Name, Number, takeOctets
 from twisted_ext.wire.rdata.keyed import MANDATORY, Keyed, KeyedValues, addressesIn, checkAddresses, numbersIn

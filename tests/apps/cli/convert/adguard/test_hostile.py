@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 from tests.apps.cli.convert.adguard.houses import SETTINGS
 from tests.apps.cli.convert.folders import converted
 from twisted_ext.apps.cli.convert.adguard.keys import keysIn
-from twisted_ext.apps.cli.convert.output import jsonOf, tomlOf
+from twisted_ext.apps.cli.convert.command import jsonOf, tomlOf
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.settings.tomlfile import valuesFromTOML
 

@@ -8,10 +8,9 @@ from unittest.mock import patch
 
 import pytest
 
-from twisted_ext.apps.cli.convert.adguard.clients import clientsFrom, viewTable
 from twisted_ext.apps.cli.convert.adguard.keys import Key, Table, keysIn
-from twisted_ext.apps.cli.convert.adguard.rewrites import convertRewrites
-from twisted_ext.apps.cli.convert.adguard.rules import Rules, clientsIn, convertRules
+from twisted_ext.apps.cli.convert.adguard.rewrites import Rules, clientsIn, convertRewrites, convertRules
+from twisted_ext.apps.cli.convert.adguard.settings import clientsFrom, viewTable
 from twisted_ext.apps.cli.convert.converted import Converted
 
 pytest.importorskip("yaml")
@@ -60,7 +59,7 @@ def test_expressionsWithoutTheLibrary() -> None:
     """
     Where google-re2 is missing, expressions are converted for a server that has it, and a note says so.
     """
-    with patch("twisted_ext.apps.cli.convert.expressions.find_spec", lambda name: None):
+    with patch("twisted_ext.apps.cli.convert.words.find_spec", lambda name: None):
         found, findings = rules("/ads(/")
     assert (found["names"], findings) == (["/ads(/"], ["/ads(/"])
 

@@ -10,11 +10,10 @@ import pytest
 
 from tests.apps.cli.convert.adguard.houses import EARLIER, SETTINGS
 from tests.apps.cli.convert.folders import converted
+from twisted_ext.apps.cli.convert.command import detected, tomlOf
 from twisted_ext.apps.cli.convert.converted import Converted, Severity
-from twisted_ext.apps.cli.convert.formats import detected
-from twisted_ext.apps.cli.convert.output import tomlOf
 from twisted_ext.errors import BadDescription
-from twisted_ext.server.settings.settings import Settings
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.settings.tomlfile import valuesFromTOML
 
 pytest.importorskip("yaml")

@@ -8,10 +8,10 @@ import pytest
 
 from tests.apps.cli.convert.folders import converted, linesOf
 from tests.apps.cli.convert.optionnames import COREDNS
+from twisted_ext.apps.cli.convert.command import tomlOf
 from twisted_ext.apps.cli.convert.converted import Converted, Severity
 from twisted_ext.apps.cli.convert.coredns.settings import HANDLED
 from twisted_ext.apps.cli.convert.coredns.templates import OUTCOMES
-from twisted_ext.apps.cli.convert.output import tomlOf
 from twisted_ext.server.settings.tomlfile import valuesFromTOML
 
 __all__: list[str] = []

@@ -10,9 +10,9 @@ import pytest
 
 from tests.apps.cli.convert.folders import converted, linesOf
 from tests.apps.cli.convert.optionnames import NAMED
+from twisted_ext.apps.cli.convert.command import tomlOf
 from twisted_ext.apps.cli.convert.converted import Converted, Severity
 from twisted_ext.apps.cli.convert.named.settings import HANDLED, OUTCOMES
-from twisted_ext.apps.cli.convert.output import tomlOf
 from twisted_ext.server.settings.tomlfile import valuesFromTOML
 
 __all__: list[str] = []

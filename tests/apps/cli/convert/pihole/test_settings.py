@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.apps.cli.convert.pihole.houses import SETTINGS, gravity
-from twisted_ext.apps.cli.convert.command import convertFile
+from twisted_ext.apps.cli.convert.command import convertFile, tomlOf
 from twisted_ext.apps.cli.convert.converted import Converted, Severity
-from twisted_ext.apps.cli.convert.output import tomlOf
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.terminal.exits import BATCH, OK, ExitError
-from twisted_ext.server.features.views.viewsettings import viewsOf
-from twisted_ext.server.settings.settings import Settings
+from twisted_ext.server.config.settings import Settings
+from twisted_ext.server.features.views.settings import viewsOf
 from twisted_ext.server.settings.tomlfile import valuesFromTOML
 
 _REPLY = '[dns.reply.blocking]\nforce4 = true\nIPv4 = "192.0.2.1"\n'

@@ -8,8 +8,8 @@ import pytest
 
 from tests.apps.cli.convert.folders import converted, linesOf
 from tests.apps.cli.convert.optionnames import UNBOUND
+from twisted_ext.apps.cli.convert.command import tomlOf
 from twisted_ext.apps.cli.convert.converted import Converted, Severity
-from twisted_ext.apps.cli.convert.output import tomlOf
 from twisted_ext.apps.cli.convert.unbound.settings import HANDLED, OUTCOMES
 from twisted_ext.apps.cli.convert.unbound.syntax import SECTIONS
 from twisted_ext.server.settings.tomlfile import valuesFromTOML

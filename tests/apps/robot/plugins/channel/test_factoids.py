@@ -5,7 +5,7 @@ Tests of L{twisted_ext.apps.robot.plugins.channel.factoids}.
 from __future__ import annotations
 
 from tests.apps.robot.memory import MemoryFront, RobotCase
-from twisted_ext.apps.robot.access import Access
+from twisted_ext.apps.robot.commands import Access
 from twisted_ext.apps.robot.events import Message
 from twisted_ext.apps.robot.interfaces import IDiscriminating
 from twisted_ext.apps.robot.limits import FACTOIDS, FACTOIDS_LISTED

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import cast
 
 from tests.apps.robot.memory import RobotCase
-from twisted_ext.apps.robot.access import Access
+from twisted_ext.apps.robot.commands import Access
 from twisted_ext.apps.robot.events import Message
 from twisted_ext.apps.robot.limits import QUOTES, QUOTES_OF_CHANNEL, QUOTES_SHOWN
 from twisted_ext.apps.robot.people import Person, Place

@@ -14,7 +14,7 @@ from twisted_ext.apps.cli.convert.adguard.keys import Key, Table
 from twisted_ext.apps.cli.convert.converted import Converted, Place
 from twisted_ext.apps.cli.convert.included import Includes
 from twisted_ext.errors import BadDescription
-from twisted_ext.resolver.policy.specialnames import EMPTY_ZONES
+from twisted_ext.resolver.local.specialnames import EMPTY_ZONES
 
 __all__ = ["convertUpstreams"]
 

@@ -13,10 +13,11 @@ from typing import Final
 
 from twisted_ext.apps.cli.convert.addresses import reverseDomains
 from twisted_ext.apps.cli.convert.converted import Converted, Place
-from twisted_ext.apps.cli.convert.dnsmasq.found import Found, Upstream
 from twisted_ext.apps.cli.convert.dnsmasq.lines import Directive, directives, filesIn, plain, split
 from twisted_ext.apps.cli.convert.dnsmasq.records import RECORDS, absolute, familyOf
 from twisted_ext.apps.cli.convert.dnsmasq.values import (
+    Found,
+    Upstream,
     domainOf,
     folded,
     isNear,
@@ -110,7 +111,7 @@ class _Dnsmasq:
             "strict-order": lambda _, place: converted.needless(place, "upstreams are asked in their order"),
             "use-stale-cache": self._stale,
         }
-        # What is used once all has been collected.
+        # Directives that count only once all others are known.
         self._later = frozenset(
             ("bogus-priv", "dnssec", "domain", "expand-hosts", "mx-target", "no-hosts", "no-resolv", "resolv-file", "trust-anchor")
         )

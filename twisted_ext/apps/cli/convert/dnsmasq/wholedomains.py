@@ -9,9 +9,8 @@ from typing import Final
 
 from twisted_ext.apps.cli.convert.addresses import namesAbove
 from twisted_ext.apps.cli.convert.converted import Converted, Place
-from twisted_ext.apps.cli.convert.dnsmasq.found import NULL, Found, Upstream
 from twisted_ext.apps.cli.convert.dnsmasq.records import familyOf
-from twisted_ext.apps.cli.convert.dnsmasq.values import isWithin
+from twisted_ext.apps.cli.convert.dnsmasq.values import NULL, Found, Upstream, isWithin
 
 __all__ = ["addressDomains", "blockDomains"]
 

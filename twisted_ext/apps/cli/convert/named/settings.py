@@ -13,7 +13,6 @@ from twisted_ext.apps.cli.convert.converted import Converted, Place
 from twisted_ext.apps.cli.convert.included import Includes
 from twisted_ext.apps.cli.convert.named.lists import LOCALHOST, Clients, Lists
 from twisted_ext.apps.cli.convert.named.syntax import Statement, parsed
-from twisted_ext.apps.cli.convert.named.times import secondsIn
 from twisted_ext.apps.cli.convert.named.zones import SERVED, ZONE_HANDLED, Zones, forwardersOf
 from twisted_ext.apps.cli.convert.outcome import outcomesOf
 from twisted_ext.apps.cli.convert.prefixes import Network, writeAccess
@@ -21,10 +20,10 @@ from twisted_ext.apps.cli.convert.privatereverse import denyPrivateReverse
 from twisted_ext.apps.cli.convert.words import numberFrom
 from twisted_ext.errors import BadDescription
 from twisted_ext.limits import CACHE_BYTES, STALE_SECONDS, STALE_WAIT
+from twisted_ext.resolver.system.tsigkeys import readKeys
 from twisted_ext.server.reply.acl import NEARBY
-from twisted_ext.wire.keyfile import readKeys
 
-__all__ = ["HANDLED", "OUTCOMES", "Scope", "convert"]
+__all__ = ["HANDLED", "OUTCOMES", "Scope", "convert", "secondsIn"]
 
 #: The statements that become no setting.
 OUTCOMES: Final = outcomesOf("named")
@@ -66,6 +65,22 @@ _ALGORITHMS: Final = {
 #: Seconds for which signatures are valid in named, and for which one is left when it is made anew.
 _VALID: Final = 14 * 86_400
 _LEFT: Final = 5 * 86_400
+
+_UNITS: Final = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
+
+
+def secondsIn(text: str) -> int:
+    """
+    Parse C{3600}, C{1h}, C{1w2d} and C{P1D}.
+    """
+    total, digits = 0, ""
+    for letter in text.lower().lstrip("p").replace("t", ""):
+        if letter.isdecimal():
+            digits += letter
+        elif letter in _UNITS and digits:
+            total += (numberFrom(digits) or 0) * _UNITS[letter]
+            digits = ""
+    return total + (numberFrom(digits) or 0)
 
 
 def addPolicy(statement: Statement, into: Converted) -> bool:

@@ -13,7 +13,7 @@ from twisted_ext.apps.cli.convert.named.lists import Clients, Lists, Remote
 from twisted_ext.apps.cli.convert.named.syntax import Statement
 from twisted_ext.apps.cli.convert.prefixes import EVERYONE
 from twisted_ext.apps.cli.convert.words import numberFrom
-from twisted_ext.dnssec.sign.keyfiles import namePrefix
+from twisted_ext.dnssec.privatekeys.keyfiles import namePrefix
 from twisted_ext.errors import BadDescription, BadName
 from twisted_ext.server.config.types import SERIALS
 from twisted_ext.wire.names import nameFromText, nameToText

@@ -18,10 +18,9 @@ from urllib.parse import quote, urlsplit
 
 from twisted_ext.apps.cli.convert.converted import Converted, Place
 from twisted_ext.apps.cli.convert.dnsmasq.settings import convert as convertDnsmasq
-from twisted_ext.apps.cli.convert.expressions import isRule
 from twisted_ext.apps.cli.convert.included import Includes
-from twisted_ext.apps.cli.convert.labels import labelFrom, unlike
 from twisted_ext.apps.cli.convert.outcome import outcomesOf
+from twisted_ext.apps.cli.convert.words import isRule, labelFrom, unlike
 from twisted_ext.errors import BadDescription
 
 __all__ = ["convert"]

@@ -28,8 +28,8 @@ from twisted_ext.apps.cli.convert.unbound.syntax import Option, Section, parsed
 from twisted_ext.apps.cli.convert.words import numberFrom
 from twisted_ext.errors import BadDescription
 from twisted_ext.limits import CACHE_BYTES, STALE_SECONDS, STALE_WAIT
+from twisted_ext.resolver.local.specialnames import EMPTY_ZONES
 from twisted_ext.resolver.policy.rebinding import PRIVATE_PREFIXES
-from twisted_ext.resolver.policy.specialnames import EMPTY_ZONES
 
 __all__ = ["HANDLED", "OUTCOMES", "convert"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
-from twisted_ext.apps.robot.access import OWNER
+from twisted_ext.apps.robot.commands import OWNER
 from twisted_ext.apps.robot.interfaces import JSON, IDiscriminating, IStorage, RetrievalError
 from twisted_ext.apps.robot.limits import IGNORED
 from twisted_ext.apps.robot.people import Mask, Person

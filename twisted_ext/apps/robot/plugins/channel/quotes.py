@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
 
-from twisted_ext.apps.robot.access import OWNER
+from twisted_ext.apps.robot.commands import OWNER
 from twisted_ext.apps.robot.limits import QUOTES, QUOTES_OF_CHANNEL, QUOTES_SHOWN
 from twisted_ext.apps.robot.plugin import Call, CommandError, Effect, Rest, RobotPlugin, command, option
 from twisted_ext.apps.robot.text import Line, Said, bold, dim, line

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from twisted_ext.apps.robot.access import OWNER
+from twisted_ext.apps.robot.commands import OWNER
 from twisted_ext.apps.robot.interfaces import IScheduler
 from twisted_ext.apps.robot.limits import REMINDERS, REMINDERS_AT_ONCE, REMINDERS_OF_PERSON
 from twisted_ext.apps.robot.moments import TIME_ZONE, momentFrom, momentShown, zoneFrom

@@ -31,7 +31,7 @@ from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.server.config import types
 from twisted_ext.watch.states import State
 from twisted_ext.wire.codes import EDE_NAMES, rcodeName
-from twisted_ext.wire.literals import ipv4FromText, ipv6FromText
+from twisted_ext.wire.escapes import ipv4FromText, ipv6FromText
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
@@ -88,7 +88,7 @@ class DNS(AskingPlugin):
         """
         Resolve a name from the root servers down, and show each server that replied.
         """
-        from twisted_ext.palette import Palette
+        from twisted_ext.drawing.palette import Palette
         from twisted_ext.resolver.recursive.recording import resolveTraced
         from twisted_ext.resolver.recursive.tracetree import TraceTree
 
@@ -112,9 +112,9 @@ class DNS(AskingPlugin):
         """
         Validate the records of a name with DNSSEC, and show why they are secure or not.
         """
-        from twisted_ext.dnssec.drawing.chaindrawing import htmlOf
         from twisted_ext.dnssec.inspection import inspect
         from twisted_ext.dnssec.trustanchors import TrustAnchors
+        from twisted_ext.drawing.chaindrawing import htmlOf
 
         evidence = await self.robot.resolver.proof(nameToText(name), type)
         inspection = inspect(evidence, TrustAnchors(evidence.anchors))
@@ -130,7 +130,7 @@ class DNS(AskingPlugin):
         """
         Look up the names of an address, and whether they have that address.
         """
-        from twisted_ext.addressranges import reverseNameOf
+        from twisted_ext.wire.addressranges import reverseNameOf
 
         try:
             packed = ipv6FromText(address) if ":" in address else ipv4FromText(address)

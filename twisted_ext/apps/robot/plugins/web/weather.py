@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted_ext.apps.robot.plugin import Call, Effect, Rest, RobotPlugin, command, option
 from twisted_ext.apps.robot.providers import TEMPLATE, document, lineFrom, urlKind, urlWith
-from twisted_ext.apps.robot.secret import SECRET
+from twisted_ext.apps.robot.table import SECRET
 from twisted_ext.apps.robot.text import Said
 
 __all__ = ["Weather"]

@@ -1,0 +1,54 @@
+"""
+Which keys of a zone sign what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from twisted_ext.dnssec.keys import REVOKED, SECURE_ENTRY_POINT
+from twisted_ext.dnssec.privatekeys.keys import PrivateKey
+from twisted_ext.wire.rrtypes import CDNSKEY, CDS, DNSKEY
+
+__all__ = ["OF_KEYS", "Signers"]
+
+#: Types that the keys sign to which the parent's DS records lead (RFC 7344, section 4.1).
+OF_KEYS: Final = frozenset((DNSKEY, CDS, CDNSKEY))
+
+
+class Signers:
+    """
+    The keys of a zone by their roles: of each algorithm those with the SEP flag sign the DNSKEY records, and what is for the parent, and
+    the others everything else. If there is only one kind, it signs everything. Revoked keys sign the DNSKEY records only (RFC 5011, section
+    2.1).
+
+    @ivar keys: all of them.
+    @ivar entries: those to which the parent's DS records are to lead: they sign the DNSKEY records, are not revoked, and their
+        time to be announced is now.
+    """
+
+    __slots__ = ("keys", "entries", "_ofKeys", "_ofRest")
+
+    def __init__(self, keys: Sequence[PrivateKey], withheld: Sequence[PrivateKey] = ()) -> None:
+        """
+        @param withheld: those that are not to be announced to the parent.
+        """
+        self.keys = tuple(keys)
+        ofKeys: list[PrivateKey] = []
+        ofRest: list[PrivateKey] = []
+        for key in keys:
+            flags = [other.flags for other in keys if other.algorithm == key.algorithm and not other.flags & REVOKED]
+            isEntry = bool(key.flags & SECURE_ENTRY_POINT)
+            if isEntry or not any(each & SECURE_ENTRY_POINT for each in flags):
+                ofKeys.append(key)
+            if not key.flags & REVOKED and (not isEntry or all(each & SECURE_ENTRY_POINT for each in flags)):
+                ofRest.append(key)
+        self._ofKeys, self._ofRest = tuple(ofKeys), tuple(ofRest)
+        self.entries = tuple([key for key in ofKeys if not key.flags & REVOKED and key not in withheld])
+
+    def of(self, rrType: int) -> tuple[PrivateKey, ...]:
+        """
+        Return the keys that sign records of a type.
+        """
+        return self._ofKeys if rrType in OF_KEYS else self._ofRest

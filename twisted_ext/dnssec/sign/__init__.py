@@ -1,3 +1,0 @@
-"""
-Sign zones that others rely on: private keys, and the files in which they are kept. (L{twisted_ext.dnssec.signing} has keys of tests.)
-"""
