@@ -12,13 +12,7 @@ from typing import ClassVar, Final, cast
 
 from mypy_extensions import mypyc_attr
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import (
-    IConnector,
-    IProtocolFactory,
-    IReactorTCP,
-    IReactorTime,
-    ITCPTransport,
-)
+from twisted.internet.interfaces import IConnector, IProtocolFactory, IReactorTCP, IReactorTime, ITCPTransport
 from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import classImplements

@@ -15,8 +15,8 @@ from tests.transport.https.httpsservers import TYPE, HTTPSPeer, frame
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import HTTPS_CANCELED, HTTPS_FRAMES
 from twisted_ext.testing.sources import questionOf
-from twisted_ext.transport.https.core import HTTPSConnection, Outcome
-from twisted_ext.transport.https.reply import Trouble
+from twisted_ext.transport.https.core import HTTPSConnection
+from twisted_ext.transport.https.requests import Outcome, Trouble
 from twisted_ext.transport.urls import ServerURL
 
 URL = ServerURL.fromText("https://dns.example/dns-query")

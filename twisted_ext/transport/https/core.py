@@ -11,43 +11,32 @@ from typing import Final
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
-from h2.events import (
-    DataReceived,
-    RemoteSettingsChanged,
-    ResponseReceived,
-    StreamEnded,
-    StreamReset,
-    WindowUpdated,
-)
+from h2.events import DataReceived, RemoteSettingsChanged, ResponseReceived, StreamEnded, StreamReset, WindowUpdated
 from h2.exceptions import H2Error, ProtocolError
 from h2.settings import SettingCodes, Settings
 from hpack import Decoder, Encoder, HeaderTuple, NeverIndexedHeaderTuple
 
 from twisted_ext.errors import BadMessage
-from twisted_ext.limits import HTTPS_CANCELED, HTTPS_FRAMES, HTTPS_HEADERS, HTTPS_STREAMS, MESSAGE_SIZE
-from twisted_ext.transport.https.reply import (
-    MESSAGE_ID,
+from twisted_ext.limits import HTTPS_FRAMES, HTTPS_HEADERS
+from twisted_ext.transport.https.requests import (
+    Outcome,
+    Requests,
     Trouble,
     ageOf,
     alternativesIn,
     declined,
-    encodedFor,
-    judged,
     requestFields,
     shownText,
 )
 from twisted_ext.transport.urls import ServerURL
 
-__all__ = ["H2", "HTTPSConnection", "Outcome"]
+__all__ = ["H2", "HTTPSConnection"]
 
 #: Octets that an HTTPS server may send before they are acknowledged, over all streams; one stream may have one DNS message.
 _HTTPS_WINDOW: Final = 1 << 20
 
 #: The ALPN identifier of HTTP/2 (RFC 9113, section 3.2).
 H2: Final = b"h2"
-
-#: What became of a query, by its key: the reply, or what prevented it.
-Outcome = tuple[bytes, "bytes | Trouble"]
 
 #: What hpack takes as headers.
 _Text = bytes | str
@@ -86,46 +75,17 @@ _CONTROLS: Final = re.compile(rb"[\x00\r\n]")
 _SHOWN: Final = 60
 
 
-class _Response:
+class HTTPSConnection(Requests):
     """
-    A stream: its query, and what has arrived of the response.
-    """
-
-    __slots__ = ("key", "body", "age")
-
-    def __init__(self, key: bytes) -> None:
-        self.key = key
-        self.body = b""
-        self.age = 0
-
-
-class HTTPSConnection:
-    """
-    @ivar accepted: whether the server has processed a query on this connection, or has announced that it does.
-    @ivar closing: whether the server takes no more queries on this connection. Those in flight may still be answered.
-    @ivar why: the reason, for errors.
-    @ivar alternatives: the last Alt-Svc header, which names other ways to reach the server (RFC 7838); L{None} if there was none.
+    Queries over HTTP/2.
     """
 
     def __init__(self, url: ServerURL, *, get: bool = False, most: int | None = None) -> None:
-        """
-        @param get: send queries by GET, which HTTP caches can answer. POST sends less, and leaves no names in the logs of web servers.
-        @param most: queries in flight.
-        """
-        self.accepted = False
-        self.closing = False
-        self.why = ""
-        self.alternatives: bytes | None = None
-        self._url = url
-        self._get = get
-        self._most = int(HTTPS_STREAMS.pick(most))
-        self._responses: dict[int, _Response] = {}
-        self._streams: dict[bytes, int] = {}
+        super().__init__(url, get=get, most=most)
         #: The rest of each query that waits for the server's flow control.
         self._blocked: dict[int, bytes] = {}
         self._unacknowledged = 0
         self._frames = 0
-        self._canceled = 0
         self._splitter = _FrameSplitter()
         self._post = self._headers(b"POST", url.postTarget, HeaderTuple)
         self._post.append(HeaderTuple(b"content-type", b"application/dns-message"))
@@ -164,10 +124,6 @@ class HTTPSConnection:
             return 0
         return min(self._most, self._connection.remote_settings.max_concurrent_streams) - len(self._responses)
 
-    @property
-    def inFlight(self) -> int:
-        return len(self._responses)
-
     def take(self) -> bytes:
         """
         Return the octets to send.
@@ -185,28 +141,13 @@ class HTTPSConnection:
         stream = connection.get_next_available_stream_id()
         if stream >= _MOST_STREAM - 2:
             self._close("it has used up its stream numbers")
-        self._responses[stream] = _Response(key)
-        self._streams[key] = stream
-        message = MESSAGE_ID + query
-        target = encodedFor(self._url, message) if self._get else None
+        message, target = self._begin(stream, key, query)
         if target is not None:
             # Not in the compression table: no two paths are alike, and each would displace a header that all requests share.
             connection.send_headers(stream, self._headers(b"GET", target, NeverIndexedHeaderTuple), end_stream=True)
             return
         connection.send_headers(stream, [*self._post, HeaderTuple(b"content-length", b"%d" % len(message))])
         self._send(stream, message)
-
-    def cancel(self, key: bytes) -> None:
-        """
-        Give a query up.
-        """
-        stream = self._streams.pop(key, None)
-        if stream is not None:
-            del self._responses[stream]
-            self._reset(stream)
-            self._canceled += 1
-            if self._canceled >= HTTPS_CANCELED.default:
-                self._close("many of its queries were given up")
 
     def received(self, data: bytes) -> list[Outcome]:
         """
@@ -233,17 +174,11 @@ class HTTPSConnection:
         for event in self._connection.receive_data(octets):
             if isinstance(event, DataReceived):
                 self._unacknowledged += event.flow_controlled_length
-                response = self._responses.get(event.stream_id)
-                if response is None:
-                    continue
-                response.body += event.data
-                if len(response.body) > MESSAGE_SIZE.default:
-                    trouble = Trouble(f"sent a reply of more than {MESSAGE_SIZE.default} octets", malformed=True)
-                    self._end(event.stream_id, trouble, outcomes, reset=event.stream_ended is None)
+                self._take(event.stream_id, event.data, outcomes, reset=event.stream_ended is None)
             elif isinstance(event, ResponseReceived):
                 self._begun(event, outcomes)
             elif isinstance(event, StreamEnded):
-                self._ended(event.stream_id, outcomes)
+                self._judge(event.stream_id, outcomes, reset=event.stream_id in self._blocked)
             elif isinstance(event, StreamReset):
                 self._refused(event, outcomes)
             elif isinstance(event, WindowUpdated | RemoteSettingsChanged):
@@ -267,13 +202,6 @@ class HTTPSConnection:
         if alternatives is not None:
             self.alternatives = alternatives
 
-    def _ended(self, stream: int, outcomes: list[Outcome]) -> None:
-        response = self._responses.get(stream)
-        if response is None:
-            return
-        result = judged(response.body, response.age)
-        self._end(stream, result, outcomes, reset=stream in self._blocked)
-
     def _refused(self, event: StreamReset, outcomes: list[Outcome]) -> None:
         if event.stream_id in self._responses:
             code = _codeName(event.error_code)
@@ -288,15 +216,9 @@ class HTTPSConnection:
                 self._most = min(self._most, len(self._responses))
 
     def _end(self, stream: int, result: bytes | Trouble, outcomes: list[Outcome], *, reset: bool) -> None:
-        response = self._responses.pop(stream)
-        del self._streams[response.key]
         self._blocked.pop(stream, None)
         self._frames = 0
-        if reset:
-            self._reset(stream)
-        if isinstance(result, bytes):
-            self.accepted = True
-        outcomes.append((response.key, result))
+        super()._end(stream, result, outcomes, reset=reset)
 
     def _reset(self, stream: int) -> None:
         self._blocked.pop(stream, None)
@@ -313,10 +235,6 @@ class HTTPSConnection:
         self.accepted = self.accepted or last > 0
         for stream in [stream for stream in self._responses if stream > last]:
             self._end(stream, Trouble(self.why, unprocessed=True), outcomes, reset=False)
-
-    def _close(self, why: str) -> None:
-        self.closing = True
-        self.why = why
 
     # -- sending
 

@@ -11,13 +11,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import (
-    IConnector,
-    IHandshakeListener,
-    IProtocolFactory,
-    IReactorTCP,
-    IReactorTime,
-)
+from twisted.internet.interfaces import IConnector, IHandshakeListener, IProtocolFactory, IReactorTCP, IReactorTime
 from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
@@ -28,9 +22,9 @@ from twisted_ext.interfaces import IExchange
 from twisted_ext.limits import HTTP3_HANDSHAKE, STREAM_WAIT, STREAM_WAITING, TLS_KEPT
 from twisted_ext.transport.exchange import Dialer, PendingQuery
 from twisted_ext.transport.https.alternatives import AUTO, FIRST, NEVER, ONLY, Alternatives
-from twisted_ext.transport.https.core import H2, HTTPSConnection, Outcome
+from twisted_ext.transport.https.core import H2, HTTPSConnection
 from twisted_ext.transport.https.proxy import TunnelFactory
-from twisted_ext.transport.https.reply import Trouble
+from twisted_ext.transport.https.requests import Outcome, Trouble
 from twisted_ext.transport.padding import padded
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server

@@ -12,7 +12,7 @@ from aioquic.h3.events import DataReceived, HeadersReceived
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from twisted_ext.errors import Unreachable
-from twisted_ext.limits import HTTP3_HANDSHAKE, HTTPS_CANCELED, HTTPS_HEADERS, HTTPS_STREAMS, MESSAGE_SIZE
+from twisted_ext.limits import HTTP3_HANDSHAKE, HTTPS_HEADERS, MESSAGE_SIZE
 from twisted_ext.transport.https.h3 import (
     ALPN,
     EXCESSIVE_LOAD,
@@ -22,14 +22,13 @@ from twisted_ext.transport.https.h3 import (
     REQUEST_REJECTED,
     codeName,
 )
-from twisted_ext.transport.https.reply import (
-    MESSAGE_ID,
+from twisted_ext.transport.https.requests import (
+    Outcome,
+    Requests,
     Trouble,
     ageOf,
     alternativesIn,
     declined,
-    encodedFor,
-    judged,
     requestFields,
 )
 from twisted_ext.transport.quic.client import QuicClient
@@ -38,7 +37,6 @@ from twisted_ext.transport.servers import Server
 if TYPE_CHECKING:
     from aioquic.tls import SessionTicket
 
-    from twisted_ext.transport.https.core import Outcome
     from twisted_ext.transport.https.exchange import HTTPSExchange
     from twisted_ext.transport.quic.link import QuicLink
     from twisted_ext.transport.tls.terms import TLSTerms
@@ -53,37 +51,14 @@ _STREAM: Final = int(MESSAGE_SIZE.default) + int(HTTPS_HEADERS.default) + 64
 _USELESS: Final = 4 * _STREAM
 
 
-class _Response:
+class HTTP3Requests(Requests):
     """
-    A stream: its query, and what has arrived of the response.
-    """
-
-    __slots__ = ("key", "body", "age", "begun")
-
-    def __init__(self, key: bytes) -> None:
-        self.key = key
-        self.body = b""
-        self.age = 0
-        self.begun = False
-
-
-class HTTP3Requests:
-    """
-    The queries on one connection; see L{HTTPSConnection<twisted_ext.transport.https.core.HTTPSConnection>}.
+    Queries over HTTP/3.
     """
 
     def __init__(self, link: QuicLink, url: ServerURL, *, get: bool, most: int | None) -> None:
-        self.accepted = False
-        self.closing = False
-        self.why = ""
-        self.alternatives: bytes | None = None
+        super().__init__(url, get=get, most=most)
         self._link = link
-        self._url = url
-        self._get = get
-        self._most = int(HTTPS_STREAMS.pick(most))
-        self._responses: dict[int, _Response] = {}
-        self._streams: dict[bytes, int] = {}
-        self._canceled = 0
         self._useless = 0
         self._post = [*requestFields(url, b"POST", url.postTarget), (b"content-type", b"application/dns-message")]
         self._http = HTTP3(link.connection, int(HTTPS_HEADERS.default))
@@ -91,10 +66,6 @@ class HTTP3Requests:
     @property
     def free(self) -> int:
         return 0 if self.closing else min(self._most - len(self._responses), self._link.openable)
-
-    @property
-    def inFlight(self) -> int:
-        return len(self._responses)
 
     @property
     def violated(self) -> bool:
@@ -105,24 +76,12 @@ class HTTP3Requests:
 
     def ask(self, key: bytes, query: bytes) -> None:
         stream = self._link.connection.get_next_available_stream_id()
-        self._responses[stream] = _Response(key)
-        self._streams[key] = stream
-        message = MESSAGE_ID + query
-        target = encodedFor(self._url, message) if self._get else None
+        message, target = self._begin(stream, key, query)
         if target is not None:
             self._http.send_headers(stream, requestFields(self._url, b"GET", target), True)
             return
         self._http.send_headers(stream, [*self._post, (b"content-length", b"%d" % len(message))])
         self._http.send_data(stream, message, True)
-
-    def cancel(self, key: bytes) -> None:
-        stream = self._streams.pop(key, None)
-        if stream is not None:
-            del self._responses[stream]
-            self._reset(stream)
-            self._canceled += 1
-            if self._canceled >= HTTPS_CANCELED.default:
-                self._close("many of its queries were given up")
 
     def received(self, stream: int, data: bytes, end: bool) -> list[Outcome]:
         outcomes: list[Outcome] = []
@@ -134,15 +93,9 @@ class HTTP3Requests:
             if isinstance(event, HeadersReceived):
                 self._begun(event, outcomes)
             elif isinstance(event, DataReceived):
-                response = self._responses.get(event.stream_id)
-                if response is None:
-                    continue
-                response.body += event.data
-                if len(response.body) > MESSAGE_SIZE.default:
-                    trouble = Trouble(f"sent a reply of more than {MESSAGE_SIZE.default} octets", malformed=True)
-                    self._end(event.stream_id, trouble, outcomes, reset=True)
-                elif event.stream_ended:
-                    self._end(event.stream_id, judged(response.body, response.age), outcomes)
+                self._take(event.stream_id, event.data, outcomes, reset=True)
+                if event.stream_ended:
+                    self._judge(event.stream_id, outcomes)
         if self._http.goneAt is not None:
             self._goneAway(self._http.goneAt, outcomes)
         return outcomes
@@ -177,7 +130,7 @@ class HTTP3Requests:
                 return
             response.age = ageOf(headers)
         if event.stream_ended:
-            self._end(event.stream_id, judged(response.body, response.age), outcomes)
+            self._judge(event.stream_id, outcomes)
 
     def abandoned(self, stream: int, code: int, *, reset: bool) -> list[Outcome]:
         """
@@ -193,24 +146,14 @@ class HTTP3Requests:
             self._end(stream, Trouble(f"gave up the query ({codeName(code)})", unprocessed=unprocessed), outcomes, reset=True)
         return outcomes
 
-    def _end(self, stream: int, result: bytes | Trouble, outcomes: list[Outcome], *, reset: bool = False) -> None:
-        response = self._responses.pop(stream)
-        del self._streams[response.key]
+    def _end(self, stream: int, result: bytes | Trouble, outcomes: list[Outcome], *, reset: bool) -> None:
         self._useless = 0
-        if reset:
-            self._reset(stream)
-        if isinstance(result, bytes):
-            self.accepted = True
-        outcomes.append((response.key, result))
+        super()._end(stream, result, outcomes, reset=reset)
 
     def _reset(self, stream: int) -> None:
         self._link.reset(stream, REQUEST_CANCELLED)
         self._link.refuse(stream, REQUEST_CANCELLED)
         self._http.forget(stream)
-
-    def _close(self, why: str) -> None:
-        self.closing = True
-        self.why = why
 
 
 class HTTP3Link(QuicClient):

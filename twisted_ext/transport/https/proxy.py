@@ -12,7 +12,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from twisted_ext.limits import HTTPS_PROXY_OCTETS
-from twisted_ext.transport.https.reply import shownText
+from twisted_ext.transport.https.requests import shownText
 
 __all__ = ["TunnelFactory"]
 

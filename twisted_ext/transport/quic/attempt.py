@@ -12,14 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.transport.quic.client import QuicClient
-from twisted_ext.transport.quic.wire import (
-    ALPN,
-    PROTOCOL_ERROR,
-    REQUEST_CANCELLED,
-    StreamMessage,
-    codeName,
-    isClients,
-)
+from twisted_ext.transport.quic.wire import ALPN, PROTOCOL_ERROR, REQUEST_CANCELLED, StreamMessage, codeName, isClients
 from twisted_ext.wire.framing import frame
 
 if TYPE_CHECKING:

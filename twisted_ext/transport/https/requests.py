@@ -11,11 +11,17 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from twisted_ext.errors import BadMessage
-from twisted_ext.limits import HTTPS_PAUSE
+from twisted_ext.limits import HTTPS_CANCELED, HTTPS_PAUSE, HTTPS_STREAMS, MESSAGE_SIZE
 from twisted_ext.transport.urls import ServerURL
 from twisted_ext.wire.message import HEADER_OCTETS
 
-__all__ = ["MESSAGE_ID", "Trouble", "ageOf", "aged", "alternativesIn", "declined", "encodedFor", "judged", "requestFields", "shownText"]
+__all__ = [
+    "MESSAGE_ID", "Outcome", "Requests", "Trouble", "ageOf", "aged", "alternativesIn", "declined", "encodedFor", "judged", "requestFields",
+    "shownText",
+]  # fmt: skip
+
+#: What became of a query, by its key: the reply, or what prevented it.
+Outcome = tuple[bytes, "bytes | Trouble"]
 
 _MESSAGE: Final = b"application/dns-message"
 
@@ -229,3 +235,107 @@ def _pause(headers: Headers) -> float:
         return HTTPS_PAUSE.pick((until - parsedate_to_datetime(date.decode("ascii"))).total_seconds())
     except (ValueError, TypeError):
         return HTTPS_PAUSE.default
+
+
+class Response:
+    """
+    A stream: its query, and what has arrived of the response.
+
+    @ivar begun: whether its final headers have arrived.
+    """
+
+    __slots__ = ("age", "begun", "body", "key")
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self.body = b""
+        self.age = 0
+        self.begun = False
+
+
+class Requests:
+    """
+    The queries on one connection, whatever version of HTTP it has.
+
+    @ivar accepted: whether the server has processed a query on this connection, or has announced that it does.
+    @ivar closing: whether the server takes no more queries on this connection. Those in flight may still be answered.
+    @ivar why: the reason, for errors.
+    @ivar alternatives: the last Alt-Svc header, which names other ways to reach the server (RFC 7838); L{None} if there was none.
+    """
+
+    def __init__(self, url: ServerURL, *, get: bool = False, most: int | None = None) -> None:
+        """
+        @param get: send queries by GET, which HTTP caches can answer. POST sends less, and leaves no names in the logs of web servers.
+        @param most: queries in flight.
+        """
+        self.accepted = False
+        self.closing = False
+        self.why = ""
+        self.alternatives: bytes | None = None
+        self._url = url
+        self._get = get
+        self._most = int(HTTPS_STREAMS.pick(most))
+        self._responses: dict[int, Response] = {}
+        self._streams: dict[bytes, int] = {}
+        self._canceled = 0
+
+    @property
+    def inFlight(self) -> int:
+        return len(self._responses)
+
+    def _begin(self, stream: int, key: bytes, query: bytes) -> tuple[bytes, str | None]:
+        """
+        Note a query, and return its message, and where to send it by GET if that is wanted and possible.
+        """
+        self._responses[stream] = Response(key)
+        self._streams[key] = stream
+        message = MESSAGE_ID + query
+        return message, encodedFor(self._url, message) if self._get else None
+
+    def cancel(self, key: bytes) -> None:
+        """
+        Give a query up.
+        """
+        stream = self._streams.pop(key, None)
+        if stream is not None:
+            del self._responses[stream]
+            self._reset(stream)
+            self._canceled += 1
+            if self._canceled >= HTTPS_CANCELED.default:
+                self._close("many of its queries were given up")
+
+    def _take(self, stream: int, data: bytes, outcomes: list[Outcome], *, reset: bool) -> None:
+        """
+        @param reset: whether the server would send more if the response is too long.
+        """
+        response = self._responses.get(stream)
+        if response is None:
+            return
+        response.body += data
+        if len(response.body) > MESSAGE_SIZE.default:
+            trouble = Trouble(f"sent a reply of more than {MESSAGE_SIZE.default} octets", malformed=True)
+            self._end(stream, trouble, outcomes, reset=reset)
+
+    def _judge(self, stream: int, outcomes: list[Outcome], *, reset: bool = False) -> None:
+        response = self._responses.get(stream)
+        if response is not None:
+            self._end(stream, judged(response.body, response.age), outcomes, reset=reset)
+
+    def _end(self, stream: int, result: bytes | Trouble, outcomes: list[Outcome], *, reset: bool) -> None:
+        response = self._responses.pop(stream)
+        del self._streams[response.key]
+        if reset:
+            self._reset(stream)
+        if isinstance(result, bytes):
+            self.accepted = True
+        outcomes.append((response.key, result))
+
+    def _reset(self, stream: int) -> None:
+        """
+        Tell the server that the response is not wanted.
+        """
+        raise NotImplementedError
+
+    def _close(self, why: str) -> None:
+        self.closing = True
+        self.why = why

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import HTTPS_PAUSE
 from twisted_ext.testing.sources import questionOf
-from twisted_ext.transport.https.reply import aged, ageOf, declined, shownText
+from twisted_ext.transport.https.requests import aged, ageOf, declined, shownText
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.message import EDNS, Message
 from twisted_ext.wire.records import RRSet
