@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.answers import Answer, QueryContext
     from twisted_ext.errors import BadZone
-    from twisted_ext.packetcache.clients import Client
+    from twisted_ext.packetcache.clients import Arrived, Client
     from twisted_ext.server.reply.requests import Refusal, Request
     from twisted_ext.transport.exchange import Channel, PendingQuery
     from twisted_ext.wire.message import Question
@@ -165,13 +165,7 @@ class IHitObserver(IQueryObserver):
     Is told of those that the packet cache has answered, too.
     """
 
-    def hits(
-        queries: Sequence[tuple[bytes, tuple[object, ...]]],
-        bodies: Sequence[bytes],
-        clients: Sequence[Client],
-        transport: str,
-        now: float,
-    ) -> None:
+    def hits(queries: Sequence[Arrived], bodies: Sequence[bytes], clients: Sequence[Client], transport: str, now: float) -> None:
         """
         Some queries that arrived together were answered.
 

@@ -15,11 +15,7 @@ from zope.interface.verify import verifyObject
 
 from tests.compat.fakes import Fake, data, denied, nodata, question, rrset
 from tests.typed import unchecked
-from twisted_ext.compat.conversion.errors import (
-    DNSFormatError,
-    DNSNameError,
-    DNSServerError,
-)
+from twisted_ext.compat.conversion.errors import DNSFormatError, DNSNameError, DNSServerError
 from twisted_ext.compat.lookupmethods import Lookups
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.errors import BadRecord, CallerFault, Closed, ServerFailed

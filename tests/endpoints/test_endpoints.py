@@ -26,13 +26,7 @@ from twisted_ext.compat.conversion.errors import (
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.discovery.targets import Target
 from twisted_ext.endpoints import happyeyeballs
-from twisted_ext.endpoints.endpoints import (
-    HostEndpoint,
-    HTTPSEndpoint,
-    SRVEndpoint,
-    TargetsEndpoint,
-    TargetsFailed,
-)
+from twisted_ext.endpoints.endpoints import HostEndpoint, HTTPSEndpoint, SRVEndpoint, TargetsEndpoint, TargetsFailed
 from twisted_ext.errors import BadDescription, BadName, CallerFault, ServerFailed
 from twisted_ext.testing.sources import CannedSource, Entry, HeldSource
 

@@ -9,12 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
 from twisted.internet._resolver import ComplexResolverSimplifier
-from twisted.internet.interfaces import (
-    IHostnameResolver,
-    IReactorPluggableNameResolver,
-    IReactorTime,
-    IResolverSimple,
-)
+from twisted.internet.interfaces import IHostnameResolver, IReactorPluggableNameResolver, IReactorTime, IResolverSimple
 
 from twisted_ext.errors import CallerFault
 

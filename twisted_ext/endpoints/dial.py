@@ -278,7 +278,7 @@ class Handshake(Protocol):
         @param creator: the TLS settings.
         """
         self._reactor = reactor
-        self._building = building
+        self._recordingFactory = building
         self._creator = creator
         self._result: Deferred[IProtocol] = Deferred(self._canceled)
         self.isOver = False
@@ -307,7 +307,7 @@ class Handshake(Protocol):
         """
         from twisted.protocols.tls import TLSMemoryBIOFactory
 
-        factory: IProtocolFactory = TLSMemoryBIOFactory(self._creator, True, _Handing(self, self._building), self._reactor)
+        factory: IProtocolFactory = TLSMemoryBIOFactory(self._creator, True, _Handing(self, self._recordingFactory), self._reactor)
         return factory
 
     def refusal(self) -> BaseException | None:
@@ -332,13 +332,13 @@ class Handshake(Protocol):
             tls.abortConnection()
             return
         try:
-            protocol = self._building.buildProtocol(self.address)
+            protocol = self._recordingFactory.buildProtocol(self.address)
             if protocol is None:
                 raise NoProtocol()
             tls.wrappedProtocol = protocol
-            self._building.call(protocol.makeConnection, tls)
+            self._recordingFactory.call(protocol.makeConnection, tls)
             if IHandshakeListener.providedBy(protocol):
-                self._building.call(protocol.handshakeCompleted)
+                self._recordingFactory.call(protocol.handshakeCompleted)
         except BaseException as error:
             self.failed(failureOf(error))
             tls.abortConnection()

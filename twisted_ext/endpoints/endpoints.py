@@ -34,11 +34,7 @@ from typing import TYPE_CHECKING, Final, Unpack
 
 from twisted.internet.address import HostnameAddress
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
-from twisted.internet.interfaces import (
-    IProtocolNegotiationFactory,
-    IReactorTime,
-    IStreamClientEndpoint,
-)
+from twisted.internet.interfaces import IProtocolNegotiationFactory, IReactorTime, IStreamClientEndpoint
 from zope.interface import implementer
 
 from twisted_ext.aliases import isHostName
@@ -57,11 +53,7 @@ from twisted_ext.wire.names import ROOT, nameFromText, nameToText, parentOf
 
 if TYPE_CHECKING:
     from twisted.internet._sslverify import IOpenSSLTrustRoot
-    from twisted.internet.interfaces import (
-        IOpenSSLClientConnectionCreator,
-        IProtocol,
-        IProtocolFactory,
-    )
+    from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IProtocol, IProtocolFactory
     from twisted.internet.ssl import Certificate, PrivateCertificate
 
     from twisted_ext.discovery.weights import ShufflingSource

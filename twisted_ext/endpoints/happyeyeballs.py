@@ -41,13 +41,7 @@ from twisted_ext.limits import (
 )
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import (
-        IDelayedCall,
-        IHostResolution,
-        IProtocol,
-        IProtocolFactory,
-        IReactorTime,
-    )
+    from twisted.internet.interfaces import IDelayedCall, IHostResolution, IProtocol, IProtocolFactory, IReactorTime
 
 __all__ = ["Attempt", "ConnectAttempt", "HostOptions", "Options", "TargetsFailed", "Way", "newCancellation"]
 

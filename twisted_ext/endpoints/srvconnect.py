@@ -10,12 +10,7 @@ from typing import TYPE_CHECKING, Final, Unpack, cast
 
 from twisted.internet.address import HostnameAddress
 from twisted.internet.error import ConnectingCancelledError, DNSLookupError, NotConnectingError, UserError
-from twisted.internet.interfaces import (
-    IConnector,
-    IProtocol,
-    IReactorPluggableResolver,
-    ITransport,
-)
+from twisted.internet.interfaces import IConnector, IProtocol, IReactorPluggableResolver, ITransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.names import dns

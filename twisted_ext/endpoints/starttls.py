@@ -241,7 +241,7 @@ class StartTLSHandshake(CheckedHandshake):
         self._plain: _PlainPart | None = None
 
     def wrapped(self) -> IProtocolFactory:
-        return _PlainFactory(self, self._building)
+        return _PlainFactory(self, self._recordingFactory)
 
     def built(self, address: IAddress) -> _PlainPart:
         """
@@ -256,11 +256,11 @@ class StartTLSHandshake(CheckedHandshake):
         Connect the caller's protocol without TLS.
         """
         try:
-            protocol = self._building.buildProtocol(self.address)
+            protocol = self._recordingFactory.buildProtocol(self.address)
             if protocol is None:
                 raise NoProtocol()
             plain.inner = protocol
-            self._building.call(protocol.makeConnection, plain.transport)
+            self._recordingFactory.call(protocol.makeConnection, plain.transport)
         except BaseException as error:
             self.failed(failureOf(error))
             self.close()
@@ -286,16 +286,16 @@ class _PlainFactory:
 
     def __init__(self, handshake: StartTLSHandshake, building: RecordingFactory) -> None:
         self._handshake = handshake
-        self._building = building
+        self._recordingFactory = building
 
     def buildProtocol(self, addr: IAddress) -> IProtocol:
         return self._handshake.built(addr)
 
     def doStart(self) -> None:
-        self._building.doStart()
+        self._recordingFactory.doStart()
 
     def doStop(self) -> None:
-        self._building.doStop()
+        self._recordingFactory.doStop()
 
 
 class _PlainPart(Protocol):

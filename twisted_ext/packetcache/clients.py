@@ -13,7 +13,10 @@ from typing import Final
 from twisted_ext.limits import CLIENTS_KNOWN
 from twisted_ext.packetcache.table import Table
 
-__all__ = ["Account", "Bucket", "Client", "Clients", "Group", "UNMETERED", "View"]
+__all__ = ["Arrived", "Account", "Bucket", "Client", "Clients", "Group", "UNMETERED", "View"]
+
+#: A query, and where it came from as the socket reports it.
+Arrived = tuple[bytes, tuple[object, ...]]
 
 
 class View:

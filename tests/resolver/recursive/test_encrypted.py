@@ -386,7 +386,7 @@ def test_churnLeavesNothing(seed: int) -> None:
     assert len(found) == 300
     encryption = encryptionOf(stack)
     assert (encryption.queries > 20, encryption.probes > 5) == (True, True)
-    assert not any(known.probing for _, known in encryption.memory.items())
+    assert not any(known.probing for _, known in encryption.encryptedServers.items())
     internet.advance(30)
     stack.source.close()
     internet.advance(1)
@@ -411,10 +411,10 @@ def test_probesAreBounded(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     stack = Stack(internet, opportunistic=True)
     for number in range(8):
         stack.look(f"www.zone{number}.test")
-    running = sum([known.probing for _, known in encryptionOf(stack).memory.items()])
+    running = sum([known.probing for _, known in encryptionOf(stack).encryptedServers.items()])
     assert running == 2 if most == 2 else running > 8
     settled(stack)
-    assert not any(known.probing for _, known in encryptionOf(stack).memory.items())
+    assert not any(known.probing for _, known in encryptionOf(stack).encryptedServers.items())
 
 
 def test_connectionsAreBounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -431,7 +431,7 @@ def test_connectionsAreBounded(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.addErrback(lambda _: None)
         settled(stack)
         assert len(encryption._sources) <= 2
-    assert encryption.memory.working(stack.internet.time()) == 1
+    assert encryption.encryptedServers.working(stack.internet.time()) == 1
 
 
 # -- the memory
@@ -466,7 +466,7 @@ def test_damagedMemory(tmp_path: Path, content: bytes, caplog: pytest.LogCapture
     """
     (tmp_path / "encrypted-servers").write_bytes(content)
     stack = Stack(built(anyTLS()), opportunistic=True, state=str(tmp_path))
-    assert len(encryptionOf(stack).memory) == 0
+    assert len(encryptionOf(stack).encryptedServers) == 0
     assert stack.look("h1.example.org").outcome is Outcome.DATA
     stack.source.close()
 

@@ -17,9 +17,7 @@ from aioquic.tls import SessionTicket
 from tests.server.listeners.quicservings import QuicServingCase
 from tests.transport.quic.peers import NAME, RawClient, RudeSource, certified
 from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
-from twisted_ext.transport.quic.wire import (
-    REQUEST_CANCELLED,
-)
+from twisted_ext.transport.quic.wire import REQUEST_CANCELLED
 from twisted_ext.transport.tls.terms import namesOf
 
 

@@ -26,11 +26,7 @@ from twisted_ext.server.process.relay import Relay, RelayedRequests, keysFrom
 from twisted_ext.server.reply import gates
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.gates import standardGates
-from twisted_ext.server.reply.opcodes import (
-    MessageStream,
-    OpcodeHandler,
-    handlerKey,
-)
+from twisted_ext.server.reply.opcodes import MessageStream, OpcodeHandler, handlerKey
 from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.reply.respond import Responder

@@ -21,15 +21,7 @@ from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.features.views.settings import viewsOf
 from twisted_ext.server.settings import additions
-from twisted_ext.server.settings.additions import (
-    AddedSettings,
-    added,
-    addedIn,
-    checkedValue,
-    removed,
-    withAdded,
-    write,
-)
+from twisted_ext.server.settings.additions import AddedSettings, added, addedIn, checkedValue, removed, withAdded, write
 
 if TYPE_CHECKING:
     from twisted_ext.server.operations.operations import Operations

@@ -52,7 +52,7 @@ class ForwardedLookup(PendingQuery):
     __slots__ = (
         *("question", "context", "waiter", "wire", "due", "attempts", "_source", "_began", "_troubles"),
         # The query whose timeout is running.
-        *("_leg", "_key", "_index", "_sentAt"),
+        *("_channel", "_key", "_index", "_sentAt"),
     )
 
     waiter: Waiter
@@ -69,7 +69,7 @@ class ForwardedLookup(PendingQuery):
         self.wire = question.name + question.key[-4:] if source.mix is None else source.mix(question)
         self.attempts = 0
         self._began = -1.0
-        self._leg: Channel | None = None
+        self._channel: Channel | None = None
         self._troubles: Troubles | None = None
 
     def begin(self, now: float) -> None:
@@ -193,7 +193,7 @@ class ForwardedLookup(PendingQuery):
         if now >= self.context.deadline - ROUNDING:
             self.end(self._soFar(now))
             return
-        leg = self._leg
+        leg = self._channel
         if leg is not None:
             index = self._index
             stream = leg.exchange.reliable
@@ -278,7 +278,7 @@ class ForwardedLookup(PendingQuery):
                 troubles.tries[index] = tries + 1
             self._keepOpen(troubles)
             troubles.plain = plain
-        self._leg = leg
+        self._channel = leg
         self._key = key
         self._index = index
         self._sentAt = now
@@ -325,7 +325,7 @@ class ForwardedLookup(PendingQuery):
             return
         self._keepOpen(troubles)
         troubles.plain = plain
-        self._leg = leg
+        self._channel = leg
         self._key = key
         self._index = index
         self._sentAt = now
@@ -525,12 +525,12 @@ class ForwardedLookup(PendingQuery):
             # Send the original question, not the one in the reply.
             self._byStream(index, now, came)
             return
-        waitedFor = leg is self._leg and key == self._key
+        waitedFor = leg is self._channel and key == self._key
         if stream or step is not Step.PLAIN:
             # The query has ended. Otherwise it stays open: a refusal over UDP may be spoofed.
             leg.release(key)
             if waitedFor:
-                self._leg = None
+                self._channel = None
             else:
                 troubles.others = [other for other in troubles.others if other[0] is not leg or other[1] != key]
         if step is Step.PLAIN:
@@ -571,7 +571,7 @@ class ForwardedLookup(PendingQuery):
         self._source.standings[index].silent(now, str(fault))
         if self.context.trace is not None:
             self.context.trace.note(now, "forward", "not sent", server=fault.server, why=str(fault))
-        if step is Step.NEXT or self._leg is None or not stream:
+        if step is Step.NEXT or self._channel is None or not stream:
             self._next(now)
 
     # -- next steps
@@ -590,7 +590,7 @@ class ForwardedLookup(PendingQuery):
             index = bestOf(source.standings, troubles.tries, most)
         if index is not None:
             self._send(index, now)
-        elif (self._leg is None and not troubles.others) or any(isinstance(fault, ServerFailed) for fault in troubles.faults):
+        elif (self._channel is None and not troubles.others) or any(isinstance(fault, ServerFailed) for fault in troubles.faults):
             self.end(self._soFar(now))
         elif waits is None:
             if source.authoritative:
@@ -635,7 +635,7 @@ class ForwardedLookup(PendingQuery):
     def _soFar(self, now: float) -> DNSFault:
         troubles = self._trouble()
         labels = [upstream.server.label for upstream, tries in zip(self._source.upstreams, troubles.tries, strict=True) if tries]
-        legs = [self._leg, *[leg for leg, _, _, _, _ in troubles.others]]
+        legs = [self._channel, *[leg for leg, _, _, _, _ in troubles.others]]
         faults = list({(type(fault), str(fault)): fault for fault in troubles.faults}.values())
         return mostTelling(self.question, faults, labels, self.attempts, now - self._began, legs)
 
@@ -646,30 +646,30 @@ class ForwardedLookup(PendingQuery):
         if troubles is None:
             untried = self._source.untried
             troubles = self._troubles = Troubles(list(untried), [Tried() for _ in untried])
-            if self._leg is not None:
+            if self._channel is not None:
                 troubles.tries[self._index] = troubles.turns = 1
         return troubles
 
     def _legs(self, troubles: Troubles) -> list[Channel]:
         legs = [leg for leg, _, _, _, _ in troubles.others]
-        if self._leg is not None:
-            legs.append(self._leg)
+        if self._channel is not None:
+            legs.append(self._channel)
         return legs
 
     def _keepOpen(self, troubles: Troubles) -> None:
-        if self._leg is not None:
-            troubles.others.append((self._leg, self._key, self._index, self._sentAt, troubles.plain))
+        if self._channel is not None:
+            troubles.others.append((self._channel, self._key, self._index, self._sentAt, troubles.plain))
 
     def _open(self, leg: Channel, key: bytes) -> Open:
         troubles = self._troubles
-        if leg is self._leg and key == self._key:
+        if leg is self._channel and key == self._key:
             return leg, key, self._index, self._sentAt, troubles is not None and troubles.plain
         return [other for other in self._trouble().others if other[0] is leg and other[1] == key][0]
 
     def _over(self) -> None:
-        leg = self._leg
+        leg = self._channel
         if leg is not None:
-            self._leg = None
+            self._channel = None
             leg.release(self._key)
         troubles = self._troubles
         if troubles is not None:

@@ -1,3 +1,3 @@
 """
-Policy sources: answers made locally, filters, and limits.
+Policy: filters of answers, and the rules of lists.
 """

@@ -61,7 +61,7 @@ class EncryptedAuthorities:
     """
     The encrypted side of a L{ServerPool}.
 
-    @ivar memory: which servers reply over TLS.
+    @ivar encryptedServers: which servers reply over TLS.
     @ivar queries: queries over TLS, without probes.
     @ivar probes: the number of probes.
     """
@@ -82,7 +82,7 @@ class EncryptedAuthorities:
         @param today: returns seconds since 1970.
         @param elsewhere: runs a function that writes a file, such as in a thread.
         """
-        self.memory = EncryptedServers()
+        self.encryptedServers = EncryptedServers()
         self.queries = self.probes = 0
         self.reactor = reactor
         self._path = os.path.join(os.path.abspath(folder), _FILE) if folder else ""
@@ -117,7 +117,7 @@ class EncryptedAuthorities:
         if self._saving is not None:
             self._saving.cancel()
             self._saving = None
-            if self.memory.changed:
+            if self.encryptedServers.changed:
                 self._saved(None, self._text())
         sources, self._sources = self._sources, {}
         closing = [*[source.close() for source in sources.values()], *self._closing]
@@ -127,13 +127,13 @@ class EncryptedAuthorities:
         """
         Return whether a server is asked over TLS first.
         """
-        return self.memory.works(server.address, self._today())
+        return self.encryptedServers.works(server.address, self._today())
 
     def working(self) -> int:
         """
         Return the number of such servers.
         """
-        return self.memory.working(self._today())
+        return self.encryptedServers.working(self._today())
 
     # -- asking
 
@@ -143,7 +143,7 @@ class EncryptedAuthorities:
         none.
         """
         now = self._today()
-        works = self.memory.works
+        works = self.encryptedServers.works
         found = [index for index, place in enumerate(servers.places) if place and works(place, now)]
         if not found:
             return None
@@ -156,11 +156,11 @@ class EncryptedAuthorities:
         is on its way.
         """
         address = servers.places[servers.chosen]
-        if self._closed or not address or self._probing >= _PROBES or not self.memory.due(address, self._today()):
+        if self._closed or not address or self._probing >= _PROBES or not self.encryptedServers.due(address, self._today()):
             return
         if context.trace is not None:
             context.trace.note(self.reactor.seconds(), "forward", "probing", server=address, transport="tls")
-        self.memory.probing(address)
+        self.encryptedServers.probing(address)
         self.probes += 1
         servers.standings[servers.chosen].queries += 1
         self._probing += 1
@@ -186,7 +186,7 @@ class EncryptedAuthorities:
     def _send(self, address: str, question: Question, context: QueryContext, signed: bool) -> Deferred[Answer]:
         source = self._sourceFor(address)
         if source is None:
-            self.memory.interrupted(address)
+            self.encryptedServers.interrupted(address)
             return fail(Unreachable(f"{address}: all TLS connections are in use", server=address))
         began = self._today()
         # A client that gives up earlier does not make the server a slow one.
@@ -197,10 +197,10 @@ class EncryptedAuthorities:
         # Otherwise an attacker could remove signatures by a FORMERR: the connection is not authenticated.
         stripped = signed and (answer.message is None or answer.message.edns is None)
         if stripped or not _isAuthoritative(answer):
-            self.memory.declined(address, self._today())
+            self.encryptedServers.declined(address, self._today())
             self._schedule()
             raise ServerFailed(f"{address} replied over TLS without {'EDNS' if stripped else 'authority'}")
-        self.memory.answered(address, self._today())
+        self.encryptedServers.answered(address, self._today())
         self._schedule()
         return answer
 
@@ -208,11 +208,11 @@ class EncryptedAuthorities:
         fault = failure.value
         now = self._today()
         if isinstance(fault, ServerFailed):
-            self.memory.declined(address, now)
+            self.encryptedServers.declined(address, now)
         elif self._closed or isinstance(fault, Closed | Abandoned | CancelledError) or not isinstance(fault, Unreachable | TimedOut):
-            self.memory.interrupted(address)
+            self.encryptedServers.interrupted(address)
         else:
-            self.memory.failed(address, began, now, silent=isinstance(fault, TimedOut))
+            self.encryptedServers.failed(address, began, now, silent=isinstance(fault, TimedOut))
         self._schedule()
         return failure
 
@@ -255,7 +255,7 @@ class EncryptedAuthorities:
                 octets = file.read(most + 1)
             if len(octets) > most:
                 raise BadDescription(f"it has more than {most} octets")
-            self.memory.load(octets.decode("ascii"), self._today())
+            self.encryptedServers.load(octets.decode("ascii"), self._today())
         except FileNotFoundError:
             return
         except (OSError, BadDescription, UnicodeDecodeError) as error:
@@ -263,11 +263,11 @@ class EncryptedAuthorities:
             _log.warn("{path} cannot be used: {reason}; the servers that support TLS are found anew", path=self._path, reason=reason)
 
     def _schedule(self) -> None:
-        if self._path and self._saving is None and not self._closed and self.memory.changed:
+        if self._path and self._saving is None and not self._closed and self.encryptedServers.changed:
             self._saving = self.reactor.callLater(ENCRYPTED_SAVE_SECONDS.default, self._save)
 
     def _text(self) -> bytes:
-        return self.memory.toText(self._today()).encode("ascii")
+        return self.encryptedServers.toText(self._today()).encode("ascii")
 
     def _save(self) -> None:
         self._saving = None

@@ -1,3 +1,3 @@
 """
-Types and declarations of settings, the settings of each zone, and the files that settings name.
+What settings are: their types and declarations, the values of a server and of each zone, and the files that they name.
 """

@@ -20,16 +20,7 @@ from twisted_ext.limits import (
     STALE_WAIT,
 )
 from twisted_ext.server.config import types
-from twisted_ext.server.config.setting import (
-    DECLARED,
-    RESOLVING,
-    Section,
-    Setting,
-    number,
-    octets,
-    setting,
-    shown,
-)
+from twisted_ext.server.config.setting import DECLARED, RESOLVING, Section, Setting, number, octets, setting, shown
 from twisted_ext.server.limits import (
     CLIENT_STREAM_IDLE,
     CLIENT_STREAM_IN_FLIGHT,

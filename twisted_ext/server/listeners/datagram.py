@@ -15,13 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.interfaces import (
-    IDelayedCall,
-    IListeningPort,
-    IReactorFDSet,
-    IReactorTime,
-    IReactorUDP,
-)
+from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorFDSet, IReactorTime, IReactorUDP
 from twisted.internet.protocol import DatagramProtocol
 from twisted.python.failure import Failure
 from zope.interface import classImplements

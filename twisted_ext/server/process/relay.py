@@ -23,12 +23,7 @@ from twisted_ext.server.limits import PASSED_OCTETS, PASSED_SECONDS, PASSED_WAIT
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import standardGates
-from twisted_ext.server.reply.opcodes import (
-    Delegable,
-    MessageStream,
-    OpcodeHandler,
-    Outcome,
-)
+from twisted_ext.server.reply.opcodes import Delegable, MessageStream, OpcodeHandler, Outcome
 from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.requests import Refusal, Request

@@ -1,3 +1,3 @@
 """
-All settings of the server, from command-line options and a TOML file, and the help text made from their declarations.
+Where settings come from: the TOML file, what was added while the server ran, and plugins; and the help text made from their declarations.
 """

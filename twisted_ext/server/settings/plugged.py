@@ -9,11 +9,9 @@ import sys
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from twisted_ext.interfaces import IServerFeature
 from twisted_ext.server.config.setting import DECLARED, Setting
 from twisted_ext.server.features import order
 from twisted_ext.server.features.base.feature import Feature
-from twisted_ext.server.operations.table import OPERATIONS
 
 __all__ = ["allSettings", "hasOtherPlugins", "pluggedFeatures", "pluginComplaints"]
 
@@ -55,6 +53,8 @@ def pluggedFeatures(known: Sequence[Feature], names: Collection[str]) -> tuple[l
 
     @return: the usable ones, by name, and an error text for each of the others.
     """
+    # Not at the start of each command that reads settings.
+    from twisted_ext.interfaces import IServerFeature
     from twisted_ext.resolver.strings.plugins import pluginsFor
 
     found: list[Feature] = []
@@ -92,6 +92,8 @@ def _wrongWith(feature: Feature, others: Sequence[Feature], names: Collection[st
     lost = [each.key for each in feature.figures if each.key in figures or each.metric in figures]
     if lost:
         return f"the figure {lost[0]} is taken"
+    from twisted_ext.server.operations.table import OPERATIONS
+
     words = {verb.words[0] for verb in (*OPERATIONS, *[verb for other in others for verb in other.verbs])}
     heard = [verb.path for verb in feature.verbs if verb.words[0] in words or len(verb.words) > 2]
     return f"the command {heard[0].replace('/', ' ')} is taken, or has more than two words" if heard else ""

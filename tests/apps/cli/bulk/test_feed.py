@@ -16,11 +16,10 @@ import pytest
 
 from twisted_ext._version import __version__
 from twisted_ext.apps.cli.bulk import divided as running
-from twisted_ext.apps.cli.bulk import sources
+from twisted_ext.apps.cli.bulk import plan
 from twisted_ext.apps.cli.bulk.command import main, parseBulk
 from twisted_ext.apps.cli.bulk.feed import EACH, Feed, NoWorkers, Pace, SchedulerGone, Tally
-from twisted_ext.apps.cli.bulk.plan import Done, NoReply, Order, Partition
-from twisted_ext.apps.cli.bulk.sources import LINES, InputFile
+from twisted_ext.apps.cli.bulk.plan import LINES, Done, InputFile, NoReply, Order, Partition
 from twisted_ext.apps.cli.terminal.exits import BATCH, NO_REPLY, OK, USAGE, ExitError
 from twisted_ext.wire.rrtypes import MX, A
 
@@ -213,7 +212,7 @@ def test_sharesOfTheRate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     """
     names = tmp_path / "names"
     names.write_text("a.example\n" * 100)
-    monkeypatch.setattr(sources, "OCTETS", 100)
+    monkeypatch.setattr(plan, "OCTETS", 100)
     cases = (((), 8, None, None), (("--rate", "1000"), 2, 500, None), (("--rate-server", "50"), 2, None, 25))
     for count, (words, most, rate, rateServer) in enumerate(cases):
         cluster = Cluster()

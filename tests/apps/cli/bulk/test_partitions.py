@@ -20,9 +20,20 @@ from pyarrow.parquet import read_table, write_table
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from twisted_ext.apps.cli.bulk import plan, sources, workerlookups
-from twisted_ext.apps.cli.bulk.plan import Folder, NoReply, Order, parquetOf, publish, resolvePartition
-from twisted_ext.apps.cli.bulk.sources import LINES, PARQUET, InputFile, inputFile, namesIn
+from twisted_ext.apps.cli.bulk import plan, workerlookups
+from twisted_ext.apps.cli.bulk.plan import (
+    LINES,
+    PARQUET,
+    Folder,
+    InputFile,
+    NoReply,
+    Order,
+    inputFile,
+    namesIn,
+    parquetOf,
+    publish,
+    resolvePartition,
+)
 from twisted_ext.apps.cli.bulk.workerlookups import Batch
 from twisted_ext.apps.cli.terminal.exits import BATCH, ExitError
 from twisted_ext.errors import ServerFailed, TimedOut
@@ -73,7 +84,7 @@ def orderFor(path: Path, *, step: int, column: str = "name", format: str = "") -
     """
     @param step: octets or rows of a partition.
     """
-    with patch.object(sources, "ROWS", step), patch.object(sources, "OCTETS", step):
+    with patch.object(plan, "ROWS", step), patch.object(plan, "OCTETS", step):
         found = inputFile(str(path), column)
     return Order(found, format or found.format, A, "192.0.2.53")
 
@@ -126,8 +137,8 @@ def test_eachRowIsInOnePartition(tmp_path_factory: pytest.TempPathFactory, names
     schema = pyarrow.schema([("rank", pyarrow.int64()), ("domain", pyarrow.string())])
     rows = pyarrow.table({"rank": [*range(len(names))], "domain": [name or None for name in names]}, schema=schema)
     write_table(rows, path, row_group_size=group)
-    sources._group.cache_clear()
-    sources._groupsOf.cache_clear()
+    plan._group.cache_clear()
+    plan._groupsOf.cache_clear()
     order = orderFor(path, step=step, column="domain") if names else None
     if order is not None:
         assert order.format == PARQUET

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext._version import __version__
 from twisted_ext.apps.cli.bulk.feed import EACH, Feed, NoWorkers, Pace, SchedulerGone, Tally
-from twisted_ext.apps.cli.bulk.plan import Folder, Order, installedVersion
-from twisted_ext.apps.cli.bulk.sources import inputFile
+from twisted_ext.apps.cli.bulk.plan import Folder, Order, inputFile, installedVersion
 from twisted_ext.apps.cli.terminal.colors import isTerminal
 from twisted_ext.apps.cli.terminal.exits import BATCH, INTERRUPTED, NO_REPLY, OK, TERMINATED, USAGE, ExitError, complain
 from twisted_ext.apps.cli.terminal.progress import drawingFor

@@ -30,14 +30,7 @@ from twisted_ext.files import STATE_FILE, openNow, stateIn
 from twisted_ext.limits import BLOCK_LIST_OCTETS, BLOCK_NAMES, BLOCK_SECONDS
 from twisted_ext.resolver.local.localanswers import Complaints
 from twisted_ext.resolver.policy.rules.listfile import parseList
-from twisted_ext.resolver.policy.rules.table import (
-    DAMAGED,
-    EXCEPT,
-    IN_SETTINGS,
-    PolicyTable,
-    RuleList,
-    TableBuilder,
-)
+from twisted_ext.resolver.policy.rules.table import DAMAGED, EXCEPT, IN_SETTINGS, PolicyTable, RuleList, TableBuilder
 
 __all__ = ["compileLists", "digestOf", "main", "packLists"]
 

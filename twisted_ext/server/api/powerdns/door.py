@@ -14,14 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from twisted_ext.errors import BadName
 from twisted_ext.server.api.powerdns.metadata import PowerDNSMetadata
-from twisted_ext.server.api.powerdns.rrsets import (
-    EXTEND,
-    PRUNE,
-    PatchBody,
-    RRSetChange,
-    changeOf,
-    idToName,
-)
+from twisted_ext.server.api.powerdns.rrsets import EXTEND, PRUNE, PatchBody, RRSetChange, changeOf, idToName
 from twisted_ext.server.api.powerdns.tsigkeys import TSIGKeys
 from twisted_ext.server.api.powerdns.zonebodies import MASTER, NATIVE, SLAVE, facetsOf
 from twisted_ext.server.api.powerdns.zones import PowerDNSZones
@@ -83,8 +76,8 @@ class PowerDNSDoor:
         """
         self._zoneSet = zoneSet
         self._lookups = lookups
-        self._altering = PowerDNSZones(zoneSet, clock, today, elsewhere)
-        self._metadata = PowerDNSMetadata(zoneSet, self._altering)
+        self._powerDNSZones = PowerDNSZones(zoneSet, clock, today, elsewhere)
+        self._metadata = PowerDNSMetadata(zoneSet, self._powerDNSZones)
         self._keys = TSIGKeys(zoneSet, elsewhere)
         self._clock = clock
         self._today = today
@@ -116,8 +109,8 @@ class PowerDNSDoor:
                 return {
                     "GET": lambda asked: self._zone(asked, name),
                     "PATCH": lambda asked: self._patch(asked, name),
-                    "PUT": lambda asked: self._altering.alter(asked, name).addCallback(lambda _: ApiReply(204)),
-                    "DELETE": lambda asked: self._altering.remove(asked, name).addCallback(lambda _: ApiReply(204)),
+                    "PUT": lambda asked: self._powerDNSZones.alter(asked, name).addCallback(lambda _: ApiReply(204)),
+                    "DELETE": lambda asked: self._powerDNSZones.remove(asked, name).addCallback(lambda _: ApiReply(204)),
                 }
             case ["v1", "servers", "localhost", "zones", name, "export"]:
                 return {"GET": lambda asked: self._export(name)}
@@ -267,7 +260,7 @@ class PowerDNSDoor:
         def done(apex: bytes) -> ApiReply | Deferred[ApiReply]:
             return self._shown(asked, self._placeOf(nameToText(apex)), 201)
 
-        return self._altering.create(asked).addCallback(done)
+        return self._powerDNSZones.create(asked).addCallback(done)
 
     def _notify(self, asked: ApiAsked, name: str) -> ApiReply:
         asked.expectScope("zones")

@@ -12,15 +12,14 @@ from zope.interface import classImplements
 
 from twisted_ext.answers import KINDS, BlockedReply
 from twisted_ext.interfaces import IHitObserver
-from twisted_ext.server.reply.results import Result, resultOf
+from twisted_ext.server.reply.observers import RequestObserver
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-    from twisted_ext.answers import Answer
-    from twisted_ext.packetcache.clients import Client
-    from twisted_ext.server.reply.requests import Refusal, Request
-    from twisted_ext.zone.store.version import DirectAnswer
+    from twisted_ext.packetcache.clients import Arrived, Client
+    from twisted_ext.server.reply.observers import Result
+    from twisted_ext.server.reply.requests import Request
 
 __all__ = ["Recording"]
 
@@ -29,7 +28,7 @@ _BATCH: Final = 512
 _SECONDS: Final = 0.05
 
 
-class Recording:
+class Recording(RequestObserver):
     """
     Is told of queries. What the packet cache has answered is only referred to until a batch is passed on.
     """
@@ -49,26 +48,11 @@ class Recording:
         self._count = 0
         self._due: IDelayedCall | None = None
 
-    def hits(
-        self,
-        queries: Sequence[tuple[bytes, tuple[object, ...]]],
-        bodies: Sequence[bytes],
-        clients: Sequence[Client],
-        transport: str,
-        now: float,
-    ) -> None:
+    def hits(self, queries: Sequence[Arrived], bodies: Sequence[bytes], clients: Sequence[Client], transport: str, now: float) -> None:
         self._hits.append((queries, bodies, clients, transport, now))
         self._more(len(queries))
 
-    def replied(self, request: Request, octets: bytes, cause: Answer | DirectAnswer | Refusal | None, gate: str) -> None:
-        self._tell(request, resultOf(octets, cause, gate))
-
-    def dropped(self, request: Request, why: str) -> None:
-        # A flood with forged addresses must not fill the history with queries that nobody has answered.
-        if why != "limit":
-            self._tell(request, Result(why))
-
-    def _tell(self, request: Request, result: Result) -> None:
+    def seen(self, request: Request, result: Result) -> None:
         question, view = request.question, request.record.group.view
         named = view.name if view is not None and view.recursive else ""
         now = self._reactor.seconds()

@@ -15,7 +15,7 @@ from twisted_ext.interfaces import IHitObserver
 from twisted_ext.metrics.activity import extendedErrors
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.metrics.names import questionName
-from twisted_ext.server.reply.results import Result, resultOf
+from twisted_ext.server.reply.observers import RequestObserver, Result
 from twisted_ext.wire.codes import className, rcodeName
 from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.message import Question
@@ -23,10 +23,8 @@ from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import typeName
 
 if TYPE_CHECKING:
-    from twisted_ext.answers import Answer
-    from twisted_ext.packetcache.clients import Client
-    from twisted_ext.server.reply.requests import Refusal, Request
-    from twisted_ext.zone.store.version import DirectAnswer
+    from twisted_ext.packetcache.clients import Arrived, Client
+    from twisted_ext.server.reply.requests import Request
 
 __all__ = ["QueryLog"]
 
@@ -41,7 +39,7 @@ _ID: Final = 2
 _HEADER: Final = 12
 
 
-class QueryLog:
+class QueryLog(RequestObserver):
     """
     Logs requests with their replies.
     """
@@ -49,25 +47,10 @@ class QueryLog:
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
 
-    def replied(self, request: Request, octets: bytes, cause: Answer | DirectAnswer | Refusal | None, gate: str) -> None:
-        self._logRequest(request, resultOf(octets, cause, gate))
-
-    def dropped(self, request: Request, why: str) -> None:
-        # A flood with spoofed addresses must not fill the log with lines for replies that nobody gets.
-        if why != "limit":
-            self._logRequest(request, Result(why))
-
-    def _logRequest(self, request: Request, result: Result) -> None:
+    def seen(self, request: Request, result: Result) -> None:
         _log(request.client, request.record, request.transport, request.question, self._seconds() - request.arrived, result)
 
-    def hits(
-        self,
-        queries: Sequence[tuple[bytes, tuple[object, ...]]],
-        bodies: Sequence[bytes],
-        clients: Sequence[Client],
-        transport: str,
-        now: float,
-    ) -> None:
+    def hits(self, queries: Sequence[Arrived], bodies: Sequence[bytes], clients: Sequence[Client], transport: str, now: float) -> None:
         for (query, _), body, client in zip(queries, bodies, clients, strict=True):
             end = _HEADER + len(questionName(query))
             rrType, rrClass = int.from_bytes(query[end : end + 2], "big"), int.from_bytes(query[end + 2 : end + 4], "big")

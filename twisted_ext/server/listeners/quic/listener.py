@@ -107,7 +107,7 @@ class QuicListener:
         """
         @param secret: of this server, the same for all of its processes and after they were replaced.
         @param heads: the paths of HTTPS, and the headers known to all its connections, to serve HTTP/3 instead of DNS over QUIC.
-        @param address: an address of this machine; with several of them, C{""} works only for the one that replies leave from.
+        @param address: an address of this machine. C{""} stands for all, but works only for the one from which the system sends replies.
         @param port: 0 for any free port.
         @param socket: a bound socket to use instead; the caller closes it.
         @param lost: called with a line if the reactor gives up listening although L{stop} was not called.

@@ -333,7 +333,7 @@ class QuicServings:
 
     def broken(self, error: Exception, serving: QuicServing | None) -> None:
         """
-        Log an error of this program, and close the connection that it has met without harm to the others.
+        Log an error of this program, and close the connection in which it happened; the others go on.
         """
         self.faults.note("serving a QUIC connection", error, self.clock.seconds())
         if serving is not None:
