@@ -11,6 +11,7 @@ from tests.transport.waiting import Waiter
 from twisted_ext.errors import BadMessage
 from twisted_ext.limits import HTTPS_CANCELED, HTTPS_FRAMES, MESSAGE_SIZE, Limit
 from twisted_ext.transport.https import core as httpscore
+from twisted_ext.transport.https import requests
 from twisted_ext.transport.tls.terms import TLSHandshake
 
 ENDLESS = Limit(default=1 << 30, least=1, most=1 << 30)
@@ -101,7 +102,7 @@ class HostileServerTests(HTTPSTestCase):
         """
         Without that limit, it grows until the window of its stream is full.
         """
-        self.patch(httpscore, "MESSAGE_SIZE", ENDLESS)
+        self.patch(requests, "MESSAGE_SIZE", ENDLESS)
         self.assertEqual(self.answerWith(frame(0, bytes(10_000), 0, 1) * 13, begin=True).faults, [])
 
     def resets(self) -> int:
@@ -126,7 +127,7 @@ class HostileServerTests(HTTPSTestCase):
         """
         Without that limit, all resets are on one connection.
         """
-        self.patch(httpscore, "HTTPS_CANCELED", ENDLESS)
+        self.patch(requests, "HTTPS_CANCELED", ENDLESS)
         self.assertEqual(self.resets(), 300)
 
     def otherProtocol(self) -> Waiter:

@@ -92,7 +92,7 @@ class OddReplyTests(NetworkTestCase):
         If an odd reply ended the look-up, as in vulnerable resolvers, it would fail.
         """
 
-        def ending(flight: ForwardedLookup, octets: bytes, now: float, leg: object, key: bytes) -> bool:
+        def ending(flight: ForwardedLookup, octets: bytes, now: float, channel: object, key: bytes) -> bool:
             flight.end(flight._soFar(now))
             return True
 
@@ -124,10 +124,10 @@ class OddReplyTests(NetworkTestCase):
         self.assertLessEqual(len(self.canned.asked), 2)
         begun = ForwardedLookup._setBack
 
-        def instead(flight: ForwardedLookup, came: Came, fault: DNSFault, now: float, leg: Channel, key: bytes) -> None:
-            begun(flight, came, fault, now, leg, key)
+        def instead(flight: ForwardedLookup, came: Came, fault: DNSFault, now: float, channel: Channel, key: bytes) -> None:
+            begun(flight, came, fault, now, channel, key)
             if came is Came.NO_EDNS:
-                leg.release(key)
+                channel.release(key)
 
         # If the first query were released for the second, a forger would have moved the window.
         self.patch(ForwardedLookup, "_setBack", instead)

@@ -154,7 +154,7 @@ class PortTests(NetworkTestCase):
         """
         From the open sockets almost all retries would share one port.
         """
-        self.patch(DatagramExchange, "askAgain", lambda exchange, asking, now, legs: exchange.ask(asking, now))
+        self.patch(DatagramExchange, "askAgain", lambda exchange, asking, now, channels: exchange.ask(asking, now))
         ports, most = self.portsAndIdsOfRetries()
         # The pool opens a second socket if the fifth query is drawn to it.
         self.assertLessEqual(ports, 2)

@@ -58,7 +58,7 @@ class NextServerTests(SynchronousTestCase):
         self.network.advance(6)
         self.failureResultOf(looking, error.DNSServerError)
 
-        def final(flight: ForwardedLookup, index: int, fault: DNSFault, now: float, leg: object, key: bytes) -> None:
+        def final(flight: ForwardedLookup, index: int, fault: DNSFault, now: float, channel: object, key: bytes) -> None:
             flight.end(fault)
 
         self.patch(ForwardedLookup, "_setBack", final)

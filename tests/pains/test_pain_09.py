@@ -147,12 +147,12 @@ class HostilePacketTests(NetworkTestCase):
         self.assertEqual({asked.question for asked in self.canned.asked}, {questionOf("www.example.test")})
         asOurs = ForwardedLookup.replied
 
-        def asTheirs(flight: ForwardedLookup, octets: bytes, now: float, leg: Channel, key: bytes) -> bool:
-            if octets[2] & 2 and not leg.exchange.reliable:
+        def asTheirs(flight: ForwardedLookup, octets: bytes, now: float, channel: Channel, key: bytes) -> bool:
+            if octets[2] & 2 and not channel.exchange.reliable:
                 flight.wire = octets[12:]
-                flight._truncated(now, leg, key)
+                flight._truncated(now, channel, key)
                 return True
-            return asOurs(flight, octets, now, leg, key)
+            return asOurs(flight, octets, now, channel, key)
 
         # With the question of the reply, the server would be asked that.
         self.patch(ForwardedLookup, "replied", asTheirs)

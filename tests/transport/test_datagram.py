@@ -75,8 +75,8 @@ class DatagramExchangeTests(NetworkTestCase):
         ports = [datagram.source[1] for datagram in self.network.datagrams]
         self.assertLessEqual(max([ports.count(port) for port in ports]), 16)
         self.assertGreater(sum([one != two for one, two in zip(ports, ports[1:], strict=False)]), 600)
-        for _, leg, key in sent:
-            leg.release(key)
+        for _, channel, key in sent:
+            channel.release(key)
         self.network.advance(1)
 
     def test_IDsOfASocketDiffer(self) -> None:
@@ -182,7 +182,7 @@ class DatagramExchangeTests(NetworkTestCase):
         A socket with a near miss gets no more queries.
         """
         self.canned.silent = True
-        leg, key = self.send(Waiter())
+        channel, key = self.send(Waiter())
         port = self.here.ports()[0].port
         self.network.inject(b"??", ("192.0.2.53", 53), ("192.0.2.7", port))
         for _ in range(20):
@@ -201,7 +201,7 @@ class DatagramExchangeTests(NetworkTestCase):
         for heard, taken in ((64, 0), (1024, 1)):
             exchange = DatagramExchange(Datagrams(self.here, nearMissesHeard=heard), self.nowhere())
             waiter = Waiter()
-            leg, key = exchange.ask(waiter, 0.0)
+            channel, key = exchange.ask(waiter, 0.0)
             port = self.here.ports()[0].port
             number = int.from_bytes(key, "big")
             for guess in [(number + 1 + step) % 65536 for step in range(100)] + [number]:
@@ -209,7 +209,7 @@ class DatagramExchangeTests(NetworkTestCase):
                 self.network.inject(forged, ("192.0.2.99", 53), ("192.0.2.7", port))
             self.assertEqual(len(waiter.replies), taken)
             if not taken:
-                leg.release(key)
+                channel.release(key)
             exchange.settle()
 
     def test_reactorWithoutUDPIsExplained(self) -> None:

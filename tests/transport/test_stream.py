@@ -329,11 +329,11 @@ class StreamExchangeTests(NetworkTestCase):
         exchange = StreamExchange(self.here, self.server, Draw(), inFlight=4)
         self.canned.tamper = lambda reply, transport: [] if b"dropped" in reply else [reply]
         for _ in range(10):
-            leg, key = exchange.ask(Waiter("dropped.example.test"), self.here.seconds())
+            channel, key = exchange.ask(Waiter("dropped.example.test"), self.here.seconds())
             waiter = Waiter()
             exchange.ask(waiter, self.here.seconds())
             self.network.advance(0.1)
-            leg.release(key)
+            channel.release(key)
             self.network.advance(0.1)
             self.assertEqual((len(waiter.replies), waiter.faults), (1, []))
         self.assertEqual(self.network.dialed["192.0.2.53", 53], 4)

@@ -24,15 +24,15 @@ class Waiter(PendingQuery):
         self.doubts = 0
         self.faults: list[DNSFault] = []
 
-    def replied(self, octets: bytes, now: float, leg: Channel, key: bytes) -> bool:
+    def replied(self, octets: bytes, now: float, channel: Channel, key: bytes) -> bool:
         if not isReplyTo(octets, self.wire, False):
             return False
         self.replies.append(octets)
-        leg.release(key)
+        channel.release(key)
         return True
 
-    def doubted(self, now: float, leg: Channel, key: bytes) -> None:
+    def doubted(self, now: float, channel: Channel, key: bytes) -> None:
         self.doubts += 1
 
-    def failed(self, fault: DNSFault, now: float, leg: Channel, key: bytes) -> None:
+    def failed(self, fault: DNSFault, now: float, channel: Channel, key: bytes) -> None:
         self.faults.append(fault)

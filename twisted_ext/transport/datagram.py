@@ -90,16 +90,16 @@ class DatagramExchange:
             self.retire(socket)
         return socket, key
 
-    def askAgain(self, asking: PendingQuery, now: float, legs: Iterable[Channel]) -> tuple[QuerySocket, bytes]:
+    def askAgain(self, asking: PendingQuery, now: float, channels: Iterable[Channel]) -> tuple[QuerySocket, bytes]:
         """
         Send another query of the same look-up from another port, so that an attacker who has found one port has to guess the ID of one
         query instead of any of several.
 
-        @param legs: the channels of the earlier queries; these sockets take no more queries.
+        @param channels: the channels of the earlier queries; these sockets take no more queries.
         """
-        for leg in legs:
-            if isinstance(leg, QuerySocket) and leg.exchange is self:
-                self.retire(leg)
+        for channel in channels:
+            if isinstance(channel, QuerySocket) and channel.exchange is self:
+                self.retire(channel)
         return self.ask(asking, now)
 
     def retire(self, socket: QuerySocket) -> None:

@@ -6,10 +6,15 @@ They use callbacks instead of Deferreds: a look-up has a single Deferred, the on
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Protocol
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol, cast
 
 from mypy_extensions import mypyc_attr
+
+from twisted_ext.errors import Unreachable
+from twisted_ext.limits import STREAM_WAITING
+from twisted_ext.transport.timers import IdleTimer
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IConnector, IProtocolFactory, IReactorTime
@@ -19,7 +24,7 @@ if TYPE_CHECKING:
     from twisted_ext.transport.random import Draw
     from twisted_ext.transport.servers import Server
 
-__all__ = ["IN_CLEAR", "TCP", "Channel", "Connect", "Dialer", "Link", "LinkUser", "PendingQuery", "StreamTransport"]
+__all__ = ["IN_CLEAR", "TCP", "Channel", "Connect", "Dialer", "KeptExchange", "Link", "LinkUser", "PendingQuery", "StreamTransport"]
 
 
 class Channel(Protocol):
@@ -42,8 +47,8 @@ class Channel(Protocol):
 @mypyc_attr(allow_interpreted_subclasses=True)
 class PendingQuery:
     """
-    The receiver of replies; C{leg} and C{key} identify which of its queries a call is about. A base class, not a protocol: compiled code
-    calls its methods directly.
+    The receiver of replies; C{channel} and C{key} identify which of its queries a call is about. A base class, not a protocol: compiled
+    code calls its methods directly.
 
     @ivar query: the message without its ID.
     """
@@ -52,7 +57,7 @@ class PendingQuery:
 
     query: bytes
 
-    def replied(self, octets: bytes, now: float, leg: Channel, key: bytes) -> bool:
+    def replied(self, octets: bytes, now: float, channel: Channel, key: bytes) -> bool:
         """
         Handle a message with this query's id from the server's address and port.
 
@@ -60,18 +65,86 @@ class PendingQuery:
         """
         raise NotImplementedError
 
-    def doubted(self, now: float, leg: Channel, key: bytes) -> None:
+    def doubted(self, now: float, channel: Channel, key: bytes) -> None:
         """
         Called when an attacker seems to guess this query's id: the query should be repeated over a transport that cannot be spoofed. It
         stays pending.
         """
         raise NotImplementedError
 
-    def failed(self, fault: DNSFault, now: float, leg: Channel, key: bytes) -> None:
+    def failed(self, fault: DNSFault, now: float, channel: Channel, key: bytes) -> None:
         """
         Called when no reply can arrive on this channel, which has released the query already.
         """
         raise NotImplementedError
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class KeptExchange:
+    """
+    Queries to one server that share a connection, which is kept for later ones. One whose connection is lost before the reply arrives is
+    sent once more on a new connection.
+
+    @ivar keys: the pending queries, by what identifies them on the connection.
+    @ivar keep: seconds for which an idle connection is kept.
+    """
+
+    reliable: ClassVar[bool] = True
+
+    def __init__(self, server: Server, clock: IReactorTime, keep: float) -> None:
+        self.server = server
+        self.label = server.label
+        self.exchange = cast("IExchange", self)
+        self.keys: dict[bytes, PendingQuery] = {}
+        self.keep = keep
+        self.clock = clock
+        # When data last arrived, or the first query became pending.
+        self._quietSince = 0.0
+        self._again: set[bytes] = set()
+        self._unsent: deque[bytes] = deque()
+        self._idle = IdleTimer(clock, self._drop)
+
+    def release(self, key: bytes) -> None:
+        raise NotImplementedError
+
+    def _drop(self) -> None:
+        """
+        Close the connection.
+        """
+        raise NotImplementedError
+
+    def _expectRoom(self, title: str) -> None:
+        """
+        @param title: the server, for errors.
+
+        @raise Unreachable: too many queries wait for the connection.
+        """
+        if len(self.keys) >= STREAM_WAITING.default:
+            raise Unreachable(f"{title} has {len(self.keys)} queries waiting for its connection already", server=self.label)
+
+    def _sendAgain(self, sent: Iterable[bytes]) -> list[bytes]:
+        """
+        Have queries sent once more whose connection was lost.
+
+        @return: those for which that was the second.
+        """
+        failed: list[bytes] = []
+        for key in sent:
+            if key in self._again:
+                failed.append(key)
+            elif key in self.keys:
+                self._again.add(key)
+                self._unsent.append(key)
+        return failed
+
+    def _fail(self, failed: Iterable[bytes], fault: DNSFault) -> None:
+        now = self.clock.seconds()
+        # The callback of one query may end another, and begin one that has its key.
+        for key, asking in [(key, self.keys[key]) for key in failed if key in self.keys]:
+            if self.keys.get(key) is asking:
+                del self.keys[key]
+                self._again.discard(key)
+                asking.failed(fault, now, self, key)
 
 
 class Dialer(Protocol):

@@ -5,7 +5,6 @@ Send queries over TCP: one connection per server, many queries in flight, replie
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from math import inf
 from typing import ClassVar, Final, cast
@@ -19,11 +18,10 @@ from zope.interface import classImplements
 
 from twisted_ext.errors import BadMessage, Unreachable
 from twisted_ext.interfaces import IExchange
-from twisted_ext.limits import STREAM_IN_FLIGHT, STREAM_KEPT, STREAM_WAIT, STREAM_WAITING
-from twisted_ext.transport.exchange import Dialer, PendingQuery
+from twisted_ext.limits import STREAM_IN_FLIGHT, STREAM_KEPT, STREAM_WAIT
+from twisted_ext.transport.exchange import Dialer, KeptExchange, PendingQuery
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
-from twisted_ext.transport.timers import IdleTimer
 from twisted_ext.wire.framing import StreamBuffer, frame
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameEnd
@@ -40,7 +38,7 @@ _OPT_OCTETS: Final = 11
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class StreamExchange:
+class StreamExchange(KeptExchange):
     """
     Queries to one server over TCP.
 
@@ -52,43 +50,30 @@ class StreamExchange:
     C{prepared}.
 
     @param keep: seconds to keep an idle connection, if the server allows that many (RFC 7828).
-    @ivar keys: maps query ids to pending queries.
     @cvar way: the transport's name in errors.
     """
 
     kind: ClassVar[str] = "tcp"
     way: ClassVar[str] = "TCP"
-    reliable: ClassVar[bool] = True
 
     def __init__(self, reactor: IReactorTCP, server: Server, draw: Draw, *, keep: float | None = None, inFlight: int | None = None) -> None:
-        self.server = server
-        self.label = server.label
-        self.exchange = self
-        self.keys: dict[bytes, PendingQuery] = {}
-        self.keep = STREAM_KEPT.pick(keep)
+        super().__init__(server, IReactorTime(reactor), STREAM_KEPT.pick(keep))
         self._most = int(STREAM_IN_FLIGHT.pick(inFlight))
-        self._clock = IReactorTime(reactor)
         self._reactor = cast(Dialer, reactor)
         self._draw = draw
         self._sent: set[bytes] = set()
         # The number of sent queries that are no longer pending.
         self._orphans = 0
-        # When data last arrived, or the first query became pending.
-        self._quietSince = 0.0
-        self._again: set[bytes] = set()
-        self._unsent: deque[bytes] = deque()
         self._attempt: Attempt | None = None
         self._leaving: set[Attempt] = set()
         self._closed: list[Deferred[None]] = []
-        self._idle = IdleTimer(self._clock, self._drop)
         self._allowed = inf
         # Whether queries are collected, to be written at once.
         self._collecting = False
 
     def ask(self, asking: PendingQuery, now: float) -> tuple[StreamExchange, bytes]:
         keys = self.keys
-        if len(keys) >= STREAM_WAITING.default:
-            raise Unreachable(f"{self.label} has {len(keys)} queries waiting for its connection already", server=self.label)
+        self._expectRoom(self.label)
         self._idle.until = inf
         key = self._draw.take(2)
         while key in keys or key in self._sent:
@@ -123,7 +108,7 @@ class StreamExchange:
         if key in self._sent:
             # The id stays reserved until the reply arrives or the connection ends, so that a late reply matches no other query.
             self._orphans += 1
-        if self._orphans * 2 > self._most or self._clock.seconds() - self._quietSince >= STREAM_WAIT.default:
+        if self._orphans * 2 > self._most or self.clock.seconds() - self._quietSince >= STREAM_WAIT.default:
             self._replace()
 
     def settle(self) -> None:
@@ -172,7 +157,7 @@ class StreamExchange:
     def _connect(self) -> None:
         # The server's limit applied to the previous connection.
         self._allowed = inf
-        self._quietSince = self._clock.seconds()
+        self._quietSince = self.clock.seconds()
         attempt = self._attempt = self.attempt()
         # No timeout here: the pending queries have their own.
         attempt.connector = self._reactor.connectTCP(self.server.address, self.server.port, self.factory(attempt), timeout=None)
@@ -222,7 +207,7 @@ class StreamExchange:
         self.collect(lambda: self._received(attempt, messages))
 
     def _received(self, attempt: Attempt, messages: list[bytes]) -> None:
-        now = self._clock.seconds()
+        now = self.clock.seconds()
         for octets in messages:
             if attempt is not self._attempt:
                 return
@@ -241,9 +226,7 @@ class StreamExchange:
                 continue
             if not asking.replied(octets, now, self, key) and self.keys.get(key) is asking:
                 # The stream comes from the server itself, so no better reply will follow.
-                del self.keys[key]
-                self._again.discard(key)
-                asking.failed(BadMessage(f"{self.label} did not answer the question over {self.way}", server=self.label), now, self, key)
+                self._fail([key], BadMessage(f"{self.label} did not answer the question over {self.way}", server=self.label))
 
     def lost(self, attempt: Attempt, reason: str) -> None:
         """
@@ -261,34 +244,18 @@ class StreamExchange:
         self._attempt = None
         self._idle.stop()
         keys = self.keys
-        failed: list[tuple[bytes, PendingQuery]] = []
         if attempt.transport is None:
-            failed.extend(keys.items())
+            failed = [*keys]
             self._unsent.clear()
         else:
-            for key in self._sent:
-                asking = keys.get(key)
-                if asking is None:
-                    continue
-                if key in self._again:
-                    failed.append((key, asking))
-                else:
-                    self._again.add(key)
-                    self._unsent.append(key)
+            failed = self._sendAgain(self._sent)
         self._sent.clear()
         self._orphans = 0
         if len(keys) > len(failed):
             self._connect()
         if failed:
-            now = self._clock.seconds()
             what = f"cannot be reached over {self.way}" if attempt.transport is None else "closed the connection before it answered"
-            fault = Unreachable(f"{self.label} {what}: {reason}", server=self.label)
-            for key, asking in failed:
-                # The callback of one query may end another.
-                if keys.get(key) is asking:
-                    del keys[key]
-                    self._again.discard(key)
-                    asking.failed(fault, now, self, key)
+            self._fail(failed, Unreachable(f"{self.label} {what}: {reason}", server=self.label))
 
 
 classImplements(StreamExchange, IExchange)

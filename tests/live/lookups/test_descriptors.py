@@ -92,8 +92,8 @@ class Fixture:
         Return the waiter, the channel, the ID, and the source address of the query.
         """
         waiter = Waiter()
-        leg, key = self.exchange.ask(waiter, 0.0)
-        return waiter, leg, key, self.socket.recvfrom(512)[1]
+        channel, key = self.exchange.ask(waiter, 0.0)
+        return waiter, channel, key, self.socket.recvfrom(512)[1]
 
     def reply(self, waiter: Waiter, key: bytes, to: tuple[str, int]) -> None:
         """
@@ -130,9 +130,9 @@ def test_strayDatagramLeaksNoSocket(fixture: Fixture) -> None:
     An unused socket that gets an unexpected datagram is closed with all others at the latest.
     """
     asked = [fixture.ask() for _ in range(12)]
-    _, leg, _, source = asked[0]
+    _, channel, _, source = asked[0]
     for _, itsLeg, itsKey, _ in asked:
-        if itsLeg is leg:
+        if itsLeg is channel:
             itsLeg.release(itsKey)
     fixture.socket.sendto(b"?" * 20, source)
     fixture.reactor.read()
@@ -144,13 +144,13 @@ def test_endedQueryKeepsReusedDescriptor(fixture: Fixture) -> None:
     """
     The end of the last query of a closed socket does nothing to the socket that has its descriptor now.
     """
-    _, leg, key, source = fixture.ask()
+    _, channel, key, source = fixture.ask()
     number = int.from_bytes(key, "big")
     for step in range(70):
         fixture.socket.sendto((number + 1 + step & 0xFFFF).to_bytes(2, "big") + b"?" * 20, source)
     fixture.reactor.read()
     later = [fixture.ask() for _ in range(12)]
-    leg.release(key)
+    channel.release(key)
     for other, _, itsKey, itsSource in later:
         fixture.reply(other, itsKey, itsSource)
     fixture.reactor.read()

@@ -54,15 +54,15 @@ def named(question: Question) -> str:
     return f"{nameToText(question.name)} {typeName(question.rrType)}"
 
 
-def _strays(legs: Iterable[Channel | None]) -> list[str]:
+def _strays(channels: Iterable[Channel | None]) -> list[str]:
     """
     Describe each server from whose address stray datagrams came over UDP, spoofed or not: they are the reason why it was queried over TCP.
     """
     counts: dict[str, int] = {}
-    for leg in legs:
-        if isinstance(leg, QuerySocket) and leg.misses:
-            label = leg.exchange.label
-            counts[label] = counts.get(label, 0) + leg.misses
+    for channel in channels:
+        if isinstance(channel, QuerySocket) and channel.misses:
+            label = channel.exchange.label
+            counts[label] = counts.get(label, 0) + channel.misses
     return [
         f"datagrams from {label} did not match the query ({count} message{'s' * (count > 1)})"
         for label, count in counts.items()
@@ -75,7 +75,7 @@ def mostTelling(
     servers: Sequence[str],
     attempts: int,
     seconds: float,
-    legs: Iterable[Channel | None] = (),
+    channels: Iterable[Channel | None] = (),
 ) -> DNSFault:
     """
     Choose the fault to report for a failed look-up: a server's own error before silence, silence before unreachable servers; SERVFAIL
@@ -83,11 +83,11 @@ def mostTelling(
 
     @param servers: all servers of the source.
     @param seconds: how long the look-up took.
-    @param legs: the channels with queries still under way.
+    @param channels: the channels with queries still under way.
     """
     told = {fault.server for fault in faults}
     silent = [server for server in servers if server not in told]
-    stories = [*_strays(legs), *dict.fromkeys([fault.cause or str(fault) for fault in faults])]
+    stories = [*_strays(channels), *dict.fromkeys([fault.cause or str(fault) for fault in faults])]
     if silent:
         others = f" and {len(silent) - _MOST_STORIES} more" if len(silent) > _MOST_STORIES else ""
         stories.append(f"{', '.join(silent[:_MOST_STORIES])}{others} did not answer within {seconds:.1f} seconds")

@@ -102,30 +102,30 @@ class ForwardedLookup(PendingQuery):
 
     # -- called by the exchanges
 
-    def replied(self, octets: bytes, now: float, leg: Channel, key: bytes) -> bool:
+    def replied(self, octets: bytes, now: float, channel: Channel, key: bytes) -> bool:
         source = self._source
-        if source.cookies is not None and not self._showsCookie(octets, now, leg, key):
+        if source.cookies is not None and not self._showsCookie(octets, now, channel, key):
             return False
         wire = self.wire
         end = 12 + len(wire)
         if octets[2:6] not in USUAL_STARTS or octets[12:end] != wire:
             # The rare cases: other letter case, a truncated reply, a failure, or not a reply to this query.
-            if not self._matches(octets, leg, key):
+            if not self._matches(octets, channel, key):
                 return False
             if octets[2] & 2:
-                self._truncated(now, leg, key)
+                self._truncated(now, channel, key)
                 return True
             if octets[3] & 15 not in (0, 3):
-                self._declined(octets, now, leg, key)
+                self._declined(octets, now, channel, key)
                 return True
-        exchange = leg.exchange
+        exchange = channel.exchange
         try:
             answer = answerFromReply(self.question, octets, Origin(exchange.kind, exchange.label, self.attempts, now - self._began))
         except BadMessage as fault:
-            self._malformed(octets, fault, now, leg, key)
+            self._malformed(octets, fault, now, channel, key)
             return True
         except ServerFailed:
-            self._declined(octets, now, leg, key)
+            self._declined(octets, now, channel, key)
             return True
         budget = self.context.budget
         if budget is not None:
@@ -143,7 +143,7 @@ class ForwardedLookup(PendingQuery):
                 standing.replied(now - self._sentAt)
                 standing.measuredUntil = now + (standing.rtt or 0.0)
         else:
-            _, _, index, sentAt, plain = self._open(leg, key)
+            _, _, index, sentAt, plain = self._open(channel, key)
             standing = source.standings[index]
             # Each query has its own id, which identifies the query that was answered.
             standing.replied(None if exchange.reliable else now - sentAt)
@@ -170,22 +170,22 @@ class ForwardedLookup(PendingQuery):
         waiter.callback(answer)
         return True
 
-    def doubted(self, now: float, leg: Channel, key: bytes) -> None:
-        self._note(now, "near miss", leg.exchange)
-        index = self._open(leg, key)[2]
+    def doubted(self, now: float, channel: Channel, key: bytes) -> None:
+        self._note(now, "near miss", channel.exchange)
+        index = self._open(channel, key)[2]
         step = self._stepAfter(Came.NEAR_MISS, index, False)
         self._trouble().tried[index].nearMiss = True
         if step is Step.STREAM:
             self._byStream(index, now, Came.NEAR_MISS)
 
-    def failed(self, fault: DNSFault, now: float, leg: Channel, key: bytes) -> None:
-        index = self._open(leg, key)[2]
+    def failed(self, fault: DNSFault, now: float, channel: Channel, key: bytes) -> None:
+        index = self._open(channel, key)[2]
         standing = self._source.standings[index]
         standing.silent(now, str(fault))
         standing.streamUntil = 0.0
         if isinstance(fault, Unreachable) and fault.refused:
-            fault = self._trouble().tried[index].refused(fault, standing.rtt is not None, leg.exchange.reliable, now)
-        self._setBack(Came.BROKEN, fault, now, leg, key)
+            fault = self._trouble().tried[index].refused(fault, standing.rtt is not None, channel.exchange.reliable, now)
+        self._setBack(Came.BROKEN, fault, now, channel, key)
 
     # -- called by the timetable
 
@@ -193,13 +193,13 @@ class ForwardedLookup(PendingQuery):
         if now >= self.context.deadline - ROUNDING:
             self.end(self._soFar(now))
             return
-        leg = self._channel
-        if leg is not None:
+        channel = self._channel
+        if channel is not None:
             index = self._index
-            stream = leg.exchange.reliable
+            stream = channel.exchange.reliable
             if not stream:
                 self._source.standings[index].silent(now, waited=now - self._sentAt)
-            self._note(now, "timed out", leg.exchange)
+            self._note(now, "timed out", channel.exchange)
             troubles = self._trouble()
             admission = self._source.admission
             if not troubles.late:
@@ -264,9 +264,9 @@ class ForwardedLookup(PendingQuery):
         exchange = source.upstreams[index].datagram
         try:
             if troubles is None:
-                leg, key = exchange.ask(self, now)
+                channel, key = exchange.ask(self, now)
             else:
-                leg, key = exchange.askAgain(self, now, self._legs(troubles))
+                channel, key = exchange.askAgain(self, now, self._legs(troubles))
         except Unreachable as fault:
             self._unsent(index, fault, now, False)
             return
@@ -278,7 +278,7 @@ class ForwardedLookup(PendingQuery):
                 troubles.tries[index] = tries + 1
             self._keepOpen(troubles)
             troubles.plain = plain
-        self._channel = leg
+        self._channel = channel
         self._key = key
         self._index = index
         self._sentAt = now
@@ -319,13 +319,13 @@ class ForwardedLookup(PendingQuery):
         self.query = self._queryFor(standing, plain, now)
         exchange = source.upstreams[index].stream
         try:
-            leg, key = exchange.ask(self, now)
+            channel, key = exchange.ask(self, now)
         except Unreachable as fault:
             self._unsent(index, fault, now, True)
             return
         self._keepOpen(troubles)
         troubles.plain = plain
-        self._channel = leg
+        self._channel = channel
         self._key = key
         self._index = index
         self._sentAt = now
@@ -404,30 +404,30 @@ class ForwardedLookup(PendingQuery):
         self.query = self._queryFor(standing, False, now)
         exchange = source.upstreams[index].datagram
         try:
-            leg, key = exchange.ask(self, now)
+            channel, key = exchange.ask(self, now)
         except Unreachable as fault:
             standing.silent(now, str(fault))
             return
         standing.queries += 1
         troubles = self._trouble()
         troubles.tries[index] = 1
-        troubles.others.append((leg, key, index, now, False))
+        troubles.others.append((channel, key, index, now, False))
         self.attempts += 1
         self._note(now, "probed", exchange)
 
     # -- replies that are not answers
 
-    def _showsCookie(self, octets: bytes, now: float, leg: Channel, key: bytes) -> bool:
+    def _showsCookie(self, octets: bytes, now: float, channel: Channel, key: bytes) -> bool:
         if self._troubles is None:
-            return cookieFits(octets, self._source.standings[self._index], now, leg.exchange.reliable, False)
-        _, _, index, _, plain = self._open(leg, key)
-        return cookieFits(octets, self._source.standings[index], now, leg.exchange.reliable, plain)
+            return cookieFits(octets, self._source.standings[self._index], now, channel.exchange.reliable, False)
+        _, _, index, _, plain = self._open(channel, key)
+        return cookieFits(octets, self._source.standings[index], now, channel.exchange.reliable, plain)
 
-    def _matches(self, octets: bytes, leg: Channel, key: bytes) -> bool:
+    def _matches(self, octets: bytes, channel: Channel, key: bytes) -> bool:
         source = self._source
-        standing = source.standings[self._open(leg, key)[2]]
+        standing = source.standings[self._open(channel, key)[2]]
         sameCase = source.mix is not None and standing.keepsCase(self._sentAt)
-        if not leg.exchange.reliable:
+        if not channel.exchange.reliable:
             return isReplyTo(octets, self.wire, sameCase)
         if not isReplyTo(octets, self.wire, False):
             return isBareFailure(octets)
@@ -435,28 +435,28 @@ class ForwardedLookup(PendingQuery):
             standing.changedCase(self._sentAt)
         return True
 
-    def _truncated(self, now: float, leg: Channel, key: bytes) -> None:
-        exchange = leg.exchange
-        index = self._open(leg, key)[2]
+    def _truncated(self, now: float, channel: Channel, key: bytes) -> None:
+        exchange = channel.exchange
+        index = self._open(channel, key)[2]
         self._note(now, "truncated", exchange)
         how = exchange.kind.upper() if exchange.reliable else "UDP, and did not send it over TCP"
         if not exchange.reliable:
             self._source.standings[index].replied(None)
-        self._setBack(Came.CUT, ServerFailed(f"{exchange.label} truncated its reply over {how}", server=exchange.label), now, leg, key)
+        self._setBack(Came.CUT, ServerFailed(f"{exchange.label} truncated its reply over {how}", server=exchange.label), now, channel, key)
 
-    def _malformed(self, octets: bytes, fault: BadMessage, now: float, leg: Channel, key: bytes) -> None:
-        exchange = leg.exchange
+    def _malformed(self, octets: bytes, fault: BadMessage, now: float, channel: Channel, key: bytes) -> None:
+        exchange = channel.exchange
         self._note(now, "malformed", exchange, why=str(fault))
-        _, _, index, _, plain = self._open(leg, key)
+        _, _, index, _, plain = self._open(channel, key)
         standing = self._source.standings[index]
         standing.trouble("malformed")
         old = isinstance(fault, BadCount) and self.context.edns and not (plain or self._source.signed) and standing.withEDNS(now)
         # As long as our buffer: it was truncated on our side.
         came = Came.CUT if not exchange.reliable and len(octets) >= SIZE else Came.NO_EDNS if old else Came.MALFORMED
-        self._setBack(came, malformed(exchange.label, fault), now, leg, key)
+        self._setBack(came, malformed(exchange.label, fault), now, channel, key)
 
-    def _declined(self, octets: bytes, now: float, leg: Channel, key: bytes) -> None:
-        exchange = leg.exchange
+    def _declined(self, octets: bytes, now: float, channel: Channel, key: bytes) -> None:
+        exchange = channel.exchange
         message = Message.fromWire(octets)
         try:
             answerFromMessage(self.question, message, Origin(exchange.kind, exchange.label))
@@ -464,10 +464,10 @@ class ForwardedLookup(PendingQuery):
         except ServerFailed as problem:
             fault = problem
         except BadMessage as problem:
-            self._malformed(octets, problem, now, leg, key)
+            self._malformed(octets, problem, now, channel, key)
             return
         fault.reply = message
-        _, _, index, sentAt, plain = self._open(leg, key)
+        _, _, index, sentAt, plain = self._open(channel, key)
         standing = self._source.standings[index]
         standing.replied(None if exchange.reliable else now - sentAt)
         self._note(now, "declined", exchange, rcode=rcodeName(fault.rcode))
@@ -476,7 +476,7 @@ class ForwardedLookup(PendingQuery):
         if fault.rcode == Rcode.BADCOOKIE and source.cookies is not None and not exchange.reliable:
             # The reply has brought the right one. What is refused twice goes over TCP (RFC 7873, section 5.3).
             if tried.badCookie or not knowsCookie(standing):
-                self._setBack(Came.CUT, fault, now, leg, key)
+                self._setBack(Came.CUT, fault, now, channel, key)
             else:
                 tried.badCookie = True
                 self._send(index, now, True)
@@ -492,30 +492,30 @@ class ForwardedLookup(PendingQuery):
                     self._send(index, now, True)
                 return
             if not source.signed or (exchange.reliable and not self.context.validated):
-                self._setBack(Came.NO_EDNS, fault, now, leg, key)
+                self._setBack(Came.NO_EDNS, fault, now, channel, key)
                 return
             if not exchange.reliable:
                 # Without EDNS there are no signatures, so a forged reply must not bring that about (CVE-2026-52690).
-                self._setBack(Came.CUT, fault, now, leg, key)
+                self._setBack(Came.CUT, fault, now, channel, key)
                 return
         standing.trouble(rcodeName(fault.rcode))
         standing.declined(now, domainAsked(self.question.key))
         lasting = fault.rcode != Rcode.SERVFAIL or not standing.mayRecover() or any(code in LASTING for code, _ in fault.ede)
         if not lasting:
             self._trouble().failures += 1
-        self._setBack(Came.DECLINED if lasting else Came.FAILED, fault, now, leg, key)
+        self._setBack(Came.DECLINED if lasting else Came.FAILED, fault, now, channel, key)
 
     def _stepAfter(self, came: Came, index: int, stream: bool) -> Step:
         tried = self._trouble().tried[index]
         return nextStep(stream, tried.nearMiss, came, tried.stream, tried.plain)
 
-    def _setBack(self, came: Came, fault: DNSFault, now: float, leg: Channel, key: bytes) -> None:
+    def _setBack(self, came: Came, fault: DNSFault, now: float, channel: Channel, key: bytes) -> None:
         """
         Handle a query that brought no answer.
         """
         troubles = self._trouble()
-        index = self._open(leg, key)[2]
-        stream = leg.exchange.reliable
+        index = self._open(channel, key)[2]
+        stream = channel.exchange.reliable
         tried = troubles.tried[index]
         step = self._stepAfter(came, index, stream)
         if step is Step.WAIT:
@@ -525,16 +525,16 @@ class ForwardedLookup(PendingQuery):
             # Send the original question, not the one in the reply.
             self._byStream(index, now, came)
             return
-        waitedFor = leg is self._channel and key == self._key
+        waitedFor = channel is self._channel and key == self._key
         if stream or step is not Step.PLAIN:
             # The query has ended. Otherwise it stays open: a refusal over UDP may be spoofed.
-            leg.release(key)
+            channel.release(key)
             if waitedFor:
                 self._channel = None
             else:
-                troubles.others = [other for other in troubles.others if other[0] is not leg or other[1] != key]
+                troubles.others = [other for other in troubles.others if other[0] is not channel or other[1] != key]
         if step is Step.PLAIN:
-            self._note(now, "asking without EDNS", leg.exchange)
+            self._note(now, "asking without EDNS", channel.exchange)
             tried.plain = Plain.TCP if stream else Plain.UDP
             if stream:
                 self._byStream(index, now, came)
@@ -550,7 +550,7 @@ class ForwardedLookup(PendingQuery):
             troubles.tries[index] &= ~DONE
         if waitedFor:
             if step is not Step.DROP:
-                self._note(now, "moving on", leg.exchange, why=str(fault))
+                self._note(now, "moving on", channel.exchange, why=str(fault))
             self._next(now)
 
     def _unsent(self, index: int, fault: Unreachable, now: float, stream: bool) -> None:
@@ -635,9 +635,9 @@ class ForwardedLookup(PendingQuery):
     def _soFar(self, now: float) -> DNSFault:
         troubles = self._trouble()
         labels = [upstream.server.label for upstream, tries in zip(self._source.upstreams, troubles.tries, strict=True) if tries]
-        legs = [self._channel, *[leg for leg, _, _, _, _ in troubles.others]]
+        channels = [self._channel, *[channel for channel, _, _, _, _ in troubles.others]]
         faults = list({(type(fault), str(fault)): fault for fault in troubles.faults}.values())
-        return mostTelling(self.question, faults, labels, self.attempts, now - self._began, legs)
+        return mostTelling(self.question, faults, labels, self.attempts, now - self._began, channels)
 
     # -- bookkeeping
 
@@ -651,26 +651,26 @@ class ForwardedLookup(PendingQuery):
         return troubles
 
     def _legs(self, troubles: Troubles) -> list[Channel]:
-        legs = [leg for leg, _, _, _, _ in troubles.others]
+        channels = [channel for channel, _, _, _, _ in troubles.others]
         if self._channel is not None:
-            legs.append(self._channel)
-        return legs
+            channels.append(self._channel)
+        return channels
 
     def _keepOpen(self, troubles: Troubles) -> None:
         if self._channel is not None:
             troubles.others.append((self._channel, self._key, self._index, self._sentAt, troubles.plain))
 
-    def _open(self, leg: Channel, key: bytes) -> Open:
+    def _open(self, channel: Channel, key: bytes) -> Open:
         troubles = self._troubles
-        if leg is self._channel and key == self._key:
-            return leg, key, self._index, self._sentAt, troubles is not None and troubles.plain
-        return [other for other in self._trouble().others if other[0] is leg and other[1] == key][0]
+        if channel is self._channel and key == self._key:
+            return channel, key, self._index, self._sentAt, troubles is not None and troubles.plain
+        return [other for other in self._trouble().others if other[0] is channel and other[1] == key][0]
 
     def _over(self) -> None:
-        leg = self._channel
-        if leg is not None:
+        channel = self._channel
+        if channel is not None:
             self._channel = None
-            leg.release(self._key)
+            channel.release(self._key)
         troubles = self._troubles
         if troubles is not None:
             for other, key, _, _, _ in troubles.others:

@@ -119,7 +119,7 @@ class _SignedQuery(PendingQuery):
         self._unsigned = asking.query
         self._mac = mac
 
-    def replied(self, octets: bytes, now: float, leg: Channel, key: bytes) -> bool:
+    def replied(self, octets: bytes, now: float, channel: Channel, key: bytes) -> bool:
         signer = self._signer
         try:
             Message.fromWire(octets).check()
@@ -127,14 +127,14 @@ class _SignedQuery(PendingQuery):
         except BadMessage as fault:
             if not signer.reliable:
                 return False
-            self._fail(ServerFailed(f"{signer.label} sent a reply that cannot be read: {fault}", server=signer.label), now, leg, key)
+            self._fail(ServerFailed(f"{signer.label} sent a reply that cannot be read: {fault}", server=signer.label), now, channel, key)
             return True
         if verdict.good:
-            return self._pending.replied(key + verdict.octets[2:], now, leg, key)
+            return self._pending.replied(key + verdict.octets[2:], now, channel, key)
         # With a valid MAC, it is the server that does not accept the signature.
         if not signer.reliable and (verdict.error or verdict.record is None):
-            return self._pending.replied(self._truncated(key), now, leg, key)
-        self._fail(_faultOf(octets, verdict, signer), now, leg, key)
+            return self._pending.replied(self._truncated(key), now, channel, key)
+        self._fail(_faultOf(octets, verdict, signer), now, channel, key)
         return True
 
     def _truncated(self, key: bytes) -> bytes:
@@ -145,15 +145,15 @@ class _SignedQuery(PendingQuery):
         flags = int.from_bytes(query[:2], "big") | QR | TC
         return key + flags.to_bytes(2, "big") + b"\x00\x01" + bytes(6) + query[10 : nameEnd(query, 10) + 4]
 
-    def _fail(self, fault: DNSFault, now: float, leg: Channel, key: bytes) -> None:
-        leg.release(key)
-        self._pending.failed(fault, now, leg, key)
+    def _fail(self, fault: DNSFault, now: float, channel: Channel, key: bytes) -> None:
+        channel.release(key)
+        self._pending.failed(fault, now, channel, key)
 
-    def doubted(self, now: float, leg: Channel, key: bytes) -> None:
-        self._pending.doubted(now, leg, key)
+    def doubted(self, now: float, channel: Channel, key: bytes) -> None:
+        self._pending.doubted(now, channel, key)
 
-    def failed(self, fault: DNSFault, now: float, leg: Channel, key: bytes) -> None:
-        self._pending.failed(fault, now, leg, key)
+    def failed(self, fault: DNSFault, now: float, channel: Channel, key: bytes) -> None:
+        self._pending.failed(fault, now, channel, key)
 
 
 def _faultOf(octets: bytes, verdict: Verdict, signer: _Signer) -> ServerFailed:

@@ -4,7 +4,6 @@ Send queries over HTTPS (RFC 8484): HTTP/2 on TLS connections, or HTTP/3 on thos
 
 from __future__ import annotations
 
-from collections import deque
 from functools import partial
 from importlib.util import find_spec
 from math import inf
@@ -17,10 +16,10 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_ext.errors import BadMessage, CallerFault, DNSFault, Unreachable
+from twisted_ext.errors import BadMessage, CallerFault, Unreachable
 from twisted_ext.interfaces import IExchange
-from twisted_ext.limits import HTTP3_HANDSHAKE, STREAM_WAIT, STREAM_WAITING, TLS_KEPT
-from twisted_ext.transport.exchange import Dialer, PendingQuery
+from twisted_ext.limits import HTTP3_HANDSHAKE, STREAM_WAIT, TLS_KEPT
+from twisted_ext.transport.exchange import Dialer, KeptExchange, PendingQuery
 from twisted_ext.transport.https.alternatives import AUTO, FIRST, NEVER, ONLY, Alternatives
 from twisted_ext.transport.https.core import H2, HTTPSConnection
 from twisted_ext.transport.https.proxy import TunnelFactory
@@ -28,7 +27,6 @@ from twisted_ext.transport.https.requests import Outcome, Trouble
 from twisted_ext.transport.padding import padded
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
-from twisted_ext.transport.timers import IdleTimer
 from twisted_ext.transport.tls.secured import Secured
 from twisted_ext.transport.tls.terms import TLSDetails, TLSHandshake, TLSTerms
 from twisted_ext.transport.urls import ServerURL
@@ -104,7 +102,7 @@ class HTTPS:
 
 
 @implementer(IExchange)
-class HTTPSExchange:
+class HTTPSExchange(KeptExchange):
     """
     Queries to one server over HTTPS.
 
@@ -113,12 +111,10 @@ class HTTPSExchange:
     connection that the server retires delivers its last replies while further queries already use another one. If HTTP/3 cannot be
     established, its queries are sent over HTTP/2.
 
-    @ivar keys: the pending queries.
     @ivar ticket: a session for the next connection over HTTP/3.
     """
 
     kind = "https"
-    reliable = True
 
     def __init__(
         self,
@@ -138,13 +134,9 @@ class HTTPSExchange:
         @param proxied: whether C{server} is an HTTP proxy.
         @param http3: see L{HTTPS}.
         """
-        self.server = server
+        super().__init__(server, IReactorTime(reactor), TLS_KEPT.pick(keep))
         self.ticket: SessionTicket | None = None
         self._alternatives = Alternatives(http3, url.host, server.port)
-        self.label = server.label
-        self.exchange = self
-        self.keys: dict[bytes, PendingQuery] = {}
-        self.keep = TLS_KEPT.pick(keep)
         at = f"{url.authority} {'by the proxy' if proxied else 'at'} {server.label}"
         self._title = server.label if url.address == server else at
         self._proxied = proxied
@@ -152,27 +144,21 @@ class HTTPSExchange:
         self._get = get
         self._inFlight = inFlight
         self._terms = terms
-        self._clock = IReactorTime(reactor)
         self._reactor = cast(Dialer, reactor)
         self._count = 0
-        self._unsent: deque[bytes] = deque()
         #: The connection that carries each query which was sent.
         self._sent: dict[bytes, _AnyLink] = {}
-        self._again: set[bytes] = set()
         self._link: _AnyLink | None = None
         #: Connections that take no more queries but owe replies, and those that are being closed.
         self._retired: set[_AnyLink] = set()
         self._leaving: set[_AnyLink] = set()
         self._closed: list[Deferred[None]] = []
-        # When a reply last arrived, or the first query became pending.
-        self._quietSince = 0.0
         # Whether replies are being handled; queries that they lead to are written together afterwards.
         self._receiving = False
         # Whether a query has been given up since.
         self._doubted = False
         self._pausedUntil = 0.0
         self._pause = ""
-        self._idle = IdleTimer(self._clock, self._drop)
 
     @property
     def details(self) -> TLSDetails | None:
@@ -184,8 +170,7 @@ class HTTPSExchange:
 
     def ask(self, asking: PendingQuery, now: float) -> tuple[HTTPSExchange, bytes]:
         keys = self.keys
-        if len(keys) >= STREAM_WAITING.default:
-            raise Unreachable(f"{self._title} has {len(keys)} queries waiting for its connection already", server=self.label)
+        self._expectRoom(self._title)
         if now < self._pausedUntil:
             left = self._pausedUntil - now
             raise Unreachable(f"{self._title} {self._pause}; it is asked again in {left:.0f} s", server=self.label)
@@ -210,7 +195,7 @@ class HTTPSExchange:
         if link is not None and link.http is not None:
             self._doubted = True
             link.http.cancel(key)
-        if self.keys and self._link is not None and self._clock.seconds() - self._quietSince >= STREAM_WAIT.default:
+        if self.keys and self._link is not None and self.clock.seconds() - self._quietSince >= STREAM_WAIT.default:
             # The kernel may need a quarter of an hour to notice that a connection is dead.
             self._replace(self._link)
         if link is not None:
@@ -236,16 +221,16 @@ class HTTPSExchange:
     # -- connections
 
     def _connect(self) -> None:
-        self._quietSince = self._clock.seconds()
+        self._quietSince = self.clock.seconds()
         self._doubted = False
         self._alternatives.connecting()
         port = self._alternatives.port(self._quietSince)
         if port is not None:
             self._connectByQUIC(port)
             return
-        link = _Link(self, self._terms.handshake(self.server, self._clock.seconds))
+        link = _Link(self, self._terms.handshake(self.server, self.clock.seconds))
         self._link = link
-        factory = TLSMemoryBIOFactory(link.handshake, True, link, self._clock)
+        factory = TLSMemoryBIOFactory(link.handshake, True, link, self.clock)
         factory.protocol = Secured
         outer: IProtocolFactory = factory
         if self._proxied:
@@ -260,7 +245,7 @@ class HTTPSExchange:
         from twisted_ext.transport.https.h3link import HTTP3Link
 
         ticket, self.ticket = self.ticket, None
-        link = HTTP3Link(self, self._clock, Server(self.server.address, port), self._terms, ticket)
+        link = HTTP3Link(self, self.clock, Server(self.server.address, port), self._terms, ticket)
         self._link = link
         link.begin(patient=self._alternatives.mode == ONLY)
 
@@ -273,9 +258,9 @@ class HTTPSExchange:
         self._retired.clear()
         link = self._link
         if link is not None:
-            if link.isHTTP3 and link.http is None and self._clock.seconds() - self._quietSince >= HTTP3_HANDSHAKE.default / 2:
+            if link.isHTTP3 and link.http is None and self.clock.seconds() - self._quietSince >= HTTP3_HANDSHAKE.default / 2:
                 # Its queries did not wait for the end of the handshake, but it was long enough.
-                self._alternatives.failed(self._clock.seconds())
+                self._alternatives.failed(self.clock.seconds())
             links.append(link)
             self._link = None
         self._unsent.clear()
@@ -343,15 +328,6 @@ class HTTPSExchange:
             unsent.popleft()
         return bool(unsent)
 
-    def _fail(self, failed: list[bytes], fault: DNSFault) -> None:
-        now = self._clock.seconds()
-        for key in failed:
-            # The callback of one query may end another.
-            asking = self.keys.pop(key, None)
-            if asking is not None:
-                self._again.discard(key)
-                asking.failed(fault, now, self, key)
-
     # -- called by connections
 
     def connected(self, link: _AnyLink) -> None:
@@ -368,7 +344,7 @@ class HTTPSExchange:
             self._flush()
 
     def received(self, link: _AnyLink, outcomes: list[Outcome]) -> None:
-        now = self._clock.seconds()
+        now = self.clock.seconds()
         if outcomes:
             self._quietSince = now
             self._doubted = False
@@ -426,7 +402,7 @@ class HTTPSExchange:
             link.connector = None
         http = link.http
         if http is None and link.isHTTP3 and self._alternatives.mode != ONLY:
-            self._alternatives.failed(self._clock.seconds())
+            self._alternatives.failed(self.clock.seconds())
             if link is self._link:
                 self._link = None
                 if self._pending():
@@ -439,10 +415,7 @@ class HTTPSExchange:
             what = f"cannot be reached over {'HTTP/3' if link.isHTTP3 else 'HTTPS'}"
         else:
             what = "closed the connection before it answered"
-            again = [key for key in failed if key not in self._again]
-            failed = [key for key in failed if key in self._again]
-            self._again.update(again)
-            self._unsent.extend(again)
+            failed = self._sendAgain(failed)
         if link is self._link:
             self._link = None
             self._idle.stop()

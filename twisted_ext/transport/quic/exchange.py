@@ -4,7 +4,6 @@ Send queries over QUIC (RFC 9250): one connection per server, a stream for each 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from importlib.util import find_spec
 from math import inf
@@ -17,12 +16,11 @@ from zope.interface import implementer
 
 from twisted_ext.errors import BadMessage, CallerFault, Unreachable
 from twisted_ext.interfaces import IExchange
-from twisted_ext.limits import STREAM_IN_FLIGHT, STREAM_WAIT, STREAM_WAITING, TLS_KEPT
-from twisted_ext.transport.exchange import PendingQuery
+from twisted_ext.limits import STREAM_IN_FLIGHT, STREAM_WAIT, TLS_KEPT
+from twisted_ext.transport.exchange import KeptExchange, PendingQuery
 from twisted_ext.transport.padding import padded
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
-from twisted_ext.transport.timers import IdleTimer
 
 if TYPE_CHECKING:
     from aioquic.tls import SessionTicket
@@ -66,18 +64,17 @@ def _required() -> None:
 
 
 @implementer(IExchange)
-class QuicExchange:
+class QuicExchange(KeptExchange):
     """
     Queries to one server over QUIC.
 
     A query is padded and sent only after the handshake. One whose connection is lost before the reply arrives is sent once more on a new
     connection. The same applies to the remaining queries if one is given up and the server has been silent for a while.
 
-    @ivar keys: maps keys to pending queries.
+    @ivar ticket: a session for the next connection.
     """
 
     kind = "quic"
-    reliable = True
 
     def __init__(
         self,
@@ -94,25 +91,15 @@ class QuicExchange:
         @param keep: seconds to keep an idle connection.
         @param name: the server's name, if it has another one than C{terms}.
         """
-        self.server = server
-        self.label = server.label
-        self.exchange = self
-        self.keys: dict[bytes, PendingQuery] = {}
-        self.keep = TLS_KEPT.pick(keep)
+        super().__init__(server, reactor, TLS_KEPT.pick(keep))
         self.terms = terms
         self.name = name
-        self.clock = reactor
         self.ticket: SessionTicket | None = None
         self._most = int(STREAM_IN_FLIGHT.pick(inFlight))
         self._draw = draw
         self._sent: dict[bytes, int] = {}
         self._streams: dict[int, bytes] = {}
-        # When data last arrived, or the first query became pending.
-        self._quietSince = 0.0
-        self._again: set[bytes] = set()
-        self._unsent: deque[bytes] = deque()
         self._attempt: QuicAttempt | None = None
-        self._idle = IdleTimer(reactor, self._drop)
 
     @property
     def details(self) -> TLSDetails | None:
@@ -126,8 +113,7 @@ class QuicExchange:
 
     def ask(self, asking: PendingQuery, now: float) -> tuple[QuicExchange, bytes]:
         keys = self.keys
-        if len(keys) >= STREAM_WAITING.default:
-            raise Unreachable(f"{self.label} has {len(keys)} queries waiting for its connection already", server=self.label)
+        self._expectRoom(self.label)
         key = self._draw.take(2)
         while key in keys:
             key = self._draw.take(2)
@@ -206,7 +192,7 @@ class QuicExchange:
             self._connect()
         except Unreachable as fault:
             self._unsent.clear()
-            self._fail(list(self.keys.items()), fault)
+            self._fail([*self.keys], fault)
 
     def _flush(self) -> None:
         attempt = self._attempt
@@ -259,9 +245,7 @@ class QuicExchange:
             now = self.clock.seconds()
             if not asking.replied(octets, now, self, key) and self.keys.get(key) is asking:
                 # The stream comes from the server itself, so no better reply will follow.
-                del self.keys[key]
-                self._again.discard(key)
-                asking.failed(BadMessage(f"{self.label} did not answer the question over QUIC", server=self.label), now, self, key)
+                self._fail([key], BadMessage(f"{self.label} did not answer the question over QUIC", server=self.label))
         self._flush()
 
     def refused(self, attempt: QuicAttempt, stream: int, reason: str) -> None:
@@ -272,9 +256,7 @@ class QuicExchange:
         if attempt is not self._attempt or key is None:
             return
         self._sent.pop(key, None)
-        asking = self.keys.get(key)
-        if asking is not None:
-            self._fail([(key, asking)], Unreachable(f"{self.label} did not answer over QUIC: {reason}", server=self.label))
+        self._fail([key], Unreachable(f"{self.label} did not answer over QUIC: {reason}", server=self.label))
         self._flush()
 
     def lost(self, attempt: QuicAttempt, reason: str) -> None:
@@ -286,32 +268,14 @@ class QuicExchange:
         self._attempt = None
         self._idle.stop()
         keys = self.keys
-        failed: list[tuple[bytes, PendingQuery]] = []
         if not attempt.complete:
-            failed.extend(keys.items())
+            failed = [*keys]
             self._unsent.clear()
         else:
-            for key in self._sent:
-                asking = keys.get(key)
-                if asking is None:
-                    continue
-                if key in self._again:
-                    failed.append((key, asking))
-                else:
-                    self._again.add(key)
-                    self._unsent.append(key)
+            failed = self._sendAgain(self._sent)
         self._sent.clear()
         self._streams.clear()
         what = "closed the connection before it answered" if attempt.complete else "cannot be reached over QUIC"
         if len(keys) > len(failed):
             self._reconnect()
         self._fail(failed, Unreachable(f"{self.label} {what}: {reason}", server=self.label))
-
-    def _fail(self, failed: list[tuple[bytes, PendingQuery]], fault: Unreachable) -> None:
-        now = self.clock.seconds()
-        for key, asking in failed:
-            # The callback of one query may end another.
-            if self.keys.get(key) is asking:
-                del self.keys[key]
-                self._again.discard(key)
-                asking.failed(fault, now, self, key)

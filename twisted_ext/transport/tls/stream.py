@@ -89,11 +89,11 @@ class TLSExchange(StreamExchange):
         return attempt.handshake.details()
 
     def attempt(self) -> Attempt:
-        return TLSAttempt(self, self._terms.handshake(self.server, self._clock.seconds, self._name))
+        return TLSAttempt(self, self._terms.handshake(self.server, self.clock.seconds, self._name))
 
     def factory(self, attempt: Attempt) -> IProtocolFactory:
         assert isinstance(attempt, TLSAttempt)
-        factory = TLSMemoryBIOFactory(attempt.handshake, True, attempt, self._clock)
+        factory = TLSMemoryBIOFactory(attempt.handshake, True, attempt, self.clock)
         factory.protocol = _Secured
         return factory
 

@@ -367,15 +367,15 @@ class _Pending(PendingQuery):
         self.over = False
         self._asking = asking
 
-    def replied(self, octets: bytes, now: float, leg: Channel, key: bytes) -> bool:
+    def replied(self, octets: bytes, now: float, channel: Channel, key: bytes) -> bool:
         return self._asking.take(octets, True)
 
-    def doubted(self, now: float, leg: Channel, key: bytes) -> None:
+    def doubted(self, now: float, channel: Channel, key: bytes) -> None:
         """
         Called for UDP only.
         """
 
-    def failed(self, fault: DNSFault, now: float, leg: Channel, key: bytes) -> None:
+    def failed(self, fault: DNSFault, now: float, channel: Channel, key: bytes) -> None:
         self.over = True
         self._asking.abandon(fault)
 
