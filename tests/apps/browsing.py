@@ -80,6 +80,9 @@ class Browsing:
             reply, _, self._received = self._received.partition(b"\0")
             answer = json.loads(reply)
             if answer.get("id") == self._number:
+                if "navigated" in str(answer.get("error")):
+                    # What was asked for has led to another page, or came between two: it was done, and there is no value.
+                    return {"result": {}}
                 assert "result" in answer, answer
                 result = answer["result"]
                 assert isinstance(result, dict)

@@ -20,6 +20,7 @@ from twisted_ext.server.api import site as module
 from twisted_ext.server.api.replies import ApiReply
 from twisted_ext.server.api.site import ApiAsked, ApiDoor, apiSite
 from twisted_ext.server.api.tokens import ApiTokens
+from twisted_ext.server.config import secretfiles
 from twisted_ext.server.operations.audit import AuditLog
 from twisted_ext.server.web.attempts import FailedAttempts
 
@@ -72,7 +73,7 @@ class SiteTests(SynchronousTestCase):
         """
         codes = [self.ask(Host=host).code for host in ("attacker.example", "127.0.0.1:8081", "[::1]", "dns.example", "DNS.example:8081")]
         self.assertEqual(codes, [421, 200, 200, 200, 200])
-        with patch.object(module, "isOurs", lambda host: True):
+        with patch.object(module, "isOurs", lambda *_: True):
             self.assertEqual(self.ask(Host="attacker.example").code, 200)
 
     def test_guessing(self) -> None:
@@ -100,7 +101,7 @@ class SiteTests(SynchronousTestCase):
         path.write_text("broken")
         with capturedLogs() as captured:
             self.assertEqual({self.ask().code for _ in range(20)}, {503})
-        lines = [formatEvent(event) for event in captured if event["log_namespace"] == module.__name__]
+        lines = [formatEvent(event) for event in captured if event["log_namespace"] == secretfiles.__name__]
         self.assertEqual(len(lines), 1)
         self.assertIn("no token is taken until it is mended", lines[0])
         path.write_text(right)

@@ -188,7 +188,7 @@ class SiteTests(SynchronousTestCase):
         self.signIn()
         codes = [self.get(Host=host).code for host in ("attacker.example", "localhost:8082", "[::1]", "dns.example", "")]
         self.assertEqual(codes, [421, 200, 200, 200, 421])
-        with patch.object(module, "isOurs", lambda host: True):
+        with patch.object(module, "isOurs", lambda *_: True):
             self.assertEqual(self.get(Host="attacker.example").code, 200)
 
     def test_sessionsEnd(self) -> None:

@@ -454,9 +454,9 @@ class HTTPSExchangeTests(HTTPSTestCase):
             ended += waiters
         self.exchange.settle()
         self.network.advance(1)
-        state = vars(self.exchange)
+        exchange = self.exchange
         for name in ("keys", "_sent", "_again", "_unsent", "_retired", "_leaving"):
-            self.assertEqual(len(state[name]), 0, name)
+            self.assertEqual(len(getattr(exchange, name)), 0, name)
         self.assertEqual(self.here.pending(), [])
         self.assertGreater(sum(len(waiter.replies) for waiter in ended), 1000)
 

@@ -417,9 +417,9 @@ class HTTP3Tests(HTTP3TestCase):
         self.network.shape(delay=0.01)
         server.handle = server.answer
         self.assertEqual(self.answered(), "h3")
-        inside = vars(self.exchange)
-        self.assertEqual([len(inside[each]) for each in ("keys", "_sent", "_again", "_retired", "_leaving")], [0] * 5)
-        link = inside["_link"]
+        exchange = self.exchange
+        self.assertEqual([len(getattr(exchange, each)) for each in ("keys", "_sent", "_again", "_retired", "_leaving")], [0] * 5)
+        link = exchange._link
         assert isinstance(link, HTTP3Link)
         assert link.http is not None
         # Three streams of each end are for control.

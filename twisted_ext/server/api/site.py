@@ -25,7 +25,7 @@ from twisted_ext.server.update.edits import NotEditable, StaleEdit
 from twisted_ext.server.web.attempts import FailedAttempts
 from twisted_ext.server.web.http import BoundedRequest, finishWith
 from twisted_ext.server.web.publichttp import PublicSite
-from twisted_ext.server.web.website import isOurs
+from twisted_ext.server.web.website import clientOf, isOurs
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -195,8 +195,6 @@ class _Root(Resource):
         self._audit = audit
         self._hosts = frozenset([host.lower().rstrip(".") for host in hosts])
         self._attempts = FailedAttempts(_FAILURES)
-        # Why the tokens cannot be read, said once.
-        self._said = ""
 
     def render(self, request: Request) -> int:
         for name, value in _HEADERS:
@@ -220,12 +218,9 @@ class _Root(Resource):
         return NOT_DONE_YET
 
     def _asked(self, request: Request) -> ApiAsked:
-        host = (request.getHeader(b"host") or b"").decode("latin-1")
-        if not isOurs(host) and host.rpartition(":")[0 if ":" in host else 2].lower().rstrip(".") not in self._hosts:
+        if not isOurs(request.getHeader(b"host"), self._hosts):
             raise ApiRefusal(421, "this name is not in api-hosts; use the address of the server, or localhost")
-        channel = request.channel
-        transport = None if channel is None else channel.transport
-        client = str(getattr(None if transport is None else transport.getPeer(), "host", ""))
+        client = clientOf(request)
         token = self._tokenOf(request, client)
         path = request.path.decode("ascii", "replace")
         segments = [unquote(each, errors="replace") for each in path.strip("/").split("/")]
@@ -247,12 +242,8 @@ class _Root(Resource):
             given = bearer.strip() if scheme.lower() == b"bearer" else b""
         try:
             token = self._tokens.find(given, client) if given else None
-        except BadDescription as fault:
-            if str(fault) != self._said:
-                self._said = str(fault)
-                _log.error("{fault}; no token is taken until it is mended", fault=fault)
+        except BadDescription:
             raise ApiRefusal(503, "the tokens of this server cannot be read; its log says why") from None
-        self._said = ""
         if token is not None:
             # Whatever others do: behind a proxy all clients have one address, and must not be locked out by one of them.
             return token

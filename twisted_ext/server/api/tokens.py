@@ -91,6 +91,7 @@ class ApiTokens(SecretTables[bytes, ApiToken]):
     maker = "txdns api token"
     #: 10,000 tokens.
     most = 4 * 1024 * 1024
+    denied = "no token is taken"
     keys = ("secret", "only", "from", "until")
 
     def __init__(self, path: str, today: Callable[[], float] = time) -> None:

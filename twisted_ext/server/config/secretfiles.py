@@ -12,6 +12,8 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from typing import ClassVar, Final, Generic, TypeVar
 
+from twisted.logger import Logger
+
 from twisted_ext.errors import BadDescription
 from twisted_ext.files import openNow, stateOf
 
@@ -19,6 +21,8 @@ __all__ = ["SCOPES", "SecretTables", "readSecret", "refuseForeign"]
 
 #: What one may do with a secret; each includes those before it: read; change the records of zones; everything.
 SCOPES: Final = ("read", "zones", "admin")
+
+_log: Final = Logger(__name__)
 
 _K = TypeVar("_K")
 _T = TypeVar("_T")
@@ -83,6 +87,7 @@ class SecretTables(Generic[_K, _T]):
     @cvar word: the word in the heads of the tables.
     @cvar maker: the command that makes them.
     @cvar most: octets from which a file is too long.
+    @cvar denied: what does not happen while the file is not valid, for the log.
     @cvar keys: the keys of a table besides C{name} and C{scope}.
     @cvar marks: the characters of names besides letters and digits, in the order of a pattern's class.
     """
@@ -91,6 +96,7 @@ class SecretTables(Generic[_K, _T]):
     word: ClassVar[str]
     maker: ClassVar[str]
     most: ClassVar[int]
+    denied: ClassVar[str]
     keys: ClassVar[tuple[str, ...]]
     marks: ClassVar[str] = "_-"
 
@@ -101,6 +107,7 @@ class SecretTables(Generic[_K, _T]):
         self.path = path
         # None until the file has been read, so that one that is mended is read again.
         self._state: tuple[int, ...] | None = stateOf(path)
+        self._said = ""
         self._entries = self._read()
 
     def entries(self) -> dict[_K, _T]:
@@ -112,8 +119,15 @@ class SecretTables(Generic[_K, _T]):
         state = stateOf(self.path)
         if state != self._state:
             self._entries, self._state = {}, None
-            self._entries = self._read()
-            self._state = state
+            try:
+                self._entries = self._read()
+            except BadDescription as fault:
+                # Once: each request tries again.
+                if str(fault) != self._said:
+                    self._said = str(fault)
+                    _log.error("{fault}; {denied} until it is mended", fault=fault, denied=self.denied)
+                raise
+            self._state, self._said = state, ""
         return self._entries
 
     def _read(self) -> dict[_K, _T]:

@@ -23,12 +23,12 @@ from twisted.web.server import NOT_DONE_YET
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault, TimedOut
 from twisted_ext.server.console.replies import DRAWING, ConsoleAsked, ConsoleRefusal, ConsoleReply, ownPath
 from twisted_ext.server.console.sessions import LONGEST, ConsoleSessions
-from twisted_ext.server.console.users import ConsoleUsers, Passwords, TooManyTries
+from twisted_ext.server.console.users import ConsoleUser, ConsoleUsers, Passwords, TooManyTries
 from twisted_ext.server.reply.ratelimit import siteOf
 from twisted_ext.server.web.attempts import FailedAttempts
 from twisted_ext.server.web.http import BoundedRequest, finishWith
 from twisted_ext.server.web.publichttp import PublicSite
-from twisted_ext.server.web.website import isOurs
+from twisted_ext.server.web.website import clientOf, isOurs
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -113,7 +113,6 @@ class _Console(Resource):
         self._cookie = "__Host-txdns" if isEncrypted else "txdns"
         self._sessions = ConsoleSessions()
         self._attempts = FailedAttempts(_WRONG, ofAll=_WRONG_OF_ALL)
-        self._said = ""
         self._templates = Environment(
             loader=PackageLoader("twisted_ext.server.console"),
             autoescape=True,
@@ -143,8 +142,7 @@ class _Console(Resource):
 
     def _handle(self, request: Request, told: list[ConsoleAsked]) -> ConsoleReply | Deferred[ConsoleReply]:
         host = (request.getHeader(b"host") or b"").decode("latin-1")
-        if not isOurs(host) and host.rpartition(":")[0 if ":" in host else 2].lower().rstrip(".") not in self._hosts:
-            # A page of another site could point its own name here.
+        if not isOurs(host, self._hosts):
             raise ConsoleRefusal(421, "This name is not in console-hosts. Use the address of the server, or localhost.")
         path = request.path.decode("ascii", "replace")
         parts = [_shown(unquote(each, errors="replace")) for each in path.strip("/").split("/")] if path != "/" else []
@@ -155,7 +153,7 @@ class _Console(Resource):
             raise ConsoleRefusal(405, "This takes GET and POST.")
         if method == "POST":
             self._expectOwnPage(request, host)
-        asked = ConsoleAsked(method, parts, {}, _clientOf(request))
+        asked = ConsoleAsked(method, parts, {}, clientOf(request))
         if method == "POST":
             asked.form = _fieldsIn(request.content.read() if request.content is not None else b"")
         else:
@@ -209,27 +207,21 @@ class _Console(Resource):
 
     # -- signing in
 
-    def _user(self, name: str) -> object:
+    def _user(self, name: str) -> ConsoleUser | None:
         """
         @raise ConsoleRefusal: the users cannot be read.
         """
         try:
-            found = self._users.find(name)
-        except BadDescription as fault:
-            if str(fault) != self._said:
-                self._said = str(fault)
-                _log.error("{fault}; no user can sign in until it is mended", fault=fault)
+            return self._users.find(name)
+        except BadDescription:
             raise ConsoleRefusal(503, "The users of this server cannot be read; its log says why.") from None
-        self._said = ""
-        return found
 
     def _signIn(self, asked: ConsoleAsked, former: str) -> Deferred[ConsoleReply]:
         name, to = asked.form.get("name", ""), asked.form.get("to", "")
         network, now = siteOf(asked.client), self._clock.seconds()
         if wait := self._attempts.waitFor(network, now):
             raise ConsoleRefusal(429, f"There were too many wrong passwords. Try again in {wait:.0f} seconds.")
-        self._user(name)
-        user = self._users.find(name)
+        user = self._user(name)
 
         def compared(isRight: bool) -> ConsoleReply:
             if not isRight or user is None:
@@ -320,12 +312,6 @@ def _shown(text: str) -> str:
     Return a text with a mark in place of characters that no one sees, and of those that would change the direction of what follows.
     """
     return _UNSEEN.sub("\ufffd", text)
-
-
-def _clientOf(request: Request) -> str:
-    channel = request.channel
-    transport = None if channel is None else channel.transport
-    return str(getattr(None if transport is None else transport.getPeer(), "host", ""))
 
 
 def _signInPage(to: str, said: str = "", code: int = 200) -> ConsoleReply:

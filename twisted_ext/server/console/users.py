@@ -66,6 +66,7 @@ class ConsoleUsers(SecretTables[str, ConsoleUser]):
     maker = "txdns console user"
     #: 5,000 users.
     most = 1024 * 1024
+    denied = "no user can sign in"
     keys = ("password",)
     marks = "._-"
 

@@ -4,7 +4,7 @@ Read-only web pages with security headers, and the service that serves a site at
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from ipaddress import ip_address
 from socket import SOCK_STREAM
 from socket import socket as Socket
@@ -26,7 +26,7 @@ from twisted_ext.server.web.http import finishWith
 from twisted_ext.server.web.publichttp import PublicSite
 from twisted_ext.transport.servers import Server
 
-__all__ = ["HEADERS", "Document", "Page", "SiteService", "isOurs", "refuse", "sendLater"]
+__all__ = ["HEADERS", "Document", "Page", "SiteService", "clientOf", "isOurs", "refuse", "sendLater"]
 
 _log: Final = Logger(__name__)
 
@@ -125,9 +125,21 @@ def sendLater(request: Request, making: Deferred[Document]) -> int:
     return NOT_DONE_YET
 
 
-def isOurs(host: str | bytes | None) -> bool:
+def clientOf(request: Request) -> str:
     """
-    Return whether a host is an address or C{localhost}, which no other machine can claim.
+    Return the address that a request came from; C{""} for none, as over a Unix socket.
+    """
+    channel = request.channel
+    transport = None if channel is None else channel.transport
+    return str(getattr(None if transport is None else transport.getPeer(), "host", ""))
+
+
+def isOurs(host: str | bytes | None, names: Container[str] = ()) -> bool:
+    """
+    Return whether a C{Host} header has an address or C{localhost}, which no other machine can claim, or a name of this server. A page of
+    another site could point its own name here.
+
+    @param names: in lower case, without a dot at the end.
     """
     text = host.decode("latin-1") if isinstance(host, bytes) else host or ""
     if text.startswith("["):
@@ -137,7 +149,7 @@ def isOurs(host: str | bytes | None) -> bool:
         rest = colon + port
     if rest and not (rest.startswith(":") and rest[1:].isdigit()):
         return False
-    if name.lower().rstrip(".") == "localhost":
+    if (plain := name.lower().rstrip(".")) == "localhost" or plain in names:
         return True
     try:
         ip_address(name)
