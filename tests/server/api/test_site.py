@@ -106,6 +106,10 @@ class SiteTests(SynchronousTestCase):
         self.assertIn("no token is taken until it is mended", lines[0])
         path.write_text(right)
         self.assertEqual(self.ask().code, 200)
+        path.write_text("broken")
+        with capturedLogs() as captured:
+            self.assertEqual(self.ask().code, 503)
+        self.assertEqual(len([event for event in captured if event["log_namespace"] == secretfiles.__name__]), 1)
 
     def test_faults(self) -> None:
         """

@@ -118,7 +118,7 @@ class SecretTables(Generic[_K, _T]):
         """
         state = stateOf(self.path)
         if state != self._state:
-            self._entries, self._state = {}, None
+            self._state = None
             try:
                 self._entries = self._read()
             except BadDescription as fault:
