@@ -16,10 +16,11 @@ import pytest
 
 from twisted_ext._version import __version__
 from twisted_ext.apps.cli.bulk import divided as running
+from twisted_ext.apps.cli.bulk import feed as feeding
 from twisted_ext.apps.cli.bulk import plan
 from twisted_ext.apps.cli.bulk.command import main, parseBulk
 from twisted_ext.apps.cli.bulk.feed import EACH, Feed, NoWorkers, Pace, SchedulerGone, Tally
-from twisted_ext.apps.cli.bulk.plan import LINES, Done, InputFile, NoReply, Order, Partition
+from twisted_ext.apps.cli.bulk.plan import LINES, Done, InputFile, NoReply, Order, Partition, RunFailed
 from twisted_ext.apps.cli.terminal.exits import BATCH, NO_REPLY, OK, USAGE, ExitError
 from twisted_ext.wire.rrtypes import MX, A
 
@@ -33,7 +34,8 @@ class Promise:
 
     def __init__(self, partition: Partition, result: Done | BaseException) -> None:
         self.partition = partition
-        self.status = "error" if isinstance(result, BaseException) else "finished"
+        # What ends the run is returned, not raised.
+        self.status = "error" if isinstance(result, BaseException) and not isinstance(result, RunFailed) else "finished"
         self._result = result
         self.released = False
 
@@ -133,6 +135,48 @@ def test_failedPartitions(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not tally.isSilent
     tally, _ = fed(monkeypatch, Cluster({3: NoReply("timed out")}))
     assert tally.isSilent and len(tally.failed) == 1
+
+
+def test_nothingMoreCanBeDone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """
+    What no other partition would escape, such as a full disk, ends the run with the first one: Dask does not try it again. The command
+    says what is there.
+    """
+
+    def resolve(partition: Partition) -> Done:
+        raise RunFailed("out: no space")
+
+    monkeypatch.setattr(feeding, "resolvePartition", resolve)
+    result = feeding._attempt(_ORDER.of(0, "out"))
+    assert isinstance(result, RunFailed)
+    cluster = Cluster({1: result})
+    monkeypatch.setattr(distributed, "wait", cluster.wait)
+    monkeypatch.setattr(running, "_client", lambda wishes: nullcontext(cluster))
+    monkeypatch.setattr(running, "_check", lambda client, workers: None)
+    monkeypatch.setattr(plan, "OCTETS", 10)
+    (tmp_path / "names").write_text(100 * "a.example\n")
+    words = [str(tmp_path / "names"), "--dask-local", "2", "--output", str(tmp_path / "out"), "--no-progress"]
+    with pytest.raises(ExitError, match="out: no space; 0 of 100 partitions are in ") as caught:
+        running.runOnCluster(parseBulk(words))
+    assert caught.value.code == BATCH
+    assert len(cluster.made) < 12
+
+
+def test_inputChangesAtTheEnd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """
+    A run whose input has changed ends with an error, even if all partitions were read before.
+    """
+    names = tmp_path / "names"
+    names.write_text("a.example\n")
+
+    def filled(*given: object) -> Tally:
+        names.write_text("b\n")
+        return Tally(partitions=1)
+
+    monkeypatch.setattr(running, "_filled", filled)
+    with pytest.raises(ExitError, match="names has changed since the run began") as caught:
+        running.runOnCluster(parseBulk([str(names), "--dask-local", "2", "--output", str(tmp_path / "out"), "--no-progress"]))
+    assert caught.value.code == BATCH
 
 
 def test_workersComeAndGo(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ Tests of how C{txdns bulk} divides its input and publishes partitions, with sour
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
@@ -28,6 +29,7 @@ from twisted_ext.apps.cli.bulk.plan import (
     InputFile,
     NoReply,
     Order,
+    RunFailed,
     inputFile,
     namesIn,
     parquetOf,
@@ -89,6 +91,14 @@ def orderFor(path: Path, *, step: int, column: str = "name", format: str = "") -
     return Order(found, format or found.format, A, "192.0.2.53")
 
 
+def allNames(order: Order) -> list[str]:
+    """
+    Return the names of all partitions.
+    """
+    partitions = [order.of(number, "") for number in range(order.partitions)]
+    return [name for partition in partitions for name in namesIn(order.input, partition.first, partition.count)]
+
+
 def rowsOf(folder: Path) -> list[dict[str, object]]:
     """
     Return all rows of an output folder.
@@ -110,8 +120,7 @@ def test_eachLineIsInOnePartition(tmp_path_factory: pytest.TempPathFactory, line
     path = tmp_path_factory.getbasetemp() / "lines"
     path.write_bytes(("\n".join(lines) + ("\n" if ends else "")).encode())
     order = orderFor(path, step=step)
-    found = [name for number in range(order.partitions) for name in namesIn(order.input, number * step, step)]
-    assert found == [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
+    assert allNames(order) == [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
 
 
 def test_longLines(tmp_path: Path) -> None:
@@ -123,7 +132,7 @@ def test_longLines(tmp_path: Path) -> None:
     path.write_text("a" * (3 * most) + "\nb\n" + "c" * (most - 1) + "\nd")
     for step in (100, most, 10 * most):
         order = orderFor(path, step=step)
-        found = [name for number in range(order.partitions) for name in namesIn(order.input, number * step, step)]
+        found = allNames(order)
         assert [name[:1] for name in found] == ["a", "b", "c", "d"]
         assert (len(found[0]), len(found[2])) == (most, most - 1)
 
@@ -142,7 +151,7 @@ def test_eachRowIsInOnePartition(tmp_path_factory: pytest.TempPathFactory, names
     order = orderFor(path, step=step, column="domain") if names else None
     if order is not None:
         assert order.format == PARQUET
-        assert [name for number in range(order.partitions) for name in namesIn(order.input, number * step, step)] == names
+        assert allNames(order) == names
 
 
 def test_wrongInput(tmp_path: Path) -> None:
@@ -250,6 +259,99 @@ def test_otherRuns(tmp_path: Path) -> None:
         Folder(str(tmp_path / "other")).begin(order)
     with pytest.raises(ExitError, match="write the name of a folder"):
         Folder(str(path / "below"))
+
+
+@pytest.mark.parametrize("kind", [LINES, PARQUET])
+def test_changedInput(tmp_path: Path, looking: LocalEngine, kind: str) -> None:
+    """
+    A partition of an input that has changed since the run began, that has lost its end or that is gone ends the run, with nothing looked up
+    and nothing published. When the file is restored, the run goes on with its names.
+    """
+    path = tmp_path / "names"
+
+    def write(names: list[str], time: int) -> None:
+        if kind == LINES:
+            path.write_text("".join([f"{name}\n" for name in names]))
+        else:
+            write_table(pyarrow.table({"name": names}), path, row_group_size=2)
+        os.utime(path, (time, time))
+
+    names = [f"h{number}.example" for number in range(10, 40)]
+    write(names, 1000)
+    order = orderFor(path, step=11)
+    (tmp_path / "out").mkdir()
+    last = order.of(order.partitions - 1, str(tmp_path / "out" / "part-000002.jsonl"))
+    for others, time in ((names[:5], 2000), (names[::-1], 2000), (names[:5], 1000)):
+        write(others, time)
+        with pytest.raises(RunFailed, match="names has changed since the run began; restore it"):
+            resolvePartition(last)
+    path.unlink()
+    with pytest.raises(RunFailed, match="names is gone, or not there for all workers"):
+        resolvePartition(last)
+    assert looking.asked == [] and rowsOf(tmp_path / "out") == []
+    write(names, 1000)
+    assert allNames(order) == names
+
+
+def test_changedWithoutTime(tmp_path: Path) -> None:
+    """
+    Where a file system tells no time, a part that has fewer octets or rows than were counted is not taken for a whole one.
+    """
+    path = tmp_path / "names"
+    path.write_text("a.example\n")
+    lines = InputFile(str(path), LINES, 20, 20, "")
+    table = tmp_path / "table"
+    write_table(pyarrow.table({"name": ["a.example"]}), table)
+    rows = InputFile(str(table), PARQUET, 2, 2, "", "name")
+    for file in (lines, rows):
+        with patch.object(plan, "expectUnchanged"), pytest.raises(RunFailed, match="has changed"):
+            namesIn(file, 0, file.size)
+
+
+def test_formatIsRemembered(tmp_path: Path) -> None:
+    """
+    A folder has files of one format: the same command with another one is refused.
+    """
+    path = tmp_path / "names"
+    path.write_text("a.example\n")
+    folder = Folder(str(tmp_path / "out"))
+    folder.begin(orderFor(path, step=100))
+    folder.close()
+    with pytest.raises(ExitError, match=r"belongs to another run \(format lines, not parquet\); choose a new folder"):
+        folder.begin(orderFor(path, step=100, format=PARQUET))
+    folder.close()
+
+
+def test_outputThatCannotBeWritten(tmp_path: Path, looking: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A full disk and the like end the run at once; an error that may pass is tried again with the look-ups that are done, and ends the run
+    when it stays.
+    """
+    path = tmp_path / "names"
+    path.write_text("a.example\n")
+    partition = orderFor(path, step=100).of(0, str(tmp_path / "part-000000.jsonl"))
+    paused: list[float] = []
+    monkeypatch.setattr(plan, "sleep", paused.append)
+    faults: list[Exception] = []
+
+    def replace(source: str, target: str) -> None:
+        if faults:
+            raise faults.pop(0)
+        os.rename(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        faults[:] = [OSError(number, os.strerror(number))]
+        with pytest.raises(RunFailed, match=rf"part-000000.jsonl cannot be written: {os.strerror(number)}; the same command goes on"):
+            resolvePartition(partition)
+    assert paused == [] and len(looking.asked) == 4
+    faults[:] = [OSError(errno.EIO, "Input/output error") for _ in range(3)]
+    with pytest.raises(RunFailed, match="Input/output error"):
+        resolvePartition(partition)
+    assert len(paused) == 2 and len(looking.asked) == 5
+    faults[:] = [OSError(errno.EIO, "Input/output error"), ValueError("of an object store")]
+    assert resolvePartition(partition).names == 1
+    assert len(looking.asked) == 6 and len(rowsOf(tmp_path)) == 1
 
 
 def test_silentServers(tmp_path: Path, looking: LocalEngine) -> None:

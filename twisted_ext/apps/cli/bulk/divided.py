@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext._version import __version__
 from twisted_ext.apps.cli.bulk.feed import EACH, Feed, NoWorkers, Pace, SchedulerGone, Tally
-from twisted_ext.apps.cli.bulk.plan import Folder, Order, inputFile, installedVersion
+from twisted_ext.apps.cli.bulk.plan import Folder, Order, RunFailed, expectUnchanged, inputFile, installedVersion
 from twisted_ext.apps.cli.terminal.colors import isTerminal
 from twisted_ext.apps.cli.terminal.exits import BATCH, INTERRUPTED, NO_REPLY, OK, TERMINATED, USAGE, ExitError, complain
 from twisted_ext.apps.cli.terminal.progress import drawingFor
@@ -69,6 +69,10 @@ def runOnCluster(wishes: BulkWishes) -> int:
             tally = _filled(wishes, order, folder, left)
             # What workers that were killed had begun is removed.
             folder.left(order)
+            expectUnchanged(source)
+    except RunFailed as failure:
+        there = order.partitions - len([*folder.left(order)])
+        raise ExitError(BATCH, f"{failure}; {there:,} of {order.partitions:,} partitions are in {folder.path}") from None
     except (KeyboardInterrupt, _Terminated) as end:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         there = order.partitions - len([*folder.left(order)])

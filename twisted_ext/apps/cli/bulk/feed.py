@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.bulk.plan import Done, NoReply, Partition, resolvePartition
+from twisted_ext.apps.cli.bulk.plan import Done, NoReply, Partition, RunFailed, resolvePartition
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -65,6 +65,16 @@ class Tally:
         self.names += done.names
         self.answered += done.answered
         self.cpu += done.cpu
+
+
+def _attempt(partition: Partition) -> Done | RunFailed:
+    """
+    Do a partition. What ends the run is returned, since Dask tries again what is raised.
+    """
+    try:
+        return resolvePartition(partition)
+    except RunFailed as failure:
+        return failure
 
 
 class Feed:
@@ -122,6 +132,7 @@ class Feed:
 
         @raise NoWorkers: there are none.
         @raise SchedulerGone: the cluster has ended.
+        @raise RunFailed: nothing more can be done.
         """
         from distributed.comm import CommClosedError
 
@@ -133,12 +144,12 @@ class Feed:
     def _fed(self, numbers: Iterator[int], make: Callable[[int, int], Partition]) -> Tally:
         from distributed import wait
 
-        under: dict[Future[Done], Partition] = {}
+        under: dict[Future[Done | RunFailed], Partition] = {}
         while True:
             workers = self._workers()
             while len(under) < self._each * workers and (number := next(numbers, None)) is not None:
                 partition = make(number, workers)
-                under[self._client.submit(resolvePartition, partition, pure=False, retries=_RETRIES)] = partition
+                under[self._client.submit(_attempt, partition, pure=False, retries=_RETRIES)] = partition
             if not under:
                 if workers:
                     return self.tally
@@ -154,11 +165,14 @@ class Feed:
                 self._ended(under.pop(future), future)
             self._told(self.tally, workers)
 
-    def _ended(self, partition: Partition, future: Future[Done]) -> None:
+    def _ended(self, partition: Partition, future: Future[Done | RunFailed]) -> None:
         from distributed import KilledWorker
 
         if future.status == "finished":
-            self.tally.took(future.result())
+            result = future.result()
+            if isinstance(result, RunFailed):
+                raise result
+            self.tally.took(result)
         elif future.status != "error":
             raise SchedulerGone(f"{partition.text} is {future.status}")
         else:

@@ -12,13 +12,14 @@ A partition has lines of text, cut at octets, or rows of a column of a Parquet f
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from io import BytesIO
-from time import perf_counter, process_time
+from time import perf_counter, process_time, sleep
 from typing import TYPE_CHECKING, Final
 
 import fsspec
@@ -49,6 +50,8 @@ __all__ = [
     "NoReply",
     "Order",
     "Partition",
+    "RunFailed",
+    "expectUnchanged",
     "inputFile",
     "installedVersion",
     "namesIn",
@@ -78,6 +81,18 @@ OCTETS: Final = 1 << 18
 _PACKED: Final = {b"\x1f\x8b": "zcat", b"\x28\xb5\x2f\xfd": "zstdcat", b"\xfd7zXZ": "xzcat", b"BZh": "bzcat"}
 
 
+#: What tells in fsspec's file systems whether a file is still the same, the most reliable first.
+_TAGS: Final = ("ETag", "etag", "mtime", "last_modified", "LastModified", "Last-Modified", "created")
+
+#: Errors of the output that the next partition would meet as well.
+_LASTING: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EFBIG}
+)
+
+#: Seconds before each further attempt to write a partition.
+_PAUSES: Final = (0.2, 2.0)
+
+
 @dataclass(frozen=True, slots=True)
 class InputFile:
     """
@@ -87,7 +102,7 @@ class InputFile:
     @ivar format: L{LINES} or L{PARQUET}.
     @ivar size: its rows, or octets for lines.
     @ivar step: how many of these are in a partition.
-    @ivar changed: what tells whether it is still the same: its time or tag.
+    @ivar changed: what tells whether it is still the same: its octets, and its tag or time.
     @ivar column: the column of names; C{""} for lines.
     """
 
@@ -113,8 +128,9 @@ def inputFile(path: str, column: str) -> InputFile:
     """
     try:
         files, place = fsspec.core.url_to_fs(path)
+        files.invalidate_cache()
         about = files.info(place)
-        changed = str(next((about[key] for key in ("ETag", "etag", "mtime", "created", "LastModified") if about.get(key)), ""))
+        changed = _stamp(about)
         with files.open(place, "rb") as file:
             start = file.read(8)
             for octets, tool in _PACKED.items():
@@ -127,6 +143,34 @@ def inputFile(path: str, column: str) -> InputFile:
     except (OSError, ValueError, ImportError) as error:
         said = getattr(error, "strerror", None) or str(error)
         raise ExitError(BATCH, f"{path}: {said}; write a file with one name per line, or a Parquet file") from error
+
+
+def _stamp(about: Mapping[str, object]) -> str:
+    return f"{about['size']} octets, {next((about[key] for key in _TAGS if about.get(key)), 'no time')}"
+
+
+def expectUnchanged(file: InputFile) -> None:
+    """
+    Check that a file is what it was when the run was begun: its partitions would leave out names of another one, or repeat them.
+
+    @raise RunFailed: it is not.
+    @raise OSError: it cannot be read.
+    """
+    files, place = fsspec.core.url_to_fs(file.path)
+    files.invalidate_cache()
+    try:
+        about = files.info(place)
+    except FileNotFoundError:
+        raise RunFailed(f"{file.path} is gone, or not there for all workers; restore it, then the same command goes on") from None
+    if _stamp(about) != file.changed:
+        raise _changed(file)
+
+
+def _changed(file: InputFile) -> RunFailed:
+    # If the file is restored, nothing of the other one may be left here.
+    _group.cache_clear()
+    _groupsOf.cache_clear()
+    return RunFailed(f"{file.path} has changed since the run began; restore it, or choose a new folder for what it is now")
 
 
 def _rowsOf(file: object, path: str, column: str) -> int:
@@ -151,22 +195,29 @@ def namesIn(file: InputFile, first: int, count: int) -> list[str]:
     """
     Return the names of one partition: the rows, or those lines that begin in it. Blank lines and comments are left out.
 
+    @raise RunFailed: it is not the file that was divided.
     @raise OSError: it cannot be read.
     """
-    if file.format == PARQUET:
-        return _rows(file, first, count)
-    return [line for line in _lines(file.path, first, count) if line and not line.startswith("#")]
+    try:
+        if file.format == PARQUET:
+            return _rows(file, first, count)
+        return [line for line in _lines(file, first, count) if line and not line.startswith("#")]
+    finally:
+        # Only now: it may have been changed while it was read, which is the reason of any error then.
+        expectUnchanged(file)
 
 
-def _lines(path: str, first: int, count: int) -> list[str]:
+def _lines(file: InputFile, first: int, count: int) -> list[str]:
     most = int(BULK_LINE.default)
-    files, place = fsspec.core.url_to_fs(path)
+    files, place = fsspec.core.url_to_fs(file.path)
     with files.open(place, "rb") as source:
         before = b"\n"
         if first:
             source.seek(first - 1)
             before = source.read(1)
         octets = source.read(count)
+        if len(octets) != count:
+            raise _changed(file)
         rest = b""
         if not octets.endswith(b"\n"):
             # The last line goes on in the next partition.
@@ -218,6 +269,8 @@ def _rows(file: InputFile, first: int, count: int) -> list[str]:
             part = _group(file.path, file.changed, number, file.column).slice(skipped, first + count - begin - skipped)
             names += [name or "" for name in part.to_pylist()]
         begin += rows
+    if len(names) != count:
+        raise _changed(file)
     return names
 
 
@@ -231,6 +284,12 @@ def installedVersion() -> str:
 class NoReply(Exception):
     """
     No name of a partition got a reply. It is not published, since it would count as done.
+    """
+
+
+class RunFailed(Exception):
+    """
+    No partition of a run can be done any more, so to try others would only repeat look-ups.
     """
 
 
@@ -255,7 +314,8 @@ def resolvePartition(partition: Partition) -> Done:
     Look up the names of a partition, and publish the result.
 
     @raise NoReply: none got a reply.
-    @raise OSError: the input cannot be read, or the output not written.
+    @raise RunFailed: the input has changed, or the output cannot be written.
+    @raise OSError: the input cannot be read.
     """
     began, spent = perf_counter(), process_time()
     files, place = fsspec.core.url_to_fs(partition.output)
@@ -271,7 +331,7 @@ def resolvePartition(partition: Partition) -> Done:
     batch = engine.resolve(names, partition.rrType, partition.seconds, partition.rate, partition.rateServer)
     if batch.unreached is not None and not batch.answered:
         raise NoReply(str(batch.unreached))
-    publish(partition.output, parquetOf(batch.lines) if isParquet else "".join(batch.lines).encode("ascii"))
+    _publishPatiently(partition.output, parquetOf(batch.lines) if isParquet else "".join(batch.lines).encode("ascii"))
     return Done(partition.number, len(names), batch.answered, perf_counter() - began, process_time() - spent)
 
 
@@ -366,7 +426,8 @@ class Order:
         """
         Return what the rows of the output depend on. The servers are not among it: a run may go on with others.
         """
-        return {"type": typeName(self.rrType), "format": self.format, **asdict(self.input)}
+        # The format is that of the output: inputs of another one have another step.
+        return {"type": typeName(self.rrType), **asdict(self.input), "format": self.format}
 
 
 class Folder:
@@ -462,3 +523,23 @@ def publish(path: str, octets: bytes) -> None:
         return
     with replacingFile(place) as file:
         file.write(octets)
+
+
+def _publishPatiently(path: str, octets: bytes) -> None:
+    """
+    Publish a partition, in several attempts if the error may pass: a new attempt at the whole partition would repeat its look-ups.
+
+    @raise RunFailed: it cannot be written.
+    """
+    pauses = iter(_PAUSES)
+    while True:
+        try:
+            publish(path, octets)
+            return
+        # Object stores have errors of their own.
+        except Exception as error:
+            pause = None if isinstance(error, OSError) and error.errno in _LASTING else next(pauses, None)
+            if pause is None:
+                said = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+                raise RunFailed(f"{path} cannot be written: {said}; the same command goes on when it can") from error
+        sleep(pause)
