@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,6 +199,13 @@ def test_workersComeAndGo(monkeypatch: pytest.MonkeyPatch) -> None:
     feed = Feed(cast("distributed.Client", cluster), met=lambda workers: met.append(([*workers], len(cluster.made))))
     assert feed.run(iter(range(10)), make).partitions == 10
     assert met == [(["0", "1"], 0), (["2"], 10)]
+
+    def wait(futures: Sequence[object], *, timeout: float, return_when: str) -> Waited:
+        raise CancelledError("8 Futures cancelled:\nReason: scheduler-connection-lost")
+
+    monkeypatch.setattr(distributed, "wait", wait)
+    with pytest.raises(SchedulerGone, match="^the connection was closed$"):
+        Feed(cast("distributed.Client", Cluster())).run(iter([1]), lambda number, workers: _ORDER.of(number, "out"))
 
     for status in ("cancelled", "lost"):
         cluster = Cluster()

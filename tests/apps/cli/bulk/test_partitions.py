@@ -5,10 +5,12 @@ Tests of how C{txdns bulk} divides its input and publishes partitions, with sour
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import pickle
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
@@ -135,6 +137,48 @@ def test_longLines(tmp_path: Path) -> None:
         found = allNames(order)
         assert [name[:1] for name in found] == ["a", "b", "c", "d"]
         assert (len(found[0]), len(found[2])) == (most, most - 1)
+
+
+def test_endlessLine(tmp_path: Path) -> None:
+    """
+    Of a last line without an end, whatever its size, no more is read than a line may have.
+    """
+    path = tmp_path / "lines"
+    with path.open("wb") as file:
+        file.truncate(1 << 20)
+    read: list[int] = []
+
+    class Counting(io.FileIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            octets = super().read(size) or b""
+            read.append(len(octets))
+            return octets
+
+    files = fsspec.filesystem("file")
+    order = orderFor(path, step=100)
+    with patch.object(type(files), "open", lambda self, path, mode: Counting(path)):
+        assert [len(name) for name in namesIn(order.input, 0, 100)] == [int(BULK_LINE.default)]
+    assert sum(read) <= 2 * BULK_LINE.default
+
+
+def test_namesThatAreNotUTF8(tmp_path: Path, looking: LocalEngine) -> None:
+    """
+    Names that are not UTF-8 stay different names, written as in master files, in lines that every JSON reader takes and in Parquet files;
+    a byte order mark is no part of the first name.
+    """
+    path = tmp_path / "names.txt"
+    path.write_bytes(b"\xef\xbb\xbfw.test\n\xff\xfe.test\n\xfe\xff.test\nb\xc3\xbccher.test\n\xff-\xc3\xbc.test\n\xef\xbb\xbfx.test\n")
+    names = ["w.test", "\\255\\254.test", "\\254\\255.test", "b\u00fccher.test", "\\255-\u00fc.test", "\ufeffx.test"]
+    for format in (LINES, PARQUET):
+        out = tmp_path / format
+        out.mkdir()
+        order = orderFor(path, step=1000, format=format)
+        resolvePartition(order.of(0, str(out / f"part-000000{plan.ENDINGS[format]}")))
+        rows = rowsOf(out)
+        assert sorted(str(row["name"]) for row in rows) == sorted(names)
+        assert [row["data"] for row in rows if row["name"] == names[1]] == [["192.0.2.1"]]
+    for step in (1, 4, 20):
+        assert allNames(orderFor(path, step=step)) == names
 
 
 @given(st.lists(st.text("ab", max_size=3), max_size=40), st.integers(1, 12), st.integers(1, 15))
@@ -432,9 +476,13 @@ def test_theSameEngineForAllPartitions(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     made: list[tuple[str, int | None]] = []
 
+    @dataclass(eq=False)
+    class Made:
+        process: int
+
     def make(target: str, window: int | None) -> object:
         made.append((target, window))
-        return object()
+        return Made(os.getpid())
 
     monkeypatch.setattr(workerlookups, "Engine", make)
     monkeypatch.setattr(workerlookups, "_engines", {})
@@ -442,6 +490,9 @@ def test_theSameEngineForAllPartitions(monkeypatch: pytest.MonkeyPatch) -> None:
     assert workerlookups.engineFor("192.0.2.1", None) is first
     assert workerlookups.engineFor("192.0.2.2", None) is not first
     assert made == [("192.0.2.1", None), ("192.0.2.2", None)]
+    # One that was forked has no thread that would look anything up.
+    with patch.object(os, "getpid", lambda: -1), pytest.raises(RuntimeError, match="start processes with spawn"):
+        workerlookups.engineFor("192.0.2.1", None)
 
 
 def test_ranges() -> None:

@@ -139,7 +139,8 @@ class Feed:
         try:
             return self._fed(numbers, make)
         except (CancelledError, CommClosedError) as error:
-            raise SchedulerGone(str(error).partition("\n")[0]) from error
+            # Dask's text counts futures, which are not the user's.
+            raise SchedulerGone("the connection was closed") from error
 
     def _fed(self, numbers: Iterator[int], make: Callable[[int, int], Partition]) -> Tally:
         from distributed import wait

@@ -8,7 +8,7 @@ import os
 import stat
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
 from twisted.python.failure import Failure
@@ -21,7 +21,7 @@ from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import PTR, typeName, typeNumber
 
-__all__ = ["Fed", "Item", "Lines", "namesOf", "rangesOf"]
+__all__ = ["BYTE_ORDER_MARK", "Fed", "Item", "Lines", "lineText", "namesOf", "rangesOf"]
 
 #: The name as given in the input, and the mnemonic of the type; both appear in the output.
 Item: TypeAlias = tuple[str, str]
@@ -29,7 +29,22 @@ Item: TypeAlias = tuple[str, str]
 #: An item and its question, or the error if it is not valid.
 Fed: TypeAlias = tuple[Item, Question | CallerFault]
 
+#: What some editors begin UTF-8 files with.
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
 _CHUNK = 1 << 16
+
+
+def lineText(line: bytes) -> str:
+    """
+    Return a line as text. Octets that are not UTF-8 are escaped as in master files: JSON has no room for them, and to replace them would
+    make one name of several.
+    """
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        text = line.decode("utf-8", "surrogateescape")
+        return "".join([f"\\{ord(each) - 0xDC00:03d}" if "\udc80" <= each <= "\udcff" else each for each in text])
 
 
 class Lines:
@@ -55,6 +70,7 @@ class Lines:
         self.ended = False
         self._lines: deque[bytes] = deque()
         self._rest = b""
+        self._isFirst = True
         self._skipping = False
         self._waiting = False
 
@@ -79,9 +95,13 @@ class Lines:
                         self._reactor.addReader(self)
                     return None
                 self._read()
-            line = lines.popleft().strip()
+            line = lines.popleft()
+            if self._isFirst:
+                self._isFirst = False
+                line = line.removeprefix(BYTE_ORDER_MARK)
+            line = line.strip()
             if line and not line.startswith(b"#"):
-                return line.decode("utf-8", "surrogateescape")
+                return lineText(line)
 
     def doRead(self) -> None:
         self._waiting = False

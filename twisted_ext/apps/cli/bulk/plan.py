@@ -26,6 +26,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from twisted_ext._version import __version__
+from twisted_ext.apps.cli.bulk.input import BYTE_ORDER_MARK, lineText
 from twisted_ext.apps.cli.bulk.resume import hold
 from twisted_ext.apps.cli.bulk.workerlookups import engineFor
 from twisted_ext.apps.cli.terminal.exits import BATCH, ExitError
@@ -232,7 +233,9 @@ def _lines(file: InputFile, first: int, count: int) -> list[str]:
     lines = (octets + rest).split(b"\n")
     if not lines[-1]:
         del lines[-1]
-    return [line[:most].strip().decode("utf-8", "surrogateescape") for line in lines]
+    if lines and not first:
+        lines[0] = lines[0].removeprefix(BYTE_ORDER_MARK)
+    return [lineText(line[:most].strip()) for line in lines]
 
 
 @lru_cache(1)
@@ -311,7 +314,8 @@ class Done:
 
 def resolvePartition(partition: Partition) -> Done:
     """
-    Look up the names of a partition, and publish the result.
+    Look up the names of a partition, and publish the result. The reactor runs in a thread from the first call on, so that a process that is
+    forked later cannot call this: start processes with C{spawn}.
 
     @raise NoReply: none got a reply.
     @raise RunFailed: the input has changed, or the output cannot be written.
@@ -324,9 +328,6 @@ def resolvePartition(partition: Partition) -> Done:
         return Done(partition.number, 0, 0, 0.0, 0.0)
     names = namesIn(partition.input, partition.first, partition.count)
     isParquet = partition.format == PARQUET
-    if isParquet:
-        # It has no room for octets that are not UTF-8.
-        names = [name.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for name in names]
     engine = engineFor(partition.target, partition.window)
     batch = engine.resolve(names, partition.rrType, partition.seconds, partition.rate, partition.rateServer)
     if batch.unreached is not None and not batch.answered:

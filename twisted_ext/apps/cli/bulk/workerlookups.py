@@ -5,6 +5,7 @@ next.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from functools import cache, partial
@@ -114,6 +115,8 @@ class Batch:
 class Engine:
     """
     Looks names up for a worker, from another thread than the reactor's.
+
+    @ivar process: the process that it works in; one that is forked has no thread for the reactor.
     """
 
     def __init__(self, target: str, window: int | None) -> None:
@@ -123,6 +126,7 @@ class Engine:
         """
         from twisted_ext.apps.cli.terminal.upstream import upstreamFor
 
+        self.process = os.getpid()
         self._reactor = runningReactor()
         self._window = Window(most=window)
         self._serverRates: ServerRates | None = None
@@ -170,8 +174,12 @@ class Engine:
 def engineFor(target: str, window: int | None) -> Engine:
     """
     Return this process's engine for a server. A worker has one or two in its life.
+
+    @raise RuntimeError: this process was forked from one that has an engine.
     """
     with _lock:
+        if any(engine.process != os.getpid() for engine in _engines.values()):
+            raise RuntimeError("a process cannot look names up if it was forked from one that did; start processes with spawn")
         engine = _engines.get((target, window))
         if engine is None:
             engine = _engines[target, window] = Engine(target, window)
