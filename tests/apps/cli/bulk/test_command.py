@@ -7,6 +7,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
@@ -14,7 +16,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.apps.turning import TurningReactor
-from twisted_ext.answers import Answer, Origin, Outcome
+from twisted_ext.answers import Answer, Origin, Outcome, QueryContext
 from twisted_ext.apps.cli.bulk import run as working
 from twisted_ext.apps.cli.bulk.command import parseBulk
 from twisted_ext.apps.cli.bulk.run import BulkWork, Streams
@@ -23,6 +25,7 @@ from twisted_ext.apps.cli.terminal.upstream import CommandUpstream
 from twisted_ext.errors import ServerFailed, TimedOut
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf, rrsetOf
+from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import CNAME, SOA, A
 
@@ -95,6 +98,28 @@ class BulkWorkTests(SynchronousTestCase):
         lines = self.run_("\n".join(names) + "\n")
         self.assertEqual(sorted([str(line["name"]) for line in lines]), sorted(names))
         self.assertEqual(len([line for line in lines if "error" in line]), 2)
+
+    def test_rateLimitsAreRemarkedOn(self) -> None:
+        """
+        A server that answers half of the queries only when they are repeated is named once; one that does so less often is not.
+        """
+
+        class Limited(CannedSource):
+            every = 3
+            count = 0
+
+            def ask(self, question: Question, context: QueryContext) -> Answer:
+                self.count += 1
+                attempts = 1 if self.count % 3 < self.every else 2
+                return Answer(Outcome.NODATA, origin=Origin("udp", "192.0.2.53:53", attempts))
+
+        for every, said in ((2, ""), (1, "txdns bulk: 192.0.2.53:53 loses or truncates half of its replies: a rate limit?\n")):
+            self.source = source = Limited()
+            source.every = every
+            self.output = Path(self.mktemp())
+            with redirect_stderr(StringIO()) as written:
+                self.run_("".join([f"h{number}.example.org\n" for number in range(2000)]))
+            self.assertEqual(written.getvalue(), said)
 
     def test_blankLinesAndCommentsAreSkipped(self) -> None:
         """

@@ -5,7 +5,7 @@ resumed while an exception is handled takes that for its own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import mypyc_attr
 from twisted.internet.defer import Deferred
@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorFDSet, IReactorTim
 from twisted_ext.answers import Answer
 from twisted_ext.apps.cli.bulk.input import Fed, Item, Lines, namesOf, rangesOf
 from twisted_ext.apps.cli.bulk.output import LineWriter, lineOf
-from twisted_ext.apps.cli.terminal.exits import BATCH, ExitError
+from twisted_ext.apps.cli.terminal.exits import BATCH, ExitError, complain
 from twisted_ext.apps.cli.terminal.progress import Progress
 from twisted_ext.apps.cli.terminal.run import interruptedBy
 from twisted_ext.errors import TimedOut, Unreachable
@@ -30,6 +30,9 @@ __all__ = ["BulkFlow"]
 
 #: Seconds to wait after Ctrl-C for the reader of a pipe to read the rest.
 _FAREWELL = 1.0
+
+#: Answers of which half needed another query of the same server before this is remarked on.
+_REMARKABLE: Final = 400
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -50,6 +53,10 @@ class BulkFlow:
         self._ended = self._interrupted = False
         self._answered = self._written = 0
         self._unreached: Exception | None = None
+        #: Answers of each server that came to a repeated query only, since so many names were answered.
+        self._repeated: dict[str, int] = {}
+        self._since = 0
+        self._isRemarked = False
         self._window = Window(most=wishes.window)
         descriptors = IReactorFDSet(reactor)
         self._writer = LineWriter(descriptors, reactor, streams.output, drained=self._drained, failed=self._end)
@@ -82,6 +89,9 @@ class BulkFlow:
         self._written += 1
         if result.__class__ is Answer:
             self._answered += 1
+            origin = result.origin
+            if origin is not None and origin.attempts > 1 and not self._isRemarked:
+                self._noteRepeated(origin.server)
         elif isinstance(result, TimedOut | Unreachable):
             self._unreached = result
         if self._progress is not None:
@@ -91,6 +101,18 @@ class BulkFlow:
             self._run.held = True
         if self._ended:
             self._settle()
+
+    def _noteRepeated(self, server: str) -> None:
+        """
+        Remark once on a server that limits rates: the window is as small as it gets then, and nothing else would tell why.
+        """
+        if self._answered - self._since > _REMARKABLE:
+            self._since = self._answered
+            self._repeated.clear()
+        count = self._repeated[server] = self._repeated.get(server, 0) + 1
+        if count * 2 >= _REMARKABLE:
+            self._isRemarked = True
+            complain(f"txdns bulk: {server} loses or truncates half of its replies: a rate limit?")
 
     def _wake(self) -> None:
         self._run.fill()
