@@ -44,7 +44,7 @@ def lineText(line: bytes) -> str:
         return line.decode("utf-8")
     except UnicodeDecodeError:
         text = line.decode("utf-8", "surrogateescape")
-        return "".join([f"\\{ord(each) - 0xDC00:03d}" if "\udc80" <= each <= "\udcff" else each for each in text])
+        return "".join([f"\\{ord(each) - 0xDC00:03d}" if 0xDC80 <= ord(each) <= 0xDCFF else each for each in text])
 
 
 class Lines:
