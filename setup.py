@@ -7,9 +7,11 @@ would hide its source.
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from configparser import ConfigParser
 from glob import glob
@@ -111,8 +113,47 @@ DIRECT = ["-fvisibility=hidden", "-fno-plt"]
 #: The compiler, and the plugin by which it understands interfaces, in the versions with which this source was tested.
 COMPILER = ("mypy[mypyc] == 2.4.1", "mypy-zope == 1.0.17")
 
-#: The extras whose libraries the compiled modules, and those that they import, use.
-TYPED = ("shell", "cli", "robot", "https", "quic", "qr")
+#: Where the types of libraries are that have none of their own, or are too large for a build; see pyproject.toml.
+STUBS = "typings"
+
+#: What the libraries are imported as whose names say otherwise.
+MODULES = {"argon2-cffi": "argon2", "google-re2": "re2", "pyopenssl": "OpenSSL", "pyyaml": "yaml"}
+
+
+def pathsOf(module: str) -> list[str]:
+    """
+    Return the files of a module of this package and of the packages that it is in.
+    """
+    parts = module.split(".")
+    names = ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
+    return [path for name in names for path in (f"{name}.py", f"{name}/__init__.py") if os.path.exists(path)]
+
+
+def importedLibraries(paths: Iterable[str]) -> dict[str, str]:
+    """
+    Return what these files import and the files of this package that they import, wherever it is written: the type checker reads all of it.
+
+    @return: by the name of each library's module, a file that imports it.
+    """
+    libraries: dict[str, str] = {}
+    remaining = list(paths)
+    known = set(remaining)
+    while remaining:
+        path = remaining.pop()
+        with open(path, encoding="utf-8") as file:
+            nodes = list(ast.walk(ast.parse(file.read())))
+        names = [each.name for node in nodes if isinstance(node, ast.Import) for each in node.names]
+        for node in nodes:
+            if isinstance(node, ast.ImportFrom) and node.module is not None:
+                names += [f"{node.module}.{each.name}" for each in node.names]
+        for name in names:
+            top = name.partition(".")[0]
+            if top == "twisted_ext":
+                remaining += [each for each in pathsOf(name) if each not in known]
+                known.update(remaining)
+            elif top not in sys.stdlib_module_names and not os.path.exists(f"{STUBS}/{top}/__init__.pyi"):
+                libraries.setdefault(top, path)
+    return libraries
 
 
 def compilerRequirements() -> list[str]:
@@ -121,8 +162,25 @@ def compilerRequirements() -> list[str]:
     """
     settings = ConfigParser()
     settings.read("setup.cfg", "utf-8")
-    lists = [settings["options"]["install_requires"], *[settings["options.extras_require"][extra] for extra in TYPED]]
-    return [*COMPILER, *[line for text in lists for line in text.splitlines() if line]]
+    own = settings["metadata"]["name"]
+    always, *others = [
+        [line for line in text.splitlines() if line and not line.startswith(("#", own))]
+        for text in (settings["options"]["install_requires"], *settings["options.extras_require"].values())
+    ]
+    libraries = importedLibraries(compiledModules())
+    asked = {moduleOf(line): line for line in [*[line for lines in others for line in lines], *always]}
+    for name, path in libraries.items():
+        if name not in asked:
+            sys.exit(f"setup.py: {path} imports {name}, which is neither a requirement of setup.cfg, see MODULES, nor in {STUBS}")
+    return [*COMPILER, *always, *sorted({asked[name] for name in libraries} - {*always})]
+
+
+def moduleOf(requirement: str) -> str:
+    """
+    Return the name of the module that a requirement is for.
+    """
+    name = re.split(r"[\s\[.<>=;]", requirement)[0].lower()
+    return MODULES.get(name, name.replace("-", "_"))
 
 
 class BuildExtensions(build_ext):

@@ -21,9 +21,10 @@ import venv
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
-from dist import ROOT, sources
+from dist import ROOT, buildSource, reproducible, sources, unpack
 from parts import runPart, runTests
 
 
@@ -140,9 +141,9 @@ def missing() -> str | None:
     return None
 
 
-def copy(paths: Iterable[str], target: Path) -> None:
+def copy(paths: Iterable[str], target: Path, origin: Path = ROOT) -> None:
     """
-    Make a folder have these files of the checkout, with their times, and no other ones but those in its C{build}.
+    Make a folder have these files of another one, and no others but those in its C{build}. Files that have not changed keep their times.
     """
     wanted = set(paths)
     for path in target.rglob("*"):
@@ -150,8 +151,10 @@ def copy(paths: Iterable[str], target: Path) -> None:
         if path.is_file() and name not in wanted and not name.startswith(("build/", ".mypy_cache/")):
             path.unlink()
     for name in wanted:
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, target / name)
+        there = target / name
+        there.parent.mkdir(parents=True, exist_ok=True)
+        if not there.exists() or there.read_bytes() != (origin / name).read_bytes():
+            shutil.copy(origin / name, there)
 
 
 def leftovers(checkout: Path) -> list[Path]:
@@ -177,10 +180,14 @@ def build(wheel: Wheel) -> Path:
         # Another list of modules: what was compiled of those that are interpreted now would hide their source.
         for folder in checkout.glob("build/lib*"):
             shutil.rmtree(folder)
-    copy(sources(), checkout)
+    # As pip builds it for a user: from the source distribution, beside nothing but what setup.py asks for.
+    with TemporaryDirectory(prefix="txdns-compiled-") as name:
+        folder = Path(name)
+        unpacked = folder / "unpacked"
+        copy(unpack(buildSource(folder, [], reproducible()), unpacked), checkout, unpacked)
     for old in [*wheel.folder.glob("*.whl"), *leftovers(checkout)]:
         old.unlink()
-    options = ("--quiet", "--disable-pip-version-check", "--no-build-isolation", "--no-deps", "--wheel-dir", wheel.folder)
+    options = ("--quiet", "--disable-pip-version-check", "--no-deps", "--wheel-dir", wheel.folder)
     run(sys.executable, "-m", "pip", "wheel", *options, checkout, TXDNS_COMPILE="1", TXDNS_OPTIMIZE=wheel.optimization)
     (file,) = wheel.folder.glob("*.whl")
     return file

@@ -172,6 +172,40 @@ def wrongIn(wheel: Iterable[str], sdist: Iterable[str], files: Iterable[str]) ->
     return wrong
 
 
+def buildSource(folder: Path, options: list[str], environment: dict[str, str]) -> Path:
+    """
+    Build the source distribution.
+
+    @param folder: an existing folder, for it and for what it is made of.
+    @param options: for C{python -m build}.
+    @param environment: that of L{reproducible}.
+    """
+    checkout, made = folder / "checkout", folder / "made"
+    for path in sources():
+        (checkout / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, checkout / path)
+    readme = checkout / "README.rst"
+    readme.write_text(linked(readme.read_text("utf-8"), documentation()), "utf-8")
+    run(sys.executable, "docs/share.py", "share", folder=checkout, environment={**environment, "PYTHONPATH": str(checkout)})
+    (checkout / SCRIPTS).mkdir()
+    for program in ("txdns", "twistd"):
+        for shell, path in (("bash", f"bash-completion/completions/{program}"), ("zsh", f"zsh/site-functions/_{program}")):
+            shutil.copy(checkout / "share" / path, checkout / SCRIPTS / f"{program}.{shell}")
+        shutil.copy(checkout / f"share/fish/vendor_completions.d/{program}.fish", checkout / SCRIPTS)
+    command = (sys.executable, "-m", "build", *options, "--outdir", str(made), "--sdist")
+    run(*command, folder=checkout, environment=environment)
+    (sdist,) = made.glob("*.tar.gz")
+    repack(sdist, int(environment["SOURCE_DATE_EPOCH"]))
+    return sdist
+
+
+def reproducible() -> dict[str, str]:
+    """
+    Return the environment in which the same checkout gives the same octets.
+    """
+    return {**os.environ, "SOURCE_DATE_EPOCH": str(time()), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
+
+
 def build(target: Path, options: list[str]) -> list[Path]:
     """
     Build and check a release.
@@ -180,34 +214,17 @@ def build(target: Path, options: list[str]) -> list[Path]:
     @param options: for C{python -m build}.
     """
     os.umask(0o022)
-    epoch = time()
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(epoch), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
-    files = list(sources())
+    environment = reproducible()
     with TemporaryDirectory(prefix="txdns-dist-") as name:
         folder = Path(name)
-        checkout, made = folder / "checkout", folder / "made"
-        for path in files:
-            (checkout / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / path, checkout / path)
-        readme = checkout / "README.rst"
-        readme.write_text(linked(readme.read_text("utf-8"), documentation()), "utf-8")
-        withPath = {**environment, "PYTHONPATH": str(checkout)}
-        run(sys.executable, "docs/share.py", "share", folder=checkout, environment=withPath)
-        (checkout / SCRIPTS).mkdir()
-        for program in ("txdns", "twistd"):
-            for shell, path in (("bash", f"bash-completion/completions/{program}"), ("zsh", f"zsh/site-functions/_{program}")):
-                shutil.copy(checkout / "share" / path, checkout / SCRIPTS / f"{program}.{shell}")
-            shutil.copy(checkout / f"share/fish/vendor_completions.d/{program}.fish", checkout / SCRIPTS)
-        tool = (sys.executable, "-m", "build", *options, "--outdir", str(made))
-        run(*tool, "--sdist", folder=checkout, environment=environment)
-        (sdist,) = made.glob("*.tar.gz")
-        repack(sdist, epoch)
+        sdist = buildSource(folder, options, environment)
         unpacked = folder / "unpacked"
         paths = list(unpack(sdist, unpacked))
-        run(*tool, "--wheel", folder=unpacked, environment=environment)
-        (wheel,) = made.glob("*.whl")
+        command = (sys.executable, "-m", "build", *options, "--outdir", str(sdist.parent), "--wheel")
+        run(*command, folder=unpacked, environment=environment)
+        (wheel,) = sdist.parent.glob("*.whl")
         with zipfile.ZipFile(wheel) as contents:
-            wrong = wrongIn(contents.namelist(), paths, files)
+            wrong = wrongIn(contents.namelist(), paths, sources())
         if wrong:
             sys.exit("\n".join([f"dist: {line}" for line in wrong]))
         run(sys.executable, "-m", "twine", "check", "--strict", str(sdist), str(wheel), folder=folder, environment=environment)
