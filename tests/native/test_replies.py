@@ -17,6 +17,7 @@ from tests.typed import unchecked
 from tests.zone.plain import HEAD, versionOf
 from twisted_ext.native import siphash
 from twisted_ext.native.loops import Place
+from twisted_ext.server.authority import replying
 from twisted_ext.server.authority.replying import ZoneReplies, denialOf
 from twisted_ext.server.authority.zonetable import EXPIRED, Zones
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
@@ -173,6 +174,101 @@ def test_namesOfTheSOARecord() -> None:
         assert _asked(_replies(zones), queryOf("hosts.x.example.")) is not None
 
 
+@pytest.mark.parametrize("names", [4 * (63,), (121, 121), (60, 60, 60, 60)])
+def test_longNamesOfTheSOARecord(names: tuple[int, ...]) -> None:
+    """
+    Denials of a zone whose SOA record has long names are made in Python, and its other replies here; other zones are not affected.
+    """
+    # The last name may have 255 octets with the apex.
+    long = ".".join(["n" * min(63, size) for size in names])[: 255 - len("e.test.") - 3]
+    mname, rname = (long, long) if len(names) == 2 else (long, "h")
+    zones = Zones()
+    zones.put(Zone(versionOf(f"@ SOA {mname} {rname} 1 2 3 4 5\n@ NS a.\nwww A 192.0.2.1\n", "e.test.")))
+    zones.put(Zone(versionOf(HEAD + "www A 192.0.2.2\n")))
+    with extended():
+        made = _replies(zones)
+        assert _asked(made, queryOf("www.example.")) is not None
+        assert _asked(made, queryOf("www.e.test.")) is not None
+        denied = _asked(made, queryOf("no.e.test."))
+        assert denied is None or denied.rcode == 3
+        assert _asked(made, queryOf("no.example.")) is not None
+    assert made.unmapped == 0
+
+
+def test_oneZoneThatCannotBeMapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    An error with one zone leaves that to Python, is reported once, and costs no other zone a reply.
+    """
+    zones = Zones()
+    zones.put(Zone(versionOf(HEAD + "www A 192.0.2.1\n")))
+    zones.put(Zone(versionOf(HEAD + "www A 192.0.2.2\n", "bad.test.")))
+    failures: list[Exception] = []
+    real = replying.denialOf
+
+    def failing(version: Version) -> object:
+        if version.apex == nameFromText("bad.test."):
+            raise ValueError("not this one")
+        return real(version)
+
+    monkeypatch.setattr("twisted_ext.server.authority.replying.denialOf", failing)
+    queries = [(queryOf(name), _PLACE) for name in ("www.example.", "www.bad.test.")]
+    with extended():
+        made = ZoneReplies(zones, lambda: TODAY, ReplyBuilder().opts, failed=failures.append)
+        for _ in range(3):
+            replies = made.repliesTo(queries, 0.0)
+        assert replies[0] is not None and replies[1] is None
+        assert (len(failures), made.unmapped) == (1, 1)
+        zones.revise(nameFromText("bad.test."), versionOf(HEAD + "www A 192.0.2.3\n", "bad.test."))
+        for _ in range(3):
+            made.repliesTo(queries, 0.0)
+        assert (len(failures), made.unmapped) == (2, 2)
+
+
+def test_otherZonesStayMapped() -> None:
+    """
+    A change of one zone costs the others nothing: they are not mapped anew.
+    """
+    zones = Zones()
+    for apex in ("example.", "other.test."):
+        zones.put(Zone(versionOf(HEAD + "www A 192.0.2.1\n", apex)))
+    queries = [(queryOf(name), _PLACE) for name in ("www.example.", "www.other.test.")]
+    with extended():
+        made = _replies(zones)
+        made.repliesTo(queries, 0.0)
+        zones.revise(nameFromText("example."), versionOf(HEAD + "www A 192.0.2.2\n"))
+        changed, same = made.repliesTo(queries, 0.0)
+        assert changed is None and same is not None
+
+
+def test_nodesWithManyRecords() -> None:
+    """
+    A node with thousands of records is left to Python, which does not read all of them to find those of another type.
+    """
+    zones = Zones()
+    zones.put(Zone(versionOf(HEAD + "".join([f"many A 10.0.{number >> 8}.{number & 255}\n" for number in range(2000)]))))
+    with extended():
+        made = _replies(zones)
+        assert _asked(made, queryOf("no.example.")) is not None
+        assert _asked(made, queryOf("many.example.", "AAAA")) is None
+
+
+def test_mapsOfOtherZones() -> None:
+    """
+    A map is not used for a zone with a name of another length than its own.
+    """
+    version = versionOf(HEAD + "www A 192.0.2.1\n")
+    mapping = version.image.mapping()
+    assert mapping is not None
+    extension = builtExtension()
+    made = extension.mapped(*mapping, version.apex, {}, None, False)
+    apex = nameFromText("le.")
+    terms = (0, *ReplyBuilder().opts, bytes(32), None)
+    arrived = [(queryOf("www.le."), _PLACE)]
+    assert extension.replies({apex: None}, {apex: made}, (1 << 64) - 1, terms, 0, arrived, []) == [None]
+    arrived = [(queryOf("www.example."), _PLACE)]
+    assert extension.replies({version.apex: None}, {version.apex: made}, (1 << 64) - 1, terms, 0, arrived, []) != [None]
+
+
 def _mapped(buffer: bytes, places: tuple[int, ...], denial: object) -> object:
     return unchecked(builtExtension().mapped)(buffer, places, b"\x07example\x00", {}, denial, False)
 
@@ -195,7 +291,7 @@ def test_partsOutsideOfTheBuffer() -> None:
     buffer, places = bytes(mapping[0]), mapping[1]
     _mapped(buffer, places, None)
     for index in range(len(places)):
-        for value in (len(buffer) + 1, 1 << 40, sys.maxsize):
+        for value in (len(buffer) + 1, 1 << 40, sys.maxsize, (1 << 64) - 1):
             with pytest.raises(ValueError):
                 _mapped(buffer, (*places[:index], value, *places[index + 1 :]), None)
     with pytest.raises(ValueError):

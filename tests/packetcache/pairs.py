@@ -5,7 +5,7 @@ Two servers with the same settings, one with and one without a packet cache, and
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from struct import pack
 
 from tests.queries import COOKIE, mixedCase, optOf, queryOf
@@ -95,11 +95,11 @@ class Side:
     @ivar beyond: The number of packets that the packet cache could not answer.
     """
 
-    def __init__(self, network: MemoryNetwork, address: str, *, remembers: bool) -> None:
+    def __init__(self, network: MemoryNetwork, address: str, *, remembers: bool, settings: Mapping[str, object] = _SETTINGS) -> None:
         self.clock = clock = network.reactor(address)
         zones = Zones()
         zones.put(Zone.fromText(_ZONE, "example.org"))
-        self.settings = Settings.of(**_SETTINGS)
+        self.settings = Settings.of(**settings)
         # Shared ones: those of a server alone differ with the C extension.
         site = Site(clock, self.settings, today=clock.seconds, zones=zones, secret=_SECRET, cookieSecrets=(_SECRET,))
         features = Features(site)

@@ -17,7 +17,7 @@ from twisted_ext.native.loops import joined
 from twisted_ext.packetcache import table as module
 from twisted_ext.packetcache.clients import Client, Clients, Group
 from twisted_ext.packetcache.shape import hasShape, shapeOf
-from twisted_ext.packetcache.table import Reply, Table, truncated
+from twisted_ext.packetcache.table import Reply, Table, isPlain, truncated
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.testing.sources import CannedSource, answerOf, questionOf
@@ -36,7 +36,7 @@ def replyOf(query: bytes, epoch: Epoch, ttl: int = 60, learned: float = 0.0, age
 
 def test_truncated() -> None:
     """
-    A reply is cut to its question, with TC, and with its OPT record if that has no options; otherwise nothing is left of it.
+    A reply is cut to its question, with TC and neither AA nor rcode, and with its OPT record if that has no options; others are not cut.
     """
     question = queryOf("www.example.test")[12:]
     record = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\x00\x02\x01"
@@ -49,8 +49,9 @@ def test_truncated() -> None:
     ):
         additional = bytes([0, 1 if opt else 0])
         reply = b"\x84\x03\x00\x01\x00\x01\x00\x00" + additional + question + record + opt
-        cut = b"\x86\x03\x00\x01\x00\x00\x00\x00" + additional + question + opt
-        assert truncated(reply) == (cut if kept else b"")
+        cut = b"\x82\x00\x00\x01\x00\x00\x00\x00" + additional + question + opt
+        assert isPlain(reply) == kept
+        assert not kept or truncated(reply) == cut
 
 
 def ttlOf(reply: bytes | None) -> int | None:

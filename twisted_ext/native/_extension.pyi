@@ -49,7 +49,7 @@ def mapped(
 ) -> Mapped: ...
 def replies(
     places: dict[bytes, Any],
-    maps: dict[bytes, Mapped],
+    maps: dict[bytes, Mapped | None],
     depths: int,
     terms: Terms,
     now: int,

@@ -17,6 +17,8 @@ enum {
     NAME = 255,
     LABEL = 63,
     LABELS = 128,
+    /* The most octets of a node that are searched for records of a type. Python knows where each type begins. */
+    SEARCHED = 1 << 14,
     /* Sizes of replies over UDP. */
     LEAST = 512,
     LARGEST = 1232,
@@ -301,11 +303,23 @@ static size_t answered(const Terms *terms, const Mapped *map, const Query *query
     } else {
         if (map->overlay != NULL)
             return 0;
-        size_t above = 0;
-        int64_t encloser = -1;
-        while (encloser < 0 && above < keyLength) {
-            above += 1 + key[above];
-            encloser = nodeOf(map, key + above, keyLength - above);
+        /*
+         * Each name above one that exists does too, so the lowest that does is found by bisection, for a name may have 127 labels: from the
+         * apex outwards in steps that double, since most names that do not exist are just below one that does, and short ones cost least.
+         */
+        size_t above = keyLength, below = 0, top = 0;
+        while (top < query->labels && query->starts[top] < keyLength)
+            top++;
+        int64_t encloser = nodeOf(map, key + keyLength, 0);
+        for (size_t step = 1; below + 1 < top; step *= 2) {
+            size_t left = top - below, next = top - (step < left ? step : left / 2), start = query->starts[next];
+            int64_t found = nodeOf(map, key + start, keyLength - start);
+            if (found >= 0)
+                encloser = found, above = start, top = next;
+            else {
+                below = next;
+                step = left;
+            }
         }
         if (encloser < 0)
             return 0;
@@ -326,7 +340,7 @@ static size_t answered(const Terms *terms, const Mapped *map, const Query *query
         mayDeny = 0;
     }
     uint32_t start = word(map, RECORDS, node), stop = word(map, RECORDS, node + 1);
-    if (start > stop || stop > map->places[AREA_OCTETS])
+    if (start > stop || stop > map->places[AREA_OCTETS] || stop - start > SEARCHED)
         return 0;
     Picked picked;
     picked.length = picked.count = 0;
@@ -354,9 +368,9 @@ static const Mapped *mapOf(const Terms *terms, const Query *query) {
             PyList_Append(terms->unmapped, apex);
         Py_DECREF(apex);
         if (isHere) {
-            const Mapped *found = map == NULL ? NULL : PyCapsule_GetPointer(map, CAPSULE);
+            const Mapped *found = map == NULL || map == Py_None ? NULL : PyCapsule_GetPointer(map, CAPSULE);
             PyErr_Clear();
-            return found;
+            return found != NULL && found->apexLength == query->nameLength - start ? found : NULL;
         }
     }
     PyErr_Clear();
@@ -514,8 +528,8 @@ PyObject *mapped(PyObject *module, PyObject *const *args, Py_ssize_t count) {
         return NULL;
     }
     size_t nodes = map->places[NODES], slots = map->places[MASK] + 1;
-    int isFine = map->apexLength >= 1 && map->apexLength <= NAME && nodes >= 1 && nodes <= 0xFFFFFFFE && slots <= 0xFFFFFFFE &&
-                 (slots & (slots - 1)) == 0 && isWithin(map, RECORDS, 4 * (nodes + 1)) && isWithin(map, NAMES, 4 * (nodes + 1)) &&
+    int isFine = map->apexLength >= 1 && map->apexLength <= NAME && nodes >= 1 && nodes <= 0xFFFFFFFE && slots >= 1 &&
+                 slots <= 0xFFFFFFFE && (slots & (slots - 1)) == 0 && isWithin(map, RECORDS, 4 * (nodes + 1)) && isWithin(map, NAMES, 4 * (nodes + 1)) &&
                  isWithin(map, SLOTS, 4 * slots) && isWithin(map, FLAGS, nodes) && isWithin(map, KEYS, map->places[KEYS_OCTETS]) &&
                  isWithin(map, AREA, map->places[AREA_OCTETS]);
     if (isFine) {

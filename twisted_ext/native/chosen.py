@@ -86,7 +86,7 @@ class Replies(Protocol):
     def __call__(
         self,
         places: dict[bytes, Any],
-        maps: dict[bytes, Mapped],
+        maps: dict[bytes, Mapped | None],
         depths: int,
         terms: Terms,
         now: int,
@@ -96,7 +96,7 @@ class Replies(Protocol):
     ) -> list[bytes | None]:
         """
         @param places: the zones by apex.
-        @param maps: those of them that are mapped.
+        @param maps: those of them that are mapped; L{None} for one that is left to Python.
         @param depths: bit n is set if a zone's name has n labels, bit 63 if one has more.
         @param now: seconds since 1970, for cookies.
         @param unmapped: the apexes of zones that were asked and are not mapped are appended.

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from twisted_ext.answers import BLOCKED, BlockedReply, Epoch
 from twisted_ext.packetcache.clients import Client, Clients, Group
-from twisted_ext.packetcache.table import CookieOptions, kindOf, truncated
+from twisted_ext.packetcache.table import CookieOptions, isPlain, kindOf, truncated
 
 __all__ = ["Address", "PacketCounters", "PacketCache"]
 
@@ -169,7 +169,7 @@ class PacketCache:
                             if client.accounts is not None:
                                 account = client.accounts[kindOf(reply)]
                                 if account.tokens < 1.0:
-                                    if now >= account.shut:
+                                    if now >= account.shut or not isPlain(reply):
                                         beyond(datagram, address, client, now)
                                         others += 1
                                         continue
@@ -205,14 +205,14 @@ class PacketCache:
                             if client.accounts is not None:
                                 account = client.accounts[entry.kind]
                                 if account.tokens < 1.0:
-                                    if now >= account.shut:
+                                    if now >= account.shut or not entry.isPlain:
                                         beyond(datagram, address, client, now)
                                         others += 1
                                         continue
                                     held += 1
                                     short = entry.truncated() if account.holdBack() else b""
                                     if short:
-                                        replies[entry.rcode] += 1
+                                        replies[0] += 1
                                         answered.append(packet)
                                         bodies.append(short)
                                     else:

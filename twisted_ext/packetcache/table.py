@@ -26,7 +26,7 @@ from twisted_ext.answers import BLOCKED, BlockedReply, Epoch
 from twisted_ext.limits import LANE_BYTES, LANE_SIGHTS, MESSAGE_SIZE
 from twisted_ext.packetcache.shape import hasShape, shapeOf
 
-__all__ = ["KINDS", "CookieOptions", "Entry", "Reply", "Table", "kindOf"]
+__all__ = ["KINDS", "CookieOptions", "Entry", "Reply", "Table", "isPlain", "kindOf", "truncated"]
 
 #: The kinds of replies, in the order of L{kindOf}. Each kind has a limit of its own, so that a flood of denials for one network does not
 #: use up the limit for its answers.
@@ -38,10 +38,14 @@ _ttl: Final = Struct(">I").pack_into
 _ENTRY: Final = 400
 _TTL: Final = 96
 
-#: Octets of an OPT record without options; TC in the header's third octet.
+#: Octets of an OPT record without options.
 _OPT: Final = 11
 _OPT_BEGIN: Final = b"\x00\x00\x29"
+
+#: AA and TC in the header's third octet; RA and CD in its fourth.
+_AA: Final = 4
 _TC: Final = 2
+_KEPT: Final = 0x90
 
 #: The largest reply by a stream, in octets.
 _STREAM: Final = int(MESSAGE_SIZE.default)
@@ -63,15 +67,20 @@ def kindOf(reply: bytes) -> int:
     return 2 if reply[0] & 4 else 3
 
 
+def isPlain(reply: bytes) -> bool:
+    """
+    Return whether a reply can be truncated here. Options of EDNS have to be composed each time, since a cookie is for one client.
+    """
+    return not reply[9] or (reply[-_OPT:-8] == _OPT_BEGIN and reply[-2:] == b"\x00\x00")
+
+
 def truncated(reply: bytes) -> bytes:
     """
-    Return a reply without its ID, with TC and without records; empty if it has EDNS options, as L{Entry.truncated} does.
+    Return a L{plain<isPlain>} reply without its ID, with TC and without records.
     """
     end = 10
     while reply[end]:
         end += 1 + reply[end]
-    if reply[9] and (reply[-_OPT:-8] != _OPT_BEGIN or reply[-2:] != b"\x00\x00"):
-        return b""
     return _truncated(reply, end + 5)
 
 
@@ -80,7 +89,8 @@ def _truncated(octets: bytes, question: int) -> bytes:
     @param question: where the question ends.
     """
     opt = octets[-_OPT:] if octets[9] else b""
-    start = bytes([octets[0] | _TC, octets[1]])
+    # As the full path truncates: what has no records denies nothing, and has no authority.
+    start = bytes([octets[0] & ~_AA | _TC, octets[1] & _KEPT])
     return b"%b%b\x00\x00\x00\x00\x00%c%b%b" % (start, octets[2:4], 1 if opt else 0, octets[10:question], opt)
 
 
@@ -166,12 +176,18 @@ class Entry:
             self.until = reply.ends
             self.octets = _ENTRY + len(key) + len(octets)
 
+    @property
+    def isPlain(self) -> bool:
+        """
+        Whether it can be truncated here: it has no options of EDNS, which have to be composed each time.
+        """
+        return self.plain or not self.reply[9]
+
     def truncated(self) -> bytes:
         """
-        Return the reply with TC and without records; empty if it has EDNS options, which have to be composed each time.
+        Return the reply, which L{isPlain}, with TC and without records.
         """
-        octets = self.reply
-        return b"" if octets[9] and not self.plain else _truncated(octets, self._question)
+        return _truncated(self.reply, self._question)
 
     def renew(self, now: float) -> bool:
         """

@@ -243,6 +243,7 @@ class Frontend:
             secret=cookies.secret if isinstance(cookies, CookieReplies) else None,
             others=responder.handlers,
             denies=not authority.expandAlias,
+            failed=lambda error: responder.faults.note("mapping a zone", error, self._reactor.seconds()),
         ).repliesTo
 
     def _count(self, settings: Settings) -> None:

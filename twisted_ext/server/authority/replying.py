@@ -38,6 +38,14 @@ Denial = tuple[bytes, int, bytes, bytes, bytes]
 _LABEL: Final = b"\x01\xff"
 
 _POINTER: Final = 0xC0
+
+#: The largest place of a pointer in L{Denial}.
+_OCTET: Final = 255
+
+#: The most maps that are compared with the versions in force after a change, in a millisecond. If there are more, all are forgotten: in a
+#: flood of changes, comparing would cost more than to map the zones that are asked meanwhile.
+_COMPARED: Final = 5000
+
 _A_IN: Final = b"\x00\x01\x00\x01"
 
 
@@ -59,7 +67,7 @@ def mappedOf(version: Version, denies: bool) -> Mapped | None:
 
 def denialOf(version: Version) -> Denial | None:
     """
-    @return: L{None} if the names in the SOA record are such that this is not worth it.
+    @return: L{None} if the names in the SOA record are so long, or such, that Python has to deny.
     """
     apex = version.apex
     name = _LABEL + apex
@@ -77,6 +85,8 @@ def denialOf(version: Version) -> Denial | None:
             pointers.append(position)
             position += 1
         position += 1
+    if pointers[-1] > _OCTET:
+        return None
     labels: list[bytes] = []
     rdata = version.soa.rdatas[0]
     position = 0
@@ -96,8 +106,10 @@ def denialOf(version: Version) -> Denial | None:
 
 class ZoneReplies:
     """
-    Makes replies. Each version in force is mapped when its zone is first asked; after a change of any zone all are mapped anew, so a reply
-    is never one of a former version.
+    Makes replies. Each version in force is mapped when its zone is first asked, and forgotten once another one is in force, so a reply is
+    never one of a former version.
+
+    @ivar unmapped: versions that could not be mapped because of an error; Python answers from these.
     """
 
     def __init__(
@@ -110,6 +122,7 @@ class ZoneReplies:
         secret: bytes | None = None,
         others: Iterable[int] = (),
         denies: bool = True,
+        failed: Callable[[Exception], object] | None = None,
     ) -> None:
         """
         @param today: returns seconds since 1970, for cookies.
@@ -118,6 +131,7 @@ class ZoneReplies:
         @param secret: that of cookies; L{None} to leave queries with a cookie to others.
         @param others: types besides L{INDIRECT} that others answer.
         @param denies: whether to make negative answers, too.
+        @param failed: called with the error if a version cannot be mapped, once for that version.
         """
         left = sum([1 << rrType for rrType in {0, *INDIRECT, *others} if rrType < 256])
         self._terms: Terms = (flags, *opts, left.to_bytes(32, "little"), secret)
@@ -125,8 +139,12 @@ class ZoneReplies:
         self._places = zones.places
         self._today = today
         self._denies = denies
-        self._maps: dict[bytes, Mapped] = {}
+        self._failed = failed
+        # None for a version that Python answers from.
+        self._maps: dict[bytes, Mapped | None] = {}
+        self._versions: dict[bytes, Version] = {}
         self._seen = Epoch.changes
+        self.unmapped = 0
 
     def repliesTo(self, arrived: list[Any], now: float) -> list[bytes | None]:
         """
@@ -135,7 +153,7 @@ class ZoneReplies:
         assert replies is not None
         if self._seen != Epoch.changes:
             self._seen = Epoch.changes
-            self._maps.clear()
+            self._forget()
         unmapped: list[bytes] = []
         made = replies(self._places, self._maps, self._zones.depths, self._terms, int(self._today()), arrived, unmapped)
         for apex in unmapped:
@@ -143,12 +161,35 @@ class ZoneReplies:
             self._map(apex)
         return made
 
+    def _forget(self) -> None:
+        """
+        Forget the versions that are not in force any more.
+        """
+        versions = self._versions
+        if len(versions) > _COMPARED:
+            self._clear()
+            return
+        served = self._zones.served
+        for apex in [apex for apex, version in versions.items() if served(apex) is not version]:
+            del versions[apex], self._maps[apex]
+
+    def _clear(self) -> None:
+        self._maps.clear()
+        self._versions.clear()
+
     def _map(self, apex: bytes) -> None:
         version = self._zones.served(apex)
-        if version is None or apex in self._maps:
+        if version is None or version.apex != apex or apex in self._maps:
             return
-        mapped = mappedOf(version, self._denies)
-        if mapped is not None:
-            if len(self._maps) >= _MOST:
-                self._maps.clear()
-            self._maps[version.apex] = mapped
+        mapped = None
+        try:
+            mapped = mappedOf(version, self._denies)
+        except Exception as error:
+            # A zone may come from others; replies for all zones are made together.
+            self.unmapped += 1
+            if self._failed is not None:
+                self._failed(error)
+        if len(self._maps) >= _MOST:
+            self._clear()
+        self._maps[apex] = mapped
+        self._versions[apex] = version
