@@ -380,6 +380,9 @@ class _AdGuard:
             converted.set("min-ttl", min(least, _HOUR), dns.place("cache_ttl_min"))
         if most:
             converted.set("max-ttl", most, dns.place("cache_ttl_max"))
+        if 0 < most < least:
+            converted.differs(dns.place("cache_ttl_max"), "AdGuard Home gives only TTLs above cache_ttl_min this one, and others that one")
+            converted.settleTTLs("max-ttl")
         isOptimistic, age = dns.flag("cache_optimistic"), dns.text("cache_optimistic_max_age")
         if isOptimistic:
             converted.set("stale-wait", 0, dns.place("cache_optimistic"))

@@ -527,6 +527,7 @@ class Scope:
             found = self.find(name)
             if found is not None:
                 into.set(setting, secondsIn(found.value), found.place)
+        into.settleTTLs("min-ttl")
         found = self.find("max-cache-size")
         if found is not None:
             octets = _octets(found.value)

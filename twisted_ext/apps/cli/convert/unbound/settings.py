@@ -358,6 +358,7 @@ class _Conversion:
         for name, setting in (("cache-max-ttl", "max-ttl"), ("cache-min-ttl", "min-ttl"), ("cache-max-negative-ttl", "max-negative-ttl")):
             if self.server.values(name):
                 self.converted.set(setting, _number(self.server.last(name)), self._placeOf(name))
+        self.converted.settleTTLs("max-ttl")
         if self.server.values("prefetch"):
             self.converted.set("prefetch", self.server.flag("prefetch"), self._placeOf("prefetch"))
         if not self.server.values("serve-expired"):
