@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.apps.cli.convert.folders import MemoryDisk
-from twisted_ext.apps.cli.convert.command import detected, formatNamed, jsonOf, tomlOf
+from tests.apps.cli.convert.folders import MemoryDisk, converted, linesOf
+from twisted_ext.apps.cli.convert.command import convertFile, detected, formatNamed, jsonOf, tomlOf
 from twisted_ext.apps.cli.convert.converted import Converted, Place
 from twisted_ext.apps.cli.convert.included import Includes
 from twisted_ext.apps.cli.main import main
+from twisted_ext.apps.cli.terminal.exits import USAGE, ExitError
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.settings.tomlfile import valuesFromTOML
 
@@ -34,6 +35,11 @@ PLACE = Place("/etc/toy.conf", 3, "toy yes")
         ("a.txt", "# x\nno-resolv\nserver=192.0.2.1 # ours\n", "dnsmasq"),
         ("a.txt", "address=/lan/192.0.2.1\n", "dnsmasq"),
         ("a.txt", "what is this?\n", ""),
+        ("/etc/nsd/nsd.conf", "", "nsd"),
+        ("a.conf", "server:\n  ip-address: 192.0.2.1\nzone:\n  name: example.org\n  zonefile: a.zone\n", "nsd"),
+        ("/etc/knot/knot.conf", "", "knot"),
+        ("a.conf", "server:\n    listen: 127.0.0.1@53\nzone:\n  - domain: example.org\n", "knot"),
+        ("a.conf", "server:\n  port: 53\nauth-zone:\n  name: example.org\n  zonefile: a.zone\n", "unbound"),
     ],
 )
 def test_formatIsDetected(path: str, text: str, found: str) -> None:
@@ -42,6 +48,42 @@ def test_formatIsDetected(path: str, text: str, found: str) -> None:
     """
     kind = detected(path, text)
     assert (kind.word if kind else "") == found
+
+
+@pytest.mark.parametrize(("name", "title"), [("nsd.conf", "NSD's nsd.conf"), ("knot.conf", "Knot DNS's knot.conf")])
+def test_authoritativeServersAreNotTakenForUnbound(tmp_path: Path, name: str, title: str) -> None:
+    """
+    The configuration of a program without a converter is refused, and the error names the program: as that of Unbound, it would make a
+    resolver of an authoritative server.
+    """
+    path = tmp_path / name
+    path.write_text("server:\n  port: 53\n")
+    with pytest.raises(ExitError) as raised:
+        convertFile(str(path))
+    assert (raised.value.code, str(raised.value)) == (
+        USAGE, f"{path}: this is {title}, which is not converted; serve its zone files with [[zone]]"
+    )  # fmt: skip
+    assert convertFile(str(path), formatNamed("unbound")).kind == "unbound"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "ttl"),
+    [
+        ("unbound", "server:\n cache-min-ttl: 80\n cache-max-ttl: 20\n", 20),
+        ("named", "options { min-cache-ttl 80; max-cache-ttl 20; };", 80),
+        ("dnsmasq", "min-cache-ttl=80\nmax-cache-ttl=20\n", 80),
+        ("dnsmasq", "min-cache-ttl=80\nmax-ttl=20\n", 20),
+        ("coredns", ". {\n forward . 192.0.2.1\n cache {\n  success 100 20 80\n }\n}\n", 20),
+        ("adguard", "dns:\n  cache_ttl_min: 80\n  cache_ttl_max: 20\n", 20),
+    ],
+)
+def test_aLowestTTLAboveTheHighest(kind: str, text: str, ttl: int) -> None:
+    """
+    The settings have one TTL, that which the program gives to all answers, and a line says so: a server does not start with others.
+    """
+    result = converted(kind, text)
+    assert (result.values["min-ttl"], result.values["max-ttl"]) == (ttl, ttl)
+    assert any("the lowest TTL, 80, is above the highest, 20" in line for line in linesOf(result))
 
 
 def test_nameOfTheProgramOrItsMaker() -> None:
@@ -231,7 +273,7 @@ def test_unknownFormat(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("cache-min-ttl: 600\n cache-max-ttl: 300\n", "min-ttl is 600, which is more than max-ttl, 300"),
+        ("answer-cookie: no\n access-control: 192.0.2.0/24 allow_cookie\n", "require-cookie needs cookies = yes"),
         ("tls-cert-bundle: /missing\nforward-zone:\n name: .\n forward-tls-upstream: yes\n forward-addr: 192.0.2.1#dns.example\n", ""),
     ],
 )

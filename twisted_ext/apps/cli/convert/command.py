@@ -175,6 +175,18 @@ FORMATS: Final = (
 )
 
 
+#: Formats that are known so that they are not taken for another one, but are not converted.
+_UNCONVERTED: Final = (
+    _format("knot", "Knot DNS's knot.conf", r"knotd?\.conf", r"^\s*-\s*(?:domain|id|target)\s*:|^\s+(?:rundir|listen)\s*:"),
+    _format(
+        "nsd",
+        "NSD's nsd.conf",
+        r"nsd\.conf",
+        r"^\s*(?:zone|pattern|zonesdir|zonelistfile|xfrdir|xfrdfile|server-count|provide-xfr|request-xfr|include-pattern):",
+    ),
+)
+
+
 def formatNamed(word: str) -> Format | None:
     """
     Return the format with this name for C{--from}; BIND's server has that of its program, or its own.
@@ -188,13 +200,15 @@ def formatNamed(word: str) -> Format | None:
 
 def detected(path: str, text: str) -> Format | None:
     """
-    Return the format of a configuration, by its name, or else by its text; L{None} if neither is known.
+    Return the format of a configuration, by its name, or else by its text; L{None} if neither is known. It may be one that is not
+    converted.
     """
     name = os.path.basename(path).lower()
-    for each in FORMATS:
+    for each in (*FORMATS, *_UNCONVERTED):
         if each.names.match(name):
             return each
-    for each in FORMATS:
+    # Unbound, the last one, has sections of the same names as these.
+    for each in (*FORMATS[:-1], *_UNCONVERTED, FORMATS[-1]):
         if each.marks.search(text):
             return each
     return None
@@ -287,6 +301,8 @@ def convertFile(path: str, kind: Format | None = None, root: str = "") -> Conver
             kind = kind or detected(path, text)
             if kind is None:
                 raise ExitError(USAGE, f"{path}: its format is not known; write --from and {_LISTED}")
+            if kind in _UNCONVERTED:
+                raise ExitError(USAGE, f"{path}: this is {kind.title}, which is not converted; serve its zone files with [[zone]]")
             converted = Converted(kind.word, path)
             kind.load()(text, path, includes, converted)
     except BadDescription as fault:

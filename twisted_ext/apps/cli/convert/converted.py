@@ -184,6 +184,19 @@ class Converted:
         if not values:
             self.remove(name)
 
+    def settleTTLs(self, last: str) -> None:
+        """
+        Have one TTL for all answers if the lowest one is above the highest: a server does not start with such settings.
+
+        @param last: C{min-ttl} or C{max-ttl}, whichever the program applies last, so that its value is the TTL then.
+        """
+        least, most = self.values.get("min-ttl"), self.values.get("max-ttl")
+        if isinstance(least, int) and isinstance(most, int) and least > most:
+            other = "max-ttl" if last == "min-ttl" else "min-ttl"
+            place = self.places[other][0]
+            self.note(place, f"the lowest TTL, {least}, is above the highest, {most}: all answers have that of {last}")
+            self.set(other, self.values[last], place)
+
     def pairs(self, name: str) -> list[tuple[str, Place]]:
         """
         Return the values of a setting that takes several, with their places.

@@ -318,3 +318,33 @@ def test_withoutLibrary(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "yaml", None)
     with pytest.raises(BadDescription, match=r"pip install 'twisted-ext\[yaml\]'$"):
         converted("adguard", SETTINGS)
+
+
+_KEPT = "querylog:\n  enabled: true\n  interval: {}\n  ignored: {}\n"
+
+
+def test_historyOfQueries() -> None:
+    """
+    The days of the log of queries and what is kept of clients are those of the history, and a line says how to switch it on: it takes a
+    folder.
+    """
+    found = converted("adguard", f"dns:\n  anonymize_client_ip: true\n{_KEPT.format('2160h', '[a.example]')}")
+    assert (found.values["query-history-days"], found.values["query-history-clients"]) == (90, "network")
+    assert said(found, Severity.DIFFERS) == ["dns.anonymize_client_ip", "querylog.enabled"]
+    assert said(found, Severity.MISSING) == ["a.example"]
+    earlier = converted("adguard", "dns:\n  querylog_enabled: true\n  querylog_interval: 7\n")
+    assert earlier.values["query-history-days"] == 7
+    assert "query-history-clients" not in earlier.values
+    short = converted("adguard", _KEPT.format("6h", "[]"))
+    assert (short.values["query-history-days"], said(short, Severity.DIFFERS)) == (1, ["querylog.enabled", "querylog.interval"])
+    assert said(converted("adguard", _KEPT.format("soon", "[]")), Severity.WRONG) == ["querylog.interval"]
+
+
+@pytest.mark.parametrize("text", ["querylog:\n  enabled: false\n", "querylog:\n  enabled: true\n  file_enabled: false\n"])
+def test_queriesThatAreNotKept(text: str) -> None:
+    """
+    Without a file of queries there, none are kept here, and nothing is lost.
+    """
+    found = converted("adguard", text)
+    assert "query-history-days" not in found.values
+    assert found.complete

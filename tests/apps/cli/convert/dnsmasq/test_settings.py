@@ -334,7 +334,7 @@ domain-needed
     result = converted("dnsmasq", text)
     wanted = {
         "max-ttl": 300,
-        "min-ttl": 3600,
+        "min-ttl": 300,
         "local-ttl": 20,
         "max-negative-ttl": 0,
         "stale": 86400,

@@ -127,6 +127,16 @@ def test_accessListsAreResolved() -> None:
     assert (values["refuse"], values["drop"]) == (["192.0.2.66/32"], ["203.0.113.0/24"])
 
 
+def test_otherAddressesOfThisMachineAreReported() -> None:
+    """
+    localhost is all addresses of the machine; here it is those of loopback, and one line for each list says so.
+    """
+    result = _converted("acl own { localhost; };\noptions { allow-query { own; localhost; };\n allow-recursion { own; }; };")
+    assert result.texts("allow") == ["127.0.0.0/8", "::1/128"]
+    said = [each for each in linesOf(result) if "its other addresses are missing" in each]
+    assert [line.partition(": ")[0] for line in said] == ["/etc/first.conf:2"]
+
+
 def _access(text: str) -> dict[str, list[str]]:
     result = _converted(text)
     return {name: result.texts(name) for name in ("allow", "refuse", "drop") if name in result.values}

@@ -384,3 +384,16 @@ def test_otherTypesOfLocalNames() -> None:
     assert result.values["forward-other-types"] is True
     assert [finding.place.line for finding in result.findings if finding.severity is Severity.DIFFERS] == [5]
     assert "forward-other-types" not in _converted(transparent.replace("typetransparent", "static")).values
+
+
+@pytest.mark.parametrize("option", ["ignore-cd-flag", "disable-edns-do"])
+def test_whatClientsMayAskForIsReported(option: str) -> None:
+    """
+    Unbound can keep data that is bogus, and the records of DNSSEC, from all clients; here those that set CD or DO get them, and a line says
+    so.
+    """
+    (finding,) = [each for each in _converted(f"server:\n {option}: yes\n").findings if each.place.line == 2]
+    assert finding.severity is Severity.MISSING
+    assert "a client that sets" in finding.reason
+    (finding,) = [each for each in _converted(f"server:\n {option}: no\n").findings if each.place.line == 2]
+    assert finding.severity is Severity.NEEDLESS

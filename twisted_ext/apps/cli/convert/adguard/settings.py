@@ -18,7 +18,8 @@ from twisted_ext.apps.cli.convert.adguard.upstreams import convertUpstreams
 from twisted_ext.apps.cli.convert.converted import Converted, Place
 from twisted_ext.apps.cli.convert.included import Includes
 from twisted_ext.apps.cli.convert.outcome import outcomesOf
-from twisted_ext.apps.cli.convert.words import labelFrom, unlike
+from twisted_ext.apps.cli.convert.words import labelFrom, numberFrom, unlike
+from twisted_ext.server.limits import HISTORY_DAYS
 
 __all__ = ["Client", "clientsFrom", "convert", "enginesIn", "viewTable", "viewsOf"]
 
@@ -27,7 +28,7 @@ _OUTCOMES: Final = outcomesOf("adguard")
 
 #: Keys and tables of the first level that are no part of a DNS server's answers.
 _OTHERS: Final = (
-    "http", "users", "auth_attempts", "block_auth_min", "http_proxy", "language", "theme", "debug_pprof", "web_session_ttl", "querylog",
+    "http", "users", "auth_attempts", "block_auth_min", "http_proxy", "language", "theme", "debug_pprof", "web_session_ttl",
     "statistics", "log", "os", "bind_host", "bind_port", "beta_bind_port", "rlimit_nofile", "log_compress", "log_localtime",
     "log_max_backups", "log_max_size", "log_max_age", "log_file", "verbose", "schema_version",
 )  # fmt: skip
@@ -50,6 +51,9 @@ _HOUR: Final = 3600
 #: Hours between two fetches: the default, and the most.
 _DAY = 24
 _MONTH = 30 * _DAY
+
+#: How long queries are kept if nothing is said about it.
+_KEPT: Final = "2160h"
 
 #: Search engines, and whether they are restricted if nothing is said about them.
 _ENGINES: Final = {
@@ -261,6 +265,7 @@ class _AdGuard:
         self._cache()
         self._answers()
         self._blocking()
+        self._history()
         self._others()
 
     def _table(self, name: str) -> Table:
@@ -380,6 +385,9 @@ class _AdGuard:
             converted.set("min-ttl", min(least, _HOUR), dns.place("cache_ttl_min"))
         if most:
             converted.set("max-ttl", most, dns.place("cache_ttl_max"))
+        if 0 < most < least:
+            converted.differs(dns.place("cache_ttl_max"), "AdGuard Home gives only TTLs above cache_ttl_min this one, and others that one")
+            converted.settleTTLs("max-ttl")
         isOptimistic, age = dns.flag("cache_optimistic"), dns.text("cache_optimistic_max_age")
         if isOptimistic:
             converted.set("stale-wait", 0, dns.place("cache_optimistic"))
@@ -517,6 +525,55 @@ class _AdGuard:
                 converted.missing(self._place(name), "AdGuard's servers are not asked about names", f"apply a list of {kind}")
 
     # -- the rest
+
+    def _history(self) -> None:
+        """
+        Convert how long queries are kept, and what is kept of clients.
+        """
+        converted, dns = self._converted, self._dns
+        # In earlier versions, the keys are in dns.
+        table, above = (self._root.table("querylog"), "") if self._root.has("querylog") else (dns, "querylog_")
+        enabled, written, interval, ignored = [f"{above}{word}" for word in ("enabled", "file_enabled", "interval", "ignored")]
+        table.know("dir_path", "size_memory", "ignored_enabled")
+        isAnonymous = dns.flag("anonymize_client_ip")
+        isWritten = table.flag(written, default=True)
+        hours, names = self._hoursOf(table, interval), table.texts(ignored)
+        if not table.has(enabled):
+            return
+        place = table.place(enabled)
+        if not table.flag(enabled) or not isWritten:
+            converted.needless(place, "by default no queries are kept")
+            return
+        converted.differs(
+            place, "queries are kept only in a folder that is set", "set state to a folder, and query-history = true; txdns log shows them"
+        )
+        converted.set("query-history-days", int(HISTORY_DAYS.pick(-(-hours // _DAY))), table.place(interval))
+        if hours % _DAY:
+            converted.differs(table.place(interval), "queries are kept for whole days")
+        if isAnonymous:
+            converted.set("query-history-clients", "network", dns.place("anonymize_client_ip"))
+            converted.differs(
+                dns.place("anonymize_client_ip"),
+                "the networks /24 and /56 of clients are kept, not /16 and /48",
+                "set query-history-clients to hash or none",
+            )
+        for each in names:
+            converted.missing(each.placeOfText, "rules of queries that are not kept are not read", "see query-history-skip")
+
+    def _hoursOf(self, table: Table, name: str) -> int:
+        """
+        Return the hours for which queries are kept; earlier versions write days.
+        """
+        text = table.text(name, _KEPT)
+        days = numberFrom(text)
+        if days is not None:
+            return days * _DAY
+        matched = _DURATION.fullmatch(text)
+        if matched is None:
+            self._converted.wrong(table.place(name), "this is not a time")
+            return _MONTH
+        hours, minutes, seconds = (int(each or "0") for each in matched.groups())
+        return hours + -(-(minutes * 60 + seconds) // 3600)
 
     def _others(self) -> None:
         converted, root = self._converted, self._root

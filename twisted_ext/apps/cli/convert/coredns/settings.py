@@ -400,6 +400,7 @@ class _Conversion:
                 self._converted.needless(option.place, "frequent answers are refreshed in time, and the cache is sized in octets")
         self._lowest("max-ttl", longest, each.place)
         self._lowest("max-negative-ttl", denied, each.place)
+        self._converted.settleTTLs("max-ttl")
 
     def _lowest(self, setting: str, seconds: int, place: Place) -> None:
         before = self._converted.values.get(setting)

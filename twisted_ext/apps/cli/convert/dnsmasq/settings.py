@@ -141,6 +141,8 @@ class _Dnsmasq:
         self._ownNames()
         self._validation([each for each in every if each.name == "trust-anchor"])
         self._contradictions()
+        # What limits the cache gives way to the lowest TTL; what limits replies does not.
+        self._converted.settleTTLs("max-ttl" if "max-ttl" in self._found.options else "min-ttl")
         self._notes()
         self._otherTypes()
         self._settleOnce()

@@ -21,6 +21,12 @@ __all__ = ["LOCALHOST", "Clients", "Lists", "Remote"]
 #: What C{localhost} matches on any machine. Its other addresses are not known here.
 LOCALHOST: Final = ("127.0.0.0/8", "::1/128")
 
+#: Lists of named that need what is not known here, and what takes their place.
+_UNKNOWN: Final[Mapping[str, str]] = {
+    "localhost": "127.0.0.0/8 and ::1 take the place of all addresses of this machine; its other addresses are missing",
+    "localnets": "all private networks take the place of those of this machine",
+}
+
 #: Elements that need what is not known here.
 _LOCATIONS: Final = ("geoip", "ecs")
 
@@ -198,6 +204,7 @@ class Lists:
         self._remotes: dict[str, list[Remote]] = {}
         # What the lists of addresses match, by name, for the same reason.
         self._made: dict[str, dict[_Item, bool]] = {}
+        self._noted: set[tuple[str, Place]] = set()
         self._deepest = int(BLOCK_DEPTH.default)
         for statement in statements:
             if statement.name == "acl":
@@ -238,8 +245,9 @@ class Lists:
                 text, isIn = "any", not isIn
             network = networkFrom(text)
             known = {"any": EVERYONE, "localhost": LOCALHOST, "localnets": NEARBY}.get(text, () if network is None else (network,))
-            if text == "localnets":
-                self._converted.note(place, "localnets: all private networks take the place of those of this machine")
+            if text in _UNKNOWN and (text, place) not in self._noted:
+                self._noted.add((text, place))
+                self._converted.note(place, f"{text}: {_UNKNOWN[text]}")
             if known:
                 for each in networksOf(known):
                     found.setdefault(each, isIn)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from twisted_ext.apps.cli.convert.addresses import Upstream, described, labelOf, portFrom
+from twisted_ext.apps.cli.convert.addresses import Upstream, described, labelOf, nameFrom, portFrom
 from twisted_ext.apps.cli.convert.converted import Converted, Place
 from twisted_ext.apps.cli.convert.included import Includes
 from twisted_ext.apps.cli.convert.named.lists import LOCALHOST, Clients, Lists
@@ -17,6 +17,7 @@ from twisted_ext.apps.cli.convert.named.zones import SERVED, ZONE_HANDLED, Zones
 from twisted_ext.apps.cli.convert.outcome import outcomesOf
 from twisted_ext.apps.cli.convert.prefixes import Network, writeAccess
 from twisted_ext.apps.cli.convert.privatereverse import denyPrivateReverse
+from twisted_ext.apps.cli.convert.validation import Validation
 from twisted_ext.apps.cli.convert.words import numberFrom
 from twisted_ext.errors import BadDescription
 from twisted_ext.limits import CACHE_BYTES, STALE_SECONDS, STALE_WAIT
@@ -158,7 +159,10 @@ class Scope:
         self._forwarders = forwardersOf(self.find("forwarders"), self._lists)
         self.queried = self._clientsOf("allow-query")
         self.recursed = self._recursed()
-        self.validates = self._validates()
+        #: Statements with trust anchors of other zones than the root.
+        self._anchored = [each for each in self._statements if each.name in _TRUST and any(one.words[:1] != ["."] for one in each.inside)]
+        self._anchorFiles = list(dict.fromkeys([path for each in self._anchored if (path := self._fileOf(each))]))
+        self.validation = self._validation()
         zones = [each for each in self._statements if each.name == "zone"]
         self._served = [each for each in zones if any(inner.name == "type" and inner.value.lower() in SERVED for inner in each.inside)]
         self.queried = self._ofZones() or self.queried
@@ -173,6 +177,13 @@ class Scope:
 
     def transport(self, servers: Iterable[Upstream]) -> str:
         return "tls" if any(server.name for server in servers) else "udp"
+
+    def described(self, name: str, servers: Iterable[Upstream], transport: str = "udp") -> str:
+        """
+        Return the description of the servers that are asked about a domain.
+        """
+        anchors = self._anchorFiles[0] if self._anchorFiles else ""
+        return described(servers, transport, validated=self.validation.covers(name.lower()), anchors=anchors)
 
     # -- views
 
@@ -277,14 +288,14 @@ class Scope:
         forwarders = self.find("forwarders")
         if forwarders is None or not self._forwarders:
             self._converted.set("role", "recurse", place)
-            if not self.validates:
+            if not self.validation:
                 found = self.find("dnssec-validation")
                 self._converted.set("validate", False, self._whole if found is None else found.place)
             return
         self._converted.set("role", "forward", forwarders.place)
         servers = [Upstream(each.address, each.port, self.tlsNames.get(each.name, "") if each.name else "") for each in self._forwarders]
         transport = "tls" if any(each.name for each in self._forwarders) else "udp"
-        self._converted.add("upstream", described(servers, transport, validated=self.validates), forwarders.place)
+        self._converted.add("upstream", self.described(".", servers, transport), forwarders.place)
         forward = self.find("forward")
         if forward is None or forward.value.lower() != "only":
             # With forward only, named has no such zones.
@@ -301,17 +312,32 @@ class Scope:
         zones += [each.value for each in self._options.get("disable-empty-zone", [])]
         return [f"{zone.rstrip('.').lower()}." for zone in zones]
 
-    def _validates(self) -> bool:
+    def _validation(self) -> Validation:
         found = self.find("dnssec-validation")
-        how = "auto" if found is None else found.value.lower()
-        if how == "yes":
-            trusts = any(each.name in _TRUST for each in self._statements)
-            if not trusts and found is not None:
-                forwards = self._forwarders and self.find("forwarders") is not None
-                instead = "write validate: in front of each upstream" if forwards else "set validate = true"
-                self._converted.note(found.place, "with yes and no trust anchors, named validates nothing", instead)
-            return trusts
-        return how in ("auto", "true")
+        auto = found is None or found.value.lower() == "auto"
+        if not auto and not self._flag("dnssec-validation", False):
+            return Validation((), ())
+        given = [one.words[0] for each in self._statements if each.name in _TRUST for one in each.inside if one.words]
+        if not given and not auto and found is not None:
+            forwards = self._forwarders and self.find("forwarders") is not None
+            instead = "write validate: in front of each upstream" if forwards else "set validate = true"
+            self._converted.note(found.place, "with yes and no trust anchors, named validates nothing", instead)
+        excepted = [each.words[0] for each in self._excepted() if each.words]
+        return Validation(
+            [*(["."] if auto else []), *[name for text in given if (name := nameFrom(text)) is not None]],
+            [name for text in excepted if (name := nameFrom(text)) is not None],
+        )
+
+    def _excepted(self) -> list[Statement]:
+        found = self.find("validate-except")
+        return [] if found is None else found.inside
+
+    def _fileOf(self, statement: Statement) -> str:
+        """
+        Return the path of the file that a statement with trust anchors is in; C{""} for the configuration itself, which is none of these.
+        """
+        file = statement.place.file
+        return "" if file == self._whole.file else self.includes.pathOf(file)
 
     # -- where and for whom
 
@@ -460,12 +486,9 @@ class Scope:
         if found is not None:
             # named counts tenths of seconds.
             into.set("tcp-idle", _number(found.value) / 10, found.place)
-        found = self.find("validate-except")
-        if found is not None:
-            for each in found.inside:
-                if each.words and self.recurses:
-                    into.add("negative-trust-anchor", f"{each.words[0]}=+7d", found.place)
-            into.differs(found.place, "validation is suspended for at most a week", "give these domains a route or a stub")
+        for each in self._excepted():
+            if each.words:
+                self.validation.reportException(each.words[0], each.place, into)
         found = self.find("require-server-cookie")
         if found is not None and self._flag("require-server-cookie", False):
             into.add("require-cookie", "any", found.place)
@@ -504,6 +527,7 @@ class Scope:
             found = self.find(name)
             if found is not None:
                 into.set(setting, secondsIn(found.value), found.place)
+        into.settleTTLs("min-ttl")
         found = self.find("max-cache-size")
         if found is not None:
             octets = _octets(found.value)
@@ -581,14 +605,25 @@ class Scope:
             self._converted.needless(statement.place, what, instead)
 
     def _trust(self, statement: Statement) -> None:
-        if all(each.words[:1] == ["."] for each in statement.inside):
+        path = self._fileOf(statement)
+        if statement not in self._anchored:
             self._converted.needless(statement.place, "the trust anchors of the root are built in, and their rollovers are followed")
-        elif statement.place.file != self._whole.file:
-            self._converted.add("trust-anchor", self.includes.pathOf(statement.place.file), statement.place)
-        else:
-            self._converted.missing(
-                statement.place, "trust anchors are read from a file", "write this statement to a file, and set trust-anchor to its path"
-            )
+            return
+        if not self.validation:
+            self._converted.needless(statement.place, "nothing is validated")
+            return
+        asked = [*self._converted.texts("upstream"), *self._converted.texts("route")]
+        validated = any("validate:" in text for text in asked)
+        if not path:
+            instead = "write this statement to a file, and set trust-anchor to its path"
+            if validated:
+                instead += "; behind each route and upstream with validate:, write anchor= and the path"
+            self._converted.missing(statement.place, "trust anchors are read from a file", instead)
+            return
+        if self.recurses:
+            self._converted.add("trust-anchor", path, statement.place)
+        if validated and path != self._anchorFiles[0]:
+            self._converted.missing(statement.place, "an upstream is validated with one file of trust anchors", "write all to one file")
 
     def _server(self, statement: Statement) -> None:
         for each in statement.inside:

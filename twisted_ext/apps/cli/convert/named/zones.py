@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.convert.addresses import Upstream, described, isAddress, labelOf, portFrom
+from twisted_ext.apps.cli.convert.addresses import Upstream, isAddress, labelOf, portFrom
 from twisted_ext.apps.cli.convert.converted import Converted, Place
 from twisted_ext.apps.cli.convert.named.lists import Clients, Lists, Remote
 from twisted_ext.apps.cli.convert.named.syntax import Statement
@@ -180,7 +180,7 @@ class Zones:
             else:
                 self._converted.needless(place, "names in it are looked up as usual")
             return
-        self._converted.add("route", f"{name}={described(servers, self._scope.transport(servers), validated=self._scope.validates)}", place)
+        self._converted.add("route", f"{name}={self._scope.described(name, servers, self._scope.transport(servers))}", place)
         if "forward" not in own or own["forward"].value.lower() == "first":
             self._converted.note(place, "if these servers fail, the look-up fails, as with forward only")
 
@@ -200,11 +200,12 @@ class Zones:
             self._converted.missing(place, "it has no servers with an address")
         elif self._scope.recurses:
             self._converted.add("stub", f"{name}={','.join(targets)}", place)
+            self._scope.validation.reportStub(name.lower(), place, "named", self._converted)
         else:
             remotes = [each for each in map(_serverFrom, targets) if each is not None]
             servers = [Upstream(each.address, 0 if each.port == 53 else each.port) for each in remotes]
             if servers:
-                self._converted.add("route", f"{name}={described(servers, validated=self._scope.validates)}", place)
+                self._converted.add("route", f"{name}={self._scope.described(name, servers)}", place)
                 self._converted.differs(place, "beside an upstream, its servers are asked as forwarders, and have to know all names below")
 
     def _hint(self, name: str, own: Mapping[str, Statement], place: Place) -> None:

@@ -25,6 +25,7 @@ from twisted_ext.apps.cli.convert.prefixes import Network, Prefixes, networksOf,
 from twisted_ext.apps.cli.convert.privatereverse import denyPrivateReverse
 from twisted_ext.apps.cli.convert.unbound.localzones import LocalZones
 from twisted_ext.apps.cli.convert.unbound.syntax import Option, Section, parsed
+from twisted_ext.apps.cli.convert.validation import Validation
 from twisted_ext.apps.cli.convert.words import numberFrom
 from twisted_ext.errors import BadDescription
 from twisted_ext.limits import CACHE_BYTES, STALE_SECONDS, STALE_WAIT
@@ -55,6 +56,10 @@ _ACTIONS: Final = {
 #: Suffixes of sizes.
 _POWERS: Final = {"k": 10, "m": 20, "g": 30}
 
+#: Options that name a file of trust anchors.
+_ANCHOR_FILES: Final = ("auto-trust-anchor-file", "trust-anchor-file", "trusted-keys-file")
+_ROOT: Final = frozenset((".",))
+
 #: Modules that do what this server does anyway. The others have no counterpart.
 _MODULES: Final = frozenset(("validator", "iterator", "respip"))
 
@@ -78,9 +83,10 @@ class _Conversion:
         self.sections = sections
         self.server = Section("server", whole, [option for each in sections if each.name == "server" for option in each.options])
         self.routed: list[str] = []
-        self.validates = self._validates()
-        anchors = ("auto-trust-anchor-file", "trust-anchor-file", "trusted-keys-file")
-        self.anchors = [option for option in self.server.options if option.name in anchors and option.value and self._hasOthers(option)]
+        owners = {id(option): self._ownersIn(option) for option in self.server.options if option.name in _ANCHOR_FILES and option.value}
+        #: Files with trust anchors of other zones than the root.
+        self.anchors = [option for option in self.server.options if not owners.get(id(option), _ROOT) <= _ROOT]
+        self.validation = self._validation(frozenset[str]().union(*owners.values()))
         self.forwarded = self._zones("forward-zone")
         self.stubs = self._zones("stub-zone")
         self.local = LocalZones(converted)
@@ -105,11 +111,20 @@ class _Conversion:
 
     # -- what is asked
 
-    def _validates(self) -> bool:
-        modules = self.server.last("module-config", "validator iterator").split()
-        anchors = ("auto-trust-anchor-file", "trust-anchor-file", "trust-anchor", "trusted-keys-file")
-        found = any(option.name in anchors and option.value for option in self.server.options)
-        return "validator" in modules and found and not self.server.flag("val-permissive-mode")
+    def _validation(self, anchors: frozenset[str]) -> Validation:
+        """
+        @param anchors: the zones of the trust anchors that are in files.
+        """
+        if "validator" not in self.server.last("module-config", "validator iterator").split() or self.server.flag("val-permissive-mode"):
+            return Validation((), ())
+        given = [option.text.split()[0] for option in self.server.options if option.name == "trust-anchor" and option.text.split()]
+        insecure = self.server.values("domain-insecure")
+        if self.server.flag("insecure-lan-zones"):
+            insecure += EMPTY_ZONES
+        return Validation(
+            [*anchors, *[name for text in given if (name := nameFrom(text)) is not None]],
+            [name for text in insecure if (name := nameFrom(text)) is not None],
+        )
 
     def _zones(self, kind: str) -> list[tuple[str, Section]]:
         """
@@ -133,7 +148,7 @@ class _Conversion:
         recurses = root is None
         self.converted.set("role", "recurse" if recurses else "forward", self.whole if root is None else root.place)
         for name, section in self.forwarded:
-            text = "" if name != "." and self._isDenied(name, section, routed=True) else self._upstreams(section, "forward")
+            text = "" if name != "." and self._isDenied(name, section, routed=True) else self._upstreams(name, section, "forward")
             if not text:
                 continue
             self.routed.append(name)
@@ -150,7 +165,7 @@ class _Conversion:
         for name, section in self.stubs:
             if not self._isDenied(name, section, routed=True):
                 self._stub(name, section, recurses)
-        if recurses and not self.validates:
+        if recurses and not self.validation:
             self.converted.set("validate", False, self.whole)
 
     def _isDenied(self, name: str, section: Section, *, routed: bool) -> bool:
@@ -162,7 +177,7 @@ class _Conversion:
             self.converted.missing(section.place, f"{name} is left out: local-zone {denying} answers for its names before it does")
         return bool(denying)
 
-    def _upstreams(self, section: Section, kind: str) -> str:
+    def _upstreams(self, name: str, section: Section, kind: str) -> str:
         """
         Return the description of the servers of a zone, C{""} without one.
         """
@@ -196,7 +211,7 @@ class _Conversion:
         transport = "tls" if encrypted else "tcp" if streamed else "udp"
         bundle = self.server.last("tls-cert-bundle") or self.server.last("ssl-cert-bundle")
         anchors = self._path(self.anchors[0].value) if self.anchors else ""
-        return described(servers, transport, self._path(bundle), validated=self.validates, anchors=anchors)
+        return described(servers, transport, self._path(bundle), validated=self.validation.covers(name), anchors=anchors)
 
     def _reverse(self) -> None:
         """
@@ -231,18 +246,19 @@ class _Conversion:
             elif option.name == "stub-addr":
                 self.converted.wrong(option.place, f"{option.value!r} is not an address")
         if any(section.flag(f"stub-{word}") for word in ("tls-upstream", "ssl-upstream", "tcp-upstream")):
-            text = self._upstreams(section, "stub")
+            text = self._upstreams(name, section, "stub")
             if text:
                 self._routeToStub(name, text, section)
             return
         if not targets:
             self.converted.missing(section.place, "a zone without servers, which is resolved as if there were no other, has no stub")
         elif not recurses:
-            text = self._upstreams(section, "stub")
+            text = self._upstreams(name, section, "stub")
             if text:
                 self._routeToStub(name, text, section)
         elif self.converted.add("stub", f"{name}={','.join(targets)}", section.place):
             self.routed.append(name)
+            self.validation.reportStub(name, section.place, "Unbound", self.converted)
         if section.flag("stub-first"):
             self.converted.differs(section.place, "if these servers fail, the look-up fails")
 
@@ -342,6 +358,7 @@ class _Conversion:
         for name, setting in (("cache-max-ttl", "max-ttl"), ("cache-min-ttl", "min-ttl"), ("cache-max-negative-ttl", "max-negative-ttl")):
             if self.server.values(name):
                 self.converted.set(setting, _number(self.server.last(name)), self._placeOf(name))
+        self.converted.settleTTLs("max-ttl")
         if self.server.values("prefetch"):
             self.converted.set("prefetch", self.server.flag("prefetch"), self._placeOf("prefetch"))
         if not self.server.values("serve-expired"):
@@ -362,10 +379,14 @@ class _Conversion:
 
     def _trust(self) -> None:
         for option in self.server.options:
-            if option in self.anchors and self.converted.values["role"] == "recurse":
-                self.converted.add("trust-anchor", self._path(option.value), option.place)
-            elif option in self.anchors[1:]:
-                self.converted.missing(option.place, "an upstream is validated with one file of trust anchors", "write all to one file")
+            if not self.validation and (option in self.anchors or option.name == "trust-anchor"):
+                self.converted.needless(option.place, "nothing is validated")
+            elif option in self.anchors:
+                if self.converted.values["role"] == "recurse":
+                    self.converted.add("trust-anchor", self._path(option.value), option.place)
+                asked = [*self.converted.texts("upstream"), *self.converted.texts("route")]
+                if option is not self.anchors[0] and any("validate:" in text for text in asked):
+                    self.converted.missing(option.place, "an upstream is validated with one file of trust anchors", "write all to one file")
             elif option.name == "trust-anchor" and option.value:
                 owner = option.text.split()[0] if option.text.split() else ""
                 if owner == ".":
@@ -373,53 +394,23 @@ class _Conversion:
                 else:
                     self.converted.missing(option.place, "trust anchors are read from a file", "write it to a file, and set trust-anchor")
             elif option.name == "domain-insecure" and option.value:
-                self._insecure(option)
+                self.validation.reportException(option.value, option.place, self.converted)
 
-    def _hasOthers(self, option: Option) -> bool:
+    def _ownersIn(self, option: Option) -> frozenset[str]:
         """
-        Return whether a file has trust anchors of other zones than the root.
+        Return the zones of the trust anchors in a file.
         """
         path = self._path(option.value)
         try:
             text = self.includes.text(path)
         except BadDescription as fault:
             self.converted.note(option.place, f"the trust anchors of the root are built in; this file may have others, but: {fault}")
-            return False
-        owners = {line.split()[0].lower() for line in text.splitlines() if line.strip() and line.lstrip()[0] not in ";#/"}
-        if owners <= {"."}:
+            return _ROOT
+        words = [line.split()[0].strip('"') for line in text.splitlines() if line.strip() and line.lstrip()[0] not in ";#/"]
+        owners = frozenset([name for word in words if (name := nameFrom(word)) is not None])
+        if owners <= _ROOT:
             self.converted.needless(option.place, "the trust anchors of the root are built in, and their rollovers are followed")
-        return not owners <= {"."}
-
-    def _insecure(self, option: Option) -> None:
-        name = nameFrom(option.value)
-        if name is None:
-            self.converted.wrong(option.place, f"{option.value!r} is not a domain name")
-            return
-        asked = [zone for zone, _ in (*self.stubs, *self.forwarded) if zone != "."]
-        within = any(name == zone or name.endswith(f".{zone}") for zone in asked)
-        if not self.validates:
-            self.converted.needless(option.place, "nothing is validated")
-        elif within and any(name == zone or name.endswith(f".{zone}") for zone, _ in self.stubs):
-            self.converted.needless(option.place, "a stub is validated only with a trust anchor for it")
-        elif not within and self.converted.values.get("role") == "recurse":
-            self.converted.add("negative-trust-anchor", f"{name}=+7d", option.place)
-            self.converted.differs(
-                option.place, "validation is suspended for at most a week", "give the domain a route or a stub, which is not validated"
-            )
-        else:
-            self._unvalidated(name, option)
-
-    def _unvalidated(self, name: str, option: Option) -> None:
-        """
-        Take C{validate:} out of the route that leads to a domain.
-        """
-        routes = self.converted.values.get("route")
-        for index, route in enumerate(routes if isinstance(routes, list) else []):
-            domain, _, description = str(route).partition("=")
-            if domain == name and isinstance(routes, list):
-                routes[index] = f"{domain}={description.removeprefix('validate:(').removeprefix('validate:').partition('):anchor=')[0]}"
-                return
-        self.converted.missing(option.place, "single domains of an upstream cannot be left unvalidated", f"set a route for {name}")
+        return owners or _ROOT
 
     def _private(self) -> None:
         ranges = [ip_network(text) for text in PRIVATE_PREFIXES]
@@ -594,7 +585,7 @@ class _Conversion:
         if self.converted.zone(table, section.place):
             self.routed.append(name)
         if section.last("for-downstream") == "no":
-            self.converted.differs(section.place, "clients get the records of this zone as authoritative data")
+            self.converted.differs(section.place, "clients get the records of this zone as authoritative data, without validation")
 
     def _remoteControl(self, section: Section) -> None:
         for option in section.options:
