@@ -5,7 +5,7 @@ Tests of values of settings that are added and removed while a server runs.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 from unittest.mock import patch
@@ -19,7 +19,7 @@ from twisted_ext.errors import BadDescription, CallerFault, StorageFault
 from twisted_ext.server.config.setting import AddedValue
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.blocking.settings import BlockingSettings
-from twisted_ext.server.features.views.settings import viewsOf
+from twisted_ext.server.features.views.settings import ViewSettings, viewsOf
 from twisted_ext.server.settings import additions
 from twisted_ext.server.settings.additions import AddedSettings, added, addedIn, checkedValue, removed, withAdded, write
 
@@ -119,6 +119,52 @@ class AddedTests(SynchronousTestCase):
         made, _ = self.after(("clients", "192.0.2.41", "children", False))
         self.assertEqual(viewsOf(made)[0].clients, ("192.0.2.40/32", "192.0.2.41/32"))
 
+    def test_viewKeepsItsOwn(self) -> None:
+        """
+        What is added for a view is blocked there also after it was removed for all clients, who had it before or got it later.
+        """
+        mine, all_ = ("block", "one.example", "guests", False), ("block", "one.example", "", False)
+        for changes in ((all_, mine), (mine, all_)):
+            made, values = self.after(*changes, (*all_[:3], True))
+            self.assertIn("one.example.", blockedIn(made)["guests"])
+            self.assertNotIn("one.example.", blockedIn(made)[""])
+            self.assertEqual(len(self.after(*changes, mine)[1]), 2)
+
+    def test_fileEdited(self) -> None:
+        """
+        A value that the edited settings have no room for is passed over, with the reason; the others hold. A view whose clients are all
+        removed has none, and the server starts.
+        """
+        _, values = self.after(
+            ("clients", "192.0.2.40", "children", True), ("block", "one.example", "guests", False), ("block", "two.example", "", False)
+        )
+        values += [AddedValue("port", "53"), AddedValue("block", "a..b"), AddedValue("lists", "games", "gone")]
+        skipped: list[str] = []
+        made = withAdded(OWN, values, lambda value, reason: skipped.append(f"{value.value} {reason}"))
+        self.assertEqual([view.clients for view in viewsOf(made)], [(), ("192.0.2.50/32",)])
+        self.assertEqual(blockedIn(made)["guests"], ("ads.example.", "two.example.", "one.example."))
+        self.assertEqual(len(skipped), 3)
+        for said, reason in zip(skipped, ("'port' is not changed", "block takes a domain name", "there is no view gone"), strict=True):
+            self.assertIn(reason, said)
+
+    def test_notTogether(self) -> None:
+        """
+        If the settings cannot be used with all values, each is tried, and those that fit are in force.
+        """
+        real = additions._made
+
+        def failing(own: Settings, views: Mapping[str, ViewSettings], usable: Sequence[AddedValue]) -> Settings:
+            if any(each.value == "bad.example." for each in usable):
+                raise BadDescription("these do not fit together")
+            return real(own, views, usable)
+
+        values = [AddedValue("block", name) for name in ("one.example.", "bad.example.", "two.example.")]
+        skipped: list[str] = []
+        with patch.object(additions, "_made", failing):
+            made = withAdded(OWN, values, lambda value, reason: skipped.append(f"{value.value} {reason}"))
+        self.assertEqual(blockedIn(made)[""], ("ads.example.", "one.example.", "two.example."))
+        self.assertEqual(skipped, ["bad.example. these do not fit together"])
+
     def test_gone(self) -> None:
         """
         What was added for a view or a list that the operator has taken out of the settings since has no effect, and is kept.
@@ -211,6 +257,23 @@ class RunningTests(SynchronousTestCase):
         self.assertEqual([each.value for each in addedIn(running.inForce.stateFolder())], ["one.example."])
 
 
+    def test_changesThatDoNotFit(self) -> None:
+        """
+        A change that the settings have no room for is refused, and one beside a value that they have no room for any more is made.
+        """
+        running = _Running(Settings.of(upstream=["192.0.2.1"], block=["ads.example"], state=self.mktemp()))
+        settings = AddedSettings(cast("Operations", running))
+        folder = running.inForce.stateFolder()
+        write(folder, [AddedValue("lists", "gone")])
+        self.successResultOf(settings.alter([("block", "one.example", "", False)]))
+        self.assertEqual(running.inForce.given["block"], ("ads.example.", "one.example."))
+        self.assertEqual([each.value for each in addedIn(folder)], ["gone", "one.example."])
+        with patch.object(additions, "_made", side_effect=BadDescription("it does not fit")):
+            failure = self.failureResultOf(settings.alter([("block", "two.example", "", False)]), BadDescription)
+        self.assertEqual(str(failure.value), "it does not fit")
+        self.assertEqual(running.inForce.given["block"], ("ads.example.", "one.example."))
+
+
 class FileTests(SynchronousTestCase):
     """
     The file in the state folder.
@@ -252,8 +315,6 @@ class FileTests(SynchronousTestCase):
             ("added = 1", "added is not a list of tables"),
             ("[[added]]\nsetting = 1", "has the texts setting, value, view and nothing else"),
             ('[[added]]\nsetting = "block"\nvalue = "a.example"\nother = "x"', "has the texts"),
-            ('[[added]]\nsetting = "port"\nvalue = "53"', "'port' is not changed while the server runs"),
-            ('[[removed]]\nsetting = "block"\nvalue = "a..b"', "block takes a domain name"),
             ('other = "x"', "other: the file has [[added]] and [[removed]] tables and nothing else"),
         ):
             Path(self.path).write_text(text)

@@ -5,6 +5,7 @@ Tests of L{twisted_ext.server.settings.startup}: whether C{twistd txdns} starts,
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,12 @@ from zope.interface import implementer
 
 from tests.typed import observing
 from twisted_ext.errors import BadDescription, DNSFault
+from twisted_ext.server.config.setting import AddedValue
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.types import Value
-from twisted_ext.server.settings.startup import complainPlainly, end, wantSomething
+from twisted_ext.server.features.views.settings import viewsOf
+from twisted_ext.server.settings.additions import write
+from twisted_ext.server.settings.startup import complainPlainly, end, wantSomething, withAdded
 
 
 class BrokenPipe:
@@ -40,6 +44,13 @@ def warningOf(settings: Settings, config: str | None) -> str:
     """
     Return the warning that is logged for a server without zones.
     """
+    return "".join(linesOf(lambda: wantSomething(settings, config)))
+
+
+def linesOf(work: Callable[[], object]) -> list[str]:
+    """
+    Return what is logged.
+    """
     said: list[str] = []
 
     @implementer(ILogObserver)
@@ -48,10 +59,10 @@ def warningOf(settings: Settings, config: str | None) -> str:
 
     globalLogPublisher.addObserver(observe)
     try:
-        wantSomething(settings, config)
+        work()
     finally:
         globalLogPublisher.removeObserver(observe)
-    return "".join(said)
+    return said
 
 
 def test_serverWithoutZonesDoesNotStart(tmp_path: Path) -> None:
@@ -78,6 +89,23 @@ def test_serverWithSomethingStartsQuietly(tmp_path: Path) -> None:
     ):
         assert warningOf(Settings({"role": "serve", **values}), None) == ""
     assert warningOf(Settings(), None) == ""
+
+
+def test_addedValuesWithoutRoomAreReported(tmp_path: Path) -> None:
+    """
+    A server starts if the operator has edited the settings since values were added and removed, also if a view has no client left by that.
+    A line names the file, the value and the reason for each that has no effect any more; when there are many, the last says how many.
+    """
+    own = Settings.of(state=str(tmp_path), view=[{"name": "kids", "clients": ["10.0.0.2"]}])
+    gone = [AddedValue("lists", f"list{number}") for number in range(12)]
+    write(str(tmp_path), [AddedValue("clients", "10.0.0.2/32", "kids", isRemoved=True), AddedValue("block", "a.example.", "guests"), *gone])
+    settings: list[Settings] = []
+    said = linesOf(lambda: settings.append(withAdded(own)))
+    assert [view.clients for view in viewsOf(settings[0])] == [()]
+    where = f"{tmp_path}/added.toml: not applied: "
+    assert said[0] == f"{where}block has a.example. for view guests: there is no view guests in the settings"
+    assert said[-1] == f"{where}3 more values"
+    assert len(said) == 11
 
 
 def test_upstreamsWithoutForwardingAreReported() -> None:

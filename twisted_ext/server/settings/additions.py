@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final, Protocol, TypeVar, cast
 
 from twisted.internet.defer import Deferred
@@ -30,7 +31,7 @@ from twisted_ext.server.config.tables import meant
 from twisted_ext.server.config.types import Value
 from twisted_ext.server.features.blocking.lists import choiceIn, namedLists, schedulesIn
 from twisted_ext.server.features.blocking.settings import BlockingSettings
-from twisted_ext.server.features.views.settings import ViewSettings, ViewsSettings
+from twisted_ext.server.features.views.settings import ViewSettings, ViewsSettings, viewsOf
 from twisted_ext.server.settings.tomlfile import documentIn, textOf
 
 __all__ = ["AddedSettings", "added", "addedIn", "checkedValue", "removed", "withAdded", "write"]
@@ -87,9 +88,8 @@ def checkedValue(own: Settings, setting: str, text: str, view: str, *, isRemoved
     except BadDescription as fault:
         raise BadDescription(f"{setting} {fault}") from None
     found = AddedValue(setting, value, view, isRemoved)
-    if not _usableIn(own, views)(found):
-        name, schedule = choiceIn(value)
-        raise BadDescription(f"there is no list {name[:80]}{f', or no schedule {schedule[:80]}' if schedule else ''} in the settings")
+    if wrong := _wrongIn(own, views)(found):
+        raise BadDescription(wrong)
     return found
 
 
@@ -97,38 +97,76 @@ def _viewsIn(own: Settings) -> dict[str, ViewSettings]:
     return {each.name: each for each in map(ViewSettings.fromText, own[ViewsSettings].view)}
 
 
-def _usableIn(own: Settings, views: Mapping[str, object]) -> Callable[[AddedValue], bool]:
+def _wrongIn(own: Settings, views: Mapping[str, object]) -> Callable[[AddedValue], str]:
     """
-    Return what tells whether settings have what a value names: an operator may have taken it away since.
+    Return what says why settings have no room for a value, and C{""} if they have: an operator may have changed them since it was added, or
+    installed another version.
     """
-    lists, schedules = namedLists(own[BlockingSettings]), schedulesIn(own[BlockingSettings])
+    lists, schedules, known = namedLists(own[BlockingSettings]), schedulesIn(own[BlockingSettings]), _settings()
 
-    def isUsable(value: AddedValue) -> bool:
+    def wrong(value: AddedValue) -> str:
+        setting = known.get(value.setting)
+        if setting is None:
+            return f"{value.setting[:80]!r} is not changed while the server runs{meant(value.setting[:80], sorted(known))}"
+        try:
+            setting.kind.fromTOML(value.value)
+        except BadDescription as fault:
+            return f"{value.setting} {fault}"
         if value.view and value.view not in views:
-            return False
+            return f"there is no view {value.view[:80]} in the settings"
         if value.setting != "lists" or value.isRemoved:
-            return True
+            return ""
         name, schedule = choiceIn(value.value)
-        return name in lists and (not schedule or schedule in schedules)
+        if name in lists and (not schedule or schedule in schedules):
+            return ""
+        return f"there is no list {name[:80]}{f', or no schedule {schedule[:80]}' if schedule else ''} in the settings"
 
-    return isUsable
+    return wrong
 
 
 # -- what is in force
 
 
-def withAdded(own: Settings, values: Sequence[AddedValue]) -> Settings:
+def _passOver(value: AddedValue, reason: str) -> None:
+    pass
+
+
+def withAdded(own: Settings, values: Sequence[AddedValue], skip: Callable[[AddedValue, str], object] = _passOver) -> Settings:
     """
-    Return settings with the values that were added, and without those that were removed. Values for views, lists and schedules that are
-    gone have no effect.
+    Return settings with the values that were added, and without those that were removed. What the settings have no room for any more has no
+    effect.
+
+    @param skip: called with each such value, and the reason.
 
     @raise BadDescription: the settings themselves cannot be used.
     """
     views = _viewsIn(own)
-    isUsable = _usableIn(own, views)
-    usable = [each for each in values if isUsable(each)]
+    wrongIn = _wrongIn(own, views)
+    usable: list[AddedValue] = []
+    for each in values:
+        if reason := wrongIn(each):
+            skip(each, reason)
+        else:
+            usable.append(each)
     if not usable:
         return own
+    try:
+        return _made(own, views, usable)
+    except BadDescription:
+        # Rare: each by itself then, so that one does not keep the others from having an effect.
+        made = own
+        fitting: list[AddedValue] = []
+        for each in usable:
+            try:
+                made = _made(own, views, [*fitting, each])
+            except BadDescription as fault:
+                skip(each, str(fault))
+            else:
+                fitting.append(each)
+        return made
+
+
+def _made(own: Settings, views: Mapping[str, ViewSettings], usable: Sequence[AddedValue]) -> Settings:
     given = {**own.given, **_changed([each for each in usable if not each.view], own.given, own.given)}
     tables: list[str] = []
     for view in views.values():
@@ -138,7 +176,9 @@ def withAdded(own: Settings, values: Sequence[AddedValue]) -> Settings:
         tables.append(ViewSettings({**view.values, **_changed(ours, view.values, given)}).toText())
     if tables:
         given["view"] = tuple(tables)
-    return Settings(given, own=own)
+    made = Settings(given, own=own)
+    viewsOf(made)
+    return made
 
 
 def _changed(values: Iterable[AddedValue], given: Mapping[str, Value], common: Mapping[str, Value]) -> dict[str, Value]:
@@ -166,7 +206,11 @@ def added(values: Iterable[AddedValue], wanted: AddedValue, own: Settings) -> li
     @raise CallerFault: there are too many.
     """
     kept = _without(values, wanted)
-    if wanted.value not in _valuesIn(withAdded(own, kept), wanted):
+    taken = next((each for each in values if each not in kept), None)
+    isThere = wanted.value in _valuesIn(withAdded(own, kept), wanted)
+    # A view may have it only since all clients do, and keeps it then if that ends; unless it is the view's former removal that ends.
+    isBorrowed = wanted.view and not (taken and taken.isRemoved) and wanted.value not in _ownOf(own, wanted)
+    if not isThere or isBorrowed:
         kept.append(wanted)
     return _bounded(kept)
 
@@ -194,6 +238,13 @@ def _valuesIn(settings: Settings, wanted: AddedValue) -> Sequence[str]:
     usual = () if wanted.setting == "clients" else DECLARED.byName[wanted.setting].valueIn(settings.given)
     found = _viewsIn(settings)[wanted.view].values.get(wanted.setting, usual) if wanted.view else usual
     return cast("Sequence[str]", found)
+
+
+def _ownOf(settings: Settings, wanted: AddedValue) -> Sequence[str]:
+    """
+    Return the values that a view has itself.
+    """
+    return cast("Sequence[str]", _viewsIn(settings)[wanted.view].values.get(wanted.setting, ()))
 
 
 def _bounded(values: list[AddedValue]) -> list[AddedValue]:
@@ -230,14 +281,11 @@ def _valueIn(table: object, word: str, path: str, settings: Mapping[str, Setting
     if not isinstance(table, dict) or not all(isinstance(each, str) for each in table.values()) or not table.keys() <= {*_KEYS}:
         raise BadDescription(f"{path}: a table [[{word}]] has the texts {', '.join(_KEYS)} and nothing else")
     setting, value, view = [str(table.get(key, "")) for key in _KEYS]
-    known = settings.get(setting)
-    if known is None:
-        raise BadDescription(f"{path}: {setting[:80]!r} is not changed while the server runs{meant(setting[:80], sorted(settings))}")
-    try:
-        text = str(known.kind.fromTOML(value))
-    except BadDescription as fault:
-        raise BadDescription(f"{path}: {setting} {fault}") from None
-    return AddedValue(setting, text, view, word == "removed")
+    if setting in settings:
+        # What is not valid any more is kept as it is.
+        with suppress(BadDescription):
+            value = str(settings[setting].kind.fromTOML(value))
+    return AddedValue(setting, value, view, word == "removed")
 
 
 def write(folder: str, values: Iterable[AddedValue]) -> None:
@@ -315,7 +363,11 @@ class AddedSettings:
             values = after
         if not changes:
             return []
-        await operations.goOver(withAdded(own, values))
+        def refuse(value: AddedValue, reason: str) -> None:
+            if value in changes:
+                raise BadDescription(reason)
+
+        await operations.goOver(withAdded(own, values, refuse))
         try:
             await operations.elsewhere(lambda: write(folder, values))
         except StorageFault:

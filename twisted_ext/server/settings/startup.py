@@ -33,6 +33,9 @@ __all__ = [
 
 _log: Final = Logger(__name__)
 
+#: Values of L{ADDED} without effect that are logged one by one: those of a view that was taken out may be a thousand.
+_SKIPPED: Final = 10
+
 #: Exit code for a failure outside the settings, such as a socket that cannot be bound: a later start may succeed.
 WRONG: Final = 1
 
@@ -105,7 +108,14 @@ def withAdded(own: Settings) -> Settings:
     # Most servers need not load this.
     from twisted_ext.server.settings import additions
 
-    return additions.withAdded(own, additions.addedIn(folder))
+    skipped: list[str] = []
+    settings = additions.withAdded(own, additions.addedIn(folder), lambda value, reason: skipped.append(f"{value}: {reason}"))
+    path = os.path.join(folder, ADDED)
+    for said in skipped[:_SKIPPED]:
+        _log.warn("{path}: not applied: {said}", path=path, said=said)
+    if more := len(skipped[_SKIPPED:]):
+        _log.warn("{path}: not applied: {more} more values", path=path, more=more)
+    return settings
 
 
 def wantSomething(settings: Settings, config: str | None) -> None:
