@@ -15,6 +15,7 @@ from tests.server.operations.seeing import SeenServer
 from tests.server.stacks import forwardStack, reloadStack
 from twisted_ext.answers import Answer, Outcome, QueryContext, Security
 from twisted_ext.dnssec.anchors.negative import negativeFromText
+from twisted_ext.dnssec.times import timeToText
 from twisted_ext.errors import BadDescription, DNSFault, TrustFault
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.exposition import exposition
@@ -170,6 +171,34 @@ class RecurseTests(RecursingCase):
         stack.look()
         self.assertEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
 
+    def test_editedEndApplies(self) -> None:
+        """
+        Another end of a negative trust anchor in the settings is in force after the reload, be it earlier or later. A reload without a
+        change neither moves an end that is given as a duration, nor suspends validation again after it.
+        """
+        stack = self.stack(negativeTrustAnchor=["bad.example=+1h"])
+        assert stack.recursor is not None
+
+        def ends(text: str) -> float:
+            assert stack.recursor is not None
+            reloadStack(stack, self.settings(negativeTrustAnchor=[text]))
+            found = dict(stack.recursor.trust.negatives.listed(int(self.internet.time())))
+            return found.get(nameFromText("bad.example"), 0) - began
+
+        # Durations begin with the time of this machine, at which this internet begins too.
+        began = int(self.internet.time())
+        first = ends("bad.example=+1h")
+        self.internet.advance(100)
+        self.assertEqual(ends("bad.example=+1h"), first)
+        self.assertLess(abs(ends("bad.example=+2h") - 7200), 100)
+        self.assertEqual(ends(f"bad.example={timeToText(began + 108)}"), 108)
+        self.assertNotEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
+        self.assertLess(abs(ends("bad.example=+400s") - 400), 100)
+        self.internet.advance(600)
+        stack.look()
+        self.assertEqual(ends("bad.example=+400s"), -began)
+        self.assertEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
+
     def test_operatorsSuspendAndResume(self) -> None:
         """
         Operators suspend the validation of a name and resume it, which takes effect at once; a reload changes neither.
@@ -190,7 +219,7 @@ class RecurseTests(RecursingCase):
 
     def test_operatorsRemoveWhatTheSettingsHave(self) -> None:
         """
-        Operators also remove a negative trust anchor of the settings; it is back when these are read again.
+        Operators also remove a negative trust anchor of the settings; it is back when these say something else of it, not at each reload.
         """
         settings = self.settings(negativeTrustAnchor=["bad.example=+1h"])
         stack = self.stack(negativeTrustAnchor=["bad.example=+1h"])
@@ -201,9 +230,11 @@ class RecurseTests(RecursingCase):
         keeper.add("bad.example=+2h")
         self.assertEqual(self.negative(stack), ["bad.example."])
         keeper.remove("bad.example")
-        reloadStack(stack, settings)
-        keeper.apply(settings)
-        self.assertEqual(self.negative(stack), ["bad.example."])
+        other = self.settings(negativeTrustAnchor=["bad.example=+3h"])
+        for read, wanted in ((settings, []), (other, ["bad.example."]), (other, ["bad.example."])):
+            keeper.apply(read)
+            reloadStack(stack, read)
+            self.assertEqual(self.negative(stack), wanted)
         unvalidated = NegativeAnchors(self.settings(negativeTrustAnchor=["bad.example=+1h"], validate=False), self.internet.time)
         self.assertRaises(BadDescription, unvalidated.remove, "bad.example")
 

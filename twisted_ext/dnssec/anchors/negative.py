@@ -14,7 +14,7 @@ from twisted_ext.errors import BadDescription, BadName
 from twisted_ext.wire.names import ROOT, canonicalKey, nameFromText, nameToText
 from twisted_ext.wire.rdata.times import secondsFromDuration
 
-__all__ = ["NegativeTrustAnchors", "anchorsFor", "hasEnded", "negativeAnchorFromText", "negativeFromText"]
+__all__ = ["NegativeTrustAnchors", "anchorsFor", "hasEnded", "negativeAnchorFromText", "negativeFromText", "negativesOf", "textsByName"]
 
 _EXAMPLE: Final = "write NAME=UNTIL, such as example.com=+2d or example.com=2026-12-01T12:00Z"
 
@@ -89,6 +89,15 @@ def negativesOf(texts: Iterable[str], now: int) -> tuple[dict[bytes, int], list[
             name, until = negativeAnchorFromText(text, now)
             trial.add(name, now, until)
     return dict(trial.listed(now)), ended
+
+
+def textsByName(texts: Iterable[str]) -> dict[bytes, str]:
+    """
+    Return those of the settings by the folded name, as they are written: a duration begins only when its text changes.
+
+    @param texts: valid ones.
+    """
+    return {nameFromText(text.rpartition("=")[0].strip()).lower(): text for text in texts}
 
 
 def _checked(name: bytes, until: int, now: int) -> int:

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, QueryContext
-from twisted_ext.dnssec.anchors.negative import negativesOf
+from twisted_ext.dnssec.anchors.negative import negativesOf, textsByName
 from twisted_ext.dnssec.clockcheck import clockComplaint
 from twisted_ext.dnssec.times import timeToText
 from twisted_ext.dnssec.trustanchors import Anchor
@@ -192,8 +192,7 @@ class Recursor:
         fixed = [stubDelegation(zone, targets) for zone, targets in stubs.items()]
         self._recursive.delegations = Delegations(given.root, fixed=fixed)
         self.trust: Trust = Trust(given.anchors, None if former is None else former.trust.negatives, stubs)
-        before = {} if former is None else former.given.negatives
-        self._suspend(before, given.negatives)
+        self._suspend(None if former is None else former.given, given)
         if primaries:
             from twisted_ext.resolver.recursive.localroot import LocalRoot
 
@@ -274,25 +273,33 @@ class Recursor:
         if self.rollovers is not None:
             # Their state is read again as well.
             self.rollovers.configure(given.anchors)
-        changed = self._suspend(before.negatives, given.negatives) or changed
+        changed = self._suspend(before, given) or changed
         if changed:
             self.forget()
         return changed
 
-    def _suspend(self, before: dict[bytes, int], after: dict[bytes, int]) -> bool:
+    def _suspend(self, before: Given | None, after: Given) -> bool:
         """
-        Apply the negative anchors of the settings; those of operators stay. A duration that was given before goes on from then.
+        Apply the negative anchors of the settings whose text has changed; the others go on as they are, also where an operator has removed
+        one or changed its end.
+
+        @return: whether anything has changed.
         """
         negatives = self.trust.negatives
         now = int(self._today())
+        former = {} if before is None else textsByName(before.settings.negativeTrustAnchor)
+        wanted = textsByName(after.settings.negativeTrustAnchor)
         changed = False
-        for name in before.keys() - after.keys():
-            changed = negatives.remove(name) or changed
-        known = dict(negatives.listed(now))
-        for name, until in after.items():
-            if name not in before or name not in known:
+        for name in () if before is None else before.negatives.keys() - after.negatives.keys():
+            if negatives.remove(name):
+                changed = True
+                _log.info("{name} is validated again: the settings have no negative trust anchor for it", name=nameToText(name))
+        for name, until in after.negatives.items():
+            if before is None or name not in before.negatives or former[name] != wanted[name]:
                 negatives.add(name, now, until)
                 changed = True
+                if before is not None:
+                    _log.info("{name} is not validated until {until}", name=nameToText(name), until=timeToText(until))
         return changed
 
     # -- for operators

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
-from twisted_ext.dnssec.anchors.negative import NegativeTrustAnchors, negativeFromText, negativesOf
+from twisted_ext.dnssec.anchors.negative import NegativeTrustAnchors, negativeFromText, negativesOf, textsByName
 from twisted_ext.dnssec.times import timeToText
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.features.base.feature import Keeper
@@ -31,6 +31,7 @@ class NegativeAnchors(Keeper):
         self._publish: Callable[[JSON], object] = lambda state: None
         # Folded names, with the times when that ends.
         self._given: dict[bytes, int] = {}
+        self._texts: dict[bytes, str] = {}
         self._added: dict[bytes, int] = {}
         self._removed: set[bytes] = set()
         self.apply(settings)
@@ -39,10 +40,13 @@ class NegativeAnchors(Keeper):
         self._publish = publish
 
     def apply(self, settings: Settings) -> None:
-        # Reading the settings again restores what was removed.
-        self._given, _ = negativesOf(settings.negativeTrustAnchor if settings.validate else (), int(self._today()))
-        if self._removed:
-            self._removed.clear()
+        wanted = settings.negativeTrustAnchor if settings.validate else ()
+        self._given, _ = negativesOf(wanted, int(self._today()))
+        former, self._texts = self._texts, textsByName(wanted)
+        # What was removed stays so until the settings say something else of it.
+        changed = {name for name in self._removed if former.get(name) != self._texts.get(name)}
+        if changed:
+            self._removed -= changed
             self._tell()
 
     def add(self, text: str) -> dict[str, JSON]:
