@@ -16,7 +16,6 @@ __all__ = [
     "BadImage",
     "BadChange",
     "BadUpdate",
-    "BadCount",
     "BadKey",
     "StorageFault",
     "KeyFault",
@@ -164,13 +163,6 @@ class BadMessage(PeerFault):
     """
 
     rcode = 1
-
-
-class BadCount(BadMessage):
-    """
-    The header of a message counts records that are not there, or an OPT record too many, as servers have it that copy the header of a query
-    without knowing EDNS.
-    """
 
 
 class Unreachable(PeerFault):

@@ -5,6 +5,7 @@ Tests of L{twisted_ext.resolver.ask}.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
@@ -12,7 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.compat.fakes import data, nodata, question, rrset
 from twisted_ext.answers import Answer, QueryContext, Question
 from twisted_ext.errors import ServerFailed
-from twisted_ext.resolver.ask import askedOn, queryOf
+from twisted_ext.interfaces import Start
+from twisted_ext.resolver.ask import askedOn, begun, queryOf
 from twisted_ext.wire.names import nameFromText
 
 
@@ -122,6 +124,61 @@ class Heard:
 
     def errback(self, fault: Exception, /) -> None:
         self.outcomes.append(fault)
+
+
+async def _coroutine() -> Answer:
+    return nodata()
+
+
+class WrongResultsTests(SynchronousTestCase):
+    """
+    What a source of an application returns by mistake is an error at once, which names the source, what came, and what is right.
+    """
+
+    def wrong(self, start: object) -> list[str]:
+        """
+        Return the errors of a look-up, with a Deferred and without.
+        """
+        heard = Heard()
+        queryOf(cast("Start", start), heard, QueryContext(5.0)).begin(0.0)
+        (fault,) = heard.outcomes
+        self.assertIsInstance(fault, TypeError)
+        failure = self.failureResultOf(begun(cast("Start", start), QueryContext(5.0)), TypeError)
+        return [str(fault), str(failure.value)]
+
+    def test_firedWithSomethingElse(self) -> None:
+        """
+        A Deferred that fires with something else than an answer, as with a forgotten C{return}.
+        """
+        for result, shown in ((None, "None"), ("192.0.2.1", "an object of type str"), ([], "an object of type list")):
+
+            def start(context: QueryContext, result: object = result) -> Deferred[object]:
+                return succeed(result)
+
+            for said in self.wrong(start):
+                self.assertIn("tests.resolver.test_ask.WrongResultsTests.test_firedWithSomethingElse", said)
+                self.assertIn(f"the Deferred of a look-up fired with {shown}; right is a twisted_ext.answers.Answer", said)
+
+    def test_noDeferred(self) -> None:
+        """
+        A function that returns no Deferred, and one that is a coroutine, which Python would only remark on later.
+        """
+        for found, shown in ((None, "None"), (nodata(), "an object of type Answer"), (_coroutine(), "an object of type coroutine")):
+
+            def start(context: QueryContext, found: object = found) -> object:
+                return found
+
+            for said in self.wrong(start):
+                self.assertIn(f"calling what ask() returned gave {shown}; right is a Deferred", said)
+
+    def test_askReturnedSomethingElse(self) -> None:
+        """
+        C{ask} itself returned something else: a text, a Deferred, a coroutine.
+        """
+        waiting: Deferred[Answer] = Deferred()
+        for found, shown in (("192.0.2.1", "str"), (waiting, "Deferred"), (_coroutine(), "coroutine")):
+            for said in self.wrong(found):
+                self.assertIn(f"ask() returned an object of type {shown}; right is an Answer, None, or a function that takes", said)
 
 
 class QueryOfTests(SynchronousTestCase):

@@ -22,7 +22,7 @@ from twisted_ext.compat.lookupmethods import Lookups
 from twisted_ext.compat.lookups.start import NameLookups, ebAnswer, notText
 from twisted_ext.errors import CallerFault, Closed, DNSFault, WrongType
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.ask import unknown
+from twisted_ext.resolver.ask import begun, unknown
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import AXFR, A, expectType
@@ -116,7 +116,7 @@ class NamesResolver(Lookups):
             return fail(fault)
         if isinstance(found, Answer):
             return succeed(found)
-        return fail(unknown(self.source, question)) if found is None else found(context)
+        return fail(unknown(self.source, question)) if found is None else begun(found, context)
 
     def query(self, query: dns.Query | str | bytes, timeout: Timeout | str = None) -> Deferred[Result]:
         """

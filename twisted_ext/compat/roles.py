@@ -21,7 +21,7 @@ from twisted_ext.compat.foreign import setsFrom, sourceOf
 from twisted_ext.errors import BadMessage, Unknown
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.limits import LOCAL_ALIASES
-from twisted_ext.resolver.ask import lookUp, then
+from twisted_ext.resolver.ask import begun, lookUp, then
 from twisted_ext.resolver.combine.chain import ChainSource
 from twisted_ext.resolver.sources import closeAll
 from twisted_ext.wire.codes import AA, IN
@@ -158,7 +158,7 @@ class Roles:
         return partial(self._start, question, found)
 
     def _start(self, question: Question, found: Answer | Start, context: QueryContext) -> Deferred[Answer]:
-        asked = succeed(found) if isinstance(found, Answer) else found(context)
+        asked = succeed(found) if isinstance(found, Answer) else begun(found, context)
         return asked.addCallback(self._followed, question, context)
 
     def unknown(self, question: Question) -> Unknown:

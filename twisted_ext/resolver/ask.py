@@ -4,7 +4,7 @@ Ask a source of answers, and wait for what it does not have at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Protocol, TypeVar
 
 from mypy_extensions import mypyc_attr
@@ -18,8 +18,8 @@ from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.wire.message import Question
 
 __all__ = [
-    "Ask", "Query", "QueryStart", "Waiter", "WaitingStart", "askedOn", "behind", "lookUp", "nothingOn", "nowOf", "queryOf", "shown", "then",
-    "unknown",
+    "Ask", "Query", "QueryStart", "Waiter", "WaitingStart", "askedOn", "begun", "behind", "lookUp", "nothingOn", "nowOf", "queryOf",
+    "shown", "then", "unknown",
 ]
 
 _Source = TypeVar("_Source")
@@ -108,7 +108,7 @@ class _DeferredQuery:
         self._deferred: Deferred[Answer] | None = None
 
     def begin(self, now: float) -> None:
-        deferred = self._deferred = self._start(self._context)
+        deferred = self._deferred = begun(self._start, self._context)
         # It refers to this object. Without that cycle, both are freed at once.
         deferred.addBoth(self._came)
 
@@ -124,6 +124,49 @@ class _DeferredQuery:
     def cancel(self) -> None:
         if self._deferred is not None:
             self._deferred.cancel()
+
+
+def begun(start: Start, context: QueryContext) -> Deferred[Answer]:
+    """
+    Start a look-up, and check what comes of it, which may be from a source of an application.
+
+    @return: fails with L{TypeError}, which names the source, if that is no answer.
+    """
+    return start(context) if isinstance(start, QueryStart) else _checked(start, context)
+
+
+def _checked(start: object, context: QueryContext) -> Deferred[Answer]:
+    if callable(start):
+        found = start(context)
+        if isinstance(found, Deferred):
+            found.addCallback(_expectAnswer, start)
+            return found
+        said = f"calling what ask() returned gave {_kindOf(found)}; right is a Deferred"
+    else:
+        found = start
+        said = f"ask() returned {_kindOf(found)}; right is an Answer, None, or a function that takes a context and returns a Deferred"
+    if isinstance(found, Coroutine):
+        # Python would remark on it later, and elsewhere.
+        found.close()
+    return fail(TypeError(f"{_nameOf(start)}: {said}"))
+
+
+def _expectAnswer(outcome: object, start: object) -> Answer:
+    if isinstance(outcome, Answer):
+        return outcome
+    raise TypeError(f"{_nameOf(start)}: the Deferred of a look-up fired with {_kindOf(outcome)}; right is a twisted_ext.answers.Answer")
+
+
+def _nameOf(start: object) -> str:
+    """
+    Return the name of the function, or of the class of the object, that a source has returned.
+    """
+    kind = start if hasattr(start, "__qualname__") else type(start)
+    return f"{getattr(kind, '__module__', None) or type(start).__module__}.{getattr(kind, '__qualname__', '?')}"
+
+
+def _kindOf(value: object) -> str:
+    return "None" if value is None else f"an object of type {type(value).__name__}"
 
 
 def queryOf(start: Start, waiter: Waiter, context: QueryContext) -> Query:
@@ -147,7 +190,7 @@ def lookUp(source: IAnswerSource, question: Question, context: QueryContext) -> 
         return fail(fault)
     if isinstance(found, Answer):
         return succeed(found)
-    return fail(unknown(source, question)) if found is None else found(context)
+    return fail(unknown(source, question)) if found is None else begun(found, context)
 
 
 def then(found: Answer | Start | None, change: Callable[..., Answer], *arguments: object) -> Answer | Start | None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from twisted_ext.errors import BadCount, BadMessage, BadRecord
+from twisted_ext.errors import BadMessage, BadRecord
 from twisted_ext.limits import EDNS_OPTIONS, MESSAGE_SIZE
 from twisted_ext.wire.codes import ANY_CLASS, DO, Opcode
 from twisted_ext.wire.names import nameToText
@@ -285,7 +285,7 @@ class Message:
             for index, record in enumerate(everything):
                 if record.rrType == OPT:
                     if edns is not None:
-                        raise BadCount("more than one OPT record")
+                        raise BadMessage("more than one OPT record")
                     if record.name != b"\x00":
                         raise BadMessage("an OPT record's owner is not the root")
                     edns = EDNS.fromRecord(record.rrClass, record.ttl, record.rdatas[0])

@@ -11,7 +11,7 @@ from typing import Final
 
 from mypy_extensions import i64, mypyc_attr
 
-from twisted_ext.errors import BadCount, BadMessage
+from twisted_ext.errors import BadMessage
 from twisted_ext.wire.codes import ANY_CLASS, IN, NONE
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.reader import Reader
@@ -101,8 +101,7 @@ def readRecords(reader: Reader, offset: int, count: int) -> tuple[list[RRSet], i
 
     @return: the RRsets, and the offset after the last record.
 
-    @raise BadCount: there are fewer.
-    @raise BadMessage: a record is truncated, or its rdata is not valid for its type.
+    @raise BadMessage: there are fewer, a record is truncated, or its rdata is not valid for its type.
     """
     data = reader.data
     names = reader.names
@@ -150,7 +149,7 @@ def readRecords(reader: Reader, offset: int, count: int) -> tuple[list[RRSet], i
             records.append(RRSet(name, rrType, rrClass, ttl if ttl < 0x80000000 or rrType == OPT else 0, (rdata,)))
     except (IndexError, StructError):
         if offset == end:
-            raise BadCount(f"the message ends before a record, at octet {offset}, that its header counts") from None
+            raise BadMessage(f"the message ends before a record, at octet {offset}, that its header counts") from None
         raise BadMessage(f"a record at octet {offset} extends past the end of the message") from None
     return records, offset
 

@@ -24,6 +24,13 @@ def _counting(reply: bytes, more: int, tail: bytes = b"") -> bytes:
     return reply[:10] + more.to_bytes(2, "big") + reply[12 : -len(_OPT)] + tail
 
 
+def _changed(change: Callable[[bytes], bytes], reply: bytes) -> bytes:
+    """
+    Change a reply that has an OPT record.
+    """
+    return change(reply) if reply.endswith(_OPT) else reply
+
+
 def _longer(replies: list[bytes], tail: bytes, reply: bytes) -> bytes:
     """
     Note a reply, and return it with octets behind its end.
@@ -91,33 +98,34 @@ class MalformedTests(NetworkTestCase):
                 assert trace is not None
                 self.assertEqual([note.details["ignored"] for note in trace.notes if note.event == "reply"], [len(tail)])
 
-    def test_malformedReplyCostsTwoQueries(self) -> None:
+    def test_malformedReplyCostsThreeQueries(self) -> None:
         """
-        After a malformed reply over UDP the server is queried over TCP, and no more; the error says that its replies are malformed.
+        After a malformed reply over UDP the server is queried without EDNS, then over TCP, and no more; the error says that its replies are
+        malformed.
         """
-        self.tamper(lambda reply: reply[:-4] + b"\x00\x09ab")
+        self.tamper(lambda reply: reply[:-1])
         asked = self.ask(self.source)
         self.network.advance(0.5)
         self.assertMalformed(self.failed(asked))
-        self.assertEqual(self.asked(), ["udp+", "tcp+"])
-        self.tamper(lambda reply: reply[:-4] + b"\x00\x09ab", "udp")
+        self.assertEqual(self.asked(), ["udp+", "udp", "tcp"])
+        self.tamper(lambda reply: reply[:-1], "udp")
         self.assertEqual(self.find(self.source), ["192.0.2.80"])
 
     def test_withoutTCP(self) -> None:
         """
         A server that sends malformed replies over UDP and none over TCP is not queried again; the error is about the former.
         """
-        self.tamper(lambda reply: reply[:-4] + b"\x00\x09ab")
+        self.tamper(lambda reply: reply[:-1])
         self.canned.silentTo = "tcp"
         self.assertMalformed(self.fault(self.source))
-        self.assertEqual(self.asked(), ["udp+", "tcp+"])
+        self.assertEqual(self.asked(), ["udp+", "udp", "tcp"])
 
     def test_otherServersAreAsked(self) -> None:
         """
         Another server is queried if the replies of one are malformed.
         """
         second, server = self.serve("192.0.2.54")
-        self.tamper(lambda reply: reply[:-4] + b"\x00\x09ab")
+        self.tamper(lambda reply: reply[:-1])
         source = self.forward(self.server, server)
         for _ in range(3):
             self.assertEqual(self.find(source), ["192.0.2.80"])
@@ -143,13 +151,29 @@ class MalformedTests(NetworkTestCase):
             self.find(source)
             self.assertEqual(self.asked(), ["udp"])
 
+    def test_brokenOPTRecords(self) -> None:
+        """
+        A server or router that breaks OPT records is queried once without EDNS: an option that is longer than the record, an owner that is
+        not the root, a record in the answer section, one that is cut.
+        """
+        changes: list[Callable[[bytes], bytes]] = [
+            lambda reply: reply[:-2] + b"\x00\x06\x00\x0a\x00\x08ab",
+            lambda reply: reply[: -len(_OPT)] + b"\x01x" + _OPT,
+            lambda reply: reply[:7] + bytes([reply[7] + 1]) + reply[8:11] + b"\x00" + reply[12:],
+            lambda reply: reply[:-3],
+        ]
+        for change in changes:
+            self.tamper(partial(_changed, change))
+            self.assertEqual(self.find(self.forward(self.server)), ["192.0.2.80"])
+            self.assertEqual(self.asked(), ["udp+", "udp"])
+
     def test_countsThatStayWrong(self) -> None:
         """
-        If the reply without EDNS is malformed as well, the server is not queried again.
+        If the reply without EDNS is malformed as well, the server is queried over TCP, and not again.
         """
         self.tamper(lambda reply: reply[:10] + b"\x00\x07" + reply[12:])
         self.assertMalformed(self.fault(self.source))
-        self.assertEqual(self.asked(), ["udp+", "udp"])
+        self.assertEqual(self.asked(), ["udp+", "udp", "tcp"])
 
     def test_forgedMalformedReplyIsNotTheLast(self) -> None:
         """

@@ -23,7 +23,7 @@ EXPECTED = {
     ("udp", Came.FAILED): "AAA DDD AAA",
     ("udp", Came.DECLINED): "NNN DDD NNN",
     ("udp", Came.CUT): "SSS WWW NNN",
-    ("udp", Came.MALFORMED): "SNN WWW NNN",
+    ("udp", Came.MALFORMED): "SSN WWW NNN",
     ("udp", Came.BROKEN): "NNN DDD NNN",
     ("udp", Came.SILENT): "AAA AAA AAA",
     ("tcp", Came.NEAR_MISS): "WWW WWW WWW",

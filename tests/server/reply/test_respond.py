@@ -5,9 +5,9 @@ Tests of handling requests.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -172,6 +172,32 @@ class RespondTests(SynchronousTestCase):
             assert reply is not None
             self.assertEqual(reply[3] & 15, Rcode.SERVFAIL)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError, KeyError)), 2)
+
+    def test_wrongResultCausesSERVFAIL(self) -> None:
+        """
+        A source that gives something other than an answer causes SERVFAIL at once, and one error in the log that names it.
+        """
+
+        class Wrong(CannedSource):
+            found: Any
+
+            def ask(self, question: Question, context: QueryContext) -> Any:
+                return self.found
+
+        for found, said in (
+            ("an answer", "builtins.str: ask() returned an object of type str"),
+            (lambda context: None, "<lambda>: calling what ask() returned gave None"),
+            (lambda context: succeed([]), "<lambda>: the Deferred of a look-up fired with an object of type list"),
+        ):
+            # A server logs such errors in full once.
+            self.setUp()
+            source = self.server.responder.source = Wrong()
+            source.found = found
+            reply = self.server.ask(queryOf())
+            assert reply is not None, said
+            self.assertEqual(reply[3] & 15, Rcode.SERVFAIL, said)
+            (error,) = self.flushLoggedErrors(TypeError)
+            self.assertIn(said, error.getErrorMessage())
 
     def test_longReplyIsTruncatedByUDP(self) -> None:
         """

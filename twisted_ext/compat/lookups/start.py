@@ -19,7 +19,7 @@ from twisted_ext.compat.conversion.results import Result, resultFromAnswer
 from twisted_ext.compat.conversion.timeouts import Timeout, secondsAndWaits
 from twisted_ext.errors import Closed, DNSFault, WrongType
 from twisted_ext.interfaces import IAnswerSource
-from twisted_ext.resolver.ask import Query, QueryStart, unknown
+from twisted_ext.resolver.ask import Query, QueryStart, begun, unknown
 from twisted_ext.wire.names import ROOT, isAbsolute, nameFromText
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class NameLookups:
                 return fail(argumentError(fault))
         if not isinstance(start, QueryStart):
             asked = (question,)
-            return start(context).addCallbacks(_cbAnswer, ebAnswer, asked, {}, asked)
+            return begun(start, context).addCallbacks(_cbAnswer, ebAnswer, asked, {}, asked)
         pending = PendingResult(question)
         deferred: Deferred[Result] = Deferred(pending.cancel)
         pending.deferred = deferred

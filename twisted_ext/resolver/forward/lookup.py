@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.answers import Origin, QueryContext
-from twisted_ext.errors import BadCount, BadMessage, DNSFault, ServerFailed, TimedOut, Unreachable
+from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, TimedOut, Unreachable
 from twisted_ext.limits import FAILURE_TRIES, FIRST_WAIT, STREAM_WAIT
 from twisted_ext.outcomes import answerFromMessage, answerFromReply, ignoredIn
 from twisted_ext.resolver.forward.cookies import cookieFits, knowsCookie
@@ -450,7 +450,7 @@ class ForwardedLookup(PendingQuery):
         _, _, index, _, plain = self._open(channel, key)
         standing = self._source.standings[index]
         standing.trouble("malformed")
-        old = isinstance(fault, BadCount) and self.context.edns and not (plain or self._source.signed) and standing.withEDNS(now)
+        old = self.context.edns and not (plain or self._source.signed) and standing.withEDNS(now)
         # As long as our buffer: it was truncated on our side.
         came = Came.CUT if not exchange.reliable and len(octets) >= SIZE else Came.NO_EDNS if old else Came.MALFORMED
         self._setBack(came, malformed(exchange.label, fault), now, channel, key)

@@ -27,7 +27,8 @@ class Came(IntEnum):
 
     #: A datagram from the server's address and port that is not a reply to any query of this socket.
     NEAR_MISS = 0
-    #: FORMERR, NOTIMP or BADVERS to a query with an OPT record (RFC 6891, section 7).
+    #: FORMERR, NOTIMP or BADVERS to a query with an OPT record (RFC 6891, section 7), or a reply to it that cannot be parsed: some servers
+    #: and routers break OPT records.
     NO_EDNS = 1
     #: A possibly temporary failure: SERVFAIL without an extended error that says otherwise.
     FAILED = 2
@@ -35,7 +36,7 @@ class Came(IntEnum):
     DECLINED = 3
     #: The reply was truncated, or larger than the receive buffer.
     CUT = 4
-    #: The reply cannot be parsed.
+    #: The reply cannot be parsed, and is not one to a query with an OPT record.
     MALFORMED = 5
     #: The port is closed, or the connection was lost: no reply can arrive.
     BROKEN = 6
@@ -98,7 +99,7 @@ _UDP: Final[dict[Came, tuple[_Row, _Row, _Row]]] = {
     Came.FAILED:     ((_A, _A, _A), (_D, _D, _D), (_A, _A, _A)),
     Came.DECLINED:   ((_N, _N, _N), (_D, _D, _D), (_N, _N, _N)),
     Came.CUT:        ((_S, _S, _S), (_W, _W, _W), (_N, _N, _N)),
-    Came.MALFORMED:  ((_S, _N, _N), (_W, _W, _W), (_N, _N, _N)),
+    Came.MALFORMED:  ((_S, _S, _N), (_W, _W, _W), (_N, _N, _N)),
     Came.BROKEN:     ((_N, _N, _N), (_D, _D, _D), (_N, _N, _N)),
     Came.SILENT:     ((_A, _A, _A), (_A, _A, _A), (_A, _A, _A)),
 }  # fmt: skip

@@ -17,6 +17,7 @@ from twisted_ext.answers import Answer, QueryContext, Question, Trace
 from twisted_ext.errors import DNSFault
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.metrics.figures import JSON
+from twisted_ext.resolver.ask import begun
 from twisted_ext.server.limits import TRACES_KEPT, TRACES_TAKEN
 from twisted_ext.wire.codes import Rcode, className, rcodeName
 from twisted_ext.wire.names import isBelow, nameToText
@@ -131,7 +132,7 @@ class TracedSource:
             self._over(question, context, fault.rcode if isinstance(fault, DNSFault) else Rcode.SERVFAIL)
             return failure
 
-        return start(context).addCallbacks(answered, failed)
+        return begun(start, context).addCallbacks(answered, failed)
 
     def _over(self, question: Question, context: QueryContext, rcode: int) -> None:
         if context.trace is not None:
