@@ -212,10 +212,30 @@ class RefusalTests(FetchListTestCase):
 
     def test_slowServer(self) -> None:
         """
-        A server that sends nothing, or never an end, is given up after some minutes.
+        A server that sends nothing, or nothing more before the end, is given up after twenty seconds, behind a redirect too.
         """
-        said = self.offering(b"", b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\nads.example\n")
-        self.assertEqual(said, ["it did not arrive within 300 s"] * 2)
+        away = response("", "302 Found", "Location: https://lists.example/0")
+        said = self.offering(b"", b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\nads.example\n", away)
+        self.assertEqual(said, ["lists.example: it sent nothing for 20 s"] * 3)
+        self.assertLess(self.here.seconds(), 3 * 22)
+
+    def test_serverWithoutHandshake(self) -> None:
+        """
+        A server that accepts connections and never begins TLS is given up as soon.
+        """
+        self.listen("192.0.2.80", port=443)
+        self.assertIn("lists.example:443 at 192.0.2.80: User timeout caused connection failure: TLS took too long", self.whyNot("https://lists.example/"))
+        self.assertLess(self.here.seconds(), 22)
+
+    def test_drippingServer(self) -> None:
+        """
+        A list that comes slowly is waited for, but for some minutes only.
+        """
+        self.web("192.0.2.80", {"/": response(LIST)}, 443, certificate="lists.example", pace=2.0)
+        self.assertEqual(self.fetched("https://lists.example/")["rules"], 2)
+        self.path.unlink()
+        self.web("192.0.2.81", {"/": response(LIST)}, 443, certificate="mirror.example", pace=15.0)
+        self.assertEqual(self.whyNot("https://mirror.example/"), "it did not arrive within 300 s")
 
     def test_partOfList(self) -> None:
         """

@@ -30,7 +30,7 @@ from twisted_ext.wire.names import isBelow, nameFromText
 
 if TYPE_CHECKING:
     from twisted.internet._sslverify import IOpenSSLTrustRoot
-    from twisted.internet.interfaces import IReactorTime
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
     from twisted.python.failure import Failure
 
     from twisted_ext.interfaces import IAnswerSource
@@ -40,6 +40,10 @@ __all__ = ["DocumentFetcher", "FetchFailed", "Fetched"]
 _REDIRECTS: Final = frozenset([301, 302, 303, 307, 308])
 
 _NOT_MODIFIED: Final = 304
+
+#: Seconds without an octet after which a server is given up, and seconds for one attempt to connect to it. A server that makes a document
+#: when it is asked for it needs a few, and TCP has repeated lost segments several times by then: what is silent for longer hangs.
+_SILENCE: Final = 20.0
 
 
 class FetchFailed(Exception):
@@ -145,6 +149,8 @@ class DocumentFetcher:
                 raise
             if connections.left[0] < 0:
                 raise FetchFailed(f"{hosts[-1]}: it sent more than {self.octets} octets") from error
+            if connections.isSilent:
+                raise FetchFailed(f"{hosts[-1]}: it sent nothing for {_SILENCE:g} s") from error
             raise FetchFailed(self._saidOf(error, hosts[-1] if hosts else "")) from error
         finally:
             connections.end()
@@ -178,6 +184,7 @@ class _Counted(ProtocolWrapper):
 
     def dataReceived(self, data: bytes) -> None:
         counting = cast(_Counting, self.factory)
+        counting.heard()
         counting.left[0] -= len(data)
         if counting.left[0] < 0:
             self.abortConnection()
@@ -188,11 +195,13 @@ class _Counted(ProtocolWrapper):
 class _Counting(WrappingFactory[_Counted]):
     """
     @ivar left: how many octets may still come, over all connections for a document.
+    @ivar heard: called when octets come.
     """
 
     protocol = _Counted
     noisy = False
     left: list[int]
+    heard: Callable[[], object]
 
 
 @implementer(IAgentEndpointFactory, IStreamClientEndpoint)
@@ -201,22 +210,30 @@ class _Connections:
     The connections for one document.
 
     @ivar left: how many octets may still come; less than 0 if more came.
+    @ivar isSilent: whether a server was given up since it sent nothing.
     """
 
     def __init__(self, fetcher: DocumentFetcher) -> None:
         self._fetcher = fetcher
         self.left = [fetcher.octets]
+        self.isSilent = False
+        self._timer: IDelayedCall | None = None
         self._factories: list[_Counting] = []
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        # What redirects has said what it had to.
+        self.end()
         fetcher, host = self._fetcher, uri.host.decode("ascii")
         reactor = fetcher.reactor
         resolver = NamesResolver(StopRebinding(fetcher.source, fetcher.private, RebindingLog(reactor)), reactor)
         if uri.scheme == b"https":
-            self._endpoint: IStreamClientEndpoint = HTTPSEndpoint(reactor, host, uri.port, trustRoot=fetcher.trustRoot, resolver=resolver)
+            self._endpoint: IStreamClientEndpoint = HTTPSEndpoint(
+                reactor, host, uri.port, trustRoot=fetcher.trustRoot, resolver=resolver, timeout=_SILENCE
+            )
         else:
             # The dot keeps the system's search list away.
-            self._endpoint = HostEndpoint(reactor, host if numericHosts(host) else f"{host}.", uri.port, resolver=resolver)
+            name = host if numericHosts(host) else f"{host}."
+            self._endpoint = HostEndpoint(reactor, name, uri.port, resolver=resolver, timeout=_SILENCE)
         return self
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
@@ -225,10 +242,34 @@ class _Connections:
         factory.noisy = False
         counting = _Counting(factory)
         counting.left = self.left
+        counting.heard = self._listen
         self._factories.append(counting)
-        return self._endpoint.connect(counting).addCallback(lambda wrapper: cast(_Counted, wrapper).wrappedProtocol)
+        return self._endpoint.connect(counting).addCallback(self._made)
+
+    def _made(self, wrapper: IProtocol) -> IProtocol:
+        self._listen()
+        return cast(_Counted, wrapper).wrappedProtocol
+
+    def _listen(self) -> None:
+        """
+        Wait for the next octet.
+        """
+        if self._timer is None:
+            self._timer = self._fetcher.reactor.callLater(_SILENCE, self._silent)
+        else:
+            self._timer.reset(_SILENCE)
+
+    def _silent(self) -> None:
+        self._timer, self.isSilent = None, True
+        self.end()
 
     def end(self) -> None:
+        """
+        Close all connections.
+        """
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
         for factory in self._factories:
             for connection in list(factory.protocols):
                 connection.abortConnection()

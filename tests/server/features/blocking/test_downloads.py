@@ -262,16 +262,29 @@ class DownloadTests(FetchedCase):
         Hosts that hang delay the lists of others by seconds. Further lists of theirs wait, so that they take no more processes.
         """
         self.startMany("slow.example", "SLOW.example", "slow.example", "hangs.example", "a.example", "b.example", "c.example")
-        self.assertEqual(self.fetching(), ["slow.example/list0", "hangs.example/list3"])
+        self.assertEqual(self.fetching(), ["slow.example/list0", "SLOW.example/list1"])
         self.wait(9)
         self.assertEqual(len(self.fetching()), 2)
         self.wait(1)
-        self.assertEqual(self.fetching()[2:], ["a.example/list4", "b.example/list5"])
+        self.assertEqual(self.fetching()[2:], ["hangs.example/list3", "a.example/list4"])
         self.wait(10)
-        self.assertEqual(self.fetching()[4:], ["c.example/list6"])
+        self.assertEqual(self.fetching()[4:], ["b.example/list5", "c.example/list6"])
         self.end(failed="it did not arrive")
+        self.wait(10)
+        self.assertEqual(self.fetching()[5:], ["slow.example/list2"])
+
+    def test_oneURLThatHangs(self) -> None:
+        """
+        One URL that hangs does not keep the other lists of its host: they are fetched meanwhile, one after the other.
+        """
+        self.startMany("lists.example", "lists.example", "lists.example")
+        hangs = self.children.fetching.pop(0)
+        self.arrive("a.example\n")
         self.wait(1)
-        self.assertEqual(self.fetching()[4:], ["SLOW.example/list1"])
+        self.assertEqual(self.fetching(), ["lists.example/list2"])
+        self.arrive("b.example\n")
+        self.assertEqual((self.blocks("a.example"), self.blocks("b.example")), (True, True))
+        self.assertFalse(hangs[1].called)
 
     def test_manySlowHosts(self) -> None:
         """
