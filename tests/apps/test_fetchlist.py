@@ -6,10 +6,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import timedelta
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.certificates import authority, made, pem
 from tests.endpoints.web import WebTestCase, response, trustRoot
 from twisted_ext.apps.fetchlist import ListFetcher
 from twisted_ext.endpoints import documents
@@ -39,12 +44,13 @@ class FetchListTestCase(WebTestCase):
         self.folder.mkdir()
         self.path = self.folder / "ads.1.new"
         self.given: dict[str, object] = {}
+        self.hosts = {**HOSTS}
 
     def fetched(self, url: str, etag: str = "", modified: str = "") -> dict[str, object]:
         """
         Fetch a list, and return what the program writes.
         """
-        fetcher = ListFetcher(self.here, self.zone(HOSTS).source, Settings.of(**self.given))
+        fetcher = ListFetcher(self.here, self.zone(self.hosts).source, Settings.of(**self.given))
         fetcher.trustRoot = trustRoot()
         found = fetcher.run({"url": url, "path": str(self.path), "etag": etag, "modified": modified})
         for _ in range(round(LIST_FETCH_SECONDS.default) * 2 + 2):
@@ -187,6 +193,25 @@ class RefusalTests(FetchListTestCase):
         """
         self.web("192.0.2.80", {"/": response(LIST)}, 443, certificate="mirror.example")
         self.assertIn("certificate is for another name", self.whyNot("https://lists.example/"))
+        self.assertEqual(self.requests, [])
+
+    def test_certificatesThatAreNotValid(self) -> None:
+        """
+        The reason why a certificate is not accepted is said, with the date if it is a matter of time: a clock may be wrong.
+        """
+        key, day = ec.generate_private_key(ec.SECP256R1()), timedelta(days=1)
+        name, (_, above) = x509.SubjectAlternativeName([x509.DNSName("lists.example")]), authority()
+        offered = {
+            "its certificate expired on 20": made("lists.example", key, "made up", above, name, begins=-3 * day, ends=-day),
+            "its certificate is valid only from 20": made("lists.example", key, "made up", above, name, begins=day),
+            "its certificate is self-signed": made("lists.example", key, "lists.example", key, name),
+            "its certificate comes from 'another', which is not trusted": made("lists.example", key, "another", key, name),
+        }
+        for number, (problem, certificate) in enumerate(offered.items()):
+            address = f"192.0.2.{90 + number}"
+            self.hosts[("lists.example", "A")] = address
+            self.web(address, {"/": response(LIST)}, 443, certificate=pem(key, certificate))
+            self.assertIn(f"lists.example:443 at {address}: {problem}", self.whyNot("https://lists.example/"))
         self.assertEqual(self.requests, [])
 
     def test_tooMuch(self) -> None:
