@@ -18,6 +18,7 @@ from tests.certificates import authority, made, pem
 from tests.endpoints.web import WebTestCase, response, trustRoot
 from twisted_ext.apps.fetchlist import ListFetcher
 from twisted_ext.endpoints import documents
+from twisted_ext.errors import ServerFailed, TimedOut
 from twisted_ext.limits import LIST_FETCH_OCTETS, LIST_FETCH_SECONDS
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.testing.sources import Entry
@@ -186,6 +187,14 @@ class RefusalTests(FetchListTestCase):
 
         self.patch(documents, "StopRebinding", unfiltered)
         self.assertEqual(self.fetched("https://inside.example/")["rules"], 2)
+
+    def test_privateAddressWithoutTheOtherFamily(self) -> None:
+        """
+        A private address is said to be the reason also if the server refuses to look up the address of the other family, and says so first.
+        """
+        for fault in (ServerFailed("192.0.2.53:53 answered REFUSED", rcode=5), TimedOut("late")):
+            self.hosts[("inside.example", "AAAA")] = fault
+            self.assertIn("private address", self.whyNot("https://inside.example/"))
 
     def test_otherCertificate(self) -> None:
         """
