@@ -47,13 +47,15 @@ class FetchListTestCase(WebTestCase):
         self.given: dict[str, object] = {}
         self.hosts = {**HOSTS}
 
-    def fetched(self, url: str, etag: str = "", modified: str = "") -> dict[str, object]:
+    def fetched(self, url: str, etag: str = "", modified: str = "", source: str = "") -> dict[str, object]:
         """
         Fetch a list, and return what the program writes.
+
+        @param source: the URL that the version is from; C{""} for the list's.
         """
         fetcher = ListFetcher(self.here, self.zone(self.hosts).source, Settings.of(**self.given))
         fetcher.trustRoot = trustRoot()
-        found = fetcher.run({"url": url, "path": str(self.path), "etag": etag, "modified": modified})
+        found = fetcher.run({"url": url, "path": str(self.path), "etag": etag, "modified": modified, "source": source or url})
         for _ in range(round(LIST_FETCH_SECONDS.default) * 2 + 2):
             if found.called:
                 break
@@ -93,6 +95,7 @@ class FetchListTests(FetchListTestCase):
                 "said": "line 3: 'not a line' is not a domain, nor a line of a hosts file",
                 "etag": '"a"',
                 "modified": "Tue, 24 Nov 2026 06:10:00 GMT",
+                "source": "https://lists.example/ads",
             },
         )
         self.assertEqual(self.path.read_text(), LIST)
@@ -110,6 +113,35 @@ class FetchListTests(FetchListTestCase):
         self.assertIn("If-Modified-Since: Tue, 24 Nov 2026 06:10:00 GMT\r\n", self.requests[0])
         self.assertEqual(os.listdir(self.folder), [])
         self.assertIn("which it was not asked", self.whyNot("https://lists.example/ads"))
+
+    def test_versionIsForItsURL(self) -> None:
+        """
+        The version of a list is named to the URL that it is from, be it the list's or one that it redirects to, and to no other.
+        """
+        there = response("", "302 Found", "Location: https://mirror.example/ads")
+        self.web("192.0.2.80", {"/ads": there, "/moved": response("", "302 Found", "Location: /ads")}, 443, certificate="lists.example")
+        self.web("192.0.2.81", {"/ads": response(LIST, "200 OK", 'ETag: "m"')}, 443, certificate="mirror.example")
+        said = self.fetched("https://lists.example/moved", '"a"', "Tue, 24 Nov 2026 06:10:00 GMT")
+        self.assertEqual((said["etag"], said["source"]), ('"m"', "https://mirror.example/ads"))
+        sent = [('If-None-Match: "a"' in request, "If-Modified-Since: " in request) for request in self.requests]
+        self.assertEqual(sent, [(True, True), (False, False), (False, False)])
+        self.path.unlink()
+        self.requests.clear()
+        self.fetched("https://lists.example/ads", '"m"', source="https://mirror.example/ads")
+        self.assertEqual(['If-None-Match: "m"' in request for request in self.requests], [False, True])
+
+    def test_longRedirect(self) -> None:
+        """
+        The URL of a redirect that is too long to be remembered is followed; the list is fetched whole the next time.
+        """
+        there = f"/{'a' * 8_000}"
+        self.web(
+            "192.0.2.80",
+            {"/ads": response("", "302 Found", f"Location: {there}"), there: response(LIST)},
+            443,
+            certificate="lists.example",
+        )
+        self.assertEqual(self.fetched("https://lists.example/ads")["source"], "")
 
     def test_redirectIsFollowed(self) -> None:
         """

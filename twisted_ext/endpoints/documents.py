@@ -60,11 +60,13 @@ class Fetched:
     @ivar changed: whether there was a document; L{False} if that which the caller has is current.
     @ivar headers: those of the response.
     @ivar hosts: the hosts that were asked, the first one and those that it redirected to.
+    @ivar url: the URL that it comes from, which is another one than that of the caller after a redirect.
     """
 
     changed: bool
     headers: Headers
     hosts: tuple[str, ...]
+    url: str
 
     def header(self, name: str) -> str:
         """
@@ -103,17 +105,17 @@ class DocumentFetcher:
         url: str,
         take: Callable[[bytes], object],
         refuse: Callable[[bytes, str, int], str],
-        headers: Mapping[str, str] | None = None,
+        headers: Callable[[str], Mapping[str, str]] | None = None,
     ) -> Fetched:
         """
         @param take: called with each piece of the document. What it raises ends the connection and is raised here.
         @param refuse: called with the scheme, the host and the port of the URL, and of each redirect, before anything is looked up. Returns
             why it is not to be asked; C{""} if it is.
-        @param headers: more headers of the request. With C{If-None-Match} or C{If-Modified-Since} there may be no document.
+        @param headers: called with the URL, and with that of each redirect. Returns more headers of the request for it. With
+            C{If-None-Match} or C{If-Modified-Since} there may be no document.
 
         @raise FetchFailed: there is no such document.
         """
-        sent = Headers({"User-Agent": [self.agent], **{name: [text] for name, text in (headers or {}).items()}})
         connections = _Connections(self)
         agent = cast("Callable[[IReactorTime, _Connections], Agent]", Agent.usingEndpointFactory)(self.reactor, connections)
         location = url.encode("ascii", "replace")
@@ -130,13 +132,16 @@ class DocumentFetcher:
                 if why:
                     named = host or (f"a redirect of {hosts[0]}" if hosts[1:] else "the URL")
                     raise FetchFailed(f"{named}: {why}")
+                here = location.decode("ascii", "replace")
+                more = {} if headers is None else headers(here)
+                sent = Headers({"User-Agent": [self.agent], **{name: [text] for name, text in more.items()}})
                 response = await agent.request(b"GET", location, sent)
                 if response.code == 200:
                     cast("Callable[[Protocol], None]", response.deliverBody)(body)
                     await body.ended
-                    return Fetched(True, response.headers, tuple(hosts))
+                    return Fetched(True, response.headers, tuple(hosts), here)
                 if response.code == _NOT_MODIFIED and headers:
-                    return Fetched(False, response.headers, tuple(hosts))
+                    return Fetched(False, response.headers, tuple(hosts), here)
                 found = response.headers.getRawHeaders(b"location", [])
                 if response.code not in _REDIRECTS or not found:
                     raise FetchFailed(f"{hosts[-1]}: it replied with the status {response.code}")

@@ -70,7 +70,7 @@ class FetchedCase(ListCase):
         self.clock.advance(seconds)
         self.made.look()
 
-    def arrive(self, text: str, etag: str = "", wrong: int = 0) -> None:
+    def arrive(self, text: str, etag: str = "", wrong: int = 0, source: str = "") -> None:
         """
         End the process that fetches: it has fetched this.
         """
@@ -86,6 +86,7 @@ class FetchedCase(ListCase):
             "said": "line 1: x" if wrong else "",
             "etag": etag,
             "modified": "",
+            "source": source or job["url"],
         }
         ended.callback(json.dumps(done).encode())
         if self.children.started:
@@ -185,6 +186,26 @@ class DownloadTests(FetchedCase):
         self.start()
         self.assertEqual((self.children.started, self.blocks("ads.example")), ([], True))
         self.assertIn("block lists: 1 name in 1 list, unchanged since the last start", self.logged)
+
+    def test_versionOfRedirect(self) -> None:
+        """
+        The next request has the version of the copy together with the URL that it is from. Of a copy that an earlier version of this
+        program has fetched that URL is not known, but the copy is in force.
+        """
+        self.start()
+        self.wait(0)
+        self.arrive("ads.example\n", '"a"', source="https://mirror.example/ads")
+        for source in ("https://mirror.example/ads", ""):
+            self.wait(_DAY)
+            ((job, _),) = self.children.fetching
+            self.assertEqual((job["url"], job["etag"], job["source"]), (URL, '"a"', source))
+            self.end(changed=False)
+            description = self.state / "lists" / "ads.json"
+            known = json.loads(description.read_text())
+            del known["source"]
+            description.write_text(json.dumps(known))
+            self.start()
+            self.assertTrue(self.blocks("ads.example"))
 
     def test_withoutStateFolder(self) -> None:
         """

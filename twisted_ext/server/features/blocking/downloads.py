@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import uniform
 from time import localtime, strftime, time
 from typing import TYPE_CHECKING, Final
@@ -225,6 +225,7 @@ class Downloads:
             "path": each.path,
             "etag": "" if known is None else known.etag,
             "modified": "" if known is None else known.modified,
+            "source": "" if known is None else known.source,
             "settings": self._settings,
         }
         try:
@@ -276,6 +277,7 @@ class Downloads:
             str(said["etag"]),
             str(said["modified"]),
             self._today(),
+            str(said["source"]),
         )
         self._copies.take(name, copy, each.path)
         self._settle(each)
@@ -290,7 +292,7 @@ class Downloads:
         if before is None:
             self._failed(each, "the server says that it has not changed, but there is no copy of it")
             return
-        self._copies.take(name, Copy(before.url, before.digest, before.octets, before.rules, before.etag, before.modified, self._today()))
+        self._copies.take(name, replace(before, fetched=self._today()))
         self._settle(each)
         _log.info("list {name}: it has not changed", name=name)
 
