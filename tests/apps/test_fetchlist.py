@@ -6,13 +6,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import timedelta
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.certificates import authority, made, pem
 from tests.endpoints.web import WebTestCase, response, trustRoot
 from twisted_ext.apps.fetchlist import ListFetcher
 from twisted_ext.endpoints import documents
+from twisted_ext.errors import ServerFailed, TimedOut
 from twisted_ext.limits import LIST_FETCH_OCTETS, LIST_FETCH_SECONDS
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.testing.sources import Entry
@@ -39,14 +45,17 @@ class FetchListTestCase(WebTestCase):
         self.folder.mkdir()
         self.path = self.folder / "ads.1.new"
         self.given: dict[str, object] = {}
+        self.hosts = {**HOSTS}
 
-    def fetched(self, url: str, etag: str = "", modified: str = "") -> dict[str, object]:
+    def fetched(self, url: str, etag: str = "", modified: str = "", source: str = "") -> dict[str, object]:
         """
         Fetch a list, and return what the program writes.
+
+        @param source: the URL that the version is from; C{""} for the list's.
         """
-        fetcher = ListFetcher(self.here, self.zone(HOSTS).source, Settings.of(**self.given))
+        fetcher = ListFetcher(self.here, self.zone(self.hosts).source, Settings.of(**self.given))
         fetcher.trustRoot = trustRoot()
-        found = fetcher.run({"url": url, "path": str(self.path), "etag": etag, "modified": modified})
+        found = fetcher.run({"url": url, "path": str(self.path), "etag": etag, "modified": modified, "source": source or url})
         for _ in range(round(LIST_FETCH_SECONDS.default) * 2 + 2):
             if found.called:
                 break
@@ -86,6 +95,7 @@ class FetchListTests(FetchListTestCase):
                 "said": "line 3: 'not a line' is not a domain, nor a line of a hosts file",
                 "etag": '"a"',
                 "modified": "Tue, 24 Nov 2026 06:10:00 GMT",
+                "source": "https://lists.example/ads",
             },
         )
         self.assertEqual(self.path.read_text(), LIST)
@@ -103,6 +113,35 @@ class FetchListTests(FetchListTestCase):
         self.assertIn("If-Modified-Since: Tue, 24 Nov 2026 06:10:00 GMT\r\n", self.requests[0])
         self.assertEqual(os.listdir(self.folder), [])
         self.assertIn("which it was not asked", self.whyNot("https://lists.example/ads"))
+
+    def test_versionIsForItsURL(self) -> None:
+        """
+        The version of a list is named to the URL that it is from, be it the list's or one that it redirects to, and to no other.
+        """
+        there = response("", "302 Found", "Location: https://mirror.example/ads")
+        self.web("192.0.2.80", {"/ads": there, "/moved": response("", "302 Found", "Location: /ads")}, 443, certificate="lists.example")
+        self.web("192.0.2.81", {"/ads": response(LIST, "200 OK", 'ETag: "m"')}, 443, certificate="mirror.example")
+        said = self.fetched("https://lists.example/moved", '"a"', "Tue, 24 Nov 2026 06:10:00 GMT")
+        self.assertEqual((said["etag"], said["source"]), ('"m"', "https://mirror.example/ads"))
+        sent = [('If-None-Match: "a"' in request, "If-Modified-Since: " in request) for request in self.requests]
+        self.assertEqual(sent, [(True, True), (False, False), (False, False)])
+        self.path.unlink()
+        self.requests.clear()
+        self.fetched("https://lists.example/ads", '"m"', source="https://mirror.example/ads")
+        self.assertEqual(['If-None-Match: "m"' in request for request in self.requests], [False, True])
+
+    def test_longRedirect(self) -> None:
+        """
+        The URL of a redirect that is too long to be remembered is followed; the list is fetched whole the next time.
+        """
+        there = f"/{'a' * 8_000}"
+        self.web(
+            "192.0.2.80",
+            {"/ads": response("", "302 Found", f"Location: {there}"), there: response(LIST)},
+            443,
+            certificate="lists.example",
+        )
+        self.assertEqual(self.fetched("https://lists.example/ads")["source"], "")
 
     def test_redirectIsFollowed(self) -> None:
         """
@@ -181,12 +220,39 @@ class RefusalTests(FetchListTestCase):
         self.patch(documents, "StopRebinding", unfiltered)
         self.assertEqual(self.fetched("https://inside.example/")["rules"], 2)
 
+    def test_privateAddressWithoutTheOtherFamily(self) -> None:
+        """
+        A private address is said to be the reason also if the server refuses to look up the address of the other family, and says so first.
+        """
+        for fault in (ServerFailed("192.0.2.53:53 answered REFUSED", rcode=5), TimedOut("late")):
+            self.hosts[("inside.example", "AAAA")] = fault
+            self.assertIn("private address", self.whyNot("https://inside.example/"))
+
     def test_otherCertificate(self) -> None:
         """
         A host with the certificate of another one is not asked.
         """
         self.web("192.0.2.80", {"/": response(LIST)}, 443, certificate="mirror.example")
         self.assertIn("certificate is for another name", self.whyNot("https://lists.example/"))
+        self.assertEqual(self.requests, [])
+
+    def test_certificatesThatAreNotValid(self) -> None:
+        """
+        The reason why a certificate is not accepted is said, with the date if it is a matter of time: a clock may be wrong.
+        """
+        key, day = ec.generate_private_key(ec.SECP256R1()), timedelta(days=1)
+        name, (_, above) = x509.SubjectAlternativeName([x509.DNSName("lists.example")]), authority()
+        offered = {
+            "its certificate expired on 20": made("lists.example", key, "made up", above, name, begins=-3 * day, ends=-day),
+            "its certificate is valid only from 20": made("lists.example", key, "made up", above, name, begins=day),
+            "its certificate is self-signed": made("lists.example", key, "lists.example", key, name),
+            "its certificate comes from 'another', which is not trusted": made("lists.example", key, "another", key, name),
+        }
+        for number, (problem, certificate) in enumerate(offered.items()):
+            address = f"192.0.2.{90 + number}"
+            self.hosts[("lists.example", "A")] = address
+            self.web(address, {"/": response(LIST)}, 443, certificate=pem(key, certificate))
+            self.assertIn(f"lists.example:443 at {address}: {problem}", self.whyNot("https://lists.example/"))
         self.assertEqual(self.requests, [])
 
     def test_tooMuch(self) -> None:
@@ -212,10 +278,30 @@ class RefusalTests(FetchListTestCase):
 
     def test_slowServer(self) -> None:
         """
-        A server that sends nothing, or never an end, is given up after some minutes.
+        A server that sends nothing, or nothing more before the end, is given up after twenty seconds, behind a redirect too.
         """
-        said = self.offering(b"", b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\nads.example\n")
-        self.assertEqual(said, ["it did not arrive within 300 s"] * 2)
+        away = response("", "302 Found", "Location: https://lists.example/0")
+        said = self.offering(b"", b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\nads.example\n", away)
+        self.assertEqual(said, ["lists.example: it sent nothing for 20 s"] * 3)
+        self.assertLess(self.here.seconds(), 3 * 22)
+
+    def test_serverWithoutHandshake(self) -> None:
+        """
+        A server that accepts connections and never begins TLS is given up as soon.
+        """
+        self.listen("192.0.2.80", port=443)
+        self.assertIn("lists.example:443 at 192.0.2.80: User timeout caused connection failure: TLS took too long", self.whyNot("https://lists.example/"))
+        self.assertLess(self.here.seconds(), 22)
+
+    def test_drippingServer(self) -> None:
+        """
+        A list that comes slowly is waited for, but for some minutes only.
+        """
+        self.web("192.0.2.80", {"/": response(LIST)}, 443, certificate="lists.example", pace=2.0)
+        self.assertEqual(self.fetched("https://lists.example/")["rules"], 2)
+        self.path.unlink()
+        self.web("192.0.2.81", {"/": response(LIST)}, 443, certificate="mirror.example", pace=15.0)
+        self.assertEqual(self.whyNot("https://mirror.example/"), "it did not arrive within 300 s")
 
     def test_partOfList(self) -> None:
         """

@@ -30,7 +30,7 @@ from twisted_ext.compat.conversion.errors import (
     errorFromFault,
 )
 from twisted_ext.compat.names import NamesResolver
-from twisted_ext.errors import BadName, ServerFailed, TimedOut
+from twisted_ext.errors import BadName, Refused, ServerFailed, TimedOut
 from twisted_ext.limits import FAMILY_GRACE, RESOLUTION_DELAY
 from twisted_ext.testing.network import MemoryNetwork
 
@@ -238,6 +238,14 @@ class HostResolutionTests(SynchronousTestCase):
         self.assertIs(hostnames.whyNoAddress("a.example", failures), failures[1])
         self.assertIs(hostnames.whyNoAddress("a.example", failures[:1]), failures[0])
         self.assertIsInstance(hostnames.whyNoAddress("a.example", [TimedOut("late")]), DNSQueryTimeoutError)
+
+    def test_refusalHereOutweighsFailures(self) -> None:
+        """
+        A look-up that this package refused, as of a private address, outweighs a server's failure for the other family, but no denial.
+        """
+        failures = [ServerFailed("it answered REFUSED", rcode=5), Refused("private"), DNSNameError("no such name")]
+        self.assertEqual(str(hostnames.whyNoAddress("a.example", failures[:2])), "private")
+        self.assertIs(hostnames.whyNoAddress("a.example", failures), failures[2])
 
     def test_cancelEndsTheResolution(self) -> None:
         """

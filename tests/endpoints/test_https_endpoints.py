@@ -233,7 +233,7 @@ class HTTPSTests(ReachingTestCase):
         endpoint = HTTPSEndpoint(self.here, "www.example.org", resolver=self.zone({("www.example.org", "A"): "192.0.2.80"}))
         error = self.unreached(self.connected(endpoint))
         self.assertIsInstance(error.attempts[0].error, TLSError)
-        self.assertIn("certificate verify failed", str(error))
+        self.assertIn("its certificate comes from 'made up', which is not trusted", str(error))
 
     def test_serverWithoutTLSIsSkipped(self) -> None:
         """

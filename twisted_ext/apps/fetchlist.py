@@ -3,9 +3,10 @@ Fetches a list for a server: C{python -m twisted_ext.apps.fetchlist}, started by
 a server on the network sends is seen by this process only, which ends with it.
 
 The input is JSON, with C{url}; C{path}, the file to write the list to, which must not exist; C{etag} and C{modified}, the headers of the
-copy that there is, which may be empty; and C{settings}, by which the names of hosts are looked up. So is the output: C{{"failed": TEXT}},
-C{{"changed": false}}, or with C{"changed": true} what is known of the new file: C{digest}, C{octets}, C{etag}, C{modified}, the number of
-C{rules} in it, and how many lines cannot be used, C{wrong}, with the first ones in C{said}.
+copy that there is, which may be empty, and C{source}, the URL that gave them, maybe behind a redirect; and C{settings}, by which the names
+of hosts are looked up. So is the output: C{{"failed": TEXT}}, C{{"changed": false}}, or with C{"changed": true} what is known of the new
+file: C{digest}, C{octets}, C{etag}, C{modified}, C{source}, the number of C{rules} in it, and how many lines cannot be used, C{wrong}, with
+the first ones in C{said}.
 """
 
 from __future__ import annotations
@@ -51,6 +52,9 @@ __all__ = ["ListFetcher", "main"]
 
 #: Redirects that are followed for one list.
 _LIST_FETCH_HOPS: Final = 5
+
+#: Characters of the URL of a redirect that is remembered: all servers accept as many.
+_LONGEST_URL: Final = 8_000
 
 #: How much this process gives way to others: a server on the same processor goes first.
 _NICE: Final = 10
@@ -112,15 +116,18 @@ class ListFetcher:
             whole=True,
             trustRoot=self.trustRoot,
         )
-        headers = {"Accept-Encoding": "identity"}
-        if job["etag"]:
-            headers["If-None-Match"] = job["etag"]
-        if job["modified"]:
-            headers["If-Modified-Since"] = job["modified"]
-        fetched = await fetcher.fetch(job["url"], file.write, _refuse, headers)
+        known = {"If-None-Match": job["etag"], "If-Modified-Since": job["modified"]}
+
+        def validators(url: str) -> dict[str, str]:
+            # They mean something to the server of this URL only, and a server that redirects may choose whom to ask (RFC 9110, section 13).
+            return {name: text for name, text in known.items() if text and url == job["source"]}
+
+        fetched = await fetcher.fetch(
+            job["url"], file.write, _refuse, lambda url: {"Accept-Encoding": "identity", **validators(url)}
+        )
         host = fetched.hosts[-1]
         if not fetched.changed:
-            if not (job["etag"] or job["modified"]):
+            if not validators(fetched.url):
                 raise FetchFailed(f"{host}: it says that the list has not changed, which it was not asked")
             return {"changed": False}
         encoding = fetched.header("Content-Encoding")
@@ -144,6 +151,7 @@ class ListFetcher:
             "said": str(complaints),
             "etag": _kept(fetched.header("ETag")),
             "modified": _kept(fetched.header("Last-Modified")),
+            "source": _kept(fetched.url, _LONGEST_URL),
         }
 
 
@@ -162,11 +170,11 @@ def _literal(url: str) -> list[bytes]:
     return []
 
 
-def _kept(text: str) -> str:
+def _kept(text: str, most: int = 200) -> str:
     """
-    Return a header to send with the next request, if it is one as they usually are.
+    Return what decides about the next request, a header or a URL, if it is one as they usually are.
     """
-    return text if len(text) <= 200 and text.isascii() and text.isprintable() else ""
+    return text if len(text) <= most and text.isascii() and text.isprintable() else ""
 
 
 def _late(result: object, seconds: float) -> dict[str, object]:

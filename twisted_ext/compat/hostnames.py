@@ -18,7 +18,7 @@ from zope.interface import implementer
 from twisted_ext.addrinfo.gethost import addressesOf, numericHosts
 from twisted_ext.answers import QueryContext, Question
 from twisted_ext.compat.conversion.errors import DNSNameError, LookupFailed, NoAddressError, errorFromFault
-from twisted_ext.errors import BadName, CallerFault, DNSFault
+from twisted_ext.errors import BadName, CallerFault, DNSFault, Refused
 from twisted_ext.limits import FAMILY_GRACE, RESOLUTION_DELAY
 from twisted_ext.transport.servers import scopeNumber
 from twisted_ext.wire.names import isAbsolute, nameFromText
@@ -50,8 +50,8 @@ def whyNoAddress(host: str, failures: Sequence[BaseException | None]) -> LookupF
     """
     errors = [errorFromFault(each) if isinstance(each, DNSFault) else each for each in failures]
     found = [error for error in errors if isinstance(error, LookupFailed)]
-    # A denial holds for both families.
-    found.sort(key=lambda error: not isinstance(error, DNSNameError))
+    # A denial holds for both families. What is not permitted here stays so when the server that failed to answer for the other one is well.
+    found.sort(key=lambda error: (not isinstance(error, DNSNameError), not isinstance(error.__cause__, Refused)))
     return found[0] if found else NoAddressError(f"{host}: the name has no address that could be connected to", rcode=0)
 
 

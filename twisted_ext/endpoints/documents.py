@@ -30,7 +30,7 @@ from twisted_ext.wire.names import isBelow, nameFromText
 
 if TYPE_CHECKING:
     from twisted.internet._sslverify import IOpenSSLTrustRoot
-    from twisted.internet.interfaces import IReactorTime
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
     from twisted.python.failure import Failure
 
     from twisted_ext.interfaces import IAnswerSource
@@ -40,6 +40,10 @@ __all__ = ["DocumentFetcher", "FetchFailed", "Fetched"]
 _REDIRECTS: Final = frozenset([301, 302, 303, 307, 308])
 
 _NOT_MODIFIED: Final = 304
+
+#: Seconds without an octet after which a server is given up, and seconds for one attempt to connect to it. A server that makes a document
+#: when it is asked for it needs a few, and TCP has repeated lost segments several times by then: what is silent for longer hangs.
+_SILENCE: Final = 20.0
 
 
 class FetchFailed(Exception):
@@ -56,11 +60,13 @@ class Fetched:
     @ivar changed: whether there was a document; L{False} if that which the caller has is current.
     @ivar headers: those of the response.
     @ivar hosts: the hosts that were asked, the first one and those that it redirected to.
+    @ivar url: the URL that it comes from, which is another one than that of the caller after a redirect.
     """
 
     changed: bool
     headers: Headers
     hosts: tuple[str, ...]
+    url: str
 
     def header(self, name: str) -> str:
         """
@@ -99,17 +105,17 @@ class DocumentFetcher:
         url: str,
         take: Callable[[bytes], object],
         refuse: Callable[[bytes, str, int], str],
-        headers: Mapping[str, str] | None = None,
+        headers: Callable[[str], Mapping[str, str]] | None = None,
     ) -> Fetched:
         """
         @param take: called with each piece of the document. What it raises ends the connection and is raised here.
         @param refuse: called with the scheme, the host and the port of the URL, and of each redirect, before anything is looked up. Returns
             why it is not to be asked; C{""} if it is.
-        @param headers: more headers of the request. With C{If-None-Match} or C{If-Modified-Since} there may be no document.
+        @param headers: called with the URL, and with that of each redirect. Returns more headers of the request for it. With
+            C{If-None-Match} or C{If-Modified-Since} there may be no document.
 
         @raise FetchFailed: there is no such document.
         """
-        sent = Headers({"User-Agent": [self.agent], **{name: [text] for name, text in (headers or {}).items()}})
         connections = _Connections(self)
         agent = cast("Callable[[IReactorTime, _Connections], Agent]", Agent.usingEndpointFactory)(self.reactor, connections)
         location = url.encode("ascii", "replace")
@@ -126,13 +132,16 @@ class DocumentFetcher:
                 if why:
                     named = host or (f"a redirect of {hosts[0]}" if hosts[1:] else "the URL")
                     raise FetchFailed(f"{named}: {why}")
+                here = location.decode("ascii", "replace")
+                more = {} if headers is None else headers(here)
+                sent = Headers({"User-Agent": [self.agent], **{name: [text] for name, text in more.items()}})
                 response = await agent.request(b"GET", location, sent)
                 if response.code == 200:
                     cast("Callable[[Protocol], None]", response.deliverBody)(body)
                     await body.ended
-                    return Fetched(True, response.headers, tuple(hosts))
+                    return Fetched(True, response.headers, tuple(hosts), here)
                 if response.code == _NOT_MODIFIED and headers:
-                    return Fetched(False, response.headers, tuple(hosts))
+                    return Fetched(False, response.headers, tuple(hosts), here)
                 found = response.headers.getRawHeaders(b"location", [])
                 if response.code not in _REDIRECTS or not found:
                     raise FetchFailed(f"{hosts[-1]}: it replied with the status {response.code}")
@@ -145,6 +154,8 @@ class DocumentFetcher:
                 raise
             if connections.left[0] < 0:
                 raise FetchFailed(f"{hosts[-1]}: it sent more than {self.octets} octets") from error
+            if connections.isSilent:
+                raise FetchFailed(f"{hosts[-1]}: it sent nothing for {_SILENCE:g} s") from error
             raise FetchFailed(self._saidOf(error, hosts[-1] if hosts else "")) from error
         finally:
             connections.end()
@@ -178,6 +189,7 @@ class _Counted(ProtocolWrapper):
 
     def dataReceived(self, data: bytes) -> None:
         counting = cast(_Counting, self.factory)
+        counting.heard()
         counting.left[0] -= len(data)
         if counting.left[0] < 0:
             self.abortConnection()
@@ -188,11 +200,13 @@ class _Counted(ProtocolWrapper):
 class _Counting(WrappingFactory[_Counted]):
     """
     @ivar left: how many octets may still come, over all connections for a document.
+    @ivar heard: called when octets come.
     """
 
     protocol = _Counted
     noisy = False
     left: list[int]
+    heard: Callable[[], object]
 
 
 @implementer(IAgentEndpointFactory, IStreamClientEndpoint)
@@ -201,22 +215,30 @@ class _Connections:
     The connections for one document.
 
     @ivar left: how many octets may still come; less than 0 if more came.
+    @ivar isSilent: whether a server was given up since it sent nothing.
     """
 
     def __init__(self, fetcher: DocumentFetcher) -> None:
         self._fetcher = fetcher
         self.left = [fetcher.octets]
+        self.isSilent = False
+        self._timer: IDelayedCall | None = None
         self._factories: list[_Counting] = []
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        # What redirects has said what it had to.
+        self.end()
         fetcher, host = self._fetcher, uri.host.decode("ascii")
         reactor = fetcher.reactor
         resolver = NamesResolver(StopRebinding(fetcher.source, fetcher.private, RebindingLog(reactor)), reactor)
         if uri.scheme == b"https":
-            self._endpoint: IStreamClientEndpoint = HTTPSEndpoint(reactor, host, uri.port, trustRoot=fetcher.trustRoot, resolver=resolver)
+            self._endpoint: IStreamClientEndpoint = HTTPSEndpoint(
+                reactor, host, uri.port, trustRoot=fetcher.trustRoot, resolver=resolver, timeout=_SILENCE
+            )
         else:
             # The dot keeps the system's search list away.
-            self._endpoint = HostEndpoint(reactor, host if numericHosts(host) else f"{host}.", uri.port, resolver=resolver)
+            name = host if numericHosts(host) else f"{host}."
+            self._endpoint = HostEndpoint(reactor, name, uri.port, resolver=resolver, timeout=_SILENCE)
         return self
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
@@ -225,10 +247,34 @@ class _Connections:
         factory.noisy = False
         counting = _Counting(factory)
         counting.left = self.left
+        counting.heard = self._listen
         self._factories.append(counting)
-        return self._endpoint.connect(counting).addCallback(lambda wrapper: cast(_Counted, wrapper).wrappedProtocol)
+        return self._endpoint.connect(counting).addCallback(self._made)
+
+    def _made(self, wrapper: IProtocol) -> IProtocol:
+        self._listen()
+        return cast(_Counted, wrapper).wrappedProtocol
+
+    def _listen(self) -> None:
+        """
+        Wait for the next octet.
+        """
+        if self._timer is None:
+            self._timer = self._fetcher.reactor.callLater(_SILENCE, self._silent)
+        else:
+            self._timer.reset(_SILENCE)
+
+    def _silent(self) -> None:
+        self._timer, self.isSilent = None, True
+        self.end()
 
     def end(self) -> None:
+        """
+        Close all connections.
+        """
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
         for factory in self._factories:
             for connection in list(factory.protocols):
                 connection.abortConnection()

@@ -287,7 +287,9 @@ class HTTPSEndpoint:
 def _handshake(
     creator: IOpenSSLClientConnectionCreator, reactor: IReactorTime, building: RecordingFactory, timeout: float, *_: object
 ) -> Handshake:
-    return Handshake(reactor, building, timeout, creator)
+    from twisted_ext.endpoints.starttls import ChainHandshake
+
+    return ChainHandshake(reactor, building, timeout, creator)
 
 
 def _listed(targets: Iterable[Target]) -> Sequence[Target]:

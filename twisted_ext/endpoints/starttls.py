@@ -27,7 +27,16 @@ if TYPE_CHECKING:
     from twisted.protocols.tls import TLSMemoryBIOProtocol
     from twisted.python.failure import Failure
 
-__all__ = ["AnyServer", "Checked", "CheckedHandshake", "HandshakeFailed", "SMTPStart", "StartTLSHandshake"]
+__all__ = [
+    "AnyServer",
+    "CertificateRejected",
+    "ChainHandshake",
+    "Checked",
+    "CheckedHandshake",
+    "HandshakeFailed",
+    "SMTPStart",
+    "StartTLSHandshake",
+]
 
 #: A line of a reply: the code, whether another line follows, and text (RFC 5321, section 4.2).
 _LINE: Final = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
@@ -51,6 +60,12 @@ class HandshakeFailed(ConnectError):
 
     def __str__(self) -> str:
         return self.text
+
+
+class CertificateRejected(HandshakeFailed, SSL.Error):
+    """
+    OpenSSL has rejected the certificate of a server.
+    """
 
 
 class Checked(Shape):
@@ -94,6 +109,25 @@ class CheckedHandshake(Handshake):
     def ended(self) -> None:
         super().ended()
         self._checked.over(False)
+
+
+class ChainHandshake(Handshake):
+    """
+    A handshake in which OpenSSL checks the server's certificate. OpenSSL reports that it was not verified, but not why.
+    """
+
+    def described(self, reason: Failure) -> Failure:
+        from twisted_ext.transport.tls.trust import verifiedChain
+
+        if not isinstance(reason.value, SSL.Error) or "certificate verify failed" not in str(reason.value):
+            return reason
+        connection = cast("TLSMemoryBIOProtocol", self.transport).getHandle()
+        store, shown = connection.get_context().get_cert_store(), connection.get_peer_cert_chain(as_cryptography=True)
+        try:
+            problem = verifiedChain(store, shown)[1] if store is not None and shown else ""
+        except ValueError as fault:
+            problem = f"its certificate cannot be read: {fault}"
+        return failureOf(CertificateRejected(problem)) if problem else reason
 
 
 @implementer(IOpenSSLClientConnectionCreator)

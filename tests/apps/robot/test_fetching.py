@@ -111,7 +111,8 @@ class FetchTests(FetchingTestCase):
         self.assertEqual(self.fetched(fetcher, "https://www.example/"), b"words")
         self.assertIn("other.example:443 at 192.0.2.81: its certificate is for another name", str(self.fetched(fetcher, "https://other.example/")))
         fetcher.trustRoot = None
-        self.assertIn("www.example:443 at 192.0.2.80: TLS: ", str(self.fetched(fetcher, "https://www.example/")))
+        problem = "www.example:443 at 192.0.2.80: its certificate comes from 'made up', which is not trusted"
+        self.assertIn(problem, str(self.fetched(fetcher, "https://www.example/")))
         self.assertEqual(len(self.requests), 1)
 
     def test_redirectIsFollowedToConfiguredHosts(self) -> None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 from tests.live.twistds import Load, Twistd, exchange, wait, workersOf
@@ -49,6 +51,24 @@ def test_listChangesUnderLoad(tmp_path: Path) -> None:
             os.kill(first[0], signal.SIGKILL)
             wait(lambda: len([each for each in workersOf(server) if each not in first and _mapped(each)]) == 1, server)
             wait(lambda: {_rcode(server, "y.new.example") for _ in range(20)} == {3}, server)
+
+
+def test_addedList(tmp_path: Path) -> None:
+    """
+    A list that is added while the server runs is in force in all workers before the command ends.
+    """
+    names = "".join([f"n{number}.example.net\n" for number in range(200_000)])
+    (tmp_path / "ads").write_text(f"ads.example\n{names}")
+    (tmp_path / "more").write_text("more.example\n")
+    words = ["--block-list", f"{tmp_path}/more", "--list", f"ads={tmp_path}/ads", "--state", f"{tmp_path}/state"]
+    words += ["--control", f"{tmp_path}/control"]
+    with Upstream(otherwise="192.0.2.80") as upstream:
+        with Twistd(tmp_path, "--upstream", upstream.label, *words, "--workers", "2") as server:
+            assert (_rcode(server, "more.example"), _rcode(server, "ads.example")) == (3, 0)
+            command = [sys.executable, "-P", "-m", "twisted_ext", "control", "--socket", str(tmp_path / "control"), "setting", "add"]
+            done = subprocess.run([*command, "lists", "ads"], capture_output=True, text=True, timeout=60)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert {_rcode(server, "x.ads.example") for _ in range(20)} == {3}
 
 
 def test_hostileLists(tmp_path: Path) -> None:

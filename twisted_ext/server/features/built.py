@@ -9,6 +9,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from twisted.internet.defer import Deferred, gatherResults
+
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.server.features import order
 from twisted_ext.server.features.views.selectors import Selectors, checkedAddress
@@ -254,6 +256,13 @@ class Keepers:
     def apply(self, settings: Settings) -> None:
         for keeper in self._keepers.values():
             keeper.apply(settings)
+
+    def settled(self) -> Deferred[list[str]]:
+        """
+        Wait until what was applied last is published, see L{Keeper.settling}.
+        """
+        waiting = [each for keeper in self._keepers.values() if (each := keeper.settling()) is not None]
+        return gatherResults(waiting).addCallback(lambda found: [line for lines in found for line in lines])
 
     def look(self) -> None:
         for keeper in self._keepers.values():

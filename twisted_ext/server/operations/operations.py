@@ -387,6 +387,14 @@ class Operations(Service):
         """
         raise NotImplementedError
 
+    def applied(self) -> Deferred[list[str]]:
+        """
+        Wait until the settings that were applied last have their effect in all processes that answer queries.
+
+        @return: fires with lines about what has none yet, such as a list that takes long to read.
+        """
+        return succeed([]) if self.keepers is None else self.keepers.settled()
+
     def do(self, path: str, arguments: Mapping[str, str]) -> Deferred[dict[str, JSON]]:
         """
         Execute an operation of L{the table<twisted_ext.server.operations.table>}. Fails with a L{CallerFault} if there is none, if it

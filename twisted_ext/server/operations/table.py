@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.config.setting import AddedValue
     from twisted_ext.server.operations.operations import Operations
 
 __all__ = ["OPERATIONS", "allVerbs", "clientsOf", "delegationsOf", "firstOf", "joinedOf", "sumOf", "verbAt"]
@@ -115,7 +116,12 @@ def _countOf(client: dict[str, JSON]) -> int:
 
 def _altered(server: Operations, given: Mapping[str, str], isRemoved: bool) -> Deferred[dict[str, JSON]]:
     altering = server.alter([(given["setting"], given["value"], given.get("view", ""), isRemoved)])
-    return altering.addCallback(lambda changed: {"said": [str(each) for each in changed] or ["nothing has changed"]})
+
+    def altered(changed: list[AddedValue]) -> Deferred[dict[str, JSON]]:
+        said = [str(each) for each in changed] or ["nothing has changed"]
+        return server.applied().addCallback(lambda more: {"said": [*said, *more]})
+
+    return altering.addCallback(altered)
 
 
 #: Those that every server has. What needs a cache, zones or a recursive resolver says so where there is none.

@@ -548,6 +548,10 @@ class Workforce(Operations):
         self._keepers.apply(self.settings)
         return reloaded
 
+    def applied(self) -> Deferred[list[str]]:
+        # Workers reply in the order of what they are told: after this they have taken what was published.
+        return super().applied().addCallback(lambda lines: self._all("beat").addCallback(lambda _: lines))
+
     def queries(self, after: int) -> Deferred[dict[str, JSON]]:
         workers = [worker for worker in self._workers.values() if worker.ready]
         return self._activity.queries(workers, after, self.clock.seconds())

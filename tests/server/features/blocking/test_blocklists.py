@@ -148,6 +148,54 @@ class BlockListsTests(ListCase):
         self.children.finish()
         self.assertEqual(len(self.children.started), 0)
 
+    def test_addedListsAreWaitedFor(self) -> None:
+        """
+        The reply to a change waits until the lists that it adds have been read, and says which of them have no effect all the same; a
+        change that adds no list waits for nothing.
+        """
+        lists, more = self.lists(), self.folder / "more"
+        self.children.finish()
+        lists.apply(Settings.of(blockList=str(self.list), block="more.example"))
+        self.assertIs(lists.settling(), None)
+        more.write_text("more.example\n")
+        lists.apply(Settings.of(blockList=[str(self.list), str(more)]))
+        lists.apply(Settings.of(blockList=[str(self.list), str(more), str(self.folder / "gone")]))
+        settling = lists.settling()
+        assert settling is not None
+        # The reading that was under way, and the one after it.
+        self.children.finish()
+        self.assertNoResult(settling)
+        self.children.finish()
+        line = f"list {self.folder}/gone cannot be read: No such file or directory, and has no effect"
+        self.assertEqual(self.successResultOf(settling), [line])
+        self.assertEqual(PolicyTable.map(tableIn(self.took[-1])).rulesFor(b"more.example"), [(SELF | BELOW | 1, 1)])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_addedListsThatTakeLong(self) -> None:
+        """
+        The reply does not wait for lists that take long, for ones whose process fails, or for ones that have yet to be fetched.
+        """
+        lists = self.lists()
+        self.children.finish()
+        settings = {"blockList": str(self.list), "list": ["more=/more", "web=https://lists.example/"]}
+        lists.apply(Settings.of(**settings, lists="more"))
+        first = lists.settling()
+        assert first is not None
+        self.clock.advance(10)
+        line = "the lists are still being read; those that were added are in force after that"
+        self.assertEqual(self.successResultOf(first), [line])
+        second = lists.settling()
+        assert second is not None
+        self.children.started.pop()[1].callback(b"Segmentation fault")
+        line = "list more (/more) could not be read, and has no effect; the log says why"
+        self.assertEqual(self.successResultOf(second), [line])
+        lists.apply(Settings.of(**settings, lists=["more", "web"]))
+        settling = lists.settling()
+        assert settling is not None
+        lists.close()
+        line = "list web (https://lists.example) has yet to be fetched, and has no effect until then"
+        self.assertEqual(self.successResultOf(settling), [line])
+
     def test_close(self) -> None:
         """
         Closing ends the process and removes the table.

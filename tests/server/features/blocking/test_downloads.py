@@ -70,7 +70,7 @@ class FetchedCase(ListCase):
         self.clock.advance(seconds)
         self.made.look()
 
-    def arrive(self, text: str, etag: str = "", wrong: int = 0) -> None:
+    def arrive(self, text: str, etag: str = "", wrong: int = 0, source: str = "") -> None:
         """
         End the process that fetches: it has fetched this.
         """
@@ -86,6 +86,7 @@ class FetchedCase(ListCase):
             "said": "line 1: x" if wrong else "",
             "etag": etag,
             "modified": "",
+            "source": source or job["url"],
         }
         ended.callback(json.dumps(done).encode())
         if self.children.started:
@@ -186,6 +187,26 @@ class DownloadTests(FetchedCase):
         self.assertEqual((self.children.started, self.blocks("ads.example")), ([], True))
         self.assertIn("block lists: 1 name in 1 list, unchanged since the last start", self.logged)
 
+    def test_versionOfRedirect(self) -> None:
+        """
+        The next request has the version of the copy together with the URL that it is from. Of a copy that an earlier version of this
+        program has fetched that URL is not known, but the copy is in force.
+        """
+        self.start()
+        self.wait(0)
+        self.arrive("ads.example\n", '"a"', source="https://mirror.example/ads")
+        for source in ("https://mirror.example/ads", ""):
+            self.wait(_DAY)
+            ((job, _),) = self.children.fetching
+            self.assertEqual((job["url"], job["etag"], job["source"]), (URL, '"a"', source))
+            self.end(changed=False)
+            description = self.state / "lists" / "ads.json"
+            known = json.loads(description.read_text())
+            del known["source"]
+            description.write_text(json.dumps(known))
+            self.start()
+            self.assertTrue(self.blocks("ads.example"))
+
     def test_withoutStateFolder(self) -> None:
         """
         Without a state folder copies are kept until the server ends.
@@ -262,16 +283,29 @@ class DownloadTests(FetchedCase):
         Hosts that hang delay the lists of others by seconds. Further lists of theirs wait, so that they take no more processes.
         """
         self.startMany("slow.example", "SLOW.example", "slow.example", "hangs.example", "a.example", "b.example", "c.example")
-        self.assertEqual(self.fetching(), ["slow.example/list0", "hangs.example/list3"])
+        self.assertEqual(self.fetching(), ["slow.example/list0", "SLOW.example/list1"])
         self.wait(9)
         self.assertEqual(len(self.fetching()), 2)
         self.wait(1)
-        self.assertEqual(self.fetching()[2:], ["a.example/list4", "b.example/list5"])
+        self.assertEqual(self.fetching()[2:], ["hangs.example/list3", "a.example/list4"])
         self.wait(10)
-        self.assertEqual(self.fetching()[4:], ["c.example/list6"])
+        self.assertEqual(self.fetching()[4:], ["b.example/list5", "c.example/list6"])
         self.end(failed="it did not arrive")
+        self.wait(10)
+        self.assertEqual(self.fetching()[5:], ["slow.example/list2"])
+
+    def test_oneURLThatHangs(self) -> None:
+        """
+        One URL that hangs does not keep the other lists of its host: they are fetched meanwhile, one after the other.
+        """
+        self.startMany("lists.example", "lists.example", "lists.example")
+        hangs = self.children.fetching.pop(0)
+        self.arrive("a.example\n")
         self.wait(1)
-        self.assertEqual(self.fetching()[4:], ["SLOW.example/list1"])
+        self.assertEqual(self.fetching(), ["lists.example/list2"])
+        self.arrive("b.example\n")
+        self.assertEqual((self.blocks("a.example"), self.blocks("b.example")), (True, True))
+        self.assertFalse(hangs[1].called)
 
     def test_manySlowHosts(self) -> None:
         """

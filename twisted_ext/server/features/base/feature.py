@@ -18,6 +18,7 @@ from twisted_ext.server.config.setting import Section
 from twisted_ext.server.config.types import SECRET_OCTETS
 
 if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.interfaces import IAnswerSource, IQueryObserver
@@ -190,6 +191,14 @@ class Keeper:
         """
         Apply new settings, which are in force already where queries are answered.
         """
+
+    def settling(self) -> Deferred[list[str]] | None:
+        """
+        Wait until what L{apply} has added is published, for some seconds at most.
+
+        @return: fires with lines about what is not; L{None} if there is nothing to wait for.
+        """
+        return None
 
     def seen(self, states: Mapping[str, JSON]) -> None:
         """

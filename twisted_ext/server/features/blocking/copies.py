@@ -40,6 +40,8 @@ class Copy:
     @ivar etag: what the server calls this version (RFC 9110, section 8.8.3); C{""} if it has not said so.
     @ivar modified: since when there is this version, as the server has written it; C{""} if it has not said so.
     @ivar fetched: when it was current, in seconds since 1970.
+    @ivar source: the URL that C{etag} and C{modified} are from, which is another one than C{url} if that redirects. In copies of earlier
+        versions it is C{""}.
     """
 
     url: str
@@ -49,6 +51,7 @@ class Copy:
     etag: str
     modified: str
     fetched: float
+    source: str = ""
 
 
 class Copies:

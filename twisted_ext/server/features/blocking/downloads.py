@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import uniform
 from time import localtime, strftime, time
 from typing import TYPE_CHECKING, Final
@@ -41,6 +41,10 @@ _LISTS_RUNNING: Final = 8
 
 #: Lists that are fetched at a time, each by a process of its own, besides those of slow hosts.
 _LISTS_AT_ONCE: Final = 2
+
+#: Lists of one host that are fetched at a time: one URL that hangs does not keep the others of its host, and hosts that count connections
+#: permit as many.
+_LISTS_OF_HOST: Final = 2
 
 _log: Final = Logger(__name__)
 
@@ -195,7 +199,7 @@ class Downloads:
 
     def look(self) -> None:
         """
-        Fetch what is due: of one host one list at a time. A host that is slow takes no place that the lists of others need.
+        Fetch what is due. Lists that are slow take no place that those of other hosts need.
         """
         now = self._reactor.seconds()
         for each in [*self._downloads.values()]:
@@ -203,7 +207,8 @@ class Downloads:
             quick = sum([now - other.since < _LIST_SLOW_SECONDS for other in running])
             if quick >= _LISTS_AT_ONCE or len(running) >= _LISTS_RUNNING:
                 return
-            if each.fetching is None and now >= each.due and each.host not in [other.host for other in running]:
+            isFree = [other.host for other in running].count(each.host) < _LISTS_OF_HOST
+            if each.fetching is None and now >= each.due and isFree:
                 each.since = now
                 self._fetch(each)
 
@@ -220,6 +225,7 @@ class Downloads:
             "path": each.path,
             "etag": "" if known is None else known.etag,
             "modified": "" if known is None else known.modified,
+            "source": "" if known is None else known.source,
             "settings": self._settings,
         }
         try:
@@ -271,6 +277,7 @@ class Downloads:
             str(said["etag"]),
             str(said["modified"]),
             self._today(),
+            str(said["source"]),
         )
         self._copies.take(name, copy, each.path)
         self._settle(each)
@@ -285,7 +292,7 @@ class Downloads:
         if before is None:
             self._failed(each, "the server says that it has not changed, but there is no copy of it")
             return
-        self._copies.take(name, Copy(before.url, before.digest, before.octets, before.rules, before.etag, before.modified, self._today()))
+        self._copies.take(name, replace(before, fetched=self._today()))
         self._settle(each)
         _log.info("list {name}: it has not changed", name=name)
 

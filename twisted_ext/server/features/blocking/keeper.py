@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -36,6 +36,10 @@ __all__ = ["BlockLists"]
 
 #: Seconds until block lists are read again after the process that reads them has failed, as for lack of memory.
 _BLOCK_PAUSE: Final = 60.0
+
+#: Seconds that the reply to a change of settings waits for the lists that it adds. A million names take two, on a small router twenty; a
+#: person in front of a page takes a server that says nothing for longer as one that hangs.
+_SETTLE_SECONDS: Final = 10.0
 
 #: Files of block lists and exceptions. Their paths are arguments of the process that reads them.
 _BLOCK_LISTS: Final = 256
@@ -80,6 +84,9 @@ class BlockLists(Keeper):
         self._reading = False
         self._compiling: Deferred[None] | None = None
         self._again = False
+        # The lists that the last change of settings has added, and what waits for them.
+        self._added: list[str] = []
+        self._waiting: list[Deferred[list[str]]] = []
         self._retry = float("inf")
         self._closed = False
         self._state = os.path.abspath(state) if (state := settings.stateFolder()) else ""
@@ -268,8 +275,11 @@ class BlockLists(Keeper):
         """
         Read the lists of new settings.
         """
+        # Those that were added while lists are being read are still waited for.
+        known = {*self._wanted}.difference(self._added if self._reading else ())
         self._use(settings)
         self._useCopies()
+        self._added = [word for word in self._wanted if word not in known]
         if self._words:
             self._read()
             return
@@ -279,6 +289,41 @@ class BlockLists(Keeper):
         _unlink(former)
         _unlink(self._former)
         self._former = ""
+
+    def settling(self) -> Deferred[list[str]] | None:
+        if not self._added:
+            return None
+        if not self._reading:
+            return succeed(self._lacking())
+        waiting: Deferred[list[str]] = Deferred()
+        self._waiting.append(waiting)
+        late = ["the lists are still being read; those that were added are in force after that"]
+        return waiting.addTimeout(_SETTLE_SECONDS, self._reactor, lambda *_: late)
+
+    def _lacking(self) -> list[str]:
+        """
+        Return a line about each list that was added and is not in force.
+        """
+        found: list[str] = []
+        known = {each.list: each for each in self.lists}
+        for word in self._added:
+            each = known.get(word)
+            if self._downloads.lacks(word):
+                found.append(f"list {RuleList(word).title} has yet to be fetched, and has no effect until then")
+            elif each is None:
+                found.append(f"list {RuleList(word).title} could not be read, and has no effect; the log says why")
+            elif each.kept and not each.names:
+                found.append(f"list {each.title} {each.said}, and has no effect")
+        return found
+
+    def _settle(self) -> None:
+        """
+        End the wait for lists unless they are read again.
+        """
+        if not self._reading:
+            waiting, self._waiting = self._waiting, []
+            for each in waiting:
+                each.callback(self._lacking())
 
     def look(self) -> None:
         """
@@ -351,6 +396,7 @@ class BlockLists(Keeper):
         except (ValueError, KeyError, TypeError):
             _unlink(path)
             self._failed("the process that reads them has written something else than its result")
+            self._settle()
             return
         for each in self.lists:
             if each.kept and (each.said == DAMAGED or not self._stateOf(each.list)):
@@ -367,6 +413,7 @@ class BlockLists(Keeper):
             self._read()
         else:
             self._downloads.tidy()
+        self._settle()
 
     def _broken(self, failure: Failure, path: str) -> None:
         self._reading, self._compiling = False, None
@@ -375,6 +422,7 @@ class BlockLists(Keeper):
             self._failed(failure.getErrorMessage())
             if self._again:
                 self._read()
+        self._settle()
 
     def _failed(self, why: str) -> None:
         kept = "the former ones stay in force" if self.path else "their names are not blocked"
@@ -394,6 +442,7 @@ class BlockLists(Keeper):
         self._closed = True
         self._downloads.close()
         self._stop()
+        self._settle()
         if self._folder is not None:
             self._folder.close()
 
