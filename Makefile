@@ -97,7 +97,8 @@ lint: $(VENV)/.has-test
 types: $(VENV)/.has-test
 	$(BIN)/mypy
 
-docs: $(VENV)/.has-docs
+# The extras of the tests have those of the documentation: where they are, nothing more is installed.
+docs: $(or $(wildcard $(VENV)/.has-test),$(VENV)/.has-docs)
 	$(BIN)/python docs/inventory.py docs/_build/inventories
 	$(BIN)/python docs/limiting.py docs/_build/limits.rst
 	$(BIN)/python docs/recordtypes.py docs/_build/records.rst
@@ -110,6 +111,7 @@ docs: $(VENV)/.has-docs
 	    ./twisted_ext
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html docs docs/_build/html
 	rm -rf docs/_build/html/api && cp -R docs/_build/api docs/_build/html/api
+	$(BIN)/python docs/links.py docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 # The files of a release: docs/project/releasing.rst describes the rest of it.

@@ -68,6 +68,8 @@ _AS_ROOT: Final = "sudo .venv/bin/python -m pytest {}"
 _TELLING: Final = re.compile(
     r"^\S+:\d+(:\d+)?: ((fatal )?error\b|[A-Z]+\d+ )|^E: |^ERROR\b|^error\b|^make.*\*\*\*|^INTERNALERROR> \w*(Error|Exception)"
     r"|^(\w+\.)*\w*(Error|Exception): |^compiled: |^\.ci/run: |: command not found$"
+    # The documentation: Sphinx, pydoctor, docs/links.py.
+    r"|^\S+: WARNING: |^\S+\.py:(\d+|\?\?\?): (ambiguous ref|Cannot find|bad docstring) |^\S+: broken link: "
 )
 
 #: The first line of the stack that Python prints when a process crashes or a test hangs. Something may stand before it.

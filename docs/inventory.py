@@ -23,7 +23,7 @@ from pathlib import Path
 #: The modules of Python's library that our docstrings may refer to.
 PYTHON = """
     argparse array asyncio base64 collections collections.abc contextlib dataclasses datetime enum functools hashlib
-    hmac io ipaddress itertools json logging math mmap os os.path pathlib random re secrets select selectors shutil
+    hmac io ipaddress itertools json logging marshal math mmap os os.path pathlib random re secrets select selectors shutil
     signal socket ssl string struct subprocess sys tempfile threading time types typing unittest unittest.mock urllib.parse
     warnings zlib
 """.split()

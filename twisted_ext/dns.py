@@ -47,7 +47,7 @@ def textOf(record: object) -> str:
     """
     Return a record's data in master file format: C{10 mail.example.com.}; see L{twisted_ext.compat.conversion.records.textOf}.
 
-    @param record: an L{RRHeader}, or its payload.
+    @param record: an L{RRHeader<twisted.names.dns.RRHeader>}, or its payload.
 
     @raise TypeError: this is not a record.
     @raise ValueError: a field has a value that is invalid for its type.

@@ -47,7 +47,7 @@ class EarlierQueries:
 
     async def page(self, given: Mapping[str, str]) -> Document:
         """
-        @param given: what the form says, by L{FIELDS}.
+        @param given: what the form says, by L{FIELDS<twisted_ext.server.features.queryhistory.searching.FIELDS>}.
         """
         try:
             found, wrong = await self._history.find(given, _SHOWN + 1)

@@ -94,7 +94,6 @@ class DesignatedServers:
     """
     What is known of the encrypted servers that one server designates.
 
-    @ivar question: what to look up next: at the server itself, or at any if the discovery started from a name.
     @ivar candidates: the designations to try, in this order. One without addresses is replaced by L{located} first.
     @ivar current: the designation that was verified.
     """
@@ -120,6 +119,9 @@ class DesignatedServers:
 
     @property
     def question(self) -> Question:
+        """
+        What to look up next: at the server itself, or at any if the discovery started from a name.
+        """
         return Question(self._binding.name, self._binding.rrType)
 
     def due(self, now: float) -> bool:

@@ -272,7 +272,7 @@ class ServerPool:
         self, waiter: Waiter, addresses: tuple[str, ...], question: Question, context: QueryContext, signed: bool = False
     ) -> Query:
         """
-        Prepare what L{lookUp} does, without a Deferred.
+        Prepare what C{lookUp} does, without a Deferred.
 
         @param waiter: receives the answer once the query has been begun.
 

@@ -75,7 +75,6 @@ class Settings(Section):
     attributes.
 
     @ivar given: those that do not have their defaults, by name.
-    @ivar own: these, without the values that were added and removed while the server ran.
     @ivar options: the names of those that are given by options.
     """
 
@@ -531,6 +530,9 @@ class Settings(Section):
 
     @property
     def own(self) -> Settings:
+        """
+        These, without the values that were added and removed while the server ran.
+        """
         return self if self._own is None else self._own
 
     def toTOML(self) -> str:

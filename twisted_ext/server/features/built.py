@@ -44,7 +44,7 @@ class Features:
 
     def __init__(self, site: Site, former: Features | None = None, outer: Features | None = None) -> None:
         """
-        Make them. They are in force once L{begin} is called; the former ones are until then, and have to be closed after it.
+        Make them. They are in force once C{begin} is called; the former ones are until then, and have to be closed after it.
 
         @param former: those in force.
         @param outer: those of the site, for those of a view.

@@ -71,18 +71,16 @@ class SourceHolder(Protocol):
 class Serving(Protocol):
     """
     What is looked at: a process that answers queries. Its parts may be replaced when the settings are read again.
-
-    @ivar source: the source that answers.
-    @ivar views: the sources of views by their names.
-    @ivar responder: the object whose C{source} is replaced in order to trace look-ups.
-    @ivar listening: the listening addresses, as displayed: C{'udp 127.0.0.1:53'}.
     """
 
     @property
     def counters(self) -> Counters: ...
 
     @property
-    def source(self) -> IAnswerSource: ...
+    def source(self) -> IAnswerSource:
+        """
+        The source that answers.
+        """
 
     @property
     def caching(self) -> CachedSource | None: ...
@@ -91,7 +89,10 @@ class Serving(Protocol):
     def recursor(self) -> Recursor | None: ...
 
     @property
-    def views(self) -> Mapping[str, IAnswerSource]: ...
+    def views(self) -> Mapping[str, IAnswerSource]:
+        """
+        The sources of views by their names.
+        """
 
     @property
     def features(self) -> Features: ...
@@ -100,10 +101,16 @@ class Serving(Protocol):
     def packetCache(self) -> PacketCache | None: ...
 
     @property
-    def responder(self) -> SourceHolder: ...
+    def responder(self) -> SourceHolder:
+        """
+        The object whose C{source} is replaced in order to trace look-ups.
+        """
 
     @property
-    def listening(self) -> Sequence[str]: ...
+    def listening(self) -> Sequence[str]:
+        """
+        The listening addresses, as displayed: C{'udp 127.0.0.1:53'}.
+        """
 
     def changed(self) -> object:
         """

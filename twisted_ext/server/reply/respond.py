@@ -113,6 +113,27 @@ class Responder:
         each of them. A listener sets it during a batch, to answer queries first that need no look-up.
     """
 
+    # Before __init__, which sets them: pydoctor would list each of them twice otherwise.
+
+    @property
+    def source(self) -> IAnswerSource:
+        return self._source
+
+    @source.setter
+    def source(self, source: IAnswerSource) -> None:
+        self._source = source
+        direct = IDirectSource(source, None)
+        self._direct: Callable[[Question, bool], DirectAnswer | None] | None = None if direct is None else direct.directAnswer
+
+    @property
+    def gates(self) -> tuple[Gate, ...]:
+        return self._gates
+
+    @gates.setter
+    def gates(self, gates: tuple[Gate, ...]) -> None:
+        self._gates = gates
+        self._plainGates = plainGates(gates)
+
     def __init__(
         self,
         source: IAnswerSource,
@@ -164,25 +185,6 @@ class Responder:
         # Failures whose replies are delayed.
         self._held: dict[Request, IDelayedCall] = {}
         self._closed = False
-
-    @property
-    def source(self) -> IAnswerSource:
-        return self._source
-
-    @source.setter
-    def source(self, source: IAnswerSource) -> None:
-        self._source = source
-        direct = IDirectSource(source, None)
-        self._direct: Callable[[Question, bool], DirectAnswer | None] | None = None if direct is None else direct.directAnswer
-
-    @property
-    def gates(self) -> tuple[Gate, ...]:
-        return self._gates
-
-    @gates.setter
-    def gates(self, gates: tuple[Gate, ...]) -> None:
-        self._gates = gates
-        self._plainGates = plainGates(gates)
 
     # -- for listeners
 

@@ -56,7 +56,6 @@ class QuicClient(DatagramProtocol):
     """
     @ivar complete: whether the handshake is complete and the server authenticated. Nothing is sent before.
     @ivar resumed: whether it continues an earlier session.
-    @ivar codeName: returns the name of an error code of the protocol that the streams carry.
     @ivar noError: the code for a connection that is no longer needed.
     """
 
@@ -120,7 +119,7 @@ class QuicClient(DatagramProtocol):
 
     def lost(self, reason: str) -> None:
         """
-        Called once when the connection has ended, unless L{leave} ended it.
+        Called once when the connection has ended, unless C{leave} ended it.
         """
 
     def resumable(self, ticket: SessionTicket) -> None:
@@ -129,6 +128,9 @@ class QuicClient(DatagramProtocol):
         """
 
     def codeName(self, code: int) -> str:
+        """
+        Return the name of an error code of the protocol that the streams carry.
+        """
         return hex(code)
 
     def start(self) -> None:

@@ -192,7 +192,7 @@ class TLSTerms:
         """
         Check whether a server has shown what is expected of it.
 
-        @param name: as for L{nameFor}.
+        @param name: as for C{nameFor}.
         @param certificates: its certificate, then the others that it sent.
 
         @return: the problem, in one line, or C{""}.

@@ -141,7 +141,7 @@ class Active:
 
     def take(self, state: JSON) -> None:
         """
-        Take what its keeper has published: after L{begin} if there is something already, and whenever it changes. A successor has
+        Take what its keeper has published: after C{begin} if there is something already, and whenever it changes. A successor has
         to get it from its predecessor.
 
         @param state: L{None} if there is nothing any more.

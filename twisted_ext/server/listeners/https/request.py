@@ -125,7 +125,6 @@ class HTTPConnection(Protocol):
     @ivar out: octets to send, in pieces.
     @ivar closing: whether the connection has to be closed once they are sent.
     @ivar more: whether received octets are left to be parsed because there were enough requests for one call.
-    @ivar since: when the oldest request that is incomplete began, or L{None}.
     @ivar stalled: since when replies have waited for the client's flow control, or L{None}.
     @ivar queued: the octets of these replies.
     @ivar named: the clients that a trusted proxy names, by stream. The caller removes those of the queries that it gets.
@@ -139,7 +138,10 @@ class HTTPConnection(Protocol):
     named: dict[int, str]
 
     @property
-    def since(self) -> float | None: ...
+    def since(self) -> float | None:
+        """
+        When the oldest request that is incomplete began, or L{None}.
+        """
 
     def receive(self, data: bytes, now: float, most: int) -> list[Query]:
         """
