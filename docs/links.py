@@ -6,8 +6,8 @@ Find links of the built documentation that lead nowhere.
 prints each link between pages below FOLDER whose file or anchor does not exist, with the page that has it; the exit code is 1 if there are
 any. Links to other sites are not followed.
 
-There are two usual causes in the reference. An inherited docstring has a link to a method that the page of the subclass does not list: write
-C{C{method}} for it. Or C{@ivar} documents a property: give the property a docstring instead.
+There are two usual causes in the reference. An inherited docstring has a link to a method that the page of the subclass does not list:
+write C{C{method}} for it. Or C{@ivar} documents a property: give the property a docstring instead.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def main(folder: Path) -> int:
     """
     found = list(broken(folder))
     for page, link in found:
-        print(f"{page}: broken link: {link}")
+        sys.stdout.write(f"{page}: broken link: {link}\n")
     return int(bool(found))
 
 

@@ -5,7 +5,7 @@ Tests of handling requests.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
@@ -179,10 +179,10 @@ class RespondTests(SynchronousTestCase):
         """
 
         class Wrong(CannedSource):
-            found: Any
+            found: object
 
-            def ask(self, question: Question, context: QueryContext) -> Any:
-                return self.found
+            def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+                return cast("Answer", self.found)
 
         for found, said in (
             ("an answer", "builtins.str: ask() returned an object of type str"),
