@@ -377,7 +377,7 @@ class ServerService(Service):
         return inThread(self._reactor, self._reread).addCallback(self._listed)
 
     def _listed(self, settings: Settings) -> Deferred[tuple[list[str], Deferred[list[str]]]]:
-        return self.zoneSet.list.read(self.settings.goingOverTo(settings)).addCallback(self._reloaded, settings)
+        return self.zoneSet.list.read(self.settings.goingOverTo(settings), accept=True).addCallback(self._reloaded, settings)
 
     def _reloaded(self, zones: list[ZoneSettings], settings: Settings) -> tuple[list[str], Deferred[list[str]]]:
         self.zoneSet.list.check(self.settings.goingOverTo(settings), zones)
@@ -669,7 +669,7 @@ def makeServer(
 
         # Detect settings that workers could not use before starting any.
         check(settings)
-        wanted = settings.role == "serve" or settings.api or settings.pyzone or zonesIn(settings)
+        wanted = settings.role == "serve" or settings.api or settings.pyzone or settings.zones or zonesIn(settings)
         zoneSet = ZoneSet(reactor, settings, fromPython=fromPython) if wanted else None
         force = Workforce(reactor, settings, (), secret, reread=reread, check=check, ready=lambda: notify("READY=1"), zoneSet=zoneSet)
         force.cookieSecrets = cookieSecrets

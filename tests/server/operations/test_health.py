@@ -4,6 +4,8 @@ Tests of L{twisted_ext.server.operations.operations}: whether a server should ge
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -15,6 +17,7 @@ from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
+from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.limits import HEALTH_PAUSE, WEB_FRESH
 from twisted_ext.server.operations.operations import (
     areSilent,
@@ -88,7 +91,7 @@ def test_whatToLookAt() -> None:
     """
     assert [*checksIn("", ("zones",))] == ["zones"]
     assert [*checksIn("zones, workers", ())] == ["zones", "workers"]
-    with pytest.raises(CallerFault, match="'zone' is nothing to look at; there are zones, upstreams, workers"):
+    with pytest.raises(CallerFault, match="'zone' is nothing to look at; there are zones, held, upstreams, workers"):
         checksIn("zone", ())
 
 
@@ -116,6 +119,21 @@ class StatusTests(SynchronousTestCase):
         """
         response = talk(self.site, self.clock, target, headers={"Host": "dns.example"})
         return response.code, response.json
+
+    def test_heldZones(self) -> None:
+        """
+        Zones that are held are a reason for those who ask for it.
+        """
+        zones = Zones()
+        self.patch(self.server.status, "zoneSet", SimpleNamespace(zones=zones))
+        held: set[bytes] = set()
+        zones.isHeld = held.__contains__
+        zones.expect(b"\x04test\x00")
+        zones.fail(b"\x04test\x00", "much is gone")
+        for apex, reasons in ((b"\x00", []), (b"\x04test\x00", ["the next version of 1 of 1 zone waits, as it has lost much"])):
+            held.add(apex)
+            self.assertEqual(self.successResultOf(self.server.status.do("ready", {"checks": "held"}))["reasons"], reasons)
+            self.assertNotIn("lost much", str(self.successResultOf(self.server.status.do("ready", {}))))
 
     def test_upstreamGoesAndComesBack(self) -> None:
         """

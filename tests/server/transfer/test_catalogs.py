@@ -118,7 +118,7 @@ class CatalogTests(ReplicaTestCase):
         self.assertEqual(count(), 31)
         self.changeTo(*names[:18])
         self.assertEqual(count(), 31)
-        self.assertIn("records are gone", " ".join([place.said for place in self.secondary.zones]))
+        self.assertIn("12 of 30 zones are gone", " ".join([place.said for place in self.secondary.zones]))
         self.secondary.end()
         self.secondary.begin()
         self.follow()
@@ -132,6 +132,35 @@ class CatalogTests(ReplicaTestCase):
         self.secondary.replication.refresh(catalog)
         self.network.advance(5)
         self.assertEqual(count(), 19)
+
+    def test_replacedZonesWait(self) -> None:
+        """
+        A catalog whose zones are all others at once loses none of them, although it has as many as before: over IXFR, and after a restart
+        as a whole.
+        """
+        self.produce(*[f"zone{number}.example" for number in range(20)])
+        self.follow()
+        self.network.advance(5)
+
+        def zones() -> list[str]:
+            return sorted([place.text for place in self.secondary.zones if place.state == SERVING])
+
+        before = zones()
+        self.assertEqual(len(before), 21)
+        self.changeTo(*[f"other{number}.example" for number in range(20)])
+        self.assertEqual(zones(), before)
+        self.assertIn("all of its 20 zones are gone", " ".join([place.said for place in self.secondary.zones]))
+        self.secondary.end()
+        self.secondary.begin()
+        self.follow()
+        self.network.advance(5)
+        self.secondary.replication.refresh(nameFromText(CATALOG))
+        self.network.advance(5)
+        self.assertEqual(zones(), before)
+        self.assertTrue(self.secondary.guards.accept(nameFromText(CATALOG)))
+        self.secondary.replication.refresh(nameFromText(CATALOG))
+        self.network.advance(5)
+        self.assertNotIn("zone0.example.", zones())
 
     def test_manyZonesAreAddedInTurns(self) -> None:
         """

@@ -47,9 +47,21 @@ def test_shares() -> None:
     guards.catalogs = {APEX}
     for standing, arrived, waits in ((200, 180, False), (200, 179, True), (50, 40, False), (50, 39, True)):
         assert bool(guards.judge(APEX, standing, arrived)) == waits, (standing, arrived)
-    assert guards.judge(APEX, 5000, 12) == "4,988 of 5,000 records are gone; to take that: txdns control zone accept example.org."
-    assert guards.judgeZones(5000, 501) == "501 of 5,000 zones are gone; to take that: txdns control reload"
-    assert not guards.judgeZones(5000, 500) and not guards.judgeZones(10, 10)
+    assert guards.judge(APEX, 5000, 12) == "4,988 of 5,000 zones are gone; to take that: txdns control zone accept example.org."
+    said = "/a, /b: 501 of 5,000 zones are gone, and are served as before; to take that: txdns control reload"
+    assert guards.judgeZones({"/a": 4000, "/b": 1000}, {"/a": 500, "/b": 1}) == said
+    assert not guards.judgeZones({"/a": 4000, "/b": 1000}, {"/a": 500})
+    assert not guards.judgeZones({"/a": 20}, {"/a": 10})
+
+
+def test_emptiedFolder() -> None:
+    """
+    What a folder or list has lost waits if that is all that it had, however few zones these are.
+    """
+    guards = Guards(Settings())
+    said = "/b: 2 of 102 zones are gone, and are served as before; to take that: txdns control reload"
+    assert guards.judgeZones({"/a": 100, "/b": 2}, {"/b": 2}) == said
+    assert not guards.judgeZones({"/a": 100, "/b": 2}, {"/b": 1})
 
 
 def test_acceptedOnce() -> None:
@@ -71,7 +83,7 @@ def test_bounds() -> None:
     The bounds are settings, and 100 switches a guard off; other numbers are refused.
     """
     guards = Guards(Settings.of(recordsLost=100, zonesLost=100))
-    assert not guards.judge(APEX, 1000, 1) and not guards.judgeGone(APEX, 1000) and not guards.judgeZones(1000, 1000)
+    assert not guards.judge(APEX, 1000, 1) and not guards.judgeGone(APEX, 1000) and not guards.judgeZones({"/a": 1000}, {"/a": 1000})
     guards.follow(Settings.of(recordsLost=20, zonesLost=50))
     assert guards.judge(APEX, 100, 79) and not guards.judge(APEX, 100, 80)
     assert guards.judgeGone(APEX, 3) == "all of its 3 records are gone; to take that: txdns control zone accept example.org."
@@ -474,11 +486,20 @@ class FileTests(LoadingCase):
             self.assertIn(zone.file, place.said)
             self.close(loading)
 
-    def test_zonesThatAreGone(self) -> None:
+    def test_catalogInFile(self) -> None:
         """
-        The loader counts the zones that folders and lists name no more.
+        A catalog in a master file is judged by its members, not by the number of its records.
         """
-        zones = [self.write(f"z{number}.test") for number in range(3)]
-        loading = self.load(*zones)
-        self.assertEqual(loading.lost({zones[0].name}), (3, 2))
-        self.assertEqual(loading.lost({zone.name for zone in zones}), (3, 0))
+        def members(*numbers: int) -> str:
+            return 'version TXT "2"\n' + "".join([f"m{number}.zones PTR z{number}.example.\n" for number in numbers])
+
+        zone = self.write("catalog.test", members(*range(20)))
+        loading = self.load(zone)
+        self.guards.catalogs = {zone.name}
+        self.write("catalog.test", members(*range(20, 40)), serial=2)
+        lines = "\n".join(self.finish(loading.reload([zone])))
+        self.assertIn("all of its 20 zones are gone; to take that: txdns control zone accept catalog.test.", lines)
+        self.write("catalog.test", members(*range(11, 31)), serial=3)
+        self.assertIn("11 of 20 zones are gone", "\n".join(self.finish(loading.reload([zone]))))
+        self.write("catalog.test", members(*range(10, 40)), serial=4)
+        self.assertEqual(self.finish(loading.reload([zone])), ["catalog.test.: serial 1 is now 4, 34 records"])

@@ -22,7 +22,7 @@ from twisted_ext.server.config import zonesettings
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings, apexIn, gather, zonesOf
 from twisted_ext.server.limits import CHANGING_SECONDS, WATCH_SECONDS
-from twisted_ext.server.zones import loader, pending
+from twisted_ext.server.zones import loader, loadinglog, pending
 from twisted_ext.server.zones.imagefiles import Images
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.zone import Zone
@@ -442,7 +442,7 @@ class LoadingTests(LoadingCase):
         bad = "".join([f"x{number} A x\n" for number in range(90)])
         zones = [self.write(f"h{number}.example", "x A 192.0.2.1\n") for number in range(120)]
         zones += [self.write(f"b{number}.example", bad) for number in range(8)]
-        with patch.object(loader, "LOADING_BROKEN", Limit(5, 1, 100)):
+        with patch.object(loadinglog, "LOADING_BROKEN", Limit(5, 1, 100)):
             begun = self.load(*zones)
         self.assertEqual(self.successResultOf(begun.settled), (128, 120))
         for number in range(5):

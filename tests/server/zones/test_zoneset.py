@@ -7,8 +7,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Generator, Iterator
-from functools import partial
+from collections.abc import Generator, Iterator
 from itertools import pairwise, permutations
 from pathlib import Path
 from typing import cast
@@ -17,13 +16,10 @@ from unittest.mock import patch
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Cooperator
-from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs, formatEvent
-from twisted.trial.unittest import SynchronousTestCase
 
-from tests.server.update.changed import SlowDisk
-from tests.server.zones.loaded import LocalCompilers
 from tests.server.zones.stored import newStore
+from tests.server.zones.zonesets import ZoneSetCase
 from tests.zone.changing import APEX, ZONE, record, records
 from twisted_ext.errors import BadDescription, CallerFault
 from twisted_ext.packetcache.clients import Client, Group
@@ -33,9 +29,6 @@ from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.transfer.replication import Replication
 from twisted_ext.server.update.commit import CommitQueue
 from twisted_ext.server.update.updates import UpdateHandler
-from twisted_ext.server.zones import loader as loadingModule
-from twisted_ext.server.zones.compilers import Compilers, Result
-from twisted_ext.server.zones.loader import ZoneLoader
 from twisted_ext.server.zones.signatures import SignatureWatch
 from twisted_ext.server.zones.validate import zonesIn
 from twisted_ext.server.zones.zoneset import ZoneSet
@@ -48,38 +41,13 @@ from twisted_ext.wire.rrtypes import AXFR, IXFR, SOA, A
 from twisted_ext.zone.update.transactions import Transaction
 from twisted_ext.zone.zone import Zone
 
-_reactor: Callable[[], MemoryReactorClock] = MemoryReactorClock
-
 _RULE = "address 127.0.0.0/8 zone"
 
 
-class ZonedTests(SynchronousTestCase):
+class ZonedTests(ZoneSetCase):
     """
     Tests for L{ZoneSet}.
     """
-
-    def setUp(self) -> None:
-        self.folder = Path(self.mktemp()).absolute()
-        self.folder.mkdir()
-        self.file = self.folder / "example.org"
-        self.file.write_text(f"$ORIGIN example.org.\n{ZONE}")
-        self.clock = _reactor()
-        self.stamp = 2_000_000_000_000_000_000
-        self.ended: list[ZoneSet] = []
-        self.disk = SlowDisk()
-        self.compilers: list[LocalCompilers] = []
-
-        def make(reactor: IReactorTime, took: Callable[[list[Result]], object]) -> Compilers:
-            self.compilers.append(LocalCompilers(reactor, took))
-            return self.compilers[-1]
-
-        for target in ("update.updates", "zones.zoneset"):
-            threads = patch(f"twisted_ext.server.{target}.inThread", lambda reactor, work: self.disk(work))
-            threads.start()
-            self.addCleanup(threads.stop)
-        loading = patch.object(loadingModule, "ZoneLoader", partial(ZoneLoader, compilers=make))
-        loading.start()
-        self.addCleanup(loading.stop)
 
     def test_metricsOfFewZones(self) -> None:
         """
@@ -106,76 +74,6 @@ class ZonedTests(SynchronousTestCase):
             self.assertEqual((place.toJSON()["serial"], place.toJSON()["records"]), (11, before + 1))
             self.successResultOf(zoneSet.close())
             self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def test_zonesFollowFolder(self) -> None:
-        """
-        Files that are added to a folder of zones or removed from it are noticed. A folder that is suddenly empty, as when a disk is not
-        mounted, or that is gone, changes nothing.
-        """
-        folder = self.folder / "zones"
-        folder.mkdir()
-        zoneSet = ZoneSet(cast("IReactorTime", self.clock), Settings.of(zones=[str(folder)], state=str(self.folder / "state")))
-        self.addCleanup(zoneSet.close)
-
-        def served(*names: str) -> list[str]:
-            for name in names:
-                (folder / name).write_text(f"$ORIGIN {name}.\n{ZONE}")
-            # The clock of a file system may be this coarse.
-            os.utime(folder, ns=(self.stamp, self.stamp))
-            self.stamp += 1_000_000_000
-            for _ in range(4):
-                self.clock.advance(WATCH_SECONDS.default)
-                for each in self.compilers:
-                    each.run()
-            return [place.text for place in zoneSet.zones if place.state == "serving"]
-
-        (folder / "one.example").write_text(f"$ORIGIN one.example.\n{ZONE}")
-        zoneSet.begin()
-        self.assertEqual(served(), ["one.example."])
-        self.assertEqual(served("two.example", ".hidden", "two.example~"), ["one.example.", "two.example."])
-        (folder / "one.example").unlink()
-        self.assertEqual(served("three.example"), ["two.example.", "three.example."])
-        with capturedLogs() as events:
-            for path in folder.iterdir():
-                path.unlink()
-            self.assertEqual(served(), ["two.example.", "three.example."])
-        self.assertIn("there is no file in this folder any more", formatEvent(events[0]))
-        folder.rename(self.folder / "aside")
-        for _ in range(4):
-            self.clock.advance(1)
-        self.assertEqual(len(zoneSet.zones), 2)
-
-    def test_manyFilesThatGoWait(self) -> None:
-        """
-        When many files vanish from a folder of zones at once, the zones are served until a reload.
-        """
-        folder = self.folder / "zones"
-        folder.mkdir()
-        for number in range(30):
-            (folder / f"z{number}.example").write_text(f"$ORIGIN z{number}.example.\n{ZONE}")
-        settings = Settings.of(zones=[str(folder)], state=str(self.folder / "state"))
-        zoneSet = self.serve(settings)
-        self.assertEqual(len(zoneSet.zones), 30)
-        for number in range(11):
-            (folder / f"z{number}.example").unlink()
-        os.utime(folder, ns=(self.stamp, self.stamp))
-        with capturedLogs() as events:
-            for _ in range(4):
-                self.clock.advance(WATCH_SECONDS.default)
-                self.settle()
-        self.assertIn("11 of 30 zones are gone; to take that: txdns control reload", "\n".join([formatEvent(event) for event in events]))
-        self.assertEqual(len(zoneSet.zones), 30)
-        self.reload(zoneSet, settings)
-        self.assertEqual(len(zoneSet.zones), 19)
-        # With another share the same loss waits no more.
-        self.reload(zoneSet, Settings.of(zones=[str(folder)], state=str(self.folder / "state"), zonesLost=100))
-        for number in range(11, 26):
-            (folder / f"z{number}.example").unlink()
-        os.utime(folder, ns=(self.stamp + 1, self.stamp + 1))
-        for _ in range(4):
-            self.clock.advance(WATCH_SECONDS.default)
-            self.settle()
-        self.assertEqual(len(zoneSet.zones), 4)
 
     def test_acceptedZone(self) -> None:
         """
@@ -208,64 +106,6 @@ class ZonedTests(SynchronousTestCase):
             self.assertIn("11 records", "\n".join(lines))
             self.assertEqual(self.zone(zoneSet).current.recordCount, 11)
             self.end(zoneSet)
-
-    def settings(self, **values: object) -> Settings:
-        """
-        Return settings with one zone.
-
-        @param values: the settings of the zone.
-        """
-        table = {"name": "example.org", **{key.replace("_", "-"): value for key, value in values.items()}}
-        return Settings.of(zone=[table], state=str(self.folder / "state"))
-
-    def serve(self, settings: Settings) -> ZoneSet:
-        """
-        Start with these settings.
-        """
-        zoneSet = ZoneSet(self.clock, settings)
-        zoneSet.begin()
-        self.addCleanup(self.end, zoneSet)
-        self.settle()
-        return zoneSet
-
-    def end(self, zoneSet: ZoneSet) -> None:
-        """
-        Close the zones, and check that nothing is left.
-        """
-        if zoneSet not in self.ended:
-            self.ended.append(zoneSet)
-            closed = zoneSet.close()
-            self.settle()
-            self.successResultOf(closed)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-
-    def settle(self) -> None:
-        """
-        Run all pending work.
-        """
-        for _ in range(20):
-            self.clock.advance(0)
-            self.disk.settle()
-            for compilers in self.compilers:
-                compilers.run()
-
-    def reload(self, zoneSet: ZoneSet, settings: Settings) -> list[str]:
-        """
-        Switch to other settings.
-        """
-        waiting = zoneSet.reload(settings, zonesIn(settings))
-        self.settle()
-        return self.successResultOf(waiting)
-
-    def zone(self, zoneSet: ZoneSet) -> Zone:
-        """
-        Return the zone.
-        """
-        place = zoneSet.zones.at(APEX)
-        assert place is not None
-        zone = place.served()
-        assert zone is not None, place
-        return zone
 
     def update(self, zoneSet: ZoneSet, *changes: RRSet) -> int:
         """
@@ -329,8 +169,7 @@ class ZonedTests(SynchronousTestCase):
             self.stamp += 1_000_000_000
             for _ in range(4):
                 self.clock.advance(WATCH_SECONDS.default)
-                for each in self.compilers:
-                    each.run()
+                self.settle()
             return sorted([place.text for place in zoneSet.zones if place.state == "serving"])
 
         def reload(folder: Path, watch: bool) -> None:
@@ -338,7 +177,7 @@ class ZonedTests(SynchronousTestCase):
             waiting = zoneSet.reload(settings, zonesIn(settings))
             for _ in range(20):
                 self.clock.advance(0.01)
-                self.compilers[-1].run()
+                self.settle()
             self.successResultOf(waiting)
 
         zoneSet.begin()
@@ -367,7 +206,7 @@ class ZonedTests(SynchronousTestCase):
             waiting = zoneSet.reload(settings[1], zonesIn(settings[1]))
             for _ in range(20):
                 self.clock.advance(0.01)
-                self.compilers[-1].run()
+                self.settle()
             self.successResultOf(waiting)
 
         reload()

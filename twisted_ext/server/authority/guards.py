@@ -5,7 +5,7 @@ that was emptied by mistake, a truncated file or a broken export then ends no zo
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.server.limits import RECORDS_LOST, ZONES_LOST
@@ -13,6 +13,7 @@ from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
+    from twisted_ext.zone.store.version import Version
 
 __all__ = ["Guards"]
 
@@ -25,13 +26,15 @@ class Guards:
     Decides which versions wait, and remembers which.
 
     @ivar waiting: why the next version of a zone waits, by folded name.
+    @ivar unlisted: the zones that are served although no folder or list names them any more.
     @ivar catalogs: the folded names of zones that list others.
     """
 
-    __slots__ = ("waiting", "catalogs", "_accepted", "_records", "_zones")
+    __slots__ = ("waiting", "unlisted", "catalogs", "_accepted", "_records", "_zones")
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.waiting: dict[bytes, str] = {}
+        self.unlisted: Collection[bytes] = ()
         self.catalogs: Collection[bytes] = ()
         self._accepted: set[bytes] = set()
         self._records = float(RECORDS_LOST.default)
@@ -48,9 +51,9 @@ class Guards:
 
     def judge(self, apex: bytes, standing: int, arrived: int, few: int = _FEW) -> str:
         """
-        Judge a new version of a zone by its number of records. Those of a catalog are zones.
+        Judge a new version of a zone; L{weigh} returns the numbers of two versions.
 
-        @param standing: records of the version in force, or of the last one that was; 0 if there was none.
+        @param standing: records of the version in force, or of the last one that was; 0 if there was none. Of a catalog, zones.
         @param few: the loss that is always allowed.
 
         @return: why it waits; C{""} if it does not.
@@ -58,11 +61,26 @@ class Guards:
         most = self._zones if apex in self.catalogs else self._records
         said = ""
         if apex not in self._accepted and _isMuch(standing - arrived, standing, most, few):
-            gone = f"{standing - arrived:,} of {standing:,} records are gone" if arrived else f"all of its {standing:,} records are gone"
+            what = "zones" if apex in self.catalogs else "records"
+            gone = f"{standing - arrived:,} of {standing:,} {what} are gone" if arrived else f"all of its {standing:,} {what} are gone"
             said = self.waiting[apex] = f"{gone}; to take that: txdns control zone accept {nameToText(apex)}"
         else:
             self.forget(apex)
         return said
+
+    def weigh(self, former: Version | None, version: Version) -> tuple[int, int]:
+        """
+        Return for L{judge} how much there was, and how much of it is left: records, or of a catalog the zones that it lists. May be called
+        in a thread: of a catalog with a hundred thousand zones it takes half a second.
+        """
+        if former is None:
+            return 0, version.recordCount
+        if version.apex not in self.catalogs:
+            return former.recordCount, version.recordCount
+        from twisted_ext.zone.catalog.catalogs import membersLost
+
+        standing, lost = membersLost(former, version)
+        return standing, standing - lost
 
     def judgeGone(self, apex: bytes, standing: int) -> str:
         """
@@ -72,18 +90,27 @@ class Guards:
         """
         return self.judge(apex, standing, 0, 0)
 
-    def judgeZones(self, standing: int, gone: int) -> str:
+    def judgeZones(self, standing: Mapping[str, int], gone: Mapping[str, int]) -> str:
         """
-        Judge that zones are gone from the folders and lists that name them.
+        Judge that zones are gone from the folders and lists that named them.
 
-        @param standing: zones that come from there.
-        @param gone: those of them that do not any more.
+        @param standing: how many zones came from each of these.
+        @param gone: how many of them do not any more. One that has lost all of them is often a disk that is not mounted.
 
         @return: why they stay; C{""} if they do not.
         """
-        if not _isMuch(gone, standing, self._zones):
+        lost, every = sum(gone.values()), sum(standing.values())
+        emptied = [path for path, count in gone.items() if count == standing[path] and _isMuch(count, count, self._zones, 0)]
+        if not emptied and not _isMuch(lost, every, self._zones):
             return ""
-        return f"{gone:,} of {standing:,} zones are gone; to take that: txdns control reload"
+        named = ", ".join(emptied or gone)
+        return f"{named}: {lost:,} of {every:,} zones are gone, and are served as before; to take that: txdns control reload"
+
+    def holds(self, apex: bytes) -> bool:
+        """
+        Return whether what is served of a zone is a former version, because the next one has lost too much.
+        """
+        return apex in self.waiting or apex in self.unlisted
 
     def accept(self, apex: bytes) -> bool:
         """

@@ -133,7 +133,7 @@ class Zones:
     All zones of a server, found by names in them.
     """
 
-    __slots__ = ("_versions", "_places", "changed", "damaged", "depths", "told")
+    __slots__ = ("_versions", "_places", "changed", "damaged", "depths", "isHeld", "told")
 
     def __init__(self, changed: Callable[[], object] = lambda: None) -> None:
         """
@@ -146,6 +146,8 @@ class Zones:
         self.changed = changed
         #: Called with the name of a zone that could not be opened when it was first queried.
         self.damaged: Callable[[bytes], object] = lambda apex: None
+        #: Called with the name of a zone. Returns whether a former version is served, because the next one has lost too much.
+        self.isHeld: Callable[[bytes], bool] = lambda apex: False
         #: Called with the name of a zone whenever its state or version changes.
         self.told: Callable[[bytes], object] = lambda apex: None
 
@@ -348,13 +350,15 @@ class Zones:
 
 def countsOf(zones: Zones) -> dict[str, int]:
     """
-    Count the zones: C{"all"}, those in each state, and under C{"wrong"} those with an error.
+    Count the zones: C{"all"}, those in each state, under C{"held"} those whose next version waits for an operator, and under C{"wrong"}
+    others with an error.
     """
-    counts = {"all": len(zones), SERVING: 0, "wrong": 0}
+    counts = {"all": len(zones), SERVING: 0, "wrong": 0, "held": 0}
+    isHeld = zones.isHeld
     for place in zones:
         counts[place.state] = counts.get(place.state, 0) + 1
         if place.said:
-            counts["wrong"] += 1
+            counts["held" if isHeld(place.apex) else "wrong"] += 1
     return counts
 
 
@@ -365,4 +369,5 @@ def zoneFigures(zones: Zones) -> dict[str, float]:
     counts = countsOf(zones)
     ends = [place.signatures.time for place in zones if place.signatures is not None]
     first: dict[str, float] = {"zonesSignatureExpiry": min(ends)} if ends else {}
-    return {"zones": counts["all"], "zonesServed": counts[SERVING], "zonesWrong": counts["wrong"], **first}
+    figures = {"zones": counts["all"], "zonesServed": counts[SERVING], "zonesWrong": counts["wrong"], "zonesHeld": counts["held"]}
+    return {**figures, **first}

@@ -417,8 +417,8 @@ class Settings(Section):
     ready: tuple[str, ...] = setting(
         types.READINESS,
         ("zones", "upstreams", "workers"),
-        "What has to work before /ready and txdns control ready say that this server should get queries: zones are loaded, an upstream "
-        "replies, all workers answer",
+        "What has to work before /ready and txdns control ready say that this server should get queries: zones are loaded, no zone is held "
+        "since its next version has lost much, an upstream replies, all workers answer",
     )
     zoneMetrics: int = number(
         ZONE_METRICS, "Number of zones up to which /metrics has series for each zone; with more, it has only totals and the first expiries"
@@ -430,7 +430,7 @@ class Settings(Section):
     )
     zonesLost: int = number(
         ZONES_LOST,
-        "The same for a catalog: percent of its zones that may be gone from its next version",
+        "The same for zones that catalogs, folders and lists name: percent of them that may be gone at once",
     )
     showClients: bool = setting(
         types.FLAG, False, "Count queries by client, and show clients and live queries on the status page and to txdns control"

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TextIO
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from twisted_ext.zone.sign.policy import SigningPolicy
     from twisted_ext.zone.update.policy import Policy
 
-__all__ = ["ZONE_SETTINGS", "ZoneSettings", "apexIn", "gather", "zonesOf"]
+__all__ = ["ZONE_SETTINGS", "Holding", "ZoneSettings", "apexIn", "gather", "zonesOf"]
 
 #: The SOA record has to be within this many lines of a master file.
 _FIRST_LINES: Final = 1000
@@ -49,9 +49,11 @@ class ZoneSettings:
     @ivar policy: the cached result of L{policyOf<twisted_ext.server.config.transferpolicy.policyOf>}.
     @ivar terms: the cached policy of L{twisted_ext.server.transfer.replication}.
     @ivar signing: how it is signed, L{None} if it is not; L{gather} looks up policies other than the default.
+    @ivar listedBy: the folder or list that names it; C{""} if its own settings do.
+    @ivar held: why it is served although no folder or list names it any more; C{""} for all others.
     """
 
-    __slots__ = ("name", "text", "file", "values", "plain", "policy", "terms", "signing")
+    __slots__ = ("name", "text", "file", "values", "plain", "policy", "terms", "signing", "listedBy", "held")
 
     store: str = key(types.STORE, "", "The database that contains it, instead of a file: see txdns zone edit")
     primaries: tuple[str, ...] = key(
@@ -117,6 +119,7 @@ class ZoneSettings:
         self.name = (name or nameFromText(self.text)).lower()
         self.file = str(self.values.get("file", ""))
         self.plain = len(self.values) <= 2 and bool(self.file)
+        self.listedBy = self.held = ""
         self.signing: SigningPolicy | None = None
         if self.isSigned:
             # Imported for zones that are signed only.
@@ -262,23 +265,30 @@ _STAGES: Final[tuple[str, ...]] = ()
 _BY_NAME: Final = {setting.name: setting for setting in ZONE_SETTINGS}
 
 
-def zonesOf(settings: Settings) -> list[ZoneSettings]:
+#: Returns the zones that stay although the settings do not name them: given the settings, and the zones that they name.
+Holding = Callable[["Settings", Mapping[bytes, ZoneSettings]], Iterable[ZoneSettings]]
+
+
+def zonesOf(settings: Settings, held: Holding | None = None) -> list[ZoneSettings]:
     """
     Return all zones to serve; reads their folders and lists.
+
+    @param held: see L{gather}.
 
     @raise BadDescription: a zone is configured twice, or a folder or list cannot be read.
     """
     found: dict[bytes, ZoneSettings] = {}
-    for _ in gather(settings, found):
+    for _ in gather(settings, found, held):
         pass
     return list(found.values())
 
 
-def gather(settings: Settings, found: dict[bytes, ZoneSettings]) -> Iterator[None]:
+def gather(settings: Settings, found: dict[bytes, ZoneSettings], held: Holding | None = None) -> Iterator[None]:
     """
     Collect all zones to serve in short steps.
 
     @param found: filled with the zones by name.
+    @param held: adds zones that folders and lists do not name any more.
 
     @raise BadDescription: see L{zonesOf}.
     """
@@ -294,15 +304,24 @@ def gather(settings: Settings, found: dict[bytes, ZoneSettings]) -> Iterator[Non
         if before is not zone and before.values != zone.values:
             raise BadDescription(f"zone {zone.text} is given twice: {before.file or 'without a file'} and {zone.file or 'without a file'}")
         yield
+
+    def take(each: ZoneSettings, path: str) -> None:
+        why = each.held
+        if sign != "none":
+            each = each.signed(sign)
+            each.signing = find(each)
+        each.listedBy, each.held = path, why
+        # Settings of a single zone take precedence.
+        found.setdefault(each.name, each)
+
     for path in settings.zones:
         for each in _inFolder(path) if os.path.isdir(path) else _inList(path):
             if each is not None:
-                # Settings of a single zone take precedence.
-                if sign != "none":
-                    each = each.signed(sign)
-                    each.signing = find(each)
-                found.setdefault(each.name, each)
+                take(each, path)
             yield
+    for each in [] if held is None else held(settings, found):
+        take(each, each.listedBy)
+        yield
 
 
 def _policies(settings: Settings) -> Callable[[ZoneSettings], SigningPolicy]:

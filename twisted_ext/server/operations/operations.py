@@ -36,12 +36,15 @@ if TYPE_CHECKING:
     from twisted_ext.server.listeners.tls.encryption import Encryption
     from twisted_ext.server.zones.zoneset import ZoneSet
 
-__all__ = ["CHECKS", "Operations", "areSilent", "checksIn", "commonOf", "readiness", "upstreamReasons", "workerReasons", "zoneReasons"]
+__all__ = [
+    "CHECKS", "Operations", "areSilent", "checksIn", "commonOf", "heldReasons", "readiness", "upstreamReasons", "workerReasons",
+    "zoneReasons",
+]  # fmt: skip
 
 _T = TypeVar("_T")
 
 #: What may be looked at.
-CHECKS: Final = ("zones", "upstreams", "workers")
+CHECKS: Final = ("zones", "held", "upstreams", "workers")
 
 
 def checksIn(text: str, default: Collection[str]) -> Collection[str]:
@@ -70,6 +73,14 @@ def zoneReasons(counts: Mapping[str, int]) -> list[str]:
     if loading:
         return [f"{loading} of {_counted(every, 'zone')} {'is' if loading == 1 else 'are'} being loaded"]
     return [f"none of {_counted(every, 'zone')} can be served"] if every and not counts[SERVING] else []
+
+
+def heldReasons(counts: Mapping[str, int]) -> list[str]:
+    """
+    Return why a server is not ready because versions of zones wait, for operators who have asked for that: another server may have them.
+    """
+    held = counts["held"]
+    return [f"the next version of {held} of {_counted(counts['all'], 'zone')} waits, as it has lost much"] if held else []
 
 
 def areSilent(upstreams: Sequence[Mapping[str, JSON]]) -> bool:
@@ -234,6 +245,8 @@ class Operations(Service):
         reasons = [] if self.running else ["the server is starting or stopping"]
         if "zones" in wanted and self.zones is not None:
             reasons += zoneReasons(countsOf(self.zones))
+        if "held" in wanted and self.zones is not None:
+            reasons += heldReasons(countsOf(self.zones))
         return self.reasons(wanted).addCallback(lambda more: readiness([*reasons, *more]))
 
     @property

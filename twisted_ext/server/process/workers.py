@@ -526,7 +526,7 @@ class Workforce(Operations):
         zoneSet = self.zoneSet
         if zoneSet is None:
             return succeed((goOver(), succeed([])))
-        listed = zoneSet.list.read(self.settings.goingOverTo(settings))
+        listed = zoneSet.list.read(self.settings.goingOverTo(settings), accept=True)
 
         def reload(zones: list[ZoneSettings]) -> tuple[Deferred[list[str]], Deferred[list[str]]]:
             again = zoneSet.reload(self.settings.goingOverTo(settings), zones)

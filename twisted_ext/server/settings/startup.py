@@ -162,6 +162,11 @@ def wantSomething(settings: Settings, config: str | None) -> None:
     for _ in gather(settings, found):
         if found:
             return
+    from twisted_ext.server.zones.standing import isKept
+
+    if settings.zones and isKept(settings.stateFolder()):
+        # They had zones, which may be served as before: the server logs that.
+        return
     said = "there is no zone to serve; write --zone NAME=FILE, --zones FOLDER, or [[zone]] tables into a file for --config"
     if settings.zones:
         said = f"there is no zone in {', '.join(settings.zones)}; files there have to be named like their zones"

@@ -7,6 +7,7 @@ L{twisted_ext.zone.transfer.refresh} decides what to do; this module does it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import random
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -475,7 +476,7 @@ class Secondary:
             if version.crowded:
                 # The next image is due, and a full transfer makes one.
                 raise BudgetSpent(f"{self.text} has changed so much that all of it is fetched again")
-            self._guard(current, version)
+            await self._guard(current, version)
             await self._prove(version, remote)
             imaged = current.image.serial
             await self._aside(lambda: self._store.change(differences, imaged))
@@ -485,7 +486,7 @@ class Secondary:
             try:
                 if version.serial != receiving.serial or version.apex != self.apexName.lower():
                     raise BadImage(f"the image of {self.text} is of another zone")
-                self._guard(current, version)
+                await self._guard(current, version)
                 await self._prove(version, remote)
             except DNSFault:
                 self._store.reject()
@@ -514,11 +515,13 @@ class Secondary:
         await self._confirm()
         return step
 
-    def _guard(self, current: Version | None, version: Version) -> None:
+    async def _guard(self, current: Version | None, version: Version) -> None:
         """
         @raise BadMessage: the version has lost so much that it waits until an operator accepts it.
         """
-        said = self._secondaries.guards.judge(version.apex, 0 if current is None else current.recordCount, version.recordCount)
+        guards, apex = self._secondaries.guards, version.apex
+        weigh = partial(guards.weigh, current, version)
+        said = guards.judge(apex, *(await self._aside(weigh) if apex in guards.catalogs else weigh()))
         if said:
             raise BadMessage(said)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -20,17 +21,12 @@ from twisted_ext.errors import CallerFault, DNSFault
 from twisted_ext.files import TemporaryFolder
 from twisted_ext.server.authority.guards import Guards
 from twisted_ext.server.jobs.turns import paced
-from twisted_ext.server.limits import (
-    BATCH_OCTETS,
-    CHANGING_SECONDS,
-    COMPILER_PAUSE,
-    LOADING_BROKEN,
-    LOADING_COMPLAINTS,
-    WATCH_SECONDS,
-)
+from twisted_ext.server.limits import BATCH_OCTETS, CHANGING_SECONDS, COMPILER_PAUSE, WATCH_SECONDS
 from twisted_ext.server.zones.compilers import Compilers, Job, Result, builtFrom, complaintsOf, sourcesOf
 from twisted_ext.server.zones.imagefiles import Built, Images, Source, statusOf
+from twisted_ext.server.zones.loadinglog import LoadingLog
 from twisted_ext.server.zones.pending import ABSENT, GONE, PendingZone, Reload
+from twisted_ext.server.zones.standing import ListedZone
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
@@ -53,8 +49,6 @@ _LOOKS: Final = 250
 
 #: Zones published before control returns to the reactor: 2 ms of work.
 _RESULTS: Final = 20
-
-_MOST_LINES: Final = int(LOADING_COMPLAINTS.default)
 
 #: The folder in that of the state where keys are, in one for each zone.
 _KEYS: Final = "signing"
@@ -113,8 +107,7 @@ class ZoneLoader:
         self._unstarted: dict[str, PendingZone] = {}
         self._retry: IDelayedCall | None = None
         self._pause = COMPILER_PAUSE.default
-        # Numbers of lines logged about served and about failed zones, of failed zones, and of served zones without a line.
-        self._logged = self._loggedBroken = self._broken = self._untold = 0
+        self._told = LoadingLog()
         self.settled: Deferred[tuple[int, int]] = Deferred()
         self._starting: Reload | None = None
 
@@ -127,6 +120,7 @@ class ZoneLoader:
         @param coming: further zones, which L{arrived} is called for: their images stay.
         """
         starting = self._starting = Reload()
+        self._told.isStarting = True
         began = self._reactor.seconds()
         stale: list[PendingZone] = []
         count = 0
@@ -155,6 +149,7 @@ class ZoneLoader:
 
     def _started(self, _: list[str], began: float, ready: int) -> None:
         self._starting = None
+        self._told.isStarting = False
         # Others may arrive at any time.
         files = [wanted for wanted in self._wanted.values() if not wanted.isUnsigned]
         served = sum([wanted.serial is not None for wanted in files])
@@ -166,12 +161,7 @@ class ZoneLoader:
                 seconds=self._reactor.seconds() - began,
                 ready=ready,
             )
-        if self._untold:
-            _log.info("{count} more zones are served and not logged one by one", count=self._untold)
-        unnamed = self._broken - int(LOADING_BROKEN.default)
-        if unnamed > 0:
-            text = "{count} more zones could not be loaded; txdns control zones --broken lists all {broken}"
-            _log.error(text, count=unnamed, broken=self._broken)
+        self._told.sum()
         self.settled.callback((len(files), served))
 
     def _found(self, wanted: PendingZone) -> bool:
@@ -193,6 +183,8 @@ class ZoneLoader:
             return False
         wanted.serial = built.serial
         wanted.sources = built.sources
+        if wanted.held:
+            self._publisher.failed(wanted.apex, wanted.held)
         if wanted.signing is not None:
             self._signing().served(wanted.apex, built)
         return current
@@ -301,9 +293,12 @@ class ZoneLoader:
             if wanted.pending:
                 wanted.again = True
                 continue
-            wanted.pending = True
             status = statusOf(wanted.file) or ABSENT
             wanted.sources = ((wanted.file, *status),)
+            if wanted.held and status == ABSENT:
+                self._hold(wanted)
+                continue
+            wanted.pending = True
             size = status[0]
             if wanted.signing is not None:
                 self._compilers.add(self._signing().job(wanted))
@@ -380,7 +375,7 @@ class ZoneLoader:
             built = builtFrom(wanted.zone, result, sources)
             former = self._formerOf(wanted)
             if not wanted.isUnsigned and former is not None and former.made == wanted.stages:
-                first = self._guards.judge(wanted.apex, former.records, built.records)
+                first = self._guards.judge(wanted.apex, *self._weighed(wanted.apex, former, built))
         if result.get("image") and first:
             complaints.append((f"{wanted.file}: {first}", True))
         elif result.get("image"):
@@ -396,8 +391,10 @@ class ZoneLoader:
                 first = str(fault)
                 complaints.append((f"{wanted.file}: {fault}", True))
             else:
-                self._tell(wanted, complaints, built, before)
+                self._told.served(wanted, complaints, lambda: self._news(wanted, built, before))
                 wanted.serial = built.serial
+                if wanted.held:
+                    self._publisher.failed(wanted.apex, wanted.held)
                 if wanted.signing is not None:
                     self._signing().served(wanted.apex, built, True)
                 elif wasSigned:
@@ -416,7 +413,7 @@ class ZoneLoader:
             self._publisher.failed(wanted.apex, first)
             serial = None if wanted.serial is None else self._publisher.serial(wanted.apex)
             outcome = "nothing is served" if serial is None else f"serial {serial} stays in force"
-            self._tellBroken(wanted, complaints or [(first, True)], f"{wanted.zone}: {outcome}")
+            self._told.broken(wanted, complaints or [(first, True)], f"{wanted.zone}: {outcome}")
         again, wanted.again = wanted.again, False
         # What came meanwhile may have been read already.
         if again and not (wanted.isUnsigned and not wanted.failed and wanted.current):
@@ -426,6 +423,12 @@ class ZoneLoader:
             # Such as a full disk: it is not the file that has to change.
             self._tryLater(wanted, COMPILER_PAUSE.most)
         wanted.leave()
+
+    def _weighed(self, apex: bytes, former: Built, built: Built) -> tuple[int, int]:
+        if apex in self._guards.catalogs:
+            with suppress(DNSFault, OSError):
+                return self._guards.weigh(self._publisher.versionIn(apex, former), self._publisher.versionIn(apex, built))
+        return former.records, built.records
 
     def _formerOf(self, wanted: PendingZone) -> Built | None:
         """
@@ -448,6 +451,15 @@ class ZoneLoader:
             self.images.forget(wanted.zone)
             return
         wanted.serial = built.serial
+
+    def _hold(self, wanted: PendingZone) -> None:
+        """
+        Serve the last good image of a zone whose file is gone along with many others.
+        """
+        wanted.failed = True
+        self._standIn(wanted)
+        self._publisher.failed(wanted.apex, wanted.held)
+        wanted.leave()
 
     def _later(self, wanted: PendingZone, said: str) -> None:
         wanted.failed = True
@@ -483,45 +495,6 @@ class ZoneLoader:
         older = 0 < (before - serial) % (1 << 32) < 1 << 31
         remark = "; it went back, so secondaries will not take it" if older else ""
         return f"{wanted.zone}: serial {before} is now {serial}, {built.records} records{changed}{remark}"
-
-    def _tell(self, wanted: PendingZone, complaints: list[tuple[str, bool]], built: Built, before: int | None) -> None:
-        """
-        Log the result for a zone that is served, and report it to waiting reload requests.
-
-        @param before: the serial number served before.
-        """
-        logs = self._starting is None or self._logged < _MOST_LINES
-        listened = logs or any(reload.listens for reload in wanted.reloads)
-        outcome = self._news(wanted, built, before) if listened else ""
-        if logs:
-            self._logged += _logged(complaints[:_MOST_LINES])
-            self._logged += 1
-            _log.info("{outcome}", outcome=outcome)
-        else:
-            self._untold += 1
-        for reload in wanted.reloads:
-            for line, _ in complaints[:_MOST_LINES]:
-                reload.say(line)
-            reload.say(outcome)
-
-    def _tellBroken(self, wanted: PendingZone, complaints: list[tuple[str, bool]], outcome: str) -> None:
-        """
-        Log why a zone could not be loaded, and report it to waiting reload requests. Each zone is named, however much has been logged about
-        others.
-        """
-        # Fatal errors first, since there may be no room for the rest.
-        complaints = sorted(complaints, key=lambda complaint: not complaint[1])
-        if self._starting is not None:
-            self._broken += 1
-        if self._starting is None or self._loggedBroken < _MOST_LINES:
-            self._loggedBroken += _logged(complaints[:_MOST_LINES])
-            _log.error("{outcome}", outcome=outcome)
-        elif self._broken <= LOADING_BROKEN.default:
-            _log.error("{outcome}: {complaint}", outcome=outcome, complaint=complaints[0][0])
-        for reload in wanted.reloads:
-            for line, _ in complaints[:_MOST_LINES]:
-                reload.say(line)
-            reload.name(f"{outcome}: {complaints[0][0]}" if reload.unsaid else outcome)
 
     # -- following changes
 
@@ -614,8 +587,12 @@ class ZoneLoader:
                     wanted = self._want(zone)
                     if not self._found(wanted):
                         changed.append(wanted)
-                elif wanted.failed or not wanted.current:
+                elif wanted.failed or not wanted.current or (wanted.held and not zone.held):
+                    # Loading a zone that is named again clears what is said of it.
                     changed.append(wanted)
+                wanted.listedBy, wanted.held = zone.listedBy, zone.held
+                if wanted.held:
+                    self._publisher.failed(wanted.apex, wanted.held)
                 yield
             # Those that came from elsewhere are withdrawn by whoever they came from.
             changed += [wanted for wanted in self._wanted.values() if wanted.isUnsigned and wanted.failed]
@@ -642,12 +619,11 @@ class ZoneLoader:
         running = self._turns.run(lambda: self._cooperator.cooperate(steps).whenDone())
         return running.addCallback(lambda _: None)
 
-    def lost(self, apexes: Collection[bytes]) -> tuple[int, int]:
+    def listed(self) -> list[ListedZone]:
         """
-        Return how many zones are served from master files, and how many of them are not among these.
+        Return the zones that folders and lists name, or named before they lost many at once.
         """
-        here = [wanted.apex for wanted in self._wanted.values() if not wanted.isUnsigned]
-        return len(here), sum([apex not in apexes for apex in here])
+        return [ListedZone(wanted.listedBy, wanted.zone, wanted.file) for wanted in self._wanted.values() if wanted.listedBy]
 
     def among(self, apexes: Collection[bytes]) -> dict[bytes, Callable[[], None]]:
         """
@@ -685,12 +661,3 @@ class ZoneLoader:
 def _ended(failure: Failure) -> None:
     if not isinstance(failure.value, CancelledError):
         _log.failure("while compiling zones or checking their files", failure)
-
-
-def _logged(complaints: list[tuple[str, bool]]) -> int:
-    """
-    Log the problems of a zone; return the number of lines logged.
-    """
-    for line, fatal in complaints:
-        (_log.error if fatal else _log.warn)("{complaint}", complaint=line)
-    return len(complaints)

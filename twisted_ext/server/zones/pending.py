@@ -44,11 +44,12 @@ class PendingZone:
     @ivar serials: how the serial of a signed version is chosen.
     @ivar isUnsigned: whether the file is an L{UnsignedVersion<twisted_ext.zone.sign.unsigned.UnsignedVersion>}.
     @ivar origin: where it comes from, for people: the master file or database; C{""} for primaries.
+    @ivar listedBy: see L{ZoneSettings<twisted_ext.server.config.zonesettings.ZoneSettings>}, as for C{held}.
     """
 
     __slots__ = (
         "zone", "apex", "file", "serial", "sources", "pending", "again", "failed", "reloads", "signing", "stages", "serials", "isUnsigned",
-        "origin",
+        "origin", "listedBy", "held",
     )  # fmt: skip
 
     def __init__(self, zone: ZoneSettings) -> None:
@@ -66,6 +67,8 @@ class PendingZone:
         self.serials = zone.serial
         self.isUnsigned = zone.isStagedOnArrival
         self.origin = zone.store if self.isUnsigned else zone.file
+        self.listedBy = zone.listedBy
+        self.held = zone.held
 
     def isFor(self, zone: ZoneSettings) -> bool:
         return (self.file, self.stages, self.serials) == (zone.file, zone.stages, zone.serial)

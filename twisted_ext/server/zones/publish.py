@@ -114,6 +114,15 @@ class ZonePublisher(ZoneSink):
         path, offset = place.source
         return self._maps.opening(place.apex, path, offset, checked=False)()
 
+    def versionIn(self, apex: bytes, built: Built) -> Version:
+        """
+        Return the version in an image, without what updates have changed since.
+
+        @raise DNSFault: the image cannot be used.
+        @raise OSError: it cannot be read.
+        """
+        return self._maps.opening(apex, built.path, built.offset)()
+
     def serial(self, apex: bytes) -> int | None:
         """
         Return the serial number served, which updates may have raised; L{None} if the zone is not served yet.

@@ -14,20 +14,22 @@ from twisted_ext.server.config.addedkeys import addedKeysPath
 if TYPE_CHECKING:
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.server.config.settings import Settings
-    from twisted_ext.server.config.zonesettings import ZoneSettings
+    from twisted_ext.server.config.zonesettings import Holding, ZoneSettings
 
 __all__ = ["checkZones", "checking", "zonesIn"]
 
 
-def zonesIn(settings: Settings) -> list[ZoneSettings]:
+def zonesIn(settings: Settings, held: Holding | None = None) -> list[ZoneSettings]:
     """
+    @param held: see L{gather<twisted_ext.server.config.zonesettings.gather>}.
+
     @raise BadDescription: see L{zonesOf<twisted_ext.server.config.zonesettings.zonesOf>}.
     """
     if not (settings.zone or settings.zones):
         return []
     from twisted_ext.server.config.zonesettings import zonesOf
 
-    return zonesOf(settings)
+    return zonesOf(settings, held)
 
 
 def checkZones(settings: Settings, zones: Collection[ZoneSettings]) -> Keys | None:

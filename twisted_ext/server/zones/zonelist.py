@@ -26,7 +26,7 @@ from twisted_ext.server.zones.validate import checking, checkZones, zonesIn
 if TYPE_CHECKING:
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.server.config.settings import Settings
-    from twisted_ext.server.config.zonesettings import ZoneSettings
+    from twisted_ext.server.config.zonesettings import Holding, ZoneSettings
 
 __all__ = ["ZoneList"]
 
@@ -93,10 +93,6 @@ class Folders:
             names = frozenset(read)
             folder.status, folder.resting = status, None
             if os.path.isdir(folder.path):
-                if not names:
-                    text = "{path}: there is no file in this folder any more; its zones stay until settings are read again"
-                    _log.warn(text, path=folder.path)
-                    continue
                 if names == folder.names:
                     # Only the contents of a file have changed.
                     continue
@@ -127,15 +123,15 @@ class ZoneList:
         reactor: IReactorTime,
         settings: Settings,
         serve: Callable[[Settings, list[ZoneSettings]], Deferred[list[str]]],
-        judge: Callable[[list[ZoneSettings]], str],
+        held: Holding,
     ) -> None:
         """
         @param serve: serves other zones, when files were added to a folder or removed; returns lines that report the result.
-        @param judge: returns why all zones stay although files were removed; C{""} if they do not.
+        @param held: see L{gather<twisted_ext.server.config.zonesettings.gather>}.
         """
         self.settings = settings
         self._serve = serve
-        self._judge = judge
+        self._held = held
         self._reactor = reactor
         self._folders = Folders(settings.zones)
         self._polling = LoopingCall(self._poll)
@@ -146,9 +142,11 @@ class ZoneList:
         self._checked: tuple[list[ZoneSettings] | None, Keys | None] = None, None
         self._closed = False
 
-    def read(self, settings: Settings) -> Deferred[list[ZoneSettings]]:
+    def read(self, settings: Settings, accept: bool = False) -> Deferred[list[ZoneSettings]]:
         """
         Read the zones, in short turns if there are many.
+
+        @param accept: whether folders and lists may have lost many, as an operator has asked for this.
 
         @return: fails with L{BadDescription} if the zones contradict each other, or a list of them cannot be read.
         """
@@ -162,7 +160,7 @@ class ZoneList:
 
         def steps() -> Iterator[None]:
             found: dict[bytes, ZoneSettings] = {}
-            yield from gather(settings, found)
+            yield from gather(settings, found, None if accept else self._held)
             zones.extend(found.values())
             yield
             keys = yield from checking(settings, zones)
@@ -220,8 +218,6 @@ class ZoneList:
         def take(zones: list[ZoneSettings]) -> Deferred[None] | None:
             if self._closed or settings is not self.settings:
                 return None
-            if said := self._judge(zones):
-                raise BadDescription(said)
             # The results for single zones are logged anyway.
             return self._serve(settings, zones).addCallback(self._tellGone)
 

@@ -29,6 +29,7 @@ from twisted_ext.server.jobs.tuning import uncollected
 from twisted_ext.server.update.journalreplay import journalName
 from twisted_ext.server.zones.publish import ZonePublisher
 from twisted_ext.server.zones.signatures import SignatureWatch
+from twisted_ext.server.zones.standing import StandingZones
 from twisted_ext.server.zones.validate import checkZones, zonesIn
 from twisted_ext.server.zones.zonelist import ZoneList
 from twisted_ext.wire.names import nameToText
@@ -58,7 +59,6 @@ _log: Final = Logger(__name__)
 
 #: Name prefix of the folders with files for workers.
 _SHARED: Final = "workers-"
-
 
 #: The database of zones that were added, in the folder of the state: without it, nothing of them is loaded.
 _ADDED: Final = "added.sqlite"
@@ -103,9 +103,12 @@ class ZoneSet:
         self._reactor = reactor
         self._settings = settings
         self._worker = worker
-        self.list = ZoneList(reactor, settings, self._serve, self._judge)
+        self.guards = Guards(settings)
+        self.loading: ZoneLoader | None = None
+        self._standing = StandingZones("" if worker else settings.stateFolder(), self.guards, partial(inThread, reactor))
+        self.list = ZoneList(reactor, settings, self._serve, self._standing.held)
         with uncollected():
-            self._beginning = zonesIn(settings)
+            self._beginning = zonesIn(settings, self._standing.held)
             self.keys = None if worker else checkZones(settings, self._beginning)
             self._warnOfKeys()
         self._fromPython = fromPython
@@ -118,8 +121,7 @@ class ZoneSet:
         self.zones.damaged = self._damaged
         self._signatures = SignatureWatch(reactor, self.zones, self._imageOf)
         self.publisher = ZonePublisher(reactor, self.zones, self._revised, takesLong=self._takesLong, put=self._put)
-        self.guards = Guards(settings)
-        self.loading: ZoneLoader | None = None
+        self.zones.isHeld = self.guards.holds
         self.handlers: dict[int, OpcodeHandler] = {}
         self.useless: Callable[[str], object] = lambda said: None
         self.broken: Callable[[str], object] = lambda said: None
@@ -233,11 +235,13 @@ class ZoneSet:
             self.added.begin()
         if self._beginning or self._added is not None:
             beginning, self._beginning = self._beginning, []
+            self._standing.serves(beginning)
             with uncollected():
                 self._open(beginning)
                 if len(beginning) >= _MANY:
                     # They stay, and a garbage collection that scans them takes a quarter of a second.
                     gc.freeze()
+        self._standing.keep()
 
     def _open(self, zones: list[ZoneSettings]) -> ZoneLoader:
         from twisted_ext.server.zones.loader import ZoneLoader
@@ -251,6 +255,7 @@ class ZoneSet:
                 text = "transfers and updates of {zone} are lost when the server stops; set state to keep them"
                 _log.warn(text, zone=forgotten)
         self.loading = loading = ZoneLoader(self._reactor, self.publisher, folder, watch=self._settings.watch, guards=self.guards)
+        self._standing.listed = loading.listed
         self._signatures.overdue = loading.overdue
         # Changes made earlier are kept, even if updates are not allowed any more.
         if self._added is not None or not all(zone.plain for zone in zones) or os.path.isdir(f"{folder}/journals"):
@@ -497,7 +502,9 @@ class ZoneSet:
         if self._replication is None and not all(zone.plain for zone in zones):
             self._connect(self._folder).start()
         loading.follow(settings.watch)
-        return loading.reload(zones, () if self._replication is None else self._applying(zones))
+        self._standing.serves(zones)
+        reloaded = loading.reload(zones, () if self._replication is None else self._applying(zones))
+        return reloaded.addCallback(self._standing.keepAside)
 
     def rekey(self) -> Deferred[list[str]]:
         """
@@ -509,13 +516,6 @@ class ZoneSet:
     def _rekeyed(self, lines: list[str]) -> list[str]:
         self.connected()
         return lines
-
-    def _judge(self, zones: list[ZoneSettings]) -> str:
-        """
-        Judge that folders and lists name only these zones now; see L{Guards.judgeZones}.
-        """
-        standing, gone = (0, 0) if self.loading is None else self.loading.lost({zone.name for zone in zones})
-        return self.guards.judgeZones(standing, gone)
 
     def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
         """
@@ -537,7 +537,8 @@ class ZoneSet:
         @return: lines that report the result. Fails with L{CallerFault} if no version waits.
         """
         if not self.guards.accept(apex):
-            return fail(CallerFault(f"no version of {nameToText(apex)} waits"))
+            more = " alone; to take what folders and lists have lost: txdns control reload" if apex in self.guards.unlisted else ""
+            return fail(CallerFault(f"no version of {nameToText(apex)} waits{more}"))
         return self.reloadZone(apex)
 
     @property

@@ -23,7 +23,7 @@ from twisted_ext.zone.store.traversal import candidates, finished
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["Catalog", "CatalogStep", "Catalogs", "Member", "Steps", "catalogSets", "catalogVersion", "uniqueLabel"]
+__all__ = ["Catalog", "CatalogStep", "Catalogs", "Member", "Steps", "catalogSets", "catalogVersion", "membersLost", "uniqueLabel"]
 
 #: Groups of one member zone.
 _CATALOG_GROUPS: Final = 16
@@ -172,6 +172,24 @@ def _memberKey(key: bytes) -> bytes | None:
     while len(key) > key[0] + 1 + ending:
         key = parentKey(key)
     return key if len(key) == key[0] + 1 + ending else None
+
+
+def membersLost(before: Version, after: Version) -> tuple[int, int]:
+    """
+    Return how many zones a catalog listed, and how many of these its next version does not list.
+    """
+    def listed(version: Version, keys: Iterable[bytes]) -> set[bytes]:
+        nodes = [version.find(key) for key in keys]
+        pointers = [node.of(PTR) for node in nodes if node is not None]
+        return {rdata.lower() for each in pointers if each is not None for rdata in each.rdatas}
+
+    if before.image is after.image:
+        changed = _changedMemberKeys(before, after)
+        lost = listed(before, changed) - listed(after, changed)
+        # Nothing waits if nothing is lost, so that the zones need not be counted.
+        return sum(1 for _ in _memberKeys(before)) if lost else before.recordCount, len(lost)
+    former = listed(before, _memberKeys(before))
+    return len(former), len(former - listed(after, _memberKeys(after)))
 
 
 def _shown(octets: bytes) -> str:

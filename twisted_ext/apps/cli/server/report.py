@@ -71,8 +71,9 @@ def statusLines(said: dict[str, JSON]) -> Iterator[str]:
     yield f"  queries: {said['perSecond']} per second"
     zones = said.get("zones")
     if isinstance(zones, dict):
-        served, wrong = zones.get("serving", 0), zones.get("wrong", 0)
-        yield f"  zones: {served} of {zones.get('all', 0)} are served" + (f", {wrong} with errors" if wrong else "")
+        served, wrong, held = zones.get("serving", 0), zones.get("wrong", 0), zones.get("held", 0)
+        more = (f", {wrong} with errors" if wrong else "") + (f"; the next version of {held} waits" if held else "")
+        yield f"  zones: {served} of {zones.get('all', 0)} are served{more}"
     for fact in said.values():
         # What features say of themselves.
         if isinstance(fact, dict):

@@ -258,7 +258,7 @@ class DatabasePoller:
         Return whether a version may be served now; report it if not.
         """
         former = self._sink.former(version.apex)
-        said = self._guards.judge(version.apex, 0 if former is None else former.recordCount, version.recordCount)
+        said = self._guards.judge(version.apex, *self._guards.weigh(former, version))
         if said:
             self._complain(version.apex, BadZone(said))
         return not said
