@@ -65,6 +65,7 @@ _PLAIN: Final[tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...]
     ("txdns_zones", "gauge", "Configured zones.", "", (("", "zones"),)),
     ("txdns_zones_served", "gauge", "Zones that are served.", "", (("", "zonesServed"),)),
     ("txdns_zones_wrong", "gauge", "Zones with errors, served or not.", "", (("", "zonesWrong"),)),
+    ("txdns_zones_unsigned", "gauge", "Zones that are to be signed and are served without signatures.", "", (("", "zonesUnsigned"),)),
     ("txdns_zones_held", "gauge", "Zones whose next version has lost so much that it waits for an operator.", "", (("", "zonesHeld"),)),
     (
         "txdns_zones_signature_expiry_seconds",

@@ -91,7 +91,7 @@ def test_whatToLookAt() -> None:
     """
     assert [*checksIn("", ("zones",))] == ["zones"]
     assert [*checksIn("zones, workers", ())] == ["zones", "workers"]
-    with pytest.raises(CallerFault, match="'zone' is nothing to look at; there are zones, held, upstreams, workers"):
+    with pytest.raises(CallerFault, match="'zone' is nothing to look at; there are zones, held, signed, upstreams, workers"):
         checksIn("zone", ())
 
 

@@ -13,9 +13,11 @@ from twisted_ext.dnssec.keys import keyTag
 from twisted_ext.dnssec.privatekeys.keyfiles import KeyFile
 from twisted_ext.dnssec.privatekeys.keyfolder import saveKey
 from twisted_ext.dnssec.privatekeys.keys import newKey
+from twisted_ext.dnssec.privatekeys.validity import Validity
 from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.zones import compilers
 from twisted_ext.wire.rrtypes import DNSKEY, RRSIG, SOA
+from twisted_ext.zone.check.signatureends import FirstEnd
 
 _HOUR = 3600
 _DAY = 86400
@@ -92,6 +94,25 @@ class KeyTimesTests(SignedLoadingCase):
         self.assertEqual(self.later(9)[1:], ({new}, {new}))
         serial = self.seen()[0]
         self.assertEqual(self.later(24), (serial, {new}, {new}))
+
+    def test_clockThatIsSetWhileItRuns(self) -> None:
+        """
+        When a clock that was ahead is right again, what was signed with it is signed anew within seconds, although it was tried a moment
+        before the clock was set.
+        """
+        self.key(Publish=-1000, Activate=-1000)
+        self.begin()
+        self.advance()
+        place = self.zones.at(APEX)
+        assert place is not None
+        place.signatures, place.signaturesRead = FirstEnd(int(self.now) + Validity().signatures, APEX, SOA), (place.since, 1)
+        self.now += 20 * _DAY
+        self.advance()
+        ahead, _, _ = self.seen()
+        self.assertEqual(ahead, 2)
+        self.now -= 20 * _DAY
+        self.advance()
+        self.assertEqual(self.seen()[0], 3)
 
     def test_clockThatWasAhead(self) -> None:
         """

@@ -22,9 +22,10 @@ from twisted_ext.dnssec.privatekeys.keyring import Keyring, makeKeys
 from twisted_ext.dnssec.privatekeys.keys import newKey
 from twisted_ext.dnssec.privatekeys.validity import Validity
 from twisted_ext.errors import BadDescription, BadKey, StorageFault
-from twisted_ext.server.authority.zonetable import Zones
+from twisted_ext.server.authority.zonetable import Zones, countsOf
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings
+from twisted_ext.server.operations.operations import unsignedReasons
 from twisted_ext.server.zones import compilers
 from twisted_ext.server.zones.validate import checkZones, zonesIn
 from twisted_ext.wire.rdata.text import recordFromText
@@ -162,6 +163,60 @@ class SignedLoadingTests(SignedLoadingCase):
         self.finish(waiting)
         self.assertIn(RRSIG, self.types())
         self.assertEqual(len([*self.keys.glob("*.private")]), 1)
+
+    def test_unsignedAlthoughItIsToBeSigned(self) -> None:
+        """
+        A zone whose keys are gone when it is to be signed again is served without signatures, or by a setting not at all; the log, the
+        state of the zone and the figures say which. It is signed once the keys are back.
+        """
+        signed, plain = self.writeSigned(), self.writeSigned(sign=False)
+        away = self.folder / "away"
+        for serve in (True, False):
+            loading = self.load(signed)
+            self.clock.advance(0.1)
+            self.zones.isUnsigned = loading.isUnsigned
+            self.finish(loading.reload([plain]))
+            self.keys.rename(away)
+            loading.follow(True, serve)
+            self.events.clear()
+            lines = "\n".join(self.finish(loading.reload([signed])))
+            place = self.zones.at(APEX)
+            assert place is not None
+            self.assertNotIn(RRSIG, self.types())
+            outcome = "serial 1 stays in force, without signatures, although the zone is to be signed" if serve else "nothing is served"
+            self.assertIn(f"example.org.: {outcome}", lines)
+            self.assertIn(f"example.org.: {outcome}", self.said())
+            counts = countsOf(self.zones)
+            self.assertEqual((place.state, counts["unsigned"], counts["wrong"]), ("serving", 1, 1) if serve else ("failed", 0, 1))
+            self.assertEqual(place.said.startswith("served without signatures, as it cannot be signed: "), serve)
+            self.assertIn("the keys that signed example.org. are gone", place.said)
+            self.assertEqual(unsignedReasons(counts), ["1 of 1 zone has no signatures yet"] if serve else [])
+            # Withheld at once if the setting changes, and not served again by changing it back.
+            loading.follow(True, False)
+            self.assertEqual((self.types(), countsOf(self.zones)["unsigned"]), (set(), 0))
+            away.rename(self.keys)
+            loading.follow(True, True)
+            self.finish(loading.reload([signed]))
+            self.assertIn(RRSIG, self.types())
+            self.assertEqual((place := self.zones.at(APEX)) and (place.state, place.said), ("serving", ""))
+            self.assertEqual(countsOf(self.zones)["unsigned"], 0)
+            self.close(loading)
+            self.zones = Zones()
+
+    def test_folderWithoutDot(self) -> None:
+        """
+        Keys in a folder whose name has no final dot are named in an error, and none is made in their place.
+        """
+        (self.keys.parent / "example.org").mkdir(parents=True)
+        loading = self.load(self.writeSigned())
+        self.clock.advance(0.1)
+        place = self.zones.at(APEX)
+        assert place is not None
+        self.assertIn("as its name has no final dot; rename it to example.org., or remove it", place.said)
+        self.assertFalse(self.keys.exists())
+        (self.keys.parent / "example.org").rename(self.keys)
+        self.finish(loading.reloadZone(APEX))
+        self.assertIn(RRSIG, self.types())
 
     def test_signaturesAreKept(self) -> None:
         """

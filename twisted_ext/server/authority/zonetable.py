@@ -133,7 +133,7 @@ class Zones:
     All zones of a server, found by names in them.
     """
 
-    __slots__ = ("_versions", "_places", "changed", "damaged", "depths", "isHeld", "told")
+    __slots__ = ("_versions", "_places", "changed", "damaged", "depths", "isHeld", "isUnsigned", "told")
 
     def __init__(self, changed: Callable[[], object] = lambda: None) -> None:
         """
@@ -148,6 +148,8 @@ class Zones:
         self.damaged: Callable[[bytes], object] = lambda apex: None
         #: Called with the name of a zone. Returns whether a former version is served, because the next one has lost too much.
         self.isHeld: Callable[[bytes], bool] = lambda apex: False
+        #: The same. Returns whether a version without signatures is served, although the zone is to be signed.
+        self.isUnsigned: Callable[[bytes], bool] = lambda apex: False
         #: Called with the name of a zone whenever its state or version changes.
         self.told: Callable[[bytes], object] = lambda apex: None
 
@@ -350,15 +352,16 @@ class Zones:
 
 def countsOf(zones: Zones) -> dict[str, int]:
     """
-    Count the zones: C{"all"}, those in each state, under C{"held"} those whose next version waits for an operator, and under C{"wrong"}
-    others with an error.
+    Count the zones: C{"all"}, those in each state, under C{"held"} those whose next version waits for an operator, under C{"wrong"} others
+    with an error, and under C{"unsigned"} those that are to be signed and are not.
     """
-    counts = {"all": len(zones), SERVING: 0, "wrong": 0, "held": 0}
-    isHeld = zones.isHeld
+    counts = {"all": len(zones), SERVING: 0, "wrong": 0, "held": 0, "unsigned": 0}
+    isHeld, isUnsigned = zones.isHeld, zones.isUnsigned
     for place in zones:
         counts[place.state] = counts.get(place.state, 0) + 1
         if place.said:
             counts["held" if isHeld(place.apex) else "wrong"] += 1
+        counts["unsigned"] += isUnsigned(place.apex)
     return counts
 
 
@@ -369,5 +372,5 @@ def zoneFigures(zones: Zones) -> dict[str, float]:
     counts = countsOf(zones)
     ends = [place.signatures.time for place in zones if place.signatures is not None]
     first: dict[str, float] = {"zonesSignatureExpiry": min(ends)} if ends else {}
-    figures = {"zones": counts["all"], "zonesServed": counts[SERVING], "zonesWrong": counts["wrong"], "zonesHeld": counts["held"]}
-    return {**figures, **first}
+    figures = {f"zones{name.capitalize()}": float(counts[name]) for name in ("wrong", "held", "unsigned")}
+    return {"zones": counts["all"], "zonesServed": counts[SERVING], **figures, **first}

@@ -213,6 +213,12 @@ class Settings(Section):
         "Sign zones with DNSSEC that have a master file and no other settings: default, or the name of a signing-policy. Keys are in the "
         "state folder, and made if there are none. In a [[zone]] table it is for that zone",
     )
+    serveUnsigned: bool = setting(
+        types.FLAG,
+        True,
+        "Until a zone that is to be signed from now on is signed, serve it without signatures, as before; with no its clients get "
+        "SERVFAIL. At a start no zone is served without its signatures",
+    )
     signingPolicy: tuple[str, ...] = setting(
         _POLICY,
         (),
@@ -418,7 +424,7 @@ class Settings(Section):
         types.READINESS,
         ("zones", "upstreams", "workers"),
         "What has to work before /ready and txdns control ready say that this server should get queries: zones are loaded, no zone is held "
-        "since its next version has lost much, an upstream replies, all workers answer",
+        "since its next version has lost much, none that is to be signed is without signatures, an upstream replies, all workers answer",
     )
     zoneMetrics: int = number(
         ZONE_METRICS, "Number of zones up to which /metrics has series for each zone; with more, it has only totals and the first expiries"

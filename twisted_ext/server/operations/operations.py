@@ -37,14 +37,14 @@ if TYPE_CHECKING:
     from twisted_ext.server.zones.zoneset import ZoneSet
 
 __all__ = [
-    "CHECKS", "Operations", "areSilent", "checksIn", "commonOf", "heldReasons", "readiness", "upstreamReasons", "workerReasons",
-    "zoneReasons",
+    "CHECKS", "Operations", "areSilent", "checksIn", "commonOf", "heldReasons", "readiness", "unsignedReasons", "upstreamReasons",
+    "workerReasons", "zoneReasons",
 ]  # fmt: skip
 
 _T = TypeVar("_T")
 
 #: What may be looked at.
-CHECKS: Final = ("zones", "held", "upstreams", "workers")
+CHECKS: Final = ("zones", "held", "signed", "upstreams", "workers")
 
 
 def checksIn(text: str, default: Collection[str]) -> Collection[str]:
@@ -81,6 +81,22 @@ def heldReasons(counts: Mapping[str, int]) -> list[str]:
     """
     held = counts["held"]
     return [f"the next version of {held} of {_counted(counts['all'], 'zone')} waits, as it has lost much"] if held else []
+
+
+def unsignedReasons(counts: Mapping[str, int]) -> list[str]:
+    """
+    Return why a server is not ready because of zones without the signatures that they are to have, for operators who have asked for that.
+    """
+    bare = counts["unsigned"]
+    return [f"{bare} of {_counted(counts['all'], 'zone')} {'has' if bare == 1 else 'have'} no signatures yet"] if bare else []
+
+
+#: What is looked at of zones.
+_OF_ZONES: Final[dict[str, Callable[[Mapping[str, int]], list[str]]]] = {
+    "zones": zoneReasons,
+    "held": heldReasons,
+    "signed": unsignedReasons,
+}
 
 
 def areSilent(upstreams: Sequence[Mapping[str, JSON]]) -> bool:
@@ -243,10 +259,9 @@ class Operations(Service):
         """
         wanted = checksIn(checks, self.inForce.ready)
         reasons = [] if self.running else ["the server is starting or stopping"]
-        if "zones" in wanted and self.zones is not None:
-            reasons += zoneReasons(countsOf(self.zones))
-        if "held" in wanted and self.zones is not None:
-            reasons += heldReasons(countsOf(self.zones))
+        counts = {} if self.zones is None else countsOf(self.zones)
+        if counts:
+            reasons += [why for check, whyOf in _OF_ZONES.items() if check in wanted for why in whyOf(counts)]
         return self.reasons(wanted).addCallback(lambda more: readiness([*reasons, *more]))
 
     @property

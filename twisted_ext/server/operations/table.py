@@ -139,8 +139,8 @@ OPERATIONS: Final[tuple[Verb, ...]] = (
         lambda server, given: server.ready(given.get("checks", "")),
         takes=("[CHECKS]",),
         inParent=True,
-        more="exit code 2 and the reasons if not. CHECKS are some of zones, held, upstreams, workers, with commas; by default those of its "
-        "setting ready",
+        more="exit code 2 and the reasons if not. CHECKS are some of zones, held, signed, upstreams, workers, with commas; by default "
+        "those of its setting ready",
     ),
     Verb("stats", "its statistics", lambda server, _: server.stats(), inParent=True, shown=f"{_REPORT}statLines"),
     Verb(

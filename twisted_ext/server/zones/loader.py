@@ -82,6 +82,7 @@ class ZoneLoader:
         self._reactor = reactor
         self._publisher = publisher
         self._guards = guards or Guards()
+        self._serveUnsigned = True
         self._own = None if folder else TemporaryFolder()
         self._keys = f"{folder}/{_KEYS}/"
         self.images = Images(f"{folder if self._own is None else self._own.path}/zones")
@@ -142,6 +143,7 @@ class ZoneLoader:
         wanted = self._wanted[zone.text] = PendingZone(zone)
         if wanted.signing is not None:
             self._signing().add(wanted.apex, wanted.signing.validity)
+            self._withhold(wanted)
         elif self._signedZones is not None:
             self._signedZones.remove(wanted.apex)
         self._publisher.expect(wanted.apex, wanted.origin)
@@ -190,6 +192,17 @@ class ZoneLoader:
         return current
 
     # -- signed zones
+
+    def isUnsigned(self, apex: bytes) -> bool:
+        """
+        Return whether a zone is served without signatures although it is to be signed.
+        """
+        return self._signedZones is not None and self._signedZones.isUnsigned(apex)
+
+    def _withhold(self, wanted: PendingZone) -> None:
+        if not self._serveUnsigned and self.isUnsigned(wanted.apex):
+            self._publisher.gone(wanted.apex)
+            self._publisher.expect(wanted.apex, wanted.origin)
 
     def arrived(self, zone: ZoneSettings, isNew: bool) -> None:
         """
@@ -410,9 +423,10 @@ class ZoneLoader:
         if wanted.failed:
             first = first or f"{wanted.file}: there is no zone in it"
             self._standIn(wanted)
-            self._publisher.failed(wanted.apex, first)
-            serial = None if wanted.serial is None else self._publisher.serial(wanted.apex)
+            serial, isBare = self._publisher.serial(wanted.apex), self.isUnsigned(wanted.apex)
             outcome = "nothing is served" if serial is None else f"serial {serial} stays in force"
+            outcome += ", without signatures, although the zone is to be signed" if isBare else ""
+            self._publisher.failed(wanted.apex, f"served without signatures, as it cannot be signed: {first}" if isBare else first)
             self._told.broken(wanted, complaints or [(first, True)], f"{wanted.zone}: {outcome}")
         again, wanted.again = wanted.again, False
         # What came meanwhile may have been read already.
@@ -451,6 +465,8 @@ class ZoneLoader:
             self.images.forget(wanted.zone)
             return
         wanted.serial = built.serial
+        if wanted.signing is not None:
+            self._signing().served(wanted.apex, built)
 
     def _hold(self, wanted: PendingZone) -> None:
         """
@@ -552,11 +568,16 @@ class ZoneLoader:
             some += list(islice(self._order, min(count, len(self._wanted)) - len(some)))
         return [wanted for wanted in some if self._wanted.get(wanted.zone) is wanted]
 
-    def follow(self, watch: bool) -> None:
+    def follow(self, watch: bool, serveUnsigned: bool = True) -> None:
         """
         Turn watching for changed files on or off.
+
+        @param serveUnsigned: whether a zone that is to be signed from now on is served without signatures until it is.
         """
-        self._watch = watch
+        self._watch, self._serveUnsigned = watch, serveUnsigned
+        for wanted in self._wanted.values():
+            if wanted.signing is not None:
+                self._withhold(wanted)
         if not watch:
             self._resting.clear()
 

@@ -26,6 +26,9 @@ __all__ = ["SignedZones"]
 #: Seconds until a zone whose signatures end too early, and which could not be signed, is tried again: a key may be missing for a while.
 _RENEWAL_PAUSE: Final = 600.0
 
+#: Seconds by which the clock may be adjusted between two looks without all zones being looked at: signatures are good for days.
+_STEP: Final = 60.0
+
 _log: Final = Logger(__name__)
 
 _HOUR: Final = 3600
@@ -50,6 +53,8 @@ class SignedZones:
         self._built: dict[bytes, Built] = {}
         # When the signatures of a zone were last made anew because of their age, on the reactor's clock.
         self._renewed: dict[bytes, float] = {}
+        # How far the time is ahead of the reactor's clock, which nobody sets.
+        self._ahead = 0.0
 
     def add(self, apex: bytes, validity: Validity) -> None:
         self._validity[apex] = validity
@@ -72,6 +77,12 @@ class SignedZones:
                     file.write(b"%d\n" % built.serial)
             except OSError as error:
                 _log.warn("{zone}: its serial cannot be noted: {said}", zone=built.zone, said=error.strerror or error)
+
+    def isUnsigned(self, apex: bytes) -> bool:
+        """
+        Return whether a zone that is to be signed is served in a version that is not.
+        """
+        return apex in self._validity and apex not in self._built and self._publisher.serial(apex) is not None
 
     def _keys(self, apex: bytes) -> str:
         return f"{self._folder}/{namePrefix(apex).removeprefix('K')}"
@@ -145,6 +156,10 @@ class SignedZones:
         @param now: the time on the reactor's clock.
         """
         today = self._publisher.today()
+        if abs(today - now - self._ahead) > _STEP:
+            # The clock was set. What was tried with the former time says nothing.
+            self._renewed.clear()
+        self._ahead = today - now
         found: list[bytes] = []
         for apex, validity in self._validity.items():
             if now >= self._renewed.get(apex, float("-inf")) + _RENEWAL_PAUSE:

@@ -254,7 +254,9 @@ class ZoneSet:
             if forgotten:
                 text = "transfers and updates of {zone} are lost when the server stops; set state to keep them"
                 _log.warn(text, zone=forgotten)
-        self.loading = loading = ZoneLoader(self._reactor, self.publisher, folder, watch=self._settings.watch, guards=self.guards)
+        self.loading = loading = ZoneLoader(self._reactor, self.publisher, folder, guards=self.guards)
+        loading.follow(self._settings.watch, self._settings.serveUnsigned)
+        self.zones.isUnsigned = loading.isUnsigned
         self._standing.listed = loading.listed
         self._signatures.overdue = loading.overdue
         # Changes made earlier are kept, even if updates are not allowed any more.
@@ -501,7 +503,7 @@ class ZoneSet:
             loading = self._open([])
         if self._replication is None and not all(zone.plain for zone in zones):
             self._connect(self._folder).start()
-        loading.follow(settings.watch)
+        loading.follow(settings.watch, settings.serveUnsigned)
         self._standing.serves(zones)
         reloaded = loading.reload(zones, () if self._replication is None else self._applying(zones))
         return reloaded.addCallback(self._standing.keepAside)

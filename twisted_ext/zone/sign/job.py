@@ -128,6 +128,9 @@ class SignJob:
                 f"{self._folder}: the keys that signed {name} are gone; put them back, since resolvers take no others while the parent has "
                 f"the DS record; or make a key for another DS record: txdns keys new {name} --keys {self._folder}"
             )
+        if not active and not os.path.exists(self._folder) and os.path.isdir(self._folder.removesuffix(".")):
+            path, name = self._folder.removesuffix("."), os.path.basename(self._folder)
+            raise BadKey(f"{path}: keys in this folder are not used, as its name has no final dot; rename it to {name}, or remove it")
         if not active:
             with _writing(self._folder):
                 os.makedirs(os.path.dirname(self._folder), 0o700, exist_ok=True)

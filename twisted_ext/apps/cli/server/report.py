@@ -72,7 +72,9 @@ def statusLines(said: dict[str, JSON]) -> Iterator[str]:
     zones = said.get("zones")
     if isinstance(zones, dict):
         served, wrong, held = zones.get("serving", 0), zones.get("wrong", 0), zones.get("held", 0)
-        more = (f", {wrong} with errors" if wrong else "") + (f"; the next version of {held} waits" if held else "")
+        bare = zones.get("unsigned", 0)
+        more = (f", {wrong} with errors" if wrong else "") + (f", {bare} without the signatures they are to have" if bare else "")
+        more += f"; the next version of {held} waits" if held else ""
         yield f"  zones: {served} of {zones.get('all', 0)} are served{more}"
     for fact in said.values():
         # What features say of themselves.
