@@ -301,6 +301,41 @@ class QuicServingTests(QuicServingCase):
             self.assertEqual(len(self.replies(client)), answered)
         self.assertEqual(len(self.serving), 1)
 
+    def test_stoppedBefore(self) -> None:
+        """
+        A query that arrives after its cancellation is not looked up.
+        """
+        held = HeldSource()
+        listener = self.serve(held)
+        client = self.client()
+        stream = client.connection.get_next_available_stream_id()
+        client.connection.send_stream_data(stream, self.framed(), end_stream=True)
+        client.connection.stop_stream(stream, REQUEST_CANCELLED)
+        client.flush()
+        self.network.advance(0.4)
+        (serving,) = self.serving
+        self.assertEqual((serving.waiting, held.held, listener.servings.replies.counters.faults), (0, [], 0))
+
+    def test_stoppedMeanwhile(self) -> None:
+        """
+        The answer to a query that was cancelled is dropped, even if nothing has told of it and the stream does not exist any more. The
+        connection stays.
+        """
+        held = HeldSource()
+        listener = self.serve(held)
+        client = self.client()
+        stream = client.ask(self.framed())
+        self.network.advance(0.1)
+        (serving,) = self.serving
+        self.patch(serving, "abandoned", lambda stream, code, reset: None)
+        client.connection.stop_stream(stream, REQUEST_CANCELLED)
+        client.flush()
+        self.network.advance(0.4)
+        held.release(answerOf(questionOf("www.example.test"), "192.0.2.80"))
+        self.network.advance(0.1)
+        self.assertEqual((serving.waiting, self.replies(client), self.serving), (0, {}, [serving]))
+        self.assertEqual(listener.servings.replies.counters.faults, 0)
+
     def test_timerFails(self) -> None:
         """
         An error of the program in a connection's timer is counted and ends that connection; others stay.

@@ -278,6 +278,9 @@ class QuicServing:
         if not (self.complete or isReplayable(octets)):
             self._tooEarly(stream, octets)
             return
+        if not self.link.isWritable(stream):
+            # The client has cancelled the query before it was complete, or in the same datagram: nobody waits for the answer.
+            return
         if self.waiting >= self._servings.mostInFlight:
             self.link.reset(stream, self.codes.load)
             return
