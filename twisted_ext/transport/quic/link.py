@@ -163,6 +163,17 @@ class QuicLink:
         """
         return self.connection.unsent
 
+    @property
+    def validated(self) -> NetworkAddress | None:
+        """
+        The peer's address, if it was proved that it receives what is sent there.
+        """
+        if self._over:
+            return None
+        path = self.connection._network_paths[0]
+        address: NetworkAddress = path.addr
+        return address if path.is_validated else None
+
     def connect(self, address: NetworkAddress) -> None:
         self.connection.connect(address, self._clock.seconds())
         self.pump()
