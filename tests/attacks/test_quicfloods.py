@@ -29,11 +29,11 @@ from twisted_ext.wire.message import Message
 _SERVER = ("192.0.2.53", 853)
 
 
-def initial() -> bytes:
+def initial(alpn: str = ALPN) -> bytes:
     """
     Return the first datagram of a client.
     """
-    connection = QuicConnection(configuration=QuicConfiguration(alpn_protocols=[ALPN], is_client=True, server_name=NAME))
+    connection = QuicConnection(configuration=QuicConfiguration(alpn_protocols=[alpn], is_client=True, server_name=NAME))
     connection.connect(_SERVER, 0.0)
     return connection.datagrams_to_send(0.0)[0][0]
 

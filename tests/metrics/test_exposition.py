@@ -87,6 +87,14 @@ class ExpositionTests(SynchronousTestCase):
         for kind, count in (("timeout", 2), ("SERVFAIL", 1)):
             self.assertEqual(samples["txdns_upstream_failures_total", (("kind", kind), *up)], count)
 
+    def test_authoritiesAreNoLabels(self) -> None:
+        """
+        Authoritative servers have no labels, however they are asked: any zone can name its own.
+        """
+        figures = Figures()
+        figures.upstreams = [{"server": "192.0.2.1:53", "way": way, "up": True, "queries": 1} for way in ("authority", "authority, tls")]
+        self.assertEqual([name for name, labels in read(figures) if "upstream" in name], [])
+
     def test_unassignedTypesShareOneLabel(self) -> None:
         """
         Queries are counted by type. Unassigned types, which a client may choose freely, share one label.

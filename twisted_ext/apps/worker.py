@@ -26,6 +26,7 @@ from twisted_ext.server.jobs.tuning import collectLess
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.operations.logqueue import queuedObserver, sinkFor
 from twisted_ext.server.operations.logs import relayedLine
+from twisted_ext.server.process.librarylogs import boundLibraryLogs
 from twisted_ext.server.process.prepare import prepareProcess
 from twisted_ext.server.process.worker import LineSplitter
 from twisted_ext.server.service import ServerService
@@ -212,6 +213,7 @@ def main() -> None:
     # A queue for the log, so that clients get answers even while the parent hangs and reads nothing.
     observer, _ = queuedObserver(reactor, sinkFor(sys.stderr), relayedLine)
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+    boundLibraryLogs()
 
     def stop() -> None:
         # A signal to all processes of the server, and the parent that ends, may come in any order.

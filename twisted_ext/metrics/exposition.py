@@ -9,9 +9,9 @@ from typing import Final
 
 from twisted_ext.metrics.counters import BOUNDS
 from twisted_ext.metrics.figure import Figure
-from twisted_ext.metrics.figures import JSON, Figures, ZoneFigures
+from twisted_ext.metrics.figures import JSON, Figures, ZoneFigures, isAuthority
 
-__all__ = ["CONTENT_TYPE", "exposition"]
+__all__ = ["CONTENT_TYPE", "CURRENT", "TOTALS", "exposition"]
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -143,6 +143,9 @@ _PLAIN: Final[tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...]
     ("process_resident_memory_bytes", "gauge", "Resident memory of all processes.", "", (("", "residentOctets"),)),
 )
 
+#: The figures that are totals, which stay when the process ends that has counted, and those that are current values, which do not.
+TOTALS: Final = frozenset([name for _, kind, _, _, parts in _PLAIN for _, name in parts if kind == "counter"])
+CURRENT: Final = frozenset([name for _, kind, _, _, parts in _PLAIN for _, name in parts if kind == "gauge"])
 
 _NONE: Final[Mapping[str, Mapping[str, float]]] = {}
 
@@ -194,7 +197,7 @@ def _lines(
     yield from _metric("txdns_refusals_total", "counter", "Requests declined, by gate.", _labeled("gate", figures.refusals))
     yield from _latency(figures)
     # Authoritative servers come and go, and any zone can name its own: as labels they would be without bound.
-    upstreams = [(_server(upstream), upstream) for upstream in figures.upstreams if upstream.get("way") != "authority"]
+    upstreams = [(_server(upstream), upstream) for upstream in figures.upstreams if not isAuthority(upstream)]
     up = [(labels, 1.0 if upstream.get("up") else 0.0) for labels, upstream in upstreams]
     yield from _metric("txdns_upstream_up", "gauge", "Whether an upstream server replies, with any rcode.", up)
     yield from _upstreams(upstreams)

@@ -4,7 +4,7 @@ A snapshot of all metrics, of one process or added up over several.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, fields
 from typing import Final, TypeAlias, Union
 
@@ -13,10 +13,13 @@ from twisted_ext.wire.codes import rcodeName
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rrtypes import typeName
 
-__all__ = ["COUNTED", "Figures", "JSON", "ZoneFigures", "figuresOf", "sumOf"]
+__all__ = ["COUNTED", "Figures", "JSON", "ZoneFigures", "figuresOf", "isAuthority", "sumOf", "totalsOf"]
 
 #: Names shown at a time.
 _NAMES_SHOWN: Final = 20
+
+#: What there is to say of an upstream besides how it does now.
+_UPSTREAM_TOTALS: Final = ("server", "way", "queries", "replies", "replySeconds", "troubles")
 
 #: A JSON value.
 JSON: TypeAlias = Union[str, int, float, bool, None, "list[JSON]", "dict[str, JSON]"]
@@ -196,6 +199,33 @@ def figuresOf(counters: Counters, *, withNames: bool = True) -> Figures:
     figures.asked = [(nameToText(name), count) for name, count in counters.names.most(most)]
     figures.slowest = [(nameToText(name), seconds) for name, seconds in counters.slowest.most(most)]
     return figures
+
+
+def isAuthority(upstream: dict[str, JSON]) -> bool:
+    """
+    Return whether an upstream is an authoritative server. Only those are shown that were asked most, so that they come and go.
+    """
+    return str(upstream.get("way")).startswith("authority")
+
+
+def totalsOf(figures: Figures, names: Collection[str]) -> Figures:
+    """
+    Return what stays of the figures of a process that has ended: all that it has counted.
+
+    @param names: the numbers that are totals; others are current values.
+    """
+    return Figures(
+        {name: number for name, number in figures.numbers.items() if name in names},
+        figures.types,
+        figures.replies,
+        figures.refusals,
+        figures.latency,
+        figures.latencyTotal,
+        figures.asked,
+        figures.slowest,
+        [{key: each[key] for key in _UPSTREAM_TOTALS if key in each} for each in figures.upstreams if not isAuthority(each)],
+        0,
+    )
 
 
 def _sumOfUpstreams(one: dict[str, JSON], other: dict[str, JSON]) -> dict[str, JSON]:

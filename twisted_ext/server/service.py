@@ -40,6 +40,7 @@ from twisted_ext.server.lookup.sources import stackFor
 from twisted_ext.server.lookup.upstreams import ListenAddresses
 from twisted_ext.server.operations.status import Status
 from twisted_ext.server.operations.watchdog import notify, watchdogSeconds
+from twisted_ext.server.process.librarylogs import boundLibraryLogs
 from twisted_ext.server.process.relay import Relay
 from twisted_ext.server.settings.additions import AddedSettings
 from twisted_ext.server.settings.changes import NOTHING, changedLines
@@ -590,6 +591,7 @@ class Server(Service):
 
     def startService(self) -> None:
         self.running = 1
+        boundLibraryLogs()
         for part in self._parts:
             part.startService()
         seconds = watchdogSeconds()

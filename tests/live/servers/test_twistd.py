@@ -5,6 +5,7 @@ Tests of C{twistd txdns} as operators run it: processes, signals, files, sockets
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.request import urlopen
 
 import pytest
 
@@ -148,6 +150,38 @@ def test_killedWorkerIsReplaced(upstream: LivePeer, tmp_path: Path) -> None:
         assert len(workersOf(server)) == 2
         assert server.stop() == -signal.SIGTERM
         assert living(server.pid) == []
+
+
+def test_countersStay(upstream: LivePeer, tmp_path: Path) -> None:
+    """
+    No counter in the metrics goes back when a worker dies, even if it was the only one to ask the upstream.
+    """
+    page = freePort("127.0.0.1")
+
+    def totals() -> dict[str, float]:
+        with urlopen(f"http://127.0.0.1:{page}/metrics") as response:
+            lines = [line.rpartition(" ") for line in response.read().decode().splitlines() if not line.startswith("#")]
+        return {name: float(value) for name, _, value in lines if re.search("_(total|count|sum|bucket)($|{)", name)}
+
+    def asked(counts: dict[str, float]) -> float:
+        return sum(value for name, value in counts.items() if name.startswith("txdns_upstream_queries_total"))
+
+    def serve(count: int) -> bool:
+        return server.text().count("serves as process") == count
+
+    words = ["--workers", "2", "--upstream", f"127.0.0.1:{upstream.port}", "--http", f"127.0.0.1:{page}"]
+    with Twistd(tmp_path, *words) as server:
+        wait(partial(serve, 2), server)
+        for number in range(40):
+            server.ask(f"h{number}.example.org")
+        before = totals()
+        assert asked(before) >= 40
+        for count, process in enumerate(workersOf(server), 3):
+            os.kill(process, signal.SIGKILL)
+            wait(partial(serve, count), server)
+        wait(lambda: asked(totals()) > 0, server)
+        after = totals()
+        assert [name for name, value in before.items() if after.get(name, 0.0) < value] == []
 
 
 def test_workersIgnoreInterrupts(upstream: LivePeer, tmp_path: Path) -> None:

@@ -249,6 +249,28 @@ class HTTP3ServingTests(QuicTestCase):
         self.network.advance(0.1)
         self.assertEqual((serving.waiting, serving.resting, serving.held), (0, True, 0))
 
+    def test_cancelledBefore(self) -> None:
+        """
+        A request that arrives after its cancellation is not looked up; one of another stream is answered.
+        """
+        held = HeldSource()
+        listener = self.serve(held, http3=True)
+        client = self.web()
+        assert client.http is not None
+        stream = client.connection.get_next_available_stream_id()
+        client.http.send_headers(stream, fieldsFor())
+        client.http.send_data(stream, query(), True)
+        client.connection.stop_stream(stream, REQUEST_CANCELLED)
+        client.flush()
+        self.network.advance(0.4)
+        (serving,) = listener.servings.all()
+        self.assertEqual((serving.waiting, held.held, listener.servings.replies.counters.faults), (0, [], 0))
+        other = client.request(fieldsFor(), query())
+        self.network.advance(0.1)
+        held.release(answerOf(questionOf("www.example.test"), "192.0.2.80"))
+        self.network.advance(0.1)
+        self.assertEqual(client.replies[other].status, b"200")
+
     def test_rapidReset(self) -> None:
         """
         A client that cancels request after request is disconnected.

@@ -266,6 +266,66 @@ class QuicServingTests(QuicServingCase):
         self.network.advance(1.0)
         self.assertEqual([each for each in self.network.datagrams if each.source[0] == "192.0.2.53"], [])
 
+    # -- clients whose address changes
+
+    def test_rebinding(self) -> None:
+        """
+        A client whose address changes without its knowledge (NAT) is answered on, by the address that it has now. It is told not to change
+        it itself.
+        """
+        listener = self.serve()
+        client = self.client()
+        self.assertTrue(client.parameters.disable_active_migration)
+        client.move(self.network.reactor("192.0.2.8"))
+        (serving,) = self.serving
+        for count in (1, 2):
+            client.ask(self.framed())
+            self.network.advance(0.3)
+            self.assertEqual((len(self.replies(client)), serving.host), (count, "192.0.2.8"))
+        self.assertEqual((serving.rebinding, self.serving), (False, [serving]))
+        self.assertEqual(listener.servings.replies.counters.faults, 0)
+        client.move(self.here)
+        client.ask(self.framed())
+        self.network.advance(0.3)
+        self.assertEqual((len(self.replies(client)), serving.host), (3, "192.0.2.7"))
+
+    def test_rebindingOfRights(self) -> None:
+        """
+        A connection does not go on from an address with other rights: neither with those of the address before, nor with more.
+        """
+        self.serve(refuse=["192.0.2.8"])
+        for first, second, rcode in (("192.0.2.7", "192.0.2.8", 0), ("192.0.2.8", "192.0.2.7", 5)):
+            client = self.client(first)
+            client.ask(self.framed())
+            self.network.advance(0.1)
+            client.move(self.network.hostAt(second) or self.network.reactor(second))
+            client.ask(self.framed())
+            self.network.advance(0.3)
+            self.assertEqual([reply[5] & 15 for reply in self.replies(client).values()], [rcode])
+            self.assertEqual(self.serving[-1].host, first)
+
+    def test_spoofedRebinding(self) -> None:
+        """
+        An address from which a datagram only seems to come is not taken over, and gets at most three times what came.
+        """
+        self.serve()
+        client = self.client()
+        victim = self.network.reactor("192.0.2.9")
+        client.move(victim)
+        self.network.datagrams.clear()
+        client.ask(self.framed())
+        client.move(self.here)
+        self.network.advance(0.5)
+        (serving,) = self.serving
+        self.assertEqual(serving.host, "192.0.2.7")
+        sent = sum(len(each.octets) for each in self.network.datagrams if each.source[0] == "192.0.2.9")
+        gone = sum(len(each.octets) for each in self.network.datagrams if each.destination[0] == "192.0.2.9")
+        self.assertGreater(sent, 0)
+        self.assertLessEqual(gone, 3 * sent)
+        client.ask(self.framed())
+        self.network.advance(0.5)
+        self.assertEqual((len(self.replies(client)), serving.host), (2, "192.0.2.7"))
+
     # -- cancelled queries
 
     def test_stopped(self) -> None:
@@ -300,6 +360,41 @@ class QuicServingTests(QuicServingCase):
             self.network.advance(0.1)
             self.assertEqual(len(self.replies(client)), answered)
         self.assertEqual(len(self.serving), 1)
+
+    def test_stoppedBefore(self) -> None:
+        """
+        A query that arrives after its cancellation is not looked up.
+        """
+        held = HeldSource()
+        listener = self.serve(held)
+        client = self.client()
+        stream = client.connection.get_next_available_stream_id()
+        client.connection.send_stream_data(stream, self.framed(), end_stream=True)
+        client.connection.stop_stream(stream, REQUEST_CANCELLED)
+        client.flush()
+        self.network.advance(0.4)
+        (serving,) = self.serving
+        self.assertEqual((serving.waiting, held.held, listener.servings.replies.counters.faults), (0, [], 0))
+
+    def test_stoppedMeanwhile(self) -> None:
+        """
+        The answer to a query that was cancelled is dropped, even if nothing has told of it and the stream does not exist any more. The
+        connection stays.
+        """
+        held = HeldSource()
+        listener = self.serve(held)
+        client = self.client()
+        stream = client.ask(self.framed())
+        self.network.advance(0.1)
+        (serving,) = self.serving
+        self.patch(serving, "abandoned", lambda stream, code, reset: None)
+        client.connection.stop_stream(stream, REQUEST_CANCELLED)
+        client.flush()
+        self.network.advance(0.4)
+        held.release(answerOf(questionOf("www.example.test"), "192.0.2.80"))
+        self.network.advance(0.1)
+        self.assertEqual((serving.waiting, self.replies(client), self.serving), (0, {}, [serving]))
+        self.assertEqual(listener.servings.replies.counters.faults, 0)
 
     def test_timerFails(self) -> None:
         """

@@ -18,10 +18,13 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from tests.metrics.samples import busy
 from twisted_ext.errors import BadDescription, CallerFault, TimedOut
 from twisted_ext.metrics.counters import Counters
-from twisted_ext.metrics.figures import JSON, figuresOf
+from twisted_ext.metrics.exposition import CURRENT, TOTALS, exposition
+from twisted_ext.metrics.figures import JSON, Figures, figuresOf
 from twisted_ext.server.config.settings import Settings
+from twisted_ext.server.features.order import declaredFigures
 from twisted_ext.server.limits import WORKER_ENDING, WORKER_PAUSE, WORKER_REPLY, WORKER_SETTLED
 from twisted_ext.server.listeners.sockets import Bound, boundSockets
 from twisted_ext.server.process.worker import LineSplitter
@@ -336,6 +339,89 @@ class WorkforceTests(SynchronousTestCase):
         second.reply(self.figuresWith(7, pending=1))
         figures = self.successResultOf(asked)
         self.assertEqual((figures.queries, figures.numbers["pending"], figures.processes), (17, 1, 1))
+
+    def everything(self) -> dict[str, JSON]:
+        """
+        Return figures in which everything is counted that there is, and all current values are known.
+        """
+        figures = figuresOf(busy())
+        figures.numbers.update(dict.fromkeys([*TOTALS, *CURRENT, *[each.key for each in declaredFigures()]], 7.0))
+        figures.numbers["udp"] = 1000
+        upstream: dict[str, JSON] = {"server": "192.0.2.1:53", "way": "udp", "up": True, "rtt": 0.01}
+        upstream |= {"queries": 2003, "replies": 2000, "replySeconds": 1.5, "troubles": {"timeout": 3}}
+        figures.upstreams = [upstream, {**upstream, "way": "authority"}]
+        return figures.toJSON()
+
+    def samples(self, asked: Deferred[Figures]) -> tuple[dict[str, float], dict[str, float]]:
+        """
+        Return the values of all counters that the metrics page has, and of all gauges.
+        """
+        text = exposition(self.successResultOf(asked), version="1", started=0.0, declared=declaredFigures())
+        counters: dict[str, float] = {}
+        gauges: dict[str, float] = {}
+        values = gauges
+        for line in text.splitlines():
+            if line.startswith("# TYPE"):
+                values = gauges if line.endswith("gauge") else counters
+            elif not line.startswith("#"):
+                name, _, value = line.rpartition(" ")
+                values[name] = float(value)
+        return counters, gauges
+
+    def test_countersStayWhenAWorkerEnds(self) -> None:
+        """
+        No counter of the metrics page goes back when a worker ends, whatever it has counted; current values end with it.
+        """
+        first, second = self.begin()
+        asked = self.force.figures()
+        first.reply(self.everything())
+        second.reply(self.everything())
+        before, nowBefore = self.samples(asked)
+        first.end()
+        asked = self.force.figures()
+        second.reply(self.everything())
+        after, nowAfter = self.samples(asked)
+        self.assertEqual(after, before)
+        self.assertEqual(before['txdns_upstream_queries_total{server="192.0.2.1:53",way="udp"}'], 4006)
+        self.assertEqual(nowAfter["txdns_pending"], nowBefore["txdns_pending"] / 2)
+        self.assertEqual(nowAfter['txdns_upstream_up{server="192.0.2.1:53",way="udp"}'], 1)
+        self.reactor.advance(1)
+        third = self.reactor.started[-1]
+        third.writeLine(ready=True)
+        asked = self.force.figures()
+        second.reply(self.everything())
+        third.reply(self.everything())
+        again, _ = self.samples(asked)
+        self.assertEqual(again['txdns_upstream_reply_seconds_count{server="192.0.2.1:53",way="udp"}'], 6000)
+        self.assertEqual([name for name, value in before.items() if value and again[name] <= value], [])
+
+    def test_upstreamsOfFormerWorkers(self) -> None:
+        """
+        What former workers have counted of an upstream says nothing of how it does: without a worker that asks it, it is not listed.
+        """
+        first, second = self.begin()
+        asked = self.force.figures()
+        first.reply(self.everything())
+        second.reply(self.figuresWith(1))
+        self.assertEqual(len(self.successResultOf(asked).upstreams), 2)
+        first.end()
+        asked = self.force.figures()
+        second.reply(self.figuresWith(1))
+        self.assertEqual(self.successResultOf(asked).upstreams, [])
+
+    def test_workerEndsMeanwhile(self) -> None:
+        """
+        A worker that ends while figures are collected is counted once.
+        """
+        first, second = self.begin()
+        asked = self.force.figures()
+        first.reply(self.figuresWith(10))
+        second.reply(self.figuresWith(5))
+        self.assertEqual(self.successResultOf(asked).queries, 15)
+        asked = self.force.figures()
+        first.end()
+        second.reply(self.figuresWith(5))
+        self.assertEqual(self.successResultOf(asked).queries, 15)
 
     def test_silentWorkerIsLeftOut(self) -> None:
         """

@@ -7,9 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import cache
 
+from aioquic._buffer import Buffer
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.connection import QuicConnection
 from aioquic.quic.events import QuicEvent
+from aioquic.quic.packet import QuicTransportParameters, pull_quic_transport_parameters
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import DatagramProtocol
 from twisted.trial.unittest import SynchronousTestCase
@@ -127,6 +129,21 @@ class RawClient(DatagramProtocol):
     def port(self) -> int:
         return self._port.port
 
+    @property
+    def parameters(self) -> QuicTransportParameters:
+        """
+        The transport parameters of the server.
+        """
+        (octets,) = [octets for kind, octets in self.connection.tls.received_extensions or () if kind == 0x39]
+        return pull_quic_transport_parameters(Buffer(data=octets))
+
+    def move(self, reactor: MemoryReactor) -> None:
+        """
+        Go on from another address, without noticing it.
+        """
+        self._port.stopListening()
+        self._port = reactor.listenUDP(0, self, maxPacketSize=65535)
+
     def vanish(self) -> None:
         """
         Disappear without a word.
@@ -158,6 +175,9 @@ class RudeSource:
 
     def isDropped(self, host: str, /) -> bool:
         return False
+
+    def isAlike(self, host: str, other: str, /) -> bool:
+        return True
 
     def take(self, octets: bytes, serving: QuicServing, send: Send, flow: Callable[[Iterator[bytes]], None]) -> bool:
         self.queries.append(octets)

@@ -22,7 +22,8 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from twisted_ext.errors import CallerFault, TimedOut
-from twisted_ext.metrics.figures import COUNTED, JSON, Figures, sumOf
+from twisted_ext.metrics.exposition import CURRENT, TOTALS
+from twisted_ext.metrics.figures import COUNTED, JSON, Figures, sumOf, totalsOf
 from twisted_ext.server.features.built import Keepers
 from twisted_ext.server.features.cookies.feature import secretsOf
 from twisted_ext.server.features.order import declaredFigures
@@ -64,16 +65,8 @@ _EVERY: Final = 1.0
 _WATCH: Final = 0.5
 _LATE: Final = 1.0
 
-#: Figures that are current values rather than totals: they end with their process.
-_GAUGES: Final = frozenset(("pending", "tcpOpen"))
-
-#: Other figures that are totals.
-_GROWING: Final = frozenset(
-    """
-    cacheHits cacheMisses cacheStale cacheFailures cachePrefetches cacheEvictions cpuSeconds secure insecure bogus indeterminate
-    authorityQueries authorityEncryptedQueries blocked
-    """.split()
-)
+#: Figures that are totals and no metrics of their own.
+_COUNTED: Final = frozenset(COUNTED).union(("cacheStale",)) - CURRENT
 
 
 class Workforce(Operations):
@@ -424,16 +417,9 @@ class Workforce(Operations):
         return gatherResults([each.addErrback(silent) for each in asked], consumeErrors=True).addErrback(_firstOf)
 
     def _keepTotalsOf(self, worker: Worker) -> None:
-        figures = worker.figures
-        if figures is None:
-            return
-        growing = {each.key for each in declaredFigures() if each.grows}
-        for name in list(figures.numbers):
-            if name in _GAUGES or (name not in COUNTED and name not in _GROWING and name not in growing):
-                figures.numbers[name] = 0
-        figures.processes = 0
-        figures.upstreams = []
-        self._former = sumOf([self._former, figures])
+        if worker.figures is not None:
+            totals = TOTALS | _COUNTED | {each.key for each in declaredFigures() if each.grows}
+            self._former = sumOf([self._former, totalsOf(worker.figures, totals)])
 
     def figures(self) -> Deferred[Figures]:
         workers = [worker for worker in self._workers.values() if worker.ready]
@@ -442,7 +428,10 @@ class Workforce(Operations):
             worker.figures = Figures.fromJSON(value)
 
         def add(_: object) -> Figures:
-            figures = sumOf([self._former, *[worker.figures for worker in workers if worker.figures is not None]])
+            # Of those that there are now: some may have ended since, which would count twice. What former workers have counted comes last,
+            # since only those that ask an upstream now know how it does.
+            figures = sumOf([*[each.figures for each in self._workers.values() if each.figures is not None], self._former])
+            figures.upstreams = [upstream for upstream in figures.upstreams if "up" in upstream]
             figures.numbers.update(self.ownNumbers())
             return figures
 

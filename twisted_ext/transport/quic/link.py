@@ -37,7 +37,8 @@ class WatchedConnection(QuicConnection):
 
     aioquic reports the end only after the draining period (RFC 9000, section 10.2), for which queries without a reply cannot wait.
 
-    Data for a stream that the peer has stopped is dropped: the event for it may come after that for the query.
+    Data for a stream that the peer has stopped is dropped: the event for it may come after that for the query, and the stream may be
+    discarded meanwhile.
     """
 
     ending = False
@@ -45,10 +46,18 @@ class WatchedConnection(QuicConnection):
     unsent = 0
 
     def send_stream_data(self, stream_id: int, data: bytes, end_stream: bool = False) -> None:
-        stream = self._streams.get(stream_id)
-        if stream is None or stream.sender._reset_error_code is None:
+        if self.isWritable(stream_id):
             self.unsent += len(data)
             super().send_stream_data(stream_id, data, end_stream)
+
+    def isWritable(self, stream_id: int) -> bool:
+        """
+        Return whether the peer may still get data on a stream that was opened, or will be by writing.
+        """
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            return not self._stream_is_discarded(stream_id)
+        return stream.sender._reset_error_code is None
 
     @property
     def openable(self) -> int:
@@ -154,6 +163,17 @@ class QuicLink:
         """
         return self.connection.unsent
 
+    @property
+    def validated(self) -> NetworkAddress | None:
+        """
+        The peer's address, if it was proved that it receives what is sent there.
+        """
+        if self._over:
+            return None
+        path = self.connection._network_paths[0]
+        address: NetworkAddress = path.addr
+        return address if path.is_validated else None
+
     def connect(self, address: NetworkAddress) -> None:
         self.connection.connect(address, self._clock.seconds())
         self.pump()
@@ -177,6 +197,12 @@ class QuicLink:
         """
         if not self._over:
             self.connection.send_stream_data(stream, octets, end)
+
+    def isWritable(self, stream: int) -> bool:
+        """
+        Return whether the peer reads a stream, as far as known.
+        """
+        return not self._over and self.connection.isWritable(stream)
 
     def reset(self, stream: int, code: int) -> None:
         """

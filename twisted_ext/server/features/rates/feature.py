@@ -21,7 +21,10 @@ class ClientRateSettings(Section):
     isFirst = True
 
     clientRate: int = number(
-        CLIENT_RATE, "Queries per second from one client; 0 for no limit", unit="queries", group="Access control and replies"
+        CLIENT_RATE,
+        "Queries per second from one client to all workers together, of which each worker takes its share; 0 for no limit",
+        unit="queries",
+        group="Access control and replies",
     )
 
 
@@ -30,7 +33,8 @@ class ResponseRateSettings(Section):
 
     responseRate: int = number(
         RESPONSE_RATE,
-        "UDP replies of one kind per second to one client network, since source addresses may be spoofed; 0 for no limit",
+        "UDP replies of one kind per second to one client network, since source addresses may be spoofed, from all workers together, of "
+        "which each has its share; 0 for no limit",
         unit="replies",
         group="Access control and replies",
     )
@@ -40,6 +44,17 @@ class ResponseRateSettings(Section):
         unit="replies",
     )
     responseExempt: tuple[str, ...] = setting(types.PREFIX, (), "Do not limit replies to these addresses")
+
+
+def _shareOf(perSecond: float, workers: int) -> float:
+    """
+    Return the share of one worker in the rate of a server.
+
+    The kernel distributes UDP among workers by the addresses and ports of both ends, so floods, whose ports are forged, and clients that
+    ask from many ports, as resolvers do, reach all of them.
+    """
+    # With less than one, a worker would answer nothing at first: new accounts begin with the tokens of a second.
+    return max(perSecond / workers, 1.0) if perSecond else 0.0
 
 
 class _ClientRate(Active):
@@ -62,7 +77,7 @@ class ClientRateFeature(Feature):
     settings = ClientRateSettings
 
     def make(self, site: Site, former: Active | None) -> Active | None:
-        rate = site.settings[ClientRateSettings].clientRate
+        rate = _shareOf(site.settings[ClientRateSettings].clientRate, site.settings.workers)
         return _ClientRate(rate) if rate else None
 
 
@@ -85,5 +100,6 @@ class ResponseRateFeature(Feature):
         from twisted_ext.server.reply.rrl import ResponseRateLimit
 
         wanted = site.settings[ResponseRateSettings]
-        limiting = ResponseRateLimit(wanted.responseRate, slip=wanted.responseSlip, exempt=wanted.responseExempt)
+        rate = _shareOf(wanted.responseRate, site.settings.workers)
+        limiting = ResponseRateLimit(rate, slip=wanted.responseSlip, exempt=wanted.responseExempt)
         return _ResponseRate(limiting) if limiting.perSecond else None

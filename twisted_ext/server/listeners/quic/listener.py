@@ -52,6 +52,10 @@ class QuicResponder:
     def isDropped(self, host: str) -> bool:
         return self._clients.find(host, self._responder.seconds()).group.action == "drop"
 
+    def isAlike(self, host: str, other: str) -> bool:
+        now = self._responder.seconds()
+        return self._clients.find(host, now).group is self._clients.find(other, now).group
+
     def take(self, octets: bytes, serving: QuicServing, send: Send, flow: Callable[[Iterator[bytes]], None]) -> bool:
         client = self._clients.find(serving.host, self._responder.seconds())
         if client.group.action == "drop":
@@ -80,7 +84,8 @@ class QuicListener:
     Serves QUIC at one address and port.
 
     Connections are those of one process: with several workers on sockets that share a port (SO_REUSEPORT), the kernel passes each client
-    address and port to the same worker. A client whose address or port changes has to connect again.
+    address and port to the same worker. A client whose address or port changes then has to connect again. With one process its connection
+    goes on.
 
     @ivar address: the listening address, as it was given.
     @ivar way: the transport's name for display.

@@ -96,6 +96,11 @@ class QuicReplySource(Protocol):
         Return whether a client gets no reply at all, so that it is not worth a handshake.
         """
 
+    def isAlike(self, host: str, other: str, /) -> bool:
+        """
+        Return whether two clients have the same rights, and get the same replies.
+        """
+
     def take(self, octets: bytes, serving: QuicServing, send: Send, flow: Callable[[Iterator[bytes]], None]) -> bool:
         """
         Answer a message, by calling C{send} or C{flow} now or later.
@@ -128,10 +133,12 @@ class QuicServing:
 
     @ivar alpn: the protocol of the connection.
     @ivar codes: its error codes.
-    @ivar host: the client's address. Datagrams from other addresses are dropped: access rights and rates are those of this address.
-    @ivar port: the client's port when it connected.
+    @ivar host: the client's address, by which it has rights and is shown.
+    @ivar port: the client's port when it connected, or when its address changed.
+    @ivar rebinding: whether datagrams have come from another address, whose path may not be validated yet.
     @ivar local: the server's address and port, or L{None}.
-    @ivar site: the key of the client (see L{siteOf<twisted_ext.server.reply.ratelimit.siteOf>}).
+    @ivar site: the key of the client that has connected (see L{siteOf<twisted_ext.server.reply.ratelimit.siteOf>}), for which the
+        connection counts to the end.
     @ivar network: the key of its network.
     @ivar complete: whether the handshake is complete, and with it the client's address validated.
     @ivar waiting: the number of requests without a reply, including those that the client has cancelled.
@@ -150,6 +157,7 @@ class QuicServing:
         self.site = siteOf(self.host)
         self.network = networkOf(self.host)
         self.complete = False
+        self.rebinding = False
         self.waiting = 0
         self.since = self._opened = servings.clock.seconds()
         self.ids: set[bytes] = set()
@@ -247,6 +255,16 @@ class QuicServing:
     def retired(self, connectionId: bytes) -> None:
         self._servings.unroute(connectionId, self)
 
+    def rebind(self) -> None:
+        """
+        Take over the address of the path in use, once it is validated.
+        """
+        path = self.link.validated
+        if path is not None:
+            self.rebinding = False
+            if path[0] != self.host:
+                self.host, self.port = path[:2]
+
     # -- requests
 
     def _take(self, stream: int, octets: bytes, now: float) -> None:
@@ -277,6 +295,9 @@ class QuicServing:
         counters.tcpBeyond += 1
         if not (self.complete or isReplayable(octets)):
             self._tooEarly(stream, octets)
+            return
+        if not self.link.isWritable(stream):
+            # The client has cancelled the query before it was complete, or in the same datagram: nobody waits for the answer.
             return
         if self.waiting >= self._servings.mostInFlight:
             self.link.reset(stream, self.codes.load)

@@ -79,6 +79,10 @@ _TOKEN: Final = 16
 _RESET: Final = 42
 _RESET_LEAST: Final = 21
 
+#: The transport parameter disable_active_migration, which has no value (RFC 9000, section 18.2): from another address or port, datagrams
+#: may reach a process that does not know the connection.
+_NO_MIGRATION: Final = b"\x0c\x00"
+
 #: Fraction of the connection limit to close at once, so that not every new connection needs a search.
 _MAKE_ROOM: Final = 16
 
@@ -136,6 +140,9 @@ class ServerConnection(WatchedConnection):
         super()._replenish_connection_ids()
         for each in self._host_cids[had:]:
             each.stateless_reset_token = self._tokenFor(each.cid)
+
+    def _serialize_transport_parameters(self) -> bytes:
+        return super()._serialize_transport_parameters() + _NO_MIGRATION
 
     def _initialize(self, peer_cid: bytes) -> None:
         super()._initialize(peer_cid)
@@ -288,7 +295,7 @@ class QuicServings:
                 serving = self._routes.get(datagram[1 : 1 + _ID])
                 if serving is None:
                     self._reset(datagram, address)
-            if serving is not None and serving.host == address[0]:
+            if serving is not None and (serving.host == address[0] or self._rebinds(serving, address[0])):
                 if serving.link.receive(datagram, address):
                     self._due[serving] = None
                     if self._turn is None:
@@ -299,6 +306,16 @@ class QuicServings:
                     serving.drop()
         except Exception as error:
             self.broken(error, serving)
+
+    def _rebinds(self, serving: QuicServing, host: str) -> bool:
+        """
+        Return whether a connection may go on from another address, which its client need not know of (NAT). aioquic validates the path;
+        until then the address before counts. Both have the same rights, so that neither gets more by the change.
+        """
+        if serving.complete and self.replies.isAlike(serving.host, host):
+            serving.rebinding = True
+            return True
+        return False
 
     def _reset(self, datagram: bytes, address: NetworkAddress) -> None:
         """
@@ -327,6 +344,8 @@ class QuicServings:
         for serving in due:
             try:
                 serving.link.pump()
+                if serving.rebinding:
+                    serving.rebind()
                 self.account(serving)
             except Exception as error:
                 self.broken(error, serving)
