@@ -123,6 +123,13 @@ class Guards:
         self._accepted.add(apex)
         return True
 
+    def whyNot(self, apex: bytes) -> str:
+        """
+        Return why nothing can be accepted of a zone of which no version waits.
+        """
+        more = " alone; to take what folders and lists have lost: txdns control reload" if apex in self.unlisted else ""
+        return f"no version of {nameToText(apex)} waits{more}"
+
     def forget(self, apex: bytes) -> None:
         """
         Drop what is known of a zone that is no longer served, or comes from elsewhere now.

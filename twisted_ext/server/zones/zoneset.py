@@ -409,8 +409,7 @@ class ZoneSet:
         return self._added
 
     def _formerOf(self, apex: bytes) -> Version | None:
-        place = self.zones.at(apex)
-        zone = None if place is None else place.served()
+        zone = None if (place := self.zones.at(apex)) is None else place.served()
         return None if zone is None else zone.current
 
     def addedAt(self, apex: bytes) -> AddedZone | None:
@@ -505,8 +504,8 @@ class ZoneSet:
             self._connect(self._folder).start()
         loading.follow(settings.watch, settings.serveUnsigned)
         self._standing.serves(zones)
-        reloaded = loading.reload(zones, () if self._replication is None else self._applying(zones))
-        return reloaded.addCallback(self._standing.keepAside)
+        applying = () if self._replication is None else self._applying(zones)
+        return loading.reload(zones, applying).addCallback(self._standing.keepAside)
 
     def rekey(self) -> Deferred[list[str]]:
         """
@@ -539,8 +538,7 @@ class ZoneSet:
         @return: lines that report the result. Fails with L{CallerFault} if no version waits.
         """
         if not self.guards.accept(apex):
-            more = " alone; to take what folders and lists have lost: txdns control reload" if apex in self.guards.unlisted else ""
-            return fail(CallerFault(f"no version of {nameToText(apex)} waits{more}"))
+            return fail(CallerFault(self.guards.whyNot(apex)))
         return self.reloadZone(apex)
 
     @property
