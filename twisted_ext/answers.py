@@ -403,6 +403,11 @@ class Budget(Protocol):
         @raise twisted_ext.errors.BudgetSpent: less than that is left.
         """
 
+    def unsent(self) -> None:
+        """
+        Add 1 again: what was to be sent could not be.
+        """
+
     def received(self, octets: int) -> None:
         """
         Count the octets of a reply.

@@ -41,6 +41,9 @@ class OneQueryBudget:
         if self.left < 0:
             raise BudgetSpent("all of it was spent")
 
+    def unsent(self) -> None:
+        self.left += 1
+
     def received(self, octets: int) -> None:
         pass
 

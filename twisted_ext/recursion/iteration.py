@@ -503,7 +503,9 @@ class Iteration:
             raise self._failure(f"{self._question}: {', '.join(lame)} {text}", _NO_REACHABLE_AUTHORITY)
         if fault is None:
             raise self._failure(f"{self._question}: no server of {zone} has an address", _NO_REACHABLE_AUTHORITY)
-        text = f"{self._question}: no server of {zone} gave an answer: {fault.cause or fault}"
+        servers = "root server" if zone == "." else f"server of {zone}"
+        said = "can be reached" if isinstance(fault, Unreachable) else "gave an answer"
+        text = f"{self._question}: no {servers} {said}: {fault.cause or fault}"
         failure = self._failure(text, _NO_REACHABLE_AUTHORITY, fault.ede)
         failure.server = fault.server
         raise failure

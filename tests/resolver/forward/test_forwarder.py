@@ -364,6 +364,9 @@ class ForwardingTests(NetworkTestCase):
                     raise BudgetSpent("spent")
                 self.left -= amount
 
+            def unsent(self) -> None:
+                self.left += 1
+
             def received(self, octets: int) -> None:
                 pass
 

@@ -557,6 +557,8 @@ class ForwardedLookup(PendingQuery):
         if self not in self._source.waiting:
             # The failure of another look-up has ended this one.
             return
+        if self.context.budget is not None:
+            self.context.budget.unsent()
         troubles = self._trouble()
         step = self._stepAfter(Came.BROKEN, index, stream)
         if stream:
