@@ -106,10 +106,9 @@ class HTTPSExchange(KeptExchange):
     """
     Queries to one server over HTTPS.
 
-    A query is sent once more on a new connection if the connection is lost before the reply arrives. One that the server says it has not
-    processed is sent again until it is, within the query's deadline, as long as the server processes others on each connection. A
-    connection that the server retires delivers its last replies while further queries already use another one. If HTTP/3 cannot be
-    established, its queries are sent over HTTP/2.
+    A query that the server says it has not processed is sent again until it is, within the query's deadline, as long as the server
+    processes others on each connection. A connection that the server retires delivers its last replies while further queries already use
+    another one. If HTTP/3 cannot be established, its queries are sent over HTTP/2.
 
     @ivar ticket: a session for the next connection over HTTP/3.
     """
@@ -174,7 +173,8 @@ class HTTPSExchange(KeptExchange):
         if now < self._pausedUntil:
             left = self._pausedUntil - now
             raise Unreachable(f"{self._title} {self._pause}; it is asked again in {left:.0f} s", server=self.label)
-        self._idle.until = inf
+        if not keys:
+            self._idle.until = inf
         self._count += 1
         key = self._count.to_bytes(_KEY_OCTETS, "big")
         if not keys and not self._doubted:
@@ -190,7 +190,7 @@ class HTTPSExchange(KeptExchange):
     def release(self, key: bytes) -> None:
         if self.keys.pop(key, None) is None:
             return
-        self._again.discard(key)
+        self._again.pop(key, None)
         link = self._sent.pop(key, None)
         if link is not None and link.http is not None:
             self._doubted = True
@@ -290,7 +290,7 @@ class HTTPSExchange(KeptExchange):
             return
         http = link.http
         unsent = self._unsent
-        free = http.free
+        free = min(http.free, self._room(http.answered) - http.inFlight)
         while unsent and free > 0:
             key = unsent.popleft()
             asking = self.keys.get(key)
@@ -298,6 +298,8 @@ class HTTPSExchange(KeptExchange):
                 self._sent[key] = link
                 http.ask(key, padded(asking.query, False))
                 free -= 1
+        if unsent:
+            self._delayed()
         link.write()
 
     def _after(self, link: _AnyLink) -> None:
@@ -332,6 +334,7 @@ class HTTPSExchange(KeptExchange):
 
     def connected(self, link: _AnyLink) -> None:
         if link is self._link:
+            self._quietSince = self.clock.seconds()
             self._flush()
         else:
             link.leave()
@@ -350,6 +353,8 @@ class HTTPSExchange(KeptExchange):
             self._doubted = False
             if link.http is not None:
                 self._alternatives.learn(link.http.alternatives, now)
+                if link.http.answered > self._takes:
+                    self._tookMore()
         self._receiving = True
         try:
             for key, result in outcomes:
@@ -376,7 +381,7 @@ class HTTPSExchange(KeptExchange):
             self._unsent.clear()
         elif trouble.unprocessed and link.http is not None and (link.http.accepted or key not in self._again):
             if not link.http.accepted:
-                self._again.add(key)
+                self._again[key] = 1
             # Before queries that were never sent: a server that takes a number of requests on each connection takes the first ones.
             self._unsent.appendleft(key)
             return
@@ -415,7 +420,7 @@ class HTTPSExchange(KeptExchange):
             what = f"cannot be reached over {'HTTP/3' if link.isHTTP3 else 'HTTPS'}"
         else:
             what = "closed the connection before it answered"
-            failed = self._sendAgain(failed)
+            failed = self._sendAgain(failed, http.answered)
         if link is self._link:
             self._link = None
             self._idle.stop()

@@ -258,6 +258,7 @@ class Requests:
     The queries on one connection, whatever version of HTTP it has.
 
     @ivar accepted: whether the server has processed a query on this connection, or has announced that it does.
+    @ivar answered: the number of responses that have come.
     @ivar closing: whether the server takes no more queries on this connection. Those in flight may still be answered.
     @ivar why: the reason, for errors.
     @ivar alternatives: the last Alt-Svc header, which names other ways to reach the server (RFC 7838); L{None} if there was none.
@@ -269,6 +270,7 @@ class Requests:
         @param most: queries in flight.
         """
         self.accepted = False
+        self.answered = 0
         self.closing = False
         self.why = ""
         self.alternatives: bytes | None = None
@@ -328,6 +330,7 @@ class Requests:
             self._reset(stream)
         if isinstance(result, bytes):
             self.accepted = True
+            self.answered += 1
         outcomes.append((response.key, result))
 
     def _reset(self, stream: int) -> None:

@@ -68,8 +68,8 @@ class QuicExchange(KeptExchange):
     """
     Queries to one server over QUIC.
 
-    A query is padded and sent only after the handshake. One whose connection is lost before the reply arrives is sent once more on a new
-    connection. The same applies to the remaining queries if one is given up and the server has been silent for a while.
+    A query is padded and sent only after the handshake. If one is given up and the server has been silent for a while, the remaining ones
+    are sent again on a new connection.
 
     @ivar ticket: a session for the next connection.
     """
@@ -98,6 +98,7 @@ class QuicExchange(KeptExchange):
         self._most = int(STREAM_IN_FLIGHT.pick(inFlight))
         self._draw = draw
         self._sent: dict[bytes, int] = {}
+        self._answered = 0
         self._streams: dict[int, bytes] = {}
         self._attempt: QuicAttempt | None = None
 
@@ -121,7 +122,8 @@ class QuicExchange(KeptExchange):
             self._quietSince = now
         if self._attempt is None:
             self._connect()
-        self._idle.until = inf
+        if not keys:
+            self._idle.until = inf
         keys[key] = asking
         self._unsent.append(key)
         self._flush()
@@ -130,7 +132,7 @@ class QuicExchange(KeptExchange):
     def release(self, key: bytes) -> None:
         if self.keys.pop(key, None) is None:
             return
-        self._again.discard(key)
+        self._again.pop(key, None)
         stream = self._sent.pop(key, None)
         attempt = self._attempt
         if stream is not None and attempt is not None:
@@ -162,6 +164,7 @@ class QuicExchange(KeptExchange):
         from twisted_ext.transport.quic.attempt import QuicAttempt
 
         self._quietSince = self.clock.seconds()
+        self._answered = 0
         attempt = QuicAttempt(self, self.clock)
         attempt.start()
         self._attempt = attempt
@@ -202,7 +205,8 @@ class QuicExchange(KeptExchange):
         sent = self._sent
         keys = self.keys
         wrote = False
-        while unsent and len(sent) < self._most and attempt.mayWrite:
+        most = min(self._most, self._room(self._answered))
+        while unsent and len(sent) < most and attempt.mayWrite:
             key = unsent.popleft()
             asking = keys.get(key)
             if asking is not None:
@@ -210,6 +214,8 @@ class QuicExchange(KeptExchange):
                 sent[key] = stream
                 self._streams[stream] = key
                 wrote = True
+        if unsent:
+            self._delayed()
         if wrote:
             attempt.flush()
 
@@ -240,6 +246,9 @@ class QuicExchange(KeptExchange):
         if key is None:
             return
         self._sent.pop(key, None)
+        self._answered += 1
+        if self._answered > self._takes:
+            self._tookMore()
         asking = self.keys.get(key)
         if asking is not None:
             now = self.clock.seconds()
@@ -272,7 +281,7 @@ class QuicExchange(KeptExchange):
             failed = [*keys]
             self._unsent.clear()
         else:
-            failed = self._sendAgain(self._sent)
+            failed = self._sendAgain(self._sent, self._answered)
         self._sent.clear()
         self._streams.clear()
         what = "closed the connection before it answered" if attempt.complete else "cannot be reached over QUIC"
