@@ -373,7 +373,8 @@ FAILURE_TRIES: Final = Limit(default=6, least=1, most=16)
 #: once in 65,000 times, and one that fails all queries for a domain does not get five times as many.
 FAILURES_IN_A_ROW: Final = Limit(default=16, least=1, most=1000)
 
-#: Seconds for one query over TCP, connecting included, while there are other servers to try.
+#: Seconds for one query over TCP, connecting included, while there are other servers to try; and of silence after which a connection that
+#: has brought replies is given up for a new one: most servers answer by then, and a new connection can within a look-up's time.
 STREAM_WAIT: Final = Limit(default=2.5, least=0.1, most=60.0)
 
 #: Unanswered queries on one connection (RFC 7766, section 6.2.1.1); further ones wait for replies.

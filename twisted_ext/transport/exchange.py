@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Protocol, cast
 from mypy_extensions import mypyc_attr
 
 from twisted_ext.errors import Unreachable
-from twisted_ext.limits import FIRST_WAIT, STREAM_LOSSES, STREAM_WAITING
+from twisted_ext.limits import FIRST_WAIT, STREAM_LOSSES, STREAM_WAIT, STREAM_WAITING
 from twisted_ext.transport.timers import ROUNDING, IdleTimer
 
 if TYPE_CHECKING:
@@ -140,11 +140,37 @@ class KeptExchange:
         """
         raise NotImplementedError
 
+    def _keptFor(self) -> float:
+        """
+        Return for how many seconds the idle connection is kept.
+        """
+        return self.keep
+
+    def _stalled(self) -> None:
+        """
+        Reconnect if the connection has brought replies before it fell silent.
+        """
+        raise NotImplementedError
+
     def _expired(self) -> None:
         if not self.keys:
-            self._drop()
-        elif self._unsent:
-            self._flush()
+            # Queries have ended since the timer was started for them, perhaps.
+            left = self._quietSince + self._keptFor() - self.clock.seconds()
+            if left <= ROUNDING:
+                self._drop()
+            else:
+                self._idle.start(left)
+            return
+        left = self._quietSince + STREAM_WAIT.default - self.clock.seconds()
+        if left <= ROUNDING:
+            # Something on the way may have forgotten the connection. If it is new, the server is only slow.
+            left = STREAM_WAIT.default
+            self._stalled()
+        # Before the queries: they may have it run earlier.
+        if self.keys:
+            self._idle.start(left)
+            if self._unsent:
+                self._flush()
 
     def _expectRoom(self, title: str) -> None:
         """

@@ -42,7 +42,7 @@ class StreamExchange(KeptExchange):
     """
     Queries to one server over TCP.
 
-    If one query is given up and the connection has been silent for a while, the remaining ones are sent again on a new connection: the
+    If the connection falls silent, or is silent when a query is given up, the queries on it are sent again on a new one after a while: the
     kernel may need a quarter of an hour to notice that a connection is dead.
 
     Subclasses run over something else than plain TCP: they override C{attempt}, C{factory}, C{write} and
@@ -76,7 +76,7 @@ class StreamExchange(KeptExchange):
         keys = self.keys
         self._expectRoom(self.label)
         if not keys:
-            self._idle.until = inf
+            self._idle.start(STREAM_WAIT.default)
         key = self._draw.take(2)
         while key in keys or key in self._sent:
             key = self._draw.take(2)
@@ -110,19 +110,21 @@ class StreamExchange(KeptExchange):
         if key in self._sent:
             # The id stays reserved until the reply arrives or the connection ends, so that a late reply matches no other query.
             self._orphans += 1
-        most = min(self._most, self._room(self._answered))
-        if self._orphans * 2 > most or self.clock.seconds() - self._quietSince >= STREAM_WAIT.default:
+        if self._orphans * 2 > self._most or self.clock.seconds() - self._quietSince >= STREAM_WAIT.default:
             self._replace()
 
     def settle(self) -> None:
         attempt = self._attempt
         if attempt is None or self.keys:
             return
-        keep = min(self.keep, self._allowed)
+        keep = self._keptFor()
         if keep > 0 and attempt.transport is not None and not self._sent:
             self._idle.start(keep)
         else:
             self._drop()
+
+    def _keptFor(self) -> float:
+        return min(self.keep, self._allowed)
 
     def close(self) -> Deferred[None]:
         self._drop()
@@ -143,6 +145,10 @@ class StreamExchange(KeptExchange):
             self._leaving.add(attempt)
             attempt.leave(unanswered)
 
+    def _stalled(self) -> None:
+        if self._answered:
+            self._replace()
+
     def _replace(self) -> None:
         """
         Reconnect: the connection is dead, or full of queries that the server does not answer.
@@ -162,6 +168,7 @@ class StreamExchange(KeptExchange):
         self._allowed = inf
         self._answered = 0
         self._quietSince = self.clock.seconds()
+        self._idle.start(STREAM_WAIT.default)
         attempt = self._attempt = self.attempt()
         # No timeout here: the pending queries have their own.
         attempt.connector = self._reactor.connectTCP(self.server.address, self.server.port, self.factory(attempt), timeout=None)

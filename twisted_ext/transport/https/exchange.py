@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from functools import partial
 from importlib.util import find_spec
-from math import inf
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import Deferred, succeed
@@ -174,7 +173,7 @@ class HTTPSExchange(KeptExchange):
             left = self._pausedUntil - now
             raise Unreachable(f"{self._title} {self._pause}; it is asked again in {left:.0f} s", server=self.label)
         if not keys:
-            self._idle.until = inf
+            self._idle.start(STREAM_WAIT.default)
         self._count += 1
         key = self._count.to_bytes(_KEY_OCTETS, "big")
         if not keys and not self._doubted:
@@ -222,6 +221,7 @@ class HTTPSExchange(KeptExchange):
 
     def _connect(self) -> None:
         self._quietSince = self.clock.seconds()
+        self._idle.start(STREAM_WAIT.default)
         self._doubted = False
         self._alternatives.connecting()
         port = self._alternatives.port(self._quietSince)
@@ -271,6 +271,11 @@ class HTTPSExchange(KeptExchange):
     def _leave(self, link: _AnyLink) -> None:
         self._leaving.add(link)
         link.leave()
+
+    def _stalled(self) -> None:
+        link = self._link
+        if link is not None and link.http is not None and link.http.answered:
+            self._replace(link)
 
     def _replace(self, link: _AnyLink) -> None:
         """

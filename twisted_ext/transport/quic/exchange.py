@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.util import find_spec
-from math import inf
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -68,8 +67,8 @@ class QuicExchange(KeptExchange):
     """
     Queries to one server over QUIC.
 
-    A query is padded and sent only after the handshake. If one is given up and the server has been silent for a while, the remaining ones
-    are sent again on a new connection.
+    A query is padded and sent only after the handshake. If the server falls silent, or is silent when a query is given up, the queries are
+    sent again on a new connection after a while.
 
     @ivar ticket: a session for the next connection.
     """
@@ -123,7 +122,7 @@ class QuicExchange(KeptExchange):
         if self._attempt is None:
             self._connect()
         if not keys:
-            self._idle.until = inf
+            self._idle.start(STREAM_WAIT.default)
         keys[key] = asking
         self._unsent.append(key)
         self._flush()
@@ -168,6 +167,7 @@ class QuicExchange(KeptExchange):
         attempt = QuicAttempt(self, self.clock)
         attempt.start()
         self._attempt = attempt
+        self._idle.start(STREAM_WAIT.default)
 
     def _drop(self) -> None:
         self._idle.stop()
@@ -177,6 +177,10 @@ class QuicExchange(KeptExchange):
         self._unsent.clear()
         if attempt is not None:
             attempt.leave()
+
+    def _stalled(self) -> None:
+        if self._answered:
+            self._replace()
 
     def _replace(self) -> None:
         """
