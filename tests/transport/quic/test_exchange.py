@@ -28,6 +28,7 @@ from twisted_ext.server.listeners.quic.serving import QuicServing
 from twisted_ext.server.listeners.quic.servings import QuicServings
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf
 from twisted_ext.transport.quic.exchange import QUIC, QuicExchange
+from twisted_ext.transport.quic.link import WatchedConnection
 from twisted_ext.transport.quic.wire import EXCESSIVE_LOAD
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
@@ -440,6 +441,19 @@ class QuicExchangeTests(QuicTestCase):
         self.assertEqual((first.replies, second.replies, second.faults), ([], [], []))
         self.network.advance(0.3)
         self.assertEqual((len(first.replies), len(second.replies)), (1, 1))
+
+    def test_fewStreams(self) -> None:
+        """
+        A server that permits one stream, and no others after it, gets a new connection for each query.
+        """
+        self.serve()
+        self.patch(WatchedConnection, "openable", property(lambda connection: 1 - (connection._local_next_stream_id_bidi >> 2)))
+        first, second, *others = waiters = [Waiter() for _ in range(6)]
+        self.ask(first)
+        self.ask(second, seconds=0.5)
+        self.assertEqual((len(first.replies), len(second.replies)), (1, 1))
+        self.ask(*others, seconds=0.8)
+        self.assertEqual([(len(waiter.replies), waiter.faults) for waiter in waiters], [(1, [])] * 6)
 
     def test_resetStream(self) -> None:
         """

@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from twisted_ext.errors import BadMessage, CallerFault, Unreachable
 from twisted_ext.interfaces import IExchange
-from twisted_ext.limits import HTTP3_HANDSHAKE, STREAM_WAIT, TLS_KEPT
+from twisted_ext.limits import HTTP3_HANDSHAKE, QUIC_CREDIT, STREAM_WAIT, TLS_KEPT
 from twisted_ext.transport.exchange import Dialer, KeptExchange, PendingQuery
 from twisted_ext.transport.https.alternatives import AUTO, FIRST, NEVER, ONLY, Alternatives
 from twisted_ext.transport.https.core import H2, HTTPSConnection
@@ -272,6 +272,16 @@ class HTTPSExchange(KeptExchange):
         self._leaving.add(link)
         link.leave()
 
+    def _expired(self) -> None:
+        link = self._link
+        http = None if link is None or not link.isHTTP3 or not self._pending() else link.http
+        if link is not None and http is not None and http.answered and http.free <= 0 and not http.inFlight:
+            # No stream is in use whose end would permit another one.
+            http.retire("permits no more streams")
+            self._after(link)
+        else:
+            super()._expired()
+
     def _stalled(self) -> None:
         link = self._link
         if link is not None and link.http is not None and link.http.answered:
@@ -305,6 +315,8 @@ class HTTPSExchange(KeptExchange):
                 free -= 1
         if unsent:
             self._delayed()
+            if link.isHTTP3 and not http.inFlight:
+                self._idle.start(QUIC_CREDIT.default)
         link.write()
 
     def _after(self, link: _AnyLink) -> None:

@@ -339,6 +339,12 @@ class Requests:
         """
         raise NotImplementedError
 
+    def retire(self, why: str) -> None:
+        """
+        Send no more queries on this connection.
+        """
+        self._close(why)
+
     def _close(self, why: str) -> None:
         self.closing = True
         self.why = why

@@ -44,6 +44,13 @@ class QuicAttempt(QuicClient):
         """
         return self._link.openable > 0
 
+    @property
+    def isUsedUp(self) -> bool:
+        """
+        Whether the server has permitted streams, and permits no more.
+        """
+        return self._link.openable <= 0 and self._connection.get_next_available_stream_id() > 0
+
     def write(self, query: bytes) -> int:
         """
         Write a query, which is without its id: over QUIC it is 0 (RFC 9250, section 4.2.1).

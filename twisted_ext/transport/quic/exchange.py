@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from twisted_ext.errors import BadMessage, CallerFault, Unreachable
 from twisted_ext.interfaces import IExchange
-from twisted_ext.limits import STREAM_IN_FLIGHT, STREAM_WAIT, TLS_KEPT
+from twisted_ext.limits import QUIC_CREDIT, STREAM_IN_FLIGHT, STREAM_WAIT, TLS_KEPT
 from twisted_ext.transport.exchange import KeptExchange, PendingQuery
 from twisted_ext.transport.padding import padded
 from twisted_ext.transport.random import Draw
@@ -98,6 +98,8 @@ class QuicExchange(KeptExchange):
         self._draw = draw
         self._sent: dict[bytes, int] = {}
         self._answered = 0
+        # Whether the server was seen to permit no more streams than at first.
+        self._isSparing = False
         self._streams: dict[int, bytes] = {}
         self._attempt: QuicAttempt | None = None
 
@@ -178,6 +180,15 @@ class QuicExchange(KeptExchange):
         if attempt is not None:
             attempt.leave()
 
+    def _expired(self) -> None:
+        attempt = self._attempt
+        if self.keys and self._unsent and not self._sent and attempt is not None and attempt.complete and attempt.isUsedUp:
+            # No stream is in use whose end would permit another one.
+            self._isSparing = True
+            self._replace()
+        else:
+            super()._expired()
+
     def _stalled(self) -> None:
         if self._answered:
             self._replace()
@@ -220,6 +231,8 @@ class QuicExchange(KeptExchange):
                 wrote = True
         if unsent:
             self._delayed()
+            if not sent and attempt.isUsedUp:
+                self._idle.start(0.0 if self._isSparing else QUIC_CREDIT.default)
         if wrote:
             attempt.flush()
 
