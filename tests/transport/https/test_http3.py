@@ -299,9 +299,17 @@ class HTTP3Tests(HTTP3TestCase):
 
     def test_reset(self) -> None:
         """
-        A stream that the server resets is a failed query, and others go on.
+        A query whose stream the server resets for a reason of its own is sent once more, on a new connection, and fails if that is reset
+        as well. Others go on.
         """
         server = self.listen()
+        self.answered()
+
+        def once(request: HTTP3Request) -> None:
+            server.handle = server.answer
+            request.peer.quic.reset_stream(request.stream, 0x10C)
+
+        server.handle = once
         self.answered()
         server.handle = lambda request: request.peer.quic.reset_stream(request.stream, 0x102)
         self.assertIn("gave up the query (H3_INTERNAL_ERROR)", self.problem())

@@ -29,7 +29,7 @@ from twisted_ext.server.listeners.quic.servings import QuicServings
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf
 from twisted_ext.transport.quic.exchange import QUIC, QuicExchange
 from twisted_ext.transport.quic.link import WatchedConnection
-from twisted_ext.transport.quic.wire import EXCESSIVE_LOAD
+from twisted_ext.transport.quic.wire import EXCESSIVE_LOAD, INTERNAL_ERROR, REQUEST_CANCELLED
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.tls.terms import TLSTerms, pinOf
@@ -466,6 +466,38 @@ class QuicExchangeTests(QuicTestCase):
         self.rude(RudeSource(reset))
         self.assertEqual(self.fault(), "192.0.2.53:853 did not answer over QUIC: it reset the stream with DOQ_EXCESSIVE_LOAD")
         self.assertIsNotNone(self.exchange.details)
+
+    def test_stumblingIsRetried(self) -> None:
+        """
+        A query whose stream the server resets for a reason of its own is sent once more, on a new connection if no other is in flight.
+        """
+        for code, name in ((INTERNAL_ERROR, "DOQ_INTERNAL_ERROR"), (REQUEST_CANCELLED, "DOQ_REQUEST_CANCELLED")):
+            used: list[QuicServing] = []
+
+            def stumble(serving: QuicServing, stream: int, octets: bytes, used: list[QuicServing] = used, code: int = code) -> None:
+                used.append(serving)
+                if len(used) == 2:
+                    reply = bytearray(octets)
+                    reply[2] |= 0x80
+                    serving.link.write(stream, frame(bytes(reply)), True)
+                else:
+                    serving.link.reset(stream, code)
+
+            self.rude(RudeSource(stumble))
+            waiter = Waiter()
+            self.ask(waiter, seconds=0.5)
+            self.assertEqual((len(waiter.replies), waiter.faults, len(set(used))), (1, [], 2))
+            self.stop()
+            self.network.advance(0.2)
+            used.clear()
+
+            def reset(serving: QuicServing, stream: int, octets: bytes, code: int = code) -> None:
+                serving.link.reset(stream, code)
+
+            self.rude(RudeSource(reset))
+            self.assertEqual(self.fault(), f"192.0.2.53:853 did not answer over QUIC: it reset the stream with {name}")
+            self.stop()
+            self.network.advance(0.2)
 
     def violates(self, act: Callable[[QuicServing, int, bytes], None], what: str) -> None:
         """

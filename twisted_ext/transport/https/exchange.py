@@ -402,6 +402,14 @@ class HTTPSExchange(KeptExchange):
             # Before queries that were never sent: a server that takes a number of requests on each connection takes the first ones.
             self._unsent.appendleft(key)
             return
+        elif trouble.stumbled and link.http is not None and key not in self._again:
+            self._again[key] = 1
+            if not link.http.inFlight or not self._retired:
+                # Those in flight may still be answered on it. One such connection at a time: names that the server cannot answer must not
+                # cost a connection each.
+                link.http.retire(trouble.text)
+            self._unsent.appendleft(key)
+            return
         kind = BadMessage if trouble.malformed else Unreachable
         self._fail(failed, kind(f"{self._title} {trouble.text}", server=self.label))
 

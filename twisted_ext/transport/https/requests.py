@@ -85,15 +85,19 @@ class Trouble:
 
     @ivar text: what the server did, to follow its name.
     @ivar unprocessed: whether the server has not acted on the query, which may be sent again on another connection.
+    @ivar stumbled: whether the server gave the query up for a reason of its own, which another connection may not have.
     @ivar pause: seconds for which the server wants no queries; 0 if it did not ask for a pause.
     @ivar malformed: whether the server violated the protocol.
     """
 
-    __slots__ = ("text", "unprocessed", "pause", "malformed")
+    __slots__ = ("text", "unprocessed", "stumbled", "pause", "malformed")
 
-    def __init__(self, text: str, *, unprocessed: bool = False, pause: float = 0.0, malformed: bool = False) -> None:
+    def __init__(
+        self, text: str, *, unprocessed: bool = False, stumbled: bool = False, pause: float = 0.0, malformed: bool = False
+    ) -> None:
         self.text = text
         self.unprocessed = unprocessed
+        self.stumbled = stumbled
         self.pause = pause
         self.malformed = malformed
 

@@ -274,14 +274,23 @@ class QuicExchange(KeptExchange):
                 self._fail([key], BadMessage(f"{self.label} did not answer the question over QUIC", server=self.label))
         self._flush()
 
-    def refused(self, attempt: QuicAttempt, stream: int, reason: str) -> None:
+    def refused(self, attempt: QuicAttempt, stream: int, reason: str, *, stumbled: bool) -> None:
         """
         Handle the end of a stream without a reply.
+
+        @param stumbled: whether the server had a reason of its own, which another connection may not have.
         """
         key = self._streams.pop(stream, None)
         if attempt is not self._attempt or key is None:
             return
         self._sent.pop(key, None)
+        if stumbled and key in self.keys and key not in self._again:
+            self._again[key] = 1
+            self._unsent.appendleft(key)
+            # Others in flight would have to begin again: then it is sent on this connection, once all that has arrived is handled.
+            if not self._sent:
+                self._replace()
+            return
         self._fail([key], Unreachable(f"{self.label} did not answer over QUIC: {reason}", server=self.label))
         self._flush()
 
