@@ -116,8 +116,8 @@ class KeptExchange:
         self._quietSince = 0.0
         # How often queries were lost on connections without a reply.
         self._again: dict[bytes, int] = {}
-        # The number of queries that the server answers on one connection, as far as is known.
-        self._takes = _MANY
+        # The number of queries that the server answers on one connection; 0 if no limit is known.
+        self._takes = 0
         # Whether the connection got more queries because there was no reply.
         self._hurried = False
         # Connections in a row that were lost without a reply to their queries.
@@ -145,6 +145,16 @@ class KeptExchange:
         Return for how many seconds the idle connection is kept.
         """
         return self.keep
+
+    def _watch(self, now: float) -> None:
+        """
+        Have it noticed if the connection is silent from now on.
+        """
+        idle = self._idle
+        idle.until = until = now + STREAM_WAIT.default
+        # For most look-ups it runs already.
+        if idle.wakesAt > until:
+            idle.start(STREAM_WAIT.default)
 
     def _stalled(self) -> None:
         """
@@ -183,14 +193,15 @@ class KeptExchange:
 
     def _room(self, answered: int) -> int:
         """
-        Return how many queries may be outstanding on the connection.
+        Return how many queries may be outstanding on the connection, if a limit is known.
 
         @param answered: the number of replies on it. Once they are as many as the server is known to send, a single query shows whether it
             sends more, unless that one has no reply for a while: the others cannot wait for it.
         """
-        if self._takes < _MANY and self.clock.seconds() - self._quietSince >= FIRST_WAIT.default - ROUNDING:
-            self._takes = _MANY
+        if self.clock.seconds() - self._quietSince >= FIRST_WAIT.default - ROUNDING:
+            self._takes = 0
             self._hurried = True
+            return _MANY
         left = self._takes - answered
         return left if left > 1 else 1
 
@@ -198,7 +209,7 @@ class KeptExchange:
         """
         Have queries sent later for which the connection has no room.
         """
-        if self._takes < _MANY:
+        if self._takes:
             self._idle.start(max(self._quietSince + FIRST_WAIT.default - self.clock.seconds(), 0.0))
 
     def _tookMore(self) -> None:

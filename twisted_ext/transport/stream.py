@@ -76,7 +76,7 @@ class StreamExchange(KeptExchange):
         keys = self.keys
         self._expectRoom(self.label)
         if not keys:
-            self._idle.start(STREAM_WAIT.default)
+            self._watch(now)
         key = self._draw.take(2)
         while key in keys or key in self._sent:
             key = self._draw.take(2)
@@ -117,7 +117,7 @@ class StreamExchange(KeptExchange):
         attempt = self._attempt
         if attempt is None or self.keys:
             return
-        keep = self._keptFor()
+        keep = min(self.keep, self._allowed)
         if keep > 0 and attempt.transport is not None and not self._sent:
             self._idle.start(keep)
         else:
@@ -199,7 +199,9 @@ class StreamExchange(KeptExchange):
         sent = self._sent
         keys = self.keys
         framed: list[bytes] = []
-        most = min(self._most, self._room(self._answered))
+        most = self._most
+        if self._takes:
+            most = min(most, self._room(self._answered))
         while unsent and len(sent) < most:
             key = unsent.popleft()
             asking = keys.get(key)
@@ -232,7 +234,7 @@ class StreamExchange(KeptExchange):
             if key in self._sent:
                 del self._sent[key]
                 self._answered += 1
-                if self._answered > self._takes:
+                if 0 < self._takes < self._answered:
                     self._tookMore()
                 if asking is None:
                     self._orphans -= 1

@@ -173,7 +173,7 @@ class HTTPSExchange(KeptExchange):
             left = self._pausedUntil - now
             raise Unreachable(f"{self._title} {self._pause}; it is asked again in {left:.0f} s", server=self.label)
         if not keys:
-            self._idle.start(STREAM_WAIT.default)
+            self._watch(now)
         self._count += 1
         key = self._count.to_bytes(_KEY_OCTETS, "big")
         if not keys and not self._doubted:
@@ -305,7 +305,9 @@ class HTTPSExchange(KeptExchange):
             return
         http = link.http
         unsent = self._unsent
-        free = min(http.free, self._room(http.answered) - http.inFlight)
+        free = http.free
+        if self._takes:
+            free = min(free, self._room(http.answered) - http.inFlight)
         while unsent and free > 0:
             key = unsent.popleft()
             asking = self.keys.get(key)
@@ -370,7 +372,7 @@ class HTTPSExchange(KeptExchange):
             self._doubted = False
             if link.http is not None:
                 self._alternatives.learn(link.http.alternatives, now)
-                if link.http.answered > self._takes:
+                if 0 < self._takes < link.http.answered:
                     self._tookMore()
         self._receiving = True
         try:

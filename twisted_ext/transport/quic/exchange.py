@@ -124,7 +124,7 @@ class QuicExchange(KeptExchange):
         if self._attempt is None:
             self._connect()
         if not keys:
-            self._idle.start(STREAM_WAIT.default)
+            self._watch(now)
         keys[key] = asking
         self._unsent.append(key)
         self._flush()
@@ -220,7 +220,9 @@ class QuicExchange(KeptExchange):
         sent = self._sent
         keys = self.keys
         wrote = False
-        most = min(self._most, self._room(self._answered))
+        most = self._most
+        if self._takes:
+            most = min(most, self._room(self._answered))
         while unsent and len(sent) < most and attempt.mayWrite:
             key = unsent.popleft()
             asking = keys.get(key)
@@ -264,7 +266,7 @@ class QuicExchange(KeptExchange):
             return
         self._sent.pop(key, None)
         self._answered += 1
-        if self._answered > self._takes:
+        if 0 < self._takes < self._answered:
             self._tookMore()
         asking = self.keys.get(key)
         if asking is not None:
