@@ -22,9 +22,10 @@ __all__ = [
     "STALE_SECONDS", "STALE_WAIT", "CACHE_LINE", "FLIGHT_SECONDS", "FLIGHT_VARIANTS", "LOOKUPS_BURST", "LOOKUPS_WAITING",
     "ZONE_LOOKUPS", "DOMAIN_LOOKUPS", "ZONE_CUTS", "SOCKET_QUERIES", "POOL_SOCKETS", "PORT_TRIES", "NEAR_MISSES_HEARD",
     "FIRST_WAIT", "SERVER_WAIT", "SERVER_TRIES", "FAILURE_TRIES", "FAILURES_IN_A_ROW", "STREAM_WAIT", "STREAM_IN_FLIGHT",
-    "STREAM_WAITING", "STREAM_KEPT", "TLS_KEPT", "TLS_SESSIONS", "TLS_SESSION_SECONDS", "TLS_PINS", "TRUST_OCTETS", "DANE_RECORDS",
-    "BOOTSTRAP_SECONDS", "BACK_OFF", "DECLINES", "PROBE_AFTER", "COOKIE_CLIENT_SECONDS", "NO_COOKIE_SECONDS", "NO_UDP_SECONDS",
-    "NO_UDP_SIGNS", "HTTPS_CANCELED", "HTTPS_FRAMES", "HTTPS_HEADERS", "HTTPS_PAUSE", "HTTPS_PROXY_OCTETS", "HTTPS_STREAMS",
+    "STREAM_LOSSES", "QUIC_CREDIT", "STREAM_WAITING", "STREAM_KEPT", "TLS_KEPT", "TLS_SESSIONS", "TLS_SESSION_SECONDS", "TLS_PINS",
+    "TRUST_OCTETS", "DANE_RECORDS", "BOOTSTRAP_SECONDS", "BACK_OFF", "DECLINES", "PROBE_AFTER", "COOKIE_CLIENT_SECONDS",
+    "NO_COOKIE_SECONDS", "NO_UDP_SECONDS", "NO_UDP_SIGNS", "HTTPS_CANCELED", "HTTPS_FRAMES", "HTTPS_HEADERS", "HTTPS_PAUSE",
+    "HTTPS_PROXY_OCTETS", "HTTPS_STREAMS",
     "HTTP3_FAILED", "HTTP3_FRESH", "HTTP3_HANDSHAKE", "NO_EDNS_SECONDS", "NO_EDNS_SIGNS", "TRANSFER_WAIT", "TRANSFER_SECONDS",
     "TRANSFER_RATE", "TRANSFER_OCTETS", "TLS_LINKS", "TLS_LINK_KEPT", "LANE_BYTES", "LANE_SIGHTS", "CLIENTS_KNOWN",
     "REQUEST_SECONDS", "REQUEST_LATE", "REQUESTS_PER_CLIENT", "REQUESTS_WAITING", "REQUEST_YIELDS", "LISTENER_BATCH",
@@ -372,11 +373,20 @@ FAILURE_TRIES: Final = Limit(default=6, least=1, most=16)
 #: once in 65,000 times, and one that fails all queries for a domain does not get five times as many.
 FAILURES_IN_A_ROW: Final = Limit(default=16, least=1, most=1000)
 
-#: Seconds for one query over TCP, connecting included, while there are other servers to try.
+#: Seconds for one query over TCP, connecting included, while there are other servers to try; and of silence after which a connection that
+#: has brought replies is given up for a new one: most servers answer by then, and a new connection can within a look-up's time.
 STREAM_WAIT: Final = Limit(default=2.5, least=0.1, most=60.0)
 
 #: Unanswered queries on one connection (RFC 7766, section 6.2.1.1); further ones wait for replies.
 STREAM_IN_FLIGHT: Final = Limit(default=200, least=1, most=2000)
+
+#: Connections in a row that a server closes without a reply, after which all queries that wait for it fail. Each shows that one query is
+#: bad, and the others have to be able to go to another server in time.
+STREAM_LOSSES: Final = Limit(default=6, least=2, most=100)
+
+#: Seconds to wait for a server to permit another stream of QUIC when none is in use, before there is a new connection: some do so a round
+#: trip after the end of the last one.
+QUIC_CREDIT: Final = Limit(default=0.25, least=0.0, most=10.0)
 
 #: Queries waiting for one connection; further ones are refused at once.
 STREAM_WAITING: Final = Limit(default=20000, least=1, most=60000)

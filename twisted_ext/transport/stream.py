@@ -42,9 +42,8 @@ class StreamExchange(KeptExchange):
     """
     Queries to one server over TCP.
 
-    A query whose connection is lost before the reply arrives is sent once more on a new connection (RFC 7766, section 6.2.4). The same
-    applies to the remaining queries if one is given up and the connection has been silent for a while: the kernel may need a quarter of an
-    hour to notice that a connection is dead.
+    If the connection falls silent, or is silent when a query is given up, the queries on it are sent again on a new one after a while: the
+    kernel may need a quarter of an hour to notice that a connection is dead.
 
     Subclasses run over something else than plain TCP: they override C{attempt}, C{factory}, C{write} and
     C{prepared}.
@@ -61,7 +60,9 @@ class StreamExchange(KeptExchange):
         self._most = int(STREAM_IN_FLIGHT.pick(inFlight))
         self._reactor = cast(Dialer, reactor)
         self._draw = draw
-        self._sent: set[bytes] = set()
+        # In the order in which they were sent.
+        self._sent: dict[bytes, None] = {}
+        self._answered = 0
         # The number of sent queries that are no longer pending.
         self._orphans = 0
         self._attempt: Attempt | None = None
@@ -74,7 +75,8 @@ class StreamExchange(KeptExchange):
     def ask(self, asking: PendingQuery, now: float) -> tuple[StreamExchange, bytes]:
         keys = self.keys
         self._expectRoom(self.label)
-        self._idle.until = inf
+        if not keys:
+            self._watch(now)
         key = self._draw.take(2)
         while key in keys or key in self._sent:
             key = self._draw.take(2)
@@ -104,7 +106,7 @@ class StreamExchange(KeptExchange):
     def release(self, key: bytes) -> None:
         if self.keys.pop(key, None) is None:
             return
-        self._again.discard(key)
+        self._again.pop(key, None)
         if key in self._sent:
             # The id stays reserved until the reply arrives or the connection ends, so that a late reply matches no other query.
             self._orphans += 1
@@ -120,6 +122,9 @@ class StreamExchange(KeptExchange):
             self._idle.start(keep)
         else:
             self._drop()
+
+    def _keptFor(self) -> float:
+        return min(self.keep, self._allowed)
 
     def close(self) -> Deferred[None]:
         self._drop()
@@ -140,6 +145,10 @@ class StreamExchange(KeptExchange):
             self._leaving.add(attempt)
             attempt.leave(unanswered)
 
+    def _stalled(self) -> None:
+        if self._answered:
+            self._replace()
+
     def _replace(self) -> None:
         """
         Reconnect: the connection is dead, or full of queries that the server does not answer.
@@ -157,7 +166,9 @@ class StreamExchange(KeptExchange):
     def _connect(self) -> None:
         # The server's limit applied to the previous connection.
         self._allowed = inf
+        self._answered = 0
         self._quietSince = self.clock.seconds()
+        self._idle.start(STREAM_WAIT.default)
         attempt = self._attempt = self.attempt()
         # No timeout here: the pending queries have their own.
         attempt.connector = self._reactor.connectTCP(self.server.address, self.server.port, self.factory(attempt), timeout=None)
@@ -188,17 +199,23 @@ class StreamExchange(KeptExchange):
         sent = self._sent
         keys = self.keys
         framed: list[bytes] = []
-        while unsent and len(sent) < self._most:
+        most = self._most
+        if self._takes:
+            most = min(most, self._room(self._answered))
+        while unsent and len(sent) < most:
             key = unsent.popleft()
             asking = keys.get(key)
             if asking is not None:
-                sent.add(key)
+                sent[key] = None
                 framed.append(frame(key + self.prepared(asking.query)))
+        if unsent:
+            self._delayed()
         if framed:
             self.write(attempt.transport, attempt, framed)
 
     def connected(self, attempt: Attempt) -> None:
         if attempt is self._attempt:
+            self._quietSince = self.clock.seconds()
             self._flush()
         else:
             attempt.leave(True)
@@ -215,7 +232,10 @@ class StreamExchange(KeptExchange):
             key = octets[:2]
             asking = self.keys.get(key)
             if key in self._sent:
-                self._sent.remove(key)
+                del self._sent[key]
+                self._answered += 1
+                if 0 < self._takes < self._answered:
+                    self._tookMore()
                 if asking is None:
                     self._orphans -= 1
             if self.keep and _ALLOWANCE in octets:
@@ -248,7 +268,7 @@ class StreamExchange(KeptExchange):
             failed = [*keys]
             self._unsent.clear()
         else:
-            failed = self._sendAgain(self._sent)
+            failed = self._sendAgain(self._sent, self._answered)
         self._sent.clear()
         self._orphans = 0
         if len(keys) > len(failed):

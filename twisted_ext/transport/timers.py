@@ -107,6 +107,7 @@ class IdleTimer:
 
     @ivar until: the clock's seconds at which the connection is to end. Users set it to infinity once the connection is busy, and leave the
         timer alone: usually the connection is idle again soon, and a timer that is already running looks at the time again.
+    @ivar wakesAt: when the timer looks at the time next.
     """
 
     def __init__(self, clock: IReactorTime, expired: Callable[[], object]) -> None:
@@ -114,15 +115,15 @@ class IdleTimer:
         self._clock = clock
         self._expired = expired
         self._call: IDelayedCall | None = None
-        self._wakesAt = inf
+        self.wakesAt = inf
 
     def start(self, seconds: float) -> None:
         """
         The connection is idle from now on.
         """
         self.until = until = self._clock.seconds() + seconds
-        if self._wakesAt > until:
-            self._wakesAt = until
+        if self.wakesAt > until:
+            self.wakesAt = until
             if self._call is None:
                 self._call = self._clock.callLater(seconds, self._wake)
             else:
@@ -132,11 +133,11 @@ class IdleTimer:
         if self._call is not None:
             self._call.cancel()
             self._call = None
-            self._wakesAt = inf
+            self.wakesAt = inf
 
     def _wake(self) -> None:
         self._call = None
-        self._wakesAt = inf
+        self.wakesAt = inf
         left = self.until - self._clock.seconds()
         if left <= ROUNDING:
             self._expired()

@@ -183,9 +183,9 @@ class HTTPSExchangeTests(HTTPSTestCase):
         assert details is not None
         self.assertEqual((self.dialed, details.resumed), (2, True))
 
-    def test_lostConnectionIsRetriedOnce(self) -> None:
+    def test_lostConnectionIsRetried(self) -> None:
         """
-        Queries are sent again on another connection if theirs is lost, and fail if that is lost as well.
+        Queries are sent again on other connections if theirs is lost without a reply, one at a time, and fail if those are lost as well.
         """
         self.web.holds = True
         waiters = [Waiter(f"host{number}.example.test") for number in range(3)]
@@ -193,10 +193,11 @@ class HTTPSExchangeTests(HTTPSTestCase):
         self.network.advance(1)
         self.web.cut()
         self.network.advance(1)
-        self.assertEqual((self.dialed, len(self.web.requests)), (2, 6))
-        self.web.cut()
-        self.network.advance(1)
-        self.assertEqual(self.dialed, 2)
+        for dialed in (2, 3, 4, 5):
+            self.assertEqual(self.dialed, dialed)
+            self.web.cut()
+            self.network.advance(1)
+        self.assertEqual(self.dialed, 5)
         for waiter in waiters:
             self.assertIn("closed the connection before it answered", str(waiter.faults[0]))
 
@@ -249,6 +250,60 @@ class HTTPSExchangeTests(HTTPSTestCase):
         self.web.handle = lambda request: request.peer.http.reset_stream(request.stream, 7)
         self.assertEqual(self.problem(), "gave up the query (RST_STREAM REFUSED_STREAM)")
         self.assertEqual((len(self.web.requests), len(self.web.peers)), (5, 4))
+
+    def test_serverThatClosesOftenAnswersAll(self) -> None:
+        """
+        A server that closes each connection after a few replies, without a notice, answers all queries that were sent together.
+        """
+        answer = self.web.handle
+
+        def handle(request: Request) -> None:
+            if request.stream < 6:
+                answer(request)
+            else:
+                self.web.flush()
+                self.there.callLater(0, self.web.cut)
+
+        self.web.handle = handle
+        waiters = [Waiter(f"host{number}.example.test") for number in range(60)]
+        self.ask_(*waiters)
+        self.network.advance(4)
+        self.assertEqual([(len(waiter.replies), waiter.faults) for waiter in waiters], [(1, [])] * 60)
+
+    def test_stumblingIsRetried(self) -> None:
+        """
+        A query whose stream the server ends for a reason of its own is sent once more, on a new connection. Others in flight are answered
+        on the old one.
+        """
+        answer = self.web.handle
+        for code, name in ((8, "CANCEL"), (2, "INTERNAL_ERROR")):
+            held: list[Request] = []
+
+            def stumble(request: Request, held: list[Request] = held, code: int = code) -> None:
+                if held:
+                    self.web.handle = answer
+                    request.peer.http.reset_stream(request.stream, code)
+                else:
+                    held.append(request)
+
+            self.web.handle = stumble
+            before = self.dialed
+            other, waiter = Waiter("other.example.test"), Waiter()
+            self.ask_(other, waiter)
+            self.network.advance(1)
+            self.assertEqual((len(other.replies), len(waiter.replies), self.dialed - before), (0, 1, 2 - bool(before)))
+            answer(held[0])
+            self.web.flush()
+            self.network.advance(1)
+            self.assertEqual((len(other.replies), other.faults), (1, []))
+
+            def reset(request: Request, code: int = code) -> None:
+                request.peer.http.reset_stream(request.stream, code)
+
+            self.web.handle = reset
+            requests = len(self.web.requests)
+            self.assertEqual(self.problem(), f"gave up the query (RST_STREAM {name})")
+            self.assertEqual(len(self.web.requests) - requests, 2)
 
     def test_queriesBehindGOAWAYAreSentAgain(self) -> None:
         """

@@ -26,6 +26,7 @@ from twisted_ext.transport.https.alternatives import AUTO, FIRST, ONLY
 from twisted_ext.transport.https.exchange import HTTPS, HTTPSExchange, httpsTerms
 from twisted_ext.transport.https.h3 import REQUEST_REJECTED
 from twisted_ext.transport.https.h3link import HTTP3Link
+from twisted_ext.transport.quic.link import WatchedConnection
 from twisted_ext.transport.tls.terms import TLSTerms
 from twisted_ext.wire.message import Message
 
@@ -298,9 +299,17 @@ class HTTP3Tests(HTTP3TestCase):
 
     def test_reset(self) -> None:
         """
-        A stream that the server resets is a failed query, and others go on.
+        A query whose stream the server resets for a reason of its own is sent once more, on a new connection, and fails if that is reset
+        as well. Others go on.
         """
         server = self.listen()
+        self.answered()
+
+        def once(request: HTTP3Request) -> None:
+            server.handle = server.answer
+            request.peer.quic.reset_stream(request.stream, 0x10C)
+
+        server.handle = once
         self.answered()
         server.handle = lambda request: request.peer.quic.reset_stream(request.stream, 0x102)
         self.assertIn("gave up the query (H3_INTERNAL_ERROR)", self.problem())
@@ -367,6 +376,15 @@ class HTTP3Tests(HTTP3TestCase):
         """
         self.listen(alpn="doq")
         self.assertIn("cannot be reached over HTTP/3: it does not speak 'h3'", self.problem())
+
+    def test_fewStreams(self) -> None:
+        """
+        A server that permits one stream, and no others after it, gets a new connection for each query.
+        """
+        server = self.listen()
+        self.patch(WatchedConnection, "openable", property(lambda connection: 1 - (connection._local_next_stream_id_bidi >> 2)))
+        for number in range(3):
+            self.assertEqual((self.answered(), len(server.requests)), ("h3", number + 1))
 
     def test_lost(self) -> None:
         """

@@ -28,7 +28,8 @@ from twisted_ext.server.listeners.quic.serving import QuicServing
 from twisted_ext.server.listeners.quic.servings import QuicServings
 from twisted_ext.testing.sources import CannedSource, HeldSource, answerOf, questionOf
 from twisted_ext.transport.quic.exchange import QUIC, QuicExchange
-from twisted_ext.transport.quic.wire import EXCESSIVE_LOAD
+from twisted_ext.transport.quic.link import WatchedConnection
+from twisted_ext.transport.quic.wire import EXCESSIVE_LOAD, INTERNAL_ERROR, REQUEST_CANCELLED
 from twisted_ext.transport.random import Draw
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.tls.terms import TLSTerms, pinOf
@@ -427,8 +428,7 @@ class QuicExchangeTests(QuicTestCase):
 
     def test_vanished(self) -> None:
         """
-        If a server has forgotten the connection, and does not say so, the look-ups that follow one that was given up get their replies on a
-        new one.
+        If a server has forgotten the connection, and does not say so, look-ups get their replies on a new one after a while.
         """
         listener = self.serve()
         self.patch(listener.servings, "_reset", lambda datagram, address: None)
@@ -436,12 +436,24 @@ class QuicExchangeTests(QuicTestCase):
         assert self.listener is not None
         for serving in self.listener.servings.all():
             serving.drop()
-        lost, kept = Waiter(), Waiter()
-        key, _ = self.ask(lost, kept, seconds=3.0)
-        self.assertEqual((kept.replies, kept.faults), ([], []))
-        self.exchange.release(key)
-        self.network.advance(0.2)
-        self.assertEqual(len(kept.replies), 1)
+        first, second = Waiter(), Waiter()
+        self.ask(first, second, seconds=2.4)
+        self.assertEqual((first.replies, second.replies, second.faults), ([], [], []))
+        self.network.advance(0.3)
+        self.assertEqual((len(first.replies), len(second.replies)), (1, 1))
+
+    def test_fewStreams(self) -> None:
+        """
+        A server that permits one stream, and no others after it, gets a new connection for each query.
+        """
+        self.serve()
+        self.patch(WatchedConnection, "openable", property(lambda connection: 1 - (connection._local_next_stream_id_bidi >> 2)))
+        first, second, *others = waiters = [Waiter() for _ in range(6)]
+        self.ask(first)
+        self.ask(second, seconds=0.5)
+        self.assertEqual((len(first.replies), len(second.replies)), (1, 1))
+        self.ask(*others, seconds=0.8)
+        self.assertEqual([(len(waiter.replies), waiter.faults) for waiter in waiters], [(1, [])] * 6)
 
     def test_resetStream(self) -> None:
         """
@@ -454,6 +466,38 @@ class QuicExchangeTests(QuicTestCase):
         self.rude(RudeSource(reset))
         self.assertEqual(self.fault(), "192.0.2.53:853 did not answer over QUIC: it reset the stream with DOQ_EXCESSIVE_LOAD")
         self.assertIsNotNone(self.exchange.details)
+
+    def test_stumblingIsRetried(self) -> None:
+        """
+        A query whose stream the server resets for a reason of its own is sent once more, on a new connection if no other is in flight.
+        """
+        for code, name in ((INTERNAL_ERROR, "DOQ_INTERNAL_ERROR"), (REQUEST_CANCELLED, "DOQ_REQUEST_CANCELLED")):
+            used: list[QuicServing] = []
+
+            def stumble(serving: QuicServing, stream: int, octets: bytes, used: list[QuicServing] = used, code: int = code) -> None:
+                used.append(serving)
+                if len(used) == 2:
+                    reply = bytearray(octets)
+                    reply[2] |= 0x80
+                    serving.link.write(stream, frame(bytes(reply)), True)
+                else:
+                    serving.link.reset(stream, code)
+
+            self.rude(RudeSource(stumble))
+            waiter = Waiter()
+            self.ask(waiter, seconds=0.5)
+            self.assertEqual((len(waiter.replies), waiter.faults, len(set(used))), (1, [], 2))
+            self.stop()
+            self.network.advance(0.2)
+            used.clear()
+
+            def reset(serving: QuicServing, stream: int, octets: bytes, code: int = code) -> None:
+                serving.link.reset(stream, code)
+
+            self.rude(RudeSource(reset))
+            self.assertEqual(self.fault(), f"192.0.2.53:853 did not answer over QUIC: it reset the stream with {name}")
+            self.stop()
+            self.network.advance(0.2)
 
     def violates(self, act: Callable[[QuicServing, int, bytes], None], what: str) -> None:
         """

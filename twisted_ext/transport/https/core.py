@@ -58,6 +58,9 @@ _MOST_STREAM: Final = 2**31 - 1
 
 _CANCEL: Final = ErrorCodes.CANCEL
 
+#: Codes by which a server gives a query up that it may answer on another connection.
+_STUMBLED: Final = (ErrorCodes.CANCEL, ErrorCodes.INTERNAL_ERROR)
+
 #: New streams after which those that are over are removed.
 _STREAMS_CLEARED: Final = 64
 
@@ -207,7 +210,9 @@ class HTTPSConnection(Requests):
             code = _codeName(event.error_code)
             # The server has not begun to process it (RFC 9113, section 8.7).
             unprocessed = event.error_code == ErrorCodes.REFUSED_STREAM
-            self._end(event.stream_id, Trouble(f"gave up the query (RST_STREAM {code})", unprocessed=unprocessed), outcomes, reset=False)
+            stumbled = event.error_code in _STUMBLED
+            trouble = Trouble(f"gave up the query (RST_STREAM {code})", unprocessed=unprocessed, stumbled=stumbled)
+            self._end(event.stream_id, trouble, outcomes, reset=False)
             if unprocessed and not self._responses:
                 # It would refuse the query again.
                 self._close(f"refuses queries (RST_STREAM {code})")

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from functools import partial
 from importlib.util import find_spec
-from math import inf
 from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import Deferred, succeed
@@ -18,7 +17,7 @@ from zope.interface import implementer
 
 from twisted_ext.errors import BadMessage, CallerFault, Unreachable
 from twisted_ext.interfaces import IExchange
-from twisted_ext.limits import HTTP3_HANDSHAKE, STREAM_WAIT, TLS_KEPT
+from twisted_ext.limits import HTTP3_HANDSHAKE, QUIC_CREDIT, STREAM_WAIT, TLS_KEPT
 from twisted_ext.transport.exchange import Dialer, KeptExchange, PendingQuery
 from twisted_ext.transport.https.alternatives import AUTO, FIRST, NEVER, ONLY, Alternatives
 from twisted_ext.transport.https.core import H2, HTTPSConnection
@@ -106,10 +105,9 @@ class HTTPSExchange(KeptExchange):
     """
     Queries to one server over HTTPS.
 
-    A query is sent once more on a new connection if the connection is lost before the reply arrives. One that the server says it has not
-    processed is sent again until it is, within the query's deadline, as long as the server processes others on each connection. A
-    connection that the server retires delivers its last replies while further queries already use another one. If HTTP/3 cannot be
-    established, its queries are sent over HTTP/2.
+    A query that the server says it has not processed is sent again until it is, within the query's deadline, as long as the server
+    processes others on each connection. A connection that the server retires delivers its last replies while further queries already use
+    another one. If HTTP/3 cannot be established, its queries are sent over HTTP/2.
 
     @ivar ticket: a session for the next connection over HTTP/3.
     """
@@ -174,7 +172,8 @@ class HTTPSExchange(KeptExchange):
         if now < self._pausedUntil:
             left = self._pausedUntil - now
             raise Unreachable(f"{self._title} {self._pause}; it is asked again in {left:.0f} s", server=self.label)
-        self._idle.until = inf
+        if not keys:
+            self._watch(now)
         self._count += 1
         key = self._count.to_bytes(_KEY_OCTETS, "big")
         if not keys and not self._doubted:
@@ -190,7 +189,7 @@ class HTTPSExchange(KeptExchange):
     def release(self, key: bytes) -> None:
         if self.keys.pop(key, None) is None:
             return
-        self._again.discard(key)
+        self._again.pop(key, None)
         link = self._sent.pop(key, None)
         if link is not None and link.http is not None:
             self._doubted = True
@@ -222,6 +221,7 @@ class HTTPSExchange(KeptExchange):
 
     def _connect(self) -> None:
         self._quietSince = self.clock.seconds()
+        self._idle.start(STREAM_WAIT.default)
         self._doubted = False
         self._alternatives.connecting()
         port = self._alternatives.port(self._quietSince)
@@ -272,6 +272,21 @@ class HTTPSExchange(KeptExchange):
         self._leaving.add(link)
         link.leave()
 
+    def _expired(self) -> None:
+        link = self._link
+        http = None if link is None or not link.isHTTP3 or not self._pending() else link.http
+        if link is not None and http is not None and http.answered and http.free <= 0 and not http.inFlight:
+            # No stream is in use whose end would permit another one.
+            http.retire("permits no more streams")
+            self._after(link)
+        else:
+            super()._expired()
+
+    def _stalled(self) -> None:
+        link = self._link
+        if link is not None and link.http is not None and link.http.answered:
+            self._replace(link)
+
     def _replace(self, link: _AnyLink) -> None:
         """
         Reconnect: the connection is dead.
@@ -291,6 +306,8 @@ class HTTPSExchange(KeptExchange):
         http = link.http
         unsent = self._unsent
         free = http.free
+        if self._takes:
+            free = min(free, self._room(http.answered) - http.inFlight)
         while unsent and free > 0:
             key = unsent.popleft()
             asking = self.keys.get(key)
@@ -298,6 +315,10 @@ class HTTPSExchange(KeptExchange):
                 self._sent[key] = link
                 http.ask(key, padded(asking.query, False))
                 free -= 1
+        if unsent:
+            self._delayed()
+            if link.isHTTP3 and not http.inFlight:
+                self._idle.start(QUIC_CREDIT.default)
         link.write()
 
     def _after(self, link: _AnyLink) -> None:
@@ -332,6 +353,7 @@ class HTTPSExchange(KeptExchange):
 
     def connected(self, link: _AnyLink) -> None:
         if link is self._link:
+            self._quietSince = self.clock.seconds()
             self._flush()
         else:
             link.leave()
@@ -350,6 +372,8 @@ class HTTPSExchange(KeptExchange):
             self._doubted = False
             if link.http is not None:
                 self._alternatives.learn(link.http.alternatives, now)
+                if 0 < self._takes < link.http.answered:
+                    self._tookMore()
         self._receiving = True
         try:
             for key, result in outcomes:
@@ -376,8 +400,16 @@ class HTTPSExchange(KeptExchange):
             self._unsent.clear()
         elif trouble.unprocessed and link.http is not None and (link.http.accepted or key not in self._again):
             if not link.http.accepted:
-                self._again.add(key)
+                self._again[key] = 1
             # Before queries that were never sent: a server that takes a number of requests on each connection takes the first ones.
+            self._unsent.appendleft(key)
+            return
+        elif trouble.stumbled and link.http is not None and key not in self._again:
+            self._again[key] = 1
+            if not link.http.inFlight or not self._retired:
+                # Those in flight may still be answered on it. One such connection at a time: names that the server cannot answer must not
+                # cost a connection each.
+                link.http.retire(trouble.text)
             self._unsent.appendleft(key)
             return
         kind = BadMessage if trouble.malformed else Unreachable
@@ -415,7 +447,7 @@ class HTTPSExchange(KeptExchange):
             what = f"cannot be reached over {'HTTP/3' if link.isHTTP3 else 'HTTPS'}"
         else:
             what = "closed the connection before it answered"
-            failed = self._sendAgain(failed)
+            failed = self._sendAgain(failed, http.answered)
         if link is self._link:
             self._link = None
             self._idle.stop()

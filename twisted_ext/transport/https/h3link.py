@@ -17,6 +17,7 @@ from twisted_ext.transport.https.h3 import (
     ALPN,
     EXCESSIVE_LOAD,
     HTTP3,
+    INTERNAL_ERROR,
     NO_ERROR,
     REQUEST_CANCELLED,
     REQUEST_REJECTED,
@@ -143,7 +144,9 @@ class HTTP3Requests(Requests):
             if unprocessed:
                 # It rejects the next request on this connection as well.
                 self._close(f"rejects queries ({codeName(code)})")
-            self._end(stream, Trouble(f"gave up the query ({codeName(code)})", unprocessed=unprocessed), outcomes, reset=True)
+            stumbled = code in (REQUEST_CANCELLED, INTERNAL_ERROR)
+            trouble = Trouble(f"gave up the query ({codeName(code)})", unprocessed=unprocessed, stumbled=stumbled)
+            self._end(stream, trouble, outcomes, reset=True)
         return outcomes
 
     def _end(self, stream: int, result: bytes | Trouble, outcomes: list[Outcome], *, reset: bool) -> None:

@@ -85,15 +85,19 @@ class Trouble:
 
     @ivar text: what the server did, to follow its name.
     @ivar unprocessed: whether the server has not acted on the query, which may be sent again on another connection.
+    @ivar stumbled: whether the server gave the query up for a reason of its own, which another connection may not have.
     @ivar pause: seconds for which the server wants no queries; 0 if it did not ask for a pause.
     @ivar malformed: whether the server violated the protocol.
     """
 
-    __slots__ = ("text", "unprocessed", "pause", "malformed")
+    __slots__ = ("text", "unprocessed", "stumbled", "pause", "malformed")
 
-    def __init__(self, text: str, *, unprocessed: bool = False, pause: float = 0.0, malformed: bool = False) -> None:
+    def __init__(
+        self, text: str, *, unprocessed: bool = False, stumbled: bool = False, pause: float = 0.0, malformed: bool = False
+    ) -> None:
         self.text = text
         self.unprocessed = unprocessed
+        self.stumbled = stumbled
         self.pause = pause
         self.malformed = malformed
 
@@ -258,6 +262,7 @@ class Requests:
     The queries on one connection, whatever version of HTTP it has.
 
     @ivar accepted: whether the server has processed a query on this connection, or has announced that it does.
+    @ivar answered: the number of responses that have come.
     @ivar closing: whether the server takes no more queries on this connection. Those in flight may still be answered.
     @ivar why: the reason, for errors.
     @ivar alternatives: the last Alt-Svc header, which names other ways to reach the server (RFC 7838); L{None} if there was none.
@@ -269,6 +274,7 @@ class Requests:
         @param most: queries in flight.
         """
         self.accepted = False
+        self.answered = 0
         self.closing = False
         self.why = ""
         self.alternatives: bytes | None = None
@@ -328,6 +334,7 @@ class Requests:
             self._reset(stream)
         if isinstance(result, bytes):
             self.accepted = True
+            self.answered += 1
         outcomes.append((response.key, result))
 
     def _reset(self, stream: int) -> None:
@@ -335,6 +342,12 @@ class Requests:
         Tell the server that the response is not wanted.
         """
         raise NotImplementedError
+
+    def retire(self, why: str) -> None:
+        """
+        Send no more queries on this connection.
+        """
+        self._close(why)
 
     def _close(self, why: str) -> None:
         self.closing = True

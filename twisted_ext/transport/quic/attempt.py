@@ -12,7 +12,15 @@ from twisted.internet.interfaces import IReactorTime
 
 from twisted_ext.errors import BadMessage
 from twisted_ext.transport.quic.client import QuicClient
-from twisted_ext.transport.quic.wire import ALPN, PROTOCOL_ERROR, REQUEST_CANCELLED, StreamMessage, codeName, isClients
+from twisted_ext.transport.quic.wire import (
+    ALPN,
+    INTERNAL_ERROR,
+    PROTOCOL_ERROR,
+    REQUEST_CANCELLED,
+    StreamMessage,
+    codeName,
+    isClients,
+)
 from twisted_ext.wire.framing import frame
 
 if TYPE_CHECKING:
@@ -43,6 +51,13 @@ class QuicAttempt(QuicClient):
         Whether the server permits another stream.
         """
         return self._link.openable > 0
+
+    @property
+    def isUsedUp(self) -> bool:
+        """
+        Whether the server has permitted streams, and permits no more.
+        """
+        return self._link.openable <= 0 and self._connection.get_next_available_stream_id() > 0
 
     def write(self, query: bytes) -> int:
         """
@@ -108,7 +123,8 @@ class QuicAttempt(QuicClient):
     def abandoned(self, stream: int, code: int, *, reset: bool) -> None:
         if reset and not self._over:
             self._messages.pop(stream, None)
-            self._exchange.refused(self, stream, f"it reset the stream with {codeName(code)}")
+            stumbled = code in (REQUEST_CANCELLED, INTERNAL_ERROR)
+            self._exchange.refused(self, stream, f"it reset the stream with {codeName(code)}", stumbled=stumbled)
 
     def _violated(self, what: str) -> None:
         self.fail(f"{what}, which DNS over QUIC forbids", PROTOCOL_ERROR)

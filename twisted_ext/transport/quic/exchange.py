@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.util import find_spec
-from math import inf
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +15,7 @@ from zope.interface import implementer
 
 from twisted_ext.errors import BadMessage, CallerFault, Unreachable
 from twisted_ext.interfaces import IExchange
-from twisted_ext.limits import STREAM_IN_FLIGHT, STREAM_WAIT, TLS_KEPT
+from twisted_ext.limits import QUIC_CREDIT, STREAM_IN_FLIGHT, STREAM_WAIT, TLS_KEPT
 from twisted_ext.transport.exchange import KeptExchange, PendingQuery
 from twisted_ext.transport.padding import padded
 from twisted_ext.transport.random import Draw
@@ -68,8 +67,8 @@ class QuicExchange(KeptExchange):
     """
     Queries to one server over QUIC.
 
-    A query is padded and sent only after the handshake. One whose connection is lost before the reply arrives is sent once more on a new
-    connection. The same applies to the remaining queries if one is given up and the server has been silent for a while.
+    A query is padded and sent only after the handshake. If the server falls silent, or is silent when a query is given up, the queries are
+    sent again on a new connection after a while.
 
     @ivar ticket: a session for the next connection.
     """
@@ -98,6 +97,9 @@ class QuicExchange(KeptExchange):
         self._most = int(STREAM_IN_FLIGHT.pick(inFlight))
         self._draw = draw
         self._sent: dict[bytes, int] = {}
+        self._answered = 0
+        # Whether the server was seen to permit no more streams than at first.
+        self._isSparing = False
         self._streams: dict[int, bytes] = {}
         self._attempt: QuicAttempt | None = None
 
@@ -121,7 +123,8 @@ class QuicExchange(KeptExchange):
             self._quietSince = now
         if self._attempt is None:
             self._connect()
-        self._idle.until = inf
+        if not keys:
+            self._watch(now)
         keys[key] = asking
         self._unsent.append(key)
         self._flush()
@@ -130,7 +133,7 @@ class QuicExchange(KeptExchange):
     def release(self, key: bytes) -> None:
         if self.keys.pop(key, None) is None:
             return
-        self._again.discard(key)
+        self._again.pop(key, None)
         stream = self._sent.pop(key, None)
         attempt = self._attempt
         if stream is not None and attempt is not None:
@@ -162,9 +165,11 @@ class QuicExchange(KeptExchange):
         from twisted_ext.transport.quic.attempt import QuicAttempt
 
         self._quietSince = self.clock.seconds()
+        self._answered = 0
         attempt = QuicAttempt(self, self.clock)
         attempt.start()
         self._attempt = attempt
+        self._idle.start(STREAM_WAIT.default)
 
     def _drop(self) -> None:
         self._idle.stop()
@@ -174,6 +179,19 @@ class QuicExchange(KeptExchange):
         self._unsent.clear()
         if attempt is not None:
             attempt.leave()
+
+    def _expired(self) -> None:
+        attempt = self._attempt
+        if self.keys and self._unsent and not self._sent and attempt is not None and attempt.complete and attempt.isUsedUp:
+            # No stream is in use whose end would permit another one.
+            self._isSparing = True
+            self._replace()
+        else:
+            super()._expired()
+
+    def _stalled(self) -> None:
+        if self._answered:
+            self._replace()
 
     def _replace(self) -> None:
         """
@@ -202,7 +220,10 @@ class QuicExchange(KeptExchange):
         sent = self._sent
         keys = self.keys
         wrote = False
-        while unsent and len(sent) < self._most and attempt.mayWrite:
+        most = self._most
+        if self._takes:
+            most = min(most, self._room(self._answered))
+        while unsent and len(sent) < most and attempt.mayWrite:
             key = unsent.popleft()
             asking = keys.get(key)
             if asking is not None:
@@ -210,6 +231,10 @@ class QuicExchange(KeptExchange):
                 sent[key] = stream
                 self._streams[stream] = key
                 wrote = True
+        if unsent:
+            self._delayed()
+            if not sent and attempt.isUsedUp:
+                self._idle.start(0.0 if self._isSparing else QUIC_CREDIT.default)
         if wrote:
             attempt.flush()
 
@@ -240,6 +265,9 @@ class QuicExchange(KeptExchange):
         if key is None:
             return
         self._sent.pop(key, None)
+        self._answered += 1
+        if 0 < self._takes < self._answered:
+            self._tookMore()
         asking = self.keys.get(key)
         if asking is not None:
             now = self.clock.seconds()
@@ -248,14 +276,23 @@ class QuicExchange(KeptExchange):
                 self._fail([key], BadMessage(f"{self.label} did not answer the question over QUIC", server=self.label))
         self._flush()
 
-    def refused(self, attempt: QuicAttempt, stream: int, reason: str) -> None:
+    def refused(self, attempt: QuicAttempt, stream: int, reason: str, *, stumbled: bool) -> None:
         """
         Handle the end of a stream without a reply.
+
+        @param stumbled: whether the server had a reason of its own, which another connection may not have.
         """
         key = self._streams.pop(stream, None)
         if attempt is not self._attempt or key is None:
             return
         self._sent.pop(key, None)
+        if stumbled and key in self.keys and key not in self._again:
+            self._again[key] = 1
+            self._unsent.appendleft(key)
+            # Others in flight would have to begin again: then it is sent on this connection, once all that has arrived is handled.
+            if not self._sent:
+                self._replace()
+            return
         self._fail([key], Unreachable(f"{self.label} did not answer over QUIC: {reason}", server=self.label))
         self._flush()
 
@@ -272,7 +309,7 @@ class QuicExchange(KeptExchange):
             failed = [*keys]
             self._unsent.clear()
         else:
-            failed = self._sendAgain(self._sent)
+            failed = self._sendAgain(self._sent, self._answered)
         self._sent.clear()
         self._streams.clear()
         what = "closed the connection before it answered" if attempt.complete else "cannot be reached over QUIC"
