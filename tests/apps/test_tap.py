@@ -237,7 +237,7 @@ def test_recurseHasItsSettings(tmp_path: Path) -> None:
     assert (settings.role, settings.minimize, settings.validate, settings.queryIpv6) == ("recurse", "strict", True, False)
     assert settings.negativeTrustAnchor == ("a.example=2020-01-01", "b.example=+1h")
     assert settings.stub == ("c.example.=192.0.2.1,::2",)
-    assert readGiven(settings).negatives.keys() == {nameFromText("b.example")}
+    assert readGiven(settings).trusted.negatives.keys() == {nameFromText("b.example")}
 
 
 @pytest.mark.parametrize(

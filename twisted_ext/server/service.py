@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.features.base.offer import Offer
     from twisted_ext.server.listeners.tls.encryption import Encryption
     from twisted_ext.server.lookup.recursor import Recursor
+    from twisted_ext.server.lookup.trusting import Trusting
     from twisted_ext.server.operations.operations import Operations
     from twisted_ext.server.operations.watchdog import Watchdog
     from twisted_ext.server.process.workers import Workforce
@@ -192,6 +193,10 @@ class ServerService(Service):
     @property
     def recursor(self) -> Recursor | None:
         return self.stack.recursor
+
+    @property
+    def trusting(self) -> Trusting | None:
+        return self.stack.trusting
 
     @property
     def views(self) -> Mapping[str, IAnswerSource]:

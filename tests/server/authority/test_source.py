@@ -157,7 +157,7 @@ class ZonesTests(SynchronousTestCase):
         self.zones.putLater(other, broken, 1, 3)
         with self.assertRaises(ServerFailed):
             self.zones.version(other)
-        self.assertEqual(countsOf(self.zones), {"all": 2, "serving": 1, "failed": 1, "wrong": 1})
+        self.assertEqual(countsOf(self.zones), {"all": 2, "serving": 1, "failed": 1, "wrong": 1, "held": 0, "unsigned": 0})
 
     def test_failedReloadKeepsOldVersion(self) -> None:
         """

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from twisted_ext.metrics.counters import Counters
     from twisted_ext.packetcache.packetcache import PacketCache
     from twisted_ext.server.lookup.recursor import Recursor
+    from twisted_ext.server.lookup.trusting import Trusting
 
 __all__ = ["TODAY", "Answering", "Peer", "Response", "SeenServer", "objectIn", "seenServer", "talk"]
 
@@ -79,6 +80,7 @@ class SeenServer:
         self.source: IAnswerSource = self.caching
         self.responder: SourceHolder = Answering(self.caching)
         self.recursor: Recursor | None = None
+        self.trusting: Trusting | None = None
         self.views: Mapping[str, IAnswerSource] = {}
         self.features = Features(Site(clock, inForce))
         self.packetCache: PacketCache | None = None

@@ -278,6 +278,20 @@ class ConnectionTests(SiteTestCase):
         self.assertEqual((mine[0].connected, newest.connected, other.connected), (False, True, True))
         self.assertEqual(self.site.turnedAway, 1)
 
+    def test_answeredConnectionMakesRoom(self) -> None:
+        """
+        A connection whose requests are all answered makes room before those whose first request has not arrived, however long it is idle.
+        """
+        fresh = [self.connect() for _ in range(int(WEB_CLIENTS_PER_PEER.default) - 2)]
+        half, answered = self.connect(), self.connect()
+        for peer in (half, answered):
+            peer.say(GET)
+        self.clock.advance(1)
+        half.say(b"GET / HTTP")
+        newest = self.connect()
+        self.assertEqual((answered.connected, half.connected, newest.connected), (False, True, True))
+        self.assertEqual({peer.connected for peer in fresh}, {True})
+
     def test_connectionsAreBounded(self) -> None:
         """
         The total number of connections is limited as well.

@@ -471,8 +471,7 @@ class ForwardedLookup(PendingQuery):
         standing = self._source.standings[index]
         standing.replied(None if exchange.reliable else now - sentAt)
         self._note(now, "declined", exchange, rcode=rcodeName(fault.rcode))
-        source = self._source
-        tried = self._trouble().tried[index]
+        source, tried = self._source, self._trouble().tried[index]
         if fault.rcode == Rcode.BADCOOKIE and source.cookies is not None and not exchange.reliable:
             # The reply has brought the right one. What is refused twice goes over TCP (RFC 7873, section 5.3).
             if tried.badCookie or not knowsCookie(standing):
@@ -514,8 +513,7 @@ class ForwardedLookup(PendingQuery):
         Handle a query that brought no answer.
         """
         troubles = self._trouble()
-        index = self._open(channel, key)[2]
-        stream = channel.exchange.reliable
+        index, stream = self._open(channel, key)[2], channel.exchange.reliable
         tried = troubles.tried[index]
         step = self._stepAfter(came, index, stream)
         if step is Step.WAIT:

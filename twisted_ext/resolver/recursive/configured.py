@@ -59,16 +59,27 @@ class Trust:
     @ivar negatives: the names for which validation is suspended.
     @ivar unproved: folded names of zones whose servers are configured. They are validated only with a trust anchor at or below them: the
         Internet may have no such zone.
+    @ivar outer: what a whole server trusts, if this is of one of its sources: its suspensions hold here as well, and its anchors if this
+        has none of its own.
     """
 
-    __slots__ = ("anchors", "negatives", "unproved")
+    __slots__ = ("anchors", "negatives", "unproved", "outer", "isOwn")
 
     def __init__(
-        self, anchors: Iterable[Anchor] = ROOT_ANCHORS, negatives: NegativeTrustAnchors | None = None, unproved: Iterable[bytes] = ()
+        self,
+        anchors: Iterable[Anchor] = ROOT_ANCHORS,
+        negatives: NegativeTrustAnchors | None = None,
+        unproved: Iterable[bytes] = (),
+        isOwn: bool = True,
     ) -> None:
+        """
+        @param isOwn: whether the anchors hold although the server has others.
+        """
         self.anchors = TrustAnchors(anchors)
         self.negatives = negatives or NegativeTrustAnchors()
         self.unproved = tuple(unproved)
+        self.outer: Trust | None = None
+        self.isOwn = isOwn
 
     def at(self, name: bytes, now: int) -> ZoneAnchors | None:
         """
@@ -77,7 +88,11 @@ class Trust:
         @param name: folded.
         @param now: seconds since 1970.
         """
-        found = anchorsFor(name, self.anchors, self.negatives, now)
+        outer = self.outer
+        if outer is None:
+            found = anchorsFor(name, self.anchors, self.negatives, now)
+        else:
+            found = anchorsFor(name, self.anchors if self.isOwn else outer.anchors, outer.negatives, now)
         if found is not None and self.unproved:
             for zone in self.unproved:
                 if isBelow(name, zone) and not isBelow(found.zone, zone):

@@ -32,6 +32,7 @@ from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, TrustFault, Wor
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.resolver.ask import Query, lookUp, queryOf, then, unknown
 from twisted_ext.resolver.caching.cached import CachedSource
+from twisted_ext.resolver.recursive.configured import Trust
 from twisted_ext.resolver.recursive.rollovers import AnchorRollovers
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.codes import AD, IN, Rcode
@@ -165,9 +166,27 @@ class ValidatingSource(WrappingSource):
         self.denials = DenialStore(iterations=validator.chains.iterations) if aggressive else None
         self.verdicts = dict.fromkeys(Security, 0)
         self.rollovers: AnchorRollovers | None = None
+        self.trust: Trust | None = None
         self._reactor = reactor
         self.supportFrom(inner)
         self._clock = ClockWatch(reactor.seconds)
+
+    def forget(self, name: bytes | None, subtree: bool) -> None:
+        """
+        Forget what is known of the keys and denials of a name, or of all names for L{None}.
+
+        @param name: folded.
+        """
+        self.validator.chains.forget(name)
+        self.support.flush(name, subtree)
+        denials = self.denials
+        if denials is not None:
+            gone = denials.flush(name or ROOT, below=name is None or subtree)
+            # The zone that the name is in denies it as well.
+            above = name or ROOT
+            while not gone and above != ROOT:
+                above = parentOf(above)
+                gone = denials.flush(above)
 
     def supportFrom(self, source: IAnswerSource) -> None:
         """

@@ -84,7 +84,7 @@ def parseRecursive(
 
     root = readRoot(hints or "")
     anchors = _anchorsIn(anchor) if validate else []
-    trust = Trust(anchors)
+    trust = Trust(anchors, isOwn=anchor is not None)
     validator = Validator(trust.at) if validate else None
     primaries = transferServersFrom([localRoot] if localRoot else [])
     named = [*primaries, *[address for server in root.servers for address in server.addresses]]
@@ -103,8 +103,10 @@ def parseRecursive(
         copy = LocalRoot(site.reactor, primaries, pool, None if validator is None else validator.anchorsFor, port=port)
     store = Store(mostBytes)
     source = recursiveStack(site.reactor, root, validator=validator, options=options, pool=pool, store=store, localRoot=copy)
-    for validating in behind(source, ValidatingSource) if state else ():
-        _follow(site, validating, trust, anchors, state or "")
+    for validating in behind(source, ValidatingSource):
+        validating.trust = trust
+        if state:
+            _follow(site, validating, trust, anchors, state)
     return source
 
 
@@ -113,14 +115,15 @@ def parseValidate(site: Site, source: IAnswerSource, *, anchor: str | None = Non
     Validate with DNSSEC what a source answers, such as a forwarder on the network, which has to pass on signatures. An answer that is bogus
     is a C{DNSServerError}; the AD bit of the source does not count. Place it behind a cache: C{cache:validate:udp:192.0.2.53}.
 
-    @param anchor: a file of trust anchors; it replaces those of the root that are built in if it has some of the root.
+    @param anchor: a file of trust anchors; it replaces those of the root that are built in if it has some of the root. In the settings of a
+        server C{trust-anchor} is used without it.
     @param state: a folder for the state of trust anchors, whose rollovers are then followed (RFC 5011).
 
     @return: L{ValidatingSource<twisted_ext.resolver.recursive.validating.ValidatingSource>}, and what looks up the target of an alias
         that the source does not answer, so that an answer without it is no denial.
     """
     anchors = _anchorsIn(anchor)
-    trust = Trust(anchors)
+    trust = Trust(anchors, isOwn=anchor is not None)
     validating = _validating(site.reactor, source, trust)
     if state:
         _follow(site, validating, trust, anchors, state)
@@ -139,7 +142,9 @@ def _validating(reactor: IReactorTime, source: IAnswerSource, trust: Trust) -> V
     from twisted_ext.dnssec.validation import Validator
     from twisted_ext.resolver.recursive.validating import ValidatingSource
 
-    return ValidatingSource(source, reactor, Validator(trust.at))
+    validating = ValidatingSource(source, reactor, Validator(trust.at))
+    validating.trust = trust
+    return validating
 
 
 def _followed(validating: ValidatingSource) -> IAnswerSource:

@@ -535,6 +535,15 @@ class Settings(Section):
         return Settings({name: given[name] for name, given in mixed if name in given}, own=own, options=other.options)
 
     @property
+    def isValidating(self) -> bool:
+        """
+        Whether answers are validated here: from the root, or those of upstreams and routes whose descriptions say so.
+        """
+        if self.role == "recurse" and self.validate:
+            return True
+        return any(word in each for word in ("validate:", "recursive") for each in (*self.upstream, *self.route))
+
+    @property
     def own(self) -> Settings:
         """
         These, without the values that were added and removed while the server ran.

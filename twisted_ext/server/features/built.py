@@ -285,8 +285,9 @@ class Keepers:
         """
         keeper = self._keepers.get(name)
         if keeper is None:
-            roles = [" or ".join(feature.roles) for feature in order.ORDER if feature.name == name]
-            raise CallerFault(f"{' '.join(verb.words)} takes a server with the role {''.join(roles)}")
+            feature = next(each for each in order.ORDER if each.name == name)
+            needs = feature.needs or f"a server with the role {' or '.join(feature.roles)}"
+            raise CallerFault(f"{' '.join(verb.words)} takes {needs}")
         keeper.seen(self.states)
         return verb.execute(keeper, arguments)
 

@@ -16,10 +16,8 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from twisted_ext.answers import Answer, QueryContext
-from twisted_ext.dnssec.anchors.negative import negativesOf, textsByName
 from twisted_ext.dnssec.clockcheck import clockComplaint
 from twisted_ext.dnssec.times import timeToText
-from twisted_ext.dnssec.trustanchors import Anchor
 from twisted_ext.dnssec.validation import Validator
 from twisted_ext.dnssec.work import Work
 from twisted_ext.interfaces import IAnswerSource, Start
@@ -27,14 +25,7 @@ from twisted_ext.recursion.delegations import Delegation, Delegations, FixedDele
 from twisted_ext.recursion.reporting import Reporter
 from twisted_ext.resolver.combine.aliasfollower import AliasFollower
 from twisted_ext.resolver.recursive.bailiwick import WithinDomain
-from twisted_ext.resolver.recursive.configured import (
-    Trust,
-    optionsFor,
-    readAnchors,
-    readRoot,
-    transferServersFrom,
-    usableFor,
-)
+from twisted_ext.resolver.recursive.configured import Trust, optionsFor, readRoot, transferServersFrom, usableFor
 from twisted_ext.resolver.recursive.pool import ServerPool
 from twisted_ext.resolver.recursive.reporting import ReportingSource
 from twisted_ext.resolver.recursive.rollovers import AnchorRollovers
@@ -44,9 +35,10 @@ from twisted_ext.resolver.recursive.validating import ValidatingSource
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.limits import CONTROL_SHOWN
+from twisted_ext.server.lookup.trusting import Trusted, anchorsOf, applyNegatives, readTrusted
 from twisted_ext.server.lookup.upstreamfigures import authoritiesOf, poolNumbers
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import ROOT, nameFromText, nameToText, parentOf
+from twisted_ext.wire.names import nameFromText, nameToText
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -77,13 +69,11 @@ class Given:
     What the settings and the files that they name say.
 
     @ivar root: servers of the root.
-    @ivar negatives: folded names for which validation is suspended, with the times when that ends.
     """
 
     settings: Settings
     root: Delegation
-    anchors: tuple[Anchor, ...]
-    negatives: dict[bytes, int]
+    trusted: Trusted
 
     def servers(self) -> dict[bytes, tuple[str, ...]]:
         return {server.name: server.addresses for server in self.root.servers}
@@ -107,21 +97,10 @@ def readGiven(settings: Settings, today: Callable[[], float] = time) -> Given:
 
     @raise BadDescription: one of them cannot be used; one line for each error.
     """
-    now = int(today())
-    complaint = clockComplaint(now, ()) if settings.validate else None
+    complaint = clockComplaint(int(today()), ()) if settings.validate else None
     if complaint is not None:
         _log.error("{complaint}", complaint=complaint)
-    root = readRoot(settings.rootHints)
-    anchors: list[Anchor] = []
-    negatives: dict[bytes, int] = {}
-    if settings.validate:
-        anchors, remarks = readAnchors(settings.trustAnchor, now)
-        for remark in remarks:
-            _log.warn("{remark}", remark=remark)
-        negatives, ended = negativesOf(settings.negativeTrustAnchor, now)
-        for text in ended:
-            _log.warn("negative-trust-anchor {text} has ended, and is not used", text=text)
-    return Given(settings, root, tuple(anchors), negatives)
+    return Given(settings, readRoot(settings.rootHints), readTrusted(settings, int(today())) if settings.validate else Trusted())
 
 
 def _anchorFolder(settings: Settings) -> str:
@@ -155,6 +134,7 @@ class Recursor:
 
     @ivar source: answers questions, and follows aliases.
     @ivar trust: the trust anchors.
+    @ivar today: returns seconds since 1970.
     @ivar rollovers: keeps them up to date; L{None} without validation.
     """
 
@@ -175,7 +155,7 @@ class Recursor:
         """
         settings = given.settings
         self.given = given
-        self._today = today
+        self.today = today
         stubs = stubsOf(settings)
         primaries = transferServersFrom(settings.localRoot)
         named = [address for addresses in (*given.servers().values(), *stubs.values(), primaries) for address in addresses]
@@ -191,8 +171,8 @@ class Recursor:
         self._recursive = RecursiveSource(reactor, given.root, options=optionsFor(settings.minimize, settings.queryIpv6), pool=pool)
         fixed = [stubDelegation(zone, targets) for zone, targets in stubs.items()]
         self._recursive.delegations = Delegations(given.root, fixed=fixed)
-        self.trust: Trust = Trust(given.anchors, None if former is None else former.trust.negatives, stubs)
-        self._suspend(None if former is None else former.given, given)
+        self.trust: Trust = Trust(given.trusted.anchors, None if former is None else former.trust.negatives, stubs)
+        applyNegatives(self.trust.negatives, None if former is None else former.given.trusted, given.trusted, int(today()))
         if primaries:
             from twisted_ext.resolver.recursive.localroot import LocalRoot
 
@@ -210,7 +190,7 @@ class Recursor:
                 reactor,
                 self.trust,
                 self._recursive,
-                given.anchors,
+                given.trusted.anchors,
                 _anchorFolder(settings),
                 signals=settings.trustAnchorSignaling,
                 today=today,
@@ -269,37 +249,13 @@ class Recursor:
         @return: whether anything has changed, so that earlier answers may be judged differently.
         """
         before, self.given = self.given, given
-        changed = before.anchors != given.anchors
+        changed = before.trusted.anchors != given.trusted.anchors
         if self.rollovers is not None:
             # Their state is read again as well.
-            self.rollovers.configure(given.anchors)
-        changed = self._suspend(before, given) or changed
+            self.rollovers.configure(given.trusted.anchors)
+        changed = applyNegatives(self.trust.negatives, before.trusted, given.trusted, int(self.today())) or changed
         if changed:
             self.forget()
-        return changed
-
-    def _suspend(self, before: Given | None, after: Given) -> bool:
-        """
-        Apply the negative anchors of the settings whose text has changed; the others go on as they are, also where an operator has removed
-        one or changed its end.
-
-        @return: whether anything has changed.
-        """
-        negatives = self.trust.negatives
-        now = int(self._today())
-        former = {} if before is None else textsByName(before.settings.negativeTrustAnchor)
-        wanted = textsByName(after.settings.negativeTrustAnchor)
-        changed = False
-        for name in () if before is None else before.negatives.keys() - after.negatives.keys():
-            if negatives.remove(name):
-                changed = True
-                _log.info("{name} is validated again: the settings have no negative trust anchor for it", name=nameToText(name))
-        for name, until in after.negatives.items():
-            if before is None or name not in before.negatives or former[name] != wanted[name]:
-                negatives.add(name, now, until)
-                changed = True
-                if before is not None:
-                    _log.info("{name} is not validated until {until}", name=nameToText(name), until=timeToText(until))
         return changed
 
     # -- for operators
@@ -312,25 +268,7 @@ class Recursor:
         self._recursive.delegations.forget(folded)
         self._recursive.addresses.flush(folded, subtree)
         if self._validating is not None:
-            self._validating.validator.chains.forget(folded)
-            self._validating.support.flush(folded, subtree)
-            denials = self._validating.denials
-            if denials is not None:
-                gone = denials.flush(folded or ROOT, below=folded is None or subtree)
-                # The zone that the name is in denies it as well.
-                above = folded or ROOT
-                while not gone and above != ROOT:
-                    above = parentOf(above)
-                    gone = denials.flush(above)
-
-    def ended(self) -> list[bytes]:
-        """
-        Return the names of negative anchors that have ended since the last call.
-        """
-        ended = self.trust.negatives.expire(int(self._today()))
-        for name in ended:
-            _log.info("the negative trust anchor {name} has ended", name=nameToText(name))
-        return ended
+            self._validating.forget(folded, subtree)
 
     def numbers(self, now: float) -> dict[str, float]:
         """
@@ -340,7 +278,7 @@ class Recursor:
         numbers["delegations"] = len(self._recursive.delegations)
         if self._validating is not None:
             numbers.update({security.value: count for security, count in self._validating.verdicts.items()})
-            numbers["negativeAnchors"] = len(self.trust.negatives.listed(int(self._today())))
+            numbers["negativeAnchors"] = len(self.trust.negatives.listed(int(self.today())))
         return numbers
 
     def authorities(self, now: float) -> list[dict[str, JSON]]:
@@ -379,30 +317,10 @@ class Recursor:
 
     def anchors(self) -> dict[str, JSON]:
         """
-        Describe the trust anchors.
-
-        @return: C{anchors}, each with C{zone}, C{type} and C{record} (the data as text) and C{tag}; C{negative}, each with C{name} and
-            C{until}; C{validates}; and C{followed}, the keys whose rollovers are followed, each with C{zone}, C{tag}, C{state}, C{since},
-            and C{next}, when the keys are queried for next.
+        Describe the trust anchors, see L{anchorsOf}; and as C{followed} the keys whose rollovers are followed, each with C{zone}, C{tag},
+        C{state}, C{since}, and C{next}, when the keys are queried for next.
         """
-        from twisted_ext.dnssec.trustanchors import keyTagOf
-        from twisted_ext.wire.rdata.registry import rdataToText
-        from twisted_ext.wire.rrtypes import DNSKEY, DS, typeName
-
-        now = int(self._today())
-        shown: list[JSON] = []
-        for zone in self.trust.anchors.zones():
-            for rrType, rdatas in ((DS, zone.digests), (DNSKEY, zone.keys)):
-                for rdata in rdatas:
-                    shown.append(
-                        {
-                            "zone": nameToText(zone.zone),
-                            "type": typeName(rrType),
-                            "tag": keyTagOf(rrType, rdata),
-                            "record": rdataToText(rrType, rdata),
-                        }
-                    )
-        negative: list[JSON] = [{"name": nameToText(name), "until": timeToText(until)} for name, until in self.trust.negatives.listed(now)]
+        now = int(self.today())
         followed: list[JSON] = [
             {
                 "zone": nameToText(point.zone),
@@ -414,17 +332,4 @@ class Recursor:
             for point in (() if self.rollovers is None else self.rollovers.points())
             for key in point.keys.values()
         ]
-        return {"anchors": shown, "negative": negative, "validates": self._validating is not None, "followed": followed}
-
-    def suspend(self, name: bytes, until: int | None) -> None:
-        """
-        Add or remove a negative trust anchor. What is known of the name has to be forgotten then.
-
-        @param name: folded.
-        @param until: the time when it ends; L{None} to remove it.
-        """
-        now = int(self._today())
-        if until is None or until <= now:
-            self.trust.negatives.remove(name)
-        else:
-            self.trust.negatives.add(name, now, until)
+        return {**anchorsOf(self.trust, now), "validates": self._validating is not None, "followed": followed}

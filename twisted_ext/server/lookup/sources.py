@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.features.built import Features
     from twisted_ext.server.features.views.settings import View
     from twisted_ext.server.lookup.recursor import Given, Recursor
+    from twisted_ext.server.lookup.trusting import Trusting
 
 __all__ = ["ForwardStack", "ZoneStack", "described", "stackFor"]
 
@@ -84,6 +85,7 @@ class _Asking:
     @ivar steps: what L{ForwardStack.path} says of them.
     @ivar system: the servers of C{resolv.conf}, if these are used.
     @ivar recursor: the recursive resolver, if names are resolved from the root.
+    @ivar trusting: what is trusted, if anything is validated.
     @ivar follower: looks up the targets of aliases that upstreams have not followed; the recursor has its own.
     """
 
@@ -93,6 +95,7 @@ class _Asking:
     steps: list[_Step]
     system: SystemServers | None = None
     recursor: Recursor | None = None
+    trusting: Trusting | None = None
     follower: AliasFollower | None = None
 
 
@@ -171,7 +174,7 @@ class ForwardStack:
 
     # -- building the sources
 
-    def _makeAsking(self, settings: Settings, given: Given | None = None, former: Recursor | None = None) -> _Asking:
+    def _makeAsking(self, settings: Settings, given: Given | None = None, former: _Asking | None = None) -> _Asking:
         if not settings.recursive:
             refusing = FailingSource(lambda: Refused("this server asks no upstream", ede=((20, ""),)))
             return _Asking(refusing, refusing, [], [lambda: "no upstream is asked"])
@@ -179,20 +182,24 @@ class ForwardStack:
         steps: list[_Step] = []
         system: SystemServers | None = None
         recursor: Recursor | None = None
-
+        trusting: Trusting | None = None
         upgrade = self._upgradeFor(settings)
 
         def built(description: str, setting: str, counted: bool = False) -> CountedUpstream:
             source = described(self._reactor, description, setting, self._listening)
             if upgrade is not None and setting == "upstream":
                 source = _designatedFor(self._reactor, source, upgrade, description, settings)
+            if trusting is not None:
+                trusting.join(source)
             upstream = CountedUpstream(description, source, self._reactor, counted=counted)
             upstreams.append(upstream)
             return upstream
 
         try:
             if given is not None:
-                recursor = self._recursing(given, former)
+                recursor = self._recursing(given, None if former is None else former.recursor)
+            trusting = _trustingFor(settings, recursor, None if former is None else former.trusting)
+            if recursor is not None:
                 default: IAnswerSource = recursor.source
                 validated = "validated" if settings.validate else "without validation"
                 if settings.opportunistic:
@@ -239,7 +246,7 @@ class ForwardStack:
         follower: AliasFollower | None = None
         if recursor is None:
             source = follower = AliasFollower(source)
-        return _Asking(source, default, upstreams, steps, system, recursor, follower)
+        return _Asking(source, default, upstreams, steps, system, recursor, trusting, follower)
 
     def _upgradeFor(self, settings: Settings) -> Upgrade | None:
         if settings.upgradeUpstreams == "no":
@@ -339,7 +346,9 @@ class ForwardStack:
         former = asking.recursor
         rebuilt = given is not None and former is not None and not former.isBuiltFor(given)
         if rebuilt or any(setting.name in _ASKING for setting in before.differing(settings)):
-            asking = self._makeAsking(settings, given, former)
+            asking = self._makeAsking(settings, given, asking)
+        trusting = asking.trusting
+        trusted = None if asking is not self._asking or trusting is None else trusting.read(settings)
         try:
             lifetimes = _lifetimesOf(settings)
             outermost = self._makeOutermost(settings, features)
@@ -354,8 +363,12 @@ class ForwardStack:
             self._replaceable.replace(asking.source)
             if rebuilt:
                 self.caching.flush()
-        elif former is not None and given is not None and former.apply(given):
-            self.caching.flush()
+        else:
+            changed = former is not None and given is not None and former.apply(given)
+            if trusting is not None and trusting.apply(trusted, changed):
+                changed = True
+            if changed:
+                self.caching.flush()
         if any(setting.name in _TTLS for setting in before.differing(settings)):
             self.caching.store.lifetimes = lifetimes
             # What was cached before may outlive the new bounds.
@@ -381,8 +394,7 @@ class ForwardStack:
         """
         if self._asking.system is not None:
             self._asking.system.look()
-        recursor = self._asking.recursor
-        for name in () if recursor is None else recursor.ended():
+        for name in () if self._asking.trusting is None else self._asking.trusting.ended():
             self.flush(name, True)
         self._upstreamLog.look(serversOf(self._asking.source), self._reactor.seconds())
 
@@ -395,15 +407,17 @@ class ForwardStack:
         count = self.caching.flush(name, subtree)
         if self._asking.recursor is not None:
             self._asking.recursor.forget(name, subtree)
+        if self._asking.trusting is not None:
+            self._asking.trusting.forget(name, subtree)
         self._changed()
         return count
 
     def suspend(self, name: bytes, until: int | None) -> None:
         """
-        See L{Recursor.suspend}. Without a recursive resolver, nothing is validated here.
+        See L{Trusting.suspend}.
         """
-        if self._asking.recursor is not None:
-            self._asking.recursor.suspend(name, until)
+        if self._asking.trusting is not None:
+            self._asking.trusting.suspend(name, until)
             self.flush(name, True)
 
     @property
@@ -412,6 +426,13 @@ class ForwardStack:
         The recursive resolver, if there is one.
         """
         return self._asking.recursor
+
+    @property
+    def trusting(self) -> Trusting | None:
+        """
+        What is trusted, if anything is validated.
+        """
+        return self._asking.trusting
 
     # -- answering
 
@@ -470,6 +491,20 @@ def _givenIn(settings: Settings) -> Given | None:
     from twisted_ext.server.lookup.recursor import readGiven
 
     return readGiven(settings)
+
+
+def _trustingFor(settings: Settings, recursor: Recursor | None, former: Trusting | None) -> Trusting | None:
+    """
+    Return what is trusted, L{None} if nothing is validated.
+
+    @param former: its predecessor, whose exceptions go on.
+    """
+    if not settings.isValidating:
+        return None
+    # Imported for those that validate only: it takes a tenth of a second.
+    from twisted_ext.server.lookup.trusting import Trusting
+
+    return Trusting(settings, None if recursor is None or not settings.validate else recursor, former)
 
 
 def _designatedFor(
@@ -544,6 +579,7 @@ class ZoneStack:
 
     caching = None
     recursor = None
+    trusting = None
     views: Mapping[str, IAnswerSource] = {}
 
     def __init__(self, settings: Settings, zones: Zones, features: Features, changed: Callable[[], object] = lambda: None) -> None:

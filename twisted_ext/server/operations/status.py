@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.features.built import Features, Keepers
     from twisted_ext.server.listeners.tls.encryption import Encryption
     from twisted_ext.server.lookup.recursor import Recursor
+    from twisted_ext.server.lookup.trusting import Trusting
     from twisted_ext.server.zones.zoneset import ZoneSet
 
 __all__ = ["Serving", "SourceHolder", "Status"]
@@ -87,6 +88,9 @@ class Serving(Protocol):
 
     @property
     def recursor(self) -> Recursor | None: ...
+
+    @property
+    def trusting(self) -> Trusting | None: ...
 
     @property
     def views(self) -> Mapping[str, IAnswerSource]:
@@ -388,9 +392,12 @@ class Status(Operations):
 
     def anchors(self) -> dict[str, JSON]:
         """
-        Describe the trust anchors of a recursive resolver, see L{Recursor.anchors}.
+        Describe the trust anchors, see L{Trusting.anchors}.
         """
-        return self._recursor.anchors()
+        trusting = self.serving.trusting
+        if trusting is None:
+            raise CallerFault("this server validates nothing; txdns recurse does, and forwarders with validate: in an upstream or route")
+        return trusting.anchors()
 
     def flush(self, name: str, below: bool, everything: bool) -> dict[str, JSON]:
         """

@@ -65,6 +65,8 @@ _RECURSING: Final = (
     "query-localhost",
 )
 
+#: Those of them that others use which validate.
+_TRUSTING: Final = ("trust-anchor", "negative-trust-anchor")
 
 #: The name of the program: the sub-command of twistd, unless another one runs the server.
 _program = "twistd txdns"
@@ -128,7 +130,7 @@ def wantSomething(settings: Settings, config: str | None) -> None:
     """
     if settings.role == "recurse" and (settings.upstream or "resolv-conf" in settings.given):
         _log.warn("upstream and resolv-conf have no effect with recurse, which asks no other resolver; use route for single domains")
-    idle = [name for name in _RECURSING if name in settings.given]
+    idle = [name for name in _RECURSING if name in settings.given and not (settings.isValidating and name in _TRUSTING)]
     if settings.role != "recurse" and idle:
         _log.warn("{names}: these settings have an effect with recurse only", names=", ".join(idle))
     if "https-path" in settings.given and not (settings.https or settings.httpsClear or settings.http3):

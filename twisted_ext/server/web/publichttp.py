@@ -157,13 +157,14 @@ class PublicSite(BoundedSite):
 
     def _makeRoom(self, channels: Iterable[_Channel]) -> bool:
         """
-        Close one connection. Connections without a complete request go first, starting with the one that has waited longest; then those
-        with the most requests answered. A connection with its first request is never closed.
+        Close one connection. Those go first whose requests are all answered, as their clients can connect again without a loss, or may have
+        closed them already; then others without a complete request, each starting with the one that has waited longest; then those with the
+        most requests answered. A connection with its first request is never closed.
         """
         self.turnedAway += 1
         idle = [channel for channel in channels if channel.isWaiting]
         if idle:
-            min(idle, key=lambda channel: channel.since).end()
+            min(idle, key=lambda channel: (not channel.isAnswered, channel.since)).end()
             return True
         known = [channel for channel in channels if channel.isQueued and channel.served]
         if known:
@@ -260,6 +261,13 @@ class _Channel(HTTPChannel):
         self._received = bytearray()
         self._wait()
         site.opened(self, peer)
+
+    @property
+    def isAnswered(self) -> bool:
+        """
+        Whether all that the client has sent so far, at least one request, is answered.
+        """
+        return self.served > 0 and not self._received
 
     def _wait(self) -> None:
         self.isWaiting = True

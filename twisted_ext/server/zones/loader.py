@@ -25,8 +25,7 @@ from twisted_ext.server.limits import BATCH_OCTETS, CHANGING_SECONDS, COMPILER_P
 from twisted_ext.server.zones.compilers import Compilers, Job, Result, builtFrom, complaintsOf, sourcesOf
 from twisted_ext.server.zones.imagefiles import Built, Images, Source, statusOf
 from twisted_ext.server.zones.loadinglog import LoadingLog
-from twisted_ext.server.zones.pending import ABSENT, GONE, PendingZone, Reload
-from twisted_ext.server.zones.standing import ListedZone
+from twisted_ext.server.zones.pending import ABSENT, GONE, ListedZone, PendingZone, Reload
 from twisted_ext.wire.names import nameToText
 
 if TYPE_CHECKING:
@@ -644,7 +643,7 @@ class ZoneLoader:
         """
         Return the zones that folders and lists name, or named before they lost many at once.
         """
-        return [ListedZone(wanted.listedBy, wanted.zone, wanted.file) for wanted in self._wanted.values() if wanted.listedBy]
+        return [(wanted.listedBy, wanted.zone, wanted.file) for wanted in self._wanted.values() if wanted.listedBy]
 
     def among(self, apexes: Collection[bytes]) -> dict[bytes, Callable[[], None]]:
         """

@@ -17,7 +17,7 @@ from twisted_ext.server.zones.imagefiles import Source, statusOf
 if TYPE_CHECKING:
     from twisted_ext.server.config.zonesettings import ZoneSettings
 
-__all__ = ["ABSENT", "GONE", "PendingZone", "Reload"]
+__all__ = ["ABSENT", "GONE", "ListedZone", "PendingZone", "Reload"]
 
 _MOST_LINES: Final = int(LOADING_COMPLAINTS.default)
 
@@ -26,6 +26,10 @@ ABSENT: Final = (-1, -1)
 
 #: Ending of the line that reports a removed zone.
 GONE: Final = ": is served no more"
+
+
+#: A zone that a folder or list has named: the path of these, the zone's name as text with its final dot, and its master file.
+ListedZone = tuple[str, str, str]
 
 
 class PendingZone:

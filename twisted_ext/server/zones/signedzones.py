@@ -53,7 +53,7 @@ class SignedZones:
         self._built: dict[bytes, Built] = {}
         # When the signatures of a zone were last made anew because of their age, on the reactor's clock.
         self._renewed: dict[bytes, float] = {}
-        # How far the time is ahead of the reactor's clock, which nobody sets.
+        # How far the time is ahead of the reactor's clock, which does not change when the time is set.
         self._ahead = 0.0
 
     def add(self, apex: bytes, validity: Validity) -> None:

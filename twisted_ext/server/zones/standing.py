@@ -9,7 +9,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -19,31 +18,17 @@ from twisted.logger import Logger
 from twisted_ext.errors import BadDescription
 from twisted_ext.files import replacingFile
 from twisted_ext.server.config.zonesettings import ZoneSettings
+from twisted_ext.server.zones.pending import ListedZone
 
 if TYPE_CHECKING:
     from twisted_ext.server.authority.guards import Guards
     from twisted_ext.server.config.settings import Settings
 
-__all__ = ["ListedZone", "StandingZones", "isKept"]
+__all__ = ["StandingZones", "isKept"]
 
 _log: Final = Logger(__name__)
 
 _FILE: Final = "listed-zones.json"
-
-
-@dataclass(slots=True, frozen=True)
-class ListedZone:
-    """
-    A zone that a folder or list has named.
-
-    @ivar path: the folder or list.
-    @ivar text: the zone's name, as text with its final dot.
-    @ivar file: its master file.
-    """
-
-    path: str
-    text: str
-    file: str
 
 
 def isKept(folder: str) -> bool:
@@ -86,18 +71,18 @@ class StandingZones:
             return []
         counts: dict[str, int] = dict.fromkeys(settings.zones, 0)
         gone: list[ZoneSettings] = []
-        for each in self.read() if self.listed is None else self.listed():
-            if each.path not in counts:
+        for path, text, file in self.read() if self.listed is None else self.listed():
+            if path not in counts:
                 continue
             try:
-                zone = ZoneSettings.of(each.text, each.file)
+                zone = ZoneSettings.of(text, file)
             except BadDescription:
                 # Another version has kept it, or someone has changed the file.
                 continue
-            counts[each.path] += 1
+            counts[path] += 1
             if zone.name not in found:
-                zone.listedBy = each.path
-                zone.held = f"{each.path} does not name it any more, as it lost many zones at once; to take that: txdns control reload"
+                zone.listedBy = path
+                zone.held = f"{path} does not name it any more, as it lost many zones at once; to take that: txdns control reload"
                 gone.append(zone)
         said = self._guards.judgeZones(counts, Counter(zone.listedBy for zone in gone))
         if not said:
@@ -120,7 +105,7 @@ class StandingZones:
                 text = file.read()
             for path, zones in json.loads(text or "{}").items():
                 for name, master in zones.items():
-                    yield ListedZone(str(path), str(name), str(master))
+                    yield str(path), str(name), str(master)
             self._written = text
         except FileNotFoundError:
             return
@@ -147,8 +132,8 @@ class StandingZones:
 
     def _write(self, zones: list[ListedZone]) -> None:
         byPath: dict[str, dict[str, str]] = {}
-        for zone in zones:
-            byPath.setdefault(zone.path, {})[zone.text] = zone.file
+        for path, name, master in zones:
+            byPath.setdefault(path, {})[name] = master
         text = json.dumps(byPath, indent=0) if byPath else ""
         if text == self._written or not self._path or not (text or os.path.exists(self._path)):
             return

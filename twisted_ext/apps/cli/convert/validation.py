@@ -69,10 +69,8 @@ class Validation:
             into.needless(place, f"the route of {closest} is not validated")
         elif closest in stubs and closest not in routes and closest not in self._anchors:
             into.needless(place, "a stub is validated only with a trust anchor for it")
-        elif closest not in routes and into.values.get("role") == "recurse":
+        else:
             into.add("negative-trust-anchor", f"{name}=+7d", place)
             into.differs(
                 place, f"validation of {name} is suspended for at most a week", "give it a route or a stub, which is not validated"
             )
-        else:
-            into.missing(place, "single domains of an upstream cannot be left unvalidated", f"set a route for {name}")

@@ -243,6 +243,7 @@ class Feature:
     @cvar figures: the numbers that it and its keeper add to the statistics.
     @cvar verbs: the operations that it adds. The first word of their paths is not one of the server's own.
     @cvar roles: the roles of servers with which it can be switched on.
+    @cvar needs: what its verbs take, if that is more than a role, for errors.
     """
 
     name: str
@@ -250,6 +251,7 @@ class Feature:
     figures: ClassVar[tuple[Figure, ...]] = ()
     verbs: ClassVar[tuple[Verb, ...]] = ()
     roles: ClassVar[tuple[str, ...]] = ("forward", "recurse", "serve")
+    needs: ClassVar[str] = ""
 
     def make(self, site: Site, former: Active | None) -> Active | None:
         """

@@ -31,7 +31,7 @@ def _remove(anchors: NegativeAnchors, arguments: Mapping[str, str]) -> JSON:
 
 class Suspended(Active):
     """
-    Has the recursive resolver validate what the keeper says.
+    Has all that validates except what the keeper says.
     """
 
     def __init__(self, site: Site, former: Suspended | None) -> None:
@@ -65,12 +65,17 @@ class NegativeAnchorsFeature(Feature):
         ),
         Verb("nta/remove", "validate it again", _remove, takes=("NAME",), changes=True, inParent=True),
     )
-    roles = ("recurse",)
+    roles = ("forward", "recurse")
+    needs = "a server that validates: the role recurse, or validate: in an upstream or route"
 
     def make(self, site: Site, former: Active | None) -> Active | None:
+        if not site.settings.isValidating:
+            return None
         return Suspended(site, former if isinstance(former, Suspended) else None)
 
     def keeper(self, reactor: IReactorTime, settings: Settings) -> Keeper | None:
+        if not settings.isValidating:
+            return None
         from twisted_ext.server.features.negativeanchors.keeper import NegativeAnchors
 
         return NegativeAnchors(settings)

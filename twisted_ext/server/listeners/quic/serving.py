@@ -297,7 +297,7 @@ class QuicServing:
             self._tooEarly(stream, octets)
             return
         if not self.link.isWritable(stream):
-            # The client has cancelled the query before it was complete, or in the same datagram: nobody waits for the answer.
+            # The client has cancelled the query before it was complete, or in the same datagram, and does not wait for the answer.
             return
         if self.waiting >= self._servings.mostInFlight:
             self.link.reset(stream, self.codes.load)
