@@ -23,7 +23,7 @@ from tests.server.update.changed import SlowDisk
 from tests.server.zones.loaded import LoadingCase
 from tests.server.zones.stored import newStore
 from tests.zone.changing import APEX, ZONE, edited, records, textsOf, versionOf
-from twisted_ext.errors import BadDescription
+from twisted_ext.errors import BadDescription, StorageFault
 from twisted_ext.server.authority.guards import Guards
 from twisted_ext.server.authority.sink import ZoneSink
 from twisted_ext.server.authority.zonetable import FAILED, SERVING, Place, Zones, zoneFigures
@@ -34,6 +34,7 @@ from twisted_ext.server.zones import copies as copiesModule
 from twisted_ext.server.zones.arrivals import Arrivals
 from twisted_ext.server.zones.copies import Copies
 from twisted_ext.server.zones.databases.dbzones import ZoneDatabases
+from twisted_ext.server.zones.databases.sqlite import SQLiteStore
 from twisted_ext.server.zones.loader import ZoneLoader
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import nameFromText
@@ -231,6 +232,57 @@ class DatabaseTests(SynchronousTestCase):
         os.rename(f"{self.path}.away", self.path)
         self.poll()
         self.assertIs(self.current(), before)
+        self.assertEqual(self.place.said, "")
+
+    def test_databaseIsDamaged(self) -> None:
+        """
+        While the file of the database is damaged, which nothing but its octets tells, its zones are served and say so. When it is whole
+        again, they do not.
+        """
+        self.poll()
+        before = textsOf(self.current())
+        self.sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.poll()
+        path = Path(self.path)
+        whole = path.read_bytes()
+        for octets in (whole[:100] + os.urandom(len(whole) - 100), os.urandom(len(whole)), b"x" * 6000 + whole[6000:]):
+            with path.open("r+b") as file:
+                file.write(octets)
+            for _ in range(3):
+                self.poll()
+                self.assertRegex(self.place.said, "malformed|not a database")
+                self.assertEqual(textsOf(self.current()), before)
+            with path.open("r+b") as file:
+                file.write(whole)
+            self.poll()
+            self.assertEqual((self.place.said, textsOf(self.current())), ("", before))
+
+    def test_databaseCannotBeWritten(self) -> None:
+        """
+        A zone whose update the database refuses as it is damaged says so, though there is nothing to read since; it says so until it can be
+        read. So it does if the database fails in a way that nobody has thought of.
+        """
+        self.poll()
+        keeper = self.databases.keeperOf(APEX)
+        assert keeper is not None
+        after = edited(self.current(), "made 300 A 192.0.2.1")
+        with patch.object(SQLiteStore, "_load", side_effect=sqlite3.DatabaseError("database disk image is malformed")):
+            with patch.object(SQLiteStore, "_write", side_effect=sqlite3.DatabaseError("database disk image is malformed")):
+                self.assertRaises(StorageFault, keeper[0].append, [difference(self.current(), after)])
+            for _ in range(3):
+                self.poll()
+                self.assertIn("malformed", self.place.said)
+        self.poll()
+        self.assertEqual(self.place.said, "")
+        with patch.object(SQLiteStore, "news", side_effect=ValueError("no number")):
+            self.poll()
+            self.assertIn("ValueError: no number", self.place.said)
+            self.arrivals.arrived(self.current())
+            self.assertEqual(self.place.said, "")
+            self.poll()
+            self.assertIn("ValueError: no number", self.place.said)
+        self.flushLoggedErrors(ValueError)
+        self.poll()
         self.assertEqual(self.place.said, "")
 
     def test_zoneVanishes(self) -> None:

@@ -51,17 +51,26 @@ class StoreJournal:
     """
 
     def __init__(
-        self, opened: Callable[[], IZoneStore], note: Callable[[Sequence[Difference]], object] = lambda differences: None
+        self,
+        opened: Callable[[], IZoneStore],
+        note: Callable[[Sequence[Difference]], object] = lambda differences: None,
+        doubt: Callable[[bytes], object] = lambda apex: None,
     ) -> None:
         """
         @param opened: returns the database, in the thread that stores changes.
         @param note: called with the stored differences, in the thread that stored them.
+        @param doubt: called in that thread with the folded name of a zone that could not be written: it may not be readable either.
         """
         self._opened = opened
+        self._doubt = doubt
         self._note = note
 
     def append(self, differences: Sequence[Difference]) -> None:
-        self._opened().write(differences)
+        try:
+            self._opened().write(differences)
+        except StorageFault:
+            self._doubt(differences[0].before.name.lower())
+            raise
         self._note(differences)
 
     # The database keeps no old changes, and its owner closes it.
@@ -107,7 +116,9 @@ class DatabasePoller:
         """
         self.said: dict[bytes, str] = {}
         self.wanted: set[bytes] | None = None
-        self.journal = StoreJournal(self._opened, self._note)
+        # Zones that could not be read or written, to be read at the next poll.
+        self._unread: set[bytes] = set()
+        self.journal = StoreJournal(self._opened, self._note, self._unread.add)
         self._opening = opening
         self._store = store
         self._sink = sink
@@ -118,8 +129,6 @@ class DatabasePoller:
         # Position in the database's change feed; L{None} before the first load.
         self._position: int | None = None
         self._ours: set[bytes] = set()
-        # Zones that could not be read, to be retried at the next poll.
-        self._unread: set[bytes] = set()
         self._histories: dict[bytes, History] = {}
         self._fault = ""
         self._begun: Deferred[None] = Deferred()
@@ -324,31 +333,46 @@ class DatabasePoller:
                 self._fault = ""
                 self._confirm()
         except DNSFault as fault:
-            if self._fault != str(fault) and not self._closed:
-                self._fault = str(fault)
-                for apex in self.wanted or ():
-                    self._sink.standIn(apex)
-                served = sum([self._sink.former(apex) is not None for apex in self._ours])
-                _log.error(
-                    "{label} cannot be read: {fault}; {served} of its {all} zones are served as they were",
-                    label=self._label,
-                    fault=fault,
-                    served=served,
-                    all=len(self._ours),
-                )
-                for apex in self.wanted or ():
-                    self._sink.failed(apex, str(fault))
-        except Exception:
+            self._mark(str(fault))
+        except Exception as error:
             # The next poll may succeed.
-            _log.failure("while looking at {label}", label=self._label)
+            said = f"{self._label}: {type(error).__name__}: {error}"
+            if said != self._fault:
+                _log.failure("while looking at {label}", label=self._label)
+            self._mark(said)
         if not self._begun.called:
             self._begun.callback(None)
+
+    def _mark(self, said: str) -> None:
+        """
+        Have all zones of the database say why it cannot be read, also those that something else has confirmed since then.
+        """
+        if self._closed:
+            return
+        if self._fault != said:
+            self._fault = said
+            for apex in self.wanted or ():
+                self._sink.standIn(apex)
+            served = sum([self._sink.former(apex) is not None for apex in self._ours])
+            _log.error(
+                "{label} cannot be read: {fault}; {served} of its {all} zones are served as they were",
+                label=self._label,
+                fault=said,
+                served=served,
+                all=len(self._ours),
+            )
+        for apex in {*self._ours, *(self.wanted or ())}:
+            place = self._sink.zones.at(apex)
+            if place is None or place.said != said:
+                self._sink.failed(apex, said)
 
     def _confirm(self) -> None:
         """
         Report that the database can be read again, with all zones that have not changed.
         """
         _log.info("{label} can be read again", label=self._label)
+        for apex, said in self.said.items():
+            self._sink.failed(apex, said)
         for apex in self._ours - set(self.said):
             version = self._sink.former(apex)
             if version is not None:
@@ -381,8 +405,9 @@ class DatabasePoller:
         return [f"{text}: is served no more" if version is None else f"{text}: serial {version.serial}, {version.recordCount} records"]
 
     async def _follow(self, since: int) -> None:
-        unread, self._unread = self._unread, set()
-        for apex in unread & self._ours:
+        unread = self._unread & self._ours
+        self._unread.clear()
+        for apex in unread:
             await self._reload(apex)
         told = await self.exclusively(lambda: self._opened().news(since))
         assert isinstance(told, tuple)
