@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, DeferredLock, gatherResults, succee
 from twisted.internet.task import Cooperator, LoopingCall
 from twisted.logger import Logger
 
-from twisted_ext.errors import BadChange, BadDescription, BadZone, BudgetSpent, DNSFault, StorageFault
+from twisted_ext.errors import BadChange, BadDescription, BadZone, BudgetSpent, DNSFault, StorageFault, StoreMoved
 from twisted_ext.server.authority.guards import Guards
 from twisted_ext.server.config.stores import storeFrom
 from twisted_ext.server.limits import STORE_LOOKS
@@ -55,12 +55,15 @@ class StoreJournal:
         opened: Callable[[], IZoneStore],
         note: Callable[[Sequence[Difference]], object] = lambda differences: None,
         doubt: Callable[[bytes], object] = lambda apex: None,
+        look: Callable[[], Deferred[None]] = lambda: succeed(None),
     ) -> None:
         """
         @param opened: returns the database, in the thread that stores changes.
         @param note: called with the stored differences, in the thread that stored them.
         @param doubt: called in that thread with the folded name of a zone that could not be written: it may not be readable either.
+        @ivar look: called in the reactor's thread; fires when what others have written is in force.
         """
+        self.look = look
         self._opened = opened
         self._doubt = doubt
         self._note = note
@@ -68,6 +71,8 @@ class StoreJournal:
     def append(self, differences: Sequence[Difference]) -> None:
         try:
             self._opened().write(differences)
+        except StoreMoved:
+            raise
         except StorageFault:
             self._doubt(differences[0].before.name.lower())
             raise
@@ -118,13 +123,14 @@ class DatabasePoller:
         self.wanted: set[bytes] | None = None
         # Zones that could not be read or written, to be read at the next poll.
         self._unread: set[bytes] = set()
-        self.journal = StoreJournal(self._opened, self._note, self._unread.add)
+        self.journal = StoreJournal(self._opened, self._note, self._unread.add, self.look)
         self._opening = opening
         self._store = store
         self._sink = sink
         self._guards = guards or Guards()
         self._outside = elsewhere
         self._turns = DeferredLock()
+        self._looks = DeferredLock()
         self._label = label
         # Position in the database's change feed; L{None} before the first load.
         self._position: int | None = None
@@ -321,7 +327,8 @@ class DatabasePoller:
         """
         @return: fires when the changes in the database are in force.
         """
-        return Deferred.fromCoroutine(self._look())
+        # One after the other: the second would find nothing new, and be over before what the first has found is in force.
+        return self._looks.run(lambda: Deferred.fromCoroutine(self._look()))
 
     async def _look(self) -> None:
         try:

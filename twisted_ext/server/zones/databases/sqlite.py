@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from zope.interface import implementer
 
-from twisted_ext.errors import BadName, BadRecord, BadZone, StorageFault
+from twisted_ext.errors import BadName, BadRecord, BadZone, StorageFault, StoreMoved
 from twisted_ext.files import isPlain
 from twisted_ext.interfaces import IZoneStore
 from twisted_ext.wire.codes import IN
@@ -348,7 +348,7 @@ class SQLiteStore:
         found = self._find(apexName)
         if found is None or found[1] != difference.oldSerial:
             where = "is gone" if found is None else f"is at serial {found[1]}"
-            raise StorageFault(f"{self.path}: {nameToText(apexName)} {where}, the change begins at {difference.oldSerial}")
+            raise StoreMoved(f"{self.path}: {nameToText(apexName)} {where}, the change begins at {difference.oldSerial}")
         zone = found[0]
         for record in eachRecord((*difference.removed, difference.before)):
             self._remove(apexName, zone, record)
