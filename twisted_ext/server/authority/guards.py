@@ -123,6 +123,16 @@ class Guards:
         self._accepted.add(apex)
         return True
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return self._records, self._zones
+
+    def isAccepted(self, apex: bytes) -> bool:
+        """
+        Return whether the next version of a zone is taken whatever it has lost.
+        """
+        return apex in self._accepted
+
     def forget(self, apex: bytes) -> None:
         """
         Drop what is known of a zone that is no longer served, or comes from elsewhere now.
