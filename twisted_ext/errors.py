@@ -145,6 +145,12 @@ class StorageFault(DNSFault):
     """
 
 
+class StoreMoved(StorageFault):
+    """
+    A database has another version of a zone than the one that was to be changed.
+    """
+
+
 class KeyFault(StorageFault):
     """
     A private key does not sign at present, such as one in a token that was removed.

@@ -284,7 +284,8 @@ class IZoneStore(Interface):
         """
         Write changes that a server has made to its zones, all of them or none. They are durable when this returns.
 
-        @raise StorageFault: the zone has another serial number, or cannot be written.
+        @raise StoreMoved: the zone has another serial number: C{news} tells of the changes since, and the server makes its own again.
+        @raise StorageFault: it cannot be written.
         """
 
     def close() -> None:

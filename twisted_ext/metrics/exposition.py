@@ -67,6 +67,8 @@ _PLAIN: Final[tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...]
     ("txdns_zones_wrong", "gauge", "Zones with errors, served or not.", "", (("", "zonesWrong"),)),
     ("txdns_zones_unsigned", "gauge", "Zones that are to be signed and are served without signatures.", "", (("", "zonesUnsigned"),)),
     ("txdns_zones_held", "gauge", "Zones whose next version has lost so much that it waits for an operator.", "", (("", "zonesHeld"),)),
+    ("txdns_zones_to_copy", "gauge", "Zones in databases, of which a last good copy is to be kept.", "", (("", "zonesToCopy"),)),
+    ("txdns_zones_copied", "gauge", "Those of them that have a last good copy.", "", (("", "zonesCopied"),)),
     (
         "txdns_zones_signature_expiry_seconds",
         "gauge",

@@ -7,8 +7,12 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import cast
+from unittest.mock import patch
 
 from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
@@ -19,21 +23,32 @@ from tests.server.update.changed import SlowDisk
 from tests.server.zones.loaded import LoadingCase
 from tests.server.zones.stored import newStore
 from tests.zone.changing import APEX, ZONE, edited, records, textsOf, versionOf
-from twisted_ext.errors import BadDescription
+from twisted_ext.errors import BadDescription, StorageFault
 from twisted_ext.server.authority.guards import Guards
 from twisted_ext.server.authority.sink import ZoneSink
-from twisted_ext.server.authority.zonetable import FAILED, SERVING, Place, Zones
+from twisted_ext.server.authority.zonetable import FAILED, SERVING, Place, Zones, zoneFigures
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.limits import COPY_PAUSE, STORE_LOOKS
+from twisted_ext.server.zones import copies as copiesModule
 from twisted_ext.server.zones.arrivals import Arrivals
+from twisted_ext.server.zones.copies import Copies
 from twisted_ext.server.zones.databases.dbzones import ZoneDatabases
+from twisted_ext.server.zones.databases.sqlite import SQLiteStore
 from twisted_ext.server.zones.loader import ZoneLoader
+from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.zone.store.image import Image
+from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.traversal import difference
 from twisted_ext.zone.store.version import Version
 
 _MANY = "".join([f"h{number} 300 A 192.0.2.{number}\n" for number in range(40)])
+
+
+def _damaged(octets: bytes) -> tuple[bytes, ...]:
+    return b"", octets[: len(octets) // 2], octets[:40] + bytes([octets[40] ^ 1]) + octets[41:], os.urandom(200)
 
 
 def test_shares() -> None:
@@ -144,6 +159,13 @@ class DatabaseTests(SynchronousTestCase):
             self.disk.settle()
             self.clock.advance(0)
 
+    def rows(self) -> dict[bytes, bytes]:
+        """
+        Return the copies that are on disk.
+        """
+        with closing(sqlite3.connect(self.folder / "state" / "copies" / "copies.sqlite")) as copies:
+            return dict(copies.execute("SELECT zone, image FROM copies"))
+
     @property
     def place(self) -> Place:
         place = self.zones.at(APEX)
@@ -210,6 +232,57 @@ class DatabaseTests(SynchronousTestCase):
         os.rename(f"{self.path}.away", self.path)
         self.poll()
         self.assertIs(self.current(), before)
+        self.assertEqual(self.place.said, "")
+
+    def test_databaseIsDamaged(self) -> None:
+        """
+        While the file of the database is damaged, which nothing but its octets tells, its zones are served and say so. When it is whole
+        again, they do not.
+        """
+        self.poll()
+        before = textsOf(self.current())
+        self.sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.poll()
+        path = Path(self.path)
+        whole = path.read_bytes()
+        for octets in (whole[:100] + os.urandom(len(whole) - 100), os.urandom(len(whole)), b"x" * 6000 + whole[6000:]):
+            with path.open("r+b") as file:
+                file.write(octets)
+            for _ in range(3):
+                self.poll()
+                self.assertRegex(self.place.said, "malformed|not a database")
+                self.assertEqual(textsOf(self.current()), before)
+            with path.open("r+b") as file:
+                file.write(whole)
+            self.poll()
+            self.assertEqual((self.place.said, textsOf(self.current())), ("", before))
+
+    def test_databaseCannotBeWritten(self) -> None:
+        """
+        A zone whose update the database refuses as it is damaged says so, though there is nothing to read since; it says so until it can be
+        read. So it does if the database fails in a way that nobody has thought of.
+        """
+        self.poll()
+        keeper = self.databases.keeperOf(APEX)
+        assert keeper is not None
+        after = edited(self.current(), "made 300 A 192.0.2.1")
+        with patch.object(SQLiteStore, "_load", side_effect=sqlite3.DatabaseError("database disk image is malformed")):
+            with patch.object(SQLiteStore, "_write", side_effect=sqlite3.DatabaseError("database disk image is malformed")):
+                self.assertRaises(StorageFault, keeper[0].append, [difference(self.current(), after)])
+            for _ in range(3):
+                self.poll()
+                self.assertIn("malformed", self.place.said)
+        self.poll()
+        self.assertEqual(self.place.said, "")
+        with patch.object(SQLiteStore, "news", side_effect=ValueError("no number")):
+            self.poll()
+            self.assertIn("ValueError: no number", self.place.said)
+            self.arrivals.arrived(self.current())
+            self.assertEqual(self.place.said, "")
+            self.poll()
+            self.assertIn("ValueError: no number", self.place.said)
+        self.flushLoggedErrors(ValueError)
+        self.poll()
         self.assertEqual(self.place.said, "")
 
     def test_zoneVanishes(self) -> None:
@@ -310,7 +383,7 @@ class DatabaseTests(SynchronousTestCase):
         self.arrivals.follow(APEX, None)
         self.poll()
         self.assertEqual((self.guards.waiting, self.zones.at(APEX)), ({}, None))
-        self.assertEqual(os.listdir(self.folder / "state" / "copies"), [])
+        self.assertEqual(self.rows(), {})
 
     def test_soaVanishes(self) -> None:
         """
@@ -327,21 +400,18 @@ class DatabaseTests(SynchronousTestCase):
         """
         A zone that changes all the time is written every ten seconds, and when the server stops; one that does not change is not written.
         """
-        folder = self.folder / "state" / "copies"
         self.poll()
-        written = sorted(os.listdir(folder))
-        self.assertEqual(len(written), 2)
-        changes = folder / next(name for name in written if name.endswith(".changes"))
-        before = changes.stat().st_mtime_ns
+        before = self.rows()
+        self.assertEqual(set(before), {APEX})
         for number in range(4):
             self.sql.execute(f"INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, 'n{number}', 'A', 60, '192.0.2.9')")
             self.poll()
-            self.assertEqual(changes.stat().st_mtime_ns, before)
+            self.assertEqual(self.rows(), before)
         self.poll(COPY_PAUSE.default)
-        self.assertNotEqual(changes.stat().st_mtime_ns, before)
-        before = changes.stat().st_mtime_ns
-        self.poll(COPY_PAUSE.default)
-        self.assertEqual(changes.stat().st_mtime_ns, before)
+        self.assertNotEqual(self.rows(), before)
+        with patch.object(Copies, "write") as written:
+            self.poll(COPY_PAUSE.default)
+        self.assertEqual(written.call_count, 0)
         self.sql.execute("DELETE FROM records WHERE owner = 'n3'")
         self.poll()
         expected = textsOf(self.current())
@@ -391,15 +461,108 @@ class DatabaseTests(SynchronousTestCase):
         self.poll()
         before = textsOf(self.current())
         self.end()
-        (path,) = (self.folder / "state" / "copies").glob("*.image")
-        whole = path.read_bytes()
-        for octets in (b"", whole[: len(whole) // 2], whole[:40] + bytes([whole[40] ^ 1]) + whole[41:], os.urandom(200)):
-            path.write_bytes(octets)
+        path = self.folder / "state" / "copies" / "copies.sqlite"
+
+        def damage(octets: bytes) -> None:
+            with closing(sqlite3.connect(path, isolation_level=None)) as copies:
+                copies.execute("UPDATE copies SET image = ?", (octets,))
+
+        whole = self.rows()[APEX]
+        file = path.read_bytes()
+        makers: list[Callable[[], object]] = [partial(damage, octets) for octets in _damaged(whole)]
+        makers += [partial(path.write_bytes, octets) for octets in _damaged(file)]
+        for make in makers:
+            make()
             self.begin()
             self.assertTrue(self.place.zone is None or textsOf(self.place.zone.current) == before)
             self.poll()
+            self.poll(COPY_PAUSE.default)
             self.assertEqual(textsOf(self.current()), before)
             self.end()
+            self.assertEqual(self.rows(), {APEX: whole})
+
+    def test_copiesAreRemoved(self) -> None:
+        """
+        If someone removes the copies of a running server, or damages them, all are written again with the next change.
+        """
+        self.poll()
+        folder = self.folder / "state" / "copies"
+        for number, octets in enumerate((None, b"x" * 5000)):
+            for path in folder.iterdir():
+                path.unlink() if octets is None else path.write_bytes(octets)
+            self.sql.execute(f"INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, 'n{number}', 'A', 60, '192.0.2.9')")
+            self.poll()
+            self.poll(COPY_PAUSE.default)
+            self.assertEqual(textsOf(Version(Image(self.rows()[APEX]))), textsOf(self.current()))
+
+    def test_largeCopy(self) -> None:
+        """
+        A large zone has files of its own, in which a change writes only what has changed, and its row goes. When it is small again, the
+        files go.
+        """
+        self.poll()
+        folder = self.folder / "state" / "copies"
+        with patch.object(copiesModule, "_SMALL", 1000):
+            self.sql.execute("INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, 'n', 'A', 60, '192.0.2.9')")
+            self.poll()
+            self.poll(COPY_PAUSE.default)
+            self.assertEqual((self.rows(), len(list(folder.glob("example.org.image*")))), ({}, 2))
+            expected = textsOf(self.current())
+            self.end()
+            shutil.move(self.path, f"{self.path}.away")
+            self.begin()
+            self.arrivals.sweep()
+            self.assertEqual(textsOf(self.current()), expected)
+            shutil.move(f"{self.path}.away", self.path)
+            self.poll()
+        self.sql.execute("DELETE FROM records WHERE owner = 'n'")
+        self.poll()
+        self.poll(COPY_PAUSE.default)
+        self.assertEqual((set(self.rows()), list(folder.glob("example.org.image*"))), ({APEX}, []))
+        self.assertEqual(textsOf(Version(Image(self.rows()[APEX]))), textsOf(self.current()))
+
+    def test_copyIsLeft(self) -> None:
+        """
+        Copies of zones that the settings do not name any more are removed at the next start.
+        """
+        self.poll()
+        self.end()
+        (self.folder / "state" / "copies" / "gone.example.image").write_bytes(b"x")
+        with closing(sqlite3.connect(self.folder / "state" / "copies" / "copies.sqlite", isolation_level=None)) as copies:
+            copies.execute("INSERT INTO copies VALUES (?, ?)", (b"\x04gone\x00", b"x"))
+        self.begin()
+        self.arrivals.sweep()
+        self.assertEqual(set(self.rows()), {APEX})
+        self.assertFalse((self.folder / "state" / "copies" / "gone.example.image").exists())
+
+    def test_copiesOfManyZones(self) -> None:
+        """
+        The copies of many zones are written together: of those that have arrived a second ago all are there, and a figure says so. If they
+        cannot be written, the log has one line.
+        """
+        self.assertEqual(self.arrivals.copied(), (0, 1))
+        self.poll()
+        self.assertEqual(self.arrivals.copied(), (1, 1))
+        for number in range(30):
+            builder = ImageBuilder(nameFromText(f"{number:02}.example"))
+            builder.addSets([RRSet(builder.apexName, rrset.rrType, IN, 300, rrset.rdatas) for rrset in records(ZONE)[:2]])
+            version = Version(Image(builder.finish()))
+            self.arrivals.follow(version.apex, ZoneSettings({"name": f"{number:02}.example.", "store": self.path}))
+            self.arrivals.arrived(version)
+        with patch.object(Copies, "_put", return_value="the disk is full") as put, capturedLogs() as events:
+            self.poll(1)
+        self.assertEqual((put.call_count, *self.arrivals.copied()), (1, 1, 31))
+        self.assertEqual(
+            [formatEvent(event) for event in events if "cannot be written" in formatEvent(event)],
+            ["00.example. and 29 more zones: the last good copy cannot be written: the disk is full; that is tried again in 60 s"],
+        )
+        with patch.object(Copies, "write", autospec=True, side_effect=Copies.write) as write:
+            self.poll(60)
+        self.assertEqual((write.call_count, *self.arrivals.copied()), (1, 31, 31))
+        self.zones.copied = self.arrivals.copied
+        figures = zoneFigures(self.zones)
+        self.assertEqual((figures["zonesCopied"], figures["zonesToCopy"]), (31, 31))
+        self.assertEqual(len(self.rows()), 31)
 
     def test_updatesAreCopied(self) -> None:
         """

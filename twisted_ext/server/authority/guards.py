@@ -130,6 +130,16 @@ class Guards:
         more = " alone; to take what folders and lists have lost: txdns control reload" if apex in self.unlisted else ""
         return f"no version of {nameToText(apex)} waits{more}"
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return self._records, self._zones
+
+    def isAccepted(self, apex: bytes) -> bool:
+        """
+        Return whether the next version of a zone is taken whatever it has lost.
+        """
+        return apex in self._accepted
+
     def forget(self, apex: bytes) -> None:
         """
         Drop what is known of a zone that is no longer served, or comes from elsewhere now.

@@ -133,7 +133,7 @@ class Zones:
     All zones of a server, found by names in them.
     """
 
-    __slots__ = ("_versions", "_places", "changed", "damaged", "depths", "isHeld", "isUnsigned", "told")
+    __slots__ = ("_versions", "_places", "changed", "copied", "damaged", "depths", "isHeld", "isUnsigned", "told")
 
     def __init__(self, changed: Callable[[], object] = lambda: None) -> None:
         """
@@ -150,6 +150,8 @@ class Zones:
         self.isHeld: Callable[[bytes], bool] = lambda apex: False
         #: The same. Returns whether a version without signatures is served, although the zone is to be signed.
         self.isUnsigned: Callable[[bytes], bool] = lambda apex: False
+        #: Returns of how many zones there is a last good copy, and of how many there is to be one.
+        self.copied: Callable[[], tuple[int, int]] = lambda: (0, 0)
         #: Called with the name of a zone whenever its state or version changes.
         self.told: Callable[[bytes], object] = lambda apex: None
 
@@ -353,7 +355,8 @@ class Zones:
 def countsOf(zones: Zones) -> dict[str, int]:
     """
     Count the zones: C{"all"}, those in each state, under C{"held"} those whose next version waits for an operator, under C{"wrong"} others
-    with an error, and under C{"unsigned"} those that are to be signed and are not.
+    with an error, and under C{"unsigned"} those that are to be signed and are not. If last good copies of zones are to be kept, also
+    C{"toCopy"}, how many these are, and C{"copied"}, of how many there is one.
     """
     counts = {"all": len(zones), SERVING: 0, "wrong": 0, "held": 0, "unsigned": 0}
     isHeld, isUnsigned = zones.isHeld, zones.isUnsigned
@@ -362,7 +365,8 @@ def countsOf(zones: Zones) -> dict[str, int]:
         if place.said:
             counts["held" if isHeld(place.apex) else "wrong"] += 1
         counts["unsigned"] += isUnsigned(place.apex)
-    return counts
+    copied, wanted = zones.copied()
+    return {**counts, "toCopy": wanted, "copied": copied} if wanted else counts
 
 
 def zoneFigures(zones: Zones) -> dict[str, float]:
@@ -373,4 +377,5 @@ def zoneFigures(zones: Zones) -> dict[str, float]:
     ends = [place.signatures.time for place in zones if place.signatures is not None]
     first: dict[str, float] = {"zonesSignatureExpiry": min(ends)} if ends else {}
     figures = {f"zones{name.capitalize()}": float(counts[name]) for name in ("wrong", "held", "unsigned")}
-    return {"zones": counts["all"], "zonesServed": counts[SERVING], **figures, **first}
+    copies = {"zonesToCopy": float(counts["toCopy"]), "zonesCopied": float(counts["copied"])} if "toCopy" in counts else {}
+    return {"zones": counts["all"], "zonesServed": counts[SERVING], **figures, **copies, **first}

@@ -97,6 +97,8 @@ class Secondary:
         self._plain: set[str] = set()
         # Fires when the current work in a thread has ended; it cannot be cancelled.
         self._thread: Deferred[None] | None = None
+        # The serial number that waits until an operator accepts it, and the bounds by which it was judged.
+        self._held: tuple[int, tuple[float, float]] | None = None
         self._running = False
         self._ended = False
 
@@ -357,7 +359,7 @@ class Secondary:
                 # The zone may expire in the meantime.
                 self._arm()
                 try:
-                    step = await (self._fetch(step, remote) if step.fetch else self._probe(remote))
+                    step = await (self._fetch(step, remote) if step.fetch and not self._isHolding else self._probe(remote, step))
                 except CancelledError:
                     raise
                 except Exception:
@@ -373,7 +375,12 @@ class Secondary:
             self._noticeLater()
         self._arm()
 
-    async def _probe(self, remote: RemoteServer) -> RefreshStep | None:
+    @property
+    def _isHolding(self) -> bool:
+        guards, apex = self._secondaries.guards, self.apexName.lower()
+        return self._held is not None and apex in guards.waiting and not guards.isAccepted(apex) and self._held[1] == guards.bounds
+
+    async def _probe(self, remote: RemoteServer, asked: RefreshStep) -> RefreshStep | None:
         question = Question(self.apexName, SOA)
         label = remote.server.label
         options = () if label in self._plain else ((_EXPIRE, b""),)
@@ -392,6 +399,11 @@ class Secondary:
                     seconds = int.from_bytes(expire, "big") if expire is not None and len(expire) == 4 else None
                     serial = serialIn(rrset.rdatas[0])
                     self._hear(label, serial)
+                    if self._isHolding and self._held is not None and self._held[0] == serial:
+                        return self.refreshing.held(self._today())
+                    self._held = None
+                    if asked.fetch:
+                        return asked
                     step = self.refreshing.probed(self._today(), serial, seconds)
                     if step is None or not step.fetch:
                         await self._notNewer(serial, label)
@@ -402,7 +414,7 @@ class Secondary:
             raise BadMessage(f"{label} returned no SOA of {self.text}")
         except DNSFault as fault:
             if self._isPlain(fault, label):
-                return await self._probe(remote)
+                return await self._probe(remote, asked)
             if fault.rcode in (Rcode.REFUSED, Rcode.NOTAUTH):
                 # Knot DNS refuses SOA queries for catalog zones, without a signature. Try a transfer over TCP, whose reply has to be
                 # signed.
@@ -451,6 +463,9 @@ class Secondary:
                 return await self._fetch(step, remote)
             self._hear(label, None, str(fault))
             self._complain("zone {zone} could not be fetched: {fault}", fault)
+            if self._isHolding:
+                fault.__traceback__ = None
+                return self.refreshing.held(self._today())
             # A cycle, from Python 3.12 on: Twisted's frame in the traceback refers to the exception.
             fault.__traceback__ = None
             return self.refreshing.failed(self._today())
@@ -523,6 +538,7 @@ class Secondary:
         weigh = partial(guards.weigh, current, version)
         said = guards.judge(apex, *(await self._aside(weigh) if apex in guards.catalogs else weigh()))
         if said:
+            self._held = version.serial, guards.bounds
             raise BadMessage(said)
 
     async def _prove(self, version: Version, remote: RemoteServer) -> None:

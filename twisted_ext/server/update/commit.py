@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from twisted_ext.errors import DNSFault, StorageFault
+from twisted_ext.errors import DNSFault, StorageFault, StoreMoved
 from twisted_ext.server.config.keys import Grants
 from twisted_ext.server.config.transferpolicy import NOBODY
 from twisted_ext.server.jobs.subprocess import runModule
@@ -43,6 +43,10 @@ Elsewhere = Callable[[Callable[[], object]], "Deferred[object]"]
 #: RRsets applied to a new image before control returns to the reactor: 5 ms of work.
 _STEP: Final = 500
 
+#: How often a change is made again because another server has changed the zone in the database first: each time there are some milliseconds
+#: for that, so one that does not get through within ten tries has many rivals, and its client had better try again later.
+_TRIES: Final = 10
+
 #: Names up to which a thread builds the image: a process takes longer to start.
 _SMALL: Final = 20_000
 
@@ -53,6 +57,8 @@ _log: Final = Logger(__name__)
 class _Change:
     version: Version
     difference: Difference | None
+    make: Callable[[Version], Made] | None = None
+    tries: int = 0
     result: Deferred[Version] = field(init=False, default_factory=Deferred)
 
 
@@ -109,7 +115,8 @@ class CommitQueue:
 
     def change(self, make: Callable[[Version], Made]) -> Deferred[Version]:
         """
-        @param make: called with a version; returns the next version, or L{None} if there is nothing to change.
+        @param make: called with a version; returns the next version, or L{None} if there is nothing to change. It is called again if
+            another server has changed the zone in the meantime, in the database that it comes from.
 
         @return: fires with the version that has the change, once it is in force and on disk. Fails with any exception of C{make}, and with
             L{StorageFault} if the change could not be stored: then it has no effect.
@@ -129,7 +136,7 @@ class CommitQueue:
         if made is None and not busy:
             return succeed(self._tip)
         # If there is nothing to change because of a change that is not on disk yet, wait for that one.
-        change = _Change(self._tip, None) if made is None else _Change(*made)
+        change = _Change(self._tip, None, make) if made is None else _Change(*made, make)
         self._tip = change.version
         self._waiting.append(change)
         if not busy:
@@ -185,8 +192,37 @@ class CommitQueue:
         except Exception:
             _log.failure("failed to notify others that {zone} has changed", zone=nameToText(self.zone.apex))
 
+    def _makeAgain(self, ignored: object, serial: int, fault: StoreMoved) -> None:
+        """
+        Make changes again with what another server has made of the zone.
+        """
+        changes, self._flushing, self._waiting = [*self._flushing, *self._waiting], [], []
+        self._base = self._tip = self.zone.current
+        failed: list[tuple[_Change, Exception]] = []
+        for change in changes:
+            change.tries += 1
+            if change.make is None or change.tries > _TRIES or self._base.serial == serial:
+                failed.append((change, fault))
+                continue
+            try:
+                made = change.make(self._tip)
+            except Exception as error:
+                failed.append((change, error))
+                continue
+            change.version, change.difference = (self._tip, None) if made is None else made
+            self._tip = change.version
+            self._waiting.append(change)
+        self._next()
+        for change, reason in failed:
+            change.result.errback(reason)
+
     def _unkept(self, failure: Failure) -> None:
         fault = failure.value
+        journal = self.journal
+        if isinstance(fault, StoreMoved) and journal is not None and not isinstance(journal, Journal):
+            # What is under way stays so, as nothing else may be written meanwhile.
+            journal.look().addBoth(self._makeAgain, self._base.serial, fault)
+            return
         if not isinstance(fault, DNSFault):
             _log.failure("changes of {zone} cannot be kept", failure, zone=nameToText(self.zone.apex))
             fault = StorageFault("internal error")

@@ -406,6 +406,8 @@ class UpdateHandler:
         differences: list[Difference] = []
 
         def make(version: Version) -> tuple[Version, Difference] | None:
+            # It may be made again.
+            differences.clear()
             made = updated(update, version, policy, keyName, client, serials=serials, now=now)
             if made is not None:
                 differences.append(made[1])

@@ -7,8 +7,9 @@ cannot be reached at a start.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred, DeferredLock
@@ -22,6 +23,8 @@ from twisted_ext.server.authority.zonetable import EXPIRED, FAILED, SERVING
 from twisted_ext.server.limits import COMPILER_PAUSE, COPY_PAUSE
 from twisted_ext.server.update.commit import Elsewhere
 from twisted_ext.server.update.journalreplay import journalName
+from twisted_ext.server.zones.copies import Copies, Copy
+from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.sign.unsigned import UnsignedVersion
 
 if TYPE_CHECKING:
@@ -35,6 +38,12 @@ __all__ = ["Arrivals"]
 #: The folders in that of the state with the versions as they came: of zones with stages, and of those that are served as they come.
 _FOLDERS: Final = {True: "unsigned", False: "copies"}
 
+#: Seconds between the beginnings of two batches of copies, so that what arrives in between waits for the disk together.
+_BATCH_PAUSE: Final = 1.0
+
+#: Zones in one batch. A full one is followed by the next at once; to choose them and to note that they are written takes 2 ms.
+_BATCH: Final = 1000
+
 _log: Final = Logger(__name__)
 
 
@@ -47,10 +56,11 @@ class _Arrival:
     @ivar version: the last one that came, or the copy of it that is there at a start; L{None} if there is none, or if it has expired.
     @ivar kept: the last one that is on disk, and that the loader was told of if it goes through stages.
     @ivar label: where it comes from, for people.
-    @ivar isKeeping: whether it is being written.
+    @ivar isKeeping: whether it is being written, if it goes through stages.
+    @ivar inFile: whether there was a copy in files of its own at a start.
     """
 
-    __slots__ = ("zone", "isStaged", "file", "version", "kept", "label", "isKeeping")
+    __slots__ = ("zone", "isStaged", "file", "version", "kept", "label", "isKeeping", "inFile")
 
     def __init__(self, zone: ZoneSettings, path: str) -> None:
         self.file = UnsignedVersion(path)
@@ -60,6 +70,7 @@ class _Arrival:
         self.kept: Version | None = None
         self.label = ""
         self.isKeeping = False
+        self.inFile = False
 
 
 class Arrivals(ZoneSink):
@@ -87,7 +98,14 @@ class Arrivals(ZoneSink):
         self._kept: dict[bytes, _Arrival] = {}
         # Files are written and removed one after the other.
         self._turns = DeferredLock()
-        self._timers: dict[bytes, IDelayedCall] = {}
+        # When the next version of a zone may be written, and one timer for all of them: there may be a hundred thousand.
+        self._due: dict[bytes, float] = {}
+        self._timer: IDelayedCall | None = None
+        self._soonest = 0.0
+        self._isWriting = False
+        self._copies: Copies | None = None
+        # Copies to be removed with the next batch.
+        self._gone: dict[bytes, UnsignedVersion] = {}
         self._closed = False
 
     def __contains__(self, apex: bytes) -> bool:
@@ -106,6 +124,13 @@ class Arrivals(ZoneSink):
         The names of the zones that go through stages on their arrival.
         """
         return {arrival.zone.text for arrival in self._kept.values() if arrival.isStaged}
+
+    def copied(self) -> tuple[int, int]:
+        """
+        Return of how many zones of databases there is a last good copy, and of how many there is to be one.
+        """
+        kept = [arrival.kept is not None for arrival in self._kept.values() if not arrival.isStaged]
+        return sum(kept), len(kept)
 
     # -- settings
 
@@ -131,6 +156,8 @@ class Arrivals(ZoneSink):
             return
         try:
             os.makedirs(folder, STATE_FOLDER, exist_ok=True)
+            if not isStaged and self._copies is None:
+                self._copies = Copies(folder)
         except OSError as error:
             raise BadDescription(f"state: {folder} cannot be used: {error.strerror or error}") from None
         former = super().former(apex)
@@ -138,20 +165,32 @@ class Arrivals(ZoneSink):
         if former is not None:
             # It was served as it came until now, and is until that is done.
             self.arrived(former, self.zones.expect(apex).file)
-        elif zone.store and (copy := arrival.file.version()) is not None and copy.apex == apex:
+        elif zone.store and (copy := self._copyOf(apex, arrival)) is not None and copy.apex == apex:
             arrival.version = arrival.kept = copy
             if isStaged:
                 self._loader.arrived(arrival.zone, False)
+
+    def _copyOf(self, apex: bytes, arrival: _Arrival) -> Version | None:
+        """
+        Return the version that is on disk, at a start.
+        """
+        row = None
+        if self._copies is not None and not arrival.isStaged and apex not in self._gone:
+            row = self._copies.read(apex)
+        copy = arrival.file.version() if row is None else row
+        arrival.inFile = row is None and copy is not None
+        return copy
 
     def _isKept(self, zone: ZoneSettings) -> bool:
         return zone.isStagedOnArrival or (self._isLasting and bool(zone.store))
 
     def _leave(self, apex: bytes, arrival: _Arrival, zone: ZoneSettings | None) -> None:
         del self._kept[apex]
-        self._cancel(apex)
-        self._turns.run(self._elsewhere, arrival.file.remove)
+        self._due.pop(apex, None)
         if not arrival.isStaged:
+            self._drop(apex, arrival)
             return
+        self._turns.run(self._elsewhere, arrival.file.remove)
         self._loader.withdraw(arrival.zone, forget=True)
         if zone is not None and not zone.file and arrival.version is not None:
             if arrival.zone.signing is not None:
@@ -162,16 +201,22 @@ class Arrivals(ZoneSink):
                 )
             self._sink.arrived(arrival.version, arrival.label)
 
-    def _cancel(self, apex: bytes) -> None:
-        timer = self._timers.pop(apex, None)
-        if timer is not None and timer.active():
-            timer.cancel()
+    def _drop(self, apex: bytes, arrival: _Arrival) -> None:
+        """
+        Have a copy removed, together with others.
+        """
+        self._gone[apex] = arrival.file
+        self._arm()
 
     def sweep(self) -> None:
         """
         Remove the files of zones that are not kept any more.
         """
-        kept = {path for arrival in self._kept.values() for path in (arrival.file.path, arrival.file.changes)}
+        among = [arrival for arrival in self._kept.values() if arrival.isStaged or arrival.inFile]
+        kept = {path for arrival in among for path in (arrival.file.path, arrival.file.changes)}
+        if self._copies is not None:
+            self._copies.sweep(self._kept)
+            kept.update(self._copies.paths)
         for folder in _FOLDERS.values():
             try:
                 there = [entry.path for entry in os.scandir(f"{self._folder}/{folder}")]
@@ -226,11 +271,91 @@ class Arrivals(ZoneSink):
             self._loader.arrived(arrival.zone, False)
 
     def _keepLater(self, apex: bytes, pause: float) -> None:
-        if apex not in self._timers and not self._closed:
-            self._timers[apex] = self._reactor.callLater(pause, self._keep, apex)
+        if apex not in self._due and not self._closed:
+            self._due[apex] = self._reactor.seconds() + pause
+            self._arm(self._due[apex])
+
+    def _arm(self, at: float = 0.0) -> None:
+        """
+        Have what is due written then, or soon after it.
+        """
+        if self._closed or self._isWriting:
+            return
+        now = self._reactor.seconds()
+        at = max(at, self._soonest, now)
+        if self._timer is not None:
+            if self._timer.getTime() <= at:
+                return
+            self._timer.cancel()
+        self._timer = self._reactor.callLater(at - now, self._write)
+
+    def _write(self) -> None:
+        """
+        Write what is due: all copies in one batch.
+        """
+        self._timer = None
+        now = self._reactor.seconds()
+        taken = list(islice((apex for apex, at in self._due.items() if at <= now), _BATCH))
+        if len(taken) < _BATCH:
+            self._soonest = now + _BATCH_PAUSE
+        batch: list[tuple[_Arrival, Copy]] = []
+        for apex in taken:
+            del self._due[apex]
+            arrival = self._kept.get(apex)
+            if arrival is None:
+                continue
+            if arrival.isStaged:
+                self._keep(apex)
+            elif arrival.version is not None and arrival.version is not arrival.kept:
+                batch.append((arrival, (apex, arrival.version, arrival.file)))
+        self._isWriting = True
+        Deferred.fromCoroutine(self._writing(batch)).addErrback(
+            lambda failure: _log.failure("while copies of zones are kept", failure)
+        ).addCallback(self._written)
+
+    def _written(self, _: object) -> None:
+        self._isWriting = False
+        if self._due or self._gone:
+            self._arm(0.0 if self._gone else min(self._due.values()))
+
+    async def _writing(self, batch: Sequence[tuple[_Arrival, Copy]]) -> None:
+        """
+        Remove the copies that are not kept any more, and write others.
+        """
+        copies = self._copies
+        if copies is None or not (batch or self._gone):
+            return
+        gone, self._gone = list(self._gone.items()), {}
+        failed = await self._turns.run(self._elsewhere, partial(copies.write, gone, [copy for _, copy in batch]))
+        assert isinstance(failed, dict)
+        for arrival, (apex, version, _) in batch:
+            if apex not in failed and self._kept.get(apex) is arrival and arrival.version is not None:
+                # What has come meanwhile has its turn later.
+                arrival.kept = version
+        self._complain(failed)
+        if copies.isLost:
+            copies.isLost = False
+            written = {apex for _, (apex, _, _) in batch}
+            for apex, arrival in self._kept.items():
+                if not arrival.isStaged and arrival.version is not None and apex not in written:
+                    arrival.kept = None
+                    self._keepLater(apex, 0.0)
+
+    def _complain(self, failed: dict[bytes, str]) -> None:
+        """
+        Log that copies cannot be written, one line for each reason, and try again later.
+        """
+        for said in sorted(set(failed.values())):
+            among = [apex for apex in failed if failed[apex] == said]
+            zone = nameToText(among[0]) + (f" and {len(among) - 1} more zones" if len(among) > 1 else "")
+            text = "{zone}: the last good copy cannot be written: {said}; that is tried again in {pause:g} s"
+            _log.error(text, zone=zone, said=said, pause=COMPILER_PAUSE.most)
+            for apex in among:
+                self._due.pop(apex, None)
+                self._keepLater(apex, COMPILER_PAUSE.most)
 
     def _keep(self, apex: bytes) -> None:
-        self._cancel(apex)
+        self._due.pop(apex, None)
         arrival = self._kept.get(apex)
         if arrival is not None and not arrival.isKeeping:
             arrival.isKeeping = True
@@ -240,16 +365,12 @@ class Arrivals(ZoneSink):
 
     async def _keeping(self, apex: bytes, arrival: _Arrival) -> None:
         """
-        Keep the version that came last, and tell the loader of it.
+        Keep the version of a zone with stages that came last, and tell the loader of it.
         """
         try:
             while (version := arrival.version) is not None and arrival.kept is not version:
                 isNew = await self._turns.run(self._elsewhere, partial(arrival.file.keep, version))
-                if self._kept.get(apex) is not arrival or (self._closed and arrival.isStaged):
-                    return
-                if not arrival.isStaged:
-                    # What has come meanwhile has its turn later.
-                    arrival.kept = version
+                if self._kept.get(apex) is not arrival or self._closed:
                     return
                 if arrival.version is version:
                     arrival.kept = version
@@ -257,9 +378,8 @@ class Arrivals(ZoneSink):
         except (OSError, StorageFault) as error:
             said = f"it cannot be written: {getattr(error, 'strerror', None) or error}"
             _log.error("{zone}: {said}; that is tried again in {pause:g} s", zone=arrival.zone.text, said=said, pause=COMPILER_PAUSE.most)
-            if arrival.isStaged:
-                self._sink.failed(apex, said)
-            self._cancel(apex)
+            self._sink.failed(apex, said)
+            self._due.pop(apex, None)
             self._keepLater(apex, COMPILER_PAUSE.most)
         finally:
             arrival.isKeeping = False
@@ -279,8 +399,8 @@ class Arrivals(ZoneSink):
             if arrival.isStaged:
                 self._loader.withdraw(arrival.zone)
             else:
-                self._cancel(apex)
-                self._turns.run(self._elsewhere, arrival.file.remove)
+                self._due.pop(apex, None)
+                self._drop(apex, arrival)
         self._sink.gone(apex)
 
     def close(self, changing: Deferred[None]) -> Deferred[None]:
@@ -292,16 +412,23 @@ class Arrivals(ZoneSink):
         @return: fires when nothing is being written.
         """
         self._closed = True
-        for apex in list(self._timers):
-            self._cancel(apex)
+        self._due.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         return changing.addCallback(lambda _: Deferred.fromCoroutine(self._finish()))
 
     async def _finish(self) -> None:
-        for arrival in self._kept.values():
-            if not arrival.isStaged and arrival.version is not None and arrival.version is not arrival.kept:
-                try:
-                    await self._turns.run(self._elsewhere, partial(arrival.file.keep, arrival.version))
-                except (OSError, StorageFault) as error:
-                    said = getattr(error, "strerror", None) or error
-                    _log.error("{zone}: its last version cannot be written: {said}", zone=arrival.zone.text, said=said)
+        # After the batch that is being written, if any.
         await self._turns.run(lambda: None)
+        copies = self._copies
+        if copies is not None:
+            there = [(apex, each) for apex, each in self._kept.items() if not each.isStaged and each.version is not each.kept]
+            last = [(apex, each.version, each.file) for apex, each in there if each.version is not None]
+            gone, self._gone = list(self._gone.items()), {}
+            failed = await self._turns.run(self._elsewhere, partial(copies.write, gone, last))
+            assert isinstance(failed, dict)
+            for apex, said in failed.items():
+                _log.error("{zone}: its last version cannot be written: {said}", zone=nameToText(apex), said=said)
+            self._copies = None
+            await self._turns.run(self._elsewhere, copies.close)

@@ -297,13 +297,9 @@ class ZoneSet:
 
         assert self.loading is not None
         arrivals = self._arrivals = Arrivals(
-            self._reactor,
-            self.publisher,
-            self.loading,
-            folder,
-            partial(inThread, self._reactor),
-            isLasting=self._ownFolder is None,
+            self._reactor, self.publisher, self.loading, folder, partial(inThread, self._reactor), isLasting=self._ownFolder is None
         )
+        self.zones.copied = arrivals.copied
         if self.keys is None:
             self.keys = keysOf(self._settings)
             self._warnOfKeys()

@@ -249,7 +249,17 @@ class Image:
 
     def copyTo(self, path: str) -> None:
         with open(path, "wb", opener=forState) as file:
-            file.write(self._buffer)
+            file.write(memoryview(self._buffer)[self.start : self.start + self.size])
+
+    def toBytes(self) -> bytes:
+        return bytes(self._buffer[self.start : self.start + self.size])
+
+    @property
+    def size(self) -> int:
+        """
+        Its octets.
+        """
+        return int(_HEAD.unpack_from(self._buffer, self.start)[2])
 
     @property
     def sound(self) -> bool:

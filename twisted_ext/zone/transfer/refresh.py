@@ -344,6 +344,12 @@ class RefreshState:
             return self._rest(Event.SAME, now)
         return self._rest(Event.FAILED if self.serving else Event.LOST, now)
 
+    def held(self, now: float) -> RefreshStep | None:
+        """
+        Handle a version that waits until it is accepted: to transfer it again, from whatever primary, would change nothing.
+        """
+        return self._rest(Event.FAILED if self.serving else Event.LOST, now)
+
     def _following(self) -> RefreshStep:
         self._left -= 1
         self._primary = (self._primary + 1) % self.primaries

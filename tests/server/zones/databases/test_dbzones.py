@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.server.update.changed import SlowDisk
 from tests.server.zones.stored import newStore
 from tests.zone.changing import APEX, ZONE, record, records, textsOf, versionOf
-from twisted_ext.errors import BadDescription, StorageFault
+from twisted_ext.errors import BadDescription, BadUpdate, StorageFault
 from twisted_ext.limits import Limit
 from twisted_ext.server.authority.guards import Guards
 from twisted_ext.server.authority.sink import ZoneSink
@@ -22,8 +22,9 @@ from twisted_ext.server.authority.zonetable import FAILED, SERVING, Zones
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.limits import STORE_LOOKS
 from twisted_ext.server.update.commit import CommitQueue, Made
-from twisted_ext.server.zones.databases.dbzones import DatabasePoller, StoreJournal, ZoneDatabases
+from twisted_ext.server.zones.databases.dbzones import DatabasePoller, ZoneDatabases
 from twisted_ext.server.zones.databases.sqlite import SQLiteStore, makeDatabase
+from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import A
@@ -188,7 +189,7 @@ class StoringTests(SynchronousTestCase):
     def test_replacedDatabaseIsNoticed(self) -> None:
         """
         A database file that is replaced is noticed: its zones are served, and those that it lacks are not. An update meanwhile is stored in
-        it or fails, and is not lost.
+        it.
         """
         other = nameFromText("other.example.")
         self.store.create(other, [RRSet(other, each.rrType, 1, 60, each.rdatas) for each in records(ZONE)[:2]])
@@ -203,16 +204,13 @@ class StoringTests(SynchronousTestCase):
             place = self.zones.at(APEX)
             assert place is not None and place.zone is not None
             result = CommitQueue(self.clock, place.zone, self.storing.journal, self.storing.exclusively).change(self.withRecord)
-            self.disk.settle()
-            if turn != 0:
-                self.failureResultOf(result, StorageFault)
-            else:
-                # The serial number is the same, so the change cannot be detected.
-                self.successResultOf(result)
+            self.poll()
+            # The serial number of the first is the same, so the change cannot be detected.
+            self.assertEqual(self.successResultOf(result).serial, serial + 1)
             self.poll()
             node = self.current().find(b"\x05turn%d" % turn)
             self.assertIsNotNone(node)
-            self.assertEqual(self.current().serial, 11 if turn == 0 else serial)
+            self.assertEqual(self.current().serial, serial + 1)
             self.assertIsNone(self.zones.at(other))
             self.assertFalse(os.path.exists(f"{self.path}.{turn}"))
         # A missing or empty database file changes nothing that is served.
@@ -241,12 +239,12 @@ class StoringTests(SynchronousTestCase):
 
     def test_updateIsWrittenToDatabase(self) -> None:
         """
-        An update is in the database when it is acknowledged, and the next poll does not report it again; it fails if the database has
-        changed meanwhile.
+        An update is in the database when it is acknowledged, and the next poll does not report it again; if the database has
+        changed meanwhile, it is made again with that.
         """
         place = self.zones.at(APEX)
         assert place is not None and place.zone is not None
-        changing = CommitQueue(self.clock, place.zone, StoreJournal(lambda: self.store), self.storing.exclusively)
+        changing = CommitQueue(self.clock, place.zone, self.storing.journal, self.storing.exclusively)
 
         def add(version: Version) -> Made:
             transaction = Transaction(version)
@@ -262,13 +260,60 @@ class StoringTests(SynchronousTestCase):
         self.assertEqual(self.current().serial, 11)
         self.sql.execute("DELETE FROM records WHERE owner = 'n10'")
         result = changing.change(add)
+        second = changing.change(add)
         self.disk.settle()
-        self.failureResultOf(result, StorageFault)
+        self.clock.advance(0)
+        self.disk.settle()
+        self.assertEqual((self.successResultOf(result).serial, self.successResultOf(second).serial), (13, 14))
+        self.assertEqual(self.current().serial, 14)
+        owners = {owner for (owner,) in self.sql.execute("SELECT owner FROM records WHERE owner LIKE 'n1%'")}
+        self.assertEqual(owners, {"n12", "n13"})
+
+    def test_prerequisiteIsJudgedAgain(self) -> None:
+        """
+        When another server has changed the zone, an update is judged again: it fails as it would have failed there, and those after it are
+        made.
+        """
+        changing = CommitQueue(self.clock, self.zone(), self.storing.journal, self.storing.exclusively)
+
+        def once(version: Version) -> Made:
+            if version.find(b"\x05there") is not None:
+                raise BadUpdate("it is there", rcode=Rcode.YXDOMAIN)
+            return self.added(version, "there 60 A 192.0.2.1")
+
+        self.sql.execute("INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, 'there', 'A', 60, '192.0.2.9')")
+        results = [changing.change(once), changing.change(lambda version: self.added(version, "other 60 A 192.0.2.1"))]
+        self.disk.settle()
+        self.clock.advance(0)
+        self.disk.settle()
+        self.assertEqual(self.failureResultOf(results[0], BadUpdate).value.rcode, Rcode.YXDOMAIN)
+        self.assertEqual(self.successResultOf(results[1]).serial, 12)
+
+    def test_rivals(self) -> None:
+        """
+        A change is made again some times, not forever; and not if what the database has cannot be served.
+        """
+        changing = CommitQueue(self.clock, self.zone(), self.storing.journal, self.storing.exclusively)
+
+        def ahead(version: Version) -> Made:
+            made.append(version.serial)
+            self.sql.execute(f"INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, 'r{len(made)}', 'A', 60, '192.0.2.9')")
+            return self.added(version, "own 60 A 192.0.2.1")
+
+        made: list[int] = []
+        result = changing.change(ahead)
+        for _ in range(20):
+            self.disk.settle()
+            self.clock.advance(0)
+        self.assertIn("the change begins at", str(self.failureResultOf(result, StorageFault).value))
+        self.assertEqual(len(made), 11)
         self.poll()
-        self.assertEqual(self.current().serial, 12)
-        result = changing.change(add)
-        self.disk.settle()
-        self.assertEqual(self.successResultOf(result).serial, 13)
+        self.sql.execute("INSERT INTO records (zone, owner, type, ttl, rdata) VALUES (1, 'wrong', 'A', 60, 'x')")
+        result = changing.change(lambda version: self.added(version, "own 60 A 192.0.2.1"))
+        self.poll()
+        self.assertIn("the change begins at", str(self.failureResultOf(result, StorageFault).value))
+        self.sql.execute("DELETE FROM records WHERE owner = 'wrong'")
+        self.poll()
 
     def test_changesOfEitherSideAreTransferred(self) -> None:
         """

@@ -75,6 +75,7 @@ def statusLines(said: dict[str, JSON]) -> Iterator[str]:
         bare = zones.get("unsigned", 0)
         more = (f", {wrong} with errors" if wrong else "") + (f", {bare} without the signatures they are to have" if bare else "")
         more += f"; the next version of {held} waits" if held else ""
+        more += f"; {zones['copied']} of {zones['toCopy']} in databases have a copy" if "toCopy" in zones else ""
         yield f"  zones: {served} of {zones.get('all', 0)} are served{more}"
     for fact in said.values():
         # What features say of themselves.

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, DeferredLock, gatherResults, succee
 from twisted.internet.task import Cooperator, LoopingCall
 from twisted.logger import Logger
 
-from twisted_ext.errors import BadChange, BadDescription, BadZone, BudgetSpent, DNSFault, StorageFault
+from twisted_ext.errors import BadChange, BadDescription, BadZone, BudgetSpent, DNSFault, StorageFault, StoreMoved
 from twisted_ext.server.authority.guards import Guards
 from twisted_ext.server.config.stores import storeFrom
 from twisted_ext.server.limits import STORE_LOOKS
@@ -51,17 +51,31 @@ class StoreJournal:
     """
 
     def __init__(
-        self, opened: Callable[[], IZoneStore], note: Callable[[Sequence[Difference]], object] = lambda differences: None
+        self,
+        opened: Callable[[], IZoneStore],
+        note: Callable[[Sequence[Difference]], object] = lambda differences: None,
+        doubt: Callable[[bytes], object] = lambda apex: None,
+        look: Callable[[], Deferred[None]] = lambda: succeed(None),
     ) -> None:
         """
         @param opened: returns the database, in the thread that stores changes.
         @param note: called with the stored differences, in the thread that stored them.
+        @param doubt: called in that thread with the folded name of a zone that could not be written: it may not be readable either.
+        @ivar look: called in the reactor's thread; fires when what others have written is in force.
         """
+        self.look = look
         self._opened = opened
+        self._doubt = doubt
         self._note = note
 
     def append(self, differences: Sequence[Difference]) -> None:
-        self._opened().write(differences)
+        try:
+            self._opened().write(differences)
+        except StoreMoved:
+            raise
+        except StorageFault:
+            self._doubt(differences[0].before.name.lower())
+            raise
         self._note(differences)
 
     # The database keeps no old changes, and its owner closes it.
@@ -107,19 +121,20 @@ class DatabasePoller:
         """
         self.said: dict[bytes, str] = {}
         self.wanted: set[bytes] | None = None
-        self.journal = StoreJournal(self._opened, self._note)
+        # Zones that could not be read or written, to be read at the next poll.
+        self._unread: set[bytes] = set()
+        self.journal = StoreJournal(self._opened, self._note, self._unread.add, self.look)
         self._opening = opening
         self._store = store
         self._sink = sink
         self._guards = guards or Guards()
         self._outside = elsewhere
         self._turns = DeferredLock()
+        self._looks = DeferredLock()
         self._label = label
         # Position in the database's change feed; L{None} before the first load.
         self._position: int | None = None
         self._ours: set[bytes] = set()
-        # Zones that could not be read, to be retried at the next poll.
-        self._unread: set[bytes] = set()
         self._histories: dict[bytes, History] = {}
         self._fault = ""
         self._begun: Deferred[None] = Deferred()
@@ -312,7 +327,8 @@ class DatabasePoller:
         """
         @return: fires when the changes in the database are in force.
         """
-        return Deferred.fromCoroutine(self._look())
+        # One after the other: the second would find nothing new, and be over before what the first has found is in force.
+        return self._looks.run(lambda: Deferred.fromCoroutine(self._look()))
 
     async def _look(self) -> None:
         try:
@@ -324,31 +340,46 @@ class DatabasePoller:
                 self._fault = ""
                 self._confirm()
         except DNSFault as fault:
-            if self._fault != str(fault) and not self._closed:
-                self._fault = str(fault)
-                for apex in self.wanted or ():
-                    self._sink.standIn(apex)
-                served = sum([self._sink.former(apex) is not None for apex in self._ours])
-                _log.error(
-                    "{label} cannot be read: {fault}; {served} of its {all} zones are served as they were",
-                    label=self._label,
-                    fault=fault,
-                    served=served,
-                    all=len(self._ours),
-                )
-                for apex in self.wanted or ():
-                    self._sink.failed(apex, str(fault))
-        except Exception:
+            self._mark(str(fault))
+        except Exception as error:
             # The next poll may succeed.
-            _log.failure("while looking at {label}", label=self._label)
+            said = f"{self._label}: {type(error).__name__}: {error}"
+            if said != self._fault:
+                _log.failure("while looking at {label}", label=self._label)
+            self._mark(said)
         if not self._begun.called:
             self._begun.callback(None)
+
+    def _mark(self, said: str) -> None:
+        """
+        Have all zones of the database say why it cannot be read, also those that something else has confirmed since then.
+        """
+        if self._closed:
+            return
+        if self._fault != said:
+            self._fault = said
+            for apex in self.wanted or ():
+                self._sink.standIn(apex)
+            served = sum([self._sink.former(apex) is not None for apex in self._ours])
+            _log.error(
+                "{label} cannot be read: {fault}; {served} of its {all} zones are served as they were",
+                label=self._label,
+                fault=said,
+                served=served,
+                all=len(self._ours),
+            )
+        for apex in {*self._ours, *(self.wanted or ())}:
+            place = self._sink.zones.at(apex)
+            if place is None or place.said != said:
+                self._sink.failed(apex, said)
 
     def _confirm(self) -> None:
         """
         Report that the database can be read again, with all zones that have not changed.
         """
         _log.info("{label} can be read again", label=self._label)
+        for apex, said in self.said.items():
+            self._sink.failed(apex, said)
         for apex in self._ours - set(self.said):
             version = self._sink.former(apex)
             if version is not None:
@@ -381,8 +412,9 @@ class DatabasePoller:
         return [f"{text}: is served no more" if version is None else f"{text}: serial {version.serial}, {version.recordCount} records"]
 
     async def _follow(self, since: int) -> None:
-        unread, self._unread = self._unread, set()
-        for apex in unread & self._ours:
+        unread = self._unread & self._ours
+        self._unread.clear()
+        for apex in unread:
             await self._reload(apex)
         told = await self.exclusively(lambda: self._opened().news(since))
         assert isinstance(told, tuple)

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from zope.interface import implementer
 
-from twisted_ext.errors import BadName, BadRecord, BadZone, StorageFault
+from twisted_ext.errors import BadName, BadRecord, BadZone, StorageFault, StoreMoved
 from twisted_ext.files import isPlain
 from twisted_ext.interfaces import IZoneStore
 from twisted_ext.wire.codes import IN
@@ -112,6 +112,10 @@ class SQLiteStore:
         # Zones of a replaced database, until L{news} has reported that they are gone.
         self._former: set[str] | None = None
         self._logs: dict[str, tuple[int, int] | None] = {}
+        # What the file was like when it was last found to be readable, see L{_verify}.
+        self._verified: tuple[int, int] | None = None
+        # Whether the file was damaged: what a connection remembers of it is worth nothing then.
+        self._isBroken = False
         self._connect()
 
     def _connect(self) -> None:
@@ -144,7 +148,7 @@ class SQLiteStore:
         there = _fileAt(self.path)
         if there is None:
             raise StorageFault(self._missing())
-        if there == self._file:
+        if there == self._file and not self._isBroken:
             self._logs = {path: _fileAt(path, empty=True) for path in (f"{self.path}-wal", f"{self.path}-shm")}
             return
         if self._file is not None:
@@ -159,6 +163,28 @@ class SQLiteStore:
         self._former = self._former or set()
         self._seen = -1
         self._connect()
+        self._isBroken = False
+
+    def _verify(self) -> None:
+        """
+        Read the tables that are polled as a new connection finds them, if the file has changed: the one that polls reads nothing, and
+        answers from memory, while no other connection has written anything, so that it never sees a file that was overwritten. With WAL the
+        file changes once in a thousand pages.
+
+        @raise StorageFault: they cannot be read.
+        """
+        with self._asking():
+            try:
+                status = os.stat(self.path)
+            except OSError:
+                raise StorageFault(self._missing()) from None
+            found = (status.st_mtime_ns, status.st_size)
+            if found == self._verified:
+                return
+            with closing(sqlite3.connect(f"file:{quote(self.path)}?mode=rw", timeout=_STORE_SECONDS, uri=True)) as connection:
+                connection.execute("SELECT name, serial FROM zones").fetchall()
+                connection.execute("SELECT max(id) FROM changes").fetchone()
+            self._verified = found
 
     def _missing(self) -> str:
         return f"{self.path}: there is no database; txdns zone edit --store {self.path} makes one"
@@ -176,6 +202,10 @@ class SQLiteStore:
         try:
             yield
         except sqlite3.Error as error:
+            if type(error) is sqlite3.DatabaseError:
+                # Its subclasses are for a database that is locked, a disk that is full, and the like.
+                self._isBroken = True
+                self._verified = None
             raise StorageFault(f"{self.path}: {error}") from error
 
     @contextmanager
@@ -185,7 +215,9 @@ class SQLiteStore:
             try:
                 yield
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                # After some errors SQLite has done it.
+                with suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
 
@@ -238,6 +270,7 @@ class SQLiteStore:
 
     def news(self, since: int) -> tuple[int, dict[bytes, News | BadZone]]:
         self._renew()
+        self._verify()
         former = self._former
         with self._asking():
             (seen,) = self._connection.execute("PRAGMA data_version").fetchone()
@@ -315,7 +348,7 @@ class SQLiteStore:
         found = self._find(apexName)
         if found is None or found[1] != difference.oldSerial:
             where = "is gone" if found is None else f"is at serial {found[1]}"
-            raise StorageFault(f"{self.path}: {nameToText(apexName)} {where}, the change begins at {difference.oldSerial}")
+            raise StoreMoved(f"{self.path}: {nameToText(apexName)} {where}, the change begins at {difference.oldSerial}")
         zone = found[0]
         for record in eachRecord((*difference.removed, difference.before)):
             self._remove(apexName, zone, record)
