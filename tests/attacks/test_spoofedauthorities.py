@@ -90,7 +90,8 @@ class FloodTests(_ForgingCase):
         for step in range(65536):
             octets = ((right + step) % 65536).to_bytes(2, "big") + body
             network.inject(octets, sender, (self.here.addresses[0], port.port + offset))
-        self.assertEqual(len(self.here.getDelayedCalls()), 1)
+        # That of the look-up, and that of a connection, as a forgery leads to TCP.
+        self.assertLessEqual(len(self.here.getDelayedCalls()), 2)
         return self.end(asked)
 
     def test_noForgedReplyIsAccepted(self) -> None:

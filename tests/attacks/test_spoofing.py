@@ -72,7 +72,8 @@ class KaminskyTests(NetworkTestCase):
             for step in range(65536) if lucky else range(1, 65537):
                 number = (right + step) % 65536
                 self.network.inject(number.to_bytes(2, "big") + body, sender, ("192.0.2.7", port.port + offset))
-        self.assertEqual(len(self.here.getDelayedCalls()), 1)
+        # That of the look-up, and that of a connection, as a forgery leads to TCP.
+        self.assertLessEqual(len(self.here.getDelayedCalls()), 2)
         self.network.advance(6)
         return self.told(asked)
 

@@ -11,6 +11,8 @@ from typing import Final
 from tests.native.differing import extended
 from tests.packetcache.pairs import Side
 from tests.queries import mixedCase, optOf, queryOf
+from twisted_ext.apps.cli.server.report import statLines
+from twisted_ext.metrics.figures import figuresOf
 from twisted_ext.native.loops import Place, joined
 from twisted_ext.packetcache.clients import Client
 from twisted_ext.testing.network import MemoryNetwork
@@ -144,3 +146,24 @@ def test_slipsReachClientsWithCookies() -> None:
             assert [bool(reply.flags & 0x200) for reply in replies] == [False] * 5 + [True] * 75
             assert all(reply.edns is not None and len(dict(reply.edns.options)[10]) == 24 for reply in replies)
             side.close()
+
+
+def test_madeRepliesAreCountedApart() -> None:
+    """
+    Replies that are made from zones in C are no hits of the packet cache, in figures and in what C{txdns control stats} prints.
+    """
+    network = _network()
+    made, plain = _pair(network, responseRate=0)
+    with extended():
+        for number in range(20):
+            for side in (made, plain):
+                side.ask(queryOf(f"h{number}.example.org"), "203.0.113.1")
+    figures = figuresOf(made.serving.responder.counters)
+    # The first query of a client takes the full path.
+    assert (figures.queries, figures.numbers["udpMade"], figures.laneHits, figures.atHand) == (20, 19, 0, 20)
+    assert ["made", "from", "zones", "19", "95.0%"] in [line.split() for line in statLines(figures.toJSON())]
+    figures = figuresOf(plain.serving.responder.counters)
+    assert (figures.queries, figures.numbers["udpMade"], figures.laneHits, figures.atHand) == (20, 0, 0, 20)
+    assert not any("made from zones" in line for line in statLines(figures.toJSON()))
+    for side in (made, plain):
+        side.close()

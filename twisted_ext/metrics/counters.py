@@ -65,7 +65,8 @@ class Counters(PacketCounters):
         of the gate; it calls L{asked} for each question that missed the packet cache and L{waited} for each answer that took a look-up.
 
     @ivar udp: datagrams received.
-    @ivar udpBeyond: datagrams without a reply in the packet cache.
+    @ivar udpBeyond: datagrams whose reply was neither in the packet cache nor made from zones in C.
+    @ivar udpMade: datagrams whose reply was made from zones in C.
     @ivar tcp: messages received over TCP.
     @ivar tcpBeyond: messages without a reply in the packet cache.
     @ivar tcpOpened: connections accepted.

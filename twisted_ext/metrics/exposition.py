@@ -21,6 +21,7 @@ _Sample = tuple[Mapping[str, str], float]
 _PLAIN: Final[tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...]] = (
     ("txdns_queries_total", "counter", "Messages received.", "transport", (("udp", "udp"), ("tcp", "tcp"))),
     ("txdns_ready_total", "counter", "Replies without a look-up, not from the packet cache.", "", (("", "ready"),)),
+    ("txdns_made_total", "counter", "Replies made from zones in C, which need no packet cache.", "", (("", "udpMade"),)),
     ("txdns_truncated_total", "counter", "Truncated replies (TC).", "", (("", "truncated"),)),
     ("txdns_stale_total", "counter", "Replies with stale data (RFC 8767).", "", (("", "stale"),)),
     ("txdns_failed_total", "counter", "SERVFAIL replies after failed look-ups.", "", (("", "failed"),)),

@@ -64,14 +64,14 @@ class Figures:
         """
         Return how many queries were answered from the packet cache.
         """
-        return int(self.queries - self.numbers["udpBeyond"] - self.numbers["tcpBeyond"])
+        return int(self.queries - self.numbers["udpBeyond"] - self.numbers["tcpBeyond"] - self.numbers["udpMade"])
 
     @property
     def atHand(self) -> int:
         """
         Return how many queries were answered without waiting for an upstream.
         """
-        return int(self.laneHits + self.numbers["ready"])
+        return int(self.laneHits + self.numbers["udpMade"] + self.numbers["ready"])
 
     @property
     def waited(self) -> int:

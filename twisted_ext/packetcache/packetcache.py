@@ -34,6 +34,7 @@ class PacketCounters:
 
     udp: int = 0
     udpBeyond: int = 0
+    udpMade: int = 0
     unsent: int = 0
     replies: list[int] = field(default_factory=lambda: [0] * (BLOCKED + 16))
 
@@ -137,7 +138,7 @@ class PacketCache:
             self._seen = Epoch.changes
             for group in self.groups:
                 group.datagrams.freshen()
-        fine = others = held = silent = index = 0
+        fine = others = held = silent = index = own = 0
         hit = b""
         makes = self.made
         made: list[bytes | None] = []
@@ -185,6 +186,7 @@ class PacketCache:
                                 account.tokens -= 1.0
                             bucket.tokens -= 1.0
                             replies[reply[1] & 15] += 1
+                            own += 1
                             hit = datagram
                             answered.append(packet)
                             bodies.append(reply)
@@ -264,6 +266,7 @@ class PacketCache:
         replies[0] += fine
         counters.udp += count
         counters.udpBeyond += others + held
+        counters.udpMade += own
         if answered:
             counters.unsent += send(answered, bodies)
             if self.told is not None:

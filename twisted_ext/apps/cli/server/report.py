@@ -153,6 +153,8 @@ def statLines(said: dict[str, JSON]) -> Iterator[str]:
     yield f"{'  by TCP':<24} {numbers['tcp']:>14,.0f}"
     yield f"{'cache hits':<24} {figures.atHand:>14,}{_share(figures.atHand, answered)}"
     yield f"{'  from the packet cache':<24} {figures.laneHits:>14,}{_share(figures.laneHits, answered)}"
+    if made := numbers["udpMade"]:
+        yield f"{'  made from zones':<24} {made:>14,.0f}{_share(int(made), answered)}"
     yield f"{'look-ups':<24} {figures.waited:>14,}{_share(figures.waited, answered)}"
     if figures.waited:
         yield f"{'  mean latency':<24} {figures.latencyTotal / figures.waited * 1000:>11,.1f} ms"
