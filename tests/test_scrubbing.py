@@ -69,6 +69,20 @@ class RelevantTests(SynchronousTestCase):
         self.assertEqual(self.kept("www.test", "ANY", "www.test A 192.0.2.1", "www.test AAAA 2001:db8::1", "x.test NS ns.test."), [0, 1])
         self.assertEqual(self.kept("www.test", "CNAME", "www.test CNAME a.test.", "a.test A 192.0.2.1"), [0])
 
+    def test_dataBesideAliasIsDropped(self) -> None:
+        """
+        Where an unsigned name has an alias and data, the alias counts, at any place of the chain, unless the question asks for one of
+        both or for what may stand beside aliases.
+        """
+        both = ("www.test A 192.0.2.66", "WWW.test CNAME a.test.", "a.test A 192.0.2.1")
+        self.assertEqual(self.kept("www.test", "A", *both), [1, 2])
+        self.assertEqual(self.kept("www.test", "A", *both[:2]), [1])
+        self.assertEqual(self.kept("w.test", "A", "w.test CNAME www.test.", *both), [0, 2, 3])
+        self.assertEqual(self.kept("www.test", "ANY", *both[:2]), [0, 1])
+        self.assertEqual(self.kept("www.test", "CNAME", *both[:2]), [1])
+        signed = "www.test RRSIG A 13 2 300 20300101000000 20200101000000 7 test. AAAA"
+        self.assertEqual(self.kept("www.test", "A", both[0], signed, both[1]), [0, 2, 1])
+
     def test_aliasLoopEnds(self) -> None:
         """
         An alias loop ends.
@@ -120,6 +134,20 @@ class RepliesTests(NetworkTestCase):
             self.replyWith(canned, buildMessage(Message(0, 0x8180, (question,), answer)))
             texts = self.find(self.forward(server))
             self.assertEqual(texts, ["www.example.net.", "192.0.2.80"] if found is None else found)
+
+    def test_aliasBesideDataIsFollowed(self) -> None:
+        """
+        The address beside an alias reaches no caller, and does not hide that the alias leads nowhere in this reply.
+        """
+        canned, server = self.serve()
+        question = questionOf("www.example.test")
+        both = sets("www.example.test A 192.0.2.66", "www.example.test CNAME www.example.net.")
+        for answer, outcome in ((both, Outcome.NODATA), ((*both, *sets("www.example.net A 192.0.2.80")), Outcome.DATA)):
+            self.replyWith(canned, buildMessage(Message(0, 0x8180, (question,), answer)))
+            asked = self.ask(self.forward(server))
+            self.network.advance(1)
+            answered = self.successResultOf(asked)
+            self.assertEqual((answered.answer, answered.outcome, answered.wire), (answer[1:], outcome, b""))
 
     def test_ttlIsClampedInFirstAnswer(self) -> None:
         """

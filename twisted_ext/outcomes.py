@@ -14,7 +14,7 @@ from twisted_ext.wire.message import HEADER_OCTETS, Message, Question
 from twisted_ext.wire.names import MOST_OCTETS, isBelow
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.replies import readReply
-from twisted_ext.wire.rrtypes import ANY, CNAME, DNAME, RRSIG
+from twisted_ext.wire.rrtypes import ANY, CNAME, DNAME, KEY, NSEC, RRSIG
 
 __all__ = ["answerFromMessage", "answerFromReply", "ignoredIn", "relevant"]
 
@@ -25,6 +25,9 @@ _NXDOMAIN: Final = Outcome.NXDOMAIN
 _INDETERMINATE: Final = Security.INDETERMINATE
 
 _MOST_ALIASES: Final = int(REPLY_ALIASES.default)
+
+#: Types of questions for which an alias does not count: it is asked for, or may have such records beside it (RFC 4034, section 2.5).
+_BESIDE_ALIASES: Final = (CNAME, ANY, RRSIG, NSEC, KEY)
 
 #: Options between a client and its server: cookie, keepalive, padding. A server sends each at most once.
 _FOR_TRANSPORT: Final = (b"\x00\x0a", b"\x00\x0b", b"\x00\x0c")
@@ -170,6 +173,9 @@ def relevant(question: Question, answer: tuple[RRSet, ...]) -> tuple[RRSet, ...]
     types than the question's that are neither aliases nor signatures of kept RRsets. A forwarder must not pass on RRsets that an upstream
     adds for unrelated names (RFC 2181, section 5.4.1).
 
+    Where a name has an alias and data, the alias counts, as in other resolvers (RFC 1034, section 3.6.2), and the data is dropped. Signed
+    data is kept: if the signature is valid, the zone says so.
+
     The others are put in order where a server has not done so: the aliases as they follow each other, then the data, each with its
     signatures behind it. The C library finds no address in front of the alias that leads to it.
 
@@ -195,9 +201,15 @@ def relevant(question: Question, answer: tuple[RRSet, ...]) -> tuple[RRSet, ...]
     # Where on the chain each name is, and each DNAME that makes one of its aliases.
     chain = {name: 0}
     above: dict[bytes, int] = {}
+    # Those that have a CNAME record.
+    aliased: set[bytes] = set()
+    # Those that have signed data, once it matters.
+    signed: set[bytes] | None = None
     # Each step checks every DNAME, and a message has room for thousands of CNAME and DNAME records.
     while len(chain) <= _MOST_ALIASES:
         target = aliases.pop(name, None)
+        if target is not None:
+            aliased.add(name)
         for owner, new in redirected.items():
             if name != owner and isBelow(name, owner):
                 above.setdefault(owner, len(chain) - 1)
@@ -219,6 +231,11 @@ def relevant(question: Question, answer: tuple[RRSet, ...]) -> tuple[RRSet, ...]
         if step is not None:
             if rrset.rrType not in wanted and rrType != ANY:
                 continue
+            if rrset.rrType == rrType and owner in aliased and rrType not in _BESIDE_ALIASES:
+                if signed is None:
+                    signed = _signed(rrType, answer)
+                if owner not in signed:
+                    continue
             place = 4 * step + (3 if rrset.rrType == RRSIG else 2)
         else:
             step = above.get(owner)
@@ -232,6 +249,16 @@ def relevant(question: Question, answer: tuple[RRSet, ...]) -> tuple[RRSet, ...]
     if not isOrdered:
         kept = [kept[index] for index in sorted(range(len(kept)), key=places.__getitem__)]
     return answer if isOrdered and len(kept) == len(answer) else tuple(kept)
+
+
+def _signed(rrType: int, answer: tuple[RRSet, ...]) -> set[bytes]:
+    """
+    Return the owners, folded, of signatures that cover records of a type.
+    """
+    covered = rrType.to_bytes(2, "big")
+    return {
+        rrset.name.lower() for rrset in answer if rrset.rrType == RRSIG and any(rdata[:2] == covered for rdata in rrset.rdatas)
+    }
 
 
 def _outcomeOf(question: Question, answer: tuple[RRSet, ...]) -> Outcome:

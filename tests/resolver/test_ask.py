@@ -5,17 +5,23 @@ Tests of L{twisted_ext.resolver.ask}.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import cast
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import classImplements
 
 from tests.compat.fakes import data, nodata, question, rrset
 from twisted_ext.answers import Answer, QueryContext, Question
-from twisted_ext.errors import ServerFailed
-from twisted_ext.interfaces import Start
-from twisted_ext.resolver.ask import askedOn, begun, queryOf
+from twisted_ext.errors import ServerFailed, TimedOut
+from twisted_ext.interfaces import IAnswerSource, Start
+from twisted_ext.resolver.ask import DeferredQuery, askedOn, begun, lookUp, queryOf
+from twisted_ext.resolver.caching.coalescing import CoalescingSource
+from twisted_ext.resolver.sources import LocalSource
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.records import RRSet
 
 
 def unresolvedAlias(name: str, target: str) -> Answer:
@@ -171,6 +177,18 @@ class WrongResultsTests(SynchronousTestCase):
             for said in self.wrong(start):
                 self.assertIn(f"calling what ask() returned gave {shown}; right is a Deferred", said)
 
+    def test_payloadsThatAreNotValid(self) -> None:
+        """
+        A record whose payload is not valid for its type would make the whole reply malformed.
+        """
+        good = rrset("www.example.", "A", "192.0.2.1")
+        bad = RRSet(good.name, good.rrType, good.rrClass, good.ttl, (good.rdatas[0][:3],))
+        for answer in (data(bad), data(good).having((good,), (bad,))):
+            for said in self.wrong(lambda context, answer=answer: succeed(answer)):
+                self.assertIn("tests.resolver.test_ask.WrongResultsTests", said)
+                self.assertIn("the answer has www.example. A with the rdata c00002: ", said)
+                self.assertIn("; right are the octets that", said)
+
     def test_askReturnedSomethingElse(self) -> None:
         """
         C{ask} itself returned something else: a text, a Deferred, a coroutine.
@@ -179,6 +197,31 @@ class WrongResultsTests(SynchronousTestCase):
         for found, shown in (("192.0.2.1", "str"), (waiting, "Deferred"), (_coroutine(), "coroutine")):
             for said in self.wrong(found):
                 self.assertIn(f"ask() returned an object of type {shown}; right is an Answer, None, or a function that takes", said)
+
+
+def shownAs(waiting: Deferred[Answer], context: QueryContext) -> Deferred[Answer]:
+    """
+    A start that counts as one of this package.
+    """
+    return waiting
+
+
+shownAs.__module__ = "twisted_ext.example"
+
+
+class FixedSource(LocalSource):
+    """
+    A source of an application with one look-up.
+    """
+
+    def __init__(self, start: Start) -> None:
+        self._start = start
+
+    def ask(self, asked: Question, context: QueryContext) -> Start:
+        return self._start
+
+
+classImplements(FixedSource, IAnswerSource)
 
 
 class QueryOfTests(SynchronousTestCase):
@@ -217,6 +260,54 @@ class QueryOfTests(SynchronousTestCase):
         fault = ServerFailed("no", rcode=2)
         queryOf(lambda context: fail(fault), self.heard, QueryContext(5.0)).begin(0.0)
         self.assertEqual(self.heard.outcomes, [answer, fault])
+
+    def test_sourceWithoutDeadline(self) -> None:
+        """
+        A Deferred that has not fired at the deadline fails the look-up with an error that names the source, and is cancelled. If it fires
+        later, that is dropped.
+        """
+        clock = Clock()
+        query = queryOf(self.start, self.heard, QueryContext(5.0))
+        assert isinstance(query, DeferredQuery)
+        query.begin(0.0)
+        query.endInTime(clock)
+        clock.advance(4.9)
+        self.assertEqual(self.heard.outcomes, [])
+        clock.advance(0.2)
+        (fault,) = self.heard.outcomes
+        self.assertIsInstance(fault, TimedOut)
+        self.assertIn("tests.resolver.test_ask.QueryOfTests.start: its Deferred had not fired", str(fault))
+        self.assertEqual((self.cancelled, len(self.heard.outcomes)), ([self.deferred], 1))
+
+    def test_timerEndsWithTheLookup(self) -> None:
+        """
+        No timer is left when the answer is there, and sources of this package, which keep to their deadlines, need none.
+        """
+        clock = Clock()
+        query = queryOf(self.start, self.heard, QueryContext(5.0))
+        assert isinstance(query, DeferredQuery)
+        query.begin(0.0)
+        query.endInTime(clock)
+        self.deferred.callback(nodata())
+        self.assertEqual(clock.getDelayedCalls(), [])
+        waiting: Deferred[Answer] = Deferred()
+        own = queryOf(partial(shownAs, waiting), self.heard, QueryContext(5.0))
+        assert isinstance(own, DeferredQuery)
+        own.begin(0.0)
+        own.endInTime(clock)
+        self.assertEqual(clock.getDelayedCalls(), [])
+        waiting.cancel()
+
+    def test_coalescedLookupEnds(self) -> None:
+        """
+        A shared look-up ends by its deadline as well.
+        """
+        clock = Clock()
+        source = CoalescingSource(FixedSource(self.start), clock, seconds=5.0)
+        looking = lookUp(source, question("www.example."), QueryContext(5.0))
+        clock.advance(5.1)
+        self.failureResultOf(looking, TimedOut)
+        self.assertEqual(self.cancelled, [self.deferred])
 
     def test_cancelledQueryCancelsTheDeferred(self) -> None:
         """

@@ -318,15 +318,33 @@ class StreamExchangeTests(NetworkTestCase):
         self.network.advance()
         self.assertEqual(self.here.pending(), [])
 
-    def test_replyWithOtherQuestionFails(self) -> None:
+    def test_replyWithOtherQuestionIsIgnored(self) -> None:
         """
-        A reply to another question fails the query, since no better one will come over TCP.
+        A reply to another question is ignored, and the right one behind it is the answer.
         """
-        self.canned.tamper = lambda reply, transport: [reply[:13] + b"x" + reply[14:]]
+        self.canned.tamper = lambda reply, transport: [reply[:13] + b"x" + reply[14:], reply]
         waiter = Waiter()
         self.ask_(waiter)
         self.network.advance(1)
-        self.assertEqual([len(waiter.replies), [type(fault) for fault in waiter.faults]], [0, [BadMessage]])
+        self.assertEqual([[reply[12:16] for reply in waiter.replies], waiter.faults], [[b"\3www"], []])
+
+    def test_manyOtherQuestionsFail(self) -> None:
+        """
+        After a few replies with other questions, the query fails and others get a new connection. A reply that only lacks its question
+        fails the query at once.
+        """
+        other = iter([b"x"] * 4)
+        self.canned.tamper = lambda reply, transport: [reply[:13] + next(other, reply[13:14]) + reply[14:]]
+        waiters = [Waiter() for _ in range(5)]
+        self.ask_(*waiters)
+        self.network.advance(1)
+        self.assertEqual([len(waiter.replies) for waiter in waiters], [1, 1, 1, 0, 1])
+        self.assertEqual(([type(fault) for fault in waiters[3].faults], self.dialed), ([BadMessage], 2))
+        self.canned.tamper = lambda reply, transport: [reply[:4] + bytes(8)]
+        waiter = Waiter()
+        self.ask_(waiter)
+        self.network.advance(1)
+        self.assertEqual([type(fault) for fault in waiter.faults], [BadMessage])
 
     def test_invalidStreamIsReconnected(self) -> None:
         """

@@ -5,24 +5,29 @@ Ask a source of answers, and wait for what it does not have at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import Final, Protocol, TypeVar
 
 from mypy_extensions import mypyc_attr
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from twisted_ext.aliases import found
 from twisted_ext.answers import Answer, QueryContext
-from twisted_ext.errors import DNSFault, Unknown
+from twisted_ext.errors import BadMessage, DNSFault, TimedOut, Unknown
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.wire.message import Question
 
 __all__ = [
-    "Ask", "Query", "QueryStart", "Waiter", "WaitingStart", "askedOn", "begun", "behind", "lookUp", "nothingOn", "nowOf", "queryOf",
-    "shown", "then", "unknown",
+    "Ask", "DeferredQuery", "Query", "QueryStart", "Waiter", "WaitingStart", "askedOn", "begun", "behind", "lookUp", "nothingOn", "nowOf",
+    "queryOf", "shown", "then", "unknown",
 ]
 
 _Source = TypeVar("_Source")
+
+#: Octets of rdata that are shown in an error: enough to recognize them in a line.
+_SHOWN: Final = 32
 
 #: A function that looks up a question, such as L{NamesResolver.lookUp<twisted_ext.compat.names.NamesResolver.lookUp>}.
 Ask = Callable[[Question, QueryContext], "Deferred[Answer]"]
@@ -94,18 +99,34 @@ def nowOf(start: Start) -> float:
     return start.now() if isinstance(start, QueryStart) else 0.0
 
 
-class _DeferredQuery:
+class DeferredQuery:
     """
     The look-up of a source that returns a Deferred.
     """
 
-    __slots__ = ("_start", "_waiter", "_context", "_deferred")
+    __slots__ = ("_start", "_waiter", "_context", "_deferred", "_timer")
 
     def __init__(self, start: Start, waiter: Waiter, context: QueryContext) -> None:
         self._start = start
         self._waiter = waiter
         self._context = context
         self._deferred: Deferred[Answer] | None = None
+        self._timer: IDelayedCall | None = None
+
+    def endInTime(self, clock: IReactorTime) -> None:
+        """
+        Have the look-up fail at its deadline if it is under way, and its source, of an application, may not see to that.
+        """
+        if self._deferred is not None and _isForeign(self._start):
+            self._timer = clock.callLater(max(self._context.deadline - clock.seconds(), 0.0), self._late)
+
+    def _late(self) -> None:
+        self._timer = None
+        deferred, self._deferred = self._deferred, None
+        if deferred is not None:
+            # It may do nothing, or call back: this look-up is over, and what comes of that is dropped.
+            deferred.cancel()
+            self._waiter.errback(TimedOut(f"{_nameOf(self._start)}: its Deferred had not fired at the deadline of the look-up"))
 
     def begin(self, now: float) -> None:
         deferred = self._deferred = begun(self._start, self._context)
@@ -113,7 +134,12 @@ class _DeferredQuery:
         deferred.addBoth(self._came)
 
     def _came(self, outcome: Answer | Failure) -> None:
+        if self._deferred is None:
+            return
         self._deferred = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if isinstance(outcome, Answer):
             self._waiter.callback(outcome)
         else:
@@ -153,8 +179,39 @@ def _checked(start: object, context: QueryContext) -> Deferred[Answer]:
 
 def _expectAnswer(outcome: object, start: object) -> Answer:
     if isinstance(outcome, Answer):
+        if _isForeign(start):
+            _expectRecords(outcome, start)
         return outcome
     raise TypeError(f"{_nameOf(start)}: the Deferred of a look-up fired with {_kindOf(outcome)}; right is a twisted_ext.answers.Answer")
+
+
+def _expectRecords(answer: Answer, start: object) -> None:
+    """
+    Check the payload of each record, which would make the whole reply malformed.
+    """
+    from twisted_ext.wire.names import nameToText
+    from twisted_ext.wire.rdata.registry import rdataFromWire
+    from twisted_ext.wire.rrtypes import typeName
+
+    for rrset in (*answer.answer, *answer.authority, *answer.additional):
+        for rdata in rrset.rdatas:
+            try:
+                rdataFromWire(rrset.rrType, rdata)
+            except BadMessage as fault:
+                record = f"{nameToText(rrset.name)} {typeName(rrset.rrType)} with the rdata {rdata[:_SHOWN].hex() or 'of no octets'}"
+                right = "the octets that twisted_ext.wire.rdata.registry.rdataFromText returns"
+                raise TypeError(f"{_nameOf(start)}: the answer has {record}: {fault}; right are {right}") from None
+
+
+def _isForeign(start: object) -> bool:
+    """
+    Return whether the source that a function belongs to may be one of an application: those of this package keep to the rules.
+    """
+    while isinstance(start, partial):
+        start = start.func
+    # A compiled method has no module, but its object.
+    module = getattr(start, "__module__", None) or type(getattr(start, "__self__", start)).__module__
+    return not str(module).startswith("twisted_ext.")
 
 
 def _nameOf(start: object) -> str:
@@ -175,7 +232,7 @@ def queryOf(start: Start, waiter: Waiter, context: QueryContext) -> Query:
 
     @raise DNSFault: it cannot begin.
     """
-    return start.prepare(waiter, context) if isinstance(start, QueryStart) else _DeferredQuery(start, waiter, context)
+    return start.prepare(waiter, context) if isinstance(start, QueryStart) else DeferredQuery(start, waiter, context)
 
 
 def lookUp(source: IAnswerSource, question: Question, context: QueryContext) -> Deferred[Answer]:

@@ -11,8 +11,9 @@ from typing import Final
 from twisted_ext.transport.random import Draw
 from twisted_ext.wire.codes import AA, AD, CD, RA, RD
 from twisted_ext.wire.message import Question
+from twisted_ext.wire.names import nameEnd
 
-__all__ = ["USUAL_STARTS", "isBareFailure", "isReplyTo", "mixed"]
+__all__ = ["USUAL_STARTS", "hasOtherQuestion", "isBareFailure", "isReplyTo", "mixed"]
 
 _ONE = b"\x00\x01"
 
@@ -58,6 +59,17 @@ def isReplyTo(octets: bytes, wire: bytes, sameCase: bool) -> bool:
         return True
     # Only fold the name: type 65 is "A" and type 97 is "a".
     return not sameCase and asked[-4:] == wire[-4:] and asked[:-4].lower() == wire[:-4].lower()
+
+
+def hasOtherQuestion(octets: bytes, query: bytes) -> bool:
+    """
+    Return whether this is a reply to another question than that of a query, which says nothing about the query.
+
+    @param query: the message that was sent, without its id.
+    """
+    wire = query[10 : nameEnd(query, 10) + 4]
+    isReply = len(octets) > 12 and octets[2] & 0xF8 == 0x80 and octets[4:6] == _ONE
+    return isReply and not isReplyTo(octets, wire, False)
 
 
 def isBareFailure(octets: bytes) -> bool:

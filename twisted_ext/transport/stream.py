@@ -21,6 +21,7 @@ from twisted_ext.interfaces import IExchange
 from twisted_ext.limits import STREAM_IN_FLIGHT, STREAM_KEPT, STREAM_WAIT
 from twisted_ext.transport.exchange import Dialer, KeptExchange, PendingQuery
 from twisted_ext.transport.random import Draw
+from twisted_ext.transport.replymatch import hasOtherQuestion
 from twisted_ext.transport.servers import Server
 from twisted_ext.wire.framing import StreamBuffer, frame
 from twisted_ext.wire.message import Message
@@ -32,6 +33,10 @@ _KEEPALIVE: Final = 11
 
 #: The option's code and length in replies. A message without these octets need not be parsed.
 _ALLOWANCE: Final = b"\x00\x0b\x00\x02"
+
+#: Replies with other questions that are ignored on one connection. One or two may come by mistake; a server that sends more of them is of
+#: no use, and its queries have to go elsewhere in time.
+_STRAYS: Final = 3
 
 #: Octets of an OPT record before its options.
 _OPT_OCTETS: Final = 11
@@ -63,6 +68,8 @@ class StreamExchange(KeptExchange):
         # In the order in which they were sent.
         self._sent: dict[bytes, None] = {}
         self._answered = 0
+        # Replies on the connection with the question of none.
+        self._strays = 0
         # The number of sent queries that are no longer pending.
         self._orphans = 0
         self._attempt: Attempt | None = None
@@ -167,6 +174,7 @@ class StreamExchange(KeptExchange):
         # The server's limit applied to the previous connection.
         self._allowed = inf
         self._answered = 0
+        self._strays = 0
         self._quietSince = self.clock.seconds()
         self._idle.start(STREAM_WAIT.default)
         attempt = self._attempt = self.attempt()
@@ -244,9 +252,20 @@ class StreamExchange(KeptExchange):
                     self._allowed = allowed
             if asking is None:
                 continue
-            if not asking.replied(octets, now, self, key) and self.keys.get(key) is asking:
-                # The stream comes from the server itself, so no better reply will follow.
-                self._fail([key], BadMessage(f"{self.label} did not answer the question over {self.way}", server=self.label))
+            if asking.replied(octets, now, self, key) or self.keys.get(key) is not asking:
+                continue
+            if hasOtherQuestion(octets, asking.query) and self._strays < _STRAYS:
+                # A late reply, perhaps, of a server or a load balancer that mixes up its clients: the right one may follow.
+                self._strays += 1
+                self._sent[key] = None
+                self._answered -= 1
+                continue
+            # Otherwise the stream comes from the server itself, so no better reply will follow.
+            strays = self._strays
+            self._fail([key], BadMessage(f"{self.label} did not answer the question over {self.way}", server=self.label))
+            if strays >= _STRAYS and attempt is self._attempt:
+                self._replace()
+                return
 
     def lost(self, attempt: Attempt, reason: str) -> None:
         """

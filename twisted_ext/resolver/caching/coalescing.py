@@ -17,7 +17,7 @@ from twisted_ext.cache.failures import again
 from twisted_ext.errors import Closed, DNSFault, Refused, ServerFailed, TimedOut, WorkSpent
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.limits import FLIGHT_SECONDS, FLIGHT_VARIANTS
-from twisted_ext.resolver.ask import Query, QueryStart, Waiter, lookUp, queryOf
+from twisted_ext.resolver.ask import DeferredQuery, Query, QueryStart, Waiter, lookUp, queryOf
 from twisted_ext.resolver.forward.failures import Abandoned
 from twisted_ext.resolver.forward.holdable import Holdable
 from twisted_ext.resolver.sources import WrappingSource
@@ -420,6 +420,8 @@ class CoalescingSource(WrappingSource):
             flight.errback(fault)
             return
         query.begin(flight.began)
+        if isinstance(query, DeferredQuery):
+            query.endInTime(self._clock)
 
     # -- called by the flights
 

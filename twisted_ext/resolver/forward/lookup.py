@@ -4,17 +4,17 @@ A forwarded look-up: its queries, their outcomes, and the next step.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from twisted_ext.answers import Origin, QueryContext
 from twisted_ext.errors import BadMessage, DNSFault, ServerFailed, TimedOut, Unreachable
-from twisted_ext.limits import FAILURE_TRIES, FIRST_WAIT, STREAM_WAIT
+from twisted_ext.limits import FAILURE_TRIES, STREAM_WAIT
 from twisted_ext.outcomes import answerFromMessage, answerFromReply, ignoredIn
 from twisted_ext.resolver.forward.cookies import cookieFits, knowsCookie
 from twisted_ext.resolver.forward.failures import Abandoned, malformed, mostTelling, named
 from twisted_ext.resolver.forward.nextstep import LASTING, NO_EDNS, Came, Plain, Step, Stream, nextStep
-from twisted_ext.resolver.forward.serverstats import ServerStats, bestOf, domainAsked, dueForProbe
-from twisted_ext.resolver.forward.troubles import DONE, Open, Tried, Troubles
+from twisted_ext.resolver.forward.serverstats import ServerStats, bestOf, domainAsked, dueForProbe, hasFresh
+from twisted_ext.resolver.forward.troubles import DONE, Open, Tried, Troubles, turn
 from twisted_ext.transport.exchange import PendingQuery
 from twisted_ext.transport.replymatch import USUAL_STARTS, isBareFailure, isReplyTo
 from twisted_ext.transport.timers import ROUNDING
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from twisted_ext.transport.exchange import Channel
 
 __all__ = ["ForwardedLookup"]
-
-#: How many UDP timeouts a TCP query may take after a near miss.
-_CONNECTING: Final = 3
 
 
 class ForwardedLookup(PendingQuery):
@@ -94,6 +91,8 @@ class ForwardedLookup(PendingQuery):
             self._send(0, now)
         else:
             index = source.first(now)
+            if context.stream and now < source.standings[index].streamDownUntil:
+                index = min(range(len(source.standings)), key=lambda each: source.standings[each].streamDownUntil)
             if context.budget is None and not (source.stream or context.stream):
                 self._probe(index, now)
             # The outcome of a probe may have closed the source.
@@ -151,6 +150,7 @@ class ForwardedLookup(PendingQuery):
                 standing.neededPlain(now)
             tried = self._troubles.tried[index]
             if exchange.reliable:
+                standing.streamHeard(now)
                 if tried.lost:
                     standing.neededStream(now)
             elif tried.noCookie and not plain and not knowsCookie(standing):
@@ -190,13 +190,15 @@ class ForwardedLookup(PendingQuery):
     # -- called by the timetable
 
     def overdue(self, now: float) -> None:
+        channel = self._channel
+        index = -1 if channel is None else self._index
+        stream = channel is not None and channel.exchange.reliable
+        if stream:
+            self._source.standings[index].streamSilent(now, self._sentAt, self._source.stream)
         if now >= self.context.deadline - ROUNDING:
             self.end(self._soFar(now))
             return
-        channel = self._channel
         if channel is not None:
-            index = self._index
-            stream = channel.exchange.reliable
             if not stream:
                 self._source.standings[index].silent(now, waited=now - self._sentAt)
             self._note(now, "timed out", channel.exchange)
@@ -287,7 +289,7 @@ class ForwardedLookup(PendingQuery):
             # A zone may have other servers, so a dead one must not take all the time.
             due = now + (standing.timeout if not tries or (again and source.authoritative) else standing.wait(tries))
         else:
-            due = now + self._turn(context.waits, again)
+            due = now + turn(context.waits, troubles, again)
         self.attempts += 1
         self.due = due = due if due < context.deadline else context.deadline
         if context.trace is not None:
@@ -333,13 +335,12 @@ class ForwardedLookup(PendingQuery):
         self.attempts += 1
         waits = context.waits
         if waits is None:
-            if because is Came.NEAR_MISS or source.authoritative:
-                # If TCP does not work, UDP may. Connecting takes one round trip and the query another.
-                timeout = standing.timeout
-                if source.authoritative and timeout < FIRST_WAIT.default:
-                    # It is the last try, and the kernel sends a lost SYN again after a second.
-                    timeout = FIRST_WAIT.default
-                due = now + min(_CONNECTING * timeout, STREAM_WAIT.default)
+            if because is Came.CUT and standing.streamSilences and hasFresh(source.standings, troubles.tries):
+                # One look-up in a while tries it, and not for long: the others ask the other servers.
+                due = standing.streamDownUntil = now + standing.streamWait(False)
+            elif because is Came.NEAR_MISS or source.authoritative:
+                # If TCP does not work, UDP may.
+                due = now + standing.streamWait(source.authoritative)
             elif source.alone:
                 due = context.deadline
             else:
@@ -348,7 +349,7 @@ class ForwardedLookup(PendingQuery):
             # There was no answer: the timeout of this attempt continues.
             due = self.due
         else:
-            due = now + self._turn(waits, because is not None)
+            due = now + turn(waits, troubles, because is not None)
         self.due = min(due, context.deadline)
         self._note(now, "sent", exchange, attempt=self.attempts, wait=round(self.due - now, 3))
         source.timetable.add(self)
@@ -369,29 +370,8 @@ class ForwardedLookup(PendingQuery):
         source = self._source
         if self.context.options or source.cookies is None:
             return opt
-        troubles = self._troubles
-        known = False
-        if troubles is not None:
-            tried = troubles.tried[index]
-            if troubles.tries[index] and not tried.nearMiss and not tried.badCookie:
-                # Some firewalls drop what they do not know.
-                tried.noCookie = True
-            known = tried.noCookie
+        known = self._troubles is not None and self._troubles.withoutCookie(index)
         return source.cookies.optFor(opt, source.standings[index], now, known)
-
-    def _turn(self, waits: tuple[float, ...], again: bool) -> float:
-        """
-        Begin the next of the waits that the caller specified.
-
-        @param again: repeat the last one instead.
-        """
-        troubles = self._troubles
-        turns = 0 if troubles is None else troubles.turns
-        if again and turns:
-            return waits[turns - 1]
-        if troubles is not None:
-            troubles.turns = turns + 1
-        return waits[turns] if turns < len(waits) else 0.0
 
     def _probe(self, chosen: int, now: float) -> None:
         source = self._source
@@ -437,11 +417,14 @@ class ForwardedLookup(PendingQuery):
 
     def _truncated(self, now: float, channel: Channel, key: bytes) -> None:
         exchange = channel.exchange
-        index = self._open(channel, key)[2]
+        _, _, index, sentAt, _ = self._open(channel, key)
+        standing = self._source.standings[index]
         self._note(now, "truncated", exchange)
         how = exchange.kind.upper() if exchange.reliable else "UDP, and did not send it over TCP"
-        if not exchange.reliable:
-            self._source.standings[index].replied(None)
+        if exchange.reliable:
+            standing.streamHeard(now)
+        else:
+            standing.replied(now - sentAt)
         self._setBack(Came.CUT, ServerFailed(f"{exchange.label} truncated its reply over {how}", server=exchange.label), now, channel, key)
 
     def _malformed(self, octets: bytes, fault: BadMessage, now: float, channel: Channel, key: bytes) -> None:
@@ -470,6 +453,8 @@ class ForwardedLookup(PendingQuery):
         _, _, index, sentAt, plain = self._open(channel, key)
         standing = self._source.standings[index]
         standing.replied(None if exchange.reliable else now - sentAt)
+        if exchange.reliable:
+            standing.streamHeard(now)
         self._note(now, "declined", exchange, rcode=rcodeName(fault.rcode))
         source, tried = self._source, self._trouble().tried[index]
         if fault.rcode == Rcode.BADCOOKIE and source.cookies is not None and not exchange.reliable:
@@ -518,12 +503,23 @@ class ForwardedLookup(PendingQuery):
         step = self._stepAfter(came, index, stream)
         if step is Step.WAIT:
             return
+        standings = self._source.standings
+        waitedFor = channel is self._channel and key == self._key
         if step is Step.STREAM:
+            if tried.isPutOff:
+                return
             troubles.faults.append(fault)
+            if now < standings[index].streamDownUntil and hasFresh(standings, troubles.tries):
+                # The query stays open: the reply may be forged.
+                tried.isPutOff = True
+                troubles.tries[index] |= DONE
+                self._note(now, "putting off TCP", channel.exchange)
+                if waitedFor:
+                    self._next(now)
+                return
             # Send the original question, not the one in the reply.
             self._byStream(index, now, came)
             return
-        waitedFor = channel is self._channel and key == self._key
         if stream or step is not Step.PLAIN:
             # The query has ended. Otherwise it stays open: a refusal over UDP may be spoofed.
             channel.release(key)
@@ -588,8 +584,11 @@ class ForwardedLookup(PendingQuery):
             # After this many failures, query only servers that have not been queried yet.
             most = 1 if troubles.failures >= FAILURE_TRIES.default else source.tries if waits is None else DONE
             index = bestOf(source.standings, troubles.tries, most)
+        putOff = None if index is not None else troubles.putOff()
         if index is not None:
             self._send(index, now)
+        elif putOff is not None:
+            self._byStream(putOff, now, Came.CUT)
         elif (self._channel is None and not troubles.others) or any(isinstance(fault, ServerFailed) for fault in troubles.faults):
             self.end(self._soFar(now))
         elif waits is None:
@@ -600,11 +599,12 @@ class ForwardedLookup(PendingQuery):
                     self._send(index, now, True)
                     return
                 index = next((each for each, tried in enumerate(troubles.tried) if tried.stream is not Stream.NO), None)
+                mayDropEDNS = self.context.edns and not source.signed
                 if index is None:
                     index = bestOf(source.standings, source.untried, 1) or 0
                     troubles.tried[index].lost = True
                     self._byStream(index, now, None)
-                elif self._mayDropEDNS(index):
+                elif mayDropEDNS and troubles.mayDropEDNS(index, source.standings[index].failures, source.tries):
                     self._note(now, "asking without EDNS", source.upstreams[index].datagram)
                     troubles.tried[index].plain = Plain.TCP
                     troubles.tries[index] = source.tries
@@ -619,18 +619,8 @@ class ForwardedLookup(PendingQuery):
                 # All of the caller's waits are used up.
                 self.end(self._soFar(now))
             else:
-                self.due = min(now + self._turn(waits, False), self.context.deadline)
+                self.due = min(now + turn(waits, troubles, False), self.context.deadline)
                 source.timetable.add(self)
-
-    def _mayDropEDNS(self, index: int) -> bool:
-        """
-        Return whether a server that was asked in all other ways may be one that does not reply to queries with EDNS.
-        """
-        source = self._source
-        tried = self._trouble().tried[index]
-        # Not one that has been silent for longer.
-        silent = 0 <= source.standings[index].failures - source.tries <= 1
-        return silent and tried.lost and tried.plain is Plain.NO and self.context.edns and not source.signed
 
     def _soFar(self, now: float) -> DNSFault:
         troubles = self._trouble()

@@ -21,9 +21,10 @@ from twisted_ext.limits import (
     NO_UDP_SIGNS,
     PROBE_AFTER,
     SERVER_WAIT,
+    STREAM_WAIT,
 )
 
-__all__ = ["ServerStats", "bestOf", "domainAsked", "dueForProbe", "nextOf"]
+__all__ = ["ServerStats", "bestOf", "domainAsked", "dueForProbe", "hasFresh", "nextOf"]
 
 #: Consecutive queries without a reply before a server is reported as down.
 _SILENT_TRIES: Final = 3
@@ -58,6 +59,10 @@ _BACKING_OFF: Final = 10
 _SILENT_WAIT: Final = 2.0
 
 
+#: How many UDP timeouts a TCP query may take if something else can be done: connecting takes one round trip and the query another.
+_CONNECTING: Final = 3
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class ServerStats:
     """
@@ -79,6 +84,10 @@ class ServerStats:
     @ivar plainSigns: consecutive look-ups that succeeded without EDNS after failing with it.
     @ivar sameCaseUntil: until when not to send it mixed case.
     @ivar streamUntil: until when to send it queries over TCP, because it does not answer over UDP.
+    @ivar streamHeardAt: when it last replied over TCP.
+    @ivar streamSilences: consecutive queries over TCP that ended without any reply on the connection. Replies over UDP say nothing about
+        that, and it does not keep names that need no TCP from the server.
+    @ivar streamDownUntil: until when other servers are asked before it for what needs TCP.
     @ivar cookie: the option with the client cookie for it and, once it has sent that, its server cookie; empty before the first query.
     @ivar cookieUntil: until when this client cookie is used.
     @ivar noCookieUntil: until when to send it no cookie, because it does not answer queries with one.
@@ -104,6 +113,9 @@ class ServerStats:
     plainSigns: int = 0
     sameCaseUntil: float = 0.0
     streamUntil: float = 0.0
+    streamHeardAt: float = -inf
+    streamSilences: int = 0
+    streamDownUntil: float = 0.0
     cookie: bytes = b""
     cookieUntil: float = 0.0
     noCookieUntil: float = 0.0
@@ -175,6 +187,43 @@ class ServerStats:
         if waited >= _DOWN_SECONDS or self.failures >= _DOWN_FAILURES:
             self._backOff(now, self.failures)
 
+    def streamSilent(self, now: float, sentAt: float, only: bool) -> None:
+        """
+        Record a query over TCP, or what runs over it, to which no reply came in time.
+
+        @param only: whether the server is asked in no other way.
+        """
+        waited = now - sentAt
+        if self.streamHeardAt >= sentAt or (waited < _DOWN_SECONDS and not self.streamSilences):
+            # It is busy with this query, or had no time.
+            return
+        self.streamSilences += 1
+        self.streamDownUntil = now + _pause(self.streamSilences)
+        if only or sentAt < self.streamUntil:
+            self.streamUntil = 0.0
+            self.silent(now, waited=waited)
+        else:
+            self.trouble("timeout")
+
+    def streamHeard(self, now: float) -> None:
+        """
+        Record a reply over TCP.
+        """
+        self.streamHeardAt = now
+        if self.streamSilences:
+            self.streamSilences = 0
+            self.streamDownUntil = 0.0
+
+    def streamWait(self, last: bool) -> float:
+        """
+        Return how long to wait for a reply over TCP while something else can be done, in seconds.
+
+        @param last: whether it is the last try.
+        """
+        # The kernel sends a lost SYN again after a second.
+        timeout = max(self.timeout, FIRST_WAIT.default) if last else self.timeout
+        return min(_CONNECTING * timeout, STREAM_WAIT.default)
+
     def declined(self, now: float, domain: bytes) -> None:
         """
         Record SERVFAIL, REFUSED or the like. For one domain this says nothing about the server; for many consecutive ones, it does.
@@ -198,7 +247,7 @@ class ServerStats:
         return self.failed < FAILURES_IN_A_ROW.default
 
     def _backOff(self, now: float, times: int) -> None:
-        self.downUntil = now + min(BACK_OFF.default * 2 ** min(times - 1, 16), BACK_OFF.most)
+        self.downUntil = now + _pause(times)
 
     def trouble(self, kind: str) -> None:
         self.troubles[kind] = self.troubles.get(kind, 0) + 1
@@ -284,6 +333,13 @@ class ServerStats:
         return f"<Standing {rtt} failures={self.failures} declines={self.declines}>"
 
 
+def _pause(times: int) -> float:
+    """
+    Return for how many seconds to avoid a server after this many failures.
+    """
+    return min(BACK_OFF.default * (1 << min(times - 1, 16)), BACK_OFF.most)
+
+
 def domainAsked(key: bytes) -> bytes:
     """
     Return the last two labels of a name: close enough to the domain for distinguishing failures of one domain from failures of many.
@@ -316,6 +372,13 @@ def bestOf(standings: Sequence[ServerStats], tries: Sequence[int], most: int) ->
             least = rank
             best = index
     return best
+
+
+def hasFresh(standings: Sequence[ServerStats], tries: Sequence[int]) -> bool:
+    """
+    Return whether there is a server that is expected to work, and that this look-up has not asked yet.
+    """
+    return any(not count and not standing.down for count, standing in zip(tries, standings, strict=True))
 
 
 def nextOf(standings: Sequence[ServerStats], last: int) -> int:

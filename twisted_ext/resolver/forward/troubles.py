@@ -13,7 +13,7 @@ from twisted_ext.resolver.forward.nextstep import Plain, Stream
 if TYPE_CHECKING:
     from twisted_ext.transport.exchange import Channel
 
-__all__ = ["DONE", "Open", "Tried", "Troubles"]
+__all__ = ["DONE", "Open", "Tried", "Troubles", "turn"]
 
 #: Flag in a count of queries: send no more to this server in this look-up.
 DONE: Final = 1 << 16
@@ -35,6 +35,7 @@ class Tried:
     @ivar noCookie: whether a query with a cookie failed, so that the next ones have none.
     @ivar badCookie: whether it has refused a cookie, and told the right one.
     @ivar lost: whether TCP was tried because nothing came over UDP.
+    @ivar isPutOff: whether it is to be asked over TCP, which other servers are asked before because it has been silent there.
     @ivar refusals: how often nothing listened at its UDP port.
     @ivar refusedAt: when that was noticed last.
     """
@@ -43,6 +44,7 @@ class Tried:
     noCookie: bool = False
     badCookie: bool = False
     lost: bool = False
+    isPutOff: bool = False
     refusals: int = 0
     refusedAt: float = 0.0
     stream: Stream = Stream.NO
@@ -97,3 +99,45 @@ class Troubles:
         Return the index of a server that refused queries and may be restarted, if it is time to query it again.
         """
         return next((index for index, tried in enumerate(self.tried) if tried.mayReturn(now)), None)
+
+    def withoutCookie(self, index: int) -> bool:
+        """
+        Return whether the next query to a server has to be without cookie.
+        """
+        tried = self.tried[index]
+        if self.tries[index] and not tried.nearMiss and not tried.badCookie:
+            # Some firewalls drop what they do not know.
+            tried.noCookie = True
+        return tried.noCookie
+
+    def mayDropEDNS(self, index: int, failures: int, tries: int) -> bool:
+        """
+        Return whether a server that was asked in all other ways may be one that does not reply to queries with EDNS.
+
+        @param failures: consecutive queries to which it did not reply.
+        @param tries: those in one look-up.
+        """
+        tried = self.tried[index]
+        # Not one that has been silent for longer.
+        return 0 <= failures - tries <= 1 and tried.lost and tried.plain is Plain.NO
+
+    def putOff(self) -> int | None:
+        """
+        Return the index of a server whose turn over TCP was put off until now.
+        """
+        return next((index for index, tried in enumerate(self.tried) if tried.isPutOff and tried.stream is Stream.NO), None)
+
+
+def turn(waits: tuple[float, ...], troubles: Troubles | None, again: bool) -> float:
+    """
+    Begin the next of the waits that the caller specified.
+
+    @param troubles: L{None} if it is the first one.
+    @param again: repeat the last one instead.
+    """
+    turns = 0 if troubles is None else troubles.turns
+    if again and turns:
+        return waits[turns - 1]
+    if troubles is not None:
+        troubles.turns = turns + 1
+    return waits[turns] if turns < len(waits) else 0.0

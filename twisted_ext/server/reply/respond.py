@@ -33,7 +33,7 @@ from twisted_ext.metrics.counters import Counters
 from twisted_ext.packetcache.clients import Client
 from twisted_ext.packetcache.packetcache import Address, PacketCache
 from twisted_ext.packetcache.table import Reply
-from twisted_ext.resolver.ask import queryOf, unknown
+from twisted_ext.resolver.ask import DeferredQuery, queryOf, unknown
 from twisted_ext.server.config.keys import TLSPeer
 from twisted_ext.server.reply.chaos import SelfTest
 from twisted_ext.server.reply.gates import Gate, plainGates, standardGates
@@ -392,6 +392,9 @@ class Responder:
             query.begin(self.seconds())
         except Exception as error:
             waiting.errback(error)
+            return
+        if isinstance(query, DeferredQuery):
+            query.endInTime(self._clock)
 
     def _madeRoom(self, site: str, now: float) -> bool:
         """
