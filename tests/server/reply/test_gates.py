@@ -378,6 +378,19 @@ class GatesTests(SynchronousTestCase):
             self.assertEqual(verdict.error, 0)
             self.assertEqual(bool(Message.fromWire(verdict.octets).check().flags & TC), truncated)
 
+    def test_octetsBehindSignatureAreIgnored(self) -> None:
+        """
+        What is behind a signed query is ignored, as it is behind others: the signature is that of the query without it.
+        """
+        key = Key(nameFromText("key.example"), b"secret")
+        self.server.responder.gates = standardGates(cookies=self.cookies, today=self.clock.seconds, keys={key.name: key})
+        now = self.clock.seconds()
+        for tail in (b"\x00", queryOf("other.test"), optOf()):
+            signed, mac = sign(queryOf("www.example.test"), key, now)
+            (octets,) = self.server.askAll([signed + tail])
+            verdict = verify(octets, {key.name: key}, now, requestMac=mac)
+            self.assertEqual((verdict.error, Message.fromWire(verdict.octets).check().rcode), (0, 0))
+
     def test_largeForgeryIsNotRead(self) -> None:
         """
         The records of a large request of another opcode are not read when its signature is wrong; those of one with a good signature, or

@@ -381,8 +381,6 @@ class Request:
                 if self.edns is not None or record.name != b"\x00":
                     raise BadMessage("more than one OPT record, or a misplaced one")
                 self._takeEDNS(EDNS.fromRecord(record.rrClass, record.ttl, record.rdatas[0]))
-        if self.signature is not None and position != len(self.wire):
-            raise BadMessage("octets after the signature")
         return position
 
     def __repr__(self) -> str:
