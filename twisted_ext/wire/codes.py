@@ -106,6 +106,8 @@ class Ede(IntEnum):
     @cvar INVALID_DATA: The data of the zone cannot be used: its authoritative server failed to load it, or a key has a wrong format.
     @cvar SIGNATURE_EXPIRED_BEFORE_VALID: A signature expires before it is valid: the signer is misconfigured.
     @cvar UNSUPPORTED_NSEC3_ITERATIONS: The zone hashes its names more than 50 times (RFC 9276). Its denials are insecure.
+    @cvar NEGATIVE_TRUST_ANCHOR: The operator of this server has suspended the validation of the zone for a time (RFC 7646). The text names
+        where.
     """
 
     OTHER = 0
@@ -132,6 +134,7 @@ class Ede(IntEnum):
     INVALID_DATA = 24
     SIGNATURE_EXPIRED_BEFORE_VALID = 25
     UNSUPPORTED_NSEC3_ITERATIONS = 27
+    NEGATIVE_TRUST_ANCHOR = 33
 
 
 # Bits of the header's second pair of octets.
@@ -192,6 +195,7 @@ EDE_NAMES: Final = {
     28: "Unable to conform to policy",
     29: "Synthesized",
     30: "Invalid Query Type",
+    33: "Negative Trust Anchor",
 }
 
 OPTION_NAMES: Final = {

@@ -8,20 +8,25 @@ import time
 from typing import cast
 
 from tests.server.lookup.test_recursor import RecursingCase
+from tests.server.operations.seeing import SeenServer
 from tests.server.stacks import forwardStack, reloadStack
 from twisted_ext.answers import Security
-from twisted_ext.errors import BadDescription, CallerFault
+from twisted_ext.errors import BadDescription, CallerFault, DNSFault
+from twisted_ext.metrics.counters import Counters
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.built import Keepers
 from twisted_ext.server.features.negativeanchors.feature import NegativeAnchorsFeature
 from twisted_ext.server.lookup.upstreams import ListenAddresses
 from twisted_ext.testing.internet import Internet
+from twisted_ext.wire.codes import Ede
 from twisted_ext.wire.names import nameFromText
 
 __all__: list[str] = []
 
 _BAD = nameFromText("bad.example")
+
+_DISCLOSED = ((Ede.NEGATIVE_TRUST_ANCHOR, "bad.example. is not validated for a time"),)
 
 
 class TrustingTests(RecursingCase):
@@ -45,7 +50,10 @@ class TrustingTests(RecursingCase):
             self.assertEqual(self.security(stack, "www.bad.example"), Security.BOGUS, more)
             until = int(self.internet.time()) + 60
             stack.suspend(_BAD, until)
-            self.assertEqual(self.security(stack, "www.bad.example"), Security.INDETERMINATE, more)
+            answer = self.look(stack, "www.bad.example")
+            self.assertEqual((answer.security, answer.ede), (Security.INDETERMINATE, _DISCLOSED), more)
+            # From the cache, too.
+            self.assertEqual(self.look(stack, "www.bad.example").ede, _DISCLOSED)
             self.assertEqual(self.security(stack, "www.good.example"), Security.SECURE)
             stack.suspend(_BAD, None)
             self.assertEqual(self.security(stack, "www.bad.example"), Security.BOGUS, more)
@@ -53,6 +61,25 @@ class TrustingTests(RecursingCase):
             self.internet.advance(61)
             stack.look()
             self.assertEqual(self.security(stack, "www.bad.example"), Security.BOGUS, more)
+
+    def test_exceptionIsDisclosed(self) -> None:
+        """
+        Answers below a negative trust anchor say so, by the extended error for that and in the chain that the server shows; others do not.
+        """
+        stack = self.stack()
+        status = SeenServer(self.here, Counters(), today=self.internet.time)
+        status.source, status.recursor, status.trusting = stack, stack.recursor, stack.trusting
+        stack.suspend(_BAD, int(self.internet.time()) + 60)
+        for name in ("www.bad.example", "no.bad.example"):
+            try:
+                found = self.look(stack, name).ede
+            except DNSFault as fault:
+                found = fault.ede
+            self.assertEqual(found, _DISCLOSED)
+        self.assertEqual(self.look(stack, "www.good.example").ede, ())
+        for name, isSuspended in (("www.bad.example", True), ("www.good.example", False)):
+            said = cast("list[str]", self.internet.wait(status.status.chain(name, ""), 35)["said"])
+            self.assertEqual("there is a negative trust anchor for bad.example.; without that:" in said[0], isSuspended, said)
 
     def test_anchorsHoldForRoutes(self) -> None:
         """

@@ -11,6 +11,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from twisted_ext.answers import Answer
 from twisted_ext.dnssec.anchors.formats import anchorsFromFile
 from twisted_ext.dnssec.anchors.negative import NegativeTrustAnchors, anchorsFor
 from twisted_ext.dnssec.limits import ANCHOR_FILE_OCTETS
@@ -21,11 +22,14 @@ from twisted_ext.recursion.delegations import Delegation
 from twisted_ext.recursion.hints import TRANSFER_SERVERS, builtInRoot, rootFromText
 from twisted_ext.recursion.iteration import Options
 from twisted_ext.transport.servers import Server
+from twisted_ext.wire.codes import Ede
 from twisted_ext.wire.escapes import ipv4FromText, ipv6FromText
-from twisted_ext.wire.names import ROOT, isBelow
+from twisted_ext.wire.names import ROOT, isBelow, nameToText
 from twisted_ext.wire.rrtypes import AAAA, A
 
-__all__ = ["Minimization", "Trust", "isForServers", "optionsFor", "readAnchors", "readRoot", "transferServersFrom", "usableFor"]
+__all__ = [
+    "Minimization", "Trust", "disclosed", "isForServers", "optionsFor", "readAnchors", "readRoot", "transferServersFrom", "usableFor",
+]  # fmt: skip
 
 _HINTS_OCTETS: Final = 262_144
 
@@ -98,6 +102,31 @@ class Trust:
                 if isBelow(name, zone) and not isBelow(found.zone, zone):
                     return None
         return found
+
+    def suspended(self, name: bytes, now: int) -> bytes | None:
+        """
+        Return the name of the negative trust anchor because of which a name is not validated; L{None} if there is none.
+
+        @param name: folded.
+        @param now: seconds since 1970.
+        """
+        outer = self.outer
+        found = (self.negatives if outer is None else outer.negatives).covers(name, now)
+        if found is None:
+            return None
+        anchors = (self.anchors if outer is None or self.isOwn else outer.anchors).closest(name)
+        return None if anchors is None or len(found) < len(anchors.zone) else found
+
+
+def disclosed(answer: Answer, suspended: bytes) -> Answer:
+    """
+    Return an answer that says that its validation is suspended, as clients cannot see that otherwise.
+
+    @param suspended: the result of L{Trust.suspended}.
+    """
+    other = answer.having(answer.answer, answer.authority, answer.additional)
+    other.ede = ((Ede.NEGATIVE_TRUST_ANCHOR, f"{nameToText(suspended)} is not validated for a time"), *answer.ede)
+    return other
 
 
 def readRoot(path: str) -> Delegation:

@@ -32,7 +32,7 @@ from twisted_ext.errors import DNSFault, ServerFailed, TimedOut, TrustFault, Wor
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.resolver.ask import Query, lookUp, queryOf, then, unknown
 from twisted_ext.resolver.caching.cached import CachedSource
-from twisted_ext.resolver.recursive.configured import Trust
+from twisted_ext.resolver.recursive.configured import Trust, disclosed
 from twisted_ext.resolver.recursive.rollovers import AnchorRollovers
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.codes import AD, IN, Rcode
@@ -205,6 +205,10 @@ class ValidatingSource(WrappingSource):
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         if context.checkingDisabled:
             return then(self._inner.ask(question, context), self._unchecked, question, context)
+        suspended = None if self.trust is None else self.trust.suspended(question.key[:-4], int(self.today()))
+        if suspended is not None:
+            found = self._inner.ask(question, context.but(checkingDisabled=True))
+            return then(then(found, self._unchecked, question, context), disclosed, suspended)
         if self.denials is not None:
             synthesis = self.denials.deny(question.name, question.rrType, self.seconds())
             if synthesis is not None and question.rrClass == IN:

@@ -23,9 +23,17 @@ from twisted_ext.dnssec.work import Work
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.recursion.delegations import Delegation, Delegations, FixedDelegation
 from twisted_ext.recursion.reporting import Reporter
+from twisted_ext.resolver.ask import then
 from twisted_ext.resolver.combine.aliasfollower import AliasFollower
 from twisted_ext.resolver.recursive.bailiwick import WithinDomain
-from twisted_ext.resolver.recursive.configured import Trust, optionsFor, readRoot, transferServersFrom, usableFor
+from twisted_ext.resolver.recursive.configured import (
+    Trust,
+    disclosed,
+    optionsFor,
+    readRoot,
+    transferServersFrom,
+    usableFor,
+)
 from twisted_ext.resolver.recursive.pool import ServerPool
 from twisted_ext.resolver.recursive.reporting import ReportingSource
 from twisted_ext.resolver.recursive.rollovers import AnchorRollovers
@@ -123,9 +131,12 @@ class _AnchoredSource(WrappingSource):
         self._today = today
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
-        if not context.checkingDisabled and self._trust.at(question.key[:-4], int(self._today())) is None:
-            context = context.but(checkingDisabled=True)
-        return self._inner.ask(question, context)
+        name, now = question.key[:-4], int(self._today())
+        if context.checkingDisabled or self._trust.at(name, now) is not None:
+            return self._inner.ask(question, context)
+        found = self._inner.ask(question, context.but(checkingDisabled=True))
+        suspended = self._trust.suspended(name, now)
+        return found if suspended is None else then(found, disclosed, suspended)
 
 
 class Recursor:

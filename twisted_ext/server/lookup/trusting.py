@@ -193,6 +193,17 @@ class Trusting:
             _log.info("the negative trust anchor {name} has ended", name=nameToText(name))
         return ended
 
+    def exceptionFor(self, name: bytes) -> str:
+        """
+        Return in one line until when a name is not validated, and why; C{""} if it is.
+        """
+        now = int(self._today())
+        found = self.trust.suspended(name.lower(), now)
+        if found is None:
+            return ""
+        until = dict(self.trust.negatives.listed(now))[found]
+        return f"not validated until {timeToText(until)}: there is a negative trust anchor for {nameToText(found)}"
+
     def forget(self, name: bytes | None, subtree: bool) -> None:
         """
         Forget what was learned of a name, or of all names for L{None}.

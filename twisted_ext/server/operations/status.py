@@ -361,7 +361,9 @@ class Status(Operations):
 
         def told(evidence: Evidence) -> dict[str, JSON]:
             inspection = inspect(evidence, TrustAnchors(evidence.anchors))
-            lines = [*chainLines(inspection, Palette(False), True)]
+            trusting = self.serving.trusting
+            suspended = "" if trusting is None else trusting.exceptionFor(nameFromText(name))
+            lines = [*([f"{name}: {suspended}; without that:"] if suspended else []), *chainLines(inspection, Palette(False), True)]
             return {"security": inspection.verdict.security.value, "said": [*lines], "svg": svgOf(inspection)}
 
         context = QueryContext(self._reactor.seconds() + LOOKUP_SECONDS.default)
