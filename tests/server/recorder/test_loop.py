@@ -112,6 +112,18 @@ def test_daysAreOver(recording: Recording) -> None:
     assert recording.names() == ["example.b"]
 
 
+def test_fileIsWrittenForADay(recording: Recording) -> None:
+    """
+    One file has the queries of a day, however often it is looked at: each file is searched for by itself.
+    """
+    for number in range(5):
+        recording.take(told(f"n{number}.example", at=recording.today))
+        recording.lookAgain()
+        recording.today += 17_000
+    assert len(segmentsIn(recording.folder)) == 1
+    assert recording.names() == [f"example.n{number}" for number in (4, 3, 2, 1, 0)]
+
+
 def test_sizeIsBounded(tmp_path: Path) -> None:
     """
     While there is more than is allowed, the oldest file goes.
