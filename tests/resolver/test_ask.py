@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import Clock
@@ -15,11 +15,13 @@ from zope.interface import classImplements
 
 from tests.compat.fakes import data, nodata, question, rrset
 from twisted_ext.answers import Answer, QueryContext, Question
+from twisted_ext.compat.names import NamesResolver
 from twisted_ext.errors import ServerFailed, TimedOut
 from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.resolver.ask import DeferredQuery, askedOn, begun, lookUp, queryOf
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.resolver.sources import LocalSource
+from twisted_ext.testing.sources import CannedSource
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.records import RRSet
 
@@ -319,3 +321,33 @@ class QueryOfTests(SynchronousTestCase):
         self.assertEqual(self.cancelled, [self.deferred])
         (fault,) = self.heard.outcomes
         self.assertIsInstance(fault, CancelledError)
+
+    def test_neverFires(self) -> None:
+        """
+        A look-up whose Deferred never fires fails at its deadline, and is cancelled; what comes later is dropped. That holds for a resolver
+        without a cache around the source, too.
+        """
+        clock = Clock()
+        waiting: list[Deferred[Answer]] = []
+
+        class Silent(CannedSource):
+            def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
+                return self._wait
+
+            def _wait(self, context: QueryContext) -> Deferred[Answer]:
+                waiting.append(Deferred())
+                return waiting[-1]
+
+        resolver = NamesResolver(Silent({}), clock, timeout=(2,))
+        answer = resolver.lookUp(question("www.example.test"), resolver.contextFor())
+        asked: list[Deferred[Any]] = [resolver.lookupAddress("www.example.test"), answer]
+        clock.advance(1.9)
+        for each in asked:
+            self.assertNoResult(each)
+        clock.advance(0.2)
+        for each in asked:
+            said = str(self.failureResultOf(each).value)
+            self.assertIn("Silent._wait: its Deferred had not fired at the deadline of the look-up", said)
+        for late in waiting:
+            late.callback(nodata())
+        self.assertEqual(clock.getDelayedCalls(), [])

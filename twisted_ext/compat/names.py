@@ -80,7 +80,7 @@ class NamesResolver(Lookups):
         self._now: Callable[[], float] = reactor.seconds
         # Zone transfers take longer, and have another default.
         self._zoneTimeout = timeout
-        self._lookups = NameLookups(source, self._now, timeout)
+        self._lookups = NameLookups(source, reactor, timeout)
         self._use(source)
         self.closed = False
 
@@ -116,7 +116,7 @@ class NamesResolver(Lookups):
             return fail(fault)
         if isinstance(found, Answer):
             return succeed(found)
-        return fail(unknown(self.source, question)) if found is None else begun(found, context)
+        return fail(unknown(self.source, question)) if found is None else begun(found, context, self._reactor)
 
     def query(self, query: dns.Query | str | bytes, timeout: Timeout | str = None) -> Deferred[Result]:
         """

@@ -158,7 +158,7 @@ class Roles:
         return partial(self._start, question, found)
 
     def _start(self, question: Question, found: Answer | Start, context: QueryContext) -> Deferred[Answer]:
-        asked = succeed(found) if isinstance(found, Answer) else begun(found, context)
+        asked = succeed(found) if isinstance(found, Answer) else begun(found, context, self._clock)
         return asked.addCallback(self._followed, question, context)
 
     def unknown(self, question: Question) -> Unknown:

@@ -126,7 +126,7 @@ class DeferredQuery:
         if deferred is not None:
             # It may do nothing, or call back: this look-up is over, and what comes of that is dropped.
             deferred.cancel()
-            self._waiter.errback(TimedOut(f"{_nameOf(self._start)}: its Deferred had not fired at the deadline of the look-up"))
+            self._waiter.errback(TimedOut(_lateText(self._start)))
 
     def begin(self, now: float) -> None:
         deferred = self._deferred = begun(self._start, self._context)
@@ -152,13 +152,29 @@ class DeferredQuery:
             self._deferred.cancel()
 
 
-def begun(start: Start, context: QueryContext) -> Deferred[Answer]:
+def begun(start: Start, context: QueryContext, clock: IReactorTime | None = None) -> Deferred[Answer]:
     """
     Start a look-up, and check what comes of it, which may be from a source of an application.
 
+    @param clock: has such a source end at the deadline; L{None} if the caller sees to that.
+
     @return: fails with L{TypeError}, which names the source, if that is no answer.
     """
-    return start(context) if isinstance(start, QueryStart) else _checked(start, context)
+    if isinstance(start, QueryStart):
+        return start(context)
+    deferred = _checked(start, context)
+    if clock is not None and not deferred.called and _isForeign(start):
+        deferred.addTimeout(max(context.deadline - clock.seconds(), 0.0), clock, partial(_late, start))
+    return deferred
+
+
+def _late(start: object, outcome: object, seconds: float) -> Answer:
+    # Whatever the source makes of being cancelled.
+    raise TimedOut(_lateText(start))
+
+
+def _lateText(start: object) -> str:
+    return f"{_nameOf(start)}: its Deferred had not fired at the deadline of the look-up"
 
 
 def _checked(start: object, context: QueryContext) -> Deferred[Answer]:

@@ -23,6 +23,8 @@ from twisted_ext.resolver.ask import Query, QueryStart, begun, unknown
 from twisted_ext.wire.names import ROOT, isAbsolute, nameFromText
 
 if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
     from twisted_ext.interfaces import Start
 
 __all__ = ["NameLookups", "PendingResult", "ebAnswer", "notText"]
@@ -46,13 +48,14 @@ class NameLookups:
     @ivar mostQuestions: the number of names to keep parsed.
     """
 
-    __slots__ = ("source", "ask", "absolute", "questions", "mostQuestions", "_relative", "_recent", "_now", "_seconds", "_waits")
+    __slots__ = ("source", "ask", "absolute", "questions", "mostQuestions", "_clock", "_relative", "_recent", "_now", "_seconds", "_waits")
 
-    def __init__(self, source: IAnswerSource, now: Callable[[], float], timeout: Timeout) -> None:
+    def __init__(self, source: IAnswerSource, clock: IReactorTime, timeout: Timeout) -> None:
         """
         @raise CallerFault: C{timeout} is not valid.
         """
-        self._now = now
+        self._clock = clock
+        self._now: Callable[[], float] = clock.seconds
         self.setTimeout(timeout)
         self.use(source)
         self.absolute = QueryContext(inf)
@@ -172,7 +175,7 @@ class NameLookups:
                 return fail(argumentError(fault))
         if not isinstance(start, QueryStart):
             asked = (question,)
-            return begun(start, context).addCallbacks(_cbAnswer, ebAnswer, asked, {}, asked)
+            return begun(start, context, self._clock).addCallbacks(_cbAnswer, ebAnswer, asked, {}, asked)
         pending = PendingResult(question)
         deferred: Deferred[Result] = Deferred(pending.cancel)
         pending.deferred = deferred
