@@ -100,10 +100,12 @@ types: $(VENV)/.has-test
 # The extras of the tests have those of the documentation: where they are, nothing more is installed.
 docs: $(or $(wildcard $(VENV)/.has-test),$(VENV)/.has-docs)
 	$(BIN)/python docs/inventory.py docs/_build/inventories
+	$(BIN)/python docs/clientnames.py docs/_build/clientnames.rst
 	$(BIN)/python docs/limiting.py docs/_build/limits.rst
 	$(BIN)/python docs/recordtypes.py docs/_build/records.rst
 	$(BIN)/python docs/robotcommands.py docs/_build/robotcommands.rst
 	$(BIN)/python docs/securitystates.py docs/_build
+	$(BIN)/python docs/settings.py docs/_build/settings.rst
 	$(BIN)/python docs/usage.py docs/_build
 	$(BIN)/pydoctor --quiet --warnings-as-errors \
 	    --intersphinx-file docs/_build/inventories/python.inv::https://docs.python.org/3/ \

@@ -8,7 +8,7 @@ import inspect
 import subprocess
 import sys
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 from unittest.mock import patch
 
 from twisted.internet.base import ThreadedResolver
@@ -21,8 +21,9 @@ from zope.interface.verify import verifyObject
 
 from tests.compat.fakes import Fake, data, rrset
 from twisted_ext import client
+from twisted_ext.bulk import reverse
 from twisted_ext.compat.names import NamesResolver
-from twisted_ext.errors import BadDescription, BadName
+from twisted_ext.errors import BadDescription, BadName, WrongType
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 
@@ -218,6 +219,37 @@ class MakingTests(SynchronousTestCase):
         source.knows("a.example.", "A", data(rrset("a.example.", "A", "192.0.2.1")))
         result: client.Result = self.successResultOf(client.NamesResolver(source, Clock()).lookupAddress("a.example"))
         self.assertEqual(result.rcode, 0)
+
+
+class WrongTypeTests(SynchronousTestCase):
+    """
+    Tests of arguments that are not text, which compiled code would refuse in words of its own.
+    """
+
+    def test_namesAreText(self) -> None:
+        """
+        Every function refuses what is no name with the same error, interpreted or compiled.
+        """
+        wrong: list[Any] = [5, None, ["example"]]
+        functions: list[Any] = [client.explain, client.proof, client.lookupZone, client.lookup, client.lookupAddress, client.getHostByName]
+        with patch.object(client, "theResolver", NamesResolver(Fake(), Clock())):
+            for function in functions:
+                for name in wrong:
+                    fault = self.failureResultOf(function(name), WrongType)
+                    self.assertEqual(str(fault.value), f"{name!r} is not a name; write it as text", function.__name__)
+            for name in wrong:
+                fault = self.failureResultOf(client.query(name), WrongType)
+                self.assertEqual(str(fault.value), f"{name!r} is not a query; write a Query, or a name as text")
+
+    def test_addressesAreText(self) -> None:
+        """
+        So do the functions that take addresses.
+        """
+        wrong: Any = 5
+        with self.assertRaisesRegex(WrongType, "^5 is not an address; write it as text, such as 192.0.2.1$"):
+            client.reverseName(wrong)
+        with self.assertRaisesRegex(WrongType, "^5 is not an address or a range; write it as text, such as 192.0.2.0/24$"):
+            reverse(wrong)
 
 
 class ImportTests(SynchronousTestCase):

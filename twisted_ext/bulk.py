@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred
 
 from twisted_ext.answers import Answer
 from twisted_ext.compat.foreign import sourceOf
-from twisted_ext.errors import CallerFault
+from twisted_ext.errors import CallerFault, WrongType
 from twisted_ext.limits import BULK_KEPT_BACK
 from twisted_ext.ratecontrol import Rate, ServerRates, Window
 from twisted_ext.resolver.lookup.stream import InOrder, Run
@@ -60,7 +60,11 @@ def reverse(text: str) -> Iterable[Question]:
     @param text: C{"192.0.2.0/24"}, C{"2001:db8::/120"}, C{"192.0.2.3-192.0.2.9"} or one address.
 
     @raise twisted_ext.wire.addressranges.BadAddress: it is not a valid range, or has too many addresses.
+    @raise twisted_ext.errors.WrongType: it is not text.
     """
+    given: object = text
+    if not isinstance(given, str):
+        raise WrongType(f"{given!r:.80} is not an address or a range; write it as text, such as 192.0.2.0/24")
     addresses = AddressRange.fromText(text)
     return (Question(name, PTR) for _, name in addresses)
 

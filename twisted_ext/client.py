@@ -28,7 +28,8 @@ from twisted_ext.compat.install import globalReactor
 from twisted_ext.compat.lookupmethods import LOOKUP_METHODS, Lookup, typeOfLookup
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.compat.resolvers import Resolver, ThreadedResolver, sourceFor
-from twisted_ext.wire.addressranges import reverseName
+from twisted_ext.errors import WrongType
+from twisted_ext.wire import addressranges
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorPluggableNameResolver
@@ -216,6 +217,21 @@ def _resolverOf(resolver: object) -> NamesResolver:
     from twisted_ext.compat.lookups.ask import resolverOf
 
     return resolverOf(resolver)
+
+
+def reverseName(address: str) -> str:
+    """
+    Return the name that holds the PTR records of an address, such as C{"1.2.0.192.in-addr.arpa"}.
+
+    @param address: an IPv4 or IPv6 address; a scope is ignored.
+
+    @raise twisted_ext.errors.BadName: it is not a valid address.
+    @raise WrongType: it is not text.
+    """
+    given: object = address
+    if not isinstance(given, str):
+        raise WrongType(f"{given!r:.80} is not an address; write it as text, such as 192.0.2.1")
+    return addressranges.reverseName(given)
 
 
 def query(query: Query | str | bytes, timeout: Timeout | str = None) -> Deferred[Result]:

@@ -110,6 +110,8 @@ def test_versionIsOneLine(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "code", "line"),
     [
         ("qury x", USAGE, "txdns: unknown command 'qury'; did you mean query?"),
+        ("--port 53 serve", USAGE, "the command comes first, and its options follow it; write: txdns serve --port"),
+        ("keys keys", USAGE, "txdns keys: unknown command 'keys'; write one of new, list, ds"),
         ("www.example.org MX", USAGE, "txdns: unknown command 'www.example.org'; to look up a name, write: txdns query www"),
         ("run", USAGE, "txdns: unknown command 'run'; to run a server, write: txdns forward, txdns recurse or txdns serve"),
         ("query a..b", USAGE, "txdns query: 'a..b': a label is empty"),

@@ -15,8 +15,8 @@ from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
 
 from tests.typed import unchecked
-from twisted_ext.apps import tap
 from twisted_ext.apps.tap import ForwardOptions, Options, RecurseOptions, _giveUp, makeService
+from twisted_ext.apps.web import service
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.features.cookies.feature import CookieSettings
@@ -111,9 +111,9 @@ def test_pageForStrangersIsReported(monkeypatch: pytest.MonkeyPatch, address: st
     The server warns if other hosts can reach the status page, and says that it shows clients, if it does.
     """
     logged: list[str] = []
-    monkeypatch.setattr(tap, "_log", SimpleNamespace(warn=lambda text, **fields: logged.append(text.format(**fields))))
-    tap._warnOfStrangers(Settings.of(http=address))
-    tap._warnOfStrangers(Settings.of(http=address, showClients=True))
+    monkeypatch.setattr(service.WebService, "log", SimpleNamespace(warn=lambda text, **fields: logged.append(text.format(**fields))))
+    service.warnOfStrangers(Settings.of(http=address))
+    service.warnOfStrangers(Settings.of(http=address, showClients=True))
     assert [address in line for line in logged] == [True, True] * warns
     assert ["what each of them asks" in line for line in logged] == [False, True] * warns
 
@@ -280,6 +280,15 @@ def test_invalidArgumentsAreRefused(capsys: pytest.CaptureFixture[str], words: l
     assert errorOf(capsys, *words) == expected
 
 
+@pytest.mark.parametrize("words", [["serve", "serve"], ["recurse", "--port", "0", "forward"], ["robot", "--config", "x", "robot"]])
+def test_secondSubCommandIsRefused(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    """
+    A sub-command behind another is refused with what is right, not with itself as a suggestion.
+    """
+    said = f"unexpected argument {words[-1]!r}: the sub-command is written once, and its options follow it"
+    assert errorOf(capsys, *words) == f"twistd txdns: {said}; twistd txdns --help lists what there is\n"
+
+
 def test_everyMistakeInFileIsReported(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """
     Each mistake in a settings file is reported on a line of its own.
@@ -332,6 +341,22 @@ def test_serverStopsWithoutStderr(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("twisted.internet.reactor.stop", lambda: stopped.append(True))
     _giveUp("there is nothing to do")
     assert stopped == [True]
+
+
+@pytest.mark.parametrize("log", ["-", "log"])
+@pytest.mark.parametrize("errors", [subprocess.STDOUT, subprocess.PIPE])
+def test_reasonIsShownOnce(errors: int, log: str, tmp_path: Path) -> None:
+    """
+    Why a server gives up is shown once at a terminal, where the log goes too; and on the standard error if the log is elsewhere.
+    """
+    words = ["-n", "--pidfile=", f"--logfile={log}", "txdns", "serve", "--control", "", "--port", "0", "--interface", "127.0.0.1"]
+    command = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()", *words, "--zone", "example.org=missing"]
+    done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=errors, text=True, timeout=60)
+    assert done.returncode == 1
+    shown = {done.stdout: 1 if log == "-" or errors == subprocess.STDOUT else 0}
+    if errors == subprocess.PIPE:
+        shown[done.stderr] = 1
+    assert {text: text.count("No such file or directory") for text in shown} == shown
 
 
 def test_ctrlCShowsNoTraceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Self, cast
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -19,7 +19,7 @@ from twisted_ext import client
 from twisted_ext.asyncio.loops import onLoop
 from twisted_ext.compat.conversion.errors import DNSNameError, LookupFailed
 from twisted_ext.compat.names import NamesResolver
-from twisted_ext.errors import BadDescription, CallerFault, TimedOut
+from twisted_ext.errors import BadDescription, BadName, BadRecord, CallerFault, TimedOut, WrongType
 from twisted_ext.testing.sources import CannedSource, HeldSource
 from twisted_ext.wire.rdata.types.names import MX
 
@@ -211,6 +211,23 @@ class WaitingTests(LoopTests):
         del future
         gc.collect()
         self.assertEqual(messages, [])
+
+    def test_wrongArgumentsOfResolve(self) -> None:
+        """
+        C{resolve} refuses each argument that is not valid with an error that says which is.
+        """
+        resolve: Callable[..., Coroutine[object, object, object]] = looping.resolve
+        for words, options, kind, said in (
+            ((5,), {}, WrongType, "^5 is not a name; write it as text$"),
+            ((None,), {}, WrongType, "^None is not a name; write it as text$"),
+            (("a..b",), {}, BadName, "a label is empty"),
+            ((HOST, 2.5), {}, WrongType, "2.5 is not a record type"),
+            ((HOST, "NONE"), {}, BadRecord, "'NONE' is not a record type"),
+            ((HOST,), {"resolver": "foo:"}, BadDescription, "there is no prefix 'foo'"),
+            ((HOST,), {"resolver": 5}, WrongType, "5 is not a resolver"),
+        ):
+            with self.assertRaisesRegex(kind, said):
+                self.run_(resolve(*words, **{"resolver": known(), **options}))
 
     def test_resolverForOtherLookups(self) -> None:
         """

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -28,6 +29,8 @@ from twisted_ext.resolver.strings.descriptions import BUILT_IN
 from twisted_ext.resolver.strings.schema import Schema
 from twisted_ext.resolver.system import resolvconf
 from twisted_ext.server import limits as serverLimits
+from twisted_ext.server.config.setting import Setting, shown
+from twisted_ext.server.config.types import File, Table
 from twisted_ext.server.config.zonesettings import ZONE_SETTINGS
 from twisted_ext.server.settings.plugged import allSettings
 from twisted_ext.wire.codes import EDE_NAMES, Ede
@@ -107,6 +110,37 @@ def test_everyLimitIsListed() -> None:
         assert [name for section, name, reason in found if not section or not reason] == []
         assert [name for _, name, _ in found if f"   * - ``{name}``\n" not in table] == []
     assert "``LOOKUP_SECONDS``\n     - 5\n     - 0.05\n     - 600\n" in table
+
+
+def test_everySettingIsListed() -> None:
+    """
+    The tables of settings have each setting and each key of a table, with its default, an example that is valid, and where it is allowed.
+    """
+    script = runpy.run_path(str(DOCS / "settings.py"))
+    table = cast("Callable[[], str]", script["tables"])()
+    exampleOf = cast("Callable[[Setting], str]", script["exampleOf"])
+    keysOf = cast("Callable[[Setting], tuple[Setting, ...]]", script["keysOf"])
+    for setting in allSettings(plugins=False):
+        keys = keysOf(setting)
+        assert bool(keys) == isinstance(setting.kind, Table), setting.name
+        assert not keys or f"Keys of [[{setting.name}]]\n=" in table
+        for each in keys or (setting,):
+            row = f"- ``{each.name}``\n     - ``{shown(each.default)}``\n     - ``{exampleOf(each)}``\n"
+            assert row in table, each.name
+            if not isinstance(each.kind, File):
+                each.fromTOML(tomllib.loads(exampleOf(each))[each.name])
+    for name, said in (("port", "server; restart"), ("block", "server, view; reload, run time"), ("sign", "server, zone; reload")):
+        assert re.search(rf"- ``{name}``\n     - .*\n     - .*\n     - {said}\n", table)
+    assert "docs/settings.py docs/_build/settings.rst\n" in (ROOT / "Makefile").read_text("utf-8")
+
+
+def test_everyNameOfTheClientIsListed() -> None:
+    """
+    The reference of the client has each name that it exports, with what it is.
+    """
+    table = cast("Callable[[], str]", runpy.run_path(str(DOCS / "clientnames.py"))["tables"])()
+    assert [name for name in client.__all__ if f"``{name}``" not in table] == []
+    assert "docs/clientnames.py docs/_build/clientnames.rst\n" in (ROOT / "Makefile").read_text("utf-8")
 
 
 def test_everyStateAndErrorIsListed() -> None:

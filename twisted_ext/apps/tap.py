@@ -60,7 +60,6 @@ _log: Final = Logger(__name__)
 _NO_OPTION: Final = re.compile(r"option -?-?([^ ]+) (?:not recognized|not a unique prefix)")
 _NO_COMMAND: Final = re.compile(r"Unknown command: (.+)", re.DOTALL)
 
-
 #: The module that loads zones from Python files.
 _PYTHON_ZONES: Final = "twisted_ext.compat.zones"
 
@@ -74,7 +73,7 @@ _ROLES: Final = ("forward", "recurse", "serve", "robot")
 def _suggestion(word: str, known: Iterable[str], before: str = "") -> str:
     from difflib import get_close_matches
 
-    close = get_close_matches(word, list(known), 1, 0.7)
+    close = get_close_matches(word, [each for each in known if before + each != word], 1, 0.7)
     return f"; did you mean {before}{close[0]}?" if close else ""
 
 
@@ -171,7 +170,8 @@ class _Command(usage.Options):
 
     def parseArgs(self, *words: str) -> None:
         if words:
-            raise usage.UsageError(f"unexpected argument {words[0]!r}{_suggestion(words[0], _ROLES)}")
+            more = ": the sub-command is written once, and its options follow it" if words[0] in _ROLES else ""
+            raise usage.UsageError(f"unexpected argument {words[0]!r}{more}")
 
     def _instead(self, said: str) -> str:
         """
@@ -521,9 +521,9 @@ def makeService(options: _Words) -> IService:
             # Import it now: after privileges are dropped this package may be unreadable.
             import_module(_PYTHON_ZONES)
         server = makeServer(cast(IReactorTime, reactor), settings, options.settings, _zoneFromPython)
+        server.lost = partial(_giveUp, shown=_showsLog(options.parent))
         if settings.role == "serve":
-            server.useless = _giveUp
-        server.lost = _giveUp
+            server.useless = server.lost
         _watch(server, settings)
     except (DNSFault, OSError) as fault:
         end(str(fault), MISCONFIGURED)
@@ -563,6 +563,18 @@ def _logsToFile(words: usage.Options | None) -> bool:
     return words is not None and (bool(words.get("logfile", "-") not in (None, "", "-")) or not words.get("nodaemon"))
 
 
+def _showsLog(words: usage.Options | None) -> bool:
+    """
+    Return whether the log comes to the same terminal, pipe or file as standard error.
+    """
+    if words is None or words.get("logger") or words.get("syslog") or _logsToFile(words):
+        return False
+    try:
+        return os.path.samestat(os.fstat(1), os.fstat(2))
+    except OSError:
+        return False
+
+
 def _observerFor(words: usage.Options | None, settings: Settings) -> FileLogObserver | None:
     """
     Return an observer that writes the log in the configured format to the place where C{twistd} would write it; L{None} for syslog or an
@@ -599,9 +611,11 @@ def _zoneFromPython(path: str) -> Zone:
     return make(path)
 
 
-def _giveUp(said: str) -> None:
+def _giveUp(said: str, shown: bool = False) -> None:
     """
     Stop the server because it has nothing to serve or does not respond, and print the reason. With this exit code systemd restarts it.
+
+    @param shown: whether the reason, which has been logged, is on the terminal already.
     """
     try:
         import atexit
@@ -609,7 +623,8 @@ def _giveUp(said: str) -> None:
         from twisted.internet import reactor
 
         with suppress(OSError, ValueError):
-            print(f"{programName()}: {said}", file=sys.__stderr__ or sys.stderr, flush=True)
+            if not shown:
+                print(f"{programName()}: {said}", file=sys.__stderr__ or sys.stderr, flush=True)
         # This runs after the services have stopped.
         atexit.register(_leave)
         # The reactor may not be running yet.
@@ -654,8 +669,9 @@ def _watch(server: Server, settings: Settings) -> None:
 
         server.add(HistoryFile(cast(IReactorTime, reactor), settings.stateFolder(), operations.history))
     if settings.http:
-        _warnOfStrangers(settings)
-        web = import_module("twisted_ext.apps.web.service").WebService(reactor, settings.http, operations, setup=server.setupPages)
+        module = import_module("twisted_ext.apps.web.service")
+        module.warnOfStrangers(settings)
+        web = module.WebService(reactor, settings.http, operations, setup=server.setupPages)
         server.add(web, web.bind)
     if settings.api or settings.console:
         import_module("twisted_ext.apps.administration").addAdministration(server, settings, reactor)
@@ -670,19 +686,6 @@ def _watch(server: Server, settings: Settings) -> None:
         chosen = settings.control != "auto"
         control = ControlService(cast(IReactorUNIX, reactor), settings.control if chosen else controlPaths(), operations)
         server.add(control if chosen else _Willing(control))
-
-
-def _warnOfStrangers(settings: Settings) -> None:
-    from ipaddress import ip_address
-
-    from twisted_ext.transport.servers import Server as Place
-
-    if not ip_address(Place.fromText(settings.http, 1).address.partition("%")[0]).is_loopback:
-        _log.warn(
-            "http: every host that can reach {address} can read the status page, which has the names that clients query{more}",
-            address=settings.http,
-            more=", the addresses of clients and what each of them asks" if settings.showClients else "",
-        )
 
 
 def _reloadAtHangUp(reload: Callable[[], object]) -> None:

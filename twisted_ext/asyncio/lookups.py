@@ -29,9 +29,10 @@ from twisted_ext.aliases import found
 from twisted_ext.asyncio.loops import OnLoop, onLoop
 from twisted_ext.compat.conversion.names import queryOf
 from twisted_ext.compat.conversion.timeouts import Timeout
+from twisted_ext.compat.lookups.start import nameFrom
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.wire.message import Question
-from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.fields import Rdata
 from twisted_ext.wire.rdata.registry import rdataFromWire, rdataToText
 from twisted_ext.wire.rrtypes import expectType
@@ -114,9 +115,10 @@ async def resolve(name: str | bytes, rrType: int | str = "A", *, resolver: objec
 
     @raise DNSNameError: there is no such name.
     @raise LookupFailed: the look-up failed in another way.
+    @raise CallerFault: an argument is not valid: C{BadName} or C{BadDescription}, or C{WrongType}, such as a number for a name.
     """
     mine = onLoop(get_running_loop())
-    question = Question(nameFromText(name), expectType(rrType))
+    question = Question(nameFrom(name), expectType(rrType))
     query = queryOf(question.name, question.rrType, question.rrClass)
     result = await _outcome(mine.resolverOf(resolver).query(query, timeout), mine)
     number = question.rrType

@@ -27,12 +27,22 @@ _registry: Callable[[], AdapterRegistry] = getRegistry
 
 
 def sourceFromResolver(resolver: object) -> NamesSource:
+    """
+    Make a source of answers of a resolver of another package, which has the methods of Twisted's interfaces.
+
+    @raise twisted_ext.errors.WrongType: it has none of them.
+    """
     from twisted_ext.compat.foreign import NamesSource
 
     return NamesSource(resolver, globalReactor())
 
 
 def resolverFromSource(source: IAnswerSource) -> NamesResolver:
+    """
+    Make a resolver, on the global reactor, of a source of answers.
+
+    @raise twisted_ext.errors.WrongType: it is not a source.
+    """
     from twisted_ext.compat.names import NamesResolver
 
     return NamesResolver(source, globalReactor())

@@ -19,12 +19,11 @@ from twisted_ext.compat.conversion.names import queryOf, wireFromName
 from twisted_ext.compat.conversion.results import Result
 from twisted_ext.compat.conversion.timeouts import Timeout, secondsAndWaits
 from twisted_ext.compat.lookupmethods import Lookups
-from twisted_ext.compat.lookups.start import NameLookups, ebAnswer, notText
+from twisted_ext.compat.lookups.start import NameLookups, ebAnswer, nameFrom, notText
 from twisted_ext.errors import CallerFault, Closed, DNSFault, WrongType
 from twisted_ext.interfaces import IAnswerSource
 from twisted_ext.resolver.ask import begun, unknown
 from twisted_ext.wire.codes import IN
-from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import AXFR, A, expectType
 
 if TYPE_CHECKING:
@@ -129,6 +128,9 @@ class NamesResolver(Lookups):
         """
         if isinstance(query, str | bytes) or isinstance(timeout, str):
             query, timeout = queryFrom(query, timeout)
+        given: object = query
+        if not isinstance(given, dns.Query):
+            return fail(WrongType(f"{given!r:.80} is not a query; write a Query, or a name as text"))
         if query.type == AXFR:
             return self.lookupZone(query.name.name, timeout)
         try:
@@ -147,6 +149,9 @@ class NamesResolver(Lookups):
         """
         from twisted_ext.compat.transfers import lookupZone
 
+        given: object = name
+        if not isinstance(given, str | bytes):
+            return fail(notText(given))
         return lookupZone(self, self._reactor, name, self._zoneTimeout if timeout is None else timeout)
 
     def getHostByName(self, name: str | bytes, timeout: Timeout = None, effort: int = 10) -> Deferred[str]:
@@ -288,7 +293,7 @@ class NamesResolver(Lookups):
         from twisted_ext.resolver.lookup.explain import Explanation, explained
 
         try:
-            question = Question(nameFromText(name), A if rrType is None else expectType(rrType))
+            question = Question(nameFrom(name), A if rrType is None else expectType(rrType))
             context = self.contextFor(None, name[-1:] not in (".", b"."))
         except CallerFault as fault:
             return fail(fault)
@@ -314,7 +319,7 @@ class NamesResolver(Lookups):
         from twisted_ext.resolver.recursive.evidence import proved
 
         try:
-            question = Question(nameFromText(name), A if rrType is None else expectType(rrType))
+            question = Question(nameFrom(name), A if rrType is None else expectType(rrType))
             context = self.contextFor(timeout)
         except CallerFault as fault:
             return fail(argumentError(fault))
@@ -345,4 +350,4 @@ def queryFrom(query: dns.Query | str | bytes, timeout: Timeout | str) -> tuple[d
     rrType = dns.A
     if isinstance(timeout, str):
         rrType, timeout = expectType(timeout), None
-    return queryOf(nameFromText(query), rrType, IN), timeout
+    return queryOf(nameFrom(query), rrType, IN), timeout

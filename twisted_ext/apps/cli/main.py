@@ -311,6 +311,9 @@ def _unknown(word: str, words: list[str]) -> str:
     if word in _SERVING:
         return f"unknown command {word!r}; to run a server, write: txdns forward, txdns recurse or txdns serve"
     known = [command.word for command in COMMANDS]
+    later = next((each for each in words if each in known), "")
+    if word.startswith("-") and later:
+        return f"unknown option {word!r}: the command comes first, and its options follow it; write: txdns {later} {word}"
     hint = f"write one of {', '.join(known)}"
     if word[:1] in "@+-" or "." in word:
         hint = f"to look up a name, write: txdns query {' '.join(words)}"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib import resources
+from ipaddress import ip_address
 from json import dumps
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,7 @@ from twisted_ext._version import __version__
 from twisted_ext.metrics.exposition import CONTENT_TYPE, exposition
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.config.places import labelOf
+from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.devices.page import POLICY, SetupPage
 from twisted_ext.server.features.order import declaredFigures
 from twisted_ext.server.limits import WEB_FRESH
@@ -27,11 +29,12 @@ from twisted_ext.server.operations.operations import Operations
 from twisted_ext.server.web.http import BoundedRequest
 from twisted_ext.server.web.publichttp import PublicSite, SharedBytes
 from twisted_ext.server.web.website import HEADERS, Document, Page, SiteService, isOurs, refuse, sendLater
+from twisted_ext.transport.servers import Server
 
 if TYPE_CHECKING:
     from twisted_ext.apps.web.queries import EarlierQueries
 
-__all__ = ["PORT", "WebService", "webSite"]
+__all__ = ["PORT", "WebService", "warnOfStrangers", "webSite"]
 
 #: The default port of the status page.
 PORT: Final = 5380
@@ -75,6 +78,18 @@ class WebService(SiteService):
     def startService(self) -> None:
         super().startService()
         self.log.info("the status page is at http://{place}/", place=labelOf(self._server.address, self.port))
+
+
+def warnOfStrangers(settings: Settings) -> None:
+    """
+    Warn of a status page that other hosts can read.
+    """
+    if not ip_address(Server.fromText(settings.http, 1).address.partition("%")[0]).is_loopback:
+        WebService.log.warn(
+            "http: every host that can reach {address} can read the status page, which has the names that clients query{more}",
+            address=settings.http,
+            more=", the addresses of clients and what each of them asks" if settings.showClients else "",
+        )
 
 
 def webSite(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from twisted_ext.interfaces import Start
 
-__all__ = ["NameLookups", "PendingResult", "ebAnswer", "notText"]
+__all__ = ["NameLookups", "PendingResult", "ebAnswer", "nameFrom", "notText"]
 
 #: Parsed names that a resolver caches, so that repeated look-ups of the same name need no parsing.
 _QUESTIONS_REMEMBERED: Final = 1024
@@ -239,3 +239,16 @@ def _refuse(question: Question, context: QueryContext) -> None:
 
 def notText(name: object) -> WrongType:
     return WrongType(f"{name!r:.80} is not a name; write it as text")
+
+
+def nameFrom(name: object) -> bytes:
+    """
+    Parse a name that a program has given. Compiled functions of which the signature has the types would refuse others in words of the
+    compiler.
+
+    @raise BadName: it is not a valid domain name.
+    @raise WrongType: it is not text.
+    """
+    if not isinstance(name, str | bytes):
+        raise notText(name)
+    return nameFromText(name)

@@ -211,9 +211,9 @@ def test_keysAsJSON(zone: Path, capsys: Captured) -> None:
         (["zone", "sign", "example.org.zone", "-o", "x", "--keys", "keys", "--serial", "next"], USAGE, "'next' is not a way to choose"),
         (["keys", "new", "example.org"], USAGE, "a zone and --keys are wanted; write: txdns keys new ZONE"),
         (["keys", "new", "example.org", "--keys", "keys", "-a", "rsasha1"], USAGE, "'rsasha1' is not an algorithm that signs here"),
-        (["keys", "list"], USAGE, "one folder is wanted; write: txdns keys list"),
+        (["keys", "list"], USAGE, "one folder or key is wanted; write: txdns keys list"),
         (["keys", "list", "none"], BATCH, "none: No such file or directory"),
-        (["keys", "ds", "Knone"], BATCH, "Knone.private: cannot be read: No such file or directory"),
+        (["keys", "ds", "Knone"], BATCH, "Knone: No such file or directory"),
         (["keys", "ds", "."], BATCH, ".: there is no key, nor in folders below it; one is a file such as Kexample.org.+013+44703.private"),
         (["keys", "list", "."], BATCH, ".: there is no key, nor in folders below it"),
         (["keys", "ds", "keys", "--digest", "1"], USAGE, "'1' is not a digest that parents take; write 2"),
@@ -259,6 +259,37 @@ def test_keysOfServer(zone: Path, capsys: Captured) -> None:
     ]
     assert main(["keys", "list", "signing"]) == OK
     assert [line.split(" ")[0] for line in capsys.readouterr().out.splitlines()] == ["example.com.", "example.org."]
+
+
+def test_keysOfState(zone: Path, capsys: Captured) -> None:
+    """
+    So can the folder that is the C{state} of the server, two above the keys. What is below a folder with keys is not looked at, nor deeper.
+    """
+    for folder in ("state/signing/example.org.", "state/signing/example.org./old", "state/other/more/deep"):
+        Path(folder).parent.mkdir(parents=True, exist_ok=True)
+        assert main(["keys", "new", "example.org", "--keys", folder]) == OK
+    Path("state/empty").mkdir()
+    capsys.readouterr()
+    (key,) = Path("state/signing/example.org.").glob("*.private")
+    assert main(["keys", "list", "state", "--json"]) == OK
+    assert [json.loads(line)["file"] for line in capsys.readouterr().out.splitlines()] == [str(key)]
+    assert main(["keys", "ds", "state"]) == OK
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+@pytest.mark.parametrize("suffix", ["", ".", ".key", ".private"])
+@pytest.mark.parametrize("command", ["ds", "list"])
+def test_nameOfKey(command: str, suffix: str, zone: Path, capsys: Captured) -> None:
+    """
+    A key is named by either of its files, by what both names have in common, or by what a shell completes, which ends with a dot.
+    """
+    assert main(["keys", "new", "example.org", "--keys", "keys"]) == OK
+    (key,) = Path("keys").glob("*.private")
+    capsys.readouterr()
+    assert main(["keys", command, f"{key.with_suffix('')}{suffix}"]) == OK
+    found = capsys.readouterr().out
+    assert found.startswith("example.org. ")
+    assert found.count("\n") == 1
 
 
 def test_twoAtOnceMakeOneKey(zone: Path) -> None:

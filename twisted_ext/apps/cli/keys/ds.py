@@ -4,10 +4,9 @@ C{txdns keys ds}: prints the DS records of keys.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.keys.made import dsText, keyErrors, keysIn
+from twisted_ext.apps.cli.keys.made import dsText, keyErrors, keysAt
 from twisted_ext.apps.cli.terminal.arguments import Arguments, Option
 from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError
 from twisted_ext.errors import BadDescription
@@ -22,11 +21,11 @@ _HELP: Final = """\
 Usage: txdns keys ds KEY|FOLDER [--digest NUMBER]
 
 Prints the DS records for the parent of a zone: of one key, or of all keys that sign DNSKEY
-records in a folder, or in those below it.
+records in a folder, or in those below it. A key is named with or without .key or .private.
 
   txdns keys ds /etc/keys/Kexample.org.+013+44703
   txdns keys ds /etc/keys
-  txdns keys ds /var/lib/txdns/signing
+  txdns keys ds /var/lib/txdns
 
 {options}
 
@@ -61,10 +60,7 @@ def main(words: list[str]) -> int:
 
     files: list[KeyFile] = []
     with keyErrors(path):
-        if os.path.isdir(path):
-            files = [loadKey(each) for each in keysIn(path)]
-        else:
-            files = [loadKey(path)]
+        files = [loadKey(each) for each in keysAt(path)]
     entries = [(zone, key) for zone in dict.fromkeys([file.zone for file in files]) for key in _entries(files, zone)]
     if not entries:
         raise ExitError(BATCH, f"{path}: there is no key that signs DNSKEY records and is not revoked")

@@ -1,5 +1,5 @@
 """
-C{txdns keys list}: lists the keys in a folder.
+C{txdns keys list}: lists keys.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from json import dumps
 from time import time
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.apps.cli.keys.made import keyErrors, keysIn
+from twisted_ext.apps.cli.keys.made import keyErrors, keysAt
 from twisted_ext.apps.cli.terminal.arguments import Arguments, flag
 from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError, complain
 from twisted_ext.dnssec.algorithms import algorithmName
@@ -21,17 +21,18 @@ if TYPE_CHECKING:
 __all__ = ["ARGUMENTS", "main"]
 
 _HELP: Final = """\
-Usage: txdns keys list FOLDER [--json]
+Usage: txdns keys list FOLDER|KEY [--json]
 
-Lists the keys in a folder, or in those below it: the zone, the tag, the algorithm, whether the
-key is for the DNSKEY records (ksk) or may be so for all (csk), and what the times in its file
-say that it does now.
+Lists the keys in a folder, or in those below it, or one key: the zone, the tag, the algorithm,
+the flags (257 for a key that may sign the DNSKEY records, else 256), and what the times in its
+file say that it does now. A key is named with or without .key or .private.
 
   txdns keys list /etc/keys
+  txdns keys list /var/lib/txdns
 
 {options}
 
-Exit codes: 0 the keys are listed, 1 wrong usage, 8 the folder or a key cannot be used.
+Exit codes: 0 the keys are listed, 1 wrong usage, 8 a key or the folder cannot be used.
 """
 
 _JSON: Final = flag("--json", "an object for each key: zone, tag, algorithm, flags, state, times, file")
@@ -42,18 +43,18 @@ ARGUMENTS: Final = Arguments(_HELP, _JSON)
 def main(words: list[str]) -> int:
     given = ARGUMENTS.parse(words)
     if len(given.bare) != 1:
-        raise ExitError(USAGE, f"one folder is wanted; write: {ARGUMENTS.usage}")
-    (folder,) = given.bare
+        raise ExitError(USAGE, f"one folder or key is wanted; write: {ARGUMENTS.usage}")
+    (place,) = given.bare
 
     from twisted_ext.dnssec.privatekeys.keyfolder import loadKey
 
     files: list[KeyFile] = []
     wrong = 0
-    with keyErrors(folder):
-        paths = keysIn(folder)
+    with keyErrors(place):
+        paths = keysAt(place)
     for path in paths:
         try:
-            with keyErrors(folder):
+            with keyErrors(place):
                 files.append(loadKey(path))
         except ExitError as ending:
             wrong += 1

@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
     from twisted_ext.dnssec.privatekeys.keys import PrivateKey
 
-__all__ = ["ALGORITHM", "SPLIT", "dsText", "keyErrors", "keysIn", "roleOf"]
+__all__ = ["ALGORITHM", "SPLIT", "dsText", "keyErrors", "keysAt", "roleOf"]
+
+#: The suffix of the file of a key that keys are found by, and all that may follow the name of a key.
+_PRIVATE: Final = ".private"
+_SUFFIXES: Final = (_PRIVATE, ".key", ".state", ".")
+
+#: How many folders deep keys are looked for in a folder.
+_DEEPEST: Final = 2
 
 #: Algorithms that sign.
 _ALGORITHMS: Final = (ECDSA_P256, ED25519, ECDSA_P384, ED448, RSASHA256)
@@ -63,21 +70,34 @@ def dsText(apex: bytes, key: PrivateKey, digest: int = 2) -> str:
     return f"{nameToText(apex)} IN DS {rdataToText(DS, key.ds(apex, digest))}"
 
 
-def keysIn(folder: str) -> list[str]:
+def keysAt(path: str) -> list[str]:
     """
-    Return the paths of the private files in a folder; if there are none, of those in the folders below it, as a server has them for each
-    zone.
+    Return the paths of keys, without suffix, for L{loadKey<twisted_ext.dnssec.privatekeys.keyfolder.loadKey>}.
 
-    @raise OSError: it cannot be read.
+    @param path: the name of one key, also with the suffix of one of its files or the dot where they part, which a shell completes; or a
+        folder. Of a folder without keys, those in the folders below are returned: the state of a server has C{signing}, and there a folder
+        for each zone.
+
+    @raise OSError: a folder cannot be read.
     @raise ExitError: there are none.
     """
-    found: list[str] = []
-    for place in (folder, *sorted([each.path for each in os.scandir(folder) if each.is_dir()])):
-        if found and place != folder and os.path.dirname(found[0]) == folder:
-            break
-        found += [f"{place}/{name}" for name in sorted(os.listdir(place)) if name.startswith("K") and name.endswith(".private")]
+    if not os.path.isdir(path):
+        base = next((path.removesuffix(suffix) for suffix in _SUFFIXES if path.endswith(suffix)), path)
+        if not os.path.lexists(path) and not os.path.lexists(base + _PRIVATE):
+            raise ExitError(BATCH, f"{path}: No such file or directory")
+        return [base]
+    found = _keysBelow(path, _DEEPEST)
     if not found:
-        raise ExitError(BATCH, f"{folder}: there is no key, nor in folders below it; one is a file such as Kexample.org.+013+44703.private")
+        raise ExitError(BATCH, f"{path}: there is no key, nor in folders below it; one is a file such as Kexample.org.+013+44703.private")
+    return found
+
+
+def _keysBelow(folder: str, deepest: int) -> list[str]:
+    with os.scandir(folder) as entries:
+        inside = sorted(entries, key=lambda each: each.name)
+    found = [each.path.removesuffix(_PRIVATE) for each in inside if each.name.startswith("K") and each.name.endswith(_PRIVATE)]
+    if not found and deepest:
+        found = [path for each in inside if each.is_dir() for path in _keysBelow(each.path, deepest - 1)]
     return found
 
 

@@ -106,9 +106,14 @@ def valueOf(read: Callable[[str], T], text: str, name: str = "") -> T:
 
 
 def didYouMean(word: str, known: Iterable[str], otherwise: str) -> str:
+    """
+    Return a question for the similar word that was meant, never for the word itself.
+
+    @param otherwise: what to return if no word is similar.
+    """
     from difflib import get_close_matches
 
-    close = get_close_matches(word, list(known), 1)
+    close = get_close_matches(word, [each for each in known if each != word], 1)
     return f"did you mean {close[0]}?" if close else otherwise
 
 
