@@ -109,6 +109,7 @@ class CompiledTests(SynchronousTestCase):
             responseRate=5,
             requireCookie=["192.0.2.1"],
             view=["children=192.0.2.1"],
+            route=["corp.example=validate:udp:192.0.2.53"],
         )
         self.assertEqual(list(interpretedParts(order.ORDER, everything)), [])
 
