@@ -34,11 +34,14 @@ from twisted_ext.server.web.securedservice import SecuredService
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from twisted.internet.defer import Deferred
+
     from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.console.replies import ConsoleReply
     from twisted_ext.server.operations.audit import AuditLog
     from twisted_ext.server.operations.operations import Operations
 
-__all__ = ["ConsoleService", "consoleServiceFor"]
+__all__ = ["ConsolePageTable", "ConsoleService", "consoleServiceFor"]
 
 
 def consoleServiceFor(reactor: IReactorSocket, settings: Settings, operations: Operations, audit: AuditLog | None) -> ConsoleService:
@@ -82,14 +85,14 @@ class ConsoleService(SecuredService):
         @raise CallerFault: the address is not valid, or others reach it and it is not encrypted.
         """
         clock, elsewhere = IReactorTime(reactor), partial(inThread, reactor)
-        pages = _Pages(reactor, operations, audit, today)
+        pages = ConsolePageTable(reactor, operations, audit, today)
         make = partial(
             consoleSite, pages, users, Passwords(elsewhere), clock, today, audit=audit, hosts=hosts, isEncrypted=bool(certificate)
         )
         super().__init__(reactor, address, CONSOLE_PORT, make, certificate, port=port)
 
 
-class _Pages:
+class ConsolePageTable:
     """
     Finds the page of a request.
     """
@@ -98,54 +101,51 @@ class _Pages:
         self, reactor: IReactorSocket, operations: Operations, audit: AuditLog | None, today: Callable[[], float]
     ) -> None:
         elsewhere = SparingThread(reactor)
-        self._zones = ZonePages(operations, IReactorTime(reactor), elsewhere)
-        self._text = ZoneTextPage(operations, elsewhere)
-        self._changes = ZoneChangesPage(operations)
-        self._keys = ZoneKeysPage(operations, IReactorTime(reactor), today)
-        self._clients = ClientsPage(operations)
+        zones = ZonePages(operations, IReactorTime(reactor), elsewhere)
+        text, changes = ZoneTextPage(operations, elsewhere), ZoneChangesPage(operations)
+        keys, clients = ZoneKeysPage(operations, IReactorTime(reactor), today), ClientsPage(operations)
         blocking, look, settings = BlockingPage(operations), LookPage(operations), SettingsPage(operations)
-        self._pages: dict[tuple[str, ...], ConsolePage] = {
-            ("GET",): HomePage(operations, audit, elsewhere),
-            ("GET", "queries"): QueriesPage(operations, reactor),
-            ("GET", "clients"): self._clients.list,
-            ("GET", "blocking"): blocking.show,
-            ("POST", "blocking"): blocking.do,
-            ("GET", "names"): NamesPage(operations),
-            ("GET", "upstreams"): UpstreamsPage(operations),
-            ("GET", "look"): look.show,
-            ("POST", "look"): look.flush,
-            ("GET", "look", "chain"): look.chain,
-            ("GET", "look", "chain.svg"): look.picture,
-            ("GET", "settings"): settings.show,
-            ("POST", "settings"): settings.do,
-            ("POST", "backup"): BackupPage(operations, elsewhere, today),
-            ("GET", "zones"): self._zones.list,
-            ("POST", "zones"): self._zones.add,
+        # By method and path: the scope that it takes, and the page. Those with a star get what stands there as well.
+        self._pages: dict[tuple[str, ...], tuple[str, Callable[..., ConsoleReply | Deferred[ConsoleReply]]]] = {
+            ("GET",): ("read", HomePage(operations, audit, elsewhere)),
+            ("GET", "queries"): ("read", QueriesPage(operations, reactor)),
+            ("GET", "clients"): ("read", clients.list),
+            ("GET", "clients", "*"): ("read", clients.one),
+            ("GET", "blocking"): ("read", blocking.show),
+            ("POST", "blocking"): ("admin", blocking.do),
+            ("GET", "names"): ("read", NamesPage(operations)),
+            ("GET", "upstreams"): ("read", UpstreamsPage(operations)),
+            ("GET", "look"): ("read", look.show),
+            ("POST", "look"): ("admin", look.flush),
+            ("GET", "look", "chain"): ("read", look.chain),
+            ("GET", "look", "chain.svg"): ("read", look.picture),
+            ("GET", "settings"): ("admin", settings.show),
+            ("POST", "settings"): ("admin", settings.do),
+            ("POST", "backup"): ("admin", BackupPage(operations, elsewhere, today)),
+            ("GET", "zones"): ("read", zones.list),
+            ("POST", "zones"): ("admin", zones.add),
+            ("GET", "zones", "*"): ("read", zones.zone),
+            ("POST", "zones", "*"): ("admin", zones.do),
+            ("GET", "zones", "*", "edit"): ("read", zones.form),
+            ("POST", "zones", "*", "edit"): ("zones", zones.change),
+            ("GET", "zones", "*", "text"): ("read", text.show),
+            ("POST", "zones", "*", "text"): ("zones", text.change),
+            ("GET", "zones", "*", "keys"): ("read", keys),
+            ("GET", "zones", "*", "file"): ("read", text.file),
+            ("GET", "zones", "*", "changes"): ("read", changes.show),
+            ("POST", "zones", "*", "changes"): ("zones", changes.back),
         }
 
-    def __call__(self, method: str, parts: list[str]) -> ConsolePage | None:
-        zones = self._zones
-        match method, *parts:
-            case "GET", "clients", address:
-                return partial(self._clients.one, address=address)
-            case "GET", "zones", name:
-                return partial(zones.zone, text=name)
-            case "POST", "zones", name:
-                return partial(zones.do, text=name)
-            case "GET", "zones", name, "edit":
-                return partial(zones.form, text=name)
-            case "POST", "zones", name, "edit":
-                return partial(zones.change, text=name)
-            case "GET", "zones", name, "text":
-                return partial(self._text.show, text=name)
-            case "POST", "zones", name, "text":
-                return partial(self._text.change, text=name)
-            case "GET", "zones", name, "keys":
-                return partial(self._keys, text=name)
-            case "GET", "zones", name, "file":
-                return partial(self._text.file, text=name)
-            case "GET", "zones", name, "changes":
-                return partial(self._changes.show, text=name)
-            case "POST", "zones", name, "changes":
-                return partial(self._changes.back, text=name)
-        return self._pages.get((method, *parts))
+    def scopes(self) -> dict[tuple[str, ...], str]:
+        """
+        Return the scopes that pages take, by method and path, in which a star stands for any word.
+        """
+        return {path: scope for path, (scope, _) in self._pages.items()}
+
+    def __call__(self, method: str, parts: list[str]) -> tuple[str, ConsolePage] | None:
+        # A zone may be called so.
+        found = None if "*" in parts else self._pages.get((method, *parts))
+        if found is not None or len(parts) < 2:
+            return found
+        starred = self._pages.get((method, parts[0], "*", *parts[2:]))
+        return None if starred is None else (starred[0], lambda asked: starred[1](asked, parts[1]))

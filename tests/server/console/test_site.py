@@ -56,8 +56,8 @@ class SiteTests(SynchronousTestCase):
         def outside(work: Callable[[], object]) -> Deferred[object]:
             return maybeDeferred(work)
 
-        def pages(method: str, parts: list[str]) -> ConsolePage | None:
-            return self.page if parts in ([], ["form"]) else None
+        def pages(method: str, parts: list[str]) -> tuple[str, ConsolePage] | None:
+            return ("zones" if method == "POST" else "read", self.page) if parts in ([], ["form"]) else None
 
         self.site = consoleSite(
             pages,
@@ -74,7 +74,6 @@ class SiteTests(SynchronousTestCase):
 
     def page(self, asked: ConsoleAsked) -> ConsoleReply:
         if asked.method == "POST":
-            asked.expectScope("zones")
             if self.fault is not None:
                 raise self.fault
             self.taken.append(dict(asked.form))

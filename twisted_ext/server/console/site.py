@@ -79,7 +79,7 @@ _FILES: Final = {"console.css": b"text/css; charset=utf-8", "icon.svg": b"image/
 ConsolePage = Callable[[ConsoleAsked], "ConsoleReply | Deferred[ConsoleReply]"]
 
 #: Returns the page for the method and the parts of a path; L{None} if there is none.
-ConsolePages = Callable[[str, list[str]], "ConsolePage | None"]
+ConsolePages = Callable[[str, list[str]], "tuple[str, ConsolePage] | None"]
 
 
 class _FormRequest(BoundedRequest):
@@ -177,9 +177,11 @@ class _Console(Resource):
         if parts == ["signout"] and method == "POST":
             self._sessions.end(secret)
             return ConsoleReply(location="/signin", cookie=self._setCookie("", 0))
-        page = self._pages(method, parts)
-        if page is None:
+        found = self._pages(method, parts)
+        if found is None:
             raise ConsoleRefusal(404, "There is no such page.")
+        scope, page = found
+        asked.expectScope(scope)
         return page(asked)
 
     def _expectOwnPage(self, request: Request, host: str) -> None:

@@ -79,7 +79,6 @@ class ZoneChangesPage:
         """
         Go back to an earlier version, whose records get a new serial number.
         """
-        asked.expectScope("zones")
         assert asked.user is not None
         place, version = expectZone(self._operations, text)
         form = asked.form

@@ -108,7 +108,6 @@ class ZoneTextPage:
         """
         Show what a text would change, or change it.
         """
-        asked.expectScope("zones")
         return Deferred.fromCoroutine(self._change(asked, text))
 
     async def _change(self, asked: ConsoleAsked, name: str) -> ConsoleReply:
