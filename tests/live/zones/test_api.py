@@ -304,6 +304,23 @@ def test_contracts(api: Api) -> None:
         assert said[2].get("cache-control") == "no-store"
 
 
+def test_readersChangeNothing(api: Api) -> None:
+    """
+    Each request of these that would change something is refused to a token that may only read, and nothing has changed.
+    """
+    before = api.ask("GET", f"/api/v1/servers{_ZONE}")[1]
+    tried = [(method, path, body) for code, method, path, body in CONTRACTS if code < 300 and method != "GET"]
+    assert len({method for method, _, _ in tried}) >= 4
+    for method, path, body in tried:
+        # Those of zones that are not there yet say that.
+        assert (api.ask(method, f"/api/v1/servers{path}", body, token="reads")[0] in (403, 404), method, path) == (True, method, path)
+        if path.startswith(_ZONE) or path == "/localhost/zones":
+            assert (api.ask(method, f"/api/v1/servers{path}", body, token="reads")[0], method, path) == (403, method, path)
+    assert api.ask("GET", f"/api/v1/servers{_ZONE}")[1] == before
+    # The keys of a signed zone are those that it publishes; this one is not signed.
+    assert api.ask("GET", f"/api/v1/servers{_ZONE}/cryptokeys", token="reads")[:2] == (200, [])
+
+
 def test_contractsAreThoseOfPowerDNS(tmp_path: Path) -> None:
     """
     C{pdns_server} gives the same statuses to these requests.
