@@ -1,57 +1,31 @@
 """
-Tests of L{twisted_ext.server.api.powerdns.lookups}.
+Tests of what the API looks up in zones.
 """
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
+from typing import Any, cast
 
-from hypothesis import given
-from hypothesis import strategies as st
+from twisted.internet.task import Clock
 
-from twisted_ext.server.api.powerdns.lookups import _Glob
+from tests.zone.plain import versionOf
+from twisted_ext.server.api.powerdns.lookups import PowerDNSLookups
+from twisted_ext.server.authority.zonetable import Zones
+from twisted_ext.zone.zone import Zone
 
-_TEXTS = st.text("ab.*?", max_size=12)
+__all__: list[str] = []
+
+_KEY = "oJMRESz5E4gYzS/q6XDrvU1qMPYIjCWzJaOau8XNEZeqCYKD5ar0IRd8KqXXFJkqmVfRvMGPmM1x8fGAa2XhSA=="
 
 
-def expected(glob: str, text: str) -> bool:
+def test_keysOfASignedZone() -> None:
     """
-    Match by a regular expression, whatever time that takes.
+    The keys of a zone are those that it publishes, with their roles; a zone without signatures has none.
     """
-    pattern = re.compile("".join([{"*": ".*", "?": "."}.get(each, re.escape(each)) for each in glob]), re.IGNORECASE | re.DOTALL)
-    return bool(pattern.fullmatch(text) or (text.endswith(".") and pattern.fullmatch(text[:-1])))
-
-
-@given(_TEXTS, st.text("abAB.", max_size=12))
-def test_globs(glob: str, text: str) -> None:
-    """
-    Asterisks and question marks mean what they mean elsewhere.
-    """
-    assert _Glob(glob).fits(text) == expected(glob, text)
-
-
-def test_hostileGlob() -> None:
-    """
-    Many asterisks take no longer than others: a regular expression would take years.
-    """
-    assert not _Glob(40 * "*a" + "*b").fits(60_000 * "a")
-
-
-def test_nothingOfItWithoutTheSetting() -> None:
-    """
-    A server without C{api} and C{console} loads nothing of them.
-    """
-    program = """
-import sys
-from twisted_ext.apps.tap import Options, makeService
-options = Options()
-options.parseOptions(["--port", "0", "--control", "", "--interface", "127.0.0.1"])
-makeService(options)
-parts = "server.api", "server.console", "server.zones.databases", "server.web", "apps.apiservice", "apps.consoleservice"
-mine = tuple([f"twisted_ext.{each}" for each in parts])
-print([name for name in sys.modules if name.startswith(("msgspec", "argon2", "jinja2", *mine))])
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout == "[]\n"
+    zones = Zones()
+    lookups = PowerDNSLookups(cast(Any, None), Clock(), lambda: 0.0)
+    soa = "@ SOA a. b. 1 2 3 4 5\n"
+    for text, roles in ((soa, []), (f"{soa}@ DNSKEY 257 3 13 {_KEY}\n@ DNSKEY 256 3 13 {_KEY}\n", ["ksk", "zsk"])):
+        keys = cast("list[dict[str, object]]", lookups.cryptokeys(zones.put(Zone(versionOf(text)))).body)
+        assert sorted([str(key["keytype"]) for key in keys]) == roles
+        assert all(key["algorithm"] == "13" and _KEY in str(key["dnskey"]) for key in keys)

@@ -85,7 +85,7 @@ class Place:
         """
         if self.state not in (SERVING, EXPIRED):
             return None
-        return self.serial if self.zone is None or self.unopened else self.zone.current.serial
+        return self.serial if self.zone is None else self.zone.current.serial
 
     def served(self) -> Zone | None:
         """
@@ -114,7 +114,7 @@ class Place:
         serial = self.currentSerial
         if serial is not None:
             known["serial"] = serial
-            known["records"] = self.records if zone is None or self.unopened else zone.current.recordCount
+            known["records"] = self.records if zone is None else zone.current.recordCount
             known["since"] = round(self.since, 3)
         if self.signatures is not None:
             known["signaturesEnd"] = self.signatures.time
