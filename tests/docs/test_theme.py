@@ -34,10 +34,12 @@ PAGES: Final = ("index", "commands", "howto/upstreams", "howto/watching", "limit
 
 #: What the pages include, by the scripts that write it.
 GENERATED: Final = {
+    "clientnames": "clientnames.rst",
     "limiting": "limits.rst",
     "recordtypes": "records.rst",
     "robotcommands": "robotcommands.rst",
     "securitystates": "",
+    "settings": "settings.rst",
     "usage": "",
 }
 

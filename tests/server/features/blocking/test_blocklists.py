@@ -171,6 +171,20 @@ class BlockListsTests(ListCase):
         self.assertEqual(PolicyTable.map(tableIn(self.took[-1])).rulesFor(b"more.example"), [(SELF | BELOW | 1, 1)])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_changesBeforeTheFirstTable(self) -> None:
+        """
+        While lists are read for the first time names wait for them, and so does the reply to whatever is changed meanwhile.
+        """
+        lists = self.lists()
+        lists.apply(Settings.of(blockList=str(self.list), block="more.example"))
+        settling = lists.settling()
+        assert settling is not None
+        self.assertNoResult(settling)
+        self.children.finish()
+        self.children.finish()
+        self.assertEqual(self.successResultOf(settling), [])
+        self.assertIs(lists.settling(), None)
+
     def test_addedListsThatTakeLong(self) -> None:
         """
         The reply does not wait for lists that take long, for ones whose process fails, or for ones that have yet to be fetched.
@@ -182,7 +196,7 @@ class BlockListsTests(ListCase):
         first = lists.settling()
         assert first is not None
         self.clock.advance(10)
-        line = "the lists are still being read; those that were added are in force after that"
+        line = "the lists are still being read; what was added is in force after that"
         self.assertEqual(self.successResultOf(first), [line])
         second = lists.settling()
         assert second is not None

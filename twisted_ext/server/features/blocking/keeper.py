@@ -291,13 +291,15 @@ class BlockLists(Keeper):
         self._former = ""
 
     def settling(self) -> Deferred[list[str]] | None:
-        if not self._added:
+        # As long as there is no table at all, what the settings block themselves waits for it, too.
+        isFirst = self._reading and not self.path
+        if not self._added and not isFirst:
             return None
         if not self._reading:
             return succeed(self._lacking())
         waiting: Deferred[list[str]] = Deferred()
         self._waiting.append(waiting)
-        late = ["the lists are still being read; those that were added are in force after that"]
+        late = ["the lists are still being read; what was added is in force after that"]
         return waiting.addTimeout(_SETTLE_SECONDS, self._reactor, lambda *_: late)
 
     def _lacking(self) -> list[str]:
