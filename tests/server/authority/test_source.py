@@ -233,6 +233,10 @@ class SourceTests(SynchronousTestCase):
         answer = atHand(AuthoritySource(self.zones, minimalAny=False), question, self.context)
         assert answer is not None
         self.assertEqual(len(answer.answer), 4)
+        # One that has no more.
+        answer = atHand(AuthoritySource(self.zones), questionOf("www.example.org", "ANY"), self.context)
+        assert answer is not None
+        self.assertEqual([rrset.rrType for rrset in answer.answer], [1])
         answer = atHand(AuthoritySource(self.zones), questionOf("no.example.org", "ANY"), self.context)
         assert answer is not None
         self.assertEqual(answer.outcome, Outcome.NXDOMAIN)
@@ -242,8 +246,13 @@ class SourceTests(SynchronousTestCase):
         A CNAME record is followed from one zone to another. Such an answer has no epoch; an answer within one zone has the epoch of that
         zone.
         """
-        self.zones.put(zoneOf("example.com", "www A 192.0.2.81\n"))
         authority = AuthoritySource(self.zones)
+        place = self.zones.find(nameFromText("example.org"))
+        answer = atHand(authority, questionOf("alias.example.org"), self.context)
+        assert answer is not None and answer.origin is not None and place is not None and place.zone is not None
+        # With one zone alone, too.
+        self.assertIs(answer.origin.epoch, place.zone.epoch)
+        self.zones.put(zoneOf("example.com", "www A 192.0.2.81\n"))
         answer = atHand(authority, questionOf("across.example.org"), self.context)
         assert answer is not None and answer.origin is not None
         self.assertEqual([rrset.rrType for rrset in answer.answer], [5, 1])
