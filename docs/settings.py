@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config import types
@@ -101,7 +102,8 @@ def exampleOf(setting: Setting) -> str:
     """
     for value in candidates(setting):
         if isValid(setting, value) or (isinstance(setting.kind, types.File) and isinstance(value, str) and value):
-            return f"{setting.name} = {shown((str(value),) if setting.many and not isinstance(value, tuple) else value)}"  # type: ignore[arg-type]
+            given = (str(value),) if setting.many and not isinstance(value, tuple) else cast("types.Value", value)
+            return f"{setting.name} = {shown(given)}"
     raise ValueError(f"{setting.name}: there is no valid example in its declaration; add one to EXAMPLES")
 
 
@@ -128,6 +130,13 @@ def keysOf(setting: Setting) -> Sequence[Setting]:
     load: Callable[[], type[object]] = setting.kind._load
     kind = load()
     return kind.declared() if issubclass(kind, TableSettings) else ZONE_SETTINGS
+
+
+def _inTable(word: str, key: Setting) -> str:
+    """
+    Return where a key of a table may be, and when it takes effect.
+    """
+    return f"{word}; reload"
 
 
 def _plain(text: str) -> str:
@@ -167,7 +176,7 @@ def tables() -> str:
         if keys := keysOf(setting):
             said = f"{_plain(setting.help)}. As one text: {_plain(setting.kind.allowed)}."
             word = setting.name
-            lines += _table(f"Keys of [[{word}]]", "=", said, _rows(keys, lambda each, word=word: f"{word}; reload"))  # type: ignore[misc]
+            lines += _table(f"Keys of [[{word}]]", "=", said, _rows(keys, partial(_inTable, word)))
     return "\n".join([*lines, ""])
 
 

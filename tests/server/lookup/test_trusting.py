@@ -109,6 +109,12 @@ class TrustingTests(RecursingCase):
         self.assertEqual({each["zone"] for each in cast("list[dict[str, str]]", trusting.anchors()["anchors"])}, {"."})
         self.assertEqual(self.security(stack, "www.good.example"), Security.SECURE)
         self.assertEqual(self.security(stack, "www.bad.example"), Security.BOGUS)
+        # Nothing but the anchors changes, and all upstreams stay.
+        other = self.file("other", Internet(seed=99).anchors)
+        reloadStack(stack, Settings.of(**usual | {"trustAnchor": [other]}))
+        self.assertEqual(self.security(stack, "www.good.example"), Security.BOGUS)
+        reloadStack(stack, Settings.of(**usual))
+        self.assertEqual(self.security(stack, "www.good.example"), Security.SECURE)
         reloadStack(stack, Settings.of(**usual | {"negativeTrustAnchor": ["bad.example=+1h"]}))
         self.assertEqual(self.security(stack, "www.bad.example"), Security.INDETERMINATE)
         reloadStack(stack, Settings.of(**usual))
@@ -117,7 +123,6 @@ class TrustingTests(RecursingCase):
         self.assertEqual(self.security(stack, "www.bad.example"), Security.INDETERMINATE)
         reloadStack(stack, Settings.of(**usual | {"route": ["lan=udp:192.0.2.7"]}))
         self.assertEqual(self.security(stack, "www.bad.example"), Security.INDETERMINATE)
-        other = self.file("other", Internet(seed=99).anchors)
         reloadStack(stack, Settings.of(**usual | {"trustAnchor": [other]}))
         self.assertEqual(self.security(stack, "www.good.example"), Security.BOGUS)
         with self.assertRaisesRegex(BadDescription, "none.txt: No such file"):

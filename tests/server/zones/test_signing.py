@@ -174,7 +174,7 @@ class SignedLoadingTests(SignedLoadingCase):
         for serve in (True, False):
             loading = self.load(signed)
             self.clock.advance(0.1)
-            self.zones.isUnsigned = loading.isUnsigned
+            self.zones.unsigned = loading.unsigned
             self.finish(loading.reload([plain]))
             self.keys.rename(away)
             loading.follow(True, serve)

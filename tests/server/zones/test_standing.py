@@ -183,6 +183,21 @@ class StandingTests(ZoneSetCase):
         zoneSet = self.serve(Settings.of(zone=[f"example.org={self.file}"], state=state))
         self.assertEqual([place.text for place in zoneSet.zones], ["example.org."])
 
+    def test_otherCapitalsAtStart(self) -> None:
+        """
+        A zone whose file has other capitals than before is not gone.
+        """
+        folder = self.folder / "zones"
+        folder.mkdir()
+        (folder / "One.example").write_text(f"$ORIGIN one.example.\n{ZONE}")
+        settings = Settings.of(zones=[str(folder)], state=str(self.folder / "state"))
+        self.end(self.serve(settings))
+        (folder / "One.example").rename(folder / "one.example")
+        with capturedLogs() as events:
+            zoneSet = self.serve(settings)
+        self.assertEqual([(place.text, place.said) for place in zoneSet.zones], [("one.example.", "")])
+        self.assertNotIn("gone", "\n".join([formatEvent(event) or "" for event in events]))
+
     def test_damagedStandingZones(self) -> None:
         """
         If the file with the zones that folders had is damaged, the log says so, and the server starts with what the folder has.

@@ -106,11 +106,11 @@ class Guards:
         named = ", ".join(emptied or gone)
         return f"{named}: {lost:,} of {every:,} zones are gone, and are served as before; to take that: txdns control reload"
 
-    def holds(self, apex: bytes) -> bool:
+    def held(self) -> set[bytes]:
         """
-        Return whether what is served of a zone is a former version, because the next one has lost too much.
+        Return the zones of which a former version is served, because the next one has lost too much.
         """
-        return apex in self.waiting or apex in self.unlisted
+        return {*self.waiting, *self.unlisted}
 
     def accept(self, apex: bytes) -> bool:
         """

@@ -198,6 +198,12 @@ class ZoneLoader:
         """
         return self._signedZones is not None and self._signedZones.isUnsigned(apex)
 
+    def unsigned(self) -> list[bytes]:
+        """
+        Return the zones of which L{isUnsigned} is true.
+        """
+        return [] if self._signedZones is None else self._signedZones.unsigned()
+
     def _withhold(self, wanted: PendingZone) -> None:
         if not self._serveUnsigned and self.isUnsigned(wanted.apex):
             self._publisher.gone(wanted.apex)

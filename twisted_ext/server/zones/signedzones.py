@@ -78,6 +78,9 @@ class SignedZones:
             except OSError as error:
                 _log.warn("{zone}: its serial cannot be noted: {said}", zone=built.zone, said=error.strerror or error)
 
+    def unsigned(self) -> list[bytes]:
+        return [apex for apex in self._validity.keys() - self._built.keys() if self._publisher.serial(apex) is not None]
+
     def isUnsigned(self, apex: bytes) -> bool:
         """
         Return whether a zone that is to be signed is served in a version that is not.

@@ -121,7 +121,7 @@ class ZoneSet:
         self.zones.damaged = self._damaged
         self._signatures = SignatureWatch(reactor, self.zones, self._imageOf)
         self.publisher = ZonePublisher(reactor, self.zones, self._revised, takesLong=self._takesLong, put=self._put)
-        self.zones.isHeld = self.guards.holds
+        self.zones.held = self.guards.held
         self.handlers: dict[int, OpcodeHandler] = {}
         self.useless: Callable[[str], object] = lambda said: None
         self.broken: Callable[[str], object] = lambda said: None
@@ -256,7 +256,7 @@ class ZoneSet:
                 _log.warn(text, zone=forgotten)
         self.loading = loading = ZoneLoader(self._reactor, self.publisher, folder, guards=self.guards)
         loading.follow(self._settings.watch, self._settings.serveUnsigned)
-        self.zones.isUnsigned = loading.isUnsigned
+        self.zones.unsigned = loading.unsigned
         self._standing.listed = loading.listed
         self._signatures.overdue = loading.overdue
         # Changes made earlier are kept, even if updates are not allowed any more.
