@@ -128,7 +128,7 @@ class StandingTests(ZoneSetCase):
                 assert zone is not None
                 self.assertEqual(zone.current.serial, 10)
                 waits = count and name in ("f3.example", "l3.example")
-                self.assertEqual("lost many zones at once; to take that: txdns control reload" in place.said, waits, name)
+                self.assertEqual("does not name it any more; to take that: txdns control reload" in place.said, waits, name)
 
         for more in ((), ("new.example",)):
             for name in more:

@@ -87,7 +87,7 @@ class StandingZones:
             counts[path] += 1
             if zone.name not in found:
                 zone.listedBy = path
-                zone.held = f"{path} does not name it any more, as it lost many zones at once; to take that: txdns control reload"
+                zone.held = f"{path} does not name it any more; to take that: txdns control reload"
                 gone.append(zone)
         said = self._guards.judgeZones(counts, Counter(zone.listedBy for zone in gone))
         if not said:
