@@ -65,8 +65,8 @@ intersphinx_mapping = {
 #: The title of a page.
 _TITLE: Final = re.compile(r"\A=+\n.*\n=+\n")
 
-#: What pages with the output of examples include.
-_OUTPUT: Final = re.compile(r"^ *\.\. literalinclude:: \S+\.(out|terminal|shown|session)$", re.MULTILINE)
+#: What pages with the output of examples have.
+_OUTPUT: Final = re.compile(r"^ *\.\. from \S+\.(out|terminal|shown|session)$", re.MULTILINE)
 
 
 def _addHint(app: Sphinx, name: str, source: list[str]) -> None:

@@ -17,7 +17,8 @@ from tests.test_architecture import MODULES, ROOT
 __all__: list[str] = []
 
 #: Words in place of an actor that should be named: client, operator, caller, upstream, peer, the kernel.
-_UNNAMED: Final = re.compile(r"\b(?:whoever|whomever|nobody|somebody)\b", re.IGNORECASE)
+#: Names such as nobody.invalid are not meant.
+_UNNAMED: Final = re.compile(r"\b(?:whoever|whomever|nobody|somebody)\b(?!\.\w)", re.IGNORECASE)
 
 #: The total number of places where one of them is the right word.
 _MOST_UNNAMED: Final = 40

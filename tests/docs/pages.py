@@ -26,9 +26,9 @@ ROOT: Final = Path(__file__).parent.parent.parent
 EXAMPLE: Final = "Example:"
 
 #: The beginning of a block: a directive, or two colons at the end of a paragraph.
-_BEGINNING: Final = re.compile(
-    r"^(?P<indent> *)(?:\.\. (?P<directive>code-block|literalinclude):: (?P<argument>\S+)|(?!\.\. ).*::)$"
-)
+_BEGINNING: Final = re.compile(r"^(?P<indent> *)(?:\.\. (?P<directive>code-block):: (?P<argument>\S+)|(?!\.\. ).*::)$")
+#: A comment above a block: the file that has its text (C{docs/quote.py}).
+_FROM: Final = re.compile(r"^ *\.\. from (\S+)$")
 _OPTION: Final = re.compile(r"^ +:(\w+): (.+)$")
 
 #: Words with which a command begins that is shown without C{$}.
@@ -77,7 +77,7 @@ class Block:
     @ivar line: the line where it begins.
     @ivar language: the language in the page, or an empty string.
     @ivar caption: the caption, or an empty string.
-    @ivar path: the file that the page includes; L{None} if the text is in the page itself.
+    @ivar path: the file that has the text as well; L{None} if it is in the page alone.
     """
 
     def __init__(self, page: str, line: int, language: str, caption: str, text: str, path: Path | None = None) -> None:
@@ -151,15 +151,12 @@ def blocksIn(path: Path) -> list[Block]:
         while behind < len(lines) and (not lines[behind].strip() or len(lines[behind]) - len(lines[behind].lstrip()) > indent):
             behind += 1
         text = textwrap.dedent("\n".join(lines[body:behind])).strip()
-        caption, language = options.get("caption", ""), options.get("language", "")
-        if beginning["directive"] == "literalinclude":
-            included = (path.parent / beginning["argument"]).resolve()
-            # Generated files are not there before the documentation is built.
-            if included.is_relative_to(ROOT / "docs" / "_build"):
-                continue
-            found.append(Block(page, at, language or "python", caption, included.read_text("utf-8"), included))
+        caption, language = options.get("caption", ""), beginning["argument"] or ""
+        if named := _FROM.match(lines[at - 3]):
+            listing = (path.parent / named[1]).resolve()
+            found.append(Block(page, at, language, caption, listing.read_text("utf-8"), listing))
         elif text:
-            found.append(Block(page, at, beginning["argument"] or "", caption, text))
+            found.append(Block(page, at, language, caption, text))
         at = behind
     return found
 

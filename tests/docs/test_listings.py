@@ -5,30 +5,52 @@ Tests of listings as a whole: each belongs to a page, and is run there.
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 from typing import Final
 
 from tests.docs.listings import LISTINGS
 from tests.docs.outputs import agrees, normalized
-from tests.docs.pages import blocksIn, pagesIn
+from tests.docs.pages import ROOT, blocksIn, pagesIn
 
 __all__ = ["PAGES"]
+
+_QUOTE: Final = runpy.run_path(str(ROOT / "docs" / "quote.py"))
 
 #: The text of every page.
 PAGES: Final = {path: path.read_text("utf-8") for path in pagesIn()}
 
 
-def test_everyListingIsIncluded() -> None:
+def test_everyListingIsShown() -> None:
     """
-    Every listing is included by a page.
+    Every listing is shown by a page.
     """
-    shown = {
-        (path.parent / name).resolve()
-        for path, text in PAGES.items()
-        for name in re.findall(r"\.\. (?:literal)?include:: (\S+)", text)
-    }
+    shown = {block.path for path in PAGES for block in blocksIn(path)}
     files = {path for path in LISTINGS.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
     assert sorted(map(str, files - shown)) == []
+
+
+def test_pagesHaveTheirListings() -> None:
+    """
+    Pages can be read as text: each has its listings in it, as the files are now (C{python docs/quote.py} writes them). Only tables that are
+    made from the code are included.
+    """
+    assert [str(path) for path, text in PAGES.items() if _QUOTE["quoted"](text, path.parent) != text] == []
+    for path, text in PAGES.items():
+        assert len(re.findall(r"^ *\.\. from \S+$", text, re.MULTILINE)) == len(_QUOTE["QUOTED"].findall(text)), path
+        assert [name for name in re.findall(r"^ *\.\. literalinclude:: (\S+)", text, re.MULTILINE) if "_build/" not in name] == [], path
+
+
+def test_changedListing(tmp_path: Path) -> None:
+    """
+    A page gets what its file has now, with its tabs as spaces, also within a list; the text around it stays.
+    """
+    (tmp_path / "a.sh").write_text("$ a\n\n\tb \n")
+    page = "Before:\n\n-  .. from a.sh\n\n   .. code-block:: console\n      :caption: a\n\n      old\n\n        older\n\n   After.\n"
+    assert _QUOTE["quoted"](page, tmp_path) == page
+    page = page.replace("-  ..", "   ..")
+    renewed = page.replace("      old\n\n        older\n", "      $ a\n\n              b\n")
+    assert _QUOTE["quoted"](page, tmp_path) == renewed == _QUOTE["quoted"](renewed, tmp_path)
 
 
 def test_everyProgramIsRun() -> None:

@@ -1,5 +1,5 @@
 """
-A feature of the server: names below hello.example have a TXT record that greets whoever asks.
+A feature of the server: names below hello.example have a TXT record that greets each client that asks.
 """
 
 from twisted.internet.defer import succeed
@@ -22,7 +22,7 @@ DOMAIN = nameFromText("hello.example")
 
 
 class GreetingSettings(Section):
-    greeting: str = setting(types.TEXT, "", "Greet whoever asks for a name below hello.example with this text", group="Local records")
+    greeting: str = setting(types.TEXT, "", "Greet clients that ask for a name below hello.example with this text", group="Local records")
 
 
 @implementer(IAnswerSource)
