@@ -8,7 +8,7 @@ done for every combination of how a name is routed, what is trusted, and what is
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Final
@@ -38,6 +38,7 @@ class _Original:
     @ivar anchor: a zone with a trust anchor of its own, C{""} for none.
     @ivar inFile: whether that is in a file of its own.
     @ivar exception: a domain that is excepted, C{""} for none.
+    @ivar exceptionsFirst: whether it counts for more than a trust anchor of its own.
     """
 
     routing: str
@@ -46,6 +47,7 @@ class _Original:
     anchor: str
     inFile: bool
     exception: str
+    exceptionsFirst: bool
 
     def anchorFor(self, name: str, root: bool) -> str:
         """
@@ -57,19 +59,19 @@ class _Original:
             return ""
         anchors = {self.anchor, "." if root else ""} - {""}
         found = next((each for each in namesAbove(name) if each in anchors or each == self.exception), "")
-        return found if found in anchors else ""
+        return found if found in anchors and not (self.exceptionsFirst and found == self.exception) else ""
 
 
 #: The ways to route a domain whose records the server has itself.
 _OWN: Final = ("primary", "secondary", "auth-zone")
 
 
-def _originals(routings: Iterable[str], validations: Iterable[str]) -> Iterator[_Original]:
+def _originals(routings: Iterable[str], validations: Iterable[str], exceptionsFirst: bool) -> Iterator[_Original]:
     for routing, forwards, validation, anchor, exception in product(
         routings, (False, True), validations, ("", *_PLACES), ("", *_PLACES)
     ):
         for inFile in (False, True) if anchor else (False,):
-            yield _Original(routing, forwards, validation, anchor, inFile, exception)
+            yield _Original(routing, forwards, validation, anchor, inFile, exception, exceptionsFirst)
 
 
 def _written(folder: Path, anchors: str) -> dict[str, str]:
@@ -101,15 +103,12 @@ def _anchorHere(result: Converted, name: str, files: dict[str, str]) -> str:
     route = next((routes[each] for each in namesAbove(name) if each in routes), "")
     if not route and values["role"] == "forward":
         (route,) = result.texts("upstream")
-    if route:
-        path = route.partition(":anchor=")[2]
-        return closest([path] if path else []) if route.startswith("validate:") else ""
-    if not values.get("validate", True):
+    if route and not route.startswith("validate:") or not route and not values.get("validate", True):
         return ""
     found = closest(result.texts("trust-anchor"))
     for text in result.texts("negative-trust-anchor"):
         excepted = text.partition("=")[0]
-        if excepted in namesAbove(name) and found in (each for each in namesAbove(excepted) if each != excepted):
+        if excepted in namesAbove(name) and found in namesAbove(excepted):
             return ""
     for text in result.texts("stub"):
         stub = text.partition("=")[0]
@@ -158,7 +157,7 @@ def test_whatNamedValidatesIsValidatedOrReported(tmp_path: Path, routing: str, v
     A name that named validates is validated with the same trust anchor, or a line says that it is not. Where nothing is lost, there is
     no such line.
     """
-    for original in _originals([routing], ("", "auto", "yes", "true", "1", "no")):
+    for original in _originals([routing], ("", "auto", "yes", "true", "1", "no"), True):
         statements = []
         if original.forwards:
             statements.append("forwarders { 192.0.2.1; };")
@@ -177,7 +176,7 @@ def test_whatNamedValidatesIsValidatedOrReported(tmp_path: Path, routing: str, v
         text += f'view "all" {{ {options}\n{zone} }};' if view else f"options {{ {options} }};\n{zone}"
         root = original.validation != "no"
         if not root:
-            original = _Original(routing, original.forwards, "no", "", original.inFile, original.exception)
+            original = replace(original, validation="no", anchor="")
         _check(original, converted("named", text, files), files, root)
 
 
@@ -211,7 +210,7 @@ def test_whatUnboundValidatesIsValidatedOrReported(tmp_path: Path, routing: str,
     A name that Unbound validates is validated with the same trust anchor, or a line says that it is not. Where nothing is lost, there is
     no such line.
     """
-    for original in _originals([routing], _UNBOUND_MODES):
+    for original in _originals([routing], _UNBOUND_MODES, False):
         lines = ["server:", original.validation]
         if root:
             lines.append("auto-trust-anchor-file: /etc/root.key")
@@ -228,7 +227,7 @@ def test_whatUnboundValidatesIsValidatedOrReported(tmp_path: Path, routing: str,
         files["/etc/root.key"] = ". 86400 IN DNSKEY 257 3 8 AwEAAaz\n"
         on = _UNBOUND_MODES[original.validation]
         if not on:
-            original = _Original(routing, original.forwards, original.validation, "", original.inFile, original.exception)
+            original = replace(original, anchor="")
         _check(original, converted("unbound", text, files), files, root and on)
 
 

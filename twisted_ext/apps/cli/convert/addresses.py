@@ -113,22 +113,17 @@ def labelOf(address: str, port: int, usual: int = 53) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def described(
-    servers: Iterable[Upstream], transport: str = "udp", authorities: str = "", *, validated: bool = False, anchors: str = ""
-) -> str:
+def described(servers: Iterable[Upstream], transport: str = "udp", authorities: str = "", *, validated: bool = False) -> str:
     """
     Return the description of a group of servers.
 
     @param transport: C{udp}, C{tcp} or C{tls}.
     @param authorities: the path of the file of the authorities that are trusted, C{""} for those of the system.
     @param validated: whether their answers have to be validated.
-    @param anchors: the path of a file of trust anchors for this, C{""} for those that are built in.
     """
     text = f"{transport}:{','.join([server.text for server in servers])}"
     if transport == "tls" and authorities and authorities not in _SYSTEM_AUTHORITIES:
         text += f":ca={_escaped(authorities)}"
-    if validated and anchors:
-        return f"validate:({text}):anchor={_escaped(anchors)}"
     return f"validate:{text}" if validated else text
 
 

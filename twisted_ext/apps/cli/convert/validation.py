@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from twisted_ext.apps.cli.convert.addresses import nameFrom, namesAbove
 from twisted_ext.apps.cli.convert.converted import Converted, Place
 
-__all__ = ["Validation"]
+__all__ = ["Validation", "validates"]
 
 
 class Validation:
@@ -17,13 +17,14 @@ class Validation:
     What a program validates: the names whose closest name above that is a trust anchor or an exception is a trust anchor.
     """
 
-    def __init__(self, anchors: Iterable[str], exceptions: Iterable[str]) -> None:
+    def __init__(self, anchors: Iterable[str], exceptions: Iterable[str], *, exceptionsFirst: bool = False) -> None:
         """
         @param anchors: the names of the zones that have a trust anchor, as C{nameFrom} returns them; none if nothing is validated.
         @param exceptions: the names at and below which nothing is validated, in the same form.
+        @param exceptionsFirst: whether an exception counts for more than a trust anchor of the same name.
         """
         self._anchors = frozenset(anchors)
-        self._exceptions = frozenset(exceptions)
+        self._exceptions = frozenset(exceptions).difference(() if exceptionsFirst else self._anchors)
 
     def __bool__(self) -> bool:
         return bool(self._anchors)
@@ -35,7 +36,8 @@ class Validation:
         return self._validates(name) or any(name in namesAbove(each) for each in self._anchors)
 
     def _validates(self, name: str) -> bool:
-        return next((each for each in namesAbove(name) if each in self._anchors or each in self._exceptions), "") in self._anchors
+        closest = next((each for each in namesAbove(name) if each in self._anchors or each in self._exceptions), "")
+        return closest in self._anchors and closest not in self._exceptions
 
     def reportStub(self, name: str, place: Place, program: str, into: Converted) -> None:
         """
@@ -69,8 +71,17 @@ class Validation:
             into.needless(place, f"the route of {closest} is not validated")
         elif closest in stubs and closest not in routes and closest not in self._anchors:
             into.needless(place, "a stub is validated only with a trust anchor for it")
+        elif name not in self._exceptions:
+            into.needless(place, f"the trust anchor of {name} counts for more")
         else:
             into.add("negative-trust-anchor", f"{name}=+7d", place)
             into.differs(
                 place, f"validation of {name} is suspended for at most a week", "give it a route or a stub, which is not validated"
             )
+
+
+def validates(converted: Converted) -> bool:
+    """
+    Return whether converted upstreams or routes validate, so that a forwarder takes trust anchors.
+    """
+    return any("validate:" in text for text in (*converted.texts("upstream"), *converted.texts("route")))

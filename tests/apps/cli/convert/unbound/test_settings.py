@@ -4,6 +4,8 @@ Tests of the conversion of C{unbound.conf}.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.apps.cli.convert.folders import converted, linesOf
@@ -62,9 +64,9 @@ def test_aForwarderOverTLSValidatesIfUnboundDoes() -> None:
     assert values["upstream"] == ["validate:tls:192.0.2.1@853#dns.example,[2001:db8::1]#b.example:ca=/etc/own.pem"]
 
 
-def test_anchorsOfZonesBesideAnUpstream() -> None:
+def test_anchorsOfZonesBesideAnUpstream(tmp_path: Path) -> None:
     """
-    A file with trust anchors of other zones than the root is one of what validates the answers of upstreams, and of routes.
+    Files with trust anchors of other zones than the root are those that answers of upstreams and routes are validated with.
     """
     text = (
         "server:\n trust-anchor-file: own.key\n trust-anchor-file: more.key\n domain-insecure: b.example\n"
@@ -72,10 +74,14 @@ def test_anchorsOfZonesBesideAnUpstream() -> None:
         "forward-zone:\n name: a.example\n forward-addr: 192.0.2.2\nforward-zone:\n name: b.example\n forward-addr: 192.0.2.3\n"
     )
     digest = "IN DS 1 13 2 " + "00" * 32
-    result = _converted(text, {"/etc/own.key": f"a.example. {digest}\n", "/etc/more.key": f"c.example. {digest}\n"})
-    assert result.texts("upstream") == ["validate:(udp:192.0.2.1):anchor=/etc/own.key"]
-    assert result.texts("route") == ["a.example.=validate:(udp:192.0.2.2):anchor=/etc/own.key", "b.example.=udp:192.0.2.3"]
-    assert [line for line in linesOf(result) if "more.key" in line and "one file of trust anchors" in line]
+    files = {str(tmp_path / "own.key"): f"a.example. {digest}\n", str(tmp_path / "more.key"): f"c.example. {digest}\n"}
+    for path, owner in files.items():
+        Path(path).write_text(owner)
+        text = text.replace(Path(path).name, path)
+    result = _converted(text, files)
+    assert result.texts("upstream") == ["validate:udp:192.0.2.1"]
+    assert result.texts("route") == ["a.example.=validate:udp:192.0.2.2", "b.example.=udp:192.0.2.3"]
+    assert result.texts("trust-anchor") == list(files)
 
 
 def test_stubsAreRoutesBesideAnUpstreamForAllNames() -> None:

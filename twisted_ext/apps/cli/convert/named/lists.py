@@ -195,7 +195,14 @@ class Remote:
 
 
 class Lists:
-    def __init__(self, statements: Iterable[Statement], converted: Converted) -> None:
+    """
+    The named lists of a configuration.
+
+    @ivar port: that of servers for which no other one is given.
+    """
+
+    def __init__(self, statements: Iterable[Statement], converted: Converted, port: int = 53) -> None:
+        self.port = port
         self._converted = converted
         self._acls: dict[str, Statement] = {}
         self._servers: dict[str, Statement] = {}
@@ -278,15 +285,15 @@ class Lists:
         if depth > self._deepest:
             self._converted.wrong(statement.place, "lists of servers name each other in a circle")
             return []
-        usual = portFrom(statement.wordAfter("port") or "53") or 53
+        usual = portFrom(statement.wordAfter("port"))
         usualTLS = statement.wordAfter("tls")
         found: list[Remote] = []
         for each in statement.inside:
             text = each.words[0] if each.words else ""
             if isAddress(text):
-                port = portFrom(each.wordAfter("port")) if each.wordAfter("port") else usual
-                key = each.wordAfter("key") or self._keyOf.get(text, "")
-                found.append(Remote(text, port or usual, key, each.wordAfter("tls") or usualTLS))
+                tls = each.wordAfter("tls") or usualTLS
+                port = portFrom(each.wordAfter("port")) or usual or (53 if tls else self.port)
+                found.append(Remote(text, port, each.wordAfter("key") or self._keyOf.get(text, ""), tls))
             elif text in self._servers:
                 inner = self._remotes.get(text)
                 if inner is None:

@@ -17,7 +17,7 @@ from twisted_ext.apps.cli.convert.named.zones import SERVED, ZONE_HANDLED, Zones
 from twisted_ext.apps.cli.convert.outcome import outcomesOf
 from twisted_ext.apps.cli.convert.prefixes import Network, writeAccess
 from twisted_ext.apps.cli.convert.privatereverse import denyPrivateReverse
-from twisted_ext.apps.cli.convert.validation import Validation
+from twisted_ext.apps.cli.convert.validation import Validation, validates
 from twisted_ext.apps.cli.convert.words import numberFrom
 from twisted_ext.errors import BadDescription
 from twisted_ext.limits import CACHE_BYTES, STALE_SECONDS, STALE_WAIT
@@ -149,7 +149,8 @@ class Scope:
                 if statement.name == name and (name == "options" or statement is self._view):
                     for each in statement.inside:
                         self._options.setdefault(each.name, []).append(each)
-        self._lists = Lists(self._statements, converted)
+        # Servers are asked at the port that this one has itself, where no other is given.
+        self._lists = Lists(self._statements, converted, self._port("port", 53))
         self.tlsNames = {
             each.value: inner.value
             for each in statements if each.name == "tls" for inner in each.inside if inner.name == "remote-hostname"
@@ -161,7 +162,6 @@ class Scope:
         self.recursed = self._recursed()
         #: Statements with trust anchors of other zones than the root.
         self._anchored = [each for each in self._statements if each.name in _TRUST and any(one.words[:1] != ["."] for one in each.inside)]
-        self._anchorFiles = list(dict.fromkeys([path for each in self._anchored if (path := self._fileOf(each))]))
         self.validation = self._validation()
         zones = [each for each in self._statements if each.name == "zone"]
         self._served = [each for each in zones if any(inner.name == "type" and inner.value.lower() in SERVED for inner in each.inside)]
@@ -182,8 +182,7 @@ class Scope:
         """
         Return the description of the servers that are asked about a domain.
         """
-        anchors = self._anchorFiles[0] if self._anchorFiles else ""
-        return described(servers, transport, validated=self.validation.covers(name.lower()), anchors=anchors)
+        return described(servers, transport, validated=self.validation.covers(name.lower()))
 
     # -- views
 
@@ -326,6 +325,7 @@ class Scope:
         return Validation(
             [*(["."] if auto else []), *[name for text in given if (name := nameFrom(text)) is not None]],
             [name for text in excepted if (name := nameFrom(text)) is not None],
+            exceptionsFirst=True,
         )
 
     def _excepted(self) -> list[Statement]:
@@ -605,25 +605,18 @@ class Scope:
             self._converted.needless(statement.place, what, instead)
 
     def _trust(self, statement: Statement) -> None:
-        path = self._fileOf(statement)
         if statement not in self._anchored:
             self._converted.needless(statement.place, "the trust anchors of the root are built in, and their rollovers are followed")
             return
         if not self.validation:
             self._converted.needless(statement.place, "nothing is validated")
             return
-        asked = [*self._converted.texts("upstream"), *self._converted.texts("route")]
-        validated = any("validate:" in text for text in asked)
+        path = self._fileOf(statement)
         if not path:
             instead = "write this statement to a file, and set trust-anchor to its path"
-            if validated:
-                instead += "; behind each route and upstream with validate:, write anchor= and the path"
             self._converted.missing(statement.place, "trust anchors are read from a file", instead)
-            return
-        if self.recurses:
+        elif self.recurses or validates(self._converted):
             self._converted.add("trust-anchor", path, statement.place)
-        if validated and path != self._anchorFiles[0]:
-            self._converted.missing(statement.place, "an upstream is validated with one file of trust anchors", "write all to one file")
 
     def _server(self, statement: Statement) -> None:
         for each in statement.inside:

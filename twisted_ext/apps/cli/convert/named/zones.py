@@ -190,7 +190,7 @@ class Zones:
             for each in own["server-addresses"].inside:
                 address = each.words[0] if each.words else ""
                 if isAddress(address):
-                    targets.append(labelOf(address, portFrom(each.wordAfter("port")) or 53))
+                    targets.append(labelOf(address, portFrom(each.wordAfter("port")) or self._lists.port))
         if "server-names" in own:
             targets += [each.words[0] for each in own["server-names"].inside if each.words]
         for key in ("primaries", "masters"):

@@ -25,7 +25,7 @@ from twisted_ext.apps.cli.convert.prefixes import Network, Prefixes, networksOf,
 from twisted_ext.apps.cli.convert.privatereverse import denyPrivateReverse
 from twisted_ext.apps.cli.convert.unbound.localzones import LocalZones
 from twisted_ext.apps.cli.convert.unbound.syntax import Option, Section, parsed
-from twisted_ext.apps.cli.convert.validation import Validation
+from twisted_ext.apps.cli.convert.validation import Validation, validates
 from twisted_ext.apps.cli.convert.words import numberFrom
 from twisted_ext.errors import BadDescription
 from twisted_ext.limits import CACHE_BYTES, STALE_SECONDS, STALE_WAIT
@@ -210,8 +210,7 @@ class _Conversion:
             return ""
         transport = "tls" if encrypted else "tcp" if streamed else "udp"
         bundle = self.server.last("tls-cert-bundle") or self.server.last("ssl-cert-bundle")
-        anchors = self._path(self.anchors[0].value) if self.anchors else ""
-        return described(servers, transport, self._path(bundle), validated=self.validation.covers(name), anchors=anchors)
+        return described(servers, transport, self._path(bundle), validated=self.validation.covers(name))
 
     def _reverse(self) -> None:
         """
@@ -382,11 +381,8 @@ class _Conversion:
             if not self.validation and (option in self.anchors or option.name == "trust-anchor"):
                 self.converted.needless(option.place, "nothing is validated")
             elif option in self.anchors:
-                if self.converted.values["role"] == "recurse":
+                if self.converted.values["role"] == "recurse" or validates(self.converted):
                     self.converted.add("trust-anchor", self._path(option.value), option.place)
-                asked = [*self.converted.texts("upstream"), *self.converted.texts("route")]
-                if option is not self.anchors[0] and any("validate:" in text for text in asked):
-                    self.converted.missing(option.place, "an upstream is validated with one file of trust anchors", "write all to one file")
             elif option.name == "trust-anchor" and option.value:
                 owner = option.text.split()[0] if option.text.split() else ""
                 if owner == ".":
