@@ -7,8 +7,13 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
+
+import dns.query
+import dns.update
 
 from tests.live.twistds import Twistd, wait
 from tests.live.zones.test_updates import ROOT, ZONE, ServerAddress, ask, found, run, serialOf
@@ -64,3 +69,51 @@ allow-transfer = ["127.0.0.0/8"]
         wait(lambda: ask(server, "example.org", SOA).rcode == Rcode.NOERROR, twistd)
         assert serialOf(server) == 13
         assert found(server, "n.dyn.example.org", A) == {"192.0.2.9", "192.0.2.10"}
+
+
+def _isServed(server: ServerAddress) -> bool:
+    return ask(server, "example.org", SOA).rcode == Rcode.NOERROR
+
+
+def _has(server: ServerAddress, number: int) -> bool:
+    return found(server, f"n{number}.dyn.example.org", A) == {f"192.0.2.{number}"}
+
+
+def test_twoServersUpdateOneDatabase(tmp_path: Path) -> None:
+    """
+    Updates that two servers of one database get at the same time are all made, and both serve all of them.
+    """
+    (tmp_path / "zone").write_text(ZONE)
+    words = ["zone", "edit", "--store", str(tmp_path / "db"), "--from", str(tmp_path / "zone"), "--yes", "example.org"]
+    subprocess.run([sys.executable, "-m", "twisted_ext.apps.cli.main", *words], cwd=ROOT, check=True, capture_output=True)
+    with ExitStack() as stack:
+        servers = []
+        for name in ("one", "two"):
+            folder = tmp_path / name
+            folder.mkdir()
+            (folder / "settings.toml").write_text(
+                f"""
+role = "serve"
+state = "{folder}/state"
+control = "{folder}/control.sock"
+[[zone]]
+name = "example.org"
+store = "{tmp_path}/db"
+update = ["address 127.0.0.0/8 subtree dyn A TXT"]
+"""
+            )
+            server = ServerAddress(folder)
+            twistd = stack.enter_context(Twistd(folder, "--config", str(folder / "settings.toml"), port=server.port))
+            wait(partial(_isServed, server), twistd)
+            servers.append((server, twistd))
+
+        def update(number: int) -> int:
+            made = dns.update.UpdateMessage("example.org")
+            made.add(f"n{number}.dyn", 60, "A", f"192.0.2.{number}")
+            return dns.query.tcp(made, "127.0.0.1", PATIENCE, servers[number % 2][0].port).rcode()
+
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(update, range(80))) == [0] * 80
+        for server, twistd in servers:
+            for number in range(80):
+                wait(partial(_has, server, number), twistd)
