@@ -111,7 +111,7 @@ LEFT_OUT: Final = {
     "tests/apps/robot": "tests the robot, which is not compiled",
     "tests/apps/test_commands.py": "tests commands, which are not compiled",
     "tests/apps/test_shell.py": "tests a command, which is not compiled",
-    "tests/apps/test_web.py": "tests a page in browsers",
+    "tests/web/status/test_service.py": "tests a page in browsers",
     "tests/live/lookups/test_queryoptions.py": "tests options of a command, which is not compiled",
     "tests/live/lookups/test_txdns.py": "compares what commands print, which are not compiled",
     "tests/live/robot": "tests the robot, which is not compiled",

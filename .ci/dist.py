@@ -33,7 +33,7 @@ ROOT: Final = Path(__file__).parent.parent
 REQUIRED: Final = (
     "twisted/plugins/twisted_ext_dropin.py",
     "twisted_ext/py.typed",
-    "twisted_ext/apps/web/page.html",
+    "twisted_ext/web/status/page.html",
     "/share/man/man1/txdns.1",
     "/share/man/man1/txdns-query.1",
     "/share/man/man5/txdns.toml.5",

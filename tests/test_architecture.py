@@ -43,6 +43,7 @@ LAYERS: Final[tuple[frozenset[str], ...]] = tuple(
         "integrations",
         "serving",
         "testing",
+        "web",
         "apps",
     )
 )

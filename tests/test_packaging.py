@@ -297,7 +297,7 @@ def test_wheelContents(wheel: Path) -> None:
     # The C source is only of use to those that build.
     found = [path for path in (sources / "twisted_ext").rglob("*") if path.is_file() and path.suffix not in (".c", ".h")]
     expected = {str(path.relative_to(sources)) for path in found}
-    assert {"twisted_ext/py.typed", "twisted_ext/apps/web/page.html"} <= expected
+    assert {"twisted_ext/py.typed", "twisted_ext/web/status/page.html"} <= expected
     expected |= {DROPIN}
     assert {name for name in names if ".dist-info/" not in name} == expected
     assert not any(name.startswith("twisted/") and name.endswith("__init__.py") for name in names)

@@ -57,8 +57,8 @@ def controlled(folder: Path, without: str = "") -> Iterator[Controlled]:
 
 
 def _switchOffDefenses(without: str) -> None:
-    from twisted_ext.apps.web import service
-    from twisted_ext.server.web.website import Page
+    from twisted_ext.web.http.website import Page
+    from twisted_ext.web.status import service
 
     if "policy" in without:
         Page.headers = ()
@@ -86,7 +86,6 @@ def _serve(folder: Path, hasHistory: bool) -> None:
     from tests.server.operations.seeing import Answering, SeenServer
     from tests.server.recorder.histories import historyOf, rowOf
     from twisted_ext.answers import Trace
-    from twisted_ext.apps.web.service import WebService
     from twisted_ext.errors import BadDescription
     from twisted_ext.metrics.activity import Activity, LiveQuery
     from twisted_ext.metrics.figures import Figures
@@ -94,6 +93,7 @@ def _serve(folder: Path, hasHistory: bool) -> None:
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.operations.controlservice import ControlService
     from twisted_ext.testing.sources import CannedSource, questionOf
+    from twisted_ext.web.status.service import WebService
     from twisted_ext.wire.names import nameFromText, nameToText
 
     clock = cast(IReactorTime, reactor)

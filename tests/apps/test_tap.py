@@ -16,7 +16,6 @@ from twisted.plugin import getPlugins
 
 from tests.typed import unchecked
 from twisted_ext.apps.tap import ForwardOptions, Options, RecurseOptions, _giveUp, makeService
-from twisted_ext.apps.web import service
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.features.cookies.feature import CookieSettings
@@ -24,6 +23,7 @@ from twisted_ext.server.features.localnames.feature import LocalNamesSettings
 from twisted_ext.server.lookup.recursor import readGiven
 from twisted_ext.server.settings.plugged import allSettings
 from twisted_ext.server.zones.validate import zonesIn
+from twisted_ext.web.status import service
 from twisted_ext.wire.names import nameFromText
 
 

@@ -42,8 +42,8 @@ _GROWTH: Final = 40.0
 
 #: A server without the limits: like Twisted's own with a limit on connections and on idle ones.
 _UNDEFENDED: Final = """
-from twisted_ext.apps.web import service
-from twisted_ext.server.web.http import BoundedSite, ConnectionLimit
+from twisted_ext.web.status import service
+from twisted_ext.server.operations.boundedhttp import BoundedSite, ConnectionLimit
 class Undefended(ConnectionLimit):
     def __init__(self, root, clock, request, timer):
         super().__init__(BoundedSite(root, clock, 20, request), 64)

@@ -23,6 +23,7 @@ from twisted_ext.server.authority.zonetable import EXPIRED, Zones
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameFromText
+from twisted_ext.wire.rrtypes import TXT
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.zone import Zone
@@ -133,6 +134,22 @@ def test_zonesWithManyLabels() -> None:
             for name in (f"www.{apex}", f"no.{apex}", f"no.www.{apex}"):
                 assert _asked(_replies(zones), queryOf(name)) is not None
             assert _asked(_replies(zones), queryOf("www.e.")) is None
+
+
+def test_largestReply() -> None:
+    """
+    Replies of up to 1232 octets are made, for clients that take more as well; larger ones are left to Python, which truncates them.
+    """
+    full = " ".join(4 * [255 * "x"])
+    for left, isMade in ((155, True), (156, False)):
+        zones = Zones()
+        zones.put(Zone(versionOf(HEAD + f"www TXT {full} {left * 'x'}\n")))
+        query = queryOf("www.example.", TXT, opt=optOf(size=4096))
+        with extended():
+            made = _replies(zones)
+            made.repliesTo([(query, _PLACE)], 0.0)
+            (body,) = made.repliesTo([(query, _PLACE)], 0.0)
+        assert (None if body is None else 2 + len(body)) == (1232 if isMade else None)
 
 
 def test_cookies() -> None:

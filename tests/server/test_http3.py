@@ -16,8 +16,8 @@ from tests.server.test_service import SECRET, US, ServiceCase
 from tests.transport.waiting import Waiter
 from tests.typed import clientOf
 from twisted_ext.errors import BadDescription
-from twisted_ext.server.devices.listening import offerOf
 from twisted_ext.server.limits import WATCHDOG_SECONDS
+from twisted_ext.server.listeners.offered import offerOf
 from twisted_ext.server.listeners.quic.listener import QuicListener
 from twisted_ext.server.listeners.sockets import Bound, encryptedPlaces
 from twisted_ext.server.listeners.tls import encryption as encryption

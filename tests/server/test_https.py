@@ -20,6 +20,7 @@ from twisted_ext.server.limits import WATCHDOG_SECONDS
 from twisted_ext.server.listeners.sockets import Bound, encryptedPlaces
 from twisted_ext.server.listeners.tls import encryption as encryption
 from twisted_ext.server.service import ServerService
+from twisted_ext.web.setup.shown import shownPages
 from twisted_ext.wire.framing import frame
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.rrtypes import AXFR
@@ -38,7 +39,7 @@ class HTTPSServiceTests(ServiceCase):
         """
         self.wanted = self.settings(**{"https": US, "selfSigned": True, "local": _LOCAL, **values})
         bound = [Bound(US, 53), *encryptedPlaces(self.wanted.https, "https"), *encryptedPlaces(self.wanted.tls, "tls")]
-        service = ServerService(self.here, self.wanted, bound, SECRET, reread=self.reread)
+        service = ServerService(self.here, self.wanted, bound, SECRET, reread=self.reread, setup=shownPages)
         service.startService()
         self.addCleanup(self.stop, service)
         return service

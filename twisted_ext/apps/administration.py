@@ -28,9 +28,9 @@ def addAdministration(server: Server, settings: Settings, reactor: IReactorSocke
         audit = AuditLog(settings.stateFolder())
         server.add(audit)
     if settings.api:
-        api = neededModule("api", "twisted_ext.apps.apiservice", "api").apiServiceFor(reactor, settings, server.operations, audit)
+        api = neededModule("api", "twisted_ext.web.api.service", "api").apiServiceFor(reactor, settings, server.operations, audit)
         server.add(api, api.bind)
     if settings.console:
-        console = neededModule("console", "twisted_ext.apps.consoleservice", "console")
+        console = neededModule("console", "twisted_ext.web.console.service", "console")
         watched = console.consoleServiceFor(reactor, settings, server.operations, audit)
         server.add(watched, watched.bind)

@@ -37,7 +37,7 @@ from zope.interface import implementer
 from twisted_ext.errors import CallerFault
 from twisted_ext.files import openNow
 from twisted_ext.server.limits import MANHOLE_SECONDS
-from twisted_ext.server.web.http import ConnectionLimit
+from twisted_ext.server.operations.boundedhttp import ConnectionLimit
 from twisted_ext.wire.escapes import printable
 
 __all__ = ["AuthorizedKeys", "ManholeService", "hostKey", "manholeFactory", "namespaceFor"]

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.types import Value
     from twisted_ext.server.service import Server
     from twisted_ext.zone.zone import Zone
+from twisted_ext.web.setup.shown import pagesFor, shownPages
 
 __all__ = ["ForwardOptions", "Options", "RecurseOptions", "RobotOptions", "ServeOptions", "makeService"]
 
@@ -520,7 +521,7 @@ def makeService(options: _Words) -> IService:
         if settings.pyzone:
             # Import it now: after privileges are dropped this package may be unreadable.
             import_module(_PYTHON_ZONES)
-        server = makeServer(cast(IReactorTime, reactor), settings, options.settings, _zoneFromPython)
+        server = makeServer(cast(IReactorTime, reactor), settings, options.settings, _zoneFromPython, shownPages)
         server.lost = partial(_giveUp, shown=_showsLog(options.parent))
         if settings.role == "serve":
             server.useless = server.lost
@@ -669,9 +670,9 @@ def _watch(server: Server, settings: Settings) -> None:
 
         server.add(HistoryFile(cast(IReactorTime, reactor), settings.stateFolder(), operations.history))
     if settings.http:
-        module = import_module("twisted_ext.apps.web.service")
+        module = import_module("twisted_ext.web.status.service")
         module.warnOfStrangers(settings)
-        web = module.WebService(reactor, settings.http, operations, setup=server.setupPages)
+        web = module.WebService(reactor, settings.http, operations, setup=lambda: pagesFor(*server.offered()))
         server.add(web, web.bind)
     if settings.api or settings.console:
         import_module("twisted_ext.apps.administration").addAdministration(server, settings, reactor)

@@ -30,6 +30,7 @@ from twisted_ext.server.process.librarylogs import boundLibraryLogs
 from twisted_ext.server.process.prepare import prepareProcess
 from twisted_ext.server.process.worker import LineSplitter
 from twisted_ext.server.service import ServerService
+from twisted_ext.web.setup.shown import shownPages
 
 __all__ = ["ParentMessages", "main"]
 
@@ -194,6 +195,7 @@ class ParentMessages(Protocol):
             toParent=toParent,
             encryption=encryption,
             worker=True,
+            setup=shownPages,
         )
         service.lost = self._lost
         if not hasZones:

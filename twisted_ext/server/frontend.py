@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from twisted_ext.answers import Epoch
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.server.config.settings import Settings
-    from twisted_ext.server.features.base.offer import Offer
     from twisted_ext.server.features.built import Features
     from twisted_ext.server.listeners.https.headers import HeadMemory
     from twisted_ext.server.listeners.https.request import Status
@@ -102,21 +101,6 @@ def gatesOf(features: Features, handlers: dict[int, OpcodeHandler] | None = None
         signing=SignatureGate(keys or {}, site.today),
         handlers=handlers,
     )
-
-
-def _setupPages(offer: Offer | None, authority: bytes, pin: str, issuer: Callable[[], str]) -> Mapping[bytes, Status]:
-    # Only here: few servers get to show them.
-    from twisted_ext.server.devices.page import POLICY, setupPages
-    from twisted_ext.server.listeners.https.request import Status
-
-    common = ((b"cache-control", b"no-cache"), (b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
-    shown: dict[bytes, Status] = {}
-    for page in setupPages(offer, authority, pin, issuer()):
-        fields = [*common, (b"content-security-policy", POLICY.encode())]
-        if page.fileName:
-            fields.append((b"content-disposition", f'attachment; filename="{page.fileName}"'.encode()))
-        shown[page.path.encode()] = Status(200, page.body, tuple(fields), page.mediaType.encode())
-    return shown
 
 
 class Frontend:
@@ -401,18 +385,14 @@ class Frontend:
         assert certificates is not None
         return tlsServing(answering, certificates.contextFactory(ALPN), answering.isDropped)
 
-    def offer(self, offer: Offer | None, authority: bytes = b"", pin: str = "", issuer: Callable[[], str] = str) -> None:
+    def show(self, make: Callable[[], Mapping[bytes, Status]]) -> None:
         """
-        Show clients of HTTPS how to set up programs for this server.
+        Show pages to clients of HTTPS, beside the path of queries.
 
-        @param offer: what it offers, as far as clients can use it.
-        @param authority: the certificate of the private authority, as DER, if there is one.
-        @param pin: that of a self-signed certificate.
-        @param issuer: returns the name of an authority that the system does not trust; called when the page is first asked for.
+        @param make: makes them, by their paths; called when one is first asked for.
         """
-        if self._heads is None:
-            return
-        self._heads.endpoint.pages.show(partial(_setupPages, offer, authority, pin, issuer))
+        if self._heads is not None:
+            self._heads.endpoint.pages.show(make)
 
     def watchdog(self, failed: Callable[[str], object], *, shared: bool = False) -> Watchdog:
         """

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from twisted.application.service import Service
@@ -56,8 +57,8 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.zonesettings import ZoneSettings
-    from twisted_ext.server.devices.page import SetupPage
     from twisted_ext.server.features.base.offer import Offer
+    from twisted_ext.server.listeners.offered import SetUp
     from twisted_ext.server.listeners.tls.encryption import Encryption
     from twisted_ext.server.lookup.recursor import Recursor
     from twisted_ext.server.lookup.trusting import Trusting
@@ -102,8 +103,10 @@ class ServerService(Service):
         fromPython: Callable[[str], Zone] | None = None,
         encryption: Encryption | None = None,
         worker: bool = False,
+        setup: SetUp | None = None,
     ) -> None:
         """
+        @param setup: makes the pages that tell clients of HTTPS how to use this server; by default there are none.
         @param worker: whether this is a worker process, whose parent has the keepers of features.
         @param encryption: the certificates of encrypted listeners; by default read as the settings say.
         @param bound: the sockets to listen on, which this service owns from now on; empty if L{use} is called later.
@@ -113,6 +116,7 @@ class ServerService(Service):
         """
         self.settings = settings
         self._reactor = reactor
+        self._setup = setup
         self.encryption = _encryptionFor(reactor, settings) if encryption is None else encryption
         self._bound: list[Bound] = []
         self._reread = reread
@@ -292,7 +296,8 @@ class ServerService(Service):
         if self.encryption is not None:
             self.encryption.changed = self._offer
         offer, authority, pin, issuer = _offered(self.settings, self._bound, self.encryption)
-        self.frontend.offer(offer, authority, pin, issuer)
+        if self._setup is not None:
+            self.frontend.show(partial(self._setup, offer, authority, pin, issuer))
         self.features.listening(offer)
 
     def _ended(self, reason: str) -> None:
@@ -440,21 +445,12 @@ class ServerService(Service):
 def _offered(
     settings: Settings, bound: Sequence[Bound], encryption: Encryption | None
 ) -> tuple[Offer | None, bytes, str, Callable[[], str]]:
-    """
-    Return what a server offers over encrypted transports, the certificate of its private authority if it has one, the pin of its own
-    certificate if that is self-signed, and a function that returns the name of an authority that is neither known nor trusted by the
-    system.
-    """
     if encryption is None:
         return None, b"", "", str
     # Only here: servers without encryption need not load this.
-    from twisted_ext.server.devices.listening import offerOf
+    from twisted_ext.server.listeners.offered import offeredBy
 
-    pair = encryption.certificates.pairs[0]
-    offer = offerOf(settings, bound, pair.names)
-    if settings.selfSigned:
-        return offer, pair.authority, pair.pin, str
-    return offer, pair.authority, "", str if pair.authority else pair.untrustedIssuer
+    return offeredBy(settings, bound, encryption.certificates)
 
 
 def _placeOf(bound: Sequence[Bound]) -> tuple[tuple[str, ...], int]:
@@ -565,14 +561,11 @@ class Server(Service):
             give(ILogObserver, self.observer)
         super().setServiceParent(parent)
 
-    def setupPages(self) -> list[SetupPage]:
+    def offered(self) -> tuple[Offer | None, bytes, str, Callable[[], str]]:
         """
-        Return the pages that tell people how to use the encrypted listeners.
+        Return what the encrypted listeners offer, as L{SetUp} takes it.
         """
-        from twisted_ext.server.devices.page import setupPages
-
-        offer, authority, pin, issuer = _offered(self._inner.settings, self._inner.bound, self._inner.encryption)
-        return setupPages(offer, authority, pin, issuer())
+        return _offered(self._inner.settings, self._inner.bound, self._inner.encryption)
 
     def add(self, service: Service, bind: Callable[[], object] | None = None) -> None:
         """
@@ -643,12 +636,14 @@ def makeServer(
     settings: Settings,
     reread: Callable[[], Settings] | None = None,
     fromPython: Callable[[str], Zone] | None = None,
+    setup: SetUp | None = None,
 ) -> Server:
     """
     Make a server. It has its sockets once L{Server.bind} has been called, and answers once it is started.
 
     @param reread: returns the settings for a reload.
     @param fromPython: makes the zone of a file of Python code; by default such code is not run.
+    @param setup: makes the pages that tell clients of HTTPS how to use this server, where one process answers them.
 
     @raise BadDescription: the settings cannot be used.
     """
@@ -689,7 +684,9 @@ def makeServer(
 
         return Server(reactor, force, bindAll)
     passed, encrypted = dividedSockets(received, _encryptedPlaces(settings))
-    service = ServerService(reactor, settings, passed, secret, cookieSecrets=cookieSecrets, reread=reread, fromPython=fromPython)
+    service = ServerService(
+        reactor, settings, passed, secret, cookieSecrets=cookieSecrets, reread=reread, fromPython=fromPython, setup=setup
+    )
 
     def bind() -> None:
         plain = passed or boundSockets(settings.interface, settings.port)[0]

@@ -283,7 +283,7 @@ def test_largeZone(console: Console) -> None:
     assert browser.get("/zones/example.org.?q=h19999") == 200
     assert browser.page.count("h19999.example.org.") > 0
     assert browser.get("/") == 200
-    static = resources.files("twisted_ext.server.console").joinpath("static").joinpath("console.css").read_bytes()
+    static = resources.files("twisted_ext.web.console").joinpath("static").joinpath("console.css").read_bytes()
     assert len(browser.page) + len(static) < 80_000
 
 

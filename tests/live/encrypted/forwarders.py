@@ -14,8 +14,8 @@ from tests.live.encrypted.programs import Program, textOf
 from tests.live.encrypted.serving import NAME, WRONG_PIN, Encrypted
 from tests.peers import LivePeer, programPath, unbound
 from tests.requirements import missing
-from twisted_ext.server.devices.documents import documentFor
 from twisted_ext.server.features.base.offer import Offer
+from twisted_ext.web.setup.documents import documentFor
 
 __all__ = ["FORWARDERS", "Check", "Forwarder", "checksOf"]
 

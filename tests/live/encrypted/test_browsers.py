@@ -16,8 +16,8 @@ from tests.live.encrypted.namespaces import withFiles
 from tests.live.encrypted.serving import NAME, Encrypted, output
 from tests.live.encrypted.websites import Website
 from tests.peers import peer
-from twisted_ext.server.devices.documents import documentFor
 from twisted_ext.server.features.base.offer import Offer
+from twisted_ext.web.setup.documents import documentFor
 
 
 def _trust(database: Path, authority: Path) -> None:

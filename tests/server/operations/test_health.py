@@ -12,7 +12,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.operations.seeing import seenServer, talk
 from twisted_ext.answers import QueryContext
-from twisted_ext.apps.web.service import webSite
 from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.ask import lookUp
@@ -31,6 +30,7 @@ from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport.servers import Server
+from twisted_ext.web.status.service import webSite
 
 _DOWN: dict[str, JSON] = {"way": "udp", "up": False}
 _UP: dict[str, JSON] = {"way": "tls", "up": True}

@@ -24,9 +24,9 @@ from twisted_ext.errors import CallerFault
 from twisted_ext.limits import CACHE_LINE
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.limits import CONTROL_SECONDS
+from twisted_ext.server.operations.boundedhttp import BoundedRequest, BoundedSite, replyJSON, replyLater
 from twisted_ext.server.operations.operations import Operations
 from twisted_ext.server.operations.table import allVerbs
-from twisted_ext.server.web.http import BoundedRequest, BoundedSite, replyJSON, replyLater
 
 if TYPE_CHECKING:
     from twisted_ext.server.features.base.verb import Verb

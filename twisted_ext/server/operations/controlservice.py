@@ -21,8 +21,8 @@ from twisted_ext.server.listeners.sockets import freeSocketPath
 from twisted_ext.server.operations.controlpath import isOwn
 
 if TYPE_CHECKING:
+    from twisted_ext.server.operations.boundedhttp import ConnectionLimit
     from twisted_ext.server.operations.operations import Operations
-    from twisted_ext.server.web.http import ConnectionLimit
 
 __all__ = ["ControlService"]
 
@@ -41,8 +41,8 @@ class _LaterSite(Factory[Protocol]):
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         if self._site is None:
+            from twisted_ext.server.operations.boundedhttp import ConnectionLimit
             from twisted_ext.server.operations.control import controlSite
-            from twisted_ext.server.web.http import ConnectionLimit
 
             self._site = ConnectionLimit(controlSite(self._operations, self._clock), int(CONTROL_CLIENTS.default))
             self._site.doStart()

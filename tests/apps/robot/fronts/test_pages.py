@@ -26,7 +26,7 @@ from twisted_ext.apps.robot.plugin import RobotPlugin
 from twisted_ext.apps.robot.text import Reply
 from twisted_ext.errors import BadDescription, CallerFault, StorageFault
 from twisted_ext.limits import Limit
-from twisted_ext.server.web.website import Page
+from twisted_ext.web.http.website import Page
 
 __all__ = ["Site"]
 

@@ -21,7 +21,7 @@ from twisted_ext.apps.robot.limits import CALL_SECONDS, HOOK_LINES, HOOK_OCTETS
 from twisted_ext.apps.robot.people import Mask, Place
 from twisted_ext.apps.robot.plugin import RobotPlugin
 from twisted_ext.apps.robot.text import Said
-from twisted_ext.server.web.publichttp import PublicSite
+from twisted_ext.web.http.publichttp import PublicSite
 
 __all__: list[str] = []
 

@@ -47,7 +47,7 @@ def main(words: list[str]) -> int:
         said = "a token has one name" if given.bare else "the name of the token is missing"
         raise ExitError(USAGE, f"{said}; write: {ARGUMENTS.usage}")
 
-    from twisted_ext.server.api.tokens import newSecret, tokenToTOML
+    from twisted_ext.web.api.site.tokens import newSecret, tokenToTOML
 
     secret = newSecret()
     try:

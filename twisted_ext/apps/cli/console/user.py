@@ -41,7 +41,7 @@ def main(words: list[str]) -> int:
         said = "a user has one name" if given.bare else "the name of the user is missing"
         raise ExitError(USAGE, f"{said}; write: {ARGUMENTS.usage}")
     try:
-        from twisted_ext.server.console.users import userToTOML
+        from twisted_ext.web.console.site.users import userToTOML
     except ModuleNotFoundError as error:
         raise ExitError(USAGE, f"this needs {error.name}, which is not installed: pip install 'twisted-ext[console]'") from error
     try:

@@ -15,7 +15,7 @@ from twisted_ext.apps.cli.terminal.exits import BATCH, OK, USAGE, ExitError, fil
 from twisted_ext.errors import CallerFault
 
 if TYPE_CHECKING:
-    from twisted_ext.server.devices.documents import SetupDocument
+    from twisted_ext.web.setup.documents import SetupDocument
 
 __all__ = ["ARGUMENTS", "main"]
 
@@ -72,8 +72,8 @@ def main(words: list[str]) -> int:
         raise ExitError(USAGE, "--qr prints to the terminal; leave out -o")
     authority = _authority(given[_CA]) if given[_CA] else b""
 
-    from twisted_ext.server.devices.documents import documentFor, documentsFor
     from twisted_ext.server.features.base.offer import Offer
+    from twisted_ext.web.setup.documents import documentFor, documentsFor
 
     try:
         offer = Offer.of(given.bare, given.all(_ADDRESS))
@@ -84,7 +84,7 @@ def main(words: list[str]) -> int:
         if given[_QR]:
             if not document.code:
                 raise ExitError(USAGE, f"--qr: {client} takes a file; publish it on a web server, and make a code of its URL")
-            from twisted_ext.server.devices.qrcode import qrText
+            from twisted_ext.web.setup.qrcode import qrText
 
             sys.stdout.write(qrText(document.code))
             return OK

@@ -39,9 +39,9 @@ from twisted_ext.apps.robot.table import SECRET, Table, option
 from twisted_ext.errors import BadDescription, CallerFault, StorageFault
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.config import types
-from twisted_ext.server.web.http import BoundedRequest, replyJSON, replyLater
-from twisted_ext.server.web.publichttp import PublicSite
-from twisted_ext.server.web.website import HEADERS, Document, Page, SiteService, sendLater
+from twisted_ext.server.operations.boundedhttp import BoundedRequest, replyJSON, replyLater
+from twisted_ext.web.http.publichttp import PublicSite
+from twisted_ext.web.http.website import HEADERS, Document, Page, SiteService, sendLater
 
 if TYPE_CHECKING:
     from twisted_ext.apps.robot.robot import Robot

@@ -26,7 +26,7 @@ from twisted_ext.apps.robot.plugins.channel import logpages, logs
 from twisted_ext.apps.robot.plugins.channel.logs import Logs
 from twisted_ext.errors import StorageFault
 from twisted_ext.limits import Limit
-from twisted_ext.server.web.website import Document
+from twisted_ext.web.http.website import Document
 
 __all__: list[str] = []
 

@@ -19,7 +19,7 @@ from twisted_ext.apps.robot.database import Database
 from twisted_ext.apps.robot.fronts.pages import DocumentPage, htmlPage
 from twisted_ext.apps.robot.limits import LOG_LINES, LOG_SEARCH_SECONDS, LOG_SEARCHES
 from twisted_ext.apps.robot.people import folded
-from twisted_ext.server.web.website import Document
+from twisted_ext.web.http.website import Document
 
 __all__ = ["LogPage", "channelPath"]
 

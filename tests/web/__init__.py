@@ -1,0 +1,3 @@
+"""
+Tests of the sites of a running server.
+"""

@@ -1,0 +1,297 @@
+"""
+Tests of the site of the console: who gets in, and which forms are taken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from unittest.mock import patch
+from urllib.parse import urlencode
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.server.operations.seeing import Response, talk
+from twisted_ext.errors import CallerFault
+from twisted_ext.server.operations.audit import AuditLog
+from twisted_ext.web.console.site import sessions as sessionsModule
+from twisted_ext.web.console.site import site as module
+from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleReply
+from twisted_ext.web.console.site.site import consoleSite
+from twisted_ext.web.console.site.table import ConsoleRow, ConsoleTable
+from twisted_ext.web.console.site.users import ConsoleUsers, Passwords, userToTOML
+from twisted_ext.web.http.attempts import FailedAttempts
+
+#: Made once: a hash takes 40 ms.
+_USERS = userToTOML("anna", "zones", "right password") + userToTOML("guest", "read", "right password")
+
+_HOST = "127.0.0.1:8082"
+
+
+class SiteTests(SynchronousTestCase):
+    """
+    A console with one page, which notes what its form has.
+    """
+
+    isEncrypted = False
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        self.file = self.folder / "users"
+        self.file.write_text(_USERS)
+        self.file.chmod(0o600)
+        self.clock = Clock()
+        self.taken: list[dict[str, str]] = []
+        self.fault: Exception | None = None
+        audit = AuditLog(str(self.folder))
+        self.addCleanup(audit.stopService)
+        self.notes: list[object] = []
+        noting = patch.object(audit, "note", self.notes.append)
+        noting.start()
+        self.addCleanup(noting.stop)
+
+        def outside(work: Callable[[], object]) -> Deferred[object]:
+            return maybeDeferred(work)
+
+        scopes = {"GET": "read", "POST": "zones"}
+        rows = [
+            ConsoleRow(method, path, scope, self.page, "refused", "A page") for path in ("", "form") for method, scope in scopes.items()
+        ]
+        self.site = consoleSite(
+            ConsoleTable(rows),
+            ConsoleUsers(str(self.file)),
+            Passwords(outside),
+            self.clock,
+            self.clock.seconds,
+            audit=audit,
+            hosts=("dns.example",),
+            isEncrypted=self.isEncrypted,
+            timer=self.clock.seconds,
+        )
+        self.cookie = ""
+
+    def page(self, asked: ConsoleAsked) -> ConsoleReply:
+        if asked.method == "POST":
+            if self.fault is not None:
+                raise self.fault
+            self.taken.append(dict(asked.form))
+            return ConsoleReply(location="/")
+        return ConsoleReply({"fault": asked.fields.get("said", "")})
+
+    def get(self, target: str = "/", **headers: str) -> Response:
+        given = {"Host": _HOST, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        return talk(self.site, self.clock, target, "GET", b"", {**given, "Cookie": self.cookie} if self.cookie else given)
+
+    def post(self, target: str, fields: dict[str, str], **headers: str) -> Response:
+        given = {"Host": _HOST, "Origin": f"http://{_HOST}", "Content-Type": "application/x-www-form-urlencoded"}
+        given |= {"Cookie": self.cookie} if self.cookie else {}
+        given |= {name.replace("_", "-"): value for name, value in headers.items()}
+        given = {name: value for name, value in given.items() if value}
+        return talk(self.site, self.clock, target, "POST", urlencode(fields).encode(), given)
+
+    def signIn(self, name: str = "anna", password: str = "right password", to: str = "/") -> Response:
+        reply = self.post("/signin", {"name": name, "password": password, "to": to})
+        if "set-cookie" in reply.headers:
+            self.cookie = reply.headers["set-cookie"].partition(";")[0]
+        return reply
+
+    def proof(self) -> str:
+        """
+        Return what a form of this session has.
+        """
+        found = re.search(rb'name="proof" value="([^"]+)"', self.get().body)
+        assert found is not None
+        return found[1].decode()
+
+    def test_signingIn(self) -> None:
+        """
+        Without a session each page leads to the one where one signs in, and from there back; a session is kept in a cookie that scripts
+        and other sites do not get.
+        """
+        reply = self.get("/form")
+        self.assertEqual((reply.code, reply.headers["location"]), (303, "/signin?to=%2Fform"))
+        self.assertEqual(self.get("/signin?to=/form").code, 200)
+        reply = self.signIn(to="/form")
+        self.assertEqual((reply.code, reply.headers["location"]), (303, "/form"))
+        prefix, more = ("__Host-", "; Secure") if self.isEncrypted else ("", "")
+        wanted = rf"{prefix}txdns=[\w-]{{43}}; Path=/; Max-Age=43200; HttpOnly; SameSite=Strict{more}"
+        self.assertRegex(reply.headers["set-cookie"], f"^{wanted}$")
+        reply = self.get()
+        self.assertEqual((reply.code, b"anna (zones)" in reply.body), (200, True))
+        self.assertIn("default-src 'none'", reply.headers["content-security-policy"])
+        self.assertEqual(reply.headers["cache-control"], "no-store")
+        self.assertEqual(self.get("/none").code, 404)
+        self.assertEqual(self.post("/signout", {"proof": self.proof()}).headers["location"], "/signin")
+        self.assertEqual(self.get().code, 303)
+
+    def test_wrongPasswords(self) -> None:
+        """
+        A wrong password and an unknown name get the same words. After five of them a network waits, and after thirty everybody.
+        """
+        wrong = [self.signIn("anna", "wrong"), self.signIn("nobody", "right password"), self.signIn("anna", "")]
+        self.assertEqual([reply.code for reply in wrong], [401, 401, 401])
+        self.assertEqual(len({reply.body for reply in wrong}), 1)
+        self.assertEqual(self.cookie, "")
+        self.signIn("anna", "wrong")
+        self.signIn("anna", "wrong")
+        reply = self.signIn()
+        self.assertEqual((reply.code, b"Try again in 60 seconds" in reply.body), (429, True))
+        self.clock.advance(60.1)
+        self.assertEqual(self.signIn().code, 303)
+        with patch.object(FailedAttempts, "waitFor", lambda *_: 0.0):
+            self.assertEqual({self.signIn("anna", "wrong").code for _ in range(8)}, {401})
+
+    def test_fixation(self) -> None:
+        """
+        Signing in gives another secret than the browser had, which ends.
+        """
+        self.signIn()
+        former = self.cookie
+        self.signIn()
+        self.assertNotEqual(self.cookie, former)
+        self.cookie = former
+        self.assertEqual(self.get().code, 303)
+        self.cookie = f"{former.partition('=')[0]}=made-up"
+        self.assertEqual(self.get().code, 303)
+
+    def test_formsOfOthers(self) -> None:
+        """
+        A form is taken from a page of the same session only; each of the defences is enough by itself.
+        """
+        self.signIn()
+        proof = self.proof()
+        self.assertEqual(self.post("/form", {"proof": proof, "a": "b"}).code, 303)
+        self.assertEqual(self.taken, [{"proof": proof, "a": "b"}])
+        for headers in ({"Origin": "http://attacker.example"}, {"Origin": "null"}, {"Sec_Fetch_Site": "cross-site"}, {"Origin": ""}):
+            self.assertEqual((self.post("/form", {"proof": proof}, **headers).code, headers), (403, headers))
+        for fields in ({"proof": "x"}, {}, {"proof": ""}):
+            self.assertEqual(self.post("/form", fields).code, 403)
+        self.assertEqual(self.get(f"/form?proof={proof}").code, 200)
+        self.assertEqual(self.post(f"/form?proof={proof}", {}).code, 403)
+        self.assertEqual(len(self.taken), 1)
+        self.assertEqual(self.post("/form", {"proof": proof}, Origin="", Sec_Fetch_Site="same-origin").code, 303)
+        with patch.object(module._Console, "_expectOwnPage", lambda *_: None):
+            self.assertEqual(self.post("/form", {"proof": proof}, Origin="http://attacker.example").code, 303)
+        with patch.object(sessionsModule.ConsoleSession, "isProven", lambda *_: True):
+            self.assertEqual(self.post("/form", {}).code, 303)
+        # That one too where nobody is signed in: it would have the victim work in the attacker's session.
+        self.cookie = ""
+        self.assertEqual(self.post("/signin", {"name": "anna"}, Origin="http://attacker.example").code, 403)
+
+    def test_hosts(self) -> None:
+        """
+        The name of another site is refused, which a page of it could point here.
+        """
+        self.signIn()
+        codes = [self.get(Host=host).code for host in ("attacker.example", "localhost:8082", "[::1]", "dns.example", "")]
+        self.assertEqual(codes, [421, 200, 200, 200, 421])
+        with patch.object(module, "isOurs", lambda *_: True):
+            self.assertEqual(self.get(Host="attacker.example").code, 200)
+
+    def test_sessionsEnd(self) -> None:
+        """
+        A session ends after an hour without a request, after twelve hours in any case, and when its user has another password or scope, or
+        is gone.
+        """
+        self.signIn()
+        for _ in range(12):
+            self.assertEqual(self.get().code, 200)
+            self.clock.advance(3599)
+        self.assertEqual(self.get().code, 200)
+        self.clock.advance(100)
+        self.assertEqual(self.get().code, 303)
+        self.signIn()
+        self.clock.advance(3601)
+        self.assertEqual(self.get().code, 303)
+        self.signIn()
+        self.file.write_text(_USERS.replace('scope = "zones"', 'scope = "read"'))
+        self.assertEqual(self.get().code, 303)
+        self.signIn()
+        self.assertEqual(self.get().code, 200)
+        self.file.write_text("broken")
+        self.assertEqual(self.get().code, 503)
+        self.file.write_text("")
+        self.assertEqual(self.get().code, 303)
+
+    def test_manySessions(self) -> None:
+        """
+        The sessions of the server are bounded; the one that was used least recently ends.
+        """
+        with patch.object(sessionsModule, "_MOST", 2):
+            cookies = []
+            for _ in range(3):
+                self.cookie = ""
+                self.signIn()
+                cookies.append(self.cookie)
+        codes = []
+        for self.cookie in cookies:
+            codes.append(self.get().code)
+        self.assertEqual(codes, [303, 200, 200])
+
+    def test_scopes(self) -> None:
+        """
+        A user who may only look cannot change anything.
+        """
+        self.signIn("guest")
+        reply = self.post("/form", {"proof": self.proof()})
+        self.assertEqual((reply.code, b"you are guest with scope read" in reply.body), (403, True))
+        self.assertEqual(self.taken, [])
+
+    def test_whereItLeads(self) -> None:
+        """
+        After signing in, no page of another site is shown.
+        """
+        for to in ("//attacker.example", "https://attacker.example", "/\\attacker.example", "javascript:alert(1)", "", "/a\r\nX: y"):
+            self.cookie = ""
+            self.assertEqual((self.signIn(to=to).headers["location"], to), ("/", to))
+
+    def test_hostileTexts(self) -> None:
+        """
+        What a request has is shown as text, never as part of a page.
+        """
+        self.signIn()
+        for text in ("<script>alert(1)</script>", "\"'><img src=x onerror=alert(1)>", "{{ 7 * 7 }}", "&lt;b&gt;", "\u202eevil"):
+            body = self.get(f"/?{urlencode({'said': text})}").body.decode()
+            self.assertNotIn("<script", body)
+            self.assertNotIn("<img", body)
+            self.assertNotIn("49", body.partition("alert")[2])
+
+    def test_odds(self) -> None:
+        """
+        Other methods, files that there are not, too many fields and large forms are refused; faults say nothing of the inside.
+        """
+        self.assertEqual(talk(self.site, self.clock, "/", "PUT", b"", {"Host": _HOST}).code, 405)
+        self.assertEqual(self.get("/static/console.css").headers["content-type"], "text/css; charset=utf-8")
+        self.assertEqual((self.get("/static/users").code, self.get("/static/..%2fusers.py").code), (404, 404))
+        self.signIn()
+        proof = self.proof()
+        self.assertEqual(self.post("/form", {"proof": proof, **{f"f{number}": "x" for number in range(60)}}).code, 400)
+        self.assertEqual(self.post("/form", {"proof": proof, "x": "y" * 1_100_000}).code, 413)
+        self.fault = CallerFault("the zone is red")
+        self.assertIn(b"the zone is red", self.post("/form", {"proof": proof}).body)
+        self.fault = ValueError("secret")
+        reply = self.post("/form", {"proof": proof})
+        self.assertEqual((reply.code, b"secret" in reply.body, len(self.flushLoggedErrors(ValueError))), (500, False, 1))
+
+    def test_audit(self) -> None:
+        """
+        Who signs in, who tries to, and each form are noted, without passwords.
+        """
+        self.signIn("anna", "wrong")
+        self.signIn()
+        self.post("/form", {"proof": self.proof()})
+        noted = [(note["user"], note["path"], note["status"]) for note in self.notes if isinstance(note, dict)]
+        self.assertEqual(noted, [("anna", "/signin", 401), ("anna", "/signin", 303), ("anna", "/form", 303)])
+        self.assertNotIn("password", str(self.notes))
+
+
+class EncryptedSiteTests(SiteTests):
+    """
+    The same over HTTPS.
+    """
+
+    isEncrypted = True

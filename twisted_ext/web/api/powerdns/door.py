@@ -1,0 +1,420 @@
+"""
+The requests below C{/api}: servers, zones, and changes of their records.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+
+from twisted_ext.errors import BadName
+from twisted_ext.server.jobs.turns import paced
+from twisted_ext.server.update.edits import etagOf
+from twisted_ext.server.zones.databases.added import Aside, AsideChange
+from twisted_ext.web.api.powerdns.metadata import PowerDNSMetadata
+from twisted_ext.web.api.powerdns.rrsets import EXTEND, PRUNE, PatchBody, RRSetChange, changeOf, idToName
+from twisted_ext.web.api.powerdns.tsigkeys import TSIGKeys
+from twisted_ext.web.api.powerdns.zonebodies import MASTER, NATIVE, SLAVE, facetsOf
+from twisted_ext.web.api.powerdns.zones import PowerDNSZones
+from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply, bodyOf
+from twisted_ext.wire.names import nameFromText, nameToText
+from twisted_ext.wire.rdata.registry import rdataToText
+from twisted_ext.wire.rrtypes import CNAME, SOA, typeName
+from twisted_ext.zone.store.nodes import keyBelow
+from twisted_ext.zone.update.transactions import BESIDE_ALIASES, Transaction
+from twisted_ext.zone.zonefile.writer import canonicalFile
+
+if TYPE_CHECKING:
+    from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.authority.zonetable import Place
+    from twisted_ext.server.update.commit import Elsewhere
+    from twisted_ext.server.update.edits import Edited
+    from twisted_ext.server.zones.zoneset import ZoneSet
+    from twisted_ext.web.api.powerdns.lookups import PowerDNSLookups
+    from twisted_ext.web.api.site.site import ApiAsked
+    from twisted_ext.zone.store.nodes import Node
+    from twisted_ext.zone.store.version import Version
+
+__all__ = ["PowerDNSDoor"]
+
+#: Clients ask for 4.2 or later; 4.9 is the first one with EXTEND and PRUNE.
+_VERSION: Final = "4.9.12-txdns"
+
+_SERVER: Final = "/api/v1/servers/localhost"
+
+_NOT_FOUND: Final = "Not Found"
+
+_NO_ASIDE: Final = Aside()
+
+#: What lists of zones tell of each as well.
+_LISTED: Final = ("kind", "account", "catalog", "masters")
+
+#: Steps between which others get their turn: zones of a list, RRsets of a body, names of a zone.
+_ZONES: Final = 100
+_SETS: Final = 50
+_NAMES: Final = 64
+
+Handler = Callable[["ApiAsked"], "ApiReply | Deferred[ApiReply]"]
+
+
+class PowerDNSDoor:
+    """
+    Replies to the requests.
+    """
+
+    def __init__(
+        self, zoneSet: ZoneSet, lookups: PowerDNSLookups, clock: IReactorTime, today: Callable[[], float], elsewhere: Elsewhere
+    ) -> None:
+        """
+        @param today: returns seconds since 1970.
+        @param elsewhere: runs work in a thread.
+        """
+        self._zoneSet = zoneSet
+        self._lookups = lookups
+        self._powerDNSZones = PowerDNSZones(zoneSet, clock, today, elsewhere)
+        self._metadata = PowerDNSMetadata(zoneSet, self._powerDNSZones)
+        self._keys = TSIGKeys(zoneSet, elsewhere)
+        self._clock = clock
+        self._today = today
+
+    def __call__(self, asked: ApiAsked, /) -> Deferred[ApiReply]:
+        handler = self._handlers(asked.segments).get(asked.method)
+        if handler is None:
+            allowed = self._handlers(asked.segments)
+            if not allowed:
+                raise ApiRefusal(404, _NOT_FOUND)
+            raise ApiRefusal(405, "Method Not Allowed", (("Allow", ", ".join(allowed)),))
+        made = handler(asked)
+        return made if isinstance(made, Deferred) else succeed(made)
+
+    def _handlers(self, segments: list[str]) -> dict[str, Handler]:
+        """
+        Return what replies to the methods of a path below C{/api}; empty for one that there is not.
+        """
+        match segments:
+            case []:
+                return {"GET": lambda asked: ApiReply(body=[{"version": 1, "url": "/api/v1"}])}
+            case ["v1", "servers"]:
+                return {"GET": lambda asked: ApiReply(body=[_server()])}
+            case ["v1", "servers", "localhost"]:
+                return {"GET": lambda asked: ApiReply(body=_server())}
+            case ["v1", "servers", "localhost", "zones"]:
+                return {"GET": self._zones, "POST": self._create}
+            case ["v1", "servers", "localhost", "zones", name]:
+                return {
+                    "GET": lambda asked: self._zone(asked, name),
+                    "PATCH": lambda asked: self._patch(asked, name),
+                    "PUT": lambda asked: self._powerDNSZones.alter(asked, name).addCallback(lambda _: ApiReply(204)),
+                    "DELETE": lambda asked: self._powerDNSZones.remove(asked, name).addCallback(lambda _: ApiReply(204)),
+                }
+            case ["v1", "servers", "localhost", "zones", name, "export"]:
+                return {"GET": lambda asked: self._export(name)}
+            case ["v1", "servers", "localhost", "zones", name, "notify"]:
+                return {"PUT": lambda asked: self._notify(asked, name)}
+            case ["v1", "servers", "localhost", "zones", name, "axfr-retrieve"]:
+                return {"PUT": lambda asked: self._retrieve(asked, name)}
+            case ["v1", "servers", "localhost", "zones", name, "rectify"]:
+                return {"PUT": lambda asked: self._rectify(asked, name)}
+            case ["v1", "servers", "localhost", "zones", name, "cryptokeys"]:
+                return {"GET": lambda asked: self._lookups.cryptokeys(self._placeOf(name))}
+            case ["v1", "servers", "localhost", "zones", name, "cryptokeys", number]:
+                return {"GET": lambda asked: self._lookups.cryptokey(self._placeOf(name), number)}
+            case ["v1", "servers", "localhost", "zones", name, "metadata"]:
+                return {
+                    "GET": lambda asked: self._metadata.all(self._placeOf(name)),
+                    "POST": lambda asked: self._metadata.create(asked, name),
+                }
+            case ["v1", "servers", "localhost", "zones", name, "metadata", kind]:
+                return {
+                    "GET": lambda asked: self._metadata.one(self._placeOf(name), kind),
+                    "PUT": lambda asked: self._metadata.replace(asked, name, kind),
+                    "DELETE": lambda asked: self._metadata.remove(asked, name, kind),
+                }
+            case ["v1", "servers", "localhost", "tsigkeys"]:
+                return {"GET": self._keys.all, "POST": self._keys.create}
+            case ["v1", "servers", "localhost", "tsigkeys", name]:
+                return {
+                    "GET": lambda asked: self._keys.one(asked, name),
+                    "PUT": lambda asked: self._keys.alter(asked, name),
+                    "DELETE": lambda asked: self._keys.remove(asked, name),
+                }
+            case ["v1", "servers", "localhost", "search-data"]:
+                return {"GET": self._lookups.search}
+            case ["v1", "servers", "localhost", "statistics"]:
+                return {"GET": self._lookups.statistics}
+            case ["v1", "servers", "localhost", "cache", "flush"]:
+                return {"PUT": self._lookups.flush}
+        return {}
+
+    # -- reading
+
+    def _placeOf(self, name: str) -> Place:
+        """
+        @raise ApiRefusal: there is no such zone.
+        """
+        place = self._zoneSet.zones.at(idToName(name))
+        if place is None:
+            raise ApiRefusal(404, _NOT_FOUND)
+        return place
+
+    def _versionOf(self, place: Place) -> Version:
+        zone = place.served()
+        if zone is None:
+            raise ApiRefusal(503, f"{place.text} is not loaded: {place.said or place.state}", (("Retry-After", "1"),))
+        return zone.current
+
+    def _zones(self, asked: ApiAsked) -> Deferred[ApiReply]:
+        if "zone" in asked.fields:
+            try:
+                places = [self._placeOf(asked.fields["zone"])]
+            except ApiRefusal:
+                places = []
+        else:
+            places = list(self._zoneSet.zones)
+        listed: list[JSON] = []
+
+        def steps() -> Iterator[None]:
+            for count, place in enumerate(places):
+                listed.append(self._described(place))
+                if count % _ZONES == 0:
+                    yield
+
+        return paced(self._clock, steps()).addCallback(lambda _: ApiReply(body=listed))
+
+    def _described(self, place: Place, whole: bool = False) -> dict[str, JSON]:
+        """
+        @param whole: whether to tell what is not in lists of zones.
+        """
+        facts, added = self._zoneSet.facts(place.apex), self._zoneSet.addedAt(place.apex)
+        primaries, told = facts.get("primaries"), facts.get("notified")
+        serial = place.currentSerial or 0
+        notes: dict[str, JSON] = dict(added.notes) if added is not None else {}
+        if "kind" not in notes:
+            notes["kind"] = SLAVE if facts.get("kind") == "secondary" else MASTER if told else NATIVE
+            notes["masters"] = [str(each["server"]) for each in _tables(primaries)]
+        facets: dict[str, JSON] = facetsOf(notes)
+        shown: dict[str, JSON] = {"nsec3narrow": False, "nsec3param": "", **facets} if whole else {name: facets[name] for name in _LISTED}
+        identifier = place.text.replace("/", "=2F")
+        return {
+            "id": identifier,
+            "url": f"{_SERVER}/zones/{identifier}",
+            "name": place.text,
+            "dnssec": bool(facts.get("signed")),
+            **shown,
+            "serial": serial,
+            "edited_serial": serial,
+            "notified_serial": max([int(str(each.get("serial", 0))) for each in _tables(told)], default=0),
+            "last_check": 0,
+        }
+
+    def _zone(self, asked: ApiAsked, name: str) -> ApiReply | Deferred[ApiReply]:
+        return self._shown(asked, self._placeOf(name))
+
+    def _shown(self, asked: ApiAsked, place: Place, code: int = 200) -> ApiReply | Deferred[ApiReply]:
+        described = self._described(place, whole=True)
+        if asked.fields.get("rrsets", "true") == "false":
+            return ApiReply(code, described)
+        added = self._zoneSet.addedAt(place.apex)
+        if added is not None and added.isSecondary and place.served() is None:
+            # It was not transferred yet, and is no error of this server.
+            return ApiReply(code, {**described, "rrsets": []})
+        if added is None:
+            return self._written(asked, place, described, {}, code)
+        asides = self._zoneSet.added.asides(place.apex)
+        return asides.addCallback(lambda known: self._written(asked, place, described, known, code))
+
+    def _written(
+        self, asked: ApiAsked, place: Place, described: dict[str, JSON], asides: Mapping[tuple[bytes, int], Aside], code: int
+    ) -> ApiReply:
+        version = self._versionOf(place)
+        sets = _setsIn(version, asked.fields.get("rrset_name", "").lower(), asked.fields.get("rrset_type", "").upper(), dict(asides))
+
+        def parts() -> Iterator[bytes]:
+            yield (json.dumps(described)[:-1] + ', "rrsets": [').encode("ascii")
+            isFirst = True
+            while some := list(islice(sets, _NAMES)):
+                yield (("" if isFirst else ", ") + json.dumps(some)[1:-1]).encode("ascii")
+                isFirst = False
+            yield b"]}"
+
+        return ApiReply(code, None, "application/json", (("ETag", etagOf(version)),), parts())
+
+    def _export(self, name: str) -> ApiReply:
+        version = self._versionOf(self._placeOf(name))
+
+        def parts() -> Iterator[bytes]:
+            lines = (line for node in version.nodes() for line in canonicalFile(node.sets))
+            while some := [line.replace(" ", "\t", 4) for line in islice(lines, _NAMES)]:
+                yield "".join([f"{line}\n" for line in some]).encode("utf-8")
+
+        return ApiReply(200, None, "text/plain; charset=us-ascii", parts=parts())
+
+    # -- doing
+
+    def _create(self, asked: ApiAsked) -> Deferred[ApiReply]:
+        def done(apex: bytes) -> ApiReply | Deferred[ApiReply]:
+            return self._shown(asked, self._placeOf(nameToText(apex)), 201)
+
+        return self._powerDNSZones.create(asked).addCallback(done)
+
+    def _notify(self, asked: ApiAsked, name: str) -> ApiReply:
+        asked.expectScope("zones")
+        place = self._placeOf(name)
+        self._zoneSet.notify(place.apex)
+        return ApiReply(body={"result": "Notification queued"})
+
+    def _retrieve(self, asked: ApiAsked, name: str) -> Deferred[ApiReply]:
+        asked.expectScope("zones")
+        place = self._placeOf(name)
+        if self._zoneSet.facts(place.apex).get("kind") != "secondary":
+            raise ApiRefusal(422, f"Domain '{place.text}' is not a slave domain (or has no master defined)")
+        masters = self._described(place)["masters"]
+        source = f" from master {masters[0]}" if isinstance(masters, list) and masters else ""
+        reply = ApiReply(body={"result": f"Added retrieval request for '{place.text}'{source}"})
+        return self._zoneSet.reloadZone(place.apex).addCallback(lambda _: reply)
+
+    def _rectify(self, asked: ApiAsked, name: str) -> ApiReply:
+        asked.expectScope("zones")
+        self._placeOf(name)
+        return ApiReply(body={"result": "Rectified"})
+
+    def _patch(self, asked: ApiAsked, name: str) -> Deferred[ApiReply]:
+        asked.expectScope("zones")
+        place = self._placeOf(name)
+        edits = self._zoneSet.edits()
+        body = bodyOf(asked.body, PatchBody)
+        if body.rrsets is None:
+            raise ApiRefusal(422, "No rrsets given in update request")
+        bodies, changes = body.rrsets, list[RRSetChange]()
+        seen: set[tuple[bytes, int, str]] = set()
+        asides: list[AsideChange] = []
+        added, now = self._zoneSet.addedAt(place.apex), self._today()
+
+        def steps() -> Iterator[None]:
+            for count, each in enumerate(bodies):
+                change = changeOf(each, place.apex, now)
+                key = (change.name.lower(), change.rrType, change.how)
+                if key in seen:
+                    raise ApiRefusal(422, f"Duplicate {change.text} with changetype: {change.how}")
+                seen.add(key)
+                if not asked.token.mayChange(asked.client, change.name, change.rrType):
+                    raise ApiRefusal(403, f"the token {asked.token.name} may not change {change.text}")
+                changes.append(change)
+                if change.comments or change.disabled:
+                    if added is None:
+                        what = "comments" if change.comments else "disabled records"
+                        raise ApiRefusal(422, f"{change.text}: {what} are kept of zones that the API has added only; leave them out")
+                    if change.disabled and change.rrType == SOA:
+                        raise ApiRefusal(422, f"{change.text}: a zone cannot be disabled; remove it")
+                asides.append(change.aside)
+                if count % _SETS == 0:
+                    yield
+
+        def known(_: object) -> Deferred[dict[tuple[bytes, int], Aside]]:
+            return succeed({}) if added is None else self._zoneSet.added.asides(place.apex)
+
+        def make(there: Mapping[tuple[bytes, int], Aside]) -> Deferred[Edited]:
+            who = f"API by {asked.token.name}"
+            # Of RRsets without such things, nothing is to be written.
+            beside = [each for each in asides if each.disabled or each.more or each.comments or (each.name.lower(), each.rrType) in there]
+            return edits.change(
+                place.apex,
+                lambda transaction: _apply(transaction, changes),
+                door="api",
+                who=who,
+                match=asked.match,
+                beside=beside,
+            )
+
+        def done(edited: Edited) -> ApiReply:
+            asked.told = {"zone": place.text, "before": edited.before, "serial": edited.version.serial, "rrsets": len(changes)}
+            headers = (
+                ("ETag", etagOf(edited.version)),
+                ("X-PDNS-Old-Serial", str(edited.before)),
+                ("X-PDNS-New-Serial", str(edited.version.serial)),
+            )
+            return ApiReply(204, headers=headers)
+
+        return paced(self._clock, steps()).addCallback(known).addCallback(make).addCallback(done)
+
+
+def _server() -> dict[str, JSON]:
+    return {
+        "type": "Server",
+        "id": "localhost",
+        "daemon_type": "authoritative",
+        "version": _VERSION,
+        "url": _SERVER,
+        "config_url": f"{_SERVER}/config{{/config_setting}}",
+        "zones_url": f"{_SERVER}/zones{{/zone}}",
+    }
+
+
+def _setsIn(version: Version, name: str, kind: str, left: dict[tuple[bytes, int], Aside]) -> Iterator[JSON]:
+    """
+    Iterate over the RRsets of a zone.
+
+    @param name: only those of this name, C{""} for all.
+    @param kind: only those of this type, C{""} for all.
+    @param left: what is kept beside them.
+    """
+    for node in _nodesOf(version, name):
+        for rrset in node.sets:
+            if kind and typeName(rrset.rrType) != kind:
+                continue
+            records: list[JSON] = [{"content": rdataToText(rrset.rrType, rdata), "disabled": False} for rdata in rrset.rdatas]
+            aside = left.pop((rrset.name.lower(), rrset.rrType), _NO_ASIDE)
+            yield _setOf(nameToText(rrset.name), typeName(rrset.rrType), rrset.ttl, records, aside)
+    for (owner, rrType), aside in left.items():
+        if (not name or nameToText(owner) == name) and (not kind or typeName(rrType) == kind):
+            yield _setOf(nameToText(owner), typeName(rrType), aside.ttl, [], aside)
+
+
+def _nodesOf(version: Version, name: str) -> Iterable[Node]:
+    if not name:
+        return version.nodes()
+    try:
+        key = keyBelow(nameFromText(name), version.apex)
+    except BadName:
+        key = None
+    node = None if key is None else version.find(key)
+    return () if node is None else (node,)
+
+
+def _setOf(owner: str, kind: str, ttl: int, records: list[JSON], aside: Aside) -> JSON:
+    disabled: list[JSON] = [{"content": text, "disabled": True} for text in aside.disabled]
+    return {"name": owner, "type": kind, "ttl": ttl, "records": [*records, *disabled], "comments": [{**each} for each in aside.comments]}
+
+
+def _tables(value: JSON) -> list[dict[str, JSON]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _apply(transaction: Transaction, changes: list[RRSetChange]) -> None:
+    """
+    @raise ApiRefusal: they contradict what is there.
+    @raise twisted_ext.errors.BadChange: they make something else that cannot be.
+    """
+    # In this order, as PowerDNS does: what is to make room for something else comes first.
+    for change in changes:
+        rrset = change.rrset
+        if rrset is None:
+            if change.how not in (EXTEND, PRUNE) and change.hasRecords:
+                transaction.removeType(change.name, change.rrType)
+        elif change.how == PRUNE:
+            transaction.remove(rrset)
+        elif change.how == EXTEND:
+            transaction.add(rrset)
+        else:
+            transaction.replace(rrset)
+        if change.rrset is not None and change.how != PRUNE:
+            kinds = {kind[0] for kind in transaction.setsAt(transaction.keyOf(change.name))}
+            if CNAME in kinds and not kinds <= {CNAME, *BESIDE_ALIASES}:
+                raise ApiRefusal(422, f"{change.text}: Conflicts with pre-existing RRset")
+
+

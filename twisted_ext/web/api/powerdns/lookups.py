@@ -1,0 +1,225 @@
+"""
+Requests that look: search, statistics, keys; and the cache.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+from twisted_ext.dnssec.keys import keyTag
+from twisted_ext.errors import CallerFault
+from twisted_ext.server.jobs.turns import paced
+from twisted_ext.web.api.powerdns.rrsets import canonicalName
+from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rdata.registry import rdataToText
+from twisted_ext.wire.rrtypes import DNSKEY, typeName
+
+if TYPE_CHECKING:
+    from twisted_ext.metrics.figures import JSON, Figures
+    from twisted_ext.server.authority.zonetable import Place
+    from twisted_ext.server.operations.operations import Operations
+    from twisted_ext.web.api.site.site import ApiAsked
+
+__all__ = ["PowerDNSLookups"]
+
+#: Results of a search, and those that a client may ask for.
+_RESULTS: Final = 100
+_MOST_RESULTS: Final = 1000
+
+#: Names that are looked at between two turns of others, and seconds after which a search ends with what it has.
+_NAMES: Final = 64
+_SECONDS: Final = 2.0
+
+#: Characters of what is searched for: a name has as many.
+_LONGEST: Final = 256
+
+_KINDS: Final = ("all", "zone", "record", "comment")
+
+#: The flag of a key that signs keys, in the flags of a DNSKEY record.
+_SEP: Final = 1
+
+
+class PowerDNSLookups:
+    """
+    Replies to these requests.
+    """
+
+    def __init__(self, operations: Operations, clock: IReactorTime, today: Callable[[], float]) -> None:
+        self._operations = operations
+        self._clock = clock
+        self._today = today
+
+    # -- search
+
+    def search(self, asked: ApiAsked) -> Deferred[ApiReply]:
+        """
+        Search names and contents for a text, in which an asterisk is any text and a question mark any character.
+        """
+        wanted = asked.fields.get("q", "")
+        most = asked.fields.get("max", str(_RESULTS))
+        kind = asked.fields.get("object_type", "all")
+        if not wanted:
+            raise ApiRefusal(422, "Query q can't be blank")
+        if not (most.isascii() and most.isdigit() and int(most[:9])):
+            raise ApiRefusal(422, "Maximum entries must be larger than 0")
+        if kind not in _KINDS:
+            raise ApiRefusal(422, f"object_type must be one of the following options: {', '.join(_KINDS)}")
+        if len(wanted) > _LONGEST:
+            raise ApiRefusal(422, f"q has at most {_LONGEST} characters")
+        found: list[JSON] = []
+        searching = self._searching(_Glob(wanted), kind, min(int(most[:9]), _MOST_RESULTS), found)
+        return paced(self._clock, searching).addCallback(lambda _: ApiReply(body=found))
+
+    def _searching(self, glob: _Glob, kind: str, most: int, found: list[JSON]) -> Iterator[None]:
+        places = list(self._operations.zones or ())
+        if kind in ("all", "zone"):
+            for count, place in enumerate(places):
+                if glob.fits(place.text):
+                    found.append({"name": place.text, "object_type": "zone", "zone_id": place.text})
+                    if len(found) >= most:
+                        return
+                if count % _NAMES == 0:
+                    yield
+        if kind not in ("all", "record"):
+            return
+        end = self._clock.seconds() + _SECONDS
+        for place in places:
+            zone = place.served()
+            if zone is None:
+                continue
+            for count, node in enumerate(zone.current.nodes()):
+                for rrset in node.sets:
+                    owner = nameToText(rrset.name)
+                    fits = glob.fits(owner)
+                    for rdata in rrset.rdatas:
+                        content = rdataToText(rrset.rrType, rdata)
+                        if not fits and not glob.fits(content):
+                            continue
+                        found.append(
+                            {
+                                "content": content,
+                                "disabled": False,
+                                "name": owner,
+                                "object_type": "record",
+                                "ttl": rrset.ttl,
+                                "type": typeName(rrset.rrType),
+                                "zone": place.text,
+                                "zone_id": place.text,
+                            }
+                        )
+                        if len(found) >= most:
+                            return
+                if count % _NAMES == 0:
+                    yield
+                    if self._clock.seconds() > end:
+                        return
+
+    # -- figures and caches
+
+    def statistics(self, asked: ApiAsked) -> Deferred[ApiReply]:
+        wanted = asked.fields.get("statistic", "")
+
+        def shown(figures: Figures) -> ApiReply:
+            numbers = self._numbersOf(figures)
+            if wanted and wanted not in numbers:
+                raise ApiRefusal(422, "Unknown statistic name")
+            items = numbers if not wanted else {wanted: numbers[wanted]}
+            return ApiReply(body=[{"name": name, "type": "StatisticItem", "value": str(value)} for name, value in sorted(items.items())])
+
+        return self._operations.figures().addCallback(shown)
+
+    def _numbersOf(self, figures: Figures) -> dict[str, int]:
+        """
+        Return what means the same here, by the name that it has in PowerDNS.
+        """
+        udp, tcp = int(figures.numbers["udp"]), int(figures.numbers["tcp"])
+        return {
+            "packetcache-hit": figures.laneHits,
+            "packetcache-miss": figures.queries - figures.laneHits,
+            "servfail-packets": figures.replies.get("SERVFAIL", 0),
+            "tcp-queries": tcp,
+            "udp-queries": udp,
+            "uptime": round(self._today() - self._operations.started),
+        }
+
+    def flush(self, asked: ApiAsked) -> Deferred[ApiReply]:
+        asked.expectScope("zones")
+        name = canonicalName(asked.fields.get("domain", ""))
+        # A server without a cache has nothing to forget: what it answers from a zone is never old.
+        flushing = self._operations.do("cache/flush", {"name": nameToText(name)}).addErrback(_nothing)
+        return flushing.addCallback(lambda said: ApiReply(body={"count": said.get("flushed", 0), "result": "Flushed cache."}))
+
+    # -- keys
+
+    def cryptokeys(self, place: Place) -> ApiReply:
+        """
+        Describe the keys of a signed zone, as it publishes them.
+        """
+        zone = place.served()
+        top = () if zone is None else zone.current.top.sets
+        rdatas = [rdata for rrset in top if rrset.rrType == DNSKEY for rdata in rrset.rdatas]
+        return ApiReply(body=[_keyOf(rdata) for rdata in rdatas])
+
+    def cryptokey(self, place: Place, number: str) -> ApiReply:
+        keys = self.cryptokeys(place).body
+        assert isinstance(keys, list)
+        found = next((each for each in keys if isinstance(each, dict) and str(each["id"]) == number), None)
+        if found is None:
+            raise ApiRefusal(404, "Not Found")
+        return ApiReply(body=found)
+
+
+class _Glob:
+    """
+    A text in which an asterisk is any text and a question mark any character. It takes no more steps than the lengths of both multiplied,
+    which a regular expression with as many asterisks may.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._first, *parts = [re.compile(re.escape(each).replace(r"\?", "."), re.DOTALL) for each in text.lower().split("*")]
+        self._between, self._last = parts[:-1], parts[-1] if parts else None
+        self._least = len(text.lower().rpartition("*")[2])
+
+    def fits(self, text: str) -> bool:
+        """
+        Return whether a name or a content is meant, a name with its final dot or without it.
+        """
+        return self._isWhole(text.lower()) or (text.endswith(".") and self._isWhole(text.lower().removesuffix(".")))
+
+    def _isWhole(self, text: str) -> bool:
+        if self._last is None:
+            return self._first.fullmatch(text) is not None
+        found = self._first.match(text)
+        place = -1 if found is None else found.end()
+        for part in self._between:
+            found = None if place < 0 else part.search(text, place)
+            place = -1 if found is None else found.end()
+        begin = len(text) - self._least
+        return 0 <= place <= begin and self._last.fullmatch(text, begin) is not None
+
+
+def _nothing(failure: Failure) -> dict[str, JSON]:
+    if not isinstance(failure.value, CallerFault):
+        failure.raiseException()
+    return {}
+
+
+def _keyOf(rdata: bytes) -> dict[str, JSON]:
+    flags = int.from_bytes(rdata[:2], "big")
+    return {
+        "type": "Cryptokey",
+        "id": keyTag(rdata),
+        "keytype": "ksk" if flags & _SEP else "zsk",
+        "active": True,
+        "published": True,
+        "flags": flags,
+        "algorithm": str(rdata[3]),
+        "dnskey": rdataToText(DNSKEY, rdata),
+    }

@@ -1,0 +1,222 @@
+"""
+Changes of RRsets in requests, and what they have that cannot be used: in the words of PowerDNS, by which some clients go.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from twisted_ext.errors import BadName, BadRecord
+from twisted_ext.server.zones.databases.added import AsideChange
+from twisted_ext.web.api.site.replies import ApiRefusal
+from twisted_ext.wire.codes import IN
+from twisted_ext.wire.names import isBelow, nameFromText
+from twisted_ext.wire.rdata.registry import rdataFromText, rdataToText
+from twisted_ext.wire.records import RRSet
+from twisted_ext.wire.rrtypes import TXT, isMeta, typeNumber
+
+if TYPE_CHECKING:
+    from twisted_ext.metrics.figures import JSON
+
+__all__ = ["DELETE", "EXTEND", "PRUNE", "REPLACE", "PatchBody", "RRSetBody", "RRSetChange", "canonicalName", "changeOf", "idToName"]
+
+REPLACE: Final = "REPLACE"
+DELETE: Final = "DELETE"
+EXTEND: Final = "EXTEND"
+PRUNE: Final = "PRUNE"
+
+_CHANGES: Final = (REPLACE, DELETE, EXTEND, PRUNE)
+
+_MOST_TTL: Final = 2**31 - 1
+
+#: Types whose strings stand in quotes, and are several if they do not.
+_QUOTED: Final = (TXT, 99)
+
+#: Another origin than the root, to find names without a final dot.
+_ELSEWHERE: Final = b"\x07invalid\x00"
+
+
+class RecordBody(msgspec.Struct):
+    """
+    A record.
+    """
+
+    content: str
+    disabled: bool = False
+
+
+class CommentBody(msgspec.Struct):
+    """
+    A comment.
+    """
+
+    content: str
+    account: str
+    modified_at: int | None = None
+
+
+class RRSetBody(msgspec.Struct):
+    """
+    A change of one RRset. Fields of clients that have no meaning here are ignored.
+    """
+
+    name: str
+    type: str
+    changetype: str | None = None
+    ttl: int | None = None
+    records: list[RecordBody] | None = None
+    comments: list[CommentBody] | None = None
+
+
+class PatchBody(msgspec.Struct):
+    """
+    The body of a PATCH.
+    """
+
+    rrsets: list[RRSetBody] | None = None
+
+
+class RRSetChange:
+    """
+    A change of one RRset, checked.
+
+    @ivar how: L{REPLACE}, L{DELETE}, L{EXTEND} or L{PRUNE}.
+    @ivar rrset: the records; L{None} for none.
+    @ivar text: what it is of, for errors.
+    @ivar hasRecords: whether it is a change of records: else only of comments.
+    @ivar disabled: contents of records that are not to be served, as text.
+    @ivar ttl: that of all records, in seconds.
+    @ivar comments: those from now on; L{None} for those that there are.
+    """
+
+    __slots__ = ("how", "name", "rrType", "rrset", "text", "hasRecords", "disabled", "ttl", "comments")
+
+    def __init__(self, how: str, name: bytes, rrType: int, text: str) -> None:
+        self.how = how
+        self.name = name
+        self.rrType = rrType
+        self.text = text
+        self.rrset: RRSet | None = None
+        self.hasRecords = True
+        self.disabled: tuple[str, ...] = ()
+        self.ttl = 0
+        self.comments: tuple[dict[str, JSON], ...] | None = None
+
+    @property
+    def aside(self) -> AsideChange:
+        """
+        What it changes beside records.
+        """
+        texts = () if self.rrset is None else tuple([rdataToText(self.rrType, rdata) for rdata in self.rrset.rdatas])
+        comments = () if self.how == DELETE else self.comments
+        if self.how in (REPLACE, DELETE):
+            return AsideChange(self.name, self.rrType, self.ttl, self.disabled if self.hasRecords else None, comments)
+        if self.how == PRUNE:
+            return AsideChange(self.name, self.rrType, self.ttl, None, comments, less=(*texts, *self.disabled))
+        return AsideChange(self.name, self.rrType, self.ttl, None, comments, less=texts, more=self.disabled)
+
+
+def canonicalName(text: str) -> bytes:
+    """
+    Return a name with its final dot in wire form.
+
+    @raise ApiRefusal: it is none.
+    """
+    if not text.endswith("."):
+        raise ApiRefusal(422, f"DNS Name '{text}' is not canonical")
+    try:
+        return nameFromText(text)
+    except BadName as fault:
+        raise ApiRefusal(422, f"DNS Name '{text}' is not valid: {fault}") from None
+
+
+def changeOf(body: RRSetBody, apex: bytes, now: float) -> RRSetChange:
+    """
+    @param apex: the zone's name, folded.
+    @param now: seconds since 1970, for comments without a time.
+
+    @raise ApiRefusal: it is not valid.
+    """
+    name = canonicalName(body.name)
+    text = f"RRset {body.name} IN {body.type}"
+    rrType = typeNumber(body.type.upper())
+    if rrType is None or isMeta(rrType):
+        raise ApiRefusal(422, f"{text}: unknown type given")
+    if body.changetype is None:
+        raise ApiRefusal(422, "Key 'changetype' not present or not a String")
+    how = body.changetype.upper()
+    if how not in _CHANGES:
+        raise ApiRefusal(422, "Changetype not understood")
+    if not isBelow(name.lower(), apex):
+        raise ApiRefusal(422, f"{text}: Name is out of zone")
+    change = RRSetChange(how, name, rrType, text)
+    if how == DELETE:
+        return change
+    if body.comments is not None:
+        times = [round(now) if each.modified_at is None else each.modified_at for each in body.comments]
+        change.comments = tuple(
+            [
+                {"content": each.content, "account": each.account, "modified_at": time}
+                for each, time in zip(body.comments, times, strict=True)
+            ]
+        )
+    change.hasRecords = body.records is not None
+    if body.records is None and body.comments is None:
+        raise ApiRefusal(422, f"No change for {text}")
+    if not body.records:
+        return change
+    # Which records go does not depend on it.
+    ttl = 0 if how == PRUNE else body.ttl
+    if ttl is None:
+        raise ApiRefusal(422, "Key 'ttl' not an Integer or not present")
+    if not 0 <= ttl <= _MOST_TTL:
+        raise ApiRefusal(422, f"{text}: the TTL is from 0 to {_MOST_TTL}, not {ttl}")
+    rdatas: dict[bytes, bool] = {}
+    for record in body.records:
+        rdata = _rdataOf(body, rrType, record.content)
+        if rdata in rdatas:
+            raise ApiRefusal(422, f'Duplicate record in {text} with content "{record.content}"')
+        rdatas[rdata] = record.disabled
+    enabled = tuple([rdata for rdata, isDisabled in rdatas.items() if not isDisabled])
+    change.ttl = ttl
+    change.disabled = tuple([rdataToText(rrType, rdata) for rdata, isDisabled in rdatas.items() if isDisabled])
+    change.rrset = RRSet(name, rrType, IN, ttl, enabled) if enabled else None
+    return change
+
+
+def _rdataOf(body: RRSetBody, rrType: int, content: str) -> bytes:
+    """
+    @raise ApiRefusal: the content is not valid, or can be read in more than one way.
+    """
+    text = f"Record {body.name}/{body.type} '{content}'"
+    try:
+        if "\n" in content or "\r" in content:
+            raise BadRecord("a record has one line")
+        rdata: bytes = rdataFromText(rrType, content, b"\x00")
+        isRelative = rdataFromText(rrType, content, _ELSEWHERE) != rdata
+    except (BadName, BadRecord) as fault:
+        raise ApiRefusal(422, f"{text}: Parsing record content: {fault}") from None
+    if isRelative or (rrType in _QUOTED and not content.lstrip().startswith('"')):
+        raise ApiRefusal(422, f"{text}: Not in expected format (parsed as '{rdataToText(rrType, rdata)}')")
+    return rdata
+
+
+def idToName(text: str) -> bytes:
+    """
+    Return the name, folded, of a zone's identifier: its name with C{=2F} for a slash.
+
+    @raise ApiRefusal: it is not a name.
+    """
+    parts = text.split("=")
+    for index in range(1, len(parts)):
+        digits = parts[index][:2]
+        try:
+            parts[index] = chr(int(digits, 16)) + parts[index][2:] if len(digits) == 2 else f"={parts[index]}"
+        except ValueError:
+            parts[index] = f"={parts[index]}"
+    try:
+        return nameFromText("".join(parts)).lower()
+    except BadName:
+        raise ApiRefusal(404, "Not Found") from None

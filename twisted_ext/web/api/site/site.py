@@ -1,0 +1,338 @@
+"""
+The site of the API: who asks, what is asked, and the reply, which the audit log has too if anything was to change.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
+from time import perf_counter
+from typing import TYPE_CHECKING, Final, Protocol
+from urllib.parse import unquote
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.logger import Logger
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+from zope.interface import implementer
+
+from twisted_ext.errors import BadDescription, CallerFault, DNSFault, StorageFault
+from twisted_ext.server.operations.boundedhttp import BoundedRequest, finishWith
+from twisted_ext.server.reply.ratelimit import siteOf
+from twisted_ext.server.update.edits import NotEditable, StaleEdit
+from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply
+from twisted_ext.web.http.attempts import FailedAttempts
+from twisted_ext.web.http.publichttp import PublicSite
+from twisted_ext.web.http.website import clientOf, isOurs
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+    from twisted.web.server import Request
+
+    from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.operations.audit import AuditLog
+    from twisted_ext.web.api.site.tokens import ApiToken, ApiTokens
+
+__all__ = ["ApiAsked", "ApiDoor", "ApiRequest", "StreamedBody", "apiSite"]
+
+_log: Final = Logger(__name__)
+
+#: Octets of a body: 20,000 records.
+_MOST_OCTETS: Final = 4 * 1024 * 1024
+
+#: The share of this process's time that the API may take while others wait for theirs.
+_SHARE: Final = 0.25
+
+#: Wrong tokens from a network in a minute, after which it has to wait.
+_FAILURES: Final = 10
+
+#: Methods that change nothing.
+_SAFE: Final = ("GET", "HEAD")
+
+#: Requests of this server's own, whose errors are problems (RFC 9457).
+_OWN: Final = b"/api/2/"
+_PROBLEM: Final = "application/problem+json"
+
+_HEADERS: Final = (
+    (b"Content-Security-Policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"X-Content-Type-Options", b"nosniff"),
+    (b"Cross-Origin-Resource-Policy", b"same-origin"),
+    (b"Cache-Control", b"no-store"),
+)
+
+#: Seconds that a turn may take: queries wait for it.
+_TURN: Final = 0.002
+
+
+@implementer(IPushProducer)
+class StreamedBody:
+    """
+    Writes a body in short turns, as long as the client reads it.
+    """
+
+    def __init__(self, request: Request, parts: Iterator[bytes], clock: IReactorTime) -> None:
+        """
+        @param parts: the body. Each step has to be shorter than a turn.
+        """
+        self._request = request
+        self._parts = parts
+        self._clock = clock
+        self._next: IDelayedCall | None = None
+        self._isPaused = False
+
+    def begin(self) -> None:
+        self._request.registerProducer(self, True)
+        self.resumeProducing()
+
+    def pauseProducing(self) -> None:
+        self._isPaused = True
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+
+    def resumeProducing(self) -> None:
+        self._isPaused = False
+        if self._next is None:
+            self._next = self._clock.callLater(0, self._turn)
+
+    def stopProducing(self) -> None:
+        self.pauseProducing()
+        close = getattr(self._parts, "close", None)
+        if close is not None:
+            close()
+
+    def _turn(self) -> None:
+        self._next = None
+        end = self._clock.seconds() + _TURN
+        made: list[bytes] = []
+        isWhole = True
+        try:
+            for part in self._parts:
+                made.append(part)
+                if self._clock.seconds() >= end:
+                    isWhole = False
+                    break
+        except Exception:
+            _log.failure("while a body was made; the connection is closed, so that the client does not take what it has for all")
+            self._request.unregisterProducer()
+            if self._request.channel is not None:
+                self._request.channel.loseConnection()
+            return
+        self._request.write(b"".join(made))
+        if isWhole:
+            self._request.unregisterProducer()
+            self._request.finish()
+        elif not self._isPaused:
+            self.resumeProducing()
+
+
+class ApiAsked:
+    """
+    A request.
+
+    @ivar segments: the path, without what it has before the door's part, decoded.
+    @ivar fields: the query of the address, the first value of each.
+    @ivar token: who asks.
+    @ivar client: the address from which.
+    @ivar match: the C{If-Match} header, or C{""}.
+    @ivar told: what the audit log is to know besides.
+    """
+
+    def __init__(self, method: str, segments: list[str], fields: Mapping[str, str], body: bytes, token: ApiToken, client: str) -> None:
+        self.method = method
+        self.segments = segments
+        self.fields = fields
+        self.body = body
+        self.token = token
+        self.client = client
+        self.match = ""
+        self.told: dict[str, JSON] = {}
+
+    def expectScope(self, scope: str) -> None:
+        """
+        @raise ApiRefusal: the token may not do that.
+        """
+        if not self.token.reaches(scope):
+            raise ApiRefusal(403, f"the token {self.token.name} has scope {self.token.scope}; this takes {scope}")
+
+
+class ApiDoor(Protocol):
+    """
+    What replies to the requests below a path.
+    """
+
+    def __call__(self, asked: ApiAsked, /) -> Deferred[ApiReply]:
+        """
+        @raise ApiRefusal: it cannot be done.
+        """
+
+
+class ApiRequest(BoundedRequest):
+    mostOctets = _MOST_OCTETS
+    #: Replies without a body have no type.
+    defaultContentType = None
+
+
+class _Root(Resource):
+    isLeaf = True
+
+    def __init__(
+        self,
+        doors: Mapping[tuple[str, ...], ApiDoor],
+        tokens: ApiTokens,
+        clock: IReactorTime,
+        today: Callable[[], float],
+        audit: AuditLog | None,
+        hosts: tuple[str, ...],
+    ) -> None:
+        Resource.__init__(self)
+        self._doors = doors
+        self._tokens = tokens
+        self._clock = clock
+        self._today = today
+        self._audit = audit
+        self._hosts = frozenset([host.lower().rstrip(".") for host in hosts])
+        self._attempts = FailedAttempts(_FAILURES)
+
+    def render(self, request: Request) -> int:
+        for name, value in _HEADERS:
+            request.setHeader(name, value)
+        asked: ApiAsked | None = None
+        try:
+            asked = self._asked(request)
+            making: Deferred[ApiReply] = maybeDeferred(self._doorOf(asked), asked)
+        except ApiRefusal as refusal:
+            self._reply(request, asked, _refused(refusal))
+            return NOT_DONE_YET
+        # A client that goes away does not undo what it has asked for.
+        gone: list[object] = []
+        request.notifyFinish().addErrback(gone.append)
+
+        def reply(made: ApiReply) -> None:
+            self._reply(request, asked, made, bool(gone))
+
+        making.addErrback(_explained, request).addCallback(reply)
+        making.addErrback(lambda failure: _log.failure("while replying to {path}", failure=failure, path=request.path))
+        return NOT_DONE_YET
+
+    def _asked(self, request: Request) -> ApiAsked:
+        if not isOurs(request.getHeader(b"host"), self._hosts):
+            raise ApiRefusal(421, "this name is not in api-hosts; use the address of the server, or localhost")
+        client = clientOf(request)
+        token = self._tokenOf(request, client)
+        path = request.path.decode("ascii", "replace")
+        segments = [unquote(each, errors="replace") for each in path.strip("/").split("/")]
+        fields = {key.decode("utf-8", "replace"): values[0].decode("utf-8", "replace") for key, values in request.args.items() if values}
+        if twice := [key for key, values in request.args.items() if len(values) > 1]:
+            # Of dry-run=0&dry-run=1, one of the two would be done that the client does not mean.
+            raise ApiRefusal(400, f"{min(twice).decode('utf-8', 'replace')} is given more than once")
+        if request.getHeader(b"content-encoding") not in (None, b"identity"):
+            raise ApiRefusal(415, "send the body as it is, without Content-Encoding")
+        body = request.content.read() if request.content is not None else b""
+        asked = ApiAsked(request.method.decode("ascii", "replace"), segments, fields, body, token, client)
+        asked.match = (request.getHeader(b"if-match") or b"").decode("latin-1").strip()
+        return asked
+
+    def _tokenOf(self, request: Request, client: str) -> ApiToken:
+        given = request.getHeader(b"x-api-key")
+        if given is None:
+            scheme, _, bearer = (request.getHeader(b"authorization") or b"").partition(b" ")
+            given = bearer.strip() if scheme.lower() == b"bearer" else b""
+        try:
+            token = self._tokens.find(given, client) if given else None
+        except BadDescription:
+            raise ApiRefusal(503, "the tokens of this server cannot be read; its log says why") from None
+        if token is not None:
+            # Whatever others do: behind a proxy all clients have one address, and must not be locked out by one of them.
+            return token
+        if given:
+            network, now = siteOf(client), self._clock.seconds()
+            if wait := self._attempts.waitFor(network, now):
+                raise ApiRefusal(429, f"too many wrong tokens; try again in {wait:.0f} s", (("Retry-After", f"{wait:.0f}"),))
+            self._attempts.note(network, now)
+            self._note(request, None, 401, client, {})
+        raise ApiRefusal(401, "Unauthorized", (("WWW-Authenticate", 'X-API-Key realm="txdns", Bearer'),))
+
+    def _doorOf(self, asked: ApiAsked) -> ApiDoor:
+        for prefix, door in self._doors.items():
+            if tuple(asked.segments[: len(prefix)]) == prefix:
+                asked.segments = asked.segments[len(prefix) :]
+                return door
+        raise ApiRefusal(404, "Not Found")
+
+    def _reply(self, request: Request, asked: ApiAsked | None, made: ApiReply, isGone: bool = False) -> None:
+        if asked is not None and asked.method not in _SAFE:
+            self._note(request, asked.token, made.code, asked.client, asked.told)
+        if isGone:
+            return
+        if made.code >= 400 and request.path.startswith(_OWN) and isinstance(made.body, dict) and "error" in made.body:
+            problem = {"type": "about:blank", "title": HTTPStatus(made.code).phrase, "status": made.code}
+            made = made._replace(body=json.dumps({**problem, "detail": made.body["error"]}).encode(), kind=_PROBLEM)
+        request.setResponseCode(made.code)
+        for name, value in made.headers:
+            request.setHeader(name.encode("latin-1"), value.encode("latin-1", "replace"))
+        if made.parts is not None:
+            request.setHeader(b"Content-Type", made.kind.encode("ascii"))
+            StreamedBody(request, made.parts, self._clock).begin()
+            return
+        if made.body is None:
+            body = b""
+        elif isinstance(made.body, bytes):
+            body = made.body
+            request.setHeader(b"Content-Type", made.kind.encode("ascii"))
+        else:
+            body = json.dumps(made.body).encode("ascii")
+            # Exactly so: clients compare it.
+            request.setHeader(b"Content-Type", b"application/json")
+        finishWith(request, body)
+
+    def _note(self, request: Request, token: ApiToken | None, code: int, client: str, told: Mapping[str, JSON]) -> None:
+        if self._audit is None:
+            return
+        path = request.path.decode("ascii", "backslashreplace")
+        entry: dict[str, JSON] = {"at": round(self._today(), 3), "token": None if token is None else token.name, "from": client}
+        entry |= {"method": request.method.decode("ascii", "replace"), "path": path, "status": code, **told}
+        self._audit.note(entry)
+
+
+def _refused(refusal: ApiRefusal) -> ApiReply:
+    return ApiReply(refusal.code, {"error": refusal.text}, headers=refusal.headers)
+
+
+def _explained(failure: Failure, request: Request) -> ApiReply:
+    """
+    Return the reply that says why a request was not done.
+    """
+    fault = failure.value
+    if isinstance(fault, ApiRefusal):
+        return _refused(fault)
+    if isinstance(fault, StaleEdit):
+        return ApiReply(412, {"error": str(fault)})
+    if isinstance(fault, NotEditable):
+        return ApiReply(409, {"error": str(fault)})
+    if isinstance(fault, StorageFault):
+        return ApiReply(503, {"error": str(fault)}, headers=(("Retry-After", "1"),))
+    if isinstance(fault, DNSFault | CallerFault):
+        return ApiReply(422, {"error": str(fault)})
+    _log.failure("while replying to {method} {path}", failure=failure, method=request.method, path=request.path)
+    return ApiReply(500, {"error": "internal error; the log of the server has it"})
+
+
+def apiSite(
+    doors: Mapping[tuple[str, ...], ApiDoor],
+    tokens: ApiTokens,
+    clock: IReactorTime,
+    today: Callable[[], float],
+    *,
+    audit: AuditLog | None = None,
+    hosts: tuple[str, ...] = (),
+    timer: Callable[[], float] = perf_counter,
+) -> PublicSite:
+    """
+    @param doors: what replies, by the begin of the path.
+    @param hosts: names by which clients may address it, besides addresses.
+    @param timer: a clock in seconds to measure turns.
+    """
+    return PublicSite(_Root(doors, tokens, clock, today, audit, hosts), clock, ApiRequest, share=_SHARE, timer=timer)

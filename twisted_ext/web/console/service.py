@@ -1,0 +1,77 @@
+"""
+The service of the console.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from time import time
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import IReactorSocket, IReactorTime
+from twisted.logger import Logger
+
+from twisted_ext.errors import CallerFault
+from twisted_ext.server.config.types import CONSOLE_PORT
+from twisted_ext.server.jobs.subprocess import inThread
+from twisted_ext.web.console.site.site import consoleSite
+from twisted_ext.web.console.site.users import ConsoleUsers, Passwords
+from twisted_ext.web.console.table import consoleTable
+from twisted_ext.web.http.securedservice import SecuredService
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.operations.audit import AuditLog
+    from twisted_ext.server.operations.operations import Operations
+
+__all__ = ["ConsoleService", "consoleServiceFor"]
+
+
+def consoleServiceFor(reactor: IReactorSocket, settings: Settings, operations: Operations, audit: AuditLog | None) -> ConsoleService:
+    """
+    Return the service that the settings ask for.
+
+    @param audit: L{None} if there is no folder for it.
+
+    @raise CallerFault: it cannot be made.
+    """
+    if not settings.consoleUsers:
+        raise CallerFault("console takes console-users, a file with those who may sign in: txdns console user NAME --scope admin >> FILE")
+    users = ConsoleUsers(settings.consoleUsers)
+    return ConsoleService(
+        reactor, settings.console, operations, users, time, audit=audit, hosts=settings.consoleHosts, certificate=settings.consoleTls
+    )
+
+
+class ConsoleService(SecuredService):
+    log = Logger(__name__)
+    setting = "console"
+    secrets = "passwords"
+    path = "/"
+
+    def __init__(
+        self,
+        reactor: IReactorSocket,
+        address: str,
+        operations: Operations,
+        users: ConsoleUsers,
+        today: Callable[[], float],
+        *,
+        audit: AuditLog | None = None,
+        hosts: tuple[str, ...] = (),
+        certificate: str = "",
+        port: int | None = None,
+    ) -> None:
+        """
+        @param certificate: the path of the file with certificate and key; C{""} for no encryption.
+
+        @raise CallerFault: the address is not valid, or others reach it and it is not encrypted.
+        """
+        clock, elsewhere = IReactorTime(reactor), partial(inThread, reactor)
+        pages = consoleTable(reactor, operations, audit, today)
+        make = partial(
+            consoleSite, pages, users, Passwords(elsewhere), clock, today, audit=audit, hosts=hosts, isEncrypted=bool(certificate)
+        )
+        super().__init__(reactor, address, CONSOLE_PORT, make, certificate, port=port)

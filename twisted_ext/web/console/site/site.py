@@ -1,0 +1,357 @@
+"""
+The site of the console: who is signed in, whether a request comes from one of its own pages, and the page that it is for.
+
+Nothing needs scripts: each action is a form, whose reply leads to a page. So the browser may run none at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from importlib import resources
+from time import perf_counter
+from typing import TYPE_CHECKING, Final, cast
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+
+from twisted_ext.errors import BadDescription, CallerFault, DNSFault, TimedOut
+from twisted_ext.server.operations.boundedhttp import BoundedRequest, finishWith
+from twisted_ext.server.reply.ratelimit import siteOf
+from twisted_ext.web.console.site.replies import DRAWING, ConsoleAsked, ConsoleRefusal, ConsoleReply, ownPath
+from twisted_ext.web.console.site.sessions import LONGEST, ConsoleSessions
+from twisted_ext.web.console.site.table import ConsoleTable
+from twisted_ext.web.console.site.users import ConsoleUser, ConsoleUsers, Passwords, TooManyTries
+from twisted_ext.web.http.attempts import FailedAttempts
+from twisted_ext.web.http.publichttp import PublicSite
+from twisted_ext.web.http.website import clientOf, isOurs
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+    from twisted.web.server import Request
+
+    from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.operations.audit import AuditLog
+
+__all__ = ["consoleSite"]
+
+_log: Final = Logger(__name__)
+
+#: Octets of a form: the text of a zone of some 15,000 records.
+_MOST_OCTETS: Final = 1024 * 1024
+
+#: Fields of a form.
+_FIELDS: Final = 50
+
+#: The share of this process's time that pages may take while queries wait for theirs.
+_SHARE: Final = 0.25
+
+#: Wrong passwords in a minute, of a network and of all, after which others have to wait for the rest of it.
+_WRONG: Final = 5
+_WRONG_OF_ALL: Final = 30
+
+_HEADERS: Final = (
+    (
+        b"Content-Security-Policy",
+        b"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    (b"X-Content-Type-Options", b"nosniff"),
+    (b"X-Frame-Options", b"DENY"),
+    # With none at all, browsers would not say which page sent a form.
+    (b"Referrer-Policy", b"same-origin"),
+    (b"Cross-Origin-Opener-Policy", b"same-origin"),
+    (b"Cross-Origin-Resource-Policy", b"same-origin"),
+    (b"Cache-Control", b"no-store"),
+)
+
+#: Control characters, but for those of lines, and the marks and overrides of directions (Unicode, annex 9).
+_UNSEEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+_INTERNAL: Final = "An internal error has happened; the log of the server has it."
+
+_FILES: Final = {"console.css": b"text/css; charset=utf-8", "icon.svg": b"image/svg+xml"}
+
+
+class _FormRequest(BoundedRequest):
+    mostOctets = _MOST_OCTETS
+
+
+class _Console(Resource):
+    isLeaf = True
+
+    def __init__(
+        self,
+        table: ConsoleTable,
+        users: ConsoleUsers,
+        passwords: Passwords,
+        clock: IReactorTime,
+        today: Callable[[], float],
+        audit: AuditLog | None,
+        hosts: tuple[str, ...],
+        isEncrypted: bool,
+    ) -> None:
+        Resource.__init__(self)
+        self._table = table
+        self._users = users
+        self._passwords = passwords
+        self._clock = clock
+        self._today = today
+        self._audit = audit
+        self._hosts = frozenset([host.lower().rstrip(".") for host in hosts])
+        self._isEncrypted = isEncrypted
+        # The prefix has browsers keep it from other ports and names.
+        self._cookie = "__Host-txdns" if isEncrypted else "txdns"
+        self._sessions = ConsoleSessions()
+        self._attempts = FailedAttempts(_WRONG, ofAll=_WRONG_OF_ALL)
+        self._templates = Environment(
+            loader=PackageLoader("twisted_ext.web.console"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        folder = resources.files("twisted_ext.web.console").joinpath("static")
+        self._files = {name: folder.joinpath(name).read_bytes() for name in _FILES}
+
+    def render(self, request: Request) -> int:
+        for name, value in _HEADERS:
+            request.setHeader(name, value)
+        gone: list[object] = []
+        request.notifyFinish().addErrback(gone.append)
+        asked: list[ConsoleAsked] = []
+
+        def reply(made: ConsoleReply) -> None:
+            self._reply(request, asked[0] if asked else None, made, bool(gone))
+
+        replying: Deferred[ConsoleReply] = maybeDeferred(lambda: cast("Deferred[ConsoleReply]", self._handle(request, asked)))
+        replying.addErrback(_explained, request).addCallback(reply)
+        replying.addErrback(lambda failure: _log.failure("while replying to {path}", failure=failure, path=request.path))
+        return NOT_DONE_YET
+
+    # -- who asks, and what
+
+    def _handle(self, request: Request, told: list[ConsoleAsked]) -> ConsoleReply | Deferred[ConsoleReply]:
+        host = (request.getHeader(b"host") or b"").decode("latin-1")
+        if not isOurs(host, self._hosts):
+            raise ConsoleRefusal(421, "This name is not in console-hosts. Use the address of the server, or localhost.")
+        path = request.path.decode("ascii", "replace")
+        parts = [_shown(unquote(each, errors="replace")) for each in path.strip("/").split("/")] if path != "/" else []
+        if len(parts) == 2 and parts[0] == "static":
+            return self._file(parts[1])
+        method = request.method.decode("ascii", "replace")
+        if method not in ("GET", "POST"):
+            raise ConsoleRefusal(405, "This takes GET and POST.")
+        if method == "POST":
+            self._expectOwnPage(request, host)
+        asked = ConsoleAsked(method, parts, {}, clientOf(request))
+        if method == "POST":
+            asked.form = _fieldsIn(request.content.read() if request.content is not None else b"")
+        else:
+            given = {name.decode("utf-8", "replace"): values[0].decode("utf-8", "replace") for name, values in request.args.items()}
+            asked.fields = {name: _shown(value) for name, value in given.items()}
+        secret = self._secretIn(request)
+        if parts == ["signin"]:
+            return self._signIn(asked, secret) if method == "POST" else _signInPage(asked.fields.get("to", ""))
+        session = self._sessions.find(secret, self._clock.seconds()) if secret else None
+        if session is not None and self._user(session.user.name) != session.user:
+            # The file of users has changed.
+            self._sessions.end(secret)
+            session = None
+        if session is None:
+            to = "/" + "/".join([quote(part, safe="") for part in parts]) if method == "GET" else "/"
+            return ConsoleReply(location=f"/signin?to={quote(to, safe='')}")
+        asked.user, asked.proof, asked.session = session.user, session.proof, session
+        told.append(asked)
+        if method == "POST" and not session.isProven(asked.form.get("proof", "")):
+            raise ConsoleRefusal(403, "This form is not of this session. Open the page again.")
+        if parts == ["signout"] and method == "POST":
+            self._sessions.end(secret)
+            return ConsoleReply(location="/signin", cookie=self._setCookie("", 0))
+        found = self._table.find(method, parts)
+        if found is None:
+            raise ConsoleRefusal(404, "There is no such page.")
+        asked.row, star = found
+        asked.expectScope(asked.row.scope)
+        return asked.row.page(asked, *star)
+
+    def _expectOwnPage(self, request: Request, host: str) -> None:
+        """
+        @raise ConsoleRefusal: a page of another site may have sent the form.
+        """
+        origin, site = request.getHeader(b"origin"), request.getHeader(b"sec-fetch-site")
+        if origin is None and site is None:
+            raise ConsoleRefusal(403, "The browser does not say which page sent this form; use another browser.")
+        if origin is not None and urlsplit(origin.decode("latin-1")).netloc.lower() != host.lower():
+            raise ConsoleRefusal(403, "A page of another site has sent this form.")
+        if site is not None and site not in (b"same-origin", b"none"):
+            raise ConsoleRefusal(403, "A page of another site has sent this form.")
+
+    def _secretIn(self, request: Request) -> str:
+        for each in (request.getHeader(b"cookie") or b"").decode("latin-1").split(";"):
+            name, _, value = each.strip().partition("=")
+            if name == self._cookie:
+                return value
+        return ""
+
+    def _setCookie(self, secret: str, seconds: float) -> str:
+        more = "; Secure" if self._isEncrypted else ""
+        return f"{self._cookie}={secret}; Path=/; Max-Age={seconds:.0f}; HttpOnly; SameSite=Strict{more}"
+
+    # -- signing in
+
+    def _user(self, name: str) -> ConsoleUser | None:
+        """
+        @raise ConsoleRefusal: the users cannot be read.
+        """
+        try:
+            return self._users.find(name)
+        except BadDescription:
+            raise ConsoleRefusal(503, "The users of this server cannot be read; its log says why.") from None
+
+    def _signIn(self, asked: ConsoleAsked, former: str) -> Deferred[ConsoleReply]:
+        name, to = asked.form.get("name", ""), asked.form.get("to", "")
+        network, now = siteOf(asked.client), self._clock.seconds()
+        if wait := self._attempts.waitFor(network, now):
+            raise ConsoleRefusal(429, f"There were too many wrong passwords. Try again in {wait:.0f} seconds.")
+        user = self._user(name)
+
+        def compared(isRight: bool) -> ConsoleReply:
+            if not isRight or user is None:
+                self._attempts.note(network, self._clock.seconds())
+                self._note(asked, 401, {"user": name[:64]})
+                return _signInPage(to, "The name or the password is wrong.", 401)
+            # Another secret than before, which someone else may have put into this browser.
+            self._sessions.end(former)
+            secret = self._sessions.begin(user, self._clock.seconds())
+            self._note(asked, 303, {"user": user.name})
+            return ConsoleReply(location=ownPath(to), cookie=self._setCookie(secret, LONGEST))
+
+        try:
+            return self._passwords.isRight(user, asked.form.get("password", "")).addCallback(compared)
+        except TooManyTries:
+            raise ConsoleRefusal(429, "Too many people are signing in at this moment. Try again.") from None
+
+    # -- replies
+
+    def _file(self, name: str) -> ConsoleReply:
+        if name not in self._files:
+            raise ConsoleRefusal(404, "There is no such file.")
+        return ConsoleReply(octets=self._files[name], kind=_FILES[name])
+
+    def _reply(self, request: Request, asked: ConsoleAsked | None, made: ConsoleReply, isGone: bool) -> None:
+        if asked is not None and asked.method == "POST":
+            self._note(asked, 303 if made.location else made.code, asked.told)
+        if isGone:
+            return
+        if made.cookie:
+            request.responseHeaders.addRawHeader(b"Set-Cookie", made.cookie.encode("latin-1"))
+        session = None if asked is None else asked.session
+        if made.said and session is not None:
+            session.said, session.undo = made.said, made.undo
+        if made.location:
+            request.setResponseCode(303)
+            request.setHeader(b"Location", made.location.encode("ascii", "backslashreplace"))
+            finishWith(request, b"")
+            return
+        octets = made.octets
+        if not octets:
+            try:
+                octets = self._drawn(asked, made).encode("utf-8")
+            except Exception:
+                _log.failure("while drawing {path}", path=request.path)
+                made = _refused(_INTERNAL, 500)
+                octets = self._drawn(None, made).encode("utf-8")
+        request.setResponseCode(made.code)
+        request.setHeader(b"Content-Type", made.kind)
+        if made.kind == DRAWING:
+            request.setHeader(b"Content-Security-Policy", b"default-src 'none'; style-src 'unsafe-inline'")
+        if made.name:
+            request.setHeader(b"Content-Disposition", f'attachment; filename="{made.name}"'.encode("ascii", "replace"))
+        finishWith(request, octets)
+
+    def _drawn(self, asked: ConsoleAsked | None, made: ConsoleReply) -> str:
+        session = None if asked is None else asked.session
+        row = None if asked is None or made.template else asked.row
+        frame: dict[str, object] = {"user": None, "proof": "", "parts": [], "said": "", "undo": None, "places": self._table.places}
+        if asked is not None and session is not None:
+            frame |= {"user": asked.user, "proof": asked.proof, "parts": asked.parts, "said": session.said, "undo": session.undo}
+            session.said, session.undo = "", None
+        if row is not None:
+            frame["title"] = row.title
+        template = made.template if row is None else row.template
+        return self._templates.get_template(f"{template}.html").render(frame | dict(made.values))
+
+    def _note(self, asked: ConsoleAsked, code: int, told: Mapping[str, JSON]) -> None:
+        if self._audit is None:
+            return
+        name: JSON = None if asked.user is None else asked.user.name
+        entry: dict[str, JSON] = {"at": round(self._today(), 3), "token": None, "user": name, "from": asked.client}
+        entry |= {"method": asked.method, "path": "/" + "/".join(asked.parts), "status": code, **told}
+        self._audit.note(entry)
+
+
+def _fieldsIn(octets: bytes) -> dict[str, str]:
+    """
+    Return the fields of a form, the first value of each.
+
+    @raise ConsoleRefusal: there are too many.
+    """
+    try:
+        found = parse_qs(octets.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_FIELDS)
+    except ValueError:
+        raise ConsoleRefusal(400, "The form has too many fields.") from None
+    return {name: values[0] if name == "password" else _shown(values[0]) for name, values in found.items()}
+
+
+def _shown(text: str) -> str:
+    """
+    Return a text with a mark in place of characters that no one sees, and of those that would change the direction of what follows.
+    """
+    return _UNSEEN.sub("\ufffd", text)
+
+
+def _signInPage(to: str, said: str = "", code: int = 200) -> ConsoleReply:
+    return ConsoleReply({"title": "Sign in", "to": ownPath(to), "fault": said}, code, template="signin")
+
+
+def _explained(failure: Failure, request: Request) -> ConsoleReply:
+    fault = failure.value
+    if isinstance(fault, ConsoleRefusal):
+        return _refused(fault.text, fault.code)
+    if isinstance(fault, TimedOut):
+        return _refused(f"{str(fault)[:1].upper()}{str(fault)[1:]}.", 503)
+    if isinstance(fault, DNSFault | CallerFault):
+        return _refused(str(fault), 422)
+    _log.failure("while replying to {method} {path}", failure=failure, method=request.method, path=request.path)
+    return _refused(_INTERNAL, 500)
+
+
+def _refused(said: str, code: int) -> ConsoleReply:
+    return ConsoleReply({"title": "That cannot be done", "fault": said}, code, template="refused")
+
+
+def consoleSite(
+    table: ConsoleTable,
+    users: ConsoleUsers,
+    passwords: Passwords,
+    clock: IReactorTime,
+    today: Callable[[], float],
+    *,
+    audit: AuditLog | None = None,
+    hosts: tuple[str, ...] = (),
+    isEncrypted: bool = False,
+    timer: Callable[[], float] = perf_counter,
+) -> PublicSite:
+    """
+    @param table: its pages.
+    @param hosts: names by which browsers may address it, besides addresses.
+    @param isEncrypted: whether it is served over HTTPS, so that cookies are kept to that.
+    @param timer: a clock in seconds to measure turns.
+    """
+    root = _Console(table, users, passwords, clock, today, audit, hosts, isEncrypted)
+    return PublicSite(root, clock, _FormRequest, share=_SHARE, timer=timer)
