@@ -268,8 +268,8 @@ def objectToTwisted(module: str, source: str) -> Iterator[str]:
     """
     The recorder is a small process: it imports neither Twisted nor the rest of the server.
     """
-    own = ("twisted_ext.server.recorder", "twisted_ext.wire")
-    if module.startswith("twisted_ext.server.recorder"):
+    own = ("twisted_ext.server.features.queryhistory.recorder", "twisted_ext.wire")
+    if module.startswith("twisted_ext.server.features.queryhistory.recorder"):
         for importing in importsOf(source):
             if importing.within(("twisted", "zope", "twisted_ext")) and not importing.within(own):
                 yield f"{module}:{importing.line}: the recorder does without {importing.name}"
@@ -411,8 +411,8 @@ def test_otherFilesKeepTheirRules(rule: Rule) -> None:
         (objectToHeavyDeclaration, "server.features.ferry.settings", "from twisted_ext.resolver.combine.chain import ChainSource"),
         (objectToHeavyDeclaration, "server.features.base.feature", "from twisted_ext.interfaces import IAnswerSource"),
         (objectToHeavyDeclaration, "server.features.ferry.feature", "from twisted.logger import Logger"),
-        (objectToTwisted, "server.recorder.loop", "from twisted.logger import Logger"),
-        (objectToTwisted, "server.recorder.loop", "from twisted_ext.server.limits import HISTORY_QUEUE"),
+        (objectToTwisted, "server.features.queryhistory.recorder.loop", "from twisted.logger import Logger"),
+        (objectToTwisted, "server.features.queryhistory.recorder.loop", "from twisted_ext.server.limits import HISTORY_QUEUE"),
         (objectToReactor, "apps.tap", "from twisted.internet import reactor"),
         (objectToReactor, "apps.tap", "class Options:\n    import twisted.internet.reactor"),
         (objectToReactor, "transport.datagram", "def go():\n    from twisted.internet import reactor"),
@@ -446,7 +446,7 @@ def test_ruleDetectsViolation(rule: Rule, module: str, source: str) -> None:
         ("server.features.ferry.feature", "from twisted_ext.server.config import types\ndef make():\n    import twisted_ext.resolver.ask"),
         ("server.features.ferry.feature", "from twisted_ext.server.features.ferry.settings import FerrySettings"),
         ("server.features.ferry.log", "import twisted_ext.resolver.ask"),
-        ("server.recorder.rows", "import socket\nfrom twisted_ext.wire.names import nameToText\nimport twisted_ext.server.recorder.frames"),
+        ("server.features.queryhistory.recorder.rows", "import socket\nfrom twisted_ext.wire.names import nameToText"),
         ("wire.names", "\n" * MAX_LINES),
         ("wire.names", '"""\nNames.\n"""\nimport dnslike\nclass Name:\n    """\n    A name.\n    """'),
     ],

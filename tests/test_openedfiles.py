@@ -18,7 +18,7 @@ from twisted_ext.files import openNow
 from twisted_ext.server.config.keys import Keys
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import apexIn
-from twisted_ext.server.zones.databases.sqlite import SQLiteStore
+from twisted_ext.server.zones.load.databases.sqlite import SQLiteStore
 from twisted_ext.zone.zonefile.reader import readMaster
 
 

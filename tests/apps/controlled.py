@@ -83,8 +83,8 @@ def _serve(folder: Path, hasHistory: bool) -> None:
     from twisted.python.failure import Failure
 
     from tests.metrics.samples import HOSTILE, busy
+    from tests.server.features.queryhistory.recorder.histories import historyOf, rowOf
     from tests.server.operations.seeing import Answering, SeenServer
-    from tests.server.recorder.histories import historyOf, rowOf
     from twisted_ext.answers import Trace
     from twisted_ext.errors import BadDescription
     from twisted_ext.metrics.activity import Activity, LiveQuery

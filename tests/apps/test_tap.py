@@ -20,9 +20,9 @@ from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.features.cookies.feature import CookieSettings
 from twisted_ext.server.features.localnames.feature import LocalNamesSettings
-from twisted_ext.server.lookup.recursor import readGiven
 from twisted_ext.server.settings.plugged import allSettings
-from twisted_ext.server.zones.validate import zonesIn
+from twisted_ext.server.sources.recursor import readGiven
+from twisted_ext.server.zones.load.validate import zonesIn
 from twisted_ext.web.status import service
 from twisted_ext.wire.names import nameFromText
 

@@ -16,9 +16,9 @@ from tests.server.process.mirrors import Parent
 from tests.zone.changing import APEX, ZONE, zoneOf
 from twisted_ext.apps.worker import ParentMessages
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.reply.opcodes import handlerKey
 from twisted_ext.server.service import ServerService
+from twisted_ext.server.zones.table.zonetable import Zones
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Opcode, Rcode
 from twisted_ext.wire.message import Message, Question

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from tests.attacks.validated import Resolver, ValidatedTestCase
 from tests.networks import textsOf
-from tests.server.lookup.test_recursor import RecursingCase
+from tests.server.sources.test_recursor import RecursingCase
 from twisted_ext.answers import Answer, Outcome, QueryContext, Security
 from twisted_ext.cache import variants
 from twisted_ext.errors import DNSFault, ServerFailed, TrustFault

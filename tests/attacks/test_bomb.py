@@ -19,8 +19,8 @@ from twisted_ext.errors import BadDescription, ServerFailed
 from twisted_ext.limits import Limit
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
-from twisted_ext.server.lookup.upstreams import ListenAddresses, LoopWatch
 from twisted_ext.server.reply import packetcaches, requests, respond
+from twisted_ext.server.sources.upstreams import ListenAddresses, LoopWatch
 from twisted_ext.testing.sources import HeldSource, answerOf, questionOf
 from twisted_ext.wire.codes import QR, Rcode
 from twisted_ext.wire.message import Message, Question

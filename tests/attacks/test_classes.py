@@ -10,14 +10,14 @@ from struct import pack
 from unittest.mock import patch
 
 from tests.queries import queryOf
-from tests.server.transfer.askers import Asker
-from tests.server.transfer.replicas import KEYS, PRIMARY, ReplicaTestCase
+from tests.server.zones.transfer.askers import Asker
+from tests.server.zones.transfer.replicas import KEYS, PRIMARY, ReplicaTestCase
 from tests.zone.changing import APEX
 from twisted_ext.answers import Answer, QueryContext
-from twisted_ext.server.authority.source import AuthoritySource
 from twisted_ext.server.reply.gates import ClassGate, FormGate, OpcodeGate, SignatureGate, TypeGate
 from twisted_ext.server.reply.opcodes import opcodesOf
 from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.server.zones.table.source import AuthoritySource
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Message, Question
 from twisted_ext.wire.tsig import sign

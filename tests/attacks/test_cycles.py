@@ -16,7 +16,7 @@ from twisted_ext.recursion.delegations import NameServer
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.resolver.recursive import source
 from twisted_ext.resolver.recursive.configured import usableFor
-from twisted_ext.server.lookup.upstreams import ListenAddresses
+from twisted_ext.server.sources.upstreams import ListenAddresses
 from twisted_ext.testing.internet import Delegation, Fault
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import QR, Rcode

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.server.transfer.replicas import KEYS, PRIMARY, SECONDARY, ReplicaTestCase, applyZones
+from tests.server.zones.transfer.replicas import KEYS, PRIMARY, SECONDARY, ReplicaTestCase, applyZones
 from tests.zone.changing import APEX, ZONE, records
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.zone.check.zonemd import withDigests

@@ -13,12 +13,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from tests.certificates import authority
-from tests.server.transfer.askers import Asker, transferOf
-from tests.server.transfer.overtls import NAME, XoTTestCase
-from tests.server.transfer.replicas import PRIMARY, SECONDARY
+from tests.server.zones.transfer.askers import Asker, transferOf
+from tests.server.zones.transfer.overtls import NAME, XoTTestCase
+from tests.server.zones.transfer.replicas import PRIMARY, SECONDARY
 from tests.zone.changing import ZONE
 from twisted_ext.server.config.keys import RemoteServer
-from twisted_ext.server.transfer.udpexchange import MessageSender, exchange
+from twisted_ext.server.zones.transfer.udpexchange import MessageSender, exchange
 from twisted_ext.transport.servers import Server
 from twisted_ext.transport.transfer import fetchZone
 from twisted_ext.wire.codes import Rcode
@@ -42,7 +42,7 @@ def stepDown() -> Iterator[None]:
         assert callable(keep)
         return fetchZone(reactor, Server(server.address), zone, keep)
 
-    module = "twisted_ext.server.transfer.xfrin"
+    module = "twisted_ext.server.zones.transfer.xfrin"
     with patch(f"{module}.exchange", asked), patch(f"{module}.fetchZone", fetched):
         yield
 

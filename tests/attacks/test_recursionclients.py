@@ -16,8 +16,8 @@ from twisted_ext.answers import QueryContext
 from twisted_ext.limits import Limit
 from twisted_ext.resolver.caching import coalescing
 from twisted_ext.server.config.settings import Settings
-from twisted_ext.server.lookup.upstreams import ListenAddresses
 from twisted_ext.server.reply import respond
+from twisted_ext.server.sources.upstreams import ListenAddresses
 from twisted_ext.testing.internet import Delegation, Internet
 from twisted_ext.wire.codes import QR, Rcode
 from twisted_ext.wire.message import Message

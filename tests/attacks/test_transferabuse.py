@@ -13,17 +13,17 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 
-from tests.server.transfer.askers import Asker, Datagrams, transferOf
-from tests.server.transfer.replicas import PRIMARY, SECONDARY, Host, ReplicaTestCase, applyZones, soaOf
-from tests.server.transfer.test_xfrout import LARGE
+from tests.server.zones.transfer.askers import Asker, Datagrams, transferOf
+from tests.server.zones.transfer.replicas import PRIMARY, SECONDARY, Host, ReplicaTestCase, applyZones, soaOf
+from tests.server.zones.transfer.test_xfrout import LARGE
 from tests.zone.changing import APEX, ZONE, record
 from tests.zone.transfer.test_receiver import reply
 from twisted_ext.errors import BudgetSpent
 from twisted_ext.server.config.keys import Grants, Keys
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.zonesettings import ZoneSettings
-from twisted_ext.server.transfer.secondarystore import Spool
-from twisted_ext.server.transfer.xfrin import Secondary
+from twisted_ext.server.zones.transfer.secondarystore import Spool
+from twisted_ext.server.zones.transfer.xfrin import Secondary
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import AA, QR, Opcode, Rcode
@@ -221,7 +221,7 @@ class TransferAbuseTests(ReplicaTestCase):
         Return how many octets are accepted of a zone that does not end.
         """
         taken: list[int] = []
-        with patch("twisted_ext.server.transfer.secondarystore.Spool.keep", lambda spool, message: taken.append(len(message))):
+        with patch("twisted_ext.server.zones.transfer.secondarystore.Spool.keep", lambda spool, message: taken.append(len(message))):
             factory = ServerFactory()
             factory.noisy = False
             factory.protocol = _Flooding
@@ -358,9 +358,9 @@ class TransferAbuseTests(ReplicaTestCase):
         self.assertEqual(max(gathered(APEX, [bytes(other), reply([soaOf(11)])]).counts.values()), 4001)
         self.assertEqual(self.secondary.serial(), 10)
         self.primary.change("new 300 A 192.0.2.9")
-        with patch("twisted_ext.server.transfer.secondarystore.GATHERED_OCTETS.default", 16), patch(
+        with patch("twisted_ext.server.zones.transfer.secondarystore.GATHERED_OCTETS.default", 16), patch(
             "twisted_ext.zone.transfer.ingest.HELD_OCTETS.default", 1000
-        ), patch("twisted_ext.server.transfer.xfrout.recordsSince", lambda *_: None):
+        ), patch("twisted_ext.server.zones.transfer.xfrout.recordsSince", lambda *_: None):
             self.network.advance(8000)
             place = self.secondary.zones.at(APEX)
             assert place is not None
@@ -391,7 +391,7 @@ class TransferAbuseTests(ReplicaTestCase):
             return serial != other
 
         with patch("twisted_ext.zone.transfer.refresh.isNewer", different), patch(
-            "twisted_ext.server.transfer.xfrin.isNewer", different
+            "twisted_ext.server.zones.transfer.xfrin.isNewer", different
         ), patch("twisted_ext.zone.transfer.receiver.isNewer", different), patch("twisted_ext.zone.transfer.sender.isNewer", different):
             self.network.advance(8000)
             self.assertEqual(self.secondary.serial(), 9)

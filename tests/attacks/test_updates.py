@@ -10,12 +10,12 @@ from unittest.mock import patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.server.update.changed import KEY, TODAY, UpdatedServer
+from tests.server.zones.update.changed import KEY, TODAY, UpdatedServer
 from tests.zone.changing import APEX, record, textsOf, zoneOf
 from twisted_ext.limits import Limit
 from twisted_ext.server.reply.gates import SignatureGate
 from twisted_ext.server.reply.requests import Request
-from twisted_ext.server.update.updates import UpdateHandler
+from twisted_ext.server.zones.update.updates import UpdateHandler
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Opcode, Rcode
 from twisted_ext.wire.message import HEADER, Message, Question
@@ -123,7 +123,7 @@ class UpdateTests(SynchronousTestCase):
 
         wire, _ = sign(self.updating(record("b.dyn 60 A 192.0.2.1")), KEY, TODAY)
         with (
-            patch("twisted_ext.server.update.commit.UPDATES_WAITING", Limit(10, 10, 10)),
+            patch("twisted_ext.server.zones.update.commit.UPDATES_WAITING", Limit(10, 10, 10)),
             patch.object(Policy, "admits", lambda self, keyName, client: True),
             patch.object(Policy, "allows", lambda self, keyName, client, name, rrType: True),
         ):

@@ -9,11 +9,13 @@ import runpy
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from pkgutil import resolve_name
 from types import ModuleType
 from typing import Final, cast
 
 import pytest
 
+from tests.docs.pages import pagesIn
 from tests.test_architecture import ROOT
 from twisted_ext import client, errors, limits
 from twisted_ext.answers import Security
@@ -264,3 +266,19 @@ def test_everyExitCodeIsListed() -> None:
     """
     told = [row[0] for row in rowsOf("commands.rst")[1:]]
     assert sorted(map(int, told)) == sorted(getattr(exits, name) for name in exits.__all__ if name.isupper())
+
+
+def test_namedModulesAreThere() -> None:
+    """
+    What pages name by its full path is there under that path.
+    """
+    gone = []
+    for page in pagesIn():
+        if "decisions" in page.parts:
+            continue
+        for name in set(re.findall(r"\btwisted_ext(?:\.\w+)+", page.read_text("utf-8"))):
+            try:
+                resolve_name(name)
+            except (ImportError, AttributeError) as error:
+                gone.append(f"{page.name}: {error}")
+    assert gone == []

@@ -17,7 +17,7 @@ from twisted_ext.server.config.keys import Keys, TLSPeer
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.transferpolicy import Terms, termsOf
 from twisted_ext.server.config.zonesettings import ZoneSettings
-from twisted_ext.server.zones.validate import checkZones
+from twisted_ext.server.zones.load.validate import checkZones
 
 PAGE: Final = (ROOT / "docs" / "howto" / "secondaries.rst").read_text("utf-8")
 

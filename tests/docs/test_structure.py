@@ -27,7 +27,7 @@ _MOST: Final = 16
 _KNOW_EACH_OTHER: Final = {
     ("addrinfo", "compat"),
     ("resolver.forward", "resolver.recursive"),
-    ("server.update", "server.zones.databases"),
+    ("server.zones.load.databases", "server.zones.update"),
 }
 
 

@@ -24,16 +24,16 @@ from tests.zone.query.test_denial import CUTS, RECORDS, byNSEC, signed
 from tests.zone.query.test_direct import MORE
 from twisted_ext.native import chosen
 from twisted_ext.native.loops import Place
-from twisted_ext.server.authority import replying
-from twisted_ext.server.authority.replying import ZoneReplies, denialOf
-from twisted_ext.server.authority.source import AuthoritySource
-from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.reply import cookies
 from twisted_ext.server.reply.cookies import Cookies
 from twisted_ext.server.reply.gates import standardGates
 from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.respond import Responder
+from twisted_ext.server.zones.table import replying
+from twisted_ext.server.zones.table.replying import ZoneReplies, denialOf
+from twisted_ext.server.zones.table.source import AuthoritySource
+from twisted_ext.server.zones.table.zonetable import Zones
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.update.transactions import Transaction

@@ -17,10 +17,10 @@ from tests.typed import unchecked
 from tests.zone.plain import HEAD, versionOf
 from twisted_ext.native import siphash
 from twisted_ext.native.loops import Place
-from twisted_ext.server.authority import replying
-from twisted_ext.server.authority.replying import ZoneReplies, denialOf
-from twisted_ext.server.authority.zonetable import EXPIRED, Zones
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
+from twisted_ext.server.zones.table import replying
+from twisted_ext.server.zones.table.replying import ZoneReplies, denialOf
+from twisted_ext.server.zones.table.zonetable import EXPIRED, Zones
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import TXT
@@ -227,7 +227,7 @@ def test_oneZoneThatCannotBeMapped(monkeypatch: pytest.MonkeyPatch) -> None:
             raise ValueError("not this one")
         return real(version)
 
-    monkeypatch.setattr("twisted_ext.server.authority.replying.denialOf", failing)
+    monkeypatch.setattr("twisted_ext.server.zones.table.replying.denialOf", failing)
     queries = [(queryOf(name), _PLACE) for name in ("www.example.", "www.bad.test.")]
     with extended():
         made = ZoneReplies(zones, lambda: TODAY, ReplyBuilder().opts, failed=failures.append)

@@ -14,14 +14,14 @@ from twisted_ext.native.loops import joined
 from twisted_ext.packetcache.clients import Client
 from twisted_ext.packetcache.shape import shapeOf
 from twisted_ext.packetcache.table import Table
-from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.keys import Keys
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.built import Features
 from twisted_ext.server.frontend import Frontend
-from twisted_ext.server.lookup.sources import stackFor
 from twisted_ext.server.reply.cookies import Cookies
+from twisted_ext.server.sources.sources import stackFor
+from twisted_ext.server.zones.table.zonetable import Zones
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.wire.tsig import Key, sign

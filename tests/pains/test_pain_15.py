@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from tests.networks import NetworkTestCase
 from tests.queries import queryOf
-from tests.server.transfer.askers import Datagrams
-from tests.server.transfer.replicas import PRIMARY, Host
+from tests.server.zones.transfer.askers import Datagrams
+from tests.server.zones.transfer.replicas import PRIMARY, Host
 from twisted_ext.wire.codes import AA, Rcode
 from twisted_ext.wire.message import Message
 from twisted_ext.wire.names import nameToText

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from tests.networks import NetworkTestCase
 from tests.queries import optOf, queryOf
-from tests.server.transfer.askers import Asker, Datagrams
-from tests.server.transfer.replicas import PRIMARY, Host
+from tests.server.zones.transfer.askers import Asker, Datagrams
+from tests.server.zones.transfer.replicas import PRIMARY, Host
 from twisted_ext.wire.codes import TC
 from twisted_ext.wire.message import Message
 from twisted_ext.zone.zone import Zone

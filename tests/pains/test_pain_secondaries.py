@@ -5,7 +5,7 @@ signatures and without NOTIFY.
 
 from __future__ import annotations
 
-from tests.server.transfer.replicas import PRIMARY, SECONDARY, ReplicaTestCase
+from tests.server.zones.transfer.replicas import PRIMARY, SECONDARY, ReplicaTestCase
 from twisted_ext.server.reply.opcodes import Outcome
 from twisted_ext.server.reply.requests import Request
 from twisted_ext.wire.rrtypes import AXFR, IXFR

@@ -10,11 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from tests.server.transfer.askers import Asker, Datagrams
-from tests.server.transfer.replicas import applyZones
-from twisted_ext.server.authority.sink import ZoneSink
-from twisted_ext.server.authority.source import AuthoritySource
-from twisted_ext.server.authority.zonetable import Zones
+from tests.server.zones.transfer.askers import Asker, Datagrams
+from tests.server.zones.transfer.replicas import applyZones
 from twisted_ext.server.config.keys import Keys
 from twisted_ext.server.config.zonesettings import ZoneSettings
 from twisted_ext.server.listeners.datagram import DatagramListener
@@ -25,7 +22,10 @@ from twisted_ext.server.reply.gates import standardGates
 from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.respond import Responder
-from twisted_ext.server.transfer.replication import Replication
+from twisted_ext.server.zones.table.sink import ZoneSink
+from twisted_ext.server.zones.table.source import AuthoritySource
+from twisted_ext.server.zones.table.zonetable import Zones
+from twisted_ext.server.zones.transfer.replication import Replication
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.reactors import MemoryReactor
 from twisted_ext.testing.scenarios.reading import BadScenario, Entry, Scenario, Step

@@ -8,8 +8,8 @@ from typing import Final
 
 from tests.corpora import corpus
 from twisted_ext.answers import Answer, QueryContext
-from twisted_ext.server.authority.source import AuthoritySource
-from twisted_ext.server.authority.zonetable import Zones
+from twisted_ext.server.zones.table.source import AuthoritySource
+from twisted_ext.server.zones.table.zonetable import Zones
 from twisted_ext.testing.scenarios.reading import Entry, readScenario
 from twisted_ext.testing.sources import atHand
 from twisted_ext.wire.codes import AA

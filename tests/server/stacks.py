@@ -13,9 +13,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.built import Features
-from twisted_ext.server.lookup.recursor import Given, Recursor
-from twisted_ext.server.lookup.sources import ForwardStack
-from twisted_ext.server.lookup.upstreams import ListenAddresses
+from twisted_ext.server.sources.recursor import Given, Recursor
+from twisted_ext.server.sources.sources import ForwardStack
+from twisted_ext.server.sources.upstreams import ListenAddresses
 
 __all__ = ["featuresOf", "forwardStack", "reloadStack"]
 

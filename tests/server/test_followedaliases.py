@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tests.networks import textsOf
-from tests.server.lookup.test_sources import StackCase
+from tests.server.sources.test_sources import StackCase
 from tests.server.stacks import reloadStack
 from twisted_ext.answers import Outcome
 from twisted_ext.server.config.settings import Settings
-from twisted_ext.server.lookup.sources import ForwardStack
+from twisted_ext.server.sources.sources import ForwardStack
 from twisted_ext.testing.servers import CannedServer, Reply
 from twisted_ext.testing.sources import rrsetOf
 from twisted_ext.wire.builder import buildMessage

@@ -4,14 +4,14 @@ Tests of the setting C{opportunistic}.
 
 from __future__ import annotations
 
-from tests.server.lookup.test_recursor import RecursingCase
 from tests.server.operations.seeing import SeenServer
+from tests.server.sources.test_recursor import RecursingCase
 from tests.server.stacks import reloadStack
 from tests.transport.tlsservers import ServerTLS, leaf
 from twisted_ext.answers import Security
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.exposition import exposition
-from twisted_ext.server.lookup.sources import ForwardStack
+from twisted_ext.server.sources.sources import ForwardStack
 
 
 class OpportunisticTests(RecursingCase):

@@ -21,8 +21,8 @@ from twisted_ext.resolver.ask import behind, lookUp
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
 from twisted_ext.resolver.strings.descriptions import sourceFromString
 from twisted_ext.server.listeners.sockets import Bound, encryptedPlaces
-from twisted_ext.server.lookup.sources import ForwardStack
 from twisted_ext.server.service import ServerService
+from twisted_ext.server.sources.sources import ForwardStack
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.message import Message, Question

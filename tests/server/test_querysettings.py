@@ -4,7 +4,7 @@ Tests of the settings for queries to authoritative servers.
 
 from __future__ import annotations
 
-from tests.server.lookup.test_recursor import RecursingCase
+from tests.server.sources.test_recursor import RecursingCase
 from tests.server.stacks import reloadStack
 from twisted_ext.answers import Security
 

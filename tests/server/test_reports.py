@@ -5,7 +5,7 @@ Tests of error reporting (RFC 9567) by a server, as resolver and as authority.
 from __future__ import annotations
 
 from tests.queries import optOf, queryOf
-from tests.server.lookup.test_recursor import RecursingCase
+from tests.server.sources.test_recursor import RecursingCase
 from tests.zone.plain import HEAD, answer, versionOf
 from twisted_ext.answers import Security
 from twisted_ext.server.config.settings import Settings

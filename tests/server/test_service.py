@@ -393,7 +393,7 @@ class ReloadTests(ServiceCase):
         service = self.run_()
         listed = Path(self.mktemp())
         listed.write_text("")
-        with patch("twisted_ext.server.jobs.turns._TURN", 0), patch("twisted_ext.server.config.zonesettings.gather", slow):
+        with patch("twisted_ext.server.process.jobs.turns._TURN", 0), patch("twisted_ext.server.config.zonesettings.gather", slow):
             self.wanted = self.settings(zones=[str(listed)], local=["www.example.test A 192.0.2.98"])
             first = service.reload()
             self.assertNoResult(first)

@@ -11,15 +11,15 @@ from pathlib import Path
 
 from twisted.internet.task import Clock
 
-from tests.server.transfer.replicas import StepTestCase
-from tests.server.update.changed import UpdatedServer
+from tests.server.zones.transfer.replicas import StepTestCase
+from tests.server.zones.update.changed import UpdatedServer
 from tests.zone.changing import ZONE, record
 from twisted_ext.files import STATE_FILE, STATE_FOLDER
 from twisted_ext.metrics.history import History
 from twisted_ext.resolver.policy.rules.compiler import compileLists
 from twisted_ext.resolver.recursive.encrypted import EncryptedAuthorities
 from twisted_ext.server.operations.historyfile import HistoryFile
-from twisted_ext.server.zones.imagefiles import Built, Images
+from twisted_ext.server.zones.load.imagefiles import Built, Images
 from twisted_ext.zone.build.jobs import CompileJobs
 
 

@@ -5,7 +5,7 @@ Tests of stub zones and routes beside recursion, in one server.
 from __future__ import annotations
 
 from tests.networks import textsOf
-from tests.server.lookup.test_recursor import RecursingCase
+from tests.server.sources.test_recursor import RecursingCase
 from twisted_ext.answers import Outcome, Security
 from twisted_ext.errors import DNSFault
 from twisted_ext.resolver.recursive import bailiwick

@@ -10,14 +10,14 @@ from unittest.mock import patch
 
 from tests.certificates import written
 from tests.networks import WWW
-from tests.server.lookup.test_sources import StackCase
+from tests.server.sources.test_sources import StackCase
 from tests.server.stacks import reloadStack
 from tests.transport.tlsservers import ServerTLS, leaf
 from twisted_ext.apps.cli.server.report import upstreamLines
 from twisted_ext.errors import BadDescription, Unreachable
 from twisted_ext.server.config.settings import Settings
-from twisted_ext.server.lookup.sources import ForwardStack
-from twisted_ext.server.lookup.upstreamfigures import upstreamsOf
+from twisted_ext.server.sources.sources import ForwardStack
+from twisted_ext.server.sources.upstreamfigures import upstreamsOf
 from twisted_ext.testing.servers import CannedServer
 
 _HERE = "_dns.resolver.arpa"

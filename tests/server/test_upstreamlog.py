@@ -9,8 +9,8 @@ import re
 from tests.queries import optOf, queryOf
 from tests.server.test_service import US, ServiceCase
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.server.lookup.upstreamlog import SharedUpstreamLog, UpstreamLog
 from twisted_ext.server.service import ServerService
+from twisted_ext.server.sources.upstreamlog import SharedUpstreamLog, UpstreamLog
 from twisted_ext.wire.message import Message
 
 __all__: list[str] = []

@@ -18,14 +18,14 @@ from twisted_ext.metrics.counters import Counters
 from twisted_ext.native import chosen
 from twisted_ext.native.loops import Place, joined
 from twisted_ext.packetcache.clients import Client, Group, View
-from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.built import Features
 from twisted_ext.server.frontend import Frontend
-from twisted_ext.server.lookup.sources import stackFor
 from twisted_ext.server.operations.querytrace import QueryTracer, TracedSource
 from twisted_ext.server.reply.requests import Request
+from twisted_ext.server.sources.sources import stackFor
+from twisted_ext.server.zones.table.zonetable import Zones
 from twisted_ext.wire.codes import DO, TC
 from twisted_ext.zone.zone import Zone
 

@@ -30,14 +30,14 @@ from twisted_ext.limits import LIST_FETCH_OCTETS, LIST_FETCH_SECONDS
 from twisted_ext.resolver.local.localanswers import Complaints
 from twisted_ext.resolver.policy.rules.compiler import digestOf
 from twisted_ext.resolver.policy.rules.listfile import parseList
-from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.dryrun import placesOf
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.built import Features
 from twisted_ext.server.features.localnames.feature import LocalNamesSettings
 from twisted_ext.server.features.rebinding.feature import RebindingSettings
-from twisted_ext.server.lookup.sources import stackFor
+from twisted_ext.server.sources.sources import stackFor
+from twisted_ext.server.zones.table.zonetable import Zones
 from twisted_ext.wire.names import nameFromText
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from shlex import join
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
-from twisted_ext.server.jobs.subprocess import spawnModule
+from twisted_ext.server.process.jobs.subprocess import spawnModule
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred

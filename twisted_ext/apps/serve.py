@@ -13,7 +13,7 @@ from typing import Final
 
 from twisted_ext._compiled import isCompiled
 from twisted_ext.resolver.system.probe import PROBE, reaches
-from twisted_ext.server.jobs.subprocess import pythonCommand
+from twisted_ext.server.process.jobs.subprocess import pythonCommand
 from twisted_ext.server.process.prepare import prepareProcess
 
 __all__ = ["commandFor", "main", "serve", "told"]

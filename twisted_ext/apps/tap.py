@@ -26,8 +26,8 @@ from twisted_ext.errors import BadDescription, CallerFault, DNSFault
 from twisted_ext.server.config.setting import DECLARED, Setting
 from twisted_ext.server.config.settings import ZONE, Settings
 from twisted_ext.server.config.types import COUNT, FLAG
-from twisted_ext.server.operations.logqueue import drainAll, queuedObserver, sinkFor
 from twisted_ext.server.operations.logs import formatterFor, isOfJournal
+from twisted_ext.server.process.jobs.logqueue import drainAll, queuedObserver, sinkFor
 from twisted_ext.server.process.prepare import prepareProcess
 from twisted_ext.server.settings.helptext import usageOf
 from twisted_ext.server.settings.plugged import allSettings
@@ -318,7 +318,7 @@ class _Words(_Command):
             settings = self.settings()
             prepareProcess(tls=_encrypts(settings))
             if self.showConfig or sub.showConfig:
-                from twisted_ext.server.zones.validate import checkZones, zonesIn
+                from twisted_ext.server.zones.load.validate import checkZones, zonesIn
 
                 # An operator who prints the settings also wants to know whether they are valid.
                 checkZones(settings, zonesIn(settings))
@@ -512,7 +512,7 @@ def makeService(options: _Words) -> IService:
         return robot
     from twisted.internet import reactor
 
-    from twisted_ext.server.jobs.tuning import collectLess
+    from twisted_ext.server.process.jobs.tuning import collectLess
     from twisted_ext.server.service import makeServer
 
     try:

@@ -22,10 +22,10 @@ from twisted.python.failure import Failure
 
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.server.config.settings import Settings
-from twisted_ext.server.jobs.tuning import collectLess
 from twisted_ext.server.listeners.sockets import Bound
-from twisted_ext.server.operations.logqueue import queuedObserver, sinkFor
 from twisted_ext.server.operations.logs import relayedLine
+from twisted_ext.server.process.jobs.logqueue import queuedObserver, sinkFor
+from twisted_ext.server.process.jobs.tuning import collectLess
 from twisted_ext.server.process.librarylogs import boundLibraryLogs
 from twisted_ext.server.process.prepare import prepareProcess
 from twisted_ext.server.process.worker import LineSplitter

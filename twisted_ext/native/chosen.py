@@ -71,7 +71,7 @@ class Mapping(Protocol):
         """
         @param places: see L{Image.mapping<twisted_ext.zone.store.image.Image.mapping>}.
         @param overlay: has the keys of names that differ from the image.
-        @param denial: see L{Denial<twisted_ext.server.authority.replying.Denial>}.
+        @param denial: see L{Denial<twisted_ext.server.zones.table.replying.Denial>}.
         @param proves: whether negative answers and those of wildcards have proofs if they are asked for.
 
         @raise ValueError: these are not the parts of an image.

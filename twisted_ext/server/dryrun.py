@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.built import Features
 from twisted_ext.server.features.cookies.feature import secretsOf
 from twisted_ext.server.frontend import gatesOf
 from twisted_ext.server.listeners.sockets import listenAddresses
-from twisted_ext.server.lookup.sources import ForwardStack, ZoneStack, stackFor
-from twisted_ext.server.lookup.upstreams import ListenAddresses
-from twisted_ext.server.zones.validate import checkZones, zonesIn
+from twisted_ext.server.sources.sources import ForwardStack, ZoneStack, stackFor
+from twisted_ext.server.sources.upstreams import ListenAddresses
+from twisted_ext.server.zones.load.validate import checkZones, zonesIn
+from twisted_ext.server.zones.table.zonetable import Zones
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime

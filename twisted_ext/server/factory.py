@@ -13,8 +13,6 @@ from twisted.internet.protocol import Protocol, ServerFactory
 from twisted_ext.compat.protocols import DNSProtocol
 from twisted_ext.compat.server import MessageServing, peerOf
 from twisted_ext.metrics.counters import Counters
-from twisted_ext.server.authority.source import AuthoritySource
-from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.listeners.connection import StreamPeer, StreamServing
 from twisted_ext.server.listeners.stream import StreamFactory
 from twisted_ext.server.reply.acl import Access
@@ -22,6 +20,8 @@ from twisted_ext.server.reply.gates import standardGates
 from twisted_ext.server.reply.packetcaches import ForgetfulTable, packetCacheFor
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.respond import Responder
+from twisted_ext.server.zones.table.source import AuthoritySource
+from twisted_ext.server.zones.table.zonetable import Zones
 from twisted_ext.zone.zone import Zone
 
 if TYPE_CHECKING:

@@ -17,14 +17,11 @@ from twisted_ext.metrics.counters import Counters
 from twisted_ext.native import chosen
 from twisted_ext.packetcache.clients import View
 from twisted_ext.packetcache.packetcache import PacketCache
-from twisted_ext.server.authority.replying import ZoneReplies
-from twisted_ext.server.authority.source import AuthoritySource
 from twisted_ext.server.features.base.feature import Stage
 from twisted_ext.server.listeners.datagram import DatagramListener
 from twisted_ext.server.listeners.proxies.trusted import TrustedProxies
 from twisted_ext.server.listeners.stream import StreamFactory, StreamListener, StreamResponder
-from twisted_ext.server.lookup.sources import ZoneStack
-from twisted_ext.server.operations.watchdog import Watchdog
+from twisted_ext.server.process.watchdog import Watchdog
 from twisted_ext.server.reply.chaos import ChaosIdentity, SelfTest
 from twisted_ext.server.reply.cookies import CookieReplies
 from twisted_ext.server.reply.gates import (
@@ -43,6 +40,9 @@ from twisted_ext.server.reply.observers import LiveList, Observers
 from twisted_ext.server.reply.packetcaches import ClientGroups, cacheOf
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.respond import Responder
+from twisted_ext.server.sources.sources import ZoneStack
+from twisted_ext.server.zones.table.replying import ZoneReplies
+from twisted_ext.server.zones.table.source import AuthoritySource
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure

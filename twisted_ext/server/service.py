@@ -26,8 +26,6 @@ from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.built import Features, Keepers
 from twisted_ext.server.features.cookies.feature import secretsOf
 from twisted_ext.server.frontend import Frontend
-from twisted_ext.server.jobs.subprocess import inThread
-from twisted_ext.server.jobs.tuning import QuietCollection, raiseDescriptors
 from twisted_ext.server.limits import DESCRIPTORS
 from twisted_ext.server.listeners.sockets import (
     Bound,
@@ -37,17 +35,19 @@ from twisted_ext.server.listeners.sockets import (
     encryptedSockets,
     receivedSockets,
 )
-from twisted_ext.server.lookup.sources import stackFor
-from twisted_ext.server.lookup.upstreams import ListenAddresses
 from twisted_ext.server.operations.status import Status
-from twisted_ext.server.operations.watchdog import notify, watchdogSeconds
+from twisted_ext.server.process.jobs.subprocess import inThread
+from twisted_ext.server.process.jobs.tuning import QuietCollection, raiseDescriptors
 from twisted_ext.server.process.librarylogs import boundLibraryLogs
 from twisted_ext.server.process.relay import Relay
+from twisted_ext.server.process.watchdog import notify, watchdogSeconds
 from twisted_ext.server.settings.additions import AddedSettings
 from twisted_ext.server.settings.changes import NOTHING, changedLines
 from twisted_ext.server.settings.plugged import pluginComplaints
-from twisted_ext.server.zones.validate import zonesIn
-from twisted_ext.server.zones.zoneset import ZoneSet
+from twisted_ext.server.sources.sources import stackFor
+from twisted_ext.server.sources.upstreams import ListenAddresses
+from twisted_ext.server.zones.load.validate import zonesIn
+from twisted_ext.server.zones.load.zoneset import ZoneSet
 
 if TYPE_CHECKING:
     from twisted_ext.interfaces import IAnswerSource
@@ -60,13 +60,13 @@ if TYPE_CHECKING:
     from twisted_ext.server.features.base.offer import Offer
     from twisted_ext.server.listeners.offered import SetUp
     from twisted_ext.server.listeners.tls.encryption import Encryption
-    from twisted_ext.server.lookup.recursor import Recursor
-    from twisted_ext.server.lookup.trusting import Trusting
     from twisted_ext.server.operations.operations import Operations
-    from twisted_ext.server.operations.watchdog import Watchdog
+    from twisted_ext.server.process.watchdog import Watchdog
     from twisted_ext.server.process.workers import Workforce
     from twisted_ext.server.reply.respond import Responder
-    from twisted_ext.server.zones.zonesyncworker import ZoneSyncWorker
+    from twisted_ext.server.sources.recursor import Recursor
+    from twisted_ext.server.sources.trusting import Trusting
+    from twisted_ext.server.zones.load.zonesyncworker import ZoneSyncWorker
     from twisted_ext.zone.zone import Zone
 
 __all__ = ["ServerService", "Server", "makeServer"]
@@ -221,7 +221,7 @@ class ServerService(Service):
     # -- the rest
 
     def _pass(self, toParent: Callable[[dict[str, object]], object], zoneSync: ZoneSyncWorker) -> None:
-        from twisted_ext.server.transfer.xfrout import OutgoingTransfers
+        from twisted_ext.server.zones.transfer.xfrout import OutgoingTransfers
 
         whole = OutgoingTransfers(zoneSync.offer, settings=self.settings)
         singly = OutgoingTransfers(zoneSync.offerSingly, settings=self.settings)

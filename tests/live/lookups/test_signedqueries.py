@@ -14,7 +14,7 @@ from tests.live.zones.replicating import ADDRESS, KEY, SECRET, bindBeside, hosti
 from tests.live.zones.test_secondaries import ZONE
 from tests.networks import textsOf
 from tests.peers import LivePeer, freePort
-from tests.server.transfer.overtls import NAME
+from tests.server.zones.transfer.overtls import NAME
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.compat.install import globalReactor
 from twisted_ext.errors import DNSFault

@@ -23,7 +23,7 @@ from twisted.internet import tcp
 from twisted.python import failure
 from twisted_ext.limits import Limit
 from twisted_ext.server.listeners import datagram
-from twisted_ext.server.operations import watchdog
+from twisted_ext.server.process import watchdog
 from twisted_ext.transport import reactor
 
 watchdog.WATCHDOG_SECONDS = watchdog.WATCHDOG_PATIENCE = Limit(default=0.5, least=0.1, most=10.0)

@@ -16,7 +16,7 @@ import pytest
 from tests.live.twistds import Twistd, wait, workersOf
 from tests.patience import PATIENCE
 from tests.test_architecture import ROOT
-from twisted_ext.server.jobs.subprocess import pythonCommand
+from twisted_ext.server.process.jobs.subprocess import pythonCommand
 
 #: Modules that a child would import first if it looked in the working directory.
 _MODULES: Final = ("twisted_ext/__init__.py", "json.py", "twisted/__init__.py", "gc.py", "zope/__init__.py")
@@ -25,8 +25,8 @@ _MODULES: Final = ("twisted_ext/__init__.py", "json.py", "twisted/__init__.py", 
 _CHILDREN: Final = """
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted_ext.server.jobs.subprocess import runModule
-from twisted_ext.server.zones.compilers import Compilers, Job
+from twisted_ext.server.process.jobs.subprocess import runModule
+from twisted_ext.server.zones.load.compilers import Compilers, Job
 
 async def run():
     print((await runModule(reactor, "twisted_ext.zone.transfer.ingestjob", ["00", "/nonexistent", "/nonexistent"])).decode())
@@ -109,7 +109,7 @@ def test_unpackedProjectIsFoundByChildren(tmp_path: Path) -> None:
     """
     code = (
         "import sys; sys.path = ['', *[path for path in sys.path if path not in ('', %r)]]\n"
-        "from twisted_ext.server.jobs import subprocess as children\n"
+        "from twisted_ext.server.process.jobs import subprocess as children\n"
         "print(children._environment()['PYTHONPATH'])"
     )
     done = subprocess.run(

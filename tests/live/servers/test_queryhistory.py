@@ -17,8 +17,8 @@ from pathlib import Path
 
 from tests.live.twistds import Load, Twistd, exchange, wait
 from tests.live.upstreams import Upstream
-from twisted_ext.server.recorder.rows import STATUSES, shownName
-from twisted_ext.server.recorder.search import Filter, Found, search
+from twisted_ext.server.features.queryhistory.recorder.rows import STATUSES, shownName
+from twisted_ext.server.features.queryhistory.recorder.search import Filter, Found, search
 
 __all__: list[str] = []
 
@@ -58,7 +58,7 @@ def _recordersOf(server: Twistd) -> list[int]:
     for path in Path(f"/proc/{server.pid}/task").glob("*/children"):
         for child in path.read_text().split():
             with suppress(OSError):
-                if b"twisted_ext.server.recorder" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0"):
+                if b"twisted_ext.server.features.queryhistory.recorder" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0"):
                     found.append(int(child))
     return found
 

@@ -26,9 +26,9 @@ from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.built import Features
 from twisted_ext.server.frontend import Frontend
 from twisted_ext.server.listeners.sockets import boundSockets
-from twisted_ext.server.lookup.upstreams import ListenAddresses
 from twisted_ext.server.reply.gates import Gate
 from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.server.sources.upstreams import ListenAddresses
 
 __all__ = ["LOADING", "SAMPLED", "main"]
 

@@ -14,8 +14,8 @@ from typing import Final
 from tests.certificates import authority
 from tests.live.zones.replicating import ADDRESS, KEY, SECRET, nsdLines
 from tests.peers import LivePeer, freePort
-from tests.server.transfer.overtls import NAME, clientPEM
-from tests.server.transfer.replicas import Host
+from tests.server.zones.transfer.overtls import NAME, clientPEM
+from tests.server.zones.transfer.replicas import Host
 from tests.transport.tlsservers import leaf
 from twisted_ext.compat.install import globalReactor
 from twisted_ext.server.listeners.tls.certificates import Certificates, Pair

@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 
 from tests.patience import PATIENCE
 from tests.peers import LivePeer, freePort, peer
-from tests.server.transfer.replicas import KEYS, Host
+from tests.server.zones.transfer.replicas import KEYS, Host
 from tests.typed import outputAndValue
 from twisted_ext.compat.install import globalReactor
 from twisted_ext.wire.names import nameToText

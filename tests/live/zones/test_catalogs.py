@@ -11,10 +11,10 @@ import pytest_twisted
 
 from tests.live.zones.replicating import ADDRESS, KEY, SECRET, hosting, run, until
 from tests.peers import LivePeer
-from tests.server.transfer.replicas import KEYS, Host, applyZones
+from tests.server.zones.transfer.replicas import KEYS, Host, applyZones
 from tests.zone.plain import HEAD, setsOf
-from twisted_ext.server.authority.zonetable import SERVING
 from twisted_ext.server.config.zonesettings import ZoneSettings
+from twisted_ext.server.zones.table.zonetable import SERVING
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.zone import Zone
 

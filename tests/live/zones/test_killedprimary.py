@@ -17,7 +17,7 @@ from tests.live.twistds import Twistd, wait
 from tests.live.zones.encrypting import Files
 from tests.live.zones.test_ownsecondaries import settings
 from tests.peers import freePort
-from tests.server.transfer.overtls import NAME
+from tests.server.zones.transfer.overtls import NAME
 
 __all__: list[str] = []
 

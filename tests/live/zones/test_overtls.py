@@ -13,8 +13,8 @@ from tests.live.zones.encrypting import CLIENT, Files, bindOverTLS, hostingTLS, 
 from tests.live.zones.replicating import ADDRESS, KEY, SECRET, output, run, until
 from tests.live.zones.test_secondaries import ZONE, change, zoneOf
 from tests.peers import LivePeer, freePort
-from tests.server.transfer.overtls import NAME
-from tests.server.transfer.replicas import Host
+from tests.server.zones.transfer.overtls import NAME
+from tests.server.zones.transfer.replicas import Host
 from tests.zone.changing import APEX, textsOf
 from twisted_ext.server.config.keys import TLSPeer
 from twisted_ext.server.reply.opcodes import Outcome

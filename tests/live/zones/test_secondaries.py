@@ -11,9 +11,9 @@ import pytest_twisted
 
 from tests.live.zones.replicating import ADDRESS, KEY, SECRET, bindBeside, hosting, knotBeside, nsdBeside, run, until
 from tests.peers import LivePeer
-from tests.server.transfer.replicas import Host
+from tests.server.zones.transfer.replicas import Host
 from tests.zone.changing import APEX, textsOf
-from twisted_ext.server.transfer.xfrin import Secondary
+from twisted_ext.server.zones.transfer.xfrin import Secondary
 from twisted_ext.zone.zone import Zone
 
 __all__: list[str] = []

@@ -12,7 +12,7 @@ import pytest
 from tests.live.twistds import Twistd, wait
 from tests.live.zones.test_signedzones import ask
 from tests.peers import peer, unbound
-from tests.server.zones.signed import APEX, NAME, SignedLoadingCase
+from tests.server.zones.load.signed import APEX, NAME, SignedLoadingCase
 from twisted_ext.dnssec.privatekeys.keyfolder import loadKeys
 from twisted_ext.dnssec.privatekeys.validity import Validity
 from twisted_ext.wire.codes import AD, Rcode

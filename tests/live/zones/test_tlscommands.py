@@ -14,7 +14,7 @@ from tests.live.zones.encrypting import CLIENT, Files
 from tests.live.zones.replicating import ADDRESS, KEY, SECRET
 from tests.live.zones.test_updates import ZONE
 from tests.peers import freePort
-from tests.server.transfer.overtls import NAME, clientPEM
+from tests.server.zones.transfer.overtls import NAME, clientPEM
 
 __all__: list[str] = []
 

@@ -25,7 +25,7 @@ from tests.live.zones.replicating import (
 )
 from tests.live.zones.test_secondaries import ZONE
 from tests.peers import LivePeer
-from tests.server.transfer.replicas import Host
+from tests.server.zones.transfer.replicas import Host
 from tests.zone.changing import APEX, textsOf
 from twisted_ext.server.reply.opcodes import Outcome
 from twisted_ext.server.reply.requests import Request

@@ -24,8 +24,6 @@ def main(words: list[str]) -> None:
     """
     from twisted.internet import reactor as installed
 
-    from twisted_ext.server.authority.source import AuthoritySource
-    from twisted_ext.server.authority.zonetable import Zones
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.listeners.datagram import DatagramListener
@@ -34,8 +32,10 @@ def main(words: list[str]) -> None:
     from twisted_ext.server.reply.gates import standardGates
     from twisted_ext.server.reply.packetcaches import packetCacheFor
     from twisted_ext.server.reply.respond import Responder
-    from twisted_ext.server.update.journalreplay import finished
-    from twisted_ext.server.update.updates import UpdateHandler
+    from twisted_ext.server.zones.table.source import AuthoritySource
+    from twisted_ext.server.zones.table.zonetable import Zones
+    from twisted_ext.server.zones.update.journalreplay import finished
+    from twisted_ext.server.zones.update.updates import UpdateHandler
     from twisted_ext.zone.store.image import Image
     from twisted_ext.zone.store.version import Version
     from twisted_ext.zone.zone import Zone

@@ -9,8 +9,8 @@ from time import time
 from unittest.mock import patch
 
 from tests.networks import textsOf
-from tests.server.transfer.overtls import NAME, XoTTestCase
-from tests.server.transfer.replicas import PRIMARY, Host
+from tests.server.zones.transfer.overtls import NAME, XoTTestCase
+from tests.server.zones.transfer.replicas import PRIMARY, Host
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.errors import CallerFault, DNSFault
 from twisted_ext.interfaces import IAnswerSource

@@ -28,8 +28,8 @@ from twisted_ext.limits import Limit
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.recursive.rollovers import stateFileFor
 from twisted_ext.server.config.settings import Settings
-from twisted_ext.server.lookup.recursor import Recursor, readGiven
-from twisted_ext.server.lookup.upstreams import ListenAddresses
+from twisted_ext.server.sources.recursor import Recursor, readGiven
+from twisted_ext.server.sources.upstreams import ListenAddresses
 from twisted_ext.testing.internet import DAY, Fault, Internet, KeyPlan, Roll
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.names import ROOT, nameFromText

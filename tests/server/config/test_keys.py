@@ -14,7 +14,7 @@ from twisted_ext.server.config.keys import Grants, Keys, RemoteServer, TLSPeer
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.config.transferpolicy import termsOf
 from twisted_ext.server.config.zonesettings import ZoneSettings
-from twisted_ext.server.zones.validate import checkZones
+from twisted_ext.server.zones.load.validate import checkZones
 from twisted_ext.transport.tls.terms import pinFromText
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.tsig import ALGORITHMS

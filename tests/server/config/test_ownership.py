@@ -14,7 +14,7 @@ from tests.zone.changing import zoneOf
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.config.secretfiles import refuseForeign
 from twisted_ext.server.config.settings import Settings
-from twisted_ext.server.zones.zoneset import ZoneSet
+from twisted_ext.server.zones.load.zoneset import ZoneSet
 from twisted_ext.zone.zone import Zone
 
 

@@ -14,7 +14,7 @@ from twisted.plugin import IPlugin
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from tests.server.zones.stored import newStore
+from tests.server.zones.load.stored import newStore
 from tests.zone.changing import APEX, ZONE, records
 from twisted_ext.apps.cli.main import main
 from twisted_ext.errors import BadDescription, StorageFault
@@ -22,7 +22,7 @@ from twisted_ext.interfaces import IStoreParser, IZoneStore
 from twisted_ext.resolver.strings import plugins
 from twisted_ext.server.config.stores import BUILT_IN, LazyStore, describedStore, foundStores, storeFrom
 from twisted_ext.server.config.zonesettings import ZoneSettings
-from twisted_ext.server.zones.databases.sqlite import makeDatabase
+from twisted_ext.server.zones.load.databases.sqlite import makeDatabase
 
 __all__: list[str] = []
 

@@ -33,10 +33,10 @@ from twisted_ext.server.features import order
 from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Part, Site, Stage
 from twisted_ext.server.features.built import Features
 from twisted_ext.server.features.querylog.feature import QueryLogFeature
-from twisted_ext.server.lookup.sources import ForwardStack
 from twisted_ext.server.operations.control import controlTree
 from twisted_ext.server.reply.gates import Gate
 from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.server.sources.sources import ForwardStack
 from twisted_ext.testing.sources import answerOf
 from twisted_ext.wire.codes import Rcode
 from twisted_ext.wire.message import Question

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.listeners.sockets} and L{twisted_ext.server.operations.watchdog}, with real sockets on loopback.
+Tests of L{twisted_ext.server.listeners.sockets} and L{twisted_ext.server.process.watchdog}, with real sockets on loopback.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.server.listeners.passing import passedOn
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.listeners import sockets
 from twisted_ext.server.listeners.sockets import Bound, boundSockets, closeSockets, listenAddresses, receivedSockets
-from twisted_ext.server.operations.watchdog import notify, watchdogSeconds
+from twisted_ext.server.process.watchdog import notify, watchdogSeconds
 
 
 @pytest.fixture

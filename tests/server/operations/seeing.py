@@ -33,8 +33,8 @@ from twisted_ext.testing.sources import CannedSource
 if TYPE_CHECKING:
     from twisted_ext.metrics.counters import Counters
     from twisted_ext.packetcache.packetcache import PacketCache
-    from twisted_ext.server.lookup.recursor import Recursor
-    from twisted_ext.server.lookup.trusting import Trusting
+    from twisted_ext.server.sources.recursor import Recursor
+    from twisted_ext.server.sources.trusting import Trusting
 
 __all__ = ["TODAY", "Answering", "Peer", "Response", "SeenServer", "objectIn", "seenServer", "talk"]
 

@@ -21,11 +21,11 @@ from twisted_ext.limits import Limit
 from twisted_ext.metrics.figures import JSON, Figures
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
-from twisted_ext.server.authority.zonetable import SERVING, Zones
 from twisted_ext.server.limits import CONTROL_CLIENTS, CONTROL_SECONDS
 from twisted_ext.server.operations import control, operations
 from twisted_ext.server.operations.boundedhttp import ConnectionLimit
 from twisted_ext.server.operations.control import controlSite
+from twisted_ext.server.zones.table.zonetable import SERVING, Zones
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.sources import atHand
 from twisted_ext.transport.servers import Server

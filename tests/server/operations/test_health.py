@@ -16,7 +16,6 @@ from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.ask import lookUp
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
-from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.limits import HEALTH_PAUSE, WEB_FRESH
 from twisted_ext.server.operations.operations import (
     areSilent,
@@ -26,6 +25,7 @@ from twisted_ext.server.operations.operations import (
     workerReasons,
     zoneReasons,
 )
+from twisted_ext.server.zones.table.zonetable import Zones
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import questionOf

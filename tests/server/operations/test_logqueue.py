@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.operations.logqueue}.
+Tests of L{twisted_ext.server.process.jobs.logqueue}.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.server.limits import LOG_OCTETS
-from twisted_ext.server.operations.logqueue import Descriptor, LogQueue
+from twisted_ext.server.process.jobs.logqueue import Descriptor, LogQueue
 
 #: Seconds to wait for an event that takes milliseconds.
 TIMEOUT = 30.0

@@ -18,7 +18,7 @@ from twisted_ext.server.limits import WATCHDOG_FAILURES, WATCHDOG_SECONDS
 from twisted_ext.server.listeners.datagram import _Protocol
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.listeners.stream import _Port
-from twisted_ext.server.operations.watchdog import Watchdog
+from twisted_ext.server.process.watchdog import Watchdog
 from twisted_ext.server.reply.chaos import SelfTest
 from twisted_ext.server.service import Server, ServerService
 from twisted_ext.wire.builder import buildQuery

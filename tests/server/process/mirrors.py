@@ -12,9 +12,9 @@ from shutil import rmtree
 from twisted.internet.task import Clock
 
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.process.zonesyncparent import ZoneSyncParent
-from twisted_ext.server.zones.zonesyncworker import ZoneSyncWorker
+from twisted_ext.server.zones.load.zonesyncworker import ZoneSyncWorker
+from twisted_ext.server.zones.table.zonetable import Zones
 from twisted_ext.zone.store.version import Version
 
 __all__ = ["Parent", "Follower", "namesOf"]

@@ -17,9 +17,9 @@ from zope.interface import implementer
 from tests.patience import PATIENCE
 from tests.server.process.test_workers import Process, Processes
 from twisted_ext.server.config.settings import Settings
-from twisted_ext.server.jobs.subprocess import stateOf
 from twisted_ext.server.limits import WORKER_BEAT, WORKER_BUSY, WORKER_SETTLED, WORKER_SILENT, WORKER_STARTING
 from twisted_ext.server.listeners.sockets import Bound
+from twisted_ext.server.process.jobs.subprocess import stateOf
 from twisted_ext.server.process.workers import Workforce
 
 #: Seconds between two checks by the parent.

@@ -13,12 +13,10 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.server.transfer.replicas import KEYS, Changes
-from tests.server.update.changed import KEY, TODAY, UpdatedServer
+from tests.server.zones.transfer.replicas import KEYS, Changes
+from tests.server.zones.update.changed import KEY, TODAY, UpdatedServer
 from tests.zone.changing import APEX, ZONE, record, zoneOf
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.server.authority.source import AuthoritySource
-from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.keys import Grants, Keys
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.limits import PASSED_SECONDS
@@ -30,7 +28,9 @@ from twisted_ext.server.reply.opcodes import MessageStream, OpcodeHandler, handl
 from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.reply.respond import Responder
-from twisted_ext.server.transfer.xfrout import Offer, OutgoingTransfers
+from twisted_ext.server.zones.table.source import AuthoritySource
+from twisted_ext.server.zones.table.zonetable import Zones
+from twisted_ext.server.zones.transfer.xfrout import Offer, OutgoingTransfers
 from twisted_ext.wire.builder import buildMessage
 from twisted_ext.wire.codes import Opcode, Rcode
 from twisted_ext.wire.message import Message, Question

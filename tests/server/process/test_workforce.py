@@ -20,7 +20,7 @@ from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.limits import WORKER_TAKING
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.process.workers import Workforce
-from twisted_ext.server.zones.zoneset import ZoneSet
+from twisted_ext.server.zones.load.zoneset import ZoneSet
 
 
 class ZonedTests(SynchronousTestCase):

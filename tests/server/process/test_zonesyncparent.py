@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.process.zonesyncparent} and L{twisted_ext.server.zones.zonesyncworker}: workers have the zones of their
+Tests of L{twisted_ext.server.process.zonesyncparent} and L{twisted_ext.server.zones.load.zonesyncworker}: workers have the zones of their
 parent.
 """
 
@@ -17,12 +17,12 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.process.mirrors import Follower, Parent, namesOf
-from tests.server.zones.loaded import LoadingCase
+from tests.server.zones.load.loaded import LoadingCase
 from tests.zone.changing import APEX, ZONE, record, zoneOf
 from twisted_ext.limits import Limit
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.server.authority.zonetable import EXPIRED, Zones
 from twisted_ext.server.process import zonesyncparent
+from twisted_ext.server.zones.table.zonetable import EXPIRED, Zones
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.version import Version

@@ -11,13 +11,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.metrics.counters import Counters
 from twisted_ext.packetcache.clients import UNMETERED, Client
-from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features import order
 from twisted_ext.server.features.base.feature import Active, Feature, Site
 from twisted_ext.server.features.built import Features
 from twisted_ext.server.frontend import Frontend
 from twisted_ext.server.reply.packetcaches import Admission
+from twisted_ext.server.zones.table.zonetable import Zones
 from twisted_ext.testing.sources import CannedSource
 
 

@@ -8,7 +8,7 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from tests.server.update.changed import KEY, UpdatedServer
+from tests.server.zones.update.changed import KEY, UpdatedServer
 from tests.zone.changing import record
 from twisted_ext.server.reply.opcodes import RefusalLog
 from twisted_ext.server.reply.requests import Refusal, Request

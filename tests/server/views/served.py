@@ -13,12 +13,12 @@ from twisted_ext.metrics.counters import Counters
 from twisted_ext.native.loops import joined
 from twisted_ext.packetcache.clients import Client
 from twisted_ext.resolver.policy.rules.compiler import compileLists
-from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.built import Features
 from twisted_ext.server.frontend import Frontend
-from twisted_ext.server.lookup.sources import stackFor
+from twisted_ext.server.sources.sources import stackFor
+from twisted_ext.server.zones.table.zonetable import Zones
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.builder import buildQuery

@@ -15,7 +15,7 @@ import pytest
 
 from tests.server.views.served import Served, queryFor, tableOf
 from twisted_ext.server.config.settings import Settings
-from twisted_ext.server.lookup.sources import ForwardStack
+from twisted_ext.server.sources.sources import ForwardStack
 from twisted_ext.testing.network import MemoryNetwork
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.wire.message import Message

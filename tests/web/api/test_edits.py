@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.server.update.edits}.
+Tests of L{twisted_ext.server.zones.update.edits}.
 """
 
 from __future__ import annotations
@@ -7,12 +7,12 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.server.update.changed import TODAY, UpdatedServer
+from tests.server.zones.update.changed import TODAY, UpdatedServer
 from tests.zone.changing import APEX, record, textsOf
 from twisted_ext.errors import BadChange, StorageFault
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.server.authority.zonetable import EXPIRED
-from twisted_ext.server.update.edits import Edited, NotEditable, StaleEdit, ZoneEdits, etagOf
+from twisted_ext.server.zones.table.zonetable import EXPIRED
+from twisted_ext.server.zones.update.edits import Edited, NotEditable, StaleEdit, ZoneEdits, etagOf
 from twisted_ext.zone.update.transactions import Transaction
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 from twisted.internet.task import Clock
 
 from tests.zone.plain import versionOf
-from twisted_ext.server.authority.zonetable import Zones
+from twisted_ext.server.zones.table.zonetable import Zones
 from twisted_ext.web.api.powerdns.lookups import PowerDNSLookups
 from twisted_ext.zone.zone import Zone
 

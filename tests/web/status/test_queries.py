@@ -17,12 +17,12 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.metrics.samples import HOSTILE, busy
+from tests.server.features.queryhistory.recorder.histories import BEGIN, historyOf, rowOf
 from tests.server.operations.seeing import TODAY, Response, SeenServer, talk
-from tests.server.recorder.histories import BEGIN, historyOf, rowOf
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.queryhistory import searching
+from twisted_ext.server.features.queryhistory.recorder.rows import Row
 from twisted_ext.server.features.queryhistory.searching import FIELDS
-from twisted_ext.server.recorder.rows import Row
 from twisted_ext.web.status.queries import EarlierQueries
 from twisted_ext.web.status.service import webSite
 from twisted_ext.wire.names import nameToText

@@ -12,11 +12,11 @@ from unittest.mock import patch
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.server.update.changed import SlowDisk
+from tests.server.zones.update.changed import SlowDisk
 from tests.zone.changing import APEX, record, textsOf, versionOf
 from twisted_ext.errors import StorageFault
 from twisted_ext.limits import Limit
-from twisted_ext.server.update.commit import Compactor
+from twisted_ext.server.zones.update.commit import Compactor
 from twisted_ext.zone.build.compaction import brought, compact, main
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.journal import Journal, originOf

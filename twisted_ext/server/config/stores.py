@@ -50,11 +50,11 @@ class LazyStore:
 
 
 BUILT_IN: Final = (
-    LazyStore("sqlite", "twisted_ext.server.zones.databases.sqlite", "SQLiteStore", "an SQLite database: [sqlite:]path"),
+    LazyStore("sqlite", "twisted_ext.server.zones.load.databases.sqlite", "SQLiteStore", "an SQLite database: [sqlite:]path"),
 )
 
 #: That of zones that were added while the server runs. Settings do not name it.
-_ADDED: Final = LazyStore("added", "twisted_ext.server.zones.databases.added", "AddedDatabase", "")
+_ADDED: Final = LazyStore("added", "twisted_ext.server.zones.load.databases.added", "AddedDatabase", "")
 
 
 @lru_cache(1)

@@ -47,7 +47,7 @@ class ZoneSettings:
     @ivar values: the values that were set, checked, by setting name.
     @ivar plain: whether nothing but a file is set, as for most zones of a large server.
     @ivar policy: the cached result of L{policyOf<twisted_ext.server.config.transferpolicy.policyOf>}.
-    @ivar terms: the cached policy of L{twisted_ext.server.transfer.replication}.
+    @ivar terms: the cached policy of L{twisted_ext.server.zones.transfer.replication}.
     @ivar signing: how it is signed, L{None} if it is not; L{gather} looks up policies other than the default.
     @ivar listedBy: the folder or list that names it; C{""} if its own settings do.
     @ivar held: why it is served although no folder or list names it any more; C{""} for all others.

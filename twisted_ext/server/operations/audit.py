@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from twisted_ext.files import STATE_FILE, STATE_FOLDER
 from twisted_ext.metrics.figures import JSON
-from twisted_ext.server.operations.logqueue import LogQueue
+from twisted_ext.server.process.jobs.logqueue import LogQueue
 
 __all__ = ["AuditLog"]
 

@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from twisted_ext.files import STATE_FILE, STATE_FOLDER, openNow, replacingFile
 from twisted_ext.metrics.history import History
 from twisted_ext.metrics.limits import HISTORY_OCTETS, HISTORY_SAVED
-from twisted_ext.server.jobs.subprocess import inThread
+from twisted_ext.server.process.jobs.subprocess import inThread
 
 __all__ = ["FILE", "HistoryFile"]
 

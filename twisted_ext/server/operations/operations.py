@@ -17,10 +17,10 @@ from twisted_ext._compiled import isCompiled
 from twisted_ext._version import __version__
 from twisted_ext.errors import CallerFault
 from twisted_ext.metrics.history import History
-from twisted_ext.server.authority.zonetable import LOADING, SERVING, countsOf
 from twisted_ext.server.features.order import declaredFigures
 from twisted_ext.server.limits import CONTROL_SHOWN
 from twisted_ext.server.operations.table import verbAt
+from twisted_ext.server.zones.table.zonetable import LOADING, SERVING, countsOf
 from twisted_ext.wire.names import nameFromText, nameToText
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
     from twisted_ext.cache.dump import LoadResult
     from twisted_ext.metrics.figures import JSON, Figures, ZoneFigures
-    from twisted_ext.server.authority.zonetable import Place, Zones
     from twisted_ext.server.config.setting import AddedValue
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.features.base.verb import Verb
     from twisted_ext.server.features.built import Keepers
     from twisted_ext.server.listeners.tls.encryption import Encryption
-    from twisted_ext.server.zones.zoneset import ZoneSet
+    from twisted_ext.server.zones.load.zoneset import ZoneSet
+    from twisted_ext.server.zones.table.zonetable import Place, Zones
 
 __all__ = [
     "CHECKS", "Operations", "areSilent", "checksIn", "commonOf", "heldReasons", "readiness", "unsignedReasons", "upstreamReasons",
@@ -67,7 +67,7 @@ def zoneReasons(counts: Mapping[str, int]) -> list[str]:
     Return why a server is not ready because of its zones. A zone that is broken is so on all servers, and one that has expired was given up
     by its primaries: neither is a reason to ask none of them, unless nothing else can be served.
 
-    @param counts: see L{countsOf<twisted_ext.server.authority.zonetable.countsOf>}.
+    @param counts: see L{countsOf<twisted_ext.server.zones.table.zonetable.countsOf>}.
     """
     every, loading = counts["all"], counts.get(LOADING, 0)
     if loading:
@@ -103,7 +103,7 @@ def areSilent(upstreams: Sequence[Mapping[str, JSON]]) -> bool:
     """
     Return whether there are upstreams, and none of them replies. Authoritative servers are none.
 
-    @param upstreams: see L{upstreamsOf<twisted_ext.server.lookup.upstreamfigures.upstreamsOf>}.
+    @param upstreams: see L{upstreamsOf<twisted_ext.server.sources.upstreamfigures.upstreamsOf>}.
     """
     asked = [each for each in upstreams if not str(each.get("way")).startswith("authority")]
     return bool(asked) and not any(each.get("up") for each in asked)
@@ -290,8 +290,8 @@ class Operations(Service):
         @param begin: how many to skip, for a list in several parts; L{None} for the first part only, where zones with problems come first.
 
         @return: C{zones}, each with C{zone}, C{state}, C{serial}, C{records}, C{file}, and C{said} if it has problems, and for one that is
-            named what L{ZoneSet.facts<twisted_ext.server.zones.zoneset.ZoneSet.facts>} returns; C{count}, the number of zones selected;
-            C{more}, the number of these after the last one returned.
+            named what L{ZoneSet.facts<twisted_ext.server.zones.load.zoneset.ZoneSet.facts>} returns; C{count}, the number of zones
+            selected; C{more}, the number of these after the last one returned.
         """
         zones, skipped = self.zones, begin or 0
         places: list[Place] = []
@@ -338,7 +338,7 @@ class Operations(Service):
         """
         if self.zoneSet is None:
             raise CallerFault("this server has no zones")
-        from twisted_ext.server.zones.databases.added import AddedZone
+        from twisted_ext.server.zones.load.databases.added import AddedZone
 
         zone = AddedZone(nameFromText(name).lower(), {"primaries": [primary]} if primary else {}, {})
         added = self.zoneSet.added

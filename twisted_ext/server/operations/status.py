@@ -23,12 +23,12 @@ from twisted_ext.metrics.counters import Counters
 from twisted_ext.metrics.figures import JSON, Figures, figuresOf
 from twisted_ext.resolver.ask import behind, lookUp
 from twisted_ext.resolver.forward.forwarder import ForwardingSource
-from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.limits import CONTROL_SHOWN, HEALTH_PAUSE
-from twisted_ext.server.lookup.upstreamfigures import upstreamsOf
 from twisted_ext.server.operations.operations import Operations, areSilent, upstreamReasons
 from twisted_ext.server.operations.querytrace import QueryTracer, TracedSource
 from twisted_ext.server.operations.table import verbAt
+from twisted_ext.server.process.jobs.subprocess import inThread
+from twisted_ext.server.sources.upstreamfigures import upstreamsOf
 from twisted_ext.wire.codes import rcodeName
 from twisted_ext.wire.names import ROOT, nameFromText, nameToText
 from twisted_ext.wire.rrtypes import NS, A, typeName, typeNumber
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     from twisted_ext.server.features.base.verb import Verb
     from twisted_ext.server.features.built import Features, Keepers
     from twisted_ext.server.listeners.tls.encryption import Encryption
-    from twisted_ext.server.lookup.recursor import Recursor
-    from twisted_ext.server.lookup.trusting import Trusting
-    from twisted_ext.server.zones.zoneset import ZoneSet
+    from twisted_ext.server.sources.recursor import Recursor
+    from twisted_ext.server.sources.trusting import Trusting
+    from twisted_ext.server.zones.load.zoneset import ZoneSet
 
 __all__ = ["Serving", "SourceHolder", "Status"]
 

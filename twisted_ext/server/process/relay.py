@@ -28,7 +28,7 @@ from twisted_ext.server.reply.packetcaches import packetCacheFor
 from twisted_ext.server.reply.replybuilder import ReplyBuilder
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.reply.respond import Responder
-from twisted_ext.server.transfer.fairqueue import Slots
+from twisted_ext.server.zones.transfer.fairqueue import Slots
 from twisted_ext.wire.codes import Opcode, Rcode
 
 if TYPE_CHECKING:

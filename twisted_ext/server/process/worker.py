@@ -167,7 +167,7 @@ class Worker(ProcessProtocol):
         """
         Return why this worker counts as hung, or C{""}.
 
-        @param stateOf: returns the state of a process, see L{stateOf<twisted_ext.server.jobs.subprocess.stateOf>}.
+        @param stateOf: returns the state of a process, see L{stateOf<twisted_ext.server.process.jobs.subprocess.stateOf>}.
         """
         silent = now - self.heard
         if silent < WORKER_SILENT.default:

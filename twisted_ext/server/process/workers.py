@@ -27,16 +27,16 @@ from twisted_ext.metrics.figures import COUNTED, JSON, Figures, sumOf, totalsOf
 from twisted_ext.server.features.built import Keepers
 from twisted_ext.server.features.cookies.feature import secretsOf
 from twisted_ext.server.features.order import declaredFigures
-from twisted_ext.server.jobs.subprocess import inThread, spawnModule, stateOf
-from twisted_ext.server.jobs.tuning import QuietCollection
 from twisted_ext.server.limits import WORKER_BEAT, WORKER_ENDING, WORKER_PAUSE, WORKER_SETTLED
 from twisted_ext.server.listeners.sockets import Bound, closeSockets
-from twisted_ext.server.lookup.upstreamlog import SharedUpstreamLog
 from twisted_ext.server.operations.operations import Operations, commonOf, workerReasons
+from twisted_ext.server.process.jobs.subprocess import inThread, spawnModule, stateOf
+from twisted_ext.server.process.jobs.tuning import QuietCollection
 from twisted_ext.server.process.relay import RelayedRequests
 from twisted_ext.server.process.sharedactivity import SharedActivity
 from twisted_ext.server.process.worker import Worker
 from twisted_ext.server.process.zonesyncparent import ZoneSyncParent
+from twisted_ext.server.sources.upstreamlog import SharedUpstreamLog
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.features.base.verb import Verb
-    from twisted_ext.server.zones.zoneset import ZoneSet
+    from twisted_ext.server.zones.load.zoneset import ZoneSet
 
 __all__ = ["Workforce"]
 

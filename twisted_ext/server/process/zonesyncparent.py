@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.logger import Logger
 
-from twisted_ext.server.authority.zonetable import EXPIRED, LOADING, SERVING, Place, Zones
-from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.limits import WORKER_PIECE
+from twisted_ext.server.process.jobs.subprocess import inThread
+from twisted_ext.server.zones.table.zonetable import EXPIRED, LOADING, SERVING, Place, Zones
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.store.changeset import rendered
 
@@ -81,7 +81,7 @@ class ZoneSyncParent:
     Sends the zones of a table to the workers, and all their changes.
 
     The messages are C{expect}, C{image}, C{more}, C{gone} and C{edit}, C{until}, C{fail}, C{remove}; L{Mirrored
-    <twisted_ext.server.zones.zonesyncworker.ZoneSyncWorker>} applies them.
+    <twisted_ext.server.zones.load.zonesyncworker.ZoneSyncWorker>} applies them.
     """
 
     def __init__(

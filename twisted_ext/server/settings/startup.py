@@ -164,7 +164,7 @@ def wantSomething(settings: Settings, config: str | None) -> None:
     for _ in gather(settings, found):
         if found:
             return
-    from twisted_ext.server.zones.standing import isKept
+    from twisted_ext.server.zones.load.standing import isKept
 
     if settings.zones and isKept(settings.stateFolder()):
         # They had zones, which may be served as before: the server logs that.

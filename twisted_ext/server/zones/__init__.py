@@ -1,3 +1,5 @@
 """
-The zones of a server: where they come from, how they are compiled, and how they are published.
+The zones that are served: the table that answers come from, loading, transfers and updates.
+
+What a zone is, on disk and on the wire, is in L{twisted_ext.zone}; what asks others for names is in L{twisted_ext.server.sources}.
 """

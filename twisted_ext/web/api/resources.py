@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted_ext._version import __version__
 from twisted_ext.errors import BadName, BadRecord
 from twisted_ext.server.operations.table import allVerbs
-from twisted_ext.server.update.edits import etagOf
+from twisted_ext.server.zones.update.edits import etagOf
 from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply, bodyOf
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import nameFromText, nameToText
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from twisted_ext.server.features.base.verb import Verb
     from twisted_ext.server.operations.audit import AuditLog
     from twisted_ext.server.operations.operations import Operations
-    from twisted_ext.server.update.commit import Elsewhere
-    from twisted_ext.server.update.edits import Edited
+    from twisted_ext.server.zones.update.commit import Elsewhere
+    from twisted_ext.server.zones.update.edits import Edited
     from twisted_ext.web.api.site.site import ApiAsked
     from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.version import Version

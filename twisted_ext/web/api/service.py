@@ -13,8 +13,8 @@ from twisted.logger import Logger
 
 from twisted_ext.errors import CallerFault
 from twisted_ext.server.config.types import API_PORT
-from twisted_ext.server.jobs.subprocess import inThread
 from twisted_ext.server.operations.audit import AuditLog
+from twisted_ext.server.process.jobs.subprocess import inThread
 from twisted_ext.web.api.powerdns.door import PowerDNSDoor
 from twisted_ext.web.api.powerdns.lookups import PowerDNSLookups
 from twisted_ext.web.api.resources import ResourcesDoor

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from twisted_ext.errors import CallerFault
 from twisted_ext.server.config.types import CONSOLE_PORT
-from twisted_ext.server.jobs.subprocess import inThread
+from twisted_ext.server.process.jobs.subprocess import inThread
 from twisted_ext.web.console.site.site import consoleSite
 from twisted_ext.web.console.site.users import ConsoleUsers, Passwords
 from twisted_ext.web.console.table import consoleTable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IReactorSocket, IReactorTime
 
-from twisted_ext.server.jobs.subprocess import SparingThread
+from twisted_ext.server.process.jobs.subprocess import SparingThread
 from twisted_ext.web.console.pages.backup import BackupPage
 from twisted_ext.web.console.pages.blocking import BlockingPage
 from twisted_ext.web.console.pages.clients import ClientsPage

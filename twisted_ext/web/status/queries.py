@@ -12,16 +12,16 @@ from urllib.parse import urlencode
 from twisted.web.template import Tag, flattenString, tags
 
 from twisted_ext.errors import CallerFault, StorageFault, TimedOut
+from twisted_ext.server.features.queryhistory.recorder.rows import SECURITIES, STATUSES, shownName
 from twisted_ext.server.features.queryhistory.searching import MATCHES, HistorySearch, NoHistory
-from twisted_ext.server.recorder.rows import SECURITIES, STATUSES, shownName
 from twisted_ext.web.http.website import Document
 from twisted_ext.wire.codes import rcodeName
 from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.rrtypes import typeName
 
 if TYPE_CHECKING:
+    from twisted_ext.server.features.queryhistory.recorder.search import Found
     from twisted_ext.server.operations.operations import Operations
-    from twisted_ext.server.recorder.search import Found
 
 __all__ = ["EarlierQueries"]
 

@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from tests.apps.controlled import controlled
-from tests.server.recorder.histories import BEGIN, historyOf, rowOf
+from tests.server.features.queryhistory.recorder.histories import BEGIN, historyOf, rowOf
 from twisted_ext.apps.cli.main import main
 from twisted_ext.apps.cli.server.client import ControlChannel
 from twisted_ext.apps.cli.server.log import follow
 from twisted_ext.server.features.queryhistory import fields
-from twisted_ext.server.recorder.rows import formsOf
-from twisted_ext.server.recorder.search import Filter
-from twisted_ext.server.recorder.segments import Writer
+from twisted_ext.server.features.queryhistory.recorder.rows import formsOf
+from twisted_ext.server.features.queryhistory.recorder.search import Filter
+from twisted_ext.server.features.queryhistory.recorder.segments import Writer
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.apps.test_commands import run
-from tests.server.zones.stored import newStore
+from tests.server.zones.load.stored import newStore
 from twisted_ext.apps.cli.main import main
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rdata.registry import rdataToText

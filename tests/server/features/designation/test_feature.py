@@ -8,12 +8,12 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_ext.answers import Answer, Outcome, QueryContext
-from twisted_ext.server.authority.zonetable import Zones
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.base.feature import Site
 from twisted_ext.server.features.base.offer import Offer
 from twisted_ext.server.features.built import Features
-from twisted_ext.server.lookup.sources import stackFor
+from twisted_ext.server.sources.sources import stackFor
+from twisted_ext.server.zones.table.zonetable import Zones
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport.servers import Server
 

@@ -5,8 +5,8 @@ A server that leaves out the addresses of one family.
 from __future__ import annotations
 
 from tests.networks import textsOf
-from tests.server.lookup.test_recursor import RecursingCase
-from tests.server.lookup.test_sources import StackCase
+from tests.server.sources.test_recursor import RecursingCase
+from tests.server.sources.test_sources import StackCase
 from twisted_ext.answers import Outcome, Security
 from twisted_ext.resolver.ask import behind
 from twisted_ext.resolver.policy.typefilter import TypeFilter

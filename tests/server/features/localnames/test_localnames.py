@@ -7,8 +7,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.networks import textsOf
-from tests.server.lookup.test_recursor import RecursingCase
-from tests.server.lookup.test_sources import StackCase
+from tests.server.sources.test_recursor import RecursingCase
+from tests.server.sources.test_sources import StackCase
 from tests.server.stacks import featuresOf, reloadStack
 from tests.server.test_service import US, ServiceCase
 from twisted_ext.answers import Answer, Outcome, Security
@@ -18,7 +18,7 @@ from twisted_ext.resolver.local.localdomains import LocalDomains, PlainNames
 from twisted_ext.resolver.local.localrecords import LocalReverse
 from twisted_ext.resolver.local.othertypes import OtherTypes
 from twisted_ext.server.config.settings import Settings
-from twisted_ext.server.lookup.sources import ForwardStack
+from twisted_ext.server.sources.sources import ForwardStack
 from twisted_ext.testing.servers import CannedServer
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.transport.servers import Server

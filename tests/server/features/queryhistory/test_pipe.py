@@ -12,8 +12,8 @@ import pytest
 from twisted.internet.task import Clock
 
 from twisted_ext.server.features.queryhistory.pipe import RecorderPipe
+from twisted_ext.server.features.queryhistory.recorder.frames import HANDSHAKE, Unframed
 from twisted_ext.server.limits import HISTORY_QUEUE
-from twisted_ext.server.recorder.frames import HANDSHAKE, Unframed
 
 
 class Listener:

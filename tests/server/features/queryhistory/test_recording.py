@@ -17,8 +17,8 @@ from twisted_ext.answers import Answer, BlockedReply, Origin, Outcome, Security
 from twisted_ext.errors import ServerFailed, TrustFault
 from twisted_ext.interfaces import IHitObserver
 from twisted_ext.packetcache.clients import Client, Group
+from twisted_ext.server.features.queryhistory.recorder.rows import SECURITIES, STATUSES, Row, Rows
 from twisted_ext.server.features.queryhistory.recording import Recording
-from twisted_ext.server.recorder.rows import SECURITIES, STATUSES, Row, Rows
 from twisted_ext.server.reply.acl import Access
 from twisted_ext.server.reply.rrl import ResponseRateLimit
 from twisted_ext.testing.sources import HeldSource, answerOf, questionOf

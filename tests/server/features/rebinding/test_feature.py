@@ -4,7 +4,7 @@ A server that protects its clients against DNS rebinding.
 
 from __future__ import annotations
 
-from tests.server.lookup.test_sources import StackCase
+from tests.server.sources.test_sources import StackCase
 from tests.server.test_service import ServiceCase
 from twisted_ext.errors import Refused
 from twisted_ext.server.config.settings import Settings

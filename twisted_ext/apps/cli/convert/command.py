@@ -326,7 +326,7 @@ def _try(converted: Converted) -> None:
 
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.dryrun import checkSettings
-    from twisted_ext.server.lookup.upstreams import ListenAddresses
+    from twisted_ext.server.sources.upstreams import ListenAddresses
 
     # Files may be on another machine, and lists are files.
     given = [each for each in converted.ordered() if not isinstance(each[0].kind, (File, Table)) and each[0].name != "lists"]

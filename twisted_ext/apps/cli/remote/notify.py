@@ -56,8 +56,8 @@ def main(words: list[str]) -> int:
     soa = None if serial is None else RRSet(zone, SOA, 1, 0, (ROOT + ROOT + serial.to_bytes(4, "big") + bytes(16),))
 
     async def begin(reactor: IReactorTime) -> int:
-        from twisted_ext.server.transfer.notify import notify
-        from twisted_ext.server.transfer.udpexchange import MessageSender
+        from twisted_ext.server.zones.transfer.notify import notify
+        from twisted_ext.server.zones.transfer.udpexchange import MessageSender
 
         code = OK
         sender = MessageSender(reactor)

@@ -18,7 +18,13 @@ from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, didYouMea
 from twisted_ext.apps.cli.terminal.exits import DECLINED, NO_REPLY, OK, USAGE, ExitError, complain, fileErrors
 from twisted_ext.errors import BadDescription
 from twisted_ext.server.features.queryhistory.fields import hostFromText, keptClients, momentFromText, statusFromText
-from twisted_ext.server.recorder.rows import SECURITIES, STATUSES, TRANSPORTS, reversedName, shownName
+from twisted_ext.server.features.queryhistory.recorder.rows import (
+    SECURITIES,
+    STATUSES,
+    TRANSPORTS,
+    reversedName,
+    shownName,
+)
 from twisted_ext.wire.codes import Rcode, rcodeName
 from twisted_ext.wire.escapes import printable
 from twisted_ext.wire.names import nameFromText
@@ -29,8 +35,8 @@ if TYPE_CHECKING:
 
     from twisted_ext.apps.cli.terminal.arguments import Given
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.recorder.rows import Row
-    from twisted_ext.server.recorder.search import Filter, Found, Place
+    from twisted_ext.server.features.queryhistory.recorder.rows import Row
+    from twisted_ext.server.features.queryhistory.recorder.search import Filter, Found, Place
 
 __all__ = ["ARGUMENTS", "follow", "lineOf", "main"]
 
@@ -166,7 +172,7 @@ def _folderOf(socket: str) -> str:
 
 
 def _filter(given: Given, folder: str) -> Filter:
-    from twisted_ext.server.recorder.search import Filter
+    from twisted_ext.server.features.queryhistory.recorder.search import Filter
 
     client = given[_CLIENT]
     with fileErrors(folder):
@@ -187,7 +193,7 @@ def _filter(given: Given, folder: str) -> Filter:
 
 
 def _rows(folder: str, wanted: Filter, complain: Callable[[str], object]) -> Iterator[Found]:
-    from twisted_ext.server.recorder.search import search
+    from twisted_ext.server.features.queryhistory.recorder.search import search
 
     # Not around those who print: their errors are others.
     with fileErrors(folder):
@@ -213,7 +219,7 @@ def follow(
     """
     Print queries as they are written, until the user presses Ctrl-C.
     """
-    from twisted_ext.server.recorder.search import Filter, Place
+    from twisted_ext.server.features.queryhistory.recorder.search import Filter, Place
 
     last = next((each.place for each in _rows(folder, Filter(), complain)), Place(0, 0))
     try:
@@ -234,7 +240,7 @@ def _isAfter(place: Place, found: Found) -> bool:
 
 
 def _top(folder: str, wanted: Filter, what: str, given: Given) -> int:
-    from twisted_ext.server.recorder.search import counts
+    from twisted_ext.server.features.queryhistory.recorder.search import counts
 
     if what not in _COUNTED:
         raise ExitError(USAGE, f"{what!r} cannot be counted; {didYouMean(what, _COUNTED, _WRITE['top'])}")
@@ -250,7 +256,7 @@ def _top(folder: str, wanted: Filter, what: str, given: Given) -> int:
 def _stats(folder: str, json: bool) -> int:
     from sqlite3 import Error
 
-    from twisted_ext.server.recorder.search import extent
+    from twisted_ext.server.features.queryhistory.recorder.search import extent
 
     with fileErrors(folder):
         try:
@@ -270,7 +276,7 @@ def _stats(folder: str, json: bool) -> int:
 def _why(folder: str, text: str, given: Given) -> int:
     from sqlite3 import Error
 
-    from twisted_ext.server.recorder.search import Found, Place, rowAt
+    from twisted_ext.server.features.queryhistory.recorder.search import Found, Place, rowAt
 
     place = Place.fromText(text)
     with fileErrors(folder):

@@ -76,7 +76,7 @@ def main(words: list[str]) -> int:
     described = valueOf(describedStore, path, "--store")
     try:
         if described.startswith("/"):
-            from twisted_ext.server.zones.databases.sqlite import makeDatabase
+            from twisted_ext.server.zones.load.databases.sqlite import makeDatabase
 
             makeDatabase(described)
         store = storeFrom(described)

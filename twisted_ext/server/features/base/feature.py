@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from twisted_ext.metrics.figure import Figure
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.packetcache.table import CookieOptions
-    from twisted_ext.server.authority.zonetable import Zones
     from twisted_ext.server.config.settings import Settings
     from twisted_ext.server.features.base.offer import Offer
     from twisted_ext.server.features.base.verb import Verb
     from twisted_ext.server.reply.gates import Gate
     from twisted_ext.server.reply.packetcaches import Admit
     from twisted_ext.server.reply.rrl import ResponseRateLimit
+    from twisted_ext.server.zones.table.zonetable import Zones
 
 __all__ = ["Active", "Feature", "Keeper", "Part", "Site", "Stage"]
 

@@ -23,7 +23,7 @@ from twisted_ext.resolver.policy.rules.table import RuleList
 from twisted_ext.server.config.tables import meant
 from twisted_ext.server.features.blocking.copies import Copies, Copy
 from twisted_ext.server.features.blocking.lists import fetchedLists
-from twisted_ext.server.jobs.subprocess import runModule
+from twisted_ext.server.process.jobs.subprocess import runModule
 from twisted_ext.wire.escapes import printable
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from twisted_ext.server.features.blocking.lists import linesOfLists, listsIn, li
 from twisted_ext.server.features.blocking.pauses import Pauses
 from twisted_ext.server.features.blocking.settings import BlockingSettings
 from twisted_ext.server.features.views.settings import viewsOf
-from twisted_ext.server.jobs.subprocess import runModule
+from twisted_ext.server.process.jobs.subprocess import runModule
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON

@@ -13,7 +13,7 @@ from typing import Final
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.files import openNow
-from twisted_ext.server.recorder.rows import KEY, KEY_OCTETS, STATUSES, formsOf
+from twisted_ext.server.features.queryhistory.recorder.rows import KEY, KEY_OCTETS, STATUSES, formsOf
 from twisted_ext.wire.rdata.times import secondsFromDuration
 
 __all__ = ["clientFromText", "hostFromText", "keptClients", "momentFromText", "statusFromText"]

@@ -16,12 +16,12 @@ from twisted.logger import Logger
 from twisted_ext.errors import BadDescription
 from twisted_ext.files import openNow, replacingFile
 from twisted_ext.server.features.base.feature import Keeper
+from twisted_ext.server.features.queryhistory.recorder.frames import SOCKET
+from twisted_ext.server.features.queryhistory.recorder.rows import KEY, KEY_OCTETS
 from twisted_ext.server.features.queryhistory.settings import QueryHistorySettings
 from twisted_ext.server.features.views.settings import viewsOf
-from twisted_ext.server.jobs.subprocess import spawnModule
 from twisted_ext.server.limits import HISTORY_PAUSE
-from twisted_ext.server.recorder.frames import SOCKET
-from twisted_ext.server.recorder.rows import KEY, KEY_OCTETS
+from twisted_ext.server.process.jobs.subprocess import spawnModule
 from twisted_ext.wire.names import nameFromText
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ __all__ = ["HistoryKeeper"]
 
 _log: Final = Logger(__name__)
 
-_MODULE: Final = "twisted_ext.server.recorder"
+_MODULE: Final = "twisted_ext.server.features.queryhistory.recorder"
 
 #: The folder of the history in that of the state.
 _FOLDER: Final = "history"

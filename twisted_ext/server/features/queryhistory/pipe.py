@@ -9,8 +9,8 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from twisted_ext.server.features.queryhistory.recorder.frames import HANDSHAKE, framed
 from twisted_ext.server.limits import HISTORY_QUEUE
-from twisted_ext.server.recorder.frames import HANDSHAKE, framed
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime

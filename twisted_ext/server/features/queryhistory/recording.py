@@ -37,7 +37,8 @@ class Recording(RequestObserver):
         self, reactor: IReactorTime, send: Callable[[list[Any], int], object], today: Callable[[], float] = time
     ) -> None:
         """
-        @param send: passes on a batch as L{twisted_ext.server.recorder.frames} describes it, and how many queries it has.
+        @param send: passes on a batch as L{twisted_ext.server.features.queryhistory.recorder.frames} describes it, and how many queries it
+            has.
         @param today: returns seconds since 1970.
         """
         self._reactor = reactor

@@ -13,9 +13,9 @@ from twisted.internet.defer import DeferredLock
 
 from twisted_ext.errors import CallerFault, StorageFault, TimedOut
 from twisted_ext.server.features.queryhistory.fields import clientFromText, keptClients, momentFromText, statusFromText
-from twisted_ext.server.jobs.subprocess import inThread
-from twisted_ext.server.recorder.rows import STATUSES, reversedName
-from twisted_ext.server.recorder.search import Filter, Found, Place, search
+from twisted_ext.server.features.queryhistory.recorder.rows import STATUSES, reversedName
+from twisted_ext.server.features.queryhistory.recorder.search import Filter, Found, Place, search
+from twisted_ext.server.process.jobs.subprocess import inThread
 from twisted_ext.wire.names import nameFromText
 
 if TYPE_CHECKING:

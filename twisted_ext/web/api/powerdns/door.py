@@ -13,9 +13,9 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from twisted_ext.errors import BadName
-from twisted_ext.server.jobs.turns import paced
-from twisted_ext.server.update.edits import etagOf
-from twisted_ext.server.zones.databases.added import Aside, AsideChange
+from twisted_ext.server.process.jobs.turns import paced
+from twisted_ext.server.zones.load.databases.added import Aside, AsideChange
+from twisted_ext.server.zones.update.edits import etagOf
 from twisted_ext.web.api.powerdns.metadata import PowerDNSMetadata
 from twisted_ext.web.api.powerdns.rrsets import EXTEND, PRUNE, PatchBody, RRSetChange, changeOf, idToName
 from twisted_ext.web.api.powerdns.tsigkeys import TSIGKeys
@@ -31,10 +31,10 @@ from twisted_ext.zone.zonefile.writer import canonicalFile
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.authority.zonetable import Place
-    from twisted_ext.server.update.commit import Elsewhere
-    from twisted_ext.server.update.edits import Edited
-    from twisted_ext.server.zones.zoneset import ZoneSet
+    from twisted_ext.server.zones.load.zoneset import ZoneSet
+    from twisted_ext.server.zones.table.zonetable import Place
+    from twisted_ext.server.zones.update.commit import Elsewhere
+    from twisted_ext.server.zones.update.edits import Edited
     from twisted_ext.web.api.powerdns.lookups import PowerDNSLookups
     from twisted_ext.web.api.site.site import ApiAsked
     from twisted_ext.zone.store.nodes import Node

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from twisted_ext.dnssec.keys import keyTag
 from twisted_ext.errors import CallerFault
-from twisted_ext.server.jobs.turns import paced
+from twisted_ext.server.process.jobs.turns import paced
 from twisted_ext.web.api.powerdns.rrsets import canonicalName
 from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply
 from twisted_ext.wire.names import nameToText
@@ -23,8 +23,8 @@ from twisted_ext.wire.rrtypes import DNSKEY, typeName
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON, Figures
-    from twisted_ext.server.authority.zonetable import Place
     from twisted_ext.server.operations.operations import Operations
+    from twisted_ext.server.zones.table.zonetable import Place
     from twisted_ext.web.api.site.site import ApiAsked
 
 __all__ = ["PowerDNSLookups"]

@@ -15,8 +15,8 @@ from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply, bodyOf
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.authority.zonetable import Place
-    from twisted_ext.server.zones.zoneset import ZoneSet
+    from twisted_ext.server.zones.load.zoneset import ZoneSet
+    from twisted_ext.server.zones.table.zonetable import Place
     from twisted_ext.web.api.powerdns.zones import PowerDNSZones
     from twisted_ext.web.api.site.site import ApiAsked
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from twisted_ext.errors import BadName, BadRecord
-from twisted_ext.server.zones.databases.added import AsideChange
+from twisted_ext.server.zones.load.databases.added import AsideChange
 from twisted_ext.web.api.site.replies import ApiRefusal
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import isBelow, nameFromText

@@ -22,8 +22,8 @@ from twisted_ext.wire.tsig import ALGORITHMS, Key
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.update.commit import Elsewhere
-    from twisted_ext.server.zones.zoneset import ZoneSet
+    from twisted_ext.server.zones.load.zoneset import ZoneSet
+    from twisted_ext.server.zones.update.commit import Elsewhere
     from twisted_ext.web.api.site.site import ApiAsked
 
 __all__ = ["TSIGKeys"]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import BadName, BadZone
-from twisted_ext.server.jobs.turns import paced
-from twisted_ext.server.zones.databases.added import AddedZone, AsideChange
+from twisted_ext.server.process.jobs.turns import paced
+from twisted_ext.server.zones.load.databases.added import AddedZone, AsideChange
 from twisted_ext.web.api.powerdns.rrsets import REPLACE, RRSetChange, canonicalName, changeOf, idToName
 from twisted_ext.web.api.powerdns.zonebodies import ZoneBody, notesOf, settingsOf
 from twisted_ext.web.api.site.replies import ApiRefusal, bodyOf
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.metrics.figures import JSON
-    from twisted_ext.server.update.commit import Elsewhere
-    from twisted_ext.server.update.edits import Edited
-    from twisted_ext.server.zones.databases.added import Aside
-    from twisted_ext.server.zones.zoneset import ZoneSet
+    from twisted_ext.server.zones.load.databases.added import Aside
+    from twisted_ext.server.zones.load.zoneset import ZoneSet
+    from twisted_ext.server.zones.update.commit import Elsewhere
+    from twisted_ext.server.zones.update.edits import Edited
     from twisted_ext.web.api.site.site import ApiAsked
     from twisted_ext.zone.update.transactions import Transaction
 

@@ -21,7 +21,7 @@ from zope.interface import implementer
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault, StorageFault
 from twisted_ext.server.operations.boundedhttp import BoundedRequest, finishWith
 from twisted_ext.server.reply.ratelimit import siteOf
-from twisted_ext.server.update.edits import NotEditable, StaleEdit
+from twisted_ext.server.zones.update.edits import NotEditable, StaleEdit
 from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply
 from twisted_ext.web.http.attempts import FailedAttempts
 from twisted_ext.web.http.publichttp import PublicSite

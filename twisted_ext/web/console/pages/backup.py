@@ -29,7 +29,7 @@ from twisted_ext.zone.zonefile.writer import readableFile
 if TYPE_CHECKING:
     from twisted_ext.server.config.types import Value
     from twisted_ext.server.operations.operations import Operations
-    from twisted_ext.server.update.commit import Elsewhere
+    from twisted_ext.server.zones.update.commit import Elsewhere
     from twisted_ext.zone.store.version import Version
 
 __all__ = ["BackupPage", "backupOf"]

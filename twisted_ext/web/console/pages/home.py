@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import Deferred
 
 from twisted_ext.metrics.history import SPANS
-from twisted_ext.server.authority.zonetable import SERVING
+from twisted_ext.server.zones.table.zonetable import SERVING
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleReply
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
     from twisted_ext.server.operations.audit import AuditLog
     from twisted_ext.server.operations.operations import Operations
-    from twisted_ext.server.update.commit import Elsewhere
+    from twisted_ext.server.zones.update.commit import Elsewhere
 
 __all__ = ["Chart", "HomePage", "Series", "chartsOf", "joined"]
 

@@ -12,15 +12,15 @@ from urllib.parse import urlencode
 from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import CallerFault, DNSFault
+from twisted_ext.server.features.queryhistory.recorder.rows import SECURITIES, STATUSES, shownName
 from twisted_ext.server.features.queryhistory.searching import FIELDS, MATCHES, HistorySearch, NoHistory
-from twisted_ext.server.recorder.rows import SECURITIES, STATUSES, shownName
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleReply
 from twisted_ext.wire.codes import rcodeName
 from twisted_ext.wire.rrtypes import typeName
 
 if TYPE_CHECKING:
+    from twisted_ext.server.features.queryhistory.recorder.search import Found
     from twisted_ext.server.operations.operations import Operations
-    from twisted_ext.server.recorder.search import Found
 
 __all__ = ["QueriesPage"]
 

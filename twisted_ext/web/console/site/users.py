@@ -22,7 +22,7 @@ from twisted_ext.errors import BadDescription
 from twisted_ext.server.config.secretfiles import SCOPES, SecretTables
 
 if TYPE_CHECKING:
-    from twisted_ext.server.update.commit import Elsewhere
+    from twisted_ext.server.zones.update.commit import Elsewhere
 
 __all__ = ["ConsoleUser", "ConsoleUsers", "Passwords", "TooManyTries", "hashOf", "userToTOML"]
 

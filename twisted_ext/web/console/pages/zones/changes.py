@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import BadChange
-from twisted_ext.server.update.edits import StaleEdit, etagOf
+from twisted_ext.server.zones.update.edits import StaleEdit, etagOf
 from twisted_ext.web.console.pages.zones.pages import expectZone, linesOf, pathOf, whyNot
 from twisted_ext.web.console.pages.zones.text import take
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, leadingTo

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted_ext.dnssec.algorithms import algorithmName, digestOf
 from twisted_ext.dnssec.keys import keyTag
-from twisted_ext.server.jobs.turns import paced
+from twisted_ext.server.process.jobs.turns import paced
 from twisted_ext.web.console.pages.zones.pages import expectZone, pathOf
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply
 from twisted_ext.wire.names import nameToText

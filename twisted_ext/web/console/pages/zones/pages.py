@@ -11,8 +11,8 @@ from urllib.parse import quote, urlencode
 from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import BadChange, BadName, BadRecord, CallerFault, StorageFault
-from twisted_ext.server.jobs.turns import paced
-from twisted_ext.server.update.edits import Edited, NotEditable, StaleEdit, etagOf
+from twisted_ext.server.process.jobs.turns import paced
+from twisted_ext.server.zones.update.edits import Edited, NotEditable, StaleEdit, etagOf
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, leadingTo
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import nameFromText, nameToText
@@ -25,10 +25,10 @@ from twisted_ext.zone.store.nodes import keyBelow
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-    from twisted_ext.server.authority.zonetable import Place
     from twisted_ext.server.operations.operations import Operations
-    from twisted_ext.server.update.commit import Elsewhere
-    from twisted_ext.server.zones.zoneset import ZoneSet
+    from twisted_ext.server.zones.load.zoneset import ZoneSet
+    from twisted_ext.server.zones.table.zonetable import Place
+    from twisted_ext.server.zones.update.commit import Elsewhere
     from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.version import Version
     from twisted_ext.zone.update.transactions import Transaction

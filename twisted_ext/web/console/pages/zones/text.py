@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import BadChange
-from twisted_ext.server.update.edits import NotEditable, StaleEdit, etagOf
+from twisted_ext.server.zones.update.edits import NotEditable, StaleEdit, etagOf
 from twisted_ext.web.console.pages.zones.pages import expectZone, linesOf, pathOf, whyNot
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, leadingTo
 from twisted_ext.zone.check.checkfile import vet
@@ -23,9 +23,9 @@ from twisted_ext.zone.zonefile.writer import readableFile
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from twisted_ext.server.authority.zonetable import Place
     from twisted_ext.server.operations.operations import Operations
-    from twisted_ext.server.update.commit import Elsewhere
+    from twisted_ext.server.zones.table.zonetable import Place
+    from twisted_ext.server.zones.update.commit import Elsewhere
     from twisted_ext.wire.records import RRSet
     from twisted_ext.zone.check.checkfile import CheckResult
     from twisted_ext.zone.store.changeset import Difference

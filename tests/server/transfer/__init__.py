@@ -1,3 +1,0 @@
-"""
-Tests of L{twisted_ext.server.transfer}.
-"""

@@ -1,0 +1,73 @@
+"""
+What processes that answer queries tell the recorder, over a Unix socket: frames with a length of four octets, written by L{marshal}, which
+takes a third of a microsecond for a query. Both ends are of one installation and one interpreter; a handshake makes sure of that.
+
+A batch is a list of these tuples, in the order in which queries were answered:
+
+  - C{("h", time, transport, queries, replies, clients, views, blocked)} for queries that the packet cache has answered together: the
+    octets of each; its reply without the id, or only the first two octets if its rcode is NOERROR and it was not blocked; address and view
+    of the client; and the positions of those that were blocked
+  - C{("r", time, microseconds, transport, client, view, name, type, rcode, ede, status, server, rule, security)} for another one: the
+    name in wire form; C{rcode} is -1 if there was no reply; the text of the first extended error; and a word of
+    L{SECURITIES<twisted_ext.server.features.queryhistory.recorder.rows.SECURITIES>}
+
+Times are in seconds since 1970.
+"""
+
+from __future__ import annotations
+
+import marshal
+import sys
+from collections.abc import Iterator
+from struct import Struct
+from typing import Any, Final
+
+__all__ = ["FRAME_OCTETS", "HANDSHAKE", "SOCKET", "Unframed", "framed"]
+
+#: The name of the socket in the folder of the history.
+SOCKET: Final = "recorder.sock"
+
+#: The first frame of each connection.
+HANDSHAKE: Final = ("txdns-history", 2, sys.version_info[:2])
+
+#: Octets of the largest frame: 512 queries with replies of 65,535 octets are less.
+FRAME_OCTETS: Final = 1 << 26
+
+_LENGTH: Final = Struct(">I")
+
+
+def framed(value: list[Any] | tuple[Any, ...]) -> bytes:
+    octets = marshal.dumps(value)
+    return _LENGTH.pack(len(octets)) + octets
+
+
+class Unframed:
+    """
+    Takes frames apart.
+    """
+
+    def __init__(self) -> None:
+        self._octets = bytearray()
+
+    def feed(self, octets: bytes) -> Iterator[Any]:
+        """
+        Take octets, and return the values of the frames that they complete.
+
+        @raise ValueError: a frame is too large, or not what the other end writes.
+        """
+        held = self._octets
+        held += octets
+        start = 0
+        while len(held) - start >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(held, start)
+            if length > FRAME_OCTETS:
+                raise ValueError(f"a frame of {length} octets")
+            end = start + _LENGTH.size + length
+            if len(held) < end:
+                break
+            try:
+                yield marshal.loads(memoryview(held)[start + _LENGTH.size : end].tobytes())
+            except (EOFError, TypeError, ValueError) as error:
+                raise ValueError(f"a frame is damaged: {error}") from None
+            start = end
+        del held[:start]

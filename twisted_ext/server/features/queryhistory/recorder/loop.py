@@ -1,0 +1,311 @@
+"""
+The recorder: takes what processes that answer queries tell, writes it, and removes what is too old or too much.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from io import FileIO
+from selectors import EVENT_READ, DefaultSelector
+from struct import Struct
+from threading import Thread
+from typing import Any, Final
+
+from twisted_ext.server.features.queryhistory.recorder.frames import HANDSHAKE, SOCKET, Unframed
+from twisted_ext.server.features.queryhistory.recorder.rows import Row, Rows
+from twisted_ext.server.features.queryhistory.recorder.segments import Segment, Writer, finish, segmentsIn, unclosed
+
+__all__ = ["Recorder"]
+
+#: Octets that are read from a connection at a time.
+_READ: Final = 1 << 18
+
+#: Rows that are written together, and seconds after which fewer are.
+_BATCH: Final = 5_000
+_SECONDS: Final = 1.0
+
+#: A file is closed when it has so many rows or words, or is so many seconds old. A flood of random names makes words, which are kept in
+#: memory: 300,000 of them take some 50 MB.
+_ROWS: Final = 1_000_000
+_WORDS: Final = 300_000
+_AGE: Final = 86_400.0
+
+#: Seconds between two looks at what is too old, and two tries to write after that was not possible.
+_LOOK: Final = 60.0
+
+#: Of a file system, so much has to be left to others: one part in so many, and so many octets at most.
+_LEFT_PART: Final = 20
+_LEFT_OCTETS: Final = 256_000_000
+
+#: Seconds between two reports to the parent.
+_REPORT: Final = 5.0
+
+#: Process, user and group of the other end of a connection.
+_PEER: Final = Struct("iII")
+
+#: The user who may do everything anyway.
+_ROOT: Final = 0
+
+
+class _Connection:
+    """
+    A connection of a process that answers queries.
+    """
+
+    def __init__(self, socket: socket.socket) -> None:
+        self.socket = socket
+        self.frames = Unframed()
+        self.isKnown = False
+
+
+class Recorder:
+    """
+    @ivar rows: how many were written.
+    @ivar unwritten: how many could not be.
+    """
+
+    def __init__(
+        self, folder: str, settings: Mapping[str, Any], report: Callable[[str], object], today: Callable[[], float] = time.time
+    ) -> None:
+        """
+        @param settings: C{days}, C{octets}; and C{clients}, C{key}, C{skip} and C{views}, see L{Rows}.
+        @param report: called with a line for the parent.
+
+        @raise OSError: the folder or the socket cannot be made.
+        """
+        self.rows = self.unwritten = 0
+        self._folder = folder
+        self._report = report
+        self._today = today
+        self._selector = DefaultSelector()
+        self._writer: Writer | None = None
+        self._waiting: list[Row] = []
+        self._since = 0.0
+        self._lookAt = self._writeAt = 0.0
+        self._reportAt = time.monotonic() + _REPORT
+        # Why nothing is written at the moment.
+        self._said = ""
+        self._threads: list[Thread] = []
+        self._going = True
+        self.apply(settings)
+        os.makedirs(folder, 0o700, exist_ok=True)
+        path = f"{folder}/{SOCKET}"
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.bind(path)
+        self._own = os.stat(path).st_ino
+        os.chmod(path, 0o600)
+        self._socket.listen(64)
+        self._socket.setblocking(False)
+        self._selector.register(self._socket, EVENT_READ, None)
+        for unfinished in unclosed(folder):
+            self._finish(unfinished)
+
+    def apply(self, settings: Mapping[str, Any]) -> None:
+        """
+        Use other settings from now on.
+        """
+        self._days = float(settings.get("days", 30))
+        self._octets = int(settings.get("octets", 4_000_000_000))
+        key = bytes.fromhex(str(settings.get("key", "")))
+        self._rows = Rows(str(settings.get("clients", "full")), key, settings.get("skip", ()), settings.get("views", ()))
+
+    # -- reading
+
+    def run(self, orders: FileIO) -> None:
+        """
+        Work until the input ends, of which each line has new settings.
+        """
+        held = b""
+        os.set_blocking(orders.fileno(), False)
+        self._selector.register(orders, EVENT_READ, orders)
+        while self._going:
+            for key, _ in self._selector.select(0.2 if self._waiting else _SECONDS):
+                if key.data is None:
+                    self._accept()
+                elif key.data is orders:
+                    octets = orders.read()
+                    if octets is None:
+                        continue
+                    if not octets:
+                        self._going = False
+                        continue
+                    *lines, held = (held + octets).split(b"\n")
+                    for line in lines:
+                        self.apply(json.loads(line))
+                else:
+                    self._read(key.data)
+            self.look()
+        self.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            accepted, _ = self._socket.accept()
+            # The folder keeps others out, unless its mode was changed.
+            _, user, _ = _PEER.unpack(accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+            if user not in (_ROOT, os.geteuid()):
+                accepted.close()
+                return
+            accepted.setblocking(False)
+            self._selector.register(accepted, EVENT_READ, _Connection(accepted))
+
+    def _read(self, connection: _Connection) -> None:
+        try:
+            octets = connection.socket.recv(_READ)
+            if not octets:
+                raise EOFError
+            for said in connection.frames.feed(octets):
+                if not connection.isKnown:
+                    if said != HANDSHAKE:
+                        raise ValueError("another version of this program, or of Python")
+                    connection.isKnown = True
+                else:
+                    self.take(said)
+        except BlockingIOError:
+            pass
+        except (OSError, EOFError, ValueError) as error:
+            if isinstance(error, ValueError):
+                self._report(f"a process that answers queries is not understood: {error}")
+            self._selector.unregister(connection.socket)
+            connection.socket.close()
+
+    def take(self, batch: object) -> None:
+        """
+        Take a batch.
+
+        @raise ValueError: it is not valid.
+        """
+        if not self._waiting:
+            self._since = time.monotonic()
+        self._waiting.extend(self._rows.of(batch))
+        if len(self._waiting) >= _BATCH:
+            self._write()
+
+    # -- writing
+
+    def look(self) -> None:
+        """
+        Do what is due.
+        """
+        now = time.monotonic()
+        if self._waiting and now - self._since >= _SECONDS:
+            self._write()
+        if now >= self._lookAt:
+            self._lookAt = now + _LOOK
+            self._threads = [each for each in self._threads if each.is_alive()]
+            self._retain()
+            writer = self._writer
+            if writer is not None and self._today() - writer.began >= _AGE:
+                self._turn()
+        if now >= self._reportAt:
+            self._reportAt = now + _REPORT
+            self._report(json.dumps({"rows": self.rows, "unwritten": self.unwritten, "said": self._said}))
+
+    def _write(self) -> None:
+        rows, self._waiting = self._waiting, []
+        now = time.monotonic()
+        if now < self._writeAt:
+            self.unwritten += len(rows)
+            return
+        try:
+            if not self._hasRoom():
+                raise OSError(28, "less than a twentieth of the file system is free, or 256 MB")
+            if self._writer is None:
+                self._writer = Writer(self._folder, self._today())
+            self._writer.write(rows)
+        except (OSError, OverflowError, ValueError, sqlite3.Error) as error:
+            self.unwritten += len(rows)
+            self._writeAt = now + _LOOK
+            self._said = str(getattr(error, "strerror", None) or error)
+            if self._writer is not None and not self._writer.rows:
+                self._writer.drop()
+                self._writer = None
+            return
+        self.rows += len(rows)
+        self._said = ""
+        if self._writer.rows >= _ROWS or self._writer.words >= _WORDS:
+            self._turn()
+
+    def _hasRoom(self) -> bool:
+        found = os.statvfs(self._folder)
+        return found.f_bavail * found.f_frsize > min(found.f_blocks * found.f_frsize // _LEFT_PART, _LEFT_OCTETS)
+
+    def _turn(self) -> None:
+        """
+        Close the file that is written; the next row begins another one.
+        """
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return
+        if writer.rows:
+            self._finish(writer.close())
+        else:
+            writer.drop()
+
+    def _finish(self, path: str) -> None:
+        # In a thread: the indexes of a million rows take some seconds, most of it in SQLite, which leaves this one alone meanwhile.
+        def work() -> None:
+            if not finish(path):
+                self._report(f"{path}: cannot be read, and is renamed or left alone")
+
+        thread = Thread(target=work, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _retain(self) -> None:
+        """
+        Remove files that are too old, and the oldest ones while there is too much.
+        """
+        written = "" if self._writer is None else self._writer.path
+        closed = [each for each in segmentsIn(self._folder) if each.path != written]
+        before = self._today() - self._days * 86_400
+        size = sum([each.octets for each in segmentsIn(self._folder)])
+        for each in closed:
+            if size > self._octets or _lastOf(each) < before:
+                size -= each.octets
+                for ending in ("", "-wal", "-shm"):
+                    with suppress(OSError):
+                        os.unlink(each.path + ending)
+
+    def close(self) -> None:
+        """
+        Write what waits, and finish the file.
+        """
+        path = f"{self._folder}/{SOCKET}"
+        with suppress(OSError):
+            # Unless the recorder of a server that was started meanwhile has made it.
+            if os.stat(path).st_ino == self._own:
+                os.unlink(path)
+        for key in list(self._selector.get_map().values()):
+            if isinstance(key.data, _Connection):
+                self._read(key.data)
+                key.data.socket.close()
+        self._selector.close()
+        self._socket.close()
+        if self._waiting:
+            self._write()
+        self._turn()
+        for thread in self._threads:
+            thread.join()
+
+
+def _lastOf(segment: Segment) -> float:
+    """
+    Return when the last query of a file was answered, in seconds since 1970; infinity if it is not known.
+    """
+    try:
+        sql = sqlite3.connect(f"file:{segment.path}?mode=ro", uri=True)
+        try:
+            found = sql.execute("SELECT value FROM about WHERE key = 'last'").fetchone()
+        finally:
+            sql.close()
+    except sqlite3.Error:
+        return float("inf")
+    return float("inf") if found is None or found[0] is None else found[0] / 1e6

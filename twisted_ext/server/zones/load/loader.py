@@ -1,0 +1,689 @@
+"""
+Loads zones from master files: has other processes compile them, reuses images at the next start, and reloads changed files.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import Cooperator, LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_ext.errors import CallerFault, DNSFault
+from twisted_ext.files import TemporaryFolder
+from twisted_ext.server.limits import BATCH_OCTETS, CHANGING_SECONDS, COMPILER_PAUSE, WATCH_SECONDS
+from twisted_ext.server.process.jobs.turns import paced
+from twisted_ext.server.zones.load.compilers import Compilers, Job, Result, builtFrom, complaintsOf, sourcesOf
+from twisted_ext.server.zones.load.imagefiles import Built, Images, Source, statusOf
+from twisted_ext.server.zones.load.loadinglog import LoadingLog
+from twisted_ext.server.zones.load.pending import ABSENT, GONE, ListedZone, PendingZone, Reload
+from twisted_ext.server.zones.table.guards import Guards
+from twisted_ext.wire.names import nameToText
+
+if TYPE_CHECKING:
+    from twisted_ext.server.config.zonesettings import ZoneSettings
+    from twisted_ext.server.zones.load.publish import ZonePublisher
+    from twisted_ext.server.zones.load.signedzones import SignedZones
+
+__all__ = ["ZoneLoader"]
+
+#: Zones whose master files are checked each time: fifty thousand in two seconds, for a twentieth of a processor.
+_WATCH_FILES: Final = 12_500
+
+#: Small zones that are compiled in one go, into one file.
+_BATCH_ZONES: Final = 500
+
+_log: Final = Logger(__name__)
+
+#: Zones whose files are checked in one step: a millisecond.
+_LOOKS: Final = 250
+
+#: Zones published before control returns to the reactor: 2 ms of work.
+_RESULTS: Final = 20
+
+#: The folder in that of the state where keys are, in one for each zone.
+_KEYS: Final = "signing"
+
+
+class ZoneLoader:
+    """
+    Loads zones from master files, and has them published.
+
+    @ivar settled: fires once, when all initial zones have been tried, with their number and the number of those served.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        publisher: ZonePublisher,
+        folder: str = "",
+        *,
+        watch: bool = True,
+        guards: Guards | None = None,
+        compilers: Callable[[IReactorTime, Callable[[list[Result]], object]], Compilers] = Compilers,
+    ) -> None:
+        """
+        @param folder: for images; C{""} for a temporary one.
+        @param watch: whether to reload zones when their files change.
+        @param guards: decide which versions wait.
+        @param compilers: makes the pool of compiler processes.
+
+        @raise BadDescription: the folder cannot be used.
+        """
+        self._reactor = reactor
+        self._publisher = publisher
+        self._guards = guards or Guards()
+        self._serveUnsigned = True
+        self._own = None if folder else TemporaryFolder()
+        self._keys = f"{folder}/{_KEYS}/"
+        self.images = Images(f"{folder if self._own is None else self._own.path}/zones")
+        self._compilers = compilers(reactor, self._took)
+        self._wanted: dict[str, PendingZone] = {}
+        # Those that are signed here, if there are any.
+        self._signedZones: SignedZones | None = None
+        self._order: Iterator[PendingZone] = iter(())
+        # Zones with changed files: the files' status at the last check, and since when they have been changing.
+        self._resting: dict[str, tuple[tuple[tuple[int, int], ...], float]] = {}
+        self._sweeping: Deferred[None] | None = None
+        self._watch = watch
+        self._looking = LoopingCall(self.look)
+        self._looking.clock = reactor
+        self._cooperator = Cooperator(scheduler=lambda step: reactor.callLater(0, step))
+        self._turns = DeferredLock()
+        self._results: deque[list[Result]] = deque()
+        self._making: Deferred[None] | None = None
+        self._taking: Deferred[None] | None = None
+        self._busy = False
+        # Zones for which no process could be started, or whose images could not be written, the timer for the next attempt, and the
+        # seconds until the one after that.
+        self._unstarted: dict[str, PendingZone] = {}
+        self._retry: IDelayedCall | None = None
+        self._pause = COMPILER_PAUSE.default
+        self._told = LoadingLog()
+        self.settled: Deferred[tuple[int, int]] = Deferred()
+        self._starting: Reload | None = None
+
+    # -- start and stop
+
+    def begin(self, zones: Iterable[ZoneSettings], coming: Collection[str] = ()) -> None:
+        """
+        Publish all zones with current images, and compile the others.
+
+        @param coming: further zones, which L{arrived} is called for: their images stay.
+        """
+        starting = self._starting = Reload()
+        self._told.isStarting = True
+        began = self._reactor.seconds()
+        stale: list[PendingZone] = []
+        count = 0
+        for zone in zones:
+            if not zone.file:
+                continue
+            count += 1
+            wanted = self._want(zone)
+            if not self._found(wanted):
+                stale.append(wanted)
+        self.images.forget(*[built.zone for built in self.images if built.zone not in self._wanted and built.zone not in coming])
+        starting.done.addCallback(self._started, began, count - len(stale))
+        # In turns, so that the first ones are compiled meanwhile.
+        self._turns.run(self._makeAll, stale, starting).addErrback(_ended)
+        looking = self._looking.start(WATCH_SECONDS.default, now=False)
+        looking.addErrback(lambda failure: _log.failure("while checking master files", failure=failure))
+
+    def _want(self, zone: ZoneSettings) -> PendingZone:
+        wanted = self._wanted[zone.text] = PendingZone(zone)
+        if wanted.signing is not None:
+            self._signing().add(wanted.apex, wanted.signing.validity)
+            self._withhold(wanted)
+        elif self._signedZones is not None:
+            self._signedZones.remove(wanted.apex)
+        self._publisher.expect(wanted.apex, wanted.origin)
+        return wanted
+
+    def _started(self, _: list[str], began: float, ready: int) -> None:
+        self._starting = None
+        self._told.isStarting = False
+        # Others may arrive at any time.
+        files = [wanted for wanted in self._wanted.values() if not wanted.isUnsigned]
+        served = sum([wanted.serial is not None for wanted in files])
+        if files:
+            _log.info(
+                "{served} of {all} zones are served after {seconds:.2f} s, {ready} of them from existing images",
+                served=served,
+                all=len(files),
+                seconds=self._reactor.seconds() - began,
+                ready=ready,
+            )
+        self._told.sum()
+        self.settled.callback((len(files), served))
+
+    def _found(self, wanted: PendingZone) -> bool:
+        """
+        Publish the current image of a zone, if there is one; return whether there is. If it is signed, a former one is published too:
+        its signatures are valid, and the next version may lack a key.
+        """
+        built = self._formerOf(wanted)
+        if built is None or not self._isUsable(wanted, built):
+            return False
+        current = built.current and built.made == wanted.stages
+        if not current and wanted.signing is None:
+            return False
+        try:
+            self._publisher.loaded(wanted.apex, wanted.origin, built)
+        except (DNSFault, OSError) as fault:
+            _log.warn("{zone}: the image is rebuilt: {fault}", zone=wanted.zone, fault=fault)
+            self.images.forget(wanted.zone)
+            return False
+        wanted.serial = built.serial
+        wanted.sources = built.sources
+        if wanted.held:
+            self._publisher.failed(wanted.apex, wanted.held)
+        if wanted.signing is not None:
+            self._signing().served(wanted.apex, built)
+        return current
+
+    # -- signed zones
+
+    def isUnsigned(self, apex: bytes) -> bool:
+        """
+        Return whether a zone is served without signatures although it is to be signed.
+        """
+        return self._signedZones is not None and self._signedZones.isUnsigned(apex)
+
+    def unsigned(self) -> list[bytes]:
+        """
+        Return the zones of which L{isUnsigned} is true.
+        """
+        return [] if self._signedZones is None else self._signedZones.unsigned()
+
+    def _withhold(self, wanted: PendingZone) -> None:
+        if not self._serveUnsigned and self.isUnsigned(wanted.apex):
+            self._publisher.gone(wanted.apex)
+            self._publisher.expect(wanted.apex, wanted.origin)
+
+    def arrived(self, zone: ZoneSettings, isNew: bool) -> None:
+        """
+        Sign a version that came from elsewhere, and serve it; or serve the one that was made of it before.
+
+        @param zone: with the file that has it.
+        @param isNew: whether that is another version than before.
+        """
+        wanted = self._wanted.get(zone.text)
+        isKnown = wanted is not None and wanted.isFor(zone)
+        if wanted is None or not isKnown:
+            wanted = self._want(zone)
+        # Of a zone that is new here, the former version is served while this one is signed.
+        if isKnown and isNew or not self._found(wanted):
+            self._make([wanted])
+
+    def withdraw(self, zone: ZoneSettings, forget: bool = False) -> None:
+        """
+        Follow a zone no longer that came from elsewhere.
+
+        @param forget: whether it will not come again, so that its image can go.
+        """
+        wanted = self._wanted.pop(zone.text, None)
+        if wanted is not None:
+            wanted.leave()
+        if forget:
+            self._signing().remove(zone.name)
+            self.images.forget(zone.text)
+
+    def _isUsable(self, wanted: PendingZone, built: Built) -> bool:
+        """
+        Return whether an image is signed if the zone is to be, and not if it is not.
+        """
+        return not built.isSigned if wanted.signing is None else self._signing().isUsable(built)
+
+    def _signing(self) -> SignedZones:
+        if self._signedZones is None:
+            # Imported for zones that are signed only.
+            from twisted_ext.server.zones.load.signedzones import SignedZones
+
+            self._signedZones = SignedZones(self._keys.removesuffix("/"), self._publisher, self.images)
+        return self._signedZones
+
+    def _renew(self) -> None:
+        """
+        Have zones signed again whose signatures end soon. The keys of C{_wanted} may have capitals, as the operator has written them.
+        """
+        if self._signedZones is not None:
+            due = set(self._signedZones.due(self._reactor.seconds()))
+            self._make([wanted for wanted in self._wanted.values() if wanted.apex in due and not wanted.pending] if due else [])
+
+    def overdue(self, apex: bytes) -> float | None:
+        """
+        See L{SignedZones.overdue}.
+        """
+        return None if self._signedZones is None else self._signedZones.overdue(apex)
+
+    def close(self) -> None:
+        if self._looking.running:
+            self._looking.stop()
+        self._cooperator.stop()
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        self._compilers.close()
+        for wanted in self._wanted.values():
+            if wanted.reloads:
+                wanted.reloads = [reload for reload in wanted.reloads if reload is not self._starting]
+                wanted.leave(f"{wanted.zone}: the server stops before it is compiled")
+        for each in (self._making, self._taking, self._sweeping):
+            if each is not None:
+                each.cancel()
+        self.images.close()
+        if self._own is not None:
+            self._own.close()
+
+    # -- compiling zones
+
+    def _makeAll(self, several: list[PendingZone], reload: Reload) -> Deferred[None]:
+        size = _BATCH_ZONES
+
+        def steps() -> Iterator[None]:
+            for begin in range(0, len(several), size):
+                self._make([wanted for wanted in several[begin : begin + size] if self._wanted.get(wanted.zone) is wanted], reload)
+                yield
+            reload.begin()
+
+        self._making = paced(self._reactor, steps())
+        return self._making
+
+    def _make(self, several: Sequence[PendingZone], reload: Reload | None = None) -> None:
+        """
+        Compile zones: each large one as a separate job, small ones in batches.
+        """
+        batch: list[PendingZone] = []
+        octets = 0
+        for wanted in several:
+            if reload is not None:
+                wanted.reloads.append(reload)
+                reload.left += 1
+            if wanted.pending:
+                wanted.again = True
+                continue
+            status = statusOf(wanted.file) or ABSENT
+            wanted.sources = ((wanted.file, *status),)
+            if wanted.held and status == ABSENT:
+                self._hold(wanted)
+                continue
+            wanted.pending = True
+            size = status[0]
+            if wanted.signing is not None:
+                self._compilers.add(self._signing().job(wanted))
+                continue
+            if size > BATCH_OCTETS.default:
+                self._job([wanted])
+                continue
+            batch.append(wanted)
+            octets += size
+            if len(batch) >= _BATCH_ZONES or octets > BATCH_OCTETS.default:
+                self._job(batch)
+                batch, octets = [], 0
+        if batch:
+            self._job(batch)
+
+    def _job(self, several: list[PendingZone]) -> None:
+        more = {wanted.zone: wanted.moreOf() for wanted in several if wanted.stages}
+        self._compilers.add(Job(self.images.newPath(), [(wanted.zone, wanted.file) for wanted in several], more))
+
+    def _took(self, results: list[Result]) -> None:
+        self._results.append(results)
+        if not self._busy:
+            # Results may come in by the hundreds.
+            self._busy = True
+            self._taking = paced(self._reactor, self._take())
+            self._taking.addErrback(_ended)
+
+    def _take(self) -> Iterator[None]:
+        try:
+            while self._results:
+                results = self._results.popleft()
+                made: list[Built] = []
+                try:
+                    for begin in range(0, len(results), _RESULTS):
+                        yield
+                        self._takeSome(results[begin : begin + _RESULTS], made)
+                finally:
+                    # Written once for all, since the disk may be slow. Some zones may have been removed in the meantime.
+                    self.images.note([built for built in made if built.zone in self._wanted])
+                for path in {str(result["image"]) for result in results if result.get("image")}:
+                    self.images.discard(path)
+        finally:
+            self._busy = False
+
+    def _takeSome(self, results: list[Result], made: list[Built]) -> None:
+        for result in results:
+            wanted = self._wanted.get(str(result.get("name")))
+            sources = sourcesOf(result)
+            if wanted is None or (sources and wanted.file != sources[0][0]):
+                # Removed, or configured with another file, in the meantime.
+                continue
+            if result.get("image") and result.get("made", "") != wanted.stages:
+                # It is to go through other stages now.
+                continue
+            try:
+                self._result(wanted, result, sources, made)
+            except Exception:
+                # Continue with the other results.
+                _log.failure("{zone} cannot be served", zone=wanted.zone)
+                wanted.failed = True
+                wanted.leave(f"{wanted.zone}: cannot be served; the log says why")
+
+    def _result(self, wanted: PendingZone, result: Result, sources: tuple[Source, ...], made: list[Built]) -> None:
+        wanted.pending = False
+        complaints = complaintsOf(result)
+        if sources:
+            wanted.sources = sources
+        first = next((line for line, fatal in complaints if fatal), "")
+        if result.get("unstarted"):
+            self._later(wanted, first.removeprefix(f"{wanted.file}: "))
+            return
+        self._pause = COMPILER_PAUSE.default
+        if result.get("image"):
+            built = builtFrom(wanted.zone, result, sources)
+            former = self._formerOf(wanted)
+            if not wanted.isUnsigned and former is not None and former.made == wanted.stages:
+                first = self._guards.judge(wanted.apex, *self._weighed(wanted.apex, former, built))
+        if result.get("image") and first:
+            complaints.append((f"{wanted.file}: {first}", True))
+        elif result.get("image"):
+            former = self.images.of(wanted.zone)
+            wasSigned = former is not None and former.isSigned and wanted.signing is None
+            before = None if wanted.serial is None and not wasSigned else self._publisher.serial(wanted.apex)
+            if before is None and wasSigned and former is not None:
+                before = former.serial
+            try:
+                self._publisher.loaded(wanted.apex, wanted.origin, built)
+                made.append(built)
+            except (DNSFault, OSError) as fault:
+                first = str(fault)
+                complaints.append((f"{wanted.file}: {fault}", True))
+            else:
+                self._told.served(wanted, complaints, lambda: self._news(wanted, built, before))
+                wanted.serial = built.serial
+                if wanted.held:
+                    self._publisher.failed(wanted.apex, wanted.held)
+                if wanted.signing is not None:
+                    self._signing().served(wanted.apex, built, True)
+                elif wasSigned:
+                    _log.warn(
+                        "{zone}: it is no longer signed; while its parent has a DS record for it, resolvers that validate reject its "
+                        "answers: have that removed, or sign the zone until it is",
+                        zone=wanted.zone,
+                    )
+                said = result.get("signed")
+                for line in said if isinstance(said, list) else []:
+                    _log.info("{zone}: {said}", zone=wanted.zone, said=line)
+        wanted.failed = bool(first or not result.get("image"))
+        if wanted.failed:
+            first = first or f"{wanted.file}: there is no zone in it"
+            self._standIn(wanted)
+            serial, isBare = self._publisher.serial(wanted.apex), self.isUnsigned(wanted.apex)
+            outcome = "nothing is served" if serial is None else f"serial {serial} stays in force"
+            outcome += ", without signatures, although the zone is to be signed" if isBare else ""
+            self._publisher.failed(wanted.apex, f"served without signatures, as it cannot be signed: {first}" if isBare else first)
+            self._told.broken(wanted, complaints or [(first, True)], f"{wanted.zone}: {outcome}")
+        again, wanted.again = wanted.again, False
+        # What came meanwhile may have been read already.
+        if again and not (wanted.isUnsigned and not wanted.failed and wanted.current):
+            self._make([wanted])
+            return
+        if wanted.failed and result.get("again"):
+            # Such as a full disk: it is not the file that has to change.
+            self._tryLater(wanted, COMPILER_PAUSE.most)
+        wanted.leave()
+
+    def _weighed(self, apex: bytes, former: Built, built: Built) -> tuple[int, int]:
+        if apex in self._guards.catalogs:
+            with suppress(DNSFault, OSError):
+                return self._guards.weigh(self._publisher.versionIn(apex, former), self._publisher.versionIn(apex, built))
+        return former.records, built.records
+
+    def _formerOf(self, wanted: PendingZone) -> Built | None:
+        """
+        Return the last good image made of a zone's file, by this process or an earlier one.
+        """
+        built = self.images.of(wanted.zone)
+        return built if built is not None and built.sources and built.sources[0][0] == wanted.file else None
+
+    def _standIn(self, wanted: PendingZone) -> None:
+        """
+        Serve the last good image of a zone whose file cannot be used, if nothing is served yet.
+        """
+        built = self._formerOf(wanted)
+        if wanted.serial is not None or built is None or built.made != wanted.stages or not self._isUsable(wanted, built):
+            return
+        try:
+            self._publisher.loaded(wanted.apex, wanted.origin, built)
+        except (DNSFault, OSError) as fault:
+            _log.warn("{zone}: its former image cannot be served: {fault}", zone=wanted.zone, fault=fault)
+            self.images.forget(wanted.zone)
+            return
+        wanted.serial = built.serial
+        if wanted.signing is not None:
+            self._signing().served(wanted.apex, built)
+
+    def _hold(self, wanted: PendingZone) -> None:
+        """
+        Serve the last good image of a zone whose file is gone along with many others.
+        """
+        wanted.failed = True
+        self._standIn(wanted)
+        self._publisher.failed(wanted.apex, wanted.held)
+        wanted.leave()
+
+    def _later(self, wanted: PendingZone, said: str) -> None:
+        wanted.failed = True
+        wanted.again = False
+        self._publisher.failed(wanted.apex, said)
+        if self._retry is None:
+            _log.error("{said}; zones to be compiled are tried again in {pause:g} s", said=said, pause=self._pause)
+            self._tryLater(wanted, self._pause)
+            self._pause = min(2 * self._pause, COMPILER_PAUSE.most)
+        self._unstarted[wanted.zone] = wanted
+        wanted.leave(said)
+
+    def _tryLater(self, wanted: PendingZone, pause: float) -> None:
+        self._unstarted[wanted.zone] = wanted
+        if self._retry is None:
+            self._retry = self._reactor.callLater(pause, self._tryAgain)
+
+    def _tryAgain(self) -> None:
+        self._retry = None
+        unstarted, self._unstarted = self._unstarted, {}
+        self._make([wanted for wanted in unstarted.values() if self._wanted.get(wanted.zone) is wanted and not wanted.pending])
+
+    def _news(self, wanted: PendingZone, built: Built, before: int | None) -> str:
+        now = self._publisher.serial(wanted.apex)
+        # Report the serial number after updates, if it is known.
+        serial = built.serial if now is None else now
+        changed = "" if serial == built.serial else f", changed since its file had {built.serial}"
+        if before is None:
+            return f"{wanted.zone}: serial {serial}, {built.records} records{changed}"
+        if serial == before:
+            return f"{wanted.zone}: serial {serial} as before, {built.records} records{changed}"
+        # RFC 1982, section 3.2.
+        older = 0 < (before - serial) % (1 << 32) < 1 << 31
+        remark = "; it went back, so secondaries will not take it" if older else ""
+        return f"{wanted.zone}: serial {before} is now {serial}, {built.records} records{changed}{remark}"
+
+    # -- following changes
+
+    def look(self) -> None:
+        """
+        Check for changed files. A zone is reloaded once its files are the same in two checks in a row, since they may be half written; or
+        regardless, when they have been changing for C{CHANGING_SECONDS}. While zones wait for a process that compiles them, checking would
+        only delay them.
+        """
+        if self._compilers.queued:
+            return
+        self._renew()
+        if not self._watch or self._sweeping is not None:
+            return
+        sweeping = self._sweeping = paced(self._reactor, self._sweep())
+        sweeping.addErrback(_ended).addBoth(self._swept)
+
+    def _swept(self, _: object) -> None:
+        self._sweeping = None
+
+    def _sweep(self) -> Iterator[None]:
+        now = self._reactor.seconds()
+        ready: dict[str, PendingZone] = {}
+        for zone, (before, since) in list(self._resting.items()):
+            wanted = self._wanted.get(zone)
+            del self._resting[zone]
+            if wanted is None or wanted.pending:
+                continue
+            status = wanted.status
+            # A file that is missing for a moment while it is being replaced does not end its zone.
+            if (status == before or now - since >= CHANGING_SECONDS.default) and not wanted.current:
+                ready[zone] = wanted
+            elif status != before:
+                self._resting[zone] = status, since
+            if not len(ready) % _LOOKS:
+                yield
+        some = self._some(_WATCH_FILES)
+        for begin in range(0, len(some), _LOOKS):
+            for wanted in some[begin : begin + _LOOKS]:
+                if not wanted.pending and not wanted.current and wanted.zone not in self._resting and wanted.zone not in ready:
+                    self._resting[wanted.zone] = wanted.status, now
+            yield
+        changed = [wanted for wanted in ready.values() if self._wanted.get(wanted.zone) is wanted]
+        for begin in range(0, len(changed), _BATCH_ZONES):
+            self._make(changed[begin : begin + _BATCH_ZONES])
+            yield
+
+    def _some(self, count: int) -> list[PendingZone]:
+        """
+        Return the next C{count} zones, cycling through all of them.
+        """
+        some = list(islice(self._order, count))
+        if len(some) < min(count, len(self._wanted)):
+            self._order = iter(list(self._wanted.values()))
+            some += list(islice(self._order, min(count, len(self._wanted)) - len(some)))
+        return [wanted for wanted in some if self._wanted.get(wanted.zone) is wanted]
+
+    def follow(self, watch: bool, serveUnsigned: bool = True) -> None:
+        """
+        Turn watching for changed files on or off.
+
+        @param serveUnsigned: whether a zone that is to be signed from now on is served without signatures until it is.
+        """
+        self._watch, self._serveUnsigned = watch, serveUnsigned
+        for wanted in self._wanted.values():
+            if wanted.signing is not None:
+                self._withhold(wanted)
+        if not watch:
+            self._resting.clear()
+
+    # -- reload on request
+
+    def reload(self, zones: Iterable[ZoneSettings], first: Iterable[None] = ()) -> Deferred[list[str]]:
+        """
+        Replace the set of zones, and reload those whose files have changed.
+
+        @param first: short steps to run before that. An exception in them ends the reload.
+
+        @return: fires with lines that report the result, when all is done.
+        """
+        reload = Reload()
+
+        def step() -> Iterator[None]:
+            seen: dict[bytes, str] = {}
+            changed: list[PendingZone] = []
+            yield from first
+            for zone in zones:
+                if not zone.file:
+                    continue
+                seen[zone.name] = zone.text
+                wanted = self._wanted.get(zone.text)
+                if wanted is None or not wanted.isFor(zone):
+                    if wanted is not None:
+                        wanted.leave(f"{zone.text}: comes from {zone.file} now")
+                    wanted = self._want(zone)
+                    if not self._found(wanted):
+                        changed.append(wanted)
+                elif wanted.failed or not wanted.current or (wanted.held and not zone.held):
+                    # Loading a zone that is named again clears what is said of it.
+                    changed.append(wanted)
+                wanted.listedBy, wanted.held = zone.listedBy, zone.held
+                if wanted.held:
+                    self._publisher.failed(wanted.apex, wanted.held)
+                yield
+            # Those that came from elsewhere are withdrawn by whoever they came from.
+            changed += [wanted for wanted in self._wanted.values() if wanted.isUnsigned and wanted.failed]
+            gone = [(text, each.apex) for text, each in self._wanted.items() if seen.get(each.apex) != text and not each.isUnsigned]
+            for text, apex in gone:
+                self._drop(text, renamed=apex in seen)
+                reload.say(f"{text}: is {seen[apex]} now" if apex in seen else f"{text}{GONE}")
+                yield
+            size = _BATCH_ZONES
+            for begin in range(0, len(changed), size):
+                self._make(changed[begin : begin + size], reload)
+                yield
+
+        # One after the other, so that the last request is in force in the end.
+        self._turns.run(lambda: self._cooperator.cooperate(step()).whenDone()).addCallbacks(lambda _: reload.begin(), reload.done.errback)
+        return reload.done
+
+    def inTurn(self, steps: Iterator[None]) -> Deferred[None]:
+        """
+        Run short steps while no reload is under way.
+
+        @return: fires when they are done.
+        """
+        running = self._turns.run(lambda: self._cooperator.cooperate(steps).whenDone())
+        return running.addCallback(lambda _: None)
+
+    def listed(self) -> list[ListedZone]:
+        """
+        Return the zones that folders and lists name, or named before they lost many at once.
+        """
+        return [(wanted.listedBy, wanted.zone, wanted.file) for wanted in self._wanted.values() if wanted.listedBy]
+
+    def among(self, apexes: Collection[bytes]) -> dict[bytes, Callable[[], None]]:
+        """
+        Return those of some zones that are served from their master files, each with a function that stops that.
+        """
+        here = [wanted for wanted in self._wanted.values() if wanted.apex in apexes and not wanted.isUnsigned] if apexes else []
+        return {wanted.apex: partial(self._drop, wanted.zone) for wanted in here}
+
+    def _drop(self, text: str, renamed: bool = False) -> None:
+        gone = self._wanted.pop(text)
+        if self._signedZones is not None and not renamed:
+            self._signedZones.remove(gone.apex)
+        if not renamed:
+            self._guards.forget(gone.apex)
+            self._publisher.gone(gone.apex)
+        self.images.forget(text)
+        gone.leave()
+
+    def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
+        """
+        Reload a zone, whether its file has changed or not.
+
+        @return: lines that report the result. Fails with L{CallerFault} if there is no such zone.
+        """
+        reload = Reload()
+        wanted = self._wanted.get(nameToText(apex)) or next((each for each in self._wanted.values() if each.apex == apex), None)
+        if wanted is None:
+            reload.done.errback(CallerFault(f"there is no zone {nameToText(apex)} with a master file here"))
+            return reload.done
+        self._make([wanted], reload)
+        reload.begin()
+        return reload.done
+
+
+def _ended(failure: Failure) -> None:
+    if not isinstance(failure.value, CancelledError):
+        _log.failure("while compiling zones or checking their files", failure)

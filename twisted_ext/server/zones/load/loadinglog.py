@@ -1,0 +1,96 @@
+"""
+What the log says of zones that are loaded: at a start, when there may be a hundred thousand, of some and of all that are broken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from twisted.logger import Logger
+
+from twisted_ext.server.limits import LOADING_BROKEN, LOADING_COMPLAINTS
+
+if TYPE_CHECKING:
+    from twisted_ext.server.zones.load.pending import PendingZone
+
+__all__ = ["LoadingLog"]
+
+#: It is that of the loader, as operators have filters by it.
+_log: Final = Logger("twisted_ext.server.zones.load.loader")
+
+_MOST_LINES: Final = int(LOADING_COMPLAINTS.default)
+
+
+class LoadingLog:
+    """
+    Logs what becomes of zones, and tells it to the requests that wait for them. Problems are lines with whether these are fatal.
+
+    @ivar isStarting: whether these are the zones of a start, of which not each one has a line.
+    """
+
+    __slots__ = ("isStarting", "_logged", "_loggedBroken", "_broken", "_untold")
+
+    def __init__(self) -> None:
+        self.isStarting = False
+        # Numbers of lines logged about served and about failed zones, of failed zones, and of served zones without a line.
+        self._logged = self._loggedBroken = self._broken = self._untold = 0
+
+    def served(self, wanted: PendingZone, complaints: list[tuple[str, bool]], news: Callable[[], str]) -> None:
+        """
+        @param complaints: problems of the zone.
+        @param news: returns the result, in one line.
+        """
+        logs = not self.isStarting or self._logged < _MOST_LINES
+        listened = logs or any(reload.listens for reload in wanted.reloads)
+        outcome = news() if listened else ""
+        if logs:
+            self._logged += _logged(complaints[:_MOST_LINES])
+            self._logged += 1
+            _log.info("{outcome}", outcome=outcome)
+        else:
+            self._untold += 1
+        for reload in wanted.reloads:
+            for line, _ in complaints[:_MOST_LINES]:
+                reload.say(line)
+            reload.say(outcome)
+
+    def broken(self, wanted: PendingZone, complaints: list[tuple[str, bool]], outcome: str) -> None:
+        """
+        Log why a zone could not be loaded. Each zone is named, however much has been logged about others.
+
+        @param complaints: problems of the zone, at least one.
+        """
+        # Fatal errors first, since there may be no room for the rest.
+        complaints = sorted(complaints, key=lambda complaint: not complaint[1])
+        if self.isStarting:
+            self._broken += 1
+        if not self.isStarting or self._loggedBroken < _MOST_LINES:
+            self._loggedBroken += _logged(complaints[:_MOST_LINES])
+            _log.error("{outcome}", outcome=outcome)
+        elif self._broken <= LOADING_BROKEN.default:
+            _log.error("{outcome}: {complaint}", outcome=outcome, complaint=complaints[0][0])
+        for reload in wanted.reloads:
+            for line, _ in complaints[:_MOST_LINES]:
+                reload.say(line)
+            reload.name(f"{outcome}: {complaints[0][0]}" if reload.unsaid else outcome)
+
+    def sum(self) -> None:
+        """
+        Log how many zones had no line of their own.
+        """
+        if self._untold:
+            _log.info("{count} more zones are served and not logged one by one", count=self._untold)
+        unnamed = self._broken - int(LOADING_BROKEN.default)
+        if unnamed > 0:
+            text = "{count} more zones could not be loaded; txdns control zones --broken lists all {broken}"
+            _log.error(text, count=unnamed, broken=self._broken)
+
+
+def _logged(complaints: list[tuple[str, bool]]) -> int:
+    """
+    Log the problems of a zone; return the number of lines logged.
+    """
+    for line, fatal in complaints:
+        (_log.error if fatal else _log.warn)("{complaint}", complaint=line)
+    return len(complaints)

@@ -1,0 +1,696 @@
+"""
+All zones of a server: the table, the loader, and the services for transfers, updates and databases.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from glob import escape, glob
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, fail, gatherResults, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_ext.errors import BadDescription, CallerFault
+from twisted_ext.files import TemporaryFolder
+from twisted_ext.metrics.figures import ZoneFigures
+from twisted_ext.server.config.secretfiles import refuseForeign
+from twisted_ext.server.process.jobs.subprocess import inThread
+from twisted_ext.server.process.jobs.tuning import uncollected
+from twisted_ext.server.zones.load.publish import ZonePublisher
+from twisted_ext.server.zones.load.signatures import SignatureWatch
+from twisted_ext.server.zones.load.standing import StandingZones
+from twisted_ext.server.zones.load.validate import checkZones, zonesIn
+from twisted_ext.server.zones.load.zonelist import ZoneList
+from twisted_ext.server.zones.table.guards import Guards
+from twisted_ext.server.zones.table.zonetable import Place, Zones, zoneFigures
+from twisted_ext.server.zones.update.journalreplay import journalName
+from twisted_ext.wire.names import nameToText
+
+if TYPE_CHECKING:
+    from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.config.settings import Settings
+    from twisted_ext.server.config.zonesettings import ZoneSettings
+    from twisted_ext.server.reply.opcodes import OpcodeHandler
+    from twisted_ext.server.zones.load.arrivals import Arrivals
+    from twisted_ext.server.zones.load.databases.added import AddedZone
+    from twisted_ext.server.zones.load.databases.addedzones import AddedZones
+    from twisted_ext.server.zones.load.databases.dbzones import ZoneDatabases
+    from twisted_ext.server.zones.load.loader import ZoneLoader
+    from twisted_ext.server.zones.load.zonesyncworker import ZoneSyncWorker
+    from twisted_ext.server.zones.transfer.replication import Replication
+    from twisted_ext.server.zones.update.edits import ZoneEdits
+    from twisted_ext.server.zones.update.journalreplay import Steps
+    from twisted_ext.server.zones.update.updates import UpdateHandler
+    from twisted_ext.zone.store.version import Version
+    from twisted_ext.zone.transfer.sender import Differences
+    from twisted_ext.zone.zone import Zone
+
+__all__ = ["ZoneSet"]
+
+_log: Final = Logger(__name__)
+
+#: Name prefix of the folders with files for workers.
+_SHARED: Final = "workers-"
+
+#: The database of zones that were added, in the folder of the state: without it, nothing of them is loaded.
+_ADDED: Final = "added.sqlite"
+
+#: Number of zones above which they are excluded from garbage collection.
+_MANY: Final = 10_000
+
+#: Seconds until a rebuild is retried for a zone that was being changed during the last one.
+_AGAIN: Final = 1.0
+
+
+class ZoneSet:
+    """
+    A server's zones, as configured: loaded, transferred in and out, and updated.
+
+    @ivar list: which zones these are.
+    @ivar loading: loads them from master files; L{None} as long as there are no zones.
+    @ivar handlers: the handlers for requests other than QUERY; empty as long as there are no zones.
+    @ivar guards: decide which versions wait until an operator accepts them.
+    @ivar zoneSync: in a worker, applies the parent's messages to the table.
+    @ivar broken: called with a message if this process cannot safely continue.
+    @ivar useless: called with a message if none of the initial zones can be served.
+    @ivar connected: called when there are handlers that there were not, because the first zone was added.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        settings: Settings,
+        changed: Callable[[], object] = lambda: None,
+        fromPython: Callable[[str], Zone] | None = None,
+        *,
+        worker: bool = False,
+    ) -> None:
+        """
+        @param changed: called when zones have been added or removed.
+        @param worker: whether this is a worker process, whose zones the parent manages.
+        @param fromPython: makes the zone of a file of Python code.
+
+        @raise BadDescription: the zones contradict each other, or a list of them cannot be read.
+        """
+        self._reactor = reactor
+        self._settings = settings
+        self._worker = worker
+        self.guards = Guards(settings)
+        self.loading: ZoneLoader | None = None
+        self._standing = StandingZones("" if worker else settings.stateFolder(), self.guards, partial(inThread, reactor))
+        self.list = ZoneList(reactor, settings, self._serve, self._standing.held)
+        with uncollected():
+            self._beginning = zonesIn(settings, self._standing.held)
+            self.keys = None if worker else checkZones(settings, self._beginning)
+            self._warnOfKeys()
+        self._fromPython = fromPython
+        if settings.pyzone and fromPython is None and not worker:
+            raise BadDescription("pyzone: this server does not run Python code")
+        for path in settings.pyzone:
+            refuseForeign("pyzone", path, owners=False)
+        self._made: dict[str, Zone] = {}
+        self.zones = Zones(changed)
+        self.zones.damaged = self._damaged
+        self._signatures = SignatureWatch(reactor, self.zones, self._imageOf)
+        self.publisher = ZonePublisher(reactor, self.zones, self._revised, takesLong=self._takesLong, put=self._put)
+        self.zones.held = self.guards.held
+        self.handlers: dict[int, OpcodeHandler] = {}
+        self.useless: Callable[[str], object] = lambda said: None
+        self.broken: Callable[[str], object] = lambda said: None
+        self.connected: Callable[[], object] = lambda: None
+        self._replication: Replication | None = None
+        self._updating: UpdateHandler | None = None
+        self._databases: ZoneDatabases | None = None
+        self._added: AddedZones | None = None
+        self._arrivals: Arrivals | None = None
+        # The folder for persistent state, once there are zones; the temporary one if the settings give none.
+        self._folder = ""
+        self._ownFolder: TemporaryFolder | None = None
+        self._notifying: set[bytes] = set()
+        self.zoneSync: ZoneSyncWorker | None = None
+        if worker:
+            from twisted_ext.server.zones.load.zonesyncworker import ZoneSyncWorker
+
+            self.zoneSync = ZoneSyncWorker(self.zones)
+        self._closed = False
+        self._retry: IDelayedCall | None = None
+
+    @property
+    def any(self) -> bool:
+        return bool(self._beginning or self._settings.pyzone or self.zones)
+
+    def _fromCode(self, settings: Settings) -> dict[str, Zone]:
+        """
+        Run the code that makes zones. At start-up this is done after privileges are dropped, as with everything that is read later.
+        """
+        made: dict[str, Zone] = {}
+        for path in settings.pyzone:
+            if self._fromPython is None:
+                raise BadDescription("pyzone: this server does not run Python code")
+            refuseForeign("pyzone", path)
+            made[path] = self._fromPython(path)
+        return made
+
+    def _replaceMade(self, made: dict[str, Zone]) -> None:
+        for zone in self._made.values():
+            if zone.apex not in [each.apex for each in made.values()]:
+                self.publisher.gone(zone.apex)
+        for path, zone in made.items():
+            self.publisher.arrived(zone.current, path, zone)
+        self._made = made
+
+    def _revised(self, version: Version) -> Steps:
+        return version if self._updating is None else (yield from self._updating.opening(version))
+
+    def _takesLong(self, apex: bytes) -> bool:
+        return self._updating is not None and self._updating.takesLong(apex)
+
+    def _put(self, place: Place, version: Version | None) -> None:
+        self._signatures.changed()
+        if self._replication is None:
+            return
+        if version is None and place.apex in self._notifying:
+            zone = place.served()
+            version = None if zone is None else zone.current
+        if version is not None:
+            self._replication.changed(version)
+
+    def _damaged(self, apex: bytes) -> None:
+        if self.loading is not None:
+            self.loading.reloadZone(apex).addErrback(lambda failure: _log.warn("{said}", said=str(failure.value)))
+
+    def _imageOf(self, place: Place) -> Version | None:
+        """
+        Return a version that no query has opened yet.
+        """
+        if self.isRevised(place.apex):
+            zone = place.served()
+            return None if zone is None else zone.current
+        return self.publisher.image(place)
+
+    def _truncated(self, apex: bytes) -> None:
+        """
+        Replace the image of a zone in force, whose file was truncated: reading the mapped part beyond the end would kill this process. If
+        there is no master file to rebuild it from, the process has to be restarted.
+        """
+        updating, loading = self._updating, self.loading
+        if self._closed or loading is None:
+            return
+        if updating is not None:
+            updating.distrust(apex)
+
+        def over(_: object) -> None:
+            if not self._closed and updating is not None and updating.isDistrusted(apex):
+                # The zone is being changed right now.
+                self._retry = self._reactor.callLater(_AGAIN, self._truncated, apex)
+
+        def failed(failure: Failure) -> None:
+            self.broken(f"the file with the image of {nameToText(apex)} was truncated while it was in use: {failure.value}")
+
+        loading.reloadZone(apex).addCallbacks(over, failed)
+
+    def begin(self) -> None:
+        """
+        Serve the zones with current images, and compile the others.
+
+        @raise BadDescription: the state folder cannot be used, or code cannot be run or returns no zone.
+        """
+        if self._worker:
+            self._beginning = []
+            return
+        self.list.follow(self._settings)
+        self._replaceMade(self._fromCode(self._settings))
+        if self._settings.pyzone:
+            self._signatures.start()
+        folder = self._settings.stateFolder()
+        if folder and os.path.exists(f"{folder}/{_ADDED}"):
+            self.added.begin()
+        if self._beginning or self._added is not None:
+            beginning, self._beginning = self._beginning, []
+            self._standing.serves(beginning)
+            with uncollected():
+                self._open(beginning)
+                if len(beginning) >= _MANY:
+                    # They stay, and a garbage collection that scans them takes a quarter of a second.
+                    gc.freeze()
+        self._standing.keep()
+
+    def _open(self, zones: list[ZoneSettings]) -> ZoneLoader:
+        from twisted_ext.server.zones.load.loader import ZoneLoader
+
+        folder = self._settings.stateFolder()
+        if not folder:
+            self._ownFolder = self._ownFolder or TemporaryFolder()
+            folder = self._ownFolder.path
+            forgotten = next((zone.text for zone in zones if zone.update or zone.edit or zone.primaries), "")
+            if forgotten:
+                text = "transfers and updates of {zone} are lost when the server stops; set state to keep them"
+                _log.warn(text, zone=forgotten)
+        self.loading = loading = ZoneLoader(self._reactor, self.publisher, folder, guards=self.guards)
+        loading.follow(self._settings.watch, self._settings.serveUnsigned)
+        self.zones.unsigned = loading.unsigned
+        self._standing.listed = loading.listed
+        self._signatures.overdue = loading.overdue
+        # Changes made earlier are kept, even if updates are not allowed any more.
+        if self._added is not None or not all(zone.plain for zone in zones) or os.path.isdir(f"{folder}/journals"):
+            self._connect(folder)
+            for _ in self._applying(zones, starts=True):
+                # The server does not answer yet, so there is no need for turns.
+                pass
+        self._folder = os.path.abspath(folder)
+        for left in glob(f"{escape(folder)}/{_SHARED}*"):
+            # Left by an earlier process that was killed.
+            shutil.rmtree(left, ignore_errors=True)
+        if self._arrivals is not None:
+            self._arrivals.sweep()
+        loading.begin(zones, () if self._arrivals is None else self._arrivals.staged)
+        self._signatures.start()
+        if self._replication is not None:
+            self._replication.start()
+        loading.settled.addCallback(self._settled)
+        return loading
+
+    def _warnOfKeys(self) -> None:
+        if self.keys is not None and self.keys.exposed:
+            _log.warn("key-file: {exposed}", exposed=self.keys.exposed)
+
+    def _connect(self, folder: str) -> Replication:
+        """
+        Set up transfers and updates.
+
+        @return: the transfer service, to be started.
+
+        @raise BadDescription: the folder cannot be used.
+        """
+        from twisted_ext.server.config.transferpolicy import keysOf
+        from twisted_ext.server.zones.load.arrivals import Arrivals
+        from twisted_ext.server.zones.transfer.replication import Replication
+        from twisted_ext.server.zones.update.updates import UpdateHandler
+
+        assert self.loading is not None
+        arrivals = self._arrivals = Arrivals(
+            self._reactor, self.publisher, self.loading, folder, partial(inThread, self._reactor), isLasting=self._ownFolder is None
+        )
+        self.zones.copied = arrivals.copied
+        if self.keys is None:
+            self.keys = keysOf(self._settings)
+            self._warnOfKeys()
+        try:
+            replication = Replication(
+                self._reactor,
+                arrivals,
+                f"{folder}/secondary",
+                journal=self._journal,
+                settings=self._settings,
+                guards=self.guards,
+            )
+        except OSError as error:
+            raise BadDescription(f"state: {folder} cannot be used: {error.strerror or error}") from None
+        updating = UpdateHandler(self._reactor, self.zones, f"{folder}/journals", changed=self._changed)
+        self._replication, self._updating = replication, updating
+        self.handlers = {**replication.handlers, **updating.handlers}
+        return replication
+
+    def _applying(self, zones: list[ZoneSettings], *, starts: bool = False) -> Iterator[None]:
+        """
+        Apply new zone settings in short steps, one for each zone.
+
+        @param starts: whether the server is starting.
+
+        @raise BadDescription: they cannot be used; nothing has changed then.
+        """
+        replication, keys = self._replication, self.keys
+        assert replication is not None and self._updating is not None and keys is not None
+        if self._added is not None:
+            # Those of now, not those of when this reload was asked for.
+            zones = [*zones, *self._added.besides(zones)]
+        special = [zone for zone in zones if not zone.plain]
+        if any(zone.update or zone.edit for zone in special):
+            self._updating.ready()
+        stored, loading = self._storedFor(special), self.loading
+        if stored is not None:
+            if loading is not None:
+                for drop in loading.among({zone.name for zone in special if zone.store}).values():
+                    drop()
+            stored.apply(special, starts=starts)
+        # Zones that were loaded from files until now.
+        moved = {} if loading is None else loading.among({zone.name for zone in special if not zone.file})
+
+        def go(apex: bytes, zone: ZoneSettings | None) -> None:
+            if apex in moved:
+                moved[apex]()
+            self._arrange(apex, zone)
+
+        yield from replication.applying(zones, keys, go, self._updating.wards)
+        if stored is not None:
+            stored.start()
+
+    def _storedFor(self, zones: Iterable[ZoneSettings]) -> ZoneDatabases | None:
+        """
+        Return the databases, if there are any or some of these zones are in one.
+        """
+        if self._databases is None and any(zone.store for zone in zones):
+            from twisted_ext.server.zones.load.databases.dbzones import ZoneDatabases
+
+            assert self._arrivals is not None
+            self._databases = ZoneDatabases(self._reactor, self._arrivals, partial(inThread, self._reactor), self.guards)
+        return self._databases
+
+    def _arrange(self, apex: bytes, zone: ZoneSettings | None) -> None:
+        """
+        Apply the settings of a zone to all but its source.
+        """
+        updating, arrivals, stored, keys = self._updating, self._arrivals, self._databases, self.keys
+        assert updating is not None and arrivals is not None and keys is not None
+        if zone is not None and not zone.plain and (zone.notify or zone.allowTransfer or zone.catalog == "follow"):
+            self._notifying.add(apex)
+        else:
+            self._notifying.discard(apex)
+        arrivals.follow(apex, zone)
+        updating.arrange(apex, zone, keys, None if stored is None else stored.keeperOf(apex))
+
+    # -- zones that are added and removed
+
+    @property
+    def added(self) -> AddedZones:
+        """
+        The zones that were added while the server ran.
+
+        @raise CallerFault: they cannot be kept.
+        """
+        if self._added is None:
+            from twisted_ext.server.zones.load.databases.addedzones import AddedZones
+
+            folder = self._settings.stateFolder()
+            if not folder:
+                raise CallerFault("zones are added to a server with state, the folder where they are kept")
+            self._added = AddedZones(
+                folder,
+                partial(inThread, self._reactor),
+                check=self._checkAdded,
+                put=self._revise,
+                isThere=lambda apex: self.zones.at(apex) is not None,
+                former=self._formerOf,
+                today=self.publisher.today,
+                soa=self._settings.defaultSoa,
+            )
+        return self._added
+
+    def _formerOf(self, apex: bytes) -> Version | None:
+        zone = None if (place := self.zones.at(apex)) is None else place.served()
+        return None if zone is None else zone.current
+
+    def addedAt(self, apex: bytes) -> AddedZone | None:
+        return None if self._added is None else self._added.at(apex)
+
+    def _checkAdded(self, zones: Sequence[ZoneSettings]) -> None:
+        """
+        @raise BadDescription: they cannot be used with the other zones.
+        """
+        said = self._beginning if self._replication is None else self._replication.cataloging.said.values()
+        checkZones(self.list.settings, [*zones, *[zone for zone in said if not zone.plain and zone.catalog == "produce"]])
+
+    def _revise(self, apex: bytes, zone: ZoneSettings | None) -> Deferred[None]:
+        """
+        Serve a zone that was added, or whose settings have changed, or that is gone.
+
+        @return: fires when that is done; of a secondary zone, when its transfer begins. Fails with L{BadDescription} if it cannot be.
+        """
+        loading = self.loading or self._open([])
+        if self._replication is None:
+            self._connect(self._folder).start()
+            self.connected()
+        replication, keys = self._replication, self.keys
+        assert replication is not None and keys is not None
+        serving: list[Deferred[None]] = []
+
+        def steps() -> Iterator[None]:
+            stored = self._storedFor([] if zone is None else [zone])
+            if stored is not None:
+                serving.append(stored.revise(apex, zone))
+            yield from replication.revising(apex, zone, keys, self._arrange)
+
+        return loading.inTurn(steps()).addCallback(lambda _: gatherResults(serving)).addCallback(lambda _: None)
+
+    def _changed(self, version: Version) -> None:
+        """
+        Have a version that an update has made kept, and others told of it.
+        """
+        assert self._replication is not None and self._arrivals is not None
+        self._arrivals.changed(version)
+        self._replication.changed(version)
+
+    def _journal(self, apex: bytes) -> Differences | None:
+        if self._arrivals is not None and apex in self._arrivals:
+            # What is served has other changes, as it is signed.
+            return None
+        journal = None if self._updating is None else self._updating.journal(apex)
+        return self._databases.historyOf(apex) if journal is None and self._databases is not None else journal
+
+    def _settled(self, counts: tuple[int, int]) -> None:
+        wanted, served = counts
+        if wanted and not served and len(self.zones) == wanted:
+            first = next(iter(self.zones))
+            said = f"none of {wanted} zones can be served; the log says why. The first of them" if wanted > 1 else first.text
+            self.useless(f"{said} cannot be served: {first.said}" if wanted == 1 else f"{said}: {first.said}")
+
+    def reload(self, settings: Settings, zones: list[ZoneSettings]) -> Deferred[list[str]]:
+        """
+        Apply the zone settings, and reload zones whose files have changed.
+
+        @param zones: the result of L{ZoneList.read}.
+
+        @return: lines that report the result.
+
+        @raise BadDescription: they cannot be used; nothing has changed then.
+        """
+        if self._closed:
+            raise BadDescription("the server is stopping")
+        self.list.check(settings, zones)
+        self._replaceMade(self._fromCode(settings))
+        self.list.follow(settings)
+        self.guards.follow(settings)
+        return self._serve(settings, zones)
+
+    def _serve(self, settings: Settings, zones: list[ZoneSettings]) -> Deferred[list[str]]:
+        """
+        @param zones: validated, or to be.
+
+        @raise BadDescription: they cannot be used; nothing has changed then.
+        """
+        keys = self.list.check(settings, zones)
+        self.list.forget()
+        if keys is not None:
+            self.keys = keys
+            self._warnOfKeys()
+        loading = self.loading
+        if loading is None:
+            if not zones:
+                return succeed([])
+            loading = self._open([])
+        if self._replication is None and not all(zone.plain for zone in zones):
+            self._connect(self._folder).start()
+        loading.follow(settings.watch, settings.serveUnsigned)
+        self._standing.serves(zones)
+        applying = () if self._replication is None else self._applying(zones)
+        return loading.reload(zones, applying).addCallback(self._standing.keepAside)
+
+    def rekey(self) -> Deferred[list[str]]:
+        """
+        Read the TSIG keys again, and serve all zones with them; see L{reload}.
+        """
+        settings = self.list.settings
+        return self.list.read(settings).addCallback(lambda zones: self._serve(settings, zones)).addCallback(self._rekeyed)
+
+    def _rekeyed(self, lines: list[str]) -> list[str]:
+        self.connected()
+        return lines
+
+    def reloadZone(self, apex: bytes) -> Deferred[list[str]]:
+        """
+        @return: lines that report the result. Fails with L{CallerFault} if there is no such zone.
+        """
+        if self._replication is not None and self._replication.refresh(apex):
+            return succeed(["its primaries are asked whether it has changed"])
+        reading = None if self._databases is None else self._databases.reloadZone(apex)
+        if reading is not None:
+            return reading
+        if self.loading is None:
+            return fail(CallerFault("there are no zones with master files here"))
+        return self.loading.reloadZone(apex)
+
+    def acceptZone(self, apex: bytes) -> Deferred[list[str]]:
+        """
+        Take the next version of a zone, although it has lost much.
+
+        @return: lines that report the result. Fails with L{CallerFault} if no version waits.
+        """
+        if not self.guards.accept(apex):
+            return fail(CallerFault(self.guards.whyNot(apex)))
+        return self.reloadZone(apex)
+
+    @property
+    def expiring(self) -> Callable[[bytes], float | None]:
+        """
+        Returns the seconds for which a zone may be served (RFC 7314).
+        """
+        if self.zoneSync is not None and self.handlers:
+            return self.zoneSync.expires
+        return self._expires if self._replication is None else self._replication.expires
+
+    def _expires(self, apex: bytes) -> float | None:
+        place = self.zones.at(apex)
+        zone = None if place is None else place.served()
+        return None if zone is None else int.from_bytes(zone.current.soa.rdatas[0][-8:-4], "big")
+
+    def figures(self) -> dict[str, float]:
+        """
+        Return numbers for L{Figures<twisted_ext.metrics.figures.Figures>}; none without zones.
+        """
+        if not self.zones:
+            return {}
+        return {**zoneFigures(self.zones), **({} if self._replication is None else self._replication.figures())}
+
+    def metrics(self) -> list[ZoneFigures]:
+        """
+        Return the metrics of each zone; none if there are more zones than may have them.
+        """
+        if len(self.zones) > self.list.settings.zoneMetrics:
+            return []
+        replication = self._replication
+        found = []
+        for place in self.zones:
+            sent, received = (0, 0) if replication is None else replication.transfersOf(place.apex)
+            until = self.until(place.apex)
+            ends = None if place.signatures is None else place.signatures.time
+            found.append(ZoneFigures(place.text, place.currentSerial, until, ends, sent, received))
+        return found
+
+    def facts(self, apex: bytes) -> dict[str, JSON]:
+        """
+        Describe one zone: where it comes from, as C{kind} (C{file}, C{secondary}, C{database}, C{code} or C{catalog}); C{signed}, if it is
+        signed here; C{frozen}, if changes are refused; C{image}, the file with its image; C{journal} with C{octets}, C{oldest} and
+        C{newest}, serials; and what L{Replication.factsOf<twisted_ext.server.zones.transfer.replication.Replication.factsOf>} returns.
+        """
+        from twisted_ext.zone.store.journal import Journal
+
+        place, replication = self.zones.at(apex), self._replication
+        exchanged = {} if replication is None else replication.factsOf(apex)
+        zone = None if replication is None else replication.cataloging.zoneAt(apex)
+        kind = "file"
+        if "primaries" in exchanged:
+            kind = "secondary"
+        elif self._databases is not None and self._databases.keeperOf(apex) is not None:
+            kind = "database"
+        elif zone is not None and zone.catalog == "produce":
+            kind = "catalog"
+        elif apex in [each.apex for each in self._made.values()]:
+            kind = "code"
+        facts: dict[str, JSON] = {"kind": kind, **exchanged}
+        if self.loading is not None and self.loading.overdue(apex) is not None:
+            facts["signed"] = True
+        if self._updating is not None and (ward := self._updating.wardOf(apex)) is not None and ward.isFrozen:
+            facts["frozen"] = True
+        if place is not None and place.source is not None:
+            facts["image"] = place.source[0]
+        journal = None if replication is None else replication.changesOf(apex)
+        if isinstance(journal, Journal) and journal.newest is not None:
+            facts["journal"] = {"octets": journal.octets, "oldest": journal.oldest, "newest": journal.newest}
+        return facts
+
+    def changesOf(self, apex: bytes) -> Differences | None:
+        """
+        Return the recent changes of a zone; L{None} if none are kept.
+        """
+        journal = self._journal(apex)
+        return journal if journal is not None or self._replication is None else self._replication.changesOf(apex)
+
+    def edits(self) -> ZoneEdits:
+        """
+        Return what changes zones.
+        """
+        from twisted_ext.server.zones.update.edits import ZoneEdits
+
+        return ZoneEdits(self._updating, self.zones, self.facts, self.publisher.today)
+
+    def notify(self, apex: bytes) -> bool:
+        """
+        Tell the secondaries of a zone of its version again; return whether there is one.
+        """
+        place = self.zones.at(apex)
+        zone = None if place is None else place.served()
+        if zone is None or self._replication is None:
+            return False
+        self._replication.notifying.changed(apex, zone.current.soa)
+        return True
+
+    # -- for the parent of workers
+
+    def until(self, apex: bytes) -> float | None:
+        return None if self._replication is None else self._replication.until(apex)
+
+    def isRevised(self, apex: bytes) -> bool:
+        """
+        Return whether a zone may differ from its image, because it has been updated.
+        """
+        return self._updating is not None and os.path.exists(f"{self._folder}/journals/{journalName(apex)}")
+
+    def sharedFolder(self) -> str:
+        """
+        Return a new folder, next to the images of zones, for files that only workers use.
+
+        @raise OSError: it cannot be created.
+        """
+        folder = self._folder
+        if not folder:
+            self._ownFolder = self._ownFolder or TemporaryFolder()
+            folder = self._ownFolder.path
+        return tempfile.mkdtemp(prefix=_SHARED, dir=folder)
+
+    def damaged(self, apex: bytes, truncated: bool = False) -> None:
+        """
+        Handle an image that a worker cannot use.
+
+        @param truncated: whether its file was truncated, so that this process cannot use it either.
+        """
+        if truncated:
+            self._truncated(apex)
+        else:
+            self._damaged(apex)
+
+    def close(self) -> Deferred[None]:
+        """
+        @return: fires when everything is stopped.
+        """
+        self._closed = True
+        self.list.close()
+        self._signatures.stop()
+        if self._retry is not None and self._retry.active():
+            self._retry.cancel()
+        if self.loading is not None:
+            self.loading.close()
+        self.publisher.close()
+        stopping: list[Deferred[None]] = []
+        if self._added is not None:
+            stopping.append(self._added.close())
+        if self._replication is not None:
+            stopping.append(self._replication.stop())
+        changing = succeed(None) if self._updating is None else self._updating.close()
+        if self._arrivals is not None:
+            changing = self._arrivals.close(changing)
+        # Close the storage after the services that write to it.
+        stopping.append(changing.addCallback(lambda _: None if self._databases is None else self._databases.close()))
+
+        def over(_: object) -> None:
+            if self._ownFolder is not None:
+                self._ownFolder.close()
+
+        return gatherResults(stopping, consumeErrors=True).addCallback(over)

@@ -1,0 +1,212 @@
+"""
+The one door for changes that people and programs make other than by updates: each is made of the version in force, together with all
+others, by the commit queue of its zone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from twisted.internet.defer import Deferred, fail
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_ext.errors import CallerFault, StorageFault
+from twisted_ext.server.zones.table.zonetable import SERVING, Zones
+from twisted_ext.server.zones.update.updates import UpdateHandler, changesText
+from twisted_ext.wire.names import nameToText
+from twisted_ext.zone.store.journal import originOf
+from twisted_ext.zone.update.transactions import Transaction
+
+if TYPE_CHECKING:
+    from twisted_ext.metrics.figures import JSON
+    from twisted_ext.zone.store.changeset import Difference
+    from twisted_ext.zone.store.version import Version
+
+__all__ = ["Edited", "NotEditable", "StaleEdit", "ZoneEdits", "etagOf"]
+
+_log: Final = Logger(__name__)
+
+#: Hexadecimal digits of the image's origin in the tag of a version.
+_DIGITS: Final = 16
+
+#: Why zones of each kind cannot be changed here.
+_ELSEWHERE: Final[Mapping[str, str]] = {
+    "secondary": "comes from its primaries; change it there",
+    "catalog": "is a catalog that is made of the settings",
+    "code": "is made by code of this server",
+}
+
+
+class NotEditable(CallerFault):
+    """
+    A zone cannot be changed here.
+    """
+
+
+class StaleEdit(CallerFault):
+    """
+    A change was made for another version than that in force.
+
+    @ivar version: that in force.
+    """
+
+    def __init__(self, version: Version, match: str) -> None:
+        text = f"{nameToText(version.apexName)} has changed: it is at serial {version.serial} with ETag {etagOf(version)}, not {match}"
+        super().__init__(text)
+        self.version = version
+
+
+class _DryRun(Exception):
+    """
+    A change is made up to here and no further.
+    """
+
+    def __init__(self, edited: Edited) -> None:
+        super().__init__()
+        self.edited = edited
+
+
+class Edited(NamedTuple):
+    """
+    What a change has made of a zone.
+
+    @ivar before: the serial number before it.
+    @ivar difference: L{None} if there was nothing to change.
+    """
+
+    version: Version
+    before: int
+    difference: Difference | None
+
+
+def etagOf(version: Version) -> str:
+    """
+    Return the entity tag of a version (RFC 9110, section 8.8.3): that of another one is never the same.
+    """
+    return f'"{version.serial}-{originOf(version.image).hex()[:_DIGITS]}"'
+
+
+class ZoneEdits:
+    """
+    Changes zones that may be changed.
+    """
+
+    def __init__(
+        self,
+        updating: UpdateHandler | None,
+        zones: Zones,
+        facts: Callable[[bytes], Mapping[str, JSON]],
+        today: Callable[[], float],
+    ) -> None:
+        """
+        @param updating: has the commit queues; L{None} while no zone may be changed.
+        @param facts: returns where a zone comes from, see L{ZoneSet.facts<twisted_ext.server.zones.load.zoneset.ZoneSet.facts>}.
+        @param today: returns seconds since 1970.
+        """
+        self._updating = updating
+        self._zones = zones
+        self._facts = facts
+        self._today = today
+
+    def expectEditable(self, apex: bytes, door: str) -> None:
+        """
+        @param door: what changes it: C{api} or C{console}.
+
+        @raise NotEditable: it may not be changed that way.
+        @raise StorageFault: it is not loaded now.
+        """
+        place = self._zones.at(apex)
+        text = nameToText(apex)
+        if place is None:
+            raise NotEditable(f"{text} is not served here")
+        facts = self._facts(apex)
+        kind = str(facts.get("kind", ""))
+        if why := _ELSEWHERE.get(kind):
+            raise NotEditable(f"{text} {why}")
+        if facts.get("signed"):
+            raise NotEditable(f"{text} is signed here; change {place.file or 'what it is made of'}, of which it is signed anew")
+        ward = None if self._updating is None else self._updating.wardOf(apex)
+        if ward is None or door not in ward.doors:
+            raise NotEditable(f'{text} comes from {place.file}; set edit = ["{door}"] in its [[zone]] to change it here')
+        if ward.isFrozen:
+            raise NotEditable(f"{text} is frozen; it takes changes again once it is thawed")
+        if place.state != SERVING:
+            raise StorageFault(f"{text} is not loaded: {place.said or place.state}")
+
+    def freeze(self, apex: bytes, isFrozen: bool) -> None:
+        """
+        Refuse changes of a zone from updates, the API and the console until it is thawed or the server ends; or take them again.
+
+        @raise NotEditable: it takes none in any case.
+        """
+        ward = None if self._updating is None else self._updating.wardOf(apex)
+        if ward is None:
+            raise NotEditable(f"{nameToText(apex)} is not changed by updates, the API or the console")
+        ward.isFrozen = isFrozen
+        _log.info("{zone} {what}", zone=nameToText(apex), what="is frozen" if isFrozen else "is thawed")
+
+    def change(
+        self,
+        apex: bytes,
+        steps: Callable[[Transaction], object],
+        *,
+        door: str,
+        who: str,
+        match: str = "",
+        dry: bool = False,
+        beside: Sequence[object] = (),
+    ) -> Deferred[Edited]:
+        """
+        Change a zone.
+
+        @param steps: makes the changes. It may be called more than once, and raises L{twisted_ext.errors.BadChange} or anything else for
+            what cannot be done.
+        @param door: see L{expectEditable}.
+        @param who: who changes it, for the log.
+        @param match: the entity tag of the version that it is for; C{""} for any, C{*} too.
+        @param dry: whether to return what would be, without changing anything.
+        @param beside: what the database of the zone is to store with that; with it there is a new version in any case.
+
+        @return: fires once the change is in force and on disk. Fails with L{NotEditable}, L{StaleEdit}, L{StorageFault} or what C{steps}
+            raises; then nothing has changed.
+        """
+        edits: list[Edited] = []
+        try:
+            self.expectEditable(apex, door)
+            assert self._updating is not None
+            queue, ward = self._updating.queueOf(apex), self._updating.wardOf(apex)
+            assert ward is not None
+        except (NotEditable, StorageFault):
+            return fail()
+
+        def make(version: Version) -> tuple[Version, Difference] | None:
+            if match not in ("", "*") and etagOf(version) != match:
+                raise StaleEdit(version, match)
+            transaction = Transaction(version, needsNS=ward.needsNS)
+            steps(transaction)
+            made = transaction.commit(ward.serials, self._today(), always=bool(beside))
+            edited = Edited(version, version.serial, None) if made is None else Edited(made[0], version.serial, made[1])
+            if dry:
+                raise _DryRun(edited)
+            if made is not None:
+                made[1].beside = beside
+            edits.append(edited)
+            return made
+
+        def done(version: Version) -> Edited:
+            edited = edits[-1]
+            if edited.difference is not None:
+                text = changesText(edited.difference)
+                _log.info("{zone} {serial}: {who}: {changes}", zone=nameToText(apex), serial=edited.version.serial, who=who, changes=text)
+            return edited
+
+        return queue.change(make).addCallbacks(done, _tried)
+
+
+def _tried(failure: Failure) -> Edited:
+    if not isinstance(failure.value, _DryRun):
+        failure.raiseException()
+        raise AssertionError("unreachable")
+    return failure.value.edited

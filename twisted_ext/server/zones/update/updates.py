@@ -1,0 +1,491 @@
+"""
+Server side of dynamic updates (RFC 2136): checks access, finds the zone, and replies.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
+from functools import partial
+from ipaddress import ip_address
+from time import time
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from twisted_ext.errors import BadDescription, BadMessage, BadUpdate, BadZone, DNSFault, StorageFault
+from twisted_ext.files import STATE_FOLDER
+from twisted_ext.server.config.keys import Grants
+from twisted_ext.server.config.transferpolicy import policyOf
+from twisted_ext.server.process.jobs.subprocess import inThread
+from twisted_ext.server.reply.opcodes import OpcodeHandler, Outcome, handlerKey
+from twisted_ext.server.reply.requests import Refusal, Request
+from twisted_ext.server.zones.table.zonetable import SERVING, Zones
+from twisted_ext.server.zones.update.commit import CommitQueue, Compactor, EditableZone, Elsewhere
+from twisted_ext.server.zones.update.journalreplay import Steps, begun, compacted, journalName, mended, replaying
+from twisted_ext.wire.codes import IN, Ede, Opcode, Rcode
+from twisted_ext.wire.names import nameToText
+from twisted_ext.wire.rdata.registry import rdataToText
+from twisted_ext.wire.rrtypes import typeName
+from twisted_ext.zone.store.journal import Journal, originOf
+from twisted_ext.zone.store.serials import isNewer, serialIn
+from twisted_ext.zone.update.policy import Policy
+from twisted_ext.zone.update.updates import Update, updated
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from twisted_ext.server.config.zonesettings import ZoneSettings
+    from twisted_ext.server.zones.load.databases.dbzones import StoreJournal
+    from twisted_ext.zone.store.changeset import Difference
+    from twisted_ext.zone.store.image import Image
+    from twisted_ext.zone.store.version import Version
+    from twisted_ext.zone.zone import Zone
+
+__all__ = ["UpdateHandler"]
+
+#: Octets of a journal above which it is replayed in turns: some hundred differences, 20 ms of work.
+_LONG: Final = 2**16
+
+_log: Final = Logger(__name__)
+
+#: Removed records, and added ones, that the log line of an update names; and the characters of the values of each.
+_NAMED: Final = 3
+_CHARACTERS: Final = 60
+
+
+class UpdateHandler:
+    """
+    Handles UPDATE requests. Whether the client may change anything at all is checked before any expensive work.
+    """
+
+    _UNKNOWN: Final = Refusal(Rcode.NOTAUTH, ((Ede.NOT_AUTHORITATIVE, "no such zone here"),))
+    _DENIED: Final = Refusal(Rcode.REFUSED, ((Ede.PROHIBITED, ""),))
+    _FROZEN: Final = Refusal(Rcode.REFUSED, ((Ede.PROHIBITED, "the zone is frozen"),))
+    _MALFORMED: Final = Refusal(Rcode.FORMERR)
+    _UNPROVEN: Final = Refusal(Rcode.NOERROR, truncated=True)
+    _DONE: Final = Refusal(Rcode.NOERROR)
+    _ABSENT: Final = Refusal(Rcode.SERVFAIL, ((Ede.NOT_READY, "the zone is not loaded"),))
+    _UNKEPT: Final = Refusal(Rcode.SERVFAIL, ((Ede.OTHER, "the change cannot be stored"),))
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        zones: Zones,
+        folder: str = "",
+        *,
+        changed: Callable[[Version], object] = lambda version: None,
+        elsewhere: Elsewhere | None = None,
+        today: Callable[[], float] = time,
+    ) -> None:
+        """
+        @param reactor: provides L{IReactorThreads<twisted.internet.interfaces.IReactorThreads>} and
+            L{IReactorProcess<twisted.internet.interfaces.IReactorProcess>} as well.
+        @param folder: folder of the journals; without one changes are lost when this process ends.
+        @param changed: called with each new version of a zone in force.
+        @param elsewhere: runs work in a thread; by default in one of the reactor's.
+        @param today: returns seconds since 1970.
+        """
+        self._clock = reactor
+        self._zones = zones
+        self._folder = folder
+        self._changed = changed
+        self._elsewhere = elsewhere or partial(inThread, reactor)
+        self._compactor = Compactor(reactor, self._elsewhere)
+        self._today = today
+        self._wards: dict[bytes, EditableZone] = {}
+
+    def _find(self, apex: bytes) -> Zone | None:
+        place = self._zones.at(apex)
+        return place.served() if place is not None and place.state == SERVING else None
+
+    @property
+    def handlers(self) -> dict[int, OpcodeHandler]:
+        return {handlerKey(Opcode.UPDATE): self}
+
+    # -- zones
+
+    def ready(self) -> None:
+        """
+        @raise BadDescription: the folder for journals cannot be created.
+        """
+        if self._folder:
+            try:
+                os.makedirs(self._folder, STATE_FOLDER, exist_ok=True)
+            except OSError as error:
+                raise BadDescription(f"state: {self._folder} cannot be used: {error.strerror or error}") from None
+
+    @property
+    def wards(self) -> list[bytes]:
+        """
+        The names of zones that may be changed, or were changed before.
+        """
+        return list(self._wards)
+
+    def arrange(
+        self,
+        apex: bytes,
+        zone: ZoneSettings | None,
+        keys: Iterable[bytes],
+        keeper: tuple[StoreJournal, Elsewhere] | None = None,
+    ) -> None:
+        """
+        Apply the settings of one zone.
+
+        @param zone: L{None} if it is not served any more.
+        @param keys: the names of all configured keys.
+        @param keeper: storage for changes used in place of a journal, and the function that runs work on it.
+
+        @raise BadDescription: a rule is not valid, or names an unknown key; nothing has changed then.
+        """
+        if zone is not None and not zone.plain:
+            policy = policyOf(zone, keys)
+            if policy.rules or zone.doors:
+                path = "" if keeper is not None else self._pathOf(apex)
+                self.permit(apex, policy, serials=zone.serial, path=path, most=zone.journalSize, keeper=keeper)
+                self._wards[apex].grants = Grants.fromTexts(zone.allowUpdate)
+                self._wards[apex].doors = zone.doors
+                # Clients of PowerDNS make zones without.
+                self._wards[apex].needsNS = not zone.isAdded
+                return
+        ward = self._wards.get(apex)
+        if ward is not None and zone is not None and ward.journal is not None and len(ward.journal):
+            # Keep the changes made earlier, although updates are not allowed any more.
+            ward.policy = Policy()
+            ward.doors = frozenset()
+        elif ward is not None:
+            self.forbid(apex)
+
+    def permit(
+        self,
+        apex: bytes,
+        policy: Policy,
+        *,
+        serials: str = "increment",
+        path: str = "",
+        most: float | None = None,
+        keeper: tuple[StoreJournal, Elsewhere] | None = None,
+    ) -> None:
+        """
+        @param path: the path of the zone's journal; without one changes are lost when this process ends.
+        @param most: maximum octets of the journal.
+        @param keeper: see L{arrange}.
+        """
+        ward = self._wards.get(apex)
+        if ward is not None and ward.keeper != keeper:
+            # The zone has another source now, so the storage of its earlier changes no longer applies.
+            self.forbid(apex)
+            ward = None
+        if ward is None:
+            self._wards[apex] = EditableZone(policy, serials, path, most, keeper=keeper)
+        else:
+            # The journal stays open at its current path.
+            ward.policy, ward.serials = policy, serials
+
+    def forbid(self, apex: bytes) -> Deferred[None]:
+        """
+        @return: fires when the journal of the zone is closed.
+        """
+        return self._closed(self._wards.pop(apex, None))
+
+    def journal(self, apex: bytes) -> Journal | None:
+        ward = self._wards.get(apex)
+        return None if ward is None else ward.journal
+
+    def takesLong(self, apex: bytes) -> bool:
+        """
+        Return whether the journal of a zone is so long that control should return to the reactor between the steps of L{opening}.
+        """
+        ward = self._wards.get(apex)
+        path = self._pathOf(apex) if ward is None else ward.path
+        try:
+            return bool(path) and os.stat(path).st_size > _LONG
+        except OSError:
+            return False
+
+    def opening(self, version: Version) -> Steps:
+        """
+        Apply the journal to a version that was loaded from its source, in steps between which control may return to the reactor. Do this
+        with each version before it is put in force.
+
+        @return: the version to put in force.
+
+        @raise StorageFault: the journal cannot be read, or has no record of this version although its serial number is not newer.
+        @raise BadZone: the zone is served and was changed, and the loaded version has no newer serial number.
+        """
+        came = yield from self._opening(version)
+        ward = self._wards.get(version.apex)
+        journal = None if ward is None else ward.journal
+        if ward is None or journal is None or journal.lost is None:
+            return came
+        base = came if journal.newest is not None else compacted(ward.imagePath, version, originOf(version.image))
+        return mended(journal, base if isNewer(base.serial, came.serial) else came)
+
+    def _opening(self, version: Version) -> Steps:
+        ward = self._wards.get(version.apex)
+        if ward is None and os.path.exists(path := self._pathOf(version.apex)):
+            # It was changed before, and clients were told that the changes are stored.
+            self.permit(version.apex, Policy(), path=path)
+            ward = self._wards[version.apex]
+        if ward is None or not ward.path:
+            return version
+        if ward.journal is None:
+            ward = yield from self._read(ward, version)
+        journal = ward.journal
+        assert journal is not None
+        newest = journal.newest
+        origin = originOf(version.image)
+        pending = None if ward.changing is None else ward.changing.superseded
+        if newest is None or pending is not None:
+            if (pending or journal.origin) != origin:
+                self._clear(ward, version, origin)
+            return version
+        zone = self._find(version.apex)
+        # A file that was only touched, or recompiled by another release, has the same contents.
+        known = journal.origin == origin or (zone is None and version.serial == journal.oldest)
+        if known and zone is not None and (ward.damaged is not zone.current.image or (ward.changing is not None and ward.changing.busy)):
+            return zone.current
+        base = compacted(ward.imagePath, version, journal.origin)
+        if known and journal.octetsSince(base.serial) is not None:
+            return (yield from replaying(journal, base, lambda work: self._compactor.grown(base, journal, ward.imagePath, work)))
+        if not isNewer(version.serial, newest):
+            text = (
+                f"{nameToText(version.apex)}: serial {version.serial} is not newer than {newest}, to which the zone was changed;"
+                f" give it a newer one, or remove {ward.path}"
+            )
+            raise StorageFault(text) if zone is None else BadZone(text)
+        _log.warn(
+            "{zone}: serial {serial} is newer than {newest}, to which the zone was changed by updates, and takes its place: the updates "
+            "since serial {oldest} are discarded",
+            zone=nameToText(version.apex),
+            serial=version.serial,
+            newest=newest,
+            oldest=journal.oldest,
+        )
+        self._clear(ward, version, origin)
+        with suppress(OSError):
+            os.unlink(ward.imagePath)
+        return version
+
+    def distrust(self, apex: bytes) -> None:
+        """
+        Mark the image of a zone in force as damaged: the next version loaded replaces it, with the changes of the journal.
+        """
+        ward, zone = self._wards.get(apex), self._find(apex)
+        if ward is not None and zone is not None:
+            ward.damaged = zone.current.image
+
+    def isDistrusted(self, apex: bytes) -> bool:
+        """
+        Return whether the damaged image is still in force.
+        """
+        ward, zone = self._wards.get(apex), self._find(apex)
+        return ward is not None and zone is not None and ward.damaged is zone.current.image
+
+    def _clear(self, ward: EditableZone, version: Version, origin: bytes) -> None:
+        """
+        Clear the journal: through the commit queue if the zone is served, so that no write is interrupted.
+        """
+        zone = self._find(version.apex)
+        changing = ward.changing if zone is None else self._changingOf(ward, zone) or ward.changing
+        if changing is not None:
+            changing.supersede(origin)
+        elif ward.journal is not None:
+            ward.journal.clear(origin)
+
+    def _read(self, ward: EditableZone, version: Version) -> Generator[None, None, EditableZone]:
+        journal = Journal(ward.path, version.apexName, most=ward.most, unread=True, mend=True)
+        try:
+            yield from journal.reading()
+        except BaseException:
+            journal.close()
+            raise
+        known = self._wards.get(version.apex)
+        if known is None:
+            # Updates were disallowed in the meantime.
+            known = self._wards[version.apex] = ward
+            ward.policy = Policy()
+        known.journal = journal
+        if journal.said:
+            _log.error("{said}", said=journal.said)
+        return known
+
+    def _pathOf(self, apex: bytes) -> str:
+        return f"{self._folder}/{journalName(apex)}" if self._folder else ""
+
+    def _changingOf(self, ward: EditableZone, zone: Zone) -> CommitQueue | None:
+        """
+        Return the commit queue; L{None} while an earlier one is still writing.
+        """
+        changing = ward.changing
+        if changing is None:
+
+            def compact(version: Version) -> Deferred[Image]:
+                return self._compactor(version, ward.path, ward.imagePath)
+
+            keeper, elsewhere = ward.keeper or (ward.journal, self._elsewhere)
+            changing = ward.changing = CommitQueue(
+                self._clock, zone, keeper, elsewhere, changed=self._changed, compact=compact if ward.path else None
+            )
+        elif changing.zone is not zone:
+            if changing.busy:
+                return None
+            changing.zone = zone
+        return changing
+
+    def _queueOf(self, ward: EditableZone, apex: bytes) -> CommitQueue | None:
+        """
+        Return the commit queue of a zone; L{None} while it is not loaded.
+
+        @raise StorageFault: its journal cannot be used.
+        """
+        zone = self._find(apex)
+        if zone is not None and ward.path and ward.journal is None:
+            # It was loaded before updates were allowed.
+            ward.journal = begun(ward.path, zone.current, ward.most)
+        return None if zone is None else self._changingOf(ward, zone)
+
+    # -- for changes that are not updates
+
+    def wardOf(self, apex: bytes) -> EditableZone | None:
+        return self._wards.get(apex)
+
+    def queueOf(self, apex: bytes) -> CommitQueue:
+        """
+        Return the commit queue of a zone that may be changed.
+
+        @raise StorageFault: it cannot be changed now.
+        """
+        queue = self._queueOf(self._wards[apex], apex)
+        if queue is None:
+            raise StorageFault(f"{nameToText(apex)} is being loaded")
+        return queue
+
+    # -- requests
+
+    def isHopeless(self, request: Request, signed: bool) -> bool:
+        ward = self._wards.get(request.question.name.lower())
+        return ward is None or not ward.policy.mayAdmit(request.client, signed)
+
+    def __call__(self, request: Request) -> Outcome:
+        question = request.question
+        apex = question.name.lower()
+        if question.rrClass != IN or self._zones.at(apex) is None:
+            return self._UNKNOWN
+        ward = self._wards.get(apex)
+        if ward is None:
+            return self._DENIED
+        policy, keyName = ward.policy, request.keyName
+        if ward.grants and not ward.grants.allows(request.client, keyName, request.peer):
+            return self._DENIED
+        client = request.client if _isProven(request) else ""
+        if not policy.admits(keyName, client):
+            # Over TCP the client could prove its address.
+            return self._UNPROVEN if not client and policy.admits(keyName, request.client) else self._DENIED
+        if ward.isFrozen:
+            return self._FROZEN
+        try:
+            changing = self._queueOf(ward, apex)
+        except StorageFault as fault:
+            _log.error("{fault}", fault=fault)
+            return self._UNKEPT
+        if changing is None:
+            return self._ABSENT
+        if request.message is None:
+            request.readWhole()
+        if request.message is None:
+            return self._MALFORMED
+        try:
+            update = Update.fromMessage(request.message)
+        except (BadUpdate, BadMessage) as fault:
+            return _refusalOf(fault)
+        serials, now = ward.serials, self._today()
+        differences: list[Difference] = []
+
+        def make(version: Version) -> tuple[Version, Difference] | None:
+            # It may be made again.
+            differences.clear()
+            made = updated(update, version, policy, keyName, client, serials=serials, now=now)
+            if made is not None:
+                differences.append(made[1])
+            return made
+
+        return changing.change(make).addCallbacks(self._cbChanged, self._ebChanged, (request, differences), {}, (request,))
+
+    def _cbChanged(self, version: Version, request: Request, differences: list[Difference]) -> Refusal:
+        _log.info(
+            "{zone} {serial}: update by {client} {key}: {changes}",
+            zone=nameToText(version.apex),
+            # That of this update; others may have been made in the meantime.
+            serial=serialIn(differences[-1].after.rdatas[0]) if differences else version.serial,
+            client=request.client,
+            key=nameToText(request.keyName) if request.keyName else "without a key",
+            changes=changesText(differences[-1]) if differences else "nothing to change",
+        )
+        return self._DONE
+
+    def _ebChanged(self, failure: Failure, request: Request) -> Refusal:
+        fault = failure.value
+        if isinstance(fault, StorageFault):
+            return self._UNKEPT
+        if isinstance(fault, DNSFault):
+            return _refusalOf(fault)
+        _log.failure("{request} could not be done", failure, request=request)
+        return self._UNKEPT
+
+    # -- shutdown
+
+    def _closed(self, ward: EditableZone | None) -> Deferred[None]:
+        if ward is not None and ward.changing is not None:
+            return ward.changing.close()
+        if ward is not None and ward.journal is not None:
+            ward.journal.close()
+        return succeed(None)
+
+    def close(self) -> Deferred[None]:
+        """
+        @return: fires when all accepted updates are stored.
+        """
+        wards, self._wards = self._wards, {}
+        return gatherResults([self._closed(ward) for ward in wards.values()]).addCallback(lambda each: None)
+
+
+def _refusalOf(fault: DNSFault) -> Refusal:
+    code = Ede.PROHIBITED if fault.rcode == Rcode.REFUSED else Ede.OTHER
+    return Refusal(fault.rcode, ((code, fault.text),))
+
+
+def changesText(difference: Difference) -> str:
+    """
+    Return what an update has removed and added, in one line. Of many records the first ones are named.
+    """
+    parts = []
+    for word, rrsets in (("removed", difference.removed), ("added", difference.added)):
+        count = sum([len(rrset.rdatas) for rrset in rrsets])
+        named = [(rrset, rdata) for rrset in rrsets[:_NAMED] for rdata in rrset.rdatas[:_NAMED]][:_NAMED]
+        texts = [f"{nameToText(rrset.name)} {typeName(rrset.rrType)} {_short(rrset.rrType, rdata)}" for rrset, rdata in named]
+        if count > len(named):
+            texts.append(f"{count - len(named)} more")
+        if texts:
+            parts.append(f"{word} {', '.join(texts)}")
+    return "; ".join(parts) or "the SOA record"
+
+
+def _short(rrType: int, rdata: bytes) -> str:
+    text = rdataToText(rrType, rdata)
+    return text if len(text) <= _CHARACTERS else f"{text[:_CHARACTERS]}…"
+
+
+def _isProven(request: Request) -> bool:
+    """
+    Return whether the source address of a request is verified. That of a UDP datagram can be spoofed, except for loopback addresses.
+    """
+    if request.transport != "udp" or request.verified:
+        return True
+    try:
+        return ip_address(request.client.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
