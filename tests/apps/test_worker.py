@@ -123,6 +123,25 @@ class ObeyingTests(WorkerCase):
     Tests for L{ParentMessages}.
     """
 
+    def test_changesOfSettings(self) -> None:
+        """
+        A change is made to the settings that the parent has told last, also if those could not be used.
+        """
+        self.send(do="begin")
+        for number, change in enumerate(
+            (
+                {"values": {"client-rate": 5}, "gone": [], "parts": {}},
+                {"values": {"view": ["wrong"]}, "gone": [], "parts": {}},
+                {"values": {}, "gone": ["view"], "parts": {}},
+            )
+        ):
+            self.send(id=number + 1, do="reload", change=change)
+            self.clock.advance(0)
+        replies = {line["id"]: line for line in self.sentLines() if "id" in line}
+        self.assertEqual(replies[1]["value"], ["client-rate: 0 is now 5"])
+        self.assertIn("error", replies[2])
+        self.assertIn("value", replies[3])
+
     def test_heartbeatIsAnsweredAtOnce(self) -> None:
         """
         A heartbeat is answered at once.

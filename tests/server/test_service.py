@@ -555,7 +555,7 @@ class ReloadTests(ServiceCase):
             reading.append(Deferred())
             return reading[-1]
 
-        with patch("twisted_ext.server.service.inThread", slowly):
+        with patch("twisted_ext.server.process.reloads.inThread", slowly):
             first, *others = [service.reload() for _ in range(50)]
             reading[0].callback(self.settings())
             self.assertEqual(self.successResultOf(first), ["nothing has changed"])
@@ -581,7 +581,7 @@ class ReloadTests(ServiceCase):
         def broken() -> Settings:
             raise BadDescription("txdns.toml:1: x\ntxdns.toml:2: y")
 
-        service._reread = broken
+        service._reloads._reread = broken
         self.said.clear()
         self.successResultOf(server.reloadNow())
         self.assertEqual([event.get("line") for event in self.said if event.get("line")], ["txdns.toml:1: x", "txdns.toml:2: y"])

@@ -28,6 +28,7 @@ from twisted_ext.server.process.jobs.logqueue import queuedObserver, sinkFor
 from twisted_ext.server.process.jobs.tuning import collectLess
 from twisted_ext.server.process.librarylogs import boundLibraryLogs
 from twisted_ext.server.process.prepare import prepareProcess
+from twisted_ext.server.process.settingschange import SettingsChange, changedBy
 from twisted_ext.server.process.worker import LineSplitter
 from twisted_ext.server.service import ServerService
 from twisted_ext.web.setup.shown import shownPages
@@ -46,6 +47,7 @@ class ParentMessages(Protocol):
     def __init__(self, reactor: IReactorTime, stop: Callable[[], object]) -> None:
         self.code = 0
         self.service: ServerService | None = None
+        self._settings: dict[str, object] = {}
         self._reactor = reactor
         self._stop = stop
         self._lines = LineSplitter(self._took)
@@ -126,7 +128,9 @@ class ParentMessages(Protocol):
             service.take(str(said["feature"]), said["state"])
             return None
         if do == "reload":
-            return service.goOverTo(Settings.fromJSON(cast("dict[str, object]", said["settings"])), cookieSecrets=_secretsIn(said))
+            # Kept also if it cannot be used: the next change is from there.
+            self._settings = changedBy(self._settings, cast("SettingsChange", said["change"]))
+            return service.goOverTo(Settings.fromJSON(self._settings), cookieSecrets=_secretsIn(said))
         if do == "figures":
             return service.status.figures().addCallback(Figures.toJSON)
         if do == "queries":
@@ -177,7 +181,8 @@ class ParentMessages(Protocol):
                     each.setblocking(False)
                     os.set_inheritable(each.fileno(), False)
             bound.append(Bound(str(pair["address"]), cast(int, pair["port"]), opened[0], opened[1], str(pair.get("encryption", ""))))
-        settings = Settings.fromJSON(cast("dict[str, object]", said["settings"]))
+        self._settings = cast("dict[str, object]", said["settings"])
+        settings = Settings.fromJSON(self._settings)
         hasZones = bool(said.get("hasZones"))
         secret = bytes.fromhex(str(said["secret"]))
         toParent = self._tell if hasZones else None

@@ -11,12 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredLock, fail, gatherResults, maybeDeferred
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorCore, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
-from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadDescription
 from twisted_ext.metrics.counters import Counters
@@ -36,13 +35,13 @@ from twisted_ext.server.listeners.sockets import (
     receivedSockets,
 )
 from twisted_ext.server.operations.status import Status
-from twisted_ext.server.process.jobs.subprocess import inThread
 from twisted_ext.server.process.jobs.tuning import QuietCollection, raiseDescriptors
 from twisted_ext.server.process.librarylogs import boundLibraryLogs
 from twisted_ext.server.process.relay import Relay
+from twisted_ext.server.process.reloads import Reloads
 from twisted_ext.server.process.watchdog import notify, watchdogSeconds
 from twisted_ext.server.settings.additions import AddedSettings
-from twisted_ext.server.settings.changes import NOTHING, changedLines
+from twisted_ext.server.settings.changes import changedLines
 from twisted_ext.server.settings.plugged import pluginComplaints
 from twisted_ext.server.sources.sources import stackFor
 from twisted_ext.server.sources.upstreams import ListenAddresses
@@ -56,7 +55,6 @@ if TYPE_CHECKING:
     from twisted_ext.resolver.caching.cached import CachedSource
     from twisted_ext.server.config.keys import Keys
     from twisted_ext.server.config.settings import Settings
-    from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.features.base.offer import Offer
     from twisted_ext.server.listeners.offered import SetUp
     from twisted_ext.server.listeners.tls.encryption import Encryption
@@ -119,14 +117,11 @@ class ServerService(Service):
         self._setup = setup
         self.encryption = _encryptionFor(reactor, settings) if encryption is None else encryption
         self._bound: list[Bound] = []
-        self._reread = reread
-        self._reloads = DeferredLock()
-        # Callers that share the next reload, while one is queued that has not started.
-        self._waiting: list[Deferred[list[str]]] | None = None
         self._listening = ListenAddresses(*_placeOf(bound)) if bound else placesOf(settings)
         # A worker's settings contain no zones: its parent loads them.
         self._worker = toParent is not None
         self.zoneSet = ZoneSet(reactor, settings, self.changed, fromPython, worker=self._worker)
+        self._reloads = Reloads(reactor, reread, self, self.zoneSet)
         self._frontend: Frontend | None = None
         self.features = Features(
             Site(
@@ -348,60 +343,16 @@ class ServerService(Service):
         return gatherResults(stopping, consumeErrors=True).addCallback(lambda _: closeSockets(self._bound))
 
     def reload(self) -> Deferred[list[str]]:
-        """
-        Read the settings again and apply them; cache and sockets stay.
-
-        @return: lines that report the result. Fails with L{BadDescription} if the settings cannot be used; then nothing has changed.
-        """
-        waiting = self._waiting
-        if waiting is not None:
-            # That reload has not started yet, so it will read what has been written by now.
-            shared: Deferred[list[str]] = Deferred()
-            waiting.append(shared)
-            return shared
-        others: list[Deferred[list[str]]] = []
-        self._waiting = others
-
-        def begin() -> Deferred[tuple[list[str], Deferred[list[str]]]]:
-            self._waiting = None
-            return self._begun()
-
-        def share(outcome: list[str] | Failure) -> list[str] | Failure:
-            for other in others:
-                other.callback(outcome)
-            return outcome
-
-        # One after the other, so that the settings written last are in force in the end.
-        begun = self._reloads.run(begin)
-        told = begun.addCallback(
-            lambda told: told[1].addCallback(lambda more: [*[line for line in told[0] if not more or line != NOTHING], *more])
-        )
-        return told.addBoth(share)
-
-    def _begun(self) -> Deferred[tuple[list[str], Deferred[list[str]]]]:
-        """
-        Return the lines for changed settings, and a Deferred that fires with the lines for zones.
-        """
-        if self._reread is None:
-            return fail(BadDescription("this server has no settings to read again"))
-        # Reading thousands of tables takes a second.
-        return inThread(self._reactor, self._reread).addCallback(self._listed)
-
-    def _listed(self, settings: Settings) -> Deferred[tuple[list[str], Deferred[list[str]]]]:
-        return self.zoneSet.list.read(self.settings.goingOverTo(settings), accept=True).addCallback(self._reloaded, settings)
-
-    def _reloaded(self, zones: list[ZoneSettings], settings: Settings) -> tuple[list[str], Deferred[list[str]]]:
-        self.zoneSet.list.check(self.settings.goingOverTo(settings), zones)
-        lines = self.goOverTo(settings)
-        loaded = self.zoneSet.reload(self.settings, zones)
-        self._see()
-        return lines, loaded
+        return self._reloads.reload()
 
     def inTurn(self, work: Callable[[], Deferred[_T]]) -> Deferred[_T]:
+        return self._reloads.inTurn(work)
+
+    def prepare(self, settings: Settings) -> Callable[[], Deferred[list[str]]]:
         """
-        Do something between two reloads.
+        See L{Reloaded<twisted_ext.server.process.reloads.Reloaded>}.
         """
-        return self._reloads.run(work)
+        return lambda: succeed(self.goOverTo(settings))
 
     def goOverTo(self, settings: Settings, cookieSecrets: Sequence[bytes] | None = None) -> list[str]:
         """

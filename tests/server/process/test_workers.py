@@ -27,6 +27,7 @@ from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.order import declaredFigures
 from twisted_ext.server.limits import WORKER_ENDING, WORKER_PAUSE, WORKER_REPLY, WORKER_SETTLED
 from twisted_ext.server.listeners.sockets import Bound, boundSockets
+from twisted_ext.server.process.settingschange import SettingsChange
 from twisted_ext.server.process.worker import LineSplitter
 from twisted_ext.server.process.workers import Workforce
 
@@ -460,12 +461,35 @@ class WorkforceTests(SynchronousTestCase):
         asked = self.force.reload()
         self.assertEqual(self.checked, [self.settings])
         for process in (first, third):
-            self.assertEqual((process.received[-1]["do"], process.received[-1]["settings"]), ("reload", {"stale": 61}))
+            self.assertEqual(process.received[-1]["do"], "reload")
+            self.assertEqual(process.received[-1]["change"], {"values": {"stale": 61}, "gone": [], "parts": {}})
             process.reply(["stale: 60 is now 61"])
         self.assertEqual(self.successResultOf(asked), ["stale: 60 is now 61"])
         first.end()
         self.reactor.advance(1)
         self.assertEqual(self.reactor.started[-1].received[0]["settings"], {"stale": 61})
+
+    def test_changeIsFromWhatAWorkerWasTold(self) -> None:
+        """
+        A worker is told what differs from what it was told before: one that was started with the settings in force not what needs a restart
+        once more, and one that was told of that all the same what is taken back.
+        """
+        def changed(process: Process) -> SettingsChange:
+            return cast(SettingsChange, process.received[-1]["change"])
+
+        first, second = self.begin()
+        before = self.settings
+        self.settings = Settings.of(stale=61, tcpConnections=7)
+        self.force.reload()
+        self.assertEqual(changed(first)["values"], {"stale": 61, "tcp-connections": 7})
+        second.end()
+        self.reactor.advance(1)
+        third = self.reactor.started[-1]
+        self.assertEqual(third.received[0]["settings"], {"stale": 61})
+        self.settings = before
+        self.force.reload()
+        self.assertEqual((changed(first)["values"], changed(first)["gone"]), ({"stale": 60}, ["tcp-connections"]))
+        self.assertEqual((changed(third)["values"], changed(third)["gone"]), ({"stale": 60}, []))
 
     def test_secretsReachEveryWorker(self) -> None:
         """

@@ -61,6 +61,7 @@ class Worker(ProcessProtocol):
     """
     One worker process, from its start to its end.
 
+    @ivar settings: those that it was told last, as JSON.
     @ivar ready: whether it has reported that it serves.
     @ivar heard: when it last wrote a line.
     @ivar figures: as last reported.
@@ -72,6 +73,7 @@ class Worker(ProcessProtocol):
         self.number = number
         self.since = since
         self.heard = since
+        self.settings: dict[str, object] = {}
         self.ready = False
         self.figures: Figures | None = None
         self.shown = 0

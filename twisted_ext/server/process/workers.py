@@ -16,7 +16,7 @@ from signal import SIGBUS
 from time import time
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from twisted.internet.defer import Deferred, DeferredLock, fail, gatherResults, succeed
+from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -33,6 +33,8 @@ from twisted_ext.server.operations.operations import Operations, commonOf, worke
 from twisted_ext.server.process.jobs.subprocess import inThread, spawnModule, stateOf
 from twisted_ext.server.process.jobs.tuning import QuietCollection
 from twisted_ext.server.process.relay import RelayedRequests
+from twisted_ext.server.process.reloads import Reloads
+from twisted_ext.server.process.settingschange import changeOf
 from twisted_ext.server.process.sharedactivity import SharedActivity
 from twisted_ext.server.process.worker import Worker
 from twisted_ext.server.process.zonesyncparent import ZoneSyncParent
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
 
     from twisted_ext.cache.dump import LoadResult
     from twisted_ext.server.config.settings import Settings
-    from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.features.base.verb import Verb
     from twisted_ext.server.zones.load.zoneset import ZoneSet
 
@@ -107,8 +108,7 @@ class Workforce(Operations):
         self.upstreamLog = SharedUpstreamLog()
         self.use(bound)
         self._secret = secret
-        self._reread = reread
-        self._reloads = DeferredLock()
+        self._reloads = Reloads(reactor, reread, self, zoneSet)
         self._check = check
         self._ready: Callable[[], object] | None = ready
         self._workers: dict[int, Worker] = {}
@@ -202,9 +202,10 @@ class Workforce(Operations):
             text = f"workers: {sys.executable} cannot be run by user {os.geteuid()}: {error.strerror or error}"
             raise CallerFault(text) from None
         self._workers[number] = worker
+        worker.settings = _forWorkers(self.settings)
         worker.tell(
             "serve",
-            settings=_forWorkers(self.settings),
+            settings=worker.settings,
             bound=told,
             secret=self._secret.hex(),
             cookieSecrets=[each.hex() for each in self.cookieSecrets],
@@ -400,16 +401,16 @@ class Workforce(Operations):
         self.history.note(figures, self.clock.seconds())
         self.history.noteUpstreams(figures.upstreams)
 
-    def _all(self, do: str, *, starting: bool = False, **details: object) -> Deferred[list[JSON]]:
+    def _all(self, do: str, **details: object) -> Deferred[list[JSON]]:
         """
-        Send a request to all workers.
+        Send a request to all workers that serve; see L{_gathered}.
+        """
+        return self._gathered([worker.ask(do, **details) for worker in self._workers.values() if worker.ready])
 
-        @param starting: whether to include workers that do not serve yet.
-
+    def _gathered(self, asked: list[Deferred[JSON]]) -> Deferred[list[JSON]]:
+        """
         @return: fires with the replies that arrive in time; fails if a worker reports an error.
         """
-        asked = [worker.ask(do, **details) for worker in self._workers.values() if worker.ready or starting]
-
         def silent(failure: Failure) -> None:
             if isinstance(failure.value, CallerFault) and "has ended" not in str(failure.value):
                 failure.raiseException()
@@ -473,20 +474,10 @@ class Workforce(Operations):
         return fail(CallerFault("each worker has a cache of its own; a server with --workers 1 can load one"))
 
     def reload(self) -> Deferred[list[str]]:
-        reread = self._reread
-        if reread is None:
-            return fail(CallerFault("this server has no settings to read again"))
-
-        def begin() -> Deferred[tuple[Deferred[list[str]], Deferred[list[str]]]]:
-            # Reading thousands of tables takes a second.
-            return inThread(self.clock, reread).addCallback(self._listed)
-
-        # One after the other, so that the settings written last are in force in the end.
-        begun = self._reloads.run(begin)
-        return begun.addCallback(lambda both: both[0].addCallback(lambda lines: both[1].addCallback(lambda more: _with(lines, more))))
+        return self._reloads.reload()
 
     def inTurn(self, work: Callable[[], Deferred[_T]]) -> Deferred[_T]:
-        return self._reloads.run(work)
+        return self._reloads.inTurn(work)
 
     def elsewhere(self, work: Callable[[], _T]) -> Deferred[_T]:
         return inThread(self.clock, work)
@@ -498,9 +489,9 @@ class Workforce(Operations):
             return fail()
         return self._goOver(settings)
 
-    def _listed(self, settings: Settings) -> Deferred[tuple[Deferred[list[str]], Deferred[list[str]]]]:
+    def prepare(self, settings: Settings) -> Callable[[], Deferred[list[str]]]:
         """
-        Return a Deferred for the lines about settings, and one for the lines about zones.
+        See L{Reloaded<twisted_ext.server.process.reloads.Reloaded>}.
         """
         self._check(settings)
         secrets = secretsOf(settings)
@@ -512,16 +503,7 @@ class Workforce(Operations):
             self.cookieSecrets = secrets
             return self._goOver(settings)
 
-        zoneSet = self.zoneSet
-        if zoneSet is None:
-            return succeed((goOver(), succeed([])))
-        listed = zoneSet.list.read(self.settings.goingOverTo(settings), accept=True)
-
-        def reload(zones: list[ZoneSettings]) -> tuple[Deferred[list[str]], Deferred[list[str]]]:
-            again = zoneSet.reload(self.settings.goingOverTo(settings), zones)
-            return goOver(), again
-
-        return listed.addCallback(reload)
+        return goOver
 
     def _goOver(self, settings: Settings) -> Deferred[list[str]]:
         # Workers started from now on get them at once; those just started read this line after their initial settings.
@@ -531,9 +513,12 @@ class Workforce(Operations):
         def done(said: list[JSON]) -> list[str]:
             return list(dict.fromkeys([str(line) for line in _joined(said)])) or ["no worker serves yet; they will begin with these"]
 
-        secrets = [each.hex() for each in self.cookieSecrets]
-        told = self._all("reload", starting=True, settings=_forWorkers(settings), cookieSecrets=secrets)
-        reloaded = told.addCallback(done)
+        secrets, wanted = [each.hex() for each in self.cookieSecrets], _forWorkers(settings)
+        asked: list[Deferred[JSON]] = []
+        for worker in self._workers.values():
+            change, worker.settings = changeOf(worker.settings, wanted), wanted
+            asked.append(worker.ask("reload", change=change, cookieSecrets=secrets))
+        reloaded = self._gathered(asked).addCallback(done)
         self._keepers.apply(self.settings)
         return reloaded
 
@@ -566,10 +551,6 @@ def _forWorkers(settings: Settings) -> dict[str, object]:
         # For trust anchors, whose rollovers are followed where names are looked up.
         told["state"] = settings.stateFolder()
     return told
-
-
-def _with(lines: list[str], more: list[str]) -> list[str]:
-    return [*[line for line in lines if not more or line != "nothing has changed"], *more]
 
 
 def _joined(lists: list[JSON]) -> list[JSON]:

@@ -81,7 +81,7 @@ class ZoneSet:
     @ivar zoneSync: in a worker, applies the parent's messages to the table.
     @ivar broken: called with a message if this process cannot safely continue.
     @ivar useless: called with a message if none of the initial zones can be served.
-    @ivar connected: called when there are handlers that there were not, because the first zone was added.
+    @ivar connected: called when there may be other handlers or keys than before.
     """
 
     def __init__(
@@ -478,7 +478,9 @@ class ZoneSet:
         self._replaceMade(self._fromCode(settings))
         self.list.follow(settings)
         self.guards.follow(settings)
-        return self._serve(settings, zones)
+        served = self._serve(settings, zones)
+        self.connected()
+        return served
 
     def _serve(self, settings: Settings, zones: list[ZoneSettings]) -> Deferred[list[str]]:
         """
