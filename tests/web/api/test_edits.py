@@ -4,13 +4,14 @@ Tests of L{twisted_ext.server.zones.update.edits}.
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.server.zones.update.changed import TODAY, UpdatedServer
 from tests.zone.changing import APEX, record, textsOf
 from twisted_ext.errors import BadChange, StorageFault
-from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.zones.table.zonetable import EXPIRED
 from twisted_ext.server.zones.update.edits import Edited, NotEditable, StaleEdit, ZoneEdits, etagOf
 from twisted_ext.zone.update.transactions import Transaction
@@ -26,8 +27,8 @@ class EditTests(SynchronousTestCase):
         ward = self.server.updating.wardOf(APEX)
         assert ward is not None
         ward.doors = frozenset(["api"])
-        self.facts: dict[str, JSON] = {"kind": "file"}
-        self.edits = ZoneEdits(self.server.updating, self.server.zones, lambda apex: self.facts, lambda: TODAY)
+        self.origin = ("file", False)
+        self.edits = ZoneEdits(self.server.updating, self.server.zones, lambda apex: self.origin, lambda: TODAY)
 
     def adding(self, number: int, match: str = "") -> Deferred[Edited]:
         """
@@ -91,9 +92,12 @@ class EditTests(SynchronousTestCase):
         Zones that are to be changed elsewhere, or not by this door, say so.
         """
 
-        def said(door: str = "api", **facts: JSON) -> str:
-            self.facts = {"kind": "file", **facts}
-            return str(self.failureResultOf(self.edits.change(APEX, lambda tx: None, door=door, who="t"), NotEditable).value)
+        def said(door: str = "api", kind: str = "file", signed: bool = False) -> str:
+            self.origin = (kind, signed)
+            ward = self.server.updating.wardOf(APEX)
+            assert ward is not None
+            with patch.object(ward, "doors", frozenset()):
+                return str(self.failureResultOf(self.edits.change(APEX, lambda tx: None, door=door, who="t"), NotEditable).value)
 
         self.assertEqual(said(kind="secondary"), "example.org. comes from its primaries; change it there")
         self.assertEqual(said(kind="code"), "example.org. is made by code of this server")

@@ -576,28 +576,38 @@ class ZoneSet:
             found.append(ZoneFigures(place.text, place.currentSerial, until, ends, sent, received))
         return found
 
+    def kindOf(self, apex: bytes) -> str:
+        """
+        Return where a zone comes from: C{file}, C{secondary}, C{database}, C{code} or C{catalog}.
+        """
+        replication = self._replication
+        if replication is not None and replication.isSecondary(apex):
+            return "secondary"
+        if self._databases is not None and self._databases.keeperOf(apex) is not None:
+            return "database"
+        zone = None if replication is None else replication.cataloging.zoneAt(apex)
+        if zone is not None and zone.catalog == "produce":
+            return "catalog"
+        return "code" if any(each.apex == apex for each in self._made.values()) else "file"
+
+    def isSigned(self, apex: bytes) -> bool:
+        """
+        Return whether a zone is signed here.
+        """
+        return self.loading is not None and self.loading.overdue(apex) is not None
+
     def facts(self, apex: bytes) -> dict[str, JSON]:
         """
-        Describe one zone: where it comes from, as C{kind} (C{file}, C{secondary}, C{database}, C{code} or C{catalog}); C{signed}, if it is
-        signed here; C{frozen}, if changes are refused; C{image}, the file with its image; C{journal} with C{octets}, C{oldest} and
-        C{newest}, serials; and what L{Replication.factsOf<twisted_ext.server.zones.transfer.replication.Replication.factsOf>} returns.
+        Describe one zone: where it comes from, as C{kind}, see L{kindOf}; C{signed}, if it is signed here; C{frozen}, if changes are
+        refused; C{image}, the file with its image; C{journal} with C{octets}, C{oldest} and C{newest}, serials; and what
+        L{Replication.factsOf<twisted_ext.server.zones.transfer.replication.Replication.factsOf>} returns.
         """
         from twisted_ext.zone.store.journal import Journal
 
         place, replication = self.zones.at(apex), self._replication
         exchanged = {} if replication is None else replication.factsOf(apex)
-        zone = None if replication is None else replication.cataloging.zoneAt(apex)
-        kind = "file"
-        if "primaries" in exchanged:
-            kind = "secondary"
-        elif self._databases is not None and self._databases.keeperOf(apex) is not None:
-            kind = "database"
-        elif zone is not None and zone.catalog == "produce":
-            kind = "catalog"
-        elif apex in [each.apex for each in self._made.values()]:
-            kind = "code"
-        facts: dict[str, JSON] = {"kind": kind, **exchanged}
-        if self.loading is not None and self.loading.overdue(apex) is not None:
+        facts: dict[str, JSON] = {"kind": self.kindOf(apex), **exchanged}
+        if self.isSigned(apex):
             facts["signed"] = True
         if self._updating is not None and (ward := self._updating.wardOf(apex)) is not None and ward.isFrozen:
             facts["frozen"] = True
@@ -621,7 +631,7 @@ class ZoneSet:
         """
         from twisted_ext.server.zones.update.edits import ZoneEdits
 
-        return ZoneEdits(self._updating, self.zones, self.facts, self.publisher.today)
+        return ZoneEdits(self._updating, self.zones, lambda apex: (self.kindOf(apex), self.isSigned(apex)), self.publisher.today)
 
     def notify(self, apex: bytes) -> bool:
         """

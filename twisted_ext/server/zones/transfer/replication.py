@@ -400,6 +400,9 @@ class Replication:
             facts["fetched"] = [{"client": client, **fact.toJSON()} for client, fact in fetched.items()]
         return facts
 
+    def isSecondary(self, apex: bytes) -> bool:
+        return self._watched(apex) is not None
+
     def changesOf(self, apex: bytes) -> Differences | None:
         """
         Return the recent changes of a zone that clients can get by IXFR.

@@ -13,14 +13,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_ext.errors import CallerFault, StorageFault
-from twisted_ext.server.zones.table.zonetable import SERVING, Zones
+from twisted_ext.server.zones.table.zonetable import SERVING, Place, Zones
 from twisted_ext.server.zones.update.updates import UpdateHandler, changesText
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.store.journal import originOf
 from twisted_ext.zone.update.transactions import Transaction
 
 if TYPE_CHECKING:
-    from twisted_ext.metrics.figures import JSON
+    from twisted_ext.server.zones.update.commit import EditableZone
     from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.version import Version
 
@@ -97,43 +97,48 @@ class ZoneEdits:
         self,
         updating: UpdateHandler | None,
         zones: Zones,
-        facts: Callable[[bytes], Mapping[str, JSON]],
+        origin: Callable[[bytes], tuple[str, bool]],
         today: Callable[[], float],
     ) -> None:
         """
         @param updating: has the commit queues; L{None} while no zone may be changed.
-        @param facts: returns where a zone comes from, see L{ZoneSet.facts<twisted_ext.server.zones.load.zoneset.ZoneSet.facts>}.
+        @param origin: returns where a zone comes from, see L{ZoneSet.kindOf<twisted_ext.server.zones.load.zoneset.ZoneSet.kindOf>}, and
+            whether it is signed here.
         @param today: returns seconds since 1970.
         """
         self._updating = updating
         self._zones = zones
-        self._facts = facts
+        self._origin = origin
         self._today = today
 
-    def expectEditable(self, apex: bytes, door: str) -> None:
+    def expectEditable(self, apex: bytes, door: str) -> EditableZone:
         """
         @param door: what changes it: C{api} or C{console}.
+
+        @return: what is kept of it for changes.
 
         @raise NotEditable: it may not be changed that way.
         @raise StorageFault: it is not loaded now.
         """
         place = self._zones.at(apex)
-        text = nameToText(apex)
         if place is None:
-            raise NotEditable(f"{text} is not served here")
-        facts = self._facts(apex)
-        kind = str(facts.get("kind", ""))
-        if why := _ELSEWHERE.get(kind):
-            raise NotEditable(f"{text} {why}")
-        if facts.get("signed"):
-            raise NotEditable(f"{text} is signed here; change {place.file or 'what it is made of'}, of which it is signed anew")
+            raise NotEditable(f"{nameToText(apex)} is not served here")
         ward = None if self._updating is None else self._updating.wardOf(apex)
         if ward is None or door not in ward.doors:
-            raise NotEditable(f'{text} comes from {place.file}; set edit = ["{door}"] in its [[zone]] to change it here')
+            raise NotEditable(f"{place.text} {self._whyNot(place, door)}")
         if ward.isFrozen:
-            raise NotEditable(f"{text} is frozen; it takes changes again once it is thawed")
+            raise NotEditable(f"{place.text} is frozen; it takes changes again once it is thawed")
         if place.state != SERVING:
-            raise StorageFault(f"{text} is not loaded: {place.said or place.state}")
+            raise StorageFault(f"{place.text} is not loaded: {place.said or place.state}")
+        return ward
+
+    def _whyNot(self, place: Place, door: str) -> str:
+        kind, isSigned = self._origin(place.apex)
+        if why := _ELSEWHERE.get(kind):
+            return why
+        if isSigned:
+            return f"is signed here; change {place.file or 'what it is made of'}, of which it is signed anew"
+        return f'comes from {place.file}; set edit = ["{door}"] in its [[zone]] to change it here'
 
     def freeze(self, apex: bytes, isFrozen: bool) -> None:
         """
@@ -174,10 +179,9 @@ class ZoneEdits:
         """
         edits: list[Edited] = []
         try:
-            self.expectEditable(apex, door)
+            ward = self.expectEditable(apex, door)
             assert self._updating is not None
-            queue, ward = self._updating.queueOf(apex), self._updating.wardOf(apex)
-            assert ward is not None
+            queue = self._updating.queueOf(apex)
         except (NotEditable, StorageFault):
             return fail()
 

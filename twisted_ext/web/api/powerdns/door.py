@@ -271,7 +271,7 @@ class PowerDNSDoor:
     def _retrieve(self, asked: ApiAsked, name: str) -> Deferred[ApiReply]:
         asked.expectScope("zones")
         place = self._placeOf(name)
-        if self._zoneSet.facts(place.apex).get("kind") != "secondary":
+        if self._zoneSet.kindOf(place.apex) != "secondary":
             raise ApiRefusal(422, f"Domain '{place.text}' is not a slave domain (or has no master defined)")
         masters = self._described(place)["masters"]
         source = f" from master {masters[0]}" if isinstance(masters, list) and masters else ""
@@ -311,7 +311,8 @@ class PowerDNSDoor:
                         raise ApiRefusal(422, f"{change.text}: {what} are kept of zones that the API has added only; leave them out")
                     if change.disabled and change.rrType == SOA:
                         raise ApiRefusal(422, f"{change.text}: a zone cannot be disabled; remove it")
-                asides.append(change.aside)
+                if added is not None:
+                    asides.append(change.aside)
                 if count % _SETS == 0:
                     yield
 

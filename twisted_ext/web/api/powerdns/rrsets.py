@@ -109,10 +109,10 @@ class RRSetChange:
         """
         What it changes beside records.
         """
-        texts = () if self.rrset is None else tuple([rdataToText(self.rrType, rdata) for rdata in self.rrset.rdatas])
         comments = () if self.how == DELETE else self.comments
         if self.how in (REPLACE, DELETE):
             return AsideChange(self.name, self.rrType, self.ttl, self.disabled if self.hasRecords else None, comments)
+        texts = () if self.rrset is None else tuple([rdataToText(self.rrType, rdata) for rdata in self.rrset.rdatas])
         if self.how == PRUNE:
             return AsideChange(self.name, self.rrType, self.ttl, None, comments, less=(*texts, *self.disabled))
         return AsideChange(self.name, self.rrType, self.ttl, None, comments, less=texts, more=self.disabled)
@@ -194,11 +194,11 @@ def _rdataOf(body: RRSetBody, rrType: int, content: str) -> bytes:
     try:
         if "\n" in content or "\r" in content:
             raise BadRecord("a record has one line")
-        rdata: bytes = rdataFromText(rrType, content, b"\x00")
-        isRelative = rdataFromText(rrType, content, _ELSEWHERE) != rdata
+        parsed: bytes = rdataFromText(rrType, content, _ELSEWHERE)
+        rdata: bytes = rdataFromText(rrType, content, b"\x00") if _ELSEWHERE in parsed else parsed
     except (BadName, BadRecord) as fault:
         raise ApiRefusal(422, f"{text}: Parsing record content: {fault}") from None
-    if isRelative or (rrType in _QUOTED and not content.lstrip().startswith('"')):
+    if rdata != parsed or (rrType in _QUOTED and not content.lstrip().startswith('"')):
         raise ApiRefusal(422, f"{text}: Not in expected format (parsed as '{rdataToText(rrType, rdata)}')")
     return rdata
 
