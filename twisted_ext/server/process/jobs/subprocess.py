@@ -20,6 +20,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
+import twisted_ext
 from twisted_ext.errors import TimedOut
 
 __all__ = ["SparingThread", "inThread", "pythonCommand", "runModule", "spawnModule", "stateOf"]
@@ -126,7 +127,7 @@ def _environment() -> dict[str, str]:
     Return the environment for a child, which finds modules where this process does. An empty entry of C{sys.path} means the working
     directory, and is left out; the folder that this package was imported from is added if it is missing.
     """
-    home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    home = os.path.dirname(os.path.dirname(os.path.abspath(twisted_ext.__file__)))
     environment = {name: value for name, value in os.environ.items() if not (sys.flags.ignore_environment and name.startswith("PYTHON"))}
     paths = [path for path in sys.path if path]
     environment["PYTHONPATH"] = os.pathsep.join(paths if home in paths else [*paths, home])

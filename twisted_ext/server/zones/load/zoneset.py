@@ -576,39 +576,32 @@ class ZoneSet:
             found.append(ZoneFigures(place.text, place.currentSerial, until, ends, sent, received))
         return found
 
-    def kindOf(self, apex: bytes) -> str:
+    def originOf(self, apex: bytes) -> tuple[str, bool]:
         """
-        Return where a zone comes from: C{file}, C{secondary}, C{database}, C{code} or C{catalog}.
+        Return where a zone comes from, C{file}, C{secondary}, C{database}, C{code} or C{catalog}, and whether it is signed here.
         """
         replication = self._replication
-        if replication is not None and replication.isSecondary(apex):
-            return "secondary"
-        if self._databases is not None and self._databases.keeperOf(apex) is not None:
-            return "database"
         zone = None if replication is None else replication.cataloging.zoneAt(apex)
-        if zone is not None and zone.catalog == "produce":
-            return "catalog"
-        return "code" if any(each.apex == apex for each in self._made.values()) else "file"
-
-    def isSigned(self, apex: bytes) -> bool:
-        """
-        Return whether a zone is signed here.
-        """
-        return self.loading is not None and self.loading.overdue(apex) is not None
+        kind = "code" if any(each.apex == apex for each in self._made.values()) else "file"
+        if replication is not None and replication.isSecondary(apex):
+            kind = "secondary"
+        elif self._databases is not None and self._databases.keeperOf(apex) is not None:
+            kind = "database"
+        elif zone is not None and zone.catalog == "produce":
+            kind = "catalog"
+        return kind, self.loading is not None and self.loading.overdue(apex) is not None
 
     def facts(self, apex: bytes) -> dict[str, JSON]:
         """
-        Describe one zone: where it comes from, as C{kind}, see L{kindOf}; C{signed}, if it is signed here; C{frozen}, if changes are
+        Describe one zone: where it comes from, as C{kind}, see L{originOf}; C{signed}, if it is signed here; C{frozen}, if changes are
         refused; C{image}, the file with its image; C{journal} with C{octets}, C{oldest} and C{newest}, serials; and what
         L{Replication.factsOf<twisted_ext.server.zones.transfer.replication.Replication.factsOf>} returns.
         """
         from twisted_ext.zone.store.journal import Journal
 
-        place, replication = self.zones.at(apex), self._replication
+        place, replication, (kind, isSigned) = self.zones.at(apex), self._replication, self.originOf(apex)
         exchanged = {} if replication is None else replication.factsOf(apex)
-        facts: dict[str, JSON] = {"kind": self.kindOf(apex), **exchanged}
-        if self.isSigned(apex):
-            facts["signed"] = True
+        facts: dict[str, JSON] = {"kind": kind, **exchanged} | ({"signed": True} if isSigned else {})
         if self._updating is not None and (ward := self._updating.wardOf(apex)) is not None and ward.isFrozen:
             facts["frozen"] = True
         if place is not None and place.source is not None:
@@ -626,12 +619,9 @@ class ZoneSet:
         return journal if journal is not None or self._replication is None else self._replication.changesOf(apex)
 
     def edits(self) -> ZoneEdits:
-        """
-        Return what changes zones.
-        """
         from twisted_ext.server.zones.update.edits import ZoneEdits
 
-        return ZoneEdits(self._updating, self.zones, lambda apex: (self.kindOf(apex), self.isSigned(apex)), self.publisher.today)
+        return ZoneEdits(self._updating, self.zones, self.originOf, self.publisher.today)
 
     def notify(self, apex: bytes) -> bool:
         """

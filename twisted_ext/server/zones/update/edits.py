@@ -102,8 +102,7 @@ class ZoneEdits:
     ) -> None:
         """
         @param updating: has the commit queues; L{None} while no zone may be changed.
-        @param origin: returns where a zone comes from, see L{ZoneSet.kindOf<twisted_ext.server.zones.load.zoneset.ZoneSet.kindOf>}, and
-            whether it is signed here.
+        @param origin: see L{ZoneSet.originOf<twisted_ext.server.zones.load.zoneset.ZoneSet.originOf>}.
         @param today: returns seconds since 1970.
         """
         self._updating = updating

@@ -271,7 +271,7 @@ class PowerDNSDoor:
     def _retrieve(self, asked: ApiAsked, name: str) -> Deferred[ApiReply]:
         asked.expectScope("zones")
         place = self._placeOf(name)
-        if self._zoneSet.kindOf(place.apex) != "secondary":
+        if self._zoneSet.originOf(place.apex)[0] != "secondary":
             raise ApiRefusal(422, f"Domain '{place.text}' is not a slave domain (or has no master defined)")
         masters = self._described(place)["masters"]
         source = f" from master {masters[0]}" if isinstance(masters, list) and masters else ""
