@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, cast
+from unittest.mock import patch
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import Clock
@@ -14,12 +15,23 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import classImplements
 
 from tests.compat.fakes import data, nodata, question, rrset
-from twisted_ext.answers import Answer, QueryContext, Question
+from twisted_ext.answers import Answer, Outcome, QueryContext, Question
 from twisted_ext.compat.names import NamesResolver
 from twisted_ext.errors import ServerFailed, TimedOut
 from twisted_ext.interfaces import IAnswerSource, Start
-from twisted_ext.resolver.ask import DeferredQuery, askedOn, begun, lookUp, queryOf
+from twisted_ext.resolver.ask import (
+    DeferredQuery,
+    Query,
+    QueryStart,
+    Waiter,
+    askedOn,
+    begun,
+    furthered,
+    lookUp,
+    queryOf,
+)
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
+from twisted_ext.resolver.combine.aliasfollower import AliasFollower
 from twisted_ext.resolver.sources import LocalSource
 from twisted_ext.testing.sources import CannedSource
 from twisted_ext.wire.names import nameFromText
@@ -351,3 +363,121 @@ class QueryOfTests(SynchronousTestCase):
         for late in waiting:
             late.callback(nodata())
         self.assertEqual(clock.getDelayedCalls(), [])
+
+
+class Held(QueryStart):
+    """
+    A look-up that a test answers, without a Deferred.
+    """
+
+    def __init__(self, time: float = 0.0) -> None:
+        self.time = time
+        self.began: list[float] = []
+        self.cancelled = False
+
+    def prepare(self, waiter: Waiter, context: QueryContext) -> Query:
+        self.waiter, self.context = waiter, context
+        return self
+
+    def begin(self, now: float) -> None:
+        self.began.append(now)
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+    def now(self) -> float:
+        return self.time
+
+
+class FurtheredTests(SynchronousTestCase):
+    """
+    What goes on from an answer, with a further look-up or without one.
+    """
+
+    def begin(self, found: object) -> tuple[Query, Heard, QueryContext]:
+        heard, context = Heard(), QueryContext(5.0)
+        query = queryOf(cast("Start", found), heard, context)
+        query.begin(0.0)
+        return query, heard, context
+
+    def test_withoutAFurtherOne(self) -> None:
+        """
+        An answer that is there is changed at once, and another one when it arrives; without one there is nothing to change.
+        """
+        self.assertIsNone(furthered(None, lambda answer: answer))
+        first, second = nodata(), nodata()
+        self.assertIs(furthered(first, lambda answer, other: other, second), second)
+        held = Held()
+        _, heard, _ = self.begin(furthered(held, lambda answer, other: other if answer is first else answer, second))
+        held.waiter.callback(first)
+        self.assertEqual(heard.outcomes, [second])
+
+    def test_furtherLookUp(self) -> None:
+        """
+        The further look-up gets the same context and begins at the time of its own source; its answer, or its fault, is that of the whole.
+        """
+        answer, fault = nodata(), ServerFailed("no")
+        for outcome in (answer, fault):
+            held, further = Held(1.0), Held(2.0)
+            _, heard, context = self.begin(furthered(held, lambda answer, further: further, further))
+            held.waiter.callback(nodata())
+            self.assertEqual((further.began, heard.outcomes), ([2.0], []))
+            self.assertIs(further.context, context)
+            if isinstance(outcome, Answer):
+                further.waiter.callback(outcome)
+            else:
+                further.waiter.errback(outcome)
+            self.assertEqual(heard.outcomes, [outcome])
+
+    def test_faults(self) -> None:
+        """
+        A fault of the first look-up goes through, and what the change raises is the fault of the whole.
+        """
+        held, fault = Held(), ServerFailed("no")
+        _, heard, _ = self.begin(furthered(held, lambda answer: self.fail("there is none")))
+        held.waiter.errback(fault)
+        self.assertEqual(heard.outcomes, [fault])
+
+        def broken(answer: Answer) -> Answer:
+            raise fault
+
+        held = Held()
+        _, heard, _ = self.begin(furthered(held, broken))
+        held.waiter.callback(nodata())
+        self.assertEqual(heard.outcomes, [fault])
+
+    def test_cancelled(self) -> None:
+        """
+        A cancellation reaches the look-up that is under way: the first one, then the further one.
+        """
+        held, further = Held(), Held()
+        query, _, _ = self.begin(furthered(held, lambda answer: further))
+        query.cancel()
+        self.assertEqual((held.cancelled, further.cancelled), (True, False))
+        held = Held()
+        query, _, _ = self.begin(furthered(held, lambda answer: further))
+        held.waiter.callback(nodata())
+        query.cancel()
+        self.assertEqual((held.cancelled, further.cancelled), (False, True))
+
+    def test_aliasesTakeNoDeferred(self) -> None:
+        """
+        The target of an alias is looked up without a Deferred, whether its answer is there at once or not.
+        """
+        alias = data(rrset("www.example.", "CNAME", "other.example."))
+        alias.outcome = Outcome.NODATA
+        address = data(rrset("other.example.", "A", "192.0.2.1"))
+        for later in (False, True):
+            held, further = Held(), Held()
+            found: dict[bytes, object] = {b"\x03www": held, b"\x05other": further if later else address}
+            source = AliasFollower(FixedSource(cast("Start", held)))
+            with patch.object(FixedSource, "ask", lambda self, asked, context, found=found: found[asked.name.partition(b"\x07")[0]]):
+                started = source.ask(question("www.example", "A"), QueryContext(5.0))
+                with patch.object(Deferred, "__init__", lambda *_: self.fail("a Deferred was made")):
+                    _, heard, _ = self.begin(started)
+                    held.waiter.callback(alias)
+                    if later:
+                        further.waiter.callback(address)
+            (answer,) = heard.outcomes
+            assert isinstance(answer, Answer)
+            self.assertEqual([each.rrType for each in answer.answer], [5, 1])

@@ -20,8 +20,8 @@ from twisted_ext.interfaces import IAnswerSource, Start
 from twisted_ext.wire.message import Question
 
 __all__ = [
-    "Ask", "DeferredQuery", "Query", "QueryStart", "Waiter", "WaitingStart", "askedOn", "begun", "behind", "lookUp", "nothingOn", "nowOf",
-    "queryOf", "shown", "then", "unknown",
+    "AnsweredQuery", "Ask", "DeferredQuery", "FurtheredStart", "Query", "QueryStart", "Waiter", "WaitingStart", "askedOn", "begun",
+    "behind", "furthered", "lookUp", "nothingOn", "nowOf", "queryOf", "shown", "then", "unknown",
 ]
 
 _Source = TypeVar("_Source")
@@ -152,6 +152,24 @@ class DeferredQuery:
             self._deferred.cancel()
 
 
+class AnsweredQuery:
+    """
+    A look-up whose answer was there at once.
+    """
+
+    __slots__ = ("_answer", "_waiter")
+
+    def __init__(self, answer: Answer, waiter: Waiter) -> None:
+        self._answer = answer
+        self._waiter = waiter
+
+    def begin(self, now: float) -> None:
+        self._waiter.callback(self._answer)
+
+    def cancel(self) -> None:
+        pass
+
+
 def begun(start: Start, context: QueryContext, clock: IReactorTime | None = None) -> Deferred[Answer]:
     """
     Start a look-up, and check what comes of it, which may be from a source of an application.
@@ -275,6 +293,18 @@ def then(found: Answer | Start | None, change: Callable[..., Answer], *arguments
     return None if found is None else _Changed(found, change, arguments)
 
 
+def furthered(
+    found: Answer | Start | None, change: Callable[..., Answer | Start], *arguments: object
+) -> Answer | Start | None:
+    """
+    Go on from what a source has found: C{change(answer, *arguments)}, now or when the answer arrives, is an answer, or starts a further
+    look-up, which gets the same context.
+    """
+    if isinstance(found, Answer):
+        return change(found, *arguments)
+    return None if found is None else FurtheredStart(found, change, arguments)
+
+
 class WaitingStart(QueryStart):
     """
     Base of the look-ups of one source that wait for another's: their waiters get its outcome.
@@ -338,6 +368,47 @@ class _Changed(WaitingStart):
             waiter.errback(error)
         else:
             waiter.callback(changed)
+
+    def _ended(self) -> Waiter:
+        waiter = self._waiter
+        del self._waiter, self._query
+        return waiter
+
+
+class FurtheredStart(WaitingStart):
+    """
+    A look-up behind whose answer there may be another one. No Deferred is involved if neither source needs one.
+    """
+
+    __slots__ = ("_change", "_arguments", "_context")
+
+    def __init__(self, start: Start, change: Callable[..., Answer | Start], arguments: tuple[object, ...]) -> None:
+        """
+        For the parameters see L{furthered}.
+        """
+        self._start = start
+        self._change = change
+        self._arguments = arguments
+
+    def prepare(self, waiter: Waiter, context: QueryContext) -> Query:
+        self._context = context
+        self._query = queryOf(self._start, self, context)
+        self._waiter = waiter
+        return self
+
+    def callback(self, answer: Answer, /) -> None:
+        waiter = self._waiter
+        try:
+            changed = self._change(answer, *self._arguments)
+            if not isinstance(changed, Answer):
+                # From here on, only a cancellation comes this way.
+                self._query = query = queryOf(changed, waiter, self._context)
+                query.begin(nowOf(changed))
+                return
+        except Exception as error:
+            self._ended().errback(error)
+            return
+        self._ended().callback(changed)
 
     def _ended(self) -> Waiter:
         waiter = self._waiter

@@ -5,17 +5,25 @@ Follow aliases that a source has not followed itself (RFC 1034, section 5.3.3, s
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
-from twisted.internet.defer import Deferred, fail
 from zope.interface import classImplements
 
 from twisted_ext.aliases import endOf
 from twisted_ext.answers import Answer, Budget, Outcome, QueryContext, Security
 from twisted_ext.errors import ServerFailed, WorkSpent
 from twisted_ext.interfaces import IAnswerSource, Start
-from twisted_ext.resolver.ask import Query, Waiter, WaitingStart, lookUp, queryOf
+from twisted_ext.resolver.ask import (
+    AnsweredQuery,
+    FurtheredStart,
+    Query,
+    QueryStart,
+    Waiter,
+    nowOf,
+    queryOf,
+    then,
+    unknown,
+)
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.wire.message import Question
 from twisted_ext.wire.names import isBelow, nameToText
@@ -54,66 +62,72 @@ class AliasFollower(WrappingSource):
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         found = self._inner.ask(question, context)
-        if found is None:
-            return None
-        if isinstance(found, Answer):
-            target = targetOf(question, found)
-            return found if target is None else partial(self.follow, question, found, target)
+        if found is None or isinstance(found, Answer):
+            return found if found is None else self.further(found, question)
         return _Following(self, question, found)
 
-    def follow(self, question: Question, answer: Answer, target: bytes, context: QueryContext) -> Deferred[Answer]:
+    def further(self, answer: Answer, question: Question) -> Answer | Start:
         """
-        Look up the target of an alias, and return the answers together. Fails if the aliases are a loop, or too many.
+        Return the answer, or what looks up the target of its aliases and fires with both together.
         """
-        if any(rrset.rrType == CNAME and rrset.name.lower() == target.lower() for rrset in answer.answer):
-            text = f"{question}: its aliases lead in a circle back to {nameToText(target)}"
-            return fail(ServerFailed(text, ede=((_OTHER, text),)))
-        if context.aliases >= _ALIASES:
-            return fail(WorkSpent(f"{question}: more than {_ALIASES} aliases"))
-        inner = context.but(aliases=context.aliases + 1)
-        return lookUp(self.targets, Question(target, question.rrType, question.rrClass), inner).addCallback(joined, answer, question)
+        target = targetOf(question, answer)
+        return answer if target is None else _Target(self, question, answer, target)
 
 
 classImplements(AliasFollower, IAnswerSource)
 
 
-class _Following(WaitingStart):
+class _Following(FurtheredStart):
     """
     A look-up whose answer may have an alias to follow.
     """
 
-    __slots__ = ("_follower", "_question", "_context")
+    __slots__ = ("_budget",)
 
     def __init__(self, follower: AliasFollower, question: Question, start: Start) -> None:
-        self._follower = follower
-        self._question = question
-        self._start = start
+        super().__init__(start, follower.further, (question,))
+        self._budget = follower.budget
 
     def prepare(self, waiter: Waiter, context: QueryContext) -> Query:
-        budget = self._follower.budget
-        if budget is not None and context.budget is None:
+        if self._budget is not None and context.budget is None:
             # One object for all targets: a budget for each would multiply the work.
-            context = context.spending(budget())
-        self._context = context
-        self._query = queryOf(self._start, self, context)
-        self._waiter = waiter
-        return self
+            context = context.spending(self._budget())
+        return super().prepare(waiter, context)
 
-    def callback(self, answer: Answer, /) -> None:
-        target = targetOf(self._question, answer)
-        waiter = self._waiter
-        if target is None:
-            del self._waiter, self._query
-            waiter.callback(answer)
-            return
-        # From here on, only a cancellation comes this way.
-        self._query = query = queryOf(partial(self._follower.follow, self._question, answer, target), waiter, self._context)
-        query.begin(0.0)
 
-    def _ended(self) -> Waiter:
-        waiter = self._waiter
-        del self._waiter, self._query
-        return waiter
+class _Target(QueryStart):
+    """
+    The look-up of the target of an alias. Fails if the aliases are a loop, or too many.
+    """
+
+    __slots__ = ("_follower", "_question", "_answer", "_target", "_now")
+
+    def __init__(self, follower: AliasFollower, question: Question, answer: Answer, target: bytes) -> None:
+        self._follower = follower
+        self._question = question
+        self._answer = answer
+        self._target = target
+        self._now = 0.0
+
+    def prepare(self, waiter: Waiter, context: QueryContext) -> Query:
+        question, answer, target = self._question, self._answer, self._target
+        if any(rrset.rrType == CNAME and rrset.name.lower() == target.lower() for rrset in answer.answer):
+            text = f"{question}: its aliases lead in a circle back to {nameToText(target)}"
+            raise ServerFailed(text, ede=((_OTHER, text),))
+        if context.aliases >= _ALIASES:
+            raise WorkSpent(f"{question}: more than {_ALIASES} aliases")
+        inner = context.but(aliases=context.aliases + 1)
+        source, asked = self._follower.targets, Question(target, question.rrType, question.rrClass)
+        rest = then(source.ask(asked, inner), joined, answer, question)
+        if rest is None:
+            raise unknown(source, asked)
+        if isinstance(rest, Answer):
+            return AnsweredQuery(rest, waiter)
+        self._now = nowOf(rest)
+        return queryOf(rest, waiter, inner)
+
+    def now(self) -> float:
+        return self._now
 
 
 def targetOf(question: Question, answer: Answer) -> bytes | None:
