@@ -26,14 +26,16 @@ class View:
     @ivar name: the name for display and logs.
     @ivar source: answers their questions: an L{IAnswerSource<twisted_ext.interfaces.IAnswerSource>}.
     @ivar recursive: whether their replies say that recursion is available.
+    @ivar shown: the name for people; C{""} for what no settings call a view.
     """
 
-    __slots__ = ("name", "recursive", "source")
+    __slots__ = ("name", "recursive", "shown", "source")
 
     def __init__(self, name: str, source: object, recursive: bool = True) -> None:
         self.name = name
         self.source = source
         self.recursive = recursive
+        self.shown = name if recursive else ""
 
 
 @dataclass(slots=True, eq=False, repr=False)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 from unittest.mock import patch
 
 from twisted.internet.interfaces import IReactorTime
@@ -26,11 +27,11 @@ from twisted_ext.metrics.figures import JSON
 from twisted_ext.resolver.sources import WrappingSource
 from twisted_ext.server import service
 from twisted_ext.server.config import types
-from twisted_ext.server.config.setting import DECLARED, Section, number, setting
+from twisted_ext.server.config.setting import DECLARED, Section, Setting, number, setting
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.dryrun import pathOf
 from twisted_ext.server.features import order
-from twisted_ext.server.features.base.feature import Active, Feature, Keeper, Part, Site, Stage
+from twisted_ext.server.features.base.feature import ROUTES, Active, Feature, Keeper, Part, Site, Stage
 from twisted_ext.server.features.built import Features
 from twisted_ext.server.features.querylog.feature import QueryLogFeature
 from twisted_ext.server.operations.control import controlTree
@@ -58,6 +59,8 @@ class FerryGate:
     def __call__(self, request: Request, now: float) -> Refusal | None:
         return Refusal(Rcode.REFUSED) if request.question.rrType == 15 else None
 
+
+_S = TypeVar("_S", bound=Section)
 
 Around = Callable[[Features, IAnswerSource, Stage, list[Callable[[], str]]], IAnswerSource]
 
@@ -443,6 +446,58 @@ def wrongPaths(paths: list[str]) -> list[str]:
         site = controlTree(SeenServer(Clock(), Counters()).status, Clock())
     own = {name.decode() for name in site.listStaticNames()}
     return sorted({path for path in paths if paths.count(path) > 1 or path.count("/") > 1 or path.split("/")[0] in own})
+
+
+class RecordedSettings(Settings):
+    """
+    Settings that note which of them are read.
+    """
+
+    def __init__(self, values: Settings) -> None:
+        self.noted: set[str] = set()
+        super().__init__(values.given)
+        self.noted.clear()
+
+    @classmethod
+    def declared(cls) -> tuple[Setting, ...]:
+        return Settings.declared()
+
+    def __getattribute__(self, name: str) -> object:
+        declared = vars(Settings).get(name)
+        if isinstance(declared, Setting):
+            super().__getattribute__("noted").add(declared.name)
+        return super().__getattribute__(name)
+
+    def __getitem__(self, section: type[_S]) -> _S:
+        self.noted.update([each.name for each in section.declared()])
+        return super().__getitem__(section)
+
+
+class ReadsTests(SynchronousTestCase):
+    def test_whatFeaturesReadIsDeclared(self) -> None:
+        """
+        A feature says which settings of others it goes by, so that a view in which one of them differs gets a feature of its own. Those of
+        the server are the same in all views, but for its routes.
+        """
+        everything = Settings.of(
+            hostsFile="", local=["router.lan A 192.0.2.1"], domainNeeded=True, block=["ads.example"], stopRebinding=True, filterA=True,
+            tls="127.0.0.1", queryLog=True, queryHistory=True, clientRate=5, requireCookie=["192.0.2.1"],
+        )  # fmt: skip
+        routed: set[str] = set()
+        inViews = {each.name for each in DECLARED.all if each.inView} | set(ROUTES)
+        for feature in order.ORDER:
+            if feature.name == "negativeanchors":
+                # Exceptions from validation are those of the server, in all views.
+                continue
+            settings = RecordedSettings(everything)
+            active = feature.make(Site(Clock(), settings), None)
+            own = {each.name for each in feature.settings.declared()}
+            self.assertLessEqual((settings.noted & inViews) - own, {*feature.reads}, feature.name)
+            routed |= {feature.name} if settings.noted & set(ROUTES) else set()
+            if active is not None:
+                active.begin()
+                active.close(None)
+        self.assertGreaterEqual(len(routed), 4)
 
 
 class OrderTests(SynchronousTestCase):

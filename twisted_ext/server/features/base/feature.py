@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from time import time
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from twisted_ext.server.config.setting import Section
+from twisted_ext.server.config.setting import DECLARED, Section
 from twisted_ext.server.config.types import SECRET_OCTETS
 
 if TYPE_CHECKING:
@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from twisted_ext.server.reply.rrl import ResponseRateLimit
     from twisted_ext.server.zones.table.zonetable import Zones
 
-__all__ = ["Active", "Feature", "Keeper", "Part", "Site", "Stage"]
+__all__ = ["ROUTES", "Active", "Feature", "Keeper", "Part", "Site", "Stage"]
+
+#: The settings that L{Settings.routedDomains<twisted_ext.server.config.settings.Settings.routedDomains>} goes by.
+ROUTES: Final = ("route", "stub")
 
 
 class Stage(IntEnum):
@@ -242,12 +245,14 @@ class Feature:
     @cvar settings: its settings; none by default.
     @cvar figures: the numbers that it and its keeper add to the statistics.
     @cvar verbs: the operations that it adds. The first word of their paths is not one of the server's own.
+    @cvar reads: the names of further settings that it goes by, apart from those that are the same in all views.
     @cvar roles: the roles of servers with which it can be switched on.
     @cvar needs: what its verbs take, if that is more than a role, for errors.
     """
 
     name: str
     settings: ClassVar[type[Section]] = Section
+    reads: ClassVar[tuple[str, ...]] = ()
     figures: ClassVar[tuple[Figure, ...]] = ()
     verbs: ClassVar[tuple[Verb, ...]] = ()
     roles: ClassVar[tuple[str, ...]] = ("forward", "recurse", "serve")
@@ -269,7 +274,8 @@ class Feature:
         """
         Return whether a view with one of these settings needs an object of its own beside that of the other.
         """
-        return any(each.inView and one.value(each) != other.value(each) for each in self.settings.declared())
+        read = [*self.settings.declared(), *[DECLARED.byName[name] for name in self.reads]]
+        return any(each.inView and one.value(each) != other.value(each) for each in read)
 
     def keeper(self, reactor: IReactorTime, settings: Settings) -> Keeper | None:
         """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import Section, setting
-from twisted_ext.server.features.base.feature import Active, Feature, Part, Site, Stage
+from twisted_ext.server.features.base.feature import ROUTES, Active, Feature, Part, Site, Stage
 from twisted_ext.wire.names import nameFromText
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class DesignationFeature(Feature):
 
     name = "designation"
     settings = DesignationSettings
+    reads = ROUTES
 
     def make(self, site: Site, former: Active | None) -> Active | None:
         from twisted_ext.resolver.combine.designating import DesignatingIfAny, DesignatingSource

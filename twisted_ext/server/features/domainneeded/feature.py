@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import RESOLVING, Section, setting
-from twisted_ext.server.features.base.feature import Active, Feature, Part, Site, Stage
+from twisted_ext.server.features.base.feature import ROUTES, Active, Feature, Part, Site, Stage
 
 __all__ = ["DomainNeededFeature", "DomainNeededSettings"]
 
@@ -36,6 +36,7 @@ class DomainNeededFeature(Feature):
 
     name = "domainneeded"
     settings = DomainNeededSettings
+    reads = ROUTES
     roles = RESOLVING
 
     def make(self, site: Site, former: Active | None) -> Active | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted_ext.limits import LOCAL_TTL
 from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import RESOLVING, Section, number, setting
-from twisted_ext.server.features.base.feature import Active, Feature, Site
+from twisted_ext.server.features.base.feature import ROUTES, Active, Feature, Site
 
 __all__ = ["LocalNamesFeature", "LocalNamesSettings"]
 
@@ -57,6 +57,7 @@ class LocalNamesFeature(Feature):
 
     name = "localnames"
     settings = LocalNamesSettings
+    reads = ROUTES
     roles = RESOLVING
 
     def make(self, site: Site, former: Active | None) -> Active | None:

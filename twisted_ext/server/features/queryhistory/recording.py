@@ -55,7 +55,7 @@ class Recording(RequestObserver):
 
     def seen(self, request: Request, result: Result) -> None:
         question, view = request.question, request.record.group.view
-        named = view.name if view is not None and view.recursive else ""
+        named = "" if view is None else view.shown
         now = self._reactor.seconds()
         # A plain number, not one of an enumeration: the recorder is told no other objects.
         rcode = -1 if result.rcode is None else int(result.rcode)
@@ -96,7 +96,7 @@ class Recording(RequestObserver):
             # Of most replies only the flags and the rcode are needed.
             replies = [bytes(body) if body[1] & 15 or isinstance(body, BlockedReply) else body[:2] for body in bodies]
             blocked = [place for place, body in enumerate(bodies) if isinstance(body, BlockedReply)]
-            views = ["" if client.group.view is None or not client.group.view.recursive else client.group.view.name for client in clients]
+            views = ["" if client.group.view is None else client.group.view.shown for client in clients]
             addresses = [client.address for client in clients]
             told.append(("h", now + offset, transport, [query for query, _ in queries], replies, addresses, views, blocked))
         if told:

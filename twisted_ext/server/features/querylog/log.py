@@ -68,7 +68,7 @@ def _log(client: str, record: Client, transport: str, question: Question, second
     """
     # Not that of clients who may query zones only.
     view = record.group.view
-    named = "" if view is None or not view.recursive else view.name
+    named = "" if view is None else view.shown
     source, server, rcode = result.source, result.server, result.rcode
     kind = KINDS.get(source)
     isRuled = kind is not None and kind.ruled

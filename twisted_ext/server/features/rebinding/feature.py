@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted_ext.server.config import types
 from twisted_ext.server.config.setting import RESOLVING, Section, setting
-from twisted_ext.server.features.base.feature import Active, Feature, Part, Site, Stage
+from twisted_ext.server.features.base.feature import ROUTES, Active, Feature, Part, Site, Stage
 from twisted_ext.wire.names import nameFromText, nameToText
 
 __all__ = ["RebindingFeature", "RebindingSettings"]
@@ -58,6 +58,7 @@ class RebindingFeature(Feature):
 
     name = "rebinding"
     settings = RebindingSettings
+    reads = ROUTES
     roles = RESOLVING
 
     def make(self, site: Site, former: Active | None) -> Active | None:

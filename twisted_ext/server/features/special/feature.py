@@ -5,7 +5,7 @@ Special names: those that are never sent to upstreams. It is always on.
 from __future__ import annotations
 
 from twisted_ext.server.config.setting import RESOLVING
-from twisted_ext.server.features.base.feature import Active, Feature, Part, Site, Stage
+from twisted_ext.server.features.base.feature import ROUTES, Active, Feature, Part, Site, Stage
 from twisted_ext.wire.names import isBelow
 
 __all__ = ["SpecialFeature"]
@@ -36,6 +36,7 @@ class SpecialFeature(Feature):
     """
 
     name = "special"
+    reads = ROUTES
     roles = RESOLVING
 
     def make(self, site: Site, former: Active | None) -> Active | None:
