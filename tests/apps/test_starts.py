@@ -42,8 +42,8 @@ _SERVER: Final = """
 import sys
 from twisted_ext.apps import tap
 
-def prepare(**wishes):
-    prepareProcess(**wishes)
+def prepare(**options):
+    prepareProcess(**options)
     from twisted.internet import reactor
     reactor.callWhenRunning(lambda: reactor.callLater(0, reactor.stop))
 

@@ -8,11 +8,10 @@ from tests.attacks.recursing import ENDLESS, RecursingTestCase, addressesIn, bou
 from twisted_ext.answers import Answer, QueryContext
 from twisted_ext.dnssec.work import Work
 from twisted_ext.errors import DNSFault, WorkSpent
-from twisted_ext.resolver.ask import lookUp
+from twisted_ext.resolver.ask import Waiter, lookUp
 from twisted_ext.resolver.caching.cached import CachedSource
 from twisted_ext.resolver.caching.coalescing import CoalescingSource
 from twisted_ext.resolver.combine import aliasfollower
-from twisted_ext.resolver.combine.aliasfollower import AliasFollower
 from twisted_ext.testing.sources import questionOf
 from twisted_ext.wire.message import Question
 
@@ -119,12 +118,13 @@ class SignedChainTests(_ChainCase):
         If each target had a budget of its own, they would take more.
         """
 
-        follow = AliasFollower.follow
+        target = vars(aliasfollower)["_Target"]
+        prepare = target.prepare
 
-        def unbounded(follower: AliasFollower, question: Question, answer: Answer, target: bytes, context: QueryContext) -> object:
-            return follow(follower, question, answer, target, context.but(budget=Work()))
+        def unbounded(start: object, waiter: Waiter, context: QueryContext) -> object:
+            return prepare(start, waiter, context.but(budget=Work()))
 
-        self.patch(AliasFollower, "follow", unbounded)
+        self.patch(target, "prepare", unbounded)
         self.chain(12)
         self.look(self.first)
         self.assertGreater(self.packets(), 220)

@@ -51,8 +51,8 @@ CLIENTS_SHOWN: Final = Limit(default=50, least=1, most=1000)
 #: Most recent names kept for each client. All clients together take at most some 10 MB, if each name is of maximum length.
 CLIENT_NAMES: Final = Limit(default=20, least=1, most=1000)
 
-#: Queries answered from the packet cache whose clients are noted in one second. Each takes a microsecond, as much as a tenth of such an
-#: answer; up to this rate all are noted, and beyond it each stands for several.
+#: Of so many queries a second that the packet cache answers, each is counted for its client; of more, a sample is, in which each query
+#: stands for several. Counting one takes a microsecond, a tenth of what such an answer takes.
 HITS_SAMPLED: Final = Limit(default=1000, least=10, most=1_000_000)
 
 #: Queries in the live list; the oldest are dropped first.

@@ -244,7 +244,8 @@ class Delegation:
 
     def mayReturn(self, now: float) -> bool:
         """
-        Record that all servers refuse queries. Return whether that has begun a short while ago, so that they may just be restarted.
+        Record that all servers of the zone refuse queries. Return whether they began to do so only a short while ago: then they may be
+        starting, and are asked again.
         """
         if not self.refusedSince:
             self.refusedSince = now

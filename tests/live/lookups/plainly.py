@@ -30,8 +30,8 @@ import json, sys
 from twisted_ext.apps.cli.query.command import plainly
 from twisted_ext.apps.cli.query.args import parseQueries
 for words in json.load(sys.stdin):
-    for wishes in parseQueries(words, []):
-        code, left = plainly([wishes])
+    for options in parseQueries(words, []):
+        code, left = plainly([options])
         print(f"\\0{'left' if left else code}", end="", flush=True)
         print(f"\\0{'left' if left else code}", end="", flush=True, file=sys.stderr)
 assert not any(name.partition(".")[0] in ("twisted", "zope") for name in sys.modules)

@@ -39,7 +39,7 @@ _BOOTSTRAP_MOST_SECONDS: Final = 86_400
 
 _FAMILIES: Final = {A: socket.AF_INET, AAAA: socket.AF_INET6}
 
-#: Addresses that are used of a server given by its name.
+#: The most addresses that are used for a server that is given by its name.
 _MOST: Final = 16
 
 #: Seconds between two look-ups of the addresses.

@@ -293,8 +293,8 @@ class RefreshState:
 
     def _same(self, now: float, serial: int, expire: int | None) -> RefreshStep | None:
         """
-        Handle an SOA response that is not newer than the held version. An older one confirms nothing: this primary had the held version
-        once, and no longer has it. If all primaries stay behind, the zone expires, and their version is transferred.
+        Handle an SOA response with a serial that is not newer than ours. The same serial confirms our version. An older one does not: the
+        primary has lost the version that we hold. If all primaries are like that until the zone expires, their version is transferred.
         """
         if serial == self.serial:
             self._confirm(now, expire)

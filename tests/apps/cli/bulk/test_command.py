@@ -49,8 +49,8 @@ class BulkWorkTests(SynchronousTestCase):
         Start a run that fires with its exit code.
         """
         self.input.write_text(names)
-        wishes = parseBulk([str(self.input), "--no-progress", *words])
-        streams = Streams(wishes)
+        options = parseBulk([str(self.input), "--no-progress", *words])
+        streams = Streams(options)
 
         def closeStreams(result: int | Failure) -> int | Failure:
             streams.__exit__()
@@ -60,7 +60,7 @@ class BulkWorkTests(SynchronousTestCase):
             return CommandUpstream(self.source)
 
         self.patch(working, "upstreamFor", upstreamFor)
-        self.work = BulkWork(self.reactor, wishes, streams)
+        self.work = BulkWork(self.reactor, options, streams)
         return Deferred.fromCoroutine(self.work.run()).addBoth(closeStreams)
 
     def finish(self, done: Deferred[int]) -> int:
@@ -222,15 +222,15 @@ class BulkWorkTests(SynchronousTestCase):
         """
         Ranges can be arguments.
         """
-        wishes = parseBulk(["--reverse", "192.0.2.0/30", "2001:db8::1", "--output", str(self.output), "--no-progress"])
-        streams = Streams(wishes)
+        options = parseBulk(["--reverse", "192.0.2.0/30", "2001:db8::1", "--output", str(self.output), "--no-progress"])
+        streams = Streams(options)
         self.addCleanup(streams.__exit__)
 
         async def upstreamFor(reactor: object, target: str) -> CommandUpstream:
             return CommandUpstream(CannedSource(otherwise="host.example.org."))
 
         self.patch(working, "upstreamFor", upstreamFor)
-        self.assertEqual(self.finish(Deferred.fromCoroutine(BulkWork(self.reactor, wishes, streams).run())), OK)
+        self.assertEqual(self.finish(Deferred.fromCoroutine(BulkWork(self.reactor, options, streams).run())), OK)
         self.assertEqual(len(self.lines()), 5)
 
     def test_emptyInput(self) -> None:
@@ -307,8 +307,8 @@ class PipeTests(SynchronousTestCase):
         inputThere, self.inputHere = os.pipe()
         self.outputHere, outputThere = os.pipe()
         self.source = CannedSource(otherwise="192.0.2.1")
-        wishes = parseBulk(["-", "--no-progress"])
-        streams = Streams(wishes)
+        options = parseBulk(["-", "--no-progress"])
+        streams = Streams(options)
         streams.input, streams.output = inputThere, outputThere
         self.closing = {inputThere, self.inputHere, self.outputHere, outputThere}
         self.addCleanup(self.closeAll)
@@ -317,7 +317,7 @@ class PipeTests(SynchronousTestCase):
             return CommandUpstream(self.source)
 
         self.patch(working, "upstreamFor", upstreamFor)
-        self.done = Deferred.fromCoroutine(BulkWork(self.reactor, wishes, streams).run())
+        self.done = Deferred.fromCoroutine(BulkWork(self.reactor, options, streams).run())
 
     def closeAll(self) -> None:
         """

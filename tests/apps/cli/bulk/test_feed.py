@@ -152,7 +152,7 @@ def test_nothingMoreCanBeDone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert isinstance(result, RunFailed)
     cluster = Cluster({1: result})
     monkeypatch.setattr(distributed, "wait", cluster.wait)
-    monkeypatch.setattr(running, "_client", lambda wishes: nullcontext(cluster))
+    monkeypatch.setattr(running, "_client", lambda options: nullcontext(cluster))
     monkeypatch.setattr(running, "_check", lambda client, workers: None)
     monkeypatch.setattr(plan, "OCTETS", 10)
     (tmp_path / "names").write_text(100 * "a.example\n")
@@ -269,7 +269,7 @@ def test_sharesOfTheRate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     for count, (words, most, rate, rateServer) in enumerate(cases):
         cluster = Cluster()
         monkeypatch.setattr(distributed, "wait", cluster.wait)
-        monkeypatch.setattr(running, "_client", lambda wishes, cluster=cluster: nullcontext(cluster))
+        monkeypatch.setattr(running, "_client", lambda options, cluster=cluster: nullcontext(cluster))
         monkeypatch.setattr(running, "_check", lambda client, workers: None)
         output = str(tmp_path / f"out{count}")
         assert running.runOnCluster(parseBulk([str(names), "--dask-local", "2", "--output", output, "--no-progress", *words])) == OK
@@ -291,7 +291,7 @@ def test_nothingIsLeftOfKilledWorkers(monkeypatch: pytest.MonkeyPatch, tmp_path:
         return cluster.wait(futures, timeout=timeout, return_when=return_when)
 
     monkeypatch.setattr(distributed, "wait", wait)
-    monkeypatch.setattr(running, "_client", lambda wishes: nullcontext(cluster))
+    monkeypatch.setattr(running, "_client", lambda options: nullcontext(cluster))
     monkeypatch.setattr(running, "_check", lambda client, workers: None)
     words = [str(tmp_path / "names"), "--dask-local", "2", "--output", str(tmp_path / "out"), "--no-progress"]
     assert running.runOnCluster(parseBulk(words)) == OK
@@ -342,8 +342,8 @@ def test_endings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest
     """
     names = tmp_path / "names"
     names.write_text("a.example\n")
-    wishes = parseBulk([str(names), "MX", "--dask-local", "2", "--output", str(tmp_path / "out"), "--no-progress"])
-    assert wishes.rrType == MX
+    options = parseBulk([str(names), "MX", "--dask-local", "2", "--output", str(tmp_path / "out"), "--no-progress"])
+    assert options.rrType == MX
     outcomes: list[tuple[Tally | BaseException, int, str]] = [
         (Tally(partitions=1), OK, ""),
         (Tally(failed=["partition 0: x"], isSilent=False), BATCH, "1 of 1 partitions are not done; the same command tries them again"),
@@ -360,13 +360,13 @@ def test_endings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest
 
         monkeypatch.setattr(running, "_filled", filled)
         if code == OK:
-            assert running.runOnCluster(wishes) == OK
+            assert running.runOnCluster(options) == OK
             continue
         with pytest.raises(ExitError) as caught:
-            running.runOnCluster(wishes)
+            running.runOnCluster(options)
         assert caught.value.code == code
         assert said in str(caught.value)
     assert capsys.readouterr().err == 2 * "txdns bulk: partition 0: x\n"
     (tmp_path / "out" / "part-000000.jsonl").touch()
     monkeypatch.delattr(running, "_filled")
-    assert running.runOnCluster(wishes) == OK
+    assert running.runOnCluster(options) == OK

@@ -249,10 +249,10 @@ def test_allValuesMustBePresent() -> None:
     """
     Several values must be present together; additional ones do not matter.
     """
-    wishes = parseWatch(["www.example.com", "--until", "192.0.2.1", "--until", "192.0.2.2"])
+    options = parseWatch(["www.example.com", "--until", "192.0.2.1", "--until", "192.0.2.2"])
     question = questionOf("www.example.com")
     found = [
-        wishes.isDone(stateOf(question, answerOf(question, texts)))
+        options.isDone(stateOf(question, answerOf(question, texts)))
         for texts in (["192.0.2.1"], ["192.0.2.2", "192.0.2.3", "192.0.2.1"], [])
     ]
     assert found == [False, True, False]

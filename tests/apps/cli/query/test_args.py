@@ -17,8 +17,8 @@ def summary(text: str) -> str:
     """
     Return name, class, type and server of the arguments.
     """
-    wishes = parseQuery(text.split())
-    return f"{nameToText(wishes.name)} {wishes.rrClass} {typeName(wishes.rrType)} {wishes.target}".strip()
+    options = parseQuery(text.split())
+    return f"{nameToText(options.name)} {options.rrClass} {typeName(options.rrType)} {options.target}".strip()
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,8 @@ def test_timesAndTries() -> None:
     """
     Times and tries are numbers; C{retry} counts those after the first.
     """
-    wishes = flags("+time=2.5 +tries=4")
-    assert (wishes.seconds, wishes.tries) == (2.5, 4)
+    options = flags("+time=2.5 +tries=4")
+    assert (options.seconds, options.tries) == (2.5, 4)
     assert flags("+timeout=2").seconds == 2
     assert flags("+retry=1").tries == 2
     assert flags("+retries=0").tries == 1
@@ -110,14 +110,14 @@ def test_ednsOptions() -> None:
     """
     EDNS options are added as requested; C{no} removes one.
     """
-    assert flags("+nsid").options == [(3, b"")]
-    assert flags("+subnet=192.0.2.0/24").options == [(8, b"\x00\x01\x18\x00\xc0\x00\x02")]
-    assert flags("+subnet=0").options == [(8, b"\x00\x01\x00\x00")]
-    assert flags("+cookie=0011223344556677").options == [(10, bytes.fromhex("0011223344556677"))]
-    assert [(code, len(octets)) for code, octets in flags("+cookie").options] == [(10, 8)]
+    assert flags("+nsid").ednsOptions == [(3, b"")]
+    assert flags("+subnet=192.0.2.0/24").ednsOptions == [(8, b"\x00\x01\x18\x00\xc0\x00\x02")]
+    assert flags("+subnet=0").ednsOptions == [(8, b"\x00\x01\x00\x00")]
+    assert flags("+cookie=0011223344556677").ednsOptions == [(10, bytes.fromhex("0011223344556677"))]
+    assert [(code, len(octets)) for code, octets in flags("+cookie").ednsOptions] == [(10, 8)]
     assert (flags("+padding=16").padding, flags("+alignment").padding) == (16, 128)
-    assert flags("+ednsopt=65001:c0ffee").options == [(65001, b"\xc0\xff\xee")]
-    assert flags("+nsid +expire +nonsid").options == [(9, b"")]
+    assert flags("+ednsopt=65001:c0ffee").ednsOptions == [(65001, b"\xc0\xff\xee")]
+    assert flags("+nsid +expire +nonsid").ednsOptions == [(9, b"")]
 
 
 PIN = "A" * 43 + "="
@@ -132,12 +132,12 @@ def test_everyOptionParsesOrFails(word: str) -> None:
     """
     for spelt in [f"+{off}{word}{value}" for off in ("", "no", "NO") for value in VALUES]:
         try:
-            wishes = parseQuery(["www.example.org", "+nsid", spelt])
+            options = parseQuery(["www.example.org", "+nsid", spelt])
         except ExitError as ending:
             assert ending.code == USAGE
             assert ending.line.count("\n") == 0 and spelt.partition("=")[0].lower() in ending.line.lower()
         else:
-            assert nameToText(wishes.name) == "www.example.org."
+            assert nameToText(options.name) == "www.example.org."
 
 
 @pytest.mark.parametrize("word", sorted(set(PLUS_WORDS) - {"time", "tries", "retry"}))
@@ -153,7 +153,7 @@ def test_everyOptionCanBeRevoked(word: str) -> None:
               "https": "=/q", "http3": "=/q", "tls-hostname": "=dns.example", "tls-pin": f"={PIN}",
               "tls-certfile": "=x", "tls-keyfile": "=x"}  # fmt: skip
     on = parseQuery(["www.example.org", f"+{word}{values.get(word, '')}", f"+no{word}"])
-    for slot in ("options", "payloadSize", "ednsFlags", "ndots", "opcode", "queryId", "domain", "flags"):
+    for slot in ("ednsOptions", "payloadSize", "ednsFlags", "ndots", "opcode", "queryId", "domain", "flags"):
         assert getattr(on, slot) == getattr(off, slot)
     assert on.encryption.identity == off.encryption.identity
 
@@ -174,7 +174,7 @@ def test_severalQuestionsInOneLine() -> None:
     assert [each.flags["qr"] for each in every] == [False, True, True, True, True]
     assert [each.flags["short"] for each in every] == [False, False, True, False, False]
     assert [each.first for each in every] == [True, False, False, False, False]
-    assert len({id(each.options) for each in every}) == len(every)
+    assert len({id(each.ednsOptions) for each in every}) == len(every)
 
 
 def test_defaultOptionsCanBeOverridden() -> None:
@@ -190,11 +190,11 @@ def test_headerAndEDNSFields() -> None:
     """
     Fields of the header and of the OPT record take numbers, hexadecimal ones, and mnemonics.
     """
-    wishes = flags("+bufsize=512 +ednsflags=0x40 +qid=7 +opcode=notify +edns=3 +ndots=2 +domain=corp.example -b 127.0.0.1#5300")
-    assert (wishes.payloadSize, wishes.ednsFlags, wishes.queryId, wishes.opcode) == (512, 0x40, 7, 4)
-    assert (wishes.ednsVersion, wishes.ndots, wishes.flags["search"]) == (3, 2, True)
-    assert wishes.domain is not None and nameToText(wishes.domain) == "corp.example."
-    assert (wishes.local, wishes.localPort) == ("127.0.0.1", 5300)
+    options = flags("+bufsize=512 +ednsflags=0x40 +qid=7 +opcode=notify +edns=3 +ndots=2 +domain=corp.example -b 127.0.0.1#5300")
+    assert (options.payloadSize, options.ednsFlags, options.queryId, options.opcode) == (512, 0x40, 7, 4)
+    assert (options.ednsVersion, options.ndots, options.flags["search"]) == (3, 2, True)
+    assert options.domain is not None and nameToText(options.domain) == "corp.example."
+    assert (options.local, options.localPort) == ("127.0.0.1", 5300)
     assert flags("-y hmac-sha512:k:c2VjcmV0").needsServer == "-y"
     assert flags("+opcode=2").needsServer == "+opcode"
     assert flags("+aaonly").needsServer == "+aaflag"
@@ -205,8 +205,8 @@ def test_portFamilyAndFile() -> None:
     """
     C{-p}, C{-4}, C{-6} and C{-f} set port, family and file.
     """
-    wishes = flags("-p 5300 -6 -f names.txt")
-    assert (wishes.port, wishes.family, wishes.batch) == (5300, 6, "names.txt")
+    options = flags("-p 5300 -6 -f names.txt")
+    assert (options.port, options.family, options.batch) == (5300, 6, "names.txt")
     assert flags("-p5300").port == 5300
 
 

@@ -59,8 +59,8 @@ class TextTests(SynchronousTestCase):
         """
         Return the text with these options.
         """
-        wishes = parseQuery(["www.example.org", *words])
-        return renderText(replyOf(message), wishes.flags, PLAIN, "www.example.org")
+        options = parseQuery(["www.example.org", *words])
+        return renderText(replyOf(message), options.flags, PLAIN, "www.example.org")
 
     def test_textFollowsDig(self) -> None:
         """
@@ -268,9 +268,9 @@ class ColorTests(SynchronousTestCase):
         """
         Colors only surround the text.
         """
-        wishes = parseQuery(["www.example.org"])
-        colored = renderText(replyOf(replyWithAlias()), wishes.flags, Palette(True))
-        plain = renderText(replyOf(replyWithAlias()), wishes.flags, PLAIN)
+        options = parseQuery(["www.example.org"])
+        colored = renderText(replyOf(replyWithAlias()), options.flags, Palette(True))
+        plain = renderText(replyOf(replyWithAlias()), options.flags, PLAIN)
         import re
 
         self.assertNotIn("\x1b", plain)

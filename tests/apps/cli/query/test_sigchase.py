@@ -39,8 +39,8 @@ def run(internet: Internet, words: str, folder: Path, anchors: str = "root.key")
     (folder / "root.key").write_text(internet.anchors)
     reactor = internet.reactor()
     source = fromRoot(reactor, rootFromText(internet.hints, "hints"))
-    wishes = parseQuery([*words.split(), "+sigchase", f"+trusted-key={folder / anchors}"])
-    return internet.wait(Deferred.fromCoroutine(showChain(reactor, source, wishes)))
+    options = parseQuery([*words.split(), "+sigchase", f"+trusted-key={folder / anchors}"])
+    return internet.wait(Deferred.fromCoroutine(showChain(reactor, source, options)))
 
 
 @pytest.mark.parametrize(("name", "code"), [("www.example.org", OK), ("www.plain.org", INSECURE), ("mail.example.org", BOGUS)])

@@ -78,12 +78,12 @@ class TracingTests(SynchronousTestCase):
         """
         Run the command and return its exit code.
         """
-        wishes = parseQuery(f"{words} @192.0.2.53 +tries=1 +time=1".split())
+        options = parseQuery(f"{words} @192.0.2.53 +tries=1 +time=1".split())
         servers = [Server("192.0.2.53")]
         upstream = CommandUpstream(ForwardingSource(self.here, servers))
-        direct = DirectSource(self.here, servers, wishes)
-        show = showTrace if wishes.flags["trace"] else showServers
-        done = Deferred.fromCoroutine(show(self.here, upstream, direct, wishes))
+        direct = DirectSource(self.here, servers, options)
+        show = showTrace if options.flags["trace"] else showServers
+        done = Deferred.fromCoroutine(show(self.here, upstream, direct, options))
         for _ in range(400):
             self.network.advance(0.1)
         code = self.successResultOf(done)

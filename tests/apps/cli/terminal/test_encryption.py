@@ -19,8 +19,8 @@ def described(words: str, *servers: str, host: str = "", port: int = 853) -> str
     """
     Return the description of servers with the arguments of a query.
     """
-    wishes = parseQuery(words.split())
-    return wishes.encryption.description(urlIn(wishes.target), host, [Server(each, port) for each in servers or ["192.0.2.53"]])
+    options = parseQuery(words.split())
+    return options.encryption.description(urlIn(options.target), host, [Server(each, port) for each in servers or ["192.0.2.53"]])
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,9 @@ def test_descriptionsTakeTheProofs() -> None:
     """
 
     def added(words: str) -> str:
-        wishes = parseQuery(words.split())
-        assert urlIn(wishes.target) is None
-        return wishes.encryption.added(wishes.target)
+        options = parseQuery(words.split())
+        assert urlIn(options.target) is None
+        return options.encryption.added(options.target)
 
     assert added(f"@tls:192.0.2.53#a +tls-pin={PIN}") == f"tls:192.0.2.53#a:pins={PIN}"
     assert added("@tls://192.0.2.53:keep=0 +tls-ca=x") == "tls://192.0.2.53:keep=0:ca=x"

@@ -196,8 +196,8 @@ class UpstreamTests(SynchronousTestCase):
         """
         Return the transport and the servers for the arguments of a query.
         """
-        wishes = parseQuery(words.split())
-        done = Deferred.fromCoroutine(upstreamFor(self.here, wishes.target, wishes.port, wishes.family, wishes.encryption))
+        options = parseQuery(words.split())
+        done = Deferred.fromCoroutine(upstreamFor(self.here, options.target, options.port, options.family, options.encryption))
         for _ in range(200):
             if done.called:
                 break

@@ -17,7 +17,7 @@ from twisted_ext.errors import BadDescription
 from twisted_ext.limits import BULK_WINDOW, LOOKUP_SECONDS
 from twisted_ext.wire.rrtypes import PTR, A, typeNumber
 
-__all__ = ["ARGUMENTS", "BulkWishes", "main", "parseBulk"]
+__all__ = ["ARGUMENTS", "BulkOptions", "main", "parseBulk"]
 
 _HELP: Final = """\
 Usage: txdns bulk [FILE|-] [TYPE] [@DESCRIPTION] [OPTION ...]
@@ -100,7 +100,7 @@ ARGUMENTS: Final = Arguments(
 
 
 @dataclass(slots=True)
-class BulkWishes:
+class BulkOptions:
     """
     The parsed arguments.
 
@@ -131,7 +131,7 @@ class BulkWishes:
     format: str
 
 
-def parseBulk(words: list[str]) -> BulkWishes:
+def parseBulk(words: list[str]) -> BulkOptions:
     given = ARGUMENTS.parse(words)
     reverse = given[_REVERSE]
     if given[_OUTPUT] is not None and given[_RESUME] is not None:
@@ -158,7 +158,7 @@ def parseBulk(words: list[str]) -> BulkWishes:
         raise ExitError(USAGE, "--format and --column are for --dask-local and --dask, which read and write files in parts")
     if not files and not ranges and sys.stdin.isatty():
         raise ExitError(USAGE, f"a file of names is missing; write: {ARGUMENTS.usage}, with - for the standard input")
-    return BulkWishes(
+    return BulkOptions(
         files[0] if files else "-",
         targetIn(given),
         PTR if reverse else next(iter(types.values()), A),
@@ -214,17 +214,17 @@ def _isRange(word: str) -> bool:
 
 
 def main(words: list[str]) -> int:
-    wishes = parseBulk(words)
-    if wishes.daskLocal is not None or wishes.dask:
-        return _divided(wishes)
+    options = parseBulk(words)
+    if options.daskLocal is not None or options.dask:
+        return _divided(options)
     from twisted_ext.apps.cli.bulk.run import BulkWork, Streams
     from twisted_ext.apps.cli.terminal.run import runUntilDone
 
-    with Streams(wishes) as streams:
-        return runUntilDone(lambda reactor: BulkWork(reactor, wishes, streams).run())
+    with Streams(options) as streams:
+        return runUntilDone(lambda reactor: BulkWork(reactor, options, streams).run())
 
 
-def _divided(wishes: BulkWishes) -> int:
+def _divided(options: BulkOptions) -> int:
     try:
         for library in ("distributed", "fsspec", "pyarrow"):
             import_module(library)
@@ -233,4 +233,4 @@ def _divided(wishes: BulkWishes) -> int:
         raise ExitError(USAGE, said) from error
     from twisted_ext.apps.cli.bulk.divided import runOnCluster
 
-    return runOnCluster(wishes)
+    return runOnCluster(options)

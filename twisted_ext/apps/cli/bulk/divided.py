@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-    from twisted_ext.apps.cli.bulk.command import BulkWishes
+    from twisted_ext.apps.cli.bulk.command import BulkOptions
     from twisted_ext.apps.cli.bulk.plan import Partition
 
 __all__ = ["runOnCluster"]
@@ -53,20 +53,20 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise _Terminated
 
 
-def runOnCluster(wishes: BulkWishes) -> int:
+def runOnCluster(options: BulkOptions) -> int:
     """
     @raise ExitError: see the exit codes of the command.
     """
-    source = inputFile(_absolute(wishes.file), wishes.column)
-    order = Order(source, wishes.format or source.format, wishes.rrType, wishes.target, wishes.time, wishes.window)
-    folder = Folder(_absolute(wishes.output or ""))
+    source = inputFile(_absolute(options.file), options.column)
+    order = Order(source, options.format or source.format, options.rrType, options.target, options.time, options.window)
+    folder = Folder(_absolute(options.output or ""))
     before = signal.signal(signal.SIGTERM, _terminate)
     tally = Tally()
     try:
         folder.begin(order)
         left = [*folder.left(order)]
         if left:
-            tally = _filled(wishes, order, folder, left)
+            tally = _filled(options, order, folder, left)
             # What workers that were killed had begun is removed.
             folder.left(order)
             expectUnchanged(source)
@@ -97,11 +97,11 @@ def _absolute(path: str) -> str:
     return path if "://" in path else os.path.abspath(path)
 
 
-def _filled(wishes: BulkWishes, order: Order, folder: Folder, left: list[int]) -> Tally:
+def _filled(options: BulkOptions, order: Order, folder: Folder, left: list[int]) -> Tally:
     """
     Do the partitions that are left.
     """
-    isDrawn = wishes.progress if wishes.progress is not None else isTerminal(sys.stderr)
+    isDrawn = options.progress if options.progress is not None else isTerminal(sys.stderr)
     drawing = drawingFor(sys.stderr) if isDrawn else None
     pace = Pace(len(left))
     drawnAt = 0.0
@@ -114,26 +114,26 @@ def _filled(wishes: BulkWishes, order: Order, folder: Folder, left: list[int]) -
             drawing.draw(tally.names, speed, part, shown, tally.names - tally.answered)
 
     def make(number: int, workers: int) -> Partition:
-        rate = None if wishes.rate is None else wishes.rate / workers
-        rateServer = None if wishes.rateServer is None else wishes.rateServer / workers
+        rate = None if options.rate is None else options.rate / workers
+        rateServer = None if options.rateServer is None else options.rateServer / workers
         if rateServer is not None and rateServer < 1:
-            said = f"--rate-server {wishes.rateServer:g} is less than 1 a second for each of {workers} workers; write {workers} or more"
+            said = f"--rate-server {options.rateServer:g} is less than 1 a second for each of {workers} workers; write {workers} or more"
             raise ExitError(USAGE, said)
         return order.of(number, folder.outputOf(number, order.format), rate, rateServer)
 
     # A rate is shared by partitions that are under way.
-    each = EACH if wishes.rate is None and wishes.rateServer is None else 1
+    each = EACH if options.rate is None and options.rateServer is None else 1
     try:
-        with _client(wishes) as client:
+        with _client(options) as client:
             tally = Feed(client, told=told, met=partial(_check, client), each=each).run(iter(left), make)
     except NoWorkers:
         said = "the processes that look names up end again and again; --dask-local 1 with TXDNS_DEBUG=1 shows more"
-        if wishes.dask:
-            said = f"{wishes.dask} has no workers; start: dask worker {wishes.dask} --nthreads 1"
+        if options.dask:
+            said = f"{options.dask} has no workers; start: dask worker {options.dask} --nthreads 1"
         raise ExitError(NO_REPLY, said) from None
     except SchedulerGone as gone:
         there = order.partitions - len([*folder.left(order)])
-        where = wishes.dask or "the scheduler"
+        where = options.dask or "the scheduler"
         said = f"{where} is gone ({gone}); {there:,} of {order.partitions:,} partitions are in {folder.path}; the same command goes on"
         raise ExitError(NO_REPLY, said) from None
     finally:
@@ -162,7 +162,7 @@ def _check(client: Client, workers: Mapping[str, int]) -> None:
 
 
 @contextmanager
-def _client(wishes: BulkWishes) -> Iterator[Client]:
+def _client(options: BulkOptions) -> Iterator[Client]:
     import dask
     from distributed import Client, LocalCluster
 
@@ -174,11 +174,11 @@ def _client(wishes: BulkWishes) -> Iterator[Client]:
             logging.disable(logging.CRITICAL)
             stack.enter_context(warnings.catch_warnings())
             warnings.simplefilter("ignore")
-        if wishes.dask:
+        if options.dask:
             try:
-                client = Client(wishes.dask, timeout=_PATIENCE, set_as_default=False)
+                client = Client(options.dask, timeout=_PATIENCE, set_as_default=False)
             except (OSError, ValueError) as error:
-                raise ExitError(NO_REPLY, f"{wishes.dask}: no scheduler answers there: {error}") from error
+                raise ExitError(NO_REPLY, f"{options.dask}: no scheduler answers there: {error}") from error
             yield stack.enter_context(client)
             return
         scratch = TemporaryFolder()
@@ -192,7 +192,7 @@ def _client(wishes: BulkWishes) -> Iterator[Client]:
         }
         stack.enter_context(dask.config.set(settings))
         cluster = LocalCluster(
-            n_workers=wishes.daskLocal,
+            n_workers=options.daskLocal,
             threads_per_worker=1,
             host="127.0.0.1",
             # Others on this machine have no key for it.

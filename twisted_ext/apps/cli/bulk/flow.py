@@ -23,7 +23,7 @@ from twisted_ext.resolver.lookup.stream import OrderSlot, Run
 from twisted_ext.wire.addressranges import AddressRange
 
 if TYPE_CHECKING:
-    from twisted_ext.apps.cli.bulk.command import BulkWishes
+    from twisted_ext.apps.cli.bulk.command import BulkOptions
     from twisted_ext.apps.cli.bulk.run import Streams
 
 __all__ = ["BulkFlow"]
@@ -43,9 +43,9 @@ class BulkFlow:
 
     _run: Run[Item] | Run[OrderSlot[Item]]
 
-    def __init__(self, reactor: IReactorTime, wishes: BulkWishes, streams: Streams) -> None:
+    def __init__(self, reactor: IReactorTime, options: BulkOptions, streams: Streams) -> None:
         self._reactor = reactor
-        self._wishes = wishes
+        self._options = options
         self._streams = streams
         self._finished: Deferred[None] = Deferred()
         self._settling: IDelayedCall | None = None
@@ -57,19 +57,19 @@ class BulkFlow:
         self._repeated: dict[str, int] = {}
         self._since = 0
         self._isRemarked = False
-        self._window = Window(most=wishes.window)
+        self._window = Window(most=options.window)
         descriptors = IReactorFDSet(reactor)
         self._writer = LineWriter(descriptors, reactor, streams.output, drained=self._drained, failed=self._end)
         self._progress: Progress | None = None
         self._total: int | None = None
         self._lines: Lines | None = None
         if streams.input is None:
-            self._total = sum([AddressRange.fromText(text).count for text in wishes.ranges])
-            ranges = iter(wishes.ranges)
+            self._total = sum([AddressRange.fromText(text).count for text in options.ranges])
+            ranges = iter(options.ranges)
             self._feed = rangesOf(lambda: next(ranges, None))
         else:
             self._lines = Lines(descriptors, streams.input, self._wake)
-            self._feed = rangesOf(self._lines.next) if wishes.reverse else namesOf(self._lines.next, wishes.rrType)
+            self._feed = rangesOf(self._lines.next) if options.reverse else namesOf(self._lines.next, options.rrType)
         if streams.earlier is not None:
             self._feed = streams.earlier.around(self._feed)
 
@@ -77,7 +77,7 @@ class BulkFlow:
         try:
             fed = self._feed()
         except (ExitError, OSError) as error:
-            self._end(error if isinstance(error, ExitError) else ExitError(BATCH, f"{self._wishes.file}: {error.strerror}"))
+            self._end(error if isinstance(error, ExitError) else ExitError(BATCH, f"{self._options.file}: {error.strerror}"))
             return None
         if fed is None and (self._lines is None or self._lines.ended):
             self._ended = True

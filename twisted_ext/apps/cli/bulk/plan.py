@@ -61,7 +61,8 @@ __all__ = [
     "resolvePartition",
 ]
 
-#: The file that says what a folder of partitions is of; tools that read the folder skip such names.
+#: The file that says which input and options a folder of partitions belongs to. Tools that read such folders skip names that begin with
+#: an underscore.
 ORDER: Final = "_run.json"
 
 LINES: Final = "lines"

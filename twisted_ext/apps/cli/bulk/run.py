@@ -22,7 +22,7 @@ from twisted_ext.ratecontrol import Rate, ServerRates
 from twisted_ext.resolver.lookup.stream import InOrder, Run
 
 if TYPE_CHECKING:
-    from twisted_ext.apps.cli.bulk.command import BulkWishes
+    from twisted_ext.apps.cli.bulk.command import BulkOptions
 
 __all__ = ["BulkWork", "Streams"]
 
@@ -35,23 +35,23 @@ class Streams:
     @ivar earlier: the existing lines of the output, or L{None} without C{--resume}.
     """
 
-    def __init__(self, wishes: BulkWishes) -> None:
+    def __init__(self, options: BulkOptions) -> None:
         self._opened: list[int] = []
         self.input: int | None = None
-        if not wishes.ranges:
-            hint = "write a range such as 192.0.2.0/24, or a file of them" if wishes.reverse else "write a file with one name per line"
-            self.input = 0 if wishes.file == "-" else self._open(wishes.file, os.O_RDONLY, hint)
+        if not options.ranges:
+            hint = "write a range such as 192.0.2.0/24, or a file of them" if options.reverse else "write a file with one name per line"
+            self.input = 0 if options.file == "-" else self._open(options.file, os.O_RDONLY, hint)
         self.earlier: EarlierOutput | None = None
         self.output = 1
-        self.path = wishes.resume or wishes.output or ""
-        if wishes.resume is not None:
-            self.earlier = EarlierOutput(wishes.resume)
-            self.output = self._open(wishes.resume, os.O_WRONLY | os.O_APPEND, "write the file of an earlier --output")
-        elif wishes.output is not None:
+        self.path = options.resume or options.output or ""
+        if options.resume is not None:
+            self.earlier = EarlierOutput(options.resume)
+            self.output = self._open(options.resume, os.O_WRONLY | os.O_APPEND, "write the file of an earlier --output")
+        elif options.output is not None:
             hint = "write the name of a new file"
-            if os.path.isfile(wishes.output):
+            if os.path.isfile(options.output):
                 hint += ", or use --resume to continue this one"
-            self.output = self._open(wishes.output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, hint)
+            self.output = self._open(options.output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, hint)
             hold(self.output)
 
     def _open(self, path: str, flags: int, hint: str) -> int:
@@ -76,17 +76,17 @@ class Streams:
 
 class BulkWork(BulkFlow):
     async def run(self) -> int:
-        wishes = self._wishes
-        upstream = await upstreamFor(self._reactor, wishes.target)
+        options = self._options
+        upstream = await upstreamFor(self._reactor, options.target)
         source, clock, window = upstream.source, self._reactor, self._window
-        rate = None if wishes.rate is None else Rate(wishes.rate)
-        serverRates = None if wishes.rateServer is None else ServerRates(wishes.rateServer)
-        begin = partial(Run, source, clock, window=window, seconds=wishes.time, rate=rate, serverRates=serverRates)
+        rate = None if options.rate is None else Rate(options.rate)
+        serverRates = None if options.rateServer is None else ServerRates(options.rateServer)
+        begin = partial(Run, source, clock, window=window, seconds=options.time, rate=rate, serverRates=serverRates)
         order: InOrder[Item] = InOrder(self._pull, self._done)
-        self._run = begin(pull=order.pull, done=order.done) if wishes.ordered else begin(pull=self._pull, done=self._done)
+        self._run = begin(pull=order.pull, done=order.done) if options.ordered else begin(pull=self._pull, done=self._done)
         # By default show no progress if the output goes to the same terminal.
         shown = isTerminal(sys.stderr) and (bool(self._streams.path) or not sys.stdout.isatty())
-        drawn = wishes.progress if wishes.progress is not None else shown
+        drawn = options.progress if options.progress is not None else shown
         if drawn:
             self._progress = Progress(clock, drawingFor(sys.stderr), part=self._part, window=lambda: window.size)
         core = IReactorCore(self._reactor)

@@ -12,7 +12,7 @@ __all__ = ["BLOCK_DEPTH", "INCLUDED_FILES", "SNIPPETS", "WORDS"]
 
 # -- converted configurations
 
-#: Files that one configuration may consist of. Folders of configuration files have some dozens; one for each of many zones is possible.
+#: The most files of one configuration. Most have some dozens; a server of many zones may have one for each zone.
 INCLUDED_FILES: Final = Limit(default=10_000, least=1, most=1_000_000)
 
 #: Words that one file may have: those of a million local zones of Unbound, or of 300,000 zones of named, which take half a minute and 1 GB.

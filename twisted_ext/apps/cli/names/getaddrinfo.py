@@ -85,8 +85,8 @@ class _Wishes:
 
 
 def main(words: list[str]) -> int:
-    wishes = _parsed(ARGUMENTS.parse(words))
-    return runUntilDone(lambda reactor: _show(reactor, wishes), command="getaddrinfo")
+    options = _parsed(ARGUMENTS.parse(words))
+    return runUntilDone(lambda reactor: _show(reactor, options), command="getaddrinfo")
 
 
 def _parsed(given: Given) -> _Wishes:
@@ -99,7 +99,7 @@ def _parsed(given: Given) -> _Wishes:
     if reverse and service is not None and not (service.isascii() and service.isdigit()):
         raise ExitError(USAGE, f"{service!r} is not a valid port; with -x write a number")
     family = socket.AF_INET6 if given[_IPV6] else socket.AF_INET if given[_IPV4] else 0
-    wishes = _Wishes(given.bare[0], service, reverse, given[_JSON], targetIn(given), family)
+    options = _Wishes(given.bare[0], service, reverse, given[_JSON], targetIn(given), family)
     known, prefix = (_NAME_FLAGS, "NI_") if reverse else (_FLAGS, "AI_")
     for word, option in _PLUS.items():
         if option not in given:
@@ -107,25 +107,25 @@ def _parsed(given: Given) -> _Wishes:
         if word not in known:
             raise ExitError(USAGE, f"+{word} is not a flag; the flags are {', '.join(['+' + each for each in known])} and +json")
         if word in _KINDS and not reverse:
-            wishes.kind = _KINDS[word]
+            options.kind = _KINDS[word]
         else:
-            wishes.flags |= getattr(socket, prefix + word.upper(), 0)
-    return wishes
+            options.flags |= getattr(socket, prefix + word.upper(), 0)
+    return options
 
 
-async def _show(reactor: IReactorTime, wishes: _Wishes) -> int:
-    resolver = await resolverFor(reactor, wishes.target)
+async def _show(reactor: IReactorTime, options: _Wishes) -> int:
+    resolver = await resolverFor(reactor, options.target)
 
     async def ours() -> list[object]:
-        if wishes.reverse:
-            return list(await resolver.getnameinfo(wishes.sockaddr, wishes.flags))
-        found = resolver.getaddrinfo(wishes.host, wishes.service, family=wishes.family, type=wishes.kind, flags=wishes.flags)
+        if options.reverse:
+            return list(await resolver.getnameinfo(options.sockaddr, options.flags))
+        found = resolver.getaddrinfo(options.host, options.service, family=options.family, type=options.kind, flags=options.flags)
         return _plain(await found)
 
     def theirs() -> list[object]:
-        if wishes.reverse:
-            return list(socket.getnameinfo(wishes.sockaddr, wishes.flags))
-        rows = socket.getaddrinfo(wishes.host, wishes.service, wishes.family, wishes.kind, 0, wishes.flags)
+        if options.reverse:
+            return list(socket.getnameinfo(options.sockaddr, options.flags))
+        rows = socket.getaddrinfo(options.host, options.service, options.family, options.kind, 0, options.flags)
         return _plain(cast("list[AddressInfo]", rows))
 
     try:
@@ -134,9 +134,9 @@ async def _show(reactor: IReactorTime, wishes: _Wishes) -> int:
     finally:
         await resolver.close()
     same = here == system
-    if wishes.json:
+    if options.json:
         told = {**here, "because": why} if isinstance(here, dict) and why else here
-        print(dumps({"host": wishes.host, "service": wishes.service, "here": told, "system": system, "same": same}))
+        print(dumps({"host": options.host, "service": options.service, "here": told, "system": system, "same": same}))
     else:
         print("\n".join(_shown(here, system, why)))
     if same:

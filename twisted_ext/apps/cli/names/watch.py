@@ -155,37 +155,37 @@ def _targets(given: Given, every: bool) -> list[str]:
 
 
 def main(words: list[str]) -> int:
-    wishes = parseWatch(words)
-    code = runUntilDone(lambda reactor: _begin(reactor, wishes), whileRead=True)
+    options = parseWatch(words)
+    code = runUntilDone(lambda reactor: _begin(reactor, options), whileRead=True)
     # Without a condition to wait for, Ctrl-C is the normal way to leave.
-    return OK if code == INTERRUPTED and not wishes.waits else code
+    return OK if code == INTERRUPTED and not options.waits else code
 
 
-async def _begin(reactor: IReactorTime, wishes: WatchWishes) -> int:
-    resolvers = await _resolversByLabel(reactor, wishes)
+async def _begin(reactor: IReactorTime, options: WatchWishes) -> int:
+    resolvers = await _resolversByLabel(reactor, options)
     try:
-        return await _watch(reactor, wishes, resolvers)
+        return await _watch(reactor, options, resolvers)
     finally:
         for resolver in resolvers.values():
             await resolver.close()
 
 
-async def _resolversByLabel(reactor: IReactorTime, wishes: WatchWishes) -> dict[str, NamesResolver]:
+async def _resolversByLabel(reactor: IReactorTime, options: WatchWishes) -> dict[str, NamesResolver]:
     from twisted_ext.apps.cli.terminal.upstream import describedSource, upstreamFor
     from twisted_ext.compat.conversion.errors import LookupFailed
     from twisted_ext.compat.names import NamesResolver
 
-    if wishes.targets:
-        found = {each: NamesResolver((await upstreamFor(reactor, each)).source, reactor) for each in wishes.targets}
+    if options.targets:
+        found = {each: NamesResolver((await upstreamFor(reactor, each)).source, reactor) for each in options.targets}
     else:
         found = {"": NamesResolver(describedSource(reactor, "system"), reactor)}
-    if not wishes.every:
+    if not options.every:
         return found
     from twisted_ext.compat.lookups.nameservers import zoneServers
 
     (asked,) = found.values()
     try:
-        servers = await zoneServers(wishes.name, resolver=asked)
+        servers = await zoneServers(options.name, resolver=asked)
     except LookupFailed as error:
         raise ExitError(NO_REPLY, f"--every-server: {error}") from error
     finally:
@@ -193,7 +193,7 @@ async def _resolversByLabel(reactor: IReactorTime, wishes: WatchWishes) -> dict[
     return {each.removeprefix("udp:"): NamesResolver(describedSource(reactor, each), reactor) for each in servers}
 
 
-async def _watch(reactor: IReactorTime, wishes: WatchWishes, resolvers: dict[str, NamesResolver]) -> int:
+async def _watch(reactor: IReactorTime, options: WatchWishes, resolvers: dict[str, NamesResolver]) -> int:
     from twisted.internet.defer import Deferred
     from twisted.internet.defer import TimeoutError as Over
 
@@ -201,26 +201,26 @@ async def _watch(reactor: IReactorTime, wishes: WatchWishes, resolvers: dict[str
     from twisted_ext.compat.lookups.watch import Watch, allOf, tooLate
 
     watches = {
-        label: Watch(wishes.name, wishes.rrType, resolver=resolver, interval=wishes.interval)
+        label: Watch(options.name, options.rrType, resolver=resolver, interval=options.interval)
         for label, resolver in resolvers.items()
     }
     pending = dict(watches)
     shown = len(watches) > 1
 
     async def one(label: str, watch: Watch) -> None:
-        await _printUntilDone(wishes, watch, label if shown else "")
+        await _printUntilDone(options, watch, label if shown else "")
         del pending[label]
 
     waits = [Deferred.fromCoroutine(one(label, watch)) for label, watch in watches.items()]
     everybody = allOf(waits)
-    if wishes.timeout is not None:
-        everybody.addTimeout(wishes.timeout, reactor)
+    if options.timeout is not None:
+        everybody.addTimeout(options.timeout, reactor)
     try:
         await everybody
     except Over as over:
-        if not wishes.waits:
+        if not options.waits:
             return OK
-        late = tooLate([(label if shown else None, watch) for label, watch in pending.items()], wishes.timeout or 0)
+        late = tooLate([(label if shown else None, watch) for label, watch in pending.items()], options.timeout or 0)
         known = any(watch.state is not None and watch.state.outcome is not None for watch in pending.values())
         raise ExitError(DECLINED if known else NO_REPLY, str(late)) from over
     except DNSFormatError as error:
@@ -228,11 +228,11 @@ async def _watch(reactor: IReactorTime, wishes: WatchWishes, resolvers: dict[str
     return OK
 
 
-async def _printUntilDone(wishes: WatchWishes, watch: Watch, label: str) -> None:
+async def _printUntilDone(options: WatchWishes, watch: Watch, label: str) -> None:
     async with watch:
         async for change in watch:
-            print(_json(wishes, watch.question, change, label) if wishes.json else _line(watch.question, change, label), flush=True)
-            if wishes.isDone(change.after):
+            print(_json(options, watch.question, change, label) if options.json else _line(watch.question, change, label), flush=True)
+            if options.isDone(change.after):
                 return
 
 
@@ -245,14 +245,14 @@ def _line(question: Question, change: Change, label: str) -> str:
     return printable(f"{_now()} {nameToText(question.name, final=False)} {typeName(question.rrType)}{said}: {change}")
 
 
-def _json(wishes: WatchWishes, question: Question, change: Change, label: str) -> str:
+def _json(options: WatchWishes, question: Question, change: Change, label: str) -> str:
     from twisted_ext.watch.schedule import secondsOf
 
     after, answer = change.after, change.answer
     fields: dict[str, object] = {
         "time": _now(),
-        "name": wishes.name,
-        "type": typeName(wishes.rrType),
+        "name": options.name,
+        "type": typeName(options.rrType),
         **_described(after),
         "ttl": None if answer is None else secondsOf(question, answer),
         "before": None if change.before is None else _described(change.before),

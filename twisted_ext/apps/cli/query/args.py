@@ -143,7 +143,7 @@ class QueryOptions:
     @ivar batch: the file to read more look-ups from, C{"-"} for the standard input, or C{""}.
     @ivar tries: how often to query each server over UDP.
     @ivar seconds: how long to wait for each reply.
-    @ivar options: EDNS options to send.
+    @ivar ednsOptions: EDNS options to send.
     @ivar flags: the C{+} options that are on or off, by their full names.
     @ivar serial: the serial of the version that the user has, for IXFR.
     @ivar keyFile: the file of the key that signs the query, or C{""} if there is none or the key itself is given.
@@ -190,14 +190,14 @@ class QueryOptions:
 
     # Not a dataclass, which would take a millisecond at each start of the command.
     def __init__(self) -> None:
-        self.options: list[tuple[int, bytes]] = []
+        self.ednsOptions: list[tuple[int, bytes]] = []
         self.flags: Flags = dict(FLAGS)
         self.words: list[str] = []
         self.encryption = Encryption()
 
     def copy(self) -> QueryOptions:
         other = QueryOptions()
-        other.__dict__.update(self.__dict__, flags=dict(self.flags), options=list(self.options), encryption=self.encryption.copy())
+        other.__dict__.update(self.__dict__, flags=dict(self.flags), ednsOptions=list(self.ednsOptions), encryption=self.encryption.copy())
         return other
 
     @property
@@ -316,16 +316,16 @@ def parseQueries(words: Sequence[str], usual: Sequence[str] = ()) -> list[QueryO
     """
     common = _Reading(usual).readCommon() if usual else QueryOptions()
     every = _Reading(words, common).read()
-    for wishes in every:
-        wishes.words = list(words)
-        wishes.first = wishes is every[0]
+    for options in every:
+        options.words = list(words)
+        options.first = options is every[0]
     return every
 
 
 class _Reading:
     def __init__(self, words: Sequence[str], common: QueryOptions | None = None) -> None:
         self.words = list(words)
-        self.wishes = common or QueryOptions()
+        self.options = common or QueryOptions()
         self.finished: list[QueryOptions] = []
         #: The options, type and class before the first name. L{None} until there is a name.
         self.common: tuple[QueryOptions, int | None, int | None] | None = None
@@ -339,7 +339,7 @@ class _Reading:
         self._readWords()
         if self.name is not None:
             raise ExitError(USAGE, f"{self.name!r} is not an option")
-        return self.wishes
+        return self.options
 
     def read(self) -> list[QueryOptions]:
         self._readWords()
@@ -358,34 +358,34 @@ class _Reading:
         @param reverse: the wire form of a name that was given as an address.
         """
         if self.common is None:
-            self.common = (self.wishes, self.rrType, self.rrClass)
+            self.common = (self.options, self.rrType, self.rrClass)
         else:
             self._finish()
         self.target = ""
         before, self.rrType, self.rrClass = self.common
-        self.wishes = before.copy()
+        self.options = before.copy()
         self.name = name
         self.reverse = bool(reverse)
         if reverse:
-            self.wishes.name = reverse
+            self.options.name = reverse
 
     def _finish(self) -> None:
-        wishes = self.wishes
+        options = self.options
         if self.name is not None:
             if not self.reverse:
-                wishes.name = valueOf(nameFromText, self.name) if wishes.flags["idnin"] else valueOf(_rawName, self.name)
-                wishes.relative = not self.name.endswith(".")
+                options.name = valueOf(nameFromText, self.name) if options.flags["idnin"] else valueOf(_rawName, self.name)
+                options.relative = not self.name.endswith(".")
         if self.rrType is not None:
-            wishes.rrType = self.rrType
+            options.rrType = self.rrType
         elif self.reverse:
-            wishes.rrType = PTR
+            options.rrType = PTR
         elif self.name is None:
-            wishes.rrType = NS
+            options.rrType = NS
         if self.rrClass is not None:
-            wishes.rrClass = self.rrClass
-        if wishes.domain is not None or wishes.ndots is not None or wishes.flags["showsearch"]:
-            wishes.flags["search"] = True
-        self.finished.append(wishes)
+            options.rrClass = self.rrClass
+        if options.domain is not None or options.ndots is not None or options.flags["showsearch"]:
+            options.flags["search"] = True
+        self.finished.append(options)
 
     def _bare(self, word: str) -> None:
         if isURL(word):
@@ -412,7 +412,7 @@ class _Reading:
         mnemonic, equals, serial = word.partition("=")
         if not equals or mnemonic.lower() != "ixfr":
             return typeNumber(word)
-        self.wishes.serial = valueOf(whole(0, 0xFFFFFFFF), serial, word)
+        self.options.serial = valueOf(whole(0, 0xFFFFFFFF), serial, word)
         return IXFR
 
     def _second(self, word: str) -> str:
@@ -424,19 +424,19 @@ class _Reading:
         return f"{word!r} is not a record type; write A, AAAA, MX, TXT... or TYPE65280 ({hint})"
 
     def _server(self, text: str) -> None:
-        self.wishes.target = self.target = soleTarget(text, self.target)
+        self.options.target = self.target = soleTarget(text, self.target)
 
     def _family(self, name: str) -> None:
-        self.wishes.family = int(name[1])
+        self.options.family = int(name[1])
 
     def _port(self, text: str) -> None:
-        self.wishes.port = valueOf(whole(1, 65535), text, "-p")
+        self.options.port = valueOf(whole(1, 65535), text, "-p")
 
     def _keyFile(self, text: str) -> None:
-        self.wishes.keyFile, self.wishes.key = text, None
+        self.options.keyFile, self.options.key = text, None
 
     def _batch(self, text: str) -> None:
-        self.wishes.batch = text
+        self.options.batch = text
 
     def _type(self, text: str) -> None:
         self.rrType = self._typeNumber(text)
@@ -459,7 +459,7 @@ class _Reading:
         """
 
     def _micro(self, name: str) -> None:
-        self.wishes.microseconds = True
+        self.options.microseconds = True
 
     def _refused(self, name: str) -> None:
         raise ExitError(USAGE, f"{name}: {REFUSED[name]}")
@@ -476,15 +476,15 @@ class _Reading:
         address, mark, port = text.partition("#")
         number = valueOf(whole(1, 65535), port, f"-b {text}") if mark else 0
         try:
-            self.wishes.local = Server(address).address
+            self.options.local = Server(address).address
         except CallerFault as fault:
             raise ExitError(USAGE, f"-b {text}: {fault}; write ADDRESS or ADDRESS#PORT") from fault
-        self.wishes.localPort = number
+        self.options.localPort = number
 
     def _key(self, text: str) -> None:
         from twisted_ext.wire.tsig import Key
 
-        self.wishes.key, self.wishes.keyFile = valueOf(Key.fromText, text, "-y"), ""
+        self.options.key, self.options.keyFile = valueOf(Key.fromText, text, "-y"), ""
 
     def _plus(self, text: str) -> None:
         word, equals, value = text.partition("=")
@@ -493,19 +493,19 @@ class _Reading:
         if not on and asked[2:] in REFUSED:
             return
         full = _full(asked if on else asked[2:], text)
-        wishes = self.wishes
+        options = self.options
         if full in GROUPS:
             for part in GROUPS[full]:
-                wishes.flags[part] = on
+                options.flags[part] = on
         elif full in FLAGS:
             if full == "edns":
-                wishes.ednsVersion = valueOf(whole(0, 255), value, f"+{text}") if value else 0
+                options.ednsVersion = valueOf(whole(0, 255), value, f"+{text}") if value else 0
             elif full == "split" and on:
-                wishes.flags[full] = valueOf(_chunk, value, f"+{text}") if equals else _SPLIT
+                options.flags[full] = valueOf(_chunk, value, f"+{text}") if equals else _SPLIT
                 return
             elif equals:
                 raise ExitError(USAGE, f"+{text}: +{full} takes no value; write +{full} or +no{full}")
-            wishes.flags[full] = on
+            options.flags[full] = on
         elif full in _TRANSPORTS:
             self._transport(full, on, value)
         elif full in _PROOFS:
@@ -514,16 +514,16 @@ class _Reading:
             return
         elif full in _SETTINGS:
             attribute, usual, read = _SETTINGS[full]
-            setattr(wishes, attribute, valueOf(read, value, f"+{text}") if on else usual)
+            setattr(options, attribute, valueOf(read, value, f"+{text}") if on else usual)
         elif not on:
             from twisted_ext.wire.options import optionCode
 
-            wishes.options = [] if full == "ednsopt" else [option for option in wishes.options if option[0] != optionCode(full)]
+            options.ednsOptions = [] if full == "ednsopt" else [option for option in options.ednsOptions if option[0] != optionCode(full)]
         else:
             self._option(full, value, text)
 
     def _transport(self, word: str, on: bool, value: str) -> None:
-        encryption = self.wishes.encryption
+        encryption = self.options.encryption
         transport = _TRANSPORTS[word]
         if not on:
             if word == "http3":
@@ -546,7 +546,7 @@ class _Reading:
         encryption.path = value or (encryption.path if transport == "https" else "")
 
     def _proof(self, word: str, on: bool, value: str) -> None:
-        encryption = self.wishes.encryption
+        encryption = self.options.encryption
         attribute, what = _PROOFS[word]
         if on and not value and word != "tls-ca":
             raise ExitError(USAGE, f"+{word} needs {what}: +{word}=VALUE")
@@ -568,7 +568,7 @@ class _Reading:
 
             value = token_hex(8)
         option = valueOf(optionFromText, value if word == "ednsopt" else f"{word}={value}" if value else word, f"+{text}")
-        self.wishes.options.append(option.toWire())
+        self.options.ednsOptions.append(option.toWire())
 
 
 def _full(word: str, text: str) -> str:

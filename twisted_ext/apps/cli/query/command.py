@@ -74,18 +74,18 @@ def plainly(every: Sequence[QueryOptions]) -> tuple[int, Sequence[QueryOptions]]
     code = OK
     waiting = _Waiting()
     with _endedByTerm():
-        for index, wishes in enumerate(every):
-            server = _serverFor(wishes)
+        for index, options in enumerate(every):
+            server = _serverFor(options)
             if server is None:
                 return code, every[index:]
             try:
-                found = _lookUp(wishes, server, waiting)
+                found = _lookUp(options, server, waiting)
             except (_Unusual, OSError):
                 return code, every[index:]
             if isinstance(found, LookupOutcome):
-                show(found, wishes)
+                show(found, options)
             else:
-                code = max(code, unanswered(Question(wishes.name, wishes.rrType, wishes.rrClass), found, wishes))
+                code = max(code, unanswered(Question(options.name, options.rrType, options.rrClass), found, options))
     return code, ()
 
 
@@ -131,18 +131,19 @@ class _Waiting:
         return None
 
 
-def _serverFor(wishes: QueryOptions) -> Server | None:
+def _serverFor(options: QueryOptions) -> Server | None:
     """
     Return the one server of a usual look-up.
     """
-    flags = wishes.flags
-    if wishes.encryption or wishes.options or wishes.rrType in (AXFR, IXFR) or any(flags[word] for word in _OTHERS) or wishes.needsServer:
+    flags = options.flags
+    isOther = options.encryption or options.ednsOptions or options.rrType in (AXFR, IXFR) or any(flags[word] for word in _OTHERS)
+    if isOther or options.needsServer:
         return None
     try:
-        server = Server.fromText(wishes.target, wishes.port or DNS_PORT) if wishes.target else _systemsServer(wishes.port)
+        server = Server.fromText(options.target, options.port or DNS_PORT) if options.target else _systemsServer(options.port)
     except BadDescription:
         return None
-    if server is None or (wishes.family and (":" in server.address) != (wishes.family == 6)):
+    if server is None or (options.family and (":" in server.address) != (options.family == 6)):
         return None
     return server
 
@@ -160,33 +161,33 @@ def _systemsServer(port: int | None) -> Server | None:
     return Server(server.address, port) if port else server
 
 
-def _lookUp(wishes: QueryOptions, server: Server, waiting: _Waiting) -> LookupOutcome | DNSFault:
+def _lookUp(options: QueryOptions, server: Server, waiting: _Waiting) -> LookupOutcome | DNSFault:
     """
     @return: the reply, or why there is none.
 
     @raise OSError: the server cannot be reached.
     """
-    wishes.servers = 1 if wishes.target else 0
-    question = Question(wishes.name, wishes.rrType, wishes.rrClass)
-    chooseLetters(wishes)
+    options.servers = 1 if options.target else 0
+    question = Question(options.name, options.rrType, options.rrClass)
+    chooseLetters(options)
     failed = None
     attempts = 0
-    stream = bool(wishes.flags["tcp"])
+    stream = bool(options.flags["tcp"])
     began = monotonic()
-    until = began + min(wishes.seconds * wishes.tries, LOOKUP_SECONDS.most)
+    until = began + min(options.seconds * options.tries, LOOKUP_SECONDS.most)
     with closing(_Datagrams(server, waiting)) as datagrams:
-        while attempts < wishes.tries and monotonic() < until:
+        while attempts < options.tries and monotonic() < until:
             attempts += 1
-            query = _query(wishes, question)
+            query = _query(options, question)
             truncated = False
             if stream:
                 received = _byStream(query, server, until, waiting)
             else:
                 datagrams.send(query)
-                received = datagrams.receive(min(monotonic() + wishes.seconds, until))
+                received = datagrams.receive(min(monotonic() + options.seconds, until))
                 truncated = received is not None and bool(received.reply.flags & TC)
                 if truncated:
-                    received = _byStream(query, server, monotonic() + wishes.seconds, waiting)
+                    received = _byStream(query, server, monotonic() + options.seconds, waiting)
             if received is None:
                 if truncated:
                     raise _Unusual
@@ -196,32 +197,32 @@ def _lookUp(wishes: QueryOptions, server: Server, waiting: _Waiting) -> LookupOu
                 raise _Unusual
             kind = "tcp" if stream or truncated else "udp"
             outcome = LookupOutcome(
-                question, reply, source=kind, server=server.label, seconds=received.seconds, when=now(), microseconds=wishes.microseconds
+                question, reply, source=kind, server=server.label, seconds=received.seconds, when=now(), microseconds=options.microseconds
             )
             outcome.truncated = truncated
             if reply.rcode != Rcode.SERVFAIL or any(error.infoCode in LASTING for error in errorsIn(reply.edns)):
                 return outcome
             # The next attempt may succeed.
             failed = outcome
-    return failed or _silent(question, server, wishes, attempts, monotonic() - began)
+    return failed or _silent(question, server, options, attempts, monotonic() - began)
 
 
-def _silent(question: Question, server: Server, wishes: QueryOptions, attempts: int, seconds: float) -> DNSFault:
+def _silent(question: Question, server: Server, options: QueryOptions, attempts: int, seconds: float) -> DNSFault:
     from twisted_ext.resolver.forward.failures import mostTelling
     from twisted_ext.resolver.system.configured import System, hintOf
 
     fault = mostTelling(question, [], [server.label], attempts, seconds)
-    if not wishes.target:
+    if not options.target:
         from twisted.internet.task import Clock
 
         fault.text += hintOf(System(Clock()).configuration)
     return fault
 
 
-def _query(wishes: QueryOptions, question: Question) -> Message:
-    flags = wishes.flags
+def _query(options: QueryOptions, question: Question) -> Message:
+    flags = options.flags
     bits = (RD if flags["recurse"] else 0) | (AD if flags["adflag"] else 0) | (CD if flags["cdflag"] else 0)
-    edns = EDNS(PAYLOAD, DO if wishes.dnssecOk else 0) if flags["edns"] or wishes.dnssecOk else None
+    edns = EDNS(PAYLOAD, DO if options.dnssecOk else 0) if flags["edns"] or options.dnssecOk else None
     return Message(int.from_bytes(os.urandom(2), "big"), bits, (question,), edns=edns)
 
 
@@ -314,8 +315,8 @@ def main(words: list[str]) -> int:
         return OK
     usual = [] if "-r" in words else _usualWords()
     every: list[QueryOptions] = []
-    for wishes in parseQueries(words, usual):
-        every += _batch(wishes, words, usual) if wishes.batch else [wishes]
+    for options in parseQueries(words, usual):
+        every += _batch(options, words, usual) if options.batch else [options]
 
     # One after the other, until one takes more than plain sockets.
     code, left = plainly(every)
@@ -353,21 +354,21 @@ def _usualWords() -> list[str]:
     return usable
 
 
-def _batch(wishes: QueryOptions, words: list[str], usual: list[str]) -> list[QueryOptions]:
+def _batch(options: QueryOptions, words: list[str], usual: list[str]) -> list[QueryOptions]:
     """
     Return the look-ups of the batch file. The command's other arguments apply to each of them.
     """
     at = next(index for index, word in enumerate(words) if word.startswith("-f"))
     common = words[:at] + words[at + (1 if len(words[at]) > 2 else 2) :]
     try:
-        if wishes.batch == "-":
+        if options.batch == "-":
             lines = sys.stdin.buffer.read().decode().splitlines()
         else:
-            with open(wishes.batch, encoding="utf-8") as file:
+            with open(options.batch, encoding="utf-8") as file:
                 lines = file.read().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ExitError(BATCH, f"-f {wishes.batch}: {reason}; write the name of a file with one look-up per line") from error
+        raise ExitError(BATCH, f"-f {options.batch}: {reason}; write the name of a file with one look-up per line") from error
     every = []
     for number, line in enumerate(lines, 1):
         more = line.split()
@@ -378,5 +379,5 @@ def _batch(wishes: QueryOptions, words: list[str], usual: list[str]) -> list[Que
                     raise ExitError(USAGE, "-f: a file of look-ups cannot name another one")
                 every += found
             except ExitError as ending:
-                raise ExitError(ending.code, f"{wishes.batch}, line {number}: {ending.line}") from ending
+                raise ExitError(ending.code, f"{options.batch}, line {number}: {ending.line}") from ending
     return every

@@ -83,14 +83,14 @@ class Exchange:
 @implementer(IAnswerSource)
 class DirectSource:
     """
-    Queries servers in turn, with the header and OPT fields of C{wishes}.
+    Queries servers in turn, with the header and OPT fields of C{options}.
     """
 
     def __init__(
         self,
         reactor: IReactorTime,
         servers: Sequence[Server],
-        wishes: QueryOptions,
+        options: QueryOptions,
         key: Key | None = None,
         *,
         sending: Callable[[Message, Server], object] = lambda query, server: None,
@@ -100,8 +100,8 @@ class DirectSource:
         kept: KeptConnections | None = None,
     ) -> None:
         """
-        @param reactor: also provides L{IReactorUDP} and L{IReactorTCP}.
-        @param key: signs queries; the replies must be signed with it too.
+        @param reactor: provides L{IReactorUDP} and L{IReactorTCP} as well.
+        @param key: signs queries. Replies that it has not signed are refused.
         @param sending: called with each query before it is sent.
         @param remark: called with the reason before a query is repeated.
         @param refused: called with a reply that rejects the cookie, before the query is repeated.
@@ -112,12 +112,12 @@ class DirectSource:
         self.last: Exchange | None = None
         self._reactor = reactor
         self._servers = servers
-        self._wishes = wishes
+        self._options = options
         self._key = key
         self._sending = sending
         self._remark = remark
         self._refused = refused
-        self._kept = kept if wishes.flags["keepopen"] else None
+        self._kept = kept if options.flags["keepopen"] else None
 
     def ask(self, question: Question, context: QueryContext) -> Start:
         return partial(self._start, question)
@@ -137,17 +137,17 @@ class DirectSource:
 
     async def exchange(self, question: Question, servers: Sequence[Server]) -> Exchange:
         """
-        Query each server in turn, C{wishes.tries} times, and return the first reply, with any rcode.
+        Query each server in turn, C{options.tries} times, and return the first reply, with any rcode.
         """
         began = self._reactor.seconds()
         faults: dict[str, DNSFault] = {}
-        attempts, most = 0, self._wishes.tries * len(servers)
-        for _ in range(self._wishes.tries):
+        attempts, most = 0, self._options.tries * len(servers)
+        for _ in range(self._options.tries):
             for server in servers:
                 attempts += 1
                 try:
                     done = self.last = await self._exchange(question, server)
-                    if done.reply.rcode != Rcode.SERVFAIL or self._wishes.flags["fail"] is not False or attempts == most:
+                    if done.reply.rcode != Rcode.SERVFAIL or self._options.flags["fail"] is not False or attempts == most:
                         return done
                 except TimedOut:
                     faults.pop(server.label, None)
@@ -157,65 +157,65 @@ class DirectSource:
         raise mostTelling(question, list(faults.values()), labels, attempts, self._reactor.seconds() - began)
 
     async def _exchange(self, question: Question, server: Server) -> Exchange:
-        wishes = self._wishes
-        options = tuple(wishes.options)
-        version = wishes.ednsVersion
-        stream = bool(wishes.flags["tcp"])
+        options = self._options
+        sent = tuple(options.ednsOptions)
+        version = options.ednsVersion
+        stream = bool(options.flags["tcp"])
         truncated = False
         #: After a second BADCOOKIE the query goes over TCP (RFC 7873, section 5.3).
         refreshed = 0
         while True:
-            query = self._query(question, options, version)
+            query = self._query(question, sent, version)
             self._sending(query, server)
             done = await self._once(query, server, stream, truncated)
             reply = done.reply
-            if reply.flags & TC and not stream and server not in self._encrypted and not wishes.flags["ignore"]:
+            if reply.flags & TC and not stream and server not in self._encrypted and not options.flags["ignore"]:
                 stream = truncated = True
                 self._remark("Truncated, retrying in TCP mode.")
                 continue
             known = reply.edns.version if reply.edns is not None else version
-            if reply.rcode == Rcode.BADVERS and known < version and wishes.flags["ednsnegotiation"]:
+            if reply.rcode == Rcode.BADVERS and known < version and options.flags["ednsnegotiation"]:
                 version = known
                 self._remark(f"BADVERS, retrying with EDNS version {version}.")
                 continue
-            ours = next((octets[:8] for code, octets in options if code == Cookie.code), b"")
+            ours = next((octets[:8] for code, octets in sent if code == Cookie.code), b"")
             theirs = reply.edns.option(Cookie.code) if reply.edns is not None else None
-            if reply.rcode == Rcode.BADCOOKIE and wishes.flags["badcookie"] and ours and theirs and refreshed < 2:
+            if reply.rcode == Rcode.BADCOOKIE and options.flags["badcookie"] and ours and theirs and refreshed < 2:
                 stream = stream or refreshed == 1
                 refreshed += 1
-                if wishes.flags["showbadcookie"]:
+                if options.flags["showbadcookie"]:
                     self._refused(done)
                 self._remark(f"BADCOOKIE, retrying{' in TCP mode' if stream else ''}.")
-                options = tuple([(code, theirs if code == Cookie.code else octets) for code, octets in options])
+                sent = tuple([(code, theirs if code == Cookie.code else octets) for code, octets in sent])
                 continue
             return done
 
-    def _query(self, question: Question, options: tuple[tuple[int, bytes], ...], version: int) -> Message:
-        wishes = self._wishes
-        flags = wishes.opcode << 11
+    def _query(self, question: Question, sent: tuple[tuple[int, bytes], ...], version: int) -> Message:
+        options = self._options
+        flags = options.opcode << 11
         for word, bit in _BITS:
-            if wishes.flags[word]:
+            if options.flags[word]:
                 flags |= bit
-        number = int.from_bytes(os.urandom(2), "big") if wishes.queryId is None else wishes.queryId
-        dnssec = wishes.dnssecOk
+        number = int.from_bytes(os.urandom(2), "big") if options.queryId is None else options.queryId
+        dnssec = options.dnssecOk
         edns = None
-        ednsFlags = wishes.ednsFlags | (DO if dnssec else 0) | (CO if wishes.flags["coflag"] else 0)
-        if wishes.flags["edns"] or ednsFlags or options or version or wishes.padding or wishes.payloadSize is not None:
-            size = PAYLOAD if wishes.payloadSize is None else wishes.payloadSize
-            edns = EDNS(size, ednsFlags, options, version)
-        questions = () if wishes.flags["header-only"] else (question,)
+        ednsFlags = options.ednsFlags | (DO if dnssec else 0) | (CO if options.flags["coflag"] else 0)
+        if options.flags["edns"] or ednsFlags or sent or version or options.padding or options.payloadSize is not None:
+            size = PAYLOAD if options.payloadSize is None else options.payloadSize
+            edns = EDNS(size, ednsFlags, sent, version)
+        questions = () if options.flags["header-only"] else (question,)
         query = Message(number, flags, questions, edns=edns)
-        if edns is None or not wishes.padding:
+        if edns is None or not options.padding:
             return query
-        room = -(len(buildMessage(query)) + _OPTION_HEAD) % wishes.padding
-        return Message(number, flags, questions, edns=EDNS(edns.payloadSize, ednsFlags, (*options, (Padding.code, bytes(room))), version))
+        room = -(len(buildMessage(query)) + _OPTION_HEAD) % options.padding
+        return Message(number, flags, questions, edns=EDNS(edns.payloadSize, ednsFlags, (*sent, (Padding.code, bytes(room))), version))
 
     async def _once(self, query: Message, server: Server, stream: bool, truncated: bool) -> Exchange:
         wire, mac = buildMessage(query), b""
         if self._key is not None:
             wire, mac = sign(wire, self._key, time())
         began = self._reactor.seconds()
-        asking = _Asking(self._reactor, query, server, self._wishes)
+        asking = _Asking(self._reactor, query, server, self._options)
         exchange = self._encrypted.get(server)
         if exchange is not None:
             asking.byExchange(exchange, wire)
@@ -242,7 +242,7 @@ class _Asking:
     A query in progress. C{deferred} fires with the octets of the reply, or fails with L{TimedOut} or L{Unreachable}.
     """
 
-    def __init__(self, reactor: IReactorTime, query: Message, server: Server, wishes: QueryOptions) -> None:
+    def __init__(self, reactor: IReactorTime, query: Message, server: Server, options: QueryOptions) -> None:
         self.deferred: Deferred[bytes] = Deferred(self._cancel)
         self.server = server
         self.query = query
@@ -250,14 +250,14 @@ class _Asking:
         self._ended = False
         self._lasting = False
         self._close: Callable[[], object] = lambda: None
-        self.wishes = wishes
-        self._timer: IDelayedCall | None = reactor.callLater(wishes.seconds, self._late)
+        self.options = options
+        self._timer: IDelayedCall | None = reactor.callLater(options.seconds, self._late)
 
     def byDatagram(self, wire: bytes) -> None:
-        wishes = self.wishes
-        interface = wishes.local or ("::" if self.server.family == socket.AF_INET6 else "")
+        options = self.options
+        interface = options.local or ("::" if self.server.family == socket.AF_INET6 else "")
         try:
-            opened: IListeningPort = IReactorUDP(self._reactor).listenUDP(wishes.localPort, _Datagrams(self, wire), interface, 65535)
+            opened: IListeningPort = IReactorUDP(self._reactor).listenUDP(options.localPort, _Datagrams(self, wire), interface, 65535)
         except CannotListenError as error:
             self.fail(error.socketError)
             return
@@ -269,18 +269,18 @@ class _Asking:
         """
         @param kept: where to find an open connection, and to leave it open for later queries.
         """
-        wishes = self.wishes
-        bindAddress = None if wishes.local is None else (wishes.local, wishes.localPort)
+        options = self.options
+        bindAddress = None if options.local is None else (options.local, options.localPort)
         server = self.server
         self._lasting = kept is not None
-        stream = kept.find(server, wishes) if kept is not None else None
+        stream = kept.find(server, options) if kept is not None else None
         if stream is not None:
             self._close = stream.transport.abortConnection
             stream.send(self, wire)
             return
         try:
             connector: IConnector = IReactorTCP(self._reactor).connectTCP(
-                server.address, server.port, _Streams(self, wire, kept), timeout=wishes.seconds, bindAddress=bindAddress
+                server.address, server.port, _Streams(self, wire, kept), timeout=options.seconds, bindAddress=bindAddress
             )
         except OSError as error:
             self.fail(error)
@@ -418,7 +418,7 @@ class _Streams(ClientFactory):
     def buildProtocol(self, addr: object) -> Protocol:
         stream = _Stream(self._asking, self._wire)
         if self._kept is not None:
-            self._kept.add(self._asking.server, self._asking.wishes, stream)
+            self._kept.add(self._asking.server, self._asking.options, stream)
         return stream
 
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
@@ -464,11 +464,11 @@ class KeptConnections:
     def __init__(self) -> None:
         self._streams: dict[tuple[Server, str | None, int], _Stream] = {}
 
-    def add(self, server: Server, wishes: QueryOptions, stream: _Stream) -> None:
-        self._streams[server, wishes.local, wishes.localPort] = stream
+    def add(self, server: Server, options: QueryOptions, stream: _Stream) -> None:
+        self._streams[server, options.local, options.localPort] = stream
 
-    def find(self, server: Server, wishes: QueryOptions) -> _Stream | None:
-        stream = self._streams.get((server, wishes.local, wishes.localPort))
+    def find(self, server: Server, options: QueryOptions) -> _Stream | None:
+        stream = self._streams.get((server, options.local, options.localPort))
         return None if stream is None or stream.lost else stream
 
     def close(self) -> None:

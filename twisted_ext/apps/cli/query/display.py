@@ -27,30 +27,30 @@ if TYPE_CHECKING:
 __all__ = ["chooseLetters", "now", "show", "unanswered"]
 
 
-def chooseLetters(wishes: QueryOptions) -> None:
+def chooseLetters(options: QueryOptions) -> None:
     """
     Decide whether names are shown in their own letters, if no option has.
     """
-    if wishes.flags["idnout"] is None:
-        wishes.flags["idnout"] = isTerminal(sys.stdout) and (sys.stdout.encoding or "").lower().startswith("utf")
+    if options.flags["idnout"] is None:
+        options.flags["idnout"] = isTerminal(sys.stdout) and (sys.stdout.encoding or "").lower().startswith("utf")
 
 
 def now() -> datetime:
     return datetime.now().astimezone()
 
 
-def show(reply: LookupOutcome, wishes: QueryOptions) -> None:
-    flags = wishes.flags
-    text = _rendered(reply, wishes)
+def show(reply: LookupOutcome, options: QueryOptions) -> None:
+    flags = options.flags
+    text = _rendered(reply, options)
     if flags["idnout"] and not encodable(text, sys.stdout):
         flags["idnout"] = False
-        text = _rendered(reply, wishes)
+        text = _rendered(reply, options)
     sys.stdout.write(text)
     sys.stdout.flush()
 
 
-def _rendered(reply: LookupOutcome, wishes: QueryOptions) -> str:
-    flags = wishes.flags
+def _rendered(reply: LookupOutcome, options: QueryOptions) -> str:
+    flags = options.flags
     if flags["json"]:
         return renderJSON(reply)
     if flags["short"]:
@@ -58,12 +58,12 @@ def _rendered(reply: LookupOutcome, wishes: QueryOptions) -> str:
     if flags["yaml"]:
         return renderYAML(reply)
     # The arguments are those of the whole command, so print them only once.
-    words = " ".join(wishes.words) if wishes.first else None
-    return renderText(reply, flags, paletteFor(sys.stdout, flags["color"]), words, wishes.servers)
+    words = " ".join(options.words) if options.first else None
+    return renderText(reply, flags, paletteFor(sys.stdout, flags["color"]), words, options.servers)
 
 
-def unanswered(question: Question, fault: DNSFault, wishes: QueryOptions) -> int:
-    if wishes.flags["json"]:
+def unanswered(question: Question, fault: DNSFault, options: QueryOptions) -> int:
+    if options.flags["json"]:
         sys.stdout.write(renderFault(question, fault))
         sys.stdout.flush()
     text = str(fault)

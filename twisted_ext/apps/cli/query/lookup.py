@@ -69,56 +69,56 @@ def lookUpAll(every: Sequence[QueryOptions]) -> int:
 
 
 async def _one(
-    reactor: IReactorTime, wishes: QueryOptions, shared: dict[object, CommandUpstream], kept: KeptConnections | None
+    reactor: IReactorTime, options: QueryOptions, shared: dict[object, CommandUpstream], kept: KeptConnections | None
 ) -> int:
-    key = (wishes.target, wishes.port, wishes.family, wishes.encryption.identity)
+    key = (options.target, options.port, options.family, options.encryption.identity)
     upstream = shared.get(key)
     if upstream is None:
-        upstream = await upstreamFor(reactor, wishes.target, wishes.port, wishes.family, wishes.encryption)
-        if wishes.encryption or isURL(wishes.target):
+        upstream = await upstreamFor(reactor, options.target, options.port, options.family, options.encryption)
+        if options.encryption or isURL(options.target):
             shared[key] = upstream
-    wishes.servers = upstream.servers if wishes.target else 0
+    options.servers = upstream.servers if options.target else 0
     try:
-        if wishes.rrType in (AXFR, IXFR):
+        if options.rrType in (AXFR, IXFR):
             from twisted_ext.apps.cli.query.zonetransfer import showZone
 
-            return await showZone(reactor, upstream, wishes, _keyFor(wishes))
-        direct = _direct(reactor, upstream, wishes, kept)
-        if direct is not None and wishes.flags["trace"]:
+            return await showZone(reactor, upstream, options, _keyFor(options))
+        direct = _direct(reactor, upstream, options, kept)
+        if direct is not None and options.flags["trace"]:
             from twisted_ext.apps.cli.query.trace import showTrace
 
-            return await showTrace(reactor, upstream, direct, wishes)
-        if direct is not None and wishes.flags["nssearch"]:
+            return await showTrace(reactor, upstream, direct, options)
+        if direct is not None and options.flags["nssearch"]:
             from twisted_ext.apps.cli.query.trace import showServers
 
-            return await showServers(reactor, upstream, direct, wishes)
-        code = await _lookUp(reactor, upstream, direct, wishes)
-        if code == OK and wishes.flags["sigchase"]:
+            return await showServers(reactor, upstream, direct, options)
+        code = await _lookUp(reactor, upstream, direct, options)
+        if code == OK and options.flags["sigchase"]:
             from twisted_ext.apps.cli.query.sigchase import showChain
 
-            return await showChain(reactor, upstream.source, wishes)
+            return await showChain(reactor, upstream.source, options)
         return code
     finally:
         if key not in shared:
             await upstream.source.close()
 
 
-def _keyFor(wishes: QueryOptions) -> Key | None:
-    if not wishes.keyFile:
-        return wishes.key
+def _keyFor(options: QueryOptions) -> Key | None:
+    if not options.keyFile:
+        return options.key
     from twisted_ext.apps.cli.remote.args import keyFromFile
 
-    return keyFromFile(wishes.keyFile)
+    return keyFromFile(options.keyFile)
 
 
 def _direct(
-    reactor: IReactorTime, upstream: CommandUpstream, wishes: QueryOptions, kept: KeptConnections | None
+    reactor: IReactorTime, upstream: CommandUpstream, options: QueryOptions, kept: KeptConnections | None
 ) -> DirectSource | None:
     """
     Return a source that sends queries with the requested header and OPT fields; L{None} if no argument requires that.
     """
-    word = wishes.needsServer
-    cookie = any(code == Cookie.code for code, _ in wishes.options)
+    word = options.needsServer
+    cookie = any(code == Cookie.code for code, _ in options.ednsOptions)
     if not word and not cookie:
         return None
     from twisted_ext.apps.cli.query.direct import DirectSource
@@ -134,11 +134,11 @@ def _direct(
     if not servers:
         if not word:
             return None
-        raise ExitError(USAGE, f"{word} requires a server, such as @192.0.2.53; @{wishes.target} is not a server")
+        raise ExitError(USAGE, f"{word} requires a server, such as @192.0.2.53; @{options.target} is not a server")
     if not encrypted and all(forwarder.stream for forwarder in behind(upstream.source, ForwardingSource)):
-        wishes.flags["tcp"] = True
+        options.flags["tcp"] = True
 
-    flags = wishes.flags
+    flags = options.flags
     text = not (flags["short"] or flags["json"] or flags["yaml"])
 
     def remark(line: str) -> None:
@@ -146,21 +146,21 @@ def _direct(
             sys.stdout.write(paletteFor(sys.stdout, flags["color"]).comment(f";; {line}") + "\n")
 
     def refused(done: Exchange) -> None:
-        question = Question(wishes.name, wishes.rrType, wishes.rrClass)
-        reply = LookupOutcome(question, done.reply, done.kind, done.server.label, done.seconds, now(), microseconds=wishes.microseconds)
-        show(reply, wishes)
-        wishes.first = False
+        question = Question(options.name, options.rrType, options.rrClass)
+        reply = LookupOutcome(question, done.reply, done.kind, done.server.label, done.seconds, now(), microseconds=options.microseconds)
+        show(reply, options)
+        options.first = False
 
     def sending(query: Message, server: Server) -> None:
         if flags["qr"] and text:
             palette = paletteFor(sys.stdout, flags["color"])
-            if flags["cmd"] and wishes.first:
-                sys.stdout.write("\n".join(greeting(" ".join(wishes.words), palette, wishes.servers)) + "\n")
-                wishes.first = False
+            if flags["cmd"] and options.first:
+                sys.stdout.write("\n".join(greeting(" ".join(options.words), palette, options.servers)) + "\n")
+                options.first = False
             sys.stdout.write(renderQuery(query, flags, palette))
 
     return DirectSource(
-        reactor, servers, wishes, _keyFor(wishes), sending=sending, remark=remark, refused=refused, encrypted=encrypted, kept=kept
+        reactor, servers, options, _keyFor(options), sending=sending, remark=remark, refused=refused, encrypted=encrypted, kept=kept
     )
 
 
@@ -175,29 +175,29 @@ def _encryptedBehind(source: IAnswerSource) -> dict[Server, IExchange]:
     return {upstream.server: upstream.stream for upstream in source.upstreams}
 
 
-async def _lookUp(reactor: IReactorTime, upstream: CommandUpstream, direct: DirectSource | None, wishes: QueryOptions) -> int:
-    question = Question(wishes.name, wishes.rrType, wishes.rrClass)
-    chooseLetters(wishes)
+async def _lookUp(reactor: IReactorTime, upstream: CommandUpstream, direct: DirectSource | None, options: QueryOptions) -> int:
+    question = Question(options.name, options.rrType, options.rrClass)
+    chooseLetters(options)
     began = reactor.seconds()
     trace = Trace()
 
     def display(found: Answer | ServerFailed) -> None:
-        reply = _replyOf(upstream, direct, question, found, wishes, reactor.seconds() - began)
+        reply = _replyOf(upstream, direct, question, found, options, reactor.seconds() - began)
         reply.truncated = direct is None and any(note.event == "truncated" for note in trace.notes)
-        show(reply, wishes)
+        show(reply, options)
 
     found: Answer | ServerFailed
     try:
-        found = await _ask(reactor, upstream, direct, question, wishes, trace, display)
+        found = await _ask(reactor, upstream, direct, question, options, trace, display)
     except ServerFailed as fault:
         # A reply with an error rcode is displayed like any other.
         found = fault
     except DNSFault as fault:
         if isinstance(fault, TimedOut | Unreachable):
             fault.text += upstream.hint
-            if wishes.encryption or isURL(wishes.target):
+            if options.encryption or isURL(options.target):
                 fault.text += trustHint(fault.text)
-        return unanswered(question, fault, wishes)
+        return unanswered(question, fault, options)
     display(found)
     last = direct.last if direct is not None else None
     if last is not None and last.doubt:
@@ -211,7 +211,7 @@ def _replyOf(
     direct: DirectSource | None,
     question: Question,
     found: Answer | ServerFailed,
-    wishes: QueryOptions,
+    options: QueryOptions,
     seconds: float,
 ) -> LookupOutcome:
     """
@@ -220,7 +220,7 @@ def _replyOf(
     origin = None
     if isinstance(found, ServerFailed):
         message = found.reply if isinstance(found.reply, Message) else _made(question, None, found)
-        source, server = _wayOf(upstream.source, wishes), found.server
+        source, server = _wayOf(upstream.source, options), found.server
     else:
         origin = found.origin
         message = found.message if found.message is not None else _made(question, found, None)
@@ -232,7 +232,7 @@ def _replyOf(
     if last is not None:
         seconds, source = last.seconds, last.kind
     reply = LookupOutcome(
-        question, message, source=source, server=server, seconds=seconds, when=now(), microseconds=wishes.microseconds
+        question, message, source=source, server=server, seconds=seconds, when=now(), microseconds=options.microseconds
     )
     if source in ENCRYPTED:
         from twisted_ext.apps.cli.query.session import sessionBehind
@@ -241,7 +241,7 @@ def _replyOf(
     return reply
 
 
-def _wayOf(source: IAnswerSource, wishes: QueryOptions) -> str:
+def _wayOf(source: IAnswerSource, options: QueryOptions) -> str:
     """
     Return the transport of a source of one transport.
     """
@@ -249,42 +249,42 @@ def _wayOf(source: IAnswerSource, wishes: QueryOptions) -> str:
 
     ways = {each.way for each in behind(source, ForwardingSource)}
     encrypted = ways & set(ENCRYPTED)
-    return encrypted.pop() if len(ways) == 1 and encrypted else "tcp" if wishes.flags["tcp"] else "udp"
+    return encrypted.pop() if len(ways) == 1 and encrypted else "tcp" if options.flags["tcp"] else "udp"
 
 
 async def _ask(
-    reactor: IReactorTime, upstream: CommandUpstream, direct: DirectSource | None, question: Question, wishes: QueryOptions, trace: Trace,
+    reactor: IReactorTime, upstream: CommandUpstream, direct: DirectSource | None, question: Question, options: QueryOptions, trace: Trace,
     display: Callable[[Answer | ServerFailed], object],
 ) -> Answer:  # fmt: skip
     """
     @param display: shows the replies of C{+showsearch} to queries before the last one.
     """
     source = upstream.source if direct is None else direct
-    flags = wishes.flags
+    flags = options.flags
     if flags["search"]:
         if flags["showsearch"]:
             from twisted_ext.apps.cli.query.shownsearch import ShownSearch
 
             source = ShownSearch(source, display)
-        source = _searching(reactor, source, upstream, wishes)
-    wait = wishes.seconds * wishes.tries * upstream.servers
+        source = _searching(reactor, source, upstream, options)
+    wait = options.seconds * options.tries * upstream.servers
     context = QueryContext(
         reactor.seconds() + min(wait, LOOKUP_SECONDS.most),
         recursionDesired=bool(flags["recurse"]),
-        dnssecOk=wishes.dnssecOk,
+        dnssecOk=options.dnssecOk,
         checkingDisabled=bool(flags["cdflag"]),
         authenticData=bool(flags["adflag"]),
-        edns=bool(flags["edns"]) or bool(wishes.options) or wishes.dnssecOk,
-        options=tuple(wishes.options),
+        edns=bool(flags["edns"]) or bool(options.ednsOptions) or options.dnssecOk,
+        options=tuple(options.ednsOptions),
         stream=bool(flags["tcp"]),
-        waits=(wishes.seconds,) * (wishes.tries * upstream.servers),
-        relative=wishes.relative and bool(flags["search"]),
+        waits=(options.seconds,) * (options.tries * upstream.servers),
+        relative=options.relative and bool(flags["search"]),
         trace=trace,
     )
     return await lookUp(source, question, context)
 
 
-def _searching(reactor: IReactorTime, source: IAnswerSource, upstream: CommandUpstream, wishes: QueryOptions) -> IAnswerSource:
+def _searching(reactor: IReactorTime, source: IAnswerSource, upstream: CommandUpstream, options: QueryOptions) -> IAnswerSource:
     """
     Return C{source} wrapped in a search list: the domain of C{+domain}, or the system's list.
     """
@@ -292,13 +292,13 @@ def _searching(reactor: IReactorTime, source: IAnswerSource, upstream: CommandUp
     from twisted_ext.resolver.system.configured import System
 
     domains, ndots = upstream.domains, upstream.ndots
-    if wishes.target:
+    if options.target:
         # The choice of a server does not change the system's search list.
         configuration = System(reactor).configuration
         domains, ndots = configuration.search, configuration.ndots
-    if wishes.domain is not None:
-        domains = (wishes.domain,)
-    return SearchListSource(source, domains, ndots=ndots if wishes.ndots is None else wishes.ndots)
+    if options.domain is not None:
+        domains = (options.domain,)
+    return SearchListSource(source, domains, ndots=ndots if options.ndots is None else options.ndots)
 
 
 def _made(question: Question, answer: Answer | None, fault: DNSFault | None) -> Message:

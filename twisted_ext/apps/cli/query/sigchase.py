@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 __all__ = ["showChain"]
 
 
-async def showChain(reactor: IReactorTime, source: IAnswerSource, wishes: QueryOptions) -> int:
+async def showChain(reactor: IReactorTime, source: IAnswerSource, options: QueryOptions) -> int:
     """
     Query a source for the records and all that validates them.
 
     @return: the exit code of C{txdns validate}.
     """
-    flags = wishes.flags
+    flags = options.flags
     now = int(time())
-    anchors = anchorsFrom([wishes.trustedKey] if wishes.trustedKey else [], now, "query")
-    question = Question(wishes.name, wishes.rrType, wishes.rrClass)
+    anchors = anchorsFrom([options.trustedKey] if options.trustedKey else [], now, "query")
+    question = Question(options.name, options.rrType, options.rrClass)
     context = QueryContext(reactor.seconds() + LOOKUP_SECONDS.most, stream=bool(flags["tcp"]))
     try:
         evidence = await collectEvidence(source, question, context, anchors, now)

@@ -52,12 +52,12 @@ class _Walk:
     The sources that both commands use: one for queries to the servers of zones, one to look up their addresses.
     """
 
-    def __init__(self, reactor: IReactorTime, upstream: CommandUpstream, direct: DirectSource, wishes: QueryOptions) -> None:
+    def __init__(self, reactor: IReactorTime, upstream: CommandUpstream, direct: DirectSource, options: QueryOptions) -> None:
         self.direct = direct
-        self.wishes = wishes
+        self.options = options
         self._reactor = reactor
         self._upstream = upstream
-        self._port = wishes.port or DNS_PORT
+        self._port = options.port or DNS_PORT
         self.names: dict[Server, str] = {}
 
     def named(self, server: Server) -> str:
@@ -81,7 +81,7 @@ class _Walk:
                 except DNSFault:
                     continue
                 found += self._note(name, self._servers(name, answer, anyOwner=True))
-            if found and self.wishes.flags["trace"]:
+            if found and self.options.flags["trace"]:
                 break
         return found
 
@@ -91,7 +91,7 @@ class _Walk:
         return servers
 
     def _servers(self, name: bytes, records: Sequence[RRSet], anyOwner: bool = False) -> list[Server]:
-        family = self.wishes.family
+        family = self.options.family
         return [
             Server(str(ip_address(rdata)), self._port)
             for rrset in records
@@ -101,19 +101,19 @@ class _Walk:
         ]
 
     async def lookUp(self, question: Question) -> tuple[RRSet, ...]:
-        deadline = self._reactor.seconds() + self.wishes.seconds * self.wishes.tries
+        deadline = self._reactor.seconds() + self.options.seconds * self.options.tries
         return (await lookUp(self._upstream.source, question, QueryContext(deadline))).answer
 
 
-async def showTrace(reactor: IReactorTime, upstream: CommandUpstream, direct: DirectSource, wishes: QueryOptions) -> int:
+async def showTrace(reactor: IReactorTime, upstream: CommandUpstream, direct: DirectSource, options: QueryOptions) -> int:
     """
     Query the root servers, follow each referral down to the answer, and print each step. The root servers are those that C{@SERVER} or the
     system's servers return; if they return none, the built-in ones.
     """
-    walk = _Walk(reactor, upstream, direct, wishes)
-    flags = wishes.flags
-    if wishes.first and flags["cmd"] and not (flags["json"] or flags["short"]):
-        print("\n".join(greeting(" ".join(wishes.words), Palette(False), wishes.servers)))
+    walk = _Walk(reactor, upstream, direct, options)
+    flags = options.flags
+    if options.first and flags["cmd"] and not (flags["json"] or flags["short"]):
+        print("\n".join(greeting(" ".join(options.words), Palette(False), options.servers)))
     from twisted_ext.compat.transfers import serversBehind
 
     servers: list[Server] = []
@@ -123,16 +123,16 @@ async def showTrace(reactor: IReactorTime, upstream: CommandUpstream, direct: Di
         complain(f"txdns query: {fault}; using the built-in addresses of the root servers")
     else:
         roots = [rrset for rrset in (*begun.reply.answer, *begun.reply.authority) if rrset.rrType == NS and rrset.name == ROOT]
-        _show(begun, roots, wishes, walk.named(begun.server))
+        _show(begun, roots, options, walk.named(begun.server))
         hosts = [rdata for rrset in roots for rdata in rrset.rdatas]
         servers = await walk.addresses(hosts, begun.reply.additional)
     if not servers:
-        port = wishes.port or DNS_PORT
+        port = options.port or DNS_PORT
         known = [Server(address, port) for address in ROOT_SERVERS]
-        servers = [server for server in known if not wishes.family or (wishes.family == 6) == (":" in server.address)]
+        servers = [server for server in known if not options.family or (options.family == 6) == (":" in server.address)]
     # Authoritative servers need no RD.
     flags["recurse"] = False
-    question = Question(wishes.name, wishes.rrType, wishes.rrClass)
+    question = Question(options.name, options.rrType, options.rrClass)
     zone = b""
     for _ in range(_MOST_STEPS):
         try:
@@ -140,11 +140,11 @@ async def showTrace(reactor: IReactorTime, upstream: CommandUpstream, direct: Di
         except DNSFault as fault:
             complain(f"txdns query: {fault}")
             return NO_REPLY
-        referral = _referral(done.reply, wishes.name)
+        referral = _referral(done.reply, options.name)
         if referral is None:
-            _show(done, (*done.reply.answer, *done.reply.authority), wishes, walk.named(done.server), last=True)
+            _show(done, (*done.reply.answer, *done.reply.authority), options, walk.named(done.server), last=True)
             return OK
-        _show(done, done.reply.authority, wishes, walk.named(done.server))
+        _show(done, done.reply.authority, options, walk.named(done.server))
         if zone and not (len(referral.name) > len(zone) and isBelow(referral.name.lower(), zone)):
             complain(f"txdns query: {done.server.label} refers to {nameToText(referral.name)}, which is not below its zone; stopped")
             return OK
@@ -153,7 +153,7 @@ async def showTrace(reactor: IReactorTime, upstream: CommandUpstream, direct: Di
         if not servers:
             complain(f"txdns query: no address found for any server of {nameToText(zone)}")
             return NO_REPLY
-    complain(f"txdns query: {nameToText(wishes.name)} has more than {_MOST_STEPS} delegations above it")
+    complain(f"txdns query: {nameToText(options.name)} has more than {_MOST_STEPS} delegations above it")
     return NO_REPLY
 
 
@@ -169,11 +169,11 @@ def _referral(reply: Message, name: bytes) -> RRSet | None:
     return None
 
 
-def _show(done: Exchange, records: Sequence[RRSet], wishes: QueryOptions, name: str, last: bool = False) -> None:
+def _show(done: Exchange, records: Sequence[RRSet], options: QueryOptions, name: str, last: bool = False) -> None:
     """
     @param name: that of the server, or its address.
     """
-    flags = wishes.flags
+    flags = options.flags
     write = sys.stdout.write
     if flags["json"]:
         data = {
@@ -195,43 +195,43 @@ def _show(done: Exchange, records: Sequence[RRSet], wishes: QueryOptions, name: 
             write(palette.comment(f";; status: {rcodeName(done.reply.rcode)}") + "\n")
         size = len(done.reply.wire)
         where = f"{done.server.address}#{done.server.port}({name})"
-        write(palette.comment(f";; Received {size} bytes from {where} in {timeText(done.seconds, wishes.microseconds)}") + "\n\n")
+        write(palette.comment(f";; Received {size} bytes from {where} in {timeText(done.seconds, options.microseconds)}") + "\n\n")
     sys.stdout.flush()
 
 
-async def showServers(reactor: IReactorTime, upstream: CommandUpstream, direct: DirectSource, wishes: QueryOptions) -> int:
+async def showServers(reactor: IReactorTime, upstream: CommandUpstream, direct: DirectSource, options: QueryOptions) -> int:
     """
     Query each server of a zone for its SOA record, and print one line for each server, to show which of them lag behind.
     """
-    walk = _Walk(reactor, upstream, direct, wishes)
+    walk = _Walk(reactor, upstream, direct, options)
     try:
-        answer = await walk.lookUp(Question(wishes.name, NS, wishes.rrClass))
+        answer = await walk.lookUp(Question(options.name, NS, options.rrClass))
         hosts = [rdata for rrset in answer if rrset.rrType == NS for rdata in rrset.rdatas]
         servers = await walk.addresses(hosts)
     except DNSFault as fault:
         complain(f"txdns query: {fault}")
         return NO_REPLY
     if not servers:
-        complain(f"txdns query: {nameToText(wishes.name)} has no name servers with an address; +nssearch needs the name of a zone")
+        complain(f"txdns query: {nameToText(options.name)} has no name servers with an address; +nssearch needs the name of a zone")
         return OK
-    wishes.flags["recurse"] = False
+    options.flags["recurse"] = False
     replied = False
     for server in dict.fromkeys(servers):
         try:
-            done = await direct.exchange(Question(wishes.name, SOA, wishes.rrClass), [server])
+            done = await direct.exchange(Question(options.name, SOA, options.rrClass), [server])
         except DNSFault as fault:
             complain(f"txdns query: {fault}")
             continue
         replied = True
         found = next((rrset for rrset in done.reply.answer if rrset.rrType == SOA), None)
-        took = timeText(done.seconds, wishes.microseconds)
-        if wishes.flags["json"]:
-            soa = dataText(found, wishes.flags) if found is not None else None
+        took = timeText(done.seconds, options.microseconds)
+        if options.flags["json"]:
+            soa = dataText(found, options.flags) if found is not None else None
             said = {"server": server.label, "rcode": rcodeName(done.reply.rcode), "soa": soa, "milliseconds": round(done.seconds * 1000, 3)}
             sys.stdout.write(dumps(said) + "\n")
         elif found is None:
             sys.stdout.write(f"{rcodeName(done.reply.rcode)} from server {server.address} in {took}.\n")
         else:
-            sys.stdout.write(f"SOA {dataText(found, wishes.flags)} from server {server.address} in {took}.\n")
+            sys.stdout.write(f"SOA {dataText(found, options.flags)} from server {server.address} in {took}.\n")
         sys.stdout.flush()
     return OK if replied else NO_REPLY

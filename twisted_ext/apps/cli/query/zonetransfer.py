@@ -35,26 +35,26 @@ __all__ = ["showZone"]
 _PATIENCE: Final = 60.0
 
 
-async def showZone(reactor: IReactorTime, upstream: CommandUpstream, wishes: QueryOptions, key: Key | None = None) -> int:
+async def showZone(reactor: IReactorTime, upstream: CommandUpstream, options: QueryOptions, key: Key | None = None) -> int:
     """
-    Transfer a zone, or with IXFR its changes since C{wishes.serial}, and print the records as text, or with C{+json} one object for each.
+    Transfer a zone, or with IXFR its changes since C{options.serial}, and print the records as text, or with C{+json} one object for each.
     """
     from twisted_ext.compat.transfers import zoneServersBehind
 
-    if wishes.rrType == IXFR and wishes.serial is None:
+    if options.rrType == IXFR and options.serial is None:
         raise ExitError(USAGE, "IXFR needs the serial of the version that you have; write ixfr=2026112000")
     servers = zoneServersBehind(upstream.source)
-    if not servers and (wishes.encryption or isURL(wishes.target)):
-        raise ExitError(USAGE, f"@{wishes.target}: zones are transferred over TCP or TLS only; write @tls://192.0.2.53 or @192.0.2.53")
+    if not servers and (options.encryption or isURL(options.target)):
+        raise ExitError(USAGE, f"@{options.target}: zones are transferred over TCP or TLS only; write @tls://192.0.2.53 or @192.0.2.53")
     if not servers:
-        raise ExitError(USAGE, f"@{wishes.target} is not a server that can transfer zones; write one such as @192.0.2.53")
+        raise ExitError(USAGE, f"@{options.target} is not a server that can transfer zones; write one such as @192.0.2.53")
     began = reactor.seconds()
-    flags = wishes.flags
+    flags = options.flags
     write = sys.stdout.write
-    if flags["cmd"] and wishes.first and not (flags["json"] or flags["short"]):
-        write("\n".join(greeting(" ".join(wishes.words), Palette(False), wishes.servers)) + "\n")
+    if flags["cmd"] and options.first and not (flags["json"] or flags["short"]):
+        write("\n".join(greeting(" ".join(options.words), Palette(False), options.servers)) + "\n")
     try:
-        records = await _transferred(reactor, servers, wishes, key, began + max(_PATIENCE, wishes.seconds * wishes.tries))
+        records = await _transferred(reactor, servers, options, key, began + max(_PATIENCE, options.seconds * options.tries))
     except DNSFault as fault:
         if not (flags["json"] or flags["short"]):
             write("; Transfer failed.\n")
@@ -79,7 +79,7 @@ async def showZone(reactor: IReactorTime, upstream: CommandUpstream, wishes: Que
         write(text)
         if flags["stats"]:
             way = "TCP" if all(each.tls is None for each in servers) else "TLS"
-            write(f";; Query time: {timeText(reactor.seconds() - began, wishes.microseconds, 'msec', 'usec')}\n")
+            write(f";; Query time: {timeText(reactor.seconds() - began, options.microseconds, 'msec', 'usec')}\n")
             names = [f"{each.server.address}#{each.server.port}({each.server.address})" for each in servers]
             write(f";; SERVER: {', '.join(names)} ({way})\n")
             write(f";; WHEN: {datetime.now().astimezone():%a %b %d %H:%M:%S %Z %Y}\n")
@@ -89,7 +89,7 @@ async def showZone(reactor: IReactorTime, upstream: CommandUpstream, wishes: Que
 
 
 async def _transferred(
-    reactor: IReactorTime, servers: list[ZoneServer], wishes: QueryOptions, key: Key | None, deadline: float
+    reactor: IReactorTime, servers: list[ZoneServer], options: QueryOptions, key: Key | None, deadline: float
 ) -> list[RRSet]:
     """
     Return the records in the order of the transfer, one record in each set, with the SOA record at both ends.
@@ -99,20 +99,20 @@ async def _transferred(
     from twisted_ext.transport.transfer import fetchZone
     from twisted_ext.zone.transfer.receiver import TransferKind
 
-    if wishes.rrType == AXFR and key is None and wishes.local is None:
-        records = await transferZone(reactor, servers, wishes.name, deadline, lambda text: complain(f"txdns query: {text}"))
+    if options.rrType == AXFR and key is None and options.local is None:
+        records = await transferZone(reactor, servers, options.name, deadline, lambda text: complain(f"txdns query: {text}"))
         return [*records, records[0]]
     soa = None
-    if wishes.rrType == IXFR and wishes.serial is not None:
-        soa = RRSet(wishes.name, SOA, 1, 0, (ROOT + ROOT + wishes.serial.to_bytes(4, "big") + bytes(16),))
+    if options.rrType == IXFR and options.serial is not None:
+        soa = RRSet(options.name, SOA, 1, 0, (ROOT + ROOT + options.serial.to_bytes(4, "big") + bytes(16),))
     fault: DNSFault | None = None
     for each in servers:
         left = max(0.0, deadline - reactor.seconds())
-        local = None if wishes.local is None else (wishes.local, wishes.localPort)
+        local = None if options.local is None else (options.local, options.localPort)
         try:
             received = await fetchZone(
-                reactor, each.server, wishes.name, key=key or each.key, soa=soa, edns=False, most=TRANSFER_OCTETS.default,
-                begin=min(left, wishes.seconds * wishes.tries), seconds=left, local=local,
+                reactor, each.server, options.name, key=key or each.key, soa=soa, edns=False, most=TRANSFER_OCTETS.default,
+                begin=min(left, options.seconds * options.tries), seconds=left, local=local,
                 connect=connectorTo(reactor, each.server, each.tls, name=each.name, local=local),
             )  # fmt: skip
         except DNSFault as error:

@@ -203,13 +203,13 @@ class _Transport:
         source = self._source
         assert source is not None
         server = findings.target.server
-        wishes = QueryOptions()
-        wishes.tries, wishes.seconds = 1, self._probe.seconds
-        wishes.flags["dnssec"] = dnssec
+        options = QueryOptions()
+        options.tries, options.seconds = 1, self._probe.seconds
+        options.flags["dnssec"] = dnssec
         if cookie:
-            wishes.options.append((Cookie.code, cookie))
+            options.ednsOptions.append((Cookie.code, cookie))
         exchanges = {} if findings.target.transport == "udp" else {server: source.upstreams[0].stream}
-        direct = DirectSource(self._probe.reactor, [server], wishes, encrypted=exchanges)
+        direct = DirectSource(self._probe.reactor, [server], options, encrypted=exchanges)
         exchange = await direct.exchange(self._question, [server])
         findings.heard(exchange.reply)
         learn(self._features, exchange.query, exchange.reply)

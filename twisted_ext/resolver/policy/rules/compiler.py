@@ -1,5 +1,5 @@
 """
-Reads lists and writes the table of their rules, in a child process, so that the server answers meanwhile:
+The child process that reads block lists and writes the table of their rules, while the server goes on answering:
 C{python -m twisted_ext.resolver.policy.rules.compiler}. Its input is JSON: C{{"table": PATH, "former": PATH, "lists": [...], "copies":
 {...}, "lines": {...}}}. C{former} is the table in force, or empty; the lists are as in L{RuleList}, C{copies} has path and digest of the
 copy of each list that is fetched, and C{lines} the lines of those in the settings.

@@ -42,7 +42,7 @@ METADATA: Final[Mapping[str, tuple[str, Callable[[str], str]]]] = {
     "ALSO-NOTIFY": ("notify", str),
 }
 
-#: The most that a client may have kept of a zone in a field.
+#: The most characters of a field of a zone, such as its account, that are kept.
 _LONGEST: Final = 1024
 
 
