@@ -245,14 +245,14 @@ class RunningTests(SynchronousTestCase):
         """
         running = _Running(Settings.of(upstream=["192.0.2.1"], block=["ads.example"], state=self.mktemp()))
         settings = AddedSettings(cast("Operations", running))
-        self.assertEqual(len(self.successResultOf(settings.alter([("block", "one.example", "", False)]))), 1)
+        self.assertEqual(len(self.successResultOf(settings.alter([AddedValue("block", "one.example")]))), 1)
         self.assertEqual(running.inForce.given["block"], ("ads.example.", "one.example."))
 
         def refuse(folder: str, values: object) -> None:
             raise StorageFault("the disk is full")
 
         with patch.object(additions, "write", refuse):
-            self.failureResultOf(settings.alter([("block", "two.example", "", False)]), StorageFault)
+            self.failureResultOf(settings.alter([AddedValue("block", "two.example")]), StorageFault)
         self.assertEqual(running.inForce.given["block"], ("ads.example.", "one.example."))
         self.assertEqual([each.value for each in addedIn(running.inForce.stateFolder())], ["one.example."])
 
@@ -265,11 +265,11 @@ class RunningTests(SynchronousTestCase):
         settings = AddedSettings(cast("Operations", running))
         folder = running.inForce.stateFolder()
         write(folder, [AddedValue("lists", "gone")])
-        self.successResultOf(settings.alter([("block", "one.example", "", False)]))
+        self.successResultOf(settings.alter([AddedValue("block", "one.example")]))
         self.assertEqual(running.inForce.given["block"], ("ads.example.", "one.example."))
         self.assertEqual([each.value for each in addedIn(folder)], ["gone", "one.example."])
         with patch.object(additions, "_made", side_effect=BadDescription("it does not fit")):
-            failure = self.failureResultOf(settings.alter([("block", "two.example", "", False)]), BadDescription)
+            failure = self.failureResultOf(settings.alter([AddedValue("block", "two.example")]), BadDescription)
         self.assertEqual(str(failure.value), "it does not fit")
         self.assertEqual(running.inForce.given["block"], ("ads.example.", "one.example."))
 

@@ -159,7 +159,7 @@ class Operations(Service):
         self.zoneSet = zoneSet
         self.keepers = keepers
         self.encryption = encryption
-        self.alterSettings: Callable[[Iterable[tuple[str, str, str, bool]]], Deferred[list[AddedValue]]] | None = None
+        self.alterSettings: Callable[[Iterable[AddedValue]], Deferred[list[AddedValue]]] | None = None
         self.history = History(today)
         self.started = today()
         self._today = today
@@ -387,7 +387,7 @@ class Operations(Service):
         """
         raise NotImplementedError
 
-    def alter(self, wanted: Iterable[tuple[str, str, str, bool]]) -> Deferred[list[AddedValue]]:
+    def alter(self, wanted: Iterable[AddedValue]) -> Deferred[list[AddedValue]]:
         """
         Add values to settings and remove some, see L{AddedSettings.alter<twisted_ext.server.settings.additions.AddedSettings.alter>}.
         """

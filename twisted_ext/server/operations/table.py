@@ -115,7 +115,10 @@ def _countOf(client: dict[str, JSON]) -> int:
 
 
 def _altered(server: Operations, given: Mapping[str, str], isRemoved: bool) -> Deferred[dict[str, JSON]]:
-    altering = server.alter([(given["setting"], given["value"], given.get("view", ""), isRemoved)])
+    # Not for the commands that read the table.
+    from twisted_ext.server.config.setting import AddedValue
+
+    altering = server.alter([AddedValue(given["setting"], given["value"], given.get("view", ""), isRemoved)])
 
     def altered(changed: list[AddedValue]) -> Deferred[dict[str, JSON]]:
         said = [str(each) for each in changed] or ["nothing has changed"]

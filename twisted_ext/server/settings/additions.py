@@ -335,12 +335,11 @@ class AddedSettings:
     def __init__(self, operations: _Server) -> None:
         self._operations = operations
 
-    def alter(self, wanted: Iterable[tuple[str, str, str, bool]]) -> Deferred[list[AddedValue]]:
+    def alter(self, wanted: Iterable[AddedValue]) -> Deferred[list[AddedValue]]:
         """
         Add values to settings and remove some, in force at once and for later starts too.
 
-        @param wanted: for each the name of a setting, the value as text, the view that it is for, C{""} for all clients, and whether it is
-            removed.
+        @param wanted: the changes, with the values as texts that were not checked yet.
 
         @return: the changes that were made: of values that were there, or were not, there are none. Fails with a L{CallerFault} or a
             L{StorageFault} if they cannot be made or kept; then nothing has changed.
@@ -348,16 +347,16 @@ class AddedSettings:
         changes = [*wanted]
         return self._operations.inTurn(lambda: Deferred.fromCoroutine(self._alter(changes)))
 
-    async def _alter(self, wanted: Iterable[tuple[str, str, str, bool]]) -> list[AddedValue]:
+    async def _alter(self, wanted: Iterable[AddedValue]) -> list[AddedValue]:
         operations = self._operations
         own, folder = operations.inForce.own, operations.inForce.stateFolder()
         if not folder:
             raise CallerFault("what is changed is kept in the state folder, and this server has none; state in its settings names one")
         former = values = await operations.elsewhere(lambda: addedIn(folder))
         changes: list[AddedValue] = []
-        for setting, text, view, isRemoved in wanted:
-            change = checkedValue(own, setting, text, view, isRemoved=isRemoved)
-            after = (removed if isRemoved else added)(values, change, own)
+        for each in wanted:
+            change = checkedValue(own, each.setting, each.value, each.view, isRemoved=each.isRemoved)
+            after = (removed if each.isRemoved else added)(values, change, own)
             if after != values:
                 changes.append(change)
             values = after

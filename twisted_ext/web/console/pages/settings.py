@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from twisted.internet.defer import Deferred
 
 from twisted_ext.errors import CallerFault, DNSFault
-from twisted_ext.server.config.setting import shown
+from twisted_ext.server.config.setting import AddedValue, shown
 from twisted_ext.server.settings.plugged import allSettings
 from twisted_ext.web.console.site.replies import ConsoleAsked, ConsoleRefusal, ConsoleReply, Undo, leadingTo, ownPath
 
@@ -68,13 +68,13 @@ class SettingsPage:
         elif action in ("add", "remove"):
             words = [form.get(key, "").strip() for key in ("name", "type", "value")]
             value = " ".join([each for each in words if each])
-            changes = [(form.get("setting", ""), value, form.get("view", ""), action == "remove")]
+            changes = [AddedValue(form.get("setting", ""), value, form.get("view", ""), action == "remove")]
         else:
             raise ConsoleRefusal(422, "There is no such action.")
         said, undo = await self._alter(asked, changes)
         return leadingTo(back, said, undo=None if action == "undo" else undo)
 
-    async def _alter(self, asked: ConsoleAsked, changes: Iterable[tuple[str, str, str, bool]]) -> tuple[str, Undo | None]:
+    async def _alter(self, asked: ConsoleAsked, changes: Iterable[AddedValue]) -> tuple[str, Undo | None]:
         """
         Return what was done, and what undoes it.
         """
@@ -96,7 +96,7 @@ class SettingsPage:
             view = await self._viewOf(client)
         wanted, other = ("block", "block-except") if action == "block" else ("block-except", "block")
         # What was decided before is taken back, so that the two do not contradict each other.
-        _, undo = await self._alter(asked, [(other, name, view, True), (wanted, name, view, False)])
+        _, undo = await self._alter(asked, [AddedValue(other, name, view, True), AddedValue(wanted, name, view)])
         said = f"{name} and all names below it are {_DONE[action]} for {f'view {view}' if view else 'all clients'}."
         return leadingTo(back, f"{said}{await self._but(name, client, action)}", undo=undo)
 
@@ -138,7 +138,7 @@ def originOf(inForce: Settings, name: str) -> str:
     return "an option" if name in own.options else "the settings file"
 
 
-def _undoneIn(text: str) -> list[tuple[str, str, str, bool]]:
+def _undoneIn(text: str) -> list[AddedValue]:
     """
     Return the changes of a form that undoes others.
 
@@ -146,6 +146,6 @@ def _undoneIn(text: str) -> list[tuple[str, str, str, bool]]:
     """
     try:
         found = json.loads(text)
-        return [(str(setting), str(value), str(view), bool(isRemoved)) for setting, value, view, isRemoved in found[:_UNDONE]]
+        return [AddedValue(str(setting), str(value), str(view), bool(isRemoved)) for setting, value, view, isRemoved in found[:_UNDONE]]
     except (ValueError, TypeError, RecursionError):
         raise ConsoleRefusal(422, "That cannot be undone here.") from None
