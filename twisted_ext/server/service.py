@@ -1,5 +1,18 @@
 """
 The DNS server as a Twisted service: listeners, answer sources and counters.
+
+The path of a query, from its octets to those of the reply; C{--show-path} prints it for given settings::
+
+    listeners      a datagram, a message on a stream, a request over HTTPS or QUIC
+    packet cache   the reply to the same octets, or one made in C from the records of a zone: most queries end here
+    reply.gates    access, opcode, form, cookie, signature, class and type; features have gates of their own
+    zones.table    the zones that are served here
+    features       OUTER: records of the settings; LOCAL: hosts, special names; UPSTREAM: block lists, rebinding, filters of types
+    cache          answers of earlier look-ups, prefetched and stale ones too
+    coalesce       one look-up for equal queries
+    sources        the route of the name: upstreams, or the recursive resolver with its validation
+        |
+    reply          the reply is built, limited in rate and size, and offered to the packet cache; observers are told
 """
 
 from __future__ import annotations

@@ -1,5 +1,19 @@
 """
 The zones that are served: the table that answers come from, loading, transfers and updates.
 
+The path of a change, whoever makes it::
+
+    master file, database, code    load        read and compiled in a child, signed if it is to be
+    a primary, a catalog           transfer    fetched by AXFR or IXFR into a file
+    an update, API, console        update      edits.ZoneEdits, or updates.UpdateHandler
+                                       |
+                     update.commit.CommitQueue     changes are made of the version in force, one after the other,
+                                       |            and are on disk before anybody is told
+                     load.publish.ZonePublisher    guards judge a version that has lost much
+                                       |
+                     table.zonetable.Zones         the version is in force: maps and cached replies of the former one are forgotten
+                                       |
+      transfer.notify, process.zonesyncparent      secondaries are told, workers get the change
+
 What a zone is, on disk and on the wire, is in L{twisted_ext.zone}; what asks others for names is in L{twisted_ext.server.sources}.
 """

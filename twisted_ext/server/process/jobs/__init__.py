@@ -1,3 +1,5 @@
 """
-Background work: subprocesses, threads, cooperative turns of the reactor, and the limits of the process itself.
+Background work: child processes, threads, cooperative turns of the reactor, the queue of the log, and the limits of the process itself.
+
+Worker processes are in L{twisted_ext.server.process}.
 """
