@@ -23,11 +23,10 @@ _SCRIPT: Final = runpy.run_path(str(ROOT / "docs" / "structure.py"))
 _MOST: Final = 16
 
 #: Folders, neither of which is in the other, that know each other's types. Look-ups by address are written for the resolver whose methods
-#: they are; queries of a recursive resolver wait in its pool; and a database of zones is updated by what asks it for its journal.
+#: they are; and queries of a recursive resolver wait in its pool.
 _KNOW_EACH_OTHER: Final = {
     ("addrinfo", "compat"),
     ("resolver.forward", "resolver.recursive"),
-    ("server.zones.load.databases", "server.zones.update"),
 }
 
 

@@ -6,7 +6,7 @@ the next image of the zone is built from them.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
@@ -28,11 +28,11 @@ from twisted_ext.zone.store.version import Version
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-    from twisted_ext.server.zones.load.databases.dbzones import StoreJournal
+    from twisted_ext.interfaces import IZoneStore
     from twisted_ext.zone.update.policy import Policy
     from twisted_ext.zone.zone import Zone
 
-__all__ = ["CommitQueue", "Compactor", "EditableZone", "Elsewhere", "Made"]
+__all__ = ["CommitQueue", "Compactor", "EditableZone", "Elsewhere", "Made", "StoreJournal"]
 
 #: The result of a change: the next version and the difference; or L{None} for no change.
 Made = tuple[Version, Difference] | None
@@ -378,6 +378,51 @@ class CommitQueue:
     def _close(self, ignored: None) -> None:
         if self.journal is not None:
             self.journal.close()
+
+
+class StoreJournal:
+    """
+    Stores changes in the database that the zone comes from; used by L{CommitQueue} in place of a journal.
+    """
+
+    def __init__(
+        self,
+        opened: Callable[[], IZoneStore],
+        note: Callable[[Sequence[Difference]], object] = lambda differences: None,
+        doubt: Callable[[bytes], object] = lambda apex: None,
+        look: Callable[[], Deferred[None]] = lambda: succeed(None),
+    ) -> None:
+        """
+        @param opened: returns the database, in the thread that stores changes.
+        @param note: called with the stored differences, in the thread that stored them.
+        @param doubt: called in that thread with the folded name of a zone that could not be written: it may not be readable either.
+        @ivar look: called in the reactor's thread; fires when what others have written is in force.
+        """
+        self.look = look
+        self._opened = opened
+        self._doubt = doubt
+        self._note = note
+
+    def append(self, differences: Sequence[Difference]) -> None:
+        try:
+            self._opened().write(differences)
+        except StoreMoved:
+            raise
+        except StorageFault:
+            self._doubt(differences[0].before.name.lower())
+            raise
+        self._note(differences)
+
+    # The database keeps no old changes, and its owner closes it.
+
+    def trim(self, imaged: int) -> bool:
+        return False
+
+    def clear(self, origin: bytes | None = None) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
 
 @dataclass(slots=True, eq=False)

@@ -24,7 +24,7 @@ from twisted_ext.server.process.jobs.subprocess import inThread
 from twisted_ext.server.reply.opcodes import OpcodeHandler, Outcome, handlerKey
 from twisted_ext.server.reply.requests import Refusal, Request
 from twisted_ext.server.zones.table.zonetable import SERVING, Zones
-from twisted_ext.server.zones.update.commit import CommitQueue, Compactor, EditableZone, Elsewhere
+from twisted_ext.server.zones.update.commit import CommitQueue, Compactor, EditableZone, Elsewhere, StoreJournal
 from twisted_ext.server.zones.update.journalreplay import Steps, begun, compacted, journalName, mended, replaying
 from twisted_ext.wire.codes import IN, Ede, Opcode, Rcode
 from twisted_ext.wire.names import nameToText
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from twisted_ext.server.config.zonesettings import ZoneSettings
-    from twisted_ext.server.zones.load.databases.dbzones import StoreJournal
     from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.image import Image
     from twisted_ext.zone.store.version import Version

@@ -12,11 +12,11 @@ from twisted.internet.defer import Deferred, DeferredLock, gatherResults, succee
 from twisted.internet.task import Cooperator, LoopingCall
 from twisted.logger import Logger
 
-from twisted_ext.errors import BadChange, BadDescription, BadZone, BudgetSpent, DNSFault, StorageFault, StoreMoved
+from twisted_ext.errors import BadChange, BadDescription, BadZone, BudgetSpent, DNSFault, StorageFault
 from twisted_ext.server.config.stores import storeFrom
 from twisted_ext.server.limits import STORE_LOOKS
 from twisted_ext.server.zones.table.guards import Guards
-from twisted_ext.server.zones.update.commit import Elsewhere
+from twisted_ext.server.zones.update.commit import Elsewhere, StoreJournal
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import SOA
@@ -36,58 +36,12 @@ if TYPE_CHECKING:
     from twisted_ext.server.config.zonesettings import ZoneSettings
     from twisted_ext.server.zones.table.sink import ZoneSink
 
-__all__ = ["DatabasePoller", "StoreJournal", "ZoneDatabases"]
+__all__ = ["DatabasePoller", "ZoneDatabases"]
 
 #: Names processed before control returns to the reactor.
 _STEP: Final = 200
 
 _log: Final = Logger(__name__)
-
-
-class StoreJournal:
-    """
-    Stores changes in the database that the zone comes from; used by L{CommitQueue<twisted_ext.server.zones.update.commit.CommitQueue>} in
-    place of a journal.
-    """
-
-    def __init__(
-        self,
-        opened: Callable[[], IZoneStore],
-        note: Callable[[Sequence[Difference]], object] = lambda differences: None,
-        doubt: Callable[[bytes], object] = lambda apex: None,
-        look: Callable[[], Deferred[None]] = lambda: succeed(None),
-    ) -> None:
-        """
-        @param opened: returns the database, in the thread that stores changes.
-        @param note: called with the stored differences, in the thread that stored them.
-        @param doubt: called in that thread with the folded name of a zone that could not be written: it may not be readable either.
-        @ivar look: called in the reactor's thread; fires when what others have written is in force.
-        """
-        self.look = look
-        self._opened = opened
-        self._doubt = doubt
-        self._note = note
-
-    def append(self, differences: Sequence[Difference]) -> None:
-        try:
-            self._opened().write(differences)
-        except StoreMoved:
-            raise
-        except StorageFault:
-            self._doubt(differences[0].before.name.lower())
-            raise
-        self._note(differences)
-
-    # The database keeps no old changes, and its owner closes it.
-
-    def trim(self, imaged: int) -> bool:
-        return False
-
-    def clear(self, origin: bytes | None = None) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
 
 
 class DatabasePoller:
