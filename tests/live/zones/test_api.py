@@ -406,6 +406,38 @@ def test_tokens(api: Api) -> None:
     assert (code, int(headers["retry-after"]) <= 60, api.ask("GET", "/api")[0]) == (429, True, 200)
 
 
+def test_limitedTokenSeesNothingElse(api: Api) -> None:
+    """
+    A token for some records sees the zone that these are in and of it these records, and nothing else by any request.
+    """
+    challenge = change("_acme-challenge.example.org.", "TXT", "REPLACE", '"x"')
+    assert api.patch(challenge, token="acme")[0] == 204
+    zones = "/api/v1/servers/localhost/zones"
+    assert len(api.ask("GET", zones)[1]) > 1
+    assert [each["name"] for each in api.ask("GET", zones, token="acme")[1]] == ["example.org."]
+    code, zone, _ = api.ask("GET", f"{zones}/example.org.", token="acme")
+    assert (code, [(each["name"], each["type"]) for each in zone["rrsets"]]) == (200, [("_acme-challenge.example.org.", "TXT")])
+    assert api.ask("PUT", f"{zones}/example.org./notify", token="acme")[0] == 200
+    assert api.ask("GET", "/api/2/zones/example.org/rrsets/_acme-challenge/TXT", token="acme")[0] == 200
+    assert api.ask("GET", f"{zones}?zone=fixed.example.", token="acme")[:2] == (200, [])
+    for name in ("fixed.example.", "none.example."):
+        assert api.ask("GET", f"{zones}/{name}", token="acme")[:2] == (404, {"error": "Not Found"})
+    one = f"{zones}/example.org."
+    others = [
+        ("GET", f"{one}/export"), ("GET", f"{one}/cryptokeys"), ("GET", f"{one}/metadata"), ("PUT", f"{one}/axfr-retrieve"),
+        ("DELETE", one), ("PUT", one), ("POST", zones), ("GET", "/api/v1/servers/localhost/search-data?q=*"),
+        ("GET", "/api/v1/servers/localhost/statistics"), ("PUT", "/api/v1/servers/localhost/cache/flush?domain=example.org."),
+        ("GET", "/api/v1/servers/localhost/tsigkeys"), ("GET", "/api/2/audit"), ("GET", "/api/2/zones/example.org/changes"),
+        ("GET", "/api/2/zones/example.org/rrsets/www/A"), ("GET", "/api/2/zones/none.example/rrsets/www/A"),
+    ]  # fmt: skip
+    for path, methods in api.ask("GET", "/api/2/openapi.json")[1]["paths"].items():
+        if "{" not in path:
+            others += [(method.upper(), path) for method in methods]
+    assert len(others) > 40
+    codes = {each: api.ask(*each, {} if each[0] != "GET" else None, token="acme")[0] for each in others}
+    assert codes == dict.fromkeys(others, 403)
+
+
 def test_search(api: Api) -> None:
     """
     Zones, names and contents are found by a part of them, and no more than are wanted; figures have the names that they have in PowerDNS.

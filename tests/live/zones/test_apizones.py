@@ -514,3 +514,27 @@ def test_twentyKills(api: Api) -> None:
         there = {address for each in range(count + 1) for address in found(api.server, f"all{each}.example.org", A)}
         assert acknowledged <= there
     assert len(acknowledged) > 200
+
+
+def test_noFilesByTheAPI(api: Api) -> None:
+    """
+    A client of the API has the server open no file: neither whether one is there nor what it has shows.
+    """
+    secret, none = api.folder / "tokens", api.folder / "none"
+    slave: dict[str, object] = {"name": "slave.example.", "kind": "Slave"}
+    for word in ("ca", "certificate", "private-key"):
+        texts = []
+        for path in (secret, none):
+            peer = f"tls://127.0.0.1:853#ns.example {word}={path}"
+            for method, place, body in (
+                ("POST", _ZONES, {**slave, "masters": [peer]}),
+                ("POST", f"{_ZONES}/added.example./metadata", {"kind": "ALSO-NOTIFY", "metadata": [peer]}),
+                ("PUT", f"{_ZONES}/added.example.", {"kind": "Slave", "masters": [peer]}),
+            ):
+                api.ask("POST", _ZONES, _ADDED)
+                code, said, _ = api.ask(method, place, body)
+                assert (code, word in said["error"], str(path) in said["error"]) == (422, True, False)
+                texts.append(said["error"])
+        assert len(set(texts)) == 1
+    api.twistd.stop()
+    assert "PEM" not in api.twistd.text()

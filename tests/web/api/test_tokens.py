@@ -43,6 +43,8 @@ def test_made(tmp_path: Path) -> None:
     assert token.mayChange("192.0.2.7", challenge, TXT)
     assert not token.mayChange("192.0.2.7", challenge, A)
     assert not token.mayChange("192.0.2.7", nameFromText("www.example.org"), TXT)
+    seen = [token.sees("192.0.2.7", nameFromText(zone)) for zone in ("example.org", "_acme-challenge.example.org", "org", "example.net")]
+    assert seen == [True, True, True, False]
     for secret in (b"", b"x", first.encode()[:-1], sha256(first.encode()).hexdigest().encode()):
         assert tokens.find(secret, "192.0.2.7") is None
     other = tokens.find(second.encode(), "198.51.100.1")

@@ -206,13 +206,16 @@ class ResourcesDoor:
                 _expectMethod(asked, "GET")
                 return succeed(ApiReply(body=openAPI(self._verbs, RRSetResource)))
             case ["audit"]:
+                asked.expectUnlimited()
                 _expectMethod(asked, "GET")
                 return self._audited(asked)
             case ["zones", zone, "changes"]:
+                asked.expectUnlimited()
                 _expectMethod(asked, "GET")
                 return succeed(self._changes(asked, zone))
             case ["zones", zone, "rrsets", owner, kind]:
                 return self._rrset(asked, *_named(zone, owner, kind))
+        asked.expectUnlimited()
         verb = self._verbs.get("/".join(asked.segments))
         if verb is None:
             raise ApiRefusal(404, "there is no such resource; /api/2/openapi.json has all")
@@ -279,6 +282,10 @@ class ResourcesDoor:
 
     def _rrset(self, asked: ApiAsked, apex: bytes, name: bytes, rrType: int) -> Deferred[ApiReply]:
         _expectFields(asked, *(() if asked.method == "GET" else ("dry-run",)))
+        if not asked.token.mayChange(asked.client, name, rrType):
+            # Whatever is there: it is not told.
+            what = f"{nameToText(name)} {typeName(rrType)}"
+            raise ApiRefusal(403, f"the token {asked.token.name} may not {'see' if asked.method == 'GET' else 'change'} {what}")
         zoneSet = self._operations.zoneSet
         place = None if zoneSet is None else zoneSet.zones.at(apex)
         zone = None if place is None else place.served()
@@ -290,8 +297,6 @@ class ResourcesDoor:
         asked.expectScope("zones")
         if not asked.match:
             raise ApiRefusal(428, "send If-Match with the ETag of what was read, or with * for whatever is there")
-        if not asked.token.mayChange(asked.client, name, rrType):
-            raise ApiRefusal(403, f"the token {asked.token.name} may not change {nameToText(name)} {typeName(rrType)}")
         rrset = None if asked.method == "DELETE" else _rrsetOf(asked.body, name, rrType)
 
         def apply(transaction: Transaction) -> None:

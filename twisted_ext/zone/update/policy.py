@@ -135,6 +135,18 @@ class Rule:
         return name == keyName or (place == "selfsub" and isBelow(name, keyName))
 
 
+    def reaches(self, keyName: bytes, apex: bytes) -> bool:
+        """
+        Return whether it may apply to records of a zone.
+
+        @param apex: the zone's name, folded.
+        """
+        if self.place == "zone":
+            return True
+        name = self.name if self.place in _NAMING else keyName
+        return isBelow(name, apex) or (self.place in ("subtree", "selfsub") and isBelow(apex, name))
+
+
 class Policy:
     """
     The rules of a zone, in order. Without rules, no client may change anything.
@@ -165,6 +177,12 @@ class Policy:
         Return whether the client may change anything at all; checked before any other work is done for it.
         """
         return any(rule.allows and rule.fitsWho(keyName, client) for rule in self.rules)
+
+    def reaches(self, keyName: bytes, client: str, apex: bytes) -> bool:
+        """
+        Return whether the client may change anything in a zone. For the parameters see L{allows} and L{Rule.reaches}.
+        """
+        return any(rule.allows and rule.reaches(keyName, apex) and rule.fitsWho(keyName, client) for rule in self.rules)
 
     def mayAdmit(self, client: str, signed: bool) -> bool:
         """

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -54,6 +55,11 @@ _NO_ASIDE: Final = Aside()
 #: What lists of zones tell of each as well.
 _LISTED: Final = ("kind", "account", "catalog", "masters")
 
+#: What a token for some records sees of the rest of its zone.
+_UNSEEN: Final[Mapping[str, JSON]] = {
+    "account": "", "catalog": "", "masters": [], "master_tsig_key_ids": [], "slave_tsig_key_ids": [],
+}  # fmt: skip
+
 #: Steps between which others get their turn: zones of a list, RRsets of a body, names of a zone.
 _ZONES: Final = 100
 _SETS: Final = 50
@@ -89,6 +95,8 @@ class PowerDNSDoor:
             if not allowed:
                 raise ApiRefusal(404, _NOT_FOUND)
             raise ApiRefusal(405, "Method Not Allowed", (("Allow", ", ".join(allowed)),))
+        if asked.token.policy is not None:
+            self._expectSeen(asked)
         made = handler(asked)
         return made if isinstance(made, Deferred) else succeed(made)
 
@@ -151,6 +159,26 @@ class PowerDNSDoor:
                 return {"PUT": self._lookups.flush}
         return {}
 
+    def _expectSeen(self, asked: ApiAsked) -> None:
+        """
+        @raise ApiRefusal: the token is for some records only, and the request is about something else.
+        """
+        match asked.segments:
+            case [] | ["v1", "servers"] | ["v1", "servers", "localhost"]:
+                return
+            case ["v1", "servers", "localhost", "zones"] if asked.method == "GET":
+                return
+            case ["v1", "servers", "localhost", "zones", name] if asked.method in ("GET", "PATCH"):
+                pass
+            # What clients ask for behind a change.
+            case ["v1", "servers", "localhost", "zones", name, "notify" | "rectify"]:
+                pass
+            case _:
+                asked.expectUnlimited()
+                return
+        if not asked.token.sees(asked.client, idToName(name)):
+            raise ApiRefusal(404, _NOT_FOUND)
+
     # -- reading
 
     def _placeOf(self, name: str) -> Place:
@@ -176,11 +204,13 @@ class PowerDNSDoor:
                 places = []
         else:
             places = list(self._zoneSet.zones)
+        if asked.token.policy is not None:
+            places = [place for place in places if asked.token.sees(asked.client, place.apex)]
         listed: list[JSON] = []
 
         def steps() -> Iterator[None]:
             for count, place in enumerate(places):
-                listed.append(self._described(place))
+                listed.append(self._seen(asked, self._described(place)))
                 if count % _ZONES == 0:
                     yield
 
@@ -212,11 +242,19 @@ class PowerDNSDoor:
             "last_check": 0,
         }
 
+    def _seen(self, asked: ApiAsked, described: dict[str, JSON]) -> dict[str, JSON]:
+        """
+        Return of the description of a zone what the token sees.
+        """
+        if asked.token.policy is None:
+            return described
+        return {key: _UNSEEN.get(key, value) for key, value in described.items()}
+
     def _zone(self, asked: ApiAsked, name: str) -> ApiReply | Deferred[ApiReply]:
         return self._shown(asked, self._placeOf(name))
 
     def _shown(self, asked: ApiAsked, place: Place, code: int = 200) -> ApiReply | Deferred[ApiReply]:
-        described = self._described(place, whole=True)
+        described = self._seen(asked, self._described(place, whole=True))
         if asked.fields.get("rrsets", "true") == "false":
             return ApiReply(code, described)
         added = self._zoneSet.addedAt(place.apex)
@@ -232,7 +270,9 @@ class PowerDNSDoor:
         self, asked: ApiAsked, place: Place, described: dict[str, JSON], asides: Mapping[tuple[bytes, int], Aside], code: int
     ) -> ApiReply:
         version = self._versionOf(place)
-        sets = _setsIn(version, asked.fields.get("rrset_name", "").lower(), asked.fields.get("rrset_type", "").upper(), dict(asides))
+        sees = None if asked.token.policy is None else partial(asked.token.mayChange, asked.client)
+        name, kind = asked.fields.get("rrset_name", "").lower(), asked.fields.get("rrset_type", "").upper()
+        sets = _setsIn(version, name, kind, dict(asides), sees)
 
         def parts() -> Iterator[bytes]:
             yield (json.dumps(described)[:-1] + ', "rrsets": [').encode("ascii")
@@ -356,22 +396,27 @@ def _server() -> dict[str, JSON]:
     }
 
 
-def _setsIn(version: Version, name: str, kind: str, left: dict[tuple[bytes, int], Aside]) -> Iterator[JSON]:
+def _setsIn(
+    version: Version, name: str, kind: str, left: dict[tuple[bytes, int], Aside], sees: Callable[[bytes, int], bool] | None = None
+) -> Iterator[JSON]:
     """
     Iterate over the RRsets of a zone.
 
     @param name: only those of this name, C{""} for all.
     @param kind: only those of this type, C{""} for all.
     @param left: what is kept beside them.
+    @param sees: returns whether a name and type is one of those; by default all are.
     """
     for node in _nodesOf(version, name):
         for rrset in node.sets:
-            if kind and typeName(rrset.rrType) != kind:
+            if (kind and typeName(rrset.rrType) != kind) or (sees is not None and not sees(rrset.name, rrset.rrType)):
                 continue
             records: list[JSON] = [{"content": rdataToText(rrset.rrType, rdata), "disabled": False} for rdata in rrset.rdatas]
             aside = left.pop((rrset.name.lower(), rrset.rrType), _NO_ASIDE)
             yield _setOf(nameToText(rrset.name), typeName(rrset.rrType), rrset.ttl, records, aside)
     for (owner, rrType), aside in left.items():
+        if sees is not None and not sees(owner, rrType):
+            continue
         if (not name or nameToText(owner) == name) and (not kind or typeName(rrType) == kind):
             yield _setOf(nameToText(owner), typeName(rrType), aside.ttl, [], aside)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from twisted_ext.server.config.keys import REMOTE_FILES
 from twisted_ext.web.api.powerdns.rrsets import RRSetBody, canonicalName
 from twisted_ext.web.api.site.replies import ApiRefusal
 from twisted_ext.wire.names import nameToText
@@ -16,7 +17,7 @@ from twisted_ext.wire.names import nameToText
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
 
-__all__ = ["MASTER", "METADATA", "NATIVE", "SLAVE", "ZoneBody", "facetsOf", "notesOf", "settingsOf", "textsIn"]
+__all__ = ["MASTER", "METADATA", "NATIVE", "SLAVE", "ZoneBody", "expectNoFiles", "facetsOf", "notesOf", "settingsOf", "textsIn"]
 
 NATIVE: Final = "Native"
 MASTER: Final = "Master"
@@ -151,6 +152,17 @@ def settingsOf(notes: Mapping[str, JSON]) -> dict[str, object]:
             assert isinstance(before, list)
             settings[name] = [*before, *texts]
     return settings
+
+
+def expectNoFiles(settings: Mapping[str, object]) -> None:
+    """
+    @raise ApiRefusal: what a client says of a zone would have the server open a file.
+    """
+    for text in [*textsIn(settings.get("primaries")), *textsIn(settings.get("notify"))]:
+        for word in text.split()[1:]:
+            if (option := word.partition("=")[0]) in REMOTE_FILES:
+                what = "the API takes the address of a server, its port, key= and pins="
+                raise ApiRefusal(422, f"{option}= names a file of the server, which only its settings do; {what}")
 
 
 def _keyed(name: str) -> str:

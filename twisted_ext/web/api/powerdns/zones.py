@@ -14,7 +14,7 @@ from twisted_ext.errors import BadName, BadZone
 from twisted_ext.server.process.jobs.turns import paced
 from twisted_ext.server.zones.load.databases.added import AddedZone, AsideChange
 from twisted_ext.web.api.powerdns.rrsets import REPLACE, RRSetChange, canonicalName, changeOf, idToName
-from twisted_ext.web.api.powerdns.zonebodies import ZoneBody, notesOf, settingsOf
+from twisted_ext.web.api.powerdns.zonebodies import ZoneBody, expectNoFiles, notesOf, settingsOf
 from twisted_ext.web.api.site.replies import ApiRefusal, bodyOf
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import nameFromText, nameToText
@@ -87,6 +87,7 @@ class PowerDNSZones:
             raise ApiRefusal(422, "You cannot give rrsets AND zone data as text")
         notes = notesOf(body, {"soa_edit_api": "DEFAULT"})
         settings = settingsOf(notes)
+        expectNoFiles(settings)
         zone = AddedZone(name, settings, notes)
         sets: list[RRSet] = []
         asides: list[AsideChange] = []
@@ -204,7 +205,9 @@ class PowerDNSZones:
         def altered(zone: AddedZone) -> AddedZone:
             notes = change(dict(zone.notes))
             asked.told = {"zone": nameToText(apex), "kind": notes.get("kind", "")}
-            return AddedZone(zone.name, {**_others(zone), **settingsOf(notes)}, notes)
+            settings = settingsOf(notes)
+            expectNoFiles(settings)
+            return AddedZone(zone.name, {**_others(zone), **settings}, notes)
 
         return self._zoneSet.added.alter(apex, altered)
 

@@ -158,6 +158,14 @@ class ApiAsked:
             raise ApiRefusal(403, f"the token {self.token.name} has scope {self.token.scope}; this takes {scope}")
 
 
+    def expectUnlimited(self) -> None:
+        """
+        @raise ApiRefusal: the token is for some records only.
+        """
+        if self.token.policy is not None:
+            raise ApiRefusal(403, f"the token {self.token.name} is for some records only (only); this takes one without that")
+
+
 class ApiDoor(Protocol):
     """
     What replies to the requests below a path.

@@ -43,7 +43,7 @@ class ApiToken:
     A token.
 
     @ivar digest: the SHA-256 hash of its secret.
-    @ivar policy: what it may change; L{None} for all records.
+    @ivar policy: what it may change, and see: it sees nothing else; L{None} for all records.
     @ivar networks: where it may be used from; empty for everywhere.
     @ivar until: when it ends, in seconds since 1970; L{None} for never.
     """
@@ -79,6 +79,13 @@ class ApiToken:
         Return whether it may change records of a name and type.
         """
         return self.policy is None or self.policy.allows(_keyOf(self.name), client, name, rrType)
+
+
+    def sees(self, client: str, apex: bytes) -> bool:
+        """
+        Return whether it may change anything in a zone.
+        """
+        return self.policy is None or self.policy.reaches(_keyOf(self.name), client, apex)
 
 
 class ApiTokens(SecretTables[bytes, ApiToken]):
