@@ -538,3 +538,46 @@ def test_noFilesByTheAPI(api: Api) -> None:
         assert len(set(texts)) == 1
     api.twistd.stop()
     assert "PEM" not in api.twistd.text()
+
+
+_SOA = {"content": "ns1.example.net. hostmaster.bad.example. 1 10800 3600 604800 3600", "disabled": False}
+
+
+@pytest.mark.parametrize(
+    ("rrsets", "said"),
+    [
+        ([("www", "A", "192.0.2.1"), ("www", "CNAME", "other.example.")], "Conflicts with another RRset"),
+        ([("www", "CNAME", "one.example."), ("www", "CNAME", "two.example.")], "2 records of type CNAME"),
+        ([("", "CNAME", "other.example.")], "Conflicts|a CNAME and"),
+        ([("below", "SOA", _SOA["content"])], "an SOA, which belongs at"),
+        ([("", "DS", f"1 13 2 {64 * '0'}")], "DS records, which belong to the zone above"),
+        ([("www", "DNAME", "one.example."), ("www", "DNAME", "two.example.")], "2 records of type DNAME"),
+    ],
+    ids=["CNAME and A", "two CNAME", "CNAME at the apex", "SOA below", "DS at the apex", "two DNAME"],
+)
+def test_newZonesAreJudged(api: Api, rrsets: list[tuple[str, str, str]], said: str) -> None:
+    """
+    What an update or a master file may not put into a zone, a new one may not have either: as RRsets, as text, and by a change of it.
+    """
+    by: dict[tuple[str, str], list[str]] = {}
+    for owner, kind, content in rrsets:
+        by.setdefault((f"{owner}.bad.example.".lstrip("."), kind), []).append(content)
+    sets = [
+        {"name": name, "type": kind, "ttl": 60, "records": [{"content": each, "disabled": False} for each in contents]}
+        for (name, kind), contents in by.items()
+    ]
+    lines = [f"{owner or '@'} {kind} {data}\n" for owner, kind, data in rrsets]
+    text = f"$TTL 60\n@ SOA {_SOA['content']}\n@ NS ns1.example.net.\n{''.join(lines)}"
+    zone: dict[str, object] = {"name": "bad.example.", "kind": "Native", "nameservers": ["ns1.example.net."]}
+    for body in ({**zone, "rrsets": sets}, {**zone, "nameservers": [], "zone": text}):
+        code, answer, _ = api.ask("POST", _ZONES, body)
+        assert code == 422, answer
+        assert any(word in answer["error"] for word in (*said.split("|"), "parsing the zonedata", "would have")), answer
+    assert api.ask("GET", f"{_ZONES}/bad.example.")[0] == 404
+    assert api.ask("POST", _ZONES, zone)[0] == 201
+    code, answer = api.patch(*[{**each, "changetype": "REPLACE"} for each in sets], zone="bad.example.")
+    assert code == 422, answer
+    wanted = [*sets, {"name": "bad.example.", "type": "SOA", "ttl": 60, "records": [_SOA]}]
+    if ("bad.example.", "SOA") not in by:
+        assert api.ask("PUT", f"{_ZONES}/bad.example.", {"rrsets": wanted})[0] == 422
+    assert ask(api.server, "bad.example", SOA).rcode == Rcode.NOERROR

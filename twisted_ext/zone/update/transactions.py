@@ -4,13 +4,15 @@ Transactions: changes to a zone that take effect together or not at all.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadChange
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.canonical import canonicalOf
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import CNAME, DNAME, KEY, NS, NSEC, RRSIG, SOA, typeName
+from twisted_ext.wire.rrtypes import CNAME, DELEG, DNAME, DS, KEY, NS, NSEC, RRSIG, SOA, typeName
 from twisted_ext.zone.limits import NAME_TYPES, SET_RECORDS
 from twisted_ext.zone.store.changeset import Difference, compareSets, isIdentical, setsOf, sortedSets
 from twisted_ext.zone.store.nodes import Kind, keyBelow, kindOf
@@ -19,10 +21,13 @@ from twisted_ext.zone.store.serials import isNewer, nextSerial, serialIn, withSe
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["BESIDE_ALIASES", "Transaction"]
+__all__ = ["BESIDE_ALIASES", "PARENTAL", "Transaction", "expectName"]
 
 #: Types allowed beside a CNAME (RFC 4035, section 2.5).
 BESIDE_ALIASES: Final = frozenset((RRSIG, NSEC, KEY))
+
+#: Types that belong to the parent zone.
+PARENTAL: Final = frozenset((DS, DELEG))
 
 #: Types of which a name has at most one record.
 _SINGLE: Final = frozenset((CNAME, DNAME, SOA))
@@ -212,33 +217,50 @@ class Transaction:
 
     def _check(self, key: bytes, sets: dict[Kind, RRSet], before: dict[Kind, RRSet]) -> None:
         """
-        @param before: the RRsets before the changes. If they exceed a limit, the name may keep exceeding it as long as it shrinks.
-
         @raise BadChange: a zone cannot have these RRsets at one name.
         """
         if not key and _NS not in sets and _NS in before and self._needsNS:
-            raise self._bad(key, "no NS record; a zone has one at least")
-        if len(sets) > max(NAME_TYPES.default, len(before)):
-            raise self._bad(key, f"{len(sets)} types of records; at most {NAME_TYPES.default:.0f} are allowed")
-        for kind, rrset in sets.items():
-            rrType = rrset.rrType
-            count = len(rrset.rdatas)
-            if count > 1:
-                most = 1 if rrType in _SINGLE else SET_RECORDS.default
-                if count > most and (kind not in before or count > len(before[kind].rdatas)):
-                    raise self._bad(
-                        key,
-                        f"{count} records of type {typeName(rrType)}; at most {most:.0f} {'is' if most == 1 else 'are'} allowed",
-                    )
-            if rrType == SOA and key:
-                raise self._bad(key, f"an SOA, which belongs at {nameToText(self._apex)}")
-        if (CNAME, 0) in sets:
-            others = [kind[0] for kind in sets if kind[0] != CNAME and kind[0] not in BESIDE_ALIASES]
-            if others:
-                raise self._bad(key, f"a CNAME and {typeName(others[0])} too; a CNAME has to be alone (RFC 2181, section 10.1)")
+            raise BadChange(f"{nameToText(self._apex)} would have no NS record; a zone has one at least")
+        expectName(key + self._apex, self._apex, sets, before)
 
-    def _bad(self, key: bytes, what: str) -> BadChange:
-        return BadChange(f"{nameToText(key + self._apex)} would have {what}")
+
+def expectName(owner: bytes, apex: bytes, sets: Mapping[Kind, RRSet], before: Mapping[Kind, RRSet] = MappingProxyType({})) -> None:
+    """
+    The judge of what one name of a zone may have, whoever puts it there: updates, API, console, databases. What a master file or a primary
+    may break all the same, L{twisted_ext.zone.check.semantics.owned} says.
+
+    @param owner: the name.
+    @param apex: the zone's, folded.
+    @param sets: all RRsets of the name.
+    @param before: those before a change. If they exceed a limit, the name may keep exceeding it as long as it shrinks, and what it has
+        already may stay.
+
+    @raise BadChange: a zone cannot have these.
+    """
+    if wrong := _wrongWith(owner, apex, sets, before):
+        raise BadChange(f"{nameToText(owner)} would have {wrong}")
+
+
+def _wrongWith(owner: bytes, apex: bytes, sets: Mapping[Kind, RRSet], before: Mapping[Kind, RRSet]) -> str:
+    isApex = len(owner) == len(apex)
+    if len(sets) > max(NAME_TYPES.default, len(before)):
+        return f"{len(sets)} types of records; at most {NAME_TYPES.default:.0f} are allowed"
+    for kind, rrset in sets.items():
+        rrType = rrset.rrType
+        count = len(rrset.rdatas)
+        if count > 1:
+            most = 1 if rrType in _SINGLE else SET_RECORDS.default
+            if count > most and (kind not in before or count > len(before[kind].rdatas)):
+                return f"{count} records of type {typeName(rrType)}; at most {most:.0f} {'is' if most == 1 else 'are'} allowed"
+        if rrType == SOA and not isApex:
+            return f"an SOA, which belongs at {nameToText(apex)}"
+        if rrType in PARENTAL and isApex and kind not in before:
+            return f"{typeName(rrType)} records, which belong to the zone above"
+    if (CNAME, 0) in sets:
+        others = [kind[0] for kind in sets if kind[0] != CNAME and kind[0] not in BESIDE_ALIASES]
+        if others:
+            return f"a CNAME and {typeName(others[0])} too; a CNAME has to be alone (RFC 2181, section 10.1)"
+    return ""
 
 
 def _alike(sets: dict[Kind, RRSet], others: dict[Kind, RRSet]) -> bool:

@@ -5,7 +5,7 @@ Requests that add, change and remove zones.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
@@ -20,8 +20,9 @@ from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.records import RRSet, groupRecords
 from twisted_ext.wire.rrtypes import CNAME, NS, SOA
+from twisted_ext.zone.store.nodes import Kind, kindOf
 from twisted_ext.zone.store.serials import nextSerial, serialIn, withSerial
-from twisted_ext.zone.update.transactions import BESIDE_ALIASES
+from twisted_ext.zone.update.transactions import BESIDE_ALIASES, expectName
 from twisted_ext.zone.zonefile.reader import readMaster
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ class PowerDNSZones:
 
         def complete(_: None) -> Deferred[None]:
             whole = [] if zone.isSecondary else self._completed(body, name, sets, settings)
-            return self._zoneSet.added.add(zone, whole, asides)
+            judging = paced(self._clock, _judging(whole, name))
+            return judging.addCallback(lambda _: self._zoneSet.added.add(zone, whole, asides))
 
         def done(_: None) -> bytes:
             asked.told = {"zone": nameToText(name), "kind": notes["kind"], "rrsets": len(sets)}
@@ -241,6 +243,22 @@ def _nameOf(body: ZoneBody) -> bytes:
     if not _ZONE_NAME.fullmatch(body.name):
         raise ApiRefusal(422, f"Name '{body.name}' contains unsupported characters")
     return canonicalName(body.name).lower()
+
+
+def _judging(sets: Iterable[RRSet], apex: bytes) -> Iterator[None]:
+    """
+    Judge what each name of a new zone has, in short steps.
+
+    @raise twisted_ext.errors.BadChange: a zone cannot have it.
+    """
+    names: dict[bytes, dict[Kind, RRSet]] = {}
+    for rrset in sets:
+        names.setdefault(rrset.name.lower(), {})[kindOf(rrset)] = rrset
+    yield
+    for count, (name, kinds) in enumerate(names.items()):
+        expectName(name, apex, kinds)
+        if count % _SETS == 0:
+            yield
 
 
 def _expectAll(asked: ApiAsked, apex: bytes) -> None:
