@@ -581,3 +581,23 @@ def test_newZonesAreJudged(api: Api, rrsets: list[tuple[str, str, str]], said: s
     if ("bad.example.", "SOA") not in by:
         assert api.ask("PUT", f"{_ZONES}/bad.example.", {"rrsets": wanted})[0] == 422
     assert ask(api.server, "bad.example", SOA).rcode == Rcode.NOERROR
+
+
+def test_theRootIsAZone(api: Api) -> None:
+    """
+    The root is added like any other zone, with the SOA record of the settings.
+    """
+    code, zone, _ = api.ask("POST", _ZONES, {"name": ".", "kind": "Native", "nameservers": ["ns1.example.net."]})
+    assert (code, zone["name"], zone["id"]) == (201, ".", "=2E")
+    assert api.ask("GET", f"{_ZONES}/=2E")[1]["name"] == "."
+    assert [each["content"].split()[1] for each in setsOf(zone)[".", "SOA"]["records"]] == ["hostmaster."]
+    assert found(api.server, ".", NS) == {"ns1.example.net."}
+
+
+def test_wrongParameter(api: Api) -> None:
+    """
+    C{rrsets} is on or off; another word is an error.
+    """
+    assert "rrsets" not in api.ask("GET", f"{_ZONES}/example.org.?rrsets=false")[1]
+    assert api.ask("GET", f"{_ZONES}/example.org.?rrsets=true")[1]["rrsets"]
+    assert api.ask("GET", f"{_ZONES}/example.org.?rrsets=maybe")[0] == 422

@@ -55,6 +55,12 @@ _NO_ASIDE: Final = Aside()
 #: What lists of zones tell of each as well.
 _LISTED: Final = ("kind", "account", "catalog", "masters")
 
+#: What switches a parameter of a request on or off.
+_SWITCHES: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+#: Characters of a parameter that an error repeats.
+_LONGEST: Final = 40
+
 #: What a token for some records sees of the rest of its zone.
 _UNSEEN: Final[Mapping[str, JSON]] = {
     "account": "", "catalog": "", "masters": [], "master_tsig_key_ids": [], "slave_tsig_key_ids": [],
@@ -229,7 +235,8 @@ class PowerDNSDoor:
             notes["masters"] = [str(each["server"]) for each in _tables(primaries)]
         facets: dict[str, JSON] = facetsOf(notes)
         shown: dict[str, JSON] = {"nsec3narrow": False, "nsec3param": "", **facets} if whole else {name: facets[name] for name in _LISTED}
-        identifier = place.text.replace("/", "=2F")
+        # A path of one dot is another one for clients.
+        identifier = "=2E" if place.text == "." else place.text.replace("/", "=2F")
         return {
             "id": identifier,
             "url": f"{_SERVER}/zones/{identifier}",
@@ -255,7 +262,10 @@ class PowerDNSDoor:
 
     def _shown(self, asked: ApiAsked, place: Place, code: int = 200) -> ApiReply | Deferred[ApiReply]:
         described = self._seen(asked, self._described(place, whole=True))
-        if asked.fields.get("rrsets", "true") == "false":
+        wanted = asked.fields.get("rrsets", "true")
+        if wanted not in _SWITCHES:
+            raise ApiRefusal(422, f"'rrsets' request parameter value '{wanted[:_LONGEST]}' is not supported")
+        if not _SWITCHES[wanted]:
             return ApiReply(code, described)
         added = self._zoneSet.addedAt(place.apex)
         if added is not None and added.isSecondary and place.served() is None:

@@ -201,8 +201,9 @@ class AddedZones:
 
         @raise BadDescription: the setting for it is not valid.
         """
-        zone = nameToText(name)
-        words = [f"{word[:-1]}{zone}" if word.endswith("@") else word for word in self._soa.split()]
+        # The root ends each name already.
+        zone = "" if len(name) == 1 else nameToText(name)
+        words = [f"{word[:-1]}{zone}" or "." if word.endswith("@") else word for word in self._soa.split()]
         try:
             rdata: bytes = rdataFromText(SOA, " ".join(words), b"\x00")
         except (BadName, BadRecord) as fault:
