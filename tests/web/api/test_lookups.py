@@ -4,9 +4,9 @@ Tests of what the API looks up in zones.
 
 from __future__ import annotations
 
+import json
+from types import SimpleNamespace
 from typing import Any, cast
-
-from twisted.internet.task import Clock
 
 from tests.zone.plain import versionOf
 from twisted_ext.server.zones.table.zonetable import Zones
@@ -23,9 +23,38 @@ def test_keysOfASignedZone() -> None:
     The keys of a zone are those that it publishes, with their roles; a zone without signatures has none.
     """
     zones = Zones()
-    lookups = PowerDNSLookups(cast(Any, None), Clock(), lambda: 0.0)
+    lookups = PowerDNSLookups(cast(Any, None), lambda: 0.0)
     soa = "@ SOA a. b. 1 2 3 4 5\n"
     for text, roles in ((soa, []), (f"{soa}@ DNSKEY 257 3 13 {_KEY}\n@ DNSKEY 256 3 13 {_KEY}\n", ["ksk", "zsk"])):
         keys = cast("list[dict[str, object]]", lookups.cryptokeys(zones.put(Zone(versionOf(text)))).body)
         assert sorted([str(key["keytype"]) for key in keys]) == roles
         assert all(key["algorithm"] == "13" and _KEY in str(key["dnskey"]) for key in keys)
+
+
+def _searched(zones: Zones, **fields: str) -> tuple[list[dict[str, Any]], int]:
+    """
+    Return what a search finds, and in how many steps.
+    """
+    lookups = PowerDNSLookups(cast(Any, SimpleNamespace(zones=zones)), lambda: 0.0)
+    parts = lookups.search(cast(Any, SimpleNamespace(fields=fields))).parts
+    assert parts is not None
+    sent = list(parts)
+    return cast("list[dict[str, Any]]", json.loads(b"".join(sent))), len(sent)
+
+
+def test_searchIsWhole() -> None:
+    """
+    A search ends with the last record, however many there are, and sends as many results as are wanted. Others get their turn each few
+    dozen records, also at a name that has thousands.
+    """
+    zones = Zones()
+    many = "".join([f"many A 10.0.{number >> 8}.{number & 255}\n" for number in range(2000)])
+    names = "".join([f"n{number} A 192.0.2.1\n" for number in range(2000)])
+    zones.put(Zone(versionOf(f"@ SOA a. b. 1 2 3 4 5\n{many}{names}zz TXT last\n")))
+    found, steps = _searched(zones, q="*last*")
+    assert [each["name"] for each in found] == ["zz.example."]
+    assert steps > 4000 / 64
+    assert _searched(zones, q="*nothing*")[0] == []
+    assert len(_searched(zones, q="192.0.2.1", max="7")[0]) == 7
+    assert [each["object_type"] for each in _searched(zones, q="example*")[0]] == ["zone", "record"]
+    assert len(_searched(zones, q="many.example", object_type="record", max="5000")[0]) == 1000

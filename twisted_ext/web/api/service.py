@@ -75,7 +75,7 @@ class ApiService(SecuredService):
         """
         clock = IReactorTime(reactor)
         assert operations.zoneSet is not None
-        lookups = PowerDNSLookups(operations, clock, today)
+        lookups = PowerDNSLookups(operations, today)
         elsewhere = partial(inThread, reactor)
         powerDNS = PowerDNSDoor(operations.zoneSet, lookups, clock, today, elsewhere)
         # The longer path first.

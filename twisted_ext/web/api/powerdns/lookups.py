@@ -4,17 +4,16 @@ Requests that look: search, statistics, keys; and the cache.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from twisted_ext.dnssec.keys import keyTag
 from twisted_ext.errors import CallerFault
-from twisted_ext.server.process.jobs.turns import paced
 from twisted_ext.web.api.powerdns.rrsets import canonicalName
 from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply
 from twisted_ext.wire.names import nameToText
@@ -33,9 +32,8 @@ __all__ = ["PowerDNSLookups"]
 _RESULTS: Final = 100
 _MOST_RESULTS: Final = 1000
 
-#: Names that are looked at between two turns of others, and seconds after which a search ends with what it has.
+#: Zones or records that are looked at between two turns of others.
 _NAMES: Final = 64
-_SECONDS: Final = 2.0
 
 #: Characters of what is searched for: a name has as many.
 _LONGEST: Final = 256
@@ -51,16 +49,16 @@ class PowerDNSLookups:
     Replies to these requests.
     """
 
-    def __init__(self, operations: Operations, clock: IReactorTime, today: Callable[[], float]) -> None:
+    def __init__(self, operations: Operations, today: Callable[[], float]) -> None:
         self._operations = operations
-        self._clock = clock
         self._today = today
 
     # -- search
 
-    def search(self, asked: ApiAsked) -> Deferred[ApiReply]:
+    def search(self, asked: ApiAsked) -> ApiReply:
         """
-        Search names and contents for a text, in which an asterisk is any text and a question mark any character.
+        Search names and contents for a text, in which an asterisk is any text and a question mark any character. What fits is sent while
+        the search goes on, however many records there are.
         """
         wanted = asked.fields.get("q", "")
         most = asked.fields.get("max", str(_RESULTS))
@@ -73,37 +71,49 @@ class PowerDNSLookups:
             raise ApiRefusal(422, f"object_type must be one of the following options: {', '.join(_KINDS)}")
         if len(wanted) > _LONGEST:
             raise ApiRefusal(422, f"q has at most {_LONGEST} characters")
-        found: list[JSON] = []
-        searching = self._searching(_Glob(wanted), kind, min(int(most[:9]), _MOST_RESULTS), found)
-        return paced(self._clock, searching).addCallback(lambda _: ApiReply(body=found))
+        results = self._searching(_Glob(wanted), kind)
 
-    def _searching(self, glob: _Glob, kind: str, most: int, found: list[JSON]) -> Iterator[None]:
+        def parts() -> Iterator[bytes]:
+            count, before = 0, "["
+            for each in results:
+                if each is None:
+                    # Others get their turn.
+                    yield b""
+                    continue
+                yield f"{before}{json.dumps(each)}".encode("ascii")
+                count, before = count + 1, ", "
+                if count >= limit:
+                    break
+            yield b"]" if count else b"[]"
+
+        limit = min(int(most[:9]), _MOST_RESULTS)
+        return ApiReply(200, None, "application/json", parts=parts())
+
+    def _searching(self, glob: _Glob, kind: str) -> Iterator[dict[str, JSON] | None]:
+        """
+        Iterate over what fits; over L{None} between short steps.
+        """
         places = list(self._operations.zones or ())
         if kind in ("all", "zone"):
             for count, place in enumerate(places):
                 if glob.fits(place.text):
-                    found.append({"name": place.text, "object_type": "zone", "zone_id": place.text})
-                    if len(found) >= most:
-                        return
-                if count % _NAMES == 0:
-                    yield
+                    yield {"name": place.text, "object_type": "zone", "zone_id": place.text}
+                elif count % _NAMES == 0:
+                    yield None
         if kind not in ("all", "record"):
             return
-        end = self._clock.seconds() + _SECONDS
+        looked = 0
         for place in places:
             zone = place.served()
-            if zone is None:
-                continue
-            for count, node in enumerate(zone.current.nodes()):
+            for node in () if zone is None else zone.current.nodes():
                 for rrset in node.sets:
                     owner = nameToText(rrset.name)
                     fits = glob.fits(owner)
                     for rdata in rrset.rdatas:
+                        looked += 1
                         content = rdataToText(rrset.rrType, rdata)
-                        if not fits and not glob.fits(content):
-                            continue
-                        found.append(
-                            {
+                        if fits or glob.fits(content):
+                            yield {
                                 "content": content,
                                 "disabled": False,
                                 "name": owner,
@@ -113,13 +123,8 @@ class PowerDNSLookups:
                                 "zone": place.text,
                                 "zone_id": place.text,
                             }
-                        )
-                        if len(found) >= most:
-                            return
-                if count % _NAMES == 0:
-                    yield
-                    if self._clock.seconds() > end:
-                        return
+                        elif looked % _NAMES == 0:
+                            yield None
 
     # -- figures and caches
 
