@@ -438,6 +438,24 @@ def test_limitedTokenSeesNothingElse(api: Api) -> None:
     assert codes == dict.fromkeys(others, 403)
 
 
+def test_textsAreReadAsWritten(api: Api) -> None:
+    """
+    Texts have the letters that they were written with, also when they are searched, and a second write of them changes nothing.
+    """
+    content = '"naïve ü; \\"quoted\\"" "你好"'
+    text = change("text.example.org.", "TXT", "REPLACE", content)
+    serials = []
+    for _ in range(2):
+        assert api.patch(text)[0] == 204
+        serials.append(serialOf(api.server))
+    assert serials[0] == serials[1]
+    zone = api.ask("GET", "/api/v1/servers/localhost/zones/example.org.?rrset_name=text.example.org.")[1]
+    assert [each["records"] for each in zone["rrsets"]] == [text["records"]]
+    found = api.ask("GET", "/api/v1/servers/localhost/search-data?q=*na%C3%AFve*")[1]
+    assert [each["content"] for each in found] == [content]
+    assert api.patch(change("text.example.org.", "TXT", "REPLACE", '"a"b"c"'))[0] == 422
+
+
 def test_search(api: Api) -> None:
     """
     Zones, names and contents are found by a part of them, and no more than are wanted; figures have the names that they have in PowerDNS.

@@ -18,13 +18,21 @@ from twisted_ext.server.process.jobs.turns import paced
 from twisted_ext.server.zones.load.databases.added import Aside, AsideChange
 from twisted_ext.server.zones.update.edits import etagOf
 from twisted_ext.web.api.powerdns.metadata import PowerDNSMetadata
-from twisted_ext.web.api.powerdns.rrsets import EXTEND, PRUNE, PatchBody, RRSetChange, changeOf, idToName
+from twisted_ext.web.api.powerdns.rrsets import (
+    EXTEND,
+    PRUNE,
+    PatchBody,
+    RRSetChange,
+    changeOf,
+    contentOf,
+    idToName,
+    legible,
+)
 from twisted_ext.web.api.powerdns.tsigkeys import TSIGKeys
 from twisted_ext.web.api.powerdns.zonebodies import MASTER, NATIVE, SLAVE, facetsOf
 from twisted_ext.web.api.powerdns.zones import PowerDNSZones
 from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply, bodyOf
 from twisted_ext.wire.names import nameFromText, nameToText
-from twisted_ext.wire.rdata.registry import rdataToText
 from twisted_ext.wire.rrtypes import CNAME, SOA, typeName
 from twisted_ext.zone.store.nodes import keyBelow
 from twisted_ext.zone.update.transactions import BESIDE_ALIASES, Transaction
@@ -420,14 +428,14 @@ def _setsIn(
         for rrset in node.sets:
             if (kind and typeName(rrset.rrType) != kind) or (sees is not None and not sees(rrset.name, rrset.rrType)):
                 continue
-            records: list[JSON] = [{"content": rdataToText(rrset.rrType, rdata), "disabled": False} for rdata in rrset.rdatas]
+            records: list[JSON] = [{"content": contentOf(rrset.rrType, rdata), "disabled": False} for rdata in rrset.rdatas]
             aside = left.pop((rrset.name.lower(), rrset.rrType), _NO_ASIDE)
-            yield _setOf(nameToText(rrset.name), typeName(rrset.rrType), rrset.ttl, records, aside)
+            yield _setOf(nameToText(rrset.name), rrset.rrType, rrset.ttl, records, aside)
     for (owner, rrType), aside in left.items():
         if sees is not None and not sees(owner, rrType):
             continue
         if (not name or nameToText(owner) == name) and (not kind or typeName(rrType) == kind):
-            yield _setOf(nameToText(owner), typeName(rrType), aside.ttl, [], aside)
+            yield _setOf(nameToText(owner), rrType, aside.ttl, [], aside)
 
 
 def _nodesOf(version: Version, name: str) -> Iterable[Node]:
@@ -441,9 +449,10 @@ def _nodesOf(version: Version, name: str) -> Iterable[Node]:
     return () if node is None else (node,)
 
 
-def _setOf(owner: str, kind: str, ttl: int, records: list[JSON], aside: Aside) -> JSON:
-    disabled: list[JSON] = [{"content": text, "disabled": True} for text in aside.disabled]
-    return {"name": owner, "type": kind, "ttl": ttl, "records": [*records, *disabled], "comments": [{**each} for each in aside.comments]}
+def _setOf(owner: str, rrType: int, ttl: int, records: list[JSON], aside: Aside) -> JSON:
+    disabled: list[JSON] = [{"content": legible(rrType, text), "disabled": True} for text in aside.disabled]
+    comments: list[JSON] = [{**each} for each in aside.comments]
+    return {"name": owner, "type": typeName(rrType), "ttl": ttl, "records": [*records, *disabled], "comments": comments}
 
 
 def _tables(value: JSON) -> list[dict[str, JSON]]:

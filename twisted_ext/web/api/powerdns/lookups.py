@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from twisted_ext.dnssec.keys import keyTag
 from twisted_ext.errors import CallerFault
-from twisted_ext.web.api.powerdns.rrsets import canonicalName
+from twisted_ext.web.api.powerdns.rrsets import canonicalName, contentOf
 from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
@@ -111,7 +111,7 @@ class PowerDNSLookups:
                     fits = glob.fits(owner)
                     for rdata in rrset.rdatas:
                         looked += 1
-                        content = rdataToText(rrset.rrType, rdata)
+                        content = contentOf(rrset.rrType, rdata)
                         if fits or glob.fits(content):
                             yield {
                                 "content": content,

@@ -4,6 +4,7 @@ Changes of RRsets in requests, and what they have that cannot be used: in the wo
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -20,7 +21,10 @@ from twisted_ext.wire.rrtypes import TXT, isMeta, typeNumber
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
 
-__all__ = ["DELETE", "EXTEND", "PRUNE", "REPLACE", "PatchBody", "RRSetBody", "RRSetChange", "canonicalName", "changeOf", "idToName"]
+__all__ = [
+    "DELETE", "EXTEND", "PRUNE", "REPLACE", "PatchBody", "RRSetBody", "RRSetChange", "canonicalName", "changeOf", "contentOf", "idToName",
+    "legible",
+]  # fmt: skip
 
 REPLACE: Final = "REPLACE"
 DELETE: Final = "DELETE"
@@ -31,8 +35,13 @@ _CHANGES: Final = (REPLACE, DELETE, EXTEND, PRUNE)
 
 _MOST_TTL: Final = 2**31 - 1
 
-#: Types whose strings stand in quotes, and are several if they do not.
+#: Types of strings, each of which stands in quotes.
 _QUOTED: Final = (TXT, 99)
+
+_STRINGS: Final = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*"\s*)+')
+
+#: Octets that may be UTF-8, as numbers; and pairs of backslashes, which begin none.
+_NUMBERS: Final = re.compile(r"\\\\|((?:\\(?:1(?:2[89]|[3-9][0-9])|2[0-9]{2}))+)")
 
 #: Another origin than the root, to find names without a final dot.
 _ELSEWHERE: Final = b"\x07invalid\x00"
@@ -198,9 +207,33 @@ def _rdataOf(body: RRSetBody, rrType: int, content: str) -> bytes:
         rdata: bytes = rdataFromText(rrType, content, b"\x00") if _ELSEWHERE in parsed else parsed
     except (BadName, BadRecord) as fault:
         raise ApiRefusal(422, f"{text}: Parsing record content: {fault}") from None
-    if rdata != parsed or (rrType in _QUOTED and not content.lstrip().startswith('"')):
-        raise ApiRefusal(422, f"{text}: Not in expected format (parsed as '{rdataToText(rrType, rdata)}')")
+    if rdata != parsed or (rrType in _QUOTED and not _STRINGS.fullmatch(content)):
+        raise ApiRefusal(422, f"{text}: Not in expected format (parsed as '{contentOf(rrType, rdata)}')")
     return rdata
+
+
+def contentOf(rrType: int, rdata: bytes) -> str:
+    """
+    Return the data of a record as clients write it: as in a master file, but with letters of all alphabets in texts.
+    """
+    return legible(rrType, rdataToText(rrType, rdata))
+
+
+def legible(rrType: int, text: str) -> str:
+    """
+    Return the data of a record of some type with the letters that octets of its texts are in UTF-8, if they are.
+    """
+    return _NUMBERS.sub(_lettersIn, text) if rrType in _QUOTED and "\\" in text else text
+
+
+def _lettersIn(found: re.Match[str]) -> str:
+    if found[1] is None:
+        return found[0]
+    try:
+        letters = bytes([int(number) for number in found[1][1:].split("\\")]).decode("utf-8")
+    except ValueError:
+        return found[0]
+    return letters if letters.isprintable() else found[0]
 
 
 def idToName(text: str) -> bytes:
