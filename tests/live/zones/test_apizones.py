@@ -601,3 +601,29 @@ def test_wrongParameter(api: Api) -> None:
     assert "rrsets" not in api.ask("GET", f"{_ZONES}/example.org.?rrsets=false")[1]
     assert api.ask("GET", f"{_ZONES}/example.org.?rrsets=true")[1]["rrsets"]
     assert api.ask("GET", f"{_ZONES}/example.org.?rrsets=maybe")[0] == 422
+
+
+def test_alias(api: Api) -> None:
+    """
+    An ALIAS record of an added zone is served, read and found as it was written; in a zone of a file, where it would not be served, it is
+    refused.
+    """
+    alias = change("added.example.", "ALIAS", "REPLACE", "www.added.example.")
+    assert api.ask("POST", _ZONES, {**_ADDED, "rrsets": [_WWW]})[0] == 201
+    serials = []
+    for _ in range(2):
+        assert api.patch(alias, zone="added.example.") == (204, "")
+        serials.append(serialOf(api.server, "added.example"))
+    assert serials[0] == serials[1]
+    assert found(api.server, "added.example", A) == {"192.0.2.80"}
+    zone = api.ask("GET", f"{_ZONES}/added.example.?rrset_name=added.example.&rrset_type=ALIAS")[1]
+    assert [(each["type"], each["records"]) for each in zone["rrsets"]] == [("ALIAS", alias["records"])]
+    results = api.ask("GET", "/api/v1/servers/localhost/search-data?q=www.added.example.&object_type=record")[1]
+    assert sorted([each["type"] for each in results]) == ["A", "ALIAS"]
+    restarted(api)
+    assert found(api.server, "added.example", A) == {"192.0.2.80"}
+    code, body = api.patch({**alias, "name": "x.example.org."})
+    assert (code, "expand-alias" in body["error"]) == (422, True)
+    second = {**_ADDED, "name": "second.example.", "rrsets": [{**alias, "name": "second.example."}]}
+    assert api.ask("POST", _ZONES, second)[0] == 201
+    assert found(api.server, "second.example", A) == {"192.0.2.80"}

@@ -27,13 +27,14 @@ from twisted_ext.web.api.powerdns.rrsets import (
     contentOf,
     idToName,
     legible,
+    typeOf,
 )
 from twisted_ext.web.api.powerdns.tsigkeys import TSIGKeys
 from twisted_ext.web.api.powerdns.zonebodies import MASTER, NATIVE, SLAVE, facetsOf
 from twisted_ext.web.api.powerdns.zones import PowerDNSZones
 from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply, bodyOf
 from twisted_ext.wire.names import nameFromText, nameToText
-from twisted_ext.wire.rrtypes import CNAME, SOA, typeName
+from twisted_ext.wire.rrtypes import ALIAS, CNAME, SOA
 from twisted_ext.zone.store.nodes import keyBelow
 from twisted_ext.zone.update.transactions import BESIDE_ALIASES, Transaction
 from twisted_ext.zone.zonefile.writer import canonicalFile
@@ -209,6 +210,13 @@ class PowerDNSDoor:
             raise ApiRefusal(503, f"{place.text} is not loaded: {place.said or place.state}", (("Retry-After", "1"),))
         return zone.current
 
+    def _expandsAlias(self, place: Place) -> bool:
+        """
+        Return whether the addresses of ALIAS records are answered in a zone.
+        """
+        zone = place.served()
+        return self._zoneSet.list.settings.expandAlias or (zone is not None and zone.current.image.aliases)
+
     def _zones(self, asked: ApiAsked) -> ApiReply:
         if "zone" in asked.fields:
             try:
@@ -361,6 +369,9 @@ class PowerDNSDoor:
                 seen.add(key)
                 if not asked.token.mayChange(asked.client, change.name, change.rrType):
                     raise ApiRefusal(403, f"the token {asked.token.name} may not change {change.text}")
+                if change.rrType == ALIAS and change.rrset is not None and not self._expandsAlias(place):
+                    what = "which has no ALIAS in its master file; set expand-alias = true, or use a zone that the API has added"
+                    raise ApiRefusal(422, f"{change.text}: its addresses would not be answered in this zone, {what}")
                 changes.append(change)
                 if change.comments or change.disabled:
                     if added is None:
@@ -426,7 +437,7 @@ def _setsIn(
     """
     for node in _nodesOf(version, name):
         for rrset in node.sets:
-            if (kind and typeName(rrset.rrType) != kind) or (sees is not None and not sees(rrset.name, rrset.rrType)):
+            if (kind and typeOf(rrset.rrType) != kind) or (sees is not None and not sees(rrset.name, rrset.rrType)):
                 continue
             records: list[JSON] = [{"content": contentOf(rrset.rrType, rdata), "disabled": False} for rdata in rrset.rdatas]
             aside = left.pop((rrset.name.lower(), rrset.rrType), _NO_ASIDE)
@@ -434,7 +445,7 @@ def _setsIn(
     for (owner, rrType), aside in left.items():
         if sees is not None and not sees(owner, rrType):
             continue
-        if (not name or nameToText(owner) == name) and (not kind or typeName(rrType) == kind):
+        if (not name or nameToText(owner) == name) and (not kind or typeOf(rrType) == kind):
             yield _setOf(nameToText(owner), rrType, aside.ttl, [], aside)
 
 
@@ -452,7 +463,7 @@ def _nodesOf(version: Version, name: str) -> Iterable[Node]:
 def _setOf(owner: str, rrType: int, ttl: int, records: list[JSON], aside: Aside) -> JSON:
     disabled: list[JSON] = [{"content": legible(rrType, text), "disabled": True} for text in aside.disabled]
     comments: list[JSON] = [{**each} for each in aside.comments]
-    return {"name": owner, "type": typeName(rrType), "ttl": ttl, "records": [*records, *disabled], "comments": comments}
+    return {"name": owner, "type": typeOf(rrType), "ttl": ttl, "records": [*records, *disabled], "comments": comments}
 
 
 def _tables(value: JSON) -> list[dict[str, JSON]]:

@@ -14,11 +14,11 @@ from twisted.python.failure import Failure
 
 from twisted_ext.dnssec.keys import keyTag
 from twisted_ext.errors import CallerFault
-from twisted_ext.web.api.powerdns.rrsets import canonicalName, contentOf
+from twisted_ext.web.api.powerdns.rrsets import canonicalName, contentOf, typeOf
 from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.registry import rdataToText
-from twisted_ext.wire.rrtypes import DNSKEY, typeName
+from twisted_ext.wire.rrtypes import DNSKEY
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON, Figures
@@ -119,7 +119,7 @@ class PowerDNSLookups:
                                 "name": owner,
                                 "object_type": "record",
                                 "ttl": rrset.ttl,
-                                "type": typeName(rrset.rrType),
+                                "type": typeOf(rrset.rrType),
                                 "zone": place.text,
                                 "zone_id": place.text,
                             }

@@ -5,25 +5,27 @@ Changes of RRsets in requests, and what they have that cannot be used: in the wo
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from twisted_ext.errors import BadName, BadRecord
+from twisted_ext.errors import BadMessage, BadName, BadRecord
 from twisted_ext.server.zones.load.databases.added import AsideChange
 from twisted_ext.web.api.site.replies import ApiRefusal
 from twisted_ext.wire.codes import IN
-from twisted_ext.wire.names import isBelow, nameFromText
+from twisted_ext.wire.names import isBelow, nameFromText, nameToText
+from twisted_ext.wire.rdata.fieldtypes import plainName
 from twisted_ext.wire.rdata.registry import rdataFromText, rdataToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import TXT, isMeta, typeNumber
+from twisted_ext.wire.rrtypes import ALIAS, TXT, isMeta, typeName, typeNumber
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
 
 __all__ = [
     "DELETE", "EXTEND", "PRUNE", "REPLACE", "PatchBody", "RRSetBody", "RRSetChange", "canonicalName", "changeOf", "contentOf", "idToName",
-    "legible",
+    "legible", "typeOf",
 ]  # fmt: skip
 
 REPLACE: Final = "REPLACE"
@@ -216,7 +218,19 @@ def contentOf(rrType: int, rdata: bytes) -> str:
     """
     Return the data of a record as clients write it: as in a master file, but with letters of all alphabets in texts.
     """
+    if rrType == ALIAS:
+        with suppress(BadMessage):
+            name, end = plainName(rdata, 0)
+            if end == len(rdata):
+                return nameToText(name)
     return legible(rrType, rdataToText(rrType, rdata))
+
+
+def typeOf(rrType: int) -> str:
+    """
+    Return the mnemonic of a type for clients of PowerDNS, whose type ALIAS has no other meaning for them.
+    """
+    return "ALIAS" if rrType == ALIAS else typeName(rrType)
 
 
 def legible(rrType: int, text: str) -> str:
