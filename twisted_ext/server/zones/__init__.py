@@ -1,7 +1,7 @@
 """
 The zones that are served: the table that answers come from, loading, transfers and updates.
 
-The path of a change, whoever makes it::
+The path of a change, by whichever door it comes::
 
     master file, database, code    load        read and compiled in a child, signed if it is to be
     a primary, a catalog           transfer    fetched by AXFR or IXFR into a file
