@@ -226,8 +226,8 @@ class Transaction:
 
 def expectName(owner: bytes, apex: bytes, sets: Mapping[Kind, RRSet], before: Mapping[Kind, RRSet] = MappingProxyType({})) -> None:
     """
-    The judge of what one name of a zone may have, by whichever door it comes: updates, API, console, databases. What a master file or a primary
-    may break all the same, L{twisted_ext.zone.check.semantics.owned} says.
+    The judge of what one name of a zone may have, by whichever door it comes: updates, API, console, databases. What a master file or a
+    primary may break all the same, L{twisted_ext.zone.check.semantics.owned} says.
 
     @param owner: the name.
     @param apex: the zone's, folded.
