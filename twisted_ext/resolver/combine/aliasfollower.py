@@ -62,8 +62,10 @@ class AliasFollower(WrappingSource):
 
     def ask(self, question: Question, context: QueryContext) -> Answer | Start | None:
         found = self._inner.ask(question, context)
-        if found is None or isinstance(found, Answer):
-            return found if found is None else self.further(found, question)
+        if found is None:
+            return None
+        if isinstance(found, Answer):
+            return self.further(found, question)
         return _Following(self, question, found)
 
     def further(self, answer: Answer, question: Question) -> Answer | Start:
