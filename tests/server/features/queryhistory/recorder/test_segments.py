@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -38,6 +39,21 @@ def test_finishedOnesAreNotWrittenAgain(tmp_path: Path) -> None:
         "segments": 1, "octets": path.stat().st_size, "rows": 2, "first": float(BEGIN), "last": BEGIN + 5.0
     }  # fmt: skip
     assert list(unclosed(str(tmp_path))) == []
+
+
+def test_finishedWhileItIsRead(tmp_path: Path) -> None:
+    """
+    A file that is read at the moment is finished once the reader is done.
+    """
+    (path,) = historyOf(tmp_path, [rowOf("a.example"), rowOf("b.example", BEGIN + 5)], isOpen=True)
+    reader = sqlite3.connect(path, check_same_thread=False)
+    reading = reader.execute("SELECT * FROM query")
+    assert reading.fetchone() is not None
+    done = Timer(0.3, reader.close)
+    done.start()
+    assert finish(str(path))
+    done.join()
+    assert (os.listdir(tmp_path), path.stat().st_mode & 0o777) == ([path.name], 0o400)
 
 
 def test_afterAKill(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from time import sleep
 from typing import Final
 
 from twisted_ext.server.features.queryhistory.recorder.rows import Row
@@ -32,6 +33,10 @@ _ENDING: Final = ".sqlite"
 _DAMAGED: Final = ".damaged"
 
 _DIGITS: Final = 8
+
+#: How often the end of a write-ahead log is tried, and seconds between two tries: together as long as a search may read.
+_TRIES: Final = 50
+_PAUSE: Final = 0.1
 
 _SCHEMA: Final = f"""
 PRAGMA page_size = 8192;
@@ -193,7 +198,7 @@ def finish(path: str) -> bool:
                 sql.executescript(_INDEXES)
                 about = [("first", first), ("last", last), ("rows", rows), ("closed", 1)]
                 sql.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", about)
-                sql.execute("PRAGMA journal_mode = DELETE")
+            _endLog(sql)
         os.chmod(path, 0o400)
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error) and "not a database" not in str(error):
@@ -205,6 +210,20 @@ def finish(path: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def _endLog(sql: sqlite3.Connection) -> None:
+    """
+    Put the write-ahead log into the file. SQLite does not wait for those who read it at that moment, such as a search.
+    """
+    for attempt in range(_TRIES):
+        try:
+            sql.execute("PRAGMA journal_mode = DELETE")
+            return
+        except sqlite3.OperationalError:
+            if attempt == _TRIES - 1:
+                raise
+            sleep(_PAUSE)
 
 
 def unclosed(folder: str) -> Iterator[str]:
