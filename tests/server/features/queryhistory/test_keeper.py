@@ -19,6 +19,7 @@ from twisted_ext.errors import BadDescription
 from twisted_ext.metrics.figures import JSON
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.features.queryhistory.keeper import HistoryKeeper
+from twisted_ext.server.settings.plugged import allSettings
 
 
 class Processes(Clock):
@@ -66,6 +67,7 @@ class Processes(Clock):
 
 
 def _settings(**others: object) -> Settings:
+    allSettings()
     values: dict[str, Any] = {"state": "/var/lib/txdns", "queryHistory": True, **others}
     return Settings.of(**values)
 

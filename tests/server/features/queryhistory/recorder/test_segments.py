@@ -49,7 +49,12 @@ def test_finishedWhileItIsRead(tmp_path: Path) -> None:
     reader = sqlite3.connect(path, check_same_thread=False)
     reading = reader.execute("SELECT * FROM query")
     assert reading.fetchone() is not None
-    done = Timer(0.3, reader.close)
+
+    def end() -> None:
+        reading.close()
+        reader.close()
+
+    done = Timer(0.3, end)
     done.start()
     assert finish(str(path))
     done.join()
