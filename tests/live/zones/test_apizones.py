@@ -518,7 +518,7 @@ def test_twentyKills(api: Api) -> None:
 
 def test_noFilesByTheAPI(api: Api) -> None:
     """
-    A client of the API has the server open no file: neither whether one is there nor what it has shows.
+    A client of the API cannot make the server open a file: no reply tells whether one is there, or what is in it.
     """
     secret, none = api.folder / "tokens", api.folder / "none"
     slave: dict[str, object] = {"name": "slave.example.", "kind": "Slave"}

@@ -1,5 +1,5 @@
 """
-Tests of L{twisted_ext.web.api.site.site}.
+Tests of L{twisted_ext.web.api.site.streams}.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Request
 
-from twisted_ext.web.api.site.site import StreamedBody
+from twisted_ext.web.api.site.streams import StreamedBody, StreamTurns
 
 
 class _Asked:
@@ -25,6 +25,10 @@ class _Asked:
         self.said: list[str] = []
         self.channel = self
         self.full: Callable[[], object] = lambda: None
+        self.prolonged = 0
+
+    def prolong(self) -> None:
+        self.prolonged += 1
 
     def registerProducer(self, producer: object, streaming: bool) -> None:
         self.said.append("registered")
@@ -53,7 +57,8 @@ class StreamedBodyTests(SynchronousTestCase):
         self.asked = _Asked()
         self.fault: Exception | None = None
         self.isClosed = False
-        self.body = StreamedBody(cast("Request", self.asked), self.parts(), self.clock)
+        self.streams = StreamTurns(self.clock)
+        self.body = StreamedBody(cast("Request", self.asked), self.parts(), self.streams)
 
     def parts(self) -> Iterator[bytes]:
         try:
@@ -121,3 +126,31 @@ class StreamedBodyTests(SynchronousTestCase):
         self.turns(10)
         self.assertEqual(self.asked.said, ["registered", "unregistered", "closed"])
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_oneTurnAtATime(self) -> None:
+        """
+        However many clients there are, one of them gets its turn before queries get theirs, and each in its order.
+        """
+        others = [_Asked() for _ in range(3)]
+        for asked in others:
+            StreamedBody(cast("Request", asked), self.parts(), self.streams).begin()
+        for count in range(1, 7):
+            self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+            self.turns(1)
+            self.assertEqual(sum([len(asked.written) for asked in others]), count)
+        self.assertEqual([asked.written for asked in others], 3 * [[b"01", b"23"]])
+        self.turns(20)
+        self.assertEqual([b"".join(asked.written) for asked in others], 3 * [b"0123456789"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_timeForLongOnes(self) -> None:
+        """
+        The time for a reply begins anew with each turn of a client that reads, and with none of one that does not.
+        """
+        self.body.begin()
+        self.turns(2)
+        self.assertEqual(self.asked.prolonged, 2)
+        self.asked.full = self.body.pauseProducing
+        self.body.resumeProducing()
+        self.turns(3)
+        self.assertEqual(self.asked.prolonged, 2)

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from twisted_ext.errors import BadDescription
-from twisted_ext.web.api.site.tokens import ApiTokens, newSecret, tokenToTOML
+from twisted_ext.web.api.site.tokens import ApiToken, ApiTokens, newSecret, tokenToTOML
 from twisted_ext.wire.names import nameFromText
 from twisted_ext.wire.rrtypes import TXT, A
+from twisted_ext.zone.update.policy import Policy
 
 
 def tokensOf(folder: Path, text: str, now: float = 0.0) -> ApiTokens:
@@ -45,6 +46,9 @@ def test_made(tmp_path: Path) -> None:
     assert not token.mayChange("192.0.2.7", nameFromText("www.example.org"), TXT)
     seen = [token.sees("192.0.2.7", nameFromText(zone)) for zone in ("example.org", "_acme-challenge.example.org", "org", "example.net")]
     assert seen == [True, True, True, False]
+    whole = ApiToken("whole", "zones", b"", Policy.fromTexts(["key whole subtree example.org TXT", "key other zone"]))
+    zones = ("org", "example.org", "sub.example.org", "example.net")
+    assert [whole.sees("", nameFromText(zone)) for zone in zones] == [True, True, True, False]
     for secret in (b"", b"x", first.encode()[:-1], sha256(first.encode()).hexdigest().encode()):
         assert tokens.find(secret, "192.0.2.7") is None
     other = tokens.find(second.encode(), "198.51.100.1")

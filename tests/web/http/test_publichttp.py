@@ -179,6 +179,21 @@ class TurnTests(SiteTestCase):
         self.clock.advance(2)
         self.assertFalse(peer.connected)
 
+    def test_longReplyIsProlonged(self) -> None:
+        """
+        A reply that is sent while it is made takes as long as it goes on.
+        """
+        self.later = True
+        peer = self.connect()
+        peer.say(GET)
+        self.clock.advance(WEB_REPLY_SECONDS.default - 1)
+        (request,) = self.page.waiting
+        vars(request)["channel"].prolong()
+        self.clock.advance(WEB_REPLY_SECONDS.default - 1)
+        self.assertTrue(peer.connected)
+        self.clock.advance(2)
+        self.assertFalse(peer.connected)
+
     def test_lostClientIsSkipped(self) -> None:
         """
         A client that disconnects while it waits for its turn is skipped.

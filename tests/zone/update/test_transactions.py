@@ -34,6 +34,20 @@ def withChanges(version: Version, *added: str, removed: tuple[str, ...] = ()) ->
     return committed
 
 
+class ParentalTests(SynchronousTestCase):
+    def test_recordsOfTheZoneAbove(self) -> None:
+        """
+        DS records at the apex belong to the zone above. Those that a zone has all the same, from a database, hinder no other change.
+        """
+        ds = f"DS 1 13 2 {64 * '0'}"
+        transaction = Transaction(versionOf(ZONE))
+        transaction.add(record(f"@ 60 {ds}"))
+        with self.assertRaisesRegex(BadChange, "would have DS records, which belong to the zone above"):
+            transaction.commit()
+        version, _ = withChanges(versionOf(f"{ZONE}@ 60 {ds}\n"), "new 60 A 192.0.2.9")
+        self.assertIn("new", str(textsOf(version)))
+
+
 class SerialTests(SynchronousTestCase):
     """
     Tests for serial numbers.

@@ -341,6 +341,12 @@ class _Channel(HTTPChannel):
         else:
             self._read(True)
 
+    def prolong(self) -> None:
+        """
+        Give the reply its time anew: it is sent while it is made, and the client reads it.
+        """
+        self.deadline = self._site.clock.seconds() + self._site.replySeconds
+
     def allContentReceived(self) -> None:
         self._replying = True
         self.served += 1

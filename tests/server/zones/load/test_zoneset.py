@@ -306,8 +306,12 @@ class ZonedTests(ZoneSetCase):
         assert zoneSet.keys is not None
         self.assertEqual(list(zoneSet.keys), [nameFromText("one")])
         keyFile.write_text("one:c2VjcmV0\ntwo:c2VjcmV0\n")
+        told: list[list[bytes]] = []
+        zoneSet.connected = lambda: told.append(list(zoneSet.keys or ()))
         self.reload(zoneSet, settings("two"))
         self.assertEqual(list(zoneSet.keys), [nameFromText("one"), nameFromText("two")])
+        # What verifies signatures, here and in workers, is told of them.
+        self.assertEqual(told[-1], [nameFromText("one"), nameFromText("two")])
 
     def test_changesOutliveRules(self) -> None:
         """

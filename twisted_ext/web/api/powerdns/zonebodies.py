@@ -156,7 +156,7 @@ def settingsOf(notes: Mapping[str, JSON]) -> dict[str, object]:
 
 def expectNoFiles(settings: Mapping[str, object]) -> None:
     """
-    @raise ApiRefusal: what a client says of a zone would have the server open a file.
+    @raise ApiRefusal: what a client says of a zone would make the server open a file.
     """
     for text in [*textsIn(settings.get("primaries")), *textsIn(settings.get("notify"))]:
         for word in text.split()[1:]:

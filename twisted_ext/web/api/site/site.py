@@ -5,24 +5,24 @@ The site of the API: who asks, what is asked, and the reply, which the audit log
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import unquote
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
-from zope.interface import implementer
 
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault, StorageFault
 from twisted_ext.server.operations.boundedhttp import BoundedRequest, finishWith
 from twisted_ext.server.reply.ratelimit import siteOf
 from twisted_ext.server.zones.update.edits import NotEditable, StaleEdit
 from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply
+from twisted_ext.web.api.site.streams import StreamedBody, StreamTurns
 from twisted_ext.web.http.attempts import FailedAttempts
 from twisted_ext.web.http.publichttp import PublicSite
 from twisted_ext.web.http.website import clientOf, isOurs
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from twisted_ext.server.operations.audit import AuditLog
     from twisted_ext.web.api.site.tokens import ApiToken, ApiTokens
 
-__all__ = ["ApiAsked", "ApiDoor", "ApiRequest", "StreamedBody", "apiSite"]
+__all__ = ["ApiAsked", "ApiDoor", "ApiRequest", "apiSite"]
 
 _log: Final = Logger(__name__)
 
@@ -61,72 +61,6 @@ _HEADERS: Final = (
     (b"Cross-Origin-Resource-Policy", b"same-origin"),
     (b"Cache-Control", b"no-store"),
 )
-
-#: Seconds that a turn may take: queries wait for it.
-_TURN: Final = 0.002
-
-
-@implementer(IPushProducer)
-class StreamedBody:
-    """
-    Writes a body in short turns, as long as the client reads it.
-    """
-
-    def __init__(self, request: Request, parts: Iterator[bytes], clock: IReactorTime) -> None:
-        """
-        @param parts: the body. Each step has to be shorter than a turn.
-        """
-        self._request = request
-        self._parts = parts
-        self._clock = clock
-        self._next: IDelayedCall | None = None
-        self._isPaused = False
-
-    def begin(self) -> None:
-        self._request.registerProducer(self, True)
-        self.resumeProducing()
-
-    def pauseProducing(self) -> None:
-        self._isPaused = True
-        if self._next is not None:
-            self._next.cancel()
-            self._next = None
-
-    def resumeProducing(self) -> None:
-        self._isPaused = False
-        if self._next is None:
-            self._next = self._clock.callLater(0, self._turn)
-
-    def stopProducing(self) -> None:
-        self.pauseProducing()
-        close = getattr(self._parts, "close", None)
-        if close is not None:
-            close()
-
-    def _turn(self) -> None:
-        self._next = None
-        end = self._clock.seconds() + _TURN
-        made: list[bytes] = []
-        isWhole = True
-        try:
-            for part in self._parts:
-                made.append(part)
-                if self._clock.seconds() >= end:
-                    isWhole = False
-                    break
-        except Exception:
-            _log.failure("while a body was made; the connection is closed, so that the client does not take what it has for all")
-            self._request.unregisterProducer()
-            if self._request.channel is not None:
-                self._request.channel.loseConnection()
-            return
-        self._request.write(b"".join(made))
-        if isWhole:
-            self._request.unregisterProducer()
-            self._request.finish()
-        elif not self._isPaused:
-            self.resumeProducing()
-
 
 class ApiAsked:
     """
@@ -163,7 +97,7 @@ class ApiAsked:
         @raise ApiRefusal: the token is for some records only.
         """
         if self.token.policy is not None:
-            raise ApiRefusal(403, f"the token {self.token.name} is for some records only (only); this takes one without that")
+            raise ApiRefusal(403, f"the token {self.token.name} is limited to some records (only); this takes a token without that limit")
 
 
 class ApiDoor(Protocol):
@@ -199,6 +133,7 @@ class _Root(Resource):
         self._doors = doors
         self._tokens = tokens
         self._clock = clock
+        self._turns = StreamTurns(clock)
         self._today = today
         self._audit = audit
         self._hosts = frozenset([host.lower().rstrip(".") for host in hosts])
@@ -283,7 +218,7 @@ class _Root(Resource):
             request.setHeader(name.encode("latin-1"), value.encode("latin-1", "replace"))
         if made.parts is not None:
             request.setHeader(b"Content-Type", made.kind.encode("ascii"))
-            StreamedBody(request, made.parts, self._clock).begin()
+            StreamedBody(request, made.parts, self._turns).begin()
             return
         if made.body is None:
             body = b""
