@@ -512,7 +512,7 @@ def makeService(options: _Words) -> IService:
         return robot
     from twisted.internet import reactor
 
-    from twisted_ext.server.process.jobs.tuning import collectLess
+    from twisted_ext.server.process.jobs.tuning import tuneInterpreter
     from twisted_ext.server.service import makeServer
 
     try:
@@ -534,7 +534,7 @@ def makeService(options: _Words) -> IService:
         end(str(fault))
     server.observer = _observerFor(options.parent, settings)
     _reloadAtHangUp(server.reloadNow)
-    reactor.callWhenRunning(collectLess)
+    reactor.callWhenRunning(tuneInterpreter)
     reactor.callWhenRunning(_watchTheEnd, server)
     return server
 

@@ -25,7 +25,7 @@ from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.listeners.sockets import Bound
 from twisted_ext.server.operations.logs import relayedLine
 from twisted_ext.server.process.jobs.logqueue import queuedObserver, sinkFor
-from twisted_ext.server.process.jobs.tuning import collectLess
+from twisted_ext.server.process.jobs.tuning import tuneInterpreter
 from twisted_ext.server.process.librarylogs import boundLibraryLogs
 from twisted_ext.server.process.prepare import prepareProcess
 from twisted_ext.server.process.settingschange import SettingsChange, changedBy
@@ -169,7 +169,7 @@ class ParentMessages(Protocol):
 
     def _begin(self, service: ServerService) -> None:
         service.startService()
-        collectLess()
+        tuneInterpreter()
         self._say(ready=True)
 
     def _serve(self, said: dict[str, JSON]) -> None:
