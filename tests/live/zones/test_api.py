@@ -421,7 +421,7 @@ def test_limitedTokenSeesNothingElse(api: Api) -> None:
     assert api.ask("GET", "/api/2/zones/example.org/rrsets/_acme-challenge/TXT", token="acme")[0] == 200
     assert api.ask("GET", f"{zones}?zone=fixed.example.", token="acme")[:2] == (200, [])
     for name in ("fixed.example.", "none.example."):
-        assert api.ask("GET", f"{zones}/{name}", token="acme")[:2] == (404, {"error": "Not Found"})
+        assert api.ask("GET", f"{zones}/{name}", token="acme")[:2] == (404, {"error": f"there is no zone {name} here"})
     one = f"{zones}/example.org."
     others = [
         ("GET", f"{one}/export"), ("GET", f"{one}/cryptokeys"), ("GET", f"{one}/metadata"), ("PUT", f"{one}/axfr-retrieve"),

@@ -18,9 +18,9 @@ import pytest
 from tests.certificates import certificateFor, written
 from tests.live.twistds import Twistd, wait
 from tests.live.zones.test_api import Api
-from tests.live.zones.test_updates import ROOT, ask
+from tests.live.zones.test_updates import ROOT, ask, found
 from twisted_ext.wire.codes import Rcode
-from twisted_ext.wire.rrtypes import SOA
+from twisted_ext.wire.rrtypes import SOA, TXT
 
 
 @pytest.fixture
@@ -156,6 +156,45 @@ def test_command(api: Api, tmp_path: Path) -> None:
     for words, code, text in cases:
         got = _run(*words)
         assert (got[0], text in got[2]) == (code, True), got
+
+
+def test_challenge(api: Api, tmp_path: Path) -> None:
+    """
+    The command for challenges finds the zone of a name, adds and removes one of several values there, and does nothing else; its token
+    may do no more.
+    """
+    words = ["api", "token", "certs", "--scope", "zones", "--only", "challenges example.org", "--only", "challenges none.example"]
+    made = subprocess.run([sys.executable, "-m", "twisted_ext.apps.cli.main", *words], cwd=ROOT, check=True, capture_output=True, text=True)
+    with (tmp_path / "tokens").open("a") as file:
+        file.write(made.stdout)
+    (tmp_path / "secret").write_text(made.stderr)
+    options = ["--url", f"https://127.0.0.1:{api.port}", "--ca", str(written(tmp_path)), "--token-file", str(tmp_path / "secret")]
+
+    def run(*words: str) -> tuple[int, str, str]:
+        return _run("challenge", *words, *options)
+
+    hyphens = "-" + 42 * "x"
+    for name in ("example.org", "*.example.org", "www.Example.org.", "_acme-challenge.deep.down.example.org"):
+        for value in ("one", hyphens):
+            assert run("add", name, value) == (0, "", "")
+    both = {'"one"', f'"{hyphens}"'}
+    assert [found(api.server, f"_acme-challenge.{each}example.org", TXT) for each in ("", "www.", "deep.down.")] == [both] * 3
+    assert run("remove", "*.example.org", "one") == (0, "", "")
+    assert run("remove", "www.example.org", hyphens) == (0, "", "")
+    assert [found(api.server, f"_acme-challenge.{each}example.org", TXT) for each in ("", "www.")] == [{f'"{hyphens}"'}, {'"one"'}]
+    # That server has no such zone; this one may not be seen.
+    for name in ("none.example", "fixed.example", "org"):
+        code, shown, said = run("add", name, "x")
+        assert (code, shown, "has no zone for _acme-challenge." in said) == (2, "", True), said
+    for given, text in (
+        (("add", "example.org"), "write: txdns api challenge add|remove NAME VALUE"),
+        (("put", "example.org", "x"), "write: txdns api challenge add|remove NAME VALUE"),
+        (("add", "example.org", 'x"y'), "is no challenge"),
+        (("add", f"{64 * 'x'}.example.org", "x"), "63"),
+    ):
+        code, shown, said = run(*given)
+        assert (code, shown, text in said) == (1, "", True), said
+    assert found(api.server, "_acme-challenge.example.org", TXT) == {f'"{hyphens}"'}
 
 
 def test_audit(api: Api, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.zone.changing import APEX
 from twisted_ext.errors import BadDescription
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.rrtypes import AAAA, ANY, MX, NS, RRSIG, SOA, TXT, A
+from twisted_ext.wire.rrtypes import AAAA, ANY, CNAME, MX, NS, RRSIG, SOA, TXT, A
 from twisted_ext.zone.update.policy import Policy, Rule
 
 KEY = nameFromText("dhcp.example.org.")
@@ -81,6 +81,24 @@ class PolicyTests(SynchronousTestCase):
         self.assertFalse(policy.allows(KEY, "::1", name("x.dhcp"), A))
         self.assertFalse(policy.allows(OTHER, "::1", name("dhcp"), A))
         self.assertTrue(Policy.fromTexts(["key * selfsub"]).allows(KEY, "::1", name("x.dhcp"), A))
+
+    def test_challenges(self) -> None:
+        """
+        C{challenges} allows the TXT records at which authorities look for challenges, for a name and all below it, and no others.
+        """
+        policy = Policy.fromTexts(["key * challenges sub"], APEX)
+        for owner in ("_acme-challenge.sub", "_ACME-Challenge.www.Sub", "_acme-challenge.a.b.sub"):
+            self.assertTrue(policy.allows(KEY, "::1", name(owner), TXT), owner)
+            self.assertFalse(policy.allows(KEY, "::1", name(owner), CNAME), owner)
+        for owner in ("sub", "www.sub", "_acme-challenge", "_acme-challenge.bus", "x._acme-challenge.sub", "_acme-challenges.sub"):
+            self.assertFalse(policy.allows(KEY, "::1", name(owner), TXT), owner)
+        self.assertTrue(Policy.fromTexts(["key * challenges sub CNAME"], APEX).allows(KEY, "::1", name("_acme-challenge.sub"), CNAME))
+        denied = Policy.fromTexts(["deny key * challenges sub", "key * zone ANY"], APEX)
+        self.assertFalse(denied.allows(KEY, "::1", name("_acme-challenge.sub"), TXT))
+        self.assertFalse(denied.allows(KEY, "::1", name("_acme-challenge.sub"), A))
+        self.assertTrue(denied.allows(KEY, "::1", name("sub"), TXT))
+        for zone, isReached in ((APEX, True), (name("x.sub"), True), (name("bus"), False)):
+            self.assertEqual(policy.reaches(KEY, "::1", zone), isReached)
 
     def test_guardedTypesNeedANY(self) -> None:
         """

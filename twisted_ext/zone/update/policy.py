@@ -7,12 +7,15 @@ A policy has one rule per line::
     deny key dhcp.example.org name www.dyn.example.org
     key * self A AAAA
     address 192.0.2.0/24 name status.example.org TXT
+    key acme challenges example.org
     key admin.example.org address 192.0.2.0/24 zone ANY
 
 A rule begins with C{allow}, the default, or C{deny}. Then it names the client: by a TSIG key, an address prefix, or both, which then both
-have to match. Then the names: C{zone} is every name, C{name} one name, C{subtree} a name and all below it, C{self} the name of the key,
-C{selfsub} that and all below it; names may be relative to the zone. Last the types: without any, all except those that affect more than
-one name: SOA, NS and those of DNSSEC. C{ANY} is all types, which is also the default for C{deny}.
+have to match. Then the names: C{zone} is every name, C{name} one name, C{subtree} a name and all below it, C{challenges} the names at which
+authorities look for challenges (C{_acme-challenge}, RFC 8555, section 8.4) for certificates of a name and all below it, C{self} the name of
+the key, C{selfsub} that and all below it; names may be relative to the zone. Last the types: without any, TXT for C{challenges}, and for
+others all except those that affect more than one name: SOA, NS and those of DNSSEC. C{ANY} is all types, which is also the default for
+C{deny}.
 
 The first rule that matches a record decides; if none does, the record may not be changed.
 """
@@ -27,17 +30,20 @@ from typing import Final
 
 from twisted_ext.errors import BadDescription, BadName
 from twisted_ext.wire.names import ROOT, isBelow, nameFromText, nameToText
-from twisted_ext.wire.rrtypes import ANY, NS, NSEC, NSEC3, NSEC3PARAM, RRSIG, SOA, isMeta, typeNumber
+from twisted_ext.wire.rrtypes import ANY, NS, NSEC, NSEC3, NSEC3PARAM, RRSIG, SOA, TXT, isMeta, typeNumber
 
 __all__ = ["GUARDED", "Policy", "Rule"]
 
 #: Types that a rule without types does not cover, because changing them affects more than one name.
 GUARDED: Final = frozenset((SOA, NS, RRSIG, NSEC, NSEC3, NSEC3PARAM))
 
-_PLACES: Final = ("zone", "name", "subtree", "self", "selfsub")
+_PLACES: Final = ("zone", "name", "subtree", "challenges", "self", "selfsub")
 #: Keywords whose names are relative to the zone, so that their rules cannot be shared between zones.
-_NAMING: Final = frozenset(("name", "subtree"))
-_FORM: Final = "[allow|deny] [key NAME|*] [address PREFIX] zone|name NAME|subtree NAME|self|selfsub [TYPE...]"
+_NAMING: Final = frozenset(("name", "subtree", "challenges"))
+_FORM: Final = "[allow|deny] [key NAME|*] [address PREFIX] zone|name NAME|subtree NAME|challenges NAME|self|selfsub [TYPE...]"
+
+#: What the names of challenges begin with (RFC 8555, section 8.4).
+_CHALLENGE: Final = b"\x0f_acme-challenge"
 
 _Network = IPv4Network | IPv6Network
 
@@ -49,8 +55,8 @@ class Rule:
 
     @ivar key: the TSIG key that has to sign, folded; L{None} if no signature is required; the root name for any key.
     @ivar network: the address prefix of the client, or L{None}.
-    @ivar place: one of C{zone}, C{name}, C{subtree}, C{self}, C{selfsub}.
-    @ivar name: the name for C{name} and C{subtree}, folded.
+    @ivar place: one of C{zone}, C{name}, C{subtree}, C{challenges}, C{self}, C{selfsub}.
+    @ivar name: the name for C{name}, C{subtree} and C{challenges}, folded.
     @ivar types: the types, or L{None} for all but L{GUARDED}; empty for all.
     """
 
@@ -99,8 +105,12 @@ class Rule:
         elif place != "zone" and key is None:
             raise _bad(text, f"{place!r} means the key's name, and no key is named")
         types = _types(text, words)
-        # A rule that denies without naming types denies all of them.
-        return cls(allows, key, network, place, name, frozenset() if types is None and not allows else types)
+        if types is None and not allows:
+            # A rule that denies without naming types denies all of them.
+            types = frozenset()
+        elif types is None and place == "challenges":
+            types = frozenset((TXT,))
+        return cls(allows, key, network, place, name, types)
 
     def fitsWho(self, keyName: bytes, client: str) -> bool:
         """
@@ -130,6 +140,8 @@ class Rule:
             return True
         if place == "subtree":
             return isBelow(name, self.name)
+        if place == "challenges":
+            return name.startswith(_CHALLENGE) and isBelow(name[len(_CHALLENGE) :], self.name)
         if place == "name":
             return name == self.name
         return name == keyName or (place == "selfsub" and isBelow(name, keyName))
@@ -144,7 +156,7 @@ class Rule:
         if self.place == "zone":
             return True
         name = self.name if self.place in _NAMING else keyName
-        return isBelow(name, apex) or (self.place in ("subtree", "selfsub") and isBelow(apex, name))
+        return isBelow(name, apex) or (self.place in ("subtree", "challenges", "selfsub") and isBelow(apex, name))
 
 
 class Policy:

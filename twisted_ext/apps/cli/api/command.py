@@ -13,6 +13,7 @@ __all__ = ["SUBCOMMANDS", "main"]
 #: All sub-commands, in the order in which help lists them.
 SUBCOMMANDS: Final = (
     Command("token", "cli.api.token", "make a token for a tool that is to use the API"),
+    Command("challenge", "cli.api.challenge", "add or remove the challenge of an authority, for a certificate by DNS-01"),
     Command("get", "cli.api.request", "show what is at a path of the API", "get"),
     Command("post", "cli.api.request", "send a request that does something", "post"),
     Command("put", "cli.api.request", "replace what is at a path", "put"),

@@ -9,14 +9,16 @@ import json
 import os
 import ssl
 import sys
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from twisted_ext.apps.cli.terminal.arguments import Arguments, Option, flag, number
+from twisted_ext.apps.cli.terminal.arguments import Arguments, Given, Option, flag, number
 from twisted_ext.apps.cli.terminal.exits import BATCH, DECLINED, NO_REPLY, OK, USAGE, ExitError
 
-__all__ = ["ARGUMENTS", "delete", "get", "patch", "post", "put"]
+__all__ = ["ARGUMENTS", "REACHING", "delete", "get", "patch", "post", "put", "send", "shown"]
 
 _HELP: Final = """\
 Usage: txdns api METHOD PATH [FILE] [OPTION ...]
@@ -46,6 +48,9 @@ _HEADERS: Final = flag("--headers", "show the status and the headers of the repl
 _CA: Final = Option("--ca FILE", "authorities of the server's certificate, in PEM", "", str, what="a file")
 _TIMEOUT: Final = Option("--timeout SECONDS", "give up after this time", _SECONDS, number(0.1, 3600), what="seconds")
 
+#: Options that say how to reach a server, and as whom.
+REACHING: Final = (_URL, _TOKEN, _CA, _TIMEOUT)
+
 ARGUMENTS: Final = Arguments(_HELP, _URL, _TOKEN, _MATCH, _HEADERS, _CA, _TIMEOUT)
 
 #: Characters of a path that stay as they are.
@@ -57,6 +62,24 @@ def _main(method: str, words: list[str]) -> int:
     if not 1 <= len(given.bare) <= 2:
         said = "the path is missing" if not given.bare else "there are too many words"
         raise ExitError(USAGE, f"{said}; write: txdns api {method} PATH [FILE]")
+    body = _read(given.bare[1]) if len(given.bare) == 2 else None
+    reply, octets = send(given, method, given.bare[0], body, {"If-Match": given[_MATCH]} if given[_MATCH] else {})
+    if given[_HEADERS]:
+        print(f"{reply.status} {reply.reason}", *[f"{name}: {value}" for name, value in reply.getheaders()], sep="\n", file=sys.stderr)
+    return shown(reply.status, reply.reason, octets)
+
+
+def send(
+    given: Given, method: str, path: str, body: bytes | None = None, besides: Mapping[str, str] = MappingProxyType({})
+) -> tuple[http.client.HTTPResponse, bytes]:
+    """
+    Send a request.
+
+    @param given: has the options L{REACHING}.
+    @param besides: headers besides those of each request.
+
+    @return: the reply, and its body.
+    """
     url = urlsplit(given[_URL])
     try:
         host, port = url.hostname, url.port
@@ -64,11 +87,7 @@ def _main(method: str, words: list[str]) -> int:
         host = port = None
     if url.scheme not in ("http", "https") or not host:
         raise ExitError(USAGE, f"--url {given[_URL]}: write http://127.0.0.1:8081, or https:// and a name")
-    path = quote("/" + given.bare[0].lstrip("/"), _SAFE)
-    body = _read(given.bare[1]) if len(given.bare) == 2 else None
-    headers = {"X-API-Key": _secret(given[_TOKEN]), "Content-Type": "application/json"}
-    if given[_MATCH]:
-        headers["If-Match"] = given[_MATCH]
+    headers = {"X-API-Key": _secret(given[_TOKEN]), "Content-Type": "application/json", **besides}
     if url.scheme == "https":
         connection: http.client.HTTPConnection = http.client.HTTPSConnection(
             host, port, timeout=given[_TIMEOUT], context=_trusting(given[_CA])
@@ -76,20 +95,17 @@ def _main(method: str, words: list[str]) -> int:
     else:
         connection = http.client.HTTPConnection(host, port, timeout=given[_TIMEOUT])
     try:
-        connection.request(method.upper(), path, body, headers)
+        connection.request(method.upper(), quote("/" + path.lstrip("/"), _SAFE), body, headers)
         reply = connection.getresponse()
-        octets = reply.read()
+        return reply, reply.read()
     except (OSError, http.client.HTTPException) as error:
         said = str(getattr(error, "strerror", None) or error) or type(error).__name__
         raise ExitError(NO_REPLY, f"{given[_URL]}: no reply: {said}") from error
     finally:
         connection.close()
-    if given[_HEADERS]:
-        print(f"{reply.status} {reply.reason}", *[f"{name}: {value}" for name, value in reply.getheaders()], sep="\n", file=sys.stderr)
-    return _shown(reply.status, reply.reason, octets)
 
 
-def _shown(status: int, reason: str, octets: bytes) -> int:
+def shown(status: int, reason: str, octets: bytes) -> int:
     text = octets.decode("utf-8", "replace")
     try:
         said = json.loads(text)
@@ -97,7 +113,7 @@ def _shown(status: int, reason: str, octets: bytes) -> int:
         said = None
     if status >= 400:
         why = said.get("detail") or said.get("error") if isinstance(said, dict) else ""
-        raise ExitError(DECLINED, f"{status} {reason}" + (f": {why}" if why else ""))
+        raise ExitError(DECLINED, f"{status} {reason}" + (f": {why}" if why and why != reason else ""))
     if said is not None:
         print(json.dumps(said, indent=2, ensure_ascii=False))
     elif text:

@@ -23,7 +23,7 @@ The secret is written to the standard error, once.
 {options}
 
   txdns api token octodns --scope zones >> /etc/txdns/api-tokens
-  txdns api token lego --scope zones --only "name _acme-challenge.example.org TXT" >> FILE
+  txdns api token lego --scope zones --only "challenges example.org" >> FILE
   txdns api token watch --from 192.0.2.0/24 --until 2027-12-31 >> FILE
 
 Exit codes: 0 done, 1 wrong usage.
@@ -33,7 +33,12 @@ _SCOPE: Final = Option(
     "--scope SCOPE", "what it may do: read, zones (change, add and remove zones), or admin (everything)", "read", str, what="a scope"
 )
 _ONLY: Final = Option(
-    "--only RULE", "records that it may change, as the end of an update rule: name NAME TYPE, subtree NAME TYPE ...", "", str, what="a rule"
+    "--only RULE",
+    "records that it may change and see, as the end of an update rule: name NAME TYPE, subtree NAME TYPE, challenges NAME ...; of other "
+    "records and zones it sees nothing",
+    "",
+    str,
+    what="a rule",
 )
 _FROM: Final = Option("--from PREFIX", "addresses from which it is taken; repeat it for several", "", str, what="a prefix")
 _UNTIL: Final = Option("--until DATE", "the day on which it ends, in UTC", "", str, what="a date")
