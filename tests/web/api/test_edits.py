@@ -4,6 +4,7 @@ Tests of L{twisted_ext.server.zones.update.edits}.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from unittest.mock import patch
 
 from twisted.internet.defer import Deferred
@@ -86,6 +87,28 @@ class EditTests(SynchronousTestCase):
         changing = self.edits.change(APEX, lambda tx: tx.add(record("ns1 3600 A 192.0.2.1")), door="api", who="t")
         edited = self.successResultOf(changing)
         self.assertEqual((edited.before, edited.version.serial, edited.difference), (10, 10, None))
+
+    def test_frozenMeanwhile(self) -> None:
+        """
+        A change in several steps between which the zone is frozen, or its settings forbid it, is refused.
+        """
+        ward = self.server.updating.wardOf(APEX)
+        assert ward is not None
+
+        def frozen(transaction: Transaction) -> Generator[None, None, None]:
+            transaction.add(record("n 60 A 192.0.2.1"))
+            yield
+            self.edits.freeze(APEX, True)
+
+        def forbidden(transaction: Transaction) -> Generator[None, None, None]:
+            transaction.add(record("n 60 A 192.0.2.1"))
+            yield
+            ward.doors = frozenset()
+
+        self.assertIn("is frozen", str(self.failureResultOf(self.edits.change(APEX, frozen, door="api", who="t"), NotEditable).value))
+        self.edits.freeze(APEX, False)
+        self.failureResultOf(self.edits.change(APEX, forbidden, door="api", who="t"), NotEditable)
+        self.assertEqual((self.server.zone.current.serial, self.server.disk.waiting), (10, []))
 
     def test_notHere(self) -> None:
         """

@@ -27,7 +27,7 @@ from twisted_ext.zone.catalog.catalogs import (
     uniqueLabel,
 )
 from twisted_ext.zone.check.semantics import check
-from twisted_ext.zone.store.traversal import finished
+from twisted_ext.zone.store.steps import finished
 from twisted_ext.zone.store.version import Version
 from twisted_ext.zone.zone import Zone
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from twisted_ext.errors import BudgetSpent, DNSFault, StorageFault
-from twisted_ext.zone.store.traversal import builderOf, portions
+from twisted_ext.zone.store.steps import portions
+from twisted_ext.zone.store.traversal import builderOf
 from twisted_ext.zone.store.changeset import Difference, applied
 from twisted_ext.zone.store.image import Image
 from twisted_ext.zone.store.journal import Journal, fingerprintOf, originOf

@@ -18,7 +18,8 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import NS, PTR, SOA, TXT
 from twisted_ext.zone.limits import CATALOG_MEMBERS
 from twisted_ext.zone.store.nodes import parentKey
-from twisted_ext.zone.store.traversal import candidates, finished
+from twisted_ext.zone.store.steps import finished
+from twisted_ext.zone.store.traversal import candidates
 
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version

@@ -26,7 +26,7 @@ from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.limits import CHANGES_OCTETS, JOURNAL_OCTETS
 from twisted_ext.zone.store.changeset import Difference, applied, fromRendered, longestRendered, rendered
 from twisted_ext.zone.store.serials import isNewer
-from twisted_ext.zone.store.traversal import finished, portions
+from twisted_ext.zone.store.steps import finished, portions
 
 if TYPE_CHECKING:
     from twisted_ext.zone.store.image import Image

@@ -5,7 +5,7 @@ The changes of a zone since its image was built.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from operator import itemgetter
 from typing import Final, NamedTuple
 
@@ -35,6 +35,9 @@ __all__ = ["UNCHANGED", "Overlay", "OverlayEditor", "byOrder", "standing"]
 
 #: Entries after which a new log is started, since old ones are of little use.
 _LOGGED: Final = 256
+
+#: Names that are changed in one step: less than a millisecond.
+_STEP: Final = 50
 
 #: Sort key of an entry of a chain.
 byOrder: Final = itemgetter(0)
@@ -110,19 +113,21 @@ class OverlayEditor:
         self._octets = before.octets
         self._touched: dict[bytes, None] = {}
 
-    def finish(self, changes: Mapping[bytes, Sequence[RRSet]], bounded: bool) -> Overlay:
+    def finishing(self, changes: Mapping[bytes, Sequence[RRSet]], bounded: bool) -> Generator[None, None, Overlay]:
         """
-        Apply changes and make the next overlay; see L{Version.edited<twisted_ext.zone.store.version.Version.edited>}.
+        Apply changes and make the next overlay, in short steps; see L{Version.editing<twisted_ext.zone.store.version.Version.editing>}.
 
         @raise BadChange: the owner of an RRset is not the name that it is given for.
         """
         after = self._after
-        for key, sets in changes.items():
+        for count, (key, sets) in enumerate(changes.items(), 1):
             name = key + self._image.apex
             for rrset in sets:
                 if rrset.name.lower() != name:
                     raise BadChange(f"records of {nameToText(rrset.name)} cannot be at {nameToText(name)}")
             self._change(key, gathered(sets))
+            if count % _STEP == 0:
+                yield
         if bounded and (len(after.nodes) > OVERLAY_NODES.most or self._octets > OVERLAY_OCTETS.most):
             zone = nameToText(self._image.apex)
             raise BudgetSpent(f"{len(after.nodes)} names of {zone} would differ from its image; it needs the next one first")

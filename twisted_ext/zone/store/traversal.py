@@ -4,8 +4,8 @@ Iterates over whole versions: to compare two, for a transfer, for the next image
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import TYPE_CHECKING, Final, TypeVar
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Final
 
 from twisted_ext.errors import BadChange
 from twisted_ext.wire.names import nameToText
@@ -13,50 +13,21 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.zone.store.changeset import Difference, compareSets, setsOf
 from twisted_ext.zone.store.imagebuilder import ImageBuilder
 from twisted_ext.zone.store.nodes import CNAME, CUT, DNAME, EMPTY, HASHED, SIGNED, Node, recordsOf
+from twisted_ext.zone.store.steps import finished
 
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["builderOf", "candidates", "difference", "differing", "finished", "portions", "stretches"]
+__all__ = ["builderOf", "candidates", "difference", "differing", "stretches"]
 
 #: Octets of records passed on at a time: the room in a message of 65,535 octets besides header, question, SOA and TSIG.
 _STRETCH_OCTETS: Final = 48_000
-
-_T = TypeVar("_T")
 
 #: Names compared in one step: less than a millisecond.
 _STEP: Final = 200
 
 #: Flags of a node that depend on its own records only.
 _MARKS: Final = CUT | DNAME | CNAME | SIGNED | HASHED
-
-
-def finished(steps: Generator[object, None, _T]) -> _T:
-    """
-    Run all steps at once.
-    """
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: _T = end.value
-            return result
-
-
-def portions(items: Iterable[_T], weigh: Callable[[_T], int], most: int) -> Iterator[list[_T]]:
-    """
-    Split items into lists that end once they weigh C{most} or more.
-    """
-    some: list[_T] = []
-    weight = 0
-    for item in items:
-        some.append(item)
-        weight += weigh(item)
-        if weight >= most:
-            yield some
-            some, weight = [], 0
-    if some:
-        yield some
 
 
 def difference(before: Version, after: Version) -> Difference:

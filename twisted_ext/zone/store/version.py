@@ -5,7 +5,7 @@ A zone at one serial number: an image, and the changes since it was built.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from twisted_ext.errors import BadChange
@@ -28,6 +28,7 @@ from twisted_ext.zone.store.nodes import (
 )
 from twisted_ext.zone.store.overlay import UNCHANGED, Overlay, OverlayEditor, byOrder, standing
 from twisted_ext.zone.store.serials import serialIn
+from twisted_ext.zone.store.steps import finished
 
 if TYPE_CHECKING:
     from twisted_ext.answers import Epoch, Origin
@@ -278,7 +279,14 @@ class Version:
         @raise BadChange: the zone would have no SOA, or more than one.
         @raise BudgetSpent: more names would differ from the image than the limit. Build a new image first.
         """
-        return Version(self.image, OverlayEditor(self.image, self._changes).finish(changes, bounded))
+        return finished(self.editing(changes, bounded=bounded))
+
+    def editing(self, changes: Mapping[bytes, tuple[RRSet, ...]], *, bounded: bool = True) -> Generator[None, None, Version]:
+        """
+        Do what L{edited} does in short steps.
+        """
+        overlay = yield from OverlayEditor(self.image, self._changes).finishing(changes, bounded)
+        return Version(self.image, overlay)
 
     # -- the next image
 

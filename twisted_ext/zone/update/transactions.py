@@ -4,7 +4,7 @@ Transactions: changes to a zone that take effect together or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +17,7 @@ from twisted_ext.zone.limits import NAME_TYPES, SET_RECORDS
 from twisted_ext.zone.store.changeset import Difference, compareSets, isIdentical, setsOf, sortedSets
 from twisted_ext.zone.store.nodes import Kind, keyBelow, kindOf
 from twisted_ext.zone.store.serials import isNewer, nextSerial, serialIn, withSerial
+from twisted_ext.zone.store.steps import finished
 
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
@@ -31,6 +32,9 @@ PARENTAL: Final = frozenset((DS, DELEG))
 
 #: Types of which a name has at most one record.
 _SINGLE: Final = frozenset((CNAME, DNAME, SOA))
+
+#: Names that are judged and compared in one step: less than a millisecond.
+_STEP: Final = 50
 
 _SOA: Final[Kind] = (SOA, 0)
 _NS: Final[Kind] = (NS, 0)
@@ -189,8 +193,21 @@ class Transaction:
         @raise BadChange: the result is not a valid zone.
         @raise BudgetSpent: more names would differ from the image than the limit.
         """
+        return finished(self.committing(serials, now, bounded=bounded, always=always))
+
+    def committing(
+        self, serials: str = "increment", now: float = 0.0, *, bounded: bool = True, always: bool = False
+    ) -> Generator[None, None, tuple[Version, Difference] | None]:
+        """
+        Do what L{commit} does in short steps. Nothing else may be changed meanwhile.
+        """
         version = self.version
-        changed = [key for key, sets in self._touched.items() if not _alike(sets, self._before[key])]
+        changed: list[bytes] = []
+        for count, (key, sets) in enumerate(self._touched.items(), 1):
+            if not _alike(sets, self._before[key]):
+                changed.append(key)
+            if count % _STEP == 0:
+                yield
         if not changed and not always:
             return None
         apex = self._open(b"")
@@ -206,14 +223,18 @@ class Transaction:
             raise BadChange(f"{nameToText(self._apex)}: serial number {serial} is not newer than {old} (RFC 1982)")
         if b"" not in changed:
             changed.append(b"")
-        for key in changed:
-            self._check(key, self._touched[key], self._before[key])
         removed: list[RRSet] = []
         added: list[RRSet] = []
-        for key in changed:
+        names: dict[bytes, tuple[RRSet, ...]] = {}
+        for count, key in enumerate(changed, 1):
+            self._check(key, self._touched[key], self._before[key])
             compareSets(self._before[key], self._touched[key], removed, added, spelling=True)
+            names[key] = sortedSets(self._touched[key])
+            if count % _STEP == 0:
+                yield
         difference = Difference(before, removed, soa, added)
-        return version.edited({key: sortedSets(self._touched[key]) for key in changed}, bounded=bounded), difference
+        after = yield from version.editing(names, bounded=bounded)
+        return after, difference
 
     def _check(self, key: bytes, sets: dict[Kind, RRSet], before: dict[Kind, RRSet]) -> None:
         """

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 __all__ = ["paced"]
 
 #: Seconds that a turn may take.
-_TURN: Final = 0.01
+_TURN: Final = 0.004
 
 
 def paced(reactor: IReactorTime, steps: Iterator[object]) -> Deferred[None]:

@@ -1,16 +1,17 @@
 """
-Commit queue of a zone that is changed while it is served: changes are computed at once, and take effect once they are on disk. Now and then
-the next image of the zone is built from them.
+Commit queue of a zone that is changed while it is served: changes are computed one after another, long ones in turns, and take effect once
+they are on disk. Now and then the next image of the zone is built from them.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -18,6 +19,7 @@ from twisted_ext.errors import DNSFault, StorageFault, StoreMoved
 from twisted_ext.server.config.keys import Grants
 from twisted_ext.server.config.transferpolicy import NOBODY
 from twisted_ext.server.process.jobs.subprocess import runModule
+from twisted_ext.server.process.jobs.turns import paced
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.limits import IMAGE_PAUSE, UPDATES_WAITING
 from twisted_ext.zone.store.changeset import Difference, applied
@@ -32,10 +34,13 @@ if TYPE_CHECKING:
     from twisted_ext.zone.update.policy import Policy
     from twisted_ext.zone.zone import Zone
 
-__all__ = ["CommitQueue", "Compactor", "EditableZone", "Elsewhere", "Made", "StoreJournal"]
+__all__ = ["CommitQueue", "Compactor", "EditableZone", "Elsewhere", "Made", "Make", "StoreJournal"]
 
 #: The result of a change: the next version and the difference; or L{None} for no change.
 Made = tuple[Version, Difference] | None
+
+#: Makes a change of a version: at once, or in short steps that take turns with other work.
+Make = Callable[[Version], "Made | Generator[None, None, Made]"]
 
 #: Runs a function where it may block, such as in a thread.
 Elsewhere = Callable[[Callable[[], object]], "Deferred[object]"]
@@ -43,8 +48,9 @@ Elsewhere = Callable[[Callable[[], object]], "Deferred[object]"]
 #: RRsets applied to a new image before control returns to the reactor: 5 ms of work.
 _STEP: Final = 500
 
-#: How often a change is made again because another server has changed the zone in the database first: each time there are some milliseconds
-#: for that, so one that does not get through within ten tries has many rivals, and its client had better try again later.
+#: How often a change is made again because another server has changed the zone in the database first: each time there are some
+#: milliseconds for that, so one that does not get through within ten tries has many rivals, and its client had better try again later.
+#: Also how often one that takes turns is made again because the zone was reloaded, or has got its next image, meanwhile.
 _TRIES: Final = 10
 
 #: Names up to which a thread builds the image: a process takes longer to start.
@@ -55,9 +61,18 @@ _log: Final = Logger(__name__)
 
 @dataclass(slots=True, eq=False)
 class _Change:
+    """
+    A change, or maintenance work of the journal.
+
+    @ivar base: the version of which it is made.
+    @ivar version: the version that has it, once it is made.
+    @ivar tries: how often it was made in vain.
+    """
+
+    make: Make | None
     version: Version
-    difference: Difference | None
-    make: Callable[[Version], Made] | None = None
+    base: Version
+    difference: Difference | None = None
     tries: int = 0
     result: Deferred[Version] = field(init=False, default_factory=Deferred)
 
@@ -66,8 +81,9 @@ class CommitQueue:
     """
     The commit queue of one zone.
 
-    Each change is applied to the result of the one before, whether or not that is on disk yet; all changes that arrive while the disk is
-    busy are written together. A change is confirmed and becomes visible only when it would survive a crash of this process.
+    Each change is applied to the result of the one before, whether or not that is on disk yet; changes that arrive while a long one is
+    being made wait for it, and all that arrive while the disk is busy are written together. A change is confirmed and becomes visible only
+    when it would survive a crash of this process.
 
     @ivar journal: a journal, or the database that the zone comes from; L{None} for a zone that lives only in this process.
     @ivar superseded: the origin of a newly loaded version for which the journal has yet to be cleared, or L{None}.
@@ -97,6 +113,11 @@ class CommitQueue:
         self._compact = compact
         self._most = int(UPDATES_WAITING.pick(most))
         self._base = self._tip = zone.current
+        # Changes that are yet to be made, and the one that is being made in turns, with what cancels it.
+        self._unmade: deque[_Change] = deque()
+        self._making: _Change | None = None
+        self._turns: Deferred[None] | None = None
+        self._isStarting = False
         self._waiting: list[_Change] = []
         self._flushing: list[_Change] = []
         # Differences in force that the image being built will lack; L{None} while none is being built.
@@ -113,35 +134,84 @@ class CommitQueue:
 
     # -- changes
 
-    def change(self, make: Callable[[Version], Made]) -> Deferred[Version]:
+    def change(self, make: Make) -> Deferred[Version]:
         """
         @param make: called with a version; returns the next version, or L{None} if there is nothing to change. It is called again if
-            another server has changed the zone in the meantime, in the database that it comes from.
+            another server has changed the zone in the meantime, in the database that it comes from, or if it takes turns and the zone is
+            another one at their end.
 
         @return: fires with the version that has the change, once it is in force and on disk. Fails with any exception of C{make}, and with
             L{StorageFault} if the change could not be stored: then it has no effect.
         """
         if self._closed:
             return fail(StorageFault(f"{nameToText(self.zone.apex)} accepts no more changes"))
-        if len(self._waiting) >= self._most:
+        if len(self._waiting) + len(self._unmade) >= self._most:
             return fail(StorageFault(f"{len(self._waiting)} changes of {nameToText(self.zone.apex)} wait for the disk"))
-        busy = bool(self._flushing)
-        if not busy or (self._keeping and not self._waiting):
+        change = _Change(make, self._tip, self._tip)
+        self._unmade.append(change)
+        self._start()
+        return change.result
+
+    def _start(self) -> None:
+        """
+        Make the changes that are yet to be made, until one takes longer than a turn.
+        """
+        if self._isStarting:
+            return
+        self._isStarting = True
+        while self._unmade and self._making is None:
+            change = self._making = self._unmade.popleft()
+            change.base = self._newest()
+            turns = paced(self._clock, self._steps(change))
+            if not turns.called:
+                self._turns = turns
+            turns.addCallbacks(self._made, self._unmakable, (change,), {}, (change,))
+        self._isStarting = False
+
+    def _newest(self) -> Version:
+        """
+        Return the version of which the next change is made.
+        """
+        if not self._flushing or (self._keeping and not self._waiting):
             # Another version may have been put in force in the meantime, such as by a reload.
             self._base = self._tip = self.zone.current
-        try:
-            made = make(self._tip)
-        except Exception:
-            return fail()
-        if made is None and not busy:
-            return succeed(self._tip)
-        # If there is nothing to change because of a change that is not on disk yet, wait for that one.
-        change = _Change(self._tip, None, make) if made is None else _Change(*made, make)
-        self._tip = change.version
-        self._waiting.append(change)
-        if not busy:
-            self._next()
-        return change.result
+        return self._tip
+
+    def _steps(self, change: _Change) -> Generator[None, None, None]:
+        assert change.make is not None
+        made = change.make(change.base)
+        if isinstance(made, Generator):
+            made = yield from made
+        change.version, change.difference = (change.base, None) if made is None else made
+
+    def _made(self, ignored: None, change: _Change) -> None:
+        self._making = self._turns = None
+        if self._newest() is not change.base:
+            change.tries += 1
+            if change.tries > _TRIES:
+                change.result.errback(StorageFault(f"{nameToText(self.zone.apex)} changes more often than this can be made"))
+            else:
+                self._unmade.appendleft(change)
+            self._start()
+            return
+        isBusy = bool(self._flushing)
+        if change.difference is None and not isBusy:
+            change.result.callback(change.version)
+        else:
+            # If there is nothing to change because of a change that is not on disk yet, wait for that one.
+            self._tip = change.version
+            self._waiting.append(change)
+            if not isBusy:
+                self._next()
+        self._start()
+
+    def _unmakable(self, failure: Failure, change: _Change) -> None:
+        self._making = self._turns = None
+        if isinstance(failure.value, CancelledError):
+            change.result.errback(StorageFault(f"{nameToText(self.zone.apex)} accepts no more changes"))
+        else:
+            change.result.errback(failure)
+        self._start()
 
     @property
     def busy(self) -> bool:
@@ -198,23 +268,17 @@ class CommitQueue:
         """
         changes, self._flushing, self._waiting = [*self._flushing, *self._waiting], [], []
         self._base = self._tip = self.zone.current
-        failed: list[tuple[_Change, Exception]] = []
-        for change in changes:
+        failed: list[_Change] = []
+        for change in reversed(changes):
             change.tries += 1
             if change.make is None or change.tries > _TRIES or self._base.serial == serial:
-                failed.append((change, fault))
-                continue
-            try:
-                made = change.make(self._tip)
-            except Exception as error:
-                failed.append((change, error))
-                continue
-            change.version, change.difference = (self._tip, None) if made is None else made
-            self._tip = change.version
-            self._waiting.append(change)
+                failed.append(change)
+            else:
+                self._unmade.appendleft(change)
+        self._start()
         self._next()
-        for change, reason in failed:
-            change.result.errback(reason)
+        for change in reversed(failed):
+            change.result.errback(fault)
 
     def _unkept(self, failure: Failure) -> None:
         fault = failure.value
@@ -265,7 +329,7 @@ class CommitQueue:
         """
         Run maintenance work while nothing else writes to the journal.
         """
-        self._flushing = [_Change(self.zone.current, None)]
+        self._flushing = [_Change(None, self.zone.current, self.zone.current)]
         self._keeping = True
         return self._elsewhere(work)
 
@@ -364,6 +428,11 @@ class CommitQueue:
         @return: fires when pending changes are stored, and the journal is closed.
         """
         self._closed = True
+        unmade, self._unmade = self._unmade, deque()
+        if self._turns is not None:
+            self._turns.cancel()
+        for change in unmade:
+            change.result.errback(StorageFault(f"{nameToText(self.zone.apex)} accepts no more changes"))
         if self._building is not None:
             # It would write to a file that another server may be using by then.
             self._building.cancel()

@@ -5,7 +5,7 @@ others, by the commit queue of its zone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from twisted.internet.defer import Deferred, fail
@@ -165,8 +165,8 @@ class ZoneEdits:
         """
         Change a zone.
 
-        @param steps: makes the changes. It may be called more than once, and raises L{twisted_ext.errors.BadChange} or anything else for
-            what cannot be done.
+        @param steps: makes the changes: at once, or in short steps if it is a generator. It may be called more than once, and raises
+            L{twisted_ext.errors.BadChange} or anything else for what cannot be done.
         @param door: see L{expectEditable}.
         @param who: who changes it, for the log.
         @param match: the entity tag of the version that it is for; C{""} for any, C{*} too.
@@ -184,12 +184,16 @@ class ZoneEdits:
         except (NotEditable, StorageFault):
             return fail()
 
-        def make(version: Version) -> tuple[Version, Difference] | None:
+        def make(version: Version) -> Generator[None, None, tuple[Version, Difference] | None]:
             if match not in ("", "*") and etagOf(version) != match:
                 raise StaleEdit(version, match)
             transaction = Transaction(version, needsNS=ward.needsNS)
-            steps(transaction)
-            made = transaction.commit(ward.serials, self._today(), always=bool(beside))
+            stepping = steps(transaction)
+            if isinstance(stepping, Generator):
+                yield from stepping
+            made = yield from transaction.committing(ward.serials, self._today(), always=bool(beside))
+            # It may have been frozen meanwhile.
+            self.expectEditable(apex, door)
             edited = Edited(version, version.serial, None) if made is None else Edited(made[0], version.serial, made[1])
             if dry:
                 raise _DryRun(edited)

@@ -5,7 +5,7 @@ The requests below C{/api}: servers, zones, and changes of their records.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -25,8 +25,11 @@ from twisted_ext.web.api.powerdns.rrsets import (
     RRSetChange,
     changeOf,
     contentOf,
+    eachOf,
     idToName,
     legible,
+    noZone,
+    raised,
     typeOf,
 )
 from twisted_ext.web.api.powerdns.tsigkeys import TSIGKeys
@@ -56,8 +59,6 @@ __all__ = ["PowerDNSDoor"]
 _VERSION: Final = "4.9.12-txdns"
 
 _SERVER: Final = "/api/v1/servers/localhost"
-
-_NOT_FOUND: Final = "Not Found"
 
 _NO_ASIDE: Final = Aside()
 
@@ -107,7 +108,7 @@ class PowerDNSDoor:
         if handler is None:
             allowed = self._handlers(asked.segments)
             if not allowed:
-                raise ApiRefusal(404, _NOT_FOUND)
+                raise ApiRefusal(404, "Not Found")
             raise ApiRefusal(405, "Method Not Allowed", (("Allow", ", ".join(allowed)),))
         if asked.token.policy is not None:
             self._expectSeen(asked)
@@ -190,8 +191,9 @@ class PowerDNSDoor:
             case _:
                 asked.expectUnlimited()
                 return
+        # In the same words as of a zone that there is not.
         if not asked.token.sees(asked.client, idToName(name)):
-            raise ApiRefusal(404, _NOT_FOUND)
+            raise noZone(name)
 
     # -- reading
 
@@ -201,7 +203,7 @@ class PowerDNSDoor:
         """
         place = self._zoneSet.zones.at(idToName(name))
         if place is None:
-            raise ApiRefusal(404, _NOT_FOUND)
+            raise noZone(name)
         return place
 
     def _versionOf(self, place: Place) -> Version:
@@ -358,10 +360,11 @@ class PowerDNSDoor:
         bodies, changes = body.rrsets, list[RRSetChange]()
         seen: set[tuple[bytes, int, str]] = set()
         asides: list[AsideChange] = []
+        beside: list[AsideChange] = []
         added, now = self._zoneSet.addedAt(place.apex), self._today()
 
         def steps() -> Iterator[None]:
-            for count, each in enumerate(bodies):
+            for count, each in enumerate(eachOf(bodies)):
                 change = changeOf(each, place.apex, now)
                 key = (change.name.lower(), change.rrType, change.how)
                 if key in seen:
@@ -387,13 +390,22 @@ class PowerDNSDoor:
         def known(_: object) -> Deferred[dict[tuple[bytes, int], Aside]]:
             return succeed({}) if added is None else self._zoneSet.added.asides(place.apex)
 
-        def make(there: Mapping[tuple[bytes, int], Aside]) -> Deferred[Edited]:
-            who = f"API by {asked.token.name}"
+        def choose(there: Mapping[tuple[bytes, int], Aside]) -> Deferred[None]:
             # Of RRsets without such things, nothing is to be written.
-            beside = [each for each in asides if each.disabled or each.more or each.comments or (each.name.lower(), each.rrType) in there]
+            def choosing() -> Iterator[None]:
+                for count, each in enumerate(asides):
+                    if each.disabled or each.more or each.comments or (each.name.lower(), each.rrType) in there:
+                        beside.append(each)
+                    if count % _SETS == 0:
+                        yield
+
+            return paced(self._clock, choosing())
+
+        def make(_: None) -> Deferred[Edited]:
+            who = f"API by {asked.token.name}"
             return edits.change(
                 place.apex,
-                lambda transaction: _apply(transaction, changes),
+                lambda transaction: _applying(transaction, changes),
                 door="api",
                 who=who,
                 match=asked.match,
@@ -409,7 +421,7 @@ class PowerDNSDoor:
             )
             return ApiReply(204, headers=headers)
 
-        return paced(self._clock, steps()).addCallback(known).addCallback(make).addCallback(done)
+        return paced(self._clock, steps()).addCallback(known).addCallback(choose).addCallback(make).addCallback(done)
 
 
 def _server() -> dict[str, JSON]:
@@ -470,13 +482,15 @@ def _tables(value: JSON) -> list[dict[str, JSON]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
-def _apply(transaction: Transaction, changes: list[RRSetChange]) -> None:
+def _applying(transaction: Transaction, changes: list[RRSetChange]) -> Generator[None, None, None]:
     """
+    Apply changes in short steps.
+
     @raise ApiRefusal: they contradict what is there.
     @raise twisted_ext.errors.BadChange: they make something else that cannot be.
     """
     # In this order, as PowerDNS does: what is to make room for something else comes first.
-    for change in changes:
+    for count, change in enumerate(changes, 1):
         rrset = change.rrset
         if rrset is None:
             if change.how not in (EXTEND, PRUNE) and change.hasRecords:
@@ -486,10 +500,12 @@ def _apply(transaction: Transaction, changes: list[RRSetChange]) -> None:
         elif change.how == EXTEND:
             transaction.add(rrset)
         else:
-            transaction.replace(rrset)
+            transaction.replace(raised(rrset, transaction.version))
         if change.rrset is not None and change.how != PRUNE:
             kinds = {kind[0] for kind in transaction.setsAt(transaction.keyOf(change.name))}
             if CNAME in kinds and not kinds <= {CNAME, *BESIDE_ALIASES}:
                 raise ApiRefusal(422, f"{change.text}: Conflicts with pre-existing RRset")
+        if count % _SETS == 0:
+            yield
 
 

@@ -5,6 +5,7 @@ Changes of RRsets in requests, and what they have that cannot be used: in the wo
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -12,20 +13,22 @@ import msgspec
 
 from twisted_ext.errors import BadMessage, BadName, BadRecord
 from twisted_ext.server.zones.load.databases.added import AsideChange
-from twisted_ext.web.api.site.replies import ApiRefusal
+from twisted_ext.web.api.site.replies import ApiRefusal, bodyOf
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import isBelow, nameFromText, nameToText
 from twisted_ext.wire.rdata.fieldtypes import plainName
 from twisted_ext.wire.rdata.registry import rdataFromText, rdataToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import ALIAS, TXT, isMeta, typeName, typeNumber
+from twisted_ext.wire.rrtypes import ALIAS, SOA, TXT, isMeta, typeName, typeNumber
+from twisted_ext.zone.store.serials import isNewer, serialIn, withSerial
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
+    from twisted_ext.zone.store.version import Version
 
 __all__ = [
-    "DELETE", "EXTEND", "PRUNE", "REPLACE", "PatchBody", "RRSetBody", "RRSetChange", "canonicalName", "changeOf", "contentOf", "idToName",
-    "legible", "typeOf",
+    "DELETE", "EXTEND", "PRUNE", "REPLACE", "PatchBody", "RRSetBody", "RRSetChange", "canonicalName", "changeOf", "contentOf", "eachOf",
+    "idToName", "legible", "noZone", "raised", "typeOf",
 ]  # fmt: skip
 
 REPLACE: Final = "REPLACE"
@@ -44,6 +47,9 @@ _STRINGS: Final = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*"\s*)+')
 
 #: Octets that may be UTF-8, as numbers; and pairs of backslashes, which begin none.
 _NUMBERS: Final = re.compile(r"\\\\|((?:\\(?:1(?:2[89]|[3-9][0-9])|2[0-9]{2}))+)")
+
+#: Characters of an identifier that an error repeats.
+_SHOWN: Final = 255
 
 #: Another origin than the root, to find names without a final dot.
 _ELSEWHERE: Final = b"\x07invalid\x00"
@@ -86,7 +92,17 @@ class PatchBody(msgspec.Struct):
     The body of a PATCH.
     """
 
-    rrsets: list[RRSetBody] | None = None
+    rrsets: list[msgspec.Raw] | None = None
+
+
+def eachOf(rrsets: Iterable[msgspec.Raw]) -> Iterator[RRSetBody]:
+    """
+    Iterate over the RRsets of a body. Each is read when it is due, as those of a large body together take long.
+
+    @raise ApiRefusal: one has another shape.
+    """
+    for index, octets in enumerate(rrsets):
+        yield bodyOf(octets, RRSetBody, f"$.rrsets[{index}]")
 
 
 class RRSetChange:
@@ -197,6 +213,16 @@ def changeOf(body: RRSetBody, apex: bytes, now: float) -> RRSetChange:
     return change
 
 
+def raised(rrset: RRSet, version: Version) -> RRSet:
+    """
+    Return records that are to be written, an SOA with a serial number that is not older than that of the version: clients write the one
+    that they have read once, or none.
+    """
+    if rrset.rrType != SOA or isNewer(serialIn(rrset.rdatas[0]), version.serial):
+        return rrset
+    return rrset.withRdatas((withSerial(rrset.rdatas[0], version.serial), *rrset.rdatas[1:]))
+
+
 def _rdataOf(body: RRSetBody, rrType: int, content: str) -> bytes:
     """
     @raise ApiRefusal: the content is not valid, or can be read in more than one way.
@@ -250,6 +276,16 @@ def _lettersIn(found: re.Match[str]) -> str:
     return letters if letters.isprintable() else found[0]
 
 
+def noZone(text: str) -> ApiRefusal:
+    """
+    Return the refusal of a request about a zone that is not served.
+
+    @param text: its identifier, or what was taken for one.
+    """
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return ApiRefusal(404, f"there is no zone {shown} here")
+
+
 def idToName(text: str) -> bytes:
     """
     Return the name, folded, of a zone's identifier: its name with C{=2F} for a slash.
@@ -266,4 +302,4 @@ def idToName(text: str) -> bytes:
     try:
         return nameFromText("".join(parts)).lower()
     except BadName:
-        raise ApiRefusal(404, "Not Found") from None
+        raise noZone(text) from None

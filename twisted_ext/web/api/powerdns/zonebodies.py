@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from twisted_ext.server.config.keys import REMOTE_FILES
-from twisted_ext.web.api.powerdns.rrsets import RRSetBody, canonicalName
+from twisted_ext.web.api.powerdns.rrsets import canonicalName
 from twisted_ext.web.api.site.replies import ApiRefusal
 from twisted_ext.wire.names import nameToText
 
@@ -56,7 +56,7 @@ class ZoneBody(msgspec.Struct):
     kind: str | None = None
     masters: list[str] | None = None
     nameservers: Any = None
-    rrsets: list[RRSetBody] | None = None
+    rrsets: list[msgspec.Raw] | None = None
     zone: str | None = None
     serial: int | None = None
     account: str | None = None

@@ -5,7 +5,7 @@ Requests that add, change and remove zones.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.defer import Deferred
@@ -13,7 +13,16 @@ from twisted.internet.defer import Deferred
 from twisted_ext.errors import BadName, BadZone
 from twisted_ext.server.process.jobs.turns import paced
 from twisted_ext.server.zones.load.databases.added import AddedZone, AsideChange
-from twisted_ext.web.api.powerdns.rrsets import REPLACE, RRSetChange, canonicalName, changeOf, idToName
+from twisted_ext.web.api.powerdns.rrsets import (
+    REPLACE,
+    RRSetChange,
+    canonicalName,
+    changeOf,
+    eachOf,
+    idToName,
+    noZone,
+    raised,
+)
 from twisted_ext.web.api.powerdns.zonebodies import ZoneBody, expectNoFiles, notesOf, settingsOf
 from twisted_ext.web.api.site.replies import ApiRefusal, bodyOf
 from twisted_ext.wire.codes import IN
@@ -40,9 +49,6 @@ __all__ = ["PowerDNSZones"]
 
 #: RRsets of a body between which others get their turn.
 _SETS: Final = 50
-
-#: Names of a zone up to which all of its records can be replaced, which is done in one turn: 20 ms.
-_REPLACED: Final = 1000
 
 #: Seconds of the TTL of records that are made here, as in PowerDNS.
 _TTL: Final = 3600
@@ -117,7 +123,7 @@ class PowerDNSZones:
         """
         kinds: dict[bytes, set[int]] = {}
         seen: set[tuple[bytes, int]] = set()
-        for count, each in enumerate(body.rrsets or ()):
+        for count, each in enumerate(eachOf(body.rrsets or ())):
             each.changetype = REPLACE
             if each.records is None and each.comments is None:
                 continue
@@ -174,16 +180,19 @@ class PowerDNSZones:
         sets: list[RRSet] = []
         asides: list[AsideChange] = []
 
-        def apply(transaction: Transaction) -> None:
-            if transaction.version.nodeCount > _REPLACED:
-                raise ApiRefusal(422, f"a zone of more than {_REPLACED:,} names is changed by PATCH; leave rrsets out")
+        def applying(transaction: Transaction) -> Generator[None, None, None]:
             wanted = {(rrset.name.lower(), rrset.rrType) for rrset in sets}
-            for node in list(transaction.version.nodes()):
+            yield
+            for count, node in enumerate(transaction.version.nodes()):
                 for rrset in node.sets:
                     if (rrset.name.lower(), rrset.rrType) not in wanted:
                         transaction.removeType(rrset.name, rrset.rrType)
-            for rrset in sets:
-                transaction.replace(rrset)
+                if count % _SETS == 0:
+                    yield
+            for count, rrset in enumerate(sets):
+                transaction.replace(raised(rrset, transaction.version))
+                if count % _SETS == 0:
+                    yield
 
         def change(there: Mapping[tuple[bytes, int], Aside]) -> Deferred[Edited]:
             if not any(rrset.rrType == SOA and rrset.name.lower() == apex for rrset in sets):
@@ -191,7 +200,7 @@ class PowerDNSZones:
             known = {(each.name.lower(), each.rrType) for each in asides}
             gone = [AsideChange(name, rrType, 0, (), ()) for name, rrType in there if (name, rrType) not in known]
             who = f"API by {asked.token.name}"
-            return self._zoneSet.edits().change(apex, apply, door="api", who=who, match=asked.match, beside=[*gone, *asides])
+            return self._zoneSet.edits().change(apex, applying, door="api", who=who, match=asked.match, beside=[*gone, *asides])
 
         collecting = paced(self._clock, self._collecting(body, apex, sets, asides)).addCallback(lambda _: self._zoneSet.added.asides(apex))
         return collecting.addCallback(change).addCallback(lambda edited: asked.told.update(serial=edited.version.serial))
@@ -228,7 +237,7 @@ class PowerDNSZones:
         """
         place = self._zoneSet.zones.at(apex)
         if place is None:
-            return ApiRefusal(404, "Not Found")
+            return noZone(nameToText(apex))
         return ApiRefusal(409, f"{place.text} comes from {place.file or 'the settings of the server'}; change it there")
 
 
@@ -252,9 +261,10 @@ def _judging(sets: Iterable[RRSet], apex: bytes) -> Iterator[None]:
     @raise twisted_ext.errors.BadChange: a zone cannot have it.
     """
     names: dict[bytes, dict[Kind, RRSet]] = {}
-    for rrset in sets:
+    for count, rrset in enumerate(sets):
         names.setdefault(rrset.name.lower(), {})[kindOf(rrset)] = rrset
-    yield
+        if count % _SETS == 0:
+            yield
     for count, (name, kinds) in enumerate(names.items()):
         expectName(name, apex, kinds)
         if count % _SETS == 0:

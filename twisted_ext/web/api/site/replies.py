@@ -16,16 +16,19 @@ __all__ = ["ApiRefusal", "ApiReply", "bodyOf"]
 _Body = TypeVar("_Body")
 
 
-def bodyOf(octets: bytes, kind: type[_Body]) -> _Body:
+def bodyOf(octets: bytes | msgspec.Raw, kind: type[_Body], place: str = "$") -> _Body:
     """
     @param kind: the shape that it should have.
+    @param place: where it is in the whole body, for errors.
 
     @raise ApiRefusal: it has another one, or is not JSON.
     """
     try:
         return msgspec.json.decode(octets, type=kind)
     except msgspec.ValidationError as error:
-        raise ApiRefusal(422, str(error)) from None
+        text, _, path = str(error).partition(" - at `$")
+        where = f"{place}{path.removesuffix('`')}"
+        raise ApiRefusal(422, text if where == "$" else f"{text} - at `{where}`") from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise ApiRefusal(400, "the body is not JSON") from None
 
