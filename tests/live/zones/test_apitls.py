@@ -189,7 +189,7 @@ def test_challenge(api: Api, tmp_path: Path) -> None:
     for given, text in (
         (("add", "example.org"), "write: txdns api challenge add|remove NAME VALUE"),
         (("put", "example.org", "x"), "write: txdns api challenge add|remove NAME VALUE"),
-        (("add", "example.org", 'x"y'), "is no challenge"),
+        (("add", "example.org", 'x"y'), "a challenge has letters"),
         (("add", f"{64 * 'x'}.example.org", "x"), "63"),
     ):
         code, shown, said = run(*given)

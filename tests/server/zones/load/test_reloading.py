@@ -190,7 +190,7 @@ class ReloadingTests(LoadingCase):
         start.
         """
         zones = [self.write(f"z{number}.example") for number in range(100)]
-        seconds, ticks = self.clock.seconds, count(0, 0.006)
+        seconds, ticks = self.clock.seconds, count(0, 0.0025)
         late = patch.object(self.clock, "seconds", lambda: seconds() + next(ticks))
         late.start()
         self.addCleanup(late.stop)

@@ -64,7 +64,7 @@ def main(words: list[str]) -> int:
         raise ExitError(USAGE, f"write: {ARGUMENTS.usage}")
     way, value = _WAYS[bare[0]], bare[2]
     if not _VALUE.fullmatch(value):
-        raise ExitError(USAGE, f"{printable(value)!r} is no challenge; it has letters, digits, - and _ only")
+        raise ExitError(USAGE, f"{printable(value)!r}: a challenge has letters, digits, - and _ only")
     owner = _ownerOf(bare[1])
     for zone in _above(owner):
         reply, octets = send(given, "get", f"{_ZONES}?zone={quote(zone, '')}")
