@@ -117,6 +117,45 @@ def test_whatIsKeptBesideRecords(api: Api) -> None:
     assert patch(records=[on])["comments"] == []
 
 
+def test_askedBesides(api: Api) -> None:
+    """
+    Clients find comments and records that are disabled, count records with and without reading them, and export in JSON.
+    """
+    comment = {"content": "of the old office", "account": "me", "modified_at": 5}
+    off = {"content": "192.0.2.99", "disabled": True}
+    sets = [{**_WWW, "comments": [comment]}, {"name": "off.added.example.", "type": "A", "ttl": 60, "records": [off]}]
+    assert api.ask("POST", _ZONES, {**_ADDED, "rrsets": sets})[0] == 201
+    search = "/api/v1/servers/localhost/search-data?q="
+    place = {"name": "www.added.example.", "type": "A", "zone": "added.example.", "zone_id": "added.example."}
+    assert api.ask("GET", f"{search}*OFFICE*")[1] == [{"object_type": "comment", "content": "of the old office", **place}]
+    assert api.ask("GET", f"{search}*office*&object_type=record")[1] == []
+    assert [each["disabled"] for each in api.ask("GET", f"{search}192.0.2.99")[1]] == [True]
+    zone = f"{_ZONES}/added.example."
+    whole = api.ask("GET", zone)[1]
+    assert whole["record_count"] == sum(len(each["records"]) for each in whole["rrsets"])
+    counted = api.ask("GET", f"{zone}?rrsets=false&record_count=true")[1]
+    assert (counted["record_count"], "rrsets" in counted) == (whole["record_count"], False)
+    assert "record_count" not in api.ask("GET", f"{zone}?rrsets=false")[1]
+    assert api.ask("GET", f"{zone}?rrset_name=www.added.example.")[1]["record_count"] == 1
+    exported = api.ask("GET", f"{zone}/export", Accept="application/json")[1]["zone"]
+    assert exported == api.ask("GET", f"{zone}/export")[1]
+    # A key that there is not; a zone that there is not.
+    for field in ("master_tsig_key_ids", "slave_tsig_key_ids"):
+        code, said, _ = api.ask("PUT", zone, {field: ["none"]})
+        assert (code, said["error"]) == (422, "A TSIG key with the name 'none.' does not exist")
+    assert api.ask("PUT", f"{_ZONES}/none.example./metadata/X-A", {"metadata": ["a"]})[0] == 404
+    # One after another, as they are written.
+    www = {"name": "www.added.example.", "type": "A", "ttl": 60}
+    changes = [("EXTEND", "192.0.2.1"), ("EXTEND", "192.0.2.2"), ("PRUNE", "192.0.2.1")]
+    wanted = [{**www, "changetype": how, "records": [{"content": data}]} for how, data in changes]
+    assert api.patch(*wanted, zone="added.example.")[0] == 204
+    assert "192.0.2.2" in found(api.server, "www.added.example", A)
+    assert "192.0.2.1" not in found(api.server, "www.added.example", A)
+    other = {**www, "changetype": "EXTEND", "ttl": 61, "records": [{"content": "192.0.2.3"}]}
+    code, said = api.patch(other, zone="added.example.")
+    assert (code, "uses a different TTL value" in said["error"]) == (422, True)
+
+
 def test_wholeZoneIsReplaced(api: Api) -> None:
     """
     All records of a zone are replaced at once, with what is kept beside them; without an SOA record nothing is.
@@ -269,7 +308,7 @@ def test_secondary(api: Api, tmp_path: Path) -> None:
         masters = [f"127.0.0.1:{address.port}"]
         assert api.ask("POST", _ZONES, {"name": "moved.example.", "kind": "Slave", "masters": masters})[0] == 201
         wait(lambda: found(api.server, "ns1.moved.example", A) == {"192.0.2.1"}, api.twistd)
-        assert api.ask("PUT", f"{_ZONES}/moved.example./axfr-retrieve")[1]["result"].endswith(f"from master {masters[0]}")
+        assert api.ask("PUT", f"{_ZONES}/moved.example./axfr-retrieve")[1]["result"].endswith(f"from primary {masters[0]}")
         www = change("www.moved.example.", "A", "REPLACE", "192.0.2.80")
         assert api.patch(www, zone="moved.example.")[0] == 409
         assert api.ask("PUT", f"{_ZONES}/moved.example.", {"kind": "Native"})[0] == 204
@@ -546,14 +585,16 @@ _SOA = {"content": "ns1.example.net. hostmaster.bad.example. 1 10800 3600 604800
 @pytest.mark.parametrize(
     ("rrsets", "said"),
     [
-        ([("www", "A", "192.0.2.1"), ("www", "CNAME", "other.example.")], "Conflicts with another RRset"),
-        ([("www", "CNAME", "one.example."), ("www", "CNAME", "two.example.")], "2 records of type CNAME"),
-        ([("", "CNAME", "other.example.")], "Conflicts|a CNAME and"),
-        ([("below", "SOA", _SOA["content"])], "an SOA, which belongs at"),
-        ([("", "DS", f"1 13 2 {64 * '0'}")], "DS records, which belong to the zone above"),
-        ([("www", "DNAME", "one.example."), ("www", "DNAME", "two.example.")], "2 records of type DNAME"),
+        ([("www", "A", "192.0.2.1"), ("www", "CNAME", "other.example.")], "conflicts with existing A RRset"),
+        ([("www", "CNAME", "one.example."), ("www", "CNAME", "two.example.")], "only one such record"),
+        ([("", "CNAME", "other.example.")], "conflicts with existing NS RRset"),
+        ([("below", "SOA", _SOA["content"])], "only allowed at apex"),
+        ([("", "DS", f"1 13 2 {64 * '0'}")], "not allowed at apex"),
+        ([("www", "DNAME", "one.example."), ("www", "DNAME", "two.example.")], "only one such record"),
+        ([("key", "DNSKEY", "257 3 13 AAAA")], "only allowed at apex"),
+        ([("cut", "NS", "ns1.example.net."), ("cut", "DNAME", "one.example.")], "Cannot have both NS and DNAME|a DNAME and NS"),
     ],
-    ids=["CNAME and A", "two CNAME", "CNAME at the apex", "SOA below", "DS at the apex", "two DNAME"],
+    ids=["CNAME and A", "two CNAME", "CNAME at the apex", "SOA below", "DS at the apex", "two DNAME", "DNSKEY below", "NS and DNAME"],
 )
 def test_newZonesAreJudged(api: Api, rrsets: list[tuple[str, str, str]], said: str) -> None:
     """
@@ -621,7 +662,7 @@ def test_alias(api: Api) -> None:
     results = api.ask("GET", "/api/v1/servers/localhost/search-data?q=www.added.example.&object_type=record")[1]
     assert sorted([each["type"] for each in results]) == ["A", "ALIAS"]
     restarted(api)
-    assert found(api.server, "added.example", A) == {"192.0.2.80"}
+    wait(lambda: found(api.server, "added.example", A) == {"192.0.2.80"}, api.twistd)
     code, body = api.patch({**alias, "name": "x.example.org."})
     assert (code, "expand-alias" in body["error"]) == (422, True)
     second = {**_ADDED, "name": "second.example.", "rrsets": [{**alias, "name": "second.example."}]}

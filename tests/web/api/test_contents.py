@@ -4,6 +4,7 @@ Tests of the data of records as clients of PowerDNS write and read it.
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from twisted_ext.web.api.powerdns.rrsets import REPLACE, RecordBody, RRSetBody, changeOf, contentOf
 from twisted_ext.web.api.site.replies import ApiRefusal
 from twisted_ext.wire.names import nameFromText
-from twisted_ext.wire.rrtypes import TXT, A
+from twisted_ext.wire.rrtypes import TXT, A, typeNumber
 
 __all__: list[str] = []
 
@@ -23,10 +24,47 @@ def written(content: str, kind: str = "TXT") -> bytes:
     Return the data of a record of a request.
     """
     body = RRSetBody("x.example.org.", kind, REPLACE, 60, [RecordBody(content)])
-    rrset = changeOf(body, _ZONE, 0.0).rrset
-    assert rrset is not None
-    (rdata,) = rrset.rdatas
+    change = changeOf(body, _ZONE, 0.0)
+    assert change is not None and change.rrset is not None
+    (rdata,) = change.rrset.rdatas
     return rdata
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("SOA", r"a.example.org. host\.master@example.org. 1 2 3 4 5"), ("NS", "under_score.example.org."), ("MX", "0 ."),
+        ("DS", f"1 13 2 {32 * 'ab'}"), ("TLSA", "3 1 1 " + 32 * "ab"), ("TYPE65280", r"\# 3 abcdef"), ("TXT", r'"back\\@slash"'),
+        ("CNAME", "a(b\\;c.example.org.".replace("(", "\\(")), ("CAA", '0 issue "ca.example; policy=ev"'),
+    ],
+)  # fmt: skip
+def test_readAsPowerDNSWrites(kind: str, content: str) -> None:
+    """
+    What PowerDNS reads back of a record is taken, and read back the same.
+    """
+    number = typeNumber(kind)
+    assert number is not None
+    body = RRSetBody("example.org.", kind, REPLACE, 60, [RecordBody(content)])
+    change = changeOf(body, _ZONE, 0.0) if kind != "DS" else changeOf(msgspec.structs.replace(body, name="sub.example.org."), _ZONE, 0.0)
+    assert change is not None and change.rrset is not None
+    assert contentOf(number, change.rrset.rdatas[0]) == content
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "said"),
+    [
+        ("A", "(192.0.2.1)", "Invalid character '(' in record content"), ("A", "192.0.2.1 ; a comment", "Invalid character ';'"),
+        ("TXT", '"a" ; "b"', "Invalid character ';'"), ("A", " ", "missing field"), ("MX", "10 mail@example.org.", "non-hostname content"),
+        ("NS", "ns 1.example.org.", ""), ("SRV", "1 2 3 a/b.example.org.", "non-hostname content"),
+    ],
+)  # fmt: skip
+def test_linesOfMasterFiles(kind: str, content: str, said: str) -> None:
+    """
+    What only means something in a master file is refused, and so are names of hosts that are none.
+    """
+    with pytest.raises(ApiRefusal) as refused:
+        changeOf(RRSetBody("sub.example.org.", kind, REPLACE, 60, [RecordBody(content)]), _ZONE, 0.0)
+    assert said in refused.value.text
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any, cast
 from tests.zone.plain import versionOf
 from twisted_ext.server.zones.table.zonetable import Zones
 from twisted_ext.web.api.powerdns.lookups import PowerDNSLookups
+from twisted_ext.web.api.site.replies import ApiReply
 from twisted_ext.zone.zone import Zone
 
 __all__: list[str] = []
@@ -35,8 +36,10 @@ def _searched(zones: Zones, **fields: str) -> tuple[list[dict[str, Any]], int]:
     """
     Return what a search finds, and in how many steps.
     """
-    lookups = PowerDNSLookups(cast(Any, SimpleNamespace(zones=zones)), lambda: 0.0)
-    parts = lookups.search(cast(Any, SimpleNamespace(fields=fields))).parts
+    lookups = PowerDNSLookups(cast(Any, SimpleNamespace(zones=zones, zoneSet=None)), lambda: 0.0)
+    found: list[ApiReply] = []
+    lookups.search(cast(Any, SimpleNamespace(fields=fields))).addCallback(found.append)
+    parts = found[0].parts
     assert parts is not None
     sent = list(parts)
     return cast("list[dict[str, Any]]", json.loads(b"".join(sent))), len(sent)

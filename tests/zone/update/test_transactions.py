@@ -47,6 +47,20 @@ class ParentalTests(SynchronousTestCase):
         version, _ = withChanges(versionOf(f"{ZONE}@ 60 {ds}\n"), "new 60 A 192.0.2.9")
         self.assertIn("new", str(textsOf(version)))
 
+    def test_keysBelow(self) -> None:
+        """
+        The keys of a zone are at its apex only, and a name below has a DNAME or NS records; those that are there hinder no other change.
+        """
+        for line, more, said in (
+            ("sub 60 DNSKEY 257 3 13 AAAA", "sub 60 TXT x", "would have a DNSKEY, which belongs at example.org."),
+            ("sub 60 NSEC3PARAM 1 0 0 -", "sub 60 TXT x", "would have a NSEC3PARAM, which belongs at example.org."),
+            ("sub 60 NS ns1\nsub 60 DNAME example.net.", "sub 60 TXT x", "would have a DNAME and NS too"),
+        ):
+            with self.assertRaisesRegex(BadChange, said):
+                withChanges(versionOf(ZONE), *line.split("\n"))
+            withChanges(versionOf(f"{ZONE}{line}\n"), more)
+        withChanges(versionOf(ZONE), "@ 60 DNSKEY 257 3 13 AAAA", "@ 60 DNAME example.net.")
+
 
 class SerialTests(SynchronousTestCase):
     """

@@ -12,7 +12,7 @@ from twisted_ext.errors import BadChange
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.canonical import canonicalOf
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import CNAME, DELEG, DNAME, DS, KEY, NS, NSEC, RRSIG, SOA, typeName
+from twisted_ext.wire.rrtypes import CNAME, DELEG, DNAME, DNSKEY, DS, KEY, NS, NSEC, NSEC3PARAM, RRSIG, SOA, typeName
 from twisted_ext.zone.limits import NAME_TYPES, SET_RECORDS
 from twisted_ext.zone.store.changeset import Difference, compareSets, isIdentical, setsOf, sortedSets
 from twisted_ext.zone.store.nodes import Kind, keyBelow, kindOf
@@ -22,7 +22,7 @@ from twisted_ext.zone.store.steps import finished
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["BESIDE_ALIASES", "PARENTAL", "Transaction", "expectName"]
+__all__ = ["APICAL", "BESIDE_ALIASES", "PARENTAL", "SINGLE", "Transaction", "expectName"]
 
 #: Types allowed beside a CNAME (RFC 4035, section 2.5).
 BESIDE_ALIASES: Final = frozenset((RRSIG, NSEC, KEY))
@@ -30,14 +30,18 @@ BESIDE_ALIASES: Final = frozenset((RRSIG, NSEC, KEY))
 #: Types that belong to the parent zone.
 PARENTAL: Final = frozenset((DS, DELEG))
 
+#: Types that belong to the name of a zone, and nowhere else in it.
+APICAL: Final = frozenset((SOA, DNSKEY, NSEC3PARAM))
+
 #: Types of which a name has at most one record.
-_SINGLE: Final = frozenset((CNAME, DNAME, SOA))
+SINGLE: Final = frozenset((CNAME, DNAME, SOA))
 
 #: Names that are judged and compared in one step: less than a millisecond.
 _STEP: Final = 50
 
 _SOA: Final[Kind] = (SOA, 0)
 _NS: Final[Kind] = (NS, 0)
+_DNAME: Final[Kind] = (DNAME, 0)
 
 
 class Transaction:
@@ -270,17 +274,19 @@ def _wrongWith(owner: bytes, apex: bytes, sets: Mapping[Kind, RRSet], before: Ma
         rrType = rrset.rrType
         count = len(rrset.rdatas)
         if count > 1:
-            most = 1 if rrType in _SINGLE else SET_RECORDS.default
+            most = 1 if rrType in SINGLE else SET_RECORDS.default
             if count > most and (kind not in before or count > len(before[kind].rdatas)):
                 return f"{count} records of type {typeName(rrType)}; at most {most:.0f} {'is' if most == 1 else 'are'} allowed"
-        if rrType == SOA and not isApex:
-            return f"an SOA, which belongs at {nameToText(apex)}"
+        if rrType in APICAL and not isApex and kind not in before:
+            return f"{'an SOA' if rrType == SOA else f'a {typeName(rrType)}'}, which belongs at {nameToText(apex)}"
         if rrType in PARENTAL and isApex and kind not in before:
             return f"{typeName(rrType)} records, which belong to the zone above"
     if (CNAME, 0) in sets:
         others = [kind[0] for kind in sets if kind[0] != CNAME and kind[0] not in BESIDE_ALIASES]
         if others:
             return f"a CNAME and {typeName(others[0])} too; a CNAME has to be alone (RFC 2181, section 10.1)"
+    if _DNAME in sets and _NS in sets and not isApex and not (_DNAME in before and _NS in before):
+        return "a DNAME and NS too; a name below the apex has one or the other (RFC 6672, section 2.3)"
     return ""
 
 

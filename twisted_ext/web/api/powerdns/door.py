@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -19,8 +19,10 @@ from twisted_ext.server.zones.load.databases.added import Aside, AsideChange
 from twisted_ext.server.zones.update.edits import etagOf
 from twisted_ext.web.api.powerdns.metadata import PowerDNSMetadata
 from twisted_ext.web.api.powerdns.rrsets import (
+    DELETE,
     EXTEND,
     PRUNE,
+    REPLACE,
     PatchBody,
     RRSetChange,
     changeOf,
@@ -37,8 +39,8 @@ from twisted_ext.web.api.powerdns.zonebodies import MASTER, NATIVE, SLAVE, facet
 from twisted_ext.web.api.powerdns.zones import PowerDNSZones
 from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply, bodyOf
 from twisted_ext.wire.names import nameFromText, nameToText
-from twisted_ext.wire.rrtypes import ALIAS, CNAME, SOA
-from twisted_ext.zone.store.nodes import keyBelow
+from twisted_ext.wire.rrtypes import ALIAS, CNAME, DNAME, NS, SOA
+from twisted_ext.zone.store.nodes import keyBelow, kindOf
 from twisted_ext.zone.update.transactions import BESIDE_ALIASES, Transaction
 from twisted_ext.zone.zonefile.writer import canonicalFile
 
@@ -122,6 +124,8 @@ class PowerDNSDoor:
         match segments:
             case []:
                 return {"GET": lambda asked: ApiReply(body=[{"version": 1, "url": "/api/v1"}])}
+            case ["v1"]:
+                return {"GET": lambda asked: ApiReply(body=[{"server_url": "/api/v1/servers{/server}", "api_features": []}])}
             case ["v1", "servers"]:
                 return {"GET": lambda asked: ApiReply(body=[_server()])}
             case ["v1", "servers", "localhost"]:
@@ -136,7 +140,7 @@ class PowerDNSDoor:
                     "DELETE": lambda asked: self._powerDNSZones.remove(asked, name).addCallback(lambda _: ApiReply(204)),
                 }
             case ["v1", "servers", "localhost", "zones", name, "export"]:
-                return {"GET": lambda asked: self._export(name)}
+                return {"GET": lambda asked: self._export(asked, name)}
             case ["v1", "servers", "localhost", "zones", name, "notify"]:
                 return {"PUT": lambda asked: self._notify(asked, name)}
             case ["v1", "servers", "localhost", "zones", name, "axfr-retrieve"]:
@@ -170,6 +174,12 @@ class PowerDNSDoor:
                 return {"GET": self._lookups.search}
             case ["v1", "servers", "localhost", "statistics"]:
                 return {"GET": self._lookups.statistics}
+            case ["v1", "servers", "localhost", "config"]:
+                return {"GET": lambda asked: ApiReply(body=[*_configuration()])}
+            case ["v1", "servers", "localhost", "config", name]:
+                return {"GET": lambda asked: _configured(name)}
+            case ["v1", "servers", "localhost", "autoprimaries"]:
+                return {"GET": lambda asked: ApiReply(body=[]), "POST": _expectNoAutoprimary}
             case ["v1", "servers", "localhost", "cache", "flush"]:
                 return {"PUT": self._lookups.flush}
         return {}
@@ -179,7 +189,7 @@ class PowerDNSDoor:
         @raise ApiRefusal: the token is for some records only, and the request is about something else.
         """
         match asked.segments:
-            case [] | ["v1", "servers"] | ["v1", "servers", "localhost"]:
+            case [] | ["v1"] | ["v1", "servers"] | ["v1", "servers", "localhost"]:
                 return
             case ["v1", "servers", "localhost", "zones"] if asked.method == "GET":
                 return
@@ -279,10 +289,7 @@ class PowerDNSDoor:
 
     def _shown(self, asked: ApiAsked, place: Place, code: int = 200) -> ApiReply | Deferred[ApiReply]:
         described = self._seen(asked, self._described(place, whole=True))
-        wanted = asked.fields.get("rrsets", "true")
-        if wanted not in _SWITCHES:
-            raise ApiRefusal(422, f"'rrsets' request parameter value '{wanted[:_LONGEST]}' is not supported")
-        if not _SWITCHES[wanted]:
+        if not _isOn(asked, "rrsets", True) and not _isOn(asked, "record_count", False):
             return ApiReply(code, described)
         added = self._zoneSet.addedAt(place.apex)
         if added is not None and added.isSecondary and place.served() is None:
@@ -301,17 +308,20 @@ class PowerDNSDoor:
         name, kind = asked.fields.get("rrset_name", "").lower(), asked.fields.get("rrset_type", "").upper()
         sets = _setsIn(version, name, kind, dict(asides), sees)
 
+        isShown = _isOn(asked, "rrsets", True)
+
         def parts() -> Iterator[bytes]:
-            yield (json.dumps(described)[:-1] + ', "rrsets": [').encode("ascii")
-            isFirst = True
+            yield (json.dumps(described)[:-1] + (', "rrsets": [' if isShown else "")).encode("ascii")
+            count, before = 0, ""
             while some := list(islice(sets, _NAMES)):
-                yield (("" if isFirst else ", ") + json.dumps(some)[1:-1]).encode("ascii")
-                isFirst = False
-            yield b"]}"
+                count += sum([len(each["records"]) for each in some])
+                yield (before + json.dumps(some)[1:-1]).encode("ascii") if isShown else b""
+                before = ", "
+            yield f"{']' if isShown else ''}, \"record_count\": {count}}}".encode("ascii")
 
         return ApiReply(code, None, "application/json", (("ETag", etagOf(version)),), parts())
 
-    def _export(self, name: str) -> ApiReply:
+    def _export(self, asked: ApiAsked, name: str) -> ApiReply:
         version = self._versionOf(self._placeOf(name))
 
         def parts() -> Iterator[bytes]:
@@ -319,6 +329,14 @@ class PowerDNSDoor:
             while some := [line.replace(" ", "\t", 4) for line in islice(lines, _NAMES)]:
                 yield "".join([f"{line}\n" for line in some]).encode("utf-8")
 
+        def inJSON() -> Iterator[bytes]:
+            yield b'{"zone": "'
+            for part in parts():
+                yield json.dumps(part.decode("utf-8"))[1:-1].encode("ascii")
+            yield b'"}'
+
+        if "application/json" in asked.accept:
+            return ApiReply(200, None, "application/json", parts=inJSON())
         return ApiReply(200, None, "text/plain; charset=us-ascii", parts=parts())
 
     # -- doing
@@ -341,7 +359,7 @@ class PowerDNSDoor:
         if self._zoneSet.originOf(place.apex)[0] != "secondary":
             raise ApiRefusal(422, f"Domain '{place.text}' is not a slave domain (or has no master defined)")
         masters = self._described(place)["masters"]
-        source = f" from master {masters[0]}" if isinstance(masters, list) and masters else ""
+        source = f" from primary {masters[0]}" if isinstance(masters, list) and masters else ""
         reply = ApiReply(body={"result": f"Added retrieval request for '{place.text}'{source}"})
         return self._zoneSet.reloadZone(place.apex).addCallback(lambda _: reply)
 
@@ -366,8 +384,10 @@ class PowerDNSDoor:
         def steps() -> Iterator[None]:
             for count, each in enumerate(eachOf(bodies)):
                 change = changeOf(each, place.apex, now)
+                if change is None:
+                    continue
                 key = (change.name.lower(), change.rrType, change.how)
-                if key in seen:
+                if key in seen and change.how in (REPLACE, DELETE):
                     raise ApiRefusal(422, f"Duplicate {change.text} with changetype: {change.how}")
                 seen.add(key)
                 if not asked.token.mayChange(asked.client, change.name, change.rrType):
@@ -424,6 +444,25 @@ class PowerDNSDoor:
         return paced(self._clock, steps()).addCallback(known).addCallback(choose).addCallback(make).addCallback(done)
 
 
+def _configuration() -> list[dict[str, JSON]]:
+    """
+    Return the settings of PowerDNS that clients ask for, as they are here.
+    """
+    values = {"api": "yes", "daemon": "no", "default-ttl": "3600", "primary": "yes", "secondary": "yes", "version-string": _VERSION}
+    return [{"name": name, "type": "ConfigSetting", "value": value} for name, value in values.items()]
+
+
+def _configured(name: str) -> ApiReply:
+    found = next((each for each in _configuration() if each["name"] == name), None)
+    if found is None:
+        raise ApiRefusal(404, "Not Found")
+    return ApiReply(body=found)
+
+
+def _expectNoAutoprimary(asked: ApiAsked) -> ApiReply:
+    raise ApiRefusal(422, "autoprimaries are not taken here: add a zone of kind Slave, or have a catalog list it")
+
+
 def _server() -> dict[str, JSON]:
     return {
         "type": "Server",
@@ -436,9 +475,21 @@ def _server() -> dict[str, JSON]:
     }
 
 
+def _isOn(asked: ApiAsked, name: str, isDefault: bool) -> bool:
+    """
+    Return whether a parameter switches something on.
+
+    @raise ApiRefusal: it has a value that does neither.
+    """
+    wanted = asked.fields.get(name, "true" if isDefault else "false")
+    if wanted not in _SWITCHES:
+        raise ApiRefusal(422, f"'{name}' request parameter value '{wanted[:_LONGEST]}' is not supported")
+    return _SWITCHES[wanted]
+
+
 def _setsIn(
     version: Version, name: str, kind: str, left: dict[tuple[bytes, int], Aside], sees: Callable[[bytes, int], bool] | None = None
-) -> Iterator[JSON]:
+) -> Iterator[dict[str, Any]]:
     """
     Iterate over the RRsets of a zone.
 
@@ -451,7 +502,8 @@ def _setsIn(
         for rrset in node.sets:
             if (kind and typeOf(rrset.rrType) != kind) or (sees is not None and not sees(rrset.name, rrset.rrType)):
                 continue
-            records: list[JSON] = [{"content": contentOf(rrset.rrType, rdata), "disabled": False} for rdata in rrset.rdatas]
+            contents = sorted([contentOf(rrset.rrType, rdata) for rdata in rrset.rdatas])
+            records: list[JSON] = [{"content": content, "disabled": False} for content in contents]
             aside = left.pop((rrset.name.lower(), rrset.rrType), _NO_ASIDE)
             yield _setOf(nameToText(rrset.name), rrset.rrType, rrset.ttl, records, aside)
     for (owner, rrType), aside in left.items():
@@ -472,7 +524,7 @@ def _nodesOf(version: Version, name: str) -> Iterable[Node]:
     return () if node is None else (node,)
 
 
-def _setOf(owner: str, rrType: int, ttl: int, records: list[JSON], aside: Aside) -> JSON:
+def _setOf(owner: str, rrType: int, ttl: int, records: list[JSON], aside: Aside) -> dict[str, Any]:
     disabled: list[JSON] = [{"content": legible(rrType, text), "disabled": True} for text in aside.disabled]
     comments: list[JSON] = [{**each} for each in aside.comments]
     return {"name": owner, "type": typeOf(rrType), "ttl": ttl, "records": [*records, *disabled], "comments": comments}
@@ -498,6 +550,9 @@ def _applying(transaction: Transaction, changes: list[RRSetChange]) -> Generator
         elif change.how == PRUNE:
             transaction.remove(rrset)
         elif change.how == EXTEND:
+            present = transaction.setsAt(transaction.keyOf(change.name)).get(kindOf(rrset))
+            if present is not None and present.ttl != rrset.ttl:
+                raise ApiRefusal(422, f"{change.text}: uses a different TTL value than the remainder of the RRset, {present.ttl}")
             transaction.add(rrset)
         else:
             transaction.replace(raised(rrset, transaction.version))
@@ -505,6 +560,8 @@ def _applying(transaction: Transaction, changes: list[RRSetChange]) -> Generator
             kinds = {kind[0] for kind in transaction.setsAt(transaction.keyOf(change.name))}
             if CNAME in kinds and not kinds <= {CNAME, *BESIDE_ALIASES}:
                 raise ApiRefusal(422, f"{change.text}: Conflicts with pre-existing RRset")
+            if DNAME in kinds and NS in kinds and change.name.lower() != transaction.version.apex:
+                raise ApiRefusal(422, f"{change.text}: Cannot have both NS and DNAME except in zone apex")
         if count % _SETS == 0:
             yield
 

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
 from twisted_ext.dnssec.keys import keyTag
@@ -23,6 +24,7 @@ from twisted_ext.wire.rrtypes import DNSKEY
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON, Figures
     from twisted_ext.server.operations.operations import Operations
+    from twisted_ext.server.zones.load.databases.added import Aside
     from twisted_ext.server.zones.table.zonetable import Place
     from twisted_ext.web.api.site.site import ApiAsked
 
@@ -55,7 +57,7 @@ class PowerDNSLookups:
 
     # -- search
 
-    def search(self, asked: ApiAsked) -> ApiReply:
+    def search(self, asked: ApiAsked) -> Deferred[ApiReply]:
         """
         Search names and contents for a text, in which an asterisk is any text and a question mark any character. What fits is sent while
         the search goes on, however many records there are.
@@ -71,7 +73,18 @@ class PowerDNSLookups:
             raise ApiRefusal(422, f"object_type must be one of the following options: {', '.join(_KINDS)}")
         if len(wanted) > _LONGEST:
             raise ApiRefusal(422, f"q has at most {_LONGEST} characters")
-        results = self._searching(_Glob(wanted), kind)
+        glob, limit = _Glob(wanted), min(int(most[:9]), _MOST_RESULTS)
+        zoneSet = self._operations.zoneSet
+        if zoneSet is None or kind == "zone":
+            return succeed(self._found(glob, kind, limit, []))
+        beside = zoneSet.added.found(lambda asides: list(islice(_foundBeside(asides, glob, kind), limit)))
+        return beside.addCallback(lambda found: self._found(glob, kind, limit, found))
+
+    def _found(self, glob: _Glob, kind: str, limit: int, beside: list[dict[str, JSON]]) -> ApiReply:
+        """
+        @param beside: what was found beside the records of zones.
+        """
+        results = chain(self._searching(glob, kind), beside)
 
         def parts() -> Iterator[bytes]:
             count, before = 0, "["
@@ -86,7 +99,6 @@ class PowerDNSLookups:
                     break
             yield b"]" if count else b"[]"
 
-        limit = min(int(most[:9]), _MOST_RESULTS)
         return ApiReply(200, None, "application/json", parts=parts())
 
     def _searching(self, glob: _Glob, kind: str) -> Iterator[dict[str, JSON] | None]:
@@ -113,16 +125,7 @@ class PowerDNSLookups:
                         looked += 1
                         content = contentOf(rrset.rrType, rdata)
                         if fits or glob.fits(content):
-                            yield {
-                                "content": content,
-                                "disabled": False,
-                                "name": owner,
-                                "object_type": "record",
-                                "ttl": rrset.ttl,
-                                "type": typeOf(rrset.rrType),
-                                "zone": place.text,
-                                "zone_id": place.text,
-                            }
+                            yield _foundRecord(place.text, owner, rrset.rrType, rrset.ttl, content)
                         elif looked % _NAMES == 0:
                             yield None
 
@@ -208,6 +211,34 @@ class _Glob:
             place = -1 if found is None else found.end()
         begin = len(text) - self._least
         return 0 <= place <= begin and self._last.fullmatch(text, begin) is not None
+
+
+def _foundBeside(asides: Iterable[tuple[str, str, int, Aside]], glob: _Glob, kind: str) -> Iterator[dict[str, JSON]]:
+    """
+    Iterate over comments, and records that are not served, that fit.
+    """
+    for zone, owner, rrType, aside in asides:
+        fits = glob.fits(owner)
+        for content in aside.disabled if kind in ("all", "record") else ():
+            if fits or glob.fits(content):
+                yield _foundRecord(zone, owner, rrType, aside.ttl, content, isDisabled=True)
+        for comment in aside.comments if kind in ("all", "comment") else ():
+            if fits or glob.fits(str(comment["content"])):
+                place: dict[str, JSON] = {"name": owner, "type": typeOf(rrType), "zone": zone, "zone_id": zone}
+                yield {"object_type": "comment", "content": comment["content"], **place}
+
+
+def _foundRecord(zone: str, owner: str, rrType: int, ttl: int, content: str, isDisabled: bool = False) -> dict[str, JSON]:
+    return {
+        "content": content,
+        "disabled": isDisabled,
+        "name": owner,
+        "object_type": "record",
+        "ttl": ttl,
+        "type": typeOf(rrType),
+        "zone": zone,
+        "zone_id": zone,
+    }
 
 
 def _nothing(failure: Failure) -> dict[str, JSON]:

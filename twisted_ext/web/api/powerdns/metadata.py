@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from twisted.internet.defer import Deferred
 
-from twisted_ext.web.api.powerdns.rrsets import idToName
+from twisted_ext.web.api.powerdns.rrsets import idToName, noZone
 from twisted_ext.web.api.powerdns.zonebodies import METADATA, textsIn
 from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply, bodyOf
 
@@ -88,6 +88,8 @@ class PowerDNSMetadata:
 
     def _put(self, asked: ApiAsked, name: str, kind: str, values: list[str], *, more: bool = False) -> Deferred[ApiReply]:
         asked.expectScope("zones")
+        if self._zoneSet.zones.at(idToName(name)) is None:
+            raise noZone(name)
         if not _isKept(kind):
             raise _unsupported(kind)
         whole: list[str] = []

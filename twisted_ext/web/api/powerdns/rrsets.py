@@ -19,8 +19,25 @@ from twisted_ext.wire.names import isBelow, nameFromText, nameToText
 from twisted_ext.wire.rdata.fieldtypes import plainName
 from twisted_ext.wire.rdata.registry import rdataFromText, rdataToText
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import ALIAS, SOA, TXT, isMeta, typeName, typeNumber
+from twisted_ext.wire.rrtypes import (
+    ALIAS,
+    CDS,
+    DS,
+    MX,
+    NS,
+    SMIMEA,
+    SOA,
+    SRV,
+    SSHFP,
+    TLSA,
+    TXT,
+    ZONEMD,
+    isMeta,
+    typeName,
+    typeNumber,
+)
 from twisted_ext.zone.store.serials import isNewer, serialIn, withSerial
+from twisted_ext.zone.update.transactions import APICAL, PARENTAL, SINGLE
 
 if TYPE_CHECKING:
     from twisted_ext.metrics.figures import JSON
@@ -43,6 +60,19 @@ _MOST_TTL: Final = 2**31 - 1
 #: Types of strings, each of which stands in quotes.
 _QUOTED: Final = (TXT, 99)
 
+#: Types whose last field is the name of a host, and what may be one: with underscores, which some have.
+_HOSTS: Final = (NS, MX, SRV)
+_HOSTNAME: Final = re.compile(r"\.|(?:[A-Za-z0-9_-]+\.)+")
+
+#: Types whose last field is a digest, which PowerDNS shows in lower case.
+_DIGESTS: Final = frozenset((DS, CDS, SSHFP, TLSA, SMIMEA, ZONEMD))
+
+#: What is the syntax of master files outside of strings and escapes.
+_MASTER_FILE: Final = re.compile(r'(?:[^"\\();]|\\.|"(?:[^"\\]|\\.)*")*?([();])')
+
+#: A number as text, of at most as many digits as any that is taken.
+_WHOLE: Final = re.compile(r"-?[0-9]{1,15}")
+
 _STRINGS: Final = re.compile(r'\s*(?:"(?:[^"\\]|\\.)*"\s*)+')
 
 #: Octets that may be UTF-8, as numbers; and pairs of backslashes, which begin none.
@@ -50,6 +80,8 @@ _NUMBERS: Final = re.compile(r"\\\\|((?:\\(?:1(?:2[89]|[3-9][0-9])|2[0-9]{2}))+)
 
 #: Characters of an identifier that an error repeats.
 _SHOWN: Final = 255
+
+_ESCAPED: Final = re.compile(r"\\.")
 
 #: Another origin than the root, to find names without a final dot.
 _ELSEWHERE: Final = b"\x07invalid\x00"
@@ -61,7 +93,7 @@ class RecordBody(msgspec.Struct):
     """
 
     content: str
-    disabled: bool = False
+    disabled: bool | None = False
 
 
 class CommentBody(msgspec.Struct):
@@ -71,7 +103,7 @@ class CommentBody(msgspec.Struct):
 
     content: str
     account: str
-    modified_at: int | None = None
+    modified_at: int | float | str | None = None
 
 
 class RRSetBody(msgspec.Struct):
@@ -82,7 +114,7 @@ class RRSetBody(msgspec.Struct):
     name: str
     type: str
     changetype: str | None = None
-    ttl: int | None = None
+    ttl: int | float | str | None = None
     records: list[RecordBody] | None = None
     comments: list[CommentBody] | None = None
 
@@ -145,9 +177,11 @@ class RRSetChange:
         return AsideChange(self.name, self.rrType, self.ttl, None, comments, less=texts, more=self.disabled)
 
 
-def canonicalName(text: str) -> bytes:
+def canonicalName(text: str, what: str = "DNS") -> bytes:
     """
     Return a name with its final dot in wire form.
+
+    @param what: what it is the name of, for errors.
 
     @raise ApiRefusal: it is none.
     """
@@ -156,13 +190,15 @@ def canonicalName(text: str) -> bytes:
     try:
         return nameFromText(text)
     except BadName as fault:
-        raise ApiRefusal(422, f"DNS Name '{text}' is not valid: {fault}") from None
+        raise ApiRefusal(422, f"Unable to parse {what} Name '{text}': {fault}") from None
 
 
-def changeOf(body: RRSetBody, apex: bytes, now: float) -> RRSetChange:
+def changeOf(body: RRSetBody, apex: bytes, now: float) -> RRSetChange | None:
     """
     @param apex: the zone's name, folded.
     @param now: seconds since 1970, for comments without a time.
+
+    @return: L{None} for records outside of the zone that are to be removed.
 
     @raise ApiRefusal: it is not valid.
     """
@@ -170,19 +206,23 @@ def changeOf(body: RRSetBody, apex: bytes, now: float) -> RRSetChange:
     text = f"RRset {body.name} IN {body.type}"
     rrType = typeNumber(body.type.upper())
     if rrType is None or isMeta(rrType):
-        raise ApiRefusal(422, f"{text}: unknown type given")
+        raise ApiRefusal(422, f"{text}: {'unknown' if rrType is None else 'invalid'} type given")
     if body.changetype is None:
         raise ApiRefusal(422, "Key 'changetype' not present or not a String")
     how = body.changetype.upper()
     if how not in _CHANGES:
-        raise ApiRefusal(422, "Changetype not understood")
+        raise ApiRefusal(422, f"Changetype '{how[:_SHOWN]}' is not a valid value")
     if not isBelow(name.lower(), apex):
+        if how == DELETE:
+            return None
         raise ApiRefusal(422, f"{text}: Name is out of zone")
     change = RRSetChange(how, name, rrType, text)
     if how == DELETE:
         return change
     if body.comments is not None:
-        times = [round(now) if each.modified_at is None else each.modified_at for each in body.comments]
+        times = [round(now) if each.modified_at is None else _wholeIn(each.modified_at, "modified_at", text) for each in body.comments]
+        if any(not 0 <= time < 2**32 for time in times):
+            raise ApiRefusal(422, f"{text}: Key 'modified_at' is not a valid number of seconds since 1970")
         change.comments = tuple(
             [
                 {"content": each.content, "account": each.account, "modified_at": time}
@@ -190,27 +230,60 @@ def changeOf(body: RRSetBody, apex: bytes, now: float) -> RRSetChange:
             ]
         )
     change.hasRecords = body.records is not None
+    if not body.records and how in (EXTEND, PRUNE) and body.comments is None:
+        raise ApiRefusal(422, f"{text}: No record provided for PRUNE or EXTEND operation")
     if body.records is None and body.comments is None:
         raise ApiRefusal(422, f"No change for {text}")
     if not body.records:
         return change
+    _expectPlace(change, apex)
     # Which records go does not depend on it.
-    ttl = 0 if how == PRUNE else body.ttl
-    if ttl is None:
+    if body.ttl is None and how != PRUNE:
         raise ApiRefusal(422, "Key 'ttl' not an Integer or not present")
-    if not 0 <= ttl <= _MOST_TTL:
+    ttl = 0 if body.ttl is None else _wholeIn(body.ttl, "ttl", text)
+    if ttl < 0:
+        raise ApiRefusal(422, f"{text}: Key 'ttl' is not a positive Integer")
+    if ttl > _MOST_TTL:
         raise ApiRefusal(422, f"{text}: the TTL is from 0 to {_MOST_TTL}, not {ttl}")
     rdatas: dict[bytes, bool] = {}
     for record in body.records:
         rdata = _rdataOf(body, rrType, record.content)
         if rdata in rdatas:
-            raise ApiRefusal(422, f'Duplicate record in {text} with content "{record.content}"')
-        rdatas[rdata] = record.disabled
+            raise ApiRefusal(422, f'{text}: duplicate record with content "{record.content}"')
+        rdatas[rdata] = bool(record.disabled)
     enabled = tuple([rdata for rdata, isDisabled in rdatas.items() if not isDisabled])
+    if len(enabled) > 1 and rrType in SINGLE:
+        raise ApiRefusal(422, f"{text}: only one such record is possible at a name")
     change.ttl = ttl
     change.disabled = tuple([rdataToText(rrType, rdata) for rdata, isDisabled in rdatas.items() if isDisabled])
     change.rrset = RRSet(name, rrType, IN, ttl, enabled) if enabled else None
     return change
+
+
+def _expectPlace(change: RRSetChange, apex: bytes) -> None:
+    """
+    @raise ApiRefusal: records of the type do not belong there.
+    """
+    isApex = change.name.lower() == apex
+    if change.rrType in PARENTAL and isApex:
+        raise ApiRefusal(422, f"{change.text}: not allowed at apex; it belongs to the zone above")
+    if change.rrType in APICAL and not isApex:
+        raise ApiRefusal(422, f"{change.text}: only allowed at apex, which is {nameToText(apex)}")
+
+
+def _wholeIn(value: int | float | str, key: str, text: str) -> int:
+    """
+    Return a number that some clients write with a fraction of zero, or as text.
+
+    @raise ApiRefusal: it is none.
+    """
+    if isinstance(value, str):
+        found = int(value) if _WHOLE.fullmatch(value) else None
+    else:
+        found = int(value) if value == value // 1 else None
+    if found is None:
+        raise ApiRefusal(422, f"{text}: Key '{key}' is not a valid number")
+    return found
 
 
 def raised(rrset: RRSet, version: Version) -> RRSet:
@@ -231,10 +304,16 @@ def _rdataOf(body: RRSetBody, rrType: int, content: str) -> bytes:
     try:
         if "\n" in content or "\r" in content:
             raise BadRecord("a record has one line")
+        if not content.strip():
+            raise BadRecord(f"missing field at the end of record content '{content}'")
+        if found := _MASTER_FILE.match(content):
+            raise BadRecord(f"Invalid character '{found[1]}' in record content, which is not a line of a master file")
         parsed: bytes = rdataFromText(rrType, content, _ELSEWHERE)
         rdata: bytes = rdataFromText(rrType, content, b"\x00") if _ELSEWHERE in parsed else parsed
     except (BadName, BadRecord) as fault:
         raise ApiRefusal(422, f"{text}: Parsing record content: {fault}") from None
+    if rrType in _HOSTS and not _HOSTNAME.fullmatch(content.split()[-1]):
+        raise ApiRefusal(422, f"RRset {body.name} IN {body.type}: non-hostname content {content}")
     if rdata != parsed or (rrType in _QUOTED and not _STRINGS.fullmatch(content)):
         raise ApiRefusal(422, f"{text}: Not in expected format (parsed as '{contentOf(rrType, rdata)}')")
     return rdata
@@ -249,7 +328,12 @@ def contentOf(rrType: int, rdata: bytes) -> str:
             name, end = plainName(rdata, 0)
             if end == len(rdata):
                 return nameToText(name)
-    return legible(rrType, rdataToText(rrType, rdata))
+    # Of a whole name, which @ may be in a master file, there is nothing to be told apart here.
+    text = _ESCAPED.sub(lambda found: "@" if found[0] == "\\@" else found[0], rdataToText(rrType, rdata))
+    if rrType in _DIGESTS or text.startswith("\\#"):
+        head, _, digest = text.rpartition(" ")
+        return f"{head} {digest.lower()}"
+    return legible(rrType, text)
 
 
 def typeOf(rrType: int) -> str:

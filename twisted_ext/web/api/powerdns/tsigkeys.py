@@ -74,7 +74,7 @@ class TSIGKeys:
         """
         found = (self._zoneSet.keys or Keys()).get(_nameOf(text, 404))
         if found is None:
-            raise ApiRefusal(404, f"TSIG key with name '{text}' not found")
+            raise ApiRefusal(404, f"TSIG key with name '{text.removesuffix('.')}' not found")
         return found
 
     # -- changing
@@ -90,7 +90,7 @@ class TSIGKeys:
 
         def change(keys: dict[bytes, Key]) -> None:
             if name in keys or name in (self._zoneSet.keys or ()):
-                raise ApiRefusal(409, "Conflict")
+                raise ApiRefusal(409, f"A TSIG key with the name '{nameToText(name)}' already exists")
             if len(keys) >= _MOST:
                 raise ApiRefusal(422, f"there are {_MOST} keys, which is the most; remove some")
             keys[name] = key
@@ -108,7 +108,7 @@ class TSIGKeys:
         def change(keys: dict[bytes, Key]) -> None:
             _expectAdded(keys, former)
             if name != former.name and name in (self._zoneSet.keys or ()):
-                raise ApiRefusal(409, "Conflict")
+                raise ApiRefusal(409, f"A TSIG key with the name '{nameToText(name)}' already exists")
             del keys[former.name]
             keys[name] = key
 
@@ -185,7 +185,7 @@ def _nameOf(text: str, code: int) -> bytes:
 def _algorithmOf(text: str, code: int) -> bytes:
     found = ALGORITHMS.get(text.lower().rstrip("."))
     if found is None:
-        raise ApiRefusal(code, f"Unknown TSIG algorithm: {text}")
+        raise ApiRefusal(code, f"{'Invalid' if code == 400 else 'Unknown'} TSIG algorithm: {text}")
     return found
 
 
@@ -194,7 +194,7 @@ def _secretOf(text: str) -> bytes:
     try:
         secret = binascii.a2b_base64(text, strict_mode=True)
     except ValueError:
-        raise ApiRefusal(422, "Can not base64 decode key content") from None
+        raise ApiRefusal(422, "the content of the key cannot be base64-decoded") from None
     if not 0 < len(secret) <= _LONGEST:
         raise ApiRefusal(422, f"a key has 1 to {_LONGEST} octets, not {len(secret)}")
     return secret

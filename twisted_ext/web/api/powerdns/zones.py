@@ -23,12 +23,12 @@ from twisted_ext.web.api.powerdns.rrsets import (
     noZone,
     raised,
 )
-from twisted_ext.web.api.powerdns.zonebodies import ZoneBody, expectNoFiles, notesOf, settingsOf
+from twisted_ext.web.api.powerdns.zonebodies import ZoneBody, expectNoFiles, notesOf, settingsOf, textsIn
 from twisted_ext.web.api.site.replies import ApiRefusal, bodyOf
 from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.records import RRSet, groupRecords
-from twisted_ext.wire.rrtypes import CNAME, NS, SOA
+from twisted_ext.wire.rrtypes import CNAME, NS, SOA, typeName
 from twisted_ext.zone.store.nodes import Kind, kindOf
 from twisted_ext.zone.store.serials import nextSerial, serialIn, withSerial
 from twisted_ext.zone.update.transactions import BESIDE_ALIASES, expectName
@@ -95,6 +95,7 @@ class PowerDNSZones:
         notes = notesOf(body, {"soa_edit_api": "DEFAULT"})
         settings = settingsOf(notes)
         expectNoFiles(settings)
+        self._expectKeys(notes)
         zone = AddedZone(name, settings, notes)
         sets: list[RRSet] = []
         asides: list[AsideChange] = []
@@ -128,13 +129,15 @@ class PowerDNSZones:
             if each.records is None and each.comments is None:
                 continue
             change = changeOf(each, name, self._today())
+            # None of these removes anything.
+            assert change is not None
             key = change.name.lower(), change.rrType
             if key in seen:
                 raise ApiRefusal(422, f"Duplicate {change.text}")
             seen.add(key)
             if change.rrset is not None:
                 sets.append(change.rrset)
-                _expectCompatible(change, kinds.setdefault(key[0], set()))
+                _expectCompatible(change, kinds.setdefault(key[0], {NS, SOA} if key[0] == name else set()))
             if change.disabled or change.comments:
                 asides.append(change.aside)
             if count % _SETS == 0:
@@ -218,6 +221,7 @@ class PowerDNSZones:
             asked.told = {"zone": nameToText(apex), "kind": notes.get("kind", "")}
             settings = settingsOf(notes)
             expectNoFiles(settings)
+            self._expectKeys(notes)
             return AddedZone(zone.name, {**_others(zone), **settings}, notes)
 
         return self._zoneSet.added.alter(apex, altered)
@@ -230,6 +234,15 @@ class PowerDNSZones:
             raise self._refusalOf(apex)
         asked.told = {"zone": nameToText(apex)}
         return self._zoneSet.added.remove(apex)
+
+    def _expectKeys(self, notes: Mapping[str, JSON]) -> None:
+        """
+        @raise ApiRefusal: there is no key of a name.
+        """
+        for field in ("master_tsig_key_ids", "slave_tsig_key_ids"):
+            for name in textsIn(notes.get(field)):
+                if nameFromText(name) not in (self._zoneSet.keys or ()):
+                    raise ApiRefusal(422, f"A TSIG key with the name '{name}' does not exist")
 
     def _refusalOf(self, apex: bytes) -> ApiRefusal:
         """
@@ -249,9 +262,9 @@ def _nameOf(body: ZoneBody) -> bytes:
     """
     if body.name is None:
         raise ApiRefusal(422, "Key 'name' not present or not a String")
-    if not _ZONE_NAME.fullmatch(body.name):
+    if body.name and not _ZONE_NAME.fullmatch(body.name):
         raise ApiRefusal(422, f"Name '{body.name}' contains unsupported characters")
-    return canonicalName(body.name).lower()
+    return canonicalName(body.name, "Zone").lower()
 
 
 def _judging(sets: Iterable[RRSet], apex: bytes) -> Iterator[None]:
@@ -286,8 +299,9 @@ def _expectCompatible(change: RRSetChange, kinds: set[int]) -> None:
     @raise ApiRefusal: a CNAME record is not alone.
     """
     kinds.add(change.rrType)
-    if CNAME in kinds and not kinds <= {CNAME, *BESIDE_ALIASES}:
-        raise ApiRefusal(422, f"{change.text}: Conflicts with another RRset")
+    others = kinds - {CNAME, *BESIDE_ALIASES}
+    if CNAME in kinds and others:
+        raise ApiRefusal(422, f"{change.text}: conflicts with existing {typeName(min(others))} RRset; a CNAME has to be alone")
 
 
 def _serversIn(body: ZoneBody) -> tuple[bytes, ...]:

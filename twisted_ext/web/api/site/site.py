@@ -71,6 +71,7 @@ class ApiAsked:
     @ivar token: who asks.
     @ivar client: the address from which.
     @ivar match: the C{If-Match} header, or C{""}.
+    @ivar accept: the C{Accept} header, or C{""}.
     @ivar told: what the audit log is to know besides.
     """
 
@@ -82,6 +83,7 @@ class ApiAsked:
         self.token = token
         self.client = client
         self.match = ""
+        self.accept = ""
         self.told: dict[str, JSON] = {}
 
     def expectScope(self, scope: str) -> None:
@@ -176,6 +178,7 @@ class _Root(Resource):
         body = request.content.read() if request.content is not None else b""
         asked = ApiAsked(request.method.decode("ascii", "replace"), segments, fields, body, token, client)
         asked.match = (request.getHeader(b"if-match") or b"").decode("latin-1").strip()
+        asked.accept = (request.getHeader(b"accept") or b"").decode("latin-1")
         return asked
 
     def _tokenOf(self, request: Request, client: str) -> ApiToken:

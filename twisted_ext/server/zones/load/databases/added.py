@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -156,6 +156,14 @@ class AddedDatabase(SQLiteStore):
             query = "SELECT owner, type, aside FROM asides WHERE zone = ?"
             rows = self._connection.execute(query, (nameToText(name.lower()),)).fetchall()
         return {(nameFromText(owner), int(rrType)): _asideOf(text) for owner, rrType, text in rows}
+
+    def eachAside(self) -> Iterator[tuple[str, str, int, Aside]]:
+        """
+        Iterate over what is kept beside the records of all zones: name of the zone, name and type of the records, and what is kept.
+        """
+        with self._asking():
+            for zone, owner, rrType, text in self._connection.execute("SELECT zone, owner, type, aside FROM asides"):
+                yield zone, owner, int(rrType), _asideOf(text)
 
     def _write(self, difference: Difference) -> None:
         super()._write(difference)

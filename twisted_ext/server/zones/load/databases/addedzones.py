@@ -6,10 +6,10 @@ where both have a zone.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription, BadName, BadRecord, CallerFault, DNSFault, StorageFault
@@ -166,6 +166,16 @@ class AddedZones:
         Return what is kept beside the records of a zone.
         """
         return self._inTurn(lambda: self._opened().asides(apex))
+
+    def found(self, find: Callable[[Iterator[tuple[str, str, int, Aside]]], list[_Result]]) -> Deferred[list[_Result]]:
+        """
+        Search what is kept beside the records of all zones, in a thread.
+
+        @param find: returns what it finds in L{AddedDatabase.eachAside}.
+        """
+        if not self._zones:
+            return succeed([])
+        return self._inTurn(lambda: find(self._opened().eachAside()))
 
     def _opened(self) -> AddedDatabase:
         """
