@@ -35,6 +35,7 @@ _SYSTEM_FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/lib/sys
 
 #: The Debian packages of programs, where the names differ.
 _PACKAGES: Final = {
+    "certbot": "python3-certbot-dns-rfc2136",
     "certutil": "libnss3-tools",
     "delv": "bind9-dnsutils",
     "dig": "bind9-dnsutils",

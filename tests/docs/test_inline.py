@@ -86,7 +86,7 @@ def test_commandsOfExamplesExist(block: Block, tmp_path: Path) -> None:
             case ["promtool", _, _, file]:
                 assert (folder / file).is_file()
             case [command, *_]:
-                assert command in {"python3", "/opt/txdns/bin/pip", "podman", "ssh", "sqlite3", "lego", "certbot"}
+                assert command in {"python3", "/opt/txdns/bin/pip", "podman", "ssh", "sqlite3", "lego", "certbot", "dehydrated", "chmod"}
 
 
 @pytest.mark.parametrize("block", blocksOfKind("sh"), ids=repr)
