@@ -487,6 +487,51 @@ def test_search(api: Api) -> None:
     assert api.ask("GET", f"{server}/statistics?statistic=uptime")[1][0]["name"] == "uptime"
 
 
+def test_forms(api: Api) -> None:
+    """
+    Requests in the forms that HTTP has for them: HEAD, absolute, conditional; replies with their phrases, and without folders.
+    """
+    zone = "/api/v1/servers/localhost/zones/example.org."
+    www = "/api/2/zones/example.org/rrsets/www/A"
+    connection = http.client.HTTPConnection("127.0.0.1", api.port, timeout=30)
+    key = {"X-API-Key": api.secrets["all"]}
+
+    def phrase(method: str, path: str, body: str = "", **headers: str) -> tuple[int, str, bytes]:
+        connection.request(method, path, body, {**key, **headers})
+        reply = connection.getresponse()
+        return reply.status, reply.reason, reply.read()
+
+    assert phrase("HEAD", www) == (200, "OK", b"")
+    assert phrase("HEAD", "/api/v1/servers/localhost/zones") == (200, "OK", b"")
+    assert phrase("GET", f"http://127.0.0.1:{api.port}{www}")[:2] == (200, "OK")
+    assert phrase("GET", f"http://attacker.example{www}")[:2] == (421, "Misdirected Request")
+    assert phrase("PATCH", zone, "{}")[:2] == (422, "Unprocessable Entity")
+    connection.close()
+    tag = api.ask("GET", www)[2]["etag"]
+    body = {"ttl": 60, "data": ["192.0.2.81"]}
+    for match, code in (("W/" + tag, 412), ('"other"', 412), (f'"other", W/"x", {tag}', 200)):
+        assert (api.ask("PUT", www, body, If_Match=match)[0], match) == (code, match)
+    new = "/api/2/zones/example.org/rrsets/new/A"
+    assert [api.ask(method, new, body, If_Match="*")[0] for method in ("PUT", "DELETE")] == [412, 412]
+    assert [api.ask("PUT", new, body, If_None_Match="*")[0] for _ in range(2)] == [200, 412]
+    assert api.ask("DELETE", new, If_Match="*")[0] == 200
+
+
+def test_kindOfAZoneOfAFile(tmp_path: Path) -> None:
+    """
+    A zone of a file that is told to others is one of kind Master.
+    """
+    api = Api(tmp_path)
+    with (tmp_path / "settings.toml").open("a") as file:
+        file.write('notify = ["127.0.0.2:5300"]\n')
+    api.begin()
+    try:
+        zones = "/api/v1/servers/localhost/zones"
+        assert {zone["name"]: zone["kind"] for zone in api.ask("GET", zones)[1]} == {"example.org.": "Native", "fixed.example.": "Master"}
+    finally:
+        api.twistd.stop()
+
+
 def test_ownRequests(api: Api) -> None:
     """
     The operations of the control socket are requests as well, and RRsets are changed one by one, by those who say which version they mean.
@@ -515,7 +560,7 @@ def test_ownRequests(api: Api) -> None:
     lines = {"removed": ["www.example.org. 300 A 192.0.2.80"], "added": [f"www.example.org. 60 A 192.0.2.{end}" for end in (81, 82)]}
     assert api.ask("PUT", f"{www}?dry-run=1", body, If_Match=headers["etag"])[1] == {**change, **lines, "findings": []}
     mail = {"ttl": 60, "data": ["10 none.example.org."]}
-    findings = api.ask("PUT", "/api/2/zones/example.org/rrsets/@/MX?dry-run=true", mail, If_Match="*")[1]["findings"]
+    findings = api.ask("PUT", "/api/2/zones/example.org/rrsets/@/MX?dry-run=true", mail, If_None_Match="*")[1]["findings"]
     assert findings
     assert all("none.example.org." in each for each in findings)
     assert serialOf(api.server) == 10

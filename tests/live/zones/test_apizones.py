@@ -434,6 +434,10 @@ def test_tsigKeys(api: Api) -> None:
     assert api.ask("POST", _ZONES, {**_ADDED, "slave_tsig_key_ids": ["moves."]})[0] == 201
     signed = ("-y", f"hmac-sha256:moves:{key['key']}")
     assert (_transferred(api), "NS" in _transferred(api, *signed)) == (set(), True)
+    # The name of another key is taken.
+    assert api.ask("POST", keys, {"name": "other", "algorithm": "hmac-sha256"}, token="boss")[0] == 201
+    assert api.ask("PUT", f"{keys}/other.", {"name": "moves"}, token="boss")[0] == 409
+    assert api.ask("DELETE", f"{keys}/other.", token="boss")[0] == 204
     kept = api.folder / "state" / "added.keys"
     assert (kept.stat().st_mode & 0o777, key["key"] in kept.read_text()) == (0o600, True)
     killed(api)
@@ -485,7 +489,7 @@ def test_fourDoorsOfADatabase(tmp_path: Path) -> None:
 
     def byOwn(number: int) -> bool:
         path = f"/api/2/zones/{zone}/rrsets/own{number}/A"
-        return api.ask("PUT", path, {"ttl": 60, "data": [f"192.0.5.{number}"]}, If_Match="*")[0] == 200
+        return api.ask("PUT", path, {"ttl": 60, "data": [f"192.0.5.{number}"]}, If_None_Match="*")[0] == 200
 
     def byDatabase(number: int) -> bool:
         with closing(sqlite3.connect(tmp_path / "db", timeout=20)) as sql, sql:

@@ -14,7 +14,7 @@ from tests.server.zones.update.changed import TODAY, UpdatedServer
 from tests.zone.changing import APEX, record, textsOf
 from twisted_ext.errors import BadChange, StorageFault
 from twisted_ext.server.zones.table.zonetable import EXPIRED
-from twisted_ext.server.zones.update.edits import Edited, NotEditable, StaleEdit, ZoneEdits, etagOf
+from twisted_ext.server.zones.update.edits import Edited, NoSuchZone, NotEditable, StaleEdit, ZoneEdits, etagOf
 from twisted_ext.zone.update.transactions import Transaction
 
 
@@ -109,6 +109,17 @@ class EditTests(SynchronousTestCase):
         self.edits.freeze(APEX, False)
         self.failureResultOf(self.edits.change(APEX, forbidden, door="api", who="t"), NotEditable)
         self.assertEqual((self.server.zone.current.serial, self.server.disk.waiting), (10, []))
+
+    def test_removedMeanwhile(self) -> None:
+        """
+        A change in several steps of a zone that is removed between them finds no such zone.
+        """
+
+        def removed(transaction: Transaction) -> Generator[None, None, None]:
+            yield
+            self.server.zones.remove(APEX)
+
+        self.failureResultOf(self.edits.change(APEX, removed, door="api", who="t"), NoSuchZone)
 
     def test_notHere(self) -> None:
         """

@@ -326,8 +326,15 @@ class ConnectionTests(SiteTestCase):
         for peer in peers:
             peer.say(GET * 3)
         # All requests are being answered: no connection makes room.
+        refused = self.connect()
+        refused.say(GET)
+        self.assertEqual((refused.connected, refused.heard[:12]), (False, b"HTTP/1.1 503"))
+        # One that says nothing is closed after a second, and so is each of many at once.
+        silent = [self.connect() for _ in range(64)]
         with self.assertRaises(ConnectionRefusedError):
             self.connect()
+        self.clock.advance(1)
+        self.assertEqual({peer.connected for peer in silent}, {False})
         self.cost = 0.01
         for request in self.page.waiting[:2]:
             request.finish()

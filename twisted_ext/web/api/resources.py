@@ -295,11 +295,17 @@ class ResourcesDoor:
         if asked.method == "GET":
             return succeed(_shown(zone.current, name, rrType))
         asked.expectScope("zones")
-        if not asked.match:
-            raise ApiRefusal(428, "send If-Match with the ETag of what was read, or with * for whatever is there")
+        if not asked.match and not asked.isNew:
+            what = "the ETag of what was read, or * for whatever is there; or If-None-Match with * for what is not there yet"
+            raise ApiRefusal(428, f"send If-Match with {what}")
         rrset = None if asked.method == "DELETE" else _rrsetOf(asked.body, name, rrType)
 
         def apply(transaction: Transaction) -> None:
+            there = any(kind[0] == rrType for kind in transaction.setsAt(transaction.keyOf(name)))
+            if asked.match == "*" and not there:
+                raise ApiRefusal(412, f"{nameToText(name)} has no {typeName(rrType)} records; add some with If-None-Match: *")
+            if asked.isNew and there:
+                raise ApiRefusal(412, f"{nameToText(name)} has {typeName(rrType)} records; change them with If-Match")
             if rrset is None:
                 transaction.removeType(name, rrType)
             else:

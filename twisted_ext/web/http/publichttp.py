@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer, IReactorTime
-from twisted.internet.protocol import connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource
 
@@ -35,7 +35,7 @@ from twisted_ext.server.operations.boundedhttp import BoundedRequest, BoundedSit
 from twisted_ext.server.reply.ratelimit import siteOf
 
 if TYPE_CHECKING:
-    from twisted.internet.protocol import Protocol
+    from twisted.internet.interfaces import ITCPTransport
     from twisted.python.failure import Failure
     from twisted.web.server import Request
 
@@ -59,6 +59,12 @@ _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)", re.IGNORECASE
 _DIGITS: Final = 18
 
 _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+_BUSY: Final = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+#: Connections that may be told so at a time, and seconds for each: others are closed without a word.
+_MOST_TOLD: Final = 64
+_TELLING: Final = 1.0
 
 _NEVER: Final = float("inf")
 
@@ -97,6 +103,7 @@ class PublicSite(BoundedSite):
         self._timer = timer
         self._channels: set[_Channel] = set()
         self._peers: dict[str, set[_Channel]] = {}
+        self._told: set[_Refusal] = set()
         self._queue: deque[_Channel] = deque()
         self._turn: IDelayedCall | None = None
         self._rested = 0.0
@@ -123,19 +130,23 @@ class PublicSite(BoundedSite):
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         """
-        Return L{None}, which closes the connection, if there are too many connections and none can be closed in its favor.
+        Where there are too many connections and none can be closed in its favor, the client is told so; or L{None} is returned, which
+        closes the connection, if many are being told.
         """
         self._count()
         peer = siteOf(getattr(addr, "host", ""))
         theirs = self._peers.get(peer, ())
         if len(theirs) >= WEB_CLIENTS_PER_PEER.default and not self._makeRoom(theirs):
-            return None
+            return self._refusal()
         if len(self._channels) >= WEB_CLIENTS.default and not self._makeRoom(self._channels):
-            return None
+            return self._refusal()
         channel = super().buildProtocol(addr)
         assert isinstance(channel, _Channel)
         channel.begin(self, peer)
         return channel
+
+    def _refusal(self) -> Protocol | None:
+        return _Refusal(self.clock, self._told) if len(self._told) < _MOST_TOLD else None
 
     def _count(self) -> None:
         """
@@ -200,6 +211,8 @@ class PublicSite(BoundedSite):
         self._port = None
         for channel in list(self._channels):
             channel.end()
+        for refusal in list(self._told):
+            refusal.end()
         self._queue.clear()
         for call in (self._turn, self._accepting):
             if call is not None and call.active():
@@ -227,6 +240,36 @@ class PublicSite(BoundedSite):
             # Only now, so that a connection that is queued again during its turn waits as well.
             self._turn = None
             self._go()
+
+
+class _Refusal(Protocol):
+    """
+    A connection for which there is no room: its first request is answered so. Closing it unread would reset it.
+    """
+
+    def __init__(self, clock: IReactorTime, told: set[_Refusal]) -> None:
+        """
+        @param told: all of these.
+        """
+        self._told = told
+        self._isTold = False
+        told.add(self)
+        self._deadline = clock.callLater(_TELLING, self.end)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self.transport is not None and not self._isTold:
+            self._isTold = True
+            self.transport.write(_BUSY)
+            self.transport.loseConnection()
+
+    def end(self) -> None:
+        if self.transport is not None:
+            cast("ITCPTransport", self.transport).abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._told.discard(self)
+        if self._deadline.active():
+            self._deadline.cancel()
 
 
 class _Channel(HTTPChannel):

@@ -44,6 +44,7 @@ _SECONDS: Final = 30.0
 _URL: Final = Option("--url URL", "where the API is", "http://127.0.0.1:8081", str, what="a URL")
 _TOKEN: Final = Option("--token-file FILE", "a file with the secret of a token", "", str, what="a file")
 _MATCH: Final = Option("--match ETAG", "change only this version; * for any", "", str, what="an ETag")
+_NEW: Final = flag("--new", "add only what is not there yet")
 _HEADERS: Final = flag("--headers", "show the status and the headers of the reply, on the standard error")
 _CA: Final = Option("--ca FILE", "authorities of the server's certificate, in PEM", "", str, what="a file")
 _TIMEOUT: Final = Option("--timeout SECONDS", "give up after this time", _SECONDS, number(0.1, 3600), what="seconds")
@@ -51,7 +52,7 @@ _TIMEOUT: Final = Option("--timeout SECONDS", "give up after this time", _SECOND
 #: Options that say how to reach a server, and as whom.
 REACHING: Final = (_URL, _TOKEN, _CA, _TIMEOUT)
 
-ARGUMENTS: Final = Arguments(_HELP, _URL, _TOKEN, _MATCH, _HEADERS, _CA, _TIMEOUT)
+ARGUMENTS: Final = Arguments(_HELP, _URL, _TOKEN, _MATCH, _NEW, _HEADERS, _CA, _TIMEOUT)
 
 #: Characters of a path that stay as they are.
 _SAFE: Final = "/?&=%:~*@,;+$!()'"
@@ -63,7 +64,8 @@ def _main(method: str, words: list[str]) -> int:
         said = "the path is missing" if not given.bare else "there are too many words"
         raise ExitError(USAGE, f"{said}; write: txdns api {method} PATH [FILE]")
     body = _read(given.bare[1]) if len(given.bare) == 2 else None
-    reply, octets = send(given, method, given.bare[0], body, {"If-Match": given[_MATCH]} if given[_MATCH] else {})
+    besides = {"If-Match": given[_MATCH]} if given[_MATCH] else {"If-None-Match": "*"} if given[_NEW] else {}
+    reply, octets = send(given, method, given.bare[0], body, besides)
     if given[_HEADERS]:
         print(f"{reply.status} {reply.reason}", *[f"{name}: {value}" for name, value in reply.getheaders()], sep="\n", file=sys.stderr)
     return shown(reply.status, reply.reason, octets)

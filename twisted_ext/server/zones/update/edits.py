@@ -5,6 +5,7 @@ others, by the commit queue of its zone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
     from twisted_ext.zone.store.changeset import Difference
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["Edited", "NotEditable", "StaleEdit", "ZoneEdits", "etagOf"]
+__all__ = ["Edited", "NoSuchZone", "NotEditable", "StaleEdit", "ZoneEdits", "etagOf"]
 
 _log: Final = Logger(__name__)
+
+#: Entity tags in a list. Weak ones, which none of ours is, fit nothing.
+_TAGS: Final = re.compile(r'W/"[^"]*"|("[^"]*")')
 
 #: Hexadecimal digits of the image's origin in the tag of a version.
 _DIGITS: Final = 16
@@ -42,6 +46,12 @@ _ELSEWHERE: Final[Mapping[str, str]] = {
 class NotEditable(CallerFault):
     """
     A zone cannot be changed here.
+    """
+
+
+class NoSuchZone(NotEditable):
+    """
+    A zone is not served here, or not any more.
     """
 
 
@@ -121,7 +131,7 @@ class ZoneEdits:
         """
         place = self._zones.at(apex)
         if place is None:
-            raise NotEditable(f"{nameToText(apex)} is not served here")
+            raise NoSuchZone(f"{nameToText(apex)} is not served here")
         ward = None if self._updating is None else self._updating.wardOf(apex)
         if ward is None or door not in ward.doors:
             raise NotEditable(f"{place.text} {self._whyNot(place, door)}")
@@ -169,7 +179,7 @@ class ZoneEdits:
             L{twisted_ext.errors.BadChange} or anything else for what cannot be done.
         @param door: see L{expectEditable}.
         @param who: who changes it, for the log.
-        @param match: the entity tag of the version that it is for; C{""} for any, C{*} too.
+        @param match: entity tags of versions that it is for (RFC 9110, section 13.1.1); C{""} for any, C{*} too.
         @param dry: whether to return what would be, without changing anything.
         @param beside: what the database of the zone is to store with that; with it there is a new version in any case.
 
@@ -185,7 +195,7 @@ class ZoneEdits:
             return fail()
 
         def make(version: Version) -> Generator[None, None, tuple[Version, Difference] | None]:
-            if match not in ("", "*") and etagOf(version) != match:
+            if match not in ("", "*") and etagOf(version) not in _TAGS.findall(match):
                 raise StaleEdit(version, match)
             transaction = Transaction(version, needsNS=ward.needsNS)
             stepping = steps(transaction)

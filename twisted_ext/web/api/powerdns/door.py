@@ -37,7 +37,7 @@ from twisted_ext.web.api.powerdns.rrsets import (
 from twisted_ext.web.api.powerdns.tsigkeys import TSIGKeys
 from twisted_ext.web.api.powerdns.zonebodies import MASTER, NATIVE, SLAVE, facetsOf
 from twisted_ext.web.api.powerdns.zones import PowerDNSZones
-from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply, bodyOf
+from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply, bodyOf, withoutFolders
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rrtypes import ALIAS, CNAME, DNAME, NS, SOA
 from twisted_ext.zone.store.nodes import keyBelow, kindOf
@@ -219,7 +219,7 @@ class PowerDNSDoor:
     def _versionOf(self, place: Place) -> Version:
         zone = place.served()
         if zone is None:
-            raise ApiRefusal(503, f"{place.text} is not loaded: {place.said or place.state}", (("Retry-After", "1"),))
+            raise ApiRefusal(503, f"{place.text} is not loaded: {withoutFolders(place.said) or place.state}", (("Retry-After", "1"),))
         return zone.current
 
     def _expandsAlias(self, place: Place) -> bool:

@@ -4,16 +4,20 @@ Bodies of requests, in JSON, and what the API replies.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
 from twisted_ext.metrics.figures import JSON
 
-__all__ = ["ApiRefusal", "ApiReply", "bodyOf"]
+__all__ = ["ApiRefusal", "ApiReply", "bodyOf", "withoutFolders"]
 
 _Body = TypeVar("_Body")
+
+#: An absolute path of two parts at least, and the last one.
+_PATH: Final = re.compile(r"(?<![\w/.:])/(?:[^\s/:]+/)+([^\s/:]+)")
 
 
 def bodyOf(octets: bytes | msgspec.Raw, kind: type[_Body], place: str = "$") -> _Body:
@@ -31,6 +35,13 @@ def bodyOf(octets: bytes | msgspec.Raw, kind: type[_Body], place: str = "$") -> 
         raise ApiRefusal(422, text if where == "$" else f"{text} - at `{where}`") from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise ApiRefusal(400, "the body is not JSON") from None
+
+
+def withoutFolders(text: str) -> str:
+    """
+    Return an error with the names of files, without the folders that they are in, which are no matter of clients.
+    """
+    return _PATH.sub(r"\1", text)
 
 
 class ApiReply(NamedTuple):

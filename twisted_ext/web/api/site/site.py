@@ -20,8 +20,8 @@ from twisted.web.server import NOT_DONE_YET, Request
 from twisted_ext.errors import BadDescription, CallerFault, DNSFault, StorageFault
 from twisted_ext.server.operations.boundedhttp import BoundedRequest, finishWith
 from twisted_ext.server.reply.ratelimit import siteOf
-from twisted_ext.server.zones.update.edits import NotEditable, StaleEdit
-from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply
+from twisted_ext.server.zones.update.edits import NoSuchZone, NotEditable, StaleEdit
+from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply, withoutFolders
 from twisted_ext.web.api.site.streams import StreamedBody, StreamTurns
 from twisted_ext.web.http.attempts import FailedAttempts
 from twisted_ext.web.http.publichttp import PublicSite
@@ -62,6 +62,12 @@ _HEADERS: Final = (
     (b"Cache-Control", b"no-store"),
 )
 
+#: What requests in absolute form begin with.
+_ABSOLUTE: Final = (b"http://", b"https://")
+
+_MISDIRECTED: Final = "this name is not in api-hosts; use the address of the server, or localhost"
+
+
 class ApiAsked:
     """
     A request.
@@ -71,6 +77,7 @@ class ApiAsked:
     @ivar token: who asks.
     @ivar client: the address from which.
     @ivar match: the C{If-Match} header, or C{""}.
+    @ivar isNew: whether what the request names must not be there yet: the C{If-None-Match} header.
     @ivar accept: the C{Accept} header, or C{""}.
     @ivar told: what the audit log is to know besides.
     """
@@ -83,6 +90,7 @@ class ApiAsked:
         self.token = token
         self.client = client
         self.match = ""
+        self.isNew = False
         self.accept = ""
         self.told: dict[str, JSON] = {}
 
@@ -164,8 +172,14 @@ class _Root(Resource):
 
     def _asked(self, request: Request) -> ApiAsked:
         if not isOurs(request.getHeader(b"host"), self._hosts):
-            raise ApiRefusal(421, "this name is not in api-hosts; use the address of the server, or localhost")
+            raise ApiRefusal(421, _MISDIRECTED)
         client = clientOf(request)
+        if request.path.lower().startswith(_ABSOLUTE):
+            # The form for proxies, which servers take as well (RFC 9112, section 3.2.2).
+            authority, _, rest = request.path.partition(b"//")[2].partition(b"/")
+            request.path = b"/" + rest
+            if not isOurs(authority, self._hosts):
+                raise ApiRefusal(421, _MISDIRECTED)
         token = self._tokenOf(request, client)
         path = request.path.decode("ascii", "replace")
         segments = [unquote(each, errors="replace") for each in path.strip("/").split("/")]
@@ -176,8 +190,11 @@ class _Root(Resource):
         if request.getHeader(b"content-encoding") not in (None, b"identity"):
             raise ApiRefusal(415, "send the body as it is, without Content-Encoding")
         body = request.content.read() if request.content is not None else b""
-        asked = ApiAsked(request.method.decode("ascii", "replace"), segments, fields, body, token, client)
+        # The reply to HEAD is that to GET, of which the body is not sent.
+        method = "GET" if request.method == b"HEAD" else request.method.decode("ascii", "replace")
+        asked = ApiAsked(method, segments, fields, body, token, client)
         asked.match = (request.getHeader(b"if-match") or b"").decode("latin-1").strip()
+        asked.isNew = request.getHeader(b"if-none-match") == b"*"
         asked.accept = (request.getHeader(b"accept") or b"").decode("latin-1")
         return asked
 
@@ -216,7 +233,8 @@ class _Root(Resource):
         if made.code >= 400 and request.path.startswith(_OWN) and isinstance(made.body, dict) and "error" in made.body:
             problem = {"type": "about:blank", "title": HTTPStatus(made.code).phrase, "status": made.code}
             made = made._replace(body=json.dumps({**problem, "detail": made.body["error"]}).encode(), kind=_PROBLEM)
-        request.setResponseCode(made.code)
+        # Twisted knows no phrases for some.
+        request.setResponseCode(made.code, HTTPStatus(made.code).phrase.encode("ascii"))
         for name, value in made.headers:
             request.setHeader(name.encode("latin-1"), value.encode("latin-1", "replace"))
         if made.parts is not None:
@@ -256,12 +274,14 @@ def _explained(failure: Failure, request: Request) -> ApiReply:
         return _refused(fault)
     if isinstance(fault, StaleEdit):
         return ApiReply(412, {"error": str(fault)})
+    if isinstance(fault, NoSuchZone):
+        return ApiReply(404, {"error": str(fault)})
     if isinstance(fault, NotEditable):
         return ApiReply(409, {"error": str(fault)})
     if isinstance(fault, StorageFault):
-        return ApiReply(503, {"error": str(fault)}, headers=(("Retry-After", "1"),))
+        return ApiReply(503, {"error": withoutFolders(str(fault))}, headers=(("Retry-After", "1"),))
     if isinstance(fault, DNSFault | CallerFault):
-        return ApiReply(422, {"error": str(fault)})
+        return ApiReply(422, {"error": withoutFolders(str(fault))})
     _log.failure("while replying to {method} {path}", failure=failure, method=request.method, path=request.path)
     return ApiReply(500, {"error": "internal error; the log of the server has it"})
 
