@@ -41,7 +41,7 @@ class PacedTests(SynchronousTestCase):
         """
         Work that fits into one turn is finished at once.
         """
-        self.successResultOf(paced(self.clock, self.steps(9, 0.001)))
+        self.successResultOf(paced(self.clock, self.steps(3, 0.001)))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_longWorkLetsOthersRun(self) -> None:
