@@ -137,14 +137,15 @@ def _theirs(server: LivePeer) -> tuple[int, set[tuple[bytes, str, int, str]]]:
     return serials[0], found
 
 
-def _rcode(wire: bytes, version: Version) -> tuple[int, Version]:
+def _rcode(wire: bytes, version: Version) -> tuple[int | None, Version]:
     """
-    Return our rcode for an update, and the zone after it.
+    Return our rcode for an update, and the zone after it; L{None} for one that only we refuse.
     """
     try:
         made = updated(Update.fromMessage(Message.fromWire(wire).check()), version, EVERYBODY, b"", "127.0.0.1")
     except BadUpdate as fault:
-        return int(fault.rcode), version
+        # RFC 6672, section 2.3, which BIND does not enforce.
+        return None if "a DNAME and NS too" in str(fault) else int(fault.rcode), version
     return int(Rcode.NOERROR), version if made is None else made[0]
 
 
@@ -162,6 +163,8 @@ def test_updatesActAsInBIND() -> None:
             wire = buildMessage(Message(number, Opcode.UPDATE << 11, (Question(APEX, SOA),), demands, changes))
             before = version
             rcode, version = _rcode(wire, version)
+            if rcode is None:
+                continue
             told = exchange(server, wire).rcode
             if demands and rcode != Rcode.NOERROR:
                 freely = buildMessage(Message(number, Opcode.UPDATE << 11, (Question(APEX, SOA),), (), changes))

@@ -25,7 +25,7 @@ from twisted_ext.wire.rrtypes import CDNSKEY, CDS, typeName
 from twisted_ext.wire.rrtypes import DNSKEY as _DNSKEY
 from twisted_ext.wire.rrtypes import SVCB as _SVCB
 from twisted_ext.zone.query.referrals import cutAbove
-from twisted_ext.zone.store.nodes import CNAME, CUT, DNAME, HASHED, OCCLUDED, Node, keyBelow
+from twisted_ext.zone.store.nodes import BESIDE_ALIASES, CNAME, CUT, DNAME, HASHED, OCCLUDED, Node, keyBelow
 from twisted_ext.zone.zonefile.findings import Report
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ _AT_CUTS: Final = _ADDRESSES | {rrtypes.NS, rrtypes.DS, rrtypes.RRSIG, rrtypes.N
 
 #: Types allowed beside a CNAME: SIG, NXT, RRSIG, NSEC (RFC 2181, section 10.1; RFC 4034, section 4), and NSEC3, whose owner is a hash and
 #: not that name (RFC 5155, section 7.1). No server accepts KEY there any more, which RFC 2535 allowed.
-_BESIDE_CNAME: Final = frozenset((rrtypes.CNAME, rrtypes.SIG, rrtypes.NXT, rrtypes.RRSIG, rrtypes.NSEC, rrtypes.NSEC3))
+_BESIDE_CNAME: Final = BESIDE_ALIASES | {rrtypes.CNAME}
 
 #: A single record of one of these types at a name without flags needs no check.
 _HARMLESS: Final = frozenset((

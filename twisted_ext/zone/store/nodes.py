@@ -15,12 +15,13 @@ from twisted_ext.wire.rdata.canonical import distinct
 from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import CNAME as _CNAME
 from twisted_ext.wire.rrtypes import DNAME as _DNAME
-from twisted_ext.wire.rrtypes import NS, NSEC, NSEC3, NSEC3PARAM, RRSIG, SOA
+from twisted_ext.wire.rrtypes import NS, NSEC, NSEC3, NSEC3PARAM, NXT, RRSIG, SIG, SOA
 
 __all__ = [
     "BETWEEN",
     "CUT",
     "DNAME",
+    "BESIDE_ALIASES",
     "CNAME",
     "OCCLUDED",
     "EMPTY",
@@ -57,6 +58,9 @@ CUT: Final = 1
 
 #: The name has a DNAME record.
 DNAME: Final = 2
+
+#: Types allowed beside a CNAME (RFC 4035, section 2.5, and RFC 2181, section 10.1). RFC 2535 permitted KEY, which other servers refuse.
+BESIDE_ALIASES: Final = frozenset((RRSIG, NSEC, NSEC3, SIG, NXT))
 
 #: The name has a CNAME record.
 CNAME: Final = 4

@@ -12,20 +12,17 @@ from twisted_ext.errors import BadChange
 from twisted_ext.wire.names import nameToText
 from twisted_ext.wire.rdata.canonical import canonicalOf
 from twisted_ext.wire.records import RRSet
-from twisted_ext.wire.rrtypes import CNAME, DELEG, DNAME, DNSKEY, DS, KEY, NS, NSEC, NSEC3PARAM, RRSIG, SOA, typeName
+from twisted_ext.wire.rrtypes import CNAME, DELEG, DNAME, DNSKEY, DS, NS, NSEC3PARAM, SOA, typeName
 from twisted_ext.zone.limits import NAME_TYPES, SET_RECORDS
 from twisted_ext.zone.store.changeset import Difference, compareSets, isIdentical, setsOf, sortedSets
-from twisted_ext.zone.store.nodes import Kind, keyBelow, kindOf
+from twisted_ext.zone.store.nodes import BESIDE_ALIASES, Kind, keyBelow, kindOf
 from twisted_ext.zone.store.serials import isNewer, nextSerial, serialIn, withSerial
 from twisted_ext.zone.store.steps import finished
 
 if TYPE_CHECKING:
     from twisted_ext.zone.store.version import Version
 
-__all__ = ["APICAL", "BESIDE_ALIASES", "PARENTAL", "SINGLE", "Transaction", "expectName"]
-
-#: Types allowed beside a CNAME (RFC 4035, section 2.5).
-BESIDE_ALIASES: Final = frozenset((RRSIG, NSEC, KEY))
+__all__ = ["APICAL", "PARENTAL", "SINGLE", "Transaction", "expectName"]
 
 #: Types that belong to the parent zone.
 PARENTAL: Final = frozenset((DS, DELEG))
@@ -251,8 +248,9 @@ class Transaction:
 
 def expectName(owner: bytes, apex: bytes, sets: Mapping[Kind, RRSet], before: Mapping[Kind, RRSet] = MappingProxyType({})) -> None:
     """
-    The judge of what one name of a zone may have, by whichever door it comes: updates, API, console, databases. What a master file or a
-    primary may break all the same, L{twisted_ext.zone.check.semantics.owned} says.
+    The judge of what one name of a zone may have, by whichever door a change of it comes: updates, API, console, C{txdns zone edit}. A
+    master file, and the rows of a database, may have records of L{APICAL} types but SOA below the apex as well, and NS beside DNAME
+    records, as with BIND: L{twisted_ext.zone.check.semantics.owned} refuses the rest. A primary may transfer whatever it serves.
 
     @param owner: the name.
     @param apex: the zone's, folded.

@@ -16,9 +16,9 @@ from twisted_ext.wire.records import RRSet
 from twisted_ext.wire.rrtypes import ANY, CNAME, DNAME, NS, RRSIG, SOA, WKS, isMeta, typeName
 from twisted_ext.zone.limits import SET_RECORDS, UPDATE_RECORDS
 from twisted_ext.zone.store.changeset import Difference
-from twisted_ext.zone.store.nodes import Kind, keyBelow, kindOf
+from twisted_ext.zone.store.nodes import BESIDE_ALIASES, Kind, keyBelow, kindOf
 from twisted_ext.zone.store.serials import isNewer, serialIn
-from twisted_ext.zone.update.transactions import BESIDE_ALIASES, Transaction
+from twisted_ext.zone.update.transactions import Transaction
 
 if TYPE_CHECKING:
     from twisted_ext.wire.message import Message

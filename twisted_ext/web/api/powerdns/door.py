@@ -40,8 +40,8 @@ from twisted_ext.web.api.powerdns.zones import PowerDNSZones
 from twisted_ext.web.api.site.replies import ApiRefusal, ApiReply, bodyOf, withoutFolders
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.rrtypes import ALIAS, CNAME, DNAME, NS, SOA
-from twisted_ext.zone.store.nodes import keyBelow, kindOf
-from twisted_ext.zone.update.transactions import BESIDE_ALIASES, Transaction
+from twisted_ext.zone.store.nodes import BESIDE_ALIASES, keyBelow, kindOf
+from twisted_ext.zone.update.transactions import Transaction
 from twisted_ext.zone.zonefile.writer import canonicalFile
 
 if TYPE_CHECKING:

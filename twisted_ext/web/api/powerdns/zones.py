@@ -29,9 +29,9 @@ from twisted_ext.wire.codes import IN
 from twisted_ext.wire.names import nameFromText, nameToText
 from twisted_ext.wire.records import RRSet, groupRecords
 from twisted_ext.wire.rrtypes import CNAME, NS, SOA, typeName
-from twisted_ext.zone.store.nodes import Kind, kindOf
+from twisted_ext.zone.store.nodes import BESIDE_ALIASES, Kind, kindOf
 from twisted_ext.zone.store.serials import nextSerial, serialIn, withSerial
-from twisted_ext.zone.update.transactions import BESIDE_ALIASES, expectName
+from twisted_ext.zone.update.transactions import expectName
 from twisted_ext.zone.zonefile.reader import readMaster
 
 if TYPE_CHECKING:
