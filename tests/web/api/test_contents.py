@@ -55,7 +55,8 @@ def test_readAsPowerDNSWrites(kind: str, content: str) -> None:
     [
         ("A", "(192.0.2.1)", "Invalid character '(' in record content"), ("A", "192.0.2.1 ; a comment", "Invalid character ';'"),
         ("TXT", '"a" ; "b"', "Invalid character ';'"), ("A", " ", "missing field"), ("MX", "10 mail@example.org.", "non-hostname content"),
-        ("NS", "ns 1.example.org.", ""), ("SRV", "1 2 3 a/b.example.org.", "non-hostname content"),
+        ("NS", "ns 1.example.org.", ""), ("MX", "10 mail", "Not in expected format"),
+        ("SRV", "1 2 3 a/b.example.org.", "non-hostname content"),
     ],
 )  # fmt: skip
 def test_linesOfMasterFiles(kind: str, content: str, said: str) -> None:

@@ -4,7 +4,7 @@ Tests of L{twisted_ext.server.zones.update.edits}.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from unittest.mock import patch
 
 from twisted.internet.defer import Deferred
@@ -15,6 +15,11 @@ from tests.zone.changing import APEX, record, textsOf
 from twisted_ext.errors import BadChange, StorageFault
 from twisted_ext.server.zones.table.zonetable import EXPIRED
 from twisted_ext.server.zones.update.edits import Edited, NoSuchZone, NotEditable, StaleEdit, ZoneEdits, etagOf
+from twisted_ext.wire.builder import buildMessage
+from twisted_ext.wire.codes import Opcode, Rcode
+from twisted_ext.wire.message import Message, Question
+from twisted_ext.wire.rrtypes import SOA
+from twisted_ext.zone.update.policy import Policy
 from twisted_ext.zone.update.transactions import Transaction
 
 
@@ -109,6 +114,33 @@ class EditTests(SynchronousTestCase):
         self.edits.freeze(APEX, False)
         self.failureResultOf(self.edits.change(APEX, forbidden, door="api", who="t"), NotEditable)
         self.assertEqual((self.server.zone.current.serial, self.server.disk.waiting), (10, []))
+
+    def test_updateBehindALongChange(self) -> None:
+        """
+        An update that waits for a long change is refused if the zone is frozen meanwhile, or the rule of its client goes.
+        """
+        ward = self.server.updating.wardOf(APEX)
+        assert ward is not None
+        message = Message(77, Opcode.UPDATE << 11, (Question(APEX, SOA),), (), (record("n 60 A 192.0.2.1"),))
+
+        def tried(meanwhile: Callable[[], object]) -> int:
+            replies: list[list[bytes]] = []
+
+            def steps(transaction: Transaction) -> Generator[None, None, None]:
+                replies.append(self.server.send(buildMessage(message)))
+                yield
+                meanwhile()
+
+            self.edits.change(APEX, steps, door="api", who="t").addErrback(lambda failure: None)
+            self.server.disk.settle()
+            ((octets,),) = replies
+            return Message.fromWire(octets).rcode
+
+        self.assertEqual((tried(lambda: self.edits.freeze(APEX, True)), self.server.changes), (Rcode.REFUSED, []))
+        self.edits.freeze(APEX, False)
+        self.assertEqual((tried(lambda: setattr(ward, "policy", Policy())), self.server.changes), (Rcode.REFUSED, []))
+        ward.policy = Policy.fromTexts(["address 127.0.0.0/8 zone ANY"], APEX)
+        self.assertEqual((tried(lambda: None), self.server.changes), (Rcode.NOERROR, [11]))
 
     def test_removedMeanwhile(self) -> None:
         """

@@ -71,13 +71,13 @@ def main(words: list[str]) -> int:
         if reply.status != HTTPStatus.OK:
             return shown(reply.status, reply.reason, octets)
         try:
-            found = json.loads(octets)
-        except ValueError:
+            identifiers = [str(each["id"]) for each in json.loads(octets)]
+        except (ValueError, TypeError, KeyError):
             raise ExitError(DECLINED, "the reply is not that of an API; check --url") from None
-        if found:
+        if identifiers:
             record = {"content": f'"{value}"'}
             change = {"name": nameToText(owner), "type": "TXT", "ttl": _TTL, "changetype": way, "records": [record]}
-            reply, octets = send(given, "patch", f"{_ZONES}/{found[0]['id']}", json.dumps({"rrsets": [change]}).encode("ascii"))
+            reply, octets = send(given, "patch", f"{_ZONES}/{identifiers[0]}", json.dumps({"rrsets": [change]}).encode("ascii"))
             return shown(reply.status, reply.reason, octets)
     raise ExitError(DECLINED, f"the server has no zone for {nameToText(owner)} that this token may change")
 

@@ -145,8 +145,10 @@ class CommitQueue:
         """
         if self._closed:
             return fail(StorageFault(f"{nameToText(self.zone.apex)} accepts no more changes"))
-        if len(self._waiting) + len(self._unmade) >= self._most:
-            return fail(StorageFault(f"{len(self._waiting)} changes of {nameToText(self.zone.apex)} wait for the disk"))
+        count = len(self._waiting) + len(self._unmade)
+        if count >= self._most:
+            what = "for one that takes long" if self._unmade else "for the disk"
+            return fail(StorageFault(f"{count} changes of {nameToText(self.zone.apex)} wait {what}"))
         change = _Change(make, self._tip, self._tip)
         self._unmade.append(change)
         self._start()

@@ -405,9 +405,11 @@ class UpdateHandler:
         differences: list[Difference] = []
 
         def make(version: Version) -> tuple[Version, Difference] | None:
-            # It may be made again.
+            # It may be made again, and later than it came: the zone may have been frozen, and its rules changed, meanwhile.
             differences.clear()
-            made = updated(update, version, policy, keyName, client, serials=serials, now=now)
+            if ward.isFrozen:
+                raise BadUpdate("the zone is frozen", rcode=Rcode.REFUSED)
+            made = updated(update, version, ward.policy, keyName, client, serials=serials, now=now)
             if made is not None:
                 differences.append(made[1])
             return made

@@ -312,10 +312,10 @@ def _rdataOf(body: RRSetBody, rrType: int, content: str) -> bytes:
         rdata: bytes = rdataFromText(rrType, content, b"\x00") if _ELSEWHERE in parsed else parsed
     except (BadName, BadRecord) as fault:
         raise ApiRefusal(422, f"{text}: Parsing record content: {fault}") from None
-    if rrType in _HOSTS and not _HOSTNAME.fullmatch(content.split()[-1]):
-        raise ApiRefusal(422, f"RRset {body.name} IN {body.type}: non-hostname content {content}")
     if rdata != parsed or (rrType in _QUOTED and not _STRINGS.fullmatch(content)):
         raise ApiRefusal(422, f"{text}: Not in expected format (parsed as '{contentOf(rrType, rdata)}')")
+    if rrType in _HOSTS and not _HOSTNAME.fullmatch(content.split()[-1]):
+        raise ApiRefusal(422, f"RRset {body.name} IN {body.type}: non-hostname content {content}")
     return rdata
 
 
@@ -330,7 +330,7 @@ def contentOf(rrType: int, rdata: bytes) -> str:
                 return nameToText(name)
     # Of a whole name, which @ may be in a master file, there is nothing to be told apart here.
     text = _ESCAPED.sub(lambda found: "@" if found[0] == "\\@" else found[0], rdataToText(rrType, rdata))
-    if rrType in _DIGESTS or text.startswith("\\#"):
+    if rrType in _DIGESTS or text.startswith("\\# "):
         head, _, digest = text.rpartition(" ")
         return f"{head} {digest.lower()}"
     return legible(rrType, text)
