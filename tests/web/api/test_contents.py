@@ -51,6 +51,25 @@ def test_readAsPowerDNSWrites(kind: str, content: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "kind", "contents"),
+    [
+        ("example.org.", "DS", [f"1 13 2 {32 * 'ab'}"]), ("sub.example.org.", "DNSKEY", ["257 3 13 AAAA"]),
+        ("sub.example.org.", "CNAME", ["a.example.org.", "b.example.org."]), ("sub.example.org.", "MX", ["10 mail@example.org."]),
+    ],
+)  # fmt: skip
+def test_whatIsThereMayGo(name: str, kind: str, contents: list[str]) -> None:
+    """
+    Records that could not be added, and that a zone has from elsewhere, are removed one by one as well.
+    """
+    records = [RecordBody(content) for content in contents]
+    change = changeOf(RRSetBody(name, kind, "prune", 60, records), _ZONE, 0.0)
+    assert change is not None and change.rrset is not None
+    assert len(change.rrset.rdatas) == len(contents)
+    with pytest.raises(ApiRefusal):
+        changeOf(RRSetBody(name, kind, REPLACE, 60, records), _ZONE, 0.0)
+
+
+@pytest.mark.parametrize(
     ("kind", "content", "said"),
     [
         ("A", "(192.0.2.1)", "Invalid character '(' in record content"), ("A", "192.0.2.1 ; a comment", "Invalid character ';'"),

@@ -236,7 +236,9 @@ def changeOf(body: RRSetBody, apex: bytes, now: float) -> RRSetChange | None:
         raise ApiRefusal(422, f"No change for {text}")
     if not body.records:
         return change
-    _expectPlace(change, apex)
+    if how != PRUNE:
+        # What is there all the same may go.
+        _expectPlace(change, apex)
     # Which records go does not depend on it.
     if body.ttl is None and how != PRUNE:
         raise ApiRefusal(422, "Key 'ttl' not an Integer or not present")
@@ -248,11 +250,13 @@ def changeOf(body: RRSetBody, apex: bytes, now: float) -> RRSetChange | None:
     rdatas: dict[bytes, bool] = {}
     for record in body.records:
         rdata = _rdataOf(body, rrType, record.content)
+        if rrType in _HOSTS and how != PRUNE and not _HOSTNAME.fullmatch(record.content.split()[-1]):
+            raise ApiRefusal(422, f"{text}: non-hostname content {record.content}")
         if rdata in rdatas:
             raise ApiRefusal(422, f'{text}: duplicate record with content "{record.content}"')
         rdatas[rdata] = bool(record.disabled)
     enabled = tuple([rdata for rdata, isDisabled in rdatas.items() if not isDisabled])
-    if len(enabled) > 1 and rrType in SINGLE:
+    if len(enabled) > 1 and rrType in SINGLE and how != PRUNE:
         raise ApiRefusal(422, f"{text}: only one such record is possible at a name")
     change.ttl = ttl
     change.disabled = tuple([rdataToText(rrType, rdata) for rdata, isDisabled in rdatas.items() if isDisabled])
@@ -314,8 +318,6 @@ def _rdataOf(body: RRSetBody, rrType: int, content: str) -> bytes:
         raise ApiRefusal(422, f"{text}: Parsing record content: {fault}") from None
     if rdata != parsed or (rrType in _QUOTED and not _STRINGS.fullmatch(content)):
         raise ApiRefusal(422, f"{text}: Not in expected format (parsed as '{contentOf(rrType, rdata)}')")
-    if rrType in _HOSTS and not _HOSTNAME.fullmatch(content.split()[-1]):
-        raise ApiRefusal(422, f"RRset {body.name} IN {body.type}: non-hostname content {content}")
     return rdata
 
 
