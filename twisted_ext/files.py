@@ -15,8 +15,8 @@ from glob import escape, glob
 from typing import IO, Final
 
 __all__ = [
-    "STATE_FILE", "STATE_FOLDER", "TemporaryFolder", "closeLocked", "forState", "isPlain", "newFileBeside", "openNow", "replacingFile",
-    "stateIn", "stateOf", "syncFolder",
+    "STATE_FILE", "STATE_FOLDER", "TemporaryFolder", "closeLocked", "forState", "isPlain", "isReadOnly", "makeStateFolder", "newFileBeside",
+    "openNow", "replacingFile", "stateIn", "stateOf", "syncFolder",
 ]
 
 #: Never open an existing file or follow a link.
@@ -37,6 +37,34 @@ def forState(path: str, flags: int) -> int:
     Open a file of a server's state; for the C{opener} of C{open}.
     """
     return os.open(path, flags | os.O_CLOEXEC, STATE_FILE)
+
+
+def isReadOnly(folder: str) -> bool:
+    """
+    Return whether the file system that a folder is on, or would be on, takes no writes.
+    """
+    found = os.path.abspath(folder)
+    while not os.path.lexists(found):
+        found = os.path.dirname(found)
+    try:
+        return bool(os.statvfs(found).f_flag & os.ST_RDONLY)
+    except OSError:
+        # Whoever uses the folder gets the reason.
+        return False
+
+
+def makeStateFolder(folder: str) -> None:
+    """
+    Create a folder of a server's state if it is missing. On a read-only file system it may stay missing: what is to be written there fails
+    then, and nothing else.
+
+    @raise OSError: it cannot be created.
+    """
+    try:
+        os.makedirs(folder, STATE_FOLDER, exist_ok=True)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
 
 
 def newFileBeside(path: str, mode: int = 0o666) -> tuple[int, str]:

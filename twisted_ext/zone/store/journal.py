@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
 from twisted_ext.errors import BadChange, BadMessage, StorageFault
-from twisted_ext.files import STATE_FILE, closeLocked, forState, syncFolder
+from twisted_ext.files import STATE_FILE, closeLocked, forState, isReadOnly, syncFolder
 from twisted_ext.wire.names import nameToText
 from twisted_ext.zone.limits import CHANGES_OCTETS, JOURNAL_OCTETS
 from twisted_ext.zone.store.changeset import Difference, applied, fromRendered, longestRendered, rendered
@@ -172,6 +172,7 @@ class Journal:
     @ivar said: the fault found when the file was opened, as a sentence; empty if there was none.
     @ivar lost: the newest known serial number of the zone if the file no longer leads to it; L{None} otherwise.
     @ivar recovered: complete differences found after damage, in order.
+    @ivar isReadOnly: whether the file is never changed.
     """
 
     def __init__(
@@ -210,7 +211,10 @@ class Journal:
         self._head = _MAGIC + bytes([len(apexName)]) + apexName.lower()
         self._most = int(JOURNAL_OCTETS.pick(most))
         self._broken = False
-        self._readOnly = readOnly
+        # Where nothing can be written, what it has is read, and each change is refused.
+        readOnly = self.isReadOnly = readOnly or isReadOnly(path)
+        if readOnly:
+            self._mends = False
         try:
             flags = os.O_RDONLY | os.O_CLOEXEC if readOnly else os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
             self._pages = _Pages(os.open(path, flags, STATE_FILE))
@@ -269,7 +273,7 @@ class Journal:
             if not head.startswith(start[: len(head)]) and (start.strip(b"\x00") or size > len(head) + ORIGIN_OCTETS):
                 raise NoJournal(f"{self.path}: not a journal of {nameToText(self._apexName)}; move it away")
             # Empty, or a part of a header written before a crash: some file systems keep the new size, with zeros.
-            if not self._readOnly:
+            if not self.isReadOnly:
                 self._begin()
             self._compare()
             return
@@ -289,7 +293,7 @@ class Journal:
                 break
             self._pages.note(entry)
             position += entry.length
-        if position < size and not self._readOnly:
+        if position < size and not self.isReadOnly:
             if self._mends:
                 self._findBehindDamage(position, size)
             self._cut(position, size, reason)
@@ -525,6 +529,8 @@ class Journal:
 
         @raise StorageFault: that failed, for example because the disk is full. Then none of them is in the journal.
         """
+        if self.isReadOnly:
+            raise StorageFault(f"{self.path}: nothing can be written there: read-only file system")
         if self._broken:
             self._mend()
         newest = self.newest

@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from twisted_ext.errors import BadDescription, StorageFault
-from twisted_ext.files import STATE_FOLDER
+from twisted_ext.files import makeStateFolder
 from twisted_ext.server.limits import COMPILER_PAUSE, COPY_PAUSE
 from twisted_ext.server.zones.load.copies import Copies, Copy
 from twisted_ext.server.zones.table.sink import ZoneSink
@@ -155,7 +155,7 @@ class Arrivals(ZoneSink):
                 self._loader.arrived(arrival.zone, False)
             return
         try:
-            os.makedirs(folder, STATE_FOLDER, exist_ok=True)
+            makeStateFolder(folder)
             if not isStaged and self._copies is None:
                 self._copies = Copies(folder)
         except OSError as error:

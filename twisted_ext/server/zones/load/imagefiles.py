@@ -188,20 +188,23 @@ class Images:
     The images in a folder. The folder belongs to one server; its workers only read files that it names to them.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, temporary: str = "") -> None:
         """
+        @param temporary: the folder for new images if nothing can be written in C{folder}.
+
         @raise BadDescription: the folder cannot be used, or belongs to another server.
         """
         self.folder = os.path.abspath(folder)
+        self._new = temporary or self.folder
         self._known: dict[str, Built] = {}
         self._uses: dict[str, int] = {}
         self._count = 0
         self._garbage = 0
         try:
-            os.makedirs(self.folder, STATE_FOLDER, exist_ok=True)
-            self._lock = forState(f"{self.folder}/lock", os.O_RDWR | os.O_CREAT)
+            os.makedirs(self._new, STATE_FOLDER, exist_ok=True)
+            self._lock = forState(f"{self._new}/lock", os.O_RDWR | os.O_CREAT)
         except OSError as error:
-            raise BadDescription(f"state: {self.folder} cannot be used: {error.strerror or error}") from None
+            raise BadDescription(f"state: {self._new} cannot be used: {error.strerror or error}") from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -246,7 +249,7 @@ class Images:
         Remove files without an index entry, and entries without a file.
         """
         try:
-            there = {f"{self.folder}/{name}" for name in os.listdir(self.folder)}
+            there = {f"{self.folder}/{name}" for name in os.listdir(self.folder)} if os.path.isdir(self.folder) else set()
         except OSError as error:
             raise BadDescription(f"state: {self.folder} cannot be read: {error.strerror or error}") from None
         for path in there:
@@ -272,7 +275,7 @@ class Images:
 
     def newPath(self) -> str:
         self._count += 1
-        return f"{self.folder}/{self._count}.{self._mark}{_ENDING}"
+        return f"{self._new}/{self._count}.{self._mark}{_ENDING}"
 
     def of(self, zone: str) -> Built | None:
         """

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_ext.errors import CallerFault, DNSFault
-from twisted_ext.files import TemporaryFolder
+from twisted_ext.files import TemporaryFolder, isReadOnly
 from twisted_ext.server.limits import BATCH_OCTETS, CHANGING_SECONDS, COMPILER_PAUSE, WATCH_SECONDS
 from twisted_ext.server.process.jobs.turns import paced
 from twisted_ext.server.zones.load.compilers import Compilers, Job, Result, builtFrom, complaintsOf, sourcesOf
@@ -82,9 +82,15 @@ class ZoneLoader:
         self._publisher = publisher
         self._guards = guards or Guards()
         self._serveUnsigned = True
-        self._own = None if folder else TemporaryFolder()
+        isFixed = bool(folder) and isReadOnly(folder)
+        if isFixed:
+            # Such as a disk that fails. What was served is served on.
+            text = "state: {folder} is on a read-only file system: changes of zones are refused, and what is compiled is not kept"
+            _log.warn(text, folder=folder)
+        self._own = TemporaryFolder() if isFixed or not folder else None
         self._keys = f"{folder}/{_KEYS}/"
-        self.images = Images(f"{folder if self._own is None else self._own.path}/zones")
+        temporary = "" if self._own is None else self._own.path
+        self.images = Images(f"{folder or temporary}/zones", temporary if isFixed else "")
         self._compilers = compilers(reactor, self._took)
         self._wanted: dict[str, PendingZone] = {}
         # Those that are signed here, if there are any.

@@ -4,7 +4,6 @@ All secondary zones of a server.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from time import time
@@ -14,7 +13,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall, IReactorProcess, IReactorTime
 
 from twisted_ext.errors import BadMessage
-from twisted_ext.files import STATE_FOLDER
+from twisted_ext.files import makeStateFolder
 from twisted_ext.server.config.keys import Grants, RemoteServer
 from twisted_ext.server.config.settings import Settings
 from twisted_ext.server.limits import JOURNALS_OPEN, PROBES, STARTS
@@ -71,7 +70,7 @@ class Secondaries:
 
         @raise OSError: the folder cannot be created.
         """
-        os.makedirs(folder, STATE_FOLDER, exist_ok=True)
+        makeStateFolder(folder)
         self.reactor = reactor
         self.folder = folder
         self.install = install

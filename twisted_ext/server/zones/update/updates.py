@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from twisted_ext.errors import BadDescription, BadMessage, BadUpdate, BadZone, DNSFault, StorageFault
-from twisted_ext.files import STATE_FOLDER
+from twisted_ext.files import isReadOnly, makeStateFolder
 from twisted_ext.server.config.keys import Grants
 from twisted_ext.server.config.transferpolicy import policyOf
 from twisted_ext.server.process.jobs.subprocess import inThread
@@ -113,7 +113,7 @@ class UpdateHandler:
         """
         if self._folder:
             try:
-                os.makedirs(self._folder, STATE_FOLDER, exist_ok=True)
+                makeStateFolder(self._folder)
             except OSError as error:
                 raise BadDescription(f"state: {self._folder} cannot be used: {error.strerror or error}") from None
 
@@ -232,6 +232,8 @@ class UpdateHandler:
         if ward is None or not ward.path:
             return version
         if ward.journal is None:
+            if not os.path.exists(ward.path) and isReadOnly(self._folder):
+                return version
             ward = yield from self._read(ward, version)
         journal = ward.journal
         assert journal is not None
@@ -292,7 +294,7 @@ class UpdateHandler:
         changing = ward.changing if zone is None else self._changingOf(ward, zone) or ward.changing
         if changing is not None:
             changing.supersede(origin)
-        elif ward.journal is not None:
+        elif ward.journal is not None and not ward.journal.isReadOnly:
             ward.journal.clear(origin)
 
     def _read(self, ward: EditableZone, version: Version) -> Generator[None, None, EditableZone]:
